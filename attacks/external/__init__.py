@@ -1,0 +1,1 @@
+"""One other library a file: its attacks through our drivers, so that they are judged and counted like ours."""

@@ -1,0 +1,21 @@
+"""From a user's words to an attack: "pgd:steps=40:restarts=5" is Restarts(PGD(steps=40), 5)."""
+
+from typing import Any
+
+from robust.attacks.catalogue import ATTACKS
+from robust.attacks.combine import Restarts
+from robust.attacks.engine import Attack
+from robust.attacks.spec import Spec, configure
+
+
+def make(text: str | Spec) -> Attack[Any]:
+    """The attack that `text` describes; LookupError for an unknown name, ValueError for a wrong option.
+
+    `restarts=R` goes with every attack, and wraps it.
+    """
+    spec = Spec.parse(text) if isinstance(text, str) else text
+    cls, own = ATTACKS.get(spec.name), spec.without("restarts")
+    read = getattr(cls, "from_spec", None)  # an attack of another library reads its own options
+    attack: Attack[Any] = read(own) if read else configure(cls, own)
+    wrap = Spec(spec.name, options=tuple(pair for pair in spec.options if pair[0] == "restarts"))
+    return configure(Restarts, wrap, attack=attack) if wrap.options else attack

@@ -1,0 +1,78 @@
+"""Names of things: attacks, data sets, recipes. A new thing is one new file in a package, or an entry point.
+
+A thing is named as its file (`fgsm_rs.py` holds `fgsm-rs`), so the names are known without importing anything.
+"""
+
+import difflib
+import importlib
+from collections.abc import Callable, Iterable
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The tail of a message about an unknown name: "'pdg', did you mean 'pgd'? Known: fgsm, pgd"."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f", did you mean {close[0]!r}?" if close else "."
+    return f"{name!r}{hint} Known: {', '.join(known) or 'none'}"
+
+
+class Registry(Generic[T]):
+    """Things of one kind by name: those of the files in `packages`, and third parties' through `group` entry points."""
+
+    def __init__(self, kind: str, packages: Iterable[str], group: str) -> None:
+        self.kind = kind
+        self._packages = tuple(packages)
+        self._group = group
+        self._things: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """A decorator: the thing under it is found by `name`. A taken name is refused."""
+
+        def add(thing: T) -> T:
+            taken = self._things.get(name)
+            if taken is not None and _place(taken) != _place(thing):  # a reloaded module registers itself again
+                raise ValueError(f"the {self.kind} name {name!r} is taken by {_place(taken)}; choose another")
+            self._things[name] = thing
+            return thing
+
+        return add
+
+    def names(self) -> list[str]:
+        """All names, sorted, without importing what they stand for."""
+        return sorted({*self._things, *self._files(), *self._entries()})
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._things or name in self._files() or name in self._entries()
+
+    def get(self, name: str) -> T:
+        """The thing called `name`; LookupError, with the nearest name, where there is none."""
+        if name not in self._things:
+            if name in (files := self._files()):
+                importlib.import_module(files[name])
+            elif name in (entries := self._entries()):
+                self._things.setdefault(name, entries[name].load())
+            else:
+                raise LookupError(f"unknown {self.kind} {suggest(name, self.names())}")
+        return self._things[name]
+
+    def _files(self) -> dict[str, str]:
+        found = {}
+        for package in self._packages:
+            spec = find_spec(package)
+            for folder in (spec and spec.submodule_search_locations) or ():
+                for file in Path(folder).glob("[!_]*.py"):
+                    found[file.stem.replace("_", "-")] = f"{package}.{file.stem}"
+        return found
+
+    def _entries(self) -> dict[str, EntryPoint]:
+        return {entry.name: entry for entry in entry_points(group=self._group)}
+
+
+def _place(thing: object) -> str:
+    return f"{getattr(thing, '__module__', '?')}.{getattr(thing, '__qualname__', thing)}"

@@ -1,0 +1,64 @@
+"""Random numbers that belong to a sample, not to a batch.
+
+Every sample has a key, and every draw is a hash of (key, position in the sample): counter-based, like JAX's keys and
+Philox (Salmon et al. 2011). So the same seed gives a sample the same numbers in whatever batch, on whatever device,
+in whatever order it is attacked, and the global generator is never touched. One vectorised hash replaces a
+`torch.Generator` per sample, which would cost a Python call per sample and draw.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# SplitMix64 (Steele, Lea and Flood 2014), as signed 64-bit numbers: torch's int64 products wrap as uint64 ones do.
+GOLDEN, MIX_1, MIX_2 = (z - 2**64 for z in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+def _mix(z: Tensor) -> Tensor:
+    z = (z ^ _shift(z, 30)) * MIX_1
+    z = (z ^ _shift(z, 27)) * MIX_2
+    return z ^ _shift(z, 31)
+
+
+def _shift(z: Tensor, bits: int) -> Tensor:
+    """A logical shift to the right; `>>` on int64 would copy the sign."""
+    return (z >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _signed(number: int) -> int:
+    """`number` modulo 2**64, as a signed 64-bit number."""
+    return (number + 2**63) % 2**64 - 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Rng:
+    """One key a sample; `fold` derives independent streams, the draws themselves change nothing."""
+
+    key: Tensor  # (N,) int64
+
+    @classmethod
+    def of(cls, seed: int, index: Tensor) -> "Rng":
+        """Keys for the samples with these indices, (N,) int64, wherever they stand in a batch."""
+        return cls(_mix(_mix(index.to(torch.int64) * GOLDEN + GOLDEN) + _signed(seed)))
+
+    def fold(self, k: int) -> "Rng":
+        """The independent stream number `k` of every sample (a step, a restart)."""
+        return Rng(_mix(self.key + _signed((k + 1) * MIX_1)))
+
+    def only(self, keep: Tensor) -> "Rng":
+        return Rng(self.key[keep])
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Numbers in [0, 1), of the shape (N, *features), the type and the device of `like`."""
+        size = math.prod(like.shape[1:])
+        place = torch.arange(1, size + 1, device=self.key.device)
+        bits = _mix(self.key[:, None] + place * GOLDEN)
+        digits, wide = (53, torch.float64) if like.dtype == torch.float64 else (24, torch.float32)  # the mantissas
+        return (_shift(bits, 64 - digits).to(wide) * 2.0**-digits).to(like.dtype).reshape(like.shape)
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Standard normal numbers, of the shape, type and device of `like`; by Box and Muller (1958)."""
+        radius = (-2 * torch.log1p(-self.fold(0).uniform(like))).sqrt()
+        return radius * torch.cos(2 * math.pi * self.fold(1).uniform(like))

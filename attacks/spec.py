@@ -1,0 +1,127 @@
+"""The words a user writes, parsed: "pgd:steps=40:restarts=5", "linf:8/255".
+
+No torch in this file: collecting tests reads these words, and must stay instant.
+"""
+
+import dataclasses
+import re
+import typing
+from dataclasses import dataclass
+from fractions import Fraction
+
+from robust.attacks.registry import suggest
+
+NORMS = ("linf", "l2", "l1")
+
+Value = bool | int | float | str
+
+
+def parse_value(text: str) -> Value:
+    """Read "true", "40", "0.5", "1/4" (a float) or any other word (itself)."""
+    if text in ("true", "false"):
+        return text == "true"
+    if re.fullmatch(r"[+-]?\d+", text):
+        return int(text)
+    try:
+        return float(Fraction(text)) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError):
+        return text
+
+
+def slug(text: str) -> str:
+    """Lower case, letters, digits, dots, dashes and underscores only: fit for node ids and file names."""
+    return re.sub(r"[^a-z0-9.+_-]+", "_", text.lower()).strip("_")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A name with arguments and options: "torchattacks:PGD:steps=40" is torchattacks, ("PGD",), (("steps", 40),)."""
+
+    name: str
+    args: tuple[str, ...] = ()
+    options: tuple[tuple[str, Value], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Spec":
+        name, *words = text.strip().split(":")
+        if not name or not all(words):
+            raise ValueError(f"{text!r} is not of the form NAME or NAME:key=value:key=value")
+        args = tuple(word for word in words if "=" not in word)
+        pairs = [word.split("=", 1) for word in words if "=" in word]
+        options = tuple((key, parse_value(value)) for key, value in pairs)
+        if len(dict(options)) < len(options):
+            raise ValueError(f"{text!r} gives an option twice")
+        return cls(name, args, options)
+
+    def __str__(self) -> str:
+        return ":".join((self.name, *self.args, *(f"{key}={_word(value)}" for key, value in self.options)))
+
+    @property
+    def slug(self) -> str:
+        """The spec as one word for node ids and file names: "pgd-steps40-restarts5"."""
+        words = (f"{key}{_word(value)}" for key, value in self.options)
+        return "-".join(slug(word) for word in (self.name, *self.args, *words))
+
+    def without(self, key: str) -> "Spec":
+        return Spec(self.name, self.args, tuple(pair for pair in self.options if pair[0] != key))
+
+
+def _word(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+T = typing.TypeVar("T")
+
+
+def configure(cls: type[T], spec: Spec, **given: object) -> T:
+    """Make the frozen dataclass `cls` with the options of `spec`; unknown keys and wrong types are one clear line."""
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.init and f.name not in given}  # type: ignore[arg-type]
+    if spec.args:
+        raise ValueError(f"{spec}: {spec.name} takes options as key=value, not the bare word {spec.args[0]!r}")
+    for key, value in spec.options:
+        if key not in fields:
+            raise ValueError(f"{spec}: {spec.name} has no option {suggest(key, fields)}")
+        given[key] = _checked(spec, key, value, fields[key])
+    try:
+        return cls(**given)
+    except ValueError as error:
+        raise ValueError(f"{spec}: {error}") from None
+
+
+def _checked(spec: Spec, key: str, value: Value, hint: type) -> Value:
+    """`value` as the type that the field wants: an int serves for a float, nothing else is bent."""
+    accepted = (hint, *typing.get_args(hint))
+    if type(value) in accepted:
+        return value
+    if float in accepted and type(value) is int:
+        return float(value)
+    wanted = next((t.__name__ for t in (bool, int, float, str) if t in accepted), str(hint))
+    raise ValueError(f"{spec}: {key} must be of type {wanted}, got {_word(value)!r}")
+
+
+def parse_threat(text: str) -> tuple[str, Fraction]:
+    """Read "linf:8/255" as ("linf", Fraction(8, 255)).
+
+    Raises ValueError where the norm is unknown, or eps is missing, not a number or not above 0.
+    """
+    norm, _, radius = text.strip().partition(":")
+    if norm not in NORMS:
+        raise ValueError(f"{text!r}: unknown norm {suggest(norm, NORMS)}; write NORM:EPS, as linf:8/255")
+    try:
+        eps = Fraction(radius)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{text!r}: eps must be a number such as 8/255 or 0.5, got {radius!r}") from None
+    if eps <= 0:
+        raise ValueError(f"{text!r}: eps must be above 0, got {radius}")
+    return norm, eps
+
+
+def threat_text(norm: str, eps: Fraction) -> str:
+    """The canonical spelling: short decimals as decimals, 255ths as 255ths ("linf:0.15", "linf:6/255")."""
+    decimal = f"{float(eps):.6g}"
+    if "e" not in decimal and Fraction(decimal) == eps:
+        return f"{norm}:{decimal}"
+    if 255 % eps.denominator == 0:
+        return f"{norm}:{eps * 255}/255"
+    return f"{norm}:{eps}"

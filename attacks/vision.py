@@ -1,0 +1,41 @@
+"""The door to torchvision: nothing else in the project imports it.
+
+PyPI's torchvision wheels are built for the CUDA torch. Beside a CPU-only torch their compiled part does not load, and
+`import torchvision` ends in "operator torchvision::nms does not exist". Models, transforms and data sets need nothing
+of the compiled part: with the schemas of the two operators that the import asks for, everything else works.
+"""
+
+import importlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+SYMPTOM = "operator torchvision::nms does not exist"
+_fragments: list[torch.library.Library] = []  # a library lives as long as its object
+
+
+def with_torchvision(load: Callable[[], T]) -> T:
+    """`load()`, which may import torchvision somewhere inside; called a second time where only the symptom stopped it."""
+    try:
+        return load()
+    except RuntimeError as error:
+        if SYMPTOM not in str(error):
+            raise
+    _register_schemas()
+    return load()
+
+
+def torchvision(module: str = "torchvision") -> ModuleType:
+    """torchvision or one of its modules ("torchvision.models"), also beside a CPU-only torch."""
+    return with_torchvision(lambda: importlib.import_module(module))
+
+
+def _register_schemas() -> None:
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _fragments.append(library)

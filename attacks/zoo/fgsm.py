@@ -1,0 +1,28 @@
+"""FGSM, the fast gradient sign method: Goodfellow, Shlens and Szegedy 2015 (1412.6572)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from robust.attacks.catalogue import ATTACKS
+from robust.attacks.engine import Ascent, Task
+from robust.attacks.losses import loss_named
+
+
+@ATTACKS.register("fgsm")
+@dataclass(frozen=True, slots=True)
+class FGSM:
+    """One step of the full eps along the steepest ascent of the loss; the sign of the gradient for linf."""
+
+    loss: str = "ce"
+    steps: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        loss_named(self.loss)
+
+    def init(self, task: Task) -> Ascent:
+        logits, _, grad = task.ascent(task.x, loss_named(self.loss))
+        return Ascent(task.x, logits, grad)
+
+    def step(self, task: Task, state: Ascent, k: int) -> Ascent:
+        x = task.threat.step(state.x, state.grad, float(task.threat.eps))
+        return Ascent(task.threat.project(x, task.x), None, state.grad)
