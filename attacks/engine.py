@@ -156,6 +156,14 @@ def climb(attack: Attack[Any], task: Task) -> Tensor:
         return x.detach()
 
 
+def answers(model: Model, x: Tensor, y: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Of clean inputs: (answered right, answered with something not finite), each (N,) bool."""
+    with still(model, seed), torch.no_grad():
+        logits = model(x)
+    finite = logits.isfinite().all(1)
+    return finite & (logits.argmax(1) == y), ~finite
+
+
 def _only(state: S, keep: Tensor) -> S:
     return type(state)(*(None if field is None else field[keep] for field in state))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -58,8 +58,12 @@ class Registry(Generic[T]):
             elif name in (entries := self._entries()):
                 self._things.setdefault(name, entries[name].load())
             else:
-                raise LookupError(f"unknown {self.kind} {suggest(name, self.names())}")
+                self.refuse(name)
         return self._things[name]
+
+    def refuse(self, name: str, *also: str) -> NoReturn:
+        """Raise the LookupError for an unknown name, with the nearest that is known, or is one of `also`."""
+        raise LookupError(f"unknown {self.kind} {suggest(name, [*self.names(), *also])}")
 
     def _files(self) -> dict[str, str]:
         found = {}

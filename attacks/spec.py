@@ -48,7 +48,7 @@ class Spec:
             raise ValueError(f"{text!r} is not of the form NAME or NAME:key=value:key=value")
         args = tuple(word for word in words if "=" not in word)
         pairs = [word.split("=", 1) for word in words if "=" in word]
-        options = tuple((key, parse_value(value)) for key, value in pairs)
+        options = tuple(sorted((key, parse_value(value)) for key, value in pairs))  # the order means nothing
         if len(dict(options)) < len(options):
             raise ValueError(f"{text!r} gives an option twice")
         return cls(name, args, options)
@@ -125,3 +125,8 @@ def threat_text(norm: str, eps: Fraction) -> str:
     if 255 % eps.denominator == 0:
         return f"{norm}:{eps * 255}/255"
     return f"{norm}:{eps}"
+
+
+def threat_slug(text: str) -> str:
+    """A threat as one word for node ids and folders: "linf-8_255"."""
+    return slug(text.replace(":", "-"))

@@ -1,0 +1,97 @@
+"""Measure for one test item, and hand what was found to the session."""
+
+import io
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import nn
+
+import robust
+from robust.data.dataset import Samples
+from robust.evaluate import Finding, measure_attack
+from robust.models.load import Subject
+from robust.record import Attacked, DataUsed, ModelUsed, attack_to_json, pack
+from robust.report.board import percent
+from robust.stats import wilson
+from robust.store import write
+from robust.workshop import Workshop
+
+FOUND = pytest.StashKey[dict[str, Any]]()  # on an item: what it measured, as JSON can hold it
+
+
+class Bench:
+    """The measurements of one process; `parts` is where adversarial inputs wait until the record is made."""
+
+    def __init__(self, workshop: Workshop, parts: Path, repeat: str) -> None:
+        self.workshop = workshop
+        self.parts = parts
+        self.repeat = repeat  # the command of this run, without node ids
+
+    def clean(self, item: pytest.Item, module: nn.Module, training: str, samples: Samples) -> None:
+        clean = self.workshop.clean(module)
+        item.stash[FOUND] = self._found(item, module, training, samples)
+        _properties(item, clean_percent=percent(int(clean.correct.sum()), len(samples)))
+        if clean.faulty:
+            _fail(f"the model answered {clean.faulty} of {len(samples)} clean samples with NaN or infinity")
+
+    def attack(
+        self, item: pytest.Item, module: nn.Module, training: str, samples: Samples, attack: str, threat: str
+    ) -> None:
+        settings = self.workshop.settings
+        clean = self.workshop.clean(module)
+        allowed = self.workshop.threat(threat)
+        found = measure_attack(module, samples, clean.correct, attack, allowed, seed=settings.seed)
+        part = {"threat": threat, "attack": attack_to_json(_attacked(found)), "x_adv": self._spool(item, found)}
+        item.stash[FOUND] = self._found(item, module, training, samples) | part
+        self._judge(item, found, clean.correct, f"{attack} under {threat}")
+
+    def _found(self, item: pytest.Item, module: nn.Module, training: str, samples: Samples) -> dict[str, Any]:
+        workshop, settings = self.workshop, self.workshop.settings
+        subject = Subject(workshop.spec(item.path).name, training, module)
+        card = workshop.trained.get((item.path, training))
+        return {
+            "data": asdict(DataUsed(settings.dataset.name, "test", len(samples), samples.digest)),
+            "model": asdict(ModelUsed(subject.name, training, subject.weights, subject.params)),
+            "seed": settings.seed,
+            "correct": pack(workshop.clean(module).correct),
+            "trained": card and {"card": card.card, "path": str(card.path)},
+        }
+
+    def _spool(self, item: pytest.Item, found: Finding) -> str:
+        file = io.BytesIO()
+        np.save(file, found.x_adv, allow_pickle=False)
+        name = item.nodeid.rpartition("::")[2]
+        path = self.parts / f"{abs(hash(item.nodeid)):x}-{name}.npy"
+        write(path, file.getvalue())
+        return str(path)
+
+    def _judge(self, item: pytest.Item, found: Finding, correct: Any, what: str) -> None:
+        n, k = len(correct), int((correct & ~found.broken).sum())
+        low, high = wilson(k, n)
+        _properties(item, robust_percent=percent(k, n), low_percent=100 * low, high_percent=100 * high, n=n)
+        if found.unconfirmed:
+            message = f"{what}: {found.unconfirmed} samples fell and did not on a second look; they count as robust"
+            warnings.warn(robust.RobustWarning(message), stacklevel=2)
+        if found.faulty:
+            _fail(f"the model answered {found.faulty} of {n} samples with NaN or infinity during {what}")
+        floor = self.workshop.settings.fail_under
+        if floor is not None and percent(k, n) < floor:
+            interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f}, {k}/{n}"
+            figure = f"robust accuracy {percent(k, n):.1f} % ({interval}) for {what}"
+            _fail(f"{figure} is below the required {floor:g} %\nrepeat: {self.repeat} '{item.nodeid}'")
+
+
+def _attacked(found: Finding) -> Attacked:
+    return Attacked(found.attack, found.options, found.broken, found.forwards, found.backwards, found.seconds)
+
+
+def _properties(item: pytest.Item, **figures: float) -> None:
+    item.user_properties.extend((f"robust.{name}", round(figure, 4)) for name, figure in figures.items())
+
+
+def _fail(message: str) -> None:
+    pytest.fail(message, pytrace=False)

@@ -1,0 +1,66 @@
+"""Mount the shipped tests on the user's model file, so that they are ordinary test functions with its node ids."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+class RobustModelFile(pytest.Module):
+    """A model file as a test module: its tests are those of robust.model_tests."""
+
+    def _getobj(self) -> ModuleType:
+        from robust import model_tests
+
+        return model_tests
+
+    def funcnamefilter(self, name: str) -> bool:  # the user's python_functions is for the user's tests
+        return name.startswith("test_")
+
+    def classnamefilter(self, name: str) -> bool:
+        return False
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        for item in super().collect():
+            item.add_marker(pytest.mark.robust)
+            yield item
+
+
+class Mount:
+    """The collection hooks; `paths` are the model files."""
+
+    def __init__(self, config: pytest.Config, paths: list[Path], only: bool) -> None:
+        self.rootpath = config.rootpath
+        self.paths = paths
+        self.only = only
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> RobustModelFile | None:
+        """A node id of a model that is not Python code, given on the command line."""
+        if file_path in self.paths and file_path.suffix != ".py" and parent.session.isinitpath(file_path):
+            return self._node(parent, file_path)
+        return None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> RobustModelFile | None:
+        """A node id of a Python model: ours comes before pytest's own, which would import it as a test module."""
+        return self._node(parent, module_path) if module_path in self.paths else None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> "Iterable[None]":  # type: ignore[misc]
+        """Add every model that the command line does not name itself."""
+        report: pytest.CollectReport = yield  # type: ignore[assignment]
+        if isinstance(collector, pytest.Session) and report.passed:
+            named = [path for path in self.paths if collector.isinitpath(path)]
+            if self.only and not named:
+                report.result = []
+            if not named:
+                report.result.extend(self._node(collector, path) for path in self.paths)
+        return report  # noqa: B901
+
+    def _node(self, parent: pytest.Collector, path: Path) -> RobustModelFile:
+        """Outside the root folder the path itself is the id; pytest would leave it empty."""
+        inside = path.is_relative_to(self.rootpath)
+        nodeid = (path.relative_to(self.rootpath) if inside else path).as_posix()
+        node: RobustModelFile = RobustModelFile.from_parent(parent, path=path, nodeid=nodeid)
+        return node

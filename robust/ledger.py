@@ -1,0 +1,93 @@
+"""The controller's part: from what the items found to records, their gates, and the leaderboard's files."""
+
+import datetime
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import robust
+from robust.data.dataset import Samples
+from robust.record import DataUsed, ModelUsed, Record, attack_from_json, unpack
+from robust.report.board import percent
+from robust.report.folder import write_board
+from robust.stats import wilson
+from robust.store import Evidence, Fate, add, locked
+
+Found = dict[str, Any]
+
+
+@dataclass
+class Ledger:
+    """What was found so far, an entry for each finished item."""
+
+    found: list[Found] = field(default_factory=list)
+    filed: list[tuple[Record, Fate]] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+    def records(self) -> list[Record]:
+        """A record for each model and threat model that an attack was run on, in the order of the items."""
+        return [_record(group) for group in self._groups()]
+
+    def trained(self) -> list[Found]:
+        """How models were trained, each once: {"card": ..., "path": ...}."""
+        return [*{found["trained"]["path"]: found["trained"] for found in self.found if found["trained"]}.values()]
+
+    def below(self, floor: float) -> list[str]:
+        """A line for each record whose robust accuracy, the worst case over its attacks, is below `floor` percent."""
+        return [_shortfall(r, floor) for r in self.records() if 100 * r.robust.sum() < floor * r.data.n]
+
+    def file(self, folder: Path, samples: Samples) -> None:
+        """Add the records to the leaderboard and make its files anew."""
+        with locked(folder):
+            for group in self._groups():
+                record = _record(group)
+                loaded = [np.load(found["x_adv"], allow_pickle=False) for found in group]
+                evidence = Evidence.of(samples, [(a.broken, x) for a, x in zip(record.attacks, loaded, strict=True)])
+                self.filed.append((record, add(folder, record, evidence)))
+            self.files = write_board(folder)
+
+    def _groups(self) -> list[list[Found]]:
+        groups: dict[tuple[object, ...], list[Found]] = {}
+        for found in self.found:
+            if "attack" in found:
+                model = found["model"]
+                key = (model["name"], model["training"], model["weights"], found["threat"])
+                groups.setdefault(key, []).append(found)
+        return [sorted(group, key=lambda found: str(found["attack"]["name"])) for group in groups.values()]
+
+
+def _record(group: list[Found]) -> Record:
+    first = group[0]
+    data = DataUsed(**first["data"])
+    return Record(
+        data=data,
+        model=ModelUsed(**first["model"]),
+        threat=first["threat"],
+        seed=first["seed"],
+        correct=unpack(first["correct"], data.n),
+        attacks=tuple(attack_from_json(found["attack"], data.n) for found in group),
+        provenance={
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "versions": {"pytest-robust": robust.__version__, "torch": torch.__version__, "python": platform.python_version()},
+            "training": first["trained"] and _how_trained(first["trained"]["card"]),
+        },
+    )
+
+
+def _how_trained(card: dict[str, Any]) -> dict[str, Any]:
+    """Of a training card what a record keeps."""
+    kept = ("recipe", "options", "data", "threat", "seed", "learnt_from", "best", "minutes", "key")
+    selected = {key: card["selected_by"][key] for key in ("n", "digest")}
+    return {**{key: card[key] for key in kept}, "selected_by": selected}
+
+
+def _shortfall(record: Record, floor: float) -> str:
+    k, n = int(record.robust.sum()), record.data.n
+    low, high = wilson(k, n)
+    who = f"{record.model.name} ({record.model.training}), {record.threat}"
+    figure = f"{percent(k, n):.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}, {k}/{n})"
+    return f"{who}: robust accuracy {figure} over {record.suite} is below the required {floor:g} %"

@@ -1,0 +1,85 @@
+"""Weights from a file, without running a byte of it: safetensors, and the state dicts of torch.save.
+
+A checkpoint is a program where it is unpickled in full, so that is never done (CVE-2025-32434, CVE-2026-24747).
+"""
+
+import warnings
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+Weights = dict[str, Tensor]
+
+
+def read_weights(path: Path) -> Weights:
+    """The state dict in `path`. ValueError says what else the file is, and what to do about it."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    if len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
+        return _read_safetensors(path)
+    if zipfile.is_zipfile(path):
+        _refuse_programs(path)
+    elif head[:1] != b"\x80":
+        raise ValueError("is neither safetensors nor a file of torch.save")
+    return _read_pickle(path)
+
+
+def _read_safetensors(path: Path) -> Weights:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"is not a sound safetensors file: {error}") from None
+
+
+def _refuse_programs(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
+        raise ValueError("is a TorchScript program, which runs code; save model.state_dict() and give --robust-arch")
+    if any(name.endswith("archive_format") or "/models/" in name for name in names):
+        raise ValueError("is a torch.export program, which runs code; save model.state_dict() and give --robust-arch")
+
+
+def _read_pickle(path: Path) -> Weights:
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        if names:
+            raise ValueError(
+                f"needs objects that are not safe to unpickle ({', '.join(sorted(names)[:3])}{', …' * (len(names) > 3)}), "
+                'so it was not loaded; save only the weights: torch.save(model.state_dict(), "weights.pt")'
+            )
+        with warnings.catch_warnings():  # of the loader's own housekeeping, of no use to the caller
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError) as error:
+        raise ValueError(f"is not a sound file of torch.save: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # pickle.UnpicklingError and what the unpickler may meet in a forged file
+        raise error if isinstance(error, ValueError) else ValueError(f"is refused by torch's safe loader: {error}") from None
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        kind = f"a dict with {', '.join(map(str, list(found)[:4]))}" if isinstance(found, dict) else type(found).__name__
+        raise ValueError(f"holds {kind}, not a plain state dict; save only model.state_dict()")
+    return dict(found)
+
+
+def fit_weights(module: nn.Module, weights: Weights) -> None:
+    """Load `weights` into `module`; ValueError lists what is missing, unexpected or of another shape."""
+    own = module.state_dict()
+    both = own.keys() & weights.keys()
+    faults = {
+        "missing": sorted(own.keys() - weights.keys()),
+        "unexpected": sorted(weights.keys() - own.keys()),
+        "of another shape": [
+            f"{name} {list(weights[name].shape)} in the file, {list(own[name].shape)} in the model"
+            for name in sorted(both)
+            if weights[name].shape != own[name].shape
+        ],
+    }
+    if any(faults.values()):
+        told = (f"{len(v)} {kind} ({', '.join(v[:2])}{', …' * (len(v) > 2)})" for kind, v in faults.items() if v)
+        raise ValueError(f"weights do not fit: {'; '.join(told)}")
+    module.load_state_dict(weights)

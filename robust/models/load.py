@@ -1,0 +1,152 @@
+"""From a model's word to a module: run the user's factory, or fill an architecture with weights from a file."""
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import nn
+
+from robust.attacks.registry import suggest
+from robust.attacks.vision import torchvision, with_torchvision
+from robust.models.checkpoint import fit_weights, read_weights
+from robust.models.spec import ModelSpec
+
+Build = Callable[[], nn.Module]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model under test: the module takes inputs within the data's bounds and returns logits."""
+
+    name: str
+    training: str  # the recipe that trained it here, or "as-is"
+    module: nn.Module
+
+    @property
+    def weights(self) -> str:
+        """SHA-256 of all parameters and buffers, with their names."""
+        return weights_hash(self.module)
+
+    @property
+    def params(self) -> int:
+        return sum(p.numel() for p in self.module.parameters())
+
+
+def load(spec: ModelSpec, arch: str | None, classes: int, folder: Path) -> Subject:
+    """The user's model as it is. ValueError or LookupError, in one line, where it cannot be had."""
+    if spec.factory is not None:
+        return Subject(spec.name, "as-is", architecture(spec, arch, classes, folder)())
+    weights = read_weights(spec.path)
+    if arch is None:
+        first = next(iter(weights), None)
+        example = f", first {first} {list(weights[first].shape)}" if first else ""
+        raise ValueError(
+            f"holds weights only ({len(weights)} tensors{example}). Say what they belong to: "
+            "--robust-arch=net.py:make or --robust-arch=torchvision:resnet18"
+        )
+    module = architecture(spec, arch, classes, folder)()
+    try:
+        fit_weights(module, weights)
+    except ValueError as error:
+        raise ValueError(f"{error}; the architecture is --robust-arch={arch}") from None
+    return Subject(spec.name, "as-is", module)
+
+
+def architecture(spec: ModelSpec, arch: str | None, classes: int, folder: Path) -> Build:
+    """What makes a fresh, untrained module of the user's model: its factory, or that of --robust-arch."""
+    if spec.factory is not None:
+        return _factory(spec)
+    if arch is None:
+        raise ValueError(f"{spec.text} holds weights only; name the architecture with --robust-arch")
+    source, _, name = arch.partition(":")
+    if source == "torchvision":
+        return _torchvision(name, classes)
+    try:
+        return _factory(ModelSpec.parse(arch, folder))
+    except ValueError as error:
+        raise ValueError(f"--robust-arch={arch}: {error}") from None
+
+
+def _torchvision(name: str, classes: int) -> Build:
+    models = torchvision("torchvision.models")
+    if name not in (known := models.list_models(module=models)):
+        raise LookupError(f"torchvision has no classifier {suggest(name, known)}")
+    return lambda: _made(f"torchvision:{name}", lambda: models.get_model(name, weights=None, num_classes=classes))
+
+
+def _factory(spec: ModelSpec) -> Build:
+    module = import_file(spec.path)
+    name = spec.factory or ""
+    make = getattr(module, name, None)
+    if make is None:
+        raise LookupError(f"{spec.path.name} has no {suggest(name, _own_callables(module))}")
+    if not callable(make):
+        raise ValueError(f"{spec.text} is a {type(make).__name__}, expected a function or class that makes the model")
+    return lambda: _made(spec.text, make)
+
+
+def _own_callables(module: ModuleType) -> list[str]:
+    """The functions and classes that the file itself defines."""
+    return [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", None) == module.__name__]
+
+
+def _made(what: str, make: Callable[[], object]) -> nn.Module:
+    try:
+        inspect.signature(make).bind()
+    except TypeError as error:
+        raise ValueError(f"{what} must work without arguments: {error}") from None
+    except ValueError:
+        pass  # a callable that does not tell its signature
+    try:
+        made = with_torchvision(make)
+    except Exception as error:
+        raise ValueError(f"{what} failed: {_told(error)}") from error
+    if not isinstance(made, nn.Module):
+        raise ValueError(f"{what} returned {type(made).__name__}, expected torch.nn.Module")
+    return made
+
+
+def import_file(path: Path) -> ModuleType:
+    """Run a user's file as a module, once a process; its folder is importable from, as for `python FILE`."""
+    name = f"robust_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    execute = spec.loader.exec_module
+    try:
+        with_torchvision(lambda: execute(module))
+    except BaseException as error:
+        del sys.modules[name]
+        if not isinstance(error, Exception):
+            raise
+        raise ValueError(f"running {path.name} failed: {_told(error)}") from error
+    return module
+
+
+def _told(error: Exception) -> str:
+    """One line: the kind of error, its first line, and where in whose code."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]} ({Path(last.filename).name}, line {last.lineno})"
+
+
+def weights_hash(module: nn.Module) -> str:
+    sha = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        sha.update(f"{name} {flat.dtype} {list(tensor.shape)}".encode())
+        sha.update(flat.view(torch.uint8).numpy())
+    return sha.hexdigest()

@@ -1,0 +1,58 @@
+"""The plugin's options, in one table: each --robust-NAME has an ini key robust_NAME. No torch in this file."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option; `many` may be given several times, and is a list of lines in an ini file."""
+
+    name: str
+    metavar: str
+    help: str
+    many: bool = False
+    flag: bool = False
+
+    @property
+    def dest(self) -> str:
+        return f"robust_{self.name.replace('-', '_')}"
+
+
+OPTIONS = (
+    Option("model", "MODEL", "the model to test: FILE.py:FACTORY, or a file of weights with --robust-arch; may be given several times", many=True),
+    Option("arch", "ARCH", "what a file of weights belongs to: FILE.py:FACTORY or torchvision:NAME"),
+    Option("data", "NAME", "the data set: digits (default), fashion-mnist"),
+    Option("threat", "NORM:EPS", "what an attacker may do, as linf:8/255 or l2:0.5; may be given several times; default: the data set's own", many=True),
+    Option("attack", "ATTACK", "an attack with its options, as pgd:steps=40:restarts=5 or torchattacks:APGD; several with commas or repeats; default: fgsm,pgd", many=True),
+    Option("train", "RECIPE", "train the model's architecture by these recipes and test what comes out: standard, fgsm-rs, pgd-at, trades; 'as-is' adds the model as loaded", many=True),
+    Option("samples", "N", "how many test samples, drawn by the seed; default: 1000, or all if there are fewer"),
+    Option("seed", "N", "the seed of all that is random; default: 0"),
+    Option("fail-under", "PERCENT", "fail where the robust accuracy is below this"),
+    Option("leaderboard", "DIR", "where records and leaderboard are written, or 'none'; default: leaderboard"),
+    Option("only", "", "run nothing but the robustness tests", flag=True),
+)  # fmt: skip
+
+
+def add_options(parser: pytest.Parser) -> None:
+    group = parser.getgroup("robust", "adversarial robustness (pytest-robust)")
+    for option in OPTIONS:
+        flag, help_ = f"--robust-{option.name}", option.help
+        if option.flag:
+            group.addoption(flag, action="store_true", default=None, dest=option.dest, help=help_)
+            parser.addini(option.dest, help_, type="bool", default=False)
+        elif option.many:
+            group.addoption(flag, action="append", default=None, dest=option.dest, metavar=option.metavar, help=help_)
+            parser.addini(option.dest, help_, type="linelist", default=[])
+        else:
+            group.addoption(flag, default=None, dest=option.dest, metavar=option.metavar, help=help_)
+            parser.addini(option.dest, help_, default=None)
+
+
+def value(config: pytest.Config, name: str) -> Any:
+    """What the command line says, else the ini file, else None (or [] for a list)."""
+    dest = f"robust_{name.replace('-', '_')}"
+    given = config.getoption(dest)
+    return config.getini(dest) if given is None else given

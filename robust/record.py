@@ -1,0 +1,159 @@
+"""A record: what was measured of one model, sample by sample, and how. No torch: boards are made from records alone."""
+
+import base64
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust.attacks.spec import Spec, slug, threat_slug
+
+SCHEMA = 1
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class DataUsed:
+    """Which samples were measured."""
+
+    name: str
+    split: str
+    n: int
+    digest: str  # SHA-256 of their numbers, labels and inputs
+
+
+@dataclass(frozen=True)
+class ModelUsed:
+    """Which model was measured."""
+
+    name: str
+    training: str  # the recipe that trained it, or "as-is"
+    weights: str  # SHA-256 of its parameters and buffers
+    params: int
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """One attack's outcomes over all samples; it was started on those that the model answers right."""
+
+    name: str  # "pgd:steps=40"
+    options: dict[str, Any]  # all, the defaults included
+    broken: Flags  # (n,)
+    forwards: int
+    backwards: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """One model under one threat model and one suite of attacks. Accuracies are shares of all n samples."""
+
+    data: DataUsed
+    model: ModelUsed
+    threat: str
+    seed: int
+    correct: Flags  # (n,): answered right without an attack
+    attacks: tuple[Attacked, ...]
+    provenance: dict[str, Any] = field(default_factory=dict)  # date, versions, how the model was trained
+    evidence: str | None = None  # SHA-256 of the .npz with the adversarial inputs
+
+    @cached_property
+    def suite(self) -> str:
+        """The attacks, as one word: "fgsm+pgd". Only rows of the same suite are comparable."""
+        return "+".join(sorted(Spec.parse(attack.name).slug for attack in self.attacks))
+
+    @cached_property
+    def robust(self) -> Flags:
+        """(n,): answered right, and broken by no attack."""
+        broken = np.array([attack.broken for attack in self.attacks]).any(0)
+        return self.correct & ~broken
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two records the same measurement."""
+        samples = (self.data.name, self.data.split, self.data.digest)
+        return (*samples, self.threat, self.suite, self.model.name, self.model.training, self.model.weights, self.seed)
+
+    @property
+    def stem(self) -> str:
+        """Where it lives below results/, without the ending: data/threat/suite/model-training-weights8."""
+        name = slug(f"{self.model.name}-{self.model.training}-{self.model.weights[:8]}")
+        return "/".join((slug(self.data.name), threat_slug(self.threat), _short(self.suite), name))
+
+    def same_outcomes(self, other: "Record") -> bool:
+        """Whether both measured the same, sample for sample, with the same options."""
+        return self.identity == other.identity and _outcomes(self) == _outcomes(other)
+
+    def to_json(self) -> str:
+        content = {
+            "schema": SCHEMA,
+            "data": asdict(self.data),
+            "threat": self.threat,
+            "suite": self.suite,
+            "seed": self.seed,
+            "model": asdict(self.model),
+            "clean": {"correct": int(self.correct.sum()), "bits": pack(self.correct)},
+            "robust": {"correct": int(self.robust.sum())},
+            "attacks": [attack_to_json(attack) for attack in self.attacks],
+            "evidence": self.evidence,
+            "provenance": self.provenance,
+        }
+        return json.dumps(content, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        """ValueError where `text` is not a record of a schema that this version knows."""
+        try:
+            content = json.loads(text)
+            if content["schema"] != SCHEMA:
+                raise ValueError(f"schema {content['schema']}, expected {SCHEMA}")
+            n = int(content["data"]["n"])
+            return cls(
+                data=DataUsed(**content["data"]),
+                model=ModelUsed(**content["model"]),
+                threat=content["threat"],
+                seed=content["seed"],
+                correct=unpack(content["clean"]["bits"], n),
+                attacks=tuple(attack_from_json(attack, n) for attack in content["attacks"]),
+                provenance=content["provenance"],
+                evidence=content["evidence"],
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a record: {type(error).__name__} {error}") from None
+
+
+def pack(flags: Flags) -> str:
+    """Flags as text: eight to a byte, base64. 1,000 samples are 168 characters."""
+    return base64.b64encode(np.packbits(flags).tobytes()).decode()
+
+
+def unpack(text: str, n: int) -> Flags:
+    bits = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+    if len(bits) != -(-n // 8):
+        raise ValueError(f"{len(bits)} bytes of outcomes do not fit {n} samples")
+    return np.unpackbits(bits, count=n).astype(bool)
+
+
+def attack_to_json(attack: Attacked) -> dict[str, Any]:
+    counts = {"broken": int(attack.broken.sum()), "bits": pack(attack.broken)}
+    cost = {"forwards": attack.forwards, "backwards": attack.backwards, "seconds": round(attack.seconds, 3)}
+    return {"name": attack.name, "options": attack.options, **counts, **cost}
+
+
+def attack_from_json(content: dict[str, Any], n: int) -> Attacked:
+    keys = ("name", "options", "forwards", "backwards", "seconds")
+    return Attacked(broken=unpack(content["bits"], n), **{key: content[key] for key in keys})
+
+
+def _outcomes(record: Record) -> list[object]:
+    return [pack(record.correct), *((attack.name, attack.options, pack(attack.broken)) for attack in record.attacks)]
+
+
+def _short(name: str) -> str:
+    """A folder's name: a long one is cut, with a hash of the whole."""
+    return name if len(name) <= 80 else f"{name[:70]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -1,0 +1,33 @@
+"""Boards as Markdown that GitHub renders as the folder's page."""
+
+from collections.abc import Iterable
+
+from robust.report.board import Board
+from robust.report.table import LEGEND, cells, columns
+from robust.store import GENERATED
+
+
+def markdown(boards: Iterable[Board]) -> str:
+    """The whole page."""
+    link = "All figures with full precision: [leaderboard.csv](leaderboard.csv)."
+    head = [GENERATED["README.md"], "# Robustness leaderboard", "", LEGEND, "", link]
+    return "\n".join([*head, *(line for board in boards for line in _section(board))]) + "\n"
+
+
+def _section(board: Board) -> list[str]:
+    return ["", f"## {_escape(board.data)}, {_escape(board.threat)}, {_escape(board.suite)}", "", *table(board)]
+
+
+def table(board: Board) -> list[str]:
+    """The lines of one board's table."""
+    heads = columns(board)
+    rule = ["---:" if column.numeric else ":---" for column in heads]
+    lines = [[_escape(column.title) for column in heads], rule, *([_escape(cell) for cell in cells(row)] for row in board.rows)]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _escape(text: str) -> str:
+    """Names come from users: nothing in them may end a cell or open a tag, a link or an emphasis."""
+    for sign in "\\`*_[]<>|#":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.split())

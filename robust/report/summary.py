@@ -1,0 +1,50 @@
+"""The plugin's section at the end of pytest's output."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robust.ledger import Ledger
+from robust.report.board import boards
+from robust.report.terminal import terminal
+
+
+def summarise(reporter: pytest.TerminalReporter, ledger: Ledger, failures: list[str], folder: Path) -> None:
+    """Write the section: the boards of this run, how models were trained, the files, and what failed. Paths from `folder`."""
+    records = ledger.records()
+    if not records and not failures:
+        return
+    reporter.section("robustness")
+    for board in boards(records):
+        reporter.write_line(terminal(board, reporter._tw.fullwidth))
+        reporter.write_line("")
+    for trained in ledger.trained():
+        reporter.write_line(f"trained {_told(trained['card'])}: {_short(Path(trained['path']), folder)}")
+    if ledger.files:
+        files = ", ".join(_short(path, folder) for path in ledger.files)
+        reporter.write_line(f"leaderboard ({_fates(ledger)}): {files}")
+    for line in failures:
+        reporter.write_line(f"FAILED {line}", red=True)
+
+
+def _told(card: dict[str, Any]) -> str:
+    best = card["best"]
+    robust = "" if best["robust"] is None else f", robust {best['robust']:.1%}"
+    return f"{card['recipe']} in {60 * card['minutes']:.0f} s, validation clean {best['clean']:.1%}{robust}"
+
+
+def _fates(ledger: Ledger) -> str:
+    fates = [fate for _, fate in ledger.filed]
+    words = {
+        "new": "new",
+        "same": "measured the same as before",
+        "replaced": "replaced, the older in history/",
+        "kept": "in history/, for the one there has more samples",
+    }
+    return "; ".join(f"{fates.count(fate)} {word}" for fate, word in words.items() if fate in fates)
+
+
+def _short(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else os.path.relpath(path, folder)

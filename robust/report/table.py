@@ -1,0 +1,44 @@
+"""The cells of a board, the same for the terminal and for Markdown."""
+
+from dataclasses import dataclass
+
+from robust.report.board import Board, Row
+
+LEGEND = (
+    "Robust: answered right and broken by none of the attacks, in percent of all n samples, with the 95 % Wilson "
+    "interval; an upper bound of the true robustness. Rank: 1 + the rows that are significantly better (exact McNemar "
+    "test on the same samples, Holm's correction, 5 %), so rows that cannot be told apart share a rank."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading, and whether its cells are numbers."""
+
+    title: str
+    numeric: bool = True
+
+
+def columns(board: Board) -> list[Column]:
+    attacks = [Column(name) for name in board.attacks]
+    return [
+        Column("rank"),
+        Column("model", numeric=False),
+        Column("training", numeric=False),
+        Column("clean %"),
+        *attacks,
+        Column("robust %"),
+        Column("95 % interval"),
+        Column("drop"),
+        Column("n"),
+        Column("params"),
+        Column("weights", numeric=False),
+    ]
+
+
+def cells(row: Row) -> list[str]:
+    model, data = row.record.model, row.record.data
+    figures = [f"{value:.1f}" for value in (row.clean, *row.under, row.robust)]
+    interval = f"{row.low:.1f} to {row.high:.1f}"
+    tail = [interval, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
+    return [str(row.rank), model.name, model.training, *figures, *tail]

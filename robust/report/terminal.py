@@ -1,0 +1,27 @@
+"""Boards as text for a terminal."""
+
+import io
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from robust.report.board import Board
+from robust.report.table import cells, columns
+
+HIDDEN = ("params", "weights")  # what a terminal of 80 columns has no room for
+
+
+def terminal(board: Board, width: int) -> str:
+    """One board, at most `width` characters wide."""
+    heads = columns(board)
+    shown = [i for i, column in enumerate(heads) if column.title not in HIDDEN]
+    table = Table(box=None, pad_edge=False, header_style="")
+    for i in shown:
+        table.add_column(heads[i].title, justify="right" if heads[i].numeric else "left", overflow="fold")
+    for row in board.rows:
+        line = cells(row)
+        table.add_row(*(Text(line[i]) for i in shown))
+    file = io.StringIO()
+    Console(file=file, width=width, color_system=None, emoji=False, markup=False).print(table)
+    return f"{board.data}, {board.threat}, {board.suite}\n{file.getvalue().rstrip()}"

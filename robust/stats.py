@@ -1,0 +1,36 @@
+"""Intervals and comparisons of accuracies. Imports scipy, so it is imported late."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, fisher_exact
+
+Flags = NDArray[np.bool_]
+
+
+def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """The Wilson score interval of k successes in n, as shares (Wilson 1927)."""
+    interval = binomtest(k, n).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def mcnemar(a: Flags, b: Flags) -> float:
+    """The exact two-sided p-value that a and b, outcomes on the same samples, are equally good (McNemar 1947)."""
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    return 1.0 if only_a + only_b == 0 else float(binomtest(only_a, only_a + only_b).pvalue)
+
+
+def fisher(a: Flags, b: Flags) -> float:
+    """The exact two-sided p-value that a and b, outcomes on different samples, are equally good (Fisher 1922)."""
+    table = [[int(a.sum()), int((~a).sum())], [int(b.sum()), int((~b).sum())]]
+    return float(fisher_exact(table).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted so that all comparisons together err with the stated probability (Holm 1979)."""
+    adjusted, worst = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        worst = max(worst, min(1.0, p_values[i] * (len(p_values) - rank)))
+        adjusted[i] = worst
+    return adjusted

@@ -1,0 +1,147 @@
+"""The folder of records: results/<data>/<threat>/<suite>/<model>.json + .npz, and history/ for what was replaced.
+
+Every file is written whole beside its place and then moved there, under a lock on the folder, so a reader never sees
+half a file, a crash leaves the old one, and two runs at once take turns.
+"""
+
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from robust.record import Record
+
+if TYPE_CHECKING:
+    from robust.data.dataset import Samples
+
+# How the files begin that are made from the records; one that begins otherwise is somebody else's.
+GENERATED = {
+    "README.md": "<!-- made by pytest-robust from results/; edits are lost -->",
+    "leaderboard.csv": "schema,",
+}
+
+Fate = Literal["new", "same", "replaced", "kept"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The adversarial inputs of a record's broken samples, one for each, in the samples' order."""
+
+    x_adv: NDArray[np.float32]  # (broken, *shape)
+    row: NDArray[np.int64]  # (broken,): which of the n samples
+    by: NDArray[np.int64]  # (broken,): which of the record's attacks found it
+    y: NDArray[np.int64]  # (n,): the labels of all samples
+    index: NDArray[np.int64]  # (n,): their numbers in the split
+
+    @classmethod
+    def of(cls, samples: "Samples", found: list[tuple[NDArray[np.bool_], NDArray[np.float32]]]) -> "Evidence":
+        """Of each attack's (broken (n,), their inputs), one input a sample: the first attack's that broke it."""
+        shape = samples.x.shape[1:]
+        by = np.full(len(samples), -1)
+        x_adv = np.zeros((len(samples), *shape), np.float32)
+        for k, (broken, inputs) in enumerate(found):
+            mine = broken & (by < 0)
+            by[mine] = k
+            x_adv[mine] = inputs[mine[broken]]
+        (row,) = np.nonzero(by >= 0)
+        return cls(x_adv[row], row, by[row], samples.y, samples.index)
+
+    def to_bytes(self) -> bytes:
+        """A compressed .npz without pickles; equal evidence gives equal bytes."""
+        file = io.BytesIO()
+        np.savez_compressed(file, x_adv=self.x_adv, row=self.row, by=self.by, y=self.y, index=self.index)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "Evidence":
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return cls(*(file[key] for key in ("x_adv", "row", "by", "y", "index")))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder, made where it is missing, for one process at a time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        yield
+
+
+def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
+    """File a record; call it under `locked`. Nothing is lost: of two records for one place, one goes to history/.
+
+    "new": the place was free. "same": the same measurement with the same outcomes is there, and stays. "replaced": the
+    older went to history/. "kept": the record there has more samples and stays; the new one is in history/.
+    """
+    content = evidence.to_bytes()
+    record = replace(record, evidence=hashlib.sha256(content).hexdigest())
+    place = folder / "results" / f"{record.stem}.json"
+    if not place.exists():
+        _put(place, record.to_json(), content)
+        return "new"
+    older = Record.from_json(place.read_text("utf-8"))
+    if older.same_outcomes(record):
+        return "same"
+    if older.data.n > record.data.n:
+        _put(_historic(folder, record), record.to_json(), content)
+        return "kept"
+    _put(_historic(folder, older), place.read_text("utf-8"), place.with_suffix(".npz").read_bytes())
+    _put(place, record.to_json(), content)
+    return "replaced"
+
+
+def check_folder(folder: Path) -> None:
+    """ValueError where the board would overwrite a file of somebody else's, or `folder` is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file, expected a folder")
+    for name, beginning in GENERATED.items():
+        path = folder / name
+        if path.exists() and not path.read_text("utf-8", errors="replace").startswith(beginning):
+            raise ValueError(f"{path} is not a leaderboard of ours and would be overwritten; choose another folder")
+
+
+def records(folder: Path) -> list[Record]:
+    """All records in place, by path. ValueError names the file that is not one."""
+    found = []
+    for path in sorted((folder / "results").rglob("*.json")):
+        try:
+            found.append(Record.from_json(path.read_text("utf-8")))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}; mend it or move it away") from None
+    return found
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a whole file or nothing; an equal one is left alone."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            Path(file.name).unlink()
+            raise
+    Path(file.name).chmod(0o644)  # a temporary file is its owner's alone
+    Path(file.name).replace(path)
+
+
+def _put(place: Path, record: str, evidence: bytes) -> None:
+    """The evidence first: a record on disk always has its own."""
+    write(place.with_suffix(".npz"), evidence)
+    write(place, record.encode())
+
+
+def _historic(folder: Path, record: Record) -> Path:
+    digest = hashlib.sha256(record.to_json().encode()).hexdigest()[:8]
+    return folder / "history" / f"{record.stem}-{digest}.json"

@@ -1,0 +1,25 @@
+"""fgsm-rs, "fast" adversarial training: one step from a random start. Wong, Rice and Kolter 2020 (2001.03994)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from robust.attacks.engine import Task
+from robust.attacks.zoo.pgd import PGD
+from robust.train.craft import craft
+from robust.train.recipe import RECIPES, Selection
+
+
+@RECIPES.register("fgsm-rs")
+@dataclass(frozen=True, slots=True)
+class FGSMRS:
+    """Cross-entropy after one step, longer than eps so that the random start does not weaken it."""
+
+    stride: float = 1.25  # length of the step, as a share of eps: 10/255 for 8/255
+    selects: ClassVar[Selection] = "robust"
+
+    def loss(self, task: Task) -> Tensor:
+        x = craft(PGD(steps=1, stride=self.stride), task)
+        return F.cross_entropy(task.model(x), task.y)

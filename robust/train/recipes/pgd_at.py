@@ -1,0 +1,26 @@
+"""pgd-at, adversarial training with PGD: Madry et al. 2018 (1706.06083)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from robust.attacks.engine import Task
+from robust.attacks.zoo.pgd import PGD
+from robust.train.craft import craft
+from robust.train.recipe import RECIPES, Selection
+
+
+@RECIPES.register("pgd-at")
+@dataclass(frozen=True, slots=True)
+class PGDAT:
+    """Cross-entropy on the inputs that PGD finds; steps and stride as Rice, Wong and Kolter 2020 (2002.11569)."""
+
+    steps: int = 10
+    stride: float = 0.25  # length of a step, as a share of eps: 2/255 for 8/255
+    selects: ClassVar[Selection] = "robust"
+
+    def loss(self, task: Task) -> Tensor:
+        x = craft(PGD(self.steps, self.stride), task)
+        return F.cross_entropy(task.model(x), task.y)

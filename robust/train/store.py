@@ -1,0 +1,132 @@
+"""What was trained, kept by a hash of all that determines it: weights as safetensors, and a card that tells of them."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from safetensors.torch import load_file, save
+from torch import nn
+
+import robust
+from robust.attacks.spec import slug
+from robust.attacks.threat import LpThreat
+from robust.data.dataset import Dataset, Samples
+from robust.models.load import Build, weights_hash
+from robust.store import write
+from robust.train.loop import Epoch, Fit, Plan, describe, fit, read_recipe, split_off_validation
+from robust.train.recipe import Recipe
+
+OnEpoch = Callable[[Epoch, Plan], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained module, and where its weights and its card are."""
+
+    module: nn.Module
+    path: Path
+    card: dict[str, Any]
+
+
+def train(
+    build: Build,
+    recipe: str,
+    dataset: Dataset,
+    threat: LpThreat,
+    *,
+    seed: int,
+    folder: Path,
+    name: str,
+    on_epoch: OnEpoch = lambda epoch, plan: None,
+) -> Trained:
+    """Train a fresh module of `build`, or load what was trained so before. Processes that ask for the same wait for one."""
+    method, plan = read_recipe(recipe)
+    samples = dataset.load("train")
+    module = _seeded(build, seed)
+    told = _determinants(module, method, plan, recipe, dataset, samples, threat, seed)
+    key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    path = folder / f"{slug(name)}-{slug(recipe)[:60]}-{key[:8]}.safetensors"
+    _make_ignored(folder)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            found = fit(module, method, plan, samples, threat, seed=seed, on_epoch=lambda epoch: on_epoch(epoch, plan))
+            card = {**told, "key": key, **_results(found, samples, seed)}
+            write(path.with_suffix(".json"), (json.dumps(card, indent=1) + "\n").encode())
+            write(path, save({name: tensor.contiguous() for name, tensor in found.weights.items()}))
+    module.load_state_dict(load_file(path))  # what is measured is what lies on the disk
+    return Trained(module, path, json.loads(path.with_suffix(".json").read_text("utf-8")))
+
+
+def _seeded(build: Build, seed: int) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build()
+
+
+def _determinants(
+    module: nn.Module,
+    method: Recipe,
+    plan: Plan,
+    recipe: str,
+    dataset: Dataset,
+    samples: Samples,
+    threat: LpThreat,
+    seed: int,
+) -> dict[str, Any]:
+    """All that the trained weights depend on."""
+    return {
+        "recipe": recipe,
+        "options": describe(method, plan),
+        "data": {"name": dataset.name, "split": "train", "n": len(samples), "digest": samples.digest},
+        "threat": str(threat),
+        "seed": seed,
+        "architecture": {"text": str(module), "weights": weights_hash(module), "answers": _probe(module, samples, seed)},
+        "code": _code_hash(),
+        "versions": {"torch": torch.__version__, "pytest-robust": robust.__version__, "machine": platform.machine()},
+    }
+
+
+def _probe(module: nn.Module, samples: Samples, seed: int) -> list[list[float]]:
+    """The untrained module's answers, in training mode too: they tell a changed forward from an unchanged one."""
+    x = torch.from_numpy(samples.x[:4])
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        found = [module.train(mode)(x).double().numpy() for mode in (False, True)]
+        module.load_state_dict(before)  # batch norm has moved
+    # Rounded well above what another number of threads changes. Adding 0.0 makes -0.0 and 0.0 the same.
+    return [[round(value, 2) + 0.0 for value in np.asarray(answer).ravel().tolist()] for answer in found]
+
+
+def _code_hash() -> str:
+    """Of the attacks and the training code of this package."""
+    root = Path(robust.__file__).parent
+    files = [*(root / "attacks").resolve().rglob("*.py"), *(root / "train").rglob("*.py")]
+    sha = hashlib.sha256()
+    for file in sorted(files, key=lambda path: path.as_posix()):
+        sha.update(file.name.encode() + file.read_bytes())
+    return sha.hexdigest()
+
+
+def _results(found: Fit, samples: Samples, seed: int) -> dict[str, Any]:
+    learn, validation = split_off_validation(samples, seed)
+    return {
+        "learnt_from": {"n": len(learn), "digest": learn.digest},
+        "selected_by": {"n": len(validation), "digest": validation.digest, "index": validation.index.tolist()},
+        "best": asdict(found.best),
+        "curve": [asdict(epoch) for epoch in found.curve],
+        "minutes": round(found.seconds / 60, 3),
+    }
+
+
+def _make_ignored(folder: Path) -> None:
+    """The folder, kept out of version control by a file of its own, as pytest does with its cache."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / ".gitignore", b"# Made by pytest-robust.\n*\n")
