@@ -112,7 +112,14 @@ class Outcome:
 
 
 def assail(
-    model: Model, attack: Attack[Any], x: Tensor, y: Tensor, threat: LpThreat, *, seed: int = 0, index: Tensor | None = None
+    model: Model,
+    attack: Attack[Any],
+    x: Tensor,
+    y: Tensor,
+    threat: LpThreat,
+    *,
+    seed: int = 0,
+    index: Tensor | None = None,
 ) -> Outcome:
     """Attack every sample until it falls or the attack ends.
 
@@ -165,7 +172,8 @@ def answers(model: Model, x: Tensor, y: Tensor, seed: int = 0) -> tuple[Tensor, 
 
 
 def _only(state: S, keep: Tensor) -> S:
-    return type(state)(*(None if field is None else field[keep] for field in state))
+    fields: list[Any] = [None if field is None else field[keep] for field in state]
+    return type(state)(*fields)
 
 
 @contextmanager

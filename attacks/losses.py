@@ -17,7 +17,7 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
-    """max over c != y of z_c, less z_y: above 0 exactly where the label is wrong (Carlini & Wagner 2017, 1608.04644)."""
+    """max over c != y of z_c, less z_y: above 0 where the label is wrong (Carlini & Wagner 2017, 1608.04644)."""
     right = torch.zeros_like(logits, dtype=torch.bool).scatter(1, y[:, None], True)
     return logits.masked_fill(right, -torch.inf).amax(1) - logits.gather(1, y[:, None])[:, 0]
 

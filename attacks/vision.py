@@ -19,7 +19,7 @@ _fragments: list[torch.library.Library] = []  # a library lives as long as its o
 
 
 def with_torchvision(load: Callable[[], T]) -> T:
-    """`load()`, which may import torchvision somewhere inside; called a second time where only the symptom stopped it."""
+    """`load()`, which may import torchvision somewhere inside; called again where only the symptom stopped it."""
     try:
         return load()
     except RuntimeError as error:
@@ -35,7 +35,7 @@ def torchvision(module: str = "torchvision") -> ModuleType:
 
 
 def _register_schemas() -> None:
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    for operator in ("nms", "qnms"):
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
     _fragments.append(library)

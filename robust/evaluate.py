@@ -109,7 +109,7 @@ def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, thr
 
 def options_of(attack: Attack[Any]) -> dict[str, Any]:
     """An attack's options by name, as JSON can hold them."""
-    found = asdict(attack) if is_dataclass(attack) and not isinstance(attack, type) else {}
+    found: dict[str, Any] = asdict(attack) if is_dataclass(attack) and not isinstance(attack, type) else {}
     return {key: getattr(value, "__name__", value) for key, value in found.items()}
 
 

@@ -22,18 +22,24 @@ class Option:
 
 
 OPTIONS = (
-    Option("model", "MODEL", "the model to test: FILE.py:FACTORY, or a file of weights with --robust-arch; may be given several times", many=True),
+    Option("model", "MODEL", "the model to test: FILE.py:FACTORY, or a file of weights with --robust-arch", many=True),
     Option("arch", "ARCH", "what a file of weights belongs to: FILE.py:FACTORY or torchvision:NAME"),
-    Option("data", "NAME", "the data set: digits (default), fashion-mnist"),
-    Option("threat", "NORM:EPS", "what an attacker may do, as linf:8/255 or l2:0.5; may be given several times; default: the data set's own", many=True),
-    Option("attack", "ATTACK", "an attack with its options, as pgd:steps=40:restarts=5 or torchattacks:APGD; several with commas or repeats; default: fgsm,pgd", many=True),
-    Option("train", "RECIPE", "train the model's architecture by these recipes and test what comes out: standard, fgsm-rs, pgd-at, trades; 'as-is' adds the model as loaded", many=True),
+    Option("data", "NAME", "the data set: digits (default) or fashion-mnist"),
+    Option("threat", "NORM:EPS", "what an attacker may do: linf:8/255, l2:0.5; default: the data set's", many=True),
+    Option("attack", "ATTACK", "pgd:steps=40:restarts=5, torchattacks:APGD; default: fgsm,pgd", many=True),
+    Option(
+        "train",
+        "RECIPE",
+        "train the model's architecture and test what comes out: standard, fgsm-rs, pgd-at, trades:epochs=10; "
+        "as-is stands for the model as it was loaded",
+        many=True,
+    ),
     Option("samples", "N", "how many test samples, drawn by the seed; default: 1000, or all if there are fewer"),
     Option("seed", "N", "the seed of all that is random; default: 0"),
     Option("fail-under", "PERCENT", "fail where the robust accuracy is below this"),
-    Option("leaderboard", "DIR", "where records and leaderboard are written, or 'none'; default: leaderboard"),
+    Option("leaderboard", "DIR", "where records and leaderboard are written, or none; default: leaderboard"),
     Option("only", "", "run nothing but the robustness tests", flag=True),
-)  # fmt: skip
+)
 
 
 def add_options(parser: pytest.Parser) -> None:

@@ -1,4 +1,7 @@
-"""The pytest plugin: options and hooks only. Installed but unused it costs nothing: no heavy import, no file, no process."""
+"""The pytest plugin: options and hooks only.
+
+Installed but unused it costs nothing: no heavy import, no file, no process.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from robust.data.dataset import Samples
-    from robust.session import RobustSession
+    from robust.session.hooks import RobustSession
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "robust: a robustness test of pytest-robust")
     if value(config, "model"):
-        from robust.session import SESSION, RobustSession
+        from robust.session.hooks import SESSION, RobustSession
 
         config.stash[SESSION] = session = RobustSession(config)
         config.pluginmanager.register(session, "robust-session")
@@ -32,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _robust_session(request: pytest.FixtureRequest) -> "RobustSession":
     if not value(request.config, "model"):
         pytest.skip("needs --robust-model")
-    from robust.session import SESSION
+    from robust.session.hooks import SESSION
 
     return request.config.stash[SESSION]
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -70,8 +71,7 @@ class Record:
     @cached_property
     def robust(self) -> Flags:
         """(n,): answered right, and broken by no attack."""
-        broken = np.array([attack.broken for attack in self.attacks]).any(0)
-        return self.correct & ~broken
+        return self.correct & ~union(attack.broken for attack in self.attacks)
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -125,6 +125,12 @@ class Record:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a record: {type(error).__name__} {error}") from None
+
+
+def union(flags: Iterable[Flags]) -> Flags:
+    """(n,): set in any."""
+    found: Flags = np.logical_or.reduce([*flags])
+    return found
 
 
 def pack(flags: Flags) -> str:

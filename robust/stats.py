@@ -23,7 +23,7 @@ def mcnemar(a: Flags, b: Flags) -> float:
 
 def fisher(a: Flags, b: Flags) -> float:
     """The exact two-sided p-value that a and b, outcomes on different samples, are equally good (Fisher 1922)."""
-    table = [[int(a.sum()), int((~a).sum())], [int(b.sum()), int((~b).sum())]]
+    table = np.array([[a.sum(), (~a).sum()], [b.sum(), (~b).sum()]], np.int64)
     return float(fisher_exact(table).pvalue)
 
 

@@ -119,7 +119,7 @@ class _Counted(torch.nn.Module):
         self.forwards += len(x)
         logits: Tensor = self.inner(x)
         if logits.requires_grad:
-            logits.register_hook(self._count_backward)
+            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
         return logits
 
     def _count_backward(self, grad: Tensor) -> None:

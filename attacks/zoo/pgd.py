@@ -22,7 +22,7 @@ class PGD:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
-        if not 0 < self.stride:
+        if self.stride <= 0:
             raise ValueError(f"stride, a share of eps, must be above 0, got {self.stride:g}")
         if not 0 <= self.start <= 1:
             raise ValueError(f"start, a share of the ball, must be from 0 to 1, got {self.start:g}")

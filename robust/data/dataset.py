@@ -39,11 +39,10 @@ class Samples:
     @property
     def digest(self) -> str:
         """SHA-256 of the numbers, the labels and the inputs: two runs saw the same samples exactly if these agree."""
-        import numpy as np
 
         sha = hashlib.sha256()
         for array, dtype in ((self.index, "<i8"), (self.y, "<i8"), (self.x, "<f4")):
-            sha.update(np.ascontiguousarray(array, dtype))
+            sha.update(array.astype(dtype).tobytes())
         return sha.hexdigest()
 
 

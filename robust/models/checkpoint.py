@@ -50,8 +50,8 @@ def _read_pickle(path: Path) -> Weights:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         if names:
             raise ValueError(
-                f"needs objects that are not safe to unpickle ({', '.join(sorted(names)[:3])}{', …' * (len(names) > 3)}), "
-                'so it was not loaded; save only the weights: torch.save(model.state_dict(), "weights.pt")'
+                f"needs objects that are not safe to unpickle ({_some(sorted(names), 3)}), so it was not loaded; "
+                'save only the weights: torch.save(model.state_dict(), "weights.pt")'
             )
         with warnings.catch_warnings():  # of the loader's own housekeeping, of no use to the caller
             warnings.simplefilter("ignore")
@@ -59,11 +59,19 @@ def _read_pickle(path: Path) -> Weights:
     except (RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"is not a sound file of torch.save: {str(error).splitlines()[0]}") from None
     except Exception as error:  # pickle.UnpicklingError and what the unpickler may meet in a forged file
-        raise error if isinstance(error, ValueError) else ValueError(f"is refused by torch's safe loader: {error}") from None
+        raise (
+            error if isinstance(error, ValueError) else ValueError(f"is refused by torch's safe loader: {error}")
+        ) from None
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        kind = f"a dict with {', '.join(map(str, list(found)[:4]))}" if isinstance(found, dict) else type(found).__name__
+        kind = (
+            f"a dict with {', '.join(map(str, list(found)[:4]))}" if isinstance(found, dict) else type(found).__name__
+        )
         raise ValueError(f"holds {kind}, not a plain state dict; save only model.state_dict()")
     return dict(found)
+
+
+def _some(names: list[str], most: int) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def fit_weights(module: nn.Module, weights: Weights) -> None:
@@ -80,6 +88,6 @@ def fit_weights(module: nn.Module, weights: Weights) -> None:
         ],
     }
     if any(faults.values()):
-        told = (f"{len(v)} {kind} ({', '.join(v[:2])}{', …' * (len(v) > 2)})" for kind, v in faults.items() if v)
+        told = (f"{len(names)} {kind} ({_some(names, 2)})" for kind, names in faults.items() if names)
         raise ValueError(f"weights do not fit: {'; '.join(told)}")
     module.load_state_dict(weights)

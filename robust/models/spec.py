@@ -17,7 +17,7 @@ class ModelSpec:
 
     @classmethod
     def parse(cls, text: str, folder: Path) -> "ModelSpec":
-        """Read a model's word; relative paths are below `folder`. ValueError where no such file is, or no factory named."""
+        """Read a model's word; relative paths are below `folder`. ValueError for no such file, or no factory."""
         match = re.fullmatch(r"(.+\.py)(?::([^:]*))?", text)
         name, factory = match.groups() if match else (text, None)
         path = (folder / name).resolve()

@@ -64,15 +64,11 @@ def attack_percent(record: Record, name: str) -> float:
 
 
 def _board(records: list[Record]) -> Board:
-    ordered = sorted(records, key=lambda r: (-_share(r.robust), -_share(r.correct), r.stem, r.data.digest, r.seed))
+    ordered = sorted(records, key=lambda r: (-r.robust.mean(), -r.correct.mean(), r.stem, r.data.digest, r.seed))
     attacks = tuple(sorted(attack.name for attack in ordered[0].attacks))
     ranks = _ranks(ordered)
     rows = tuple(_row(record, rank, attacks) for record, rank in zip(ordered, ranks, strict=True))
     return Board(ordered[0].data.name, ordered[0].threat, ordered[0].suite, attacks, rows)
-
-
-def _share(flags: "object") -> float:
-    return float(flags.mean())  # type: ignore[attr-defined]
 
 
 def _row(record: Record, rank: int, attacks: tuple[str, ...]) -> Row:
@@ -83,7 +79,7 @@ def _row(record: Record, rank: int, attacks: tuple[str, ...]) -> Row:
 
 
 def _ranks(ordered: list[Record]) -> list[int]:
-    """1 + how many rows are significantly better: exact McNemar on the same samples, Fisher on others, Holm over all."""
+    """1 + how many rows are significantly better: McNemar on the same samples, Fisher on others, Holm over all."""
     pairs = list(combinations(range(len(ordered)), 2))  # the first of a pair is at least as robust
     p_values = holm([_p_value(ordered[a], ordered[b]) for a, b in pairs])
     better = [0] * len(ordered)

@@ -22,7 +22,11 @@ def table(board: Board) -> list[str]:
     """The lines of one board's table."""
     heads = columns(board)
     rule = ["---:" if column.numeric else ":---" for column in heads]
-    lines = [[_escape(column.title) for column in heads], rule, *([_escape(cell) for cell in cells(row)] for row in board.rows)]
+    lines = [
+        [_escape(column.title) for column in heads],
+        rule,
+        *([_escape(cell) for cell in cells(row)] for row in board.rows),
+    ]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 

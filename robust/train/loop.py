@@ -111,7 +111,8 @@ def fit(
         torch.manual_seed(seed)
         for number in range(1, plan.epochs + 1):
             losses = [
-                _descend(optimiser, schedule, recipe, task) for task in _batches(module, learn, threat, plan, seed, number)
+                _descend(optimiser, schedule, recipe, task)
+                for task in _batches(module, learn, threat, plan, seed, number)
             ]
             curve.append(_validate(module, recipe, validation, threat, seed, number, float(np.mean(losses))))
             score = curve[-1].robust if recipe.selects == "robust" else curve[-1].clean
@@ -121,9 +122,7 @@ def fit(
     return Fit(weights, chosen, tuple(curve), time.monotonic() - began)
 
 
-def _batches(
-    module: nn.Module, learn: Samples, threat: LpThreat, plan: Plan, seed: int, epoch: int
-) -> Iterator[Task]:
+def _batches(module: nn.Module, learn: Samples, threat: LpThreat, plan: Plan, seed: int, epoch: int) -> Iterator[Task]:
     device = next(module.parameters()).device
     order = torch.randperm(len(learn), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
     x, y, index = (torch.from_numpy(array) for array in (learn.x, learn.y, learn.index))

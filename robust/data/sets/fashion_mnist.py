@@ -32,7 +32,7 @@ def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
 
     part = "train" if split == "train" else "t10k"
     pixels, labels = (np.frombuffer(_content(part, kind), np.uint8, offset=HEADER[kind]) for kind in HEADER)
-    return pixels.reshape(-1, 1, 28, 28).astype(np.float32) / 255, labels.astype(np.int64)
+    return pixels.reshape(-1, 1, 28, 28).astype(np.float32) / np.float32(255), labels.astype(np.int64)
 
 
 def _content(part: str, kind: str) -> bytes:

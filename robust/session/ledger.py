@@ -72,7 +72,11 @@ def _record(group: list[Found]) -> Record:
         attacks=tuple(attack_from_json(found["attack"], data.n) for found in group),
         provenance={
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "versions": {"pytest-robust": robust.__version__, "torch": torch.__version__, "python": platform.python_version()},
+            "versions": {
+                "pytest-robust": robust.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
             "training": first["trained"] and _how_trained(first["trained"]["card"]),
         },
     )

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from robust.train.cache import OnEpoch
 from robust.train.loop import Epoch, Plan
-from robust.train.store import OnEpoch
 
 
 @contextmanager
 def training_bar(title: str) -> Iterator[OnEpoch]:
-    """Yields what to call after every epoch. The bar leaves nothing behind; elsewhere than on a terminal there is none."""
+    """Yields what to call after every epoch. The bar leaves nothing behind, and is on a terminal only."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"))
     tail = (TimeRemainingColumn(), TextColumn("{task.fields[note]}"))

@@ -16,9 +16,9 @@ from robust.evaluate import Finding, measure_attack
 from robust.models.load import Subject
 from robust.record import Attacked, DataUsed, ModelUsed, attack_to_json, pack
 from robust.report.board import percent
+from robust.session.workshop import Workshop
 from robust.stats import wilson
 from robust.store import write
-from robust.workshop import Workshop
 
 FOUND = pytest.StashKey[dict[str, Any]]()  # on an item: what it measured, as JSON can hold it
 

@@ -83,7 +83,7 @@ def _models(config: pytest.Config, folder: Path) -> tuple[ModelSpec, ...]:
 
 def _each(config: pytest.Config, name: str, read_one: Callable[[str], str], default: str) -> tuple[str, ...]:
     """The values of a list option, split at commas, in the user's order, each once."""
-    found = {}
+    found: dict[str, None] = {}
     for text in value(config, name) or [default]:
         for word in text.split(","):
             with blaming(f"{name}={word}"):

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from robust.ledger import Ledger
 from robust.report.board import boards
 from robust.report.terminal import terminal
+from robust.session.ledger import Ledger
 
 
 def summarise(reporter: pytest.TerminalReporter, ledger: Ledger, failures: list[str], folder: Path) -> None:
-    """Write the section: the boards of this run, how models were trained, the files, and what failed. Paths from `folder`."""
+    """The boards of this run, how models were trained, the files, and what failed; paths are from `folder`."""
     records = ledger.records()
     if not records and not failures:
         return
+    reporter.ensure_newline()
     reporter.section("robustness")
     for board in boards(records):
         reporter.write_line(terminal(board, reporter._tw.fullwidth))

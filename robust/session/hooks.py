@@ -3,7 +3,7 @@
 import os
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from robust.collect import Mount
 from robust.options import OPTIONS
-from robust.settings import Settings, read
+from robust.session.collect import Mount
+from robust.session.settings import Settings, read
 
 if TYPE_CHECKING:
-    from robust.bench import Bench
-    from robust.ledger import Ledger
-    from robust.train.store import OnEpoch
-    from robust.workshop import Workshop
+    from robust.session.bench import Bench
+    from robust.session.ledger import Ledger
+    from robust.session.workshop import Workshop
+    from robust.train.cache import OnEpoch
 
 
 class RobustSession:
@@ -35,7 +35,7 @@ class RobustSession:
 
     @cached_property
     def workshop(self) -> "Workshop":
-        from robust.workshop import Workshop, share_cores
+        from robust.session.workshop import Workshop, share_cores
 
         if self.is_worker:
             share_cores(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
@@ -43,13 +43,13 @@ class RobustSession:
 
     @cached_property
     def bench(self) -> "Bench":
-        from robust.bench import Bench
+        from robust.session.bench import Bench
 
         return Bench(self.workshop, self._parts, self._command())
 
     @cached_property
     def ledger(self) -> "Ledger":
-        from robust.ledger import Ledger
+        from robust.session.ledger import Ledger
 
         return Ledger()
 
@@ -71,14 +71,14 @@ class RobustSession:
             self.workshop.check()
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
-        report: Any = yield
-        from robust.bench import FOUND
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        report = yield
+        from robust.session.bench import FOUND
 
         if report.when == "call" and FOUND in item.stash:
             report.robust = item.stash[FOUND]
             report.location = (item.nodeid.partition("::")[0], None, report.location[2])
-        return report  # noqa: B901
+        return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         found = getattr(report, "robust", None)
@@ -86,15 +86,17 @@ class RobustSession:
             self.ledger.found.append(found)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         result = yield
         floor = self.settings.fail_under
         if not self.is_worker and not self.config.option.collectonly and floor is not None:
             self.failures += self.ledger.below(floor)
             if not any("attack" in found for found in self.ledger.found):
-                self.failures.append(f"--robust-fail-under={floor:g}: no attack was run, so nothing shows that it holds")
+                self.failures.append(
+                    f"--robust-fail-under={floor:g}: no attack was run, so nothing shows that it holds"
+                )
             session.testsfailed += bool(self.failures)
-        return result  # noqa: B901
+        return result
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.is_worker or self.config.option.collectonly:
@@ -111,7 +113,7 @@ class RobustSession:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if not self.config.option.collectonly:
-            from robust.report.summary import summarise
+            from robust.session.summary import summarise
 
             summarise(terminalreporter, self.ledger, self.failures, self.settings.folder)
 
@@ -129,7 +131,7 @@ class RobustSession:
 
     @contextmanager
     def _progress(self, title: str) -> "Iterator[OnEpoch]":
-        from robust.report.progress import training_bar
+        from robust.session.progress import training_bar
 
         capture = self.config.pluginmanager.getplugin("capturemanager")
         quiet = capture.global_and_fixture_disabled() if capture else nullcontext()

@@ -15,10 +15,10 @@ from robust.data.dataset import Samples
 from robust.evaluate import Clean, check, measure_clean
 from robust.models.load import Subject, architecture, load
 from robust.models.spec import ModelSpec
-from robust.settings import Settings, blaming
+from robust.session.settings import Settings, blaming
+from robust.train.cache import OnEpoch, Trained, train
 from robust.train.loop import read_recipe
 from robust.train.recipe import AS_IS
-from robust.train.store import OnEpoch, Trained, train
 
 SAMPLES = 1000  # as many as most published evaluations use
 
@@ -41,7 +41,9 @@ class Workshop:
         everything = self.settings.dataset.load("test")
         wanted = self.settings.samples or min(SAMPLES, len(everything))
         if wanted > len(everything):
-            raise ValueError(f"{self.settings.dataset.name} has {len(everything)} test samples, {wanted} were asked for")
+            raise ValueError(
+                f"{self.settings.dataset.name} has {len(everything)} test samples, {wanted} were asked for"
+            )
         return everything.draw(wanted, self.settings.seed)[0]
 
     def threat(self, text: str) -> LpThreat:

@@ -46,7 +46,7 @@ def train(
     name: str,
     on_epoch: OnEpoch = lambda epoch, plan: None,
 ) -> Trained:
-    """Train a fresh module of `build`, or load what was trained so before. Processes that ask for the same wait for one."""
+    """Train a fresh module of `build`, or load what was trained so before; of parallel processes only one trains."""
     method, plan = read_recipe(recipe)
     samples = dataset.load("train")
     module = _seeded(build, seed)
@@ -87,7 +87,11 @@ def _determinants(
         "data": {"name": dataset.name, "split": "train", "n": len(samples), "digest": samples.digest},
         "threat": str(threat),
         "seed": seed,
-        "architecture": {"text": str(module), "weights": weights_hash(module), "answers": _probe(module, samples, seed)},
+        "architecture": {
+            "text": str(module),
+            "weights": weights_hash(module),
+            "answers": _probe(module, samples, seed),
+        },
         "code": _code_hash(),
         "versions": {"torch": torch.__version__, "pytest-robust": robust.__version__, "machine": platform.machine()},
     }

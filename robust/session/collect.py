@@ -1,6 +1,6 @@
 """Mount the shipped tests on the user's model file, so that they are ordinary test functions with its node ids."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -47,16 +47,18 @@ class Mount:
         return self._node(parent, module_path) if module_path in self.paths else None
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_make_collect_report(self, collector: pytest.Collector) -> "Iterable[None]":  # type: ignore[misc]
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         """Add every model that the command line does not name itself."""
-        report: pytest.CollectReport = yield  # type: ignore[assignment]
+        report = yield
         if isinstance(collector, pytest.Session) and report.passed:
             named = [path for path in self.paths if collector.isinitpath(path)]
             if self.only and not named:
                 report.result = []
             if not named:
                 report.result.extend(self._node(collector, path) for path in self.paths)
-        return report  # noqa: B901
+        return report
 
     def _node(self, parent: pytest.Collector, path: Path) -> RobustModelFile:
         """Outside the root folder the path itself is the id; pytest would leave it empty."""
