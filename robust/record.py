@@ -82,7 +82,7 @@ class Record:
     @property
     def stem(self) -> str:
         """Where it lives below results/, without the ending: data/threat/suite/model-training-weights8."""
-        name = slug(f"{self.model.name}-{self.model.training}-{self.model.weights[:8]}")
+        name = f"{slug(self.model.name)}-{Spec.parse(self.model.training).slug}-{self.model.weights[:8]}"
         return "/".join((slug(self.data.name), threat_slug(self.threat), _short(self.suite), name))
 
     def same_outcomes(self, other: "Record") -> bool:

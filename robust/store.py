@@ -67,6 +67,13 @@ class Evidence:
             return cls(*(file[key] for key in ("x_adv", "row", "by", "y", "index")))
 
 
+def private(folder: Path) -> Path:
+    """The folder, made where it is missing and kept out of version control by a file of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / ".gitignore", b"# Made by pytest-robust.\n*\n")
+    return folder
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """The folder, made where it is missing, for one process at a time."""

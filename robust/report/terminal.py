@@ -2,7 +2,7 @@
 
 import io
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +18,8 @@ def terminal(board: Board, width: int) -> str:
     shown = [i for i, column in enumerate(heads) if column.title not in HIDDEN]
     table = Table(box=None, pad_edge=False, header_style="")
     for i in shown:
-        table.add_column(heads[i].title, justify="right" if heads[i].numeric else "left", overflow="fold")
+        justify: JustifyMethod = "right" if heads[i].numeric else "left"
+        table.add_column(heads[i].title, justify=justify, overflow="fold", no_wrap=heads[i].numeric)
     for row in board.rows:
         line = cells(row)
         table.add_row(*(Text(line[i]) for i in shown))

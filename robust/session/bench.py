@@ -1,9 +1,10 @@
 """Measure for one test item, and hand what was found to the session."""
 
+import hashlib
 import io
+import os
 import warnings
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,17 +19,16 @@ from robust.record import Attacked, DataUsed, ModelUsed, attack_to_json, pack
 from robust.report.board import percent
 from robust.session.workshop import Workshop
 from robust.stats import wilson
-from robust.store import write
+from robust.store import private, write
 
 FOUND = pytest.StashKey[dict[str, Any]]()  # on an item: what it measured, as JSON can hold it
 
 
 class Bench:
-    """The measurements of one process; `parts` is where adversarial inputs wait until the record is made."""
+    """The measurements of one process."""
 
-    def __init__(self, workshop: Workshop, parts: Path, repeat: str) -> None:
+    def __init__(self, workshop: Workshop, repeat: str) -> None:
         self.workshop = workshop
-        self.parts = parts
         self.repeat = repeat  # the command of this run, without node ids
 
     def clean(self, item: pytest.Item, module: nn.Module, training: str, samples: Samples) -> None:
@@ -62,10 +62,11 @@ class Bench:
         }
 
     def _spool(self, item: pytest.Item, found: Finding) -> str:
+        """Put the adversarial inputs where they wait until the controller makes the record."""
         file = io.BytesIO()
         np.save(file, found.x_adv, allow_pickle=False)
-        name = item.nodeid.rpartition("::")[2]
-        path = self.parts / f"{abs(hash(item.nodeid)):x}-{name}.npy"
+        digest = hashlib.sha256(item.nodeid.encode()).hexdigest()[:16]
+        path = private(self.workshop.settings.home) / "parts" / str(os.getpid()) / f"{digest}.npy"
         write(path, file.getvalue())
         return str(path)
 

@@ -2,11 +2,9 @@
 
 import os
 import shlex
-import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,19 +43,13 @@ class RobustSession:
     def bench(self) -> "Bench":
         from robust.session.bench import Bench
 
-        return Bench(self.workshop, self._parts, self._command())
+        return Bench(self.workshop, self._command())
 
     @cached_property
     def ledger(self) -> "Ledger":
         from robust.session.ledger import Ledger
 
         return Ledger()
-
-    @cached_property
-    def _parts(self) -> Path:
-        """Where this run's adversarial inputs wait; the workers of one run share it."""
-        run = getattr(self.config, "workerinput", {}).get("testrunuid") or os.environ.get("PYTEST_XDIST_TESTRUNUID")
-        return self.settings.store.parent / "parts" / str(run or os.getpid())
 
     def pytest_report_header(self) -> str:
         settings = self.settings
@@ -106,10 +98,10 @@ class RobustSession:
             if folder and any("attack" in found for found in self.ledger.found):
                 self.ledger.file(folder, self.workshop.samples)
         except (OSError, ValueError) as error:
-            self.failures.append(f"the leaderboard was not written: {error}; what was found is in {self._parts}")
+            self.failures.append(f"the leaderboard was not written: {error}; what was found is in {self.settings.home}")
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         else:
-            shutil.rmtree(self._parts, ignore_errors=True)
+            self.ledger.clear()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if not self.config.option.collectonly:

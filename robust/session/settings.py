@@ -36,7 +36,7 @@ class Settings:
     leaderboard: Path | None
     only: bool
     folder: Path  # what relative paths are below
-    store: Path  # where trained weights are kept
+    home: Path  # what we keep for ourselves: trained weights, and findings on their way to a record
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def read(config: pytest.Config) -> Settings:
         leaderboard=_leaderboard(config, folder),
         only=bool(value(config, "only")),
         folder=folder,
-        store=config.rootpath / ".robust" / "models",
+        home=config.rootpath / ".robust",
     )
 
 

@@ -16,6 +16,7 @@ from robust.evaluate import Clean, check, measure_clean
 from robust.models.load import Subject, architecture, load
 from robust.models.spec import ModelSpec
 from robust.session.settings import Settings, blaming
+from robust.store import private
 from robust.train.cache import OnEpoch, Trained, train
 from robust.train.loop import read_recipe
 from robust.train.recipe import AS_IS
@@ -108,7 +109,7 @@ class Workshop:
                 settings.dataset,
                 self.threat(settings.threats[0]),
                 seed=settings.seed,
-                folder=settings.store,
+                folder=private(settings.home) / "models",
                 name=spec.name,
                 on_epoch=on_epoch,
             )

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 import robust
-from robust.attacks.spec import slug
+from robust.attacks.spec import Spec, slug
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
 from robust.models.load import Build, weights_hash
@@ -52,9 +52,10 @@ def train(
     module = _seeded(build, seed)
     told = _determinants(module, method, plan, recipe, dataset, samples, threat, seed)
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-    path = folder / f"{slug(name)}-{slug(recipe)[:60]}-{key[:8]}.safetensors"
-    _make_ignored(folder)
-    with FileLock(path.with_suffix(".lock")):
+    path = folder / f"{slug(name)}-{Spec.parse(recipe).slug[:60]}-{key[:8]}.safetensors"
+    locks = folder / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / key):
         if not path.exists():
             found = fit(module, method, plan, samples, threat, seed=seed, on_epoch=lambda epoch: on_epoch(epoch, plan))
             card = {**told, "key": key, **_results(found, samples, seed)}
@@ -128,9 +129,3 @@ def _results(found: Fit, samples: Samples, seed: int) -> dict[str, Any]:
         "curve": [asdict(epoch) for epoch in found.curve],
         "minutes": round(found.seconds / 60, 3),
     }
-
-
-def _make_ignored(folder: Path) -> None:
-    """The folder, kept out of version control by a file of its own, as pytest does with its cache."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write(folder / ".gitignore", b"# Made by pytest-robust.\n*\n")

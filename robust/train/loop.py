@@ -126,7 +126,7 @@ def _batches(module: nn.Module, learn: Samples, threat: LpThreat, plan: Plan, se
     device = next(module.parameters()).device
     order = torch.randperm(len(learn), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
     x, y, index = (torch.from_numpy(array) for array in (learn.x, learn.y, learn.index))
-    for rows in order.split(plan.batch):
+    for rows in order.split(plan.batch):  # type: ignore[no-untyped-call]
         if len(rows) == 1 < len(learn):
             break  # batch norm cannot learn from one sample
         rng = Rng.of(seed, index[rows].to(device)).fold(epoch)
