@@ -9,7 +9,7 @@ from rich.text import Text
 from robust.report.board import Board
 from robust.report.table import cells, columns
 
-HIDDEN = ("params", "weights")  # what a terminal of 80 columns has no room for
+HIDDEN = ("drop", "n", "params", "weights")  # what a terminal of 80 columns has no room for
 
 
 def terminal(board: Board, width: int) -> str:
@@ -25,4 +25,6 @@ def terminal(board: Board, width: int) -> str:
         table.add_row(*(Text(line[i]) for i in shown))
     file = io.StringIO()
     Console(file=file, width=width, color_system=None, emoji=False, markup=False).print(table)
-    return f"{board.data}, {board.threat}, {board.suite}\n{file.getvalue().rstrip()}"
+    sizes = sorted({row.record.data.n for row in board.rows})
+    n = " to ".join(dict.fromkeys((str(sizes[0]), str(sizes[-1]))))
+    return f"{board.data}, {board.threat}, {board.suite}, n = {n}\n{file.getvalue().rstrip()}"

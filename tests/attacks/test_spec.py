@@ -1,0 +1,132 @@
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+import pytest
+
+from robust.attacks.spec import Spec, configure, parse_threat, parse_value, slug, threat_slug, threat_text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("40", 40),
+        ("-3", -3),
+        ("0.5", 0.5),
+        ("1e-3", 1e-3),
+        ("1/4", 0.25),
+        ("true", True),
+        ("false", False),
+        ("ce", "ce"),
+    ],
+)
+def test_a_value_is_read_as_what_it_looks_like(text, value):
+    assert parse_value(text) == value
+    assert type(parse_value(text)) is type(value)
+
+
+def test_division_by_zero_is_a_word_not_a_crash():
+    assert parse_value("1/0") == "1/0"
+
+
+def test_a_spec_has_name_arguments_and_options():
+    spec = Spec.parse("torchattacks:PGD:steps=40:random_start=false")
+
+    assert spec == Spec("torchattacks", ("PGD",), (("random_start", False), ("steps", 40)))
+
+
+@pytest.mark.parametrize("text", ["pgd", "pgd:restarts=5:steps=40", "torchattacks:PGD:alpha=0.01", "a:b=true"])
+def test_a_spec_is_spelled_as_it_was_written(text):
+    assert str(Spec.parse(text)) == text
+
+
+def test_the_order_of_options_means_nothing():
+    assert Spec.parse("pgd:steps=4:restarts=2") == Spec.parse("pgd:restarts=2:steps=4")
+
+
+@pytest.mark.parametrize("text", ["", ":", "pgd:", "pgd::steps=1", "pgd:steps=1:steps=2"])
+def test_a_malformed_spec_is_refused(text):
+    with pytest.raises(ValueError, match=r"form NAME|twice"):
+        Spec.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pgd", "pgd"),
+        ("pgd:steps=40:restarts=5", "pgd-restarts5-steps40"),
+        ("torchattacks:PGD:alpha=0.01", "torchattacks-pgd-alpha0.01"),
+        ("pgd:loss=margin", "pgd-lossmargin"),
+    ],
+)
+def test_a_spec_as_one_word(text, expected):
+    assert Spec.parse(text).slug == expected
+
+
+def test_a_slug_is_safe_in_file_names_and_node_ids():
+    assert slug("../Über net [1]::x") == ".._ber_net_1_x"
+
+
+@dataclass(frozen=True)
+class Options:
+    steps: int = 3
+    stride: float = 0.5
+    loss: str = "ce"
+    fast: bool = False
+
+
+def test_options_fill_the_fields_and_an_int_serves_for_a_float():
+    made = configure(Options, Spec.parse("x:steps=7:stride=1:loss=margin:fast=true"))
+
+    assert made == Options(7, 1.0, "margin", True)
+    assert type(made.stride) is float
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x:step=3", "x:step=3: x has no option 'step', did you mean 'steps'? Known: fast, loss, steps, stride"),
+        ("x:steps=0.5", "x:steps=0.5: steps must be of type int, got '0.5'"),
+        ("x:steps=true", "x:steps=true: steps must be of type int, got 'true'"),
+        ("x:stride=far", "x:stride=far: stride must be of type float, got 'far'"),
+        ("x:fast=1", "x:fast=1: fast must be of type bool, got '1'"),
+        ("x:word", "x:word: x takes options as key=value, not the bare word 'word'"),
+    ],
+)
+def test_a_wrong_option_is_one_clear_line(text, told):
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        configure(Options, Spec.parse(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "norm", "eps"),
+    [("linf:8/255", "linf", Fraction(8, 255)), ("l2:0.5", "l2", Fraction(1, 2)), ("l1:12", "l1", Fraction(12))],
+)
+def test_a_threat_is_a_norm_and_an_exact_radius(text, norm, eps):
+    assert parse_threat(text) == (norm, eps)
+
+
+@pytest.mark.parametrize("text", ["linf:8/255", "linf:6/255", "linf:0.15", "l2:0.5", "l1:12", "linf:0.031", "l2:7/11"])
+def test_a_threat_comes_back_as_written(text):
+    assert threat_text(*parse_threat(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("lin:0.1", "did you mean 'linf'"),
+        ("linf", "eps must be a number"),
+        ("linf:", "eps must be a number"),
+        ("linf:x", "eps must be a number"),
+        ("linf:1/0", "eps must be a number"),
+        ("linf:0", "above 0"),
+        ("l2:-1", "above 0"),
+    ],
+)
+def test_a_wrong_threat_is_told(text, told):
+    with pytest.raises(ValueError, match=told):
+        parse_threat(text)
+
+
+def test_a_threat_as_one_word():
+    assert threat_slug("linf:8/255") == "linf-8_255"

@@ -1,0 +1,149 @@
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robust.attacks import LpThreat, Rng
+
+NORMS = ["linf", "l2", "l1"]
+SHAPES = [(5,), (1, 4, 4), (3, 2, 5), (1,)]
+
+
+@st.composite
+def cases(draw):
+    """(threat, x in the box, any x_adv), in float32 or float64."""
+    shape, dtype = draw(st.sampled_from(SHAPES)), draw(st.sampled_from([torch.float32, torch.float64]))
+    lo, hi = draw(st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (-2.5, 3.0)]))
+    eps = draw(st.fractions(min_value=Fraction(1, 255), max_value=1, max_denominator=255))
+    threat = LpThreat(draw(st.sampled_from(NORMS)), eps, lo, hi)
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    x = lo + (hi - lo) * torch.rand(4, *shape, generator=generator, dtype=dtype)
+    spread = draw(st.sampled_from([0.01, 1.0, 10.0]))
+    return threat, x, x + spread * torch.randn(x.shape, generator=generator, dtype=dtype)
+
+
+@given(cases())
+@settings(max_examples=150, deadline=None)
+def test_a_projection_is_inside_exactly(case):
+    threat, x, x_adv = case
+
+    assert threat.admits(threat.project(x_adv, x), x).all()
+
+
+@given(cases())
+@settings(max_examples=150, deadline=None)
+def test_projecting_twice_is_projecting_once(case):
+    threat, x, x_adv = case
+    once = threat.project(x_adv, x)
+
+    torch.testing.assert_close(threat.project(once, x), once, rtol=0, atol=4 * torch.finfo(x.dtype).eps)
+
+
+@given(cases())
+@settings(max_examples=150, deadline=None)
+def test_what_is_well_inside_stays_where_it_is(case):
+    threat, x, x_adv = case
+    inside = x + 0.9 * (threat.project(x_adv, x) - x)
+
+    torch.testing.assert_close(threat.project(inside, x), inside, rtol=0, atol=4 * torch.finfo(x.dtype).eps)
+
+
+@given(cases())
+@settings(max_examples=150, deadline=None)
+def test_no_admitted_point_is_nearer_where_the_box_is_inactive(case):
+    """p is the projection of a onto a convex set exactly where <a - p, q - p> <= 0 for all q of the set."""
+    threat, x, x_adv = case
+    threat, x, x_adv = LpThreat(threat.norm, threat.eps, -100, 100), x.double(), x_adv.double()
+    p = threat.project(x_adv, x)
+    rng = Rng.of(0, torch.arange(len(x)))
+    for k in range(20):
+        q = threat.sample(x, rng.fold(k))
+        corner = threat.step(x, x_adv - p, float(threat.eps))  # the point of the ball farthest along a - p
+        for inside in (q, corner):
+            assert (((x_adv - p) * (inside - p)).flatten(1).sum(1) <= 1e-8).all()
+
+
+@given(cases())
+@settings(max_examples=100, deadline=None)
+def test_samples_are_admitted(case):
+    threat, x, _ = case
+
+    assert threat.admits(threat.sample(x, Rng.of(1, torch.arange(len(x)))), x).all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_samples_fill_the_ball_evenly(norm):
+    """Uniform in a ball of dimension d: the share of samples within a radius r is r**d."""
+    d, n = 3, 20000
+    threat = LpThreat(norm, Fraction(1), -10, 10)
+    x = torch.zeros(n, d, dtype=torch.float64)
+    size = threat.size(threat.sample(x, Rng.of(0, torch.arange(n))), x)
+
+    for radius in (0.3, 0.6, 0.9):
+        assert abs((size <= radius).double().mean() - radius**d) < 0.015
+
+
+@given(cases())
+@settings(max_examples=100, deadline=None)
+def test_a_step_is_the_steepest_of_its_length(case):
+    threat, x, x_adv = case
+    threat, x = LpThreat(threat.norm, threat.eps, -100, 100), x.double()
+    grad, length = x_adv.double() - x, 0.3
+    gained = ((threat.step(x, grad, length) - x) * grad).flatten(1).sum(1)
+    g = grad.flatten(1)
+
+    dual = {"linf": g.abs().sum(1), "l2": g.norm(dim=1), "l1": g.abs().amax(1)}[threat.norm]
+    torch.testing.assert_close(gained, length * dual)
+
+
+def test_an_l1_step_fills_the_best_coordinates_up_to_the_box():
+    x, grad = torch.tensor([[0.5, 0.8, 0.9, 0.1]]), torch.tensor([[1.0, 3.0, -2.0, 0.0]])
+
+    moved = LpThreat("l1", Fraction(2)).step(x, grad, 1.25)
+
+    torch.testing.assert_close(moved, torch.tensor([[0.65, 1.0, 0.0, 0.1]]))
+
+
+def test_an_l1_step_does_not_move_where_no_gradient_is():
+    x = torch.full((1, 4), 0.5)
+
+    assert torch.equal(LpThreat("l1", Fraction(2)).step(x, torch.zeros(1, 4), 1.0), x)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -0.001, 1.001])
+def test_what_is_not_a_number_or_leaves_the_box_is_not_admitted(norm, bad):
+    x = torch.tensor([[0.0, 1.0, 0.5]])
+    x_adv = x.clone()
+    x_adv[0, 0 if bad < 0 else 1] = bad
+
+    assert not LpThreat(norm, Fraction(1, 2)).admits(x_adv, x)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_admission_is_exact(norm):
+    threat = LpThreat(norm, Fraction(1, 4))
+    x = torch.full((1, 3), 0.5, dtype=torch.float64)
+    x_adv = x.clone()
+    x_adv[0, 0] += 0.25
+
+    assert threat.admits(x_adv, x)
+    x_adv[0, 0] += 1e-15
+    assert not threat.admits(x_adv, x)
+
+
+@pytest.mark.parametrize("text", ["linf:8/255", "l2:0.5", "l1:12"])
+def test_text_comes_back_as_written(text):
+    assert str(LpThreat.parse(text)) == text
+
+
+def test_eps_in_grey_levels_is_told():
+    with pytest.raises(ValueError, match=r"did you mean linf:8/255\?"):
+        LpThreat.parse("linf:8")
+
+
+def test_bounds_the_wrong_way_round_are_told():
+    with pytest.raises(ValueError, match="below the upper"):
+        LpThreat.parse("linf:0.1", lo=1, hi=0)
