@@ -3,6 +3,8 @@
 A checkpoint is a program where it is unpickled in full, so that is never done (CVE-2025-32434, CVE-2026-24747).
 """
 
+import pickle
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -47,26 +49,28 @@ def _refuse_programs(path: Path) -> None:
 
 def _read_pickle(path: Path) -> Weights:
     try:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        if names:
-            raise ValueError(
-                f"needs objects that are not safe to unpickle ({_some(sorted(names), 3)}), so it was not loaded; "
-                'save only the weights: torch.save(model.state_dict(), "weights.pt")'
-            )
         with warnings.catch_warnings():  # of the loader's own housekeeping, of no use to the caller
             warnings.simplefilter("ignore")
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"is not a sound file of torch.save: {str(error).splitlines()[0]}") from None
-    except Exception as error:  # pickle.UnpicklingError and what the unpickler may meet in a forged file
-        raise (
-            error if isinstance(error, ValueError) else ValueError(f"is refused by torch's safe loader: {error}")
+    except pickle.UnpicklingError as error:
+        name = re.search(r"GLOBAL (\S+)", str(error))
+        needs = f"needs {name[1]}, which is" if name else "holds what is"
+        raise ValueError(
+            f"{needs} not safe to unpickle, so it was not loaded; "
+            'save only the weights: torch.save(model.state_dict(), "weights.pt")'
         ) from None
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        kind = (
-            f"a dict with {', '.join(map(str, list(found)[:4]))}" if isinstance(found, dict) else type(found).__name__
-        )
-        raise ValueError(f"holds {kind}, not a plain state dict; save only model.state_dict()")
+    except Exception as error:  # a damaged file raises anything
+        told = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"is not a sound file of torch.save: {told}") from None
+    return _state_dict(found)
+
+
+def _state_dict(found: object) -> Weights:
+    if not isinstance(found, dict):
+        raise ValueError(f"holds a {type(found).__name__}, not a state dict; save only model.state_dict()")
+    if not all(isinstance(value, Tensor) for value in found.values()):
+        keys = _some([str(key) for key in found], 4)
+        raise ValueError(f"holds a dict of {keys}, not a plain state dict; save only model.state_dict()")
     return dict(found)
 
 

@@ -51,13 +51,15 @@ class Workshop:
         return LpThreat.parse(text, self.settings.dataset.lo, self.settings.dataset.hi)
 
     def spec(self, path: Path) -> ModelSpec:
-        return next(spec for spec in self.settings.models if spec.path == path)
+        """The model of that file; of a file that holds none, as the user's own tests, the first model of the run."""
+        return next((spec for spec in self.settings.models if spec.path == path), self.settings.models[0])
 
     def subject(self, path: Path, training: str) -> Subject:
-        """The model of that file, as it is or trained by a recipe."""
-        key = (path, training)
+        """The model that is tested in that file, as it is or trained by a recipe."""
+        spec = self.spec(path)
+        key = (spec.path, training)
         if key not in self._subjects:
-            self._subjects[key] = self._make(self.spec(path), training)
+            self._subjects[key] = self._make(spec, training)
         return self._subjects[key]
 
     def clean(self, module: nn.Module) -> Clean:

@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.engine import Task, answers, assail
+from robust.attacks.registry import suggest
 from robust.attacks.rng import Rng
 from robust.attacks.spec import Spec, configure
 from robust.attacks.threat import LpThreat
@@ -65,8 +66,11 @@ class Fit:
 def read_recipe(text: str) -> tuple[Recipe, Plan]:
     """Read "trades:beta=3:epochs=10": the recipe's own options and the plan's. LookupError or ValueError if wrong."""
     spec = Spec.parse(text)
-    cls = RECIPES.get(spec.name)
-    shared = Plan.__dataclass_fields__
+    cls, shared = RECIPES.get(spec.name), {f.name for f in fields(Plan)}
+    known = {f.name for f in fields(cls)} | shared
+    for key, _ in spec.options:
+        if key not in known:
+            raise ValueError(f"{text}: {spec.name} has no option {suggest(key, known)}")
     own = Spec(spec.name, spec.args, tuple(pair for pair in spec.options if pair[0] not in shared))
     rest = Spec(spec.name, options=tuple(pair for pair in spec.options if pair[0] in shared))
     recipe: Recipe = configure(cls, own)

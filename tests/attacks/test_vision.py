@@ -1,0 +1,84 @@
+import subprocess
+import sys
+
+import pytest
+
+from robust.attacks import vision
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """How often the schemas were asked for; they are not really registered."""
+    times = []
+    monkeypatch.setattr(vision, "_register_schemas", lambda: times.append(1))
+    return times
+
+
+class Loader:
+    """Raises the given errors one after the other, then answers."""
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+        self.calls = 0
+
+    def __call__(self):
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "loaded"
+
+
+SYMPTOM = RuntimeError(f"{vision.SYMPTOM}\nand more")
+
+
+def test_a_load_that_works_is_called_once(registered):
+    load = Loader()
+
+    assert (vision.with_torchvision(load), load.calls, registered) == ("loaded", 1, [])
+
+
+def test_a_load_that_lacks_the_operators_is_called_again_with_them(registered):
+    load = Loader(SYMPTOM)
+
+    assert (vision.with_torchvision(load), load.calls, registered) == ("loaded", 2, [1])
+
+
+@pytest.mark.parametrize(
+    "other", [RuntimeError("CUDA error"), RuntimeError(), ValueError(vision.SYMPTOM), ImportError("torchvision")]
+)
+def test_another_error_goes_through_after_one_call(registered, other):
+    load = Loader(other)
+
+    with pytest.raises(type(other)) as error:
+        vision.with_torchvision(load)
+
+    assert error.value is other
+    assert (load.calls, registered) == (1, [])
+
+
+@pytest.mark.parametrize("second", [SYMPTOM, RuntimeError("CUDA error"), KeyError("x")])
+def test_what_fails_again_is_not_tried_a_third_time(registered, second):
+    load = Loader(SYMPTOM, second)
+
+    with pytest.raises(type(second)) as error:
+        vision.with_torchvision(load)
+
+    assert error.value is second
+    assert (load.calls, registered) == (2, [1])
+
+
+def test_the_door_opens_in_a_fresh_interpreter_and_stays_open():
+    code = """if True:
+        import torch
+        from robust.attacks.vision import torchvision
+
+        models = torchvision("torchvision.models")
+        assert models.resnet18(num_classes=3).eval()(torch.zeros(2, 3, 64, 64)).shape == (2, 3)
+        assert torchvision("torchvision.models") is models
+        resize = torchvision("torchvision.transforms.v2").Resize(4)
+        assert resize(torch.zeros(3, 8, 8)).shape == (3, 4, 4)
+        import torchvision as plain
+        assert plain is torchvision()
+    """
+
+    subprocess.run([sys.executable, "-c", code], check=True)

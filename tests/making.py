@@ -1,0 +1,77 @@
+"""Small records and evidence. Outcomes are written as text, a digit a sample: "1101"."""
+
+import numpy as np
+
+from robust.data.dataset import Samples
+from robust.record import Attacked, DataUsed, ModelUsed, Record
+from robust.report.folder import write_board
+from robust.store import Evidence, add, locked
+
+
+def flags(text):
+    return np.array([digit == "1" for digit in text], bool)
+
+
+def attacked(name, broken, *, options=None, seconds=1.5):
+    return Attacked(name, options or {}, flags(broken), forwards=30, backwards=20, seconds=seconds)
+
+
+def record(
+    correct="11111100",
+    broken=None,
+    *,
+    name="net",
+    training="as-is",
+    weights="ab12" * 16,
+    data="digits",
+    split="test",
+    digest="cd34" * 16,
+    threat="linf:0.15",
+    seed=0,
+    date="2026-01-02",
+):
+    """`broken` holds the broken samples of each attack; by default pgd breaks none."""
+    broken = broken or {"pgd": "0" * len(correct)}
+    return Record(
+        data=DataUsed(data, split, len(correct), digest),
+        model=ModelUsed(name, training, weights, params=1234),
+        threat=threat,
+        seed=seed,
+        correct=flags(correct),
+        attacks=tuple(attacked(attack, which) for attack, which in broken.items()),
+        provenance={"date": date},
+    )
+
+
+def robust(k, n, name="net", **changes):
+    """A record of a model that answers the first k of n samples right, and loses none to the attack."""
+    return record("1" * k + "0" * (n - k), name=name, **changes)
+
+
+def samples(n):
+    return Samples(np.zeros((n, 2), np.float32), np.arange(n) % 10, 3 * np.arange(n))
+
+
+def inputs(attack, broken):
+    """What the attack of that number found: (its number, the sample's row) for each broken sample."""
+    rows = np.flatnonzero(broken)
+    return np.stack([np.full(len(rows), attack), rows], axis=1).astype(np.float32)
+
+
+def evidence(record):
+    found = [(attack.broken, inputs(k, attack.broken)) for k, attack in enumerate(record.attacks)]
+    return Evidence.of(samples(record.data.n), found)
+
+
+def file(folder, *records):
+    """Add the records as a run does, and make the board anew. Returns what became of them."""
+    with locked(folder):
+        fates = [add(folder, record, evidence(record)) for record in records]
+        write_board(folder)
+    return fates
+
+
+def file_at_once(start, folder, *records):
+    """`file`, when all who share the barrier `start` are there."""
+    start.wait(60)
+    file(folder, *records)

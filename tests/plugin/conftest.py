@@ -1,0 +1,96 @@
+"""A user's folder with a small trained model, for runs of pytest inside pytest."""
+
+import importlib
+import pkgutil
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+import robust
+from robust.attacks import LpThreat
+from robust.data.dataset import DATA
+from robust.train.loop import Plan, fit
+from robust.train.recipes.standard import Standard
+
+# pytester forgets what an inner run imports first; these modules, and what they import, must not be made twice.
+for found in pkgutil.walk_packages(robust.__path__, "robust."):
+    importlib.import_module(found.name)
+
+NET = """
+from pathlib import Path
+from safetensors.torch import load_file
+from torch import nn
+
+def make():
+    net = bare()
+    net.load_state_dict(load_file(Path(__file__).with_name("weights.safetensors")))
+    return net
+
+def bare():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+def needs(width):
+    return nn.Linear(width, 10)
+
+def words():
+    return {"a": 1}
+
+def breaks():
+    raise RuntimeError("no such layer\\nand more")
+
+def narrow():
+    return nn.Sequential(nn.Flatten(), nn.Linear(10, 10))
+
+def two_classes():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+
+NUMBER = 3
+"""
+
+FAST = ("--robust-samples=60", "--robust-attack=fgsm,pgd:steps=5")
+
+
+@pytest.fixture(autouse=True)
+def _no_other_plugins(pytester, monkeypatch):
+    """pytest-benchmark makes a folder in every run, and Hypothesis takes a second to load."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:benchmark -p no:hypothesispytest")
+
+
+@pytest.fixture(scope="session")
+def weights():
+    """A trained linear model of the digits: right on nine in ten, and not robust."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    return fit(net, Standard(), Plan(epochs=4), DATA.get("digits").load("train"), LpThreat.parse("linf:0.1")).weights
+
+
+@pytest.fixture
+def folder(pytester, weights):
+    """The user's folder: net.py and its weights in two formats."""
+    pytester.makepyfile(net=NET)
+    safetensors.torch.save_file(weights, pytester.path / "weights.safetensors")
+    torch.save(weights, pytester.path / "weights.pt")
+    return pytester.path
+
+
+@pytest.fixture
+def run(pytester, folder):
+    """Run pytest in the user's folder, on a few samples."""
+
+    def run(*args, fast=True):
+        return pytester.runpytest_inprocess(*(FAST if fast else ()), *args)
+
+    return run
+
+
+@pytest.fixture
+def node_ids(pytester):
+    """The node ids that pytest collects with these arguments."""
+
+    def collect(*args):
+        result = pytester.runpytest_inprocess("--collect-only", "-q", *args)
+        return [line for line in result.outlines if "::" in line]
+
+    return collect

@@ -1,0 +1,158 @@
+"""What is wrong with the input is one line, exit status 4, no traceback, and nothing is written."""
+
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+NET = "--robust-model=net.py:make"
+BARE = "--robust-arch=net.py:bare"
+
+WRONG = {
+    "missing file": (
+        ["--robust-model=nope.py:make"],
+        "--robust-model=nope.py:make: no such file (looked for *nope.py); write *",
+    ),
+    "a folder": (["--robust-model=."], "--robust-model=.: is a folder*"),
+    "no factory": (["--robust-model=net.py"], "--robust-model=net.py: name the function or class*net.py:make"),
+    "missing name": (
+        ["--robust-model=net.py:mke"],
+        "--robust-model=net.py:mke: net.py has no 'mke', did you mean 'make'*",
+    ),
+    "not callable": (["--robust-model=net.py:NUMBER"], "*net.py:NUMBER is a int, expected a function or class*"),
+    "no module": (["--robust-model=net.py:words"], "*net.py:words returned dict, expected torch.nn.Module"),
+    "needs arguments": (["--robust-model=net.py:needs"], "*net.py:needs must work without arguments*'width'"),
+    "factory raises": (
+        ["--robust-model=net.py:breaks"],
+        "*net.py:breaks failed: RuntimeError: no such layer (net.py, line *)",
+    ),
+    "file does not run": (["--robust-model=broken.py:make"], "*running broken.py failed: SyntaxError:*"),
+    "file misses a module": (
+        ["--robust-model=lonely.py:make"],
+        "*running lonely.py failed: ModuleNotFoundError:*line 1)",
+    ),
+    "weights alone": (
+        ["--robust-model=weights.pt"],
+        "*holds weights only (2 tensors, first 1.weight [[]10, 64[]])*--robust-arch=*",
+    ),
+    "weights do not fit": (
+        ["--robust-model=weights.pt", "--robust-arch=net.py:narrow"],
+        "*weights do not fit: 1 of another shape (1.weight [[]10, 64[]] in the file, [[]10, 10[]] in the model)*",
+    ),
+    "full pickle": (
+        ["--robust-model=full.pt", BARE],
+        "*needs torch.nn.modules.linear.Linear, which is not safe to unpickle, so it was not loaded; save*",
+    ),
+    "pickle with a payload": (["--robust-model=evil.pt", BARE], "*needs io.open, which is not safe to unpickle*"),
+    "no checkpoint": (["--robust-model=text.pt", BARE], "*is neither safetensors nor a file of torch.save"),
+    "unknown architecture": (
+        ["--robust-model=weights.pt", "--robust-arch=torchvision:resnet81"],
+        "*torchvision has no classifier 'resnet81', did you mean 'resnet18'*",
+    ),
+    "architecture file missing": (
+        ["--robust-model=weights.pt", "--robust-arch=nope.py:make"],
+        "*--robust-arch=nope.py:make: no such file*",
+    ),
+    "model given twice": ([NET, "--robust-model=net.py:bare"], "*net.py is given twice*"),
+    "data does not fit": (
+        ["--robust-model=net.py:narrow"],
+        "*does not take digits, inputs of shape [[]2, 1, 8, 8[]]: mat1*",
+    ),
+    "wrong number of classes": (
+        ["--robust-model=net.py:two_classes"],
+        "*10 classes, with logits of shape [[]2, 10[]], got shape [[]2, 2[]]",
+    ),
+    "unknown data": (
+        [NET, "--robust-data=digit"],
+        "--robust-data=digit: unknown data set 'digit', did you mean 'digits'*",
+    ),
+    "unknown attack": (
+        [NET, "--robust-attack=pgdd"],
+        "--robust-attack=pgdd: unknown attack 'pgdd', did you mean 'pgd'*",
+    ),
+    "attack option": ([NET, "--robust-attack=pgd:step=3"], "*pgd has no option 'step', did you mean 'steps'*"),
+    "attack value": ([NET, "--robust-attack=pgd:steps=0"], "*steps must be at least 1, got 0"),
+    "unknown torchattack": (
+        [NET, "--robust-attack=torchattacks:PDG"],
+        "*torchattacks has no attack 'PDG', did you mean 'PGD'*",
+    ),
+    "unknown recipe": (
+        [NET, "--robust-train=pgdat"],
+        "--robust-train=pgdat: unknown training recipe 'pgdat', did you mean 'pgd-at'*",
+    ),
+    "recipe option": ([NET, "--robust-train=trades:gamma=6"], "*trades has no option 'gamma'*beta*"),
+    "recipe value": ([NET, "--robust-train=trades:epochs=0"], "*epochs must be above 0, got 0"),
+    "unknown norm": (
+        [NET, "--robust-threat=lin:0.1"],
+        "--robust-threat=lin:0.1:*unknown norm 'lin', did you mean 'linf'*",
+    ),
+    "no eps": ([NET, "--robust-threat=linf"], "*eps must be a number such as 8/255*"),
+    "eps in grey levels": ([NET, "--robust-threat=linf:8"], "*did you mean linf:8/255[?]"),
+    "too many samples": (
+        [NET, "--robust-samples=9999"],
+        "--robust-samples=9999: digits has 599 test samples, 9999 were asked for",
+    ),
+    "no samples": ([NET, "--robust-samples=0"], "--robust-samples=0: expected a whole number, 1 or more"),
+    "seed": ([NET, "--robust-seed=x"], "--robust-seed=x: expected a whole number, 0 or more"),
+    "percent as a share": (
+        [NET, "--robust-fail-under=0.4"],
+        "--robust-fail-under=0.4: expected a percentage; did you mean 40[?]",
+    ),
+    "percent": ([NET, "--robust-fail-under=140"], "*expected a percentage from 0 to 100"),
+    "someone's README": (
+        [NET, "--robust-leaderboard=."],
+        "*README.md is not a leaderboard of ours*choose another folder",
+    ),
+    "leaderboard is a file": ([NET, "--robust-leaderboard=net.py"], "*net.py is a file, expected a folder"),
+    "only, without a model": (
+        ["--robust-only"],
+        "--robust-only: there is no model to test; name one with --robust-model",
+    ),
+}
+
+
+class Payload:
+    def __reduce__(self):
+        return (open, ("touched", "w"))
+
+
+@pytest.fixture
+def cluttered(folder, pytester):
+    (folder / "README.md").write_text("# Mine\n")
+    (folder / "broken.py").write_text("def make(:\n")
+    (folder / "lonely.py").write_text("import no_such_module\n")
+    (folder / "text.pt").write_text("not a checkpoint")
+    torch.save(nn.Linear(2, 2), folder / "full.pt")
+    (folder / "evil.pt").write_bytes(pickle.dumps(Payload(), protocol=2))
+    return folder
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_input_is_one_line_and_exit_status_4(name, pytester, cluttered):
+    args, told = WRONG[name]
+    before = {path for path in cluttered.rglob("*") if "__pycache__" not in path.parts}
+
+    result = pytester.runpytest_inprocess(*args, "-p", "no:cacheprovider")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    lines = result.errlines + result.outlines
+    assert sum(line.startswith("ERROR: ") for line in lines) == 1
+    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+    assert not [line for line in lines if "Traceback" in line or "INTERNAL" in line]
+    assert {path for path in cluttered.rglob("*") if "__pycache__" not in path.parts} == before
+
+
+def test_parallel_runs_tell_it_once_as_well(pytester, cluttered):
+    result = pytester.runpytest_subprocess("-n", "2", "--robust-model=weights.pt")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --robust-model=weights.pt: holds weights only*"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+def test_a_factory_is_needed_for_training_too(pytester, cluttered):
+    result = pytester.runpytest_inprocess("--robust-model=weights.pt", "--robust-train=standard")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*weights.pt holds weights only; name the architecture with --robust-arch"])

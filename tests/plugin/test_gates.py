@@ -1,0 +1,107 @@
+import pytest
+
+MODEL = "--robust-model=net.py:make"
+
+
+def test_a_floor_that_holds_passes(run):
+    result = run(MODEL, "--robust-fail-under=10")
+
+    result.assert_outcomes(passed=3)
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_a_floor_that_does_not_hold_fails_with_the_figure_and_the_command(run):
+    result = run(MODEL, "--robust-fail-under=90")
+
+    result.assert_outcomes(passed=1, failed=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "robust accuracy * % (95 % interval * to *, */60) for fgsm under linf:0.15 is below the required 90 %",
+            "repeat: pytest --robust-model=net.py:make*--robust-fail-under=90 'net.py::test_attack[[]fgsm-linf-0.15]'",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_the_command_that_is_told_repeats_the_failure(run, pytester):
+    result = run(MODEL, "--robust-fail-under=90")
+    (command, *_) = [line for line in result.outlines if line.startswith("repeat: ")]
+
+    again = pytester.run("bash", "-c", command.removeprefix("repeat: "))
+
+    again.assert_outcomes(failed=1)
+
+
+def test_a_failed_gate_still_files_the_record(run, folder):
+    run(MODEL, "--robust-fail-under=90")
+
+    assert (folder / "leaderboard" / "leaderboard.csv").exists()
+
+
+def test_the_worst_case_over_the_attacks_is_gated_too(run):
+    """44 % is less than either attack alone leaves, and more than both together."""
+    result = run(MODEL, "--robust-fail-under=43")
+
+    result.assert_outcomes(passed=3)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*43 %"])
+
+
+@pytest.mark.parametrize("nothing", [["-k", "clean"], ["-k", "no_such_test"]])
+def test_a_gate_with_nothing_measured_fails(run, nothing):
+    result = run(MODEL, "--robust-fail-under=1", *nothing)
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED --robust-fail-under=1: no attack was run, so nothing shows that it holds"])
+
+
+def test_parallel_workers_gate_as_well(run, pytester, folder):
+    result = pytester.runpytest_subprocess("-n", "2", MODEL, "--robust-samples=60", "--robust-fail-under=90")
+
+    result.assert_outcomes(passed=1, failed=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize("answer", ["nan", "inf"])
+def test_answers_that_are_not_finite_fail_the_tests(pytester, answer):
+    pytester.makepyfile(
+        net=f"""
+        import torch
+
+        class Net(torch.nn.Module):
+            def forward(self, x):
+                logits = 0 * x.flatten(1)[:, :10]
+                logits[:, 0] = torch.where(x.flatten(1).sum(1) > 20, float("{answer}"), 1.0)
+                return logits
+        """
+    )
+    result = pytester.runpytest_inprocess("--robust-model=net.py:Net", "--robust-attack=pgd:steps=2")
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        ["the model answered * of 599 clean samples with NaN or infinity", "the model answered * during pgd*"]
+    )
+
+
+def test_samples_that_fall_only_once_count_as_robust_and_are_told(pytester):
+    pytester.makepyfile(
+        net="""
+        import torch
+
+        class Net(torch.nn.Module):
+            '''Wrong once, when the driver looks at what the attack found.'''
+            calls = 0
+            def forward(self, x):
+                self.calls += 1
+                logits = 0 * x.flatten(1)[:, :10]
+                logits[:, 1 if self.calls == 4 else 0] += 1
+                return logits
+        """
+    )
+    result = pytester.runpytest_inprocess(
+        "--robust-model=net.py:Net", "--robust-attack=fgsm", "--robust-samples=100", "-Wdefault"
+    )
+
+    result.assert_outcomes(passed=2, warnings=1)
+    result.stdout.fnmatch_lines(["*RobustWarning: fgsm under linf:0.15: * samples fell and did not on a second look*"])

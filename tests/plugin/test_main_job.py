@@ -1,0 +1,272 @@
+import json
+
+import pandas as pd
+import pytest
+
+from robust.record import Record
+from robust.store import Evidence
+
+MODEL = "--robust-model=net.py:make"
+
+
+def records(folder):
+    return {path: Record.from_json(path.read_text()) for path in sorted((folder / "results").rglob("*.json"))}
+
+
+def test_a_model_is_tested_beside_the_users_own_tests(run, pytester, folder):
+    pytester.makepyfile(test_own="def test_own(): pass")
+
+    result = run(MODEL, "-v")
+
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(
+        [
+            "robust: digits; linf:0.15; attacks fgsm, pgd:steps=5; seed 0",
+            "test_own.py::test_own PASSED*",
+            "net.py::test_clean PASSED*",
+            "net.py::test_attack[[]fgsm-linf-0.15] PASSED*",
+            "net.py::test_attack[[]pgd-steps5-linf-0.15] PASSED*",
+            "*= robustness =*",
+            "digits, linf:0.15, fgsm+pgd-steps5, n = 60",
+            "rank  model  training  clean %  fgsm  pgd:steps=5  robust %*95 % interval",
+            "   1  net    as-is   *",
+            "leaderboard (1 new): leaderboard/README.md, leaderboard/leaderboard.csv",
+        ]
+    )
+
+
+def test_only_runs_nothing_else(run, pytester, folder):
+    pytester.makepyfile(test_own="raise RuntimeError('collected')")
+
+    run(MODEL, "--robust-only").assert_outcomes(passed=3)
+
+
+def test_a_node_id_from_the_output_runs_that_test_alone(run):
+    run(MODEL, "net.py::test_attack[fgsm-linf-0.15]").assert_outcomes(passed=1)
+
+
+def test_keywords_and_marks_select(run):
+    run(MODEL, "-k", "linf and fgsm").assert_outcomes(passed=1, deselected=2)
+    run(MODEL, "-m", "not robust").assert_outcomes(deselected=3)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pt"])
+def test_weights_are_tested_in_their_architecture(run, name):
+    result = run(f"--robust-model={name}", "--robust-arch=net.py:bare", "-v")
+
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines([f"{name}::test_clean PASSED*"])
+
+
+def test_a_node_id_of_a_file_of_weights(run):
+    given = ("--robust-model=weights.pt", "--robust-arch=net.py:bare")
+
+    run(*given, "weights.pt::test_clean").assert_outcomes(passed=1)
+
+
+def test_a_model_outside_the_root_folder(run, pytester, folder):
+    inner = pytester.mkdir("project")
+    (inner / "pytest.ini").write_text("[pytest]\n")
+
+    result = run(f"--robust-model={folder / 'net.py'}:make", f"--rootdir={inner}", "--robust-only")
+
+    result.assert_outcomes(passed=3)
+    assert (inner / "leaderboard" / "leaderboard.csv").exists()
+
+
+def test_two_models_are_two_rows(run, folder):
+    result = run(MODEL, "--robust-model=weights.pt", "--robust-arch=net.py:bare")
+
+    result.assert_outcomes(passed=6)
+    table = pd.read_csv(folder / "leaderboard" / "leaderboard.csv")
+    assert table[table.attack == "all"].model.tolist() == ["net", "weights"]
+
+
+def test_the_record_holds_every_outcome_and_its_evidence(run, folder, weights):
+    run(MODEL)
+
+    ((path, record),) = records(folder / "leaderboard").items()
+    evidence = Evidence.from_bytes(path.with_suffix(".npz").read_bytes())
+    assert path.relative_to(folder / "leaderboard").parts[:4] == ("results", "digits", "linf-0.15", "fgsm+pgd-steps5")
+    assert path.stem == f"net-as-is-{record.model.weights[:8]}"
+    assert record.data.n == len(evidence.y) == 60
+    assert len(evidence.row) == (record.correct & ~record.robust).sum()
+    assert record.provenance["training"] is None
+
+    def labels(x):
+        return (x.reshape(len(x), -1) @ weights["1.weight"].numpy().T + weights["1.bias"].numpy()).argmax(1)
+
+    assert (labels(evidence.x_adv) != evidence.y[evidence.row]).all()
+
+
+def test_the_board_agrees_with_the_records(run, folder):
+    run(MODEL)
+
+    (record,) = records(folder / "leaderboard").values()
+    table = pd.read_csv(folder / "leaderboard" / "leaderboard.csv")
+    assert table.attack.tolist() == ["all", "fgsm", "pgd:steps=5"]
+    assert table.robust_correct[0] == record.robust.sum()
+    assert f"| {100 * record.robust.mean():.1f} |" in (folder / "leaderboard" / "README.md").read_text()
+
+
+def test_a_second_run_merges_and_loses_nothing(run, folder):
+    run(MODEL)
+    before = {path: path.read_bytes() for path in (folder / "leaderboard").rglob("*.*") if path.is_file()}
+
+    run(MODEL, "--robust-leaderboard=leaderboard").stdout.fnmatch_lines(
+        ["leaderboard (1 measured the same as before):*"]
+    )
+    assert {path: path.read_bytes() for path in before} == before
+
+    run(MODEL, "--robust-threat=linf:0.05,l2:0.5").assert_outcomes(passed=5)
+    threats = pd.read_csv(folder / "leaderboard" / "leaderboard.csv").threat.unique()
+    assert sorted(threats) == ["l2:0.5", "linf:0.05", "linf:0.15"]
+
+
+def test_a_leaderboard_elsewhere_or_none(run, folder):
+    run(MODEL, "--robust-leaderboard=none").stdout.no_fnmatch_line("leaderboard*")
+    assert not (folder / "leaderboard").exists()
+
+    run(MODEL, "--robust-leaderboard=a/b")
+    assert (folder / "a" / "b" / "leaderboard.csv").exists()
+
+
+def test_nothing_is_written_where_nothing_was_attacked(run, folder):
+    run(MODEL, "-k", "clean").assert_outcomes(passed=1, deselected=2)
+
+    assert not (folder / "leaderboard").exists()
+
+
+def test_samples_and_seed_decide_what_is_measured(run, folder):
+    for options in (("--robust-seed=1",), ("--robust-samples=50",)):
+        run(MODEL, *options)
+    measured = records(folder / "leaderboard").values()
+    history = [Record.from_json(p.read_text()) for p in (folder / "leaderboard" / "history").rglob("*.json")]
+
+    assert [record.data.n for record in measured] == [60]
+    assert [record.data.n for record in history] == [50]
+
+
+def test_the_ini_file_gives_what_the_command_line_does_not(run, pytester):
+    pytester.makeini(
+        """
+        [pytest]
+        robust_model = net.py:make
+        robust_threat =
+            linf:0.1
+            l2:0.3
+        robust_leaderboard = none
+        robust_only = true
+        """
+    )
+    result = run("--robust-threat=linf:0.2")
+
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["digits, linf:0.2,*"])
+
+
+def test_attacks_of_torchattacks_are_named_by_their_word(run):
+    result = run(MODEL, "--robust-attack=torchattacks:FGSM", "-v")
+
+    result.stdout.fnmatch_lines(["net.py::test_attack[[]torchattacks-fgsm-linf-0.15] PASSED*"])
+
+
+def test_the_architecture_is_trained_by_recipes_once(run, folder):
+    train = "--robust-train=standard:epochs=2,as-is,pgd-at:epochs=1:steps=2"
+    first = run(MODEL, train, "-v")
+
+    first.assert_outcomes(passed=9)
+    first.stdout.fnmatch_lines(
+        [
+            "net.py::test_attack[[]standard-epochs2-pgd-steps5-linf-0.15] PASSED*",
+            "net.py::test_clean[[]as-is] PASSED*",
+            "net.py::test_attack[[]pgd-at-epochs1-steps2-fgsm-linf-0.15] PASSED*",
+            "trained standard:epochs=2 in * s, validation clean *%: .robust/models/net-standard-epochs2-*.safetensors",
+            "trained pgd-at:epochs=1:steps=2 in * s, validation clean *%, robust *%: .robust/*",
+            "leaderboard (3 new): *",
+        ],
+        consecutive=False,
+    )
+    made = {path: path.stat().st_mtime_ns for path in (folder / ".robust" / "models").glob("*.safetensors")}
+    assert len(made) == 2
+
+    run(MODEL, train).stdout.fnmatch_lines(["leaderboard (3 measured the same as before): *"])
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+
+
+def test_a_row_of_a_trained_model_says_how_it_was_trained(run, folder):
+    run(MODEL, "--robust-train=pgd-at:epochs=1:steps=2")
+
+    (record,) = records(folder / "leaderboard").values()
+    (card,) = (json.loads(path.read_text()) for path in (folder / ".robust" / "models").glob("*.json"))
+    training = record.provenance["training"]
+    assert record.model.training == training["recipe"] == card["recipe"] == "pgd-at:epochs=1:steps=2"
+    assert training["options"]["steps"] == 2
+    assert training["data"]["split"] == "train"
+    assert training["selected_by"]["digest"] == card["selected_by"]["digest"] != record.data.digest
+
+
+def test_what_is_kept_for_ourselves_stays_out_of_version_control(run, folder):
+    run(MODEL)
+
+    assert (folder / ".robust" / ".gitignore").read_text().endswith("*\n")
+    assert not list((folder / ".robust").rglob("*.npy"))
+
+
+def test_parallel_workers_find_the_same_and_train_once(pytester, folder):
+    options = ("--robust-samples=60", "--robust-train=standard:epochs=2,as-is", MODEL)
+    alone = pytester.runpytest_inprocess(*options)
+    alone.assert_outcomes(passed=6)
+    both = pytester.runpytest_subprocess("-n", "2", *options, "--robust-leaderboard=parallel")
+
+    both.assert_outcomes(passed=6)
+    assert len([*(folder / ".robust" / "models").glob("*.safetensors")]) == 1
+    board = pd.read_csv(folder / "leaderboard" / "leaderboard.csv").drop(columns="seconds")
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "parallel" / "leaderboard.csv").drop(columns="seconds"), board)
+
+
+def test_the_model_fixture_can_be_replaced_in_conftest(run, pytester, folder):
+    pytester.makeconftest(
+        """
+        import pytest
+        from torch import nn
+
+        @pytest.fixture(scope="module")
+        def robust_model(robust_model):
+            return nn.Sequential(robust_model, nn.Identity())
+        """
+    )
+    run(MODEL).assert_outcomes(passed=3)
+
+    (record,) = records(folder / "leaderboard").values()
+    assert record.model.params == 650
+
+
+def test_fixtures_skip_without_a_model(run, pytester):
+    pytester.makepyfile("def test_mine(robust_model, robust_data): pass")
+    result = pytester.runpytest_inprocess("-rs")
+
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*needs --robust-model"])
+
+
+def test_fixtures_give_the_users_tests_model_and_samples(run, pytester):
+    pytester.makepyfile(
+        test_mine="""
+        import torch
+
+        def test_mine(robust_model, robust_data):
+            assert not robust_model.training
+            logits = robust_model(torch.from_numpy(robust_data.x))
+            assert (logits.argmax(1).numpy() == robust_data.y).mean() > 0.8
+        """
+    )
+    run(MODEL, "test_mine.py", "--robust-leaderboard=none").assert_outcomes(passed=4)
+
+
+def test_junit_properties_hold_the_figures(run, folder):
+    run(MODEL, "--junitxml=out.xml", "-k", "fgsm")
+
+    text = (folder / "out.xml").read_text()
+    for name in ("robust_percent", "low_percent", "high_percent", "n"):
+        assert f'name="robust.{name}"' in text

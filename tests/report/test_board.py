@@ -1,0 +1,137 @@
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+
+from robust.report.board import boards
+from robust.stats import wilson
+from tests.making import record, robust
+
+
+def only(*records):
+    (board,) = boards(records)
+    return board
+
+
+def ranking(*records):
+    return [(row.record.model.name, row.rank) for row in only(*records).rows]
+
+
+def test_a_row_has_shares_of_all_samples():
+    row = only(record("1111111100", {"pgd": "1110000011", "fgsm": "0001000000"})).rows[0]
+
+    assert (row.clean, row.robust, row.drop) == (80, 40, 40)
+    assert (row.low, row.high) == tuple(100 * bound for bound in wilson(4, 10))
+
+
+def test_each_attack_is_judged_on_all_samples_by_itself():
+    board = only(record("1111111100", {"pgd": "1110000011", "fgsm": "0001000000"}))
+
+    assert board.attacks == ("fgsm", "pgd")
+    assert board.rows[0].under == (70, 50)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"data": "mnist"}, {"threat": "linf:0.2"}, {"broken": {"pgd:steps=40": "0" * 8}}],
+    ids=["data", "threat", "suite"],
+)
+def test_what_cannot_be_compared_has_a_board_of_its_own(changes):
+    assert [len(board.rows) for board in boards([record(), record(**changes), record(name="other")])] in (
+        [1, 2],
+        [2, 1],
+    )
+
+
+def test_boards_are_ordered_by_data_threat_and_suite():
+    keys = [("a", "l2:1", "fgsm"), ("a", "l2:1", "pgd"), ("a", "linf:1", "fgsm"), ("b", "l1:1", "fgsm")]
+    made = [record(data=data, threat=threat, broken={attack: "0" * 8}) for data, threat, attack in keys[::-1]]
+
+    assert [(board.data, board.threat, board.suite) for board in boards(made)] == keys
+
+
+def test_no_records_make_no_boards():
+    assert boards([]) == []
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (record("11100000", name="z"), record("11000000", name="a")),
+        (record("11110000", {"pgd": "11000000"}, name="z"), record("11000000", name="a")),
+        (record("11000000", name="a"), record("11000000", name="b")),
+        (record("11000000", training="fgsm-rs"), record("11000000", training="pgd-at")),
+        (record("11110000", {"pgd": "10000000"}, name="a"), record("11111111", {"pgd": "11111100"}, name="a")),
+    ],
+    ids=["robust", "then clean", "then name", "then training", "robust before clean"],
+)
+def test_rows_are_ordered_by_robust_then_clean_then_name(better, worse):
+    for order in permutations([better, worse]):
+        assert [row.record.stem for row in only(*order).rows] == [better.stem, worse.stem]
+
+
+def test_the_order_of_the_records_means_nothing():
+    made = [robust(3, 8, "a"), robust(3, 8, "b"), robust(3, 8, "b", seed=1), robust(7, 8, "c")]
+
+    for order in permutations(made):
+        assert only(*order) == only(*made)
+
+
+def test_rows_that_cannot_be_told_apart_share_a_rank():
+    assert ranking(robust(500, 1000, "a"), robust(496, 1000, "b")) == [("a", 1), ("b", 1)]
+
+
+def test_a_row_has_a_rank_below_all_that_are_significantly_better():
+    assert ranking(robust(800, 1000, "a"), robust(798, 1000, "b"), robust(500, 1000, "c")) == [
+        ("a", 1),
+        ("b", 1),
+        ("c", 3),
+    ]
+
+
+def test_a_rank_counts_only_what_is_significantly_better():
+    ladder = [robust(700 - 5 * k, 1000, str(k)) for k in range(3)]
+
+    assert ranking(*ladder) == [("0", 1), ("1", 1), ("2", 2)]
+
+
+def test_many_comparisons_ask_for_more_evidence():
+    a, b = robust(106, 200, "a"), robust(100, 200, "b")
+    same = [robust(100, 200, f"same-{k}") for k in range(4)]
+
+    assert ranking(a, b) == [("a", 1), ("b", 2)]
+    assert {rank for _, rank in ranking(a, b, *same)} == {1}
+
+
+def test_ranks_are_of_the_worst_case_not_of_the_clean_accuracy():
+    safe = record("1" * 60 + "0" * 40, name="safe")
+    broken = record("1" * 100, {"pgd": "1" * 100}, name="broken")
+
+    assert ranking(safe, broken) == [("safe", 1), ("broken", 2)]
+
+
+@pytest.mark.parametrize(("digest", "rank"), [("cd34" * 16, 2), ("ef56" * 16, 1)], ids=["same samples", "others"])
+def test_models_on_other_samples_are_compared_without_pairs(digest, rank):
+    assert ranking(robust(110, 200, "a"), robust(100, 200, "b", digest=digest)) == [("a", 1), ("b", rank)]
+
+
+def test_other_numbers_of_samples_are_compared_too():
+    assert ranking(robust(90, 100, "a"), robust(100, 200, "b", digest="ef56" * 16)) == [("a", 1), ("b", 2)]
+
+
+def test_options_spelled_in_another_order_are_the_same_attack():
+    a = record(broken={"pgd:restarts=5:steps=40": "10000000"}, name="a")
+    b = record(broken={"pgd:steps=40:restarts=5": "01000000"}, name="b")
+
+    assert [row.under for row in only(a, b).rows] == [(62.5,), (62.5,)]
+
+
+def test_attacks_stored_in_another_order_are_the_same_columns():
+    a = record(broken={"fgsm": "10000000", "pgd": "11000000"}, name="a")
+    b = replace(a, attacks=a.attacks[::-1])
+
+    assert [row.under for row in only(a, b).rows] == [(62.5, 50), (62.5, 50)]
+
+
+def test_a_row_is_named_by_model_training_and_weights():
+    assert only(record(training="pgd-at")).rows[0].name == "net-pgd-at-ab12ab12"

@@ -1,0 +1,89 @@
+import re
+
+import pytest
+
+from robust.report.board import boards
+from robust.report.terminal import terminal
+from tests.making import record
+
+
+def shown(*records, width=100):
+    (board,) = boards(records)
+    return terminal(board, width)
+
+
+def words(line):
+    """The cells of a line: what two spaces or more divide."""
+    return re.split(r" {2,}", line.strip())
+
+
+def test_a_board_is_a_title_heads_and_a_line_for_each_model():
+    a = record("11111100", {"pgd": "11000000", "fgsm": "10000000"}, name="a")
+    b = record("11110000", {"pgd": "11110000", "fgsm": "11000000"}, name="b", training="pgd-at")
+
+    title, *lines = shown(b, a).splitlines()
+    assert title == "digits, linf:0.15, fgsm+pgd, n = 8"
+    assert [words(line) for line in lines] == [
+        ["rank", "model", "training", "clean %", "fgsm", "pgd", "robust %", "95 % interval"],
+        ["1", "a", "as-is", "75.0", "62.5", "50.0", "50.0", "21.5 to 78.5"],
+        ["1", "b", "pgd-at", "50.0", "25.0", "0.0", "0.0", "0.0 to 32.4"],
+    ]
+
+
+@pytest.mark.parametrize(("sizes", "told"), [([8], "8"), ([8, 8], "8"), ([9, 8, 7], "7 to 9")], ids=str)
+def test_the_title_tells_the_number_of_samples(sizes, told):
+    title = shown(*(record("1" * n, name=f"net-{i}") for i, n in enumerate(sizes))).splitlines()[0]
+
+    assert title == f"digits, linf:0.15, pgd, n = {told}"
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+@pytest.mark.parametrize("attacks", [["pgd"], ["fgsm", "pgd:restarts=5:steps=40", "torchattacks:PGD:steps=20"]])
+def test_no_line_is_wider_than_the_terminal(width, attacks):
+    measured = record(broken=dict.fromkeys(attacks, "0" * 8), name="a-name-of-a-model-that-is-rather-long" * 3)
+
+    assert max(len(line) for line in shown(measured, width=width).splitlines()) <= width
+
+
+@pytest.mark.parametrize(
+    "attacks",
+    [
+        ["pgd"],
+        ["fgsm", "pgd"],
+        ["fgsm", "pgd:steps=100", "pgd:steps=40"],
+        ["fgsm", "pgd:restarts=5:steps=40", "torchattacks:PGD:steps=20"],
+    ],
+    ids=", ".join,
+)
+def test_a_terminal_of_80_columns_shows_the_name_and_all_figures(attacks):
+    text = shown(record("1" * 1000, dict.fromkeys(attacks, "1" * 300 + "0" * 700)), width=80)
+
+    assert text.count(" net ") == 1
+    assert text.count(" 100.0 ") == 1
+    assert text.count(" 70.0 ") == len(attacks) + 1
+    assert text.count(" 67.1 to 72.8") == 1
+
+
+def test_a_long_name_is_folded_not_cut():
+    name = "n" + "".join(f"{k:03}" for k in range(40))
+    lines = shown(record(name=name), width=80).splitlines()[2:]
+
+    assert "".join(re.match(r" +(?:1 +)?(\S+)", line)[1] for line in lines) == name
+
+
+@pytest.mark.parametrize("name", ["[red]x[/red]", ":smile:", "[/]", "[link=http://a.b]x[/link]"])
+def test_a_name_is_shown_as_it_is(name):
+    assert words(shown(record(name=name), width=200).splitlines()[2])[1] == name
+
+
+@pytest.mark.parametrize("field", ["name", "data"])
+@pytest.mark.parametrize("control", ["\x1b[2J", "\r", "\n"], ids=ascii)
+def test_a_name_does_not_steer_the_terminal(field, control):
+    text = shown(record(**{field: f"a{control}b"}), width=200)
+
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
+    assert len(text.splitlines()) == 3
+
+
+def test_no_colours_are_written():
+    assert "\x1b" not in shown(record())

@@ -1,0 +1,147 @@
+import subprocess
+import sys
+
+import pytest
+
+import robust
+from robust.attacks.catalogue import ATTACKS
+from robust.cli import main
+from robust.data.dataset import DATA
+from robust.train.recipe import RECIPES
+from tests.making import file, record
+
+
+@pytest.fixture
+def call(capsys):
+    """A function: the exit status, output and errors of `robust` with these arguments."""
+
+    def run(*argv):
+        try:
+            status = main([str(word) for word in argv])
+        except SystemExit as done:
+            status = done.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    file(tmp_path / "board", record(name="a"), record(name="b"))
+    return tmp_path / "board"
+
+
+def test_board_makes_the_files_anew_and_names_them(call, folder):
+    paths = [folder / "README.md", folder / "leaderboard.csv"]
+    made = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+
+    assert call("board", folder) == (0, "".join(f"{path}\n" for path in paths), "")
+    assert [path.read_bytes() for path in paths] == made
+
+
+def test_board_follows_what_is_in_the_folder(call, folder):
+    for path in (folder / "results").rglob("a-*"):
+        path.unlink()
+    call("board", folder)
+
+    assert "\n| 1 | b |" in (folder / "README.md").read_text()
+    assert "| a |" not in (folder / "README.md").read_text()
+
+
+def test_board_of_a_folder_whose_records_are_gone_can_be_made_again(call, folder):
+    for path in (folder / "results").rglob("*.json"):
+        path.unlink()
+
+    assert call("board", folder)[0] == 0
+    assert call("board", folder)[0] == 0
+
+
+def test_board_takes_the_folder_called_leaderboard(call, folder, monkeypatch):
+    folder.rename(folder.with_name("leaderboard"))
+    monkeypatch.chdir(folder.parent)
+
+    assert call("board") == (0, "leaderboard/README.md\nleaderboard/leaderboard.csv\n", "")
+
+
+@pytest.mark.parametrize("name", ["missing", "empty", "file"])
+def test_board_without_records_is_one_line_and_status_4(call, tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    path = tmp_path / name
+
+    assert call("board", path) == (4, "", f"robust board: {path} holds no records (no folder {path / 'results'})\n")
+
+
+def test_a_missing_folder_is_not_made(call, tmp_path):
+    call("board", tmp_path / "missing")
+
+    assert not (tmp_path / "missing").exists()
+
+
+@pytest.mark.parametrize("name", ["README.md", "leaderboard.csv"])
+def test_board_spares_a_file_of_somebody_else(call, folder, name):
+    (folder / name).write_text("# mine\n")
+    status, out, err = call("board", folder)
+
+    assert (status, out, err.count("\n")) == (4, "", 1)
+    assert (folder / name).read_text() == "# mine\n"
+
+
+def test_board_names_a_damaged_record_in_one_line(call, folder):
+    (folder / "results" / "damaged.json").write_text("{")
+    status, out, err = call("board", folder)
+
+    assert (status, out, err.count("\n")) == (4, "", 1)
+    assert str(folder / "results" / "damaged.json") in err
+
+
+def test_list_names_all_that_can_be_asked_for(call):
+    status, out, err = call("list")
+
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [
+        f"attacks: {', '.join(ATTACKS.names())}",
+        f"data sets: {', '.join(DATA.names())}",
+        f"training recipes: {', '.join(RECIPES.names())}",
+    ]
+
+
+def test_list_knows_the_shipped_ones(call):
+    assert {"fgsm", "pgd", "digits", "pgd-at"} <= {word.strip(",") for word in call("list")[1].split()}
+
+
+def test_version(call):
+    assert call("--version") == (0, f"pytest-robust {robust.__version__}\n", "")
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["board", "--help"]])
+def test_help_is_no_mistake(call, argv):
+    status, out, err = call(*argv)
+
+    assert (status, err) == (0, "")
+    assert out.startswith("usage: robust")
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["bord"], ["board", "a", "b"], ["board", "--colour"], ["list", "attacks"]], ids=str
+)
+def test_a_mistake_in_what_was_asked_is_told_with_status_4(call, argv):
+    status, out, err = call(*argv)
+
+    assert (status, out) == (4, "")
+    assert "error: " in err
+
+
+def test_boards_are_made_without_torch(folder):
+    code = (
+        "import sys, robust.record, robust.stats, robust.store\n"
+        "import robust.report.csv, robust.report.folder, robust.report.markdown, robust.report.terminal\n"
+        "from robust.cli import main\n"
+        f"status = main(['list']) or main(['board', {str(folder)!r}])\n"
+        "sys.exit(status or ', '.join(sorted({'torch', 'torchvision'} & {*sys.modules})) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,217 @@
+import json
+from dataclasses import asdict, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robust.record import Record, pack, unpack
+from tests.making import attacked, flags, record
+
+bits = st.text("01", min_size=1, max_size=40)
+texts = st.text(max_size=20)
+options = st.dictionaries(texts, st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts)
+ODD_NAMES = ["../../etc/passwd", "a/b\\c", "..", ".", "/", "", "C:aux", "two\nlines", "nul\0", "模型", "x" * 300]
+
+
+@st.composite
+def made(draw):
+    """Any record that a run could make, its seconds in whole milliseconds."""
+    correct = draw(bits)
+    same_length = st.text("01", min_size=len(correct), max_size=len(correct))
+    found = [
+        attacked(name, draw(same_length), options=draw(options), seconds=draw(st.integers(0, 10**7)) / 1000)
+        for name in draw(st.lists(st.sampled_from(["fgsm", "pgd", "pgd:steps=40"]), min_size=1, unique=True))
+    ]
+    base = record(correct, name=draw(texts), seed=draw(st.integers(0, 2**64)), date=draw(texts))
+    return replace(base, attacks=tuple(found), evidence=draw(st.none() | texts))
+
+
+def plain(record):
+    """The record with its arrays as lists, which can be compared."""
+    attacks = [{**asdict(attack), "broken": attack.broken.tolist()} for attack in record.attacks]
+    return {**asdict(record), "correct": record.correct.tolist(), "attacks": attacks}
+
+
+def damaged(path, value):
+    """A record's JSON with another value at the path."""
+    content = json.loads(record(broken={"pgd": "11000000"}).to_json())
+    *parents, last = path
+    inner = content
+    for key in parents:
+        inner = inner[key]
+    inner[last] = value
+    return json.dumps(content)
+
+
+@given(made())
+def test_a_record_comes_back_from_json_exactly(record):
+    assert plain(Record.from_json(record.to_json())) == plain(record)
+
+
+@given(bits)
+def test_flags_come_back_from_text(text):
+    assert unpack(pack(flags(text)), len(text)).tolist() == flags(text).tolist()
+
+
+def test_a_thousand_samples_are_168_characters():
+    assert len(pack(flags("10" * 500))) == 168
+
+
+@given(bits, st.integers(0, 60))
+def test_text_of_another_number_of_bytes_is_refused(text, n):
+    if -(-n // 8) == -(-len(text) // 8):
+        return
+    with pytest.raises(ValueError, match=f"do not fit {n} samples"):
+        unpack(pack(flags(text)), n)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "1", '"text"', "{}", record().to_json()[:-9]])
+def test_what_is_not_a_record_is_refused(text):
+    with pytest.raises(ValueError, match=r"not a record|Expecting|delimiter|Unterminated"):
+        Record.from_json(text)
+
+
+@pytest.mark.parametrize("schema", [0, 2, "1", None])
+def test_another_schema_is_refused(schema):
+    with pytest.raises(ValueError, match=f"schema {schema}, expected 1"):
+        Record.from_json(damaged(["schema"], schema))
+
+
+@pytest.mark.parametrize(
+    "key", ["schema", "data", "threat", "seed", "model", "clean", "attacks", "evidence", "provenance"]
+)
+def test_a_record_without_one_of_its_parts_is_refused(key):
+    content = json.loads(record().to_json())
+    del content[key]
+
+    with pytest.raises(ValueError, match=f"not a record: KeyError '{key}'"):
+        Record.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["data", "n"], 9),
+        (["data", "n"], 0),
+        (["data", "n"], -8),
+        (["data", "n"], "8"),
+        (["data", "n"], None),
+        (["data", "n"], float("inf")),
+        (["data", "colour"], "red"),
+        (["data", "name"], None),
+        (["model"], ["net"]),
+        (["model", "name"], None),
+        (["model", "weights"], 5),
+        (["threat"], None),
+        (["seed"], "0"),
+        (["clean", "bits"], "!!!!"),
+        (["clean", "bits"], "AAAA"),
+        (["clean", "bits"], 5),
+        (["attacks"], []),
+        (["attacks", 0, "bits"], ""),
+        (["attacks", 0, "bits"], "é"),
+        (["attacks", 0, "name"], ""),
+        (["attacks", 0, "seconds"], None),
+        (["provenance"], None),
+    ],
+    ids=str,
+)
+def test_a_record_with_a_wrong_part_is_refused(path, value):
+    with pytest.raises(ValueError):  # noqa: PT011 - the cause is told in many ways
+        Record.from_json(damaged(path, value))
+
+
+def test_robust_is_right_and_broken_by_no_attack():
+    measured = record("11110000", {"fgsm": "10001000", "pgd": "01000100"})
+
+    assert measured.robust.tolist() == flags("00110000").tolist()
+
+
+@given(made())
+def test_more_attacks_never_make_a_model_more_robust(record):
+    for attack in record.attacks:
+        alone = replace(record, attacks=(attack,))
+        assert record.robust.sum() <= alone.robust.sum() <= record.correct.sum()
+
+
+def test_the_suite_is_the_attacks_in_any_order():
+    names = ["pgd:steps=40:restarts=5", "fgsm", "torchattacks:PGD"]
+    suites = {record(broken=dict.fromkeys(order, "0" * 8)).suite for order in (names, names[::-1])}
+
+    assert suites == {"fgsm+pgd-restarts5-steps40+torchattacks-pgd"}
+
+
+def test_the_stem_tells_data_threat_suite_and_model():
+    measured = record(broken={"pgd": "0" * 8, "fgsm": "0" * 8}, threat="linf:8/255", training="pgd-at:steps=3")
+
+    assert measured.stem == "digits/linf-8_255/fgsm+pgd/net-pgd-at-steps3-ab12ab12"
+
+
+@pytest.mark.parametrize("field", ["name", "data"])
+@pytest.mark.parametrize("odd", ODD_NAMES, ids=ascii)
+def test_a_stem_is_safe_in_file_names(field, odd):
+    parts = record(**{field: odd}).stem.split("/")
+
+    assert len(parts) == 4
+    for part in parts:
+        assert set(part) <= set("abcdefghijklmnopqrstuvwxyz0123456789.+_-")
+        assert part not in ("", ".", "..")
+        assert len(part) <= 200  # file systems take 255, and endings are to come
+
+
+def test_a_long_suite_is_cut_and_still_its_own():
+    shared = {f"pgd:steps={k}": "0" * 8 for k in range(10, 30)}
+    a, b = (
+        record(broken={**shared, last: "0" * 8}).stem.split("/")[2] for last in ("torchattacks:A", "torchattacks:B")
+    )
+
+    assert a != b
+    assert a[:70] == b[:70]
+    assert len(a) <= 80
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "other"},
+        {"training": "pgd-at"},
+        {"weights": "ef56" * 16},
+        {"data": "mnist"},
+        {"split": "train"},
+        {"digest": "ef56" * 16},
+        {"threat": "linf:0.2"},
+        {"seed": 1},
+        {"broken": {"fgsm": "0" * 8}},
+    ],
+    ids=str,
+)
+def test_another_measurement_has_another_identity(changes):
+    assert record(**changes).identity != record().identity
+    assert not record(**changes).same_outcomes(record())
+
+
+@pytest.mark.parametrize("changes", [{"correct": "11111000"}, {"broken": {"pgd": "10000000"}}], ids=str)
+def test_other_outcomes_have_the_same_identity(changes):
+    assert record(**changes).identity == record().identity
+    assert not record(**changes).same_outcomes(record())
+
+
+def test_the_date_and_the_time_taken_are_no_outcomes():
+    again = record(date="2027-12-31")
+    again = replace(again, attacks=(replace(again.attacks[0], seconds=99.0),), evidence="12" * 32)
+
+    assert again.same_outcomes(record())
+
+
+def test_other_options_are_another_measurement():
+    a, b = (replace(record(), attacks=(attacked("pgd", "0" * 8, options={"steps": k}),)) for k in (10, 20))
+
+    assert not a.same_outcomes(b)
+
+
+def test_a_record_measured_the_same_as_itself_from_json():
+    """As torchattacks' options, which are tuples."""
+    measured = replace(record(), attacks=(attacked("pgd", "0" * 8, options={"options": (("steps", 4),)}),))
+
+    assert measured.same_outcomes(Record.from_json(measured.to_json()))

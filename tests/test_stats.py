@@ -1,0 +1,116 @@
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robust.stats import fisher, holm, mcnemar, wilson
+
+p_values = st.lists(st.floats(0, 1), max_size=8)
+
+
+def outcomes(both=0, only_a=0, only_b=0, neither=0):
+    """(a, b) on the same samples, with so many of each kind."""
+    counts = [both, only_a, only_b, neither]
+    return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),  # Newcombe 1998, table I, method 3
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        (450, 1000, 0.419, 0.481),
+        (45, 100, 0.356, 0.548),
+    ],
+)
+def test_wilson_gives_the_published_intervals(k, n, low, high):
+    digits = 4 if n < 300 and k != 45 else 3
+
+    assert tuple(round(bound, digits) for bound in wilson(k, n)) == (low, high)
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 1000, 60000])
+def test_wilson_reaches_the_ends_at_none_and_all(n):
+    assert wilson(0, n)[0] == 0
+    assert wilson(n, n)[1] == 1
+    assert 0 < wilson(0, n)[1] < 1
+    assert 0 < wilson(n, n)[0] < 1
+
+
+@given(st.integers(1, 500), st.data())
+def test_wilson_surrounds_the_share(n, data):
+    k = data.draw(st.integers(0, n))
+    low, high = wilson(k, n)
+
+    assert 0 <= low <= k / n <= high <= 1
+
+
+@given(st.integers(1, 500), st.data())
+def test_wilson_of_the_failures_is_the_mirror_image(n, data):
+    k = data.draw(st.integers(0, n))
+    low, high = wilson(k, n)
+
+    assert wilson(n - k, n) == pytest.approx((1 - high, 1 - low), abs=1e-12)
+
+
+def test_mcnemar_tells_30_lost_and_10_gained_of_a_thousand_apart():
+    assert mcnemar(*outcomes(both=500, only_a=30, only_b=10, neither=460)) == pytest.approx(0.0022, abs=5e-5)
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 5), st.integers(0, 5))
+def test_mcnemar_is_twice_the_tail_of_a_fair_coin(only_a, only_b, both, neither):
+    m = only_a + only_b
+    tail = sum(comb(m, i) for i in range(min(only_a, only_b) + 1)) / 2**m
+
+    assert mcnemar(*outcomes(both, only_a, only_b, neither)) == pytest.approx(min(1, 2 * tail))
+
+
+def test_mcnemar_of_identical_outcomes_is_1():
+    a = np.array([True, False, True])
+
+    assert mcnemar(a, a) == 1
+
+
+def test_fisher_gives_the_published_value_of_the_lady_tasting_tea():
+    three, one = np.array([True, True, True, False]), np.array([True, False, False, False])
+
+    assert fisher(three, one) == pytest.approx(34 / 70)
+
+
+def test_fisher_compares_sets_of_different_sizes():
+    assert fisher(np.ones(5, bool), np.zeros(3, bool)) == pytest.approx(1 / comb(8, 3))
+
+
+@pytest.mark.parametrize(
+    ("p", "adjusted"),
+    [
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.01, 0.01], [0.02, 0.02]),
+        ([0.6, 0.5, 0.9], [1.0, 1.0, 1.0]),
+        ([0.04], [0.04]),
+        ([], []),
+    ],
+    ids=str,
+)
+def test_holm_gives_what_a_hand_computes(p, adjusted):
+    assert holm(p) == pytest.approx(adjusted)
+
+
+@given(p_values)
+def test_holm_keeps_the_order_and_never_lowers(p):
+    adjusted = holm(p)
+
+    by_p = [after for _, after in sorted(zip(p, adjusted, strict=True))]
+    assert by_p == sorted(adjusted)
+    assert all(before <= after <= 1 for before, after in zip(p, adjusted, strict=True))
+
+
+@given(p_values.flatmap(lambda p: st.tuples(st.just(p), st.permutations(range(len(p))))))
+def test_holm_does_not_depend_on_the_order_of_the_comparisons(case):
+    p, order = case
+
+    assert holm([p[i] for i in order]) == [holm(p)[i] for i in order]

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from robust.attacks import LpThreat
+from robust.data.dataset import DATA
+from robust.train.loop import Plan, describe, fit, read_recipe, split_off_validation
+
+THREAT = LpThreat.parse("linf:0.1")
+
+
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = [nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 10)]
+        return nn.Sequential(nn.Flatten(), *layers)
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return DATA.get("digits").load("train").draw(300, seed=0)[0]
+
+
+def trained(samples, recipe="pgd-at:steps=2:epochs=3", seed=0, **given):
+    method, plan = read_recipe(recipe)
+    return fit(network(), method, plan, samples, THREAT, seed=seed, **given)
+
+
+def test_the_same_seed_gives_the_same_weights(samples, rng_untouched):
+    a, b, c = (trained(samples, seed=seed).weights for seed in (1, 1, 2))
+
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not all(torch.equal(a[name], c[name]) for name in a)
+
+
+def test_the_best_epoch_by_validation_is_kept(samples):
+    epochs = []
+    found = trained(samples, "pgd-at:steps=2:epochs=5", on_epoch=epochs.append)
+
+    assert list(found.curve) == epochs
+    assert [epoch.number for epoch in epochs] == [1, 2, 3, 4, 5]
+    assert found.best.robust == max(epoch.robust for epoch in epochs)
+
+
+def test_standard_training_selects_by_clean_accuracy(samples):
+    found = trained(samples, "standard:epochs=5")
+
+    assert found.best.clean == max(epoch.clean for epoch in found.curve)
+    assert all(epoch.robust is None for epoch in found.curve)
+
+
+def test_the_weights_are_those_of_the_best_epoch(samples):
+    """A rate so high that the accuracies jump about, so that the best epoch is not the last."""
+    net = network()
+    method, plan = read_recipe("standard:epochs=6:lr=3.0:momentum=0.0")
+    found = fit(net, method, plan, samples, THREAT)
+    _, validation = split_off_validation(samples, 0)
+    net.load_state_dict(found.weights)
+    net.eval()
+
+    accuracy = (net(torch.from_numpy(validation.x)).argmax(1).numpy() == validation.y).mean()
+    assert accuracy == pytest.approx(found.best.clean)
+
+
+def test_validation_is_carved_from_the_training_split(samples):
+    learn, validation = split_off_validation(samples, seed=0)
+
+    assert len(validation) == 45
+    assert not np.intersect1d(learn.index, validation.index).size
+    assert np.array_equal(np.sort(np.concatenate([learn.index, validation.index])), samples.index)
+
+
+def test_a_last_batch_of_one_does_not_stop_batch_norm(samples):
+    one_over, _ = samples.draw(76, seed=0)  # 11 for validation, 65 to learn from
+
+    trained(one_over, "standard:epochs=1:batch=64")
+
+
+def test_divergence_is_told(samples):
+    with pytest.raises(ValueError, match=r"training diverged: the loss became (nan|inf); try a smaller lr"):
+        trained(samples, "standard:epochs=8:lr=1e30")
+
+
+def test_a_recipes_word_carries_its_options_and_the_plans():
+    recipe, plan = read_recipe("trades:beta=3:epochs=7:lr=0.05")
+
+    assert recipe.beta == 3.0
+    assert plan == Plan(epochs=7, lr=0.05)
+    assert describe(recipe, plan) == {
+        "beta": 3.0,
+        "steps": 10,
+        "stride": 0.225,
+        "start": 0.03,
+        "epochs": 7,
+        "batch": 64,
+        "lr": 0.05,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("trades:gamma=1", "trades has no option 'gamma'.*batch.*beta.*epochs"),
+        ("pgd-at:steps=x", "steps must be of type int"),
+        ("pgd-at:lr=0", "lr must be above 0"),
+    ],
+)
+def test_a_wrong_option_is_told_with_all_that_there_are(text, told):
+    with pytest.raises(ValueError, match=told):
+        read_recipe(text)
