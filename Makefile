@@ -6,7 +6,8 @@ BIN := .venv/bin
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
-	$(BIN)/pytest --robust-only --robust-model=examples/digits.py:make --robust-train=standard,fgsm-rs,pgd-at,trades
+	$(BIN)/pytest --robust-only --robust-model=examples/digits.py:make --robust-train=standard,fgsm-rs,pgd-at,trades \
+		--robust-leaderboard=demo-leaderboard
 
 test: .venv/ready
 	$(BIN)/pytest

@@ -13,13 +13,18 @@ from typing import Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 
+MOST_NAMES = 20  # more than that are no longer one line: then the nearest are told
+
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """The tail of a message about an unknown name: "'pdg', did you mean 'pgd'? Known: fgsm, pgd"."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     hint = f", did you mean {close[0]!r}?" if close else "."
-    return f"{name!r}{hint} Known: {', '.join(known) or 'none'}"
+    listed = (
+        known if len(known) <= MOST_NAMES else [*difflib.get_close_matches(name, known, 8, 0), f"... ({len(known)})"]
+    )
+    return f"{name!r}{hint} Known: {', '.join(listed) or 'none'}"
 
 
 class Registry(Generic[T]):
@@ -55,6 +60,10 @@ class Registry(Generic[T]):
         if name not in self._things:
             if name in (files := self._files()):
                 importlib.import_module(files[name])
+                if name not in self._things:
+                    raise LookupError(
+                        f"{files[name]} does not register the {self.kind} {name!r} that its name promises"
+                    )
             elif name in (entries := self._entries()):
                 self._things.setdefault(name, entries[name].load())
             else:
@@ -79,4 +88,5 @@ class Registry(Generic[T]):
 
 
 def _place(thing: object) -> str:
+    thing = getattr(thing, "read", thing)  # a data set is told by its reader
     return f"{getattr(thing, '__module__', '?')}.{getattr(thing, '__qualname__', thing)}"

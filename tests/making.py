@@ -25,15 +25,15 @@ def record(
     weights="ab12" * 16,
     data="digits",
     split="test",
-    digest="cd34" * 16,
+    digest=None,
     threat="linf:0.15",
     seed=0,
     date="2026-01-02",
 ):
-    """`broken` holds the broken samples of each attack; by default pgd breaks none."""
+    """`broken` holds each attack's; by default pgd breaks none. As many samples are the same samples."""
     broken = broken or {"pgd": "0" * len(correct)}
     return Record(
-        data=DataUsed(data, split, len(correct), digest),
+        data=DataUsed(data, split, len(correct), digest or f"{len(correct):04}" * 16),
         model=ModelUsed(name, training, weights, params=1234),
         threat=threat,
         seed=seed,

@@ -16,14 +16,14 @@ Weights = dict[str, Tensor]
 
 
 def read_weights(path: Path) -> Weights:
-    """The state dict in `path`. ValueError says what else the file is, and what to do about it."""
+    """The state dict in `path`, told by its content. ValueError says what else the file is, and what to do about it."""
     with path.open("rb") as file:
         head = file.read(9)
-    if len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
-        return _read_safetensors(path)
-    if zipfile.is_zipfile(path):
+    if head.startswith(b"PK\x03\x04"):
         _refuse_programs(path)
-    elif head[:1] != b"\x80":
+    elif head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
+        return _read_safetensors(path)
+    elif not head.startswith(b"\x80"):
         raise ValueError("is neither safetensors nor a file of torch.save")
     return _read_pickle(path)
 
@@ -39,8 +39,11 @@ def _read_safetensors(path: Path) -> Weights:
 
 
 def _refuse_programs(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except Exception as error:  # a damaged archive raises anything
+        raise ValueError(f"is not a sound zip archive: {printable(str(error))}") from None
     if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
         raise ValueError("is a TorchScript program, which runs code; save model.state_dict() and give --robust-arch")
     if any(name.endswith("archive_format") or "/models/" in name for name in names):
@@ -49,33 +52,39 @@ def _refuse_programs(path: Path) -> None:
 
 def _read_pickle(path: Path) -> Weights:
     try:
-        with warnings.catch_warnings():  # of the loader's own housekeeping, of no use to the caller
+        # An open file, since for a path torch goes by the suffix. The warnings are of the loader's own housekeeping.
+        with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         name = re.search(r"GLOBAL (\S+)", str(error))
-        needs = f"needs {name[1]}, which is" if name else "holds what is"
+        needs = f"needs {printable(name[1])}, which is" if name else "holds what is"
         raise ValueError(
             f"{needs} not safe to unpickle, so it was not loaded; "
             'save only the weights: torch.save(model.state_dict(), "weights.pt")'
         ) from None
     except Exception as error:  # a damaged file raises anything
         told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"is not a sound file of torch.save: {told}") from None
+        raise ValueError(f"is not a sound file of torch.save: {printable(told)}") from None
     return _state_dict(found)
 
 
 def _state_dict(found: object) -> Weights:
     if not isinstance(found, dict):
         raise ValueError(f"holds a {type(found).__name__}, not a state dict; save only model.state_dict()")
-    if not all(isinstance(value, Tensor) for value in found.values()):
+    if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in found.items()):
         keys = _some([str(key) for key in found], 4)
         raise ValueError(f"holds a dict of {keys}, not a plain state dict; save only model.state_dict()")
     return dict(found)
 
 
 def _some(names: list[str], most: int) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    return ", ".join(map(printable, names[:most])) + (", ..." if len(names) > most else "")
+
+
+def printable(text: str) -> str:
+    """A name out of a file that nobody trusts: no line of its own, nothing that a terminal would obey."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def fit_weights(module: nn.Module, weights: Weights) -> None:

@@ -15,7 +15,7 @@ from torch import nn
 
 from robust.attacks.registry import suggest
 from robust.attacks.vision import torchvision, with_torchvision
-from robust.models.checkpoint import fit_weights, read_weights
+from robust.models.checkpoint import fit_weights, printable, read_weights
 from robust.models.spec import ModelSpec
 
 Build = Callable[[], nn.Module]
@@ -46,7 +46,7 @@ def load(spec: ModelSpec, arch: str | None, classes: int, folder: Path) -> Subje
     weights = read_weights(spec.path)
     if arch is None:
         first = next(iter(weights), None)
-        example = f", first {first} {list(weights[first].shape)}" if first else ""
+        example = f", first {printable(first)} {list(weights[first].shape)}" if first else ""
         raise ValueError(
             f"holds weights only ({len(weights)} tensors{example}). Say what they belong to: "
             "--robust-arch=net.py:make or --robust-arch=torchvision:resnet18"
@@ -66,12 +66,12 @@ def architecture(spec: ModelSpec, arch: str | None, classes: int, folder: Path) 
     if arch is None:
         raise ValueError(f"{spec.text} holds weights only; name the architecture with --robust-arch")
     source, _, name = arch.partition(":")
-    if source == "torchvision":
-        return _torchvision(name, classes)
     try:
+        if source == "torchvision":
+            return _torchvision(name, classes)
         return _factory(ModelSpec.parse(arch, folder))
-    except ValueError as error:
-        raise ValueError(f"--robust-arch={arch}: {error}") from None
+    except (ValueError, LookupError) as error:
+        raise ValueError(f"--robust-arch={arch}: {error.args[0]}") from error
 
 
 def _torchvision(name: str, classes: int) -> Build:
@@ -82,11 +82,14 @@ def _torchvision(name: str, classes: int) -> Build:
 
 
 def _factory(spec: ModelSpec) -> Build:
+    if spec.factory is None:
+        raise ValueError(f"{spec.path.name} is no Python file; write FILE.py:FACTORY, or torchvision:NAME")
     module = import_file(spec.path)
-    name = spec.factory or ""
-    make = getattr(module, name, None)
+    make = getattr(module, spec.factory, None)
     if make is None:
-        raise LookupError(f"{spec.path.name} has no {suggest(name, _own_callables(module))}")
+        raise LookupError(f"{spec.path.name} has no {suggest(spec.factory, _own_callables(module))}")
+    if isinstance(make, nn.Module):
+        raise ValueError(f"{spec.text} is a module; name a function that returns it")
     if not callable(make):
         raise ValueError(f"{spec.text} is a {type(make).__name__}, expected a function or class that makes the model")
     return lambda: _made(spec.text, make)
@@ -128,15 +131,13 @@ def import_file(path: Path) -> ModuleType:
     execute = spec.loader.exec_module
     try:
         with_torchvision(lambda: execute(module))
-    except BaseException as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        if not isinstance(error, Exception):
-            raise
         raise ValueError(f"running {path.name} failed: {_told(error)}") from error
     return module
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     """One line: the kind of error, its first line, and where in whose code."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     lines = str(error).splitlines() or [""]

@@ -8,10 +8,10 @@ import pytest
 
 
 class RobustModelFile(pytest.Module):
-    """A model file as a test module: its tests are those of robust.model_tests."""
+    """A model file as a test module: its tests are those of model_tests.py."""
 
     def _getobj(self) -> ModuleType:
-        from robust import model_tests
+        from robust.session import model_tests
 
         return model_tests
 

@@ -110,13 +110,13 @@ def test_ranks_are_of_the_worst_case_not_of_the_clean_accuracy():
     assert ranking(safe, broken) == [("safe", 1), ("broken", 2)]
 
 
-@pytest.mark.parametrize(("digest", "rank"), [("cd34" * 16, 2), ("ef56" * 16, 1)], ids=["same samples", "others"])
+@pytest.mark.parametrize(("digest", "rank"), [(None, 2), ("ef56" * 16, 1)], ids=["same samples", "others"])
 def test_models_on_other_samples_are_compared_without_pairs(digest, rank):
     assert ranking(robust(110, 200, "a"), robust(100, 200, "b", digest=digest)) == [("a", 1), ("b", rank)]
 
 
 def test_other_numbers_of_samples_are_compared_too():
-    assert ranking(robust(90, 100, "a"), robust(100, 200, "b", digest="ef56" * 16)) == [("a", 1), ("b", 2)]
+    assert ranking(robust(90, 100, "a"), robust(100, 200, "b")) == [("a", 1), ("b", 2)]
 
 
 def test_options_spelled_in_another_order_are_the_same_attack():

@@ -7,6 +7,7 @@ the original, Debian's compressed anew, so the content is checked, not the archi
 import gzip
 import hashlib
 import os
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,15 +41,22 @@ def _content(part: str, kind: str) -> bytes:
     for folder in (folders := _folders()):
         for path in (folder / name, folder / f"{name}.gz"):
             if path.is_file():
-                content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-                if hashlib.sha256(content).hexdigest() != CONTENT[name]:
-                    raise LookupError(f"{path} is not the published file of Fashion-MNIST; remove it or mend it")
-                return content
+                return _checked(path, CONTENT[name])
     raise LookupError(
         f"fashion-mnist is not on this machine (looked in {', '.join(map(str, folders))}). Install Debian's package "
         "dataset-fashion-mnist, or let torchvision.datasets.FashionMNIST(root, download=True) fetch it and set "
         "ROBUST_DATA to that root"
     )
+
+
+def _checked(path: Path, digest: str) -> bytes:
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, OSError, zlib.error):
+        content = b""
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise LookupError(f"{path} is not the published file of Fashion-MNIST; remove it or mend it")
+    return content
 
 
 def _folders() -> list[Path]:
