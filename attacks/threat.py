@@ -140,7 +140,9 @@ def _onto_l1_sphere(d: Tensor, radius: float) -> Tensor:
     rank = torch.arange(1, d.shape[1] + 1, device=d.device)
     excess = (sorted_.cumsum(1) - radius) / rank
     last = (sorted_ > excess).sum(1, keepdim=True).clamp_min(1) - 1
-    return d.sign() * (d.abs() - excess.gather(1, last)).clamp_min(0)
+    size = (d.abs() - excess.gather(1, last)).clamp_min(0)
+    # Far from the ball the difference above has lost digits, so the sum is put right once more.
+    return d.sign() * size * (radius / size.sum(1, keepdim=True).clamp_min(torch.finfo(d.dtype).tiny)).clamp_max(1)
 
 
 def _laplace(rng: Rng, like: Tensor) -> Tensor:

@@ -207,7 +207,7 @@ def test_a_wrong_architecture_is_blamed_on_its_option(fill, arch, told):
 
 
 def test_an_architecture_that_is_not_there_is_told_with_those_that_are(fill):
-    with pytest.raises(ValueError, match="^--robust-arch=net.py:mak: .*did you mean 'make'"):
+    with pytest.raises(ValueError, match=r"^--robust-arch=net.py:mak: .*did you mean 'make'"):
         fill(nn.Linear(3, 2), "net.py:mak")
 
 
