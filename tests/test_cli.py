@@ -1,7 +1,9 @@
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
+from filelock import FileLock, Timeout
 
 import robust
 from robust.attacks.catalogue import ATTACKS
@@ -27,7 +29,7 @@ def call(capsys):
 
 @pytest.fixture
 def folder(tmp_path):
-    file(tmp_path / "board", record(name="a"), record(name="b"))
+    file(tmp_path / "board", record(name="a"), record(name="b"), record(name="c", threat="linf:0.3"))
     return tmp_path / "board"
 
 
@@ -39,6 +41,29 @@ def test_board_makes_the_files_anew_and_names_them(call, folder):
 
     assert call("board", folder) == (0, "".join(f"{path}\n" for path in paths), "")
     assert [path.read_bytes() for path in paths] == made
+
+
+def test_board_has_all_records_of_the_folder(call, folder):
+    call("board", folder)
+
+    table = pd.read_csv(folder / "leaderboard.csv")
+    assert [*zip(table.threat, table.model, table.attack, strict=True)] == [
+        (threat, name, attack)
+        for threat, name in (("linf:0.15", "a"), ("linf:0.15", "b"), ("linf:0.3", "c"))
+        for attack in ("all", "pgd")
+    ]
+    assert (folder / "README.md").read_text().count("\n## ") == 2
+
+
+def test_board_is_made_under_the_lock_of_the_folder(call, folder, monkeypatch):
+    def make(folder):
+        with pytest.raises(Timeout):
+            FileLock(folder / ".lock").acquire(timeout=0)
+        return []
+
+    monkeypatch.setattr("robust.report.folder.write_board", make)
+
+    assert call("board", folder) == (0, "", "")
 
 
 def test_board_follows_what_is_in_the_folder(call, folder):

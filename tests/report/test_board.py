@@ -103,11 +103,13 @@ def test_many_comparisons_ask_for_more_evidence():
     assert {rank for _, rank in ranking(a, b, *same)} == {1}
 
 
-def test_ranks_are_of_the_worst_case_not_of_the_clean_accuracy():
-    safe = record("1" * 60 + "0" * 40, name="safe")
-    broken = record("1" * 100, {"pgd": "1" * 100}, name="broken")
-
-    assert ranking(safe, broken) == [("safe", 1), ("broken", 2)]
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [("0" * 60 + "1" * 40, [("clean", 1), ("safe", 1)]), ("1" * 100, [("safe", 1), ("clean", 2)])],
+    ids=["as robust", "less robust"],
+)
+def test_ranks_are_of_the_robust_accuracy_not_of_the_clean(broken, expected):
+    assert ranking(robust(60, 100, "safe"), record("1" * 100, {"pgd": broken}, name="clean")) == expected
 
 
 @pytest.mark.parametrize(("digest", "rank"), [(None, 2), ("ef56" * 16, 1)], ids=["same samples", "others"])

@@ -82,7 +82,3 @@ def test_a_name_does_not_steer_the_terminal(field, control):
 
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
     assert len(text.splitlines()) == 3
-
-
-def test_no_colours_are_written():
-    assert "\x1b" not in shown(record())
