@@ -29,8 +29,13 @@ def parse_value(text: str) -> Value:
 
 
 def slug(text: str) -> str:
-    """Lower case, letters, digits, dots, dashes and underscores only: fit for node ids and file names."""
-    return re.sub(r"[^a-z0-9.+_-]+", "_", text.lower()).strip("_")
+    """Lower case, letters, digits, dots, dashes and underscores only: fit for node ids and file names, never empty."""
+    return re.sub(r"[^a-z0-9.+_-]+", "_", text.lower()).strip("_.") or "unnamed"
+
+
+def printable(text: str) -> str:
+    """Somebody else's text without what a terminal would obey, and without lines of its own."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 @dataclass(frozen=True, slots=True)

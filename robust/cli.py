@@ -15,12 +15,14 @@ def main(argv: list[str] | None = None) -> int:
     board = commands.add_parser("board", help="make a leaderboard's files anew from its records")
     board.add_argument("folder", nargs="?", type=Path, default=Path("leaderboard"))
     commands.add_parser("list", help="list the attacks, data sets and training recipes")
-    parser.exit_on_error = False
-    args = parser.parse_args(argv)
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as done:  # argparse has told what is wrong; its own status for that is 2
+        return 4 if done.code else 0
     try:
         sys.stdout.write(_board(args.folder) if args.command == "board" else _list())
-    except (ValueError, LookupError) as error:
-        sys.stderr.write(f"robust {args.command}: {error.args[0]}\n")
+    except (ValueError, LookupError, OSError) as error:
+        sys.stderr.write(f"robust {args.command}: {error}\n")
         return 4
     return 0
 

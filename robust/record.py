@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +82,8 @@ class Record:
     @property
     def stem(self) -> str:
         """Where it lives below results/, without the ending: data/threat/suite/model-training-weights8."""
-        name = f"{slug(self.model.name)}-{Spec.parse(self.model.training).slug}-{self.model.weights[:8]}"
-        return "/".join((slug(self.data.name), threat_slug(self.threat), _short(self.suite), name))
+        name = f"{_short(slug(self.model.name))}-{Spec.parse(self.model.training).slug}-{self.model.weights[:8]}"
+        return "/".join((_short(slug(self.data.name)), threat_slug(self.threat), _short(self.suite), name))
 
     def same_outcomes(self, other: "Record") -> bool:
         """Whether both measured the same, sample for sample, with the same options."""
@@ -113,18 +113,23 @@ class Record:
             if content["schema"] != SCHEMA:
                 raise ValueError(f"schema {content['schema']}, expected {SCHEMA}")
             n = int(content["data"]["n"])
-            return cls(
+            record = cls(
                 data=DataUsed(**content["data"]),
                 model=ModelUsed(**content["model"]),
                 threat=content["threat"],
                 seed=content["seed"],
                 correct=unpack(content["clean"]["bits"], n),
                 attacks=tuple(attack_from_json(attack, n) for attack in content["attacks"]),
-                provenance=content["provenance"],
+                provenance=dict(content["provenance"]),
                 evidence=content["evidence"],
             )
-        except (KeyError, TypeError, AttributeError) as error:
+            for part in (record.data, record.model, *record.attacks, record):
+                _check_types(part)
+            if json.loads(record.to_json()) != content:
+                raise ValueError("its counts and its outcomes do not agree")
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"not a record: {type(error).__name__} {error}") from None
+        return record
 
 
 def union(flags: Iterable[Flags]) -> Flags:
@@ -156,8 +161,20 @@ def attack_from_json(content: dict[str, Any], n: int) -> Attacked:
     return Attacked(broken=unpack(content["bits"], n), **{key: content[key] for key in keys})
 
 
+def _check_types(part: object) -> None:
+    """TypeError where a field that is a number or a text holds something else."""
+    for name, hint in get_type_hints(type(part)).items():
+        accepted = (int, float) if hint is float else hint
+        if hint in (str, int, float) and (
+            type(value := getattr(part, name)) is bool or not isinstance(value, accepted)
+        ):
+            raise TypeError(f"{name} must be of type {hint.__name__}, got {value!r}")
+
+
 def _outcomes(record: Record) -> list[object]:
-    return [pack(record.correct), *((attack.name, attack.options, pack(attack.broken)) for attack in record.attacks)]
+    """What two records of one measurement must agree in; options as JSON, which knows no tuples."""
+    attacks = ((a.name, json.dumps(a.options, sort_keys=True), pack(a.broken)) for a in record.attacks)
+    return [pack(record.correct), *attacks]
 
 
 def _short(name: str) -> str:

@@ -101,6 +101,7 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
         _put(_historic(folder, record), record.to_json(), content)
         return "kept"
     _put(_historic(folder, older), place.read_text("utf-8"), place.with_suffix(".npz").read_bytes())
+    place.unlink()  # a crash in the next line must not leave the older record beside the newer's evidence
     _put(place, record.to_json(), content)
     return "replaced"
 
@@ -136,11 +137,11 @@ def write(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+            Path(file.name).chmod(0o644)  # a temporary file is its owner's alone
+            Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink()
             raise
-    Path(file.name).chmod(0o644)  # a temporary file is its owner's alone
-    Path(file.name).replace(path)
 
 
 def _put(place: Path, record: str, evidence: bytes) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.spec import printable
+
 Weights = dict[str, Tensor]
 
 
@@ -80,11 +82,6 @@ def _state_dict(found: object) -> Weights:
 
 def _some(names: list[str], most: int) -> str:
     return ", ".join(map(printable, names[:most])) + (", ..." if len(names) > most else "")
-
-
-def printable(text: str) -> str:
-    """A name out of a file that nobody trusts: no line of its own, nothing that a terminal would obey."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def fit_weights(module: nn.Module, weights: Weights) -> None:

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from robust.attacks.registry import suggest
+from robust.attacks.spec import printable
 from robust.attacks.vision import torchvision, with_torchvision
-from robust.models.checkpoint import fit_weights, printable, read_weights
+from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.spec import ModelSpec
 
 Build = Callable[[], nn.Module]

@@ -32,4 +32,4 @@ class ModelSpec:
     def name(self) -> str:
         """What the model is called in tables and files: "net", or "net-wide" for a factory that is not `make`."""
         stem = self.path.stem
-        return slug(stem if self.factory in (None, "make") else f"{stem}-{self.factory}") or "model"
+        return slug(stem if self.factory in (None, "make") else f"{stem}-{self.factory}")

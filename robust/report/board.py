@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations, groupby
 
+from robust.attacks.spec import Spec
 from robust.record import Record
 from robust.stats import fisher, holm, mcnemar, wilson
 
@@ -59,7 +60,7 @@ def percent(k: int, n: int) -> float:
 
 def attack_percent(record: Record, name: str) -> float:
     """What one attack leaves: answered right and not broken by it, in percent of all n samples."""
-    broken = next(attack.broken for attack in record.attacks if attack.name == name)
+    broken = next(a.broken for a in record.attacks if Spec.parse(a.name) == Spec.parse(name))
     return percent(int((record.correct & ~broken).sum()), record.data.n)
 
 

@@ -11,11 +11,17 @@ from robust.stats import wilson
 
 SCHEMA = 1
 
+COLUMNS = (
+    "schema", "data", "threat", "suite", "rank", "model", "training", "attack", "n",
+    "clean_percent", "robust_percent", "low_percent", "high_percent", "drop_points", "clean_correct", "robust_correct",
+    "forwards", "backwards", "seconds", "params", "weights", "samples", "seed", "date",
+)  # fmt: skip
+
 
 def csv(boards: Iterable[Board]) -> str:
     """The whole file; percentages are of all n samples and have full precision."""
     lines = [line for board in boards for row in board.rows for line in _lines(board, row)]
-    return pd.DataFrame(lines).to_csv(index=False, lineterminator="\n")
+    return pd.DataFrame(lines, columns=COLUMNS).to_csv(index=False, lineterminator="\n")
 
 
 def _lines(board: Board, row: Row) -> list[dict[str, Any]]:
@@ -65,4 +71,5 @@ def _line(board: Board, row: Row, attack: Attacked) -> dict[str, Any]:
 
 def _guard(text: str) -> str:
     """A spreadsheet would run a cell that begins like a formula; a quote in front makes it text."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    text = " ".join(text.split())
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

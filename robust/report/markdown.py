@@ -32,6 +32,7 @@ def table(board: Board) -> list[str]:
 
 def _escape(text: str) -> str:
     """Names come from users: nothing in them may end a cell or open a tag, a link or an emphasis."""
-    for sign in "\\`*_[]<>|#":
+    for sign in "\\`*_[]<>|#~&$":
         text = text.replace(sign, f"\\{sign}")
+    text = text.replace("://", ":\\//").replace("www.", "www\\.")  # or GitHub makes links of addresses
     return " ".join(text.split())

@@ -64,7 +64,7 @@ def test_a_spec_as_one_word(text, expected):
 
 
 def test_a_slug_is_safe_in_file_names_and_node_ids():
-    assert slug("../Über net [1]::x") == ".._ber_net_1_x"
+    assert slug("../Über net [1]::x") == "ber_net_1_x"
 
 
 @dataclass(frozen=True)
