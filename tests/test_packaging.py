@@ -163,6 +163,8 @@ def test_it_runs_in_a_repository_with_an_attacks_folder(python, repository):
         python,
         "-m",
         "pytest",
+        "-W",
+        "error",
         "-p",
         "no:benchmark",
         "--robust-model=net.py:make",

@@ -54,8 +54,12 @@ FAST = ("--robust-samples=60", "--robust-attack=fgsm,pgd:steps=5")
 
 @pytest.fixture(autouse=True)
 def _no_other_plugins(pytester, monkeypatch):
-    """pytest-benchmark makes a folder in every run, and Hypothesis takes a second to load."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:benchmark -p no:hypothesispytest")
+    """pytest-benchmark makes a folder in every run, and Hypothesis takes a second to load.
+
+    The warning is of a run inside a run: there, everything is imported already.
+    """
+    quiet = "-W ignore::pytest.PytestAssertRewriteWarning"
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"-p no:benchmark -p no:hypothesispytest {quiet}")
 
 
 @pytest.fixture(scope="session")

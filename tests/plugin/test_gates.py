@@ -1,3 +1,7 @@
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 MODEL = "--robust-model=net.py:make"
@@ -24,7 +28,8 @@ def test_a_floor_that_does_not_hold_fails_with_the_figure_and_the_command(run):
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_the_command_that_is_told_repeats_the_failure(run, pytester):
+def test_the_command_that_is_told_repeats_the_failure(run, pytester, monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     result = run(MODEL, "--robust-fail-under=90")
     (command, *_) = [line for line in result.outlines if line.startswith("repeat: ")]
 
@@ -100,7 +105,7 @@ def test_samples_that_fall_only_once_count_as_robust_and_are_told(pytester):
         """
     )
     result = pytester.runpytest_inprocess(
-        "--robust-model=net.py:Net", "--robust-attack=fgsm", "--robust-samples=100", "-Wdefault"
+        "--robust-model=net.py:Net", "--robust-attack=fgsm", "--robust-samples=100", "-Wdefault::robust.RobustWarning"
     )
 
     result.assert_outcomes(passed=2, warnings=1)
