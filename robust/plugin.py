@@ -23,7 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "robust: a robustness test of pytest-robust")
     if value(config, "model"):
-        from robust.session.hooks import SESSION, RobustSession
+        from robust.session import SESSION
+        from robust.session.hooks import RobustSession
 
         config.stash[SESSION] = session = RobustSession(config)
         config.pluginmanager.register(session, "robust-session")
@@ -35,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _robust_session(request: pytest.FixtureRequest) -> "RobustSession":
     if not value(request.config, "model"):
         pytest.skip("needs --robust-model")
-    from robust.session.hooks import SESSION
+    from robust.session import SESSION
 
     return request.config.stash[SESSION]
 

@@ -129,6 +129,3 @@ class RobustSession:
         quiet = capture.global_and_fixture_disabled() if capture else nullcontext()
         with quiet, training_bar(title) as on_epoch:
             yield on_epoch
-
-
-SESSION = pytest.StashKey[RobustSession]()

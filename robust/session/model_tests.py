@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from robust.attacks.spec import Spec, threat_slug
-from robust.session.hooks import SESSION
+from robust.session import SESSION
 from robust.train.recipe import AS_IS
 
 if TYPE_CHECKING:

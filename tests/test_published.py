@@ -1,0 +1,29 @@
+"""The published leaderboard: its generated files are those of its records, and every record has its evidence."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from robust.report.board import boards
+from robust.report.csv import csv
+from robust.report.markdown import markdown
+from robust.store import Evidence, records
+
+FOLDER = Path(__file__).parent.parent / "leaderboard"
+
+
+@pytest.mark.parametrize(("name", "render"), [("README.md", markdown), ("leaderboard.csv", csv)])
+def test_the_generated_files_are_those_of_the_records(name, render):
+    assert (FOLDER / name).read_text() == render(boards(records(FOLDER)))
+
+
+def test_every_record_has_its_evidence():
+    found = records(FOLDER)
+
+    assert found
+    for record in found:
+        content = (FOLDER / "results" / f"{record.stem}.npz").read_bytes()
+        evidence = Evidence.from_bytes(content)
+        assert hashlib.sha256(content).hexdigest() == record.evidence
+        assert len(evidence.x_adv) == (record.correct & ~record.robust).sum()
