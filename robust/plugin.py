@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from robust.data.dataset import Samples
-    from robust.session.hooks import RobustSession
+    from robust.session.run import Run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,38 +23,42 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "robust: a robustness test of pytest-robust")
     if value(config, "model"):
-        from robust.session import SESSION
+        from robust.session import RUN
+        from robust.session.collect import Mount
         from robust.session.hooks import RobustSession
+        from robust.session.run import Run
 
-        config.stash[SESSION] = session = RobustSession(config)
-        config.pluginmanager.register(session, "robust-session")
+        config.stash[RUN] = run = Run(config)
+        paths = [spec.path for spec in run.settings.models]
+        config.pluginmanager.register(Mount(config.rootpath, paths, run.settings.only), "robust-mount")
+        config.pluginmanager.register(RobustSession(run), "robust-session")
     elif value(config, "only"):
         raise pytest.UsageError("--robust-only: there is no model to test; name one with --robust-model")
 
 
 @pytest.fixture(scope="session")
-def _robust_session(request: pytest.FixtureRequest) -> "RobustSession":
+def _robust_run(request: pytest.FixtureRequest) -> "Run":
     if not value(request.config, "model"):
         pytest.skip("needs --robust-model")
-    from robust.session import SESSION
+    from robust.session import RUN
 
-    return request.config.stash[SESSION]
+    return request.config.stash[RUN]
 
 
 @pytest.fixture(scope="module")
-def robust_training(request: pytest.FixtureRequest, _robust_session: "RobustSession") -> str:
+def robust_training(request: pytest.FixtureRequest, _robust_run: "Run") -> str:
     """The recipe that the model under test is trained by, or "as-is"; the robustness tests set it one by one."""
-    trainings = _robust_session.settings.trainings
+    trainings = _robust_run.settings.trainings
     return str(getattr(request, "param", trainings[0]))
 
 
 @pytest.fixture(scope="module")
-def robust_model(request: pytest.FixtureRequest, robust_training: str, _robust_session: "RobustSession") -> "nn.Module":
+def robust_model(request: pytest.FixtureRequest, robust_training: str, _robust_run: "Run") -> "nn.Module":
     """The model under test, in evaluation mode: inputs within the data's bounds in, logits out."""
-    return _robust_session.workshop.subject(request.path, robust_training).module
+    return _robust_run.workshop.subject(request.path, robust_training).module
 
 
 @pytest.fixture(scope="session")
-def robust_data(_robust_session: "RobustSession") -> "Samples":
+def robust_data(_robust_run: "Run") -> "Samples":
     """The test samples of this run: .x (n, *shape), .y (n,), .index (n,), as numpy arrays."""
-    return _robust_session.workshop.samples
+    return _robust_run.workshop.samples

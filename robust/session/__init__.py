@@ -5,6 +5,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from robust.session.hooks import RobustSession
+    from robust.session.run import Run
 
-SESSION: "pytest.StashKey[RobustSession]" = pytest.StashKey()  # on the config of such a run
+RUN: "pytest.StashKey[Run]" = pytest.StashKey()  # on the config of such a run

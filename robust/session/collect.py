@@ -30,8 +30,8 @@ class RobustModelFile(pytest.Module):
 class Mount:
     """The collection hooks; `paths` are the model files."""
 
-    def __init__(self, config: pytest.Config, paths: list[Path], only: bool) -> None:
-        self.rootpath = config.rootpath
+    def __init__(self, rootpath: Path, paths: list[Path], only: bool) -> None:
+        self.rootpath = rootpath
         self.paths = paths
         self.only = only
 

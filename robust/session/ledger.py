@@ -29,6 +29,11 @@ class Ledger:
     filed: list[tuple[Record, Fate]] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
 
+    @property
+    def attacked(self) -> bool:
+        """Whether any attack was run."""
+        return any("attack" in found for found in self.found)
+
     def records(self) -> list[Record]:
         """A record for each model and threat model that an attack was run on, in the order of the items."""
         return [_record(group) for group in self._groups()]

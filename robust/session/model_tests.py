@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from robust.attacks.spec import Spec, threat_slug
-from robust.session import SESSION
+from robust.session import RUN
 from robust.train.recipe import AS_IS
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    settings = metafunc.config.stash[SESSION].settings
+    settings = metafunc.config.stash[RUN].settings
     if settings.trainings != (AS_IS,):
         ids = [Spec.parse(text).slug for text in settings.trainings]
         metafunc.parametrize("robust_training", settings.trainings, indirect=True, ids=ids, scope="module")
@@ -29,7 +29,7 @@ def test_clean(
     request: pytest.FixtureRequest, robust_model: "nn.Module", robust_training: str, robust_data: "Samples"
 ) -> None:
     """The model's accuracy without an attack."""
-    request.config.stash[SESSION].bench.clean(request.node, robust_model, robust_training, robust_data)
+    request.config.stash[RUN].bench.clean(request.node, robust_model, robust_training, robust_data)
 
 
 def test_attack(
@@ -41,4 +41,4 @@ def test_attack(
     threat: str,
 ) -> None:
     """The model's accuracy under one attack, which starts on all samples that are answered right."""
-    request.config.stash[SESSION].bench.attack(request.node, robust_model, robust_training, robust_data, attack, threat)
+    request.config.stash[RUN].bench.attack(request.node, robust_model, robust_training, robust_data, attack, threat)

@@ -11,7 +11,7 @@ from robust.report.terminal import terminal
 from robust.session.ledger import Ledger
 
 
-def summarise(reporter: pytest.TerminalReporter, ledger: Ledger, failures: list[str], folder: Path) -> None:
+def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: list[str], folder: Path) -> None:
     """The boards of this run, how models were trained, the files, and what failed; paths are from `folder`."""
     records = ledger.records()
     if not records and not failures:

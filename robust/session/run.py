@@ -1,0 +1,77 @@
+"""Run: the state of one pytest run with a model. The hooks in hooks.py work on it."""
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pytest
+
+from robust.options import OPTIONS
+from robust.session.settings import Settings, read
+
+if TYPE_CHECKING:
+    from robust.session.bench import Bench
+    from robust.session.ledger import Ledger
+    from robust.session.workshop import Workshop
+    from robust.train.cache import OnEpoch
+
+
+class Run:
+    """Torch comes in with the first use of the workshop, the bench or the ledger, never while collecting.
+
+    Not itself a plugin: pytest looks at every attribute of a plugin, and older ones would so make what is lazy here.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.settings: Settings = read(config)
+        self.is_worker = hasattr(config, "workerinput")
+
+    @property
+    def measures(self) -> bool:
+        """Whether this process is the one that reports and files, and not only collects."""
+        return not self.is_worker and not self.config.option.collectonly
+
+    @cached_property
+    def workshop(self) -> "Workshop":
+        from robust.session.workshop import Workshop, share_cores
+
+        if self.is_worker:
+            share_cores(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+        return Workshop(self.settings, self._progress)
+
+    @cached_property
+    def bench(self) -> "Bench":
+        from robust.session.bench import Bench
+
+        return Bench(self.workshop, self._command())
+
+    @cached_property
+    def ledger(self) -> "Ledger":
+        from robust.session.ledger import Ledger
+
+        return Ledger()
+
+    def _command(self) -> str:
+        """This run's options, as they were typed, without node ids."""
+        words = ["pytest"]
+        for option in OPTIONS:
+            given = self.config.getoption(option.dest)
+            if option.flag:
+                words += [f"--robust-{option.name}"] * bool(given)
+            else:
+                values = given if isinstance(given, list) else [given] if given is not None else []
+                words += [f"--robust-{option.name}={value}" for value in values]
+        return shlex.join(words)
+
+    @contextmanager
+    def _progress(self, title: str) -> "Iterator[OnEpoch]":
+        from robust.session.progress import training_bar
+
+        capture = self.config.pluginmanager.getplugin("capturemanager")
+        shown = capture.global_and_fixture_disabled() if capture else nullcontext()
+        with shown, training_bar(title) as on_epoch:
+            yield on_epoch
