@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robust.attacks.engine import Task
+from robust.attacks.engine import Task, still
 from robust.attacks.losses import Loss
 from robust.attacks.zoo.pgd import PGD
 from robust.train.craft import craft
@@ -27,12 +26,12 @@ class Trades:
     selects: ClassVar[Selection] = "robust"
 
     def loss(self, task: Task) -> Tensor:
-        with torch.no_grad():
-            clean = task.model(task.x)
+        with still(task.model):
+            clean = task.logits(task.x)
         x = craft(PGD(self.steps, self.stride, self.start, _divergence_from(clean)), task)
-        both = task.model(torch.cat([task.x, x]))
-        logits, logits_adv = both.chunk(2)
-        return F.cross_entropy(logits, task.y) + self.beta * _divergence_from(logits)(logits_adv, task.y).mean()
+        logits = task.model(task.x)  # one after the other, so that batch norm sees each kind by itself
+        divergence = _divergence_from(logits)(task.model(x), task.y)
+        return F.cross_entropy(logits, task.y) + self.beta * divergence.mean()
 
 
 def _divergence_from(clean: Tensor) -> Loss:
