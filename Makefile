@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-pytests lint clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -15,6 +15,15 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/pytest
+
+# The plugin's tests on older pytests; each comes before the environment's own.
+PYTESTS := 8.0.2 8.4.2
+test-pytests: .venv/ready
+	for version in $(PYTESTS); do \
+		folder=$(CURDIR)/.venv/pytest-$$version; \
+		$(BIN)/pip install --quiet --no-deps --upgrade --target $$folder pytest==$$version pluggy==1.5.0 || exit 1; \
+		PYTHONPATH=$$folder $(BIN)/python -m pytest tests/plugin || exit 1; \
+	done
 
 lint: .venv/ready
 	$(BIN)/ruff format --check .

@@ -1,6 +1,4 @@
-import os
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -28,12 +26,11 @@ def test_a_floor_that_does_not_hold_fails_with_the_figure_and_the_command(run):
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_the_command_that_is_told_repeats_the_failure(run, pytester, monkeypatch):
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+def test_the_command_that_is_told_repeats_the_failure(run, pytester):
     result = run(MODEL, "--robust-fail-under=90")
     (command, *_) = [line for line in result.outlines if line.startswith("repeat: ")]
 
-    again = pytester.run("bash", "-c", command.removeprefix("repeat: "))
+    again = pytester.run("bash", "-c", f"{sys.executable} -m {command.removeprefix('repeat: ')}")
 
     again.assert_outcomes(failed=1)
 
