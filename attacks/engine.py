@@ -49,7 +49,7 @@ class Task:
         """The model's answer at x, (n, classes), detached."""
         self.cost.forwards[self.place] += 1
         with torch.no_grad():
-            return self.model(x)
+            return self.model(x.clone())  # a copy, for models that work in place
 
     def ascent(self, x: Tensor, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
         """(logits (n, classes), loss (n,), d loss / d x (n, *features)) at x, all detached."""
@@ -57,7 +57,7 @@ class Task:
         self.cost.backwards[self.place] += 1
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            logits = self.model(x)
+            logits = self.model(x.clone())
             value = loss(logits, self.y)
             (grad,) = torch.autograd.grad(value.sum(), x)
         # A gradient that is not a number must not carry the iterate away: that coordinate stays where it is.
@@ -125,8 +125,12 @@ def assail(
 
     x is (N, *features) within the threat's bounds, y (N,) int64, `index` (N,) the samples' numbers in their data set
     (by default 0..N-1): with the seed they fix all that is random. The model is used in evaluation mode, and its
-    modes, gradients and parameters and the global random state are left as found.
+    modes, gradients and parameters and the global random state are left as found. ValueError where x leaves the
+    threat's bounds: nothing near it could be admitted, and the model would look robust.
     """
+    if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
+        told = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
+        raise ValueError(f"the inputs go {told}; give the threat model the bounds of the data, or scale the data")
     index = torch.arange(len(x), device=x.device) if index is None else index
     with still(model, seed), torch.no_grad():
         return _assail(attack, Task.of(model, x, y, threat, Rng.of(seed, index)))
@@ -166,7 +170,7 @@ def climb(attack: Attack[Any], task: Task) -> Tensor:
 def answers(model: Model, x: Tensor, y: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Of clean inputs: (answered right, answered with something not finite), each (N,) bool."""
     with still(model, seed), torch.no_grad():
-        logits = model(x)
+        logits = model(x.clone())
     finite = logits.isfinite().all(1)
     return finite & (logits.argmax(1) == y), ~finite
 
@@ -188,7 +192,8 @@ def still(model: Model, seed: int = 0) -> Iterator[None]:
     learning = [(p, p.requires_grad) for p in model.parameters()]
     devices = sorted({p.device.index for p, _ in learning if p.device.type == "cuda"})
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        # torch.manual_seed would also reseed devices that the model is not on, and that are not restored
+        (torch.manual_seed if devices else torch.default_generator.manual_seed)(seed)
         try:
             model.eval()
             for parameter, _ in learning:

@@ -4,6 +4,7 @@ No torch in this file: collecting tests reads these words, and must stay instant
 """
 
 import dataclasses
+import math
 import re
 import typing
 from dataclasses import dataclass
@@ -23,9 +24,10 @@ def parse_value(text: str) -> Value:
     if re.fullmatch(r"[+-]?\d+", text):
         return int(text)
     try:
-        return float(Fraction(text)) if "/" in text else float(text)
-    except (ValueError, ZeroDivisionError):
+        number = float(Fraction(text)) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError, OverflowError):
         return text
+    return number if math.isfinite(number) else text
 
 
 def slug(text: str) -> str:
@@ -115,7 +117,8 @@ def parse_threat(text: str) -> tuple[str, Fraction]:
         raise ValueError(f"{text!r}: unknown norm {suggest(norm, NORMS)}; write NORM:EPS, as linf:8/255")
     try:
         eps = Fraction(radius)
-    except (ValueError, ZeroDivisionError):
+        float(eps)
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise ValueError(f"{text!r}: eps must be a number such as 8/255 or 0.5, got {radius!r}") from None
     if eps <= 0:
         raise ValueError(f"{text!r}: eps must be above 0, got {radius}")

@@ -119,11 +119,13 @@ class LpThreat:
     def _inner(self, x: Tensor) -> tuple[float, float]:
         """(from which length on to project, to which): both inside eps by what rounding x + d can add to the length."""
         features = math.prod(x.shape[1:])
-        per_feature = torch.finfo(x.dtype).eps * max(abs(self.lo), abs(self.hi))
+        per_feature = torch.finfo(x.dtype).eps / 2 * max(abs(self.lo), abs(self.hi))
         many = {"linf": 1.0, "l2": math.sqrt(features), "l1": float(features)}[self.norm]
         eps = float(self.eps)
         margin = per_feature * many + 4 * torch.finfo(x.dtype).eps * eps
-        return max(eps - margin, 0.0), max(eps - 2 * margin, 0.0)
+        if margin > eps / 20:
+            raise ValueError(f"{self} is too small for inputs of type {x.dtype} with {features} features: they round")
+        return eps - margin, eps - 2 * margin
 
     def _fill(self, x: Tensor, g: Tensor, length: float) -> Tensor:
         room = torch.where(g > 0, self.hi - x, x - self.lo).clamp_min(0) * (g != 0)

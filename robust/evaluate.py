@@ -47,9 +47,10 @@ def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
     """One batch through the model; ValueError, in one line, where it does not take the data or give logits."""
     x, y = samples.x[:2], samples.y[:2]
     try:
-        with torch.no_grad():
-            module.eval()
-            logits = module(torch.from_numpy(x).to(_device(module)))
+        module.eval()
+        with torch.enable_grad():
+            clean = torch.tensor(x, device=_device(module), requires_grad=True)
+            logits = module(clean.clone())
     except Exception as error:
         told = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"the model does not take {dataset.name}, inputs of shape {list(x.shape)}: {told}") from error
@@ -59,6 +60,10 @@ def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
             f"the model must answer {dataset.name}, {dataset.classes} classes, with logits of shape "
             f"{[len(y), dataset.classes]}, got {got}"
         )
+    if not logits.is_floating_point():
+        raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")
+    if not logits.requires_grad:
+        raise ValueError("no gradient leads from the model's answer to its input; is there a no_grad or detach inside?")
 
 
 def measure_clean(module: nn.Module, samples: Samples, seed: int = 0) -> Clean:

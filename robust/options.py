@@ -18,7 +18,7 @@ class Option:
 
     @property
     def dest(self) -> str:
-        return f"robust_{self.name.replace('-', '_')}"
+        return dest(self.name)
 
 
 OPTIONS = (
@@ -42,6 +42,11 @@ OPTIONS = (
 )
 
 
+def dest(name: str) -> str:
+    """The key of an option in an ini file and in pytest's options."""
+    return f"robust_{name.replace('-', '_')}"
+
+
 def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("robust", "adversarial robustness (pytest-robust)")
     for option in OPTIONS:
@@ -59,6 +64,5 @@ def add_options(parser: pytest.Parser) -> None:
 
 def value(config: pytest.Config, name: str) -> Any:
     """What the command line says, else the ini file, else None (or [] for a list)."""
-    dest = f"robust_{name.replace('-', '_')}"
-    given = config.getoption(dest)
-    return config.getini(dest) if given is None else given
+    given = config.getoption(dest(name))
+    return config.getini(dest(name)) if given is None else given

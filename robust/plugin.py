@@ -22,6 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "robust: a robustness test of pytest-robust")
+    if config.option.help or config.option.markers:  # these must answer, whatever the ini file says
+        return
     if value(config, "model"):
         from robust.session import RUN
         from robust.session.collect import Mount

@@ -86,7 +86,9 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
     """File a record; call it under `locked`. Nothing is lost: of two records for one place, one goes to history/.
 
     "new": the place was free. "same": the same measurement with the same outcomes is there, and stays. "replaced": the
-    older went to history/. "kept": the record there has more samples and stays; the new one is in history/.
+    older went to history/, for the new one has more samples, or is the same measurement by newer options or code.
+    "kept": anything else; the new one is in history/. So another seed or other samples of the same number never
+    replace a row, and nobody can draw a better one.
     """
     content = evidence.to_bytes()
     record = replace(record, evidence=hashlib.sha256(content).hexdigest())
@@ -97,10 +99,10 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
     older = Record.from_json(place.read_text("utf-8"))
     if older.same_outcomes(record):
         return "same"
-    if older.data.n > record.data.n:
+    if record.identity != older.identity and record.data.n <= older.data.n:
         _put(_historic(folder, record), record.to_json(), content)
         return "kept"
-    _put(_historic(folder, older), place.read_text("utf-8"), place.with_suffix(".npz").read_bytes())
+    _put(_historic(folder, older), place.read_text("utf-8"), _read(place.with_suffix(".npz")))
     place.unlink()  # a crash in the next line must not leave the older record beside the newer's evidence
     _put(place, record.to_json(), content)
     return "replaced"
@@ -144,9 +146,15 @@ def write(path: Path, content: bytes) -> None:
             raise
 
 
-def _put(place: Path, record: str, evidence: bytes) -> None:
+def _read(path: Path) -> bytes | None:
+    """None where there is none: a checkout may leave the evidence out."""
+    return path.read_bytes() if path.exists() else None
+
+
+def _put(place: Path, record: str, evidence: bytes | None) -> None:
     """The evidence first: a record on disk always has its own."""
-    write(place.with_suffix(".npz"), evidence)
+    if evidence is not None:
+        write(place.with_suffix(".npz"), evidence)
     write(place, record.encode())
 
 

@@ -60,11 +60,16 @@ class TorchAttack:
     def step(self, task: Task, state: Answer, k: int) -> Answer:
         if (task.threat.lo, task.threat.hi) != (0.0, 1.0):
             raise ValueError(f"torchattacks needs inputs in [0, 1], not [{task.threat.lo:g}, {task.threat.hi:g}]")
+        self._check_norm(task.threat)
         counted = _Counted(task)
-        attack = self._cls()(counted, **self._given(task), **dict(self.options))
-        attack.set_device(task.x.device)
-        with torch.enable_grad():
-            x = attack(state.x.clone(), task.y)
+        try:
+            attack = self._cls()(counted, **{**self._given(task), **dict(self.options)})
+            attack.set_device(task.x.device)
+            with torch.enable_grad():
+                x = attack(state.x.clone(), task.y)
+        except Exception as error:  # it expects colour images, or more: whatever it raises is its own
+            told = (str(error).splitlines() or [""])[0]
+            raise ValueError(f"torchattacks:{self.name} failed: {type(error).__name__}: {told}") from error
         # torchattacks packs samples as it likes, so only the sums are known; every sample carries its even share.
         task.cost.forwards[task.place] += share(counted.forwards, task.place)
         task.cost.backwards[task.place] += share(counted.backwards, task.place)
@@ -74,21 +79,22 @@ class TorchAttack:
         """What the class takes of the things that the task fixes."""
         accepted = inspect.signature(self._cls()).parameters
         radius = [key for key in RADIUS if key in accepted]
-        if radius:
-            self._check_norm(task.threat, [*NORM_WORD] if "norm" in accepted else [self._own_norm()])
-        seed = int(torch.initial_seed() % 2**31)
+        seed = int(task.rng.key[0]) % 2**31  # another one for every restart
         norm = NORM_WORD.get(task.threat.norm)
         values = {**dict.fromkeys(radius, float(task.threat.eps)), "norm": norm, "seed": seed}
         if "n_classes" in accepted:
-            values["n_classes"] = task.logits(task.x[:1]).shape[1]
+            with torch.no_grad():
+                values["n_classes"] = task.model(task.x[:1]).shape[1]
+        if {"eps", "alpha"} <= accepted.keys():  # their default step is for their default eps, and may not cross ours
+            values["alpha"] = accepted["alpha"].default * float(task.threat.eps) / accepted["eps"].default
         return {key: value for key, value in values.items() if key in accepted}
 
-    def _own_norm(self) -> str:
+    def _check_norm(self, threat: LpThreat) -> None:
         """A class with an eps and no norm works in the one that its name tells."""
-        return "l2" if self.name.upper().endswith("L2") else "linf"
-
-    def _check_norm(self, threat: LpThreat, able: list[str]) -> None:
-        if threat.norm not in able:
+        accepted = inspect.signature(self._cls()).parameters
+        own = "l2" if self.name.upper().endswith("L2") else "linf"
+        able = [*NORM_WORD] if "norm" in accepted else [own]
+        if threat.norm not in able and not accepted.keys().isdisjoint(RADIUS):
             raise ValueError(f"torchattacks:{self.name} is an attack for {' and '.join(able)}, the threat is {threat}")
 
     def _cls(self) -> type[Any]:

@@ -59,10 +59,17 @@ class Dataset:
     read: Reader
 
     def load(self, split: Split) -> Samples:
-        """All samples of a split. LookupError says where the data was looked for and how to get it."""
+        """All samples of a split. LookupError says where the data was looked for and how to get it.
+
+        ValueError where they are not what the data set declares.
+        """
         import numpy as np
 
         x, y = self.read(split)
+        if x.shape != (len(y), *self.shape) or not ((x >= self.lo) & (x <= self.hi)).all():
+            told = f"inputs of shape {list(x.shape[1:])} from {x.min():g} to {x.max():g}"
+            wanted = f"{list(self.shape)} from {self.lo:g} to {self.hi:g}"
+            raise ValueError(f"{self.name} has {told}, it declares {wanted}")
         return Samples(x, y, np.arange(len(y), dtype=np.int64))
 
 

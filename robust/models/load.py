@@ -146,8 +146,9 @@ def _told(error: BaseException) -> str:
 
 
 def weights_hash(module: nn.Module) -> str:
+    """SHA-256 of all parameters and buffers with their names, the buffers that a state dict leaves out included."""
     sha = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted({**dict(module.named_buffers()), **module.state_dict()}.items()):
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         sha.update(f"{name} {flat.dtype} {list(tensor.shape)}".encode())
         sha.update(flat.view(torch.uint8).numpy())

@@ -43,8 +43,12 @@ class Mount:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> RobustModelFile | None:
-        """A node id of a Python model: ours comes before pytest's own, which would import it as a test module."""
-        return self._node(parent, module_path) if module_path in self.paths else None
+        """A node id of a Python model: ours comes before pytest's own, which would import it as a test module.
+
+        A model in a file of tests that is only come across keeps its tests; ours are added below.
+        """
+        named = module_path in self.paths and parent.session.isinitpath(module_path)
+        return self._node(parent, module_path) if named else None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(

@@ -62,7 +62,7 @@ class RobustSession:
             if settings.leaderboard:
                 ledger.file(settings.leaderboard, self.run.workshop.samples)
         except (OSError, ValueError) as error:
-            self.failures.append(f"the leaderboard was not written: {error}; what was found is in {settings.home}")
+            self.failures.append(f"the leaderboard was not written: {error}")
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         else:
             ledger.clear()
@@ -71,4 +71,4 @@ class RobustSession:
         if self.run.measures:
             from robust.session.summary import summarise
 
-            summarise(terminalreporter, self.run.ledger, self.failures, self.run.settings.folder)
+            summarise(terminalreporter, self.run.ledger, self.failures, self.run.config.invocation_params.dir)

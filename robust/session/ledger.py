@@ -12,7 +12,7 @@ import torch
 
 import robust
 from robust.data.dataset import Samples
-from robust.record import DataUsed, ModelUsed, Record, attack_from_json, unpack
+from robust.record import DataUsed, ModelUsed, Record, attack_from_json, union, unpack
 from robust.report.board import attack_percent, percent
 from robust.report.folder import write_board
 from robust.stats import wilson
@@ -35,8 +35,17 @@ class Ledger:
         return any("attack" in found for found in self.found)
 
     def records(self) -> list[Record]:
-        """A record for each model and threat model that an attack was run on, in the order of the items."""
-        return [_record(group) for group in self._groups()]
+        """A record for each model and threat model all of whose selected attacks were run, in the items' order."""
+        return [_record(group) for group in self._groups() if _complete(group)]
+
+    def unfinished(self) -> list[str]:
+        """A line for each model and threat model some of whose attacks were not run to their end."""
+        return [
+            f"{group[0]['model']['name']} ({group[0]['model']['training']}), {group[0]['threat']}: "
+            f"{len(group)} of {group[0]['planned']} attacks were run, so there is no row"
+            for group in self._groups()
+            if not _complete(group)
+        ]
 
     def trained(self) -> list[Found]:
         """How models were trained, each once: {"card": ..., "path": ...}."""
@@ -50,7 +59,7 @@ class Ledger:
     def file(self, folder: Path, samples: Samples) -> None:
         """Add the records to the leaderboard and make its files anew."""
         with locked(folder):
-            for group in self._groups():
+            for group in filter(_complete, self._groups()):
                 record = _record(group)
                 loaded = [np.load(found["x_adv"], allow_pickle=False) for found in group]
                 evidence = Evidence.of(samples, [(a.broken, x) for a, x in zip(record.attacks, loaded, strict=True)])
@@ -60,31 +69,38 @@ class Ledger:
     def clear(self) -> None:
         """Remove the adversarial inputs that waited for their record."""
         for found in self.found:
-            if "x_adv" in found:
+            if found.get("x_adv"):
                 path = Path(found["x_adv"])
                 path.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):  # other inputs wait there
                     path.parent.rmdir()
 
     def _groups(self) -> list[list[Found]]:
-        groups: dict[tuple[object, ...], list[Found]] = {}
+        """The findings of each row, by attack; of an item that ran twice the last counts."""
+        groups: dict[tuple[object, ...], dict[str, Found]] = {}
         for found in self.found:
             if "attack" in found:
                 model = found["model"]
-                key = (model["name"], model["training"], model["weights"], found["threat"])
-                groups.setdefault(key, []).append(found)
-        return [sorted(group, key=lambda found: str(found["attack"]["name"])) for group in groups.values()]
+                key = (found["path"], model["training"], model["weights"], found["threat"])
+                groups.setdefault(key, {})[found["attack"]["name"]] = found
+        return [[group[name] for name in sorted(group)] for group in groups.values()]
+
+
+def _complete(group: list[Found]) -> bool:
+    planned: int = group[0]["planned"]
+    return len(group) == planned
 
 
 def _record(group: list[Found]) -> Record:
     first = group[0]
     data = DataUsed(**first["data"])
+    wrong = union(~unpack(found["correct"], data.n) for found in group)  # in any of the processes that measured
     return Record(
         data=data,
         model=ModelUsed(**first["model"]),
         threat=first["threat"],
         seed=first["seed"],
-        correct=unpack(first["correct"], data.n),
+        correct=~wrong,
         attacks=tuple(attack_from_json(found["attack"], data.n) for found in group),
         provenance={
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

@@ -14,7 +14,7 @@ from robust.attacks.registry import Registry
 from robust.attacks.spec import Spec, parse_threat, threat_text
 from robust.data.dataset import DATA, Dataset
 from robust.models.spec import ModelSpec
-from robust.options import value
+from robust.options import dest, value
 from robust.train.recipe import AS_IS, RECIPES
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Settings:
     fail_under: float | None  # percent
     leaderboard: Path | None
     only: bool
-    folder: Path  # what relative paths are below
+    folder: Path  # what a relative path in `arch` is below
     home: Path  # what we keep for ourselves: trained weights, and findings on their way to a record
 
 
@@ -50,11 +50,10 @@ def blaming(option: str) -> Iterator[None]:
 
 def read(config: pytest.Config) -> Settings:
     """The settings of this run; pytest.UsageError for what is wrong with them."""
-    folder = config.invocation_params.dir
     with blaming(f"data={value(config, 'data') or 'digits'}"):
         dataset = DATA.get(value(config, "data") or "digits")
     return Settings(
-        models=_models(config, folder),
+        models=_models(config),
         arch=value(config, "arch"),
         dataset=dataset,
         threats=_each(config, "threat", _threat, dataset.threat),
@@ -63,18 +62,24 @@ def read(config: pytest.Config) -> Settings:
         samples=_whole(config, "samples", least=1),
         seed=_whole(config, "seed", least=0) or 0,
         fail_under=_percent(config),
-        leaderboard=_leaderboard(config, folder),
+        leaderboard=_leaderboard(config),
         only=bool(value(config, "only")),
-        folder=folder,
+        folder=_base(config, "arch"),
         home=config.rootpath / ".robust",
     )
 
 
-def _models(config: pytest.Config, folder: Path) -> tuple[ModelSpec, ...]:
+def _base(config: pytest.Config, name: str) -> Path:
+    """What a relative path in this option is below: the working folder, or the folder of the ini file that says it."""
+    given = config.getoption(dest(name)) is not None
+    return config.invocation_params.dir if given or config.inipath is None else config.inipath.parent
+
+
+def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
     found: list[ModelSpec] = []
     for text in value(config, "model"):
         with blaming(f"model={text}"):
-            spec = ModelSpec.parse(text, folder)
+            spec = ModelSpec.parse(text, _base(config, "model"))
             if any(spec.path == other.path for other in found):
                 raise ValueError(f"{spec.path.name} is given twice; test one model of a file at a time")
             found.append(spec)
@@ -111,8 +116,8 @@ def _whole(config: pytest.Config, name: str, least: int) -> int | None:
     if text is None:
         return None
     with blaming(f"{name}={text}"):
-        if not re.fullmatch(r"-?\d+", text) or int(text) < least:
-            raise ValueError(f"expected a whole number, {least} or more")
+        if not re.fullmatch(r"-?\d{1,18}", text) or int(text) < least:
+            raise ValueError(f"expected a whole number, {least} or more, of at most 18 digits")
     return int(text)
 
 
@@ -132,11 +137,11 @@ def _percent(config: pytest.Config) -> float | None:
     return number
 
 
-def _leaderboard(config: pytest.Config, folder: Path) -> Path | None:
+def _leaderboard(config: pytest.Config) -> Path | None:
     text = value(config, "leaderboard")
     if text == "none":
         return None
-    path = config.rootpath / "leaderboard" if text is None else (folder / text).resolve()
+    path = config.rootpath / "leaderboard" if text is None else (_base(config, "leaderboard") / text).resolve()
     from robust.store import check_folder
 
     with blaming(f"leaderboard={text or 'leaderboard'}"):

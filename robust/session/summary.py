@@ -13,8 +13,8 @@ from robust.session.ledger import Ledger
 
 def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: list[str], folder: Path) -> None:
     """The boards of this run, how models were trained, the files, and what failed; paths are from `folder`."""
-    records = ledger.records()
-    if not records and not failures:
+    records, unfinished = ledger.records(), ledger.unfinished()
+    if not records and not failures and not unfinished:
         return
     reporter.ensure_newline()
     reporter.section("robustness")
@@ -26,6 +26,8 @@ def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: lis
     if ledger.files:
         files = ", ".join(_short(path, folder) for path in ledger.files)
         reporter.write_line(f"leaderboard ({_fates(ledger)}): {files}")
+    for line in unfinished:
+        reporter.write_line(line, yellow=True)
     for line in failures:
         reporter.write_line(f"FAILED {line}", red=True)
 
@@ -42,7 +44,7 @@ def _fates(ledger: Ledger) -> str:
         "new": "new",
         "same": "measured the same as before",
         "replaced": "replaced, the older in history/",
-        "kept": "in history/, for the one there has more samples",
+        "kept": "in history/, for the row there has as many samples or more",
     }
     return "; ".join(f"{fates.count(fate)} {word}" for fate, word in words.items() if fate in fates)
 

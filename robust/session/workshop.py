@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
@@ -105,16 +106,20 @@ class Workshop:
             subject.module.eval()
             return subject
         with self._progress(f"training {training}") as on_epoch:
-            trained = train(
-                self._architecture(spec),
-                training,
-                settings.dataset,
-                self.threat(settings.threats[0]),
-                seed=settings.seed,
-                folder=private(settings.home) / "models",
-                name=spec.name,
-                on_epoch=on_epoch,
-            )
+            try:
+                trained = train(
+                    self._architecture(spec),
+                    training,
+                    settings.dataset,
+                    self.threat(settings.threats[0]),
+                    seed=settings.seed,
+                    folder=private(settings.home) / "models",
+                    name=spec.name,
+                    source=spec.path if spec.factory else None,
+                    on_epoch=on_epoch,
+                )
+            except ValueError as error:
+                pytest.fail(f"{spec.text}, {training}: {error}", pytrace=False)
         self.trained[spec.path, training] = trained
         trained.module.eval()
         return Subject(spec.name, training, trained.module)

@@ -1,5 +1,6 @@
 """What was trained, kept by a hash of all that determines it: weights as safetensors, and a card that tells of them."""
 
+import copy
 import hashlib
 import json
 import platform
@@ -8,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 import robust
+from robust.attacks.rng import Rng
 from robust.attacks.spec import Spec, slug
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
@@ -44,13 +45,18 @@ def train(
     seed: int,
     folder: Path,
     name: str,
+    source: Path | None = None,
     on_epoch: OnEpoch = lambda epoch, plan: None,
 ) -> Trained:
-    """Train a fresh module of `build`, or load what was trained so before; of parallel processes only one trains."""
+    """Train a fresh module of `build`, or load what was trained so before; of parallel processes only one trains.
+
+    `source` is the file that the module comes from: another content is another module.
+    """
     method, plan = read_recipe(recipe)
     samples = dataset.load("train")
     module = _seeded(build, seed)
     told = _determinants(module, method, plan, recipe, dataset, samples, threat, seed)
+    told["source"] = hashlib.sha256(source.read_bytes()).hexdigest() if source else None
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     path = folder / f"{slug(name)}-{Spec.parse(recipe).slug[:60]}-{key[:8]}.safetensors"
     locks = folder / ".locks"
@@ -60,7 +66,7 @@ def train(
             found = fit(module, method, plan, samples, threat, seed=seed, on_epoch=lambda epoch: on_epoch(epoch, plan))
             card = {**told, "key": key, **_results(found, samples, seed)}
             write(path.with_suffix(".json"), (json.dumps(card, indent=1) + "\n").encode())
-            write(path, save({name: tensor.contiguous() for name, tensor in found.weights.items()}))
+            write(path, save({name: tensor.detach().clone() for name, tensor in found.weights.items()}))
     module.load_state_dict(load_file(path))  # what is measured is what lies on the disk
     return Trained(module, path, json.loads(path.with_suffix(".json").read_text("utf-8")))
 
@@ -99,15 +105,37 @@ def _determinants(
 
 
 def _probe(module: nn.Module, samples: Samples, seed: int) -> list[list[float]]:
-    """The untrained module's answers, in training mode too: they tell a changed forward from an unchanged one."""
-    x = torch.from_numpy(samples.x[:4])
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(seed)
-        before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-        found = [module.train(mode)(x).double().numpy() for mode in (False, True)]
-        module.load_state_dict(before)  # batch norm has moved
-    # Rounded well above what another number of threads changes. Adding 0.0 makes -0.0 and 0.0 the same.
-    return [[round(value, 2) + 0.0 for value in np.asarray(answer).ravel().tolist()] for answer in found]
+    """Answers and input gradients of a copy with other weights, also in training mode: they tell a changed forward.
+
+    Other weights, since a head that starts at zero would hide all that comes before it.
+    """
+    device = next(module.parameters()).device
+    x = torch.from_numpy(samples.x[:4]).to(device)
+    found = []
+    with torch.random.fork_rng():
+        for mode in (False, True):
+            torch.manual_seed(seed)
+            copied = copy.deepcopy(module).train(mode)
+            with torch.no_grad():
+                for parameter in copied.parameters():
+                    parameter.add_(0.1 * torch.randn(parameter.shape).to(parameter))
+            leaf = x.clone().requires_grad_()
+            answer = copied(leaf.clone())
+            (grad,) = torch.autograd.grad(answer.square().sum(), leaf)
+            found += [_shadow(answer), _shadow(grad)]
+    return found
+
+
+def _shadow(tensor: Tensor) -> list[float]:
+    """[its length, its part in a fixed direction as a share of that]: few numbers, so that rounding seldom matters.
+
+    Rounded well above what another number of threads changes; adding 0.0 makes -0.0 and 0.0 the same.
+    """
+    flat = tensor.detach().double().cpu().flatten()[None]
+    direction = Rng.of(0, torch.zeros(1, dtype=torch.int64)).normal(flat)
+    length = float(flat.norm())
+    share = float((flat * direction).sum()) / max(length, 1e-12)
+    return [float(f"{length:.3g}"), round(share, 3) + 0.0]
 
 
 def _code_hash() -> str:

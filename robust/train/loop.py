@@ -41,6 +41,10 @@ class Plan:
         for name in ("epochs", "batch", "lr"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name):g}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be from 0 to below 1, got {self.momentum:g}")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay must be 0 or above, got {self.weight_decay:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +135,8 @@ def _batches(module: nn.Module, learn: Samples, threat: LpThreat, plan: Plan, se
     order = torch.randperm(len(learn), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
     x, y, index = (torch.from_numpy(array) for array in (learn.x, learn.y, learn.index))
     for rows in order.split(plan.batch):  # type: ignore[no-untyped-call]
-        if len(rows) == 1 < len(learn):
-            break  # batch norm cannot learn from one sample
+        if len(rows) == 1 < plan.batch < len(learn):
+            break  # the last: batch norm cannot learn from one sample
         rng = Rng.of(seed, index[rows].to(device)).fold(epoch)
         yield Task.of(module, x[rows].to(device), y[rows].to(device), threat, rng)
 

@@ -93,8 +93,8 @@ WRONG = {
         [NET, "--robust-samples=9999"],
         "--robust-samples=9999: digits has 599 test samples, 9999 were asked for",
     ),
-    "no samples": ([NET, "--robust-samples=0"], "--robust-samples=0: expected a whole number, 1 or more"),
-    "seed": ([NET, "--robust-seed=x"], "--robust-seed=x: expected a whole number, 0 or more"),
+    "no samples": ([NET, "--robust-samples=0"], "--robust-samples=0: expected a whole number, 1 or more*"),
+    "seed": ([NET, "--robust-seed=x"], "--robust-seed=x: expected a whole number, 0 or more*"),
     "percent as a share": (
         [NET, "--robust-fail-under=0.4"],
         "--robust-fail-under=0.4: expected a percentage; did you mean 40[?]",

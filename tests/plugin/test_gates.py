@@ -82,28 +82,42 @@ def test_answers_that_are_not_finite_fail_the_tests(pytester, answer):
 
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
-        ["the model answered * of 599 clean samples with NaN or infinity", "the model answered * during pgd*"]
+        [
+            "the model answered * of 599 clean samples with NaN or infinity",
+            "the model answered * of 599 samples with NaN or infinity (pgd:steps=2 under linf:0.15)",
+        ]
     )
+    assert not (pytester.path / "leaderboard").exists()
 
 
-def test_samples_that_fall_only_once_count_as_robust_and_are_told(pytester):
-    pytester.makepyfile(
-        net="""
-        import torch
+# Wrong for the first WRONG samples once, when the driver looks at what the attack found.
+ONCE = """
+import torch
 
-        class Net(torch.nn.Module):
-            '''Wrong once, when the driver looks at what the attack found.'''
-            calls = 0
-            def forward(self, x):
-                self.calls += 1
-                logits = 0 * x.flatten(1)[:, :10]
-                logits[:, 1 if self.calls == 4 else 0] += 1
-                return logits
-        """
-    )
+class Net(torch.nn.Module):
+    calls = 0
+    def forward(self, x):
+        self.calls += 1
+        logits = 0 * x.flatten(1)[:, :10]
+        wrong = (torch.arange(len(x)) < WRONG) & (self.calls == 4)
+        return logits + torch.nn.functional.one_hot(wrong.long(), 10)
+"""
+
+
+def test_a_model_whose_answers_do_not_repeat_gets_no_figure(pytester):
+    pytester.makepyfile(net=ONCE.replace("WRONG", "99"))
+    result = pytester.runpytest_inprocess("--robust-model=net.py:Net", "--robust-attack=fgsm", "--robust-samples=100")
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["fgsm under linf:0.15: 11 of 100 samples fell, and did not when the same inputs*"])
+    assert not (pytester.path / "leaderboard").exists()
+
+
+def test_few_samples_that_fall_only_once_count_as_robust_and_are_told(pytester):
+    pytester.makepyfile(net=ONCE.replace("WRONG", "1"))
     result = pytester.runpytest_inprocess(
-        "--robust-model=net.py:Net", "--robust-attack=fgsm", "--robust-samples=100", "-Wdefault::robust.RobustWarning"
+        "--robust-model=net.py:Net", "--robust-attack=fgsm", "--robust-samples=250", "-Wdefault::robust.RobustWarning"
     )
 
     result.assert_outcomes(passed=2, warnings=1)
-    result.stdout.fnmatch_lines(["*RobustWarning: fgsm under linf:0.15: * samples fell and did not on a second look*"])
+    result.stdout.fnmatch_lines(["*RobustWarning: fgsm under linf:0.15: 1 samples fell and did not on a second look*"])

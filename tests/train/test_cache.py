@@ -1,5 +1,6 @@
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -91,17 +92,61 @@ def test_the_module_is_what_lies_on_the_disk(tmp_path):
     assert all(torch.equal(weights[name], tensor) for name, tensor in found.module.state_dict().items())
 
 
-def test_those_who_ask_at_once_wait_for_one(tmp_path):
+def ask(folder):
+    """In a process of its own: (the path, the epochs that were trained for it)."""
     epochs = []
+    path = trained(folder, "standard:epochs=2", on_epoch=lambda epoch, plan: epochs.append(epoch)).path
+    return path, len(epochs)
 
-    def ask(_):
-        return trained(tmp_path, "standard:epochs=2", on_epoch=lambda epoch, plan: epochs.append(epoch)).path
 
-    with ThreadPoolExecutor(3) as pool:
-        paths = [*pool.map(ask, range(3))]
+def test_processes_that_ask_at_once_wait_for_one(tmp_path):
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        answers = [*pool.map(ask, [tmp_path, tmp_path])]
 
-    assert len(set(paths)) == 1
-    assert len(epochs) == 2
+    assert len({path for path, _ in answers}) == 1
+    assert sorted(epochs for _, epochs in answers) == [0, 2]
+
+
+class ZeroHead(nn.Module):
+    """Answers zero whatever comes before its head, until it is trained."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner, self.head = inner, nn.Linear(64, 10)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x):
+        return self.head(self.inner(x.flatten(1)))
+
+    def __str__(self):
+        return "ZeroHead"
+
+
+def test_a_change_behind_a_head_of_zeros_is_another_model(tmp_path):
+    paths = {trained(tmp_path, build=lambda f=f: ZeroHead(f)).path for f in (torch.relu, torch.tanh)}
+
+    assert len(paths) == 2
+
+
+def test_another_content_of_the_source_is_another_model(tmp_path):
+    source = tmp_path / "net.py"
+    paths = []
+    for text in ("one", "two", "one"):
+        source.write_text(text)
+        paths.append(trained(tmp_path, source=source).path)
+
+    assert paths[0] == paths[2] != paths[1]
+
+
+def test_tied_weights_are_kept(tmp_path):
+    def tied():
+        net = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10))
+        net[2].weight = net[1].weight
+        return net
+
+    module = trained(tmp_path, build=tied).module
+    assert module[2].weight is module[1].weight
 
 
 def test_an_interrupted_training_leaves_nothing_that_looks_trained(tmp_path):

@@ -20,6 +20,12 @@ class FGSMRS:
     stride: float = 1.25  # length of the step, as a share of eps: 10/255 for 8/255
     selects: ClassVar[Selection] = "robust"
 
+    def __post_init__(self) -> None:
+        self._attack()  # says what is wrong with the options
+
+    def _attack(self) -> PGD:
+        return PGD(steps=1, stride=self.stride)
+
     def loss(self, task: Task) -> Tensor:
-        x = craft(PGD(steps=1, stride=self.stride), task)
+        x = craft(self._attack(), task)
         return F.cross_entropy(task.model(x), task.y)

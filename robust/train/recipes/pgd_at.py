@@ -21,6 +21,12 @@ class PGDAT:
     stride: float = 0.25  # length of a step, as a share of eps: 2/255 for 8/255
     selects: ClassVar[Selection] = "robust"
 
+    def __post_init__(self) -> None:
+        self._attack()  # says what is wrong with the options
+
+    def _attack(self) -> PGD:
+        return PGD(self.steps, self.stride)
+
     def loss(self, task: Task) -> Tensor:
-        x = craft(PGD(self.steps, self.stride), task)
+        x = craft(self._attack(), task)
         return F.cross_entropy(task.model(x), task.y)

@@ -25,10 +25,16 @@ class Trades:
     start: float = 0.03
     selects: ClassVar[Selection] = "robust"
 
+    def __post_init__(self) -> None:
+        self._attack("ce")  # says what is wrong with the options
+
+    def _attack(self, loss: Loss | str) -> PGD:
+        return PGD(self.steps, self.stride, self.start, loss)
+
     def loss(self, task: Task) -> Tensor:
         with still(task.model):
             clean = task.logits(task.x)
-        x = craft(PGD(self.steps, self.stride, self.start, _divergence_from(clean)), task)
+        x = craft(self._attack(_divergence_from(clean)), task)
         logits = task.model(task.x)  # one after the other, so that batch norm sees each kind by itself
         divergence = _divergence_from(logits)(task.model(x), task.y)
         return F.cross_entropy(logits, task.y) + self.beta * divergence.mean()
