@@ -261,3 +261,28 @@ def test_answers_tell_right_and_faulty():
 
     assert right.tolist() == [True, False, False]
     assert faulty.tolist() == [False, False, True]
+
+
+def test_inputs_outside_the_bounds_are_refused():
+    """Nothing near them could be admitted, and any model would look robust."""
+    model, x, y = case(4)
+    with pytest.raises(ValueError, match=r"the inputs go from .* the bounds are \[0, 1\]"):
+        assail(model, FGSM(), 3 * x - 1, y, LINF)
+
+
+def test_a_model_that_works_in_place_changes_nothing_of_ours():
+    class InPlace(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, x):
+            x -= 0.05
+            return self.inner(x)
+
+    _, x, y = case()
+    before = x.clone()
+    outcome = assail(InPlace(), PGD(steps=3), x, y, LINF)
+
+    assert torch.equal(x, before)
+    assert LINF.admits(outcome.x_adv, x).all()

@@ -147,3 +147,28 @@ def test_eps_in_grey_levels_is_told():
 def test_bounds_the_wrong_way_round_are_told():
     with pytest.raises(ValueError, match="below the upper"):
         LpThreat.parse("linf:0.1", lo=1, hi=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "dtype"),
+    [
+        ("linf:1e-7", (4,), torch.float32),
+        ("l1:0.05", (3, 224, 224), torch.float32),
+        ("linf:8/255", (4,), torch.bfloat16),
+    ],
+)
+def test_an_eps_that_rounding_would_eat_is_refused(text, shape, dtype):
+    x = torch.full((1, *shape), 0.5, dtype=dtype)
+    with pytest.raises(ValueError, match="is too small for inputs of type"):
+        LpThreat.parse(text).project(x, x)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"), [("linf:1/255", (3, 224, 224)), ("l2:0.5", (3, 224, 224)), ("l1:60", (3, 224, 224))]
+)
+def test_the_margin_of_usual_threats_is_below_a_part_in_500(text, shape):
+    x = torch.full((1, *shape), 0.5)
+    threat = LpThreat.parse(text)
+    there = threat.project(x + threat.project(torch.rand(1, *shape), x) - 0.5 + 10 * (torch.rand(1, *shape) - 0.5), x)
+
+    assert threat.size(there.double(), x.double()) > 0.998 * float(threat.eps)

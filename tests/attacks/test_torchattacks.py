@@ -133,3 +133,32 @@ def test_a_threat_that_it_cannot_attack_is_told(name, threat, told):
     model, x = network(dtype=torch.float32), inputs(3, dtype=torch.float32)
     with pytest.raises(ValueError, match=told):
         assail(model, make(f"torchattacks:{name}"), x, model(x).argmax(1), threat)
+
+
+def test_restarts_of_theirs_are_not_the_same_again():
+    model, x = network(192, dtype=torch.float32), inputs(10, (3, 8, 8), torch.float32)
+    y = model(x).argmax(1)
+    seeds = []
+
+    class Watched(torch.nn.Module):
+        def forward(self, x):
+            seeds.append(x.sum().item())
+            return model(x)
+
+    assail(Watched(), make("torchattacks:Square:n_queries=3:restarts=2"), x, y, LpThreat("linf", Fraction(1, 1000)))
+    half = len(seeds) // 2
+    assert seeds[:half] != seeds[half:]
+
+
+def test_their_default_step_crosses_the_ball():
+    model, x = network(dtype=torch.float32), inputs(10, dtype=torch.float32)
+    threat = LpThreat("linf", Fraction(3, 10))
+    found = assail(model, make("torchattacks:PGD:random_start=false"), x, model(x).argmax(1), threat)
+
+    assert threat.size(found.x_adv, x)[found.fallen].max() > 0.25
+
+
+def test_what_theirs_raises_is_told_as_theirs():
+    model, x = network(dtype=torch.float32), inputs(3, dtype=torch.float32)
+    with pytest.raises(ValueError, match="torchattacks:PIFGSM failed: RuntimeError: Given groups=3"):
+        assail(model, make("torchattacks:PIFGSM"), x, model(x).argmax(1), LINF)

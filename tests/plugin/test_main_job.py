@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pandas as pd
 import pytest
@@ -270,3 +271,95 @@ def test_junit_properties_hold_the_figures(run, folder):
     text = (folder / "out.xml").read_text()
     for name in ("robust_percent", "low_percent", "high_percent", "n"):
         assert f'name="robust.{name}"' in text
+
+
+def test_two_models_with_the_same_weights_are_not_mixed_up(run, pytester, folder):
+    other = pytester.mkdir("other")
+    (other / "weights.safetensors").write_bytes((folder / "weights.safetensors").read_bytes())
+    (other / "net.py").write_text(
+        """
+import torch
+from pathlib import Path
+from safetensors.torch import load_file
+
+class Opposite(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        weights = load_file(Path(__file__).with_name("weights.safetensors"))
+        self.inner = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+        self.inner.load_state_dict(weights)
+    def state_dict(self, *args, **kwargs):
+        return self.inner.state_dict(*args, **kwargs)
+    def forward(self, x):
+        return -self.inner(x)
+"""
+    )
+    run(MODEL, "--robust-model=other/net.py:Opposite").assert_outcomes(passed=6)
+
+    rows = pd.read_csv(folder / "leaderboard" / "leaderboard.csv")
+    assert rows[rows.attack == "all"].clean_percent.nunique() == 2
+
+
+def test_a_row_whose_attacks_were_not_all_run_is_not_filed(pytester, folder):
+    pytester.makeconftest(
+        """
+        def pytest_runtest_call(item):
+            if "pgd" in item.name:
+                raise KeyboardInterrupt
+        """
+    )
+    result = pytester.runpytest_subprocess(MODEL, "--robust-samples=60")
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["net (as-is), linf:0.15: 1 of 2 attacks were run, so there is no row"])
+    assert not (folder / "leaderboard" / "results").exists()
+
+
+def test_a_finished_row_is_filed_though_the_run_was_interrupted(pytester, folder):
+    pytester.makeconftest(
+        """
+        def pytest_runtest_call(item):
+            if "l2" in item.name:
+                raise KeyboardInterrupt
+        """
+    )
+    pytester.runpytest_subprocess(MODEL, "--robust-samples=60", "--robust-threat=linf:0.15,l2:0.5")
+
+    assert [record.threat for record in records(folder / "leaderboard").values()] == ["linf:0.15"]
+
+
+def test_a_model_in_a_file_of_tests_keeps_them(run, folder):
+    text = (folder / "net.py").read_text() + "\n\ndef test_mine(): pass\n"
+    (folder / "test_net.py").write_text(text)
+
+    run("--robust-model=test_net.py:make").assert_outcomes(passed=4)
+
+
+def test_paths_in_the_ini_file_are_relative_to_it(run, pytester, folder, monkeypatch):
+    pytester.makeini("[pytest]\nrobust_model = net.py:make\nrobust_leaderboard = board")
+    monkeypatch.chdir(pytester.mkdir("sub"))
+
+    run().assert_outcomes(passed=3)
+    assert (folder / "board" / "leaderboard.csv").exists()
+
+
+@pytest.mark.parametrize("ask", ["--help", "--markers"])
+def test_a_broken_ini_file_does_not_keep_help_away(pytester, ask):
+    pytester.makeini("[pytest]\nrobust_model = nope.py:make")
+
+    assert pytester.runpytest_inprocess(ask).ret == 0
+
+
+def test_training_that_fails_is_one_line(run):
+    result = run(MODEL, "--robust-train=standard:epochs=8:lr=1e30", "-k", "clean")
+
+    result.stdout.fnmatch_lines(["net.py:make, standard:epochs=8:lr=1e+30: training diverged: the loss became *"])
+    result.stdout.no_fnmatch_line("*Error*")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are a thing of Unix")
+def test_a_terminal_sees_the_progress_of_training(pytester, folder):
+    child = pytester.spawn_pytest(f"{MODEL} --robust-train=pgd-at:epochs=3 --robust-samples=20")
+
+    child.expect("training pgd-at:epochs=3.*epochs.*validation: clean", timeout=60)
+    child.expect("3 passed", timeout=60)

@@ -111,3 +111,21 @@ def test_a_recipes_word_carries_its_options_and_the_plans():
 def test_a_wrong_option_is_told_with_all_that_there_are(text, told):
     with pytest.raises(ValueError, match=told):
         read_recipe(text)
+
+
+def test_batches_of_one_are_trained_on(samples):
+    few, _ = samples.draw(40, seed=0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    before = net[1].weight.clone()
+    method, plan = read_recipe("standard:epochs=1:batch=1")
+
+    assert fit(net, method, plan, few, THREAT).curve[0].loss > 0
+    assert not torch.equal(net[1].weight, before)
+
+
+@pytest.mark.parametrize(
+    "text", ["pgd-at:steps=0", "trades:start=2", "fgsm-rs:stride=0", "standard:momentum=-1", "standard:weight_decay=-1"]
+)
+def test_an_option_out_of_range_is_told_before_training(text):
+    with pytest.raises(ValueError, match=text.split(":")[1].split("=")[0]):
+        read_recipe(text)
