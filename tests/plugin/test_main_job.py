@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 
 import pandas as pd
@@ -363,3 +364,17 @@ def test_a_terminal_sees_the_progress_of_training(pytester, folder):
 
     child.expect("training pgd-at:epochs=3.*epochs.*validation: clean", timeout=60)
     child.expect("3 passed", timeout=60)
+
+
+def test_two_runs_at_once_train_once_and_lose_nothing(pytester, folder):
+    train = ("--robust-train=standard:epochs=3", "--robust-samples=60")
+    command = [sys.executable, "-m", "pytest", MODEL, *train]
+    runs = [
+        subprocess.Popen([*command, f"--robust-threat={threat}"], cwd=folder, stdout=subprocess.DEVNULL)
+        for threat in ("linf:0.1,l2:0.5", "linf:0.1,l1:2")
+    ]
+
+    assert [run.wait(timeout=120) for run in runs] == [0, 0]
+    assert len([*(folder / ".robust" / "models").glob("*.safetensors")]) == 1
+    rows = pd.read_csv(folder / "leaderboard" / "leaderboard.csv")
+    assert sorted(rows[rows.attack == "all"].threat) == ["l1:2", "l2:0.5", "linf:0.1"]
