@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.losses import Loss
-from robust.attacks.rng import Rng
+from robust.attacks.rng import Rng, seeded
 from robust.attacks.threat import LpThreat
 
 Model = Callable[[Tensor], Tensor]
@@ -184,16 +184,12 @@ def _only(state: S, keep: Tensor) -> S:
 def still(model: Model, seed: int = 0) -> Iterator[None]:
     """Evaluation mode, frozen parameters and a random stream of its own (for models that draw); all is restored."""
     if not isinstance(model, nn.Module):
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed):
             yield
         return
     modes = [(module, module.training) for module in model.modules()]
     learning = [(p, p.requires_grad) for p in model.parameters()]
-    devices = sorted({p.device.index for p, _ in learning if p.device.type == "cuda"})
-    with torch.random.fork_rng(devices=devices):
-        # torch.manual_seed would also reseed devices that the model is not on, and that are not restored
-        (torch.manual_seed if devices else torch.default_generator.manual_seed)(seed)
+    with seeded(seed, (p.device for p, _ in learning)):
         try:
             model.eval()
             for parameter, _ in learning:

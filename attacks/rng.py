@@ -7,6 +7,8 @@ in whatever order it is attacked, and the global generator is never touched. One
 """
 
 import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +43,7 @@ class Rng:
     @classmethod
     def of(cls, seed: int, index: Tensor) -> "Rng":
         """Keys for the samples with these indices, (N,) int64, wherever they stand in a batch."""
+        index = index.cpu() if index.device.type == "mps" else index  # Apple's GPUs know no float64, and draws need it
         return cls(_mix(_mix(index.to(torch.int64) * GOLDEN + GOLDEN) + _signed(seed)))
 
     def fold(self, k: int) -> "Rng":
@@ -48,7 +51,7 @@ class Rng:
         return Rng(_mix(self.key + _signed((k + 1) * MIX_1)))
 
     def only(self, keep: Tensor) -> "Rng":
-        return Rng(self.key[keep])
+        return Rng(self.key[keep.to(self.key.device)])
 
     def uniform(self, like: Tensor) -> Tensor:
         """Numbers in [0, 1), of the shape (N, *features), the type and the device of `like`."""
@@ -56,9 +59,25 @@ class Rng:
         place = torch.arange(1, size + 1, device=self.key.device)
         bits = _mix(self.key[:, None] + place * GOLDEN)
         digits, wide = (53, torch.float64) if like.dtype == torch.float64 else (24, torch.float32)  # the mantissas
-        return (_shift(bits, 64 - digits).to(wide) * 2.0**-digits).to(like.dtype).reshape(like.shape)
+        return (_shift(bits, 64 - digits).to(wide) * 2.0**-digits).to(like).reshape(like.shape)
 
     def normal(self, like: Tensor) -> Tensor:
         """Standard normal numbers, of the shape, type and device of `like`; by Box and Muller (1958)."""
         radius = (-2 * torch.log1p(-self.fold(0).uniform(like))).sqrt()
         return radius * torch.cos(2 * math.pi * self.fold(1).uniform(like))
+
+
+@contextmanager
+def seeded(seed: int, devices: Iterable[torch.device] = ()) -> Iterator[None]:
+    """The global random streams, for code that knows no other: seeded within, and afterwards as they were found.
+
+    Those of the CPU and of the CUDA devices among `devices`; others are not touched.
+    """
+    indices = sorted({device.index or 0 for device in devices if device.type == "cuda"})
+    with torch.random.fork_rng(devices=indices):
+        # torch.manual_seed would also reseed devices that are not restored here
+        torch.default_generator.manual_seed(seed)
+        for index in indices:
+            with torch.cuda.device(index):
+                torch.cuda.manual_seed(seed)
+        yield

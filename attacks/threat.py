@@ -66,7 +66,9 @@ class LpThreat:
 
     def admits(self, x_adv: Tensor, x: Tensor) -> Tensor:
         inside = (x_adv >= self.lo) & (x_adv <= self.hi)
-        return inside.flatten(1).all(1) & (self.size(x_adv.double(), x.double()) <= float(self.eps))
+        where = "cpu" if x.device.type == "mps" else x.device  # Apple's GPUs know no float64
+        size = self.size(x_adv.to(where, torch.float64), x.to(where, torch.float64))
+        return inside.flatten(1).all(1) & (size <= float(self.eps)).to(x.device)
 
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """argmin over the ball of ||x' - x_adv||_2, then into the box, which only moves it closer to x."""

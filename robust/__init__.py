@@ -1,7 +1,3 @@
 """pytest-robust: adversarial robustness tests for PyTorch models, from pytest. Importing it imports no torch."""
 
 __version__ = "0.1.0.dev0"
-
-
-class RobustWarning(UserWarning):
-    """Something about a measurement that its reader must know."""

@@ -1,7 +1,6 @@
 """Measure a model: its answers to clean inputs, and each attack on all that it answers right, sample by sample."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
@@ -10,12 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.engine import Attack, answers, assail
-from robust.attacks.factory import make
+from robust.attacks.engine import Attack, Cost, Outcome, answers, assail
+from robust.attacks.factory import describe, make
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
+from robust.feed import Feed
 
-BATCH = 250
+BATCH = 250  # where nothing else is known
+TRIED = 64  # samples that are shown to a model before the first test
 
 Flags = NDArray[np.bool_]
 
@@ -32,7 +33,7 @@ class Clean:
 class Finding:
     """What one attack found, started on all samples that are answered right."""
 
-    attack: str  # as the user wrote it
+    attack: str  # as a word: "pgd:steps=40"
     options: dict[str, Any]  # all of them, the defaults included
     broken: Flags  # (n,): by an input that the driver admitted and a second look confirmed
     x_adv: NDArray[np.float32]  # (broken, *shape): those inputs, in the samples' order
@@ -44,53 +45,71 @@ class Finding:
 
 
 def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
-    """One batch through the model; ValueError, in one line, where it does not take the data or give logits."""
-    x, y = samples.x[:2], samples.y[:2]
+    """A few samples through the model; ValueError, in one line, where it does not take them or give logits."""
+    x = samples.x[:2]
     try:
         module.eval()
         with torch.enable_grad():
-            clean = torch.tensor(x, device=_device(module), requires_grad=True)
+            clean = torch.tensor(x, device=device_of(module), requires_grad=True)
             logits = module(clean.clone())
     except Exception as error:
         told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"the model does not take {dataset.name}, inputs of shape {list(x.shape)}: {told}") from error
-    if not isinstance(logits, Tensor) or logits.shape != (len(y), dataset.classes):
+        raise ValueError(
+            f"the model does not take {dataset.name}, inputs of shape {list(x.shape)}: {told}; "
+            "is this the data that it was made for (--robust-data)?"
+        ) from error
+    if not isinstance(logits, Tensor) or logits.shape != (len(x), dataset.classes):
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(
             f"the model must answer {dataset.name}, {dataset.classes} classes, with logits of shape "
-            f"{[len(y), dataset.classes]}, got {got}"
+            f"{[len(x), dataset.classes]}, got {got}"
         )
     if not logits.is_floating_point():
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")
     if not logits.requires_grad:
         raise ValueError("no gradient leads from the model's answer to its input; is there a no_grad or detach inside?")
+    few = samples.take(np.arange(min(TRIED, len(samples))))
+    if faulty := measure_clean(module, few).faulty:
+        raise ValueError(f"the model answers {faulty} of {len(few)} clean samples with NaN or infinity")
 
 
-def measure_clean(module: nn.Module, samples: Samples, seed: int = 0) -> Clean:
+def measure_clean(module: nn.Module, samples: Samples, seed: int = 0, feed: Feed | None = None) -> Clean:
     """Accuracy without an attack."""
-    parts = [answers(module, x, y, seed) for x, y, _ in _batches(module, samples)]
+    feed = feed or Feed(BATCH, device_of(module))
+    parts = feed.each(lambda x, y, index: answers(module, x, y, seed), samples)
     correct, faulty = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
     return Clean(correct, int(faulty.sum()))
 
 
 def measure_attack(
-    module: nn.Module, samples: Samples, correct: Flags, spec: str, threat: LpThreat, *, seed: int = 0
+    module: nn.Module,
+    samples: Samples,
+    correct: Flags,
+    attack: str | Attack[Any],
+    threat: LpThreat,
+    *,
+    seed: int = 0,
+    feed: Feed | None = None,
 ) -> Finding:
-    """The attack `spec` on the samples in the mask `correct`. ValueError or LookupError where the spec is wrong."""
-    attack, began = make(spec), time.monotonic()
+    """An attack, or the word for one, on the samples in the mask `correct`.
+
+    ValueError or LookupError where the word is wrong, or the attack cannot be run.
+    """
+    name, attack = (attack, make(attack)) if isinstance(attack, str) else (describe(attack), attack)
+    began = time.monotonic()
+    feed = feed or Feed(BATCH, device_of(module))
     rows = np.flatnonzero(correct)
-    outcomes = [
-        assail(module, attack, x, y, threat, seed=seed, index=index)
-        for x, y, index in _batches(module, samples.take(rows))
-    ]
+    outcomes = feed.each(
+        lambda x, y, index: _cpu(assail(module, attack, x, y, threat, seed=seed, index=index)), samples.take(rows)
+    )
     fallen = _joined([o.fallen for o in outcomes], bool)
     x_adv = _joined([o.x_adv for o in outcomes], np.float32).reshape(-1, *samples.x.shape[1:])[fallen]
     fell = samples.take(rows[fallen])
-    sure = confirm(module, x_adv, fell, threat)
+    sure = confirm(module, x_adv, fell, threat, feed)
     broken = np.zeros(len(samples), bool)
     broken[rows[fallen][sure]] = True
     return Finding(
-        attack=spec,
+        attack=name,
         options=options_of(attack),
         broken=broken,
         x_adv=x_adv[sure],
@@ -102,14 +121,15 @@ def measure_attack(
     )
 
 
-def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, threat: LpThreat) -> Flags:
+def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, threat: LpThreat, feed: Feed) -> Flags:
     """A second look, in other batches, at the very numbers that will be stored: admitted, finite, and a wrong label."""
-    moved = Samples(x_adv, samples.y, samples.index)
-    sure = []
-    for (x, y, _), (clean, _, _) in zip(_batches(module, moved), _batches(module, samples), strict=True):
+
+    def look(x: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         right, faulty = answers(module, x, y)
-        sure.append(~right & ~faulty & threat.admits(x, clean))
-    return _joined(sure, bool)
+        clean = torch.from_numpy(samples.x[rows.cpu().numpy()]).to(x)
+        return ~right & ~faulty & threat.admits(x, clean)
+
+    return _joined(feed.each(look, Samples(x_adv, samples.y, np.arange(len(samples)))), bool)
 
 
 def options_of(attack: Attack[Any]) -> dict[str, Any]:
@@ -118,17 +138,15 @@ def options_of(attack: Attack[Any]) -> dict[str, Any]:
     return {key: getattr(value, "__name__", value) for key, value in found.items()}
 
 
-def _batches(module: nn.Module, samples: Samples) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    device = _device(module)
-    for i in range(0, len(samples), BATCH):
-        part = slice(i, i + BATCH)
-        arrays = (samples.x[part], samples.y[part], samples.index[part])
-        x, y, index = (torch.from_numpy(array).to(device) for array in arrays)
-        yield x, y, index
-
-
-def _device(module: nn.Module) -> torch.device:
+def device_of(module: nn.Module) -> torch.device:
+    """Where the module's parameters are; the CPU if it has none."""
     return next((p.device for p in module.parameters()), torch.device("cpu"))
+
+
+def _cpu(outcome: Outcome) -> Outcome:
+    """Off the GPU, where the next batch needs the room."""
+    cost = Cost(outcome.cost.forwards.cpu(), outcome.cost.backwards.cpu())
+    return Outcome(outcome.fallen.cpu(), outcome.x_adv.cpu(), outcome.faulty.cpu(), cost)
 
 
 def _joined(parts: list[Tensor], dtype: Any) -> NDArray[Any]:

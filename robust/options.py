@@ -22,9 +22,21 @@ class Option:
 
 
 OPTIONS = (
-    Option("model", "MODEL", "the model to test: FILE.py:FACTORY, or a file of weights with --robust-arch", many=True),
+    Option(
+        "model",
+        "MODEL",
+        "the model to test: FILE.py:FACTORY, as net.py:make or net.py:make(width=2); PACKAGE.MODULE:FACTORY; "
+        "or a file of weights with --robust-arch",
+        many=True,
+    ),
     Option("arch", "ARCH", "what a file of weights belongs to: FILE.py:FACTORY or torchvision:NAME"),
-    Option("data", "NAME", "the data set: digits (default) or fashion-mnist"),
+    Option(
+        "data",
+        "DATA",
+        "the data set: digits (default), mnist, fashion-mnist, cifar10, cifar100, imagefolder:DIR, npz:FILE, "
+        "or FILE.py:FUNCTION",
+    ),
+    Option("download", "", "download the data set where it is not on this machine", flag=True),
     Option("threat", "NORM:EPS", "what an attacker may do: linf:8/255, l2:0.5; default: the data set's", many=True),
     Option("attack", "ATTACK", "pgd:steps=40:restarts=5, torchattacks:APGD; default: fgsm,pgd", many=True),
     Option(
@@ -36,7 +48,20 @@ OPTIONS = (
     ),
     Option("samples", "N", "how many test samples, drawn by the seed; default: 1000, or all if there are fewer"),
     Option("seed", "N", "the seed of all that is random; default: 0"),
-    Option("fail-under", "PERCENT", "fail where the robust accuracy is below this"),
+    Option("batch-size", "N", "how many samples at once; default: what fits, halved where memory runs out"),
+    Option("device", "DEVICE", "cpu, cuda, cuda:1 or mps; default: auto, which is cuda where there is one, else cpu"),
+    Option(
+        "fail-under",
+        "[SCOPE:]PERCENT",
+        "fail where the robust accuracy is below PERCENT; of a SCOPE only: clean, a threat model, an attack, or both "
+        "as in a test's name: clean:85, linf-8_255:40, pgd:35, pgd-linf-8_255:35",
+        many=True,
+    ),
+    Option(
+        "fail-on",
+        "WHAT",
+        "figure (default): fail where the figure is below the floor; ci: also where its 95%% interval reaches below",
+    ),
     Option("leaderboard", "DIR", "where records and leaderboard are written, or none; default: leaderboard"),
     Option("only", "", "run nothing but the robustness tests", flag=True),
 )
@@ -63,6 +88,14 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def value(config: pytest.Config, name: str) -> Any:
-    """What the command line says, else the ini file, else None (or [] for a list)."""
+    """What the command line says, else the ini file, else None (or [] for a list).
+
+    pytest.UsageError where the ini file holds a value of another type, as a number in pytest 9's [tool.pytest].
+    """
     given = config.getoption(dest(name))
-    return config.getini(dest(name)) if given is None else given
+    if given is not None:
+        return given
+    try:
+        return config.getini(dest(name))
+    except TypeError as error:
+        raise pytest.UsageError(f'{error}; write it in quotes, a list as ["..."]') from None

@@ -10,10 +10,20 @@ import pytest
 from robust.options import add_options, value
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from robust.data.dataset import Samples
+    from robust.session.bench import Case
+    from robust.session.own import Attacker, Report
     from robust.session.run import Run
+    from robust.session.settings import Variant
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from robust import hookspec
+
+    pluginmanager.add_hookspecs(hookspec)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,7 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "robust: a robustness test of pytest-robust")
+    config.addinivalue_line(
+        "markers",
+        "robust(threat=..., fail_under=...): a robustness test; in your own tests what robust_attack takes as the "
+        "threat model, and the percentage that its results must reach",
+    )
     if config.option.help or config.option.markers:  # these must answer, whatever the ini file says
         return
     if value(config, "model"):
@@ -31,8 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from robust.session.run import Run
 
         config.stash[RUN] = run = Run(config)
-        paths = [spec.path for spec in run.settings.models]
-        config.pluginmanager.register(Mount(config.rootpath, paths, run.settings.only), "robust-mount")
+        config.pluginmanager.register(Mount(config.rootpath, run.settings), "robust-mount")
         config.pluginmanager.register(RobustSession(run), "robust-session")
     elif value(config, "only"):
         raise pytest.UsageError("--robust-only: there is no model to test; name one with --robust-model")
@@ -48,19 +61,59 @@ def _robust_run(request: pytest.FixtureRequest) -> "Run":
 
 
 @pytest.fixture(scope="module")
-def robust_training(request: pytest.FixtureRequest, _robust_run: "Run") -> str:
-    """The recipe that the model under test is trained by, or "as-is"; the robustness tests set it one by one."""
-    trainings = _robust_run.settings.trainings
-    return str(getattr(request, "param", trainings[0]))
+def _robust_variant(request: pytest.FixtureRequest, _robust_run: "Run") -> "Variant":
+    """The model under test, and how it is trained; set for every test that asks for the model, one by one."""
+    found: Variant = getattr(request, "param", None) or _robust_run.settings.variants(request.path)[0]
+    return found
 
 
 @pytest.fixture(scope="module")
-def robust_model(request: pytest.FixtureRequest, robust_training: str, _robust_run: "Run") -> "nn.Module":
-    """The model under test, in evaluation mode: inputs within the data's bounds in, logits out."""
-    return _robust_run.workshop.subject(request.path, robust_training).module
+def robust_model(_robust_variant: "Variant", _robust_run: "Run") -> "nn.Module":
+    """The model under test, in evaluation mode, on `robust_device`: inputs within the data's bounds in, logits out.
+
+    A test that asks for it is run with every model and every training of the run.
+    """
+    return _robust_run.workshop.subject(_robust_variant).module
 
 
 @pytest.fixture(scope="session")
 def robust_data(_robust_run: "Run") -> "Samples":
     """The test samples of this run: .x (n, *shape), .y (n,), .index (n,), as numpy arrays."""
     return _robust_run.workshop.samples
+
+
+@pytest.fixture(scope="session")
+def robust_device(_robust_run: "Run") -> "torch.device":
+    """The torch.device that the model is on."""
+    return _robust_run.workshop.device
+
+
+@pytest.fixture(scope="session")
+def robust_seed(_robust_run: "Run") -> int:
+    """The seed of this run."""
+    return _robust_run.settings.seed
+
+
+@pytest.fixture
+def _robust_case(
+    request: pytest.FixtureRequest, _robust_variant: "Variant", robust_model: "nn.Module", robust_data: "Samples"
+) -> "Case":
+    from robust.session.bench import Case
+
+    return Case(request.node, _robust_variant, robust_model, robust_data)
+
+
+@pytest.fixture
+def robust_attack(_robust_run: "Run", _robust_case: "Case") -> "Attacker":
+    """Attack the model: `robust_attack("pgd:steps=40", threat="linf:8/255").accuracy`."""
+    from robust.session.own import Attacker
+
+    return Attacker(_robust_run.bench, _robust_case)
+
+
+@pytest.fixture
+def robust_report(_robust_run: "Run", _robust_case: "Case") -> "Report":
+    """Add what a test measured to the table and the leaderboard: `robust_report.add(robust_attack("pgd"))`."""
+    from robust.session.own import Report
+
+    return Report(_robust_run.bench, _robust_case)

@@ -12,16 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
 from robust.record import Record
-
-if TYPE_CHECKING:
-    from robust.data.dataset import Samples
 
 # How the files begin that are made from the records; one that begins otherwise is somebody else's.
 GENERATED = {
@@ -43,17 +40,21 @@ class Evidence:
     index: NDArray[np.int64]  # (n,): their numbers in the split
 
     @classmethod
-    def of(cls, samples: "Samples", found: list[tuple[NDArray[np.bool_], NDArray[np.float32]]]) -> "Evidence":
+    def of(
+        cls,
+        y: NDArray[np.int64],
+        index: NDArray[np.int64],
+        found: list[tuple[NDArray[np.bool_], NDArray[np.float32]]],
+    ) -> "Evidence":
         """Of each attack's (broken (n,), their inputs), one input a sample: the first attack's that broke it."""
-        shape = samples.x.shape[1:]
-        by = np.full(len(samples), -1)
-        x_adv = np.zeros((len(samples), *shape), np.float32)
+        by = np.full(len(y), -1)
+        x_adv = np.zeros((len(y), *found[0][1].shape[1:]), np.float32)
         for k, (broken, inputs) in enumerate(found):
             mine = broken & (by < 0)
             by[mine] = k
             x_adv[mine] = inputs[mine[broken]]
         (row,) = np.nonzero(by >= 0)
-        return cls(x_adv[row], row, by[row], samples.y, samples.index)
+        return cls(x_adv[row], row, by[row], y, index)
 
     def to_bytes(self) -> bytes:
         """A compressed .npz without pickles; equal evidence gives equal bytes."""
@@ -103,7 +104,6 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
         _put(_historic(folder, record), record.to_json(), content)
         return "kept"
     _put(_historic(folder, older), place.read_text("utf-8"), _read(place.with_suffix(".npz")))
-    place.unlink()  # a crash in the next line must not leave the older record beside the newer's evidence
     _put(place, record.to_json(), content)
     return "replaced"
 
@@ -131,8 +131,30 @@ def records(folder: Path) -> list[Record]:
 
 def write(path: Path, content: bytes) -> None:
     """Write a whole file or nothing; an equal one is left alone."""
-    if path.exists() and path.read_bytes() == content:
-        return
+    if not (path.exists() and path.read_bytes() == content):
+        _write_all({path: content})
+
+
+def _write_all(contents: dict[Path, bytes], stale: Path | None = None) -> None:
+    """Write files, all of which are on the disk before anything is changed: a full disk changes nothing.
+
+    `stale` is removed then, before the first of them takes its place.
+    """
+    waiting: dict[Path, Path] = {}
+    try:
+        for path, content in contents.items():
+            waiting[path] = _beside(path, content)
+        if stale is not None:
+            stale.unlink(missing_ok=True)
+        for path, file in waiting.items():
+            file.replace(path)
+    finally:
+        for file in waiting.values():
+            file.unlink(missing_ok=True)
+
+
+def _beside(path: Path, content: bytes) -> Path:
+    """A file with this content, in the folder of `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
@@ -140,10 +162,10 @@ def write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
             Path(file.name).chmod(0o644)  # a temporary file is its owner's alone
-            Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink()
             raise
+    return Path(file.name)
 
 
 def _read(path: Path) -> bytes | None:
@@ -152,10 +174,9 @@ def _read(path: Path) -> bytes | None:
 
 
 def _put(place: Path, record: str, evidence: bytes | None) -> None:
-    """The evidence first: a record on disk always has its own."""
-    if evidence is not None:
-        write(place.with_suffix(".npz"), evidence)
-    write(place, record.encode())
+    """The older record goes before the newer's evidence comes: a record on disk always has its own."""
+    contents = {} if evidence is None else {place.with_suffix(".npz"): evidence}
+    _write_all({**contents, place: record.encode()}, stale=place)
 
 
 def _historic(folder: Path, record: Record) -> Path:

@@ -60,7 +60,7 @@ def inputs(attack, broken):
 
 def evidence(record):
     found = [(attack.broken, inputs(k, attack.broken)) for k, attack in enumerate(record.attacks)]
-    return Evidence.of(samples(record.data.n), found)
+    return Evidence.of(*(getattr(samples(record.data.n), part) for part in ("y", "index")), found)
 
 
 def file(folder, *records):

@@ -86,6 +86,9 @@ def test_any_sequence_of_records_loses_nothing(sequence):
         assert outcomes(*found(Path(folder))) == outcomes(*filed)
 
 
+BESIDE = store._beside
+
+
 @pytest.fixture
 def crash(monkeypatch):
     """A function: the k-th file that is written from now on meets a full disk."""
@@ -96,9 +99,9 @@ def crash(monkeypatch):
         def write_or_crash(path, content):
             if next(files) == k:
                 raise OSError("no space left on device")
-            write(path, content)
+            return BESIDE(path, content)
 
-        monkeypatch.setattr(store, "write", write_or_crash)
+        monkeypatch.setattr(store, "_beside", write_or_crash)
 
     return arm
 
@@ -157,7 +160,8 @@ def test_evidence_is_of_the_first_attack_that_broke_a_sample():
 @settings(deadline=None)
 def test_evidence_has_one_input_for_each_broken_sample(broken):
     masks = [np.array(mask) for mask in broken]
-    got = Evidence.of(samples(len(masks[0])), [(mask, inputs(k, mask)) for k, mask in enumerate(masks)])
+    n = len(masks[0])
+    got = Evidence.of(samples(n).y, samples(n).index, [(mask, inputs(k, mask)) for k, mask in enumerate(masks)])
 
     firsts = {i: by.index(True) for i, by in enumerate(zip(*broken, strict=True)) if any(by)}
     assert dict(zip(got.row.tolist(), got.by.tolist(), strict=True)) == firsts

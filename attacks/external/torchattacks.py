@@ -10,6 +10,7 @@ from torch import Tensor
 
 from robust.attacks.catalogue import ATTACKS
 from robust.attacks.engine import Task
+from robust.attacks.memory import ran_out
 from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec, Value
 from robust.attacks.threat import LpThreat
@@ -68,6 +69,8 @@ class TorchAttack:
             with torch.enable_grad():
                 x = attack(state.x.clone(), task.y)
         except Exception as error:  # it expects colour images, or more: whatever it raises is its own
+            if ran_out(error):
+                raise  # smaller batches may do
             told = (str(error).splitlines() or [""])[0]
             raise ValueError(f"torchattacks:{self.name} failed: {type(error).__name__}: {told}") from error
         # torchattacks packs samples as it likes, so only the sums are known; every sample carries its even share.

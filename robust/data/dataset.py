@@ -2,17 +2,33 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from robust.attacks.registry import Registry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
 Split = Literal["train", "test"]
-Reader = Callable[[Split], "tuple[NDArray[np.float32], NDArray[np.int64]]"]
+
+
+class Inputs(Protocol):
+    """The inputs of a split, read row by row: an array, or what opens a file for each row that is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: "NDArray[np.int64]", /) -> "NDArray[np.float32]": ...
+
+
+Reader = Callable[[Split], "tuple[Inputs, NDArray[np.int64]]"]
+
+
+class NotHereError(LookupError):
+    """The data is not on this machine. A data set that has a `fetch` could be downloaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +47,8 @@ class Samples:
 
     def draw(self, n: int, seed: int) -> "tuple[Samples, Samples]":
         """(n samples, the others): drawn without replacement, each in ascending order."""
-        import numpy as np
-
-        order = np.random.RandomState(seed % 2**32).permutation(len(self))
-        return self.take(np.sort(order[:n])), self.take(np.sort(order[n:]))
+        mine, others = drawn(len(self), n, seed)
+        return self.take(mine), self.take(others)
 
     @property
     def digest(self) -> str:
@@ -46,45 +60,100 @@ class Samples:
         return sha.hexdigest()
 
 
+def drawn(size: int, n: int, seed: int) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
+    """(n of the numbers below `size`, the others), each ascending."""
+    import numpy as np
+
+    order = np.random.RandomState(seed % 2**32).permutation(size)
+    return np.sort(order[:n]), np.sort(order[n:])
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """What is known of a data set before it is read."""
 
     name: str
-    threat: str  # the threat model that is meant where none is given
+    threat: str | None  # the threat model that is meant where none is given; None: the user must say
     lo: float
     hi: float
-    classes: int
-    shape: tuple[int, ...]
+    classes: int | None  # None where only the labels tell: see `settled`
+    shape: tuple[int, ...] | None  # likewise
     read: Reader
+    fetch: Callable[[], None] | None = None  # downloads it
 
-    def load(self, split: Split) -> Samples:
-        """All samples of a split. LookupError says where the data was looked for and how to get it.
+    def settled(self) -> "Dataset":
+        """With classes and shape filled in from the test split, where only that tells them."""
+        if self.classes is not None and self.shape is not None:
+            return self
+        x, y = self.read("test")
+        if not len(y):
+            raise ValueError(f"{self.name} has no test samples")
+        import numpy as np
 
-        ValueError where they are not what the data set declares.
+        return replace(
+            self,
+            classes=self.classes or max(int(y.max()) + 1, 2),
+            shape=self.shape or x[np.zeros(1, np.int64)].shape[1:],
+        )
+
+    def load(self, split: Split, n: int | None = None, seed: int = 0) -> Samples:
+        """The samples of a split: all, or `n` drawn by `seed`, of which only these are read.
+
+        LookupError says where the data was looked for and how to get it. ValueError where they are not what the data
+        set declares, or are fewer than n.
         """
         import numpy as np
 
         x, y = self.read(split)
-        if x.shape != (len(y), *self.shape) or not ((x >= self.lo) & (x <= self.hi)).all():
+        if not len(y):
+            raise ValueError(f"{self.name} has no {split} samples")
+        if n is not None and n > len(y):
+            raise ValueError(f"{self.name} has {len(y)} {split} samples, {n} were asked for")
+        if len(x) != len(y):
+            raise ValueError(f"{self.name} has {len(x)} inputs and {len(y)} labels")
+        rows = np.arange(len(y), dtype=np.int64) if n is None else drawn(len(y), n, seed)[0]
+        samples = Samples(x[rows], y[rows], rows)
+        self._check(samples)
+        return samples
+
+    def _check(self, samples: Samples) -> None:
+        x, y = samples.x, samples.y
+        if x.shape[1:] != self.shape or not ((x >= self.lo) & (x <= self.hi)).all():
             told = f"inputs of shape {list(x.shape[1:])} from {x.min():g} to {x.max():g}"
-            wanted = f"{list(self.shape)} from {self.lo:g} to {self.hi:g}"
-            raise ValueError(f"{self.name} has {told}, it declares {wanted}")
-        return Samples(x, y, np.arange(len(y), dtype=np.int64))
+            wanted = f"{list(self.shape or ())} from {self.lo:g} to {self.hi:g}"
+            raise ValueError(f"{self.name} has {told}, expected {wanted}")
+        if y.min() < 0 or y.max() >= (self.classes or 0):
+            raise ValueError(
+                f"{self.name} has labels from {y.min()} to {y.max()}, expected 0 to {(self.classes or 0) - 1}"
+            )
 
 
-DATA: Registry[Dataset] = Registry("data set", ("robust.data.sets",), "robust.data")
+class Kind(Protocol):
+    """Makes a data set from what the user wrote after the kind's name: of npz:FILE:classes=10 the rest."""
+
+    def __call__(self, text: str, folder: "Path", /) -> Dataset:
+        """ValueError for what is wrong with the text; relative paths are below `folder`. Nothing heavy is imported."""
+        ...
+
+
+DATA: "Registry[Dataset | Kind]" = Registry("data set", ("robust.data.sets",), "robust.data")
 
 R = TypeVar("R", bound=Reader)
 
 
 def dataset(
-    name: str, *, threat: str, bounds: tuple[float, float] = (0.0, 1.0), classes: int, shape: tuple[int, ...]
+    name: str,
+    *,
+    threat: str,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    classes: int,
+    shape: tuple[int, ...],
+    fetch: Callable[[], None] | None = None,
 ) -> Callable[[R], R]:
     """A decorator: the function under it reads a split of the data set `name`, as (inputs, labels)."""
 
     def declare(read: R) -> R:
-        DATA.register(name)(Dataset(name, threat, *bounds, classes, shape, read))
+        DATA.register(name)(Dataset(name, threat, *bounds, classes, shape, read, fetch))
         return read
 
     return declare

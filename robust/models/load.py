@@ -1,14 +1,10 @@
 """From a model's word to a module: run the user's factory, or fill an architecture with weights from a file."""
 
 import hashlib
-import importlib.util
 import inspect
-import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import torch
 from torch import nn
@@ -16,6 +12,7 @@ from torch import nn
 from robust.attacks.registry import suggest
 from robust.attacks.spec import printable
 from robust.attacks.vision import torchvision, with_torchvision
+from robust.code import blamed, import_file, import_module, named
 from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.spec import ModelSpec
 
@@ -85,64 +82,30 @@ def _torchvision(name: str, classes: int) -> Build:
 def _factory(spec: ModelSpec) -> Build:
     if spec.factory is None:
         raise ValueError(f"{spec.path.name} is no Python file; write FILE.py:FACTORY, or torchvision:NAME")
-    module = import_file(spec.path)
-    make = getattr(module, spec.factory, None)
-    if make is None:
-        raise LookupError(f"{spec.path.name} has no {suggest(spec.factory, _own_callables(module))}")
+    module = import_module(spec.module, spec.path) if spec.module else import_file(spec.path)
+    make = named(module, spec.factory, spec.path.name)
     if isinstance(make, nn.Module):
         raise ValueError(f"{spec.text} is a module; name a function that returns it")
     if not callable(make):
         raise ValueError(f"{spec.text} is a {type(make).__name__}, expected a function or class that makes the model")
-    return lambda: _made(spec.text, make)
+    return lambda: _made(spec.text, make, *spec.args, **dict(spec.options))
 
 
-def _own_callables(module: ModuleType) -> list[str]:
-    """The functions and classes that the file itself defines."""
-    return [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", None) == module.__name__]
-
-
-def _made(what: str, make: Callable[[], object]) -> nn.Module:
+def _made(what: str, make: Callable[..., object], *args: object, **options: object) -> nn.Module:
     try:
-        inspect.signature(make).bind()
+        inspect.signature(make).bind(*args, **options)
     except TypeError as error:
-        raise ValueError(f"{what} must work without arguments: {error}") from None
+        example = f"{what.partition('(')[0]}(width=2)"
+        raise ValueError(f"{what} cannot be called so: {error}; arguments are written as {example}") from None
     except ValueError:
         pass  # a callable that does not tell its signature
     try:
-        made = with_torchvision(make)
+        made = with_torchvision(lambda: make(*args, **options))
     except Exception as error:
-        raise ValueError(f"{what} failed: {_told(error)}") from error
+        raise ValueError(f"{what} failed: {blamed(error)}") from error
     if not isinstance(made, nn.Module):
         raise ValueError(f"{what} returned {type(made).__name__}, expected torch.nn.Module")
     return made
-
-
-def import_file(path: Path) -> ModuleType:
-    """Run a user's file as a module, once a process; its folder is importable from, as for `python FILE`."""
-    name = f"robust_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    execute = spec.loader.exec_module
-    try:
-        with_torchvision(lambda: execute(module))
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise ValueError(f"running {path.name} failed: {_told(error)}") from error
-    return module
-
-
-def _told(error: BaseException) -> str:
-    """One line: the kind of error, its first line, and where in whose code."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]} ({Path(last.filename).name}, line {last.lineno})"
 
 
 def weights_hash(module: nn.Module) -> str:

@@ -1,35 +1,104 @@
-"""The words for models, parsed: "net.py:make", "weights.safetensors". No torch here: collecting tests reads them."""
+"""The words for models, parsed: "net.py:make(width=2)", "pkg.mod:make", "weights.safetensors".
 
+No torch here, and nothing of the user's is imported: collecting tests reads these words.
+"""
+
+import ast
+import importlib.util
 import re
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from robust.attacks.spec import slug
 
+FORM = "write FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, or a file of weights"
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A file, and the factory in it where the file is Python code."""
+    """A file, and where it is Python code the factory in it and what that is called with."""
 
     text: str  # as the user wrote it
     path: Path  # absolute
-    factory: str | None  # None: a file of weights
+    factory: str | None = None  # None: a file of weights
+    args: tuple[object, ...] = field(default=(), hash=False)  # may be lists; the text tells them apart
+    options: tuple[tuple[str, object], ...] = field(default=(), hash=False)
+    module: str | None = None  # "pkg.mod" where the user named a module and not a file
 
     @classmethod
     def parse(cls, text: str, folder: Path) -> "ModelSpec":
-        """Read a model's word; relative paths are below `folder`. ValueError for no such file, or no factory."""
-        match = re.fullmatch(r"(.+\.py)(?::([^:]*))?", text)
-        name, factory = match.groups() if match else (text, None)
-        path = (folder / name).resolve()
+        """Read a model's word; relative paths and modules are looked for below `folder` first.
+
+        ValueError for no such file or module, no factory, or arguments that are not Python literals.
+        """
+        match = re.fullmatch(r"(.+?\.py|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?", text)
+        name, factory, call = match.groups() if match else (text, None, None)
+        if name == "torchvision":
+            raise ValueError("is an architecture: give a file of weights as the model, and this as --robust-arch")
+        module = None if not match or name.endswith(".py") else name
+        path = _module_file(name, folder) if module else (folder / name).resolve()
         if not path.is_file():
             where = "is a folder" if path.is_dir() else "no such file"
-            raise ValueError(f"{where} (looked for {path}); write FILE.py:FACTORY, or a file of weights")
+            raise ValueError(f"{where} (looked for {path}); {FORM}")
         if match and not (factory or "").isidentifier():
             raise ValueError(f"name the function or class that makes the model, as {name}:make")
-        return cls(text, path, factory)
+        args, options = _arguments(call) if call else ((), ())
+        return cls(text, path, factory, args, options, module)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the file alone tells which model it is: weights, or `make` without arguments."""
+        return self.factory in (None, "make") and not (self.args or self.options)
+
+    @property
+    def label(self) -> str:
+        """What tells it from other models of its file, as one word: "make", "wide-width2"."""
+        return slug("-".join((self.factory or "weights", *self._words)))
 
     @property
     def name(self) -> str:
-        """What the model is called in tables and files: "net", or "net-wide" for a factory that is not `make`."""
-        stem = self.path.stem
-        return slug(stem if self.factory in (None, "make") else f"{stem}-{self.factory}")
+        """What the model is called in tables and files: "net", or "net-wide-width2" of "net.py:wide(width=2)"."""
+        factory = () if self.factory in (None, "make") else (self.factory,)
+        package = self.path.parent.name if self.path.stem == "__init__" else self.path.stem
+        return slug("-".join((package, *factory, *self._words)))
+
+    @property
+    def _words(self) -> list[str]:
+        return [*map(str, self.args), *(f"{key}{value}" for key, value in self.options)]
+
+
+def _arguments(call: str) -> tuple[tuple[object, ...], tuple[tuple[str, object], ...]]:
+    """Read "(2, bias=True)"."""
+    try:
+        tree = ast.parse(f"f{call}", mode="eval").body
+        if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+            raise ValueError
+        args = tuple(ast.literal_eval(arg) for arg in tree.args)
+        options = tuple((str(word.arg), ast.literal_eval(word.value)) for word in tree.keywords if word.arg)
+        if len(options) < len(tree.keywords):
+            raise ValueError
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        raise ValueError(f"cannot read the arguments {call}; write Python literals, as make(width=2)") from None
+    return args, options
+
+
+def _module_file(name: str, folder: Path) -> Path:
+    """The file of the module `name`; no package is imported to find it."""
+    top, *rest = name.split(".")
+    try:
+        spec = PathFinder.find_spec(top, [str(folder), *sys.path]) or importlib.util.find_spec(top)
+        for part in rest:
+            spec = _below(spec, part)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        raise ValueError(f"there is no module {name} (looked in {folder} and on Python's path); {FORM}")
+    return Path(spec.origin).resolve()
+
+
+def _below(spec: ModuleSpec | None, part: str) -> ModuleSpec | None:
+    if spec is None or spec.submodule_search_locations is None:
+        return None
+    return PathFinder.find_spec(f"{spec.name}.{part}", [*spec.submodule_search_locations])

@@ -1,30 +1,38 @@
-"""Measure for one test item, and hand what was found to the session."""
+"""Measure for one test item: judge what was measured, and hand it to the session."""
 
-import hashlib
-import io
-import os
-import uuid
-import warnings
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import numpy as np
 import pytest
 from torch import nn
 
-import robust
+from robust.attacks.engine import Attack
+from robust.attacks.factory import describe
 from robust.data.dataset import Samples
-from robust.evaluate import Finding, measure_attack
-from robust.models.load import Subject
-from robust.record import Attacked, DataUsed, ModelUsed, attack_to_json, pack
-from robust.report.board import percent
+from robust.evaluate import measure_attack
+from robust.session.found import FOUND, WARNINGS, clean_found, row_found
+from robust.session.gates import Floor, Measured, inconclusive, shortfall
+from robust.session.result import Result
+from robust.session.settings import Variant
 from robust.session.workshop import Workshop
-from robust.stats import wilson
-from robust.store import private, write
 
 MOST_UNCONFIRMED = 0.005  # of the samples: more than float32 rounding in another batch explains
 
-FOUND = pytest.StashKey[dict[str, Any]]()  # on an item: what it measured, as JSON can hold it
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What one test is about."""
+
+    item: pytest.Item
+    variant: Variant
+    module: nn.Module
+    samples: Samples
+
+    def warn(self, text: str) -> None:
+        """Tell the user at the end of the run. Not a Python warning: no filter may hide it, nor make a gate of it."""
+        told = f"{self.variant.spec.name} ({self.variant.training}): {text}"
+        self.item.stash.setdefault(WARNINGS, []).append(told)
+        self.item.user_properties.append(("robust.warning", told))
 
 
 class Bench:
@@ -33,87 +41,89 @@ class Bench:
     def __init__(self, workshop: Workshop, repeat: str) -> None:
         self.workshop = workshop
         self.repeat = repeat  # the command of this run, without node ids
-        self._process = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
-    def clean(self, item: pytest.Item, module: nn.Module, training: str, samples: Samples) -> None:
-        clean = self.workshop.clean(module)
-        item.stash[FOUND] = self._found(item, module, training, samples)
-        _properties(item, clean_percent=percent(int(clean.correct.sum()), len(samples)))
+    def clean(self, case: Case) -> None:
+        """The test of the accuracy without an attack."""
+        clean, n = self.workshop.clean(case.module, case.samples), len(case.samples)
+        measured = Measured.of(int(clean.correct.sum()), n)
+        _properties(case.item, clean_percent=measured.percent)
+        case.item.stash[FOUND] = [clean_found(self.workshop, case.variant, case.module, case.samples)]
         if clean.faulty:
-            _fail(f"the model answered {clean.faulty} of {len(samples)} clean samples with NaN or infinity")
+            _fail(f"the model answered {clean.faulty} of {n} clean samples with NaN or infinity")
+        self._warn_of_guessing(case, measured)
+        self.judge(case, f"clean accuracy {measured}", measured, self.workshop.settings.gates.clean())
 
-    def attack(
-        self, item: pytest.Item, module: nn.Module, training: str, samples: Samples, attack: str, threat: str
-    ) -> None:
-        settings = self.workshop.settings
-        clean, what = self.workshop.clean(module), f"{attack} under {threat}"
+    def attack(self, case: Case, attack: str, threat: str) -> None:
+        """The test of the accuracy under one attack."""
+        result = self.measure(case, attack, threat)
+        planned = sum(_row(other) == _row(case.item) for other in case.item.session.items)
+        case.item.stash[FOUND] = [self.found(case, result, "", planned)]
+        low, high = result.interval
+        interval = {"low_percent": 100 * low, "high_percent": 100 * high}
+        _properties(case.item, robust_percent=100 * result.accuracy, **interval, n=result.n)
+        self.judge(case, str(result), result.measured, self.workshop.settings.gates.attack(attack, threat))
+
+    def measure(self, case: Case, attack: str | Attack[Any], threat: str) -> Result:
+        """What the attack does. Figures of a model that is at fault are no figures: then the test fails."""
+        name = attack if isinstance(attack, str) else describe(attack)
+        what, n = f"{name} under {threat}", len(case.samples)
         try:
             allowed = self.workshop.threat(threat)
-            found = measure_attack(module, samples, clean.correct, attack, allowed, seed=settings.seed)
-        except ValueError as error:
-            _fail(f"{what} could not be run: {error}")
-        # Figures of a model that is at fault are no figures: nothing of them is kept for the record.
+            clean = self.workshop.clean(case.module, case.samples)
+            found = measure_attack(
+                case.module,
+                case.samples,
+                clean.correct,
+                attack,
+                allowed,
+                seed=self.workshop.settings.seed,
+                feed=self.workshop.feed(case.module),
+            )
+        except (ValueError, LookupError) as error:
+            _fail(f"{what} could not be run: {error.args[0]}")
         if faulty := clean.faulty or found.faulty:
-            _fail(f"the model answered {faulty} of {len(samples)} samples with NaN or infinity ({what})")
-        if found.unconfirmed > MOST_UNCONFIRMED * len(samples):
+            _fail(f"the model answered {faulty} of {n} samples with NaN or infinity ({what})")
+        if found.unconfirmed > MOST_UNCONFIRMED * n:
             _fail(
-                f"{what}: {found.unconfirmed} of {len(samples)} samples fell, and did not when the same inputs were "
+                f"{what}: {found.unconfirmed} of {n} samples fell, and did not when the same inputs were "
                 "shown again: the model's answers are random, or depend on the batch, and no figure can be trusted"
             )
-        planned = sum(_row(other) == _row(item) for other in item.session.items)
-        part = {"threat": threat, "attack": attack_to_json(_attacked(found)), "planned": planned}
-        item.stash[FOUND] = self._found(item, module, training, samples) | part | {"x_adv": self._spool(item, found)}
-        self._judge(item, found, clean.correct, what)
-
-    def _found(self, item: pytest.Item, module: nn.Module, training: str, samples: Samples) -> dict[str, Any]:
-        workshop, settings = self.workshop, self.workshop.settings
-        subject = Subject(workshop.spec(item.path).name, training, module)
-        card = workshop.trained.get((item.path, training))
-        return {
-            "path": str(item.path),
-            "data": asdict(DataUsed(settings.dataset.name, "test", len(samples), samples.digest)),
-            "model": asdict(ModelUsed(subject.name, training, subject.weights, subject.params)),
-            "seed": settings.seed,
-            "correct": pack(workshop.clean(module).correct),
-            "trained": card and {"card": card.card, "path": str(card.path)},
-        }
-
-    def _spool(self, item: pytest.Item, found: Finding) -> str | None:
-        """Put the adversarial inputs where they wait until the controller makes the record."""
-        if self.workshop.settings.leaderboard is None:
-            return None
-        file = io.BytesIO()
-        np.save(file, found.x_adv, allow_pickle=False)
-        digest = hashlib.sha256(item.nodeid.encode()).hexdigest()[:16]
-        path = private(self.workshop.settings.home) / "parts" / self._process / f"{digest}.npy"
-        try:
-            write(path, file.getvalue())
-        except OSError as error:
-            _fail(f"the adversarial inputs could not be written: {error}")
-        return str(path)
-
-    def _judge(self, item: pytest.Item, found: Finding, correct: Any, what: str) -> None:
-        n, k = len(correct), int((correct & ~found.broken).sum())
-        low, high = wilson(k, n)
-        _properties(item, robust_percent=percent(k, n), low_percent=100 * low, high_percent=100 * high, n=n)
         if found.unconfirmed:
-            message = f"{what}: {found.unconfirmed} samples fell and did not on a second look; they count as robust"
-            warnings.warn(robust.RobustWarning(message), stacklevel=2)
-        floor = self.workshop.settings.fail_under
-        if floor is not None and percent(k, n) < floor:
-            interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f}, {k}/{n}"
-            figure = f"robust accuracy {percent(k, n):.1f} % ({interval}) for {what}"
-            _fail(f"{figure} is below the required {floor:g} %\nrepeat: {self.repeat} '{item.nodeid}'")
+            told = f"{found.unconfirmed} samples fell and did not on a second look; they count as robust"
+            case.warn(f"{what}: {told}")
+        self._warn_of_guessing(case, Measured.of(int(clean.correct.sum()), n))
+        return Result(str(allowed), clean.correct, found)
+
+    def found(self, case: Case, result: Result, origin: str, planned: int) -> dict[str, Any]:
+        """What the session needs to make a row of `planned` such results, of those of the same origin."""
+        base = clean_found(self.workshop, case.variant, case.module, case.samples)
+        return base | row_found(self.workshop, case.item, case.samples, result, origin, planned)
+
+    def judge(self, case: Case, figure: str, measured: Measured, floor: Floor | None) -> None:
+        """Fail the test where the figure does not keep the floor; warn where it is not sure to."""
+        if floor is None:
+            return
+        wrong = shortfall(measured, floor, self.workshop.settings.gates.fail_on)
+        if wrong is not None:
+            _fail(f"{figure} {wrong}\nrepeat: {self.repeat} '{case.item.nodeid}'")
+        if inconclusive(measured, floor):
+            told = f"the floor of {floor.percent:g} % is inside the interval; use more samples"
+            case.warn(f"inconclusive: {figure}: {told}")
+
+    def _warn_of_guessing(self, case: Case, clean: Measured) -> None:
+        """A clean accuracy that cannot be told from guessing: then no other figure means anything."""
+        classes = self.workshop.dataset.classes
+        if classes is not None and clean.low <= 1 / classes:
+            case.warn(
+                f"clean accuracy {clean} cannot be told from guessing among {classes} classes: is the model trained, "
+                "are its inputs scaled as in training, and its classes in the data's order?"
+            )
 
 
 def _row(item: pytest.Item) -> object:
     """What the attacks of one row have in common; None for an item that is no attack."""
     params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    return (item.path, params.get("robust_training"), params["threat"]) if "attack" in params else None
-
-
-def _attacked(found: Finding) -> Attacked:
-    return Attacked(found.attack, found.options, found.broken, found.forwards, found.backwards, found.seconds)
+    return (item.path, params.get("_robust_variant"), params["threat"]) if "attack" in params else None
 
 
 def _properties(item: pytest.Item, **figures: float) -> None:

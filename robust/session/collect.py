@@ -6,6 +6,9 @@ from types import ModuleType
 
 import pytest
 
+from robust.session.gates import pair_slug
+from robust.session.settings import Settings
+
 
 class RobustModelFile(pytest.Module):
     """A model file as a test module: its tests are those of model_tests.py."""
@@ -28,12 +31,12 @@ class RobustModelFile(pytest.Module):
 
 
 class Mount:
-    """The collection hooks; `paths` are the model files."""
+    """The collection hooks."""
 
-    def __init__(self, rootpath: Path, paths: list[Path], only: bool) -> None:
+    def __init__(self, rootpath: Path, settings: Settings) -> None:
         self.rootpath = rootpath
-        self.paths = paths
-        self.only = only
+        self.settings = settings
+        self.paths = [*dict.fromkeys(spec.path for spec in settings.models)]
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> RobustModelFile | None:
         """A node id of a model that is not Python code, given on the command line."""
@@ -58,11 +61,24 @@ class Mount:
         report = yield
         if isinstance(collector, pytest.Session) and report.passed:
             named = [path for path in self.paths if collector.isinitpath(path)]
-            if self.only and not named:
+            if self.settings.only and not named:
                 report.result = []
             if not named:
                 report.result.extend(self._node(collector, path) for path in self.paths)
         return report
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """A test for every model and training, and of ours one for every attack and threat model.
+
+        A test of the user's that asks for the model is run with each of them, too.
+        """
+        path = metafunc.definition.path
+        if "_robust_variant" in metafunc.fixturenames and any(ids := self.settings.ids(path)):
+            variants = self.settings.variants(path)
+            metafunc.parametrize("_robust_variant", variants, indirect=True, ids=ids, scope="module")
+        if metafunc.definition.getparent(RobustModelFile) and "attack" in metafunc.fixturenames:
+            pairs = [(attack, threat) for threat in self.settings.threats for attack in self.settings.attacks]
+            metafunc.parametrize(("attack", "threat"), pairs, ids=[pair_slug(*pair) for pair in pairs])
 
     def _node(self, parent: pytest.Collector, path: Path) -> RobustModelFile:
         """Outside the root folder the path itself is the id; pytest would leave it empty."""

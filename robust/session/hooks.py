@@ -1,11 +1,15 @@
 """RobustSession: the hooks of a run that has a model. Registered by the plugin only then."""
 
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from robust.session.own import RESULTS, read_mark
 from robust.session.run import Run
+
+if TYPE_CHECKING:
+    from robust.session.ledger import Key
 
 
 class RobustSession:
@@ -14,6 +18,7 @@ class RobustSession:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.failures: list[str] = []  # of the session as a whole
+        self._unwritten = False  # whether the leaderboard could not be written
 
     def pytest_report_header(self) -> str:
         settings = self.run.settings
@@ -26,45 +31,74 @@ class RobustSession:
         if self.run.measures:
             self.run.workshop.check()
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        try:
+            read_mark(item)
+        except ValueError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """A floor on a test that attacked nothing is no gate."""
+        result = yield
+        if (floor := read_mark(item).floor) and not item.stash.get(RESULTS, None):
+            told = "robust_attack was not called, so nothing shows that it holds"
+            pytest.fail(f"the mark robust(fail_under={floor}): {told}", pytrace=False)
+        return result
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         report = yield
-        from robust.session.bench import FOUND
+        from robust.session.found import FOUND, WARNINGS
 
+        if report.when == "call":
+            report.robust_warnings = item.stash.get(WARNINGS, [])
         if report.when == "call" and FOUND in item.stash:
             report.robust = item.stash[FOUND]
             report.location = (item.nodeid.partition("::")[0], None, report.location[2])
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        found = getattr(report, "robust", None)
-        if found is not None and self.run.measures:
-            self.run.ledger.found.append(found)
+        """A row is filed as soon as its last attack is done, so that a crash later loses nothing of it."""
+        if not self.run.measures:
+            return
+        self.run.ledger.warnings |= dict.fromkeys(getattr(report, "robust_warnings", ()))
+        for found in getattr(report, "robust", ()):
+            if key := self.run.ledger.take(found):
+                hook = self.run.config.hook
+                hook.pytest_robust_record(config=self.run.config, record=self.run.ledger.record(key))
+                self._file(key)
+
+    def _file(self, key: "Key") -> None:
+        folder = self.run.settings.leaderboard
+        if folder is None or self._unwritten:
+            return
+        try:
+            self.run.ledger.file(folder, key)
+        except (OSError, ValueError) as error:
+            self._unwritten = True
+            self.failures.append(f"the leaderboard was not written: {error}")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         result = yield
-        floor = self.run.settings.fail_under
-        if self.run.measures and floor is not None:
-            self.failures += self.run.ledger.below(floor)
-            if not self.run.ledger.attacked:
-                self.failures.append(
-                    f"--robust-fail-under={floor:g}: no attack was run, so nothing shows that it holds"
-                )
+        if self.run.measures:
+            ledger, config = self.run.ledger, self.run.config
+            self.failures += ledger.failures(self.run.settings.gates)
+            for lines in config.hook.pytest_robust_gates(config=config, records=ledger.records()):
+                self.failures += lines
             session.testsfailed += bool(self.failures)
         return result
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        settings, ledger = self.run.settings, self.run.ledger if self.run.measures else None
-        if ledger is None or not ledger.attacked:
+        if not self.run.measures:
             return
-        try:
-            if settings.leaderboard:
-                ledger.file(settings.leaderboard, self.run.workshop.samples)
-        except (OSError, ValueError) as error:
-            self.failures.append(f"the leaderboard was not written: {error}")
+        ledger, config, folder = self.run.ledger, self.run.config, self.run.settings.leaderboard
+        if self._unwritten:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        else:
+        elif folder is not None and ledger.files:
+            config.hook.pytest_robust_report(config=config, folder=folder, records=ledger.records())
             ledger.clear()
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 
 import robust
-from robust.data.dataset import Samples
 from robust.record import DataUsed, ModelUsed, Record, attack_from_json, union, unpack
-from robust.report.board import attack_percent, percent
 from robust.report.folder import write_board
-from robust.stats import wilson
+from robust.session.gates import CLEAN, Floor, Gates, Measured, scopes, shortfall
 from robust.store import Evidence, Fate, add, locked
 
 Found = dict[str, Any]
+Key = tuple[str, ...]
 
 
 @dataclass
@@ -26,82 +25,116 @@ class Ledger:
     """What was found so far, an entry for each finished item."""
 
     found: list[Found] = field(default_factory=list)
-    filed: list[tuple[Record, Fate]] = field(default_factory=list)
+    warnings: dict[str, None] = field(default_factory=dict)  # what to read beside the figures, in order, each once
     files: list[Path] = field(default_factory=list)
+    _rows: dict[Key, dict[str, Found]] = field(default_factory=dict)  # the findings of each row, by attack
+    _records: dict[Key, Record] = field(default_factory=dict)  # of the rows all of whose attacks were run
+    _filed: dict[Key, Fate] = field(default_factory=dict)
 
-    @property
-    def attacked(self) -> bool:
-        """Whether any attack was run."""
-        return any("attack" in found for found in self.found)
+    def take(self, found: Found) -> Key | None:
+        """Note what an item found; of one that ran twice the last counts. Returns the row that is complete now."""
+        self.found.append(found)
+        if "attack" not in found:
+            return None
+        key = _key(found)
+        row = self._rows.setdefault(key, {})
+        row[found["attack"]["name"]] = found
+        if len(row) < found["planned"]:
+            return None
+        self._records[key] = _record([row[name] for name in sorted(row)])
+        return key
+
+    def record(self, key: Key) -> Record:
+        return self._records[key]
 
     def records(self) -> list[Record]:
-        """A record for each model and threat model all of whose selected attacks were run, in the items' order."""
-        return [_record(group) for group in self._groups() if _complete(group)]
+        """A record for each complete row, in the items' order."""
+        return [self._records[key] for key in self._rows if key in self._records]
 
     def unfinished(self) -> list[str]:
-        """A line for each model and threat model some of whose attacks were not run to their end."""
-        return [
-            f"{group[0]['model']['name']} ({group[0]['model']['training']}), {group[0]['threat']}: "
-            f"{len(group)} of {group[0]['planned']} attacks were run, so there is no row"
-            for group in self._groups()
-            if not _complete(group)
-        ]
+        """A line for each row some of whose attacks were not run to their end."""
+        lines = []
+        for key, row in self._rows.items():
+            if key not in self._records:
+                first = next(iter(row.values()))
+                model, ran = first["model"], f"{len(row)} of {first['planned']} attacks were run"
+                lines.append(f"{model['name']} ({model['training']}), {first['threat']}: {ran}, so there is no row")
+        return lines
 
     def trained(self) -> list[Found]:
         """How models were trained, each once: {"card": ..., "path": ...}."""
         return [*{found["trained"]["path"]: found["trained"] for found in self.found if found["trained"]}.values()]
 
-    def below(self, floor: float) -> list[str]:
-        """A line for each record below `floor` percent only by its attacks together: alone, each has its own test."""
-        together = [r for r in self.records() if 100 * r.robust.sum() < floor * r.data.n]
-        return [_shortfall(r, floor) for r in together if all(attack_percent(r, a.name) >= floor for a in r.attacks)]
+    def fates(self) -> list[Fate]:
+        return [*self._filed.values()]
 
-    def file(self, folder: Path, samples: Samples) -> None:
-        """Add the records to the leaderboard and make its files anew."""
+    def failures(self, gates: Gates) -> list[str]:
+        """A line for each floor that the run as a whole does not keep."""
+        return [*self._below(gates), *(_unmeasured(floor) for floor in gates.floors if not self._measured(floor))]
+
+    def _below(self, gates: Gates) -> list[str]:
+        """The rows that are below only by their attacks together: alone, each has its own test."""
+        lines = []
+        for record in self.records():
+            floor, n = gates.together(record.threat), record.data.n
+            each = [Measured.of(int((record.correct & ~a.broken).sum()), n) for a in record.attacks]
+            told = any(shortfall(measured, floor, gates.fail_on) for measured in each)
+            together = Measured.of(int(record.robust.sum()), n)
+            if not told and (wrong := shortfall(together, floor, gates.fail_on)):
+                who = f"{record.model.name} ({record.model.training}), {record.threat}"
+                lines.append(f"{who}: robust accuracy {together} over {record.suite} {wrong}")
+        return lines
+
+    def _measured(self, floor: Floor) -> bool:
+        """Whether anything was measured that the floor is for."""
+        if floor.scope == CLEAN:
+            return any("attack" not in found for found in self.found)
+        attacked = [(found["attack"]["name"], found["threat"]) for found in self.found if "attack" in found]
+        return any(floor.scope in group for pair in attacked for group in scopes(*pair))
+
+    def file(self, folder: Path, key: Key) -> None:
+        """Add a row to the leaderboard and make its files anew."""
+        record, row = self._records[key], self._rows[key]
+        waiting = [np.load(found["inputs"], allow_pickle=False) for _, found in sorted(row.items())]
         with locked(folder):
-            for group in filter(_complete, self._groups()):
-                record = _record(group)
-                loaded = [np.load(found["x_adv"], allow_pickle=False) for found in group]
-                evidence = Evidence.of(samples, [(a.broken, x) for a, x in zip(record.attacks, loaded, strict=True)])
-                self.filed.append((record, add(folder, record, evidence)))
+            pairs = [(a.broken, part["x_adv"]) for a, part in zip(record.attacks, waiting, strict=True)]
+            evidence = Evidence.of(waiting[0]["y"], waiting[0]["index"], pairs)
+            fate = add(folder, record, evidence)
+            self._filed.setdefault(key, fate)
             self.files = write_board(folder)
 
     def clear(self) -> None:
-        """Remove the adversarial inputs that waited for their record."""
-        for found in self.found:
-            if found.get("x_adv"):
-                path = Path(found["x_adv"])
+        """Remove the adversarial inputs of the rows that were filed."""
+        for key in self._filed:
+            for found in self._rows[key].values():
+                path = Path(found["inputs"])
                 path.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):  # other inputs wait there
                     path.parent.rmdir()
 
-    def _groups(self) -> list[list[Found]]:
-        """The findings of each row, by attack; of an item that ran twice the last counts."""
-        groups: dict[tuple[object, ...], dict[str, Found]] = {}
-        for found in self.found:
-            if "attack" in found:
-                model = found["model"]
-                key = (found["path"], model["training"], model["weights"], found["threat"])
-                groups.setdefault(key, {})[found["attack"]["name"]] = found
-        return [[group[name] for name in sorted(group)] for group in groups.values()]
+
+def _key(found: Found) -> Key:
+    model = found["model"]
+    return found["model_text"], model["training"], model["weights"], found["threat"], found["origin"]
 
 
-def _complete(group: list[Found]) -> bool:
-    planned: int = group[0]["planned"]
-    return len(group) == planned
+def _unmeasured(floor: Floor) -> str:
+    what = {None: "no attack was run", CLEAN: "the clean accuracy was not measured"}
+    told = what.get(floor.scope, f"no attack was run for {floor.scope}")
+    return f"--robust-fail-under={floor}: {told}, so nothing shows that it holds"
 
 
-def _record(group: list[Found]) -> Record:
-    first = group[0]
+def _record(row: list[Found]) -> Record:
+    first = row[0]
     data = DataUsed(**first["data"])
-    wrong = union(~unpack(found["correct"], data.n) for found in group)  # in any of the processes that measured
+    wrong = union(~unpack(found["correct"], data.n) for found in row)  # in any of the processes that measured
     return Record(
         data=data,
         model=ModelUsed(**first["model"]),
         threat=first["threat"],
         seed=first["seed"],
         correct=~wrong,
-        attacks=tuple(attack_from_json(found["attack"], data.n) for found in group),
+        attacks=tuple(attack_from_json(found["attack"], data.n) for found in row),
         provenance={
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "versions": {
@@ -109,6 +142,8 @@ def _record(group: list[Found]) -> Record:
                 "torch": torch.__version__,
                 "python": platform.python_version(),
             },
+            "device": first["device"],
+            "batch": first["batch"],
             "training": first["trained"] and _how_trained(first["trained"]["card"]),
         },
     )
@@ -119,11 +154,3 @@ def _how_trained(card: dict[str, Any]) -> dict[str, Any]:
     kept = ("recipe", "options", "data", "threat", "seed", "learnt_from", "best", "minutes", "key")
     selected = {key: card["selected_by"][key] for key in ("n", "digest")}
     return {**{key: card[key] for key in kept}, "selected_by": selected}
-
-
-def _shortfall(record: Record, floor: float) -> str:
-    k, n = int(record.robust.sum()), record.data.n
-    low, high = wilson(k, n)
-    who = f"{record.model.name} ({record.model.training}), {record.threat}"
-    figure = f"{percent(k, n):.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}, {k}/{n})"
-    return f"{who}: robust accuracy {figure} over {record.suite} is below the required {floor:g} %"

@@ -41,7 +41,7 @@ class Run:
 
         if self.is_worker:
             share_cores(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
-        return Workshop(self.settings, self._progress)
+        return Workshop(self.config, self.settings, self._progress)
 
     @cached_property
     def bench(self) -> "Bench":

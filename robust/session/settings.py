@@ -11,13 +11,26 @@ import pytest
 
 from robust.attacks.catalogue import ATTACKS
 from robust.attacks.registry import Registry
-from robust.attacks.spec import Spec, parse_threat, threat_text
-from robust.data.dataset import DATA, Dataset
+from robust.attacks.spec import Spec, parse_threat, slug, threat_text
+from robust.data.dataset import Dataset
+from robust.data.factory import open_data
 from robust.models.spec import ModelSpec
 from robust.options import dest, value
+from robust.session.gates import FAIL_ON, Gates, read_floor
 from robust.train.recipe import AS_IS, RECIPES
 
 T = TypeVar("T")
+
+
+DEVICE = r"auto|cpu|cuda(:\d+)?|mps"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A model of the run, as it was loaded or trained by a recipe."""
+
+    spec: ModelSpec
+    training: str  # a recipe, or "as-is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +39,42 @@ class Settings:
 
     models: tuple[ModelSpec, ...]
     arch: str | None
-    dataset: Dataset
+    dataset: Dataset  # as declared, not yet read
+    download: bool
     threats: tuple[str, ...]  # canonical: "linf:8/255"
     attacks: tuple[str, ...]  # canonical: "pgd:steps=40"
     trainings: tuple[str, ...]  # recipes, and "as-is" for the model as it was loaded
     samples: int | None  # None: 1000, or all if there are fewer
     seed: int
-    fail_under: float | None  # percent
+    batch_size: int | None  # None: what fits into memory
+    device: str  # "auto", or torch's word
+    gates: Gates
     leaderboard: Path | None
     only: bool
     folder: Path  # what a relative path in `arch` is below
     home: Path  # what we keep for ourselves: trained weights, and findings on their way to a record
+
+    def variants(self, path: Path) -> list[Variant]:
+        """What is tested in the file `path`: the models that it holds, or all models if it holds none."""
+        mine = [spec for spec in self.models if spec.path == path] or self.models
+        return [Variant(spec, training) for spec in mine for training in self.trainings]
+
+    def ids(self, path: Path) -> list[str]:
+        """A word for each of `variants(path)`, for test names; empty where there is nothing to tell apart."""
+        here = [spec for spec in self.models if spec.path == path]
+        names = [spec.name for spec in self.models]
+
+        def model(spec: ModelSpec) -> str:
+            if here:
+                return "" if spec.plain and len(here) == 1 else spec.label
+            unique = names.count(spec.name) == 1
+            return "" if len(names) == 1 else spec.name if unique else slug(spec.text)
+
+        def training(word: str) -> str:
+            return "" if self.trainings == (AS_IS,) else Spec.parse(word).slug
+
+        words = [(model(variant.spec), training(variant.training)) for variant in self.variants(path)]
+        return ["-".join(filter(None, pair)) for pair in words]
 
 
 @contextmanager
@@ -50,18 +88,21 @@ def blaming(option: str) -> Iterator[None]:
 
 def read(config: pytest.Config) -> Settings:
     """The settings of this run; pytest.UsageError for what is wrong with them."""
-    with blaming(f"data={value(config, 'data') or 'digits'}"):
-        dataset = DATA.get(value(config, "data") or "digits")
+    dataset = _dataset(config)
+    threats, attacks = _planned(config, dataset)
     return Settings(
         models=_models(config),
         arch=value(config, "arch"),
         dataset=dataset,
-        threats=_each(config, "threat", _threat, dataset.threat),
-        attacks=_each(config, "attack", lambda text: _named(ATTACKS, text), "fgsm,pgd"),
+        download=bool(value(config, "download")),
+        threats=threats,
+        attacks=attacks,
         trainings=_each(config, "train", _training, AS_IS),
         samples=_whole(config, "samples", least=1),
         seed=_whole(config, "seed", least=0) or 0,
-        fail_under=_percent(config),
+        batch_size=_whole(config, "batch-size", least=1),
+        device=_device(config),
+        gates=_gates(config, attacks, threats),
         leaderboard=_leaderboard(config),
         only=bool(value(config, "only")),
         folder=_base(config, "arch"),
@@ -80,19 +121,45 @@ def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
     for text in value(config, "model"):
         with blaming(f"model={text}"):
             spec = ModelSpec.parse(text, _base(config, "model"))
-            if any(spec.path == other.path for other in found):
-                raise ValueError(f"{spec.path.name} is given twice; test one model of a file at a time")
+            if any((spec.path, spec.label) == (other.path, other.label) for other in found):
+                raise ValueError(f"{spec.path.name} and its {spec.label} are given twice")
             found.append(spec)
     return tuple(found)
 
 
-def _each(config: pytest.Config, name: str, read_one: Callable[[str], str], default: str) -> tuple[str, ...]:
+def _dataset(config: pytest.Config) -> Dataset:
+    text = value(config, "data") or "digits"
+    with blaming(f"data={text}"):
+        own: Dataset | None = config.hook.pytest_robust_load_data(config=config, name=text)
+        if own is not None and not isinstance(own, Dataset):
+            raise ValueError(f"pytest_robust_load_data returned {type(own).__name__}, expected robust.data.Dataset")
+        return own or open_data(text, _base(config, "data"))
+
+
+def _planned(config: pytest.Config, dataset: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(threat models, attacks), after the conftest files had their say."""
+    threats = [*_each(config, "threat", str, dataset.threat or "")]
+    attacks = [*_each(config, "attack", str, "fgsm,pgd")]
+    config.hook.pytest_robust_attacks(config=config, attacks=attacks, threats=threats)
+    if threats in ([], [""]):
+        raise pytest.UsageError(
+            f"--robust-data={dataset.name}: say what an attacker may do, as --robust-threat=linf:8/255"
+        )
+    if not attacks:
+        raise pytest.UsageError("--robust-attack: there is no attack left to run (pytest_robust_attacks)")
+    return _once("threat", threats, _threat), _once("attack", attacks, lambda text: _named(ATTACKS, text))
+
+
+def _each(config: pytest.Config, name: str, read_one: Callable[[str], T], default: str) -> tuple[T, ...]:
     """The values of a list option, split at commas, in the user's order, each once."""
-    found: dict[str, None] = {}
-    for text in value(config, name) or [default]:
-        for word in text.split(","):
-            with blaming(f"{name}={word}"):
-                found[read_one(word)] = None
+    return _once(name, [word for text in value(config, name) or [default] for word in text.split(",")], read_one)
+
+
+def _once(name: str, words: list[str], read_one: Callable[[str], T]) -> tuple[T, ...]:
+    found: dict[T, None] = {}
+    for word in words:
+        with blaming(f"{name}={word}"):
+            found[read_one(word)] = None
     return tuple(found)
 
 
@@ -121,20 +188,21 @@ def _whole(config: pytest.Config, name: str, least: int) -> int | None:
     return int(text)
 
 
-def _percent(config: pytest.Config) -> float | None:
-    text = value(config, "fail-under")
-    if text is None:
-        return None
-    with blaming(f"fail-under={text}"):
-        try:
-            number = float(text.removesuffix("%"))
-        except ValueError:
-            raise ValueError("expected a percentage, as 40") from None
-        if 0 < number < 1:
-            raise ValueError(f"expected a percentage; did you mean {100 * number:g}?")
-        if not 0 <= number <= 100:
-            raise ValueError("expected a percentage from 0 to 100")
-    return number
+def _device(config: pytest.Config) -> str:
+    text = value(config, "device") or "auto"
+    with blaming(f"device={text}"):
+        if not re.fullmatch(DEVICE, text):
+            raise ValueError("expected auto, cpu, cuda, cuda:1 or mps")
+    return str(text)
+
+
+def _gates(config: pytest.Config, attacks: tuple[str, ...], threats: tuple[str, ...]) -> Gates:
+    floors = _each(config, "fail-under", lambda word: read_floor(word, attacks, threats) if word else None, "")
+    text = value(config, "fail-on") or "figure"
+    fail_on = next((known for known in FAIL_ON if known == text), None)
+    if fail_on is None:
+        raise pytest.UsageError(f"--robust-fail-on={text}: expected figure or ci")
+    return Gates(tuple(floor for floor in floors if floor), fail_on)
 
 
 def _leaderboard(config: pytest.Config) -> Path | None:

@@ -13,8 +13,8 @@ from robust.session.ledger import Ledger
 
 def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: list[str], folder: Path) -> None:
     """The boards of this run, how models were trained, the files, and what failed; paths are from `folder`."""
-    records, unfinished = ledger.records(), ledger.unfinished()
-    if not records and not failures and not unfinished:
+    records, unfinished, warnings = ledger.records(), ledger.unfinished(), ledger.warnings
+    if not (records or failures or unfinished or warnings):
         return
     reporter.ensure_newline()
     reporter.section("robustness")
@@ -28,6 +28,8 @@ def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: lis
         reporter.write_line(f"leaderboard ({_fates(ledger)}): {files}")
     for line in unfinished:
         reporter.write_line(line, yellow=True)
+    for line in warnings:
+        reporter.write_line(f"WARNING {line}", yellow=True, bold=True)
     for line in failures:
         reporter.write_line(f"FAILED {line}", red=True)
 
@@ -39,7 +41,7 @@ def _told(card: dict[str, Any]) -> str:
 
 
 def _fates(ledger: Ledger) -> str:
-    fates = [fate for _, fate in ledger.filed]
+    fates = ledger.fates()
     words = {
         "new": "new",
         "same": "measured the same as before",

@@ -4,19 +4,21 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from robust.attacks.factory import make
+from robust.attacks.rng import seeded
 from robust.attacks.threat import LpThreat
-from robust.data.dataset import Samples
+from robust.data.dataset import Dataset, NotHereError, Samples
+from robust.device import device_named
 from robust.evaluate import Clean, check, measure_clean
+from robust.feed import Feed, fitting
 from robust.models.load import Subject, architecture, load
 from robust.models.spec import ModelSpec
-from robust.session.settings import Settings, blaming
+from robust.session.settings import Settings, Variant, blaming
 from robust.store import private
 from robust.train.cache import OnEpoch, Trained, train
 from robust.train.loop import read_recipe
@@ -30,48 +32,73 @@ Progress = Callable[[str], AbstractContextManager[OnEpoch]]
 class Workshop:
     """Models and samples of one run, in one process."""
 
-    def __init__(self, settings: Settings, progress: Progress) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, progress: Progress) -> None:
         self.settings = settings
-        self.trained: dict[tuple[Path, str], Trained] = {}
+        self.trained: dict[Variant, Trained] = {}
+        self._config = config
         self._progress = progress
-        self._subjects: dict[tuple[Path, str], Subject] = {}
-        self._clean: dict[int, tuple[nn.Module, Clean]] = {}
+        self._subjects: dict[Variant, Subject] = {}
+        self._clean: dict[tuple[int, int], tuple[nn.Module, Samples, Clean]] = {}
+        self._feeds: dict[int, tuple[nn.Module, Feed]] = {}
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where models are put."""
+        return device_named(self.settings.device)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data set of this run, downloaded where that was needed and allowed."""
+        try:
+            return self._ready()
+        except NotHereError:
+            if not self.settings.download or self.settings.dataset.fetch is None:
+                raise
+        self.settings.dataset.fetch()
+        return self._ready()
+
+    def _ready(self) -> Dataset:
+        found = self.settings.dataset.settled()
+        found.read("test")
+        return found
 
     @cached_property
     def samples(self) -> Samples:
         """The test samples of this run, drawn by its seed."""
-        everything = self.settings.dataset.load("test")
-        wanted = self.settings.samples or min(SAMPLES, len(everything))
-        if wanted > len(everything):
-            raise ValueError(
-                f"{self.settings.dataset.name} has {len(everything)} test samples, {wanted} were asked for"
-            )
-        return everything.draw(wanted, self.settings.seed)[0]
+        everything = len(self.dataset.read("test")[1])
+        return self.dataset.load("test", self.settings.samples or min(SAMPLES, everything), self.settings.seed)
 
     def threat(self, text: str) -> LpThreat:
         return LpThreat.parse(text, self.settings.dataset.lo, self.settings.dataset.hi)
 
-    def spec(self, path: Path) -> ModelSpec:
-        """The model of that file; of a file that holds none, as the user's own tests, the first model of the run."""
-        return next((spec for spec in self.settings.models if spec.path == path), self.settings.models[0])
+    def subject(self, variant: Variant) -> Subject:
+        """A model as it was loaded, or trained by a recipe."""
+        if variant not in self._subjects:
+            self._subjects[variant] = self._make(variant)
+        return self._subjects[variant]
 
-    def subject(self, path: Path, training: str) -> Subject:
-        """The model that is tested in that file, as it is or trained by a recipe."""
-        spec = self.spec(path)
-        key = (spec.path, training)
-        if key not in self._subjects:
-            self._subjects[key] = self._make(spec, training)
-        return self._subjects[key]
+    def feed(self, module: nn.Module) -> Feed:
+        """What gives the module its batches."""
+        if id(module) not in self._feeds:
+            size = self.settings.batch_size or fitting(module, self.samples.x, self.device)
+            self._feeds[id(module)] = (module, Feed(size, self.device))
+        return self._feeds[id(module)][1]
 
-    def clean(self, module: nn.Module) -> Clean:
+    def clean(self, module: nn.Module, samples: Samples) -> Clean:
         """The module's answers without an attack, asked for once."""
-        if id(module) not in self._clean:
-            self._clean[id(module)] = (module, measure_clean(module, self.samples, self.settings.seed))
-        return self._clean[id(module)][1]
+        key = (id(module), id(samples))
+        if key not in self._clean:
+            clean = measure_clean(module, samples, self.settings.seed, self.feed(module))
+            self._clean[key] = (module, samples, clean)  # they stay, so that no other takes their ids
+        return self._clean[key][2]
 
     def check(self) -> None:
         """Everything that can be wrong with the settings, before the first test: pytest.UsageError in one line."""
         settings = self.settings
+        with blaming(f"device={settings.device}"):
+            _ = self.device
+        with blaming(f"data={settings.dataset.name}"):
+            dataset = self.dataset
         with blaming(f"samples={settings.samples}" if settings.samples else f"data={settings.dataset.name}"):
             samples = self.samples
         for text in settings.threats:
@@ -84,33 +111,48 @@ class Workshop:
             if text != AS_IS:
                 with blaming(f"train={text}"):
                     read_recipe(text)
+                    _ = dataset.read("train")
         for spec in settings.models:
             with blaming(f"model={spec.text}"):
-                check(self._checkable(spec), settings.dataset, samples)
+                check(self._checkable(spec), dataset, samples)
 
     def _checkable(self, spec: ModelSpec) -> nn.Module:
         """The model itself where it will be tested, else an untrained one of its architecture."""
         if AS_IS in self.settings.trainings:
-            return self.subject(spec.path, AS_IS).module
+            return self.subject(Variant(spec, AS_IS)).module
         return self._architecture(spec)()
 
     def _architecture(self, spec: ModelSpec) -> Callable[[], nn.Module]:
-        return architecture(spec, self.settings.arch, self.settings.dataset.classes, self.settings.folder)
+        build = architecture(spec, self.settings.arch, self._classes, self.settings.folder)
+        return lambda: build().to(self.device)
 
-    def _make(self, spec: ModelSpec, training: str) -> Subject:
-        settings = self.settings
-        if training == AS_IS:
-            with torch.random.fork_rng():
-                torch.manual_seed(settings.seed)  # for factories that start from random weights
-                subject = load(spec, settings.arch, settings.dataset.classes, settings.folder)
-            subject.module.eval()
-            return subject
-        with self._progress(f"training {training}") as on_epoch:
+    @property
+    def _classes(self) -> int:
+        assert self.dataset.classes is not None
+        return self.dataset.classes
+
+    def _make(self, variant: Variant) -> Subject:
+        subject = self._load(variant.spec) if variant.training == AS_IS else self._train(variant)
+        subject.module.to(self.device).eval()
+        return subject
+
+    def _load(self, spec: ModelSpec) -> Subject:
+        with seeded(self.settings.seed, [self.device]):  # for factories that start from random weights
+            own = self._config.hook.pytest_robust_load_model(config=self._config, path=spec.path)
+            if own is None:
+                return load(spec, self.settings.arch, self._classes, self.settings.folder)
+        if not isinstance(own, nn.Module):
+            raise ValueError(f"pytest_robust_load_model returned {type(own).__name__}, expected torch.nn.Module")
+        return Subject(spec.name, AS_IS, own)
+
+    def _train(self, variant: Variant) -> Subject:
+        settings, spec = self.settings, variant.spec
+        with self._progress(f"training {variant.training}") as on_epoch:
             try:
                 trained = train(
                     self._architecture(spec),
-                    training,
-                    settings.dataset,
+                    variant.training,
+                    self.dataset,
                     self.threat(settings.threats[0]),
                     seed=settings.seed,
                     folder=private(settings.home) / "models",
@@ -119,10 +161,9 @@ class Workshop:
                     on_epoch=on_epoch,
                 )
             except ValueError as error:
-                pytest.fail(f"{spec.text}, {training}: {error}", pytrace=False)
-        self.trained[spec.path, training] = trained
-        trained.module.eval()
-        return Subject(spec.name, training, trained.module)
+                pytest.fail(f"{spec.text}, {variant.training}: {error}", pytrace=False)
+        self.trained[variant] = trained
+        return Subject(spec.name, variant.training, trained.module)
 
 
 def share_cores(workers: int) -> None:

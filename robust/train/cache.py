@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 import robust
-from robust.attacks.rng import Rng
+from robust.attacks.rng import Rng, seeded
 from robust.attacks.spec import Spec, slug
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
@@ -72,8 +72,7 @@ def train(
 
 
 def _seeded(build: Build, seed: int) -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         return build()
 
 
@@ -101,6 +100,7 @@ def _determinants(
         },
         "code": _code_hash(),
         "versions": {"torch": torch.__version__, "pytest-robust": robust.__version__, "machine": platform.machine()},
+        "device": next(module.parameters()).device.type,
     }
 
 
@@ -112,9 +112,8 @@ def _probe(module: nn.Module, samples: Samples, seed: int) -> list[list[float]]:
     device = next(module.parameters()).device
     x = torch.from_numpy(samples.x[:4]).to(device)
     found = []
-    with torch.random.fork_rng():
-        for mode in (False, True):
-            torch.manual_seed(seed)
+    for mode in (False, True):
+        with seeded(seed, [device]):
             copied = copy.deepcopy(module).train(mode)
             with torch.no_grad():
                 for parameter in copied.parameters():
@@ -131,7 +130,7 @@ def _shadow(tensor: Tensor) -> list[float]:
 
     Rounded well above what another number of threads changes; adding 0.0 makes -0.0 and 0.0 the same.
     """
-    flat = tensor.detach().double().cpu().flatten()[None]
+    flat = tensor.detach().cpu().double().flatten()[None]
     direction = Rng.of(0, torch.zeros(1, dtype=torch.int64)).normal(flat)
     length = float(flat.norm())
     share = float((flat * direction).sum()) / max(length, 1e-12)

@@ -12,16 +12,18 @@ from torch import Tensor, nn
 
 from robust.attacks.engine import Task, answers, assail
 from robust.attacks.registry import suggest
-from robust.attacks.rng import Rng
+from robust.attacks.rng import Rng, seeded
 from robust.attacks.spec import Spec, configure
 from robust.attacks.threat import LpThreat
 from robust.attacks.zoo.pgd import PGD
 from robust.data.dataset import Samples
+from robust.feed import Feed
 from robust.train.recipe import RECIPES, Recipe
 
 # A validation split large enough to tell epochs apart, and no larger: every epoch is attacked on it.
 VALIDATION_SHARE, VALIDATION_MOST = 0.15, 1000
 SELECTION_ATTACK = PGD(steps=10)
+VALIDATION_BATCH = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,7 @@ def fit(
     )
     curve: list[Epoch] = []
     best, weights = -1.0, copy.deepcopy(module.state_dict())
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed, [next(module.parameters()).device]):
         for number in range(1, plan.epochs + 1):
             losses = [
                 _descend(optimiser, schedule, recipe, task)
@@ -157,10 +158,14 @@ def _descend(optimiser: torch.optim.Optimizer, schedule: Any, recipe: Recipe, ta
 def _validate(
     module: nn.Module, recipe: Recipe, validation: Samples, threat: LpThreat, seed: int, number: int, loss: float
 ) -> Epoch:
-    device = next(module.parameters()).device
-    x, y, index = (torch.from_numpy(array).to(device) for array in (validation.x, validation.y, validation.index))
-    right, _ = answers(module, x, y)
-    if recipe.selects == "clean":
-        return Epoch(number, loss, right.float().mean().item(), None)
-    fallen = assail(module, SELECTION_ATTACK, x[right], y[right], threat, seed=seed, index=index[right]).fallen
-    return Epoch(number, loss, right.float().mean().item(), (~fallen).sum().item() / len(y))
+    def look(x: Tensor, y: Tensor, index: Tensor) -> tuple[int, int]:
+        """How many of a batch are answered right, and how many of these the attack leaves."""
+        right, _ = answers(module, x, y)
+        if recipe.selects == "clean":
+            return int(right.sum()), 0
+        fallen = assail(module, SELECTION_ATTACK, x[right], y[right], threat, seed=seed, index=index[right]).fallen
+        return int(right.sum()), int((~fallen).sum())
+
+    counts = Feed(VALIDATION_BATCH, next(module.parameters()).device).each(look, validation)
+    clean, robust = (sum(column) / len(validation) for column in zip(*counts, strict=True))
+    return Epoch(number, loss, clean, robust if recipe.selects == "robust" else None)

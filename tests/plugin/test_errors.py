@@ -22,7 +22,7 @@ WRONG = {
     ),
     "not callable": (["--robust-model=net.py:NUMBER"], "*net.py:NUMBER is a int, expected a function or class*"),
     "no module": (["--robust-model=net.py:words"], "*net.py:words returned dict, expected torch.nn.Module"),
-    "needs arguments": (["--robust-model=net.py:needs"], "*net.py:needs must work without arguments*'width'"),
+    "needs arguments": (["--robust-model=net.py:needs"], "*net.py:needs cannot be called so: missing a required argument: 'width'; *net.py:needs(width=2)"),
     "factory raises": (
         ["--robust-model=net.py:breaks"],
         "*net.py:breaks failed: RuntimeError: no such layer (net.py, line *)",
@@ -54,7 +54,7 @@ WRONG = {
         ["--robust-model=weights.pt", "--robust-arch=nope.py:make"],
         "*--robust-arch=nope.py:make: no such file*",
     ),
-    "model given twice": ([NET, "--robust-model=net.py:bare"], "*net.py is given twice*"),
+    "model given twice": ([NET, "--robust-model=net.py:make()"], "*net.py and its make are given twice"),
     "data does not fit": (
         ["--robust-model=net.py:narrow"],
         "*does not take digits, inputs of shape [[]2, 1, 8, 8[]]: mat1*",

@@ -47,7 +47,7 @@ def test_the_worst_case_over_the_attacks_is_gated_too(run):
 
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*43 %"])
+    result.stdout.fnmatch_lines(["FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*43 %*"])
 
 
 @pytest.mark.parametrize("nothing", [["-k", "clean"], ["-k", "no_such_test"]])
@@ -74,7 +74,7 @@ def test_answers_that_are_not_finite_fail_the_tests(pytester, answer):
         class Net(torch.nn.Module):
             def forward(self, x):
                 logits = 0 * x.flatten(1)[:, :10]
-                logits[:, 0] = torch.where(x.flatten(1).sum(1) > 20, float("{answer}"), 1.0)
+                logits[:, 0] = torch.where(x.flatten(1).sum(1) > 26, float("{answer}"), 1.0)
                 return logits
         """
     )
@@ -99,7 +99,7 @@ class Net(torch.nn.Module):
     def forward(self, x):
         self.calls += 1
         logits = 0 * x.flatten(1)[:, :10]
-        wrong = (torch.arange(len(x)) < WRONG) & (self.calls == 4)
+        wrong = (torch.arange(len(x)) < WRONG) & (self.calls == 6)
         return logits + torch.nn.functional.one_hot(wrong.long(), 10)
 """
 
@@ -116,8 +116,8 @@ def test_a_model_whose_answers_do_not_repeat_gets_no_figure(pytester):
 def test_few_samples_that_fall_only_once_count_as_robust_and_are_told(pytester):
     pytester.makepyfile(net=ONCE.replace("WRONG", "1"))
     result = pytester.runpytest_inprocess(
-        "--robust-model=net.py:Net", "--robust-attack=fgsm", "--robust-samples=250", "-Wdefault::robust.RobustWarning"
+        "--robust-model=net.py:Net", "--robust-attack=fgsm", "--robust-samples=250"
     )
 
-    result.assert_outcomes(passed=2, warnings=1)
-    result.stdout.fnmatch_lines(["*RobustWarning: fgsm under linf:0.15: 1 samples fell and did not on a second look*"])
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["WARNING net-net (as-is): fgsm under linf:0.15: 1 samples fell and did not on a second look*"])

@@ -6,12 +6,14 @@ the original, Debian's compressed anew, so the content is checked, not the archi
 
 import gzip
 import hashlib
-import os
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robust.data.dataset import Split, dataset
+from robust.data import vision
+from robust.data.dataset import NotHereError, Split, dataset
+from robust.data.folders import roots
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +28,7 @@ CONTENT = {  # SHA-256 of the uncompressed files
 HEADER = {"images": 16, "labels": 8}  # bytes before the pixels or labels of an IDX file
 
 
-@dataset("fashion-mnist", threat="linf:0.1", classes=10, shape=(1, 28, 28))
+@dataset("fashion-mnist", threat="linf:0.1", classes=10, shape=(1, 28, 28), fetch=partial(vision.fetch, "FashionMNIST"))
 def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
     """60,000 pictures for training, 10,000 for testing."""
     import numpy as np
@@ -42,10 +44,9 @@ def _content(part: str, kind: str) -> bytes:
         for path in (folder / name, folder / f"{name}.gz"):
             if path.is_file():
                 return _checked(path, CONTENT[name])
-    raise LookupError(
+    raise NotHereError(
         f"fashion-mnist is not on this machine (looked in {', '.join(map(str, folders))}). Install Debian's package "
-        "dataset-fashion-mnist, or let torchvision.datasets.FashionMNIST(root, download=True) fetch it and set "
-        "ROBUST_DATA to that root"
+        "dataset-fashion-mnist, or allow the download with --robust-download"
     )
 
 
@@ -61,6 +62,4 @@ def _checked(path: Path, digest: str) -> bytes:
 
 def _folders() -> list[Path]:
     """Debian's folder, and torchvision's below the roots that people use."""
-    roots = [Path(os.environ["ROBUST_DATA"])] if "ROBUST_DATA" in os.environ else []
-    roots += [Path("data"), Path.home() / ".cache" / "torchvision", Path.home() / "data"]
-    return [Path("/usr/share/datasets/fashion-mnist"), *(root / "FashionMNIST" / "raw" for root in roots)]
+    return [Path("/usr/share/datasets/fashion-mnist"), *(root / "FashionMNIST" / "raw" for root in roots())]

@@ -1,0 +1,66 @@
+"""Running the Python code that a user named: files and modules. Nothing else of the project executes a user's file."""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from robust.attacks.registry import suggest
+from robust.attacks.vision import with_torchvision
+
+
+def import_file(path: Path) -> ModuleType:
+    """Run a user's file as a module, once a process; its folder is importable from, as for `python FILE`."""
+    name = f"robust_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    execute = spec.loader.exec_module
+    try:
+        with_torchvision(lambda: execute(module))
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        packaged = isinstance(error, ImportError) and "relative import" in str(error)
+        hint = f"; it is part of a package, so name its module: PACKAGE.{path.stem}:FACTORY" if packaged else ""
+        raise ValueError(f"running {path.name} failed: {blamed(error)}{hint}") from error
+    return module
+
+
+def import_module(name: str, path: Path) -> ModuleType:
+    """Import the module `name`, whose file is `path`, as a Python would that was started in the folder above it."""
+    above = path.parents[name.count(".") + (path.stem == "__init__")]
+    if str(above) not in sys.path:
+        sys.path.insert(0, str(above))
+    try:
+        module = with_torchvision(lambda: importlib.import_module(name))
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"importing {name} failed: {blamed(error)}") from error
+    found = getattr(module, "__file__", None)
+    if found is None or Path(found).resolve() != path:
+        raise ValueError(f"another module is already imported as {name}: {found}, expected {path}")
+    return module
+
+
+def named(module: ModuleType, name: str, where: str) -> Any:
+    """What `module` calls `name`; LookupError, with the nearest that it defines itself, where there is none."""
+    if not hasattr(module, name):
+        own = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", None) == module.__name__]
+        raise LookupError(f"{where} has no {suggest(name, own)}")
+    return getattr(module, name)
+
+
+def blamed(error: BaseException) -> str:
+    """One line: the kind of error, its first line, and where in whose code."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]} ({Path(last.filename).name}, line {last.lineno})"

@@ -1,0 +1,25 @@
+"""From a user's words to a data set: "digits", "npz:FILE:classes=10", "data.py:load"."""
+
+import re
+from pathlib import Path
+
+from robust.data.dataset import DATA, Dataset
+from robust.data.function import function_dataset
+
+
+def open_data(text: str, folder: Path) -> Dataset:
+    """The data set that `text` describes, not yet read; relative paths are below `folder`.
+
+    LookupError for an unknown name, ValueError for what is wrong with the rest.
+    """
+    if re.match(r"[^:]+\.py(:|$)", text):
+        return function_dataset(text, folder)
+    name = text.partition(":")[0]
+    if name not in DATA:
+        DATA.refuse(name, "FILE.py:FUNCTION")
+    thing = DATA.get(name)
+    if not isinstance(thing, Dataset):
+        return thing(text, folder)
+    if text != name:
+        raise ValueError(f"{name} takes no options")
+    return thing

@@ -1,0 +1,10 @@
+"""Where downloaded data sets are: torchvision's folders below the roots that people use."""
+
+import os
+from pathlib import Path
+
+
+def roots() -> list[Path]:
+    """The folders to look in, the first of them the one to download to."""
+    given = [Path(os.environ["ROBUST_DATA"])] if "ROBUST_DATA" in os.environ else []
+    return [*given, Path.home() / ".cache" / "torchvision", Path("data"), Path.home() / "data"]

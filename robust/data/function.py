@@ -1,0 +1,69 @@
+"""FILE.py:FUNCTION as a data set: the user's own code returns the arrays."""
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robust.attacks.spec import Spec
+from robust.data.dataset import Dataset, Split
+from robust.data.own import own_dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def function_dataset(text: str, folder: Path) -> Dataset:
+    """The data set of "data.py:load", or "data.py:load:classes=10"; the options are those of `Own`.
+
+    The function returns (inputs, labels), or a map-style torch data set. It is called with "test" or "train" where it
+    takes an argument; where it takes none, what it returns is the test split.
+    """
+    spec = Spec.parse(text)
+    path = (folder / spec.name).resolve()
+    if not path.is_file():
+        raise ValueError(f"no such file (looked for {path})")
+    if len(spec.args) != 1 or not spec.args[0].isidentifier():
+        raise ValueError(f"name the function that returns inputs and labels, as {spec.name}:load")
+    name = path.stem if spec.args[0] == "load" else f"{path.stem}-{spec.args[0]}"
+    return own_dataset(name, spec, lambda split: _call(path, spec.args[0], split))
+
+
+def _call(path: Path, name: str, split: Split) -> tuple[Any, Any]:
+    from robust.attacks.vision import with_torchvision
+    from robust.code import blamed, import_file, named
+
+    function = named(import_file(path), name, path.name)
+    takes_split = _takes_an_argument(function)
+    if split == "train" and not takes_split:
+        raise ValueError(f"{path.name}:{name} takes no argument, so it gives no training split; let it take `split`")
+    try:
+        found = with_torchvision(lambda: function(split) if takes_split else function())
+        return _pair(found)
+    except _WrongTypeError:
+        told = type(found).__name__
+        raise ValueError(f"{path.name}:{name} returned {told}, expected (inputs, labels) or a torch data set") from None
+    except Exception as error:
+        raise ValueError(f"{path.name}:{name} failed: {blamed(error)}") from error
+
+
+class _WrongTypeError(Exception):
+    """The function returned something else than data."""
+
+
+def _takes_an_argument(function: "Callable[..., object]") -> bool:
+    try:
+        inspect.signature(function).bind("test")
+    except TypeError:
+        return False
+    return True
+
+
+def _pair(found: Any) -> tuple[Any, Any]:
+    if isinstance(found, tuple | list) and len(found) == 2:
+        return found[0], found[1]
+    if not (hasattr(found, "__getitem__") and hasattr(found, "__len__")) or isinstance(found, dict | str):
+        raise _WrongTypeError
+    import torch
+
+    inputs, labels = zip(*(found[i] for i in range(len(found))), strict=True)
+    return torch.stack([torch.as_tensor(x) for x in inputs]), [int(y) for y in labels]

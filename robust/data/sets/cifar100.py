@@ -1,0 +1,20 @@
+"""cifar100: 60,000 colour pictures of a hundred kinds of things, 32x32 pixels (Krizhevsky 2009).
+
+The threat model is CIFAR-10's radius, as RobustBench does (2010.09670).
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from robust.data import vision
+from robust.data.dataset import Split, dataset
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataset("cifar100", threat="linf:8/255", classes=100, shape=(3, 32, 32), fetch=partial(vision.fetch, "CIFAR100"))
+def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
+    """50,000 pictures for training, 10,000 for testing."""
+    return vision.read("CIFAR100", split)

@@ -1,0 +1,44 @@
+"""Data sets as torchvision keeps them, read through it, and downloaded by it where the user allows that."""
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from robust.data.dataset import NotHereError, Split
+from robust.data.folders import roots
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def read(name: str, split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
+    """A split of torchvision's class `name`, (n, channels, height, width) in [0, 1]; NotHereError if it is nowhere."""
+    import numpy as np
+
+    for root in roots():
+        with contextlib.suppress(RuntimeError):  # "Dataset not found or corrupted"
+            found = _class(name)(root, train=split == "train")
+            pixels = np.asarray(found.data)
+            pixels = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
+            return pixels.astype(np.float32) / np.float32(255), np.asarray(found.targets, np.int64)
+    raise NotHereError(
+        f"{name} is not on this machine (looked in {', '.join(map(str, roots()))}). Allow the download with "
+        "--robust-download, or set ROBUST_DATA to the folder that torchvision.datasets put it in"
+    )
+
+
+def fetch(name: str) -> None:
+    """Download torchvision's data set `name` to the first of the roots; NotHereError, in one line, where that fails."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # torchvision prints
+            for train in (True, False):
+                _class(name)(roots()[0], train=train, download=True)
+    except Exception as error:  # whatever the network, the disk or a checksum raises
+        raise NotHereError(f"{name} could not be downloaded to {roots()[0]}: {error}") from error
+
+
+def _class(name: str) -> Any:
+    from robust.attacks.vision import torchvision
+
+    return getattr(torchvision("torchvision.datasets"), name)

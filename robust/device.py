@@ -1,0 +1,19 @@
+"""Where models run."""
+
+import torch
+
+
+def device_named(text: str) -> torch.device:
+    """The device of "auto", "cpu", "cuda", "cuda:1" or "mps"; ValueError where the machine has none.
+
+    Auto takes CUDA or the CPU. Apple's GPUs are for those who name them: nobody has compared their figures yet.
+    """
+    if text == "auto":
+        text = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(text)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        built = "" if torch.version.cuda else ", and this torch is built without CUDA"
+        raise ValueError(f"this machine has {torch.cuda.device_count()} CUDA devices{built}; use auto or cpu")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("this machine has no Apple GPU that torch can use; use auto or cpu")
+    return device

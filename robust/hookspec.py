@@ -1,0 +1,85 @@
+"""The hooks that conftest.py files and other plugins may implement.
+
+In a conftest.py, decorate them with `@pytest.hookimpl(optionalhook=True)`: then pytest also runs where this plugin is
+not installed, or is off by `-p no:robust`. Take only the arguments that you need.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from robust.data.dataset import Dataset
+    from robust.record import Record
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_robust_load_model(config: pytest.Config, path: Path) -> "nn.Module | None":
+    """Load a model from a file in a format of your own; None leaves it to the next, at last to the plugin itself.
+
+    `path` is the file of --robust-model=PATH, which exists. Called once in every process that measures. ::
+
+        @pytest.hookimpl(optionalhook=True)
+        def pytest_robust_load_model(path):
+            if path.suffix == ".blob":
+                return our_library.load(path).as_torch()
+    """
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_robust_load_data(config: pytest.Config, name: str) -> "Dataset | None":
+    """Declare a data set of your own for --robust-data=NAME; None leaves it to the next.
+
+    Called while options are read, so import what is heavy only in the function that reads. ::
+
+        @pytest.hookimpl(optionalhook=True)
+        def pytest_robust_load_data(name):
+            if name == "scans":
+                from robust.data import Dataset
+
+                return Dataset("scans", "linf:2/255", 0.0, 1.0, classes=3, shape=(1, 64, 64), read=read_scans)
+    """
+
+
+@pytest.hookspec
+def pytest_robust_attacks(config: pytest.Config, attacks: list[str], threats: list[str]) -> None:
+    """Change what is run, in place, as `pytest_collection_modifyitems` does with tests: each word is an option's. ::
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_robust_attacks(attacks):
+        if os.environ.get("NIGHTLY"):
+            attacks.append("pgd:steps=200:restarts=5")
+    """
+
+
+@pytest.hookspec
+def pytest_robust_record(config: pytest.Config, record: "Record") -> None:
+    """Called as soon as a row is complete, on the controller: one model under one threat model. ::
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_robust_record(record):
+        mlflow.log_metric(f"robust {record.threat}", record.robust.mean())
+    """
+
+
+@pytest.hookspec
+def pytest_robust_gates(config: pytest.Config, records: "list[Record]") -> list[str] | None:
+    """Gates of your own, after the last test: each line that is returned is told, and fails the run. ::
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_robust_gates(records):
+        return [f"{r.model.name} costs too much" for r in records if r.robust.mean() < r.correct.mean() / 2]
+    """
+
+
+@pytest.hookspec
+def pytest_robust_report(config: pytest.Config, folder: Path, records: "list[Record]") -> None:
+    """Write more files into the leaderboard's folder, after its own are written. Not called without a leaderboard. ::
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_robust_report(folder, records):
+        (folder / "worst.txt").write_text(min(records, key=lambda r: r.robust.mean()).model.name)
+    """

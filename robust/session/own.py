@@ -1,0 +1,85 @@
+"""For the user's own tests: robust_attack, robust_report, and the mark robust(threat=..., fail_under=...)."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from robust.attacks.registry import suggest
+from robust.attacks.spec import parse_threat, threat_text
+from robust.session.gates import Floor, read_percent
+
+if TYPE_CHECKING:
+    from robust.attacks.engine import Attack
+    from robust.session.bench import Bench, Case
+    from robust.session.result import Result
+
+RESULTS: "pytest.StashKey[list[Result]]" = pytest.StashKey()  # on an item: of its robust_attack
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the marks of a test say; of several the nearest counts."""
+
+    threat: str | None = None
+    floor: Floor | None = None
+
+
+def read_mark(item: pytest.Item) -> Mark:
+    """The marks `robust` of this test. ValueError for what they do not know."""
+    given: dict[str, Any] = {}
+    for mark in item.iter_markers("robust"):
+        if mark.args:
+            raise ValueError(f"the mark robust takes keywords only, as robust(fail_under=40), not {mark.args[0]!r}")
+        given = {**mark.kwargs, **given}
+    for key in given:
+        if key not in ("threat", "fail_under"):
+            raise ValueError(f"the mark robust has no keyword {suggest(key, ['threat', 'fail_under'])}")
+    try:
+        threat = threat_text(*parse_threat(str(given["threat"]))) if "threat" in given else None
+        floor = Floor(read_percent(given["fail_under"])) if "fail_under" in given else None
+    except ValueError as error:
+        raise ValueError(f"the mark robust: {error}") from None
+    return Mark(threat, floor)
+
+
+class Attacker:
+    """The fixture robust_attack: attacks the model of the test that asks for it."""
+
+    def __init__(self, bench: "Bench", case: "Case") -> None:
+        self._bench = bench
+        self._case = case
+        self._mark = read_mark(case.item)
+        case.item.stash[RESULTS] = []
+
+    def __call__(self, attack: "str | Attack[Any]" = "pgd", threat: str | None = None) -> "Result":
+        """Attack the model; `attack` is a word as --robust-attack takes it, or an object of robust.attacks.
+
+        `threat` is by default that of the test's mark, else the first of the run. Where the test's mark has a floor,
+        a result below it fails the test. Returns what was found: accuracy, interval, robust, broken, x_adv.
+        """
+        threat = threat or self._mark.threat or self._bench.workshop.settings.threats[0]
+        result = self._bench.measure(self._case, attack, threat)
+        self._case.item.stash[RESULTS].append(result)
+        self._bench.judge(self._case, str(result), result.measured, self._mark.floor)
+        return result
+
+
+class Report:
+    """The fixture robust_report: adds what a test measured to the table and to the leaderboard."""
+
+    def __init__(self, bench: "Bench", case: "Case") -> None:
+        self._bench = bench
+        self._case = case
+        self._added: list[Result] = []
+
+    def add(self, result: "Result") -> None:
+        """Add a result of robust_attack. Those of one test under one threat model make one row, the worst case."""
+        from robust.session.found import FOUND
+
+        self._added.append(result)
+        counts = [other.threat for other in self._added]
+        origin = self._case.item.nodeid
+        self._case.item.stash[FOUND] = [
+            self._bench.found(self._case, added, origin, counts.count(added.threat)) for added in self._added
+        ]

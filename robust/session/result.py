@@ -1,0 +1,62 @@
+"""What came out of an attack, as a user's own test sees it too."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust.evaluate import Finding, Flags
+from robust.session.gates import Measured
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One attack on all samples that the model answers right. Accuracies are shares of all n samples."""
+
+    threat: str  # "linf:8/255"
+    correct: Flags  # (n,): answered right without an attack
+    found: Finding
+
+    @property
+    def attack(self) -> str:
+        return self.found.attack
+
+    @property
+    def broken(self) -> Flags:
+        """(n,): answered right, and wrong for an input that the threat model admits."""
+        return self.found.broken
+
+    @property
+    def robust(self) -> Flags:
+        """(n,): answered right, and not broken."""
+        return self.correct & ~self.found.broken
+
+    @property
+    def x_adv(self) -> NDArray[np.float32]:
+        """(broken, *shape): the inputs that broke them, in the samples' order."""
+        return self.found.x_adv
+
+    @property
+    def n(self) -> int:
+        return len(self.correct)
+
+    @property
+    def clean_accuracy(self) -> float:
+        return float(self.correct.mean())
+
+    @property
+    def accuracy(self) -> float:
+        """The robust accuracy."""
+        return float(self.robust.mean())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % Wilson interval of `accuracy`."""
+        return self.measured.low, self.measured.high
+
+    @property
+    def measured(self) -> Measured:
+        return Measured.of(int(self.robust.sum()), self.n)
+
+    def __str__(self) -> str:
+        return f"robust accuracy {self.measured} for {self.attack} under {self.threat}"
