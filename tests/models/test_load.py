@@ -78,7 +78,11 @@ def test_every_build_is_a_fresh_module(tmp_path):
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        ("def make(width): pass", "net.py:make cannot be called so: missing a required argument: 'width'; arguments are written as net.py:make(width=2)"),
+        (
+            "def make(width): pass",
+            "net.py:make cannot be called so: missing a required argument: 'width'; "
+            "arguments are written as net.py:make(width=2)",
+        ),
         ("def make():\n    return {}", "net.py:make returned dict, expected torch.nn.Module"),
         ("def make():\n    pass", "net.py:make returned NoneType, expected torch.nn.Module"),
         ("from torch import nn\nmake = lambda: nn.Linear", "net.py:make returned type, expected torch.nn.Module"),

@@ -22,7 +22,10 @@ WRONG = {
     ),
     "not callable": (["--robust-model=net.py:NUMBER"], "*net.py:NUMBER is a int, expected a function or class*"),
     "no module": (["--robust-model=net.py:words"], "*net.py:words returned dict, expected torch.nn.Module"),
-    "needs arguments": (["--robust-model=net.py:needs"], "*net.py:needs cannot be called so: missing a required argument: 'width'; *net.py:needs(width=2)"),
+    "needs arguments": (
+        ["--robust-model=net.py:needs"],
+        "*net.py:needs cannot be called so: missing a required argument: 'width'; *net.py:needs(width=2)",
+    ),
     "factory raises": (
         ["--robust-model=net.py:breaks"],
         "*net.py:breaks failed: RuntimeError: no such layer (net.py, line *)",

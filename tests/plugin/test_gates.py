@@ -47,7 +47,9 @@ def test_the_worst_case_over_the_attacks_is_gated_too(run):
 
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*43 %*"])
+    result.stdout.fnmatch_lines(
+        ["FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*43 %*"]
+    )
 
 
 @pytest.mark.parametrize("nothing", [["-k", "clean"], ["-k", "no_such_test"]])
@@ -115,9 +117,9 @@ def test_a_model_whose_answers_do_not_repeat_gets_no_figure(pytester):
 
 def test_few_samples_that_fall_only_once_count_as_robust_and_are_told(pytester):
     pytester.makepyfile(net=ONCE.replace("WRONG", "1"))
-    result = pytester.runpytest_inprocess(
-        "--robust-model=net.py:Net", "--robust-attack=fgsm", "--robust-samples=250"
-    )
+    result = pytester.runpytest_inprocess("--robust-model=net.py:Net", "--robust-attack=fgsm", "--robust-samples=250")
 
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["WARNING net-net (as-is): fgsm under linf:0.15: 1 samples fell and did not on a second look*"])
+    result.stdout.fnmatch_lines(
+        ["WARNING net-net (as-is): fgsm under linf:0.15: 1 samples fell and did not on a second look*"]
+    )
