@@ -66,7 +66,8 @@ def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
         )
     if not logits.is_floating_point():
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")
-    if not logits.requires_grad:
+    reached = logits.requires_grad and torch.autograd.grad(logits.sum(), clean, allow_unused=True)[0] is not None
+    if not reached:
         raise ValueError("no gradient leads from the model's answer to its input; is there a no_grad or detach inside?")
     few = samples.take(np.arange(min(TRIED, len(samples))))
     if faulty := measure_clean(module, few).faulty:

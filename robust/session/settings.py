@@ -39,6 +39,7 @@ class Settings:
 
     models: tuple[ModelSpec, ...]
     arch: str | None
+    data: str  # as the user wrote it
     dataset: Dataset  # as declared, not yet read
     download: bool
     threats: tuple[str, ...]  # canonical: "linf:8/255"
@@ -93,6 +94,7 @@ def read(config: pytest.Config) -> Settings:
     return Settings(
         models=_models(config),
         arch=value(config, "arch"),
+        data=_data(config),
         dataset=dataset,
         download=bool(value(config, "download")),
         threats=threats,
@@ -127,8 +129,12 @@ def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
     return tuple(found)
 
 
+def _data(config: pytest.Config) -> str:
+    return value(config, "data") or "digits"
+
+
 def _dataset(config: pytest.Config) -> Dataset:
-    text = value(config, "data") or "digits"
+    text = _data(config)
     with blaming(f"data={text}"):
         own: Dataset | None = config.hook.pytest_robust_load_data(config=config, name=text)
         if own is not None and not isinstance(own, Dataset):
@@ -143,7 +149,7 @@ def _planned(config: pytest.Config, dataset: Dataset) -> tuple[tuple[str, ...], 
     config.hook.pytest_robust_attacks(config=config, attacks=attacks, threats=threats)
     if threats in ([], [""]):
         raise pytest.UsageError(
-            f"--robust-data={dataset.name}: say what an attacker may do, as --robust-threat=linf:8/255"
+            f"--robust-data={_data(config)}: say what an attacker may do, as --robust-threat=linf:8/255"
         )
     if not attacks:
         raise pytest.UsageError("--robust-attack: there is no attack left to run (pytest_robust_attacks)")

@@ -97,9 +97,9 @@ class Workshop:
         settings = self.settings
         with blaming(f"device={settings.device}"):
             _ = self.device
-        with blaming(f"data={settings.dataset.name}"):
+        with blaming(f"data={settings.data}"):
             dataset = self.dataset
-        with blaming(f"samples={settings.samples}" if settings.samples else f"data={settings.dataset.name}"):
+        with blaming(f"samples={settings.samples}" if settings.samples else f"data={settings.data}"):
             samples = self.samples
         for text in settings.threats:
             with blaming(f"threat={text}"):

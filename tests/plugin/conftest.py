@@ -46,6 +46,20 @@ def narrow():
 def two_classes():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
 
+class Nan(nn.Sequential):
+    def forward(self, x):
+        return super().forward(x) / 0 * 0
+
+def nan():
+    return Nan(*bare())
+
+class Detached(nn.Sequential):
+    def forward(self, x):
+        return super().forward(x.detach())
+
+def detached():
+    return Detached(*bare())
+
 NUMBER = 3
 """
 

@@ -2,12 +2,14 @@
 
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 NET = "--robust-model=net.py:make"
 BARE = "--robust-arch=net.py:bare"
+LINF = ["--robust-threat=linf:0.1"]
 
 WRONG = {
     "missing file": (
@@ -43,6 +45,26 @@ WRONG = {
         ["--robust-model=weights.pt", "--robust-arch=net.py:narrow"],
         "*weights do not fit: 1 of another shape (1.weight [[]10, 64[]] in the file, [[]10, 10[]] in the model)*",
     ),
+    "arguments that are no literals": (
+        ["--robust-model=net.py:needs(width=os.getpid())"],
+        "*cannot read the arguments (width=os.getpid()); write Python literals, as make(width=2)",
+    ),
+    "arguments of another kind": (
+        ["--robust-model=net.py:needs(depth=2)"],
+        "*net.py:needs(depth=2) cannot be called so: missing a required argument: 'width'*",
+    ),
+    "no such module": (
+        ["--robust-model=pkg.mod:make"],
+        "--robust-model=pkg.mod:make: there is no module pkg.mod (looked in *",
+    ),
+    "part of a package": (
+        ["--robust-model=package/part.py:make"],
+        "*attempted relative import with no known parent package*so name its module: PACKAGE.part:FACTORY",
+    ),
+    "an architecture as the model": (
+        ["--robust-model=torchvision:resnet18"],
+        "*is an architecture: give a file of weights as the model, and this as --robust-arch",
+    ),
     "full pickle": (
         ["--robust-model=full.pt", BARE],
         "*needs torch.nn.modules.linear.Linear, which is not safe to unpickle, so it was not loaded; save*",
@@ -60,7 +82,7 @@ WRONG = {
     "model given twice": ([NET, "--robust-model=net.py:make()"], "*net.py and its make are given twice"),
     "data does not fit": (
         ["--robust-model=net.py:narrow"],
-        "*does not take digits, inputs of shape [[]2, 1, 8, 8[]]: mat1*",
+        "*does not take digits, inputs of shape [[]2, 1, 8, 8[]]: mat1*is this the data * made for (--robust-data)[?]",
     ),
     "wrong number of classes": (
         ["--robust-model=net.py:two_classes"],
@@ -70,6 +92,44 @@ WRONG = {
         [NET, "--robust-data=digit"],
         "--robust-data=digit: unknown data set 'digit', did you mean 'digits'*",
     ),
+    "data with an option": ([NET, "--robust-data=digits:size=3"], "--robust-data=digits:size=3: digits takes no *"),
+    "data file missing": ([NET, "--robust-data=npz:nope.npz"], "*npz:nope.npz: no such file (looked for */nope.npz)"),
+    "data without a threat": (
+        [NET, "--robust-data=npz:good.npz"],
+        "--robust-data=npz:good.npz: say what an attacker may do, as --robust-threat=linf:8/255",
+    ),
+    "inputs outside the bounds": (
+        [NET, *LINF, "--robust-data=npz:wide.npz"],
+        "*wide has inputs of shape [[]1, 8, 8[]] from 0 to 255, expected [[]1, 8, 8[]] from 0 to 1*",
+    ),
+    "inputs that are no numbers": ([NET, *LINF, "--robust-data=npz:nan.npz"], "*nan has inputs of shape * nan to nan*"),
+    "labels out of range": (
+        [NET, *LINF, "--robust-data=npz:good.npz:classes=4"],
+        "*good has labels from 0 to 9, expected 0 to 3",
+    ),
+    "no data": ([NET, *LINF, "--robust-data=npz:empty.npz"], "*empty has no test samples"),
+    "objects as data": (
+        [NET, *LINF, "--robust-data=npz:objects.npz"],
+        "*objects.npz is not a sound file of numpy.savez: Object arrays*",
+    ),
+    "a folder without pictures": ([NET, "--robust-data=imagefolder:package"], "*expected a folder of pictures for *"),
+    "data function fails": (
+        [NET, *LINF, "--robust-data=net.py:breaks"],
+        "*net.py:breaks failed: RuntimeError: no such layer (net.py, line *)",
+    ),
+    "data function returns no data": (
+        [NET, *LINF, "--robust-data=net.py:words"],
+        "*net.py:words returned dict, expected (inputs, labels) or a torch data set",
+    ),
+    "answers that are not finite": (["--robust-model=net.py:nan"], "*answers 60 of 60 clean samples with NaN or inf*"),
+    "answers without a gradient": (["--robust-model=net.py:detached"], "*no gradient leads from the model's answer*"),
+    "nothing to train on": (
+        [NET, *LINF, "--robust-data=npz:good.npz", "--robust-train=standard"],
+        "*good.npz holds x, y; expected x_train and y_train",
+    ),
+    "batch of none": ([NET, "--robust-batch-size=0"], "--robust-batch-size=0: expected a whole number, 1 or more*"),
+    "unknown device": ([NET, "--robust-device=gpu"], "--robust-device=gpu: expected auto, cpu, cuda, cuda:1 or mps"),
+    "absent device": ([NET, "--robust-device=cuda:99"], "--robust-device=cuda:99: this machine has * CUDA devices*"),
     "unknown attack": (
         [NET, "--robust-attack=pgdd"],
         "--robust-attack=pgdd: unknown attack 'pgdd', did you mean 'pgd'*",
@@ -103,6 +163,12 @@ WRONG = {
         "--robust-fail-under=0.4: expected a percentage; did you mean 40[?]",
     ),
     "percent": ([NET, "--robust-fail-under=140"], "*expected a percentage from 0 to 100"),
+    "percent of a share": ([NET, "--robust-fail-under=clean:0.8"], "*expected a percentage; did you mean 80[?]"),
+    "unknown scope": (
+        [NET, "--robust-fail-under=pdg:40"],
+        "--robust-fail-under=pdg:40: unknown scope 'pdg', did you mean 'pgd'[?] Known: clean, fgsm, *",
+    ),
+    "unknown rule": ([NET, "--robust-fail-on=cl"], "--robust-fail-on=cl: expected figure or ci"),
     "someone's README": (
         [NET, "--robust-leaderboard=."],
         "*README.md is not a leaderboard of ours*choose another folder",
@@ -128,6 +194,14 @@ def cluttered(folder, pytester):
     (folder / "text.pt").write_text("not a checkpoint")
     torch.save(nn.Linear(2, 2), folder / "full.pt")
     (folder / "evil.pt").write_bytes(pickle.dumps(Payload(), protocol=2))
+    (folder / "package").mkdir()
+    (folder / "package" / "part.py").write_text("from . import other\n")
+    x, y = np.zeros((80, 1, 8, 8), np.float32), np.arange(80) % 10
+    np.savez(folder / "good.npz", x=x, y=y)
+    np.savez(folder / "wide.npz", x=x + 255 * (y == 3)[:, None, None, None], y=y)
+    np.savez(folder / "nan.npz", x=x + np.nan, y=y)
+    np.savez(folder / "empty.npz", x=x[:0], y=y[:0])
+    np.savez(folder / "objects.npz", x=np.array([Payload(), None]), y=y)
     return folder
 
 
@@ -136,7 +210,7 @@ def test_wrong_input_is_one_line_and_exit_status_4(name, pytester, cluttered):
     args, told = WRONG[name]
     before = {path for path in cluttered.rglob("*") if "__pycache__" not in path.parts}
 
-    result = pytester.runpytest_inprocess(*args, "-p", "no:cacheprovider")
+    result = pytester.runpytest_inprocess("--robust-samples=60", *args, "-p", "no:cacheprovider")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     lines = result.errlines + result.outlines

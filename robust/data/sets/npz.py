@@ -1,10 +1,9 @@
 """npz:FILE: arrays in one file of numpy: x_test and y_test, and x_train and y_train to train on; or x and y alone."""
 
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robust.attacks.spec import Spec
+from robust.attacks.spec import Spec, printable
 from robust.data.dataset import DATA, Dataset, Split
 from robust.data.own import own_dataset
 
@@ -27,13 +26,14 @@ def npz(text: str, folder: Path) -> Dataset:
 def _read(path: Path, split: Split) -> "tuple[NDArray[Any], NDArray[Any]]":
     import numpy as np
 
+    pairs = [(f"x_{split}", f"y_{split}"), *([("x", "y")] if split == "test" else [])]
     try:
         with np.load(path, allow_pickle=False) as file:
-            pairs = [(f"x_{split}", f"y_{split}"), *([("x", "y")] if split == "test" else [])]
-            pair = next((pair for pair in pairs if {*pair} <= {*file.files}), None)
-            if pair is None:
-                wanted = " or ".join(f"{x} and {y}" for x, y in pairs)
-                raise ValueError(f"{path.name} holds {', '.join(file.files) or 'nothing'}; expected {wanted}")
-            return file[pair[0]], file[pair[1]]
-    except (OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path.name} is not a sound file of numpy.savez: {error}") from None
+            names = file.files
+            pair = next((pair for pair in pairs if {*pair} <= {*names}), None)
+            if pair is not None:
+                return file[pair[0]], file[pair[1]]
+    except Exception as error:  # a damaged file raises anything
+        raise ValueError(f"{path.name} is not a sound file of numpy.savez: {error}") from error
+    wanted = " or ".join(f"{x} and {y}" for x, y in pairs)
+    raise ValueError(f"{path.name} holds {', '.join(map(printable, names)) or 'nothing'}; expected {wanted}")

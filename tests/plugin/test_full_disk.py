@@ -1,0 +1,59 @@
+"""A full disk is told, fails the run, and leaves the leaderboard as it was."""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+COMMAND = [
+    sys.executable,
+    "-m",
+    "pytest",
+    "--robust-model=net.py:make",
+    "--robust-samples=200",
+    "-p",
+    "no:cacheprovider",
+]
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def limited():
+    """No file may grow beyond 4 KiB from here on."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+def pytest_with(folder, *args, **options):
+    return subprocess.run([*COMMAND, *args], cwd=folder, capture_output=True, text=True, **options)
+
+
+def test_a_full_disk_leaves_the_leaderboard_as_it_was(folder):
+    assert pytest_with(folder).returncode == 0
+    before = contents(folder / "leaderboard")
+
+    result = pytest_with(folder, "--robust-seed=1", preexec_fn=limited)
+
+    assert result.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "could not be written: [Errno 27] File too large" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
+    assert contents(folder / "leaderboard") == before
+
+
+def test_a_leaderboard_that_cannot_be_written_fails_the_run_and_keeps_what_is_there(folder, pytester):
+    pytester.makeconftest(
+        """
+        import resource
+
+        def pytest_robust_record(record):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+        """
+    )
+    result = pytest_with(folder)
+
+    assert result.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "FAILED the leaderboard was not written: [Errno 27] File too large" in result.stdout
+    assert "3 passed" in result.stdout
+    assert not [*(folder / "leaderboard").rglob("*.json")]
