@@ -46,7 +46,7 @@ def import_module(name: str, path: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise ValueError(f"importing {name} failed: {blamed(error)}") from error
     found = getattr(module, "__file__", None)
-    if found is None or Path(found).resolve() != path:
+    if found is None or Path(found).resolve() != path.resolve():
         raise ValueError(f"another module is already imported as {name}: {found}, expected {path}")
     return module
 

@@ -97,5 +97,13 @@ def value(config: pytest.Config, name: str) -> Any:
         return given
     try:
         return config.getini(dest(name))
-    except TypeError as error:
-        raise pytest.UsageError(f'{error}; write it in quotes, a list as ["..."]') from None
+    except (TypeError, pytest.UsageError) as error:  # the latter from pytest 9.2 on
+        option = next(option for option in OPTIONS if option.name == name)
+        form = (
+            "true or false"
+            if option.flag
+            else 'a list of words in quotes, as ["..."]'
+            if option.many
+            else "it in quotes"
+        )
+        raise pytest.UsageError(f"{error}; write {form}") from None

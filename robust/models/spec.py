@@ -5,6 +5,7 @@ No torch here, and nothing of the user's is imported: collecting tests reads the
 
 import ast
 import importlib.util
+import os
 import re
 import sys
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ class ModelSpec:
         if name == "torchvision":
             raise ValueError("is an architecture: give a file of weights as the model, and this as --robust-arch")
         module = None if not match or name.endswith(".py") else name
-        path = _module_file(name, folder) if module else (folder / name).resolve()
+        # Not resolved: a link goes by its own name, as pytest's arguments do.
+        path = _module_file(name, folder) if module else Path(os.path.abspath(folder / name))
         if not path.is_file():
             where = "is a folder" if path.is_dir() else "no such file"
             raise ValueError(f"{where} (looked for {path}); {FORM}")
@@ -95,7 +97,7 @@ def _module_file(name: str, folder: Path) -> Path:
         spec = None
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         raise ValueError(f"there is no module {name} (looked in {folder} and on Python's path); {FORM}")
-    return Path(spec.origin).resolve()
+    return Path(os.path.abspath(spec.origin))
 
 
 def _below(spec: ModuleSpec | None, part: str) -> ModuleSpec | None:

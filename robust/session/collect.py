@@ -1,6 +1,7 @@
 """Mount the shipped tests on the user's model file, so that they are ordinary test functions with its node ids."""
 
 from collections.abc import Generator, Iterable
+from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
 
@@ -28,6 +29,11 @@ class RobustModelFile(pytest.Module):
         for item in super().collect():
             item.add_marker(pytest.mark.robust)
             yield item
+        patterns = self.config.getini("python_files")
+        if self.session.isinitpath(self.path) and any(fnmatch(self.path.name, pattern) for pattern in patterns):
+            # Named on the command line this node stands for the whole file, so the user's own tests in it come along.
+            own: pytest.Module = pytest.Module.from_parent(self.parent, path=self.path)
+            yield from own.collect()
 
 
 class Mount:

@@ -58,6 +58,9 @@ class Run:
     def _command(self) -> str:
         """This run's options, as they were typed, without node ids."""
         words = ["pytest"]
+        given = self.config.option
+        words += [f"--rootdir={given.rootdir}"] if given.rootdir else []
+        words += ["-c", given.inifilename] if given.inifilename else []
         for option in OPTIONS:
             given = self.config.getoption(option.dest)
             if option.flag:
