@@ -135,6 +135,11 @@ def threat_text(norm: str, eps: Fraction) -> str:
     return f"{norm}:{eps}"
 
 
+def canonical_threat(text: str) -> str:
+    """A threat model in its canonical spelling; ValueError as parse_threat."""
+    return threat_text(*parse_threat(text))
+
+
 def threat_slug(text: str) -> str:
     """A threat as one word for node ids and folders: "linf-8_255"."""
     return slug(text.replace(":", "-"))

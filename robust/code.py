@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 from robust.attacks.registry import suggest
-from robust.attacks.vision import with_torchvision
 
 
 def import_file(path: Path) -> ModuleType:
@@ -25,6 +24,8 @@ def import_file(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    from robust.attacks.vision import with_torchvision  # it imports torch
+
     execute = spec.loader.exec_module
     try:
         with_torchvision(lambda: execute(module))
@@ -38,6 +39,8 @@ def import_file(path: Path) -> ModuleType:
 
 def import_module(name: str, path: Path) -> ModuleType:
     """Import the module `name`, whose file is `path`, as a Python would that was started in the folder above it."""
+    from robust.attacks.vision import with_torchvision  # it imports torch
+
     above = path.parents[name.count(".") + (path.stem == "__init__")]
     if str(above) not in sys.path:
         sys.path.insert(0, str(above))

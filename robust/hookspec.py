@@ -46,40 +46,48 @@ def pytest_robust_load_data(config: pytest.Config, name: str) -> "Dataset | None
 
 @pytest.hookspec
 def pytest_robust_attacks(config: pytest.Config, attacks: list[str], threats: list[str]) -> None:
-    """Change what is run, in place, as `pytest_collection_modifyitems` does with tests: each word is an option's. ::
+    """Change what is run, in place, as `pytest_collection_modifyitems` does with tests.
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_robust_attacks(attacks):
-        if os.environ.get("NIGHTLY"):
-            attacks.append("pgd:steps=200:restarts=5")
+    Each word is as --robust-attack or --robust-threat takes it. ::
+
+        @pytest.hookimpl(optionalhook=True)
+        def pytest_robust_attacks(attacks):
+            if os.environ.get("NIGHTLY"):
+                attacks.append("pgd:steps=200:restarts=5")
     """
 
 
 @pytest.hookspec
 def pytest_robust_record(config: pytest.Config, record: "Record") -> None:
-    """Called as soon as a row is complete, on the controller: one model under one threat model. ::
+    """Called as soon as a row is complete and filed.
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_robust_record(record):
-        mlflow.log_metric(f"robust {record.threat}", record.robust.mean())
+    That is on the controller, for one model under one threat model. ::
+
+        @pytest.hookimpl(optionalhook=True)
+        def pytest_robust_record(record):
+            mlflow.log_metric(f"robust {record.threat}", record.robust.mean())
     """
 
 
 @pytest.hookspec
 def pytest_robust_gates(config: pytest.Config, records: "list[Record]") -> list[str] | None:
-    """Gates of your own, after the last test: each line that is returned is told, and fails the run. ::
+    """Gates of your own, after the last test.
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_robust_gates(records):
-        return [f"{r.model.name} costs too much" for r in records if r.robust.mean() < r.correct.mean() / 2]
+    Each line that is returned is told, and fails the run. ::
+
+        @pytest.hookimpl(optionalhook=True)
+        def pytest_robust_gates(records):
+            return [f"{r.model.name} costs too much" for r in records if r.robust.mean() < r.correct.mean() / 2]
     """
 
 
 @pytest.hookspec
 def pytest_robust_report(config: pytest.Config, folder: Path, records: "list[Record]") -> None:
-    """Write more files into the leaderboard's folder, after its own are written. Not called without a leaderboard. ::
+    """Write more files into the leaderboard's folder, after its own are written.
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_robust_report(folder, records):
-        (folder / "worst.txt").write_text(min(records, key=lambda r: r.robust.mean()).model.name)
+    Not called without a leaderboard. ::
+
+        @pytest.hookimpl(optionalhook=True)
+        def pytest_robust_report(folder, records):
+            (folder / "worst.txt").write_text(min(records, key=lambda r: r.robust.mean()).model.name)
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from robust.data.dataset import Samples
-    from robust.session.bench import Case
+    from robust.session.case import Case
     from robust.session.own import Attacker, Report
     from robust.session.run import Run
     from robust.session.settings import Variant
@@ -96,11 +96,15 @@ def robust_seed(_robust_run: "Run") -> int:
 
 @pytest.fixture
 def _robust_case(
-    request: pytest.FixtureRequest, _robust_variant: "Variant", robust_model: "nn.Module", robust_data: "Samples"
+    request: pytest.FixtureRequest,
+    _robust_variant: "Variant",
+    robust_model: "nn.Module",
+    robust_data: "Samples",
+    robust_seed: int,
 ) -> "Case":
-    from robust.session.bench import Case
+    from robust.session.case import Case
 
-    return Case(request.node, _robust_variant, robust_model, robust_data)
+    return Case(request.node, _robust_variant, robust_model, robust_data, robust_seed)
 
 
 @pytest.fixture

@@ -1,38 +1,19 @@
 """Measure for one test item: judge what was measured, and hand it to the session."""
 
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
-from torch import nn
 
 from robust.attacks.engine import Attack
 from robust.attacks.factory import describe
-from robust.data.dataset import Samples
 from robust.evaluate import measure_attack
-from robust.session.found import FOUND, WARNINGS, clean_found, row_found
+from robust.session.case import FOUND, Case, Found, fail
+from robust.session.found import clean_found, row_found
 from robust.session.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.result import Result
-from robust.session.settings import Variant
 from robust.session.workshop import Workshop
 
 MOST_UNCONFIRMED = 0.005  # of the samples: more than float32 rounding in another batch explains
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What one test is about."""
-
-    item: pytest.Item
-    variant: Variant
-    module: nn.Module
-    samples: Samples
-
-    def warn(self, text: str) -> None:
-        """Tell the user at the end of the run. Not a Python warning: no filter may hide it, nor make a gate of it."""
-        told = f"{self.variant.spec.name} ({self.variant.training}): {text}"
-        self.item.stash.setdefault(WARNINGS, []).append(told)
-        self.item.user_properties.append(("robust.warning", told))
 
 
 class Bench:
@@ -47,9 +28,9 @@ class Bench:
         clean, n = self.workshop.clean(case.module, case.samples), len(case.samples)
         measured = Measured.of(int(clean.correct.sum()), n)
         _properties(case.item, clean_percent=measured.percent)
-        case.item.stash[FOUND] = [clean_found(self.workshop, case.variant, case.module, case.samples)]
+        case.item.stash[FOUND] = [clean_found(self.workshop, case)]
         if clean.faulty:
-            _fail(f"the model answered {clean.faulty} of {n} clean samples with NaN or infinity")
+            fail(f"the model answered {clean.faulty} of {n} clean samples with NaN or infinity")
         self._warn_of_guessing(case, measured)
         self.judge(case, f"clean accuracy {measured}", measured, self.workshop.settings.gates.clean())
 
@@ -57,7 +38,7 @@ class Bench:
         """The test of the accuracy under one attack."""
         result = self.measure(case, attack, threat)
         planned = sum(_row(other) == _row(case.item) for other in case.item.session.items)
-        case.item.stash[FOUND] = [self.found(case, result, "", planned)]
+        case.item.stash[FOUND] = [self.found(case, result, planned)]
         low, high = result.interval
         interval = {"low_percent": 100 * low, "high_percent": 100 * high}
         _properties(case.item, robust_percent=100 * result.accuracy, **interval, n=result.n)
@@ -65,6 +46,8 @@ class Bench:
 
     def measure(self, case: Case, attack: str | Attack[Any], threat: str) -> Result:
         """What the attack does. Figures of a model that is at fault are no figures: then the test fails."""
+        if not isinstance(attack, str) and not callable(getattr(attack, "init", None)):
+            fail(f"{attack!r}: expected an attack, a word such as 'pgd:steps=40' or an object of robust.attacks")
         name = attack if isinstance(attack, str) else describe(attack)
         what, n = f"{name} under {threat}", len(case.samples)
         try:
@@ -76,15 +59,15 @@ class Bench:
                 clean.correct,
                 attack,
                 allowed,
-                seed=self.workshop.settings.seed,
+                seed=case.seed,
                 feed=self.workshop.feed(case.module),
             )
         except (ValueError, LookupError) as error:
-            _fail(f"{what} could not be run: {error.args[0]}")
+            fail(f"{what} could not be run: {error.args[0]}")
         if faulty := clean.faulty or found.faulty:
-            _fail(f"the model answered {faulty} of {n} samples with NaN or infinity ({what})")
+            fail(f"the model answered {faulty} of {n} samples with NaN or infinity ({what})")
         if found.unconfirmed > MOST_UNCONFIRMED * n:
-            _fail(
+            fail(
                 f"{what}: {found.unconfirmed} of {n} samples fell, and did not when the same inputs were "
                 "shown again: the model's answers are random, or depend on the batch, and no figure can be trusted"
             )
@@ -94,10 +77,13 @@ class Bench:
         self._warn_of_guessing(case, Measured.of(int(clean.correct.sum()), n))
         return Result(str(allowed), clean.correct, found)
 
-    def found(self, case: Case, result: Result, origin: str, planned: int) -> dict[str, Any]:
-        """What the session needs to make a row of `planned` such results, of those of the same origin."""
-        base = clean_found(self.workshop, case.variant, case.module, case.samples)
-        return base | row_found(self.workshop, case.item, case.samples, result, origin, planned)
+    def found(self, case: Case, result: Result, planned: int, origin: str = "", floor: Floor | None = None) -> Found:
+        """What the session needs to make a row of `planned` results of the same origin.
+
+        The origin is the user's test that reports them, "" for ours; its floor is the test's own.
+        """
+        own = {"planned": planned, "origin": origin, "floor": floor and floor.percent}
+        return clean_found(self.workshop, case) | row_found(self.workshop, case, result) | own
 
     def judge(self, case: Case, figure: str, measured: Measured, floor: Floor | None) -> None:
         """Fail the test where the figure does not keep the floor; warn where it is not sure to."""
@@ -105,7 +91,7 @@ class Bench:
             return
         wrong = shortfall(measured, floor, self.workshop.settings.gates.fail_on)
         if wrong is not None:
-            _fail(f"{figure} {wrong}\nrepeat: {self.repeat} '{case.item.nodeid}'")
+            fail(f"{figure} {wrong}\nrepeat: {self.repeat} '{case.item.nodeid}'")
         if inconclusive(measured, floor):
             told = f"the floor of {floor.percent:g} % is inside the interval; use more samples"
             case.warn(f"inconclusive: {figure}: {told}")
@@ -128,7 +114,3 @@ def _row(item: pytest.Item) -> object:
 
 def _properties(item: pytest.Item, **figures: float) -> None:
     item.user_properties.extend((f"robust.{name}", round(figure, 4)) for name, figure in figures.items())
-
-
-def _fail(message: str) -> NoReturn:
-    pytest.fail(message, pytrace=False)

@@ -1,10 +1,12 @@
 """The floors that accuracies must keep, and whether they do. No torch here: the words are read at the start."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from robust.attacks.registry import suggest
-from robust.attacks.spec import Spec, threat_slug
+from robust.attacks.spec import Spec, canonical_threat, threat_slug
 
 FailOn = Literal["figure", "ci"]
 FAIL_ON: tuple[FailOn, ...] = ("figure", "ci")
@@ -16,7 +18,8 @@ CLEAN = "clean"
 class Floor:
     """A percentage, and what must not be below it: None is every robust accuracy, "clean" the clean one.
 
-    Otherwise `scope` is a part of a test's name: "linf-8_255", "pgd-steps40" or "pgd-steps40-linf-8_255".
+    Otherwise `scope` is a part of a test's name: "linf-8_255", "pgd-steps40" or "pgd-steps40-linf-8_255"; or "pgd",
+    which is every attack of that name, whatever its options.
     """
 
     percent: float
@@ -55,7 +58,8 @@ class Gates:
 
 def scopes(attack: str, threat: str) -> list[list[str | None]]:
     """The scopes that an attack under a threat model is in, the narrowest first."""
-    return [[pair_slug(attack, threat)], [Spec.parse(attack).slug, threat_slug(threat)], [None]]
+    spec = Spec.parse(attack)
+    return [[pair_slug(attack, threat)], [spec.slug, threat_slug(threat)], [spec.name], [None]]
 
 
 def pair_slug(attack: str, threat: str) -> str:
@@ -68,15 +72,24 @@ def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...]) ->
     scope, _, number = text.rpartition(":")
     if not scope:
         return Floor(read_percent(number))
-    spellings = {CLEAN: CLEAN}
+    words = {CLEAN}
     for threat in threats:
-        spellings |= {threat: threat_slug(threat), threat_slug(threat): threat_slug(threat)}
-        spellings |= {pair_slug(attack, threat): pair_slug(attack, threat) for attack in attacks}
+        words |= {threat_slug(threat), *(pair_slug(attack, threat) for attack in attacks)}
     for attack in attacks:
-        spellings |= {attack: Spec.parse(attack).slug, Spec.parse(attack).slug: Spec.parse(attack).slug}
-    if scope not in spellings:
-        raise ValueError(f"unknown scope {suggest(scope, {*spellings.values()})}")
-    return Floor(read_percent(number), spellings[scope])
+        words |= {Spec.parse(attack).slug, Spec.parse(attack).name}
+    word = next((word for word in _spellings(scope) if word in words), None)
+    if word is None:
+        raise ValueError(f"unknown scope {suggest(scope, words)}")
+    return Floor(read_percent(number), word)
+
+
+def _spellings(scope: str) -> Iterator[str]:
+    """What a scope may mean: itself, or as a part of a test's name a threat model or an attack as they are written."""
+    yield scope
+    with contextlib.suppress(ValueError):
+        yield threat_slug(canonical_threat(scope))
+    with contextlib.suppress(ValueError):
+        yield Spec.parse(scope).slug
 
 
 def read_percent(text: object) -> float:

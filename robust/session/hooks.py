@@ -7,6 +7,7 @@ import pytest
 
 from robust.session.own import RESULTS, read_mark
 from robust.session.run import Run
+from robust.session.settings import asked
 
 if TYPE_CHECKING:
     from robust.session.ledger import Key
@@ -36,7 +37,7 @@ class RobustSession:
         try:
             read_mark(item)
         except ValueError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -50,7 +51,7 @@ class RobustSession:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         report = yield
-        from robust.session.found import FOUND, WARNINGS
+        from robust.session.case import FOUND, WARNINGS
 
         if report.when == "call":
             report.robust_warnings = item.stash.get(WARNINGS, [])
@@ -66,9 +67,17 @@ class RobustSession:
         self.run.ledger.warnings |= dict.fromkeys(getattr(report, "robust_warnings", ()))
         for found in getattr(report, "robust", ()):
             if key := self.run.ledger.take(found):
-                hook = self.run.config.hook
-                hook.pytest_robust_record(config=self.run.config, record=self.run.ledger.record(key))
                 self._file(key)
+                self._ask("pytest_robust_record", record=self.run.ledger.record(key))
+
+    def _ask(self, name: str, **arguments: object) -> list[Any]:
+        """What the implementations of a hook return; one that fails fails the run, and loses nothing."""
+        try:
+            found: list[Any] = asked(self.run.config, name, **arguments)
+        except ValueError as error:
+            self.failures.append(str(error))
+            return []
+        return found
 
     def _file(self, key: "Key") -> None:
         folder = self.run.settings.leaderboard
@@ -84,22 +93,26 @@ class RobustSession:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         result = yield
         if self.run.measures:
-            ledger, config = self.run.ledger, self.run.config
+            ledger = self.run.ledger
             self.failures += ledger.failures(self.run.settings.gates)
-            for lines in config.hook.pytest_robust_gates(config=config, records=ledger.records()):
-                self.failures += lines
+            for lines in self._ask("pytest_robust_gates", records=ledger.records()):
+                if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
+                    self.failures += lines
+                else:
+                    self.failures.append(f"pytest_robust_gates returned {lines!r}, expected a list of str")
             session.testsfailed += bool(self.failures)
         return result
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if not self.run.measures:
             return
-        ledger, config, folder = self.run.ledger, self.run.config, self.run.settings.leaderboard
-        if self._unwritten:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        elif folder is not None and ledger.files:
-            config.hook.pytest_robust_report(config=config, folder=folder, records=ledger.records())
+        ledger, folder, failed = self.run.ledger, self.run.settings.leaderboard, len(self.failures)
+        if folder is not None and ledger.files:
+            self._ask("pytest_robust_report", folder=folder, records=ledger.records())
+        if not self._unwritten:
             ledger.clear()
+        if self._unwritten or len(self.failures) > failed:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         if self.run.measures:

@@ -13,7 +13,7 @@ import torch
 import robust
 from robust.record import DataUsed, ModelUsed, Record, attack_from_json, union, unpack
 from robust.report.folder import write_board
-from robust.session.gates import CLEAN, Floor, Gates, Measured, scopes, shortfall
+from robust.session.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
 from robust.store import Evidence, Fate, add, locked
 
 Found = dict[str, Any]
@@ -48,8 +48,12 @@ class Ledger:
         return self._records[key]
 
     def records(self) -> list[Record]:
-        """A record for each complete row, in the items' order."""
-        return [self._records[key] for key in self._rows if key in self._records]
+        """A record for each complete row, in the items' order; what was measured twice the same is one."""
+        found: list[Record] = []
+        for record in (self._records[key] for key in self._rows if key in self._records):
+            if not any(record.same_outcomes(other) for other in found):
+                found.append(record)
+        return found
 
     def unfinished(self) -> list[str]:
         """A line for each row some of whose attacks were not run to their end."""
@@ -73,16 +77,23 @@ class Ledger:
         return [*self._below(gates), *(_unmeasured(floor) for floor in gates.floors if not self._measured(floor))]
 
     def _below(self, gates: Gates) -> list[str]:
-        """The rows that are below only by their attacks together: alone, each has its own test."""
+        """The rows whose attacks together are below, where not an attack alone is: of ours, that has its own test."""
         lines = []
-        for record in self.records():
+        for key, record in self._records.items():
+            own = next(iter(self._rows[key].values()))
             floor, n = gates.together(record.threat), record.data.n
+            if own["floor"] is not None:  # the user's test has set it
+                floor = Floor(own["floor"])
             each = [Measured.of(int((record.correct & ~a.broken).sum()), n) for a in record.attacks]
-            told = any(shortfall(measured, floor, gates.fail_on) for measured in each)
+            told = not own["origin"] and any(shortfall(measured, floor, gates.fail_on) for measured in each)
             together = Measured.of(int(record.robust.sum()), n)
+            who = f"{record.model.name} ({record.model.training}), {record.threat}"
+            figure = f"robust accuracy {together} over {record.suite}"
             if not told and (wrong := shortfall(together, floor, gates.fail_on)):
-                who = f"{record.model.name} ({record.model.training}), {record.threat}"
-                lines.append(f"{who}: robust accuracy {together} over {record.suite} {wrong}")
+                lines.append(f"{who}: {figure} {wrong}")
+            elif not told and floor is not None and inconclusive(together, floor) and len(each) > 1:
+                inside = f"the floor of {floor.percent:g} % is inside the interval; use more samples"
+                self.warnings[f"{who}: inconclusive: {figure}: {inside}"] = None
         return lines
 
     def _measured(self, floor: Floor) -> bool:
@@ -104,9 +115,9 @@ class Ledger:
             self.files = write_board(folder)
 
     def clear(self) -> None:
-        """Remove the adversarial inputs of the rows that were filed."""
-        for key in self._filed:
-            for found in self._rows[key].values():
+        """Remove the adversarial inputs that waited for their row."""
+        for row in self._rows.values():
+            for found in (found for found in row.values() if found["inputs"]):
                 path = Path(found["inputs"])
                 path.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):  # other inputs wait there

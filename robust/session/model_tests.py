@@ -7,7 +7,7 @@ import pytest
 from robust.session import RUN
 
 if TYPE_CHECKING:
-    from robust.session.bench import Case
+    from robust.session.case import Case
 
 
 def test_clean(pytestconfig: pytest.Config, _robust_case: "Case") -> None:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from robust.attacks.registry import suggest
-from robust.attacks.spec import parse_threat, threat_text
+from robust.attacks.spec import canonical_threat
 from robust.session.gates import Floor, read_percent
 
 if TYPE_CHECKING:
     from robust.attacks.engine import Attack
-    from robust.session.bench import Bench, Case
+    from robust.attacks.threat import Threat
+    from robust.session.bench import Bench
+    from robust.session.case import Case
     from robust.session.result import Result
 
 RESULTS: "pytest.StashKey[list[Result]]" = pytest.StashKey()  # on an item: of its robust_attack
@@ -36,7 +38,7 @@ def read_mark(item: pytest.Item) -> Mark:
         if key not in ("threat", "fail_under"):
             raise ValueError(f"the mark robust has no keyword {suggest(key, ['threat', 'fail_under'])}")
     try:
-        threat = threat_text(*parse_threat(str(given["threat"]))) if "threat" in given else None
+        threat = canonical_threat(str(given["threat"])) if "threat" in given else None
         floor = Floor(read_percent(given["fail_under"])) if "fail_under" in given else None
     except ValueError as error:
         raise ValueError(f"the mark robust: {error}") from None
@@ -52,14 +54,15 @@ class Attacker:
         self._mark = read_mark(case.item)
         case.item.stash[RESULTS] = []
 
-    def __call__(self, attack: "str | Attack[Any]" = "pgd", threat: str | None = None) -> "Result":
+    def __call__(self, attack: "str | Attack[Any]" = "pgd", threat: "str | Threat | None" = None) -> "Result":
         """Attack the model; `attack` is a word as --robust-attack takes it, or an object of robust.attacks.
 
-        `threat` is by default that of the test's mark, else the first of the run. Where the test's mark has a floor,
-        a result below it fails the test. Returns what was found: accuracy, interval, robust, broken, x_adv.
+        `threat`, a word or an object too, is by default that of the test's mark, else the first of the run. Where the
+        test's mark has a floor, a result below it fails the test. Returns what was found: accuracy, interval, robust,
+        broken, x_adv.
         """
         threat = threat or self._mark.threat or self._bench.workshop.settings.threats[0]
-        result = self._bench.measure(self._case, attack, threat)
+        result = self._bench.measure(self._case, attack, str(threat))
         self._case.item.stash[RESULTS].append(result)
         self._bench.judge(self._case, str(result), result.measured, self._mark.floor)
         return result
@@ -71,15 +74,19 @@ class Report:
     def __init__(self, bench: "Bench", case: "Case") -> None:
         self._bench = bench
         self._case = case
-        self._added: list[Result] = []
+        self._floor = read_mark(case.item).floor
+        self._added: dict[tuple[str, str], Result] = {}
 
     def add(self, result: "Result") -> None:
         """Add a result of robust_attack. Those of one test under one threat model make one row, the worst case."""
-        from robust.session.found import FOUND
+        from robust.session.case import FOUND, fail
+        from robust.session.result import Result
 
-        self._added.append(result)
-        counts = [other.threat for other in self._added]
-        origin = self._case.item.nodeid
+        if not isinstance(result, Result):
+            fail(f"robust_report.add: {result!r} is no result of robust_attack")
+        self._added[result.threat, result.attack] = result
+        threats = [threat for threat, _ in self._added]
         self._case.item.stash[FOUND] = [
-            self._bench.found(self._case, added, origin, counts.count(added.threat)) for added in self._added
+            self._bench.found(self._case, added, threats.count(threat), self._case.item.nodeid, self._floor)
+            for (threat, _), added in self._added.items()
         ]

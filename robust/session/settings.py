@@ -12,6 +12,7 @@ import pytest
 from robust.attacks.catalogue import ATTACKS
 from robust.attacks.registry import Registry
 from robust.attacks.spec import Spec, parse_threat, slug, threat_text
+from robust.code import blamed
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
 from robust.models.spec import ModelSpec
@@ -136,24 +137,49 @@ def _data(config: pytest.Config) -> str:
 def _dataset(config: pytest.Config) -> Dataset:
     text = _data(config)
     with blaming(f"data={text}"):
-        own: Dataset | None = config.hook.pytest_robust_load_data(config=config, name=text)
-        if own is not None and not isinstance(own, Dataset):
+        own = asked(config, "pytest_robust_load_data", name=text)
+        if own is None:
+            return open_data(text, _base(config, "data"))
+        if not isinstance(own, Dataset):
             raise ValueError(f"pytest_robust_load_data returned {type(own).__name__}, expected robust.data.Dataset")
-        return own or open_data(text, _base(config, "data"))
+        return own
 
 
 def _planned(config: pytest.Config, dataset: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(threat models, attacks), after the conftest files had their say."""
     threats = [*_each(config, "threat", str, dataset.threat or "")]
     attacks = [*_each(config, "attack", str, "fgsm,pgd")]
-    config.hook.pytest_robust_attacks(config=config, attacks=attacks, threats=threats)
-    if threats in ([], [""]):
+    _change(config, attacks, threats)
+    if not any(threats):
         raise pytest.UsageError(
             f"--robust-data={_data(config)}: say what an attacker may do, as --robust-threat=linf:8/255"
         )
-    if not attacks:
-        raise pytest.UsageError("--robust-attack: there is no attack left to run (pytest_robust_attacks)")
     return _once("threat", threats, _threat), _once("attack", attacks, lambda text: _named(ATTACKS, text))
+
+
+def _change(config: pytest.Config, attacks: list[str], threats: list[str]) -> None:
+    """Let pytest_robust_attacks change the lists in place."""
+    hook = "pytest_robust_attacks"
+    try:
+        returned = asked(config, hook, attacks=attacks, threats=threats)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+    if returned:
+        raise pytest.UsageError(f"{hook} returned a {type(returned[0]).__name__}; change the lists in place")
+    for word in (*attacks, *threats):
+        if not isinstance(word, str):
+            raise pytest.UsageError(f"{hook}: {word!r} is no word, such as 'pgd:steps=40' or 'linf:8/255'")
+    if not (attacks and threats):
+        option, what = ("threat", "threat model") if attacks else ("attack", "attack")
+        raise pytest.UsageError(f"--robust-{option}: there is no {what} left to run ({hook})")
+
+
+def asked(config: pytest.Config, hook: str, /, **arguments: object) -> Any:
+    """What the hook of that name returns; ValueError, in one line, where an implementation of it fails."""
+    try:
+        return getattr(config.hook, hook)(config=config, **arguments)
+    except Exception as error:
+        raise ValueError(f"{hook} failed: {blamed(error)}") from error
 
 
 def _each(config: pytest.Config, name: str, read_one: Callable[[str], T], default: str) -> tuple[T, ...]:
@@ -203,12 +229,13 @@ def _device(config: pytest.Config) -> str:
 
 
 def _gates(config: pytest.Config, attacks: tuple[str, ...], threats: tuple[str, ...]) -> Gates:
-    floors = _each(config, "fail-under", lambda word: read_floor(word, attacks, threats) if word else None, "")
+    given = [word for text in value(config, "fail-under") for word in text.split(",")]
+    floors = _once("fail-under", given, lambda word: read_floor(word, attacks, threats))
     text = value(config, "fail-on") or "figure"
     fail_on = next((known for known in FAIL_ON if known == text), None)
     if fail_on is None:
         raise pytest.UsageError(f"--robust-fail-on={text}: expected figure or ci")
-    return Gates(tuple(floor for floor in floors if floor), fail_on)
+    return Gates(floors, fail_on)
 
 
 def _leaderboard(config: pytest.Config) -> Path | None:

@@ -18,7 +18,8 @@ from robust.evaluate import Clean, check, measure_clean
 from robust.feed import Feed, fitting
 from robust.models.load import Subject, architecture, load
 from robust.models.spec import ModelSpec
-from robust.session.settings import Settings, Variant, blaming
+from robust.session.case import fail
+from robust.session.settings import Settings, Variant, asked, blaming
 from robust.store import private
 from robust.train.cache import OnEpoch, Trained, train
 from robust.train.loop import read_recipe
@@ -138,7 +139,7 @@ class Workshop:
 
     def _load(self, spec: ModelSpec) -> Subject:
         with seeded(self.settings.seed, [self.device]):  # for factories that start from random weights
-            own = self._config.hook.pytest_robust_load_model(config=self._config, path=spec.path)
+            own = asked(self._config, "pytest_robust_load_model", path=spec.path)
             if own is None:
                 return load(spec, self.settings.arch, self._classes, self.settings.folder)
         if not isinstance(own, nn.Module):
@@ -161,7 +162,7 @@ class Workshop:
                     on_epoch=on_epoch,
                 )
             except ValueError as error:
-                pytest.fail(f"{spec.text}, {variant.training}: {error}", pytrace=False)
+                fail(f"{spec.text}, {variant.training}: {error}")
         self.trained[variant] = trained
         return Subject(spec.name, variant.training, trained.module)
 

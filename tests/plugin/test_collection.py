@@ -331,7 +331,9 @@ def test_strict_runs_pass(run, pytester, args):
     run(*args, MODEL, "--robust-model=weights.pt", ARCH).assert_outcomes(passed=8)
 
 
-@pytest.mark.parametrize("args", [["-W", "error", "-W", "ignore::pytest.PytestAssertRewriteWarning"], ["-o", "filterwarnings=error"]])
+@pytest.mark.parametrize(
+    "args", [["-W", "error", "-W", "ignore::pytest.PytestAssertRewriteWarning"], ["-o", "filterwarnings=error"]]
+)
 def test_a_good_model_gives_no_warning(run, args):
     result = run(MODEL, *args, "--robust-attack=torchattacks:FGSM", "--robust-train=as-is,standard:epochs=1")
 

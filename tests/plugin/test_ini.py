@@ -1,0 +1,253 @@
+"""Every option has an ini key; the command line wins over it, and relative paths in it are relative to its file."""
+
+import json
+
+import numpy as np
+import pytest
+
+from robust.options import OPTIONS
+from robust.session import RUN
+
+NATIVE = pytest.mark.skipif(pytest.version_tuple < (9,), reason="[tool.pytest] came with pytest 9")
+MODEL = "--robust-model=net.py:make"
+
+# For each option: what the ini file says, what the command line says, and where it is to be seen in the settings.
+SAYS = {
+    "model": (["net.py:make"], ["net.py:bare"], lambda s: [spec.text for spec in s.models]),
+    "arch": ("net.py:make", "net.py:bare", lambda s: s.arch),
+    "data": ("digits", "npz:data.npz", lambda s: s.data),
+    "download": (True, None, lambda s: s.download),
+    "threat": (["linf:0.1", "l2:0.3"], ["l2:0.5"], lambda s: [*s.threats]),
+    "attack": (["fgsm", "pgd:steps=3"], ["pgd:steps=2"], lambda s: [*s.attacks]),
+    "train": (["as-is", "standard:epochs=1"], ["standard:epochs=2"], lambda s: [*s.trainings]),
+    "samples": ("30", "20", lambda s: str(s.samples)),
+    "seed": ("3", "2", lambda s: str(s.seed)),
+    "batch-size": ("7", "5", lambda s: str(s.batch_size)),
+    "device": ("auto", "cpu", lambda s: s.device),
+    "fail-under": (["clean:70", "40"], ["30"], lambda s: [str(floor) for floor in s.gates.floors]),
+    "fail-on": ("ci", "figure", lambda s: s.gates.fail_on),
+    "leaderboard": ("board", "other", lambda s: s.leaderboard.name),
+    "only": (True, None, lambda s: s.only),
+}
+
+
+class Seen:
+    """A plugin that keeps the settings of the run."""
+
+    def pytest_collection(self, session):
+        self.settings = session.config.stash[RUN].settings
+
+
+@pytest.fixture
+def settings(pytester, folder):
+    """The settings of a run with these arguments."""
+    np.savez(folder / "data.npz", x=np.zeros((40, 1, 8, 8), np.float32), y=np.arange(40) % 10)
+
+    def settings(*args):
+        seen = Seen()
+        result = pytester.runpytest_inprocess("--collect-only", *args, plugins=[seen])
+        assert result.ret == pytest.ExitCode.OK
+        return seen.settings
+
+    return settings
+
+
+def ini(name, said):
+    """The lines of an ini file, or of [tool.pytest.ini_options]."""
+    lines = "".join(f"\n    {line}" for line in said) if isinstance(said, list) else str(said).lower()
+    return f"robust_{name.replace('-', '_')} = {lines}\n"
+
+
+def toml(name, said):
+    return f"robust_{name.replace('-', '_')} = {json.dumps(said)}\n"
+
+
+FILES = {
+    "pytest.ini": ("[pytest]\n", ini),
+    "tox.ini": ("[pytest]\n", ini),
+    "setup.cfg": ("[tool:pytest]\n", ini),
+    "pyproject.toml": ("[tool.pytest.ini_options]\n", toml),
+}
+KINDS = [*FILES.items(), pytest.param(("pyproject.toml", ("[tool.pytest]\n", toml)), marks=NATIVE)]
+IDS = [*FILES, "native"]
+
+
+def test_every_option_is_looked_at_here():
+    assert [option.name for option in OPTIONS] == [*SAYS]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_every_option_can_be_said_in_a_file(settings, folder, kind):
+    name, (head, line) = kind
+    (folder / name).write_text(head + "".join(line(key, said) for key, (said, *_) in SAYS.items()))
+
+    found = settings()
+    assert {key: look(found) for key, (*_, look) in SAYS.items()} == {key: said for key, (said, *_) in SAYS.items()}
+
+
+def test_the_command_line_wins_over_every_one(settings, folder):
+    head, line = FILES["pytest.ini"]
+    (folder / "pytest.ini").write_text(head + "".join(line(key, said) for key, (said, *_) in SAYS.items()))
+    typed = {key: wins for key, (_, wins, _) in SAYS.items() if wins is not None}
+    each = [(key, word) for key, wins in typed.items() for word in ([wins] if isinstance(wins, str) else wins)]
+
+    found = settings(*(f"--robust-{key}={word}" for key, word in each))
+    assert {key: SAYS[key][2](found) for key in typed} == typed
+
+
+def test_an_ini_key_can_be_overridden_for_one_run(settings, pytester):
+    pytester.makeini("[pytest]\nrobust_model = net.py:make\nrobust_threat = l2:1\nrobust_samples = 30")
+
+    found = settings("-o", "robust_threat=linf:0.2", "-o", "robust_samples=20")
+    assert (found.threats, found.samples) == (("linf:0.2",), 20)
+
+
+def test_addopts_may_hold_the_options(settings, pytester):
+    pytester.makeini(f"[pytest]\naddopts = {MODEL} --robust-samples=30")
+
+    assert settings("--robust-samples=20").samples == 20
+
+
+def test_empty_keys_are_as_if_they_were_not_there(settings, pytester):
+    pytester.makeini("[pytest]\nrobust_threat =\nrobust_attack =\nrobust_train =\nrobust_fail_under =\nrobust_arch =")
+
+    found = settings(MODEL)
+    assert (found.threats, found.attacks, found.trainings) == (("linf:0.15",), ("fgsm", "pgd"), ("as-is",))
+
+
+def test_an_empty_list_of_models_is_no_model(pytester, folder):
+    pytester.makeini("[pytest]\nrobust_model =")
+    pytester.makepyfile(test_own="def test_own(): pass")
+
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+def test_lists_may_be_lines_or_commas_or_both(settings, pytester):
+    pytester.makeini(
+        """
+        [pytest]
+        robust_model =
+            net.py:make
+            # the untrained one
+            net.py:bare
+        robust_attack = fgsm,pgd:steps=2
+        robust_threat =
+            linf:0.1, l2:0.3
+
+            l1:2
+        """
+    )
+
+    found = settings()
+    assert [spec.text for spec in found.models] == ["net.py:make", "net.py:bare"]
+    assert (found.attacks, found.threats) == (("fgsm", "pgd:steps=2"), ("linf:0.1", "l2:0.3", "l1:2"))
+
+
+@NATIVE
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("robust_samples = 60", "expects a string, got int: 60"),
+        ("robust_fail_under = 40", "expects a list for type 'linelist', got int: 40"),
+        ("robust_fail_under = [40]", "expects a list of strings, but item at index 0 is int: 40"),
+        ('robust_threat = "linf:0.1"', "expects a list for type 'linelist', got str: 'linf:0.1'"),
+        ("robust_batch_size = 0.5", "expects a string, got float: 0.5"),
+        ("robust_leaderboard = false", "expects a string, got bool: False"),
+    ],
+)
+def test_another_type_than_native_toml_wants_is_one_line(pytester, folder, line, told):
+    (folder / "pyproject.toml").write_text(f"[tool.pytest]\n{line}\n")
+    result = pytester.runpytest_inprocess(MODEL)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert len([word for word in result.errlines if word]) == 1
+    result.stderr.fnmatch_lines([f"ERROR: *config option '{line.split()[0]}' {told}*"])
+
+
+@NATIVE
+def test_a_flag_in_quotes_is_not_told_to_be_written_in_quotes(pytester, folder):
+    (folder / "pyproject.toml").write_text('[tool.pytest]\nrobust_only = "true"\n')
+    result = pytester.runpytest_inprocess(MODEL)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *robust_only*bool*"])
+    result.stderr.no_fnmatch_line("*write it in quotes*")
+
+
+def test_numbers_without_quotes_are_fine_in_ini_options(settings, folder):
+    (folder / "pyproject.toml").write_text("[tool.pytest.ini_options]\nrobust_samples = 30\nrobust_only = true\n")
+
+    found = settings(MODEL)
+    assert (found.samples, found.only) == (30, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("robust_samples = many", "--robust-samples=many: expected a whole number*"),
+        ("robust_threat = lin:0.1", "--robust-threat=lin:0.1: *did you mean 'linf'*"),
+        ("robust_fail_under = 0.4", "--robust-fail-under=0.4: expected a percentage; did you mean 40[?]"),
+        ("robust_only = perhaps", "*perhaps*"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_one_line_as_well(pytester, folder, line, told):
+    pytester.makeini(f"[pytest]\n{line}")
+    result = pytester.runpytest_inprocess(MODEL)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+    assert "Traceback" not in result.stderr.str() + result.stdout.str()
+
+
+def test_an_unknown_key_is_a_warning_and_an_error_where_configured_strictly(pytester, folder):
+    pytester.makeini("[pytest]\nrobust_sample = 3")
+
+    pytester.runpytest_inprocess("--collect-only", MODEL).stdout.fnmatch_lines(
+        ["*Unknown config option: robust_sample"]
+    )
+    assert pytester.runpytest_inprocess("--strict-config", MODEL).ret == pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.mark.parametrize("where", ["sub", "elsewhere"])
+def test_relative_paths_in_the_file_are_relative_to_it(pytester, folder, settings, monkeypatch, where):
+    pytester.makeini(
+        """
+        [pytest]
+        robust_model = weights.pt
+        robust_arch = net.py:bare
+        robust_data = npz:data.npz
+        robust_threat = linf:0.1
+        robust_leaderboard = made/board
+        """
+    )
+    monkeypatch.chdir(pytester.mkdir(where))
+
+    found = settings("-c", str(folder / "tox.ini"))
+    assert found.models[0].path == folder / "weights.pt"
+    assert found.folder == folder
+    assert found.leaderboard == folder / "made" / "board"
+    assert pytester.runpytest_inprocess("-c", str(folder / "tox.ini"), "--robust-samples=20").ret == 0
+    assert (folder / "made" / "board" / "leaderboard.csv").exists()
+
+
+def test_relative_paths_on_the_command_line_are_relative_to_the_working_folder(pytester, folder, settings, monkeypatch):
+    pytester.makeini("[pytest]\nrobust_model = net.py:make\nrobust_leaderboard = board")
+    monkeypatch.chdir(pytester.mkdir("sub"))
+    found = settings("--robust-model=../net.py:bare", "--robust-leaderboard=here")
+
+    assert found.models[0].path == folder / "net.py"
+    assert found.leaderboard == folder / "sub" / "here"
+
+
+def test_a_module_in_the_file_is_looked_for_below_it(pytester, folder, settings, monkeypatch):
+    pytester.makeini("[pytest]\nrobust_model = net:make")
+    monkeypatch.chdir(pytester.mkdir("sub"))
+
+    assert settings().models[0].path == folder / "net.py"
+    assert pytester.runpytest_inprocess("--robust-samples=20", "--robust-attack=fgsm").ret == 0
+
+
+def test_a_gate_in_the_file_is_kept(pytester, folder):
+    pytester.makeini("[pytest]\nrobust_model = net.py:make\nrobust_samples = 60\nrobust_fail_under = 99")
+
+    assert pytester.runpytest_inprocess("--robust-attack=fgsm").ret == pytest.ExitCode.TESTS_FAILED
