@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robust.attacks.catalogue import ATTACKS
-    from robust.attacks.combine import Restarts
-    from robust.attacks.engine import Attack, Outcome, Task, assail, climb
+    from robust.attacks.combine.restarts import Restarts
+    from robust.attacks.engine import Attack, Nearest, Outcome, assail, climb, nearest
     from robust.attacks.factory import make
     from robust.attacks.rng import Rng
+    from robust.attacks.task import Task
     from robust.attacks.threat import LpThreat, Threat
     from robust.attacks.zoo.fgsm import FGSM
     from robust.attacks.zoo.pgd import PGD
@@ -26,6 +27,7 @@ __all__ = [
     "PGD",
     "Attack",
     "LpThreat",
+    "Nearest",
     "Outcome",
     "Restarts",
     "Rng",
@@ -34,6 +36,7 @@ __all__ = [
     "assail",
     "climb",
     "make",
+    "nearest",
 ]
 
 _HOME = {
@@ -42,14 +45,16 @@ _HOME = {
     "PGD": "zoo.pgd",
     "Attack": "engine",
     "LpThreat": "threat",
+    "Nearest": "engine",
     "Outcome": "engine",
-    "Restarts": "combine",
+    "Restarts": "combine.restarts",
     "Rng": "rng",
-    "Task": "engine",
+    "Task": "task",
     "Threat": "threat",
     "assail": "engine",
     "climb": "engine",
     "make": "factory",
+    "nearest": "engine",
 }
 
 

@@ -1,80 +1,29 @@
-"""Task, the Attack protocol, and the drivers: the only loops of the project.
+"""The Attack protocol, and the drivers: the only loops of the project.
 
 An attack is a frozen dataclass of options with two pure methods, `init` and `step`. A driver runs them: `assail` for
-evaluation drops a sample as soon as it falls, `climb` for training keeps all to the last step. The driver judges
-success itself, by the threat model and the model's own answer, so an attack cannot claim what did not happen.
+evaluation drops a sample as soon as it falls, `climb` for training keeps all to the last step, `nearest` keeps the
+closest input that fools the model. The driver judges success itself, by the threat model and the model's own answer,
+so an attack cannot claim what did not happen.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.losses import Loss
 from robust.attacks.rng import Rng, seeded
-from robust.attacks.threat import LpThreat
-
-Model = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Samples sent through the model, forward and backward, for each sample of the whole batch."""
-
-    forwards: Tensor  # (N,) int64
-    backwards: Tensor  # (N,) int64
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What an attack works on: the model, the inputs that still stand, their labels, and what is allowed."""
-
-    model: Model
-    x: Tensor  # (n, *features), the clean inputs
-    y: Tensor  # (n,) int64
-    threat: LpThreat
-    rng: Rng
-    cost: Cost  # of all N samples that the task began with
-    place: Tensor  # (n,) int64: where the n samples stand among these N
-
-    @classmethod
-    def of(cls, model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng) -> "Task":
-        place = torch.arange(len(x), device=x.device)
-        return cls(model, x, y, threat, rng, Cost(torch.zeros_like(place), torch.zeros_like(place)), place)
-
-    def logits(self, x: Tensor) -> Tensor:
-        """The model's answer at x, (n, classes), detached."""
-        self.cost.forwards[self.place] += 1
-        with torch.no_grad():
-            return self.model(x.clone())  # a copy, for models that work in place
-
-    def ascent(self, x: Tensor, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
-        """(logits (n, classes), loss (n,), d loss / d x (n, *features)) at x, all detached."""
-        self.cost.forwards[self.place] += 1
-        self.cost.backwards[self.place] += 1
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            logits = self.model(x.clone())
-            value = loss(logits, self.y)
-            (grad,) = torch.autograd.grad(value.sum(), x)
-        # A gradient that is not a number must not carry the iterate away: that coordinate stays where it is.
-        return logits.detach(), value.detach(), grad.nan_to_num(0.0)
-
-    def only(self, keep: Tensor) -> "Task":
-        """The task of the samples in the mask `keep`, (n,) bool; their cost is still counted in the whole."""
-        x, y, place = self.x[keep], self.y[keep], self.place[keep]
-        return replace(self, x=x, y=y, rng=self.rng.only(keep), place=place)
-
-    def fold(self, k: int) -> "Task":
-        """The same task with random stream number `k`."""
-        return replace(self, rng=self.rng.fold(k))
+from robust.attacks.task import Cost, Model, Task
+from robust.attacks.threat import LpThreat, Norm, Threat
 
 
 class Ascent(NamedTuple):
-    """The state of a gradient attack; every tensor leads with the batch axis."""
+    """The state of a gradient attack; every tensor leads with the batch axis.
+
+    `done`, where a state has it, is (n,) bool: samples that no further step can change; the driver drops them.
+    """
 
     x: Tensor  # (n, *features), the iterate
     logits: Tensor | None  # (n, classes) at x; None where the attack did not ask the model
@@ -84,6 +33,7 @@ class Ascent(NamedTuple):
 S = TypeVar("S", bound=tuple[Any, ...])  # a NamedTuple like Ascent: .x, .logits, and what else the attack needs
 
 
+@runtime_checkable
 class Attack(Protocol[S]):
     """Options in fields, and two pure methods. Nothing is written on an attack after construction."""
 
@@ -101,6 +51,30 @@ class Attack(Protocol[S]):
         ...
 
 
+class Round(NamedTuple):
+    """An attack on the samples that still stand, and how its task differs."""
+
+    attack: Attack[Any]
+    enter: Callable[[Task], Task]
+
+
+@runtime_checkable
+class Plan(Protocol):
+    """Attacks one after the other: what is made of several attacks has no `init` and `step`, but rounds."""
+
+    def rounds(self) -> Iterator[Round]:
+        """The rounds, in order; each begins with the samples that no earlier one broke."""
+        ...
+
+
+AnyAttack = Attack[Any] | Plan
+
+
+def rounds_of(attack: AnyAttack) -> Iterator[Round]:
+    """The rounds of a plan; an attack is a plan of one."""
+    return attack.rounds() if isinstance(attack, Plan) else iter([Round(attack, lambda task: task)])
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What an attack did to a batch, sample by sample, as judged by the driver."""
@@ -113,48 +87,137 @@ class Outcome:
 
 def assail(
     model: Model,
-    attack: Attack[Any],
+    attack: AnyAttack,
     x: Tensor,
     y: Tensor,
-    threat: LpThreat,
+    threat: Threat,
     *,
     seed: int = 0,
     index: Tensor | None = None,
 ) -> Outcome:
-    """Attack every sample until it falls or the attack ends.
+    """Attack every sample until it falls or the attack ends; of a union of threat models each in turn.
 
     x is (N, *features) within the threat's bounds, y (N,) int64, `index` (N,) the samples' numbers in their data set
     (by default 0..N-1): with the seed they fix all that is random. The model is used in evaluation mode, and its
     modes, gradients and parameters and the global random state are left as found. ValueError where x leaves the
     threat's bounds: nothing near it could be admitted, and the model would look robust.
     """
+    first, *others = threat.parts
+    with still(model, seed), torch.no_grad():
+        task = _task(model, x, y, first, seed, index)
+        outcome = Outcome(
+            torch.zeros_like(y, dtype=torch.bool), x.clone(), torch.zeros_like(y, dtype=torch.bool), task.cost
+        )
+        for part in (first, *others):
+            for each, enter in rounds_of(attack):
+                standing = replace(task, threat=part).only(~outcome.fallen)
+                if not len(standing.x):
+                    return outcome
+                _assail(each, enter(standing), outcome)
+    return outcome
+
+
+def _task(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index: Tensor | None) -> Task:
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
         told = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
         raise ValueError(f"the inputs go {told}; give the threat model the bounds of the data, or scale the data")
     index = torch.arange(len(x), device=x.device) if index is None else index
-    with still(model, seed), torch.no_grad():
-        return _assail(attack, Task.of(model, x, y, threat, Rng.of(seed, index)))
+    return Task.of(model, x, y, threat, Rng.of(seed, index))
 
 
-def _assail(attack: Attack[Any], task: Task) -> Outcome:
-    x_adv = task.x.clone()
-    fallen = torch.zeros(len(x_adv), dtype=torch.bool, device=x_adv.device)
-    faulty = fallen.clone()
+def _assail(attack: Attack[Any], task: Task, outcome: Outcome) -> None:
+    """Attack the samples of `task`, and note in `outcome` what becomes of them."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
-        logits = task.logits(state.x) if state.logits is None else state.logits
-        finite = logits.isfinite().all(1)
-        down = finite & (logits.argmax(1) != task.y)
-        down[down.clone()] = task.threat.admits(state.x[down], task.x[down])
-        faulty[task.place[~finite]] = True
-        fallen[task.place[down]] = True
-        x_adv[task.place[down]] = state.x[down]
-        if k == attack.steps or bool(down.all()):
+        down, faulty = _judged(task, state)
+        outcome.faulty[task.place[faulty]] = True
+        outcome.fallen[task.place[down]] = True
+        outcome.x_adv[task.place[down]] = state.x[down]
+        leaving = down if (done := getattr(state, "done", None)) is None else down | done
+        if k == attack.steps or bool(leaving.all()):
             break
-        if bool(down.any()):
-            task, state = task.only(~down), _only(state, ~down)
+        if bool(leaving.any()):
+            task, state = task.only(~leaving), _only(state, ~leaving)
         state = attack.step(task, state, k)
-    return Outcome(fallen, x_adv, faulty, task.cost)
+
+
+def _judged(task: Task, state: Any) -> tuple[Tensor, Tensor]:
+    """Of the iterates: (admitted and answered wrong, answered with something not finite), each (n,) bool."""
+    logits = task.logits(state.x) if state.logits is None else state.logits
+    finite = logits.isfinite().all(1)
+    down = finite & (logits.argmax(1) != task.y)
+    down[down.clone()] = task.threat.admits(state.x[down], task.x[down])
+    return down, ~finite
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The closest inputs that fool the model, sample by sample, as judged by the driver."""
+
+    distance: Tensor  # (N,) float64: to x, in the norm; 0 where x itself is answered wrong, inf where none was found
+    x_adv: Tensor  # (N, *features): that input, x where none was found
+    faulty: Tensor  # (N,) bool: as in Outcome
+    cost: Cost
+
+    def robust_at(self, eps: float) -> Tensor:
+        """(N,) bool: whether the sample stands in a ball of this radius; one run gives the whole curve."""
+        return self.distance > eps
+
+    @property
+    def median(self) -> float:
+        """The radius at which half of the samples have fallen."""
+        return float(self.distance.sort().values[(len(self.distance) - 1) // 2])
+
+
+def nearest(
+    model: Model,
+    attack: AnyAttack,
+    x: Tensor,
+    y: Tensor,
+    norm: Norm,
+    *,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    seed: int = 0,
+    index: Tensor | None = None,
+) -> Nearest:
+    """Run an attack that seeks the smallest perturbation to its end, and keep every sample's best.
+
+    Arguments and what is left as found are those of `assail`; the only limits are the norm and the bounds.
+    """
+    with still(model, seed), torch.no_grad():
+        task = _task(model, x, y, LpThreat.widest(norm, x, *bounds), seed, index)
+        found = Nearest(
+            torch.full_like(y, torch.inf, dtype=torch.float64),
+            x.clone(),
+            torch.zeros_like(y, dtype=torch.bool),
+            task.cost,
+        )
+        if len(x):
+            answer = task.logits(task.x)
+            found.distance[answer.isfinite().all(1) & (answer.argmax(1) != task.y)] = 0.0
+        task = task.only(found.distance > 0)
+        for each, enter in rounds_of(attack):
+            if len(task.x):
+                _approach(each, enter(task), found)
+    return found
+
+
+def _approach(attack: Attack[Any], task: Task, found: Nearest) -> None:
+    """Run the attack on the samples of `task` to its end, and note in `found` what is nearer than before."""
+    state = attack.init(task)
+    for k in range(attack.steps + 1):
+        down, faulty = _judged(task, state)
+        distance = task.threat.size(state.x.double(), task.x.double())
+        better = down & (distance < found.distance[task.place])
+        found.faulty[task.place[faulty]] = True
+        found.distance[task.place[better]] = distance[better]
+        found.x_adv[task.place[better]] = state.x[better]
+        done = getattr(state, "done", None)
+        if k == attack.steps or (done is not None and bool(done.all())):
+            break
+        if done is not None and bool(done.any()):
+            task, state = task.only(~done), _only(state, ~done)
+        state = attack.step(task, state, k)
 
 
 def climb(attack: Attack[Any], task: Task) -> Tensor:

@@ -4,28 +4,39 @@ from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
 from robust.attacks.catalogue import ATTACKS
-from robust.attacks.combine import Restarts
-from robust.attacks.engine import Attack
+from robust.attacks.combine.eot import EOT
+from robust.attacks.combine.odi import Diversified
+from robust.attacks.combine.restarts import Restarts
+from robust.attacks.combine.targets import Targets
+from robust.attacks.engine import AnyAttack
 from robust.attacks.spec import Spec, configure
 
+# What goes with every attack and wraps it, by its option; the last is the outermost.
+WRAPPERS: dict[str, type[Any]] = {"odi": Diversified, "eot": EOT, "targets": Targets, "restarts": Restarts}
 
-def make(text: str | Spec) -> Attack[Any]:
+
+def make(text: str | Spec) -> AnyAttack:
     """The attack that `text` describes; LookupError for an unknown name, ValueError for a wrong option.
 
-    `restarts=R` goes with every attack, and wraps it.
+    `odi=K`, `eot=K`, `targets=K` and `restarts=R` go with every attack.
     """
     spec = Spec.parse(text) if isinstance(text, str) else text
-    cls, own = ATTACKS.get(spec.name), spec.without("restarts")
+    cls, own = ATTACKS.get(spec.name), spec
+    for option in WRAPPERS:
+        own = own.without(option)
     read = getattr(cls, "from_spec", None)  # an attack of another library reads its own options
-    attack: Attack[Any] = read(own) if read else configure(cls, own)
-    wrap = Spec(spec.name, options=tuple(pair for pair in spec.options if pair[0] == "restarts"))
-    return configure(Restarts, wrap, attack=attack) if wrap.options else attack
+    attack: AnyAttack = read(own) if read else configure(cls, own)
+    for option, wrapper in WRAPPERS.items():
+        given = tuple(pair for pair in spec.options if pair[0] == option)
+        if given:
+            attack = configure(wrapper, Spec(spec.name, options=given), attack=attack)
+    return attack
 
 
-def describe(attack: Attack[Any]) -> str:
+def describe(attack: AnyAttack) -> str:
     """The word for an attack object: that of PGD(steps=40) is "pgd:steps=40". Defaults are left out."""
     inner, spec = getattr(attack, "attack", None), Spec(type(attack).__name__.lower())
-    if inner is not None:  # a combinator is an option of what it wraps
+    if inner is not None:  # what wraps it is told by its option
         spec = Spec.parse(describe(inner))
     found = dict(spec.options)
     options: tuple[Field[Any], ...] = fields(attack) if is_dataclass(attack) else ()

@@ -1,4 +1,7 @@
-"""Losses that an attack raises: (logits (N, C), y (N,)) -> (N,). No reduction: samples do not see each other."""
+"""Losses that an attack raises: (logits (N, C), y (N,)) -> (N,). No reduction: samples do not see each other.
+
+Each has a targeted form, (logits, y, target (N,)) -> (N,), which rises as the answer comes closer to the target.
+"""
 
 from collections.abc import Callable
 
@@ -9,6 +12,9 @@ from torch.nn import functional as F
 from robust.attacks.registry import suggest
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+Targeted = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+TINY = 1e-12  # keeps a quotient finite where all logits are equal
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
@@ -19,16 +25,66 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 def margin(logits: Tensor, y: Tensor) -> Tensor:
     """max over c != y of z_c, less z_y: above 0 where the label is wrong (Carlini & Wagner 2017, 1608.04644)."""
     right = torch.zeros_like(logits, dtype=torch.bool).scatter(1, y[:, None], True)
-    return logits.masked_fill(right, -torch.inf).amax(1) - logits.gather(1, y[:, None])[:, 0]
+    return logits.masked_fill(right, -torch.inf).amax(1) - _at(logits, y)
 
 
-LOSSES: dict[str, Loss] = {"ce": cross_entropy, "margin": margin}
+def dlr(logits: Tensor, y: Tensor) -> Tensor:
+    """The margin over the distance of the largest logit to the third: no scaling of logits changes it.
+
+    Croce and Hein 2020 (2003.01690). ValueError for fewer than 3 classes.
+    """
+    top = _largest(logits, 3, "dlr")
+    return margin(logits, y) / (top[:, 0] - top[:, 2] + TINY)
 
 
-def loss_named(loss: str | Loss) -> Loss:
-    """The loss of that name, or the loss itself; ValueError where the name is unknown."""
-    if not isinstance(loss, str):
-        return loss
-    if loss not in LOSSES:
+def cross_entropy_to(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    """log softmax(logits)[target]."""
+    return -F.cross_entropy(logits, target, reduction="none")
+
+
+def margin_to(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    """z_target - z_y."""
+    return _at(logits, target) - _at(logits, y)
+
+
+def dlr_to(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    """z_target - z_y, over the distance of the largest logit to the mean of the third and fourth (2003.01690).
+
+    ValueError for fewer than 4 classes.
+    """
+    top = _largest(logits, 4, "the targeted dlr")
+    return margin_to(logits, y, target) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + TINY)
+
+
+LOSSES: dict[str, tuple[Loss, Targeted]] = {
+    "ce": (cross_entropy, cross_entropy_to),
+    "margin": (margin, margin_to),
+    "dlr": (dlr, dlr_to),
+}
+
+
+def check_loss(loss: str | Loss) -> None:
+    """ValueError where a loss is named that is unknown."""
+    if isinstance(loss, str) and loss not in LOSSES:
         raise ValueError(f"unknown loss {suggest(loss, LOSSES)}")
-    return LOSSES[loss]
+
+
+def evaluate_loss(loss: str | Loss, logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
+    """The loss, (N,), in its targeted form where there is a target; a loss of one's own has none: ValueError."""
+    if not isinstance(loss, str):
+        if target is not None:
+            raise ValueError("a loss of your own has no targeted form; use ce, margin or dlr with targets")
+        return loss(logits, y)
+    untargeted, targeted = LOSSES[loss]
+    return untargeted(logits, y) if target is None else targeted(logits, y, target)
+
+
+def _at(logits: Tensor, y: Tensor) -> Tensor:
+    return logits.gather(1, y[:, None])[:, 0]
+
+
+def _largest(logits: Tensor, k: int, name: str) -> Tensor:
+    classes = logits.shape[1]
+    if classes < k:
+        raise ValueError(f"{name} needs {k} classes or more, the model has {classes}; use the loss margin")
+    return logits.topk(k, dim=1).values

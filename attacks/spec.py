@@ -136,8 +136,8 @@ def threat_text(norm: str, eps: Fraction) -> str:
 
 
 def canonical_threat(text: str) -> str:
-    """A threat model in its canonical spelling; ValueError as parse_threat."""
-    return threat_text(*parse_threat(text))
+    """A threat model, or a union such as "linf:8/255+l2:0.5", in its canonical spelling; ValueError as parse_threat."""
+    return "+".join(threat_text(*parse_threat(part)) for part in text.split("+"))
 
 
 def threat_slug(text: str) -> str:

@@ -20,6 +20,17 @@ Norm = Literal["linf", "l2", "l1"]
 class Threat(Protocol):
     """A set of inputs around every x. `str` of a threat is its canonical spelling."""
 
+    @property
+    def parts(self) -> "tuple[LpThreat, ...]":
+        """The threat models that it is the union of; an input is broken where any of them breaks it."""
+        ...
+
+    @property
+    def lo(self) -> float: ...
+
+    @property
+    def hi(self) -> float: ...
+
     def sample(self, x: Tensor, rng: Rng) -> Tensor:
         """A random admitted input for every x."""
         ...
@@ -57,8 +68,19 @@ class LpThreat:
         norm, eps = parse_threat(text)
         return cls(cast(Norm, norm), eps, lo, hi)
 
+    @classmethod
+    def widest(cls, norm: Norm, x: Tensor, lo: float = 0.0, hi: float = 1.0) -> "LpThreat":
+        """The ball that holds all inputs within the bounds, of the shape of `x`."""
+        features = math.prod(x.shape[1:])
+        across = {"linf": 1.0, "l2": math.sqrt(features), "l1": float(features)}[norm]
+        return cls(norm, Fraction(across * (hi - lo)), lo, hi)
+
     def __str__(self) -> str:
         return threat_text(self.norm, self.eps)
+
+    @property
+    def parts(self) -> "tuple[LpThreat, ...]":
+        return (self,)
 
     def size(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """||x_adv - x||, (N,)."""
@@ -71,32 +93,67 @@ class LpThreat:
         return inside.flatten(1).all(1) & (size <= float(self.eps)).to(x.device)
 
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """argmin over the ball of ||x' - x_adv||_2, then into the box, which only moves it closer to x."""
+        """The admitted input that is nearest to x_adv in l2; for an l2 ball nearest in the ball, then in the box."""
         threshold, radius = self._inner(x)
         d = (x_adv - x).flatten(1)
         if self.norm == "linf":
             d = d.clamp(-radius, radius)
-        else:
+        elif self.norm == "l2":
             length = self._length(d)
-            nearest = d * (radius / length)[:, None] if self.norm == "l2" else _onto_l1_sphere(d, radius)
-            d = torch.where((length > threshold)[:, None], nearest, d)
+            d = torch.where((length > threshold)[:, None], d * (radius / length)[:, None], d)
+        else:
+            d = torch.where((self._length(d) > threshold)[:, None], _onto_l1(d, self._room(x.flatten(1), d), radius), d)
         return (x + d.view_as(x)).clamp(self.lo, self.hi)
 
-    def step(self, x: Tensor, grad: Tensor, length: float) -> Tensor:
-        """x moved by `length`, in this norm, along the steepest ascent: argmax of <grad, d> over ||d|| <= length.
+    def shrink(self, x_adv: Tensor, x: Tensor, radius: Tensor) -> Tensor:
+        """`project` with a radius of its own, (N,), for each x; it may be left by a rounding."""
+        d, radius = (x_adv - x).flatten(1), radius[:, None]
+        if self.norm == "linf":
+            d = d.clamp(-radius, radius)
+        elif self.norm == "l2":
+            d = d * (radius / self._length(d)[:, None].clamp_min(torch.finfo(d.dtype).tiny)).clamp_max(1)
+        else:
+            longer = self._length(d)[:, None] > radius
+            d = torch.where(longer, _onto_l1(d, self._room(x.flatten(1), d), radius), d)
+        return (x + d.view_as(x)).clamp(self.lo, self.hi)
 
+    def dual(self, grad: Tensor) -> Tensor:
+        """(N,): the length of a gradient in the dual norm, which bounds what a perturbation of length 1 can gain."""
+        length: Tensor = grad.flatten(1).norm({"linf": 1, "l2": 2, "l1": torch.inf}[self.norm], dim=1)
+        return length
+
+    def step(self, x: Tensor, grad: Tensor, length: float | Tensor) -> Tensor:
+        """x moved by `length` along the steepest ascent in this norm: argmax of <grad, d> over ||d|| <= length.
+
+        `length` is a number, or (N,).
         For linf and l2 the result may leave the box and the ball; `project` ends a step. For l1 the maximiser puts all
         on one coordinate, which in a box is soon used up, so there the box is part of the problem: coordinates are
         filled up to the box's edge in the order of their gradient, which solves the problem with the box exactly.
         """
-        if self.norm == "linf":
-            return x + length * grad.sign()
         g = grad.flatten(1)
-        if self.norm == "l2":
-            d = g * (length / self._length(g).clamp_min(torch.finfo(g.dtype).tiny))[:, None]
+        length = length[:, None] if isinstance(length, Tensor) else length
+        if self.norm == "linf":
+            d = length * g.sign()
+        elif self.norm == "l2":
+            d = g * (length / self._length(g).clamp_min(torch.finfo(g.dtype).tiny)[:, None])
         else:
             d = self._fill(x.flatten(1), g, length)
         return x + d.view_as(x)
+
+    def sparse_step(self, x: Tensor, grad: Tensor, length: float | Tensor, share: float | Tensor) -> Tensor:
+        """x moved by `length` in l1, by the same amount in the coordinates with the largest gradients.
+
+        `length` and `share`, of the coordinates, are numbers or (N,). The steepest step would move one coordinate a
+        step; several do more where the loss is curved (Tramer and Boneh 2019, 1904.13000). Coordinates that the box
+        stops are left out.
+        """
+        flat, g = x.flatten(1), grad.flatten(1)
+        size = g.abs() * (self._room(flat, g) > 0)
+        count = torch.as_tensor(share * g.shape[1], device=x.device).long().clamp(1, g.shape[1]).expand(len(x))
+        least = size.sort(dim=1, descending=True).values.gather(1, count[:, None] - 1)
+        signs = g.sign() * ((size >= least) & (size > 0))
+        each = torch.as_tensor(length).to(x) / signs.abs().sum(1).clamp_min(1)
+        return x + (signs * each[:, None]).view_as(x)
 
     def sample(self, x: Tensor, rng: Rng) -> Tensor:
         """A point drawn uniformly from the ball around every x, then put into the box."""
@@ -129,8 +186,12 @@ class LpThreat:
             raise ValueError(f"{self} is too small for inputs of type {x.dtype} with {features} features: they round")
         return eps - margin, eps - 2 * margin
 
-    def _fill(self, x: Tensor, g: Tensor, length: float) -> Tensor:
-        room = torch.where(g > 0, self.hi - x, x - self.lo).clamp_min(0) * (g != 0)
+    def _room(self, x: Tensor, d: Tensor) -> Tensor:
+        """How far x, (N, features), may go in the direction of d before it meets the box."""
+        return torch.where(d > 0, self.hi - x, x - self.lo).clamp_min(0)
+
+    def _fill(self, x: Tensor, g: Tensor, length: float | Tensor) -> Tensor:
+        room = self._room(x, g) * (g != 0)
         order = g.abs().argsort(dim=1, descending=True)
         room = room.gather(1, order)
         used = room.cumsum(1) - room  # by the coordinates that come before
@@ -138,18 +199,65 @@ class LpThreat:
         return torch.zeros_like(x).scatter(1, order, move) * g.sign()
 
 
-def _onto_l1_sphere(d: Tensor, radius: float) -> Tensor:
-    """Soft thresholding by the threshold that leaves a sum of `radius` (Duchi et al. 2008, figure 1)."""
-    sorted_, _ = d.abs().sort(dim=1, descending=True)
-    rank = torch.arange(1, d.shape[1] + 1, device=d.device)
-    excess = (sorted_.cumsum(1) - radius) / rank
-    last = (sorted_ > excess).sum(1, keepdim=True).clamp_min(1) - 1
-    size = (d.abs() - excess.gather(1, last)).clamp_min(0)
+def _onto_l1(d: Tensor, room: Tensor, radius: float | Tensor) -> Tensor:
+    """argmin of ||d' - d||_2 over ||d'||_1 <= radius with |d'| <= room on the side of d; (N, features), radius (N, 1).
+
+    The solution is clamp(|d| - t, 0, room) with one threshold t for each sample (Croce and Hein 2021, 2103.01208).
+    Its length falls piecewise linearly in t, with a bend at every |d| and |d| - room, so t is found among these, as
+    Duchi et al. 2008 do without a box.
+    """
+    size = d.abs()
+    bends, order = torch.cat((size, size - room), 1).sort(dim=1, descending=True)
+    slope = torch.where(order < d.shape[1], 1.0, -1.0).to(d.dtype)
+    slopes, offsets = slope.cumsum(1), (slope * bends).cumsum(1)
+    lengths = offsets - bends * slopes  # at t = each of the bends: rising along the row
+    last = (lengths < radius).sum(1, keepdim=True).clamp(1, bends.shape[1]) - 1
+    steep = slopes.gather(1, last).clamp_min(1)
+    threshold = ((offsets.gather(1, last) - radius) / steep).clamp_min(0)
+    found = torch.minimum((size - threshold).clamp_min(0), room)
     # Far from the ball the difference above has lost digits, so the sum is put right once more.
-    return d.sign() * size * (radius / size.sum(1, keepdim=True).clamp_min(torch.finfo(d.dtype).tiny)).clamp_max(1)
+    return d.sign() * found * (radius / found.sum(1, keepdim=True).clamp_min(torch.finfo(d.dtype).tiny)).clamp_max(1)
 
 
 def _laplace(rng: Rng, like: Tensor) -> Tensor:
     """Laplace numbers: scaled to length 1 they are uniform on the l1 sphere."""
     magnitude = -torch.log1p(-rng.fold(0).uniform(like))
     return magnitude * torch.where(rng.fold(1).uniform(like) < 0.5, -1.0, 1.0).to(like.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """What any of several threat models admits; they share their bounds."""
+
+    parts: tuple[LpThreat, ...]
+
+    def __post_init__(self) -> None:
+        if len({(part.lo, part.hi) for part in self.parts}) != 1:
+            raise ValueError("a union needs one threat model or more, all with the same bounds")
+
+    @property
+    def lo(self) -> float:
+        return self.parts[0].lo
+
+    @property
+    def hi(self) -> float:
+        return self.parts[0].hi
+
+    def __str__(self) -> str:
+        return "+".join(map(str, self.parts))
+
+    def sample(self, x: Tensor, rng: Rng) -> Tensor:
+        """Of a random part of the union, for each x its own."""
+        like = x.flatten(1)[:, :1]
+        which = (rng.fold(0).uniform(like)[:, 0] * len(self.parts)).long()
+        drawn = torch.stack([part.sample(x, rng.fold(k + 1)) for k, part in enumerate(self.parts)])
+        return drawn[which, torch.arange(len(x), device=x.device)]
+
+    def admits(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        return torch.stack([part.admits(x_adv, x) for part in self.parts]).any(0)
+
+
+def read_threat(text: str, lo: float = 0.0, hi: float = 1.0) -> LpThreat | Union:
+    """Read "linf:8/255", or the union "linf:8/255+l2:0.5"; ValueError says what is wrong with anything else."""
+    parts = tuple(LpThreat.parse(part, lo, hi) for part in text.split("+"))
+    return parts[0] if len(parts) == 1 else Union(parts)

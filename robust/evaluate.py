@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.engine import Attack, Cost, Outcome, answers, assail
+from robust.attacks.engine import AnyAttack, Outcome, answers, assail
 from robust.attacks.factory import describe, make
-from robust.attacks.threat import LpThreat
+from robust.attacks.task import Cost
+from robust.attacks.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.feed import Feed
 
@@ -86,8 +87,8 @@ def measure_attack(
     module: nn.Module,
     samples: Samples,
     correct: Flags,
-    attack: str | Attack[Any],
-    threat: LpThreat,
+    attack: str | AnyAttack,
+    threat: Threat,
     *,
     seed: int = 0,
     feed: Feed | None = None,
@@ -96,12 +97,12 @@ def measure_attack(
 
     ValueError or LookupError where the word is wrong, or the attack cannot be run.
     """
-    name, attack = (attack, make(attack)) if isinstance(attack, str) else (describe(attack), attack)
+    name, chosen = (attack, make(attack)) if isinstance(attack, str) else (describe(attack), attack)
     began = time.monotonic()
     feed = feed or Feed(BATCH, device_of(module))
     rows = np.flatnonzero(correct)
     outcomes = feed.each(
-        lambda x, y, index: _cpu(assail(module, attack, x, y, threat, seed=seed, index=index)), samples.take(rows)
+        lambda x, y, index: _cpu(assail(module, chosen, x, y, threat, seed=seed, index=index)), samples.take(rows)
     )
     fallen = _joined([o.fallen for o in outcomes], bool)
     x_adv = _joined([o.x_adv for o in outcomes], np.float32).reshape(-1, *samples.x.shape[1:])[fallen]
@@ -111,7 +112,7 @@ def measure_attack(
     broken[rows[fallen][sure]] = True
     return Finding(
         attack=name,
-        options=options_of(attack),
+        options=options_of(chosen),
         broken=broken,
         x_adv=x_adv[sure],
         faulty=sum(int(o.faulty.sum()) for o in outcomes),
@@ -122,7 +123,7 @@ def measure_attack(
     )
 
 
-def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, threat: LpThreat, feed: Feed) -> Flags:
+def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, threat: Threat, feed: Feed) -> Flags:
     """A second look, in other batches, at the very numbers that will be stored: admitted, finite, and a wrong label."""
 
     def look(x: Tensor, y: Tensor, rows: Tensor) -> Tensor:
@@ -133,7 +134,7 @@ def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, thr
     return _joined(feed.each(look, Samples(x_adv, samples.y, np.arange(len(samples)))), bool)
 
 
-def options_of(attack: Attack[Any]) -> dict[str, Any]:
+def options_of(attack: AnyAttack) -> dict[str, Any]:
     """An attack's options by name, as JSON can hold them."""
     found: dict[str, Any] = asdict(attack) if is_dataclass(attack) and not isinstance(attack, type) else {}
     return {key: getattr(value, "__name__", value) for key, value in found.items()}

@@ -37,7 +37,12 @@ OPTIONS = (
         "or FILE.py:FUNCTION",
     ),
     Option("download", "", "download the data set where it is not on this machine", flag=True),
-    Option("threat", "NORM:EPS", "what an attacker may do: linf:8/255, l2:0.5; default: the data set's", many=True),
+    Option(
+        "threat",
+        "NORM:EPS",
+        "what an attacker may do: linf:8/255, l2:0.5, or a union, linf:8/255+l2:0.5; default: the data set's",
+        many=True,
+    ),
     Option("attack", "ATTACK", "pgd:steps=40:restarts=5, torchattacks:APGD; default: fgsm,pgd", many=True),
     Option(
         "train",

@@ -11,8 +11,10 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     ["robust.attacks.registry"],
     ["robust.attacks.spec"],
-    ["robust.attacks.rng", "robust.attacks.catalogue", "robust.attacks.vision", "robust.attacks.memory"],
+    ["robust.attacks.rng"],
+    ["robust.attacks.catalogue", "robust.attacks.vision", "robust.attacks.memory", "robust.attacks.cycles"],
     ["robust.attacks.threat", "robust.attacks.losses"],
+    ["robust.attacks.task"],
     ["robust.attacks.engine"],
     ["robust.attacks.combine", "robust.attacks.zoo", "robust.attacks.external"],
     ["robust.attacks.factory"],

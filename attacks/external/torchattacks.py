@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from robust.attacks.catalogue import ATTACKS
-from robust.attacks.engine import Task
 from robust.attacks.memory import ran_out
 from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec, Value
+from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 
 # What torchattacks' classes call the things that a task fixes, or that the driver gives.

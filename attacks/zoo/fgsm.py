@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from robust.attacks.catalogue import ATTACKS
-from robust.attacks.engine import Ascent, Task
-from robust.attacks.losses import loss_named
+from robust.attacks.engine import Ascent
+from robust.attacks.losses import check_loss
+from robust.attacks.task import Task
 
 
 @ATTACKS.register("fgsm")
@@ -17,10 +18,10 @@ class FGSM:
     steps: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        loss_named(self.loss)
+        check_loss(self.loss)
 
     def init(self, task: Task) -> Ascent:
-        logits, _, grad = task.ascent(task.x, loss_named(self.loss))
+        logits, _, grad = task.ascent(task.x, self.loss)
         return Ascent(task.x, logits, grad)
 
     def step(self, task: Task, state: Ascent, k: int) -> Ascent:

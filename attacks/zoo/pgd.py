@@ -1,18 +1,37 @@
-"""PGD, projected gradient descent: Madry et al. 2018 (1706.06083)."""
+"""PGD, projected gradient descent: Madry et al. 2018 (1706.06083); cycles are left as in 2503.19347."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from robust.attacks.catalogue import ATTACKS
-from robust.attacks.engine import Ascent, Task
-from robust.attacks.losses import Loss, loss_named
+from robust.attacks.cycles import fingerprint
+from robust.attacks.losses import Loss, check_loss
+from robust.attacks.task import Task
+
+L1_SHARE = 0.05  # of the coordinates that an l1 step moves
+FIRST_CYCLE = 8  # steps; hardly any sample cycles earlier, and short attacks, as in training, need not look
+
+
+class Walk(NamedTuple):
+    """The state: the iterate, and in which moves the sample was seen before."""
+
+    x: Tensor
+    logits: Tensor | None
+    grad: Tensor
+    seen: Tensor  # (n, moves) int64: their fingerprints
+    done: Tensor  # (n,) bool: in a cycle, so that no further step finds anything new
 
 
 @ATTACKS.register("pgd")
 @dataclass(frozen=True, slots=True)
 class PGD:
-    """`steps` steps of `stride` eps along the steepest ascent of the loss, each projected, from a random start."""
+    """`steps` steps of `stride` eps along the steepest ascent of the loss, each projected, from a random start.
+
+    For linf an iterate determines all that follow, so a sample that comes back to one is done.
+    """
 
     steps: int = 40
     stride: float = 0.25  # length of a step, as a share of eps
@@ -26,19 +45,27 @@ class PGD:
             raise ValueError(f"stride, a share of eps, must be above 0, got {self.stride:g}")
         if not 0 <= self.start <= 1:
             raise ValueError(f"start, a share of the ball, must be from 0 to 1, got {self.start:g}")
-        loss_named(self.loss)
+        check_loss(self.loss)
 
-    def init(self, task: Task) -> Ascent:
-        x = task.x.lerp(task.threat.sample(task.x, task.rng), self.start) if self.start else task.x
-        return self._look(task, x)
+    def init(self, task: Task) -> Walk:
+        x = task.start(self.start)
+        logits, _, grad = task.ascent(x, self.loss)
+        none = torch.zeros(len(x), 0, dtype=torch.int64, device=x.device)
+        return Walk(x, logits, grad, none, torch.zeros_like(task.y, dtype=torch.bool))
 
-    def step(self, task: Task, state: Ascent, k: int) -> Ascent:
-        x = task.threat.step(state.x, state.grad, self.stride * float(task.threat.eps))
+    def step(self, task: Task, state: Walk, k: int) -> Walk:
+        length = self.stride * float(task.threat.eps)
+        if task.threat.norm == "l1":
+            x = task.threat.sparse_step(state.x, state.grad, length, L1_SHARE)
+        else:
+            x = task.threat.step(state.x, state.grad, length)
+        seen, done = state.seen, state.done
+        if k >= FIRST_CYCLE and task.threat.norm == "linf":
+            # Of the move, not only of the iterate: a model that draws may give another gradient at the same place.
+            mark = fingerprint(x)[:, None]
+            seen, done = torch.cat((seen, mark), 1), (seen == mark).any(1)
         x = task.threat.project(x, task.x)
         if k + 1 == self.steps:  # nobody will use a gradient at the last iterate
-            return Ascent(x, None, state.grad)
-        return self._look(task, x)
-
-    def _look(self, task: Task, x: Tensor) -> Ascent:
-        logits, _, grad = task.ascent(x, loss_named(self.loss))
-        return Ascent(x, logits, grad)
+            return Walk(x, None, state.grad, seen, done)
+        logits, _, grad = task.ascent(x, self.loss)
+        return Walk(x, logits, grad, seen, done)

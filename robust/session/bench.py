@@ -1,10 +1,9 @@
 """Measure for one test item: judge what was measured, and hand it to the session."""
 
-from typing import Any
 
 import pytest
 
-from robust.attacks.engine import Attack
+from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
 from robust.evaluate import measure_attack
 from robust.session.case import FOUND, Case, Found, fail
@@ -44,9 +43,9 @@ class Bench:
         _properties(case.item, robust_percent=100 * result.accuracy, **interval, n=result.n)
         self.judge(case, str(result), result.measured, self.workshop.settings.gates.attack(attack, threat))
 
-    def measure(self, case: Case, attack: str | Attack[Any], threat: str) -> Result:
+    def measure(self, case: Case, attack: str | AnyAttack, threat: str) -> Result:
         """What the attack does. Figures of a model that is at fault are no figures: then the test fails."""
-        if not isinstance(attack, str) and not callable(getattr(attack, "init", None)):
+        if not isinstance(attack, str | Attack | Plan):
             fail(f"{attack!r}: expected an attack, a word such as 'pgd:steps=40' or an object of robust.attacks")
         name = attack if isinstance(attack, str) else describe(attack)
         what, n = f"{name} under {threat}", len(case.samples)

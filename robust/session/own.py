@@ -10,7 +10,7 @@ from robust.attacks.spec import canonical_threat
 from robust.session.gates import Floor, read_percent
 
 if TYPE_CHECKING:
-    from robust.attacks.engine import Attack
+    from robust.attacks.engine import AnyAttack
     from robust.attacks.threat import Threat
     from robust.session.bench import Bench
     from robust.session.case import Case
@@ -54,7 +54,7 @@ class Attacker:
         self._mark = read_mark(case.item)
         case.item.stash[RESULTS] = []
 
-    def __call__(self, attack: "str | Attack[Any]" = "pgd", threat: "str | Threat | None" = None) -> "Result":
+    def __call__(self, attack: "str | AnyAttack" = "pgd", threat: "str | Threat | None" = None) -> "Result":
         """Attack the model; `attack` is a word as --robust-attack takes it, or an object of robust.attacks.
 
         `threat`, a word or an object too, is by default that of the test's mark, else the first of the run. Where the

@@ -11,7 +11,7 @@ import pytest
 
 from robust.attacks.catalogue import ATTACKS
 from robust.attacks.registry import Registry
-from robust.attacks.spec import Spec, parse_threat, slug, threat_text
+from robust.attacks.spec import Spec, canonical_threat, slug
 from robust.code import blamed
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
@@ -154,7 +154,7 @@ def _planned(config: pytest.Config, dataset: Dataset) -> tuple[tuple[str, ...], 
         raise pytest.UsageError(
             f"--robust-data={_data(config)}: say what an attacker may do, as --robust-threat=linf:8/255"
         )
-    return _once("threat", threats, _threat), _once("attack", attacks, lambda text: _named(ATTACKS, text))
+    return _once("threat", threats, canonical_threat), _once("attack", attacks, lambda text: _named(ATTACKS, text))
 
 
 def _change(config: pytest.Config, attacks: list[str], threats: list[str]) -> None:
@@ -193,10 +193,6 @@ def _once(name: str, words: list[str], read_one: Callable[[str], T]) -> tuple[T,
         with blaming(f"{name}={word}"):
             found[read_one(word)] = None
     return tuple(found)
-
-
-def _threat(text: str) -> str:
-    return threat_text(*parse_threat(text))
 
 
 def _training(text: str) -> str:

@@ -11,7 +11,7 @@ from torch import nn
 
 from robust.attacks.factory import make
 from robust.attacks.rng import seeded
-from robust.attacks.threat import LpThreat
+from robust.attacks.threat import LpThreat, Threat, read_threat
 from robust.data.dataset import Dataset, NotHereError, Samples
 from robust.device import device_named
 from robust.evaluate import Clean, check, measure_clean
@@ -69,8 +69,8 @@ class Workshop:
         everything = len(self.dataset.read("test")[1])
         return self.dataset.load("test", self.settings.samples or min(SAMPLES, everything), self.settings.seed)
 
-    def threat(self, text: str) -> LpThreat:
-        return LpThreat.parse(text, self.settings.dataset.lo, self.settings.dataset.hi)
+    def threat(self, text: str) -> Threat:
+        return read_threat(text, self.settings.dataset.lo, self.settings.dataset.hi)
 
     def subject(self, variant: Variant) -> Subject:
         """A model as it was loaded, or trained by a recipe."""
@@ -112,6 +112,7 @@ class Workshop:
             if text != AS_IS:
                 with blaming(f"train={text}"):
                     read_recipe(text)
+                    _ = self._threat_to_train
                     _ = dataset.read("train")
         for spec in settings.models:
             with blaming(f"model={spec.text}"):
@@ -126,6 +127,13 @@ class Workshop:
     def _architecture(self, spec: ModelSpec) -> Callable[[], nn.Module]:
         build = architecture(spec, self.settings.arch, self._classes, self.settings.folder)
         return lambda: build().to(self.device)
+
+    @property
+    def _threat_to_train(self) -> LpThreat:
+        threat = self.threat(self.settings.threats[0])
+        if not isinstance(threat, LpThreat):
+            raise ValueError(f"training is under one threat model, the first given, and {threat} is a union")
+        return threat
 
     @property
     def _classes(self) -> int:
@@ -154,7 +162,7 @@ class Workshop:
                     self._architecture(spec),
                     variant.training,
                     self.dataset,
-                    self.threat(settings.threats[0]),
+                    self._threat_to_train,
                     seed=settings.seed,
                     folder=private(settings.home) / "models",
                     name=spec.name,

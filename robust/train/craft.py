@@ -4,7 +4,8 @@ from typing import Any
 
 from torch import Tensor
 
-from robust.attacks.engine import Attack, Task, climb, still
+from robust.attacks.engine import Attack, climb, still
+from robust.attacks.task import Task
 
 
 def craft(attack: Attack[Any], task: Task) -> Tensor:

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.engine import Task, answers, assail
+from robust.attacks.engine import answers, assail
 from robust.attacks.registry import suggest
 from robust.attacks.rng import Rng, seeded
 from robust.attacks.spec import Spec, configure
+from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 from robust.attacks.zoo.pgd import PGD
 from robust.data.dataset import Samples

@@ -7,7 +7,7 @@ from robust.attacks.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from robust.attacks.engine import Task
+    from robust.attacks.task import Task
 
 Selection = Literal["clean", "robust"]
 

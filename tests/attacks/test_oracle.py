@@ -5,13 +5,13 @@ from fractions import Fraction
 import pytest
 import torch
 
-from robust.attacks import FGSM, PGD, LpThreat, Restarts, Rng, Task, assail, climb
+from robust.attacks import FGSM, PGD, LpThreat, Rng, Task, assail, climb
 from robust.attacks.losses import margin
 from tests.attacks.models import Linear, inputs
 
 NORMS = ["linf", "l2", "l1"]
 EPS = {"linf": Fraction(1, 20), "l2": Fraction(1, 2), "l1": Fraction(3, 10)}
-ATTACKS = [FGSM(), FGSM("margin"), PGD(), PGD(loss="margin"), PGD(steps=60, stride=0.1, start=0), Restarts(PGD(), 2)]
+ATTACKS = [FGSM(), FGSM("margin"), PGD(), PGD(loss="margin"), PGD(steps=60, stride=0.1, start=0)]
 
 
 def task(norm, shape=(3, 4)):

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from robust.attacks.engine import Task
+from robust.attacks.task import Task
 from robust.train.recipe import RECIPES, Selection
 
 

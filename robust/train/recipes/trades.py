@@ -6,8 +6,9 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from robust.attacks.engine import Task, still
+from robust.attacks.engine import still
 from robust.attacks.losses import Loss
+from robust.attacks.task import Task
 from robust.attacks.zoo.pgd import PGD
 from robust.train.craft import craft
 from robust.train.recipe import RECIPES, Selection

@@ -1,0 +1,24 @@
+"""Several attacks, one after the other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from robust.attacks.combine.restarts import fold
+from robust.attacks.engine import AnyAttack, Round, rounds_of
+
+
+@dataclass(frozen=True, slots=True)
+class BestOf:
+    """Every attack on what those before it left: a sample is broken where any breaks it."""
+
+    attacks: tuple[AnyAttack, ...]
+
+    def __post_init__(self) -> None:
+        if not self.attacks:
+            raise ValueError("there is no attack to choose from")
+
+    def rounds(self) -> Iterator[Round]:
+        for k, each in enumerate(self.attacks):
+            for attack, enter in rounds_of(each):
+                yield Round(attack, partial(fold, k, enter))

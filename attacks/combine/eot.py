@@ -1,0 +1,29 @@
+"""Expectation over transformation: "pgd:eot=20" for a model that draws (Athalye et al. 2018, 1707.07397)."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from robust.attacks.engine import Attack
+from robust.attacks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class EOT:
+    """`attack` with answers and gradients that are means over `eot` draws."""
+
+    attack: Attack[Any]
+    eot: int = 20
+
+    def __post_init__(self) -> None:
+        if self.eot < 1:
+            raise ValueError(f"eot, the number of draws, must be at least 1, got {self.eot}")
+
+    @property
+    def steps(self) -> int:
+        return self.attack.steps
+
+    def init(self, task: Task) -> Any:
+        return self.attack.init(replace(task, draws=self.eot))
+
+    def step(self, task: Task, state: Any, k: int) -> Any:
+        return self.attack.step(replace(task, draws=self.eot), state, k)

@@ -1,0 +1,48 @@
+"""Output-diversified starts: "pgd:odi=5:restarts=10" (Tashiro, Song and Ermon 2020, 2003.06878)."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from robust.attacks.engine import Ascent, Attack
+from robust.attacks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Diversified:
+    """`attack` from a start that is far away in the space of answers, not only in that of inputs.
+
+    From a random point `odi` steps of length eps lead along a random direction of the logits.
+    """
+
+    attack: Attack[Any]
+    odi: int = 5
+
+    def __post_init__(self) -> None:
+        if self.odi < 1:
+            raise ValueError(f"odi, the number of diversifying steps, must be at least 1, got {self.odi}")
+
+    @property
+    def steps(self) -> int:
+        return self.odi + 1 + self.attack.steps
+
+    def init(self, task: Task) -> Ascent:
+        return self._look(task, task.start())
+
+    def step(self, task: Task, state: Any, k: int) -> Any:
+        if k > self.odi:
+            return self.attack.step(task, state, k - self.odi - 1)
+        if k == self.odi:
+            return self.attack.init(replace(task, origin=state.x))
+        x = task.threat.project(task.threat.step(state.x, state.grad, float(task.threat.eps)), task.x)
+        return self._look(task, x) if k + 1 < self.odi else Ascent(x, None, state.grad)
+
+    def _look(self, task: Task, x: Tensor) -> Ascent:
+        rng = task.rng.fold(1)
+
+        def along(logits: Tensor, y: Tensor) -> Tensor:
+            return (logits * (2 * rng.uniform(logits) - 1)).sum(1)
+
+        logits, _, grad = replace(task, target=None).ascent(x, along)
+        return Ascent(x, logits, grad)

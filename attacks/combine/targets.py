@@ -1,0 +1,40 @@
+"""Targets: "apgd:loss=dlr:targets=9" tries to reach one wrong class after the other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from robust.attacks.engine import AnyAttack, Round, rounds_of
+from robust.attacks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """`attack` once for each of the wrong classes that the model thinks most likely, the likeliest first.
+
+    With APGD and the loss dlr it is APGD-T, with FAB it is FAB-T, of Croce and Hein 2020 (2003.01690). ValueError, once
+    it runs, where the model has no more classes than targets.
+    """
+
+    attack: AnyAttack
+    targets: int = 9
+
+    def __post_init__(self) -> None:
+        if self.targets < 1:
+            raise ValueError(f"targets must be at least 1, got {self.targets}")
+
+    def rounds(self) -> Iterator[Round]:
+        for rank in range(self.targets):
+            for attack, enter in rounds_of(self.attack):
+                yield Round(attack, partial(self._aim, rank, enter))
+
+    def _aim(self, rank: int, enter: Any, task: Task) -> Task:
+        task = enter(task.fold(rank))
+        logits = task.logits(task.x)
+        if self.targets >= logits.shape[1]:
+            raise ValueError(f"the model has {logits.shape[1]} classes, so at most targets={logits.shape[1] - 1}")
+        wrong = logits.scatter(1, task.y[:, None], -torch.inf)
+        return replace(task, target=wrong.sort(dim=1, descending=True, stable=True).indices[:, rank])

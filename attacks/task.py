@@ -1,0 +1,106 @@
+"""Task: what an attack works on, and the only way in which it asks the model, so that every call is counted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from robust.attacks.losses import Loss, evaluate_loss
+from robust.attacks.rng import Rng
+from robust.attacks.threat import LpThreat
+
+Model = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Samples sent through the model, forward and backward, for each sample of the whole batch."""
+
+    forwards: Tensor  # (N,) int64
+    backwards: Tensor  # (N,) int64
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What an attack works on: the model, the inputs that still stand, their labels, and what is allowed."""
+
+    model: Model
+    x: Tensor  # (n, *features), the clean inputs
+    y: Tensor  # (n,) int64
+    threat: LpThreat
+    rng: Rng
+    cost: Cost  # of all N samples that the task began with
+    place: Tensor  # (n,) int64: where the n samples stand among these N
+    target: Tensor | None = None  # (n,) int64: the class that each should be taken for; None: any wrong one
+    origin: Tensor | None = None  # (n, *features): where to start from; None: where the attack likes
+    draws: int = 1  # of a model that draws: how many answers are averaged over
+
+    @classmethod
+    def of(cls, model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng) -> "Task":
+        place = torch.arange(len(x), device=x.device)
+        return cls(model, x, y, threat, rng, Cost(torch.zeros_like(place), torch.zeros_like(place)), place)
+
+    def start(self, share: float = 1.0) -> Tensor:
+        """Where to start, (n, *features): `origin`, or a random point of the threat model shrunk to `share` of it."""
+        if self.origin is not None:
+            return self.origin
+        return self.x.lerp(self.threat.sample(self.x, self.rng), share) if share else self.x
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The model's answer at x, (n, classes), detached."""
+        self.cost.forwards[self.place] += self.draws
+        with torch.no_grad():  # a copy, for models that work in place
+            answer = self.model(x.clone())
+            for _ in range(self.draws - 1):
+                answer = answer + self.model(x.clone())
+        return answer / self.draws if self.draws > 1 else answer
+
+    def ascent(self, x: Tensor, loss: str | Loss) -> tuple[Tensor, Tensor, Tensor]:
+        """(logits (n, classes), loss (n,), d loss / d x (n, *features)) at x, all detached.
+
+        The loss is one of losses.py by name, in its targeted form where there is a target, or (logits, y) -> (n,).
+        """
+        found = self._ascent(x, loss)
+        for _ in range(self.draws - 1):
+            found = tuple(total + one for total, one in zip(found, self._ascent(x, loss), strict=True))
+        logits, value, grad = found if self.draws == 1 else (total / self.draws for total in found)
+        # A gradient that is not a number must not carry the iterate away: that coordinate stays where it is.
+        return logits, value, grad.nan_to_num(0.0)
+
+    def _ascent(self, x: Tensor, loss: str | Loss) -> tuple[Tensor, ...]:
+        self.cost.forwards[self.place] += 1
+        self.cost.backwards[self.place] += 1
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            logits = self.model(x.clone())
+            value = evaluate_loss(loss, logits, self.y, self.target)
+            (grad,) = torch.autograd.grad(value.sum(), x)
+        return logits.detach(), value.detach(), grad
+
+    def gradients(self, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """(logits (n, C), d z_c / d x (n, k, *features)) at x for each of the `classes`, (n, k), all detached."""
+        self.cost.forwards[self.place] += 1
+        self.cost.backwards[self.place] += classes.shape[1]
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            logits = self.model(x.clone())
+            columns = logits.gather(1, classes).sum(0)
+            grads = [torch.autograd.grad(column, x, retain_graph=True)[0] for column in columns]
+        return logits.detach(), torch.stack(grads, 1).nan_to_num(0.0)
+
+    def only(self, keep: Tensor) -> "Task":
+        """The task of the samples in the mask `keep`, (n,) bool; their cost is still counted in the whole."""
+        return replace(
+            self,
+            x=self.x[keep],
+            y=self.y[keep],
+            place=self.place[keep],
+            rng=self.rng.only(keep),
+            target=None if self.target is None else self.target[keep],
+            origin=None if self.origin is None else self.origin[keep],
+        )
+
+    def fold(self, k: int) -> "Task":
+        """The same task with random stream number `k`."""
+        return replace(self, rng=self.rng.fold(k))

@@ -1,0 +1,179 @@
+"""APGD, auto-PGD: Croce and Hein 2020 (2003.01690); for l1 the sparse steps and the shrinking radius of 2103.01208."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from robust.attacks.catalogue import ATTACKS
+from robust.attacks.losses import Loss, check_loss
+from robust.attacks.task import Task
+from robust.attacks.threat import LpThreat
+
+INERTIA = 0.75  # share of the step proper in an update; the rest is the last update's
+FIRST, SHORTEST, SHRINK = 0.22, 0.06, 0.03  # of the steps: the first window, the last, and how much each is shorter
+RADII = ((3, 0.3), (2, 0.3), (1, 0.4))  # for l1: times eps, and the share of the steps at it
+L1_WINDOW, L1_SLOWER, L1_SLOWEST = 0.04, 1.5, 10.0  # of the steps; what divides the step size, and how often at most
+
+
+class Search(NamedTuple):
+    """The state: the last iterate, the point to go on from, the best so far, and what the step size goes by."""
+
+    x: Tensor
+    logits: Tensor | None
+    loss: Tensor  # (n,) at x
+    point: Tensor  # (n, *features): x, or after a check the best
+    grad: Tensor  # at point
+    before: Tensor  # the point before
+    best: Tensor  # (n, *features)
+    best_grad: Tensor
+    best_loss: Tensor  # (n,)
+    checked: Tensor  # (n,): best_loss at the last check
+    rises: Tensor  # (n,) int64: how often the loss rose since then
+    halved: Tensor  # (n,) bool: at the last check
+    length: Tensor  # (n,): the step size
+    active: Tensor  # (n,): for l1, how many coordinates a step moves, as a share
+    nonzero: Tensor  # (n,): for l1, how many the best point had moved at the last check
+
+
+@ATTACKS.register("apgd")
+@dataclass(frozen=True, slots=True)
+class APGD:
+    """Ascent with momentum whose step size is halved where the loss stalls, each time from the best point so far."""
+
+    steps: int = 100
+    loss: str | Loss = "ce"  # ce, margin or dlr
+    rho: float = 0.75  # the share of rising steps that a window needs to keep its step size
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if not 0 < self.rho < 1:
+            raise ValueError(f"rho must be between 0 and 1, got {self.rho:g}")
+        check_loss(self.loss)
+
+    def init(self, task: Task) -> Search:
+        task = self._at_radius(task, 0)
+        x = task.start()
+        return self._begin(task, x if task.origin is None else task.threat.project(x, task.x))
+
+    def step(self, task: Task, state: Search, k: int) -> Search:
+        radius, begun, length = self._stage(task, k)
+        task = self._at_radius(task, k)
+        if radius and k == begun:
+            return self._begin(task, task.threat.project(state.best, task.x))
+        x = self._sparse(task, state) if task.threat.norm == "l1" else self._move(task, state, first=k == begun)
+        if k + 1 == self.steps:  # nobody will use a gradient at the last iterate
+            return state._replace(x=x, logits=None)
+        logits, loss, grad = task.ascent(x, self.loss)
+        better = loss > state.best_loss
+        state = state._replace(
+            x=x,
+            logits=logits,
+            loss=loss,
+            point=x,
+            grad=grad,
+            before=state.point,
+            best=_pick(better, x, state.best),
+            best_grad=_pick(better, grad, state.best_grad),
+            best_loss=torch.where(better, loss, state.best_loss),
+            rises=state.rises + (loss > state.loss),
+        )
+        if task.threat.norm == "l1":
+            window = max(int(L1_WINDOW * length), 1)
+            return self._check_sparse(task, state) if (k + 1 - begun) % window == 0 else state
+        window = checkpoints(self.steps).get(k + 1, 0)
+        return self._check(state, window) if window else state
+
+    def _stage(self, task: Task, k: int) -> tuple[int, int, int]:
+        """(number of the stage, its first step, how many it has): for l1 one for each of RADII, else one in all."""
+        if task.threat.norm != "l1":
+            return 0, 0, self.steps
+        ends = [round(self.steps * sum(share for _, share in RADII[: i + 1])) for i in range(len(RADII))]
+        stage = next(i for i, end in enumerate(ends) if k < end or i == len(ends) - 1)
+        begun = ends[stage - 1] if stage else 0
+        return stage, begun, ends[stage] - begun
+
+    def _at_radius(self, task: Task, k: int) -> Task:
+        if task.threat.norm != "l1":
+            return task
+        times = RADII[self._stage(task, k)[0]][0]
+        widest = LpThreat.widest("l1", task.x, task.threat.lo, task.threat.hi)
+        return replace(task, threat=replace(task.threat, eps=min(times * task.threat.eps, widest.eps)))
+
+    def _begin(self, task: Task, x: Tensor) -> Search:
+        logits, loss, grad = task.ascent(x, self.loss)
+        sparse = task.threat.norm == "l1"
+        moved = ((x != task.x).flatten(1).sum(1) / x[0].numel()).to(x)
+        start = task.origin is None and not sparse
+        return Search(
+            x=x,
+            logits=logits,
+            loss=loss,
+            point=x,
+            grad=grad,
+            before=x,
+            best=x,
+            best_grad=grad,
+            best_loss=loss,
+            checked=loss,
+            rises=torch.zeros_like(task.y),
+            halved=torch.ones_like(task.y, dtype=torch.bool),
+            length=torch.full_like(loss, (1.0 if sparse else 2.0) * float(task.threat.eps)),
+            active=torch.full_like(moved, 0.2) if start else (moved / 1.5).clamp_min(1 / x[0].numel()),
+            nonzero=moved,
+        )
+
+    def _move(self, task: Task, state: Search, first: bool) -> Tensor:
+        point = state.point
+        x = task.threat.project(task.threat.step(point, state.grad, state.length), task.x)
+        if first:
+            return x
+        return task.threat.project(point + INERTIA * (x - point) + (1 - INERTIA) * (point - state.before), task.x)
+
+    def _sparse(self, task: Task, state: Search) -> Tensor:
+        moved = task.threat.sparse_step(state.point, state.grad, state.length, state.active)
+        return task.threat.project(moved, task.x)
+
+    def _check(self, state: Search, window: int) -> Search:
+        """Halve the step size where the loss rose seldom, or where nothing was gained with a size that was kept."""
+        stalled = (state.checked >= state.best_loss) & ~state.halved
+        halve = (state.rises <= self.rho * window) | stalled
+        return state._replace(
+            point=_pick(halve, state.best, state.point),
+            grad=_pick(halve, state.best_grad, state.grad),
+            length=torch.where(halve, state.length / 2, state.length),
+            checked=state.best_loss,
+            rises=torch.zeros_like(state.rises),
+            halved=halve,
+        )
+
+    def _check_sparse(self, task: Task, state: Search) -> Search:
+        """Go on from the best point with a long step where that became sparser, else with a shorter step."""
+        nonzero = ((state.best != task.x).flatten(1).sum(1) / state.x[0].numel()).to(state.active)
+        sparser = nonzero < 0.95 * state.nonzero
+        longest = float(task.threat.eps)
+        length = torch.where(sparser, torch.full_like(state.length, longest), state.length / L1_SLOWER)
+        return state._replace(
+            point=_pick(sparser, state.best, state.point),
+            grad=_pick(sparser, state.best_grad, state.grad),
+            length=length.clamp(longest / L1_SLOWEST, longest),
+            active=(nonzero / 1.5).clamp_min(1 / state.x[0].numel()),
+            nonzero=nonzero,
+        )
+
+
+def checkpoints(steps: int) -> dict[int, int]:
+    """After how many steps the step size is checked, and over how many it looks back."""
+    found, at = {}, 0
+    window, shortest, shrink = (max(int(share * steps), 1) for share in (FIRST, SHORTEST, SHRINK))
+    while (at := at + window) <= steps:
+        found[at] = window
+        window = max(window - shrink, shortest)
+    return found
+
+
+def _pick(which: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """`a` for the samples in the mask, else `b`."""
+    return torch.where(which.view(-1, *[1] * (a.dim() - 1)), a, b)

@@ -1,0 +1,30 @@
+"""BIM, the basic iterative method: PGD from the input itself (Kurakin, Goodfellow and Bengio 2017, 1607.02533)."""
+
+from dataclasses import dataclass
+
+from robust.attacks.catalogue import ATTACKS
+from robust.attacks.losses import Loss
+from robust.attacks.task import Task
+from robust.attacks.zoo.pgd import PGD, Walk
+
+
+@ATTACKS.register("bim")
+@dataclass(frozen=True, slots=True)
+class BIM:
+    """`steps` steps of `stride` eps along the ascent of the loss, each projected, from x."""
+
+    steps: int = 10
+    stride: float = 0.25  # length of a step, as a share of eps
+    loss: str | Loss = "ce"
+
+    def __post_init__(self) -> None:
+        self._pgd()  # says what is wrong with the options
+
+    def init(self, task: Task) -> Walk:
+        return self._pgd().init(task)
+
+    def step(self, task: Task, state: Walk, k: int) -> Walk:
+        return self._pgd().step(task, state, k)
+
+    def _pgd(self) -> PGD:
+        return PGD(self.steps, self.stride, start=0.0, loss=self.loss)

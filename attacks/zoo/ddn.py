@@ -1,0 +1,61 @@
+"""DDN, decoupled direction and norm: Rony et al. 2019 (1811.09600)."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from robust.attacks.catalogue import ATTACKS
+from robust.attacks.losses import Loss, check_loss
+from robust.attacks.task import Task
+
+LONGEST, SHORTEST = 1.0, 0.01  # of the box's width: the step size, at first and at last
+
+
+class Walk(NamedTuple):
+    """The state: the iterate, and the radius of the sphere that it is on."""
+
+    x: Tensor
+    logits: Tensor | None
+    grad: Tensor
+    radius: Tensor  # (n,)
+
+
+@ATTACKS.register("ddn")
+@dataclass(frozen=True, slots=True)
+class DDN:
+    """Steps on a sphere around x that shrinks where the answer is wrong, and grows where it is right; for l2."""
+
+    steps: int = 100
+    gamma: float = 0.05  # by what share the radius changes in a step
+    loss: str | Loss = "ce"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if not 0 < self.gamma < 1:
+            raise ValueError(f"gamma must be between 0 and 1, got {self.gamma:g}")
+        check_loss(self.loss)
+
+    def init(self, task: Task) -> Walk:
+        if task.threat.norm != "l2":
+            raise ValueError(f"ddn is for l2, the threat is {task.threat.norm}; use fmn")
+        logits, _, grad = task.ascent(task.x, self.loss)
+        wide = task.threat.hi - task.threat.lo
+        return Walk(task.x, logits, grad, torch.full(task.y.shape, wide, dtype=task.x.dtype, device=task.x.device))
+
+    def step(self, task: Task, state: Walk, k: int) -> Walk:
+        assert state.logits is not None
+        wrong = state.logits.argmax(1) != task.y
+        radius = state.radius * torch.where(wrong, 1 - self.gamma, 1 + self.gamma)
+        wide = task.threat.hi - task.threat.lo
+        length = wide * (SHORTEST + (LONGEST - SHORTEST) * (1 + math.cos(math.pi * k / self.steps)) / 2)
+        d = (task.threat.step(state.x, state.grad, length) - task.x).flatten(1)
+        d = d * (radius / d.norm(dim=1).clamp_min(torch.finfo(d.dtype).tiny))[:, None]
+        x = (task.x + d.view_as(task.x)).clamp(task.threat.lo, task.threat.hi)
+        if k + 1 == self.steps:
+            return Walk(x, None, state.grad, radius)
+        logits, _, grad = task.ascent(x, self.loss)
+        return Walk(x, logits, grad, radius)

@@ -1,0 +1,33 @@
+"""FFGSM, fast FGSM: FGSM from a random start (Wong, Rice and Kolter 2020, 2001.03994)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from robust.attacks.catalogue import ATTACKS
+from robust.attacks.engine import Ascent
+from robust.attacks.losses import Loss, check_loss
+from robust.attacks.task import Task
+
+
+@ATTACKS.register("ffgsm")
+@dataclass(frozen=True, slots=True)
+class FFGSM:
+    """From a uniform start one step of `stride` eps along the ascent, projected."""
+
+    stride: float = 1.25  # length of the step, as a share of eps; the paper's
+    loss: str | Loss = "ce"
+    steps: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.stride <= 0:
+            raise ValueError(f"stride, a share of eps, must be above 0, got {self.stride:g}")
+        check_loss(self.loss)
+
+    def init(self, task: Task) -> Ascent:
+        x = task.start()
+        logits, _, grad = task.ascent(x, self.loss)
+        return Ascent(x, logits, grad)
+
+    def step(self, task: Task, state: Ascent, k: int) -> Ascent:
+        x = task.threat.step(state.x, state.grad, self.stride * float(task.threat.eps))
+        return Ascent(task.threat.project(x, task.x), None, state.grad)

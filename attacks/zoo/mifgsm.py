@@ -1,0 +1,108 @@
+"""MI-FGSM, with the diversity and the smoothing that make what it finds transfer to other models.
+
+Momentum: Dong et al. 2018 (1710.06081). Input diversity, DI: Xie et al. 2019 (1803.06978). Translation invariance, TI:
+Dong et al. 2019 (1904.02884).
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from robust.attacks.catalogue import ATTACKS
+from robust.attacks.losses import Loss, check_loss
+from robust.attacks.task import Model, Task
+
+SMALLEST = 0.9  # of its width: the least that input diversity shrinks a picture to
+
+
+class Momentum(NamedTuple):
+    """The state: the iterate, and the sum of the gradients so far."""
+
+    x: Tensor
+    logits: Tensor | None
+    velocity: Tensor
+
+
+@ATTACKS.register("mifgsm")
+@dataclass(frozen=True, slots=True)
+class MIFGSM:
+    """Steps of eps / `steps` along a decaying sum of normalised gradients, from x.
+
+    `diversity` and `kernel` are for pictures, (N, C, H, W): ValueError for other inputs.
+    """
+
+    steps: int = 10
+    decay: float = 1.0  # of the sum, from step to step
+    diversity: float = 0.0  # DI: how probably a gradient is taken at a shrunk and shifted copy; the paper's is 0.5
+    kernel: int = 0  # TI: width of the Gaussian that smooths a gradient, an odd number; 0 is none, the paper's is 15
+    loss: str | Loss = "ce"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if self.decay < 0:
+            raise ValueError(f"decay must be 0 or above, got {self.decay:g}")
+        if not 0 <= self.diversity <= 1:
+            raise ValueError(f"diversity, a probability, must be from 0 to 1, got {self.diversity:g}")
+        if self.kernel < 0 or (self.kernel and self.kernel % 2 == 0):
+            raise ValueError(f"kernel, a width in pixels, must be 0 or odd, got {self.kernel}")
+        check_loss(self.loss)
+
+    def init(self, task: Task) -> Momentum:
+        if task.x.dim() != 4 and (self.diversity or self.kernel):
+            raise ValueError("diversity and kernel are for pictures, (N, C, H, W); leave them out for other inputs")
+        x = task.start(0.0)
+        logits, grad = self._gradient(task, x, 0)
+        return Momentum(x, logits, grad)
+
+    def step(self, task: Task, state: Momentum, k: int) -> Momentum:
+        length = float(task.threat.eps) / self.steps
+        x = task.threat.project(task.threat.step(state.x, state.velocity, length), task.x)
+        if k + 1 == self.steps:
+            return Momentum(x, None, state.velocity)
+        logits, grad = self._gradient(task, x, k + 1)
+        return Momentum(x, logits, self.decay * state.velocity + grad)
+
+    def _gradient(self, task: Task, x: Tensor, k: int) -> tuple[Tensor | None, Tensor]:
+        """(logits at x, or None where others were looked at; the gradient, scaled to a mean size of 1)."""
+        seen = task if not self.diversity else replace(task, model=_diverse(task, self.diversity, k))
+        logits, _, grad = seen.ascent(x, self.loss)
+        grad = _smooth(grad, self.kernel) if self.kernel else grad
+        size = grad.flatten(1).abs().mean(1).clamp_min(torch.finfo(grad.dtype).tiny)
+        return None if self.diversity else logits, grad / size.view(-1, *[1] * (grad.dim() - 1))
+
+
+def _diverse(task: Task, probability: float, k: int) -> Model:
+    """The model, seeing each picture with this probability shrunk and put somewhere on a ground of zeros."""
+    rng = task.rng.fold(k)
+    like = task.x.flatten(1)[:, :1]
+    draws = torch.cat([rng.fold(i).uniform(like) for i in range(4)], 1)
+    scale = torch.where(
+        draws[:, 0] < probability, SMALLEST + (1 - SMALLEST) * draws[:, 1], torch.ones_like(draws[:, 1])
+    )
+    # A picture of `scale` of the width can be moved by 1 - scale to either side.
+    shift = (2 * draws[:, 2:] - 1) * (1 - scale)[:, None]
+    theta = torch.zeros(len(like), 2, 3).to(like)
+    theta[:, 0, 0] = theta[:, 1, 1] = 1 / scale
+    theta[:, :, 2] = shift / scale[:, None]
+
+    def model(x: Tensor) -> Tensor:
+        grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+        return task.model(F.grid_sample(x, grid, padding_mode="zeros", align_corners=False))
+
+    return model
+
+
+def _smooth(grad: Tensor, width: int) -> Tensor:
+    """The gradient under a Gaussian of three standard deviations to either side, as in the paper."""
+    places = torch.linspace(-3, 3, width).to(grad)
+    line = torch.exp(-(places**2) / 2)
+    line = line / line.sum()
+    channels = grad.shape[1]
+    for shape in ((1, 1, width, 1), (1, 1, 1, width)):
+        padding = (shape[2] // 2, shape[3] // 2)
+        grad = F.conv2d(grad, line.view(shape).repeat(channels, 1, 1, 1), padding=padding, groups=channels)
+    return grad

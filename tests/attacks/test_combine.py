@@ -1,0 +1,194 @@
+"""Attacks made of attacks."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from robust.attacks import PGD, LpThreat, Rng, Task, assail, make
+from robust.attacks.combine.bestof import BestOf
+from robust.attacks.combine.bpda import BPDA
+from robust.attacks.combine.eot import EOT
+from robust.attacks.combine.odi import Diversified
+from robust.attacks.combine.restarts import Restarts
+from robust.attacks.combine.targets import Targets
+from robust.attacks.combine.transfer import Transfer
+from robust.attacks.engine import rounds_of
+from robust.attacks.factory import describe
+from robust.attacks.zoo.apgd import APGD
+from robust.attacks.zoo.fgsm import FGSM
+from tests.attacks.models import inputs, network
+
+LINF = LpThreat.parse("linf:1/20")
+ALL = [
+    Restarts(PGD(steps=3), 3),
+    Targets(PGD(steps=3, loss="margin"), 9),
+    BestOf((FGSM(), PGD(steps=3))),
+    Diversified(PGD(steps=3), 3),
+    EOT(PGD(steps=3), 2),
+    BPDA(PGD(steps=3), "2"),
+    Transfer(PGD(steps=3), network()),
+    Restarts(Targets(Diversified(APGD(steps=5), 2), 3), 2),
+]
+
+
+def case(n=40):
+    model, x = network(), inputs(n)
+    return model, x, model(x).argmax(1)
+
+
+def task(model, x, y, threat=LINF):
+    return Task.of(model, x, y, threat, Rng.of(0, torch.arange(len(x))))
+
+
+@pytest.mark.parametrize("attack", ALL, ids=describe)
+def test_what_is_found_is_admitted_and_does_not_depend_on_the_batch(attack):
+    model, x, y = case()
+    whole = assail(model, attack, x, y, LINF)
+    parts = [assail(model, attack, x[rows], y[rows], LINF, index=rows).fallen for rows in torch.arange(len(x)).split(7)]
+
+    assert 0 < whole.fallen.sum() < len(x)
+    assert LINF.admits(whole.x_adv, x).all()
+    assert torch.equal(model(whole.x_adv).argmax(1) != y, whole.fallen)
+    assert torch.equal(torch.cat(parts), whole.fallen)
+
+
+def test_a_target_is_each_wrong_class_once_the_likeliest_first():
+    model, x, y = case()
+    targets = torch.stack([enter(task(model, x, y)).target for _, enter in Targets(PGD(), 9).rounds()], 1)
+
+    assert torch.equal(targets, model(x).argsort(1, descending=True)[:, 1:])
+
+
+def test_more_targets_than_wrong_classes_are_refused_with_how_many_there_are():
+    model, x, y = case()
+
+    with pytest.raises(ValueError, match="the model has 10 classes, so at most targets=9"):
+        assail(model, Targets(PGD(steps=1), 10), x, y, LINF)
+
+
+@pytest.mark.parametrize(("classes", "word"), [(2, "apgd:loss=dlr"), (3, "apgd:loss=dlr:targets=2")])
+def test_dlr_with_too_few_classes_says_what_to_use(classes, word):
+    model, x = network(classes=classes), inputs()
+
+    with pytest.raises(ValueError, match=f"the model has {classes}; use the loss margin"):
+        assail(model, make(word), x, model(x).argmax(1), LINF)
+
+
+def test_best_of_breaks_what_any_of_its_attacks_breaks():
+    model, x, y = case()
+    attacks = (FGSM(), PGD(steps=2, start=0.0), FGSM("margin"))
+    each = [assail(model, attack, x, y, LINF).fallen for attack in attacks]
+
+    assert torch.equal(assail(model, BestOf(attacks), x, y, LINF).fallen, torch.stack(each).any(0))
+
+
+def test_a_diversified_start_is_far_away_in_answers():
+    model, x, y = case()
+    given = task(model, x, y)
+    attack = Diversified(PGD(), 5)
+    state = attack.init(given)
+    random_start = model(state.x)
+    for k in range(5):
+        state = attack.step(given, state, k)
+
+    assert (model(state.x) - model(x)).norm(dim=1).mean() > 2 * (random_start - model(x)).norm(dim=1).mean()
+    assert LINF.admits(state.x, x).all()
+
+
+class Noisy(nn.Module):
+    """A model that draws: the answer of `inner` with noise."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        answer = self.inner(x)
+        return answer + answer.detach().std() * torch.randn_like(answer)
+
+
+def test_a_mean_over_draws_is_nearer_to_the_answer_without_noise():
+    model, x, y = case()
+    off = []
+    for draws in (1, 64):
+        given = replace(task(Noisy(model), x, y), draws=draws)
+        logits, _, _ = given.ascent(x, "ce")
+        off.append((logits - model(x)).square().mean())
+        assert (given.cost.forwards == draws).all()
+        assert (given.cost.backwards == draws).all()
+
+    assert off[1] < off[0] / 16
+
+
+class Rounded(nn.Module):
+    """Hides the gradient: 4 grey levels."""
+
+    def forward(self, x):
+        return (3 * x).round() / 3
+
+
+def test_bpda_sees_through_a_submodule_without_a_gradient_and_leaves_the_model_as_found():
+    inner, x, _ = case()
+    model = nn.Sequential(Rounded(), inner).eval()
+    y = model(x).argmax(1)
+    plain = assail(model, PGD(), x, y, LpThreat.parse("linf:1/5")).fallen
+    through = assail(model, BPDA(PGD(), "0"), x, y, LpThreat.parse("linf:1/5")).fallen
+
+    assert through.sum() > plain.sum()
+    assert not model[0]._forward_hooks
+
+
+def test_bpda_tells_which_submodules_there_are():
+    model, x, y = case()
+
+    with pytest.raises(ValueError, match="no submodule 'defence'; it has 0, 1, 2"):
+        assail(model, BPDA(PGD(), "defence"), x, y, LINF)
+
+
+def test_a_transfer_from_the_model_itself_breaks_as_much_and_asks_it_for_no_gradient():
+    model, x, y = case()
+    outcome = assail(model, Transfer(PGD(steps=5), model), x, y, LINF)
+
+    assert torch.equal(outcome.fallen, assail(model, PGD(steps=5), x, y, LINF).fallen)
+
+
+def test_a_transfer_from_another_model_counts_only_what_fools_the_one_that_is_tested():
+    model, x, y = case()
+    other = copy.deepcopy(model)
+    for parameter in other.parameters():
+        parameter.data *= 0.7
+    outcome = assail(model, Transfer(PGD(steps=5), other), x, y, LINF)
+
+    assert outcome.fallen.any()
+    assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.fallen)
+
+
+@pytest.mark.parametrize(
+    ("word", "attack"),
+    [
+        ("apgd:loss=dlr:targets=9", Targets(APGD(loss="dlr"), 9)),
+        ("pgd:odi=5:restarts=5:steps=20", Restarts(Diversified(PGD(steps=20), 5), 5)),
+        ("fgsm:eot=20", EOT(FGSM(), 20)),
+    ],
+)
+def test_a_word_and_its_attack_are_the_same(word, attack):
+    assert make(word) == attack
+    assert describe(attack) == word
+
+
+@pytest.mark.parametrize("word", ["pgd:targets=0", "pgd:eot=0", "pgd:odi=0", "pgd:restarts=0"])
+def test_none_of_something_is_refused(word):
+    with pytest.raises(ValueError, match="must be at least 1, got 0"):
+        make(word)
+
+
+def test_an_attack_is_a_plan_of_one_round():
+    ((attack, enter),) = rounds_of(PGD())
+    model, x, y = case()
+    given = task(model, x, y)
+
+    assert attack == PGD()
+    assert enter(given) is given

@@ -1,0 +1,117 @@
+"""Attacks that seek the smallest perturbation: on linear models the smallest is known."""
+
+import pytest
+import torch
+from torch import nn
+
+from robust.attacks import Rng, assail, make, nearest
+from robust.attacks.threat import LpThreat
+from tests.attacks.models import DUAL, inputs, network
+
+ABLE = [("deepfool", "linf"), ("deepfool", "l2"), ("deepfool", "l1"), ("ddn", "l2")]
+ABLE += [("fmn", "linf"), ("fmn", "l2"), ("fmn", "l1")]
+WIDE = (-5.0, 5.0)  # the box is never touched
+each = pytest.mark.parametrize(("name", "norm"), ABLE)
+
+
+class Affine(nn.Module):
+    """Logits that are affine in x; what is nearest is the nearest of the boundaries to each other class."""
+
+    def __init__(self, classes, features=12):
+        super().__init__()
+        draw = Rng.of(3, torch.arange(classes)).normal(torch.zeros(classes, features, dtype=torch.float64))
+        self.weight = nn.Parameter(draw)
+
+    def forward(self, x):
+        return x.flatten(1) @ self.weight.T
+
+    def distance(self, x, norm):
+        z, y = self(x), self(x).argmax(1)
+        gap = z.gather(1, y[:, None]) - z
+        steep = (self.weight[None] - self.weight[y][:, None]).norm(DUAL[norm], dim=2)
+        return (gap / steep).scatter(1, y[:, None], torch.inf).amin(1)
+
+
+@each
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("shape", [(12,), (3, 4), (1, 2, 6)])
+def test_within_a_twentieth_of_the_optimum_on_linear_models(name, norm, classes, shape):
+    model, x = Affine(classes), inputs(40, shape) - 0.5
+    # The others follow the likeliest class, which need not be the nearest: each is a target once.
+    options = {"deepfool": "", "fmn": f":steps=300:targets={classes - 1}"}
+    options["ddn"] = options["fmn"] + ":loss=margin"  # cross-entropy also shuns the other classes
+    attack = make(name + options[name])
+    found = nearest(model, attack, x, model(x).argmax(1), norm, bounds=WIDE)
+
+    best = model.distance(x, norm)
+    assert (found.distance >= best * (1 - 1e-9)).all()
+    assert (found.distance <= 1.05 * best + 1e-3).all()
+
+
+@each
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 1.0)])
+@pytest.mark.parametrize("classes", [2, 100])
+def test_what_is_found_fools_the_model_within_the_bounds_at_the_distance_told(name, norm, bounds, classes):
+    model, x = network(classes=classes), inputs(30)
+    y = model(x).argmax(1)
+    found = nearest(model, make(name), x, y, norm, bounds=bounds)
+
+    some = found.distance.isfinite()
+    assert some.any()
+    assert (model(found.x_adv).argmax(1) != y)[some].all()
+    assert found.x_adv.amin() >= bounds[0]
+    assert found.x_adv.amax() <= bounds[1]
+    size = (found.x_adv - x).flatten(1).norm({"linf": torch.inf, "l2": 2, "l1": 1}[norm], dim=1)
+    torch.testing.assert_close(size[some], found.distance[some])
+    assert torch.equal(found.x_adv[~some], x[~some])
+
+
+@each
+def test_distances_do_not_depend_on_the_batch(name, norm):
+    model, x = network(), inputs(30)
+    y = model(x).argmax(1)
+    whole = nearest(model, make(name), x, y, norm).distance
+
+    for size in (1, 7):
+        rows = torch.arange(len(x)).split(size)
+        parts = [nearest(model, make(name), x[part], y[part], norm, index=part).distance for part in rows]
+        torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-6, atol=1e-9)
+
+
+@each
+def test_a_sample_that_starts_wrong_is_at_distance_0(name, norm):
+    model, x = network(), inputs(20)
+    y = model(x).argmax(1)
+    y[::2] = (y[::2] + 1) % 10
+    found = nearest(model, make(name), x, y, norm)
+
+    assert (found.distance[::2] == 0).all()
+    assert (found.distance[1::2] > 0).all()
+    assert torch.equal(found.x_adv[::2], x[::2])
+
+
+@each
+def test_one_run_gives_what_stands_at_every_radius(name, norm):
+    model, x = network(), inputs(30)
+    y = model(x).argmax(1)
+    found = nearest(model, make(name), x, y, norm)
+    eps = found.median
+
+    assert 0.4 < found.robust_at(eps).double().mean() < 0.6
+    assert not found.robust_at(float("inf")).any()
+    assert found.robust_at(0).all()
+    under = assail(model, make(name), x, y, LpThreat.parse(f"{norm}:{1.0001 * eps:.6f}")).fallen
+    assert (under | found.robust_at(eps)).all()
+
+
+def test_ddn_says_what_to_use_for_another_norm():
+    model, x = network(), inputs(5)
+
+    with pytest.raises(ValueError, match="ddn is for l2, the threat is linf; use fmn"):
+        nearest(model, make("ddn"), x, model(x).argmax(1), "linf")
+
+
+@pytest.mark.parametrize("word", ["deepfool:steps=0", "deepfool:candidates=1", "deepfool:overshoot=-1", "ddn:gamma=1"])
+def test_wrong_options_are_refused(word):
+    with pytest.raises(ValueError, match=word.partition(":")[2].partition("=")[0]):
+        make(word)
