@@ -102,7 +102,7 @@ def value(config: pytest.Config, name: str) -> Any:
         return given
     try:
         return config.getini(dest(name))
-    except (TypeError, pytest.UsageError) as error:  # the latter from pytest 9.2 on
+    except (TypeError, ValueError, pytest.UsageError) as error:  # the last from pytest 9.2 on
         option = next(option for option in OPTIONS if option.name == name)
         form = (
             "true or false"

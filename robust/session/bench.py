@@ -1,6 +1,5 @@
 """Measure for one test item: judge what was measured, and hand it to the session."""
 
-
 import pytest
 
 from robust.attacks.engine import AnyAttack, Attack, Plan

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from robust.attacks.spec import parse_threat
-from robust.data.dataset import DATA, Dataset
+from robust.data.dataset import DATA
 from robust.data.sets import fashion_mnist
 
-every_set = pytest.mark.parametrize("name", [name for name in DATA.names() if isinstance(DATA.get(name), Dataset)])
+every_set = pytest.mark.parametrize("name", ["digits", "fashion-mnist"])  # what the tests can have
 every_split = pytest.mark.parametrize("split", ["train", "test"])
 
 

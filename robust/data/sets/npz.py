@@ -28,7 +28,7 @@ def _read(path: Path, split: Split) -> "tuple[NDArray[Any], NDArray[Any]]":
 
     pairs = [(f"x_{split}", f"y_{split}"), *([("x", "y")] if split == "test" else [])]
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             names = file.files
             pair = next((pair for pair in pairs if {*pair} <= {*names}), None)
             if pair is not None:
