@@ -12,27 +12,57 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robust.attacks.catalogue import ATTACKS
+    from robust.attacks.combine.bestof import BestOf
+    from robust.attacks.combine.bpda import BPDA
+    from robust.attacks.combine.eot import EOT
+    from robust.attacks.combine.odi import Diversified
     from robust.attacks.combine.restarts import Restarts
-    from robust.attacks.engine import Attack, Nearest, Outcome, assail, climb, nearest
+    from robust.attacks.combine.targets import Targets
+    from robust.attacks.combine.transfer import Transfer
+    from robust.attacks.engine import Attack, Nearest, Outcome, Plan, assail, climb, nearest
     from robust.attacks.factory import make
     from robust.attacks.rng import Rng
     from robust.attacks.task import Task
-    from robust.attacks.threat import LpThreat, Threat
+    from robust.attacks.threat import LpThreat, Threat, Union
+    from robust.attacks.zoo.apgd import APGD
+    from robust.attacks.zoo.bim import BIM
+    from robust.attacks.zoo.ddn import DDN
+    from robust.attacks.zoo.deepfool import DeepFool
+    from robust.attacks.zoo.ffgsm import FFGSM
     from robust.attacks.zoo.fgsm import FGSM
+    from robust.attacks.zoo.fmn import FMN
+    from robust.attacks.zoo.mifgsm import MIFGSM
     from robust.attacks.zoo.pgd import PGD
+    from robust.attacks.zoo.rfgsm import RFGSM
 
 __all__ = [
+    "APGD",
     "ATTACKS",
+    "BIM",
+    "BPDA",
+    "DDN",
+    "EOT",
+    "FFGSM",
     "FGSM",
+    "FMN",
+    "MIFGSM",
     "PGD",
+    "RFGSM",
     "Attack",
+    "BestOf",
+    "DeepFool",
+    "Diversified",
     "LpThreat",
     "Nearest",
     "Outcome",
+    "Plan",
     "Restarts",
     "Rng",
+    "Targets",
     "Task",
     "Threat",
+    "Transfer",
+    "Union",
     "assail",
     "climb",
     "make",
@@ -41,16 +71,32 @@ __all__ = [
 
 _HOME = {
     "ATTACKS": "catalogue",
+    "APGD": "zoo.apgd",
+    "BIM": "zoo.bim",
+    "BPDA": "combine.bpda",
+    "BestOf": "combine.bestof",
+    "DDN": "zoo.ddn",
+    "DeepFool": "zoo.deepfool",
+    "Diversified": "combine.odi",
+    "EOT": "combine.eot",
+    "FFGSM": "zoo.ffgsm",
     "FGSM": "zoo.fgsm",
+    "FMN": "zoo.fmn",
+    "MIFGSM": "zoo.mifgsm",
     "PGD": "zoo.pgd",
+    "RFGSM": "zoo.rfgsm",
     "Attack": "engine",
     "LpThreat": "threat",
     "Nearest": "engine",
     "Outcome": "engine",
+    "Plan": "engine",
     "Restarts": "combine.restarts",
     "Rng": "rng",
+    "Targets": "combine.targets",
     "Task": "task",
     "Threat": "threat",
+    "Transfer": "combine.transfer",
+    "Union": "threat",
     "assail": "engine",
     "climb": "engine",
     "make": "factory",

@@ -65,7 +65,7 @@ OPTIONS = (
     Option(
         "fail-on",
         "WHAT",
-        "figure (default): fail where the figure is below the floor; ci: also where its 95%% interval reaches below",
+        "figure (default): fail where the figure is below the floor; ci: also where its interval reaches below",
     ),
     Option("leaderboard", "DIR", "where records and leaderboard are written, or none; default: leaderboard"),
     Option("only", "", "run nothing but the robustness tests", flag=True),
