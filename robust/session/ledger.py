@@ -32,7 +32,10 @@ class Ledger:
     _filed: dict[Key, Fate] = field(default_factory=dict)
 
     def take(self, found: Found) -> Key | None:
-        """Note what an item found; of one that ran twice the last counts. Returns the row that is complete now."""
+        """Note what an item found; of one that ran twice the last counts. Returns the row that is complete now.
+
+        None where it was complete before, with the same outcomes.
+        """
         self.found.append(found)
         if "attack" not in found:
             return None
@@ -41,8 +44,9 @@ class Ledger:
         row[found["attack"]["name"]] = found
         if len(row) < found["planned"]:
             return None
-        self._records[key] = _record([row[name] for name in sorted(row)])
-        return key
+        before, record = self._records.get(key), _record([row[name] for name in sorted(row)])
+        self._records[key] = record
+        return None if before is not None and record.same_outcomes(before) else key
 
     def record(self, key: Key) -> Record:
         return self._records[key]
