@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from robust.attacks.zoo.fgsm import FGSM
     from robust.attacks.zoo.fmn import FMN
     from robust.attacks.zoo.mifgsm import MIFGSM
+    from robust.attacks.zoo.noise import Noise
     from robust.attacks.zoo.pgd import PGD
     from robust.attacks.zoo.rfgsm import RFGSM
+    from robust.attacks.zoo.square import Square
 
 __all__ = [
     "APGD",
@@ -54,10 +56,12 @@ __all__ = [
     "Diversified",
     "LpThreat",
     "Nearest",
+    "Noise",
     "Outcome",
     "Plan",
     "Restarts",
     "Rng",
+    "Square",
     "Targets",
     "Task",
     "Threat",
@@ -88,10 +92,12 @@ _HOME = {
     "Attack": "engine",
     "LpThreat": "threat",
     "Nearest": "engine",
+    "Noise": "zoo.noise",
     "Outcome": "engine",
     "Plan": "engine",
     "Restarts": "combine.restarts",
     "Rng": "rng",
+    "Square": "zoo.square",
     "Targets": "combine.targets",
     "Task": "task",
     "Threat": "threat",

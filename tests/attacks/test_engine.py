@@ -11,8 +11,8 @@ from tests.attacks.models import inputs, network
 
 LINF = LpThreat("linf", Fraction(1, 20))
 THREATS = [LINF, LpThreat("l2", Fraction(1, 2)), LpThreat("l1", Fraction(2))]
-OURS = [name for name in ATTACKS.names() if name != "torchattacks"]
-ONLY = {"ddn": "l2"}  # the norm of an attack that has one only
+OURS = ["square:steps=100" if name == "square" else name for name in ATTACKS.names() if name != "torchattacks"]
+ONLY = {"ddn": "l2", "square:steps=100": "linf"}  # the norm of an attack that has one only
 
 
 def pairs(*names):

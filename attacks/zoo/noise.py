@@ -1,0 +1,34 @@
+"""Random noise: what no attack should do worse than."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from robust.attacks.catalogue import ATTACKS
+from robust.attacks.task import Task
+
+
+class Draw(NamedTuple):
+    """The state: the last draw; the driver asks the model."""
+
+    x: Tensor
+    logits: None
+
+
+@ATTACKS.register("noise")
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """`steps` points drawn uniformly from the threat model; no gradient is needed."""
+
+    steps: int = 100
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+
+    def init(self, task: Task) -> Draw:
+        return Draw(task.start(0.0), None)
+
+    def step(self, task: Task, state: Draw, k: int) -> Draw:
+        return Draw(task.fold(k).start(), None)
