@@ -16,7 +16,7 @@ demo: .venv/ready
 test: .venv/ready
 	$(BIN)/pytest
 
-# The plugin's tests on older pytests; each comes before the environment's own.
+# The plugin's tests on older pytests, each of which comes before the environment's own, and on that.
 PYTESTS := 8.0.2 8.4.2
 test-pytests: .venv/ready
 	for version in $(PYTESTS); do \
@@ -24,6 +24,7 @@ test-pytests: .venv/ready
 		$(BIN)/pip install --quiet --no-deps --upgrade --target $$folder pytest==$$version pluggy==1.5.0 || exit 1; \
 		PYTHONPATH=$$folder $(BIN)/python -m pytest tests/plugin || exit 1; \
 	done
+	$(BIN)/pytest tests/plugin
 
 lint: .venv/ready
 	$(BIN)/ruff format --check .
