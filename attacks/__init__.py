@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from robust.attacks.threat import LpThreat, Threat, Union
     from robust.attacks.zoo.apgd import APGD
     from robust.attacks.zoo.bim import BIM
+    from robust.attacks.zoo.cw import CW
     from robust.attacks.zoo.ddn import DDN
     from robust.attacks.zoo.deepfool import DeepFool
+    from robust.attacks.zoo.fab import FAB
     from robust.attacks.zoo.ffgsm import FFGSM
     from robust.attacks.zoo.fgsm import FGSM
     from robust.attacks.zoo.fmn import FMN
@@ -42,8 +44,10 @@ __all__ = [
     "ATTACKS",
     "BIM",
     "BPDA",
+    "CW",
     "DDN",
     "EOT",
+    "FAB",
     "FFGSM",
     "FGSM",
     "FMN",
@@ -79,10 +83,12 @@ _HOME = {
     "BIM": "zoo.bim",
     "BPDA": "combine.bpda",
     "BestOf": "combine.bestof",
+    "CW": "zoo.cw",
     "DDN": "zoo.ddn",
     "DeepFool": "zoo.deepfool",
     "Diversified": "combine.odi",
     "EOT": "combine.eot",
+    "FAB": "zoo.fab",
     "FFGSM": "zoo.ffgsm",
     "FGSM": "zoo.fgsm",
     "FMN": "zoo.fmn",

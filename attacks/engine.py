@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.geometry import Norm
 from robust.attacks.rng import Rng, seeded
 from robust.attacks.task import Cost, Model, Task
-from robust.attacks.threat import LpThreat, Norm, Threat
+from robust.attacks.threat import LpThreat, Threat
 
 
 class Ascent(NamedTuple):

@@ -1,4 +1,4 @@
-"""Threat models: what an attacker may hand the model in place of x. Every norm-specific line of the project is here.
+"""Threat models: what an attacker may hand the model in place of x. What a norm decides is here or in geometry.py.
 
 Shapes: `x` and `x_adv` are (N, *features) of any rank; sizes and verdicts are (N,).
 """
@@ -6,15 +6,14 @@ Shapes: `x` and `x_adv` are (N, *features) of any rank; sizes and verdicts are (
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 
+from robust.attacks.geometry import Norm, dual, laplace, length_of, onto_l1, to_plane
 from robust.attacks.rng import Rng
 from robust.attacks.spec import parse_threat, threat_text
-
-Norm = Literal["linf", "l2", "l1"]
 
 
 class Threat(Protocol):
@@ -84,7 +83,7 @@ class LpThreat:
 
     def size(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """||x_adv - x||, (N,)."""
-        return self._length((x_adv - x).flatten(1))
+        return length_of(self.norm, (x_adv - x).flatten(1))
 
     def admits(self, x_adv: Tensor, x: Tensor) -> Tensor:
         inside = (x_adv >= self.lo) & (x_adv <= self.hi)
@@ -99,10 +98,11 @@ class LpThreat:
         if self.norm == "linf":
             d = d.clamp(-radius, radius)
         elif self.norm == "l2":
-            length = self._length(d)
-            d = torch.where((length > threshold)[:, None], d * (radius / length)[:, None], d)
+            length = length_of("l2", d)[:, None]
+            d = torch.where(length > threshold, d * (radius / length), d)
         else:
-            d = torch.where((self._length(d) > threshold)[:, None], _onto_l1(d, self._room(x.flatten(1), d), radius), d)
+            longer = length_of("l1", d)[:, None] > threshold
+            d = torch.where(longer, onto_l1(d, self._room(x.flatten(1), d), radius), d)
         return (x + d.view_as(x)).clamp(self.lo, self.hi)
 
     def shrink(self, x_adv: Tensor, x: Tensor, radius: Tensor) -> Tensor:
@@ -111,16 +111,24 @@ class LpThreat:
         if self.norm == "linf":
             d = d.clamp(-radius, radius)
         elif self.norm == "l2":
-            d = d * (radius / self._length(d)[:, None].clamp_min(torch.finfo(d.dtype).tiny)).clamp_max(1)
+            d = d * (radius / length_of("l2", d)[:, None].clamp_min(torch.finfo(d.dtype).tiny)).clamp_max(1)
         else:
-            longer = self._length(d)[:, None] > radius
-            d = torch.where(longer, _onto_l1(d, self._room(x.flatten(1), d), radius), d)
+            longer = length_of("l1", d)[:, None] > radius
+            d = torch.where(longer, onto_l1(d, self._room(x.flatten(1), d), radius), d)
         return (x + d.view_as(x)).clamp(self.lo, self.hi)
 
     def dual(self, grad: Tensor) -> Tensor:
         """(N,): the length of a gradient in the dual norm, which bounds what a perturbation of length 1 can gain."""
-        length: Tensor = grad.flatten(1).norm({"linf": 1, "l2": 2, "l1": torch.inf}[self.norm], dim=1)
-        return length
+        return dual(self.norm, grad.flatten(1))
+
+    def to_plane(self, x: Tensor, slope: Tensor, gap: Tensor) -> Tensor:
+        """x moved by the shortest d, in this norm and within the box, with <slope, d> = gap, (N,), of either sign.
+
+        Where the box does not let it come so far it goes as far as it can.
+        """
+        flat, g = x.flatten(1), slope.flatten(1) * torch.where(gap < 0, -1, 1)[:, None]
+        move = to_plane(self.norm, g.abs(), self._room(flat, g), gap.abs()[:, None])
+        return (x + (g.sign() * move).view_as(x)).clamp(self.lo, self.hi)
 
     def step(self, x: Tensor, grad: Tensor, length: float | Tensor) -> Tensor:
         """x moved by `length` along the steepest ascent in this norm: argmax of <grad, d> over ||d|| <= length.
@@ -135,7 +143,7 @@ class LpThreat:
         if self.norm == "linf":
             d = length * g.sign()
         elif self.norm == "l2":
-            d = g * (length / self._length(g).clamp_min(torch.finfo(g.dtype).tiny)[:, None])
+            d = g * (length / length_of("l2", g).clamp_min(torch.finfo(g.dtype).tiny)[:, None])
         else:
             d = self._fill(x.flatten(1), g, length)
         return x + d.view_as(x)
@@ -161,19 +169,10 @@ class LpThreat:
         if self.norm == "linf":
             d = 2 * rng.uniform(like) - 1
         else:
-            d = rng.normal(like) if self.norm == "l2" else _laplace(rng, like)
+            d = rng.normal(like) if self.norm == "l2" else laplace(rng, like)
             share = rng.fold(2).uniform(like[:, :1]) ** (1 / like.shape[1])  # of the volume, so uniform in the ball
-            d = d * share / self._length(d)[:, None]
+            d = d * share / length_of(self.norm, d)[:, None]
         return self.project(x + float(self.eps) * d.view_as(x), x)
-
-    def _length(self, d: Tensor) -> Tensor:
-        match self.norm:
-            case "linf":
-                return d.abs().amax(1)
-            case "l2":
-                return d.square().sum(1).sqrt()
-            case "l1":
-                return d.abs().sum(1)
 
     def _inner(self, x: Tensor) -> tuple[float, float]:
         """(from which length on to project, to which): both inside eps by what rounding x + d can add to the length."""
@@ -197,32 +196,6 @@ class LpThreat:
         used = room.cumsum(1) - room  # by the coordinates that come before
         move = torch.minimum((length - used).clamp_min(0), room)
         return torch.zeros_like(x).scatter(1, order, move) * g.sign()
-
-
-def _onto_l1(d: Tensor, room: Tensor, radius: float | Tensor) -> Tensor:
-    """argmin of ||d' - d||_2 over ||d'||_1 <= radius with |d'| <= room on the side of d; (N, features), radius (N, 1).
-
-    The solution is clamp(|d| - t, 0, room) with one threshold t for each sample (Croce and Hein 2021, 2103.01208).
-    Its length falls piecewise linearly in t, with a bend at every |d| and |d| - room, so t is found among these, as
-    Duchi et al. 2008 do without a box.
-    """
-    size = d.abs()
-    bends, order = torch.cat((size, size - room), 1).sort(dim=1, descending=True)
-    slope = torch.where(order < d.shape[1], 1.0, -1.0).to(d.dtype)
-    slopes, offsets = slope.cumsum(1), (slope * bends).cumsum(1)
-    lengths = offsets - bends * slopes  # at t = each of the bends: rising along the row
-    last = (lengths < radius).sum(1, keepdim=True).clamp(1, bends.shape[1]) - 1
-    steep = slopes.gather(1, last).clamp_min(1)
-    threshold = ((offsets.gather(1, last) - radius) / steep).clamp_min(0)
-    found = torch.minimum((size - threshold).clamp_min(0), room)
-    # Far from the ball the difference above has lost digits, so the sum is put right once more.
-    return d.sign() * found * (radius / found.sum(1, keepdim=True).clamp_min(torch.finfo(d.dtype).tiny)).clamp_max(1)
-
-
-def _laplace(rng: Rng, like: Tensor) -> Tensor:
-    """Laplace numbers: scaled to length 1 they are uniform on the l1 sphere."""
-    magnitude = -torch.log1p(-rng.fold(0).uniform(like))
-    return magnitude * torch.where(rng.fold(1).uniform(like) < 0.5, -1.0, 1.0).to(like.dtype)
 
 
 @dataclass(frozen=True, slots=True)

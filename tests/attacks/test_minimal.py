@@ -9,7 +9,7 @@ from robust.attacks.threat import LpThreat
 from tests.attacks.models import DUAL, inputs, network
 
 ABLE = [("deepfool", "linf"), ("deepfool", "l2"), ("deepfool", "l1"), ("ddn", "l2")]
-ABLE += [("fmn", "linf"), ("fmn", "l2"), ("fmn", "l1")]
+ABLE += [("fmn", "linf"), ("fmn", "l2"), ("fmn", "l1"), ("fab", "linf"), ("fab", "l2"), ("fab", "l1"), ("cw", "l2")]
 WIDE = (-5.0, 5.0)  # the box is never touched
 each = pytest.mark.parametrize(("name", "norm"), ABLE)
 
@@ -38,7 +38,8 @@ class Affine(nn.Module):
 def test_within_a_twentieth_of_the_optimum_on_linear_models(name, norm, classes, shape):
     model, x = Affine(classes), inputs(40, shape) - 0.5
     # The others follow the likeliest class, which need not be the nearest: each is a target once.
-    options = {"deepfool": "", "fmn": f":steps=300:targets={classes - 1}"}
+    options = {"deepfool": "", "fab": "", "fmn": f":steps=300:targets={classes - 1}"}
+    options["cw"] = f":steps=3000:lr=0.001:targets={classes - 1}"  # the box is wide, and with it a step
     options["ddn"] = options["fmn"] + ":loss=margin"  # cross-entropy also shuns the other classes
     attack = make(name + options[name])
     found = nearest(model, attack, x, model(x).argmax(1), norm, bounds=WIDE)
@@ -104,14 +105,26 @@ def test_one_run_gives_what_stands_at_every_radius(name, norm):
     assert (under | found.robust_at(eps)).all()
 
 
-def test_ddn_says_what_to_use_for_another_norm():
+@pytest.mark.parametrize("name", ["ddn", "cw"])
+def test_those_for_l2_say_what_to_use_for_another_norm(name):
     model, x = network(), inputs(5)
 
-    with pytest.raises(ValueError, match="ddn is for l2, the threat is linf; use fmn"):
-        nearest(model, make("ddn"), x, model(x).argmax(1), "linf")
+    with pytest.raises(ValueError, match=f"{name} is for l2, the threat is linf; use fmn"):
+        nearest(model, make(name), x, model(x).argmax(1), "linf")
 
 
-@pytest.mark.parametrize("word", ["deepfool:steps=0", "deepfool:candidates=1", "deepfool:overshoot=-1", "ddn:gamma=1"])
+WRONG = [
+    "deepfool:steps=0",
+    "deepfool:candidates=0",
+    "deepfool:overshoot=-1",
+    "ddn:gamma=1",
+    "fab:steps=0",
+    "fab:start=2",
+]
+WRONG += ["fab:candidates=0", "cw:steps=4", "cw:searches=0", "cw:lr=0", "cw:factor=0", "cw:confidence=-1"]
+
+
+@pytest.mark.parametrize("word", WRONG)
 def test_wrong_options_are_refused(word):
     with pytest.raises(ValueError, match=word.partition(":")[2].partition("=")[0]):
         make(word)

@@ -1,9 +1,11 @@
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog, minimize
 
 from robust.attacks import LpThreat, Rng
 
@@ -172,3 +174,63 @@ def test_the_margin_of_usual_threats_is_below_a_part_in_500(text, shape):
     there = threat.project(x + threat.project(torch.rand(1, *shape), x) - 0.5 + 10 * (torch.rand(1, *shape) - 0.5), x)
 
     assert threat.size(there.double(), x.double()) > 0.998 * float(threat.eps)
+
+
+@st.composite
+def planes(draw):
+    """(threat, x in the box, slope with zeros in it, gap of either sign), in float64."""
+    lo, hi = draw(st.sampled_from([(0.0, 1.0), (-2.5, 3.0)]))
+    threat = LpThreat(draw(st.sampled_from(NORMS)), Fraction(1, 2), lo, hi)
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    x = (lo + (hi - lo) * torch.rand(3, 6, generator=generator, dtype=torch.float64)).clamp(lo + 0.1, hi)
+    slope = torch.randn(3, 6, generator=generator, dtype=torch.float64)
+    slope[torch.rand(3, 6, generator=generator) < 0.2] = 0
+    gap = draw(st.sampled_from([0.01, 0.5, 2.0, 100.0])) * torch.randn(3, generator=generator, dtype=torch.float64)
+    return threat, x, slope, gap
+
+
+def shortest(threat, x, slope, gap):
+    """The length of the shortest way within the box to the plane, by scipy; inf where the box does not let it."""
+    bounds = [(threat.lo - v, threat.hi - v) for v in x]
+    n = len(x)
+    if threat.norm == "l2":
+        if not linprog([0] * n, A_eq=[slope], b_eq=[gap], bounds=bounds).success:
+            return np.inf
+        on_plane = {"type": "eq", "fun": lambda d: slope @ d - gap, "jac": lambda d: slope}
+        found = minimize(
+            lambda d: d @ d, np.zeros(n), jac=lambda d: 2 * d, bounds=bounds, constraints=on_plane, tol=1e-12
+        )
+        return np.sqrt(found.fun)
+    # minimise the sum of t, or one t for all, over -t <= d <= t
+    many = n if threat.norm == "l1" else 1
+    beside = np.eye(n) if many == n else np.ones((n, 1))
+    above = np.block([[np.eye(n), -beside], [-np.eye(n), -beside]])
+    found = linprog(
+        [0] * n + [1] * many,
+        A_ub=above,
+        b_ub=np.zeros(2 * n),
+        A_eq=[[*slope, *[0] * many]],
+        b_eq=[gap],
+        bounds=bounds + [(0, None)] * many,
+    )
+    return found.fun if found.success else np.inf
+
+
+@given(planes())
+@settings(max_examples=100, deadline=None)
+def test_the_way_to_a_plane_is_the_shortest_within_the_box(case):
+    threat, x, slope, gap = case
+    there = threat.to_plane(x, slope, gap)
+
+    assert ((there >= threat.lo) & (there <= threat.hi)).all()
+    best = torch.tensor(
+        [shortest(threat, *row) for row in zip(x.numpy(), slope.numpy(), gap.numpy(), strict=True)], dtype=x.dtype
+    )
+    can = best.isfinite()
+    reached = (slope * (there - x)).sum(1)
+    torch.testing.assert_close(reached[can], gap[can], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(threat.size(there, x)[can], best[can], rtol=1e-4, atol=1e-6)
+    # where the plane is out of reach, nothing within the box is nearer to it
+    edge = torch.where(slope * gap[:, None] > 0, threat.hi, threat.lo).to(x)
+    farthest = torch.where(slope == 0, x, edge)
+    torch.testing.assert_close(there[~can], farthest[~can])

@@ -1,0 +1,84 @@
+"""What depends on the norm of a perturbation, on flat tensors: (N, features), lengths (N,)."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from robust.attacks.rng import Rng
+
+Norm = Literal["linf", "l2", "l1"]
+
+
+def length_of(norm: Norm, d: Tensor) -> Tensor:
+    """||d||, (N,)."""
+    match norm:
+        case "linf":
+            return d.abs().amax(1)
+        case "l2":
+            return d.square().sum(1).sqrt()
+        case "l1":
+            return d.abs().sum(1)
+
+
+def dual(norm: Norm, g: Tensor) -> Tensor:
+    """max of <g, d> over ||d|| <= 1, (N,): the norm of g that goes with the norm of d."""
+    other: dict[Norm, Norm] = {"linf": "l1", "l2": "l2", "l1": "linf"}
+    return length_of(other[norm], g)
+
+
+def onto_l1(d: Tensor, room: Tensor, radius: float | Tensor) -> Tensor:
+    """argmin of ||d' - d||_2 over ||d'||_1 <= radius with |d'| <= room on the side of d; (N, features), radius (N, 1).
+
+    The solution is clamp(|d| - t, 0, room) with one threshold t for each sample (Croce and Hein 2021, 2103.01208).
+    Its length falls piecewise linearly in t, with a bend at every |d| and |d| - room, so t is found among these, as
+    Duchi et al. 2008 do without a box.
+    """
+    size = d.abs()
+    bends, order = torch.cat((size, size - room), 1).sort(dim=1, descending=True)
+    slope = torch.where(order < d.shape[1], 1.0, -1.0).to(d.dtype)
+    slopes, offsets = slope.cumsum(1), (slope * bends).cumsum(1)
+    lengths = offsets - bends * slopes  # at t = each of the bends: rising along the row
+    last = (lengths < radius).sum(1, keepdim=True).clamp(1, bends.shape[1]) - 1
+    steep = slopes.gather(1, last).clamp_min(1)
+    threshold = ((offsets.gather(1, last) - radius) / steep).clamp_min(0)
+    found = torch.minimum((size - threshold).clamp_min(0), room)
+    # Far from the ball the difference above has lost digits, so the sum is put right once more.
+    return d.sign() * found * (radius / found.sum(1, keepdim=True).clamp_min(torch.finfo(d.dtype).tiny)).clamp_max(1)
+
+
+def laplace(rng: Rng, like: Tensor) -> Tensor:
+    """Laplace numbers: scaled to length 1 they are uniform on the l1 sphere."""
+    magnitude = -torch.log1p(-rng.fold(0).uniform(like))
+    return magnitude * torch.where(rng.fold(1).uniform(like) < 0.5, -1.0, 1.0).to(like.dtype)
+
+
+def to_plane(norm: Norm, slope: Tensor, room: Tensor, gain: Tensor) -> Tensor:
+    """argmin of ||d|| over 0 <= d <= room with <slope, d> = gain; `room` where that cannot be had.
+
+    slope and room are (N, features) and not negative, gain is (N, 1). For l1 the steepest coordinates are filled first.
+    For the others d is min(t * v, room), where v is 1 for linf and the slope for l2: what is gained grows piecewise
+    linearly in t, with a bend where a coordinate meets its room (Hein and Andriushchenko 2017, 1705.08475).
+    """
+    room = room * (slope > 0)
+    if norm == "l1":
+        order = slope.argsort(dim=1, descending=True)
+        steep, most = slope.gather(1, order), room.gather(1, order)
+        before = (steep * most).cumsum(1) - steep * most
+        move = torch.minimum(((gain - before) / steep.clamp_min(_tiny(slope))).clamp_min(0), most)
+        return torch.zeros_like(room).scatter(1, order, move)
+    pace = slope if norm == "l2" else torch.ones_like(slope)
+    bends, order = (room / pace.clamp_min(_tiny(slope))).sort(dim=1)
+    rate = (slope * pace * (room > 0)).gather(1, order)  # at which a coordinate gains until its bend
+    left = rate.flip(1).cumsum(1).flip(1)  # the rate of those that are not yet at theirs
+    full = (slope * room).gather(1, order).cumsum(1)
+    at_bend = full + bends * (left - rate)  # gained at t = each bend: rising along the row
+    k = (at_bend < gain).sum(1, keepdim=True)
+    last = k.clamp_max(slope.shape[1] - 1)
+    before = torch.where(last > 0, full.gather(1, (last - 1).clamp_min(0)), torch.zeros_like(gain))
+    t = (gain - before) / left.gather(1, last).clamp_min(_tiny(slope))
+    return torch.where(k == slope.shape[1], room, torch.minimum(t.clamp_min(0) * pace, room))
+
+
+def _tiny(x: Tensor) -> float:
+    return torch.finfo(x.dtype).tiny

@@ -1,0 +1,67 @@
+"""FAB, fast adaptive boundary attack: Croce and Hein 2020 (1907.02044)."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from robust.attacks.boundary import nearest_boundary
+from robust.attacks.catalogue import ATTACKS
+from robust.attacks.task import Task
+
+BEYOND = 1.05  # how far over the boundary a step leads, as a share of the way to it
+MOST = 0.1  # how much at most the way from x counts, beside that from the iterate
+BACK = 0.9  # of its distance from x keeps an iterate that is over the boundary
+
+
+class Walk(NamedTuple):
+    """The state: the iterate, and the point to go on from."""
+
+    x: Tensor
+    logits: Tensor
+    point: Tensor  # (n, *features): x, or where that is over the boundary a point nearer to the clean input
+
+
+@ATTACKS.register("fab")
+@dataclass(frozen=True, slots=True)
+class FAB:
+    """To the linearised boundary, the shortest way within the box, again and again, drawn towards the clean input.
+
+    For every norm. With targets it is FAB-T, one gradient a step in place of one for each candidate.
+    """
+
+    steps: int = 100
+    start: float = 0.0  # size of the random start, as a share of the ball; restarts need one
+    candidates: int = 9  # how many other classes, the likeliest, are looked at; each costs a gradient
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if not 0 <= self.start <= 1:
+            raise ValueError(f"start, a share of the ball, must be from 0 to 1, got {self.start:g}")
+        if self.candidates < 1:
+            raise ValueError(f"candidates must be at least 1, got {self.candidates}")
+
+    def init(self, task: Task) -> Walk:
+        return self._judged(task, task.start(self.start))
+
+    def step(self, task: Task, state: Walk, k: int) -> Walk:
+        gap, slope = nearest_boundary(task, state.point, state.logits, self.candidates)
+        ahead = task.threat.to_plane(state.point, slope, gap) - state.point
+        # The same plane as seen from the clean input.
+        way = (slope * (task.x - state.point)).flatten(1).sum(1)
+        home = task.threat.to_plane(task.x, slope, gap - way) - task.x
+        share = self._share(task, ahead, home)
+        x = (state.point + BEYOND * ahead).lerp(task.x + BEYOND * home, share)
+        return self._judged(task, x.clamp(task.threat.lo, task.threat.hi))
+
+    def _share(self, task: Task, ahead: Tensor, home: Tensor) -> Tensor:
+        """How much the way from the clean input counts, (n, 1, ...): the more, the longer the other way is."""
+        long, short = (task.threat.size(d, torch.zeros_like(d)).clamp_min(1e-8) for d in (ahead, home))
+        return (long / (long + short)).clamp_max(MOST).view(-1, *[1] * (ahead.dim() - 1))
+
+    def _judged(self, task: Task, x: Tensor) -> Walk:
+        logits = task.logits(x)
+        wrong = (logits.argmax(1) != task.y).view(-1, *[1] * (x.dim() - 1))
+        return Walk(x, logits, torch.where(wrong, task.x.lerp(x, BACK), x))
