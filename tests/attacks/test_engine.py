@@ -13,7 +13,7 @@ LINF = LpThreat("linf", Fraction(1, 20))
 THREATS = [LINF, LpThreat("l2", Fraction(1, 2)), LpThreat("l1", Fraction(2))]
 SHORT = {"square": "square:steps=100", "cw": "cw:steps=100", "fab": "fab:steps=20"}
 OURS = [SHORT.get(name, name) for name in ATTACKS.names() if name != "torchattacks"]
-ONLY = {"ddn": "l2", "cw:steps=100": "l2", "square:steps=100": "linf"}  # the norm of an attack that has one only
+ONLY = {"ddn": "l2", "cw:steps=100": "l2"}  # the norm of an attack that has one only
 
 
 def pairs(*names):

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from robust.attacks import LpThreat, assail, make
-from robust.attacks.zoo.square import Square, _picture
+from robust.attacks import LpThreat, Rng, assail, make
+from robust.attacks.zoo._pictures import bumps, corners, inside, picture, put
+from robust.attacks.zoo.square import Square
 from tests.attacks.models import Linear, inputs, network
 
 LINF = LpThreat.parse("linf:0.05")
@@ -19,60 +20,80 @@ def test_each_step_is_one_question_and_no_gradient(word):
     assert (outcome.cost.backwards == 0).all()
 
 
-def test_on_a_linear_model_square_comes_near_to_what_can_be_broken():
+BALLS = ["linf:0.05", "l2:0.3"]
+balls = pytest.mark.parametrize("ball", BALLS)
+
+
+@pytest.mark.parametrize(("ball", "share"), [("linf:0.05", 0.95), ("l2:0.3", 0.75)])  # bumps only resemble a gradient
+def test_on_a_linear_model_square_comes_near_to_what_can_be_broken(ball, share):
     model, x = Linear(12), inputs(60, (3, 4)) - 0.5
     y = model(x).argmax(1)
-    threat = LpThreat.parse("linf:0.05", -100, 100)
+    threat = LpThreat.parse(ball, -100, 100)
     fallen = assail(model, Square(steps=1000), x, y, threat).fallen
 
-    can = model.best_margin(x, y, "linf", 0.05) > 0
+    can = model.best_margin(x, y, threat.norm, float(threat.eps)) > 0
     assert (fallen <= can).all()
-    assert fallen.sum() >= 0.95 * can.sum()
+    assert fallen.sum() >= share * can.sum()
 
 
-def test_it_breaks_about_as_much_as_that_of_torchattacks():
+@balls
+def test_it_breaks_about_as_much_as_that_of_torchattacks(ball):
     model, x = network(dtype=torch.float32), inputs(100, dtype=torch.float32)
-    y = model(x).argmax(1)
-    ours = assail(model, Square(steps=300), x, y, LINF).fallen
-    theirs = assail(model, make("torchattacks:Square:n_queries=300"), x, y, LINF).fallen
+    y, threat = model(x).argmax(1), LpThreat.parse(ball)
+    ours = assail(model, Square(steps=300), x, y, threat).fallen
+    theirs = assail(model, make("torchattacks:Square:n_queries=300"), x, y, threat).fallen
 
     assert ours.sum() >= theirs.sum() - 2
 
 
-def test_square_breaks_more_than_noise():
+@balls
+def test_square_breaks_more_than_noise(ball):
     model, x = network(), inputs(100)
-    y = model(x).argmax(1)
+    y, threat = model(x).argmax(1), LpThreat.parse(ball)
 
-    assert assail(model, Square(steps=300), x, y, LINF).fallen.sum() > (
-        assail(model, make("noise:steps=300"), x, y, LINF).fallen.sum()
+    assert assail(model, Square(steps=300), x, y, threat).fallen.sum() > (
+        assail(model, make("noise:steps=300"), x, y, threat).fallen.sum()
     )
 
 
 @pytest.mark.parametrize(
-    ("shape", "picture"),
+    ("shape", "expected"),
     [((8,), (1, 1, 8)), ((3, 4), (1, 3, 4)), ((2, 3, 4), (2, 3, 4)), ((5, 2, 3, 4), (10, 3, 4))],
 )
-def test_every_input_is_a_picture(shape, picture):
+def test_every_input_is_apicture(shape, expected):
     x = inputs(6, shape)
 
-    assert _picture(x).shape == (6, *picture)
-    assert torch.equal(_picture(x).reshape(x.shape), x)
+    assert picture(x).shape == (6, *expected)
+    assert torch.equal(picture(x).reshape(x.shape), x)
 
 
 def test_a_window_is_of_the_scheduled_area_and_inside():
-    x = _picture(inputs(200, (3, 10, 10)))
-    from robust.attacks import Rng
-
+    x = picture(inputs(200, (3, 10, 10)))
     rng = Rng.of(0, torch.arange(200))
-    areas = [Square(steps=1000)._window(rng, x, k).flatten(1).sum(1).unique() for k in (0, 1, 5, 999)]
+    sizes = [Square(steps=1000)._size(x, k, 1) for k in (0, 1, 5, 999)]
+    areas = [inside(x, corners(rng, x, size), size).flatten(1).sum(1).unique() for size in sizes]
+
     assert [area.tolist() for area in areas] == [[81], [42], [20], [1]]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 1), (3, 3), (5, 8)])
+def test_bumps_are_put_whole_into_their_windows(size):
+    x = picture(inputs(30, (3, 9, 10)))
+    corner = corners(Rng.of(1, torch.arange(30)), x, size)
+    for tile in bumps(size, x):
+        found = put(tile.expand(30, -1, -1), x, corner)
+
+        assert tile.norm() == pytest.approx(1)
+        assert torch.equal(found != 0, inside(x, corner, size))
+        for row, top, left in zip(found[:, 0], *corner, strict=True):
+            assert torch.equal(row[top : top + size[0], left : left + size[1]], tile)
 
 
 def test_square_says_what_to_use_for_another_norm():
     model, x = network(), inputs(5)
 
-    with pytest.raises(ValueError, match="square is for linf, the threat is l2; use noise"):
-        assail(model, Square(), x, model(x).argmax(1), LpThreat.parse("l2:1"))
+    with pytest.raises(ValueError, match="square is for linf and l2, the threat is l1; use noise"):
+        assail(model, Square(), x, model(x).argmax(1), LpThreat.parse("l1:1"))
 
 
 @pytest.mark.parametrize("word", ["square:steps=0", "square:area=0", "square:area=2", "noise:steps=0"])
