@@ -240,7 +240,10 @@ def answers(model: Model, x: Tensor, y: Tensor, seed: int = 0) -> tuple[Tensor, 
 
 
 def _only(state: S, keep: Tensor) -> S:
-    fields: list[Any] = [None if field is None else field[keep] for field in state]
+    """The state of the samples in the mask; a field may be a state of its own."""
+    fields: list[Any] = [
+        None if field is None else _only(field, keep) if isinstance(field, tuple) else field[keep] for field in state
+    ]
     return type(state)(*fields)
 
 

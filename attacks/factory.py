@@ -1,5 +1,6 @@
 """From a user's words to an attack: "pgd:steps=40:restarts=5" is Restarts(PGD(steps=40), 5)."""
 
+from collections.abc import Callable
 from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
@@ -8,17 +9,32 @@ from robust.attacks.combine.eot import EOT
 from robust.attacks.combine.odi import Diversified
 from robust.attacks.combine.restarts import Restarts
 from robust.attacks.combine.targets import Targets
+from robust.attacks.combine.transfer import Transfer
 from robust.attacks.engine import AnyAttack
 from robust.attacks.spec import Spec, configure
+from robust.attacks.task import Model
 
 # What goes with every attack and wraps it, by its option; the last is the outermost.
-WRAPPERS: dict[str, type[Any]] = {"odi": Diversified, "eot": EOT, "targets": Targets, "restarts": Restarts}
+WRAPPERS: dict[str, type[Any]] = {
+    "odi": Diversified,
+    "eot": EOT,
+    "surrogate": Transfer,
+    "targets": Targets,
+    "restarts": Restarts,
+}
 
 
-def make(text: str | Spec) -> AnyAttack:
+def no_models(text: str) -> Model:
+    """What loads a surrogate where nothing does: ValueError."""
+    del text
+    raise ValueError("a surrogate is named, and nothing here loads models; use Transfer(attack, model)")
+
+
+def make(text: str | Spec, load: Callable[[str], Model] = no_models) -> AnyAttack:
     """The attack that `text` describes; LookupError for an unknown name, ValueError for a wrong option.
 
-    `odi=K`, `eot=K`, `targets=K` and `restarts=R` go with every attack.
+    `odi=K`, `eot=K`, `targets=K` and `restarts=R` go with every attack, and so does `surrogate=MODEL`: `load` makes a
+    model of that word.
     """
     spec = Spec.parse(text) if isinstance(text, str) else text
     cls, own = ATTACKS.get(spec.name), spec
@@ -28,7 +44,9 @@ def make(text: str | Spec) -> AnyAttack:
     attack: AnyAttack = read(own) if read else configure(cls, own)
     for option, wrapper in WRAPPERS.items():
         given = tuple(pair for pair in spec.options if pair[0] == option)
-        if given:
+        if given and wrapper is Transfer:
+            attack = wrapper(attack, load(str(given[0][1])))
+        elif given:
             attack = configure(wrapper, Spec(spec.name, options=given), attack=attack)
     return attack
 
@@ -44,4 +62,6 @@ def describe(attack: AnyAttack) -> str:
         value = getattr(attack, option.name)
         if isinstance(value, bool | int | float | str) and (inner is not None or value != option.default):
             found[option.name] = value
+        elif callable(value) and value is not option.default:  # a loss or a model of one's own
+            found[option.name] = getattr(value, "__name__", type(value).__name__)
     return str(Spec(spec.name, spec.args, tuple(sorted(found.items()))))

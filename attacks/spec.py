@@ -42,7 +42,10 @@ def printable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A name with arguments and options: "torchattacks:PGD:steps=40" is torchattacks, ("PGD",), (("steps", 40),)."""
+    """A name with arguments and options: "torchattacks:PGD:steps=40" is torchattacks, ("PGD",), (("steps", 40),).
+
+    A value may have colons of its own: in "pgd:surrogate=net.py:make" what is no option belongs to the one before it.
+    """
 
     name: str
     args: tuple[str, ...] = ()
@@ -53,8 +56,15 @@ class Spec:
         name, *words = text.strip().split(":")
         if not name or not all(words):
             raise ValueError(f"{text!r} is not of the form NAME or NAME:key=value:key=value")
-        args = tuple(word for word in words if "=" not in word)
-        pairs = [word.split("=", 1) for word in words if "=" in word]
+        args: tuple[str, ...] = ()
+        pairs: list[list[str]] = []
+        for word in words:
+            if re.match(r"\w+=", word):
+                pairs.append(word.split("=", 1))
+            elif pairs:
+                pairs[-1][1] += f":{word}"
+            else:
+                args = (*args, word)
         options = tuple(sorted((key, parse_value(value)) for key, value in pairs))  # the order means nothing
         if len(dict(options)) < len(options):
             raise ValueError(f"{text!r} gives an option twice")

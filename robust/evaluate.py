@@ -1,7 +1,8 @@
 """Measure a model: its answers to clean inputs, and each attack on all that it answers right, sample by sample."""
 
 import time
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail
-from robust.attacks.factory import describe, make
-from robust.attacks.task import Cost
+from robust.attacks.factory import describe, make, no_models
+from robust.attacks.task import Cost, Model
 from robust.attacks.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.feed import Feed
+from robust.models.load import weights_hash
 
 BATCH = 250  # where nothing else is known
 TRIED = 64  # samples that are shown to a model before the first test
@@ -92,12 +94,13 @@ def measure_attack(
     *,
     seed: int = 0,
     feed: Feed | None = None,
+    load: Callable[[str], Model] = no_models,
 ) -> Finding:
-    """An attack, or the word for one, on the samples in the mask `correct`.
+    """An attack, or the word for one, on the samples in the mask `correct`; `load` makes a model of a surrogate's word.
 
     ValueError or LookupError where the word is wrong, or the attack cannot be run.
     """
-    name, chosen = (attack, make(attack)) if isinstance(attack, str) else (describe(attack), attack)
+    name, chosen = (attack, make(attack, load)) if isinstance(attack, str) else (describe(attack), attack)
     began = time.monotonic()
     feed = feed or Feed(BATCH, device_of(module))
     rows = np.flatnonzero(correct)
@@ -135,9 +138,19 @@ def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, thr
 
 
 def options_of(attack: AnyAttack) -> dict[str, Any]:
-    """An attack's options by name, as JSON can hold them."""
-    found: dict[str, Any] = asdict(attack) if is_dataclass(attack) and not isinstance(attack, type) else {}
-    return {key: getattr(value, "__name__", value) for key, value in found.items()}
+    """An attack's options by name, as JSON can hold them; a model is told by its class and its weights."""
+    found: dict[str, Any] = _plain(attack) if is_dataclass(attack) else {}
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, nn.Module):
+        return f"{type(value).__name__}:{weights_hash(value)[:8]}"
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    if is_dataclass(value):
+        return {option.name: _plain(getattr(value, option.name)) for option in fields(value)}
+    return getattr(value, "__name__", value)
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -1,10 +1,21 @@
 """Transfer: attack another model, and see whether the one that is tested falls for it (1602.02697)."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from robust.attacks.engine import Attack
 from robust.attacks.task import Model, Task
+
+
+class Shown(NamedTuple):
+    """The state: that of the attack on the surrogate, whose answers are not those of the model that is tested."""
+
+    x: Tensor
+    logits: None
+    inner: Any
+    done: Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +32,15 @@ class Transfer:
     def steps(self) -> int:
         return self.attack.steps
 
-    def init(self, task: Task) -> Any:
-        return self.attack.init(self._other(task))._replace(logits=None)
+    def init(self, task: Task) -> Shown:
+        return _shown(self.attack.init(self._other(task)))
 
-    def step(self, task: Task, state: Any, k: int) -> Any:
-        state = state._replace(logits=None)
-        return self.attack.step(self._other(task), state, k)._replace(logits=None)
+    def step(self, task: Task, state: Shown, k: int) -> Shown:
+        return _shown(self.attack.step(self._other(task), state.inner, k))
 
     def _other(self, task: Task) -> Task:
         return replace(task, model=self.surrogate)
+
+
+def _shown(inner: Any) -> Shown:
+    return Shown(inner.x, None, inner, getattr(inner, "done", None))

@@ -45,7 +45,8 @@ def put(tile: Tensor, like: Tensor, corner: tuple[Tensor, Tensor]) -> Tensor:
     )
     spread = tile.gather(1, row[:, :, None].expand(-1, -1, size[1]))
     spread = spread.gather(2, column[:, None, :].expand(-1, spread.shape[1], -1))
-    return spread[:, None] * inside(like, corner, size)
+    found: Tensor = spread[:, None] * inside(like, corner, size)
+    return found
 
 
 def bumps(size: tuple[int, int], like: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ def bumps(size: tuple[int, int], like: Tensor) -> Tensor:
     upright = torch.cat((_hill(height // 2, width, like), -_hill(height - height // 2, width, like)), 0)
     abreast = torch.cat((_hill(height, width // 2, like), -_hill(height, width - width // 2, like)), 1)
     both = torch.stack((upright, abreast))
-    return both / both.flatten(1).norm(dim=1)[:, None, None]
+    return both / both.square().sum((1, 2), keepdim=True).sqrt()
 
 
 def _hill(height: int, width: int, like: Tensor) -> Tensor:

@@ -59,6 +59,7 @@ class Bench:
                 allowed,
                 seed=case.seed,
                 feed=self.workshop.feed(case.module),
+                load=self.workshop.surrogate,
             )
         except (ValueError, LookupError) as error:
             fail(f"{what} could not be run: {error.args[0]}")

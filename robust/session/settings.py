@@ -54,6 +54,7 @@ class Settings:
     leaderboard: Path | None
     only: bool
     folder: Path  # what a relative path in `arch` is below
+    attacks_below: Path  # and one in `attacks`
     home: Path  # what we keep for ourselves: trained weights, and findings on their way to a record
 
     def variants(self, path: Path) -> list[Variant]:
@@ -109,6 +110,7 @@ def read(config: pytest.Config) -> Settings:
         leaderboard=_leaderboard(config),
         only=bool(value(config, "only")),
         folder=_base(config, "arch"),
+        attacks_below=_base(config, "attack"),
         home=config.rootpath / ".robust",
     )
 

@@ -78,6 +78,12 @@ class Workshop:
             self._subjects[variant] = self._make(variant)
         return self._subjects[variant]
 
+    def surrogate(self, text: str) -> nn.Module:
+        """Another model, for attacks that are to transfer from it; its word is as that of --robust-model."""
+        module = self.subject(Variant(ModelSpec.parse(text, self.settings.attacks_below), AS_IS)).module
+        check(module, self.dataset, self.samples)
+        return module
+
     def feed(self, module: nn.Module) -> Feed:
         """What gives the module its batches."""
         if id(module) not in self._feeds:
@@ -107,7 +113,7 @@ class Workshop:
                 self.threat(text)
         for text in settings.attacks:
             with blaming(f"attack={text}"):
-                make(text)
+                make(text, self.surrogate)
         for text in settings.trainings:
             if text != AS_IS:
                 with blaming(f"train={text}"):

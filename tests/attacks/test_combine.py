@@ -1,6 +1,7 @@
 """Attacks made of attacks."""
 
 import copy
+import json
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,8 @@ from robust.attacks.engine import rounds_of
 from robust.attacks.factory import describe
 from robust.attacks.zoo.apgd import APGD
 from robust.attacks.zoo.fgsm import FGSM
+from robust.evaluate import options_of
+from robust.models.load import weights_hash
 from tests.attacks.models import inputs, network
 
 LINF = LpThreat.parse("linf:1/20")
@@ -164,6 +167,41 @@ def test_a_transfer_from_another_model_counts_only_what_fools_the_one_that_is_te
 
     assert outcome.fallen.any()
     assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.fallen)
+
+
+@pytest.mark.parametrize("word", ["deepfool", "fab:steps=5", "ddn:steps=5", "apgd:steps=5", "pgd:odi=2:targets=2"])
+def test_any_attack_transfers_by_word(word):
+    model, x, y = case()
+    threat = LpThreat.parse("l2:1")
+    seen = []
+
+    def load(text):
+        seen.append(text)
+        return model
+
+    there = assail(model, make(f"{word}:surrogate=net.py:make", load), x, y, threat)
+    here = assail(model, make(word), x, y, threat)
+
+    assert seen == ["net.py:make"]
+    assert torch.equal(there.fallen, here.fallen)
+    assert here.fallen.any()
+
+
+def test_a_surrogate_is_part_of_the_word_and_of_the_options():
+    """So that rows which were measured with another surrogate are not compared."""
+    attack = Transfer(PGD(steps=5), network())
+    word = "pgd:steps=5:surrogate=sequential"
+    assert describe(attack).lower() == word
+
+    told = options_of(attack)
+    assert told["attack"] == options_of(PGD(steps=5))
+    assert told["surrogate"] == f"Sequential:{weights_hash(network())[:8]}"
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_where_nothing_loads_a_surrogate_it_says_what_to_use():
+    with pytest.raises(ValueError, match=r"nothing here loads models; use Transfer\(attack, model\)"):
+        make("pgd:surrogate=net.py:make")
 
 
 @pytest.mark.parametrize(

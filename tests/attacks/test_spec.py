@@ -45,6 +45,13 @@ def test_the_order_of_options_means_nothing():
     assert Spec.parse("pgd:steps=4:restarts=2") == Spec.parse("pgd:restarts=2:steps=4")
 
 
+def test_a_value_may_have_colons_of_its_own():
+    spec = Spec.parse("pgd:surrogate=net.py:wide(width=2):steps=3")
+
+    assert spec.options == (("steps", 3), ("surrogate", "net.py:wide(width=2)"))
+    assert Spec.parse(str(spec)) == spec
+
+
 @pytest.mark.parametrize("text", ["", ":", "pgd:", "pgd::steps=1", "pgd:steps=1:steps=2"])
 def test_a_malformed_spec_is_refused(text):
     with pytest.raises(ValueError, match=r"form NAME|twice"):

@@ -136,6 +136,18 @@ WRONG = {
     ),
     "attack option": ([NET, "--robust-attack=pgd:step=3"], "*pgd has no option 'step', did you mean 'steps'*"),
     "attack value": ([NET, "--robust-attack=pgd:steps=0"], "*steps must be at least 1, got 0"),
+    "no surrogate": (
+        [NET, "--robust-attack=pgd:surrogate=none.py:make"],
+        "--robust-attack=pgd:surrogate=none.py:make: no such file*",
+    ),
+    "surrogate for other data": (
+        [NET, "--robust-attack=pgd:surrogate=net.py:narrow"],
+        "--robust-attack=pgd:surrogate=net.py:narrow: the model does not take digits*",
+    ),
+    "surrogate without architecture": (
+        [NET, "--robust-attack=pgd:surrogate=weights.pt"],
+        "--robust-attack=pgd:surrogate=weights.pt: holds weights only*",
+    ),
     "unknown torchattack": (
         [NET, "--robust-attack=torchattacks:PDG"],
         "*torchattacks has no attack 'PDG', did you mean 'PGD'*",
