@@ -16,6 +16,7 @@ from robust.attacks.spec import slug
 from robust.models.catalogue import ARCHITECTURES
 
 LIBRARIES = ("zoo", "torchvision")
+FORMS = r"(.+?\.py|(?:zoo|torchvision)(?=:)|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?"
 FORM = "write FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, or a file of weights"
 
 
@@ -41,10 +42,10 @@ class ModelSpec:
         ValueError for no such file or module, no factory, or arguments that are not Python literals; LookupError for
         an architecture that the zoo does not have.
         """
-        match = re.fullmatch(r"(.+?\.py|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?", text)
+        match = re.fullmatch(FORMS, text)
         name, factory, call = match.groups() if match else (text, None, None)
-        if factory and name in LIBRARIES:
-            return cls._of_library(text, name, factory, call)
+        if match and name in LIBRARIES:
+            return cls._of_library(text, name, factory or "", call)
         module = None if not match or name.endswith(".py") else name
         # Not resolved: a link goes by its own name, as pytest's arguments do.
         path = _module_file(name, folder) if module else Path(os.path.abspath(folder / name))

@@ -6,7 +6,10 @@ from robust.models.zoo._preact import PreAct
 
 @ARCHITECTURES.register("wideresnet")
 def wideresnet(shape: tuple[int, ...], classes: int, depth: int = 28, width: int = 10) -> PreAct:
-    """36.48 million parameters for CIFAR-10; `depth` counts layers, `width` multiplies the channels of a ResNet."""
+    """36.48 million parameters for CIFAR-10; `width` multiplies the channels of a ResNet.
+
+    `depth` counts the convolutions, those of the three shortcuts included.
+    """
     check_whole(depth=depth, width=width)
     if depth < 10 or depth % 6 != 4:
         raise UnfitError(f"depth must be 10, 16, 22, 28, 34 or another 6k + 4, got {depth}")
