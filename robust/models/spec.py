@@ -16,7 +16,7 @@ from robust.attacks.spec import slug
 from robust.models.catalogue import ARCHITECTURES
 
 LIBRARIES = ("zoo", "torchvision")
-FORMS = r"(.+?\.py|(?:zoo|torchvision)(?=:)|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?"
+WORD = r"(.+?\.py|(?:zoo|torchvision)(?=:)|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?"
 FORM = "write FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, or a file of weights"
 
 
@@ -42,7 +42,7 @@ class ModelSpec:
         ValueError for no such file or module, no factory, or arguments that are not Python literals; LookupError for
         an architecture that the zoo does not have.
         """
-        match = re.fullmatch(FORMS, text)
+        match = re.fullmatch(WORD, text)
         name, factory, call = match.groups() if match else (text, None, None)
         if match and name in LIBRARIES:
             return cls._of_library(text, name, factory or "", call)
