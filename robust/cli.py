@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     board = commands.add_parser("board", help="make a leaderboard's files anew from its records")
     board.add_argument("folder", nargs="?", type=Path, default=Path("leaderboard"))
-    commands.add_parser("list", help="list the attacks, data sets and training recipes")
+    commands.add_parser("list", help="list the attacks, data sets, architectures and training recipes")
     try:
         args = parser.parse_args(argv)
     except SystemExit as done:  # argparse has told what is wrong; its own status for that is 2
@@ -41,6 +41,8 @@ def _board(folder: Path) -> str:
 def _list() -> str:
     from robust.attacks.catalogue import ATTACKS
     from robust.data.dataset import DATA
+    from robust.models.catalogue import ARCHITECTURES
     from robust.train.recipe import RECIPES
 
-    return "".join(f"{registry.kind}s: {', '.join(registry.names())}\n" for registry in (ATTACKS, DATA, RECIPES))
+    registries = (ATTACKS, DATA, ARCHITECTURES, RECIPES)
+    return "".join(f"{registry.kind}s: {', '.join(registry.names())}\n" for registry in registries)

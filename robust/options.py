@@ -26,10 +26,10 @@ OPTIONS = (
         "model",
         "MODEL",
         "the model to test: FILE.py:FACTORY, as net.py:make or net.py:make(width=2); PACKAGE.MODULE:FACTORY; "
-        "or a file of weights with --robust-arch",
+        "a file of weights with --robust-arch; or with --robust-train an architecture, zoo:cnn or torchvision:resnet18",
         many=True,
     ),
-    Option("arch", "ARCH", "what a file of weights belongs to: FILE.py:FACTORY or torchvision:NAME"),
+    Option("arch", "ARCH", "what a file of weights belongs to: FILE.py:FACTORY, zoo:NAME or torchvision:NAME"),
     Option(
         "data",
         "DATA",

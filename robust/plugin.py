@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from robust.session.run import Run
 
         config.stash[RUN] = run = Run(config)
-        config.pluginmanager.register(Mount(config.rootpath, run.settings), "robust-mount")
+        config.pluginmanager.register(Mount(config, run.settings), "robust-mount")
         config.pluginmanager.register(RobustSession(run), "robust-session")
     elif value(config, "only"):
         raise pytest.UsageError("--robust-only: there is no model to test; name one with --robust-model")
@@ -63,7 +63,9 @@ def _robust_run(request: pytest.FixtureRequest) -> "Run":
 @pytest.fixture(scope="module")
 def _robust_variant(request: pytest.FixtureRequest, _robust_run: "Run") -> "Variant":
     """The model under test, and how it is trained; set for every test that asks for the model, one by one."""
-    found: Variant = getattr(request, "param", None) or _robust_run.settings.variants(request.path)[0]
+    from robust.session.collect import model_path
+
+    found: Variant = getattr(request, "param", None) or _robust_run.settings.variants(model_path(request.node))[0]
     return found
 
 

@@ -9,6 +9,7 @@ import robust
 from robust.attacks.catalogue import ATTACKS
 from robust.cli import main
 from robust.data.dataset import DATA
+from robust.models.catalogue import ARCHITECTURES
 from robust.train.recipe import RECIPES
 from tests.making import file, record
 
@@ -129,12 +130,13 @@ def test_list_names_all_that_can_be_asked_for(call):
     assert out.splitlines() == [
         f"attacks: {', '.join(ATTACKS.names())}",
         f"data sets: {', '.join(DATA.names())}",
+        f"architectures: {', '.join(ARCHITECTURES.names())}",
         f"training recipes: {', '.join(RECIPES.names())}",
     ]
 
 
 def test_list_knows_the_shipped_ones(call):
-    assert {"fgsm", "pgd", "digits", "pgd-at"} <= {word.strip(",") for word in call("list")[1].split()}
+    assert {"fgsm", "pgd", "digits", "wideresnet", "pgd-at"} <= {word.strip(",") for word in call("list")[1].split()}
 
 
 def test_version(call):

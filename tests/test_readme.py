@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from robust.models.catalogue import ARCHITECTURES
 from robust.options import OPTIONS
 from tests.attacks.models import inputs, network
 
@@ -29,6 +30,12 @@ def test_every_option_is_in_the_table():
     assert [f"--robust-{option.name}" for option in OPTIONS] == re.findall(
         r"^\| `(--robust-[a-z-]+)` \|", README, re.MULTILINE
     )
+
+
+def test_every_architecture_is_in_the_table():
+    told = re.findall(r"^\| `zoo:([a-z0-9]+)[-0-9]*` \|", README, re.MULTILINE)
+
+    assert sorted(told) == ARCHITECTURES.names()
 
 
 def test_every_file_that_is_linked_is_there():

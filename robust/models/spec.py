@@ -1,4 +1,4 @@
-"""The words for models, parsed: "net.py:make(width=2)", "pkg.mod:make", "weights.safetensors".
+"""The words for models, parsed: "net.py:make(width=2)", "pkg.mod:make", "weights.safetensors", "zoo:cnn".
 
 No torch here, and nothing of the user's is imported: collecting tests reads these words.
 """
@@ -8,36 +8,44 @@ import importlib.util
 import os
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from robust.attacks.spec import slug
+from robust.models.catalogue import ARCHITECTURES
 
-FORM = "write FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, or a file of weights"
+LIBRARIES = ("zoo", "torchvision")
+WORD = r"(.+?\.py|(?:zoo|torchvision)(?=:)|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?"
+FORM = "write FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, or a file of weights"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A file, and where it is Python code the factory in it and what that is called with."""
+    """A file, and where it is Python code the factory in it and what that is called with; or a library's architecture.
+
+    Such an architecture has no file of the user's: `path` is its own word, as if a file in the root folder.
+    """
 
     text: str  # as the user wrote it
-    path: Path  # absolute
+    path: Path  # absolute; of a library "zoo:cnn-width8"
     factory: str | None = None  # None: a file of weights
     args: tuple[object, ...] = field(default=(), hash=False)  # may be lists; the text tells them apart
     options: tuple[tuple[str, object], ...] = field(default=(), hash=False)
     module: str | None = None  # "pkg.mod" where the user named a module and not a file
+    library: str | None = None  # one of LIBRARIES, whose architecture `factory` is
 
     @classmethod
     def parse(cls, text: str, folder: Path) -> "ModelSpec":
         """Read a model's word; relative paths and modules are looked for below `folder` first.
 
-        ValueError for no such file or module, no factory, or arguments that are not Python literals.
+        ValueError for no such file or module, no factory, or arguments that are not Python literals; LookupError for
+        an architecture that the zoo does not have.
         """
-        match = re.fullmatch(r"(.+?\.py|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?", text)
+        match = re.fullmatch(WORD, text)
         name, factory, call = match.groups() if match else (text, None, None)
-        if name == "torchvision":
-            raise ValueError("is an architecture: give a file of weights as the model, and this as --robust-arch")
+        if match and name in LIBRARIES:
+            return cls._of_library(text, name, factory or "", call)
         module = None if not match or name.endswith(".py") else name
         # Not resolved: a link goes by its own name, as pytest's arguments do.
         path = _module_file(name, folder) if module else Path(os.path.abspath(folder / name))
@@ -49,10 +57,22 @@ class ModelSpec:
         args, options = _arguments(call) if call else ((), ())
         return cls(text, path, factory, args, options, module)
 
+    @classmethod
+    def _of_library(cls, text: str, library: str, factory: str, call: str | None) -> "ModelSpec":
+        """Numbers after a name of the zoo are its first arguments: "zoo:wideresnet-28-10" is wideresnet(28, 10)."""
+        args, options = _arguments(call) if call else ((), ())
+        if library == "zoo" and factory not in ARCHITECTURES:
+            if numbered := re.fullmatch(r"(.*?)((?:-\d+)+)", factory):
+                factory, args = numbered[1], (*map(int, numbered[2][1:].split("-")), *args)
+            if factory not in ARCHITECTURES:
+                ARCHITECTURES.refuse(factory)
+        spec = cls(text, Path(), factory, args, options, library=library)
+        return replace(spec, path=Path(f"{library}:{spec.name}"))
+
     @property
     def plain(self) -> bool:
-        """Whether the file alone tells which model it is: weights, or `make` without arguments."""
-        return self.factory in (None, "make") and not (self.args or self.options)
+        """Whether the path alone tells which model it is: weights, `make` without arguments, or a library's."""
+        return self.library is not None or (self.factory in (None, "make") and not (self.args or self.options))
 
     @property
     def label(self) -> str:
@@ -61,7 +81,9 @@ class ModelSpec:
 
     @property
     def name(self) -> str:
-        """What the model is called in tables and files: "net", or "net-wide-width2" of "net.py:wide(width=2)"."""
+        """What the model is called in tables and files: "net", "net-wide-width2" of "net.py:wide(width=2)", "cnn"."""
+        if self.library:
+            return self.label
         factory = () if self.factory in (None, "make") else (self.factory,)
         package = self.path.parent.name if self.path.stem == "__init__" else self.path.stem
         return slug("-".join((package, *factory, *self._words)))

@@ -6,6 +6,7 @@ from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
 from robust.evaluate import measure_attack
 from robust.session.case import FOUND, Case, Found, fail
+from robust.session.collect import model_path
 from robust.session.found import clean_found, row_found
 from robust.session.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.result import Result
@@ -108,7 +109,7 @@ class Bench:
 def _row(item: pytest.Item) -> object:
     """What the attacks of one row have in common; None for an item that is no attack."""
     params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    return (item.path, params.get("_robust_variant"), params["threat"]) if "attack" in params else None
+    return (model_path(item), params.get("_robust_variant"), params["threat"]) if "attack" in params else None
 
 
 def _properties(item: pytest.Item, **figures: float) -> None:

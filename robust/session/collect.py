@@ -1,4 +1,7 @@
-"""Mount the shipped tests on the user's model file, so that they are ordinary test functions with its node ids."""
+"""Mount the shipped tests on the user's model file, so that they are ordinary test functions with its node ids.
+
+An architecture of a library has no such file: its tests are zoo:cnn::test_clean, as if of a file in the root folder.
+"""
 
 from collections.abc import Generator, Iterable
 from fnmatch import fnmatch
@@ -14,6 +17,10 @@ from robust.session.settings import Settings
 class RobustModelFile(pytest.Module):
     """A model file as a test module: its tests are those of model_tests.py."""
 
+    model: Path  # the ModelSpec's: this file, or a library's word
+    named: tuple[str, ...] = ()  # of a library's the tests that the command line names; all if there are none
+    found: frozenset[str] = frozenset()  # of these the ones that there are
+
     def _getobj(self) -> ModuleType:
         from robust.session import model_tests
 
@@ -27,10 +34,17 @@ class RobustModelFile(pytest.Module):
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         for item in super().collect():
-            item.add_marker(pytest.mark.robust)
-            yield item
+            mine = {item.name, item.name.partition("[")[0]} & {*self.named}
+            self.found |= mine
+            if mine or not self.named:
+                item.add_marker(pytest.mark.robust)
+                yield item
         patterns = self.config.getini("python_files")
-        if self.session.isinitpath(self.path) and any(fnmatch(self.path.name, pattern) for pattern in patterns):
+        if (
+            self.model == self.path
+            and self.session.isinitpath(self.path)
+            and any(fnmatch(self.path.name, pattern) for pattern in patterns)
+        ):
             # Named on the command line this node stands for the whole file, so the user's own tests in it come along.
             own: pytest.Module = pytest.Module.from_parent(self.parent, path=self.path)
             yield from own.collect()
@@ -39,10 +53,29 @@ class RobustModelFile(pytest.Module):
 class Mount:
     """The collection hooks."""
 
-    def __init__(self, rootpath: Path, settings: Settings) -> None:
-        self.rootpath = rootpath
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.rootpath = config.rootpath
         self.settings = settings
-        self.paths = [*dict.fromkeys(spec.path for spec in settings.models)]
+        self.paths = [*dict.fromkeys(spec.path for spec in settings.models if spec.library is None)]
+        self.words = [spec.path for spec in settings.models if spec.library]
+        self.named = self._take_words(config)
+        self.library_nodes: list[RobustModelFile] = []
+
+    def _take_words(self, config: pytest.Config) -> dict[Path, list[str]]:
+        """Take the node ids of libraries' models out of the command line, where pytest would look for files.
+
+        Returns what each names after its "::"; "" is for all.
+        """
+        named: dict[Path, list[str]] = {}
+        others = []
+        for arg in config.args:
+            word, _, test = arg.partition("::")
+            if (path := Path(word)) in self.words:
+                named.setdefault(path, []).append(test)
+            else:
+                others.append(arg)
+        config.args = others
+        return named
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> RobustModelFile | None:
         """A node id of a model that is not Python code, given on the command line."""
@@ -63,22 +96,32 @@ class Mount:
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """Add every model that the command line does not name itself."""
+        """Add every model, unless the command line names some; then a library's that it names."""
         report = yield
         if isinstance(collector, pytest.Session) and report.passed:
             named = [path for path in self.paths if collector.isinitpath(path)]
             if self.settings.only and not named:
                 report.result = []
-            if not named:
+            if not named and not self.named:
                 report.result.extend(self._node(collector, path) for path in self.paths)
+            words = self.named or (() if named else self.words)
+            self.library_nodes = [self._library_node(collector, word) for word in words]
+            report.result.extend(self.library_nodes)
         return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self) -> None:
+        for node in self.library_nodes:
+            for name in node.named:
+                if name not in node.found:
+                    raise pytest.UsageError(f"not found: {node.nodeid}::{name}")
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """A test for every model and training, and of ours one for every attack and threat model.
 
         A test of the user's that asks for the model is run with each of them, too.
         """
-        path = metafunc.definition.path
+        path = model_path(metafunc.definition)
         if "_robust_variant" in metafunc.fixturenames and any(ids := self.settings.ids(path)):
             variants = self.settings.variants(path)
             metafunc.parametrize("_robust_variant", variants, indirect=True, ids=ids, scope="module")
@@ -91,4 +134,19 @@ class Mount:
         inside = path.is_relative_to(self.rootpath)
         nodeid = (path.relative_to(self.rootpath) if inside else path).as_posix()
         node: RobustModelFile = RobustModelFile.from_parent(parent, path=path, nodeid=nodeid)
+        node.model = path
         return node
+
+    def _library_node(self, session: pytest.Session, word: Path) -> RobustModelFile:
+        """The root folder stands for the file that is not there: its conftest.py is heard, and --lf knows it."""
+        path, named = self.rootpath, self.named.get(word, [])
+        node: RobustModelFile = RobustModelFile.from_parent(session, path=path, nodeid=str(word), name=str(word))
+        node.model = word
+        node.named = () if "" in named else tuple(named)
+        return node
+
+
+def model_path(node: pytest.Item | pytest.Collector) -> Path:
+    """Of our tests the path of their model, as its ModelSpec has it; of the user's the path of their file."""
+    file = node.getparent(RobustModelFile)
+    return file.model if file else node.path

@@ -127,7 +127,8 @@ def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
         with blaming(f"model={text}"):
             spec = ModelSpec.parse(text, _base(config, "model"))
             if any((spec.path, spec.label) == (other.path, other.label) for other in found):
-                raise ValueError(f"{spec.path.name} and its {spec.label} are given twice")
+                what = "is" if spec.library else f"and its {spec.label} are"
+                raise ValueError(f"{spec.path.name} {what} given twice")
             found.append(spec)
     return tuple(found)
 

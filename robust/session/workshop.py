@@ -128,10 +128,11 @@ class Workshop:
         """The model itself where it will be tested, else an untrained one of its architecture."""
         if AS_IS in self.settings.trainings:
             return self.subject(Variant(spec, AS_IS)).module
-        return self._architecture(spec)()
+        with seeded(self.settings.seed, [self.device]):
+            return self._architecture(spec)()
 
     def _architecture(self, spec: ModelSpec) -> Callable[[], nn.Module]:
-        build = architecture(spec, self.settings.arch, self._classes, self.settings.folder)
+        build = architecture(spec, self.settings.arch, *self._shape_and_classes, self.settings.folder)
         return lambda: build().to(self.device)
 
     @property
@@ -142,9 +143,10 @@ class Workshop:
         return threat
 
     @property
-    def _classes(self) -> int:
+    def _shape_and_classes(self) -> tuple[tuple[int, ...], int]:
+        assert self.dataset.shape is not None
         assert self.dataset.classes is not None
-        return self.dataset.classes
+        return self.dataset.shape, self.dataset.classes
 
     def _make(self, variant: Variant) -> Subject:
         subject = self._load(variant.spec) if variant.training == AS_IS else self._train(variant)
@@ -153,9 +155,10 @@ class Workshop:
 
     def _load(self, spec: ModelSpec) -> Subject:
         with seeded(self.settings.seed, [self.device]):  # for factories that start from random weights
-            own = asked(self._config, "pytest_robust_load_model", path=spec.path)
+            hooked = spec.library is None  # the hook is for files
+            own = asked(self._config, "pytest_robust_load_model", path=spec.path) if hooked else None
             if own is None:
-                return load(spec, self.settings.arch, self._classes, self.settings.folder)
+                return load(spec, self.settings.arch, *self._shape_and_classes, self.settings.folder)
         if not isinstance(own, nn.Module):
             raise ValueError(f"pytest_robust_load_model returned {type(own).__name__}, expected torch.nn.Module")
         return Subject(spec.name, AS_IS, own)
@@ -172,7 +175,7 @@ class Workshop:
                     seed=settings.seed,
                     folder=private(settings.home) / "models",
                     name=spec.name,
-                    source=spec.path if spec.factory else None,
+                    source=spec.path if spec.factory and not spec.library else None,
                     on_epoch=on_epoch,
                 )
             except ValueError as error:

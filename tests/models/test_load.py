@@ -35,7 +35,7 @@ def make(tmp_path):
 
     def write_and_load(source, factory="make"):
         (tmp_path / "net.py").write_text(source)
-        return load(ModelSpec.parse(f"net.py:{factory}", tmp_path), None, 10, tmp_path)
+        return load(ModelSpec.parse(f"net.py:{factory}", tmp_path), None, (3,), 10, tmp_path)
 
     return write_and_load
 
@@ -47,7 +47,7 @@ def fill(tmp_path):
 
     def save_and_load(module, arch, classes=10):
         torch.save(module.state_dict(), tmp_path / "w.pt")
-        return load(ModelSpec.parse("w.pt", tmp_path), arch, classes, tmp_path)
+        return load(ModelSpec.parse("w.pt", tmp_path), arch, (3,), classes, tmp_path)
 
     return save_and_load
 
@@ -70,7 +70,7 @@ def test_a_factory_makes_the_model(make, source, factory, name):
 
 def test_every_build_is_a_fresh_module(tmp_path):
     (tmp_path / "net.py").write_text(LINEAR)
-    build = architecture(ModelSpec.parse("net.py:make", tmp_path), None, 10, tmp_path)
+    build = architecture(ModelSpec.parse("net.py:make", tmp_path), None, (3,), 10, tmp_path)
 
     assert build() is not build()
 
@@ -167,7 +167,7 @@ def test_weights_fill_the_architecture(tmp_path, save):
     trained = nn.Linear(3, 2)
     save(trained.state_dict(), tmp_path / "Trained.bin")
 
-    subject = load(ModelSpec.parse("Trained.bin", tmp_path), "net.py:make", 10, tmp_path)
+    subject = load(ModelSpec.parse("Trained.bin", tmp_path), "net.py:make", (3,), 10, tmp_path)
 
     assert (subject.name, subject.training) == ("trained", "as-is")
     assert torch.equal(subject.module.weight, trained.weight)
@@ -188,7 +188,7 @@ def test_weights_alone_have_no_architecture(fill, tmp_path):
     fill(nn.Linear(3, 2), "net.py:make")
 
     with pytest.raises(ValueError, match=r"w\.pt holds weights only; name the architecture with --robust-arch"):
-        architecture(ModelSpec.parse("w.pt", tmp_path), None, 10, tmp_path)
+        architecture(ModelSpec.parse("w.pt", tmp_path), None, (3,), 10, tmp_path)
 
 
 def test_weights_that_do_not_fit_are_told_with_the_architecture(fill):
@@ -256,7 +256,7 @@ def test_a_file_that_imports_torchvision_loads_in_a_fresh_interpreter(tmp_path):
         "from pathlib import Path\n"
         "from robust.models.load import load\n"
         "from robust.models.spec import ModelSpec\n"
-        "subject = load(ModelSpec.parse('net.py:make', Path()), None, 10, Path())\n"
+        "subject = load(ModelSpec.parse('net.py:make', Path()), None, (3,), 10, Path())\n"
         "assert type(subject.module).__name__ == 'SqueezeNet'\n"
     )
 

@@ -1,5 +1,7 @@
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +64,49 @@ def test_a_python_file_without_a_proper_factory_is_told_how_to_name_one(folder, 
 )
 def test_a_model_is_called_after_its_file_and_factory(folder, text, name):
     assert ModelSpec.parse(text, folder).name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "called", "path"),
+    [
+        ("zoo:cnn", ("cnn", (), ()), "zoo:cnn"),
+        ("zoo:cnn()", ("cnn", (), ()), "zoo:cnn"),
+        ("zoo:mlp(8, depth=3)", ("mlp", (8,), (("depth", 3),)), "zoo:mlp-8-depth3"),
+        ("zoo:wideresnet-28-10", ("wideresnet", (28, 10), ()), "zoo:wideresnet-28-10"),
+        ("zoo:wideresnet-28(width=2)", ("wideresnet", (28,), (("width", 2),)), "zoo:wideresnet-28-width2"),
+        ("zoo:preactresnet18(skip=False)", ("preactresnet18", (), (("skip", False),)), "zoo:preactresnet18-skipfalse"),
+        ("torchvision:resnet18", ("resnet18", (), ()), "torchvision:resnet18"),
+        ("torchvision:nosuch", ("nosuch", (), ()), "torchvision:nosuch"),
+    ],
+)
+def test_an_architecture_of_a_library_has_its_word_for_a_path(folder, text, called, path):
+    spec = ModelSpec.parse(text, folder)
+
+    assert (spec.library, (spec.factory, spec.args, spec.options)) == (path.partition(":")[0], called)
+    assert (spec.path, spec.name, spec.plain) == (Path(path), path.partition(":")[2], True)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("zoo:wideresnt-28-10", "'wideresnt', did you mean 'wideresnet'?"),
+        ("zoo:preactresnet-18", "'preactresnet', did you mean 'preactresnet18'?"),
+        ("zoo:cnn-", "'cnn-', did you mean 'cnn'?"),
+        ("zoo:28-10", "'28'. Known: cnn, "),
+        ("zoo:", "''. Known: cnn, "),
+    ],
+)
+def test_what_the_zoo_has_not_is_told_with_the_nearest(folder, text, told):
+    with pytest.raises(LookupError, match=f"^unknown architecture {re.escape(told)}"):
+        ModelSpec.parse(text, folder)
+
+
+def test_a_file_called_as_a_library_is_a_file(folder):
+    (folder / "zoo.py").touch()
+    (folder / "torchvision").touch()
+
+    assert ModelSpec.parse("zoo.py:make", folder).path == folder / "zoo.py"
+    assert ModelSpec.parse("torchvision", folder).path == folder / "torchvision"
 
 
 def test_no_model_goes_without_a_name(folder):

@@ -113,6 +113,33 @@ IDS = {
             "net.py::test_attack[as-is-pgd-linf-0.15]",
         ],
     ),
+    "architectures of libraries": (
+        [
+            "--robust-model=zoo:wideresnet-10-1",
+            "--robust-model=zoo:cnn(width=4)",
+            "--robust-model=torchvision:resnet18",
+        ],
+        [
+            "zoo:wideresnet-10-1::test_clean",
+            "zoo:wideresnet-10-1::test_attack[fgsm-linf-0.15]",
+            "zoo:wideresnet-10-1::test_attack[pgd-linf-0.15]",
+            "zoo:cnn-width4::test_clean",
+            "zoo:cnn-width4::test_attack[fgsm-linf-0.15]",
+            "zoo:cnn-width4::test_attack[pgd-linf-0.15]",
+            "torchvision:resnet18::test_clean",
+            "torchvision:resnet18::test_attack[fgsm-linf-0.15]",
+            "torchvision:resnet18::test_attack[pgd-linf-0.15]",
+        ],
+    ),
+    "an architecture that is trained": (
+        ["--robust-model=zoo:mlp", "--robust-train=standard,as-is", "--robust-attack=fgsm"],
+        [
+            "zoo:mlp::test_clean[standard]",
+            "zoo:mlp::test_attack[standard-fgsm-linf-0.15]",
+            "zoo:mlp::test_clean[as-is]",
+            "zoo:mlp::test_attack[as-is-fgsm-linf-0.15]",
+        ],
+    ),
     "outside the root folder": (
         [MODEL, "--rootdir=pkg", "--robust-only"],
         [
@@ -162,7 +189,7 @@ def test_a_symlink_goes_by_its_own_name(node_ids, models, pytester):
 
 
 def test_every_id_that_is_listed_can_be_given_back(node_ids, models):
-    for case in ("two factories of one file", "arguments", "a module", "a package", "weights"):
+    for case in IDS.keys() - {"outside the root folder", "a file of tests"}:
         args, ids = IDS[case]
         for word in (ids[0], ids[-1]):
             assert node_ids(*args, word) == [word]
@@ -264,6 +291,7 @@ def pytest_unconfigure():
     "args",
     [
         ["--robust-model=pkg.mod:make(width=2)"],
+        ["--robust-model=zoo:wideresnet-28-10", "--robust-model=torchvision:resnet18"],
         [MODEL, "--robust-data=npz:data.npz:classes=10", "--robust-threat=linf:0.1"],
         [MODEL, "--robust-data=imagefolder:pictures", "--robust-threat=linf:0.1"],
         [MODEL, "--robust-data=cifar10", "--robust-train=trades,as-is", "--robust-fail-under=clean:80"],

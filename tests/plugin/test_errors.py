@@ -61,9 +61,35 @@ WRONG = {
         ["--robust-model=package/part.py:make"],
         "*attempted relative import with no known parent package*so name its module: PACKAGE.part:FACTORY",
     ),
-    "an architecture as the model": (
-        ["--robust-model=torchvision:resnet18"],
-        "*is an architecture: give a file of weights as the model, and this as --robust-arch",
+    "unknown in the zoo": (
+        ["--robust-model=zoo:vti"],
+        "--robust-model=zoo:vti: unknown architecture 'vti', did you mean 'vit'[?] Known: cnn, *",
+    ),
+    "nothing of the zoo": (["--robust-model=zoo:"], "--robust-model=zoo:: unknown architecture ''. Known: cnn, *"),
+    "unknown to torchvision": (
+        ["--robust-model=torchvision:resnet81"],
+        "--robust-model=torchvision:resnet81: torchvision has no classifier 'resnet81', did you mean 'resnet18'*",
+    ),
+    "architecture for another shape": (
+        ["--robust-model=zoo:lstm", "--robust-data=npz:flat.npz", *LINF],
+        "*zoo:lstm: needs inputs with rows, (rows, columns) or (channels, rows, columns), got inputs of [[]3[]]",
+    ),
+    "architecture for another shape, to be trained": (
+        ["--robust-model=zoo:vit", "--robust-data=npz:flat.npz", "--robust-train=standard", *LINF],
+        "*zoo:vit: needs pictures, (channels, height, width) or (height, width), got inputs of [[]3[]]",
+    ),
+    "option of the zoo": (
+        ["--robust-model=zoo:wideresnet-29-10"],
+        "*zoo:wideresnet-29-10: depth must be 10, 16, 22, 28, 34 or another 6k + 4, got 29",
+    ),
+    "no option of the zoo": (
+        ["--robust-model=zoo:cnn(depth=3)"],
+        "*zoo:cnn(depth=3) cannot be called so: got an unexpected keyword argument 'depth'; *zoo:cnn(width=2)",
+    ),
+    "architecture given twice": (["--robust-model=zoo:cnn", "--robust-model=zoo:cnn()"], "*zoo:cnn is given twice"),
+    "test of the zoo that is not there": (
+        ["--robust-model=zoo:cnn", "zoo:cnn::test_clear"],
+        "not found: zoo:cnn::test_clear",
     ),
     "full pickle": (
         ["--robust-model=full.pt", BARE],
@@ -210,6 +236,7 @@ def cluttered(folder, pytester):
     (folder / "package" / "part.py").write_text("from . import other\n")
     x, y = np.zeros((80, 1, 8, 8), np.float32), np.arange(80) % 10
     np.savez(folder / "good.npz", x=x, y=y)
+    np.savez(folder / "flat.npz", x_test=x[:, 0, 0, :3], y_test=y, x_train=x[:, 0, 0, :3], y_train=y)
     np.savez(folder / "wide.npz", x=x + 255 * (y == 3)[:, None, None, None], y=y)
     np.savez(folder / "nan.npz", x=x + np.nan, y=y)
     np.savez(folder / "empty.npz", x=x[:0], y=y[:0])

@@ -1,0 +1,29 @@
+"""lstm: an LSTM that reads the input row by row. Hochreiter and Schmidhuber 1997 (10.1162/neco.1997.9.8.1735)."""
+
+import torch
+from torch import Tensor, nn
+
+from robust.models.catalogue import ARCHITECTURES, UnfitError, check_whole
+
+
+@ARCHITECTURES.register("lstm")
+class LSTM(nn.Module):
+    """`depth` layers of `width` units; the state after the last row is what the classes are told from."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int, width: int = 128, depth: int = 1) -> None:
+        super().__init__()
+        check_whole(width=width, depth=depth)
+        if len(shape) not in (2, 3) or min(shape) < 1:
+            told = "(rows, columns) or (channels, rows, columns)"
+            raise UnfitError(f"needs inputs with rows, {told}, got inputs of {list(shape)}")
+        channels, _, columns = (1, *shape)[-3:]
+        self.lstm = nn.LSTM(channels * columns, width, depth, batch_first=True)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x if x.dim() == 3 else x.transpose(1, 2).flatten(2)  # (n, rows, channels * columns)
+        # cuDNN's LSTM has no gradient in evaluation mode, and an attack needs one.
+        with torch.backends.cudnn.flags(enabled=False):
+            _, (state, _) = self.lstm(rows)
+        logits: Tensor = self.head(state[-1])
+        return logits
