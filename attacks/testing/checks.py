@@ -34,9 +34,7 @@ def check_what_is_found_fools_the_model(case: Case) -> None:
     case.hold(bool(found.fallen.any()), f"broke none of {len(x)} samples of an untrained network; expected some")
     case.hold(bool(case.threat.admits(found.x_adv, x).all()), "found an input outside the threat model or the box")
     off = int((found.fallen != (model(found.x_adv).argmax(1) != y)).sum())
-    case.hold(
-        off == 0, f"the model answers {off} of {len(x)} otherwise than was told; a state's logits must be its own"
-    )
+    case.hold(off == 0, f"the model answers {off} of {len(x)} otherwise than was told; give logits at x, or None")
 
 
 def check_states_are_as_promised(case: Case) -> None:
@@ -137,9 +135,7 @@ def check_nothing_is_written_on_it(case: Case) -> None:
     with case.working(x):
         assail(model, attack, x, y, case.threat)
     after = _written(attack)
-    case.hold(
-        before == after, f"it was {before}, and is {after} now; expected it unchanged, state is what `step` returns"
-    )
+    case.hold(before == after, f"it was {before}, and is {after} now; expected it unchanged: keep state in the state")
 
 
 def check_it_takes_any_inputs(case: Case) -> None:

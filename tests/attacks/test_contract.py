@@ -16,10 +16,15 @@ from robust.attacks.testing.case import NORMS
 from robust.attacks.threat import Norm
 
 ONLY: dict[str, tuple[Norm, ...]] = {"ddn": ("l2",), "square": ("linf",)}  # the norms of those that are not for all
-STEPS = 20  # few are enough to break the contract
-
 OURS = [name for name in ATTACKS.names() if name != "torchattacks"]
-WORDS = [f"{name}:steps={STEPS}" if "steps" in {f.name for f in fields(ATTACKS.get(name))} else name for name in OURS]
+
+
+def word(name, steps):
+    """The attack, with so many steps where it takes them."""
+    return f"{name}:steps={steps}" if "steps" in {f.name for f in fields(ATTACKS.get(name))} else name
+
+
+WORDS = [word(name, 20) for name in OURS]  # few are enough to break the contract
 WORDS += ["pgd:steps=10:restarts=3", "apgd:steps=20:targets=1", "pgd:steps=10:odi=2", "pgd:steps=10:eot=2"]
 THEIRS = ["FGSM", "PGD:steps=5", "PGDL2:steps=5", "APGD:steps=10", "MIFGSM", "CW:steps=5", "Square:n_queries=50"]
 CASES = [Case(attack, norm) for attack in (*WORDS, BestOf((FGSM(), PGD(steps=3)))) for norm in NORMS]
@@ -32,6 +37,12 @@ KEPT = [(check, case) for case in ABLE for check in CHECKS if not (case.batchwis
 @pytest.mark.parametrize(("check", "case"), KEPT, ids=[f"{check.__name__}-{case}" for check, case in KEPT])
 def test_every_attack_keeps_the_contract(check, case):
     check(case)
+
+
+@pytest.mark.parametrize("case", [Case(word(name, 100), norm) for name in OURS for norm in norms_of(name)], ids=str)
+def test_a_long_attack_keeps_to_the_box_too(case):
+    """What grows from step to step where there is no gradient needs many to become infinite."""
+    checks.check_the_model_sees_the_box_only(case)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case not in ABLE], ids=str)
