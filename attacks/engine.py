@@ -98,6 +98,8 @@ def assail(
 ) -> Outcome:
     """Attack every sample until it falls or the attack ends; of a union of threat models each in turn.
 
+    A sample whose x itself is answered wrong has fallen at once, so that no figure is better than the clean one.
+
     x is (N, *features) within the threat's bounds, y (N,) int64, `index` (N,) the samples' numbers in their data set
     (by default 0..N-1): with the seed they fix all that is random. The model is used in evaluation mode, and its
     modes, gradients and parameters and the global random state are left as found. ValueError where x leaves the
@@ -106,9 +108,8 @@ def assail(
     first, *others = threat.parts
     with still(model, seed), torch.no_grad():
         task = _task(model, x, y, first, seed, index)
-        outcome = Outcome(
-            torch.zeros_like(y, dtype=torch.bool), x.clone(), torch.zeros_like(y, dtype=torch.bool), task.cost
-        )
+        fallen, faulty = _wrong_at_once(task)
+        outcome = Outcome(fallen, x.clone(), faulty, task.cost)
         for part in (first, *others):
             for each, enter in rounds_of(attack):
                 standing = replace(task, threat=part).only(~outcome.fallen)
@@ -116,6 +117,15 @@ def assail(
                     return outcome
                 _assail(each, enter(standing), outcome)
     return outcome
+
+
+def _wrong_at_once(task: Task) -> tuple[Tensor, Tensor]:
+    """Of the clean inputs: (answered wrong, answered with something not finite), each (n,) bool."""
+    if not len(task.x):
+        return torch.zeros_like(task.y, dtype=torch.bool), torch.zeros_like(task.y, dtype=torch.bool)
+    logits = task.logits(task.x)
+    finite = logits.isfinite().all(1)
+    return finite & (logits.argmax(1) != task.y), ~finite
 
 
 def _task(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index: Tensor | None) -> Task:
@@ -187,15 +197,9 @@ def nearest(
     """
     with still(model, seed), torch.no_grad():
         task = _task(model, x, y, LpThreat.widest(norm, x, *bounds), seed, index)
-        found = Nearest(
-            torch.full_like(y, torch.inf, dtype=torch.float64),
-            x.clone(),
-            torch.zeros_like(y, dtype=torch.bool),
-            task.cost,
-        )
-        if len(x):
-            answer = task.logits(task.x)
-            found.distance[answer.isfinite().all(1) & (answer.argmax(1) != task.y)] = 0.0
+        wrong, faulty = _wrong_at_once(task)
+        found = Nearest(torch.full_like(y, torch.inf, dtype=torch.float64), x.clone(), faulty, task.cost)
+        found.distance[wrong] = 0.0
         task = task.only(found.distance > 0)
         for each, enter in rounds_of(attack):
             if len(task.x):

@@ -15,6 +15,8 @@ from robust.attacks.geometry import Norm, dual, laplace, length_of, onto_l1, to_
 from robust.attacks.rng import Rng
 from robust.attacks.spec import parse_threat, threat_text
 
+DUST = 1e-6  # of the box's width
+
 
 class Threat(Protocol):
     """A set of inputs around every x. `str` of a threat is its canonical spelling."""
@@ -80,6 +82,11 @@ class LpThreat:
     @property
     def parts(self) -> "tuple[LpThreat, ...]":
         return (self,)
+
+    @property
+    def dust(self) -> float:
+        """What is at most so far from x, or from the box's edge, is there, but for roundings."""
+        return DUST * (self.hi - self.lo)
 
     def size(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """||x_adv - x||, (N,)."""
@@ -156,7 +163,7 @@ class LpThreat:
         stops are left out.
         """
         flat, g = x.flatten(1), grad.flatten(1)
-        size = g.abs() * (self._room(flat, g) > 0)
+        size = g.abs() * (self._room(flat, g) > self.dust)
         count = torch.as_tensor(share * g.shape[1], device=x.device).long().clamp(1, g.shape[1]).expand(len(x))
         least = size.sort(dim=1, descending=True).values.gather(1, count[:, None] - 1)
         signs = g.sign() * ((size >= least) & (size > 0))

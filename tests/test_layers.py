@@ -19,6 +19,7 @@ LAYERS = [
     ["robust.attacks.engine", "robust.attacks.boundary"],
     ["robust.attacks.combine", "robust.attacks.zoo", "robust.attacks.external"],
     ["robust.attacks.factory"],
+    ["robust.attacks.testing"],
     ["robust.attacks"],
     ["robust"],
     ["robust.code", "robust.stats"],

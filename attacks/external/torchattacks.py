@@ -98,7 +98,8 @@ class TorchAttack:
         own = "l2" if self.name.upper().endswith("L2") else "linf"
         able = [*NORM_WORD] if "norm" in accepted else [own]
         if threat.norm not in able and not accepted.keys().isdisjoint(RADIUS):
-            raise ValueError(f"torchattacks:{self.name} is an attack for {' and '.join(able)}, the threat is {threat}")
+            told = f"torchattacks:{self.name} is an attack for {' and '.join(able)}, the threat is {threat}"
+            raise ValueError(f"{told}; use apgd, which is for every norm")
 
     def _cls(self) -> type[Any]:
         library = _library()

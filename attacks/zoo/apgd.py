@@ -105,7 +105,7 @@ class APGD:
     def _begin(self, task: Task, x: Tensor) -> Search:
         logits, loss, grad = task.ascent(x, self.loss)
         sparse = task.threat.norm == "l1"
-        moved = ((x != task.x).flatten(1).sum(1) / x[0].numel()).to(x)
+        moved = _moved(task, x)
         start = task.origin is None and not sparse
         return Search(
             x=x,
@@ -151,7 +151,7 @@ class APGD:
 
     def _check_sparse(self, task: Task, state: Search) -> Search:
         """Go on from the best point with a long step where that became sparser, else with a shorter step."""
-        nonzero = ((state.best != task.x).flatten(1).sum(1) / state.x[0].numel()).to(state.active)
+        nonzero = _moved(task, state.best)
         sparser = nonzero < 0.95 * state.nonzero
         longest = float(task.threat.eps)
         length = torch.where(sparser, torch.full_like(state.length, longest), state.length / L1_SLOWER)
@@ -172,6 +172,12 @@ def checkpoints(steps: int) -> dict[int, int]:
         found[at] = window
         window = max(window - shrink, shortest)
     return found
+
+
+def _moved(task: Task, x: Tensor) -> Tensor:
+    """(n,): the share of the coordinates that x has moved."""
+    far = (x - task.x).abs() > task.threat.dust
+    return far.flatten(1).to(x).mean(1)
 
 
 def _pick(which: Tensor, a: Tensor, b: Tensor) -> Tensor:

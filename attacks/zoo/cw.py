@@ -46,10 +46,10 @@ class CW:
     confidence: float = 0.0  # the margin that is wanted, in logits
 
     def __post_init__(self) -> None:
-        if self.searches < 1:
-            raise ValueError(f"searches must be at least 1, got {self.searches}")
-        if self.steps < self.searches:
-            raise ValueError(f"steps must be at least 1 for each of the {self.searches} searches, got {self.steps}")
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if not 1 <= self.searches <= self.steps:
+            raise ValueError(f"searches must be from 1 to the number of steps, {self.steps}, got {self.searches}")
         for name in ("lr", "factor"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name):g}")

@@ -53,7 +53,7 @@ class DDN:
         wide = task.threat.hi - task.threat.lo
         length = wide * (SHORTEST + (LONGEST - SHORTEST) * (1 + math.cos(math.pi * k / self.steps)) / 2)
         d = (task.threat.step(state.x, state.grad, length) - task.x).flatten(1)
-        d = d * (radius / d.norm(dim=1).clamp_min(torch.finfo(d.dtype).tiny))[:, None]
+        d = d / d.norm(dim=1, keepdim=True).clamp_min(torch.finfo(d.dtype).tiny) * radius[:, None]
         x = (task.x + d.view_as(task.x)).clamp(task.threat.lo, task.threat.hi)
         if k + 1 == self.steps:
             return Walk(x, None, state.grad, radius)

@@ -5,55 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from robust.attacks import ATTACKS, FGSM, PGD, LpThreat, Restarts, Rng, Task, assail, climb, make
+from robust.attacks import FGSM, PGD, LpThreat, Restarts, Rng, Task, assail, climb, make
 from robust.attacks.engine import answers, still
 from tests.attacks.models import inputs, network
 
 LINF = LpThreat("linf", Fraction(1, 20))
-THREATS = [LINF, LpThreat("l2", Fraction(1, 2)), LpThreat("l1", Fraction(2))]
-SHORT = {"square": "square:steps=100", "cw": "cw:steps=100", "fab": "fab:steps=20"}
-OURS = [SHORT.get(name, name) for name in ATTACKS.names() if name != "torchattacks"]
-ONLY = {"ddn": ["l2"], "cw:steps=100": ["l2"], "square:steps=100": ["linf", "l2"]}  # of attacks that are not for all
 
 
-def pairs(*names):
-    """Every attack under every threat model that it is for."""
-    able = [(name, threat) for name in names for threat in THREATS if threat.norm in ONLY.get(name, threat.norm)]
-    return pytest.mark.parametrize(("name", "threat"), able, ids=str)
-
-
-def threat_for(name):
-    return next(threat for threat in THREATS if threat.norm in ONLY.get(name, threat.norm))
-
-
-def case(n=50, dtype=torch.float64, shape=(1, 8, 8), classes=10):
-    model, x = network(64, classes, dtype), inputs(n, shape, dtype)
+def case(n=50):
+    model, x = network(), inputs(n)
     return model, x, model(x).argmax(1)
-
-
-@pairs(*OURS)
-def test_what_is_found_is_admitted_and_fools_the_model(name, threat):
-    model, x, y = case()
-    outcome = assail(model, make(name), x, y, threat)
-
-    assert outcome.fallen.any()
-    assert threat.admits(outcome.x_adv, x).all()
-    assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.fallen)
-    assert torch.equal(outcome.x_adv[~outcome.fallen], x[~outcome.fallen])
-
-
-@pairs(*OURS, "pgd:restarts=3")
-def test_outcomes_do_not_depend_on_the_batch(name, threat):
-    model, x, y = case()
-    whole = assail(model, make(name), x, y, threat, seed=3)
-
-    index = torch.arange(len(x))
-    for size in (1, 7):
-        parts = [
-            assail(model, make(name), x[rows], y[rows], threat, seed=3, index=index[rows]) for rows in index.split(size)
-        ]
-        assert torch.equal(torch.cat([part.fallen for part in parts]), whole.fallen)
-        torch.testing.assert_close(torch.cat([part.x_adv for part in parts]), whole.x_adv, rtol=0, atol=1e-9)
 
 
 def test_another_seed_is_another_start():
@@ -61,26 +22,6 @@ def test_another_seed_is_another_start():
     a, b = (assail(model, PGD(steps=1), x, y, LINF, seed=seed).x_adv for seed in (0, 1))
 
     assert not torch.equal(a, b)
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_the_model_and_the_global_random_state_are_left_as_found(name, rng_untouched):
-    model, x, y = case()
-    model.train()
-    model[1].eval()
-    model[1].weight.requires_grad_(False)
-    before = {key: value.clone() for key, value in model.state_dict().items()}
-    modes = [module.training for module in model.modules()]
-    learning = [p.requires_grad for p in model.parameters()]
-
-    outcome = assail(model, make(name), x, y, threat_for(name))
-
-    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
-    assert [module.training for module in model.modules()] == modes
-    assert [p.requires_grad for p in model.parameters()] == learning
-    assert all(p.grad is None for p in model.parameters())
-    assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
-    assert not outcome.x_adv.requires_grad
 
 
 def test_the_model_is_restored_after_an_error():
@@ -93,27 +34,16 @@ def test_the_model_is_restored_after_an_error():
     assert all(p.requires_grad for p in model.parameters())
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(64,), (4, 16), (1, 2, 32), (2, 2, 4, 4)])
-@pytest.mark.parametrize("classes", [2, 100])
-@pytest.mark.parametrize("name", OURS)
-def test_any_shape_type_and_number_of_classes(name, dtype, shape, classes):
-    model, x, y = case(5, dtype, shape, classes)
-    threat = threat_for(name)
-    outcome = assail(model, make(name), x, y, threat)
-
-    assert outcome.x_adv.dtype == dtype
-    assert outcome.x_adv.shape == x.shape
-    assert threat.admits(outcome.x_adv, x).all()
-
-
-def test_a_sample_that_starts_misclassified_has_fallen_at_once():
+@pytest.mark.parametrize("attack", [FGSM(), PGD(start=1.0), Restarts(PGD(), 2)], ids=str)
+def test_a_sample_that_starts_misclassified_has_fallen_at_once(attack):
+    """Else a random start may heal it, and the model would look better than without an attack."""
     model, x, y = case(4)
-    outcome = assail(model, FGSM(), x, (y + 1) % 10, LINF)
+    outcome = assail(model, attack, x, (y + 1) % 10, LINF)
 
     assert outcome.fallen.all()
     assert torch.equal(outcome.x_adv, x)
-    assert torch.equal(outcome.cost.backwards, torch.ones(4, dtype=torch.int64))
+    assert torch.equal(outcome.cost.forwards, torch.ones(4, dtype=torch.int64))
+    assert not outcome.cost.backwards.any()
 
 
 class Moved(NamedTuple):
@@ -172,9 +102,9 @@ def test_costs_are_counted_for_each_sample_until_it_falls():
     hook.remove()
 
     assert outcome.cost.forwards.sum() == sum(calls)
-    assert (outcome.cost.forwards[~outcome.fallen] == 11).all()
+    assert (outcome.cost.forwards[~outcome.fallen] == 12).all()
     assert (outcome.cost.backwards[~outcome.fallen] == 10).all()
-    assert (outcome.cost.forwards[outcome.fallen] < 11).any()
+    assert (outcome.cost.forwards[outcome.fallen] < 12).any()
 
 
 class Counter(NamedTuple):
@@ -225,24 +155,6 @@ def test_restarts_draw_anew_and_never_do_worse():
     assert len(starts) == 3
     assert not torch.equal(starts[0], starts[1])
     assert not torch.equal(starts[1], starts[2])
-
-
-@pytest.mark.parametrize(
-    ("wrong", "told"),
-    [
-        (lambda: PGD(steps=0), "steps must be at least 1, got 0"),
-        (lambda: PGD(stride=0), "stride"),
-        (lambda: PGD(start=1.5), "start"),
-        (lambda: PGD(loss="cee"), "did you mean 'ce'"),
-        (lambda: FGSM(loss="x"), "unknown loss 'x'"),
-        (lambda: Restarts(PGD(), 0), "restarts must be at least 1"),
-        (lambda: make("pgd:restarts=x"), "restarts must be of type int"),
-        (lambda: make("fgsm:eps=1"), "fgsm has no option 'eps'"),
-    ],
-)
-def test_wrong_options_say_what_was_expected(wrong, told):
-    with pytest.raises(ValueError, match=told):
-        wrong()
 
 
 def test_an_unknown_attack_gets_a_suggestion():

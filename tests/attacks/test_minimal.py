@@ -2,34 +2,15 @@
 
 import pytest
 import torch
-from torch import nn
 
-from robust.attacks import Rng, assail, make, nearest
+from robust.attacks import assail, make, nearest
 from robust.attacks.threat import LpThreat
-from tests.attacks.models import DUAL, inputs, network
+from tests.attacks.models import Affine, inputs, network
 
 ABLE = [("deepfool", "linf"), ("deepfool", "l2"), ("deepfool", "l1"), ("ddn", "l2")]
 ABLE += [("fmn", "linf"), ("fmn", "l2"), ("fmn", "l1"), ("fab", "linf"), ("fab", "l2"), ("fab", "l1"), ("cw", "l2")]
 WIDE = (-5.0, 5.0)  # the box is never touched
 each = pytest.mark.parametrize(("name", "norm"), ABLE)
-
-
-class Affine(nn.Module):
-    """Logits that are affine in x; what is nearest is the nearest of the boundaries to each other class."""
-
-    def __init__(self, classes, features=12):
-        super().__init__()
-        draw = Rng.of(3, torch.arange(classes)).normal(torch.zeros(classes, features, dtype=torch.float64))
-        self.weight = nn.Parameter(draw)
-
-    def forward(self, x):
-        return x.flatten(1) @ self.weight.T
-
-    def distance(self, x, norm):
-        z, y = self(x), self(x).argmax(1)
-        gap = z.gather(1, y[:, None]) - z
-        steep = (self.weight[None] - self.weight[y][:, None]).norm(DUAL[norm], dim=2)
-        return (gap / steep).scatter(1, y[:, None], torch.inf).amin(1)
 
 
 @each

@@ -5,24 +5,27 @@ from fractions import Fraction
 import pytest
 import torch
 
-from robust.attacks import FGSM, PGD, LpThreat, Rng, Task, assail, climb
-from robust.attacks.losses import margin
-from tests.attacks.models import Linear, inputs
+from robust.attacks import APGD, FGSM, PGD, LpThreat, Rng, Targets, Task, assail, climb
+from robust.attacks.factory import describe
+from robust.attacks.losses import margin, margin_to
+from tests.attacks.models import Affine, Linear, inputs
 
 NORMS = ["linf", "l2", "l1"]
 EPS = {"linf": Fraction(1, 20), "l2": Fraction(1, 2), "l1": Fraction(3, 10)}
-ATTACKS = [FGSM(), FGSM("margin"), PGD(), PGD(loss="margin"), PGD(steps=60, stride=0.1, start=0)]
+LOSSES = ["ce", "margin", "dlr"]
+ATTACKS = [make(loss=loss) for make in (FGSM, PGD, APGD) for loss in LOSSES] + [PGD(steps=60, stride=0.1, start=0)]
 
 
-def task(norm, shape=(3, 4)):
-    model, x = Linear(12), inputs(40, shape) - 0.5
+def task(norm, shape=(3, 4), model=None):
+    """Of a model of 5 classes: by default three of them never win, so that every loss has one optimum."""
+    model, x = model or Linear(12, others=3), inputs(40, shape) - 0.5
     y = model(x).argmax(1)
     threat = LpThreat(norm, EPS[norm], lo=-100, hi=100)  # the box is never touched
     return Task.of(model, x, y, threat, Rng.of(0, torch.arange(len(x))))
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("attack", ATTACKS, ids=str)
+@pytest.mark.parametrize("attack", ATTACKS, ids=describe)
 @pytest.mark.parametrize("shape", [(12,), (3, 4), (1, 2, 6)])
 def test_the_last_iterate_reaches_the_best_margin(attack, norm, shape):
     given = task(norm, shape)
@@ -35,7 +38,7 @@ def test_the_last_iterate_reaches_the_best_margin(attack, norm, shape):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("attack", ATTACKS, ids=str)
+@pytest.mark.parametrize("attack", ATTACKS, ids=describe)
 def test_exactly_those_fall_that_can(attack, norm):
     given = task(norm)
 
@@ -44,6 +47,48 @@ def test_exactly_those_fall_that_can(attack, norm):
     can = given.model.best_margin(given.x, given.y, norm, float(EPS[norm])) > 0
     assert 0 < can.sum() < len(can)
     assert torch.equal(fallen, can)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("attack", [make(loss="margin") for make in (FGSM, PGD, APGD)], ids=describe)
+def test_with_targets_the_best_margin_to_every_class_is_reached(attack, norm):
+    given = task(norm, model=Affine(5))
+    best = given.model.best_margins(given.x, given.y, norm, float(EPS[norm]))
+
+    reached = torch.full_like(best, -torch.inf)
+    for each, enter in Targets(attack, 4).rounds():
+        aimed = enter(given)
+        gained = margin_to(given.model(climb(each, aimed)), given.y, aimed.target)
+        reached.scatter_(1, aimed.target[:, None], gained[:, None])
+
+    torch.testing.assert_close(reached, best, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    "attack", [FGSM("margin"), *(make(loss=loss) for make in (PGD, APGD) for loss in ("margin", "dlr"))], ids=describe
+)
+def test_with_every_class_a_target_exactly_those_fall_that_can(attack, norm):
+    """Not with cross-entropy, whose optimum towards a class also shuns the others."""
+    given = task(norm, model=Affine(5))
+    fallen = assail(given.model, Targets(attack, 4), given.x, given.y, given.threat).fallen
+
+    can = (given.model.best_margins(given.x, given.y, norm, float(EPS[norm])) > 0).any(1)
+    assert 0 < can.sum() < len(can)
+    assert torch.equal(fallen, can)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_no_admitted_input_is_much_likelier_the_target_than_what_apgd_finds(norm):
+    """log p(target) of a linear model is concave, so no point of the ball is above its tangent's maximum there."""
+    given = task(norm, model=Affine(5))
+    for attack, enter in Targets(APGD(), 4).rounds():
+        aimed = enter(given)
+        x = climb(attack, aimed)
+        _, _, grad = aimed.ascent(x, "ce")
+        left = float(EPS[norm]) * given.threat.dual(grad) - (grad * (x - given.x)).flatten(1).sum(1)
+
+        assert (left < 1e-4).all()
 
 
 @pytest.mark.parametrize("norm", NORMS)

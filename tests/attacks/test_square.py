@@ -16,7 +16,7 @@ def test_each_step_is_one_question_and_no_gradient(word):
     model, x = network(), inputs(20)
     outcome = assail(model, make(word), x, model(x).argmax(1), LpThreat.parse("linf:1e-3"))
 
-    assert (outcome.cost.forwards[~outcome.fallen] == 31).all()
+    assert (outcome.cost.forwards[~outcome.fallen] == 32).all()
     assert (outcome.cost.backwards == 0).all()
 
 

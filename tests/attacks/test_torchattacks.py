@@ -54,16 +54,11 @@ def test_pgd_in_l2_equals_theirs():
     torch.testing.assert_close(ours, theirs(given.x, given.y), rtol=0, atol=1e-6)
 
 
+# Others keep the whole contract, in test_contract.py. These work in float32 only, or ask for what is not a number where
+# there is no gradient, or break nothing on purpose.
 REACHED = [
-    ("PGD:steps=5", LINF),
-    ("FGSM", LINF),
-    ("APGD", LINF),
     ("APGDT", L2),
     ("FAB", LINF),
-    ("Square:n_queries=50", LINF),
-    ("MIFGSM", LINF),
-    ("PGDL2", L2),
-    ("CW:steps=5", L2),
     ("DeepFool:steps=5", L2),
     ("PIFGSM", LINF),
     ("VANILA", LINF),
@@ -92,7 +87,7 @@ def test_their_calls_are_counted():
     model, x = network(dtype=torch.float32), inputs(10, dtype=torch.float32)
     outcome = assail(model, make("torchattacks:PGD:steps=5"), x, model(x).argmax(1), LINF)
 
-    assert (outcome.cost.forwards == 1 + 5 + 1).all()  # the driver's looks before and after
+    assert (outcome.cost.forwards == 2 + 5 + 1).all()  # the driver's looks before and after
     assert (outcome.cost.backwards == 5).all()
 
 

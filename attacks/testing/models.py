@@ -1,0 +1,49 @@
+"""What the checks attack: small models, and inputs that are the same each time."""
+
+import torch
+from torch import Tensor, nn
+
+from robust.attacks.rng import Rng
+from robust.attacks.task import Model
+
+
+def network(features: int = 64, classes: int = 10, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """An untrained network with dropout and batch norm, so that its mode matters."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(0)
+        layers = [nn.Linear(features, 40), nn.BatchNorm1d(40), nn.ReLU(), nn.Dropout(0.5), nn.Linear(40, classes)]
+        return nn.Sequential(nn.Flatten(), *layers).to(dtype).eval()
+
+
+def straight(steepness: float, offset: float, features: int = 64) -> nn.Module:
+    """Two classes with logits (offset, steepness * (sum of the features - half their number)), in float64."""
+    layer = nn.Linear(features, 2).double().requires_grad_(False)
+    layer.weight[0], layer.weight[1] = 0.0, steepness
+    layer.bias[0], layer.bias[1] = offset, -steepness * features / 2
+    return nn.Sequential(nn.Flatten(), layer)
+
+
+def inputs(n: int = 50, shape: tuple[int, ...] = (1, 8, 8), dtype: torch.dtype = torch.float64) -> Tensor:
+    """(n, *shape), uniform in [0, 1)."""
+    return Rng.of(5, torch.arange(n)).uniform(torch.zeros(n, *shape, dtype=dtype))
+
+
+class Watched(nn.Module):
+    """`inner`, and what it was asked: how many samples forward and backward, and about which values."""
+
+    def __init__(self, inner: Model) -> None:
+        super().__init__()
+        self.inner = inner
+        self.forwards = self.backwards = 0
+        self.values: list[Tensor] = []  # the least and the largest of each call
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.forwards += len(x)
+        self.values += [x.detach().amin(), x.detach().amax()]
+        logits: Tensor = self.inner(x)
+        if logits.requires_grad:
+            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+        return logits
+
+    def _count_backward(self, grad: Tensor) -> None:
+        self.backwards += len(grad)
