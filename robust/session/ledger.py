@@ -166,6 +166,6 @@ def _record(row: list[Found]) -> Record:
 
 def _how_trained(card: dict[str, Any]) -> dict[str, Any]:
     """Of a training card what a record keeps."""
-    kept = ("recipe", "options", "data", "threat", "seed", "learnt_from", "best", "minutes", "key")
+    kept = ("recipe", "options", "data", "threat", "seed", "learnt_from", "best", "last", "notes", "minutes", "key")
     selected = {key: card["selected_by"][key] for key in ("n", "digest")}
     return {**{key: card[key] for key in kept}, "selected_by": selected}

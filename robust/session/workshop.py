@@ -22,8 +22,9 @@ from robust.session.case import fail
 from robust.session.settings import Settings, Variant, asked, blaming
 from robust.store import private
 from robust.train.cache import OnEpoch, Trained, train
-from robust.train.loop import read_recipe
 from robust.train.recipe import AS_IS
+from robust.train.split import refuse_shared
+from robust.train.word import read_recipe
 
 SAMPLES = 1000  # as many as most published evaluations use
 
@@ -169,8 +170,9 @@ class Workshop:
                     source=spec.path if spec.factory else None,
                     on_epoch=on_epoch,
                 )
-            except ValueError as error:
-                fail(f"{spec.text}, {variant.training}: {error}")
+                refuse_shared(trained.selection, self.samples)
+            except (ValueError, LookupError) as error:
+                fail(f"{spec.text}, {variant.training}: {error.args[0]}")
         self.trained[variant] = trained
         return Subject(spec.name, variant.training, trained.module)
 

@@ -5,7 +5,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,13 @@ from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
 from robust.models.load import Build, weights_hash
 from robust.store import write
-from robust.train.loop import Epoch, Fit, Plan, describe, fit, read_recipe, split_off_validation
-from robust.train.recipe import Recipe
+from robust.train.curves import curve_csv, curve_svg, gradients_csv
+from robust.train.loop import Fit, fit
+from robust.train.plan import Plan
+from robust.train.recipe import begin
+from robust.train.split import split_off_validation
+from robust.train.validate import Epoch
+from robust.train.word import Method, read_recipe
 
 OnEpoch = Callable[[Epoch, Plan], None]
 
@@ -32,8 +37,9 @@ class Trained:
     """A trained module, and where its weights and its card are."""
 
     module: nn.Module
-    path: Path
+    path: Path  # and beside it, by the same name, .json, .csv, .gradients.csv and .svg
     card: dict[str, Any]
+    selection: Samples  # by which the best epoch was chosen
 
 
 def train(
@@ -50,25 +56,55 @@ def train(
 ) -> Trained:
     """Train a fresh module of `build`, or load what was trained so before; of parallel processes only one trains.
 
+    A training that was stopped, in whatever way, goes on where it was.
     `source` is the file that the module comes from: another content is another module.
     """
-    method, plan = read_recipe(recipe)
+    method = read_recipe(recipe)
     samples = dataset.load("train")
     module = _seeded(build, seed)
-    told = _determinants(module, method, plan, recipe, dataset, samples, threat, seed)
+    told = _determinants(module, method, recipe, dataset, samples, threat, seed)
     told["source"] = hashlib.sha256(source.read_bytes()).hexdigest() if source else None
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     path = folder / f"{slug(name)}-{Spec.parse(recipe).slug[:60]}-{key[:8]}.safetensors"
-    locks = folder / ".locks"
+    locks, saved = folder / ".locks", folder / ".unfinished" / f"{key}.pt"
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / key):
         if not path.exists():
-            found = fit(module, method, plan, samples, threat, seed=seed, on_epoch=lambda epoch: on_epoch(epoch, plan))
+            found = fit(
+                module,
+                method,
+                samples,
+                threat,
+                seed=seed,
+                on_epoch=lambda epoch: on_epoch(epoch, method.plan),
+                saved=saved,
+            )
             card = {**told, "key": key, **_results(found, samples, seed)}
-            write(path.with_suffix(".json"), (json.dumps(card, indent=1) + "\n").encode())
-            write(path, save({name: tensor.detach().clone() for name, tensor in found.weights.items()}))
+            _write(path, found, card)
+            saved.unlink(missing_ok=True)
     module.load_state_dict(load_file(path))  # what is measured is what lies on the disk
-    return Trained(module, path, json.loads(path.with_suffix(".json").read_text("utf-8")))
+    card = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    return Trained(module, path, card, split_off_validation(samples, seed)[1])
+
+
+def told(card: dict[str, Any]) -> str:
+    """A line about a training, from its card."""
+    best = card["best"]
+    robust = "" if best["robust"] is None else f", robust {best['robust']:.1%}"
+    return f"{card['recipe']} in {60 * card['minutes']:.0f} s, validation clean {best['clean']:.1%}{robust}"
+
+
+def _write(path: Path, found: Fit, card: dict[str, Any]) -> None:
+    """All that is kept of a training; the weights come last, since where they are nothing is trained again."""
+    texts = {
+        ".json": json.dumps(card, indent=1) + "\n",
+        ".csv": curve_csv(found.curve),
+        ".gradients.csv": gradients_csv(found.curve),
+        ".svg": curve_svg(found.curve, found.best.number, card["recipe"]),
+    }
+    for suffix, text in texts.items():
+        write(path.with_suffix(suffix), text.encode())
+    write(path, save({name: tensor.detach().clone() for name, tensor in found.weights.items()}))
 
 
 def _seeded(build: Build, seed: int) -> nn.Module:
@@ -78,8 +114,7 @@ def _seeded(build: Build, seed: int) -> nn.Module:
 
 def _determinants(
     module: nn.Module,
-    method: Recipe,
-    plan: Plan,
+    method: Method,
     recipe: str,
     dataset: Dataset,
     samples: Samples,
@@ -89,7 +124,8 @@ def _determinants(
     """All that the trained weights depend on."""
     return {
         "recipe": recipe,
-        "options": describe(method, plan),
+        "options": method.options,
+        "files": _files(method, module),
         "data": {"name": dataset.name, "split": "train", "n": len(samples), "digest": samples.digest},
         "threat": str(threat),
         "seed": seed,
@@ -102,6 +138,14 @@ def _determinants(
         "versions": {"torch": torch.__version__, "pytest-robust": robust.__version__, "machine": platform.machine()},
         "device": next(module.parameters()).device.type,
     }
+
+
+def _files(method: Method, module: nn.Module) -> dict[str, str]:
+    """What the options name, by its content; and a teacher's weights, which a Python file may take from elsewhere."""
+    named = {key: str(method.options.get(key) or "") for key in ("pretrained", "teacher")}
+    found = {key: hashlib.sha256(Path(text).read_bytes()).hexdigest() for key, text in named.items() if text}
+    teacher = getattr(begin(method.recipe, module), "teacher", None)
+    return found if teacher is None else {**found, "teacher weights": weights_hash(teacher)}
 
 
 def _probe(module: nn.Module, samples: Samples, seed: int) -> list[list[float]]:
@@ -152,7 +196,9 @@ def _results(found: Fit, samples: Samples, seed: int) -> dict[str, Any]:
     return {
         "learnt_from": {"n": len(learn), "digest": learn.digest},
         "selected_by": {"n": len(validation), "digest": validation.digest, "index": validation.index.tolist()},
-        "best": asdict(found.best),
-        "curve": [asdict(epoch) for epoch in found.curve],
+        "best": found.best.told(),
+        "last": found.curve[-1].told(),
+        "curve": [epoch.told() for epoch in found.curve],
+        "notes": [*found.notes],
         "minutes": round(found.seconds / 60, 3),
     }
