@@ -7,9 +7,9 @@ from torch import nn
 from robust.train import gradients
 from robust.train.validate import Epoch
 
-# Catastrophic overfitting: of the best robust accuracy less than this share is left, while so many more of the samples
-# stand against one step. A training that fails in another way loses both.
-LEFT, APART = 0.5, 0.2
+# Catastrophic overfitting: of the best robust accuracy less than this share is left, and so many of the samples were
+# lost, while so many more stand against one step. A training that fails in another way loses both.
+LEFT, LOST, APART = 0.5, 0.1, 0.2
 
 OVERFITTED = 0.05  # of the validation samples: robust accuracy that was lost from the best epoch to the last
 
@@ -22,7 +22,7 @@ def collapsed(epoch: Epoch, before: Sequence[Epoch]) -> str | None:
     best = max((one.robust for one in before if one.robust is not None), default=0.0)
     if epoch.robust is None or epoch.one_step is None:
         return None
-    if not (epoch.robust < LEFT * best and epoch.one_step - epoch.robust > APART):
+    if epoch.robust > min(LEFT * best, best - LOST) or epoch.one_step - epoch.robust < APART:
         return None
     return (
         f"catastrophic overfitting in epoch {epoch.number}: {epoch.one_step:.1%} stand against one step and "
