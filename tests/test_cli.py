@@ -9,7 +9,7 @@ import robust
 from robust.attacks.catalogue import ATTACKS
 from robust.cli import main
 from robust.data.dataset import DATA
-from robust.train.recipe import RECIPES
+from robust.train.recipe import RECIPES, WRAPPERS
 from tests.making import file, record
 
 
@@ -130,6 +130,7 @@ def test_list_names_all_that_can_be_asked_for(call):
         f"attacks: {', '.join(ATTACKS.names())}",
         f"data sets: {', '.join(DATA.names())}",
         f"training recipes: {', '.join(RECIPES.names())}",
+        f"training wrappers: {', '.join(WRAPPERS.names())}",
     ]
 
 
@@ -141,7 +142,7 @@ def test_version(call):
     assert call("--version") == (0, f"pytest-robust {robust.__version__}\n", "")
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["board", "--help"]])
+@pytest.mark.parametrize("argv", [["--help"], ["board", "--help"], ["train", "--help"]])
 def test_help_is_no_mistake(call, argv):
     status, out, err = call(*argv)
 

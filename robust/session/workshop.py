@@ -22,6 +22,7 @@ from robust.session.case import fail
 from robust.session.settings import Settings, Variant, asked, blaming
 from robust.store import private
 from robust.train.cache import OnEpoch, Trained, train
+from robust.train.prepare import rehearse
 from robust.train.recipe import AS_IS
 from robust.train.split import refuse_shared
 from robust.train.word import read_recipe
@@ -118,6 +119,9 @@ class Workshop:
         for spec in settings.models:
             with blaming(f"model={spec.text}"):
                 check(self._checkable(spec), dataset, samples)
+            for text in (text for text in settings.trainings if text != AS_IS):
+                with blaming(f"train={text}"), seeded(settings.seed, [self.device]):
+                    rehearse(self._architecture(spec)(), read_recipe(text), samples)
 
     def _checkable(self, spec: ModelSpec) -> nn.Module:
         """The model itself where it will be tested, else an untrained one of its architecture."""

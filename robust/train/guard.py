@@ -14,6 +14,10 @@ LEFT, LOST, APART = 0.5, 0.1, 0.2
 OVERFITTED = 0.05  # of the validation samples: robust accuracy that was lost from the best epoch to the last
 
 
+class DivergedError(ValueError):
+    """A training whose loss or weights are no longer numbers."""
+
+
 def collapsed(epoch: Epoch, before: Sequence[Epoch]) -> str | None:
     """A line where one-step accuracy stays and that of many steps is gone; None where it is not so.
 

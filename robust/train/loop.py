@@ -22,7 +22,7 @@ from robust.attacks.threat import LpThreat
 from robust.data.dataset import Samples
 from robust.train.batches import batches, per_epoch
 from robust.train.craft import crafting
-from robust.train.guard import collapsed, diverged, faults, overfitted
+from robust.train.guard import DivergedError, collapsed, diverged, faults, overfitted
 from robust.train.objective import criterion, penalty
 from robust.train.prepare import prepare
 from robust.train.recipe import Around, Criterion, Learner
@@ -124,7 +124,7 @@ def _descend(training: Training, lesson: Lesson, task: Task, device: torch.devic
             loss = objective()
         value = loss.item()
         if not math.isfinite(value):
-            raise ValueError(_diverged(training, value))
+            raise DivergedError(_diverged(training, value))
         training.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
     training.lengths.add()
@@ -156,7 +156,7 @@ def _judge(training: Training, lesson: Lesson) -> None:
     """Look at the epoch that has come to its end, and decide what is kept and whether to go on."""
     loss, selects, patience = float(np.mean(training.losses)), lesson.method.recipe.selects, lesson.method.plan.patience
     if not all(bool(p.isfinite().all()) for p in training.module.parameters()):
-        raise ValueError(_diverged(training, training.losses[-1]))
+        raise DivergedError(_diverged(training, training.losses[-1]))
     if training.average and training.average.restate:
         _restate(training, lesson)
     seen = validate(training.kept, selects, lesson.validation, lesson.threat, lesson.seed)

@@ -6,11 +6,24 @@ import torch
 from torch import nn
 
 from robust.attacks.registry import suggest
+from robust.data.dataset import Samples
 from robust.models.checkpoint import fit_weights, read_weights
+from robust.train.batches import transform
+from robust.train.optim import optimiser
 from robust.train.plan import Plan
+from robust.train.recipe import begin
+from robust.train.word import Method
 
 WITH_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+
+
+def rehearse(module: nn.Module, method: Method, samples: Samples) -> None:
+    """Everything before the first step, on a module that is thrown away; ValueError for what would stop it there."""
+    prepare(module, method.plan)
+    optimiser(module, method.plan)
+    transform(method.plan, samples)
+    begin(method.recipe, module)
 
 
 def prepare(module: nn.Module, plan: Plan) -> None:
