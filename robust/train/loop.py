@@ -2,37 +2,36 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim.swa_utils import update_bn
 
 from robust.attacks.engine import still
 from robust.attacks.rng import seeded
 from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Samples
-from robust.train.batches import batches, per_epoch
+from robust.train.batches import per_epoch
 from robust.train.craft import crafting
-from robust.train.guard import DivergedError, collapsed, diverged, faults, overfitted
+from robust.train.guard import DivergedError, overfitted
+from robust.train.judge import diverged_in, judge
+from robust.train.lesson import Lesson
 from robust.train.objective import criterion, penalty
+from robust.train.plan import Plan
 from robust.train.prepare import prepare
-from robust.train.recipe import Around, Criterion, Learner
+from robust.train.recipe import Around, Learner
 from robust.train.split import split_off_validation
 from robust.train.training import Training
-from robust.train.validate import Epoch, validate
+from robust.train.validate import Epoch
 from robust.train.word import Method
 
 SAVE_EVERY = 120.0  # seconds; and after every epoch
-RESTATED = 30  # batches from which batch norm's statistics are estimated for an average
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +43,6 @@ class Fit:
     curve: tuple[Epoch, ...]
     notes: tuple[str, ...]  # what went wrong on the way
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What does not change while a module is trained."""
-
-    method: Method
-    threat: LpThreat
-    learn: Samples
-    validation: Samples
-    seed: int
-    criterion: Criterion
 
 
 def fit(
@@ -86,7 +73,7 @@ def fit(
             training.load(saved)
         while training.epoch <= plan.epochs and not training.over:
             _learn(training, lesson, replays, saved)
-            _judge(training, lesson)
+            judge(training, lesson)
             if saved is not None:
                 training.save(saved)
             on_epoch(training.curve[-1])
@@ -96,7 +83,7 @@ def fit(
 def _learn(training: Training, lesson: Lesson, replays: int, saved: Path | None) -> None:
     """What is left of the epoch that is under way."""
     wrote, device = time.monotonic(), next(training.module.parameters()).device
-    for task in _batches(training.module, training, lesson, skip=training.batch):
+    for task in lesson.batches(training.module, training.epoch, skip=training.batch):
         for _ in range(replays):
             training.losses.append(_descend(training, lesson, task, device))
         training.batch += 1
@@ -105,16 +92,11 @@ def _learn(training: Training, lesson: Lesson, replays: int, saved: Path | None)
             wrote = time.monotonic()
 
 
-def _batches(module: nn.Module, training: Training, lesson: Lesson, skip: int = 0) -> Iterator[Task]:
-    plan, threat = lesson.method.plan, lesson.threat
-    return batches(module, lesson.learn, threat, plan, seed=lesson.seed, epoch=training.epoch, skip=skip)
-
-
 def _descend(training: Training, lesson: Lesson, task: Task, device: torch.device) -> float:
     module, plan, course = training.module, lesson.method.plan, training.course
     _teach(module)
     with ExitStack() as stack:
-        with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
+        with _precision(plan, device):
             with crafting(module, plan.craft):
                 x = course.inputs(task)
             objective = partial(_loss, module, lesson, lambda: course.loss(task, x, lesson.criterion))
@@ -124,7 +106,7 @@ def _descend(training: Training, lesson: Lesson, task: Task, device: torch.devic
             loss = objective()
         value = loss.item()
         if not math.isfinite(value):
-            raise DivergedError(_diverged(training, value))
+            raise DivergedError(diverged_in(training, value))
         training.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
     training.lengths.add()
@@ -140,6 +122,11 @@ def _descend(training: Training, lesson: Lesson, task: Task, device: torch.devic
     return value
 
 
+def _precision(plan: Plan, device: torch.device) -> torch.autocast:
+    """Without autocast's cache: it would answer with the weights as they were before a wrapper moved them."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bfloat16", cache_enabled=False)
+
+
 def _loss(module: nn.Module, lesson: Lesson, of: Callable[[], Tensor]) -> Tensor:
     return of() + penalty(module, lesson.method.plan) if lesson.method.plan.l1 else of()
 
@@ -150,50 +137,6 @@ def _teach(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, _BatchNorm) and layer.weight is not None and not layer.weight.requires_grad:
             layer.eval()
-
-
-def _judge(training: Training, lesson: Lesson) -> None:
-    """Look at the epoch that has come to its end, and decide what is kept and whether to go on."""
-    loss, selects, patience = float(np.mean(training.losses)), lesson.method.recipe.selects, lesson.method.plan.patience
-    if not all(bool(p.isfinite().all()) for p in training.module.parameters()):
-        raise DivergedError(_diverged(training, training.losses[-1]))
-    if training.average and training.average.restate:
-        _restate(training, lesson)
-    seen = validate(training.kept, selects, lesson.validation, lesson.threat, lesson.seed)
-    rate, lengths = training.schedule.get_last_lr()[0], training.lengths.means()
-    epoch = Epoch(training.epoch, loss, rate, seen.clean, seen.robust, seen.one_step, seen.by_class, lengths)
-    before = [*training.curve]
-    training.curve.append(epoch)
-    training.notes += faults(epoch, before)
-    best = None if training.best is None else training.curve[training.best]
-    if fall := collapsed(epoch, before):
-        training.notes.append(fall)
-        training.over = True
-    elif best is None or epoch.score(selects) >= best.score(selects):  # of equals the later: it has learnt longer
-        training.keep()
-    elif patience and epoch.number - best.number >= patience:
-        training.notes.append(f"stopped early: no epoch after {best.number} was better, for {patience} epochs")
-        training.over = True
-    training.epoch, training.batch, training.losses = training.epoch + 1, 0, []
-    training.lengths.clear()
-
-
-def _restate(training: Training, lesson: Lesson) -> None:
-    """Estimate batch norm's statistics of the average, from inputs such as it was trained on."""
-    mean, device = training.kept, next(training.module.parameters()).device
-    if mean is training.module:
-        return
-    shown = []
-    with seeded(lesson.seed, [device]):
-        for task in islice(_batches(mean, training, lesson), RESTATED):
-            with crafting(mean, lesson.method.plan.craft):
-                shown.append(training.course.inputs(task).detach())
-        update_bn(shown, mean)
-
-
-def _diverged(training: Training, loss: float) -> str:
-    rate = training.schedule.get_last_lr()[0]
-    return diverged(training.module, loss, rate, training.epoch, training.batch + 1)
 
 
 def _classes(module: nn.Module, learn: Samples) -> int:

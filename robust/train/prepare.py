@@ -41,8 +41,8 @@ def prepare(module: nn.Module, plan: Plan) -> None:
         _drop(module, plan.dropout)
     if plan.channels_last:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    device = next(module.parameters()).device
-    if plan.precision == "bfloat16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+    on_cuda = any(parameter.is_cuda for parameter in module.parameters())
+    if plan.precision == "bfloat16" and on_cuda and not torch.cuda.is_bf16_supported():
         raise ValueError("precision=bfloat16: this GPU has none; leave it at float32")
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA, Samples
-from robust.train import loop
+from robust.train import judge
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.gradients import Lengths, told
 from robust.train.guard import collapsed, diverged, faults, overfitted
@@ -69,7 +69,7 @@ def test_a_training_that_collapses_goes_back_to_the_best_epoch_before(samples, m
         weights.append({name: value.clone() for name, value in module.state_dict().items()})
         return Validation(0.9, *next(scores), (0.5,))
 
-    monkeypatch.setattr(loop, "validate", see)
+    monkeypatch.setattr(judge, "validate", see)
     found = fit(network(), read_recipe("fgsm-rs:epochs=5"), samples, THREAT)
 
     assert [one.number for one in found.curve] == [1, 2, 3, 4]

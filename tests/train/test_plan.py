@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA, Samples
-from robust.train import loop
+from robust.train import judge
 from robust.train.batches import batches, transform
 from robust.train.loop import fit
 from robust.train.objective import criterion, penalty
 from robust.train.optim import optimiser
 from robust.train.plan import Plan
-from robust.train.prepare import prepare
+from robust.train.prepare import prepare, rehearse
 from robust.train.schedule import schedule
 from robust.train.word import read_recipe
 
@@ -140,6 +140,11 @@ def test_weights_are_started_from_a_file(tmp_path):
     prepare(net, Plan(pretrained=str(tmp_path / "weights.safetensors")))
 
     assert torch.equal(net[0].weight, other[0].weight)
+
+
+def test_a_module_without_parameters_is_told():
+    with pytest.raises(ValueError, match="there is nothing to train: the module has no parameters"):
+        rehearse(nn.Flatten(), read_recipe("standard"), unbalanced())
 
 
 @pytest.mark.parametrize(
@@ -281,13 +286,13 @@ def test_images_lie_channels_last(samples):
 
 def test_training_stops_when_nothing_gets_better(samples, monkeypatch):
     scores = iter([0.5, 0.6, 0.4, 0.4, 0.4, 0.9])
-    real = loop.validate
+    real = judge.validate
 
     def validate(*args):
         seen = real(*args)
         return type(seen)(next(scores), None, None, seen.by_class)
 
-    monkeypatch.setattr(loop, "validate", validate)
+    monkeypatch.setattr(judge, "validate", validate)
     found = fit(network(), read_recipe("standard:epochs=6:patience=2"), samples, THREAT)
 
     assert [epoch.number for epoch in found.curve] == [1, 2, 3, 4]

@@ -85,6 +85,16 @@ def test_awp_waits_for_its_epoch(batch):
         assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_awp_changes_what_is_learnt(precision, samples):
+    """A cache of the weights in another precision would hide that they moved."""
+    words = (f"{name}:steps=1:epochs=1:precision={precision}" for name in ("pgd-at", "pgd-at+awp:gamma=0.5"))
+    nets = [nn.Sequential(*(part for part in network() if not isinstance(part, nn.BatchNorm1d))) for _ in range(2)]
+    a, b = (fit(net, read_recipe(word), samples, THREAT).weights for net, word in zip(nets, words, strict=True))
+
+    assert not torch.equal(a["1.weight"], b["1.weight"])
+
+
 def averaged(wrapper, values, steps):
     """The mean that is kept after a module whose weights were these values, one a step."""
     net = nn.Linear(1, 1, bias=False)
