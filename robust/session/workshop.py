@@ -21,7 +21,7 @@ from robust.models.spec import ModelSpec
 from robust.session.case import fail
 from robust.session.settings import Settings, Variant, asked, blaming
 from robust.store import private
-from robust.train.cache import OnEpoch, Trained, train
+from robust.train.cache import OnEpoch, Trained, selection_of, train
 from robust.train.prepare import rehearse
 from robust.train.recipe import AS_IS
 from robust.train.split import refuse_shared
@@ -154,6 +154,8 @@ class Workshop:
         with seeded(self.settings.seed, [self.device]):  # for factories that start from random weights
             own = asked(self._config, "pytest_robust_load_model", path=spec.path)
             if own is None:
+                if spec.factory is None and (selection := selection_of(spec.path, self.dataset)) is not None:
+                    refuse_shared(selection, self.samples)
                 return load(spec, self.settings.arch, self._classes, self.settings.folder)
         if not isinstance(own, nn.Module):
             raise ValueError(f"pytest_robust_load_model returned {type(own).__name__}, expected torch.nn.Module")

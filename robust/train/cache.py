@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 from safetensors.torch import load_file, save
 from torch import nn
@@ -81,6 +82,23 @@ def train(
     module.load_state_dict(load_file(path))  # what is measured is what lies on the disk
     card = json.loads(path.with_suffix(".json").read_text("utf-8"))
     return Trained(module, path, card, split_off_validation(samples, seed)[1])
+
+
+def selection_of(weights: Path, dataset: Dataset) -> Samples | None:
+    """By what the epoch was chosen whose weights lie in that file, by the card beside it.
+
+    None where there is no card of ours, or it is of other data than the data set's training split.
+    """
+    try:
+        card = json.loads(weights.with_suffix(".json").read_text("utf-8"))
+        if card["data"]["name"] != dataset.name:
+            return None
+        rows = np.array(card["selected_by"]["index"], np.int64)
+        x, y = dataset.read("train")
+        selection = Samples(x[rows], y[rows], rows)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return selection if selection.digest == card["selected_by"]["digest"] else None
 
 
 def told(card: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from robust.cli import main
 from robust.record import Record
 from robust.train.recipe import RECIPES
 
@@ -65,7 +66,9 @@ def test_what_went_wrong_in_a_training_is_shown(run):
     result.stdout.fnmatch_lines(["trained standard:*", "  stopped early: no epoch after *"])
 
 
-def test_a_figure_on_samples_that_selected_the_best_epoch_is_refused(run, pytester):
+@pytest.fixture
+def leaky(pytester):
+    """Data whose two splits are the same."""
     pytester.makepyfile(
         data="""
         import numpy as np
@@ -75,6 +78,23 @@ def test_a_figure_on_samples_that_selected_the_best_epoch_is_refused(run, pytest
             return x, np.arange(200) % 10
         """
     )
+
+
+@pytest.mark.usefixtures("leaky")
+def test_weights_are_refused_by_the_card_beside_them(run, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    given = ["--data=data.py:load", "--threat=linf:0.1", "--out=."]
+    assert main(["train", "net.py:bare", "--recipe=standard:epochs=1", *given]) == 0
+    (path,) = folder.glob("net-bare-*.safetensors")
+    data = ["--robust-data=data.py:load", "--robust-threat=linf:0.1", "--robust-samples=200"]
+    result = run(f"--robust-model={path.name}", "--robust-arch=net.py:bare", *data, "--robust-only")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*30 of the 30 samples that selected the best epoch are among the 200 test samples*"])
+
+
+@pytest.mark.usefixtures("leaky")
+def test_a_figure_on_samples_that_selected_the_best_epoch_is_refused(run):
     given = ["--robust-data=data.py:load", "--robust-threat=linf:0.1", "--robust-train=standard:epochs=1"]
     result = run(BARE, *given, "--robust-only", "--robust-samples=200", "--robust-leaderboard=none")
 
