@@ -1,6 +1,7 @@
 """The console script `robust`: what needs no pytest."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -8,18 +9,21 @@ import robust
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run `robust board` or `robust list`. Returns the exit status: 0, or 4 for a mistake in what was asked."""
+    """Run a command. Returns the exit status: 0; 4 for a mistake in what was asked; 1 where a training diverged."""
     parser = argparse.ArgumentParser(prog="robust", description=robust.__doc__)
     parser.add_argument("--version", action="version", version=f"pytest-robust {robust.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     board = commands.add_parser("board", help="make a leaderboard's files anew from its records")
     board.add_argument("folder", nargs="?", type=Path, default=Path("leaderboard"))
-    commands.add_parser("list", help="list the attacks, data sets, architectures and training recipes")
+    commands.add_parser("list", help="list the attacks, data sets, architectures, training recipes and what wraps them")
+    _add_train(commands.add_parser("train", help="train a model's architecture adversarially"))
     try:
         args = parser.parse_args(argv)
     except SystemExit as done:  # argparse has told what is wrong; its own status for that is 2
         return 4 if done.code else 0
     try:
+        if args.command == "train":
+            return _train(args)
         sys.stdout.write(_board(args.folder) if args.command == "board" else _list())
     except (ValueError, LookupError, OSError) as error:
         sys.stderr.write(f"robust {args.command}: {error}\n")
@@ -42,7 +46,52 @@ def _list() -> str:
     from robust.attacks.catalogue import ATTACKS
     from robust.data.dataset import DATA
     from robust.models.catalogue import ARCHITECTURES
-    from robust.train.recipe import RECIPES
+    from robust.train.recipe import RECIPES, WRAPPERS
 
-    registries = (ATTACKS, DATA, ARCHITECTURES, RECIPES)
-    return "".join(f"{registry.kind}s: {', '.join(registry.names())}\n" for registry in registries)
+    kinds = (ATTACKS, DATA, ARCHITECTURES, RECIPES, WRAPPERS)
+    return "".join(f"{registry.kind}s: {', '.join(registry.names())}\n" for registry in kinds)
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "model",
+        metavar="MODEL",
+        help="FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME or torchvision:NAME, as net.py:make(width=2)",
+    )
+    add(
+        "--recipe",
+        action="append",
+        metavar="RECIPE",
+        help="pgd-at (default), trades+awp+ema:beta=3:epochs=10, or options in a file: trades:config=train.toml; "
+        "several by commas, or given again",
+    )
+    add("--data", default="digits", metavar="DATA", help="as --robust-data of pytest takes it; default: digits")
+    add("--download", action="store_true", help="download the data set where it is not on this machine")
+    add("--threat", metavar="NORM:EPS", help="what an attacker may do: linf:8/255; default: the data set's")
+    add("--seed", type=_whole, default=0, metavar="N", help="of all that is random; default: 0")
+    add("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1 or mps")
+    add("--out", type=Path, metavar="DIR", help="where the weights go; default: .robust/models, where pytest looks")
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"\d{1,18}", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
+    return int(text)
+
+
+def _train(args: argparse.Namespace) -> int:
+    from robust.train.command import read, run
+    from robust.train.guard import DivergedError
+
+    try:
+        for text in run(read(args)):
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except DivergedError as error:
+        sys.stderr.write(f"robust train: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("robust train: interrupted; the same command goes on from the last epoch\n")
+        return 130
+    return 0

@@ -1,15 +1,19 @@
 """Where models run."""
 
+import re
+
 import torch
 
 
 def device_named(text: str) -> torch.device:
-    """The device of "auto", "cpu", "cuda", "cuda:1" or "mps"; ValueError where the machine has none.
+    """The device of "auto", "cpu", "cuda", "cuda:1" or "mps"; ValueError for other words, and where there is none.
 
     Auto takes CUDA or the CPU. Apple's GPUs are for those who name them: nobody has compared their figures yet.
     """
     if text == "auto":
         text = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?|mps", text):
+        raise ValueError("expected auto, cpu, cuda, cuda:1 or mps")
     device = torch.device(text)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         built = "" if torch.version.cuda else ", and this torch is built without CUDA"

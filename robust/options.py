@@ -47,7 +47,7 @@ OPTIONS = (
     Option(
         "train",
         "RECIPE",
-        "train the model's architecture and test what comes out: standard, fgsm-rs, pgd-at, trades:epochs=10; "
+        "train the model's architecture and test what comes out: standard, pgd-at, trades+awp+ema:epochs=10; "
         "as-is stands for the model as it was loaded",
         many=True,
     ),

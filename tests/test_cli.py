@@ -10,7 +10,7 @@ from robust.attacks.catalogue import ATTACKS
 from robust.cli import main
 from robust.data.dataset import DATA
 from robust.models.catalogue import ARCHITECTURES
-from robust.train.recipe import RECIPES
+from robust.train.recipe import RECIPES, WRAPPERS
 from tests.making import file, record
 
 
@@ -132,6 +132,7 @@ def test_list_names_all_that_can_be_asked_for(call):
         f"data sets: {', '.join(DATA.names())}",
         f"architectures: {', '.join(ARCHITECTURES.names())}",
         f"training recipes: {', '.join(RECIPES.names())}",
+        f"training wrappers: {', '.join(WRAPPERS.names())}",
     ]
 
 
@@ -143,7 +144,7 @@ def test_version(call):
     assert call("--version") == (0, f"pytest-robust {robust.__version__}\n", "")
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["board", "--help"]])
+@pytest.mark.parametrize("argv", [["--help"], ["board", "--help"], ["train", "--help"]])
 def test_help_is_no_mistake(call, argv):
     status, out, err = call(*argv)
 

@@ -1,6 +1,7 @@
 """The README's code runs, and its table of options is complete."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 
 from robust.models.catalogue import ARCHITECTURES
 from robust.options import OPTIONS
+from robust.train.plan import Plan
+from robust.train.recipe import RECIPES, WRAPPERS
 from tests.attacks.models import inputs, network
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -36,6 +39,16 @@ def test_every_architecture_is_in_the_table():
     told = re.findall(r"^\| `zoo:([a-z0-9]+)[-0-9]*` \|", README, re.MULTILINE)
 
     assert sorted(told) == ARCHITECTURES.names()
+
+
+def test_every_recipe_and_every_option_of_training_is_in_the_tables():
+    section = README.partition("\n## Training\n")[2].partition("\n## ")[0]
+    rows = "".join(re.findall(r"^\|.*$", section, re.MULTILINE))  # fences of code are no words
+    words = set(re.findall(r"[\w-]+", " ".join(re.findall(r"`([^`]+)`", rows))))
+    parts = [*map(RECIPES.get, RECIPES.names()), *map(WRAPPERS.get, WRAPPERS.names()), Plan]
+
+    assert {*RECIPES.names(), *WRAPPERS.names()} <= words
+    assert {field.name for part in parts for field in fields(part)} <= words
 
 
 def test_every_file_that_is_linked_is_there():

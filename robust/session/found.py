@@ -31,6 +31,7 @@ def clean_found(workshop: Workshop, case: Case) -> Found:
         "seed": case.seed,
         "device": str(device_of(case.module)),
         "batch": workshop.feed(case.module).size,
+        "labels": samples.y.tolist(),
         "correct": pack(workshop.clean(case.module, samples).correct),
         "trained": made and {"card": made.card, "path": str(made.path)},
     }

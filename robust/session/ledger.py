@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import robust
 from robust.record import DataUsed, ModelUsed, Record, attack_from_json, union, unpack
@@ -143,7 +144,7 @@ def _record(row: list[Found]) -> Record:
     first = row[0]
     data = DataUsed(**first["data"])
     wrong = union(~unpack(found["correct"], data.n) for found in row)  # in any of the processes that measured
-    return Record(
+    record = Record(
         data=data,
         model=ModelUsed(**first["model"]),
         threat=first["threat"],
@@ -162,10 +163,23 @@ def _record(row: list[Found]) -> Record:
             "training": first["trained"] and _how_trained(first["trained"]["card"]),
         },
     )
+    record.provenance["classes"] = _by_class(record, np.array(first["labels"]))
+    return record
+
+
+def _by_class(record: Record, labels: NDArray[np.int64]) -> dict[str, Any]:
+    """Of each class how many samples there are, are answered right, and are robust; and the worst class's accuracy."""
+    n, correct, robust_ = (np.bincount(labels, weights=flags) for flags in (None, record.correct, record.robust))
+    worst = min(robust_[n > 0] / n[n > 0])
+    counts = {"n": n, "correct": correct, "robust": robust_}
+    return {
+        **{key: value.astype(int).tolist() for key, value in counts.items()},
+        "worst_robust": round(float(worst), 6),
+    }
 
 
 def _how_trained(card: dict[str, Any]) -> dict[str, Any]:
     """Of a training card what a record keeps."""
-    kept = ("recipe", "options", "data", "threat", "seed", "learnt_from", "best", "minutes", "key")
+    kept = ("recipe", "options", "data", "threat", "seed", "learnt_from", "best", "last", "notes", "minutes", "key")
     selected = {key: card["selected_by"][key] for key in ("n", "digest")}
     return {**{key: card[key] for key in kept}, "selected_by": selected}

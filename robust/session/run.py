@@ -72,7 +72,7 @@ class Run:
 
     @contextmanager
     def _progress(self, title: str) -> "Iterator[OnEpoch]":
-        from robust.session.progress import training_bar
+        from robust.train.progress import training_bar
 
         capture = self.config.pluginmanager.getplugin("capturemanager")
         shown = capture.global_and_fixture_disabled() if capture else nullcontext()

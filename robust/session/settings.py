@@ -18,7 +18,7 @@ from robust.data.factory import open_data
 from robust.models.spec import ModelSpec
 from robust.options import dest, value
 from robust.session.gates import FAIL_ON, Gates, read_floor
-from robust.train.recipe import AS_IS, RECIPES
+from robust.train.recipe import AS_IS, parse_recipe
 
 T = TypeVar("T")
 
@@ -199,13 +199,13 @@ def _once(name: str, words: list[str], read_one: Callable[[str], T]) -> tuple[T,
 
 
 def _training(text: str) -> str:
-    return AS_IS if text == AS_IS else _named(RECIPES, text, AS_IS)
+    return AS_IS if text == AS_IS else str(parse_recipe(text)[2])
 
 
-def _named(registry: Registry[Any], text: str, *also: str) -> str:
+def _named(registry: Registry[Any], text: str) -> str:
     spec = Spec.parse(text)
     if spec.name not in registry:
-        registry.refuse(spec.name, *also)
+        registry.refuse(spec.name)
     return str(spec)
 
 

@@ -2,13 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from robust.report.board import boards
 from robust.report.terminal import terminal
 from robust.session.ledger import Ledger
+from robust.train.cache import told
 
 
 def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: list[str], folder: Path) -> None:
@@ -22,7 +22,9 @@ def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: lis
         reporter.write_line(terminal(board, reporter._tw.fullwidth))
         reporter.write_line("")
     for trained in ledger.trained():
-        reporter.write_line(f"trained {_told(trained['card'])}: {_short(Path(trained['path']), folder)}")
+        reporter.write_line(f"trained {told(trained['card'])}: {_short(Path(trained['path']), folder)}")
+        for note in trained["card"]["notes"]:
+            reporter.write_line(f"  {note}", yellow=True)
     if ledger.files:
         files = ", ".join(_short(path, folder) for path in ledger.files)
         reporter.write_line(f"leaderboard ({_fates(ledger)}): {files}")
@@ -32,12 +34,6 @@ def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: lis
         reporter.write_line(f"WARNING {line}", yellow=True, bold=True)
     for line in failures:
         reporter.write_line(f"FAILED {line}", red=True)
-
-
-def _told(card: dict[str, Any]) -> str:
-    best = card["best"]
-    robust = "" if best["robust"] is None else f", robust {best['robust']:.1%}"
-    return f"{card['recipe']} in {60 * card['minutes']:.0f} s, validation clean {best['clean']:.1%}{robust}"
 
 
 def _fates(ledger: Ledger) -> str:

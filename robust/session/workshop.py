@@ -21,9 +21,11 @@ from robust.models.spec import ModelSpec
 from robust.session.case import fail
 from robust.session.settings import Settings, Variant, asked, blaming
 from robust.store import private
-from robust.train.cache import OnEpoch, Trained, train
-from robust.train.loop import read_recipe
+from robust.train.cache import OnEpoch, Trained, selection_of, train
+from robust.train.prepare import rehearse
 from robust.train.recipe import AS_IS
+from robust.train.split import refuse_shared
+from robust.train.word import read_recipe
 
 SAMPLES = 1000  # as many as most published evaluations use
 
@@ -123,6 +125,9 @@ class Workshop:
         for spec in settings.models:
             with blaming(f"model={spec.text}"):
                 check(self._checkable(spec), dataset, samples)
+            for text in (text for text in settings.trainings if text != AS_IS):
+                with blaming(f"train={text}"), seeded(settings.seed, [self.device]):
+                    rehearse(self._architecture(spec)(), read_recipe(text), samples)
 
     def _checkable(self, spec: ModelSpec) -> nn.Module:
         """The model itself where it will be tested, else an untrained one of its architecture."""
@@ -158,6 +163,8 @@ class Workshop:
             hooked = spec.library is None  # the hook is for files
             own = asked(self._config, "pytest_robust_load_model", path=spec.path) if hooked else None
             if own is None:
+                if spec.factory is None and (selection := selection_of(spec.path, self.dataset)) is not None:
+                    refuse_shared(selection, self.samples)
                 return load(spec, self.settings.arch, *self._shape_and_classes, self.settings.folder)
         if not isinstance(own, nn.Module):
             raise ValueError(f"pytest_robust_load_model returned {type(own).__name__}, expected torch.nn.Module")
@@ -178,8 +185,9 @@ class Workshop:
                     source=spec.path if spec.factory and not spec.library else None,
                     on_epoch=on_epoch,
                 )
-            except ValueError as error:
-                fail(f"{spec.text}, {variant.training}: {error}")
+                refuse_shared(trained.selection, self.samples)
+            except (ValueError, LookupError) as error:
+                fail(f"{spec.text}, {variant.training}: {error.args[0]}")
         self.trained[variant] = trained
         return Subject(spec.name, variant.training, trained.module)
 

@@ -1,28 +1,30 @@
 """What was trained, kept by a hash of all that determines it: weights as safetensors, and a card that tells of them."""
 
-import copy
 import hashlib
 import json
-import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from filelock import FileLock
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import nn
 
-import robust
-from robust.attacks.rng import Rng, seeded
+from robust.attacks.rng import seeded
 from robust.attacks.spec import Spec, slug
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
-from robust.models.load import Build, weights_hash
+from robust.models.load import Build
 from robust.store import write
-from robust.train.loop import Epoch, Fit, Plan, describe, fit, read_recipe, split_off_validation
-from robust.train.recipe import Recipe
+from robust.train.curves import curve_csv, curve_svg, gradients_csv
+from robust.train.key import determinants
+from robust.train.loop import Fit, fit
+from robust.train.plan import Plan
+from robust.train.split import split_off_validation
+from robust.train.validate import Epoch
+from robust.train.word import read_recipe
 
 OnEpoch = Callable[[Epoch, Plan], None]
 
@@ -32,8 +34,9 @@ class Trained:
     """A trained module, and where its weights and its card are."""
 
     module: nn.Module
-    path: Path
+    path: Path  # and beside it, by the same name, .json, .csv, .gradients.csv and .svg
     card: dict[str, Any]
+    selection: Samples  # by which the best epoch was chosen
 
 
 def train(
@@ -50,25 +53,72 @@ def train(
 ) -> Trained:
     """Train a fresh module of `build`, or load what was trained so before; of parallel processes only one trains.
 
+    A training that was stopped, in whatever way, goes on where it was.
     `source` is the file that the module comes from: another content is another module.
     """
-    method, plan = read_recipe(recipe)
+    method = read_recipe(recipe)
     samples = dataset.load("train")
     module = _seeded(build, seed)
-    told = _determinants(module, method, plan, recipe, dataset, samples, threat, seed)
+    told = determinants(module, method, recipe, dataset, samples, threat, seed)
     told["source"] = hashlib.sha256(source.read_bytes()).hexdigest() if source else None
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     path = folder / f"{slug(name)}-{Spec.parse(recipe).slug[:60]}-{key[:8]}.safetensors"
-    locks = folder / ".locks"
+    locks, saved = folder / ".locks", folder / ".unfinished" / f"{key}.pt"
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / key):
         if not path.exists():
-            found = fit(module, method, plan, samples, threat, seed=seed, on_epoch=lambda epoch: on_epoch(epoch, plan))
+            found = fit(
+                module,
+                method,
+                samples,
+                threat,
+                seed=seed,
+                on_epoch=lambda epoch: on_epoch(epoch, method.plan),
+                saved=saved,
+            )
             card = {**told, "key": key, **_results(found, samples, seed)}
-            write(path.with_suffix(".json"), (json.dumps(card, indent=1) + "\n").encode())
-            write(path, save({name: tensor.detach().clone() for name, tensor in found.weights.items()}))
+            _write(path, found, card)
+            saved.unlink(missing_ok=True)
     module.load_state_dict(load_file(path))  # what is measured is what lies on the disk
-    return Trained(module, path, json.loads(path.with_suffix(".json").read_text("utf-8")))
+    card = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    return Trained(module, path, card, split_off_validation(samples, seed)[1])
+
+
+def selection_of(weights: Path, dataset: Dataset) -> Samples | None:
+    """By what the epoch was chosen whose weights lie in that file, by the card beside it.
+
+    None where there is no card of ours, or it is of other data than the data set's training split.
+    """
+    try:
+        card = json.loads(weights.with_suffix(".json").read_text("utf-8"))
+        if card["data"]["name"] != dataset.name:
+            return None
+        rows = np.array(card["selected_by"]["index"], np.int64)
+        x, y = dataset.read("train")
+        selection = Samples(x[rows], y[rows], rows)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return selection if selection.digest == card["selected_by"]["digest"] else None
+
+
+def told(card: dict[str, Any]) -> str:
+    """A line about a training, from its card."""
+    best = card["best"]
+    robust = "" if best["robust"] is None else f", robust {best['robust']:.1%}"
+    return f"{card['recipe']} in {60 * card['minutes']:.0f} s, validation clean {best['clean']:.1%}{robust}"
+
+
+def _write(path: Path, found: Fit, card: dict[str, Any]) -> None:
+    """All that is kept of a training; the weights come last, since where they are nothing is trained again."""
+    texts = {
+        ".json": json.dumps(card, indent=1) + "\n",
+        ".csv": curve_csv(found.curve),
+        ".gradients.csv": gradients_csv(found.curve),
+        ".svg": curve_svg(found.curve, found.best.number, card["recipe"]),
+    }
+    for suffix, text in texts.items():
+        write(path.with_suffix(suffix), text.encode())
+    write(path, save({name: tensor.detach().clone() for name, tensor in found.weights.items()}))
 
 
 def _seeded(build: Build, seed: int) -> nn.Module:
@@ -76,83 +126,14 @@ def _seeded(build: Build, seed: int) -> nn.Module:
         return build()
 
 
-def _determinants(
-    module: nn.Module,
-    method: Recipe,
-    plan: Plan,
-    recipe: str,
-    dataset: Dataset,
-    samples: Samples,
-    threat: LpThreat,
-    seed: int,
-) -> dict[str, Any]:
-    """All that the trained weights depend on."""
-    return {
-        "recipe": recipe,
-        "options": describe(method, plan),
-        "data": {"name": dataset.name, "split": "train", "n": len(samples), "digest": samples.digest},
-        "threat": str(threat),
-        "seed": seed,
-        "architecture": {
-            "text": str(module),
-            "weights": weights_hash(module),
-            "answers": _probe(module, samples, seed),
-        },
-        "code": _code_hash(),
-        "versions": {"torch": torch.__version__, "pytest-robust": robust.__version__, "machine": platform.machine()},
-        "device": next(module.parameters()).device.type,
-    }
-
-
-def _probe(module: nn.Module, samples: Samples, seed: int) -> list[list[float]]:
-    """Answers and input gradients of a copy with other weights, also in training mode: they tell a changed forward.
-
-    Other weights, since a head that starts at zero would hide all that comes before it.
-    """
-    device = next(module.parameters()).device
-    x = torch.from_numpy(samples.x[:4]).to(device)
-    found = []
-    for mode in (False, True):
-        with seeded(seed, [device]):
-            copied = copy.deepcopy(module).train(mode)
-            with torch.no_grad():
-                for parameter in copied.parameters():
-                    parameter.add_(0.1 * torch.randn(parameter.shape).to(parameter))
-            leaf = x.clone().requires_grad_()
-            answer = copied(leaf.clone())
-            (grad,) = torch.autograd.grad(answer.square().sum(), leaf)
-            found += [_shadow(answer), _shadow(grad)]
-    return found
-
-
-def _shadow(tensor: Tensor) -> list[float]:
-    """[its length, its part in a fixed direction as a share of that]: few numbers, so that rounding seldom matters.
-
-    Rounded well above what another number of threads changes; adding 0.0 makes -0.0 and 0.0 the same.
-    """
-    flat = tensor.detach().cpu().double().flatten()[None]
-    direction = Rng.of(0, torch.zeros(1, dtype=torch.int64)).normal(flat)
-    length = float(flat.norm())
-    share = float((flat * direction).sum()) / max(length, 1e-12)
-    return [float(f"{length:.3g}"), round(share, 3) + 0.0]
-
-
-def _code_hash() -> str:
-    """Of the attacks and the training code of this package."""
-    root = Path(robust.__file__).parent
-    files = [*(root / "attacks").resolve().rglob("*.py"), *(root / "train").rglob("*.py")]
-    sha = hashlib.sha256()
-    for file in sorted(files, key=lambda path: path.as_posix()):
-        sha.update(file.name.encode() + file.read_bytes())
-    return sha.hexdigest()
-
-
 def _results(found: Fit, samples: Samples, seed: int) -> dict[str, Any]:
     learn, validation = split_off_validation(samples, seed)
     return {
         "learnt_from": {"n": len(learn), "digest": learn.digest},
         "selected_by": {"n": len(validation), "digest": validation.digest, "index": validation.index.tolist()},
-        "best": asdict(found.best),
-        "curve": [asdict(epoch) for epoch in found.curve],
+        "best": found.best.told(),
+        "last": found.curve[-1].told(),
+        "curve": [epoch.told() for epoch in found.curve],
+        "notes": [*found.notes],
         "minutes": round(found.seconds / 60, 3),
     }

@@ -1,18 +1,31 @@
-"""The inputs that a recipe trains on."""
+"""The state of a model while the inputs that it will learn from are searched for."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from torch import Tensor
+from torch import nn
 
-from robust.attacks.engine import Attack, climb, still
-from robust.attacks.task import Task
+from robust.attacks.engine import still
+
+MODES = ("eval", "train")
 
 
-def craft(attack: Attack[Any], task: Task) -> Tensor:
-    """The attack's last iterate for every sample, found with the model in evaluation mode.
+@contextmanager
+def crafting(module: nn.Module, mode: str) -> Iterator[None]:
+    """Frozen parameters, in evaluation or in training mode; all is restored.
 
-    Batch norm then neither moves nor uses the statistics of inputs that are still being searched for, which gives
-    higher clean accuracy at equal robustness (Pang et al. 2021, 2010.00467).
+    In evaluation mode batch norm neither moves nor uses the statistics of inputs that are still being searched for,
+    which gives higher clean accuracy at equal robustness (Pang et al. 2021, 2010.00467).
     """
-    with still(task.model):
-        return climb(attack, task)
+    if mode == "eval":
+        with still(module):
+            yield
+        return
+    learning = [p for p in module.parameters() if p.requires_grad]
+    try:
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)

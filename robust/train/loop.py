@@ -1,63 +1,37 @@
 """The only training loop."""
 
-import copy
+import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from robust.attacks.engine import answers, assail
-from robust.attacks.registry import suggest
-from robust.attacks.rng import Rng, seeded
-from robust.attacks.spec import Spec, configure
+from robust.attacks.engine import still
+from robust.attacks.rng import seeded
 from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
-from robust.attacks.zoo.pgd import PGD
 from robust.data.dataset import Samples
-from robust.feed import Feed
-from robust.train.recipe import RECIPES, Recipe
+from robust.train.batches import per_epoch
+from robust.train.craft import crafting
+from robust.train.guard import DivergedError, overfitted
+from robust.train.judge import diverged_in, judge
+from robust.train.lesson import Lesson
+from robust.train.objective import criterion, penalty
+from robust.train.plan import Plan
+from robust.train.prepare import prepare
+from robust.train.recipe import Around, Learner
+from robust.train.split import split_off_validation
+from robust.train.training import Training
+from robust.train.validate import Epoch
+from robust.train.word import Method
 
-# A validation split large enough to tell epochs apart, and no larger: every epoch is attacked on it.
-VALIDATION_SHARE, VALIDATION_MOST = 0.15, 1000
-SELECTION_ATTACK = PGD(steps=10)
-VALIDATION_BATCH = 250
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What every recipe shares: SGD with momentum, and a learning rate that rises and falls linearly once.
-
-    The cycle is that of Wong, Rice and Kolter 2020 (2001.03994).
-    """
-
-    epochs: int = 30
-    batch: int = 64
-    lr: float = 0.1  # the peak
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "lr"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name):g}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be from 0 to below 1, got {self.momentum:g}")
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay must be 0 or above, got {self.weight_decay:g}")
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """What one epoch came to; accuracies are shares of the validation split."""
-
-    number: int  # from 1
-    loss: float
-    clean: float
-    robust: float | None  # under SELECTION_ATTACK; None where the recipe does not select by it
+SAVE_EVERY = 120.0  # seconds; and after every epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,106 +41,113 @@ class Fit:
     weights: dict[str, Tensor]
     best: Epoch
     curve: tuple[Epoch, ...]
+    notes: tuple[str, ...]  # what went wrong on the way
     seconds: float
-
-
-def read_recipe(text: str) -> tuple[Recipe, Plan]:
-    """Read "trades:beta=3:epochs=10": the recipe's own options and the plan's. LookupError or ValueError if wrong."""
-    spec = Spec.parse(text)
-    cls, shared = RECIPES.get(spec.name), {f.name for f in fields(Plan)}
-    known = {f.name for f in fields(cls)} | shared
-    for key, _ in spec.options:
-        if key not in known:
-            raise ValueError(f"{text}: {spec.name} has no option {suggest(key, known)}")
-    own = Spec(spec.name, spec.args, tuple(pair for pair in spec.options if pair[0] not in shared))
-    rest = Spec(spec.name, options=tuple(pair for pair in spec.options if pair[0] in shared))
-    recipe: Recipe = configure(cls, own)
-    return recipe, configure(Plan, rest)
-
-
-def describe(recipe: Any, plan: Plan) -> dict[str, object]:
-    """All options by name, the defaults included."""
-    return {**asdict(recipe), **asdict(plan)}
-
-
-def split_off_validation(samples: Samples, seed: int) -> tuple[Samples, Samples]:
-    """(to learn from, to select by): carved from the training split, never from the test split."""
-    n = min(max(int(len(samples) * VALIDATION_SHARE), 1), VALIDATION_MOST)
-    validation, learn = samples.draw(n, seed)
-    return learn, validation
 
 
 def fit(
     module: nn.Module,
-    recipe: Recipe,
-    plan: Plan,
+    method: Method,
     samples: Samples,
     threat: LpThreat,
     *,
     seed: int = 0,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    saved: Path | None = None,
 ) -> Fit:
-    """Train `module`, in place, on a training split. The same seed gives the same weights on the same machine."""
-    began = time.monotonic()
+    """Train `module`, in place, on a training split. The same seed gives the same weights on the same machine.
+
+    Where the file `saved` is there it goes on from it, to the same weights; it is written after every epoch and every
+    few minutes. ValueError, in one line, where the loss is no longer a number.
+    """
     learn, validation = split_off_validation(samples, seed)
-    optimiser = torch.optim.SGD(
-        module.parameters(), plan.lr, momentum=plan.momentum, weight_decay=plan.weight_decay, nesterov=plan.momentum > 0
-    )
-    per_epoch = -(-len(learn) // plan.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, plan.lr, plan.epochs * per_epoch, anneal_strategy="linear", cycle_momentum=False
-    )
-    curve: list[Epoch] = []
-    best, weights = -1.0, copy.deepcopy(module.state_dict())
-    with seeded(seed, [next(module.parameters()).device]):
-        for number in range(1, plan.epochs + 1):
-            losses = [
-                _descend(optimiser, schedule, recipe, task)
-                for task in _batches(module, learn, threat, plan, seed, number)
-            ]
-            curve.append(_validate(module, recipe, validation, threat, seed, number, float(np.mean(losses))))
-            score = curve[-1].robust if recipe.selects == "robust" else curve[-1].clean
-            if score is not None and score >= best:  # of equals the later: it has learnt longer
-                best, weights, chosen = score, copy.deepcopy(module.state_dict()), curve[-1]
-            on_epoch(curve[-1])
-    return Fit(weights, chosen, tuple(curve), time.monotonic() - began)
+    device, plan = next(module.parameters()).device, method.plan
+    with seeded(seed, [device]):
+        prepare(module, plan)
+        lesson = Lesson(
+            method, threat, learn, validation, seed, criterion(plan, learn, _classes(module, learn), device)
+        )
+        replays = getattr(method.recipe, "replays", 1)
+        training = Training.begin(module, method, plan.epochs * per_epoch(learn, plan) * replays)
+        if saved is not None and saved.exists():
+            training.load(saved)
+        while training.epoch <= plan.epochs and not training.over:
+            _learn(training, lesson, replays, saved)
+            judge(training, lesson)
+            if saved is not None:
+                training.save(saved)
+            on_epoch(training.curve[-1])
+    return _fit(training)
 
 
-def _batches(module: nn.Module, learn: Samples, threat: LpThreat, plan: Plan, seed: int, epoch: int) -> Iterator[Task]:
+def _learn(training: Training, lesson: Lesson, replays: int, saved: Path | None) -> None:
+    """What is left of the epoch that is under way."""
+    wrote, device = time.monotonic(), next(training.module.parameters()).device
+    for task in lesson.batches(training.module, training.epoch, skip=training.batch):
+        for _ in range(replays):
+            training.losses.append(_descend(training, lesson, task, device))
+        training.batch += 1
+        if saved is not None and time.monotonic() - wrote >= SAVE_EVERY:
+            training.save(saved)
+            wrote = time.monotonic()
+
+
+def _descend(training: Training, lesson: Lesson, task: Task, device: torch.device) -> float:
+    module, plan, course = training.module, lesson.method.plan, training.course
+    _teach(module)
+    with ExitStack() as stack:
+        with _precision(plan, device):
+            with crafting(module, plan.craft):
+                x = course.inputs(task)
+            objective = partial(_loss, module, lesson, lambda: course.loss(task, x, lesson.criterion))
+            for wrapper in lesson.method.wrappers:
+                if isinstance(wrapper, Around):
+                    stack.enter_context(wrapper.around(module, objective, training.epoch))
+            loss = objective()
+        value = loss.item()
+        if not math.isfinite(value):
+            raise DivergedError(diverged_in(training, value))
+        training.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+    training.lengths.add()
+    if isinstance(course, Learner):
+        course.learn(task, x)
+    if plan.clip:
+        nn.utils.clip_grad_norm_(module.parameters(), plan.clip)
+    training.optimiser.step()
+    training.schedule.step()
+    if training.average:
+        training.average.update(module, training.step)
+    training.step += 1
+    return value
+
+
+def _precision(plan: Plan, device: torch.device) -> torch.autocast:
+    """Without autocast's cache: it would answer with the weights as they were before a wrapper moved them."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bfloat16", cache_enabled=False)
+
+
+def _loss(module: nn.Module, lesson: Lesson, of: Callable[[], Tensor]) -> Tensor:
+    return of() + penalty(module, lesson.method.plan) if lesson.method.plan.l1 else of()
+
+
+def _teach(module: nn.Module) -> None:
+    """Training mode, but for batch norm whose weights are frozen: its statistics are frozen with them."""
+    module.train()
+    for layer in module.modules():
+        if isinstance(layer, _BatchNorm) and layer.weight is not None and not layer.weight.requires_grad:
+            layer.eval()
+
+
+def _classes(module: nn.Module, learn: Samples) -> int:
     device = next(module.parameters()).device
-    order = torch.randperm(len(learn), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
-    x, y, index = (torch.from_numpy(array) for array in (learn.x, learn.y, learn.index))
-    for rows in order.split(plan.batch):  # type: ignore[no-untyped-call]
-        if len(rows) == 1 < plan.batch < len(learn):
-            break  # the last: batch norm cannot learn from one sample
-        rng = Rng.of(seed, index[rows].to(device)).fold(epoch)
-        yield Task.of(module, x[rows].to(device), y[rows].to(device), threat, rng)
+    with still(module), torch.no_grad():
+        return int(module(torch.from_numpy(learn.x[:2]).to(device)).shape[1])
 
 
-def _descend(optimiser: torch.optim.Optimizer, schedule: Any, recipe: Recipe, task: Task) -> float:
-    assert isinstance(task.model, nn.Module)
-    task.model.train()
-    loss = recipe.loss(task)
-    if not loss.isfinite():
-        raise ValueError(f"training diverged: the loss became {loss.item()}; try a smaller lr")
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
-    schedule.step()
-    return loss.item()
-
-
-def _validate(
-    module: nn.Module, recipe: Recipe, validation: Samples, threat: LpThreat, seed: int, number: int, loss: float
-) -> Epoch:
-    def look(x: Tensor, y: Tensor, index: Tensor) -> tuple[int, int]:
-        """How many of a batch are answered right, and how many of these the attack leaves."""
-        right, _ = answers(module, x, y)
-        if recipe.selects == "clean":
-            return int(right.sum()), 0
-        fallen = assail(module, SELECTION_ATTACK, x[right], y[right], threat, seed=seed, index=index[right]).fallen
-        return int(right.sum()), int((~fallen).sum())
-
-    counts = Feed(VALIDATION_BATCH, next(module.parameters()).device).each(look, validation)
-    clean, robust = (sum(column) / len(validation) for column in zip(*counts, strict=True))
-    return Epoch(number, loss, clean, robust if recipe.selects == "robust" else None)
+def _fit(training: Training) -> Fit:
+    assert training.best is not None
+    best, curve = training.curve[training.best], tuple(training.curve)
+    lost = overfitted(best, curve[-1])
+    notes = (*training.notes, *([lost] if lost and not training.over else []))
+    return Fit(training.weights, best, curve, notes, training.seconds + time.monotonic() - training.since)

@@ -11,8 +11,8 @@ from torch import nn
 import robust
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA
-from robust.train.loop import Plan, fit
-from robust.train.recipes.standard import Standard
+from robust.train.loop import fit
+from robust.train.word import read_recipe
 
 # pytester forgets what an inner run imports first; these modules, and what they import, must not be made twice.
 for found in pkgutil.walk_packages(robust.__path__, "robust."):
@@ -81,7 +81,9 @@ def weights():
     """A trained linear model of the digits: right on nine in ten, and not robust."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-    return fit(net, Standard(), Plan(epochs=4), DATA.get("digits").load("train"), LpThreat.parse("linf:0.1")).weights
+    return fit(
+        net, read_recipe("standard:epochs=4"), DATA.get("digits").load("train"), LpThreat.parse("linf:0.1")
+    ).weights
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from robust.attacks import LpThreat
@@ -158,3 +158,62 @@ def test_an_interrupted_training_leaves_nothing_that_looks_trained(tmp_path):
 
     assert not list(tmp_path.glob("*.safetensors"))
     assert trained(tmp_path).path.exists()
+
+
+def test_the_content_of_the_files_that_options_name_is_in_the_key(tmp_path):
+    path, paths = tmp_path / "weights.safetensors", []
+    for seed in (1, 2, 1):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            save_file(build().state_dict(), path)
+        paths += [trained(tmp_path, f"{word}={path}:epochs=1").path for word in ("ard:teacher", "standard:pretrained")]
+
+    assert paths[:2] == paths[4:]
+    assert len(set(paths)) == 4
+
+
+def test_a_teacher_of_a_python_file_is_known_by_its_weights(tmp_path):
+    """The file stays the same, and what it loads is another."""
+    (tmp_path / "net.py").write_text(
+        "from pathlib import Path\nfrom safetensors.torch import load_file, save_file\nfrom torch import nn\n"
+        "def make():\n    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))\n"
+        "    net.load_state_dict(load_file(Path(__file__).with_name('weights.safetensors')))\n    return net\n"
+    )
+    paths = []
+    for seed in (1, 2):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            net = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+        save_file(net.state_dict(), tmp_path / "weights.safetensors")
+        paths.append(trained(tmp_path, f"ard:teacher={tmp_path / 'net.py'}:epochs=1").path)
+
+    assert paths[0] != paths[1]
+
+
+def test_a_teacher_that_cannot_be_had_is_told(tmp_path):
+    save_file({"other": torch.zeros(1)}, tmp_path / "weights.safetensors")
+
+    with pytest.raises(ValueError, match=r"teacher=.*weights do not fit"):
+        trained(tmp_path, f"ard:teacher={tmp_path / 'weights.safetensors'}:epochs=1")
+
+
+def test_an_interrupted_training_goes_on(tmp_path):
+    def interrupt(epoch, plan):
+        raise KeyboardInterrupt
+
+    epochs = []
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, "standard:epochs=3", on_epoch=interrupt)
+    found = trained(tmp_path, "standard:epochs=3", on_epoch=lambda epoch, plan: epochs.append(epoch.number))
+
+    assert epochs == [2, 3]
+    assert len(found.card["curve"]) == 3
+    assert not [*tmp_path.glob(".unfinished/*")]
+
+
+def test_the_curves_lie_beside_the_weights(tmp_path):
+    path = trained(tmp_path, "pgd-at:steps=1:epochs=2").path
+
+    assert path.with_suffix(".csv").read_text().count("\n") == 3
+    assert path.with_suffix(".gradients.csv").read_text().startswith("epoch,1\n1,")
+    assert path.with_suffix(".svg").read_text().startswith("<svg ")

@@ -5,7 +5,9 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA
-from robust.train.loop import Plan, describe, fit, read_recipe, split_off_validation
+from robust.train.loop import fit
+from robust.train.split import split_off_validation
+from robust.train.word import read_recipe
 
 THREAT = LpThreat.parse("linf:0.1")
 
@@ -23,8 +25,7 @@ def samples():
 
 
 def trained(samples, recipe="pgd-at:steps=2:epochs=3", seed=0, **given):
-    method, plan = read_recipe(recipe)
-    return fit(network(), method, plan, samples, THREAT, seed=seed, **given)
+    return fit(network(), read_recipe(recipe), samples, THREAT, seed=seed, **given)
 
 
 def test_the_same_seed_gives_the_same_weights(samples, rng_untouched):
@@ -53,8 +54,7 @@ def test_standard_training_selects_by_clean_accuracy(samples):
 def test_the_weights_are_those_of_the_best_epoch(samples):
     """A rate so high that the accuracies jump about, so that the best epoch is not the last."""
     net = network()
-    method, plan = read_recipe("standard:epochs=6:lr=3.0:momentum=0.0")
-    found = fit(net, method, plan, samples, THREAT)
+    found = fit(net, read_recipe("standard:epochs=6:lr=3.0:momentum=0.0"), samples, THREAT)
     _, validation = split_off_validation(samples, 0)
     net.load_state_dict(found.weights)
     net.eval()
@@ -78,54 +78,16 @@ def test_a_last_batch_of_one_does_not_stop_batch_norm(samples):
 
 
 def test_divergence_is_told(samples):
-    with pytest.raises(ValueError, match=r"training diverged: the loss became (nan|inf); try a smaller lr"):
+    with pytest.raises(
+        ValueError, match=r"diverged: the loss became (nan|inf) in epoch 1, step \d+, .*; try a smaller lr"
+    ):
         trained(samples, "standard:epochs=8:lr=1e30")
-
-
-def test_a_recipes_word_carries_its_options_and_the_plans():
-    recipe, plan = read_recipe("trades:beta=3:epochs=7:lr=0.05")
-
-    assert recipe.beta == 3.0
-    assert plan == Plan(epochs=7, lr=0.05)
-    assert describe(recipe, plan) == {
-        "beta": 3.0,
-        "steps": 10,
-        "stride": 0.225,
-        "start": 0.03,
-        "epochs": 7,
-        "batch": 64,
-        "lr": 0.05,
-        "momentum": 0.9,
-        "weight_decay": 5e-4,
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("trades:gamma=1", "trades has no option 'gamma'.*batch.*beta.*epochs"),
-        ("pgd-at:steps=x", "steps must be of type int"),
-        ("pgd-at:lr=0", "lr must be above 0"),
-    ],
-)
-def test_a_wrong_option_is_told_with_all_that_there_are(text, told):
-    with pytest.raises(ValueError, match=told):
-        read_recipe(text)
 
 
 def test_batches_of_one_are_trained_on(samples):
     few, _ = samples.draw(40, seed=0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     before = net[1].weight.clone()
-    method, plan = read_recipe("standard:epochs=1:batch=1")
 
-    assert fit(net, method, plan, few, THREAT).curve[0].loss > 0
+    assert fit(net, read_recipe("standard:epochs=1:batch=1"), few, THREAT).curve[0].loss > 0
     assert not torch.equal(net[1].weight, before)
-
-
-@pytest.mark.parametrize(
-    "text", ["pgd-at:steps=0", "trades:start=2", "fgsm-rs:stride=0", "standard:momentum=-1", "standard:weight_decay=-1"]
-)
-def test_an_option_out_of_range_is_told_before_training(text):
-    with pytest.raises(ValueError, match=text.split(":")[1].split("=")[0]):
-        read_recipe(text)

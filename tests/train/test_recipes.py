@@ -2,16 +2,26 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
+from torch.nn import functional as F
 
-from robust.attacks import PGD, LpThreat, Rng, Task, assail
+from robust.attacks import PGD, LpThreat, Rng, Task, assail, climb
 from robust.data.dataset import DATA
-from robust.train.craft import craft
-from robust.train.loop import Plan, fit, read_recipe
-from robust.train.recipe import RECIPES
-from robust.train.recipes.trades import Trades, _divergence_from
+from robust.train.craft import crafting
+from robust.train.loop import fit
+from robust.train.recipe import RECIPES, WRAPPERS, begin
+from robust.train.recipes._shared import divergence_from
+from robust.train.recipes.trades import Trades
+from robust.train.word import read_recipe
 
 THREAT = LpThreat.parse("linf:0.15")
+
+# Of the epochs that others get, for recipes that take several steps on a batch.
+EPOCHS = {"free": 2}
+WRAPPED = ["pgd-at+awp", "trades+awp", "pgd-at+ema", "pgd-at+swa", "trades+awp+ema"]
+NAMES = [*RECIPES.names(), *WRAPPED]
+ROBUST = [name for name in NAMES if name != "standard"]
 
 
 def network():
@@ -28,39 +38,69 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def accuracies(data):
-    """{recipe: (clean, robust)} on test samples, after the same number of epochs."""
-    learn, x, y = data
-    found = {}
-    for name in RECIPES.names():
-        net = network()
-        recipe, _ = read_recipe(name)
-        net.load_state_dict(fit(net, recipe, Plan(epochs=12, lr=0.2), learn, THREAT).weights)
-        net.eval()
-        right = net(x).argmax(1) == y
+def trained(data, tmp_path_factory):
+    """A function: the network that a recipe trains, made once; the teacher of a distillation is pgd-at's."""
+    found, teacher = {}, tmp_path_factory.mktemp("teacher") / "weights.safetensors"
+
+    def train(name):
+        if name not in found:
+            net, word = network(), f"{name}:epochs={EPOCHS.get(name, 12)}:lr=0.2"
+            if name == "ard":
+                save_file(train("pgd-at").state_dict(), teacher)
+                word += f":teacher={teacher}"
+            net.load_state_dict(fit(net, read_recipe(word), data[0], THREAT).weights)
+            found[name] = net.eval()
+        return found[name]
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def accuracies(data, trained):
+    """A function: (clean, robust) of a recipe on test samples."""
+    _, x, y = data
+
+    def measure(name):
+        net = trained(name)
         fallen = assail(net, PGD(), x, y, THREAT).fallen
-        found[name] = (right.float().mean().item(), (~fallen).float().mean().item())
-    return found
+        return (net(x).argmax(1) == y).float().mean().item(), (~fallen).float().mean().item()
+
+    return measure
 
 
-@pytest.mark.parametrize("name", RECIPES.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_learns_the_task(name, accuracies):
-    assert accuracies[name][0] > 0.6
+    assert accuracies(name)[0] > 0.6
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES.names() if name != "standard"])
+@pytest.mark.parametrize("name", ROBUST)
 def test_a_robust_recipe_is_at_least_10_points_more_robust_than_standard(name, accuracies):
-    assert accuracies[name][1] > accuracies["standard"][1] + 0.10
+    assert accuracies(name)[1] > accuracies("standard")[1] + 0.10
+
+
+def test_every_wrapper_is_among_those():
+    assert set(WRAPPERS.names()) == {word for name in WRAPPED for word in name.split("+")[1:]}
+
+
+def course_and_task(name, data, trained, tmp_path, net=None):
+    learn, _, _ = data
+    net = net or network().train()
+    x, y, index = (torch.from_numpy(array[:16]) for array in (learn.x, learn.y, learn.index))
+    word = name
+    if name == "ard":
+        save_file(trained("pgd-at").state_dict(), tmp_path / "teacher.safetensors")
+        word = f"ard:teacher={tmp_path / 'teacher.safetensors'}"
+    return begin(read_recipe(word).recipe, net), Task.of(net, x, y, THREAT, Rng.of(0, index))
 
 
 @pytest.mark.parametrize("name", RECIPES.names())
-def test_the_loss_of_a_batch_is_a_finite_scalar_that_reaches_every_parameter(name, data):
-    learn, _, _ = data
-    net = network().train()
-    x, y, index = (torch.from_numpy(array[:16]) for array in (learn.x, learn.y, learn.index))
-    recipe, _ = read_recipe(name)
+def test_the_loss_of_a_batch_is_a_finite_scalar_that_reaches_every_parameter(name, data, trained, tmp_path):
+    course, task = course_and_task(name, data, trained, tmp_path)
+    net = task.model
 
-    loss = recipe.loss(Task.of(net, x, y, THREAT, Rng.of(0, index)))
+    with crafting(net, "eval"):
+        x = course.inputs(task)
+    loss = course.loss(task, x, F.cross_entropy)
     loss.backward()
 
     assert loss.shape == ()
@@ -69,13 +109,25 @@ def test_the_loss_of_a_batch_is_a_finite_scalar_that_reaches_every_parameter(nam
     assert net.training
 
 
+@pytest.mark.parametrize("name", RECIPES.names())
+def test_the_inputs_are_within_the_bounds_and_of_projecting_recipes_within_the_ball(name, data, trained, tmp_path):
+    course, task = course_and_task(name, data, trained, tmp_path)
+    with crafting(task.model, "eval"):
+        x = course.inputs(task)
+
+    assert x.shape == task.x.shape
+    assert ((x >= 0) & (x <= 1)).all()
+    assert name == "n-fgsm" or THREAT.admits(x.detach(), task.x).all()
+
+
 def test_crafting_leaves_mode_and_batch_norm_as_they_were(data):
     learn, _, _ = data
     net = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 10)).train()
     x, y, index = (torch.from_numpy(array[:16]) for array in (learn.x, learn.y, learn.index))
     before = net[1].running_mean.clone()
 
-    x_adv = craft(PGD(steps=3), Task.of(net, x, y, THREAT, Rng.of(0, index)))
+    with crafting(net, "eval"):
+        x_adv = climb(PGD(steps=3), Task.of(net, x, y, THREAT, Rng.of(0, index)))
 
     assert THREAT.admits(x_adv, x).all()
     assert not x_adv.requires_grad
@@ -89,12 +141,12 @@ def test_trades_with_beta_zero_is_standard_training(data):
     x, y, index = (torch.from_numpy(array[:16]) for array in (learn.x, learn.y, learn.index))
     task = Task.of(net, x, y, THREAT, Rng.of(0, index))
 
-    torch.testing.assert_close(Trades(beta=0.0).loss(task), nn.functional.cross_entropy(net(x), y))
+    torch.testing.assert_close(Trades(beta=0.0).loss(task, x, F.cross_entropy), F.cross_entropy(net(x), y))
 
 
 def test_the_divergence_is_that_of_the_two_answers():
     a, b = torch.tensor([[1.0, 0.0, -1.0]]), torch.tensor([[0.5, 0.5, 0.0]])
     p, q = a.softmax(1), b.softmax(1)
 
-    torch.testing.assert_close(_divergence_from(a)(b, torch.zeros(1)), (p * (p / q).log()).sum(1))
-    assert _divergence_from(a)(a, torch.zeros(1)) == 0
+    torch.testing.assert_close(divergence_from(a)(b, torch.zeros(1)), (p * (p / q).log()).sum(1))
+    assert divergence_from(a)(a, torch.zeros(1)) == 0

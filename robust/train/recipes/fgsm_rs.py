@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn import functional as F
 
+from robust.attacks.engine import climb
 from robust.attacks.task import Task
 from robust.attacks.zoo.pgd import PGD
-from robust.train.craft import craft
-from robust.train.recipe import RECIPES, Selection
+from robust.train.recipe import RECIPES, Criterion, Selection
 
 
 @RECIPES.register("fgsm-rs")
@@ -26,6 +25,8 @@ class FGSMRS:
     def _attack(self) -> PGD:
         return PGD(steps=1, stride=self.stride)
 
-    def loss(self, task: Task) -> Tensor:
-        x = craft(self._attack(), task)
-        return F.cross_entropy(task.model(x), task.y)
+    def inputs(self, task: Task) -> Tensor:
+        return climb(self._attack(), task)
+
+    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+        return criterion(task.model(x), task.y)

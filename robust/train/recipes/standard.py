@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from robust.attacks.task import Task
-from robust.train.recipe import RECIPES, Selection
+from robust.train.recipe import RECIPES, Criterion, Selection
 
 
 @RECIPES.register("standard")
@@ -17,5 +16,8 @@ class Standard:
 
     selects: ClassVar[Selection] = "clean"
 
-    def loss(self, task: Task) -> Tensor:
-        return F.cross_entropy(task.model(task.x), task.y)
+    def inputs(self, task: Task) -> Tensor:
+        return task.x
+
+    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+        return criterion(task.model(x), task.y)

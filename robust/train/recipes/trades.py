@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn import functional as F
 
-from robust.attacks.engine import still
+from robust.attacks.engine import climb
 from robust.attacks.losses import Loss
 from robust.attacks.task import Task
 from robust.attacks.zoo.pgd import PGD
-from robust.train.craft import craft
-from robust.train.recipe import RECIPES, Selection
+from robust.train.recipe import RECIPES, Criterion, Selection
+from robust.train.recipes._shared import divergence_from
 
 
 @RECIPES.register("trades")
@@ -32,21 +31,11 @@ class Trades:
     def _attack(self, loss: Loss | str) -> PGD:
         return PGD(self.steps, self.stride, self.start, loss)
 
-    def loss(self, task: Task) -> Tensor:
-        with still(task.model):
-            clean = task.logits(task.x)
-        x = craft(self._attack(_divergence_from(clean)), task)
+    def inputs(self, task: Task) -> Tensor:
+        clean = task.logits(task.x)
+        return climb(self._attack(divergence_from(clean)), task)
+
+    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
         logits = task.model(task.x)  # one after the other, so that batch norm sees each kind by itself
-        divergence = _divergence_from(logits)(task.model(x), task.y)
-        return F.cross_entropy(logits, task.y) + self.beta * divergence.mean()
-
-
-def _divergence_from(clean: Tensor) -> Loss:
-    """KL(softmax(clean) || softmax(logits)), (N,)."""
-    target = F.log_softmax(clean, dim=1)
-
-    def divergence(logits: Tensor, y: Tensor) -> Tensor:
-        del y
-        return F.kl_div(F.log_softmax(logits, dim=1), target, reduction="none", log_target=True).sum(1)
-
-    return divergence
+        divergence = divergence_from(logits)(task.model(x), task.y)
+        return criterion(logits, task.y) + self.beta * divergence.mean()

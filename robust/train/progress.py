@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from robust.train.cache import OnEpoch
-from robust.train.loop import Epoch, Plan
+from robust.train.plan import Plan
+from robust.train.validate import Epoch
 
 
 @contextmanager

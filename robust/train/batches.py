@@ -1,0 +1,62 @@
+"""The batches of an epoch, in an order that only the seed and the epoch's number determine."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robust.attacks.rng import Rng
+from robust.attacks.task import Task
+from robust.attacks.threat import LpThreat
+from robust.attacks.vision import torchvision
+from robust.data.dataset import Samples
+from robust.train.plan import Plan
+
+Transform = Callable[[Tensor], Tensor]
+
+
+def per_epoch(learn: Samples, plan: Plan) -> int:
+    return -(-len(learn) // plan.batch)
+
+
+def batches(
+    module: nn.Module, learn: Samples, threat: LpThreat, plan: Plan, *, seed: int, epoch: int, skip: int = 0
+) -> Iterator[Task]:
+    """From batch number `skip` on. Augmentation draws from the global random stream, batch after batch."""
+    device = next(module.parameters()).device
+    change = transform(plan, learn)
+    x, y, index = (torch.from_numpy(array) for array in (learn.x, learn.y, learn.index))
+    for rows in _order(learn, plan, seed, epoch).split(plan.batch)[skip:]:  # type: ignore[no-untyped-call]
+        if len(rows) == 1 < plan.batch < len(learn):
+            break  # the last: batch norm cannot learn from one sample
+        batch = x[rows] if change is None else torch.stack([change(each) for each in x[rows]])
+        batch = batch.to(device).clamp(threat.lo, threat.hi) if change is not None else batch.to(device)
+        if plan.channels_last and batch.dim() == 4:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        rng = Rng.of(seed, index[rows].to(device)).fold(epoch)
+        yield Task.of(module, batch, y[rows].to(device), threat, rng)
+
+
+def _order(learn: Samples, plan: Plan, seed: int, epoch: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    if plan.sampling == "shuffled":
+        return torch.randperm(len(learn), generator=generator)
+    rarity = torch.from_numpy(1 / np.bincount(learn.y)[learn.y])
+    return torch.multinomial(rarity, len(learn), replacement=True, generator=generator)
+
+
+def transform(plan: Plan, learn: Samples) -> Transform | None:
+    """torchvision's v2 transforms for one image, (channels, height, width); ValueError where inputs are no images."""
+    if plan.augment == "none":
+        return None
+    shape = learn.x.shape[1:]
+    if len(shape) != 3:
+        raise ValueError(f"augment={plan.augment} is for images, the inputs have the shape {list(shape)}")
+    v2 = torchvision("torchvision.transforms.v2")
+    if plan.augment == "trivial":
+        found: Transform = v2.TrivialAugmentWide()
+        return found
+    size, pad = list(shape[1:]), max(1, shape[1] // 8)  # 4 of 32 pixels, as is usual for CIFAR-10
+    crop_flip: Transform = v2.Compose([v2.RandomCrop(size, padding=pad), v2.RandomHorizontalFlip()])
+    return crop_flip

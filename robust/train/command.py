@@ -1,0 +1,154 @@
+"""`robust train`: train a model's architecture, and keep what comes out where pytest finds it too."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from robust.attacks.spec import canonical_threat
+from robust.attacks.threat import LpThreat
+from robust.data.dataset import Dataset, NotHereError
+from robust.data.factory import open_data
+from robust.device import device_named
+from robust.evaluate import check
+from robust.models.load import Build, architecture
+from robust.models.spec import ModelSpec
+from robust.store import private
+from robust.train.cache import Trained, told, train
+from robust.train.plan import Plan
+from robust.train.prepare import rehearse
+from robust.train.progress import training_bar
+from robust.train.recipe import parse_recipe
+from robust.train.validate import Epoch
+from robust.train.word import read_recipe
+
+TRIED = 2  # samples that are shown to the model before its training
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for, and found to be sound."""
+
+    spec: ModelSpec
+    build: Build
+    recipes: tuple[str, ...]
+    dataset: Dataset
+    threat: LpThreat
+    seed: int
+    folder: Path
+
+
+def read(args: argparse.Namespace) -> Order:
+    """ValueError or LookupError, in one line on the argument, for what is wrong; nothing is trained before."""
+    here = Path.cwd()
+    words = [word for text in args.recipe or ["pgd-at"] for word in text.split(",")]
+    with _blaming("", args.model):
+        spec = ModelSpec.parse(args.model, here)
+        if spec.factory is None:
+            raise ValueError(
+                "is no Python file; name what makes the model, and start with --recipe=pgd-at:pretrained=FILE"
+            )
+    recipes = []
+    for word in words:
+        with _blaming("--recipe", word):
+            recipes.append(str(parse_recipe(word)[2]))
+    with _blaming("--device", args.device):
+        device = device_named(args.device)
+    with _blaming("--data", args.data):
+        dataset = _dataset(args.data, here, args.download)
+        few = dataset.load("train").take(np.arange(TRIED))
+    text = args.threat or dataset.threat
+    if text is None:
+        raise ValueError(f"--data={args.data}: say what an attacker may do, as --threat=linf:8/255")
+    with _blaming("--threat", text):
+        if "+" in canonical_threat(text):
+            raise ValueError("training is under one threat model, and this is a union")
+        threat = LpThreat.parse(canonical_threat(text), dataset.lo, dataset.hi)
+    with _blaming("", args.model):
+        made = architecture(spec, None, dataset.shape or (), dataset.classes or 0, here)
+
+        def build() -> nn.Module:
+            return made().to(device)
+
+        check(build(), dataset, few)
+    for word in recipes:
+        with _blaming("--recipe", word):
+            rehearse(build(), read_recipe(word), few)
+    folder = private(here / ".robust") / "models" if args.out is None else args.out
+    return Order(spec, build, tuple(dict.fromkeys(recipes)), dataset, threat, args.seed, folder)
+
+
+def run(order: Order) -> Iterator[str]:
+    """Train by each recipe; yields what to tell of each as it ends."""
+    for recipe in order.recipes:
+        with training_bar(f"training {recipe}") as on_epoch:
+
+            def report(epoch: Epoch, plan: Plan) -> None:
+                on_epoch(epoch, plan)
+                if not sys.stderr.isatty():
+                    sys.stderr.write(f"{_line(epoch, plan)}\n")
+
+            trained = train(
+                order.build,
+                recipe,
+                order.dataset,
+                order.threat,
+                seed=order.seed,
+                folder=order.folder,
+                name=order.spec.name,
+                source=None if order.spec.library else order.spec.path,
+                on_epoch=report,
+            )
+        yield _told(order, trained)
+
+
+def _dataset(text: str, folder: Path, download: bool) -> Dataset:
+    dataset = open_data(text, folder)
+    try:
+        return dataset.settled()
+    except NotHereError:
+        if not download or dataset.fetch is None:
+            raise
+    dataset.fetch()
+    return dataset.settled()
+
+
+@contextmanager
+def _blaming(what: str, given: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, LookupError) as error:
+        blamed = f"{what}={given}" if what else given
+        told = str(error.args[0]).replace("--robust-", "--")  # as pytest's options are called here
+        raise ValueError(f"{blamed}: {told}") from error
+
+
+def _line(epoch: Epoch, plan: Plan) -> str:
+    robust = "" if epoch.robust is None else f", robust {epoch.robust:.1%}"
+    return f"epoch {epoch.number}/{plan.epochs}: loss {epoch.loss:.3g}, validation clean {epoch.clean:.1%}{robust}"
+
+
+def _told(order: Order, trained: Trained) -> str:
+    path, card = Path(os.path.relpath(trained.path)), trained.card
+    test = [
+        "pytest",
+        f"--robust-model={path}",
+        f"--robust-arch={order.spec.text}",
+        f"--robust-data={order.dataset.name}",
+        f"--robust-threat={order.threat}",
+    ]
+    lines = [
+        f"{told(card)}, best epoch {card['best']['number']} of {len(card['curve'])}",
+        *(f"  {note}" for note in card["notes"]),
+        f"  weights: {path}",
+        f"  curves:  {path.with_suffix('.svg')}, {path.with_suffix('.csv')}, {path.with_suffix('.gradients.csv')}",
+        f"  test it: {shlex.join(test)}",
+    ]
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,75 @@
+"""What is done to a module before its training."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from robust.attacks.registry import suggest
+from robust.data.dataset import Samples
+from robust.models.checkpoint import fit_weights, read_weights
+from robust.train.batches import transform
+from robust.train.optim import optimiser
+from robust.train.plan import Plan
+from robust.train.recipe import begin
+from robust.train.word import Method
+
+WITH_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+
+
+def rehearse(module: nn.Module, method: Method, samples: Samples) -> None:
+    """Everything before the first step, on a module that is thrown away; ValueError for what would stop it there."""
+    prepare(module, method.plan)
+    optimiser(module, method.plan)
+    transform(method.plan, samples)
+    begin(method.recipe, module)
+
+
+def prepare(module: nn.Module, plan: Plan) -> None:
+    """Weights, frozen layers, dropout and memory format as the plan says; ValueError where that cannot be."""
+    if plan.pretrained:
+        try:
+            fit_weights(module, read_weights(Path(plan.pretrained)))
+        except ValueError as error:
+            raise ValueError(f"pretrained={plan.pretrained}: {error}") from error
+    if plan.init != "own":
+        _initialise(module, plan.init)
+    if plan.freeze:
+        _freeze(module, plan.freeze.split("+"))
+    if plan.dropout is not None:
+        _drop(module, plan.dropout)
+    if plan.channels_last:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    on_cuda = any(parameter.is_cuda for parameter in module.parameters())
+    if plan.precision == "bfloat16" and on_cuda and not torch.cuda.is_bf16_supported():
+        raise ValueError("precision=bfloat16: this GPU has none; leave it at float32")
+
+
+def _initialise(module: nn.Module, init: str) -> None:
+    for layer in module.modules():
+        if isinstance(layer, WITH_WEIGHTS):
+            if init == "xavier":  # Glorot and Bengio 2010
+                nn.init.xavier_uniform_(layer.weight)
+            else:  # He et al. 2015 (1502.01852)
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _freeze(module: nn.Module, starts: list[str]) -> None:
+    names = [name for name, _ in module.named_parameters()]
+    for start in starts:
+        if not any(name.startswith(start) for name in names):
+            raise ValueError(f"freeze: no parameter begins with {suggest(start, names)}")
+    for name, parameter in module.named_parameters():
+        if name.startswith(tuple(starts)):
+            parameter.requires_grad_(False)
+
+
+def _drop(module: nn.Module, share: float) -> None:
+    layers = [layer for layer in module.modules() if isinstance(layer, DROPOUTS)]
+    if not layers:
+        raise ValueError("dropout: the module has no dropout layer; add one, or leave the option out")
+    for layer in layers:
+        layer.p = share

@@ -1,0 +1,66 @@
+"""ard, adversarially robust distillation from a robust teacher: Goldblum et al. 2020 (1905.09747)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from robust.attacks.engine import climb
+from robust.attacks.task import Task
+from robust.attacks.zoo.pgd import PGD
+from robust.train.recipe import RECIPES, Course, Criterion, Selection
+from robust.train.recipes._shared import divergence_from
+from robust.train.teacher import load_teacher
+
+
+@RECIPES.register("ard")
+@dataclass(frozen=True, slots=True)
+class ARD:
+    """The answers under PGD come close to the teacher's clean answers, both softened by a temperature.
+
+    `teacher` is a file of weights of the same architecture, or FILE.py whose `make` returns the teacher.
+    """
+
+    teacher: str = ""
+    temperature: float = 30.0
+    share: float = 1.0  # of the teacher in the loss; the rest is cross-entropy on clean inputs
+    steps: int = 10
+    stride: float = 0.25  # length of a step, as a share of eps: 2/255 for 8/255
+    selects: ClassVar[Selection] = "robust"
+
+    def __post_init__(self) -> None:
+        if not self.teacher:
+            raise ValueError("needs a teacher, as ard:teacher=weights.safetensors or ard:teacher=net.py")
+        if not Path(self.teacher).is_file():
+            raise ValueError(f"teacher: no such file (looked for {Path(self.teacher).absolute()})")
+        if self.temperature <= 0:
+            raise ValueError(f"temperature must be above 0, got {self.temperature:g}")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share, of the teacher in the loss, must be above 0 and at most 1, got {self.share:g}")
+        self.attack()  # says what is wrong with the options
+
+    def attack(self) -> PGD:
+        return PGD(self.steps, self.stride)
+
+    def begin(self, module: nn.Module) -> Course:
+        return _Taught(self, load_teacher(self.teacher, module))
+
+
+@dataclass(frozen=True, slots=True)
+class _Taught:
+    """The recipe and its teacher."""
+
+    recipe: ARD
+    teacher: nn.Module
+
+    def inputs(self, task: Task) -> Tensor:
+        return climb(self.recipe.attack(), task)
+
+    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+        t, share = self.recipe.temperature, self.recipe.share
+        with torch.no_grad():
+            wanted = self.teacher(task.x) / t
+        taught = t**2 * divergence_from(wanted)(task.model(x) / t, task.y).mean()
+        return taught if share == 1 else (1 - share) * criterion(task.model(task.x), task.y) + share * taught

@@ -1,0 +1,31 @@
+"""fgsm-at, adversarial training with FGSM: Goodfellow, Shlens and Szegedy 2015 (1412.6572)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from robust.attacks.engine import climb
+from robust.attacks.task import Task
+from robust.attacks.zoo.fgsm import FGSM
+from robust.train.recipe import RECIPES, Criterion, Selection
+
+
+@RECIPES.register("fgsm-at")
+@dataclass(frozen=True, slots=True)
+class FGSMAT:
+    """Cross-entropy on clean inputs and on those of one full step, half and half."""
+
+    clean: float = 0.5  # the share of the clean inputs' loss; 0 learns from the step's alone
+    selects: ClassVar[Selection] = "robust"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.clean < 1:
+            raise ValueError(f"clean, a share of the loss, must be from 0 to below 1, got {self.clean:g}")
+
+    def inputs(self, task: Task) -> Tensor:
+        return climb(FGSM(), task)
+
+    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+        loss = criterion(task.model(x), task.y)
+        return loss if self.clean == 0 else loss.lerp(criterion(task.model(task.x), task.y), self.clean)

@@ -1,0 +1,59 @@
+"""free: every gradient moves the weights and the perturbation at once. Shafahi et al. 2019 (1904.12843)."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from robust.attacks.task import Task
+from robust.train.recipe import RECIPES, Criterion, Selection
+
+
+@RECIPES.register("free")
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Each batch is learnt from `replays` times, while the perturbation climbs; the next batch takes it over.
+
+    An epoch is `replays` steps on every batch: give it a share of the epochs of other recipes.
+    """
+
+    replays: int = 8
+    selects: ClassVar[Selection] = "robust"
+
+    def __post_init__(self) -> None:
+        if self.replays < 1:
+            raise ValueError(f"replays must be at least 1, got {self.replays}")
+
+    def begin(self, module: nn.Module) -> "_Free":
+        del module
+        return _Free()
+
+
+class _Free:
+    """The perturbation: (batch, *features), one for each place in a batch."""
+
+    def __init__(self) -> None:
+        self._delta: Tensor | None = None
+
+    def inputs(self, task: Task) -> Tensor:
+        if self._delta is None:
+            self._delta = torch.zeros_like(task.x)
+        x = task.threat.project(task.x + self._delta[: len(task.x)], task.x)
+        return x.detach().requires_grad_()
+
+    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+        return criterion(task.model(x.clone()), task.y)
+
+    def learn(self, task: Task, x: Tensor) -> None:
+        assert self._delta is not None
+        assert x.grad is not None
+        with torch.no_grad():
+            moved = task.threat.step(x, x.grad.nan_to_num(0.0), float(task.threat.eps))
+            self._delta[: len(x)] = task.threat.project(moved, task.x) - task.x
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"delta": self._delta}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._delta = state["delta"]

@@ -1,0 +1,47 @@
+"""mart: what is misclassified already weighs more. Wang et al. 2020 (ICLR, openreview rklOg6EFwS)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from robust.attacks.engine import climb
+from robust.attacks.task import Task
+from robust.attacks.zoo.pgd import PGD
+from robust.train.recipe import RECIPES, Criterion, Selection
+from robust.train.recipes._shared import divergence_from
+
+TINY = 1e-4  # keeps the logarithm finite where another class has all the probability
+
+
+@RECIPES.register("mart")
+@dataclass(frozen=True, slots=True)
+class Mart:
+    """A cross-entropy with a margin on PGD's inputs, plus beta times the divergence from the clean answer.
+
+    The divergence counts by how unlikely the clean answer finds the label.
+    """
+
+    beta: float = 5.0
+    steps: int = 10
+    stride: float = 0.225  # length of a step, as a share of eps: .007 for .031
+    start: float = 0.03  # .001 for .031
+    selects: ClassVar[Selection] = "robust"
+
+    def __post_init__(self) -> None:
+        self._attack()  # says what is wrong with the options
+
+    def _attack(self) -> PGD:
+        return PGD(self.steps, self.stride, self.start)
+
+    def inputs(self, task: Task) -> Tensor:
+        return climb(self._attack(), task)
+
+    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+        clean, logits = task.model(task.x), task.model(x)
+        label = task.y[:, None]
+        rival = logits.softmax(1).scatter(1, label, 0.0).amax(1)
+        boosted = criterion(logits, task.y) - torch.log1p(TINY - rival).mean()
+        doubt = 1 - clean.softmax(1).gather(1, label)[:, 0]
+        return boosted + self.beta * (divergence_from(clean)(logits, task.y) * doubt).mean()

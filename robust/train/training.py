@@ -1,0 +1,116 @@
+"""A training under way: all that changes from step to step, so that what is saved can go on to the same weights."""
+
+import copy
+import io
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from robust.store import write
+from robust.train.average import Average
+from robust.train.gradients import Lengths
+from robust.train.optim import optimiser
+from robust.train.recipe import Averaging, Course, Learner, begin
+from robust.train.schedule import schedule
+from robust.train.validate import Epoch
+from robust.train.word import Method
+
+
+@dataclass
+class Training:
+    """A module and what trains it, between two steps."""
+
+    module: nn.Module
+    optimiser: Optimizer
+    schedule: Any
+    course: Course
+    average: Average | None
+    lengths: Lengths
+    epoch: int = 1  # under way
+    batch: int = 0  # how many of it are done
+    step: int = 0  # how many are done in all
+    losses: list[float] = field(default_factory=list)  # of the epoch
+    curve: list[Epoch] = field(default_factory=list)
+    best: int | None = None  # its place in the curve
+    weights: dict[str, Tensor] = field(default_factory=dict)  # of the best epoch
+    notes: list[str] = field(default_factory=list)
+    over: bool = False
+    seconds: float = 0.0  # until `since`
+    since: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def begin(cls, module: nn.Module, method: Method, steps: int) -> "Training":
+        """Before the first of `steps` steps."""
+        down = optimiser(module, method.plan)
+        averages = [wrapper.begin(module, steps) for wrapper in method.wrappers if isinstance(wrapper, Averaging)]
+        return cls(
+            module,
+            down,
+            schedule(down, method.plan, steps),
+            begin(method.recipe, module),
+            averages[0] if averages else None,
+            Lengths(module),
+        )
+
+    @property
+    def kept(self) -> nn.Module:
+        """What is validated and kept."""
+        return self.average.kept(self.module) if self.average else self.module
+
+    def keep(self) -> None:
+        """Make the epoch that came last the best."""
+        self.best, self.weights = len(self.curve) - 1, copy.deepcopy(self.kept.state_dict())
+
+    def save(self, path: Path) -> None:
+        """Write all of it, whole or not at all."""
+        now = time.monotonic()
+        self.seconds, self.since = self.seconds + now - self.since, now
+        file = io.BytesIO()
+        torch.save(self._state(), file)
+        write(path, file.getvalue())
+
+    def load(self, path: Path) -> None:
+        """Go on from there."""
+        state = torch.load(path, map_location=self._device, weights_only=True)
+        self.module.load_state_dict(state["module"])
+        with torch.no_grad():
+            for name, buffer in self.module.named_buffers():
+                buffer.copy_(state["buffers"][name])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        for name, value in state["plain"].items():
+            setattr(self, name, value)
+        self.curve = [Epoch(**epoch) for epoch in state["curve"]]
+        self.lengths.total, self.lengths.steps = state["lengths"]
+        self.since = time.monotonic()
+        torch.set_rng_state(state["rng"].cpu())
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(state["rng_cuda"].cpu(), self._device)
+
+    def _state(self) -> dict[str, Any]:
+        plain = ("epoch", "batch", "step", "losses", "best", "weights", "notes", "over", "seconds")
+        cuda = torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else None
+        return {
+            "module": self.module.state_dict(),
+            "buffers": dict(self.module.named_buffers()),  # also those that a state dict leaves out
+            **{name: part.state_dict() for name, part in self._parts().items()},
+            "plain": {name: getattr(self, name) for name in plain},
+            "curve": [asdict(epoch) for epoch in self.curve],
+            "lengths": (self.lengths.total, self.lengths.steps),
+            "rng": torch.get_rng_state(),
+            "rng_cuda": cuda,
+        }
+
+    def _parts(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {"optimiser": self.optimiser, "schedule": self.schedule}
+        parts |= {"course": self.course} if isinstance(self.course, Learner) else {}
+        return parts | ({"average": self.average} if self.average else {})
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.module.parameters()).device

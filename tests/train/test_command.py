@@ -1,0 +1,186 @@
+"""`robust train`, as a person at a terminal uses it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pexpect
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from robust.cli import main
+from robust.train import command
+
+ROOT = Path(__file__).parent.parent.parent
+
+NET = """
+from torch import nn
+
+def make(width=8):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))
+
+def narrow():
+    return nn.Sequential(nn.Flatten(), nn.Linear(10, 10))
+"""
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """A function: the exit status, output and errors of `robust train` with these arguments, in a user's folder."""
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "bare.py").write_text(
+        "def load():\n    import numpy as np\n    return np.zeros((4, 64)), [0, 1, 0, 1]\n"
+    )
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*argv):
+        return main(["train", *argv]), *capsys.readouterr()
+
+    return run
+
+
+def test_it_trains_and_tells_where_everything_is(call, tmp_path):
+    status, out, err = call("net.py:make", "--recipe=pgd-at+ema:epochs=2:steps=2", "--threat=linf:0.1")
+    (weights,) = (tmp_path / ".robust" / "models").glob("*.safetensors")
+    card = json.loads(weights.with_suffix(".json").read_text())
+
+    assert status == 0
+    assert [line.split(":")[0] for line in err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+    assert out.startswith("pgd-at+ema:epochs=2:steps=2 in ")
+    assert f"  weights: {weights.relative_to(tmp_path)}\n" in out
+    assert all(weights.with_suffix(suffix).is_file() for suffix in (".svg", ".csv", ".gradients.csv"))
+    assert (card["threat"], card["seed"], card["data"]["name"]) == ("linf:0.1", 0, "digits")
+    assert (tmp_path / ".robust" / ".gitignore").is_file()
+
+
+def test_the_line_that_it_ends_with_tests_what_was_trained(call, tmp_path):
+    _, out, _ = call("net.py:make(width=4)", "--recipe=standard:epochs=1", "--out=models")
+    (line,) = [line for line in out.splitlines() if line.startswith("  test it: ")]
+    done = subprocess.run(
+        f"{sys.executable} -m {line.removeprefix('  test it: ')} --robust-samples=20 --robust-only -q",
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+
+
+def test_pytest_finds_what_was_trained(call, tmp_path):
+    call("net.py:make", "--recipe=standard:epochs=1", "--seed=3")
+    before = [*(tmp_path / ".robust" / "models").glob("*.safetensors")]
+    given = ["--robust-model=net.py:make", "--robust-train=standard:epochs=1", "--robust-seed=3", "--robust-samples=20"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", "/dev/null", f"--rootdir={tmp_path}", "--robust-only", *given],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [*(tmp_path / ".robust" / "models").glob("*.safetensors")] == before
+
+
+def test_several_recipes_are_trained_each_once(call):
+    status, out, _ = call("net.py:make", "--recipe=standard:epochs=1,fgsm-rs:epochs=1", "--recipe=standard:epochs=1")
+
+    assert status == 0
+    assert [line.split(" in ")[0] for line in out.splitlines() if line[0] != " "] == [
+        "standard:epochs=1",
+        "fgsm-rs:epochs=1",
+    ]
+
+
+def test_what_is_interrupted_goes_on_with_the_same_command(call, tmp_path, monkeypatch):
+    given = ["net.py:make", "--recipe=standard:epochs=3", "--out=models"]
+    _, _, whole = call(*given[:2], "--out=whole")
+
+    def interrupt(epoch, plan):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as pressing:
+        pressing.setattr(command, "_line", interrupt)
+        assert call(*given) == (130, "", "robust train: interrupted; the same command goes on from the last epoch\n")
+    status, _, err = call(*given)
+    a, b = (load_file(next((tmp_path / folder).glob("*.safetensors"))) for folder in ("models", "whole"))
+
+    assert status == 0
+    assert err == "".join(whole.splitlines(keepends=True)[1:])
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_training_that_diverges_is_no_mistake_of_usage(call):
+    status, out, err = call("net.py:make", "--recipe=standard:epochs=8:lr=1e30")
+
+    assert (status, out) == (1, "")
+    assert err.splitlines()[-1].startswith("robust train: training diverged: the loss became ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["nix.py:make"], "nix.py:make: no such file"),
+        (["net.py:mak"], "net.py:mak: net.py has no 'mak', did you mean 'make'"),
+        (["net.py:narrow"], "net.py:narrow: the model does not take digits"),
+        (["weights.safetensors"], "weights.safetensors: is no Python file"),
+        (["net.py:make", "--recipe=pgdat"], "--recipe=pgdat: unknown training recipe 'pgdat', did you mean 'pgd-at'"),
+        (["net.py:make", "--recipe=trades:bta=3"], "trades has no option 'bta', did you mean 'beta'"),
+        (["net.py:make", "--recipe=trades+apw"], "unknown training wrapper 'apw', did you mean 'awp'"),
+        (["net.py:make", "--recipe=standard:freeze=conv"], "freeze: no parameter begins with 'conv'"),
+        (["net.py:make", "--recipe=standard:dropout=0.5"], "dropout: the module has no dropout layer"),
+        (["net.py:make", "--data=digts"], "--data=digts: unknown data set 'digts', did you mean 'digits'"),
+        (["net.py:make", "--data=bare.py:load"], "bare.py:load takes no argument, so it gives no training split"),
+        (["net.py:make", "--threat=linf:8"], "--threat=linf:8: linf:8 is wider than the inputs' range"),
+        (["net.py:make", "--threat=linf:0.1+l2:1"], "training is under one threat model, and this is a union"),
+        (["net.py:make", "--device=tpu"], "--device=tpu: expected auto, cpu, cuda, cuda:1 or mps"),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_one_line_and_status_4(argv, told, call, tmp_path):
+    status, out, err = call(*argv)
+
+    assert (status, out, err.count("\n")) == (4, "", 1)
+    assert err.startswith("robust train: ")
+    assert told in err
+    assert not (tmp_path / ".robust").exists()
+
+
+@pytest.mark.parametrize("argv", [[], ["net.py:make", "--seed=-1"], ["net.py:make", "--colour"]], ids=str)
+def test_arguments_that_make_no_sense_are_status_4(argv, call):
+    status, out, err = call(*argv)
+
+    assert (status, out) == (4, "")
+    assert "error: " in err
+
+
+def test_data_that_is_missing_is_told_with_this_commands_own_option(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("ROBUST_DATA", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    status, _, err = call("net.py:make", "--data=mnist")
+
+    assert status == 4
+    assert "Allow the download with --download" in err
+
+
+def test_a_terminal_sees_a_bar(tmp_path):
+    (tmp_path / "net.py").write_text(NET)
+    words = ["-c", "import sys; from robust.cli import main; sys.exit(main())"]
+    child = pexpect.spawn(
+        sys.executable,
+        [*words, "train", "net.py:make", "--recipe=pgd-at:epochs=3"],
+        cwd=str(tmp_path),
+        timeout=120,
+        encoding="utf-8",
+        dimensions=(24, 200),
+    )
+    child.expect("training pgd-at:epochs=3")
+    child.expect("weights: ")
+    child.expect(pexpect.EOF)
+    child.close()
+
+    assert child.exitstatus == 0

@@ -1,0 +1,300 @@
+"""The knobs of the plan: each does what its word says."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional as F
+
+from robust.attacks import LpThreat
+from robust.data.dataset import DATA, Samples
+from robust.train import judge
+from robust.train.batches import batches, transform
+from robust.train.loop import fit
+from robust.train.objective import criterion, penalty
+from robust.train.optim import optimiser
+from robust.train.plan import Plan
+from robust.train.prepare import prepare, rehearse
+from robust.train.schedule import schedule
+from robust.train.word import read_recipe
+
+THREAT = LpThreat.parse("linf:0.1")
+
+
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        head = [nn.Flatten(), nn.Dropout(0.1), nn.Linear(4 * 64, 10)]
+        return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), *head)
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return DATA.get("digits").load("train").draw(300, seed=0)[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "optimiser=adam",
+        "optimiser=adamw",
+        "optimiser=rmsprop:momentum=0.5",
+        "schedule=cyclic",
+        "schedule=cosine:warmup=1",
+        "schedule=piecewise",
+        "schedule=constant:lr=0.02",
+        "clip=1",
+        "l1=1e-5",
+        "dropout=0.3",
+        "smoothing=0.1",
+        "class_weights=balanced:sampling=balanced",
+        "craft=train",
+        "init=xavier",
+        "init=he",
+        "freeze=0+1",
+        "precision=bfloat16",
+        "channels_last=true",
+        "augment=crop-flip",
+        "augment=trivial",
+    ],
+)
+def test_a_knob_leaves_a_training_that_learns_and_repeats_itself(options, samples, rng_untouched):
+    method = read_recipe(f"pgd-at:steps=1:epochs=4:{options}")
+    a, b = (fit(network(), method, samples, THREAT) for _ in range(2))
+
+    assert a.best.clean > 0.25
+    assert all(torch.equal(a.weights[name], b.weights[name]) for name in a.weights)
+
+
+def rates(steps=100, **options):
+    plan = Plan(epochs=10, lr=1.0, **options)
+    down = optimiser(nn.Linear(1, 1), plan)
+    cycle, found = schedule(down, plan, steps), []
+    for _ in range(steps):
+        found.append(down.param_groups[0]["lr"])
+        down.step()
+        cycle.step()
+    return np.array(found)
+
+
+def test_the_rate_follows_its_schedule():
+    half = np.arange(100) + 0.5
+
+    assert rates(schedule="constant") == pytest.approx(np.ones(100))
+    assert rates(schedule="cosine") == pytest.approx((1 + np.cos(math.pi * half / 100)) / 2)
+    assert rates(schedule="piecewise") == pytest.approx(np.repeat([1.0, 0.1, 0.01], [50, 25, 25]))
+    assert rates(schedule="cyclic") == pytest.approx(np.interp(half, [0, 40, 100], [0, 1, 0]))
+    assert rates(schedule="one-cycle").argmax() == pytest.approx(30, abs=1)
+
+
+def test_the_rate_rises_over_the_epochs_of_the_warm_up():
+    assert rates(schedule="constant", warmup=2) == pytest.approx(np.minimum(np.arange(1, 101) / 20, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("sgd", torch.optim.SGD),
+        ("adam", torch.optim.Adam),
+        ("adamw", torch.optim.AdamW),
+        ("rmsprop", torch.optim.RMSprop),
+    ],
+)
+def test_the_optimiser_is_the_one_that_is_named(name, kind):
+    found = optimiser(nn.Linear(1, 1), Plan(optimiser=name, weight_decay=0.01))
+
+    assert type(found) is kind
+    assert found.param_groups[0]["weight_decay"] == 0.01
+
+
+def test_frozen_layers_stay_as_they_are_with_their_statistics(samples):
+    net = network()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    found = fit(net, read_recipe("standard:epochs=2:freeze=0+1"), samples, THREAT)
+
+    same = {name for name, value in found.weights.items() if torch.equal(value, before[name])}
+    assert same == {name for name in before if name[0] in "01"}
+
+
+def test_the_gradient_is_clipped(samples, monkeypatch):
+    lengths = []
+
+    def step(self, *args, **given):
+        grads = [p.grad for group in self.param_groups for p in group["params"]]
+        lengths.append(torch.stack([g.norm() for g in grads]).norm().item())
+
+    monkeypatch.setattr(torch.optim.SGD, "step", step)
+    fit(network(), read_recipe("standard:epochs=1:clip=0.01:schedule=constant"), samples, THREAT)
+
+    assert lengths
+    assert max(lengths) <= 0.01 * 1.001
+
+
+def test_weights_are_started_from_a_file(tmp_path):
+    other, net = network(), network()
+    nn.init.ones_(other[0].weight)
+    save_file(other.state_dict(), tmp_path / "weights.safetensors")
+    prepare(net, Plan(pretrained=str(tmp_path / "weights.safetensors")))
+
+    assert torch.equal(net[0].weight, other[0].weight)
+
+
+def test_a_module_without_parameters_is_told():
+    with pytest.raises(ValueError, match="there is nothing to train: the module has no parameters"):
+        rehearse(nn.Flatten(), read_recipe("standard"), unbalanced())
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"freeze": "backbone"}, "freeze: no parameter begins with 'backbone'. Known: .*0.weight"),
+        ({"freeze": "0+1+4"}, "there is nothing to train"),
+        ({"dropout": 0.5}, "dropout: the module has no dropout layer"),
+    ],
+)
+def test_what_does_not_fit_the_module_is_told(given, told):
+    net = nn.Sequential(*(part for part in network() if not isinstance(part, nn.Dropout)))
+
+    def begin():
+        prepare(net, Plan(**given))
+        optimiser(net, Plan())
+
+    with pytest.raises(ValueError, match=told):
+        begin()
+
+
+def test_weights_that_do_not_fit_are_told(tmp_path):
+    save_file({"other": torch.zeros(1)}, tmp_path / "weights.safetensors")
+
+    with pytest.raises(ValueError, match=r"pretrained=.*weights do not fit"):
+        prepare(network(), Plan(pretrained=str(tmp_path / "weights.safetensors")))
+
+
+@pytest.mark.parametrize(("init", "variance"), [("xavier", 2 / (400 + 600)), ("he", 2 / 400)])
+def test_weights_are_drawn_anew_with_the_variance_of_the_paper(init, variance):
+    layer = nn.Linear(400, 600)
+    with torch.random.fork_rng():
+        prepare(layer, Plan(init=init))
+
+    assert layer.weight.var().item() == pytest.approx(variance, rel=0.02)
+    assert not layer.bias.any()
+
+
+def test_dropout_is_that_of_the_plan():
+    net = network()
+    prepare(net, Plan(dropout=0.5))
+
+    assert net[4].p == 0.5
+
+
+def unbalanced(n=200):
+    """Of class 0 three times as many as of class 1."""
+    y = (np.arange(n) % 4 == 0).astype(np.int64)
+    return Samples(np.zeros((n, 1, 8, 8), np.float32), y, np.arange(n))
+
+
+def test_a_class_counts_by_how_rare_it_is():
+    logits, y = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 0, 0, 1] * 2)
+    found = criterion(Plan(class_weights="balanced"), unbalanced(), 3, torch.device("cpu"))(logits, y)
+    each = F.cross_entropy(logits, y, reduction="none")
+
+    torch.testing.assert_close(found, (each[y == 0].mean() + each[y == 1].mean()) / 2)
+
+
+def test_labels_are_smoothed():
+    logits, y = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1] * 4)
+    found = criterion(Plan(smoothing=0.3), unbalanced(), 3, torch.device("cpu"))(logits, y)
+    wanted = 0.7 * F.one_hot(y, 3) + 0.1
+
+    torch.testing.assert_close(found, -(wanted * logits.log_softmax(1)).sum(1).mean())
+
+
+def test_the_penalty_is_of_what_learns():
+    net = nn.Linear(2, 1)
+    nn.init.constant_(net.weight, -3.0)
+    net.bias.requires_grad_(False)
+
+    assert penalty(net, Plan(l1=0.5)).item() == 3.0
+
+
+def test_classes_are_drawn_alike_often():
+    labels = torch.cat(
+        [
+            task.y
+            for epoch in range(20)
+            for task in batches(network(), unbalanced(), THREAT, Plan(sampling="balanced"), seed=0, epoch=epoch)
+        ]
+    )
+
+    assert labels.float().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+def test_every_image_is_changed_by_itself_and_stays_within_the_bounds(samples):
+    same = Samples(np.repeat(samples.x[:1], 32, axis=0), samples.y[:32], samples.index[:32])
+    for augment in ("crop-flip", "trivial"):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            (task,) = batches(network(), same, THREAT, Plan(augment=augment), seed=0, epoch=1)
+
+        assert task.x.shape == (32, 1, 8, 8)
+        assert ((task.x >= 0) & (task.x <= 1)).all()
+        assert len(task.x.unique(dim=0)) > 4
+
+
+def test_what_is_no_image_is_not_augmented():
+    flat = Samples(np.zeros((2, 64), np.float32), np.zeros(2, np.int64), np.arange(2))
+
+    with pytest.raises(ValueError, match=r"augment=trivial is for images, the inputs have the shape \[64\]"):
+        transform(Plan(augment="trivial"), flat)
+
+
+@pytest.mark.parametrize(("craft", "training"), [("eval", False), ("train", True)])
+def test_inputs_are_searched_for_in_the_mode_of_the_plan(craft, training, samples):
+    modes, net = [], network()
+    net.register_forward_pre_hook(lambda module, _: modes.append((module.training, module[0].weight.requires_grad)))
+    fit(net, read_recipe(f"pgd-at:steps=1:epochs=1:craft={craft}"), samples, THREAT)
+
+    assert {mode for mode, learning in modes if learning} == {True}
+    assert (training, False) in modes
+    assert craft == "train" or (True, False) not in modes
+
+
+def test_bfloat16_is_of_the_layers_that_bear_it_while_training(samples):
+    seen, net = [], network()
+    net[0].register_forward_hook(lambda module, x, out: seen.append((module.training, out.dtype)))
+    found = fit(net, read_recipe("pgd-at:steps=1:epochs=1:precision=bfloat16"), samples, THREAT)
+
+    assert (True, torch.bfloat16) in seen
+    assert (True, torch.float32) not in seen
+    assert (False, torch.float32) in seen  # the validation
+    assert all(value.dtype != torch.bfloat16 for value in found.weights.values())
+
+
+def test_images_lie_channels_last(samples):
+    seen, net = [], network()
+    net.register_forward_pre_hook(
+        lambda _, x: seen.append(x[0].shape[1] == 1 or x[0].is_contiguous(memory_format=torch.channels_last))
+    )
+    fit(net, read_recipe("standard:epochs=1:channels_last=true"), samples, THREAT)
+
+    assert net[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert all(seen)
+
+
+def test_training_stops_when_nothing_gets_better(samples, monkeypatch):
+    scores = iter([0.5, 0.6, 0.4, 0.4, 0.4, 0.9])
+    real = judge.validate
+
+    def validate(*args):
+        seen = real(*args)
+        return type(seen)(next(scores), None, None, seen.by_class)
+
+    monkeypatch.setattr(judge, "validate", validate)
+    found = fit(network(), read_recipe("standard:epochs=6:patience=2"), samples, THREAT)
+
+    assert [epoch.number for epoch in found.curve] == [1, 2, 3, 4]
+    assert found.best.number == 2
+    assert found.notes == ("stopped early: no epoch after 2 was better, for 2 epochs",)
