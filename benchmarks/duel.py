@@ -1,6 +1,5 @@
 """One attack of ours against one of a peer: the same model, pictures and seed, and one judge for both."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.subjects import Subject
+from benchmarks.timing import CLOCK
 from robust.attacks import LpThreat, assail, make, nearest
+from robust.attacks.geometry import Norm
 from robust.attacks.rng import seeded
-from robust.attacks.threat import Norm
 
 Attacker = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (model, x, y) -> x_adv
 
@@ -32,7 +32,7 @@ class Duel:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one side did; the costs are of one picture that was attacked, or in seconds of all."""
+    """What one side did; the costs are of one picture that was attacked, or in seconds of processor time of all."""
 
     figure: float  # robust accuracy in percent of all n, or median distance of the pictures answered right
     forwards: float
@@ -93,9 +93,9 @@ def ours(duel: Duel, seed: int) -> Attacker:
 def _side(duel: Duel, attack: Attacker, subject: Subject, seed: int) -> Side:
     counted, x, y = Counted(subject.model), subject.x, subject.y
     with seeded(seed):
-        begun = time.perf_counter()
+        begun = CLOCK()
         x_adv = attack(counted, x.clone(), y.clone()).detach()
-        seconds = time.perf_counter() - begun
+        seconds = CLOCK() - begun
     if isinstance(duel.threat, LpThreat):
         standing = ~fallen(subject.model, x_adv, x, y, duel.threat)
         figure = 100 * int(standing.sum()) / subject.n

@@ -3,14 +3,15 @@
 from benchmarks.duel import Attacker, Duel
 from benchmarks.peers import art, foolbox, torchattacks
 from robust.attacks import LpThreat
-from robust.attacks.threat import Norm
+from robust.attacks.geometry import Norm
 
 N = 500  # pictures drawn
-N_LONG = 100  # for C&W, which takes 9,000 steps
+N_LONG = 50  # for C&W, which takes 9,000 steps
 
 
 def duels() -> list[Duel]:
-    return [*_in_a_ball(LpThreat.parse("linf:0.1")), *_in_a_ball(LpThreat.parse("l2:1")), _in_l1(), *_nearest()]
+    linf, l2, l1 = map(LpThreat.parse, ("linf:0.1", "l2:1", "l1:8"))
+    return [*_in_a_ball(linf), _square(linf), *_in_a_ball(l2), _in_l1(l1), *_nearest()]
 
 
 def _in_a_ball(ball: LpThreat) -> list[Duel]:
@@ -22,12 +23,15 @@ def _in_a_ball(ball: LpThreat) -> list[Duel]:
         duel("APGD-DLR", "apgd:steps=100:loss=dlr", "APGD", steps=100, loss="dlr"),
         duel("APGD-T", "apgd:steps=100:loss=dlr:targets=9", "APGDT", steps=100),
         duel("FAB-T", "fab:steps=100:targets=9", "FAB", steps=100, multi_targeted=True),
-        duel("Square", "square:steps=2000", "Square", n_queries=2000),
     ]
 
 
-def _in_l1() -> Duel:
-    ball = LpThreat.parse("l1:8")
+def _square(ball: LpThreat) -> Duel:
+    theirs = torchattacks.attacker("Square", ball, n_queries=2000)
+    return Duel("Square", ball, "square:steps=2000", "torchattacks", theirs, N)
+
+
+def _in_l1(ball: LpThreat) -> Duel:
     return Duel("APGD-CE", ball, "apgd:steps=100", "ART", art.apgd(ball, 100), N)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks import table
 from benchmarks.duel import fight
 from benchmarks.duels import duels
-from benchmarks.subjects import MODELS, subject
+from benchmarks.subjects import MODELS, Subject, network, pictures
 
 PAGE = Path(__file__).parent / "references.md"
 PACKAGES = ("torch", "torchattacks", "foolbox", "adversarial-robustness-toolbox")
@@ -28,7 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     for name in MODELS:
         for duel in chosen:
             duel = replace(duel, n=args.samples or duel.n)
-            rows.append(fight(duel, subject(name, duel.n, SEED), SEED))
+            on = Subject.of(name, network(name), *pictures(duel.n, SEED))
+            rows.append(fight(duel, on, SEED))
             sys.stdout.write(table.references(rows[-1:])[-1] + "\n")
             sys.stdout.flush()
     if not (args.only or args.samples):

@@ -33,11 +33,16 @@ class Subject:
 
 
 @cache
-def subject(name: str, n: int, seed: int) -> Subject:
-    """One of MODELS, in evaluation mode and with frozen parameters, and `n` test pictures drawn by `seed`."""
+def network(name: str) -> nn.Module:
+    """One of MODELS, in evaluation mode and with frozen parameters."""
     spec = ModelSpec.parse(f"benchmarks/models/{name}.safetensors", ROOT)
-    model = load(spec, "examples/fashion_mnist.py:make", 10, ROOT).module.eval().requires_grad_(False)
+    return load(spec, "examples/fashion_mnist.py:make", 10, ROOT).module.eval().requires_grad_(False)
+
+
+@cache
+def pictures(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """(x, y) of `n` test pictures drawn by `seed`."""
     data = DATA.get("fashion-mnist")
     assert isinstance(data, Dataset)
     samples = data.load("test", n, seed)
-    return Subject.of(name, model, torch.from_numpy(samples.x), torch.from_numpy(samples.y))
+    return torch.from_numpy(samples.x), torch.from_numpy(samples.y)

@@ -14,8 +14,8 @@ LEGEND = (
     "Each pair is ours / theirs. The figure is the robust accuracy in percent of all n pictures where the threat model "
     "has a radius, and else the median distance of those that the model answers right; lower is stronger, and both "
     "sides are judged by the same code. Forwards and backwards are samples sent through the model for each picture "
-    f"attacked. A row holds where our robust accuracy is at most {SLACK_POINTS} points above theirs, or our median "
-    f"distance at most {SLACK_RATIO} times theirs."
+    "attacked, seconds are processor time. A row holds where our robust accuracy is at most "
+    f"{SLACK_POINTS} points above theirs, or our median distance at most {SLACK_RATIO} times theirs."
 )
 
 

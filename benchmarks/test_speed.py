@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from benchmarks import table
 from benchmarks.duel import Attacker, Counted, fallen
 from benchmarks.peers import foolbox, torchattacks
-from benchmarks.subjects import Subject, subject
+from benchmarks.subjects import network, pictures
 from benchmarks.timing import in_turns, peak_bytes
 from robust.attacks import PGD, LpThreat, Task, assail
 from robust.attacks.zoo.pgd import Walk
@@ -23,10 +23,10 @@ PAGE = Path(__file__).parent / "speed.md"
 PACKAGES = ("torch", "torchattacks", "foolbox")
 HEADS = ("what", "model", "against", "ours", "theirs", "ratio", "bound", "robust %", "gradients")
 LEGEND = (
-    "Constant-step PGD in linf:0.1, a step of eps/4, from a random start, on what the model answers right of 1,000 "
-    "pictures. Seconds are medians of runs in turns, the ratio is the median of the rounds' own. Robust accuracy, of "
-    "all 1,000, and gradients for each picture attacked are ours / theirs. Memory is the most that tensors held at "
-    "once, from the allocator's events in torch's profiler."
+    "Constant-step PGD in linf:0.1, a step of eps/4, from a random start, on 1,000 pictures. Seconds are processor "
+    "time, medians of runs in turns; the ratio is the median of the rounds' own. Robust accuracy and gradients for "
+    "each picture are ours / theirs. Memory is the most that tensors held at once, from the allocator's events in "
+    "torch's profiler."
 )
 N, SEED, STRIDE = 1000, 0, 0.25
 ROUNDS = {40: 5, 200: 3}
@@ -48,12 +48,27 @@ def theirs(peer: str, steps: int) -> Attacker:
     return foolbox.attacker("LinfPGD", eps, steps=steps, rel_stepsize=STRIDE)
 
 
-def measured(attack: Attacker, on: Subject) -> tuple[float, float]:
-    """(robust accuracy in percent of all n, gradients a picture)."""
-    counted = Counted(on.model)
-    x_adv = attack(counted, on.x, on.y)
-    standing = int((~fallen(on.model, x_adv, on.x, on.y, BALL)).sum())
-    return 100 * standing / on.n, counted.backwards / len(on.x)
+class Measured:
+    """An attack on the pictures of the seed, to be called; and what the last call came to."""
+
+    def __init__(self, attack: Attacker, name: str) -> None:
+        self.attack, self.model = attack, network(name)
+        self.x, self.y = pictures(N, SEED)
+
+    def __call__(self) -> None:
+        self.counted = Counted(self.model)
+        self.x_adv = self.attack(self.counted, self.x, self.y).detach()
+
+    @property
+    def robust(self) -> float:
+        """In percent: answered right, and not fallen."""
+        with torch.no_grad():
+            right = self.model(self.x).argmax(1) == self.y
+        return 100 * float((right & ~fallen(self.model, self.x_adv, self.x, self.y, BALL)).float().mean())
+
+    @property
+    def gradients(self) -> float:
+        return self.counted.backwards / N
 
 
 @pytest.fixture(scope="module")
@@ -68,19 +83,16 @@ def rows() -> Iterator[list[list[str]]]:
 @pytest.mark.parametrize("peer", ["torchattacks", "foolbox"])
 @pytest.mark.parametrize(("name", "steps"), MOST_TIME)
 def test_pgd(benchmark: Any, rows: list[list[str]], name: str, steps: int, peer: str) -> None:
-    on, mine, other = subject(name, N, SEED), ours(steps), theirs(peer, steps)
-    benchmark.group = f"{name}, {steps} steps"
-    found = measured(mine, on), measured(other, on)  # which also warms both up
-    benchmark.extra_info["robust"], benchmark.extra_info["gradients"] = zip(*found, strict=True)
+    mine, other = Measured(ours(steps), name), Measured(theirs(peer, steps), name)
+    ratio = in_turns(benchmark, mine, other, ROUNDS[steps])
 
-    run_ours, run_theirs = (partial(attack, on.model, on.x, on.y) for attack in (mine, other))
-    ratio = in_turns(benchmark, run_ours, run_theirs, ROUNDS[steps])
-
-    most = MOST_TIME[name, steps]
+    robust, most = (mine.robust, other.robust), MOST_TIME[name, steps]
     seconds = f"{ratio.ours:.2f} s", f"{ratio.theirs:.2f} s", f"{ratio.times:.2f}", f"{most:.2f}"
-    pairs = (" / ".join(f"{value:.1f}" for value in pair) for pair in zip(*found, strict=True))
+    pairs = f"{robust[0]:.1f} / {robust[1]:.1f}", f"{mine.gradients:.1f} / {other.gradients:.1f}"
     rows.append([f"PGD, {steps} steps", name, peer, *seconds, *pairs])
-    assert abs(found[0][0] - found[1][0]) <= SLACK_POINTS
+    benchmark.group = f"{name}, {steps} steps"
+    benchmark.extra_info["robust"], benchmark.extra_info["gradients"] = robust, (mine.gradients, other.gradients)
+    assert abs(robust[0] - robust[1]) <= SLACK_POINTS
     assert ratio.times <= most
 
 
@@ -102,12 +114,12 @@ class Tireless:
         return walk._replace(done=torch.zeros_like(walk.done))
 
 
-def hard(on: Subject, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(x, y, index) of a batch of N that PGD breaks none of, made of those that it did not break."""
-    outcome = assail(on.model, PGD(steps, STRIDE), on.x, on.y, BALL, seed=SEED)
-    (index,) = (~outcome.fallen).nonzero(as_tuple=True)
+def hard(steps: int) -> tuple[nn.Module, Tensor, Tensor, Tensor]:
+    """(model, x, y, index): a batch of N that PGD breaks none of, made of those that it did not break."""
+    model, (x, y) = network("pgd-at"), pictures(N, SEED)
+    (index,) = (~assail(model, PGD(steps, STRIDE), x, y, BALL, seed=SEED).fallen).nonzero(as_tuple=True)
     index = index.repeat(N // len(index) + 1)[:N]
-    return on.x[index], on.y[index], index
+    return model, x[index], y[index], index
 
 
 def bare(model: nn.Module, x: Tensor, y: Tensor, steps: int) -> None:
@@ -121,28 +133,24 @@ def bare(model: nn.Module, x: Tensor, y: Tensor, steps: int) -> None:
 
 def test_a_step_costs_little_more_than_its_gradient(benchmark: Any, rows: list[list[str]]) -> None:
     steps = 40
-    on, attack = subject("pgd-at", N, SEED), Tireless(PGD(steps, STRIDE))
-    x, y, index = hard(on, steps)
-    counted = Counted(on.model)
-    assail(counted, attack, x, y, BALL, seed=SEED, index=index)
+    attack = Tireless(PGD(steps, STRIDE))
+    model, x, y, index = hard(steps)
+    counted = Counted(model)
+    mine = partial(assail, counted, attack, x, y, BALL, seed=SEED, index=index)
+    mine()
     assert counted.backwards >= 0.999 * N * steps  # a sample may fall that another batch's rounding saved
 
-    mine = partial(assail, on.model, attack, x, y, BALL, seed=SEED, index=index)
-    ratio = in_turns(benchmark, mine, partial(bare, on.model, x, y, steps), ROUNDS[steps])
+    ratio = in_turns(benchmark, mine, partial(bare, model, x, y, steps), ROUNDS[steps])
 
-    each = [f"{1000 * seconds / steps:.1f} ms" for seconds in (ratio.ours, ratio.theirs)]
+    each = (f"{1000 * seconds / steps:.1f} ms" for seconds in (ratio.ours, ratio.theirs))
     what = "a PGD step, batch full", "pgd-at", "forward and input gradient"
     rows.append([*what, *each, f"{ratio.times:.3f}", f"{MOST_STEP:.2f}", "", ""])
-
     assert ratio.times <= MOST_STEP
 
 
 def test_memory(rows: list[list[str]]) -> None:
-    on = subject("pgd-at", N, SEED)
-    sides = ours(10), theirs("torchattacks", 10)
-    peaks = [peak_bytes(partial(attack, on.model, on.x, on.y)) for attack in sides]
+    peaks = [peak_bytes(Measured(attack, "pgd-at")) for attack in (ours(10), theirs("torchattacks", 10))]
     ratio = peaks[0] / peaks[1]
-    each = [f"{peak / 2**20:.1f} MiB" for peak in peaks]
+    each = (f"{peak / 2**20:.1f} MiB" for peak in peaks)
     rows.append(["peak memory", "pgd-at", "torchattacks", *each, f"{ratio:.2f}", f"{MOST_MEMORY:.2f}", "", ""])
-
     assert ratio <= MOST_MEMORY
