@@ -17,6 +17,7 @@ from benchmarks.peers import foolbox, torchattacks
 from benchmarks.subjects import network, pictures
 from benchmarks.timing import in_turns, peak_bytes
 from robust.attacks import PGD, LpThreat, Task, assail
+from robust.attacks.rng import seeded
 from robust.attacks.zoo.pgd import Walk
 
 PAGE = Path(__file__).parent / "speed.md"
@@ -29,9 +30,9 @@ LEGEND = (
     "torch's profiler."
 )
 N, SEED, STRIDE = 1000, 0, 0.25
-ROUNDS = {40: 5, 200: 3}
+ROUNDS = {40: 3, 200: 2}  # of each number of steps
 BALL = LpThreat.parse("linf:0.1")
-SLACK_POINTS = 0.3  # how far robust accuracies may be apart
+SLACK_POINTS = 0.3  # how much higher our robust accuracy may be
 MOST_STEP, MOST_MEMORY = 1.08, 1.1
 MOST_TIME = {("pgd-at", 40): 0.6, ("pgd-at", 200): 0.2, ("standard", 40): 0.2, ("standard", 200): 0.2}
 
@@ -57,14 +58,15 @@ class Measured:
 
     def __call__(self) -> None:
         self.counted = Counted(self.model)
-        self.x_adv = self.attack(self.counted, self.x, self.y).detach()
+        with seeded(SEED):
+            self.x_adv = self.attack(self.counted, self.x, self.y).detach()
 
     @property
     def robust(self) -> float:
         """In percent: answered right, and not fallen."""
         with torch.no_grad():
             right = self.model(self.x).argmax(1) == self.y
-        return 100 * float((right & ~fallen(self.model, self.x_adv, self.x, self.y, BALL)).float().mean())
+        return 100 * int((right & ~fallen(self.model, self.x_adv, self.x, self.y, BALL)).sum()) / N
 
     @property
     def gradients(self) -> float:
@@ -92,7 +94,7 @@ def test_pgd(benchmark: Any, rows: list[list[str]], name: str, steps: int, peer:
     rows.append([f"PGD, {steps} steps", name, peer, *seconds, *pairs])
     benchmark.group = f"{name}, {steps} steps"
     benchmark.extra_info["robust"], benchmark.extra_info["gradients"] = robust, (mine.gradients, other.gradients)
-    assert abs(robust[0] - robust[1]) <= SLACK_POINTS
+    assert robust[0] <= robust[1] + SLACK_POINTS
     assert ratio.times <= most
 
 
@@ -132,7 +134,7 @@ def bare(model: nn.Module, x: Tensor, y: Tensor, steps: int) -> None:
 
 
 def test_a_step_costs_little_more_than_its_gradient(benchmark: Any, rows: list[list[str]]) -> None:
-    steps = 40
+    steps, rounds = 24, 7  # short runs in many turns: a busy moment hurts one of them
     attack = Tireless(PGD(steps, STRIDE))
     model, x, y, index = hard(steps)
     counted = Counted(model)
@@ -140,7 +142,7 @@ def test_a_step_costs_little_more_than_its_gradient(benchmark: Any, rows: list[l
     mine()
     assert counted.backwards >= 0.999 * N * steps  # a sample may fall that another batch's rounding saved
 
-    ratio = in_turns(benchmark, mine, partial(bare, model, x, y, steps), ROUNDS[steps])
+    ratio = in_turns(benchmark, mine, partial(bare, model, x, y, steps), rounds)
 
     each = (f"{1000 * seconds / steps:.1f} ms" for seconds in (ratio.ours, ratio.theirs))
     what = "a PGD step, batch full", "pgd-at", "forward and input gradient"
