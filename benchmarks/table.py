@@ -1,5 +1,6 @@
 """Rows as Markdown."""
 
+import os
 import platform
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
@@ -72,4 +73,5 @@ def machine(packages: Sequence[str]) -> str:
     """What the figures depend on, in one sentence."""
     threads = torch.get_num_threads()
     told = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"{platform.machine()}, {threads} thread{'s' * (threads > 1)}, Python {platform.python_version()}, {told}."
+    cores = f"{platform.machine()}, {os.cpu_count()} cores"
+    return f"{cores}, {threads} thread{'s' * (threads > 1)}, Python {platform.python_version()}, {told}."
