@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-pytests lint clean
+.PHONY: demo test test-pytests lint bench-references bench-speed bench-profile clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -30,6 +30,20 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Against other libraries, which are installed for it: see benchmarks/README.md.
+bench-references: .venv/peers
+	$(BIN)/python -m benchmarks.references
+
+bench-speed: .venv/peers
+	$(BIN)/pytest benchmarks --benchmark-enable --benchmark-timer=time.process_time --benchmark-group-by=group --benchmark-sort=name
+
+bench-profile: .venv/ready
+	$(BIN)/python -m benchmarks.shares
+
+.venv/peers: .venv/ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[peers]'
+	touch $@
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

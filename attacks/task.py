@@ -91,6 +91,8 @@ class Task:
 
     def only(self, keep: Tensor) -> "Task":
         """The task of the samples in the mask `keep`, (n,) bool; their cost is still counted in the whole."""
+        if bool(keep.all()):
+            return self  # a copy would stay in memory beside the batch for as long as the attack runs
         return replace(
             self,
             x=self.x[keep],

@@ -133,6 +133,14 @@ def test_state_and_task_stay_together_when_samples_drop_out():
     assert assail(model, Aging(), x, y, LINF).fallen.any()
 
 
+def test_a_task_that_keeps_all_samples_is_not_copied():
+    model, x, y = case()
+    task = Task.of(model, x, y, LINF, Rng.of(0, torch.arange(50)))
+
+    assert task.only(task.place >= 0).x.data_ptr() == x.data_ptr()
+    assert len(task.only(task.place > 0).x) == 49
+
+
 def test_climbing_drops_nobody():
     model, x, y = case()
     task = Task.of(model, x, y, LINF, Rng.of(0, torch.arange(len(x))))

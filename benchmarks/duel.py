@@ -1,0 +1,129 @@
+"""One attack of ours against one of a peer: the same model, pictures and seed, and one judge for both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.subjects import Subject
+from benchmarks.timing import CLOCK
+from robust.attacks import LpThreat, assail, make, nearest
+from robust.attacks.geometry import Norm
+from robust.attacks.rng import seeded
+
+Attacker = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (model, x, y) -> x_adv
+
+SLACK_POINTS = 0.5  # how much higher our robust accuracy may be
+SLACK_RATIO = 1.02  # how many times as far our median distance may be
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """What is compared. A threat model asks for robust accuracy; a norm alone for the median distance."""
+
+    attack: str  # what both are
+    threat: LpThreat | Norm
+    ours: str  # the attack's word
+    peer: str  # the library
+    theirs: Attacker
+    n: int  # pictures drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one side did; the costs are of one picture that was attacked, or in seconds of processor time of all."""
+
+    figure: float  # robust accuracy in percent of all n, or median distance of the pictures answered right
+    forwards: float
+    backwards: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A duel fought on a model."""
+
+    model: str
+    duel: Duel
+    ours: Side
+    theirs: Side
+
+    @property
+    def holds(self) -> bool:
+        if isinstance(self.duel.threat, LpThreat):
+            return self.ours.figure <= self.theirs.figure + SLACK_POINTS
+        return self.ours.figure <= SLACK_RATIO * self.theirs.figure
+
+
+class Counted(nn.Module):
+    """A model that counts the samples that pass through it, forward and backward."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.forwards = self.backwards = 0
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.forwards += len(x)
+        logits: Tensor = self.inner(x)
+        if logits.requires_grad:
+            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+        return logits
+
+    def _count_backward(self, grad: Tensor) -> None:
+        self.backwards += len(grad)
+
+
+def fight(duel: Duel, subject: Subject, seed: int) -> Row:
+    """Both sides, one after the other."""
+    return Row(
+        subject.name, duel, _side(duel, ours(duel, seed), subject, seed), _side(duel, duel.theirs, subject, seed)
+    )
+
+
+def ours(duel: Duel, seed: int) -> Attacker:
+    attack, threat = make(duel.ours), duel.threat
+    if isinstance(threat, LpThreat):
+        return lambda model, x, y: assail(model, attack, x, y, threat, seed=seed).x_adv
+    return lambda model, x, y: nearest(model, attack, x, y, threat, seed=seed).x_adv
+
+
+def _side(duel: Duel, attack: Attacker, subject: Subject, seed: int) -> Side:
+    counted, x, y = Counted(subject.model), subject.x, subject.y
+    with seeded(seed):
+        begun = CLOCK()
+        x_adv = attack(counted, x.clone(), y.clone()).detach()
+        seconds = CLOCK() - begun
+    if isinstance(duel.threat, LpThreat):
+        standing = ~fallen(subject.model, x_adv, x, y, duel.threat)
+        figure = 100 * int(standing.sum()) / subject.n
+    else:
+        figure = median(distance(subject.model, x_adv, x, y, duel.threat))
+    return Side(figure, counted.forwards / len(x), counted.backwards / len(x), seconds)
+
+
+def fallen(model: nn.Module, x_adv: Tensor, x: Tensor, y: Tensor, threat: LpThreat) -> Tensor:
+    """(N,) bool: answered wrong inside the threat model. Projected first: a peer may be out by a rounding."""
+    x_adv = threat.project(x_adv, x)
+    return threat.admits(x_adv, x) & _wrong(model, x_adv, y)
+
+
+def distance(model: nn.Module, x_adv: Tensor, x: Tensor, y: Tensor, norm: Norm) -> Tensor:
+    """(N,) float64: how far x_adv is from x, inf where it is answered right. Put into the box first, likewise."""
+    widest = LpThreat.widest(norm, x)
+    x_adv = x_adv.clamp(widest.lo, widest.hi)
+    size = widest.size(x_adv.double(), x.double())
+    return size.masked_fill(~_wrong(model, x_adv, y), torch.inf)
+
+
+def median(distances: Tensor) -> float:
+    """The lower of the middle two, as of Nearest: never between a number and inf."""
+    return float(distances.sort().values[(len(distances) - 1) // 2])
+
+
+def _wrong(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    with torch.no_grad():
+        logits: Tensor = model(x)
+    return logits.isfinite().all(1) & (logits.argmax(1) != y)

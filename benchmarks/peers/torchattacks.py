@@ -1,0 +1,30 @@
+"""torchattacks (Kim 2020, 2010.01950)."""
+
+import torchattacks
+from torch import Tensor, nn
+
+from benchmarks.duel import Attacker
+from robust.attacks import LpThreat
+
+NORM_WORD = {"linf": "Linf", "l2": "L2"}
+
+
+def attacker(name: str, threat: LpThreat, **options: object) -> Attacker:
+    """One of its attacks that take a norm."""
+    cls = getattr(torchattacks, name)
+
+    def attack(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        x_adv: Tensor = cls(model, norm=NORM_WORD[threat.norm], eps=float(threat.eps), **options)(x, y)
+        return x_adv
+
+    return attack
+
+
+def pgd(eps: float, steps: int, stride: float) -> Attacker:
+    """Constant-step PGD for linf; the step is `stride` eps."""
+
+    def attack(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        x_adv: Tensor = torchattacks.PGD(model, eps=eps, alpha=stride * eps, steps=steps)(x, y)
+        return x_adv
+
+    return attack

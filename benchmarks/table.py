@@ -1,0 +1,77 @@
+"""Rows as Markdown."""
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+
+import torch
+
+from benchmarks.duel import SLACK_POINTS, SLACK_RATIO, Row, Side
+from robust.attacks import LpThreat
+
+HEADS = ("model", "attack", "threat", "peer", "n", "figure", "forwards", "backwards", "seconds", "holds")
+LEGEND = (
+    "Each pair is ours / theirs. The figure is the robust accuracy in percent of all n pictures where the threat model "
+    "has a radius, and else the median distance of those that the model answers right; lower is stronger, and both "
+    "sides are judged by the same code. Forwards and backwards are samples sent through the model for each picture "
+    "attacked, seconds are processor time. A row holds where our robust accuracy is at most "
+    f"{SLACK_POINTS} points above theirs, or our median distance at most {SLACK_RATIO} times theirs."
+)
+
+
+def page(title: str, legend: str, lines: Iterable[str], seed: int, packages: Sequence[str]) -> str:
+    """A file of figures: what was measured, where, and with what."""
+    return "\n".join([f"# {title}", "", legend, "", *lines, "", f"{machine(packages)} Seed {seed}."]) + "\n"
+
+
+def references(rows: Iterable[Row]) -> list[str]:
+    return markdown(HEADS, (cells(row) for row in rows), words=4)
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> list[str]:
+    """The lines of a table, whose first `words` columns are words and the others numbers."""
+    rule = [":---" if k < words else "---:" for k in range(len(heads))]
+    return [f"| {' | '.join(line)} |" for line in (heads, rule, *rows)]
+
+
+def cells(row: Row) -> list[str]:
+    duel, pair = row.duel, (row.ours, row.theirs)
+    figure = _percent if isinstance(duel.threat, LpThreat) else _distance
+    return [
+        row.model,
+        f"{duel.attack} (`{duel.ours}`)",
+        str(duel.threat),
+        duel.peer,
+        str(duel.n),
+        *(" / ".join(map(show, pair)) for show in (figure, _forwards, _backwards, _seconds)),
+        "yes" if row.holds else "**no**",
+    ]
+
+
+def _percent(side: Side) -> str:
+    return f"{side.figure:.1f} %"
+
+
+def _distance(side: Side) -> str:
+    return f"{side.figure:.4f}"
+
+
+def _forwards(side: Side) -> str:
+    return f"{side.forwards:.0f}"
+
+
+def _backwards(side: Side) -> str:
+    return f"{side.backwards:.0f}"
+
+
+def _seconds(side: Side) -> str:
+    return f"{side.seconds:.1f}"
+
+
+def machine(packages: Sequence[str]) -> str:
+    """What the figures depend on, in one sentence."""
+    threads = torch.get_num_threads()
+    told = ", ".join(f"{name} {version(name)}" for name in packages)
+    cores = f"{platform.machine()}, {os.cpu_count()} cores"
+    return f"{cores}, {threads} thread{'s' * (threads > 1)}, Python {platform.python_version()}, {told}."

@@ -1,0 +1,58 @@
+"""Time and memory of one run beside another, in one process."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from typing import Any
+
+import torch
+
+Run = Callable[[], object]
+
+
+# Of this process. With one thread it is the wall time of a quiet machine; on a busy one it leaves out what others took.
+CLOCK = time.process_time
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Median seconds of both sides. `times` is the median of the rounds' own ratios: a busy round slows both sides."""
+
+    ours: float
+    theirs: float
+    times: float
+
+
+def in_turns(benchmark: Any, ours: Run, theirs: Run, rounds: int) -> Ratio:
+    """Theirs, ours, theirs, ours, ...; `benchmark` is pytest-benchmark's fixture, whose table tells of ours."""
+    mine: list[float] = []
+    others: list[float] = []
+    benchmark.pedantic(partial(_clocked, ours, mine), setup=partial(_clocked, theirs, others), rounds=rounds)
+    ratio = Ratio(median(mine), median(others), median(a / b for a, b in zip(mine, others, strict=True)))
+    benchmark.extra_info["theirs"], benchmark.extra_info["ratio"] = ratio.theirs, ratio.times
+    return ratio
+
+
+def _clocked(run: Run, seconds: list[float]) -> None:
+    begun = CLOCK()
+    run()
+    seconds.append(CLOCK() - begun)
+
+
+def peak_bytes(run: Run) -> int:
+    """The most memory that tensors held at once, on the CPU, above what they held before.
+
+    From the allocator's own events, which torch's profiler records: unlike a process' resident size they are the same
+    in every run, but do not tell of scratch space that a kernel takes for itself.
+    """
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        run()
+    assert profile.profiler is not None
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = most = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        most = max(most, held)
+    return int(most)

@@ -1,0 +1,135 @@
+"""The code of benchmarks/ that needs no peer: counting, judging, the table, memory and the profile."""
+
+import cProfile
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import subjects, table
+from benchmarks.duel import Counted, Duel, Row, Side, distance, fallen, fight, median
+from benchmarks.shares import PARTS, shares
+from benchmarks.subjects import MODELS, Subject
+from benchmarks.timing import peak_bytes
+from robust.attacks import PGD, LpThreat, assail
+from tests.attacks.models import inputs, network
+
+BALL = LpThreat("linf", Fraction(1, 10))
+
+
+@pytest.fixture
+def on():
+    model, x = network(dtype=torch.float32), inputs(dtype=torch.float32)
+    y = model(x).argmax(1)
+    return Subject.of("toy", model, x, torch.cat((y[:-10], (y[-10:] + 1) % 10)))
+
+
+def lazy(model, x, y):
+    """A peer that asks for one gradient and does nothing."""
+    leaf = x.clone().requires_grad_()
+    torch.autograd.grad(model(leaf).sum(), leaf)
+    return x
+
+
+def far(model, x, y):
+    """A peer that leaves the ball and the box."""
+    return x + torch.sign(torch.arange(x[0].numel()) % 2 - 0.5).view_as(x[0]) * 5
+
+
+def test_only_what_is_answered_right_is_attacked(on):
+    assert on.n == 50
+    assert len(on.x) == len(on.y) == 40
+
+
+def test_both_sides_are_counted_and_judged_alike(on):
+    row = fight(Duel("PGD", BALL, "pgd:steps=5", "lazy", lazy, 50), on, 0)
+
+    assert row.theirs.figure == 80.0
+    assert (row.theirs.forwards, row.theirs.backwards) == (1, 1)
+    assert row.ours.figure < 80.0
+    assert 0 < row.ours.backwards <= row.ours.forwards <= 7
+    assert row.holds
+
+
+def test_what_never_fooled_the_model_is_infinitely_far(on):
+    row = fight(Duel("FMN", "l2", "fmn:steps=20", "lazy", lazy, 50), on, 0)
+
+    assert row.theirs.figure == torch.inf
+    assert 0 < row.ours.figure < torch.inf
+    assert row.holds
+
+
+def test_the_judge_takes_nothing_outside_the_ball_or_the_box(on):
+    x_adv = far(on.model, on.x, on.y)
+    projected = BALL.project(x_adv, on.x)
+
+    wrong = on.model(projected).argmax(1) != on.y
+    assert fallen(on.model, x_adv, on.x, on.y, BALL).equal(wrong)
+    found = distance(on.model, x_adv, on.x, on.y, "linf")
+    assert (found[found.isfinite()] <= 1).all()
+    assert median(torch.tensor([1.0, torch.inf])) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("threat", "ours", "theirs", "holds"),
+    [
+        (BALL, 50.5, 50.0, True),
+        (BALL, 50.6, 50.0, False),
+        ("l2", 1.02, 1.0, True),
+        ("l2", 1.03, 1.0, False),
+        ("l2", torch.inf, 1.0, False),
+    ],
+)
+def test_a_bound_holds_or_not_and_the_table_tells(threat, ours, theirs, holds):
+    duel = Duel("PGD", threat, "pgd", "lazy", lazy, 500)
+    row = Row("toy", duel, Side(ours, 10, 9, 1.25), Side(theirs, 20, 19, 2.5))
+    heads, _, line = table.references([row])
+
+    assert row.holds == holds
+    assert heads.count("|") == line.count("|")
+    assert line.startswith(f"| toy | PGD (`pgd`) | {threat} | lazy | 500 | ")
+    assert line.endswith(f"| 10 / 20 | 9 / 19 | 1.2 / 2.5 | {'yes' if holds else '**no**'} |")
+
+
+def test_the_page_tells_the_machine_and_the_seed():
+    told = table.page("References", table.LEGEND, table.references([]), 3, ("torch",))
+
+    assert told.startswith("# References\n\n")
+    assert f"torch {torch.__version__}" in told
+    assert told.endswith("Seed 3.\n")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_models_are_what_their_cards_say(name):
+    card = Path(subjects.__file__).parent / "models" / f"{name}.json"
+
+    assert subjects.network(name)(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    assert f'"recipe": "{name}:' in card.read_text()
+
+
+def test_a_batch_is_counted_once_for_each_backward():
+    counted = Counted(nn.Linear(3, 2))
+    x = torch.zeros(5, 3, requires_grad=True)
+    logits = counted(x)
+    for column in logits.sum(0):
+        torch.autograd.grad(column, x, retain_graph=True)
+    with torch.no_grad():
+        counted(x)
+
+    assert (counted.forwards, counted.backwards) == (10, 10)
+
+
+def test_the_peak_is_what_was_held_at_once():
+    assert peak_bytes(lambda: torch.zeros(1000, 1000) + 1) >= 8_000_000
+    assert peak_bytes(lambda: [torch.zeros(1000, 1000).sum() for _ in range(3)]) < 8_000_000
+
+
+def test_the_shares_of_the_time_sum_to_all_of_it(on):
+    profile = cProfile.Profile()
+    profile.runcall(assail, on.model, PGD(steps=20), on.x, on.y, LpThreat.parse("linf:0.001"))
+    found = shares(profile)
+
+    assert sum(found.values()) == pytest.approx(100)
+    assert set(found) == {part for *_, part in PARTS}  # a function that was renamed leaves its part without time
