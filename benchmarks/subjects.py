@@ -36,7 +36,7 @@ class Subject:
 def network(name: str) -> nn.Module:
     """One of MODELS, in evaluation mode and with frozen parameters."""
     spec = ModelSpec.parse(f"benchmarks/models/{name}.safetensors", ROOT)
-    return load(spec, "examples/fashion_mnist.py:make", 10, ROOT).module.eval().requires_grad_(False)
+    return load(spec, "examples/fashion_mnist.py:make", (1, 28, 28), 10, ROOT).module.eval().requires_grad_(False)
 
 
 @cache
