@@ -16,7 +16,7 @@ from robust.train.recipe import RECIPES, Criterion, Selection
 class NFGSM:
     """Cross-entropy after noise from a ball of `noise` eps and a step of `stride` eps; only the bounds are kept.
 
-    Projection would weaken the step; without it, and with more noise than eps, no overfitting to the step was seen.
+    Projection would weaken the step; without it and with more noise than eps, the authors saw no collapse.
     """
 
     noise: float = 2.0  # radius of the noise, as a share of eps
