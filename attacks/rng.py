@@ -19,14 +19,15 @@ GOLDEN, MIX_1, MIX_2 = (z - 2**64 for z in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5
 
 
 def _mix(z: Tensor) -> Tensor:
-    z = (z ^ _shift(z, 30)) * MIX_1
-    z = (z ^ _shift(z, 27)) * MIX_2
-    return z ^ _shift(z, 31)
+    """The hash of z. In place where it can be: most of its time would go to fetching memory."""
+    z = (z ^ _shift(z, 30)).mul_(MIX_1)
+    z = z.bitwise_xor_(_shift(z, 27)).mul_(MIX_2)
+    return z.bitwise_xor_(_shift(z, 31))
 
 
 def _shift(z: Tensor, bits: int) -> Tensor:
     """A logical shift to the right; `>>` on int64 would copy the sign."""
-    return (z >> bits) & ((1 << (64 - bits)) - 1)
+    return (z >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def _signed(number: int) -> int:

@@ -49,7 +49,7 @@ class Task:
 
     def logits(self, x: Tensor) -> Tensor:
         """The model's answer at x, (n, classes), detached."""
-        self.cost.forwards[self.place] += self.draws
+        self._count(self.cost.forwards, self.draws)
         with torch.no_grad():  # a copy, for models that work in place
             answer = self.model(x.clone())
             for _ in range(self.draws - 1):
@@ -69,8 +69,8 @@ class Task:
         return logits, value, grad.nan_to_num(0.0)
 
     def _ascent(self, x: Tensor, loss: str | Loss) -> tuple[Tensor, ...]:
-        self.cost.forwards[self.place] += 1
-        self.cost.backwards[self.place] += 1
+        self._count(self.cost.forwards, 1)
+        self._count(self.cost.backwards, 1)
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             logits = self.model(x.clone())
@@ -80,14 +80,20 @@ class Task:
 
     def gradients(self, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
         """(logits (n, C), d z_c / d x (n, k, *features)) at x for each of the `classes`, (n, k), all detached."""
-        self.cost.forwards[self.place] += 1
-        self.cost.backwards[self.place] += classes.shape[1]
+        self._count(self.cost.forwards, 1)
+        self._count(self.cost.backwards, classes.shape[1])
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             logits = self.model(x.clone())
             columns = logits.gather(1, classes).sum(0)
             grads = [torch.autograd.grad(column, x, retain_graph=True)[0] for column in columns]
         return logits.detach(), torch.stack(grads, 1).nan_to_num(0.0)
+
+    def _count(self, counter: Tensor, times: int) -> None:
+        if len(self.place) == len(counter):  # all of them, in some order: ten times as fast as by their places
+            counter += times
+        else:
+            counter[self.place] += times
 
     def only(self, keep: Tensor) -> "Task":
         """The task of the samples in the mask `keep`, (n,) bool; their cost is still counted in the whole."""

@@ -103,14 +103,14 @@ class LpThreat:
         threshold, radius = self._inner(x)
         d = (x_adv - x).flatten(1)
         if self.norm == "linf":
-            d = d.clamp(-radius, radius)
+            d = d.clamp_(-radius, radius)
         elif self.norm == "l2":
             length = length_of("l2", d)[:, None]
             d = torch.where(length > threshold, d * (radius / length), d)
         else:
             longer = length_of("l1", d)[:, None] > threshold
             d = torch.where(longer, onto_l1(d, self._room(x.flatten(1), d), radius), d)
-        return (x + d.view_as(x)).clamp(self.lo, self.hi)
+        return (x + d.view_as(x)).clamp_(self.lo, self.hi)
 
     def shrink(self, x_adv: Tensor, x: Tensor, radius: Tensor) -> Tensor:
         """`project` with a radius of its own, (N,), for each x; it may be left by a rounding."""
@@ -148,7 +148,7 @@ class LpThreat:
         g = grad.flatten(1)
         length = length[:, None] if isinstance(length, Tensor) else length
         if self.norm == "linf":
-            d = length * g.sign()
+            d = g.sign().mul_(length)
         elif self.norm == "l2":
             d = g * (length / length_of("l2", g).clamp_min(torch.finfo(g.dtype).tiny)[:, None])
         else:
