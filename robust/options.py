@@ -68,6 +68,9 @@ OPTIONS = (
         "figure (default): fail where the figure is below the floor; ci: also where its interval reaches below",
     ),
     Option("leaderboard", "DIR", "where records and leaderboard are written, or none; default: leaderboard"),
+    Option(
+        "evidence", "N", "keep the adversarial inputs of N broken samples a row, drawn by the seed; default: of all"
+    ),
     Option("only", "", "run nothing but the robustness tests", flag=True),
 )
 

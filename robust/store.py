@@ -31,11 +31,11 @@ Fate = Literal["new", "same", "replaced", "kept"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The adversarial inputs of a record's broken samples, one for each, in the samples' order."""
+    """The adversarial inputs of a record's broken samples, or of some, one for each, in the samples' order."""
 
-    x_adv: NDArray[np.float32]  # (broken, *shape)
-    row: NDArray[np.int64]  # (broken,): which of the n samples
-    by: NDArray[np.int64]  # (broken,): which of the record's attacks found it
+    x_adv: NDArray[np.float32]  # (inputs, *shape)
+    row: NDArray[np.int64]  # (inputs,): which of the n samples
+    by: NDArray[np.int64]  # (inputs,): which of the record's attacks found it
     y: NDArray[np.int64]  # (n,): the labels of all samples
     index: NDArray[np.int64]  # (n,): their numbers in the split
 
@@ -55,6 +55,13 @@ class Evidence:
             x_adv[mine] = inputs[mine[broken]]
         (row,) = np.nonzero(by >= 0)
         return cls(x_adv[row], row, by[row], y, index)
+
+    def drawn(self, most: int | None, seed: int) -> "Evidence":
+        """At most so many of the inputs, drawn by the seed; None for all."""
+        if most is None or len(self.row) <= most:
+            return self
+        kept = np.sort(np.random.RandomState(seed).permutation(len(self.row))[:most])
+        return replace(self, x_adv=self.x_adv[kept], row=self.row[kept], by=self.by[kept])
 
     def to_bytes(self) -> bytes:
         """A compressed .npz without pickles; equal evidence gives equal bytes."""

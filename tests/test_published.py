@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robust.report.board import boards
@@ -26,4 +27,6 @@ def test_every_record_has_its_evidence():
         content = (FOLDER / "results" / f"{record.stem}.npz").read_bytes()
         evidence = Evidence.from_bytes(content)
         assert hashlib.sha256(content).hexdigest() == record.evidence
-        assert len(evidence.x_adv) == (record.correct & ~record.robust).sum()
+        broken = np.flatnonzero(record.correct & ~record.robust)
+        assert len(evidence.x_adv) == record.provenance.get("inputs", len(broken))
+        assert {*evidence.row} <= {*broken}

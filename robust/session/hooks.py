@@ -84,7 +84,7 @@ class RobustSession:
         if folder is None or self._unwritten:
             return
         try:
-            self.run.ledger.file(folder, key)
+            self.run.ledger.file(folder, key, self.run.settings.evidence)
         except (OSError, ValueError) as error:
             self._unwritten = True
             self.failures.append(f"the leaderboard was not written: {error}")

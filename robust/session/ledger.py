@@ -108,13 +108,14 @@ class Ledger:
         attacked = [(found["attack"]["name"], found["threat"]) for found in self.found if "attack" in found]
         return any(floor.scope in group for pair in attacked for group in scopes(*pair))
 
-    def file(self, folder: Path, key: Key) -> None:
-        """Add a row to the leaderboard and make its files anew."""
+    def file(self, folder: Path, key: Key, most: int | None) -> None:
+        """Add a row to the leaderboard, with the adversarial inputs of at most so many samples; make its files anew."""
         record, row = self._records[key], self._rows[key]
         waiting = [np.load(found["inputs"], allow_pickle=False) for _, found in sorted(row.items())]
         with locked(folder):
             pairs = [(a.broken, part["x_adv"]) for a, part in zip(record.attacks, waiting, strict=True)]
-            evidence = Evidence.of(waiting[0]["y"], waiting[0]["index"], pairs)
+            evidence = Evidence.of(waiting[0]["y"], waiting[0]["index"], pairs).drawn(most, record.seed)
+            record.provenance["inputs"] = len(evidence.row)
             fate = add(folder, record, evidence)
             self._filed.setdefault(key, fate)
             self.files = write_board(folder)

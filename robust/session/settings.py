@@ -52,6 +52,7 @@ class Settings:
     device: str  # "auto", or torch's word
     gates: Gates
     leaderboard: Path | None
+    evidence: int | None  # of how many broken samples a row keeps the inputs; None: of all
     only: bool
     folder: Path  # what a relative path in `arch` is below
     attacks_below: Path  # and one in `attacks`
@@ -108,6 +109,7 @@ def read(config: pytest.Config) -> Settings:
         device=_device(config),
         gates=_gates(config, attacks, threats),
         leaderboard=_leaderboard(config),
+        evidence=_whole(config, "evidence", least=1),
         only=bool(value(config, "only")),
         folder=_base(config, "arch"),
         attacks_below=_base(config, "attack"),

@@ -1,0 +1,32 @@
+"""--robust-evidence: of how many broken samples a row keeps the adversarial inputs."""
+
+from robust.store import Evidence
+from tests.plugin.test_main_job import MODEL, records
+
+
+def kept(folder):
+    ((path, record),) = records(folder / "leaderboard").items()
+    return record, Evidence.from_bytes(path.with_suffix(".npz").read_bytes())
+
+
+def test_all_are_kept_by_default(run, folder):
+    run(MODEL)
+    record, evidence = kept(folder)
+
+    assert len(evidence.row) == record.provenance["inputs"] == (record.correct & ~record.robust).sum()
+
+
+def test_so_many_are_kept_each_with_its_sample(run, folder):
+    run(MODEL, "--robust-evidence=5")
+    record, evidence = kept(folder)
+
+    assert record.provenance["inputs"] == len(evidence.row) == len(evidence.x_adv) == len(evidence.by) == 5
+    broken = record.correct & ~record.robust
+    assert broken.sum() > 5
+    assert broken[evidence.row].all()
+    assert all(record.attacks[by].broken[row] for row, by in zip(evidence.row, evidence.by, strict=True))
+
+
+def test_a_repeat_finds_the_same(run, folder):
+    run(MODEL, "--robust-evidence=5")
+    run(MODEL, "--robust-evidence=5").stdout.fnmatch_lines(["leaderboard (1 measured the same as before):*"])
