@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from robust.train.validate import Epoch
 
 WIDTH, HEIGHT = 640, 360
-LEFT, RIGHT, TOP, BOTTOM = 48, 110, 16, 36  # margins
+LEFT, RIGHT, TOP, BOTTOM = 48, 110, 24, 36  # margins
 LINES = (("clean", "#1b6ac9"), ("one_step", "#b8860b"), ("robust", "#b3261e"))
 
 
@@ -44,7 +44,7 @@ def curve_svg(curve: Sequence[Epoch], best: int, title: str) -> str:
     parts += [f'<text x="{across(n):.1f}" y="{HEIGHT - 14}" text-anchor="middle">{n}</text>' for n in _ticks(last)]
     x = across(best)
     parts.append(f'<path d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="#777" stroke-dasharray="4 3"/>')
-    parts.append(f'<text x="{x + 4:.1f}" y="{TOP + 10}" fill="#777">best</text>')
+    parts.append(f'<text x="{x:.1f}" y="{TOP - 8}" text-anchor="middle" fill="#777">best</text>')
     for k, (name, colour) in enumerate(LINES):
         points = [(e.number, share) for e in curve if (share := getattr(e, name)) is not None]
         if points:
