@@ -61,12 +61,16 @@ class Task:
 
         The loss is one of losses.py by name, in its targeted form where there is a target, or (logits, y) -> (n,).
         """
-        found = self._ascent(x, loss)
-        for _ in range(self.draws - 1):
-            found = tuple(total + one for total, one in zip(found, self._ascent(x, loss), strict=True))
-        logits, value, grad = found if self.draws == 1 else (total / self.draws for total in found)
+        logits, value, grad = self._mean(lambda: self._ascent(x, loss))
         # A gradient that is not a number must not carry the iterate away: that coordinate stays where it is.
         return logits, value, grad.nan_to_num(0.0)
+
+    def _mean(self, ask: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """Of what is asked, over the draws."""
+        found = ask()
+        for _ in range(self.draws - 1):
+            found = tuple(total + one for total, one in zip(found, ask(), strict=True))
+        return found if self.draws == 1 else tuple(total / self.draws for total in found)
 
     def _ascent(self, x: Tensor, loss: str | Loss) -> tuple[Tensor, ...]:
         self._count(self.cost.forwards, 1)
@@ -80,6 +84,10 @@ class Task:
 
     def gradients(self, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
         """(logits (n, C), d z_c / d x (n, k, *features)) at x for each of the `classes`, (n, k), all detached."""
+        logits, grads = self._mean(lambda: self._gradients(x, classes))
+        return logits, grads.nan_to_num(0.0)
+
+    def _gradients(self, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
         self._count(self.cost.forwards, 1)
         self._count(self.cost.backwards, classes.shape[1])
         with torch.enable_grad():
@@ -87,7 +95,7 @@ class Task:
             logits = self.model(x.clone())
             columns = logits.gather(1, classes).sum(0)
             grads = [torch.autograd.grad(column, x, retain_graph=True)[0] for column in columns]
-        return logits.detach(), torch.stack(grads, 1).nan_to_num(0.0)
+        return logits.detach(), torch.stack(grads, 1)
 
     def _count(self, counter: Tensor, times: int) -> None:
         if len(self.place) == len(counter):  # all of them, in some order: ten times as fast as by their places
