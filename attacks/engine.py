@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.geometry import Norm
+from robust.attacks.losses import margin
 from robust.attacks.rng import Rng, seeded
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threat import LpThreat, Threat
@@ -53,10 +54,13 @@ class Attack(Protocol[S]):
 
 
 class Round(NamedTuple):
-    """An attack on the samples that still stand, and how its task differs."""
+    """An attack on the samples that still stand, and how its task differs; itself a plan of one round."""
 
     attack: Attack[Any]
     enter: Callable[[Task], Task]
+
+    def rounds(self) -> Iterator["Round"]:
+        return iter([self])
 
 
 @runtime_checkable
@@ -73,7 +77,7 @@ AnyAttack = Attack[Any] | Plan
 
 def rounds_of(attack: AnyAttack) -> Iterator[Round]:
     """The rounds of a plan; an attack is a plan of one."""
-    return attack.rounds() if isinstance(attack, Plan) else iter([Round(attack, lambda task: task)])
+    return attack.rounds() if isinstance(attack, Plan) else Round(attack, lambda task: task).rounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Outcome:
     fallen: Tensor  # (N,) bool: an admitted input with a finite, wrong answer was found
     x_adv: Tensor  # (N, *features): that input where fallen, x elsewhere
     faulty: Tensor  # (N,) bool: the model answered something not finite on the way; never a success of the attack
+    margin: Tensor  # (N,): the largest of the iterates that were judged: below 0, and the nearer the harder it was hit
     cost: Cost
 
 
@@ -108,8 +113,8 @@ def assail(
     first, *others = threat.parts
     with still(model, seed), torch.no_grad():
         task = _task(model, x, y, first, seed, index)
-        fallen, faulty = _wrong_at_once(task)
-        outcome = Outcome(fallen, x.clone(), faulty, task.cost)
+        clean = _judged(task, x, None)
+        outcome = Outcome(clean.down, x.clone(), clean.faulty, clean.margin, task.cost)
         for part in (first, *others):
             for each, enter in rounds_of(attack):
                 standing = replace(task, threat=part).only(~outcome.fallen)
@@ -117,15 +122,6 @@ def assail(
                     return outcome
                 _assail(each, enter(standing), outcome)
     return outcome
-
-
-def _wrong_at_once(task: Task) -> tuple[Tensor, Tensor]:
-    """Of the clean inputs: (answered wrong, answered with something not finite), each (n,) bool."""
-    if not len(task.x):
-        return torch.zeros_like(task.y, dtype=torch.bool), torch.zeros_like(task.y, dtype=torch.bool)
-    logits = task.logits(task.x)
-    finite = logits.isfinite().all(1)
-    return finite & (logits.argmax(1) != task.y), ~finite
 
 
 def _task(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index: Tensor | None) -> Task:
@@ -140,10 +136,12 @@ def _assail(attack: Attack[Any], task: Task, outcome: Outcome) -> None:
     """Attack the samples of `task`, and note in `outcome` what becomes of them."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
-        down, faulty = _judged(task, state)
-        outcome.faulty[task.place[faulty]] = True
-        outcome.fallen[task.place[down]] = True
-        outcome.x_adv[task.place[down]] = state.x[down]
+        verdict, place = _judged(task, state.x, state.logits), task.place
+        down = verdict.down
+        outcome.faulty[place[verdict.faulty]] = True
+        outcome.fallen[place[down]] = True
+        outcome.x_adv[place[down]] = state.x[down]
+        outcome.margin[place] = outcome.margin[place].maximum(verdict.margin)
         leaving = down if (done := getattr(state, "done", None)) is None else down | done
         if k == attack.steps or bool(leaving.all()):
             break
@@ -152,13 +150,23 @@ def _assail(attack: Attack[Any], task: Task, outcome: Outcome) -> None:
         state = attack.step(task, state, k)
 
 
-def _judged(task: Task, state: Any) -> tuple[Tensor, Tensor]:
-    """Of the iterates: (admitted and answered wrong, answered with something not finite), each (n,) bool."""
-    logits = task.logits(state.x) if state.logits is None else state.logits
+class Verdict(NamedTuple):
+    """The model's answers to inputs, judged."""
+
+    down: Tensor  # (n,) bool: admitted and answered wrong
+    faulty: Tensor  # (n,) bool: answered with something not finite
+    margin: Tensor  # (n,): by how much the label is missed; -inf where the answer is not finite
+
+
+def _judged(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
+    """Of the iterates x, one for each sample of the task, and the model's answers to them, if it was asked."""
+    if not len(x):
+        return Verdict(task.y.bool(), task.y.bool(), x.new_zeros(0))
+    logits = task.logits(x) if logits is None else logits
     finite = logits.isfinite().all(1)
     down = finite & (logits.argmax(1) != task.y)
-    down[down.clone()] = task.threat.admits(state.x[down], task.x[down])
-    return down, ~finite
+    down[down.clone()] = task.threat.admits(x[down], task.x[down])
+    return Verdict(down, ~finite, margin(logits, task.y).masked_fill(~finite, -torch.inf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +205,9 @@ def nearest(
     """
     with still(model, seed), torch.no_grad():
         task = _task(model, x, y, LpThreat.widest(norm, x, *bounds), seed, index)
-        wrong, faulty = _wrong_at_once(task)
-        found = Nearest(torch.full_like(y, torch.inf, dtype=torch.float64), x.clone(), faulty, task.cost)
-        found.distance[wrong] = 0.0
+        clean = _judged(task, x, None)
+        found = Nearest(torch.full_like(y, torch.inf, dtype=torch.float64), x.clone(), clean.faulty, task.cost)
+        found.distance[clean.down] = 0.0
         task = task.only(found.distance > 0)
         for each, enter in rounds_of(attack):
             if len(task.x):
@@ -211,7 +219,7 @@ def _approach(attack: Attack[Any], task: Task, found: Nearest) -> None:
     """Run the attack on the samples of `task` to its end, and note in `found` what is nearer than before."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
-        down, faulty = _judged(task, state)
+        down, faulty, _ = _judged(task, state.x, state.logits)
         distance = task.threat.size(state.x.double(), task.x.double())
         better = down & (distance < found.distance[task.place])
         found.faulty[task.place[faulty]] = True

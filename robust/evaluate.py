@@ -161,7 +161,7 @@ def device_of(module: nn.Module) -> torch.device:
 def _cpu(outcome: Outcome) -> Outcome:
     """Off the GPU, where the next batch needs the room."""
     cost = Cost(outcome.cost.forwards.cpu(), outcome.cost.backwards.cpu())
-    return Outcome(outcome.fallen.cpu(), outcome.x_adv.cpu(), outcome.faulty.cpu(), cost)
+    return Outcome(outcome.fallen.cpu(), outcome.x_adv.cpu(), outcome.faulty.cpu(), outcome.margin.cpu(), cost)
 
 
 def _joined(parts: list[Tensor], dtype: Any) -> NDArray[Any]:
