@@ -87,7 +87,7 @@ class Outcome:
     fallen: Tensor  # (N,) bool: an admitted input with a finite, wrong answer was found
     x_adv: Tensor  # (N, *features): that input where fallen, x elsewhere
     faulty: Tensor  # (N,) bool: the model answered something not finite on the way; never a success of the attack
-    margin: Tensor  # (N,): the largest of the iterates that were judged: below 0, and the nearer the harder it was hit
+    margin: Tensor  # (N,): the largest of the iterates that were admitted: up to 0 of what stands, -inf where faulty
     cost: Cost
 
 
@@ -100,10 +100,12 @@ def assail(
     *,
     seed: int = 0,
     index: Tensor | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Attack every sample until it falls or the attack ends; of a union of threat models each in turn.
 
-    A sample whose x itself is answered wrong has fallen at once, so that no figure is better than the clean one.
+    A sample whose x itself is answered wrong has fallen at once, so that no figure is better than the clean one. After
+    each step `stop` is asked whether to end there, with what was found so far.
 
     x is (N, *features) within the threat's bounds, y (N,) int64, `index` (N,) the samples' numbers in their data set
     (by default 0..N-1): with the seed they fix all that is random. The model is used in evaluation mode, and its
@@ -118,9 +120,9 @@ def assail(
         for part in (first, *others):
             for each, enter in rounds_of(attack):
                 standing = replace(task, threat=part).only(~outcome.fallen)
-                if not len(standing.x):
+                if not len(standing.x) or stop():
                     return outcome
-                _assail(each, enter(standing), outcome)
+                _assail(each, enter(standing), outcome, stop)
     return outcome
 
 
@@ -132,7 +134,7 @@ def _task(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index
     return Task.of(model, x, y, threat, Rng.of(seed, index))
 
 
-def _assail(attack: Attack[Any], task: Task, outcome: Outcome) -> None:
+def _assail(attack: Attack[Any], task: Task, outcome: Outcome, stop: Callable[[], bool]) -> None:
     """Attack the samples of `task`, and note in `outcome` what becomes of them."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
@@ -141,9 +143,11 @@ def _assail(attack: Attack[Any], task: Task, outcome: Outcome) -> None:
         outcome.faulty[place[verdict.faulty]] = True
         outcome.fallen[place[down]] = True
         outcome.x_adv[place[down]] = state.x[down]
-        outcome.margin[place] = outcome.margin[place].maximum(verdict.margin)
+        nearer = verdict.margin > outcome.margin[place]
+        nearer[nearer.clone()] = task.threat.admits(state.x[nearer], task.x[nearer])
+        outcome.margin[place[nearer]] = verdict.margin[nearer]
         leaving = down if (done := getattr(state, "done", None)) is None else down | done
-        if k == attack.steps or bool(leaving.all()):
+        if k == attack.steps or bool(leaving.all()) or stop():
             break
         if bool(leaving.any()):
             task, state = task.only(~leaving), _only(state, ~leaving)

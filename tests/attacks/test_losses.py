@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from robust.attacks import FGSM, PGD, LpThreat, assail
+from robust.attacks import FGSM, PGD, LpThreat, assail, make
 from robust.attacks.losses import LOSSES, cross_entropy, evaluate_loss, margin
 from tests.attacks.models import inputs, network
 
@@ -53,6 +53,16 @@ def test_a_loss_rises_towards_its_target(loss):
     y, target = torch.tensor([0]), torch.tensor([1])
 
     assert evaluate_loss(loss, nearer, y, target) > evaluate_loss(loss, logits, y, target)
+
+
+def test_an_input_that_is_not_admitted_is_not_near():
+    """FAB looks outside of the ball, where any label is wrong."""
+    model, x = network(), inputs()
+    y = model(x).argmax(1)
+    outcome = assail(model, make("fab:steps=5:targets=2"), x, y, LpThreat.parse("linf:0.005"))
+
+    assert not outcome.fallen.all()
+    assert (outcome.margin[~outcome.fallen] <= 0).all()
 
 
 def test_the_outcome_tells_how_near_each_sample_came():
