@@ -1,5 +1,6 @@
 """Suites as data: those that come along are frozen, and what is wrong in one of the user's own is one line."""
 
+import hashlib
 import json
 import re
 
@@ -10,6 +11,27 @@ from robust.attacks.spec import NORMS
 from robust.attacks.suite import Stage, Suite, names, read_suite
 
 MINE = '[[stages]]\nattack = "fgsm"\n'
+
+
+# Of what determines the figures. A suite that has been released never changes: make another, "standard-2".
+FROZEN = {
+    "full-1": "c15f59757ed30447",
+    "quick-1": "2fcde66f83b33f87",
+    "standard-1": "7522665e8a0ff218",
+}
+
+
+def test_a_suite_that_comes_along_never_changes(tmp_path):
+    told = {name: json.dumps(read_suite(name, tmp_path).told(), sort_keys=True) for name in names()}
+
+    assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in told.items()} == FROZEN
+
+
+def test_full_is_standard_and_more(tmp_path):
+    full, standard = (read_suite(name, tmp_path).stages for name in ("full-1", "standard-1"))
+
+    assert full[: len(standard)] == standard
+    assert len(full) > len(standard)
 
 
 @pytest.fixture
