@@ -127,7 +127,7 @@ class Bench:
                 "shown again: the model's answers are random, or depend on the batch, and no figure can be trusted"
             )
         if found.unconfirmed:
-            told = f"{found.unconfirmed} samples fell and did not on a second look; they count as robust"
+            told = f"{found.unconfirmed} samples fell and did not on a second look, which does not count as broken"
             case.warn(f"{what}: {told}")
         self._warn_of_guessing(case, Measured.of(int(clean.correct.sum()), n))
         return Result(str(allowed), clean.correct, found)

@@ -94,7 +94,7 @@ def read(config: pytest.Config) -> Settings:
         threats=planned.threats,
         attacks=planned.attacks,
         suites=planned.suites,
-        seconds=_seconds(config),
+        seconds=_seconds(config, planned),
         trainings=each(config, "train", _training, AS_IS),
         samples=whole(config, "samples", least=1),
         seed=whole(config, "seed", least=0) or 0,
@@ -148,10 +148,13 @@ def _device(config: pytest.Config) -> str:
     return str(text)
 
 
-def _seconds(config: pytest.Config) -> float | None:
+def _seconds(config: pytest.Config, planned: Planned) -> float | None:
     text = value(config, "time")
     with blaming(f"time={text}"):
-        return read_time(text)
+        seconds = read_time(text)
+        if seconds is not None and not planned.suites:
+            raise ValueError("it bounds suites, and there is none; name one with --robust-suite")
+        return seconds
 
 
 def _gates(config: pytest.Config, planned: Planned) -> Gates:

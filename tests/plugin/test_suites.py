@@ -5,6 +5,7 @@ import sys
 from xml.etree import ElementTree
 
 import pandas as pd
+import pexpect
 import pytest
 
 from robust.record import Record
@@ -212,6 +213,10 @@ WRONG = {
         ["--robust-suite=l2.toml", "--robust-threat=l2:1+linf:0.1"],
         "--robust-suite=l2-*: no stage of l2-* is for linf, and the threat model is l2:1+linf:0.1",
     ),
+    "time for nothing": (
+        ["--robust-time=5s"],
+        "--robust-time=5s: it bounds suites, and there is none; name one with --robust-suite",
+    ),
     "no time": (["--robust-time=5"], "--robust-time=5: expected a time above 0, as 30s, 5m or 1h"),
     "zero": (["--robust-time=0s"], "--robust-time=0s: expected a time above 0, as 30s, 5m or 1h"),
     "unknown floor": (
@@ -232,3 +237,16 @@ def test_what_is_wrong_is_one_line(pytester, folder, case):
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {told}"])
     assert not (folder / "leaderboard").exists()
+
+
+@UNIX
+def test_a_terminal_shows_the_bound_so_far(pytester, mine):
+    child = pexpect.spawn(
+        sys.executable, ["-m", "pytest", *SUITE], cwd=str(mine), timeout=120, dimensions=(24, 120), encoding="utf-8"
+    )
+    child.expect(r"net, mine-[0-9a-f]{8}")
+    child.expect(r"stage \d of 2: at most \d+\.\d% robust")
+    child.expect(pexpect.EOF)
+    child.close()
+
+    assert child.exitstatus == 0
