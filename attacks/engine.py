@@ -1,9 +1,9 @@
 """The Attack protocol, and the drivers: the only loops of the project.
 
 An attack is a frozen dataclass of options with two pure methods, `init` and `step`. A driver runs them: `assail` for
-evaluation drops a sample as soon as it falls, `climb` for training keeps all to the last step, `nearest` keeps the
-closest input that fools the model. The driver judges success itself, by the threat model and the model's own answer,
-so an attack cannot claim what did not happen.
+evaluation drops a sample as soon as it falls, `climb` for training keeps all to the last step, `nearest`, in its own
+file, keeps the closest input that fools the model. The driver judges success itself, by the threat model and the
+model's own answer, so an attack cannot claim what did not happen.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.geometry import Norm
 from robust.attacks.losses import margin
 from robust.attacks.rng import Rng, seeded
 from robust.attacks.task import Cost, Model, Task
@@ -114,8 +113,8 @@ def assail(
     """
     first, *others = threat.parts
     with still(model, seed), torch.no_grad():
-        task = _task(model, x, y, first, seed, index)
-        clean = _judged(task, x, None)
+        task = begun(model, x, y, first, seed, index)
+        clean = judged(task, x, None)
         outcome = Outcome(clean.down, x.clone(), clean.faulty, clean.margin, task.cost)
         for part in (first, *others):
             for each, enter in rounds_of(attack):
@@ -126,7 +125,8 @@ def assail(
     return outcome
 
 
-def _task(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index: Tensor | None) -> Task:
+def begun(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index: Tensor | None) -> Task:
+    """The task of a driver; ValueError where x leaves the threat's bounds."""
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
         told = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
         raise ValueError(f"the inputs go {told}; give the threat model the bounds of the data, or scale the data")
@@ -138,7 +138,7 @@ def _assail(attack: Attack[Any], task: Task, outcome: Outcome, stop: Callable[[]
     """Attack the samples of `task`, and note in `outcome` what becomes of them."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
-        verdict, place = _judged(task, state.x, state.logits), task.place
+        verdict, place = judged(task, state.x, state.logits), task.place
         down = verdict.down
         outcome.faulty[place[verdict.faulty]] = True
         outcome.fallen[place[down]] = True
@@ -150,7 +150,7 @@ def _assail(attack: Attack[Any], task: Task, outcome: Outcome, stop: Callable[[]
         if k == attack.steps or bool(leaving.all()) or stop():
             break
         if bool(leaving.any()):
-            task, state = task.only(~leaving), _only(state, ~leaving)
+            task, state = task.only(~leaving), restricted(state, ~leaving)
         state = attack.step(task, state, k)
 
 
@@ -162,7 +162,7 @@ class Verdict(NamedTuple):
     margin: Tensor  # (n,): by how much the label is missed; -inf where the answer is not finite
 
 
-def _judged(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
+def judged(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
     """Of the iterates x, one for each sample of the task, and the model's answers to them, if it was asked."""
     if not len(x):
         return Verdict(task.y.bool(), task.y.bool(), x.new_zeros(0))
@@ -171,70 +171,6 @@ def _judged(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
     down = finite & (logits.argmax(1) != task.y)
     down[down.clone()] = task.threat.admits(x[down], task.x[down])
     return Verdict(down, ~finite, margin(logits, task.y).masked_fill(~finite, -torch.inf))
-
-
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """The closest inputs that fool the model, sample by sample, as judged by the driver."""
-
-    distance: Tensor  # (N,) float64: to x, in the norm; 0 where x itself is answered wrong, inf where none was found
-    x_adv: Tensor  # (N, *features): that input, x where none was found
-    faulty: Tensor  # (N,) bool: as in Outcome
-    cost: Cost
-
-    def robust_at(self, eps: float) -> Tensor:
-        """(N,) bool: whether the sample stands in a ball of this radius; one run gives the whole curve."""
-        return self.distance > eps
-
-    @property
-    def median(self) -> float:
-        """The radius at which half of the samples have fallen."""
-        return float(self.distance.sort().values[(len(self.distance) - 1) // 2])
-
-
-def nearest(
-    model: Model,
-    attack: AnyAttack,
-    x: Tensor,
-    y: Tensor,
-    norm: Norm,
-    *,
-    bounds: tuple[float, float] = (0.0, 1.0),
-    seed: int = 0,
-    index: Tensor | None = None,
-) -> Nearest:
-    """Run an attack that seeks the smallest perturbation to its end, and keep every sample's best.
-
-    Arguments and what is left as found are those of `assail`; the only limits are the norm and the bounds.
-    """
-    with still(model, seed), torch.no_grad():
-        task = _task(model, x, y, LpThreat.widest(norm, x, *bounds), seed, index)
-        clean = _judged(task, x, None)
-        found = Nearest(torch.full_like(y, torch.inf, dtype=torch.float64), x.clone(), clean.faulty, task.cost)
-        found.distance[clean.down] = 0.0
-        task = task.only(found.distance > 0)
-        for each, enter in rounds_of(attack):
-            if len(task.x):
-                _approach(each, enter(task), found)
-    return found
-
-
-def _approach(attack: Attack[Any], task: Task, found: Nearest) -> None:
-    """Run the attack on the samples of `task` to its end, and note in `found` what is nearer than before."""
-    state = attack.init(task)
-    for k in range(attack.steps + 1):
-        down, faulty, _ = _judged(task, state.x, state.logits)
-        distance = task.threat.size(state.x.double(), task.x.double())
-        better = down & (distance < found.distance[task.place])
-        found.faulty[task.place[faulty]] = True
-        found.distance[task.place[better]] = distance[better]
-        found.x_adv[task.place[better]] = state.x[better]
-        done = getattr(state, "done", None)
-        if k == attack.steps or (done is not None and bool(done.all())):
-            break
-        if done is not None and bool(done.any()):
-            task, state = task.only(~done), _only(state, ~done)
-        state = attack.step(task, state, k)
 
 
 def climb(attack: Attack[Any], task: Task) -> Tensor:
@@ -255,10 +191,11 @@ def answers(model: Model, x: Tensor, y: Tensor, seed: int = 0) -> tuple[Tensor, 
     return finite & (logits.argmax(1) == y), ~finite
 
 
-def _only(state: S, keep: Tensor) -> S:
+def restricted(state: S, keep: Tensor) -> S:
     """The state of the samples in the mask; a field may be a state of its own."""
     fields: list[Any] = [
-        None if field is None else _only(field, keep) if isinstance(field, tuple) else field[keep] for field in state
+        None if field is None else restricted(field, keep) if isinstance(field, tuple) else field[keep]
+        for field in state
     ]
     return type(state)(*fields)
 

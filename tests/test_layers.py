@@ -17,7 +17,7 @@ LAYERS = [
     ["robust.attacks.threat", "robust.attacks.losses"],
     ["robust.attacks.task"],
     ["robust.attacks.engine", "robust.attacks.boundary"],
-    ["robust.attacks.combine", "robust.attacks.zoo", "robust.attacks.external"],
+    ["robust.attacks.combine", "robust.attacks.zoo", "robust.attacks.external", "robust.attacks.smallest"],
     ["robust.attacks.factory"],
     ["robust.attacks.testing"],
     ["robust.attacks"],
