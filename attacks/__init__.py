@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from robust.attacks.combine.restarts import Restarts
     from robust.attacks.combine.targets import Targets
     from robust.attacks.combine.transfer import Transfer
-    from robust.attacks.engine import Attack, Nearest, Outcome, Plan, assail, climb, nearest
+    from robust.attacks.engine import Attack, Outcome, Plan, assail, climb
     from robust.attacks.factory import make
     from robust.attacks.rng import Rng
+    from robust.attacks.smallest import Nearest, nearest
     from robust.attacks.task import Task
     from robust.attacks.threat import LpThreat, Threat, Union
     from robust.attacks.zoo.apgd import APGD
@@ -97,7 +98,7 @@ _HOME = {
     "RFGSM": "zoo.rfgsm",
     "Attack": "engine",
     "LpThreat": "threat",
-    "Nearest": "engine",
+    "Nearest": "smallest",
     "Noise": "zoo.noise",
     "Outcome": "engine",
     "Plan": "engine",
@@ -112,7 +113,7 @@ _HOME = {
     "assail": "engine",
     "climb": "engine",
     "make": "factory",
-    "nearest": "engine",
+    "nearest": "smallest",
 }
 
 

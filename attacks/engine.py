@@ -1,9 +1,9 @@
 """The Attack protocol, and the drivers: the only loops of the project.
 
 An attack is a frozen dataclass of options with two pure methods, `init` and `step`. A driver runs them: `assail` for
-evaluation drops a sample as soon as it falls, `climb` for training keeps all to the last step, `nearest` keeps the
-closest input that fools the model. The driver judges success itself, by the threat model and the model's own answer,
-so an attack cannot claim what did not happen.
+evaluation drops a sample as soon as it falls, `climb` for training keeps all to the last step, `nearest`, in its own
+file, keeps the closest input that fools the model. The driver judges success itself, by the threat model and the
+model's own answer, so an attack cannot claim what did not happen.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.geometry import Norm
+from robust.attacks.losses import margin
 from robust.attacks.rng import Rng, seeded
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threat import LpThreat, Threat
@@ -53,10 +53,13 @@ class Attack(Protocol[S]):
 
 
 class Round(NamedTuple):
-    """An attack on the samples that still stand, and how its task differs."""
+    """An attack on the samples that still stand, and how its task differs; itself a plan of one round."""
 
     attack: Attack[Any]
     enter: Callable[[Task], Task]
+
+    def rounds(self) -> Iterator["Round"]:
+        return iter([self])
 
 
 @runtime_checkable
@@ -73,7 +76,7 @@ AnyAttack = Attack[Any] | Plan
 
 def rounds_of(attack: AnyAttack) -> Iterator[Round]:
     """The rounds of a plan; an attack is a plan of one."""
-    return attack.rounds() if isinstance(attack, Plan) else iter([Round(attack, lambda task: task)])
+    return attack.rounds() if isinstance(attack, Plan) else Round(attack, lambda task: task).rounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Outcome:
     fallen: Tensor  # (N,) bool: an admitted input with a finite, wrong answer was found
     x_adv: Tensor  # (N, *features): that input where fallen, x elsewhere
     faulty: Tensor  # (N,) bool: the model answered something not finite on the way; never a success of the attack
+    margin: Tensor  # (N,): of what stands, the largest at x and at the last iterates, if admitted; -inf where faulty
     cost: Cost
 
 
@@ -95,10 +99,12 @@ def assail(
     *,
     seed: int = 0,
     index: Tensor | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Attack every sample until it falls or the attack ends; of a union of threat models each in turn.
 
-    A sample whose x itself is answered wrong has fallen at once, so that no figure is better than the clean one.
+    A sample whose x itself is answered wrong has fallen at once, so that no figure is better than the clean one. After
+    each step `stop` is asked whether to end there, with what was found so far.
 
     x is (N, *features) within the threat's bounds, y (N,) int64, `index` (N,) the samples' numbers in their data set
     (by default 0..N-1): with the seed they fix all that is random. The model is used in evaluation mode, and its
@@ -107,28 +113,20 @@ def assail(
     """
     first, *others = threat.parts
     with still(model, seed), torch.no_grad():
-        task = _task(model, x, y, first, seed, index)
-        fallen, faulty = _wrong_at_once(task)
-        outcome = Outcome(fallen, x.clone(), faulty, task.cost)
+        task = begun(model, x, y, first, seed, index)
+        clean = judged(task, x, None)
+        outcome = Outcome(clean.down, x.clone(), clean.faulty, clean.margin, task.cost)
         for part in (first, *others):
             for each, enter in rounds_of(attack):
                 standing = replace(task, threat=part).only(~outcome.fallen)
-                if not len(standing.x):
+                if not len(standing.x) or stop():
                     return outcome
-                _assail(each, enter(standing), outcome)
+                _assail(each, enter(standing), outcome, stop)
     return outcome
 
 
-def _wrong_at_once(task: Task) -> tuple[Tensor, Tensor]:
-    """Of the clean inputs: (answered wrong, answered with something not finite), each (n,) bool."""
-    if not len(task.x):
-        return torch.zeros_like(task.y, dtype=torch.bool), torch.zeros_like(task.y, dtype=torch.bool)
-    logits = task.logits(task.x)
-    finite = logits.isfinite().all(1)
-    return finite & (logits.argmax(1) != task.y), ~finite
-
-
-def _task(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index: Tensor | None) -> Task:
+def begun(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index: Tensor | None) -> Task:
+    """The task of a driver; ValueError where x leaves the threat's bounds."""
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
         told = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
         raise ValueError(f"the inputs go {told}; give the threat model the bounds of the data, or scale the data")
@@ -136,93 +134,50 @@ def _task(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index
     return Task.of(model, x, y, threat, Rng.of(seed, index))
 
 
-def _assail(attack: Attack[Any], task: Task, outcome: Outcome) -> None:
+class Verdict(NamedTuple):
+    """The model's answers to inputs, judged."""
+
+    down: Tensor  # (n,) bool: admitted and answered wrong
+    faulty: Tensor  # (n,) bool: answered with something not finite
+    margin: Tensor  # (n,): by how much the label is missed; -inf where the answer is not finite
+
+
+def _assail(attack: Attack[Any], task: Task, outcome: Outcome, stop: Callable[[], bool]) -> None:
     """Attack the samples of `task`, and note in `outcome` what becomes of them."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
-        down, faulty = _judged(task, state)
-        outcome.faulty[task.place[faulty]] = True
-        outcome.fallen[task.place[down]] = True
-        outcome.x_adv[task.place[down]] = state.x[down]
+        verdict, place = judged(task, state.x, state.logits), task.place
+        down = verdict.down
+        outcome.faulty[place[verdict.faulty]] = True
+        outcome.fallen[place[down]] = True
+        outcome.x_adv[place[down]] = state.x[down]
         leaving = down if (done := getattr(state, "done", None)) is None else down | done
-        if k == attack.steps or bool(leaving.all()):
+        if over := k == attack.steps or bool(leaving.all()) or stop():
+            leaving = torch.ones_like(leaving)
+        _note_margins(outcome, task, state.x, verdict, leaving & ~down)
+        if over:
             break
         if bool(leaving.any()):
-            task, state = task.only(~leaving), _only(state, ~leaving)
+            task, state = task.only(~leaving), restricted(state, ~leaving)
         state = attack.step(task, state, k)
 
 
-def _judged(task: Task, state: Any) -> tuple[Tensor, Tensor]:
-    """Of the iterates: (admitted and answered wrong, answered with something not finite), each (n,) bool."""
-    logits = task.logits(state.x) if state.logits is None else state.logits
+def _note_margins(outcome: Outcome, task: Task, x: Tensor, verdict: Verdict, which: Tensor) -> None:
+    """Note how near these came at their last iterate: to ask after every step would cost as much as a projection."""
+    nearer = which & (verdict.margin > outcome.margin[task.place])
+    nearer[nearer.clone()] = task.threat.admits(x[nearer], task.x[nearer])
+    outcome.margin[task.place[nearer]] = verdict.margin[nearer]
+
+
+def judged(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
+    """Of the iterates x, one for each sample of the task, and the model's answers to them, if it was asked."""
+    if not len(x):
+        return Verdict(task.y.bool(), task.y.bool(), x.new_zeros(0))
+    logits = task.logits(x) if logits is None else logits
     finite = logits.isfinite().all(1)
     down = finite & (logits.argmax(1) != task.y)
-    down[down.clone()] = task.threat.admits(state.x[down], task.x[down])
-    return down, ~finite
-
-
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """The closest inputs that fool the model, sample by sample, as judged by the driver."""
-
-    distance: Tensor  # (N,) float64: to x, in the norm; 0 where x itself is answered wrong, inf where none was found
-    x_adv: Tensor  # (N, *features): that input, x where none was found
-    faulty: Tensor  # (N,) bool: as in Outcome
-    cost: Cost
-
-    def robust_at(self, eps: float) -> Tensor:
-        """(N,) bool: whether the sample stands in a ball of this radius; one run gives the whole curve."""
-        return self.distance > eps
-
-    @property
-    def median(self) -> float:
-        """The radius at which half of the samples have fallen."""
-        return float(self.distance.sort().values[(len(self.distance) - 1) // 2])
-
-
-def nearest(
-    model: Model,
-    attack: AnyAttack,
-    x: Tensor,
-    y: Tensor,
-    norm: Norm,
-    *,
-    bounds: tuple[float, float] = (0.0, 1.0),
-    seed: int = 0,
-    index: Tensor | None = None,
-) -> Nearest:
-    """Run an attack that seeks the smallest perturbation to its end, and keep every sample's best.
-
-    Arguments and what is left as found are those of `assail`; the only limits are the norm and the bounds.
-    """
-    with still(model, seed), torch.no_grad():
-        task = _task(model, x, y, LpThreat.widest(norm, x, *bounds), seed, index)
-        wrong, faulty = _wrong_at_once(task)
-        found = Nearest(torch.full_like(y, torch.inf, dtype=torch.float64), x.clone(), faulty, task.cost)
-        found.distance[wrong] = 0.0
-        task = task.only(found.distance > 0)
-        for each, enter in rounds_of(attack):
-            if len(task.x):
-                _approach(each, enter(task), found)
-    return found
-
-
-def _approach(attack: Attack[Any], task: Task, found: Nearest) -> None:
-    """Run the attack on the samples of `task` to its end, and note in `found` what is nearer than before."""
-    state = attack.init(task)
-    for k in range(attack.steps + 1):
-        down, faulty = _judged(task, state)
-        distance = task.threat.size(state.x.double(), task.x.double())
-        better = down & (distance < found.distance[task.place])
-        found.faulty[task.place[faulty]] = True
-        found.distance[task.place[better]] = distance[better]
-        found.x_adv[task.place[better]] = state.x[better]
-        done = getattr(state, "done", None)
-        if k == attack.steps or (done is not None and bool(done.all())):
-            break
-        if done is not None and bool(done.any()):
-            task, state = task.only(~done), _only(state, ~done)
-        state = attack.step(task, state, k)
+    down[down.clone()] = task.threat.admits(x[down], task.x[down])
+    return Verdict(down, ~finite, margin(logits, task.y).masked_fill(~finite, -torch.inf))
 
 
 def climb(attack: Attack[Any], task: Task) -> Tensor:
@@ -243,10 +198,11 @@ def answers(model: Model, x: Tensor, y: Tensor, seed: int = 0) -> tuple[Tensor, 
     return finite & (logits.argmax(1) == y), ~finite
 
 
-def _only(state: S, keep: Tensor) -> S:
+def restricted(state: S, keep: Tensor) -> S:
     """The state of the samples in the mask; a field may be a state of its own."""
     fields: list[Any] = [
-        None if field is None else _only(field, keep) if isinstance(field, tuple) else field[keep] for field in state
+        None if field is None else restricted(field, keep) if isinstance(field, tuple) else field[keep]
+        for field in state
     ]
     return type(state)(*fields)
 

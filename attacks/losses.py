@@ -37,6 +37,15 @@ def dlr(logits: Tensor, y: Tensor) -> Tensor:
     return margin(logits, y) / (top[:, 0] - top[:, 2] + TINY)
 
 
+def scale_free_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy of the logits over the distance of the largest to the second, whose gradient no scaling hides.
+
+    The distance is a constant to the gradient, so logits that are far apart no longer underflow (as in LAFEAT, Yu et
+    al., CVPR 2021).
+    """
+    return cross_entropy(logits / _gap(logits), y)
+
+
 def cross_entropy_to(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
     """log softmax(logits)[target]."""
     return -F.cross_entropy(logits, target, reduction="none")
@@ -56,10 +65,16 @@ def dlr_to(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
     return margin_to(logits, y, target) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + TINY)
 
 
+def scale_free_cross_entropy_to(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    """log softmax(logits / gap)[target], the gap being that of the untargeted form."""
+    return cross_entropy_to(logits / _gap(logits), y, target)
+
+
 LOSSES: dict[str, tuple[Loss, Targeted]] = {
     "ce": (cross_entropy, cross_entropy_to),
     "margin": (margin, margin_to),
     "dlr": (dlr, dlr_to),
+    "sice": (scale_free_cross_entropy, scale_free_cross_entropy_to),
 }
 
 
@@ -73,7 +88,7 @@ def evaluate_loss(loss: str | Loss, logits: Tensor, y: Tensor, target: Tensor | 
     """The loss, (N,), in its targeted form where there is a target; a loss of one's own has none: ValueError."""
     if not isinstance(loss, str):
         if target is not None:
-            raise ValueError("a loss of your own has no targeted form; use ce, margin or dlr with targets")
+            raise ValueError("a loss of your own has no targeted form; use ce, margin, dlr or sice with targets")
         return loss(logits, y)
     untargeted, targeted = LOSSES[loss]
     return untargeted(logits, y) if target is None else targeted(logits, y, target)
@@ -81,6 +96,12 @@ def evaluate_loss(loss: str | Loss, logits: Tensor, y: Tensor, target: Tensor | 
 
 def _at(logits: Tensor, y: Tensor) -> Tensor:
     return logits.gather(1, y[:, None])[:, 0]
+
+
+def _gap(logits: Tensor) -> Tensor:
+    """(N, 1), detached: the largest logit less the second."""
+    top = logits.detach().topk(2, dim=1).values
+    return (top[:, :1] - top[:, 1:]).clamp_min(TINY)
 
 
 def _largest(logits: Tensor, k: int, name: str) -> Tensor:

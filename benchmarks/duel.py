@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +14,10 @@ from benchmarks.timing import CLOCK
 from robust.attacks import LpThreat, assail, make, nearest
 from robust.attacks.geometry import Norm
 from robust.attacks.rng import seeded
+from robust.attacks.suite import names, read_suite
+from robust.campaign import Campaign
+from robust.data.dataset import Samples
+from robust.feed import MOST, Feed
 
 Attacker = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (model, x, y) -> x_adv
 
@@ -24,7 +31,7 @@ class Duel:
 
     attack: str  # what both are
     threat: LpThreat | Norm
-    ours: str  # the attack's word
+    ours: str  # the attack's word, or a suite's name
     peer: str  # the library
     theirs: Attacker
     n: int  # pictures drawn
@@ -84,10 +91,25 @@ def fight(duel: Duel, subject: Subject, seed: int) -> Row:
 
 
 def ours(duel: Duel, seed: int) -> Attacker:
+    if duel.ours in names() or duel.ours.endswith(".toml"):
+        return partial(_suite, duel, seed)
     attack, threat = make(duel.ours), duel.threat
     if isinstance(threat, LpThreat):
         return lambda model, x, y: assail(model, attack, x, y, threat, seed=seed).x_adv
     return lambda model, x, y: nearest(model, attack, x, y, threat, seed=seed).x_adv
+
+
+def _suite(duel: Duel, seed: int, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """As a run with --robust-suite: in batches, and what falls is looked at again."""
+    assert isinstance(duel.threat, LpThreat)
+    samples = Samples(x.numpy(), y.numpy(), np.arange(len(x)))
+    with torch.no_grad():
+        classes = model(x[:1]).shape[1]
+    suite, feed = read_suite(duel.ours, Path()), Feed(MOST["cpu"])
+    found = Campaign(model, samples, suite, duel.threat, feed, classes, seed).run(np.ones(len(x), bool))
+    x_adv = x.clone()
+    x_adv[torch.from_numpy(found.broken)] = torch.from_numpy(found.x_adv)
+    return x_adv
 
 
 def _side(duel: Duel, attack: Attacker, subject: Subject, seed: int) -> Side:

@@ -21,7 +21,7 @@ PARTS = (
     ("attacks/threat.py", "admits", "judging"),
     ("attacks/threat.py", "size", "judging"),
     ("attacks/geometry.py", "", "judging"),
-    ("attacks/engine.py", "_judged", "judging"),
+    ("attacks/engine.py", "judged", "judging"),
     ("attacks/threat.py", "sample", "random start"),
     ("attacks/threat.py", "", "step and projection"),
     ("attacks/rng.py", "only", "dropping samples"),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from robust.data.dataset import DATA, Dataset
 from robust.models.load import load
 from robust.models.spec import ModelSpec
+from robust.train.split import split_off_validation
 
 ROOT = Path(__file__).parent.parent
 MODELS = ("standard", "pgd-at")
@@ -42,7 +43,17 @@ def network(name: str) -> nn.Module:
 @cache
 def pictures(n: int, seed: int) -> tuple[Tensor, Tensor]:
     """(x, y) of `n` test pictures drawn by `seed`."""
+    samples = _fashion_mnist().load("test", n, seed)
+    return torch.from_numpy(samples.x), torch.from_numpy(samples.y)
+
+
+def held_out(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """(x, y) of `n` of the 1,000 training pictures that no model here learnt from: what attacks are chosen by."""
+    samples, _ = split_off_validation(_fashion_mnist().load("train"), 0)[1].draw(n, seed)
+    return torch.from_numpy(samples.x), torch.from_numpy(samples.y)
+
+
+def _fashion_mnist() -> Dataset:
     data = DATA.get("fashion-mnist")
     assert isinstance(data, Dataset)
-    samples = data.load("test", n, seed)
-    return torch.from_numpy(samples.x), torch.from_numpy(samples.y)
+    return data

@@ -15,7 +15,9 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     board = commands.add_parser("board", help="make a leaderboard's files anew from its records")
     board.add_argument("folder", nargs="?", type=Path, default=Path("leaderboard"))
-    commands.add_parser("list", help="list the attacks, data sets, architectures, training recipes and what wraps them")
+    commands.add_parser(
+        "list", help="list the suites, attacks, data sets, architectures, training recipes and what wraps them"
+    )
     _add_train(commands.add_parser("train", help="train a model's architecture adversarially"))
     try:
         args = parser.parse_args(argv)
@@ -44,12 +46,14 @@ def _board(folder: Path) -> str:
 
 def _list() -> str:
     from robust.attacks.catalogue import ATTACKS
+    from robust.attacks.suite import names
     from robust.data.dataset import DATA
     from robust.models.catalogue import ARCHITECTURES
     from robust.train.recipe import RECIPES, WRAPPERS
 
+    suites = f"suites: {', '.join(names())}\n"
     kinds = (ATTACKS, DATA, ARCHITECTURES, RECIPES, WRAPPERS)
-    return "".join(f"{registry.kind}s: {', '.join(registry.names())}\n" for registry in kinds)
+    return suites + "".join(f"{registry.kind}s: {', '.join(registry.names())}\n" for registry in kinds)
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from robust.attacks.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.feed import Feed
 from robust.models.load import weights_hash
+from robust.record import Reached
 
 BATCH = 250  # where nothing else is known
 TRIED = 64  # samples that are shown to a model before the first test
@@ -34,9 +35,9 @@ class Clean:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one attack found, started on all samples that are answered right."""
+    """What one attack, or one suite, found, started on all samples that are answered right."""
 
-    attack: str  # as a word: "pgd:steps=40"
+    attack: str  # as a word: "pgd:steps=40", "standard-1"
     options: dict[str, Any]  # all of them, the defaults included
     broken: Flags  # (n,): by an input that the driver admitted and a second look confirmed
     x_adv: NDArray[np.float32]  # (broken, *shape): those inputs, in the samples' order
@@ -45,6 +46,8 @@ class Finding:
     forwards: int  # samples sent through the model
     backwards: int
     seconds: float
+    stages: tuple[Reached, ...] = ()  # of a suite
+    partial: str = ""  # why it was stopped before its end
 
 
 def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
@@ -104,26 +107,36 @@ def measure_attack(
     began = time.monotonic()
     feed = feed or Feed(BATCH, device_of(module))
     rows = np.flatnonzero(correct)
+    started = samples.take(rows)
     outcomes = feed.each(
-        lambda x, y, index: _cpu(assail(module, chosen, x, y, threat, seed=seed, index=index)), samples.take(rows)
+        lambda x, y, index: off_device(assail(module, chosen, x, y, threat, seed=seed, index=index)), started
     )
-    fallen = _joined([o.fallen for o in outcomes], bool)
-    x_adv = _joined([o.x_adv for o in outcomes], np.float32).reshape(-1, *samples.x.shape[1:])[fallen]
-    fell = samples.take(rows[fallen])
-    sure = confirm(module, x_adv, fell, threat, feed)
+    fallen, sure, x_adv = look_again(module, started, outcomes, threat, feed)
     broken = np.zeros(len(samples), bool)
-    broken[rows[fallen][sure]] = True
+    broken[rows[sure]] = True
     return Finding(
         attack=name,
         options=options_of(chosen),
         broken=broken,
-        x_adv=x_adv[sure],
+        x_adv=x_adv,
         faulty=sum(int(o.faulty.sum()) for o in outcomes),
-        unconfirmed=int((~sure).sum()),
+        unconfirmed=int((fallen & ~sure).sum()),
         forwards=sum(int(o.cost.forwards.sum()) for o in outcomes),
         backwards=sum(int(o.cost.backwards.sum()) for o in outcomes),
         seconds=time.monotonic() - began,
     )
+
+
+def look_again(
+    module: nn.Module, samples: Samples, outcomes: list[Outcome], threat: Threat, feed: Feed
+) -> tuple[Flags, Flags, NDArray[np.float32]]:
+    """Of the samples, each with its outcome: (fallen (n,), confirmed too (n,), the inputs of these (k, *shape))."""
+    fallen = joined([o.fallen for o in outcomes], bool)
+    x_adv = joined([o.x_adv for o in outcomes], np.float32).reshape(-1, *samples.x.shape[1:])[fallen]
+    confirmed = confirm(module, x_adv, samples.take(np.flatnonzero(fallen)), threat, feed)
+    sure = fallen.copy()
+    sure[fallen] = confirmed
+    return fallen, sure, x_adv[confirmed]
 
 
 def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, threat: Threat, feed: Feed) -> Flags:
@@ -134,7 +147,7 @@ def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, thr
         clean = torch.from_numpy(samples.x[rows.cpu().numpy()]).to(x)
         return ~right & ~faulty & threat.admits(x, clean)
 
-    return _joined(feed.each(look, Samples(x_adv, samples.y, np.arange(len(samples)))), bool)
+    return joined(feed.each(look, Samples(x_adv, samples.y, np.arange(len(samples)))), bool)
 
 
 def options_of(attack: AnyAttack) -> dict[str, Any]:
@@ -158,11 +171,11 @@ def device_of(module: nn.Module) -> torch.device:
     return next((p.device for p in module.parameters()), torch.device("cpu"))
 
 
-def _cpu(outcome: Outcome) -> Outcome:
+def off_device(outcome: Outcome) -> Outcome:
     """Off the GPU, where the next batch needs the room."""
     cost = Cost(outcome.cost.forwards.cpu(), outcome.cost.backwards.cpu())
-    return Outcome(outcome.fallen.cpu(), outcome.x_adv.cpu(), outcome.faulty.cpu(), cost)
+    return Outcome(outcome.fallen.cpu(), outcome.x_adv.cpu(), outcome.faulty.cpu(), outcome.margin.cpu(), cost)
 
 
-def _joined(parts: list[Tensor], dtype: Any) -> NDArray[Any]:
+def joined(parts: list[Tensor], dtype: Any) -> NDArray[Any]:
     return np.concatenate([part.cpu().numpy().astype(dtype) for part in parts]) if parts else np.zeros(0, dtype)

@@ -45,6 +45,14 @@ OPTIONS = (
     ),
     Option("attack", "ATTACK", "pgd:steps=40:restarts=5, torchattacks:APGD; default: fgsm,pgd", many=True),
     Option(
+        "suite",
+        "SUITE",
+        "a suite of attacks, each on what those before it left: quick-1, standard-1, full-1, or a file of your own, "
+        "mine.toml; then no attack is run unless --robust-attack names one",
+        many=True,
+    ),
+    Option("time", "TIME", "stop a suite after 30s, 5m or 1h, with the bound that it reached; such a row has no rank"),
+    Option(
         "train",
         "RECIPE",
         "train the model's architecture and test what comes out: standard, pgd-at, trades+awp+ema:epochs=10; "

@@ -39,15 +39,29 @@ class ModelUsed:
 
 
 @dataclass(frozen=True)
-class Attacked:
-    """One attack's outcomes over all samples; it was started on those that the model answers right."""
+class Reached:
+    """How far a suite was after a stage: all but `n` is from its beginning."""
 
-    name: str  # "pgd:steps=40"
+    attack: str  # the stage's
+    n: int  # samples that the stage was run on
+    broken: int  # by this stage and those before it
+    forwards: int
+    backwards: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """One attack's, or one suite's, outcomes over all samples; it was started on those that the model answers right."""
+
+    name: str  # "pgd:steps=40", or "standard-1"
     options: dict[str, Any]  # all, the defaults included
     broken: Flags  # (n,)
     forwards: int
     backwards: int
     seconds: float
+    stages: tuple[Reached, ...] = ()  # of a suite those that were run to their end
+    partial: str = ""  # why it was stopped before its end, "" where it was not
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,11 @@ class Record:
     def robust(self) -> Flags:
         """(n,): answered right, and broken by no attack."""
         return self.correct & ~union(attack.broken for attack in self.attacks)
+
+    @property
+    def partial(self) -> str:
+        """Why the attacks were stopped before their end: then there may be more that they break. "" for a whole one."""
+        return next((attack.partial for attack in self.attacks if attack.partial), "")
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -123,7 +142,8 @@ class Record:
                 provenance=dict(content["provenance"]),
                 evidence=content["evidence"],
             )
-            for part in (record.data, record.model, *record.attacks, record):
+            stages = (stage for attack in record.attacks for stage in attack.stages)
+            for part in (record.data, record.model, *record.attacks, *stages, record):
                 _check_types(part)
             if json.loads(record.to_json()) != content:
                 raise ValueError("its counts and its outcomes do not agree")
@@ -151,14 +171,25 @@ def unpack(text: str, n: int) -> Flags:
 
 
 def attack_to_json(attack: Attacked) -> dict[str, Any]:
+    """`stages` and `partial` are left out where they say nothing."""
     counts = {"broken": int(attack.broken.sum()), "bits": pack(attack.broken)}
-    cost = {"forwards": attack.forwards, "backwards": attack.backwards, "seconds": round(attack.seconds, 3)}
-    return {"name": attack.name, "options": attack.options, **counts, **cost}
+    content = {"name": attack.name, "options": attack.options, **counts, **_cost(attack)}
+    if attack.stages:
+        content["stages"] = [asdict(stage) | _cost(stage) for stage in attack.stages]
+    if attack.partial:
+        content["partial"] = attack.partial
+    return content
 
 
 def attack_from_json(content: dict[str, Any], n: int) -> Attacked:
     keys = ("name", "options", "forwards", "backwards", "seconds")
-    return Attacked(broken=unpack(content["bits"], n), **{key: content[key] for key in keys})
+    stages = tuple(Reached(**stage) for stage in content.get("stages", ()))
+    given = {key: content[key] for key in keys}
+    return Attacked(**given, broken=unpack(content["bits"], n), stages=stages, partial=content.get("partial", ""))
+
+
+def _cost(spent: Attacked | Reached) -> dict[str, Any]:
+    return {"forwards": spent.forwards, "backwards": spent.backwards, "seconds": round(spent.seconds, 3)}
 
 
 def _check_types(part: object) -> None:
@@ -173,7 +204,7 @@ def _check_types(part: object) -> None:
 
 def _outcomes(record: Record) -> list[object]:
     """What two records of one measurement must agree in; options as JSON, which knows no tuples."""
-    attacks = ((a.name, json.dumps(a.options, sort_keys=True), pack(a.broken)) for a in record.attacks)
+    attacks = ((a.name, json.dumps(a.options, sort_keys=True), pack(a.broken), a.partial) for a in record.attacks)
     return [pack(record.correct), *attacks]
 
 

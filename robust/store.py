@@ -96,7 +96,7 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
     "new": the place was free. "same": the same measurement with the same outcomes is there, and stays. "replaced": the
     older went to history/, for the new one has more samples, or is the same measurement by newer options or code.
     "kept": anything else; the new one is in history/. So another seed or other samples of the same number never
-    replace a row, and nobody can draw a better one.
+    replace a row, and nobody can draw a better one. A whole record replaces a partial one, and never the other way.
     """
     content = evidence.to_bytes()
     record = replace(record, evidence=hashlib.sha256(content).hexdigest())
@@ -107,12 +107,18 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
     older = Record.from_json(place.read_text("utf-8"))
     if older.same_outcomes(record):
         return "same"
-    if record.identity != older.identity and record.data.n <= older.data.n:
+    if not _replaces(record, older):
         _put(_historic(folder, record), record.to_json(), content)
         return "kept"
     _put(_historic(folder, older), place.read_text("utf-8"), _read(place.with_suffix(".npz")))
     _put(place, record.to_json(), content)
     return "replaced"
+
+
+def _replaces(record: Record, older: Record) -> bool:
+    if bool(record.partial) != bool(older.partial):
+        return bool(older.partial)
+    return record.identity == older.identity or record.data.n > older.data.n
 
 
 def check_folder(folder: Path) -> None:

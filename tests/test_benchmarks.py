@@ -53,6 +53,13 @@ def test_both_sides_are_counted_and_judged_alike(on):
     assert row.holds
 
 
+def test_a_suite_fights_as_an_attack_does(on):
+    row = fight(Duel("a suite", BALL, "quick-1", "lazy", lazy, 50), on, 0)
+
+    assert row.ours.figure < row.theirs.figure
+    assert 0 < row.ours.backwards <= row.ours.forwards
+
+
 def test_what_never_fooled_the_model_is_infinitely_far(on):
     row = fight(Duel("FMN", "l2", "fmn:steps=20", "lazy", lazy, 50), on, 0)
 

@@ -7,6 +7,7 @@ from filelock import FileLock, Timeout
 
 import robust
 from robust.attacks.catalogue import ATTACKS
+from robust.attacks.suite import names
 from robust.cli import main
 from robust.data.dataset import DATA
 from robust.models.catalogue import ARCHITECTURES
@@ -128,6 +129,7 @@ def test_list_names_all_that_can_be_asked_for(call):
 
     assert (status, err) == (0, "")
     assert out.splitlines() == [
+        f"suites: {', '.join(names())}",
         f"attacks: {', '.join(ATTACKS.names())}",
         f"data sets: {', '.join(DATA.names())}",
         f"architectures: {', '.join(ARCHITECTURES.names())}",
@@ -137,7 +139,9 @@ def test_list_names_all_that_can_be_asked_for(call):
 
 
 def test_list_knows_the_shipped_ones(call):
-    assert {"fgsm", "pgd", "digits", "wideresnet", "pgd-at"} <= {word.strip(",") for word in call("list")[1].split()}
+    assert {"standard-1", "fgsm", "pgd", "digits", "wideresnet", "pgd-at"} <= {
+        word.strip(",") for word in call("list")[1].split()
+    }
 
 
 def test_version(call):

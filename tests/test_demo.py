@@ -63,7 +63,7 @@ def test_the_table_in_the_readme_is_what_comes_out(board):
         for column, value in (
             ("clean %", found.clean),
             ("robust %", found.robust),
-            *zip(board.attacks, found.under, strict=True),
+            *zip(board.columns, found.under, strict=True),
         ):
             assert float(row[column]) == pytest.approx(value, abs=TOLERANCE), (
                 training,

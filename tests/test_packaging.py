@@ -101,11 +101,14 @@ def files_of_the_tree():
     return mapped | {f"robust/{p.relative_to(ROOT / 'robust')}" for p in own}
 
 
+SUITES = {f"robust/attacks/suites/{path.name}" for path in (ROOT / "attacks" / "suites").glob("*.toml")}
+
+
 def test_the_wheel_holds_each_file_once_and_the_data(wheel):
     names = zipfile.ZipFile(wheel).namelist()
 
     assert len(names) == len(set(names))
-    assert files_of_the_tree() | {"robust/py.typed", "robust/data/sets/digits.npz"} <= set(names)
+    assert files_of_the_tree() | {"robust/py.typed", "robust/data/sets/digits.npz", *SUITES} <= set(names)
     assert {name.split("/")[0] for name in names} == {"robust", wheel.name.split("-py3")[0] + ".dist-info"}
 
 

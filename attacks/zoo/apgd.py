@@ -43,7 +43,7 @@ class APGD:
     """Ascent with momentum whose step size is halved where the loss stalls, each time from the best point so far."""
 
     steps: int = 100
-    loss: str | Loss = "ce"  # ce, margin or dlr
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice
     rho: float = 0.75  # the share of rising steps that a window needs to keep its step size
 
     def __post_init__(self) -> None:

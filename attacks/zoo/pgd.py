@@ -1,5 +1,6 @@
 """PGD, projected gradient descent: Madry et al. 2018 (1706.06083); cycles are left as in 2503.19347."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,19 +31,23 @@ class Walk(NamedTuple):
 class PGD:
     """`steps` steps of `stride` eps along the steepest ascent of the loss, each projected, from a random start.
 
-    For linf an iterate determines all that follow, so a sample that comes back to one is done.
+    With `last` the steps shrink along half a cosine to that length. Without, for linf, an iterate determines all that
+    follow, so a sample that comes back to one is done.
     """
 
     steps: int = 40
     stride: float = 0.25  # length of a step, as a share of eps
     start: float = 1.0  # size of the random start, as a share of the ball; 0 starts at x
     loss: str | Loss = "ce"
+    last: float | None = None  # length of the last step, as a share of eps; None: that of all
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
         if self.stride <= 0:
             raise ValueError(f"stride, a share of eps, must be above 0, got {self.stride:g}")
+        if self.last is not None and self.last <= 0:
+            raise ValueError(f"last, a share of eps, must be above 0, got {self.last:g}")
         if not 0 <= self.start <= 1:
             raise ValueError(f"start, a share of the ball, must be from 0 to 1, got {self.start:g}")
         check_loss(self.loss)
@@ -54,13 +59,13 @@ class PGD:
         return Walk(x, logits, grad, none, torch.zeros_like(task.y, dtype=torch.bool))
 
     def step(self, task: Task, state: Walk, k: int) -> Walk:
-        length = self.stride * float(task.threat.eps)
+        length = self._stride(k) * float(task.threat.eps)
         if task.threat.norm == "l1":
             x = task.threat.sparse_step(state.x, state.grad, length, L1_SHARE)
         else:
             x = task.threat.step(state.x, state.grad, length)
         seen, done = state.seen, state.done
-        if k >= FIRST_CYCLE and task.threat.norm == "linf":
+        if k >= FIRST_CYCLE and self.last is None and task.threat.norm == "linf":
             # Of the move, not only of the iterate: a model that draws may give another gradient at the same place.
             mark = fingerprint(x)[:, None]
             seen, done = torch.cat((seen, mark), 1), (seen == mark).any(1)
@@ -69,3 +74,8 @@ class PGD:
             return Walk(x, None, state.grad, seen, done)
         logits, _, grad = task.ascent(x, self.loss)
         return Walk(x, logits, grad, seen, done)
+
+    def _stride(self, k: int) -> float:
+        if self.last is None or self.steps == 1:
+            return self.stride
+        return self.last + (self.stride - self.last) * (1 + math.cos(math.pi * k / (self.steps - 1))) / 2

@@ -20,6 +20,23 @@ def attacker(name: str, threat: LpThreat, **options: object) -> Attacker:
     return attack
 
 
+def auto_attack(threat: LpThreat) -> Attacker:
+    """AutoAttack standard, of its parts: the library's own AutoAttack takes 10 steps where the original takes 100."""
+
+    def attack(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        ball = {"norm": NORM_WORD[threat.norm], "eps": float(threat.eps)}
+        parts = [
+            torchattacks.APGD(model, steps=100, **ball),
+            torchattacks.APGDT(model, steps=100, **ball),
+            torchattacks.FAB(model, steps=100, multi_targeted=True, **ball),
+            torchattacks.Square(model, n_queries=5000, **ball),
+        ]
+        x_adv: Tensor = torchattacks.MultiAttack(parts)(x, y)
+        return x_adv
+
+    return attack
+
+
 def pgd(eps: float, steps: int, stride: float) -> Attacker:
     """Constant-step PGD for linf; the step is `stride` eps."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations, groupby
 
 from robust.attacks.spec import Spec
-from robust.record import Record
+from robust.record import Reached, Record
 from robust.stats import fisher, holm, mcnemar, wilson
 
 ALPHA = 0.05
@@ -16,12 +16,12 @@ class Row:
     """One model's line. Percentages are of all n samples."""
 
     record: Record
-    rank: int  # 1 + the rows that are significantly better
+    rank: int | None  # 1 + the rows that are significantly better; None of a partial record
     clean: float  # percent
     robust: float  # percent: answered right and broken by no attack
     low: float  # percent: the 95 % Wilson interval of `robust`
     high: float
-    under: tuple[float, ...]  # percent: what each attack of the board leaves
+    under: tuple[float | None, ...]  # percent: what is left in each column of the board; None where it was not reached
 
     @property
     def drop(self) -> float:
@@ -36,13 +36,22 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The comparable rows: same data, threat model and attacks."""
+    """The comparable rows: same data, threat model and attacks.
+
+    Its columns are the attacks; of a suite "after 1", "after 2", ...: what its first stages together leave.
+    """
 
     data: str
     threat: str
     suite: str
-    attacks: tuple[str, ...]
+    columns: tuple[str, ...]
     rows: tuple[Row, ...]
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Of a suite the attacks of its stages, as far as any row came."""
+        longest = max((stages_of(row.record) for row in self.rows), key=len)
+        return tuple(stage.attack for stage in longest)
 
 
 def boards(records: Iterable[Record]) -> list[Board]:
@@ -58,6 +67,16 @@ def percent(k: int, n: int) -> float:
     return 100 * k / n
 
 
+def stages_of(record: Record) -> tuple[Reached, ...]:
+    """Of a suite's record how far it was after each stage; of attacks' none."""
+    return record.attacks[0].stages if len(record.attacks) == 1 else ()
+
+
+def stage_percent(record: Record, stage: Reached) -> float:
+    """What a suite left after that stage, in percent of all n samples."""
+    return percent(int(record.correct.sum()) - stage.broken, record.data.n)
+
+
 def attack_percent(record: Record, name: str) -> float:
     """What one attack leaves: answered right and not broken by it, in percent of all n samples."""
     broken = next(a.broken for a in record.attacks if Spec.parse(a.name) == Spec.parse(name))
@@ -65,18 +84,31 @@ def attack_percent(record: Record, name: str) -> float:
 
 
 def _board(records: list[Record]) -> Board:
-    ordered = sorted(records, key=lambda r: (-r.robust.mean(), -r.correct.mean(), r.stem, r.data.digest, r.seed))
-    attacks = tuple(sorted(attack.name for attack in ordered[0].attacks))
-    ranks = _ranks(ordered)
-    rows = tuple(_row(record, rank, attacks) for record, rank in zip(ordered, ranks, strict=True))
-    return Board(ordered[0].data.name, ordered[0].threat, ordered[0].suite, attacks, rows)
+    def key(record: Record) -> tuple[object, ...]:
+        figures = (-record.robust.mean(), -record.correct.mean())
+        return (bool(record.partial), *figures, record.stem, record.data.digest, record.seed)
+
+    ordered = sorted(records, key=key)
+    whole = [record for record in ordered if not record.partial]
+    ranks = [*_ranks(whole), *[None] * (len(ordered) - len(whole))]
+    suite = any(stages_of(record) or record.partial for record in ordered)
+    reached = range(1, 1 + max(len(stages_of(record)) for record in ordered))
+    attacks = sorted(attack.name for attack in ordered[0].attacks)
+    columns = tuple(f"after {k}" for k in reached) if suite else tuple(attacks)
+    rows = tuple(_row(record, rank, columns, suite) for record, rank in zip(ordered, ranks, strict=True))
+    return Board(ordered[0].data.name, ordered[0].threat, ordered[0].suite, columns, rows)
 
 
-def _row(record: Record, rank: int, attacks: tuple[str, ...]) -> Row:
+def _row(record: Record, rank: int | None, columns: tuple[str, ...], suite: bool) -> Row:
     n, k = record.data.n, int(record.robust.sum())
     low, high = wilson(k, n)
-    under = tuple(attack_percent(record, name) for name in attacks)
-    return Row(record, rank, percent(int(record.correct.sum()), n), percent(k, n), 100 * low, 100 * high, under)
+    under: list[float | None]
+    if suite:
+        under = [stage_percent(record, stage) for stage in stages_of(record)]
+        under += [None] * (len(columns) - len(under))
+    else:
+        under = [attack_percent(record, name) for name in columns]
+    return Row(record, rank, percent(int(record.correct.sum()), n), percent(k, n), 100 * low, 100 * high, tuple(under))
 
 
 def _ranks(ordered: list[Record]) -> list[int]:

@@ -1,12 +1,15 @@
-"""Boards as CSV: a line for each model and attack, and one with attack "all" for the worst case over the attacks."""
+"""Boards as CSV: a line for each model and attack, and one with attack "all" for the worst case over the attacks.
+
+A suite has one more for each stage: what that and those before it left, at what cost together.
+"""
 
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from robust.record import Attacked, union
-from robust.report.board import Board, Row, percent
+from robust.record import Attacked, Reached, Record, union
+from robust.report.board import Board, Row, percent, stages_of
 from robust.stats import wilson
 
 SCHEMA = 1
@@ -15,6 +18,7 @@ COLUMNS = (
     "schema", "data", "threat", "suite", "rank", "model", "training", "attack", "n",
     "clean_percent", "robust_percent", "low_percent", "high_percent", "drop_points", "clean_correct", "robust_correct",
     "forwards", "backwards", "seconds", "params", "weights", "samples", "seed", "date",
+    "partial",
 )  # fmt: skip
 
 
@@ -25,8 +29,14 @@ def csv(boards: Iterable[Board]) -> str:
 
 
 def _lines(board: Board, row: Row) -> list[dict[str, Any]]:
-    attacks = sorted(row.record.attacks, key=lambda attack: attack.name)
-    return [_line(board, row, attack) for attack in (_all(attacks), *attacks)]
+    record = row.record
+    attacks = sorted(record.attacks, key=lambda attack: attack.name)
+    lines = [_line(board, row, each.name, _left(record, each), each) for each in (_all(attacks), *attacks)]
+    correct = int(record.correct.sum())
+    for k, stage in enumerate(stages_of(record), 1):
+        name = f"{record.suite} after {k}: {stage.attack}"
+        lines.append(_line(board, row, name, correct - stage.broken, stage))
+    return lines
 
 
 def _all(attacks: list[Attacked]) -> Attacked:
@@ -36,19 +46,22 @@ def _all(attacks: list[Attacked]) -> Attacked:
     return Attacked("all", {}, broken, forwards, backwards, sum(a.seconds for a in attacks))
 
 
-def _line(board: Board, row: Row, attack: Attacked) -> dict[str, Any]:
+def _left(record: Record, attack: Attacked) -> int:
+    return int((record.correct & ~attack.broken).sum())
+
+
+def _line(board: Board, row: Row, attack: str, k: int, spent: Attacked | Reached) -> dict[str, Any]:
     record, n = row.record, row.record.data.n
-    k = int((record.correct & ~attack.broken).sum())
     low, high = wilson(k, n)
     return {
         "schema": SCHEMA,
         "data": _guard(board.data),
         "threat": _guard(board.threat),
         "suite": _guard(board.suite),
-        "rank": row.rank,
+        "rank": "" if row.rank is None else row.rank,
         "model": _guard(record.model.name),
         "training": _guard(record.model.training),
-        "attack": _guard(attack.name),
+        "attack": _guard(attack),
         "n": n,
         "clean_percent": row.clean,
         "robust_percent": percent(k, n),
@@ -57,15 +70,16 @@ def _line(board: Board, row: Row, attack: Attacked) -> dict[str, Any]:
         "drop_points": row.clean - percent(k, n),
         "clean_correct": int(record.correct.sum()),
         "robust_correct": k,
-        "forwards": attack.forwards,
-        "backwards": attack.backwards,
-        "seconds": round(attack.seconds, 3),
+        "forwards": spent.forwards,
+        "backwards": spent.backwards,
+        "seconds": round(spent.seconds, 3),
         "params": record.model.params,
         # "sha256:", or a reader would take some digests for numbers
         "weights": f"sha256:{record.model.weights[:16]}",
         "samples": f"sha256:{record.data.digest[:16]}",
         "seed": record.seed,
         "date": _guard(str(record.provenance.get("date", ""))),
+        "partial": record.partial,
     }
 
 

@@ -15,7 +15,19 @@ def markdown(boards: Iterable[Board]) -> str:
 
 
 def _section(board: Board) -> list[str]:
-    return ["", f"## {_escape(board.data)}, {_escape(board.threat)}, {_escape(board.suite)}", "", *table(board)]
+    return [
+        "",
+        f"## {_escape(board.data)}, {_escape(board.threat)}, {_escape(board.suite)}",
+        "",
+        *table(board),
+        *stages(board),
+    ]
+
+
+def stages(board: Board) -> list[str]:
+    """The lines that tell what a suite's columns are."""
+    listed = [f"{k}. {_escape(attack)}" for k, attack in enumerate(board.stages, 1)]
+    return ["", "What is left after each stage and those before it:", "", *listed] if listed else []
 
 
 def table(board: Board) -> list[str]:

@@ -7,7 +7,8 @@ from robust.report.board import Board, Row
 LEGEND = (
     "Robust: answered right and broken by none of the attacks, in percent of all n samples, with the 95 % Wilson "
     "interval; an upper bound of the true robustness. Rank: 1 + the rows that are significantly better (exact McNemar "
-    "test on the same samples, Holm's correction, 5 %), so rows that cannot be told apart share a rank."
+    "test on the same samples, Holm's correction, 5 %), so rows that cannot be told apart share a rank. Partial: "
+    "stopped before the end of the suite, so that more may be broken; never ranked."
 )
 
 
@@ -20,7 +21,7 @@ class Column:
 
 
 def columns(board: Board) -> list[Column]:
-    attacks = [Column(name) for name in board.attacks]
+    attacks = [Column(name) for name in board.columns]
     return [
         Column("rank"),
         Column("model", numeric=False),
@@ -38,7 +39,7 @@ def columns(board: Board) -> list[Column]:
 
 def cells(row: Row) -> list[str]:
     model, data = row.record.model, row.record.data
-    figures = [f"{value:.1f}" for value in (row.clean, *row.under, row.robust)]
+    figures = ["" if value is None else f"{value:.1f}" for value in (row.clean, *row.under, row.robust)]
     interval = f"{row.low:.1f} to {row.high:.1f}"
     tail = [interval, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
-    return [str(row.rank), model.name, model.training, *figures, *tail]
+    return ["partial" if row.rank is None else str(row.rank), model.name, model.training, *figures, *tail]

@@ -15,7 +15,7 @@ HIDDEN = ("drop", "n", "params", "weights")  # what a terminal of 80 columns has
 
 def terminal(board: Board, width: int) -> str:
     """One board, at most `width` characters wide; where that is little names are broken, or attacks left out."""
-    for colon, hidden in ((":", HIDDEN), (":\n", HIDDEN), (":\n", (*HIDDEN, *board.attacks))):
+    for colon, hidden in ((":", HIDDEN), (":\n", HIDDEN), (":\n", (*HIDDEN, *board.columns))):
         table = _table(board, colon, hidden)
         if Console(width=10_000).measure(table).maximum <= width:
             break

@@ -1,16 +1,25 @@
 """Measure for one test item: judge what was measured, and hand it to the session."""
 
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import pytest
 
 from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
-from robust.evaluate import measure_attack
+from robust.attacks.threat import Threat
+from robust.campaign import Campaign, Limits, Watch
+from robust.evaluate import Clean, Finding, measure_attack
 from robust.session.case import FOUND, Case, Found, fail
 from robust.session.collect import model_path
 from robust.session.found import clean_found, row_found
 from robust.session.gates import Floor, Measured, inconclusive, shortfall
+from robust.session.journal import journal_of
 from robust.session.result import Result
 from robust.session.workshop import Workshop
+
+Watched = Callable[[str, int], AbstractContextManager[Watch]]  # (title, samples)
 
 MOST_UNCONFIRMED = 0.005  # of the samples: more than float32 rounding in another batch explains
 
@@ -18,9 +27,10 @@ MOST_UNCONFIRMED = 0.005  # of the samples: more than float32 rounding in anothe
 class Bench:
     """The measurements of one process."""
 
-    def __init__(self, workshop: Workshop, repeat: str) -> None:
+    def __init__(self, workshop: Workshop, repeat: str, watched: Watched) -> None:
         self.workshop = workshop
         self.repeat = repeat  # the command of this run, without node ids
+        self.watched = watched  # shows how far a suite is
 
     def clean(self, case: Case) -> None:
         """The test of the accuracy without an attack."""
@@ -35,24 +45,59 @@ class Bench:
 
     def attack(self, case: Case, attack: str, threat: str) -> None:
         """The test of the accuracy under one attack."""
-        result = self.measure(case, attack, threat)
         planned = sum(_row(other) == _row(case.item) for other in case.item.session.items)
-        case.item.stash[FOUND] = [self.found(case, result, planned)]
+        self._told(case, self.measure(case, attack, threat), planned)
+
+    def suite(self, case: Case, name: str, threat: str) -> None:
+        """The test of the accuracy under one suite, which makes a row of its own."""
+        suite = next(suite for suite in self.workshop.settings.suites if suite.name == name)
+        journal = journal_of(self.workshop, case, suite, threat)
+
+        def run(allowed: Threat, clean: Clean) -> Finding:
+            with self.watched(f"{case.variant.spec.name}, {name}", len(case.samples)) as watch:
+                return Campaign(
+                    module=case.module,
+                    samples=case.samples,
+                    suite=suite,
+                    threat=allowed,
+                    feed=self.workshop.feed(case.module),
+                    classes=self.workshop.classes,
+                    seed=case.seed,
+                    load=self.workshop.surrogate,
+                    journal=journal,
+                    limits=self._limits(name, threat, len(case.samples)),
+                    watch=watch,
+                ).run(clean.correct)
+
+        self._told(case, self._measured(case, name, threat, run), 1, suite=name, journal=str(journal.folder))
+
+    def _limits(self, suite: str, threat: str, n: int) -> Limits:
+        """The time that was given; and where no row is to be filed, what settles the gate: a bound only ever falls."""
+        settings = self.workshop.settings
+        floor, seconds = settings.gates.attack(suite, threat), settings.seconds or math.inf
+        if settings.leaderboard is not None or floor is None:
+            return Limits(seconds)
+        fail_on = settings.gates.fail_on
+        return Limits(seconds, lambda standing: shortfall(Measured.of(standing, n), floor, fail_on) is not None)
+
+    def _told(self, case: Case, result: Result, planned: int, **more: str) -> None:
+        """Hand a result to the session and to reports, and judge it."""
+        case.item.stash[FOUND] = [self.found(case, result, planned) | more]
         low, high = result.interval
         interval = {"low_percent": 100 * low, "high_percent": 100 * high}
         _properties(case.item, robust_percent=100 * result.accuracy, **interval, n=result.n)
-        self.judge(case, str(result), result.measured, self.workshop.settings.gates.attack(attack, threat))
+        if result.found.partial:
+            case.item.user_properties.append(("robust.partial", result.found.partial))
+        floor = self.workshop.settings.gates.attack(result.attack, result.threat)
+        self.judge(case, str(result), result.measured, floor)
 
     def measure(self, case: Case, attack: str | AnyAttack, threat: str) -> Result:
         """What the attack does. Figures of a model that is at fault are no figures: then the test fails."""
         if not isinstance(attack, str | Attack | Plan):
             fail(f"{attack!r}: expected an attack, a word such as 'pgd:steps=40' or an object of robust.attacks")
-        name = attack if isinstance(attack, str) else describe(attack)
-        what, n = f"{name} under {threat}", len(case.samples)
-        try:
-            allowed = self.workshop.threat(threat)
-            clean = self.workshop.clean(case.module, case.samples)
-            found = measure_attack(
+
+        def run(allowed: Threat, clean: Clean) -> Finding:
+            return measure_attack(
                 case.module,
                 case.samples,
                 clean.correct,
@@ -62,6 +107,16 @@ class Bench:
                 feed=self.workshop.feed(case.module),
                 load=self.workshop.surrogate,
             )
+
+        return self._measured(case, attack if isinstance(attack, str) else describe(attack), threat, run)
+
+    def _measured(self, case: Case, name: str, threat: str, run: Callable[[Threat, Clean], Finding]) -> Result:
+        """What `run` finds, unless the model is at fault."""
+        what, n = f"{name} under {threat}", len(case.samples)
+        try:
+            allowed = self.workshop.threat(threat)
+            clean = self.workshop.clean(case.module, case.samples)
+            found = run(allowed, clean)
         except (ValueError, LookupError) as error:
             fail(f"{what} could not be run: {error.args[0]}")
         if faulty := clean.faulty or found.faulty:
@@ -72,7 +127,7 @@ class Bench:
                 "shown again: the model's answers are random, or depend on the batch, and no figure can be trusted"
             )
         if found.unconfirmed:
-            told = f"{found.unconfirmed} samples fell and did not on a second look; they count as robust"
+            told = f"{found.unconfirmed} samples fell and did not on a second look, which does not count as broken"
             case.warn(f"{what}: {told}")
         self._warn_of_guessing(case, Measured.of(int(clean.correct.sum()), n))
         return Result(str(allowed), clean.correct, found)

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from robust.session import RUN
 from robust.session.gates import pair_slug
 from robust.session.settings import Settings
 
@@ -27,7 +28,7 @@ class RobustModelFile(pytest.Module):
         return model_tests
 
     def funcnamefilter(self, name: str) -> bool:  # the user's python_functions is for the user's tests
-        return name.startswith("test_")
+        return name in self.config.stash[RUN].settings.tests
 
     def classnamefilter(self, name: str) -> bool:
         return False
@@ -117,7 +118,7 @@ class Mount:
                     raise pytest.UsageError(f"not found: {node.nodeid}::{name}")
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """A test for every model and training, and of ours one for every attack and threat model.
+        """A test for every model and training, and of ours one for every attack or suite and threat model.
 
         A test of the user's that asks for the model is run with each of them, too.
         """
@@ -125,9 +126,10 @@ class Mount:
         if "_robust_variant" in metafunc.fixturenames and any(ids := self.settings.ids(path)):
             variants = self.settings.variants(path)
             metafunc.parametrize("_robust_variant", variants, indirect=True, ids=ids, scope="module")
-        if metafunc.definition.getparent(RobustModelFile) and "attack" in metafunc.fixturenames:
-            pairs = [(attack, threat) for threat in self.settings.threats for attack in self.settings.attacks]
-            metafunc.parametrize(("attack", "threat"), pairs, ids=[pair_slug(*pair) for pair in pairs])
+        for kind, names in (("attack", self.settings.attacks), ("suite", [s.name for s in self.settings.suites])):
+            if metafunc.definition.getparent(RobustModelFile) and kind in metafunc.fixturenames:
+                pairs = [(name, threat) for threat in self.settings.threats for name in names]
+                metafunc.parametrize((kind, "threat"), pairs, ids=[pair_slug(*pair) for pair in pairs])
 
     def _node(self, parent: pytest.Collector, path: Path) -> RobustModelFile:
         """Outside the root folder the path itself is the id; pytest would leave it empty."""

@@ -40,7 +40,16 @@ def clean_found(workshop: Workshop, case: Case) -> Found:
 def row_found(workshop: Workshop, case: Case, result: Result) -> Found:
     """Of the attack: its outcomes, and where its inputs wait."""
     found = result.found
-    attacked = Attacked(found.attack, found.options, found.broken, found.forwards, found.backwards, found.seconds)
+    attacked = Attacked(
+        name=found.attack,
+        options=found.options,
+        broken=found.broken,
+        forwards=found.forwards,
+        backwards=found.backwards,
+        seconds=found.seconds,
+        stages=found.stages,
+        partial=found.partial,
+    )
     return {"threat": result.threat, "attack": attack_to_json(attacked), "inputs": _spool(workshop, case, result)}
 
 

@@ -19,7 +19,7 @@ class Floor:
     """A percentage, and what must not be below it: None is every robust accuracy, "clean" the clean one.
 
     Otherwise `scope` is a part of a test's name: "linf-8_255", "pgd-steps40" or "pgd-steps40-linf-8_255"; or "pgd",
-    which is every attack of that name, whatever its options.
+    which is every attack of that name, whatever its options, or "standard", a suite whatever its version.
     """
 
     percent: float
@@ -40,7 +40,7 @@ class Gates:
         return self._narrowest([CLEAN])
 
     def attack(self, attack: str, threat: str) -> Floor | None:
-        """Of one attack under one threat model."""
+        """Of one attack, or one suite, under one threat model."""
         return self._narrowest(*scopes(attack, threat))
 
     def together(self, threat: str) -> Floor | None:
@@ -59,7 +59,14 @@ class Gates:
 def scopes(attack: str, threat: str) -> list[list[str | None]]:
     """The scopes that an attack under a threat model is in, the narrowest first."""
     spec = Spec.parse(attack)
-    return [[pair_slug(attack, threat)], [spec.slug, threat_slug(threat)], [spec.name], [None]]
+    return [[pair_slug(attack, threat)], [spec.slug, threat_slug(threat)], [*_families(spec)], [None]]
+
+
+def _families(spec: Spec) -> Iterator[str]:
+    """What an attack goes by whatever its options, and a suite whatever its version: "pgd", "standard"."""
+    yield spec.name
+    if family := spec.name.rpartition("-")[0]:
+        yield family
 
 
 def pair_slug(attack: str, threat: str) -> str:
@@ -76,7 +83,7 @@ def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...]) ->
     for threat in threats:
         words |= {threat_slug(threat), *(pair_slug(attack, threat) for attack in attacks)}
     for attack in attacks:
-        words |= {Spec.parse(attack).slug, Spec.parse(attack).name}
+        words |= {Spec.parse(attack).slug, *_families(Spec.parse(attack))}
     word = next((word for word in _spellings(scope) if word in words), None)
     if word is None:
         raise ValueError(f"unknown scope {suggest(scope, words)}")

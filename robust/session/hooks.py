@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from robust.session.own import RESULTS, read_mark
+from robust.session.reading import asked
 from robust.session.run import Run
-from robust.session.settings import asked
 
 if TYPE_CHECKING:
     from robust.session.ledger import Key
@@ -23,7 +23,9 @@ class RobustSession:
 
     def pytest_report_header(self) -> str:
         settings = self.run.settings
-        words = (settings.dataset.name, ", ".join(settings.threats), f"attacks {', '.join(settings.attacks)}")
+        words = [settings.dataset.name, ", ".join(settings.threats)]
+        words += [f"attacks {', '.join(settings.attacks)}"] * bool(settings.attacks)
+        words += [f"suites {', '.join(suite.name for suite in settings.suites)}"] * bool(settings.suites)
         return f"robust: {'; '.join(words)}; seed {settings.seed}"
 
     @pytest.hookimpl(tryfirst=True)

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import platform
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,18 +122,21 @@ class Ledger:
             self.files = write_board(folder)
 
     def clear(self) -> None:
-        """Remove the adversarial inputs that waited for their row."""
-        for row in self._rows.values():
-            for found in (found for found in row.values() if found["inputs"]):
+        """Remove the adversarial inputs that waited for their row, and the rounds of suites that came to their end."""
+        for found in (found for row in self._rows.values() for found in row.values()):
+            if found["inputs"]:
                 path = Path(found["inputs"])
                 path.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):  # other inputs wait there
                     path.parent.rmdir()
+            if "journal" in found and "partial" not in found["attack"]:
+                shutil.rmtree(found["journal"], ignore_errors=True)
 
 
 def _key(found: Found) -> Key:
     model = found["model"]
-    return found["model_text"], model["training"], model["weights"], found["threat"], found["origin"]
+    words = found["model_text"], model["training"], model["weights"], found["threat"], found["origin"]
+    return (*words, found.get("suite", ""))
 
 
 def _unmeasured(floor: Floor) -> str:

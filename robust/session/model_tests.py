@@ -18,3 +18,8 @@ def test_clean(pytestconfig: pytest.Config, _robust_case: "Case") -> None:
 def test_attack(pytestconfig: pytest.Config, _robust_case: "Case", attack: str, threat: str) -> None:
     """The model's accuracy under one attack, which starts on all samples that are answered right."""
     pytestconfig.stash[RUN].bench.attack(_robust_case, attack, threat)
+
+
+def test_suite(pytestconfig: pytest.Config, _robust_case: "Case", suite: str, threat: str) -> None:
+    """The model's accuracy under a suite of attacks, each on what those before it left."""
+    pytestconfig.stash[RUN].bench.suite(_robust_case, suite, threat)

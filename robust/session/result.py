@@ -59,4 +59,5 @@ class Result:
         return Measured.of(int(self.robust.sum()), self.n)
 
     def __str__(self) -> str:
-        return f"robust accuracy {self.measured} for {self.attack} under {self.threat}"
+        stopped = f", stopped by the {self.found.partial}," if self.found.partial else ""
+        return f"robust accuracy {self.measured} for {self.attack}{stopped} under {self.threat}"

@@ -13,6 +13,9 @@ from robust.options import OPTIONS
 from robust.session.settings import Settings, read
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from robust.campaign import Watch
     from robust.session.bench import Bench
     from robust.session.ledger import Ledger
     from robust.session.workshop import Workshop
@@ -47,7 +50,7 @@ class Run:
     def bench(self) -> "Bench":
         from robust.session.bench import Bench
 
-        return Bench(self.workshop, self._command())
+        return Bench(self.workshop, self._command(), self._watched)
 
     @cached_property
     def ledger(self) -> "Ledger":
@@ -74,7 +77,17 @@ class Run:
     def _progress(self, title: str) -> "Iterator[OnEpoch]":
         from robust.train.progress import training_bar
 
-        capture = self.config.pluginmanager.getplugin("capturemanager")
-        shown = capture.global_and_fixture_disabled() if capture else nullcontext()
-        with shown, training_bar(title) as on_epoch:
+        with self._uncaptured(), training_bar(title) as on_epoch:
             yield on_epoch
+
+    @contextmanager
+    def _watched(self, title: str, n: int) -> "Iterator[Watch]":
+        from robust.session.bar import suite_bar
+
+        with self._uncaptured(), suite_bar(title, n) as watch:
+            yield watch
+
+    def _uncaptured(self) -> "AbstractContextManager[None]":
+        """Where what is written reaches the terminal."""
+        capture = self.config.pluginmanager.getplugin("capturemanager")
+        return capture.global_and_fixture_disabled() if capture else nullcontext()

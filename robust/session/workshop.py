@@ -19,7 +19,8 @@ from robust.feed import Feed, fitting
 from robust.models.load import Subject, architecture, load
 from robust.models.spec import ModelSpec
 from robust.session.case import fail
-from robust.session.settings import Settings, Variant, asked, blaming
+from robust.session.reading import asked, blaming
+from robust.session.settings import Settings, Variant
 from robust.store import private
 from robust.train.cache import OnEpoch, Trained, selection_of, train
 from robust.train.prepare import rehearse
@@ -71,6 +72,11 @@ class Workshop:
         everything = len(self.dataset.read("test")[1])
         return self.dataset.load("test", self.settings.samples or min(SAMPLES, everything), self.settings.seed)
 
+    @property
+    def classes(self) -> int:
+        """That the model tells apart."""
+        return self._shape_and_classes[1]
+
     def threat(self, text: str) -> Threat:
         return read_threat(text, self.settings.dataset.lo, self.settings.dataset.hi)
 
@@ -116,6 +122,10 @@ class Workshop:
         for text in settings.attacks:
             with blaming(f"attack={text}"):
                 make(text, self.surrogate)
+        for suite in settings.suites:
+            for stage in suite.stages:
+                with blaming(f"suite={suite.name}"):
+                    make(stage.attack, self.surrogate)
         for text in settings.trainings:
             if text != AS_IS:
                 with blaming(f"train={text}"):

@@ -85,6 +85,8 @@ def test_help_tells_every_option(pytester):
         "data",
         "threat",
         "attack",
+        "suite",
+        "time",
         "train",
         "samples",
         "seed",

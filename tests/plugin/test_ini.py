@@ -19,6 +19,8 @@ SAYS = {
     "download": (True, None, lambda s: s.download),
     "threat": (["linf:0.1", "l2:0.3"], ["l2:0.5"], lambda s: [*s.threats]),
     "attack": (["fgsm", "pgd:steps=3"], ["pgd:steps=2"], lambda s: [*s.attacks]),
+    "suite": (["quick-1", "full-1"], ["standard-1"], lambda s: [suite.name for suite in s.suites]),
+    "time": ("30s", "40s", lambda s: f"{s.seconds:g}s"),
     "train": (["as-is", "standard:epochs=1"], ["standard:epochs=2"], lambda s: [*s.trainings]),
     "samples": ("30", "20", lambda s: str(s.samples)),
     "seed": ("3", "2", lambda s: str(s.seed)),

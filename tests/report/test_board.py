@@ -3,7 +3,10 @@ from itertools import permutations
 
 import pytest
 
+from robust.record import Reached
 from robust.report.board import boards
+from robust.report.csv import csv
+from robust.report.markdown import markdown
 from robust.stats import wilson
 from tests.making import record, robust
 
@@ -27,7 +30,7 @@ def test_a_row_has_shares_of_all_samples():
 def test_each_attack_is_judged_on_all_samples_by_itself():
     board = only(record("1111111100", {"pgd": "1110000011", "fgsm": "0001000000"}))
 
-    assert board.attacks == ("fgsm", "pgd")
+    assert board.columns == ("fgsm", "pgd")
     assert board.rows[0].under == (70, 50)
 
 
@@ -137,3 +140,50 @@ def test_attacks_stored_in_another_order_are_the_same_columns():
 
 def test_a_row_is_named_by_model_training_and_weights():
     assert only(record(training="pgd-at")).rows[0].name == "net-pgd-at-ab12ab12"
+
+
+def staged(broken=(2, 3), n=8, name="net", partial="", **changes):
+    """A suite's record whose stages together broke so many of the n samples, all of which are answered right."""
+    stages = tuple(Reached(f"pgd:steps={k}", 8, b, 10 * b, 5 * b, float(b)) for k, b in enumerate(broken, 1))
+    last = broken[-1] if broken else 0
+    made = record("1" * n, {"standard-1": "1" * last + "0" * (n - last)}, name=name, **changes)
+    return replace(made, attacks=(replace(made.attacks[0], stages=stages, partial=partial),))
+
+
+def test_a_suites_columns_are_its_stages_and_cumulative():
+    board = only(staged((2, 3)))
+
+    assert board.suite == "standard-1"
+    assert board.columns == ("after 1", "after 2")
+    assert board.stages == ("pgd:steps=1", "pgd:steps=2")
+    assert board.rows[0].under == (75.0, 62.5)
+    assert board.rows[0].robust == 62.5
+
+
+def test_what_is_partial_has_no_rank_and_comes_last():
+    """However good it looks, and it lets no other row look worse."""
+    good, bad, stopped = staged((50, 60), 200, "good"), staged((150, 160), 200, "bad"), staged((2,), 200, "x", "time")
+    board = only(bad, stopped, good)
+
+    assert [(row.record.model.name, row.rank) for row in board.rows] == [("good", 1), ("bad", 2), ("x", None)]
+    assert board.rows[2].under == (99.0, None)
+
+
+def test_a_suite_that_was_stopped_at_once_is_a_row_too():
+    board = only(staged((), partial="time"))
+
+    assert (board.columns, board.stages, board.rows[0].under) == ((), (), ())
+
+
+def test_what_a_partial_row_looks_like():
+    page = markdown(boards([staged((2,), partial="gate"), staged((2, 3), name="b")]))
+    table = csv(boards([staged((2,), partial="gate")]))
+
+    assert "| partial | net | as-is | 100.0 | 75.0 |  | 75.0 |" in page
+    assert "What is left after each stage and those before it:\n\n1. pgd:steps=1\n2. pgd:steps=2\n" in page
+    lines = [line.split(",") for line in table.splitlines()]
+    assert [(line[4], line[7], line[15], line[-1]) for line in lines[1:]] == [
+        ("", "all", "6", "gate"),
+        ("", "standard-1", "6", "gate"),
+        ("", "standard-1 after 1: pgd:steps=1", "6", "gate"),
+    ]

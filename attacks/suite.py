@@ -1,0 +1,127 @@
+"""Suites: ensembles of attacks as data, named and versioned, so that figures under one name are comparable.
+
+No torch in this file: collecting tests asks it for names.
+"""
+
+import hashlib
+import json
+import tomllib
+import typing
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from robust.attacks.catalogue import ATTACKS
+from robust.attacks.registry import suggest
+from robust.attacks.spec import NORMS, Spec, slug
+
+SHIPPED = Path(__file__).parent / "suites"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One attack of a suite, and which samples it is for: of those that stand the ones that came nearest to falling."""
+
+    attack: str  # canonical: "pgd:restarts=8:steps=20"
+    norms: tuple[str, ...] = NORMS  # the threat models that it is for
+    hardest: float = 1.0  # share of the samples that stand
+    patience: int | None = None  # rounds in a row that break nothing, after which the stage ends; None: all are run
+
+    def __post_init__(self) -> None:
+        spec = Spec.parse(self.attack)
+        if spec.name not in ATTACKS:
+            ATTACKS.refuse(spec.name)
+        object.__setattr__(self, "attack", str(spec))
+        for norm in self.norms:
+            if norm not in NORMS:
+                raise ValueError(f"unknown norm {suggest(norm, NORMS)}")
+        if not self.norms:
+            raise ValueError(f"norms is empty, expected one or more of {', '.join(NORMS)}")
+        if not 0 < self.hardest <= 1:
+            raise ValueError(f"hardest, a share of the samples that stand, must be in (0, 1], got {self.hardest:g}")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience must be at least 1, got {self.patience}")
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Stages, one after the other, each on what those before it left."""
+
+    name: str  # "standard-1"; of a file of the user's own "mine-1a2b3c4d", by its content
+    stages: tuple[Stage, ...]
+
+    @property
+    def family(self) -> str:
+        """The name without the version: "standard", "mine"."""
+        return self.name.rpartition("-")[0]
+
+    def told(self) -> dict[str, Any]:
+        """What determines the figures, as JSON can hold it."""
+        return {"stages": [asdict(stage) | {"norms": list(stage.norms)} for stage in self.stages]}
+
+
+def names() -> list[str]:
+    """The suites that come along."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
+def read_suite(text: str, folder: Path) -> Suite:
+    """The suite of that name, or of a file of TOML, `folder`/`text`.
+
+    ValueError or LookupError, in one line, where there is none, or something in it is wrong.
+    """
+    if text in (known := names()):
+        return Suite(text, _stages(SHIPPED / f"{text}.toml"))
+    if not text.endswith(".toml"):
+        raise LookupError(f"unknown suite {suggest(text, known)}; or name a file of your own, as mine.toml")
+    stages = _stages(folder / text)
+    content = json.dumps(Suite("", stages).told(), sort_keys=True)
+    return Suite(f"{slug(Path(text).stem)}-{hashlib.sha256(content.encode()).hexdigest()[:8]}", stages)
+
+
+def _stages(path: Path) -> tuple[Stage, ...]:
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be read: {error.strerror}") from None
+    except ValueError as error:  # no TOML, or not UTF-8
+        raise ValueError(f"{path.name}: {error}") from None
+    for key in content:
+        if key != "stages":
+            raise ValueError(f"{path.name}: unknown key {suggest(key, ['stages'])}")
+    tables = content.get("stages")
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise ValueError(f"{path.name}: expected one [[stages]] or more")
+    return tuple(_stage(f"{path.name}, stage {k}", table) for k, table in enumerate(tables, 1))
+
+
+def _stage(where: str, table: dict[str, Any]) -> Stage:
+    """The stage of a table of TOML, whose arrays become tuples."""
+    hints = typing.get_type_hints(Stage)
+    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    try:
+        if "attack" not in given:
+            raise ValueError('there is no attack; write attack = "pgd:steps=40"')
+        for key, value in given.items():
+            if key not in hints:
+                raise ValueError(f"unknown key {suggest(key, [field.name for field in fields(Stage)])}")
+            if not _fits(value, hints[key]):
+                raise ValueError(f"{key} must be {EXPECTED[key]}, got {table[key]!r}")
+        return Stage(**given)
+    except (ValueError, LookupError) as error:
+        raise ValueError(f"{where}: {error.args[0]}") from None
+
+
+EXPECTED = {
+    "attack": "a word in quotes",
+    "norms": "a list of words in quotes",
+    "hardest": "a number",
+    "patience": "a whole number",
+}
+
+
+def _fits(value: object, hint: Any) -> bool:
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+    wanted = (hint, *typing.get_args(hint))
+    return type(value) in wanted or (type(value) is int and float in wanted)

@@ -1,0 +1,250 @@
+"""Run a suite on a model: stages, in them rounds, in these batches, each on samples that still stand.
+
+Between two rounds nothing is kept but what is known of each sample. What a round does depends on that, the seed and
+the round's number alone, so that a campaign which goes on from what the disk holds ends as one that was never stopped.
+"""
+
+import io
+import math
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from robust.attacks.combine.restarts import fold
+from robust.attacks.engine import Outcome, Round, assail, rounds_of
+from robust.attacks.factory import make, no_models
+from robust.attacks.spec import Spec
+from robust.attacks.suite import Stage, Suite
+from robust.attacks.task import Model
+from robust.attacks.threat import Threat, Union
+from robust.data.dataset import Samples
+from robust.evaluate import Finding, Flags, joined, look_again, off_device
+from robust.feed import Feed
+from robust.record import Reached
+from robust.store import write
+
+TIME, GATE = "time", "gate"  # why a campaign may be stopped before its end
+
+
+@dataclass(frozen=True, slots=True)
+class Bout:
+    """What one round did to the m samples that it was for."""
+
+    rows: NDArray[np.int64]  # (m,): which of the n samples
+    broken: Flags  # (m,): by an input that the driver admitted and a second look confirmed
+    x_adv: NDArray[np.float32]  # (broken, *shape): those inputs
+    unsure: Flags  # (m,): fell in the attack and not on the second look
+    faulty: Flags  # (m,): answered with something not finite on the way
+    margin: NDArray[np.float32]  # (m,): the largest on the way
+    cost: NDArray[np.int64]  # (2,): samples sent forward and backward
+    seconds: float
+    batch: int  # samples at once, as rounding depends on that
+
+    def to_bytes(self) -> bytes:
+        """An .npz without pickles."""
+        file = io.BytesIO()
+        np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "Bout":
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            found = {field.name: file[field.name] for field in fields(cls)}
+        return cls(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The rounds of a campaign on the disk, a file each: a process that is killed loses the one that it was at."""
+
+    folder: Path  # this campaign's own
+
+    def read(self, k: int) -> Bout | None:
+        """Round number k; None where it was not run to its end, or its file is damaged."""
+        try:
+            return Bout.from_bytes(self._file(k).read_bytes())
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return None
+
+    def write(self, k: int, bout: Bout) -> None:
+        write(self._file(k), bout.to_bytes())
+
+    def _file(self, k: int) -> Path:
+        return self.folder / f"{k:04}.npz"
+
+
+class Told(NamedTuple):
+    """How far a campaign is, for who watches it."""
+
+    stage: int  # from 0
+    stages: int
+    round: int  # of the stage, from 0
+    rounds: int
+    standing: int  # samples
+
+
+Watch = Callable[[Told], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to stop before the end."""
+
+    seconds: float = math.inf
+    enough: Callable[[int], bool] = lambda standing: False  # whether so few that stand settle what was asked
+
+
+class Known:
+    """What is known of each of the n samples, and what that cost."""
+
+    def __init__(self, samples: Samples, correct: Flags) -> None:
+        self.standing = correct.copy()
+        self.margin = np.full(len(samples), -np.inf, np.float32)
+        self.x_adv = np.zeros_like(samples.x[:0], shape=samples.x.shape)
+        self.broken, self.unsure, self.faulty = (np.zeros(len(samples), bool) for _ in range(3))
+        self.cost = np.zeros(2, np.int64)
+        self.seconds = 0.0
+        self.bouts = 0  # rounds that were run
+
+    def add(self, bout: Bout) -> None:
+        fell = bout.rows[bout.broken]
+        self.standing[fell], self.broken[fell], self.x_adv[fell] = False, True, bout.x_adv
+        self.unsure[bout.rows] |= bout.unsure
+        self.faulty[bout.rows] |= bout.faulty
+        self.margin[bout.rows] = np.maximum(self.margin[bout.rows], bout.margin)
+        self.cost += bout.cost
+        self.seconds += bout.seconds
+        self.bouts += 1
+
+    def hardest(self, share: float) -> NDArray[np.int64]:
+        """Of the samples that stand those that came nearest to falling, the nearest first."""
+        rows = np.flatnonzero(self.standing)
+        return rows[np.argsort(-self.margin[rows], kind="stable")][: math.ceil(share * len(rows))]
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A suite on a model, and all that a round depends on beside what is known of the samples."""
+
+    module: nn.Module
+    samples: Samples
+    suite: Suite
+    threat: Threat
+    feed: Feed
+    classes: int  # of the model; a stage has no more targets than there are others
+    seed: int = 0
+    load: Callable[[str], Model] = no_models  # makes a model of a surrogate's word
+    journal: Journal | None = None
+    limits: Limits = Limits()
+    watch: Watch = lambda told: None
+
+    def run(self, correct: Flags) -> Finding:
+        """The suite on the samples in the mask `correct`; ValueError or LookupError where an attack cannot be run."""
+        known, reached, stopped = Known(self.samples, correct), [], ""
+        for k, stage in enumerate(self.suite.stages):
+            part = narrowed(self.threat, stage)
+            if part is None:
+                continue
+            shown, stopped = self._stage(k, stage, part, known)
+            if stopped:
+                break
+            forwards, backwards = map(int, known.cost)
+            broken = int(known.broken.sum())
+            reached.append(Reached(stage.attack, shown, broken, forwards, backwards, known.seconds))
+        return Finding(
+            attack=self.suite.name,
+            options=self.suite.told(),
+            broken=known.broken,
+            x_adv=known.x_adv[known.broken],
+            faulty=int(known.faulty.sum()),
+            unconfirmed=int(known.unsure.sum()),
+            forwards=int(known.cost[0]),
+            backwards=int(known.cost[1]),
+            seconds=known.seconds,
+            stages=tuple(reached),
+            partial=stopped,
+        )
+
+    def _stage(self, k: int, stage: Stage, part: Threat, known: Known) -> tuple[int, str]:
+        """Run stage number k. Returns (the samples that it was run on, why it was stopped before its end, or "")."""
+        dry, shown = 0, np.zeros(len(self.samples), bool)
+        rounds = [
+            Round(attack, partial(fold, k, enter))  # each stage has random numbers of its own
+            for attack, enter in rounds_of(make(capped(stage.attack, self.classes), self.load))
+        ]
+        for r, each in enumerate(rounds):
+            standing = int(known.standing.sum())
+            self.watch(Told(k, len(self.suite.stages), r, len(rounds), standing))
+            if not standing or dry == stage.patience:
+                break
+            if self.limits.enough(standing):
+                return int(shown.sum()), GATE
+            bout, whole = self._bout(each, stage, part, known)
+            known.add(bout)
+            if not whole:
+                return int(shown.sum()), TIME
+            shown[bout.rows] = True
+            dry = 0 if bout.broken.any() else dry + 1
+        return int(shown.sum()), ""
+
+    def _bout(self, each: Round, stage: Stage, part: Threat, known: Known) -> tuple[Bout, bool]:
+        """Run a round, or read what it did. Returns (that, whether it came to its end)."""
+        if self.journal and (bout := self.journal.read(known.bouts)) is not None:
+            self.feed.size = bout.batch
+            return bout, True
+        began = time.monotonic()
+        over = partial(_past, began + self.limits.seconds - known.seconds)
+
+        def work(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
+            found = None
+            if not over():
+                found = off_device(assail(self.module, each, x, y, part, seed=self.seed, index=index, stop=over))
+            return found
+
+        rows = known.hardest(stage.hardest)
+        outcomes = [found for found in self.feed.each(work, self.samples.take(rows)) if found]
+        rows = rows[: sum(len(outcome.fallen) for outcome in outcomes)]
+        bout, whole = self._judged(rows, outcomes, part, began), not over()
+        if self.journal and whole:
+            self.journal.write(known.bouts, bout)
+        return bout, whole
+
+    def _judged(self, rows: NDArray[np.int64], outcomes: list[Outcome], part: Threat, began: float) -> Bout:
+        fallen, sure, x_adv = look_again(self.module, self.samples.take(rows), outcomes, part, self.feed)
+        costs = [(int(o.cost.forwards.sum()), int(o.cost.backwards.sum())) for o in outcomes]
+        return Bout(
+            rows=rows,
+            broken=sure,
+            x_adv=x_adv,
+            unsure=fallen & ~sure,
+            faulty=joined([o.faulty for o in outcomes], bool),
+            margin=joined([o.margin for o in outcomes], np.float32),
+            cost=np.array(costs, np.int64).reshape(-1, 2).sum(0),
+            seconds=time.monotonic() - began,
+            batch=self.feed.size,
+        )
+
+
+def narrowed(threat: Threat, stage: Stage) -> Threat | None:
+    """The part of a threat model that a stage is for; None where it is for none."""
+    parts = tuple(part for part in threat.parts if part.norm in stage.norms)
+    return Union(parts) if len(parts) > 1 else next(iter(parts), None)
+
+
+def capped(word: str, classes: int) -> str:
+    """The attack with no more targets than there are wrong classes."""
+    spec = Spec.parse(word)
+    options = ((key, min(value, classes - 1) if key == "targets" else value) for key, value in spec.options)
+    return str(Spec(spec.name, spec.args, tuple(options)))
+
+
+def _past(deadline: float) -> bool:
+    return time.monotonic() >= deadline

@@ -1,0 +1,68 @@
+"""Where the rounds of a suite are kept while it runs: by a hash of all that determines them."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import robust
+from robust.attacks.engine import still
+from robust.attacks.spec import threat_slug
+from robust.attacks.suite import Suite
+from robust.campaign import Journal
+from robust.data.dataset import Samples
+from robust.evaluate import device_of
+from robust.models.load import weights_hash
+from robust.record import pack
+from robust.session.case import Case, Found
+from robust.session.workshop import Workshop
+from robust.store import private
+
+
+def journal_of(workshop: Workshop, case: Case, suite: Suite, threat: str) -> Journal:
+    """Where the rounds of this campaign are, by a hash of all that determines them."""
+    key = hashlib.sha256(json.dumps(_determinants(workshop, case, suite, threat), sort_keys=True).encode()).hexdigest()
+    return Journal(private(workshop.settings.home) / "suites" / f"{suite.name}-{threat_slug(threat)}-{key[:16]}")
+
+
+def _determinants(workshop: Workshop, case: Case, suite: Suite, threat: str) -> Found:
+    source = case.variant.spec.path
+    return {
+        "suite": suite.told(),
+        "threat": threat,
+        "bounds": [workshop.settings.dataset.lo, workshop.settings.dataset.hi],
+        "seed": case.seed,
+        "samples": case.samples.digest,
+        "weights": weights_hash(case.module),
+        "module": str(case.module),
+        "source": hashlib.sha256(source.read_bytes()).hexdigest() if source.is_file() else None,
+        "correct": pack(workshop.clean(case.module, case.samples).correct),
+        "answers": _probe(case.module, case.samples),
+        "code": _code_hash(),
+        "torch": torch.__version__,
+        "device": device_of(case.module).type,
+    }
+
+
+def _probe(module: nn.Module, samples: Samples) -> list[float]:
+    """How long a few answers and their input gradients are: what another forward pass with the same weights changes.
+
+    Rounded well above what another number of threads changes.
+    """
+    x = torch.tensor(samples.x[:8], device=device_of(module), requires_grad=True)
+    with still(module), torch.enable_grad():
+        answers = module(x.clone())
+        (grad,) = torch.autograd.grad(answers.square().sum(), x)
+    return [float(f"{float(each.detach().double().norm()):.3g}") for each in (answers, grad)]
+
+
+def _code_hash() -> str:
+    """Of the code that rounds come from."""
+    root = Path(robust.__file__).parent
+    files = [*(root / "attacks").resolve().rglob("*.py"), *(root / f"{n}.py" for n in ("campaign", "evaluate", "feed"))]
+    sha = hashlib.sha256()
+    for file in sorted(files, key=lambda path: path.as_posix()):
+        sha.update(file.name.encode() + file.read_bytes())
+    return sha.hexdigest()

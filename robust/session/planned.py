@@ -1,0 +1,93 @@
+"""What a run does to its models: threat models, attacks and suites."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from robust.attacks.catalogue import ATTACKS
+from robust.attacks.registry import Registry
+from robust.attacks.spec import Spec, canonical_threat, parse_threat
+from robust.attacks.suite import Suite, read_suite
+from robust.options import value
+from robust.session.reading import asked, base, blaming, each, once
+
+DEFAULT = "fgsm,pgd"  # where there is neither an attack nor a suite
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What every model goes through."""
+
+    threats: tuple[str, ...]  # canonical: "linf:8/255"
+    attacks: tuple[str, ...]  # canonical: "pgd:steps=40"
+    suites: tuple[Suite, ...]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The names of all attacks and suites, as figures go by them."""
+        return (*self.attacks, *(suite.name for suite in self.suites))
+
+
+def read_planned(config: pytest.Config, default_threat: str | None) -> Planned:
+    """The plan, after the conftest files had their say; pytest.UsageError for what is wrong with it."""
+    suites = each(config, "suite", lambda text: read_suite(text, base(config, "suite")), None)
+    threats = [*each(config, "threat", str, default_threat or "")]
+    attacks = [*each(config, "attack", str, None if suites else DEFAULT)]
+    _change(config, attacks, threats, bool(suites))
+    if not any(threats):
+        raise pytest.UsageError(
+            f"--robust-data={value(config, 'data') or 'digits'}: say what an attacker may do, as "
+            "--robust-threat=linf:8/255"
+        )
+    found = Planned(
+        once("threat", threats, canonical_threat), once("attack", attacks, lambda text: _named(ATTACKS, text)), suites
+    )
+    for suite in suites:
+        for threat in found.threats:
+            with blaming(f"suite={suite.name}"):
+                _check_norms(suite, threat)
+    return found
+
+
+def _check_norms(suite: Suite, threat: str) -> None:
+    """ValueError where no stage is for one of the norms: then nothing would be attacked, and the model look robust."""
+    for norm in (parse_threat(part)[0] for part in threat.split("+")):
+        if not any(norm in stage.norms for stage in suite.stages):
+            raise ValueError(f"no stage of {suite.name} is for {norm}, and the threat model is {threat}")
+
+
+def read_time(text: str | None) -> float | None:
+    """Read "30s", "5m" or "1h" as seconds; ValueError for anything else."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smh])", text)
+    if match is None or not float(match[1]):
+        raise ValueError("expected a time above 0, as 30s, 5m or 1h")
+    return float(match[1]) * UNITS[match[2]]
+
+
+def _change(config: pytest.Config, attacks: list[str], threats: list[str], suites: bool) -> None:
+    """Let pytest_robust_attacks change the lists in place."""
+    hook = "pytest_robust_attacks"
+    try:
+        returned = asked(config, hook, attacks=attacks, threats=threats)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+    if returned:
+        raise pytest.UsageError(f"{hook} returned a {type(returned[0]).__name__}; change the lists in place")
+    for word in (*attacks, *threats):
+        if not isinstance(word, str):
+            raise pytest.UsageError(f"{hook}: {word!r} is no word, such as 'pgd:steps=40' or 'linf:8/255'")
+    if not (threats and (attacks or suites)):
+        option, what = ("attack", "attack") if threats else ("threat", "threat model")
+        raise pytest.UsageError(f"--robust-{option}: there is no {what} left to run ({hook})")
+
+
+def _named(registry: Registry[Any], text: str) -> str:
+    spec = Spec.parse(text)
+    if spec.name not in registry:
+        registry.refuse(spec.name)
+    return str(spec)

@@ -1,0 +1,61 @@
+"""Reading options one by one: what is wrong with a value is told in one line."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from robust.code import blamed
+from robust.options import dest, value
+
+T = TypeVar("T")
+
+
+@contextmanager
+def blaming(option: str) -> Iterator[None]:
+    """ValueError and LookupError inside become one line on `option`, and exit status 4."""
+    try:
+        yield
+    except (ValueError, LookupError) as error:
+        raise pytest.UsageError(f"--robust-{option}: {error.args[0]}") from error
+
+
+def base(config: pytest.Config, name: str) -> Path:
+    """What a relative path in this option is below: the working folder, or the folder of the ini file that says it."""
+    given = config.getoption(dest(name)) is not None
+    return config.invocation_params.dir if given or config.inipath is None else config.inipath.parent
+
+
+def asked(config: pytest.Config, hook: str, /, **arguments: object) -> Any:
+    """What the hook of that name returns; ValueError, in one line, where an implementation of it fails."""
+    try:
+        return getattr(config.hook, hook)(config=config, **arguments)
+    except Exception as error:
+        raise ValueError(f"{hook} failed: {blamed(error)}") from error
+
+
+def each(config: pytest.Config, name: str, read_one: Callable[[str], T], default: str | None) -> tuple[T, ...]:
+    """The values of a list option, split at commas, in the user's order, each once; with no default maybe none."""
+    given = value(config, name) or ([] if default is None else [default])
+    return once(name, [word for text in given for word in text.split(",")], read_one)
+
+
+def once(name: str, words: list[str], read_one: Callable[[str], T]) -> tuple[T, ...]:
+    found: dict[T, None] = {}
+    for word in words:
+        with blaming(f"{name}={word}"):
+            found[read_one(word)] = None
+    return tuple(found)
+
+
+def whole(config: pytest.Config, name: str, least: int) -> int | None:
+    text = value(config, name)
+    if text is None:
+        return None
+    with blaming(f"{name}={text}"):
+        if not re.fullmatch(r"-?\d{1,18}", text) or int(text) < least:
+            raise ValueError(f"expected a whole number, {least} or more, of at most 18 digits")
+    return int(text)

@@ -1,0 +1,79 @@
+import pytest
+import torch
+
+from robust.attacks import FGSM, PGD, LpThreat, assail, make
+from robust.attacks.losses import LOSSES, cross_entropy, evaluate_loss, margin
+from tests.attacks.models import inputs, network
+
+LOGITS = torch.tensor([[3.0, 1.0, -2.0], [0.5, 2.5, 2.0], [1.0, 1.0, 0.0]], dtype=torch.float64)
+Y = torch.tensor([0, 2, 1])
+
+
+def test_no_scale_changes_the_scale_free_cross_entropy():
+    one, other = (evaluate_loss("sice", scale * LOGITS, Y) for scale in (1.0, 1e4))
+
+    torch.testing.assert_close(one[:2], other[:2])
+    assert not torch.allclose(cross_entropy(LOGITS, Y), cross_entropy(1e4 * LOGITS, Y))
+
+
+@pytest.mark.parametrize("target", [None, torch.tensor([1, 0, 2])], ids=["untargeted", "targeted"])
+def test_its_gap_is_a_constant_to_the_gradient(target):
+    """The gradient is that of the cross-entropy of the logits over the gap, over the gap."""
+    leaf = LOGITS[:2].clone().requires_grad_()
+    aim = None if target is None else target[:2]
+    (grad,) = torch.autograd.grad(evaluate_loss("sice", leaf, Y[:2], aim).sum(), leaf)
+    gap = torch.tensor([[2.0], [0.5]], dtype=torch.float64)
+    scaled = (LOGITS[:2] / gap).requires_grad_()
+    (expected,) = torch.autograd.grad(evaluate_loss("ce", scaled, Y[:2], aim).sum(), scaled)
+
+    torch.testing.assert_close(grad, expected / gap)
+
+
+def test_a_tie_of_logits_is_no_division_by_zero():
+    assert evaluate_loss("sice", LOGITS[2:], Y[2:]).isfinite().all()
+
+
+def test_it_finds_what_underflow_hides():
+    """In float32 the softmax of such logits is 0 and 1 exactly, and has no gradient; theirs has."""
+    model, x = network(dtype=torch.float32), inputs(dtype=torch.float32)
+    y, threat = model(x).argmax(1), LpThreat.parse("linf:0.1")
+
+    def loud(x):
+        return 1e6 * model(x)
+
+    fell = {loss: int(assail(loud, FGSM(loss), x, y, threat).fallen.sum()) for loss in ("ce", "sice")}
+    assert fell["ce"] < 10
+    assert fell["sice"] > 40
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_loss_rises_towards_its_target(loss):
+    logits = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
+    nearer = torch.tensor([[2.0, 1.5, 0.0, -1.0]])
+    y, target = torch.tensor([0]), torch.tensor([1])
+
+    assert evaluate_loss(loss, nearer, y, target) > evaluate_loss(loss, logits, y, target)
+
+
+def test_an_input_that_is_not_admitted_is_not_near():
+    """FAB looks outside of the ball, where any label is wrong."""
+    model, x = network(), inputs()
+    y = model(x).argmax(1)
+    outcome = assail(model, make("fab:steps=5:targets=2"), x, y, LpThreat.parse("linf:0.005"))
+
+    assert not outcome.fallen.all()
+    assert (outcome.margin[~outcome.fallen] <= 0).all()
+
+
+def test_the_outcome_tells_how_near_each_sample_came():
+    model, x = network(), inputs()
+    y, threat = model(x).argmax(1), LpThreat.parse("linf:0.02")
+    outcome = assail(model, PGD(steps=5), x, y, threat)
+    clean = margin(model(x), y)
+
+    assert outcome.fallen.any()
+    assert not outcome.fallen.all()
+    assert (outcome.margin[outcome.fallen] > 0).all()
+    assert (outcome.margin[~outcome.fallen] <= 0).all()
+    assert (outcome.margin >= clean).all()
+    assert (outcome.margin > clean).sum() > 40

@@ -1,0 +1,56 @@
+import re
+
+import pytest
+import torch
+
+from robust.attacks import PGD, LpThreat, Rng, Task, make
+from tests.attacks.models import inputs, network
+
+THREAT = LpThreat.parse("linf:0.1")
+
+
+def lengths(attack):
+    """How far each step leads, as a share of eps; from one that is not projected."""
+    model, x = network(), torch.full((3, 64), 0.5, dtype=torch.float64)
+    wide = LpThreat.parse("linf:0.5")
+    task = Task.of(model, x, model(x).argmax(1), wide, Rng.of(0, torch.arange(3)))
+    state, found = attack.init(task), []
+    for k in range(attack.steps):
+        before, state = state.x, attack.step(task, state, k)
+        found.append(float((state.x - before).abs().amax()) / float(wide.eps))
+    return found
+
+
+def test_steps_shrink_along_half_a_cosine():
+    found = lengths(PGD(steps=5, stride=0.2, last=0.01, start=0))
+
+    assert found == pytest.approx([0.2, 0.172175, 0.105, 0.037825, 0.01], abs=1e-4)
+
+
+def test_a_single_step_has_the_length_of_the_first():
+    assert lengths(PGD(steps=1, stride=0.2, last=0.01, start=0)) == pytest.approx([0.2])
+
+
+def test_without_a_last_all_are_equal():
+    assert lengths(PGD(steps=3, stride=0.2, start=0)) == pytest.approx([0.2] * 3)
+
+
+def test_a_step_of_no_length_is_refused():
+    with pytest.raises(ValueError, match=re.escape("pgd:last=0: last, a share of eps, must be above 0, got 0")):
+        make("pgd:last=0")
+
+
+def test_a_sample_that_comes_back_is_left_only_where_steps_are_equal():
+    """With shrinking steps a point that was seen before may lead elsewhere."""
+    model, x = network(), inputs()
+    task = Task.of(model, x, model(x).argmax(1), THREAT, Rng.of(0, torch.arange(len(x))))
+    done = {}
+    for last in (None, 0.5):
+        attack = PGD(steps=40, stride=0.5, last=last)
+        state = attack.init(task)
+        for k in range(attack.steps):
+            state = attack.step(task, state, k)
+        done[last] = int(state.done.sum())
+
+    assert done[None] > 0
+    assert done[0.5] == 0

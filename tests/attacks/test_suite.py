@@ -1,0 +1,124 @@
+"""Suites as data: those that come along are frozen, and what is wrong in one of the user's own is one line."""
+
+import hashlib
+import json
+import re
+
+import pytest
+
+from robust.attacks import make
+from robust.attacks.spec import NORMS
+from robust.attacks.suite import Stage, Suite, names, read_suite
+
+MINE = '[[stages]]\nattack = "fgsm"\n'
+
+
+# Of what determines the figures. A suite that has been released never changes: make another, "standard-2".
+FROZEN = {
+    "full-1": "ed1d91c197968cc6",
+    "quick-1": "2fcde66f83b33f87",
+    "standard-1": "21ac1b561f8dceb6",
+}
+
+
+def test_a_suite_that_comes_along_never_changes(tmp_path):
+    told = {name: json.dumps(read_suite(name, tmp_path).told(), sort_keys=True) for name in names()}
+
+    assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in told.items()} == FROZEN
+
+
+def test_full_is_standard_and_more(tmp_path):
+    full, standard = (read_suite(name, tmp_path).stages for name in ("full-1", "standard-1"))
+
+    assert full[: len(standard)] == standard
+    assert len(full) > len(standard)
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read a suite from a file mine.toml of that content."""
+
+    def read(text):
+        (tmp_path / "mine.toml").write_text(text)
+        return read_suite("mine.toml", tmp_path)
+
+    return read
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_stage_of_a_suite_that_comes_along_can_be_made(name, tmp_path):
+    for stage in read_suite(name, tmp_path).stages:
+        make(stage.attack)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("name", names())
+def test_a_suite_that_comes_along_is_for_every_norm(name, norm, tmp_path):
+    assert any(norm in stage.norms for stage in read_suite(name, tmp_path).stages)
+
+
+def test_a_suite_of_ones_own_has_all_that_a_stage_may_say(read):
+    suite = read(
+        '[[stages]]\nattack = "pgd:steps=3:loss=margin"\nnorms = ["l2"]\nhardest = 0.5\npatience = 2\n'
+        '[[stages]]\nattack = "fgsm"\nhardest = 1\n'
+    )
+
+    assert suite.stages == (Stage("pgd:loss=margin:steps=3", ("l2",), 0.5, 2), Stage("fgsm"))
+
+
+def test_its_name_is_the_files_and_its_contents(read):
+    suite = read(MINE)
+
+    assert re.fullmatch(r"mine-[0-9a-f]{8}", suite.name)
+    assert suite.family == "mine"
+    assert read("# a comment\n" + MINE.replace(" ", "")).name == suite.name
+    assert read(MINE + "patience = 3\n").name != suite.name
+
+
+def test_what_determines_the_figures_comes_back_from_json(read):
+    told = read(MINE).told()
+
+    assert json.loads(json.dumps(told)) == told
+
+
+WRONG = {
+    "": "mine.toml: expected one [[stages]] or more",
+    "stages = 3": "mine.toml: expected one [[stages]] or more",
+    "stages = []": "mine.toml: expected one [[stages]] or more",
+    "stage = 3": "mine.toml: unknown key 'stage', did you mean 'stages'? Known: stages",
+    "stages = [": "mine.toml: Invalid value (at end of document)",
+    "[[stages]]\n": 'mine.toml, stage 1: there is no attack; write attack = "pgd:steps=40"',
+    MINE + "steps = 3\n": "mine.toml, stage 1: unknown key 'steps'. Known: attack, hardest, norms, patience",
+    MINE + "hardest = 0\n": "mine.toml, stage 1: hardest, a share of the samples that stand, must be in (0, 1], got 0",
+    MINE + "hardest = true\n": "mine.toml, stage 1: hardest must be a number, got True",
+    MINE + "patience = 0\n": "mine.toml, stage 1: patience must be at least 1, got 0",
+    MINE + "patience = 1.5\n": "mine.toml, stage 1: patience must be a whole number, got 1.5",
+    MINE + 'norms = "l2"\n': "mine.toml, stage 1: norms must be a list of words in quotes, got 'l2'",
+    MINE + "norms = []\n": "mine.toml, stage 1: norms is empty, expected one or more of linf, l2, l1",
+    MINE + 'norms = ["l3"]\n': "mine.toml, stage 1: unknown norm 'l3'. Known: l1, l2, linf",
+    MINE + "[[stages]]\nattack = 3\n": "mine.toml, stage 2: attack must be a word in quotes, got 3",
+    '[[stages]]\nattack = ["fgsm"]\n': "mine.toml, stage 1: attack must be a word in quotes, got ['fgsm']",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_is_wrong_in_it_is_told_in_one_line(read, text):
+    with pytest.raises((ValueError, LookupError), match=f"^{re.escape(WRONG[text])}$"):
+        read(text)
+
+
+def test_an_attack_that_is_unknown_is_told_with_its_stage(read):
+    with pytest.raises(ValueError, match=r"^mine.toml, stage 1: unknown attack 'pdg', did you mean 'pgd'\? Known: "):
+        read('[[stages]]\nattack = "pdg:steps=3"\n')
+
+
+def test_a_suite_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(LookupError, match=r"^unknown suite 'standard', did you mean 'standard-1'\? Known: .*; or"):
+        read_suite("standard", tmp_path)
+    with pytest.raises(ValueError, match=r"^mine.toml cannot be read: No such file or directory$"):
+        read_suite("mine.toml", tmp_path)
+
+
+def test_a_suite_is_frozen():
+    with pytest.raises(AttributeError):
+        Suite("mine-1", ()).name = "other"

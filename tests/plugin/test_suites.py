@@ -1,0 +1,252 @@
+"""--robust-suite and --robust-time: one item, one row, its stages' figures; stopped, resumed, and told in one line."""
+
+import signal
+import sys
+from xml.etree import ElementTree
+
+import pandas as pd
+import pexpect
+import pytest
+
+from robust.record import Record
+from tests.plugin.test_idle import REPORT
+
+MODEL = "--robust-model=net.py:make"
+MINE = """
+[[stages]]
+attack = "fgsm"
+[[stages]]
+attack = "pgd:loss=sice:steps=5:restarts=3"
+hardest = 0.5
+"""
+NAME = "mine-dc6794b7"  # by the content
+SUITE = (MODEL, "--robust-samples=60", "--robust-suite=mine.toml")
+UNIX = pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")
+
+
+@pytest.fixture
+def mine(folder):
+    """The user's folder, with a suite of their own."""
+    (folder / "mine.toml").write_text(MINE)
+    return folder
+
+
+def records(folder, name="leaderboard"):
+    return [Record.from_json(path.read_text()) for path in sorted((folder / name / "results").rglob("*.json"))]
+
+
+def journals(folder):
+    return [*(folder / ".robust" / "suites").rglob("*.npz")]
+
+
+@pytest.mark.usefixtures("mine")
+def test_node_ids_stay_as_they_are(node_ids):
+    assert node_ids(*SUITE, "--robust-suite=standard-1,quick-1", "--robust-threat=linf:8/255,l2:0.5") == [
+        "net.py::test_clean",
+        *(
+            f"net.py::test_suite[{suite}-{threat}]"
+            for threat in ("linf-8_255", "l2-0.5")
+            for suite in (NAME, "standard-1", "quick-1")
+        ),
+    ]
+    assert node_ids(*SUITE, "--robust-attack=fgsm") == [
+        "net.py::test_clean",
+        "net.py::test_attack[fgsm-linf-0.15]",
+        f"net.py::test_suite[{NAME}-linf-0.15]",
+    ]
+
+
+def test_collecting_a_suite_imports_no_torch(pytester, mine):
+    pytester.makeconftest(REPORT)
+
+    result = pytester.runpytest_subprocess(*SUITE, "--collect-only")
+    assert result.ret == 0
+    result.stdout.re_match_lines([r"imported:\s*$"])
+
+
+@pytest.mark.parametrize("extra", [(), ("-n2",)])
+def test_a_suite_is_one_test_and_one_row(pytester, mine, extra):
+    result = pytester.runpytest_inprocess(*SUITE, "--robust-attack=fgsm", "--junitxml=out.xml", *extra)
+
+    result.assert_outcomes(passed=3)
+    fgsm, suite = records(mine)
+    assert (fgsm.suite, suite.suite) == ("fgsm", NAME)
+    first, last = suite.attacks[0].stages
+    assert 0 < first.broken <= last.broken == suite.attacks[0].broken.sum()
+    assert suite.robust.sum() <= fgsm.robust.sum()
+    assert suite.attacks[0].options["stages"][1]["hardest"] == 0.5
+    assert suite.partial == ""
+    result.stdout.fnmatch_lines([f"digits, linf:0.15, {NAME}, n = 60", "*after 1  after 2  robust %*"])
+    table = pd.read_csv(mine / "leaderboard" / "leaderboard.csv", keep_default_na=False)
+    cumulative = table[table.attack.str.contains("after")]
+    assert cumulative.attack.tolist() == [f"{NAME} after {k}: {s.attack}" for k, s in enumerate((first, last), 1)]
+    assert cumulative.robust_correct.tolist()[-1] == suite.robust.sum()
+    properties = {p.get("name"): p.get("value") for p in ElementTree.parse(mine / "out.xml").iter("property")}
+    assert float(properties["robust.robust_percent"]) > 0
+    assert not journals(mine)
+
+
+def test_the_same_again_is_the_same_row(pytester, mine):
+    for fate in ("1 new", "1 measured the same as before"):
+        pytester.runpytest_inprocess(*SUITE).stdout.fnmatch_lines([f"leaderboard ({fate}):*"])
+
+
+@pytest.mark.parametrize(
+    ("floor", "failed"), [("99", 1), (f"{NAME}:99", 1), ("mine:99", 1), (f"{NAME}-linf-0.15:99", 1), ("mine:1", 0)]
+)
+def test_a_floor_is_for_the_suite_by_its_name(pytester, mine, floor, failed):
+    result = pytester.runpytest_inprocess(*SUITE, f"--robust-fail-under={floor}")
+
+    result.assert_outcomes(passed=2 - failed, failed=failed)
+    if failed:
+        result.stdout.fnmatch_lines([f"robust accuracy *% (* for {NAME} under linf:0.15 is below the required 99 %*"])
+    assert records(mine)[0].partial == ""  # the row is wanted whole
+
+
+def test_where_no_row_is_wanted_it_stops_once_it_is_below_the_floor(pytester, mine):
+    result = pytester.runpytest_inprocess(*SUITE, "--robust-fail-under=99", "--robust-leaderboard=none")
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines([f"robust accuracy * for {NAME}, stopped by the gate, under linf:0.15 is below*"])
+    result.stdout.re_match_lines([r"\s*partial  net "])
+
+
+def test_when_the_time_is_up_the_row_is_partial_and_has_no_rank(pytester, mine):
+    result = pytester.runpytest_inprocess(*SUITE, "--robust-time=0.000001s", "--junitxml=out.xml")
+
+    result.assert_outcomes(passed=2)
+    (record,) = records(mine)
+    assert record.partial == "time"
+    assert record.attacks[0].stages == ()
+    assert (record.robust == record.correct).all()
+    table = pd.read_csv(mine / "leaderboard" / "leaderboard.csv", keep_default_na=False)
+    assert table["rank"].tolist() == ["", ""]
+    assert table.partial.tolist() == ["time", "time"]
+    assert "| partial | net |" in (mine / "leaderboard" / "README.md").read_text()
+    assert 'name="robust.partial" value="time"' in (mine / "out.xml").read_text()
+
+    again = pytester.runpytest_inprocess(*SUITE)  # the whole one takes its place
+    again.stdout.fnmatch_lines(["leaderboard (1 replaced, the older in history/):*"])
+    assert [record.partial for record in records(mine)] == [""]
+    third = pytester.runpytest_inprocess(*SUITE, "--robust-time=0.000001s")
+    third.stdout.fnmatch_lines(["leaderboard (1 in history/*"])
+    assert [record.partial for record in records(mine)] == [""]
+
+
+KILL = """
+import os, signal
+import robust.campaign
+
+add = robust.campaign.Known.add
+
+def add_or_die(self, bout):
+    if self.bouts == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    add(self, bout)
+
+robust.campaign.Known.add = add_or_die
+"""
+
+
+@UNIX
+def test_killed_it_goes_on_and_ends_with_the_same_outcome(pytester, mine):
+    pytester.runpytest_inprocess(*SUITE, "--robust-leaderboard=whole").assert_outcomes(passed=2)
+    pytester.makeconftest(KILL)
+    assert pytester.runpytest_subprocess(*SUITE).ret == -signal.SIGKILL
+    assert len(journals(mine)) == 3
+
+    pytester.makeconftest(
+        "import robust.campaign as c\nassail, calls = c.assail, []\n"
+        "def counted(*args, **named):\n    calls.append(1)\n    return assail(*args, **named)\nc.assail = counted\n"
+        "def pytest_terminal_summary(terminalreporter):\n    terminalreporter.write_line(f'rounds: {len(calls)}')"
+    )
+    result = pytester.runpytest_subprocess(*SUITE)
+    result.stdout.fnmatch_lines(["rounds: 1"])
+    (whole,), (record,) = records(mine, "whole"), records(mine)
+    assert record.same_outcomes(whole)
+    stages = [[(s.n, s.broken, s.forwards, s.backwards) for s in r.attacks[0].stages] for r in (whole, record)]
+    assert stages[0] == stages[1]
+    assert not journals(mine)
+
+
+@UNIX
+def test_what_another_file_of_the_model_found_is_not_gone_on_with(pytester, mine):
+    pytester.makeconftest(KILL)
+    pytester.runpytest_subprocess(*SUITE)
+    (mine / "net.py").write_text((mine / "net.py").read_text() + "\n# a change\n")
+    pytester.runpytest_subprocess(*SUITE)
+
+    assert len({path.parent for path in journals(mine)}) == 2
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_the_suites_that_come_along_run(pytester, folder, classes):
+    (folder / "two.py").write_text(
+        "import numpy as np\nfrom robust.data.sets.digits import read\n"
+        "def load(split):\n    x, y = read(split)\n"
+        f"    return x[y < {classes}], y[y < {classes}]\n"
+    )
+    factory = "make" if classes == 10 else "two_classes"
+    args = (f"--robust-model=net.py:{factory}", "--robust-data=two.py:load", "--robust-samples=20")
+    threats = "--robust-threat=linf:0.1,l2:0.5,l1:2,linf:0.05+l1:1"
+
+    result = pytester.runpytest_inprocess(*args, threats, "--robust-suite=quick-1,standard-1")
+    result.assert_outcomes(passed=9)
+    assert all(record.attacks[0].stages for record in records(folder))
+
+
+WRONG = {
+    "unknown suite": (
+        ["--robust-suite=standart-1"],
+        "--robust-suite=standart-1: unknown suite 'standart-1', did you mean 'standard-1'[?] Known: *",
+    ),
+    "no file": (["--robust-suite=nope.toml"], "--robust-suite=nope.toml: nope.toml cannot be read: No such file*"),
+    "wrong file": (
+        ["--robust-suite=wrong.toml"],
+        "--robust-suite=wrong.toml: wrong.toml, stage 1: unknown key 'steps'*",
+    ),
+    "wrong option": (
+        ["--robust-suite=option.toml"],
+        "--robust-suite=option-*: fgsm:steps=3: fgsm has no option 'steps'*",
+    ),
+    "norm without a stage": (
+        ["--robust-suite=l2.toml", "--robust-threat=l2:1+linf:0.1"],
+        "--robust-suite=l2-*: no stage of l2-* is for linf, and the threat model is l2:1+linf:0.1",
+    ),
+    "time for nothing": (
+        ["--robust-time=5s"],
+        "--robust-time=5s: it bounds suites, and there is none; name one with --robust-suite",
+    ),
+    "no time": (["--robust-time=5"], "--robust-time=5: expected a time above 0, as 30s, 5m or 1h"),
+    "zero": (["--robust-time=0s"], "--robust-time=0s: expected a time above 0, as 30s, 5m or 1h"),
+    "unknown floor": (
+        ["--robust-suite=quick-1", "--robust-fail-under=fast:40"],
+        "--robust-fail-under=fast:40: unknown scope 'fast'. Known: *quick*",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_one_line(pytester, folder, case):
+    (folder / "wrong.toml").write_text('[[stages]]\nattack = "fgsm"\nsteps = 3\n')
+    (folder / "option.toml").write_text('[[stages]]\nattack = "fgsm:steps=3"\n')
+    (folder / "l2.toml").write_text('[[stages]]\nattack = "fgsm"\nnorms = ["l2"]\n')
+    args, told = WRONG[case]
+    result = pytester.runpytest_inprocess(MODEL, "--robust-samples=20", *args)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+    assert not (folder / "leaderboard").exists()
+
+
+@UNIX
+def test_a_terminal_shows_the_bound_so_far(pytester, mine):
+    child = pexpect.spawn(
+        sys.executable, ["-m", "pytest", *SUITE], cwd=str(mine), timeout=120, dimensions=(24, 120), encoding="utf-8"
+    )
+    child.expect(r"net, mine-[0-9a-f]{8}")
+    child.expect(r"stage \d of 2: at most \d+\.\d% robust")
+    child.expect(pexpect.EOF)
+    child.close()
+
+    assert child.exitstatus == 0

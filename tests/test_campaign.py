@@ -1,0 +1,285 @@
+"""A suite on a model: what stands is attacked, the hardest first; stopped and gone on with, it ends the same."""
+
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import robust.campaign
+from robust.attacks.suite import Stage, Suite
+from robust.attacks.threat import read_threat
+from robust.campaign import GATE, TIME, Bout, Campaign, Journal, Known, Limits, capped, narrowed
+from robust.data.dataset import Samples
+from robust.evaluate import measure_attack, measure_clean
+from robust.feed import Feed
+from tests.attacks.models import inputs, network
+
+WEAK, STRONG = "pgd:steps=1:stride=0.3:start=0", "pgd:loss=margin:steps=10:stride=1:last=0.01"
+SUITE = Suite(
+    "test-1",
+    (
+        Stage(WEAK),
+        Stage("fgsm:restarts=2", hardest=0.5),
+        Stage("pgd:loss=margin:steps=2:restarts=4", hardest=0.5, patience=2),
+        Stage(f"{STRONG}:targets=9"),
+    ),
+)
+MODEL = network(dtype=torch.float32)
+
+
+def samples(n=60):
+    x = inputs(n, dtype=torch.float32)
+    return Samples(x.numpy(), MODEL(x).argmax(1).numpy(), 3 * np.arange(n))
+
+
+def campaign(suite=SUITE, threat="linf:0.03", module=MODEL, classes=10, **changes):
+    return Campaign(module, samples(), suite, read_threat(threat), Feed(17), classes, **changes)
+
+
+def run(made):
+    return made.run(measure_clean(made.module, made.samples, feed=Feed(17)).correct)
+
+
+def outcome(found):
+    """All that must not depend on when a campaign was stopped."""
+    stages = [(stage.attack, stage.n, stage.broken, stage.forwards, stage.backwards) for stage in found.stages]
+    return found.broken.tolist(), found.x_adv.tolist(), found.forwards, found.backwards, found.unconfirmed, stages
+
+
+def test_each_stage_goes_on_with_what_those_before_it_left():
+    found = run(campaign())
+    broken = [stage.broken for stage in found.stages]
+
+    assert broken == sorted(broken)
+    assert 0 < broken[0] < broken[-1] == found.broken.sum() < 60
+    assert found.stages[0].n == 60
+    assert found.stages[-1].n == 60 - broken[-2]
+    assert (found.stages[-1].forwards, found.stages[-1].backwards) == (found.forwards, found.backwards)
+
+
+def test_what_it_finds_is_as_judged_by_the_model():
+    found = run(campaign())
+    x_adv, mine = torch.from_numpy(found.x_adv), samples()
+    rows = np.flatnonzero(found.broken)
+
+    assert len(x_adv) == len(rows)
+    assert (MODEL(x_adv).argmax(1).numpy() != mine.y[rows]).all()
+    assert read_threat("linf:0.03").admits(x_adv, torch.from_numpy(mine.x[rows])).all()
+
+
+def test_one_stage_finds_what_its_attack_finds_but_for_other_random_numbers():
+    once = run(campaign(Suite("one-1", (Stage("fgsm"),))))
+    mine = samples()
+    plain = measure_attack(MODEL, mine, np.ones(60, bool), "fgsm", read_threat("linf:0.03"))
+
+    assert once.broken.tolist() == plain.broken.tolist()
+    assert (once.forwards, once.backwards) == (plain.forwards, plain.backwards)
+
+
+def test_stages_draw_numbers_of_their_own():
+    """Twice the same attack finds more than once."""
+    stage = Stage("noise:steps=5")
+    once, twice = (run(campaign(Suite("n-1", (stage,) * k), threat="linf:0.08")) for k in (1, 2))
+
+    assert twice.stages[0].broken == once.broken.sum() < twice.broken.sum()
+
+
+def test_the_hardest_are_those_that_came_nearest():
+    known = Known(samples(6), np.array([1, 1, 1, 1, 0, 1], bool))
+    margin = np.array([-3, -1, -2, 1, -5], np.float32)
+    none = np.zeros(5, bool)
+    known.add(
+        Bout(
+            rows=np.array([0, 1, 2, 3, 5]),
+            broken=np.array([0, 0, 0, 1, 0], bool),
+            x_adv=known.x_adv[:1],
+            unsure=none,
+            faulty=none,
+            margin=margin,
+            cost=np.array([5, 5]),
+            seconds=1.0,
+            batch=5,
+        )
+    )
+
+    assert known.hardest(1).tolist() == [1, 2, 0, 5]
+    assert known.hardest(0.5).tolist() == [1, 2]
+    assert known.hardest(0.01).tolist() == [1]
+
+
+def test_a_stage_that_no_longer_pays_ends():
+    """Rounds in a row that break nothing: the model's answers do not depend on its inputs, so none does."""
+    constant = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    for parameter in constant.parameters():
+        nn.init.zeros_(parameter)
+    mine = replace(samples(), y=np.zeros(60, np.int64))
+    backwards = {}
+    for patience in (None, 1, 3):
+        suite = Suite("p-1", (Stage("fgsm:restarts=8", patience=patience),))
+        made = replace(campaign(suite, module=constant), samples=mine)
+        backwards[patience] = run(made).backwards / 60
+
+    assert backwards == {None: 8, 1: 1, 3: 3}
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_there_are_never_more_targets_than_other_classes(classes):
+    model = network(classes=classes, dtype=torch.float32)
+    x = inputs(60, dtype=torch.float32)
+    made = replace(
+        campaign(module=model, classes=classes),
+        samples=Samples(x.numpy(), model(x).argmax(1).numpy(), np.arange(60)),
+    )
+
+    assert run(made).stages[-1].attack == SUITE.stages[-1].attack
+    assert capped("pgd:targets=9:steps=3", classes) == f"pgd:steps=3:targets={min(9, classes - 1)}"
+    assert capped("pgd:steps=3", classes) == "pgd:steps=3"
+
+
+def test_a_stage_is_for_its_norms_of_a_union():
+    both = read_threat("linf:0.03+l2:0.2")
+
+    assert str(narrowed(both, Stage("fgsm"))) == "linf:0.03+l2:0.2"
+    assert str(narrowed(both, Stage("fgsm", ("l2", "l1")))) == "l2:0.2"
+    assert narrowed(both, Stage("fgsm", ("l1",))) is None
+
+    suite = Suite("u-1", (Stage("fgsm", ("l1",)), Stage("fgsm", ("linf",)), Stage("fgsm", ("l2",))))
+    found = run(campaign(suite, threat="linf:0.02+l2:0.3"))
+    assert len(found.stages) == 2
+    assert 0 < found.stages[0].broken < found.stages[1].broken
+
+
+class KilledError(Exception):
+    """As if the process ended here."""
+
+
+@pytest.mark.parametrize("k", range(1, 14, 3))
+def test_killed_after_any_round_it_goes_on_to_the_same_end(tmp_path, monkeypatch, k):
+    expected = outcome(run(campaign()))
+    journal = Journal(tmp_path)
+    writing = Journal.write
+
+    def write_or_die(self, number, bout):
+        if number == k:
+            raise KilledError
+        writing(self, number, bout)
+
+    monkeypatch.setattr(Journal, "write", write_or_die)
+    with pytest.raises(KilledError):
+        run(campaign(journal=journal))
+    monkeypatch.undo()
+    assert len([*tmp_path.iterdir()]) == k
+
+    again = run(replace(campaign(journal=journal), feed=Feed(60)))  # now more memory is free
+    assert outcome(again) == expected
+    assert outcome(run(campaign(journal=journal))) == outcome(again)
+
+
+def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
+    first = run(campaign(journal=Journal(tmp_path)))
+    monkeypatch.setattr(robust.campaign, "assail", None)
+
+    assert outcome(run(campaign(journal=Journal(tmp_path)))) == outcome(first)
+
+
+def test_a_damaged_file_is_a_round_that_was_not_run(tmp_path):
+    first = run(campaign(journal=Journal(tmp_path)))
+    shutil.copytree(tmp_path, tmp_path / "copy")
+    (tmp_path / "copy" / "0003.npz").write_bytes((tmp_path / "0003.npz").read_bytes()[:100])
+
+    assert outcome(run(campaign(journal=Journal(tmp_path / "copy")))) == outcome(first)
+
+
+def test_a_bout_comes_back_from_its_bytes(tmp_path):
+    run(campaign(journal=Journal(tmp_path)))
+    bout = Journal(tmp_path).read(0)
+
+    assert bout.to_bytes() == Path(tmp_path / "0000.npz").read_bytes()
+    assert isinstance(bout.seconds, float)
+    assert isinstance(bout.batch, int)
+    assert Journal(tmp_path).read(999) is None
+
+
+class Clock:
+    """A clock on which every look takes a second."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        self.now += 1.0
+        return self.now
+
+
+@pytest.mark.parametrize("seconds", [1, 30, 100])
+def test_when_time_is_up_it_ends_with_what_it_has(monkeypatch, seconds):
+    whole = run(campaign())
+    monkeypatch.setattr(robust.campaign, "time", Clock())
+    found = run(campaign(limits=Limits(seconds)))
+
+    assert found.partial == TIME
+    assert found.broken.sum() <= whole.broken.sum()
+    assert found.stages == () or len(found.stages) < len(whole.stages)
+    assert found.backwards < whole.backwards
+
+
+def test_with_more_time_it_goes_on_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(robust.campaign, "time", Clock())
+    first = run(campaign(limits=Limits(100), journal=Journal(tmp_path)))
+    rest = run(campaign(journal=Journal(tmp_path)))
+
+    assert first.partial == TIME
+    assert rest.partial == ""
+    assert outcome(rest) == outcome(run(campaign()))
+
+
+def test_it_stops_once_what_was_asked_is_settled():
+    whole = run(campaign())
+    left = 60 - whole.stages[0].broken
+    found = run(campaign(limits=Limits(math.inf, lambda standing: standing <= left)))
+
+    assert found.partial == GATE
+    assert len(found.stages) == 1
+    assert found.broken.sum() == whole.stages[0].broken
+
+
+def test_settled_by_the_last_round_of_all_it_is_whole():
+    suite = Suite("g-1", (Stage(WEAK), Stage(STRONG)))
+    left = 60 - run(campaign(suite)).broken.sum()
+
+    assert run(campaign(suite, limits=Limits(math.inf, lambda standing: standing <= left))).partial == ""
+
+
+class Moody(nn.Module):
+    """Another answer whenever it is shown 17 samples than else: what falls in the attack does not on a second look."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = MODEL
+
+    def forward(self, x):
+        logits = self.net(x)
+        return logits.roll(1, dims=1) if len(x) < 17 else logits
+
+
+def test_what_falls_and_is_not_confirmed_stands_on():
+    mine = samples(51)  # three full batches at first; what fell of them is fewer
+    suite = Suite("m-1", (Stage(WEAK),))
+    made = replace(campaign(suite, module=Moody()), samples=mine)
+    found = made.run(np.ones(51, bool))
+
+    assert found.unconfirmed + found.broken.sum() > 0
+    plain = measure_attack(Moody(), mine, np.ones(51, bool), WEAK, made.threat, feed=Feed(17))
+    assert (found.unconfirmed, found.broken.tolist()) == (plain.unconfirmed, plain.broken.tolist())
+
+
+def test_nothing_to_attack_is_no_error():
+    found = campaign().run(np.zeros(60, bool))
+
+    assert (found.backwards, found.broken.sum(), found.partial) == (0, 0, "")
+    assert len(found.stages) == len(SUITE.stages)
