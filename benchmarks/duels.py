@@ -24,7 +24,7 @@ def _in_a_ball(ball: LpThreat) -> list[Duel]:
         duel("APGD-DLR", "apgd:steps=100:loss=dlr", "APGD", steps=100, loss="dlr"),
         duel("APGD-T", "apgd:steps=100:loss=dlr:targets=9", "APGDT", steps=100),
         duel("FAB-T", "fab:steps=100:targets=9", "FAB", N_SLOW, steps=100, multi_targeted=True),
-        duel("Square", "square:steps=2000", "Square", N_SLOW, n_queries=2000),
+        duel("Square", "square:steps=2000", "Square", n_queries=2000),
     ]
 
 

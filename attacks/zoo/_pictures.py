@@ -50,7 +50,7 @@ def put(tile: Tensor, like: Tensor, corner: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def bumps(size: tuple[int, int], like: Tensor) -> Tensor:
-    """(2, height, width): a hill beside a hollow, above each other and side by side; each of length 1."""
+    """(2, height, width): a hill beside a hollow as long, above each other and side by side; the whole of length 1."""
     height, width = size
     upright = torch.cat((_hill(height // 2, width, like), -_hill(height - height // 2, width, like)), 0)
     abreast = torch.cat((_hill(height, width // 2, like), -_hill(height, width - width // 2, like)), 1)
@@ -59,10 +59,10 @@ def bumps(size: tuple[int, int], like: Tensor) -> Tensor:
 
 
 def _hill(height: int, width: int, like: Tensor) -> Tensor:
-    """(height, width): highest in the middle, at Chebyshev distance d from it the sum of 1 / i**2 over i > d."""
+    """(height, width), of length 1: at Chebyshev distance d from the middle the height goes as the sum of 1 / i**2, i > d."""
     row = (torch.arange(height, device=like.device) - height // 2).abs()
     column = (torch.arange(width, device=like.device) - width // 2).abs()
     farthest = max(height // 2, width // 2) + 1
     steps = 1 / torch.arange(1, farthest + 1, dtype=like.dtype, device=like.device).square()
-    found: Tensor = steps.flip(0).cumsum(0).flip(0)[torch.maximum(row[:, None], column)]
-    return found
+    hill = steps.flip(0).cumsum(0).flip(0)[torch.maximum(row[:, None], column)]
+    return hill / hill.square().sum().sqrt()

@@ -81,7 +81,7 @@ class Square:
         """A bump in one square, with the length that it, another and the rest of the ball have to give."""
         like = picture(task.x)
         d = picture(state.best) - like
-        size = self._size(like, k, SMALLEST_BUMP)
+        size = _odd(self._size(like, k, SMALLEST_BUMP), like)
         to, source = (corners(rng.fold(i), like, size) for i in (2, 3))
         here, there = inside(like, to, size), inside(like, source, size)
         way = (rng.fold(4).uniform(like[:, 0, 0, :1])[:, 0] * 2).long()
@@ -106,6 +106,12 @@ class Square:
         area = self.area / 2 ** sum(k >= share * self.steps for share in HALVED) * rows * columns
         height = min(max(round(math.sqrt(area)), least), rows)
         return height, min(max(round(area / height), least), columns)
+
+
+def _odd(size: tuple[int, int], like: Tensor) -> tuple[int, int]:
+    """The size, or the next that has a middle, where the picture has room for it."""
+    height, width = (min(side | 1, most) for side, most in zip(size, like.shape[2:], strict=True))
+    return height, width
 
 
 def _grid(rng: Rng, like: Tensor) -> Tensor:
