@@ -59,7 +59,7 @@ def bumps(size: tuple[int, int], like: Tensor) -> Tensor:
 
 
 def _hill(height: int, width: int, like: Tensor) -> Tensor:
-    """(height, width), of length 1: at Chebyshev distance d from the middle the height goes as the sum of 1 / i**2, i > d."""
+    """(height, width), of length 1: at Chebyshev distance d from the middle as high as the sum of 1 / i**2, i > d."""
     row = (torch.arange(height, device=like.device) - height // 2).abs()
     column = (torch.arange(width, device=like.device) - width // 2).abs()
     farthest = max(height // 2, width // 2) + 1
