@@ -23,8 +23,8 @@ def judge(training: Training, lesson: Lesson) -> None:
     if training.average and training.average.restate:
         _restate(training, lesson)
     seen = validate(training.kept, selects, lesson.validation, lesson.threat, lesson.seed)
-    rate, lengths = training.schedule.get_last_lr()[0], training.lengths.means()
-    epoch = Epoch(training.epoch, loss, rate, seen.clean, seen.robust, seen.one_step, seen.by_class, lengths)
+    lengths = training.lengths.means()
+    epoch = Epoch(training.epoch, loss, training.rate, seen.clean, seen.robust, seen.one_step, seen.by_class, lengths)
     before = [*training.curve]
     training.curve.append(epoch)
     training.notes += faults(epoch, before)

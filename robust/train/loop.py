@@ -115,6 +115,7 @@ def _descend(training: Training, lesson: Lesson, task: Task, device: torch.devic
     if plan.clip:
         nn.utils.clip_grad_norm_(module.parameters(), plan.clip)
     training.optimiser.step()
+    training.rate = training.schedule.get_last_lr()[0]
     training.schedule.step()
     if training.average:
         training.average.update(module, training.step)

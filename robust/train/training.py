@@ -34,6 +34,7 @@ class Training:
     epoch: int = 1  # under way
     batch: int = 0  # how many of it are done
     step: int = 0  # how many are done in all
+    rate: float = 0.0  # the learning rate of the last one
     losses: list[float] = field(default_factory=list)  # of the epoch
     curve: list[Epoch] = field(default_factory=list)
     best: int | None = None  # its place in the curve
@@ -93,7 +94,7 @@ class Training:
             torch.cuda.set_rng_state(state["rng_cuda"].cpu(), self._device)
 
     def _state(self) -> dict[str, Any]:
-        plain = ("epoch", "batch", "step", "losses", "best", "weights", "notes", "over", "seconds")
+        plain = ("epoch", "batch", "step", "rate", "losses", "best", "weights", "notes", "over", "seconds")
         cuda = torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else None
         return {
             "module": self.module.state_dict(),

@@ -51,6 +51,15 @@ def test_standard_training_selects_by_clean_accuracy(samples):
     assert all(epoch.robust is None for epoch in found.curve)
 
 
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "constant"])
+def test_the_rate_of_an_epoch_is_that_of_its_last_step(samples, schedule):
+    """The schedule is a step ahead by then, and one-cycle's is below 0 after the last."""
+    rates = [epoch.lr for epoch in trained(samples, f"standard:epochs=3:lr=0.1:schedule={schedule}").curve]
+
+    assert all(0 < rate <= 0.1 for rate in rates)
+    assert rates == ([0.1] * 3 if schedule == "constant" else sorted(rates, reverse=True))
+
+
 def test_the_weights_are_those_of_the_best_epoch(samples):
     """A rate so high that the accuracies jump about, so that the best epoch is not the last."""
     net = network()
