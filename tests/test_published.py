@@ -1,11 +1,15 @@
 """The published leaderboard: its generated files are those of its records, and every record has its evidence."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
+from examples.fashion_mnist import make
+from robust.models.load import weights_hash
 from robust.report.board import boards
 from robust.report.csv import csv
 from robust.report.markdown import markdown
@@ -30,3 +34,15 @@ def test_every_record_has_its_evidence():
         broken = np.flatnonzero(record.correct & ~record.robust)
         assert len(evidence.x_adv) == record.provenance.get("inputs", len(broken))
         assert {*evidence.row} <= {*broken}
+
+
+def test_every_checkpoint_is_that_of_a_record_and_its_card_tells_how_it_was_trained():
+    weights = {record.model.weights: record for record in records(FOLDER)}
+    files = [*(FOLDER / "weights").glob("*.safetensors")]
+
+    assert files
+    for path in files:
+        module = make()
+        module.load_state_dict(load_file(path))
+        card = json.loads(path.with_suffix(".json").read_text())
+        assert card["key"] == weights[weights_hash(module)].provenance["training"]["key"]
