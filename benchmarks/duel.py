@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from benchmarks.subjects import Subject
 from benchmarks.timing import CLOCK
 from robust.attacks import LpThreat, assail, make, nearest
+from robust.attacks.counted import Counted
 from robust.attacks.geometry import Norm
 from robust.attacks.rng import seeded
 from robust.attacks.suite import names, read_suite
@@ -61,26 +62,6 @@ class Row:
         if isinstance(self.duel.threat, LpThreat):
             return self.ours.figure <= self.theirs.figure + SLACK_POINTS
         return self.ours.figure <= SLACK_RATIO * self.theirs.figure
-
-
-class Counted(nn.Module):
-    """A model that counts the samples that pass through it, forward and backward."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-        self.forwards = self.backwards = 0
-        self.eval()
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.forwards += len(x)
-        logits: Tensor = self.inner(x)
-        if logits.requires_grad:
-            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
-        return logits
-
-    def _count_backward(self, grad: Tensor) -> None:
-        self.backwards += len(grad)
 
 
 def fight(duel: Duel, subject: Subject, seed: int) -> Row:

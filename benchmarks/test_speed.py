@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import table
-from benchmarks.duel import Attacker, Counted, fallen
+from benchmarks.duel import Attacker, fallen
 from benchmarks.peers import foolbox, torchattacks
 from benchmarks.subjects import network, pictures
 from benchmarks.timing import in_turns, peak_bytes
 from robust.attacks import PGD, LpThreat, Task, assail
+from robust.attacks.counted import Counted
 from robust.attacks.rng import seeded
 from robust.attacks.zoo.pgd import Walk
 

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from benchmarks import subjects, table
-from benchmarks.duel import Counted, Duel, Row, Side, distance, fallen, fight, median
+from benchmarks.duel import Duel, Row, Side, distance, fallen, fight, median
 from benchmarks.shares import PARTS, shares
 from benchmarks.subjects import MODELS, Subject
 from benchmarks.timing import peak_bytes
 from robust.attacks import PGD, LpThreat, assail
+from robust.attacks.counted import Counted
 from tests.attacks.models import inputs, network
 
 BALL = LpThreat("linf", Fraction(1, 10))

@@ -16,7 +16,7 @@ LAYERS = [
     ["robust.attacks.geometry", "robust.attacks.suite", "robust.attacks.suites"],
     ["robust.attacks.threat", "robust.attacks.losses"],
     ["robust.attacks.task"],
-    ["robust.attacks.engine", "robust.attacks.boundary"],
+    ["robust.attacks.engine", "robust.attacks.boundary", "robust.attacks.counted"],
     ["robust.attacks.combine", "robust.attacks.zoo", "robust.attacks.external", "robust.attacks.smallest"],
     ["robust.attacks.factory"],
     ["robust.attacks.testing"],

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from robust.attacks.catalogue import ATTACKS
+from robust.attacks.counted import Counted
 from robust.attacks.memory import ran_out
 from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec, Value
@@ -62,7 +63,7 @@ class TorchAttack:
         if (task.threat.lo, task.threat.hi) != (0.0, 1.0):
             raise ValueError(f"torchattacks needs inputs in [0, 1], not [{task.threat.lo:g}, {task.threat.hi:g}]")
         self._check_norm(task.threat)
-        counted = _Counted(task)
+        counted = Counted(task.model)  # in evaluation mode, which torchattacks would not restore
         try:
             attack = self._cls()(counted, **{**self._given(task), **dict(self.options)})
             attack.set_device(task.x.device)
@@ -114,26 +115,6 @@ def share(total: int, place: Tensor) -> Tensor:
     """Whole numbers, one for each of `place`, that differ by at most 1 and sum to `total`."""
     n = len(place)
     return torch.arange(total, total + n, device=place.device) // n
-
-
-class _Counted(torch.nn.Module):
-    """The task's model as torchattacks wants it, which counts what passes through."""
-
-    def __init__(self, task: Task) -> None:
-        super().__init__()
-        self.inner = task.model
-        self.forwards = self.backwards = 0
-        self.eval()  # or torchattacks would switch the model to training mode when it is done
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.forwards += len(x)
-        logits: Tensor = self.inner(x)
-        if logits.requires_grad:
-            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
-        return logits
-
-    def _count_backward(self, grad: Tensor) -> None:
-        self.backwards += len(grad)
 
 
 def _library() -> ModuleType:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.counted import Counted
 from robust.attacks.rng import Rng
 from robust.attacks.task import Model
 
@@ -29,21 +30,22 @@ def inputs(n: int = 50, shape: tuple[int, ...] = (1, 8, 8), dtype: torch.dtype =
 
 
 class Watched(nn.Module):
-    """`inner`, and what it was asked: how many samples forward and backward, and about which values."""
+    """A model, and what it was asked: how many samples forward and backward, and about which values."""
 
     def __init__(self, inner: Model) -> None:
         super().__init__()
-        self.inner = inner
-        self.forwards = self.backwards = 0
+        self.counted = Counted(inner)
         self.values: list[Tensor] = []  # the least and the largest of each call
 
-    def forward(self, x: Tensor) -> Tensor:
-        self.forwards += len(x)
-        self.values += [x.detach().amin(), x.detach().amax()]
-        logits: Tensor = self.inner(x)
-        if logits.requires_grad:
-            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
-        return logits
+    @property
+    def forwards(self) -> int:
+        return self.counted.forwards
 
-    def _count_backward(self, grad: Tensor) -> None:
-        self.backwards += len(grad)
+    @property
+    def backwards(self) -> int:
+        return self.counted.backwards
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.values += [x.detach().amin(), x.detach().amax()]
+        logits: Tensor = self.counted(x)
+        return logits
