@@ -86,7 +86,7 @@ class Outcome:
     fallen: Tensor  # (N,) bool: an admitted input with a finite, wrong answer was found
     x_adv: Tensor  # (N, *features): that input where fallen, x elsewhere
     faulty: Tensor  # (N,) bool: the model answered something not finite on the way; never a success of the attack
-    margin: Tensor  # (N,): of what stands, the largest at x and at the last iterates, if admitted; -inf where faulty
+    margin: Tensor  # (N,): the largest at x and at the last iterates, if admitted; -inf where faulty
     cost: Cost
 
 
@@ -154,7 +154,7 @@ def _assail(attack: Attack[Any], task: Task, outcome: Outcome, stop: Callable[[]
         leaving = down if (done := getattr(state, "done", None)) is None else down | done
         if over := k == attack.steps or bool(leaving.all()) or stop():
             leaving = torch.ones_like(leaving)
-        _note_margins(outcome, task, state.x, verdict, leaving & ~down)
+        _note_margins(outcome, task, state.x, verdict, leaving)
         if over:
             break
         if bool(leaving.any()):
