@@ -10,6 +10,6 @@ BITS = {torch.float32: torch.int32, torch.float64: torch.int64, torch.float16: t
 
 def fingerprint(x: Tensor) -> Tensor:
     """(N,) int64: equal for equal inputs, to the last bit, and for others by a chance of about 2**-40."""
-    bits = x.flatten(1).view(BITS[x.dtype]).long()
+    bits = x.flatten(1).view(BITS[x.dtype])
     keys = Rng.of(0, torch.arange(bits.shape[1], device=x.device)).key | 1
     return (bits * keys.to(x.device)).sum(1)

@@ -110,7 +110,7 @@ class LpThreat:
         else:
             longer = length_of("l1", d)[:, None] > threshold
             d = torch.where(longer, onto_l1(d, self._room(x.flatten(1), d), radius), d)
-        return (x + d.view_as(x)).clamp_(self.lo, self.hi)
+        return d.view_as(x).add_(x).clamp_(self.lo, self.hi)
 
     def shrink(self, x_adv: Tensor, x: Tensor, radius: Tensor) -> Tensor:
         """`project` with a radius of its own, (N,), for each x; it may be left by a rounding."""
@@ -153,7 +153,7 @@ class LpThreat:
             d = g * (length / length_of("l2", g).clamp_min(torch.finfo(g.dtype).tiny)[:, None])
         else:
             d = self._fill(x.flatten(1), g, length)
-        return x + d.view_as(x)
+        return d.view_as(x).add_(x)  # in place, here and in project: memory for a large batch costs more than the sum
 
     def sparse_step(self, x: Tensor, grad: Tensor, length: float | Tensor, share: float | Tensor) -> Tensor:
         """x moved by `length` in l1, by the same amount in the coordinates with the largest gradients.
