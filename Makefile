@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-pytests lint bench-references bench-speed bench-profile clean
+.PHONY: demo test test-pytests lint bench-references bench-standard bench-speed bench-profile clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -34,6 +34,9 @@ lint: .venv/ready
 # Against other libraries, which are installed for it: see benchmarks/README.md.
 bench-references: .venv/peers
 	$(BIN)/python -m benchmarks.references
+
+bench-standard: .venv/peers
+	$(BIN)/python -m benchmarks.standard
 
 bench-speed: .venv/peers
 	$(BIN)/pytest benchmarks --benchmark-enable --benchmark-timer=time.process_time --benchmark-group-by=group --benchmark-sort=name

@@ -175,7 +175,7 @@ class Campaign:
 
     def _stage(self, k: int, stage: Stage, part: Threat, known: Known) -> tuple[int, str]:
         """Run stage number k. Returns (the samples that it was run on, why it was stopped before its end, or "")."""
-        dry, shown = 0, np.zeros(len(self.samples), bool)
+        dry, share, shown = 0, stage.hardest, np.zeros(len(self.samples), bool)
         rounds = [
             Round(attack, partial(fold, k, enter))  # each stage has random numbers of its own
             for attack, enter in rounds_of(make(capped(stage.attack, self.classes), self.load))
@@ -187,15 +187,17 @@ class Campaign:
                 break
             if self.limits.enough(standing):
                 return int(shown.sum()), GATE
-            bout, whole = self._bout(each, stage, part, known)
+            bout, whole = self._bout(each, share, part, known)
             known.add(bout)
             if not whole:
                 return int(shown.sum()), TIME
             shown[bout.rows] = True
-            dry = 0 if bout.broken.any() else dry + 1
+            paid = bool(bout.broken.any())
+            dry = 0 if paid else dry + 1
+            share = min(1.0, 2 * share) if paid and stage.widen else share
         return int(shown.sum()), ""
 
-    def _bout(self, each: Round, stage: Stage, part: Threat, known: Known) -> tuple[Bout, bool]:
+    def _bout(self, each: Round, share: float, part: Threat, known: Known) -> tuple[Bout, bool]:
         """Run a round, or read what it did. Returns (that, whether it came to its end)."""
         if self.journal and (bout := self.journal.read(known.bouts)) is not None:
             self.feed.size = bout.batch
@@ -209,7 +211,7 @@ class Campaign:
                 found = off_device(assail(self.module, each, x, y, part, seed=self.seed, index=index, stop=over))
             return found
 
-        rows = known.hardest(stage.hardest)
+        rows = known.hardest(share)
         outcomes = [found for found in self.feed.each(work, self.samples.take(rows)) if found]
         rows = rows[: sum(len(outcome.fallen) for outcome in outcomes)]
         bout, whole = self._judged(rows, outcomes, part, began), not over()

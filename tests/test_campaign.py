@@ -127,6 +127,17 @@ def test_a_stage_that_no_longer_pays_ends():
     assert backwards == {None: 8, 1: 1, 3: 3}
 
 
+def test_a_stage_that_pays_widens():
+    """From one sample in twenty: where every round breaks something the share is doubled, until all are attacked."""
+    narrow = Stage("noise:steps=3:restarts=6", hardest=0.05)
+    shown = [
+        run(campaign(Suite("w-1", (stage,)), threat="linf:0.9")).stages[0].n
+        for stage in (narrow, replace(narrow, widen=True))
+    ]
+
+    assert shown[0] < shown[1] == 60
+
+
 @pytest.mark.parametrize("classes", [2, 3, 10])
 def test_there_are_never_more_targets_than_other_classes(classes):
     model = network(classes=classes, dtype=torch.float32)
