@@ -13,8 +13,10 @@ from robust.attacks.registry import suggest
 from robust.attacks.spec import printable
 from robust.attacks.vision import torchvision, with_torchvision
 from robust.code import blamed, import_file, import_module, named
+from robust.models.allowed import NOTHING, Allowed
 from robust.models.catalogue import ARCHITECTURES, UnfitError
-from robust.models.checkpoint import fit_weights, read_weights
+from robust.models.checkpoint import fit_weights
+from robust.models.format import Terms, read_model
 from robust.models.spec import ModelSpec
 
 Build = Callable[[], nn.Module]
@@ -28,6 +30,7 @@ class Subject:
     name: str
     training: str  # the recipe that trained it here, or "as-is"
     module: nn.Module
+    notes: tuple[str, ...] = ()  # what was done to it as it was loaded, for the user to read
 
     @property
     def weights(self) -> str:
@@ -39,11 +42,16 @@ class Subject:
         return sum(p.numel() for p in self.module.parameters())
 
 
-def load(spec: ModelSpec, arch: str | None, shape: Shape, classes: int, folder: Path) -> Subject:
+def load(
+    spec: ModelSpec, arch: str | None, shape: Shape, classes: int, folder: Path, allowed: Allowed = NOTHING
+) -> Subject:
     """The user's model as it is. ValueError or LookupError, in one line, where it cannot be had."""
     if spec.factory is not None:
         return Subject(spec.name, "as-is", architecture(spec, arch, shape, classes, folder)())
-    weights = read_weights(spec.path)
+    loaded = read_model(spec.path, Terms(shape, classes, allowed))
+    if isinstance(loaded.content, nn.Module):
+        return Subject(spec.name, "as-is", loaded.content, loaded.notes)
+    weights = loaded.content
     if arch is None:
         first = next(iter(weights), None)
         example = f", first {printable(first)} {list(weights[first].shape)}" if first else ""
@@ -56,7 +64,7 @@ def load(spec: ModelSpec, arch: str | None, shape: Shape, classes: int, folder: 
         fit_weights(module, weights)
     except ValueError as error:
         raise ValueError(f"{error}; the architecture is --robust-arch={arch}") from None
-    return Subject(spec.name, "as-is", module)
+    return Subject(spec.name, "as-is", module, loaded.notes)
 
 
 def architecture(spec: ModelSpec, arch: str | None, shape: Shape, classes: int, folder: Path) -> Build:

@@ -96,7 +96,10 @@ WRONG = {
         "*needs torch.nn.modules.linear.Linear, which is not safe to unpickle, so it was not loaded; save*",
     ),
     "pickle with a payload": (["--robust-model=evil.pt", BARE], "*needs io.open, which is not safe to unpickle*"),
-    "no checkpoint": (["--robust-model=text.pt", BARE], "*is neither safetensors nor a file of torch.save"),
+    "no checkpoint": (
+        ["--robust-model=text.pt", BARE],
+        "*is none of *safetensors, a file of torch.save, *by its content",
+    ),
     "unknown architecture": (
         ["--robust-model=weights.pt", "--robust-arch=torchvision:resnet81"],
         "*torchvision has no classifier 'resnet81', did you mean 'resnet18'*",
