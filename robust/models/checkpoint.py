@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 from robust.models.format import Terms, read_model
-from robust.models.unwrap import some
-
-Weights = dict[str, Tensor]
+from robust.models.unwrap import Weights, some, without_prefixes
 
 
 def read_weights(path: Path) -> Weights:
@@ -18,20 +16,26 @@ def read_weights(path: Path) -> Weights:
     return content
 
 
-def fit_weights(module: nn.Module, weights: Weights) -> None:
-    """Load `weights` into `module`; ValueError lists what is missing, unexpected or of another shape."""
+def fit_weights(module: nn.Module, weights: Weights) -> tuple[str, ...]:
+    """Load `weights` into `module`, by its own names or behind a prefix; returns what was done to the names.
+
+    ValueError lists what is missing, unexpected, or of another shape or kind of number.
+    """
     own = module.state_dict()
-    both = own.keys() & weights.keys()
+    given, notes = without_prefixes(weights, own)
+    both = own.keys() & given.keys()
     faults = {
-        "missing": sorted(own.keys() - weights.keys()),
-        "unexpected": sorted(weights.keys() - own.keys()),
+        "missing": sorted(own.keys() - given.keys()),
+        "unexpected": sorted(given.keys() - own.keys()),
         "of another shape": [
-            f"{name} {list(weights[name].shape)} in the file, {list(own[name].shape)} in the model"
+            f"{name} {list(given[name].shape)} in the file, {list(own[name].shape)} in the model"
             for name in sorted(both)
-            if weights[name].shape != own[name].shape
+            if given[name].shape != own[name].shape
         ],
+        "of complex numbers": [name for name in sorted(both) if given[name].is_complex() > own[name].is_complex()],
     }
     if any(faults.values()):
         told = (f"{len(names)} {kind} ({some(names, 2)})" for kind, names in faults.items() if names)
-        raise ValueError(f"weights do not fit: {'; '.join(told)}")
-    module.load_state_dict(weights)
+        raise ValueError(f"weights do not fit: {'; '.join((*told, *notes))}")
+    module.load_state_dict(given)
+    return notes

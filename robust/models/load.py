@@ -61,10 +61,11 @@ def load(
         )
     module = architecture(spec, arch, shape, classes, folder)()
     try:
-        fit_weights(module, weights)
+        notes = loaded.notes + fit_weights(module, weights)
     except ValueError as error:
-        raise ValueError(f"{error}; the architecture is --robust-arch={arch}") from None
-    return Subject(spec.name, "as-is", module, loaded.notes)
+        told = "; ".join((str(error), *loaded.notes))
+        raise ValueError(f"{told}; the architecture is --robust-arch={arch}") from None
+    return Subject(spec.name, "as-is", module, notes)
 
 
 def architecture(spec: ModelSpec, arch: str | None, shape: Shape, classes: int, folder: Path) -> Build:

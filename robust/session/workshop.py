@@ -39,6 +39,7 @@ class Workshop:
     def __init__(self, config: pytest.Config, settings: Settings, progress: Progress) -> None:
         self.settings = settings
         self.trained: dict[Variant, Trained] = {}
+        self.notes: dict[str, str] = {}  # on models, as the user wrote them: what was done as they were loaded
         self._config = config
         self._progress = progress
         self._subjects: dict[Variant, Subject] = {}
@@ -175,10 +176,17 @@ class Workshop:
             if own is None:
                 if spec.factory is None and (selection := selection_of(spec.path, self.dataset)) is not None:
                     refuse_shared(selection, self.samples)
-                return load(spec, self.settings.arch, *self._shape_and_classes, self.settings.folder)
+                return self._loaded(spec)
         if not isinstance(own, nn.Module):
             raise ValueError(f"pytest_robust_load_model returned {type(own).__name__}, expected torch.nn.Module")
         return Subject(spec.name, AS_IS, own)
+
+    def _loaded(self, spec: ModelSpec) -> Subject:
+        settings = self.settings
+        subject = load(spec, settings.arch, *self._shape_and_classes, settings.folder, settings.allowed)
+        if subject.notes:
+            self.notes[spec.text] = "; ".join(subject.notes)
+        return subject
 
     def _train(self, variant: Variant) -> Subject:
         settings, spec = self.settings, variant.spec

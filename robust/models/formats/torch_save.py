@@ -1,17 +1,26 @@
-"""Files of torch.save, read by torch's restricted unpickler: state dicts, alone or with what else a training keeps.
+"""Files of torch.save, and other pickles: state dicts, alone or with what else a training keeps; and whole modules.
 
-A pickle is a program where it is read in full, so that is done only to files that the user allows to run code.
+A pickle is a program. It is read by torch's restricted unpickler, which runs nothing but what it knows to be safe and
+what the user names; in full only where the user allows the file to run code. Never one after the other.
 """
 
 import pickle
-import re
+import pkgutil
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from robust.attacks.spec import printable
+from robust.code import ran
+from robust.models.allowed import Allowed, option_for
 from robust.models.format import Loaded, Source, Terms, model_format
-from robust.models.unwrap import unwrapped
+from robust.models.opcodes import needs
+from robust.models.unwrap import some, unwrapped
+
+MAGIC = pickle.dumps(torch.serialization.MAGIC_NUMBER, protocol=2)  # before the pickles of older files
+MOST_NAMES = 8  # in one line
 
 
 def _told(source: Source) -> bool:
@@ -23,21 +32,52 @@ def _told(source: Source) -> bool:
 
 @model_format("torch-save", "a file of torch.save", _told)
 def read(source: Source, terms: Terms) -> Loaded:
-    """The state dict in it."""
-    del terms
+    """The state dict or the module in it, out of its wrappers."""
+    if terms.allowed.runs(source.path):
+        here, below = source.path.parent, terms.allowed.folder
+        return unwrapped(ran(lambda: _unpickle(source), here, below))
+    return unwrapped(_restricted(source, terms.allowed))
+
+
+def _unpickle(source: Source) -> object:
+    with source.path.open("rb") as file:
+        if source.members or source.head.startswith(MAGIC):
+            return torch.load(file, map_location="cpu", weights_only=False)
+        return pickle.load(file)
+
+
+def _restricted(source: Source, allowed: Allowed) -> object:
+    safe = [(_resolved(name, allowed), name) for name in allowed.safe_globals]
+    # An open file, since for a path torch goes by the suffix. The warnings are of the loader's own housekeeping.
+    with source.path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals([*safe]):
+        warnings.simplefilter("ignore")
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:
+            raise ValueError(_refusal(source)) from None
+        except Exception as error:  # a damaged file raises anything
+            told = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(f"is not a sound file of torch.save: {printable(told)}") from None
+
+
+def _resolved(name: str, allowed: Allowed) -> Callable[..., Any]:
+    """What the user calls by that name, which imports its module."""
     try:
-        # An open file, since for a path torch goes by the suffix. The warnings are of the loader's own housekeeping.
-        with source.path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        name = re.search(r"GLOBAL (\S+)", str(error))
-        needs = f"needs {printable(name[1])}, which is" if name else "holds what is"
-        raise ValueError(
-            f"{needs} not safe to unpickle, so it was not loaded; "
-            'save only the weights: torch.save(model.state_dict(), "weights.pt")'
-        ) from None
-    except Exception as error:  # a damaged file raises anything
-        told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"is not a sound file of torch.save: {printable(told)}") from None
-    return unwrapped(found)
+        found: Callable[..., Any] = ran(lambda: pkgutil.resolve_name(name), allowed.folder)
+    except ValueError as error:
+        raise ValueError(f"--robust-safe-globals={name}: {error}") from None
+    return found
+
+
+def _refusal(source: Source) -> str:
+    """What stopped the restricted unpickler, and what the user can do."""
+    found = needs(source)
+    names = some(found.names, MOST_NAMES)
+    what = f"needs {names}, not known to be safe to unpickle" if names else "holds what is not safe to unpickle"
+    ways = ['save only the weights: torch.save(model.state_dict(), "weights.pt")']
+    if found.grave:
+        what = f"needs {names}, which act on the machine and which no weights need"
+    elif found.offered and len(found.names) <= MOST_NAMES:
+        ways.append(f"if these are harmless: --robust-safe-globals={','.join(found.names)}")
+    ways.append(f"if you trust all of the file: {option_for(source.path)}")
+    return f"{what}, so it was not loaded; {'; '.join(ways)}"
