@@ -11,6 +11,7 @@ from robust.attacks.spec import printable
 SIGNATURE = b"PK\x03\x04"
 MOST_DIRECTORY = 2**24  # bytes of an archive's table of contents: a hundred times that of a large model
 MOST_COMPRESSED = 2**26  # bytes that may be hidden by compression
+UNTOLD = 2**32 - 1  # which stands for: see the longer record
 TAIL = 2**16 + 22 + 20 + 56  # where that table's size is told: the end's records, and the longest comment
 
 
@@ -21,11 +22,15 @@ def member_names(path: Path) -> tuple[str, ...]:
     """
     try:
         with path.open("rb") as file:
-            _bound(file)
+            start = _directory(file)
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
+                if archive.start_dir != start:  # torch would read another than we
+                    raise ValueError("its table of contents is not where it says")
     except Exception as error:  # a damaged archive raises anything
         raise ValueError(f"is not a sound zip archive: {printable(str(error))}") from None
+    if len({member.filename for member in members}) < len(members):
+        raise ValueError("is an archive with two members of one name")
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or ":" in name.parts[:1]:
@@ -36,15 +41,14 @@ def member_names(path: Path) -> tuple[str, ...]:
     return tuple(member.filename for member in members)
 
 
-def _bound(file: BinaryIO) -> None:
-    """ValueError for a table of contents that would not fit into memory as Python's objects."""
+def _directory(file: BinaryIO) -> int:
+    """Where the archive's table of contents begins, as its end tells; ValueError for one that memory would not hold."""
     file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
     tail = file.read()
-    sizes = [
-        struct.unpack_from(form, tail, at + offset)[0]
-        for mark, form, offset in ((b"PK\x05\x06", "<L", 12), (b"PK\x06\x06", "<Q", 40))
-        if (at := tail.rfind(mark)) >= 0 and len(tail) >= at + offset + struct.calcsize(form)
-    ]
-    told = [size for size in sizes if size != 0xFFFFFFFF]  # which stands for: see the other record
-    if max(told, default=0) > MOST_DIRECTORY:
-        raise ValueError(f"its table of contents takes {max(told):,} bytes")
+    end, longer = tail.rfind(b"PK\x05\x06"), tail.rfind(b"PK\x06\x06")
+    size, start = struct.unpack_from("<LL", tail, end + 12)
+    if UNTOLD in (size, start):
+        size, start = struct.unpack_from("<QQ", tail, longer + 40)
+    if size > MOST_DIRECTORY:
+        raise ValueError(f"its table of contents takes {size:,} bytes")
+    return int(start)

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from robust.attacks.spec import printable
 from robust.session import RUN
 from robust.session.gates import pair_slug
 from robust.session.settings import Settings
@@ -132,9 +133,9 @@ class Mount:
                 metafunc.parametrize((kind, "threat"), pairs, ids=[pair_slug(*pair) for pair in pairs])
 
     def _node(self, parent: pytest.Collector, path: Path) -> RobustModelFile:
-        """Outside the root folder the path itself is the id; pytest would leave it empty."""
+        """Outside the root folder the path itself is the id; pytest would leave it empty. A terminal prints it."""
         inside = path.is_relative_to(self.rootpath)
-        nodeid = (path.relative_to(self.rootpath) if inside else path).as_posix()
+        nodeid = printable((path.relative_to(self.rootpath) if inside else path).as_posix())
         node: RobustModelFile = RobustModelFile.from_parent(parent, path=path, nodeid=nodeid)
         node.model = path
         return node

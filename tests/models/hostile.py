@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 TERABYTE = 2**40
+GIGANTIC = b"\x8a\x06" + (TERABYTE // 4).to_bytes(6, "little")  # as a pickle has it
 
 
 class Call:
@@ -113,8 +114,7 @@ def bloated(marker):
 
 def absurd(marker):
     """The payload, then a tensor of a terabyte."""
-    content = to_legacy([bomb(marker), bomb(marker), torch.ones(7)])
-    return content.replace(b"K\x07", b"\x8a\x06" + (TERABYTE // 4).to_bytes(6, "little"))
+    return huge(to_legacy([bomb(marker), bomb(marker), torch.ones(7)]))
 
 
 def absurd_in_safetensors(marker):
@@ -156,6 +156,54 @@ HOSTILE = {
     "numpy": numpy_objects,
     "Python": lambda marker: python(marker).encode(),
 }  # fmt: skip
+
+
+def calls(*lines):
+    """An archive of torch.save whose pickle is a list of what these opcodes leave."""
+    inside = members(to_zip([torch.ones(7)]))
+    return to_archive(inside | {"archive/data.pkl": b"\x80\x02](" + b"".join(lines) + b"e."})
+
+
+def huge(content):
+    """Where it says seven, say a terabyte of float32."""
+    return content.replace(b"K\x07", GIGANTIC)
+
+
+def two_tables():
+    """An archive with a second table of contents, which readers that skip to it would read instead."""
+    first, second = (bytearray(to_zip([torch.ones(k)])) for k in (2, 3))
+    whole = first + second
+    start = whole.index(b"PK\x01\x02") - whole.index(b"PK\x01\x02", len(first))
+    end = whole.rindex(b"PK\x05\x06") + 16
+    told = int.from_bytes(whole[end : end + 4], "little")
+    whole[end : end + 4] = (told + len(first) + start).to_bytes(4, "little")
+    return bytes(whole)
+
+
+def twice():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        file = io.BytesIO(to_zip([torch.ones(7)]))
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr("archive/data.pkl", b"\x80\x02}.")
+    return file.getvalue()
+
+
+# These run nothing, and would fill the memory, or be another file to another reader.
+ABSURD = {
+    "bytearray": lambda: calls(b"cbuiltins\nbytearray\n", GIGANTIC, b"\x85R"),
+    "bytearray of Python 2": lambda: calls(b"c__builtin__\nbytearray\n", GIGANTIC, b"\x85R"),
+    "codecs": lambda: calls(*[b"c_codecs\nencode\n"] * 40, b"U\x01a", *[b"U\x03hex\x86R"] * 40),
+    "tensor of a terabyte": lambda: to_archive(
+        {name: huge(part) for name, part in members(to_zip([torch.ones(7)])).items()}
+    ),
+    "tensor of a terabyte in an old file": lambda: huge(to_legacy([torch.ones(7)])),
+    "tensor of a terabyte in one number": lambda: to_zip({"0.weight": torch.ones(1).expand(TERABYTE)}),
+    "header of a terabyte": lambda: TERABYTE.to_bytes(8, "little") + b"{}",
+    "long header": lambda: (2**25).to_bytes(8, "little") + b"{" + b" " * 2**25,
+    "two tables of contents": two_tables,
+    "two members of one name": twice,
+}
 
 
 def detonate(path):

@@ -1,12 +1,13 @@
 """Files that would run code: none does, each is refused in one line, and memory stays bounded."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
-from tests.models.hostile import HOSTILE, detonate
+from tests.models.hostile import ABSURD, HOSTILE, detonate
 
 GIGABYTE = 2**30
 
@@ -48,7 +49,10 @@ def attempts(tmp_path):
     for k, (name, write) in enumerate(HOSTILE.items()):
         path = tmp_path / "hostile" / NAMES.get(name, name)
         path.write_bytes(write(tmp_path / f"marker {k}"))
-    done = subprocess.run([sys.executable, "-c", ATTEMPTS], cwd=tmp_path, capture_output=True, text=True)
+    for name, write in ABSURD.items():
+        (tmp_path / "hostile" / name).write_bytes(write())
+    bare = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "robust.plugin"}
+    done = subprocess.run([sys.executable, "-c", ATTEMPTS], cwd=tmp_path, capture_output=True, text=True, env=bare)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -56,7 +60,8 @@ def attempts(tmp_path):
 def test_hostile_files_are_refused_in_one_line_and_run_nothing(attempts, tmp_path):
     told, peak = attempts
 
-    assert len(told) == len(HOSTILE) >= 20
+    assert len(told) == len(HOSTILE) + len(ABSURD)
+    assert len(HOSTILE) >= 20
     for name, (code, out, err) in told.items():
         lines = err.splitlines()
         assert code == pytest.ExitCode.USAGE_ERROR, name

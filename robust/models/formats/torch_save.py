@@ -16,10 +16,9 @@ from robust.attacks.spec import printable
 from robust.code import ran
 from robust.models.allowed import Allowed, option_for
 from robust.models.format import Loaded, Source, Terms, model_format
-from robust.models.opcodes import needs
+from robust.models.opcodes import MAGIC, Needs, needs
 from robust.models.unwrap import some, unwrapped
 
-MAGIC = pickle.dumps(torch.serialization.MAGIC_NUMBER, protocol=2)  # before the pickles of older files
 MOST_NAMES = 8  # in one line
 
 
@@ -51,10 +50,15 @@ def _restricted(source: Source, allowed: Allowed) -> object:
     # An open file, since for a path torch goes by the suffix. The warnings are of the loader's own housekeeping.
     with source.path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals([*safe]):
         warnings.simplefilter("ignore")
+        found = needs(source, allowed.safe_globals)
+        if found.names:
+            raise ValueError(_refusal(source, found))
+        if found.fault:
+            raise ValueError(f"is not a sound file of torch.save: {printable(found.fault)}")
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:
-            raise ValueError(_refusal(source)) from None
+            raise ValueError(_refusal(source, found)) from None
         except Exception as error:  # a damaged file raises anything
             told = (str(error).splitlines() or [type(error).__name__])[0]
             raise ValueError(f"is not a sound file of torch.save: {printable(told)}") from None
@@ -69,15 +73,14 @@ def _resolved(name: str, allowed: Allowed) -> Callable[..., Any]:
     return found
 
 
-def _refusal(source: Source) -> str:
-    """What stopped the restricted unpickler, and what the user can do."""
-    found = needs(source)
+def _refusal(source: Source, found: Needs) -> str:
+    """What stops the restricted unpickler, and what the user can do."""
     names = some(found.names, MOST_NAMES)
     what = f"needs {names}, not known to be safe to unpickle" if names else "holds what is not safe to unpickle"
     ways = ['save only the weights: torch.save(model.state_dict(), "weights.pt")']
     if found.grave:
         what = f"needs {names}, which act on the machine and which no weights need"
-    elif found.offered and len(found.names) <= MOST_NAMES:
+    elif names and found.offered and len(found.names) <= MOST_NAMES:
         ways.append(f"if these are harmless: --robust-safe-globals={','.join(found.names)}")
     ways.append(f"if you trust all of the file: {option_for(source.path)}")
     return f"{what}, so it was not loaded; {'; '.join(ways)}"
