@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from robust.attacks.registry import Registry
 from robust.attacks.spec import printable
-from robust.models.allowed import NOTHING, Allowed, option_for
+from robust.models.allowed import NOTHING, Allowed
 from robust.models.archive import SIGNATURE, member_names
 
 if TYPE_CHECKING:
@@ -95,8 +95,6 @@ def read_model(path: Path, terms: Terms) -> Loaded:
         kinds = " and ".join(one.title for one in found) or "none of " + ", ".join(one.title for one in formats)
         raise ValueError(f"is {kinds} by its content")
     if found[0].runs_code and not terms.allowed.runs(path):
-        raise ValueError(
-            f"is {found[0].title}, which runs code, so it was not loaded; save model.state_dict() and give "
-            f"--robust-arch, or if you trust the file: {option_for(path)}"
-        )
+        what = f"is {found[0].title}, which runs code, so it was not loaded"
+        raise ValueError("; ".join([what, "save only model.state_dict()", *terms.allowed.ways(path)]))
     return found[0].read(source, terms)

@@ -129,7 +129,7 @@ def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
 def _allowed(config: pytest.Config) -> Allowed:
     folder = base(config, "safe-globals")
     code = tuple(_code(text, base(config, "run-code")) for text in value(config, "run-code"))
-    return Allowed(code, each(config, "safe-globals", _global, None), folder)
+    return Allowed(code, each(config, "safe-globals", _global, None), folder, asked=True)
 
 
 def _code(text: str, folder: Path) -> str:

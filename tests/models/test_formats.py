@@ -3,6 +3,7 @@
 import argparse
 import copy
 import pickle
+import re
 import sys
 import warnings
 
@@ -12,8 +13,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from robust.models.allowed import Allowed
-from robust.models.format import FORMATS
-from robust.models.load import load
+from robust.models.batched import Batched
+from robust.models.format import FORMATS, Terms, read_model
+from robust.models.load import load, weights_hash
 from robust.models.spec import ModelSpec
 
 SHAPE, CLASSES, BATCH = (1, 6, 6), 4, 5
@@ -159,6 +161,10 @@ PROGRAMS = {
 }
 
 
+def allow(path):
+    return Allowed(code=(str(path),))
+
+
 def answers(module, n):
     """Logits, and the gradient of them that leads to the input."""
     x = torch.rand(n, *SHAPE, generator=torch.Generator().manual_seed(n), requires_grad=True)
@@ -191,8 +197,8 @@ def test_programs_of_every_form_give_the_same_answers_where_they_are_allowed_to_
     spec = ModelSpec.parse("file", tmp_path)
 
     with pytest.raises(ValueError, match=r"so it was not loaded; .*--robust-run-code=\S*file$"):
-        load(spec, "users_net.py:Net", SHAPE, CLASSES, tmp_path)
-    subject = load(spec, "users_net.py:Net", SHAPE, CLASSES, tmp_path, Allowed(code=(str(path),)))
+        load(spec, "users_net.py:Net", SHAPE, CLASSES, tmp_path, Allowed(asked=True))
+    subject = load(spec, "users_net.py:Net", SHAPE, CLASSES, tmp_path, allow(path))
 
     assert_same(subject.module, net)
     assert "; ".join(subject.notes) == told
@@ -201,3 +207,69 @@ def test_programs_of_every_form_give_the_same_answers_where_they_are_allowed_to_
 
 def test_every_format_is_written_here():
     assert FORMATS.names() == ["exported", "safetensors", "torch-save", "torchscript"]
+
+
+def test_a_module_of_names_that_the_user_allows_is_unpickled_with_these_alone(net, tmp_path):
+    torch.save(net, tmp_path / "file")
+    with pytest.raises(ValueError, match="--robust-safe-globals=") as error:
+        read_model(tmp_path / "file", Terms(allowed=Allowed(asked=True)))
+    names = tuple(re.search("--robust-safe-globals=([^;]*);", str(error.value))[1].split(","))
+
+    found = read_model(tmp_path / "file", Terms(allowed=Allowed(safe_globals=names))).content
+
+    assert "users_net.Net" in names
+    assert_same(found, net)
+    with pytest.raises(ValueError, match="so it was not loaded"):  # the next file is not allowed them
+        read_model(tmp_path / "file", Terms())
+
+
+def test_a_program_is_told_by_its_file_where_its_weights_are_in_its_code(net, tmp_path):
+    """Two frozen programs have no parameters; a record of one must not pass for one of the other."""
+    hashes = set()
+    for k in range(2):
+        script(net, tmp_path / f"{k}", frozen)
+        hashes.add(weights_hash(read_model(tmp_path / f"{k}", Terms(SHAPE, allowed=allow(tmp_path / f"{k}"))).content))
+        nn.init.normal_(net[0].weight)
+    assert len(hashes) == 2
+
+
+def test_code_that_fails_is_told_in_one_line(net, tmp_path, monkeypatch):
+    torch.save(net, tmp_path / "file")
+    monkeypatch.delattr("users_net.Net")
+
+    with pytest.raises(ValueError, match=r"^failed to load: AttributeError: .*Net.* \(\w+\.py, line \d+\)$"):
+        read_model(tmp_path / "file", Terms(allowed=allow(tmp_path / "file")))
+
+
+def test_a_program_of_two_inputs_is_refused(tmp_path):
+    program = torch.export.export(nn.Bilinear(2, 2, 2), (torch.rand(3, 2), torch.rand(3, 2)))
+    torch.export.save(program, tmp_path / "file")
+
+    with pytest.raises(ValueError, match=r"a torch\.export program of 2 inputs, expected one"):
+        read_model(tmp_path / "file", Terms(allowed=allow(tmp_path / "file")))
+
+
+def test_an_older_torch_is_warned_of(net, tmp_path, monkeypatch):
+    torch.save(net.state_dict(), tmp_path / "file")
+
+    for version, told in (("2.9.1+cpu", 1), ("2.10.0", 0)):
+        monkeypatch.setattr(torch, "__version__", version)
+        assert "CVE-2026-24747" * told in "".join(read_model(tmp_path / "file", Terms()).notes)
+        assert len(read_model(tmp_path / "file", Terms()).notes) == told
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize(("least", "most"), [(2, 2), (1, 3), (4, 100)])
+def test_any_batch_goes_through_a_module_of_few_sizes(n, least, most):
+    sizes = []
+
+    def double(x):
+        sizes.append(len(x))
+        return 2 * x
+
+    module = nn.Identity()
+    module.forward = double
+    x = torch.arange(2.0 * n).reshape(n, 2)
+
+    assert torch.equal(Batched(module, least, most)(x), 2 * x)
+    assert all(least <= size <= most for size in sizes)

@@ -95,12 +95,12 @@ WRONG = {
         ["--robust-model=full.pt", BARE],
         "*needs torch.nn.modules.linear.Linear, not known to be safe to unpickle, so it was not loaded; save only *; "
         "if these are harmless: --robust-safe-globals=torch.nn.modules.linear.Linear; "
-        "if you trust all of the file: --robust-run-code=full.pt",
+        "if you trust the file: --robust-run-code=full.pt",
     ),
     "pickle with a payload": (
         ["--robust-model=evil.pt", BARE],
         "*needs io.open, which act on the machine and which no weights need, so it was not loaded; save only *; "
-        "if you trust all of the file: --robust-run-code=evil.pt",
+        "if you trust the file: --robust-run-code=evil.pt",
     ),
     "name that is not there": (
         ["--robust-model=full.pt", "--robust-safe-globals=torch.nn.Linaer"],

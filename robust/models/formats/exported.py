@@ -3,6 +3,8 @@
 torch.export.load unpickles in full where its restricted unpickler fails, so these are code.
 """
 
+import warnings
+
 import torch
 from torch import nn
 from torch.export import ExportedProgram
@@ -23,7 +25,9 @@ def _told(source: Source) -> bool:
 def read(source: Source, terms: Terms) -> Loaded:
     """The program as a module; ValueError where it does not take one tensor."""
     del terms
-    program, module = ran(lambda: _load(source))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the compiler that is imported on the way
+        program, module = ran(lambda: _load(source))
     least, most = _batch(program)
     if least <= 1 and most >= UNBOUNDED:
         return Loaded(Program(module, source))

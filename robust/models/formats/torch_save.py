@@ -14,11 +14,12 @@ import torch
 
 from robust.attacks.spec import printable
 from robust.code import ran
-from robust.models.allowed import Allowed, option_for
+from robust.models.allowed import Allowed
 from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.opcodes import MAGIC, Needs, needs
 from robust.models.unwrap import some, unwrapped
 
+SOUND = (2, 10)  # the version of torch that mended its restricted unpickler
 MOST_NAMES = 8  # in one line
 
 
@@ -35,7 +36,15 @@ def read(source: Source, terms: Terms) -> Loaded:
     if terms.allowed.runs(source.path):
         here, below = source.path.parent, terms.allowed.folder
         return unwrapped(ran(lambda: _unpickle(source), here, below))
-    return unwrapped(_restricted(source, terms.allowed))
+    loaded = unwrapped(_restricted(source, terms.allowed))
+    return Loaded(loaded.content, loaded.notes + _warning())
+
+
+def _warning() -> tuple[str, ...]:
+    version = torch.__version__
+    if tuple(map(int, version.split(".")[:2])) >= SOUND:
+        return ()
+    return (f"torch {version} can be harmed by a forged pickle (CVE-2026-24747): prefer safetensors, or torch 2.10",)
 
 
 def _unpickle(source: Source) -> object:
@@ -52,13 +61,13 @@ def _restricted(source: Source, allowed: Allowed) -> object:
         warnings.simplefilter("ignore")
         found = needs(source, allowed.safe_globals)
         if found.names:
-            raise ValueError(_refusal(source, found))
+            raise ValueError(_refusal(source, found, allowed))
         if found.fault:
             raise ValueError(f"is not a sound file of torch.save: {printable(found.fault)}")
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:
-            raise ValueError(_refusal(source, found)) from None
+            raise ValueError(_refusal(source, found, allowed)) from None
         except Exception as error:  # a damaged file raises anything
             told = (str(error).splitlines() or [type(error).__name__])[0]
             raise ValueError(f"is not a sound file of torch.save: {printable(told)}") from None
@@ -73,14 +82,12 @@ def _resolved(name: str, allowed: Allowed) -> Callable[..., Any]:
     return found
 
 
-def _refusal(source: Source, found: Needs) -> str:
+def _refusal(source: Source, found: Needs, allowed: Allowed) -> str:
     """What stops the restricted unpickler, and what the user can do."""
     names = some(found.names, MOST_NAMES)
     what = f"needs {names}, not known to be safe to unpickle" if names else "holds what is not safe to unpickle"
-    ways = ['save only the weights: torch.save(model.state_dict(), "weights.pt")']
     if found.grave:
         what = f"needs {names}, which act on the machine and which no weights need"
-    elif names and found.offered and len(found.names) <= MOST_NAMES:
-        ways.append(f"if these are harmless: --robust-safe-globals={','.join(found.names)}")
-    ways.append(f"if you trust all of the file: {option_for(source.path)}")
-    return f"{what}, so it was not loaded; {'; '.join(ways)}"
+    narrow = found.names if found.offered and not found.grave and len(found.names) <= MOST_NAMES else ()
+    save = 'save only the weights: torch.save(model.state_dict(), "weights.pt")'
+    return "; ".join([f"{what}, so it was not loaded", save, *allowed.ways(source.path, narrow)])
