@@ -28,7 +28,7 @@ test-pytests: .venv/ready
 
 # Files of models at random, for about ten minutes; in 8 GB of memory, so that what fills it is found.
 fuzz: .venv/ready
-	ulimit -v 8388608; FUZZ_EXAMPLES=20000 $(BIN)/pytest tests/models/test_fuzz.py
+	ulimit -v 8388608; FUZZ_EXAMPLES=15000 $(BIN)/pytest tests/models/test_fuzz.py
 
 lint: .venv/ready
 	$(BIN)/ruff format --check .
