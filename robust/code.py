@@ -68,6 +68,14 @@ def ran(run: Callable[[], T], *folders: Path) -> T:
         raise ValueError(f"failed to load: {blamed(error)}") from error
 
 
+def installed(name: str) -> bool:
+    """Whether there is a module of that name; it is not imported."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # some other has taken its place
+        return False
+
+
 def named(module: ModuleType, name: str, where: str) -> Any:
     """What `module` calls `name`; LookupError, with the nearest that it defines itself, where there is none."""
     if not hasattr(module, name):

@@ -45,6 +45,7 @@ class Terms:
     shape: tuple[int, ...] = ()  # of one input
     classes: int = 0
     allowed: Allowed = NOTHING
+    normalize: str | None = None  # a canonical word of --robust-normalize; None: what the file itself says
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,13 @@ def test_programs_of_every_form_give_the_same_answers_where_they_are_allowed_to_
 
 
 def test_every_format_is_written_here():
-    assert FORMATS.names() == ["exported", "safetensors", "torch-save", "torchscript"]
+    others = {"onnx", "transformers"}  # in test_forms.py
+    assert [name for name in FORMATS.names() if name not in others] == [
+        "exported",
+        "safetensors",
+        "torch-save",
+        "torchscript",
+    ]
 
 
 def test_a_module_of_names_that_the_user_allows_is_unpickled_with_these_alone(net, tmp_path):
