@@ -30,10 +30,16 @@ OPTIONS = (
         "model",
         "MODEL",
         "the model to test: FILE.py:FACTORY, as net.py:make or net.py:make(width=2); PACKAGE.MODULE:FACTORY; "
-        "a file of weights with --robust-arch; or with --robust-train an architecture, zoo:cnn or torchvision:resnet18",
+        "a file of weights with --robust-arch; or with --robust-train an architecture, zoo:cnn, torchvision:resnet18, "
+        "timm:resnet18; several as one, ensemble:A,B; what only answers, blackbox:FILE.py:FACTORY or a URL",
         many=True,
     ),
-    Option("arch", "ARCH", "what a file of weights belongs to: FILE.py:FACTORY, zoo:NAME or torchvision:NAME"),
+    Option("arch", "ARCH", "what a file of weights belongs to: FILE.py:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME"),
+    Option(
+        "normalize",
+        "MEAN/STD",
+        "make it part of the model: 0.5/0.25, or by channel 0.49,0.48,0.45/0.25,0.24,0.26; imagenet, cifar10 or none",
+    ),
     Option(
         "run-code",
         "PATH|sha256:DIGEST",

@@ -11,6 +11,7 @@ from robust.attacks.suite import Suite
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
 from robust.models.allowed import SHA256, Allowed
+from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
 from robust.options import value
 from robust.session.gates import FAIL_ON, Gates, read_floor
@@ -35,6 +36,7 @@ class Settings:
 
     models: tuple[ModelSpec, ...]
     arch: str | None
+    normalize: str | None  # canonical: "0.5/0.25"
     allowed: Allowed  # what model files may do
     data: str  # as the user wrote it
     dataset: Dataset  # as declared, not yet read
@@ -86,11 +88,12 @@ class Settings:
 
 def read(config: pytest.Config) -> Settings:
     """The settings of this run; pytest.UsageError for what is wrong with them."""
-    dataset = _dataset(config)
-    planned = read_planned(config, dataset.threat)
+    dataset, models = _dataset(config), _models(config)
+    planned = read_planned(config, dataset.threat, any(spec.answers for spec in models))
     return Settings(
-        models=_models(config),
+        models=models,
         arch=value(config, "arch"),
+        normalize=_normalize(config),
         allowed=_allowed(config),
         data=_data(config),
         dataset=dataset,
@@ -124,6 +127,12 @@ def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
                 raise ValueError(f"{spec.path.name} {what} given twice")
             found.append(spec)
     return tuple(found)
+
+
+def _normalize(config: pytest.Config) -> str | None:
+    text = value(config, "normalize")
+    with blaming(f"normalize={text}"):
+        return read_normalize(text) if text else None
 
 
 def _allowed(config: pytest.Config) -> Allowed:
