@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-pytests lint bench-references bench-standard bench-speed bench-profile clean
+.PHONY: demo test test-pytests fuzz lint bench-references bench-standard bench-speed bench-profile clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -25,6 +25,10 @@ test-pytests: .venv/ready
 		PYTHONPATH=$$folder $(BIN)/python -m pytest tests/plugin || exit 1; \
 	done
 	$(BIN)/pytest tests/plugin
+
+# Files of models at random, for about ten minutes; in 8 GB of memory, so that what fills it is found.
+fuzz: .venv/ready
+	ulimit -v 8388608; FUZZ_EXAMPLES=15000 $(BIN)/pytest tests/models/test_fuzz.py
 
 lint: .venv/ready
 	$(BIN)/ruff format --check .

@@ -13,6 +13,10 @@ from robust.attacks.threat import LpThreat
 Model = Callable[[Tensor], Tensor]
 
 
+class NoGradientError(ValueError):
+    """An attack asks for a gradient, and the model has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Samples sent through the model, forward and backward, for each sample of the whole batch."""
@@ -77,7 +81,7 @@ class Task:
         self._count(self.cost.backwards, 1)
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            logits = self.model(x.clone())
+            logits = _differentiable(self.model(x.clone()))
             value = evaluate_loss(loss, logits, self.y, self.target)
             (grad,) = torch.autograd.grad(value.sum(), x)
         return logits.detach(), value.detach(), grad
@@ -92,7 +96,7 @@ class Task:
         self._count(self.cost.backwards, classes.shape[1])
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            logits = self.model(x.clone())
+            logits = _differentiable(self.model(x.clone()))
             columns = logits.gather(1, classes).sum(0)
             grads = [torch.autograd.grad(column, x, retain_graph=True)[0] for column in columns]
         return logits.detach(), torch.stack(grads, 1)
@@ -120,3 +124,9 @@ class Task:
     def fold(self, k: int) -> "Task":
         """The same task with random stream number `k`."""
         return replace(self, rng=self.rng.fold(k))
+
+
+def _differentiable(logits: Tensor) -> Tensor:
+    if not logits.requires_grad:
+        raise NoGradientError("the attack asks for a gradient, and the model has none; take square or noise")
+    return logits

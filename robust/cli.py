@@ -61,8 +61,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add(
         "model",
         metavar="MODEL",
-        help="FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME or torchvision:NAME, as net.py:make(width=2)",
+        help="FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME, as net.py:make(width=2)",
     )
+    add("--normalize", metavar="MEAN/STD", help="make it part of the model, as --robust-normalize of pytest takes it")
     add(
         "--recipe",
         action="append",

@@ -23,7 +23,7 @@ def clean_found(workshop: Workshop, case: Case) -> Found:
     """Of the model and the samples: all but the attack."""
     variant, samples = case.variant, case.samples
     subject = Subject(variant.spec.name, variant.training, case.module)
-    made = workshop.trained.get(variant)
+    made, loaded = workshop.trained.get(variant), workshop.subject(variant)
     return {
         "model_text": variant.spec.text,
         "data": asdict(DataUsed(workshop.settings.dataset.name, "test", len(samples), samples.digest)),
@@ -33,6 +33,7 @@ def clean_found(workshop: Workshop, case: Case) -> Found:
         "batch": workshop.feed(case.module).size,
         "labels": samples.y.tolist(),
         "correct": pack(workshop.clean(case.module, samples).correct),
+        "notes": [*loaded.notes] if loaded.module is case.module else [],  # a fixture of the user's may replace it
         "trained": made and {"card": made.card, "path": str(made.path)},
     }
 

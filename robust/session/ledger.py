@@ -165,6 +165,7 @@ def _record(row: list[Found]) -> Record:
             },
             "device": first["device"],
             "batch": first["batch"],
+            "notes": first["notes"],
             "training": first["trained"] and _how_trained(first["trained"]["card"]),
         },
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from robust.attacks.spec import printable
 from robust.options import OPTIONS
 from robust.session.settings import Settings, read
 
@@ -59,7 +60,7 @@ class Run:
         return Ledger()
 
     def _command(self) -> str:
-        """This run's options, as they were typed, without node ids."""
+        """This run's options, as they were typed, without node ids; fit for a terminal."""
         words = ["pytest"]
         given = self.config.option
         words += [f"--rootdir={given.rootdir}"] if given.rootdir else []
@@ -71,7 +72,7 @@ class Run:
             else:
                 values = given if isinstance(given, list) else [given] if given is not None else []
                 words += [f"--robust-{option.name}={value}" for value in values]
-        return shlex.join(words)
+        return printable(shlex.join(words))
 
     @contextmanager
     def _progress(self, title: str) -> "Iterator[OnEpoch]":

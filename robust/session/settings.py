@@ -10,6 +10,8 @@ from robust.attacks.spec import Spec, slug
 from robust.attacks.suite import Suite
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
+from robust.models.allowed import SHA256, Allowed
+from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
 from robust.options import value
 from robust.session.gates import FAIL_ON, Gates, read_floor
@@ -34,6 +36,8 @@ class Settings:
 
     models: tuple[ModelSpec, ...]
     arch: str | None
+    normalize: str | None  # canonical: "0.5/0.25"
+    allowed: Allowed  # what model files may do
     data: str  # as the user wrote it
     dataset: Dataset  # as declared, not yet read
     download: bool
@@ -84,11 +88,13 @@ class Settings:
 
 def read(config: pytest.Config) -> Settings:
     """The settings of this run; pytest.UsageError for what is wrong with them."""
-    dataset = _dataset(config)
-    planned = read_planned(config, dataset.threat)
+    dataset, models = _dataset(config), _models(config)
+    planned = read_planned(config, dataset.threat, any(spec.answers for spec in models))
     return Settings(
-        models=_models(config),
+        models=models,
         arch=value(config, "arch"),
+        normalize=_normalize(config),
+        allowed=_allowed(config),
         data=_data(config),
         dataset=dataset,
         download=bool(value(config, "download")),
@@ -121,6 +127,36 @@ def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
                 raise ValueError(f"{spec.path.name} {what} given twice")
             found.append(spec)
     return tuple(found)
+
+
+def _normalize(config: pytest.Config) -> str | None:
+    text = value(config, "normalize")
+    with blaming(f"normalize={text}"):
+        return read_normalize(text) if text else None
+
+
+def _allowed(config: pytest.Config) -> Allowed:
+    folder = base(config, "safe-globals")
+    code = tuple(_code(text, base(config, "run-code")) for text in value(config, "run-code"))
+    return Allowed(code, each(config, "safe-globals", _global, None), folder, asked=True)
+
+
+def _code(text: str, folder: Path) -> str:
+    """A file as its absolute path, or a digest as it is."""
+    with blaming(f"run-code={text}"):
+        if text.startswith(SHA256):
+            if not re.fullmatch(r"[0-9a-f]{64}", text.removeprefix(SHA256)):
+                raise ValueError("expected sha256: and 64 digits from 0 to f, as sha256sum prints them")
+            return text
+        if not (path := folder / text).is_file():
+            raise ValueError(f"no such file (looked for {path}); name the file, or its digest as sha256:...")
+        return str(path)
+
+
+def _global(text: str) -> str:
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", text):
+        raise ValueError("expected a function or class with its module, as argparse.Namespace")
+    return text
 
 
 def _data(config: pytest.Config) -> str:

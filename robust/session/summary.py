@@ -5,14 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from robust.attacks.spec import printable
 from robust.report.board import boards
 from robust.report.terminal import terminal
 from robust.session.ledger import Ledger
 from robust.train.cache import told
 
 
-def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: list[str], folder: Path) -> None:
-    """The boards of this run, how models were trained, the files, and what failed; paths are from `folder`."""
+def summarise(
+    reporter: "pytest.TerminalReporter", ledger: Ledger, failures: list[str], folder: Path, notes: dict[str, str]
+) -> None:
+    """The boards of this run, how models were loaded and trained, the files, and what failed.
+
+    Paths are from `folder`; `notes` are on models, by their words.
+    """
     records, unfinished, warnings = ledger.records(), ledger.unfinished(), ledger.warnings
     if not (records or failures or unfinished or warnings):
         return
@@ -21,6 +27,8 @@ def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: lis
     for board in boards(records):
         reporter.write_line(terminal(board, reporter._tw.fullwidth))
         reporter.write_line("")
+    for model, note in notes.items():
+        reporter.write_line(f"loaded {printable(model)}: {note}")
     for trained in ledger.trained():
         reporter.write_line(f"trained {told(trained['card'])}: {_short(Path(trained['path']), folder)}")
         for note in trained["card"]["notes"]:

@@ -93,10 +93,29 @@ WRONG = {
     ),
     "full pickle": (
         ["--robust-model=full.pt", BARE],
-        "*needs torch.nn.modules.linear.Linear, which is not safe to unpickle, so it was not loaded; save*",
+        "*needs torch.nn.modules.linear.Linear, not known to be safe to unpickle, so it was not loaded; save only *; "
+        "if these are harmless: --robust-safe-globals=torch.nn.modules.linear.Linear; "
+        "if you trust the file: --robust-run-code=full.pt",
     ),
-    "pickle with a payload": (["--robust-model=evil.pt", BARE], "*needs io.open, which is not safe to unpickle*"),
-    "no checkpoint": (["--robust-model=text.pt", BARE], "*is neither safetensors nor a file of torch.save"),
+    "pickle with a payload": (
+        ["--robust-model=evil.pt", BARE],
+        "*needs io.open, which act on the machine and which no weights need, so it was not loaded; save only *; "
+        "if you trust the file: --robust-run-code=evil.pt",
+    ),
+    "name that is not there": (
+        ["--robust-model=full.pt", "--robust-safe-globals=torch.nn.Linaer"],
+        "*--robust-safe-globals=torch.nn.Linaer: failed to load: AttributeError*",
+    ),
+    "no name": (
+        [NET, "--robust-safe-globals=Namespace"],
+        "--robust-safe-globals=Namespace: expected a function or class with its module, as argparse.Namespace",
+    ),
+    "no file to run": ([NET, "--robust-run-code=nope.pt"], "--robust-run-code=nope.pt: no such file (looked for *"),
+    "no digest": ([NET, "--robust-run-code=sha256:abc"], "--robust-run-code=sha256:abc: expected sha256: and 64 *"),
+    "no checkpoint": (
+        ["--robust-model=text.pt", BARE],
+        "*is none of *safetensors, a file of torch.save, *by its content",
+    ),
     "unknown architecture": (
         ["--robust-model=weights.pt", "--robust-arch=torchvision:resnet81"],
         "*torchvision has no classifier 'resnet81', did you mean 'resnet18'*",

@@ -15,6 +15,8 @@ MODEL = "--robust-model=net.py:make"
 SAYS = {
     "model": (["net.py:make"], ["net.py:bare"], lambda s: [spec.text for spec in s.models]),
     "arch": ("net.py:make", "net.py:bare", lambda s: s.arch),
+    "normalize": ("0.5/0.25", "0.4/0.3", lambda s: s.normalize),
+    "safe-globals": (["argparse.Namespace"], ["pathlib.PurePosixPath"], lambda s: [*s.allowed.safe_globals]),
     "data": ("digits", "npz:data.npz", lambda s: s.data),
     "download": (True, None, lambda s: s.download),
     "threat": (["linf:0.1", "l2:0.3"], ["l2:0.5"], lambda s: [*s.threats]),
@@ -76,7 +78,15 @@ IDS = [*FILES, "native"]
 
 
 def test_every_option_is_looked_at_here():
-    assert [option.name for option in OPTIONS] == [*SAYS]
+    assert [option.name for option in OPTIONS if option.ini] == [*SAYS]
+
+
+def test_what_lets_a_file_run_code_has_no_ini_key(settings, folder, pytester):
+    assert [option.name for option in OPTIONS if not option.ini] == ["run-code"]
+    pytester.makeini("[pytest]\nrobust_model = net.py:make\nrobust_run_code = weights.pt")
+
+    assert settings().allowed.code == ()
+    assert settings("--robust-run-code=weights.pt").allowed.code == (str(folder / "weights.pt"),)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
