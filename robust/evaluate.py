@@ -17,6 +17,7 @@ from robust.attacks.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.feed import Feed
 from robust.models.load import weights_hash
+from robust.pile import Pile, picked
 from robust.record import Reached
 
 BATCH = 250  # where nothing else is known
@@ -108,10 +109,11 @@ def measure_attack(
     feed = feed or Feed(BATCH, device_of(module))
     rows = np.flatnonzero(correct)
     started = samples.take(rows)
+    pile = Pile(samples.x.shape[1:])
     outcomes = feed.each(
-        lambda x, y, index: off_device(assail(module, chosen, x, y, threat, seed=seed, index=index)), started
+        lambda x, y, index: piled(assail(module, chosen, x, y, threat, seed=seed, index=index), pile), started
     )
-    fallen, sure, x_adv = look_again(module, started, outcomes, threat, feed)
+    fallen, sure, x_adv = look_again(module, started, outcomes, pile, threat, feed)
     broken = np.zeros(len(samples), bool)
     broken[rows[sure]] = True
     return Finding(
@@ -128,15 +130,17 @@ def measure_attack(
 
 
 def look_again(
-    module: nn.Module, samples: Samples, outcomes: list[Outcome], threat: Threat, feed: Feed
+    module: nn.Module, samples: Samples, outcomes: list[Outcome], pile: Pile, threat: Threat, feed: Feed
 ) -> tuple[Flags, Flags, NDArray[np.float32]]:
-    """Of the samples, each with its outcome: (fallen (n,), confirmed too (n,), the inputs of these (k, *shape))."""
-    fallen = joined([o.fallen for o in outcomes], bool)
-    x_adv = joined([o.x_adv for o in outcomes], np.float32).reshape(-1, *samples.x.shape[1:])[fallen]
+    """Of the samples, each with its outcome: (fallen (n,), confirmed too (n,), the inputs of these (k, *shape)).
+
+    The pile holds the inputs of those that have fallen.
+    """
+    fallen, x_adv = joined([o.fallen for o in outcomes], bool), pile.array()
     confirmed = confirm(module, x_adv, samples.take(np.flatnonzero(fallen)), threat, feed)
     sure = fallen.copy()
     sure[fallen] = confirmed
-    return fallen, sure, x_adv[confirmed]
+    return fallen, sure, picked(x_adv, np.flatnonzero(confirmed))
 
 
 def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, threat: Threat, feed: Feed) -> Flags:
@@ -171,10 +175,11 @@ def device_of(module: nn.Module) -> torch.device:
     return next((p.device for p in module.parameters()), torch.device("cpu"))
 
 
-def off_device(outcome: Outcome) -> Outcome:
-    """Off the GPU, where the next batch needs the room."""
+def piled(outcome: Outcome, pile: Pile) -> Outcome:
+    """Off the GPU, where the next batch needs the room; its inputs go, and those that fell go onto the pile."""
+    pile.add(outcome.x_adv[outcome.fallen].cpu().numpy())
     cost = Cost(outcome.cost.forwards.cpu(), outcome.cost.backwards.cpu())
-    return Outcome(outcome.fallen.cpu(), outcome.x_adv.cpu(), outcome.faulty.cpu(), outcome.margin.cpu(), cost)
+    return Outcome(outcome.fallen.cpu(), outcome.x_adv[:0].cpu(), outcome.faulty.cpu(), outcome.margin.cpu(), cost)
 
 
 def joined(parts: list[Tensor], dtype: Any) -> NDArray[Any]:

@@ -97,7 +97,7 @@ def test_the_hardest_are_those_that_came_nearest():
         Bout(
             rows=np.array([0, 1, 2, 3, 5]),
             broken=np.array([0, 0, 0, 1, 0], bool),
-            x_adv=known.x_adv[:1],
+            x_adv=samples(1).x,
             unsure=none,
             faulty=none,
             margin=margin,
