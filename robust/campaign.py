@@ -26,7 +26,7 @@ from robust.attacks.task import Model
 from robust.attacks.threat import Threat, Union
 from robust.data.arrays import arrays_of
 from robust.data.dataset import Samples
-from robust.evaluate import Finding, Flags, joined, look_again, piled
+from robust.evaluate import Finding, Flags, Toll, levied, look_again
 from robust.feed import Feed
 from robust.pile import Pile, picked
 from robust.record import Reached
@@ -194,34 +194,31 @@ class Campaign:
         if self.journal and (bout := self.journal.read(known.bouts)) is not None:
             self.feed.size = bout.batch
             return bout, True
-        began, pile = time.monotonic(), Pile(self.samples.x.shape[1:])
+        began = time.monotonic()
         over = partial(_past, began + self.limits.seconds - known.seconds)
 
-        def work(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
-            found = None
-            if not over():
-                found = piled(assail(self.module, each, x, y, part, seed=self.seed, index=index, stop=over), pile)
-            return found
+        def attack(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
+            if over():
+                return None
+            return assail(self.module, each, x, y, part, seed=self.seed, index=index, stop=over)
 
         rows = known.hardest(stage.hardest)
-        outcomes = [found for found in self.feed.each(work, self.samples.take(rows)) if found]
-        rows = rows[: sum(len(outcome.fallen) for outcome in outcomes)]
-        bout, whole = self._judged(rows, outcomes, pile, part, began), not over()
+        toll = levied(attack, self.samples.take(rows), self.feed)
+        bout, whole = self._judged(rows[: len(toll.fallen)], toll, part, began), not over()
         if self.journal and whole:
             self.journal.write(known.bouts, bout)
         return bout, whole
 
-    def _judged(self, rows: NDArray[np.int64], outcomes: list[Outcome], pile: Pile, part: Threat, began: float) -> Bout:
-        fallen, sure, x_adv = look_again(self.module, self.samples.take(rows), outcomes, pile, part, self.feed)
-        costs = [(int(o.cost.forwards.sum()), int(o.cost.backwards.sum())) for o in outcomes]
+    def _judged(self, rows: NDArray[np.int64], toll: Toll, part: Threat, began: float) -> Bout:
+        sure, x_adv = look_again(self.module, self.samples.take(rows), toll, part, self.feed)
         return Bout(
             rows=rows,
             broken=sure,
             x_adv=x_adv,
-            unsure=fallen & ~sure,
-            faulty=joined([o.faulty for o in outcomes], bool),
-            margin=joined([o.margin for o in outcomes], np.float32),
-            cost=np.array(costs, np.int64).reshape(-1, 2).sum(0),
+            unsure=toll.fallen & ~sure,
+            faulty=toll.faulty,
+            margin=toll.margin,
+            cost=np.array([toll.forwards.sum(), toll.backwards.sum()], np.int64),
             seconds=time.monotonic() - began,
             batch=self.feed.size,
         )

@@ -1,6 +1,5 @@
 """Files of Arrow and parquet, read with pyarrow: of strangers too, so what they claim is checked before it is used."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.attacks.spec import printable
+from robust.data.scratch import scratch
 
 GROWTH = 100  # what a file may say it holds, over its size: pictures are compressed already
 AT_ONCE = 32  # rows of parquet that are unpacked at once
@@ -74,7 +74,7 @@ class _Parquet:
         self._starts = np.cumsum([0, *sizes])
         self.labels = _numbers(self._file.read(columns=[label]).column(label))
         self._copied: dict[int, list[slice | None]] = {}  # where the pictures of a row group are in the copy
-        self._copy = tempfile.TemporaryFile()  # noqa: SIM115 -- as long as this lives
+        self._copy = scratch(self)
 
     def picture(self, row: int) -> bytes | None:
         group = int(np.searchsorted(self._starts, row, "right")) - 1
