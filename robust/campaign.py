@@ -4,7 +4,6 @@ Between two rounds nothing is kept but what is known of each sample. What a roun
 the round's number alone, so that a campaign which goes on from what the disk holds ends as one that was never stopped.
 """
 
-import io
 import math
 import time
 import zipfile
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +24,13 @@ from robust.attacks.spec import Spec
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.task import Model
 from robust.attacks.threat import Threat, Union
+from robust.data.arrays import arrays_of
 from robust.data.dataset import Samples
-from robust.evaluate import Finding, Flags, joined, look_again, off_device
+from robust.evaluate import Finding, Flags, Toll, levied, look_again
 from robust.feed import Feed
+from robust.pile import Pile, picked
 from robust.record import Reached
-from robust.store import write
+from robust.store import write_arrays
 
 TIME, GATE = "time", "gate"  # why a campaign may be stopped before its end
 
@@ -48,18 +49,6 @@ class Bout:
     seconds: float
     batch: int  # samples at once, as rounding depends on that
 
-    def to_bytes(self) -> bytes:
-        """An .npz without pickles."""
-        file = io.BytesIO()
-        np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-        return file.getvalue()
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "Bout":
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            found = {field.name: file[field.name] for field in fields(cls)}
-        return cls(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
-
 
 @dataclass(frozen=True, slots=True)
 class Journal:
@@ -70,12 +59,14 @@ class Journal:
     def read(self, k: int) -> Bout | None:
         """Round number k; None where it was not run to its end, or its file is damaged."""
         try:
-            return Bout.from_bytes(self._file(k).read_bytes())
+            names = [field.name for field in fields(Bout)]
+            found: dict[str, Any] = dict(zip(names, arrays_of(self._file(k), names), strict=True))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
+        return Bout(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
 
     def write(self, k: int, bout: Bout) -> None:
-        write(self._file(k), bout.to_bytes())
+        write_arrays(self._file(k), {field.name: getattr(bout, field.name) for field in fields(bout)})
 
     def _file(self, k: int) -> Path:
         return self.folder / f"{k:04}.npz"
@@ -108,7 +99,8 @@ class Known:
     def __init__(self, samples: Samples, correct: Flags) -> None:
         self.standing = correct.copy()
         self.margin = np.full(len(samples), -np.inf, np.float32)
-        self.x_adv = np.zeros_like(samples.x[:0], shape=samples.x.shape)
+        self.pile = Pile(samples.x.shape[1:])  # the inputs that broke samples
+        self.fell = np.zeros(0, np.int64)  # those samples, in the same order
         self.broken, self.unsure, self.faulty = (np.zeros(len(samples), bool) for _ in range(3))
         self.cost = np.zeros(2, np.int64)
         self.seconds = 0.0
@@ -116,7 +108,9 @@ class Known:
 
     def add(self, bout: Bout) -> None:
         fell = bout.rows[bout.broken]
-        self.standing[fell], self.broken[fell], self.x_adv[fell] = False, True, bout.x_adv
+        self.standing[fell], self.broken[fell] = False, True
+        self.pile.add(bout.x_adv)
+        self.fell = np.concatenate([self.fell, fell])
         self.unsure[bout.rows] |= bout.unsure
         self.faulty[bout.rows] |= bout.faulty
         self.margin[bout.rows] = np.maximum(self.margin[bout.rows], bout.margin)
@@ -163,7 +157,7 @@ class Campaign:
             attack=self.suite.name,
             options=self.suite.told(),
             broken=known.broken,
-            x_adv=known.x_adv[known.broken],
+            x_adv=picked(known.pile.array(), np.argsort(known.fell)),
             faulty=int(known.faulty.sum()),
             unconfirmed=int(known.unsure.sum()),
             forwards=int(known.cost[0]),
@@ -205,31 +199,28 @@ class Campaign:
         began = time.monotonic()
         over = partial(_past, began + self.limits.seconds - known.seconds)
 
-        def work(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
-            found = None
-            if not over():
-                found = off_device(assail(self.module, each, x, y, part, seed=self.seed, index=index, stop=over))
-            return found
+        def attack(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
+            if over():
+                return None
+            return assail(self.module, each, x, y, part, seed=self.seed, index=index, stop=over)
 
         rows = known.hardest(share)
-        outcomes = [found for found in self.feed.each(work, self.samples.take(rows)) if found]
-        rows = rows[: sum(len(outcome.fallen) for outcome in outcomes)]
-        bout, whole = self._judged(rows, outcomes, part, began), not over()
+        toll = levied(attack, self.samples.take(rows), self.feed)
+        bout, whole = self._judged(rows[: len(toll.fallen)], toll, part, began), not over()
         if self.journal and whole:
             self.journal.write(known.bouts, bout)
         return bout, whole
 
-    def _judged(self, rows: NDArray[np.int64], outcomes: list[Outcome], part: Threat, began: float) -> Bout:
-        fallen, sure, x_adv = look_again(self.module, self.samples.take(rows), outcomes, part, self.feed)
-        costs = [(int(o.cost.forwards.sum()), int(o.cost.backwards.sum())) for o in outcomes]
+    def _judged(self, rows: NDArray[np.int64], toll: Toll, part: Threat, began: float) -> Bout:
+        sure, x_adv = look_again(self.module, self.samples.take(rows), toll, part, self.feed)
         return Bout(
             rows=rows,
             broken=sure,
             x_adv=x_adv,
-            unsure=fallen & ~sure,
-            faulty=joined([o.faulty for o in outcomes], bool),
-            margin=joined([o.margin for o in outcomes], np.float32),
-            cost=np.array(costs, np.int64).reshape(-1, 2).sum(0),
+            unsure=toll.fallen & ~sure,
+            faulty=toll.faulty,
+            margin=toll.margin,
+            cost=np.array([toll.forwards.sum(), toll.backwards.sum()], np.int64),
             seconds=time.monotonic() - began,
             batch=self.feed.size,
         )

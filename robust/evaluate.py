@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail
 from robust.attacks.factory import describe, make, no_models
-from robust.attacks.task import Cost, Model
+from robust.attacks.task import Model
 from robust.attacks.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.feed import Feed
 from robust.models.blackbox import only_answers
 from robust.models.load import weights_hash
+from robust.pile import Pile, picked
 from robust.record import Reached
 
 BATCH = 250  # where nothing else is known
@@ -86,8 +87,7 @@ def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
 def measure_clean(module: nn.Module, samples: Samples, seed: int = 0, feed: Feed | None = None) -> Clean:
     """Accuracy without an attack."""
     feed = feed or Feed(BATCH, device_of(module))
-    parts = feed.each(lambda x, y, index: answers(module, x, y, seed), samples)
-    correct, faulty = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+    correct, faulty = feed.columns(lambda x, y, index: answers(module, x, y, seed), samples, bool, bool)
     return Clean(correct, int(faulty.sum()))
 
 
@@ -111,10 +111,8 @@ def measure_attack(
     feed = feed or Feed(BATCH, device_of(module))
     rows = np.flatnonzero(correct)
     started = samples.take(rows)
-    outcomes = feed.each(
-        lambda x, y, index: off_device(assail(module, chosen, x, y, threat, seed=seed, index=index)), started
-    )
-    fallen, sure, x_adv = look_again(module, started, outcomes, threat, feed)
+    toll = levied(lambda x, y, index: assail(module, chosen, x, y, threat, seed=seed, index=index), started, feed)
+    sure, x_adv = look_again(module, started, toll, threat, feed)
     broken = np.zeros(len(samples), bool)
     broken[rows[sure]] = True
     return Finding(
@@ -122,35 +120,60 @@ def measure_attack(
         options=options_of(chosen),
         broken=broken,
         x_adv=x_adv,
-        faulty=sum(int(o.faulty.sum()) for o in outcomes),
-        unconfirmed=int((fallen & ~sure).sum()),
-        forwards=sum(int(o.cost.forwards.sum()) for o in outcomes),
-        backwards=sum(int(o.cost.backwards.sum()) for o in outcomes),
+        faulty=int(toll.faulty.sum()),
+        unconfirmed=int((toll.fallen & ~sure).sum()),
+        forwards=int(toll.forwards.sum()),
+        backwards=int(toll.backwards.sum()),
         seconds=time.monotonic() - began,
     )
 
 
+class Toll(NamedTuple):
+    """What an attack did to m samples, and the inputs of those that have fallen."""
+
+    fallen: Flags  # (m,)
+    faulty: Flags  # (m,)
+    margin: NDArray[np.float32]  # (m,)
+    forwards: NDArray[np.int64]  # (m,)
+    backwards: NDArray[np.int64]  # (m,)
+    x_adv: NDArray[np.float32]  # (fallen, *shape)
+
+
+def levied(attack: Callable[[Tensor, Tensor, Tensor], Outcome | None], samples: Samples, feed: Feed) -> Toll:
+    """Run `attack(x, y, index)` on each batch; where it returns None it was stopped, and the samples end there."""
+    pile = Pile(samples.x.shape[1:])
+
+    def told(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, ...] | None:
+        outcome = attack(x, y, index)
+        if outcome is None:
+            return None
+        pile.add(outcome.x_adv[outcome.fallen].cpu().numpy())
+        return outcome.fallen, outcome.faulty, outcome.margin, outcome.cost.forwards, outcome.cost.backwards
+
+    types = bool, bool, np.float32, np.int64, np.int64
+    fallen, faulty, margin, forwards, backwards = feed.columns(told, samples, *types)
+    return Toll(fallen, faulty, margin, forwards, backwards, pile.array())
+
+
 def look_again(
-    module: nn.Module, samples: Samples, outcomes: list[Outcome], threat: Threat, feed: Feed
-) -> tuple[Flags, Flags, NDArray[np.float32]]:
-    """Of the samples, each with its outcome: (fallen (n,), confirmed too (n,), the inputs of these (k, *shape))."""
-    fallen = joined([o.fallen for o in outcomes], bool)
-    x_adv = joined([o.x_adv for o in outcomes], np.float32).reshape(-1, *samples.x.shape[1:])[fallen]
-    confirmed = confirm(module, x_adv, samples.take(np.flatnonzero(fallen)), threat, feed)
-    sure = fallen.copy()
-    sure[fallen] = confirmed
-    return fallen, sure, x_adv[confirmed]
+    module: nn.Module, samples: Samples, toll: Toll, threat: Threat, feed: Feed
+) -> tuple[Flags, NDArray[np.float32]]:
+    """Of the samples, and what an attack did to them: (fallen and confirmed (m,), the inputs of these (k, *shape))."""
+    confirmed = confirm(module, toll.x_adv, samples.take(np.flatnonzero(toll.fallen)), threat, feed)
+    sure = toll.fallen.copy()
+    sure[toll.fallen] = confirmed
+    return sure, picked(toll.x_adv, np.flatnonzero(confirmed))
 
 
 def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, threat: Threat, feed: Feed) -> Flags:
     """A second look, in other batches, at the very numbers that will be stored: admitted, finite, and a wrong label."""
 
-    def look(x: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+    def look(x: Tensor, y: Tensor, rows: Tensor) -> tuple[Tensor]:
         right, faulty = answers(module, x, y)
         clean = torch.from_numpy(samples.x[rows.cpu().numpy()]).to(x)
-        return ~right & ~faulty & threat.admits(x, clean)
+        return (~right & ~faulty & threat.admits(x, clean),)
 
-    return joined(feed.each(look, Samples(x_adv, samples.y, np.arange(len(samples)))), bool)
+    return feed.columns(look, Samples(x_adv, samples.y, np.arange(len(samples))), bool)[0]
 
 
 def options_of(attack: AnyAttack) -> dict[str, Any]:
@@ -172,13 +195,3 @@ def _plain(value: Any) -> Any:
 def device_of(module: nn.Module) -> torch.device:
     """Where the module's parameters are; the CPU if it has none."""
     return next((p.device for p in module.parameters()), torch.device("cpu"))
-
-
-def off_device(outcome: Outcome) -> Outcome:
-    """Off the GPU, where the next batch needs the room."""
-    cost = Cost(outcome.cost.forwards.cpu(), outcome.cost.backwards.cpu())
-    return Outcome(outcome.fallen.cpu(), outcome.x_adv.cpu(), outcome.faulty.cpu(), outcome.margin.cpu(), cost)
-
-
-def joined(parts: list[Tensor], dtype: Any) -> NDArray[Any]:
-    return np.concatenate([part.cpu().numpy().astype(dtype) for part in parts]) if parts else np.zeros(0, dtype)

@@ -56,8 +56,8 @@ OPTIONS = (
     Option(
         "data",
         "DATA",
-        "the data set: digits (default), mnist, fashion-mnist, cifar10, cifar100, imagefolder:DIR, npz:FILE, "
-        "or FILE.py:FUNCTION",
+        "the data set: digits (default), mnist, fashion-mnist, cifar10, cifar100, imagefolder:DIR, hf:DIR, "
+        "parquet:FILE, npz:FILE, npy:DIR, or FILE.py:FUNCTION",
     ),
     Option("download", "", "download the data set where it is not on this machine", flag=True),
     Option(

@@ -30,7 +30,7 @@ LAYERS = [
     ["robust"],
     ["robust.code", "robust.stats"],
     ["robust.data", "robust.models"],
-    ["robust.feed", "robust.device"],
+    ["robust.feed", "robust.device", "robust.pile"],
     ["robust.record"],
     ["robust.evaluate", "robust.store"],
     ["robust.campaign"],

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 import robust
+from robust.data.arrays import arrays_of
 from robust.record import DataUsed, ModelUsed, Record, attack_from_json, union, unpack
 from robust.report.folder import write_board
 from robust.session.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
@@ -112,10 +113,11 @@ class Ledger:
     def file(self, folder: Path, key: Key, most: int | None) -> None:
         """Add a row to the leaderboard, with the adversarial inputs of at most so many samples; make its files anew."""
         record, row = self._records[key], self._rows[key]
-        waiting = [np.load(found["inputs"], allow_pickle=False) for _, found in sorted(row.items())]
+        waiting = [arrays_of(Path(found["inputs"]), ["x_adv", "y", "index"]) for _, found in sorted(row.items())]
         with locked(folder):
-            pairs = [(a.broken, part["x_adv"]) for a, part in zip(record.attacks, waiting, strict=True)]
-            evidence = Evidence.of(waiting[0]["y"], waiting[0]["index"], pairs).drawn(most, record.seed)
+            pairs = [(a.broken, x_adv) for a, (x_adv, _, _) in zip(record.attacks, waiting, strict=True)]
+            _, y, index = waiting[0]
+            evidence = Evidence.of(y, index, pairs, most, record.seed)
             record.provenance["inputs"] = len(evidence.row)
             fate = add(folder, record, evidence)
             self._filed.setdefault(key, fate)
@@ -166,6 +168,7 @@ def _record(row: list[Found]) -> Record:
             "device": first["device"],
             "batch": first["batch"],
             "notes": first["notes"],
+            "transforms": first["transforms"],
             "training": first["trained"] and _how_trained(first["trained"]["card"]),
         },
     )

@@ -99,7 +99,7 @@ class Workshop:
     def feed(self, module: nn.Module) -> Feed:
         """What gives the module its batches."""
         if id(module) not in self._feeds:
-            size = self.settings.batch_size or fitting(module, self.samples.x, self.device)
+            size = self.settings.batch_size or fitting(module, self.samples.x[:1], self.device)
             self._feeds[id(module)] = (module, Feed(size, self.device))
         return self._feeds[id(module)][1]
 

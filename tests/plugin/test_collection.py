@@ -294,6 +294,7 @@ def pytest_unconfigure():
         ["--robust-model=zoo:wideresnet-28-10", "--robust-model=torchvision:resnet18"],
         [MODEL, "--robust-data=npz:data.npz:classes=10", "--robust-threat=linf:0.1"],
         [MODEL, "--robust-data=imagefolder:pictures", "--robust-threat=linf:0.1"],
+        [MODEL, "--robust-data=hf:tables:only=3+5", "--robust-threat=linf:0.1"],
         [MODEL, "--robust-data=cifar10", "--robust-train=trades,as-is", "--robust-fail-under=clean:80"],
         [MODEL, "--robust-data=data.py:load", "--robust-threat=linf:0.1", "--robust-attack=torchattacks:APGD"],
     ],
@@ -302,6 +303,8 @@ def test_collecting_imports_neither_torch_nor_the_users_code(pytester, models, a
     (models / "pkg" / "mod.py").write_text("raise RuntimeError('not while collecting')")
     pytester.makepyfile(data="raise RuntimeError('not while collecting')")
     (models / "data.npz").touch()
+    (models / "tables").mkdir()
+    (models / "tables" / "test.parquet").touch()
     for name in ("cat", "dog"):
         (models / "pictures" / name).mkdir(parents=True)
     pytester.makeconftest(MODULES)
