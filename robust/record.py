@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.attacks.spec import Spec, slug, threat_slug
+from robust.trust.doubt import Doubt, Trust
 
 SCHEMA = 1
 
@@ -76,6 +77,7 @@ class Record:
     attacks: tuple[Attacked, ...]
     provenance: dict[str, Any] = field(default_factory=dict)  # date, versions, how the model was trained
     evidence: str | None = None  # SHA-256 of the .npz with the adversarial inputs
+    trust: Trust | None = None  # whether it may be believed; None where that was not checked
 
     @cached_property
     def suite(self) -> str:
@@ -104,9 +106,18 @@ class Record:
         name = f"{_short(slug(self.model.name))}-{Spec.parse(self.model.training).slug}-{self.model.weights[:8]}"
         return "/".join((_short(slug(self.data.name)), threat_slug(self.threat), _short(self.suite), name))
 
+    @property
+    def verdict(self) -> str:
+        """ "trusted", "suspect" or "broken"; "" where that was not checked."""
+        return self.trust.verdict if self.trust else ""
+
     def same_outcomes(self, other: "Record") -> bool:
         """Whether both measured the same, sample for sample, with the same options."""
         return self.identity == other.identity and _outcomes(self) == _outcomes(other)
+
+    def same_trust(self, other: "Record") -> bool:
+        """Whether the checks say the same of both: what was doubted, not by how much."""
+        return _doubted(self) == _doubted(other)
 
     def to_json(self) -> str:
         content = {
@@ -122,6 +133,8 @@ class Record:
             "evidence": self.evidence,
             "provenance": self.provenance,
         }
+        if self.trust is not None:
+            content["trust"] = trust_to_json(self.trust)
         return json.dumps(content, indent=1) + "\n"
 
     @classmethod
@@ -141,9 +154,11 @@ class Record:
                 attacks=tuple(attack_from_json(attack, n) for attack in content["attacks"]),
                 provenance=dict(content["provenance"]),
                 evidence=content["evidence"],
+                trust=trust_from_json(content["trust"]) if "trust" in content else None,
             )
             stages = (stage for attack in record.attacks for stage in attack.stages)
-            for part in (record.data, record.model, *record.attacks, *stages, record):
+            doubts = record.trust.doubts if record.trust else ()
+            for part in (record.data, record.model, *record.attacks, *stages, *doubts, record):
                 _check_types(part)
             if json.loads(record.to_json()) != content:
                 raise ValueError("its counts and its outcomes do not agree")
@@ -188,6 +203,16 @@ def attack_from_json(content: dict[str, Any], n: int) -> Attacked:
     return Attacked(**given, broken=unpack(content["bits"], n), stages=stages, partial=content.get("partial", ""))
 
 
+def trust_to_json(trust: Trust) -> dict[str, Any]:
+    """The verdict is stated for who reads the file; it follows from the rest."""
+    return {"verdict": trust.verdict, **asdict(trust), "seconds": round(trust.seconds, 3)}
+
+
+def trust_from_json(content: dict[str, Any]) -> Trust:
+    doubts = tuple(Doubt(**doubt) for doubt in content["doubts"])
+    return Trust(doubts, tuple(content["accepted"]), tuple(content["checked"]), content["seconds"])
+
+
 def _cost(spent: Attacked | Reached) -> dict[str, Any]:
     return {"forwards": spent.forwards, "backwards": spent.backwards, "seconds": round(spent.seconds, 3)}
 
@@ -206,6 +231,11 @@ def _outcomes(record: Record) -> list[object]:
     """What two records of one measurement must agree in; options as JSON, which knows no tuples."""
     attacks = ((a.name, json.dumps(a.options, sort_keys=True), pack(a.broken), a.partial) for a in record.attacks)
     return [pack(record.correct), *attacks]
+
+
+def _doubted(record: Record) -> object:
+    trust = record.trust
+    return trust and (trust.checked, [(doubt.name, doubt.grade) for doubt in trust.doubts], trust.accepted)
 
 
 def _short(name: str) -> str:

@@ -48,6 +48,11 @@ class Board:
     rows: tuple[Row, ...]
 
     @property
+    def judged(self) -> bool:
+        """Whether any row was checked for whether it may be believed."""
+        return any(row.record.trust for row in self.rows)
+
+    @property
     def stages(self) -> tuple[str, ...]:
         """Of a suite the attacks of its stages, as far as any row came."""
         longest = max((stages_of(row.record) for row in self.rows), key=len)

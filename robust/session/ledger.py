@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 import robust
-from robust.record import DataUsed, ModelUsed, Record, attack_from_json, union, unpack
+from robust.record import DataUsed, ModelUsed, Record, attack_from_json, trust_from_json, union, unpack
 from robust.report.folder import write_board
 from robust.session.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
 from robust.store import Evidence, Fate, add, locked
+from robust.trust.doubt import Trust
 
 Found = dict[str, Any]
 Key = tuple[str, ...]
@@ -30,6 +31,7 @@ class Ledger:
     warnings: dict[str, None] = field(default_factory=dict)  # what to read beside the figures, in order, each once
     files: list[Path] = field(default_factory=list)
     _rows: dict[Key, dict[str, Found]] = field(default_factory=dict)  # the findings of each row, by attack
+    _trusts: dict[Key, Trust] = field(default_factory=dict)  # what the checks say of each row
     _records: dict[Key, Record] = field(default_factory=dict)  # of the rows all of whose attacks were run
     _filed: dict[Key, Fate] = field(default_factory=dict)
 
@@ -39,14 +41,24 @@ class Ledger:
         None where it was complete before, with the same outcomes.
         """
         self.found.append(found)
-        if "attack" not in found:
+        if "threat" not in found:
             return None
         key = _key(found)
-        row = self._rows.setdefault(key, {})
-        row[found["attack"]["name"]] = found
-        if len(row) < found["planned"]:
+        if "trust" in found:
+            self._trusts[key] = trust_from_json(found["trust"])
+        else:
+            self._rows.setdefault(key, {})[found["attack"]["name"]] = found
+        return self._complete(key)
+
+    def _complete(self, key: Key) -> Key | None:
+        """Make the row's record, where all is there that belongs to it."""
+        row, trust = self._rows.get(key, {}), self._trusts.get(key)
+        missing = not row or any(
+            len(row) < found["planned"] or (found["judged"] and not trust) for found in row.values()
+        )
+        if missing:
             return None
-        before, record = self._records.get(key), _record([row[name] for name in sorted(row)])
+        before, record = self._records.get(key), _record([row[name] for name in sorted(row)], trust)
         self._records[key] = record
         return None if before is not None and record.same_outcomes(before) else key
 
@@ -68,6 +80,8 @@ class Ledger:
             if key not in self._records:
                 first = next(iter(row.values()))
                 model, ran = first["model"], f"{len(row)} of {first['planned']} attacks were run"
+                if first["judged"] and key not in self._trusts:
+                    ran += ", and test_trust was not"
                 lines.append(f"{model['name']} ({model['training']}), {first['threat']}: {ran}, so there is no row")
         return lines
 
@@ -105,7 +119,7 @@ class Ledger:
     def _measured(self, floor: Floor) -> bool:
         """Whether anything was measured that the floor is for."""
         if floor.scope == CLEAN:
-            return any("attack" not in found for found in self.found)
+            return any("threat" not in found for found in self.found)
         attacked = [(found["attack"]["name"], found["threat"]) for found in self.found if "attack" in found]
         return any(floor.scope in group for pair in attacked for group in scopes(*pair))
 
@@ -145,7 +159,7 @@ def _unmeasured(floor: Floor) -> str:
     return f"--robust-fail-under={floor}: {told}, so nothing shows that it holds"
 
 
-def _record(row: list[Found]) -> Record:
+def _record(row: list[Found], trust: Trust | None) -> Record:
     first = row[0]
     data = DataUsed(**first["data"])
     wrong = union(~unpack(found["correct"], data.n) for found in row)  # in any of the processes that measured
@@ -167,6 +181,7 @@ def _record(row: list[Found]) -> Record:
             "batch": first["batch"],
             "training": first["trained"] and _how_trained(first["trained"]["card"]),
         },
+        trust=trust,
     )
     record.provenance["classes"] = _by_class(record, np.array(first["labels"]))
     return record

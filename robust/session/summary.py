@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from robust.report.board import boards
-from robust.report.terminal import terminal
+from robust.report.terminal import doubts, terminal
 from robust.session.ledger import Ledger
 from robust.train.cache import told
 
@@ -21,6 +21,9 @@ def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: lis
     for board in boards(records):
         reporter.write_line(terminal(board, reporter._tw.fullwidth))
         reporter.write_line("")
+    for record in records:
+        for line in doubts(record):
+            reporter.write_line(line, yellow=True)
     for trained in ledger.trained():
         reporter.write_line(f"trained {told(trained['card'])}: {_short(Path(trained['path']), folder)}")
         for note in trained["card"]["notes"]:

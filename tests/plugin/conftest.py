@@ -63,7 +63,7 @@ def detached():
 NUMBER = 3
 """
 
-FAST = ("--robust-samples=60", "--robust-attack=fgsm,pgd:steps=5")
+FAST = ("--robust-samples=60", "--robust-attack=fgsm,pgd:steps=5", "--robust-verdict=none")
 
 
 @pytest.fixture(autouse=True)

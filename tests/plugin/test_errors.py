@@ -208,6 +208,11 @@ WRONG = {
         "--robust-fail-under=pdg:40: unknown scope 'pdg', did you mean 'pgd'[?] Known: clean, fgsm, *",
     ),
     "unknown rule": ([NET, "--robust-fail-on=cl"], "--robust-fail-on=cl: expected figure or ci"),
+    "unknown verdict": ([NET, "--robust-verdict=good"], "--robust-verdict=good: expected trusted, suspect or none"),
+    "accepted what is no finding": (
+        [NET, "--robust-accept=nondet"],
+        "--robust-accept=nondet: unknown preflight check 'nondet', did you mean 'nondeterministic'[?]*",
+    ),
     "someone's README": (
         [NET, "--robust-leaderboard=."],
         "*README.md is not a leaderboard of ours*choose another folder",

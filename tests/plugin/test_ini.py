@@ -28,6 +28,8 @@ SAYS = {
     "device": ("auto", "cpu", lambda s: s.device),
     "fail-under": (["clean:70", "40"], ["30"], lambda s: [str(floor) for floor in s.gates.floors]),
     "fail-on": ("ci", "figure", lambda s: s.gates.fail_on),
+    "verdict": ("trusted", "suspect", lambda s: s.verdict),
+    "accept": (["nondeterministic"], ["nondeterministic"], lambda s: [*s.accepted]),
     "leaderboard": ("board", "other", lambda s: s.leaderboard.name),
     "evidence": ("9", "4", lambda s: str(s.evidence)),
     "only": (True, None, lambda s: s.only),

@@ -1,0 +1,97 @@
+"""test_preflight and test_trust, as a user meets them."""
+
+import json
+
+import pytest
+
+from robust.record import Record
+
+NOISY = """
+import torch
+from net import make as plain
+from torch import nn
+
+class Noisy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = plain()
+
+    def forward(self, x):
+        return self.net(x + 0.3 * torch.randn_like(x))
+
+def make():
+    return Noisy()
+"""
+WORDS = ("--robust-samples=60", "--robust-attack=fgsm,pgd:steps=5")
+
+
+@pytest.fixture
+def noisy(folder):
+    (folder / "noisy.py").write_text(NOISY)
+    return "--robust-model=noisy.py:make"
+
+
+def row(folder):
+    (path,) = (folder / "leaderboard" / "results").rglob("*.json")
+    return Record.from_json(path.read_text())
+
+
+def test_an_honest_model_is_trusted(run, folder):
+    result = run("--robust-model=net.py:make", *WORDS, "-v", fast=False)
+
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines(
+        ["net.py::test_preflight PASSED*", "net.py::test_trust[[]linf-0.15] PASSED*", "*verdict", "*trusted"]
+    )
+    found = row(folder)
+    assert found.verdict == "trusted"
+    assert {"nondeterministic", "noise-wins"} <= {*found.trust.checked}
+
+
+def test_what_is_wrong_fails_by_name_with_a_hint(run, noisy):
+    result = run(noisy, *WORDS, fast=False)
+
+    result.stdout.fnmatch_lines(
+        ["nondeterministic: the same inputs were answered*", "*--robust-accept=nondeterministic*"]
+    )
+    assert result.ret == 1
+
+
+def test_what_is_accepted_passes_and_stays_in_sight(run, folder, noisy):
+    result = run(noisy, *WORDS, "--robust-accept=nondeterministic", "-k", "preflight or trust or fgsm", fast=False)
+
+    result.stdout.fnmatch_lines(["noisy.py *", "*broken, accepted: nondeterministic: *"])
+    text = next((folder / "leaderboard" / "results").rglob("*.json")).read_text()
+    assert Record.from_json(text).trust.accepted == ("nondeterministic",)
+    assert Record.from_json(text).to_json() == text
+    assert "nondeterministic" in (folder / "leaderboard" / "leaderboard.csv").read_text()
+
+
+@pytest.mark.parametrize(("allowed", "status"), [("trusted", 1), ("suspect", 0)])
+def test_a_suspect_row_fails_where_only_a_trusted_one_passes(run, folder, allowed, status):
+    (folder / "conftest.py").write_text(
+        "from robust.trust.catalogue import SIGNS\n"
+        "from robust.trust.doubt import Doubt\n"
+        "SIGNS.register('odd')(lambda trial: Doubt('odd', 'suspect', 1.0, 'it is odd', 'look again'))\n"
+    )
+    try:
+        result = run("--robust-model=net.py:make", f"--robust-verdict={allowed}", *WORDS, fast=False)
+    finally:
+        from robust.trust.catalogue import SIGNS
+
+        del SIGNS._things["odd"]
+
+    assert result.ret == status
+    result.stdout.fnmatch_lines(["net (as-is), linf:0.15: suspect: odd: it is odd; look again"])
+
+
+def test_without_the_checks_the_row_says_so(run, folder):
+    run("--robust-model=net.py:make", *WORDS, "-k", "attack", fast=False)
+    assert row(folder).verdict == ""
+
+    run("--robust-model=net.py:make", *WORDS, fast=False)
+    assert row(folder).verdict == "trusted"
+
+    run("--robust-model=net.py:make", *WORDS, "--robust-verdict=none", fast=False)
+    assert row(folder).verdict == "trusted"
+    assert "checked" in json.loads(next((folder / "leaderboard" / "results").rglob("*.json")).read_text())["trust"]
