@@ -68,7 +68,8 @@ class Inspector:
         """Of each model once."""
         key = id(case.module)
         if key not in self._preflights:
-            look = Look(case.module, few_of(case.samples), self._workshop.dataset, case.seed)
+            few, feed = few_of(case.samples), self._workshop.feed(case.module)
+            look = Look(case.module, few, self._workshop.dataset, case.seed, feed)
             trust = examine(PREFLIGHT, look, self._workshop.settings.accepted)
             self._preflights[key] = (case.module, trust)  # the module stays, so that no other takes its id
         return self._preflights[key][1]
