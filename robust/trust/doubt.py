@@ -8,6 +8,10 @@ Verdict = Literal["trusted", "suspect", "broken"]
 VERDICTS: tuple[Verdict, ...] = ("trusted", "suspect", "broken")  # from the best to the worst
 
 
+class NotApplicable(Exception):  # noqa: N818: no fault, as a skipped test is none
+    """What a check raises where it would mean nothing: it is then not told as one that was run."""
+
+
 @dataclass(frozen=True)
 class Doubt:
     """What a check found. `name` is the check's."""
@@ -26,6 +30,7 @@ class Trust:
     doubts: tuple[Doubt, ...]
     accepted: tuple[str, ...]  # of these the names that the user accepts; they count no more, and stay in sight
     checked: tuple[str, ...]  # the names of all checks that were run
+    skipped: tuple[str, ...]  # of those that would have meant nothing here
     seconds: float
 
     @property

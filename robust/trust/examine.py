@@ -6,20 +6,29 @@ from typing import Any
 
 from robust.attacks.registry import Registry
 from robust.code import blamed
-from robust.trust.doubt import Doubt, Trust
+from robust.trust.doubt import Doubt, NotApplicable, Trust
 
 
 def examine(checks: Registry[Any], on: Any, accepted: Iterable[str] = ()) -> Trust:
     """Every check of a registry on a Look or a Trial; one that fails is a doubt too, and not passed over."""
-    began, names = time.monotonic(), checks.names()
-    doubts = tuple(doubt for name in names if (doubt := _ask(checks, name, on)) is not None)
+    began, doubts, checked, skipped = time.monotonic(), [], [], []
+    for name in checks.names():
+        try:
+            doubt = _ask(checks, name, on)
+        except NotApplicable:
+            skipped.append(name)
+        else:
+            checked.append(name)
+            doubts += [doubt] if doubt else []
     mine = tuple(name for name in accepted if name in {doubt.name for doubt in doubts})
-    return Trust(doubts, mine, tuple(names), time.monotonic() - began)
+    return Trust(tuple(doubts), mine, tuple(checked), tuple(skipped), time.monotonic() - began)
 
 
 def _ask(checks: Registry[Any], name: str, on: Any) -> Doubt | None:
     try:
         found: Doubt | None = checks.get(name)(on)
+    except NotApplicable:
+        raise
     except Exception as error:
         told = f"the check {name} could not be run: {blamed(error)}"
         return Doubt(name, "suspect", None, told, "mend the model if it is at fault; else report it as a bug")
@@ -32,5 +41,6 @@ def together(before: Trust, after: Trust) -> Trust:
         before.doubts + after.doubts,
         before.accepted + after.accepted,
         before.checked + after.checked,
+        before.skipped + after.skipped,
         before.seconds + after.seconds,
     )
