@@ -211,7 +211,7 @@ WRONG = {
     "unknown verdict": ([NET, "--robust-verdict=good"], "--robust-verdict=good: expected trusted, suspect or none"),
     "accepted what is no finding": (
         [NET, "--robust-accept=nondet"],
-        "--robust-accept=nondet: unknown preflight check 'nondet', did you mean 'nondeterministic'[?]*",
+        "--robust-accept=nondet: unknown preflight check 'nondet'*nondeterministic*",
     ),
     "someone's README": (
         [NET, "--robust-leaderboard=."],
