@@ -15,6 +15,7 @@ from robust.attacks.spec import Spec, slug, threat_slug
 from robust.trust.doubt import Doubt, Trust
 
 SCHEMA = 1
+REMEDIED = "remedied"  # the name of what is run beside a row's attacks where these are in doubt
 
 Flags = NDArray[np.bool_]
 
@@ -74,7 +75,7 @@ class Record:
     threat: str
     seed: int
     correct: Flags  # (n,): answered right without an attack
-    attacks: tuple[Attacked, ...]
+    attacks: tuple[Attacked, ...]  # the remedied one the last
     provenance: dict[str, Any] = field(default_factory=dict)  # date, versions, how the model was trained
     evidence: str | None = None  # SHA-256 of the .npz with the adversarial inputs
     trust: Trust | None = None  # whether it may be believed; None where that was not checked
@@ -82,7 +83,12 @@ class Record:
     @cached_property
     def suite(self) -> str:
         """The attacks, as one word: "fgsm+pgd". Only rows of the same suite are comparable."""
-        return "+".join(sorted(Spec.parse(attack.name).slug for attack in self.attacks))
+        return "+".join(sorted(Spec.parse(attack.name).slug for attack in self.planned))
+
+    @property
+    def planned(self) -> tuple[Attacked, ...]:
+        """The attacks that were asked for: all but the remedied one."""
+        return tuple(attack for attack in self.attacks if attack.name != REMEDIED)
 
     @cached_property
     def robust(self) -> Flags:
@@ -116,7 +122,7 @@ class Record:
         return self.identity == other.identity and _outcomes(self) == _outcomes(other)
 
     def same_trust(self, other: "Record") -> bool:
-        """Whether the checks say the same of both: what was doubted, not by how much."""
+        """Whether both were doubted alike: what was doubted, not by how much, and what the remedied attack broke."""
         return _doubted(self) == _doubted(other)
 
     def to_json(self) -> str:
@@ -230,13 +236,14 @@ def _check_types(part: object) -> None:
 
 def _outcomes(record: Record) -> list[object]:
     """What two records of one measurement must agree in; options as JSON, which knows no tuples."""
-    attacks = ((a.name, json.dumps(a.options, sort_keys=True), pack(a.broken), a.partial) for a in record.attacks)
+    attacks = ((a.name, json.dumps(a.options, sort_keys=True), pack(a.broken), a.partial) for a in record.planned)
     return [pack(record.correct), *attacks]
 
 
 def _doubted(record: Record) -> object:
     trust = record.trust
-    return trust and (trust.checked, [(doubt.name, doubt.grade) for doubt in trust.doubts], trust.accepted)
+    remedied = [pack(attack.broken) for attack in record.attacks if attack.name == REMEDIED]
+    return trust and (trust.checked, [(doubt.name, doubt.grade) for doubt in trust.doubts], trust.accepted, remedied)
 
 
 def _short(name: str) -> str:

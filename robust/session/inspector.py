@@ -1,16 +1,23 @@
 """The tests of trust: of a model before it is attacked, and of a row's figures afterwards."""
 
+from dataclasses import replace
+
+import torch
 from torch import nn
 
 from robust.campaign import narrowed
-from robust.record import trust_to_json, union
+from robust.code import blamed
+from robust.evaluate import device_of, measure_attack
+from robust.record import REMEDIED, trust_to_json, union
 from robust.session.bench import Bench
-from robust.session.case import FOUND, Case, fail
-from robust.session.found import clean_found
+from robust.session.case import FOUND, Case, Found, fail
+from robust.session.found import clean_found, row_found
+from robust.session.result import Result
 from robust.trust.catalogue import PREFLIGHT, SIGNS
 from robust.trust.doubt import VERDICTS, Doubt, Trust
 from robust.trust.examine import examine, together
 from robust.trust.look import Look, few_of
+from robust.trust.search import prescribe
 from robust.trust.trial import Trial
 
 
@@ -35,17 +42,34 @@ class Inspector:
         assert allowed is not None
         trust = together(self._preflight(case), examine(SIGNS, self._trial(case, row, threat)))
         own = {"threat": str(self._workshop.threat(threat)), "origin": "", "trust": trust_to_json(trust)}
-        case.item.stash[FOUND] = [clean_found(self._workshop, case) | own | ({"suite": row} if row else {})]
+        own |= {"suite": row} if row else {}
+        own |= self._remedied(case, threat) if trust.doubts else {}
+        case.item.stash[FOUND] = [clean_found(self._workshop, case) | own]
         case.item.user_properties.append(("robust.verdict", trust.verdict))
         if VERDICTS.index(trust.verdict) > VERDICTS.index(allowed):
             lines = [told(doubt) for doubt in trust.doubts if doubt.name not in trust.accepted]
             fail("\n".join([f"{trust.verdict}: the figures under {threat} are not to be believed", *lines]))
 
+    def _remedied(self, case: Case, threat: str) -> Found:
+        """What a search with the remedies for this model breaks, beside the row's attacks; {} where there is none."""
+        module, samples, allowed = case.module, case.samples, self._workshop.threat(threat)
+        correct, feed = self._workshop.clean(module, samples).correct, self._workshop.feed(module)
+        few = torch.from_numpy(few_of(samples).x).to(device_of(module))
+        try:
+            search = prescribe(module, few, allowed, case.seed)
+            found = measure_attack(module, samples, correct, search.attack(allowed), allowed, seed=case.seed, feed=feed)
+        except Exception as error:
+            case.warn(f"no remedy could be tried under {threat}: {blamed(error)}")
+            return {}
+        found = replace(found, attack=REMEDIED, options={"remedies": [*search.names]} | found.options)
+        return row_found(self._workshop, case, Result(str(allowed), correct, found))
+
     def _preflight(self, case: Case) -> Trust:
         """Of each model once."""
         key = id(case.module)
         if key not in self._preflights:
-            look = Look(case.module, few_of(case.samples), self._workshop.dataset, case.seed)
+            few, feed = few_of(case.samples), self._workshop.feed(case.module)
+            look = Look(case.module, few, self._workshop.dataset, case.seed, feed)
             trust = examine(PREFLIGHT, look, self._workshop.settings.accepted)
             self._preflights[key] = (case.module, trust)  # the module stays, so that no other takes its id
         return self._preflights[key][1]

@@ -32,6 +32,7 @@ class Ledger:
     files: list[Path] = field(default_factory=list)
     _rows: dict[Key, dict[str, Found]] = field(default_factory=dict)  # the findings of each row, by attack
     _trusts: dict[Key, Trust] = field(default_factory=dict)  # what the checks say of each row
+    _remedied: dict[Key, Found] = field(default_factory=dict)  # what was run beside a row that they doubt
     _records: dict[Key, Record] = field(default_factory=dict)  # of the rows all of whose attacks were run
     _filed: dict[Key, Fate] = field(default_factory=dict)
 
@@ -46,6 +47,8 @@ class Ledger:
         key = _key(found)
         if "trust" in found:
             self._trusts[key] = trust_from_json(found["trust"])
+            if "attack" in found:
+                self._remedied[key] = found
         else:
             self._rows.setdefault(key, {})[found["attack"]["name"]] = found
         return self._complete(key)
@@ -58,9 +61,14 @@ class Ledger:
         )
         if missing:
             return None
-        before, record = self._records.get(key), _record([row[name] for name in sorted(row)], trust)
+        before, record = self._records.get(key), _record(self._ordered(key), trust)
         self._records[key] = record
         return None if before is not None and record.same_outcomes(before) else key
+
+    def _ordered(self, key: Key) -> list[Found]:
+        """The findings of a row: its attacks by name, and what was run beside them."""
+        remedied = [self._remedied[key]] if key in self._remedied else []
+        return [found for _, found in sorted(self._rows.get(key, {}).items())] + remedied
 
     def record(self, key: Key) -> Record:
         return self._records[key]
@@ -104,7 +112,7 @@ class Ledger:
             floor, n = gates.together(record.threat), record.data.n
             if own["floor"] is not None:  # the user's test has set it
                 floor = Floor(own["floor"])
-            each = [Measured.of(int((record.correct & ~a.broken).sum()), n) for a in record.attacks]
+            each = [Measured.of(int((record.correct & ~a.broken).sum()), n) for a in record.planned]
             told = not own["origin"] and any(shortfall(measured, floor, gates.fail_on) for measured in each)
             together = Measured.of(int(record.robust.sum()), n)
             who = f"{record.model.name} ({record.model.training}), {record.threat}"
@@ -125,8 +133,8 @@ class Ledger:
 
     def file(self, folder: Path, key: Key, most: int | None) -> None:
         """Add a row to the leaderboard, with the adversarial inputs of at most so many samples; make its files anew."""
-        record, row = self._records[key], self._rows[key]
-        waiting = [np.load(found["inputs"], allow_pickle=False) for _, found in sorted(row.items())]
+        record = self._records[key]
+        waiting = [np.load(found["inputs"], allow_pickle=False) for found in self._ordered(key)]
         with locked(folder):
             pairs = [(a.broken, part["x_adv"]) for a, part in zip(record.attacks, waiting, strict=True)]
             evidence = Evidence.of(waiting[0]["y"], waiting[0]["index"], pairs).drawn(most, record.seed)
@@ -137,7 +145,7 @@ class Ledger:
 
     def clear(self) -> None:
         """Remove the adversarial inputs that waited for their row, and the rounds of suites that came to their end."""
-        for found in (found for row in self._rows.values() for found in row.values()):
+        for found in (found for key in {**self._rows, **self._remedied} for found in self._ordered(key)):
             if found["inputs"]:
                 path = Path(found["inputs"])
                 path.unlink(missing_ok=True)

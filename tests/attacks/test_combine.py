@@ -12,6 +12,7 @@ from robust.attacks import PGD, LpThreat, Rng, Task, assail, make
 from robust.attacks.combine.bestof import BestOf
 from robust.attacks.combine.bpda import BPDA
 from robust.attacks.combine.eot import EOT
+from robust.attacks.combine.held import Held
 from robust.attacks.combine.odi import Diversified
 from robust.attacks.combine.restarts import Restarts
 from robust.attacks.combine.targets import Targets
@@ -30,6 +31,7 @@ ALL = [
     BPDA(PGD(steps=3), "2"),
     Transfer(PGD(steps=3), network()),
     Restarts(Targets(Diversified(APGD(steps=5), 2), 3), 2),
+    Held(PGD(steps=3)),
 ]
 
 
@@ -108,6 +110,23 @@ def test_a_mean_over_draws_is_nearer_to_the_answer_without_noise(ask):
         assert (given.cost.backwards == draws).all()
 
     assert off[1] < off[0] / 16
+
+
+def test_held_shows_nothing_before_its_last_step_and_then_what_fools_again():
+    model, x, y = case()
+    noisy, threat = Noisy(model), LpThreat.parse("linf:1/5")
+    held = EOT(Held(PGD(steps=10, loss="margin")), 10)
+    given = task(noisy, x, y, threat)
+    state = held.init(given)
+    for k in range(9):
+        state = held.step(given, state, k)
+        assert torch.equal(state.x, x)
+    again = [
+        (noisy(o.x_adv).argmax(1) != y)[o.fallen].float().mean()
+        for o in (assail(noisy, attack, x, y, threat) for attack in (PGD(steps=10, loss="margin"), held))
+    ]
+
+    assert again[0] < 0.9 < again[1]
 
 
 class Rounded(nn.Module):

@@ -94,3 +94,40 @@ def test_without_the_checks_the_row_says_so(run, folder):
     run("--robust-model=net.py:make", "--robust-verdict=none", checked=True)
     assert row(folder).verdict == "trusted"
     assert "checked" in json.loads(next((folder / "leaderboard" / "results").rglob("*.json")).read_text())["trust"]
+
+
+COLD = """
+from net import make as plain
+from torch import nn
+
+class Cold(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = plain()
+
+    def forward(self, x):
+        return (1000 * self.net(x)).softmax(1)
+
+def make():
+    return Cold()
+"""
+
+
+def test_a_row_in_doubt_carries_a_remedied_attack_and_its_worst_case_counts(run, folder):
+    (folder / "cold.py").write_text(COLD)
+    result = run("--robust-model=cold.py:make", checked=True)
+    found = row(folder)
+    plain, remedied = (
+        {a.name: (found.correct & ~a.broken).sum() for a in found.attacks}[k] for k in ("pgd:steps=5", "remedied")
+    )
+
+    result.stdout.fnmatch_lines(["*remedied*"])
+    assert found.suite == "fgsm+pgd-steps5"
+    assert "inner-logits" in found.attacks[-1].options["remedies"]
+    assert remedied < plain - 10
+    assert found.robust.sum() <= remedied
+    assert ",remedied," in (folder / "leaderboard" / "leaderboard.csv").read_text()
+    assert "remedied" in (folder / "leaderboard" / "README.md").read_text()
+
+    run("--robust-model=cold.py:make", checked=True)
+    assert not (folder / "leaderboard" / "history").exists()
