@@ -216,8 +216,8 @@ def trust_to_json(trust: Trust) -> dict[str, Any]:
 
 def trust_from_json(content: dict[str, Any]) -> Trust:
     doubts = tuple(Doubt(**doubt) for doubt in content["doubts"])
-    names = (tuple(content[key]) for key in ("accepted", "checked", "skipped"))
-    return Trust(doubts, *names, content["seconds"])
+    accepted, checked, skipped = (tuple(content[key]) for key in ("accepted", "checked", "skipped"))
+    return Trust(doubts, accepted, checked, skipped, content["seconds"])
 
 
 def _cost(spent: Attacked | Reached) -> dict[str, Any]:

@@ -8,7 +8,7 @@ Verdict = Literal["trusted", "suspect", "broken"]
 VERDICTS: tuple[Verdict, ...] = ("trusted", "suspect", "broken")  # from the best to the worst
 
 
-class NotApplicable(Exception):  # noqa: N818: no fault, as a skipped test is none
+class NotApplicableError(Exception):
     """What a check raises where it would mean nothing: it is then not told as one that was run."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from robust.attacks.registry import Registry
 from robust.code import blamed
-from robust.trust.doubt import Doubt, NotApplicable, Trust
+from robust.trust.doubt import Doubt, NotApplicableError, Trust
 
 
 def examine(checks: Registry[Any], on: Any, accepted: Iterable[str] = ()) -> Trust:
@@ -15,7 +15,7 @@ def examine(checks: Registry[Any], on: Any, accepted: Iterable[str] = ()) -> Tru
     for name in checks.names():
         try:
             doubt = _ask(checks, name, on)
-        except NotApplicable:
+        except NotApplicableError:
             skipped.append(name)
         else:
             checked.append(name)
@@ -27,7 +27,7 @@ def examine(checks: Registry[Any], on: Any, accepted: Iterable[str] = ()) -> Tru
 def _ask(checks: Registry[Any], name: str, on: Any) -> Doubt | None:
     try:
         found: Doubt | None = checks.get(name)(on)
-    except NotApplicable:
+    except NotApplicableError:
         raise
     except Exception as error:
         told = f"the check {name} could not be run: {blamed(error)}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 import numpy as np
@@ -18,13 +18,15 @@ from robust.attacks.threat import LpThreat, Threat
 from robust.data.dataset import Samples
 from robust.evaluate import Finding, Flags, measure_attack
 from robust.feed import Feed
-from robust.trust.doubt import NotApplicable
+from robust.trust.doubt import NotApplicableError
+from robust.trust.promise import joined, kept
 from robust.trust.way import Way, followed
 
 T = TypeVar("T")
 
 BLIND = ("noise", "square")  # attacks that ask for no gradient
 MOST_WORDS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
+DRAWN = 1e-3  # of the answers' size; kernels on a GPU add in any order, far below this
 WALKED = 64  # samples whose gradients are looked at on an attack's whole way
 
 
@@ -50,19 +52,23 @@ class Trial:
         return self.correct & ~self.broken
 
     @cached_property
-    def white(self) -> tuple[str, ...]:
-        """Those of the row's attacks that follow the model's gradient; NotApplicable where there are none."""
+    def follows(self) -> tuple[str, ...]:
+        """Those of the row's attacks that follow the model's gradient."""
         specs = [(word, Spec.parse(word)) for word in self.attacks]
-        found = tuple(w for w, s in specs if s.name not in BLIND and "surrogate" not in dict(s.options))
-        if not found:
-            raise NotApplicable("no attack of the row follows the model's gradient")
-        return found
+        return tuple(w for w, s in specs if s.name not in BLIND and "surrogate" not in dict(s.options))
+
+    @property
+    def white(self) -> tuple[str, ...]:
+        """The same; NotApplicableError where there are none, so that the figure does not rest on gradients."""
+        if not self.follows:
+            raise NotApplicableError("no attack of the row follows the model's gradient")
+        return self.follows
 
     @property
     def ball(self) -> LpThreat:
-        """The threat model; NotApplicable where it is a union of several."""
+        """The threat model; NotApplicableError where it is a union of several."""
         if not isinstance(self.threat, LpThreat):
-            raise NotApplicable("the threat model is a union")
+            raise NotApplicableError("the threat model is a union")
         return self.threat
 
     @cached_property
@@ -72,6 +78,21 @@ class Trial:
         if not few.any():
             return ()
         return tuple(followed(word, lambda work: self.tasks(work, few), self.load) for word in self.white[:MOST_WORDS])
+
+    @cached_property
+    def draws(self) -> bool:
+        """Whether the model answers the same inputs otherwise the second time."""
+        first, second = (self.answers(seed) for seed in (0, 1))
+        return float((first - second).abs().max()) > DRAWN * max(float(first.abs().max()), 1e-12)
+
+    @cached_property
+    def promises(self) -> dict[str, Tensor]:
+        """What gradients keep of what they promise, at the clean inputs that stand and at random ones nearby."""
+        if self.draws:
+            raise NotApplicableError("the model draws at random: what a step gains does not follow from its gradient")
+        _ = self.white
+        shares = {"clean": 0.0, "random": 1.0}
+        return {where: joined(self.tasks(partial(kept, share=s), self.standing)) for where, s in shares.items()}
 
     @property
     def x(self) -> Tensor:

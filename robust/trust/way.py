@@ -10,7 +10,7 @@ from torch import Tensor
 from robust.attacks.engine import climb, rounds_of
 from robust.attacks.factory import make
 from robust.attacks.task import Model, Task
-from robust.trust.doubt import NotApplicable
+from robust.trust.doubt import NotApplicableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def followed(word: str, each: Callable[[Callable[[Task], Any]], list[Any]], load
         watched = Watched(task.model, len(task.x))
         climb(first, enter(replace(task, model=watched)))
         if not watched.zero:
-            raise NotApplicable(f"{word} asks for no gradient")
+            raise NotApplicableError(f"{word} asks for no gradient")
         return torch.stack(watched.finite).cpu(), torch.stack(watched.zero).cpu()
 
     finite, zero = zip(*each(walk), strict=True)
@@ -50,7 +50,7 @@ class Watched:
         logits = self.inner(x)
         if x.requires_grad and len(x) == self.n:
             finite = logits.detach().isfinite().all(1)
-            x.register_hook(lambda grad: self._note(finite, grad.flatten(1)))
+            x.register_hook(lambda grad: self._note(finite, grad.flatten(1)))  # type: ignore[no-untyped-call]
         return logits
 
     def _note(self, finite: Tensor, grad: Tensor) -> None:

@@ -2,13 +2,13 @@
 
 from robust.attacks.engine import AnyAttack
 from robust.attacks.factory import make
-from robust.attacks.threat import Threat
 from robust.stats import above
-from robust.trust.doubt import NotApplicable
+from robust.trust.doubt import Doubt, NotApplicableError
 from robust.trust.trial import MOST_WORDS, Trial
 
 SHARE = 0.005  # of the samples: what by luck falls to a weaker attack alone; many published ranks hang on no more
 OURS = "robust.attacks.zoo."  # where an attack's steps are the driver's, which judges every iterate
+ORDINARY = "pgd:loss=margin:steps=20:stride=1:last=0.01"
 ALARM = 0.0005  # of a comparison to err; there are fewer than 20, so one honest model in a hundred may be doubted
 
 
@@ -18,21 +18,37 @@ def significant(k: int, m: int, share: float = SHARE) -> bool:
 
 
 def whole(trial: Trial) -> None:
-    """NotApplicable where the row's attacks did not come to their end: then anything may find more."""
+    """NotApplicableError where the row's attacks did not come to their end: then anything may find more."""
     if trial.partial:
-        raise NotApplicable("the row's attacks were stopped before their end")
+        raise NotApplicableError("the row's attacks were stopped before their end")
 
 
-def beaten(trial: Trial, attack: str | AnyAttack, threat: Threat | None = None, seed: int = 0) -> tuple[int, int, bool]:
-    """(samples that the attack broke of those that the row's left, samples in all, whether that is too many)."""
+def settled(trial: Trial) -> None:
+    """NotApplicableError where the model draws: then one attack finds by luck what another misses."""
+    if trial.draws:
+        raise NotApplicableError("the model draws at random")
+
+
+def blind_wins(trial: Trial, name: str, attack: str | AnyAttack, told: str) -> Doubt | None:
+    """The doubt where an attack that follows none of the model's gradients breaks what the row's attacks left.
+
+    Where an ordinary attack on the margin breaks the same samples their gradients are of use, and the row's attacks
+    were too weak: then the row is suspect only.
+    """
     whole(trial)
-    won = int(trial.measure(attack, trial.standing, threat, seed).broken.sum())
-    return won, len(trial.samples), significant(won, len(trial.samples))
+    found, m = trial.measure(attack, trial.standing).broken, len(trial.samples)
+    won, grade, hint = int(found.sum()), "broken", "the gradients are masked; use --robust-suite=full-1"
+    if not significant(won, m):
+        return None
+    told = f"{told} broke {won} of {m} samples that the row's attacks left; expected none"
+    if trial.follows and not significant(int((found & ~trial.measure(ORDINARY, found).broken).sum()), m):
+        grade, hint = "suspect", "so did pgd:loss=margin: the row's attacks are too weak; use --robust-suite=standard-1"
+    return Doubt(name, grade, won / m, told, hint)
 
 
 def iterated(trial: Trial) -> tuple[str, ...]:
-    """The first of the row's attacks that take many steps along a gradient; NotApplicable where none does."""
+    """The first of the row's attacks that take many steps along a gradient; NotApplicableError where none does."""
     found = [word for word in trial.white if getattr(make(word, trial.load), "steps", 2) > 1]
     if not found:
-        raise NotApplicable("no attack of the row takes many steps")
+        raise NotApplicableError("no attack of the row takes many steps")
     return tuple(found[:MOST_WORDS])

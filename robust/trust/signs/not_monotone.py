@@ -1,12 +1,11 @@
 """not-monotone: half of the ball gives the attacks more than all of it, or twice the ball less."""
 
 from dataclasses import replace
-from fractions import Fraction
 
 from robust.attacks.threat import LpThreat
 from robust.trust.catalogue import SIGNS
 from robust.trust.doubt import Doubt
-from robust.trust.signs._shared import iterated, significant, whole
+from robust.trust.signs._shared import iterated, settled, significant, whole
 from robust.trust.trial import Trial
 
 SAMPLES = 128
@@ -17,6 +16,7 @@ MOST = 0.02  # of the samples: what may fall in a ball and by luck not in one of
 def not_monotone(trial: Trial) -> Doubt | None:
     """A larger ball holds the smaller one, so accuracy must not rise with it (1902.06705)."""
     whole(trial)
+    settled(trial)
     trial, ball = trial.first(SAMPLES), trial.ball
     words, m = iterated(trial), len(trial.samples)
     widest = LpThreat.widest(ball.norm, trial.x[:1], ball.lo, ball.hi)

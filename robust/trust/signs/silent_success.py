@@ -1,6 +1,7 @@
 """silent-success: on its way an attack asked about an input that fools the model, and did not return it."""
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from robust.attacks.engine import climb, judged, rounds_of
 from robust.attacks.factory import make
 from robust.attacks.task import Task
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt, NotApplicable
+from robust.trust.doubt import Doubt, NotApplicableError
 from robust.trust.signs._shared import OURS, significant, whole
 from robust.trust.trial import MOST_WORDS, Trial
 
@@ -22,9 +23,9 @@ def silent_success(trial: Trial) -> Doubt | None:
     whole(trial)
     few, words = trial.first_standing(SAMPLES), [word for word in trial.white if _foreign(trial, word)]
     if not words:
-        raise NotApplicable("the driver judged every iterate of the row's attacks")
+        raise NotApplicableError("the driver judged every iterate of the row's attacks")
     for word in words[:MOST_WORDS]:
-        lost = int(sum(trial.tasks(lambda task, word=word: _passed_over(trial, word, task), few)))
+        lost = sum(trial.tasks(partial(_passed_over, trial, word), few))
         if significant(lost, n := int(few.sum())):
             told = f"{word} met inputs that fool the model and did not return them for {lost} of {n} samples"
             hint = "take an attack of ours, as apgd: what its iterates find counts"

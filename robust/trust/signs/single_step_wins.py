@@ -2,7 +2,7 @@
 
 from robust.trust.catalogue import SIGNS
 from robust.trust.doubt import Doubt
-from robust.trust.signs._shared import iterated, significant, whole
+from robust.trust.signs._shared import iterated, settled, significant, whole
 from robust.trust.trial import Trial
 
 MOST = 0.02  # of the samples; on honest networks up to 1 % fell to one step and, from their random start, not to many
@@ -12,6 +12,7 @@ MOST = 0.02  # of the samples; on honest networks up to 1 % fell to one step and
 def single_step_wins(trial: Trial) -> Doubt | None:
     """One step that does better than many is a sign of masked gradients (1802.00420), sample by sample."""
     whole(trial)
+    settled(trial)
     words, left = iterated(trial), trial.measure("fgsm", trial.correct).broken
     for word in words:
         left = left & ~trial.measure(word, left).broken
