@@ -22,7 +22,7 @@ def test_a_floor_that_does_not_hold_fails_with_the_figure_and_the_command(run):
     result.stdout.fnmatch_lines(
         [
             "robust accuracy * % (95 % interval * to *, */60) for fgsm under linf:0.15 is below the required 90 %",
-            "repeat: pytest --robust-model=net.py:make*--robust-fail-under=90 * 'net.py::test_attack[[]fgsm-linf-0.15]'",
+            "repeat: pytest --robust-model=net.py:make*-under=90 * 'net.py::test_attack[[]fgsm-linf-0.15]'",
         ]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
