@@ -45,7 +45,6 @@ class Bench:
         case.item.stash[FOUND] = [clean_found(self.workshop, case)]
         if clean.faulty:
             fail(f"the model answered {clean.faulty} of {n} clean samples with NaN or infinity")
-        self._warn_of_guessing(case, measured)
         self.judge(case, f"clean accuracy {measured}", measured, self.workshop.settings.gates.clean())
 
     def attack(self, case: Case, attack: str, threat: str) -> None:
@@ -156,7 +155,6 @@ class Bench:
         if found.unconfirmed:
             told = f"{found.unconfirmed} samples fell and did not on a second look, which does not count as broken"
             case.warn(f"{what}: {told}")
-        self._warn_of_guessing(case, Measured.of(int(clean.correct.sum()), n))
         if case.samples is self.workshop.samples:
             # The module stays, so that no other takes its id.
             self._found[id(case.module), name, threat] = (case.module, found)
@@ -182,15 +180,6 @@ class Bench:
         if inconclusive(measured, floor):
             told = f"the floor of {floor.percent:g} % is inside the interval; use more samples"
             case.warn(f"inconclusive: {figure}: {told}")
-
-    def _warn_of_guessing(self, case: Case, clean: Measured) -> None:
-        """A clean accuracy that cannot be told from guessing: then no other figure means anything."""
-        classes = self.workshop.dataset.classes
-        if classes is not None and clean.low <= 1 / classes:
-            case.warn(
-                f"clean accuracy {clean} cannot be told from guessing among {classes} classes: is the model trained, "
-                "are its inputs scaled as in training, and its classes in the data's order?"
-            )
 
 
 def _properties(item: pytest.Item, **figures: float) -> None:

@@ -60,6 +60,16 @@ class Detached(nn.Sequential):
 def detached():
     return Detached(*bare())
 
+def double():
+    return bare().double()
+
+class Astray(nn.Sequential):
+    def to(self, *args, **kwargs):
+        return self
+
+def astray():
+    return Astray(nn.Flatten(), nn.Linear(64, 10), nn.BatchNorm1d(10, device="meta"))
+
 NUMBER = 3
 """
 

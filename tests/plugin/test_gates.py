@@ -123,17 +123,3 @@ def test_few_samples_that_fall_only_once_count_as_robust_and_are_told(pytester):
     result.stdout.fnmatch_lines(
         ["WARNING net-net (as-is): fgsm under linf:0.15: 1 samples fell and did not on a second look*"]
     )
-
-
-@pytest.mark.parametrize("only", [[], ["-k", "attack"]])
-def test_a_clean_accuracy_no_better_than_guessing_is_a_loud_warning(pytester, folder, only):
-    result = pytester.runpytest_inprocess("--robust-model=net.py:bare", "--robust-samples=200", *only)
-
-    assert result.ret == pytest.ExitCode.OK
-    told = [line for line in result.outlines if line.startswith("WARNING ")]
-    assert len(told) == 1
-    assert "cannot be told from guessing among 10 classes: is the model trained" in told[0]
-
-
-def test_a_trained_model_is_not_told_to_guess(run):
-    run("--robust-model=net.py:make").stdout.no_fnmatch_line("*guessing*")

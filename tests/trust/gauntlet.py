@@ -93,8 +93,8 @@ def memorised(share: float) -> Defend:
     return defend
 
 
-DEAD = "no-gradient zero-gradients"
-ASTRAY = "shattered-gradients gradient-free-wins noise-wins transfer-wins unbounded-attack-fails"
+DEAD = "no-gradient zero-gradient"
+ASTRAY = "shattered-gradient gradient-free-wins noise-wins transfer-wins unbounded-attack-fails"
 DRAWS = "nondeterministic randomised"
 GAUNTLET = [
     broken("saturated", "mlp", "saturated saturated-loss", lambda m: d.Scaled(m, 1000)),
@@ -107,9 +107,9 @@ GAUNTLET = [
     broken("one-step-size", "mlp", ASTRAY, lambda m: d.Before(m, d.Ripple(0.05, 3.0))),
     broken("detached", "mlp", ASTRAY, lambda m: d.Detached(m, 1e-3)),
     broken("clipped", "mlp", DEAD, lambda m: d.Before(m, d.Clipped(1e-6))),
-    broken("nan-gradient", "mlp", "nan-gradients", lambda m: d.Before(m, d.Rooted())),
+    broken("nan-gradient", "mlp", "nan-gradient", lambda m: d.Before(m, d.Rooted())),
     broken(
-        "nan-off-grid", "mlp", "nan-gradients not-finite", lambda m: d.Before(m, d.NanOffGrid(16, 0.1)), remedied=False
+        "nan-off-grid", "mlp", "nan-gradient not-finite", lambda m: d.Before(m, d.NanOffGrid(16, 0.1)), remedied=False
     ),
     broken("early-exit", "mlp", DEAD, lambda m: d.EarlyExit(m, 0.6)),
     broken("shaken", "mlp", DRAWS, lambda m: d.Before(m, d.Shaken((7, 8, 9), 0, 0.2))),
@@ -134,9 +134,9 @@ VARIANTS = [
     broken("one-step-size", "cnn", ASTRAY, lambda m: d.Before(m, d.Ripple(0.05, 2.5))),
     broken("detached", "lstm", ASTRAY, lambda m: d.Detached(m, 1e-2)),
     broken("clipped", "cnn", DEAD, lambda m: d.Before(m, d.Clipped(1e-7))),
-    broken("nan-gradient", "lstm", "nan-gradients", lambda m: d.Before(m, d.Rooted())),
+    broken("nan-gradient", "lstm", "nan-gradient", lambda m: d.Before(m, d.Rooted())),
     broken(
-        "nan-off-grid", "cnn", "nan-gradients not-finite", lambda m: d.Before(m, d.NanOffGrid(16, 0.5)), remedied=False
+        "nan-off-grid", "cnn", "nan-gradient not-finite", lambda m: d.Before(m, d.NanOffGrid(16, 0.5)), remedied=False
     ),
     broken("early-exit", "lstm", DEAD, lambda m: d.EarlyExit(m, 0.5)),
     broken("shaken", "lstm", DRAWS, lambda m: d.Before(m, d.Shaken((8,), 0, 0.3))),

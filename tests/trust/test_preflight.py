@@ -1,7 +1,7 @@
 """The preflight checks: each finds its fault, and none an honest model's."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from robust.data.dataset import DATA
+from robust.data.dataset import DATA, Samples
 from robust.feed import Feed
 from robust.models.catalogue import ARCHITECTURES
 from robust.trust.catalogue import PREFLIGHT
@@ -67,6 +67,10 @@ class Overwrites(Nearest):
         return y
 
 
+def norm(x):
+    return (x - 0.5) / 0.5
+
+
 SHUFFLE = torch.tensor([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
 
 # What is wrong -> (the model, the names of what must be found)
@@ -107,7 +111,7 @@ FAULTY = {
     "always the same": (lambda: Nearest(last=lambda z: z + 100 * torch.eye(10)[3]), {"guessing", "normalisation"}),
     "inputs as bytes": (lambda: Nearest(lambda x: x / 255), {"guessing", "normalisation"}),
     "normalised inputs": (lambda: Nearest(lambda x: 0.3 * x + 0.35), {"normalisation"}),
-    "normalised twice": (lambda: Nearest(lambda x: (x - 0.5) / 0.5), {"normalisation"}),
+    "normalised twice": (lambda: Nearest(lambda x: ((norm(norm(x)) + 1) / 2).abs()), {"guessing", "normalisation"}),
     "black on white": (lambda: Nearest(lambda x: 1 - x), {"guessing", "picture-order"}),
     "columns first": (lambda: Nearest(lambda x: x.mT), {"guessing", "picture-order"}),
     "labels from one": (lambda: Nearest(last=lambda z: z.roll(1, 1)), {"guessing", "labels-permuted"}),
@@ -124,10 +128,9 @@ def samples():
     return few_of(DIGITS.load("test"))
 
 
-def found(module, dataset=DIGITS, few=None):
-    trust = examine(PREFLIGHT, Look(module.eval(), few or samples(), dataset, 0, Feed(250)))
-    for d in trust.doubts:
-        print(d.grade, d.name, d.value, d.told, "|", d.hint)
+def found(module, dataset=DIGITS, few=None, batch=250):
+    """What the checks find, by name."""
+    trust = examine(PREFLIGHT, Look(module, few or samples(), dataset, 0, Feed(batch)))
     return {doubt.name: doubt for doubt in trust.doubts}
 
 
@@ -136,3 +139,118 @@ def test_each_fault_is_found_and_nothing_else(fault):
     make, names = FAULTY[fault]
 
     assert {*found(make())} == names
+
+
+class Standardised(nn.Conv2d):
+    """Batch norm takes its weights' statistics, and not the batch's, as in BiT (1912.11370)."""
+
+    def forward(self, x):
+        weight = F.batch_norm(self.weight.flatten(1)[None], None, None, training=True).view_as(self.weight)
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+
+def with_layers(*layers):
+    torch.manual_seed(0)
+    net = nn.Sequential(*layers, nn.LazyLinear(10))
+    net(torch.rand(20, *DIGITS.shape))
+    return net
+
+
+class Mean(nn.Module):
+    """The colour of which there is most."""
+
+    def forward(self, x):
+        return 9 * x.mean((2, 3))
+
+
+class Reversed(nn.Module):
+    def forward(self, x):
+        return x.flip(1)
+
+
+def of_the_zoo(name, **options):
+    torch.manual_seed(0)
+    return ARCHITECTURES.get(name)(DIGITS.shape, DIGITS.classes, **options)
+
+
+TRAINED = {
+    "nearest": Nearest,
+    "float64 inside": lambda: Nearest(last=torch.Tensor.double),
+    "logits far from 0": lambda: Nearest(last=lambda z: z + 1000),
+    "logits close to each other": lambda: Nearest(last=lambda z: z / 100),
+    "clamped to the box": lambda: Nearest(lambda x: x.clamp(0, 1)),
+}
+SMALL = {
+    "mlp": {"width": 4},
+    "cnn": {"width": 4},
+    "lstm": {"width": 8},
+    "vit": {"width": 12, "depth": 1},
+    "preactresnet18": {"width": 2},
+    "wideresnet": {"depth": 10, "width": 1},
+}
+UNTRAINED = {
+    **{name: partial(of_the_zoo, name, **SMALL.get(name, {})) for name in ARCHITECTURES.names()},
+    "weight standardisation": lambda: with_layers(Standardised(1, 4, 3), nn.Flatten()),
+    "group norm": lambda: with_layers(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.Flatten()),
+    "instance norm": lambda: with_layers(nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4), nn.Flatten()),
+    "batch norm and dropout": lambda: with_layers(nn.Flatten(), nn.BatchNorm1d(64), nn.Dropout()),
+}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_nothing_is_found_in_an_honest_model(name):
+    assert not found(TRAINED[name]())
+
+
+@pytest.mark.parametrize("name", UNTRAINED)
+def test_of_an_honest_model_that_is_not_trained_only_that_is_found(name):
+    assert {*found(UNTRAINED[name]())} <= {"guessing"}
+
+
+@pytest.mark.parametrize("name", ["dropout of a function", "columns first", "statistics of the batch"])
+def test_the_checks_share_ten_forward_passes_and_two_backward_and_leave_no_trace(name):
+    module = FAULTY[name][0]().train()
+    state = torch.get_rng_state()
+    forwards, backwards = [], []
+    module.register_forward_pre_hook(lambda _, inputs: forwards.append(len(inputs[0])))
+    module.linear.register_full_backward_hook(lambda _, into, out: backwards.append(len(out[0])))
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+
+    found(module, batch=100)
+    assert sum(forwards) <= 10 * FEW
+    assert sum(backwards) <= 2 * FEW
+    assert max(forwards) <= 100
+    assert module.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(p.grad is None and p.requires_grad for p in module.parameters())
+    assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "grade"), [(0, 1, ""), (0, 255, "suspect"), (-0.5, 0.5, "broken"), (0.1, 2, "broken")]
+)
+def test_inputs_are_held_against_the_range_that_is_declared(lo, hi, grade):
+    doubts = found(Nearest(), replace(DIGITS, lo=lo, hi=hi))
+
+    assert {name: doubt.grade for name, doubt in doubts.items()} == ({"input-range": grade} if grade else {})
+
+
+@pytest.mark.parametrize("n", [1, 5, 40])
+def test_a_handful_of_samples_alarms_nobody(n):
+    """Of one sample nobody can tell that it was not guessed."""
+    doubts = found(Nearest(), few=samples().take(np.arange(n)))
+
+    assert [*doubts] == ["guessing"] * (n == 1)
+
+
+def test_colours_in_reverse_order_are_told():
+    """Pictures of three classes by their colour, and vectors, that have no such order."""
+    y = np.arange(240) % 3
+    x = np.full((240, 3, 4, 4), 0.2, np.float32)
+    x[np.arange(240), y] = 0.8
+    colours = replace(DIGITS, classes=3, shape=x.shape[1:])
+    few = Samples(x, y, np.arange(240))
+
+    assert not found(Mean(), colours, few)
+    doubts = found(nn.Sequential(Reversed(), Mean()), colours, few)
+    assert "100.0 % with the inputs with their colours in reverse order" in doubts["picture-order"].told

@@ -62,7 +62,9 @@ def test_a_remedy_sees_what_it_is_for(model, remedy):
     assert all(not module._forward_hooks and not module._forward_pre_hooks for module in model.modules())
 
 
-@pytest.mark.parametrize("model", [network(), nn.Sequential(nn.BatchNorm2d(1), network())], ids=["bare", "normalised"])
+@pytest.mark.parametrize(
+    "model", [network(), nn.Sequential(nn.BatchNorm2d(1).double(), network())], ids=["bare", "normalised"]
+)
 def test_an_honest_model_needs_none(model):
     assert prescribe(model.eval(), inputs(40), THREAT).names == ALWAYS
 

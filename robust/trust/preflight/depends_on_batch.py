@@ -29,5 +29,5 @@ def depends_on_batch(look: Look) -> Doubt | None:
     most = max(company, alone)
     if most <= MOST:
         return None
-    told = f"logits of the same inputs in other batches differ by up to {100 * most:.2g} % of their range"
+    told = f"logits of the same inputs in other batches differ by up to {most:.2g} times their range"
     return Doubt("depends-on-batch", "broken", most, told, hint)

@@ -13,6 +13,6 @@ def nondeterministic(look: Look) -> Doubt | None:
     """
     if look.steady:
         return None
-    told = f"logits of the same inputs differ by up to {100 * look.unrest:.2g} % of their range"
+    told = f"logits of the same inputs differ by up to {look.unrest:.2g} times their range"
     hint = "take out what is random, or attack the mean, as pgd:eot=20"
     return Doubt("nondeterministic", "broken", look.unrest, told, hint)
