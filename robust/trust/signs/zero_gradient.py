@@ -1,4 +1,4 @@
-"""zero-gradients: where an attack looked there was no gradient to follow."""
+"""zero-gradient: where an attack looked there was no gradient to follow."""
 
 from robust.trust.catalogue import SIGNS
 from robust.trust.doubt import Doubt
@@ -6,8 +6,8 @@ from robust.trust.signs._shared import significant
 from robust.trust.trial import Trial
 
 
-@SIGNS.register("zero-gradients")
-def zero_gradients(trial: Trial) -> Doubt | None:
+@SIGNS.register("zero-gradient")
+def zero_gradient(trial: Trial) -> Doubt | None:
     """At the clean input and all along the way, by the attack's own loss (1802.00420; indicator 1 of 2106.09947)."""
     for way in trial.ways:
         looks, n = way.zero.shape
@@ -16,5 +16,5 @@ def zero_gradients(trial: Trial) -> Doubt | None:
         if significant(k, n):
             told = f"at look {look + 1} of {looks} of {way.attack} the gradient was 0 for {k} of {n} samples"
             hint = "something stops the gradient, or the loss is saturated; try loss=sice, BPDA or square"
-            return Doubt("zero-gradients", "broken" if 2 * k > n else "suspect", k / n, f"{told}; expected none", hint)
+            return Doubt("zero-gradient", "broken" if 2 * k > n else "suspect", k / n, f"{told}; expected none", hint)
     return None

@@ -1,4 +1,4 @@
-"""shattered-gradients: a small step along the gradient gains something else than the gradient promises."""
+"""shattered-gradient: a small step along the gradient gains something else than the gradient promises."""
 
 from robust.trust.catalogue import SIGNS
 from robust.trust.doubt import Doubt
@@ -10,8 +10,8 @@ LEAST, MOST = 0.5, 2.0  # of what was promised; on the honest networks of the te
 AT_KINKS = 0.05  # of the samples: there the gradient is that of another piece
 
 
-@SIGNS.register("shattered-gradients")
-def shattered_gradients(trial: Trial) -> Doubt | None:
+@SIGNS.register("shattered-gradient")
+def shattered_gradient(trial: Trial) -> Doubt | None:
     """A gradient that is right at one point only leads nowhere (1802.00420); at the clean inputs and at random ones."""
     for where, kept in trial.promises.items():
         wrong, n = int(((kept < LEAST) | (kept > MOST)).sum()), len(kept)
@@ -21,6 +21,6 @@ def shattered_gradients(trial: Trial) -> Doubt | None:
             hint = "average it over a neighbourhood, or attack without it, as by square"
             grade = "broken" if 2 * wrong > n else "suspect"
             return Doubt(
-                "shattered-gradients", grade, wrong / n, f"{told} by a factor of 2 or more; expected none", hint
+                "shattered-gradient", grade, wrong / n, f"{told} by a factor of 2 or more; expected none", hint
             )
     return None
