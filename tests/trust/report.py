@@ -27,7 +27,9 @@ from tests.trust.gauntlet import (
     trained,
 )
 
-EVALUATION = ("fgsm", "pgd")
+EVALUATION = ("fgsm", "pgd")  # the plain one, which the defences fool
+# Of honest models: plain PGD leaves 10 to 15 points too many of networks trained with it, which is no false alarm.
+SOUND = ("pgd:loss=margin:steps=20:stride=1:last=0.01:targets=3", "pgd:loss=sice:steps=20:stride=1:last=0.01")
 
 
 def standing(module: nn.Module, *attacks):
@@ -49,11 +51,11 @@ def remedied(module: nn.Module) -> float:
     return left(module, *EVALUATION, search.attack(THREAT))
 
 
-def doubted(module: nn.Module):
-    """What the checks say of the model and of a plain evaluation of it."""
+def doubted(module: nn.Module, *attacks: str):
+    """What the checks say of the model and of an evaluation of it with these attacks."""
     correct = measure_clean(module, samples()).correct
     trial = Trial(
-        module, samples(), correct, correct & ~standing(module, *EVALUATION), THREAT, EVALUATION, 10, 0, Feed(BATCH)
+        module, samples(), correct, correct & ~standing(module, *attacks), THREAT, attacks, 10, 0, Feed(BATCH)
     )
     look = Look(module, samples(), DIGITS, 0, Feed(BATCH))
     return together(examine(PREFLIGHT, look), examine(SIGNS, trial))
@@ -67,15 +69,15 @@ def lines(cases: list[Broken], honest: dict[str, Base]) -> Iterator[str]:
     for case in cases:
         base = trained(BASES[case.base])
         module = case.defend(base, samples()).eval()
-        names = [doubt.name for doubt in doubted(module).doubts]
+        names = [doubt.name for doubt in doubted(module, *EVALUATION).doubts]
         flagged += bool(case.reasons & {*names})
         figures = (left(module), left(module, *EVALUATION), remedied(base), remedied(module))
         yield f"| {case.name} | {case.base} | {' | '.join(f'{k:.1f}' for k in figures)} | {', '.join(names)} |"
     for name, which in honest.items():
         module = trained(which)
-        names = [doubt.name for doubt in doubted(module).doubts]
+        names = [doubt.name for doubt in doubted(module, *SOUND).doubts]
         alarms += bool(names)
-        yield f"| {name} | honest | {left(module):.1f} | {left(module, *EVALUATION):.1f} | | | {', '.join(names)} |"
+        yield f"| {name} | honest | {left(module):.1f} | {left(module, *EVALUATION):.1f} | | {left(module, *SOUND):.1f} | {', '.join(names)} |"
     yield f"flagged with the right reason: {flagged} of {len(cases)}; false alarms: {alarms} of {len(honest)}"
 
 

@@ -6,7 +6,7 @@
 import pytest
 
 from tests.trust.gauntlet import BASES, GAUNTLET, HONEST, samples, trained
-from tests.trust.report import EVALUATION, doubted, left, remedied
+from tests.trust.report import EVALUATION, SOUND, doubted, left, remedied
 
 TOLD = 15  # points that a defence must pretend, or it is no test
 
@@ -22,7 +22,7 @@ def test_a_defence_fools_pgd(case):
 
 @pytest.mark.parametrize("case", GAUNTLET, ids=str)
 def test_it_is_flagged_for_the_right_reason(case):
-    assert case.reasons & {doubt.name for doubt in doubted(defended(case)).doubts}
+    assert case.reasons & {doubt.name for doubt in doubted(defended(case), *EVALUATION).doubts}
 
 
 @pytest.mark.parametrize("case", [case for case in GAUNTLET if case.remedied], ids=str)
@@ -33,4 +33,4 @@ def test_the_remedies_leave_what_they_leave_of_the_undefended_twin(case):
 
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_model_is_trusted(name):
-    assert doubted(trained(HONEST[name])).doubts == ()
+    assert doubted(trained(HONEST[name]), *SOUND).doubts == ()
