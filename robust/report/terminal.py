@@ -11,6 +11,7 @@ from robust.record import Record
 from robust.report.board import Board
 from robust.report.table import cells, columns
 
+MANY = 0.2  # of the checks, without which a verdict says less
 HIDDEN = ("drop", "n", "params", "weights")  # what a terminal of 80 columns has no room for
 
 
@@ -28,12 +29,16 @@ def terminal(board: Board, width: int) -> str:
 
 
 def doubts(record: Record) -> list[str]:
-    """A line for each reason not to believe a row."""
-    if record.trust is None:
+    """A line for each reason not to believe a row, and one where many checks could tell nothing of it."""
+    trust = record.trust
+    if trust is None:
         return []
     who = printable(f"{record.model.name} ({record.model.training}), {record.threat}")
-    marks = dict.fromkeys(record.trust.accepted, ", accepted")
-    return [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.told}; {d.hint}" for d in record.trust.doubts]
+    marks = dict.fromkeys(trust.accepted, ", accepted")
+    told = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.told}; {d.hint}" for d in trust.doubts]
+    if len(trust.skipped) > MANY * (len(trust.skipped) + len(trust.checked)):
+        told.append(f"{who}: {trust.verdict} by fewer checks: these mean nothing here: {', '.join(trust.skipped)}")
+    return told
 
 
 def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:

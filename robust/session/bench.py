@@ -35,7 +35,7 @@ class Bench:
         self.workshop = workshop
         self.repeat = repeat  # the command of this run, without node ids
         self.watched = watched  # shows how far a suite is
-        self._broken: dict[tuple[int, str, str], tuple[nn.Module, Flags]] = {}
+        self._found: dict[tuple[int, str, str], tuple[nn.Module, Finding]] = {}
 
     def clean(self, case: Case) -> None:
         """The test of the accuracy without an attack."""
@@ -57,18 +57,22 @@ class Bench:
         result = self._campaign(case, name, threat, journal)
         self._told(case, result, suite=name, journal=str(journal.folder))
 
-    def broken(self, case: Case, name: str, threat: str) -> Flags:
+    def broken(self, case: Case, name: str, threat: str) -> tuple[Flags, bool]:
         """What the attack or the suite of that name breaks of a few samples, the first of the case's (FEW,).
+
+        And whether it was stopped before its end.
 
         It was measured where the row's test ran in this process; else it is measured here, on these alone.
         """
-        known = self._broken.get((id(case.module), name, threat))
-        if known is not None:
-            return known[1][:FEW]
+        known = self._found.get((id(case.module), name, threat))
         few = replace(case, samples=few_of(case.samples))
-        if name in self.workshop.settings.attacks:
-            return self.measure(few, name, threat).broken
-        return self._campaign(few, name, threat, None).broken
+        if known is not None:
+            found = known[1]
+        elif name in self.workshop.settings.attacks:
+            found = self.measure(few, name, threat).found
+        else:
+            found = self._campaign(few, name, threat, None).found
+        return found.broken[:FEW], bool(found.partial)
 
     def _suite(self, name: str) -> Suite:
         return next(suite for suite in self.workshop.settings.suites if suite.name == name)
@@ -153,7 +157,7 @@ class Bench:
             case.warn(f"{what}: {told}")
         if case.samples is self.workshop.samples:
             # The module stays, so that no other takes its id.
-            self._broken[id(case.module), name, threat] = (case.module, found.broken)
+            self._found[id(case.module), name, threat] = (case.module, found)
         return Result(str(allowed), clean.correct, found)
 
     def found(

@@ -76,17 +76,19 @@ class Inspector:
 
     def _trial(self, case: Case, row: str, threat: str) -> Trial:
         few, names = few_of(case.samples), (row,) if row else self._workshop.settings.attacks
+        broken, stopped = zip(*(self._bench.broken(case, name, threat) for name in names), strict=True)
         return Trial(
             module=case.module,
             samples=few,
             correct=self._workshop.clean(case.module, case.samples).correct[: len(few)],
-            broken=union(self._bench.broken(case, name, threat) for name in names),
+            broken=union(broken),
             threat=self._workshop.threat(threat),
             attacks=self._words(row, threat),
             classes=self._workshop.classes,
             seed=case.seed,
             feed=self._workshop.feed(case.module),
             load=self._workshop.surrogate,
+            partial=any(stopped),
         )
 
     def _words(self, row: str, threat: str) -> tuple[str, ...]:

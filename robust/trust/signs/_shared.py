@@ -30,20 +30,19 @@ def settled(trial: Trial) -> None:
 
 
 def blind_wins(trial: Trial, name: str, attack: str | AnyAttack, told: str) -> Doubt | None:
-    """The doubt where an attack that follows none of the model's gradients breaks what the row's attacks left.
+    """The doubt where an attack that follows none of the model's gradients breaks what those that do leave.
 
-    Where an ordinary attack on the margin breaks the same samples their gradients are of use, and the row's attacks
-    were too weak: then the row is suspect only.
+    What an ordinary attack on the margin breaks too is no sign that gradients are masked, only of a row's weak attacks.
     """
     whole(trial)
     found, m = trial.measure(attack, trial.standing).broken, len(trial.samples)
-    won, grade, hint = int(found.sum()), "broken", "the gradients are masked; use --robust-suite=full-1"
+    if trial.follows and significant(int(found.sum()), m):
+        found = found & ~trial.measure(ORDINARY, found).broken
+    won = int(found.sum())
     if not significant(won, m):
         return None
-    told = f"{told} broke {won} of {m} samples that the row's attacks left; expected none"
-    if trial.follows and not significant(int((found & ~trial.measure(ORDINARY, found).broken).sum()), m):
-        grade, hint = "suspect", "so did pgd:loss=margin: the row's attacks are too weak; use --robust-suite=standard-1"
-    return Doubt(name, grade, won / m, told, hint)
+    told = f"{told} broke {won} of {m} samples that the row's attacks and {ORDINARY} left; expected none"
+    return Doubt(name, "broken", won / m, told, "the gradients are masked; use --robust-suite=full-1")
 
 
 def iterated(trial: Trial) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from robust.attacks.spec import Spec
 from robust.attacks.task import Task
 from robust.trust.catalogue import SIGNS
 from robust.trust.doubt import Doubt, NotApplicableError
-from robust.trust.signs._shared import significant
+from robust.trust.signs._shared import ORDINARY, significant
 from robust.trust.trial import MOST_WORDS, Trial
 
 SAMPLES, INNER = 48, 100
@@ -34,15 +34,21 @@ def binarisation(trial: Trial) -> Doubt | None:
         raise NotApplicableError("a random input of an l1 ball's edge differs in one feature")
     words, layer = _words(trial), _last_layer(trial)
     few = trial.first_standing(SAMPLES)
-    found = trial.tasks(lambda task: _attacked(task, Features(task.model, layer), words), few)
-    n, missed = (sum(counts) for counts in zip(*found, strict=True)) if found else (0, 0)
+
+    def attacked(words: list[str]) -> tuple[int, int]:
+        found = trial.tasks(lambda task: _attacked(task, Features(task.model, layer), words), few)
+        n, missed = (sum(counts) for counts in zip(*found, strict=True)) if found else (0, 0)
+        return n, missed
+
+    n, missed = attacked(words)
     if n < FEWEST:
         raise NotApplicableError(f"a layer could be fitted for {n} samples only")
     if not significant(missed, n, MOST):
         return None
     told = f"{' and '.join(words)} missed {missed} of {n} inputs that are there by construction; expected none"
     hint = "the gradient does not lead where the features change; use an attack that suits the model, as BPDA or eot"
-    return Doubt("binarisation", "broken" if 2 * missed > n else "suspect", missed / n, told, hint)
+    useless = 2 * attacked([ORDINARY])[1] > n  # and not only the row's attacks weak
+    return Doubt("binarisation", "broken" if useless else "suspect", missed / n, told, hint)
 
 
 class Features:
