@@ -62,7 +62,7 @@ def doubted(module: nn.Module, *attacks: str):
 
 
 def lines(cases: list[Broken], honest: dict[str, Base]) -> Iterator[str]:
-    """The table of a gauntlet, a line at a time, and its two rates."""
+    """The table of a gauntlet, a line at a time, and its two rates; of an honest model what a sound evaluation leaves."""
     flagged, alarms = 0, 0
     yield "| defence | base | clean | fgsm and pgd | twin | remedied | reasons |"
     yield "| :--- | :--- | ---: | ---: | ---: | ---: | :--- |"
@@ -77,7 +77,8 @@ def lines(cases: list[Broken], honest: dict[str, Base]) -> Iterator[str]:
         module = trained(which)
         names = [doubt.name for doubt in doubted(module, *SOUND).doubts]
         alarms += bool(names)
-        yield f"| {name} | honest | {left(module):.1f} | {left(module, *EVALUATION):.1f} | | {left(module, *SOUND):.1f} | {', '.join(names)} |"
+        figures = (left(module), left(module, *EVALUATION), left(module, *SOUND))
+        yield f"| {name} | honest | {figures[0]:.1f} | {figures[1]:.1f} | | {figures[2]:.1f} | {', '.join(names)} |"
     yield f"flagged with the right reason: {flagged} of {len(cases)}; false alarms: {alarms} of {len(honest)}"
 
 
