@@ -62,7 +62,7 @@ def doubted(module: nn.Module, *attacks: str):
 
 
 def lines(cases: list[Broken], honest: dict[str, Base]) -> Iterator[str]:
-    """The table of a gauntlet, a line at a time, and its two rates; of an honest model what a sound evaluation leaves."""
+    """The table of a gauntlet and its two rates, a line at a time; of honest models what a sound evaluation leaves."""
     flagged, alarms = 0, 0
     yield "| defence | base | clean | fgsm and pgd | twin | remedied | reasons |"
     yield "| :--- | :--- | ---: | ---: | ---: | ---: | :--- |"
