@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from robust.attacks.losses import Loss, evaluate_loss
+from robust.attacks.memory import ran_out
 from robust.attacks.rng import Rng
 from robust.attacks.threat import LpThreat
 
@@ -81,9 +82,9 @@ class Task:
         self._count(self.cost.backwards, 1)
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            logits = _differentiable(self.model(x.clone()))
+            logits = self.model(x.clone())
             value = evaluate_loss(loss, logits, self.y, self.target)
-            (grad,) = torch.autograd.grad(value.sum(), x)
+            grad = gradient(value.sum(), x)
         return logits.detach(), value.detach(), grad
 
     def gradients(self, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,9 +97,9 @@ class Task:
         self._count(self.cost.backwards, classes.shape[1])
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            logits = _differentiable(self.model(x.clone()))
+            logits = self.model(x.clone())
             columns = logits.gather(1, classes).sum(0)
-            grads = [torch.autograd.grad(column, x, retain_graph=True)[0] for column in columns]
+            grads = [gradient(column, x, keep=True) for column in columns]
         return logits.detach(), torch.stack(grads, 1)
 
     def _count(self, counter: Tensor, times: int) -> None:
@@ -126,7 +127,17 @@ class Task:
         return replace(self, rng=self.rng.fold(k))
 
 
-def _differentiable(logits: Tensor) -> Tensor:
-    if not logits.requires_grad:
-        raise NoGradientError("the attack asks for a gradient, and the model has none; take square or noise")
-    return logits
+def gradient(value: Tensor, x: Tensor, *, keep: bool = False) -> Tensor:
+    """d value / d x, of the shape of x; NoGradientError where none leads there. `keep` the graph, to go back once more."""
+    barred = "no gradient leads from the model's answers to its inputs; take square or noise"
+    if not value.requires_grad:
+        raise NoGradientError(barred)
+    try:
+        (grad,) = torch.autograd.grad(value, x, retain_graph=keep, allow_unused=True)
+    except RuntimeError as error:  # an operation without a derivative, or a tensor that was written over
+        if ran_out(error):
+            raise
+        raise NoGradientError(f"{barred}: {str(error).split(': ')[0]}") from error
+    if grad is None:
+        raise NoGradientError(barred)
+    return grad

@@ -10,19 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.engine import AnyAttack, Outcome, answers, assail
+from robust.attacks.engine import AnyAttack, Outcome, answers, assail, still
 from robust.attacks.factory import describe, make, no_models
 from robust.attacks.task import Model
 from robust.attacks.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.feed import Feed
-from robust.models.blackbox import only_answers
 from robust.models.load import weights_hash
 from robust.pile import Pile, picked
 from robust.record import Reached
 
 BATCH = 250  # where nothing else is known
-TRIED = 64  # samples that are shown to a model before the first test
 
 Flags = NDArray[np.bool_]
 
@@ -53,18 +51,18 @@ class Finding:
 
 
 def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
-    """A few samples through the model; ValueError, in one line, where it does not take them or give logits."""
+    """Two samples through the model; ValueError, in one line, where nothing can be measured.
+
+    That is where it does not take them, or does not answer with logits. What else may be wrong is for the preflight.
+    """
     x = samples.x[:2]
     try:
-        module.eval()
-        with torch.enable_grad():
-            clean = torch.tensor(x, device=device_of(module), requires_grad=True)
-            logits = module(clean.clone())
+        with still(module), torch.no_grad():
+            logits = module(torch.tensor(x, device=device_of(module)))
     except Exception as error:
         told = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"the model does not take {dataset.name}, inputs of shape {list(x.shape)}: {told}; "
-            "is this the data that it was made for (--robust-data)?"
+            f"the model does not take {dataset.name}, inputs of shape {list(x.shape)}: {told}; {_fault(module)}"
         ) from error
     if not isinstance(logits, Tensor) or logits.shape != (len(x), dataset.classes):
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
@@ -74,14 +72,18 @@ def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
         )
     if not logits.is_floating_point():
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")
-    reached = only_answers(module) or (
-        logits.requires_grad and torch.autograd.grad(logits.sum(), clean, allow_unused=True)[0] is not None
-    )
-    if not reached:
-        raise ValueError("no gradient leads from the model's answer to its input; is there a no_grad or detach inside?")
-    few = samples.take(np.arange(min(TRIED, len(samples))))
-    if faulty := measure_clean(module, few).faulty:
-        raise ValueError(f"the model answers {faulty} of {len(few)} clean samples with NaN or infinity")
+
+
+def _fault(module: nn.Module) -> str:
+    """Why a model may not take its inputs, which are float32 and on one device."""
+    own = [*module.parameters(), *module.buffers()]
+    devices = {str(tensor.device) for tensor in own}
+    types = {str(tensor.dtype) for tensor in own if tensor.is_floating_point()} - {"torch.float32"}
+    if len(devices) > 1:
+        return f"parts of it are on {' and '.join(sorted(devices))}: register what it needs as buffers"
+    if types:
+        return f"its numbers are {' and '.join(sorted(types))}, inputs are torch.float32: call float() on it"
+    return "is this the data that it was made for (--robust-data)?"
 
 
 def measure_clean(module: nn.Module, samples: Samples, seed: int = 0, feed: Feed | None = None) -> Clean:

@@ -98,6 +98,13 @@ OPTIONS = (
         "WHAT",
         "figure (default): fail where the figure is below the floor; ci: also where its interval reaches below",
     ),
+    Option(
+        "verdict",
+        "VERDICT",
+        "trusted: fail where the figures of a row may not be believed; suspect (default): only where they cannot be; "
+        "none: check neither the model nor the attacks",
+    ),
+    Option("accept", "NAME", "a finding of test_preflight that you accept; the row shows it", many=True),
     Option("leaderboard", "DIR", "where records and leaderboard are written, or none; default: leaderboard"),
     Option(
         "evidence", "N", "keep the adversarial inputs of N broken samples a row, drawn by the seed; default: of all"

@@ -95,10 +95,11 @@ def locked(folder: Path) -> Iterator[None]:
 def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
     """File a record; call it under `locked`. Nothing is lost: of two records for one place, one goes to history/.
 
-    "new": the place was free. "same": the same measurement with the same outcomes is there, and stays. "replaced": the
-    older went to history/, for the new one has more samples, or is the same measurement by newer options or code.
-    "kept": anything else; the new one is in history/. So another seed or other samples of the same number never
-    replace a row, and nobody can draw a better one. A whole record replaces a partial one, and never the other way.
+    "new": the place was free. "same": the same measurement with the same outcomes, and the same doubts, is there, and
+    stays. "replaced": the older went to history/, for the new one has more samples, or is the same measurement by newer
+    options or code. "kept": anything else; the new one is in history/. So another seed or other samples of the same
+    number never replace a row, and nobody can draw a better one. A whole record replaces a partial one, and never the
+    other way; one that was not checked never replaces one that was.
     """
     content = evidence.to_bytes()
     record = replace(record, evidence=hashlib.sha256(content).hexdigest())
@@ -107,7 +108,7 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
         _put(place, record.to_json(), content)
         return "new"
     older = Record.from_json(place.read_text("utf-8"))
-    if older.same_outcomes(record):
+    if older.same_outcomes(record) and (record.trust is None or older.same_trust(record)):
         return "same"
     if not _replaces(record, older):
         _put(_historic(folder, record), record.to_json(), content)

@@ -18,7 +18,7 @@ COLUMNS = (
     "schema", "data", "threat", "suite", "rank", "model", "training", "attack", "n",
     "clean_percent", "robust_percent", "low_percent", "high_percent", "drop_points", "clean_correct", "robust_correct",
     "forwards", "backwards", "seconds", "params", "weights", "samples", "seed", "date",
-    "partial",
+    "partial", "verdict", "doubts", "accepted",
 )  # fmt: skip
 
 
@@ -80,7 +80,14 @@ def _line(board: Board, row: Row, attack: str, k: int, spent: Attacked | Reached
         "seed": record.seed,
         "date": _guard(str(record.provenance.get("date", ""))),
         "partial": record.partial,
+        "verdict": record.verdict,
+        "doubts": _names(doubt.name for doubt in record.trust.doubts) if record.trust else "",
+        "accepted": _names(record.trust.accepted) if record.trust else "",
     }
+
+
+def _names(names: Iterable[str]) -> str:
+    return _guard(" ".join(names))
 
 
 def _guard(text: str) -> str:

@@ -139,7 +139,12 @@ class Mount:
         if "_robust_variant" in metafunc.fixturenames and any(ids := self.settings.ids(path)):
             variants = self.settings.variants(path)
             metafunc.parametrize("_robust_variant", variants, indirect=True, ids=ids, scope="module")
-        for kind, names in (("attack", self.settings.attacks), ("suite", [s.name for s in self.settings.suites])):
+        kinds = {
+            "attack": self.settings.attacks,
+            "suite": [suite.name for suite in self.settings.suites],
+            "row": self.settings.rows,
+        }
+        for kind, names in kinds.items():
             if metafunc.definition.getparent(RobustModelFile) and kind in metafunc.fixturenames:
                 pairs = [(name, threat) for threat in self.settings.threats for name in names]
                 metafunc.parametrize((kind, "threat"), pairs, ids=[pair_slug(*pair) for pair in pairs])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from robust.campaign import Watch
     from robust.session.bench import Bench
+    from robust.session.inspector import Inspector
     from robust.session.ledger import Ledger
     from robust.session.workshop import Workshop
     from robust.train.cache import OnEpoch
@@ -52,6 +53,12 @@ class Run:
         from robust.session.bench import Bench
 
         return Bench(self.workshop, self._command(), self._watched)
+
+    @cached_property
+    def inspector(self) -> "Inspector":
+        from robust.session.inspector import Inspector
+
+        return Inspector(self.bench)
 
     @cached_property
     def ledger(self) -> "Ledger":

@@ -18,6 +18,8 @@ from robust.session.gates import FAIL_ON, Gates, read_floor
 from robust.session.planned import Planned, read_planned, read_time
 from robust.session.reading import asked, base, blaming, each, once, whole
 from robust.train.recipe import AS_IS, parse_recipe
+from robust.trust.catalogue import PREFLIGHT
+from robust.trust.doubt import Verdict
 
 DEVICE = r"auto|cpu|cuda(:\d+)?|mps"
 
@@ -51,6 +53,8 @@ class Settings:
     batch_size: int | None  # None: what fits into memory
     device: str  # "auto", or torch's word
     gates: Gates
+    verdict: Verdict | None  # the worst that passes; None: nothing is checked
+    accepted: tuple[str, ...]  # names of preflight checks
     leaderboard: Path | None
     evidence: int | None  # of how many broken samples a row keeps the inputs; None: of all
     only: bool
@@ -61,7 +65,14 @@ class Settings:
     @property
     def tests(self) -> list[str]:
         """Which of the shipped tests there is something to do for."""
-        return ["test_clean", *["test_attack"] * bool(self.attacks), *["test_suite"] * bool(self.suites)]
+        checks = [["test_preflight"], ["test_trust"]] if self.verdict else [[], []]
+        attacks = [*["test_attack"] * bool(self.attacks), *["test_suite"] * bool(self.suites)]
+        return [*checks[0], "test_clean", *attacks, *checks[1]]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """What makes a row of its own for each model and threat model: "" for all attacks, and each suite."""
+        return (*[""] * bool(self.attacks), *(suite.name for suite in self.suites))
 
     def variants(self, path: Path) -> list[Variant]:
         """What is tested in the file `path`: the models that it holds, or all models if it holds none."""
@@ -108,6 +119,8 @@ def read(config: pytest.Config) -> Settings:
         batch_size=whole(config, "batch-size", least=1),
         device=_device(config),
         gates=_gates(config, planned),
+        verdict=_verdict(config),
+        accepted=each(config, "accept", _accepted, None),
         leaderboard=_leaderboard(config),
         evidence=whole(config, "evidence", least=1),
         only=bool(value(config, "only")),
@@ -203,6 +216,20 @@ def _gates(config: pytest.Config, planned: Planned) -> Gates:
     if fail_on is None:
         raise pytest.UsageError(f"--robust-fail-on={text}: expected figure or ci")
     return Gates(floors, fail_on)
+
+
+def _verdict(config: pytest.Config) -> Verdict | None:
+    text = value(config, "verdict") or "suspect"
+    known: dict[str, Verdict | None] = {"trusted": "trusted", "suspect": "suspect", "none": None}
+    if text not in known:
+        raise pytest.UsageError(f"--robust-verdict={text}: expected trusted, suspect or none")
+    return known[text]
+
+
+def _accepted(text: str) -> str:
+    if text not in PREFLIGHT:
+        PREFLIGHT.refuse(text)
+    return text
 
 
 def _leaderboard(config: pytest.Config) -> Path | None:

@@ -7,7 +7,7 @@ import pytest
 
 from robust.attacks.spec import printable
 from robust.report.board import boards
-from robust.report.terminal import terminal
+from robust.report.terminal import doubts, terminal
 from robust.session.ledger import Ledger
 from robust.train.cache import told
 
@@ -27,6 +27,9 @@ def summarise(
     for board in boards(records):
         reporter.write_line(terminal(board, reporter._tw.fullwidth))
         reporter.write_line("")
+    for record in records:
+        for line in doubts(record):
+            reporter.write_line(line, yellow=True)
     for model, note in notes.items():
         reporter.write_line(f"loaded {printable(model)}: {note}")
     for trained in ledger.trained():

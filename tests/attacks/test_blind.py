@@ -58,5 +58,5 @@ def test_a_model_without_a_gradient_is_told_with_what_to_take(word):
     def answers(x):
         return torch.zeros(len(x), 10).index_fill(1, torch.tensor(3), 1.0)
 
-    with pytest.raises(NoGradientError, match="the model has none; take square or noise"):
+    with pytest.raises(NoGradientError, match="take square or noise"):
         assail(answers, make(word), torch.rand(2, 3, 8, 8), torch.tensor([3, 3]), LINF)

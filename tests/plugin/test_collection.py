@@ -6,6 +6,8 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
+from tests.plugin.conftest import UNCHECKED
+
 MODEL = "--robust-model=net.py:make"
 ARCH = "--robust-arch=net.py:bare"
 HIGH = "--robust-fail-under=90"
@@ -221,7 +223,7 @@ def test_the_users_test_in_a_file_with_a_model_can_be_given(node_ids, models):
 def test_the_command_that_repeats_a_model_outside_the_root_folder_keeps_its_ini_file(pytester, models):
     inner = pytester.mkdir("project")
     (inner / "pytest.ini").write_text("[pytest]\nrobust_model = ../net.py:make\nrobust_samples = 20\n")
-    args = (f"--rootdir={inner}", "-c", f"{inner / 'pytest.ini'}", "--robust-only", HIGH)
+    args = (f"--rootdir={inner}", "-c", f"{inner / 'pytest.ini'}", "--robust-only", HIGH, UNCHECKED)
     result = pytester.runpytest_inprocess(*args)
     (command, *_) = [line for line in result.outlines if line.startswith("repeat: ")]
 

@@ -166,8 +166,14 @@ WRONG = {
         [NET, *LINF, "--robust-data=net.py:words"],
         "*net.py:words returned dict, expected (inputs, labels) or a torch data set",
     ),
-    "answers that are not finite": (["--robust-model=net.py:nan"], "*answers 60 of 60 clean samples with NaN or inf*"),
-    "answers without a gradient": (["--robust-model=net.py:detached"], "*no gradient leads from the model's answer*"),
+    "numbers of another type": (
+        ["--robust-model=net.py:double"],
+        "*does not take digits*; its numbers are torch.float64, inputs are torch.float32: call float() on it",
+    ),
+    "parts on another device": (
+        ["--robust-model=net.py:astray"],
+        "*does not take digits*; parts of it are on cpu and meta: register what it needs as buffers",
+    ),
     "nothing to train on": (
         [NET, *LINF, "--robust-data=npz:good.npz", "--robust-train=standard"],
         "*good.npz holds x, y; expected x_train and y_train",
@@ -227,6 +233,11 @@ WRONG = {
         "--robust-fail-under=pdg:40: unknown scope 'pdg', did you mean 'pgd'[?] Known: clean, fgsm, *",
     ),
     "unknown rule": ([NET, "--robust-fail-on=cl"], "--robust-fail-on=cl: expected figure or ci"),
+    "unknown verdict": ([NET, "--robust-verdict=good"], "--robust-verdict=good: expected trusted, suspect or none"),
+    "accepted what is no finding": (
+        [NET, "--robust-accept=nondet"],
+        "--robust-accept=nondet: unknown preflight check 'nondet'*nondeterministic*",
+    ),
     "someone's README": (
         [NET, "--robust-leaderboard=."],
         "*README.md is not a leaderboard of ours*choose another folder",

@@ -7,6 +7,7 @@ import pytest
 
 from robust.options import OPTIONS
 from robust.session import RUN
+from tests.plugin.conftest import UNCHECKED
 
 NATIVE = pytest.mark.skipif(pytest.version_tuple < (9,), reason="[tool.pytest] came with pytest 9")
 MODEL = "--robust-model=net.py:make"
@@ -30,6 +31,8 @@ SAYS = {
     "device": ("auto", "cpu", lambda s: s.device),
     "fail-under": (["clean:70", "40"], ["30"], lambda s: [str(floor) for floor in s.gates.floors]),
     "fail-on": ("ci", "figure", lambda s: s.gates.fail_on),
+    "verdict": ("trusted", "suspect", lambda s: s.verdict),
+    "accept": (["nondeterministic"], ["nondeterministic"], lambda s: [*s.accepted]),
     "leaderboard": ("board", "other", lambda s: s.leaderboard.name),
     "evidence": ("9", "4", lambda s: str(s.evidence)),
     "only": (True, None, lambda s: s.only),
@@ -239,7 +242,7 @@ def test_relative_paths_in_the_file_are_relative_to_it(pytester, folder, setting
     assert found.models[0].path == folder / "weights.pt"
     assert found.folder == folder
     assert found.leaderboard == folder / "made" / "board"
-    assert pytester.runpytest_inprocess("-c", str(folder / "tox.ini"), "--robust-samples=20").ret == 0
+    assert pytester.runpytest_inprocess("-c", str(folder / "tox.ini"), "--robust-samples=20", UNCHECKED).ret == 0
     assert (folder / "made" / "board" / "leaderboard.csv").exists()
 
 
