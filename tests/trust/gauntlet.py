@@ -169,10 +169,8 @@ HONEST_VARIANTS = {
     "cnn-pgd-at": base("cnn", f"pgd-at:steps=7:{AT}15", seed=1, width=12),
     "batch-norm-standard": base("preactresnet18", "standard:epochs=6", seed=1, width=4),
     "batch-norm-pgd-at": base("wideresnet", "pgd-at:steps=3:epochs=8", seed=1, depth=10, width=1),
-    "vit-fgsm-rs": base(
-        "vit", "fgsm-rs:optimiser=adam:lr=0.003:epochs=20", seed=1, width=32, depth=1, heads=2, patch=2
-    ),
+    "vit": base("vit", "standard:optimiser=adam:lr=0.002:epochs=25", seed=1, width=32, depth=1, heads=2, patch=2),
     "lstm-pgd-at": base("lstm", "pgd-at:steps=3:optimiser=adam:lr=0.01:epochs=15", seed=1, width=24),
     "mlp-trades": base("mlp", f"trades:steps=5:{AT}20", seed=1, width=48, depth=3),
-    "very-small": base("mlp", f"pgd-at:steps=5:{AT}20", seed=1, width=12, depth=1),
+    "very-small": base("mlp", "standard:epochs=15:lr=0.2", seed=1, width=12, depth=1),
 }
