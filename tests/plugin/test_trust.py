@@ -140,6 +140,7 @@ def test_of_a_row_that_was_stopped_only_what_still_means_something_is_checked(ru
         "--robust-suite=quick-1",
         "--robust-time=0.000001s",
         fast=False,
+        checked=True,
     )
 
     found = row(folder)
