@@ -131,3 +131,19 @@ def test_a_row_in_doubt_carries_a_remedied_attack_and_its_worst_case_counts(run,
 
     run("--robust-model=cold.py:make", checked=True)
     assert not (folder / "leaderboard" / "history").exists()
+
+
+def test_of_a_row_that_was_stopped_only_what_still_means_something_is_checked(run, folder):
+    run(
+        "--robust-model=net.py:make",
+        "--robust-samples=60",
+        "--robust-suite=quick-1",
+        "--robust-time=0.000001s",
+        fast=False,
+        checked=True,
+    )
+
+    found = row(folder)
+    assert found.partial == "time"
+    assert {"noise-wins", "more-steps-pay"} <= {*found.trust.skipped}
+    assert "zero-gradient" in found.trust.checked
