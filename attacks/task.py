@@ -128,7 +128,7 @@ class Task:
 
 
 def gradient(value: Tensor, x: Tensor, *, keep: bool = False) -> Tensor:
-    """d value / d x, of the shape of x; NoGradientError where none leads there. `keep` the graph, to go back once more."""
+    """d value / d x, of the shape of x; NoGradientError where none leads there. `keep` the graph to go back again."""
     barred = "no gradient leads from the model's answers to its inputs; take square or noise"
     if not value.requires_grad:
         raise NoGradientError(barred)
