@@ -27,6 +27,7 @@ class Stage:
     hardest: float = 1.0  # share of the samples that stand
     patience: int | None = None  # rounds in a row that break nothing, after which the stage ends; None: all are run
     widen: bool = False  # every round that breaks something doubles the share
+    follow: bool = False  # only where the stage before it broke something
 
     def __post_init__(self) -> None:
         spec = Spec.parse(self.attack)
@@ -119,6 +120,7 @@ EXPECTED = {
     "hardest": "a number",
     "patience": "a whole number",
     "widen": "true or false",
+    "follow": "true or false",
 }
 
 

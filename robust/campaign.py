@@ -143,15 +143,19 @@ class Campaign:
     def run(self, correct: Flags) -> Finding:
         """The suite on the samples in the mask `correct`; ValueError or LookupError where an attack cannot be run."""
         known, reached, stopped = Known(self.samples, correct), [], ""
+        broken, paid = 0, False
         for k, stage in enumerate(self.suite.stages):
             part = narrowed(self.threat, stage)
             if part is None:
                 continue
-            shown, stopped = self._stage(k, stage, part, known)
+            before, shown = broken, 0
+            if paid or not stage.follow:
+                shown, stopped = self._stage(k, stage, part, known)
             if stopped:
                 break
             forwards, backwards = map(int, known.cost)
             broken = int(known.broken.sum())
+            paid = broken > before
             reached.append(Reached(stage.attack, shown, broken, forwards, backwards, known.seconds))
         return Finding(
             attack=self.suite.name,
