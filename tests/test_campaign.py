@@ -109,6 +109,8 @@ def test_the_hardest_are_those_that_came_nearest():
     assert known.hardest(1).tolist() == [1, 2, 0, 5]
     assert known.hardest(0.5).tolist() == [1, 2]
     assert known.hardest(0.01).tolist() == [1]
+    assert known.hardest(0.01, 3).tolist() == [1, 2, 0]
+    assert known.hardest(0.01, 9).tolist() == [1, 2, 0, 5]
 
 
 def test_a_stage_that_no_longer_pays_ends():
