@@ -30,6 +30,7 @@ from robust.evaluate import Finding, Flags, joined, look_again, off_device
 from robust.feed import Feed
 from robust.record import Reached
 from robust.store import write
+from robust.trust.verify import Faults
 
 TIME, GATE = "time", "gate"  # why a campaign may be stopped before its end
 
@@ -39,9 +40,9 @@ class Bout:
     """What one round did to the m samples that it was for."""
 
     rows: NDArray[np.int64]  # (m,): which of the n samples
-    broken: Flags  # (m,): by an input that the driver admitted and a second look confirmed
+    broken: Flags  # (m,): by an input that the driver admitted and that was then verified
     x_adv: NDArray[np.float32]  # (broken, *shape): those inputs
-    unsure: Flags  # (m,): fell in the attack and not on the second look
+    fault: Faults  # (m,): of those that fell to an input that was not verified, what is wrong with that
     faulty: Flags  # (m,): answered with something not finite on the way
     margin: NDArray[np.float32]  # (m,): the largest on the way
     cost: NDArray[np.int64]  # (2,): samples sent forward and backward
@@ -109,7 +110,8 @@ class Known:
         self.standing = correct.copy()
         self.margin = np.full(len(samples), -np.inf, np.float32)
         self.x_adv = np.zeros_like(samples.x[:0], shape=samples.x.shape)
-        self.broken, self.unsure, self.faulty = (np.zeros(len(samples), bool) for _ in range(3))
+        self.broken, self.faulty = (np.zeros(len(samples), bool) for _ in range(2))
+        self.fault = np.zeros(len(samples), np.int8)
         self.cost = np.zeros(2, np.int64)
         self.seconds = 0.0
         self.bouts = 0  # rounds that were run
@@ -117,7 +119,7 @@ class Known:
     def add(self, bout: Bout) -> None:
         fell = bout.rows[bout.broken]
         self.standing[fell], self.broken[fell], self.x_adv[fell] = False, True, bout.x_adv
-        self.unsure[bout.rows] |= bout.unsure
+        self.fault[bout.rows] = np.where(bout.fault, bout.fault, self.fault[bout.rows])
         self.faulty[bout.rows] |= bout.faulty
         self.margin[bout.rows] = np.maximum(self.margin[bout.rows], bout.margin)
         self.cost += bout.cost
@@ -165,7 +167,7 @@ class Campaign:
             broken=known.broken,
             x_adv=known.x_adv[known.broken],
             faulty=int(known.faulty.sum()),
-            unconfirmed=int(known.unsure.sum()),
+            fault=known.fault,
             forwards=int(known.cost[0]),
             backwards=int(known.cost[1]),
             seconds=known.seconds,
@@ -218,13 +220,13 @@ class Campaign:
         return bout, whole
 
     def _judged(self, rows: NDArray[np.int64], outcomes: list[Outcome], part: Threat, began: float) -> Bout:
-        fallen, sure, x_adv = look_again(self.module, self.samples.take(rows), outcomes, part, self.feed)
+        broken, fault, x_adv = look_again(self.module, self.samples.take(rows), outcomes, part, self.feed)
         costs = [(int(o.cost.forwards.sum()), int(o.cost.backwards.sum())) for o in outcomes]
         return Bout(
             rows=rows,
-            broken=sure,
+            broken=broken,
             x_adv=x_adv,
-            unsure=fallen & ~sure,
+            fault=fault,
             faulty=joined([o.faulty for o in outcomes], bool),
             margin=joined([o.margin for o in outcomes], np.float32),
             cost=np.array(costs, np.int64).reshape(-1, 2).sum(0),

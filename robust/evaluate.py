@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from robust.data.dataset import Dataset, Samples
 from robust.feed import Feed
 from robust.models.load import weights_hash
 from robust.record import Reached
+from robust.trust.rounding import broken_rounded, on_levels
+from robust.trust.verify import Faults, verify
 
 BATCH = 250  # where nothing else is known
 TRIED = 64  # samples that are shown to a model before the first test
@@ -39,15 +41,16 @@ class Finding:
 
     attack: str  # as a word: "pgd:steps=40", "standard-1"
     options: dict[str, Any]  # all of them, the defaults included
-    broken: Flags  # (n,): by an input that the driver admitted and a second look confirmed
+    broken: Flags  # (n,): by an input that the driver admitted and that was then verified
     x_adv: NDArray[np.float32]  # (broken, *shape): those inputs, in the samples' order
     faulty: int  # samples on which the model answered something not finite on the way
-    unconfirmed: int  # samples that fell in the attack and not on the second look
+    fault: Faults  # (n,): of the samples that fell to an input that was not verified, what is wrong with that
     forwards: int  # samples sent through the model
     backwards: int
     seconds: float
     stages: tuple[Reached, ...] = ()  # of a suite
     partial: str = ""  # why it was stopped before its end
+    rounded: Flags | None = None  # (n,): broken also once the input is rounded to the data's levels
 
 
 def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
@@ -111,16 +114,15 @@ def measure_attack(
     outcomes = feed.each(
         lambda x, y, index: off_device(assail(module, chosen, x, y, threat, seed=seed, index=index)), started
     )
-    fallen, sure, x_adv = look_again(module, started, outcomes, threat, feed)
-    broken = np.zeros(len(samples), bool)
-    broken[rows[sure]] = True
+    broken, fault = np.zeros(len(samples), bool), np.zeros(len(samples), np.int8)
+    broken[rows], fault[rows], x_adv = look_again(module, started, outcomes, threat, feed)
     return Finding(
         attack=name,
         options=options_of(chosen),
         broken=broken,
         x_adv=x_adv,
         faulty=sum(int(o.faulty.sum()) for o in outcomes),
-        unconfirmed=int((fallen & ~sure).sum()),
+        fault=fault,
         forwards=sum(int(o.cost.forwards.sum()) for o in outcomes),
         backwards=sum(int(o.cost.backwards.sum()) for o in outcomes),
         seconds=time.monotonic() - began,
@@ -129,25 +131,31 @@ def measure_attack(
 
 def look_again(
     module: nn.Module, samples: Samples, outcomes: list[Outcome], threat: Threat, feed: Feed
-) -> tuple[Flags, Flags, NDArray[np.float32]]:
-    """Of the samples, each with its outcome: (fallen (n,), confirmed too (n,), the inputs of these (k, *shape))."""
+) -> tuple[Flags, Faults, NDArray[np.float32]]:
+    """Verify the very numbers that will be stored: (broken (n,), faults of the others that fell (n,), their inputs)."""
     fallen = joined([o.fallen for o in outcomes], bool)
     x_adv = joined([o.x_adv for o in outcomes], np.float32).reshape(-1, *samples.x.shape[1:])[fallen]
-    confirmed = confirm(module, x_adv, samples.take(np.flatnonzero(fallen)), threat, feed)
-    sure = fallen.copy()
-    sure[fallen] = confirmed
-    return fallen, sure, x_adv[confirmed]
+    mine, fault = samples.take(np.flatnonzero(fallen)), np.zeros(len(fallen), np.int8)
+    look = verify(module, x_adv, mine.x, mine.y, str(threat), (threat.lo, threat.hi), batch=feed.size)
+    fault[fallen] = look.fault
+    return fallen & (fault == 0), fault, x_adv[look.fault == 0]
 
 
-def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, threat: Threat, feed: Feed) -> Flags:
-    """A second look, in other batches, at the very numbers that will be stored: admitted, finite, and a wrong label."""
+def with_rounding(
+    found: Finding, module: nn.Module, samples: Samples, threat: Threat, levels: int, feed: Feed
+) -> Finding:
+    """What was found, and what of it stays when the inputs are rounded to so many levels.
 
-    def look(x: Tensor, y: Tensor, rows: Tensor) -> Tensor:
-        right, faulty = answers(module, x, y)
-        clean = torch.from_numpy(samples.x[rows.cpu().numpy()]).to(x)
-        return ~right & ~faulty & threat.admits(x, clean)
-
-    return joined(feed.each(look, Samples(x_adv, samples.y, np.arange(len(samples)))), bool)
+    Only where the samples keep to such levels, which the first of them tell for all.
+    """
+    bounds = (threat.lo, threat.hi)
+    if not on_levels(samples.x[:TRIED], bounds, levels):
+        return found
+    mine, rounded = samples.take(np.flatnonzero(found.broken)), found.broken.copy()
+    rounded[found.broken] = broken_rounded(
+        module, found.x_adv, mine.x, mine.y, str(threat), bounds, levels, batch=feed.size
+    )
+    return replace(found, rounded=rounded)
 
 
 def options_of(attack: AnyAttack) -> dict[str, Any]:

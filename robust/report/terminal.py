@@ -1,6 +1,7 @@
 """Boards as text for a terminal."""
 
 import io
+import textwrap
 
 from rich.console import Console
 from rich.table import Table
@@ -8,7 +9,7 @@ from rich.text import Text
 
 from robust.attacks.spec import printable
 from robust.report.board import Board
-from robust.report.table import cells, columns
+from robust.report.table import cells, columns, rounded
 
 HIDDEN = ("drop", "n", "params", "weights")  # what a terminal of 80 columns has no room for
 
@@ -23,7 +24,8 @@ def terminal(board: Board, width: int) -> str:
     Console(file=file, width=width, color_system=None, emoji=False, markup=False).print(table)
     sizes = sorted({row.record.data.n for row in board.rows})
     n = " to ".join(dict.fromkeys((str(sizes[0]), str(sizes[-1]))))
-    return f"{printable(board.data)}, {board.threat}, {board.suite}, n = {n}\n{file.getvalue().rstrip()}"
+    lines = [f"{printable(board.data)}, {board.threat}, {board.suite}, n = {n}", file.getvalue().rstrip()]
+    return "\n".join([*lines, *textwrap.wrap(printable(rounded(board)), width)])
 
 
 def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:

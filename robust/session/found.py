@@ -49,8 +49,15 @@ def row_found(workshop: Workshop, case: Case, result: Result) -> Found:
         seconds=found.seconds,
         stages=found.stages,
         partial=found.partial,
+        rounded=found.rounded,
     )
-    return {"threat": result.threat, "attack": attack_to_json(attacked), "inputs": _spool(workshop, case, result)}
+    levels = workshop.dataset.levels if found.rounded is not None else None
+    return {
+        "threat": result.threat,
+        "levels": levels,
+        "attack": attack_to_json(attacked),
+        "inputs": _spool(workshop, case, result),
+    }
 
 
 def _spool(workshop: Workshop, case: Case, result: Result) -> str | None:

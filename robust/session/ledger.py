@@ -156,6 +156,7 @@ def _record(row: list[Found]) -> Record:
         seed=first["seed"],
         correct=~wrong,
         attacks=tuple(attack_from_json(found["attack"], data.n) for found in row),
+        levels=None if any(found["levels"] is None for found in row) else first["levels"],
         provenance={
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "versions": {
