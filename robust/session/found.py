@@ -11,6 +11,7 @@ import numpy as np
 from robust.evaluate import device_of
 from robust.models.load import Subject
 from robust.record import Attacked, DataUsed, ModelUsed, attack_to_json, pack
+from robust.session.anew import source_of
 from robust.session.case import Case, Found, fail
 from robust.session.result import Result
 from robust.session.workshop import Workshop
@@ -33,6 +34,7 @@ def clean_found(workshop: Workshop, case: Case) -> Found:
         "batch": workshop.feed(case.module).size,
         "labels": samples.y.tolist(),
         "correct": pack(workshop.clean(case.module, samples).correct),
+        "source": source_of(workshop, case),
         "trained": made and {"card": made.card, "path": str(made.path)},
     }
 

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import platform
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from robust.store import Evidence, Fate, add, locked
 
 Found = dict[str, Any]
 Key = tuple[str, ...]
+LookAnew = Callable[[Found, Record, Evidence], Found]  # what an item found, its row's record, the inputs that are kept
 
 
 @dataclass
@@ -109,14 +111,18 @@ class Ledger:
         attacked = [(found["attack"]["name"], found["threat"]) for found in self.found if "attack" in found]
         return any(floor.scope in group for pair in attacked for group in scopes(*pair))
 
-    def file(self, folder: Path, key: Key, most: int | None) -> None:
-        """Add a row to the leaderboard, with the adversarial inputs of at most so many samples; make its files anew."""
+    def file(self, folder: Path, key: Key, most: int | None, look: LookAnew) -> None:
+        """Add a row to the leaderboard, with the adversarial inputs of at most so many samples; make its files anew.
+
+        What `look` tells of the inputs stands in the row; where it raises, nothing is filed.
+        """
         record, row = self._records[key], self._rows[key]
         waiting = [np.load(found["inputs"], allow_pickle=False) for _, found in sorted(row.items())]
+        pairs = [(a.broken, part["x_adv"]) for a, part in zip(record.attacks, waiting, strict=True)]
+        evidence = Evidence.of(waiting[0]["y"], waiting[0]["index"], pairs).drawn(most, record.seed)
+        record.provenance["inputs"] = len(evidence.row)
+        record.provenance["verified"] = look(next(iter(row.values())), record, evidence)
         with locked(folder):
-            pairs = [(a.broken, part["x_adv"]) for a, part in zip(record.attacks, waiting, strict=True)]
-            evidence = Evidence.of(waiting[0]["y"], waiting[0]["index"], pairs).drawn(most, record.seed)
-            record.provenance["inputs"] = len(evidence.row)
             fate = add(folder, record, evidence)
             self._filed.setdefault(key, fate)
             self.files = write_board(folder)

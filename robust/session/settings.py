@@ -17,6 +17,7 @@ from robust.session.planned import Planned, read_planned, read_time
 from robust.session.reading import asked, base, blaming, each, once, whole
 from robust.train.recipe import AS_IS, parse_recipe
 
+FRESH = 32  # a fault of one in ten is missed once in thirty rows, and the process takes the time of its imports
 DEVICE = r"auto|cpu|cuda(:\d+)?|mps"
 
 
@@ -49,8 +50,10 @@ class Settings:
     gates: Gates
     leaderboard: Path | None
     evidence: int | None  # of how many broken samples a row keeps the inputs; None: of all
+    fresh: int  # how many of these are shown to the model loaded anew in a fresh process
     only: bool
     folder: Path  # what a relative path in `arch` is below
+    models_below: Path  # and one in `models`
     attacks_below: Path  # and one in `attacks`
     home: Path  # what we keep for ourselves: trained weights, and findings on their way to a record
 
@@ -104,8 +107,10 @@ def read(config: pytest.Config) -> Settings:
         gates=_gates(config, planned),
         leaderboard=_leaderboard(config),
         evidence=whole(config, "evidence", least=1),
+        fresh=FRESH if (fresh := whole(config, "fresh", least=0)) is None else fresh,
         only=bool(value(config, "only")),
         folder=base(config, "arch"),
+        models_below=base(config, "model"),
         attacks_below=base(config, "attack"),
         home=config.rootpath / ".robust",
     )

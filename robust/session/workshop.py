@@ -39,6 +39,7 @@ class Workshop:
     def __init__(self, config: pytest.Config, settings: Settings, progress: Progress) -> None:
         self.settings = settings
         self.trained: dict[Variant, Trained] = {}
+        self.hooked: set[Variant] = set()  # loaded by an implementation of pytest_robust_load_model
         self._config = config
         self._progress = progress
         self._subjects: dict[Variant, Subject] = {}
@@ -75,7 +76,7 @@ class Workshop:
     @property
     def classes(self) -> int:
         """That the model tells apart."""
-        return self._shape_and_classes[1]
+        return self.shape_and_classes[1]
 
     def threat(self, text: str) -> Threat:
         return read_threat(text, self.settings.dataset.lo, self.settings.dataset.hi)
@@ -147,7 +148,7 @@ class Workshop:
             return self._architecture(spec)()
 
     def _architecture(self, spec: ModelSpec) -> Callable[[], nn.Module]:
-        build = architecture(spec, self.settings.arch, *self._shape_and_classes, self.settings.folder)
+        build = architecture(spec, self.settings.arch, *self.shape_and_classes, self.settings.folder)
         return lambda: build().to(self.device)
 
     @property
@@ -158,26 +159,29 @@ class Workshop:
         return threat
 
     @property
-    def _shape_and_classes(self) -> tuple[tuple[int, ...], int]:
+    def shape_and_classes(self) -> tuple[tuple[int, ...], int]:
+        """Of one input, and that the model tells apart."""
         assert self.dataset.shape is not None
         assert self.dataset.classes is not None
         return self.dataset.shape, self.dataset.classes
 
     def _make(self, variant: Variant) -> Subject:
-        subject = self._load(variant.spec) if variant.training == AS_IS else self._train(variant)
+        subject = self._load(variant) if variant.training == AS_IS else self._train(variant)
         subject.module.to(self.device).eval()
         return subject
 
-    def _load(self, spec: ModelSpec) -> Subject:
+    def _load(self, variant: Variant) -> Subject:
+        spec = variant.spec
         with seeded(self.settings.seed, [self.device]):  # for factories that start from random weights
             hooked = spec.library is None  # the hook is for files
             own = asked(self._config, "pytest_robust_load_model", path=spec.path) if hooked else None
             if own is None:
                 if spec.factory is None and (selection := selection_of(spec.path, self.dataset)) is not None:
                     refuse_shared(selection, self.samples)
-                return load(spec, self.settings.arch, *self._shape_and_classes, self.settings.folder)
+                return load(spec, self.settings.arch, *self.shape_and_classes, self.settings.folder)
         if not isinstance(own, nn.Module):
             raise ValueError(f"pytest_robust_load_model returned {type(own).__name__}, expected torch.nn.Module")
+        self.hooked.add(variant)
         return Subject(spec.name, AS_IS, own)
 
     def _train(self, variant: Variant) -> Subject:

@@ -30,6 +30,7 @@ SAYS = {
     "fail-on": ("ci", "figure", lambda s: s.gates.fail_on),
     "leaderboard": ("board", "other", lambda s: s.leaderboard.name),
     "evidence": ("9", "4", lambda s: str(s.evidence)),
+    "fresh": ("3", "0", lambda s: str(s.fresh)),
     "only": (True, None, lambda s: s.only),
 }
 
