@@ -18,7 +18,7 @@ from robust.data.dataset import Dataset, Samples
 from robust.feed import Feed
 from robust.models.load import weights_hash
 from robust.record import Reached
-from robust.trust.rounding import broken_rounded, on_levels
+from robust.trust.rounding import on_levels, verify_rounded
 from robust.trust.verify import Faults, verify
 
 BATCH = 250  # where nothing else is known
@@ -152,9 +152,8 @@ def with_rounding(
     if not on_levels(samples.x[:TRIED], bounds, levels):
         return found
     mine, rounded = samples.take(np.flatnonzero(found.broken)), found.broken.copy()
-    rounded[found.broken] = broken_rounded(
-        module, found.x_adv, mine.x, mine.y, str(threat), bounds, levels, batch=feed.size
-    )
+    look = verify_rounded(module, found.x_adv, mine.x, mine.y, str(threat), bounds, levels, batch=feed.size)
+    rounded[found.broken] = look.fault == 0
     return replace(found, rounded=rounded)
 
 

@@ -62,11 +62,10 @@ def look_anew(workshop: Workshop, found: Found, record: Record, evidence: Eviden
         look = ask(Source(**found["source"]), claim)
     except NotDoneError as error:
         return {"fresh": 0, "reason": str(error)}
-    wrong = look.fault[~look.edge]
-    if wrong.any():
+    if look.wrong.any():
         raise UnverifiedError(
             f"{record.model.name} ({record.model.training}), {record.threat}: of {len(few.row)} inputs that were shown "
-            f"to the model loaded anew in a fresh process, {told(wrong)}; the row was not filed, for its figures are "
-            "of this process alone"
+            f"to the model loaded anew in a fresh process, {told(look.wrong)}; the row was not filed, for its figures "
+            "are of this process alone"
         )
-    return {"fresh": len(few.row), "edge": int(look.edge.sum())}
+    return {"fresh": len(few.row), "edge": look.edge}

@@ -27,6 +27,7 @@ def clean_found(workshop: Workshop, case: Case) -> Found:
     made = workshop.trained.get(variant)
     return {
         "model_text": variant.spec.text,
+        "arch": workshop.settings.arch,
         "data": asdict(DataUsed(workshop.settings.dataset.name, "test", len(samples), samples.digest)),
         "model": asdict(ModelUsed(subject.name, variant.training, subject.weights, subject.params)),
         "seed": case.seed,

@@ -172,6 +172,7 @@ def _record(row: list[Found]) -> Record:
             },
             "device": first["device"],
             "batch": first["batch"],
+            "model": {"text": first["model_text"], "arch": first["arch"]},
             "training": first["trained"] and _how_trained(first["trained"]["card"]),
         },
     )

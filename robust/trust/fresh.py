@@ -24,6 +24,8 @@ from robust.models.load import architecture, load, weights_hash
 from robust.models.spec import ModelSpec
 from robust.trust.verify import Look, verify
 
+# -P, or a robust.py of the user's would be taken for this package.
+COMMAND = [sys.executable, "-P", "-m", "robust.trust.fresh"]
 SECONDS = 600  # after which a process that has not answered is ended
 
 
@@ -76,12 +78,11 @@ def ask(source: Source, claim: Claim) -> Look:
     file = io.BytesIO()
     words = {"source": asdict(source), **{key: getattr(claim, key) for key in ("threat", "bounds", "weights", "batch")}}
     np.savez(file, x_adv=claim.x_adv, x=claim.x, y=claim.y, words=json.dumps(words))
-    # -P, or a robust.py of the user's would be taken for this package; what this process can import, that one can.
+    # What this process can import, that one can.
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-P", "-m", "robust.trust.fresh"]
     try:
         done = subprocess.run(
-            command, input=file.getvalue(), capture_output=True, env=env, timeout=SECONDS, check=False
+            COMMAND, input=file.getvalue(), capture_output=True, env=env, timeout=SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotDoneError(f"the process did not end: {error}") from None
@@ -91,7 +92,7 @@ def ask(source: Source, claim: Claim) -> Look:
     said: dict[str, Any] = json.loads(done.stdout)
     if "reason" in said:
         raise NotDoneError(said["reason"])
-    return Look(np.array(said["fault"], np.int8), np.array(said["edge"], bool))
+    return Look(np.array(said["fault"], np.int8), np.array(said["near"], bool))
 
 
 def _answer(content: bytes) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def _answer(content: bytes) -> dict[str, Any]:
         return {"reason": "loaded anew, the model has other weights"}
     bounds = tuple(words["bounds"])
     look = verify(module, **arrays, threat=words["threat"], bounds=bounds, batch=words["batch"])
-    return {"fault": look.fault.tolist(), "edge": look.edge.tolist()}
+    return {"fault": look.fault.tolist(), "near": look.near.tolist()}
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from robust.trust.ball import SLACK, Flags, Floats, Part, chunks, flat, parts
-from robust.trust.verify import changed
+from robust.trust.verify import LARGE, Look, changed
 
 ON = 1e-3  # of a level: so near to it a value is on it, but for float32
 
 
-def broken_rounded(
+def verify_rounded(
     module: nn.Module,
     x_adv: NDArray[np.float32],
     x: NDArray[np.float32],
@@ -25,11 +25,12 @@ def broken_rounded(
     levels: int,
     *,
     batch: int,
-) -> Flags:
-    """(n,): whether each verified input still fools the model once it is rounded, for x on levels."""
+) -> Look:
+    """Whether each input still fools the model once it is rounded, for x on levels."""
     stored, held = rounded(x_adv, x, threat, bounds, levels)
-    still: Flags = held & (changed(module, stored, x, y, batch=batch).fault == 0)
-    return still
+    look = changed(module, stored, x, y, batch=batch)
+    look.fault[~held] = LARGE
+    return look
 
 
 def on_levels(x: NDArray[np.float32], bounds: tuple[float, float], levels: int) -> bool:

@@ -4,7 +4,7 @@ Each is shown together with its clean input, in another order and in batches of 
 model must answer the one right and the other wrong there, so that what depends on the batch does not pass.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -33,7 +33,17 @@ class Look(NamedTuple):
     """What another look at n inputs found."""
 
     fault: Faults
-    edge: Flags  # (n,): the answer is at fault, and so near to another that rounding explains it
+    near: Flags  # (n,): the answer that decides is so near to another that rounding may change it
+
+    @property
+    def wrong(self) -> Faults:
+        """`fault`, but 0 also where rounding explains it."""
+        return np.where((self.fault >= KEPT) & self.near, 0, self.fault).astype(np.int8)
+
+    @property
+    def edge(self) -> int:
+        """How many faults rounding explains."""
+        return int(((self.fault > 0) & (self.wrong == 0)).sum())
 
 
 def verify(
@@ -52,9 +62,9 @@ def verify(
     `batch` is the attack's; the model is asked in evaluation mode, and left as it was.
     """
     small, inside = within(threat, bounds, x_adv, x)
-    fault, edge = changed(module, x_adv, x, y, batch=batch, seed=seed)
-    fault[~inside], fault[~small] = OUTSIDE, LARGE
-    return Look(fault, edge & small & inside)
+    look = changed(module, x_adv, x, y, batch=batch, seed=seed)
+    look.fault[~inside], look.fault[~small] = OUTSIDE, LARGE
+    return look
 
 
 def changed(
@@ -68,23 +78,46 @@ def changed(
 ) -> Look:
     """Whether the model answers each x right and each x_adv wrong; how large the change is, is not asked."""
     n = len(y)
-    finite, right, near = (np.zeros((2, n), bool) for _ in range(3))  # of the clean inputs, of the others
-    order = np.random.RandomState(seed % 2**32).permutation(2 * n)
-    with _deployed(module, seed) as device:
-        for start in range(0, 2 * n, size := batch // 2 or 2):
-            which, row = np.divmod(order[start : start + size], n)
-            shown = np.where(which.reshape(-1, *[1] * (x.ndim - 1)), x_adv[row], x[row])
-            logits = module(torch.from_numpy(shown).to(device)).float().cpu().numpy().astype(np.float64)
-            finite[which, row], right[which, row], near[which, row] = _judged(logits, y[row])
+
+    def shown(places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The clean inputs come first, then the others."""
+        which, row = np.divmod(places, n)
+        return np.where(which.reshape(-1, *[1] * (x.ndim - 1)), x_adv[row], x[row])
+
+    finite, right, near = (flags.reshape(2, n) for flags in _answers(module, shown, np.tile(y, 2), batch, seed))
     fault = np.zeros(n, np.int8)
     fault[right[1]], fault[~finite.all(0)], fault[finite[0] & ~right[0]] = KEPT, ODD, FALSE
-    return Look(fault, np.choose(fault, [False, False, False, False, near[1], near[0]]))
+    return Look(fault, np.where(fault == FALSE, near[0], near[1]))
+
+
+def right(module: nn.Module, x: NDArray[np.float32], y: NDArray[np.int64], *, batch: int) -> tuple[Flags, Flags]:
+    """Of clean inputs: (answered right, so near to another answer that rounding may change it), each (n,)."""
+    _, found, near = _answers(module, lambda places: x[places], y, batch, seed=0)
+    return found, near
 
 
 def told(fault: Faults) -> str:
     """What is wrong, in words: "11 answered right, 2 larger than eps"; "" where nothing is."""
     counts = np.bincount(fault, minlength=1 + len(TOLD))
     return ", ".join(f"{counts[kind]} {words}" for kind, words in TOLD.items() if counts[kind])
+
+
+def _answers(
+    module: nn.Module,
+    shown: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    y: NDArray[np.int64],
+    batch: int,
+    seed: int,
+) -> tuple[Flags, Flags, Flags]:
+    """(finite, right, near to another answer), each as long as y, of the inputs that `shown` gives for places in y."""
+    finite, right, near = (np.zeros(len(y), bool) for _ in range(3))
+    order, size = np.random.RandomState(seed % 2**32).permutation(len(y)), batch // 2 or 2
+    with _deployed(module, seed) as device:
+        for start in range(0, len(y), size):
+            rows = order[start : start + size]
+            logits = module(torch.from_numpy(shown(rows)).to(device)).float().cpu().numpy()
+            finite[rows], right[rows], near[rows] = _judged(logits.astype(np.float64), y[rows])
+    return finite, right, near
 
 
 def _judged(logits: Floats, y: NDArray[np.int64]) -> tuple[Flags, Flags, Flags]:
