@@ -5,7 +5,6 @@ So that nothing that a run did to its own process, to the module or to torch, ca
 
 import io
 import json
-import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -76,14 +75,14 @@ class NotDoneError(Exception):
 def ask(source: Source, claim: Claim) -> Look:
     """What a fresh process says of the inputs; NotDoneError where it does not come so far."""
     file = io.BytesIO()
-    words = {"source": asdict(source), **{key: getattr(claim, key) for key in ("threat", "bounds", "weights", "batch")}}
+    words = {
+        "path": sys.path,
+        "source": asdict(source),
+        **{key: getattr(claim, key) for key in ("threat", "bounds", "weights", "batch")},
+    }
     np.savez(file, x_adv=claim.x_adv, x=claim.x, y=claim.y, words=json.dumps(words))
-    # What this process can import, that one can.
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        done = subprocess.run(
-            COMMAND, input=file.getvalue(), capture_output=True, env=env, timeout=SECONDS, check=False
-        )
+        done = subprocess.run(COMMAND, input=file.getvalue(), capture_output=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotDoneError(f"the process did not end: {error}") from None
     if done.returncode:
@@ -100,6 +99,7 @@ def _answer(content: bytes) -> dict[str, Any]:
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         words = json.loads(str(file["words"]))
         arrays = {key: file[key] for key in ("x_adv", "x", "y")}
+    sys.path[:] = words["path"]  # what the run can import; which robust is meant is settled by now
     try:
         module = Source(**words["source"]).load()
     except (ValueError, LookupError) as error:

@@ -8,7 +8,7 @@ from robust.report.board import boards
 from robust.report.csv import csv
 from robust.stats import wilson
 from robust.store import GENERATED
-from tests.making import record, robust
+from tests.making import record, robust, stored
 
 
 def read(text):
@@ -47,6 +47,15 @@ def test_all_attacks_together_are_the_worst_case_not_the_worst_attack():
     table = read(csv(boards([record("11111100", {"fgsm": "10000010", "pgd": "01000001"})])))
 
     assert table.robust_correct.tolist() == [4, 5, 5]
+
+
+def test_the_accuracy_to_rounded_inputs_stands_beside_the_other():
+    made = stored(record("11111100", {"pgd": "11000000"}), 256, "10000000")
+    table = read(csv(boards([made])))
+
+    assert table.levels.tolist() == [256, 256]
+    assert table.robust_percent.tolist() == [50, 50]
+    assert table.rounded_percent.tolist() == [62.5, 62.5]
 
 
 def test_figures_are_read_again_exactly():
