@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from robust.attacks.spec import printable
 from robust.data.dataset import Dataset, Samples
 from robust.data.factory import open_data
 from robust.record import Record
@@ -70,27 +71,26 @@ def find(text: str, folder: Path) -> Path:
 
 def model(args: argparse.Namespace, record: Record, dataset: Dataset) -> nn.Module:
     """The module that the user names; else what the row says, where that runs no code but this package's."""
-    word = record.provenance.get("model") or {"text": "", "arch": None}
     made = None if args.model else weights_of(record, args.folder)
-    text, arch = args.model or args.arch or word["text"], args.arch
+    word = _said(record, "model")
+    text = args.model or args.arch or printable(str(word.get("text") or ""))
     if not (args.model or args.arch):
-        if not text.startswith("zoo:"):
-            told = f", {text}" if text else ""
-            option = "arch" if made else "model"
-            raise ValueError(
-                f"a row does not choose what code is run; name its model{told}, yourself: --{option}=net.py:make"
-            )
+        where = f"{args.folder / 'weights'} or .robust/models"
         if made is None:
+            arch = f" --arch={printable(str(word['arch']))}" if word.get("arch") else ""
             raise LookupError(
-                f"its weights are neither in {args.folder / 'weights'} nor in .robust/models; --model=FILE"
+                f"no weights of this row in {where}; name its model: --model={text or 'net.py:make'}{arch}"
             )
+        if not text.startswith("zoo:"):
+            named = f"--arch={text or 'net.py:make'}"
+            raise ValueError(f"a row does not choose what code is run; name its architecture yourself: {named}")
     here = str(Path.cwd())
     assert dataset.shape is not None
     assert dataset.classes is not None
     return Source(
         text=text,
         folder=here,
-        arch=arch,
+        arch=args.arch,
         arch_folder=here,
         shape=dataset.shape,
         classes=dataset.classes,
@@ -102,12 +102,18 @@ def model(args: argparse.Namespace, record: Record, dataset: Dataset) -> nn.Modu
 
 def weights_of(record: Record, folder: Path) -> Path | None:
     """The weights that were trained for a row, by the key on their card: published beside it, or in .robust/models."""
-    key = (record.provenance.get("training") or {}).get("key")
+    key = _said(record, "training").get("key")
     for card in (*(folder / "weights").glob("*.json"), *Path(".robust/models").glob("*.json")):
         weights = card.with_suffix(".safetensors")
         if key is not None and weights.exists() and _card(card).get("key") == key:
             return weights
     return None
+
+
+def _said(record: Record, part: str) -> dict[str, Any]:
+    """A part of what the record tells of itself; nothing where that is not there."""
+    found = record.provenance.get(part)
+    return found if isinstance(found, dict) else {}
 
 
 def _card(path: Path) -> dict[str, Any]:

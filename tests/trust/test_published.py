@@ -147,7 +147,10 @@ def test_a_row_goes_by_its_path_its_stem_or_enough_of_it(folder, verify):
     [
         (["nothing", MODEL], "no row of leaderboard has 'nothing' in its name"),
         (["net", MODEL, "--leaderboard=elsewhere"], "no row of elsewhere has 'net' in its name"),
-        (["net"], "a row does not choose what code is run; name its model, net.py:make, yourself"),
+        (
+            ["net"],
+            "no weights of this row in leaderboard/weights or .robust/models; name its model: --model=net.py:make",
+        ),
         (["net", "--model=nope.py:make"], "no such file"),
         (["net", MODEL, "--data=npz:nope.npz"], "no such file"),
     ],
@@ -213,6 +216,7 @@ LIES = {
         "data",
         "digits",
     ),
+    "inputs of another shape": (lambda: change_evidence(True, x_adv=lambda x: x.reshape(-1, 64)), "data", "digits"),
     "a sample that is not there": (lambda: change_evidence(True, index=lambda index: index + 9999), "data", "no such"),
     "a sample that stands": (
         lambda: change_evidence(True, row=lambda row: np.sort([np.setdiff1d(np.arange(80), row)[0], *row[1:]])),
@@ -310,6 +314,7 @@ def test_weights_beside_the_row_are_found_by_the_key_on_their_card(folder, verif
     shutil.copy("other.safetensors", "leaderboard/weights/a.safetensors")
     shutil.copy("weights.safetensors", "leaderboard/weights/b.safetensors")
 
+    assert "a row does not choose what code is run" in verify("net")[2]
     assert verify("net", "--arch=net.py:make")[0] == 0
     shutil.copy("other.safetensors", "leaderboard/weights/b.safetensors")
     assert verify("net", "--arch=net.py:make")[0] == 1
