@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-pytests lint bench-references bench-speed bench-profile clean
+.PHONY: demo test gauntlet test-pytests fuzz lint bench-references bench-standard bench-speed bench-profile clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -15,6 +15,10 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/pytest
+
+# Defences that are broken on purpose and honest models, with the variants that no threshold was chosen by: minutes.
+gauntlet: .venv/ready
+	$(BIN)/python -m tests.trust.report
 
 # The plugin's tests on older pytests, each of which comes before the environment's own, and on that.
 PYTESTS := 8.0.2 8.4.2
@@ -26,6 +30,10 @@ test-pytests: .venv/ready
 	done
 	$(BIN)/pytest tests/plugin
 
+# Files of models at random, for about ten minutes; in 8 GB of memory, so that what fills it is found.
+fuzz: .venv/ready
+	ulimit -v 8388608; FUZZ_EXAMPLES=15000 $(BIN)/pytest tests/models/test_fuzz.py
+
 lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -34,6 +42,9 @@ lint: .venv/ready
 # Against other libraries, which are installed for it: see benchmarks/README.md.
 bench-references: .venv/peers
 	$(BIN)/python -m benchmarks.references
+
+bench-standard: .venv/peers
+	$(BIN)/python -m benchmarks.standard
 
 bench-speed: .venv/peers
 	$(BIN)/pytest benchmarks --benchmark-enable --benchmark-timer=time.process_time --benchmark-group-by=group --benchmark-sort=name

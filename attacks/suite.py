@@ -26,6 +26,7 @@ class Stage:
     norms: tuple[str, ...] = NORMS  # the threat models that it is for
     hardest: float = 1.0  # share of the samples that stand
     patience: int | None = None  # rounds in a row that break nothing, after which the stage ends; None: all are run
+    widen: bool = False  # every round that breaks something doubles the share
 
     def __post_init__(self) -> None:
         spec = Spec.parse(self.attack)
@@ -117,6 +118,7 @@ EXPECTED = {
     "norms": "a list of words in quotes",
     "hardest": "a number",
     "patience": "a whole number",
+    "widen": "true or false",
 }
 
 

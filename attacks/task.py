@@ -7,10 +7,15 @@ import torch
 from torch import Tensor
 
 from robust.attacks.losses import Loss, evaluate_loss
+from robust.attacks.memory import ran_out
 from robust.attacks.rng import Rng
 from robust.attacks.threat import LpThreat
 
 Model = Callable[[Tensor], Tensor]
+
+
+class NoGradientError(ValueError):
+    """An attack asks for a gradient, and the model has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class Task:
             x = x.detach().requires_grad_()
             logits = self.model(x.clone())
             value = evaluate_loss(loss, logits, self.y, self.target)
-            (grad,) = torch.autograd.grad(value.sum(), x)
+            grad = gradient(value.sum(), x)
         return logits.detach(), value.detach(), grad
 
     def gradients(self, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,7 +99,7 @@ class Task:
             x = x.detach().requires_grad_()
             logits = self.model(x.clone())
             columns = logits.gather(1, classes).sum(0)
-            grads = [torch.autograd.grad(column, x, retain_graph=True)[0] for column in columns]
+            grads = [gradient(column, x, keep=True) for column in columns]
         return logits.detach(), torch.stack(grads, 1)
 
     def _count(self, counter: Tensor, times: int) -> None:
@@ -120,3 +125,19 @@ class Task:
     def fold(self, k: int) -> "Task":
         """The same task with random stream number `k`."""
         return replace(self, rng=self.rng.fold(k))
+
+
+def gradient(value: Tensor, x: Tensor, *, keep: bool = False) -> Tensor:
+    """d value / d x, of the shape of x; NoGradientError where none leads there. `keep` the graph to go back again."""
+    barred = "no gradient leads from the model's answers to its inputs; take square or noise"
+    if not value.requires_grad:
+        raise NoGradientError(barred)
+    try:
+        (grad,) = torch.autograd.grad(value, x, retain_graph=keep, allow_unused=True)
+    except RuntimeError as error:  # an operation without a derivative, or a tensor that was written over
+        if ran_out(error):
+            raise
+        raise NoGradientError(f"{barred}: {str(error).split(': ')[0]}") from error
+    if grad is None:
+        raise NoGradientError(barred)
+    return grad

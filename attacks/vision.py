@@ -22,11 +22,18 @@ def with_torchvision(load: Callable[[], T]) -> T:
     """`load()`, which may import torchvision somewhere inside; called again where only the symptom stopped it."""
     try:
         return load()
-    except RuntimeError as error:
-        if SYMPTOM not in str(error):
+    except Exception as error:
+        if not _is_symptom(error):
             raise
     _register_schemas()
     return load()
+
+
+def _is_symptom(error: BaseException | None) -> bool:
+    """Whether the error is the symptom, or was raised because of it: transformers makes an ImportError of it."""
+    if error is None or (isinstance(error, RuntimeError) and SYMPTOM in str(error)):
+        return error is not None
+    return _is_symptom(error.__cause__ or error.__context__)
 
 
 def torchvision(module: str = "torchvision") -> ModuleType:

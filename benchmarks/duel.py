@@ -15,9 +15,10 @@ from robust.attacks import LpThreat, assail, make, nearest
 from robust.attacks.counted import Counted
 from robust.attacks.geometry import Norm
 from robust.attacks.rng import seeded
-from robust.attacks.suite import names, read_suite
+from robust.attacks.suite import Suite, names, read_suite
 from robust.campaign import Campaign
 from robust.data.dataset import Samples
+from robust.evaluate import Finding
 from robust.feed import MOST, Feed
 
 Attacker = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (model, x, y) -> x_adv
@@ -66,9 +67,7 @@ class Row:
 
 def fight(duel: Duel, subject: Subject, seed: int) -> Row:
     """Both sides, one after the other."""
-    return Row(
-        subject.name, duel, _side(duel, ours(duel, seed), subject, seed), _side(duel, duel.theirs, subject, seed)
-    )
+    return Row(subject.name, duel, side(duel, ours(duel, seed), subject, seed), side(duel, duel.theirs, subject, seed))
 
 
 def ours(duel: Duel, seed: int) -> Attacker:
@@ -81,19 +80,23 @@ def ours(duel: Duel, seed: int) -> Attacker:
 
 
 def _suite(duel: Duel, seed: int, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """As a run with --robust-suite: in batches, and what falls is looked at again."""
     assert isinstance(duel.threat, LpThreat)
-    samples = Samples(x.numpy(), y.numpy(), np.arange(len(x)))
-    with torch.no_grad():
-        classes = model(x[:1]).shape[1]
-    suite, feed = read_suite(duel.ours, Path()), Feed(MOST["cpu"])
-    found = Campaign(model, samples, suite, duel.threat, feed, classes, seed).run(np.ones(len(x), bool))
+    found = campaign(Subject("", model, x, y, len(x)), duel.ours, duel.threat, seed)
     x_adv = x.clone()
     x_adv[torch.from_numpy(found.broken)] = torch.from_numpy(found.x_adv)
     return x_adv
 
 
-def _side(duel: Duel, attack: Attacker, subject: Subject, seed: int) -> Side:
+def campaign(on: Subject, suite: Suite | str, threat: LpThreat, seed: int) -> Finding:
+    """As a run with --robust-suite: in batches, and what falls is looked at again."""
+    samples = Samples(on.x.numpy(), on.y.numpy(), np.arange(len(on.x)))
+    with torch.no_grad():
+        classes = on.model(on.x[:1]).shape[1]
+    chosen, feed = read_suite(suite, Path()) if isinstance(suite, str) else suite, Feed(MOST["cpu"])
+    return Campaign(on.model, samples, chosen, threat, feed, classes, seed).run(np.ones(len(on.x), bool))
+
+
+def side(duel: Duel, attack: Attacker, subject: Subject, seed: int) -> Side:
     counted, x, y = Counted(subject.model), subject.x, subject.y
     with seeded(seed):
         begun = CLOCK()

@@ -1,4 +1,4 @@
-"""The models that are attacked, and the pictures: two small Fashion-MNIST networks that pytest-robust trained."""
+"""The models that are attacked, and the pictures: small networks that pytest-robust trained."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +13,8 @@ from robust.models.spec import ModelSpec
 from robust.train.split import split_off_validation
 
 ROOT = Path(__file__).parent.parent
-MODELS = ("standard", "pgd-at")
+MODELS = ("standard", "pgd-at")  # of the references
+LEVELS, SHARPER = 16, 1000.0  # of the masked model
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +34,63 @@ class Subject:
         return cls(name, model, x[right], y[right], len(x))
 
 
+@dataclass(frozen=True, slots=True)
+class Bout:
+    """A model that suites are compared on, and the threat model."""
+
+    name: str
+    threat: str
+
+    @property
+    def data(self) -> str:
+        return "digits" if self.name.startswith("digits") else "fashion-mnist"
+
+    def subject(self, n: int, seed: int, *, held_out: bool = False) -> Subject:
+        """With `n` test pictures, or all where there are fewer; or pictures that no model here learnt from."""
+        return Subject.of(self.name, network(self.name), *pictures(n, seed, self.data, held_out=held_out))
+
+
+BOUTS = (
+    *(Bout(name, "linf:0.1") for name in ("standard", "fgsm-rs", "pgd-at", "trades")),
+    *(Bout(name, "l2:1.5") for name in ("pgd-at-l2", "trades-l2")),
+    *(Bout(name, "linf:0.15") for name in ("digits-standard", "digits-pgd-at")),
+    Bout("masked", "linf:0.1"),
+)
+
+
+class Masked(nn.Module):
+    """A network behind rounded inputs, whose gradient is zero nearly everywhere, and with answers that saturate."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        rounded = (x * (LEVELS - 1)).round() / (LEVELS - 1)
+        logits: Tensor = SHARPER * self.network(rounded)
+        return logits
+
+
 @cache
 def network(name: str) -> nn.Module:
-    """One of MODELS, in evaluation mode and with frozen parameters."""
-    spec = ModelSpec.parse(f"benchmarks/models/{name}.safetensors", ROOT)
-    return load(spec, "examples/fashion_mnist.py:make", (1, 28, 28), 10, ROOT).module.eval().requires_grad_(False)
+    """A model of MODELS or BOUTS, in evaluation mode and with frozen parameters."""
+    if name == "masked":
+        return Masked(network("standard"))
+    spec, data = ModelSpec.parse(f"benchmarks/models/{name}.safetensors", ROOT), Bout(name, "").data
+    arch, shape = f"examples/{data.replace('-', '_')}.py:make", {"digits": (1, 8, 8)}.get(data, (1, 28, 28))
+    return load(spec, arch, shape, 10, ROOT).module.eval().requires_grad_(False)
 
 
 @cache
-def pictures(n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """(x, y) of `n` test pictures drawn by `seed`."""
-    samples = _fashion_mnist().load("test", n, seed)
-    return torch.from_numpy(samples.x), torch.from_numpy(samples.y)
+def pictures(n: int, seed: int, name: str = "fashion-mnist", *, held_out: bool = False) -> tuple[Tensor, Tensor]:
+    """(x, y) of `n` test pictures drawn by `seed`; or of training pictures that no model here learnt from.
 
-
-def held_out(n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """(x, y) of `n` of the 1,000 training pictures that no model here learnt from: what attacks are chosen by."""
-    samples, _ = split_off_validation(_fashion_mnist().load("train"), 0)[1].draw(n, seed)
-    return torch.from_numpy(samples.x), torch.from_numpy(samples.y)
-
-
-def _fashion_mnist() -> Dataset:
-    data = DATA.get("fashion-mnist")
+    The latter are what attacks are chosen by.
+    """
+    data = DATA.get(name)
     assert isinstance(data, Dataset)
-    return data
+    if held_out:
+        samples, _ = split_off_validation(data.load("train"), 0)[1].draw(n, seed)
+    else:
+        samples = data.load("test", n, seed)
+    return torch.from_numpy(samples.x), torch.from_numpy(samples.y)

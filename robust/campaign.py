@@ -4,7 +4,6 @@ Between two rounds nothing is kept but what is known of each sample. What a roun
 the round's number alone, so that a campaign which goes on from what the disk holds ends as one that was never stopped.
 """
 
-import io
 import math
 import time
 import zipfile
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +24,13 @@ from robust.attacks.spec import Spec
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.task import Model
 from robust.attacks.threat import Threat, Union
+from robust.data.arrays import arrays_of
 from robust.data.dataset import Samples
-from robust.evaluate import Finding, Flags, joined, look_again, off_device
+from robust.evaluate import Finding, Flags, Toll, levied, look_again
 from robust.feed import Feed
+from robust.pile import Pile, picked
 from robust.record import Reached
-from robust.store import write
+from robust.store import write_arrays
 from robust.trust.verify import Faults
 
 TIME, GATE = "time", "gate"  # why a campaign may be stopped before its end
@@ -49,18 +50,6 @@ class Bout:
     seconds: float
     batch: int  # samples at once, as rounding depends on that
 
-    def to_bytes(self) -> bytes:
-        """An .npz without pickles."""
-        file = io.BytesIO()
-        np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-        return file.getvalue()
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "Bout":
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            found = {field.name: file[field.name] for field in fields(cls)}
-        return cls(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
-
 
 @dataclass(frozen=True, slots=True)
 class Journal:
@@ -71,12 +60,14 @@ class Journal:
     def read(self, k: int) -> Bout | None:
         """Round number k; None where it was not run to its end, or its file is damaged."""
         try:
-            return Bout.from_bytes(self._file(k).read_bytes())
+            names = [field.name for field in fields(Bout)]
+            found: dict[str, Any] = dict(zip(names, arrays_of(self._file(k), names), strict=True))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
+        return Bout(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
 
     def write(self, k: int, bout: Bout) -> None:
-        write(self._file(k), bout.to_bytes())
+        write_arrays(self._file(k), {field.name: getattr(bout, field.name) for field in fields(bout)})
 
     def _file(self, k: int) -> Path:
         return self.folder / f"{k:04}.npz"
@@ -109,7 +100,8 @@ class Known:
     def __init__(self, samples: Samples, correct: Flags) -> None:
         self.standing = correct.copy()
         self.margin = np.full(len(samples), -np.inf, np.float32)
-        self.x_adv = np.zeros_like(samples.x[:0], shape=samples.x.shape)
+        self.pile = Pile(samples.x.shape[1:])  # the inputs that broke samples
+        self.fell = np.zeros(0, np.int64)  # those samples, in the same order
         self.broken, self.faulty = (np.zeros(len(samples), bool) for _ in range(2))
         self.fault = np.zeros(len(samples), np.int8)
         self.cost = np.zeros(2, np.int64)
@@ -118,7 +110,9 @@ class Known:
 
     def add(self, bout: Bout) -> None:
         fell = bout.rows[bout.broken]
-        self.standing[fell], self.broken[fell], self.x_adv[fell] = False, True, bout.x_adv
+        self.standing[fell], self.broken[fell] = False, True
+        self.pile.add(bout.x_adv)
+        self.fell = np.concatenate([self.fell, fell])
         self.fault[bout.rows] = np.where(bout.fault, bout.fault, self.fault[bout.rows])
         self.faulty[bout.rows] |= bout.faulty
         self.margin[bout.rows] = np.maximum(self.margin[bout.rows], bout.margin)
@@ -165,7 +159,7 @@ class Campaign:
             attack=self.suite.name,
             options=self.suite.told(),
             broken=known.broken,
-            x_adv=known.x_adv[known.broken],
+            x_adv=picked(known.pile.array(), np.argsort(known.fell)),
             faulty=int(known.faulty.sum()),
             fault=known.fault,
             forwards=int(known.cost[0]),
@@ -177,7 +171,7 @@ class Campaign:
 
     def _stage(self, k: int, stage: Stage, part: Threat, known: Known) -> tuple[int, str]:
         """Run stage number k. Returns (the samples that it was run on, why it was stopped before its end, or "")."""
-        dry, shown = 0, np.zeros(len(self.samples), bool)
+        dry, share, shown = 0, stage.hardest, np.zeros(len(self.samples), bool)
         rounds = [
             Round(attack, partial(fold, k, enter))  # each stage has random numbers of its own
             for attack, enter in rounds_of(make(capped(stage.attack, self.classes), self.load))
@@ -189,15 +183,17 @@ class Campaign:
                 break
             if self.limits.enough(standing):
                 return int(shown.sum()), GATE
-            bout, whole = self._bout(each, stage, part, known)
+            bout, whole = self._bout(each, share, part, known)
             known.add(bout)
             if not whole:
                 return int(shown.sum()), TIME
             shown[bout.rows] = True
-            dry = 0 if bout.broken.any() else dry + 1
+            paid = bool(bout.broken.any())
+            dry = 0 if paid else dry + 1
+            share = min(1.0, 2 * share) if paid and stage.widen else share
         return int(shown.sum()), ""
 
-    def _bout(self, each: Round, stage: Stage, part: Threat, known: Known) -> tuple[Bout, bool]:
+    def _bout(self, each: Round, share: float, part: Threat, known: Known) -> tuple[Bout, bool]:
         """Run a round, or read what it did. Returns (that, whether it came to its end)."""
         if self.journal and (bout := self.journal.read(known.bouts)) is not None:
             self.feed.size = bout.batch
@@ -205,31 +201,28 @@ class Campaign:
         began = time.monotonic()
         over = partial(_past, began + self.limits.seconds - known.seconds)
 
-        def work(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
-            found = None
-            if not over():
-                found = off_device(assail(self.module, each, x, y, part, seed=self.seed, index=index, stop=over))
-            return found
+        def attack(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
+            if over():
+                return None
+            return assail(self.module, each, x, y, part, seed=self.seed, index=index, stop=over)
 
-        rows = known.hardest(stage.hardest)
-        outcomes = [found for found in self.feed.each(work, self.samples.take(rows)) if found]
-        rows = rows[: sum(len(outcome.fallen) for outcome in outcomes)]
-        bout, whole = self._judged(rows, outcomes, part, began), not over()
+        rows = known.hardest(share)
+        toll = levied(attack, self.samples.take(rows), self.feed)
+        bout, whole = self._judged(rows[: len(toll.fallen)], toll, part, began), not over()
         if self.journal and whole:
             self.journal.write(known.bouts, bout)
         return bout, whole
 
-    def _judged(self, rows: NDArray[np.int64], outcomes: list[Outcome], part: Threat, began: float) -> Bout:
-        broken, fault, x_adv = look_again(self.module, self.samples.take(rows), outcomes, part, self.feed)
-        costs = [(int(o.cost.forwards.sum()), int(o.cost.backwards.sum())) for o in outcomes]
+    def _judged(self, rows: NDArray[np.int64], toll: Toll, part: Threat, began: float) -> Bout:
+        broken, fault, x_adv = look_again(self.module, self.samples.take(rows), toll, part, self.feed)
         return Bout(
             rows=rows,
             broken=broken,
             x_adv=x_adv,
             fault=fault,
-            faulty=joined([o.faulty for o in outcomes], bool),
-            margin=joined([o.margin for o in outcomes], np.float32),
-            cost=np.array(costs, np.int64).reshape(-1, 2).sum(0),
+            faulty=toll.faulty,
+            margin=toll.margin,
+            cost=np.array([toll.forwards.sum(), toll.backwards.sum()], np.int64),
             seconds=time.monotonic() - began,
             batch=self.feed.size,
         )

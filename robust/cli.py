@@ -67,8 +67,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add(
         "model",
         metavar="MODEL",
-        help="FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME or torchvision:NAME, as net.py:make(width=2)",
+        help="FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME, as net.py:make(width=2)",
     )
+    add("--normalize", metavar="MEAN/STD", help="make it part of the model, as --robust-normalize of pytest takes it")
     add(
         "--recipe",
         action="append",
@@ -90,6 +91,7 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     add("--leaderboard", dest="folder", type=Path, default=Path("leaderboard"), metavar="DIR", help="where the row is")
     add("--model", metavar="MODEL", help="its model, as --robust-model of pytest takes it")
     add("--arch", metavar="ARCH", help="what its weights belong to: those of --model, or those beside the row")
+    add("--normalize", metavar="MEAN/STD", help="as --robust-normalize was, where its row had one")
     add("--data", metavar="DATA", help="its data set, where that does not go by its name alone: npz:FILE")
     add("--device", default="cpu", metavar="DEVICE", help="cpu (default), auto, cuda, cuda:1 or mps")
 

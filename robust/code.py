@@ -1,15 +1,18 @@
-"""Running the Python code that a user named: files and modules. Nothing else of the project executes a user's file."""
+"""Running the code that a user named: files, modules, programs. Nothing else of the project executes a user's file."""
 
 import hashlib
 import importlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from robust.attacks.registry import suggest
+
+T = TypeVar("T")
 
 
 def import_file(path: Path) -> ModuleType:
@@ -52,6 +55,25 @@ def import_module(name: str, path: Path) -> ModuleType:
     if found is None or Path(found).resolve() != path.resolve():
         raise ValueError(f"another module is already imported as {name}: {found}, expected {path}")
     return module
+
+
+def ran(run: Callable[[], T], *folders: Path) -> T:
+    """What `run` returns, where modules in `folders` can be imported; ValueError, in one line, where it fails."""
+    from robust.attacks.vision import with_torchvision  # it imports torch
+
+    sys.path[:0] = [str(folder) for folder in folders if str(folder) not in sys.path]
+    try:
+        return with_torchvision(run)
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"failed to load: {blamed(error)}") from error
+
+
+def installed(name: str) -> bool:
+    """Whether there is a module of that name; it is not imported."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # some other has taken its place
+        return False
 
 
 def named(module: ModuleType, name: str, where: str) -> Any:

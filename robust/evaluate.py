@@ -3,26 +3,27 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.engine import AnyAttack, Outcome, answers, assail
+from robust.attacks.engine import AnyAttack, Outcome, answers, assail, still
 from robust.attacks.factory import describe, make, no_models
-from robust.attacks.task import Cost, Model
+from robust.attacks.task import Model
 from robust.attacks.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.feed import Feed
 from robust.models.load import weights_hash
+from robust.pile import Pile, picked
 from robust.record import Reached
 from robust.trust.rounding import on_levels, verify_rounded
 from robust.trust.verify import Faults, verify
 
 BATCH = 250  # where nothing else is known
-TRIED = 64  # samples that are shown to a model before the first test
+TRIED = 64  # samples whose values tell whether all keep to levels
 
 Flags = NDArray[np.bool_]
 
@@ -54,18 +55,18 @@ class Finding:
 
 
 def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
-    """A few samples through the model; ValueError, in one line, where it does not take them or give logits."""
+    """Two samples through the model; ValueError, in one line, where nothing can be measured.
+
+    That is where it does not take them, or does not answer with logits. What else may be wrong is for the preflight.
+    """
     x = samples.x[:2]
     try:
-        module.eval()
-        with torch.enable_grad():
-            clean = torch.tensor(x, device=device_of(module), requires_grad=True)
-            logits = module(clean.clone())
+        with still(module), torch.no_grad():
+            logits = module(torch.tensor(x, device=device_of(module)))
     except Exception as error:
         told = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"the model does not take {dataset.name}, inputs of shape {list(x.shape)}: {told}; "
-            "is this the data that it was made for (--robust-data)?"
+            f"the model does not take {dataset.name}, inputs of shape {list(x.shape)}: {told}; {_fault(module)}"
         ) from error
     if not isinstance(logits, Tensor) or logits.shape != (len(x), dataset.classes):
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
@@ -75,19 +76,24 @@ def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
         )
     if not logits.is_floating_point():
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")
-    reached = logits.requires_grad and torch.autograd.grad(logits.sum(), clean, allow_unused=True)[0] is not None
-    if not reached:
-        raise ValueError("no gradient leads from the model's answer to its input; is there a no_grad or detach inside?")
-    few = samples.take(np.arange(min(TRIED, len(samples))))
-    if faulty := measure_clean(module, few).faulty:
-        raise ValueError(f"the model answers {faulty} of {len(few)} clean samples with NaN or infinity")
+
+
+def _fault(module: nn.Module) -> str:
+    """Why a model may not take its inputs, which are float32 and on one device."""
+    own = [*module.parameters(), *module.buffers()]
+    devices = {str(tensor.device) for tensor in own}
+    types = {str(tensor.dtype) for tensor in own if tensor.is_floating_point()} - {"torch.float32"}
+    if len(devices) > 1:
+        return f"parts of it are on {' and '.join(sorted(devices))}: register what it needs as buffers"
+    if types:
+        return f"its numbers are {' and '.join(sorted(types))}, inputs are torch.float32: call float() on it"
+    return "is this the data that it was made for (--robust-data)?"
 
 
 def measure_clean(module: nn.Module, samples: Samples, seed: int = 0, feed: Feed | None = None) -> Clean:
     """Accuracy without an attack."""
     feed = feed or Feed(BATCH, device_of(module))
-    parts = feed.each(lambda x, y, index: answers(module, x, y, seed), samples)
-    correct, faulty = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+    correct, faulty = feed.columns(lambda x, y, index: answers(module, x, y, seed), samples, bool, bool)
     return Clean(correct, int(faulty.sum()))
 
 
@@ -111,34 +117,60 @@ def measure_attack(
     feed = feed or Feed(BATCH, device_of(module))
     rows = np.flatnonzero(correct)
     started = samples.take(rows)
-    outcomes = feed.each(
-        lambda x, y, index: off_device(assail(module, chosen, x, y, threat, seed=seed, index=index)), started
-    )
+    toll = levied(lambda x, y, index: assail(module, chosen, x, y, threat, seed=seed, index=index), started, feed)
     broken, fault = np.zeros(len(samples), bool), np.zeros(len(samples), np.int8)
-    broken[rows], fault[rows], x_adv = look_again(module, started, outcomes, threat, feed)
+    broken[rows], fault[rows], x_adv = look_again(module, started, toll, threat, feed)
     return Finding(
         attack=name,
         options=options_of(chosen),
         broken=broken,
         x_adv=x_adv,
-        faulty=sum(int(o.faulty.sum()) for o in outcomes),
+        faulty=int(toll.faulty.sum()),
         fault=fault,
-        forwards=sum(int(o.cost.forwards.sum()) for o in outcomes),
-        backwards=sum(int(o.cost.backwards.sum()) for o in outcomes),
+        forwards=int(toll.forwards.sum()),
+        backwards=int(toll.backwards.sum()),
         seconds=time.monotonic() - began,
     )
 
 
+class Toll(NamedTuple):
+    """What an attack did to m samples, and the inputs of those that have fallen."""
+
+    fallen: Flags  # (m,)
+    faulty: Flags  # (m,)
+    margin: NDArray[np.float32]  # (m,)
+    forwards: NDArray[np.int64]  # (m,)
+    backwards: NDArray[np.int64]  # (m,)
+    x_adv: NDArray[np.float32]  # (fallen, *shape)
+
+
+def levied(attack: Callable[[Tensor, Tensor, Tensor], Outcome | None], samples: Samples, feed: Feed) -> Toll:
+    """Run `attack(x, y, index)` on each batch; where it returns None it was stopped, and the samples end there."""
+    pile = Pile(samples.x.shape[1:])
+
+    def told(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, ...] | None:
+        outcome = attack(x, y, index)
+        if outcome is None:
+            return None
+        pile.add(outcome.x_adv[outcome.fallen].cpu().numpy())
+        return outcome.fallen, outcome.faulty, outcome.margin, outcome.cost.forwards, outcome.cost.backwards
+
+    types = bool, bool, np.float32, np.int64, np.int64
+    fallen, faulty, margin, forwards, backwards = feed.columns(told, samples, *types)
+    return Toll(fallen, faulty, margin, forwards, backwards, pile.array())
+
+
 def look_again(
-    module: nn.Module, samples: Samples, outcomes: list[Outcome], threat: Threat, feed: Feed
+    module: nn.Module, samples: Samples, toll: Toll, threat: Threat, feed: Feed
 ) -> tuple[Flags, Faults, NDArray[np.float32]]:
-    """Verify the very numbers that will be stored: (broken (n,), faults of the others that fell (n,), their inputs)."""
-    fallen = joined([o.fallen for o in outcomes], bool)
-    x_adv = joined([o.x_adv for o in outcomes], np.float32).reshape(-1, *samples.x.shape[1:])[fallen]
-    mine, fault = samples.take(np.flatnonzero(fallen)), np.zeros(len(fallen), np.int8)
-    look = verify(module, x_adv, mine.x, mine.y, str(threat), (threat.lo, threat.hi), batch=feed.size)
-    fault[fallen] = look.fault
-    return fallen & (fault == 0), fault, x_adv[look.fault == 0]
+    """Verify the very numbers that will be stored.
+
+    Returns (broken (m,), what is wrong with the inputs of the others that fell (m,), the inputs of the broken).
+    """
+    mine, fault = samples.take(np.flatnonzero(toll.fallen)), np.zeros(len(samples), np.int8)
+    look = verify(module, toll.x_adv, mine.x, mine.y, str(threat), (threat.lo, threat.hi), batch=feed.size)
+    fault[toll.fallen] = look.fault
+    return toll.fallen & (fault == 0), fault, picked(toll.x_adv, np.flatnonzero(look.fault == 0))
 
 
 def with_rounding(
@@ -176,13 +208,3 @@ def _plain(value: Any) -> Any:
 def device_of(module: nn.Module) -> torch.device:
     """Where the module's parameters are; the CPU if it has none."""
     return next((p.device for p in module.parameters()), torch.device("cpu"))
-
-
-def off_device(outcome: Outcome) -> Outcome:
-    """Off the GPU, where the next batch needs the room."""
-    cost = Cost(outcome.cost.forwards.cpu(), outcome.cost.backwards.cpu())
-    return Outcome(outcome.fallen.cpu(), outcome.x_adv.cpu(), outcome.faulty.cpu(), outcome.margin.cpu(), cost)
-
-
-def joined(parts: list[Tensor], dtype: Any) -> NDArray[Any]:
-    return np.concatenate([part.cpu().numpy().astype(dtype) for part in parts]) if parts else np.zeros(0, dtype)

@@ -1,6 +1,6 @@
 """Batches that fit into memory: their first size is estimated, and halved where memory runs out all the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,6 +47,27 @@ class Feed:
             self.size = (min(self.size, len(samples)) + 1) // 2
             torch.cuda.empty_cache()  # nothing where there is no CUDA
         return done
+
+    def columns(
+        self, work: Callable[[Tensor, Tensor, Tensor], Sequence[Tensor] | None], samples: Samples, *types: type
+    ) -> list[NDArray[Any]]:
+        """`work(x, y, index)` of each batch, tensors that tell of each sample: of each an array of the type given here.
+
+        Where it returns None nothing more is told. The arrays are made at once: small ones of each batch would lie in
+        the room that the batch leaves, which would then be too small for the next, and the memory grow.
+        """
+        found: list[NDArray[Any]] = [np.zeros(len(samples), kind) for kind in types]
+        done = 0
+
+        def note(x: Tensor, y: Tensor, index: Tensor) -> None:
+            nonlocal done
+            if (told := work(x, y, index)) is not None:
+                for column, values in zip(found, told, strict=True):
+                    column[done : done + len(x)] = values.cpu().numpy()
+                done += len(x)
+
+        self.each(note, samples)
+        return [column[:done] for column in found]
 
 
 def fitting(module: nn.Module, x: NDArray[np.float32], device: torch.device) -> int:

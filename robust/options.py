@@ -1,4 +1,7 @@
-"""The plugin's options, in one table: each --robust-NAME has an ini key robust_NAME. No torch in this file."""
+"""The plugin's options, in one table. No torch in this file.
+
+Each --robust-NAME has an ini key robust_NAME, but for what is to be typed for the run at hand.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +18,7 @@ class Option:
     help: str
     many: bool = False
     flag: bool = False
+    ini: bool = True  # whether it has an ini key
 
     @property
     def dest(self) -> str:
@@ -26,15 +30,34 @@ OPTIONS = (
         "model",
         "MODEL",
         "the model to test: FILE.py:FACTORY, as net.py:make or net.py:make(width=2); PACKAGE.MODULE:FACTORY; "
-        "a file of weights with --robust-arch; or with --robust-train an architecture, zoo:cnn or torchvision:resnet18",
+        "a file of weights with --robust-arch; or with --robust-train an architecture, zoo:cnn, torchvision:resnet18, "
+        "timm:resnet18; several as one, ensemble:A,B; what only answers, blackbox:FILE.py:FACTORY or a URL",
         many=True,
     ),
-    Option("arch", "ARCH", "what a file of weights belongs to: FILE.py:FACTORY, zoo:NAME or torchvision:NAME"),
+    Option("arch", "ARCH", "what a file of weights belongs to: FILE.py:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME"),
+    Option(
+        "normalize",
+        "MEAN/STD",
+        "make it part of the model: 0.5/0.25, or by channel 0.49,0.48,0.45/0.25,0.24,0.26; imagenet, cifar10 or none",
+    ),
+    Option(
+        "run-code",
+        "PATH|sha256:DIGEST",
+        "let a model file run code: a full pickle, a TorchScript or a torch.export program; has no ini key",
+        many=True,
+        ini=False,
+    ),
+    Option(
+        "safe-globals",
+        "NAME",
+        "a function or class that pickles of weights may use, as argparse.Namespace",
+        many=True,
+    ),
     Option(
         "data",
         "DATA",
-        "the data set: digits (default), mnist, fashion-mnist, cifar10, cifar100, imagefolder:DIR, npz:FILE, "
-        "or FILE.py:FUNCTION",
+        "the data set: digits (default), mnist, fashion-mnist, cifar10, cifar100, imagefolder:DIR, hf:DIR, "
+        "parquet:FILE, npz:FILE, npy:DIR, or FILE.py:FUNCTION",
     ),
     Option("download", "", "download the data set where it is not on this machine", flag=True),
     Option(
@@ -75,6 +98,13 @@ OPTIONS = (
         "WHAT",
         "figure (default): fail where the figure is below the floor; ci: also where its interval reaches below",
     ),
+    Option(
+        "verdict",
+        "VERDICT",
+        "trusted: fail where the figures of a row may not be believed; suspect (default): only where they cannot be; "
+        "none: check neither the model nor the attacks",
+    ),
+    Option("accept", "NAME", "a finding of test_preflight that you accept; the row shows it", many=True),
     Option("leaderboard", "DIR", "where records and leaderboard are written, or none; default: leaderboard"),
     Option(
         "evidence", "N", "keep the adversarial inputs of N broken samples a row, drawn by the seed; default: of all"
@@ -100,13 +130,15 @@ def add_options(parser: pytest.Parser) -> None:
         flag, help_ = f"--robust-{option.name}", option.help
         if option.flag:
             group.addoption(flag, action="store_true", default=None, dest=option.dest, help=help_)
-            parser.addini(option.dest, help_, type="bool", default=False)
+            ini: dict[str, Any] = {"type": "bool", "default": False}
         elif option.many:
             group.addoption(flag, action="append", default=None, dest=option.dest, metavar=option.metavar, help=help_)
-            parser.addini(option.dest, help_, type="linelist", default=[])
+            ini = {"type": "linelist", "default": []}
         else:
             group.addoption(flag, default=None, dest=option.dest, metavar=option.metavar, help=help_)
-            parser.addini(option.dest, help_, default=None)
+            ini = {"default": None}
+        if option.ini:
+            parser.addini(option.dest, help_, **ini)
 
 
 def value(config: pytest.Config, name: str) -> Any:
@@ -114,13 +146,13 @@ def value(config: pytest.Config, name: str) -> Any:
 
     pytest.UsageError where the ini file holds a value of another type, as a number in pytest 9's [tool.pytest].
     """
-    given = config.getoption(dest(name))
-    if given is not None:
-        return given
+    option = next(option for option in OPTIONS if option.name == name)
+    given = config.getoption(option.dest)
+    if given is not None or not option.ini:
+        return [] if given is None else given
     try:
-        return config.getini(dest(name))
+        return config.getini(option.dest)
     except (TypeError, ValueError, pytest.UsageError) as error:  # the last from pytest 9.2 on
-        option = next(option for option in OPTIONS if option.name == name)
         form = (
             "true or false"
             if option.flag

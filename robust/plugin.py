@@ -80,7 +80,10 @@ def robust_model(_robust_variant: "Variant", _robust_run: "Run") -> "nn.Module":
 
 @pytest.fixture(scope="session")
 def robust_data(_robust_run: "Run") -> "Samples":
-    """The test samples of this run: .x (n, *shape), .y (n,), .index (n,), as numpy arrays."""
+    """The test samples of this run: .x (n, *shape), .y (n,), .index (n,), as numpy arrays.
+
+    An x of more than 256 MB is read from the disk where it is indexed, as an array would be.
+    """
     return _robust_run.workshop.samples
 
 

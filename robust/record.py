@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.attacks.spec import Spec, slug, threat_slug
+from robust.trust.doubt import Doubt, Trust
 
 SCHEMA = 1
+REMEDIED = "remedied"  # the name of what is run beside a row's attacks where these are in doubt
 
 Flags = NDArray[np.bool_]
 
@@ -74,15 +76,21 @@ class Record:
     threat: str
     seed: int
     correct: Flags  # (n,): answered right without an attack
-    attacks: tuple[Attacked, ...]
+    attacks: tuple[Attacked, ...]  # the remedied one the last
     provenance: dict[str, Any] = field(default_factory=dict)  # date, versions, how the model was trained
     evidence: str | None = None  # SHA-256 of the .npz with the adversarial inputs
     levels: int | None = None  # that the inputs were rounded to; None where the data keeps to none
+    trust: Trust | None = None  # whether it may be believed; None where that was not checked
 
     @cached_property
     def suite(self) -> str:
         """The attacks, as one word: "fgsm+pgd". Only rows of the same suite are comparable."""
-        return "+".join(sorted(Spec.parse(attack.name).slug for attack in self.attacks))
+        return "+".join(sorted(Spec.parse(attack.name).slug for attack in self.planned))
+
+    @property
+    def planned(self) -> tuple[Attacked, ...]:
+        """The attacks that were asked for: all but the remedied one."""
+        return tuple(attack for attack in self.attacks if attack.name != REMEDIED)
 
     @cached_property
     def robust(self) -> Flags:
@@ -113,9 +121,18 @@ class Record:
         name = f"{_short(slug(self.model.name))}-{Spec.parse(self.model.training).slug}-{self.model.weights[:8]}"
         return "/".join((_short(slug(self.data.name)), threat_slug(self.threat), _short(self.suite), name))
 
+    @property
+    def verdict(self) -> str:
+        """ "trusted", "suspect" or "broken"; "" where that was not checked."""
+        return self.trust.verdict if self.trust else ""
+
     def same_outcomes(self, other: "Record") -> bool:
         """Whether both measured the same, sample for sample, with the same options."""
         return self.identity == other.identity and _outcomes(self) == _outcomes(other)
+
+    def same_trust(self, other: "Record") -> bool:
+        """Whether both were doubted alike: what was doubted, not by how much, and what the remedied attack broke."""
+        return _doubted(self) == _doubted(other)
 
     def to_json(self) -> str:
         content = {
@@ -133,6 +150,8 @@ class Record:
         }
         if self.robust_rounded is not None:
             content["rounded"] = {"levels": self.levels, "correct": int(self.robust_rounded.sum())}
+        if self.trust is not None:
+            content["trust"] = trust_to_json(self.trust)
         return json.dumps(content, indent=1) + "\n"
 
     @classmethod
@@ -153,9 +172,11 @@ class Record:
                 provenance=dict(content["provenance"]),
                 evidence=content["evidence"],
                 levels=content["rounded"]["levels"] if "rounded" in content else None,
+                trust=trust_from_json(content["trust"]) if "trust" in content else None,
             )
             stages = (stage for attack in record.attacks for stage in attack.stages)
-            for part in (record.data, record.model, *record.attacks, *stages, record):
+            doubts = record.trust.doubts if record.trust else ()
+            for part in (record.data, record.model, *record.attacks, *stages, *doubts, record):
                 _check_types(part)
             if json.loads(record.to_json()) != content:
                 raise ValueError("its counts and its outcomes do not agree")
@@ -211,6 +232,17 @@ def _counted(broken: Flags) -> dict[str, Any]:
     return {"broken": int(broken.sum()), "bits": pack(broken)}
 
 
+def trust_to_json(trust: Trust) -> dict[str, Any]:
+    """The verdict is stated for who reads the file; it follows from the rest."""
+    return {"verdict": trust.verdict, **asdict(trust), "seconds": round(trust.seconds, 3)}
+
+
+def trust_from_json(content: dict[str, Any]) -> Trust:
+    doubts = tuple(Doubt(**doubt) for doubt in content["doubts"])
+    accepted, checked, skipped = (tuple(content[key]) for key in ("accepted", "checked", "skipped"))
+    return Trust(doubts, accepted, checked, skipped, content["seconds"])
+
+
 def _cost(spent: Attacked | Reached) -> dict[str, Any]:
     return {"forwards": spent.forwards, "backwards": spent.backwards, "seconds": round(spent.seconds, 3)}
 
@@ -229,13 +261,19 @@ def _outcomes(record: Record) -> list[object]:
     """What two records of one measurement must agree in; options as JSON, which knows no tuples."""
     attacks = (
         (a.name, json.dumps(a.options, sort_keys=True), pack(a.broken), a.partial, _packed(a.rounded))
-        for a in record.attacks
+        for a in record.planned
     )
     return [pack(record.correct), record.levels, *attacks]
 
 
 def _packed(flags: Flags | None) -> str | None:
     return None if flags is None else pack(flags)
+
+
+def _doubted(record: Record) -> object:
+    trust = record.trust
+    remedied = [pack(attack.broken) for attack in record.attacks if attack.name == REMEDIED]
+    return trust and (trust.checked, [(doubt.name, doubt.grade) for doubt in trust.doubts], trust.accepted, remedied)
 
 
 def _short(name: str) -> str:

@@ -34,3 +34,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
         worst = max(worst, min(1.0, p_values[i] * (len(p_values) - rank)))
         adjusted[i] = worst
     return adjusted
+
+
+def above(k: int, n: int, share: float) -> float:
+    """The exact one-sided p-value that k or more of n fall where each does with a probability of `share`."""
+    return float(binomtest(k, n, share, alternative="greater").pvalue)

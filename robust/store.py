@@ -8,11 +8,12 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from filelock import FileLock
@@ -45,22 +46,27 @@ class Evidence:
         y: NDArray[np.int64],
         index: NDArray[np.int64],
         found: list[tuple[NDArray[np.bool_], NDArray[np.float32]]],
+        most: int | None = None,
+        seed: int = 0,
     ) -> "Evidence":
-        """Of each attack's (broken (n,), their inputs), one input a sample: the first attack's that broke it."""
-        by = np.full(len(y), -1)
-        x_adv = np.zeros((len(y), *found[0][1].shape[1:]), np.float32)
-        for k, (broken, inputs) in enumerate(found):
-            mine = broken & (by < 0)
-            by[mine] = k
-            x_adv[mine] = inputs[mine[broken]]
-        (row,) = np.nonzero(by >= 0)
-        return cls(x_adv[row], row, by[row], y, index)
+        """Of each attack's (broken (n,), their inputs), one input a sample: the first attack's that broke it.
 
-    def drawn(self, most: int | None, seed: int) -> "Evidence":
-        """At most so many of the inputs, drawn by the seed; None for all."""
-        if most is None or len(self.row) <= most:
-            return self
-        kept = np.sort(np.random.RandomState(seed).permutation(len(self.row))[:most])
+        At most so many of them, drawn by the seed; None for all. Only these are brought into memory.
+        """
+        by = np.full(len(y), -1)
+        for k, (broken, _) in reversed([*enumerate(found)]):
+            by[broken] = k
+        row = np.flatnonzero(by >= 0)
+        row = row[_drawn(len(row), most, seed)]
+        x_adv = np.zeros((len(row), *found[0][1].shape[1:]), np.float32)
+        for k, (broken, inputs) in enumerate(found):
+            mine = by[row] == k
+            x_adv[mine] = inputs[np.cumsum(broken)[row[mine]] - 1]
+        return cls(x_adv, row, by[row], y, index)
+
+    def drawn(self, most: int, seed: int) -> "Evidence":
+        """At most so many of the inputs, drawn by the seed."""
+        kept = _drawn(len(self.row), most, seed)
         return replace(self, x_adv=self.x_adv[kept], row=self.row[kept], by=self.by[kept])
 
     def to_bytes(self) -> bytes:
@@ -73,6 +79,13 @@ class Evidence:
     def from_bytes(cls, content: bytes) -> "Evidence":
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return cls(*(file[key] for key in ("x_adv", "row", "by", "y", "index")))
+
+
+def _drawn(n: int, most: int | None, seed: int) -> NDArray[np.int64]:
+    """At most so many of n numbers, ascending; None for all."""
+    if most is None or n <= most:
+        return np.arange(n)
+    return np.sort(np.random.RandomState(seed).permutation(n)[:most])
 
 
 def private(folder: Path) -> Path:
@@ -93,10 +106,11 @@ def locked(folder: Path) -> Iterator[None]:
 def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
     """File a record; call it under `locked`. Nothing is lost: of two records for one place, one goes to history/.
 
-    "new": the place was free. "same": the same measurement with the same outcomes is there, and stays. "replaced": the
-    older went to history/, for the new one has more samples, or is the same measurement by newer options or code.
-    "kept": anything else; the new one is in history/. So another seed or other samples of the same number never
-    replace a row, and nobody can draw a better one. A whole record replaces a partial one, and never the other way.
+    "new": the place was free. "same": the same measurement with the same outcomes, and the same doubts, is there, and
+    stays. "replaced": the older went to history/, for the new one has more samples, or is the same measurement by newer
+    options or code. "kept": anything else; the new one is in history/. So another seed or other samples of the same
+    number never replace a row, and nobody can draw a better one. A whole record replaces a partial one, and never the
+    other way; one that was not checked never replaces one that was.
     """
     content = evidence.to_bytes()
     record = replace(record, evidence=hashlib.sha256(content).hexdigest())
@@ -105,7 +119,7 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
         _put(place, record.to_json(), content)
         return "new"
     older = Record.from_json(place.read_text("utf-8"))
-    if older.same_outcomes(record):
+    if older.same_outcomes(record) and (record.trust is None or older.same_trust(record)):
         return "same"
     if not _replaces(record, older):
         _put(_historic(folder, record), record.to_json(), content)
@@ -148,6 +162,11 @@ def write(path: Path, content: bytes) -> None:
         _write_all({path: content})
 
 
+def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """A whole .npz without pickles, or nothing; arrays that lie on a disk are not brought into memory for it."""
+    _beside(path, lambda file: np.savez(file, **arrays)).replace(path)
+
+
 def _write_all(contents: dict[Path, bytes], stale: Path | None = None) -> None:
     """Write files, all of which are on the disk before anything is changed: a full disk changes nothing.
 
@@ -156,7 +175,7 @@ def _write_all(contents: dict[Path, bytes], stale: Path | None = None) -> None:
     waiting: dict[Path, Path] = {}
     try:
         for path, content in contents.items():
-            waiting[path] = _beside(path, content)
+            waiting[path] = _beside(path, partial(_fill, content))
         if stale is not None:
             stale.unlink(missing_ok=True)
         for path, file in waiting.items():
@@ -166,12 +185,16 @@ def _write_all(contents: dict[Path, bytes], stale: Path | None = None) -> None:
             file.unlink(missing_ok=True)
 
 
-def _beside(path: Path, content: bytes) -> Path:
-    """A file with this content, in the folder of `path`."""
+def _fill(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
+
+
+def _beside(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
+    """A file that `fill` has written, in the folder of `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
-            file.write(content)
+            fill(file)
             file.flush()
             os.fsync(file.fileno())
             Path(file.name).chmod(0o644)  # a temporary file is its owner's alone

@@ -1,6 +1,7 @@
 """The code of benchmarks/ that needs no peer: counting, judging, the table, memory and the profile."""
 
 import cProfile
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from torch import nn
 from benchmarks import subjects, table
 from benchmarks.duel import Duel, Row, Side, distance, fallen, fight, median
 from benchmarks.shares import PARTS, shares
-from benchmarks.subjects import MODELS, Subject
+from benchmarks.standard import Fought, bounds
+from benchmarks.subjects import BOUTS, Bout, Subject
 from benchmarks.timing import peak_bytes
 from robust.attacks import PGD, LpThreat, assail
 from robust.attacks.counted import Counted
@@ -109,12 +111,35 @@ def test_the_page_tells_the_machine_and_the_seed():
     assert told.endswith("Seed 3.\n")
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_the_models_are_what_their_cards_say(name):
-    card = Path(subjects.__file__).parent / "models" / f"{name}.json"
+@pytest.mark.parametrize("bout", BOUTS, ids=lambda bout: bout.name)
+def test_the_models_are_what_their_cards_say(bout):
+    name = {"masked": "standard"}.get(bout.name, bout.name)
+    card = json.loads((Path(subjects.__file__).parent / "models" / f"{name}.json").read_text())
+    side = {"digits": 8}.get(bout.data, 28)
 
-    assert subjects.network(name)(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
-    assert f'"recipe": "{name}:' in card.read_text()
+    assert subjects.network(bout.name)(torch.zeros(2, 1, side, side)).shape == (2, 10)
+    assert card["recipe"].partition(":")[0] == name.removeprefix("digits-").removesuffix("-l2")
+    assert (card["data"]["name"], card["threat"]) == (bout.data, bout.threat)
+
+
+def test_the_masked_model_has_no_gradient_and_saturates():
+    model, x = subjects.network("masked"), torch.rand(20, 1, 28, 28, requires_grad=True)
+    logits = model(x)
+    (grad,) = torch.autograd.grad(logits.sum(), x)
+
+    assert not grad.any()
+    assert logits.softmax(1).amax(1).gt(0.999).float().mean() > 0.9
+
+
+def test_what_was_promised_is_held_against_all_models():
+    def fought(suite, peer, quick, name="pgd-at"):
+        return Fought(Bout(name, "linf:0.1"), 500, *(Side(*each) for each in (suite, peer, quick)))
+
+    two = [fought((50, 9, 9, 5), (51, 90, 90, 60), (50.5, 1, 1, 1))] * 2
+    assert all(line.endswith(": yes") for line in bounds(two))
+    worse = bounds([*two, fought((50.2, 9, 9, 60), (50, 90, 30, 60), (51.4, 1, 1, 30), "trades")])
+    assert [line.rpartition(": ")[2] for line in worse] == ["**no**", "**no**", "yes", "**no**", "**no**"]
+    assert "(trades), below on 2" in worse[0]
 
 
 def test_a_batch_is_counted_once_for_each_backward():

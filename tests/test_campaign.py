@@ -3,7 +3,6 @@
 import math
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,7 +96,7 @@ def test_the_hardest_are_those_that_came_nearest():
         Bout(
             rows=np.array([0, 1, 2, 3, 5]),
             broken=np.array([0, 0, 0, 1, 0], bool),
-            x_adv=known.x_adv[:1],
+            x_adv=samples(1).x,
             fault=none.astype(np.int8),
             faulty=none,
             margin=margin,
@@ -125,6 +124,17 @@ def test_a_stage_that_no_longer_pays_ends():
         backwards[patience] = run(made).backwards / 60
 
     assert backwards == {None: 8, 1: 1, 3: 3}
+
+
+def test_a_stage_that_pays_widens():
+    """From one sample in twenty: where every round breaks something the share is doubled, until all are attacked."""
+    narrow = Stage("noise:steps=3:restarts=6", hardest=0.05)
+    shown = [
+        run(campaign(Suite("w-1", (stage,)), threat="linf:0.9")).stages[0].n
+        for stage in (narrow, replace(narrow, widen=True))
+    ]
+
+    assert shown[0] < shown[1] == 60
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
@@ -195,11 +205,12 @@ def test_a_damaged_file_is_a_round_that_was_not_run(tmp_path):
     assert outcome(run(campaign(journal=Journal(tmp_path / "copy")))) == outcome(first)
 
 
-def test_a_bout_comes_back_from_its_bytes(tmp_path):
+def test_a_bout_comes_back_from_its_file(tmp_path):
     run(campaign(journal=Journal(tmp_path)))
     bout = Journal(tmp_path).read(0)
 
-    assert bout.to_bytes() == Path(tmp_path / "0000.npz").read_bytes()
+    Journal(tmp_path / "copy").write(0, bout)
+    assert (tmp_path / "copy" / "0000.npz").read_bytes() == (tmp_path / "0000.npz").read_bytes()
     assert isinstance(bout.seconds, float)
     assert isinstance(bout.batch, int)
     assert Journal(tmp_path).read(999) is None

@@ -173,6 +173,7 @@ def test_it_runs_in_a_repository_with_an_attacks_folder(python, repository):
         "-p",
         "no:benchmark",
         "--robust-model=net.py:make",
+        "--robust-verdict=none",
         "--robust-samples=20",
         cwd=repository,
     )

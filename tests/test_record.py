@@ -230,3 +230,12 @@ def test_a_record_measured_the_same_as_itself_from_json():
     measured = replace(record(), attacks=(attacked("pgd", "0" * 8, options={"options": (("steps", 4),)}),))
 
     assert measured.same_outcomes(Record.from_json(measured.to_json()))
+
+
+def test_a_remedied_attack_makes_no_other_measurement():
+    plain = record("1110", {"pgd": "1000"})
+    doubted = record("1110", {"pgd": "1000", "remedied": "1100"})
+
+    assert plain.identity == doubted.identity
+    assert plain.same_outcomes(doubted)
+    assert doubted.robust.sum() == 1

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robust.stats import fisher, holm, mcnemar, wilson
+from robust.stats import above, fisher, holm, mcnemar, wilson
 
 p_values = st.lists(st.floats(0, 1), max_size=8)
 
@@ -114,3 +114,9 @@ def test_holm_does_not_depend_on_the_order_of_the_comparisons(case):
     p, order = case
 
     assert holm([p[i] for i in order]) == [holm(p)[i] for i in order]
+
+
+def test_above_is_the_exact_tail_of_the_binomial():
+    assert above(1, 10, 0.1) == pytest.approx(1 - 0.9**10)
+    assert above(0, 10, 0.1) == 1
+    assert above(2, 2, 0.5) == pytest.approx(0.25)

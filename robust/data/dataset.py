@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from robust.attacks.registry import Registry
+from robust.data.rows import Inputs, Rows, held, parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,14 +18,6 @@ if TYPE_CHECKING:
 Split = Literal["train", "test"]
 
 
-class Inputs(Protocol):
-    """The inputs of a split, read row by row: an array, or what opens a file for each row that is asked for."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: "NDArray[np.int64]", /) -> "NDArray[np.float32]": ...
-
-
 Reader = Callable[[Split], "tuple[Inputs, NDArray[np.int64]]"]
 
 
@@ -31,11 +25,11 @@ class NotHereError(LookupError):
     """The data is not on this machine. A data set that has a `fetch` could be downloaded."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Samples:
     """Some inputs of a split, their labels, and their numbers in that split."""
 
-    x: "NDArray[np.float32]"  # (n, *shape), within the data set's bounds
+    x: "NDArray[np.float32] | Rows"  # (n, *shape), within the data set's bounds; large ones are read where indexed
     y: "NDArray[np.int64]"  # (n,)
     index: "NDArray[np.int64]"  # (n,), ascending
 
@@ -43,20 +37,20 @@ class Samples:
         return len(self.y)
 
     def take(self, rows: "NDArray[np.int64]") -> "Samples":
-        return Samples(self.x[rows], self.y[rows], self.index[rows])
+        x = self.x.only(rows) if isinstance(self.x, Rows) else self.x[rows]
+        return Samples(x, self.y[rows], self.index[rows])
 
     def draw(self, n: int, seed: int) -> "tuple[Samples, Samples]":
         """(n samples, the others): drawn without replacement, each in ascending order."""
         mine, others = drawn(len(self), n, seed)
         return self.take(mine), self.take(others)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the numbers, the labels and the inputs: two runs saw the same samples exactly if these agree."""
-
-        sha = hashlib.sha256()
-        for array, dtype in ((self.index, "<i8"), (self.y, "<i8"), (self.x, "<f4")):
-            sha.update(array.astype(dtype).tobytes())
+        sha = hashlib.sha256(self.index.astype("<i8").tobytes() + self.y.astype("<i8").tobytes())
+        for x in parts(self.x):
+            sha.update(x.astype("<f4").tobytes())
         return sha.hexdigest()
 
 
@@ -81,6 +75,8 @@ class Dataset:
     read: Reader
     fetch: Callable[[], None] | None = None  # downloads it
     levels: int = 256  # that a value may have, evenly from lo to hi, where the samples keep to levels at all: 8 bits
+    transforms: tuple[str, ...] = ()  # what is done to the stored inputs before a model sees them
+    count: Callable[[], int | None] = lambda: None  # the classes, where the files name them
 
     def settled(self) -> "Dataset":
         """With classes and shape filled in from the test split, where only that tells them."""
@@ -93,7 +89,7 @@ class Dataset:
 
         return replace(
             self,
-            classes=self.classes or max(int(y.max()) + 1, 2),
+            classes=self.classes or self.count() or max(int(y.max()) + 1, 2),
             shape=self.shape or x[np.zeros(1, np.int64)].shape[1:],
         )
 
@@ -113,16 +109,17 @@ class Dataset:
         if len(x) != len(y):
             raise ValueError(f"{self.name} has {len(x)} inputs and {len(y)} labels")
         rows = np.arange(len(y), dtype=np.int64) if n is None else drawn(len(y), n, seed)[0]
-        samples = Samples(x[rows], y[rows], rows)
+        samples = Samples(held(x, rows), y[rows], rows)
         self._check(samples)
         return samples
 
     def _check(self, samples: Samples) -> None:
-        x, y = samples.x, samples.y
-        if x.shape[1:] != self.shape or not ((x >= self.lo) & (x <= self.hi)).all():
-            told = f"inputs of shape {list(x.shape[1:])} from {x.min():g} to {x.max():g}"
-            wanted = f"{list(self.shape or ())} from {self.lo:g} to {self.hi:g}"
-            raise ValueError(f"{self.name} has {told}, expected {wanted}")
+        for x in parts(samples.x):
+            if x.shape[1:] != self.shape or not ((x >= self.lo) & (x <= self.hi)).all():
+                told = f"inputs of shape {list(x.shape[1:])} from {x.min():g} to {x.max():g}"
+                wanted = f"{list(self.shape or ())} from {self.lo:g} to {self.hi:g}"
+                raise ValueError(f"{self.name} has {told}, expected {wanted}")
+        y = samples.y
         if y.min() < 0 or y.max() >= (self.classes or 0):
             raise ValueError(
                 f"{self.name} has labels from {y.min()} to {y.max()}, expected 0 to {(self.classes or 0) - 1}"

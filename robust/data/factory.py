@@ -5,6 +5,7 @@ from pathlib import Path
 
 from robust.data.dataset import DATA, Dataset
 from robust.data.function import function_dataset
+from robust.data.subset import split_off, subset
 
 
 def open_data(text: str, folder: Path) -> Dataset:
@@ -12,6 +13,12 @@ def open_data(text: str, folder: Path) -> Dataset:
 
     LookupError for an unknown name, ValueError for what is wrong with the rest.
     """
+    text, only = split_off(text)
+    found = _whole(text, folder)
+    return found if only is None else subset(found, only)
+
+
+def _whole(text: str, folder: Path) -> Dataset:
     if re.match(r"[^:]+\.py(:|$)", text):
         return function_dataset(text, folder)
     name = text.partition(":")[0]

@@ -1,7 +1,11 @@
-"""Where downloaded data sets are: torchvision's folders below the roots that people use."""
+"""Where data sets are: torchvision's folders below the roots that people use, and the folders of splits."""
 
 import os
 from pathlib import Path
+
+from robust.data.dataset import Split
+
+SPLITS: dict[Split, tuple[str, ...]] = {"test": ("test", "val", "valid", "validation"), "train": ("train",)}
 
 
 def roots() -> list[Path]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from robust.attacks.spec import Spec, configure
+from robust.attacks.spec import Spec, configure, printable
 from robust.data.dataset import Dataset, Split
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def own_dataset(name: str, spec: Spec, read: Callable[[Split], tuple[Any, Any]])
         x, y = read(split)
         return Floats(x), labels(y)
 
-    return Dataset(name, None, own.lo, own.hi, own.classes, None, converted)
+    return Dataset(printable(name), None, own.lo, own.hi, own.classes, None, converted)
 
 
 class Floats:

@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from robust.attacks.registry import suggest
 from robust.attacks.spec import printable
-from robust.attacks.vision import torchvision, with_torchvision
+from robust.attacks.vision import with_torchvision
 from robust.code import blamed, import_file, import_module, named
+from robust.models.allowed import NOTHING, Allowed
+from robust.models.blackbox import Ask, BlackBox, asking, can_answer
 from robust.models.catalogue import ARCHITECTURES, UnfitError
-from robust.models.checkpoint import fit_weights, read_weights
+from robust.models.checkpoint import fit_weights
+from robust.models.client import Client
+from robust.models.endpoint import Endpoint
+from robust.models.ensemble import Ensemble
+from robust.models.format import Terms, read_model
+from robust.models.library import library_factory
+from robust.models.normalize import normalised, told
 from robust.models.spec import ModelSpec
 
 Build = Callable[[], nn.Module]
@@ -28,6 +35,7 @@ class Subject:
     name: str
     training: str  # the recipe that trained it here, or "as-is"
     module: nn.Module
+    notes: tuple[str, ...] = ()  # what was done to it as it was loaded, for the user to read
 
     @property
     def weights(self) -> str:
@@ -39,11 +47,46 @@ class Subject:
         return sum(p.numel() for p in self.module.parameters())
 
 
-def load(spec: ModelSpec, arch: str | None, shape: Shape, classes: int, folder: Path) -> Subject:
-    """The user's model as it is. ValueError or LookupError, in one line, where it cannot be had."""
+def load(
+    spec: ModelSpec,
+    arch: str | None,
+    shape: Shape,
+    classes: int,
+    folder: Path,
+    allowed: Allowed = NOTHING,
+    normalize: str | None = None,
+) -> Subject:
+    """The user's model as it is. ValueError or LookupError, in one line, where it cannot be had.
+
+    `normalize` is a canonical word of --robust-normalize.
+    """
+    terms = Terms(shape, classes, allowed, normalize)
+    if not spec.members:
+        return _one(spec, arch, folder, terms)
+    subjects = [_of_ensemble(member, arch, folder, terms) for member in spec.members]
+    notes = [f"{subject.name}: {note}" for subject in subjects for note in subject.notes]
+    mean = f"the answers are the mean probabilities of {len(subjects)} models"
+    return Subject(spec.name, "as-is", Ensemble([subject.module for subject in subjects]), (mean, *notes))
+
+
+def _of_ensemble(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
+    try:
+        return _one(spec, arch, folder, terms)
+    except (ValueError, LookupError) as error:
+        raise ValueError(f"{spec.text}: {error.args[0]}") from error
+
+
+def _one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
+    if spec.answers:
+        return _black_box(spec, terms)
     if spec.factory is not None:
-        return Subject(spec.name, "as-is", architecture(spec, arch, shape, classes, folder)())
-    weights = read_weights(spec.path)
+        module = architecture(spec, arch, terms.shape, terms.classes, folder, terms.normalize)()
+        return Subject(spec.name, "as-is", module, told(terms.normalize))
+    loaded = read_model(spec.path, terms)
+    if isinstance(loaded.content, nn.Module):
+        notes = (*loaded.notes, *told(terms.normalize))
+        return Subject(spec.name, "as-is", normalised(loaded.content, terms.normalize), notes)
+    weights = loaded.content
     if arch is None:
         first = next(iter(weights), None)
         example = f", first {printable(first)} {list(weights[first].shape)}" if first else ""
@@ -51,63 +94,62 @@ def load(spec: ModelSpec, arch: str | None, shape: Shape, classes: int, folder: 
             f"holds weights only ({len(weights)} tensors{example}). Say what they belong to: "
             "--robust-arch=net.py:make, --robust-arch=zoo:cnn or --robust-arch=torchvision:resnet18"
         )
-    module = architecture(spec, arch, shape, classes, folder)()
+    module = architecture(spec, arch, terms.shape, terms.classes, folder, terms.normalize)()
     try:
-        fit_weights(module, weights)
+        notes = (*loaded.notes, *fit_weights(module, weights), *told(terms.normalize))
     except ValueError as error:
-        raise ValueError(f"{error}; the architecture is --robust-arch={arch}") from None
-    return Subject(spec.name, "as-is", module)
+        faults = "; ".join((str(error), *loaded.notes))
+        raise ValueError(f"{faults}; the architecture is --robust-arch={arch}") from None
+    return Subject(spec.name, "as-is", module, notes)
 
 
-def architecture(spec: ModelSpec, arch: str | None, shape: Shape, classes: int, folder: Path) -> Build:
+def _black_box(spec: ModelSpec, terms: Terms) -> Subject:
+    if spec.library:
+        ask: Ask = Client(Endpoint.parse(spec.text))
+    else:
+        options = dict(spec.options)
+        ask = asking(_called(spec.text, _own_factory(spec), *spec.args, **options), terms.classes)
+    box = BlackBox(ask, terms.shape, terms.classes)
+    return Subject(spec.name, "as-is", normalised(box, terms.normalize), (*box.notes, *told(terms.normalize)))
+
+
+def architecture(
+    spec: ModelSpec, arch: str | None, shape: Shape, classes: int, folder: Path, normalize: str | None = None
+) -> Build:
     """What makes a fresh, untrained module of the user's model: its factory, or that of --robust-arch.
 
-    `shape` and `classes` are the data's; the architectures of libraries are made for them.
+    `shape` and `classes` are the data's; the architectures of libraries are made for them. `normalize` is a canonical
+    word of --robust-normalize.
     """
+    if spec.answers or spec.members:
+        raise ValueError(f"{spec.text} has no architecture that could be trained")
     if spec.factory is not None:
-        return _factory(spec, shape, classes)
-    if arch is None:
+        build = _factory(spec, shape, classes)
+    elif arch is None:
         raise ValueError(f"{spec.text} holds weights only; name the architecture with --robust-arch")
-    try:
-        return _factory(ModelSpec.parse(arch, folder), shape, classes)
-    except (ValueError, LookupError) as error:
-        raise ValueError(f"--robust-arch={arch}: {error.args[0]}") from error
+    else:
+        try:
+            build = _factory(ModelSpec.parse(arch, folder), shape, classes)
+        except (ValueError, LookupError) as error:
+            raise ValueError(f"--robust-arch={arch}: {error.args[0]}") from error
+    return lambda: normalised(build(), normalize)
 
 
 def _factory(spec: ModelSpec, shape: Shape, classes: int) -> Build:
-    if spec.factory is None:
-        raise ValueError(f"{spec.path.name} is no Python file; write FILE.py:FACTORY, zoo:NAME or torchvision:NAME")
+    if spec.factory is None or spec.answers or spec.members:
+        raise ValueError(f"{spec.text} makes no module; write FILE.py:FACTORY, zoo:NAME, torchvision:NAME or timm:NAME")
     options = dict(spec.options)
     if spec.library == "zoo":
         make = ARCHITECTURES.get(spec.factory)
         return lambda: _made(spec.text, make, shape, classes, *spec.args, **options)
-    if spec.library == "torchvision":
-        made = _torchvision(spec.factory, shape, classes)
+    if spec.library:
+        made = library_factory(spec.library, spec.factory, shape, classes)
         return lambda: _made(spec.text, made, *spec.args, **options)
-    return _own_factory(spec)
+    make_own = _own_factory(spec)
+    return lambda: _made(spec.text, make_own, *spec.args, **options)
 
 
-def _torchvision(name: str, shape: Shape, classes: int) -> Callable[..., nn.Module]:
-    models = torchvision("torchvision.models")
-    if name not in (known := models.list_models(module=models)):
-        raise LookupError(f"torchvision has no classifier {suggest(name, known)}")
-
-    def make(**options: object) -> nn.Module:
-        module: nn.Module = models.get_model(name, **{"weights": None, "num_classes": classes, **options})
-        if len(shape) == 2 or shape[:-2] == (1,):
-            module.register_forward_pre_hook(_as_colour)
-        return module
-
-    return make
-
-
-def _as_colour(module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
-    """Grey pictures, (n, height, width) or (n, 1, height, width), as torchvision's take them: (n, 3, height, width)."""
-    del module
-    return inputs[0].reshape(len(inputs[0]), 1, *inputs[0].shape[-2:]).expand(-1, 3, -1, -1)
-
-
-def _own_factory(spec: ModelSpec) -> Build:
+def _own_factory(spec: ModelSpec) -> Callable[..., object]:
     assert spec.factory is not None
     module = import_module(spec.module, spec.path) if spec.module else import_file(spec.path)
     make = named(module, spec.factory, spec.path.name)
@@ -115,10 +157,19 @@ def _own_factory(spec: ModelSpec) -> Build:
         raise ValueError(f"{spec.text} is a module; name a function that returns it")
     if not callable(make):
         raise ValueError(f"{spec.text} is a {type(make).__name__}, expected a function or class that makes the model")
-    return lambda: _made(spec.text, make, *spec.args, **dict(spec.options))
+    found: Callable[..., object] = make
+    return found
 
 
 def _made(what: str, make: Callable[..., object], *args: object, **options: object) -> nn.Module:
+    made = _called(what, make, *args, **options)
+    if not isinstance(made, nn.Module):
+        hint = f"; a model that only answers is written blackbox:{what}" if can_answer(made) else ""
+        raise ValueError(f"{what} returned {type(made).__name__}, expected torch.nn.Module{hint}")
+    return made
+
+
+def _called(what: str, make: Callable[..., object], *args: object, **options: object) -> object:
     try:
         inspect.signature(make).bind(*args, **options)
     except TypeError as error:
@@ -127,14 +178,11 @@ def _made(what: str, make: Callable[..., object], *args: object, **options: obje
     except ValueError:
         pass  # a callable that does not tell its signature
     try:
-        made = with_torchvision(lambda: make(*args, **options))
+        return with_torchvision(lambda: make(*args, **options))
     except UnfitError as error:
         raise ValueError(f"{what}: {error}") from None
     except Exception as error:
         raise ValueError(f"{what} failed: {blamed(error)}") from error
-    if not isinstance(made, nn.Module):
-        raise ValueError(f"{what} returned {type(made).__name__}, expected torch.nn.Module")
-    return made
 
 
 def weights_hash(module: nn.Module) -> str:

@@ -1,5 +1,7 @@
 """The words for models, parsed: "net.py:make(width=2)", "pkg.mod:make", "weights.safetensors", "zoo:cnn".
 
+What is made of them: "ensemble:a.pt,b.pt", "blackbox:forest.py:make"; and what is asked: "http://127.0.0.1:8000/predict".
+
 No torch here, and nothing of the user's is imported: collecting tests reads these words.
 """
 
@@ -14,17 +16,20 @@ from pathlib import Path
 
 from robust.attacks.spec import slug
 from robust.models.catalogue import ARCHITECTURES
+from robust.models.endpoint import Endpoint
 
-LIBRARIES = ("zoo", "torchvision")
-WORD = r"(.+?\.py|(?:zoo|torchvision)(?=:)|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?"
-FORM = "write FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, or a file of weights"
+LIBRARIES = ("zoo", "torchvision", "timm")
+WORD = rf"(.+?\.py|(?:{'|'.join(LIBRARIES)})(?=:)|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?"
+COMMA = r",(?![^(]*\))"  # outside of a call's brackets
+FORM = "write FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME, or a file"
+FOLDER = "config.json"  # what a folder of transformers holds
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A file, and where it is Python code the factory in it and what that is called with; or a library's architecture.
+    """A file, and where it is Python code the factory in it and what that is called with; or what has no such file.
 
-    Such an architecture has no file of the user's: `path` is its own word, as if a file in the root folder.
+    That is a library's architecture, an ensemble or an endpoint: `path` is its word, as if a file in the root folder.
     """
 
     text: str  # as the user wrote it
@@ -33,7 +38,9 @@ class ModelSpec:
     args: tuple[object, ...] = field(default=(), hash=False)  # may be lists; the text tells them apart
     options: tuple[tuple[str, object], ...] = field(default=(), hash=False)
     module: str | None = None  # "pkg.mod" where the user named a module and not a file
-    library: str | None = None  # one of LIBRARIES, whose architecture `factory` is
+    library: str | None = None  # where there is no file: one of LIBRARIES, "ensemble" or "http"
+    members: tuple["ModelSpec", ...] = ()  # of an ensemble
+    answers: bool = False  # whether all that it does is to answer: then there is no gradient
 
     @classmethod
     def parse(cls, text: str, folder: Path) -> "ModelSpec":
@@ -42,6 +49,13 @@ class ModelSpec:
         ValueError for no such file or module, no factory, or arguments that are not Python literals; LookupError for
         an architecture that the zoo does not have.
         """
+        kind, _, rest = text.partition(":")
+        if kind in ("http", "https"):
+            return cls._of_endpoint(text)
+        if kind == "ensemble":
+            return cls._of_members(text, rest, folder)
+        if kind == "blackbox":
+            return cls._of_answers(text, rest, folder)
         match = re.fullmatch(WORD, text)
         name, factory, call = match.groups() if match else (text, None, None)
         if match and name in LIBRARIES:
@@ -49,7 +63,7 @@ class ModelSpec:
         module = None if not match or name.endswith(".py") else name
         # Not resolved: a link goes by its own name, as pytest's arguments do.
         path = _module_file(name, folder) if module else Path(os.path.abspath(folder / name))
-        if not path.is_file():
+        if not (path.is_file() or (not match and (path / FOLDER).is_file())):
             where = "is a folder" if path.is_dir() else "no such file"
             raise ValueError(f"{where} (looked for {path}); {FORM}")
         if match and not (factory or "").isidentifier():
@@ -68,6 +82,33 @@ class ModelSpec:
                 ARCHITECTURES.refuse(factory)
         spec = cls(text, Path(), factory, args, options, library=library)
         return replace(spec, path=Path(f"{library}:{spec.name}"))
+
+    @classmethod
+    def _of_endpoint(cls, text: str) -> "ModelSpec":
+        name = Endpoint.parse(text).name
+        return cls(text, Path(f"http:{name}"), name, library="http", answers=True)
+
+    @classmethod
+    def _of_members(cls, text: str, words: str, folder: Path) -> "ModelSpec":
+        members = tuple(cls.parse(word.strip(), folder) for word in re.split(COMMA, words))
+        if len(members) < 2 or any(member.members for member in members):
+            raise ValueError("an ensemble is of two models or more, as ensemble:a.safetensors,b.safetensors")
+        name = "+".join(member.name for member in members)
+        answers = any(member.answers for member in members)
+        return cls(text, Path(f"ensemble:{name}"), name, library="ensemble", members=members, answers=answers)
+
+    @classmethod
+    def _of_answers(cls, text: str, word: str, folder: Path) -> "ModelSpec":
+        spec = cls.parse(word, folder)
+        if spec.library or spec.factory is None:
+            raise ValueError("name the function that makes what answers, as blackbox:forest.py:make")
+        return replace(spec, text=text, answers=True)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of weights that it is, or that its members are."""
+        own = (self.path,) if self.factory is None else ()
+        return own + tuple(path for member in self.members for path in member.files)
 
     @property
     def plain(self) -> bool:

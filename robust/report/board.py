@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations, groupby
 
 from robust.attacks.spec import Spec
-from robust.record import Reached, Record
+from robust.record import REMEDIED, Reached, Record
 from robust.stats import fisher, holm, mcnemar, wilson
 
 ALPHA = 0.05
@@ -48,6 +48,11 @@ class Board:
     rows: tuple[Row, ...]
 
     @property
+    def judged(self) -> bool:
+        """Whether any row was checked for whether it may be believed."""
+        return any(row.record.trust for row in self.rows)
+
+    @property
     def stages(self) -> tuple[str, ...]:
         """Of a suite the attacks of its stages, as far as any row came."""
         longest = max((stages_of(row.record) for row in self.rows), key=len)
@@ -69,7 +74,7 @@ def percent(k: int, n: int) -> float:
 
 def stages_of(record: Record) -> tuple[Reached, ...]:
     """Of a suite's record how far it was after each stage; of attacks' none."""
-    return record.attacks[0].stages if len(record.attacks) == 1 else ()
+    return record.planned[0].stages if len(record.planned) == 1 else ()
 
 
 def stage_percent(record: Record, stage: Reached) -> float:
@@ -77,10 +82,10 @@ def stage_percent(record: Record, stage: Reached) -> float:
     return percent(int(record.correct.sum()) - stage.broken, record.data.n)
 
 
-def attack_percent(record: Record, name: str) -> float:
-    """What one attack leaves: answered right and not broken by it, in percent of all n samples."""
-    broken = next(a.broken for a in record.attacks if Spec.parse(a.name) == Spec.parse(name))
-    return percent(int((record.correct & ~broken).sum()), record.data.n)
+def attack_percent(record: Record, name: str) -> float | None:
+    """What one attack leaves: answered right and not broken by it, in percent of all n; None where it was not run."""
+    broken = next((a.broken for a in record.attacks if Spec.parse(a.name) == Spec.parse(name)), None)
+    return None if broken is None else percent(int((record.correct & ~broken).sum()), record.data.n)
 
 
 def _board(records: list[Record]) -> Board:
@@ -93,8 +98,9 @@ def _board(records: list[Record]) -> Board:
     ranks = [*_ranks(whole), *[None] * (len(ordered) - len(whole))]
     suite = any(stages_of(record) or record.partial for record in ordered)
     reached = range(1, 1 + max(len(stages_of(record)) for record in ordered))
-    attacks = sorted(attack.name for attack in ordered[0].attacks)
+    attacks = sorted(attack.name for attack in ordered[0].planned)
     columns = tuple(f"after {k}" for k in reached) if suite else tuple(attacks)
+    columns += (REMEDIED,) * any(len(record.attacks) > len(record.planned) for record in ordered)
     rows = tuple(_row(record, rank, columns, suite) for record, rank in zip(ordered, ranks, strict=True))
     return Board(ordered[0].data.name, ordered[0].threat, ordered[0].suite, columns, rows)
 
@@ -102,12 +108,8 @@ def _board(records: list[Record]) -> Board:
 def _row(record: Record, rank: int | None, columns: tuple[str, ...], suite: bool) -> Row:
     n, k = record.data.n, int(record.robust.sum())
     low, high = wilson(k, n)
-    under: list[float | None]
-    if suite:
-        under = [stage_percent(record, stage) for stage in stages_of(record)]
-        under += [None] * (len(columns) - len(under))
-    else:
-        under = [attack_percent(record, name) for name in columns]
+    after = {f"after {k}": stage_percent(record, stage) for k, stage in enumerate(stages_of(record), 1)}
+    under = [after.get(name) if suite and name != REMEDIED else attack_percent(record, name) for name in columns]
     return Row(record, rank, percent(int(record.correct.sum()), n), percent(k, n), 100 * low, 100 * high, tuple(under))
 
 

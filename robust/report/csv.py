@@ -18,7 +18,7 @@ COLUMNS = (
     "schema", "data", "threat", "suite", "rank", "model", "training", "attack", "n",
     "clean_percent", "robust_percent", "low_percent", "high_percent", "drop_points", "clean_correct", "robust_correct",
     "forwards", "backwards", "seconds", "params", "weights", "samples", "seed", "date",
-    "partial", "levels", "rounded_percent",
+    "partial", "verdict", "doubts", "accepted", "levels", "rounded_percent",
 )  # fmt: skip
 
 
@@ -82,6 +82,9 @@ def _line(board: Board, row: Row, attack: str, k: int, spent: Attacked | Reached
         "seed": record.seed,
         "date": _guard(str(record.provenance.get("date", ""))),
         "partial": record.partial,
+        "verdict": record.verdict,
+        "doubts": _names(doubt.name for doubt in record.trust.doubts) if record.trust else "",
+        "accepted": _names(record.trust.accepted) if record.trust else "",
         "levels": record.levels,
         "rounded_percent": _rounded_percent(record, spent),
     }
@@ -92,6 +95,10 @@ def _rounded_percent(record: Record, spent: Attacked | Reached) -> float | None:
     if isinstance(spent, Reached) or spent.rounded is None:
         return None
     return percent(int((record.correct & ~spent.rounded).sum()), record.data.n)
+
+
+def _names(names: Iterable[str]) -> str:
+    return _guard(" ".join(names))
 
 
 def _guard(text: str) -> str:

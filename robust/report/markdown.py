@@ -38,7 +38,7 @@ def table(board: Board) -> list[str]:
     lines = [
         [_escape(column.title) for column in heads],
         rule,
-        *([_escape(cell) for cell in cells(row)] for row in board.rows),
+        *([_escape(cell) for cell in cells(board, row)] for row in board.rows),
     ]
     return [f"| {' | '.join(line)} |" for line in lines]
 

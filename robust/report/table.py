@@ -31,6 +31,7 @@ def columns(board: Board) -> list[Column]:
         *attacks,
         Column("robust %"),
         Column("95 % interval"),
+        *[Column("verdict", numeric=False)] * board.judged,
         Column("drop"),
         Column("n"),
         Column("params"),
@@ -49,9 +50,10 @@ def rounded(board: Board) -> str:
     return f"Robust % to the same inputs rounded as the data is: {'; '.join(found)}." if found else ""
 
 
-def cells(row: Row) -> list[str]:
+def cells(board: Board, row: Row) -> list[str]:
     model, data = row.record.model, row.record.data
     figures = ["" if value is None else f"{value:.1f}" for value in (row.clean, *row.under, row.robust)]
     interval = f"{row.low:.1f} to {row.high:.1f}"
-    tail = [interval, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
+    verdict = [row.record.verdict or "unchecked"] * board.judged
+    tail = [interval, *verdict, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
     return ["partial" if row.rank is None else str(row.rank), model.name, model.training, *figures, *tail]

@@ -8,9 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from robust.attacks.spec import printable
+from robust.record import Record
 from robust.report.board import Board
 from robust.report.table import cells, columns, rounded
 
+MANY = 0.2  # of the checks, without which a verdict says less
 HIDDEN = ("drop", "n", "params", "weights")  # what a terminal of 80 columns has no room for
 
 
@@ -28,6 +30,19 @@ def terminal(board: Board, width: int) -> str:
     return "\n".join([*lines, *textwrap.wrap(printable(rounded(board)), width)])
 
 
+def doubts(record: Record) -> list[str]:
+    """A line for each reason not to believe a row, and one where many checks could tell nothing of it."""
+    trust = record.trust
+    if trust is None:
+        return []
+    who = printable(f"{record.model.name} ({record.model.training}), {record.threat}")
+    marks = dict.fromkeys(trust.accepted, ", accepted")
+    told = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.told}; {d.hint}" for d in trust.doubts]
+    if len(trust.skipped) > MANY * (len(trust.skipped) + len(trust.checked)):
+        told.append(f"{who}: {trust.verdict} by fewer checks: these mean nothing here: {', '.join(trust.skipped)}")
+    return told
+
+
 def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:
     """The board without the `hidden` columns, with `colon` for the colons of attacks and recipes."""
     heads = columns(board)
@@ -40,6 +55,6 @@ def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:
         else:
             table.add_column(title, overflow="fold", min_width=6)
     for row in board.rows:
-        line = cells(row)
+        line = cells(board, row)
         table.add_row(*(Text(printable(line[i]).replace(":", colon)) for i in shown))
     return table

@@ -30,11 +30,15 @@ def source_of(workshop: Workshop, case: Case) -> Found:
             folder=str(settings.models_below),
             arch=settings.arch,
             arch_folder=str(settings.folder),
+            normalize=settings.normalize,
             shape=shape,
             classes=classes,
             trained=str(made.path) if made else None,
             seed=settings.seed,
             device=str(device_of(case.module)),
+            code=settings.allowed.code,
+            safe_globals=settings.allowed.safe_globals,
+            globals_folder=str(settings.allowed.folder),
         )
     )
 
@@ -49,6 +53,8 @@ def look_anew(workshop: Workshop, found: Found, record: Record, evidence: Eviden
             raise NotDoneError(found["source"]["reason"])
         if samples.digest != record.data.digest:
             raise NotDoneError("the samples are the test's own")
+        if record.trust and any(doubt.name == "nondeterministic" for doubt in record.trust.doubts):
+            raise NotDoneError("the model draws at random")
         dataset = workshop.dataset
         claim = Claim(
             x_adv=few.x_adv,

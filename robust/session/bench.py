@@ -3,22 +3,26 @@
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from torch import nn
 
 from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
+from robust.attacks.suite import Suite
 from robust.attacks.threat import Threat
-from robust.campaign import Campaign, Limits, Watch
-from robust.evaluate import Clean, Finding, measure_attack, with_rounding
+from robust.campaign import Campaign, Journal, Limits, Watch
+from robust.evaluate import Clean, Finding, Flags, measure_attack, with_rounding
 from robust.session.case import FOUND, Case, Found, fail
-from robust.session.collect import model_path
 from robust.session.found import clean_found, row_found
 from robust.session.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.journal import journal_of
 from robust.session.result import Result
+from robust.session.rows import judged, planned
 from robust.session.workshop import Workshop
+from robust.trust.look import FEW, few_of
 from robust.trust.verify import LARGE, OUTSIDE, told
 
 Watched = Callable[[str, int], AbstractContextManager[Watch]]  # (title, samples)
@@ -33,6 +37,7 @@ class Bench:
         self.workshop = workshop
         self.repeat = repeat  # the command of this run, without node ids
         self.watched = watched  # shows how far a suite is
+        self._found: dict[tuple[int, str, str], tuple[nn.Module, Finding]] = {}
 
     def clean(self, case: Case) -> None:
         """The test of the accuracy without an attack."""
@@ -42,25 +47,45 @@ class Bench:
         case.item.stash[FOUND] = [clean_found(self.workshop, case)]
         if clean.faulty:
             fail(f"the model answered {clean.faulty} of {n} clean samples with NaN or infinity")
-        self._warn_of_guessing(case, measured)
         self.judge(case, f"clean accuracy {measured}", measured, self.workshop.settings.gates.clean())
 
     def attack(self, case: Case, attack: str, threat: str) -> None:
         """The test of the accuracy under one attack."""
-        planned = sum(_row(other) == _row(case.item) for other in case.item.session.items)
-        self._told(case, self.measure(case, attack, threat), planned)
+        self._told(case, self.measure(case, attack, threat))
 
     def suite(self, case: Case, name: str, threat: str) -> None:
         """The test of the accuracy under one suite, which makes a row of its own."""
-        suite = next(suite for suite in self.workshop.settings.suites if suite.name == name)
-        journal = journal_of(self.workshop, case, suite, threat)
+        journal = journal_of(self.workshop, case, self._suite(name), threat)
+        result = self._campaign(case, name, threat, journal)
+        self._told(case, result, suite=name, journal=str(journal.folder))
 
+    def broken(self, case: Case, name: str, threat: str) -> tuple[Flags, bool]:
+        """What the attack or the suite of that name breaks of a few samples, the first of the case's (FEW,).
+
+        And whether it was stopped before its end.
+
+        It was measured where the row's test ran in this process; else it is measured here, on these alone.
+        """
+        known = self._found.get((id(case.module), name, threat))
+        few = replace(case, samples=few_of(case.samples))
+        if known is not None:
+            found = known[1]
+        elif name in self.workshop.settings.attacks:
+            found = self.measure(few, name, threat).found
+        else:
+            found = self._campaign(few, name, threat, None).found
+        return found.broken[:FEW], bool(found.partial)
+
+    def _suite(self, name: str) -> Suite:
+        return next(suite for suite in self.workshop.settings.suites if suite.name == name)
+
+    def _campaign(self, case: Case, name: str, threat: str, journal: Journal | None) -> Result:
         def run(allowed: Threat, clean: Clean) -> Finding:
             with self.watched(f"{case.variant.spec.name}, {name}", len(case.samples)) as watch:
                 return Campaign(
                     module=case.module,
                     samples=case.samples,
-                    suite=suite,
+                    suite=self._suite(name),
                     threat=allowed,
                     feed=self.workshop.feed(case.module),
                     classes=self.workshop.classes,
@@ -71,7 +96,7 @@ class Bench:
                     watch=watch,
                 ).run(clean.correct)
 
-        self._told(case, self._measured(case, name, threat, run), 1, suite=name, journal=str(journal.folder))
+        return self._measured(case, name, threat, run)
 
     def _limits(self, suite: str, threat: str, n: int) -> Limits:
         """The time that was given; and where no row is to be filed, what settles the gate: a bound only ever falls."""
@@ -82,9 +107,10 @@ class Bench:
         fail_on = settings.gates.fail_on
         return Limits(seconds, lambda standing: shortfall(Measured.of(standing, n), floor, fail_on) is not None)
 
-    def _told(self, case: Case, result: Result, planned: int, **more: str) -> None:
+    def _told(self, case: Case, result: Result, **more: str) -> None:
         """Hand a result to the session and to reports, and judge it."""
-        case.item.stash[FOUND] = [self.found(case, result, planned) | more]
+        row = {"planned": planned(case.item), "judged": judged(case.item)}
+        case.item.stash[FOUND] = [self.found(case, result) | row | more]
         low, high = result.interval
         interval = {"low_percent": 100 * low, "high_percent": 100 * high}
         _properties(case.item, robust_percent=100 * result.accuracy, **interval, n=result.n)
@@ -118,16 +144,19 @@ class Bench:
         try:
             allowed = self.workshop.threat(threat)
             clean = self.workshop.clean(case.module, case.samples)
-            found = self._rounded(case, run(allowed, clean), allowed)
+            found = self.rounded(case, run(allowed, clean), allowed)
         except (ValueError, LookupError) as error:
             fail(f"{what} could not be run: {error.args[0]}")
         if faulty := clean.faulty or found.faulty:
             fail(f"the model answered {faulty} of {n} samples with NaN or infinity ({what})")
         self._judge_faults(case, found, what)
-        self._warn_of_guessing(case, Measured.of(int(clean.correct.sum()), n))
+        if case.samples is self.workshop.samples:
+            # The module stays, so that no other takes its id.
+            self._found[id(case.module), name, threat] = (case.module, found)
         return Result(str(allowed), clean.correct, found)
 
-    def _rounded(self, case: Case, found: Finding, threat: Threat) -> Finding:
+    def rounded(self, case: Case, found: Finding, threat: Threat) -> Finding:
+        """What was found, and what of it stays when the inputs are rounded to the data's levels."""
         levels = self.workshop.dataset.levels
         return with_rounding(found, case.module, case.samples, threat, levels, self.workshop.feed(case.module))
 
@@ -146,12 +175,14 @@ class Bench:
         if unverified:
             case.warn(f"{what}: {unverified} samples {seen}, which does not count as broken")
 
-    def found(self, case: Case, result: Result, planned: int, origin: str = "", floor: Floor | None = None) -> Found:
+    def found(
+        self, case: Case, result: Result, planned: int = 1, origin: str = "", floor: Floor | None = None
+    ) -> Found:
         """What the session needs to make a row of `planned` results of the same origin.
 
         The origin is the user's test that reports them, "" for ours; its floor is the test's own.
         """
-        own = {"planned": planned, "origin": origin, "floor": floor and floor.percent}
+        own = {"planned": planned, "judged": False, "origin": origin, "floor": floor and floor.percent}
         return clean_found(self.workshop, case) | row_found(self.workshop, case, result) | own
 
     def judge(self, case: Case, figure: str, measured: Measured, floor: Floor | None) -> None:
@@ -164,21 +195,6 @@ class Bench:
         if inconclusive(measured, floor):
             told = f"the floor of {floor.percent:g} % is inside the interval; use more samples"
             case.warn(f"inconclusive: {figure}: {told}")
-
-    def _warn_of_guessing(self, case: Case, clean: Measured) -> None:
-        """A clean accuracy that cannot be told from guessing: then no other figure means anything."""
-        classes = self.workshop.dataset.classes
-        if classes is not None and clean.low <= 1 / classes:
-            case.warn(
-                f"clean accuracy {clean} cannot be told from guessing among {classes} classes: is the model trained, "
-                "are its inputs scaled as in training, and its classes in the data's order?"
-            )
-
-
-def _row(item: pytest.Item) -> object:
-    """What the attacks of one row have in common; None for an item that is no attack."""
-    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    return (model_path(item), params.get("_robust_variant"), params["threat"]) if "attack" in params else None
 
 
 def _properties(item: pytest.Item, **figures: float) -> None:

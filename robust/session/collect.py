@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from robust.attacks.spec import printable
+from robust.models.spec import ModelSpec
 from robust.session import RUN
 from robust.session.gates import pair_slug
 from robust.session.settings import Settings
@@ -57,13 +59,24 @@ class Mount:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.rootpath = config.rootpath
         self.settings = settings
-        self.paths = [*dict.fromkeys(spec.path for spec in settings.models if spec.library is None)]
-        self.words = [spec.path for spec in settings.models if spec.library]
+        self.words = {word: spec.path for spec in settings.models if (word := self._word(spec))}
+        self.paths = [*dict.fromkeys(spec.path for spec in settings.models if spec.path not in self.words.values())]
         self.named = self._take_words(config)
         self.library_nodes: list[RobustModelFile] = []
 
+    def _word(self, spec: ModelSpec) -> Path | None:
+        """What the tests' ids begin with, of a model that is no file: a library's, or a folder."""
+        if spec.library is None and spec.path.is_dir():
+            return self._id(spec.path)
+        return spec.path if spec.library else None
+
+    def _id(self, path: Path) -> Path:
+        """Outside the root folder the path itself is the id; pytest would leave it empty. A terminal prints it."""
+        inside = path.is_relative_to(self.rootpath)
+        return Path(printable((path.relative_to(self.rootpath) if inside else path).as_posix()))
+
     def _take_words(self, config: pytest.Config) -> dict[Path, list[str]]:
-        """Take the node ids of libraries' models out of the command line, where pytest would look for files.
+        """Take the node ids of models that are no files out of the command line, where pytest would look for these.
 
         Returns what each names after its "::"; "" is for all.
         """
@@ -126,24 +139,28 @@ class Mount:
         if "_robust_variant" in metafunc.fixturenames and any(ids := self.settings.ids(path)):
             variants = self.settings.variants(path)
             metafunc.parametrize("_robust_variant", variants, indirect=True, ids=ids, scope="module")
-        for kind, names in (("attack", self.settings.attacks), ("suite", [s.name for s in self.settings.suites])):
+        kinds = {
+            "attack": self.settings.attacks,
+            "suite": [suite.name for suite in self.settings.suites],
+            "row": self.settings.rows,
+        }
+        for kind, names in kinds.items():
             if metafunc.definition.getparent(RobustModelFile) and kind in metafunc.fixturenames:
                 pairs = [(name, threat) for threat in self.settings.threats for name in names]
                 metafunc.parametrize((kind, "threat"), pairs, ids=[pair_slug(*pair) for pair in pairs])
 
     def _node(self, parent: pytest.Collector, path: Path) -> RobustModelFile:
-        """Outside the root folder the path itself is the id; pytest would leave it empty."""
-        inside = path.is_relative_to(self.rootpath)
-        nodeid = (path.relative_to(self.rootpath) if inside else path).as_posix()
-        node: RobustModelFile = RobustModelFile.from_parent(parent, path=path, nodeid=nodeid)
+        node: RobustModelFile = RobustModelFile.from_parent(parent, path=path, nodeid=self._id(path).as_posix())
         node.model = path
         return node
 
     def _library_node(self, session: pytest.Session, word: Path) -> RobustModelFile:
         """The root folder stands for the file that is not there: its conftest.py is heard, and --lf knows it."""
         path, named = self.rootpath, self.named.get(word, [])
-        node: RobustModelFile = RobustModelFile.from_parent(session, path=path, nodeid=str(word), name=str(word))
-        node.model = word
+        node: RobustModelFile = RobustModelFile.from_parent(
+            session, path=path, nodeid=word.as_posix(), name=word.as_posix()
+        )
+        node.model = self.words[word]
         node.named = () if "" in named else tuple(named)
         return node
 

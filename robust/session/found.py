@@ -1,12 +1,9 @@
 """What an item hands to the session, as JSON can hold it; the adversarial inputs go through a file."""
 
 import hashlib
-import io
 import os
 import uuid
 from dataclasses import asdict
-
-import numpy as np
 
 from robust.evaluate import device_of
 from robust.models.load import Subject
@@ -15,26 +12,29 @@ from robust.session.anew import source_of
 from robust.session.case import Case, Found, fail
 from robust.session.result import Result
 from robust.session.workshop import Workshop
-from robust.store import private, write
+from robust.store import private, write_arrays
 
 PROCESS = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"  # a folder name that no other process has
 
 
 def clean_found(workshop: Workshop, case: Case) -> Found:
     """Of the model and the samples: all but the attack."""
-    variant, samples = case.variant, case.samples
+    variant, samples, dataset = case.variant, case.samples, workshop.settings.dataset
     subject = Subject(variant.spec.name, variant.training, case.module)
-    made = workshop.trained.get(variant)
+    made, loaded = workshop.trained.get(variant), workshop.subject(variant)
     return {
         "model_text": variant.spec.text,
         "arch": workshop.settings.arch,
-        "data": asdict(DataUsed(workshop.settings.dataset.name, "test", len(samples), samples.digest)),
+        "normalize": workshop.settings.normalize,
+        "data": asdict(DataUsed(dataset.name, "test", len(samples), samples.digest)),
+        "transforms": [*dataset.transforms],
         "model": asdict(ModelUsed(subject.name, variant.training, subject.weights, subject.params)),
         "seed": case.seed,
         "device": str(device_of(case.module)),
         "batch": workshop.feed(case.module).size,
         "labels": samples.y.tolist(),
         "correct": pack(workshop.clean(case.module, samples).correct),
+        "notes": [*loaded.notes] if loaded.module is case.module else [],  # a fixture of the user's may replace it
         "source": source_of(workshop, case),
         "trained": made and {"card": made.card, "path": str(made.path)},
     }
@@ -67,12 +67,10 @@ def _spool(workshop: Workshop, case: Case, result: Result) -> str | None:
     """Put the adversarial inputs where they wait until the controller makes the record."""
     if workshop.settings.leaderboard is None:
         return None
-    file = io.BytesIO()
-    np.savez(file, x_adv=result.x_adv, y=case.samples.y, index=case.samples.index)
     digest = hashlib.sha256(f"{case.item.nodeid} {result.attack} {result.threat}".encode()).hexdigest()[:16]
     path = private(workshop.settings.home) / "parts" / PROCESS / f"{digest}.npz"
     try:
-        write(path, file.getvalue())
+        write_arrays(path, {"x_adv": result.x_adv, "y": case.samples.y, "index": case.samples.index})
     except OSError as error:
         fail(f"the adversarial inputs could not be written: {error}")
     return str(path)

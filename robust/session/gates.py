@@ -70,8 +70,8 @@ def _families(spec: Spec) -> Iterator[str]:
 
 
 def pair_slug(attack: str, threat: str) -> str:
-    """An attack under a threat model as one word, as in a test's name: "pgd-steps40-linf-8_255"."""
-    return f"{Spec.parse(attack).slug}-{threat_slug(threat)}"
+    """An attack under a threat model as one word, as in a test's name: "pgd-steps40-linf-8_255"; "" is for all."""
+    return "-".join(filter(None, (attack and Spec.parse(attack).slug, threat_slug(threat))))
 
 
 def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...]) -> Floor:

@@ -127,4 +127,5 @@ class RobustSession:
         if self.run.measures:
             from robust.session.summary import summarise
 
-            summarise(terminalreporter, self.run.ledger, self.failures, self.run.config.invocation_params.dir)
+            folder, notes = self.run.config.invocation_params.dir, self.run.workshop.notes
+            summarise(terminalreporter, self.run.ledger, self.failures, folder, notes)

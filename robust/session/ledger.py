@@ -14,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 import robust
-from robust.record import DataUsed, ModelUsed, Record, attack_from_json, union, unpack
+from robust.data.arrays import arrays_of
+from robust.record import DataUsed, ModelUsed, Record, attack_from_json, trust_from_json, union, unpack
 from robust.report.folder import write_board
 from robust.session.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
 from robust.store import Evidence, Fate, add, locked
+from robust.trust.doubt import Trust
 
 Found = dict[str, Any]
 Key = tuple[str, ...]
@@ -32,6 +34,8 @@ class Ledger:
     warnings: dict[str, None] = field(default_factory=dict)  # what to read beside the figures, in order, each once
     files: list[Path] = field(default_factory=list)
     _rows: dict[Key, dict[str, Found]] = field(default_factory=dict)  # the findings of each row, by attack
+    _trusts: dict[Key, Trust] = field(default_factory=dict)  # what the checks say of each row
+    _remedied: dict[Key, Found] = field(default_factory=dict)  # what was run beside a row that they doubt
     _records: dict[Key, Record] = field(default_factory=dict)  # of the rows all of whose attacks were run
     _filed: dict[Key, Fate] = field(default_factory=dict)
 
@@ -41,16 +45,33 @@ class Ledger:
         None where it was complete before, with the same outcomes.
         """
         self.found.append(found)
-        if "attack" not in found:
+        if "threat" not in found:
             return None
         key = _key(found)
-        row = self._rows.setdefault(key, {})
-        row[found["attack"]["name"]] = found
-        if len(row) < found["planned"]:
+        if "trust" in found:
+            self._trusts[key] = trust_from_json(found["trust"])
+            if "attack" in found:
+                self._remedied[key] = found
+        else:
+            self._rows.setdefault(key, {})[found["attack"]["name"]] = found
+        return self._complete(key)
+
+    def _complete(self, key: Key) -> Key | None:
+        """Make the row's record, where all is there that belongs to it."""
+        row, trust = self._rows.get(key, {}), self._trusts.get(key)
+        missing = not row or any(
+            len(row) < found["planned"] or (found["judged"] and not trust) for found in row.values()
+        )
+        if missing:
             return None
-        before, record = self._records.get(key), _record([row[name] for name in sorted(row)])
+        before, record = self._records.get(key), _record(self._ordered(key), trust)
         self._records[key] = record
         return None if before is not None and record.same_outcomes(before) else key
+
+    def _ordered(self, key: Key) -> list[Found]:
+        """The findings of a row: its attacks by name, and what was run beside them."""
+        remedied = [self._remedied[key]] if key in self._remedied else []
+        return [found for _, found in sorted(self._rows.get(key, {}).items())] + remedied
 
     def record(self, key: Key) -> Record:
         return self._records[key]
@@ -70,6 +91,8 @@ class Ledger:
             if key not in self._records:
                 first = next(iter(row.values()))
                 model, ran = first["model"], f"{len(row)} of {first['planned']} attacks were run"
+                if first["judged"] and key not in self._trusts:
+                    ran += ", and test_trust was not"
                 lines.append(f"{model['name']} ({model['training']}), {first['threat']}: {ran}, so there is no row")
         return lines
 
@@ -92,7 +115,7 @@ class Ledger:
             floor, n = gates.together(record.threat), record.data.n
             if own["floor"] is not None:  # the user's test has set it
                 floor = Floor(own["floor"])
-            each = [Measured.of(int((record.correct & ~a.broken).sum()), n) for a in record.attacks]
+            each = [Measured.of(int((record.correct & ~a.broken).sum()), n) for a in record.planned]
             told = not own["origin"] and any(shortfall(measured, floor, gates.fail_on) for measured in each)
             together = Measured.of(int(record.robust.sum()), n)
             who = f"{record.model.name} ({record.model.training}), {record.threat}"
@@ -107,7 +130,7 @@ class Ledger:
     def _measured(self, floor: Floor) -> bool:
         """Whether anything was measured that the floor is for."""
         if floor.scope == CLEAN:
-            return any("attack" not in found for found in self.found)
+            return any("threat" not in found for found in self.found)
         attacked = [(found["attack"]["name"], found["threat"]) for found in self.found if "attack" in found]
         return any(floor.scope in group for pair in attacked for group in scopes(*pair))
 
@@ -116,12 +139,13 @@ class Ledger:
 
         What `look` tells of the inputs stands in the row; where it raises, nothing is filed.
         """
-        record, row = self._records[key], self._rows[key]
-        waiting = [np.load(found["inputs"], allow_pickle=False) for _, found in sorted(row.items())]
-        pairs = [(a.broken, part["x_adv"]) for a, part in zip(record.attacks, waiting, strict=True)]
-        evidence = Evidence.of(waiting[0]["y"], waiting[0]["index"], pairs).drawn(most, record.seed)
+        record, row = self._records[key], self._ordered(key)
+        waiting = [arrays_of(Path(found["inputs"]), ["x_adv", "y", "index"]) for found in row]
+        pairs = [(a.broken, x_adv) for a, (x_adv, _, _) in zip(record.attacks, waiting, strict=True)]
+        _, y, index = waiting[0]
+        evidence = Evidence.of(y, index, pairs, most, record.seed)
         record.provenance["inputs"] = len(evidence.row)
-        record.provenance["verified"] = look(next(iter(row.values())), record, evidence)
+        record.provenance["verified"] = look(row[0], record, evidence)
         with locked(folder):
             fate = add(folder, record, evidence)
             self._filed.setdefault(key, fate)
@@ -129,7 +153,7 @@ class Ledger:
 
     def clear(self) -> None:
         """Remove the adversarial inputs that waited for their row, and the rounds of suites that came to their end."""
-        for found in (found for row in self._rows.values() for found in row.values()):
+        for found in (found for key in {**self._rows, **self._remedied} for found in self._ordered(key)):
             if found["inputs"]:
                 path = Path(found["inputs"])
                 path.unlink(missing_ok=True)
@@ -151,7 +175,7 @@ def _unmeasured(floor: Floor) -> str:
     return f"--robust-fail-under={floor}: {told}, so nothing shows that it holds"
 
 
-def _record(row: list[Found]) -> Record:
+def _record(row: list[Found], trust: Trust | None) -> Record:
     first = row[0]
     data = DataUsed(**first["data"])
     wrong = union(~unpack(found["correct"], data.n) for found in row)  # in any of the processes that measured
@@ -172,9 +196,12 @@ def _record(row: list[Found]) -> Record:
             },
             "device": first["device"],
             "batch": first["batch"],
-            "model": {"text": first["model_text"], "arch": first["arch"]},
+            "model": {"text": first["model_text"], "arch": first["arch"], "normalize": first["normalize"]},
+            "notes": first["notes"],
+            "transforms": first["transforms"],
             "training": first["trained"] and _how_trained(first["trained"]["card"]),
         },
+        trust=trust,
     )
     record.provenance["classes"] = _by_class(record, np.array(first["labels"]))
     return record

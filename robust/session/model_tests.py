@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from robust.session.case import Case
 
 
+def test_preflight(pytestconfig: pytest.Config, _robust_case: "Case") -> None:
+    """Whether the model is one whose attacks can mean anything."""
+    pytestconfig.stash[RUN].inspector.preflight(_robust_case)
+
+
 def test_clean(pytestconfig: pytest.Config, _robust_case: "Case") -> None:
     """The model's accuracy without an attack."""
     pytestconfig.stash[RUN].bench.clean(_robust_case)
@@ -23,3 +28,8 @@ def test_attack(pytestconfig: pytest.Config, _robust_case: "Case", attack: str, 
 def test_suite(pytestconfig: pytest.Config, _robust_case: "Case", suite: str, threat: str) -> None:
     """The model's accuracy under a suite of attacks, each on what those before it left."""
     pytestconfig.stash[RUN].bench.suite(_robust_case, suite, threat)
+
+
+def test_trust(pytestconfig: pytest.Config, _robust_case: "Case", row: str, threat: str) -> None:
+    """Whether the row's figures may be believed: of a suite, or of all attacks together."""
+    pytestconfig.stash[RUN].inspector.trust(_robust_case, row, threat)

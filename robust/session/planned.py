@@ -14,6 +14,7 @@ from robust.options import value
 from robust.session.reading import asked, base, blaming, each, once
 
 DEFAULT = "fgsm,pgd"  # where there is neither an attack nor a suite
+BLIND = "square,noise"  # likewise, where a model of the run only answers: all get the same, to be compared
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -31,11 +32,14 @@ class Planned:
         return (*self.attacks, *(suite.name for suite in self.suites))
 
 
-def read_planned(config: pytest.Config, default_threat: str | None) -> Planned:
-    """The plan, after the conftest files had their say; pytest.UsageError for what is wrong with it."""
+def read_planned(config: pytest.Config, default_threat: str | None, blind: bool) -> Planned:
+    """The plan, after the conftest files had their say; pytest.UsageError for what is wrong with it.
+
+    `blind` is whether some model only answers, so that no attack finds a gradient.
+    """
     suites = each(config, "suite", lambda text: read_suite(text, base(config, "suite")), None)
     threats = [*each(config, "threat", str, default_threat or "")]
-    attacks = [*each(config, "attack", str, None if suites else DEFAULT)]
+    attacks = [*each(config, "attack", str, None if suites else BLIND if blind else DEFAULT)]
     _change(config, attacks, threats, bool(suites))
     if not any(threats):
         raise pytest.UsageError(

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from robust.attacks.spec import printable
 from robust.code import blamed
 from robust.options import dest, value
 
@@ -16,11 +17,14 @@ T = TypeVar("T")
 
 @contextmanager
 def blaming(option: str) -> Iterator[None]:
-    """ValueError and LookupError inside become one line on `option`, and exit status 4."""
+    """ValueError and LookupError inside become one line on `option`, and exit status 4.
+
+    Names in it may be a stranger's: of a file, a tensor, a class.
+    """
     try:
         yield
     except (ValueError, LookupError) as error:
-        raise pytest.UsageError(f"--robust-{option}: {error.args[0]}") from error
+        raise pytest.UsageError(printable(f"--robust-{option}: {error.args[0]}")) from error
 
 
 def base(config: pytest.Config, name: str) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from robust.attacks.spec import printable
 from robust.options import OPTIONS
 from robust.session.settings import Settings, read
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from robust.campaign import Watch
     from robust.session.bench import Bench
+    from robust.session.inspector import Inspector
     from robust.session.ledger import Ledger
     from robust.session.workshop import Workshop
     from robust.train.cache import OnEpoch
@@ -53,13 +55,19 @@ class Run:
         return Bench(self.workshop, self._command(), self._watched)
 
     @cached_property
+    def inspector(self) -> "Inspector":
+        from robust.session.inspector import Inspector
+
+        return Inspector(self.bench)
+
+    @cached_property
     def ledger(self) -> "Ledger":
         from robust.session.ledger import Ledger
 
         return Ledger()
 
     def _command(self) -> str:
-        """This run's options, as they were typed, without node ids."""
+        """This run's options, as they were typed, without node ids; fit for a terminal."""
         words = ["pytest"]
         given = self.config.option
         words += [f"--rootdir={given.rootdir}"] if given.rootdir else []
@@ -71,7 +79,7 @@ class Run:
             else:
                 values = given if isinstance(given, list) else [given] if given is not None else []
                 words += [f"--robust-{option.name}={value}" for value in values]
-        return shlex.join(words)
+        return printable(shlex.join(words))
 
     @contextmanager
     def _progress(self, title: str) -> "Iterator[OnEpoch]":

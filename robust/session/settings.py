@@ -10,12 +10,16 @@ from robust.attacks.spec import Spec, slug
 from robust.attacks.suite import Suite
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
+from robust.models.allowed import SHA256, Allowed
+from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
 from robust.options import value
 from robust.session.gates import FAIL_ON, Gates, read_floor
 from robust.session.planned import Planned, read_planned, read_time
 from robust.session.reading import asked, base, blaming, each, once, whole
 from robust.train.recipe import AS_IS, parse_recipe
+from robust.trust.catalogue import PREFLIGHT
+from robust.trust.doubt import Verdict
 
 FRESH = 32  # a fault of one in ten is missed once in thirty rows, and the process takes the time of its imports
 DEVICE = r"auto|cpu|cuda(:\d+)?|mps"
@@ -35,6 +39,8 @@ class Settings:
 
     models: tuple[ModelSpec, ...]
     arch: str | None
+    normalize: str | None  # canonical: "0.5/0.25"
+    allowed: Allowed  # what model files may do
     data: str  # as the user wrote it
     dataset: Dataset  # as declared, not yet read
     download: bool
@@ -48,6 +54,8 @@ class Settings:
     batch_size: int | None  # None: what fits into memory
     device: str  # "auto", or torch's word
     gates: Gates
+    verdict: Verdict | None  # the worst that passes; None: nothing is checked
+    accepted: tuple[str, ...]  # names of preflight checks
     leaderboard: Path | None
     evidence: int | None  # of how many broken samples a row keeps the inputs; None: of all
     fresh: int  # how many of these are shown to the model loaded anew in a fresh process
@@ -60,7 +68,14 @@ class Settings:
     @property
     def tests(self) -> list[str]:
         """Which of the shipped tests there is something to do for."""
-        return ["test_clean", *["test_attack"] * bool(self.attacks), *["test_suite"] * bool(self.suites)]
+        checks = [["test_preflight"], ["test_trust"]] if self.verdict else [[], []]
+        attacks = [*["test_attack"] * bool(self.attacks), *["test_suite"] * bool(self.suites)]
+        return [*checks[0], "test_clean", *attacks, *checks[1]]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """What makes a row of its own for each model and threat model: "" for all attacks, and each suite."""
+        return (*[""] * bool(self.attacks), *(suite.name for suite in self.suites))
 
     def variants(self, path: Path) -> list[Variant]:
         """What is tested in the file `path`: the models that it holds, or all models if it holds none."""
@@ -87,11 +102,13 @@ class Settings:
 
 def read(config: pytest.Config) -> Settings:
     """The settings of this run; pytest.UsageError for what is wrong with them."""
-    dataset = _dataset(config)
-    planned = read_planned(config, dataset.threat)
+    dataset, models = _dataset(config), _models(config)
+    planned = read_planned(config, dataset.threat, any(spec.answers for spec in models))
     return Settings(
-        models=_models(config),
+        models=models,
         arch=value(config, "arch"),
+        normalize=_normalize(config),
+        allowed=_allowed(config),
         data=_data(config),
         dataset=dataset,
         download=bool(value(config, "download")),
@@ -105,6 +122,8 @@ def read(config: pytest.Config) -> Settings:
         batch_size=whole(config, "batch-size", least=1),
         device=_device(config),
         gates=_gates(config, planned),
+        verdict=_verdict(config),
+        accepted=each(config, "accept", _accepted, None),
         leaderboard=_leaderboard(config),
         evidence=whole(config, "evidence", least=1),
         fresh=FRESH if (fresh := whole(config, "fresh", least=0)) is None else fresh,
@@ -126,6 +145,36 @@ def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
                 raise ValueError(f"{spec.path.name} {what} given twice")
             found.append(spec)
     return tuple(found)
+
+
+def _normalize(config: pytest.Config) -> str | None:
+    text = value(config, "normalize")
+    with blaming(f"normalize={text}"):
+        return read_normalize(text) if text else None
+
+
+def _allowed(config: pytest.Config) -> Allowed:
+    folder = base(config, "safe-globals")
+    code = tuple(_code(text, base(config, "run-code")) for text in value(config, "run-code"))
+    return Allowed(code, each(config, "safe-globals", _global, None), folder, asked=True)
+
+
+def _code(text: str, folder: Path) -> str:
+    """A file as its absolute path, or a digest as it is."""
+    with blaming(f"run-code={text}"):
+        if text.startswith(SHA256):
+            if not re.fullmatch(r"[0-9a-f]{64}", text.removeprefix(SHA256)):
+                raise ValueError("expected sha256: and 64 digits from 0 to f, as sha256sum prints them")
+            return text
+        if not (path := folder / text).is_file():
+            raise ValueError(f"no such file (looked for {path}); name the file, or its digest as sha256:...")
+        return str(path)
+
+
+def _global(text: str) -> str:
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", text):
+        raise ValueError("expected a function or class with its module, as argparse.Namespace")
+    return text
 
 
 def _data(config: pytest.Config) -> str:
@@ -172,6 +221,20 @@ def _gates(config: pytest.Config, planned: Planned) -> Gates:
     if fail_on is None:
         raise pytest.UsageError(f"--robust-fail-on={text}: expected figure or ci")
     return Gates(floors, fail_on)
+
+
+def _verdict(config: pytest.Config) -> Verdict | None:
+    text = value(config, "verdict") or "suspect"
+    known: dict[str, Verdict | None] = {"trusted": "trusted", "suspect": "suspect", "none": None}
+    if text not in known:
+        raise pytest.UsageError(f"--robust-verdict={text}: expected trusted, suspect or none")
+    return known[text]
+
+
+def _accepted(text: str) -> str:
+    if text not in PREFLIGHT:
+        PREFLIGHT.refuse(text)
+    return text
 
 
 def _leaderboard(config: pytest.Config) -> Path | None:

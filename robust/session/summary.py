@@ -5,15 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from robust.attacks.spec import printable
 from robust.record import Record
 from robust.report.board import boards
-from robust.report.terminal import terminal
+from robust.report.terminal import doubts, terminal
 from robust.session.ledger import Ledger
 from robust.train.cache import told
 
 
-def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: list[str], folder: Path) -> None:
-    """The boards of this run, how models were trained, the files, and what failed; paths are from `folder`."""
+def summarise(
+    reporter: "pytest.TerminalReporter", ledger: Ledger, failures: list[str], folder: Path, notes: dict[str, str]
+) -> None:
+    """The boards of this run, how models were loaded and trained, the files, and what failed.
+
+    Paths are from `folder`; `notes` are on models, by their words.
+    """
     records, unfinished, warnings = ledger.records(), ledger.unfinished(), ledger.warnings
     if not (records or failures or unfinished or warnings):
         return
@@ -22,6 +28,11 @@ def summarise(reporter: "pytest.TerminalReporter", ledger: Ledger, failures: lis
     for board in boards(records):
         reporter.write_line(terminal(board, reporter._tw.fullwidth))
         reporter.write_line("")
+    for record in records:
+        for line in doubts(record):
+            reporter.write_line(line, yellow=True)
+    for model, note in notes.items():
+        reporter.write_line(f"loaded {printable(model)}: {note}")
     for line in verified(records):
         reporter.write_line(line)
     for trained in ledger.trained():

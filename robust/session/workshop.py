@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from robust.attacks.blind import needs_gradient
 from robust.attacks.factory import make
 from robust.attacks.rng import seeded
 from robust.attacks.threat import LpThreat, Threat, read_threat
@@ -16,7 +17,9 @@ from robust.data.dataset import Dataset, NotHereError, Samples
 from robust.device import device_named
 from robust.evaluate import Clean, check, measure_clean
 from robust.feed import Feed, fitting
+from robust.models.blackbox import only_answers
 from robust.models.load import Subject, architecture, load
+from robust.models.normalize import normalised, told
 from robust.models.spec import ModelSpec
 from robust.session.case import fail
 from robust.session.reading import asked, blaming
@@ -40,6 +43,7 @@ class Workshop:
         self.settings = settings
         self.trained: dict[Variant, Trained] = {}
         self.hooked: set[Variant] = set()  # loaded by an implementation of pytest_robust_load_model
+        self.notes: dict[str, str] = {}  # on models, as the user wrote them: what was done as they were loaded
         self._config = config
         self._progress = progress
         self._subjects: dict[Variant, Subject] = {}
@@ -96,7 +100,7 @@ class Workshop:
     def feed(self, module: nn.Module) -> Feed:
         """What gives the module its batches."""
         if id(module) not in self._feeds:
-            size = self.settings.batch_size or fitting(module, self.samples.x, self.device)
+            size = self.settings.batch_size or fitting(module, self.samples.x[:1], self.device)
             self._feeds[id(module)] = (module, Feed(size, self.device))
         return self._feeds[id(module)][1]
 
@@ -135,10 +139,28 @@ class Workshop:
                     _ = dataset.read("train")
         for spec in settings.models:
             with blaming(f"model={spec.text}"):
-                check(self._checkable(spec), dataset, samples)
+                module = self._checkable(spec)
+                check(module, dataset, samples)
+            if only_answers(module):
+                self._check_blind(spec)
             for text in (text for text in settings.trainings if text != AS_IS):
                 with blaming(f"train={text}"), seeded(settings.seed, [self.device]):
                     rehearse(self._architecture(spec)(), read_recipe(text), samples)
+
+    def _check_blind(self, spec: ModelSpec) -> None:
+        """UsageError where an attack, or a stage of a suite, asks for a gradient that this model does not have."""
+        settings = self.settings
+        planned = [(f"attack={text}", text) for text in settings.attacks]
+        planned += [(f"suite={suite.name}", stage.attack) for suite in settings.suites for stage in suite.stages]
+        x = torch.from_numpy(self.samples.x[:1])
+        for option, text in planned:
+            with blaming(option):
+                threats = [self.threat(threat) for threat in settings.threats]
+                if any(needs_gradient(make(text, self.surrogate), x, threat, self.classes) for threat in threats):
+                    raise ValueError(
+                        f"{text} needs a gradient, and {spec.text} only answers; take square or noise, or a surrogate, "
+                        f"as {text}:surrogate=net.py:make"
+                    )
 
     def _checkable(self, spec: ModelSpec) -> nn.Module:
         """The model itself where it will be tested, else an untrained one of its architecture."""
@@ -148,7 +170,10 @@ class Workshop:
             return self._architecture(spec)()
 
     def _architecture(self, spec: ModelSpec) -> Callable[[], nn.Module]:
-        build = architecture(spec, self.settings.arch, *self.shape_and_classes, self.settings.folder)
+        settings = self.settings
+        build = architecture(
+            spec, settings.arch, *self.shape_and_classes, settings.folder, normalize=settings.normalize
+        )
         return lambda: build().to(self.device)
 
     @property
@@ -168,6 +193,8 @@ class Workshop:
     def _make(self, variant: Variant) -> Subject:
         subject = self._load(variant) if variant.training == AS_IS else self._train(variant)
         subject.module.to(self.device).eval()
+        if subject.notes:
+            self.notes[variant.spec.text] = "; ".join(subject.notes)
         return subject
 
     def _load(self, variant: Variant) -> Subject:
@@ -176,13 +203,17 @@ class Workshop:
             hooked = spec.library is None  # the hook is for files
             own = asked(self._config, "pytest_robust_load_model", path=spec.path) if hooked else None
             if own is None:
-                if spec.factory is None and (selection := selection_of(spec.path, self.dataset)) is not None:
-                    refuse_shared(selection, self.samples)
-                return load(spec, self.settings.arch, *self.shape_and_classes, self.settings.folder)
+                for path in spec.files:
+                    if (selection := selection_of(path, self.dataset)) is not None:
+                        refuse_shared(selection, self.samples)
+                settings = self.settings
+                terms = (*self.shape_and_classes, settings.folder, settings.allowed, settings.normalize)
+                return load(spec, settings.arch, *terms)
         if not isinstance(own, nn.Module):
             raise ValueError(f"pytest_robust_load_model returned {type(own).__name__}, expected torch.nn.Module")
         self.hooked.add(variant)
-        return Subject(spec.name, AS_IS, own)
+        normalize = self.settings.normalize
+        return Subject(spec.name, AS_IS, normalised(own, normalize), told(normalize))
 
     def _train(self, variant: Variant) -> Subject:
         settings, spec = self.settings, variant.spec
@@ -203,7 +234,7 @@ class Workshop:
             except (ValueError, LookupError) as error:
                 fail(f"{spec.text}, {variant.training}: {error.args[0]}")
         self.trained[variant] = trained
-        return Subject(spec.name, variant.training, trained.module)
+        return Subject(spec.name, variant.training, trained.module, told(settings.normalize))
 
 
 def share_cores(workers: int) -> None:

@@ -26,11 +26,12 @@ def batches(
     """From batch number `skip` on. Augmentation draws from the global random stream, batch after batch."""
     device = next(module.parameters()).device
     change = transform(plan, learn)
-    x, y, index = (torch.from_numpy(array) for array in (learn.x, learn.y, learn.index))
+    y, index = torch.from_numpy(learn.y), torch.from_numpy(learn.index)
     for rows in _order(learn, plan, seed, epoch).split(plan.batch)[skip:]:  # type: ignore[no-untyped-call]
         if len(rows) == 1 < plan.batch < len(learn):
             break  # the last: batch norm cannot learn from one sample
-        batch = x[rows] if change is None else torch.stack([change(each) for each in x[rows]])
+        batch = torch.from_numpy(learn.x[rows.numpy()])
+        batch = batch if change is None else torch.stack([change(each) for each in batch])
         batch = batch.to(device).clamp(threat.lo, threat.hi) if change is not None else batch.to(device)
         if plan.channels_last and batch.dim() == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)

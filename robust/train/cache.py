@@ -16,6 +16,7 @@ from robust.attacks.rng import seeded
 from robust.attacks.spec import Spec, slug
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
+from robust.data.rows import held
 from robust.models.load import Build
 from robust.store import write
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
@@ -95,7 +96,7 @@ def selection_of(weights: Path, dataset: Dataset) -> Samples | None:
             return None
         rows = np.array(card["selected_by"]["index"], np.int64)
         x, y = dataset.read("train")
-        selection = Samples(x[rows], y[rows], rows)
+        selection = Samples(held(x, rows), y[rows], rows)
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return selection if selection.digest == card["selected_by"]["digest"] else None

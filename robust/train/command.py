@@ -19,6 +19,7 @@ from robust.data.factory import open_data
 from robust.device import device_named
 from robust.evaluate import check
 from robust.models.load import Build, architecture
+from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
 from robust.store import private
 from robust.train.cache import Trained, told, train
@@ -38,6 +39,7 @@ class Order:
 
     spec: ModelSpec
     build: Build
+    normalize: str | None  # canonical: "0.5/0.25"
     recipes: tuple[str, ...]
     dataset: Dataset
     threat: LpThreat
@@ -71,8 +73,10 @@ def read(args: argparse.Namespace) -> Order:
         if "+" in canonical_threat(text):
             raise ValueError("training is under one threat model, and this is a union")
         threat = LpThreat.parse(canonical_threat(text), dataset.lo, dataset.hi)
+    with _blaming("--normalize", args.normalize):
+        normalize = read_normalize(args.normalize) if args.normalize else None
     with _blaming("", args.model):
-        made = architecture(spec, None, dataset.shape or (), dataset.classes or 0, here)
+        made = architecture(spec, None, dataset.shape or (), dataset.classes or 0, here, normalize)
 
         def build() -> nn.Module:
             return made().to(device)
@@ -82,7 +86,7 @@ def read(args: argparse.Namespace) -> Order:
         with _blaming("--recipe", word):
             rehearse(build(), read_recipe(word), few)
     folder = private(here / ".robust") / "models" if args.out is None else args.out
-    return Order(spec, build, tuple(dict.fromkeys(recipes)), dataset, threat, args.seed, folder)
+    return Order(spec, build, normalize, tuple(dict.fromkeys(recipes)), dataset, threat, args.seed, folder)
 
 
 def run(order: Order) -> Iterator[str]:
@@ -141,6 +145,7 @@ def _told(order: Order, trained: Trained) -> str:
         "pytest",
         f"--robust-model={path}",
         f"--robust-arch={order.spec.text}",
+        *([f"--robust-normalize={order.normalize}"] if order.normalize else []),
         f"--robust-data={order.dataset.name}",
         f"--robust-threat={order.threat}",
     ]

@@ -1,8 +1,10 @@
 """What is learnt from, and what epochs are selected by."""
 
-import numpy as np
+import hashlib
+from collections.abc import Iterator
 
 from robust.data.dataset import Samples
+from robust.data.rows import parts
 
 # A validation split large enough to tell epochs apart, and no larger: every epoch is attacked on it.
 VALIDATION_SHARE, VALIDATION_MOST = 0.15, 1000
@@ -20,10 +22,15 @@ def split_off_validation(samples: Samples, seed: int) -> tuple[Samples, Samples]
 
 def refuse_shared(selection: Samples, test: Samples) -> None:
     """ValueError where the best epoch was selected by samples that it is then tested on: their inputs are the same."""
-    tested = {x.tobytes() for x in test.x}
-    shared = int(np.sum([x.tobytes() in tested for x in selection.x]))
+    tested = {*_digests(test)}
+    shared = sum(digest in tested for digest in _digests(selection))
     if shared > MOST_SHARED * len(selection):
         raise ValueError(
             f"{shared} of the {len(selection)} samples that selected the best epoch are among the {len(test)} test "
             "samples, so the figures would flatter; give a training split that shares nothing with the test split"
         )
+
+
+def _digests(samples: Samples) -> Iterator[bytes]:
+    """Of each input: large ones would not fit into the memory."""
+    return (hashlib.sha256(x.tobytes()).digest() for part in parts(samples.x) for x in part)

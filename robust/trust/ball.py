@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.data.rows import Rows
+
 # As a share of eps. A sum in another order moves a float64 by 1e-14 at most, and two float32 inputs lie 1e-8 apart:
 # so nothing that is larger by a rounding of an input passes, and nothing fails for the order in which it is added up.
 SLACK = 1e-12
@@ -51,7 +53,9 @@ def length(norm: str, d: Floats) -> Floats:
     return found
 
 
-def within(threat: str, bounds: tuple[float, float], x_adv: NDArray[Any], x: NDArray[Any]) -> tuple[Flags, Flags]:
+def within(
+    threat: str, bounds: tuple[float, float], x_adv: NDArray[Any], x: NDArray[Any] | Rows
+) -> tuple[Flags, Flags]:
     """(no larger than eps, inside the box), each (n,), of inputs (n, *features); of a union one ball is enough."""
     small, inside = np.zeros(len(x), bool), np.zeros(len(x), bool)
     for rows in chunks(len(x)):

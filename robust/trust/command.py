@@ -12,6 +12,8 @@ from torch import nn
 from robust.attacks.spec import printable
 from robust.data.dataset import Dataset, Samples
 from robust.data.factory import open_data
+from robust.data.rows import held
+from robust.models.normalize import read_normalize
 from robust.record import Record
 from robust.store import Evidence
 from robust.trust.fresh import Source
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> Verified:
     x, y = dataset.read("train" if record.data.split == "train" else "test")
     if len(evidence.index) and not 0 <= evidence.index.min() <= evidence.index.max() < len(y):
         return _shown(path, [*checks, Check("data", False, f"{dataset.name} has no such samples")], [])
-    samples = Samples(x[evidence.index], y[evidence.index], evidence.index)
+    samples = Samples(held(x, evidence.index), y[evidence.index], evidence.index)
     row = Row(record, evidence, samples, dataset, model(args, record, dataset))
     checks += check_row(row)
     return _shown(path, checks, _limits(row))
@@ -92,6 +94,7 @@ def model(args: argparse.Namespace, record: Record, dataset: Dataset) -> nn.Modu
         folder=here,
         arch=args.arch,
         arch_folder=here,
+        normalize=read_normalize(args.normalize) if args.normalize else None,
         shape=dataset.shape,
         classes=dataset.classes,
         trained=str(made) if made else None,

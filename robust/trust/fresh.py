@@ -18,6 +18,7 @@ from torch import nn
 
 from robust.attacks.rng import seeded
 from robust.device import device_named
+from robust.models.allowed import Allowed
 from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.load import architecture, load, weights_hash
 from robust.models.spec import ModelSpec
@@ -36,21 +37,26 @@ class Source:
     folder: str  # what a relative path in it is below
     arch: str | None  # as --robust-arch
     arch_folder: str
+    normalize: str | None  # canonical, as Settings has it
     shape: tuple[int, ...]  # of one input
     classes: int
     trained: str | None  # the file with the weights of a training; None for the model as it is
     seed: int
     device: str
+    code: tuple[str, ...] = ()  # this and what follows: what its files may do, as Allowed has it
+    safe_globals: tuple[str, ...] = ()
+    globals_folder: str = ""
 
     def load(self) -> nn.Module:
         """The model; ValueError or LookupError, in one line, where it cannot be had."""
         spec, below = ModelSpec.parse(self.text, Path(self.folder)), Path(self.arch_folder)
-        device = device_named(self.device)
+        device, shape = device_named(self.device), tuple(self.shape)
+        allowed = Allowed(tuple(self.code), tuple(self.safe_globals), Path(self.globals_folder))
         with seeded(self.seed, [device]):  # for factories that start from random weights
             if self.trained is None:
-                module = load(spec, self.arch, tuple(self.shape), self.classes, below).module
+                module = load(spec, self.arch, shape, self.classes, below, allowed, self.normalize).module
             else:
-                module = architecture(spec, self.arch, tuple(self.shape), self.classes, below)()
+                module = architecture(spec, self.arch, shape, self.classes, below, self.normalize)()
                 fit_weights(module, read_weights(Path(self.trained)))
         return module.to(device)
 

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from robust.data.rows import Rows
+from robust.pile import Pile
 from robust.trust.ball import SLACK, Flags, Floats, Part, chunks, flat, parts
 from robust.trust.verify import LARGE, Look, changed
 
@@ -18,7 +20,7 @@ ON = 1e-3  # of a level: so near to it a value is on it, but for float32
 def verify_rounded(
     module: nn.Module,
     x_adv: NDArray[np.float32],
-    x: NDArray[np.float32],
+    x: NDArray[np.float32] | Rows,
     y: NDArray[np.int64],
     threat: str,
     bounds: tuple[float, float],
@@ -40,7 +42,7 @@ def on_levels(x: NDArray[np.float32], bounds: tuple[float, float], levels: int) 
 
 
 def rounded(
-    x_adv: NDArray[np.float32], x: NDArray[np.float32], threat: str, bounds: tuple[float, float], levels: int
+    x_adv: NDArray[np.float32], x: NDArray[np.float32] | Rows, threat: str, bounds: tuple[float, float], levels: int
 ) -> tuple[NDArray[np.float32], Flags]:
     """(x_adv rounded to levels (n, *features), whether that is still in the ball (n,)), for x on levels.
 
@@ -48,7 +50,7 @@ def rounded(
     next one towards x.
     """
     step = (bounds[1] - bounds[0]) / (levels - 1)
-    stored, held = np.empty_like(x_adv), np.zeros(len(x_adv), bool)
+    pile, held = Pile(x_adv.shape[1:]), np.zeros(len(x_adv), bool)
     for rows in chunks(len(x_adv)):
         base = np.rint(_places(x[rows], bounds, levels))
         d = _places(x_adv[rows], bounds, levels) - base
@@ -57,8 +59,9 @@ def rounded(
             mine = part.holds(flat(x_adv[rows]) - flat(x[rows]))
             moved[mine] = _in_ball(d[mine], part, step)
             held[rows] |= mine & part.holds(moved * step)
-        stored[rows] = (bounds[0] + (base + moved) * step).reshape(x_adv[rows].shape)
-    return stored, held
+        stored = (bounds[0] + (base + moved) * step).reshape(-1, *x_adv.shape[1:])
+        pile.add(stored.astype(np.float32))
+    return pile.array(), held
 
 
 def _in_ball(d: Floats, part: Part, step: float) -> Floats:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from robust.data.rows import Rows
 from robust.trust.ball import Flags, Floats, within
 
 Faults = NDArray[np.int8]  # (n,): 0 where an input is verified, else what is wrong with it first
@@ -49,7 +50,7 @@ class Look(NamedTuple):
 def verify(
     module: nn.Module,
     x_adv: NDArray[np.float32],
-    x: NDArray[np.float32],
+    x: NDArray[np.float32] | Rows,
     y: NDArray[np.int64],
     threat: str,
     bounds: tuple[float, float],
@@ -70,7 +71,7 @@ def verify(
 def changed(
     module: nn.Module,
     x_adv: NDArray[np.float32],
-    x: NDArray[np.float32],
+    x: NDArray[np.float32] | Rows,
     y: NDArray[np.int64],
     *,
     batch: int,
@@ -82,7 +83,9 @@ def changed(
     def shown(places: NDArray[np.int64]) -> NDArray[np.float32]:
         """The clean inputs come first, then the others."""
         which, row = np.divmod(places, n)
-        return np.where(which.reshape(-1, *[1] * (x.ndim - 1)), x_adv[row], x[row])
+        found = np.array(x_adv[row])
+        found[which == 0] = x[row[which == 0]]
+        return found
 
     finite, right, near = (flags.reshape(2, n) for flags in _answers(module, shown, np.tile(y, 2), batch, seed))
     fault = np.zeros(n, np.int8)
@@ -90,7 +93,7 @@ def changed(
     return Look(fault, np.where(fault == FALSE, near[0], near[1]))
 
 
-def right(module: nn.Module, x: NDArray[np.float32], y: NDArray[np.int64], *, batch: int) -> tuple[Flags, Flags]:
+def right(module: nn.Module, x: NDArray[np.float32] | Rows, y: NDArray[np.int64], *, batch: int) -> tuple[Flags, Flags]:
     """Of clean inputs: (answered right, so near to another answer that rounding may change it), each (n,)."""
     _, found, near = _answers(module, lambda places: x[places], y, batch, seed=0)
     return found, near

@@ -12,6 +12,7 @@ from robust.attacks import PGD, LpThreat, Rng, Task, assail, make
 from robust.attacks.combine.bestof import BestOf
 from robust.attacks.combine.bpda import BPDA
 from robust.attacks.combine.eot import EOT
+from robust.attacks.combine.held import Held
 from robust.attacks.combine.odi import Diversified
 from robust.attacks.combine.restarts import Restarts
 from robust.attacks.combine.targets import Targets
@@ -30,6 +31,7 @@ ALL = [
     BPDA(PGD(steps=3), "2"),
     Transfer(PGD(steps=3), network()),
     Restarts(Targets(Diversified(APGD(steps=5), 2), 3), 2),
+    Held(PGD(steps=3)),
 ]
 
 
@@ -83,15 +85,15 @@ def test_a_diversified_start_is_far_away_in_answers():
 
 
 class Noisy(nn.Module):
-    """A model that draws: the answer of `inner` with noise."""
+    """A model that draws: the answer of `inner` with noise, by default as large as the logits."""
 
-    def __init__(self, inner):
+    def __init__(self, inner, share=1.0):
         super().__init__()
-        self.inner = inner
+        self.inner, self.share = inner, share
 
     def forward(self, x):
         answer = self.inner(x)
-        return answer + answer.detach().std() * torch.randn_like(answer)
+        return answer + self.share * answer.detach().std() * torch.randn_like(answer)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +110,24 @@ def test_a_mean_over_draws_is_nearer_to_the_answer_without_noise(ask):
         assert (given.cost.backwards == draws).all()
 
     assert off[1] < off[0] / 16
+
+
+def test_held_shows_nothing_before_its_last_step_and_then_what_fools_again():
+    model, x, y = case()
+    noisy, threat, climb = Noisy(model, 0.3), LpThreat.parse("linf:1/10"), PGD(steps=10, loss="margin")
+    held, again = EOT(Held(climb), 10), []
+    given = task(noisy, x, y, threat)
+    state = held.init(given)
+    for k in range(9):
+        state = held.step(given, state, k)
+        assert torch.equal(state.x, x)
+    for attack in (climb, held):
+        outcome = assail(noisy, attack, x, y, threat)
+        moved = (outcome.x_adv != x).flatten(1).any(1)  # others were answered wrong as they are, by luck
+        again.append((noisy(outcome.x_adv).argmax(1) != y)[moved].double().mean())
+
+    assert again[0] < 0.8
+    assert again[1] > 0.95
 
 
 class Rounded(nn.Module):

@@ -43,6 +43,21 @@ def test_a_load_that_lacks_the_operators_is_called_again_with_them(registered):
     assert (vision.with_torchvision(load), load.calls, registered) == ("loaded", 2, [1])
 
 
+@pytest.mark.parametrize("chained", [True, False])
+def test_what_was_raised_because_of_it_is_the_symptom_too(registered, chained):
+    def load():
+        if registered:
+            return "loaded"
+        try:
+            raise SYMPTOM
+        except RuntimeError as error:
+            if chained:
+                raise ModuleNotFoundError("Could not import module 'ViTModel'") from error
+            raise ImportError("Could not import it")  # noqa: B904
+
+    assert (vision.with_torchvision(load), registered) == ("loaded", [1])
+
+
 @pytest.mark.parametrize(
     "other", [RuntimeError("CUDA error"), RuntimeError(), ValueError(vision.SYMPTOM), ImportError("torchvision")]
 )

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from robust.data import rows
 from robust.data.dataset import DATA, Dataset, Samples, dataset
 
 
@@ -102,6 +103,29 @@ def test_the_digest_does_not_see_the_layout_in_memory():
     other = Samples(np.asfortranarray(plain.x), plain.y.astype(">i8"), plain.index.astype(np.int32))
 
     assert other.digest == plain.digest
+
+
+def test_samples_that_are_read_where_they_are_indexed_are_the_same(monkeypatch):
+    whole = DATA.get("digits").load("test")
+    monkeypatch.setattr(rows, "IN_MEMORY", 0)
+    monkeypatch.setattr(rows, "PART", 1000)
+    read = DATA.get("digits").load("test")
+
+    assert isinstance(read.x, rows.Rows)
+    assert read.digest == whole.digest
+    for part, other in zip(read.draw(40, seed=3), whole.draw(40, seed=3), strict=True):
+        assert isinstance(part.x, rows.Rows)
+        assert part.digest == other.digest
+
+
+def test_every_part_of_them_is_checked(monkeypatch):
+    monkeypatch.setattr(rows, "IN_MEMORY", 0)
+    monkeypatch.setattr(rows, "PART", 16)
+    x = np.zeros((9, 2), np.float32)
+    x[7] = 2
+
+    with pytest.raises(ValueError, match=r"shape \[2\] from 0 to 2, expected \[2\] from 0 to 1"):
+        Dataset("mine", None, 0.0, 1.0, 2, (2,), lambda split: (x, np.arange(9) % 2)).load("test")
 
 
 def test_the_digest_is_the_same_in_every_version():

@@ -81,7 +81,7 @@ def test_a_wide_picture_is_cut_at_its_centre(tmp_path):
 def test_pictures_of_several_sizes_need_one_said(folder):
     picture(folder / "pets" / "test" / "cat" / "9.png", size=(7, 7))
 
-    with pytest.raises(ValueError, match=r"another size than the first \(6x4 and 7x7\); .*imagefolder:DIR:size=224"):
+    with pytest.raises(ValueError, match=r"another size than the first \(6x4 and 7x7\); .*as :size=224"):
         read(folder)
 
 

@@ -155,13 +155,14 @@ def test_an_exported_program_is_refused_as_a_program(file):
 @pytest.mark.parametrize(
     ("thing", "told"),
     [
-        ({"state_dict": weights(), "epoch": 3}, "state_dict, epoch"),
+        ({"states": weights(), "epoch": 3}, "states, epoch"),
+        ({"state_dict": {"weight": torch.ones(2), "lr": 0.1}}, "weight, lr"),
         ({"weight": torch.ones(2), "lr": 0.1}, "weight, lr"),
         ([torch.ones(2)], "list"),
         (torch.ones(2), "Tensor"),
         (None, "NoneType"),
     ],
-    ids=["nested", "mixed", "list", "tensor", "none"],
+    ids=["unknown", "mixed inside", "mixed", "list", "tensor", "none"],
 )
 def test_what_is_no_state_dict_is_told(file, write, thing, told):
     assert re.search(

@@ -250,14 +250,28 @@ def test_a_file_that_meets_the_missing_operators_is_given_them(make, monkeypatch
     assert registered == [1]
 
 
-def test_a_file_that_imports_torchvision_loads_in_a_fresh_interpreter(tmp_path):
-    (tmp_path / "net.py").write_text("import torchvision\nmake = torchvision.models.squeezenet1_1")
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("import torchvision\nmake = torchvision.models.squeezenet1_1", "SqueezeNet"),
+        ("import timm\ndef make(): return timm.create_model('test_resnet')", "ResNet"),
+        (
+            "def make():\n"
+            "    from transformers import ViTConfig, ViTModel\n"
+            "    return ViTModel(ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=1))",
+            "ViTModel",
+        ),
+    ],
+    ids=["torchvision", "timm", "transformers"],
+)
+def test_a_file_that_imports_torchvision_loads_in_a_fresh_interpreter(tmp_path, source, name):
+    (tmp_path / "net.py").write_text(source)
     (tmp_path / "main.py").write_text(
         "from pathlib import Path\n"
         "from robust.models.load import load\n"
         "from robust.models.spec import ModelSpec\n"
         "subject = load(ModelSpec.parse('net.py:make', Path()), None, (3,), 10, Path())\n"
-        "assert type(subject.module).__name__ == 'SqueezeNet'\n"
+        f"assert type(subject.module).__name__ == '{name}'\n"
     )
 
     subprocess.run([sys.executable, "main.py"], cwd=tmp_path, check=True)

@@ -77,6 +77,11 @@ def test_a_model_is_called_after_its_file_and_factory(folder, text, name):
         ("zoo:preactresnet18(skip=False)", ("preactresnet18", (), (("skip", False),)), "zoo:preactresnet18-skipfalse"),
         ("torchvision:resnet18", ("resnet18", (), ()), "torchvision:resnet18"),
         ("torchvision:nosuch", ("nosuch", (), ()), "torchvision:nosuch"),
+        (
+            "timm:vit_tiny_patch16_224(img_size=32)",
+            ("vit_tiny_patch16_224", (), (("img_size", 32),)),
+            "timm:vit_tiny_patch16_224-img_size32",
+        ),
     ],
 )
 def test_an_architecture_of_a_library_has_its_word_for_a_path(folder, text, called, path):
@@ -107,6 +112,56 @@ def test_a_file_called_as_a_library_is_a_file(folder):
 
     assert ModelSpec.parse("zoo.py:make", folder).path == folder / "zoo.py"
     assert ModelSpec.parse("torchvision", folder).path == folder / "torchvision"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("ensemble:My Net.PT,w.v2.safetensors", "my_net+w.v2"),
+        ("ensemble:net.py:make(width=2, depth=1), net.py:wide", "net-width2-depth1+net-wide"),
+        ("ensemble:zoo:cnn,http://a.example/predict#rate=5", "cnn+a.example_predict"),
+    ],
+)
+def test_an_ensemble_is_called_after_its_members(folder, text, name):
+    spec = ModelSpec.parse(text, folder)
+
+    assert (spec.name, spec.path, len(spec.members)) == (name, Path(f"ensemble:{name}"), 2)
+    assert spec.files == tuple(member.path for member in spec.members if member.factory is None)
+    assert spec.answers == ("http" in text)
+
+
+@pytest.mark.parametrize("text", ["ensemble:", "ensemble:net.py:make", "ensemble:net.py:make,ensemble:w.pt,w.pt"])
+def test_an_ensemble_of_fewer_or_of_ensembles_is_refused(folder, text):
+    with pytest.raises(ValueError, match=r"two models or more|no such file|is a folder"):
+        ModelSpec.parse(text, folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "path"),
+    [
+        ("http://127.0.0.1:8000/predict#rate=5", "127.0.0.1_8000_predict", "http:127.0.0.1_8000_predict"),
+        ("https://a.example/v1?key=b", "a.example_v1", "http:a.example_v1"),
+        ("blackbox:net.py:make", "net", None),
+        ("blackbox:net.py:wide(2)", "net-wide-2", None),
+    ],
+)
+def test_what_only_answers_is_known_by_its_word(folder, text, name, path):
+    spec = ModelSpec.parse(text, folder)
+
+    assert (spec.answers, spec.name, spec.text) == (True, name, text)
+    assert spec.path == (folder / "net.py" if path is None else Path(path))
+
+
+@pytest.mark.parametrize("text", ["blackbox:zoo:cnn", "blackbox:w.v2.safetensors"])
+def test_what_has_a_gradient_is_no_black_box(folder, text):
+    with pytest.raises(ValueError, match=r"as blackbox:forest\.py:make$"):
+        ModelSpec.parse(text, folder)
+
+
+def test_a_folder_of_transformers_is_a_model(folder):
+    (folder / "models" / "config.json").touch()
+
+    assert (ModelSpec.parse("models", folder).name, ModelSpec.parse("models", folder).factory) == ("models", None)
 
 
 def test_no_model_goes_without_a_name(folder):

@@ -60,10 +60,21 @@ class Detached(nn.Sequential):
 def detached():
     return Detached(*bare())
 
+def double():
+    return bare().double()
+
+class Astray(nn.Sequential):
+    def to(self, *args, **kwargs):
+        return self
+
+def astray():
+    return Astray(nn.Flatten(), nn.Linear(64, 10), nn.BatchNorm1d(10, device="meta"))
+
 NUMBER = 3
 """
 
 FAST = ("--robust-samples=60", "--robust-attack=fgsm,pgd:steps=5")
+UNCHECKED = "--robust-verdict=none"  # no test_preflight and no test_trust, which have tests of their own
 
 
 @pytest.fixture(autouse=True)
@@ -101,8 +112,8 @@ def folder(pytester, weights):
 def run(pytester, folder):
     """Run pytest in the user's folder, on a few samples."""
 
-    def run(*args, fast=True):
-        return pytester.runpytest_inprocess(*(FAST if fast else ()), *args)
+    def run(*args, fast=True, checked=False):
+        return pytester.runpytest_inprocess(*(FAST if fast else ()), *([] if checked else [UNCHECKED]), *args)
 
     return run
 
@@ -112,7 +123,7 @@ def node_ids(pytester):
     """The node ids that pytest collects with these arguments."""
 
     def collect(*args):
-        result = pytester.runpytest_inprocess("--collect-only", "-q", *args)
+        result = pytester.runpytest_inprocess("--collect-only", "-q", UNCHECKED, *args)
         return [line for line in result.outlines if "::" in line]
 
     return collect

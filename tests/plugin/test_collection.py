@@ -6,6 +6,8 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
+from tests.plugin.conftest import UNCHECKED
+
 MODEL = "--robust-model=net.py:make"
 ARCH = "--robust-arch=net.py:bare"
 HIGH = "--robust-fail-under=90"
@@ -221,7 +223,7 @@ def test_the_users_test_in_a_file_with_a_model_can_be_given(node_ids, models):
 def test_the_command_that_repeats_a_model_outside_the_root_folder_keeps_its_ini_file(pytester, models):
     inner = pytester.mkdir("project")
     (inner / "pytest.ini").write_text("[pytest]\nrobust_model = ../net.py:make\nrobust_samples = 20\n")
-    args = (f"--rootdir={inner}", "-c", f"{inner / 'pytest.ini'}", "--robust-only", HIGH)
+    args = (f"--rootdir={inner}", "-c", f"{inner / 'pytest.ini'}", "--robust-only", HIGH, UNCHECKED)
     result = pytester.runpytest_inprocess(*args)
     (command, *_) = [line for line in result.outlines if line.startswith("repeat: ")]
 
@@ -294,6 +296,7 @@ def pytest_unconfigure():
         ["--robust-model=zoo:wideresnet-28-10", "--robust-model=torchvision:resnet18"],
         [MODEL, "--robust-data=npz:data.npz:classes=10", "--robust-threat=linf:0.1"],
         [MODEL, "--robust-data=imagefolder:pictures", "--robust-threat=linf:0.1"],
+        [MODEL, "--robust-data=hf:tables:only=3+5", "--robust-threat=linf:0.1"],
         [MODEL, "--robust-data=cifar10", "--robust-train=trades,as-is", "--robust-fail-under=clean:80"],
         [MODEL, "--robust-data=data.py:load", "--robust-threat=linf:0.1", "--robust-attack=torchattacks:APGD"],
     ],
@@ -302,6 +305,8 @@ def test_collecting_imports_neither_torch_nor_the_users_code(pytester, models, a
     (models / "pkg" / "mod.py").write_text("raise RuntimeError('not while collecting')")
     pytester.makepyfile(data="raise RuntimeError('not while collecting')")
     (models / "data.npz").touch()
+    (models / "tables").mkdir()
+    (models / "tables" / "test.parquet").touch()
     for name in ("cat", "dog"):
         (models / "pictures" / name).mkdir(parents=True)
     pytester.makeconftest(MODULES)

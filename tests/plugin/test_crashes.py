@@ -6,9 +6,10 @@ import sys
 import pytest
 
 from robust.record import Record
+from tests.plugin.conftest import UNCHECKED
 
 MODEL = "--robust-model=net.py:make"
-TWO = (MODEL, "--robust-threat=linf:0.15,l2:0.5", "--robust-samples=60", "--robust-attack=fgsm,pgd:steps=5")
+TWO = (MODEL, UNCHECKED, "--robust-threat=linf:0.15,l2:0.5", "--robust-samples=60", "--robust-attack=fgsm,pgd:steps=5")
 UNIX = pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")
 
 CRASH = """

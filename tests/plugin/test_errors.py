@@ -93,10 +93,29 @@ WRONG = {
     ),
     "full pickle": (
         ["--robust-model=full.pt", BARE],
-        "*needs torch.nn.modules.linear.Linear, which is not safe to unpickle, so it was not loaded; save*",
+        "*needs torch.nn.modules.linear.Linear, not known to be safe to unpickle, so it was not loaded; save only *; "
+        "if these are harmless: --robust-safe-globals=torch.nn.modules.linear.Linear; "
+        "if you trust the file: --robust-run-code=full.pt",
     ),
-    "pickle with a payload": (["--robust-model=evil.pt", BARE], "*needs io.open, which is not safe to unpickle*"),
-    "no checkpoint": (["--robust-model=text.pt", BARE], "*is neither safetensors nor a file of torch.save"),
+    "pickle with a payload": (
+        ["--robust-model=evil.pt", BARE],
+        "*needs io.open, which act on the machine and which no weights need, so it was not loaded; save only *; "
+        "if you trust the file: --robust-run-code=evil.pt",
+    ),
+    "name that is not there": (
+        ["--robust-model=full.pt", "--robust-safe-globals=torch.nn.Linaer"],
+        "*--robust-safe-globals=torch.nn.Linaer: failed to load: AttributeError*",
+    ),
+    "no name": (
+        [NET, "--robust-safe-globals=Namespace"],
+        "--robust-safe-globals=Namespace: expected a function or class with its module, as argparse.Namespace",
+    ),
+    "no file to run": ([NET, "--robust-run-code=nope.pt"], "--robust-run-code=nope.pt: no such file (looked for *"),
+    "no digest": ([NET, "--robust-run-code=sha256:abc"], "--robust-run-code=sha256:abc: expected sha256: and 64 *"),
+    "no checkpoint": (
+        ["--robust-model=text.pt", BARE],
+        "*is none of *safetensors, a file of torch.save, *by its content",
+    ),
     "unknown architecture": (
         ["--robust-model=weights.pt", "--robust-arch=torchvision:resnet81"],
         "*torchvision has no classifier 'resnet81', did you mean 'resnet18'*",
@@ -147,8 +166,14 @@ WRONG = {
         [NET, *LINF, "--robust-data=net.py:words"],
         "*net.py:words returned dict, expected (inputs, labels) or a torch data set",
     ),
-    "answers that are not finite": (["--robust-model=net.py:nan"], "*answers 60 of 60 clean samples with NaN or inf*"),
-    "answers without a gradient": (["--robust-model=net.py:detached"], "*no gradient leads from the model's answer*"),
+    "numbers of another type": (
+        ["--robust-model=net.py:double"],
+        "*does not take digits*; its numbers are torch.float64, inputs are torch.float32: call float() on it",
+    ),
+    "parts on another device": (
+        ["--robust-model=net.py:astray"],
+        "*does not take digits*; parts of it are on cpu and meta: register what it needs as buffers",
+    ),
     "nothing to train on": (
         [NET, *LINF, "--robust-data=npz:good.npz", "--robust-train=standard"],
         "*good.npz holds x, y; expected x_train and y_train",
@@ -208,6 +233,11 @@ WRONG = {
         "--robust-fail-under=pdg:40: unknown scope 'pdg', did you mean 'pgd'[?] Known: clean, fgsm, *",
     ),
     "unknown rule": ([NET, "--robust-fail-on=cl"], "--robust-fail-on=cl: expected figure or ci"),
+    "unknown verdict": ([NET, "--robust-verdict=good"], "--robust-verdict=good: expected trusted, suspect or none"),
+    "accepted what is no finding": (
+        [NET, "--robust-accept=nondet"],
+        "--robust-accept=nondet: unknown preflight check 'nondet'*nondeterministic*",
+    ),
     "someone's README": (
         [NET, "--robust-leaderboard=."],
         "*README.md is not a leaderboard of ours*choose another folder",

@@ -7,6 +7,7 @@ import pytest
 
 from robust.options import OPTIONS
 from robust.session import RUN
+from tests.plugin.conftest import UNCHECKED
 
 NATIVE = pytest.mark.skipif(pytest.version_tuple < (9,), reason="[tool.pytest] came with pytest 9")
 MODEL = "--robust-model=net.py:make"
@@ -15,6 +16,8 @@ MODEL = "--robust-model=net.py:make"
 SAYS = {
     "model": (["net.py:make"], ["net.py:bare"], lambda s: [spec.text for spec in s.models]),
     "arch": ("net.py:make", "net.py:bare", lambda s: s.arch),
+    "normalize": ("0.5/0.25", "0.4/0.3", lambda s: s.normalize),
+    "safe-globals": (["argparse.Namespace"], ["pathlib.PurePosixPath"], lambda s: [*s.allowed.safe_globals]),
     "data": ("digits", "npz:data.npz", lambda s: s.data),
     "download": (True, None, lambda s: s.download),
     "threat": (["linf:0.1", "l2:0.3"], ["l2:0.5"], lambda s: [*s.threats]),
@@ -28,6 +31,8 @@ SAYS = {
     "device": ("auto", "cpu", lambda s: s.device),
     "fail-under": (["clean:70", "40"], ["30"], lambda s: [str(floor) for floor in s.gates.floors]),
     "fail-on": ("ci", "figure", lambda s: s.gates.fail_on),
+    "verdict": ("trusted", "suspect", lambda s: s.verdict),
+    "accept": (["nondeterministic"], ["nondeterministic"], lambda s: [*s.accepted]),
     "leaderboard": ("board", "other", lambda s: s.leaderboard.name),
     "evidence": ("9", "4", lambda s: str(s.evidence)),
     "fresh": ("3", "0", lambda s: str(s.fresh)),
@@ -77,7 +82,15 @@ IDS = [*FILES, "native"]
 
 
 def test_every_option_is_looked_at_here():
-    assert [option.name for option in OPTIONS] == [*SAYS]
+    assert [option.name for option in OPTIONS if option.ini] == [*SAYS]
+
+
+def test_what_lets_a_file_run_code_has_no_ini_key(settings, folder, pytester):
+    assert [option.name for option in OPTIONS if not option.ini] == ["run-code"]
+    pytester.makeini("[pytest]\nrobust_model = net.py:make\nrobust_run_code = weights.pt")
+
+    assert settings().allowed.code == ()
+    assert settings("--robust-run-code=weights.pt").allowed.code == (str(folder / "weights.pt"),)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
@@ -230,7 +243,7 @@ def test_relative_paths_in_the_file_are_relative_to_it(pytester, folder, setting
     assert found.models[0].path == folder / "weights.pt"
     assert found.folder == folder
     assert found.leaderboard == folder / "made" / "board"
-    assert pytester.runpytest_inprocess("-c", str(folder / "tox.ini"), "--robust-samples=20").ret == 0
+    assert pytester.runpytest_inprocess("-c", str(folder / "tox.ini"), "--robust-samples=20", UNCHECKED).ret == 0
     assert (folder / "made" / "board" / "leaderboard.csv").exists()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from robust.record import Record
 from robust.store import Evidence
+from tests.plugin.conftest import UNCHECKED
 
 MODEL = "--robust-model=net.py:make"
 
@@ -216,7 +217,7 @@ def test_what_is_kept_for_ourselves_stays_out_of_version_control(run, folder):
 
 
 def test_parallel_workers_find_the_same_and_train_once(pytester, folder):
-    options = ("--robust-samples=60", "--robust-train=standard:epochs=2,as-is", "--robust-fresh=0", MODEL)
+    options = ("--robust-samples=60", "--robust-train=standard:epochs=2,as-is", "--robust-fresh=0", MODEL, UNCHECKED)
     alone = pytester.runpytest_inprocess(*options)
     alone.assert_outcomes(passed=6)
     both = pytester.runpytest_subprocess("-n", "2", *options, "--robust-leaderboard=parallel")
@@ -309,7 +310,7 @@ def test_a_row_whose_attacks_were_not_all_run_is_not_filed(pytester, folder):
                 raise KeyboardInterrupt
         """
     )
-    result = pytester.runpytest_subprocess(MODEL, "--robust-samples=60")
+    result = pytester.runpytest_subprocess(MODEL, "--robust-samples=60", UNCHECKED)
 
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["net (as-is), linf:0.15: 1 of 2 attacks were run, so there is no row"])
@@ -324,7 +325,7 @@ def test_a_finished_row_is_filed_though_the_run_was_interrupted(pytester, folder
                 raise KeyboardInterrupt
         """
     )
-    pytester.runpytest_subprocess(MODEL, "--robust-samples=60", "--robust-threat=linf:0.15,l2:0.5")
+    pytester.runpytest_subprocess(MODEL, UNCHECKED, "--robust-samples=60", "--robust-threat=linf:0.15,l2:0.5")
 
     assert [record.threat for record in records(folder / "leaderboard").values()] == ["linf:0.15"]
 
@@ -360,14 +361,14 @@ def test_training_that_fails_is_one_line(run):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are a thing of Unix")
 def test_a_terminal_sees_the_progress_of_training(pytester, folder):
-    child = pytester.spawn_pytest(f"{MODEL} --robust-train=pgd-at:epochs=3 --robust-samples=20")
+    child = pytester.spawn_pytest(f"{MODEL} --robust-train=pgd-at:epochs=3 --robust-samples=20 {UNCHECKED}")
 
     child.expect("training pgd-at:epochs=3.*epochs.*validation: clean", timeout=60)
     child.expect("3 passed", timeout=60)
 
 
 def test_two_runs_at_once_train_once_and_lose_nothing(pytester, folder):
-    train = ("--robust-train=standard:epochs=3", "--robust-samples=60", "--robust-fresh=0")
+    train = ("--robust-train=standard:epochs=3", "--robust-samples=60", "--robust-fresh=0", UNCHECKED)
     command = [sys.executable, "-m", "pytest", MODEL, *train]
     runs = [
         subprocess.Popen([*command, f"--robust-threat={threat}"], cwd=folder, stdout=subprocess.DEVNULL)

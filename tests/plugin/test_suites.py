@@ -9,6 +9,7 @@ import pexpect
 import pytest
 
 from robust.record import Record
+from tests.plugin.conftest import UNCHECKED
 from tests.plugin.test_idle import REPORT
 
 MODEL = "--robust-model=net.py:make"
@@ -20,7 +21,7 @@ attack = "pgd:loss=sice:steps=5:restarts=3"
 hardest = 0.5
 """
 NAME = "mine-dc6794b7"  # by the content
-SUITE = (MODEL, "--robust-samples=60", "--robust-suite=mine.toml")
+SUITE = (MODEL, UNCHECKED, "--robust-samples=60", "--robust-suite=mine.toml")
 UNIX = pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")
 
 
@@ -190,7 +191,7 @@ def test_the_suites_that_come_along_run(pytester, folder, classes):
     args = (f"--robust-model=net.py:{factory}", "--robust-data=two.py:load", "--robust-samples=20")
     threats = "--robust-threat=linf:0.1,l2:0.5,l1:2,linf:0.05+l1:1"
 
-    result = pytester.runpytest_inprocess(*args, threats, "--robust-suite=quick-1,standard-1")
+    result = pytester.runpytest_inprocess(*args, UNCHECKED, threats, "--robust-suite=quick-1,standard-1")
     result.assert_outcomes(passed=9)
     assert all(record.attacks[0].stages for record in records(folder))
 

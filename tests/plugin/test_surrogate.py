@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.plugin.conftest import UNCHECKED
 from tests.plugin.test_main_job import MODEL, records
 
 FRESH = "--robust-attack=pgd:steps=5:surrogate=net.py:bare"  # untrained: hardly anything transfers from it
@@ -10,7 +11,7 @@ SAME = "--robust-attack=pgd:steps=5:surrogate=net.py:make"
 
 @pytest.mark.parametrize("extra", [(), ("-n2",)])
 def test_the_row_and_the_test_name_the_surrogate(pytester, folder, extra):
-    result = pytester.runpytest_subprocess(MODEL, "--robust-samples=60", SAME, "-v", *extra)
+    result = pytester.runpytest_subprocess(MODEL, UNCHECKED, "--robust-samples=60", SAME, "-v", *extra)
 
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*net.py::test_attack[[]pgd-steps5-surrogatenet.py_make-linf-0.15]*"])
@@ -21,8 +22,8 @@ def test_the_row_and_the_test_name_the_surrogate(pytester, folder, extra):
 
 
 def test_the_model_itself_is_the_best_surrogate(pytester, folder):
-    pytester.runpytest_inprocess(MODEL, "--robust-samples=60", FRESH, "--robust-leaderboard=fresh")
-    pytester.runpytest_inprocess(MODEL, "--robust-samples=60", SAME, "--robust-leaderboard=same")
+    pytester.runpytest_inprocess(MODEL, UNCHECKED, "--robust-samples=60", FRESH, "--robust-leaderboard=fresh")
+    pytester.runpytest_inprocess(MODEL, UNCHECKED, "--robust-samples=60", SAME, "--robust-leaderboard=same")
     counts = [
         sum(int(a.broken.sum()) for r in records(folder / name).values() for a in r.attacks)
         for name in ("fresh", "same")
@@ -41,7 +42,7 @@ def test_the_path_in_an_ini_file_is_relative_to_it(pytester, folder):
     pytester.makeini("[pytest]\nrobust_attack = fgsm:surrogate=net.py:make\nrobust_model = net.py:make")
     (folder / "below").mkdir()
 
-    result = pytester.runpytest_subprocess("--rootdir=.", "-c", "tox.ini", "--robust-samples=60", "below")
+    result = pytester.runpytest_subprocess(UNCHECKED, "--rootdir=.", "-c", "tox.ini", "--robust-samples=60", "below")
     result.assert_outcomes(passed=2)
 
 

@@ -55,13 +55,12 @@ def test_torchvision_is_trained_by_name(run, folder):
 
 @pytest.mark.parametrize("seed", [0, 3])
 def test_untrained_weights_are_those_of_the_seed(run, folder, seed):
-    result = run(MLP, f"--robust-seed={seed}")
+    run(MLP, f"--robust-seed={seed}")
     with seeded(seed):
         module = ARCHITECTURES.get("mlp")((1, 8, 8), 10, width=16, depth=1)
 
     (record,) = (folder / "leaderboard" / "results").rglob("*.json")
     assert json.loads(record.read_text())["model"]["weights"] == weights_hash(module)
-    result.stdout.fnmatch_lines(["*cannot be told from guessing*is the model trained*"])
 
 
 def test_a_run_leaves_the_global_random_stream_as_it_was(run, pytester):

@@ -187,3 +187,13 @@ def test_what_a_partial_row_looks_like():
         ("", "standard-1", "6", "gate"),
         ("", "standard-1 after 1: pgd:steps=1", "6", "gate"),
     ]
+
+
+def test_a_remedied_attack_has_a_column_and_counts_and_is_no_part_of_the_suite():
+    doubted = record("1110", {"pgd": "1000", "remedied": "1100"}, name="doubted")
+    (board,) = boards([doubted, record("1110", {"pgd": "1000"}, name="plain")])
+
+    assert board.suite == "pgd"
+    assert board.columns == ("pgd", "remedied")
+    assert {row.record.model.name: row.under for row in board.rows} == {"doubted": (50, 25), "plain": (50, None)}
+    assert {row.record.model.name: row.robust for row in board.rows} == {"doubted": 25, "plain": 50}

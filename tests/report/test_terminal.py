@@ -1,9 +1,11 @@
 import re
+from dataclasses import replace
 
 import pytest
 
 from robust.report.board import boards
-from robust.report.terminal import terminal
+from robust.report.terminal import doubts, terminal
+from robust.trust.doubt import Doubt, Trust
 from tests.making import record, stored
 
 
@@ -92,3 +94,18 @@ def test_a_name_does_not_steer_the_terminal(field, control):
 
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
     assert len(text.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("skipped", "told"),
+    [
+        (("d",), []),
+        (("d", "e"), ["net (as-is), linf:0.15: suspect by fewer checks: these mean nothing here: d, e"]),
+    ],
+)
+def test_a_verdict_is_told_with_its_reasons_and_where_many_checks_could_not_be_run(skipped, told):
+    trust = Trust((Doubt("a", "suspect", 1.0, "it is odd", "look again"),), (), tuple("abcfg"), skipped, 1.0)
+
+    reasons = ["net (as-is), linf:0.15: suspect: a: it is odd; look again"]
+    assert doubts(replace(record(), trust=trust)) == reasons + told
+    assert doubts(record()) == []

@@ -71,6 +71,15 @@ def test_the_line_that_it_ends_with_tests_what_was_trained(call, tmp_path):
     assert "3 passed" in done.stdout
 
 
+def test_a_normalisation_is_trained_with_and_named_in_that_line(call, tmp_path):
+    words = ("net.py:make", "--recipe=standard:epochs=1")
+    _, out, _ = call(*words, "--normalize=.30/.40")
+    call(*words)
+
+    assert "--robust-normalize=0.3/0.4 " in out
+    assert len([*(tmp_path / ".robust" / "models").glob("*.safetensors")]) == 2
+
+
 def test_pytest_finds_what_was_trained(call, tmp_path):
     call("net.py:make", "--recipe=standard:epochs=1", "--seed=3")
     before = [*(tmp_path / ".robust" / "models").glob("*.safetensors")]
@@ -137,6 +146,13 @@ def test_a_training_that_diverges_is_no_mistake_of_usage(call):
         (["net.py:make", "--data=bare.py:load"], "bare.py:load takes no argument, so it gives no training split"),
         (["net.py:make", "--threat=linf:8"], "--threat=linf:8: linf:8 is wider than the inputs' range"),
         (["net.py:make", "--threat=linf:0.1+l2:1"], "training is under one threat model, and this is a union"),
+        (["net.py:make", "--normalize=imagenet"], "--normalize is for 3 channels, and they have 1"),
+        (
+            ["net.py:make", "--normalize=cifar"],
+            "--normalize=cifar: unknown normalisation 'cifar', did you mean 'cifar10'",
+        ),
+        (["ensemble:net.py:make,net.py:narrow"], "has no architecture that could be trained"),
+        (["blackbox:net.py:make"], "blackbox:net.py:make has no architecture that could be trained"),
         (["net.py:make", "--device=tpu"], "--device=tpu: expected auto, cpu, cuda, cuda:1 or mps"),
     ],
     ids=str,

@@ -7,29 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robust.attacks.spec import Spec, configure
+from robust.attacks.spec import Spec, configure, printable
 from robust.data.dataset import DATA, Dataset, Split
+from robust.data.folders import SPLITS
+from robust.data.pictures import THREAT, Look, Pictures
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"}  # torchvision's
-SPLITS: dict[Split, tuple[str, ...]] = {"test": ("test", "val", "valid", "validation"), "train": ("train",)}
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a picture becomes an input: "imagefolder:DIR:size=224"."""
-
-    size: int | None = None  # scaled and cut at the centre to this many pixels a side; by default as it is
-    channels: int = 3  # 1: grey
-
-    def __post_init__(self) -> None:
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"size must be at least 1, got {self.size}")
-        if self.channels not in (1, 3):
-            raise ValueError(f"channels must be 1 or 3, got {self.channels}")
 
 
 @DATA.register("imagefolder")
@@ -41,9 +28,12 @@ def imagefolder(text: str, folder: Path) -> Dataset:
     root = (folder / spec.args[0]).resolve()
     look = configure(Look, Spec(spec.name, options=spec.options))
     classes = _classes(_split(root, "test"))
-    shape = None if look.size is None else (look.channels, look.size, look.size)
-    # The radius that is published most for pictures of this kind: RobustBench's for ImageNet (2010.09670).
-    return Dataset(root.name, "linf:4/255", 0.0, 1.0, len(classes), shape, lambda split: _read(root, look, split))
+
+    def read(split: Split) -> "tuple[Pictures, NDArray[np.int64]]":
+        return _read(root, look, split)
+
+    name = printable(root.name)
+    return Dataset(name, THREAT, 0.0, 1.0, len(classes), look.shape, read, transforms=look.transforms)
 
 
 def _split(root: Path, split: Split) -> Path:
@@ -77,48 +67,20 @@ def _read(root: Path, look: Look, split: Split) -> "tuple[Pictures, NDArray[np.i
         )
     paths = [sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in SUFFIXES) for name in classes]
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(found) for found in paths])
-    return Pictures([path for found in paths for path in found], look), labels
+    return Pictures(Files([path for found in paths for path in found]), look), labels
 
 
-class Pictures:
-    """Inputs that are opened only where they are read."""
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Pictures that are files of their own."""
 
-    def __init__(self, paths: list[Path], look: Look) -> None:
-        self._paths = paths
-        self._look = look
+    paths: list[Path]
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self.paths)
 
-    def __getitem__(self, rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
-        """(n, channels, height, width) in [0, 1]; ValueError for a damaged file, or another size than the first's."""
-        import numpy as np
+    def open(self, row: int) -> Path:
+        return self.paths[row]
 
-        found: NDArray[np.float32] | None = None
-        for i, row in enumerate(rows):
-            picture = self._open(self._paths[row])
-            if found is None:
-                found = np.empty((len(rows), *picture.shape), np.float32)
-            if picture.shape != found.shape[1:]:
-                sizes = " and ".join(f"{w}x{h}" for _, h, w in (found.shape[1:], picture.shape))
-                raise ValueError(
-                    f"{self._paths[row]} is of another size than the first ({sizes}); "
-                    "say what size the model takes: imagefolder:DIR:size=224"
-                )
-            found[i] = picture
-        assert found is not None
-        return found
-
-    def _open(self, path: Path) -> "NDArray[np.float32]":
-        import numpy as np
-        from PIL import Image, ImageOps
-
-        try:
-            with Image.open(path) as opened:
-                picture: Image.Image = opened.convert("RGB" if self._look.channels == 3 else "L")
-                if self._look.size is not None:
-                    picture = ImageOps.fit(picture, (self._look.size, self._look.size), Image.Resampling.BILINEAR)
-        except Exception as error:  # a damaged picture raises anything
-            raise ValueError(f"{path} is not a sound picture: {error}") from error
-        pixels = np.asarray(picture, np.float32) / np.float32(255)
-        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    def name(self, row: int) -> str:
+        return printable(str(self.paths[row]))

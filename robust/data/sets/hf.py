@@ -1,0 +1,71 @@
+"""hf:DIR: a folder of Hugging Face: what `datasets` saved with save_to_disk, or parquet as on the hub.
+
+Nothing is downloaded, and no script in the folder is run.
+"""
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+from robust.attacks.spec import Spec, printable
+from robust.data.dataset import DATA, Dataset, Split
+from robust.data.folders import SPLITS
+from robust.data.tables import table_dataset
+
+STATE = "state.json"  # in a folder that save_to_disk wrote: the names of its files
+
+
+@DATA.register("hf")
+def hf(text: str, folder: Path) -> Dataset:
+    """The encoded pictures below DIR; its options are those of `Columns`."""
+    spec = Spec.parse(text)
+    if len(spec.args) != 1:
+        raise ValueError("write hf:DIR, or hf:DIR:size=224")
+    root = (folder / spec.args[0]).resolve()
+    if not root.is_dir():
+        raise ValueError(f"no such folder (looked for {printable(str(root))})")
+    _files(root, "test")
+    return table_dataset(root.name, spec, partial(_files, root))
+
+
+def _files(root: Path, split: Split) -> list[Path]:
+    """The files of a split, in order; ValueError where there are none."""
+    if split == "test" and (root / STATE).is_file():
+        return _saved(root)
+    for name in SPLITS[split]:
+        if (root / name / STATE).is_file():
+            return _saved(root / name)
+        if found := _parquet(root, name):
+            return found
+    whole = sorted(root.glob("*.parquet"))
+    if split == "test" and whole and not _parquet(root, "train"):
+        return whole
+    inside = sorted({path.parent.name for path in root.glob("*/*.parquet")} - {"data", *sum(SPLITS.values(), ())})
+    hint = f"; is it one of {', '.join(map(printable, inside[:3]))} in it?" if inside else ""
+    raise ValueError(
+        f"there is no {split} split in {printable(str(root))}: expected what save_to_disk writes, or "
+        f"{split}.parquet, data/{split}-*.parquet or {split}/*.parquet{hint}"
+    )
+
+
+def _parquet(root: Path, name: str) -> list[Path]:
+    """The files of the split `name` where the hub has them."""
+    named = re.compile(rf"{name}([-._].*)?\.parquet")
+    for folder in (root, root / "data"):
+        if found := sorted(path for path in folder.glob("*.parquet") if named.fullmatch(path.name)):
+            return found
+    return sorted((root / name).glob("*.parquet"))
+
+
+def _saved(folder: Path) -> list[Path]:
+    """The files that the state names, each in this folder itself."""
+    try:
+        names = [file["filename"] for file in json.loads((folder / STATE).read_text("utf-8"))["_data_files"]]
+        here = {path.name: path for path in folder.glob("*.arrow")}
+        if not names or not {*names} <= {*here}:
+            raise ValueError(f"it names {', '.join(printable(str(name)) for name in names[:3]) or 'no file'}")
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        told = f"{printable(str(folder / STATE))} does not name Arrow files beside it: {error}"
+        raise ValueError(f"{told}; save the data set anew") from None
+    return [here[name] for name in names]

@@ -1,0 +1,54 @@
+"""Zip archives of strangers: the names in them, and nothing unpacked. No torch in this file."""
+
+import os
+import struct
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from robust.attacks.spec import printable
+
+SIGNATURE = b"PK\x03\x04"
+MOST_DIRECTORY = 2**24  # bytes of an archive's table of contents: a hundred times that of a large model
+MOST_COMPRESSED = 2**26  # bytes that may be hidden by compression
+UNTOLD = 2**32 - 1  # which stands for: see the longer record
+TAIL = 2**16 + 22 + 20 + 56  # where that table's size is told: the end's records, and the longest comment
+
+
+def member_names(path: Path) -> tuple[str, ...]:
+    """The names in an archive; ValueError where it is damaged, leads out of itself, or unpacks to much more than it is.
+
+    What is large in an archive of torch's, the tensors, is stored as it is; only code is compressed.
+    """
+    try:
+        with path.open("rb") as file:
+            start = _directory(file)
+            with zipfile.ZipFile(file) as archive:
+                members = archive.infolist()
+                if archive.start_dir != start:  # torch would read another than we
+                    raise ValueError("its table of contents is not where it says")
+    except Exception as error:  # a damaged archive raises anything
+        raise ValueError(f"is not a sound zip archive: {printable(str(error))}") from None
+    if len({member.filename for member in members}) < len(members):
+        raise ValueError("is an archive with two members of one name")
+    for member in members:
+        name = PurePosixPath(member.filename.replace("\\", "/"))
+        if name.is_absolute() or ".." in name.parts or ":" in name.parts[:1]:
+            raise ValueError(f"is an archive with a path that leads out of it: {printable(member.filename)}")
+    size, unpacked = path.stat().st_size, sum(member.file_size for member in members)
+    if unpacked > size + MOST_COMPRESSED:
+        raise ValueError(f"is an archive of {size:,} bytes that unpacks to {unpacked:,}; torch writes none such")
+    return tuple(member.filename for member in members)
+
+
+def _directory(file: BinaryIO) -> int:
+    """Where the archive's table of contents begins, as its end tells; ValueError for one that memory would not hold."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+    tail = file.read()
+    end, longer = tail.rfind(b"PK\x05\x06"), tail.rfind(b"PK\x06\x06")
+    size, start = struct.unpack_from("<LL", tail, end + 12)
+    if UNTOLD in (size, start):
+        size, start = struct.unpack_from("<QQ", tail, longer + 40)
+    if size > MOST_DIRECTORY:
+        raise ValueError(f"its table of contents takes {size:,} bytes")
+    return int(start)

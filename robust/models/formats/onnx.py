@@ -1,0 +1,83 @@
+"""ONNX graphs, converted to torch so that there is a gradient, and compared with what onnxruntime answers."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from robust.attacks.rng import Rng
+from robust.code import blamed, installed, ran
+from robust.models.batched import Batched
+from robust.models.format import Loaded, Source, Terms, model_format
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+TRIED = 4  # inputs that both are shown
+CLOSE = 1e-4  # how far apart their answers may be, as a share of the largest
+NEXT = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"  # keys of protobuf: what may follow the version in a model
+
+
+def _told(source: Source) -> bool:
+    """A message of protobuf whose first field, the version of the format, is a small number."""
+    head = source.head[:3]
+    return len(head) == 3 and head[0] == 0x08 and 0 < head[1] < 0x40 and head[2] in NEXT
+
+
+@model_format("onnx", "an ONNX graph", _told)
+def read(source: Source, terms: Terms) -> Loaded:
+    """The graph as a module. LookupError where what it takes is not installed."""
+    for name in ("onnx", "onnxruntime", "onnx2pytorch"):
+        if not installed(name):
+            raise LookupError(f"{name} is not installed; pip install 'pytest-robust[onnx]'")
+    module, session = ran(lambda: _converted(source))
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(outputs) != 1 or not inputs[0].shape:
+        raise ValueError(f"is an ONNX graph of {len(inputs)} inputs and {len(outputs)} outputs, expected one of each")
+    n, notes = inputs[0].shape[0], ["converted from ONNX"]
+    if isinstance(n, int):
+        module = Batched(module, n, n)
+        notes.append(f"made for batches of {n}")
+    _compare(module, session, n if isinstance(n, int) else TRIED, terms.shape)
+    return Loaded(module, tuple(notes))
+
+
+def _converted(source: Source) -> tuple[nn.Module, Any]:
+    """(The graph as a module, as a session of onnxruntime.)"""
+    import onnx
+    import onnxruntime
+    from onnx2pytorch import ConvertModel
+
+    graph = onnx.load(source.path)
+    _fold(graph)
+    module: nn.Module = ConvertModel(graph)
+    return module.eval(), onnxruntime.InferenceSession(str(source.path))
+
+
+def _fold(model: "ModelProto") -> None:
+    """Weights that go through an Identity, as old exporters write those that are shared, become weights themselves.
+
+    The converter would give them to a layer as inputs.
+    """
+    graph = model.graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Identity" and node.input[0] in weights]:
+        copied = graph.initializer.add()
+        copied.CopyFrom(weights[node.input[0]])
+        copied.name = node.output[0]
+        weights[copied.name] = copied
+        graph.node.remove(node)
+
+
+def _compare(module: nn.Module, session: Any, n: int, shape: tuple[int, ...]) -> None:
+    """ValueError where the converted graph does not answer as onnxruntime does."""
+    x = Rng.of(0, torch.arange(n)).uniform(torch.zeros(n, *shape))
+    try:
+        with torch.no_grad():
+            found: Tensor = module(x)
+        wanted = torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
+        apart = float((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-12))
+    except Exception as error:
+        raise ValueError(f"is an ONNX graph that does not take inputs of shape {[*shape]}: {blamed(error)}") from error
+    if not apart <= CLOSE:
+        raise ValueError(f"was converted from ONNX wrongly: its answers are {apart:.2g} from those of onnxruntime")

@@ -1,0 +1,49 @@
+"""TorchScript programs, of torch.jit.save."""
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from robust.code import ran
+from robust.models.batched import Batched
+from robust.models.format import Loaded, Source, Terms, model_format
+from robust.models.program import Program
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # that people trace with, where the size ends up in the program
+
+
+def _told(source: Source) -> bool:
+    return any(name.endswith("/constants.pkl") for name in source.members)
+
+
+@model_format("torchscript", "a TorchScript program", _told, runs_code=True)
+def read(source: Source, terms: Terms) -> Loaded:
+    """The program as a module, in evaluation mode."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        program = ran(lambda: _load(source))
+    size = _batch(program, terms.shape)
+    if size is None:
+        return Loaded(Program(program, source))
+    return Loaded(Program(Batched(program, size, size), source), (f"made for batches of {size}",))
+
+
+def _load(source: Source) -> nn.Module:
+    with source.path.open("rb") as file:
+        program: nn.Module = torch.jit.load(file, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    return program
+
+
+def _batch(program: nn.Module, shape: tuple[int, ...]) -> int | None:
+    """The only batch size that the program takes, found by trying; None where it takes any, or none of these."""
+
+    def takes(n: int) -> bool:
+        try:
+            with torch.no_grad():
+                logits = program(torch.zeros(n, *shape))
+        except Exception:  # a program raises anything
+            return False
+        return isinstance(logits, Tensor) and logits.shape[:1] == (n,)
+
+    return None if takes(3) else next((n for n in BATCHES if takes(n)), None)

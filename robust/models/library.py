@@ -1,0 +1,50 @@
+"""Classifiers of torchvision and timm, made for the data and untrained: nothing is downloaded."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from robust.attacks.registry import suggest
+from robust.attacks.vision import torchvision, with_torchvision
+
+Shape = tuple[int, ...]  # of one input
+COLOURS = 3
+
+
+def library_factory(library: str, name: str, shape: Shape, classes: int) -> Callable[..., nn.Module]:
+    """What makes the classifier; it takes the library's own options. LookupError where there is none of that name."""
+    known, make = (_torchvision if library == "torchvision" else _timm)(name, classes)
+    if name not in known:
+        raise LookupError(f"{library} has no classifier {suggest(name, known)}")
+
+    def made(**options: object) -> nn.Module:
+        module: nn.Module = make(options)
+        grey = len(shape) == 2 or shape[:-2] == (1,)
+        if grey and options.get("in_chans", COLOURS) == COLOURS:  # timm's own option for fewer
+            module.register_forward_pre_hook(_as_colour)
+        return module
+
+    return made
+
+
+def _torchvision(name: str, classes: int) -> tuple[list[str], Callable[[dict[str, Any]], Any]]:
+    models = torchvision("torchvision.models")
+    given = {"weights": None, "num_classes": classes}
+    return models.list_models(module=models), lambda options: models.get_model(name, **{**given, **options})
+
+
+def _timm(name: str, classes: int) -> tuple[list[str], Callable[[dict[str, Any]], Any]]:
+    try:
+        timm = with_torchvision(lambda: importlib.import_module("timm"))
+    except ModuleNotFoundError:
+        raise LookupError("timm is not installed; pip install 'pytest-robust[timm]'") from None
+    given = {"pretrained": False, "num_classes": classes}
+    return timm.list_models(), lambda options: timm.create_model(name, **{**given, **options})
+
+
+def _as_colour(module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+    """Grey pictures, (n, height, width) or (n, 1, height, width), as (n, 3, height, width)."""
+    del module
+    return inputs[0].reshape(len(inputs[0]), 1, *inputs[0].shape[-2:]).expand(-1, COLOURS, -1, -1)

@@ -1,0 +1,104 @@
+"""The tests of trust: of a model before it is attacked, and of a row's figures afterwards."""
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from robust.campaign import narrowed
+from robust.code import blamed
+from robust.evaluate import device_of, measure_attack
+from robust.record import REMEDIED, trust_to_json, union
+from robust.session.bench import Bench
+from robust.session.case import FOUND, Case, Found, fail
+from robust.session.found import clean_found, row_found
+from robust.session.result import Result
+from robust.trust.catalogue import PREFLIGHT, SIGNS
+from robust.trust.doubt import VERDICTS, Doubt, Trust
+from robust.trust.examine import examine, together
+from robust.trust.look import Look, few_of
+from robust.trust.search import prescribe
+from robust.trust.trial import Trial
+
+
+class Inspector:
+    """The checks of one process."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._workshop = bench.workshop
+        self._preflights: dict[int, tuple[nn.Module, Trust]] = {}
+
+    def preflight(self, case: Case) -> None:
+        """The test of a model before anything attacks it."""
+        trust = self._preflight(case)
+        if wrong := [doubt for doubt in trust.doubts if doubt.name not in trust.accepted]:
+            names = ",".join(doubt.name for doubt in wrong)
+            fail("\n".join([*map(told, wrong), f"or accept what is meant to be so: --robust-accept={names}"]))
+
+    def trust(self, case: Case, row: str, threat: str) -> None:
+        """The test of a row's figures: may they be believed?"""
+        allowed = self._workshop.settings.verdict
+        assert allowed is not None
+        trust = together(self._preflight(case), examine(SIGNS, self._trial(case, row, threat)))
+        own = {"threat": str(self._workshop.threat(threat)), "origin": "", "trust": trust_to_json(trust)}
+        own |= {"suite": row} if row else {}
+        own |= self._remedied(case, threat) if trust.doubts else {}
+        case.item.stash[FOUND] = [clean_found(self._workshop, case) | own]
+        case.item.user_properties.append(("robust.verdict", trust.verdict))
+        if VERDICTS.index(trust.verdict) > VERDICTS.index(allowed):
+            lines = [told(doubt) for doubt in trust.doubts if doubt.name not in trust.accepted]
+            fail("\n".join([f"{trust.verdict}: the figures under {threat} are not to be believed", *lines]))
+
+    def _remedied(self, case: Case, threat: str) -> Found:
+        """What a search with the remedies for this model breaks, beside the row's attacks; {} where there is none."""
+        module, samples, allowed = case.module, case.samples, self._workshop.threat(threat)
+        correct, feed = self._workshop.clean(module, samples).correct, self._workshop.feed(module)
+        few = torch.from_numpy(few_of(samples).x).to(device_of(module))
+        try:
+            search = prescribe(module, few, allowed, case.seed)
+            found = measure_attack(module, samples, correct, search.attack(allowed), allowed, seed=case.seed, feed=feed)
+            found = self._bench.rounded(case, found, allowed)
+        except Exception as error:
+            case.warn(f"no remedy could be tried under {threat}: {blamed(error)}")
+            return {}
+        found = replace(found, attack=REMEDIED, options={"remedies": [*search.names]} | found.options)
+        return row_found(self._workshop, case, Result(str(allowed), correct, found))
+
+    def _preflight(self, case: Case) -> Trust:
+        """Of each model once."""
+        key = id(case.module)
+        if key not in self._preflights:
+            few, feed = few_of(case.samples), self._workshop.feed(case.module)
+            look = Look(case.module, few, self._workshop.dataset, case.seed, feed)
+            trust = examine(PREFLIGHT, look, self._workshop.settings.accepted)
+            self._preflights[key] = (case.module, trust)  # the module stays, so that no other takes its id
+        return self._preflights[key][1]
+
+    def _trial(self, case: Case, row: str, threat: str) -> Trial:
+        few, names = few_of(case.samples), (row,) if row else self._workshop.settings.attacks
+        broken, stopped = zip(*(self._bench.broken(case, name, threat) for name in names), strict=True)
+        return Trial(
+            module=case.module,
+            samples=few,
+            correct=self._workshop.clean(case.module, case.samples).correct[: len(few)],
+            broken=union(broken),
+            threat=self._workshop.threat(threat),
+            attacks=self._words(row, threat),
+            classes=self._workshop.classes,
+            seed=case.seed,
+            feed=self._workshop.feed(case.module),
+            load=self._workshop.surrogate,
+            partial=any(stopped),
+        )
+
+    def _words(self, row: str, threat: str) -> tuple[str, ...]:
+        """The attacks of the row; of a suite those of its stages that are for the threat model."""
+        settings, allowed = self._workshop.settings, self._workshop.threat(threat)
+        stages = next((suite.stages for suite in settings.suites if suite.name == row), ())
+        return tuple(stage.attack for stage in stages if narrowed(allowed, stage)) if row else settings.attacks
+
+
+def told(doubt: Doubt) -> str:
+    """One line."""
+    return f"{doubt.name}: {doubt.told}; {doubt.hint}"

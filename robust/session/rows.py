@@ -1,0 +1,32 @@
+"""Which tests of a session make one row together."""
+
+from typing import Any
+
+import pytest
+
+from robust.session.collect import RobustModelFile, model_path
+
+
+def planned(item: pytest.Item) -> int:
+    """How many attacks, or suites, make the row that the test is of."""
+    return sum(_row(other) == _row(item) and "row" not in _params(other) for other in item.session.items)
+
+
+def judged(item: pytest.Item) -> bool:
+    """Whether a test of this session says if that row may be believed."""
+    return any(_row(other) == _row(item) and "row" in _params(other) for other in item.session.items)
+
+
+def _row(item: pytest.Item) -> object:
+    """What the tests of one row have in common; None for a test of none."""
+    params = _params(item)
+    if "threat" not in params:
+        return None
+    suite = params.get("row", params.get("suite", ""))
+    return model_path(item), params.get("_robust_variant"), params["threat"], suite
+
+
+def _params(item: pytest.Item) -> dict[str, Any]:
+    """Of one of the shipped tests; a user's own test makes rows of its own."""
+    ours = isinstance(item, pytest.Function) and item.getparent(RobustModelFile) is not None
+    return item.callspec.params if ours and hasattr(item, "callspec") else {}

@@ -1,0 +1,45 @@
+"""A reason not to believe a number, and the verdict that follows from all of them. No torch here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["trusted", "suspect", "broken"]
+VERDICTS: tuple[Verdict, ...] = ("trusted", "suspect", "broken")  # from the best to the worst
+
+
+class NotApplicableError(Exception):
+    """What a check raises where it would mean nothing: it is then not told as one that was run."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What a check found. `name` is the check's."""
+
+    name: str
+    grade: str  # "suspect" or "broken": what the verdict becomes at least
+    value: float | None  # what was measured; None where nothing could be
+    told: str  # one line: what was measured, and what was expected
+    hint: str  # one line: what to do
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What the checks say of one row."""
+
+    doubts: tuple[Doubt, ...]
+    accepted: tuple[str, ...]  # of these the names that the user accepts; they count no more, and stay in sight
+    checked: tuple[str, ...]  # the names of all checks that were run
+    skipped: tuple[str, ...]  # of those that would have meant nothing here
+    seconds: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst grade of what is not accepted."""
+        return worst(doubt for doubt in self.doubts if doubt.name not in self.accepted)
+
+
+def worst(doubts: Iterable[Doubt]) -> Verdict:
+    """The verdict where nothing else is known."""
+    grades = {doubt.grade for doubt in doubts}
+    return next((verdict for verdict in reversed(VERDICTS) if verdict in grades), "trusted")

@@ -1,0 +1,20 @@
+"""The model answers with logarithms of probabilities where logits are expected."""
+
+from robust.trust.catalogue import PREFLIGHT
+from robust.trust.doubt import Doubt
+from robust.trust.look import Look
+
+SLACK = 0.01  # of a sum of 1: half precision rounds no further
+
+
+@PREFLIGHT.register("log-probabilities")
+def log_probabilities(look: Look) -> Doubt | None:
+    """AutoAttack's check for probabilities does not see them (2003.01690), and what is scaled by a logit is misled."""
+    logits = look.logits[look.sound]
+    if not len(logits) or float(logits.max()) > SLACK:
+        return None
+    off = float((logits.exp().sum(1) - 1).abs().max())
+    if off > SLACK:
+        return None
+    told = f"no answer is above 0, and their exponentials sum to 1 within {off:.1g}"
+    return Doubt("log-probabilities", "suspect", off, told, "return logits: leave out the log_softmax at the end")

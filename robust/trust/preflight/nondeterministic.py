@@ -1,0 +1,18 @@
+"""The same inputs, shown again, are answered differently: something in the model is drawn at random."""
+
+from robust.trust.catalogue import PREFLIGHT
+from robust.trust.doubt import Doubt
+from robust.trust.look import Look
+
+
+@PREFLIGHT.register("nondeterministic")
+def nondeterministic(look: Look) -> Doubt | None:
+    """AutoAttack's check for randomised defences shows one batch several times (2003.01690); so does this.
+
+    Each time with another seed: a model that draws would otherwise draw the same again.
+    """
+    if look.steady:
+        return None
+    told = f"logits of the same inputs differ by up to {look.unrest:.2g} times their range"
+    hint = "take out what is random, or attack the mean, as pgd:eot=20"
+    return Doubt("nondeterministic", "broken", look.unrest, told, hint)

@@ -1,0 +1,17 @@
+"""expectation: gradients of a model that draws are means over draws (Athalye et al. 2018, 1707.07397)."""
+
+from dataclasses import replace
+
+import torch
+
+from robust.trust.search import REMEDIES, Plight, Search
+
+DRAWS = 20
+
+
+@REMEDIES.register("expectation")
+def expectation(plight: Plight, search: Search) -> Search | None:
+    """Where the same inputs, shown twice, are answered differently."""
+    with torch.no_grad():
+        same = search.model(plight.x.clone()).equal(search.model(plight.x.clone()))
+    return None if same else replace(search, draws=DRAWS)

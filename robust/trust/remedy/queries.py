@@ -1,0 +1,14 @@
+"""queries: where no gradient is of use, a random search needs none (Square, 1912.00049)."""
+
+from dataclasses import replace
+
+from robust.trust.search import REMEDIES, Plight, Search
+
+MOST = 1000
+
+
+@REMEDIES.register("queries")
+def queries(plight: Plight, search: Search) -> Search | None:
+    """Everywhere but for l1, which Square is not for."""
+    fits = all(part.norm != "l1" for part in plight.threat.parts)
+    return replace(search, queries=MOST) if fits else None

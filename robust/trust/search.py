@@ -1,0 +1,100 @@
+"""A search for what a defence hides: along the gradients of a mended model, judged on the untouched one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from robust.attacks.combine.bestof import BestOf
+from robust.attacks.combine.eot import EOT
+from robust.attacks.combine.held import Held
+from robust.attacks.combine.transfer import Transfer
+from robust.attacks.engine import AnyAttack, Attack, still
+from robust.attacks.registry import Registry
+from robust.attacks.rng import Rng
+from robust.attacks.threat import Threat
+from robust.attacks.zoo.pgd import PGD
+from robust.attacks.zoo.square import Square
+
+PROBED = 16  # samples that a remedy looks at: enough to tell whether a gradient passes
+STEPS = 20
+BLURS = 10  # draws of a blurred gradient
+# Losses, and how many draws must all be wrong. Few samples are left for the last, where it is a question of luck.
+HELD = (("ce", 10), ("margin", 10), ("ce", 1))
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where inputs are sought that fool a model, and how."""
+
+    model: nn.Module  # in evaluation mode: the model itself, or one that answers alike and has other gradients
+    names: tuple[str, ...] = ()  # of the remedies that made the search what it is
+    draws: int = 1  # over how many a gradient is a mean
+    blur: float = 0.0  # a share of the threat model: gradients are means over so wide a neighbourhood, too
+    queries: int = 0  # of an attack without gradients
+
+    def attack(self, threat: Threat) -> AnyAttack:
+        """The attacks, one after the other on what still stands."""
+        if self.draws > 1:
+            steady = ((Transfer(_climb(loss), self.model), looks) for loss, looks in HELD)
+            return BestOf(tuple(EOT(Held(climb, looks), self.draws) for climb, looks in steady))
+        found: list[Attack[Any]] = [Transfer(_climb(loss), self.model) for loss in ("margin", "sice")]
+        if self.blur:
+            found.append(Transfer(EOT(_climb("margin"), BLURS), Blurred(self.model, threat, self.blur)))
+        if self.queries:
+            found.append(Square(self.queries))
+        return BestOf(tuple(found))
+
+
+def _climb(loss: str) -> PGD:
+    return PGD(STEPS, stride=1.0, loss=loss, last=0.01)
+
+
+class Blurred(nn.Module):
+    """`inner` at a random place nearby, another one each time."""
+
+    def __init__(self, inner: nn.Module, threat: Threat, share: float) -> None:
+        super().__init__()
+        self.inner, self.threat, self.share = inner, threat, share
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            rng = Rng.of(int(torch.randint(2**31, ())), torch.arange(len(x), device=x.device))
+            off = self.share * (self.threat.sample(x, rng) - x)
+        answer: Tensor = self.inner(x + off)
+        return answer
+
+
+@dataclass(frozen=True)
+class Plight:
+    """A few inputs of a model that is in doubt."""
+
+    x: Tensor  # (n, *features), on the model's device
+    threat: Threat
+    seed: int
+
+    @property
+    def near(self) -> Tensor:
+        """A random input that the threat model admits for each x."""
+        return self.threat.sample(self.x, Rng.of(self.seed, torch.arange(len(self.x), device=self.x.device)))
+
+
+# Each looks whether it is one for the search's model, and returns the search with it; None where it is not.
+REMEDIES: Registry[Callable[[Plight, Search], Search | None]] = Registry(
+    "remedy", ("robust.trust.remedy",), "robust.remedies"
+)
+
+
+def prescribe(module: nn.Module, x: Tensor, threat: Threat, seed: int = 0) -> Search:
+    """The search with every remedy that is one for this model; x is (n, *features), on its device, within the bounds.
+
+    The model is left as found; so it is by the attacks of the search, which hang hooks on it while they ask it.
+    """
+    plight, search = Plight(x[:PROBED], threat, seed), Search(module)
+    with still(module, seed):
+        for name in REMEDIES.names():
+            if (changed := REMEDIES.get(name)(plight, search)) is not None:
+                search = replace(changed, names=(*search.names, name))
+    return search

@@ -1,0 +1,17 @@
+"""gradient-free-wins: random search breaks samples that the attacks left standing."""
+
+from robust.trust.catalogue import SIGNS
+from robust.trust.doubt import Doubt, NotApplicableError
+from robust.trust.signs._shared import blind_wins
+from robust.trust.trial import Trial
+
+SAMPLES, QUERIES = 160, 150
+
+
+@SIGNS.register("gradient-free-wins")
+def gradient_free_wins(trial: Trial) -> Doubt | None:
+    """Where Square (1912.00049) finds more than the gradient does, that is masked (1902.06705, 2003.01690)."""
+    if any(part.norm == "l1" for part in trial.threat.parts):
+        raise NotApplicableError("square is for linf and l2")
+    attack = f"square:steps={QUERIES}"
+    return blind_wins(trial.first(SAMPLES), "gradient-free-wins", attack, f"square in {QUERIES} queries")

@@ -1,0 +1,14 @@
+"""noise-wins: random noise breaks samples that the attacks left standing."""
+
+from robust.trust.catalogue import SIGNS
+from robust.trust.doubt import Doubt
+from robust.trust.signs._shared import blind_wins
+from robust.trust.trial import Trial
+
+DRAWS = 20
+
+
+@SIGNS.register("noise-wins")
+def noise_wins(trial: Trial) -> Doubt | None:
+    """An attack that random noise beats is a sign of masked gradients (1802.00420, 1902.06705)."""
+    return blind_wins(trial, "noise-wins", f"noise:steps={DRAWS}", f"{DRAWS} draws of random noise")

@@ -1,0 +1,38 @@
+"""A plain model that answers as another does: what fools it may fool that other too."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+RIDGE = 1e-3  # of the kernel's largest value: it answers the inputs that it knows nearly as it was told
+
+
+class Student(nn.Module):
+    """Kernel ridge regression: an answer is a mean over known inputs, by how near they are."""
+
+    def __init__(self, known: Tensor, weights: Tensor, width: float) -> None:
+        super().__init__()
+        self.known: Tensor
+        self.weights: Tensor
+        self.register_buffer("known", known)  # (m, features)
+        self.register_buffer("weights", weights)  # (m, classes)
+        self.width = width
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.near(x.flatten(1)) @ self.weights
+
+    def near(self, x: Tensor) -> Tensor:
+        """(n, m): the kernel, which has a gradient everywhere."""
+        squared = x.square().sum(1, keepdim=True) + self.known.square().sum(1) - 2 * x @ self.known.T
+        return (-squared.clamp_min(0) / (2 * self.width**2)).exp()
+
+
+def student_of(x: Tensor, labels: Tensor, classes: int) -> Student:
+    """Fitted to the labels (m,) of the inputs x, (m, *features); its kernel is as wide as they are apart."""
+    known = x.flatten(1)
+    width = float(torch.pdist(known).median())
+    student = Student(known, x.new_zeros(len(x), classes), max(width, 1e-6))
+    told = F.one_hot(labels, classes).to(known) - 1 / classes
+    ridge = RIDGE * torch.eye(len(x)).to(known)
+    student.weights = torch.linalg.solve(student.near(known) + ridge, told)
+    return student

@@ -1,0 +1,58 @@
+"""The gradients that an attack meets on its way, as they are: a Task gives an attack none that is not a number."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robust.attacks.engine import climb, rounds_of
+from robust.attacks.factory import make
+from robust.attacks.task import Model, Task
+from robust.trust.doubt import NotApplicableError
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What n samples met, from an attack's first look to its last."""
+
+    attack: str
+    finite: Tensor  # (looks, n) bool: the answer and the gradient were numbers
+    zero: Tensor  # (looks, n) bool: the gradient was 0 everywhere
+
+
+def followed(word: str, each: Callable[[Callable[[Task], Any]], list[Any]], load: Callable[[str], Model]) -> Way:
+    """The way of the first round of an attack; `each` does its work on the task of each batch."""
+    (first, enter), *_ = rounds_of(make(word, load))
+
+    def walk(task: Task) -> tuple[Tensor, Tensor]:
+        watched = Watched(task.model, len(task.x))
+        climb(first, enter(replace(task, model=watched)))
+        if not watched.zero:
+            raise NotApplicableError(f"{word} asks for no gradient")
+        return torch.stack(watched.finite).cpu(), torch.stack(watched.zero).cpu()
+
+    finite, zero = zip(*each(walk), strict=True)
+    looks = min(map(len, finite))  # an attack of another library may end earlier on one batch
+    return Way(word, *(torch.cat([part[:looks] for part in parts], 1) for parts in (finite, zero)))
+
+
+class Watched:
+    """A model that notes what its gradients are like, where it is shown all n samples."""
+
+    def __init__(self, inner: Model, n: int) -> None:
+        self.inner, self.n = inner, n
+        self.finite: list[Tensor] = []
+        self.zero: list[Tensor] = []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        logits = self.inner(x)
+        if x.requires_grad and len(x) == self.n:
+            finite = logits.detach().isfinite().all(1)
+            x.register_hook(lambda grad: self._note(finite, grad.flatten(1)))  # type: ignore[no-untyped-call]
+        return logits
+
+    def _note(self, finite: Tensor, grad: Tensor) -> None:
+        self.finite.append(finite & grad.isfinite().all(1))
+        self.zero.append((grad == 0).all(1))

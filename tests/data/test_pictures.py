@@ -1,0 +1,68 @@
+"""Pictures of strangers: what is no sound picture is one line, and costs no memory."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from robust.data.factory import open_data
+
+
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(width, height):
+    """A black picture of two colours, packed to a thousandth."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes((width // 8 + 1) * height), 9))
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n"
+
+HOSTILE = {
+    "a bomb that Pillow warns of": (png(10_000, 10_000), "exceeds limit of 89478485 pixels"),
+    "a bomb": (png(30_000, 30_000), "exceeds limit of 178956970 pixels"),
+    "claims alone": (png(2**31 - 1, 8)[:60], "exceeds limit"),
+    "a program": (EPS, "cannot identify image file"),
+    "cut": (png(64, 64)[:50], "truncated"),
+    "nothing": (b"", "cannot identify image file"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Write the first of three pictures, and open the folder."""
+
+    def write(content, name="0.png"):
+        for where in "ab":
+            (tmp_path / "pets" / where).mkdir(parents=True)
+            Image.new("RGB", (64, 64)).save(tmp_path / "pets" / where / "9.png")
+        (tmp_path / "pets" / "a" / name).write_bytes(content)
+        return open_data("imagefolder:pets:size=8", tmp_path)
+
+    return write
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_picture_is_refused_in_one_line(folder, name):
+    content, told = HOSTILE[name]
+
+    with pytest.raises(ValueError, match=rf"0\.png is not a sound picture: .*{told}") as error:
+        folder(content).load("test")
+    assert str(error.value).isprintable()
+
+
+def test_a_name_is_shown_without_what_a_terminal_obeys(folder):
+    with pytest.raises(ValueError, match=r"a.\?\[2J\.png is not a sound picture") as error:
+        folder(b"", "\x1b[2J.png").load("test")
+    assert "\x1b" not in str(error.value)
+
+
+def test_a_picture_that_would_be_clipped_is_refused(folder, tmp_path):
+    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "deep.png")
+
+    with pytest.raises(ValueError, match="more than 8 bits a channel, and would be clipped; convert it"):
+        folder((tmp_path / "deep.png").read_bytes()).load("test")

@@ -1,0 +1,125 @@
+"""ONNX and transformers: what is refused, and what is told."""
+
+import json
+import sys
+
+import onnx
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from robust.models.format import Terms, read_model
+from robust.models.formats import onnx as onnx_format
+from tests.models.test_forms import CLASSES, SHAPE, of_onnx, of_onnx_for_any_batch, save_vit
+
+TERMS = Terms(SHAPE, CLASSES)
+
+
+def test_a_graph_for_one_batch_takes_any_and_says_so(tmp_path):
+    of_onnx(tmp_path)
+    loaded = read_model(tmp_path / "w.onnx", TERMS)
+
+    assert loaded.notes == ("converted from ONNX", "made for batches of 3")
+    assert loaded.content(torch.rand(7, *SHAPE)).shape == (7, CLASSES)
+
+
+def test_a_graph_that_is_converted_wrongly_is_refused(tmp_path, monkeypatch):
+    of_onnx_for_any_batch(tmp_path)
+    convert = onnx_format._converted
+
+    def shifted(source):
+        module, session = convert(source)
+        return torch.nn.Sequential(module, torch.nn.Softmax(1)), session
+
+    monkeypatch.setattr(onnx_format, "_converted", shifted)
+    with pytest.raises(
+        ValueError, match=r"^was converted from ONNX wrongly: its answers are .* from those of onnxrunt"
+    ):
+        read_model(tmp_path / "w.onnx", TERMS)
+
+
+def test_a_graph_for_other_inputs_is_one_line(tmp_path):
+    of_onnx_for_any_batch(tmp_path)
+
+    with pytest.raises(ValueError, match=r"^is an ONNX graph that does not take inputs of shape \[1, 8, 8\]: "):
+        read_model(tmp_path / "w.onnx", Terms((1, 8, 8), CLASSES))
+
+
+def test_an_operator_that_nobody_knows_is_one_line(tmp_path):
+    of_onnx_for_any_batch(tmp_path)
+    graph = onnx.load(tmp_path / "w.onnx")
+    graph.graph.node[0].op_type = "Nosuch"
+    onnx.save(graph, tmp_path / "w.onnx")
+
+    with pytest.raises(ValueError, match=r"^failed to load: .*Nosuch.*\)$"):
+        read_model(tmp_path / "w.onnx", TERMS)
+
+
+@pytest.fixture
+def vit(tmp_path):
+    save_vit(tmp_path / "vit", *(SHAPE[0], CLASSES), [0.5] * 3, [0.25] * 3)
+    return tmp_path / "vit"
+
+
+def write(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "0.5,0.5,0.5/0.25,0.25,0.25"),
+        ({"do_rescale": False}, "0.00196078,0.00196078,0.00196078/0.000980392,0.000980392,0.000980392"),
+        ({"rescale_factor": 1 / 127.5}, "0.25,0.25,0.25/0.125,0.125,0.125"),
+        ({"do_normalize": False, "rescale_factor": 1 / 127.5}, "0/0.5"),
+        ({"do_normalize": False}, None),
+    ],
+)
+def test_what_the_processor_does_becomes_part_of_the_model(vit, changes, told):
+    write(vit / "preprocessor_config.json", **changes)
+
+    wanted = () if told is None else (f"inputs are normalised by mean/deviation {told}",)
+    assert read_model(vit, TERMS).notes == wanted
+
+
+def test_no_processor_is_told_and_the_users_word_is_the_last(vit):
+    assert read_model(vit, Terms(SHAPE, CLASSES, normalize="none")).notes == ()
+    (vit / "preprocessor_config.json").unlink()
+    assert read_model(vit, TERMS).notes == ("there is no preprocessor_config.json, so inputs are not normalised",)
+
+
+def test_weights_that_transformers_would_draw_are_refused(vit):
+    weights = load_file(vit / "model.safetensors")
+    save_file({name: t for name, t in weights.items() if "classifier" not in name}, vit / "model.safetensors")
+
+    with pytest.raises(ValueError, match=r"lack 2 of the model's \(classifier.bias, classifier.weight\)"):
+        read_model(vit, TERMS)
+
+
+def test_weights_as_a_pickle_are_refused(vit):
+    torch.save(load_file(vit / "model.safetensors"), vit / "pytorch_model.bin")
+    (vit / "model.safetensors").unlink()
+
+    with pytest.raises(ValueError, match="without weights in safetensors"):
+        read_model(vit, TERMS)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"model_type": "nosuch"}', "[" * 100_000])
+def test_a_config_that_is_none_is_one_line(vit, text):
+    (vit / "config.json").write_text(text)
+
+    with pytest.raises(ValueError, match=r"config\.json that cannot be read|^failed to load") as error:
+        read_model(vit, TERMS)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"), [("onnxruntime", "onnx"), ("onnx2pytorch", "onnx"), ("transformers", "transformers")]
+)
+def test_a_library_that_is_not_installed_is_told_with_the_extra_that_brings_it(tmp_path, monkeypatch, module, extra):
+    of_onnx_for_any_batch(tmp_path)
+    save_vit(tmp_path / "vit", SHAPE[0], CLASSES, [0.5] * 3, [0.25] * 3)
+    monkeypatch.setitem(sys.modules, module, None)
+
+    with pytest.raises(LookupError, match=rf"^{module} is not installed; pip install 'pytest-robust\[{extra}\]'$"):
+        read_model(tmp_path / ("w.onnx" if extra == "onnx" else "vit"), TERMS)

@@ -1,0 +1,82 @@
+"""test_preflight, as a user meets it: what it says, what is accepted, and what stays in sight."""
+
+import pytest
+
+FAULTS = """
+import torch
+from net import Detached, Nan, bare, make
+from torch import nn
+
+class Unstable(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = make()
+
+    def forward(self, x):
+        return self.net(nn.functional.dropout(x, 0.1)).softmax(1)
+
+def detached():
+    return Detached(*make())
+
+def nan():
+    return Nan(*make())
+"""
+
+
+@pytest.fixture
+def faults(folder):
+    (folder / "faults.py").write_text(FAULTS)
+
+
+def preflight(run, name, *more):
+    return run(f"--robust-model=faults.py:{name}", "-k", "preflight", *more, checked=True)
+
+
+def test_each_finding_is_one_line_with_its_hint_and_then_how_to_accept_them(run, faults):
+    result = preflight(run, "Unstable")
+
+    result.assert_outcomes(failed=1)
+    lines = result.outlines
+    first = next(k for k, line in enumerate(lines) if line.startswith("nondeterministic: "))
+    assert [line.partition(":")[0] for line in lines[first : first + 3]] == [
+        "nondeterministic",
+        "probabilities",
+        "wrong-mode",
+    ]
+    accept = "or accept what is meant to be so: --robust-accept=nondeterministic,probabilities,wrong-mode"
+    assert lines[first + 3] == accept
+    preflight(run, "Unstable", accept.rpartition(" ")[2]).assert_outcomes(passed=1)
+    result = preflight(run, "Unstable", "--robust-accept=wrong-mode")
+    result.stdout.fnmatch_lines(["*--robust-accept=nondeterministic,probabilities"])
+
+
+@pytest.mark.parametrize(
+    ("name", "finding", "told"),
+    [
+        ("detached", "no-gradient", "fgsm under linf:0.15 could not be run: no gradient leads from *"),
+        ("nan", "not-finite", "the model answered 60 of 60 samples with NaN or infinity (fgsm under linf:0.15)"),
+    ],
+)
+def test_what_no_figure_can_be_had_of_is_named_and_fails_each_attack_in_one_line(run, faults, name, finding, told):
+    result = run(f"--robust-model=faults.py:{name}", "-k", "preflight or fgsm", checked=True)
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines([f"{finding}: *", told])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_an_untrained_model_is_told_once_to_guess(run):
+    result = run("--robust-model=net.py:bare", "-k", "preflight or clean or fgsm", checked=True)
+
+    result.assert_outcomes(passed=2, failed=1)
+    assert len([line for line in result.outlines if "guessing among 10 classes" in line]) == 1
+    run("--robust-model=net.py:bare", "-k", "clean or fgsm").stdout.no_fnmatch_line("*guessing*")
+
+
+def test_the_last_failed_are_run_again_and_workers_find_the_same(pytester, run, faults):
+    preflight(run, "Unstable")
+    args = ("--robust-model=faults.py:Unstable", "--robust-samples=60", "--robust-attack=fgsm", "-n", "2", "--lf")
+    result = pytester.runpytest_subprocess(*args, "-k", "preflight")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["nondeterministic: *", "*--robust-accept=nondeterministic,probabilities,wrong-mode"])

@@ -1,0 +1,149 @@
+"""test_preflight and test_trust, as a user meets them."""
+
+import json
+
+import pytest
+
+from robust.record import Record
+
+NOISY = """
+import torch
+from net import make as plain
+from torch import nn
+
+class Noisy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = plain()
+
+    def forward(self, x):
+        return self.net(x) * (1 + 0.01 * torch.randn(1))
+
+def make():
+    return Noisy()
+"""
+
+
+@pytest.fixture
+def noisy(folder):
+    (folder / "noisy.py").write_text(NOISY)
+    return "--robust-model=noisy.py:make"
+
+
+def row(folder):
+    (path,) = (folder / "leaderboard" / "results").rglob("*.json")
+    return Record.from_json(path.read_text())
+
+
+def test_an_honest_model_is_trusted(run, folder):
+    result = run("--robust-model=net.py:make", "-v", checked=True)
+
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines(
+        ["net.py::test_preflight PASSED*", "net.py::test_trust[[]linf-0.15] PASSED*", "*verdict", "*trusted"]
+    )
+    found = row(folder)
+    assert found.verdict == "trusted"
+    assert {"nondeterministic", "noise-wins"} <= {*found.trust.checked}
+
+
+def test_what_is_wrong_fails_by_name_with_a_hint(run, noisy):
+    result = run(noisy, checked=True)
+
+    result.stdout.fnmatch_lines(
+        ["nondeterministic: logits of the same inputs differ *", "*--robust-accept=nondeterministic*"]
+    )
+    assert result.ret == 1
+
+
+def test_what_is_accepted_passes_and_stays_in_sight(run, folder, noisy):
+    result = run(noisy, "--robust-accept=nondeterministic", "-k", "preflight or trust or fgsm", checked=True)
+
+    result.stdout.fnmatch_lines(["*broken, accepted: nondeterministic: *"])
+    text = next((folder / "leaderboard" / "results").rglob("*.json")).read_text()
+    assert Record.from_json(text).trust.accepted == ("nondeterministic",)
+    assert Record.from_json(text).to_json() == text
+    assert "nondeterministic" in (folder / "leaderboard" / "leaderboard.csv").read_text()
+
+
+@pytest.mark.parametrize(("allowed", "status"), [("trusted", 1), ("suspect", 0)])
+def test_a_suspect_row_fails_where_only_a_trusted_one_passes(run, folder, allowed, status):
+    (folder / "conftest.py").write_text(
+        "from robust.trust.catalogue import SIGNS\n"
+        "from robust.trust.doubt import Doubt\n"
+        "SIGNS.register('odd')(lambda trial: Doubt('odd', 'suspect', 1.0, 'it is odd', 'look again'))\n"
+    )
+    try:
+        result = run("--robust-model=net.py:make", f"--robust-verdict={allowed}", checked=True)
+    finally:
+        from robust.trust.catalogue import SIGNS
+
+        del SIGNS._things["odd"]
+
+    assert result.ret == status
+    result.stdout.fnmatch_lines(["net (as-is), linf:0.15: suspect: odd: it is odd; look again"])
+
+
+def test_without_the_checks_the_row_says_so(run, folder):
+    run("--robust-model=net.py:make", "-k", "attack", checked=True)
+    assert row(folder).verdict == ""
+
+    run("--robust-model=net.py:make", checked=True)
+    assert row(folder).verdict == "trusted"
+
+    run("--robust-model=net.py:make", "--robust-verdict=none", checked=True)
+    assert row(folder).verdict == "trusted"
+    assert "checked" in json.loads(next((folder / "leaderboard" / "results").rglob("*.json")).read_text())["trust"]
+
+
+COLD = """
+from net import make as plain
+from torch import nn
+
+class Cold(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = plain()
+
+    def forward(self, x):
+        return (1000 * self.net(x)).softmax(1)
+
+def make():
+    return Cold()
+"""
+
+
+def test_a_row_in_doubt_carries_a_remedied_attack_and_its_worst_case_counts(run, folder):
+    (folder / "cold.py").write_text(COLD)
+    result = run("--robust-model=cold.py:make", checked=True)
+    found = row(folder)
+    plain, remedied = (
+        {a.name: (found.correct & ~a.broken).sum() for a in found.attacks}[k] for k in ("pgd:steps=5", "remedied")
+    )
+
+    result.stdout.fnmatch_lines(["*remedied*"])
+    assert found.suite == "fgsm+pgd-steps5"
+    assert "inner-logits" in found.attacks[-1].options["remedies"]
+    assert remedied < plain - 10
+    assert found.robust.sum() <= remedied
+    assert ",remedied," in (folder / "leaderboard" / "leaderboard.csv").read_text()
+    assert "remedied" in (folder / "leaderboard" / "README.md").read_text()
+
+    run("--robust-model=cold.py:make", checked=True)
+    assert not (folder / "leaderboard" / "history").exists()
+
+
+def test_of_a_row_that_was_stopped_only_what_still_means_something_is_checked(run, folder):
+    run(
+        "--robust-model=net.py:make",
+        "--robust-samples=60",
+        "--robust-suite=quick-1",
+        "--robust-time=0.000001s",
+        fast=False,
+        checked=True,
+    )
+
+    found = row(folder)
+    assert found.partial == "time"
+    assert {"noise-wins", "more-steps-pay"} <= {*found.trust.skipped}
+    assert "zero-gradient" in found.trust.checked

@@ -1,0 +1,101 @@
+"""The remedies find by looking what they are for, change no answer, and leave the model as found."""
+
+import pytest
+import torch
+from torch import nn
+
+from robust.attacks import LpThreat, assail
+from robust.attacks.threat import read_threat
+from robust.trust.search import prescribe
+from tests.attacks.models import inputs, network
+
+THREAT = LpThreat.parse("linf:0.2")
+ALWAYS = ("blur", "queries")
+
+
+class Functional(nn.Module):
+    """A defence in the forward of a model itself, before layers and between them."""
+
+    def __init__(self, before=lambda x: x, after=lambda z: z):
+        super().__init__()
+        self.net, self.before, self.after = network(), before, after
+
+    def forward(self, x):
+        return self.after(self.net(self.before(x)))
+
+
+class Step(nn.Module):
+    def forward(self, x):
+        return (4 * x).round() / 4
+
+
+def between():
+    """Steps after the network's first activation."""
+    first, *others = network()
+    for k, layer in enumerate(others):
+        if not [*layer.parameters()]:
+            return nn.Sequential(first, *others[: k + 1], Step(), *others[k + 1 :])
+    raise AssertionError("the network has no activation")
+
+
+def rounded(x):
+    return (32 * x).round() / 32
+
+
+@pytest.mark.parametrize(
+    ("model", "remedy"),
+    [
+        (Functional(before=rounded), "straight-through"),
+        (Functional(before=lambda x: rounded(x).detach()), "straight-through"),
+        (between(), "secant"),
+        (Functional(after=lambda z: (100 * z).softmax(1)), "inner-logits"),
+        (nn.Sequential(network(), nn.Softmax(1)), "inner-logits"),
+        (Functional(after=lambda z: 1000 * z), "inner-logits"),
+        (Functional(before=lambda x: x + 0.01 * torch.randn_like(x)), "expectation"),
+    ],
+)
+def test_a_remedy_sees_what_it_is_for(model, remedy):
+    model, x = model.eval(), inputs(40)
+    search = prescribe(model, x, THREAT)
+
+    assert remedy in search.names
+    assert all(not module._forward_hooks and not module._forward_pre_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize(
+    "model", [network(), nn.Sequential(nn.BatchNorm2d(1).double(), network())], ids=["bare", "normalised"]
+)
+def test_an_honest_model_needs_none(model):
+    assert prescribe(model.eval(), inputs(40), THREAT).names == ALWAYS
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Functional(before=rounded), between(), Functional(before=lambda x: rounded(x).detach())],
+)
+def test_a_mended_model_answers_as_the_model_and_has_a_gradient(model):
+    model, x = model.eval(), inputs(10)
+    mended = prescribe(model, x, THREAT).model
+    x.requires_grad_()
+    answer = mended(x)
+    (grad,) = torch.autograd.grad(answer.sum(), x)
+
+    assert torch.allclose(answer, model(x), atol=1e-5)
+    assert grad.flatten(1).any(1).all()
+
+
+def test_what_the_search_finds_fools_the_untouched_model():
+    model, x = Functional(before=rounded).eval(), inputs(40)
+    y = model(x).argmax(1)
+    outcome = assail(model, prescribe(model, x, THREAT).attack(THREAT), x, y, THREAT)
+
+    assert outcome.fallen.any()
+    assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.fallen)
+
+
+@pytest.mark.parametrize("text", ["linf:0.3", "l2:3", "l1:20", "linf:0.1+l2:1"])
+def test_every_threat_model_has_a_search(text):
+    model, x, threat = network().eval(), inputs(20), read_threat(text)
+    y = model(x).argmax(1)
+
+    assert assail(model, prescribe(model, x, threat).attack(threat), x, y, threat).fallen.any()
