@@ -31,6 +31,7 @@ from robust.feed import Feed
 from robust.pile import Pile, picked
 from robust.record import Reached
 from robust.store import write_arrays
+from robust.trust.verify import Faults
 
 TIME, GATE = "time", "gate"  # why a campaign may be stopped before its end
 
@@ -40,9 +41,9 @@ class Bout:
     """What one round did to the m samples that it was for."""
 
     rows: NDArray[np.int64]  # (m,): which of the n samples
-    broken: Flags  # (m,): by an input that the driver admitted and a second look confirmed
+    broken: Flags  # (m,): by an input that the driver admitted and that was then verified
     x_adv: NDArray[np.float32]  # (broken, *shape): those inputs
-    unsure: Flags  # (m,): fell in the attack and not on the second look
+    fault: Faults  # (m,): of those that fell to an input that was not verified, what is wrong with that
     faulty: Flags  # (m,): answered with something not finite on the way
     margin: NDArray[np.float32]  # (m,): the largest on the way
     cost: NDArray[np.int64]  # (2,): samples sent forward and backward
@@ -101,7 +102,8 @@ class Known:
         self.margin = np.full(len(samples), -np.inf, np.float32)
         self.pile = Pile(samples.x.shape[1:])  # the inputs that broke samples
         self.fell = np.zeros(0, np.int64)  # those samples, in the same order
-        self.broken, self.unsure, self.faulty = (np.zeros(len(samples), bool) for _ in range(3))
+        self.broken, self.faulty = (np.zeros(len(samples), bool) for _ in range(2))
+        self.fault = np.zeros(len(samples), np.int8)
         self.cost = np.zeros(2, np.int64)
         self.seconds = 0.0
         self.bouts = 0  # rounds that were run
@@ -111,7 +113,7 @@ class Known:
         self.standing[fell], self.broken[fell] = False, True
         self.pile.add(bout.x_adv)
         self.fell = np.concatenate([self.fell, fell])
-        self.unsure[bout.rows] |= bout.unsure
+        self.fault[bout.rows] = np.where(bout.fault, bout.fault, self.fault[bout.rows])
         self.faulty[bout.rows] |= bout.faulty
         self.margin[bout.rows] = np.maximum(self.margin[bout.rows], bout.margin)
         self.cost += bout.cost
@@ -163,7 +165,7 @@ class Campaign:
             broken=known.broken,
             x_adv=picked(known.pile.array(), np.argsort(known.fell)),
             faulty=int(known.faulty.sum()),
-            unconfirmed=int(known.unsure.sum()),
+            fault=known.fault,
             forwards=int(known.cost[0]),
             backwards=int(known.cost[1]),
             seconds=known.seconds,
@@ -215,12 +217,12 @@ class Campaign:
         return bout, whole
 
     def _judged(self, rows: NDArray[np.int64], toll: Toll, part: Threat, began: float) -> Bout:
-        sure, x_adv = look_again(self.module, self.samples.take(rows), toll, part, self.feed)
+        broken, fault, x_adv = look_again(self.module, self.samples.take(rows), toll, part, self.feed)
         return Bout(
             rows=rows,
-            broken=sure,
+            broken=broken,
             x_adv=x_adv,
-            unsure=toll.fallen & ~sure,
+            fault=fault,
             faulty=toll.faulty,
             margin=toll.margin,
             cost=np.array([toll.forwards.sum(), toll.backwards.sum()], np.int64),

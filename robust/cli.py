@@ -9,7 +9,10 @@ import robust
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command. Returns the exit status: 0; 4 for a mistake in what was asked; 1 where a training diverged."""
+    """Run a command. Returns the exit status: 0; 4 for a mistake in what was asked.
+
+    1 where a training diverged, or a row was not verified.
+    """
     parser = argparse.ArgumentParser(prog="robust", description=robust.__doc__)
     parser.add_argument("--version", action="version", version=f"pytest-robust {robust.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -19,6 +22,7 @@ def main(argv: list[str] | None = None) -> int:
         "list", help="list the suites, attacks, data sets, architectures, training recipes and what wraps them"
     )
     _add_train(commands.add_parser("train", help="train a model's architecture adversarially"))
+    _add_verify(commands.add_parser("verify", help="check a published row against its evidence, without attacking"))
     try:
         args = parser.parse_args(argv)
     except SystemExit as done:  # argparse has told what is wrong; its own status for that is 2
@@ -26,6 +30,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.command == "train":
             return _train(args)
+        if args.command == "verify":
+            return _verify(args)
         sys.stdout.write(_board(args.folder) if args.command == "board" else _list())
     except (ValueError, LookupError, OSError) as error:
         sys.stderr.write(f"robust {args.command}: {error}\n")
@@ -79,6 +85,17 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="where the weights go; default: .robust/models, where pytest looks")
 
 
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("row", metavar="ROW", help="the path of a row's .json, or enough of its name to tell it from the others")
+    add("--leaderboard", dest="folder", type=Path, default=Path("leaderboard"), metavar="DIR", help="where the row is")
+    add("--model", metavar="MODEL", help="its model, as --robust-model of pytest takes it")
+    add("--arch", metavar="ARCH", help="what its weights belong to: those of --model, or those beside the row")
+    add("--normalize", metavar="MEAN/STD", help="as --robust-normalize was, where its row had one")
+    add("--data", metavar="DATA", help="its data set, where that does not go by its name alone: npz:FILE")
+    add("--device", default="cpu", metavar="DEVICE", help="cpu (default), auto, cuda, cuda:1 or mps")
+
+
 def _whole(text: str) -> int:
     if not re.fullmatch(r"\d{1,18}", text):
         raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
@@ -100,3 +117,11 @@ def _train(args: argparse.Namespace) -> int:
         sys.stderr.write("robust train: interrupted; the same command goes on from the last epoch\n")
         return 130
     return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from robust.trust.command import run
+
+    verified = run(args)
+    sys.stdout.write(verified.text)
+    return 0 if verified.sound else 1

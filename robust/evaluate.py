@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +19,11 @@ from robust.feed import Feed
 from robust.models.load import weights_hash
 from robust.pile import Pile, picked
 from robust.record import Reached
+from robust.trust.rounding import on_levels, verify_rounded
+from robust.trust.verify import Faults, verify
 
 BATCH = 250  # where nothing else is known
+TRIED = 64  # samples whose values tell whether all keep to levels
 
 Flags = NDArray[np.bool_]
 
@@ -39,15 +42,16 @@ class Finding:
 
     attack: str  # as a word: "pgd:steps=40", "standard-1"
     options: dict[str, Any]  # all of them, the defaults included
-    broken: Flags  # (n,): by an input that the driver admitted and a second look confirmed
+    broken: Flags  # (n,): by an input that the driver admitted and that was then verified
     x_adv: NDArray[np.float32]  # (broken, *shape): those inputs, in the samples' order
     faulty: int  # samples on which the model answered something not finite on the way
-    unconfirmed: int  # samples that fell in the attack and not on the second look
+    fault: Faults  # (n,): of the samples that fell to an input that was not verified, what is wrong with that
     forwards: int  # samples sent through the model
     backwards: int
     seconds: float
     stages: tuple[Reached, ...] = ()  # of a suite
     partial: str = ""  # why it was stopped before its end
+    rounded: Flags | None = None  # (n,): broken also once the input is rounded to the data's levels
 
 
 def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
@@ -114,16 +118,15 @@ def measure_attack(
     rows = np.flatnonzero(correct)
     started = samples.take(rows)
     toll = levied(lambda x, y, index: assail(module, chosen, x, y, threat, seed=seed, index=index), started, feed)
-    sure, x_adv = look_again(module, started, toll, threat, feed)
-    broken = np.zeros(len(samples), bool)
-    broken[rows[sure]] = True
+    broken, fault = np.zeros(len(samples), bool), np.zeros(len(samples), np.int8)
+    broken[rows], fault[rows], x_adv = look_again(module, started, toll, threat, feed)
     return Finding(
         attack=name,
         options=options_of(chosen),
         broken=broken,
         x_adv=x_adv,
         faulty=int(toll.faulty.sum()),
-        unconfirmed=int((toll.fallen & ~sure).sum()),
+        fault=fault,
         forwards=int(toll.forwards.sum()),
         backwards=int(toll.backwards.sum()),
         seconds=time.monotonic() - began,
@@ -159,23 +162,31 @@ def levied(attack: Callable[[Tensor, Tensor, Tensor], Outcome | None], samples: 
 
 def look_again(
     module: nn.Module, samples: Samples, toll: Toll, threat: Threat, feed: Feed
-) -> tuple[Flags, NDArray[np.float32]]:
-    """Of the samples, and what an attack did to them: (fallen and confirmed (m,), the inputs of these (k, *shape))."""
-    confirmed = confirm(module, toll.x_adv, samples.take(np.flatnonzero(toll.fallen)), threat, feed)
-    sure = toll.fallen.copy()
-    sure[toll.fallen] = confirmed
-    return sure, picked(toll.x_adv, np.flatnonzero(confirmed))
+) -> tuple[Flags, Faults, NDArray[np.float32]]:
+    """Verify the very numbers that will be stored.
+
+    Returns (broken (m,), what is wrong with the inputs of the others that fell (m,), the inputs of the broken).
+    """
+    mine, fault = samples.take(np.flatnonzero(toll.fallen)), np.zeros(len(samples), np.int8)
+    look = verify(module, toll.x_adv, mine.x, mine.y, str(threat), (threat.lo, threat.hi), batch=feed.size)
+    fault[toll.fallen] = look.fault
+    return toll.fallen & (fault == 0), fault, picked(toll.x_adv, np.flatnonzero(look.fault == 0))
 
 
-def confirm(module: nn.Module, x_adv: NDArray[np.float32], samples: Samples, threat: Threat, feed: Feed) -> Flags:
-    """A second look, in other batches, at the very numbers that will be stored: admitted, finite, and a wrong label."""
+def with_rounding(
+    found: Finding, module: nn.Module, samples: Samples, threat: Threat, levels: int, feed: Feed
+) -> Finding:
+    """What was found, and what of it stays when the inputs are rounded to so many levels.
 
-    def look(x: Tensor, y: Tensor, rows: Tensor) -> tuple[Tensor]:
-        right, faulty = answers(module, x, y)
-        clean = torch.from_numpy(samples.x[rows.cpu().numpy()]).to(x)
-        return (~right & ~faulty & threat.admits(x, clean),)
-
-    return feed.columns(look, Samples(x_adv, samples.y, np.arange(len(samples))), bool)[0]
+    Only where the samples keep to such levels, which the first of them tell for all.
+    """
+    bounds = (threat.lo, threat.hi)
+    if not on_levels(samples.x[:TRIED], bounds, levels):
+        return found
+    mine, rounded = samples.take(np.flatnonzero(found.broken)), found.broken.copy()
+    look = verify_rounded(module, found.x_adv, mine.x, mine.y, str(threat), bounds, levels, batch=feed.size)
+    rounded[found.broken] = look.fault == 0
+    return replace(found, rounded=rounded)
 
 
 def options_of(attack: AnyAttack) -> dict[str, Any]:

@@ -109,6 +109,12 @@ OPTIONS = (
     Option(
         "evidence", "N", "keep the adversarial inputs of N broken samples a row, drawn by the seed; default: of all"
     ),
+    Option(
+        "fresh",
+        "N",
+        "show N broken inputs of a row, drawn by the seed, to the model loaded anew in a fresh process; default: 32; "
+        "0: none, which saves some seconds a row",
+    ),
     Option("only", "", "run nothing but the robustness tests", flag=True),
 )
 

@@ -64,6 +64,7 @@ class Attacked:
     seconds: float
     stages: tuple[Reached, ...] = ()  # of a suite those that were run to their end
     partial: str = ""  # why it was stopped before its end, "" where it was not
+    rounded: Flags | None = None  # (n,): broken also once the input is rounded to the record's levels
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Record:
     attacks: tuple[Attacked, ...]  # the remedied one the last
     provenance: dict[str, Any] = field(default_factory=dict)  # date, versions, how the model was trained
     evidence: str | None = None  # SHA-256 of the .npz with the adversarial inputs
+    levels: int | None = None  # that the inputs were rounded to; None where the data keeps to none
     trust: Trust | None = None  # whether it may be believed; None where that was not checked
 
     @cached_property
@@ -94,6 +96,13 @@ class Record:
     def robust(self) -> Flags:
         """(n,): answered right, and broken by no attack."""
         return self.correct & ~union(attack.broken for attack in self.attacks)
+
+    @cached_property
+    def robust_rounded(self) -> Flags | None:
+        """(n,): `robust` against the same inputs rounded to `levels`; None where they were not."""
+        found = [attack.rounded for attack in self.attacks if attack.rounded is not None]
+        known = self.levels is not None and len(found) == len(self.attacks)
+        return self.correct & ~union(found) if known else None
 
     @property
     def partial(self) -> str:
@@ -139,6 +148,8 @@ class Record:
             "evidence": self.evidence,
             "provenance": self.provenance,
         }
+        if self.robust_rounded is not None:
+            content["rounded"] = {"levels": self.levels, "correct": int(self.robust_rounded.sum())}
         if self.trust is not None:
             content["trust"] = trust_to_json(self.trust)
         return json.dumps(content, indent=1) + "\n"
@@ -160,6 +171,7 @@ class Record:
                 attacks=tuple(attack_from_json(attack, n) for attack in content["attacks"]),
                 provenance=dict(content["provenance"]),
                 evidence=content["evidence"],
+                levels=content["rounded"]["levels"] if "rounded" in content else None,
                 trust=trust_from_json(content["trust"]) if "trust" in content else None,
             )
             stages = (stage for attack in record.attacks for stage in attack.stages)
@@ -192,13 +204,14 @@ def unpack(text: str, n: int) -> Flags:
 
 
 def attack_to_json(attack: Attacked) -> dict[str, Any]:
-    """`stages` and `partial` are left out where they say nothing."""
-    counts = {"broken": int(attack.broken.sum()), "bits": pack(attack.broken)}
-    content = {"name": attack.name, "options": attack.options, **counts, **_cost(attack)}
+    """`stages`, `partial` and `rounded` are left out where they say nothing."""
+    content = {"name": attack.name, "options": attack.options, **_counted(attack.broken), **_cost(attack)}
     if attack.stages:
         content["stages"] = [asdict(stage) | _cost(stage) for stage in attack.stages]
     if attack.partial:
         content["partial"] = attack.partial
+    if attack.rounded is not None:
+        content["rounded"] = _counted(attack.rounded)
     return content
 
 
@@ -206,7 +219,17 @@ def attack_from_json(content: dict[str, Any], n: int) -> Attacked:
     keys = ("name", "options", "forwards", "backwards", "seconds")
     stages = tuple(Reached(**stage) for stage in content.get("stages", ()))
     given = {key: content[key] for key in keys}
-    return Attacked(**given, broken=unpack(content["bits"], n), stages=stages, partial=content.get("partial", ""))
+    return Attacked(
+        **given,
+        broken=unpack(content["bits"], n),
+        stages=stages,
+        partial=content.get("partial", ""),
+        rounded=unpack(content["rounded"]["bits"], n) if "rounded" in content else None,
+    )
+
+
+def _counted(broken: Flags) -> dict[str, Any]:
+    return {"broken": int(broken.sum()), "bits": pack(broken)}
 
 
 def trust_to_json(trust: Trust) -> dict[str, Any]:
@@ -236,8 +259,15 @@ def _check_types(part: object) -> None:
 
 def _outcomes(record: Record) -> list[object]:
     """What two records of one measurement must agree in; options as JSON, which knows no tuples."""
-    attacks = ((a.name, json.dumps(a.options, sort_keys=True), pack(a.broken), a.partial) for a in record.planned)
-    return [pack(record.correct), *attacks]
+    attacks = (
+        (a.name, json.dumps(a.options, sort_keys=True), pack(a.broken), a.partial, _packed(a.rounded))
+        for a in record.planned
+    )
+    return [pack(record.correct), record.levels, *attacks]
+
+
+def _packed(flags: Flags | None) -> str | None:
+    return None if flags is None else pack(flags)
 
 
 def _doubted(record: Record) -> object:

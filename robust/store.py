@@ -57,13 +57,17 @@ class Evidence:
         for k, (broken, _) in reversed([*enumerate(found)]):
             by[broken] = k
         row = np.flatnonzero(by >= 0)
-        if most is not None and len(row) > most:
-            row = row[np.sort(np.random.RandomState(seed).permutation(len(row))[:most])]
+        row = row[_drawn(len(row), most, seed)]
         x_adv = np.zeros((len(row), *found[0][1].shape[1:]), np.float32)
         for k, (broken, inputs) in enumerate(found):
             mine = by[row] == k
             x_adv[mine] = inputs[np.cumsum(broken)[row[mine]] - 1]
         return cls(x_adv, row, by[row], y, index)
+
+    def drawn(self, most: int, seed: int) -> "Evidence":
+        """At most so many of the inputs, drawn by the seed."""
+        kept = _drawn(len(self.row), most, seed)
+        return replace(self, x_adv=self.x_adv[kept], row=self.row[kept], by=self.by[kept])
 
     def to_bytes(self) -> bytes:
         """A compressed .npz without pickles; equal evidence gives equal bytes."""
@@ -75,6 +79,13 @@ class Evidence:
     def from_bytes(cls, content: bytes) -> "Evidence":
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return cls(*(file[key] for key in ("x_adv", "row", "by", "y", "index")))
+
+
+def _drawn(n: int, most: int | None, seed: int) -> NDArray[np.int64]:
+    """At most so many of n numbers, ascending; None for all."""
+    if most is None or n <= most:
+        return np.arange(n)
+    return np.sort(np.random.RandomState(seed).permutation(n)[:most])
 
 
 def private(folder: Path) -> Path:

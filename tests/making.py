@@ -1,5 +1,7 @@
 """Small records and evidence. Outcomes are written as text, a digit a sample: "1101"."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from robust.data.dataset import Samples
@@ -41,6 +43,11 @@ def record(
         attacks=tuple(attacked(attack, which) for attack, which in broken.items()),
         provenance={"date": date},
     )
+
+
+def stored(record, levels, rounded):
+    """The record with what its first attack breaks by inputs that are rounded to so many levels."""
+    return replace(record, levels=levels, attacks=(replace(record.attacks[0], rounded=flags(rounded)),))
 
 
 def robust(k, n, name="net", **changes):

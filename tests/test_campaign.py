@@ -47,7 +47,7 @@ def run(made):
 def outcome(found):
     """All that must not depend on when a campaign was stopped."""
     stages = [(stage.attack, stage.n, stage.broken, stage.forwards, stage.backwards) for stage in found.stages]
-    return found.broken.tolist(), found.x_adv.tolist(), found.forwards, found.backwards, found.unconfirmed, stages
+    return found.broken.tolist(), found.x_adv.tolist(), found.forwards, found.backwards, found.fault.tolist(), stages
 
 
 def test_each_stage_goes_on_with_what_those_before_it_left():
@@ -97,7 +97,7 @@ def test_the_hardest_are_those_that_came_nearest():
             rows=np.array([0, 1, 2, 3, 5]),
             broken=np.array([0, 0, 0, 1, 0], bool),
             x_adv=samples(1).x,
-            unsure=none,
+            fault=none.astype(np.int8),
             faulty=none,
             margin=margin,
             cost=np.array([5, 5]),
@@ -296,9 +296,9 @@ def test_what_falls_and_is_not_confirmed_stands_on():
     made = replace(campaign(suite, module=Moody()), samples=mine)
     found = made.run(np.ones(51, bool))
 
-    assert found.unconfirmed + found.broken.sum() > 0
+    assert found.fault.any() or found.broken.any()
     plain = measure_attack(Moody(), mine, np.ones(51, bool), WEAK, made.threat, feed=Feed(17))
-    assert (found.unconfirmed, found.broken.tolist()) == (plain.unconfirmed, plain.broken.tolist())
+    assert (found.fault.tolist(), found.broken.tolist()) == (plain.fault.tolist(), plain.broken.tolist())
 
 
 def test_nothing_to_attack_is_no_error():

@@ -148,7 +148,7 @@ def test_version(call):
     assert call("--version") == (0, f"pytest-robust {robust.__version__}\n", "")
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["board", "--help"], ["train", "--help"]])
+@pytest.mark.parametrize("argv", [["--help"], ["board", "--help"], ["train", "--help"], ["verify", "--help"]])
 def test_help_is_no_mistake(call, argv):
     status, out, err = call(*argv)
 
@@ -157,7 +157,7 @@ def test_help_is_no_mistake(call, argv):
 
 
 @pytest.mark.parametrize(
-    "argv", [[], ["bord"], ["board", "a", "b"], ["board", "--colour"], ["list", "attacks"]], ids=str
+    "argv", [[], ["bord"], ["board", "a", "b"], ["board", "--colour"], ["list", "attacks"], ["verify"]], ids=str
 )
 def test_a_mistake_in_what_was_asked_is_told_with_status_4(call, argv):
     status, out, err = call(*argv)

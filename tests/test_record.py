@@ -24,12 +24,18 @@ def made(draw):
         for name in draw(st.lists(st.sampled_from(["fgsm", "pgd", "pgd:steps=40"]), min_size=1, unique=True))
     ]
     base = record(correct, name=draw(texts), seed=draw(st.integers(0, 2**64)), date=draw(texts))
-    return replace(base, attacks=tuple(found), evidence=draw(st.none() | texts))
+    levels = draw(st.none() | st.integers(2, 256))
+    if levels is not None:
+        found = [replace(attack, rounded=flags(draw(same_length))) for attack in found]
+    return replace(base, attacks=tuple(found), evidence=draw(st.none() | texts), levels=levels)
 
 
 def plain(record):
     """The record with its arrays as lists, which can be compared."""
-    attacks = [{**asdict(attack), "broken": attack.broken.tolist()} for attack in record.attacks]
+    attacks = [
+        {**asdict(attack), "broken": attack.broken.tolist(), "rounded": str(attack.rounded)}
+        for attack in record.attacks
+    ]
     return {**asdict(record), "correct": record.correct.tolist(), "attacks": attacks}
 
 
@@ -189,6 +195,15 @@ def test_a_long_suite_is_cut_and_still_its_own():
 def test_another_measurement_has_another_identity(changes):
     assert record(**changes).identity != record().identity
     assert not record(**changes).same_outcomes(record())
+
+
+def test_outcomes_of_rounded_inputs_are_outcomes_too():
+    """So a record from before they were measured is replaced by one that has them."""
+    older = record()
+    newer = replace(older, levels=256, attacks=(replace(older.attacks[0], rounded=flags("0" * 8)),))
+
+    assert newer.identity == older.identity
+    assert not newer.same_outcomes(older)
 
 
 @pytest.mark.parametrize("changes", [{"correct": "11111000"}, {"broken": {"pgd": "10000000"}}], ids=str)

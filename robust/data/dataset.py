@@ -74,6 +74,7 @@ class Dataset:
     shape: tuple[int, ...] | None  # likewise
     read: Reader
     fetch: Callable[[], None] | None = None  # downloads it
+    levels: int = 256  # that a value may have, evenly from lo to hi, where the samples keep to levels at all: 8 bits
     transforms: tuple[str, ...] = ()  # what is done to the stored inputs before a model sees them
     count: Callable[[], int | None] = lambda: None  # the classes, where the files name them
 
@@ -146,11 +147,12 @@ def dataset(
     classes: int,
     shape: tuple[int, ...],
     fetch: Callable[[], None] | None = None,
+    levels: int = 256,
 ) -> Callable[[R], R]:
     """A decorator: the function under it reads a split of the data set `name`, as (inputs, labels)."""
 
     def declare(read: R) -> R:
-        DATA.register(name)(Dataset(name, threat, *bounds, classes, shape, read, fetch))
+        DATA.register(name)(Dataset(name, threat, *bounds, classes, shape, read, fetch, levels))
         return read
 
     return declare

@@ -18,7 +18,7 @@ COLUMNS = (
     "schema", "data", "threat", "suite", "rank", "model", "training", "attack", "n",
     "clean_percent", "robust_percent", "low_percent", "high_percent", "drop_points", "clean_correct", "robust_correct",
     "forwards", "backwards", "seconds", "params", "weights", "samples", "seed", "date",
-    "partial", "verdict", "doubts", "accepted",
+    "partial", "verdict", "doubts", "accepted", "levels", "rounded_percent",
 )  # fmt: skip
 
 
@@ -42,8 +42,10 @@ def _lines(board: Board, row: Row) -> list[dict[str, Any]]:
 def _all(attacks: list[Attacked]) -> Attacked:
     """The worst case: broken by any, at the cost of all."""
     broken = union(attack.broken for attack in attacks)
+    stored = [attack.rounded for attack in attacks if attack.rounded is not None]
+    rounded = union(stored) if len(stored) == len(attacks) else None
     forwards, backwards = sum(a.forwards for a in attacks), sum(a.backwards for a in attacks)
-    return Attacked("all", {}, broken, forwards, backwards, sum(a.seconds for a in attacks))
+    return Attacked("all", {}, broken, forwards, backwards, sum(a.seconds for a in attacks), rounded=rounded)
 
 
 def _left(record: Record, attack: Attacked) -> int:
@@ -83,7 +85,16 @@ def _line(board: Board, row: Row, attack: str, k: int, spent: Attacked | Reached
         "verdict": record.verdict,
         "doubts": _names(doubt.name for doubt in record.trust.doubts) if record.trust else "",
         "accepted": _names(record.trust.accepted) if record.trust else "",
+        "levels": record.levels,
+        "rounded_percent": _rounded_percent(record, spent),
     }
+
+
+def _rounded_percent(record: Record, spent: Attacked | Reached) -> float | None:
+    """What is left where the inputs are rounded to the levels; it is not known after a suite's stages."""
+    if isinstance(spent, Reached) or spent.rounded is None:
+        return None
+    return percent(int((record.correct & ~spent.rounded).sum()), record.data.n)
 
 
 def _names(names: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from robust.report.board import Board
-from robust.report.table import LEGEND, cells, columns
+from robust.report.table import LEGEND, cells, columns, rounded
 from robust.store import GENERATED
 
 
@@ -21,6 +21,7 @@ def _section(board: Board) -> list[str]:
         "",
         *table(board),
         *stages(board),
+        *(["", _escape(told)] if (told := rounded(board)) else []),
     ]
 
 

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from robust.report.board import Board, Row
+from robust.report.board import Board, Row, percent
 
 LEGEND = (
     "Robust: answered right and broken by none of the attacks, in percent of all n samples, with the 95 % Wilson "
-    "interval; an upper bound of the true robustness. Rank: 1 + the rows that are significantly better (exact McNemar "
-    "test on the same samples, Holm's correction, 5 %), so rows that cannot be told apart share a rank. Partial: "
-    "stopped before the end of the suite, so that more may be broken; never ranked."
+    "interval; an upper bound of the true robustness: what is broken was verified, what stands cannot be. Rank: 1 + "
+    "the rows that are significantly better (exact McNemar test on the same samples, Holm's correction, 5 %), so rows "
+    "that cannot be told apart share a rank. Partial: stopped before the end of the suite, so that more may be broken; "
+    "never ranked."
 )
 
 
@@ -36,6 +37,17 @@ def columns(board: Board) -> list[Column]:
         Column("params"),
         Column("weights", numeric=False),
     ]
+
+
+def rounded(board: Board) -> str:
+    """What is left where the adversarial inputs are rounded to the data's levels, of the rows where that differs."""
+    found = []
+    for row in board.rows:
+        stored, record = row.record.robust_rounded, row.record
+        if stored is not None and stored.sum() != record.robust.sum():
+            figure = percent(int(stored.sum()), record.data.n)
+            found.append(f"{record.model.name} ({record.model.training}) {figure:.1f}, {record.levels} levels")
+    return f"Robust % to the same inputs rounded as the data is: {'; '.join(found)}." if found else ""
 
 
 def cells(board: Board, row: Row) -> list[str]:

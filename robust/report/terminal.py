@@ -1,6 +1,7 @@
 """Boards as text for a terminal."""
 
 import io
+import textwrap
 
 from rich.console import Console
 from rich.table import Table
@@ -9,7 +10,7 @@ from rich.text import Text
 from robust.attacks.spec import printable
 from robust.record import Record
 from robust.report.board import Board
-from robust.report.table import cells, columns
+from robust.report.table import cells, columns, rounded
 
 MANY = 0.2  # of the checks, without which a verdict says less
 HIDDEN = ("drop", "n", "params", "weights")  # what a terminal of 80 columns has no room for
@@ -25,7 +26,8 @@ def terminal(board: Board, width: int) -> str:
     Console(file=file, width=width, color_system=None, emoji=False, markup=False).print(table)
     sizes = sorted({row.record.data.n for row in board.rows})
     n = " to ".join(dict.fromkeys((str(sizes[0]), str(sizes[-1]))))
-    return f"{printable(board.data)}, {board.threat}, {board.suite}, n = {n}\n{file.getvalue().rstrip()}"
+    lines = [f"{printable(board.data)}, {board.threat}, {board.suite}, n = {n}", file.getvalue().rstrip()]
+    return "\n".join([*lines, *textwrap.wrap(printable(rounded(board)), width)])
 
 
 def doubts(record: Record) -> list[str]:

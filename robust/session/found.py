@@ -8,6 +8,7 @@ from dataclasses import asdict
 from robust.evaluate import device_of
 from robust.models.load import Subject
 from robust.record import Attacked, DataUsed, ModelUsed, attack_to_json, pack
+from robust.session.anew import source_of
 from robust.session.case import Case, Found, fail
 from robust.session.result import Result
 from robust.session.workshop import Workshop
@@ -23,6 +24,8 @@ def clean_found(workshop: Workshop, case: Case) -> Found:
     made, loaded = workshop.trained.get(variant), workshop.subject(variant)
     return {
         "model_text": variant.spec.text,
+        "arch": workshop.settings.arch,
+        "normalize": workshop.settings.normalize,
         "data": asdict(DataUsed(dataset.name, "test", len(samples), samples.digest)),
         "transforms": [*dataset.transforms],
         "model": asdict(ModelUsed(subject.name, variant.training, subject.weights, subject.params)),
@@ -32,6 +35,7 @@ def clean_found(workshop: Workshop, case: Case) -> Found:
         "labels": samples.y.tolist(),
         "correct": pack(workshop.clean(case.module, samples).correct),
         "notes": [*loaded.notes] if loaded.module is case.module else [],  # a fixture of the user's may replace it
+        "source": source_of(workshop, case),
         "trained": made and {"card": made.card, "path": str(made.path)},
     }
 
@@ -48,8 +52,15 @@ def row_found(workshop: Workshop, case: Case, result: Result) -> Found:
         seconds=found.seconds,
         stages=found.stages,
         partial=found.partial,
+        rounded=found.rounded,
     )
-    return {"threat": result.threat, "attack": attack_to_json(attacked), "inputs": _spool(workshop, case, result)}
+    levels = workshop.dataset.levels if found.rounded is not None else None
+    return {
+        "threat": result.threat,
+        "levels": levels,
+        "attack": attack_to_json(attacked),
+        "inputs": _spool(workshop, case, result),
+    }
 
 
 def _spool(workshop: Workshop, case: Case, result: Result) -> str | None:

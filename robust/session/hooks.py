@@ -1,6 +1,7 @@
 """RobustSession: the hooks of a run that has a model. Registered by the plugin only then."""
 
 from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,8 +69,7 @@ class RobustSession:
             return
         self.run.ledger.warnings |= dict.fromkeys(getattr(report, "robust_warnings", ()))
         for found in getattr(report, "robust", ()):
-            if key := self.run.ledger.take(found):
-                self._file(key)
+            if (key := self.run.ledger.take(found)) and self._filed(key):
                 self._ask("pytest_robust_record", record=self.run.ledger.record(key))
 
     def _ask(self, name: str, **arguments: object) -> list[Any]:
@@ -81,15 +81,22 @@ class RobustSession:
             return []
         return found
 
-    def _file(self, key: "Key") -> None:
+    def _filed(self, key: "Key") -> bool:
+        """File a row where there is a leaderboard; False where its inputs were found to be no evidence."""
+        from robust.session.anew import UnverifiedError, look_anew
+
         folder = self.run.settings.leaderboard
         if folder is None or self._unwritten:
-            return
+            return True
         try:
-            self.run.ledger.file(folder, key, self.run.settings.evidence)
+            self.run.ledger.file(folder, key, self.run.settings.evidence, partial(look_anew, self.run.workshop))
+        except UnverifiedError as error:
+            self.failures.append(str(error))
+            return False
         except (OSError, ValueError) as error:
             self._unwritten = True
             self.failures.append(f"the leaderboard was not written: {error}")
+        return True
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -58,6 +58,7 @@ class Inspector:
         try:
             search = prescribe(module, few, allowed, case.seed)
             found = measure_attack(module, samples, correct, search.attack(allowed), allowed, seed=case.seed, feed=feed)
+            found = self._bench.rounded(case, found, allowed)
         except Exception as error:
             case.warn(f"no remedy could be tried under {threat}: {blamed(error)}")
             return {}

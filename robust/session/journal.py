@@ -65,7 +65,8 @@ def _probe(module: nn.Module, samples: Samples) -> list[float]:
 def _code_hash() -> str:
     """Of the code that rounds come from."""
     root = Path(robust.__file__).parent
-    files = [*(root / "attacks").resolve().rglob("*.py"), *(root / f"{n}.py" for n in ("campaign", "evaluate", "feed"))]
+    ours = (root / f"{name}.py" for name in ("campaign", "evaluate", "feed", "trust/ball", "trust/verify"))
+    files = [*(root / "attacks").resolve().rglob("*.py"), *ours]
     sha = hashlib.sha256()
     for file in sorted(files, key=lambda path: path.as_posix()):
         sha.update(file.name.encode() + file.read_bytes())

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import platform
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from robust.trust.doubt import Trust
 
 Found = dict[str, Any]
 Key = tuple[str, ...]
+LookAnew = Callable[[Found, Record, Evidence], Found]  # what an item found, its row's record, the inputs that are kept
 
 
 @dataclass
@@ -132,15 +134,19 @@ class Ledger:
         attacked = [(found["attack"]["name"], found["threat"]) for found in self.found if "attack" in found]
         return any(floor.scope in group for pair in attacked for group in scopes(*pair))
 
-    def file(self, folder: Path, key: Key, most: int | None) -> None:
-        """Add a row to the leaderboard, with the adversarial inputs of at most so many samples; make its files anew."""
-        record = self._records[key]
-        waiting = [arrays_of(Path(found["inputs"]), ["x_adv", "y", "index"]) for found in self._ordered(key)]
+    def file(self, folder: Path, key: Key, most: int | None, look: LookAnew) -> None:
+        """Add a row to the leaderboard, with the adversarial inputs of at most so many samples; make its files anew.
+
+        What `look` tells of the inputs stands in the row; where it raises, nothing is filed.
+        """
+        record, row = self._records[key], self._ordered(key)
+        waiting = [arrays_of(Path(found["inputs"]), ["x_adv", "y", "index"]) for found in row]
+        pairs = [(a.broken, x_adv) for a, (x_adv, _, _) in zip(record.attacks, waiting, strict=True)]
+        _, y, index = waiting[0]
+        evidence = Evidence.of(y, index, pairs, most, record.seed)
+        record.provenance["inputs"] = len(evidence.row)
+        record.provenance["verified"] = look(row[0], record, evidence)
         with locked(folder):
-            pairs = [(a.broken, x_adv) for a, (x_adv, _, _) in zip(record.attacks, waiting, strict=True)]
-            _, y, index = waiting[0]
-            evidence = Evidence.of(y, index, pairs, most, record.seed)
-            record.provenance["inputs"] = len(evidence.row)
             fate = add(folder, record, evidence)
             self._filed.setdefault(key, fate)
             self.files = write_board(folder)
@@ -180,6 +186,7 @@ def _record(row: list[Found], trust: Trust | None) -> Record:
         seed=first["seed"],
         correct=~wrong,
         attacks=tuple(attack_from_json(found["attack"], data.n) for found in row),
+        levels=None if any(found["levels"] is None for found in row) else first["levels"],
         provenance={
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "versions": {
@@ -189,6 +196,7 @@ def _record(row: list[Found], trust: Trust | None) -> Record:
             },
             "device": first["device"],
             "batch": first["batch"],
+            "model": {"text": first["model_text"], "arch": first["arch"], "normalize": first["normalize"]},
             "notes": first["notes"],
             "transforms": first["transforms"],
             "training": first["trained"] and _how_trained(first["trained"]["card"]),

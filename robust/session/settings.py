@@ -21,6 +21,7 @@ from robust.train.recipe import AS_IS, parse_recipe
 from robust.trust.catalogue import PREFLIGHT
 from robust.trust.doubt import Verdict
 
+FRESH = 32  # a fault of one in ten is missed once in thirty rows, and the process takes the time of its imports
 DEVICE = r"auto|cpu|cuda(:\d+)?|mps"
 
 
@@ -57,8 +58,10 @@ class Settings:
     accepted: tuple[str, ...]  # names of preflight checks
     leaderboard: Path | None
     evidence: int | None  # of how many broken samples a row keeps the inputs; None: of all
+    fresh: int  # how many of these are shown to the model loaded anew in a fresh process
     only: bool
     folder: Path  # what a relative path in `arch` is below
+    models_below: Path  # and one in `models`
     attacks_below: Path  # and one in `attacks`
     home: Path  # what we keep for ourselves: trained weights, and findings on their way to a record
 
@@ -123,8 +126,10 @@ def read(config: pytest.Config) -> Settings:
         accepted=each(config, "accept", _accepted, None),
         leaderboard=_leaderboard(config),
         evidence=whole(config, "evidence", least=1),
+        fresh=FRESH if (fresh := whole(config, "fresh", least=0)) is None else fresh,
         only=bool(value(config, "only")),
         folder=base(config, "arch"),
+        models_below=base(config, "model"),
         attacks_below=base(config, "attack"),
         home=config.rootpath / ".robust",
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from robust.attacks.spec import printable
+from robust.record import Record
 from robust.report.board import boards
 from robust.report.terminal import doubts, terminal
 from robust.session.ledger import Ledger
@@ -32,6 +33,8 @@ def summarise(
             reporter.write_line(line, yellow=True)
     for model, note in notes.items():
         reporter.write_line(f"loaded {printable(model)}: {note}")
+    for line in verified(records):
+        reporter.write_line(line)
     for trained in ledger.trained():
         reporter.write_line(f"trained {told(trained['card'])}: {_short(Path(trained['path']), folder)}")
         for note in trained["card"]["notes"]:
@@ -45,6 +48,20 @@ def summarise(
         reporter.write_line(f"WARNING {line}", yellow=True, bold=True)
     for line in failures:
         reporter.write_line(f"FAILED {line}", red=True)
+
+
+def verified(records: list[Record]) -> list[str]:
+    """What was verified, and what cannot be."""
+    told = [(record, record.provenance.get("verified", {})) for record in records]
+    fresh = sum(said.get("fresh", 0) for _, said in told)
+    anew = f", {fresh} inputs also in a fresh process" if fresh else ""
+    missing = (
+        f"not in a fresh process: {record.model.name} ({record.model.training}), {record.threat}: {said['reason']}"
+        for record, said in told
+        if "reason" in said
+    )
+    lines = [f"verified: what is broken, in other batches{anew}; what stands cannot be verified", *missing]
+    return lines if records else []
 
 
 def _fates(ledger: Ledger) -> str:

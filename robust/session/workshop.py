@@ -42,6 +42,7 @@ class Workshop:
     def __init__(self, config: pytest.Config, settings: Settings, progress: Progress) -> None:
         self.settings = settings
         self.trained: dict[Variant, Trained] = {}
+        self.hooked: set[Variant] = set()  # loaded by an implementation of pytest_robust_load_model
         self.notes: dict[str, str] = {}  # on models, as the user wrote them: what was done as they were loaded
         self._config = config
         self._progress = progress
@@ -79,7 +80,7 @@ class Workshop:
     @property
     def classes(self) -> int:
         """That the model tells apart."""
-        return self._shape_and_classes[1]
+        return self.shape_and_classes[1]
 
     def threat(self, text: str) -> Threat:
         return read_threat(text, self.settings.dataset.lo, self.settings.dataset.hi)
@@ -171,7 +172,7 @@ class Workshop:
     def _architecture(self, spec: ModelSpec) -> Callable[[], nn.Module]:
         settings = self.settings
         build = architecture(
-            spec, settings.arch, *self._shape_and_classes, settings.folder, normalize=settings.normalize
+            spec, settings.arch, *self.shape_and_classes, settings.folder, normalize=settings.normalize
         )
         return lambda: build().to(self.device)
 
@@ -183,19 +184,21 @@ class Workshop:
         return threat
 
     @property
-    def _shape_and_classes(self) -> tuple[tuple[int, ...], int]:
+    def shape_and_classes(self) -> tuple[tuple[int, ...], int]:
+        """Of one input, and that the model tells apart."""
         assert self.dataset.shape is not None
         assert self.dataset.classes is not None
         return self.dataset.shape, self.dataset.classes
 
     def _make(self, variant: Variant) -> Subject:
-        subject = self._load(variant.spec) if variant.training == AS_IS else self._train(variant)
+        subject = self._load(variant) if variant.training == AS_IS else self._train(variant)
         subject.module.to(self.device).eval()
         if subject.notes:
             self.notes[variant.spec.text] = "; ".join(subject.notes)
         return subject
 
-    def _load(self, spec: ModelSpec) -> Subject:
+    def _load(self, variant: Variant) -> Subject:
+        spec = variant.spec
         with seeded(self.settings.seed, [self.device]):  # for factories that start from random weights
             hooked = spec.library is None  # the hook is for files
             own = asked(self._config, "pytest_robust_load_model", path=spec.path) if hooked else None
@@ -204,10 +207,11 @@ class Workshop:
                     if (selection := selection_of(path, self.dataset)) is not None:
                         refuse_shared(selection, self.samples)
                 settings = self.settings
-                terms = (*self._shape_and_classes, settings.folder, settings.allowed, settings.normalize)
+                terms = (*self.shape_and_classes, settings.folder, settings.allowed, settings.normalize)
                 return load(spec, settings.arch, *terms)
         if not isinstance(own, nn.Module):
             raise ValueError(f"pytest_robust_load_model returned {type(own).__name__}, expected torch.nn.Module")
+        self.hooked.add(variant)
         normalize = self.settings.normalize
         return Subject(spec.name, AS_IS, normalised(own, normalize), told(normalize))
 

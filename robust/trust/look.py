@@ -1,6 +1,6 @@
 """What the preflight checks look at: a model, and its answers to a few samples, each asked for once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -26,7 +26,9 @@ Flags = NDArray[np.bool_]
 
 
 def few_of(samples: Samples) -> Samples:
-    return samples.take(np.arange(min(FEW, len(samples))))
+    """The first, in memory."""
+    few = samples.take(np.arange(min(FEW, len(samples))))
+    return replace(few, x=few.x[:])
 
 
 class Faced(NamedTuple):
@@ -47,6 +49,11 @@ class Look:
     dataset: Dataset
     seed: int
     feed: Feed
+
+    @property
+    def x(self) -> Inputs:
+        """(n, *shape)"""
+        return self.samples.x[:]
 
     @property
     def classes(self) -> int:
@@ -89,7 +96,7 @@ class Look:
     @cached_property
     def unrest(self) -> float:
         """How far the answers to some samples are apart where only the seed is another; see `apart`."""
-        some = self.samples.x[:SOME]
+        some = self.x[:SOME]
         first, *others = (self.ask(some, seed=k) for k in range(LOOKS))
         return max(apart(first, other) for other in others)
 

@@ -35,6 +35,7 @@ SAYS = {
     "accept": (["nondeterministic"], ["nondeterministic"], lambda s: [*s.accepted]),
     "leaderboard": ("board", "other", lambda s: s.leaderboard.name),
     "evidence": ("9", "4", lambda s: str(s.evidence)),
+    "fresh": ("3", "0", lambda s: str(s.fresh)),
     "only": (True, None, lambda s: s.only),
 }
 

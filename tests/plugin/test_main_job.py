@@ -217,7 +217,7 @@ def test_what_is_kept_for_ourselves_stays_out_of_version_control(run, folder):
 
 
 def test_parallel_workers_find_the_same_and_train_once(pytester, folder):
-    options = ("--robust-samples=60", "--robust-train=standard:epochs=2,as-is", MODEL, UNCHECKED)
+    options = ("--robust-samples=60", "--robust-train=standard:epochs=2,as-is", "--robust-fresh=0", MODEL, UNCHECKED)
     alone = pytester.runpytest_inprocess(*options)
     alone.assert_outcomes(passed=6)
     both = pytester.runpytest_subprocess("-n", "2", *options, "--robust-leaderboard=parallel")
@@ -368,7 +368,7 @@ def test_a_terminal_sees_the_progress_of_training(pytester, folder):
 
 
 def test_two_runs_at_once_train_once_and_lose_nothing(pytester, folder):
-    train = ("--robust-train=standard:epochs=3", "--robust-samples=60", UNCHECKED)
+    train = ("--robust-train=standard:epochs=3", "--robust-samples=60", "--robust-fresh=0", UNCHECKED)
     command = [sys.executable, "-m", "pytest", MODEL, *train]
     runs = [
         subprocess.Popen([*command, f"--robust-threat={threat}"], cwd=folder, stdout=subprocess.DEVNULL)

@@ -182,7 +182,7 @@ def test_what_a_partial_row_looks_like():
     assert "| partial | net | as-is | 100.0 | 75.0 |  | 75.0 |" in page
     assert "What is left after each stage and those before it:\n\n1. pgd:steps=1\n2. pgd:steps=2\n" in page
     lines = [line.split(",") for line in table.splitlines()]
-    assert [(line[4], line[7], line[15], line[-4]) for line in lines[1:]] == [
+    assert [(line[4], line[7], line[15], line[24]) for line in lines[1:]] == [
         ("", "all", "6", "gate"),
         ("", "standard-1", "6", "gate"),
         ("", "standard-1 after 1: pgd:steps=1", "6", "gate"),

@@ -8,7 +8,7 @@ from robust.report.board import boards
 from robust.report.csv import csv
 from robust.stats import wilson
 from robust.store import GENERATED
-from tests.making import record, robust
+from tests.making import record, robust, stored
 
 
 def read(text):
@@ -23,11 +23,11 @@ def test_the_file_is_exactly_this():
     measured = record("11111100", {"pgd": "11000000", "fgsm": "10000000"})
 
     head = "1,digits,linf:0.15,fgsm+pgd,1,net,as-is"
-    tail = "1234,sha256:ab12ab12ab12ab12,sha256:0008000800080008,0,2026-01-02,,,,"
+    tail = "1234,sha256:ab12ab12ab12ab12,sha256:0008000800080008,0,2026-01-02,,,,,,"
     assert csv(boards([measured])) == (
         "schema,data,threat,suite,rank,model,training,attack,n,clean_percent,robust_percent,low_percent,high_percent,"
         "drop_points,clean_correct,robust_correct,forwards,backwards,seconds,params,weights,samples,seed,date,partial,"
-        "verdict,doubts,accepted\n"
+        "verdict,doubts,accepted,levels,rounded_percent\n"
         f"{head},all,8,75.0,50.0,{percents(4, 8)},25.0,6,4,60,40,3.0,{tail}\n"
         f"{head},fgsm,8,75.0,62.5,{percents(5, 8)},12.5,6,5,30,20,1.5,{tail}\n"
         f"{head},pgd,8,75.0,50.0,{percents(4, 8)},25.0,6,4,30,20,1.5,{tail}\n"
@@ -47,6 +47,15 @@ def test_all_attacks_together_are_the_worst_case_not_the_worst_attack():
     table = read(csv(boards([record("11111100", {"fgsm": "10000010", "pgd": "01000001"})])))
 
     assert table.robust_correct.tolist() == [4, 5, 5]
+
+
+def test_the_accuracy_to_rounded_inputs_stands_beside_the_other():
+    made = stored(record("11111100", {"pgd": "11000000"}), 256, "10000000")
+    table = read(csv(boards([made])))
+
+    assert table.levels.tolist() == [256, 256]
+    assert table.robust_percent.tolist() == [50, 50]
+    assert table.rounded_percent.tolist() == [62.5, 62.5]
 
 
 def test_figures_are_read_again_exactly():

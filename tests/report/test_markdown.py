@@ -9,7 +9,7 @@ from robust.report.board import boards
 from robust.report.markdown import markdown, table
 from robust.report.table import LEGEND
 from robust.store import GENERATED
-from tests.making import record
+from tests.making import record, stored
 
 HOSTILE = [
     "a|b",
@@ -71,6 +71,15 @@ All figures with full precision: [leaderboard.csv](leaderboard.csv).
 | 1 | b | pgd-at | 50.0 | 25.0 | 0.0 | 0.0 | 0.0 to 32.4 | 50.0 | 8 | 1,234 | ab12ab12 |
 """
     )
+
+
+@pytest.mark.parametrize(("rounded", "told"), [("10000000", True), ("11000000", False)])
+def test_only_where_it_differs_the_accuracy_to_rounded_inputs_is_told(rounded, told):
+    page = markdown(boards([stored(record("11111100", {"pgd": "11000000"}, name="a_net"), 256, rounded)]))
+    line = "\n\nRobust % to the same inputs rounded as the data is: a\\_net (as-is) 62.5, 256 levels.\n"
+
+    assert (line in page) == told
+    assert ("rounded" in page) == told
 
 
 def test_each_board_is_a_section():

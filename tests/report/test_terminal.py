@@ -6,7 +6,7 @@ import pytest
 from robust.report.board import boards
 from robust.report.terminal import doubts, terminal
 from robust.trust.doubt import Doubt, Trust
-from tests.making import record
+from tests.making import record, stored
 
 
 def shown(*records, width=100):
@@ -30,6 +30,16 @@ def test_a_board_is_a_title_heads_and_a_line_for_each_model():
         ["1", "a", "as-is", "75.0", "62.5", "50.0", "50.0", "21.5 to 78.5"],
         ["1", "b", "pgd-at", "50.0", "25.0", "0.0", "0.0", "0.0 to 32.4"],
     ]
+
+
+@pytest.mark.parametrize("width", [40, 100])
+def test_the_accuracy_to_rounded_inputs_is_told_below_where_it_differs(width):
+    made = stored(record("11111100", {"pgd": "11000000"}), 256, "10000000")
+    lines = shown(made, width=width).splitlines()
+
+    told = "Robust % to the same inputs rounded as the data is: net (as-is) 62.5, 256 levels."
+    assert " ".join(lines).endswith(told)
+    assert max(map(len, lines)) <= width
 
 
 @pytest.mark.parametrize(("sizes", "told"), [([8], "8"), ([8, 8], "8"), ([9, 8, 7], "7 to 9")], ids=str)

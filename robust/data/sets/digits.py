@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FILE = Path(__file__).with_name("digits.npz")
 
 
-@dataset("digits", threat="linf:0.15", classes=10, shape=(1, 8, 8))
+@dataset("digits", threat="linf:0.15", classes=10, shape=(1, 8, 8), levels=17)
 def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
     """Every third scan is for testing (599), the others for training (1,198)."""
     import numpy as np

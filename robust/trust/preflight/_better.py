@@ -31,7 +31,7 @@ def better(look: Look, ways: Mapping[str, Way]) -> Better | None:
     few = samples.x[:SCREENED]
     tried = {name: (look.classify(way(few)) == samples.y[:SCREENED]).mean() for name, way in ways.items()}
     best = max(tried, key=tried.__getitem__)
-    found = look.classify(ways[best](samples.x)) == samples.y
+    found = look.classify(ways[best](look.x)) == samples.y
     gain = float(found.mean() - max(right.mean(), look.commonest))
     if gain < LEAST or mcnemar(found, right) * len(ways) > RISK:
         return None

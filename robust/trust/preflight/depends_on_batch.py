@@ -19,7 +19,7 @@ def depends_on_batch(look: Look) -> Doubt | None:
     if not look.steady:  # what is drawn differs in any company
         return None
     order = np.argsort(look.samples.y, kind="stable")
-    x, logits = look.samples.x[order], look.logits[order]
+    x, logits = look.x[order], look.logits[order]
     hint = "let an answer depend on its sample alone"
     try:
         company = apart(logits, look.ask(x, size=SOME))

@@ -10,7 +10,7 @@ LEAST = 0.1  # of the range that inputs fill; pictures fill nearly all
 @PREFLIGHT.register("input-range")
 def input_range(look: Look) -> Doubt | None:
     """Beyond the range nothing is admitted and an attack does nothing (foolbox 602); far inside it eps is too large."""
-    x, lo, hi = look.samples.x, look.dataset.lo, look.dataset.hi
+    x, lo, hi = look.x, look.dataset.lo, look.dataset.hi
     seen = f"the inputs go from {x.min():.4g} to {x.max():.4g}, declared are {lo:g} to {hi:g}"
     hint = "declare their bounds, as npz:FILE:lo=-1:hi=1, or scale them once, not twice"
     if x.min() < lo or x.max() > hi:

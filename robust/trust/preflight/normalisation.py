@@ -18,7 +18,7 @@ STATISTICS = {  # the means and deviations of the channels in [0, 1] that most m
 @PREFLIGHT.register("normalisation")
 def normalisation(look: Look) -> Doubt | None:
     """The most frequent of all mistakes: in one reported case 80 % became 20 % (RobustBench 115, torchattacks 1)."""
-    found = better(look, dict(_ways(look.samples.x)))
+    found = better(look, dict(_ways(look.x)))
     if found is None:
         return None
     doubled = found.name.startswith("de-normalised")

@@ -13,7 +13,7 @@ from robust.trust.preflight._better import Way, better
 @PREFLIGHT.register("picture-order")
 def picture_order(look: Look) -> Doubt | None:
     """What OpenCV reads is blue first; MNIST is white on black; some files hold columns before rows."""
-    found = better(look, dict(_ways(look.samples.x, look.dataset.lo + look.dataset.hi)))
+    found = better(look, dict(_ways(look.x, look.dataset.lo + look.dataset.hi)))
     if found is None:
         return None
     return Doubt("picture-order", found.grade, found.gain, found.told, "give the model what it was trained on")

@@ -46,7 +46,7 @@ def wrong_mode(look: Look) -> Doubt | None:
 
     The drivers call eval(); this finds what does not listen to it.
     """
-    few = look.samples.x[:SHOWN]
+    few = look.x[:SHOWN]
     listener = _Listener(len(few))
     with listener:
         look.ask(few, size=SHOWN)

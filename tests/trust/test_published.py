@@ -1,0 +1,353 @@
+"""`robust verify`: what is published verifies, and whatever is changed about it is found."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from robust.attacks.threat import read_threat
+from robust.cli import main
+from robust.data.dataset import DATA, NotHereError
+from robust.evaluate import measure_attack, measure_clean, with_rounding
+from robust.feed import Feed
+from robust.models.load import weights_hash
+from robust.record import Attacked, DataUsed, ModelUsed, Record
+from robust.store import Evidence, add
+
+ROOT = Path(__file__).parent.parent.parent
+NET = """
+from pathlib import Path
+from safetensors.torch import load_file
+from torch import nn
+
+def make(name="weights.safetensors"):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    net.load_state_dict(load_file(Path(__file__).with_name(name)))
+    return net
+"""
+
+
+def measured(module, threat, n=80):
+    """A record, and its evidence, as a run files them."""
+    samples, feed = DATA.get("digits").load("test", n), Feed(30)
+    clean = measure_clean(module, samples, feed=feed)
+    found = measure_attack(module, samples, clean.correct, "pgd:steps=5", read_threat(threat), feed=feed)
+    found = with_rounding(found, module, samples, read_threat(threat), 17, feed)
+    evidence = Evidence.of(samples.y, samples.index, [(found.broken, found.x_adv)])
+    robust = clean.correct & ~found.broken
+    counts = (np.bincount(samples.y, weights=each).astype(int).tolist() for each in (None, clean.correct, robust))
+    record = Record(
+        data=DataUsed("digits", "test", n, samples.digest),
+        model=ModelUsed("net", "as-is", weights_hash(module), 650),
+        threat=threat,
+        seed=0,
+        correct=clean.correct,
+        attacks=(Attacked(found.attack, {}, found.broken, 1, 1, 1.0, rounded=found.rounded),),
+        provenance={
+            "inputs": len(evidence.row),
+            "batch": 30,
+            "classes": dict(zip(("n", "correct", "robust"), counts, strict=True)),
+            "model": {"text": "net.py:make", "arch": None},
+        },
+        levels=17,
+    )
+    return record, evidence
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a model, its leaderboard of one row, and another model's weights."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "net.py").write_text(NET)
+    torch.manual_seed(0)
+    net, (x, y) = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), DATA.get("digits").read("train")
+    down = torch.optim.Adam(net.parameters(), 0.03)
+    for _ in range(60):
+        down.zero_grad()
+        nn.functional.cross_entropy(net(torch.from_numpy(x)), torch.from_numpy(y)).backward()
+        down.step()
+    save_file(net.state_dict(), folder / "weights.safetensors")
+    save_file({key: 1.01 * value for key, value in net.state_dict().items()}, folder / "other.safetensors")
+    add(folder / "leaderboard", *measured(net, "linf:0.15"))
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path, monkeypatch):
+    """A copy to change; one is in it."""
+    monkeypatch.chdir(shutil.copytree(made, tmp_path / "copy"))
+    return Path()
+
+
+@pytest.fixture
+def verify(capsys):
+    """A function: the exit status, output and errors of `robust verify` with these arguments."""
+
+    def run(*argv):
+        return main(["verify", *map(str, argv)]), *capsys.readouterr()
+
+    return run
+
+
+MODEL = "--model=net.py:make"
+
+
+def place():
+    (path,) = Path("leaderboard/results").rglob("*.json")
+    return path
+
+
+def change_json(change):
+    """Change the record's JSON in place."""
+    content = json.loads(place().read_text())
+    change(content)
+    place().write_text(json.dumps(content, indent=1) + "\n")
+
+
+def change_evidence(own_up, **parts):
+    """Change parts of the evidence; `own_up` makes the record name the new file."""
+    file = place().with_suffix(".npz")
+    evidence = Evidence.from_bytes(file.read_bytes())
+    changed = replace(evidence, **{name: change(getattr(evidence, name).copy()) for name, change in parts.items()})
+    file.write_bytes(changed.to_bytes())
+    if own_up:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        change_json(lambda content: content.update(evidence=digest))
+
+
+def test_a_row_is_verified_and_says_what_is_not(folder, verify):
+    status, out, err = verify("net-as-is", MODEL)
+
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == str(place())
+    assert [line.split()[:2] for line in lines[1:-3]] == [
+        [what, "sound"] for what in ("record", "evidence", "data", "model", "inputs", "rounded", "clean")
+    ]
+    assert "samples that stand, as an attack that was not run may break them" in lines[-2]
+    assert lines[-1] == "verified"
+
+
+def test_a_row_goes_by_its_path_its_stem_or_enough_of_it(folder, verify):
+    stem = str(place().relative_to("leaderboard/results").with_suffix(""))
+
+    for name in (place(), stem, stem[-8:]):
+        assert verify(name, MODEL)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nothing", MODEL], "no row of leaderboard has 'nothing' in its name"),
+        (["net", MODEL, "--leaderboard=elsewhere"], "no row of elsewhere has 'net' in its name"),
+        (
+            ["net"],
+            "no weights of this row in leaderboard/weights or .robust/models; name its model: --model=net.py:make",
+        ),
+        (["net", "--model=nope.py:make"], "no such file"),
+        (["net", MODEL, "--data=npz:nope.npz"], "no such file"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_had_is_one_line_and_status_4(folder, verify, arguments, told):
+    status, out, err = verify(*arguments)
+
+    assert (status, out, err.count("\n")) == (4, "", 1)
+    assert told in err
+
+
+def test_a_name_that_several_rows_have_is_refused(folder, verify):
+    shutil.copy(place(), place().with_name("net-two.json"))
+
+    status, _, err = verify("net", MODEL)
+    assert status == 4
+    assert "'net' is in the names of 2 rows: digits/linf-0.15/pgd-steps5/net-as-is-" in err
+
+
+def nudged(by):
+    def change(x_adv):
+        x_adv[0].flat[20] += np.float32(by)
+        return x_adv
+
+    return change
+
+
+def swapped(y):
+    y[0] = (y[0] + 1) % 10
+    return y
+
+
+LIES = {
+    "damaged record": (lambda: change_json(lambda c: c["clean"].update(correct=80)), "record", "counts and its outcom"),
+    "damaged count of the robust": (lambda: change_json(lambda c: c["robust"].update(correct=80)), "record", "counts"),
+    "count of the broken": (lambda: change_json(lambda c: c["attacks"][0].update(broken=1)), "record", "counts"),
+    "count of a class": (
+        lambda: change_json(lambda c: c["provenance"]["classes"]["robust"].__setitem__(0, 8)),
+        "evidence",
+        "counts by class",
+    ),
+    "number of inputs": (lambda: change_json(lambda c: c["provenance"].update(inputs=3)), "evidence", "recorded 3"),
+    "rounded count": (lambda: change_json(lambda c: c["rounded"].update(correct=80)), "record", "counts"),
+    "another threat model": (lambda: change_json(lambda c: c.update(threat="linf:0.3")), "record", "belongs at"),
+    "no evidence": (lambda: place().with_suffix(".npz").unlink(), "evidence", "no file"),
+    "damaged evidence": (lambda: place().with_suffix(".npz").write_bytes(b"PK"), "evidence", "sha256"),
+    "nudged pixel": (lambda: change_evidence(False, x_adv=nudged(0.2)), "evidence", "sha256"),
+    "nudged pixel and its hash": (lambda: change_evidence(True, x_adv=nudged(0.4)), "inputs", "1 larger than eps"),
+    "not a number and its hash": (lambda: change_evidence(True, x_adv=nudged(np.nan)), "inputs", "1 larger than eps"),
+    "clean inputs and their hash": (lambda: change_evidence(True, x_adv=lambda x: x * 0), "inputs", "larger than eps"),
+    "label": (lambda: change_evidence(False, y=swapped), "evidence", "sha256"),
+    "label and its hash": (
+        lambda: (
+            change_evidence(True, y=swapped),
+            change_json(lambda c: c["provenance"].pop("classes")),
+        ),
+        "data",
+        "digits",
+    ),
+    "another sample": (
+        lambda: change_evidence(True, index=lambda index: np.concatenate((index[:-1], [598]))),
+        "data",
+        "digits",
+    ),
+    "inputs of another shape": (lambda: change_evidence(True, x_adv=lambda x: x.reshape(-1, 64)), "data", "digits"),
+    "a sample that is not there": (lambda: change_evidence(True, index=lambda index: index + 9999), "data", "no such"),
+    "a sample that stands": (
+        lambda: change_evidence(True, row=lambda row: np.sort([np.setdiff1d(np.arange(80), row)[0], *row[1:]])),
+        "evidence",
+        "not broken",
+    ),
+    "an attack that is not there": (lambda: change_evidence(True, by=lambda by: by + 1), "evidence", "not there"),
+    "fewer inputs": (
+        lambda: change_evidence(True, row=lambda r: r[1:], by=lambda b: b[1:], x_adv=lambda x: x[1:]),
+        "evidence",
+        "inputs, recorded",
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_was_changed_is_found(folder, verify, lie):
+    change, what, told = LIES[lie]
+    change()
+
+    status, out, err = verify(place(), MODEL)
+    assert (status, err) == (1, "")
+    wrong = next(line for line in out.splitlines() if " WRONG " in line)
+    assert wrong.split()[0] == what
+    assert told in wrong
+    assert out.endswith("\nNOT verified\n")
+
+
+def repacked(correct=None, broken=None, rounded=None):
+    """File the row with other outcomes, all counts and hashes made to fit."""
+    record, content = Record.from_json(place().read_text()), place().with_suffix(".npz").read_bytes()
+    evidence = Evidence.from_bytes(content)
+    (attack,) = record.attacks
+    attack = replace(attack, broken=attack.broken if broken is None else broken)
+    attack = replace(attack, rounded=attack.rounded & attack.broken if rounded is None else rounded)
+    kept = attack.broken[evidence.row]
+    evidence = replace(evidence, x_adv=evidence.x_adv[kept], row=evidence.row[kept], by=evidence.by[kept])
+    content = evidence.to_bytes()
+    record.provenance.pop("classes")
+    record = replace(
+        record,
+        correct=record.correct if correct is None else correct,
+        attacks=(attack,),
+        provenance={**record.provenance, "inputs": len(evidence.row)},
+        evidence=hashlib.sha256(content).hexdigest(),
+    )
+    place().with_suffix(".npz").write_bytes(content)
+    place().write_text(record.to_json())
+
+
+def wrongs(out):
+    return [line.split()[0] for line in out.splitlines() if " WRONG " in line]
+
+
+def test_a_clean_accuracy_that_the_model_does_not_have_is_found(folder, verify):
+    record = Record.from_json(place().read_text())
+    repacked(correct=np.ones_like(record.correct))
+
+    status, out, _ = verify(place(), MODEL)
+    assert (status, wrongs(out)) == (1, ["clean"])
+    assert "samples are not answered as recorded" in out
+
+
+def test_rounded_outcomes_that_are_not_so_are_found(folder, verify):
+    (attack,) = Record.from_json(place().read_text()).attacks
+    assert (attack.rounded != attack.broken).any()
+    repacked(rounded=attack.broken)
+
+    status, out, _ = verify(place(), MODEL)
+    assert (status, wrongs(out)) == (1, ["rounded"])
+
+
+def test_what_was_left_out_with_all_that_told_of_it_cannot_be_found(folder, verify):
+    """Whoever hides that samples were broken, and their inputs, looks like one whose attack was weak: survivors."""
+    (attack,) = Record.from_json(place().read_text()).attacks
+    fewer = attack.broken & (np.cumsum(attack.broken) > 10)
+    repacked(broken=fewer)
+
+    assert verify(place(), MODEL)[0] == 0
+
+
+def test_another_models_weights_are_found(folder, verify):
+    status, out, _ = verify("net", "--model=net.py:make('other.safetensors')")
+
+    assert status == 1
+    assert wrongs(out) == ["model"]
+
+
+def test_weights_beside_the_row_are_found_by_the_key_on_their_card(folder, verify):
+    change_json(lambda content: content["provenance"].update(training={"key": "k1"}))
+    Path("leaderboard/weights").mkdir()
+    for name, key in (("a", "k0"), ("b", "k1")):
+        Path(f"leaderboard/weights/{name}.json").write_text(json.dumps({"key": key}))
+    Path("leaderboard/weights/c.json").write_text("[]")
+    shutil.copy("other.safetensors", "leaderboard/weights/a.safetensors")
+    shutil.copy("weights.safetensors", "leaderboard/weights/b.safetensors")
+
+    assert "a row does not choose what code is run" in verify("net")[2]
+    assert verify("net", "--arch=net.py:make")[0] == 0
+    shutil.copy("other.safetensors", "leaderboard/weights/b.safetensors")
+    assert verify("net", "--arch=net.py:make")[0] == 1
+
+
+def test_a_row_chooses_no_code(folder, verify, tmp_path):
+    change_json(lambda c: c["provenance"].update(model={"text": "os:mkdir('harm')", "arch": None}))
+
+    assert verify("net")[0] == 4
+    assert not Path("harm").exists()
+
+
+def test_an_older_record_without_the_newer_fields_is_verified_too(folder, verify):
+    def strip(content):
+        content["provenance"] = {}
+        del content["rounded"], content["attacks"][0]["rounded"]
+
+    change_json(strip)
+    status, out, _ = verify("net", MODEL)
+
+    assert status == 0
+    assert " rounded " not in out
+
+
+@pytest.mark.parametrize(
+    "weights", sorted((ROOT / "leaderboard" / "weights").glob("*.safetensors")), ids=lambda p: p.stem
+)
+def test_the_published_rows_with_weights_are_verified(verify, monkeypatch, weights):
+    try:
+        DATA.get("fashion-mnist").read("test")
+    except NotHereError as error:
+        pytest.skip(str(error))
+    monkeypatch.chdir(ROOT)
+
+    status, out, err = verify(weights.stem, "--arch=examples/fashion_mnist.py:make")
+    assert (status, err) == (0, ""), out
