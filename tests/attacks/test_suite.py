@@ -82,6 +82,7 @@ def test_what_determines_the_figures_comes_back_from_json(read):
     assert json.loads(json.dumps(told)) == told
 
 
+KEYS = "attack, follow, hardest, least, norms, patience, widen"
 WRONG = {
     "": "mine.toml: expected one [[stages]] or more",
     "stages = 3": "mine.toml: expected one [[stages]] or more",
@@ -89,7 +90,7 @@ WRONG = {
     "stage = 3": "mine.toml: unknown key 'stage', did you mean 'stages'? Known: stages",
     "stages = [": "mine.toml: Invalid value (at end of document)",
     "[[stages]]\n": 'mine.toml, stage 1: there is no attack; write attack = "pgd:steps=40"',
-    MINE + "steps = 3\n": "mine.toml, stage 1: unknown key 'steps'. Known: attack, follow, hardest, least, norms, patience, *",
+    MINE + "steps = 3\n": f"mine.toml, stage 1: unknown key 'steps'. Known: {KEYS}",
     MINE + "hardest = 0\n": "mine.toml, stage 1: hardest, a share of the samples that stand, must be in (0, 1], got 0",
     MINE + "hardest = true\n": "mine.toml, stage 1: hardest must be a number, got True",
     MINE + "least = 0\n": "mine.toml, stage 1: least must be at least 1, got 0",
