@@ -166,7 +166,7 @@ def test_where_it_cannot_be_done_the_row_says_so(run, pytester, folder, files, r
 def test_a_process_that_gives_no_answer_is_told(monkeypatch, command, reason):
     monkeypatch.setattr(fresh, "SECONDS", 0.5)
     monkeypatch.setattr(fresh, "COMMAND", [sys.executable, "-c", f"import sys, time; {command}"])
-    source = fresh.Source("net.py:make", ".", None, ".", (64,), 10, None, 0, "cpu")
+    source = fresh.Source("net.py:make", ".", None, ".", None, (64,), 10, None, 0, "cpu")
     claim = fresh.Claim(np.zeros((1, 64)), np.zeros((1, 64)), np.zeros(1, int), "linf:0.1", (0, 1), "", 5)
 
     with pytest.raises(fresh.NotDoneError) as raised:
