@@ -7,7 +7,7 @@ from torch import nn
 
 from robust.campaign import narrowed
 from robust.code import blamed
-from robust.evaluate import device_of, measure_attack
+from robust.evaluate import device_of
 from robust.record import REMEDIED, trust_to_json, union
 from robust.session.bench import Bench
 from robust.session.case import FOUND, Case, Found, fail
@@ -17,7 +17,7 @@ from robust.trust.catalogue import PREFLIGHT, SIGNS
 from robust.trust.doubt import VERDICTS, Doubt, Trust
 from robust.trust.examine import examine, together
 from robust.trust.look import Look, few_of
-from robust.trust.search import prescribe
+from robust.trust.search import prescribe, seek
 from robust.trust.trial import Trial
 
 
@@ -57,16 +57,7 @@ class Inspector:
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))
         try:
             search = prescribe(module, few, allowed, case.seed)
-            found = measure_attack(
-                module,
-                samples,
-                correct,
-                search.attack(allowed),
-                allowed,
-                seed=case.seed,
-                feed=feed,
-                draws=search.draws > 1,
-            )
+            found = seek(module, samples, correct, search, allowed, seed=case.seed, feed=feed)
             found = self._bench.rounded(case, found, allowed)
         except Exception as error:
             case.warn(f"no remedy could be tried under {threat}: {blamed(error)}")

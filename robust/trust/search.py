@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +19,9 @@ from robust.attacks.rng import Rng
 from robust.attacks.threat import Threat
 from robust.attacks.zoo.pgd import PGD
 from robust.attacks.zoo.square import Square
+from robust.data.dataset import Samples
+from robust.evaluate import Finding, Flags, measure_attack
+from robust.feed import Feed
 
 PROBED = 16  # samples that a remedy looks at: enough to tell whether a gradient passes
 STEPS = 20
@@ -46,6 +51,36 @@ class Search:
         if self.queries:
             found.append(Square(self.queries))
         return BestOf(tuple(found))
+
+
+def seek(
+    module: nn.Module, samples: Samples, correct: Flags, search: Search, threat: Threat, *, seed: int, feed: Feed
+) -> Finding:
+    """What the search breaks of the samples in the mask `correct`, judged on `module`.
+
+    A model that draws may answer a sample wrong by luck before it is attacked, and right when that is verified: what
+    is left of such a model is sought with another seed, too.
+    """
+    measured = partial(measure_attack, module, samples, attack=search.attack(threat), threat=threat, feed=feed)
+    if search.draws == 1:
+        return measured(correct=correct, seed=seed)
+    first = measured(correct=correct, seed=seed, draws=True)
+    return joined(first, measured(correct=correct & ~first.broken, seed=seed + 1, draws=True))
+
+
+def joined(first: Finding, second: Finding) -> Finding:
+    """Two findings on different samples as one."""
+    rows = np.concatenate([np.flatnonzero(first.broken), np.flatnonzero(second.broken)])
+    return replace(
+        first,
+        broken=first.broken | second.broken,
+        x_adv=np.concatenate([first.x_adv, second.x_adv])[np.argsort(rows)],
+        faulty=max(first.faulty, second.faulty),
+        fault=np.where(second.broken, 0, first.fault).astype(np.int8),
+        forwards=first.forwards + second.forwards,
+        backwards=first.backwards + second.backwards,
+        seconds=first.seconds + second.seconds,
+    )
 
 
 def _climb(loss: str) -> PGD:
