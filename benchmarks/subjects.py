@@ -14,7 +14,7 @@ from robust.train.split import split_off_validation
 
 ROOT = Path(__file__).parent.parent
 MODELS = ("standard", "pgd-at")  # of the references
-LEVELS, SHARPER = 16, 1000.0  # of the masked model
+LEVELS, SHARPER = 16, 1000.0  # of the masked models
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +55,29 @@ BOUTS = (
     *(Bout(name, "l2:1.5") for name in ("pgd-at-l2", "trades-l2")),
     *(Bout(name, "linf:0.15") for name in ("digits-standard", "digits-pgd-at")),
     Bout("masked", "linf:0.1"),
+    Bout("rounded", "linf:0.1"),
 )
 
 
 class Masked(nn.Module):
-    """A network behind rounded inputs, whose gradient is zero nearly everywhere, and with answers that saturate."""
+    """Answers that saturate: the cross-entropy and its gradient are 0. Behind rounded inputs every gradient is."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, *, rounded: bool) -> None:
         super().__init__()
         self.network = network
+        self.rounded = rounded
 
     def forward(self, x: Tensor) -> Tensor:
-        rounded = (x * (LEVELS - 1)).round() / (LEVELS - 1)
-        logits: Tensor = SHARPER * self.network(rounded)
+        x = (x * (LEVELS - 1)).round() / (LEVELS - 1) if self.rounded else x
+        logits: Tensor = SHARPER * self.network(x)
         return logits
 
 
 @cache
 def network(name: str) -> nn.Module:
     """A model of MODELS or BOUTS, in evaluation mode and with frozen parameters."""
-    if name == "masked":
-        return Masked(network("standard"))
+    if name in ("masked", "rounded"):
+        return Masked(network("standard"), rounded=name == "rounded")
     spec, data = ModelSpec.parse(f"benchmarks/models/{name}.safetensors", ROOT), Bout(name, "").data
     arch, shape = f"examples/{data.replace('-', '_')}.py:make", {"digits": (1, 8, 8)}.get(data, (1, 28, 28))
     return load(spec, arch, shape, 10, ROOT).module.eval().requires_grad_(False)

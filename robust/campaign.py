@@ -120,10 +120,10 @@ class Known:
         self.seconds += bout.seconds
         self.bouts += 1
 
-    def hardest(self, share: float) -> NDArray[np.int64]:
-        """Of the samples that stand those that came nearest to falling, the nearest first."""
+    def hardest(self, share: float, least: int = 1) -> NDArray[np.int64]:
+        """Of the samples that stand those that came nearest to falling, the nearest first; at least so many."""
         rows = np.flatnonzero(self.standing)
-        return rows[np.argsort(-self.margin[rows], kind="stable")][: math.ceil(share * len(rows))]
+        return rows[np.argsort(-self.margin[rows], kind="stable")][: max(math.ceil(share * len(rows)), least)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +145,19 @@ class Campaign:
     def run(self, correct: Flags) -> Finding:
         """The suite on the samples in the mask `correct`; ValueError or LookupError where an attack cannot be run."""
         known, reached, stopped = Known(self.samples, correct), [], ""
+        broken, paid = 0, False
         for k, stage in enumerate(self.suite.stages):
             part = narrowed(self.threat, stage)
             if part is None:
                 continue
-            shown, stopped = self._stage(k, stage, part, known)
+            before, shown = broken, 0
+            if paid or not stage.follow:
+                shown, stopped = self._stage(k, stage, part, known)
             if stopped:
                 break
             forwards, backwards = map(int, known.cost)
             broken = int(known.broken.sum())
+            paid = broken > before
             reached.append(Reached(stage.attack, shown, broken, forwards, backwards, known.seconds))
         return Finding(
             attack=self.suite.name,
@@ -183,7 +187,7 @@ class Campaign:
                 break
             if self.limits.enough(standing):
                 return int(shown.sum()), GATE
-            bout, whole = self._bout(each, share, part, known)
+            bout, whole = self._bout(each, known.hardest(share, stage.least), part, known)
             known.add(bout)
             if not whole:
                 return int(shown.sum()), TIME
@@ -193,7 +197,7 @@ class Campaign:
             share = min(1.0, 2 * share) if paid and stage.widen else share
         return int(shown.sum()), ""
 
-    def _bout(self, each: Round, share: float, part: Threat, known: Known) -> tuple[Bout, bool]:
+    def _bout(self, each: Round, rows: NDArray[np.int64], part: Threat, known: Known) -> tuple[Bout, bool]:
         """Run a round, or read what it did. Returns (that, whether it came to its end)."""
         if self.journal and (bout := self.journal.read(known.bouts)) is not None:
             self.feed.size = bout.batch
@@ -206,7 +210,6 @@ class Campaign:
                 return None
             return assail(self.module, each, x, y, part, seed=self.seed, index=index, stop=over)
 
-        rows = known.hardest(share)
         toll = levied(attack, self.samples.take(rows), self.feed)
         bout, whole = self._judged(rows[: len(toll.fallen)], toll, part, began), not over()
         if self.journal and whole:

@@ -109,6 +109,8 @@ def test_the_hardest_are_those_that_came_nearest():
     assert known.hardest(1).tolist() == [1, 2, 0, 5]
     assert known.hardest(0.5).tolist() == [1, 2]
     assert known.hardest(0.01).tolist() == [1]
+    assert known.hardest(0.01, 3).tolist() == [1, 2, 0]
+    assert known.hardest(0.01, 9).tolist() == [1, 2, 0, 5]
 
 
 def test_a_stage_that_no_longer_pays_ends():
@@ -135,6 +137,16 @@ def test_a_stage_that_pays_widens():
     ]
 
     assert shown[0] < shown[1] == 60
+
+
+@pytest.mark.parametrize(("first", "shown"), [("fgsm", True), ("pgd:steps=1:stride=0.0001:start=0", False)])
+def test_a_stage_that_follows_is_run_only_where_the_one_before_it_paid(first, shown):
+    suite = Suite("f-1", (Stage(first, hardest=0.5), Stage(STRONG, follow=True)))
+    found = run(campaign(suite))
+
+    assert (found.stages[0].broken > 0, found.stages[1].n > 0) == (shown, shown)
+    assert len(found.stages) == 2
+    assert (found.stages[1].backwards > found.stages[0].backwards) == shown
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
