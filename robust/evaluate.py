@@ -20,7 +20,7 @@ from robust.models.load import weights_hash
 from robust.pile import Pile, picked
 from robust.record import Reached
 from robust.trust.rounding import on_levels, verify_rounded
-from robust.trust.verify import Faults, verify
+from robust.trust.verify import FALSE, Faults, verify
 
 BATCH = 250  # where nothing else is known
 TRIED = 64  # samples whose values tell whether all keep to levels
@@ -107,9 +107,11 @@ def measure_attack(
     seed: int = 0,
     feed: Feed | None = None,
     load: Callable[[str], Model] = no_models,
+    draws: bool = False,
 ) -> Finding:
     """An attack, or the word for one, on the samples in the mask `correct`; `load` makes a model of a surrogate's word.
 
+    Of a model that `draws` a clean input may be answered wrong when it is verified, which does not save the sample.
     ValueError or LookupError where the word is wrong, or the attack cannot be run.
     """
     name, chosen = (attack, make(attack, load)) if isinstance(attack, str) else (describe(attack), attack)
@@ -119,7 +121,7 @@ def measure_attack(
     started = samples.take(rows)
     toll = levied(lambda x, y, index: assail(module, chosen, x, y, threat, seed=seed, index=index), started, feed)
     broken, fault = np.zeros(len(samples), bool), np.zeros(len(samples), np.int8)
-    broken[rows], fault[rows], x_adv = look_again(module, started, toll, threat, feed)
+    broken[rows], fault[rows], x_adv = look_again(module, started, toll, threat, feed, draws=draws)
     return Finding(
         attack=name,
         options=options_of(chosen),
@@ -161,16 +163,18 @@ def levied(attack: Callable[[Tensor, Tensor, Tensor], Outcome | None], samples: 
 
 
 def look_again(
-    module: nn.Module, samples: Samples, toll: Toll, threat: Threat, feed: Feed
+    module: nn.Module, samples: Samples, toll: Toll, threat: Threat, feed: Feed, *, draws: bool = False
 ) -> tuple[Flags, Faults, NDArray[np.float32]]:
     """Verify the very numbers that will be stored.
 
+    Of a model that `draws` see `measure_attack`.
     Returns (broken (m,), what is wrong with the inputs of the others that fell (m,), the inputs of the broken).
     """
     mine, fault = samples.take(np.flatnonzero(toll.fallen)), np.zeros(len(samples), np.int8)
     look = verify(module, toll.x_adv, mine.x, mine.y, str(threat), (threat.lo, threat.hi), batch=feed.size)
-    fault[toll.fallen] = look.fault
-    return toll.fallen & (fault == 0), fault, picked(toll.x_adv, np.flatnonzero(look.fault == 0))
+    found = np.where(look.fault == FALSE, 0, look.fault) if draws else look.fault
+    fault[toll.fallen] = found
+    return toll.fallen & (fault == 0), fault, picked(toll.x_adv, np.flatnonzero(found == 0))
 
 
 def with_rounding(

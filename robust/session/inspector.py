@@ -57,7 +57,16 @@ class Inspector:
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))
         try:
             search = prescribe(module, few, allowed, case.seed)
-            found = measure_attack(module, samples, correct, search.attack(allowed), allowed, seed=case.seed, feed=feed)
+            found = measure_attack(
+                module,
+                samples,
+                correct,
+                search.attack(allowed),
+                allowed,
+                seed=case.seed,
+                feed=feed,
+                draws=search.draws > 1,
+            )
             found = self._bench.rounded(case, found, allowed)
         except Exception as error:
             case.warn(f"no remedy could be tried under {threat}: {blamed(error)}")

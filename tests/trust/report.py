@@ -48,7 +48,9 @@ def left(module: nn.Module, *attacks) -> float:
 def remedied(module: nn.Module) -> float:
     """What a plain evaluation and the remedies leave, in percent."""
     search = prescribe(module, torch.from_numpy(samples().x), THREAT)
-    return left(module, *EVALUATION, search.attack(THREAT))
+    found, draws = standing(module, *EVALUATION), search.draws > 1
+    broken = measure_attack(module, samples(), found, search.attack(THREAT), THREAT, draws=draws).broken
+    return 100 * float((found & ~broken).mean())
 
 
 def doubted(module: nn.Module, *attacks: str):
