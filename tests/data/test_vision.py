@@ -14,6 +14,7 @@ import pytest
 from robust.attacks.vision import torchvision
 from robust.data import vision
 from robust.data.dataset import DATA, NotHereError
+from tests.plugin.conftest import UNCHECKED
 
 N = 20
 PIXELS = np.random.RandomState(0).randint(0, 256, (N, 28, 28)).astype(np.uint8)
@@ -90,7 +91,7 @@ def test_a_run_downloads_where_it_is_allowed_to(root, served, pytester):
     pytester.makepyfile(
         net="from torch import nn\n\ndef make(): return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))"
     )
-    args = ("-p", "no:benchmark", "--robust-model=net.py:make", "--robust-data=mnist", "--robust-samples=10")
+    args = ("-p", "no:benchmark", "--robust-model=net.py:make", "--robust-data=mnist", "--robust-samples=10", UNCHECKED)
     refused = pytester.runpytest_inprocess(*args)
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
     refused.stderr.fnmatch_lines(["ERROR: --robust-data=mnist: MNIST is not on this machine*--robust-download*"])

@@ -20,7 +20,7 @@ attack = "fgsm"
 attack = "pgd:loss=sice:steps=5:restarts=3"
 hardest = 0.5
 """
-NAME = "mine-dc6794b7"  # by the content
+NAME = "mine-e8316f46"  # by the content
 SUITE = (MODEL, UNCHECKED, "--robust-samples=60", "--robust-suite=mine.toml")
 UNIX = pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")
 
