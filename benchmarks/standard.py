@@ -92,8 +92,8 @@ def _cells(one: Fought) -> list[str]:
 
 def bounds(fought: list[Fought]) -> list[str]:
     """What was promised, a line each."""
-    # Where every gradient is zero standard-1 goes on with queries that AutoAttack does not spend, and quick-1's steps say
-    # nothing: costs are compared without that model, and shown with it.
+    # Where every gradient is zero standard-1 spends queries that AutoAttack does not, and quick-1's steps say nothing:
+    # costs are compared without that model, and shown with it.
     alike = [one for one in fought if one.bout.name != "rounded"]
     seconds, all_seconds = (_sums(some) for some in (alike, fought))
     spent = [fmean(each.backwards for each in column) for column in zip(*(one.sides for one in fought), strict=True)]
