@@ -19,6 +19,7 @@ from robust.attacks.combine.targets import Targets
 from robust.attacks.combine.transfer import Transfer
 from robust.attacks.engine import rounds_of
 from robust.attacks.factory import describe
+from robust.attacks.rng import seeded
 from robust.attacks.zoo.apgd import APGD
 from robust.attacks.zoo.fgsm import FGSM
 from robust.evaluate import options_of
