@@ -12,7 +12,7 @@ from robust.attacks import LpThreat
 from robust.attacks.suite import Suite, read_suite
 from robust.campaign import narrowed
 
-ON = ("pgd-at", "pgd-at-l2", "rounded")
+ON = ("pgd-at", "pgd-at-l2")
 N = 200
 HEADS = ("model", "threat", "stage", "on", "finds alone", "only it finds")
 
