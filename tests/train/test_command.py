@@ -60,7 +60,8 @@ def test_the_line_that_it_ends_with_tests_what_was_trained(call, tmp_path):
     _, out, _ = call("net.py:make(width=4)", "--recipe=standard:epochs=1", "--out=models")
     (line,) = [line for line in out.splitlines() if line.startswith("  test it: ")]
     done = subprocess.run(
-        f"{sys.executable} -m {line.removeprefix('  test it: ')} --robust-samples=20 --robust-only --robust-verdict=none -q",
+        f"{sys.executable} -m {line.removeprefix('  test it: ')} --robust-samples=20 --robust-only -q"
+        " --robust-verdict=none",
         shell=True,
         cwd=tmp_path,
         capture_output=True,
