@@ -30,7 +30,7 @@ def _rows(bout: Bout, suite: Suite, seed: int) -> list[list[str]]:
     whole, rows = campaign(on, Suite("whole", stages), threat, seed).broken, []
     for k, stage in enumerate(stages):
         rest = Suite("rest", stages[:k] + stages[k + 1 :])
-        alone = campaign(on, Suite("alone", (replace(stage, hardest=1.0),)), threat, seed).broken
+        alone = campaign(on, Suite("alone", (replace(stage, hardest=1.0, follow=False),)), threat, seed).broken
         only = int(np.sum(whole & ~campaign(on, rest, threat, seed).broken))
         rows.append([bout.name, bout.threat, f"`{stage.attack}`", f"{stage.hardest:.0%}", str(alone.sum()), str(only)])
     return rows
