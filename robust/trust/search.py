@@ -65,10 +65,10 @@ def seek(
     if search.draws == 1:
         return measured(correct=correct, seed=seed)
     first = measured(correct=correct, seed=seed, draws=True)
-    return joined(first, measured(correct=correct & ~first.broken, seed=seed + 1, draws=True))
+    return merged(first, measured(correct=correct & ~first.broken, seed=seed + 1, draws=True))
 
 
-def joined(first: Finding, second: Finding) -> Finding:
+def merged(first: Finding, second: Finding) -> Finding:
     """Two findings on different samples as one."""
     rows = np.concatenate([np.flatnonzero(first.broken), np.flatnonzero(second.broken)])
     return replace(

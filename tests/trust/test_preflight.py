@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 from robust.data.dataset import DATA, Samples
 from robust.feed import Feed
 from robust.models.catalogue import ARCHITECTURES
-from robust.trust.catalogue import PREFLIGHT
+from robust.trust.catalogue import PREFLIGHT, SIGNS
 from robust.trust.examine import examine
 from robust.trust.look import FEW, Look, few_of
 
@@ -254,3 +255,10 @@ def test_colours_in_reverse_order_are_told():
     assert not found(Mean(), colours, few)
     doubts = found(nn.Sequential(Reversed(), Mean()), colours, few)
     assert "100.0 % with the inputs with their colours in reverse order" in doubts["picture-order"].told
+
+
+def test_every_check_stands_in_the_docs():
+    page = (Path(__file__).parent.parent.parent / "docs" / "trust.md").read_text()
+
+    for name in (*PREFLIGHT.names(), *SIGNS.names()):
+        assert f"**{name}**" in page, name
