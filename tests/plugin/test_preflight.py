@@ -69,7 +69,8 @@ def test_an_untrained_model_is_told_once_to_guess(run):
     result = run("--robust-model=net.py:bare", "-k", "preflight or clean or fgsm", checked=True)
 
     result.assert_outcomes(passed=2, failed=1)
-    assert len([line for line in result.outlines if "guessing among 10 classes" in line]) == 1
+    # In CI pytest repeats the message in its short summary.
+    assert len([line for line in result.outlines if line.startswith("guessing: ")]) == 1
     run("--robust-model=net.py:bare", "-k", "clean or fgsm").stdout.no_fnmatch_line("*guessing*")
 
 
