@@ -36,7 +36,7 @@ def folder(tmp_path):
 
 
 def test_board_makes_the_files_anew_and_names_them(call, folder):
-    paths = [folder / "README.md", folder / "leaderboard.csv"]
+    paths = [folder / "README.md", folder / "results.csv"]
     made = [path.read_bytes() for path in paths]
     for path in paths:
         path.unlink()
@@ -48,7 +48,7 @@ def test_board_makes_the_files_anew_and_names_them(call, folder):
 def test_board_has_all_records_of_the_folder(call, folder):
     call("board", folder)
 
-    table = pd.read_csv(folder / "leaderboard.csv")
+    table = pd.read_csv(folder / "results.csv")
     assert [*zip(table.threat, table.model, table.attack, strict=True)] == [
         (threat, name, attack)
         for threat, name in (("linf:0.15", "a"), ("linf:0.15", "b"), ("linf:0.3", "c"))
@@ -89,7 +89,7 @@ def test_board_takes_the_folder_called_leaderboard(call, folder, monkeypatch):
     folder.rename(folder.with_name("leaderboard"))
     monkeypatch.chdir(folder.parent)
 
-    assert call("board") == (0, "leaderboard/README.md\nleaderboard/leaderboard.csv\n", "")
+    assert call("board") == (0, "leaderboard/README.md\nleaderboard/results.csv\n", "")
 
 
 @pytest.mark.parametrize("name", ["missing", "empty", "file"])
@@ -107,7 +107,7 @@ def test_a_missing_folder_is_not_made(call, tmp_path):
     assert not (tmp_path / "missing").exists()
 
 
-@pytest.mark.parametrize("name", ["README.md", "leaderboard.csv"])
+@pytest.mark.parametrize("name", ["README.md", "results.csv"])
 def test_board_spares_a_file_of_somebody_else(call, folder, name):
     (folder / name).write_text("# mine\n")
     status, out, err = call("board", folder)

@@ -178,7 +178,7 @@ def test_it_runs_in_a_repository_with_an_attacks_folder(python, repository):
         cwd=repository,
     )
     assert "4 passed" in told
-    assert (repository / "leaderboard" / "leaderboard.csv").is_file()
+    assert (repository / "leaderboard" / "results.csv").is_file()
 
     origin = call(
         python, "-c", "import robust.attacks.engine as e, robust as r; print(r.__file__, e.__file__)", cwd=repository

@@ -144,7 +144,7 @@ def test_many_processes_at_once_lose_nothing(tmp_path):
 
     assert [writer.exitcode for writer in writers] == [0] * WRITERS
     assert len(found(tmp_path)) == WRITERS
-    board = pd.read_csv(tmp_path / "leaderboard.csv")
+    board = pd.read_csv(tmp_path / "results.csv")
     assert sorted(set(board.model)) == ["own-1", "own-3", "own-5", "own-7", "shared"]
 
 

@@ -61,7 +61,7 @@ def test_the_page_is_exactly_this():
 
 {LEGEND}
 
-All figures with full precision: [leaderboard.csv](leaderboard.csv).
+All figures with full precision: [results.csv](results.csv).
 
 ## digits, linf:0.15, fgsm+pgd
 
