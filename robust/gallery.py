@@ -36,13 +36,13 @@ class Gallery:
         """From what a file holds; None where it holds no pictures."""
         if f"{PREFIX}row" not in arrays:
             return None
-        names = (PREFIX + part.name for part in fields(cls))
-        return cls(*(arrays.get(name) for name in names))  # type: ignore[arg-type]
+        found: dict[str, Any] = {part.name: arrays.get(PREFIX + part.name) for part in fields(cls)}
+        return cls(**found)
 
     def take(self, at: NDArray[np.int64]) -> "Gallery":
         """The samples at these places."""
-        parts = (getattr(self, part.name) for part in fields(self))
-        return Gallery(*(None if part is None else part[at] for part in parts))
+        parts: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
+        return Gallery(**{name: None if array is None else array[at] for name, array in parts.items()})
 
 
 def chosen(broken: NDArray[np.bool_], most: int, seed: int) -> NDArray[np.int64]:
@@ -62,8 +62,11 @@ def joined(galleries: Sequence["Gallery | None"], broken: NDArray[np.bool_], mos
     there = [gallery for gallery in galleries if gallery is not None and len(gallery.row)]
     if not there:
         return None
-    columns = zip(*([getattr(gallery, part.name) for part in fields(Gallery)] for gallery in there), strict=True)
-    whole = Gallery(*(None if any(part is None for part in column) else np.concatenate(column) for column in columns))  # type: ignore[type-var]
+    columns: dict[str, Any] = {}
+    for part in fields(Gallery):
+        column = [getattr(gallery, part.name) for gallery in there]
+        columns[part.name] = None if any(array is None for array in column) else np.concatenate(column)
+    whole = Gallery(**columns)
     wanted = chosen(broken, most, seed)
     rows, first = np.unique(whole.row, return_index=True)
     return whole.take(first[np.isin(rows, wanted)])

@@ -76,7 +76,7 @@ class Evidence:
 
     def to_bytes(self) -> bytes:
         """A compressed .npz without pickles; equal evidence gives equal bytes."""
-        file, pictures = io.BytesIO(), self.gallery.arrays() if self.gallery else {}
+        file, pictures = io.BytesIO(), dict[str, Any](self.gallery.arrays() if self.gallery else {})
         np.savez_compressed(file, x_adv=self.x_adv, row=self.row, by=self.by, y=self.y, index=self.index, **pictures)
         return file.getvalue()
 

@@ -53,7 +53,7 @@ class Imported:
     def cells(self) -> list[str]:
         """For a table under HEADS."""
         fields = self.fields
-        doubt = {True: "yes", False: "no"}.get(fields.get("unreliable"), "unknown")
+        doubt = "unknown" if fields.get("unreliable") is None else "yes" if fields["unreliable"] else "no"
         keys = ("name", "architecture", "venue", "eps", "clean_acc")
         return [self.id, *("" if fields.get(key) is None else str(fields[key]) for key in keys), self.robust, doubt]
 

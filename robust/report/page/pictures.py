@@ -1,6 +1,6 @@
 """The gallery of a row: what was shown to the model, what was changed, and what the model looked at."""
 
-from robust.gallery import Gallery
+from robust.gallery import Gallery, Pictures
 from robust.record import Record
 from robust.report.page.markup import Html, join, tag, void
 from robust.report.page.png import data_uri
@@ -29,7 +29,7 @@ def pictures(record: Record, gallery: Gallery | None) -> Html:
     )
 
 
-def _sample(gallery: Gallery, k: int, shown: dict[str, object]) -> Html:
+def _sample(gallery: Gallery, k: int, shown: dict[str, Pictures]) -> Html:
     before, after = gallery.label[k], gallery.answer[k]
     told = f"class {before}, taken for {after} with {100 * gallery.sure[k]:.0f} %"
     figures = (

@@ -10,10 +10,11 @@ from robust.stats import wilson
 
 
 def scatter(board: Board, marks: dict[str, int]) -> Html:
-    """A board's chart; "" where a single row would be a single point."""
-    if len(board.rows) < 2:
+    """A board's chart; "" where there are too few rows to be compared."""
+    if len(board.rows) < 3:
         return join()
-    axes = Axes(*around([row.clean for row in board.rows]), *around(_seen(board)))
+    clean = [bound for row in board.rows for bound in _clean_interval(row)]
+    axes = Axes(*around(clean), *around([bound for row in _seen(board) for bound in (row.low, row.high)]))
     best = front(board.rows)
     told = f"{len(board.rows)} rows, whose numbers are in the table. The line joins those that no other beats in both."
     return tag(
@@ -32,14 +33,14 @@ def scatter(board: Board, marks: dict[str, int]) -> Html:
     )
 
 
-def _seen(board: Board) -> list[float]:
-    """The robust accuracies that the chart reaches down to: half of the best, where most rows are above that.
+def _seen(board: Board) -> list[Row]:
+    """The rows that the chart has room for: those with half of the best accuracy or more, where these are most.
 
-    Otherwise a few that lost all would press the others together; they are drawn on the lower edge.
+    A few that lost all would press the others together; they are drawn on the lower edge.
     """
-    found = [row.robust for row in board.rows]
-    high = [value for value in found if value >= max(found) / 2]
-    return high if len(high) > 0.6 * len(found) else found
+    half = max(row.robust for row in board.rows) / 2
+    high = [row for row in board.rows if row.robust >= half]
+    return high if len(high) > 0.6 * len(board.rows) else [*board.rows]
 
 
 def front(rows: tuple[Row, ...]) -> list[Row]:
@@ -68,14 +69,18 @@ def _point(axes: Axes, row: Row, mark: int) -> Html:
     )
 
 
+def _clean_interval(row: Row) -> tuple[float, float]:
+    low, high = wilson(int(row.record.correct.sum()), row.record.data.n)
+    return 100 * low, 100 * high
+
+
 def _y(axes: Axes, row: Row) -> float:
     return axes.y(max(row.robust, axes.y0))
 
 
 def _whiskers(axes: Axes, row: Row) -> str:
-    n = row.record.data.n
-    left, right = (100 * bound for bound in wilson(int(row.record.correct.sum()), n))
-    across = f"M{number(axes.x(max(left, axes.x0)))} {number(_y(axes, row))}H{number(axes.x(min(right, axes.x1)))}"
+    left, right = _clean_interval(row)
+    across = f"M{number(axes.x(left))} {number(_y(axes, row))}H{number(axes.x(right))}"
     low, high = max(row.low, axes.y0), max(min(row.high, axes.y1), axes.y0)
     return f"{across}M{number(axes.x(row.clean))} {number(axes.y(low))}V{number(axes.y(high))}"
 
