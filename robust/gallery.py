@@ -42,7 +42,8 @@ class Gallery:
     def take(self, at: NDArray[np.int64]) -> "Gallery":
         """The samples at these places."""
         parts: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
-        return Gallery(**{name: None if array is None else array[at] for name, array in parts.items()})
+        taken: dict[str, Any] = {name: None if array is None else array[at] for name, array in parts.items()}
+        return Gallery(**taken)
 
 
 def chosen(broken: NDArray[np.bool_], most: int, seed: int) -> NDArray[np.int64]:

@@ -32,6 +32,12 @@ GENERATED = {
 }
 
 Fate = Literal["new", "same", "replaced", "kept"]
+FATES: dict[Fate, str] = {
+    "new": "new",
+    "same": "measured the same as before",
+    "replaced": "replaced, the older in history/",
+    "kept": "in history/, for the row there has as many samples or more",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,8 @@ class Evidence:
     @classmethod
     def from_bytes(cls, content: bytes) -> "Evidence":
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return cls(*(file[key] for key in ("x_adv", "row", "by", "y", "index")), Gallery.of(file))
+            found: dict[str, Any] = {key: file[key] for key in ("x_adv", "row", "by", "y", "index")}
+            return cls(**found, gallery=Gallery.of(file))
 
 
 def _drawn(n: int, most: int | None, seed: int) -> NDArray[np.int64]:
@@ -141,6 +148,11 @@ def _replaces(record: Record, older: Record) -> bool:
     if bool(record.partial) != bool(older.partial):
         return bool(older.partial)
     return record.identity == older.identity or record.data.n > older.data.n
+
+
+def told(fates: list[Fate]) -> str:
+    """What became of records, in one line."""
+    return "; ".join(f"{fates.count(fate)} {word}" for fate, word in FATES.items() if fate in fates) or "no records"
 
 
 def check_folder(folder: Path) -> None:

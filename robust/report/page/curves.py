@@ -59,7 +59,7 @@ def chart(found: Sequence[Curve], title: str) -> Html:
     shown = sorted(found, key=lambda curve: (-curve.points[-1][2], curve.label))[:MOST]
     ticks = {eps: text for curve in shown for eps, text, *_ in curve.points}
     accuracies = [bound for curve in shown for point in curve.points for bound in point[3:]]
-    axes = Axes(0, float(max(ticks)), *around(accuracies), height=300)
+    axes = Axes(0, float(max(ticks)), *around(accuracies), height=260 if title else 200)
     data, norm, suite = found[0].group
     left_out = f", the {MOST} best of {len(found)} models" if len(found) > MOST else ""
     drawn = tag(

@@ -64,7 +64,9 @@ def _attacks(found: list[Line]) -> Html:
         cost = (f"{line['backwards'] / line['n']:,.1f}", f"{line['seconds']:,.1f}")
         body.append(tag("tr", tag("th", line["attack"], scope="row"), *(tag("td", cell) for cell in (*cells, *cost))))
     head = tag("tr", *(tag("th", title, scope="col") for title in heads))
-    return tag("div", tag("table", tag("thead", head), tag("tbody", *body), class_="attacks"), class_="wide")
+    return tag(
+        "div", tag("table", tag("thead", head), tag("tbody", *body), class_="attacks"), class_="wide", tabindex=0
+    )
 
 
 def _reasons(record: Record) -> Html:
