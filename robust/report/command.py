@@ -16,12 +16,13 @@ def run(args: argparse.Namespace) -> str:
         if not (source / "results").is_dir():
             raise LookupError(f"{source} holds no records (no folder {source / 'results'})")
     check_folder(folder)
-    given = read_entries(args.claims) if args.claims else []
-    lines = []
+    given, lines = read_entries(args.claims) if args.claims else [], []
+    claims = [source / FOLDER for source in args.folders]
+    kept = [entry for path in claims if path.is_dir() for entry in read_entries(path)]
     with locked(folder):
         if args.into is not None:
             lines.append(f"{folder}: {told(_merged(args.folders, folder))}")
-        for entry in given:
+        for entry in (*kept, *given):
             write(folder / FOLDER / entry.place, entry.text.encode())
         lines += [*[f"imported {len(given)}, not ranked"] * bool(given), *map(str, write_board(folder))]
         if args.export:

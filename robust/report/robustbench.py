@@ -4,6 +4,7 @@ What is read is kept as it was, field for field: others measured it, in other wa
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,9 @@ def read_entry(path: Path) -> Imported:
     missing = [key for key in NEEDED if not isinstance(fields, dict) or not isinstance(fields.get(key), str)]
     if missing:
         raise ValueError(f"{path}: not an entry of RobustBench: no text for {', '.join(missing)}")
-    *_, data, threat, _ = path.absolute().parts
+    *_, data, threat, _ = ("", "", *path.absolute().parts)
+    if data != fields["dataset"] or not all(re.fullmatch(r"\w[\w.-]*", name) for name in (data, threat)):
+        raise ValueError(f"{path}: expected it in a folder of its dataset and its threat, as cifar10/Linf/{path.name}")
     return Imported(data, threat, path.stem, text)
 
 

@@ -34,10 +34,10 @@ class Axes:
         lines += [f"M{number(self.x(value))} {TOP}V{bottom}" for value, _ in below]
         return join(
             void("path", class_="grid", d="".join(lines)),
-            *(tag("text", label, x=number(self.x(v)), y=bottom + 17, text_anchor="middle") for v, label in below),
-            *(tag("text", f"{v:g}", x=LEFT - 8, y=number(self.y(v) + 4), text_anchor="end") for v in beside),
-            tag("text", x_title, class_="title", x=right, y=self.height - 4, text_anchor="end"),
-            tag("text", y_title, class_="title", x=-TOP, y=11, text_anchor="end", transform="rotate(-90)"),
+            tag("g", *(tag("text", label, x=number(self.x(v)), y=bottom + 17) for v, label in below), class_="below"),
+            tag("g", *(tag("text", f"{v:g}", x=LEFT - 8, y=number(self.y(v) + 4)) for v in beside), class_="beside"),
+            tag("text", x_title, class_="title", x=right, y=self.height - 4),
+            tag("text", y_title, class_="title", x=-TOP, y=11, transform="rotate(-90)"),
         )
 
 

@@ -19,7 +19,7 @@ def by_class(record: Record) -> Html:
         _line(f"{name} %", [100 * counts[k][at] / counts[k][0] for k in shown])
         for at, name in ((1, "clean"), (2, "robust"))
     ]
-    head = tag("tr", tag("th", which, scope="col"), *(tag("th", k, scope="col") for k in shown))
+    head = tag("tr", tag("th", which), *(tag("th", k) for k in shown))
     return tag("div", tag("table", tag("thead", head), tag("tbody", *rows), class_="heat"), class_="wide", tabindex=0)
 
 

@@ -13,6 +13,10 @@ from robust.report.page.names import ModelKey, model_key
 from robust.stats import wilson
 
 MOST = 8  # curves in one picture
+TOLD = (
+    "Each mark is a row of its own, with the band of its 95 % interval; at 0 stands the clean accuracy. Between the "
+    "marks nothing was measured."
+)
 
 Group = tuple[str, str, str]  # data, norm, suite
 
@@ -60,23 +64,18 @@ def chart(found: Sequence[Curve], title: str) -> Html:
     ticks = {eps: text for curve in shown for eps, text, *_ in curve.points}
     accuracies = [bound for curve in shown for point in curve.points for bound in point[3:]]
     axes = Axes(0, float(max(ticks)), *around(accuracies), height=260 if title else 200)
-    data, norm, suite = found[0].group
+    _, norm, suite = found[0].group
     left_out = f", the {MOST} best of {len(found)} models" if len(found) > MOST else ""
     drawn = tag(
         "svg",
-        tag("title", f"Accuracy against eps, {data}, {norm}, {suite}"),
-        tag("desc", "; ".join(f"{curve.label}: {_told(curve)}" for curve in shown)),
+        tag("title", f"Accuracy against eps, {norm}: ", "; ".join(f"{curve.label} {_told(curve)}" for curve in shown)),
         axes.frame(f"eps, {norm}", "accuracy, %", [(float(eps), text) for eps, text in sorted(ticks.items())]),
         *(_curve(axes, curve, k) for k, curve in enumerate(shown)),
         viewBox=f"0 0 {axes.width} {axes.height}",
         class_="chart",
         role="img",
     )
-    told = (
-        f"Accuracy against eps under {norm}, {suite}{left_out}. Each mark is a row of its own, with the band of its 95 "
-        "% interval; at 0 stands the clean accuracy. Between the marks nothing was measured."
-    )
-    caption = tag("figcaption", _legend(shown) if len(shown) > 1 else None, tag("p", told))
+    caption = tag("figcaption", _legend(shown), tag("p", f"{suite}{left_out}. {TOLD}")) if title else None
     return tag("figure", tag("h3", title) if title else None, drawn, caption, class_="plot")
 
 

@@ -5,6 +5,9 @@ from html import escape
 
 from robust.attacks.spec import printable
 
+OPEN = frozenset({"td", "th", "tr", "li", "dt", "dd", "option", "thead", "tbody"})  # HTML needs no end tags of these
+PLAIN = re.compile(r"[\w#.-]+")  # an attribute's value that needs no quotes; a large page is a fifth smaller so
+
 
 class Html(str):
     """Markup, to be written as it is."""
@@ -24,12 +27,13 @@ def join(*children: object) -> Html:
 
 def tag(name: str, /, *children: object, **attributes: object) -> Html:
     """An element. `class_` is the attribute class, `aria_label` aria-label; None and False leave one out."""
-    return Html(f"<{name}{_attributes(attributes)}>{join(*children)}</{name}>")
+    end = "" if name in OPEN else f"</{name}>"
+    return Html(f"<{name}{_attributes(attributes)}>{join(*children)}{end}")
 
 
 def void(name: str, /, **attributes: object) -> Html:
     """An element that holds nothing, of HTML or of SVG."""
-    return Html(f"<{name}{_attributes(attributes)}/>")
+    return Html(f"<{name}{_attributes(attributes)} />")
 
 
 def _attributes(attributes: dict[str, object]) -> str:
@@ -39,7 +43,8 @@ def _attributes(attributes: dict[str, object]) -> str:
         if value is True:
             found.append(f" {key}")
         elif value is not None and value is not False:
-            found.append(f' {key}="{text(value)}"')
+            shown = text(value)
+            found.append(f" {key}={shown}" if PLAIN.fullmatch(shown) else f' {key}="{shown}"')
     return "".join(found)
 
 

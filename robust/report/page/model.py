@@ -48,7 +48,7 @@ def _row(board: Board, row: Row, gallery: Gallery | None) -> Html:
         _reasons(record),
         by_class(record),
         pictures(record, gallery),
-        _facts(record),
+        _facts(record, len({other.record.data.digest for other in board.rows}) > 1),
         id=anchor(record),
     )
 
@@ -63,7 +63,7 @@ def _attacks(found: list[Line]) -> Html:
         cells = (f"{line['robust_percent']:.1f}", interval, f"{broken:,}")
         cost = (f"{line['backwards'] / line['n']:,.1f}", f"{line['seconds']:,.1f}")
         body.append(tag("tr", tag("th", line["attack"], scope="row"), *(tag("td", cell) for cell in (*cells, *cost))))
-    head = tag("tr", *(tag("th", title, scope="col") for title in heads))
+    head = tag("tr", *(tag("th", title) for title in heads))
     return tag(
         "div", tag("table", tag("thead", head), tag("tbody", *body), class_="attacks"), class_="wide", tabindex=0
     )
@@ -84,27 +84,22 @@ def _reasons(record: Record) -> Html:
     return join(tag("p", told + found, class_="note"), tag("ul", *doubts) if trust.doubts else None)
 
 
-def _facts(record: Record) -> Html:
-    """Where it was measured, how to do it again, and the files that show it."""
+def _facts(record: Record, several: bool) -> Html:
+    """Where it was measured, on which samples where the board has several, how to do it again, and the evidence."""
     provenance = record.provenance
     versions = provenance.get("versions", {})
+    batches = f"batches of {provenance['batch']}" if "batch" in provenance else ""
+    where = (provenance.get("date"), provenance.get("device"), batches, f"seed {record.seed}")
     told = {
-        "date": provenance.get("date", ""),
-        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "device": _device(provenance),
-        "samples": f"{record.data.n:,} of {record.data.name}, {record.data.split}, sha256 {record.data.digest[:8]}",
+        "measured": ", ".join(str(each) for each in where if each),
+        "with": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "weights": f"{record.model.params:,} parameters, sha256 {record.model.weights[:16]}",
-        "seed": record.seed,
+        "samples": f"{record.data.split}, sha256 {record.data.digest[:8]}" * several,
         "notes": "; ".join(map(str, provenance.get("notes") or [])),
         "partial": f"stopped by the {record.partial}" if record.partial else "",
     }
-    pairs = (join(tag("dt", name), tag("dd", value)) for name, value in told.items() if value != "")
+    pairs = (join(tag("dt", name), tag("dd", value)) for name, value in told.items() if value)
     return join(tag("dl", *pairs), _commands(record), _links(record))
-
-
-def _device(provenance: Mapping[str, object]) -> str:
-    device, batch = provenance.get("device", ""), provenance.get("batch", "")
-    return f"{device}, batches of {batch}" if batch else str(device)
 
 
 def _commands(record: Record) -> Html:
@@ -121,12 +116,4 @@ def _commands(record: Record) -> Html:
 
 def _links(record: Record) -> Html:
     path, evidence = files(record)
-    digest = f" (sha256 {record.evidence[:8]})" if record.evidence else ""
-    return tag(
-        "p",
-        tag("a", "record", href=path),
-        " · ",
-        tag("a", "adversarial inputs", href=evidence),
-        digest,
-        class_="note",
-    )
+    return tag("p", tag("a", "record", href=path), " · ", tag("a", "adversarial inputs", href=evidence), class_="note")

@@ -10,10 +10,8 @@
   rows.forEach((row, k) => { row.k = k; });
   let sorted = null; // {title, down}: of all tables
 
-  const value = (cell) => {
-    const number = parseFloat(cell.textContent.replaceAll(",", ""));
-    return cell.classList.contains("num") ? number : cell.textContent.trim().toLowerCase();
-  };
+  const value = (cell, head) =>
+    head.classList.contains("word") ? cell.textContent.trim().toLowerCase() : parseFloat(cell.textContent.replaceAll(",", ""));
 
   function compare(a, b, down) {
     const none = (x) => x === "" || Number.isNaN(x); // what is not there comes last, whichever way
@@ -31,7 +29,7 @@
       });
       const mine = rows.filter((row) => row.board === board);
       if (column >= 0) {
-        const keys = new Map(mine.map((row) => [row, value(row.line.cells[column])]));
+        const keys = new Map(mine.map((row) => [row, value(row.line.cells[column], heads[column])]));
         mine.sort((a, b) => compare(keys.get(a), keys.get(b), sorted.down) || a.k - b.k);
       }
       board.querySelector("tbody").append(...mine.map((row) => row.line));
@@ -124,7 +122,7 @@
     head.append(button);
     button.addEventListener("click", () => {
       const title = head.textContent;
-      const first = head.classList.contains("num") && title !== "rank"; // the largest first
+      const first = !head.classList.contains("word") && title !== "rank"; // the largest first
       sorted = { title, down: sorted?.title === title ? !sorted.down : first };
       refresh();
       remember();

@@ -7,7 +7,6 @@ from robust.report.page.names import anchor
 from robust.report.page.scatter import scatter
 from robust.report.table import columns, rounded
 
-MINOR = ("n", "params", "weights")  # what a narrow screen leaves out
 INTERVAL = "95 % interval"
 
 
@@ -38,12 +37,17 @@ def told(board: Board) -> str:
     sizes = sorted({row.record.data.n for row in board.rows})
     n = " to ".join(dict.fromkeys(f"{size:,}" for size in (sizes[0], sizes[-1])))
     rows = f"{len(board.rows)} row{'s' * (len(board.rows) > 1)}"
-    return f"{rows}, {n} test samples, attacked with {board.suite}"
+    digests = sorted({row.record.data.digest[:8] for row in board.rows})
+    samples = (
+        f"{n} samples (sha256 {digests[0]})" if len(digests) == 1 else f"{n} samples, {len(digests)} choices of them"
+    )
+    return f"{rows}, {samples}, attacked with {board.suite}"
 
 
 def table(board: Board, number_: int) -> Html:
     heads = [column for column in columns(board) if column.title not in (INTERVAL, "training")]
-    cells = (tag("th", column.title, scope="col", class_=_class(column.title, column.numeric)) for column in heads)
+    # Cells hold numbers unless their head says otherwise; the last three are what a narrow screen leaves out.
+    cells = (tag("th", column.title, scope="col", class_=None if column.numeric else "word") for column in heads)
     return tag(
         "div",
         tag(
@@ -63,19 +67,19 @@ def _line(board: Board, row: Row) -> Html:
     record, model = row.record, row.record.model
     link = tag("a", model.name, href=f"#{anchor(record)}")
     name = tag("th", link, tag("small", model.training), scope="row", class_="name")
-    figures = [tag("td", "" if value is None else f"{value:.1f}", class_="num") for value in row.under]
+    figures = [tag("td", "" if value is None else f"{value:.1f}") for value in row.under]
     return tag(
         "tr",
-        tag("td", "partial" if row.rank is None else row.rank, class_="num rank"),
+        tag("td", "partial" if row.rank is None else row.rank, class_="rank"),
         name,
-        tag("td", f"{row.clean:.1f}", class_="num"),
+        tag("td", f"{row.clean:.1f}"),
         *figures,
-        tag("td", tag("b", f"{row.robust:.1f}"), whisker(row), class_="num robust"),
-        *[tag("td", verdict(row))] * board.judged,
-        tag("td", f"{row.drop:.1f}", class_="num"),
-        tag("td", record.data.n, class_="num minor"),
-        tag("td", f"{model.params:,}", class_="num minor"),
-        tag("td", tag("code", model.weights[:8]), class_="minor"),
+        tag("td", tag("b", f"{row.robust:.1f}"), whisker(row), class_="robust"),
+        *[tag("td", verdict(row), class_="word")] * board.judged,
+        tag("td", f"{row.drop:.1f}"),
+        tag("td", record.data.n),
+        tag("td", f"{model.params:,}"),
+        tag("td", tag("code", model.weights[:8]), class_="word"),
         data_t=family(record),
         data_v=record.verdict or "unchecked",
     )
@@ -93,7 +97,6 @@ def whisker(row: Row) -> Html:
     return join(
         tag(
             "svg",
-            void("path", class_="rail", d="M0 5h60"),
             void("path", class_="span", d=f"M{low} 5h{number(high)}"),
             void("path", class_="dot", d=f"M{number(0.6 * row.robust)} 1v8"),
             viewBox="0 0 60 10",
@@ -101,10 +104,6 @@ def whisker(row: Row) -> Html:
         ),
         tag("small", f"{row.low:.1f} to {row.high:.1f}"),
     )
-
-
-def _class(title: str, numeric: bool) -> str:
-    return " ".join(["num"] * numeric + ["minor"] * (title in MINOR)) or "word"
 
 
 def _caption() -> Html:

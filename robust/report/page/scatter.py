@@ -104,5 +104,5 @@ def _chance(axes: Axes, record: Record) -> Html:
     y = axes.y(100 / classes)
     return join(
         void("path", class_="chance", d=f"M{LEFT} {number(y)}H{axes.width - RIGHT}"),
-        tag("text", "chance", class_="title", x=axes.width - RIGHT - 4, y=number(y - 5), text_anchor="end"),
+        tag("text", "chance", class_="title", x=axes.width - RIGHT - 4, y=number(y - 5)),
     )
