@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from robust.report.page.markup import Html, join, number, tag, void
 
-LEFT, RIGHT, TOP, BOTTOM = 46, 16, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 34, 10, 24, 34
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class Axes:
         lines += [f"M{number(self.x(value))} {TOP}V{bottom}" for value, _ in below]
         return join(
             void("path", class_="grid", d="".join(lines)),
-            tag("g", *(tag("text", label, x=number(self.x(v)), y=bottom + 17) for v, label in below), class_="below"),
-            tag("g", *(tag("text", f"{v:g}", x=LEFT - 8, y=number(self.y(v) + 4)) for v in beside), class_="beside"),
+            tag("g", *(tag("text", label, x=number(self.x(v)), y=bottom + 14) for v, label in below), class_="below"),
+            tag("g", *(tag("text", f"{v:g}", x=LEFT - 6, y=number(self.y(v) + 3)) for v in beside), class_="beside"),
             tag("text", x_title, class_="title", x=right, y=self.height - 4),
-            tag("text", y_title, class_="title", x=-TOP, y=11, transform="rotate(-90)"),
+            tag("text", y_title, class_="title first", x=0, y=10),
         )
 
 

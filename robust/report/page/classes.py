@@ -20,7 +20,7 @@ def by_class(record: Record) -> Html:
         for at, name in ((1, "clean"), (2, "robust"))
     ]
     head = tag("tr", tag("th", which), *(tag("th", k) for k in shown))
-    return tag("div", tag("table", tag("thead", head), tag("tbody", *rows), class_="heat"), class_="wide", tabindex=0)
+    return tag("table", tag("thead", head), tag("tbody", *rows), class_="heat")
 
 
 def _line(name: str, shares: list[float]) -> Html:

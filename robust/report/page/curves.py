@@ -8,6 +8,7 @@ from itertools import groupby
 from robust.attacks.spec import parse_threat
 from robust.report.board import Board, Row
 from robust.report.page.axes import Axes, around
+from robust.report.page.marks import colour, legend, shape
 from robust.report.page.markup import Html, number, tag, void
 from robust.report.page.names import ModelKey, model_key
 from robust.stats import wilson
@@ -75,7 +76,15 @@ def chart(found: Sequence[Curve], title: str) -> Html:
         class_="chart",
         role="img",
     )
-    caption = tag("figcaption", _legend(shown), tag("p", f"{suite}{left_out}. {TOLD}")) if title else None
+    caption = (
+        tag(
+            "figcaption",
+            legend([(curve.label, k) for k, curve in enumerate(shown)]),
+            tag("p", f"{suite}{left_out}. {TOLD}"),
+        )
+        if title
+        else None
+    )
     return tag("figure", tag("h3", title) if title else None, drawn, caption, class_="plot")
 
 
@@ -84,27 +93,15 @@ def _curve(axes: Axes, curve: Curve, k: int) -> Html:
     upper = [f"{x} {number(axes.y(high))}" for x, _, _, high in at]
     lower = [f"{x} {number(axes.y(low))}" for x, _, low, _ in reversed(at)]
     line = [f"{x} {number(axes.y(y))}" for x, y, _, _ in at]
-    marks = (void("use", href=f"#s{k}", x=x, y=number(axes.y(y))) for x, y, _, _ in at)
+    marks = (void("use", href=shape(k), x=x, y=number(axes.y(y))) for x, y, _, _ in at)
     return tag(
         "g",
         void("path", class_="band", d=f"M{'L'.join(upper + lower)}z"),
         void("path", class_="line", d=f"M{'L'.join(line)}"),
         *marks,
-        class_=f"c{k}",
+        class_=colour(k),
     )
 
 
 def _told(curve: Curve) -> str:
     return ", ".join(f"{y:.1f} % at {text}" for _, text, y, _, _ in curve.points)
-
-
-def _legend(shown: Sequence[Curve]) -> Html:
-    items = (
-        tag(
-            "li",
-            tag("svg", void("use", href=f"#s{k}", class_=f"c{k}"), viewBox="-7 -7 14 14", aria_hidden="true"),
-            curve.label,
-        )
-        for k, curve in enumerate(shown)
-    )
-    return tag("ul", *items, class_="legend")

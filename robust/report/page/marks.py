@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from robust.attacks.spec import Spec
 from robust.record import Record
-from robust.report.page.markup import Html, join, tag, void
+from robust.report.page.markup import Html, tag, void
 
 SHAPES = (
     "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z",  # circle
@@ -25,10 +25,20 @@ def family(record: Record) -> str:
 
 
 def numbered(records: Iterable[Record]) -> dict[str, int]:
-    """A mark for each family, the commonest first; those that are left over share the last."""
+    """The number of a mark for each family, the commonest first."""
     counts = Counter(map(family, records))
     ordered = sorted(counts, key=lambda name: (-counts[name], name))
-    return {name: min(k, len(SHAPES) - 1) for k, name in enumerate(ordered)}
+    return {name: k for k, name in enumerate(ordered)}
+
+
+def shape(mark: int) -> str:
+    """The address of its shape."""
+    return f"#s{mark % len(SHAPES)}"
+
+
+def colour(mark: int) -> str:
+    """The class of its colour; marks that share a shape differ in it."""
+    return f"c{(mark + 3 * (mark // len(SHAPES))) % len(SHAPES)}"
 
 
 def shapes() -> Html:
@@ -37,14 +47,11 @@ def shapes() -> Html:
     return tag("svg", *drawn, class_="shapes", aria_hidden="true", width=0, height=0)
 
 
-def legend(marks: dict[str, int]) -> Html:
+def legend(marks: Iterable[tuple[str, int]]) -> Html:
     """What the marks are of."""
-    items = (
-        tag(
-            "li",
-            tag("svg", void("use", href=f"#s{k}", class_=f"c{k}"), viewBox="-7 -7 14 14", aria_hidden="true"),
-            name,
-        )
-        for name, k in marks.items()
-    )
-    return tag("ul", *items, class_="legend") if marks else join()
+    items = (tag("li", _key(mark), name) for name, mark in marks)
+    return tag("ul", *items, class_="legend")
+
+
+def _key(mark: int) -> Html:
+    return tag("svg", void("use", href=shape(mark), class_=colour(mark)), viewBox="-7 -7 14 14", aria_hidden="true")

@@ -48,6 +48,11 @@ def _attributes(attributes: dict[str, object]) -> str:
     return "".join(found)
 
 
+def breakable(words: str) -> Html:
+    """An attack's or a recipe's words, whose lines may end after a colon."""
+    return Html(text(words).replace(":", ":<wbr>"))
+
+
 def number(value: float) -> str:
     """A coordinate: at most one digit after the point."""
     return f"{value:.1f}".removesuffix(".0")

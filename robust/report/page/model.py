@@ -44,9 +44,8 @@ def _row(board: Board, row: Row, gallery: Gallery | None) -> Html:
     return tag(
         "article",
         tag("h4", f"{record.threat}, {record.suite} ", verdict(row)),
-        _attacks(lines(board, row)),
+        tag("div", _attacks(lines(board, row)), by_class(record), class_="wide", tabindex=0),
         _reasons(record),
-        by_class(record),
         pictures(record, gallery),
         _facts(record, len({other.record.data.digest for other in board.rows}) > 1),
         id=anchor(record),
@@ -64,15 +63,13 @@ def _attacks(found: list[Line]) -> Html:
         cost = (f"{line['backwards'] / line['n']:,.1f}", f"{line['seconds']:,.1f}")
         body.append(tag("tr", tag("th", line["attack"], scope="row"), *(tag("td", cell) for cell in (*cells, *cost))))
     head = tag("tr", *(tag("th", title) for title in heads))
-    return tag(
-        "div", tag("table", tag("thead", head), tag("tbody", *body), class_="attacks"), class_="wide", tabindex=0
-    )
+    return tag("table", tag("thead", head), tag("tbody", *body), class_="attacks")
 
 
 def _reasons(record: Record) -> Html:
     trust = record.trust
     if trust is None:
-        return tag("p", "Whether these figures may be believed was not checked.", class_="note")
+        return tag("p", "Whether these figures may be believed was not checked.")
     accepted = dict.fromkeys(trust.accepted, ", accepted")
     doubts = (
         tag("li", tag("b", f"{d.name} ({d.grade}{accepted.get(d.name, '')}): "), f"{d.told}; {d.hint}")
@@ -81,7 +78,7 @@ def _reasons(record: Record) -> Html:
     skipped = f", {len(trust.skipped)} would have meant nothing here" if trust.skipped else ""
     told = f"{len(trust.checked)} checks were run{skipped}"
     found = f"; {len(trust.doubts)} found a reason to doubt:" if trust.doubts else ", and found no reason to doubt."
-    return join(tag("p", told + found, class_="note"), tag("ul", *doubts) if trust.doubts else None)
+    return join(tag("p", told + found), tag("ul", *doubts) if trust.doubts else None)
 
 
 def _facts(record: Record, several: bool) -> Html:
@@ -116,4 +113,4 @@ def _commands(record: Record) -> Html:
 
 def _links(record: Record) -> Html:
     path, evidence = files(record)
-    return tag("p", tag("a", "record", href=path), " · ", tag("a", "adversarial inputs", href=evidence), class_="note")
+    return tag("p", tag("a", "record", href=path), " · ", tag("a", "adversarial inputs", href=evidence))

@@ -2,10 +2,10 @@
 
 from robust.report.board import Board, Row
 from robust.report.page.marks import family, legend, numbered
-from robust.report.page.markup import Html, join, number, tag, void
+from robust.report.page.markup import Html, breakable, join, number, tag, void
 from robust.report.page.names import anchor
 from robust.report.page.scatter import scatter
-from robust.report.table import columns, rounded
+from robust.report.table import Column, columns, rounded
 
 INTERVAL = "95 % interval"
 
@@ -18,7 +18,7 @@ def section(board: Board, number_: int) -> Html:
         "section",
         tag("h2", heading(board), id=f"b{number_}"),
         tag("p", told(board), class_="under"),
-        tag("figure", chart, tag("figcaption", legend(marks), _caption()), class_="plot") if chart else None,
+        tag("figure", chart, tag("figcaption", legend(marks.items()), _caption()), class_="plot") if chart else None,
         table(board, number_),
         _stages(board),
         tag("p", rounded(board), class_="note") if rounded(board) else None,
@@ -45,15 +45,14 @@ def told(board: Board) -> str:
 
 
 def table(board: Board, number_: int) -> Html:
-    heads = [column for column in columns(board) if column.title not in (INTERVAL, "training")]
-    # Cells hold numbers unless their head says otherwise; the last three are what a narrow screen leaves out.
-    cells = (tag("th", column.title, scope="col", class_=None if column.numeric else "word") for column in heads)
+    hidden = (INTERVAL, "training", *board.columns * _alone(board))
+    heads = [column for column in columns(board) if column.title not in hidden]
     return tag(
         "div",
         tag(
             "table",
             tag("caption", f"{heading(board)}: {told(board)}", class_="hidden"),
-            tag("thead", tag("tr", *cells)),
+            tag("thead", tag("tr", *map(_head, heads))),
             tag("tbody", *(_line(board, row) for row in board.rows)),
         ),
         class_="scroll",
@@ -63,11 +62,22 @@ def table(board: Board, number_: int) -> Html:
     )
 
 
+def _alone(board: Board) -> bool:
+    """Whether one attack is all there is: its column would say what the worst case says."""
+    return len(board.columns) == 1 and not board.stages
+
+
+def _head(column: Column) -> Html:
+    """Cells hold numbers unless their head says otherwise."""
+    long = "long" if ":" in column.title else None
+    return tag("th", breakable(column.title), scope="col", class_=long if column.numeric else "word")
+
+
 def _line(board: Board, row: Row) -> Html:
     record, model = row.record, row.record.model
     link = tag("a", model.name, href=f"#{anchor(record)}")
-    name = tag("th", link, tag("small", model.training), scope="row", class_="name")
-    figures = [tag("td", "" if value is None else f"{value:.1f}") for value in row.under]
+    name = tag("th", link, tag("small", breakable(model.training)), scope="row", class_="name")
+    figures = [tag("td", "" if value is None else f"{value:.1f}") for value in row.under * (not _alone(board))]
     return tag(
         "tr",
         tag("td", "partial" if row.rank is None else row.rank, class_="rank"),

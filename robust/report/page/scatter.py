@@ -3,10 +3,12 @@
 from robust.record import Record
 from robust.report.board import Board, Row
 from robust.report.page.axes import BOTTOM, LEFT, RIGHT, Axes, around
-from robust.report.page.marks import family
+from robust.report.page.marks import colour, family, shape
 from robust.report.page.markup import Html, join, number, tag, void
 from robust.report.page.names import anchor
 from robust.stats import wilson
+
+MANY = 60  # rows whose intervals would hide what they are of, unless they are drawn faintly
 
 
 def scatter(board: Board, marks: dict[str, int]) -> Html:
@@ -24,9 +26,13 @@ def scatter(board: Board, marks: dict[str, int]) -> Html:
         axes.frame("clean accuracy, %", "robust accuracy, %"),
         _chance(axes, board.rows[0].record),
         void("path", class_="front", d=_steps(axes, best)),
-        void("path", class_="whiskers", d="".join(_whiskers(axes, row) for row in board.rows)),
         # Pointers follow the points; a keyboard and a screen reader have the table, whose links are the same.
-        tag("g", *(_point(axes, row, marks[family(row.record)]) for row in reversed(board.rows)), aria_hidden="true"),
+        tag(
+            "g",
+            *(_point(axes, row, marks[family(row.record)]) for row in reversed(board.rows)),
+            aria_hidden="true",
+            class_="many" if len(board.rows) > MANY else None,
+        ),
         viewBox=f"0 0 {axes.width} {axes.height}",
         class_="chart",
         role="group",
@@ -58,15 +64,12 @@ def _point(axes: Axes, row: Row, mark: int) -> Html:
     figures = f"clean {row.clean:.1f} %, robust {row.robust:.1f} % ({row.low:.1f} to {row.high:.1f})"
     told = f"{model.name}, {model.training}: {figures}"
     hollow = row.rank is None or row.record.verdict in ("suspect", "broken")
-    shape = void("use", href=f"#s{mark}", x=number(axes.x(row.clean)), y=number(_y(axes, row)))
-    return tag(
-        "a",
-        tag("title", told),
-        shape,
-        href=f"#{anchor(row.record)}",
-        tabindex=-1,
-        class_=f"c{mark}{' hollow' * hollow}",
+    drawn = join(
+        void("path", d=_whiskers(axes, row)),
+        void("use", href=shape(mark), x=number(axes.x(row.clean)), y=number(_y(axes, row))),
     )
+    classes = f"{colour(mark)}{' hollow' * hollow}"
+    return tag("a", tag("title", told), drawn, href=f"#{anchor(row.record)}", tabindex=-1, class_=classes)
 
 
 def _clean_interval(row: Row) -> tuple[float, float]:
