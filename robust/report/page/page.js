@@ -10,8 +10,9 @@
   rows.forEach((row, k) => { row.k = k; });
   let sorted = null; // {title, down}: of all tables
 
+  const words = (cell) => [...cell.childNodes].map((part) => part.textContent).join("\n").toLowerCase();
   const value = (cell, head) =>
-    head.classList.contains("word") ? cell.textContent.trim().toLowerCase() : parseFloat(cell.textContent.replaceAll(",", ""));
+    head.classList.contains("word") ? words(cell) : parseFloat(cell.textContent.replaceAll(",", ""));
 
   function compare(a, b, down) {
     const none = (x) => x === "" || Number.isNaN(x); // what is not there comes last, whichever way

@@ -88,6 +88,14 @@ def _header(boards: Sequence[Board]) -> Html:
             class_="lead",
         ),
         tag("dl", *tiles, class_="tiles"),
+        tag(
+            "p",
+            "All digits: ",
+            _file("leaderboard.csv"),
+            ", a line a row; ",
+            _file("results.csv"),
+            ", a line an attack.",
+        ),
         tag("details", tag("summary", "How to read it"), tag("p", LEGEND)),
     )
 
@@ -113,17 +121,7 @@ def _controls(boards: Sequence[Board]) -> Html:
     search = tag("label", "search", void("input", type="search", id="search", placeholder="model, training, weights"))
     buttons = (tag("button", label, type="button", id=name) for name, label in BUTTONS.items())
     fields = (search, *selects, tag("span", *buttons, class_="buttons"), tag("p", id="state", role="status"))
-    return join(
-        tag("form", *fields, id="controls", hidden=True, role="search"),
-        tag(
-            "p",
-            "All digits: ",
-            _file("leaderboard.csv"),
-            ", a line a row; ",
-            _file("results.csv"),
-            ", a line an attack.",
-        ),
-    )
+    return tag("form", *fields, id="controls", hidden=True, role="search")
 
 
 def _file(name: str) -> Html:

@@ -16,7 +16,7 @@ def section(board: Board, number_: int) -> Html:
     chart = scatter(board, marks)
     return tag(
         "section",
-        tag("h2", heading(board), id=f"b{number_}"),
+        tag("h2", heading(board), " ", tag("small", board.suite), id=f"b{number_}"),
         tag("p", told(board), class_="under"),
         tag("figure", chart, tag("figcaption", legend(marks.items()), _caption()), class_="plot") if chart else None,
         table(board, number_),
@@ -41,7 +41,7 @@ def told(board: Board) -> str:
     samples = (
         f"{n} samples (sha256 {digests[0]})" if len(digests) == 1 else f"{n} samples, {len(digests)} choices of them"
     )
-    return f"{rows}, {samples}, attacked with {board.suite}"
+    return f"{rows}, {samples}"
 
 
 def table(board: Board, number_: int) -> Html:
@@ -58,7 +58,7 @@ def table(board: Board, number_: int) -> Html:
         class_="scroll",
         tabindex=0,
         role="region",
-        aria_labelledby=f"b{number_}",
+        aria_label=f"table of {heading(board)}, {board.suite}",
     )
 
 
@@ -87,7 +87,7 @@ def _line(board: Board, row: Row) -> Html:
         tag("td", tag("b", f"{row.robust:.1f}"), whisker(row), class_="robust"),
         *[tag("td", verdict(row), class_="word")] * board.judged,
         tag("td", f"{row.drop:.1f}"),
-        tag("td", record.data.n),
+        tag("td", f"{record.data.n:,}"),
         tag("td", f"{model.params:,}"),
         tag("td", tag("code", model.weights[:8]), class_="word"),
         data_t=family(record),
