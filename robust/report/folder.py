@@ -16,10 +16,10 @@ def write_board(folder: Path) -> list[Path]:
     found, claims = records(folder), folder / FOLDER
     made, imported = boards(found), read_entries(claims) if claims.is_dir() else []
     files = {
+        "index.html": page(made, galleries(folder, found), imported),
         "README.md": markdown(made, imported),
         "leaderboard.csv": wide(made),
         "results.csv": long(made),
-        "index.html": page(made, galleries(folder, found), imported),
     }
     small = {name: content for board in made for name, content in badges(board).items()}
     for name, content in {**files, **{f"badges/{name}": content for name, content in small.items()}}.items():

@@ -33,7 +33,7 @@ def test_a_model_is_tested_beside_the_users_own_tests(run, pytester, folder):
             "digits, linf:0.15, fgsm+pgd-steps5, n = 60",
             "rank  model   training  clean %  fgsm  pgd:steps=5  robust %*95 % interval",
             "   1  net     as-is   *",
-            "leaderboard (1 new): leaderboard/README.md, leaderboard/results.csv",
+            "leaderboard (1 new): leaderboard/index.html, leaderboard/README.md, *leaderboard/results.csv",
         ]
     )
 

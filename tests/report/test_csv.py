@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from robust.report.board import boards
-from robust.report.csv import long
+from robust.report.csv import long, wide
 from robust.stats import wilson
 from robust.store import GENERATED
 from tests.making import record, robust, stored
@@ -105,3 +105,22 @@ def test_a_digest_is_never_read_as_a_number(weights):
 @pytest.mark.parametrize("records", [[], [record()]], ids=["none", "one"])
 def test_the_file_is_known_as_ours(records):
     assert long(boards(records)).startswith(GENERATED["results.csv"])
+
+
+def test_the_wide_one_has_a_line_a_row_and_a_column_an_attack():
+    made = [record("11111100", {"pgd": "11000000", "fgsm": "10000000"}), record(threat="l2:1", broken={"=x": "1" * 8})]
+    table = read(wide(boards(made)))
+
+    assert table.threat.tolist() == ["l2:1", "linf:0.15"]
+    assert table.robust_percent.tolist() == [0, 50]
+    assert table["pgd percent"].tolist() == ["", "50.0"]
+    assert [*table.columns[-3:]] == ["'=x percent", "fgsm percent", "pgd percent"]
+    assert "attack" not in table
+
+
+def test_the_wide_one_says_of_all_attacks_what_the_long_one_says():
+    made = [record(name="=a", broken={"pgd": "11000000", "fgsm": "10000000"}), record(name="b")]
+    tall, flat = read(long(boards(made))).query("attack == 'all'"), read(wide(boards(made)))
+    shared = [column for column in tall.columns if column != "attack"]
+
+    assert flat[shared].to_csv(index=False) == tall[shared].to_csv(index=False)

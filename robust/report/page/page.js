@@ -46,8 +46,10 @@
       const fits = filters.every((name) => ["", own[name]].includes(at(name).value));
       line.hidden = !(fits && words.every((word) => all.includes(word)));
     }
-    const ids = new Set(shown().map((row) => row.line.querySelector("a").hash));
-    for (const point of document.querySelectorAll(".board .chart a")) point.classList.toggle("gone", !ids.has(point.getAttribute("href")));
+    const links = new Set(shown().map((row) => row.line.querySelector("a").hash));
+    for (const point of document.querySelectorAll(".board .chart a")) {
+      point.classList.toggle("gone", !links.has(point.getAttribute("href")));
+    }
     for (const board of boards) board.hidden = !rows.some((row) => row.board === board && !row.line.hidden);
   }
 
@@ -99,7 +101,8 @@
 
   // Of the rows that are seen, in the order in which they are, what leaderboard.csv says.
   const numbers = new Map(rows.map((row) => [row.line, row.k]));
-  const seen = () => [...document.querySelectorAll(".board tbody tr:not([hidden])")].map((line) => data.rows[numbers.get(line)]);
+  const seen = () => [...document.querySelectorAll(".board tbody tr:not([hidden])")]
+    .map((line) => data.rows[numbers.get(line)]);
 
   // A spreadsheet would run a text that begins like a formula.
   const guarded = (cell) => (typeof cell === "string" && /^[\s]*[=+\-@]/.test(cell) ? `'${cell}` : cell ?? "");
@@ -107,13 +110,14 @@
   const csv = (line) => line.map((cell) => quoted(guarded(cell))).join(",");
 
   const actions = {
-    link: () => navigator.clipboard.writeText(location.href).then(() => tell("The link is copied."), () => tell("Copy it from the address bar.")),
+    link: () => navigator.clipboard.writeText(location.href)
+      .then(() => tell("The link is copied."), () => tell("Copy it from the address bar.")),
     csv: () => save("leaderboard.csv", "text/csv", [data.columns, ...seen()].map((line) => `${csv(line)}\n`).join("")),
     json: () => {
       const lines = seen().map((line) => Object.fromEntries(data.columns.map((column, k) => [column, line[k]])));
       save("leaderboard.json", "application/json", `${JSON.stringify(lines, null, 1)}\n`);
     },
-    reset: () => { at("controls").reset(); sorted = null; refresh(); remember(); },
+    clear: () => { at("controls").reset(); sorted = null; refresh(); remember(); },
   };
 
   for (const head of document.querySelectorAll(".board thead th")) {

@@ -128,7 +128,7 @@ def _file(name: str) -> Html:
     return tag("a", name, href=name)
 
 
-BUTTONS = {"link": "Copy link", "csv": "CSV", "json": "JSON", "reset": "Reset"}
+BUTTONS = {"link": "Copy link", "csv": "CSV", "json": "JSON", "clear": "Reset"}
 
 
 def _curves(found: Sequence[Curve]) -> Html:
