@@ -60,6 +60,11 @@ def illustrate(
     )
 
 
+def pixels(x: NDArray[np.float32], bounds: tuple[float, float]) -> Pictures:
+    """Inputs, (k, *shape), as they are shown."""
+    return _pixels(_shown(torch.from_numpy(np.array(x)), bounds))
+
+
 def _pictured(shape: tuple[int, ...]) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
 
