@@ -53,8 +53,8 @@ def _row(board: Board, row: Row, gallery: Gallery | None) -> Html:
 
 
 def _attacks(found: list[Line]) -> Html:
-    """A line an attack; the first is of all together."""
-    heads = ("attack", "robust %", "95 % interval", "broken", "gradients a sample", "seconds")
+    """A line an attack, with its gradients a sample; the first is of all together."""
+    heads = ("attack", "robust %", "95 % interval", "broken", "gradients", "seconds")
     body = []
     for line in found:
         interval = f"{line['low_percent']:.1f} to {line['high_percent']:.1f}"
@@ -75,9 +75,9 @@ def _reasons(record: Record) -> Html:
         tag("li", tag("b", f"{d.name} ({d.grade}{accepted.get(d.name, '')}): "), f"{d.told}; {d.hint}")
         for d in trust.doubts
     )
-    skipped = f", {len(trust.skipped)} would have meant nothing here" if trust.skipped else ""
-    told = f"{len(trust.checked)} checks were run{skipped}"
-    found = f"; {len(trust.doubts)} found a reason to doubt:" if trust.doubts else ", and found no reason to doubt."
+    skipped = f" ({len(trust.skipped)} more would have meant nothing here)" if trust.skipped else ""
+    told = f"{len(trust.checked)} checks{skipped}"
+    found = f"; {len(trust.doubts)} found a reason to doubt:" if trust.doubts else ": no reason to doubt."
     return join(tag("p", told + found), tag("ul", *doubts) if trust.doubts else None)
 
 
@@ -101,16 +101,15 @@ def _facts(record: Record, several: bool) -> Html:
 
 def _commands(record: Record) -> Html:
     again = record.provenance.get("command")
-    verify = f"robust verify {shlex.quote(record.stem.rpartition('/')[2])}"
+    verify = f"robust verify {shlex.quote(record.stem)}"
     return tag(
         "pre",
         tag("code", again) if again else "The record does not tell its command; it was made before records did.",
         Html("\n"),
         tag("code", verify),
-        tabindex=0,
     )
 
 
 def _links(record: Record) -> Html:
     path, evidence = files(record)
-    return tag("p", tag("a", "record", href=path), " · ", tag("a", "adversarial inputs", href=evidence))
+    return tag("p", tag("a", "record", href=path), " · ", tag("a", "evidence", href=evidence))

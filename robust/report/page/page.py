@@ -76,8 +76,10 @@ def _data(boards: Sequence[Board]) -> str:
 def _header(boards: Sequence[Board]) -> Html:
     rows = [row for board in boards for row in board.rows]
     models = {model_key(row.record) for row in rows}
-    counts = {"models": len(models), "rows": len(rows), "boards": len(boards)}
-    tiles = (tag("div", tag("dt", name), tag("dd", f"{count:,}")) for name, count in counts.items())
+    counts = {"model": len(models), "row": len(rows), "board": len(boards)}
+    tiles = (
+        tag("div", tag("dt", name + "s" * (count != 1)), tag("dd", f"{count:,}")) for name, count in counts.items()
+    )
     return tag(
         "header",
         tag("a", "Skip to the tables", href="#top", class_="skip"),
