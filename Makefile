@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test gauntlet test-pytests fuzz lint bench-references bench-standard bench-search bench-collapse bench-speed bench-profile clean
+.PHONY: demo test test-browser gauntlet test-pytests fuzz lint bench-references bench-standard bench-search bench-collapse bench-speed bench-profile clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -15,6 +15,15 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/pytest
+
+# The page in a real browser, which is the system's; what is missing is installed where the machine is Debian's.
+AXE := .venv/axe/node_modules/axe-core/axe.min.js
+INSTALL := $(if $(shell command -v sudo),sudo) apt-get -o Acquire::Retries=3
+test-browser: .venv/ready
+	command -v chromium || { $(INSTALL) update && $(INSTALL) install -y --no-install-recommends chromium; }
+	test -f $(AXE) || command -v npm || { $(INSTALL) update && $(INSTALL) install -y --no-install-recommends npm; }
+	test -f $(AXE) || npm install --silent --no-save --prefix .venv/axe axe-core@4
+	$(BIN)/pytest tests/browser
 
 # Defences that are broken on purpose and honest models, with the variants that no threshold was chosen by: minutes.
 gauntlet: .venv/ready

@@ -16,8 +16,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="robust", description=robust.__doc__)
     parser.add_argument("--version", action="version", version=f"pytest-robust {robust.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    board = commands.add_parser("board", help="make a leaderboard's files anew from its records")
-    board.add_argument("folder", nargs="?", type=Path, default=Path("leaderboard"))
+    _add_board(commands.add_parser("board", help="make a leaderboard's files anew from its records, or merge several"))
     commands.add_parser(
         "list", help="list the suites, attacks, data sets, architectures, training recipes and what wraps them"
     )
@@ -32,22 +31,31 @@ def main(argv: list[str] | None = None) -> int:
             return _train(args)
         if args.command == "verify":
             return _verify(args)
-        sys.stdout.write(_board(args.folder) if args.command == "board" else _list())
+        sys.stdout.write(_board(args) if args.command == "board" else _list())
     except (ValueError, LookupError, OSError) as error:
         sys.stderr.write(f"robust {args.command}: {error}\n")
         return 4
     return 0
 
 
-def _board(folder: Path) -> str:
-    from robust.report.folder import write_board
-    from robust.store import check_folder, locked
+def _add_board(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("folders", nargs="*", type=Path, default=[Path("leaderboard")], metavar="FOLDER", help="default: leaderboard")
+    add("--into", type=Path, metavar="DIR", help="merge the folders' records into this one, as a run adds its rows")
+    add(
+        "--import",
+        dest="claims",
+        type=Path,
+        metavar="PATH",
+        help="show RobustBench's model_info, DATA/THREAT/ID.json or a folder of these, beside the tables, unranked",
+    )
+    add("--export", type=Path, metavar="DIR", help="write the rows, and what was imported, as such files")
 
-    if not (folder / "results").is_dir():
-        raise LookupError(f"{folder} holds no records (no folder {folder / 'results'})")
-    check_folder(folder)
-    with locked(folder):
-        return "".join(f"{path}\n" for path in write_board(folder))
+
+def _board(args: argparse.Namespace) -> str:
+    from robust.report.command import run
+
+    return run(args)
 
 
 def _list() -> str:

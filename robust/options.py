@@ -116,6 +116,7 @@ OPTIONS = (
     Option(
         "evidence", "N", "keep the adversarial inputs of N broken samples a row, drawn by the seed; default: of all"
     ),
+    Option("gallery", "N", "keep pictures of N broken samples a row for the page; default: 6; 0: none"),
     Option(
         "fresh",
         "N",

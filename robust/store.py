@@ -8,7 +8,7 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,15 +19,25 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from robust.gallery import Gallery
 from robust.record import Record
 
 # How the files begin that are made from the records; one that begins otherwise is somebody else's.
+MADE = "<!-- made by pytest-robust from results/; edits are lost -->"
 GENERATED = {
-    "README.md": "<!-- made by pytest-robust from results/; edits are lost -->",
+    "README.md": MADE,
     "leaderboard.csv": "schema,",
+    "results.csv": "schema,",
+    "index.html": f"<!doctype html>{MADE}",
 }
 
 Fate = Literal["new", "same", "replaced", "kept"]
+FATES: dict[Fate, str] = {
+    "new": "new",
+    "same": "measured the same as before",
+    "replaced": "replaced, the older in history/",
+    "kept": "in history/, for the row there has as many samples or more",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,7 @@ class Evidence:
     by: NDArray[np.int64]  # (inputs,): which of the record's attacks found it
     y: NDArray[np.int64]  # (n,): the labels of all samples
     index: NDArray[np.int64]  # (n,): their numbers in the split
+    gallery: Gallery | None = None  # pictures of a few
 
     @classmethod
     def of(
@@ -71,14 +82,15 @@ class Evidence:
 
     def to_bytes(self) -> bytes:
         """A compressed .npz without pickles; equal evidence gives equal bytes."""
-        file = io.BytesIO()
-        np.savez_compressed(file, x_adv=self.x_adv, row=self.row, by=self.by, y=self.y, index=self.index)
+        file, pictures = io.BytesIO(), dict[str, Any](self.gallery.arrays() if self.gallery else {})
+        np.savez_compressed(file, x_adv=self.x_adv, row=self.row, by=self.by, y=self.y, index=self.index, **pictures)
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Evidence":
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return cls(*(file[key] for key in ("x_adv", "row", "by", "y", "index")))
+            found: dict[str, Any] = {key: file[key] for key in ("x_adv", "row", "by", "y", "index")}
+            return cls(**found, gallery=Gallery.of(file))
 
 
 def _drawn(n: int, most: int | None, seed: int) -> NDArray[np.int64]:
@@ -113,7 +125,10 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
     other way; one that was not checked never replaces one that was.
     """
     content = evidence.to_bytes()
-    record = replace(record, evidence=hashlib.sha256(content).hexdigest())
+    return _file(folder, replace(record, evidence=hashlib.sha256(content).hexdigest()), content)
+
+
+def _file(folder: Path, record: Record, content: bytes | None) -> Fate:
     place = folder / "results" / f"{record.stem}.json"
     if not place.exists():
         _put(place, record.to_json(), content)
@@ -135,6 +150,11 @@ def _replaces(record: Record, older: Record) -> bool:
     return record.identity == older.identity or record.data.n > older.data.n
 
 
+def told(fates: list[Fate]) -> str:
+    """What became of records, in one line."""
+    return "; ".join(f"{fates.count(fate)} {word}" for fate, word in FATES.items() if fate in fates) or "no records"
+
+
 def check_folder(folder: Path) -> None:
     """ValueError where the board would overwrite a file of somebody else's, or `folder` is a file."""
     if folder.exists() and not folder.is_dir():
@@ -154,6 +174,31 @@ def records(folder: Path) -> list[Record]:
         except ValueError as error:
             raise ValueError(f"{path}: {error}; mend it or move it away") from None
     return found
+
+
+def galleries(folder: Path, found: Iterable[Record]) -> dict[str, Gallery]:
+    """The pictures of these records, by their stems, where they have some. ValueError names a file that is damaged."""
+    pictures = {}
+    for record in found:
+        path = folder / "results" / f"{record.stem}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                if gallery := Gallery.of(file):
+                    pictures[record.stem] = gallery
+        except FileNotFoundError:  # a checkout may leave the evidence out
+            continue
+        except Exception as error:  # a damaged archive raises anything
+            raise ValueError(f"{path}: {error}; mend it or move it away") from None
+    return pictures
+
+
+def merge(folder: Path, into: Path) -> list[Fate]:
+    """File all records of `folder` and their evidence in `into`, as `add` does; call it under `locked(into)`."""
+    fates = []
+    for record in records(folder):
+        place = folder / "results" / f"{record.stem}.json"
+        fates.append(_file(into, record, _read(place.with_suffix(".npz"))))
+    return fates
 
 
 def write(path: Path, content: bytes) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import subprocess
 import sys
 
@@ -11,8 +12,12 @@ from robust.attacks.suite import names
 from robust.cli import main
 from robust.data.dataset import DATA
 from robust.models.catalogue import ARCHITECTURES
+from robust.store import records
 from robust.train.recipe import RECIPES, WRAPPERS
 from tests.making import file, record
+from tests.making import robust as robust_net
+
+FILES = ("index.html", "README.md", "leaderboard.csv", "results.csv")
 
 
 @pytest.fixture
@@ -36,7 +41,7 @@ def folder(tmp_path):
 
 
 def test_board_makes_the_files_anew_and_names_them(call, folder):
-    paths = [folder / "README.md", folder / "leaderboard.csv"]
+    paths = [folder / name for name in FILES]
     made = [path.read_bytes() for path in paths]
     for path in paths:
         path.unlink()
@@ -48,7 +53,7 @@ def test_board_makes_the_files_anew_and_names_them(call, folder):
 def test_board_has_all_records_of_the_folder(call, folder):
     call("board", folder)
 
-    table = pd.read_csv(folder / "leaderboard.csv")
+    table = pd.read_csv(folder / "results.csv")
     assert [*zip(table.threat, table.model, table.attack, strict=True)] == [
         (threat, name, attack)
         for threat, name in (("linf:0.15", "a"), ("linf:0.15", "b"), ("linf:0.3", "c"))
@@ -63,7 +68,7 @@ def test_board_is_made_under_the_lock_of_the_folder(call, folder, monkeypatch):
             FileLock(folder / ".lock").acquire(timeout=0)
         return []
 
-    monkeypatch.setattr("robust.report.folder.write_board", make)
+    monkeypatch.setattr("robust.report.command.write_board", make)
 
     assert call("board", folder) == (0, "", "")
 
@@ -89,7 +94,7 @@ def test_board_takes_the_folder_called_leaderboard(call, folder, monkeypatch):
     folder.rename(folder.with_name("leaderboard"))
     monkeypatch.chdir(folder.parent)
 
-    assert call("board") == (0, "leaderboard/README.md\nleaderboard/leaderboard.csv\n", "")
+    assert call("board") == (0, "".join(f"leaderboard/{name}\n" for name in FILES), "")
 
 
 @pytest.mark.parametrize("name", ["missing", "empty", "file"])
@@ -107,7 +112,7 @@ def test_a_missing_folder_is_not_made(call, tmp_path):
     assert not (tmp_path / "missing").exists()
 
 
-@pytest.mark.parametrize("name", ["README.md", "leaderboard.csv"])
+@pytest.mark.parametrize("name", FILES)
 def test_board_spares_a_file_of_somebody_else(call, folder, name):
     (folder / name).write_text("# mine\n")
     status, out, err = call("board", folder)
@@ -156,9 +161,7 @@ def test_help_is_no_mistake(call, argv):
     assert out.startswith("usage: robust")
 
 
-@pytest.mark.parametrize(
-    "argv", [[], ["bord"], ["board", "a", "b"], ["board", "--colour"], ["list", "attacks"], ["verify"]], ids=str
-)
+@pytest.mark.parametrize("argv", [[], ["bord"], ["board", "--colour"], ["list", "attacks"], ["verify"]], ids=str)
 def test_a_mistake_in_what_was_asked_is_told_with_status_4(call, argv):
     status, out, err = call(*argv)
 
@@ -177,3 +180,43 @@ def test_boards_are_made_without_torch(folder):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_board_merges_folders_as_a_run_would(call, folder, tmp_path):
+    """The same record of both is one; of two for one place the older goes to history/; evidence comes along."""
+    file(tmp_path / "other", record(name="a"), record(name="d"), robust_net(60, 100, "b"))
+    into = tmp_path / "all"
+    status, out, _ = call("board", folder, tmp_path / "other", "--into", into)
+
+    assert status == 0
+    assert out.splitlines()[0] == f"{into}: 4 new; 1 measured the same as before; 1 replaced, the older in history/"
+    assert {made.model.name: made.data.n for made in records(into)} == {"a": 8, "b": 100, "c": 8, "d": 8}
+    for made in records(into):
+        content = (into / "results" / f"{made.stem}.npz").read_bytes()
+        assert hashlib.sha256(content).hexdigest() == made.evidence
+
+
+def test_board_never_ranks_together_what_cannot_be_compared(call, folder, tmp_path):
+    file(tmp_path / "other", record(name="z", data="mnist"), record(name="z", broken={"fgsm": "0" * 8}))
+    call("board", folder, tmp_path / "other", "--into", tmp_path / "all")
+
+    table = pd.read_csv(tmp_path / "all" / "leaderboard.csv")
+    groups = table.groupby(["data", "threat", "suite"])
+    assert sorted(len(group) for _, group in groups) == [1, 1, 1, 2]
+    assert all(group["rank"].min() == 1 for _, group in groups)
+    assert (tmp_path / "all" / "index.html").read_text().count("<section class=board") == 4
+
+
+def test_board_merged_into_one_of_them_keeps_it(call, folder, tmp_path):
+    file(tmp_path / "other", record(name="d"))
+
+    assert call("board", folder, tmp_path / "other", "--into", folder)[1].startswith(f"{folder}: 1 new\n")
+    assert [made.model.name for made in records(folder)] == ["a", "b", "d", "c"]
+
+
+def test_board_of_several_folders_asks_where_to(call, folder):
+    assert call("board", folder, folder) == (
+        4,
+        "",
+        "robust board: 2 folders; name the one that they are merged into: --into=DIR\n",
+    )

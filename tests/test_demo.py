@@ -75,14 +75,14 @@ def test_the_table_in_the_readme_is_what_comes_out(board):
 
 
 def test_adversarial_training_gains_40_points_under_pgd(folder):
-    rows = pd.read_csv(folder / "leaderboard.csv")
+    rows = pd.read_csv(folder / "results.csv")
     pgd = rows[rows.attack == "pgd"].set_index("training").robust_percent
 
     assert pgd["pgd-at"] >= pgd["standard"] + 40
 
 
 def test_every_row_is_of_all_samples_and_the_worst_case(folder):
-    rows = pd.read_csv(folder / "leaderboard.csv")
+    rows = pd.read_csv(folder / "results.csv")
 
     assert (rows.n == 599).all()
     worst = rows[rows.attack == "all"].set_index("training").robust_correct

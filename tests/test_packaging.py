@@ -108,7 +108,8 @@ def test_the_wheel_holds_each_file_once_and_the_data(wheel):
     names = zipfile.ZipFile(wheel).namelist()
 
     assert len(names) == len(set(names))
-    assert files_of_the_tree() | {"robust/py.typed", "robust/data/sets/digits.npz", *SUITES} <= set(names)
+    page = {"robust/report/page/page.css", "robust/report/page/page.js"}
+    assert files_of_the_tree() | {"robust/py.typed", "robust/data/sets/digits.npz", *SUITES, *page} <= set(names)
     assert {name.split("/")[0] for name in names} == {"robust", wheel.name.split("-py3")[0] + ".dist-info"}
 
 
@@ -178,7 +179,7 @@ def test_it_runs_in_a_repository_with_an_attacks_folder(python, repository):
         cwd=repository,
     )
     assert "4 passed" in told
-    assert (repository / "leaderboard" / "leaderboard.csv").is_file()
+    assert (repository / "leaderboard" / "results.csv").is_file()
 
     origin = call(
         python, "-c", "import robust.attacks.engine as e, robust as r; print(r.__file__, e.__file__)", cwd=repository

@@ -11,14 +11,23 @@ from safetensors.torch import load_file
 from examples.fashion_mnist import make
 from robust.models.load import weights_hash
 from robust.report.board import boards
-from robust.report.csv import csv
+from robust.report.csv import long, wide
 from robust.report.markdown import markdown
+from robust.report.page.page import page
 from robust.store import Evidence, records
 
 FOLDER = Path(__file__).parent.parent / "leaderboard"
 
 
-@pytest.mark.parametrize(("name", "render"), [("README.md", markdown), ("leaderboard.csv", csv)])
+@pytest.mark.parametrize(
+    ("name", "render"),
+    [
+        ("README.md", markdown),
+        ("leaderboard.csv", wide),
+        ("results.csv", long),
+        ("index.html", lambda made: page(made, {})),
+    ],
+)
 def test_the_generated_files_are_those_of_the_records(name, render):
     assert (FOLDER / name).read_text() == render(boards(records(FOLDER)))
 

@@ -114,7 +114,8 @@ def test_a_crash_while_replacing_leaves_every_record_with_its_evidence(tmp_path,
     with pytest.raises(OSError, match="no space"):
         file(tmp_path, second)
 
-    assert outcomes(first) <= outcomes(*(own_evidence(path) for path in tmp_path.rglob("*.json")))
+    paths = [path for part in ("results", "history") for path in (tmp_path / part).rglob("*.json")]
+    assert outcomes(first) <= outcomes(*map(own_evidence, paths))
 
 
 @pytest.mark.parametrize("k", range(4))
@@ -144,7 +145,7 @@ def test_many_processes_at_once_lose_nothing(tmp_path):
 
     assert [writer.exitcode for writer in writers] == [0] * WRITERS
     assert len(found(tmp_path)) == WRITERS
-    board = pd.read_csv(tmp_path / "leaderboard.csv")
+    board = pd.read_csv(tmp_path / "results.csv")
     assert sorted(set(board.model)) == ["own-1", "own-3", "own-5", "own-7", "shared"]
 
 

@@ -2,16 +2,29 @@
 
 from pathlib import Path
 
+from robust.report.badge import badges, ours
 from robust.report.board import boards
-from robust.report.csv import csv
+from robust.report.csv import long, wide
 from robust.report.markdown import markdown
-from robust.store import records, write
+from robust.report.page.page import page
+from robust.report.robustbench import FOLDER, read_entries
+from robust.store import galleries, records, write
 
 
 def write_board(folder: Path) -> list[Path]:
-    """Make leaderboard.csv and README.md anew; call it under `store.locked`. Returns their paths."""
-    made = boards(records(folder))
-    files = {folder / "README.md": markdown(made), folder / "leaderboard.csv": csv(made)}
-    for path, content in files.items():
-        write(path, content.encode())
-    return [*files]
+    """Make tables, page and badges anew; call it under `store.locked`. Returns the paths of what is to be read."""
+    found, claims = records(folder), folder / FOLDER
+    made, imported = boards(found), read_entries(claims) if claims.is_dir() else []
+    files = {
+        "index.html": page(made, galleries(folder, found), imported),
+        "README.md": markdown(made, imported),
+        "leaderboard.csv": wide(made),
+        "results.csv": long(made),
+    }
+    small = {name: content for board in made for name, content in badges(board).items()}
+    for name, content in {**files, **{f"badges/{name}": content for name, content in small.items()}}.items():
+        write(folder / name, content.encode())
+    for stale in (folder / "badges").glob("*"):
+        if stale.name not in small and ours(stale.read_text("utf-8", errors="replace")):
+            stale.unlink()
+    return [folder / name for name in files]

@@ -1,17 +1,30 @@
 """Boards as Markdown that GitHub renders as the folder's page."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from robust.report.board import Board
+from robust.report.robustbench import CLAIMS, HEADS, Imported, ordered
 from robust.report.table import LEGEND, cells, columns, rounded
 from robust.store import GENERATED
 
+LINKS = (
+    "With charts, and what broke each model: [index.html](index.html), to be opened in a browser. All digits: "
+    "[leaderboard.csv](leaderboard.csv), a line a row; [results.csv](results.csv), a line an attack."
+)
 
-def markdown(boards: Iterable[Board]) -> str:
+
+def markdown(boards: Iterable[Board], imported: Sequence[Imported] = ()) -> str:
     """The whole page."""
-    link = "All figures with full precision: [leaderboard.csv](leaderboard.csv)."
-    head = [GENERATED["README.md"], "# Robustness leaderboard", "", LEGEND, "", link]
-    return "\n".join([*head, *(line for board in boards for line in _section(board))]) + "\n"
+    head = [GENERATED["README.md"], "# Robustness leaderboard", "", LEGEND, "", LINKS]
+    sections = [line for board in boards for line in _section(board)]
+    return "\n".join([*head, *sections, *(_claims(imported) if imported else [])]) + "\n"
+
+
+def _claims(imported: Sequence[Imported]) -> list[str]:
+    heads = ["data", "threat", *HEADS]
+    rows = [[entry.data, entry.threat, *entry.cells] for entry in ordered(imported)]
+    lines = [heads, [":---"] * len(heads), *([_escape(cell) for cell in row] for row in rows)]
+    return ["", "## Reported elsewhere", "", CLAIMS, "", *(f"| {' | '.join(line)} |" for line in lines)]
 
 
 def _section(board: Board) -> list[str]:

@@ -1,6 +1,7 @@
 """Measure for one test item: judge what was measured, and hand it to the session."""
 
 import math
+import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -183,8 +184,9 @@ class Bench:
 
         The origin is the user's test that reports them, "" for ours; its floor is the test's own.
         """
+        command = f"{self.repeat} {shlex.quote(origin)}" if origin else self.repeat
         own = {"planned": planned, "judged": False, "origin": origin, "floor": floor and floor.percent}
-        return clean_found(self.workshop, case) | row_found(self.workshop, case, result) | own
+        return clean_found(self.workshop, case) | row_found(self.workshop, case, result) | own | {"command": command}
 
     def judge(self, case: Case, figure: str, measured: Measured, floor: Floor | None) -> None:
         """Fail the test where the figure does not keep the floor; warn where it is not sure to."""

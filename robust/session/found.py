@@ -4,8 +4,13 @@ import hashlib
 import os
 import uuid
 from dataclasses import asdict
+from typing import Any
 
+from numpy.typing import NDArray
+
+from robust.code import blamed
 from robust.evaluate import device_of
+from robust.illustrate import illustrate
 from robust.models.load import Subject
 from robust.record import Attacked, DataUsed, ModelUsed, attack_to_json, pack
 from robust.session.anew import source_of
@@ -59,18 +64,41 @@ def row_found(workshop: Workshop, case: Case, result: Result) -> Found:
         "threat": result.threat,
         "levels": levels,
         "attack": attack_to_json(attacked),
-        "inputs": _spool(workshop, case, result),
+        "inputs": _spool(workshop, case, result, pictures := _pictures(workshop, case, result)),
+        "pictures": [*pictures],
     }
 
 
-def _spool(workshop: Workshop, case: Case, result: Result) -> str | None:
+def _pictures(workshop: Workshop, case: Case, result: Result) -> dict[str, NDArray[Any]]:
+    """A few of what was broken, for the page. What goes wrong there costs the row nothing but them."""
+    most, dataset = workshop.settings.gallery, workshop.dataset
+    if workshop.settings.leaderboard is None or not most:
+        return {}
+    try:
+        gallery = illustrate(
+            case.module,
+            case.samples,
+            result.broken,
+            result.x_adv,
+            (dataset.lo, dataset.hi),
+            most=most,
+            seed=case.seed,
+            batch=workshop.feed(case.module).size,
+        )
+    except Exception as error:
+        case.warn(f"no pictures under {result.threat}: {blamed(error)}")
+        return {}
+    return gallery.arrays() if gallery else {}
+
+
+def _spool(workshop: Workshop, case: Case, result: Result, pictures: dict[str, NDArray[Any]]) -> str | None:
     """Put the adversarial inputs where they wait until the controller makes the record."""
     if workshop.settings.leaderboard is None:
         return None
     digest = hashlib.sha256(f"{case.item.nodeid} {result.attack} {result.threat}".encode()).hexdigest()[:16]
     path = private(workshop.settings.home) / "parts" / PROCESS / f"{digest}.npz"
     try:
-        write_arrays(path, {"x_adv": result.x_adv, "y": case.samples.y, "index": case.samples.index})
+        write_arrays(path, {"x_adv": result.x_adv, "y": case.samples.y, "index": case.samples.index, **pictures})
     except OSError as error:
         fail(f"the adversarial inputs could not be written: {error}")
     return str(path)

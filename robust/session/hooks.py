@@ -89,7 +89,8 @@ class RobustSession:
         if folder is None or self._unwritten:
             return True
         try:
-            self.run.ledger.file(folder, key, self.run.settings.evidence, partial(look_anew, self.run.workshop))
+            settings, look = self.run.settings, partial(look_anew, self.run.workshop)
+            self.run.ledger.file(folder, key, settings.evidence, settings.gallery, look)
         except UnverifiedError as error:
             self.failures.append(str(error))
             return False

@@ -5,7 +5,7 @@ import datetime
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import robust
 from robust.data.arrays import arrays_of
+from robust.gallery import Gallery, joined
 from robust.record import DataUsed, ModelUsed, Record, attack_from_json, trust_from_json, union, unpack
 from robust.report.folder import write_board
 from robust.session.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
@@ -134,8 +135,10 @@ class Ledger:
         attacked = [(found["attack"]["name"], found["threat"]) for found in self.found if "attack" in found]
         return any(floor.scope in group for pair in attacked for group in scopes(*pair))
 
-    def file(self, folder: Path, key: Key, most: int | None, look: LookAnew) -> None:
+    def file(self, folder: Path, key: Key, most: int | None, pictures: int, look: LookAnew) -> None:
         """Add a row to the leaderboard, with the adversarial inputs of at most so many samples; make its files anew.
+
+        And with the pictures of at most so many.
 
         What `look` tells of the inputs stands in the row; where it raises, nothing is filed.
         """
@@ -143,7 +146,7 @@ class Ledger:
         waiting = [arrays_of(Path(found["inputs"]), ["x_adv", "y", "index"]) for found in row]
         pairs = [(a.broken, x_adv) for a, (x_adv, _, _) in zip(record.attacks, waiting, strict=True)]
         _, y, index = waiting[0]
-        evidence = Evidence.of(y, index, pairs, most, record.seed)
+        evidence = replace(Evidence.of(y, index, pairs, most, record.seed), gallery=_gallery(row, record, pictures))
         record.provenance["inputs"] = len(evidence.row)
         record.provenance["verified"] = look(row[0], record, evidence)
         with locked(folder):
@@ -196,6 +199,7 @@ def _record(row: list[Found], trust: Trust | None) -> Record:
             },
             "device": first["device"],
             "batch": first["batch"],
+            "command": first["command"],
             "model": {"text": first["model_text"], "arch": first["arch"], "normalize": first["normalize"]},
             "notes": first["notes"],
             "transforms": first["transforms"],
@@ -216,6 +220,15 @@ def _by_class(record: Record, labels: NDArray[np.int64]) -> dict[str, Any]:
         **{key: value.astype(int).tolist() for key, value in counts.items()},
         "worst_robust": round(float(worst), 6),
     }
+
+
+def _gallery(row: list[Found], record: Record, most: int) -> Gallery | None:
+    """Of what the attacks' findings have pictures of, those of the row."""
+    parts = [
+        Gallery.of(dict(zip(found["pictures"], arrays_of(Path(found["inputs"]), found["pictures"]), strict=True)))
+        for found in row
+    ]
+    return joined(parts, record.correct & ~record.robust, most, record.seed)
 
 
 def _how_trained(card: dict[str, Any]) -> dict[str, Any]:

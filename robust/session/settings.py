@@ -22,6 +22,7 @@ from robust.trust.catalogue import PREFLIGHT
 from robust.trust.doubt import Verdict
 
 FRESH = 32  # a fault of one in ten is missed once in thirty rows, and the process takes the time of its imports
+GALLERY = 6  # four pictures of each, and five with captum, keep a page small
 DEVICE = r"auto|cpu|cuda(:\d+)?|mps"
 
 
@@ -59,6 +60,7 @@ class Settings:
     accepted: tuple[str, ...]  # names of preflight checks
     leaderboard: Path | None
     evidence: int | None  # of how many broken samples a row keeps the inputs; None: of all
+    gallery: int  # of how many it keeps pictures
     fresh: int  # how many of these are shown to the model loaded anew in a fresh process
     only: bool
     folder: Path  # what a relative path in `arch` is below
@@ -128,13 +130,18 @@ def read(config: pytest.Config) -> Settings:
         accepted=each(config, "accept", _accepted, None),
         leaderboard=_leaderboard(config),
         evidence=whole(config, "evidence", least=1),
-        fresh=FRESH if (fresh := whole(config, "fresh", least=0)) is None else fresh,
+        gallery=_amount(config, "gallery", GALLERY),
+        fresh=_amount(config, "fresh", FRESH),
         only=bool(value(config, "only")),
         folder=base(config, "arch"),
         models_below=base(config, "model"),
         attacks_below=base(config, "attack"),
         home=config.rootpath / ".robust",
     )
+
+
+def _amount(config: pytest.Config, name: str, default: int) -> int:
+    return default if (given := whole(config, name, least=0)) is None else given
 
 
 def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:

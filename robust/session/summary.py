@@ -10,6 +10,7 @@ from robust.record import Record
 from robust.report.board import boards
 from robust.report.terminal import doubts, terminal
 from robust.session.ledger import Ledger
+from robust.store import told as fates_told
 from robust.train.cache import told
 
 
@@ -41,7 +42,7 @@ def summarise(
             reporter.write_line(f"  {note}", yellow=True)
     if ledger.files:
         files = ", ".join(_short(path, folder) for path in ledger.files)
-        reporter.write_line(f"leaderboard ({_fates(ledger)}): {files}")
+        reporter.write_line(f"leaderboard ({fates_told(ledger.fates())}): {files}")
     for line in unfinished:
         reporter.write_line(line, yellow=True)
     for line in warnings:
@@ -62,17 +63,6 @@ def verified(records: list[Record]) -> list[str]:
     )
     lines = [f"verified: what is broken, in other batches{anew}; what stands cannot be verified", *missing]
     return lines if records else []
-
-
-def _fates(ledger: Ledger) -> str:
-    fates = ledger.fates()
-    words = {
-        "new": "new",
-        "same": "measured the same as before",
-        "replaced": "replaced, the older in history/",
-        "kept": "in history/, for the row there has as many samples or more",
-    }
-    return "; ".join(f"{fates.count(fate)} {word}" for fate, word in words.items() if fate in fates)
 
 
 def _short(path: Path, folder: Path) -> str:

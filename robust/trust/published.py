@@ -13,6 +13,8 @@ from torch import nn
 
 from robust.data.dataset import Dataset, Samples
 from robust.evaluate import BATCH
+from robust.gallery import Gallery
+from robust.illustrate import pixels
 from robust.models.load import weights_hash
 from robust.record import Record
 from robust.store import Evidence
@@ -82,6 +84,8 @@ def check_row(row: Row) -> Iterator[Check]:
     yield _inputs(row)
     if record.levels is not None:
         yield _rounded(row)
+    if row.evidence.gallery is not None:
+        yield _pictures(row, row.evidence.gallery)
     yield _clean(row)
 
 
@@ -110,6 +114,11 @@ def _discords(record: Record, evidence: Evidence) -> Iterator[str]:
         broken = int((record.correct & ~record.robust).sum())
         if inputs != record.provenance.get("inputs", broken):
             yield f"{inputs} inputs, recorded {record.provenance.get('inputs', broken)}"
+        if (gallery := evidence.gallery) and not (
+            (record.correct & ~record.robust)[gallery.row].all()
+            and np.array_equal(evidence.y[gallery.row], gallery.label)
+        ):
+            yield "pictures of samples that are not broken, or have other labels"
         if any((attack.broken & ~record.correct).any() for attack in record.attacks):
             yield "samples that are broken, and not answered right without an attack"
         if any(a.rounded is not None and (a.rounded & ~a.broken).any() for a in record.attacks):
@@ -148,6 +157,13 @@ def _rounded(row: Row) -> Check:
     other = int(((recorded != (look.fault == 0)) & ~look.near).sum())
     text = f"{np.count_nonzero(look.fault == 0)} of {len(mine)} still are, rounded to {row.record.levels} levels"
     return Check("rounded", not other, text + (f"; {other} not as recorded" if other else ""))
+
+
+def _pictures(row: Row, gallery: Gallery) -> Check:
+    """Whether the page shows the samples as the originals that they are."""
+    mine = pixels(row.samples.take(gallery.row).x[:], (row.dataset.lo, row.dataset.hi))
+    alike = mine.shape == gallery.original.shape and np.array_equal(mine, gallery.original)
+    return Check("pictures", alike, f"{len(mine)} originals are {'the' if alike else 'not all'} samples")
 
 
 def _clean(row: Row) -> Check:

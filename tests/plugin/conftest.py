@@ -17,6 +17,7 @@ from robust.train.word import read_recipe
 # pytester forgets what an inner run imports first; these modules, and what they import, must not be made twice.
 for found in pkgutil.walk_packages(robust.__path__, "robust."):
     importlib.import_module(found.name)
+importlib.import_module("captum.attr")  # which is imported late
 
 NET = """
 from pathlib import Path

@@ -332,7 +332,7 @@ def test_junit_files_name_the_tests_and_hold_their_figures(run, folder):
 
 
 def board(folder):
-    return pd.read_csv(folder / "leaderboard.csv").drop(columns="seconds")
+    return pd.read_csv(folder / "results.csv").drop(columns="seconds")
 
 
 @pytest.mark.parametrize("mode", ["loadscope", "loadfile", "loadgroup", "worksteal", "each"])
@@ -436,7 +436,7 @@ def test_it_runs_without_the_terminal_and_the_capture_of_pytest(run, folder):
     result = run(MODEL, "-p", "no:terminal", "-p", "no:capture")
 
     assert result.ret == pytest.ExitCode.OK
-    assert (folder / "leaderboard" / "leaderboard.csv").exists()
+    assert (folder / "leaderboard" / "results.csv").exists()
 
 
 def test_a_random_order_gives_the_same_table(run, pytester, folder):

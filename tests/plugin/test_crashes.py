@@ -54,7 +54,7 @@ def test_a_run_that_is_killed_keeps_its_finished_rows_and_blocks_no_later_one(ru
 
     assert killed.ret == -signal.SIGKILL
     assert filed(folder) == ["linf:0.15"]
-    assert "linf:0.15" in (folder / "leaderboard" / "leaderboard.csv").read_text()
+    assert "linf:0.15" in (folder / "leaderboard" / "results.csv").read_text()
 
     pytester.makeconftest("")
     run(*TWO).stdout.fnmatch_lines(["leaderboard (1 new; 1 measured the same as before):*"])

@@ -82,6 +82,6 @@ def test_a_hostile_file_name_reaches_no_terminal_and_no_cell(run, folder, weight
 
     result.assert_outcomes(passed=1, failed=2)
     assert "\x1b[2J" not in result.stdout.str() + result.stderr.str()
-    board = (folder / "leaderboard" / "leaderboard.csv").read_text()
+    board = (folder / "leaderboard" / "results.csv").read_text()
     assert ",1+1_b_x_y_2j,as-is," in board
     assert not any(cell.startswith(("=", "+", "-", "@")) for line in board.splitlines() for cell in line.split(","))

@@ -220,6 +220,7 @@ WRONG = {
         "--robust-samples=9999: digits has 599 test samples, 9999 were asked for",
     ),
     "no evidence": ([NET, "--robust-evidence=0"], "--robust-evidence=0: expected a whole number, 1 or more*"),
+    "gallery": ([NET, "--robust-gallery=few"], "--robust-gallery=few: expected a whole number, 0 or more*"),
     "no samples": ([NET, "--robust-samples=0"], "--robust-samples=0: expected a whole number, 1 or more*"),
     "seed": ([NET, "--robust-seed=x"], "--robust-seed=x: expected a whole number, 0 or more*"),
     "percent as a share": (

@@ -40,7 +40,7 @@ def test_the_command_that_is_told_repeats_the_failure(run, pytester):
 def test_a_failed_gate_still_files_the_record(run, folder):
     run(MODEL, "--robust-fail-under=90")
 
-    assert (folder / "leaderboard" / "leaderboard.csv").exists()
+    assert (folder / "leaderboard" / "results.csv").exists()
 
 
 def test_the_worst_case_over_the_attacks_is_gated_too(run):

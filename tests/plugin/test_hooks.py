@@ -109,7 +109,7 @@ def test_a_model_of_a_format_of_the_users_own(hooked, folder):
 
     result.assert_outcomes(passed=6)
     result.stdout.fnmatch_lines(["mine.blob::test_clean PASSED*", "net.py::test_clean PASSED*"])
-    table = pd.read_csv(folder / "leaderboard" / "leaderboard.csv")
+    table = pd.read_csv(folder / "leaderboard" / "results.csv")
     assert table[table.attack == "all"].model.tolist() == ["mine", "net"]
 
 
@@ -288,7 +288,7 @@ def test_a_hook_that_fails_does_not_lose_the_row(hooked, folder):
     result = hooked("def pytest_robust_record(record): raise RuntimeError('no server')")
 
     assert result.ret != pytest.ExitCode.OK
-    assert (folder / "leaderboard" / "leaderboard.csv").exists()
+    assert (folder / "leaderboard" / "results.csv").exists()
 
 
 # pytest_robust_gates
@@ -304,7 +304,7 @@ def test_every_line_of_a_gate_is_told_and_fails_the_run(hooked, folder):
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["FAILED net costs too much", "FAILED and more"], consecutive=True)
-    assert (folder / "leaderboard" / "leaderboard.csv").exists()
+    assert (folder / "leaderboard" / "results.csv").exists()
 
 
 @pytest.mark.parametrize("returned", ["[]", "None", "()"])
@@ -349,7 +349,7 @@ def test_a_report_is_made_after_our_files_and_once(hooked, folder):
     hooked(
         """
         def pytest_robust_report(folder, records):
-            assert (folder / "leaderboard.csv").exists()
+            assert (folder / "results.csv").exists()
             with open("made.txt", "a") as file:
                 print(len(records), file=file)
         """,

@@ -36,6 +36,7 @@ SAYS = {
     "accept": (["nondeterministic"], ["nondeterministic"], lambda s: [*s.accepted]),
     "leaderboard": ("board", "other", lambda s: s.leaderboard.name),
     "evidence": ("9", "4", lambda s: str(s.evidence)),
+    "gallery": ("2", "0", lambda s: str(s.gallery)),
     "fresh": ("3", "0", lambda s: str(s.fresh)),
     "only": (True, None, lambda s: s.only),
 }
@@ -245,7 +246,7 @@ def test_relative_paths_in_the_file_are_relative_to_it(pytester, folder, setting
     assert found.folder == folder
     assert found.leaderboard == folder / "made" / "board"
     assert pytester.runpytest_inprocess("-c", str(folder / "tox.ini"), "--robust-samples=20", UNCHECKED).ret == 0
-    assert (folder / "made" / "board" / "leaderboard.csv").exists()
+    assert (folder / "made" / "board" / "results.csv").exists()
 
 
 def test_relative_paths_on_the_command_line_are_relative_to_the_working_folder(pytester, folder, settings, monkeypatch):

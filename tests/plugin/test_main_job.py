@@ -33,7 +33,7 @@ def test_a_model_is_tested_beside_the_users_own_tests(run, pytester, folder):
             "digits, linf:0.15, fgsm+pgd-steps5, n = 60",
             "rank  model   training  clean %  fgsm  pgd:steps=5  robust %*95 % interval",
             "   1  net     as-is   *",
-            "leaderboard (1 new): leaderboard/README.md, leaderboard/leaderboard.csv",
+            "leaderboard (1 new): leaderboard/index.html, leaderboard/README.md, *leaderboard/results.csv",
         ]
     )
 
@@ -74,14 +74,14 @@ def test_a_model_outside_the_root_folder(run, pytester, folder):
     result = run(f"--robust-model={folder / 'net.py'}:make", f"--rootdir={inner}", "--robust-only")
 
     result.assert_outcomes(passed=3)
-    assert (inner / "leaderboard" / "leaderboard.csv").exists()
+    assert (inner / "leaderboard" / "results.csv").exists()
 
 
 def test_two_models_are_two_rows(run, folder):
     result = run(MODEL, "--robust-model=weights.pt", "--robust-arch=net.py:bare")
 
     result.assert_outcomes(passed=6)
-    table = pd.read_csv(folder / "leaderboard" / "leaderboard.csv")
+    table = pd.read_csv(folder / "leaderboard" / "results.csv")
     assert table[table.attack == "all"].model.tolist() == ["net", "weights"]
 
 
@@ -106,7 +106,7 @@ def test_the_board_agrees_with_the_records(run, folder):
     run(MODEL)
 
     (record,) = records(folder / "leaderboard").values()
-    table = pd.read_csv(folder / "leaderboard" / "leaderboard.csv")
+    table = pd.read_csv(folder / "leaderboard" / "results.csv")
     assert table.attack.tolist() == ["all", "fgsm", "pgd:steps=5"]
     assert table.robust_correct[0] == record.robust.sum()
     assert f"| {100 * record.robust.mean():.1f} |" in (folder / "leaderboard" / "README.md").read_text()
@@ -122,7 +122,7 @@ def test_a_second_run_merges_and_loses_nothing(run, folder):
     assert {path: path.read_bytes() for path in before} == before
 
     run(MODEL, "--robust-threat=linf:0.05,l2:0.5").assert_outcomes(passed=5)
-    threats = pd.read_csv(folder / "leaderboard" / "leaderboard.csv").threat.unique()
+    threats = pd.read_csv(folder / "leaderboard" / "results.csv").threat.unique()
     assert sorted(threats) == ["l2:0.5", "linf:0.05", "linf:0.15"]
 
 
@@ -131,7 +131,7 @@ def test_a_leaderboard_elsewhere_or_none(run, folder):
     assert not (folder / "leaderboard").exists()
 
     run(MODEL, "--robust-leaderboard=a/b")
-    assert (folder / "a" / "b" / "leaderboard.csv").exists()
+    assert (folder / "a" / "b" / "results.csv").exists()
 
 
 def test_nothing_is_written_where_nothing_was_attacked(run, folder):
@@ -224,8 +224,8 @@ def test_parallel_workers_find_the_same_and_train_once(pytester, folder):
 
     both.assert_outcomes(passed=6)
     assert len([*(folder / ".robust" / "models").glob("*.safetensors")]) == 1
-    board = pd.read_csv(folder / "leaderboard" / "leaderboard.csv").drop(columns="seconds")
-    pd.testing.assert_frame_equal(pd.read_csv(folder / "parallel" / "leaderboard.csv").drop(columns="seconds"), board)
+    board = pd.read_csv(folder / "leaderboard" / "results.csv").drop(columns="seconds")
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "parallel" / "results.csv").drop(columns="seconds"), board)
 
 
 def test_the_model_fixture_can_be_replaced_in_conftest(run, pytester, folder):
@@ -298,7 +298,7 @@ class Opposite(torch.nn.Module):
     )
     run(MODEL, "--robust-model=other/net.py:Opposite").assert_outcomes(passed=6)
 
-    rows = pd.read_csv(folder / "leaderboard" / "leaderboard.csv")
+    rows = pd.read_csv(folder / "leaderboard" / "results.csv")
     assert rows[rows.attack == "all"].clean_percent.nunique() == 2
 
 
@@ -342,7 +342,7 @@ def test_paths_in_the_ini_file_are_relative_to_it(run, pytester, folder, monkeyp
     monkeypatch.chdir(pytester.mkdir("sub"))
 
     run().assert_outcomes(passed=3)
-    assert (folder / "board" / "leaderboard.csv").exists()
+    assert (folder / "board" / "results.csv").exists()
 
 
 @pytest.mark.parametrize("ask", ["--help", "--markers"])
@@ -377,5 +377,5 @@ def test_two_runs_at_once_train_once_and_lose_nothing(pytester, folder):
 
     assert [run.wait(timeout=120) for run in runs] == [0, 0]
     assert len([*(folder / ".robust" / "models").glob("*.safetensors")]) == 1
-    rows = pd.read_csv(folder / "leaderboard" / "leaderboard.csv")
+    rows = pd.read_csv(folder / "leaderboard" / "results.csv")
     assert sorted(rows[rows.attack == "all"].threat) == ["l1:2", "l2:0.5", "linf:0.1"]

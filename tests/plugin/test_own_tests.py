@@ -23,7 +23,7 @@ def own(run, pytester):
 
 
 def rows(folder):
-    table = pd.read_csv(folder / "leaderboard" / "leaderboard.csv")
+    table = pd.read_csv(folder / "leaderboard" / "results.csv")
     return table[table.attack == "all"]
 
 
@@ -416,7 +416,7 @@ def test_own(robust_attack, robust_report, threat):
     own(text).assert_outcomes(passed=2, deselected=3)
     own(text, "-n", "2", "--robust-leaderboard=both").assert_outcomes(passed=2)
 
-    alone, both = (pd.read_csv(folder / name / "leaderboard.csv") for name in ("leaderboard", "both"))
+    alone, both = (pd.read_csv(folder / name / "results.csv") for name in ("leaderboard", "both"))
     pd.testing.assert_frame_equal(both.drop(columns="seconds"), alone.drop(columns="seconds"))
     assert len(alone) == 6
 

@@ -78,7 +78,7 @@ def test_a_suite_is_one_test_and_one_row(pytester, mine, extra):
     assert suite.attacks[0].options["stages"][1]["hardest"] == 0.5
     assert suite.partial == ""
     result.stdout.fnmatch_lines([f"digits, linf:0.15, {NAME}, n = 60", "*after 1  after 2  robust %*"])
-    table = pd.read_csv(mine / "leaderboard" / "leaderboard.csv", keep_default_na=False)
+    table = pd.read_csv(mine / "leaderboard" / "results.csv", keep_default_na=False)
     cumulative = table[table.attack.str.contains("after")]
     assert cumulative.attack.tolist() == [f"{NAME} after {k}: {s.attack}" for k, s in enumerate((first, last), 1)]
     assert cumulative.robust_correct.tolist()[-1] == suite.robust.sum()
@@ -120,7 +120,7 @@ def test_when_the_time_is_up_the_row_is_partial_and_has_no_rank(pytester, mine):
     assert record.partial == "time"
     assert record.attacks[0].stages == ()
     assert (record.robust == record.correct).all()
-    table = pd.read_csv(mine / "leaderboard" / "leaderboard.csv", keep_default_na=False)
+    table = pd.read_csv(mine / "leaderboard" / "results.csv", keep_default_na=False)
     assert table["rank"].tolist() == ["", ""]
     assert table.partial.tolist() == ["time", "time"]
     assert "| partial | net |" in (mine / "leaderboard" / "README.md").read_text()

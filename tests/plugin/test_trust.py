@@ -63,7 +63,7 @@ def test_what_is_accepted_passes_and_stays_in_sight(run, folder, noisy):
     text = next((folder / "leaderboard" / "results").rglob("*.json")).read_text()
     assert Record.from_json(text).trust.accepted == ("nondeterministic",)
     assert Record.from_json(text).to_json() == text
-    assert "nondeterministic" in (folder / "leaderboard" / "leaderboard.csv").read_text()
+    assert "nondeterministic" in (folder / "leaderboard" / "results.csv").read_text()
 
 
 @pytest.mark.parametrize(("allowed", "status"), [("trusted", 1), ("suspect", 0)])
@@ -126,7 +126,7 @@ def test_a_row_in_doubt_carries_a_remedied_attack_and_its_worst_case_counts(run,
     assert "inner-logits" in found.attacks[-1].options["remedies"]
     assert remedied < plain - 10
     assert found.robust.sum() <= remedied
-    assert ",remedied," in (folder / "leaderboard" / "leaderboard.csv").read_text()
+    assert ",remedied," in (folder / "leaderboard" / "results.csv").read_text()
     assert "remedied" in (folder / "leaderboard" / "README.md").read_text()
 
     run("--robust-model=cold.py:make", checked=True)

@@ -24,7 +24,7 @@ CNN_IDS = [word.replace("mlp-width16-depth1", "cnn-width2") for word in MLP_IDS]
 
 
 def board(folder):
-    return pd.read_csv(folder / "leaderboard" / "leaderboard.csv").query("attack == 'all'")
+    return pd.read_csv(folder / "leaderboard" / "results.csv").query("attack == 'all'")
 
 
 def test_architectures_are_trained_and_tested(run, folder):

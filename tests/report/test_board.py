@@ -5,7 +5,7 @@ import pytest
 
 from robust.record import Reached
 from robust.report.board import boards
-from robust.report.csv import csv
+from robust.report.csv import long
 from robust.report.markdown import markdown
 from robust.stats import wilson
 from tests.making import record, robust
@@ -177,7 +177,7 @@ def test_a_suite_that_was_stopped_at_once_is_a_row_too():
 
 def test_what_a_partial_row_looks_like():
     page = markdown(boards([staged((2,), partial="gate"), staged((2, 3), name="b")]))
-    table = csv(boards([staged((2,), partial="gate")]))
+    table = long(boards([staged((2,), partial="gate")]))
 
     assert "| partial | net | as-is | 100.0 | 75.0 |  | 75.0 |" in page
     assert "What is left after each stage and those before it:\n\n1. pgd:steps=1\n2. pgd:steps=2\n" in page

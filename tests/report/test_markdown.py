@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from robust.report.board import boards
-from robust.report.markdown import markdown, table
+from robust.report.markdown import LINKS, markdown, table
 from robust.report.table import LEGEND
 from robust.store import GENERATED
 from tests.making import record, stored
@@ -61,7 +61,7 @@ def test_the_page_is_exactly_this():
 
 {LEGEND}
 
-All figures with full precision: [leaderboard.csv](leaderboard.csv).
+{LINKS}
 
 ## digits, linf:0.15, fgsm+pgd
 

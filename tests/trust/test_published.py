@@ -17,6 +17,7 @@ from robust.cli import main
 from robust.data.dataset import DATA, NotHereError
 from robust.evaluate import measure_attack, measure_clean, with_rounding
 from robust.feed import Feed
+from robust.illustrate import illustrate
 from robust.models.load import weights_hash
 from robust.record import Attacked, DataUsed, ModelUsed, Record
 from robust.store import Evidence, add
@@ -351,3 +352,26 @@ def test_the_published_rows_with_weights_are_verified(verify, monkeypatch, weigh
 
     status, out, err = verify(weights.stem, "--arch=examples/fashion_mnist.py:make")
     assert (status, err) == (0, ""), out
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda pictures: pictures, "pictures  sound"),
+        (lambda pictures: replace(pictures, original=255 - pictures.original), "pictures  WRONG"),
+        (lambda pictures: replace(pictures, original=pictures.original[:, :4]), "pictures  WRONG"),
+        (lambda pictures: replace(pictures, label=pictures.label + 1), "pictures of samples that are not broken"),
+    ],
+    ids=["as they are", "others", "other sizes", "other labels"],
+)
+def test_pictures_are_those_of_the_samples(folder, verify, change, line):
+    file = place().with_suffix(".npz")
+    evidence, samples = Evidence.from_bytes(file.read_bytes()), DATA.get("digits").load("test", 80)
+    module, broken = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), np.isin(np.arange(80), evidence.row)
+    pictures = illustrate(module, samples, broken, evidence.x_adv, (0.0, 1.0), most=3)
+    file.write_bytes(replace(evidence, gallery=change(pictures)).to_bytes())
+    change_json(lambda content: content.update(evidence=hashlib.sha256(file.read_bytes()).hexdigest()))
+    status, out, _ = verify("net-as-is", MODEL)
+
+    assert status == int(not line.endswith("sound"))
+    assert line in out

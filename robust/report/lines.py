@@ -1,0 +1,86 @@
+"""The lines of the tables: of each row one for all attacks, one for each attack, and one for each stage of a suite."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from robust.record import Attacked, Reached, Record, union
+from robust.report.board import Board, Row, percent, stages_of
+from robust.stats import wilson
+
+SCHEMA = 1
+
+Line = dict[str, Any]
+
+
+def lines(board: Board, row: Row) -> list[Line]:
+    """The first is of all attacks together; percentages are of all n samples and have full precision."""
+    record = row.record
+    attacks = sorted(record.attacks, key=lambda attack: attack.name)
+    found = [_line(board, row, each.name, _left(record, each), each) for each in (_all(attacks), *attacks)]
+    correct = int(record.correct.sum())
+    for k, stage in enumerate(stages_of(record), 1):
+        name = f"{record.suite} after {k}: {stage.attack}"
+        found.append(_line(board, row, name, correct - stage.broken, stage))
+    return found
+
+
+def _all(attacks: list[Attacked]) -> Attacked:
+    """The worst case: broken by any, at the cost of all."""
+    broken = union(attack.broken for attack in attacks)
+    stored = [attack.rounded for attack in attacks if attack.rounded is not None]
+    rounded = union(stored) if len(stored) == len(attacks) else None
+    forwards, backwards = sum(a.forwards for a in attacks), sum(a.backwards for a in attacks)
+    return Attacked("all", {}, broken, forwards, backwards, sum(a.seconds for a in attacks), rounded=rounded)
+
+
+def _left(record: Record, attack: Attacked) -> int:
+    return int((record.correct & ~attack.broken).sum())
+
+
+def _line(board: Board, row: Row, attack: str, k: int, spent: Attacked | Reached) -> Line:
+    record, n = row.record, row.record.data.n
+    low, high = wilson(k, n)
+    return {
+        "schema": SCHEMA,
+        "data": board.data,
+        "threat": board.threat,
+        "suite": board.suite,
+        "rank": "" if row.rank is None else row.rank,
+        "model": record.model.name,
+        "training": record.model.training,
+        "attack": attack,
+        "n": n,
+        "clean_percent": row.clean,
+        "robust_percent": percent(k, n),
+        "low_percent": 100 * low,
+        "high_percent": 100 * high,
+        "drop_points": row.clean - percent(k, n),
+        "clean_correct": int(record.correct.sum()),
+        "robust_correct": k,
+        "forwards": spent.forwards,
+        "backwards": spent.backwards,
+        "seconds": round(spent.seconds, 3),
+        "params": record.model.params,
+        # "sha256:", or a reader would take some digests for numbers
+        "weights": f"sha256:{record.model.weights[:16]}",
+        "samples": f"sha256:{record.data.digest[:16]}",
+        "seed": record.seed,
+        "date": str(record.provenance.get("date", "")),
+        "partial": record.partial,
+        "verdict": record.verdict,
+        "doubts": _names(doubt.name for doubt in record.trust.doubts) if record.trust else "",
+        "accepted": _names(record.trust.accepted) if record.trust else "",
+        "levels": record.levels,
+        "rounded_percent": _rounded_percent(record, spent),
+    }
+
+
+def _rounded_percent(record: Record, spent: Attacked | Reached) -> float | None:
+    """What is left where the inputs are rounded to the levels; it is not known after a suite's stages."""
+    if isinstance(spent, Reached) or spent.rounded is None:
+        return None
+    return percent(int((record.correct & ~spent.rounded).sum()), record.data.n)
+
+
+def _names(names: Iterable[str]) -> str:
+    return " ".join(names)

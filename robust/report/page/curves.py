@@ -1,0 +1,107 @@
+"""Accuracy against eps: where a model has rows of one suite at several eps, each row is a point."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+
+from robust.attacks.spec import parse_threat
+from robust.report.board import Board, Row
+from robust.report.page.axes import Axes, around
+from robust.report.page.marks import colour, legend, shape
+from robust.report.page.markup import Html, number, tag, void
+from robust.report.page.names import ModelKey, model_key
+from robust.stats import wilson
+
+MOST = 8  # curves in one picture
+TOLD = (
+    "Each mark is a row of its own, with the band of its 95 % interval; at 0 stands the clean accuracy. Between the "
+    "marks nothing was measured."
+)
+
+Group = tuple[str, str, str]  # data, norm, suite
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One model's accuracies, from eps = 0, where it is the clean one, on."""
+
+    model: ModelKey
+    group: Group
+    points: tuple[tuple[Fraction, str, float, float, float], ...]  # (eps, as written, percent, low, high)
+
+    @property
+    def label(self) -> str:
+        return f"{self.model[1]} ({self.model[2]})"
+
+
+def curves(boards: Sequence[Board]) -> list[Curve]:
+    """Every model that has rows at two eps or more, whole ones, under one norm and one suite on the same samples."""
+    rows = [row for board in boards for row in board.rows if row.rank is not None and "+" not in row.record.threat]
+
+    def key(row: Row) -> tuple[Group, ModelKey, str]:
+        record = row.record
+        norm, _ = parse_threat(record.threat)
+        return (record.data.name, norm, record.suite), model_key(record), record.data.digest
+
+    found = []
+    for (group, model, _), mine in groupby(sorted(rows, key=key), key):
+        points = {parse_threat(row.record.threat)[1]: row for row in mine}
+        if len(points) > 1:
+            found.append(Curve(model, group, _points(points)))
+    return found
+
+
+def _points(rows: dict[Fraction, Row]) -> tuple[tuple[Fraction, str, float, float, float], ...]:
+    first = rows[min(rows)]
+    low, high = wilson(int(first.record.correct.sum()), first.record.data.n)
+    start = (Fraction(0), "0", first.clean, 100 * low, 100 * high)
+    return (start, *((e, r.record.threat.partition(":")[2], r.robust, r.low, r.high) for e, r in sorted(rows.items())))
+
+
+def chart(found: Sequence[Curve], title: str) -> Html:
+    """The curves of one group in one picture, at most MOST of them: those that are highest at the largest eps."""
+    shown = sorted(found, key=lambda curve: (-curve.points[-1][2], curve.label))[:MOST]
+    ticks = {eps: text for curve in shown for eps, text, *_ in curve.points}
+    accuracies = [bound for curve in shown for point in curve.points for bound in point[3:]]
+    axes = Axes(0, float(max(ticks)), *around(accuracies), height=260 if title else 200)
+    _, norm, suite = found[0].group
+    left_out = f", the {MOST} best of {len(found)} models" if len(found) > MOST else ""
+    drawn = tag(
+        "svg",
+        tag("title", f"Accuracy against eps, {norm}: ", "; ".join(f"{curve.label} {_told(curve)}" for curve in shown)),
+        axes.frame(f"eps, {norm}", "accuracy, %", [(float(eps), text) for eps, text in sorted(ticks.items())]),
+        *(_curve(axes, curve, k) for k, curve in enumerate(shown)),
+        viewBox=f"0 0 {axes.width} {axes.height}",
+        class_="chart",
+        role="img",
+    )
+    caption = (
+        tag(
+            "figcaption",
+            legend([(curve.label, k) for k, curve in enumerate(shown)]),
+            tag("p", f"{suite}{left_out}. {TOLD}"),
+        )
+        if title
+        else None
+    )
+    return tag("figure", tag("h3", title) if title else None, drawn, caption, class_="plot")
+
+
+def _curve(axes: Axes, curve: Curve, k: int) -> Html:
+    at = [(number(axes.x(float(eps))), y, low, high) for eps, _, y, low, high in curve.points]
+    upper = [f"{x} {number(axes.y(high))}" for x, _, _, high in at]
+    lower = [f"{x} {number(axes.y(low))}" for x, _, low, _ in reversed(at)]
+    line = [f"{x} {number(axes.y(y))}" for x, y, _, _ in at]
+    marks = (void("use", href=shape(k), x=x, y=number(axes.y(y))) for x, y, _, _ in at)
+    return tag(
+        "g",
+        void("path", class_="band", d=f"M{'L'.join(upper + lower)}z"),
+        void("path", class_="line", d=f"M{'L'.join(line)}"),
+        *marks,
+        class_=colour(k),
+    )
+
+
+def _told(curve: Curve) -> str:
+    return ", ".join(f"{y:.1f} % at {text}" for _, text, y, _, _ in curve.points)

@@ -1,0 +1,115 @@
+"""A model's section: its rows, what broke it, whether that may be believed, and how to do it again."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from robust.gallery import Gallery
+from robust.record import Record
+from robust.report.board import Board, Row
+from robust.report.lines import Line, lines
+from robust.report.page.classes import by_class
+from robust.report.page.curves import Curve, chart
+from robust.report.page.markup import Html, join, tag
+from robust.report.page.names import anchor, files, model_anchor, model_key
+from robust.report.page.pictures import pictures
+from robust.report.page.ranking import verdict
+
+Placed = tuple[Board, Row]
+
+
+def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mapping[str, Gallery]) -> Html:
+    """Of one model all rows, in the boards' order; its curves where there are some."""
+    record = placed[0][1].record
+    model = record.model
+    best = ", ".join(f"{row.robust:.1f} % under {row.record.threat}" for _, row in placed)
+    return tag(
+        "details",
+        tag(
+            "summary",
+            tag("h3", model.name, tag("small", model.training)),
+            tag("span", f"{record.data.name}: robust {best}", class_="under"),
+        ),
+        tag(
+            "div",
+            chart(curves, "") if curves else None,
+            *(_row(board, row, galleries.get(row.record.stem)) for board, row in placed),
+            id=model_anchor(model_key(record)),
+        ),
+        class_="model",
+    )
+
+
+def _row(board: Board, row: Row, gallery: Gallery | None) -> Html:
+    record = row.record
+    return tag(
+        "article",
+        tag("h4", f"{record.threat}, {record.suite} ", verdict(row)),
+        tag("div", _attacks(lines(board, row)), by_class(record), class_="wide", tabindex=0),
+        _reasons(record),
+        pictures(record, gallery),
+        _facts(record, len({other.record.data.digest for other in board.rows}) > 1),
+        id=anchor(record),
+    )
+
+
+def _attacks(found: list[Line]) -> Html:
+    """A line an attack, with its gradients a sample; the first is of all together."""
+    heads = ("attack", "robust %", "95 % interval", "broken", "gradients", "seconds")
+    body = []
+    for line in found:
+        interval = f"{line['low_percent']:.1f} to {line['high_percent']:.1f}"
+        broken = line["clean_correct"] - line["robust_correct"]
+        cells = (f"{line['robust_percent']:.1f}", interval, f"{broken:,}")
+        cost = (f"{line['backwards'] / line['n']:,.1f}", f"{line['seconds']:,.1f}")
+        body.append(tag("tr", tag("th", line["attack"], scope="row"), *(tag("td", cell) for cell in (*cells, *cost))))
+    head = tag("tr", *(tag("th", title) for title in heads))
+    return tag("table", tag("thead", head), tag("tbody", *body), class_="attacks")
+
+
+def _reasons(record: Record) -> Html:
+    trust = record.trust
+    if trust is None:
+        return tag("p", "Whether these figures may be believed was not checked.")
+    accepted = dict.fromkeys(trust.accepted, ", accepted")
+    doubts = (
+        tag("li", tag("b", f"{d.name} ({d.grade}{accepted.get(d.name, '')}): "), f"{d.told}; {d.hint}")
+        for d in trust.doubts
+    )
+    skipped = f" ({len(trust.skipped)} more would have meant nothing here)" if trust.skipped else ""
+    told = f"{len(trust.checked)} checks{skipped}"
+    found = f"; {len(trust.doubts)} found a reason to doubt:" if trust.doubts else ": no reason to doubt."
+    return join(tag("p", told + found), tag("ul", *doubts) if trust.doubts else None)
+
+
+def _facts(record: Record, several: bool) -> Html:
+    """Where it was measured, on which samples where the board has several, how to do it again, and the evidence."""
+    provenance = record.provenance
+    versions = provenance.get("versions", {})
+    batches = f"batches of {provenance['batch']}" if "batch" in provenance else ""
+    where = (provenance.get("date"), provenance.get("device"), batches, f"seed {record.seed}")
+    told = {
+        "measured": ", ".join(str(each) for each in where if each),
+        "with": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "weights": f"{record.model.params:,} parameters, sha256 {record.model.weights[:16]}",
+        "samples": f"{record.data.split}, sha256 {record.data.digest[:8]}" * several,
+        "notes": "; ".join(map(str, provenance.get("notes") or [])),
+        "partial": f"stopped by the {record.partial}" if record.partial else "",
+    }
+    pairs = (join(tag("dt", name), tag("dd", value)) for name, value in told.items() if value)
+    return join(tag("dl", *pairs), _commands(record), _links(record))
+
+
+def _commands(record: Record) -> Html:
+    again = record.provenance.get("command")
+    verify = f"robust verify {shlex.quote(record.stem)}"
+    return tag(
+        "pre",
+        tag("code", again) if again else "The record does not tell its command; it was made before records did.",
+        Html("\n"),
+        tag("code", verify),
+    )
+
+
+def _links(record: Record) -> Html:
+    path, evidence = files(record)
+    return tag("p", tag("a", "record", href=path), " · ", tag("a", "evidence", href=evidence))

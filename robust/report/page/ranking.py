@@ -1,0 +1,132 @@
+"""A board's section: its chart, and the table that JavaScript can sort and filter, and that is whole without."""
+
+from robust.report.board import Board, Row
+from robust.report.page.marks import family, legend, numbered
+from robust.report.page.markup import Html, breakable, join, number, tag, void
+from robust.report.page.names import anchor
+from robust.report.page.scatter import scatter
+from robust.report.table import Column, columns, rounded
+
+INTERVAL = "95 % interval"
+
+
+def section(board: Board, number_: int) -> Html:
+    """The whole section; `number_` tells the tables apart."""
+    marks = numbered(row.record for row in board.rows)
+    chart = scatter(board, marks)
+    return tag(
+        "section",
+        tag("h2", heading(board), " ", tag("small", board.suite), id=f"b{number_}"),
+        tag("p", told(board), class_="under"),
+        tag("figure", chart, tag("figcaption", legend(marks.items()), _caption()), class_="plot") if chart else None,
+        table(board, number_),
+        _stages(board),
+        tag("p", rounded(board), class_="note") if rounded(board) else None,
+        class_="board",
+        aria_labelledby=f"b{number_}",
+        data_threat=board.threat,
+    )
+
+
+def heading(board: Board) -> str:
+    return f"{board.data}, {board.threat}"
+
+
+def told(board: Board) -> str:
+    """What all rows have in common."""
+    sizes = sorted({row.record.data.n for row in board.rows})
+    n = " to ".join(dict.fromkeys(f"{size:,}" for size in (sizes[0], sizes[-1])))
+    rows = f"{len(board.rows)} row{'s' * (len(board.rows) > 1)}"
+    digests = sorted({row.record.data.digest[:8] for row in board.rows})
+    samples = (
+        f"{n} samples (sha256 {digests[0]})" if len(digests) == 1 else f"{n} samples, {len(digests)} choices of them"
+    )
+    return f"{rows}, {samples}"
+
+
+def table(board: Board, number_: int) -> Html:
+    hidden = (INTERVAL, "training", *board.columns * _alone(board))
+    heads = [column for column in columns(board) if column.title not in hidden]
+    return tag(
+        "div",
+        tag(
+            "table",
+            tag("caption", f"{heading(board)}: {told(board)}", class_="hidden"),
+            tag("thead", tag("tr", *map(_head, heads))),
+            tag("tbody", *(_line(board, row) for row in board.rows)),
+        ),
+        class_="scroll",
+        tabindex=0,
+        role="region",
+        aria_label=f"table of {heading(board)}, {board.suite}",
+    )
+
+
+def _alone(board: Board) -> bool:
+    """Whether one attack is all there is: its column would say what the worst case says."""
+    return len(board.columns) == 1 and not board.stages
+
+
+def _head(column: Column) -> Html:
+    """Cells hold numbers unless their head says otherwise."""
+    long = "long" if ":" in column.title else None
+    return tag("th", breakable(column.title), scope="col", class_=long if column.numeric else "word")
+
+
+def _line(board: Board, row: Row) -> Html:
+    record, model = row.record, row.record.model
+    link = tag("a", model.name, href=f"#{anchor(record)}")
+    name = tag("th", link, tag("small", breakable(model.training)), scope="row", class_="name")
+    figures = [tag("td", "" if value is None else f"{value:.1f}") for value in row.under * (not _alone(board))]
+    return tag(
+        "tr",
+        tag("td", "partial" if row.rank is None else row.rank, class_="rank"),
+        name,
+        tag("td", f"{row.clean:.1f}"),
+        *figures,
+        tag("td", tag("b", f"{row.robust:.1f}"), whisker(row), class_="robust"),
+        *[tag("td", verdict(row), class_="word")] * board.judged,
+        tag("td", f"{row.drop:.1f}"),
+        tag("td", f"{record.data.n:,}"),
+        tag("td", f"{model.params:,}"),
+        tag("td", tag("code", model.weights[:8]), class_="word"),
+        data_t=family(record),
+        data_v=record.verdict or "unchecked",
+    )
+
+
+def verdict(row: Row) -> Html:
+    """As a word with a sign, never by its colour alone."""
+    word = row.record.verdict or "unchecked"
+    return tag("span", word, class_=f"verdict {word}")
+
+
+def whisker(row: Row) -> Html:
+    """The robust accuracy between 0 and 100 %, with its interval; in words for a screen reader."""
+    low, high = number(0.6 * row.low), max(0.6 * (row.high - row.low), 1)
+    return join(
+        tag(
+            "svg",
+            void("path", class_="span", d=f"M{low} 5h{number(high)}"),
+            void("path", class_="dot", d=f"M{number(0.6 * row.robust)} 1v8"),
+            viewBox="0 0 60 10",
+            aria_hidden="true",
+        ),
+        tag("small", f"{row.low:.1f} to {row.high:.1f}"),
+    )
+
+
+def _caption() -> Html:
+    return tag(
+        "p",
+        "Each point is a row, and leads to it; the thin lines are 95 % Wilson intervals. The stepped line joins the "
+        "rows that no other beats in both accuracies. Hollow: partial, or not trusted. On the lower edge: rows "
+        "below it.",
+    )
+
+
+def _stages(board: Board) -> Html | None:
+    if not board.stages:
+        return None
+    listed = tag("ol", *(tag("li", tag("code", attack)) for attack in board.stages))
+    return tag("details", tag("summary", "What is left after each stage and those before it"), listed)

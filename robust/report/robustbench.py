@@ -1,0 +1,123 @@
+"""RobustBench's entries, model_info/<data>/<threat>/<id>.json: read as claims, and written of our own rows.
+
+What is read is kept as it was, field for field: others measured it, in other ways, and nothing here has verified it.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robust.attacks.spec import parse_threat, slug
+from robust.report.board import Board, Row
+
+FOLDER = "imported"  # below a leaderboard's
+THREATS = {"linf": "Linf", "l2": "L2", "l1": "L1"}  # ours, and what theirs are called
+NEEDED = ("name", "dataset", "architecture", "clean_acc")
+ROBUST = ("external", "autoattack_acc", "corruptions_acc")  # the figure that they rank by: the first that is there
+
+HEADS = ("model", "paper", "architecture", "venue", "eps", "clean %", "robust %", "said to be unreliable")
+CLAIMS = (
+    "Imported from RobustBench's model_info. Others measured these, with other attacks and on other samples; nothing "
+    "of it was verified here, so they have no rank, and no figure here may be held against one of them."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One entry. Its figures are claims."""
+
+    data: str  # the folders that it is in: "cifar10"
+    threat: str  # "Linf", "corruptions"
+    id: str  # the file's name, which alone says which model it is
+    text: str  # the file
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.text)
+        return content
+
+    @property
+    def place(self) -> Path:
+        """Where it is below the folder of entries."""
+        return Path(self.data, self.threat, f"{self.id}.json")
+
+    @property
+    def robust(self) -> str:
+        """The figure that it is ranked by there, in percent, as written; "" where it has none."""
+        fields = self.fields
+        return next((str(fields[key]) for key in ROBUST if fields.get(key)), "")
+
+    @property
+    def cells(self) -> list[str]:
+        """For a table under HEADS."""
+        fields = self.fields
+        doubt = "unknown" if fields.get("unreliable") is None else "yes" if fields["unreliable"] else "no"
+        keys = ("name", "architecture", "venue", "eps", "clean_acc")
+        return [self.id, *("" if fields.get(key) is None else str(fields[key]) for key in keys), self.robust, doubt]
+
+
+def ordered(imported: Iterable[Imported]) -> list[Imported]:
+    """By data, threat model and name: whoever is better is not for us to say."""
+    return sorted(imported, key=lambda entry: (entry.data, entry.threat, entry.id))
+
+
+def read_entry(path: Path) -> Imported:
+    """ValueError, in one line, where the file is no such entry."""
+    try:
+        text = path.read_text("utf-8")
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON: {error}") from None
+    missing = [key for key in NEEDED if not isinstance(fields, dict) or not isinstance(fields.get(key), str)]
+    if missing:
+        raise ValueError(f"{path}: not an entry of RobustBench: no text for {', '.join(missing)}")
+    *_, data, threat, _ = ("", "", *path.absolute().parts)
+    if data != fields["dataset"] or not all(re.fullmatch(r"\w[\w.-]*", name) for name in (data, threat)):
+        raise ValueError(f"{path}: expected it in a folder of its dataset and its threat, as cifar10/Linf/{path.name}")
+    return Imported(data, threat, path.stem, text)
+
+
+def read_entries(path: Path) -> list[Imported]:
+    """The entry, or all of a folder, by path."""
+    if not path.exists():
+        raise LookupError(f"{path}: no such file or folder")
+    return [read_entry(file) for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
+
+
+def entries(boards: Sequence[Board]) -> dict[Path, str]:
+    """Our own rows as such entries, by their places: whole ones, under one norm."""
+    placed = [
+        (board, row) for board in boards for row in board.rows if row.rank is not None and "+" not in board.threat
+    ]
+    return {_place(board, row): json.dumps(_entry(board, row), indent=2) + "\n" for board, row in placed}
+
+
+def _place(board: Board, row: Row) -> Path:
+    norm, _ = parse_threat(board.threat)
+    *_, threat, suite, name = row.record.stem.split("/")
+    return Path(slug(board.data).replace("-", ""), THREATS[norm], f"{name}-{threat}-{suite}.json")
+
+
+def _entry(board: Board, row: Row) -> dict[str, Any]:
+    """Our figure stands under "external", an evaluation that is not AutoAttack: it is none of theirs to repeat."""
+    record = row.record
+    versions = record.provenance.get("versions", {})
+    return {
+        "link": "",
+        "name": f"{record.model.name} ({record.model.training})",
+        "authors": "",
+        "additional_data": None,
+        "number_forward_passes": 1,
+        "dataset": slug(board.data).replace("-", ""),
+        "venue": "",
+        "architecture": str((record.provenance.get("model") or {}).get("arch") or record.model.name),
+        "eps": board.threat.partition(":")[2],
+        "clean_acc": f"{row.clean:.2f}",
+        "reported": "",
+        "external": f"{row.robust:.2f}",
+        "footnote": f"Measured by pytest-robust {versions.get('pytest-robust', '')} with {board.suite} on "
+        f"{record.data.n} samples, 95 % interval {row.low:.2f} to {row.high:.2f}.",
+    }

@@ -1,0 +1,129 @@
+"""index.html as text; tests/browser looks at it."""
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robust.report.board import boards
+from robust.report.page.curves import curves
+from robust.report.page.page import page
+from robust.report.page.scatter import front
+from robust.store import GENERATED
+from tests.browser.making import HOSTILE, crowd, gallery
+from tests.making import record, robust
+
+
+def html(*records, **galleries):
+    return page(boards(records), galleries)
+
+
+class Tags(HTMLParser):
+    """The elements of a page, with their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+def test_the_page_is_known_as_ours_also_where_it_is_empty():
+    assert html().startswith(GENERATED["index.html"])
+    assert html(record()).startswith(GENERATED["index.html"])
+
+
+def test_the_order_of_the_records_means_nothing():
+    made = [record(name="a"), record(name="b"), record(data="mnist"), record(threat="linf:0.3")]
+
+    assert len({html(*order) for order in permutations(made)}) == 1
+
+
+def test_the_policy_allows_our_own_style_and_script_and_nothing_else():
+    text = html(record())
+    (policy,) = re.findall(r'http-equiv=Content-Security-Policy content="([^"]*)"', text)
+    parts = [re.search(f"<{name}>(.*?)</{name}>", text, re.S).group(1) for name in ("style", "script")]
+    digests = [base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in parts]
+
+    assert policy.replace("&#x27;", "'") == (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_every_link_within_the_page_leads_somewhere_and_every_id_is_there_once():
+    made = [*crowd(6, ("linf:0.1", "l2:1"))]
+    tags = Tags(page(boards(made), gallery(made[0]))).found
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    links = {attributes["href"][1:] for _, attributes in tags if attributes.get("href", "").startswith("#")}
+
+    assert len(ids) == len(set(ids))
+    assert links <= {*ids}
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_a_hostile_name_opens_no_element_and_no_attribute(name):
+    def shape(text):
+        return [(tag, sorted(attributes)) for tag, attributes in Tags(text).found]
+
+    assert shape(html(record(name=name, data=name))) == shape(html(record(name="plain", data="plain")))
+
+
+@given(st.text(max_size=12))
+def test_any_name_is_text(name):
+    def tags(text):
+        return [tag for tag, _ in Tags(text).found]
+
+    assert tags(html(record(name=name))) == tags(html(record(name="plain")))
+    assert "\x1b" not in html(record(name=name))
+
+
+def test_the_front_joins_the_rows_that_none_beats_in_both():
+    made = [
+        record("1" * 60 + "0" * 40, name="least clean"),
+        record("1" * 80 + "0" * 20, {"pgd": "1" * 30 + "0" * 70}, name="between"),
+        record("1" * 70 + "0" * 30, {"pgd": "1" * 30 + "0" * 70}, name="beaten"),
+        record("1" * 90 + "0" * 10, {"pgd": "1" * 80 + "0" * 20}, name="cleanest"),
+    ]
+    (board,) = boards(made)
+
+    assert [row.record.model.name for row in front(board.rows)] == ["least clean", "between", "cleanest"]
+
+
+def test_a_curve_needs_two_eps_on_the_same_samples_and_begins_with_the_clean_accuracy():
+    made = [robust(6, 8, threat="linf:0.2"), robust(7, 8, threat="linf:0.1"), robust(5, 8, threat="l2:1")]
+    (curve,) = curves(boards(made))
+
+    assert [(text, percent) for _, text, percent, _, _ in curve.points] == [("0", 87.5), ("0.1", 87.5), ("0.2", 75.0)]
+    assert curve.group == ("digits", "linf", "pgd")
+    assert curves(boards([made[0], replace(made[1], data=replace(made[1].data, digest="ef" * 32))])) == []
+    assert "Accuracy against eps" in html(*made)
+    assert "Accuracy against eps" not in html(*made[1:])
+
+
+def test_pictures_are_part_of_the_page_and_it_says_what_is_missing():
+    made = record()
+    text = page(boards([made]), gallery(made))
+
+    assert text.count('src="data:image/png;base64,') == 3 * 4
+    assert "install captum" in text
+    assert "data:image" not in html(made)
+
+
+def test_a_row_has_its_command_its_evidence_and_the_reasons_to_doubt_it():
+    made = next(each for each in crowd(4, ("linf:0.1",)) if each.trust.doubts)
+    text = html(made)
+
+    assert "pytest --robust-model=net.py:make --robust-threat=linf:0.1" in text
+    assert f"results/{made.stem}.json" in text
+    assert f"results/{made.stem}.npz" in text
+    assert "looks-flat (suspect): " in text
+    assert "4 of 10 gradients are zero" in text

@@ -1,0 +1,155 @@
+"""Pictures of broken samples: what they show, and that making them changes nothing."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from robust.data.dataset import Samples
+from robust.gallery import Gallery, chosen, joined
+from robust.illustrate import SIDE, illustrate
+from robust.store import Evidence
+from tests.making import evidence, record
+
+
+class Weighted(nn.Module):
+    """Two classes: the second's logit is a weighted sum of the inputs, so every gradient is known."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = nn.Parameter(torch.as_tensor(weights, dtype=torch.float32))
+
+    def forward(self, x):
+        score = (x * self.weights).flatten(1).sum(1)
+        return torch.stack([torch.zeros_like(score), score], 1)
+
+
+def samples(x, y=None):
+    return Samples(x.astype(np.float32), np.ones(len(x), np.int64) if y is None else y, np.arange(len(x)))
+
+
+def shown(module, x, x_adv, broken=None, **options):
+    broken = np.ones(len(x), bool) if broken is None else broken
+    return illustrate(module, samples(x), broken, x_adv.astype(np.float32), (0.0, 1.0), **{"most": 6, **options})
+
+
+def test_the_maps_are_those_of_a_linear_model():
+    """Saliency is the weights without sign; integrated gradients are weights times inputs (1703.01365, section 3)."""
+    weights, x = np.array([[4.0, -2.0], [1.0, 0.0]]), np.array([[[0.5, 0.5], [1.0, 1.0]]])
+    found = shown(Weighted(weights), x, x)
+
+    assert found.saliency[0, ..., 0].tolist() == np.round(255 * np.abs(weights) / 4).astype(int).tolist()
+    assert found.integrated[0, ..., 0].tolist() == np.round(255 * np.abs(weights * x[0]) / 2).astype(int).tolist()
+
+
+def test_original_change_and_adversarial_are_pixels():
+    x, x_adv = np.array([[[0.0, 1.0], [0.2, 0.4]]]), np.array([[[0.1, 1.0], [0.2, 0.2]]])
+    found = shown(Weighted(np.ones((2, 2))), x, x_adv)
+
+    assert found.original[0, ..., 0].tolist() == [[0, 255], [51, 102]]
+    assert found.adversarial[0, ..., 0].tolist() == [[26, 255], [51, 51]]
+    assert found.change[0, ..., 0].tolist() == [[191, 128], [128, 0]]
+
+
+def test_it_says_what_the_model_takes_the_inputs_for():
+    x = np.ones((1, 2, 2))
+    found = shown(Weighted(np.ones((2, 2))), x, 0 * x)
+
+    assert (found.label.tolist(), found.answer.tolist(), found.sure.tolist()) == ([1], [0], [0.5])
+
+
+def test_colours_stay_and_channels_come_last():
+    x = np.zeros((1, 3, 2, 4))
+    x[0, 0] = 1
+    found = shown(Weighted(np.ones((3, 2, 4))), x, x)
+
+    assert found.original.shape == (1, 2, 4, 3)
+    assert found.original[0, 0, 0].tolist() == [255, 0, 0]
+    assert found.saliency.shape == found.integrated.shape == (1, 2, 4, 1)
+
+
+def test_large_pictures_are_made_smaller():
+    x = np.random.RandomState(0).rand(1, 1, 2 * SIDE, SIDE)
+    found = shown(Weighted(np.ones((1, 2 * SIDE, SIDE))), x, x)
+
+    assert found.original.shape == (1, SIDE, SIDE // 2, 1)
+    assert found.original[0, 0, 0, 0] == round(255 * x[0, 0, :2, :2].mean())
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 4, 4), (3, 2, 4, 4)], ids=str)
+def test_what_is_no_picture_has_none(shape):
+    x = np.ones((2, *shape))
+
+    assert shown(Weighted(np.ones(shape)), x, x) is None
+
+
+def test_without_broken_samples_there_are_none():
+    x = np.ones((2, 2, 2))
+
+    assert shown(Weighted(np.ones((2, 2))), x, x[:0], np.zeros(2, bool)) is None
+
+
+def test_a_model_without_a_gradient_has_no_maps():
+    class Steps(Weighted):
+        def forward(self, x):
+            return super().forward(x.detach().round())
+
+    x = np.ones((1, 2, 2))
+    found = shown(Steps(np.ones((2, 2))), x, x)
+
+    assert found.saliency is None
+    assert found.integrated is None
+    assert found.original.shape == (1, 2, 2, 1)
+
+
+def test_without_captum_only_its_column_is_left_out(monkeypatch):
+    monkeypatch.setattr("robust.illustrate.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "captum", None)
+    x = np.ones((1, 2, 2))
+    found = shown(Weighted(np.ones((2, 2))), x, x)
+
+    assert found.integrated is None
+    assert found.saliency is not None
+
+
+def test_the_model_and_the_generator_are_as_before():
+    module = nn.Sequential(Weighted(np.ones((2, 2))), nn.Dropout()).train()
+    before, x = torch.get_rng_state(), np.ones((3, 2, 2))
+    shown(module, x, x)
+
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(part.training for part in module.modules())
+    assert all(p.grad is None and p.requires_grad for p in module.parameters())
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40), st.integers(0, 9), st.integers(1, 5))
+def test_what_attacks_choose_apart_joins_to_what_is_chosen_of_all(broken, seed, most):
+    masks = [np.array(mask) for mask in zip(*broken, strict=True)]
+    whole = joined([made(chosen(mask, most, seed), k) for k, mask in enumerate(masks)], masks[0] | masks[1], most, seed)
+    rows = [] if whole is None else whole.row.tolist()
+
+    assert rows == chosen(masks[0] | masks[1], most, seed).tolist()
+    assert all(attack == int(not masks[0][row]) for row, attack in zip(rows, whole.label if whole else (), strict=True))
+
+
+def made(rows, label=0, size=2):
+    pictures = np.zeros((len(rows), size, size, 1), np.uint8)
+    labels = np.full(len(rows), label)
+    return Gallery(rows, labels, labels, labels.astype(np.float32), pictures, pictures, pictures, pictures, None)
+
+
+def test_it_comes_back_from_the_evidence_without_pickles_and_older_evidence_is_read():
+    plain = evidence(record(broken={"pgd": "11010001"}))
+    given = replace(plain, gallery=made(np.array([0, 3])))
+    back = Evidence.from_bytes(given.to_bytes()).gallery
+
+    assert back.row.tolist() == [0, 3]
+    assert back.original.dtype == np.uint8
+    assert back.integrated is None
+    assert given.to_bytes() == given.to_bytes()
+    assert Evidence.from_bytes(plain.to_bytes()).gallery is None
