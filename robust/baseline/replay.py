@@ -1,0 +1,60 @@
+"""Replay: the inputs that a baseline keeps, shown to the model of today. One forward pass instead of a search.
+
+What fooled the old model tells which samples are won at most. What came near to fooling it, where a sample stood,
+tells which are lost: a model that is a little weaker than the old one falls to the old one's hardest inputs.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from robust.attacks.engine import begun, climb, still
+from robust.attacks.task import NoGradientError
+from robust.attacks.threat import Threat
+from robust.attacks.zoo.pgd import PGD
+from robust.baseline.paired import Flags
+from robust.baseline.shelf import Near
+from robust.data.dataset import Samples
+from robust.feed import Feed
+from robust.pile import Pile
+from robust.trust.verify import verify
+
+NEAREST = PGD(steps=20, stride=0.5, loss="margin", last=0.02)  # what comes near; it need not break what stands
+
+
+def near_misses(
+    module: nn.Module, samples: Samples, rows: NDArray[np.int64], threat: Threat, seed: int, feed: Feed
+) -> Near | None:
+    """An input near to fooling the model for each of the samples `rows`, under the first part of the threat model.
+
+    None of a model without gradients.
+    """
+    pile = Pile(samples.x.shape[1:])
+
+    def note(x: Tensor, y: Tensor, index: Tensor) -> None:
+        with still(module, seed):
+            pile.add(climb(NEAREST, begun(module, x, y, threat.parts[0], seed, index)).cpu().numpy())
+
+    try:
+        feed.each(note, samples.take(rows))
+    except NoGradientError:
+        return None
+    return pile.array(), rows
+
+
+def replayed(module: nn.Module, samples: Samples, kept: Iterable[Near], threat: Threat, feed: Feed) -> Flags:
+    """(n,): samples that fall to an input that was kept. Each is judged anew, as a row's own are.
+
+    ValueError where the inputs are not of these samples.
+    """
+    fell, bounds = np.zeros(len(samples), bool), (threat.lo, threat.hi)
+    for x_adv, row in kept:
+        ours = len(x_adv) == len(row) and x_adv.shape[1:] == samples.x.shape[1:]
+        if not ours or (len(row) and not 0 <= row.min() <= row.max() < len(samples)):
+            raise ValueError("the inputs that the baseline keeps are not of these samples")
+        mine = samples.take(row)
+        look = verify(module, x_adv, mine.x, mine.y, str(threat), bounds, batch=feed.size)
+        fell[row[look.fault == 0]] = True
+    return fell

@@ -1,0 +1,46 @@
+"""Keep the rows of a run as a baseline."""
+
+import numpy as np
+
+from robust.baseline.git import commit_of
+from robust.baseline.replay import near_misses
+from robust.baseline.row import refuse
+from robust.baseline.shelf import Near, save
+from robust.data.dataset import drawn
+from robust.models.load import weights_hash
+from robust.record import Record
+from robust.session.ledger import Ledger
+from robust.session.workshop import Workshop
+
+
+def keep(workshop: Workshop, ledger: Ledger) -> str:
+    """Where they are kept, for the terminal. LookupError where there is no row, or one that nothing can be held to."""
+    settings, keys = workshop.settings, ledger.keys()
+    assert settings.baselines.save is not None
+    if not keys:
+        raise LookupError("no row was measured to its end")
+    for key in keys:
+        refuse(ledger.record(key))
+    commit = commit_of(settings.home.parent, settings.leaderboard)
+    rows = (
+        (ledger.record(key), ledger.evidence(key, settings.evidence), _near(workshop, ledger.record(key)))
+        for key in keys
+    )
+    place = save(settings.home, settings.baselines.save, commit, rows)
+    told = "" if commit is None else f", commit {commit.commit[:8]}{' with uncommitted changes' * commit.dirty}"
+    return f"baseline saved: {place.relative_to(settings.home.parent)}{told}"
+
+
+def _near(workshop: Workshop, record: Record) -> Near | None:
+    """What comes near to breaking the samples that stood; none where model or samples are a test's own."""
+    settings, samples = workshop.settings, workshop.samples
+    called = (record.provenance["model"]["text"], record.model.training)
+    variant = next(each for each in settings.everything if (each.spec.text, each.training) == called)
+    module = workshop.subject(variant).module
+    if weights_hash(module) != record.model.weights or samples.digest != record.data.digest:
+        return None
+    rows = np.flatnonzero(record.robust)
+    if settings.evidence is not None:
+        rows = rows[drawn(len(rows), settings.evidence, record.seed)[0]]
+    feed, threat = workshop.feed(module), workshop.threat(record.threat)
+    return near_misses(module, samples, rows, threat, record.seed, feed)
