@@ -62,10 +62,9 @@ class Paired:
     def __str__(self) -> str:
         before, after = (100 * flags.mean() for flags in (self.before, self.after))
         low, high = self.interval
-        told = (
-            f"95 % interval {low:+.1f} to {high:+.1f}, {self.lost.sum()} lost, {self.won.sum()} won, p = {self.p:.2g}"
-        )
-        return f"{before:.1f} to {after:.1f} %, {self.points:+.1f} points ({told})"
+        change = f"{self.points:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
+        counts = f"{self.lost.sum()} lost, {self.won.sum()} won, p = {self.p:.2g}"
+        return f"{before:.1f} to {after:.1f} %, {change}, {counts}"
 
 
 def named(which: Flags, numbers: NDArray[np.int64]) -> str:

@@ -1,7 +1,8 @@
 """Replay: the inputs that a baseline keeps, shown to the model of today. One forward pass instead of a search.
 
-What fooled the old model tells which samples are won at most. What came near to fooling it, where a sample stood,
-tells which are lost: a model that is a little weaker than the old one falls to the old one's hardest inputs.
+A record's own inputs are of broken samples, and lie just beyond the old model's boundary: they tell little of another
+model. So a baseline keeps the hardest input of every sample, too, whether it fell or stood: where a sample stood, a
+model that is a little weaker falls to that.
 """
 
 from collections.abc import Iterable
@@ -15,19 +16,19 @@ from robust.attacks.task import NoGradientError
 from robust.attacks.threat import Threat
 from robust.attacks.zoo.pgd import PGD
 from robust.baseline.paired import Flags
-from robust.baseline.shelf import Near
+from robust.baseline.shelf import Kept
 from robust.data.dataset import Samples
 from robust.feed import Feed
 from robust.pile import Pile
 from robust.trust.verify import verify
 
-NEAREST = PGD(steps=20, stride=0.5, loss="margin", last=0.02)  # what comes near; it need not break what stands
+HARDEST = PGD(steps=20, stride=0.5, loss="margin", last=0.02)
 
 
-def near_misses(
+def hardest(
     module: nn.Module, samples: Samples, rows: NDArray[np.int64], threat: Threat, seed: int, feed: Feed
-) -> Near | None:
-    """An input near to fooling the model for each of the samples `rows`, under the first part of the threat model.
+) -> Kept | None:
+    """The hardest input that is found of each of the samples `rows`, under the first part of the threat model.
 
     None of a model without gradients.
     """
@@ -35,7 +36,7 @@ def near_misses(
 
     def note(x: Tensor, y: Tensor, index: Tensor) -> None:
         with still(module, seed):
-            pile.add(climb(NEAREST, begun(module, x, y, threat.parts[0], seed, index)).cpu().numpy())
+            pile.add(climb(HARDEST, begun(module, x, y, threat.parts[0], seed, index)).cpu().numpy())
 
     try:
         feed.each(note, samples.take(rows))
@@ -44,7 +45,7 @@ def near_misses(
     return pile.array(), rows
 
 
-def replayed(module: nn.Module, samples: Samples, kept: Iterable[Near], threat: Threat, feed: Feed) -> Flags:
+def replayed(module: nn.Module, samples: Samples, kept: Iterable[Kept], threat: Threat, feed: Feed) -> Flags:
     """(n,): samples that fall to an input that was kept. Each is judged anew, as a row's own are.
 
     ValueError where the inputs are not of these samples.

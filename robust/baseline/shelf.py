@@ -22,8 +22,9 @@ from robust.store import Evidence, add, locked, private, write, write_arrays
 
 CARD = "baseline.json"  # written last: a folder without it is of a run that was killed
 SCHEMA = 1
+KEPT = ("x_adv", "row")  # in a file of inputs
 
-Near = tuple[NDArray[np.float32], NDArray[np.int64]]  # (inputs, *shape), and (inputs,) which of the n samples
+Kept = tuple[NDArray[np.float32], NDArray[np.int64]]  # (inputs, *shape), and (inputs,) which of the n samples
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,16 @@ def kept(home: Path) -> list[Path]:
     return [path for _, path in sorted(_numbered(home / "baselines"), reverse=True) if (path / CARD).exists()]
 
 
-def save(home: Path, name: str, commit: Commit | None, rows: Iterable[tuple[Record, Evidence, Near | None]]) -> Path:
-    """Keep rows as a new baseline, with their adversarial inputs and those that came near; returns its folder."""
+def save(home: Path, name: str, commit: Commit | None, rows: Iterable[tuple[Record, Evidence, Kept | None]]) -> Path:
+    """Keep rows as a new baseline, with their adversarial inputs and the hardest; returns its folder."""
     folder = private(home) / "baselines"
     with locked(folder):
         number = 1 + max((number for number, _ in _numbered(folder)), default=0)
         place = folder / f"{number:04}_{name or (commit.commit[:8] if commit else 'unnamed')}"
-        for record, evidence, near in rows:
+        for record, evidence, hardest in rows:
             add(place, record, evidence)
-            if near is not None:
-                write_arrays(_near(place / "results" / f"{record.stem}.json"), {"x_adv": near[0], "row": near[1]})
+            if hardest is not None:
+                write_arrays(_hardest(place / "results" / f"{record.stem}.json"), dict(zip(KEPT, hardest, strict=True)))
         card = {
             "schema": SCHEMA,
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -86,14 +87,14 @@ def save(home: Path, name: str, commit: Commit | None, rows: Iterable[tuple[Reco
     return place
 
 
-def inputs_of(path: Path) -> Iterable[Near]:
-    """The inputs that were kept of the record at `path`: those that fooled its model, and those that came near.
+def inputs_of(path: Path) -> Iterable[Kept]:
+    """The inputs that were kept of the record at `path`: those that fooled its model, and the hardest.
 
     ValueError, in one line, where a file is damaged; none where there is no file.
     """
-    for file in (path.with_suffix(".npz"), _near(path)):
+    for file in (path.with_suffix(".npz"), _hardest(path)):
         if file.exists():
-            x_adv, row = _sound(file, ["x_adv", "row"])
+            x_adv, row = _sound(file, KEPT)
             yield x_adv, row
 
 
@@ -103,11 +104,11 @@ def numbers_of(path: Path) -> NDArray[np.int64] | None:
     return _sound(file, ["index"])[0] if file.exists() else None
 
 
-def _near(path: Path) -> Path:
-    return path.with_suffix(".near.npz")
+def _hardest(path: Path) -> Path:
+    return path.with_suffix(".hardest.npz")
 
 
-def _sound(file: Path, names: list[str]) -> list[NDArray[Any]]:
+def _sound(file: Path, names: Iterable[str]) -> list[NDArray[Any]]:
     try:
         return arrays_of(file, names)
     except Exception as error:  # a damaged archive raises anything

@@ -3,9 +3,9 @@
 import numpy as np
 
 from robust.baseline.git import commit_of
-from robust.baseline.replay import near_misses
+from robust.baseline.replay import hardest
 from robust.baseline.row import refuse
-from robust.baseline.shelf import Near, save
+from robust.baseline.shelf import Kept, save
 from robust.data.dataset import drawn
 from robust.models.load import weights_hash
 from robust.record import Record
@@ -23,7 +23,7 @@ def keep(workshop: Workshop, ledger: Ledger) -> str:
         refuse(ledger.record(key))
     commit = commit_of(settings.home.parent, settings.leaderboard)
     rows = (
-        (ledger.record(key), ledger.evidence(key, settings.evidence), _near(workshop, ledger.record(key)))
+        (ledger.record(key), ledger.evidence(key, settings.evidence), _hardest(workshop, ledger.record(key)))
         for key in keys
     )
     place = save(settings.home, settings.baselines.save, commit, rows)
@@ -31,16 +31,16 @@ def keep(workshop: Workshop, ledger: Ledger) -> str:
     return f"baseline saved: {place.relative_to(settings.home.parent)}{told}"
 
 
-def _near(workshop: Workshop, record: Record) -> Near | None:
-    """What comes near to breaking the samples that stood; none where model or samples are a test's own."""
+def _hardest(workshop: Workshop, record: Record) -> Kept | None:
+    """Of the samples that are answered right; none where model or samples are a test's own."""
     settings, samples = workshop.settings, workshop.samples
     called = (record.provenance["model"]["text"], record.model.training)
     variant = next(each for each in settings.everything if (each.spec.text, each.training) == called)
     module = workshop.subject(variant).module
     if weights_hash(module) != record.model.weights or samples.digest != record.data.digest:
         return None
-    rows = np.flatnonzero(record.robust)
+    rows = np.flatnonzero(record.correct)
     if settings.evidence is not None:
         rows = rows[drawn(len(rows), settings.evidence, record.seed)[0]]
     feed, threat = workshop.feed(module), workshop.threat(record.threat)
-    return near_misses(module, samples, rows, threat, record.seed, feed)
+    return hardest(module, samples, rows, threat, record.seed, feed)

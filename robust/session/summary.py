@@ -43,7 +43,7 @@ def summarise(
         files = ", ".join(_short(path, folder) for path in ledger.files)
         reporter.write_line(f"leaderboard ({_fates(ledger)}): {files}")
     for line in ledger.compared:
-        reporter.write_line(f"compared: {line}")
+        reporter.write_line(line)
     if ledger.saved:
         reporter.write_line(ledger.saved)
     for line in unfinished:

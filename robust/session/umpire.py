@@ -17,7 +17,7 @@ from robust.session.bench import Bench
 from robust.session.case import COMPARED, Case, fail
 from robust.session.chosen import Chosen, choose, row_of
 
-REPLAY = "to the baseline's own inputs alone, before any attack"
+REPLAY = ", by the baseline's own inputs alone, before any attack"
 
 
 class Umpire:
@@ -69,18 +69,17 @@ class Umpire:
     def _judge(self, case: Case, guard: Guard, baseline: Baseline, paired: Paired, how: str = "") -> None:
         """Note the figures; fail the test where too much is lost, and warn where that may be chance."""
         item, margin = case.item, guard.margin
-        where = ("",) if margin.metric == CLEAN else (f"{guard.row or 'all attacks'} under {guard.threat}",)
-        what = " for ".join((WORDS[margin.metric], *filter(None, where)))
-        told = f"{what}, {baseline} to today: {paired}{how and f', {how}'}"
         who = printable(f"{case.variant.spec.name} ({case.variant.training})")
-        item.stash[COMPARED] = {"margin": str(margin), "told": f"{who}: {told}"}
+        where = "" if margin.metric == CLEAN else f", {guard.threat}, {guard.row or 'all attacks'}"
+        figure = f"{WORDS[margin.metric]} {paired}{how}"
+        item.stash[COMPARED] = {"margin": str(margin), "told": f"compared with {baseline}: {who}{where}: {figure}"}
         figures = {"points": round(paired.points, 4), "p": paired.p, "lost": int(paired.lost.sum())}
-        item.user_properties.extend((f"robust.{name}", figure) for name, figure in figures.items())
+        item.user_properties.extend((f"robust.{name}", value) for name, value in figures.items())
         ruling = paired.ruling(margin)
         if ruling == "inconclusive":
-            allowed = f"more than {margin} allows, and may be chance"
-            case.warn(f"inconclusive: {told}: {allowed}; use more samples")
+            short = f"{paired.points:+.1f} points are more than {margin} allows, and may be chance"
+            case.warn(f"inconclusive: {WORDS[margin.metric]}{where}: {short} (p = {paired.p:.2g}); use more samples")
         if ruling == "fails":
             lost = f"lost: samples {named(paired.lost, case.samples.index)}"
             repeat = f"repeat: {self._bench.repeat} '{item.nodeid}'"
-            fail("\n".join([f"{told}: more than {margin} allows", lost, repeat]))
+            fail("\n".join([f"{figure}: more than {margin} allows against {baseline}", lost, repeat]))
