@@ -1,14 +1,13 @@
 """Replay: the inputs that a baseline keeps, shown to the model of today. One forward pass instead of a search.
 
 A record's own inputs are of broken samples, and lie just beyond the old model's boundary: they tell little of another
-model. So a baseline keeps the hardest input of every sample, too, whether it fell or stood: where a sample stood, a
-model that is a little weaker falls to that.
+model. So a baseline keeps the hardest input of every sample, too. Where a sample stood the old model resists that, or
+it is not kept: it would be held against today's model alone, and a change that changes nothing would look worse.
 """
 
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.engine import begun, climb, still
@@ -19,18 +18,17 @@ from robust.baseline.paired import Flags
 from robust.baseline.shelf import Kept
 from robust.data.dataset import Samples
 from robust.feed import Feed
-from robust.pile import Pile
-from robust.trust.verify import verify
+from robust.pile import Pile, picked
+from robust.trust.verify import right, verify
 
 HARDEST = PGD(steps=20, stride=0.5, loss="margin", last=0.02)
 
 
-def hardest(
-    module: nn.Module, samples: Samples, rows: NDArray[np.int64], threat: Threat, seed: int, feed: Feed
-) -> Kept | None:
-    """The hardest input that is found of each of the samples `rows`, under the first part of the threat model.
+def hardest(module: nn.Module, samples: Samples, robust: Flags, threat: Threat, seed: int, feed: Feed) -> Kept | None:
+    """The hardest input that is found of each sample, under the first part of the threat model.
 
-    None of a model without gradients.
+    Of those in the mask `robust`, (n,), only where the model resists it, and not so nearly that rounding decides. None
+    of a model without gradients.
     """
     pile = Pile(samples.x.shape[1:])
 
@@ -39,10 +37,13 @@ def hardest(
             pile.add(climb(HARDEST, begun(module, x, y, threat.parts[0], seed, index)).cpu().numpy())
 
     try:
-        feed.each(note, samples.take(rows))
+        feed.each(note, samples)
     except NoGradientError:
         return None
-    return pile.array(), rows
+    x_adv = pile.array()
+    resisted, near = right(module, x_adv, samples.y, batch=feed.size)
+    rows = np.flatnonzero(~robust | (resisted & ~near))
+    return picked(x_adv, rows), rows
 
 
 def replayed(module: nn.Module, samples: Samples, kept: Iterable[Kept], threat: Threat, feed: Feed) -> Flags:

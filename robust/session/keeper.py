@@ -1,13 +1,13 @@
 """Keep the rows of a run as a baseline."""
 
-import numpy as np
-
 from robust.baseline.git import commit_of
+from robust.baseline.margin import ROBUST
 from robust.baseline.replay import hardest
-from robust.baseline.row import refuse
+from robust.baseline.row import refuse, standing
 from robust.baseline.shelf import Kept, save
 from robust.data.dataset import drawn
 from robust.models.load import weights_hash
+from robust.pile import picked
 from robust.record import Record
 from robust.session.ledger import Ledger
 from robust.session.workshop import Workshop
@@ -32,15 +32,17 @@ def keep(workshop: Workshop, ledger: Ledger) -> str:
 
 
 def _hardest(workshop: Workshop, record: Record) -> Kept | None:
-    """Of the samples that are answered right; none where model or samples are a test's own."""
+    """The hardest inputs; none where model or samples are a test's own."""
     settings, samples = workshop.settings, workshop.samples
     called = (record.provenance["model"]["text"], record.model.training)
     variant = next(each for each in settings.everything if (each.spec.text, each.training) == called)
     module = workshop.subject(variant).module
     if weights_hash(module) != record.model.weights or samples.digest != record.data.digest:
         return None
-    rows = np.flatnonzero(record.correct)
-    if settings.evidence is not None:
-        rows = rows[drawn(len(rows), settings.evidence, record.seed)[0]]
     feed, threat = workshop.feed(module), workshop.threat(record.threat)
-    return hardest(module, samples, rows, threat, record.seed, feed)
+    found = hardest(module, samples, standing(record, ROBUST), threat, record.seed, feed)
+    if found is None or settings.evidence is None:
+        return found
+    x_adv, rows = found
+    few, _ = drawn(len(rows), settings.evidence, record.seed)
+    return picked(x_adv, few), rows[few]
