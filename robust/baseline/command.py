@@ -73,7 +73,10 @@ def _paired(before: Baseline, after: Baseline) -> tuple[list[Pair], list[str]]:
 
 def _shown(pair: Pair, margins: tuple[Margin, ...]) -> Iterator[str]:
     (first, before), (second, after) = pair.before, pair.after
-    was = "" if before.model == after.model else f", against {before.model.name} ({before.model.training})"
+    called = before.model.name, before.model.training
+    renamed = called != (after.model.name, after.model.training)
+    was = f"{called[0]} ({called[1]})" if renamed else f"weights {before.model.weights[:8]}"
+    was = "" if before.model == after.model else f", against {was}"
     yield printable(f"{Wanted.of(after)}, n = {after.data.n}{was}")
     yield _table(pair, margins)
     index = next((found for path in (second, first) if (found := numbers_of(path)) is not None), None)

@@ -5,12 +5,18 @@ model. So a baseline keeps the hardest input of every sample, too. Where a sampl
 it is not kept: it would be held against today's model alone, and a change that changes nothing would look worse.
 """
 
+import math
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.engine import begun, climb, still
+from robust.attacks.losses import margin
 from robust.attacks.task import NoGradientError
 from robust.attacks.threat import Threat
 from robust.attacks.zoo.pgd import PGD
@@ -22,6 +28,7 @@ from robust.pile import Pile, picked
 from robust.trust.verify import right, verify
 
 HARDEST = PGD(steps=20, stride=0.5, loss="margin", last=0.02)
+FIRST = 0.1  # of the samples that stood, those that are attacked before the others
 
 
 def hardest(module: nn.Module, samples: Samples, robust: Flags, threat: Threat, seed: int, feed: Feed) -> Kept | None:
@@ -46,12 +53,28 @@ def hardest(module: nn.Module, samples: Samples, robust: Flags, threat: Threat, 
     return picked(x_adv, rows), rows
 
 
-def replayed(module: nn.Module, samples: Samples, kept: Iterable[Kept], threat: Threat, feed: Feed) -> Flags:
-    """(n,): samples that fall to an input that was kept. Each is judged anew, as a row's own are.
+class Replay(NamedTuple):
+    """What the inputs that were kept do to a model."""
 
-    ValueError where the inputs are not of these samples.
+    fell: Flags  # (n,): to one of them
+    margin: NDArray[np.float32]  # (n,): by how much the label is missed at most, at them and at the sample itself
+
+    def first(self, stood: Flags, left: Flags) -> NDArray[np.int64]:
+        """The samples whose attack tells most: of those that are `left` what may be won, and what came nearest to loss.
+
+        `stood` and `left` are (n,): before, and now as far as is known.
+        """
+        standing = np.flatnonzero(stood & left)
+        nearest = standing[np.argsort(-self.margin[standing], kind="stable")][: math.ceil(FIRST * len(standing))]
+        return np.sort(np.concatenate([np.flatnonzero(left & ~stood), nearest]))
+
+
+def replayed(module: nn.Module, samples: Samples, kept: Iterable[Kept], threat: Threat, feed: Feed) -> Replay:
+    """Show the inputs to the model; each that fools it is judged anew, as a row's own are.
+
+    ValueError where they are not of these samples.
     """
-    fell, bounds = np.zeros(len(samples), bool), (threat.lo, threat.hi)
+    fell, largest, bounds = np.zeros(len(samples), bool), _margins(module, samples, feed), (threat.lo, threat.hi)
     for x_adv, row in kept:
         ours = len(x_adv) == len(row) and x_adv.shape[1:] == samples.x.shape[1:]
         if not ours or (len(row) and not 0 <= row.min() <= row.max() < len(samples)):
@@ -59,4 +82,14 @@ def replayed(module: nn.Module, samples: Samples, kept: Iterable[Kept], threat: 
         mine = samples.take(row)
         look = verify(module, x_adv, mine.x, mine.y, str(threat), bounds, batch=feed.size)
         fell[row[look.fault == 0]] = True
-    return fell
+        largest[row] = np.maximum(largest[row], _margins(module, replace(mine, x=x_adv), feed))
+    return Replay(fell, largest)
+
+
+def _margins(module: nn.Module, samples: Samples, feed: Feed) -> NDArray[np.float32]:
+    def asked(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor]:
+        with still(module), torch.no_grad():
+            return (margin(module(x), y),)
+
+    (found,) = feed.columns(asked, samples, np.float32)
+    return found

@@ -115,7 +115,7 @@ class RobustSession:
         result = yield
         if self.run.measures:
             ledger = self.run.ledger
-            self.failures += ledger.failures(self.run.settings.gates) + self._uncompared()
+            self.failures += ledger.failures(self.run.settings.gates) + self._compared()
             for lines in self._ask("pytest_robust_gates", records=ledger.records()):
                 if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
                     self.failures += lines
@@ -124,14 +124,15 @@ class RobustSession:
             session.testsfailed += bool(self.failures)
         return result
 
-    def _uncompared(self) -> list[str]:
-        """A line for each margin that nothing was held against, unless there is no baseline to do so."""
+    def _compared(self) -> list[str]:
+        """A line for each row of the user's that is worse than the baseline's, and each margin without a comparison."""
         if not self.run.settings.guards or self.run.umpire.chosen.baseline is None:
             return []
+        failures = self.run.umpire.reported(self.run.ledger)
         held = self.run.ledger.compared.values()
         margins = [margin for margin in map(str, self.run.settings.baselines.margins) if margin not in held]
         told = "nothing was compared, so nothing shows that it holds"
-        return [f"--robust-compare-fail={margin}: {told}" for margin in margins]
+        return [*failures, *(f"--robust-compare-fail={margin}: {told}" for margin in margins)]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if not self.run.measures:

@@ -90,6 +90,10 @@ class Ledger:
         """A record for each of them."""
         return [self._records[key] for key in self.keys()]
 
+    def reported(self) -> list[Record]:
+        """Those of the user's own tests."""
+        return [self._records[key] for key in self.keys() if self._ordered(key)[0]["origin"]]
+
     def unfinished(self) -> list[str]:
         """A line for each row some of whose attacks were not run to their end."""
         lines = []
