@@ -127,7 +127,7 @@ def main() -> int:
             sys.stdout.write(" | ".join(rows[-1].cells) + "\n")
     wrong = failures(rows)
     lines = [*table.markdown(HEADS_REPLAY, (row.cells for row in rows), words=1), "", *told(rows), *wrong]
-    PAGE.write_text(table.page("Gate", LEGEND, lines, 0, ("torch",)))
+    PAGE.write_text("\n".join(["# Gate", "", LEGEND, "", *lines, table.machine(("torch",)), ""]))
     sys.stdout.write("\n".join([*told(rows), *wrong, ""]))
     return bool(wrong)
 

@@ -64,13 +64,15 @@ class Umpire:
         except ValueError as error:
             fail(f"{baseline} cannot be compared with: {error.args[0]}")
         left &= ~replay.fell
-        self._judge_early(case, guard, baseline, Paired(stood, left), "by its own inputs alone, before any attack")
+        self._judge_early(
+            case, guard, baseline, Paired(stood, left), "by the baseline's inputs alone, before any attack"
+        )
         names = (guard.row,) if guard.row else self._workshop.settings.attacks
         if len(rows := replay.first(stood, left)):
             few = replace(case, samples=case.samples.take(rows))
             known = left.copy()
             known[rows] &= ~union(bench.tried(few, name, guard.threat) for name in names)
-            told = f"by its own inputs and the attacks on {len(rows)} samples, before all were attacked"
+            told = f"by the baseline's inputs and the attacks on {len(rows)} samples, before all were attacked"
             self._judge_early(case, guard, baseline, Paired(stood, known), told)
         for result in (bench.ahead(case, name, guard.threat) for name in names):
             if result.found.partial:
@@ -81,7 +83,7 @@ class Umpire:
     def _judge_early(self, case: Case, guard: Guard, baseline: Baseline, paired: Paired, how: str) -> None:
         """More can only fall than is known, so what fails now fails in the end."""
         if paired.ruling(guard.margin) == "fails":
-            self._judge(case, guard, baseline, paired, f" ({how})")
+            self._judge(case, guard, baseline, paired, f" (so far: {how})")
 
     def _judge(self, case: Case, guard: Guard, baseline: Baseline, paired: Paired, how: str = "") -> None:
         """Note the figures; fail the test where too much is lost, and warn where that may be chance."""

@@ -124,7 +124,9 @@ def test_a_great_loss_is_told_before_the_attacks(run, saved, change):
     result = run(MODEL, *ALONE, LATEST, "-x")
 
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["robust accuracy *(by its own inputs alone, before any attack): more than *"])
+    result.stdout.fnmatch_lines(
+        ["robust accuracy *(so far: by the baseline's inputs alone, before any attack): more than *"]
+    )
 
 
 def test_the_attacks_on_a_few_samples_come_before_those_on_all(run, saved, monkeypatch):
@@ -138,7 +140,7 @@ def test_the_attacks_on_a_few_samples_come_before_those_on_all(run, saved, monke
     monkeypatch.setattr("robust.baseline.replay.FIRST", 0.3)
     result = run(MODEL, *ALONE, LATEST)
 
-    told = "(by its own inputs and the attacks on 15 samples, before all were attacked): more than * allows *"
+    told = "(so far: by the baseline's inputs and the attacks on 15 samples, before all were attacked): more than *"
     result.stdout.fnmatch_lines([f"robust accuracy *{told}"])
 
 
@@ -147,11 +149,11 @@ def test_it_is_one_test_a_row_and_can_be_selected(run, node_ids, saved):
     ids = node_ids(MODEL, "--robust-only", *suite, AUTO, "--robust-compare-fail=robust_acc:1pp,clean_acc:1pp")
 
     assert [each.partition("::")[2] for each in ids if "regression" in each] == [
+        "test_regression[clean]",
         "test_regression[linf-0.05]",
         "test_regression[quick-1-linf-0.05]",
         "test_regression[l2-0.2]",
         "test_regression[quick-1-l2-0.2]",
-        "test_regression[clean]",
     ]
     run(MODEL, *ALONE, LATEST, "-k", "regression").assert_outcomes(passed=1, deselected=3)
     run(MODEL, *ALONE, LATEST, REGRESSION).assert_outcomes(passed=1)
