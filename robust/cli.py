@@ -11,7 +11,7 @@ import robust
 def main(argv: list[str] | None = None) -> int:
     """Run a command. Returns the exit status: 0; 4 for a mistake in what was asked.
 
-    1 where a training diverged, or a row was not verified.
+    1 where a training diverged, a row was not verified, or a model is worse than is allowed.
     """
     parser = argparse.ArgumentParser(prog="robust", description=robust.__doc__)
     parser.add_argument("--version", action="version", version=f"pytest-robust {robust.__version__}")
@@ -22,6 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     _add_train(commands.add_parser("train", help="train a model's architecture adversarially"))
     _add_verify(commands.add_parser("verify", help="check a published row against its evidence, without attacking"))
+    _add_compare(commands.add_parser("compare", help="compare the rows of two runs, sample for sample"))
     try:
         args = parser.parse_args(argv)
     except SystemExit as done:  # argparse has told what is wrong; its own status for that is 2
@@ -31,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
             return _train(args)
         if args.command == "verify":
             return _verify(args)
+        if args.command == "compare":
+            return _compare(args)
         sys.stdout.write(_board(args) if args.command == "board" else _list())
     except (ValueError, LookupError, OSError) as error:
         sys.stderr.write(f"robust {args.command}: {error}\n")
@@ -104,6 +107,19 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     add("--device", default="cpu", metavar="DEVICE", help="cpu (default), auto, cuda, cuda:1 or mps")
 
 
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("before", type=Path, metavar="A", help="a baseline, a leaderboard's folder, or a row's .json")
+    add("after", type=Path, metavar="B", help="likewise")
+    add(
+        "--fail",
+        action="append",
+        metavar="ACCURACY:POINTS",
+        help="exit status 1 where an accuracy dropped by more, significantly, as --robust-compare-fail of pytest: "
+        "robust_acc:2pp,clean_acc:1pp",
+    )
+
+
 def _whole(text: str) -> int:
     if not re.fullmatch(r"\d{1,18}", text):
         raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
@@ -133,3 +149,11 @@ def _verify(args: argparse.Namespace) -> int:
     verified = run(args)
     sys.stdout.write(verified.text)
     return 0 if verified.sound else 1
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from robust.baseline.command import run
+
+    compared = run(args)
+    sys.stdout.write(compared.text)
+    return 1 if compared.failed else 0

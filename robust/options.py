@@ -18,6 +18,7 @@ class Option:
     help: str
     many: bool = False
     flag: bool = False
+    bare: bool = False  # whether it may be given without a value
     ini: bool = True  # whether it has an ini key
 
     @property
@@ -112,6 +113,27 @@ OPTIONS = (
         "none: check neither the model nor the attacks",
     ),
     Option("accept", "NAME", "a finding of test_preflight that you accept; the row shows it", many=True),
+    Option(
+        "save",
+        "NAME",
+        "keep this run's rows as a baseline in .robust/baselines, under a number and NAME, by default the commit; has "
+        "no ini key",
+        bare=True,
+        ini=False,
+    ),
+    Option(
+        "compare",
+        "latest|auto|PATH",
+        "fail where the model is worse than in a baseline on the same samples: the latest; auto: the latest that "
+        "fits, of a commit that this one came from, and none passes; or a baseline, a leaderboard or a row's .json",
+    ),
+    Option(
+        "compare-fail",
+        "ACCURACY:POINTS",
+        "how far an accuracy may drop: robust_acc:2pp, clean_acc:1pp; default: robust_acc:0pp, no drop that is "
+        "significant",
+        many=True,
+    ),
     Option("leaderboard", "DIR", "where records and leaderboard are written, or none; default: leaderboard"),
     Option(
         "evidence", "N", "keep the adversarial inputs of N broken samples a row, drawn by the seed; default: of all"
@@ -143,7 +165,8 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(flag, action="append", default=None, dest=option.dest, metavar=option.metavar, help=help_)
             ini = {"type": "linelist", "default": []}
         else:
-            group.addoption(flag, default=None, dest=option.dest, metavar=option.metavar, help=help_)
+            bare: dict[str, Any] = {"nargs": "?", "const": ""} if option.bare else {}
+            group.addoption(flag, default=None, dest=option.dest, metavar=option.metavar, help=help_, **bare)
             ini = {"default": None}
         if option.ini:
             parser.addini(option.dest, help_, **ini)
@@ -157,7 +180,7 @@ def value(config: pytest.Config, name: str) -> Any:
     option = next(option for option in OPTIONS if option.name == name)
     given = config.getoption(option.dest)
     if given is not None or not option.ini:
-        return [] if given is None else given
+        return [] if given is None and option.many else given
     try:
         return config.getini(option.dest)
     except (TypeError, ValueError, pytest.UsageError) as error:  # the last from pytest 9.2 on

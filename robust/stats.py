@@ -27,6 +27,30 @@ def mcnemar(a: Flags, b: Flags) -> float:
     return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
+def newcombe(a: Flags, b: Flags) -> tuple[float, float]:
+    """The 95 % interval of how much larger the share of a is than that of b, on the same samples (Newcombe 1998).
+
+    Method 10 there: the Wilson intervals of both, joined by their correlation.
+    """
+    n, p, q = len(a), float(a.mean()), float(b.mean())
+    (low_p, high_p), (low_q, high_q) = wilson(int(a.sum()), n), wilson(int(b.sum()), n)
+    phi = _phi(a, b)
+
+    def reach(x: float, y: float) -> float:
+        return math.sqrt(max(0.0, x * x - 2 * phi * x * y + y * y))
+
+    return p - q - reach(p - low_p, high_q - q), p - q + reach(high_p - p, q - low_q)
+
+
+def _phi(a: Flags, b: Flags) -> float:
+    """The correlation of two outcomes; where it is above 0, corrected for continuity."""
+    both, neither, n = int((a & b).sum()), int((~a & ~b).sum()), len(a)
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    spread = math.sqrt((both + only_a) * (both + only_b) * (neither + only_a) * (neither + only_b))
+    excess = both * neither - only_a * only_b
+    return (max(excess - n / 2, 0) if excess > 0 else excess) / spread if spread else 0.0
+
+
 def fisher(a: Flags, b: Flags) -> float:
     """The exact two-sided p-value that a and b, outcomes on different samples, are equally good (Fisher 1922)."""
     table = np.array([[a.sum(), (~a).sum()], [b.sum(), (~b).sum()]], np.int64)

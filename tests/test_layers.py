@@ -39,6 +39,7 @@ LAYERS = [
     ["robust.campaign", "robust.illustrate"],
     ["robust.trust"],
     ["robust.report"],
+    ["robust.baseline"],
     ["robust.train"],
     ["robust.options", "robust.hookspec"],
     ["robust.session"],

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robust.stats import above, fisher, holm, mcnemar, wilson
+from robust.stats import above, fisher, holm, mcnemar, newcombe, wilson
 
 p_values = st.lists(st.floats(0, 1), max_size=8)
 
@@ -120,3 +120,43 @@ def test_above_is_the_exact_tail_of_the_binomial():
     assert above(1, 10, 0.1) == pytest.approx(1 - 0.9**10)
     assert above(0, 10, 0.1) == 1
     assert above(2, 2, 0.5) == pytest.approx(0.25)
+
+
+counts = st.integers(0, 60)
+
+
+@given(counts, counts, counts, st.integers(1, 60))
+def test_newcombe_surrounds_the_difference_and_turns_with_it(both, only_a, only_b, neither):
+    a, b = outcomes(both, only_a, only_b, neither)
+    low, high = newcombe(a, b)
+
+    assert -1 - 1e-12 <= low <= a.mean() - b.mean() <= high <= 1 + 1e-12
+    assert newcombe(b, a) == pytest.approx((-high, -low), abs=1e-12)
+
+
+def test_newcombe_joins_two_wilson_intervals_where_nothing_correlates():
+    """As Newcombe's interval of two independent shares does."""
+    a, b = outcomes(both=6, only_a=4, only_b=9, neither=6)  # 6 * 6 = 4 * 9
+    (low_a, high_a), (low_b, high_b) = wilson(10, 25), wilson(15, 25)
+
+    assert newcombe(a, b) == pytest.approx(
+        (-0.2 - np.hypot(0.4 - low_a, high_b - 0.6), -0.2 + np.hypot(high_a - 0.4, 0.6 - low_b))
+    )
+
+
+def test_newcombe_is_narrower_the_more_both_agree():
+    widths = []
+    for shared in (0, 100, 200, 290):
+        low, high = newcombe(*outcomes(both=400 + shared, only_a=300 - shared, only_b=300 - shared, neither=shared))
+        widths.append(high - low)
+
+    assert widths == sorted(widths, reverse=True)
+
+
+@pytest.mark.parametrize("shares", [(0.7, 0.04, 0.02, 0.24), (0.4, 0.2, 0.1, 0.3), (0.9, 0.02, 0.0, 0.08)])
+def test_newcombe_covers_the_truth_as_often_as_it_says(shares):
+    rng, truth = np.random.default_rng(0), shares[1] - shares[2]
+    drawn = rng.multinomial(200, shares, size=300)
+    intervals = [newcombe(*outcomes(*row)) for row in drawn]
+
+    assert 0.92 <= np.mean([low <= truth <= high for low, high in intervals]) <= 1

@@ -7,4 +7,5 @@ import pytest
 if TYPE_CHECKING:
     from robust.session.run import Run
 
+CHOSEN = "robust_chosen"  # what the controller tells a worker of the baseline
 RUN: "pytest.StashKey[Run]" = pytest.StashKey()  # on the config of such a run

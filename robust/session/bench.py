@@ -26,6 +26,7 @@ from robust.session.workshop import Workshop
 from robust.trust.look import FEW, few_of
 from robust.trust.verify import LARGE, OUTSIDE, told
 
+Run = Callable[[Threat, Clean], Finding]
 Watched = Callable[[str, int], AbstractContextManager[Watch]]  # (title, samples)
 
 MOST_UNVERIFIED = 0.005  # of the samples: more than float32 rounding in another batch explains
@@ -38,6 +39,9 @@ class Bench:
         self.workshop = workshop
         self.repeat = repeat  # the command of this run, without node ids
         self.watched = watched  # shows how far a suite is
+        self._ahead: dict[
+            tuple[int, str, str], tuple[nn.Module, Result]
+        ] = {}  # what a row's own test will ask for again
         self._found: dict[tuple[int, str, str], tuple[nn.Module, Finding]] = {}
 
     def clean(self, case: Case) -> None:
@@ -52,13 +56,35 @@ class Bench:
 
     def attack(self, case: Case, attack: str, threat: str) -> None:
         """The test of the accuracy under one attack."""
-        self._told(case, self.measure(case, attack, threat))
+        self._told(case, self._taken(case, attack, threat) or self.measure(case, attack, threat))
 
     def suite(self, case: Case, name: str, threat: str) -> None:
         """The test of the accuracy under one suite, which makes a row of its own."""
         journal = journal_of(self.workshop, case, self._suite(name), threat)
-        result = self._campaign(case, name, threat, journal)
+        result = self._taken(case, name, threat) or self._measured(
+            case, name, threat, self._campaign(case, name, threat, journal)
+        )
         self._told(case, result, suite=name, journal=str(journal.folder))
+
+    def ahead(self, case: Case, name: str, threat: str) -> Result:
+        """What an attack or a suite of the run does: known where its own test was here before, else kept for that."""
+        if (known := self._found.get((id(case.module), name, threat))) is not None:
+            correct = self.workshop.clean(case.module, case.samples).correct
+            return Result(str(self.workshop.threat(threat)), correct, known[1])
+        suite = name not in self.workshop.settings.attacks
+        journal = journal_of(self.workshop, case, self._suite(name), threat) if suite else None
+        result = self._measured(case, name, threat, self._planned(case, name, threat, journal))
+        self._ahead[id(case.module), name, threat] = (case.module, result)
+        return result
+
+    def tried(self, case: Case, name: str, threat: str) -> Flags:
+        """What an attack or a suite of the run breaks of some samples, (n,); of what is at fault its test tells."""
+        return self._run(case, name, threat, self._planned(case, name, threat))[2].broken
+
+    def _taken(self, case: Case, name: str, threat: str) -> Result | None:
+        """What was measured ahead; once, so that a test that is run again measures again."""
+        _, result = self._ahead.pop((id(case.module), name, threat), (None, None))
+        return result
 
     def broken(self, case: Case, name: str, threat: str) -> tuple[Flags, bool]:
         """What the attack or the suite of that name breaks of a few samples, the first of the case's (FEW,).
@@ -71,16 +97,20 @@ class Bench:
         few = replace(case, samples=few_of(case.samples))
         if known is not None:
             found = known[1]
-        elif name in self.workshop.settings.attacks:
-            found = self.measure(few, name, threat).found
         else:
-            found = self._campaign(few, name, threat, None).found
+            found = self._measured(few, name, threat, self._planned(few, name, threat)).found
         return found.broken[:FEW], bool(found.partial)
 
     def _suite(self, name: str) -> Suite:
         return next(suite for suite in self.workshop.settings.suites if suite.name == name)
 
-    def _campaign(self, case: Case, name: str, threat: str, journal: Journal | None) -> Result:
+    def _planned(self, case: Case, name: str, threat: str, journal: Journal | None = None) -> Run:
+        """What measures an attack, or a suite, of the run."""
+        if name in self.workshop.settings.attacks:
+            return self._attack(case, name)
+        return self._campaign(case, name, threat, journal)
+
+    def _campaign(self, case: Case, name: str, threat: str, journal: Journal | None) -> Run:
         def run(allowed: Threat, clean: Clean) -> Finding:
             with self.watched(f"{case.variant.spec.name}, {name}", len(case.samples)) as watch:
                 return Campaign(
@@ -98,13 +128,28 @@ class Bench:
                     watch=watch,
                 ).run(clean.correct)
 
-        return self._measured(case, name, threat, run)
+        return run
+
+    def _attack(self, case: Case, attack: str | AnyAttack) -> Run:
+        def run(allowed: Threat, clean: Clean) -> Finding:
+            return measure_attack(
+                case.module,
+                case.samples,
+                clean.correct,
+                attack,
+                allowed,
+                seed=case.seed,
+                feed=self.workshop.feed(case.module),
+                load=self.workshop.surrogate,
+            )
+
+        return run
 
     def _limits(self, suite: str, threat: str, n: int) -> Limits:
         """The time that was given; and where no row is to be filed, what settles the gate: a bound only ever falls."""
         settings = self.workshop.settings
         floor, seconds = settings.gates.attack(suite, threat), settings.seconds or math.inf
-        if settings.leaderboard is not None or floor is None:
+        if settings.files or settings.guards or floor is None:
             return Limits(seconds)
         fail_on = settings.gates.fail_on
         return Limits(seconds, lambda standing: shortfall(Measured.of(standing, n), floor, fail_on) is not None)
@@ -126,29 +171,13 @@ class Bench:
         if not isinstance(attack, str | Attack | Plan):
             fail(f"{attack!r}: expected an attack, a word such as 'pgd:steps=40' or an object of robust.attacks")
 
-        def run(allowed: Threat, clean: Clean) -> Finding:
-            return measure_attack(
-                case.module,
-                case.samples,
-                clean.correct,
-                attack,
-                allowed,
-                seed=case.seed,
-                feed=self.workshop.feed(case.module),
-                load=self.workshop.surrogate,
-            )
+        name = attack if isinstance(attack, str) else describe(attack)
+        return self._measured(case, name, threat, self._attack(case, attack))
 
-        return self._measured(case, attack if isinstance(attack, str) else describe(attack), threat, run)
-
-    def _measured(self, case: Case, name: str, threat: str, run: Callable[[Threat, Clean], Finding]) -> Result:
+    def _measured(self, case: Case, name: str, threat: str, run: Run) -> Result:
         """What `run` finds, unless the model is at fault."""
         what, n = f"{name} under {threat}", len(case.samples)
-        try:
-            allowed = self.workshop.threat(threat)
-            clean = self.workshop.clean(case.module, case.samples)
-            found = self.rounded(case, run(allowed, clean), allowed)
-        except (ValueError, LookupError) as error:
-            fail(f"{what} could not be run: {error.args[0]}")
+        allowed, clean, found = self._run(case, name, threat, run)
         if faulty := clean.faulty or found.faulty:
             fail(f"the model answered {faulty} of {n} samples with NaN or infinity ({what})")
         self._judge_faults(case, found, what)
@@ -156,6 +185,14 @@ class Bench:
             # The module stays, so that no other takes its id.
             self._found[id(case.module), name, threat] = (case.module, found)
         return Result(str(allowed), clean.correct, found)
+
+    def _run(self, case: Case, name: str, threat: str, run: Run) -> tuple[Threat, Clean, Finding]:
+        try:
+            allowed = self.workshop.threat(threat)
+            clean = self.workshop.clean(case.module, case.samples)
+            return allowed, clean, self.rounded(case, run(allowed, clean), allowed)
+        except (ValueError, LookupError) as error:
+            fail(f"{name} under {threat} could not be run: {error.args[0]}")
 
     def rounded(self, case: Case, found: Finding, threat: Threat) -> Finding:
         """What was found, and what of it stays when the inputs are rounded to the data's levels."""

@@ -12,6 +12,7 @@ from robust.session.settings import Variant
 Found = dict[str, Any]
 
 FOUND = pytest.StashKey[list[Found]]()  # on an item: what it measured, for the session
+COMPARED = pytest.StashKey[Found]()  # on an item: what it compared with a baseline, for the session
 WARNINGS = pytest.StashKey[list[str]]()  # on an item: what the user should read beside the figures
 
 

@@ -139,13 +139,17 @@ class Mount:
         if "_robust_variant" in metafunc.fixturenames and any(ids := self.settings.ids(path)):
             variants = self.settings.variants(path)
             metafunc.parametrize("_robust_variant", variants, indirect=True, ids=ids, scope="module")
+        mine = metafunc.definition.getparent(RobustModelFile) is not None
+        if mine and "guard" in metafunc.fixturenames:
+            guards = self.settings.guards
+            metafunc.parametrize("guard", guards, ids=[guard.slug for guard in guards])
         kinds = {
             "attack": self.settings.attacks,
             "suite": [suite.name for suite in self.settings.suites],
             "row": self.settings.rows,
         }
         for kind, names in kinds.items():
-            if metafunc.definition.getparent(RobustModelFile) and kind in metafunc.fixturenames:
+            if mine and kind in metafunc.fixturenames:
                 pairs = [(name, threat) for threat in self.settings.threats for name in names]
                 metafunc.parametrize((kind, "threat"), pairs, ids=[pair_slug(*pair) for pair in pairs])
 

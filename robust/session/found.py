@@ -93,7 +93,7 @@ def _pictures(workshop: Workshop, case: Case, result: Result) -> dict[str, NDArr
 
 def _spool(workshop: Workshop, case: Case, result: Result, pictures: dict[str, NDArray[Any]]) -> str | None:
     """Put the adversarial inputs where they wait until the controller makes the record."""
-    if workshop.settings.leaderboard is None:
+    if not workshop.settings.files:
         return None
     digest = hashlib.sha256(f"{case.item.nodeid} {result.attack} {result.threat}".encode()).hexdigest()[:16]
     path = private(workshop.settings.home) / "parts" / PROCESS / f"{digest}.npz"

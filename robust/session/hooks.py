@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from robust.session import CHOSEN
 from robust.session.own import RESULTS, read_mark
 from robust.session.reading import asked
 from robust.session.run import Run
@@ -34,6 +35,14 @@ class RobustSession:
         """The controller tries everything once, so that a mistake is one line and not a failure of each test."""
         if self.run.measures:
             self.run.workshop.check()
+            if self.run.settings.guards and (why := self.run.umpire.chosen.why):
+                self.run.ledger.warnings[why] = None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of pytest-xdist what the controller has chosen to compare with."""
+        if self.run.settings.guards and self.run.measures:
+            node.workerinput[CHOSEN] = self.run.umpire.chosen.to_json()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -54,10 +63,11 @@ class RobustSession:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         report = yield
-        from robust.session.case import FOUND, WARNINGS
+        from robust.session.case import COMPARED, FOUND, WARNINGS
 
         if report.when == "call":
             report.robust_warnings = item.stash.get(WARNINGS, [])
+            report.robust_compared = item.stash.get(COMPARED, None)
         if report.when == "call" and FOUND in item.stash:
             report.robust = item.stash[FOUND]
             report.location = (item.nodeid.partition("::")[0], None, report.location[2])
@@ -68,6 +78,8 @@ class RobustSession:
         if not self.run.measures:
             return
         self.run.ledger.warnings |= dict.fromkeys(getattr(report, "robust_warnings", ()))
+        if compared := getattr(report, "robust_compared", None):
+            self.run.ledger.compared[compared["told"]] = compared["margin"]
         for found in getattr(report, "robust", ()):
             if (key := self.run.ledger.take(found)) and self._filed(key):
                 self._ask("pytest_robust_record", record=self.run.ledger.record(key))
@@ -104,7 +116,7 @@ class RobustSession:
         result = yield
         if self.run.measures:
             ledger = self.run.ledger
-            self.failures += ledger.failures(self.run.settings.gates)
+            self.failures += ledger.failures(self.run.settings.gates) + self._compared()
             for lines in self._ask("pytest_robust_gates", records=ledger.records()):
                 if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
                     self.failures += lines
@@ -113,16 +125,41 @@ class RobustSession:
             session.testsfailed += bool(self.failures)
         return result
 
+    def _compared(self) -> list[str]:
+        """A line for each row of the user's that is worse than the baseline's, and each margin without a comparison."""
+        if not self.run.settings.guards or self.run.umpire.chosen.baseline is None:
+            return []
+        failures = self.run.umpire.reported(self.run.ledger)
+        held = self.run.ledger.compared.values()
+        margins = [margin for margin in map(str, self.run.settings.baselines.margins) if margin not in held]
+        told = "nothing was compared, so nothing shows that it holds"
+        return [*failures, *(f"--robust-compare-fail={margin}: {told}" for margin in margins)]
+
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if not self.run.measures:
             return
         ledger, folder, failed = self.run.ledger, self.run.settings.leaderboard, len(self.failures)
         if folder is not None and ledger.files:
             self._ask("pytest_robust_report", folder=folder, records=ledger.records())
+        self._save(session)
         if not self._unwritten:
             ledger.clear()
         if self._unwritten or len(self.failures) > failed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _save(self, session: pytest.Session) -> None:
+        """Keep the rows as a baseline, where that was asked for and nothing failed."""
+        if self.run.settings.baselines.save is None:
+            return
+        from robust.session.keeper import keep
+
+        if session.exitstatus or self.failures:
+            self.run.ledger.saved = "no baseline was saved: the run failed"
+            return
+        try:
+            self.run.ledger.saved = keep(self.run.workshop, self.run.ledger)
+        except (OSError, ValueError, LookupError) as error:
+            self.failures.append(f"--robust-save: no baseline was saved: {error}")
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         if self.run.measures:

@@ -33,6 +33,8 @@ class Ledger:
 
     found: list[Found] = field(default_factory=list)
     warnings: dict[str, None] = field(default_factory=dict)  # what to read beside the figures, in order, each once
+    compared: dict[str, str] = field(default_factory=dict)  # a line for each comparison, and the margin that it is of
+    saved: str = ""  # what became of the baseline that was to be saved
     files: list[Path] = field(default_factory=list)
     _rows: dict[Key, dict[str, Found]] = field(default_factory=dict)  # the findings of each row, by attack
     _trusts: dict[Key, Trust] = field(default_factory=dict)  # what the checks say of each row
@@ -77,13 +79,21 @@ class Ledger:
     def record(self, key: Key) -> Record:
         return self._records[key]
 
-    def records(self) -> list[Record]:
-        """A record for each complete row, in the items' order; what was measured twice the same is one."""
-        found: list[Record] = []
-        for record in (self._records[key] for key in self._rows if key in self._records):
-            if not any(record.same_outcomes(other) for other in found):
-                found.append(record)
+    def keys(self) -> list[Key]:
+        """The complete rows, in the items' order; what was measured twice the same is one."""
+        found: list[Key] = []
+        for key in (key for key in self._rows if key in self._records):
+            if not any(self._records[key].same_outcomes(self._records[other]) for other in found):
+                found.append(key)
         return found
+
+    def records(self) -> list[Record]:
+        """A record for each of them."""
+        return [self._records[key] for key in self.keys()]
+
+    def reported(self) -> list[Record]:
+        """Those of the user's own tests."""
+        return [self._records[key] for key in self.keys() if self._ordered(key)[0]["origin"]]
 
     def unfinished(self) -> list[str]:
         """A line for each row some of whose attacks were not run to their end."""
@@ -142,17 +152,23 @@ class Ledger:
 
         What `look` tells of the inputs stands in the row; where it raises, nothing is filed.
         """
-        record, row = self._records[key], self._ordered(key)
-        waiting = [arrays_of(Path(found["inputs"]), ["x_adv", "y", "index"]) for found in row]
-        pairs = [(a.broken, x_adv) for a, (x_adv, _, _) in zip(record.attacks, waiting, strict=True)]
-        _, y, index = waiting[0]
-        evidence = replace(Evidence.of(y, index, pairs, most, record.seed), gallery=_gallery(row, record, pictures))
-        record.provenance["inputs"] = len(evidence.row)
+        record, row, evidence = self._records[key], self._ordered(key), self.evidence(key, most)
+        evidence = replace(evidence, gallery=_gallery(row, record, pictures))
         record.provenance["verified"] = look(row[0], record, evidence)
         with locked(folder):
             fate = add(folder, record, evidence)
             self._filed.setdefault(key, fate)
             self.files = write_board(folder)
+
+    def evidence(self, key: Key, most: int | None) -> Evidence:
+        """The adversarial inputs that wait for a row, of at most so many samples; the row's record tells how many."""
+        record = self._records[key]
+        waiting = [arrays_of(Path(found["inputs"]), ["x_adv", "y", "index"]) for found in self._ordered(key)]
+        pairs = [(a.broken, x_adv) for a, (x_adv, _, _) in zip(record.attacks, waiting, strict=True)]
+        _, y, index = waiting[0]
+        evidence = Evidence.of(y, index, pairs, most, record.seed)
+        record.provenance["inputs"] = len(evidence.row)
+        return evidence
 
     def clear(self) -> None:
         """Remove the adversarial inputs that waited for their row, and the rounds of suites that came to their end."""

@@ -7,6 +7,7 @@ import pytest
 from robust.session import RUN
 
 if TYPE_CHECKING:
+    from robust.session.baselines import Guard
     from robust.session.case import Case
 
 
@@ -18,6 +19,11 @@ def test_preflight(pytestconfig: pytest.Config, _robust_case: "Case") -> None:
 def test_clean(pytestconfig: pytest.Config, _robust_case: "Case") -> None:
     """The model's accuracy without an attack."""
     pytestconfig.stash[RUN].bench.clean(_robust_case)
+
+
+def test_regression(pytestconfig: pytest.Config, _robust_case: "Case", guard: "Guard") -> None:
+    """Whether the model is as good as a baseline says that it was, on the same samples."""
+    pytestconfig.stash[RUN].umpire.regression(_robust_case, guard)
 
 
 def test_attack(pytestconfig: pytest.Config, _robust_case: "Case", attack: str, threat: str) -> None:

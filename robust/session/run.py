@@ -5,12 +5,13 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from robust.attacks.spec import printable
 from robust.options import OPTIONS
+from robust.session import CHOSEN
 from robust.session.settings import Settings, read
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from robust.session.bench import Bench
     from robust.session.inspector import Inspector
     from robust.session.ledger import Ledger
+    from robust.session.umpire import Umpire
     from robust.session.workshop import Workshop
     from robust.train.cache import OnEpoch
 
@@ -59,6 +61,13 @@ class Run:
         from robust.session.inspector import Inspector
 
         return Inspector(self.bench)
+
+    @cached_property
+    def umpire(self) -> "Umpire":
+        from robust.session.umpire import Umpire
+
+        given: Any = getattr(self.config, "workerinput", None)
+        return Umpire(self.bench, given and given[CHOSEN])
 
     @cached_property
     def ledger(self) -> "Ledger":

@@ -10,10 +10,12 @@ from robust.attacks.spec import Spec, slug
 from robust.attacks.suite import Suite
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
-from robust.models.allowed import SHA256, Allowed
+from robust.models.allowed import Allowed
 from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
 from robust.options import value
+from robust.session.allowing import read_allowed
+from robust.session.baselines import Baselines, Guard, read_baselines
 from robust.session.gates import FAIL_ON, Gates, read_floor
 from robust.session.planned import Planned, read_planned, read_time
 from robust.session.reading import asked, base, blaming, each, once, whole
@@ -56,6 +58,7 @@ class Settings:
     batch_size: int | None  # None: what fits into memory
     device: str  # "auto", or torch's word
     gates: Gates
+    baselines: Baselines
     verdict: Verdict | None  # the worst that passes; None: nothing is checked
     accepted: tuple[str, ...]  # names of preflight checks
     leaderboard: Path | None
@@ -73,12 +76,27 @@ class Settings:
         """Which of the shipped tests there is something to do for."""
         checks = [["test_preflight"], ["test_trust"]] if self.verdict else [[], []]
         attacks = [*["test_attack"] * bool(self.attacks), *["test_suite"] * bool(self.suites)]
-        return [*checks[0], "test_clean", *attacks, *checks[1]]
+        return [*checks[0], "test_clean", *["test_regression"] * bool(self.guards), *attacks, *checks[1]]
 
     @property
     def rows(self) -> tuple[str, ...]:
         """What makes a row of its own for each model and threat model: "" for all attacks, and each suite."""
         return (*[""] * bool(self.attacks), *(suite.name for suite in self.suites))
+
+    @property
+    def files(self) -> bool:
+        """Whether rows are filed anywhere, and so are wanted whole, with their inputs."""
+        return self.leaderboard is not None or self.baselines.save is not None
+
+    @property
+    def guards(self) -> list[Guard]:
+        """What must not be worse than in a baseline, of each model."""
+        return self.baselines.guards(self.rows, self.threats)
+
+    @property
+    def everything(self) -> list[Variant]:
+        """Every model of the run, in every training."""
+        return [Variant(spec, training) for spec in self.models for training in self.trainings]
 
     def variants(self, path: Path) -> list[Variant]:
         """What is tested in the file `path`: the models that it holds, or all models if it holds none."""
@@ -111,7 +129,7 @@ def read(config: pytest.Config) -> Settings:
         models=models,
         arch=value(config, "arch"),
         normalize=_normalize(config),
-        allowed=_allowed(config),
+        allowed=read_allowed(config),
         data=_data(config),
         dataset=dataset,
         download=bool(value(config, "download")),
@@ -126,6 +144,7 @@ def read(config: pytest.Config) -> Settings:
         batch_size=whole(config, "batch-size", least=1),
         device=_device(config),
         gates=_gates(config, planned),
+        baselines=read_baselines(config),
         verdict=_verdict(config),
         accepted=each(config, "accept", _accepted, None),
         leaderboard=_leaderboard(config),
@@ -160,30 +179,6 @@ def _normalize(config: pytest.Config) -> str | None:
     text = value(config, "normalize")
     with blaming(f"normalize={text}"):
         return read_normalize(text) if text else None
-
-
-def _allowed(config: pytest.Config) -> Allowed:
-    folder = base(config, "safe-globals")
-    code = tuple(_code(text, base(config, "run-code")) for text in value(config, "run-code"))
-    return Allowed(code, each(config, "safe-globals", _global, None), folder, asked=True)
-
-
-def _code(text: str, folder: Path) -> str:
-    """A file as its absolute path, or a digest as it is."""
-    with blaming(f"run-code={text}"):
-        if text.startswith(SHA256):
-            if not re.fullmatch(r"[0-9a-f]{64}", text.removeprefix(SHA256)):
-                raise ValueError("expected sha256: and 64 digits from 0 to f, as sha256sum prints them")
-            return text
-        if not (path := folder / text).is_file():
-            raise ValueError(f"no such file (looked for {path}); name the file, or its digest as sha256:...")
-        return str(path)
-
-
-def _global(text: str) -> str:
-    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", text):
-        raise ValueError("expected a function or class with its module, as argparse.Namespace")
-    return text
 
 
 def _data(config: pytest.Config) -> str:

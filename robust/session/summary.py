@@ -22,7 +22,7 @@ def summarise(
     Paths are from `folder`; `notes` are on models, by their words.
     """
     records, unfinished, warnings = ledger.records(), ledger.unfinished(), ledger.warnings
-    if not (records or failures or unfinished or warnings):
+    if not (records or failures or unfinished or warnings or ledger.compared):
         return
     reporter.ensure_newline()
     reporter.section("robustness")
@@ -43,6 +43,10 @@ def summarise(
     if ledger.files:
         files = ", ".join(_short(path, folder) for path in ledger.files)
         reporter.write_line(f"leaderboard ({fates_told(ledger.fates())}): {files}")
+    for line in ledger.compared:
+        reporter.write_line(line)
+    if ledger.saved:
+        reporter.write_line(ledger.saved)
     for line in unfinished:
         reporter.write_line(line, yellow=True)
     for line in warnings:

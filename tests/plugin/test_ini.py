@@ -34,6 +34,12 @@ SAYS = {
     "fail-on": ("ci", "figure", lambda s: s.gates.fail_on),
     "verdict": ("trusted", "suspect", lambda s: s.verdict),
     "accept": (["nondeterministic"], ["nondeterministic"], lambda s: [*s.accepted]),
+    "compare": ("auto", "latest", lambda s: s.baselines.compare),
+    "compare-fail": (
+        ["robust_acc:2pp", "clean_acc:1pp"],
+        ["robust_acc:0.5pp"],
+        lambda s: [str(margin) for margin in s.baselines.margins],
+    ),
     "leaderboard": ("board", "other", lambda s: s.leaderboard.name),
     "evidence": ("9", "4", lambda s: str(s.evidence)),
     "gallery": ("2", "0", lambda s: str(s.gallery)),
@@ -87,8 +93,8 @@ def test_every_option_is_looked_at_here():
     assert [option.name for option in OPTIONS if option.ini] == [*SAYS]
 
 
-def test_what_lets_a_file_run_code_has_no_ini_key(settings, folder, pytester):
-    assert [option.name for option in OPTIONS if not option.ini] == ["run-code"]
+def test_what_is_for_the_run_at_hand_has_no_ini_key(settings, folder, pytester):
+    assert [option.name for option in OPTIONS if not option.ini] == ["run-code", "save"]
     pytester.makeini("[pytest]\nrobust_model = net.py:make\nrobust_run_code = weights.pt")
 
     assert settings().allowed.code == ()

@@ -1,0 +1,233 @@
+"""`make bench-gate`: the gate against a baseline, on a model that was made worse and on one that was only rewritten.
+
+Twenty draws of 1,000 Fashion-MNIST test pictures, each with its own seed of the attack. Writes gate.md; ends in 1 where
+a bound does not hold. It takes some minutes.
+"""
+
+import copy
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks import table
+from benchmarks.subjects import network
+from robust.attacks import LpThreat
+from robust.baseline.margin import Margin, read_margin
+from robust.baseline.paired import Flags, Paired, Ruling
+from robust.baseline.replay import hardest, replayed
+from robust.baseline.shelf import Kept
+from robust.data.dataset import DATA, Dataset, Samples
+from robust.evaluate import Finding, measure_attack, measure_clean
+from robust.feed import Feed
+from robust.report.board import ALPHA
+from robust.stats import fisher
+
+PAGE = Path(__file__).parent / "gate.md"
+SEEDS, N, MODEL, ATTACK = 20, 1000, "pgd-at", "pgd"
+THREAT, MARGIN = LpThreat.parse("linf:0.1"), read_margin("robust_acc:1pp")
+NOISE, MORE = 0.075, 0.2  # of each tensor's deviation: the first costs about 3 points on pictures that are held out
+CAUGHT, PASSED, MISSED = 18, 20, 15  # of the seeds, what must hold
+HEADS = ("change", "seed", "robust %", "points", "lost", "won", "McNemar p", "unpaired p", "gate")
+HEADS_REPLAY = (*HEADS, "lost by replay", "to it only", "fails after", "replay s", "a few s", "all s")
+LEGEND = (
+    f"The model {MODEL} against itself after a change, under `{ATTACK}` and {THREAT}, on {N:,} test pictures that the "
+    f"seed draws, with {MARGIN}. Made worse, and much worse: noise "
+    f"of {NOISE:g} and {MORE:g} deviations on every weight. Rewritten: the channels of "
+    "the first layer in another order, and batches of another size, so that only rounding differs. Unpaired is "
+    "Fisher's exact test of the two figures. Lost by replay: of the lost pictures those that fall to inputs that the "
+    "baseline keeps, and to it only: not to the attack. The gate fails after replay, after the attack on a few, or "
+    "after that on all. Seconds are processor time."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One change on one draw of pictures."""
+
+    change: str
+    seed: int
+    paired: Paired
+    unpaired: float  # p-value
+    replay: Paired  # what is known before any attack
+    early: Paired  # what is known after the attack on a few
+    alone: int  # lost pictures that fall to replay and not to the attack
+    seconds: tuple[float, float, float]  # of replay, of the attack on a few, of the attack on all
+
+    @property
+    def ruling(self) -> Ruling:
+        return self.paired.ruling(MARGIN)
+
+    @property
+    def settled(self) -> str:
+        """When the gate fails."""
+        when = {"replay": self.replay, "a few": self.early, "all": self.paired}
+        return next((word for word, paired in when.items() if paired.ruling(MARGIN) == "fails"), "")
+
+    @property
+    def cells(self) -> list[str]:
+        paired = self.paired
+        before, after = (100 * flags.mean() for flags in (paired.before, paired.after))
+        figures = [
+            f"{before:.1f} to {after:.1f}",
+            f"{paired.points:+.1f}",
+            f"{paired.lost.sum()}",
+            f"{paired.won.sum()}",
+        ]
+        ps = [f"{paired.p:.2g}", f"{self.unpaired:.2g}"]
+        early = [self.settled]
+        seconds = [f"{second:.1f}" for second in self.seconds]
+        return [
+            self.change,
+            str(self.seed),
+            *figures,
+            *ps,
+            self.ruling,
+            f"{self.replay.lost.sum()}",
+            f"{self.alone}",
+            *early,
+            *seconds,
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A model on some pictures."""
+
+    clean: Flags
+    found: Finding
+    seconds: float
+
+    @property
+    def robust(self) -> Flags:
+        return self.clean & ~self.found.broken
+
+
+def main() -> int:
+    """Returns the exit status: 1 where a bound does not hold."""
+    data, model = DATA.get("fashion-mnist"), network(MODEL)
+    assert isinstance(data, Dataset)
+    changes = {
+        "made worse": (worse(model, NOISE), 250),
+        "made much worse": (worse(model, MORE), 250),
+        "rewritten": (rewritten(model), 100),
+    }
+    rows = []
+    for seed in range(SEEDS):
+        samples, feed = data.load("test", N, seed), Feed(250)
+        before = measured(model, samples, seed, feed)
+        kept = kept_of(model, samples, before, seed, feed)
+        for change, (module, batch) in changes.items():
+            rows.append(compare(change, module, samples, seed, Feed(batch), before, kept))
+            sys.stdout.write(" | ".join(rows[-1].cells) + "\n")
+    wrong = failures(rows)
+    lines = [*table.markdown(HEADS_REPLAY, (row.cells for row in rows), words=1), "", *told(rows), *wrong]
+    PAGE.write_text("\n".join(["# Gate", "", LEGEND, "", *lines, table.machine(("torch",)), ""]))
+    sys.stdout.write("\n".join([*told(rows), *wrong, ""]))
+    return bool(wrong)
+
+
+def worse(model: nn.Module, noise: float) -> nn.Module:
+    """The model with noise on its weights."""
+    found, rng = copy.deepcopy(model), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in found.parameters():
+            weight.add_(noise * weight.std() * torch.randn(weight.shape, generator=rng))
+    return found
+
+
+def rewritten(model: nn.Module) -> nn.Module:
+    """The same function, but for rounding."""
+    found = copy.deepcopy(model)
+    first, second = (layer for layer in found.modules() if isinstance(layer, nn.Conv2d))
+    order = torch.randperm(first.out_channels, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        first.weight.copy_(first.weight[order])
+        assert first.bias is not None
+        first.bias.copy_(first.bias[order])
+        second.weight.copy_(second.weight[:, order])
+    return found
+
+
+def measured(module: nn.Module, samples: Samples, seed: int, feed: Feed) -> Measured:
+    began = time.process_time()
+    clean = measure_clean(module, samples, seed, feed).correct
+    found = measure_attack(module, samples, clean, ATTACK, THREAT, seed=seed, feed=feed)
+    return Measured(clean, found, time.process_time() - began)
+
+
+def kept_of(module: nn.Module, samples: Samples, before: Measured, seed: int, feed: Feed) -> list[Kept]:
+    """What a baseline keeps of it."""
+    strongest = hardest(module, samples, before.robust, THREAT, seed, feed)
+    assert strongest is not None
+    return [(before.found.x_adv, np.flatnonzero(before.found.broken)), strongest]
+
+
+def compare(
+    change: str, module: nn.Module, samples: Samples, seed: int, feed: Feed, before: Measured, kept: list[Kept]
+) -> Compared:
+    began = time.process_time()
+    clean, replay = measure_clean(module, samples, seed, feed).correct, replayed(module, samples, kept, THREAT, feed)
+    left, between = clean & ~replay.fell, time.process_time()
+    early, rows = left.copy(), replay.first(before.robust, left)
+    early[rows] &= measured(module, samples.take(rows), seed, feed).robust
+    seconds, after = (between - began, time.process_time() - between), measured(module, samples, seed, feed)
+    paired = Paired(before.robust, after.robust & left)
+    return Compared(
+        change=change,
+        seed=seed,
+        paired=paired,
+        unpaired=fisher(before.robust, paired.after),
+        replay=Paired(before.robust, left),
+        early=Paired(before.robust, early),
+        alone=int((paired.lost & after.robust).sum()),
+        seconds=(*seconds, after.seconds),
+    )
+
+
+def told(rows: list[Compared]) -> list[str]:
+    """What the rows come to, a line for each change."""
+    lines = []
+    for change in dict.fromkeys(row.change for row in rows):
+        mine = [row for row in rows if row.change == change]
+        seconds = [fmean(row.seconds[k] for row in mine) for k in range(3)]
+        failed, unpaired = count(mine, MARGIN), sum(row.unpaired < ALPHA for row in mine)
+        when = [sum(row.settled == word for row in mine) for word in ("replay", "a few", "all")]
+        lost, found, early = (sum(int(p.lost.sum()) for p in pairs) for pairs in pairs_of(mine))
+        lines += [
+            f"**{change}**: {fmean(row.paired.points for row in mine):+.2f} points. The gate fails {failed} of "
+            f"{len(mine)} draws: {when[0]} after replay, {when[1]} after the attack on a few, {when[2]} after that "
+            f"on all; the unpaired test tells {unpaired} apart. Of {lost} lost pictures {found} are found by replay "
+            f"and {early} after a few; {sum(row.alone for row in mine)} are found by replay only. Replay takes "
+            f"{seconds[0]:.2f} s, a few {seconds[1]:.2f} s, all {seconds[2]:.2f} s.",
+            "",
+        ]
+    return lines
+
+
+def pairs_of(rows: list[Compared]) -> tuple[list[Paired], list[Paired], list[Paired]]:
+    """(in the end, after replay, after the attack on a few)."""
+    return [row.paired for row in rows], [row.replay for row in rows], [row.early for row in rows]
+
+
+def count(rows: list[Compared], margin: Margin) -> int:
+    return sum(row.paired.ruling(margin) == "fails" for row in rows)
+
+
+def failures(rows: list[Compared]) -> list[str]:
+    """A line for each bound that does not hold."""
+    made_worse = [row for row in rows if row.change == "made worse"]
+    caught = count(made_worse, MARGIN)
+    passed = sum(row.ruling != "fails" for row in rows if row.change == "rewritten")
+    missed = sum(row.unpaired >= ALPHA for row in made_worse)
+    bounds = {"caught": (caught, CAUGHT), "passed": (passed, PASSED), "missed by the unpaired test": (missed, MISSED)}
+    return [f"DOES NOT HOLD: {what} {got}, at least {least}" for what, (got, least) in bounds.items() if got < least]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""How far an accuracy may drop, as the user writes it: "robust_acc:2pp". No numpy here: read at the start of a run."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from robust.attacks.registry import suggest
+
+CLEAN, ROBUST = "clean_acc", "robust_acc"
+WORDS = {CLEAN: "clean accuracy", ROBUST: "robust accuracy"}
+DEFAULT = f"{ROBUST}:0pp"  # a comparison that nothing can fail would be taken for a gate
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """An accuracy, and by how many percentage points it may drop."""
+
+    metric: str
+    points: Fraction  # so that 2.3 points of 1,000 samples are 23
+
+    def __str__(self) -> str:
+        return f"{self.metric}:{float(self.points):g}pp"
+
+
+def read_margin(text: str) -> Margin:
+    """Read "robust_acc:2pp"; ValueError for what is none, LookupError for another accuracy."""
+    metric, _, drop = text.partition(":")
+    if metric not in WORDS:
+        raise LookupError(f"unknown accuracy {suggest(metric, WORDS)}; write {ROBUST}:2pp")
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,9})?pp", drop) or (points := Fraction(drop.removesuffix("pp"))) > 100:
+        raise ValueError(f"expected percentage points from 0 to 100, as {metric}:2pp, got {drop or 'none'}")
+    return Margin(metric, points)
+
+
+def refuse_twice(margins: tuple[Margin, ...]) -> None:
+    """ValueError where one accuracy has two margins."""
+    metrics = [margin.metric for margin in margins]
+    if twice := next((metric for metric in metrics if metrics.count(metric) > 1), None):
+        raise ValueError(f"{twice} is given twice; of two margins only the narrower would count")

@@ -1,0 +1,95 @@
+"""Replay: the inputs that a baseline keeps, shown to the model of today. One forward pass instead of a search.
+
+A record's own inputs are of broken samples, and lie just beyond the old model's boundary: they tell little of another
+model. So a baseline keeps the hardest input of every sample, too. Where a sample stood the old model resists that, or
+it is not kept: it would be held against today's model alone, and a change that changes nothing would look worse.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from robust.attacks.engine import begun, climb, still
+from robust.attacks.losses import margin
+from robust.attacks.task import NoGradientError
+from robust.attacks.threat import Threat
+from robust.attacks.zoo.pgd import PGD
+from robust.baseline.paired import Flags
+from robust.baseline.shelf import Kept
+from robust.data.dataset import Samples
+from robust.feed import Feed
+from robust.pile import Pile, picked
+from robust.trust.verify import right, verify
+
+HARDEST = PGD(steps=20, stride=0.5, loss="margin", last=0.02)
+FIRST = 0.1  # of the samples that stood, those that are attacked before the others
+
+
+def hardest(module: nn.Module, samples: Samples, robust: Flags, threat: Threat, seed: int, feed: Feed) -> Kept | None:
+    """The hardest input that is found of each sample, under the first part of the threat model.
+
+    Of those in the mask `robust`, (n,), only where the model resists it, and not so nearly that rounding decides. None
+    of a model without gradients.
+    """
+    pile = Pile(samples.x.shape[1:])
+
+    def note(x: Tensor, y: Tensor, index: Tensor) -> None:
+        with still(module, seed):
+            pile.add(climb(HARDEST, begun(module, x, y, threat.parts[0], seed, index)).cpu().numpy())
+
+    try:
+        feed.each(note, samples)
+    except NoGradientError:
+        return None
+    x_adv = pile.array()
+    resisted, near = right(module, x_adv, samples.y, batch=feed.size)
+    rows = np.flatnonzero(~robust | (resisted & ~near))
+    return picked(x_adv, rows), rows
+
+
+class Replay(NamedTuple):
+    """What the inputs that were kept do to a model."""
+
+    fell: Flags  # (n,): to one of them
+    margin: NDArray[np.float32]  # (n,): by how much the label is missed at most, at them and at the sample itself
+
+    def first(self, stood: Flags, left: Flags) -> NDArray[np.int64]:
+        """The samples whose attack tells most: of those that are `left` what may be won, and what came nearest to loss.
+
+        `stood` and `left` are (n,): before, and now as far as is known.
+        """
+        standing = np.flatnonzero(stood & left)
+        nearest = standing[np.argsort(-self.margin[standing], kind="stable")][: math.ceil(FIRST * len(standing))]
+        return np.sort(np.concatenate([np.flatnonzero(left & ~stood), nearest]))
+
+
+def replayed(module: nn.Module, samples: Samples, kept: Iterable[Kept], threat: Threat, feed: Feed) -> Replay:
+    """Show the inputs to the model; each that fools it is judged anew, as a row's own are.
+
+    ValueError where they are not of these samples.
+    """
+    fell, largest, bounds = np.zeros(len(samples), bool), _margins(module, samples, feed), (threat.lo, threat.hi)
+    for x_adv, row in kept:
+        ours = len(x_adv) == len(row) and x_adv.shape[1:] == samples.x.shape[1:]
+        if not ours or (len(row) and not 0 <= row.min() <= row.max() < len(samples)):
+            raise ValueError("the inputs that the baseline keeps are not of these samples")
+        mine = samples.take(row)
+        look = verify(module, x_adv, mine.x, mine.y, str(threat), bounds, batch=feed.size)
+        fell[row[look.fault == 0]] = True
+        largest[row] = np.maximum(largest[row], _margins(module, replace(mine, x=x_adv), feed))
+    return Replay(fell, largest)
+
+
+def _margins(module: nn.Module, samples: Samples, feed: Feed) -> NDArray[np.float32]:
+    def asked(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor]:
+        with still(module), torch.no_grad():
+            return (margin(module(x), y),)
+
+    (found,) = feed.columns(asked, samples, np.float32)
+    return found

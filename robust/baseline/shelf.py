@@ -1,0 +1,135 @@
+"""Where baselines are kept: .robust/baselines/0003_main, each with results/ as a leaderboard has them, and a card.
+
+So a leaderboard's folder, or one row of it, is a baseline too.
+"""
+
+import datetime
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust.attacks.spec import printable
+from robust.baseline.git import Commit
+from robust.data.arrays import arrays_of
+from robust.record import Record
+from robust.store import Evidence, add, locked, private, write, write_arrays
+
+CARD = "baseline.json"  # written last: a folder without it is of a run that was killed
+SCHEMA = 1
+KEPT = ("x_adv", "row")  # in a file of inputs
+
+Kept = tuple[NDArray[np.float32], NDArray[np.int64]]  # (inputs, *shape), and (inputs,) which of the n samples
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Rows that were measured before, by the paths of their records, and what was checked out then."""
+
+    path: Path
+    rows: dict[Path, Record]
+    commit: str | None = None  # the hash, where git knew
+    dirty: bool = False
+
+    @property
+    def records(self) -> list[Record]:
+        return [*self.rows.values()]
+
+    def path_of(self, record: Record) -> Path:
+        return next(path for path, row in self.rows.items() if row is record)
+
+    def __str__(self) -> str:
+        told = f" ({self.commit[:8]}{', with uncommitted changes' if self.dirty else ''})" if self.commit else ""
+        return printable(f"{self.path.name}{told}")
+
+
+def read(path: Path) -> Baseline:
+    """A baseline, a leaderboard or one record; ValueError or LookupError, in one line, where it is none of these."""
+    if path.is_file():
+        return Baseline(path, {path: _record(path)})
+    if not (path / "results").is_dir():
+        what = "holds no records (no folder results)" if path.is_dir() else "there is no such file or folder"
+        raise LookupError(f"{what} (looked for {path}); name a baseline, a leaderboard or a row's .json")
+    rows = {file: _record(file) for file in sorted((path / "results").rglob("*.json"))}
+    if not rows:
+        raise LookupError(f"{path / 'results'} holds no records")
+    card = _card(path)
+    return Baseline(path, rows, card.get("commit"), bool(card.get("dirty")))
+
+
+def kept(home: Path) -> list[Path]:
+    """The baselines that were saved, the newest first."""
+    return [path for _, path in sorted(_numbered(home / "baselines"), reverse=True) if (path / CARD).exists()]
+
+
+def save(home: Path, name: str, commit: Commit | None, rows: Iterable[tuple[Record, Evidence, Kept | None]]) -> Path:
+    """Keep rows as a new baseline, with their adversarial inputs and the hardest; returns its folder."""
+    folder = private(home) / "baselines"
+    with locked(folder):
+        number = 1 + max((number for number, _ in _numbered(folder)), default=0)
+        place = folder / f"{number:04}_{name or (commit.commit[:8] if commit else 'unnamed')}"
+        for record, evidence, hardest in rows:
+            add(place, record, evidence)
+            if hardest is not None:
+                write_arrays(_hardest(place / "results" / f"{record.stem}.json"), dict(zip(KEPT, hardest, strict=True)))
+        card = {
+            "schema": SCHEMA,
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "commit": commit and commit.commit,
+            "dirty": commit and commit.dirty,
+        }
+        write(place / CARD, f"{json.dumps(card, indent=1)}\n".encode())
+    return place
+
+
+def inputs_of(path: Path) -> Iterable[Kept]:
+    """The inputs that were kept of the record at `path`: those that fooled its model, and the hardest.
+
+    ValueError, in one line, where a file is damaged; none where there is no file.
+    """
+    for file in (path.with_suffix(".npz"), _hardest(path)):
+        if file.exists():
+            x_adv, row = _sound(file, KEPT)
+            yield x_adv, row
+
+
+def numbers_of(path: Path) -> NDArray[np.int64] | None:
+    """The samples' numbers in their split, (n,); None where the record at `path` is without its evidence."""
+    file = path.with_suffix(".npz")
+    return _sound(file, ["index"])[0] if file.exists() else None
+
+
+def _hardest(path: Path) -> Path:
+    return path.with_suffix(".hardest.npz")
+
+
+def _sound(file: Path, names: Iterable[str]) -> list[NDArray[Any]]:
+    try:
+        return arrays_of(file, names)
+    except Exception as error:  # a damaged archive raises anything
+        raise ValueError(f"{printable(str(file))} is damaged: {error}") from None
+
+
+def _numbered(folder: Path) -> list[tuple[int, Path]]:
+    found = ((re.match(r"(\d{4,})_", path.name), path) for path in folder.glob("*_*"))
+    return [(int(match[1]), path) for match, path in found if match]
+
+
+def _record(path: Path) -> Record:
+    try:
+        return Record.from_json(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{printable(str(path))}: {error}") from None
+
+
+def _card(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((path / CARD).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,98 @@
+"""Which baseline a run is compared with: found and held against what is to be measured before the first test."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robust.attacks.factory import make
+from robust.attacks.spec import Spec
+from robust.baseline import shelf
+from robust.baseline.git import precedes
+from robust.baseline.row import UnfitError, Wanted, fitting
+from robust.baseline.shelf import Baseline
+from robust.data.dataset import Samples
+from robust.evaluate import options_of
+from robust.record import DataUsed, Record
+from robust.session.baselines import AUTO, LATEST, Guard
+from robust.session.reading import blaming
+from robust.session.settings import Variant
+from robust.session.workshop import Workshop
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a run is compared with; None, and why, where `auto` has found nothing."""
+
+    baseline: Baseline | None
+    why: str = ""
+
+    def to_json(self) -> list[str]:
+        """For a worker: another run may save a baseline before it looks."""
+        return [str(self.baseline.path) if self.baseline else "", self.why]
+
+    @classmethod
+    def from_json(cls, told: list[str]) -> "Chosen":
+        path, why = told
+        return cls(shelf.read(Path(path)) if path else None, why)
+
+
+def choose(workshop: Workshop) -> Chosen:
+    """The baseline of this run; pytest.UsageError where it is missing, or not of what will be measured."""
+    asked, home = workshop.settings.baselines, workshop.settings.home
+    assert asked.compare is not None
+    with blaming(f"compare={asked.compare}"):
+        kept = shelf.kept(home)
+        if asked.compare == AUTO:
+            return _newest(workshop, kept)
+        if asked.compare == LATEST and not kept:
+            raise LookupError(f"there is no baseline in {home / 'baselines'}; make one with --robust-save")
+        path = kept[0] if asked.compare == LATEST else asked.folder / asked.compare
+        try:
+            return Chosen(_fit(workshop, shelf.read(path)))
+        except UnfitError as error:
+            raise UnfitError(f"{path.name}: {error.args[0]}") from None
+
+
+def row_of(workshop: Workshop, baseline: Baseline, variant: Variant, guard: Guard, samples: Samples) -> Record:
+    """What a figure of these samples is compared with; UnfitError where there is nothing."""
+    settings = workshop.settings
+    wanted = Wanted(
+        data=DataUsed(settings.dataset.name, "test", len(samples), samples.digest),
+        model=variant.spec.name,
+        training=variant.training,
+        threat=str(workshop.threat(guard.threat)),
+        suite=guard.row or "+".join(sorted(Spec.parse(attack).slug for attack in settings.attacks)),
+        seed=settings.seed,
+        options=_options(workshop, guard.row),
+    )
+    named = settings.baselines.compare in (AUTO, LATEST)
+    return fitting(baseline.records, wanted, alone=not named and len(settings.everything) == 1)
+
+
+def _newest(workshop: Workshop, kept: list[Path]) -> Chosen:
+    """The newest baseline that fits, of a commit that this one came from where git can tell."""
+    whys = []
+    for path in kept:
+        try:
+            baseline = shelf.read(path)
+            if baseline.commit and precedes(baseline.commit, workshop.settings.home.parent) is False:
+                raise UnfitError(f"what is checked out did not come from its commit {baseline.commit[:8]}")
+            return Chosen(_fit(workshop, baseline))
+        except (ValueError, LookupError) as error:
+            whys.append(f"{path.name}: {error.args[0]}")
+    none = f"there is none in {workshop.settings.home / 'baselines'}"
+    return Chosen(None, f"no baseline was compared with: {whys[0] if whys else none}; make one with --robust-save")
+
+
+def _fit(workshop: Workshop, baseline: Baseline) -> Baseline:
+    for variant in workshop.settings.everything:
+        for guard in workshop.settings.guards:
+            row_of(workshop, baseline, variant, guard, workshop.samples)
+    return baseline
+
+
+def _options(workshop: Workshop, row: str) -> dict[str, Any]:
+    """Of the row's attacks, or of its suite, by name."""
+    settings = workshop.settings
+    suites = {suite.name: suite.told() for suite in settings.suites if suite.name == row}
+    return suites or {word: options_of(make(word, workshop.surrogate)) for word in settings.attacks}

@@ -1,0 +1,128 @@
+"""The test of a row against a baseline: what the baseline keeps is tried first, then the row's attacks are run."""
+
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+
+import pytest
+
+from robust.attacks.spec import printable
+from robust.baseline import shelf
+from robust.baseline.margin import CLEAN, ROBUST, WORDS, Margin
+from robust.baseline.paired import Paired, named
+from robust.baseline.replay import replayed
+from robust.baseline.row import UnfitError, Wanted, fitting, standing
+from robust.baseline.shelf import Baseline
+from robust.record import Record, union
+from robust.session.baselines import Guard
+from robust.session.bench import Bench
+from robust.session.case import COMPARED, Case, fail
+from robust.session.chosen import Chosen, choose, row_of
+from robust.session.ledger import Ledger
+
+
+class Umpire:
+    """The comparisons of one process."""
+
+    def __init__(self, bench: Bench, given: list[str] | None) -> None:
+        self._bench = bench
+        self._workshop = bench.workshop
+        self._given = given  # what the controller has chosen, in a worker
+
+    @cached_property
+    def chosen(self) -> Chosen:
+        """pytest.UsageError where the baseline that was asked for is none for this run."""
+        return choose(self._workshop) if self._given is None else Chosen.from_json(self._given)
+
+    def regression(self, case: Case, guard: Guard) -> None:
+        """The test of an accuracy against the baseline's."""
+        baseline = self.chosen.baseline
+        if baseline is None:
+            pytest.skip(self.chosen.why)
+        if guard.margin.metric == CLEAN:
+            after = self._workshop.clean(case.module, case.samples).correct
+            self._judge(case, guard, baseline, Paired(self._row(case, guard, baseline).correct, after))
+        else:
+            self._robust(case, guard, baseline)
+
+    def _row(self, case: Case, guard: Guard, baseline: Baseline) -> Record:
+        try:
+            return row_of(self._workshop, baseline, case.variant, guard, case.samples)
+        except UnfitError as error:
+            fail(f"{baseline} cannot be compared with: {error.args[0]}")
+
+    def _robust(self, case: Case, guard: Guard, baseline: Baseline) -> None:
+        """What is lost for sure, and won at most, as it becomes known: too much of it fails the test at once.
+
+        At first by what the baseline keeps; then by the attacks on a few samples, and then on all.
+        """
+        before, bench = self._row(case, guard, baseline), self._bench
+        stood, left = standing(before, ROBUST), self._workshop.clean(case.module, case.samples).correct.copy()
+        threat, feed = self._workshop.threat(guard.threat), self._workshop.feed(case.module)
+        try:
+            replay = replayed(case.module, case.samples, shelf.inputs_of(baseline.path_of(before)), threat, feed)
+        except ValueError as error:
+            fail(f"{baseline} cannot be compared with: {error.args[0]}")
+        left &= ~replay.fell
+        self._judge_early(
+            case, guard, baseline, Paired(stood, left), "by the baseline's inputs alone, before any attack"
+        )
+        names = (guard.row,) if guard.row else self._workshop.settings.attacks
+        if len(rows := replay.first(stood, left)):
+            few = replace(case, samples=case.samples.take(rows))
+            known = left.copy()
+            known[rows] &= ~union(bench.tried(few, name, guard.threat) for name in names)
+            told = f"by the baseline's inputs and the attacks on {len(rows)} samples, before all were attacked"
+            self._judge_early(case, guard, baseline, Paired(stood, known), told)
+        for result in (bench.ahead(case, name, guard.threat) for name in names):
+            if result.found.partial:
+                fail(f"{result.attack} was stopped by the {result.found.partial}, so nothing shows that the model held")
+            left &= ~result.broken
+        self._judge(case, guard, baseline, Paired(stood, left))
+
+    def _judge_early(self, case: Case, guard: Guard, baseline: Baseline, paired: Paired, how: str) -> None:
+        """More can only fall than is known, so what fails now fails in the end."""
+        if paired.ruling(guard.margin) == "fails":
+            self._judge(case, guard, baseline, paired, f" (so far: {how})")
+
+    def _judge(self, case: Case, guard: Guard, baseline: Baseline, paired: Paired, how: str = "") -> None:
+        """Note the figures; fail the test where too much is lost, and warn where that may be chance."""
+        item, margin, spec = case.item, guard.margin, case.variant.spec
+        row = "" if margin.metric == CLEAN else f", {guard.threat}, {guard.row or 'all attacks'}"
+        figure = f"{WORDS[margin.metric]} {paired}{how}"
+        told = f"compared with {baseline}: {printable(f'{spec.name} ({case.variant.training})')}{row}: {figure}"
+        item.stash[COMPARED] = {"margin": str(margin), "told": told}
+        figures = {"points": round(paired.points, 4), "p": paired.p, "lost": int(paired.lost.sum())}
+        item.user_properties.extend((f"robust.{name}", value) for name, value in figures.items())
+        ruling = paired.ruling(margin)
+        if ruling == "inconclusive":
+            case.warn(_unsure(margin, row, paired))
+        if ruling == "fails":
+            lost = f"lost: samples {named(paired.lost, case.samples.index)}"
+            repeat = f"repeat: {self._bench.repeat} '{item.nodeid}'"
+            fail("\n".join([f"{figure}: more than {margin} allows against {baseline}", lost, repeat]))
+
+    def reported(self, ledger: Ledger) -> list[str]:
+        """Compare the rows of the user's own tests that the baseline has, too; a line for each that is worse."""
+        baseline, failures = self.chosen.baseline, []
+        margin = next((each for each in self._workshop.settings.baselines.margins if each.metric == ROBUST), None)
+        if baseline is None or margin is None:
+            return []
+        for record in ledger.reported():
+            with suppress(UnfitError):
+                before = fitting(baseline.records, Wanted.of(record))
+                paired = Paired(standing(before, ROBUST), standing(record, ROBUST))
+                who = printable(f"{record.model.name} ({record.model.training})")
+                told = f"{who}, {record.threat}, {record.suite}: {WORDS[ROBUST]} {paired}"
+                ledger.compared[f"compared with {baseline}: {told}"] = str(margin)
+                ruling = paired.ruling(margin)
+                if ruling == "inconclusive":
+                    ledger.warnings[f"{who}: {_unsure(margin, f', {record.threat}, {record.suite}', paired)}"] = None
+                if ruling == "fails":
+                    failures.append(f"{told}: more than {margin} allows against {baseline}")
+        return failures
+
+
+def _unsure(margin: Margin, row: str, paired: Paired) -> str:
+    change = f"{paired.points:+.1f} points are more than {margin} allows, and may be chance"
+    return f"inconclusive: {WORDS[margin.metric]}{row}: {change} (p = {paired.p:.2g}); use more samples"

@@ -1,0 +1,129 @@
+"""robust compare: the table, the exit status, and what cannot be compared."""
+
+import pytest
+
+from robust.cli import main
+from tests.making import file, record
+
+STOOD, FELL = "0" * 40, "1" * 12 + "0" * 28
+
+
+@pytest.fixture
+def compare(capsys, monkeypatch):
+    """A function: (exit status, output lines, errors)."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*argv):
+        status = main(["compare", *map(str, argv)])
+        out, err = capsys.readouterr()
+        return status, out.splitlines(), err
+
+    return run
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two leaderboards of one model; the second lost 12 of 40 samples to the attack."""
+    for name, broken in (("a", STOOD), ("b", FELL)):
+        file(tmp_path / name, record("1" * 40, {"pgd": broken}, weights=(name * 4).ljust(64, "0")))
+    return tmp_path / "a", tmp_path / "b"
+
+
+def test_the_rows_are_compared_sample_for_sample(compare, folders):
+    assert compare(*folders) == (
+        0,
+        [
+            "A: a",
+            "B: b",
+            "",
+            "net (as-is), digits, linf:0.15, pgd, n = 40, against weights aaaa0000",
+            "                   A %    B %  points   95 % interval  lost  won        p",
+            "clean accuracy   100.0  100.0    +0.0    -8.8 to +8.8     0    0        1",
+            "robust accuracy  100.0   70.0   -30.0  -45.4 to -15.2    12    0  0.00049",
+            "robust accuracy, lost: samples 0, 3, 6, 9, 12, 15, 18, 21, 24, 27, ... (12 in all)",
+            "",
+        ],
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fail", "status"),
+    [
+        (["--fail=robust_acc:2pp"], 1),
+        (["--fail=robust_acc:30pp"], 0),
+        (["--fail=clean_acc:0pp"], 0),
+        (["--fail=clean_acc:0pp,robust_acc:29pp"], 1),
+        (["--fail=clean_acc:0pp", "--fail=robust_acc:29pp"], 1),
+    ],
+)
+def test_a_drop_beyond_the_margin_is_exit_status_1(compare, folders, fail, status):
+    found, lines, _ = compare(*folders, *fail)
+
+    assert found == status
+    assert (lines[-1].startswith("FAILED: B is not as good as A")) == bool(status)
+    assert compare(*folders[::-1], *fail)[0] == 0
+
+
+def test_a_drop_that_may_be_chance_is_inconclusive(compare, tmp_path):
+    for name, broken in (("a", STOOD), ("b", "11" + "0" * 38)):
+        file(tmp_path / name, record("1" * 40, {"pgd": broken}))
+    status, lines, _ = compare(tmp_path / "a", tmp_path / "b", "--fail=robust_acc:1pp")
+
+    assert status == 0
+    assert any(line.endswith("robust_acc:1pp inconclusive") for line in lines)
+
+
+def test_single_rows_are_compared_whatever_they_are_called(compare, folders):
+    file(folders[1], record("1" * 40, {"pgd": FELL}, name="new", training="pgd-at"))
+    (old,) = (folders[0] / "results").rglob("*.json")
+    new = next((folders[1] / "results").rglob("new*.json"))
+
+    status, lines, _ = compare(old, new, "--fail=robust_acc:1pp")
+    assert status == 1
+    assert lines[3] == "new (pgd-at), digits, linf:0.15, pgd, n = 40, against net (as-is)"
+
+
+def test_a_row_that_is_gone_fails_where_a_margin_is_given(compare, folders):
+    file(folders[0], record("1" * 40, threat="linf:0.3"))
+    told = "of A alone, so nothing shows that it holds: net (as-is), digits, linf:0.3, pgd"
+
+    assert told in compare(*folders)[1]
+    assert compare(*folders)[0] == 0
+    assert compare(*folders, "--fail=clean_acc:0pp")[0] == 1
+
+
+def test_a_row_that_is_new_is_told(compare, folders):
+    file(folders[1], record("1" * 40, threat="linf:0.3"))
+    status, lines, _ = compare(*folders, "--fail=clean_acc:0pp")
+
+    assert status == 0
+    assert any(line.startswith("not compared: net (as-is), digits, linf:0.3, pgd: it has no row") for line in lines)
+
+
+def test_without_evidence_samples_go_by_their_places(compare, folders):
+    for path in (*folders[0].rglob("*.npz"), *folders[1].rglob("*.npz")):
+        path.unlink()
+
+    assert "robust accuracy, lost: samples, by their places in the record, 0, 1, 2, 3" in "\n".join(
+        compare(*folders)[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["a", "nope"], "there is no such file or folder"),
+        (["a", "b", "--fail=robust_acc:2"], "expected percentage points"),
+        (["a", "b", "--fail=acc:2pp"], "unknown accuracy 'acc'"),
+        (["a", "other"], "nothing can be compared: not compared: net (as-is), digits, linf:0.15, pgd: its row"),
+        (["a"], "the following arguments are required: B"),
+    ],
+)
+def test_a_mistake_is_exit_status_4(compare, folders, tmp_path, monkeypatch, args, told):
+    file(tmp_path / "other", record("1" * 40, seed=1))
+    monkeypatch.chdir(tmp_path)
+    status, lines, err = compare(*args)
+
+    assert (status, lines) == (4, [])
+    assert told in err
