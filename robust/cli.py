@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import robust
 
@@ -22,6 +23,8 @@ def main(argv: list[str] | None = None) -> int:
         "list", help="list the suites, attacks, data sets, architectures, training recipes and what wraps them"
     )
     _add_train(commands.add_parser("train", help="train a model's architecture adversarially"))
+    evaluate = commands.add_parser("evaluate", help="attack models as the plugin does, also on many GPUs with torchrun")
+    _add_evaluate(evaluate)
     _add_verify(commands.add_parser("verify", help="check a published row against its evidence, without attacking"))
     try:
         args = parser.parse_args(argv)
@@ -32,6 +35,8 @@ def main(argv: list[str] | None = None) -> int:
             return _train(args)
         if args.command == "verify":
             return _verify(args)
+        if args.command == "evaluate":
+            return _evaluate(args)
         sys.stdout.write(_board(args.folder) if args.command == "board" else _list())
     except (ValueError, LookupError, OSError) as error:
         sys.stderr.write(f"robust {args.command}: {error}\n")
@@ -85,6 +90,20 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="where the weights go; default: .robust/models, where pytest looks")
 
 
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """The plugin's options by their own names."""
+    from robust.options import OPTIONS
+
+    parser.add_argument("robust_model", nargs="*", metavar="MODEL", help="as --robust-model of pytest takes it")
+    for option in OPTIONS:
+        if option.name in ("model", "only"):
+            continue
+        kind: dict[str, Any] = {"action": "store_true"} if option.flag else {"metavar": option.metavar}
+        kind |= {"action": "append"} if option.many else {}
+        parser.add_argument(f"--{option.name}", dest=option.dest, default=None, help=option.help, **kind)
+    parser.add_argument("--wait", metavar="TIME", help="how long a process may keep the others waiting; default: 30m")
+
+
 def _add_verify(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("row", metavar="ROW", help="the path of a row's .json, or enough of its name to tell it from the others")
@@ -117,6 +136,12 @@ def _train(args: argparse.Namespace) -> int:
         sys.stderr.write("robust train: interrupted; the same command goes on from the last epoch\n")
         return 130
     return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from robust.session.command import run
+
+    return run(args)
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -13,8 +13,9 @@ from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
 from robust.attacks.suite import Suite
 from robust.attacks.threat import Threat
+from robust.bout import Flags
 from robust.campaign import Campaign, Journal, Limits, Watch
-from robust.evaluate import Clean, Finding, Flags, measure_attack, with_rounding
+from robust.evaluate import Clean, Finding, measure_attack, with_rounding
 from robust.session.case import FOUND, Case, Found, fail
 from robust.session.found import clean_found, row_found
 from robust.session.gates import Floor, Measured, inconclusive, shortfall
@@ -94,6 +95,7 @@ class Bench:
                     journal=journal,
                     limits=self._limits(name, threat, len(case.samples)),
                     watch=watch,
+                    ranks=self.workshop.ranks,
                 ).run(clean.correct)
 
         return self._measured(case, name, threat, run)
@@ -134,6 +136,7 @@ class Bench:
                 seed=case.seed,
                 feed=self.workshop.feed(case.module),
                 load=self.workshop.surrogate,
+                ranks=self.workshop.ranks,
             )
 
         return self._measured(case, attack if isinstance(attack, str) else describe(attack), threat, run)
@@ -144,7 +147,8 @@ class Bench:
         try:
             allowed = self.workshop.threat(threat)
             clean = self.workshop.clean(case.module, case.samples)
-            found = self.rounded(case, run(allowed, clean), allowed)
+            found = run(allowed, clean)
+            found = replace(found, rounded=self.workshop.ranks.once(lambda: self.rounded(case, found, allowed).rounded))
         except (ValueError, LookupError) as error:
             fail(f"{what} could not be run: {error.args[0]}")
         if faulty := clean.faulty or found.faulty:

@@ -65,7 +65,7 @@ def row_found(workshop: Workshop, case: Case, result: Result) -> Found:
 
 def _spool(workshop: Workshop, case: Case, result: Result) -> str | None:
     """Put the adversarial inputs where they wait until the controller makes the record."""
-    if workshop.settings.leaderboard is None:
+    if workshop.settings.leaderboard is None or not workshop.ranks.first:
         return None
     digest = hashlib.sha256(f"{case.item.nodeid} {result.attack} {result.threat}".encode()).hexdigest()[:16]
     path = private(workshop.settings.home) / "parts" / PROCESS / f"{digest}.npz"

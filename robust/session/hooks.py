@@ -32,7 +32,7 @@ class RobustSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """The controller tries everything once, so that a mistake is one line and not a failure of each test."""
-        if self.run.measures:
+        if self.run.checks:
             self.run.workshop.check()
 
     @pytest.hookimpl(tryfirst=True)
