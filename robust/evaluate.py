@@ -94,7 +94,7 @@ def measure_clean(
 ) -> Clean:
     """Accuracy without an attack."""
     feed = feed or Feed(BATCH, device_of(module))
-    mine = samples.take(np.arange(len(samples))[ranks.share]) if ranks.size > 1 else samples
+    mine = ranks.deal(samples)
     found = ranks.agreed(lambda: feed.columns(lambda x, y, index: answers(module, x, y, seed), mine, bool, bool))
     correct, faulty = map(ranks.whole, found)
     return Clean(correct, int(faulty.sum()))

@@ -9,7 +9,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,8 +18,10 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
+from robust.data.dataset import Samples
 from robust.data.rows import PART
 from robust.device import device_named
 from robust.pile import Pile
@@ -49,6 +51,7 @@ class Ranks:
     here: int = 1  # how many these are
     wait: float = WAIT  # seconds that one may keep the others waiting
     store: Any = None  # torchrun's, which outlives every rank
+    gpus: Any = None  # the process group of their GPUs, where each has one of its own
 
     @property
     def first(self) -> bool:
@@ -102,6 +105,30 @@ class Ranks:
             if line is not None:
                 raise ElsewhereError(f"rank {rank}: {line}")
         return result  # type: ignore[return-value]
+
+    def deal(self, samples: Samples) -> Samples:
+        """This rank's share of the samples."""
+        return samples if self.size == 1 else samples.take(np.arange(len(samples))[self.share])
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum of all ranks' tensors, which are alike in shape and type."""
+        if self.size == 1:
+            return tensor
+        found = tensor.detach().clone()
+        with self._meeting():
+            dist.all_reduce(found, group=self.gpus if found.is_cuda else None)
+        return found
+
+    def mean(self, tensors: Sequence[Tensor], n: int) -> None:
+        """Make each of the tensors, in place, its mean over the samples of all ranks, of which this one has `n`."""
+        if self.size == 1:
+            return
+        flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
+        found = self.total(torch.cat([flat, flat.new_ones(1)]) * n)
+        parts = (found[:-1] / found[-1]).split([tensor.numel() for tensor in tensors])  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            for tensor, part in zip(tensors, parts, strict=True):
+                tensor.copy_(part.view_as(tensor))
 
     def once(self, work: Callable[[], T]) -> T:
         """What `work` returns to the first rank, which alone calls it; where it fails it raises on all."""
@@ -163,7 +190,7 @@ ALONE = Ranks()
 def join(wait: float = WAIT) -> Ranks:
     """Meet the other processes that torchrun started; alone where it started none, or only this.
 
-    They talk by gloo, and share the machine's cores; with CUDA each has its own GPU as far as there are enough.
+    They talk by gloo, their GPUs by nccl, and they share the machine's cores.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or not dist.is_torchelastic_launched():
@@ -172,7 +199,8 @@ def join(wait: float = WAIT) -> Ranks:
     share_cores(here)
     store, rank, _ = next(rendezvous("env://", timeout=datetime.timedelta(seconds=wait)))
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=datetime.timedelta(seconds=wait))
-    return Ranks(rank, size, local, here, wait, store)
+    gpus = dist.new_group(backend="nccl") if torch.cuda.device_count() >= here else None
+    return Ranks(rank, size, local, here, wait, store, gpus)
 
 
 def share_cores(processes: int) -> None:

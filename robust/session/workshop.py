@@ -229,6 +229,7 @@ class Workshop:
                     name=spec.name,
                     source=spec.path if spec.factory and not spec.library else None,
                     on_epoch=on_epoch,
+                    ranks=self.ranks,
                 )
                 refuse_shared(trained.selection, self.samples)
             except (ValueError, LookupError) as error:
