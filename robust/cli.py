@@ -88,6 +88,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=_whole, default=0, metavar="N", help="of all that is random; default: 0")
     add("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1 or mps")
     add("--out", type=Path, metavar="DIR", help="where the weights go; default: .robust/models, where pytest looks")
+    _add_wait(parser)
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -101,7 +102,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         kind: dict[str, Any] = {"action": "store_true"} if option.flag else {"metavar": option.metavar}
         kind |= {"action": "append"} if option.many else {}
         parser.add_argument(f"--{option.name}", dest=option.dest, default=None, help=option.help, **kind)
-    parser.add_argument("--wait", metavar="TIME", help="how long a process may keep the others waiting; default: 30m")
+    _add_wait(parser)
+
+
+def _add_wait(parser: argparse.ArgumentParser) -> None:
+    told = "under torchrun how long a process may keep the others waiting: 30s, 5m, 1h; default: 30m"
+    parser.add_argument("--wait", type=_time, metavar="TIME", help=told)
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
@@ -121,21 +127,19 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _train(args: argparse.Namespace) -> int:
-    from robust.train.command import read, run
-    from robust.train.guard import DivergedError
+def _time(text: str) -> float | None:
+    from robust.session.planned import read_time
 
     try:
-        for text in run(read(args)):
-            sys.stdout.write(text)
-            sys.stdout.flush()
-    except DivergedError as error:
-        sys.stderr.write(f"robust train: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("robust train: interrupted; the same command goes on from the last epoch\n")
-        return 130
-    return 0
+        return read_time(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, got {text!r}") from None
+
+
+def _train(args: argparse.Namespace) -> int:
+    from robust.train.command import main
+
+    return main(args)
 
 
 def _evaluate(args: argparse.Namespace) -> int:

@@ -32,6 +32,7 @@ LAYERS = [
     ["robust.data", "robust.models"],
     ["robust.feed", "robust.device", "robust.pile"],
     ["robust.ranks"],
+    ["robust.ending"],
     ["robust.trust.ball", "robust.trust.doubt"],
     ["robust.trust.verify"],
     ["robust.trust.rounding", "robust.trust.fresh"],
@@ -44,6 +45,7 @@ LAYERS = [
     ["robust.options", "robust.hookspec"],
     ["robust.session"],
     ["robust.plugin", "robust.cli"],
+    ["robust.__main__"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 

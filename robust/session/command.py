@@ -11,27 +11,22 @@ from typing import TextIO
 
 import pytest
 
+from robust.ending import Ending
 from robust.options import words
 from robust.ranks import WAIT, Ranks, join
-from robust.session.planned import read_time
 from robust.session.together import Together
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate. Returns pytest's exit status; ValueError where what is asked of the ranks is wrong.
-
-    The first rank alone reports and files.
-    """
-    ranks = join(WAIT if args.wait is None else read_time(args.wait) or WAIT)
-    together = Together(ranks)
+    """Evaluate. Returns pytest's exit status. The first rank alone reports and files."""
+    ranks = join(args.wait or WAIT)
+    ending = Ending(ranks)
+    together = Together(ranks, ending)
     typed = ["--robust-only", *words(lambda option: getattr(args, option.dest, None))]
-    with _heard(ranks) as (screen, last), together.ending():
+    with _heard(ranks) as (screen, last), ending.heeded():
         status = int(pytest.main(typed if ranks.first else [*typed, "-p", "no:cacheprovider"], plugins=[together]))
         together.refuse(last())
-        together.find()
-        if together.lost and ranks.tells():
-            screen.write(f"robust evaluate: {together.lost}\n")
-            screen.flush()
+        ending.tell("evaluate", screen)
     return status
 
 

@@ -1,27 +1,23 @@
 """Together: a plugin of pytest, for what all ranks must agree on, and for how a run ends that has lost one."""
 
-import signal
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from robust.ranks import KEPT, ElsewhereError, LostError, Ranks
+from robust.ending import Ending
+from robust.ranks import ElsewhereError, LostError, Ranks
 from robust.session import RANKS
-
-SOON = 5.0  # seconds in which the ranks find out who of them is missing
 
 
 class Together:
     """What happens beside the session's own hooks where several processes run it."""
 
-    def __init__(self, ranks: Ranks) -> None:
+    def __init__(self, ranks: Ranks, ending: Ending) -> None:
         self.ranks = ranks
+        self.ending = ending
         self.begun = False
-        self.lost = ""
-        self._ended = False  # torchrun ends all ranks where one has died
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -52,7 +48,7 @@ class Together:
         return (yield)
 
     def _leave(self, lost: LostError) -> None:
-        self.lost = str(lost)
+        self.ending.lost = str(lost)
         pytest.exit("a process of this run is lost", returncode=pytest.ExitCode.TESTS_FAILED)
 
     def refuse(self, told: str) -> None:
@@ -60,32 +56,6 @@ class Together:
         if not self.begun:
             with suppress(ValueError, LostError):
                 self.ranks.agreed(lambda: _raise(ValueError(told)))
-
-    @contextmanager
-    def ending(self) -> Iterator[None]:
-        """Within, torchrun's word to end is taken as an interrupt."""
-
-        def end(*_: object) -> None:
-            if not (self.lost or self._ended):
-                self._ended = True
-                raise KeyboardInterrupt
-
-        before = signal.signal(signal.SIGTERM, end) if self.ranks.size > 1 else None
-        try:
-            yield
-        finally:
-            if before is not None:
-                signal.signal(signal.SIGTERM, before)
-
-    def find(self) -> None:
-        """After an end that came from outside, whether a rank is lost."""
-        if not self._ended:
-            return
-        try:
-            replace(self.ranks, wait=SOON).agreed(lambda: None)
-            self.lost = f"ended by SIGTERM; {KEPT}"
-        except LostError as lost:
-            self.lost = str(lost)
 
 
 def _raise(error: Exception | None) -> None:
