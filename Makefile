@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test gauntlet test-pytests fuzz lint bench-references bench-standard bench-speed bench-profile clean
+.PHONY: demo test gauntlet test-pytests fuzz lint bench-references bench-standard bench-search bench-speed bench-profile clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -45,6 +45,10 @@ bench-references: .venv/peers
 
 bench-standard: .venv/peers
 	$(BIN)/python -m benchmarks.standard
+
+# What a cheaper copy of the model saves.
+bench-search: .venv/ready
+	$(BIN)/python -m benchmarks.search
 
 bench-speed: .venv/peers
 	$(BIN)/pytest benchmarks --benchmark-enable --benchmark-timer=time.process_time --benchmark-group-by=group --benchmark-sort=name

@@ -177,7 +177,17 @@ def judged(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
     finite = logits.isfinite().all(1)
     down = finite & (logits.argmax(1) != task.y)
     down[down.clone()] = task.threat.admits(x[down], task.x[down])
+    if task.exact is not None:
+        down[down.clone()] = _wrong(task.only(down), task.exact, x[down])
     return Verdict(down, ~finite, margin(logits, task.y).masked_fill(~finite, -torch.inf))
+
+
+def _wrong(task: Task, model: Model, x: Tensor) -> Tensor:
+    """Whether that model answers the iterates, (n, *features), with something finite and wrong: (n,) bool."""
+    if not len(x):
+        return task.y.bool()
+    logits = replace(task, model=model).logits(x)
+    return logits.isfinite().all(1) & (logits.argmax(1) != task.y)
 
 
 def climb(attack: Attack[Any], task: Task) -> Tensor:

@@ -15,6 +15,7 @@ from robust.attacks.catalogue import ATTACKS
 from robust.attacks.registry import suggest
 from robust.attacks.spec import NORMS, Spec, slug
 
+WAYS = ("channels-last", "fold", "bf16")  # in which a suite may ask a cheaper copy of the model: see twin.py
 SHIPPED = Path(__file__).parent / "suites"
 
 

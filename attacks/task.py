@@ -10,6 +10,7 @@ from robust.attacks.losses import Loss, evaluate_loss
 from robust.attacks.memory import ran_out
 from robust.attacks.rng import Rng
 from robust.attacks.threat import LpThreat
+from robust.attacks.twin import Twin
 
 Model = Callable[[Tensor], Tensor]
 
@@ -40,11 +41,14 @@ class Task:
     target: Tensor | None = None  # (n,) int64: the class that each should be taken for; None: any wrong one
     origin: Tensor | None = None  # (n, *features): where to start from; None: where the attack likes
     draws: int = 1  # of a model that draws: how many answers are averaged over
+    exact: Model | None = None  # where `model` is a cheaper copy: the one that decides
 
     @classmethod
     def of(cls, model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng) -> "Task":
         place = torch.arange(len(x), device=x.device)
-        return cls(model, x, y, threat, rng, Cost(torch.zeros_like(place), torch.zeros_like(place)), place)
+        cost = Cost(torch.zeros_like(place), torch.zeros_like(place))
+        exact = model.exact if isinstance(model, Twin) else None
+        return cls(model, x, y, threat, rng, cost, place, exact=exact)
 
     def start(self, share: float = 1.0) -> Tensor:
         """Where to start, (n, *features): `origin`, or a random point of the threat model shrunk to `share` of it."""

@@ -24,6 +24,7 @@ from robust.attacks.spec import Spec
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.task import Model
 from robust.attacks.threat import Threat, Union
+from robust.attacks.twin import Twin
 from robust.bout import Bout, Flags, fight, in_order
 from robust.data.arrays import arrays_of
 from robust.data.dataset import Samples
@@ -123,6 +124,7 @@ class Campaign:
     feed: Feed
     classes: int  # of the model; a stage has no more targets than there are others
     seed: int = 0
+    twin: Twin | None = None  # of the module, for the attacks to ask in its place
     load: Callable[[str], Model] = no_models  # makes a model of a surrogate's word
     journal: Journal | None = None
     limits: Limits = Limits()
@@ -148,7 +150,7 @@ class Campaign:
             reached.append(Reached(stage.attack, shown, broken, forwards, backwards, known.seconds))
         return Finding(
             attack=self.suite.name,
-            options=self.suite.told(),
+            options=self.suite.told() | ({"search": list(self.twin.ways)} if self.twin else {}),
             broken=known.broken,
             x_adv=in_order(known.pile.array(), known.fell),
             faulty=int(known.faulty.sum()),
@@ -194,7 +196,7 @@ class Campaign:
         def attack(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
             if over():
                 return None
-            return assail(self.module, each, x, y, part, seed=self.seed, index=index, stop=over)
+            return assail(self.twin or self.module, each, x, y, part, seed=self.seed, index=index, stop=over)
 
         bout = fight(self.module, self.samples, rows, attack, part, self.feed, self.ranks)
         whole = not any(self.ranks.all(over()))

@@ -77,6 +77,13 @@ OPTIONS = (
     ),
     Option("time", "TIME", "stop a suite after 30s, 5m or 1h, with the bound that it reached; such a row has no rank"),
     Option(
+        "search",
+        "WAY",
+        "let suites ask a cheaper copy of the model, which itself confirms what falls: channels-last, fold (batch norm "
+        "into the convolutions before it), bf16; the row's record says so",
+        many=True,
+    ),
+    Option(
         "train",
         "RECIPE",
         "train the model's architecture and test what comes out: standard, pgd-at, trades+awp+ema:epochs=10; "

@@ -14,7 +14,7 @@ LAYERS = [
     ["robust.attacks.rng"],
     ["robust.attacks.catalogue", "robust.attacks.vision", "robust.attacks.memory", "robust.attacks.cycles"],
     ["robust.attacks.geometry", "robust.attacks.suite", "robust.attacks.suites"],
-    ["robust.attacks.threat", "robust.attacks.losses"],
+    ["robust.attacks.threat", "robust.attacks.losses", "robust.attacks.twin"],
     ["robust.attacks.task"],
     ["robust.attacks.engine", "robust.attacks.boundary", "robust.attacks.counted"],
     [

@@ -91,6 +91,7 @@ class Bench:
                     feed=self.workshop.feed(case.module),
                     classes=self.workshop.classes,
                     seed=case.seed,
+                    twin=self.workshop.twin(case.module),
                     load=self.workshop.surrogate,
                     journal=journal,
                     limits=self._limits(name, threat, len(case.samples)),

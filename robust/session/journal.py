@@ -32,6 +32,7 @@ def _determinants(workshop: Workshop, case: Case, suite: Suite, threat: str) -> 
     source = case.variant.spec.path
     return {
         "suite": suite.told(),
+        "search": workshop.settings.search,
         "threat": threat,
         "bounds": [workshop.settings.dataset.lo, workshop.settings.dataset.hi],
         "seed": case.seed,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from robust.attacks.catalogue import ATTACKS
-from robust.attacks.registry import Registry
+from robust.attacks.registry import Registry, suggest
 from robust.attacks.spec import Spec, canonical_threat, parse_threat
-from robust.attacks.suite import Suite, read_suite
+from robust.attacks.suite import WAYS, Suite, read_suite
 from robust.options import value
 from robust.session.reading import asked, base, blaming, each, once
 
@@ -25,6 +25,7 @@ class Planned:
     threats: tuple[str, ...]  # canonical: "linf:8/255"
     attacks: tuple[str, ...]  # canonical: "pgd:steps=40"
     suites: tuple[Suite, ...]
+    search: tuple[str, ...]  # how suites ask a cheaper copy of the model
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -47,8 +48,13 @@ def read_planned(config: pytest.Config, default_threat: str | None, blind: bool)
             "--robust-threat=linf:8/255"
         )
     found = Planned(
-        once("threat", threats, canonical_threat), once("attack", attacks, lambda text: _named(ATTACKS, text)), suites
+        once("threat", threats, canonical_threat),
+        once("attack", attacks, lambda text: _named(ATTACKS, text)),
+        suites,
+        each(config, "search", _way, None),
     )
+    if found.search and not suites:
+        raise pytest.UsageError("--robust-search: it is for suites, and there is none; name one with --robust-suite")
     for suite in suites:
         for threat in found.threats:
             with blaming(f"suite={suite.name}"):
@@ -61,6 +67,12 @@ def _check_norms(suite: Suite, threat: str) -> None:
     for norm in (parse_threat(part)[0] for part in threat.split("+")):
         if not any(norm in stage.norms for stage in suite.stages):
             raise ValueError(f"no stage of {suite.name} is for {norm}, and the threat model is {threat}")
+
+
+def _way(text: str) -> str:
+    if text not in WAYS:
+        raise LookupError(f"unknown way {suggest(text, WAYS)}")
+    return text
 
 
 def read_time(text: str | None) -> float | None:

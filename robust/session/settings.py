@@ -48,6 +48,7 @@ class Settings:
     attacks: tuple[str, ...]  # canonical: "pgd:steps=40"
     suites: tuple[Suite, ...]
     seconds: float | None  # that a suite may take
+    search: tuple[str, ...]  # how suites ask a cheaper copy of the model; empty: the model itself
     trainings: tuple[str, ...]  # recipes, and "as-is" for the model as it was loaded
     samples: int | None  # None: 1000, or all if there are fewer
     seed: int
@@ -116,6 +117,7 @@ def read(config: pytest.Config) -> Settings:
         attacks=planned.attacks,
         suites=planned.suites,
         seconds=_seconds(config, planned),
+        search=planned.search,
         trainings=each(config, "train", _training, AS_IS),
         samples=whole(config, "samples", least=1),
         seed=whole(config, "seed", least=0) or 0,

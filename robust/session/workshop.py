@@ -12,6 +12,7 @@ from robust.attacks.blind import needs_gradient
 from robust.attacks.factory import make
 from robust.attacks.rng import seeded
 from robust.attacks.threat import LpThreat, Threat, read_threat
+from robust.attacks.twin import Twin, twin
 from robust.data.dataset import Dataset, NotHereError, Samples
 from robust.evaluate import Clean, check, measure_clean
 from robust.feed import Feed, fitting
@@ -30,6 +31,7 @@ from robust.train.recipe import AS_IS
 from robust.train.split import refuse_shared
 from robust.train.word import read_recipe
 
+FEW = 64  # samples that a model and its cheaper copy must answer alike
 SAMPLES = 1000  # as many as most published evaluations use
 
 Progress = Callable[[str], AbstractContextManager[OnEpoch]]
@@ -103,6 +105,11 @@ class Workshop:
             size = self.settings.batch_size or fitting(module, self.samples.x[:1], self.device, self.ranks.here)
             self._feeds[id(module)] = (module, Feed(size, self.device))
         return self._feeds[id(module)][1]
+
+    def twin(self, module: nn.Module) -> Twin | None:
+        """What suites ask in the module's place; None where they ask the module itself."""
+        x = torch.tensor(self.samples.x[:FEW], device=self.device)
+        return twin(module, self.settings.search, x) if self.settings.search else None
 
     def clean(self, module: nn.Module, samples: Samples) -> Clean:
         """The module's answers without an attack, asked for once."""

@@ -196,6 +196,31 @@ def test_the_suites_that_come_along_run(pytester, folder, classes):
     assert all(record.attacks[0].stages for record in records(folder))
 
 
+def test_a_cheaper_copy_is_asked_and_the_record_says_so(pytester, mine):
+    result = pytester.runpytest_inprocess(*SUITE, "--robust-search=channels-last,bf16")
+    (record,) = records(mine)
+
+    result.assert_outcomes(passed=2)
+    assert record.attacks[0].options["search"] == ["channels-last", "bf16"]
+    assert record.attacks[0].broken.any()
+    plain = pytester.runpytest_inprocess(*SUITE)
+    plain.stdout.fnmatch_lines(["leaderboard (1 replaced, the older in history*"])
+    assert "search" not in records(mine)[0].attacks[0].options
+
+
+def test_a_model_that_has_no_copy_fails_the_suite_in_one_line(pytester, mine):
+    (mine / "branching.py").write_text(
+        "import net\nfrom torch import nn\n\nclass Branching(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.net = net.make()\n\n    def forward(self, x):\n"
+        "        return self.net(x) if x.sum() > 0 else self.net(x)\n"
+    )
+    args = [arg.replace("net.py:make", "branching.py:Branching") for arg in SUITE]
+    result = pytester.runpytest_inprocess(*args, "--robust-search=fold")
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*could not be run: search=fold: the model cannot be traced: *; leave fold out"])
+
+
 WRONG = {
     "unknown suite": (
         ["--robust-suite=standart-1"],
@@ -217,6 +242,14 @@ WRONG = {
     "time for nothing": (
         ["--robust-time=5s"],
         "--robust-time=5s: it bounds suites, and there is none; name one with --robust-suite",
+    ),
+    "unknown way": (
+        ["--robust-suite=quick-1", "--robust-search=bf17"],
+        "--robust-search=bf17: unknown way 'bf17', did you mean 'bf16'[?] Known: *",
+    ),
+    "way for nothing": (
+        ["--robust-search=bf16"],
+        "--robust-search: it is for suites, and there is none; name one with --robust-suite",
     ),
     "no time": (["--robust-time=5"], "--robust-time=5: expected a time above 0, as 30s, 5m or 1h"),
     "zero": (["--robust-time=0s"], "--robust-time=0s: expected a time above 0, as 30s, 5m or 1h"),

@@ -1,0 +1,110 @@
+"""`make bench-search`: what it saves to let suites ask a cheaper copy of a model, and what that changes."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks import table
+from benchmarks.subjects import network, pictures
+from benchmarks.timing import CLOCK
+from robust.attacks.engine import still
+from robust.attacks.suite import read_suite
+from robust.attacks.threat import read_threat
+from robust.attacks.twin import Twin, twin
+from robust.campaign import Campaign
+from robust.data.dataset import Samples
+from robust.evaluate import measure_clean
+from robust.feed import Feed
+from robust.models.load import architecture
+from robust.models.spec import ModelSpec
+
+OUT = Path(__file__).parent / "search.md"
+ROUNDS, SEED = 9, 0
+NETS = (  # (word, shape of an input, inputs at once)
+    ("zoo:cnn", (1, 28, 28), 250),
+    ("zoo:preactresnet18(width=16)", (3, 32, 32), 64),
+    ("zoo:vit", (3, 32, 32), 64),
+    ("torchvision:resnet18", (3, 32, 32), 64),
+    ("torchvision:resnet18", (3, 224, 224), 8),
+    ("torchvision:mobilenet_v3_small", (3, 64, 64), 64),
+)
+WAYS = (("channels-last",), ("fold",), ("channels-last", "fold"), ("bf16",), ("channels-last", "bf16"))
+SUBJECT, THREAT, N = "pgd-at", "linf:0.1", 500
+LEGEND = (
+    "Milliseconds of processor time for one gradient of a batch, the median of "
+    f"{ROUNDS} rounds in turns, and how many times as fast the copy is; n/a where the network cannot be traced. The "
+    "weights are random: they do not change the time. Below, standard-1 on "
+    f"{N} test pictures of Fashion-MNIST, {SUBJECT} under {THREAT}."
+)
+
+
+def main() -> int:
+    torch.set_num_threads(1)
+    rows = [_row(*net) for net in NETS]
+    heads = ("network", "input", "batch", "exact", *(", ".join(ways) for ways in WAYS))
+    lines = [*table.markdown(heads, rows, words=2), "", *_whole()]
+    OUT.write_text(table.page("Cheaper model calls", LEGEND, lines, SEED, ("torch",)), "utf-8")
+    sys.stdout.write(OUT.read_text("utf-8"))
+    return 0
+
+
+def _row(word: str, shape: tuple[int, ...], batch: int) -> list[str]:
+    torch.manual_seed(SEED)
+    module = architecture(ModelSpec.parse(word, Path()), None, shape, 10, Path())().eval()
+    x = torch.rand(batch, *shape)
+    copies = [_copy(module, ways, x) for ways in WAYS]
+    exact, *quick = _milliseconds([module, *copies], x)
+    assert exact
+    told = ("n/a" if each is None else f"{exact / each:.2f}" for each in quick)
+    return [f"`{word}`", " x ".join(map(str, shape)), str(batch), f"{exact:.1f}", *told]
+
+
+def _copy(module: nn.Module, ways: Sequence[str], x: Tensor) -> Twin | None:
+    try:
+        return twin(module, ways, x)
+    except ValueError:
+        return None
+
+
+def _milliseconds(modules: Sequence[nn.Module | None], x: Tensor) -> list[float | None]:
+    """Of a gradient, in turns; the first of each, in which memory is laid out, does not count."""
+    seconds: list[list[float]] = [[] for _ in modules]
+    for _ in range(1 + ROUNDS):
+        for module, times in zip(modules, seconds, strict=True):
+            if module is not None:
+                begun = CLOCK()
+                _gradient(module, x)
+                times.append(CLOCK() - begun)
+    return [1000 * median(times[1:]) if times else None for times in seconds]
+
+
+def _gradient(module: nn.Module, x: Tensor) -> None:
+    with still(module):
+        x = x.clone().requires_grad_()
+        torch.autograd.grad(module(x).logsumexp(1).sum(), x)
+
+
+def _whole() -> list[str]:
+    """standard-1 by each way: what stands, and the time."""
+    x, y = pictures(N, SEED, "fashion-mnist")
+    module, samples = network(SUBJECT), Samples(x.numpy(), y.numpy(), np.arange(N))
+    feed = Feed(250)
+    correct = measure_clean(module, samples, feed=feed).correct
+    plain = Campaign(module, samples, read_suite("standard-1", Path()), read_threat(THREAT), feed, 10)
+    rows = []
+    for ways in ((), *WAYS):
+        begun = CLOCK()
+        found = replace(plain, twin=twin(module, ways, x[:64]) if ways else None).run(correct)
+        seconds, standing = CLOCK() - begun, int((correct & ~found.broken).sum())
+        rows.append([", ".join(ways) or "exact", f"{100 * standing / N:.1f}", f"{seconds:.1f}"])
+    return table.markdown(("asked", "robust %", "seconds"), rows, words=1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
