@@ -187,20 +187,26 @@ class Ranks:
 ALONE = Ranks()
 
 
-def join(wait: float = WAIT) -> Ranks:
-    """Meet the other processes that torchrun started; alone where it started none, or only this.
+@contextmanager
+def joined(wait: float = WAIT) -> Iterator[Ranks]:
+    """Within, the processes that torchrun started are together; alone where it started none, or only this.
 
     They talk by gloo, their GPUs by nccl, and they share the machine's cores.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or not dist.is_torchelastic_launched():
-        return ALONE
+        yield ALONE
+        return
     local, here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     share_cores(here)
-    store, rank, _ = next(rendezvous("env://", timeout=datetime.timedelta(seconds=wait)))
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=datetime.timedelta(seconds=wait))
-    gpus = dist.new_group(backend="nccl") if torch.cuda.device_count() >= here else None
-    return Ranks(rank, size, local, here, wait, store, gpus)
+    patience = datetime.timedelta(seconds=wait)
+    store, rank, _ = next(rendezvous("env://", timeout=patience))
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=patience)
+    try:
+        gpus = dist.new_group(backend="nccl") if torch.cuda.device_count() >= here else None
+        yield Ranks(rank, size, local, here, wait, store, gpus)
+    finally:
+        dist.destroy_process_group()  # left to the interpreter's end, its threads may abort that
 
 
 def share_cores(processes: int) -> None:

@@ -21,7 +21,7 @@ from robust.session.found import clean_found, row_found
 from robust.session.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.journal import journal_of
 from robust.session.result import Result
-from robust.session.rows import judged, planned
+from robust.session.rows import judged, node_id, planned
 from robust.session.workshop import Workshop
 from robust.trust.look import FEW, few_of
 from robust.trust.verify import LARGE, OUTSIDE, told
@@ -196,7 +196,7 @@ class Bench:
             return
         wrong = shortfall(measured, floor, self.workshop.settings.gates.fail_on)
         if wrong is not None:
-            fail(f"{figure} {wrong}\nrepeat: {self.repeat} '{case.item.nodeid}'")
+            fail(f"{figure} {wrong}\nrepeat: {self.repeat} '{node_id(case.item)}'")
         if inconclusive(measured, floor):
             told = f"the floor of {floor.percent:g} % is inside the interval; use more samples"
             case.warn(f"inconclusive: {figure}: {told}")

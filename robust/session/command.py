@@ -13,13 +13,17 @@ import pytest
 
 from robust.ending import Ending
 from robust.options import words
-from robust.ranks import WAIT, Ranks, join
+from robust.ranks import WAIT, Ranks, joined
 from robust.session.together import Together
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate. Returns pytest's exit status. The first rank alone reports and files."""
-    ranks = join(args.wait or WAIT)
+    with joined(args.wait or WAIT) as ranks:
+        return _evaluate(args, ranks)
+
+
+def _evaluate(args: argparse.Namespace, ranks: Ranks) -> int:
     ending = Ending(ranks)
     together = Together(ranks, ending)
     typed = ["--robust-only", *words(lambda option: getattr(args, option.dest, None))]

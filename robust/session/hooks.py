@@ -8,6 +8,7 @@ import pytest
 
 from robust.session.own import RESULTS, read_mark
 from robust.session.reading import asked
+from robust.session.rows import group
 from robust.session.run import Run
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class RobustSession:
         """The controller tries everything once, so that a mistake is one line and not a failure of each test."""
         if self.run.checks:
             self.run.workshop.check()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self.run.config.getoption("loadgroup", False):  # xdist's, in a worker
+            group(items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

@@ -69,7 +69,7 @@ def train(
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     path = folder / f"{slug(name)}-{Spec.parse(recipe).slug[:60]}-{key[:8]}.safetensors"
     locks, saved = folder / ".locks", folder / ".unfinished" / f"{key}.pt"
-    locks.mkdir(parents=True, exist_ok=True)
+    ranks.once(lambda: locks.mkdir(parents=True, exist_ok=True))
     with FileLock(locks / key) if ranks.first else nullcontext():
         if not ranks.once(path.exists):
             found = fit(

@@ -21,7 +21,7 @@ from robust.evaluate import check
 from robust.models.load import Build, architecture
 from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
-from robust.ranks import ALONE, WAIT, LostError, Ranks, join
+from robust.ranks import ALONE, WAIT, LostError, Ranks, joined
 from robust.store import private
 from robust.train.cache import Trained, told, train
 from robust.train.guard import DivergedError
@@ -51,7 +51,11 @@ class Order:
 
 def main(args: argparse.Namespace) -> int:
     """Train. Returns the exit status; of several ranks the first alone tells what comes of it."""
-    ranks = join(args.wait or WAIT)
+    with joined(args.wait or WAIT) as ranks:
+        return _train(args, ranks)
+
+
+def _train(args: argparse.Namespace, ranks: Ranks) -> int:
     ending = Ending(ranks)
     try:
         with ending.heeded():

@@ -9,6 +9,7 @@ from robust.attacks import LpThreat
 from robust.data.dataset import DATA
 from robust.ranks import ALONE
 from robust.train import loop
+from robust.train.cache import train
 from robust.train.loop import fit
 from robust.train.recipe import RECIPES
 from robust.train.word import read_recipe
@@ -119,3 +120,104 @@ def test_the_first_steps_are_those_of_one_process(name, alone, two):
         for layer, value in found[name]["weights"].items():
             wanted = torch.tensor(alone[name]["weights"][layer])
             torch.testing.assert_close(torch.tensor(value), wanted, rtol=1e-5, atol=1e-7)
+
+
+# What keeps a state: momenta, a mean, and a perturbation for each place of a batch.
+KEPT = ["trades+ema:steps=1:epochs=2:batch=17", "free:replays=2:epochs=2:batch=17"]
+
+
+def stopped(ranks, word, saved):
+    """Train, and stop in the second epoch, after a save within it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop, "SAVE_EVERY", 0.0)
+        patched.setattr(loop, "_descend", stop_after(16 * (1 + word.count("replays"))))
+        with pytest.raises(Stopped):
+            fit(Wide(), read_recipe(word), samples(200), THREAT, saved=saved, ranks=ranks)
+
+
+def gone_on(ranks, word, saved=None):
+    found = fit(Wide(), read_recipe(word), samples(200), THREAT, saved=saved, ranks=ranks)
+    return {name: value.tolist() for name, value in found.weights.items()}, [epoch.told() for epoch in found.curve]
+
+
+def for_each(ranks, work, words, folder):
+    return [work(ranks, word, folder / f"{k}.pt") for k, word in enumerate(words)]
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+def test_it_goes_on_with_another_number_of_processes(before, after, tmp_path):
+    def run(size, work):
+        return [for_each(ALONE, work, KEPT, tmp_path)] if size == 1 else together(size, for_each, work, KEPT, tmp_path)
+
+    run(before, stopped)
+    assert len([*tmp_path.glob("*.pt")]) == len(KEPT)
+    for each in run(after, gone_on):
+        for word, (weights, curve) in zip(KEPT, each, strict=True):
+            wanted, expected = gone_on(ALONE, word)
+            for name, value in weights.items():
+                torch.testing.assert_close(torch.tensor(value), torch.tensor(wanted[name]), rtol=1e-5, atol=1e-7)
+            assert [epoch["robust"] for epoch in curve] == [epoch["robust"] for epoch in expected]
+
+
+def with_norm(ranks):
+    """What depends on a batch's company: of what comes out only that it is the same on all."""
+    word = "pgd-at+swa:steps=1:epochs=2:batch=17:swa_start=0.5:augment=crop-flip"
+    found = fit(network(norm=True, dropout=0.2), read_recipe(word), samples(200), THREAT, ranks=ranks)
+    return {name: value.tolist() for name, value in found.weights.items()}, [epoch.told() for epoch in found.curve]
+
+
+def refused(ranks, word):
+    with pytest.raises(ValueError, match=r"\w+") as caught:
+        fit(network(), read_recipe(word), samples(200), THREAT, ranks=ranks)
+    return str(caught.value)
+
+
+def kept(ranks, folder):
+    epochs = []
+    found = train(
+        network,
+        "standard:epochs=2",
+        DATA.get("digits"),
+        THREAT,
+        seed=0,
+        folder=folder / str(ranks.rank),  # each as on a machine of its own
+        name="net",
+        on_epoch=lambda epoch, plan: epochs.append(epoch.number),
+        ranks=ranks,
+    )
+    return found.path, found.card["processes"], found.module.state_dict()["1.bias"].tolist(), epochs
+
+
+def some(ranks, folder):
+    words = ("standard:batch=3", "standard:sync_norm=true")
+    return {"norm": with_norm(ranks), "refused": [refused(ranks, word) for word in words], "kept": kept(ranks, folder)}
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kept")
+    return folder, together(2, some, folder)
+
+
+def test_with_batch_norm_and_dropout_all_come_to_the_same_weights(both):
+    first, second = (each["norm"] for each in both[1])
+
+    assert first == second
+    assert torch.isfinite(torch.tensor(first[0]["1.weight"])).all()
+
+
+def test_what_cannot_be_shared_is_refused_on_all(both):
+    for each in both[1]:
+        small, norm = each["refused"]
+        assert small.startswith("a batch of 3 is too small for 2 processes, which need two samples each")
+        assert norm.startswith("sync_norm: batch norm over processes needs a GPU for each")
+
+
+def test_what_they_train_is_kept_once_and_found_by_one(both):
+    folder, found = both
+    (path, processes, bias, epochs), (_, _, other, elsewhere) = (each["kept"] for each in found)
+
+    assert (processes, epochs, elsewhere) == (2, [1, 2], [1, 2])
+    assert bias == other
+    assert not [*(folder / "1").rglob("*.safetensors")]
+    assert kept(ALONE, folder) == (path, 2, bias, [])

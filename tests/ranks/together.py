@@ -7,7 +7,7 @@ import traceback
 
 import torch
 
-from robust.ranks import join
+from robust.ranks import joined
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["robust.session.command", "robust.campaign", "robust.train.cache"])
@@ -51,8 +51,8 @@ def _child(rank, size, port, wait, sender, work, args):
         "TORCHELASTIC_RUN_ID": "test",
     }
     try:
-        ranks = join(wait)
-        torch.set_num_threads(1)
-        sender.send((work(ranks, *args),))
+        with joined(wait) as ranks:
+            torch.set_num_threads(1)
+            sender.send((work(ranks, *args),))
     except BaseException:
         sender.send(traceback.format_exc())
