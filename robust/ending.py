@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TextIO
 
@@ -17,15 +17,15 @@ class Ending:
     def __init__(self, ranks: Ranks) -> None:
         self.ranks = ranks
         self.lost = ""
-        self._told_to_end = False  # as torchrun does to all ranks where one has died
+        self.told_to_end = False  # as torchrun does to all ranks where one has died
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
         """Within, torchrun's SIGTERM is a KeyboardInterrupt."""
 
         def end(*_: object) -> None:
-            if not (self.lost or self._told_to_end):
-                self._told_to_end = True
+            if not (self.lost or self.told_to_end):
+                self.told_to_end = True
                 raise KeyboardInterrupt
 
         if self.ranks.size == 1:
@@ -37,17 +37,25 @@ class Ending:
         finally:
             signal.signal(signal.SIGTERM, before)
 
-    def tell(self, command: str, screen: TextIO) -> bool:
-        """Whether a rank is lost, or all were told to end; one of them writes a line about it."""
-        if self._told_to_end and not self.lost:
-            self.lost = self._found()
-        if self.lost and self.ranks.tells():
+    def close(self, status: int, command: str, screen: TextIO) -> int:
+        """The exit status, once all ranks have come here: torchrun ends the others as soon as one fails.
+
+        The first has `status`, the others 0. Where one is lost all have 1, and one of them writes a line about it.
+        """
+        self.lost = self.lost or self._missing()
+        if not self.lost:
+            return status if self.ranks.first else 0
+        if self.ranks.tells():
             screen.write(f"robust {command}: {self.lost}\n")
             screen.flush()
-        return bool(self.lost)
+        return 1
 
-    def _found(self) -> str:
+    def _missing(self) -> str:
         try:
+            if not self.told_to_end:
+                with suppress(KeyboardInterrupt):
+                    self.ranks.all(None)
+                    return ""
             replace(self.ranks, wait=SOON).all(None)
         except LostError as lost:
             return str(lost)

@@ -178,7 +178,7 @@ class Ranks:
             yield
         except RuntimeError as error:
             named = re.search(r"Ranks? ([\d, ]+) failed to pass", str(error))
-            who = f"rank {named[1] if named else 0} of {self.size}"
+            who = f"rank {named[1] if named else 0} of {self.size}" if named or not self.first else "another rank"
             late = time.monotonic() - began >= self.wait
             what = f"has not answered for {self.wait:g} s" if late else "is gone"
             raise LostError(f"{who} {what}; {KEPT}") from error

@@ -6,7 +6,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TextIO
 
 import pytest
@@ -27,26 +26,28 @@ def _evaluate(args: argparse.Namespace, ranks: Ranks) -> int:
     ending = Ending(ranks)
     together = Together(ranks, ending)
     typed = ["--robust-only", *words(lambda option: getattr(args, option.dest, None))]
-    with _heard(ranks) as (screen, last), ending.heeded():
+    with _heard(ranks) as (screen, said), ending.heeded():
         status = int(pytest.main(typed if ranks.first else [*typed, "-p", "no:cacheprovider"], plugins=[together]))
-        together.refuse(last())
-        ending.tell("evaluate", screen)
-    return status
+        together.refuse(said().strip().rpartition("\n")[2].removeprefix("ERROR: "))
+        if status == pytest.ExitCode.INTERNAL_ERROR:
+            screen.write(said())
+        sys.stdout.flush()
+        return ending.close(status, "evaluate", screen)
 
 
 @contextmanager
 def _heard(ranks: Ranks) -> Iterator[tuple[TextIO, Callable[[], str]]]:
-    """Within, the first rank alone is heard. Yields (stderr as it was, what to call for the last line on it since)."""
+    """Within, the first rank alone is heard. Yields (stderr as it was, what to call for what another wrote since)."""
     if ranks.first:
-        yield sys.stderr, lambda: "its command line is wrong"
+        yield sys.stderr, lambda: ""
         return
-    with tempfile.TemporaryFile("w+") as said, Path(os.devnull).open("w") as nowhere:
+    with tempfile.TemporaryFile("w+") as file:
         screen = os.fdopen(os.dup(2), "w")
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(said.fileno(), 2)
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
 
-        def last() -> str:
-            said.seek(0)
-            return said.read().strip().rpartition("\n")[2]
+        def said() -> str:
+            file.seek(0)
+            return file.read()
 
-        yield screen, last
+        yield screen, said

@@ -17,8 +17,8 @@ def group(items: list[pytest.Item]) -> None:
 
 def node_id(item: pytest.Item) -> str:
     """As pytest takes it on its command line: without the group that xdist adds to it."""
-    grouped = item.config.getoption("loadgroup", False) and item.get_closest_marker("xdist_group")
-    return item.nodeid.rpartition("@")[0] if grouped else item.nodeid
+    mark = item.get_closest_marker("xdist_group")
+    return item.nodeid.removesuffix(f"@{mark.args[0]}") if mark and mark.args else item.nodeid
 
 
 def planned(item: pytest.Item) -> int:

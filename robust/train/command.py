@@ -56,28 +56,24 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace, ranks: Ranks) -> int:
-    ending = Ending(ranks)
-    try:
-        with ending.heeded():
+    ending, status, told = Ending(ranks), 0, ""
+    with ending.heeded():
+        try:
             for text in run(ranks.agreed(lambda: read(args, ranks)), ranks):
                 if ranks.first:
                     sys.stdout.write(text)
                     sys.stdout.flush()
-    except LostError as lost:
-        ending.lost = str(lost)
-    except KeyboardInterrupt:
-        if not ending.tell("train", sys.stderr) and ranks.first:
-            sys.stderr.write("robust train: interrupted; the same command goes on from the last epoch\n")
-        return 130
-    except DivergedError as error:
-        if ranks.first:
-            sys.stderr.write(f"robust train: {error}\n")
-        return 1
-    except (ValueError, LookupError, OSError):
-        if ranks.first:
-            raise
-        return 4
-    return int(ending.tell("train", sys.stderr))
+        except LostError as lost:
+            ending.lost = str(lost)
+        except KeyboardInterrupt:
+            status, told = 130, "interrupted; the same command goes on from the last epoch"
+        except DivergedError as error:
+            status, told = 1, str(error)
+        except (ValueError, LookupError, OSError) as error:
+            status, told = 4, str(error.args[0] if isinstance(error, LookupError) else error)
+        if told and ranks.first and not ending.told_to_end:
+            sys.stderr.write(f"robust train: {told}\n")
+        return ending.close(status, "train", sys.stderr)
 
 
 def read(args: argparse.Namespace, ranks: Ranks = ALONE) -> Order:

@@ -105,7 +105,9 @@ def free_port():
         return free.getsockname()[1]
 
 
-def test_killed_on_one_machine_it_goes_on_on_two_and_the_record_is_that_of_one_process(mine, hosts, tmp_path):
+def test_killed_on_one_machine_it_goes_on_on_two_and_the_record_is_the_plugins(
+    pytester, monkeypatch, mine, hosts, tmp_path
+):
     shutil.copytree(mine, alone := tmp_path / "alone")
     (mine / "conftest.py").write_text(DIE)
     killed, _ = (run := torchrun(mine, "--nproc-per-node=2")).communicate(timeout=120)
@@ -127,8 +129,9 @@ def test_killed_on_one_machine_it_goes_on_on_two_and_the_record_is_that_of_one_p
     assert [first.returncode, second.returncode] == [0, 0], told
     assert ["6 passed" in each for each in told] == [True, False]
     assert not (other / "leaderboard").exists()
-    command = [sys.executable, "-m", "robust", *WORDS]
-    subprocess.run(command, cwd=alone, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    monkeypatch.chdir(alone)
+    words = (f"--robust-{word.removeprefix('--')}" for word in WORDS[2:])
+    pytester.runpytest_inprocess("--robust-only", f"--robust-model={WORDS[1]}", *words).assert_outcomes(passed=6)
     found, wanted = records(mine), records(alone)
     assert len(found) == 2
     assert found.keys() == wanted.keys()

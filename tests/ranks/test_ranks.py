@@ -1,5 +1,6 @@
 """What ranks tell each other, and what they tell of one that fails, dies or hangs."""
 
+import io
 import os
 import signal
 import sys
@@ -8,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from robust.ending import Ending
 from robust.ranks import ALONE, ElsewhereError, LostError
 from tests.ranks.together import together
 
@@ -90,3 +92,47 @@ def test_one_that_is_lost_is_named(which, how, what, wait):
 
     assert told[0].startswith(f"rank {which} of 2 {what}; what was finished is kept")
     assert told[1]
+
+
+def closed(ranks, how):
+    """The exit status of each, and what it writes; the first takes its time."""
+    screen, ending = io.StringIO(), Ending(ranks)
+    began = time.monotonic()
+    with ending.heeded():
+        if ranks.first:
+            time.sleep(0.5)
+        elif how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        status = ending.close(3, "evaluate", screen)
+    return status, screen.getvalue(), time.monotonic() - began > 0.4
+
+
+@UNIX
+def test_all_end_together_and_the_first_alone_has_a_status():
+    assert together(2, closed, "whole") == [(3, "", True), (0, "", True)]
+
+
+@UNIX
+def test_one_that_is_lost_at_the_end_is_told_in_a_line():
+    first, _ = together(2, closed, "killed")
+
+    assert first[0] == 1
+    assert first[1].startswith("robust evaluate: rank 1 of 2 is gone; ")
+
+
+def terminated(ranks):
+    """All are told to end, as a cluster does when the time is up."""
+    screen, ending = io.StringIO(), Ending(ranks)
+    with ending.heeded():
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        return ending.close(2, "train", screen), screen.getvalue()
+
+
+@UNIX
+def test_where_all_are_told_to_end_none_is_called_lost():
+    found = together(2, terminated)
+
+    assert [status for status, _ in found] == [1, 1]
+    assert sorted(line[:32] for _, line in found) == ["", "robust train: ended by SIGTERM; "]
