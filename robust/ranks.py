@@ -178,10 +178,20 @@ class Ranks:
             yield
         except RuntimeError as error:
             named = re.search(r"Ranks? ([\d, ]+) failed to pass", str(error))
-            who = f"rank {named[1] if named else 0} of {self.size}" if named or not self.first else "another rank"
+            who = f"rank {named[1] if named else self._cut_off()} of {self.size}"
             late = time.monotonic() - began >= self.wait
             what = f"has not answered for {self.wait:g} s" if late else "is gone"
             raise LostError(f"{who} {what}; {KEPT}") from error
+
+    def _cut_off(self) -> str:
+        """The ranks that this one cannot write to; the others are connected with the first alone."""
+        found = [] if self.first else [0]
+        for rank in range(1, self.size if self.first else 0):
+            try:
+                dist.isend(torch.zeros(1), rank)
+            except RuntimeError:
+                found.append(rank)
+        return ", ".join(map(str, found)) or "?"
 
 
 ALONE = Ranks()
