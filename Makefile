@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-browser gauntlet test-pytests fuzz lint bench-references bench-standard bench-search bench-collapse bench-speed bench-profile clean
+.PHONY: demo test test-browser gauntlet test-pytests fuzz lint bench-references bench-standard bench-search bench-collapse bench-speed bench-profile bench-ranks clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -68,6 +68,9 @@ bench-speed: .venv/peers
 
 bench-profile: .venv/ready
 	$(BIN)/python -m benchmarks.shares
+
+bench-ranks: .venv/ready
+	$(BIN)/python -m benchmarks.ranks
 
 .venv/peers: .venv/ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[peers]'

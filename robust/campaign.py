@@ -25,31 +25,17 @@ from robust.attacks.suite import Stage, Suite
 from robust.attacks.task import Model
 from robust.attacks.threat import Threat, Union
 from robust.attacks.twin import Twin
+from robust.bout import Bout, Flags, fight, in_order
 from robust.data.arrays import arrays_of
 from robust.data.dataset import Samples
-from robust.evaluate import Finding, Flags, Toll, levied, look_again
+from robust.evaluate import Finding
 from robust.feed import Feed
-from robust.pile import Pile, picked
+from robust.pile import Pile
+from robust.ranks import ALONE, Ranks
 from robust.record import Reached
 from robust.store import write_arrays
-from robust.trust.verify import Faults
 
 TIME, GATE = "time", "gate"  # why a campaign may be stopped before its end
-
-
-@dataclass(frozen=True, slots=True)
-class Bout:
-    """What one round did to the m samples that it was for."""
-
-    rows: NDArray[np.int64]  # (m,): which of the n samples
-    broken: Flags  # (m,): by an input that the driver admitted and that was then verified
-    x_adv: NDArray[np.float32]  # (broken, *shape): those inputs
-    fault: Faults  # (m,): of those that fell to an input that was not verified, what is wrong with that
-    faulty: Flags  # (m,): answered with something not finite on the way
-    margin: NDArray[np.float32]  # (m,): the largest on the way
-    cost: NDArray[np.int64]  # (2,): samples sent forward and backward
-    seconds: float
-    batch: int  # samples at once, as rounding depends on that
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +129,7 @@ class Campaign:
     journal: Journal | None = None
     limits: Limits = Limits()
     watch: Watch = lambda told: None
+    ranks: Ranks = ALONE
 
     def run(self, correct: Flags) -> Finding:
         """The suite on the samples in the mask `correct`; ValueError or LookupError where an attack cannot be run."""
@@ -165,7 +152,7 @@ class Campaign:
             attack=self.suite.name,
             options=self.suite.told() | ({"search": list(self.twin.ways)} if self.twin else {}),
             broken=known.broken,
-            x_adv=picked(known.pile.array(), np.argsort(known.fell)),
+            x_adv=in_order(known.pile.array(), known.fell),
             faulty=int(known.faulty.sum()),
             fault=known.fault,
             forwards=int(known.cost[0]),
@@ -201,36 +188,33 @@ class Campaign:
 
     def _bout(self, each: Round, rows: NDArray[np.int64], part: Threat, known: Known) -> tuple[Bout, bool]:
         """Run a round, or read what it did. Returns (that, whether it came to its end)."""
-        if self.journal and (bout := self.journal.read(known.bouts)) is not None:
+        if (bout := self._read(known.bouts)) is not None:
             self.feed.size = bout.batch
             return bout, True
-        began = time.monotonic()
-        over = partial(_past, began + self.limits.seconds - known.seconds)
+        over = partial(_past, time.monotonic() + self.limits.seconds - known.seconds)
 
         def attack(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
             if over():
                 return None
             return assail(self.twin or self.module, each, x, y, part, seed=self.seed, index=index, stop=over)
 
-        toll = levied(attack, self.samples.take(rows), self.feed)
-        bout, whole = self._judged(rows[: len(toll.fallen)], toll, part, began), not over()
-        if self.journal and whole:
-            self.journal.write(known.bouts, bout)
+        bout = fight(self.module, self.samples, rows, attack, part, self.feed, self.ranks)
+        whole = not any(self.ranks.all(over()))
+        if whole:
+            self._write(known.bouts, bout)
         return bout, whole
 
-    def _judged(self, rows: NDArray[np.int64], toll: Toll, part: Threat, began: float) -> Bout:
-        broken, fault, x_adv = look_again(self.module, self.samples.take(rows), toll, part, self.feed)
-        return Bout(
-            rows=rows,
-            broken=broken,
-            x_adv=x_adv,
-            fault=fault,
-            faulty=toll.faulty,
-            margin=toll.margin,
-            cost=np.array([toll.forwards.sum(), toll.backwards.sum()], np.int64),
-            seconds=time.monotonic() - began,
-            batch=self.feed.size,
-        )
+    def _read(self, k: int) -> Bout | None:
+        """Round number k from the journal, which is the first rank's: another machine's disk need not have it."""
+        if self.journal is None:
+            return None
+        bout = self.journal.read(k) if self.ranks.first else None
+        told = self.ranks.once(lambda: bout and bout.bare)
+        return bout or told
+
+    def _write(self, k: int, bout: Bout) -> None:
+        if (journal := self.journal) is not None:
+            self.ranks.once(lambda: journal.write(k, bout))
 
 
 def narrowed(threat: Threat, stage: Stage) -> Threat | None:

@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import robust
 
@@ -21,6 +22,8 @@ def main(argv: list[str] | None = None) -> int:
         "list", help="list the suites, attacks, data sets, architectures, training recipes and what wraps them"
     )
     _add_train(commands.add_parser("train", help="train a model's architecture adversarially"))
+    evaluate = commands.add_parser("evaluate", help="attack models as the plugin does, also on many GPUs with torchrun")
+    _add_evaluate(evaluate)
     _add_verify(commands.add_parser("verify", help="check a published row against its evidence, without attacking"))
     _add_compare(commands.add_parser("compare", help="compare the rows of two runs, sample for sample"))
     try:
@@ -32,6 +35,8 @@ def main(argv: list[str] | None = None) -> int:
             return _train(args)
         if args.command == "verify":
             return _verify(args)
+        if args.command == "evaluate":
+            return _evaluate(args)
         if args.command == "compare":
             return _compare(args)
         sys.stdout.write(_board(args) if args.command == "board" else _list())
@@ -94,6 +99,27 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=_whole, default=0, metavar="N", help="of all that is random; default: 0")
     add("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1 or mps")
     add("--out", type=Path, metavar="DIR", help="where the weights go; default: .robust/models, where pytest looks")
+    _add_wait(parser)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """The plugin's options by their own names."""
+    from robust.options import OPTIONS
+
+    parser.add_argument("robust_model", nargs="*", metavar="MODEL", help="as --robust-model of pytest takes it")
+    for option in OPTIONS:
+        if option.name in ("model", "only"):
+            continue
+        kind: dict[str, Any] = {"action": "store_true"} if option.flag else {"metavar": option.metavar}
+        kind |= {"action": "append"} if option.many else {}
+        kind |= {"nargs": "?", "const": ""} if option.bare else {}
+        parser.add_argument(f"--{option.name}", dest=option.dest, default=None, help=option.help, **kind)
+    _add_wait(parser)
+
+
+def _add_wait(parser: argparse.ArgumentParser) -> None:
+    told = "under torchrun how long a process may keep the others waiting: 30s, 5m, 1h; default: 30m"
+    parser.add_argument("--wait", type=_time, metavar="TIME", help=told)
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
@@ -126,21 +152,25 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _train(args: argparse.Namespace) -> int:
-    from robust.train.command import read, run
-    from robust.train.guard import DivergedError
+def _time(text: str) -> float | None:
+    from robust.session.planned import read_time
 
     try:
-        for text in run(read(args)):
-            sys.stdout.write(text)
-            sys.stdout.flush()
-    except DivergedError as error:
-        sys.stderr.write(f"robust train: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("robust train: interrupted; the same command goes on from the last epoch\n")
-        return 130
-    return 0
+        return read_time(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, got {text!r}") from None
+
+
+def _train(args: argparse.Namespace) -> int:
+    from robust.train.command import main
+
+    return main(args)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from robust.session.command import run
+
+    return run(args)
 
 
 def _verify(args: argparse.Namespace) -> int:

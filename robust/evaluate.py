@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,18 +14,17 @@ from robust.attacks.engine import AnyAttack, Outcome, answers, assail, still
 from robust.attacks.factory import describe, make, no_models
 from robust.attacks.task import Model
 from robust.attacks.threat import Threat
+from robust.bout import Flags, fight, in_order
 from robust.data.dataset import Dataset, Samples
 from robust.feed import Feed
 from robust.models.load import weights_hash
-from robust.pile import Pile, picked
+from robust.ranks import ALONE, Ranks
 from robust.record import Reached
 from robust.trust.rounding import on_levels, verify_rounded
-from robust.trust.verify import FALSE, Faults, verify
+from robust.trust.verify import Faults
 
 BATCH = 250  # where nothing else is known
 TRIED = 64  # samples whose values tell whether all keep to levels
-
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Finding:
     attack: str  # as a word: "pgd:steps=40", "standard-1"
     options: dict[str, Any]  # all of them, the defaults included
     broken: Flags  # (n,): by an input that the driver admitted and that was then verified
-    x_adv: NDArray[np.float32]  # (broken, *shape): those inputs, in the samples' order
+    x_adv: NDArray[np.float32]  # (broken, *shape): those inputs, in the samples' order; the first rank's alone
     faulty: int  # samples on which the model answered something not finite on the way
     fault: Faults  # (n,): of the samples that fell to an input that was not verified, what is wrong with that
     forwards: int  # samples sent through the model
@@ -90,10 +89,14 @@ def _fault(module: nn.Module) -> str:
     return "is this the data that it was made for (--robust-data)?"
 
 
-def measure_clean(module: nn.Module, samples: Samples, seed: int = 0, feed: Feed | None = None) -> Clean:
+def measure_clean(
+    module: nn.Module, samples: Samples, seed: int = 0, feed: Feed | None = None, ranks: Ranks = ALONE
+) -> Clean:
     """Accuracy without an attack."""
     feed = feed or Feed(BATCH, device_of(module))
-    correct, faulty = feed.columns(lambda x, y, index: answers(module, x, y, seed), samples, bool, bool)
+    mine = ranks.deal(samples)
+    found = ranks.agreed(lambda: feed.columns(lambda x, y, index: answers(module, x, y, seed), mine, bool, bool))
+    correct, faulty = map(ranks.whole, found)
     return Clean(correct, int(faulty.sum()))
 
 
@@ -108,6 +111,7 @@ def measure_attack(
     feed: Feed | None = None,
     load: Callable[[str], Model] = no_models,
     draws: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Finding:
     """An attack, or the word for one, on the samples in the mask `correct`; `load` makes a model of a surrogate's word.
 
@@ -117,64 +121,24 @@ def measure_attack(
     name, chosen = (attack, make(attack, load)) if isinstance(attack, str) else (describe(attack), attack)
     began = time.monotonic()
     feed = feed or Feed(BATCH, device_of(module))
-    rows = np.flatnonzero(correct)
-    started = samples.take(rows)
-    toll = levied(lambda x, y, index: assail(module, chosen, x, y, threat, seed=seed, index=index), started, feed)
+
+    def strike(x: Tensor, y: Tensor, index: Tensor) -> Outcome:
+        return assail(module, chosen, x, y, threat, seed=seed, index=index)
+
+    bout = fight(module, samples, np.flatnonzero(correct), strike, threat, feed, ranks, draws=draws)
     broken, fault = np.zeros(len(samples), bool), np.zeros(len(samples), np.int8)
-    broken[rows], fault[rows], x_adv = look_again(module, started, toll, threat, feed, draws=draws)
+    broken[bout.rows], fault[bout.rows] = bout.broken, bout.fault
     return Finding(
         attack=name,
         options=options_of(chosen),
         broken=broken,
-        x_adv=x_adv,
-        faulty=int(toll.faulty.sum()),
+        x_adv=in_order(bout.x_adv, bout.rows[bout.broken]),
+        faulty=int(bout.faulty.sum()),
         fault=fault,
-        forwards=int(toll.forwards.sum()),
-        backwards=int(toll.backwards.sum()),
+        forwards=int(bout.cost[0]),
+        backwards=int(bout.cost[1]),
         seconds=time.monotonic() - began,
     )
-
-
-class Toll(NamedTuple):
-    """What an attack did to m samples, and the inputs of those that have fallen."""
-
-    fallen: Flags  # (m,)
-    faulty: Flags  # (m,)
-    margin: NDArray[np.float32]  # (m,)
-    forwards: NDArray[np.int64]  # (m,)
-    backwards: NDArray[np.int64]  # (m,)
-    x_adv: NDArray[np.float32]  # (fallen, *shape)
-
-
-def levied(attack: Callable[[Tensor, Tensor, Tensor], Outcome | None], samples: Samples, feed: Feed) -> Toll:
-    """Run `attack(x, y, index)` on each batch; where it returns None it was stopped, and the samples end there."""
-    pile = Pile(samples.x.shape[1:])
-
-    def told(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, ...] | None:
-        outcome = attack(x, y, index)
-        if outcome is None:
-            return None
-        pile.add(outcome.x_adv[outcome.fallen].cpu().numpy())
-        return outcome.fallen, outcome.faulty, outcome.margin, outcome.cost.forwards, outcome.cost.backwards
-
-    types = bool, bool, np.float32, np.int64, np.int64
-    fallen, faulty, margin, forwards, backwards = feed.columns(told, samples, *types)
-    return Toll(fallen, faulty, margin, forwards, backwards, pile.array())
-
-
-def look_again(
-    module: nn.Module, samples: Samples, toll: Toll, threat: Threat, feed: Feed, *, draws: bool = False
-) -> tuple[Flags, Faults, NDArray[np.float32]]:
-    """Verify the very numbers that will be stored.
-
-    Of a model that `draws` see `measure_attack`.
-    Returns (broken (m,), what is wrong with the inputs of the others that fell (m,), the inputs of the broken).
-    """
-    mine, fault = samples.take(np.flatnonzero(toll.fallen)), np.zeros(len(samples), np.int8)
-    look = verify(module, toll.x_adv, mine.x, mine.y, str(threat), (threat.lo, threat.hi), batch=feed.size)
-    found = np.where(look.fault == FALSE, 0, look.fault) if draws else look.fault
-    fault[toll.fallen] = found
-    return toll.fallen & (fault == 0), fault, picked(toll.x_adv, np.flatnonzero(found == 0))
 
 
 def with_rounding(

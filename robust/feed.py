@@ -70,10 +70,13 @@ class Feed:
         return [column[:done] for column in found]
 
 
-def fitting(module: nn.Module, x: NDArray[np.float32], device: torch.device) -> int:
-    """How many samples like `x`, (n, *shape), to attack at once, by what one keeps for its gradient."""
-    most = MOST.get(device.type, MOST["cpu"])
-    return max(1, min(most, int(SHARE * _free(device) / (PEAK * _kept(module, x[:1], device)))))
+def fitting(module: nn.Module, x: NDArray[np.float32], device: torch.device, among: int = 1) -> int:
+    """How many samples like `x`, (n, *shape), to attack at once, by what one keeps for its gradient.
+
+    `among` is how many processes share the machine; each with a GPU has that to itself.
+    """
+    most, free = MOST.get(device.type, MOST["cpu"]), _free(device) / (among if device.type == "cpu" else 1)
+    return max(1, min(most, int(SHARE * free / (PEAK * _kept(module, x[:1], device)))))
 
 
 def _kept(module: nn.Module, x: NDArray[np.float32], device: torch.device) -> float:

@@ -3,6 +3,7 @@
 Each --robust-NAME has an ini key robust_NAME, but for what is to be typed for the run at hand.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,6 +153,19 @@ OPTIONS = (
 def dest(name: str) -> str:
     """The key of an option in an ini file and in pytest's options."""
     return f"robust_{name.replace('-', '_')}"
+
+
+def words(given: Callable[[Option], Any]) -> list[str]:
+    """The options as they are typed, from what is given for each: None, a text, several, or of a flag whether it is."""
+    typed = []
+    for option in OPTIONS:
+        found = given(option)
+        if option.flag:
+            typed += [f"--robust-{option.name}"] * bool(found)
+        else:
+            values = found if isinstance(found, list) else [found] if found is not None else []
+            typed += [f"--robust-{option.name}={value}" for value in values]
+    return typed
 
 
 def add_options(parser: pytest.Parser) -> None:

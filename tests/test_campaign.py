@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+import robust.bout
 import robust.campaign
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.threat import read_threat
@@ -239,10 +240,16 @@ class Clock:
         return self.now
 
 
+def ticking(monkeypatch):
+    clock = Clock()
+    for module in (robust.bout, robust.campaign):
+        monkeypatch.setattr(module, "time", clock)
+
+
 @pytest.mark.parametrize("seconds", [1, 30, 100])
 def test_when_time_is_up_it_ends_with_what_it_has(monkeypatch, seconds):
     whole = run(campaign())
-    monkeypatch.setattr(robust.campaign, "time", Clock())
+    ticking(monkeypatch)
     found = run(campaign(limits=Limits(seconds)))
 
     assert found.partial == TIME
@@ -252,7 +259,7 @@ def test_when_time_is_up_it_ends_with_what_it_has(monkeypatch, seconds):
 
 
 def test_with_more_time_it_goes_on_where_it_was(tmp_path, monkeypatch):
-    monkeypatch.setattr(robust.campaign, "time", Clock())
+    ticking(monkeypatch)
     first = run(campaign(limits=Limits(100), journal=Journal(tmp_path)))
     rest = run(campaign(journal=Journal(tmp_path)))
 

@@ -12,6 +12,7 @@ from robust.attacks.suite import names
 from robust.cli import main
 from robust.data.dataset import DATA
 from robust.models.catalogue import ARCHITECTURES
+from robust.options import OPTIONS
 from robust.store import records
 from robust.train.recipe import RECIPES, WRAPPERS
 from tests.making import file, record
@@ -220,3 +221,40 @@ def test_board_of_several_folders_asks_where_to(call, folder):
         "",
         "robust board: 2 folders; name the one that they are merged into: --into=DIR\n",
     )
+
+
+def evaluated(monkeypatch, *argv):
+    """What pytest is called with."""
+    called = []
+    monkeypatch.setattr(pytest, "main", lambda args, plugins: called.extend(args) or 0)
+    assert main(["evaluate", *argv]) == 0
+    return called
+
+
+def test_evaluate_is_the_plugins_tests_by_shorter_names(monkeypatch):
+    found = evaluated(
+        monkeypatch, "a.py:make", "b.py:make", "--suite=quick-1", "--attack", "pgd", "--download", "--seed=3"
+    )
+
+    assert found[0] == "--robust-only"
+    assert {*found[1:]} == {
+        "--robust-model=a.py:make",
+        "--robust-model=b.py:make",
+        "--robust-suite=quick-1",
+        "--robust-attack=pgd",
+        "--robust-download",
+        "--robust-seed=3",
+    }
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_evaluate_takes_every_option_of_the_plugin(option, monkeypatch):
+    if option.name not in ("model", "only"):
+        given = f"--{option.name}" if option.flag else f"--{option.name}=x"
+        assert f"--robust-{given.removeprefix('--')}" in evaluated(monkeypatch, given)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "train"])
+def test_a_time_to_wait_that_is_none_is_told(command, capsys):
+    assert main([command, "net.py:make", "--wait=5"]) == 4
+    assert "argument --wait: expected a time above 0, as 30s, 5m or 1h, got '5'" in capsys.readouterr().err

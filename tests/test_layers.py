@@ -31,10 +31,12 @@ LAYERS = [
     ["robust.code", "robust.stats"],
     ["robust.data", "robust.models"],
     ["robust.feed", "robust.device", "robust.pile"],
+    ["robust.ranks"],
+    ["robust.ending"],
     ["robust.trust.ball", "robust.trust.doubt"],
     ["robust.trust.verify"],
     ["robust.trust.rounding", "robust.trust.fresh"],
-    ["robust.record", "robust.gallery"],
+    ["robust.record", "robust.gallery", "robust.bout"],
     ["robust.evaluate", "robust.store"],
     ["robust.campaign", "robust.illustrate"],
     ["robust.trust"],
@@ -44,6 +46,7 @@ LAYERS = [
     ["robust.options", "robust.hookspec"],
     ["robust.session"],
     ["robust.plugin", "robust.cli"],
+    ["robust.__main__"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 

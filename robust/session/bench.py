@@ -14,14 +14,15 @@ from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
 from robust.attacks.suite import Suite
 from robust.attacks.threat import Threat
+from robust.bout import Flags
 from robust.campaign import Campaign, Journal, Limits, Watch
-from robust.evaluate import Clean, Finding, Flags, measure_attack, with_rounding
+from robust.evaluate import Clean, Finding, measure_attack, with_rounding
 from robust.session.case import FOUND, Case, Found, fail
 from robust.session.found import clean_found, row_found
 from robust.session.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.journal import journal_of
 from robust.session.result import Result
-from robust.session.rows import judged, planned
+from robust.session.rows import judged, node_id, planned
 from robust.session.workshop import Workshop
 from robust.trust.look import FEW, few_of
 from robust.trust.verify import LARGE, OUTSIDE, told
@@ -126,6 +127,7 @@ class Bench:
                     journal=journal,
                     limits=self._limits(name, threat, len(case.samples)),
                     watch=watch,
+                    ranks=self.workshop.ranks,
                 ).run(clean.correct)
 
         return run
@@ -141,6 +143,7 @@ class Bench:
                 seed=case.seed,
                 feed=self.workshop.feed(case.module),
                 load=self.workshop.surrogate,
+                ranks=self.workshop.ranks,
             )
 
         return run
@@ -190,7 +193,9 @@ class Bench:
         try:
             allowed = self.workshop.threat(threat)
             clean = self.workshop.clean(case.module, case.samples)
-            return allowed, clean, self.rounded(case, run(allowed, clean), allowed)
+            found = run(allowed, clean)
+            rounded = self.workshop.ranks.once(lambda: self.rounded(case, found, allowed).rounded)
+            return allowed, clean, replace(found, rounded=rounded)
         except (ValueError, LookupError) as error:
             fail(f"{name} under {threat} could not be run: {error.args[0]}")
 
@@ -231,7 +236,7 @@ class Bench:
             return
         wrong = shortfall(measured, floor, self.workshop.settings.gates.fail_on)
         if wrong is not None:
-            fail(f"{figure} {wrong}\nrepeat: {self.repeat} '{case.item.nodeid}'")
+            fail(f"{figure} {wrong}\nrepeat: {self.repeat} '{node_id(case.item)}'")
         if inconclusive(measured, floor):
             told = f"the floor of {floor.percent:g} % is inside the interval; use more samples"
             case.warn(f"inconclusive: {figure}: {told}")

@@ -72,7 +72,7 @@ def row_found(workshop: Workshop, case: Case, result: Result) -> Found:
 def _pictures(workshop: Workshop, case: Case, result: Result) -> dict[str, NDArray[Any]]:
     """A few of what was broken, for the page. What goes wrong there costs the row nothing but them."""
     most, dataset = workshop.settings.gallery, workshop.dataset
-    if workshop.settings.leaderboard is None or not most:
+    if workshop.settings.leaderboard is None or not most or not workshop.ranks.first:
         return {}
     try:
         gallery = illustrate(
@@ -93,7 +93,7 @@ def _pictures(workshop: Workshop, case: Case, result: Result) -> dict[str, NDArr
 
 def _spool(workshop: Workshop, case: Case, result: Result, pictures: dict[str, NDArray[Any]]) -> str | None:
     """Put the adversarial inputs where they wait until the controller makes the record."""
-    if not workshop.settings.files:
+    if not workshop.settings.files or not workshop.ranks.first:
         return None
     digest = hashlib.sha256(f"{case.item.nodeid} {result.attack} {result.threat}".encode()).hexdigest()[:16]
     path = private(workshop.settings.home) / "parts" / PROCESS / f"{digest}.npz"

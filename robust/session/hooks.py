@@ -9,6 +9,7 @@ import pytest
 from robust.session import CHOSEN
 from robust.session.own import RESULTS, read_mark
 from robust.session.reading import asked
+from robust.session.rows import group
 from robust.session.run import Run
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class RobustSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """The controller tries everything once, so that a mistake is one line and not a failure of each test."""
-        if self.run.measures:
+        if self.run.checks:
             self.run.workshop.check()
             if self.run.settings.guards and (why := self.run.umpire.chosen.why):
                 self.run.ledger.warnings[why] = None
@@ -43,6 +44,11 @@ class RobustSession:
         """Tell a worker of pytest-xdist what the controller has chosen to compare with."""
         if self.run.settings.guards and self.run.measures:
             node.workerinput[CHOSEN] = self.run.umpire.chosen.to_json()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self.run.config.getoption("loadgroup", False):  # xdist's, in a worker
+            group(items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

@@ -31,7 +31,7 @@ class Inspector:
 
     def preflight(self, case: Case) -> None:
         """The test of a model before anything attacks it."""
-        trust = self._preflight(case)
+        trust = self._workshop.ranks.once(lambda: self._preflight(case))
         if wrong := [doubt for doubt in trust.doubts if doubt.name not in trust.accepted]:
             names = ",".join(doubt.name for doubt in wrong)
             fail("\n".join([*map(told, wrong), f"or accept what is meant to be so: --robust-accept={names}"]))
@@ -40,15 +40,20 @@ class Inspector:
         """The test of a row's figures: may they be believed?"""
         allowed = self._workshop.settings.verdict
         assert allowed is not None
-        trust = together(self._preflight(case), examine(SIGNS, self._trial(case, row, threat)))
-        own = {"threat": str(self._workshop.threat(threat)), "origin": "", "trust": trust_to_json(trust)}
+        trial = self._trial(case, row, threat)
+        trust, remedied = self._workshop.ranks.once(lambda: self._examined(case, trial, threat))
+        own = {"threat": str(self._workshop.threat(threat)), "origin": "", "trust": trust_to_json(trust), **remedied}
         own |= {"suite": row} if row else {}
-        own |= self._remedied(case, threat) if trust.doubts else {}
         case.item.stash[FOUND] = [clean_found(self._workshop, case) | own]
         case.item.user_properties.append(("robust.verdict", trust.verdict))
         if VERDICTS.index(trust.verdict) > VERDICTS.index(allowed):
             lines = [told(doubt) for doubt in trust.doubts if doubt.name not in trust.accepted]
             fail("\n".join([f"{trust.verdict}: the figures under {threat} are not to be believed", *lines]))
+
+    def _examined(self, case: Case, trial: Trial, threat: str) -> tuple[Trust, Found]:
+        """What the checks say of a row, and what was run beside it: by one rank, since a batch's company may matter."""
+        trust = together(self._preflight(case), examine(SIGNS, trial))
+        return trust, self._remedied(case, threat) if trust.doubts else {}
 
     def _remedied(self, case: Case, threat: str) -> Found:
         """What a search with the remedies for this model breaks, beside the row's attacks; {} where there is none."""

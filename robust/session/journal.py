@@ -66,7 +66,7 @@ def _probe(module: nn.Module, samples: Samples) -> list[float]:
 def _code_hash() -> str:
     """Of the code that rounds come from."""
     root = Path(robust.__file__).parent
-    ours = (root / f"{name}.py" for name in ("campaign", "evaluate", "feed", "trust/ball", "trust/verify"))
+    ours = (root / f"{name}.py" for name in ("bout", "campaign", "evaluate", "feed", "trust/ball", "trust/verify"))
     files = [*(root / "attacks").resolve().rglob("*.py"), *ours]
     sha = hashlib.sha256()
     for file in sorted(files, key=lambda path: path.as_posix()):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.evaluate import Finding, Flags
+from robust.bout import Flags
+from robust.evaluate import Finding
 from robust.session.gates import Measured
 
 

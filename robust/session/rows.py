@@ -1,10 +1,24 @@
-"""Which tests of a session make one row together."""
+"""Which tests of a session make one row together; with xdist's --dist=loadgroup one worker runs them."""
 
 from typing import Any
 
 import pytest
 
 from robust.session.collect import RobustModelFile, model_path
+
+
+def group(items: list[pytest.Item]) -> None:
+    """Give xdist a group for each row: what its attacks found is there where test_trust looks at it."""
+    rows: dict[object, int] = {}
+    for item in items:
+        if (row := _row(item)) is not None:
+            item.add_marker(pytest.mark.xdist_group(f"row-{rows.setdefault(row, len(rows) + 1)}"))
+
+
+def node_id(item: pytest.Item) -> str:
+    """As pytest takes it on its command line: without the group that xdist adds to it."""
+    mark = item.get_closest_marker("xdist_group")
+    return item.nodeid.removesuffix(f"@{mark.args[0]}") if mark and mark.args else item.nodeid
 
 
 def planned(item: pytest.Item) -> int:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from robust.attacks.spec import printable
-from robust.options import OPTIONS
-from robust.session import CHOSEN
+from robust.options import words as typed
+from robust.session import CHOSEN, RANKS
 from robust.session.settings import Settings, read
 
 if TYPE_CHECKING:
@@ -40,15 +40,21 @@ class Run:
     @property
     def measures(self) -> bool:
         """Whether this process is the one that reports and files, and not only collects."""
+        return self.checks and (RANKS not in self.config.stash or self.config.stash[RANKS].first)
+
+    @property
+    def checks(self) -> bool:
+        """Whether it tries everything before the first test."""
         return not self.is_worker and not self.config.option.collectonly
 
     @cached_property
     def workshop(self) -> "Workshop":
-        from robust.session.workshop import Workshop, share_cores
+        from robust.ranks import ALONE, share_cores
+        from robust.session.workshop import Workshop
 
         if self.is_worker:
             share_cores(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
-        return Workshop(self.config, self.settings, self._progress)
+        return Workshop(self.config, self.settings, self._progress, self.config.stash.get(RANKS, ALONE))
 
     @cached_property
     def bench(self) -> "Bench":
@@ -81,13 +87,7 @@ class Run:
         given = self.config.option
         words += [f"--rootdir={given.rootdir}"] if given.rootdir else []
         words += ["-c", given.inifilename] if given.inifilename else []
-        for option in OPTIONS:
-            given = self.config.getoption(option.dest)
-            if option.flag:
-                words += [f"--robust-{option.name}"] * bool(given)
-            else:
-                values = given if isinstance(given, list) else [given] if given is not None else []
-                words += [f"--robust-{option.name}={value}" for value in values]
+        words += typed(lambda option: self.config.getoption(option.dest))
         return printable(shlex.join(words))
 
     @contextmanager

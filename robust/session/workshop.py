@@ -1,6 +1,5 @@
 """What a process needs to measure: the samples, and each model as loaded or trained, made once and kept."""
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -15,13 +14,13 @@ from robust.attacks.rng import seeded
 from robust.attacks.threat import LpThreat, Threat, read_threat
 from robust.attacks.twin import Twin, twin
 from robust.data.dataset import Dataset, NotHereError, Samples
-from robust.device import device_named
 from robust.evaluate import Clean, check, measure_clean
 from robust.feed import Feed, fitting
 from robust.models.blackbox import only_answers
 from robust.models.load import Subject, architecture, load
 from robust.models.normalize import normalised, told
 from robust.models.spec import ModelSpec
+from robust.ranks import Ranks
 from robust.session.case import fail
 from robust.session.reading import asked, blaming
 from robust.session.settings import Settings, Variant
@@ -41,8 +40,9 @@ Progress = Callable[[str], AbstractContextManager[OnEpoch]]
 class Workshop:
     """Models and samples of one run, in one process."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, progress: Progress) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, progress: Progress, ranks: Ranks) -> None:
         self.settings = settings
+        self.ranks = ranks
         self.trained: dict[Variant, Trained] = {}
         self.hooked: set[Variant] = set()  # loaded by an implementation of pytest_robust_load_model
         self.notes: dict[str, str] = {}  # on models, as the user wrote them: what was done as they were loaded
@@ -55,7 +55,7 @@ class Workshop:
     @cached_property
     def device(self) -> torch.device:
         """Where models are put."""
-        return device_named(self.settings.device)
+        return self.ranks.device(self.settings.device)
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -102,7 +102,7 @@ class Workshop:
     def feed(self, module: nn.Module) -> Feed:
         """What gives the module its batches."""
         if id(module) not in self._feeds:
-            size = self.settings.batch_size or fitting(module, self.samples.x[:1], self.device)
+            size = self.settings.batch_size or fitting(module, self.samples.x[:1], self.device, self.ranks.here)
             self._feeds[id(module)] = (module, Feed(size, self.device))
         return self._feeds[id(module)][1]
 
@@ -115,7 +115,7 @@ class Workshop:
         """The module's answers without an attack, asked for once."""
         key = (id(module), id(samples))
         if key not in self._clean:
-            clean = measure_clean(module, samples, self.settings.seed, self.feed(module))
+            clean = measure_clean(module, samples, self.settings.seed, self.feed(module), self.ranks)
             self._clean[key] = (module, samples, clean)  # they stay, so that no other takes their ids
         return self._clean[key][2]
 
@@ -236,14 +236,10 @@ class Workshop:
                     name=spec.name,
                     source=spec.path if spec.factory and not spec.library else None,
                     on_epoch=on_epoch,
+                    ranks=self.ranks,
                 )
                 refuse_shared(trained.selection, self.samples)
             except (ValueError, LookupError) as error:
                 fail(f"{spec.text}, {variant.training}: {error.args[0]}")
         self.trained[variant] = trained
         return Subject(spec.name, variant.training, trained.module, told(settings.normalize))
-
-
-def share_cores(workers: int) -> None:
-    """Parallel workers get an even share of the threads; all of them at once would be in each other's way."""
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))

@@ -11,6 +11,7 @@ from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 from robust.attacks.vision import torchvision
 from robust.data.dataset import Samples
+from robust.ranks import ALONE, Ranks
 from robust.train.plan import Plan
 
 Transform = Callable[[Tensor], Tensor]
@@ -21,17 +22,29 @@ def per_epoch(learn: Samples, plan: Plan) -> int:
 
 
 def batches(
-    module: nn.Module, learn: Samples, threat: LpThreat, plan: Plan, *, seed: int, epoch: int, skip: int = 0
+    module: nn.Module,
+    learn: Samples,
+    threat: LpThreat,
+    plan: Plan,
+    *,
+    seed: int,
+    epoch: int,
+    skip: int = 0,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Task]:
-    """From batch number `skip` on. Augmentation draws from the global random stream, batch after batch."""
+    """From batch number `skip` on, this rank's share of each.
+
+    Augmentation draws from the global random stream, batch after batch, on every rank for the whole batch.
+    """
     device = next(module.parameters()).device
     change = transform(plan, learn)
     y, index = torch.from_numpy(learn.y), torch.from_numpy(learn.index)
     for rows in _order(learn, plan, seed, epoch).split(plan.batch)[skip:]:  # type: ignore[no-untyped-call]
-        if len(rows) == 1 < plan.batch < len(learn):
+        if len(rows) < 2 * ranks.size <= plan.batch < len(learn):
             break  # the last: batch norm cannot learn from one sample
-        batch = torch.from_numpy(learn.x[rows.numpy()])
-        batch = batch if change is None else torch.stack([change(each) for each in batch])
+        whole, rows = rows, rows[ranks.share]
+        batch = torch.from_numpy(learn.x[(rows if change is None else whole).numpy()])
+        batch = batch if change is None else torch.stack([change(each) for each in batch])[ranks.share]
         batch = batch.to(device).clamp(threat.lo, threat.hi) if change is not None else batch.to(device)
         if plan.channels_last and batch.dim() == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)

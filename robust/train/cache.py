@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
 from robust.data.rows import held
 from robust.models.load import Build
+from robust.ranks import ALONE, Ranks
 from robust.store import write
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.key import determinants
@@ -51,23 +53,25 @@ def train(
     name: str,
     source: Path | None = None,
     on_epoch: OnEpoch = lambda epoch, plan: None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """Train a fresh module of `build`, or load what was trained so before; of parallel processes only one trains.
 
-    A training that was stopped, in whatever way, goes on where it was.
+    The ranks of a torchrun train together, and the first keeps what they train. A training that was stopped, in
+    whatever way, goes on where it was, also with another number of ranks.
     `source` is the file that the module comes from: another content is another module.
     """
     method = read_recipe(recipe)
     samples = dataset.load("train")
     module = _seeded(build, seed)
-    told = determinants(module, method, recipe, dataset, samples, threat, seed)
-    told["source"] = hashlib.sha256(source.read_bytes()).hexdigest() if source else None
+    told = ranks.once(lambda: determinants(module, method, recipe, dataset, samples, threat, seed))
+    told["source"] = ranks.once(lambda: hashlib.sha256(source.read_bytes()).hexdigest() if source else None)
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     path = folder / f"{slug(name)}-{Spec.parse(recipe).slug[:60]}-{key[:8]}.safetensors"
     locks, saved = folder / ".locks", folder / ".unfinished" / f"{key}.pt"
-    locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / key):
-        if not path.exists():
+    ranks.once(lambda: locks.mkdir(parents=True, exist_ok=True))
+    with FileLock(locks / key) if ranks.first else nullcontext():
+        if not ranks.once(path.exists):
             found = fit(
                 module,
                 method,
@@ -76,12 +80,13 @@ def train(
                 seed=seed,
                 on_epoch=lambda epoch: on_epoch(epoch, method.plan),
                 saved=saved,
+                ranks=ranks,
             )
-            card = {**told, "key": key, **_results(found, samples, seed)}
-            _write(path, found, card)
-            saved.unlink(missing_ok=True)
-    module.load_state_dict(load_file(path))  # what is measured is what lies on the disk
-    card = json.loads(path.with_suffix(".json").read_text("utf-8"))
+            card = {**told, "key": key, **_results(found, samples, seed), "processes": ranks.size}
+            ranks.once(lambda: _write(path, found, card))
+            ranks.once(lambda: saved.unlink(missing_ok=True))
+    module.load_state_dict(ranks.once(lambda: load_file(path)))  # what is measured is what lies on the disk
+    card = ranks.once(lambda: json.loads(path.with_suffix(".json").read_text("utf-8")))
     return Trained(module, path, card, split_off_validation(samples, seed)[1])
 
 

@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,15 @@ from robust.attacks.spec import canonical_threat
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, NotHereError
 from robust.data.factory import open_data
-from robust.device import device_named
+from robust.ending import Ending
 from robust.evaluate import check
 from robust.models.load import Build, architecture
 from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
+from robust.ranks import ALONE, WAIT, LostError, Ranks, joined
 from robust.store import private
 from robust.train.cache import Trained, told, train
+from robust.train.guard import DivergedError
 from robust.train.plan import Plan
 from robust.train.prepare import rehearse
 from robust.train.progress import training_bar
@@ -47,7 +49,34 @@ class Order:
     folder: Path
 
 
-def read(args: argparse.Namespace) -> Order:
+def main(args: argparse.Namespace) -> int:
+    """Train. Returns the exit status; of several ranks the first alone tells what comes of it."""
+    with joined(args.wait or WAIT) as ranks:
+        return _train(args, ranks)
+
+
+def _train(args: argparse.Namespace, ranks: Ranks) -> int:
+    ending, status, told = Ending(ranks), 0, ""
+    with ending.heeded():
+        try:
+            for text in run(ranks.agreed(lambda: read(args, ranks)), ranks):
+                if ranks.first:
+                    sys.stdout.write(text)
+                    sys.stdout.flush()
+        except LostError as lost:
+            ending.lost = str(lost)
+        except KeyboardInterrupt:
+            status, told = 130, "interrupted; the same command goes on from the last epoch"
+        except DivergedError as error:
+            status, told = 1, str(error)
+        except (ValueError, LookupError, OSError) as error:
+            status, told = 4, str(error.args[0] if isinstance(error, LookupError) else error)
+        if told and ranks.first and not ending.told_to_end:
+            sys.stderr.write(f"robust train: {told}\n")
+        return ending.close(status, "train", sys.stderr)
+
+
+def read(args: argparse.Namespace, ranks: Ranks = ALONE) -> Order:
     """ValueError or LookupError, in one line on the argument, for what is wrong; nothing is trained before."""
     here = Path.cwd()
     words = [word for text in args.recipe or ["pgd-at"] for word in text.split(",")]
@@ -62,7 +91,7 @@ def read(args: argparse.Namespace) -> Order:
         with _blaming("--recipe", word):
             recipes.append(str(parse_recipe(word)[2]))
     with _blaming("--device", args.device):
-        device = device_named(args.device)
+        device = ranks.device(args.device)
     with _blaming("--data", args.data):
         dataset = _dataset(args.data, here, args.download)
         few = dataset.load("train").take(np.arange(TRIED))
@@ -89,14 +118,14 @@ def read(args: argparse.Namespace) -> Order:
     return Order(spec, build, normalize, tuple(dict.fromkeys(recipes)), dataset, threat, args.seed, folder)
 
 
-def run(order: Order) -> Iterator[str]:
+def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
     """Train by each recipe; yields what to tell of each as it ends."""
     for recipe in order.recipes:
-        with training_bar(f"training {recipe}") as on_epoch:
+        with training_bar(f"training {recipe}") if ranks.first else nullcontext(_unheard) as on_epoch:
 
             def report(epoch: Epoch, plan: Plan) -> None:
                 on_epoch(epoch, plan)
-                if not sys.stderr.isatty():
+                if ranks.first and not sys.stderr.isatty():
                     sys.stderr.write(f"{_line(epoch, plan)}\n")
 
             trained = train(
@@ -109,8 +138,13 @@ def run(order: Order) -> Iterator[str]:
                 name=order.spec.name,
                 source=None if order.spec.library else order.spec.path,
                 on_epoch=report,
+                ranks=ranks,
             )
         yield _told(order, trained)
+
+
+def _unheard(epoch: Epoch, plan: Plan) -> None:
+    del epoch, plan
 
 
 def _dataset(text: str, folder: Path, download: bool) -> Dataset:

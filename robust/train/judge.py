@@ -9,6 +9,7 @@ from robust.attacks.rng import seeded
 from robust.train.craft import crafting
 from robust.train.guard import DivergedError, collapsed, diverged, faults
 from robust.train.lesson import Lesson
+from robust.train.shared import statistics
 from robust.train.training import Training
 from robust.train.validate import Epoch, validate
 
@@ -22,7 +23,7 @@ def judge(training: Training, lesson: Lesson) -> None:
         raise DivergedError(diverged_in(training, training.losses[-1]))
     if training.average and training.average.restate:
         _restate(training, lesson)
-    seen = validate(training.kept, selects, lesson.validation, lesson.threat, lesson.seed)
+    seen = validate(training.kept, selects, lesson.validation, lesson.threat, lesson.seed, lesson.ranks)
     lengths = training.lengths.means()
     epoch = Epoch(training.epoch, loss, training.rate, seen.clean, seen.robust, seen.one_step, seen.by_class, lengths)
     before = [*training.curve]
@@ -52,6 +53,7 @@ def _restate(training: Training, lesson: Lesson) -> None:
             with crafting(mean, lesson.method.plan.craft):
                 shown.append(training.course.inputs(task).detach())
         update_bn(shown, mean)
+    lesson.ranks.mean(statistics(mean), 1)
 
 
 def diverged_in(training: Training, loss: float) -> str:

@@ -8,6 +8,7 @@ from torch import nn
 from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Samples
+from robust.ranks import ALONE, Ranks
 from robust.train.batches import batches
 from robust.train.recipe import Criterion
 from robust.train.word import Method
@@ -23,8 +24,9 @@ class Lesson:
     validation: Samples
     seed: int
     criterion: Criterion
+    ranks: Ranks = ALONE  # of which each learns from its share of a batch
 
     def batches(self, module: nn.Module, epoch: int, skip: int = 0) -> Iterator[Task]:
         """Those of an epoch, from number `skip` on, for the module."""
         plan, threat = self.method.plan, self.threat
-        return batches(module, self.learn, threat, plan, seed=self.seed, epoch=epoch, skip=skip)
+        return batches(module, self.learn, threat, plan, seed=self.seed, epoch=epoch, skip=skip, ranks=self.ranks)

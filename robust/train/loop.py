@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from robust.attacks.rng import seeded
 from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Samples
+from robust.ranks import ALONE, Ranks
 from robust.train.batches import per_epoch
 from robust.train.craft import crafting
 from robust.train.guard import DivergedError, overfitted
@@ -26,6 +27,7 @@ from robust.train.objective import criterion, penalty
 from robust.train.plan import Plan
 from robust.train.prepare import prepare
 from robust.train.recipe import Around, Learner
+from robust.train.shared import apart, average, begin
 from robust.train.split import split_off_validation
 from robust.train.training import Training
 from robust.train.validate import Epoch
@@ -54,22 +56,24 @@ def fit(
     seed: int = 0,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     saved: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> Fit:
     """Train `module`, in place, on a training split. The same seed gives the same weights on the same machine.
 
     Where the file `saved` is there it goes on from it, to the same weights; it is written after every epoch and every
-    few minutes. ValueError, in one line, where the loss is no longer a number.
+    few minutes. Of several ranks each learns from its share of every batch, and all come to the same weights.
+    ValueError, in one line, where the loss is no longer a number.
     """
     learn, validation = split_off_validation(samples, seed)
     device, plan = next(module.parameters()).device, method.plan
     with seeded(seed, [device]):
         prepare(module, plan)
-        lesson = Lesson(
-            method, threat, learn, validation, seed, criterion(plan, learn, _classes(module, learn), device)
-        )
+        module = begin(module, plan, len(learn), ranks)
+        loss = criterion(plan, learn, _classes(module, learn), device, ranks)
+        lesson = Lesson(method, threat, learn, validation, seed, loss, ranks)
         replays = getattr(method.recipe, "replays", 1)
-        training = Training.begin(module, method, plan.epochs * per_epoch(learn, plan) * replays)
-        if saved is not None and saved.exists():
+        training = Training.begin(module, method, plan.epochs * per_epoch(learn, plan) * replays, ranks)
+        if saved is not None:
             training.load(saved)
         while training.epoch <= plan.epochs and not training.over:
             _learn(training, lesson, replays, saved)
@@ -87,28 +91,29 @@ def _learn(training: Training, lesson: Lesson, replays: int, saved: Path | None)
         for _ in range(replays):
             training.losses.append(_descend(training, lesson, task, device))
         training.batch += 1
-        if saved is not None and time.monotonic() - wrote >= SAVE_EVERY:
+        if saved is not None and training.ranks.all(time.monotonic() - wrote >= SAVE_EVERY)[0]:
             training.save(saved)
             wrote = time.monotonic()
 
 
 def _descend(training: Training, lesson: Lesson, task: Task, device: torch.device) -> float:
-    module, plan, course = training.module, lesson.method.plan, training.course
+    module, plan, course, n = training.module, lesson.method.plan, training.course, len(task.y)
     _teach(module)
-    with ExitStack() as stack:
+    with apart(training, lesson.seed), ExitStack() as stack:
         with _precision(plan, device):
             with crafting(module, plan.craft):
                 x = course.inputs(task)
             objective = partial(_loss, module, lesson, lambda: course.loss(task, x, lesson.criterion))
             for wrapper in lesson.method.wrappers:
                 if isinstance(wrapper, Around):
-                    stack.enter_context(wrapper.around(module, objective, training.epoch))
+                    gradients = partial(_gradients, objective, training.ranks, n)
+                    stack.enter_context(wrapper.around(module, gradients, training.epoch))
             loss = objective()
-        value = loss.item()
-        if not math.isfinite(value):
-            raise DivergedError(diverged_in(training, value))
         training.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        value = average(training, loss, n)
+        if not math.isfinite(value):
+            raise DivergedError(diverged_in(training, value))
     training.lengths.add()
     if isinstance(course, Learner):
         course.learn(task, x)
@@ -121,6 +126,12 @@ def _descend(training: Training, lesson: Lesson, task: Task, device: torch.devic
         training.average.update(module, training.step)
     training.step += 1
     return value
+
+
+def _gradients(objective: Callable[[], Tensor], ranks: Ranks, n: int, of: Sequence[Tensor]) -> list[Tensor | None]:
+    found: list[Tensor | None] = [*torch.autograd.grad(objective(), of, allow_unused=True)]
+    ranks.mean([grad for grad in found if grad is not None], n)
+    return found
 
 
 def _precision(plan: Plan, device: torch.device) -> torch.autocast:

@@ -52,6 +52,7 @@ class Plan:
     pretrained: str = ""  # a file of weights to start from
     freeze: str = ""  # parameters whose names begin so, several joined by +, stay as they are
     patience: int = 0  # stop after so many epochs that were no better than the best; 0: never
+    sync_norm: bool = False  # of several processes batch norm takes the whole batch's statistics
     precision: str = "float32"  # bfloat16: of the layers that bear it, while training
     channels_last: bool = False  # the order in which images lie in memory
 

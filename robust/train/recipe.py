@@ -1,6 +1,6 @@
 """What an adversarial-training variant is, and its word. No torch at import: collecting tests asks for the names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Selection = Literal["clean", "robust"]
 Criterion = Callable[["Tensor", "Tensor"], "Tensor"]  # (logits (N, C), y (N,)) -> scalar: the plan's cross-entropy
+Gradients = Callable[
+    ["Sequence[Tensor]"], "list[Tensor | None]"
+]  # of the batch's loss in these parameters, as they are
 
 
 class Course(Protocol):
@@ -63,7 +66,10 @@ def begin(recipe: Recipe, module: "nn.Module") -> Course:
 
 @runtime_checkable
 class Learner(Protocol):
-    """A course that goes by the gradients at its inputs, and so has a state of its own."""
+    """A course that goes by the gradients at its inputs, and so has a state of its own.
+
+    A tensor in it leads with the places of a batch, so that ranks can share it out.
+    """
 
     def learn(self, task: "Task", x: "Tensor") -> None:
         """Called between the loss's backward and the optimiser's step: x.grad is there."""
@@ -78,7 +84,7 @@ class Learner(Protocol):
 class Around(Protocol):
     """A wrapper that changes the weights around the loss and its backward."""
 
-    def around(self, module: "nn.Module", loss: Callable[[], "Tensor"], epoch: int) -> AbstractContextManager[None]:
+    def around(self, module: "nn.Module", gradients: Gradients, epoch: int) -> AbstractContextManager[None]:
         """Within, the weights are others; after it they are as they were. `epoch` counts from 1."""
         ...
 

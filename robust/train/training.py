@@ -3,6 +3,7 @@
 import copy
 import io
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from robust.ranks import ALONE, Ranks
 from robust.store import write
 from robust.train.average import Average
 from robust.train.gradients import Lengths
@@ -31,6 +33,7 @@ class Training:
     course: Course
     average: Average | None
     lengths: Lengths
+    ranks: Ranks = ALONE
     epoch: int = 1  # under way
     batch: int = 0  # how many of it are done
     step: int = 0  # how many are done in all
@@ -45,7 +48,7 @@ class Training:
     since: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def begin(cls, module: nn.Module, method: Method, steps: int) -> "Training":
+    def begin(cls, module: nn.Module, method: Method, steps: int, ranks: Ranks = ALONE) -> "Training":
         """Before the first of `steps` steps."""
         down = optimiser(module, method.plan)
         averages = [wrapper.begin(module, steps) for wrapper in method.wrappers if isinstance(wrapper, Averaging)]
@@ -56,6 +59,7 @@ class Training:
             begin(method.recipe, module),
             averages[0] if averages else None,
             Lengths(module),
+            ranks,
         )
 
     @property
@@ -68,22 +72,27 @@ class Training:
         self.best, self.weights = len(self.curve) - 1, copy.deepcopy(self.kept.state_dict())
 
     def save(self, path: Path) -> None:
-        """Write all of it, whole or not at all."""
+        """Write all of it, whole or not at all; by the first rank, and as one process would write it."""
         now = time.monotonic()
         self.seconds, self.since = self.seconds + now - self.since, now
         file = io.BytesIO()
         torch.save(self._state(), file)
-        write(path, file.getvalue())
+        self.ranks.once(lambda: write(path, file.getvalue()))
 
     def load(self, path: Path) -> None:
-        """Go on from there."""
-        state = torch.load(path, map_location=self._device, weights_only=True)
+        """Go on from there, if the first rank has it."""
+        content = self.ranks.once(lambda: path.read_bytes() if path.exists() else b"")
+        if not content:
+            return
+        state = torch.load(io.BytesIO(content), map_location=self._device, weights_only=True)
         self.module.load_state_dict(state["module"])
         with torch.no_grad():
             for name, buffer in self.module.named_buffers():
                 buffer.copy_(state["buffers"][name])
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+        if isinstance(self.course, Learner):
+            self.course.load_state_dict(_each(lambda tensor: tensor[self.ranks.share], state["course"]))
         for name, value in state["plain"].items():
             setattr(self, name, value)
         self.curve = [Epoch(**epoch) for epoch in state["curve"]]
@@ -100,6 +109,7 @@ class Training:
             "module": self.module.state_dict(),
             "buffers": dict(self.module.named_buffers()),  # also those that a state dict leaves out
             **{name: part.state_dict() for name, part in self._parts().items()},
+            "course": _each(self._whole, self.course.state_dict()) if isinstance(self.course, Learner) else None,
             "plain": {name: getattr(self, name) for name in plain},
             "curve": [asdict(epoch) for epoch in self.curve],
             "lengths": (self.lengths.total, self.lengths.steps),
@@ -109,9 +119,17 @@ class Training:
 
     def _parts(self) -> dict[str, Any]:
         parts: dict[str, Any] = {"optimiser": self.optimiser, "schedule": self.schedule}
-        parts |= {"course": self.course} if isinstance(self.course, Learner) else {}
         return parts | ({"average": self.average} if self.average else {})
+
+    def _whole(self, tensor: Tensor) -> Tensor:
+        """From the places of this rank's share of a batch to all places."""
+        return torch.from_numpy(self.ranks.whole(tensor.cpu().numpy()))
 
     @property
     def _device(self) -> torch.device:
         return next(self.module.parameters()).device
+
+
+def _each(change: Callable[[Tensor], Tensor], state: dict[str, Any]) -> dict[str, Any]:
+    """The state with its tensors changed."""
+    return {key: change(value) if isinstance(value, Tensor) else value for key, value in state.items()}

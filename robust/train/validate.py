@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from robust.attacks.engine import answers, assail
@@ -13,6 +12,7 @@ from robust.attacks.zoo.fgsm import FGSM
 from robust.attacks.zoo.pgd import PGD
 from robust.data.dataset import Samples
 from robust.feed import Feed
+from robust.ranks import ALONE, Ranks
 from robust.train.recipe import Selection
 
 SELECTION_ATTACK = PGD(steps=10)
@@ -57,24 +57,26 @@ class Validation:
     by_class: tuple[float | None, ...]
 
 
-def validate(module: nn.Module, selects: Selection, validation: Samples, threat: LpThreat, seed: int) -> Validation:
+def validate(
+    module: nn.Module, selects: Selection, validation: Samples, threat: LpThreat, seed: int, ranks: Ranks = ALONE
+) -> Validation:
     """Attack the validation split, unless the recipe selects by clean accuracy."""
 
     def look(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, ...]:
         """(right, and not broken by one step, and not broken by the attack) of a batch, each (n,) bool."""
         right, _ = answers(module, x, y)
         if selects == "clean":
-            return right.cpu(), right.cpu(), right.cpu()
+            return right, right, right
         stands = []
         for attack in (ONE_STEP, SELECTION_ATTACK):
             left = right.clone()
             fallen = assail(module, attack, x[right], y[right], threat, seed=seed, index=index[right]).fallen
             left[right] = ~fallen
-            stands.append(left.cpu())
-        return right.cpu(), *stands
+            stands.append(left)
+        return right, *stands
 
-    found = Feed(VALIDATION_BATCH, next(module.parameters()).device).each(look, validation)
-    clean, one_step, robust = (torch.cat(column).numpy() for column in zip(*found, strict=True))
+    feed = Feed(VALIDATION_BATCH, next(module.parameters()).device)
+    clean, one_step, robust = map(ranks.whole, feed.columns(look, ranks.deal(validation), bool, bool, bool))
     n, counts = len(validation), np.bincount(validation.y)
     by_class = np.bincount(validation.y, weights=robust)
     shares = tuple(float(k / of) if of else None for k, of in zip(by_class, counts, strict=True))

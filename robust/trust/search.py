@@ -19,8 +19,9 @@ from robust.attacks.rng import Rng
 from robust.attacks.threat import Threat
 from robust.attacks.zoo.pgd import PGD
 from robust.attacks.zoo.square import Square
+from robust.bout import Flags
 from robust.data.dataset import Samples
-from robust.evaluate import Finding, Flags, measure_attack
+from robust.evaluate import Finding, measure_attack
 from robust.feed import Feed
 
 PROBED = 16  # samples that a remedy looks at: enough to tell whether a gradient passes

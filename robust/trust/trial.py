@@ -15,8 +15,9 @@ from robust.attacks.rng import Rng
 from robust.attacks.spec import Spec
 from robust.attacks.task import Model, Task
 from robust.attacks.threat import LpThreat, Threat
+from robust.bout import Flags
 from robust.data.dataset import Samples
-from robust.evaluate import Finding, Flags, measure_attack
+from robust.evaluate import Finding, measure_attack
 from robust.feed import Feed
 from robust.trust.doubt import NotApplicableError
 from robust.trust.promise import joined, kept

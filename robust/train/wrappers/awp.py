@@ -1,13 +1,13 @@
 """awp, adversarial weight perturbation: Wu, Xia and Wang 2020 (2004.05884)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from robust.train.recipe import WRAPPERS
+from robust.train.recipe import WRAPPERS, Gradients
 
 TINY = 1e-20
 
@@ -30,14 +30,14 @@ class AWP:
             raise ValueError(f"awp_warmup must be 0 or above, got {self.awp_warmup}")
 
     @contextmanager
-    def around(self, module: nn.Module, loss: Callable[[], Tensor], epoch: int) -> Iterator[None]:
+    def around(self, module: nn.Module, gradients: Gradients, epoch: int) -> Iterator[None]:
         """Biases and the weights of norms, which have one dimension, stay."""
         moved = [p for p in module.parameters() if p.requires_grad and p.dim() > 1] if epoch > self.awp_warmup else []
         if not moved:
             yield
             return
         buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
-        grads = torch.autograd.grad(loss(), moved, allow_unused=True)
+        grads = gradients(moved)
         before = [p.detach().clone() for p in moved]
         with torch.no_grad():
             for buffer, value in buffers:  # only the pass that is learnt from moves batch norm's statistics

@@ -1,0 +1,195 @@
+"""`make bench-ranks`: what two processes gain over one, who waits how long, and what 64 would gain: writes ranks.md."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+import robust.bout
+from benchmarks import table
+from benchmarks.subjects import ROOT, network, pictures
+from robust.attacks.suite import read_suite
+from robust.attacks.threat import read_threat
+from robust.bout import Toll
+from robust.campaign import Campaign
+from robust.data.dataset import Samples
+from robust.evaluate import BATCH, measure_clean
+from robust.feed import Feed
+from robust.ranks import joined
+
+MODEL, SUITE, THREAT, N, SEED = "pgd-at", "standard-1", "linf:0.1", 2000, 0
+TURNS, WHOLE = 5, 3  # of the suite, and of the whole command
+GAIN = 1.6  # of two processes with a thread each, over one: at least
+MANY = (8, 64)
+OUT = ROOT / "benchmarks/ranks.md"
+LEGEND = (
+    f"{SUITE} on the model {MODEL} of Fashion-MNIST under {THREAT}, {N} test pictures, by `torchrun` with one thread a "
+    f"process; medians of {TURNS} turns, one process and two by turns. Seconds are of the suite, without the start of "
+    "the processes; processor seconds are of all together. Idle is the share of that time in which a rank waits for "
+    f"another. The whole command, in {WHOLE} turns, is `robust evaluate` from its start to the leaderboard; the checks "
+    "of trust are the first rank's alone."
+)
+SIMULATED = (
+    "What ranks would wait for each other, from the passes through the model that each sample took in each round of "
+    "the same suite, where a pass takes every rank as long: dealt out anew before each round, or once and for all, by "
+    f"turns or in blocks. Of {N} pictures, and of ten times as many that fall alike. A rank with few samples a round "
+    "waits whatever the dealing; gain is the time of one process over theirs."
+)
+
+Round = tuple[NDArray[np.int64], NDArray[np.int64]]  # (samples, the passes that each took), the hardest first
+
+
+def child(folder: Path) -> None:
+    """One process of a turn: writes what it measured, and alone also what each sample took."""
+    x, y = pictures(N, SEED)
+    samples, model, suite = Samples(x.numpy(), y.numpy(), np.arange(N)), network(MODEL), read_suite(SUITE, ROOT)
+    with joined() as ranks, _waiting() as waits, _recorded() as rounds:
+        torch.set_num_threads(1)
+        correct = measure_clean(model, samples, SEED).correct
+        campaign = Campaign(model, samples, suite, read_threat(THREAT), Feed(BATCH), 10, SEED, ranks=ranks)
+        ranks.all(None)
+        waits.clear()
+        began, used = time.monotonic(), time.process_time()
+        found = campaign.run(correct)
+        wall, used = time.monotonic() - began, time.process_time() - used
+    told = {"wall": wall, "used": used, "idle": sum(waits) / wall, "broken": np.flatnonzero(found.broken).tolist()}
+    told |= {"rounds": [[each.tolist() for each in pair] for pair in rounds]} if ranks.size == 1 else {}
+    (folder / f"{ranks.rank}.json").write_text(json.dumps(told))
+
+
+@contextmanager
+def _waiting() -> Iterator[list[float]]:
+    """Yields the seconds of each wait for the other ranks."""
+    waits: list[float] = []
+    real = dist.monitored_barrier
+
+    def timed(*args: Any, **named: Any) -> None:
+        began = time.monotonic()
+        real(*args, **named)
+        waits.append(time.monotonic() - began)
+
+    dist.monitored_barrier = timed
+    try:
+        yield waits
+    finally:
+        dist.monitored_barrier = real
+
+
+@contextmanager
+def _recorded() -> Iterator[list[Round]]:
+    """Yields each round's samples and passes."""
+    rounds: list[Round] = []
+    real = robust.bout.levied
+
+    def noted(attack: robust.bout.Attacker, samples: Samples, feed: Feed) -> Toll:
+        toll = real(attack, samples, feed)
+        rounds.append((samples.index, toll.forwards + 2 * toll.backwards))  # a pass back takes about two there
+        return toll
+
+    robust.bout.levied = noted
+    try:
+        yield rounds
+    finally:
+        robust.bout.levied = real
+
+
+def turn(size: int) -> list[dict[str, Any]]:
+    """What each of so many processes tells of one run."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={size}", "-m", "benchmarks.ranks"]
+        subprocess.run([*command, folder], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
+        return [json.loads((Path(folder) / f"{rank}.json").read_text()) for rank in range(size)]
+
+
+def whole(size: int) -> float:
+    """Seconds of `robust evaluate` in so many processes."""
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={size}", "-m", "robust", "evaluate"]
+    command += [f"{ROOT}/benchmarks/models/{MODEL}.safetensors", f"--arch={ROOT}/examples/fashion_mnist.py:make"]
+    command += [f"--suite={SUITE}", f"--threat={THREAT}", f"--samples={N}", "--data=fashion-mnist"]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "pytest.ini").touch()
+        began = time.monotonic()
+        subprocess.run(command, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, stdout=sys.stderr)
+        return time.monotonic() - began
+
+
+def idle_shares(rounds: Iterable[Round], n: int, size: int) -> dict[str, float]:
+    """For each way of dealing the share of all ranks' time in which they wait."""
+    longest: dict[str, float] = dict.fromkeys(("anew", "once, by turns", "once, in blocks"), 0.0)
+    work = 0.0
+    for rows, passes in rounds:
+        work += passes.sum()
+        ranks = (np.arange(len(rows)) % size, rows % size, rows * size // n)
+        for way, rank in zip(longest, ranks, strict=True):
+            longest[way] += np.bincount(rank, passes, size).max()
+    return {way: 1 - work / (size * most) for way, most in longest.items()}
+
+
+def tenfold(rounds: Iterable[Round], n: int) -> list[Round]:
+    """The rounds of ten times as many samples: each of the n samples ten times."""
+    copies = n * np.arange(10)
+    return [((rows[:, None] + copies).ravel(), np.repeat(passes, 10)) for rows, passes in rounds]
+
+
+def simulated(rounds: list[Round]) -> Iterator[list[str]]:
+    for many, n in ((rounds, N), (tenfold(rounds, N), 10 * N)):
+        for size in MANY:
+            for way, idle in idle_shares(many, n, size).items():
+                yield [str(n), str(size), way, f"{100 * idle:.0f} %", f"{size * (1 - idle):.1f}"]
+
+
+def main() -> int:
+    turns = [(turn(1), turn(2)) for _ in range(TURNS)]
+    commands = [(whole(1), whole(2)) for _ in range(WHOLE)]
+    alike = all(each["broken"] == one[0]["broken"] for one, two in turns for each in two)
+    gains = [one[0]["wall"] / max(each["wall"] for each in two) for one, two in turns]
+    holds = median(gains) >= GAIN and alike
+    rounds = [(np.array(index), np.array(passes)) for index, passes in turns[0][0][0]["rounds"]]
+    heads = ("processes", "seconds", "processor seconds", "idle, by rank", "whole command")
+    rows = [_row([pair[k] for pair in turns], [pair[k] for pair in commands]) for k in (0, 1)]
+    lines = [
+        *table.markdown(heads, rows, words=0),
+        "",
+        f"- two are {median(gains):.2f} times as fast as one ({min(gains):.2f} to {max(gains):.2f}; {GAIN} is asked "
+        f"for), and break the same samples: {'yes' if holds else '**no**'}",
+        "",
+        "## Many, simulated",
+        "",
+        SIMULATED,
+        "",
+        *table.markdown(("pictures", "ranks", "dealt out", "idle", "gain"), simulated(rounds), words=3),
+    ]
+    OUT.write_text(table.page("Several processes", LEGEND, lines, SEED, ("torch",)), "utf-8")
+    sys.stdout.write(OUT.read_text("utf-8"))
+    return int(not holds)
+
+
+def _row(turns: list[list[dict[str, Any]]], commands: list[float]) -> list[str]:
+    """Of as many processes as each turn tells of."""
+    idle = [median(ranks[rank]["idle"] for ranks in turns) for rank in range(len(turns[0]))]
+    return [
+        str(len(idle)),
+        f"{median(max(each['wall'] for each in ranks) for ranks in turns):.1f}",
+        f"{median(sum(each['used'] for each in ranks) for ranks in turns):.1f}",
+        " / ".join(f"{100 * share:.1f} %" for share in idle),
+        f"{median(commands):.1f}",
+    ]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        child(Path(sys.argv[1]))
+    else:
+        sys.exit(main())

@@ -1,0 +1,59 @@
+"""What the ranks make of their shares of a batch: one gradient, averaged once a step.
+
+In place of DistributedDataParallel, which knows one backward from one forward: here gradients are also taken of
+gradients, of the inputs, and at other weights.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+
+from torch import Tensor, nn
+from torch.nn import SyncBatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from robust.attacks.rng import seeded
+from robust.ranks import Ranks
+from robust.train.plan import Plan
+from robust.train.training import Training
+
+
+def begin(module: nn.Module, plan: Plan, n: int, ranks: Ranks) -> nn.Module:
+    """The module with the first rank's weights, before its training on n samples; ValueError where that cannot be."""
+    if ranks.size == 1:
+        return module
+    if min(plan.batch, n) < 2 * ranks.size:
+        told = f"a batch of {min(plan.batch, n)} is too small for {ranks.size} processes, which need two samples each"
+        raise ValueError(f"{told}; give batch, or start fewer")
+    module.load_state_dict(ranks.once(module.state_dict))
+    if not plan.sync_norm:
+        return module
+    if ranks.gpus is None:
+        raise ValueError("sync_norm: batch norm over processes needs a GPU for each; leave it out")
+    synced: nn.Module = SyncBatchNorm.convert_sync_batchnorm(module, ranks.gpus)  # type: ignore[no-untyped-call]
+    return synced
+
+
+def average(training: Training, loss: Tensor, n: int) -> float:
+    """Make the gradients and batch norm's statistics those of the whole batch, n samples of which are this rank's.
+
+    Returns the whole batch's loss.
+    """
+    loss, ranks = loss.detach().clone(), training.ranks
+    if ranks.size > 1:
+        grads = [p.grad for p in training.module.parameters() if p.grad is not None]
+        ranks.mean([*grads, *statistics(training.module), loss], n)
+    return loss.item()
+
+
+def statistics(module: nn.Module) -> list[Tensor]:
+    """Batch norm's running means and variances, of the layers that move them."""
+    layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.training]
+    return [buffer for layer in layers for buffer in (layer.running_mean, layer.running_var) if buffer is not None]
+
+
+def apart(training: Training, seed: int) -> AbstractContextManager[None]:
+    """Within, what a rank draws from the global random stream, as dropout does, is its own; alone it is as it was."""
+    ranks = training.ranks
+    if ranks.size == 1:
+        return nullcontext()
+    device = next(training.module.parameters()).device
+    return seeded((seed * 1_000_003 + training.step) * ranks.size + ranks.rank, [device])

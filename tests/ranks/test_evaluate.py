@@ -1,0 +1,105 @@
+"""Several processes measure what one does, sample for sample, and go on where another number of them stopped."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from robust.attacks.threat import read_threat
+from robust.campaign import Campaign, Journal
+from robust.data.dataset import Samples
+from robust.evaluate import measure_attack, measure_clean
+from robust.feed import Feed
+from robust.ranks import ALONE
+from tests.attacks.models import inputs, network
+from tests.ranks.together import together
+from tests.test_campaign import SUITE, outcome
+
+THREAT = read_threat("linf:0.03")
+
+
+class Wide(nn.Module):
+    """In float64, where the company of a batch changes nothing."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner.double()
+
+    def forward(self, x):
+        return self.inner(x.double())
+
+
+def subject(n=60):
+    """A model, and samples nine in ten of which it answers right."""
+    model, x = Wide(network(dtype=torch.float64)), inputs(n, dtype=torch.float32)
+    y = model(x).argmax(1).numpy()
+    y[::10] = (y[::10] + 1) % 10
+    return model, Samples(x.numpy(), y, 3 * np.arange(n))
+
+
+def campaign(ranks, journal=None, watch=lambda told: None):
+    model, samples = subject()
+    clean = measure_clean(model, samples, feed=Feed(17), ranks=ranks)
+    made = Campaign(
+        model, samples, SUITE, THREAT, Feed(17), 10, journal=journal and Journal(journal), ranks=ranks, watch=watch
+    )
+    return clean, made.run(clean.correct)
+
+
+def measured(ranks):
+    """All that is measured of the samples."""
+    clean, suite = campaign(ranks)
+    model, samples = subject()
+    single = measure_attack(model, samples, clean.correct, "pgd:steps=5", THREAT, feed=Feed(17), ranks=ranks)
+    few = measure_attack(model, samples.take(np.arange(2)), clean.correct[:2], "pgd", THREAT, ranks=ranks)
+    return clean.correct.tolist(), clean.faulty, [outcome(found) for found in (suite, single, few)]
+
+
+def without_inputs(told):
+    correct, faulty, outcomes = told
+    return correct, faulty, [(broken, *rest) for broken, _, *rest in outcomes]
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_they_find_what_one_finds_and_the_first_has_the_inputs(size):
+    first, *others = together(size, measured)
+    alone = measured(ALONE)
+
+    assert 0 < sum(alone[2][0][0]) < sum(alone[0])
+    assert first == alone
+    for other in others:
+        assert without_inputs(other) == without_inputs(alone)
+        assert all(x_adv == [] for _, x_adv, *_ in other[2])
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """The moment comes."""
+
+
+def stop(rounds, told):
+    rounds.append(told)
+    if len(rounds) > 3:
+        raise Stopped
+
+
+def stopped(ranks, folder):
+    with pytest.raises(Stopped):
+        campaign(ranks, folder, partial(stop, []))
+
+
+def gone_on(ranks, folder):
+    return outcome(campaign(ranks, folder)[1])
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 1), (1, 2)])
+def test_it_goes_on_with_another_number_of_processes(before, after, tmp_path):
+    stopped(ALONE, tmp_path) if before == 1 else together(before, stopped, tmp_path)
+    rounds = sorted(tmp_path.iterdir())
+    written = [file.read_bytes() for file in rounds]
+    found = gone_on(ALONE, tmp_path) if after == 1 else together(after, gone_on, tmp_path)[0]
+
+    assert len(rounds) == 3
+    assert [file.read_bytes() for file in rounds] == written
+    assert found == gone_on(ALONE, None)

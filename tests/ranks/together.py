@@ -1,0 +1,58 @@
+"""Several processes that meet as torchrun's do, without its start: a server forks them, with torch imported."""
+
+import multiprocessing
+import os
+import socket
+import traceback
+
+import torch
+
+from robust.ranks import joined
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["robust.session.command", "robust.campaign", "robust.train.cache"])
+
+
+def together(size, work, *args, wait=60.0):
+    """What `work(ranks, *args)` returns in each of so many processes; None of one that was killed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    pipes = [CONTEXT.Pipe(duplex=False) for _ in range(size)]
+    rows = [(rank, size, port, wait, pipe[1], work, args) for rank, pipe in enumerate(pipes)]
+    children = [CONTEXT.Process(target=_child, args=row) for row in rows]
+    for child in children:
+        child.start()
+    for _, sender in pipes:
+        sender.close()
+    found = [_received(receiver) for receiver, _ in pipes]
+    for child in children:
+        child.join(60)
+    for rank, told in enumerate(found):
+        assert not isinstance(told, str), f"rank {rank}: {told}"
+    return [told and told[0] for told in found]
+
+
+def _received(receiver):
+    try:
+        return receiver.recv()
+    except EOFError:
+        return None
+
+
+def _child(rank, size, port, wait, sender, work, args):
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "TORCHELASTIC_RUN_ID": "test",
+    }
+    try:
+        with joined(wait) as ranks:
+            torch.set_num_threads(1)
+            sender.send((work(ranks, *args),))
+    except BaseException:
+        sender.send(traceback.format_exc())
