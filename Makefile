@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-browser gauntlet test-pytests fuzz lint bench-references bench-standard bench-search bench-collapse bench-speed bench-profile bench-ranks clean
+.PHONY: demo test docs docs-links test-browser gauntlet test-pytests fuzz lint bench-references bench-standard bench-search bench-collapse bench-speed bench-profile bench-ranks clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -48,6 +48,19 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# The site, in build/docs: warnings are errors. Its tools have an environment of their own: see docs/requirements.txt.
+docs: .venv-docs/ready
+	.venv-docs/bin/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet docs build/docs
+
+# Whether the links that lead out of the site still lead somewhere; needs the internet.
+docs-links: .venv-docs/ready
+	.venv-docs/bin/sphinx-build --builder linkcheck docs build/docs-links
+
+.venv-docs/ready: docs/requirements.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --requirement docs/requirements.txt
+	touch $@
+
 # Against other libraries, which are installed for it: see benchmarks/README.md.
 bench-references: .venv/peers
 	$(BIN)/python -m benchmarks.references
@@ -82,4 +95,4 @@ bench-ranks: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .robust build dist *.egg-info
+	rm -rf .venv .venv-docs .robust build dist *.egg-info

@@ -1,0 +1,149 @@
+"""What the code says of itself, read from its source: nothing is imported, so the site needs no torch."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAPER = re.compile(r"(?<![\w/.])(\d{4}\.\d{4,5})(?![\w/])")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A field of a dataclass, or an argument with a default."""
+
+    name: str
+    type: str
+    default: str | None  # as it is written; None where there is none
+    says: str  # the comment behind it
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A class or a function."""
+
+    name: str
+    heading: str  # the first line of its file: what it is, and the paper
+    doc: str
+    options: tuple[Option, ...]
+    signature: str  # "(steps: int = 40)"
+    returns: str  # " -> Outcome", or ""
+    kind: str  # "class", "function", "property" or "data"
+    members: tuple["Thing", ...] = ()
+
+
+def place(module: str) -> Path:
+    """The file of a module: robust.attacks is attacks/ here."""
+    words = module.split(".")
+    path = ROOT.joinpath(*(words[1:] if words[:2] == ["robust", "attacks"] else words))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def things(path: Path) -> list[Thing]:
+    """The classes, functions and constants at the top of a file, in order."""
+    return [
+        _thing(node, heading(path), text)
+        for text in [path.read_text()]
+        for node in ast.parse(text).body
+        if _named(node)
+    ]
+
+
+def heading(path: Path) -> str:
+    """How a file's docstring begins, and what else in it names papers, as one line."""
+    first, *others = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")
+    return " ".join(" ".join([first, *filter(PAPER.search, others)]).split())
+
+
+def papers(text: str) -> str:
+    """The same, where arXiv's numbers are links."""
+    return PAPER.sub(r"[\1](https://arxiv.org/abs/\1)", text)
+
+
+def registered(folder: str) -> list[Thing]:
+    """What the files of a package register, by the names that they register."""
+    found = []
+    for path in sorted((ROOT / folder).glob("[!_]*.py")):
+        text = path.read_text()
+        for node in ast.parse(text).body:
+            for name in _registers(node):
+                thing = _thing(node, heading(path), text)
+                found.append(Thing(name, *(getattr(thing, key) for key in Thing.__slots__[1:])))
+    return found
+
+
+def exported(module: str) -> list[tuple[str, Thing]]:
+    """(module that it is written in, thing) for each name of a package's __all__."""
+    tree = ast.parse(place(module).read_text())
+    home = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    (names,) = (
+        ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and _sets(node, "__all__")
+    )
+    return [(home[name], next(t for t in things(place(home[name])) if t.name == name)) for name in names]
+
+
+def _sets(node: ast.Assign, name: str) -> bool:
+    return ast.unparse(node.targets[0]) == name
+
+
+def _named(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AnnAssign)
+
+
+def _registers(node: ast.stmt) -> Iterator[str]:
+    """The names under which decorators file it."""
+    for decorator in getattr(node, "decorator_list", ()):
+        if isinstance(decorator, ast.Call) and getattr(decorator.func, "attr", "") == "register":
+            yield ast.literal_eval(decorator.args[0])
+
+
+def _thing(node: ast.stmt, title: str, text: str) -> Thing:
+    if isinstance(node, ast.ClassDef):
+        options = tuple(_options(node, text))
+        members = tuple(_thing(part, "", text) for part in node.body if _is_told(part))
+        signature = f"({', '.join(map(_argument, options))})" if _is_dataclass(node) else ""
+        return Thing(node.name, title, ast.get_docstring(node) or "", options, signature, "", "class", members)
+    if isinstance(node, ast.FunctionDef):
+        marks = {ast.unparse(mark) for mark in node.decorator_list}
+        own = marks & {"property", "cached_property"}
+        arguments = [ast.unparse(node.args)] if node.args.args or node.args.kwonlyargs else []
+        signature = re.sub(r"^(self|cls)(, )?", "", "".join(arguments))
+        returns = f" -> {ast.unparse(node.returns)}".replace("'", "") if node.returns else ""
+        doc = ast.get_docstring(node) or ""
+        if own:
+            return Thing(node.name, title, doc, (), "", returns, "property")
+        return Thing(node.name, title, doc, (), f"({signature})".replace("'", ""), returns, "function")
+    assert isinstance(node, ast.AnnAssign)
+    return Thing(ast.unparse(node.target), title, "", (), "", ast.unparse(node.annotation), "data")
+
+
+def _is_told(node: ast.stmt) -> bool:
+    """Whether a method is for users: it has a docstring, and no underscore."""
+    return isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and bool(ast.get_docstring(node))
+
+
+def _is_dataclass(node: ast.ClassDef) -> bool:
+    return any("dataclass" in ast.unparse(mark) for mark in node.decorator_list) or any(
+        ast.unparse(base) == "NamedTuple" for base in node.bases
+    )
+
+
+def _options(node: ast.ClassDef, text: str) -> Iterator[Option]:
+    lines = text.split("\n")
+    for part in node.body:
+        if isinstance(part, ast.AnnAssign) and "ClassVar" not in (hint := ast.unparse(part.annotation)):
+            line = lines[(part.end_lineno or 0) - 1][part.end_col_offset or 0 :]
+            says = line.partition("#")[2].strip()
+            default = ast.unparse(part.value) if part.value else None
+            yield Option(ast.unparse(part.target), hint.replace("'", ""), default, says)
+
+
+def _argument(option: Option) -> str:
+    return f"{option.name}: {option.type}" + (f" = {option.default}" if option.default is not None else "")

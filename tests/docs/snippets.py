@@ -1,0 +1,185 @@
+"""The fenced blocks of a page, and how they are run: in the order of the page, in a folder of its own.
+
+- `console`: what follows `$ ` is run, and what follows that is compared with what it prints. `...` stands for anything,
+  on a line of its own for any lines; a number may be off as far as other processors' sums are (TOLERANCE).
+- `sh`: every command is run, and must exit with 0.
+- A block whose first line is a comment with a file's name, as `# net.py`, is that file. Other `python` is run, in one
+  namespace for the page, which knows a `model`, inputs `x` and labels `y`; other `toml` is parsed.
+
+Comments on the line before a block, which no reader sees: `<!-- not run: REASON -->`, and `<!-- exit: 1 -->` for the
+exit status of its last command. `<!-- here: examples, LICENSE as licence.txt -->` puts that of the repository into the
+page's folder.
+"""
+
+import multiprocessing
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.reduction import DupFd as Handed
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import robust.cli
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["torch", "pandas", "scipy.stats", "rich.table", "pytest"])
+RUNNABLE = ("console", "sh", "python", "toml", "ini", "yaml")
+
+FENCE = re.compile(
+    r"(?P<comments>(?:^[ ]*<!--[^\n]*-->\n)*)^(?P<indent>[ ]*)```(?P<kind>\w+)\n(?P<text>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
+)
+FILE = re.compile(r"# ([\w./-]+\.\w+)\n")
+NUMBER = re.compile(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?(?!\w)")
+TOLERANCE = 5.0  # training amplifies the last bit of a sum, and other processors add up in another order
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block of a page."""
+
+    line: int
+    kind: str
+    text: str
+    reason: str  # why it is not run; "" where it is
+    status: int  # that its last command ends with
+
+    @property
+    def file(self) -> str:
+        """The file that it is, "" where it is none."""
+        found = FILE.match(self.text)
+        return found[1] if found and self.kind not in ("console", "sh") else ""
+
+
+def blocks(page: str) -> list[Block]:
+    """The blocks of a page, of languages that can be run or read."""
+    found = []
+    for fence in FENCE.finditer(page):
+        if fence["kind"] not in RUNNABLE:
+            continue
+        notes = dict(re.findall(r"<!-- ([\w ]+): (.*?) -->", fence["comments"]))
+        text = re.sub(rf"^{fence['indent']}", "", fence["text"], flags=re.MULTILINE)
+        line = page.count("\n", 0, fence.start("kind")) + 1
+        found.append(Block(line, fence["kind"], text, notes.get("not run", ""), int(notes.get("exit", 0))))
+    return found
+
+
+def linked(page: str, folder: Path) -> None:
+    """Put what the page's `here` comments name into its folder."""
+    for words in re.findall(r"<!-- here: (.*?) -->", page):
+        for word in words.split(", "):
+            name, _, other = word.partition(" as ")
+            (folder / (other or name)).symlink_to(ROOT / name)
+
+
+def commands(block: Block) -> Iterator[tuple[str, str]]:
+    """(command, what it is to print); of `sh` nothing is compared."""
+    if block.kind == "sh":
+        lines = block.text.replace("\\\n", "").split("\n")
+        yield from ((line, "...\n") for line in lines if line.strip() and not line.startswith("#"))
+        return
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        command, _, printed = re.sub(r"\\\n(> )?", "", part).partition("\n")
+        yield command, printed
+
+
+def run(block: Block, folder: Path, names: dict[str, Any]) -> None:
+    """AssertionError, or the block's own error, where it does not do what the page says."""
+    if block.file:
+        path = folder / block.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text)
+    elif block.kind == "python":
+        exec(compile(block.text, f"line {block.line}", "exec"), names)
+    elif block.kind == "toml":
+        tomllib.loads(block.text)
+    else:
+        told = [*commands(block)]
+        for k, (command, expected) in enumerate(told):
+            status, printed = execute(command, folder)
+            wanted = block.status if k == len(told) - 1 else 0
+            assert status == wanted, f"line {block.line}: {command}\nexit status {status}, expected {wanted}\n{printed}"
+            assert agrees(expected, printed), f"line {block.line}: {command}\nexpected:\n{expected}\ngot:\n{printed}"
+
+
+def execute(command: str, folder: Path) -> tuple[int, str]:
+    """(exit status, what it printed), as on a terminal of 80 columns.
+
+    `pytest` and `robust` are forked from a process that has imported torch, which would take half of the time.
+    """
+    known = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "CI"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{known['PATH']}"
+    # A fresh process for each row would take most of the rest; what is forked has imported this module's packages.
+    told = {
+        "PATH": path,
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "80",
+        "PYTEST_ADDOPTS": "--robust-fresh=0 -W 'ignore:Module already imported'",
+    }
+    with tempfile.TemporaryFile("w+") as out:
+        if command.startswith(("pytest ", "robust ")) and "$(" not in command:
+            child = FORKS.Process(target=_door, args=(shlex.split(command), folder, known | told, Handed(out.fileno())))
+            child.start()
+            child.join()
+            status = child.exitcode
+        else:
+            shell = ["bash", "-c", command]
+            status = subprocess.run(shell, cwd=folder, env=known | told, stdout=out, stderr=out, check=False).returncode
+        out.seek(0)
+        return status or 0, out.read()
+
+
+def _door(words: list[str], folder: Path, environment: dict[str, str], out: Any) -> None:
+    """What the console scripts do, in this process."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    handed = out.detach()
+    os.dup2(handed, 1)
+    os.dup2(handed, 2)
+    sys.argv = words
+    if words[0] == "pytest":
+        sys.exit(pytest.console_main())
+    sys.exit(robust.cli.main())
+
+
+def agrees(expected: str, printed: str) -> bool:
+    """Whether what was printed is what a page says."""
+    numbers: list[float] = []
+    pattern = "".join(_line(line, numbers) for line in expected.rstrip("\n").split("\n")) if expected.strip() else ""
+    found = re.fullmatch(pattern, printed.rstrip() + "\n" if printed.strip() else "")
+    return found is not None and all(
+        abs(float(text.replace(",", "")) - number) <= max(TOLERANCE, number / 20)
+        for text, number in zip(found.groups(), numbers, strict=True)
+    )
+
+
+def _line(line: str, numbers: list[float]) -> str:
+    """The pattern for a line, whose numbers are groups and are noted."""
+    if line.strip() == "...":
+        return r"(?:[^\n]*\n)*?"
+    pattern, at = "", 0
+    for number in NUMBER.finditer(line):
+        numbers.append(float(number[0].replace(",", "")))
+        pattern += _words(line[at : number.start()]) + r"(\d[\d,]*(?:\.\d+)?)"
+        at = number.end()
+    return pattern + _words(line[at:]).removesuffix(" +") + r" *\n"
+
+
+def _words(text: str) -> str:
+    """Literal, but that blanks and rules are so however long they are, and `...` is anything."""
+    return r"[^\n]*?".join(re.sub(r"(?:\\ )+|={3,}|_{3,}", _run, re.escape(part)) for part in text.split("..."))
+
+
+def _run(found: re.Match[str]) -> str:
+    return f"{found[0][-1]}+"

@@ -1,0 +1,91 @@
+"""What the site reads from the source is what the registries hold."""
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+import robust.attacks
+from docs import made, source
+from docs.source import ROOT, exported, registered
+from robust.attacks.catalogue import ATTACKS
+from robust.options import OPTIONS
+from robust.record import Record
+from robust.train.plan import Plan
+from robust.train.recipe import RECIPES, WRAPPERS
+
+
+@pytest.mark.parametrize(
+    ("folders", "registry"),
+    [
+        (("attacks/zoo", "attacks/external"), ATTACKS),
+        (("robust/train/recipes",), RECIPES),
+        (("robust/train/wrappers",), WRAPPERS),
+    ],
+    ids=["attacks", "recipes", "wrappers"],
+)
+def test_what_is_registered_is_read_with_its_options_and_their_defaults(folders, registry):
+    told = {thing.name: thing for folder in folders for thing in registered(folder)}
+
+    assert sorted(told) == registry.names()
+    for name, thing in told.items():
+        found = {field.name: repr(field.default) for field in dataclasses.fields(registry.get(name))}
+        assert {o.name: o.default or repr(dataclasses.MISSING) for o in thing.options} == found
+        assert thing.heading
+        assert thing.doc
+
+
+def test_every_name_of_the_package_is_told_as_what_it_is():
+    told = {thing.name: thing for _, thing in exported("robust.attacks")}
+
+    assert sorted(told) == sorted(robust.attacks.__all__)
+    for name, thing in told.items():
+        assert (getattr(robust.attacks, name).__doc__ or "").startswith(thing.doc[:20]), name
+
+
+def test_every_option_of_training_is_in_the_table():
+    told = re.findall(r"^\| `(\w+)` \| `(.*?)` \|", made.plan(), re.MULTILINE)
+
+    assert [name for name, _ in told] == [field.name for field in dataclasses.fields(Plan)]
+
+
+def test_every_option_of_the_plugin_is_told_with_its_key():
+    told = re.findall(r"^:::\{option\} (--[\w-]+)", made.options(), re.MULTILINE)
+
+    assert told == [f"--robust-{option.name}" for option in OPTIONS]
+    assert all(f"ini key `{option.dest}`" in made.options() for option in OPTIONS if option.ini)
+
+
+def test_every_command_and_every_suite_has_its_section():
+    commands = re.search(r"\{([\w,]+)\}", made.commands())[1].split(",")
+
+    assert re.findall(r"^## robust ?(.*)", made.commands(), re.MULTILINE) == ["", *commands]
+    assert re.findall(r"^## (.*)", made.suites(), re.MULTILINE) == ["quick-1", "standard-1", "full-1"]
+
+
+def test_the_keys_of_a_record_are_in_the_table():
+    page = (ROOT / "docs/records.md").read_text()
+    told = set(re.findall(r"`(\w+)`", page))
+
+    for path in (ROOT / "leaderboard/results").rglob("*.json"):
+        content = json.loads(path.read_text())
+        assert Record.from_json(path.read_text())
+        assert {*content, *content["data"], *content["model"], *content["attacks"][0]} <= told
+
+
+def test_a_comment_behind_a_field_and_a_paper_are_read(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        '"""mine: as others do. Doe 2020 (2001.00001)."""\n\n\n@THINGS.register("mine")\n@dataclass\nclass Mine:\n'
+        '    """What it is."""\n\n    steps: int = 3  # how often\n    kind: ClassVar[str] = "a"\n'
+        '\n    def told(self, k: int) -> "str":\n        """Told."""\n'
+    )
+
+    (thing,) = source.things(path)
+
+    assert thing.heading == "mine: as others do. Doe 2020 (2001.00001)."
+    assert thing.options == (source.Option("steps", "int", "3", "how often"),)
+    assert thing.signature == "(steps: int = 3)"
+    assert [(m.name, m.signature, m.returns) for m in thing.members] == [("told", "(k: int)", " -> str")]
+    assert source.papers(thing.heading).endswith("([2001.00001](https://arxiv.org/abs/2001.00001)).")
