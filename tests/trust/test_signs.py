@@ -156,6 +156,14 @@ def test_what_an_ordinary_attack_breaks_too_is_no_sign_of_masked_gradients():
     assert SIGNS.get("gradient-free-wins")(trial(nearest(), WEAK)) is None
 
 
+def test_of_a_row_without_gradients_it_says_that_too_little_was_asked():
+    doubt = SIGNS.get("gradient-free-wins")(trial(nearest(), "noise:steps=1"))
+
+    assert doubt.grade == "suspect"
+    assert doubt.told.endswith("samples that the row's attacks left; expected none")
+    assert "gradient" not in doubt.told + doubt.hint
+
+
 def test_every_sign_has_a_test():
     assert {sign for sign, _, _ in FAULTS} | {"silent-success"} == {*SIGNS.names()}
 
