@@ -19,7 +19,7 @@ def annotations(outcome: Outcome) -> Iterator[str]:
 def annotation(level: str, failure: Failure) -> str:
     """One line, whatever the text holds: nothing in it can begin a command of its own."""
     properties = {
-        "file": failure.path,
+        "file": printable(failure.path),
         "line": failure.line or "",
         "title": printable(failure.test) or "pytest-robust",
     }

@@ -128,8 +128,7 @@ def render(found: Found | None, conclusion: str, url: str) -> str:
         lines += ["The run left no figures.", ""]
     else:
         lines += [*_table(_rows(found)), *_table(_comparisons(found))]
-        counts = [f"{found[key]} {key}" for key in ("failures", "warnings") if found[key]]
-        lines += [f"{' and '.join(counts)}.", ""] if counts else []
+        lines += [f"Failures: {found['failures']}. Warnings: {found['warnings']}.", ""]
     link = f"[the run]({url})" if re.fullmatch(r"https://[\w.-]+/[\w./-]+", url) else "the run"
     return "\n".join([*lines, f"Figures as {link} of this pull request reported them; its summary names the models."])
 
@@ -206,7 +205,7 @@ def post(repository: str, head: str, text: str) -> str:
     if not number:
         return f"no open pull request is at {head[:8]}"
     for comment in pages(f"repos/{repository}/issues/{number}/comments?"):
-        if comment["user"]["login"] == AUTHOR and comment["body"].startswith(MARKER):
+        if (comment["user"] or {}).get("login") == AUTHOR and (comment["body"] or "").startswith(MARKER):
             gh(f"repos/{repository}/issues/comments/{comment['id']}", "--method=PATCH", body={"body": text})
             return f"edited the comment on #{number}"
     gh(f"repos/{repository}/issues/{number}/comments", "--method=POST", body={"body": text})
@@ -227,5 +226,5 @@ def main(path: Path, environment: Mapping[str, str]) -> str:
 if __name__ == "__main__":
     try:
         sys.stdout.write(f"{main(Path(sys.argv[1]), os.environ)}\n")
-    except (ValueError, OSError) as error:
-        sys.exit(f"::error title=pytest-robust::the numbers were refused: {error}")
+    except (ValueError, OSError, subprocess.SubprocessError) as error:
+        sys.exit(f"::error title=pytest-robust::there is no comment: {error}")
