@@ -122,6 +122,12 @@ class Record:
         return "/".join((_short(slug(self.data.name)), threat_slug(self.threat), _short(self.suite), name))
 
     @property
+    def recipe(self) -> str:
+        """What trained it: here, or, for weights that were loaded, by what the card beside them says; else "as-is"."""
+        told = self.provenance.get("training") or {}
+        return str(told.get("recipe", self.model.training))
+
+    @property
     def verdict(self) -> str:
         """ "trusted", "suspect" or "broken"; "" where that was not checked."""
         return self.trust.verdict if self.trust else ""

@@ -47,7 +47,7 @@ def _line(board: Board, row: Row, attack: str, k: int, spent: Attacked | Reached
         "suite": board.suite,
         "rank": "" if row.rank is None else row.rank,
         "model": record.model.name,
-        "training": record.model.training,
+        "training": record.recipe,
         "attack": attack,
         "n": n,
         "clean_percent": row.clean,

@@ -107,7 +107,7 @@ def _entry(board: Board, row: Row) -> dict[str, Any]:
     versions = record.provenance.get("versions", {})
     return {
         "link": "",
-        "name": f"{record.model.name} ({record.model.training})",
+        "name": f"{record.model.name} ({record.recipe})",
         "authors": "",
         "additional_data": None,
         "number_forward_passes": 1,

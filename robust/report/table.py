@@ -46,7 +46,7 @@ def rounded(board: Board) -> str:
         stored, record = row.record.robust_rounded, row.record
         if stored is not None and stored.sum() != record.robust.sum():
             figure = percent(int(stored.sum()), record.data.n)
-            found.append(f"{record.model.name} ({record.model.training}) {figure:.1f}, {record.levels} levels")
+            found.append(f"{record.model.name} ({record.recipe}) {figure:.1f}, {record.levels} levels")
     return f"Robust % to the same inputs rounded as the data is: {'; '.join(found)}." if found else ""
 
 
@@ -56,4 +56,4 @@ def cells(board: Board, row: Row) -> list[str]:
     interval = f"{row.low:.1f} to {row.high:.1f}"
     verdict = [row.record.verdict or "unchecked"] * board.judged
     tail = [interval, *verdict, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
-    return ["partial" if row.rank is None else str(row.rank), model.name, model.training, *figures, *tail]
+    return ["partial" if row.rank is None else str(row.rank), model.name, row.record.recipe, *figures, *tail]

@@ -35,7 +35,7 @@ def doubts(record: Record) -> list[str]:
     trust = record.trust
     if trust is None:
         return []
-    who = printable(f"{record.model.name} ({record.model.training}), {record.threat}")
+    who = printable(f"{record.model.name} ({record.recipe}), {record.threat}")
     marks = dict.fromkeys(trust.accepted, ", accepted")
     told = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.told}; {d.hint}" for d in trust.doubts]
     if len(trust.skipped) > MANY * (len(trust.skipped) + len(trust.checked)):

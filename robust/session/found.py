@@ -26,7 +26,7 @@ def clean_found(workshop: Workshop, case: Case) -> Found:
     """Of the model and the samples: all but the attack."""
     variant, samples, dataset = case.variant, case.samples, workshop.settings.dataset
     subject = Subject(variant.spec.name, variant.training, case.module)
-    made, loaded = workshop.trained.get(variant), workshop.subject(variant)
+    loaded, (path, card) = workshop.subject(variant), workshop.cards.get(variant, (None, None))
     return {
         "model_text": variant.spec.text,
         "arch": workshop.settings.arch,
@@ -41,7 +41,7 @@ def clean_found(workshop: Workshop, case: Case) -> Found:
         "correct": pack(workshop.clean(case.module, samples).correct),
         "notes": [*loaded.notes] if loaded.module is case.module else [],  # a fixture of the user's may replace it
         "source": source_of(workshop, case),
-        "trained": made and {"card": made.card, "path": str(made.path)},
+        "trained": card and {"card": card, "path": str(path)},
     }
 
 

@@ -20,6 +20,7 @@ from robust.record import DataUsed, ModelUsed, Record, attack_from_json, trust_f
 from robust.report.folder import write_board
 from robust.session.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
 from robust.store import Evidence, Fate, add, locked
+from robust.train.card import kept
 from robust.trust.doubt import Trust
 
 Found = dict[str, Any]
@@ -222,7 +223,7 @@ def _record(row: list[Found], trust: Trust | None) -> Record:
             "model": {"text": first["model_text"], "arch": first["arch"], "normalize": first["normalize"]},
             "notes": first["notes"],
             "transforms": first["transforms"],
-            "training": first["trained"] and _how_trained(first["trained"]["card"]),
+            "training": first["trained"] and kept(first["trained"]["card"]),
         },
         trust=trust,
     )
@@ -248,10 +249,3 @@ def _gallery(row: list[Found], record: Record, most: int) -> Gallery | None:
         for found in row
     ]
     return joined(parts, record.correct & ~record.robust, most, record.seed)
-
-
-def _how_trained(card: dict[str, Any]) -> dict[str, Any]:
-    """Of a training card what a record keeps."""
-    kept = ("recipe", "options", "data", "threat", "seed", "learnt_from", "best", "last", "notes", "minutes", "key")
-    selected = {key: card["selected_by"][key] for key in ("n", "digest")}
-    return {**{key: card[key] for key in kept}, "selected_by": selected}

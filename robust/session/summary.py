@@ -11,7 +11,7 @@ from robust.report.board import boards
 from robust.report.terminal import doubts, terminal
 from robust.session.ledger import Ledger
 from robust.store import told as fates_told
-from robust.train.cache import told
+from robust.train.card import told
 
 
 def summarise(

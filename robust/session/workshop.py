@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,6 +28,7 @@ from robust.session.reading import asked, blaming
 from robust.session.settings import Settings, Variant
 from robust.store import private
 from robust.train.cache import OnEpoch, Trained, selection_of, train
+from robust.train.card import card_of
 from robust.train.prepare import rehearse
 from robust.train.recipe import AS_IS
 from robust.train.split import refuse_shared
@@ -44,6 +47,7 @@ class Workshop:
         self.settings = settings
         self.ranks = ranks
         self.trained: dict[Variant, Trained] = {}
+        self.cards: dict[Variant, tuple[Path, dict[str, Any]]] = {}  # of weights: their file, how they were trained
         self.hooked: set[Variant] = set()  # loaded by an implementation of pytest_robust_load_model
         self.notes: dict[str, str] = {}  # on models, as the user wrote them: what was done as they were loaded
         self._config = config
@@ -210,9 +214,7 @@ class Workshop:
             hooked = spec.library is None  # the hook is for files
             own = asked(self._config, "pytest_robust_load_model", path=spec.path) if hooked else None
             if own is None:
-                for path in spec.files:
-                    if (selection := selection_of(path, self.dataset)) is not None:
-                        refuse_shared(selection, self.samples)
+                self._read_cards(variant)
                 settings = self.settings
                 terms = (*self.shape_and_classes, settings.folder, settings.allowed, settings.normalize)
                 return load(spec, settings.arch, *terms)
@@ -221,6 +223,16 @@ class Workshop:
         self.hooked.add(variant)
         normalize = self.settings.normalize
         return Subject(spec.name, AS_IS, normalised(own, normalize), told(normalize))
+
+    def _read_cards(self, variant: Variant) -> None:
+        """How the weights in its files were trained; refuses them on samples that selected them."""
+        for path in variant.spec.files:
+            if (card := card_of(path)) is None:
+                continue
+            if (selection := selection_of(card, self.dataset)) is not None:
+                refuse_shared(selection, self.samples)
+            if variant.spec.files == (path,):
+                self.cards[variant] = path, card
 
     def _train(self, variant: Variant) -> Subject:
         settings, spec = self.settings, variant.spec
@@ -242,4 +254,5 @@ class Workshop:
             except (ValueError, LookupError) as error:
                 fail(f"{spec.text}, {variant.training}: {error.args[0]}")
         self.trained[variant] = trained
+        self.cards[variant] = trained.path, trained.card
         return Subject(spec.name, variant.training, trained.module, told(settings.normalize))

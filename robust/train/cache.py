@@ -21,6 +21,7 @@ from robust.data.rows import held
 from robust.models.load import Build
 from robust.ranks import ALONE, Ranks
 from robust.store import write
+from robust.train.card import digest
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.key import determinants
 from robust.train.loop import Fit, fit
@@ -64,9 +65,9 @@ def train(
     method = read_recipe(recipe)
     samples = dataset.load("train")
     module = _seeded(build, seed)
-    told = ranks.once(lambda: determinants(module, method, recipe, dataset, samples, threat, seed))
-    told["source"] = ranks.once(lambda: hashlib.sha256(source.read_bytes()).hexdigest() if source else None)
-    key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    made_of = ranks.once(lambda: determinants(module, method, recipe, dataset, samples, threat, seed))
+    made_of["source"] = ranks.once(lambda: hashlib.sha256(source.read_bytes()).hexdigest() if source else None)
+    key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     path = folder / f"{slug(name)}-{Spec.parse(recipe).slug[:60]}-{key[:8]}.safetensors"
     locks, saved = folder / ".locks", folder / ".unfinished" / f"{key}.pt"
     ranks.once(lambda: locks.mkdir(parents=True, exist_ok=True))
@@ -82,7 +83,7 @@ def train(
                 saved=saved,
                 ranks=ranks,
             )
-            card = {**told, "key": key, **_results(found, samples, seed), "processes": ranks.size}
+            card = {**made_of, "key": key, **_results(found, samples, seed), "processes": ranks.size}
             ranks.once(lambda: _write(path, found, card))
             ranks.once(lambda: saved.unlink(missing_ok=True))
     module.load_state_dict(ranks.once(lambda: load_file(path)))  # what is measured is what lies on the disk
@@ -90,13 +91,9 @@ def train(
     return Trained(module, path, card, split_off_validation(samples, seed)[1])
 
 
-def selection_of(weights: Path, dataset: Dataset) -> Samples | None:
-    """By what the epoch was chosen whose weights lie in that file, by the card beside it.
-
-    None where there is no card of ours, or it is of other data than the data set's training split.
-    """
+def selection_of(card: dict[str, Any], dataset: Dataset) -> Samples | None:
+    """By what the epoch was chosen, by the card of its weights; None where it is of other data than the data set's."""
     try:
-        card = json.loads(weights.with_suffix(".json").read_text("utf-8"))
         if card["data"]["name"] != dataset.name:
             return None
         rows = np.array(card["selected_by"]["index"], np.int64)
@@ -107,24 +104,18 @@ def selection_of(weights: Path, dataset: Dataset) -> Samples | None:
     return selection if selection.digest == card["selected_by"]["digest"] else None
 
 
-def told(card: dict[str, Any]) -> str:
-    """A line about a training, from its card."""
-    best = card["best"]
-    robust = "" if best["robust"] is None else f", robust {best['robust']:.1%}"
-    return f"{card['recipe']} in {60 * card['minutes']:.0f} s, validation clean {best['clean']:.1%}{robust}"
-
-
 def _write(path: Path, found: Fit, card: dict[str, Any]) -> None:
     """All that is kept of a training; the weights come last, since where they are nothing is trained again."""
+    weights = save({name: tensor.detach().clone() for name, tensor in found.weights.items()})
     texts = {
-        ".json": json.dumps(card, indent=1) + "\n",
+        ".json": json.dumps({**card, "file": digest(weights)}, indent=1) + "\n",
         ".csv": curve_csv(found.curve),
         ".gradients.csv": gradients_csv(found.curve),
         ".svg": curve_svg(found.curve, found.best.number, card["recipe"]),
     }
     for suffix, text in texts.items():
         write(path.with_suffix(suffix), text.encode())
-    write(path, save({name: tensor.detach().clone() for name, tensor in found.weights.items()}))
+    write(path, weights)
 
 
 def _seeded(build: Build, seed: int) -> nn.Module:

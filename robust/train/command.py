@@ -23,7 +23,8 @@ from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
 from robust.ranks import ALONE, WAIT, LostError, Ranks, joined
 from robust.store import private
-from robust.train.cache import Trained, told, train
+from robust.train.cache import Trained, train
+from robust.train.card import told
 from robust.train.guard import DivergedError
 from robust.train.plan import Plan
 from robust.train.prepare import rehearse

@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -75,11 +76,12 @@ def blocks(page: str) -> list[Block]:
 
 
 def linked(page: str, folder: Path) -> None:
-    """Put what the page's `here` comments name into its folder."""
+    """Put what the page's `here` comments name into its folder: files as copies, since a page may change them."""
     for words in re.findall(r"<!-- here: (.*?) -->", page):
         for word in words.split(", "):
             name, _, other = word.partition(" as ")
-            (folder / (other or name)).symlink_to(ROOT / name)
+            source, place = ROOT / name, folder / (other or name)
+            shutil.copy(source, place) if source.is_file() else place.symlink_to(source)
 
 
 def commands(block: Block) -> Iterator[tuple[str, str]]:

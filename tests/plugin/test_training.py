@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save
 
 from robust.cli import main
 from robust.record import Record
+from robust.store import records
 from robust.train.recipe import RECIPES
 
 BARE = "--robust-model=net.py:bare"
@@ -78,6 +80,22 @@ def leaky(pytester):
             return x, np.arange(200) % 10
         """
     )
+
+
+def test_the_card_beside_weights_tells_what_trained_them_and_of_other_weights_nothing(run, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert main(["train", "net.py:bare", "--recipe=standard:epochs=1", "--out=."]) == 0
+    (path,) = folder.glob("net-bare-*.safetensors")
+    given = [f"--robust-model={path.name}", "--robust-arch=net.py:bare", "--robust-only", "--robust-accept=guessing"]
+    result = run(*given)
+    result.stdout.fnmatch_lines(["*net-bare-standard*standard:*", f"trained standard:epochs=1 in *: {path.name}"])
+    (record,) = records(folder / "leaderboard")
+    assert (record.recipe, record.model.training) == ("standard:epochs=1", "as-is")
+
+    path.write_bytes(save({name: 2 * tensor for name, tensor in load_file(path).items()}))
+    result = run(*given)
+    result.stdout.no_fnmatch_line("trained *")
+    assert {record.recipe for record in records(folder / "leaderboard")} == {"standard:epochs=1", "as-is"}
 
 
 @pytest.mark.usefixtures("leaky")

@@ -21,7 +21,7 @@ SHAPES = (
 
 def family(record: Record) -> str:
     """How a model was trained, without options: "trades+awp"."""
-    return Spec.parse(record.model.training).name
+    return Spec.parse(record.recipe).name
 
 
 def numbered(records: Iterable[Record]) -> dict[str, int]:

@@ -26,7 +26,7 @@ def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mappin
         "details",
         tag(
             "summary",
-            tag("h3", model.name, tag("small", model.training)),
+            tag("h3", model.name, tag("small", record.recipe)),
             tag("span", f"{record.data.name}: robust {best}", class_="under"),
         ),
         tag(

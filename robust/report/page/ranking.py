@@ -76,7 +76,7 @@ def _head(column: Column) -> Html:
 def _line(board: Board, row: Row) -> Html:
     record, model = row.record, row.record.model
     link = tag("a", model.name, href=f"#{anchor(record)}")
-    name = tag("th", link, tag("small", breakable(model.training)), scope="row", class_="name")
+    name = tag("th", link, tag("small", breakable(record.recipe)), scope="row", class_="name")
     figures = [tag("td", "" if value is None else f"{value:.1f}") for value in row.under * (not _alone(board))]
     return tag(
         "tr",

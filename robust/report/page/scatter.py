@@ -62,7 +62,7 @@ def front(rows: tuple[Row, ...]) -> list[Row]:
 def _point(axes: Axes, row: Row, mark: int) -> Html:
     model = row.record.model
     figures = f"clean {row.clean:.1f} %, robust {row.robust:.1f} % ({row.low:.1f} to {row.high:.1f})"
-    told = f"{model.name}, {model.training}: {figures}"
+    told = f"{model.name}, {row.record.recipe}: {figures}"
     hollow = row.rank is None or row.record.verdict in ("suspect", "broken")
     drawn = join(
         void("path", d=_whiskers(axes, row)),

@@ -1,0 +1,46 @@
+"""The card beside a file of weights: how they were trained, as JSON."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from robust.attacks.spec import Spec
+
+# What a record keeps of it.
+KEPT = ("recipe", "options", "data", "threat", "seed", "learnt_from", "best", "last", "notes", "minutes", "key")
+
+
+def card_of(weights: Path) -> dict[str, Any] | None:
+    """The card of those weights, by the same name with .json; None where there is none, or it is of another file.
+
+    What it says is its author's word, as a model's name is.
+    """
+    try:
+        card: dict[str, Any] = json.loads(weights.with_suffix(".json").read_text("utf-8"))
+        if card["file"] != digest(weights.read_bytes()):
+            return None
+        Spec.parse(card["recipe"])
+        told(card)
+        kept(card)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return card
+
+
+def digest(content: bytes) -> str:
+    """Of a file of weights, what its card knows it by."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def kept(card: dict[str, Any]) -> dict[str, Any]:
+    """Of a card what a record keeps."""
+    selected = {key: card["selected_by"][key] for key in ("n", "digest")}
+    return {**{key: card[key] for key in KEPT}, "selected_by": selected}
+
+
+def told(card: dict[str, Any]) -> str:
+    """A line about a training, from its card."""
+    best = card["best"]
+    robust = "" if best["robust"] is None else f", robust {best['robust']:.1%}"
+    return f"{card['recipe']} in {60 * card['minutes']:.0f} s, validation clean {best['clean']:.1%}{robust}"
