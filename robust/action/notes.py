@@ -59,7 +59,8 @@ class Noted:
         lines = [Line(ledger.record(key), _floor(run, key), None if clean is None else clean.percent) for key in keys]
         told = [*session.failures, *ledger.unfinished()] if session else []
         failures = [*map(self._failure, self._failed), *map(Failure, told)]
-        return Outcome(status, lines, failures, [*ledger.warnings], ledger.compared)
+        unsure = any(_unsure(run, key) for key in keys)
+        return Outcome(status, lines, failures, [*ledger.warnings], ledger.compared, unsure)
 
     def _failure(self, report: Any) -> "Failure":
         from robust.action.outcome import Failure
@@ -80,3 +81,13 @@ def _floor(run: "Run", key: "Key") -> float | None:
     if len(record.planned) == 1:
         floors.append(gates.attack(record.planned[0].name, record.threat))
     return max((floor.percent for floor in floors if floor is not None), default=None)
+
+
+def _unsure(run: "Run", key: "Key") -> bool:
+    """Whether a floor of the row, of an attack of it, or of its clean accuracy is inside the interval of its figure."""
+    from robust.session.gates import Measured, inconclusive
+
+    gates, record = run.settings.gates, run.ledger.record(key)
+    held = [(record.correct, gates.clean()), (record.robust, run.ledger.floor(key, gates))]
+    held += [(record.correct & ~each.broken, gates.attack(each.name, record.threat)) for each in record.planned]
+    return any(inconclusive(Measured.of(int(flags.sum()), record.data.n), floor) for flags, floor in held)

@@ -73,8 +73,8 @@ class Outcome:
     @property
     def doubtful(self) -> bool:
         """Whether it passed, and a figure does not settle its gate."""
-        rulings = [line.told for line in self.lines] + [figures["ruling"] for figures in self.compared.values()]
-        return self.status == 0 and "inconclusive" in rulings
+        rulings = [figures["ruling"] for figures in self.compared.values()]
+        return self.status == 0 and (self.unsure or "inconclusive" in rulings)
 
     @property
     def told(self) -> str:
@@ -93,7 +93,8 @@ def load(path: Path, status: int) -> Outcome:
         content = json.loads(path.read_text("utf-8"))
         lines = [Line(**{**each, "record": Record.from_json(each["record"])}) for each in content["lines"]]
         failures = [Failure(**each) for each in content["failures"]]
-        return Outcome(status, lines, failures, list(content["warnings"]), dict(content["compared"]))
+        told = list(content["warnings"]), dict(content["compared"]), bool(content["unsure"])
+        return Outcome(status, lines, failures, *told)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not what a run notes: {type(error).__name__} {error}") from None
 

@@ -68,8 +68,7 @@ def test_a_model_above_its_floors_passes(passed):
 
     assert ran.status == 0, ran.log
     assert ran.commands == []
-    assert ran.outputs["passed"] == "true"
-    assert ran.outputs["regressed"] == ""
+    assert (ran.outputs["passed"], ran.outputs["regressed"]) == ("true", "")
     assert ran.outputs["report-dir"] == "robust-report"
     clean, robust, low = (
         float(ran.outputs[f"{name}"]) for name in ("clean-accuracy", "robust-accuracy", "robust-accuracy-low")

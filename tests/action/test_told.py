@@ -113,21 +113,25 @@ def test_a_comparison_is_a_line():
     assert "| robust accuracy | 75.0 | 25.0 | 5 | 1 | 0.22 | 2 | fails |" in told
 
 
+@pytest.mark.parametrize(("floor", "told"), [(None, ""), (10, "holds"), (70, "inconclusive"), (80, "fails")])
+def test_a_row_is_told_by_its_floor_and_its_interval(floor, told):
+    assert line(floor).told == told
+
+
 @pytest.mark.parametrize(
-    ("floor", "status", "told", "word"),
+    ("status", "found", "word"),
     [
-        (None, 0, "", "passed"),
-        (10, 0, "holds", "passed"),
-        (70, 0, "inconclusive", "inconclusive"),
-        (70, 1, "inconclusive", "failed"),
-        (80, 1, "fails", "failed"),
+        (0, {}, "passed"),
+        (0, {"unsure": True}, "inconclusive"),
+        (0, {"compared": {"told": COMPARED | {"ruling": "inconclusive"}}}, "inconclusive"),
+        (1, {"unsure": True}, "failed"),
     ],
 )
-def test_a_row_is_told_by_its_floor_and_its_interval(floor, status, told, word):
-    row = line(floor)
+def test_a_run_is_told_by_its_status_and_by_whether_its_gates_are_settled(status, found, word):
+    told = outcome(line(50), status=status, **found)
 
-    assert row.told == told
-    assert outcome(row, status=status).told == word
+    assert told.told == word
+    assert word in summary(told).partition("\n")[0]
 
 
 def test_the_outputs_are_of_the_least_robust_row():
