@@ -56,9 +56,8 @@ class Outcome:
     lines: list[Line] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # what is to be read beside the figures
-    compared: dict[str, dict[str, Any]] = field(
-        default_factory=dict
-    )  # comparisons with a baseline, told and as figures
+    compared: dict[str, dict[str, Any]] = field(default_factory=dict)  # with a baseline: what is told, and its figures
+    unsure: bool = False  # whether a floor, of whatever part, lies inside the interval of its figure
 
     @property
     def worst(self) -> Line | None:

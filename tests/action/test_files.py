@@ -14,7 +14,7 @@ from tests.action.test_told import line
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 WORKFLOWS = sorted([*(ROOT / ".github" / "workflows").glob("*.yml"), *(ROOT / "examples").glob("*.yml")])
-PAGES = [ROOT / "README.md", ROOT / "docs" / "action.md", *WORKFLOWS]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "action.md", ROOT / "docs" / "ci.md", *WORKFLOWS]
 USES = re.compile(r"uses: ([\w.-]+/[\w./-]+)@(\S+?)[,\s].*?# (.+)$", re.MULTILINE)
 
 

@@ -70,14 +70,12 @@ def test_a_model_above_its_floors_passes(passed):
     assert ran.commands == []
     assert (ran.outputs["passed"], ran.outputs["regressed"]) == ("true", "")
     assert ran.outputs["report-dir"] == "robust-report"
-    clean, robust, low = (
-        float(ran.outputs[f"{name}"]) for name in ("clean-accuracy", "robust-accuracy", "robust-accuracy-low")
-    )
+    names = "clean-accuracy", "robust-accuracy", "robust-accuracy-low"
+    clean, robust, low = (float(ran.outputs[name]) for name in names)
     assert 60 < low < robust < clean <= 100
     assert ran.summary.startswith("### Robustness: passed\n")
-    assert (
-        f"| 1 | weights | as-is | digits | linf:0.15 | fgsm | {clean:.1f} | {robust:.1f} | {low:.1f} to " in ran.summary
-    )
+    figures = f"{clean:.1f} | {robust:.1f} | {low:.1f} to "
+    assert f"| 1 | weights | as-is | digits | linf:0.15 | fgsm | {figures}" in ran.summary
 
 
 def test_the_report_has_the_leaderboard_a_badge_numbers_and_sarif(passed):
