@@ -66,7 +66,7 @@ class Noted:
         from robust.action.outcome import Failure
 
         file, line, _ = report.location or ("", None, "")
-        return Failure(report.longreprtext[:MOST], report.nodeid, self._path_of(file), 0 if line is None else line + 1)
+        return Failure(str(report.longrepr)[:MOST], report.nodeid, self._path_of(file), 0 if line is None else line + 1)
 
     def _path_of(self, file: str) -> str:
         """From the working directory; "" where there is no such file in it: a library's model has none."""
