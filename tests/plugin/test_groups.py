@@ -62,7 +62,8 @@ def test_only_a_rows_tests_are_a_group(pytester, run, folder):
     ]
 
 
-def test_a_model_is_loaded_once_a_worker_and_trained_once_in_all(pytester, run, folder):
+def test_a_model_is_loaded_once_a_worker_and_trained_once_in_all(pytester, run, folder, monkeypatch):
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # where this test runs in a worker itself
     pytester.makeconftest(LOGGED)
     words = ("--robust-train=as-is,standard:epochs=1", "--robust-threat=linf:0.1,l2:0.5,l1:1")
     run(MODELS[0], *words, *GROUPED).assert_outcomes(passed=14)
