@@ -30,6 +30,18 @@ def options() -> str:
     return "\n".join(parts)
 
 
+def action() -> str:
+    """The inputs and the outputs of the GitHub Action."""
+    import yaml
+
+    told = yaml.safe_load((ROOT / "action.yml").read_text())
+    parts = []
+    for kind in ("inputs", "outputs"):
+        rows = [(f"`{name}`", of["description"]) for name, of in told[kind].items()]
+        parts.append(table((kind.removesuffix("s"), "what it is"), rows))
+    return "\n".join(parts)
+
+
 def commands() -> str:
     """What each command of `robust` prints with --help."""
     first = _help()
@@ -124,6 +136,7 @@ def api(module: str) -> str:
 MAKERS: dict[str, Callable[..., str]] = {
     make.__name__: make
     for make in (
+        action,
         api,
         attacks,
         commands,
