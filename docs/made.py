@@ -30,6 +30,18 @@ def options() -> str:
     return "\n".join(parts)
 
 
+def action() -> str:
+    """The inputs and the outputs of the GitHub Action."""
+    import yaml
+
+    told = yaml.safe_load((ROOT / "action.yml").read_text())
+    parts = []
+    for kind in ("inputs", "outputs"):
+        rows = [(f"`{name}`", of["description"]) for name, of in told[kind].items()]
+        parts.append(table((kind.removesuffix("s"), "what it is"), rows))
+    return "\n".join(parts)
+
+
 def commands() -> str:
     """What each command of `robust` prints with --help."""
     first = _help()
@@ -80,9 +92,7 @@ def plan() -> str:
 def files(folder: str) -> str:
     """One line for each file of a package: its name, and how it begins."""
     paths = sorted((ROOT / folder).glob("[!_]*.py"))
-    return table(
-        ("name", "what it is"), [(f"`{path.stem.replace('_', '-')}`", papers(heading(path))) for path in paths]
-    )
+    return table(("name", "what it is"), [_line(path.stem.replace("_", "-"), heading(path)) for path in paths])
 
 
 def suites() -> str:
@@ -126,6 +136,7 @@ def api(module: str) -> str:
 MAKERS: dict[str, Callable[..., str]] = {
     make.__name__: make
     for make in (
+        action,
         api,
         attacks,
         commands,
@@ -161,7 +172,12 @@ def _recipes() -> list[Thing]:
 
 
 def _lines(found: list[Thing]) -> str:
-    return table(("name", "what it is"), [(f"`{thing.name}`", papers(thing.heading)) for thing in found])
+    return table(("name", "what it is"), [_line(thing.name, thing.heading) for thing in found])
+
+
+def _line(name: str, told: str) -> tuple[str, str]:
+    """A name, and what its file says of it without the name."""
+    return f"`{name}`", papers(re.sub(rf"^{re.escape(name.removeprefix('+'))}[:,] ", "", told))
 
 
 def _sections(found: list[Thing]) -> str:

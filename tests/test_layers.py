@@ -45,7 +45,7 @@ LAYERS = [
     ["robust.train"],
     ["robust.options", "robust.hookspec"],
     ["robust.session"],
-    ["robust.plugin", "robust.cli"],
+    ["robust.plugin", "robust.cli", "robust.action"],
     ["robust.__main__"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

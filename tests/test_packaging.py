@@ -127,6 +127,12 @@ def test_the_sdist_keeps_attacks_at_the_root_and_builds_the_same_wheel(sdist, wh
     assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
 
 
+def test_an_index_would_take_them(sdist, wheel, tmp_path):
+    told = call(sys.executable, "-m", "twine", "check", "--strict", sdist, wheel, cwd=tmp_path)
+
+    assert told.count("PASSED") == 2
+
+
 def install(folder, *what):
     """A new environment that sees this one's other packages, with the project installed as asked; its python."""
     venv.create(folder, symlinks=True)

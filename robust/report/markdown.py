@@ -23,24 +23,24 @@ def markdown(boards: Iterable[Board], imported: Sequence[Imported] = ()) -> str:
 def _claims(imported: Sequence[Imported]) -> list[str]:
     heads = ["data", "threat", *HEADS]
     rows = [[entry.data, entry.threat, *entry.cells] for entry in ordered(imported)]
-    lines = [heads, [":---"] * len(heads), *([_escape(cell) for cell in row] for row in rows)]
+    lines = [heads, [":---"] * len(heads), *([escape(cell) for cell in row] for row in rows)]
     return ["", "## Reported elsewhere", "", CLAIMS, "", *(f"| {' | '.join(line)} |" for line in lines)]
 
 
 def _section(board: Board) -> list[str]:
     return [
         "",
-        f"## {_escape(board.data)}, {_escape(board.threat)}, {_escape(board.suite)}",
+        f"## {escape(board.data)}, {escape(board.threat)}, {escape(board.suite)}",
         "",
         *table(board),
         *stages(board),
-        *(["", _escape(told)] if (told := rounded(board)) else []),
+        *(["", escape(told)] if (told := rounded(board)) else []),
     ]
 
 
 def stages(board: Board) -> list[str]:
     """The lines that tell what a suite's columns are."""
-    listed = [f"{k}. {_escape(attack)}" for k, attack in enumerate(board.stages, 1)]
+    listed = [f"{k}. {escape(attack)}" for k, attack in enumerate(board.stages, 1)]
     return ["", "What is left after each stage and those before it:", "", *listed] if listed else []
 
 
@@ -49,14 +49,14 @@ def table(board: Board) -> list[str]:
     heads = columns(board)
     rule = ["---:" if column.numeric else ":---" for column in heads]
     lines = [
-        [_escape(column.title) for column in heads],
+        [escape(column.title) for column in heads],
         rule,
-        *([_escape(cell) for cell in cells(board, row)] for row in board.rows),
+        *([escape(cell) for cell in cells(board, row)] for row in board.rows),
     ]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Names come from users: nothing in them may end a cell or open a tag, a link or an emphasis."""
     for sign in "\\`*_[]<>|#~&$":
         text = text.replace(sign, f"\\{sign}")

@@ -85,7 +85,7 @@ class RobustSession:
             return
         self.run.ledger.warnings |= dict.fromkeys(getattr(report, "robust_warnings", ()))
         if compared := getattr(report, "robust_compared", None):
-            self.run.ledger.compared[compared["told"]] = compared["margin"]
+            self.run.ledger.compared[compared["told"]] = compared
         for found in getattr(report, "robust", ()):
             if (key := self.run.ledger.take(found)) and self._filed(key):
                 self._ask("pytest_robust_record", record=self.run.ledger.record(key))
@@ -136,7 +136,7 @@ class RobustSession:
         if not self.run.settings.guards or self.run.umpire.chosen.baseline is None:
             return []
         failures = self.run.umpire.reported(self.run.ledger)
-        held = self.run.ledger.compared.values()
+        held = {figures["margin"] for figures in self.run.ledger.compared.values()}
         margins = [margin for margin in map(str, self.run.settings.baselines.margins) if margin not in held]
         told = "nothing was compared, so nothing shows that it holds"
         return [*failures, *(f"--robust-compare-fail={margin}: {told}" for margin in margins)]

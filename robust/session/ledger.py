@@ -34,7 +34,7 @@ class Ledger:
 
     found: list[Found] = field(default_factory=list)
     warnings: dict[str, None] = field(default_factory=dict)  # what to read beside the figures, in order, each once
-    compared: dict[str, str] = field(default_factory=dict)  # a line for each comparison, and the margin that it is of
+    compared: dict[str, Found] = field(default_factory=dict)  # a line for each comparison, and its figures
     saved: str = ""  # what became of the baseline that was to be saved
     files: list[Path] = field(default_factory=list)
     _rows: dict[Key, dict[str, Found]] = field(default_factory=dict)  # the findings of each row, by attack
@@ -119,14 +119,17 @@ class Ledger:
         """A line for each floor that the run as a whole does not keep."""
         return [*self._below(gates), *(_unmeasured(floor) for floor in gates.floors if not self._measured(floor))]
 
+    def floor(self, key: Key, gates: Gates) -> Floor | None:
+        """What all attacks of the row together must keep."""
+        own = next(iter(self._rows[key].values()))["floor"]
+        return gates.together(self._records[key].threat) if own is None else Floor(own)  # the user's test has set it
+
     def _below(self, gates: Gates) -> list[str]:
         """The rows whose attacks together are below, where not an attack alone is: of ours, that has its own test."""
         lines = []
         for key, record in self._records.items():
             own = next(iter(self._rows[key].values()))
-            floor, n = gates.together(record.threat), record.data.n
-            if own["floor"] is not None:  # the user's test has set it
-                floor = Floor(own["floor"])
+            floor, n = self.floor(key, gates), record.data.n
             each = [Measured.of(int((record.correct & ~a.broken).sum()), n) for a in record.planned]
             told = not own["origin"] and any(shortfall(measured, floor, gates.fail_on) for measured in each)
             together = Measured.of(int(record.robust.sum()), n)

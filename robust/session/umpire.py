@@ -16,7 +16,7 @@ from robust.baseline.shelf import Baseline
 from robust.record import Record, union
 from robust.session.baselines import Guard
 from robust.session.bench import Bench
-from robust.session.case import COMPARED, Case, fail
+from robust.session.case import COMPARED, Case, Found, fail
 from robust.session.chosen import Chosen, choose, row_of
 from robust.session.ledger import Ledger
 
@@ -91,7 +91,7 @@ class Umpire:
         row = "" if margin.metric == CLEAN else f", {guard.threat}, {guard.row or 'all attacks'}"
         figure = f"{WORDS[margin.metric]} {paired}{how}"
         told = f"compared with {baseline}: {printable(f'{spec.name} ({case.variant.training})')}{row}: {figure}"
-        item.stash[COMPARED] = {"margin": str(margin), "told": told}
+        item.stash[COMPARED] = {"told": told, **figures_of(paired, margin)}
         figures = {"points": round(paired.points, 4), "p": paired.p, "lost": int(paired.lost.sum())}
         item.user_properties.extend((f"robust.{name}", value) for name, value in figures.items())
         ruling = paired.ruling(margin)
@@ -114,13 +114,20 @@ class Umpire:
                 paired = Paired(standing(before, ROBUST), standing(record, ROBUST))
                 who = printable(f"{record.model.name} ({record.model.training})")
                 told = f"{who}, {record.threat}, {record.suite}: {WORDS[ROBUST]} {paired}"
-                ledger.compared[f"compared with {baseline}: {told}"] = str(margin)
+                ledger.compared[f"compared with {baseline}: {told}"] = figures_of(paired, margin)
                 ruling = paired.ruling(margin)
                 if ruling == "inconclusive":
                     ledger.warnings[f"{who}: {_unsure(margin, f', {record.threat}, {record.suite}', paired)}"] = None
                 if ruling == "fails":
                     failures.append(f"{told}: more than {margin} allows against {baseline}")
         return failures
+
+
+def figures_of(paired: Paired, margin: Margin) -> Found:
+    """A comparison as numbers, for whoever reads them by program."""
+    counts = {name: int(getattr(paired, name).sum()) for name in ("before", "after", "lost", "won")}
+    told = {"margin": str(margin), "metric": margin.metric, "points": float(margin.points)}
+    return {**told, "n": len(paired.before), **counts, "p": paired.p, "ruling": paired.ruling(margin)}
 
 
 def _unsure(margin: Margin, row: str, paired: Paired) -> str:

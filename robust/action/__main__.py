@@ -1,0 +1,9 @@
+"""The step of action.yml: inputs in the environment in, files, outputs and annotations out."""
+
+import os
+import sys
+
+from robust.action.gate import gate
+
+if __name__ == "__main__":
+    sys.exit(gate(os.environ, sys.stdout, sys.stderr))

@@ -1,0 +1,93 @@
+"""A pytest plugin that notes what a run came to, for the action: `-p robust.action.notes`.
+
+It reads the reports and the ledger, never what is printed. Importing it imports no torch.
+"""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from robust.action import NOTES
+from robust.session import RUN
+
+if TYPE_CHECKING:
+    from robust.action.outcome import Failure, Outcome
+    from robust.session.ledger import Key
+    from robust.session.run import Run
+
+MOST = 4000  # characters of a test's message
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and os.environ.get(NOTES):
+        config.pluginmanager.register(Noted(config, Path(os.environ[NOTES])), "robust-action")
+
+
+class Noted:
+    """The hooks of the process that reports."""
+
+    def __init__(self, config: pytest.Config, path: Path) -> None:
+        self._config, self._path = config, path
+        self._failed: list[pytest.TestReport | pytest.CollectReport] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._failed.append(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._failed.append(report)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Once all others have finished: what they find then may fail the run, too."""
+        result = yield
+        if (run := self._config.stash.get(RUN, None)) and run.measures:
+            from robust.action.outcome import save
+
+            save(self._path, self._outcome(run, int(session.exitstatus)))
+        return result
+
+    def _outcome(self, run: "Run", status: int) -> "Outcome":
+        from robust.action.outcome import Failure, Line, Outcome
+
+        ledger, gates, session = run.ledger, run.settings.gates, self._config.pluginmanager.get_plugin("robust-session")
+        clean, keys = gates.clean(), ledger.keys()
+        lines = [Line(ledger.record(key), _floor(run, key), None if clean is None else clean.percent) for key in keys]
+        told = [*session.failures, *ledger.unfinished()] if session else []
+        failures = [*map(self._failure, self._failed), *map(Failure, told)]
+        unsure = any(_unsure(run, key) for key in keys)
+        return Outcome(status, lines, failures, [*ledger.warnings], ledger.compared, unsure)
+
+    def _failure(self, report: Any) -> "Failure":
+        from robust.action.outcome import Failure
+
+        file, line, _ = report.location or ("", None, "")
+        return Failure(str(report.longrepr)[:MOST], report.nodeid, self._path_of(file), 0 if line is None else line + 1)
+
+    def _path_of(self, file: str) -> str:
+        """From the working directory; "" where there is no such file in it: a library's model has none."""
+        path, here = self._config.rootpath / file, self._config.invocation_params.dir
+        return path.relative_to(here).as_posix() if path.is_file() and path.is_relative_to(here) else ""
+
+
+def _floor(run: "Run", key: "Key") -> float | None:
+    """What the row's figure is held to: its attacks together, or the only one there is."""
+    gates, record = run.settings.gates, run.ledger.record(key)
+    floors = [run.ledger.floor(key, gates)]
+    if len(record.planned) == 1:
+        floors.append(gates.attack(record.planned[0].name, record.threat))
+    return max((floor.percent for floor in floors if floor is not None), default=None)
+
+
+def _unsure(run: "Run", key: "Key") -> bool:
+    """Whether a floor of the row, of an attack of it, or of its clean accuracy is inside the interval of its figure."""
+    from robust.session.gates import Measured, inconclusive
+
+    gates, record = run.settings.gates, run.ledger.record(key)
+    held = [(record.correct, gates.clean()), (record.robust, run.ledger.floor(key, gates))]
+    held += [(record.correct & ~each.broken, gates.attack(each.name, record.threat)) for each in record.planned]
+    return any(inconclusive(Measured.of(int(flags.sum()), record.data.n), floor) for flags, floor in held)

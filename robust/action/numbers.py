@@ -1,0 +1,40 @@
+"""What a comment on a pull request may say: counts, thresholds and words of fixed lists, as JSON.
+
+The run of a stranger's pull request writes it, and comment.py, which trusts nothing in it, reads it elsewhere.
+"""
+
+import json
+from fractions import Fraction
+from typing import Any
+
+from robust.action.outcome import Line, Outcome
+
+SCHEMA = 1
+MOST = 50  # rows, and comparisons
+COMPARED = ("metric", "n", "before", "after", "lost", "won", "p", "points", "ruling")
+
+
+def numbers(outcome: Outcome) -> str:
+    content = {
+        "schema": SCHEMA,
+        "status": outcome.status,
+        "failures": len(outcome.failures),
+        "warnings": len(outcome.warnings),
+        "rows": [_row(line) for line in outcome.lines[:MOST]],
+        "compared": [{key: figures[key] for key in COMPARED} for figures in outcome.compared.values()][:MOST],
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _row(line: Line) -> dict[str, Any]:
+    record = line.record
+    parts = [part.partition(":") for part in record.threat.split("+")]
+    return {
+        "threat": [{"norm": norm, "eps": float(Fraction(eps))} for norm, _, eps in parts],
+        "n": record.data.n,
+        "correct": int(record.correct.sum()),
+        "robust": int(record.robust.sum()),
+        "floor": line.floor,
+        "verdict": record.verdict,
+        "partial": bool(record.partial),
+    }

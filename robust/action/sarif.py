@@ -1,0 +1,58 @@
+"""What failed as SARIF 2.1.0, the OASIS standard's form, for GitHub's code scanning and for other readers."""
+
+import hashlib
+import json
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+import robust
+from robust.action.annotate import clean
+from robust.action.outcome import Failure, Outcome
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+MOST = 1000  # results; GitHub shows 5,000 of a run
+RULES = {
+    "test_clean": ("clean-accuracy", "The clean accuracy is below its floor."),
+    "test_attack": ("robust-accuracy", "The accuracy under an attack is below its floor."),
+    "test_suite": ("robust-accuracy", "The accuracy under an attack is below its floor."),
+    "test_regression": ("regression", "The model is worse than the baseline."),
+    "test_preflight": ("preflight", "The model is none whose robustness can be measured."),
+    "test_trust": ("trust", "The figures may not be believed."),
+}
+OTHER = ("failure", "A test or a gate failed.")
+DOUBT = ("doubt", "To be read beside the figures.")
+
+
+def sarif(outcome: Outcome, fallback: str = "") -> str:
+    """The failures as errors, the warnings as warnings.
+
+    GitHub refuses a file with a result that has no place: `fallback` is the file for what is about none.
+    """
+    found = [_result("error", RULES.get(failure.kind, OTHER)[0], failure, fallback) for failure in outcome.failures]
+    found += [_result("warning", DOUBT[0], Failure(text), fallback) for text in outcome.warnings]
+    known = dict([*RULES.values(), OTHER, DOUBT])
+    driver = {
+        "name": "pytest-robust",
+        "semanticVersion": robust.__version__.replace(".dev", "-dev."),
+        "rules": [{"id": name, "shortDescription": {"text": told}} for name, told in known.items()],
+    }
+    content = {"$schema": SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": found[:MOST]}]}
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _result(level: str, rule: str, failure: Failure, fallback: str) -> dict[str, Any]:
+    """The fingerprint is of what failed, not of its figures: an alert stays the same while they change."""
+    mark = hashlib.sha256(f"{rule} {failure.test or failure.text.partition(':')[0]}".encode()).hexdigest()[:16]
+    path = failure.path or fallback
+    result: dict[str, Any] = {
+        "ruleId": rule,
+        "level": level,
+        "message": {"text": "\n".join(filter(None, (clean(failure.test), clean(failure.text))))},
+        "partialFingerprints": {"robust/v1": mark},
+    }
+    if path:
+        uri = quote(PurePosixPath(path).as_posix())
+        place = {"artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"}, "region": {"startLine": failure.line or 1}}
+        result["locations"] = [{"physicalLocation": place}]
+    return result

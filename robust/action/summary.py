@@ -1,0 +1,102 @@
+"""The step's summary: a table, a chart of bars, and what failed, as Markdown that GitHub renders.
+
+Names come from the repository under test, and so from strangers: in the table they are escaped, and messages stand in
+fences that they cannot close.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from robust.action.annotate import clean
+from robust.action.outcome import Line, Outcome
+from robust.report.markdown import escape
+
+ROWS, MESSAGES = 50, 20  # the most that are shown
+LARGEST = 1 << 20  # bytes that GitHub takes of a step
+WIDTH = 50  # letters of a bar of 100 %
+NAMED, FIGURES = ("model", "training", "data", "threat", "attacks"), ("clean %", "robust %", "95 % interval", "floor")
+HEADS = ("", *NAMED, *FIGURES, "gate", "verdict", "n")
+RULES = ("---:", *[":---"] * 5, *["---:"] * 4, ":---", ":---", "---:")
+WORDS = {
+    "passed": "### Robustness: passed",
+    "inconclusive": "### Robustness: passed, inconclusive\n\nA gate lies inside an interval: more samples would tell.",
+    "failed": "### Robustness: failed",
+}
+COMPARED = ("compared with the baseline", "before %", "now %", "lost", "won", "p", "allowed drop", "")
+
+
+def summary(outcome: Outcome) -> str:
+    """The whole, below GitHub's limit."""
+    parts = [WORDS[outcome.told]]
+    if outcome.lines:
+        parts += [_table(outcome.lines[:ROWS]), _chart(outcome.lines[:ROWS])]
+    parts += [f"And {len(outcome.lines) - ROWS} rows more, in the report."] * (len(outcome.lines) > ROWS)
+    if outcome.compared:
+        parts.append(_comparisons([*outcome.compared.values()][:ROWS]))
+    failed = [f"{failure.test}\n{failure.text}".strip() for failure in outcome.failures]
+    parts += _messages("What failed", failed) + _messages("To be read beside the figures", outcome.warnings)
+    text = "\n\n".join(parts) + "\n"
+    return text if len(text.encode()) < LARGEST else f"{parts[0]}\n\nThe summary would be too large; see the report.\n"
+
+
+def refusal(message: str) -> str:
+    """Where there is nothing to measure: what was asked for is wrong."""
+    return f"### Robustness: not measured\n\n{fenced(clean(message))}\n"
+
+
+def fenced(text: str) -> str:
+    """A block of code around a text, which cannot end it."""
+    longest = max(map(len, re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def bar(percent: float, floor: float | None = None) -> str:
+    """A bar of so many percent, with a stroke where the floor is."""
+    cells = ["\u2588" if k < round(percent * WIDTH / 100) else "\u2591" for k in range(WIDTH)]
+    if floor is not None:
+        cells[min(WIDTH - 1, round(floor * WIDTH / 100))] = "|"
+    return "".join(cells)
+
+
+def _table(lines: Sequence[Line]) -> str:
+    return _rows(HEADS, RULES, ([str(k), *_cells(line)] for k, line in enumerate(lines, 1)))
+
+
+def _cells(line: Line) -> list[str]:
+    row, record = line.row, line.record
+    named = [record.model.name, record.model.training, record.data.name, record.threat, record.suite]
+    figures = [f"{row.clean:.1f}", f"{row.robust:.1f}", f"{row.low:.1f} to {row.high:.1f}"]
+    floor = "" if line.floor is None else f"{line.floor:g}"
+    told = line.told + ", partial" * bool(record.partial)
+    return [*(escape(clean(name)[:200]) for name in named), *figures, floor, told, record.verdict, str(record.data.n)]
+
+
+def _chart(lines: Sequence[Line]) -> str:
+    """Two bars a row, by its number in the table, so that no name is in it."""
+    shown = []
+    for k, line in enumerate(lines, 1):
+        shown.append(f"{k:>3} clean   {bar(line.row.clean, line.clean_floor)} {line.row.clean:5.1f} %")
+        shown.append(f"    robust  {bar(line.row.robust, line.floor)} {line.row.robust:5.1f} %")
+    return fenced("\n".join(shown))
+
+
+def _comparisons(found: Iterable[dict[str, object]]) -> str:
+    rows = []
+    for figures in found:
+        n, words = int(str(figures["n"])), str(figures["metric"]).replace("_acc", " accuracy")
+        shares = [f"{100 * int(str(figures[key])) / n:.1f}" for key in ("before", "after")]
+        counts = [str(figures["lost"]), str(figures["won"]), f"{float(str(figures['p'])):.2g}"]
+        rows.append([words, *shares, *counts, f"{figures['points']:g}", str(figures["ruling"])])
+    return _rows(COMPARED, (":---", *["---:"] * 6, ":---"), rows)
+
+
+def _rows(heads: Sequence[str], rules: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, rules, *rows))
+
+
+def _messages(title: str, texts: Sequence[str]) -> list[str]:
+    if not texts:
+        return []
+    more = [f"... and {len(texts) - MESSAGES} more; the log has them"] * (len(texts) > MESSAGES)
+    return [f"**{title}**", fenced("\n\n".join([*map(clean, texts[:MESSAGES]), *more]))]
