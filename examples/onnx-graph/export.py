@@ -11,9 +11,7 @@ from robust.data.sets.digits import read
 
 torch.manual_seed(0)
 x, y = map(torch.from_numpy, read("train"))  # not the test split, which the plugin measures on
-net = nn.Sequential(
-    nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32 * 4 * 4, 10)
-)
+net = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32 * 4 * 4, 10))
 optimiser = torch.optim.Adam(net.parameters(), lr=0.003)
 for _ in range(15):
     for rows in torch.randperm(len(x)).split(64):

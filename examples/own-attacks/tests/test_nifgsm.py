@@ -1,9 +1,9 @@
-"""The contract that every attack of the plugin keeps, too: what is found is admitted, nothing is written on the model..."""
+"""The contract that the plugin's own attacks keep: what is found is admitted, the model is left as found, and so on."""
 
 import pytest
-from robust.attacks.testing import CHECKS, Case
 
 from attacks.nifgsm import NIFGSM
+from robust.attacks.testing import CHECKS, Case
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
