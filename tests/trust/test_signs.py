@@ -15,6 +15,7 @@ from robust.attacks.threat import read_threat
 from robust.data.dataset import DATA
 from robust.evaluate import measure_attack, measure_clean
 from robust.feed import Feed
+from robust.models.batched import Batched
 from robust.record import union
 from robust.trust.catalogue import SIGNS
 from robust.trust.doubt import NotApplicableError
@@ -144,6 +145,14 @@ def test_an_honest_model_is_trusted_and_nearly_all_is_checked(threat, row):
     assert trust.doubts == ()
     assert trust.skipped == ("silent-success",)
     assert trust.verdict == "trusted"
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_an_honest_model_for_one_size_of_batch_is_trusted_too(size):
+    trust = examine(SIGNS, trial(Batched(nearest(), size, size), "pgd:steps=10"))
+
+    assert trust.doubts == ()
+    assert "binarisation" in trust.checked
 
 
 def test_a_weak_attack_misses_what_the_binarisation_hides_and_an_ordinary_one_does_not():
