@@ -3,7 +3,6 @@
 import csv
 import re
 import shutil
-import sys
 import sysconfig
 import venv
 
@@ -13,7 +12,7 @@ from tests.docs.snippets import ROOT, execute
 
 EXAMPLES = ROOT / "examples"
 LINE = re.compile(
-    r"^\| \[(?P<name>[\w-]+)\]\(\S+\) \| .* \| `(?P<commands>.*)` \| \d+ \| (?P<clean>[\d.]+) \| (?P<robust>[\d.]+) \|$",
+    r"^\| \[(?P<name>[\w-]+)\]\(\S+\) \| .* \| `(?P<commands>.*)` \| \d+ \| (?P<clean>\S+) \| (?P<robust>\S+) \|$",
     re.MULTILINE,
 )
 TOLD = {line["name"]: line for line in LINE.finditer((EXAMPLES / "README.md").read_text())}
