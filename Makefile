@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test docs docs-links test-browser gauntlet test-pytests fuzz lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-speed bench-profile bench-ranks clean
+.PHONY: demo test docs docs-links test-browser gauntlet test-pytests fuzz lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-ranks clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
@@ -87,6 +87,10 @@ bench-search: .venv/ready
 # A collapse of fgsm-at, caught; Fashion-MNIST must be on the machine.
 bench-collapse: .venv/ready
 	$(BIN)/python -m benchmarks.collapse
+
+# What a comparison with a baseline catches, and lets pass; likewise.
+bench-gate: .venv/ready
+	$(BIN)/python -m benchmarks.gate
 
 bench-speed: .venv/peers
 	$(BIN)/pytest benchmarks --benchmark-enable --benchmark-timer=time.process_time --benchmark-group-by=group --benchmark-sort=name

@@ -13,6 +13,7 @@ from fractions import Fraction
 from robust.attacks.registry import suggest
 
 NORMS = ("linf", "l2", "l1")
+MOST = 1000  # signs of somebody else's text that are shown: an error of zipfile quotes the file
 
 Value = bool | int | float | str
 
@@ -36,7 +37,8 @@ def slug(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Somebody else's text without what a terminal would obey, and without lines of its own."""
+    """Somebody else's text without what a terminal would obey, without lines of its own, and without end."""
+    text = text if len(text) <= MOST else f"{text[:MOST]}..."
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacked import Reached
 from robust.attacks.combine.restarts import fold
 from robust.attacks.engine import Outcome, Round, assail, rounds_of
 from robust.attacks.factory import make, no_models
@@ -32,7 +33,6 @@ from robust.evaluate import Finding
 from robust.feed import Feed
 from robust.pile import Pile
 from robust.ranks import ALONE, Ranks
-from robust.record import Reached
 from robust.store import write_arrays
 
 TIME, GATE = "time", "gate"  # why a campaign may be stopped before its end

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacked import Reached
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, still
 from robust.attacks.factory import describe, make, no_models
 from robust.attacks.task import Model
@@ -19,7 +20,6 @@ from robust.data.dataset import Dataset, Samples
 from robust.feed import Feed
 from robust.models.load import weights_hash
 from robust.ranks import ALONE, Ranks
-from robust.record import Reached
 from robust.trust.rounding import on_levels, verify_rounded
 from robust.trust.verify import Faults
 

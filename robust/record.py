@@ -1,23 +1,17 @@
 """A record: what was measured of one model, sample by sample, and how. No torch: boards are made from records alone."""
 
-import base64
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, get_type_hints
 
-import numpy as np
-from numpy.typing import NDArray
-
+from robust.attacked import Attacked, Flags, attack_from_json, attack_to_json, pack, union, unpack
 from robust.attacks.spec import Spec, slug, threat_slug
 from robust.trust.doubt import Doubt, Trust
 
 SCHEMA = 1
 REMEDIED = "remedied"  # the name of what is run beside a row's attacks where these are in doubt
-
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -38,33 +32,6 @@ class ModelUsed:
     training: str  # the recipe that trained it, or "as-is"
     weights: str  # SHA-256 of its parameters and buffers
     params: int
-
-
-@dataclass(frozen=True)
-class Reached:
-    """How far a suite was after a stage: all but `n` is from its beginning."""
-
-    attack: str  # the stage's
-    n: int  # samples that the stage was run on
-    broken: int  # by this stage and those before it
-    forwards: int
-    backwards: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Attacked:
-    """One attack's, or one suite's, outcomes over all samples; it was started on those that the model answers right."""
-
-    name: str  # "pgd:steps=40", or "standard-1"
-    options: dict[str, Any]  # all, the defaults included
-    broken: Flags  # (n,)
-    forwards: int
-    backwards: int
-    seconds: float
-    stages: tuple[Reached, ...] = ()  # of a suite those that were run to their end
-    partial: str = ""  # why it was stopped before its end, "" where it was not
-    rounded: Flags | None = None  # (n,): broken also once the input is rounded to the record's levels
 
 
 @dataclass(frozen=True)
@@ -191,53 +158,6 @@ class Record:
         return record
 
 
-def union(flags: Iterable[Flags]) -> Flags:
-    """(n,): set in any."""
-    found: Flags = np.logical_or.reduce([*flags])
-    return found
-
-
-def pack(flags: Flags) -> str:
-    """Flags as text: eight to a byte, base64. 1,000 samples are 168 characters."""
-    return base64.b64encode(np.packbits(flags).tobytes()).decode()
-
-
-def unpack(text: str, n: int) -> Flags:
-    bits = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
-    if len(bits) != -(-n // 8):
-        raise ValueError(f"{len(bits)} bytes of outcomes do not fit {n} samples")
-    return np.unpackbits(bits, count=n).astype(bool)
-
-
-def attack_to_json(attack: Attacked) -> dict[str, Any]:
-    """`stages`, `partial` and `rounded` are left out where they say nothing."""
-    content = {"name": attack.name, "options": attack.options, **_counted(attack.broken), **_cost(attack)}
-    if attack.stages:
-        content["stages"] = [asdict(stage) | _cost(stage) for stage in attack.stages]
-    if attack.partial:
-        content["partial"] = attack.partial
-    if attack.rounded is not None:
-        content["rounded"] = _counted(attack.rounded)
-    return content
-
-
-def attack_from_json(content: dict[str, Any], n: int) -> Attacked:
-    keys = ("name", "options", "forwards", "backwards", "seconds")
-    stages = tuple(Reached(**stage) for stage in content.get("stages", ()))
-    given = {key: content[key] for key in keys}
-    return Attacked(
-        **given,
-        broken=unpack(content["bits"], n),
-        stages=stages,
-        partial=content.get("partial", ""),
-        rounded=unpack(content["rounded"]["bits"], n) if "rounded" in content else None,
-    )
-
-
-def _counted(broken: Flags) -> dict[str, Any]:
-    return {"broken": int(broken.sum()), "bits": pack(broken)}
-
-
 def trust_to_json(trust: Trust) -> dict[str, Any]:
     """The verdict is stated for who reads the file; it follows from the rest."""
     return {"verdict": trust.verdict, **asdict(trust), "seconds": round(trust.seconds, 3)}
@@ -247,10 +167,6 @@ def trust_from_json(content: dict[str, Any]) -> Trust:
     doubts = tuple(Doubt(**doubt) for doubt in content["doubts"])
     accepted, checked, skipped = (tuple(content[key]) for key in ("accepted", "checked", "skipped"))
     return Trust(doubts, accepted, checked, skipped, content["seconds"])
-
-
-def _cost(spent: Attacked | Reached) -> dict[str, Any]:
-    return {"forwards": spent.forwards, "backwards": spent.backwards, "seconds": round(spent.seconds, 3)}
 
 
 def _check_types(part: object) -> None:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from robust.attacked import Attacked
 from robust.data.dataset import Samples
-from robust.record import Attacked, DataUsed, ModelUsed, Record
+from robust.record import DataUsed, ModelUsed, Record
 from robust.report.folder import write_board
 from robust.store import Evidence, add, locked
 

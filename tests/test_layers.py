@@ -36,6 +36,7 @@ LAYERS = [
     ["robust.trust.ball", "robust.trust.doubt"],
     ["robust.trust.verify"],
     ["robust.trust.rounding", "robust.trust.fresh"],
+    ["robust.attacked"],
     ["robust.record", "robust.gallery", "robust.bout"],
     ["robust.evaluate", "robust.store"],
     ["robust.campaign", "robust.illustrate"],

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robust import store
-from robust.record import Record, pack, union
+from robust.attacked import pack, union
+from robust.record import Record
 from robust.store import GENERATED, Evidence, check_folder, private, records, write
 from tests.making import evidence, file, file_at_once, inputs, record, samples
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from robust.attacked import union
 from robust.attacks.spec import printable
 from robust.baseline.margin import CLEAN
 from robust.baseline.paired import Flags
-from robust.record import DataUsed, Record, union
+from robust.record import DataUsed, Record
 
 LISTED = 4  # rows of a baseline that are named where none fits
 

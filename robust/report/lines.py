@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from robust.record import Attacked, Reached, Record, union
+from robust.attacked import Attacked, Reached, union
+from robust.record import Record
 from robust.report.board import Board, Row, percent, stages_of
 from robust.stats import wilson
 

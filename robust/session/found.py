@@ -8,11 +8,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from robust.attacked import Attacked, attack_to_json, pack
 from robust.code import blamed
 from robust.evaluate import device_of
 from robust.illustrate import illustrate
 from robust.models.load import Subject
-from robust.record import Attacked, DataUsed, ModelUsed, attack_to_json, pack
+from robust.record import DataUsed, ModelUsed
 from robust.session.anew import source_of
 from robust.session.case import Case, Found, fail
 from robust.session.result import Result

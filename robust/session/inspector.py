@@ -5,11 +5,12 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from robust.attacked import union
 from robust.campaign import narrowed
 from robust.code import blamed
 from robust.evaluate import device_of
 from robust.models.blackbox import only_answers
-from robust.record import REMEDIED, trust_to_json, union
+from robust.record import REMEDIED, trust_to_json
 from robust.session.bench import Bench
 from robust.session.case import FOUND, Case, Found, fail
 from robust.session.found import clean_found, row_found

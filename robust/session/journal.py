@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import robust
+from robust.attacked import pack
 from robust.attacks.engine import still
 from robust.attacks.spec import threat_slug
 from robust.attacks.suite import Suite
@@ -16,7 +17,6 @@ from robust.campaign import Journal
 from robust.data.dataset import Samples
 from robust.evaluate import device_of
 from robust.models.load import weights_hash
-from robust.record import pack
 from robust.session.case import Case, Found
 from robust.session.workshop import Workshop
 from robust.store import private

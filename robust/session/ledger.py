@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 import robust
+from robust.attacked import attack_from_json, union, unpack
 from robust.data.arrays import arrays_of
 from robust.gallery import Gallery, joined
-from robust.record import DataUsed, ModelUsed, Record, attack_from_json, trust_from_json, union, unpack
+from robust.record import DataUsed, ModelUsed, Record, trust_from_json
 from robust.report.folder import write_board
 from robust.session.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
 from robust.store import Evidence, Fate, add, locked

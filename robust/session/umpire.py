@@ -6,6 +6,7 @@ from functools import cached_property
 
 import pytest
 
+from robust.attacked import union
 from robust.attacks.spec import printable
 from robust.baseline import shelf
 from robust.baseline.margin import CLEAN, ROBUST, WORDS, Margin
@@ -13,7 +14,7 @@ from robust.baseline.paired import Paired, named
 from robust.baseline.replay import replayed
 from robust.baseline.row import UnfitError, Wanted, fitting, standing
 from robust.baseline.shelf import Baseline
-from robust.record import Record, union
+from robust.record import Record
 from robust.session.baselines import Guard
 from robust.session.bench import Bench
 from robust.session.case import COMPARED, Case, Found, fail

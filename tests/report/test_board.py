@@ -3,7 +3,7 @@ from itertools import permutations
 
 import pytest
 
-from robust.record import Reached
+from robust.attacked import Reached
 from robust.report.board import boards
 from robust.report.csv import long
 from robust.report.markdown import markdown

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from robust.attacked import Attacked
 from robust.attacks.threat import read_threat
 from robust.cli import main
 from robust.data.dataset import DATA, NotHereError
@@ -19,7 +20,7 @@ from robust.evaluate import measure_attack, measure_clean, with_rounding
 from robust.feed import Feed
 from robust.illustrate import illustrate
 from robust.models.load import weights_hash
-from robust.record import Attacked, DataUsed, ModelUsed, Record
+from robust.record import DataUsed, ModelUsed, Record
 from robust.store import Evidence, add
 
 ROOT = Path(__file__).parent.parent.parent

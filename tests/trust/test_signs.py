@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from robust.attacked import union
 from robust.attacks.catalogue import ATTACKS
 from robust.attacks.external.torchattacks import Answer
 from robust.attacks.threat import read_threat
@@ -16,7 +17,6 @@ from robust.data.dataset import DATA
 from robust.evaluate import measure_attack, measure_clean
 from robust.feed import Feed
 from robust.models.batched import Batched
-from robust.record import union
 from robust.trust.catalogue import SIGNS
 from robust.trust.doubt import NotApplicableError
 from robust.trust.examine import examine

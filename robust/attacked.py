@@ -1,0 +1,89 @@
+"""What an attack, or a suite, did to each sample, and that as JSON. No torch."""
+
+import base64
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far a suite was after a stage: all but `n` is from its beginning."""
+
+    attack: str  # the stage's
+    n: int  # samples that the stage was run on
+    broken: int  # by this stage and those before it
+    forwards: int
+    backwards: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """One attack's, or one suite's, outcomes over all samples; it was started on those that the model answers right."""
+
+    name: str  # "pgd:steps=40", or "standard-1"
+    options: dict[str, Any]  # all, the defaults included
+    broken: Flags  # (n,)
+    forwards: int
+    backwards: int
+    seconds: float
+    stages: tuple[Reached, ...] = ()  # of a suite those that were run to their end
+    partial: str = ""  # why it was stopped before its end, "" where it was not
+    rounded: Flags | None = None  # (n,): broken also once the input is rounded to the record's levels
+
+
+def union(flags: Iterable[Flags]) -> Flags:
+    """(n,): set in any."""
+    found: Flags = np.logical_or.reduce([*flags])
+    return found
+
+
+def pack(flags: Flags) -> str:
+    """Flags as text: eight to a byte, base64. 1,000 samples are 168 characters."""
+    return base64.b64encode(np.packbits(flags).tobytes()).decode()
+
+
+def unpack(text: str, n: int) -> Flags:
+    bits = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+    if len(bits) != -(-n // 8):
+        raise ValueError(f"{len(bits)} bytes of outcomes do not fit {n} samples")
+    return np.unpackbits(bits, count=n).astype(bool)
+
+
+def attack_to_json(attack: Attacked) -> dict[str, Any]:
+    """`stages`, `partial` and `rounded` are left out where they say nothing."""
+    content = {"name": attack.name, "options": attack.options, **_counted(attack.broken), **_cost(attack)}
+    if attack.stages:
+        content["stages"] = [asdict(stage) | _cost(stage) for stage in attack.stages]
+    if attack.partial:
+        content["partial"] = attack.partial
+    if attack.rounded is not None:
+        content["rounded"] = _counted(attack.rounded)
+    return content
+
+
+def attack_from_json(content: dict[str, Any], n: int) -> Attacked:
+    keys = ("name", "options", "forwards", "backwards", "seconds")
+    stages = tuple(Reached(**stage) for stage in content.get("stages", ()))
+    given = {key: content[key] for key in keys}
+    return Attacked(
+        **given,
+        broken=unpack(content["bits"], n),
+        stages=stages,
+        partial=content.get("partial", ""),
+        rounded=unpack(content["rounded"]["bits"], n) if "rounded" in content else None,
+    )
+
+
+def _counted(broken: Flags) -> dict[str, Any]:
+    return {"broken": int(broken.sum()), "bits": pack(broken)}
+
+
+def _cost(spent: Attacked | Reached) -> dict[str, Any]:
+    return {"forwards": spent.forwards, "backwards": spent.backwards, "seconds": round(spent.seconds, 3)}
