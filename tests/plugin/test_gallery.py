@@ -44,6 +44,14 @@ def test_the_page_has_the_command_that_repeats_the_row(run, folder):
     assert "pytest --robust-model=net.py:make" in page(folder)
 
 
+def test_the_command_has_what_the_ini_file_says_too(run, pytester, folder):
+    pytester.makeini("[pytest]\nrobust_samples = 30\nrobust_evidence = 7\n")
+    run(MODEL, "--robust-gallery=0")
+
+    command = kept(folder)[0].provenance["command"]
+    assert {"--robust-samples=30", "--robust-evidence=7"} <= {*command.split()}
+
+
 def test_what_goes_wrong_with_pictures_costs_nothing_else(run, folder, monkeypatch):
     def broken(*args, **options):
         raise RuntimeError("no picture\nat all")
