@@ -17,6 +17,7 @@ from typing import Any
 from docs.included import page
 from docs.source import ROOT, Option, Thing, exported, heading, papers, registered, things
 
+
 def options() -> str:
     """Every option of the plugin, from the table that the plugin itself reads."""
     from robust.options import OPTIONS

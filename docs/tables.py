@@ -1,7 +1,7 @@
 """What the README and the pages of docs/ hold of the code: `python -m docs.tables` makes it anew.
 
-`<!-- made: NAME ARGUMENTS -->` is followed by what the function of that name in made.py returns, up to `<!-- end -->`. It
-stands in the page, and not only on the site, so that it is read on GitHub too.
+`<!-- made: NAME ARGUMENTS -->` is followed by what the function of that name in made.py returns, up to `<!-- end -->`.
+It stands in the page, and not only on the site, so that it is read on GitHub too.
 """
 
 import re
