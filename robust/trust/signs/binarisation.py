@@ -54,7 +54,10 @@ def binarisation(trial: Trial) -> Doubt | None:
 
 
 class Features:
-    """What the linear layer `layer` of a model is given, (n, features)."""
+    """What the linear layer `layer` of a model is given, (n, features).
+
+    A model for one size of batch asks it part by part, and fills up the last.
+    """
 
     def __init__(self, model: Callable[[Tensor], Tensor], layer: nn.Module) -> None:
         self.model, self.layer = model, layer
@@ -63,7 +66,12 @@ class Features:
         given: list[Tensor] = []
         with self.layer.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0])):
             self.model(x)
-        return given[-1]
+        if len(given[-1]) == len(x):
+            return given[-1]
+        parts = torch.cat(given)
+        if not 0 <= len(parts) - len(x) < len(given[0]):
+            raise NotApplicableError("its last layer is asked several times about an input")
+        return parts[: len(x)]
 
 
 class Readout(NamedTuple):
