@@ -46,9 +46,11 @@ def binarisation(trial: Trial) -> Doubt | None:
     if not significant(missed, n, MOST):
         return None
     told = f"{' and '.join(words)} missed {missed} of {n} inputs that are there by construction; expected none"
-    hint = "the gradient does not lead where the features change; use an attack that suits the model, as BPDA or eot"
-    useless = 2 * attacked([ORDINARY])[1] > n  # and not only the row's attacks weak
-    return Doubt("binarisation", "broken" if useless else "suspect", missed / n, told, hint)
+    ordinary = attacked([ORDINARY])[1]
+    weak = "the row's attacks are weak for this model; use --robust-suite=quick-1 or standard-1"
+    masked = "the gradient does not lead where the features change; use an attack that suits the model, as BPDA or eot"
+    hint = masked if significant(ordinary, n, MOST) else weak
+    return Doubt("binarisation", "broken" if 2 * ordinary > n else "suspect", missed / n, told, hint)
 
 
 class Features:
