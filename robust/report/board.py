@@ -66,12 +66,13 @@ class Board:
 
 
 def boards(records: Iterable[Record]) -> list[Board]:
-    """All boards, ordered by data, threat and suite."""
+    """All boards, ordered by data, threat and suite; those whose rows were checked first."""
 
     def key(record: Record) -> tuple[str, str, str]:
         return record.data.name, record.threat, record.suite
 
-    return [_board(list(group)) for _, group in groupby(sorted(records, key=key), key)]
+    found = [_board(list(group)) for _, group in groupby(sorted(records, key=key), key)]
+    return sorted(found, key=lambda board: (board.data, board.threat, not board.judged, board.suite))
 
 
 def percent(k: int, n: int) -> float:

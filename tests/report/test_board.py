@@ -8,6 +8,7 @@ from robust.report.board import boards
 from robust.report.csv import long
 from robust.report.markdown import markdown
 from robust.stats import wilson
+from robust.trust.doubt import Trust
 from tests.making import record, robust
 
 
@@ -212,3 +213,10 @@ def test_a_remedied_attack_has_a_column_and_counts_and_is_no_part_of_the_suite()
     assert board.columns == ("pgd", "remedied")
     assert {row.record.model.name: row.under for row in board.rows} == {"doubted": (50, 25), "plain": (50, None)}
     assert {row.record.model.name: row.robust for row in board.rows} == {"doubted": 25, "plain": 50}
+
+
+def test_boards_whose_rows_were_checked_come_first():
+    checked = replace(record("11", {"pgd": "10"}, threat="linf:0.1"), trust=Trust((), (), ("noise-wins",), (), 0.1))
+    found = boards([record("11", {"fgsm": "10"}, threat="linf:0.1"), checked])
+
+    assert [board.suite for board in found] == ["pgd", "fgsm"]
