@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from robust.options import add_options, value
+from robust.options import add_options, refuse_unknown, value
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if config.option.help or config.option.markers:  # these must answer, whatever the ini file says
         return
+    refuse_unknown(config)
     if value(config, "model"):
         from robust.session import RUN
         from robust.session.collect import Mount
