@@ -15,7 +15,7 @@ from robust.attacks.factory import make
 from robust.attacks.rng import seeded
 from robust.attacks.threat import LpThreat, Threat, read_threat
 from robust.attacks.twin import Twin, twin
-from robust.data.dataset import Dataset, NotHereError, Samples
+from robust.data.dataset import Dataset, NotHereError, Samples, TooFewError
 from robust.evaluate import Clean, check, measure_clean
 from robust.feed import Feed, fitting
 from robust.models.blackbox import only_answers
@@ -130,8 +130,11 @@ class Workshop:
             _ = self.device
         with blaming(f"data={settings.data}"):
             dataset = self.dataset
-        with blaming(f"samples={settings.samples}" if settings.samples else f"data={settings.data}"):
-            samples = self.samples
+            try:
+                samples = self.samples
+            except TooFewError as error:
+                with blaming(f"samples={settings.samples}"):
+                    raise error
         for text in settings.threats:
             with blaming(f"threat={text}"):
                 self.threat(text)
