@@ -80,8 +80,9 @@ class Workshop:
     @cached_property
     def samples(self) -> Samples:
         """The test samples of this run, drawn by its seed."""
-        everything = len(self.dataset.read("test")[1])
-        return self.dataset.load("test", self.settings.samples or min(SAMPLES, everything), self.settings.seed)
+        everything, asked = len(self.dataset.read("test")[1]), self.settings.samples
+        n = everything if asked == "all" else asked or min(SAMPLES, everything)
+        return self.dataset.load("test", n, self.settings.seed)
 
     @property
     def classes(self) -> int:

@@ -154,8 +154,8 @@ WRONG = {
     ),
     "inputs without a channel axis": (
         ["--robust-model=conv.py:make", *LINF, "--robust-data=npz:rows.npz"],
-        "--robust-model=conv.py:make: the model does not take rows, samples of shape [[]8, 8[]]: *; is this the data that "
-        "it was made for (--robust-data)[?] A picture has a channel axis, as [[]1, 8, 8[]]",
+        "--robust-model=conv.py:make: the model does not take rows, samples of shape [[]8, 8[]]: *; is this the data "
+        "that it was made for (--robust-data)[?] A picture has a channel axis, as [[]1, 8, 8[]]",
     ),
     "inputs that are no numbers": (
         [NET, *LINF, "--robust-data=npz:nan.npz"],
@@ -234,7 +234,7 @@ WRONG = {
     ),
     "no evidence": ([NET, "--robust-evidence=0"], "--robust-evidence=0: expected a whole number, 1 or more*"),
     "gallery": ([NET, "--robust-gallery=few"], "--robust-gallery=few: expected a whole number, 0 or more*"),
-    "no samples": ([NET, "--robust-samples=0"], "--robust-samples=0: expected a whole number, 1 or more*"),
+    "no samples": ([NET, "--robust-samples=0"], "--robust-samples=0: expected a whole number, 1 or more*, or all"),
     "seed": ([NET, "--robust-seed=x"], "--robust-seed=x: expected a whole number, 0 or more*"),
     "percent as a share": (
         [NET, "--robust-fail-under=0.4"],
