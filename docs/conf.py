@@ -36,7 +36,7 @@ html_theme_options = {
 
 
 class Made(SphinxDirective):
-    """Markdown that made.py makes; the directive's content is for who reads the page where nothing makes it."""
+    """What made.py makes and no page holds; its content is for who reads the page where nothing makes it."""
 
     required_arguments = 1
     final_argument_whitespace = True

@@ -1,6 +1,8 @@
-"""The parts of the site that are made from the code: each a function that returns Markdown.
+"""The parts of the pages that are made from the code: each a function that returns Markdown.
 
-What has headings begins with one, for Sphinx puts what is above the first heading below the last section.
+Tables stand in the pages, where tables.py puts them; what is long, or in Sphinx's own words, the site makes of a block
+`{made} NAME`. There what has headings begins with one, for Sphinx puts what is above the first heading below the last
+section.
 """
 
 import contextlib
@@ -20,14 +22,12 @@ def options() -> str:
     """Every option of the plugin, from the table that the plugin itself reads."""
     from robust.options import OPTIONS
 
-    parts = []
+    rows = []
     for option in OPTIONS:
-        value = f"[={option.metavar}]" if option.bare else f"={option.metavar}" if option.metavar else ""
-        notes = [f"ini key `{option.dest}`" if option.ini else "no ini key", *["may be repeated"] * option.many]
-        parts.append(
-            f":::{{option}} --robust-{option.name}{value}\n{_sentence(option.help)} ({', '.join(notes)})\n:::\n"
-        )
-    return "\n".join(parts)
+        value = f"`{option.metavar}`{', or none' * option.bare}" if option.metavar else ""
+        key = (f"`{option.dest}`" if option.ini else "none") + "; may be repeated" * option.many
+        rows.append((f"`--robust-{option.name}`", value, _told(option.help), key))
+    return table(("option", "value", "what it says", "ini key"), rows)
 
 
 def action() -> str:
@@ -37,7 +37,7 @@ def action() -> str:
     told = yaml.safe_load((ROOT / "action.yml").read_text())
     parts = []
     for kind in ("inputs", "outputs"):
-        rows = [(f"`{name}`", of["description"]) for name, of in told[kind].items()]
+        rows = [(f"`{name}`", _told(of["description"])) for name, of in told[kind].items()]
         parts.append(table((kind.removesuffix("s"), "what it is"), rows))
     return "\n".join(parts)
 
@@ -101,10 +101,10 @@ def suites() -> str:
     head = ("stage", "attack", "norms", "hardest", "least", "patience", "further")
     texts = {path: path.read_text() for path in (ROOT / "attacks/suites").glob("*.toml")}
     for path, text in sorted(texts.items(), key=lambda item: item[1].count("[[stages]]")):
-        told = " ".join(line.removeprefix("#").strip() or "\n\n" for line in text.partition("[[")[0].split("\n"))
+        told = "\n".join(line.removeprefix("#").strip() for line in text.partition("[[")[0].split("\n"))
         stages = enumerate(tomllib.loads(text)["stages"], 1)
         rows = [(str(k), f"`{stage['attack']}`", *_stage(stage)) for k, stage in stages]
-        parts.append(f"## {path.stem}\n\n{papers(told.strip())}\n\n{table(head, rows)}\n")
+        parts.append(f"## {path.stem}\n\n{papers(told.strip())}\n\n{table(head, rows)}")
     return "\n".join(parts)
 
 
@@ -225,9 +225,9 @@ def _doc(thing: Thing) -> str:
     return f"{text}\n\n```python\n{lines}\n```"
 
 
-def _sentence(text: str) -> str:
-    """A help text as a sentence, where options are code."""
-    return re.sub(r"(--robust-[a-z-]+)", r"`\1`", f"{text[0].upper()}{text[1:]}.")
+def _told(text: str) -> str:
+    """A help text, where options are code."""
+    return re.sub(r"(--robust-[a-z-]+)", r"`\1`", text)
 
 
 def _help(*words: str) -> str:

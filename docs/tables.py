@@ -1,18 +1,27 @@
-"""The README's tables that are made from the code: `python -m docs.tables` makes them anew."""
+"""What the README and the pages of docs/ hold of the code: `python -m docs.tables` makes it anew.
+
+`<!-- made: NAME ARGUMENTS -->` is followed by what the function of that name in made.py returns, up to `<!-- end -->`.
+It stands in the page, and not only on the site, so that it is read on GitHub too.
+"""
 
 import re
 
 from docs import made
 from docs.source import ROOT
 
-README = ROOT / "README.md"
-PLACE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PLACE = re.compile(r"(<!-- made: ([\w./ ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str) -> str:
-    """The same page, where each `made: NAME` comment is followed by the table of that name, up to `end`."""
-    return PLACE.sub(lambda found: f"{found[1]}{made.MAKERS[found[2]]()}{found[3]}", text)
+    """The same page with its tables made anew; KeyError for a name that made.py does not know."""
+    return PLACE.sub(lambda found: f"{found[1]}{_made(*found[2].split())}{found[3]}", text)
+
+
+def _made(name: str, *arguments: str) -> str:
+    return made.MAKERS[name](*arguments)
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text()))
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))

@@ -3,7 +3,9 @@
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,11 @@ from typing import Any, TypeVar
 from robust.attacks.registry import suggest
 
 T = TypeVar("T")
+
+# Where code is not the user's: what Python makes up, libraries, and this package with its attacks.
+OURS = Path(__file__).parent
+LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+OTHERS = ("<", *(f"{folder}{os.sep}" for folder in (*LIBRARIES, OURS, (OURS / "attacks").resolve())))
 
 
 def import_file(path: Path) -> ModuleType:
@@ -85,7 +92,8 @@ def named(module: ModuleType, name: str, where: str) -> Any:
 
 
 def blamed(error: BaseException) -> str:
-    """One line: the kind of error, its first line, and where in whose code."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
+    """One line: the kind of error, its first line, and where: in the user's own code, if it passed through some."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = next((frame for frame in reversed(frames) if not frame.filename.startswith(OTHERS)), frames[-1])
     lines = str(error).splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]} ({Path(last.filename).name}, line {last.lineno})"

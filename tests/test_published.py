@@ -14,7 +14,7 @@ from robust.report.board import boards
 from robust.report.csv import long, wide
 from robust.report.markdown import markdown
 from robust.report.page.page import page
-from robust.store import Evidence, records
+from robust.store import Evidence, galleries, records
 
 FOLDER = Path(__file__).parent.parent / "leaderboard"
 
@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parent.parent / "leaderboard"
         ("README.md", markdown),
         ("leaderboard.csv", wide),
         ("results.csv", long),
-        ("index.html", lambda made: page(made, {})),
+        ("index.html", lambda made: page(made, galleries(FOLDER, records(FOLDER)))),
     ],
 )
 def test_the_generated_files_are_those_of_the_records(name, render):

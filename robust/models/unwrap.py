@@ -12,7 +12,7 @@ Weights = dict[str, Tensor]
 
 # What trainings keep weights under, in the order in which they are believed; then running means of them.
 WRAPPERS = (
-    "state_dict", "model_state_dict", "model", "module", "net", "network", "params", "weights",
+    "state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "params", "weights",
     "ema", "ema_state_dict", "state_dict_ema", "model_ema", "params_ema",
 )  # fmt: skip
 PREFIXES = ("module.", "model.", "net.")  # of nn.DataParallel and the like, and of Lightning modules
@@ -26,7 +26,7 @@ def unwrapped(found: object) -> Loaded:
     for _ in range(DEEPEST):
         if not isinstance(found, dict) or _plain(found):
             break
-        keys = [key for key in WRAPPERS if isinstance(found.get(key), dict | nn.Module)]
+        keys = [key for key in WRAPPERS if isinstance(found.get(key), dict | nn.Module)] or _only(found)
         if not keys:
             break
         also = f"; also there: {', '.join(keys[1:])}" if keys[1:] else ""
@@ -38,12 +38,19 @@ def unwrapped(found: object) -> Loaded:
         raise ValueError(f"holds a {printable(type(found).__name__)}, not a state dict; save only model.state_dict()")
     if not _plain(found):
         raise ValueError(
-            f"holds a dict of {some(map(str, found), 4)}, not a plain state dict; save only model.state_dict()"
+            f"holds a dict of {some(map(str, found), 4)}, not a plain state dict; save only model.state_dict(), alone "
+            "or under 'state_dict'"
         )
     odd = [name for name, tensor in found.items() if tensor.layout is not torch.strided or tensor.is_meta]
     if odd:
         raise ValueError(f"holds tensors that are no plain arrays of numbers: {some(odd, 4)}")
     return Loaded(dict(found), tuple(notes))
+
+
+def _only(found: dict[object, object]) -> list[str]:
+    """The key of what alone can be weights: a dict of tensors by names."""
+    keys = [str(key) for key, value in found.items() if isinstance(value, dict) and value and _plain(value)]
+    return keys if len(keys) == 1 and keys[0] in found else []
 
 
 def _plain(found: dict[object, object]) -> bool:

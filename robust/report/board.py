@@ -49,6 +49,11 @@ class Board:
     rows: tuple[Row, ...]
 
     @property
+    def attacks(self) -> tuple[str, ...]:
+        """The columns but those of a suite's stages, which a page that people read has no room for."""
+        return tuple(name for name in self.columns if not self.stages or name == REMEDIED)
+
+    @property
     def judged(self) -> bool:
         """Whether any row was checked for whether it may be believed."""
         return any(row.record.trust for row in self.rows)
@@ -61,12 +66,13 @@ class Board:
 
 
 def boards(records: Iterable[Record]) -> list[Board]:
-    """All boards, ordered by data, threat and suite."""
+    """All boards, ordered by data, threat and suite; those whose rows were checked first."""
 
     def key(record: Record) -> tuple[str, str, str]:
         return record.data.name, record.threat, record.suite
 
-    return [_board(list(group)) for _, group in groupby(sorted(records, key=key), key)]
+    found = [_board(list(group)) for _, group in groupby(sorted(records, key=key), key)]
+    return sorted(found, key=lambda board: (board.data, board.threat, not board.judged, board.suite))
 
 
 def percent(k: int, n: int) -> float:
@@ -102,8 +108,11 @@ def _board(records: list[Record]) -> Board:
     attacks = sorted(attack.name for attack in ordered[0].planned)
     columns = tuple(f"after {k}" for k in reached) if suite else tuple(attacks)
     columns += (REMEDIED,) * any(len(record.attacks) > len(record.planned) for record in ordered)
-    rows = tuple(_row(record, rank, columns, suite) for record, rank in zip(ordered, ranks, strict=True))
-    return Board(ordered[0].data.name, ordered[0].threat, ordered[0].suite, columns, rows)
+    rows = sorted(  # what shares a rank stays together, though a paired test may rank a lower figure higher
+        (_row(record, rank, columns, suite) for record, rank in zip(ordered, ranks, strict=True)),
+        key=lambda row: len(ordered) + 1 if row.rank is None else row.rank,
+    )
+    return Board(ordered[0].data.name, ordered[0].threat, ordered[0].suite, columns, tuple(rows))
 
 
 def _row(record: Record, rank: int | None, columns: tuple[str, ...], suite: bool) -> Row:

@@ -1,6 +1,7 @@
 """Boards as Markdown that GitHub renders as the folder's page."""
 
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
 from robust.report.board import Board
 from robust.report.robustbench import CLAIMS, HEADS, Imported, ordered
@@ -39,21 +40,20 @@ def _section(board: Board) -> list[str]:
 
 
 def stages(board: Board) -> list[str]:
-    """The lines that tell what a suite's columns are."""
+    """The lines that tell what a suite is."""
     listed = [f"{k}. {escape(attack)}" for k, attack in enumerate(board.stages, 1)]
-    return ["", "What is left after each stage and those before it:", "", *listed] if listed else []
+    told = "The stages, each on what those before it left ([results.csv](results.csv) tells how much):"
+    return ["", told, "", *listed] if listed else []
 
 
 def table(board: Board) -> list[str]:
     """The lines of one board's table."""
-    heads = columns(board)
-    rule = ["---:" if column.numeric else ":---" for column in heads]
-    lines = [
-        [escape(column.title) for column in heads],
-        rule,
-        *([escape(cell) for cell in cells(board, row)] for row in board.rows),
-    ]
-    return [f"| {' | '.join(line)} |" for line in lines]
+    stages = {*board.columns} - {*board.attacks}
+    shown = [column.title not in stages for column in columns(board)]
+    rule = ["---:" if column.numeric else ":---" for column in columns(board)]
+    heads = [escape(column.title) for column in columns(board)]
+    lines = [heads, rule, *([escape(cell) for cell in cells(board, row)] for row in board.rows)]
+    return [f"| {' | '.join(compress(line, shown))} |" for line in lines]
 
 
 def escape(text: str) -> str:

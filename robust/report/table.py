@@ -46,8 +46,9 @@ def rounded(board: Board) -> str:
         stored, record = row.record.robust_rounded, row.record
         if stored is not None and stored.sum() != record.robust.sum():
             figure = percent(int(stored.sum()), record.data.n)
-            found.append(f"{record.model.name} ({record.recipe}) {figure:.1f}, {record.levels} levels")
-    return f"Robust % to the same inputs rounded as the data is: {'; '.join(found)}." if found else ""
+            found.append(f"{record.model.name} ({record.recipe}) {figure:.1f} at {record.levels} levels")
+    told = "Some inputs fool no more once they are saved as the data is; robust % then: "
+    return f"{told}{'; '.join(found)}." if found else ""
 
 
 def cells(board: Board, row: Row) -> list[str]:

@@ -36,9 +36,10 @@ MOST_UNVERIFIED = 0.005  # of the samples: more than float32 rounding in another
 class Bench:
     """The measurements of one process."""
 
-    def __init__(self, workshop: Workshop, repeat: str, watched: Watched) -> None:
+    def __init__(self, workshop: Workshop, repeat: str, command: str, watched: Watched) -> None:
         self.workshop = workshop
         self.repeat = repeat  # the command of this run, without node ids
+        self.command = command  # the same with what the ini file says: for whoever has the row alone
         self.watched = watched  # shows how far a suite is
         self._ahead: dict[
             tuple[int, str, str], tuple[nn.Module, Result]
@@ -226,7 +227,7 @@ class Bench:
 
         The origin is the user's test that reports them, "" for ours; its floor is the test's own.
         """
-        command = f"{self.repeat} {shlex.quote(origin)}" if origin else self.repeat
+        command = f"{self.command} {shlex.quote(origin)}" if origin else self.command
         own = {"planned": planned, "judged": False, "origin": origin, "floor": floor and floor.percent}
         return clean_found(self.workshop, case) | row_found(self.workshop, case, result) | own | {"command": command}
 

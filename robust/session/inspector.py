@@ -9,6 +9,7 @@ from robust.attacked import union
 from robust.campaign import narrowed
 from robust.code import blamed
 from robust.evaluate import device_of
+from robust.models.blackbox import only_answers
 from robust.record import REMEDIED, trust_to_json
 from robust.session.bench import Bench
 from robust.session.case import FOUND, Case, Found, fail
@@ -57,8 +58,13 @@ class Inspector:
         return trust, self._remedied(case, threat) if trust.doubts else {}
 
     def _remedied(self, case: Case, threat: str) -> Found:
-        """What a search with the remedies for this model breaks, beside the row's attacks; {} where there is none."""
+        """What a search with the remedies for this model breaks, beside the row's attacks; {} where there is none.
+
+        Of a model that only answers no more is asked than the user chose: that may cost.
+        """
         module, samples, allowed = case.module, case.samples, self._workshop.threat(threat)
+        if only_answers(module):
+            return {}
         correct, feed = self._workshop.clean(module, samples).correct, self._workshop.feed(module)
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))
         try:

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from robust.attacks.spec import printable
+from robust.options import Option, value
 from robust.options import words as typed
 from robust.session import CHOSEN, RANKS
 from robust.session.settings import Settings, read
@@ -60,7 +61,10 @@ class Run:
     def bench(self) -> "Bench":
         from robust.session.bench import Bench
 
-        return Bench(self.workshop, self._command(), self._watched)
+        repeat = self._command(lambda option: self.config.getoption(option.dest))
+        return Bench(
+            self.workshop, repeat, self._command(lambda option: value(self.config, option.name)), self._watched
+        )
 
     @cached_property
     def inspector(self) -> "Inspector":
@@ -81,13 +85,13 @@ class Run:
 
         return Ledger()
 
-    def _command(self) -> str:
-        """This run's options, as they were typed, without node ids; fit for a terminal."""
+    def _command(self, given: Callable[[Option], Any]) -> str:
+        """This run's options, as they are typed, without node ids; fit for a terminal."""
         words = ["pytest"]
-        given = self.config.option
-        words += [f"--rootdir={given.rootdir}"] if given.rootdir else []
-        words += ["-c", given.inifilename] if given.inifilename else []
-        words += typed(lambda option: self.config.getoption(option.dest))
+        config = self.config.option
+        words += [f"--rootdir={config.rootdir}"] if config.rootdir else []
+        words += ["-c", config.inifilename] if config.inifilename else []
+        words += typed(given)
         return printable(shlex.join(words))
 
     @contextmanager

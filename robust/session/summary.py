@@ -37,7 +37,7 @@ def summarise(
     for line in verified(records):
         reporter.write_line(line)
     for trained in ledger.trained():
-        reporter.write_line(f"trained {told(trained['card'])}: {_short(Path(trained['path']), folder)}")
+        reporter.write_line(f"trained by {told(trained['card'])}: {_short(Path(trained['path']), folder)}")
         for note in trained["card"]["notes"]:
             reporter.write_line(f"  {note}", yellow=True)
     if ledger.files:

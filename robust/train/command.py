@@ -44,6 +44,7 @@ class Order:
     build: Build
     normalize: str | None  # canonical: "0.5/0.25"
     recipes: tuple[str, ...]
+    data: str  # as it was typed
     dataset: Dataset
     threat: LpThreat
     seed: int
@@ -116,7 +117,7 @@ def read(args: argparse.Namespace, ranks: Ranks = ALONE) -> Order:
         with _blaming("--recipe", word):
             rehearse(build(), read_recipe(word), few)
     folder = private(here / ".robust") / "models" if args.out is None else args.out
-    return Order(spec, build, normalize, tuple(dict.fromkeys(recipes)), dataset, threat, args.seed, folder)
+    return Order(spec, build, normalize, tuple(dict.fromkeys(recipes)), args.data, dataset, threat, args.seed, folder)
 
 
 def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
@@ -181,7 +182,7 @@ def _told(order: Order, trained: Trained) -> str:
         f"--robust-model={path}",
         f"--robust-arch={order.spec.text}",
         *([f"--robust-normalize={order.normalize}"] if order.normalize else []),
-        f"--robust-data={order.dataset.name}",
+        f"--robust-data={order.data}",
         f"--robust-threat={order.threat}",
     ]
     lines = [

@@ -54,7 +54,7 @@ class Plan:
     patience: int = 0  # stop after so many epochs that were no better than the best; 0: never
     sync_norm: bool = False  # of several processes batch norm takes the whole batch's statistics
     precision: str = "float32"  # bfloat16: of the layers that bear it, while training
-    channels_last: bool = False  # the order in which images lie in memory
+    channels_last: bool = False  # the order in which pictures lie in memory
 
     def __post_init__(self) -> None:
         for name, known in WORDS.items():

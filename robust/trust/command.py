@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> Verified:
     if not checks[-1].sound:
         return _shown(path, checks, [])
     evidence = Evidence.from_bytes(content)
-    dataset = open_data(args.data or record.data.name, Path.cwd()).settled()
+    dataset = _data(args, record).settled()
     x, y = dataset.read("train" if record.data.split == "train" else "test")
     if len(evidence.index) and not 0 <= evidence.index.min() <= evidence.index.max() < len(y):
         return _shown(path, [*checks, Check("data", False, f"{dataset.name} has no such samples")], [])
@@ -69,6 +69,16 @@ def find(text: str, folder: Path) -> Path:
         raise LookupError(f"no row of {folder} has {text!r} in its name, and there is no such file")
     more = ", ..." if len(matching) > SHOWN else ""
     raise LookupError(f"{text!r} is in the names of {len(matching)} rows: {', '.join(matching[:SHOWN])}{more}")
+
+
+def _data(args: argparse.Namespace, record: Record) -> Dataset:
+    try:
+        return open_data(args.data or record.data.name, Path.cwd())
+    except LookupError as error:
+        if args.data:
+            raise
+        asked = "a row does not choose what is read; name its data yourself: --data=data.py:load"
+        raise LookupError(f"{error.args[0]}; {asked}") from None
 
 
 def model(args: argparse.Namespace, record: Record, dataset: Dataset) -> nn.Module:

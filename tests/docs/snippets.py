@@ -14,6 +14,7 @@ page's folder.
 import multiprocessing
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -40,6 +41,7 @@ FENCE = re.compile(
     r"(?P<comments>(?:^[ ]*<!--[^\n]*-->\n)*)^(?P<indent>[ ]*)```(?P<kind>\w+)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+FORKED = re.compile(r"(pytest|robust|python \w+\.py)( |$)")
 FILE = re.compile(r"# ([\w./-]+\.\w+)\n")
 NUMBER = re.compile(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?(?!\w)")
 TOLERANCE = 5.0  # training amplifies the last bit of a sum, and other processors add up in another order
@@ -114,10 +116,10 @@ def run(block: Block, folder: Path, names: dict[str, Any]) -> None:
             assert agrees(expected, printed), f"line {block.line}: {command}\nexpected:\n{expected}\ngot:\n{printed}"
 
 
-def execute(command: str, folder: Path) -> tuple[int, str]:
-    """(exit status, what it printed), as on a terminal of 80 columns.
+def execute(command: str, folder: Path, **more: str) -> tuple[int, str]:
+    """(exit status, what it printed), as on a terminal of 80 columns; `more` are variables of the environment.
 
-    `pytest` and `robust` are forked from a process that has imported torch, which would take half of the time.
+    `pytest`, `robust` and scripts are forked from a process that has imported torch, which would take half of the time.
     """
     known = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "CI"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{known['PATH']}"
@@ -127,9 +129,10 @@ def execute(command: str, folder: Path) -> tuple[int, str]:
         "OMP_NUM_THREADS": "1",
         "COLUMNS": "80",
         "PYTEST_ADDOPTS": "--robust-fresh=0 -W 'ignore:Module already imported'",
+        **more,
     }
     with tempfile.TemporaryFile("w+") as out:
-        if command.startswith(("pytest ", "robust ")) and "$(" not in command:
+        if FORKED.match(command) and "$(" not in command:
             child = FORKS.Process(target=_door, args=(shlex.split(command), folder, known | told, Handed(out.fileno())))
             child.start()
             child.join()
@@ -150,6 +153,10 @@ def _door(words: list[str], folder: Path, environment: dict[str, str], out: Any)
     os.dup2(handed, 1)
     os.dup2(handed, 2)
     sys.argv = words
+    if words[0] == "python":
+        sys.path.insert(0, str(folder))
+        runpy.run_path(words[1], run_name="__main__")
+        sys.exit()
     if words[0] == "pytest":
         sys.exit(pytest.console_main())
     sys.exit(robust.cli.main())

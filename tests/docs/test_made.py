@@ -9,6 +9,7 @@ import pytest
 import robust.attacks
 from docs import made, source
 from docs.source import ROOT, exported, registered
+from docs.tables import PAGES, PLACE, filled
 from robust.attacks.catalogue import ATTACKS
 from robust.options import OPTIONS
 from robust.record import Record
@@ -51,10 +52,11 @@ def test_every_option_of_training_is_in_the_table():
 
 
 def test_every_option_of_the_plugin_is_told_with_its_key():
-    told = re.findall(r"^:::\{option\} (--[\w-]+)", made.options(), re.MULTILINE)
+    told = re.findall(r"^\| `(--[\w-]+)` .*\| (?:`(\w+)`|none)(; may be repeated)? \|$", made.options(), re.MULTILINE)
 
-    assert told == [f"--robust-{option.name}" for option in OPTIONS]
-    assert all(f"ini key `{option.dest}`" in made.options() for option in OPTIONS if option.ini)
+    assert [(name, key, bool(many)) for name, key, many in told] == [
+        (f"--robust-{option.name}", option.dest if option.ini else "", option.many) for option in OPTIONS
+    ]
 
 
 def test_every_command_and_every_suite_has_its_section():
@@ -62,6 +64,24 @@ def test_every_command_and_every_suite_has_its_section():
 
     assert re.findall(r"^## robust ?(.*)", made.commands(), re.MULTILINE) == ["", *commands]
     assert re.findall(r"^## (.*)", made.suites(), re.MULTILINE) == ["quick-1", "standard-1", "full-1"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_holds_of_the_code_is_current(page):
+    text = page.read_text()
+
+    assert text.count("<!-- made: ") == text.count("<!-- end -->") == len(PLACE.findall(text))
+    assert filled(text) == text, "run python -m docs.tables"
+
+
+def test_what_is_made_anew_is_what_stands_between_the_comments():
+    before, after = "a\n<!-- made: files robust/models/zoo -->\n", "<!-- end -->\nb\n"
+    page = f"{before}old\n{after}{before}{after}"
+
+    assert filled(page) == f"{before}{made.files('robust/models/zoo')}{after}" * 2
+    assert "| `wideresnet` |" in filled(page)
+    with pytest.raises(KeyError, match="nothing"):
+        filled("<!-- made: nothing -->\n<!-- end -->")
 
 
 def test_the_keys_of_a_record_are_in_the_table():

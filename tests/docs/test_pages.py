@@ -7,6 +7,7 @@ import pytest
 from docs.picture import picture
 from tests.docs.snippets import PAGES, ROOT
 
+LINKED = [*PAGES, ROOT / "examples/README.md"]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 WORDS = {
     "dataset": "data set",
@@ -31,7 +32,7 @@ def anchor(heading):
     return re.sub(r"[^\w -]", "", heading.replace("`", "")).strip().lower().replace(" ", "-")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.name)
 def test_links_within_the_repository_lead_to_what_is_there(page):
     for target in LINK.findall(page.read_text()):
         name, _, part = target.partition("#")
@@ -44,7 +45,7 @@ def test_links_within_the_repository_lead_to_what_is_there(page):
             assert part in map(anchor, headings), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.name)
 def test_one_idea_has_one_word(page):
     found = {word for word in WORDS if word in prose(page.read_text()).lower()}
 

@@ -155,7 +155,7 @@ def test_an_exported_program_is_refused_as_a_program(file):
 @pytest.mark.parametrize(
     ("thing", "told"),
     [
-        ({"states": weights(), "epoch": 3}, "states, epoch"),
+        ({"states": weights(), "before": weights()}, "states, before"),
         ({"state_dict": {"weight": torch.ones(2), "lr": 0.1}}, "weight, lr"),
         ({"weight": torch.ones(2), "lr": 0.1}, "weight, lr"),
         ([torch.ones(2)], "list"),

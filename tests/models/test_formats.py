@@ -105,6 +105,10 @@ WEIGHTS = {
         "taken from 'state_dict'; also there: ema",
     ),
     "model": (lambda net, path: torch.save({"model": net.state_dict()}, path), "taken from 'model'"),
+    "a name of their own": (
+        lambda net, path: torch.save({"epoch": 3, "my_net": net.state_dict(), "sgd": {"lr": 0.1}}, path),
+        "taken from 'my_net'",
+    ),
     "ema": (lambda net, path: torch.save({"ema": net.state_dict(), "step": 9}, path), "taken from 'ema'"),
     "DataParallel": (
         lambda net, path: torch.save(nn.DataParallel(net).state_dict(), path),

@@ -41,6 +41,9 @@ def words():
 def breaks():
     raise RuntimeError("no such layer\\nand more")
 
+def lacks():
+    return load_file("nosuch.safetensors")
+
 def narrow():
     return nn.Sequential(nn.Flatten(), nn.Linear(10, 10))
 

@@ -32,6 +32,10 @@ WRONG = {
         ["--robust-model=net.py:breaks"],
         "*net.py:breaks failed: RuntimeError: no such layer (net.py, line *)",
     ),
+    "a library that it calls raises": (
+        ["--robust-model=net.py:lacks"],
+        "*net.py:lacks failed: FileNotFoundError: *nosuch.safetensors* (net.py, line *)",
+    ),
     "file does not run": (["--robust-model=broken.py:make"], "*running broken.py failed: SyntaxError:*"),
     "file misses a module": (
         ["--robust-model=lonely.py:make"],

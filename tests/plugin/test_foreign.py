@@ -70,6 +70,18 @@ def test_an_estimator_has_a_row_like_any_model(run, black):
     assert answered.model.weights != whole.model.weights
 
 
+def test_what_only_answers_is_not_blamed_for_it(run, black):
+    """Its probabilities are no mistake, and what a longer search breaks is no sign of masked gradients."""
+    weak = "--robust-attack=noise:steps=1"
+    result = run(ESTIMATOR, weak, "--robust-samples=60", fast=False, checked=True)
+
+    result.assert_outcomes(passed=4)
+    result.stdout.no_fnmatch_line("*remedy*")
+    trust = only_record(black).trust
+    assert {"probabilities", "log-probabilities", "saturated", "no-gradient"} <= {*trust.skipped}
+    assert {doubt.grade for doubt in trust.doubts} == {"suspect"}
+
+
 def test_labels_alone_are_told(run, black):
     result = run("--robust-model=blackbox:black.py:labels", QUICK, "--robust-samples=30", fast=False)
 

@@ -44,6 +44,13 @@ def test_the_page_has_the_command_that_repeats_the_row(run, folder):
     assert "pytest --robust-model=net.py:make" in page(folder)
 
 
+def test_the_command_has_what_the_ini_file_says_too(run, pytester, folder):
+    pytester.makeini("[pytest]\nrobust_evidence = 7\n")
+    run(MODEL, "--robust-gallery=0")
+
+    assert "--robust-evidence=7" in kept(folder)[0].provenance["command"].split()
+
+
 def test_what_goes_wrong_with_pictures_costs_nothing_else(run, folder, monkeypatch):
     def broken(*args, **options):
         raise RuntimeError("no picture\nat all")

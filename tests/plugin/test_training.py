@@ -65,7 +65,7 @@ def test_what_went_wrong_in_a_training_is_shown(run):
         BARE, "--robust-train=standard:epochs=30:lr=2:momentum=0:patience=1:schedule=constant", "--robust-only"
     )
 
-    result.stdout.fnmatch_lines(["trained standard:*", "  stopped early: no epoch after *"])
+    result.stdout.fnmatch_lines(["trained by standard:*", "  stopped early: no epoch after *"])
 
 
 @pytest.fixture
@@ -88,13 +88,13 @@ def test_the_card_beside_weights_tells_what_trained_them_and_of_other_weights_no
     (path,) = folder.glob("net-bare-*.safetensors")
     given = [f"--robust-model={path.name}", "--robust-arch=net.py:bare", "--robust-only", "--robust-accept=guessing"]
     result = run(*given)
-    result.stdout.fnmatch_lines(["*net-bare-standard*standard:*", f"trained standard:epochs=1 in *: {path.name}"])
+    result.stdout.fnmatch_lines(["*net-bare-standard*standard:*", f"trained by standard:epochs=1 in *: {path.name}"])
     (record,) = records(folder / "leaderboard")
     assert (record.recipe, record.model.training) == ("standard:epochs=1", "as-is")
 
     path.write_bytes(save({name: 2 * tensor for name, tensor in load_file(path).items()}))
     result = run(*given)
-    result.stdout.no_fnmatch_line("trained *")
+    result.stdout.no_fnmatch_line("trained by *")
     assert {record.recipe for record in records(folder / "leaderboard")} == {"standard:epochs=1", "as-is"}
 
 

@@ -8,6 +8,7 @@ from robust.report.board import boards
 from robust.report.csv import long
 from robust.report.markdown import markdown
 from robust.stats import wilson
+from robust.trust.doubt import Trust
 from tests.making import record, robust
 
 
@@ -160,6 +161,20 @@ def test_a_suites_columns_are_its_stages_and_cumulative():
     assert board.rows[0].robust == 62.5
 
 
+def test_rows_that_share_a_rank_stand_together():
+    """c is less robust than b, and yet not significantly worse than a: on few samples of its own."""
+    a = record("1" * 400, {"pgd": "1" * 12 + "0" * 388}, name="a")
+    b = record("1" * 400, {"pgd": "1" * 40 + "0" * 360}, name="b")
+    c = record("1" * 8, {"pgd": "1" + "0" * 7}, name="c")
+    board = only(b, c, a)
+
+    assert [(row.record.model.name, row.rank, row.robust) for row in board.rows] == [
+        ("a", 1, 97),
+        ("c", 1, 87.5),
+        ("b", 2, 90),
+    ]
+
+
 def test_what_is_partial_has_no_rank_and_comes_last():
     """However good it looks, and it lets no other row look worse."""
     good, bad, stopped = staged((50, 60), 200, "good"), staged((150, 160), 200, "bad"), staged((2,), 200, "x", "time")
@@ -179,8 +194,9 @@ def test_what_a_partial_row_looks_like():
     page = markdown(boards([staged((2,), partial="gate"), staged((2, 3), name="b")]))
     table = long(boards([staged((2,), partial="gate")]))
 
-    assert "| partial | net | as-is | 100.0 | 75.0 |  | 75.0 |" in page
-    assert "What is left after each stage and those before it:\n\n1. pgd:steps=1\n2. pgd:steps=2\n" in page
+    assert "| partial | net | as-is | 100.0 | 75.0 |" in page
+    assert "after 1" not in page
+    assert "tells how much):\n\n1. pgd:steps=1\n2. pgd:steps=2\n" in page
     lines = [line.split(",") for line in table.splitlines()]
     assert [(line[4], line[7], line[15], line[24]) for line in lines[1:]] == [
         ("", "all", "6", "gate"),
@@ -197,3 +213,10 @@ def test_a_remedied_attack_has_a_column_and_counts_and_is_no_part_of_the_suite()
     assert board.columns == ("pgd", "remedied")
     assert {row.record.model.name: row.under for row in board.rows} == {"doubted": (50, 25), "plain": (50, None)}
     assert {row.record.model.name: row.robust for row in board.rows} == {"doubted": 25, "plain": 50}
+
+
+def test_boards_whose_rows_were_checked_come_first():
+    checked = replace(record("11", {"pgd": "10"}, threat="linf:0.1"), trust=Trust((), (), ("noise-wins",), (), 0.1))
+    found = boards([record("11", {"fgsm": "10"}, threat="linf:0.1"), checked])
+
+    assert [board.suite for board in found] == ["pgd", "fgsm"]

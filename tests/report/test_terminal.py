@@ -37,7 +37,7 @@ def test_the_accuracy_to_rounded_inputs_is_told_below_where_it_differs(width):
     made = stored(record("11111100", {"pgd": "11000000"}), 256, "10000000")
     lines = shown(made, width=width).splitlines()
 
-    told = "Robust % to the same inputs rounded as the data is: net (as-is) 62.5, 256 levels."
+    told = "Some inputs fool no more once they are saved as the data is; robust % then: net (as-is) 62.5 at 256 levels."
     assert " ".join(lines).endswith(told)
     assert max(map(len, lines)) <= width
 

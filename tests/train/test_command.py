@@ -57,7 +57,9 @@ def test_it_trains_and_tells_where_everything_is(call, tmp_path):
 
 
 def test_the_line_that_it_ends_with_tests_what_was_trained(call, tmp_path):
-    _, out, _ = call("net.py:make(width=4)", "--recipe=standard:epochs=1", "--out=models")
+    (tmp_path / "data.py").write_text("from robust.data.dataset import DATA\n\nload = DATA.get('digits').read\n")
+    given = ["--recipe=standard:epochs=1", "--data=data.py:load", "--threat=linf:0.1", "--out=models"]
+    _, out, _ = call("net.py:make(width=4)", *given)
     (line,) = [line for line in out.splitlines() if line.startswith("  test it: ")]
     done = subprocess.run(
         f"{sys.executable} -m {line.removeprefix('  test it: ')} --robust-samples=20 --robust-only -q"

@@ -322,6 +322,16 @@ def test_weights_beside_the_row_are_found_by_the_key_on_their_card(folder, verif
     assert verify("net", "--arch=net.py:make")[0] == 1
 
 
+def test_a_row_chooses_no_data(folder, verify):
+    change_json(lambda content: content["data"].update(name="mine"))
+    told = "unknown data set 'mine'. Known: "
+    status, _, err = verify(place(), MODEL)
+
+    assert status == 4
+    assert told in err
+    assert "a row does not choose what is read; name its data yourself: --data=data.py:load" in err
+
+
 def test_a_row_chooses_no_code(folder, verify, tmp_path):
     change_json(lambda c: c["provenance"].update(model={"text": "os:mkdir('harm')", "arch": None}))
 

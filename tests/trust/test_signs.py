@@ -16,6 +16,7 @@ from robust.attacks.threat import read_threat
 from robust.data.dataset import DATA
 from robust.evaluate import measure_attack, measure_clean
 from robust.feed import Feed
+from robust.models.batched import Batched
 from robust.trust.catalogue import SIGNS
 from robust.trust.doubt import NotApplicableError
 from robust.trust.examine import examine
@@ -146,6 +147,14 @@ def test_an_honest_model_is_trusted_and_nearly_all_is_checked(threat, row):
     assert trust.verdict == "trusted"
 
 
+@pytest.mark.parametrize("size", [1, 7])
+def test_an_honest_model_for_one_size_of_batch_is_trusted_too(size):
+    trust = examine(SIGNS, trial(Batched(nearest(), size, size), "pgd:steps=10"))
+
+    assert trust.doubts == ()
+    assert "binarisation" in trust.checked
+
+
 def test_a_weak_attack_misses_what_the_binarisation_hides_and_an_ordinary_one_does_not():
     doubt = SIGNS.get("binarisation")(trial(nearest(), WEAK))
 
@@ -154,6 +163,14 @@ def test_a_weak_attack_misses_what_the_binarisation_hides_and_an_ordinary_one_do
 
 def test_what_an_ordinary_attack_breaks_too_is_no_sign_of_masked_gradients():
     assert SIGNS.get("gradient-free-wins")(trial(nearest(), WEAK)) is None
+
+
+def test_of_a_row_without_gradients_it_says_that_too_little_was_asked():
+    doubt = SIGNS.get("gradient-free-wins")(trial(nearest(), "noise:steps=1"))
+
+    assert doubt.grade == "suspect"
+    assert doubt.told.endswith("samples that the row's attacks left; expected none")
+    assert "gradient" not in doubt.told + doubt.hint
 
 
 def test_every_sign_has_a_test():

@@ -45,7 +45,7 @@ def told(board: Board) -> str:
 
 
 def table(board: Board, number_: int) -> Html:
-    hidden = (INTERVAL, "training", *board.columns * _alone(board))
+    hidden = {INTERVAL, "training", *board.columns} - {*_attacks(board)}
     heads = [column for column in columns(board) if column.title not in hidden]
     return tag(
         "div",
@@ -62,9 +62,9 @@ def table(board: Board, number_: int) -> Html:
     )
 
 
-def _alone(board: Board) -> bool:
-    """Whether one attack is all there is: its column would say what the worst case says."""
-    return len(board.columns) == 1 and not board.stages
+def _attacks(board: Board) -> tuple[str, ...]:
+    """The columns of attacks; none where one attack is all there is: it would say what the worst case says."""
+    return () if len(board.columns) == 1 and not board.stages else board.attacks
 
 
 def _head(column: Column) -> Html:
@@ -77,7 +77,8 @@ def _line(board: Board, row: Row) -> Html:
     record, model = row.record, row.record.model
     link = tag("a", model.name, href=f"#{anchor(record)}")
     name = tag("th", link, tag("small", breakable(record.recipe)), scope="row", class_="name")
-    figures = [tag("td", "" if value is None else f"{value:.1f}") for value in row.under * (not _alone(board))]
+    under = dict(zip(board.columns, row.under, strict=True))
+    figures = [tag("td", "" if under[name] is None else f"{under[name]:.1f}") for name in _attacks(board)]
     return tag(
         "tr",
         tag("td", "partial" if row.rank is None else row.rank, class_="rank"),

@@ -1,7 +1,8 @@
 """The model answers with logarithms of probabilities where logits are expected."""
 
+from robust.models.blackbox import only_answers
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Doubt
+from robust.trust.doubt import Doubt, NotApplicableError
 from robust.trust.look import Look
 
 SLACK = 0.01  # of a sum of 1: half precision rounds no further
@@ -10,6 +11,8 @@ SLACK = 0.01  # of a sum of 1: half precision rounds no further
 @PREFLIGHT.register("log-probabilities")
 def log_probabilities(look: Look) -> Doubt | None:
     """AutoAttack's check for probabilities does not see them (2003.01690), and what is scaled by a logit is misled."""
+    if only_answers(look.module):  # such answers are no mistake of theirs, and no gradient is misled
+        raise NotApplicableError
     logits = look.logits[look.sound]
     if not len(logits) or float(logits.max()) > SLACK:
         return None

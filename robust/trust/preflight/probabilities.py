@@ -1,7 +1,8 @@
 """The model answers with probabilities where logits are expected."""
 
+from robust.models.blackbox import only_answers
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Doubt
+from robust.trust.doubt import Doubt, NotApplicableError
 from robust.trust.look import Look
 
 SLACK = 0.01  # of a sum of 1: half precision rounds no further
@@ -11,6 +12,8 @@ SURE = 0.9  # that some sample of a trained model is given
 @PREFLIGHT.register("probabilities")
 def probabilities(look: Look) -> Doubt | None:
     """Losses take a softmax of their own, and the gradient through two of them fades (2003.01690)."""
+    if only_answers(look.module):  # such answers are no mistake of theirs, and no gradient is misled
+        raise NotApplicableError
     logits = look.logits[look.sound]
     if not len(logits) or float(logits.min()) < -SLACK or float(logits.max()) > 1 + SLACK:
         return None

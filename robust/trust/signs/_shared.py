@@ -41,6 +41,9 @@ def blind_wins(trial: Trial, name: str, attack: str | AnyAttack, told: str) -> D
     won = int(found.sum())
     if not significant(won, m):
         return None
+    if not trial.follows:  # then it says nothing of gradients
+        told = f"{told} broke {won} of {m} samples that the row's attacks left; expected none"
+        return Doubt(name, "suspect", won / m, told, "the row's attacks ask too little; take more steps")
     told = f"{told} broke {won} of {m} samples that the row's attacks and {ORDINARY} left; expected none"
     return Doubt(name, "broken", won / m, told, "the gradients are masked; use --robust-suite=full-1")
 

@@ -46,13 +46,18 @@ def binarisation(trial: Trial) -> Doubt | None:
     if not significant(missed, n, MOST):
         return None
     told = f"{' and '.join(words)} missed {missed} of {n} inputs that are there by construction; expected none"
-    hint = "the gradient does not lead where the features change; use an attack that suits the model, as BPDA or eot"
-    useless = 2 * attacked([ORDINARY])[1] > n  # and not only the row's attacks weak
-    return Doubt("binarisation", "broken" if useless else "suspect", missed / n, told, hint)
+    ordinary = attacked([ORDINARY])[1]
+    weak = "the row's attacks are weak for this model; use --robust-suite=quick-1 or standard-1"
+    masked = "the gradient does not lead where the features change; use an attack that suits the model, as BPDA or eot"
+    hint = masked if significant(ordinary, n, MOST) else weak
+    return Doubt("binarisation", "broken" if 2 * ordinary > n else "suspect", missed / n, told, hint)
 
 
 class Features:
-    """What the linear layer `layer` of a model is given, (n, features)."""
+    """What the linear layer `layer` of a model is given, (n, features).
+
+    A model for one size of batch asks it part by part, and fills up the last.
+    """
 
     def __init__(self, model: Callable[[Tensor], Tensor], layer: nn.Module) -> None:
         self.model, self.layer = model, layer
@@ -61,7 +66,12 @@ class Features:
         given: list[Tensor] = []
         with self.layer.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0])):
             self.model(x)
-        return given[-1]
+        if len(given[-1]) == len(x):
+            return given[-1]
+        parts = torch.cat(given)
+        if not 0 <= len(parts) - len(x) < len(given[0]):
+            raise NotApplicableError("its last layer is asked several times about an input")
+        return parts[: len(x)]
 
 
 class Readout(NamedTuple):

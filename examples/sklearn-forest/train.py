@@ -1,0 +1,8 @@
+"""`python train.py` fits a forest and keeps it in forest.joblib."""
+
+import joblib
+from sklearn.ensemble import RandomForestClassifier
+
+from data import load
+
+joblib.dump(RandomForestClassifier(100, random_state=0).fit(*load("train")), "forest.joblib")
