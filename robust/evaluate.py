@@ -65,7 +65,8 @@ def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
     except Exception as error:
         told = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"the model does not take {dataset.name}, inputs of shape {list(x.shape)}: {told}; {_fault(module)}"
+            f"the model does not take {dataset.name}, samples of shape {list(x.shape[1:])}: {told}; "
+            f"{_fault(module, x.shape[1:])}"
         ) from error
     if not isinstance(logits, Tensor) or logits.shape != (len(x), dataset.classes):
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
@@ -77,8 +78,8 @@ def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")
 
 
-def _fault(module: nn.Module) -> str:
-    """Why a model may not take its inputs, which are float32 and on one device."""
+def _fault(module: nn.Module, shape: tuple[int, ...]) -> str:
+    """Why a model may not take its inputs, which are float32, of this shape and on one device."""
     own = [*module.parameters(), *module.buffers()]
     devices = {str(tensor.device) for tensor in own}
     types = {str(tensor.dtype) for tensor in own if tensor.is_floating_point()} - {"torch.float32"}
@@ -86,7 +87,8 @@ def _fault(module: nn.Module) -> str:
         return f"parts of it are on {' and '.join(sorted(devices))}: register what it needs as buffers"
     if types:
         return f"its numbers are {' and '.join(sorted(types))}, inputs are torch.float32: call float() on it"
-    return "is this the data that it was made for (--robust-data)?"
+    channel = f" A picture has a channel axis, as {[1, *shape]}" if len(shape) == 2 else ""
+    return f"is this the data that it was made for (--robust-data)?{channel}"
 
 
 def measure_clean(

@@ -3,7 +3,7 @@
 Each --robust-NAME has an ini key robust_NAME, but for what is to be typed for the run at hand.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +91,7 @@ OPTIONS = (
         "as-is stands for the model as it was loaded",
         many=True,
     ),
-    Option("samples", "N", "how many test samples, drawn by the seed; default: 1000, or all if there are fewer"),
+    Option("samples", "N|all", "how many test samples, drawn by the seed; default: 1000, or all if there are fewer"),
     Option("seed", "N", "the seed of all that is random; default: 0"),
     Option("batch-size", "N", "how many samples at once; default: what fits, halved where memory runs out"),
     Option("device", "DEVICE", "cpu, cuda, cuda:1 or mps; default: auto, which is cuda where there is one, else cpu"),
@@ -184,6 +184,26 @@ def add_options(parser: pytest.Parser) -> None:
             ini = {"default": None}
         if option.ini:
             parser.addini(option.dest, help_, **ini)
+
+
+def refuse_unknown(config: pytest.Config) -> None:
+    """pytest.UsageError for a key in the ini file that begins as ours do, and that neither we nor another plugin know.
+
+    pytest itself only warns of it, and a gate that is misspelt would pass.
+    """
+    unknown: Callable[[], Iterable[str]] = getattr(config, "_get_unknown_ini_keys", list)  # gone, its warning stays
+    wrong = sorted(key for key in unknown() if key.startswith(dest("")))
+    if not wrong:
+        return
+    from robust.attacks.registry import suggest
+
+    typed = next((option for option in OPTIONS if option.dest == wrong[0]), None)
+    told = (
+        f"{typed.dest} is no key of an ini file, for it is of the run at hand: type --robust-{typed.name}"
+        if typed
+        else f"unknown key {suggest(wrong[0], [option.dest for option in OPTIONS if option.ini])}"
+    )
+    raise pytest.UsageError(f"{config.inipath.name if config.inipath else '--override-ini'}: {told}")
 
 
 def value(config: pytest.Config, name: str) -> Any:

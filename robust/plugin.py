@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from robust.options import add_options, value
+from robust.options import add_options, refuse_unknown, value
 
 if TYPE_CHECKING:
     import torch
@@ -38,15 +38,19 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if config.option.help or config.option.markers:  # these must answer, whatever the ini file says
         return
+    refuse_unknown(config)
     if value(config, "model"):
         from robust.session import RUN
         from robust.session.collect import Mount
         from robust.session.hooks import RobustSession
+        from robust.session.rollcall import RollCall
         from robust.session.run import Run
 
         config.stash[RUN] = run = Run(config)
+        rollcall = RollCall(config, run.settings)
         config.pluginmanager.register(Mount(config, run.settings), "robust-mount")
-        config.pluginmanager.register(RobustSession(run), "robust-session")
+        config.pluginmanager.register(rollcall, "robust-rollcall")
+        config.pluginmanager.register(RobustSession(run, rollcall), "robust-session")
     elif value(config, "only"):
         raise pytest.UsageError("--robust-only: there is no model to test; name one with --robust-model")
 

@@ -110,8 +110,7 @@ def private(folder: Path) -> Path:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """The folder, made where it is missing, for one process at a time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
+    with FileLock(private(folder / ".locks") / "folder"):
         yield
 
 

@@ -66,7 +66,7 @@ def test_board_has_all_records_of_the_folder(call, folder):
 def test_board_is_made_under_the_lock_of_the_folder(call, folder, monkeypatch):
     def make(folder):
         with pytest.raises(Timeout):
-            FileLock(folder / ".lock").acquire(timeout=0)
+            FileLock(folder / ".locks" / "folder").acquire(timeout=0)
         return []
 
     monkeypatch.setattr("robust.report.command.write_board", make)

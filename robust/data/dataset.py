@@ -1,6 +1,7 @@
 """What a data set declares and what it yields. No numpy at import: collecting tests reads the declarations."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +24,10 @@ Reader = Callable[[Split], "tuple[Inputs, NDArray[np.int64]]"]
 
 class NotHereError(LookupError):
     """The data is not on this machine. A data set that has a `fetch` could be downloaded."""
+
+
+class TooFewError(ValueError):
+    """More samples were asked for than there are."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Dataset:
         """The samples of a split: all, or `n` drawn by `seed`, of which only these are read.
 
         LookupError says where the data was looked for and how to get it. ValueError where they are not what the data
-        set declares, or are fewer than n.
+        set declares; TooFewError where they are fewer than n.
         """
         import numpy as np
 
@@ -105,7 +110,7 @@ class Dataset:
         if not len(y):
             raise ValueError(f"{self.name} has no {split} samples")
         if n is not None and n > len(y):
-            raise ValueError(f"{self.name} has {len(y)} {split} samples, {n} were asked for")
+            raise TooFewError(f"{self.name} has {len(y)} {split} samples, {n} were asked for")
         if len(x) != len(y):
             raise ValueError(f"{self.name} has {len(x)} inputs and {len(y)} labels")
         rows = np.arange(len(y), dtype=np.int64) if n is None else drawn(len(y), n, seed)[0]
@@ -118,12 +123,23 @@ class Dataset:
             if x.shape[1:] != self.shape or not ((x >= self.lo) & (x <= self.hi)).all():
                 told = f"inputs of shape {list(x.shape[1:])} from {x.min():g} to {x.max():g}"
                 wanted = f"{list(self.shape or ())} from {self.lo:g} to {self.hi:g}"
-                raise ValueError(f"{self.name} has {told}, expected {wanted}")
+                raise ValueError(
+                    f"{self.name} has {told}, expected {wanted}{self._way(float(x.min()), float(x.max()))}"
+                )
         y = samples.y
         if y.min() < 0 or y.max() >= (self.classes or 0):
             raise ValueError(
                 f"{self.name} has labels from {y.min()} to {y.max()}, expected 0 to {(self.classes or 0) - 1}"
             )
+
+    def _way(self, least: float, most: float) -> str:
+        """What to do about inputs that reach from `least` to `most`; nothing where these are within the bounds."""
+        if (self.lo <= least and most <= self.hi) or not (math.isfinite(least) and math.isfinite(most)):
+            return ""
+        lo, hi = min(math.floor(least), self.lo), max(math.ceil(most), self.hi)
+        divide = f"divide by {hi:g} where they are read, or " if (lo, self.lo, self.hi) == (0, 0, 1) else ""
+        undo = "give the model's normalisation as --robust-normalize, or " if lo < 0 else ""
+        return f"; {divide}{undo}declare their bounds, as :lo={lo:g}:hi={hi:g}"
 
 
 class Kind(Protocol):

@@ -31,14 +31,17 @@ def terminal(board: Board, width: int) -> str:
 
 
 def doubts(record: Record) -> list[str]:
-    """A line for each reason not to believe a row, and one where many checks could tell nothing of it."""
+    """A line for each reason not to believe a row, and one where many checks could tell nothing of it.
+
+    Of a partial row that goes without saying: it was stopped, and the checks that want whole attacks with it.
+    """
     trust = record.trust
     if trust is None:
         return []
     who = printable(f"{record.model.name} ({record.recipe}), {record.threat}")
     marks = dict.fromkeys(trust.accepted, ", accepted")
     told = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.told}; {d.hint}" for d in trust.doubts]
-    if len(trust.skipped) > MANY * (len(trust.skipped) + len(trust.checked)):
+    if not record.partial and len(trust.skipped) > MANY * (len(trust.skipped) + len(trust.checked)):
         told.append(f"{who}: {trust.verdict} by fewer checks: these mean nothing here: {', '.join(trust.skipped)}")
     return told
 

@@ -3,18 +3,23 @@
 An architecture of a library has no such file: its tests are zoo:cnn::test_clean, as if of a file in the root folder.
 """
 
+import os
 from collections.abc import Generator, Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from robust.attacks.spec import printable
 from robust.models.spec import ModelSpec
+from robust.options import dest
 from robust.session import RUN
 from robust.session.gates import pair_slug
 from robust.session.settings import Settings
+
+ABSENT = "robust_absent"  # what the controller tells a worker
 
 
 class RobustModelFile(pytest.Module):
@@ -62,6 +67,7 @@ class Mount:
         self.words = {word: spec.path for spec in settings.models if (word := self._word(spec))}
         self.paths = [*dict.fromkeys(spec.path for spec in settings.models if spec.path not in self.words.values())]
         self.named = self._take_words(config)
+        self.absent = self._is_absent(config)
         self.library_nodes: list[RobustModelFile] = []
 
     def _word(self, spec: ModelSpec) -> Path | None:
@@ -91,6 +97,25 @@ class Mount:
         config.args = others
         return named
 
+    def _is_absent(self, config: pytest.Config) -> bool:
+        """Whether only files of the user's were asked for, of a project whose ini file happens to name models.
+
+        An option asks for ours, and so does a folder, which is all that is in it, as no argument is.
+        """
+        told: dict[str, bool] | None = getattr(config, "workerinput", None)
+        if told is not None:  # a worker is given arguments where there were none, as from testpaths
+            return told[ABSENT]
+        typed = self.settings.only or self.named or config.getoption(dest("model")) is not None
+        if typed or config.args_source is not pytest.Config.ArgsSource.ARGS:
+            return False
+        words = (arg.partition("::")[0] for arg in config.args)
+        paths = [Path(os.path.abspath(config.invocation_params.dir / word)) for word in words]
+        return all(path.is_file() and path not in self.paths for path in paths)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput[ABSENT] = self.absent
+
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> RobustModelFile | None:
         """A node id of a model that is not Python code, given on the command line."""
         if file_path in self.paths and file_path.suffix != ".py" and parent.session.isinitpath(file_path):
@@ -112,7 +137,7 @@ class Mount:
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         """Add every model, unless the command line names some; then a library's that it names."""
         report = yield
-        if isinstance(collector, pytest.Session) and report.passed:
+        if isinstance(collector, pytest.Session) and report.passed and not self.absent:
             named = [path for path in self.paths if collector.isinitpath(path)]
             if self.settings.only and not named:
                 report.result = []

@@ -9,6 +9,7 @@ import pytest
 from robust.session import CHOSEN
 from robust.session.own import RESULTS, read_mark
 from robust.session.reading import asked
+from robust.session.rollcall import RollCall
 from robust.session.rows import group
 from robust.session.run import Run
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 class RobustSession:
     """What happens at the start, at each report, and at the end."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, rollcall: RollCall) -> None:
         self.run = run
+        self.rollcall = rollcall
         self.failures: list[str] = []  # of the session as a whole
         self._unwritten = False  # whether the leaderboard could not be written
 
@@ -121,8 +123,11 @@ class RobustSession:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         result = yield
         if self.run.measures:
-            ledger = self.run.ledger
-            self.failures += ledger.failures(self.run.settings.gates) + self._compared()
+            ledger, gates = self.run.ledger, self.run.settings.gates
+            self.failures += ledger.below(gates)
+            self.failures += self._worse()
+            if not self.rollcall.left_out:
+                self.failures += ledger.unmeasured(gates) + self._not_compared()
             for lines in self._ask("pytest_robust_gates", records=ledger.records()):
                 if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
                     self.failures += lines
@@ -131,15 +136,20 @@ class RobustSession:
             session.testsfailed += bool(self.failures)
         return result
 
-    def _compared(self) -> list[str]:
-        """A line for each row of the user's that is worse than the baseline's, and each margin without a comparison."""
-        if not self.run.settings.guards or self.run.umpire.chosen.baseline is None:
-            return []
-        failures = self.run.umpire.reported(self.run.ledger)
+    @property
+    def _compares(self) -> bool:
+        return bool(self.run.settings.guards) and self.run.umpire.chosen.baseline is not None
+
+    def _worse(self) -> list[str]:
+        """A line for each row of the user's that is worse than the baseline's."""
+        return self.run.umpire.reported(self.run.ledger) if self._compares else []
+
+    def _not_compared(self) -> list[str]:
+        """A line for each margin without a comparison."""
         held = {figures["margin"] for figures in self.run.ledger.compared.values()}
-        margins = [margin for margin in map(str, self.run.settings.baselines.margins) if margin not in held]
+        margins = map(str, self.run.settings.baselines.margins if self._compares else ())
         told = "nothing was compared, so nothing shows that it holds"
-        return [*failures, *(f"--robust-compare-fail={margin}: {told}" for margin in margins)]
+        return [f"--robust-compare-fail={margin}: {told}" for margin in margins if margin not in held]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if not self.run.measures:

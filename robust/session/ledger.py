@@ -116,16 +116,16 @@ class Ledger:
     def fates(self) -> list[Fate]:
         return [*self._filed.values()]
 
-    def failures(self, gates: Gates) -> list[str]:
-        """A line for each floor that the run as a whole does not keep."""
-        return [*self._below(gates), *(_unmeasured(floor) for floor in gates.floors if not self._measured(floor))]
+    def unmeasured(self, gates: Gates) -> list[str]:
+        """A line for each floor that nothing was measured for."""
+        return [_unmeasured(floor) for floor in gates.floors if not self._measured(floor)]
 
     def floor(self, key: Key, gates: Gates) -> Floor | None:
         """What all attacks of the row together must keep."""
         own = next(iter(self._rows[key].values()))["floor"]
         return gates.together(self._records[key].threat) if own is None else Floor(own)  # the user's test has set it
 
-    def _below(self, gates: Gates) -> list[str]:
+    def below(self, gates: Gates) -> list[str]:
         """The rows whose attacks together are below, where not an attack alone is: of ours, that has its own test."""
         lines = []
         for key, record in self._records.items():

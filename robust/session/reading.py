@@ -55,11 +55,13 @@ def once(name: str, words: list[str], read_one: Callable[[str], T]) -> tuple[T, 
     return tuple(found)
 
 
-def whole(config: pytest.Config, name: str, least: int) -> int | None:
+def whole(config: pytest.Config, name: str, least: int, or_word: str = "") -> int | None:
+    """A whole number; `or_word` is only told, as what else there might have been."""
     text = value(config, name)
     if text is None:
         return None
     with blaming(f"{name}={text}"):
         if not re.fullmatch(r"-?\d{1,18}", text) or int(text) < least:
-            raise ValueError(f"expected a whole number, {least} or more, of at most 18 digits")
+            other = f", or {or_word}" * bool(or_word)
+            raise ValueError(f"expected a whole number, {least} or more, of at most 18 digits{other}")
     return int(text)

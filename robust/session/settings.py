@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -53,7 +54,7 @@ class Settings:
     seconds: float | None  # that a suite may take
     search: tuple[str, ...]  # how suites ask a cheaper copy of the model; empty: the model itself
     trainings: tuple[str, ...]  # recipes, and "as-is" for the model as it was loaded
-    samples: int | None  # None: 1000, or all if there are fewer
+    samples: int | Literal["all"] | None  # None: 1000, or all if there are fewer
     seed: int
     batch_size: int | None  # None: what fits into memory
     device: str  # "auto", or torch's word
@@ -139,7 +140,7 @@ def read(config: pytest.Config) -> Settings:
         seconds=_seconds(config, planned),
         search=planned.search,
         trainings=each(config, "train", _training, AS_IS),
-        samples=whole(config, "samples", least=1),
+        samples=_samples(config),
         seed=whole(config, "seed", least=0) or 0,
         batch_size=whole(config, "batch-size", least=1),
         device=_device(config),
@@ -157,6 +158,10 @@ def read(config: pytest.Config) -> Settings:
         attacks_below=base(config, "attack"),
         home=config.rootpath / ".robust",
     )
+
+
+def _samples(config: pytest.Config) -> int | Literal["all"] | None:
+    return "all" if value(config, "samples") == "all" else whole(config, "samples", least=1, or_word="all")
 
 
 def _amount(config: pytest.Config, name: str, default: int) -> int:

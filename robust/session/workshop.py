@@ -15,7 +15,7 @@ from robust.attacks.factory import make
 from robust.attacks.rng import seeded
 from robust.attacks.threat import LpThreat, Threat, read_threat
 from robust.attacks.twin import Twin, twin
-from robust.data.dataset import Dataset, NotHereError, Samples
+from robust.data.dataset import Dataset, NotHereError, Samples, TooFewError
 from robust.evaluate import Clean, check, measure_clean
 from robust.feed import Feed, fitting
 from robust.models.blackbox import only_answers
@@ -80,8 +80,9 @@ class Workshop:
     @cached_property
     def samples(self) -> Samples:
         """The test samples of this run, drawn by its seed."""
-        everything = len(self.dataset.read("test")[1])
-        return self.dataset.load("test", self.settings.samples or min(SAMPLES, everything), self.settings.seed)
+        everything, asked = len(self.dataset.read("test")[1]), self.settings.samples
+        n = everything if asked == "all" else asked or min(SAMPLES, everything)
+        return self.dataset.load("test", n, self.settings.seed)
 
     @property
     def classes(self) -> int:
@@ -130,8 +131,11 @@ class Workshop:
             _ = self.device
         with blaming(f"data={settings.data}"):
             dataset = self.dataset
-        with blaming(f"samples={settings.samples}" if settings.samples else f"data={settings.data}"):
-            samples = self.samples
+            try:
+                samples = self.samples
+            except TooFewError as error:
+                with blaming(f"samples={settings.samples}"):
+                    raise error
         for text in settings.threats:
             with blaming(f"threat={text}"):
                 self.threat(text)

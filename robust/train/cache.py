@@ -20,7 +20,7 @@ from robust.data.dataset import Dataset, Samples
 from robust.data.rows import held
 from robust.models.load import Build
 from robust.ranks import ALONE, Ranks
-from robust.store import write
+from robust.store import private, write
 from robust.train.card import digest
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.key import determinants
@@ -69,9 +69,10 @@ def train(
     made_of["source"] = ranks.once(lambda: hashlib.sha256(source.read_bytes()).hexdigest() if source else None)
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     path = folder / f"{slug(name)}-{Spec.parse(recipe).slug[:60]}-{key[:8]}.safetensors"
-    locks, saved = folder / ".locks", folder / ".unfinished" / f"{key}.pt"
-    ranks.once(lambda: locks.mkdir(parents=True, exist_ok=True))
-    with FileLock(locks / key) if ranks.first else nullcontext():
+    unfinished = folder / ".unfinished"
+    ranks.once(lambda: private(unfinished))
+    saved = unfinished / f"{key}.pt"
+    with FileLock(unfinished / f"{key}.lock") if ranks.first else nullcontext():
         if not ranks.once(path.exists):
             found = fit(
                 module,

@@ -131,7 +131,7 @@ WRONG = {
     "model given twice": ([NET, "--robust-model=net.py:make()"], "*net.py and its make are given twice"),
     "data does not fit": (
         ["--robust-model=net.py:narrow"],
-        "*does not take digits, inputs of shape [[]2, 1, 8, 8[]]: mat1*is this the data * made for (--robust-data)[?]",
+        "*does not take digits, samples of shape [[]1, 8, 8[]]: mat1*is this the data * made for (--robust-data)[?]",
     ),
     "wrong number of classes": (
         ["--robust-model=net.py:two_classes"],
@@ -149,9 +149,22 @@ WRONG = {
     ),
     "inputs outside the bounds": (
         [NET, *LINF, "--robust-data=npz:wide.npz"],
-        "*wide has inputs of shape [[]1, 8, 8[]] from 0 to 255, expected [[]1, 8, 8[]] from 0 to 1*",
+        "--robust-data=npz:wide.npz: wide has inputs of shape [[]1, 8, 8[]] from 0 to 255, expected [[]1, 8, 8[]] from "
+        "0 to 1; divide by 255 where they are read, or declare their bounds, as :lo=0:hi=255",
     ),
-    "inputs that are no numbers": ([NET, *LINF, "--robust-data=npz:nan.npz"], "*nan has inputs of shape * nan to nan*"),
+    "inputs without their labels": (
+        [NET, *LINF, "--robust-data=npz:short.npz"],
+        "--robust-data=npz:short.npz: short has 80 inputs and 79 labels",
+    ),
+    "inputs without a channel axis": (
+        ["--robust-model=conv.py:make", *LINF, "--robust-data=npz:rows.npz"],
+        "--robust-model=conv.py:make: the model does not take rows, samples of shape [[]8, 8[]]: *; is this the data "
+        "that it was made for (--robust-data)[?] A picture has a channel axis, as [[]1, 8, 8[]]",
+    ),
+    "inputs that are no numbers": (
+        [NET, *LINF, "--robust-data=npz:nan.npz"],
+        "*nan has inputs of shape * nan to nan, expected * from 0 to 1",
+    ),
     "labels out of range": (
         [NET, *LINF, "--robust-data=npz:good.npz:classes=4"],
         "*good has labels from 0 to 9, expected 0 to 3",
@@ -225,7 +238,7 @@ WRONG = {
     ),
     "no evidence": ([NET, "--robust-evidence=0"], "--robust-evidence=0: expected a whole number, 1 or more*"),
     "gallery": ([NET, "--robust-gallery=few"], "--robust-gallery=few: expected a whole number, 0 or more*"),
-    "no samples": ([NET, "--robust-samples=0"], "--robust-samples=0: expected a whole number, 1 or more*"),
+    "no samples": ([NET, "--robust-samples=0"], "--robust-samples=0: expected a whole number, 1 or more*, or all"),
     "seed": ([NET, "--robust-seed=x"], "--robust-seed=x: expected a whole number, 0 or more*"),
     "percent as a share": (
         [NET, "--robust-fail-under=0.4"],
@@ -265,6 +278,7 @@ def cluttered(folder, pytester):
     (folder / "README.md").write_text("# Mine\n")
     (folder / "broken.py").write_text("def make(:\n")
     (folder / "lonely.py").write_text("import no_such_module\n")
+    (folder / "conv.py").write_text("from torch import nn\n\ndef make(): return nn.Conv2d(1, 10, 8)\n")
     (folder / "text.pt").write_text("not a checkpoint")
     torch.save(nn.Linear(2, 2), folder / "full.pt")
     (folder / "evil.pt").write_bytes(pickle.dumps(Payload(), protocol=2))
@@ -274,6 +288,8 @@ def cluttered(folder, pytester):
     np.savez(folder / "good.npz", x=x, y=y)
     np.savez(folder / "flat.npz", x_test=x[:, 0, 0, :3], y_test=y, x_train=x[:, 0, 0, :3], y_train=y)
     np.savez(folder / "wide.npz", x=x + 255 * (y == 3)[:, None, None, None], y=y)
+    np.savez(folder / "short.npz", x=x, y=y[:79])
+    np.savez(folder / "rows.npz", x=x[:, 0], y=y)
     np.savez(folder / "nan.npz", x=x + np.nan, y=y)
     np.savez(folder / "empty.npz", x=x[:0], y=y[:0])
     np.savez(folder / "objects.npz", x=np.array([Payload(), None]), y=y)

@@ -54,7 +54,7 @@ def test_the_worst_case_over_the_attacks_is_gated_too(run):
     )
 
 
-@pytest.mark.parametrize("nothing", [["-k", "clean"], ["-k", "no_such_test"]])
+@pytest.mark.parametrize("nothing", [["-k", "clean"], ["-k", "no_such_test", "--robust-only"]])
 def test_a_gate_with_nothing_measured_fails(run, nothing):
     result = run(MODEL, "--robust-fail-under=1", *nothing)
 

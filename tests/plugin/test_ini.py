@@ -95,9 +95,8 @@ def test_every_option_is_looked_at_here():
 
 def test_what_is_for_the_run_at_hand_has_no_ini_key(settings, folder, pytester):
     assert [option.name for option in OPTIONS if not option.ini] == ["run-code", "save"]
-    pytester.makeini("[pytest]\nrobust_model = net.py:make\nrobust_run_code = weights.pt")
+    pytester.makeini("[pytest]\nrobust_model = net.py:make")
 
-    assert settings().allowed.code == ()
     assert settings("--robust-run-code=weights.pt").allowed.code == (str(folder / "weights.pt"),)
 
 
@@ -224,13 +223,50 @@ def test_what_is_wrong_in_the_file_is_one_line_as_well(pytester, folder, line, t
     assert "Traceback" not in result.stderr.str() + result.stdout.str()
 
 
-def test_an_unknown_key_is_a_warning_and_an_error_where_configured_strictly(pytester, folder):
-    pytester.makeini("[pytest]\nrobust_sample = 3")
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_a_misspelt_key_is_one_line_and_no_gate_that_passes(pytester, folder, kind):
+    name, (head, line) = kind
+    (folder / name).write_text(head + line("model", ["net.py:make"]) + line("fail-undr", ["99"]))
 
-    pytester.runpytest_inprocess("--collect-only", MODEL).stdout.fnmatch_lines(
-        ["*Unknown config option: robust_sample"]
+    result = pytester.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = "unknown key 'robust_fail_undr', did you mean 'robust_fail_under'[?] Known: *"
+    result.stderr.fnmatch_lines([f"ERROR: {name}: {told}"])
+    assert len([word for word in result.errlines if word]) == 1
+
+
+@pytest.mark.parametrize("args", [["-n", "2"], ["--collect-only"], ["-p", "no:terminal"]])
+def test_a_misspelt_key_is_refused_in_every_kind_of_run(pytester, folder, args):
+    pytester.makeini("[pytest]\nrobust_modle = net.py:make")
+
+    result = pytester.runpytest_inprocess(*args)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: tox.ini: unknown key 'robust_modle', did you mean 'robust_model'[?]*"])
+
+
+@pytest.mark.parametrize("key", ["run_code", "save"])
+def test_a_key_that_there_is_not_on_purpose_is_told_as_such(pytester, folder, key):
+    pytester.makeini(f"[pytest]\nrobust_{key} = weights.pt")
+
+    option = f"--robust-{key.replace('_', '-')}"
+    pytester.runpytest_inprocess().stderr.fnmatch_lines(
+        [f"ERROR: tox.ini: robust_{key} is no key of an ini file, for it is of the run at hand: type {option}"]
     )
-    assert pytester.runpytest_inprocess("--strict-config", MODEL).ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_key_of_another_plugin_is_not_ours_to_refuse(pytester, folder):
+    pytester.makeconftest("def pytest_addoption(parser): parser.addini('robust_modle', '', default='')")
+    pytester.makeini("[pytest]\nrobust_modle = theirs\nrobustness = high")
+    pytester.makepyfile(test_own="def test_own(): pass")
+
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--markers"]])
+def test_a_misspelt_key_does_not_keep_help_from_answering(pytester, folder, args):
+    pytester.makeini("[pytest]\nrobust_modle = net.py:make")
+
+    assert pytester.runpytest_inprocess(*args).ret == pytest.ExitCode.OK
 
 
 @pytest.mark.parametrize("where", ["sub", "elsewhere"])

@@ -150,6 +150,17 @@ def test_samples_and_seed_decide_what_is_measured(run, folder):
     assert [record.data.n for record in history] == [50]
 
 
+def test_all_samples_are_the_same_as_their_number(run, pytester, folder):
+    """And the command line's `all` undoes the number of the ini file."""
+    pytester.makeini("[pytest]\nrobust_samples = 50")
+    args = (MODEL, UNCHECKED, "--robust-attack=fgsm")
+
+    run(*args, "--robust-samples=599", fast=False)
+    run(*args, "--robust-samples=all", fast=False).stdout.fnmatch_lines(
+        ["digits, linf:0.15, fgsm, n = 599", "leaderboard (1 measured the same as before):*"]
+    )
+
+
 def test_the_ini_file_gives_what_the_command_line_does_not(run, pytester):
     pytester.makeini(
         """

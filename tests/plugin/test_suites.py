@@ -273,6 +273,14 @@ def test_what_is_wrong_is_one_line(pytester, folder, case):
     assert not (folder / "leaderboard").exists()
 
 
+def test_below_a_failed_gate_there_is_no_list_of_checks_that_could_not_be_made(run):
+    suite = ("--robust-samples=60", "--robust-suite=quick-1", "--robust-leaderboard=none")
+    result = run(MODEL, *suite, "--robust-fail-under=80", fast=False, checked=True)
+
+    result.stdout.fnmatch_lines(["*, stopped by the gate, under linf:0.15 is below the required 80 %"])
+    result.stdout.no_fnmatch_line("*by fewer checks*")
+
+
 @UNIX
 def test_a_terminal_shows_the_bound_so_far(pytester, mine):
     child = pexpect.spawn(

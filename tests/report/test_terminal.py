@@ -109,3 +109,9 @@ def test_a_verdict_is_told_with_its_reasons_and_where_many_checks_could_not_be_r
     reasons = ["net (as-is), linf:0.15: suspect: a: it is odd; look again"]
     assert doubts(replace(record(), trust=trust)) == reasons + told
     assert doubts(record()) == []
+    assert doubts(replace(partial(record(), "gate"), trust=trust)) == reasons
+
+
+def partial(made, why):
+    """The record, stopped before its end."""
+    return replace(made, attacks=tuple(replace(attack, partial=why) for attack in made.attacks))

@@ -208,7 +208,7 @@ def test_an_interrupted_training_goes_on(tmp_path):
 
     assert epochs == [2, 3]
     assert len(found.card["curve"]) == 3
-    assert not [*tmp_path.glob(".unfinished/*")]
+    assert not [*tmp_path.glob(".unfinished/*.pt")]
 
 
 def test_the_curves_lie_beside_the_weights(tmp_path):
