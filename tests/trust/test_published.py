@@ -354,7 +354,7 @@ def test_an_older_record_without_the_newer_fields_is_verified_too(folder, verify
 @pytest.mark.parametrize("row", sorted((ROOT / "leaderboard" / "results").rglob("*.json")), ids=lambda p: p.stem)
 def test_the_published_rows_are_verified(verify, monkeypatch, row):
     record = Record.from_json(row.read_text())
-    architectures = {"fashion-mnist": "examples/fashion_mnist.py:make"}
+    architectures = {"fashion-mnist": "examples/fashion_mnist.py:make", "digits": "examples/digits.py:make"}
     try:
         DATA.get(record.data.name).read("test")
     except NotHereError as error:
