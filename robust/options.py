@@ -91,7 +91,9 @@ OPTIONS = (
         "as-is stands for the model as it was loaded",
         many=True,
     ),
-    Option("samples", "N|all", "how many test samples, drawn by the seed; default: 1000, or all if there are fewer"),
+    Option(
+        "samples", "N|all", "how many test samples, drawn by the seed, or all; default: 1000, or all if there are fewer"
+    ),
     Option("seed", "N", "the seed of all that is random; default: 0"),
     Option("batch-size", "N", "how many samples at once; default: what fits, halved where memory runs out"),
     Option("device", "DEVICE", "cpu, cuda, cuda:1 or mps; default: auto, which is cuda where there is one, else cpu"),

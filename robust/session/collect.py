@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -18,8 +17,6 @@ from robust.options import dest
 from robust.session import RUN
 from robust.session.gates import pair_slug
 from robust.session.settings import Settings
-
-ABSENT = "robust_absent"  # what the controller tells a worker
 
 
 class RobustModelFile(pytest.Module):
@@ -102,19 +99,12 @@ class Mount:
 
         An option asks for ours, and so does a folder, which is all that is in it, as no argument is.
         """
-        told: dict[str, bool] | None = getattr(config, "workerinput", None)
-        if told is not None:  # a worker is given arguments where there were none, as from testpaths
-            return told[ABSENT]
         typed = self.settings.only or self.named or config.getoption(dest("model")) is not None
         if typed or config.args_source is not pytest.Config.ArgsSource.ARGS:
             return False
         words = (arg.partition("::")[0] for arg in config.args)
         paths = [Path(os.path.abspath(config.invocation_params.dir / word)) for word in words]
         return all(path.is_file() and path not in self.paths for path in paths)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
-        node.workerinput[ABSENT] = self.absent
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> RobustModelFile | None:
         """A node id of a model that is not Python code, given on the command line."""
