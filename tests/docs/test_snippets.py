@@ -65,7 +65,7 @@ def test_every_fence_is_of_a_language_that_the_pages_use():
         ("...\nlast", "first\nsecond\nlast\n", True),
         ("first", "first\nsecond\n", False),
         ("in ... s", "in 5.21 s\n", True),
-        ("== 1 passed in ...s ==", "=== 1 passed in 64.21s (0:01:04) ===\n", True),
+        ("=== 1 passed in ...s ===", "=== 1 passed in 64.21s (0:01:04) ===\n", True),
         ("==== 5 s ====", "=== 5 s ===\n", True),
         ("a == b", "a = b\n", False),
         ("clean 96.5 %", "clean 93.1 % \n", True),
