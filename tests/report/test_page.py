@@ -127,3 +127,14 @@ def test_a_row_has_its_command_its_evidence_and_the_reasons_to_doubt_it():
     assert f"results/{made.stem}.npz" in text
     assert "looks-flat (suspect): " in text
     assert "4 of 10 gradients are zero" in text
+
+
+def test_a_row_shows_its_own_models_command_and_one_attack_once():
+    made = record("1110", {"pgd": "1000"})
+    ran = "pytest --robust-model=a.py:make --robust-model=b.py:make --robust-samples=4"
+    told = replace(made, provenance={"command": ran, "model": {"text": "b.py:make"}})
+    shown = page(boards([told]), {})
+
+    assert "<code>pytest --robust-model=b.py:make --robust-samples=4</code>" in shown
+    assert "<th>pgd<td>" in shown
+    assert "<th>all<td>" not in shown

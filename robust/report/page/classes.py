@@ -24,5 +24,6 @@ def by_class(record: Record) -> Html:
 
 
 def _line(name: str, shares: list[float]) -> Html:
-    cells = (tag("td", f"{share:.0f}", class_=f"h{min(9, int(share / 10))}") for share in shares)
-    return tag("tr", tag("th", name, scope="row"), *cells)
+    """From 90 % on a cell has the table's own shade, which says so of most cells in no words."""
+    cells = (tag("td", f"{share:.0f}", class_=f"h{int(share / 10)}" if share < 90 else None) for share in shares)
+    return tag("tr", tag("th", name), *cells)

@@ -14,6 +14,8 @@ from robust.report.page.names import anchor, files, model_anchor, model_key
 from robust.report.page.pictures import pictures
 from robust.report.page.ranking import verdict
 
+MODEL = "--robust-model="
+
 Placed = tuple[Board, Row]
 
 
@@ -32,28 +34,32 @@ def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mappin
         tag(
             "div",
             chart(curves, "") if curves else None,
-            *(_row(board, row, galleries.get(row.record.stem)) for board, row in placed),
+            _pairs(_whole(record)),
+            *(_row(board, row, galleries.get(row.record.stem), record) for board, row in placed),
             id=model_anchor(model_key(record)),
         ),
         class_="model",
     )
 
 
-def _row(board: Board, row: Row, gallery: Gallery | None) -> Html:
+def _row(board: Board, row: Row, gallery: Gallery | None, first: Record) -> Html:
+    """What the section says of its first record is not said again."""
     record = row.record
     return tag(
         "article",
         tag("h4", f"{record.threat}, {record.suite} ", verdict(row)),
-        tag("div", _attacks(lines(board, row)), by_class(record), class_="wide", tabindex=0),
+        tag(
+            "div", _attacks(lines(board, row)[len(record.attacks) == 1 :]), by_class(record), class_="wide", tabindex=0
+        ),
         _reasons(record),
         pictures(record, gallery),
-        _facts(record, len({other.record.data.digest for other in board.rows}) > 1),
+        _facts(record, first, len({other.record.data.digest for other in board.rows}) > 1),
         id=anchor(record),
     )
 
 
 def _attacks(found: list[Line]) -> Html:
-    """A line an attack, with its gradients a sample; the first is of all together."""
+    """A line an attack, with its gradients a sample; the first is of all together, where there are several."""
     heads = ("attack", "robust %", "95 % interval", "broken", "gradients", "seconds")
     body = []
     for line in found:
@@ -61,7 +67,13 @@ def _attacks(found: list[Line]) -> Html:
         broken = line["clean_correct"] - line["robust_correct"]
         cells = (f"{line['robust_percent']:.1f}", interval, f"{broken:,}")
         cost = (f"{line['backwards'] / line['n']:,.1f}", f"{line['seconds']:,.1f}")
-        body.append(tag("tr", tag("th", line["attack"], scope="row"), *(tag("td", cell) for cell in (*cells, *cost))))
+        body.append(
+            tag(
+                "tr",
+                tag("th", line["attack"].removeprefix(f"{line['suite']} ")),
+                *(tag("td", cell) for cell in (*cells, *cost)),
+            )
+        )
     head = tag("tr", *(tag("th", title) for title in heads))
     return tag("table", tag("thead", head), tag("tbody", *body), class_="attacks")
 
@@ -81,26 +93,36 @@ def _reasons(record: Record) -> Html:
     return join(tag("p", told + found), tag("ul", *doubts) if trust.doubts else None)
 
 
-def _facts(record: Record, several: bool) -> Html:
+def _whole(record: Record) -> dict[str, str]:
+    """What is mostly the same of all rows of a model."""
+    versions = record.provenance.get("versions", {})
+    return {
+        "weights": f"{record.model.params:,} parameters, sha256 {record.model.weights[:16]}",
+        "with": ", ".join(f"{name} {version}" for name, version in versions.items()),
+    }
+
+
+def _facts(record: Record, first: Record, several: bool) -> Html:
     """Where it was measured, on which samples where the board has several, how to do it again, and the evidence."""
     provenance = record.provenance
-    versions = provenance.get("versions", {})
     batches = f"batches of {provenance['batch']}" if "batch" in provenance else ""
     where = (provenance.get("date"), provenance.get("device"), batches, f"seed {record.seed}")
     told = {
         "measured": ", ".join(str(each) for each in where if each),
-        "with": ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "weights": f"{record.model.params:,} parameters, sha256 {record.model.weights[:16]}",
+        "with": _whole(record)["with"] * (_whole(record) != _whole(first)),
         "samples": f"{record.data.split}, sha256 {record.data.digest[:8]}" * several,
         "notes": "; ".join(map(str, provenance.get("notes") or [])),
         "partial": f"stopped by the {record.partial}" if record.partial else "",
     }
-    pairs = (join(tag("dt", name), tag("dd", value)) for name, value in told.items() if value)
-    return join(tag("dl", *pairs), _commands(record), _links(record))
+    return join(_pairs(told), _commands(record), _links(record))
+
+
+def _pairs(told: Mapping[str, str]) -> Html:
+    return tag("dl", *(join(tag("dt", name), tag("dd", value)) for name, value in told.items() if value))
 
 
 def _commands(record: Record) -> Html:
-    again = record.provenance.get("command")
+    again = _own(record)
     verify = f"robust verify {shlex.quote(record.stem)}"
     return tag(
         "pre",
@@ -108,6 +130,17 @@ def _commands(record: Record) -> Html:
         Html("\n"),
         tag("code", verify),
     )
+
+
+def _own(record: Record) -> str:
+    """The command of the row: that of its run, without the other models. "" where the record does not tell."""
+    told, text = record.provenance.get("command", ""), (record.provenance.get("model") or {}).get("text")
+    try:
+        words = shlex.split(told)
+    except ValueError:
+        return str(told)
+    own = f"--robust-model={text}"
+    return shlex.join(word for word in words if word == own or own not in words or not word.startswith(MODEL))
 
 
 def _links(record: Record) -> Html:
