@@ -79,7 +79,7 @@ WEIGHTS = $(addprefix --robust-model=,$(sort $(wildcard leaderboard/weights/$(1)
 leaderboard: .venv/ready
 	$(PUBLISH) $(call WEIGHTS,digits-*) --robust-arch=examples/digits.py:make
 	$(PUBLISH) $(call WEIGHTS,cnn-[!l]*) --robust-arch=examples/fashion_mnist.py:make --robust-data=fashion-mnist
-	$(PUBLISH) $(call WEIGHTS,cnn-l2-*) $(call WEIGHTS,cnn-standard) --robust-arch=examples/fashion_mnist.py:make \
+	$(subst samples=all,samples=1000,$(PUBLISH)) $(call WEIGHTS,cnn-l2-*) $(call WEIGHTS,cnn-standard) --robust-arch=examples/fashion_mnist.py:make \
 		--robust-data=fashion-mnist --robust-threat=l2:1.5
 
 # Against other libraries, which are installed for it: see benchmarks/README.md.
