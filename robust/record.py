@@ -91,8 +91,8 @@ class Record:
     @property
     def recipe(self) -> str:
         """What trained it: here, or, for weights that were loaded, by what the card beside them says; else "as-is"."""
-        told = self.provenance.get("training") or {}
-        return str(told.get("recipe", self.model.training))
+        told = self.provenance.get("training")  # anybody's word, of any type
+        return str(told.get("recipe", self.model.training)) if isinstance(told, dict) else self.model.training
 
     @property
     def verdict(self) -> str:

@@ -129,6 +129,14 @@ def test_a_row_has_its_command_its_evidence_and_the_reasons_to_doubt_it():
     assert "4 of 10 gradients are zero" in text
 
 
+@pytest.mark.parametrize("odd", [None, 3, "pgd-at", ["a"], {"text": None}])
+def test_what_a_record_says_of_itself_may_be_of_any_type(odd):
+    told = replace(record("1110", {"pgd": "1000"}), provenance={"command": odd, "model": odd, "training": odd})
+
+    assert told.recipe == "as-is"
+    assert "<th>pgd<td>" in page(boards([told]), {})
+
+
 def test_a_row_shows_its_own_models_command_and_one_attack_once():
     made = record("1110", {"pgd": "1000"})
     ran = "pytest --robust-model=a.py:make --robust-model=b.py:make --robust-samples=4"

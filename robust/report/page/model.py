@@ -134,11 +134,12 @@ def _commands(record: Record) -> Html:
 
 def _own(record: Record) -> str:
     """The command of the row: that of its run, without the other models. "" where the record does not tell."""
-    told, text = record.provenance.get("command", ""), (record.provenance.get("model") or {}).get("text")
+    told, model = str(record.provenance.get("command") or ""), record.provenance.get("model")  # of any type
+    text = model.get("text") if isinstance(model, dict) else None
     try:
         words = shlex.split(told)
     except ValueError:
-        return str(told)
+        return told
     own = f"--robust-model={text}"
     return shlex.join(word for word in words if word == own or own not in words or not word.startswith(MODEL))
 
