@@ -2,11 +2,13 @@
 
 import io
 import textwrap
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from robust.attacked import union
 from robust.attacks.spec import printable
 from robust.record import Record
 from robust.report.board import Board
@@ -41,9 +43,18 @@ def doubts(record: Record) -> list[str]:
     who = printable(f"{record.model.name} ({record.recipe}), {record.threat}")
     marks = dict.fromkeys(trust.accepted, ", accepted")
     told = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.told}; {d.hint}" for d in trust.doubts]
+    told += [f"{who}: {line}" for line in _remedied(record)]
     if not record.partial and len(trust.skipped) > MANY * (len(trust.skipped) + len(trust.checked)):
         told.append(f"{who}: {trust.verdict} by fewer checks: these mean nothing here: {', '.join(trust.skipped)}")
     return told
+
+
+def _remedied(record: Record) -> Iterator[str]:
+    """What the search with the remedies did to a row, whose figure it counts in."""
+    for attack in record.attacks[len(record.planned) :]:
+        asked, names = record.correct & ~union(each.broken for each in record.planned), attack.options["remedies"]
+        left = f"{asked.mean():.1%} robust without, {record.robust.mean():.1%} with it"
+        yield f"remedied by {printable(', '.join(names)) or 'nothing'}: {left}"
 
 
 def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:

@@ -68,8 +68,9 @@ class Inspector:
         correct, feed = self._workshop.clean(module, samples).correct, self._workshop.feed(module)
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))
         try:
-            search = prescribe(module, few, allowed, case.seed)
-            found = seek(module, samples, correct, search, allowed, seed=case.seed, feed=feed)
+            with self._bench.watched(f"{case.variant.spec.name}, remedies", len(samples)):
+                search = prescribe(module, few, allowed, case.seed)
+                found = seek(module, samples, correct, search, allowed, seed=case.seed, feed=feed)
             found = self._bench.rounded(case, found, allowed)
         except Exception as error:
             case.warn(f"no remedy could be tried under {threat}: {blamed(error)}")

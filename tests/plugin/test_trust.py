@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from robust.attacked import union
 from robust.record import Record
 
 NOISY = """
@@ -121,7 +122,9 @@ def test_a_row_in_doubt_carries_a_remedied_attack_and_its_worst_case_counts(run,
         {a.name: (found.correct & ~a.broken).sum() for a in found.attacks}[k] for k in ("pgd:steps=5", "remedied")
     )
 
-    result.stdout.fnmatch_lines(["*remedied*"])
+    without, n = (found.correct & ~union(a.broken for a in found.planned)).sum(), found.data.n
+    told = f"{without / n:.1%} robust without, {found.robust.sum() / n:.1%} with it"
+    result.stdout.fnmatch_lines([f"cold (as-is), linf:0.15: remedied by blur, inner-logits, queries: {told}"])
     assert found.suite == "fgsm+pgd-steps5"
     assert "inner-logits" in found.attacks[-1].options["remedies"]
     assert remedied < plain - 10
