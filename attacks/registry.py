@@ -72,7 +72,9 @@ class Registry(Generic[T]):
 
     def refuse(self, name: str, *also: str) -> NoReturn:
         """Raise the LookupError for an unknown name, with the nearest that is known, or is one of `also`."""
-        raise LookupError(f"unknown {self.kind} {suggest(name, [*self.names(), *also])}")
+        told = suggest(name, [*self.names(), *also])
+        own = f"; one of your own is registered first: for pytest in conftest.py, or by an entry point of {self._group}"
+        raise LookupError(f"unknown {self.kind} {told}{own * ('did you mean' not in told)}")
 
     def _files(self) -> dict[str, str]:
         found = {}

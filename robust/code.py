@@ -7,7 +7,7 @@ import os
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -89,6 +89,20 @@ def named(module: ModuleType, name: str, where: str) -> Any:
         own = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", None) == module.__name__]
         raise LookupError(f"{where} has no {suggest(name, own)}")
     return getattr(module, name)
+
+
+def source_hash(files: Iterable[Path]) -> str:
+    """SHA-256 of the files' names and contents, in whatever order they are given."""
+    sha = hashlib.sha256()
+    for file in sorted({file.resolve() for file in files}, key=lambda path: path.as_posix()):
+        sha.update(file.name.encode() + file.read_bytes())
+    return sha.hexdigest()
+
+
+def files_of(things: Iterable[type]) -> set[Path]:
+    """The files that these classes are written in; of one typed at a prompt there is none."""
+    files = {getattr(sys.modules.get(thing.__module__), "__file__", None) for thing in things}
+    return {Path(file) for file in files if file}
 
 
 def blamed(error: BaseException) -> str:

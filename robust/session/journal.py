@@ -9,11 +9,13 @@ from torch import nn
 
 import robust
 from robust.attacked import pack
+from robust.attacks.catalogue import ATTACKS
 from robust.attacks.engine import still
-from robust.attacks.spec import threat_slug
+from robust.attacks.spec import Spec, threat_slug
 from robust.attacks.suite import Suite
 from robust.attacks.task import gradient
 from robust.campaign import Journal
+from robust.code import files_of, source_hash
 from robust.data.dataset import Samples
 from robust.evaluate import device_of
 from robust.models.load import weights_hash
@@ -42,7 +44,7 @@ def _determinants(workshop: Workshop, case: Case, suite: Suite, threat: str) -> 
         "source": hashlib.sha256(source.read_bytes()).hexdigest() if source.is_file() else None,
         "correct": pack(workshop.clean(case.module, case.samples).correct),
         "answers": _probe(case.module, case.samples),
-        "code": _code_hash(),
+        "code": _code_hash(suite),
         "torch": torch.__version__,
         "device": device_of(case.module).type,
     }
@@ -63,12 +65,9 @@ def _probe(module: nn.Module, samples: Samples) -> list[float]:
     return [float(f"{float(each.detach().double().norm()):.3g}") for each in (answers, grad)]
 
 
-def _code_hash() -> str:
-    """Of the code that rounds come from."""
+def _code_hash(suite: Suite) -> str:
+    """Of the code that rounds come from, and of attacks that come from elsewhere."""
     root = Path(robust.__file__).parent
-    ours = (root / f"{name}.py" for name in ("bout", "campaign", "evaluate", "feed", "trust/ball", "trust/verify"))
-    files = [*(root / "attacks").resolve().rglob("*.py"), *ours]
-    sha = hashlib.sha256()
-    for file in sorted(files, key=lambda path: path.as_posix()):
-        sha.update(file.name.encode() + file.read_bytes())
-    return sha.hexdigest()
+    ours = {root / f"{name}.py" for name in ("bout", "campaign", "evaluate", "feed", "trust/ball", "trust/verify")}
+    attacks = {ATTACKS.get(Spec.parse(stage.attack).name) for stage in suite.stages}
+    return source_hash(ours | {*(root / "attacks").resolve().rglob("*.py")} | files_of(attacks))

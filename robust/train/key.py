@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import robust
 from robust.attacks.rng import Rng, seeded
 from robust.attacks.threat import LpThreat
+from robust.code import files_of, source_hash
 from robust.data.dataset import Dataset, Samples
 from robust.models.load import weights_hash
 from robust.train.recipe import begin
@@ -40,7 +41,7 @@ def determinants(
             "weights": weights_hash(module),
             "answers": _probe(module, samples, seed),
         },
-        "code": _code_hash(),
+        "code": _code_hash(method),
         "versions": {"torch": torch.__version__, "pytest-robust": robust.__version__, "machine": platform.machine()},
         "device": next(module.parameters()).device.type,
     }
@@ -87,11 +88,8 @@ def _shadow(tensor: Tensor) -> list[float]:
     return [float(f"{length:.3g}"), round(share, 3) + 0.0]
 
 
-def _code_hash() -> str:
-    """Of the attacks and the training code of this package."""
+def _code_hash(method: Method) -> str:
+    """Of the attacks and the training code of this package, and of a recipe that comes from elsewhere."""
     root = Path(robust.__file__).parent
-    files = [*(root / "attacks").resolve().rglob("*.py"), *(root / "train").rglob("*.py")]
-    sha = hashlib.sha256()
-    for file in sorted(files, key=lambda path: path.as_posix()):
-        sha.update(file.name.encode() + file.read_bytes())
-    return sha.hexdigest()
+    files = {*(root / "attacks").resolve().rglob("*.py"), *(root / "train").rglob("*.py")}
+    return source_hash(files | files_of(map(type, (method.recipe, *method.wrappers))))

@@ -64,6 +64,14 @@ def test_an_unknown_name_is_told_with_the_nearest(zoo):
     assert error.value.args == ("unknown animal 'red-pandas', did you mean 'red-panda'? Known: otter, red-panda",)
 
 
+def test_where_none_is_near_it_is_told_how_one_of_ones_own_is_known(zoo):
+    with pytest.raises(LookupError) as error:
+        zoo.get("whale")
+
+    told = "one of your own is registered first: for pytest in conftest.py, or by an entry point of"
+    assert error.value.args == (f"unknown animal 'whale'. Known: otter, red-panda; {told} some.zoo",)
+
+
 def test_other_words_that_would_do_are_among_the_known(zoo):
     with pytest.raises(LookupError, match=r"did you mean 'none-of-them'\? Known: none-of-them, otter, red-panda"):
         zoo.refuse("none-of-the", "none-of-them")

@@ -104,7 +104,9 @@ def run(block: Block, folder: Path, names: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.text)
     elif block.kind == "python":
-        exec(compile(block.text, f"line {block.line}", "exec"), names)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.syspath_prepend(folder)
+            exec(compile(block.text, f"line {block.line}", "exec"), names)
     elif block.kind == "toml":
         tomllib.loads(block.text)
     else:

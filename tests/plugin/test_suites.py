@@ -170,11 +170,29 @@ def test_killed_it_goes_on_and_ends_with_the_same_outcome(pytester, mine):
     assert not journals(mine)
 
 
+OWN = """
+from dataclasses import dataclass
+from robust.attacks import ATTACKS
+from robust.attacks.zoo.noise import Noise
+
+@ATTACKS.register("own")
+@dataclass(frozen=True)
+class Own(Noise):
+    pass
+"""
+
+
 @UNIX
-def test_what_another_file_of_the_model_found_is_not_gone_on_with(pytester, mine):
-    pytester.makeconftest(KILL)
+@pytest.mark.parametrize("changed", ["net.py", "own.py"])
+def test_what_another_file_of_the_model_or_of_an_attack_found_is_not_gone_on_with(pytester, mine, changed):
+    (mine / "own.py").write_text(OWN)
+    (mine / "mine.toml").write_text(MINE.replace('"fgsm"', '"own"'))
+    pytester.makeconftest(f"import own\n{KILL}")
     pytester.runpytest_subprocess(*SUITE)
-    (mine / "net.py").write_text((mine / "net.py").read_text() + "\n# a change\n")
+    pytester.runpytest_subprocess(*SUITE)
+    assert len({path.parent for path in journals(mine)}) == 1
+
+    (mine / changed).write_text((mine / changed).read_text() + "\n# a change\n")
     pytester.runpytest_subprocess(*SUITE)
 
     assert len({path.parent for path in journals(mine)}) == 2

@@ -1,3 +1,4 @@
+import importlib
 import json
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -11,6 +12,7 @@ from torch import nn
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA
 from robust.train.cache import train
+from robust.train.recipe import RECIPES
 
 DIGITS = DATA.get("digits")
 THREAT = LpThreat.parse("linf:0.1")
@@ -135,6 +137,29 @@ def test_another_content_of_the_source_is_another_model(tmp_path):
     for text in ("one", "two", "one"):
         source.write_text(text)
         paths.append(trained(tmp_path, source=source).path)
+
+    assert paths[0] == paths[2] != paths[1]
+
+
+OWN = """
+from dataclasses import dataclass
+from robust.train.recipes.standard import Standard
+
+@dataclass(frozen=True)
+class Own(Standard):
+    pass
+"""
+
+
+def test_another_content_of_a_recipe_of_ones_own_is_another_recipe(tmp_path, monkeypatch):
+    file = tmp_path / "own_recipe.py"
+    file.write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(RECIPES._things, "own", importlib.import_module("own_recipe").Own)
+    paths = []
+    for text in ("", "# a change", ""):
+        file.write_text(OWN + text)
+        paths.append(trained(tmp_path, "own:epochs=1").path)
 
     assert paths[0] == paths[2] != paths[1]
 
