@@ -98,7 +98,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--threat", metavar="NORM:EPS", help="what an attacker may do: linf:8/255; default: the data set's")
     add("--seed", type=_whole, default=0, metavar="N", help="of all that is random; default: 0")
     add("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1 or mps")
-    add("--out", type=Path, metavar="DIR", help="where the weights go; default: .robust/models, where pytest looks")
+    add(
+        "--out",
+        type=Path,
+        metavar="DIR|FILE",
+        help="where the weights go, a folder or FILE.safetensors; default: .robust/models, where pytest looks",
+    )
     _add_wait(parser)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from robust.train.split import split_off_validation
 from robust.train.validate import Epoch
 from robust.train.word import read_recipe
 
+BESIDE = (".json", ".csv", ".gradients.csv", ".svg")
+
 OnEpoch = Callable[[Epoch, Plan], None]
 
 
@@ -41,6 +43,12 @@ class Trained:
     path: Path  # and beside it, by the same name, .json, .csv, .gradients.csv and .svg
     card: dict[str, Any]
     selection: Samples  # by which the best epoch was chosen
+
+    def copied(self, path: Path) -> "Trained":
+        """The same, with copies of its files at and beside `path`, which replace what lies there."""
+        for suffix in (*BESIDE, self.path.suffix):
+            write(path.with_suffix(suffix), self.path.with_suffix(suffix).read_bytes())
+        return replace(self, path=path)
 
 
 def train(
@@ -108,13 +116,13 @@ def selection_of(card: dict[str, Any], dataset: Dataset) -> Samples | None:
 def _write(path: Path, found: Fit, card: dict[str, Any]) -> None:
     """All that is kept of a training; the weights come last, since where they are nothing is trained again."""
     weights = save({name: tensor.detach().clone() for name, tensor in found.weights.items()})
-    texts = {
-        ".json": json.dumps({**card, "file": digest(weights)}, indent=1) + "\n",
-        ".csv": curve_csv(found.curve),
-        ".gradients.csv": gradients_csv(found.curve),
-        ".svg": curve_svg(found.curve, found.best.number, card["recipe"]),
-    }
-    for suffix, text in texts.items():
+    texts = (
+        json.dumps({**card, "file": digest(weights)}, indent=1) + "\n",
+        curve_csv(found.curve),
+        gradients_csv(found.curve),
+        curve_svg(found.curve, found.best.number, card["recipe"]),
+    )
+    for suffix, text in zip(BESIDE, texts, strict=True):
         write(path.with_suffix(suffix), text.encode())
     write(path, weights)
 

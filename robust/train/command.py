@@ -33,6 +33,7 @@ from robust.train.recipe import parse_recipe
 from robust.train.validate import Epoch
 from robust.train.word import read_recipe
 
+OTHERS = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # what weights are kept in elsewhere
 TRIED = 2  # samples that are shown to the model before its training
 
 
@@ -49,6 +50,7 @@ class Order:
     threat: LpThreat
     seed: int
     folder: Path
+    file: Path | None  # where the weights are wanted, beside those in the folder
 
 
 def main(args: argparse.Namespace) -> int:
@@ -116,8 +118,19 @@ def read(args: argparse.Namespace, ranks: Ranks = ALONE) -> Order:
     for word in recipes:
         with _blaming("--recipe", word):
             rehearse(build(), read_recipe(word), few)
-    folder = private(here / ".robust") / "models" if args.out is None else args.out
-    return Order(spec, build, normalize, tuple(dict.fromkeys(recipes)), args.data, dataset, threat, args.seed, folder)
+    recipes = [*dict.fromkeys(recipes)]
+    folder, file = _places(args.out, here, len(recipes))
+    return Order(spec, build, normalize, tuple(recipes), args.data, dataset, threat, args.seed, folder, file)
+
+
+def _places(out: Path | None, here: Path, recipes: int) -> tuple[Path, Path | None]:
+    """Where what is trained is kept, and where a copy of it is wanted."""
+    if out is not None and out.suffix in OTHERS:
+        raise ValueError(f"--out={out}: weights are kept as safetensors; write --out={out.with_suffix('.safetensors')}")
+    file = out if out is not None and out.suffix == ".safetensors" else None
+    if file is not None and recipes > 1:
+        raise ValueError(f"--out={file}: {recipes} recipes make as many files; name a folder")
+    return private(here / ".robust") / "models" if out is None or file else out, file
 
 
 def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
@@ -142,6 +155,8 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
                 on_epoch=report,
                 ranks=ranks,
             )
+        if order.file is not None and ranks.first:
+            trained = trained.copied(order.file)
         yield _told(order, trained)
 
 

@@ -56,6 +56,26 @@ def test_it_trains_and_tells_where_everything_is(call, tmp_path):
     assert (tmp_path / ".robust" / ".gitignore").is_file()
 
 
+def test_a_file_of_ones_own_name_has_the_weights_and_their_card(call, tmp_path):
+    given = ["net.py:make", "--recipe=standard:epochs=1", "--out=kept/net.safetensors"]
+    _, out, _ = call(*given)
+    (weights,) = (tmp_path / ".robust" / "models").glob("*.safetensors")
+    kept = tmp_path / "kept" / "net.safetensors"
+
+    assert "  weights: kept/net.safetensors\n  curves:  kept/net.svg, kept/net.csv, kept/net.gradients.csv\n" in out
+    assert "--robust-model=kept/net.safetensors" in out
+    assert {file.name for file in kept.parent.iterdir()} == {
+        f"net{suffix}" for suffix in (".safetensors", ".json", ".svg", ".csv", ".gradients.csv")
+    }
+    assert kept.read_bytes() == weights.read_bytes()
+    assert kept.with_suffix(".json").read_bytes() == weights.with_suffix(".json").read_bytes()
+
+    kept.write_bytes(b"of an earlier training")
+    status, _, err = call(*given)
+    assert (status, err) == (0, "")  # it is not trained again
+    assert kept.read_bytes() == weights.read_bytes()
+
+
 def test_the_line_that_it_ends_with_tests_what_was_trained(call, tmp_path):
     (tmp_path / "data.py").write_text("from robust.data.dataset import DATA\n\nload = DATA.get('digits').read\n")
     given = ["--recipe=standard:epochs=1", "--data=data.py:load", "--threat=linf:0.1", "--out=models"]
@@ -156,6 +176,14 @@ def test_a_training_that_diverges_is_no_mistake_of_usage(call):
         ),
         (["ensemble:net.py:make,net.py:narrow"], "has no architecture that could be trained"),
         (["blackbox:net.py:make"], "blackbox:net.py:make has no architecture that could be trained"),
+        (
+            ["net.py:make", "--recipe=trades,mart", "--out=net.safetensors"],
+            "--out=net.safetensors: 2 recipes make as many files; name a folder",
+        ),
+        (
+            ["net.py:make", "--out=net.pt"],
+            "--out=net.pt: weights are kept as safetensors; write --out=net.safetensors",
+        ),
         (["net.py:make", "--device=tpu"], "--device=tpu: expected auto, cpu, cuda, cuda:1 or mps"),
     ],
     ids=str,
