@@ -71,8 +71,8 @@ def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
     if not isinstance(logits, Tensor) or logits.shape != (len(x), dataset.classes):
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(
-            f"the model must answer {dataset.name}, {dataset.classes} classes, with logits of shape "
-            f"{[len(x), dataset.classes]}, got {got}"
+            f"the model must answer {len(x)} samples of {dataset.name}, {dataset.classes} classes, "
+            f"with logits of shape {[len(x), dataset.classes]}, got {got}"
         )
     if not logits.is_floating_point():
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")

@@ -10,6 +10,7 @@ import warnings
 import pytest
 import torch
 from safetensors.torch import save_file
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from robust.models.allowed import Allowed
@@ -283,3 +284,10 @@ def test_any_batch_goes_through_a_module_of_few_sizes(n, least, most):
 
     assert torch.equal(Batched(module, least, most)(x), 2 * x)
     assert all(least <= size <= most for size in sizes)
+
+
+def test_a_pickle_of_scikit_learn_is_pointed_to_its_own_door(tmp_path):
+    (tmp_path / "forest.pkl").write_bytes(pickle.dumps(LogisticRegression()))
+
+    with pytest.raises(ValueError, match=r"so it was not loaded; .*--robust-model=blackbox:FILE\.py:FACTORY"):
+        read_model(tmp_path / "forest.pkl", Terms())

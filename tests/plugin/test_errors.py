@@ -135,7 +135,7 @@ WRONG = {
     ),
     "wrong number of classes": (
         ["--robust-model=net.py:two_classes"],
-        "*10 classes, with logits of shape [[]2, 10[]], got shape [[]2, 2[]]",
+        "*must answer 2 samples of digits, 10 classes, with logits of shape [[]2, 10[]], got shape [[]2, 2[]]",
     ),
     "unknown data": (
         [NET, "--robust-data=digit"],

@@ -90,4 +90,6 @@ def _refusal(source: Source, found: Needs, allowed: Allowed) -> str:
         what = f"needs {names}, which act on the machine and which no weights need"
     narrow = found.names if found.offered and not found.grave and len(found.names) <= MOST_NAMES else ()
     save = 'save only the weights: torch.save(model.state_dict(), "weights.pt")'
+    if any(name.startswith("sklearn.") for name in found.names):
+        save = "test it by a function of yours that loads it: --robust-model=blackbox:FILE.py:FACTORY"
     return "; ".join([f"{what}, so it was not loaded", save, *allowed.ways(source.path, narrow)])
