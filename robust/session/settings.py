@@ -17,11 +17,11 @@ from robust.models.spec import ModelSpec
 from robust.options import value
 from robust.session.allowing import read_allowed
 from robust.session.baselines import Baselines, Guard, read_baselines
-from robust.session.gates import FAIL_ON, Gates, read_floor
+from robust.session.gates import Gates
+from robust.session.judging import read_accepted, read_gates, read_verdict
 from robust.session.planned import Planned, read_planned, read_time
-from robust.session.reading import asked, base, blaming, each, once, whole
+from robust.session.reading import asked, base, blaming, each, whole
 from robust.train.recipe import AS_IS, parse_recipe
-from robust.trust.catalogue import PREFLIGHT
 from robust.trust.doubt import Verdict
 
 FRESH = 32  # a fault of one in ten is missed once in thirty rows, and the process takes the time of its imports
@@ -144,10 +144,10 @@ def read(config: pytest.Config) -> Settings:
         seed=whole(config, "seed", least=0) or 0,
         batch_size=whole(config, "batch-size", least=1),
         device=_device(config),
-        gates=_gates(config, planned),
+        gates=read_gates(config, planned),
         baselines=read_baselines(config),
-        verdict=_verdict(config),
-        accepted=each(config, "accept", _accepted, None),
+        verdict=read_verdict(config),
+        accepted=read_accepted(config),
         leaderboard=_leaderboard(config),
         evidence=whole(config, "evidence", least=1),
         gallery=_amount(config, "gallery", GALLERY),
@@ -220,30 +220,6 @@ def _seconds(config: pytest.Config, planned: Planned) -> float | None:
         if seconds is not None and not planned.suites:
             raise ValueError("it bounds suites, and there is none; name one with --robust-suite")
         return seconds
-
-
-def _gates(config: pytest.Config, planned: Planned) -> Gates:
-    given = [word for text in value(config, "fail-under") for word in text.split(",")]
-    floors = once("fail-under", given, lambda word: read_floor(word, planned.words, planned.threats))
-    text = value(config, "fail-on") or "figure"
-    fail_on = next((known for known in FAIL_ON if known == text), None)
-    if fail_on is None:
-        raise pytest.UsageError(f"--robust-fail-on={text}: expected figure or ci")
-    return Gates(floors, fail_on)
-
-
-def _verdict(config: pytest.Config) -> Verdict | None:
-    text = value(config, "verdict") or "suspect"
-    known: dict[str, Verdict | None] = {"trusted": "trusted", "suspect": "suspect", "none": None}
-    if text not in known:
-        raise pytest.UsageError(f"--robust-verdict={text}: expected trusted, suspect or none")
-    return known[text]
-
-
-def _accepted(text: str) -> str:
-    if text not in PREFLIGHT:
-        PREFLIGHT.refuse(text)
-    return text
 
 
 def _leaderboard(config: pytest.Config) -> Path | None:
