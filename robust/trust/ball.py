@@ -56,12 +56,16 @@ def length(norm: str, d: Floats) -> Floats:
 def within(
     threat: str, bounds: tuple[float, float], x_adv: NDArray[Any], x: NDArray[Any] | Rows
 ) -> tuple[Flags, Flags]:
-    """(no larger than eps, inside the box), each (n,), of inputs (n, *features); of a union one ball is enough."""
+    """(no larger than eps, inside the box), each (n,), of inputs (n, *features); of a union one ball is enough.
+
+    The bounds are those that inputs of their type can have: 2.64 is no float32, and the nearest is a little above it.
+    """
     small, inside = np.zeros(len(x), bool), np.zeros(len(x), bool)
+    lo, hi = np.asarray(bounds, x_adv.dtype).astype(np.float64)
     for rows in chunks(len(x)):
         there, d = flat(x_adv[rows]), flat(x_adv[rows]) - flat(x[rows])
         small[rows] = np.any([part.holds(d) for part in parts(threat)], axis=0)
-        inside[rows] = ((there >= bounds[0]) & (there <= bounds[1])).all(1)
+        inside[rows] = ((there >= lo) & (there <= hi)).all(1)
     return small, inside
 
 

@@ -65,6 +65,17 @@ def test_an_input_outside_of_the_box_is_no_input():
     assert look(x + 0.05, x, y=np.ones(2, np.int64)).fault.tolist() == [OUTSIDE] * 2
 
 
+def test_bounds_are_rounded_as_the_inputs_are():
+    """Neither -2.118 nor 2.64 is a float32: the nearest are without, and are what data that end there have."""
+    box = (-2.118, 2.64)
+    x = np.array(box, np.float32).reshape(2, 1)
+    beyond = np.nextafter(x, np.float32([[-np.inf], [np.inf]]))
+
+    assert float(x[0, 0]) < -2.118 < 2.64 < float(x[1, 0])
+    assert within("linf:0.1", box, x, x)[1].all()
+    assert not within("linf:0.1", box, beyond, x)[1].any()
+
+
 def test_a_sample_that_is_answered_wrong_as_it_is_was_not_broken():
     assert look(X + 0.09, y=np.ones(4, np.int64)).fault.tolist() == [FALSE] * 4
 
