@@ -257,6 +257,28 @@ def test_colours_in_reverse_order_are_told():
     assert "100.0 % with the inputs with their colours in reverse order" in doubts["picture-order"].told
 
 
+class Signed(nn.Module):
+    """The feature that is the largest in the mean over the others; it knows inputs in [-1, 1], and no others."""
+
+    def __init__(self, parts):
+        super().__init__()
+        self.parts, self.never = parts, nn.Parameter(torch.zeros(4))
+
+    def forward(self, x):
+        z = x.reshape(-1, self.parts, 4)
+        return torch.where(z.amin((1, 2))[:, None] < 0, 10 * z.mean(1), self.never)
+
+
+@pytest.mark.parametrize("shape", [(4,), (5, 4), (1, 2, 4), (2, 1, 2, 4)])
+def test_inputs_of_any_rank_may_be_normalised_otherwise(shape):
+    y = np.arange(240) % 4
+    x = np.full((240, *shape), 0.25, np.float32)
+    x[np.arange(240), ..., y] = 0.75
+
+    doubts = found(Signed(x[0].size // 4), replace(DIGITS, classes=4, shape=shape), Samples(x, y, np.arange(240)))
+    assert "with the inputs normalised by" in doubts["normalisation"].told
+
+
 def test_every_check_stands_in_the_docs():
     page = (Path(__file__).parent.parent.parent / "docs" / "trust.md").read_text()
 

@@ -44,7 +44,8 @@ def _statistics(x: Inputs) -> Iterator[tuple[str, Inputs, Inputs]]:
     if x.ndim == 4 and x.shape[1] == 3:
         for name, (means, stds) in STATISTICS.items():
             yield f"{name}'s mean and deviation", _column(means), _column(stds)
-    yield "0.5 and 0.5", _column((0.5,)), _column((0.5,))
+    half = np.full(1, 0.5, np.float32)
+    yield "0.5 and 0.5", half, half
     axes = (0, *range(2, x.ndim)) if x.ndim != 3 else None
     mean, std = x.mean(axes, keepdims=True)[0], x.std(axes, keepdims=True)[0]
     yield "their own mean and deviation", mean, np.where(std > 0, std, 1).astype(np.float32)
