@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from robust.attacked import union
-from robust.campaign import narrowed
+from robust.campaign import capped, narrowed
 from robust.code import blamed
 from robust.evaluate import device_of
 from robust.models.blackbox import only_answers
@@ -106,10 +106,11 @@ class Inspector:
         )
 
     def _words(self, row: str, threat: str) -> tuple[str, ...]:
-        """The attacks of the row; of a suite those of its stages that are for the threat model."""
+        """The attacks of the row; of a suite those of its stages that are for the threat model, as these are run."""
         settings, allowed = self._workshop.settings, self._workshop.threat(threat)
         stages = next((suite.stages for suite in settings.suites if suite.name == row), ())
-        return tuple(stage.attack for stage in stages if narrowed(allowed, stage)) if row else settings.attacks
+        mine = (capped(stage.attack, self._workshop.classes) for stage in stages if narrowed(allowed, stage))
+        return tuple(mine) if row else settings.attacks
 
 
 def told(doubt: Doubt) -> str:

@@ -136,6 +136,23 @@ def test_a_row_in_doubt_carries_a_remedied_attack_and_its_worst_case_counts(run,
     assert not (folder / "leaderboard" / "history").exists()
 
 
+PART = """
+from net import make as plain
+from torch import nn
+
+class Part(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = plain()
+
+    def forward(self, x):
+        return self.net(x)[:, {classes}]
+
+def make():
+    return Part()
+"""
+
+
 def test_of_a_row_that_was_stopped_only_what_still_means_something_is_checked(run, folder):
     run(
         "--robust-model=net.py:make",
@@ -150,3 +167,18 @@ def test_of_a_row_that_was_stopped_only_what_still_means_something_is_checked(ru
     assert found.partial == "time"
     assert {"noise-wins", "more-steps-pay"} <= {*found.trust.skipped}
     assert "zero-gradient" in found.trust.checked
+
+
+@pytest.mark.parametrize("only", ["3+5", "3+5+8"])
+def test_a_suite_is_checked_on_a_model_of_two_or_three_classes(run, folder, only):
+    """Its attacks have more targets than there are other classes, and are run with those that there are."""
+    classes = [int(label) for label in only.split("+")]
+    (folder / "part.py").write_text(PART.format(classes=classes))
+    run(
+        *("--robust-model=part.py:make", f"--robust-data=digits:only={only}", "--robust-samples=40"),
+        *("--robust-suite=standard-1", "--robust-threat=l1:1", "-k", "l1"),
+        fast=False,
+        checked=True,
+    )
+
+    assert not [doubt.told for doubt in row(folder).trust.doubts]
