@@ -24,7 +24,7 @@ from robust.session.journal import journal_of
 from robust.session.result import Result
 from robust.session.rows import judged, node_id, planned
 from robust.session.workshop import Workshop
-from robust.trust.look import FEW, few_of
+from robust.trust.look import few_of, few_rows
 from robust.trust.verify import LARGE, OUTSIDE, told
 
 Run = Callable[[Threat, Clean], Finding]
@@ -89,7 +89,7 @@ class Bench:
         return result
 
     def broken(self, case: Case, name: str, threat: str) -> tuple[Flags, bool]:
-        """What the attack or the suite of that name breaks of a few samples, the first of the case's (FEW,).
+        """What the attack or the suite of that name breaks of a few of the case's samples: see few_rows.
 
         And whether it was stopped before its end.
 
@@ -101,7 +101,7 @@ class Bench:
             found = known[1]
         else:
             found = self._measured(few, name, threat, self._planned(few, name, threat)).found
-        return found.broken[:FEW], bool(found.partial)
+        return found.broken[few_rows(len(found.broken))], bool(found.partial)
 
     def _suite(self, name: str) -> Suite:
         return next(suite for suite in self.workshop.settings.suites if suite.name == name)

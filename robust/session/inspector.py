@@ -18,7 +18,7 @@ from robust.session.result import Result
 from robust.trust.catalogue import PREFLIGHT, SIGNS
 from robust.trust.doubt import VERDICTS, Doubt, Trust
 from robust.trust.examine import examine, together
-from robust.trust.look import Look, few_of
+from robust.trust.look import Look, few_of, few_rows
 from robust.trust.search import prescribe, seek
 from robust.trust.trial import Trial
 
@@ -94,7 +94,7 @@ class Inspector:
         return Trial(
             module=case.module,
             samples=few,
-            correct=self._workshop.clean(case.module, case.samples).correct[: len(few)],
+            correct=self._workshop.clean(case.module, case.samples).correct[few_rows(len(case.samples))],
             broken=union(broken),
             threat=self._workshop.threat(threat),
             attacks=self._words(row, threat),

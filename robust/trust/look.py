@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from robust.attacks.engine import still
 from robust.attacks.losses import cross_entropy, margin
 from robust.attacks.task import gradient
-from robust.data.dataset import Dataset, Samples
+from robust.data.dataset import Dataset, Samples, drawn
 from robust.feed import Feed
 
-FEW = 256  # samples that a look, or a trial, is at: the first, which a seed has drawn
+FEW = 256  # samples that a look, or a trial, is at
 SOME = 32  # of these, where the model is asked often, and in a batch of other company
 LOOKS = 8  # at some of the samples, each with another seed
 STEADY = 1e-3  # of the logits' range: kernels that add in any order differ by far less
@@ -25,9 +25,17 @@ Inputs = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 
+def few_rows(n: int) -> NDArray[np.int64]:
+    """Which FEW of n samples a look is at, ascending; all where there are no more.
+
+    Drawn, for data may be sorted by class; and by the same seed always, so that all who ask mean the same samples.
+    """
+    return drawn(n, FEW, seed=0)[0]
+
+
 def few_of(samples: Samples) -> Samples:
-    """The first, in memory."""
-    few = samples.take(np.arange(min(FEW, len(samples))))
+    """These of the samples, in memory."""
+    few = samples.take(few_rows(len(samples)))
     return replace(few, x=few.x[:])
 
 

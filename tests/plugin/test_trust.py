@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from robust.attacked import union
@@ -182,3 +183,24 @@ def test_a_suite_is_checked_on_a_model_of_two_or_three_classes(run, folder, only
     )
 
     assert not [doubt.told for doubt in row(folder).trust.doubts]
+
+
+def test_the_signs_see_the_outcomes_of_the_samples_that_they_look_at(run, folder):
+    """Also where there are more samples than are looked at."""
+    from robust.trust.catalogue import SIGNS
+
+    seen = []
+    SIGNS.register("seen")(seen.append)
+    try:
+        run("--robust-model=net.py:make", "--robust-samples=400", "--robust-attack=fgsm", fast=False, checked=True)
+    finally:
+        del SIGNS._things["seen"]
+
+    (trial,), found = seen, row(folder)
+    with np.load(next((folder / "leaderboard" / "results").rglob("*.npz"))) as evidence:
+        rows = np.searchsorted(evidence["index"], trial.samples.index)
+        assert (evidence["y"][rows] == trial.samples.y).all()
+    assert len(rows) == 256
+    assert rows.max() > 300
+    assert (found.correct[rows] == trial.correct).all()
+    assert (found.attacks[0].broken[rows] == trial.broken).all()

@@ -236,6 +236,18 @@ def test_inputs_are_held_against_the_range_that_is_declared(lo, hi, grade):
     assert {name: doubt.grade for name, doubt in doubts.items()} == ({"input-range": grade} if grade else {})
 
 
+def test_of_data_that_are_sorted_by_class_all_classes_are_looked_at():
+    test = DIGITS.load("test")
+    order = np.argsort(test.y, kind="stable")
+    few = few_of(Samples(test.x[order], test.y[order], np.arange(len(test))))
+
+    assert len(few) == FEW
+    assert (np.diff(few.index) > 0).all()
+    assert np.bincount(few.y).min() > FEW / 20
+    assert "guessing" in found(FAULTY["always the same"][0](), few=few)
+    assert few_of(few).index.tolist() == few.index.tolist()
+
+
 @pytest.mark.parametrize("n", [1, 5, 40])
 def test_a_handful_of_samples_alarms_nobody(n):
     """Of one sample nobody can tell that it was not guessed."""
