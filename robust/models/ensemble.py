@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Ensemble(nn.Module):
-    """The logarithm of the members' mean probabilities (Lakshminarayanan et al. 2017, 1612.01474).
+    """Logits whose softmax is the mean of the members' (Lakshminarayanan et al. 2017, 1612.01474).
 
     Not the mean of their logits, in which one that is unsure of nothing outvotes all others.
     """
@@ -18,6 +18,7 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (n, classes): log-probabilities, whose softmax is the mean."""
-        each = torch.stack([member(x.clone()).log_softmax(1) for member in self.members])
-        return each.logsumexp(0) - math.log(len(each))
+        """Logits (n, classes): the logarithm of the mean, at the level of the members' own, so those of one are its."""
+        logits = torch.stack([member(x.clone()) for member in self.members])
+        level = logits.logsumexp(2, keepdim=True)
+        return (logits - level).logsumexp(0) + level.mean(0) - math.log(len(logits))

@@ -121,7 +121,13 @@ def of_ensemble(folder):
     for name, net in zip("ab", nets, strict=True):
         safetensors.torch.save_file(net.state_dict(), folder / f"pgd-at+ema-{name}.safetensors")
     word = "ensemble:pgd-at+ema-a.safetensors, pgd-at+ema-b.safetensors"
-    return word, "net.py:make(width=4)", lambda x: ((nets[0](x).softmax(1) + nets[1](x).softmax(1)) / 2).log()
+
+    def whole(x):
+        one, other = nets[0](x), nets[1](x)
+        level = (one.logsumexp(1, keepdim=True) + other.logsumexp(1, keepdim=True)) / 2
+        return ((one.softmax(1) + other.softmax(1)) / 2).log() + level
+
+    return word, "net.py:make(width=4)", whole
 
 
 def of_onnx(folder, **options):
