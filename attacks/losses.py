@@ -38,12 +38,13 @@ def dlr(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def scale_free_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy of the logits over the distance of the largest to the second, whose gradient no scaling hides.
+    """The margin, with the gradient of the cross-entropy of the logits over the distance of the largest to the second.
 
     The distance is a constant to the gradient, so logits that are far apart no longer underflow (as in LAFEAT, Yu et
-    al., CVPR 2021).
+    al., CVPR 2021). That cross-entropy itself says nothing of how near the boundary is: its largest logit is always 1
+    above the second, so with two classes it is constant, and with more it falls as the others come nearer.
     """
-    return cross_entropy(logits / _gap(logits), y)
+    return _leading(margin(logits, y), cross_entropy(logits / _gap(logits), y))
 
 
 def cross_entropy_to(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
@@ -66,8 +67,8 @@ def dlr_to(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
 
 
 def scale_free_cross_entropy_to(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
-    """log softmax(logits / gap)[target], the gap being that of the untargeted form."""
-    return cross_entropy_to(logits / _gap(logits), y, target)
+    """z_target - z_y, with the gradient of log softmax(logits / gap)[target], the gap being that of the other form."""
+    return _leading(margin_to(logits, y, target), cross_entropy_to(logits / _gap(logits), y, target))
 
 
 LOSSES: dict[str, tuple[Loss, Targeted]] = {
@@ -96,6 +97,11 @@ def evaluate_loss(loss: str | Loss, logits: Tensor, y: Tensor, target: Tensor | 
 
 def _at(logits: Tensor, y: Tensor) -> Tensor:
     return logits.gather(1, y[:, None])[:, 0]
+
+
+def _leading(value: Tensor, loss: Tensor) -> Tensor:
+    """`value`, (N,), whose gradient is that of `loss`."""
+    return value.detach() + (loss - loss.detach())
 
 
 def _gap(logits: Tensor) -> Tensor:

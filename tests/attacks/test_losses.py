@@ -2,18 +2,51 @@ import pytest
 import torch
 
 from robust.attacks import FGSM, PGD, LpThreat, assail, make
-from robust.attacks.losses import LOSSES, cross_entropy, evaluate_loss, margin
+from robust.attacks.losses import LOSSES, evaluate_loss, margin
 from tests.attacks.models import inputs, network
 
 LOGITS = torch.tensor([[3.0, 1.0, -2.0], [0.5, 2.5, 2.0], [1.0, 1.0, 0.0]], dtype=torch.float64)
 Y = torch.tensor([0, 2, 1])
 
 
-def test_no_scale_changes_the_scale_free_cross_entropy():
-    one, other = (evaluate_loss("sice", scale * LOGITS, Y) for scale in (1.0, 1e4))
+def gradient(loss, logits, target=None):
+    leaf = logits.clone().requires_grad_()
+    (grad,) = torch.autograd.grad(evaluate_loss(loss, leaf, Y[: len(leaf)], target).sum(), leaf)
+    return grad
 
-    torch.testing.assert_close(one[:2], other[:2])
-    assert not torch.allclose(cross_entropy(LOGITS, Y), cross_entropy(1e4 * LOGITS, Y))
+
+def test_no_scale_turns_the_gradient_of_the_scale_free_cross_entropy():
+    one, other = (scale * gradient("sice", scale * LOGITS[:2]) for scale in (1.0, 1e4))
+
+    torch.testing.assert_close(one, other)
+    assert gradient("ce", LOGITS[:2])[0].abs().max() > 0.1
+    assert gradient("ce", 1e4 * LOGITS[:2])[0].abs().max() == 0
+
+
+@pytest.mark.parametrize("target", [None, torch.tensor([1])], ids=["untargeted", "targeted"])
+@pytest.mark.parametrize("classes", [2, 10])
+@pytest.mark.parametrize("loss", ["ce", "margin", "sice"])
+def test_a_loss_rises_all_the_way_to_the_boundary_and_beyond(loss, classes, target):
+    """So that what selects by it selects what came nearest."""
+    way = torch.arange(-3.0, 3.0, 0.25)
+    logits = torch.zeros(len(way), classes)
+    logits[:, 1], logits[:, 2:] = way, -5.0
+    y = torch.zeros(len(way), dtype=torch.int64)
+    value = evaluate_loss(loss, logits, y, None if target is None else target.expand(len(way)))
+
+    assert (value.diff() > 0).all()
+
+
+def test_attacks_that_select_by_the_loss_can_use_the_scale_free_one():
+    model, x = network(), inputs(200)
+    y, threat = model(x).argmax(1), LpThreat.parse("linf:0.02")
+    fell = {
+        loss: int(assail(model, make(f"square:steps=200:loss={loss}"), x, y, threat).fallen.sum())
+        for loss in ("margin", "sice")
+    }
+
+    assert 40 < fell["margin"] < 200
+    assert fell["sice"] == fell["margin"]
 
 
 @pytest.mark.parametrize("target", [None, torch.tensor([1, 0, 2])], ids=["untargeted", "targeted"])
