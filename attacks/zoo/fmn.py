@@ -64,6 +64,8 @@ class FMN:
         best = torch.where(wrong, torch.minimum(size, state.best), state.best)
         steep = task.threat.dual(state.grad).clamp_min(torch.finfo(size.dtype).tiny)
         estimate = size - state.loss / steep  # the loss is below 0 there
+        # Where the box cuts an iterate short, size is below the radius, and the estimate alone may never grow.
+        estimate = torch.where(state.radius.isfinite(), torch.maximum(estimate, state.radius), estimate)
         grown = torch.where(best.isfinite(), state.radius, estimate) * (1 + gamma)
         shrunk = torch.minimum(state.radius, best) * (1 - gamma)
         return torch.where(wrong, shrunk, grown), best

@@ -48,6 +48,18 @@ def test_what_is_found_fools_the_model_within_the_bounds_at_the_distance_told(na
     assert torch.equal(found.x_adv[~some], x[~some])
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("model", [Affine(10, 64), network()], ids=["affine", "network"])
+def test_fmn_finds_all_where_the_box_is_in_the_way(model, norm):
+    """Most features stand at the box's edge, as those of scans do, and most steps are cut short there."""
+    x = (3 * inputs(60) - 1).clamp(0, 1)
+    y = model(x).argmax(1)
+    found, other = (nearest(model, make(name), x, y, norm) for name in ("fmn", "fab"))
+
+    assert found.distance.isfinite().all()
+    assert found.median < 1.1 * other.median
+
+
 @each
 def test_distances_do_not_depend_on_the_batch(name, norm):
     model, x = network(), inputs(30)
