@@ -12,7 +12,6 @@ from robust.attacks.cycles import fingerprint
 from robust.attacks.losses import Loss, check_loss
 from robust.attacks.task import Task
 
-L1_SHARE = 0.05  # of the coordinates that an l1 step moves
 FIRST_CYCLE = 8  # steps; hardly any sample cycles earlier, and short attacks, as in training, need not look
 
 
@@ -33,6 +32,10 @@ class PGD:
 
     With `last` the steps shrink along half a cosine to that length. Without, for linf, an iterate determines all that
     follow, so a sample that comes back to one is done.
+
+    For l1 a step goes the share `stride` of the way to the corner of the ball and the box that the gradient points to;
+    the first go further, the very first all the way (Frank and Wolfe 1956; as an attack Chen et al. 2020, 1811.10828).
+    A projection would spread what a step gained over coordinates of less worth, and lose to one step of the full eps.
     """
 
     steps: int = 40
@@ -59,11 +62,12 @@ class PGD:
         return Walk(x, logits, grad, none, torch.zeros_like(task.y, dtype=torch.bool))
 
     def step(self, task: Task, state: Walk, k: int) -> Walk:
-        length = self._stride(k) * float(task.threat.eps)
+        eps = float(task.threat.eps)
         if task.threat.norm == "l1":
-            x = task.threat.sparse_step(state.x, state.grad, length, L1_SHARE)
+            corner = task.threat.step(task.x, state.grad, eps)
+            x = state.x.lerp(corner, min(1.0, max(self._stride(k), 2 / (k + 2))))  # theirs, but no less than stride
         else:
-            x = task.threat.step(state.x, state.grad, length)
+            x = task.threat.step(state.x, state.grad, self._stride(k) * eps)
         seen, done = state.seen, state.done
         if k >= FIRST_CYCLE and self.last is None and task.threat.norm == "linf":
             # Of the move, not only of the iterate: a model that draws may give another gradient at the same place.

@@ -1,10 +1,11 @@
 import re
+from fractions import Fraction
 
 import pytest
 import torch
 
-from robust.attacks import PGD, LpThreat, Rng, Task, make
-from tests.attacks.models import inputs, network
+from robust.attacks import PGD, LpThreat, Rng, Task, assail, make, nearest
+from tests.attacks.models import Affine, inputs, network
 
 THREAT = LpThreat.parse("linf:0.1")
 
@@ -54,3 +55,29 @@ def test_a_sample_that_comes_back_is_left_only_where_steps_are_equal():
 
     assert done[None] > 0
     assert done[0.5] == 0
+
+
+@pytest.mark.parametrize("features", [64, 784])
+@pytest.mark.parametrize("classes", [2, 10])
+def test_under_l1_many_steps_do_no_worse_than_one(features, classes):
+    """From x itself the first step is that of FGSM."""
+    model = Affine(classes, features)
+    x = (3 * inputs(100, (features,)) - 1).clamp(0, 1)
+    y = model(x).argmax(1)
+    threat = LpThreat("l1", Fraction(nearest(model, make("fab"), x, y, "l1").median).limit_denominator(1000))
+    fell = {w: assail(model, make(w), x, y, threat).fallen for w in ("fgsm", "pgd:steps=10", "pgd:start=0", "apgd")}
+
+    assert 30 < fell["fgsm"].sum() < 70
+    assert not (fell["fgsm"] & ~fell["pgd:start=0"]).any()
+    assert fell["pgd:steps=10"].sum() >= fell["fgsm"].sum()
+    assert fell["pgd:start=0"].sum() >= 0.95 * fell["apgd"].sum()
+
+
+def test_under_l1_many_steps_do_better_on_a_network():
+    model, x = network(), (3 * inputs(200) - 1).clamp(0, 1)
+    y, threat = model(x).argmax(1), LpThreat.parse("l1:0.3")
+    fell = {w: int(assail(model, make(w), x, y, threat).fallen.sum()) for w in ("fgsm", "pgd", "apgd")}
+
+    assert 30 < fell["fgsm"] < 170
+    assert fell["pgd"] >= fell["fgsm"]
+    assert fell["pgd"] >= 0.9 * fell["apgd"]
