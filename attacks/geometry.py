@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from robust.attacks.rng import Rng
+from robust.attacks.rng import Rng, widened
 
 Norm = Literal["linf", "l2", "l1"]
 
@@ -49,8 +49,9 @@ def onto_l1(d: Tensor, room: Tensor, radius: float | Tensor) -> Tensor:
 
 def laplace(rng: Rng, like: Tensor) -> Tensor:
     """Laplace numbers: scaled to length 1 they are uniform on the l1 sphere."""
-    magnitude = -torch.log1p(-rng.fold(0).uniform(like))
-    return magnitude * torch.where(rng.fold(1).uniform(like) < 0.5, -1.0, 1.0).to(like.dtype)
+    wide = like.to(widened(like.dtype))
+    magnitude = -torch.log1p(-rng.fold(0).uniform(wide))
+    return (magnitude * torch.where(rng.fold(1).uniform(wide) < 0.5, -1.0, 1.0)).to(like)
 
 
 def to_plane(norm: Norm, slope: Tensor, room: Tensor, gain: Tensor) -> Tensor:

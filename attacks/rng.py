@@ -59,13 +59,19 @@ class Rng:
         size = math.prod(like.shape[1:])
         place = torch.arange(1, size + 1, device=self.key.device)
         bits = _mix(self.key[:, None] + place * GOLDEN)
-        digits, wide = (53, torch.float64) if like.dtype == torch.float64 else (24, torch.float32)  # the mantissas
-        return (_shift(bits, 64 - digits).to(wide) * 2.0**-digits).to(like).reshape(like.shape)
+        digits = 1 - round(math.log2(torch.finfo(like.dtype).eps))  # of the mantissa: with more, some would round to 1
+        return (_shift(bits, 64 - digits).to(widened(like.dtype)) * 2.0**-digits).to(like).reshape(like.shape)
 
     def normal(self, like: Tensor) -> Tensor:
         """Standard normal numbers, of the shape, type and device of `like`; by Box and Muller (1958)."""
-        radius = (-2 * torch.log1p(-self.fold(0).uniform(like))).sqrt()
-        return radius * torch.cos(2 * math.pi * self.fold(1).uniform(like))
+        wide = like.to(widened(like.dtype))
+        radius = (-2 * torch.log1p(-self.fold(0).uniform(wide))).sqrt()
+        return (radius * torch.cos(2 * math.pi * self.fold(1).uniform(wide))).to(like)
+
+
+def widened(dtype: torch.dtype) -> torch.dtype:
+    """The type to draw numbers of that type in: float32 for the half ones, whose few digits know no tails."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 @contextmanager
