@@ -135,6 +135,22 @@ def test_crafting_leaves_mode_and_batch_norm_as_they_were(data):
     assert all(module.training for module in net.modules())
 
 
+def test_what_free_carries_over_was_not_cut_to_the_last_inputs_box():
+    """Algorithm 1 of 1904.12843: the perturbation is clipped to eps, the inputs to the box."""
+    net, y = network().eval(), torch.zeros(8, dtype=torch.int64)
+    dark, grey = (torch.full((8, 1, 8, 8), shade) for shade in (0.0, 0.5))
+    crafter = begin(RECIPES.get("free")(), net)
+    first = Task.of(net, dark, y, THREAT, Rng.of(0, torch.arange(8)))
+    x = crafter.inputs(first)
+    crafter.loss(first, x, F.cross_entropy).backward()
+    crafter.learn(first, x)
+
+    assert (crafter.inputs(first) >= 0).all()
+    second = crafter.inputs(Task.of(net, grey, y, THREAT, Rng.of(0, torch.arange(8))))
+    torch.testing.assert_close(second, grey + 0.15 * x.grad.sign(), rtol=0, atol=1e-5)
+    assert (x.grad < 0).float().mean() > 0.2
+
+
 def test_trades_with_beta_zero_is_standard_training(data):
     learn, _, _ = data
     net = network().eval()

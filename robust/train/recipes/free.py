@@ -48,9 +48,12 @@ class _Free:
     def learn(self, task: Task, x: Tensor) -> None:
         assert self._delta is not None
         assert x.grad is not None
+        delta, grad, eps = self._delta[: len(x)], x.grad.nan_to_num(0.0), float(task.threat.eps)
         with torch.no_grad():
-            moved = task.threat.step(x, x.grad.nan_to_num(0.0), float(task.threat.eps))
-            self._delta[: len(x)] = task.threat.project(moved, task.x) - task.x
+            if task.threat.norm == "linf":  # clipped to eps alone, as in the paper: the next inputs have another box
+                delta.add_(eps * grad.sign()).clamp_(-eps, eps)
+            else:
+                delta.copy_(task.threat.project(task.threat.step(x, grad, eps), task.x) - task.x)
 
     def state_dict(self) -> dict[str, Any]:
         return {"delta": self._delta}
