@@ -194,7 +194,7 @@ def refuse_unknown(config: pytest.Config) -> None:
     pytest itself only warns of it, and a gate that is misspelt would pass.
     """
     unknown: Callable[[], Iterable[str]] = getattr(config, "_get_unknown_ini_keys", list)  # gone, its warning stays
-    wrong = sorted(key for key in unknown() if key.startswith(dest("")))
+    wrong = sorted(key for key in unknown() if key.replace("-", "_").startswith(dest("")))
     if not wrong:
         return
     from robust.attacks.registry import suggest
