@@ -113,7 +113,7 @@ OPTIONS = (
         "verdict",
         "VERDICT",
         "trusted: fail where the figures of a row may not be believed; suspect (default): only where they cannot be; "
-        "none: check neither the model nor the attacks",
+        "none: check neither the model nor the attacks; what test_preflight finds fails unless it is accepted",
     ),
     Option("accept", "NAME", "a finding of test_preflight that you accept; the row shows it", many=True),
     Option(

@@ -135,9 +135,7 @@ def _verify(record: Record, again: str) -> str:
     """What checks the row, where its command can be run: the model, and what else has no default."""
     said = record.provenance.get("model")
     model: dict[str, object] = said if isinstance(said, dict) else {}
-    text = (
-        "model" if record.model.training == "as-is" else "arch"
-    )  # by its card what was trained is found
+    text = "model" if record.model.training == "as-is" else "arch"  # by its card what was trained is found
     named = {text: model.get("text")} | {key: model[key] for key in ("arch", "normalize") if model.get(key)}
     words = ["robust", "verify", record.stem, *(f"--{key}={value}" for key, value in named.items() if value)]
     kept = ("--robust-data=", "--robust-leaderboard=")
