@@ -18,9 +18,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"pytest-robust {robust.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_board(commands.add_parser("board", help="make a leaderboard's files anew from its records, or merge several"))
-    commands.add_parser(
+    list_ = commands.add_parser(
         "list", help="list the suites, attacks, data sets, architectures, training recipes and what wraps them"
     )
+    list_.add_argument("name", nargs="?", metavar="NAME", help="one of them: tell what it is, and its options")
     _add_train(commands.add_parser("train", help="train a model's architecture adversarially"))
     evaluate = commands.add_parser("evaluate", help="attack models as the plugin does, also on many GPUs with torchrun")
     _add_evaluate(evaluate)
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
             return _evaluate(args)
         if args.command == "compare":
             return _compare(args)
-        sys.stdout.write(_board(args) if args.command == "board" else _list())
+        sys.stdout.write(_board(args) if args.command == "board" else _list(args))
     except (ValueError, LookupError, OSError) as error:
         sys.stderr.write(f"robust {args.command}: {error}\n")
         return 4
@@ -66,16 +67,10 @@ def _board(args: argparse.Namespace) -> str:
     return run(args)
 
 
-def _list() -> str:
-    from robust.attacks.catalogue import ATTACKS
-    from robust.attacks.suite import names
-    from robust.data.dataset import DATA
-    from robust.models.catalogue import ARCHITECTURES
-    from robust.train.recipe import RECIPES, WRAPPERS
+def _list(args: argparse.Namespace) -> str:
+    from robust.known import known
 
-    suites = f"suites: {', '.join(names())}\n"
-    kinds = (ATTACKS, DATA, ARCHITECTURES, RECIPES, WRAPPERS)
-    return suites + "".join(f"{registry.kind}s: {', '.join(registry.names())}\n" for registry in kinds)
+    return known(args.name)
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:

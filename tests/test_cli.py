@@ -1,6 +1,7 @@
 import hashlib
 import subprocess
 import sys
+from fnmatch import fnmatch
 
 import pandas as pd
 import pytest
@@ -150,6 +151,33 @@ def test_list_knows_the_shipped_ones(call):
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("pgd", ["attack pgd: PGD, *", "  steps=40", "with every attack: *restarts=*"]),
+        ("trades", ["training recipe trades: *", "  beta=6.0", "with every recipe:", "  epochs=30"]),
+        ("+ema", ["training wrapper ema: *", "with every recipe:"]),
+        ("fashion-mnist", ["data set fashion-mnist: *", "  threat model by default: linf:0.1"]),
+        ("npz", ["data set npz: *"]),
+        ("wideresnet", ["architecture wideresnet: *"]),
+        ("standard-1", ["suite standard-1, *", "  pgd:*"]),
+    ],
+)
+def test_list_tells_of_one_what_it_is_and_its_options(call, name, told):
+    status, out, err = call("list", name)
+
+    assert (status, err) == (0, "")
+    lines = iter(out.splitlines())
+    assert all(any(fnmatch(line, wanted) for line in lines) for wanted in told)
+
+
+def test_what_list_does_not_know_is_told_with_the_nearest(call):
+    status, out, err = call("list", "trade")
+
+    assert (status, out) == (4, "")
+    assert err.startswith("robust list: unknown name 'trade', did you mean 'trades'?")
+
+
 def test_version(call):
     assert call("--version") == (0, f"pytest-robust {robust.__version__}\n", "")
 
@@ -162,7 +190,7 @@ def test_help_is_no_mistake(call, argv):
     assert out.startswith("usage: robust")
 
 
-@pytest.mark.parametrize("argv", [[], ["bord"], ["board", "--colour"], ["list", "attacks"], ["verify"]], ids=str)
+@pytest.mark.parametrize("argv", [[], ["bord"], ["board", "--colour"], ["list", "pgd", "fgsm"], ["verify"]], ids=str)
 def test_a_mistake_in_what_was_asked_is_told_with_status_4(call, argv):
     status, out, err = call(*argv)
 
