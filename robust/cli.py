@@ -27,8 +27,11 @@ def main(argv: list[str] | None = None) -> int:
     _add_evaluate(evaluate)
     _add_verify(commands.add_parser("verify", help="check a published row against its evidence, without attacking"))
     _add_compare(commands.add_parser("compare", help="compare the rows of two runs, sample for sample"))
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["evaluate"]:  # its options are the plugin's, also by their names there
+        words = [re.sub("^--robust-", "--", word) for word in words]
     try:
-        args = parser.parse_args(argv)
+        args = parser.parse_args(words)
     except SystemExit as done:  # argparse has told what is wrong; its own status for that is 2
         return 4 if done.code else 0
     try:
