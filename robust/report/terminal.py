@@ -56,7 +56,7 @@ def _remedied(record: Record) -> Iterator[str]:
     for attack in record.attacks[len(record.planned) :]:
         asked, names = record.correct & ~union(each.broken for each in record.planned), attack.options["remedies"]
         left = f"{asked.mean():.1%} robust without, {record.robust.mean():.1%} with it"
-        yield f"remedied by {printable(', '.join(names)) or 'nothing'}: {left}"
+        yield f"remedied by {printable(', '.join(names)) or 'ordinary attacks'}: {left}"
 
 
 def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:

@@ -19,7 +19,7 @@ from robust.trust.catalogue import PREFLIGHT, SIGNS
 from robust.trust.doubt import VERDICTS, Doubt, Trust
 from robust.trust.examine import examine, together
 from robust.trust.look import Look, few_of
-from robust.trust.search import prescribe, seek
+from robust.trust.search import Search, prescribe, seek
 from robust.trust.trial import Trial
 
 
@@ -55,12 +55,14 @@ class Inspector:
     def _examined(self, case: Case, trial: Trial, threat: str) -> tuple[Trust, Found]:
         """What the checks say of a row, and what was run beside it: by one rank, since a batch's company may matter."""
         trust = together(self._preflight(case), examine(SIGNS, trial))
-        return trust, self._remedied(case, threat) if trust.doubts else {}
+        weak = all(doubt.weak for doubt in trust.doubts)
+        return trust, self._remedied(case, threat, weak) if trust.doubts else {}
 
-    def _remedied(self, case: Case, threat: str) -> Found:
+    def _remedied(self, case: Case, threat: str, weak: bool) -> Found:
         """What a search with the remedies for this model breaks, beside the row's attacks; {} where there is none.
 
-        Of a model that only answers no more is asked than the user chose: that may cost.
+        Where only the row's attacks are weak the search needs no remedy, and is an ordinary one. Of a model that only
+        answers no more is asked than the user chose: that may cost.
         """
         module, samples, allowed = case.module, case.samples, self._workshop.threat(threat)
         if only_answers(module):
@@ -69,7 +71,7 @@ class Inspector:
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))
         try:
             with self._bench.watched(f"{case.variant.spec.name}, remedies", len(samples)):
-                search = prescribe(module, few, allowed, case.seed)
+                search = Search(module) if weak else prescribe(module, few, allowed, case.seed)
                 found = seek(module, samples, correct, search, allowed, seed=case.seed, feed=feed)
             found = self._bench.rounded(case, found, allowed)
         except Exception as error:
