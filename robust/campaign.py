@@ -150,7 +150,7 @@ class Campaign:
             reached.append(Reached(stage.attack, shown, broken, forwards, backwards, known.seconds))
         return Finding(
             attack=self.suite.name,
-            options=self.suite.told() | ({"search": list(self.twin.ways)} if self.twin else {}),
+            options=self.suite.told(self.twin.ways if self.twin else ()),
             broken=known.broken,
             x_adv=in_order(known.pile.array(), known.fell),
             faulty=int(known.faulty.sum()),

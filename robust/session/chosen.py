@@ -94,5 +94,5 @@ def _fit(workshop: Workshop, baseline: Baseline) -> Baseline:
 def _options(workshop: Workshop, row: str) -> dict[str, Any]:
     """Of the row's attacks, or of its suite, by name."""
     settings = workshop.settings
-    suites = {suite.name: suite.told() for suite in settings.suites if suite.name == row}
+    suites = {suite.name: suite.told(settings.search) for suite in settings.suites if suite.name == row}
     return suites or {word: options_of(make(word, workshop.surrogate)) for word in settings.attacks}

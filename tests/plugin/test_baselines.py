@@ -178,6 +178,19 @@ def test_a_suite_is_compared_and_its_rounds_are_run_once(run, folder):
     assert not [*(folder / ".robust" / "suites").rglob("*.npz")]
 
 
+def test_a_suite_with_a_search_is_compared_with_one_that_has_it_alone(run, folder):
+    given = (MODEL, "--robust-only", "--robust-samples=60", "--robust-suite=quick-1", "--robust-leaderboard=none")
+    search = "--robust-search=channels-last"
+    run(*given, "--robust-save=plain", fast=False)
+    refused = run(*given, LATEST, search, fast=False)
+    refused.stderr.fnmatch_lines(["ERROR: *: its row of * is of another version of quick-1, or of other options"])
+
+    run(*given, "--robust-save=search", search, fast=False)
+    for compare in (LATEST, AUTO):
+        result = run(*given, compare, search, fast=False)
+        result.stdout.fnmatch_lines(["compared with 0002_search: *p = 1"])
+
+
 def test_in_parallel_each_model_and_training_is_held_to_its_own_row(run, folder):
     given = (MODEL, "--robust-model=net.py:bare", "--robust-train=as-is,standard:epochs=1", "--robust-only")
     run(*given, "--robust-save", "--robust-leaderboard=plain")
