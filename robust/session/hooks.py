@@ -123,11 +123,11 @@ class RobustSession:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         result = yield
         if self.run.measures:
-            ledger, gates = self.run.ledger, self.run.settings.gates
-            self.failures += ledger.below(gates)
+            ledger, floors = self.run.ledger, self.run.floors
+            self.failures += floors.below()
             self.failures += self._worse()
             if not self.rollcall.left_out:
-                self.failures += ledger.unmeasured(gates) + self._not_compared()
+                self.failures += floors.unmeasured() + self._not_compared()
             for lines in self._ask("pytest_robust_gates", records=ledger.records()):
                 if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
                     self.failures += lines

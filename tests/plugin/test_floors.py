@@ -75,6 +75,21 @@ def test_the_worst_case_is_gated_by_the_floor_of_its_threat_model(run):
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
+def test_all_attacks_together_keep_the_floor_that_one_of_them_alone_need_not(run):
+    """pgd alone keeps 45 %, and is held to 20; fgsm keeps 43 %, and both together 42 %."""
+    result = run(MODEL, *floors("43", "pgd-steps5:20"))
+
+    result.assert_outcomes(passed=3)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*43 %*"])
+
+
+def test_the_only_attack_of_a_row_is_held_to_the_narrower_floor(run):
+    args = ("--robust-attack=pgd:steps=5", "--robust-samples=60")
+
+    assert run(MODEL, *args, *floors("90", "pgd-steps5:20"), fast=False).ret == pytest.ExitCode.OK
+
+
 @pytest.mark.parametrize(
     ("floor", "selected", "told"),
     [
@@ -192,6 +207,41 @@ def test_a_floor_holds_for_what_the_users_tests_report(run, pytester):
     result = run(MODEL, *floors("20"))
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_floor_of_an_attack_holds_for_what_the_users_tests_report_too(run, pytester):
+    pytester.makepyfile(
+        test_own="""
+        def test_one(robust_attack, robust_report):
+            robust_report.add(robust_attack("pgd:steps=5", "linf:0.15"))
+
+        def test_two(robust_attack, robust_report):
+            robust_report.add(robust_attack("fgsm", "linf:0.15"))
+            robust_report.add(robust_attack("pgd:steps=5", "linf:0.15"))
+        """
+    )
+    for test, over in (("test_one", "pgd-steps5"), ("test_two", "pgd:steps=5")):
+        result = run(MODEL, *floors("pgd:90"), "-k", test)
+
+        assert result.ret == pytest.ExitCode.TESTS_FAILED
+        result.stdout.fnmatch_lines([f"FAILED net (as-is), linf:0.15: robust accuracy * over {over} is below*90 %*"])
+        assert run(MODEL, *floors("pgd:35"), "-k", test).ret == pytest.ExitCode.OK
+
+
+def test_a_floor_of_the_run_is_not_measured_by_a_test_that_has_a_floor_of_its_own(run, pytester):
+    pytester.makepyfile(
+        test_own="""
+        import pytest
+
+        @pytest.mark.robust(threat="linf:0.15", fail_under=20)
+        def test_own(robust_attack, robust_report):
+            robust_report.add(robust_attack("pgd:steps=5"))
+        """
+    )
+    result = run(MODEL, *floors("pgd:90"), "-k", "clean or own")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED --robust-fail-under=pgd:90: no attack was run for pgd, *"])
 
 
 def test_a_mark_is_narrower_than_the_floor_of_the_run(run, pytester):
