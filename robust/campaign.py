@@ -217,6 +217,11 @@ class Campaign:
             self.ranks.once(lambda: journal.write(k, bout))
 
 
+def unattacked(found: Finding) -> bool:
+    """Whether the time was up before the first stage came to its end: then what stands says nothing."""
+    return found.partial == TIME and not found.stages
+
+
 def narrowed(threat: Threat, stage: Stage) -> Threat | None:
     """The part of a threat model that a stage is for; None where it is for none."""
     parts = tuple(part for part in threat.parts if part.norm in stage.norms)

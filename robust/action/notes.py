@@ -58,7 +58,7 @@ class Noted:
         ledger, gates, session = run.ledger, run.settings.gates, self._config.pluginmanager.get_plugin("robust-session")
         clean, keys = gates.clean(), ledger.keys()
         floors = {key: _percent(run.floors.of(key)) for key in keys}
-        lines = [Line(ledger.record(key), floors[key], _percent(clean)) for key in keys]
+        lines = [Line(ledger.record(key), floors[key], _percent(clean), gates.fail_on) for key in keys]
         unfinished, unsure = ledger.unfinished(), any(_unsure(run, key) for key in keys)
         told = [*(session.failures if session else ()), *(unfinished if status else ())]
         failures = [*map(self._failure, self._failed), *map(Failure, told)]
@@ -82,10 +82,14 @@ def _percent(floor: "Floor | None") -> float | None:
 
 
 def _unsure(run: "Run", key: "Key") -> bool:
-    """Whether a floor of the row, of an attack of it, or of its clean accuracy is inside the interval of its figure."""
+    """Whether a floor of the row, of an attack of it, or of its clean accuracy is inside the interval of its figure.
+
+    Or the figure is a bound, which the time has left.
+    """
     from robust.session.gates import Measured, inconclusive
 
-    gates, record = run.settings.gates, run.ledger.record(key)
-    held = [(record.correct, gates.clean()), (record.robust, run.floors.of(key))]
+    gates, record, floor = run.settings.gates, run.ledger.record(key), run.floors.of(key)
+    held = [(record.correct, gates.clean()), (record.robust, floor)]
     held += [(record.correct & ~each.broken, gates.attack(each.name, record.threat)) for each in record.planned]
-    return any(inconclusive(Measured.of(int(flags.sum()), record.data.n), floor) for flags, floor in held)
+    bound = bool(record.partial) and floor is not None
+    return bound or any(inconclusive(Measured.of(int(flags.sum()), record.data.n), each) for flags, each in held)

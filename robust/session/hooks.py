@@ -10,7 +10,7 @@ from robust.session import CHOSEN
 from robust.session.own import RESULTS, read_mark
 from robust.session.reading import asked
 from robust.session.rollcall import RollCall
-from robust.session.rows import group
+from robust.session.rows import group, node_id, unheld
 from robust.session.run import Run
 
 if TYPE_CHECKING:
@@ -76,6 +76,9 @@ class RobustSession:
         if report.when == "call":
             report.robust_warnings = item.stash.get(WARNINGS, [])
             report.robust_compared = item.stash.get(COMPARED, None)
+        if report.skipped and FOUND not in item.stash and (floor := unheld(item, self.run.settings)):
+            told = f"{node_id(item)} was skipped, so nothing shows that it holds"
+            report.robust_unheld = f"--robust-fail-under={floor}: {told}"
         if report.when == "call" and FOUND in item.stash:
             report.robust = item.stash[FOUND]
             report.location = (item.nodeid.partition("::")[0], None, report.location[2])
@@ -88,6 +91,8 @@ class RobustSession:
         self.run.ledger.warnings |= dict.fromkeys(getattr(report, "robust_warnings", ()))
         if compared := getattr(report, "robust_compared", None):
             self.run.ledger.compared[compared["told"]] = compared
+        if told := getattr(report, "robust_unheld", ""):
+            self.failures.append(told)
         for found in getattr(report, "robust", ()):
             if (key := self.run.ledger.take(found)) and self._filed(key):
                 self._ask("pytest_robust_record", record=self.run.ledger.record(key))

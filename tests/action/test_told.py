@@ -118,6 +118,18 @@ def test_a_row_is_told_by_its_floor_and_its_interval(floor, told):
     assert line(floor).told == told
 
 
+@pytest.mark.parametrize(("floor", "told"), [(None, ""), (10, "holds"), (70, "fails"), (80, "fails")])
+def test_where_the_interval_counts_it_tells_too(floor, told):
+    assert replace(line(floor), fail_on="ci").told == told
+
+
+def test_a_bound_is_inconclusive():
+    row = record()
+    stopped = replace(row, attacks=(replace(row.attacks[0], partial="time"),))
+    assert Line(stopped, 10, None).told == "inconclusive"
+    assert Line(stopped, 80, None).told == "fails"
+
+
 @pytest.mark.parametrize(
     ("status", "found", "word"),
     [
@@ -197,9 +209,10 @@ def test_numbers_hold_no_text_of_the_run():
 
     words = {*re.findall(r'"([^"]*)"', told)}
     assert "alert" not in told
-    assert words - {"linf", "trusted", "robust_acc", "fails"} <= {
+    assert words - {"linf", "trusted", "robust_acc", "fails", "figure"} <= {
         "schema", "status", "failures", "warnings", "rows", "compared", "threat", "norm", "eps", "n", "correct",
-        "robust", "floor", "verdict", "partial", "metric", "before", "after", "lost", "won", "p", "points", "ruling",
+        "robust", "floor", "fail_on", "verdict", "partial", "metric", "before", "after", "lost", "won", "p", "points",
+            "ruling",
     }  # fmt: skip
 
 

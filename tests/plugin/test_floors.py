@@ -81,7 +81,9 @@ def test_all_attacks_together_keep_the_floor_that_one_of_them_alone_need_not(run
 
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*43 %*"])
+    result.stdout.fnmatch_lines(
+        ["FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*43 %*"]
+    )
 
 
 def test_the_only_attack_of_a_row_is_held_to_the_narrower_floor(run):
@@ -104,6 +106,46 @@ def test_a_floor_for_which_nothing_was_measured_fails(run, floor, selected, told
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([f"FAILED {told}"])
+
+
+SKIP = """
+import pytest
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "{part}" in item.nodeid:
+            item.add_marker(pytest.mark.skip(reason="slow"))
+"""
+
+
+@pytest.mark.parametrize("workers", [[], ["-n2"]])
+@pytest.mark.parametrize(
+    ("part", "floor", "skipped"),
+    [
+        ("pgd", "20", "test_attack[[]pgd-steps5-linf-0.15]"),
+        ("pgd", "linf-0.15:20", "test_attack[[]pgd-steps5-linf-0.15]"),
+        ("test_clean", "clean:20", "test_clean"),
+        ("test_trust", "20", "test_trust[[]linf-0.15]"),
+    ],
+)
+def test_a_floor_for_which_a_test_was_skipped_fails(run, pytester, part, floor, skipped, workers):
+    pytester.makeconftest(SKIP.format(part=part))
+    result = run(MODEL, *floors(floor), *workers, checked=True)
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    told = f"net.py::{skipped} was skipped, so nothing shows that it holds"
+    result.stdout.fnmatch_lines([f"FAILED --robust-fail-under={floor}: {told}"])
+
+
+@pytest.mark.parametrize(("part", "floor"), [("pgd", "fgsm:20"), ("pgd", "clean:20"), ("test_clean", "20")])
+def test_a_test_that_no_floor_is_for_may_be_skipped(run, pytester, part, floor):
+    pytester.makeconftest(SKIP.format(part=part))
+
+    assert run(MODEL, *floors(floor)).ret == pytest.ExitCode.OK
+
+
+def test_what_is_deselected_is_of_no_row(run):
+    assert run(MODEL, *floors("20"), "-k", "fgsm").ret == pytest.ExitCode.OK
 
 
 def test_collecting_is_not_measuring_and_does_not_fail(run):
