@@ -73,7 +73,7 @@ OPTIONS = (
         "suite",
         "SUITE",
         "a suite of attacks, each on what those before it left: quick-1, standard-1, full-1, or a file of your own, "
-        "mine.toml; then no attack is run unless --robust-attack names one",
+        "mine.toml; then no attack is run unless --robust-attack names one; none: no suite, whatever the ini file says",
         many=True,
     ),
     Option("time", "TIME", "stop a suite after 30s, 5m or 1h, with the bound that it reached; such a row has no rank"),

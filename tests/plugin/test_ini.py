@@ -126,6 +126,17 @@ def test_an_ini_key_can_be_overridden_for_one_run(settings, pytester):
     assert (found.threats, found.samples) == (("linf:0.2",), 20)
 
 
+def test_a_suite_of_the_file_can_be_switched_off(settings, pytester):
+    pytester.makeini(
+        "[pytest]\nrobust_model = net.py:make\nrobust_suite = quick-1\nrobust_time = 5m\nrobust_search = bf16"
+    )
+
+    assert [suite.name for suite in settings().suites] == ["quick-1"]
+    found = settings("--robust-suite=none")
+    assert (found.suites, found.attacks, found.rows) == ((), ("fgsm", "pgd"), ("",))
+    assert settings("--robust-suite=none", "--robust-attack=fgsm").attacks == ("fgsm",)
+
+
 def test_addopts_may_hold_the_options(settings, pytester):
     pytester.makeini(f"[pytest]\naddopts = {MODEL} --robust-samples=30")
 

@@ -268,6 +268,7 @@ def test_a_model_that_has_no_copy_fails_the_suite_in_one_line(pytester, mine):
 
 
 WRONG = {
+    "none and another": (["--robust-suite=none,quick-1"], "--robust-suite=none: unknown suite *"),
     "unknown suite": (
         ["--robust-suite=standart-1"],
         "--robust-suite=standart-1: unknown suite 'standart-1', did you mean 'standard-1'[?] Known: *",
