@@ -200,6 +200,14 @@ def test_an_alert_stays_the_same_while_its_figures_change():
     assert mark("robust accuracy 41 %") == mark("robust accuracy 40 %")
     assert mark("robust accuracy 41 %") != mark("robust accuracy 41 %", "net.py::test_clean")
 
+    row = (
+        "net (as-is), linf:{eps}: robust accuracy {k}.0 % (95 % interval {k}.0 to 2.4e-05, {k}/60) over fgsm+pgd-steps5"
+    )
+    alike = {str(mark(row.format(eps=0.1, k=k), "")) for k in (30, 31)}
+    others = {str(mark(row.format(eps=0.2, k=30), "")), str(mark(f"{row.format(eps=0.1, k=30)}0", ""))}
+    assert len(alike) == 1
+    assert len(alike | others) == 3
+
 
 def test_numbers_hold_no_text_of_the_run():
     trusted = replace(record(name=HOSTILE, data=HOSTILE), trust=Trust((), (), ("masking",), (), 1.0))
