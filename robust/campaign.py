@@ -54,7 +54,13 @@ class Journal:
         return Bout(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
 
     def write(self, k: int, bout: Bout) -> None:
-        write_arrays(self._file(k), {field.name: getattr(bout, field.name) for field in fields(bout)})
+        """ValueError where the disk does not take it."""
+        try:
+            write_arrays(self._file(k), {field.name: getattr(bout, field.name) for field in fields(bout)})
+        except FileNotFoundError:  # the same campaign has ended in another process, and taken the folder with it
+            return
+        except OSError as error:
+            raise ValueError(f"its rounds could not be written: {error}") from error
 
     def _file(self, k: int) -> Path:
         return self.folder / f"{k:04}.npz"
