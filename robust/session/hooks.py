@@ -146,8 +146,11 @@ class RobustSession:
         return bool(self.run.settings.guards) and self.run.umpire.chosen.baseline is not None
 
     def _worse(self) -> list[str]:
-        """A line for each row of the user's that is worse than the baseline's."""
-        return self.run.umpire.reported(self.run.ledger) if self._compares else []
+        """A line for each row of the user's that is worse than the baseline's; and what is known in the end of ours."""
+        if not self._compares:
+            return []
+        self.run.umpire.settle(self.run.ledger)
+        return self.run.umpire.reported(self.run.ledger)
 
     def _not_compared(self) -> list[str]:
         """A line for each margin without a comparison."""

@@ -166,6 +166,12 @@ def _key(found: Found) -> Key:
     return (*words, found.get("suite", ""))
 
 
+def row_named(key: Key) -> list[str] | None:
+    """[model, training, threat model, suite or ""] of a row of ours; None of a user's own."""
+    model, training, _, threat, origin, suite = key
+    return None if origin else [model, training, threat, suite]
+
+
 def _record(row: list[Found], trust: Trust | None) -> Record:
     first = row[0]
     data = DataUsed(**first["data"])
