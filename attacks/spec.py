@@ -13,7 +13,7 @@ from fractions import Fraction
 from robust.attacks.registry import suggest
 
 NORMS = ("linf", "l2", "l1")
-MOST = 1000  # signs of somebody else's text that are shown: an error of zipfile quotes the file
+MOST = 1000  # signs of somebody else's error that are shown: zipfile's quotes the file
 
 Value = bool | int | float | str
 
@@ -37,9 +37,13 @@ def slug(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Somebody else's text without what a terminal would obey, without lines of its own, and without end."""
-    text = text if len(text) <= MOST else f"{text[:MOST]}..."
+    """Somebody else's text without what a terminal would obey, and without lines of its own."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def brief(text: str) -> str:
+    """Likewise somebody else's error, which may quote a whole file: the beginning of it."""
+    return printable(text if len(text) <= MOST else f"{text[:MOST]}...")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from robust.attacks.spec import printable
+from robust.attacks.spec import brief, printable
 from robust.data.dataset import Split
 
 if TYPE_CHECKING:
@@ -112,4 +112,4 @@ def _header(file: IO[bytes]) -> "tuple[tuple[int, ...], bool, np.dtype[Any]]":
 
 
 def _line(error: Exception) -> str:
-    return printable((str(error).splitlines() or [type(error).__name__])[0])
+    return brief((str(error).splitlines() or [type(error).__name__])[0])

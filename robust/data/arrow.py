@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.attacks.spec import printable
+from robust.attacks.spec import brief, printable
 from robust.data.scratch import scratch
 
 GROWTH = 100  # what a file may say it holds, over its size: pictures are compressed already
@@ -133,9 +133,7 @@ def _sound(path: Path) -> Iterator[None]:
         raise ValueError("files of Arrow and parquet need pyarrow: pip install 'pytest-robust[arrow]'") from None
     except Exception as error:  # a damaged file raises anything
         told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"{printable(path.name)} is not a sound file of Arrow or parquet: {printable(told)}"
-        ) from error
+        raise ValueError(f"{printable(path.name)} is not a sound file of Arrow or parquet: {brief(told)}") from error
 
 
 def _pyarrow() -> Any:

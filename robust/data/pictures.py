@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from robust.attacks.spec import printable
+from robust.attacks.spec import brief
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,7 +104,7 @@ class Pictures:
             picture = opened(source, self._look, self._upright)
         except Exception as error:  # a damaged picture raises anything
             told = f"{self._sources.name(row)} is not a sound picture: {error}"
-            raise ValueError(printable(told.replace("\n", " "))) from error
+            raise ValueError(brief(told.replace("\n", " "))) from error
         pixels = np.asarray(picture, np.float32) / np.float32(255)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 

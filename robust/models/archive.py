@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from robust.attacks.spec import printable
+from robust.attacks.spec import brief, printable
 
 SIGNATURE = b"PK\x03\x04"
 MOST_DIRECTORY = 2**24  # bytes of an archive's table of contents: a hundred times that of a large model
@@ -28,7 +28,7 @@ def member_names(path: Path) -> tuple[str, ...]:
                 if archive.start_dir != start:  # torch would read another than we
                     raise ValueError("its table of contents is not where it says")
     except Exception as error:  # a damaged archive raises anything
-        raise ValueError(f"is not a sound zip archive: {printable(str(error))}") from None
+        raise ValueError(f"is not a sound zip archive: {brief(str(error))}") from None
     if len({member.filename for member in members}) < len(members):
         raise ValueError("is an archive with two members of one name")
     for member in members:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.attacks.spec import printable
+from robust.attacks.spec import brief, printable
 from robust.models.blackbox import KINDS, Answer
 from robust.models.endpoint import Endpoint
 
@@ -88,4 +88,4 @@ class Client:
 def _reason(error: Exception) -> str:
     """The innermost cause, without urllib3's own objects."""
     reason = getattr(error, "reason", None) or error
-    return printable(str(reason).rpartition("object at ")[2].partition(": ")[2] or str(reason))
+    return brief(str(reason).rpartition("object at ")[2].partition(": ")[2] or str(reason))

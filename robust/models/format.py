@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robust.attacks.registry import Registry
-from robust.attacks.spec import printable
+from robust.attacks.spec import brief
 from robust.models.allowed import NOTHING, Allowed
 from robust.models.archive import SIGNATURE, member_names
 
@@ -89,7 +89,7 @@ def read_model(path: Path, terms: Terms) -> Loaded:
     try:
         source = Source.of(path)
     except OSError as error:
-        raise ValueError(f"cannot be read: {printable(str(error))}") from None
+        raise ValueError(f"cannot be read: {brief(str(error))}") from None
     formats = [FORMATS.get(name) for name in FORMATS.names()]
     found = [one for one in formats if one.told(source)]
     if len(found) != 1:

@@ -164,10 +164,10 @@ class Bench:
         if result.found.partial:
             case.item.user_properties.append(("robust.partial", result.found.partial))
         floor = self.workshop.settings.gates.attack(result.attack, result.threat)
-        self.judge(case, str(result), result.measured, floor, bound=result.found.partial == TIME)
-        if floor is not None and unattacked(result.found):
+        if floor is not None and unattacked(result.found) and result.measured.percent >= floor.percent:
             what = f"{result.attack} under {result.threat} was stopped by the time before its first stage ended"
             fail(f"--robust-fail-under={floor}: {what}, so nothing shows that it holds; give it more time")
+        self.judge(case, str(result), result.measured, floor, bound=result.found.partial == TIME)
 
     def measure(self, case: Case, attack: str | AnyAttack, threat: str) -> Result:
         """What the attack does. Figures of a model that is at fault are no figures: then the test fails."""

@@ -25,6 +25,7 @@ class RobustSession:
         self.rollcall = rollcall
         self.failures: list[str] = []  # of the session as a whole
         self._unwritten = False  # whether the leaderboard could not be written
+        self._tried = False  # whether the models were loaded, and all else was checked
 
     def pytest_report_header(self) -> str:
         settings = self.run.settings
@@ -35,11 +36,22 @@ class RobustSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """The controller tries everything once, so that a mistake is one line and not a failure of each test."""
-        if self.run.checks:
+        """The controller of pytest-xdist collects nothing."""
+        if self.run.config.pluginmanager.hasplugin("dsession"):
+            self._check()
+
+    def _check(self) -> None:
+        """Everything is tried once, so that a mistake is one line and not a failure of each test."""
+        if self.run.checks and not self._tried:
+            self._tried = True
             self.run.workshop.check()
             if self.run.settings.guards and (why := self.run.umpire.chosen.why):
                 self.run.ledger.warnings[why] = None
+
+    @property
+    def _idle(self) -> bool:
+        """Whether the user left all of ours out: then no model is loaded, and nothing can be wrong with it."""
+        return not self._tried and self.rollcall.left_out and self.run.settings.baselines.save is None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -71,6 +83,8 @@ class RobustSession:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         report = yield
+        if not _ours(item):
+            return report
         from robust.session.case import COMPARED, FOUND, WARNINGS
 
         if report.when == "call":
@@ -88,11 +102,13 @@ class RobustSession:
         """A row is filed as soon as its last attack is done, so that a crash later loses nothing of it."""
         if not self.run.measures:
             return
-        self.run.ledger.warnings |= dict.fromkeys(getattr(report, "robust_warnings", ()))
-        if compared := getattr(report, "robust_compared", None):
-            self.run.ledger.compared[compared["told"]] = compared
         if told := getattr(report, "robust_unheld", ""):
             self.failures.append(told)
+        if not hasattr(report, "robust_warnings"):  # none of ours, or not its call
+            return
+        self.run.ledger.warnings |= dict.fromkeys(report.robust_warnings)
+        if compared := report.robust_compared:
+            self.run.ledger.compared[compared["told"]] = compared
         for found in getattr(report, "robust", ()):
             if (key := self.run.ledger.take(found)) and self._filed(key):
                 self._ask("pytest_robust_record", record=self.run.ledger.record(key))
@@ -126,8 +142,10 @@ class RobustSession:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        if not session.testsfailed and (any(map(_ours, session.items)) or not self._idle):
+            self._check()
         result = yield
-        if self.run.measures:
+        if self.run.measures and not self._idle:
             ledger, floors = self.run.ledger, self.run.floors
             self.failures += floors.below()
             self.failures += self._worse()
@@ -160,7 +178,7 @@ class RobustSession:
         return [f"--robust-compare-fail={margin}: {told}" for margin in margins if margin not in held]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if not self.run.measures:
+        if not self.run.measures or self._idle:
             return
         ledger, folder, failed = self.run.ledger, self.run.settings.leaderboard, len(self.failures)
         if folder is not None and ledger.files:
@@ -186,8 +204,13 @@ class RobustSession:
             self.failures.append(f"--robust-save: no baseline was saved: {error}")
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        if self.run.measures:
+        if self.run.measures and not self._idle:
             from robust.session.summary import summarise
 
             folder, notes = self.run.config.invocation_params.dir, self.run.workshop.notes
             summarise(terminalreporter, self.run.ledger, self.failures, folder, notes)
+
+
+def _ours(item: pytest.Item) -> bool:
+    """Whether it needs the model: a shipped test, or one of the user's that asks for our fixtures."""
+    return "_robust_run" in getattr(item, "fixturenames", ())

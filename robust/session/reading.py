@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from robust.attacks.spec import printable
+from robust.attacks.spec import brief
 from robust.code import blamed
 from robust.options import dest, value
 
@@ -24,7 +24,7 @@ def blaming(option: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, LookupError) as error:
-        raise pytest.UsageError(printable(f"--robust-{option}: {error.args[0]}")) from error
+        raise pytest.UsageError(brief(f"--robust-{option}: {error.args[0]}")) from error
 
 
 def base(config: pytest.Config, name: str) -> Path:

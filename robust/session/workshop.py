@@ -127,6 +127,9 @@ class Workshop:
     def check(self) -> None:
         """Everything that can be wrong with the settings, before the first test: pytest.UsageError in one line."""
         settings = self.settings
+        for spec in settings.models:
+            with blaming(f"model={spec.text}"):
+                spec.refuse_absent()
         with blaming(f"device={settings.device}"):
             _ = self.device
         with blaming(f"data={settings.data}"):

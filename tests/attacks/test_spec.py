@@ -4,7 +4,17 @@ from fractions import Fraction
 
 import pytest
 
-from robust.attacks.spec import Spec, configure, parse_threat, parse_value, printable, slug, threat_slug, threat_text
+from robust.attacks.spec import (
+    Spec,
+    brief,
+    configure,
+    parse_threat,
+    parse_value,
+    printable,
+    slug,
+    threat_slug,
+    threat_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +152,7 @@ def test_a_threat_as_one_word():
     assert threat_slug("linf:8/255") == "linf-8_255"
 
 
-def test_somebody_elses_text_is_one_line_without_controls_and_without_end():
-    assert printable("a\nb\x1b[31m") == "a?b?[31m"
-    assert printable("x" * 4402) == "x" * 1000 + "..."
+def test_somebody_elses_text_is_one_line_without_controls_and_of_an_error_the_beginning():
+    assert printable("a\nb\x1b[31m" + "x" * 4402) == "a?b?[31m" + "x" * 4402
+    assert brief("a\nb\x1b[31m") == "a?b?[31m"
+    assert brief("x" * 4402) == "x" * 1000 + "..."

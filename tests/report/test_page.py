@@ -2,21 +2,24 @@
 
 import base64
 import hashlib
+import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import permutations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from robust.report.board import boards
 from robust.report.page.curves import curves
 from robust.report.page.page import page
 from robust.report.page.scatter import front
 from robust.store import GENERATED
-from tests.browser.making import HOSTILE, crowd, gallery
+from tests.browser.making import HOSTILE, KINDS, crowd, gallery
 from tests.making import record, robust
 
 
@@ -116,6 +119,17 @@ def test_pictures_are_part_of_the_page_and_it_says_what_is_missing():
     assert text.count('src="data:image/png;base64,') == 3 * 4
     assert "install captum" in text
     assert "data:image" not in html(made)
+
+
+def test_every_picture_of_a_page_is_whole():
+    made = record()
+    (shown,) = gallery(made, size=48).values()
+    found = re.findall(r'src="data:image/png;base64,([^"]*)"', page(boards([made]), {made.stem: shown}))
+    pictures = [np.asarray(Image.open(io.BytesIO(base64.b64decode(text, validate=True)))) for text in found]
+
+    assert len(pictures) == 3 * len(KINDS)
+    for wanted in (getattr(shown, kind)[k, ..., 0] for kind in KINDS for k in range(3)):
+        assert any(np.array_equal(picture, wanted) for picture in pictures)
 
 
 def test_a_row_has_its_command_its_evidence_and_the_reasons_to_doubt_it():

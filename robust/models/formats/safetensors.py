@@ -1,6 +1,6 @@
 """safetensors: weights that cannot carry code."""
 
-from robust.attacks.spec import printable
+from robust.attacks.spec import brief
 from robust.models.format import Loaded, Source, Terms, model_format
 
 MOST_HEADER = 2**24  # bytes: a hundred times the header of a large model
@@ -23,4 +23,4 @@ def read(source: Source, terms: Terms) -> Loaded:
     try:
         return Loaded(load_file(source.path))
     except (SafetensorError, ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"is not a sound safetensors file: {printable(str(error))}") from None
+        raise ValueError(f"is not a sound safetensors file: {brief(str(error))}") from None

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from robust.attacks.spec import printable
+from robust.attacks.spec import brief
 from robust.code import ran
 from robust.models.allowed import Allowed
 from robust.models.format import Loaded, Source, Terms, model_format
@@ -63,14 +63,14 @@ def _restricted(source: Source, allowed: Allowed) -> object:
         if found.names:
             raise ValueError(_refusal(source, found, allowed))
         if found.fault:
-            raise ValueError(f"is not a sound file of torch.save: {printable(found.fault)}")
+            raise ValueError(f"is not a sound file of torch.save: {brief(found.fault)}")
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:
             raise ValueError(_refusal(source, found, allowed)) from None
         except Exception as error:  # a damaged file raises anything
             told = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ValueError(f"is not a sound file of torch.save: {printable(told)}") from None
+            raise ValueError(f"is not a sound file of torch.save: {brief(told)}") from None
 
 
 def _resolved(name: str, allowed: Allowed) -> Callable[..., Any]:

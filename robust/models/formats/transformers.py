@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from robust.attacks.spec import printable
+from robust.attacks.spec import brief
 from robust.code import installed, ran
 from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.normalize import NONE, normalised, read_normalize, spell, told
@@ -95,5 +95,5 @@ def _json(path: Path) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise ValueError("expected an object")
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"has a {path.name} that cannot be read: {printable(str(error))}") from None
+        raise ValueError(f"has a {path.name} that cannot be read: {brief(str(error))}") from None
     return found
