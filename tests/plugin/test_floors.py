@@ -76,13 +76,13 @@ def test_the_worst_case_is_gated_by_the_floor_of_its_threat_model(run):
 
 
 def test_all_attacks_together_keep_the_floor_that_one_of_them_alone_need_not(run):
-    """pgd alone keeps 45 %, and is held to 20; fgsm keeps 43 %, and both together 42 %."""
-    result = run(MODEL, *floors("43", "pgd-steps5:20"))
+    """fgsm alone keeps 43 %, and is held to 20; pgd keeps 45 %, and both together 42 %."""
+    result = run(MODEL, *floors("44", "fgsm:20"))
 
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*43 %*"]
+        ["FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*44 %*"]
     )
 
 
