@@ -115,6 +115,7 @@ bench-ranks: .venv/ready
 	touch $@
 
 .venv/ready: pyproject.toml constraints.txt
+	@echo 'installing into .venv, which takes a minute or two'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torchattacks,dev]'
 	touch $@

@@ -113,7 +113,7 @@ OPTIONS = (
         "verdict",
         "VERDICT",
         "trusted: fail where the figures of a row may not be believed; suspect (default): only where they cannot be; "
-        "none: check neither the model nor the attacks",
+        "none: check neither the model nor the attacks; what test_preflight finds fails unless it is accepted",
     ),
     Option("accept", "NAME", "a finding of test_preflight that you accept; the row shows it", many=True),
     Option(
@@ -194,7 +194,7 @@ def refuse_unknown(config: pytest.Config) -> None:
     pytest itself only warns of it, and a gate that is misspelt would pass.
     """
     unknown: Callable[[], Iterable[str]] = getattr(config, "_get_unknown_ini_keys", list)  # gone, its warning stays
-    wrong = sorted(key for key in unknown() if key.startswith(dest("")))
+    wrong = sorted(key for key in unknown() if key.replace("-", "_").startswith(dest("")))
     if not wrong:
         return
     from robust.attacks.registry import suggest

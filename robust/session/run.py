@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from robust.session.ledger import Ledger
     from robust.session.umpire import Umpire
     from robust.session.workshop import Workshop
-    from robust.train.cache import OnEpoch
+    from robust.train.progress import TrainingBar
 
 
 class Run:
@@ -102,11 +102,11 @@ class Run:
         return printable(shlex.join(words))
 
     @contextmanager
-    def _progress(self, title: str) -> "Iterator[OnEpoch]":
+    def _progress(self, title: str) -> "Iterator[TrainingBar]":
         from robust.train.progress import training_bar
 
-        with self._uncaptured(), training_bar(title) as on_epoch:
-            yield on_epoch
+        with self._uncaptured(), training_bar(title) as bar:
+            yield bar
 
     @contextmanager
     def _watched(self, title: str, n: int) -> "Iterator[Watch]":

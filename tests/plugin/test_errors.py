@@ -263,7 +263,7 @@ WRONG = {
     "leaderboard is a file": ([NET, "--robust-leaderboard=net.py"], "*net.py is a file, expected a folder"),
     "only, without a model": (
         ["--robust-only"],
-        "--robust-only: there is no model to test; name one with --robust-model",
+        "there is no model to test; name one, as --robust-model=net.py:make of pytest, *",
     ),
 }
 

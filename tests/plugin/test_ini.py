@@ -251,14 +251,16 @@ def test_what_is_wrong_in_the_file_is_one_line_as_well(pytester, folder, line, t
     assert "Traceback" not in result.stderr.str() + result.stdout.str()
 
 
+@pytest.mark.parametrize("wrong", ["robust_fail_undr", "robust-fail-under"])
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
-def test_a_misspelt_key_is_one_line_and_no_gate_that_passes(pytester, folder, kind):
+def test_a_misspelt_key_is_one_line_and_no_gate_that_passes(pytester, folder, kind, wrong):
     name, (head, line) = kind
-    (folder / name).write_text(head + line("model", ["net.py:make"]) + line("fail-undr", ["99"]))
+    misspelt = line("fail-undr", ["99"]).replace("robust_fail_undr", wrong)
+    (folder / name).write_text(head + line("model", ["net.py:make"]) + misspelt)
 
     result = pytester.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    told = "unknown key 'robust_fail_undr', did you mean 'robust_fail_under'[?] Known: *"
+    told = f"unknown key '{wrong}', did you mean 'robust_fail_under'[?] Known: *"
     result.stderr.fnmatch_lines([f"ERROR: {name}: {told}"])
     assert len([word for word in result.errlines if word]) == 1
 
