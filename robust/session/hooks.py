@@ -10,7 +10,7 @@ from robust.session import CHOSEN
 from robust.session.own import RESULTS, read_mark
 from robust.session.reading import asked
 from robust.session.rollcall import RollCall
-from robust.session.rows import group
+from robust.session.rows import group, node_id, unheld
 from robust.session.run import Run
 
 if TYPE_CHECKING:
@@ -90,6 +90,9 @@ class RobustSession:
         if report.when == "call":
             report.robust_warnings = item.stash.get(WARNINGS, [])
             report.robust_compared = item.stash.get(COMPARED, None)
+        if report.skipped and FOUND not in item.stash and (floor := unheld(item, self.run.settings)):
+            told = f"{node_id(item)} was skipped, so nothing shows that it holds"
+            report.robust_unheld = f"--robust-fail-under={floor}: {told}"
         if report.when == "call" and FOUND in item.stash:
             report.robust = item.stash[FOUND]
             report.location = (item.nodeid.partition("::")[0], None, report.location[2])
@@ -97,7 +100,11 @@ class RobustSession:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A row is filed as soon as its last attack is done, so that a crash later loses nothing of it."""
-        if not self.run.measures or not hasattr(report, "robust_warnings"):  # none of ours, or not its call
+        if not self.run.measures:
+            return
+        if told := getattr(report, "robust_unheld", ""):
+            self.failures.append(told)
+        if not hasattr(report, "robust_warnings"):  # none of ours, or not its call
             return
         self.run.ledger.warnings |= dict.fromkeys(report.robust_warnings)
         if compared := report.robust_compared:
@@ -139,11 +146,11 @@ class RobustSession:
             self._check()
         result = yield
         if self.run.measures and not self._idle:
-            ledger, gates = self.run.ledger, self.run.settings.gates
-            self.failures += ledger.below(gates)
+            ledger, floors = self.run.ledger, self.run.floors
+            self.failures += floors.below()
             self.failures += self._worse()
             if not self.rollcall.left_out:
-                self.failures += ledger.unmeasured(gates) + self._not_compared()
+                self.failures += floors.unmeasured() + self._not_compared()
             for lines in self._ask("pytest_robust_gates", records=ledger.records()):
                 if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
                     self.failures += lines
@@ -157,8 +164,11 @@ class RobustSession:
         return bool(self.run.settings.guards) and self.run.umpire.chosen.baseline is not None
 
     def _worse(self) -> list[str]:
-        """A line for each row of the user's that is worse than the baseline's."""
-        return self.run.umpire.reported(self.run.ledger) if self._compares else []
+        """A line for each row of the user's that is worse than the baseline's; and what is known in the end of ours."""
+        if not self._compares:
+            return []
+        self.run.umpire.settle(self.run.ledger)
+        return self.run.umpire.reported(self.run.ledger)
 
     def _not_compared(self) -> list[str]:
         """A line for each margin without a comparison."""

@@ -1,14 +1,15 @@
 """The tests of trust: of a model before it is attacked, and of a row's figures afterwards."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
 from torch import nn
 
 from robust.attacked import union
-from robust.campaign import narrowed
+from robust.campaign import narrowed, unattacked
 from robust.code import blamed
-from robust.evaluate import device_of
+from robust.evaluate import Finding, device_of
 from robust.models.blackbox import only_answers
 from robust.record import REMEDIED, trust_to_json
 from robust.session.bench import Bench
@@ -42,8 +43,11 @@ class Inspector:
         """The test of a row's figures: may they be believed?"""
         allowed = self._workshop.settings.verdict
         assert allowed is not None
-        trial = self._trial(case, row, threat)
+        names = (row,) if row else self._workshop.settings.attacks
+        found = [self._bench.reached(case, name, threat) for name in names]
+        trial = self._trial(case, row, threat, found)
         trust, remedied = self._workshop.ranks.once(lambda: self._examined(case, trial, threat))
+        trust = replace(trust, doubts=(*trust.doubts, *_unattacked(found)))
         own = {"threat": str(self._workshop.threat(threat)), "origin": "", "trust": trust_to_json(trust), **remedied}
         own |= {"suite": row} if row else {}
         case.item.stash[FOUND] = [clean_found(self._workshop, case) | own]
@@ -90,21 +94,20 @@ class Inspector:
             self._preflights[key] = (case.module, trust)  # the module stays, so that no other takes its id
         return self._preflights[key][1]
 
-    def _trial(self, case: Case, row: str, threat: str) -> Trial:
-        few, names = few_of(case.samples), (row,) if row else self._workshop.settings.attacks
-        broken, stopped = zip(*(self._bench.broken(case, name, threat) for name in names), strict=True)
+    def _trial(self, case: Case, row: str, threat: str, found: list[Finding]) -> Trial:
+        few = few_of(case.samples)
         return Trial(
             module=case.module,
             samples=few,
             correct=self._workshop.clean(case.module, case.samples).correct[: len(few)],
-            broken=union(broken),
+            broken=union(each.broken[: len(few)] for each in found),
             threat=self._workshop.threat(threat),
             attacks=self._words(row, threat),
             classes=self._workshop.classes,
             seed=case.seed,
             feed=self._workshop.feed(case.module),
             load=self._workshop.surrogate,
-            partial=any(stopped),
+            partial=any(each.partial for each in found),
         )
 
     def _words(self, row: str, threat: str) -> tuple[str, ...]:
@@ -112,6 +115,13 @@ class Inspector:
         settings, allowed = self._workshop.settings, self._workshop.threat(threat)
         stages = next((suite.stages for suite in settings.suites if suite.name == row), ())
         return tuple(stage.attack for stage in stages if narrowed(allowed, stage)) if row else settings.attacks
+
+
+def _unattacked(found: list[Finding]) -> Iterator[Doubt]:
+    """No check's, for it costs nothing to see, and no remedy is one for it."""
+    for each in filter(unattacked, found):
+        told = f"{each.attack} was stopped by the time before its first stage ended: what stands was hardly attacked"
+        yield Doubt("unattacked", "suspect", None, told, "give it more time, with --robust-time")
 
 
 def told(doubt: Doubt) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from robust.campaign import Watch
     from robust.session.bench import Bench
+    from robust.session.floors import Floors
     from robust.session.inspector import Inspector
     from robust.session.ledger import Ledger
     from robust.session.umpire import Umpire
@@ -84,6 +85,12 @@ class Run:
         from robust.session.ledger import Ledger
 
         return Ledger()
+
+    @cached_property
+    def floors(self) -> "Floors":
+        from robust.session.floors import Floors
+
+        return Floors(self.ledger, self.settings.gates)
 
     def _command(self, given: Callable[[Option], Any]) -> str:
         """This run's options, as they are typed, without node ids; fit for a terminal."""

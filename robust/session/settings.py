@@ -19,7 +19,7 @@ from robust.session.allowing import read_allowed
 from robust.session.baselines import Baselines, Guard, read_baselines
 from robust.session.gates import Gates
 from robust.session.judging import read_accepted, read_gates, read_verdict
-from robust.session.planned import Planned, read_planned, read_time
+from robust.session.planned import Planned, read_planned, read_time, without_suites
 from robust.session.reading import asked, base, blaming, each, whole
 from robust.train.recipe import AS_IS, parse_recipe
 from robust.trust.doubt import Verdict
@@ -219,7 +219,7 @@ def _seconds(config: pytest.Config, planned: Planned) -> float | None:
     text = value(config, "time")
     with blaming(f"time={text}"):
         seconds = read_time(text)
-        if seconds is not None and not planned.suites:
+        if seconds is not None and not planned.suites and not without_suites(config):
             raise ValueError("it bounds suites, and there is none; name one with --robust-suite")
         return seconds
 

@@ -166,6 +166,13 @@ def test_what_a_record_says_of_itself_may_be_of_any_type(odd):
     assert "<th>pgd<td>" in page(boards([told]), {})
 
 
+@pytest.mark.parametrize("odd", ["", None, 3, ":", "a:b=[", "trades+"])
+def test_what_a_card_calls_a_recipe_may_be_none(odd):
+    told = replace(record("1110", {"pgd": "1000"}), provenance={"training": {"recipe": odd}})
+
+    assert "<th>pgd<td>" in page(boards([told]), {})
+
+
 def test_a_row_shows_its_own_models_command_and_one_attack_once():
     made = record("1110", {"pgd": "1000"})
     ran = "pytest --robust-model=a.py:make --robust-model=b.py:make --robust-samples=4"
