@@ -5,6 +5,7 @@ A thing is named as its file (`fgsm_rs.py` holds `fgsm-rs`), so the names are kn
 
 import difflib
 import importlib
+import re
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -69,6 +70,13 @@ class Registry(Generic[T]):
             else:
                 self.refuse(name)
         return self._things[name]
+
+    def about(self, name: str) -> str:
+        """What the file of the thing says of it, or a third party's own docstring: the first line."""
+        thing = self.get(name)
+        file = self._files().get(name)
+        told = (importlib.import_module(file) if file else thing).__doc__ or ""
+        return re.sub(rf"^{re.escape(name)}[:,] ", "", told.strip().partition("\n")[0])
 
     def refuse(self, name: str, *also: str) -> NoReturn:
         """Raise the LookupError for an unknown name, with the nearest that is known, or is one of `also`."""

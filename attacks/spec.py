@@ -135,7 +135,7 @@ def parse_threat(text: str) -> tuple[str, Fraction]:
         eps = Fraction(radius)
         float(eps)
     except (ValueError, ZeroDivisionError, OverflowError):
-        raise ValueError(f"{text!r}: eps must be a number such as 8/255 or 0.5, got {radius!r}") from None
+        raise ValueError(f"{text!r}: eps must be a number such as 8/255, as in {norm}:8/255, got {radius!r}") from None
     if eps <= 0:
         raise ValueError(f"{text!r}: eps must be above 0, got {radius}")
     return norm, eps

@@ -7,6 +7,7 @@ import hashlib
 import json
 import tomllib
 import typing
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,10 @@ class Suite:
         """The name without the version: "standard", "mine"."""
         return self.name.rpartition("-")[0]
 
-    def told(self) -> dict[str, Any]:
-        """What determines the figures, as JSON can hold it."""
-        return {"stages": [asdict(stage) | {"norms": list(stage.norms)} for stage in self.stages]}
+    def told(self, search: Sequence[str] = ()) -> dict[str, Any]:
+        """What determines the figures, as JSON can hold it; `search` is how a cheaper copy of the model is asked."""
+        stages = [asdict(stage) | {"norms": list(stage.norms)} for stage in self.stages]
+        return {"stages": stages} | ({"search": list(search)} if search else {})
 
 
 def names() -> list[str]:

@@ -95,6 +95,15 @@ def files(folder: str) -> str:
     return table(("name", "what it is"), [_line(path.stem.replace("_", "-"), heading(path)) for path in paths])
 
 
+def data() -> str:
+    """One line for each data set, with the threat model that is taken where none is given."""
+    rows = []
+    for path in sorted((ROOT / "robust/data/sets").glob("[!_]*.py")):
+        threat = re.search(r'threat="([^"]+)"', path.read_text())
+        rows.append((*_line(path.stem.replace("_", "-"), heading(path)), f"`{threat[1]}`" if threat else ""))
+    return table(("name", "what it is", "threat model by default"), rows)
+
+
 def suites() -> str:
     """What each suite is for, as its file begins, and its stages; the shortest suite first."""
     parts = []
@@ -140,6 +149,7 @@ MAKERS: dict[str, Callable[..., str]] = {
         api,
         attacks,
         commands,
+        data,
         each_attack,
         each_recipe,
         files,

@@ -54,7 +54,13 @@ class Journal:
         return Bout(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
 
     def write(self, k: int, bout: Bout) -> None:
-        write_arrays(self._file(k), {field.name: getattr(bout, field.name) for field in fields(bout)})
+        """ValueError where the disk does not take it."""
+        try:
+            write_arrays(self._file(k), {field.name: getattr(bout, field.name) for field in fields(bout)})
+        except FileNotFoundError:  # the same campaign has ended in another process, and taken the folder with it
+            return
+        except OSError as error:
+            raise ValueError(f"its rounds could not be written: {error}") from error
 
     def _file(self, k: int) -> Path:
         return self.folder / f"{k:04}.npz"
@@ -150,7 +156,7 @@ class Campaign:
             reached.append(Reached(stage.attack, shown, broken, forwards, backwards, known.seconds))
         return Finding(
             attack=self.suite.name,
-            options=self.suite.told() | ({"search": list(self.twin.ways)} if self.twin else {}),
+            options=self.suite.told(self.twin.ways if self.twin else ()),
             broken=known.broken,
             x_adv=in_order(known.pile.array(), known.fell),
             faulty=int(known.faulty.sum()),
@@ -215,6 +221,11 @@ class Campaign:
     def _write(self, k: int, bout: Bout) -> None:
         if (journal := self.journal) is not None:
             self.ranks.once(lambda: journal.write(k, bout))
+
+
+def unattacked(found: Finding) -> bool:
+    """Whether the time was up before the first stage came to its end: then what stands says nothing."""
+    return found.partial == TIME and not found.stages
 
 
 def narrowed(threat: Threat, stage: Stage) -> Threat | None:

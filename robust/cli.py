@@ -18,16 +18,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"pytest-robust {robust.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_board(commands.add_parser("board", help="make a leaderboard's files anew from its records, or merge several"))
-    commands.add_parser(
+    list_ = commands.add_parser(
         "list", help="list the suites, attacks, data sets, architectures, training recipes and what wraps them"
     )
+    list_.add_argument("name", nargs="?", metavar="NAME", help="one of them: tell what it is, and its options")
     _add_train(commands.add_parser("train", help="train a model's architecture adversarially"))
     evaluate = commands.add_parser("evaluate", help="attack models as the plugin does, also on many GPUs with torchrun")
     _add_evaluate(evaluate)
     _add_verify(commands.add_parser("verify", help="check a published row against its evidence, without attacking"))
     _add_compare(commands.add_parser("compare", help="compare the rows of two runs, sample for sample"))
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["evaluate"]:  # its options are the plugin's, also by their names there
+        words = [re.sub("^--robust-", "--", word) for word in words]
     try:
-        args = parser.parse_args(argv)
+        args = parser.parse_args(words)
     except SystemExit as done:  # argparse has told what is wrong; its own status for that is 2
         return 4 if done.code else 0
     try:
@@ -39,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
             return _evaluate(args)
         if args.command == "compare":
             return _compare(args)
-        sys.stdout.write(_board(args) if args.command == "board" else _list())
+        sys.stdout.write(_board(args) if args.command == "board" else _list(args))
     except (ValueError, LookupError, OSError) as error:
         sys.stderr.write(f"robust {args.command}: {error}\n")
         return 4
@@ -66,16 +70,10 @@ def _board(args: argparse.Namespace) -> str:
     return run(args)
 
 
-def _list() -> str:
-    from robust.attacks.catalogue import ATTACKS
-    from robust.attacks.suite import names
-    from robust.data.dataset import DATA
-    from robust.models.catalogue import ARCHITECTURES
-    from robust.train.recipe import RECIPES, WRAPPERS
+def _list(args: argparse.Namespace) -> str:
+    from robust.known import known
 
-    suites = f"suites: {', '.join(names())}\n"
-    kinds = (ATTACKS, DATA, ARCHITECTURES, RECIPES, WRAPPERS)
-    return suites + "".join(f"{registry.kind}s: {', '.join(registry.names())}\n" for registry in kinds)
+    return known(args.name)
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:

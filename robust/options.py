@@ -73,7 +73,7 @@ OPTIONS = (
         "suite",
         "SUITE",
         "a suite of attacks, each on what those before it left: quick-1, standard-1, full-1, or a file of your own, "
-        "mine.toml; then no attack is run unless --robust-attack names one",
+        "mine.toml; then no attack is run unless --robust-attack names one; none: no suite, whatever the ini file says",
         many=True,
     ),
     Option("time", "TIME", "stop a suite after 30s, 5m or 1h, with the bound that it reached; such a row has no rank"),
@@ -113,7 +113,7 @@ OPTIONS = (
         "verdict",
         "VERDICT",
         "trusted: fail where the figures of a row may not be believed; suspect (default): only where they cannot be; "
-        "none: check neither the model nor the attacks",
+        "none: check neither the model nor the attacks; what test_preflight finds fails unless it is accepted",
     ),
     Option("accept", "NAME", "a finding of test_preflight that you accept; the row shows it", many=True),
     Option(
@@ -194,7 +194,7 @@ def refuse_unknown(config: pytest.Config) -> None:
     pytest itself only warns of it, and a gate that is misspelt would pass.
     """
     unknown: Callable[[], Iterable[str]] = getattr(config, "_get_unknown_ini_keys", list)  # gone, its warning stays
-    wrong = sorted(key for key in unknown() if key.startswith(dest("")))
+    wrong = sorted(key for key in unknown() if key.replace("-", "_").startswith(dest("")))
     if not wrong:
         return
     from robust.attacks.registry import suggest
@@ -211,12 +211,20 @@ def refuse_unknown(config: pytest.Config) -> None:
 def value(config: pytest.Config, name: str) -> Any:
     """What the command line says, else the ini file, else None (or [] for a list).
 
-    pytest.UsageError where the ini file holds a value of another type, as a number in pytest 9's [tool.pytest].
+    pytest.UsageError where that is empty, as by a variable that is not set: a gate would silently be off. And where
+    the ini file holds a value of another type, as a number in pytest 9's [tool.pytest].
     """
     option = next(option for option in OPTIONS if option.name == name)
-    given = config.getoption(option.dest)
-    if given is not None or not option.ini:
-        return [] if given is None and option.many else given
+    found = given = config.getoption(option.dest)
+    if given is None:
+        found = _of_ini(config, option) if option.ini else [] if option.many else None
+    if "" in (found if isinstance(found, list) else [found]) and not option.bare:
+        where = option.dest if given is None else f"--robust-{name}"
+        raise pytest.UsageError(f"{where}: expected {option.metavar}, and it is empty; leave it out for the default")
+    return found
+
+
+def _of_ini(config: pytest.Config, option: Option) -> Any:
     try:
         return config.getini(option.dest)
     except (TypeError, ValueError, pytest.UsageError) as error:  # the last from pytest 9.2 on

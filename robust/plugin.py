@@ -52,7 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(rollcall, "robust-rollcall")
         config.pluginmanager.register(RobustSession(run, rollcall), "robust-session")
     elif value(config, "only"):
-        raise pytest.UsageError("--robust-only: there is no model to test; name one with --robust-model")
+        how = "--robust-model=net.py:make of pytest, or as robust evaluate net.py:make"
+        raise pytest.UsageError(f"there is no model to test; name one, as {how}")
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,7 @@ def _file(folder: Path, record: Record, content: bytes | None) -> Fate:
     if not place.exists():
         _put(place, record.to_json(), content)
         return "new"
-    older = Record.from_json(place.read_text("utf-8"))
+    older = _record_at(place)
     if older.same_outcomes(record) and (record.trust is None or older.same_trust(record)):
         return "same"
     if not _replaces(record, older):
@@ -166,13 +166,14 @@ def check_folder(folder: Path) -> None:
 
 def records(folder: Path) -> list[Record]:
     """All records in place, by path. ValueError names the file that is not one."""
-    found = []
-    for path in sorted((folder / "results").rglob("*.json")):
-        try:
-            found.append(Record.from_json(path.read_text("utf-8")))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}; mend it or move it away") from None
-    return found
+    return [_record_at(path) for path in sorted((folder / "results").rglob("*.json"))]
+
+
+def _record_at(path: Path) -> Record:
+    try:
+        return Record.from_json(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; mend it or move it away") from None
 
 
 def galleries(folder: Path, found: Iterable[Record]) -> dict[str, Gallery]:

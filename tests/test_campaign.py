@@ -210,6 +210,21 @@ def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
     assert outcome(run(campaign(journal=Journal(tmp_path)))) == outcome(first)
 
 
+def test_a_folder_that_another_process_takes_away_costs_nothing_but_the_rounds(tmp_path, monkeypatch):
+    """The same campaign came to its end there, while a file was on its way."""
+    expected, beside = outcome(run(campaign())), robust.store._beside
+
+    def taken_away(path, fill):
+        shutil.rmtree(path.parent, ignore_errors=True)
+        file = beside(path, fill)
+        if path.name == "0003.npz":
+            shutil.rmtree(path.parent)
+        return file
+
+    monkeypatch.setattr("robust.store._beside", taken_away)
+    assert outcome(run(campaign(journal=Journal(tmp_path / "rounds")))) == expected
+
+
 def test_a_damaged_file_is_a_round_that_was_not_run(tmp_path):
     first = run(campaign(journal=Journal(tmp_path)))
     shutil.copytree(tmp_path, tmp_path / "copy")

@@ -1,6 +1,7 @@
 import hashlib
 import subprocess
 import sys
+from fnmatch import fnmatch
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from robust.cli import main
 from robust.data.dataset import DATA
 from robust.models.catalogue import ARCHITECTURES
 from robust.options import OPTIONS
+from robust.session.command import QUIET
 from robust.store import records
 from robust.train.recipe import RECIPES, WRAPPERS
 from tests.making import file, record
@@ -150,6 +152,33 @@ def test_list_knows_the_shipped_ones(call):
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("pgd", ["attack pgd: PGD, *", "  steps=40", "with every attack: *restarts=*"]),
+        ("trades", ["training recipe trades: *", "  beta=6.0", "with every recipe:", "  epochs=30"]),
+        ("+ema", ["training wrapper ema: *", "with every recipe:"]),
+        ("fashion-mnist", ["data set fashion-mnist: *", "  threat model by default: linf:0.1"]),
+        ("npz", ["data set npz: *"]),
+        ("wideresnet", ["architecture wideresnet: *"]),
+        ("standard-1", ["suite standard-1, *", "  pgd:*"]),
+    ],
+)
+def test_list_tells_of_one_what_it_is_and_its_options(call, name, told):
+    status, out, err = call("list", name)
+
+    assert (status, err) == (0, "")
+    lines = iter(out.splitlines())
+    assert all(any(fnmatch(line, wanted) for line in lines) for wanted in told)
+
+
+def test_what_list_does_not_know_is_told_with_the_nearest(call):
+    status, out, err = call("list", "trade")
+
+    assert (status, out) == (4, "")
+    assert err.startswith("robust list: unknown name 'trade', did you mean 'trades'?")
+
+
 def test_version(call):
     assert call("--version") == (0, f"pytest-robust {robust.__version__}\n", "")
 
@@ -162,7 +191,7 @@ def test_help_is_no_mistake(call, argv):
     assert out.startswith("usage: robust")
 
 
-@pytest.mark.parametrize("argv", [[], ["bord"], ["board", "--colour"], ["list", "attacks"], ["verify"]], ids=str)
+@pytest.mark.parametrize("argv", [[], ["bord"], ["board", "--colour"], ["list", "pgd", "fgsm"], ["verify"]], ids=str)
 def test_a_mistake_in_what_was_asked_is_told_with_status_4(call, argv):
     status, out, err = call(*argv)
 
@@ -237,7 +266,7 @@ def test_evaluate_is_the_plugins_tests_by_shorter_names(monkeypatch):
     )
 
     assert found[0] == "--robust-only"
-    assert {*found[1:]} == {
+    assert {*found[1 : -len(QUIET)]} == {
         "--robust-model=a.py:make",
         "--robust-model=b.py:make",
         "--robust-suite=quick-1",
@@ -252,6 +281,7 @@ def test_evaluate_takes_every_option_of_the_plugin(option, monkeypatch):
     if option.name not in ("model", "only"):
         given = f"--{option.name}" if option.flag else f"--{option.name}=x"
         assert f"--robust-{given.removeprefix('--')}" in evaluated(monkeypatch, given)
+        assert evaluated(monkeypatch, f"--robust-{given.removeprefix('--')}") == evaluated(monkeypatch, given)
 
 
 @pytest.mark.parametrize("command", ["evaluate", "train"])

@@ -46,6 +46,7 @@ LAYERS = [
     ["robust.train"],
     ["robust.options", "robust.hookspec"],
     ["robust.session"],
+    ["robust.known"],
     ["robust.plugin", "robust.cli", "robust.action"],
     ["robust.__main__"],
 ]

@@ -289,6 +289,15 @@ def test_a_damaged_record_is_named(tmp_path, content):
         records(tmp_path)
 
 
+def test_a_damaged_record_in_the_place_of_a_new_one_is_named_too(tmp_path):
+    file(tmp_path, record())
+    (path,) = (tmp_path / "results").rglob("*.json")
+    path.write_text(f"<<<<<<< HEAD\n{path.read_text()}")
+
+    with pytest.raises(ValueError, match=f"^{path}: .*; mend it or move it away$"):
+        file(tmp_path, record())
+
+
 def test_a_private_folder_keeps_itself_out_of_version_control(tmp_path):
     made = private(tmp_path / "a" / ".robust")
 

@@ -27,6 +27,7 @@ WORDS = {
     "verdict": ("trusted", "suspect", "broken", ""),
     "metric": ("clean_acc", "robust_acc"),
     "ruling": ("holds", "inconclusive", "fails"),
+    "fail_on": ("figure", "ci"),
 }
 
 Found = dict[str, Any]
@@ -58,10 +59,11 @@ def _numbers(given: object) -> Found:
 
 
 def _row(given: object) -> Found:
-    row = _keys(given, "threat", "n", "correct", "robust", "floor", "verdict", "partial")
+    row = _keys(given, "threat", "n", "correct", "robust", "floor", "fail_on", "verdict", "partial")
     n = _whole(row, "n", 1, COUNT)
     _whole(row, "robust", 0, _whole(row, "correct", 0, n))
-    _word(row, "verdict")
+    for key in ("fail_on", "verdict"):
+        _word(row, key)
     if row["floor"] is not None:
         _real(row, "floor", 0, 100)
     if type(row["partial"]) is not bool:
@@ -140,7 +142,7 @@ def _rows(found: Found) -> Iterator[list[str]]:
         n, robust = row["n"], 100 * row["robust"] / row["n"]
         low, high = (100 * share for share in wilson(row["robust"], n))
         floor = "" if row["floor"] is None else f"{row['floor']:g}"
-        gate = "" if row["floor"] is None else gate_of(robust, low, high, row["floor"])
+        gate = "" if row["floor"] is None else gate_of(robust, low, high, row)
         figures = [f"{100 * row['correct'] / n:.1f}", f"{robust:.1f}", f"{low:.1f} to {high:.1f}", floor]
         threat = " or ".join(f"{each['norm']} {size(each['eps'])}" for each in row["threat"])
         yield [str(k), threat, *figures, gate + ", partial" * row["partial"], row["verdict"], str(n)]
@@ -163,9 +165,11 @@ def _table(rows: Iterator[list[str]]) -> Iterator[str]:
     yield ""
 
 
-def gate_of(percent: float, low: float, high: float, floor: float) -> str:
+def gate_of(percent: float, low: float, high: float, row: Found) -> str:
     """As outcome.Line tells it."""
-    return "fails" if percent < floor else "inconclusive" if low < floor < high else "holds"
+    if (low if row["fail_on"] == "ci" else percent) < row["floor"]:
+        return "fails"
+    return "inconclusive" if row["partial"] or low < row["floor"] < high else "holds"
 
 
 def size(eps: float) -> str:

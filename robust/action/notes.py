@@ -15,6 +15,7 @@ from robust.session import RUN
 
 if TYPE_CHECKING:
     from robust.action.outcome import Failure, Outcome
+    from robust.session.gates import Floor
     from robust.session.ledger import Key
     from robust.session.run import Run
 
@@ -56,11 +57,13 @@ class Noted:
 
         ledger, gates, session = run.ledger, run.settings.gates, self._config.pluginmanager.get_plugin("robust-session")
         clean, keys = gates.clean(), ledger.keys()
-        lines = [Line(ledger.record(key), _floor(run, key), None if clean is None else clean.percent) for key in keys]
-        told = [*session.failures, *ledger.unfinished()] if session else []
+        floors = {key: _percent(run.floors.of(key)) for key in keys}
+        lines = [Line(ledger.record(key), floors[key], _percent(clean), gates.fail_on) for key in keys]
+        unfinished, unsure = ledger.unfinished(), any(_unsure(run, key) for key in keys)
+        told = [*(session.failures if session else ()), *(unfinished if status else ())]
         failures = [*map(self._failure, self._failed), *map(Failure, told)]
-        unsure = any(_unsure(run, key) for key in keys)
-        return Outcome(status, lines, failures, [*ledger.warnings], ledger.compared, unsure)
+        warnings = [*ledger.warnings, *(() if status else unfinished)]
+        return Outcome(status, lines, failures, warnings, ledger.compared, unsure)
 
     def _failure(self, report: Any) -> "Failure":
         from robust.action.outcome import Failure
@@ -74,20 +77,19 @@ class Noted:
         return path.relative_to(here).as_posix() if path.is_file() and path.is_relative_to(here) else ""
 
 
-def _floor(run: "Run", key: "Key") -> float | None:
-    """What the row's figure is held to: its attacks together, or the only one there is."""
-    gates, record = run.settings.gates, run.ledger.record(key)
-    floors = [run.ledger.floor(key, gates)]
-    if len(record.planned) == 1:
-        floors.append(gates.attack(record.planned[0].name, record.threat))
-    return max((floor.percent for floor in floors if floor is not None), default=None)
+def _percent(floor: "Floor | None") -> float | None:
+    return None if floor is None else floor.percent
 
 
 def _unsure(run: "Run", key: "Key") -> bool:
-    """Whether a floor of the row, of an attack of it, or of its clean accuracy is inside the interval of its figure."""
+    """Whether a floor of the row, of an attack of it, or of its clean accuracy is inside the interval of its figure.
+
+    Or the figure is a bound, which the time has left.
+    """
     from robust.session.gates import Measured, inconclusive
 
-    gates, record = run.settings.gates, run.ledger.record(key)
-    held = [(record.correct, gates.clean()), (record.robust, run.ledger.floor(key, gates))]
+    gates, record, floor = run.settings.gates, run.ledger.record(key), run.floors.of(key)
+    held = [(record.correct, gates.clean()), (record.robust, floor)]
     held += [(record.correct & ~each.broken, gates.attack(each.name, record.threat)) for each in record.planned]
-    return any(inconclusive(Measured.of(int(flags.sum()), record.data.n), floor) for flags, floor in held)
+    bound = bool(record.partial) and floor is not None
+    return bound or any(inconclusive(Measured.of(int(flags.sum()), record.data.n), each) for flags, each in held)

@@ -35,6 +35,7 @@ def _row(line: Line) -> dict[str, Any]:
         "correct": int(record.correct.sum()),
         "robust": int(record.robust.sum()),
         "floor": line.floor,
+        "fail_on": line.fail_on,
         "verdict": record.verdict,
         "partial": bool(record.partial),
     }

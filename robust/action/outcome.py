@@ -7,7 +7,7 @@ from typing import Any
 
 from robust.record import Record
 from robust.report.board import Row, boards
-from robust.session.gates import Floor, Measured, inconclusive
+from robust.session.gates import FailOn, Floor, Measured, inconclusive, shortfall
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Line:
     record: Record
     floor: float | None
     clean_floor: float | None
+    fail_on: FailOn = "figure"
 
     @property
     def row(self) -> Row:
@@ -42,10 +43,10 @@ class Line:
         """How it stands to its floor: "holds", "fails", "inconclusive"; "" where there is none."""
         if self.floor is None:
             return ""
-        if self.row.robust < self.floor:
+        measured, floor = Measured.of(int(self.record.robust.sum()), self.record.data.n), Floor(self.floor)
+        if shortfall(measured, floor, self.fail_on):
             return "fails"
-        measured = Measured.of(int(self.record.robust.sum()), self.record.data.n)
-        return "inconclusive" if inconclusive(measured, Floor(self.floor)) else "holds"
+        return "inconclusive" if self.record.partial or inconclusive(measured, floor) else "holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +100,5 @@ def load(path: Path, status: int) -> Outcome:
 
 
 def _line(line: Line) -> dict[str, Any]:
-    return {"record": line.record.to_json(), "floor": line.floor, "clean_floor": line.clean_floor}
+    floors = {"floor": line.floor, "clean_floor": line.clean_floor, "fail_on": line.fail_on}
+    return {"record": line.record.to_json(), **floors}

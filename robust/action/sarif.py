@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,9 @@ RULES = {
     "test_trust": ("trust", "The figures may not be believed."),
 }
 OTHER = ("failure", "A test or a gate failed.")
+FIGURE = re.compile(
+    r"(?<=[\s(])[-+]?\d[\d.]*(e[-+]?\d+)?(/\d+)?(?=[\s,;:%)]|$)"
+)  # a word of its own, as none in a name is
 DOUBT = ("doubt", "To be read beside the figures.")
 
 
@@ -43,7 +47,7 @@ def sarif(outcome: Outcome, fallback: str = "") -> str:
 
 def _result(level: str, rule: str, failure: Failure, fallback: str) -> dict[str, Any]:
     """The fingerprint is of what failed, not of its figures: an alert stays the same while they change."""
-    mark = hashlib.sha256(f"{rule} {failure.test or failure.text.partition(':')[0]}".encode()).hexdigest()[:16]
+    mark = hashlib.sha256(f"{rule} {failure.test or FIGURE.sub('', failure.text)}".encode()).hexdigest()[:16]
     path = failure.path or fallback
     result: dict[str, Any] = {
         "ruleId": rule,

@@ -19,7 +19,7 @@ HEADS = ("", *NAMED, *FIGURES, "gate", "verdict", "n")
 RULES = ("---:", *[":---"] * 5, *["---:"] * 4, ":---", ":---", "---:")
 WORDS = {
     "passed": "### Robustness: passed",
-    "inconclusive": "### Robustness: passed, inconclusive\n\nA gate lies inside an interval: more samples would tell.",
+    "inconclusive": "### Robustness: passed, inconclusive\n\nA gate is not settled: more samples or time would tell.",
     "failed": "### Robustness: failed",
 }
 COMPARED = ("compared with the baseline", "before %", "now %", "lost", "won", "p", "allowed drop", "")

@@ -1,7 +1,7 @@
 """Two outcomes on the same samples, and whether the second is worse by more than is allowed.
 
 The drop itself must be above the margin, and McNemar's exact test must show that it is not chance. The test is of the
-drop against none, not against the margin: see docs/gates.md.
+drop against none, not against the margin: see docs/baselines.md.
 """
 
 from dataclasses import dataclass

@@ -39,6 +39,10 @@ class UnfitError(LookupError):
     """A baseline has no row to compare with: in one line what is other than today's, or missing."""
 
 
+class AbsentError(UnfitError):
+    """It has no row of that name under that threat model and suite."""
+
+
 def fitting(records: Sequence[Record], wanted: Wanted, alone: bool = False) -> Record:
     """The row to compare with; UnfitError where there is none, or its figures are no figures to compare with.
 
@@ -49,7 +53,7 @@ def fitting(records: Sequence[Record], wanted: Wanted, alone: bool = False) -> R
     if not found:
         told = dict.fromkeys(str(Wanted.of(record)) for record in records)
         more = f" and {len(told) - LISTED} more" if len(told) > LISTED else ""
-        raise UnfitError(f"it has no row of {wanted}; it has {'; '.join([*told][:LISTED])}{more}")
+        raise AbsentError(f"it has no row of {wanted}; it has {'; '.join([*told][:LISTED])}{more}")
     if len(found) > 1:
         weights = ", ".join(record.model.weights[:8] for record in found)
         raise UnfitError(f"it has {len(found)} rows of {wanted}, of weights {weights}; name the row's own .json")
@@ -74,10 +78,14 @@ def standing(record: Record, metric: str) -> Flags:
     return record.correct & ~union(attack.broken for attack in record.planned)
 
 
+def measured(record: Record, wanted: Wanted) -> bool:
+    """Whether a row is of the same data, threat model and attacks, of whatever model."""
+    return (record.data.name, record.threat, record.suite) == (wanted.data.name, wanted.threat, wanted.suite)
+
+
 def _asked(record: Record, wanted: Wanted, alone: bool) -> bool:
     called = (record.model.name, record.model.training) == (wanted.model, wanted.training)
-    measured = (record.data.name, record.threat, record.suite) == (wanted.data.name, wanted.threat, wanted.suite)
-    return measured and (alone or called)
+    return measured(record, wanted) and (alone or called)
 
 
 def _unfit(record: Record, wanted: Wanted) -> str:

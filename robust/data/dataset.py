@@ -110,7 +110,7 @@ class Dataset:
         if not len(y):
             raise ValueError(f"{self.name} has no {split} samples")
         if n is not None and n > len(y):
-            raise TooFewError(f"{self.name} has {len(y)} {split} samples, {n} were asked for")
+            raise TooFewError(f"{self.name} has {len(y)} {split} samples, {n} were asked for; 'all' is all of them")
         if len(x) != len(y):
             raise ValueError(f"{self.name} has {len(x)} inputs and {len(y)} labels")
         rows = np.arange(len(y), dtype=np.int64) if n is None else drawn(len(y), n, seed)[0]

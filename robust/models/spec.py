@@ -43,9 +43,10 @@ class ModelSpec:
     answers: bool = False  # whether all that it does is to answer: then there is no gradient
 
     @classmethod
-    def parse(cls, text: str, folder: Path) -> "ModelSpec":
+    def parse(cls, text: str, folder: Path, *, absent: bool = False) -> "ModelSpec":
         """Read a model's word; relative paths and modules are looked for below `folder` first.
 
+        Where they may be `absent`, weights that are not there are refused by `refuse_absent` later.
         ValueError for no such file or module, no factory, or arguments that are not Python literals; LookupError for
         an architecture that the zoo does not have.
         """
@@ -53,7 +54,7 @@ class ModelSpec:
         if kind in ("http", "https"):
             return cls._of_endpoint(text)
         if kind == "ensemble":
-            return cls._of_members(text, rest, folder)
+            return cls._of_members(text, rest, folder, absent)
         if kind == "blackbox":
             return cls._of_answers(text, rest, folder)
         match = re.fullmatch(WORD, text)
@@ -63,9 +64,8 @@ class ModelSpec:
         module = None if not match or name.endswith(".py") else name
         # Not resolved: a link goes by its own name, as pytest's arguments do.
         path = _module_file(name, folder) if module else Path(os.path.abspath(folder / name))
-        if not (path.is_file() or (not match and (path / FOLDER).is_file())):
-            where = "is a folder" if path.is_dir() else "no such file"
-            raise ValueError(f"{where} (looked for {path}); {FORM}")
+        if match or not absent:
+            _refuse_absent(path, bool(match))
         if match and not (factory or "").isidentifier():
             raise ValueError(f"name the function or class that makes the model, as {name}:make")
         args, options = _arguments(call) if call else ((), ())
@@ -89,8 +89,8 @@ class ModelSpec:
         return cls(text, Path(f"http:{name}"), name, library="http", answers=True)
 
     @classmethod
-    def _of_members(cls, text: str, words: str, folder: Path) -> "ModelSpec":
-        members = tuple(cls.parse(word.strip(), folder) for word in re.split(COMMA, words))
+    def _of_members(cls, text: str, words: str, folder: Path, absent: bool) -> "ModelSpec":
+        members = tuple(cls.parse(word.strip(), folder, absent=absent) for word in re.split(COMMA, words))
         if len(members) < 2 or any(member.members for member in members):
             raise ValueError("an ensemble is of two models or more, as ensemble:a.safetensors,b.safetensors")
         name = "+".join(member.name for member in members)
@@ -109,6 +109,11 @@ class ModelSpec:
         """The files of weights that it is, or that its members are."""
         own = (self.path,) if self.factory is None else ()
         return own + tuple(path for member in self.members for path in member.files)
+
+    def refuse_absent(self) -> None:
+        """ValueError where a file of weights is not there."""
+        for path in self.files:
+            _refuse_absent(path, False)
 
     @property
     def plain(self) -> bool:
@@ -132,6 +137,12 @@ class ModelSpec:
     @property
     def _words(self) -> list[str]:
         return [*map(str, self.args), *(f"{key}{value}" for key, value in self.options)]
+
+
+def _refuse_absent(path: Path, code: bool) -> None:
+    if not (path.is_file() or (not code and (path / FOLDER).is_file())):
+        where = "is a folder" if path.is_dir() else "no such file"
+        raise ValueError(f"{where} (looked for {path}); {FORM}")
 
 
 def _arguments(call: str) -> tuple[tuple[object, ...], tuple[tuple[str, object], ...]]:

@@ -51,6 +51,18 @@ def rounded(board: Board) -> str:
     return f"{told}{'; '.join(found)}." if found else ""
 
 
+def alone(board: Board) -> str:
+    """What is left under each of several attacks, of a table that has no room for these; "" where there is one."""
+    places = [k for k, name in enumerate(board.columns) if name in board.attacks]
+    if len(places) < 2:
+        return ""
+    told = []
+    for row in board.rows:
+        figures = ("-" if row.under[k] is None else f"{row.under[k]:.1f}" for k in places)
+        told.append(f"{row.record.model.name} ({row.record.recipe}) {', '.join(figures)}")
+    return f"Under {', '.join(board.columns[k] for k in places)} alone: {'; '.join(told)}."
+
+
 def cells(board: Board, row: Row) -> list[str]:
     model, data = row.record.model, row.record.data
     figures = ["" if value is None else f"{value:.1f}" for value in (row.clean, *row.under, row.robust)]

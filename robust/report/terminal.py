@@ -12,7 +12,7 @@ from robust.attacked import union
 from robust.attacks.spec import printable
 from robust.record import Record
 from robust.report.board import Board
-from robust.report.table import cells, columns, rounded
+from robust.report.table import alone, cells, columns, rounded
 
 MANY = 0.2  # of the checks, without which a verdict says less
 HIDDEN = ("drop", "n", "params", "weights")  # what a terminal of 80 columns has no room for
@@ -20,7 +20,8 @@ HIDDEN = ("drop", "n", "params", "weights")  # what a terminal of 80 columns has
 
 def terminal(board: Board, width: int) -> str:
     """One board, at most `width` characters wide; where that is little names are broken, or attacks left out."""
-    for colon, hidden in ((":", HIDDEN), (":\n", HIDDEN), (":\n", (*HIDDEN, *board.columns))):
+    less = (*HIDDEN, *board.columns)
+    for colon, hidden in ((":", HIDDEN), (":\n", HIDDEN), (":\n", less)):
         table = _table(board, colon, hidden)
         if Console(width=10_000).measure(table).maximum <= width:
             break
@@ -29,7 +30,8 @@ def terminal(board: Board, width: int) -> str:
     sizes = sorted({row.record.data.n for row in board.rows})
     n = " to ".join(dict.fromkeys((str(sizes[0]), str(sizes[-1]))))
     lines = [f"{printable(board.data)}, {board.threat}, {board.suite}, n = {n}", file.getvalue().rstrip()]
-    return "\n".join([*lines, *textwrap.wrap(printable(rounded(board)), width)])
+    notes = [alone(board)] * (hidden == less) + [rounded(board)]
+    return "\n".join([*lines, *(line for note in notes for line in textwrap.wrap(printable(note), width))])
 
 
 def doubts(record: Record) -> list[str]:
@@ -54,7 +56,7 @@ def _remedied(record: Record) -> Iterator[str]:
     for attack in record.attacks[len(record.planned) :]:
         asked, names = record.correct & ~union(each.broken for each in record.planned), attack.options["remedies"]
         left = f"{asked.mean():.1%} robust without, {record.robust.mean():.1%} with it"
-        yield f"remedied by {printable(', '.join(names)) or 'nothing'}: {left}"
+        yield f"remedied by {printable(', '.join(names)) or 'ordinary attacks'}: {left}"
 
 
 def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:

@@ -15,7 +15,7 @@ from robust.attacks.factory import describe
 from robust.attacks.suite import Suite
 from robust.attacks.threat import Threat
 from robust.bout import Flags
-from robust.campaign import Campaign, Journal, Limits, Watch
+from robust.campaign import TIME, Campaign, Journal, Limits, Watch, unattacked
 from robust.evaluate import Clean, Finding, measure_attack, with_rounding
 from robust.session.case import FOUND, Case, Found, fail
 from robust.session.found import clean_found, row_found
@@ -24,7 +24,7 @@ from robust.session.journal import journal_of
 from robust.session.result import Result
 from robust.session.rows import judged, node_id, planned
 from robust.session.workshop import Workshop
-from robust.trust.look import few_of, few_rows
+from robust.trust.look import few_of
 from robust.trust.verify import LARGE, OUTSIDE, told
 
 Run = Callable[[Threat, Clean], Finding]
@@ -88,20 +88,16 @@ class Bench:
         _, result = self._ahead.pop((id(case.module), name, threat), (None, None))
         return result
 
-    def broken(self, case: Case, name: str, threat: str) -> tuple[Flags, bool]:
-        """What the attack or the suite of that name breaks of a few of the case's samples: see few_rows.
-
-        And whether it was stopped before its end.
+    def reached(self, case: Case, name: str, threat: str) -> Finding:
+        """What the attack or the suite of that name breaks, of all of the case's samples or of a few: see few_rows.
 
         It was measured where the row's test ran in this process; else it is measured here, on these alone.
         """
         known = self._found.get((id(case.module), name, threat))
         few = replace(case, samples=few_of(case.samples))
         if known is not None:
-            found = known[1]
-        else:
-            found = self._measured(few, name, threat, self._planned(few, name, threat)).found
-        return found.broken[few_rows(len(found.broken))], bool(found.partial)
+            return known[1]
+        return self._measured(few, name, threat, self._planned(few, name, threat)).found
 
     def _suite(self, name: str) -> Suite:
         return next(suite for suite in self.workshop.settings.suites if suite.name == name)
@@ -168,7 +164,10 @@ class Bench:
         if result.found.partial:
             case.item.user_properties.append(("robust.partial", result.found.partial))
         floor = self.workshop.settings.gates.attack(result.attack, result.threat)
-        self.judge(case, str(result), result.measured, floor)
+        if floor is not None and unattacked(result.found) and result.measured.percent >= floor.percent:
+            what = f"{result.attack} under {result.threat} was stopped by the time before its first stage ended"
+            fail(f"--robust-fail-under={floor}: {what}, so nothing shows that it holds; give it more time")
+        self.judge(case, str(result), result.measured, floor, bound=result.found.partial == TIME)
 
     def measure(self, case: Case, attack: str | AnyAttack, threat: str) -> Result:
         """What the attack does. Figures of a model that is at fault are no figures: then the test fails."""
@@ -231,14 +230,19 @@ class Bench:
         own = {"planned": planned, "judged": False, "origin": origin, "floor": floor and floor.percent}
         return clean_found(self.workshop, case) | row_found(self.workshop, case, result) | own | {"command": command}
 
-    def judge(self, case: Case, figure: str, measured: Measured, floor: Floor | None) -> None:
-        """Fail the test where the figure does not keep the floor; warn where it is not sure to."""
+    def judge(self, case: Case, figure: str, measured: Measured, floor: Floor | None, *, bound: bool = False) -> None:
+        """Fail the test where the figure does not keep the floor; warn where it is not sure to.
+
+        As where it is a bound, that the time has left: more may be broken.
+        """
         if floor is None:
             return
         wrong = shortfall(measured, floor, self.workshop.settings.gates.fail_on)
         if wrong is not None:
             fail(f"{figure} {wrong}\nrepeat: {self.repeat} '{node_id(case.item)}'")
-        if inconclusive(measured, floor):
+        if bound:
+            case.warn(f"inconclusive: {figure}: the floor of {floor.percent:g} % holds so far; give it more time")
+        elif inconclusive(measured, floor):
             told = f"the floor of {floor.percent:g} % is inside the interval; use more samples"
             case.warn(f"inconclusive: {figure}: {told}")
 

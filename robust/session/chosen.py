@@ -1,14 +1,15 @@
 """Which baseline a run is compared with: found and held against what is to be measured before the first test."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from robust.attacks.factory import make
-from robust.attacks.spec import Spec
+from robust.attacks.spec import Spec, printable
 from robust.baseline import shelf
 from robust.baseline.git import precedes
-from robust.baseline.row import UnfitError, Wanted, fitting
+from robust.baseline.row import AbsentError, UnfitError, Wanted, fitting, measured
 from robust.baseline.shelf import Baseline
 from robust.data.dataset import Samples
 from robust.evaluate import options_of
@@ -66,7 +67,16 @@ def row_of(workshop: Workshop, baseline: Baseline, variant: Variant, guard: Guar
         options=_options(workshop, guard.row),
     )
     named = settings.baselines.compare in (AUTO, LATEST)
-    return fitting(baseline.records, wanted, alone=not named and len(settings.everything) == 1)
+    single = len(settings.everything) == 1
+    try:
+        return fitting(baseline.records, wanted, alone=not named and single)
+    except AbsentError as error:
+        alike = (path for path, record in baseline.rows.items() if single and measured(record, wanted))
+        if (path := next(alike, None)) is None:
+            raise
+        given = os.path.relpath(path, settings.baselines.folder)
+        told = f"to compare whatever the model is called, name the row's own file: --robust-compare={given}"
+        raise AbsentError(printable(f"{error.args[0]}; {told}")) from None
 
 
 def _newest(workshop: Workshop, kept: list[Path]) -> Chosen:
@@ -94,5 +104,5 @@ def _fit(workshop: Workshop, baseline: Baseline) -> Baseline:
 def _options(workshop: Workshop, row: str) -> dict[str, Any]:
     """Of the row's attacks, or of its suite, by name."""
     settings = workshop.settings
-    suites = {suite.name: suite.told() for suite in settings.suites if suite.name == row}
+    suites = {suite.name: suite.told(settings.search) for suite in settings.suites if suite.name == row}
     return suites or {word: options_of(make(word, workshop.surrogate)) for word in settings.attacks}

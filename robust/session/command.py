@@ -15,6 +15,8 @@ from robust.options import words
 from robust.ranks import WAIT, Ranks, joined
 from robust.session.together import Together
 
+QUIET = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")  # it was, to get here
+
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate. Returns pytest's exit status. The first rank alone reports and files."""
@@ -25,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace, ranks: Ranks) -> int:
     ending = Ending(ranks)
     together = Together(ranks, ending)
-    typed = ["--robust-only", *words(lambda option: getattr(args, option.dest, None))]
+    typed = ["--robust-only", *words(lambda option: getattr(args, option.dest, None)), *QUIET]
     with _heard(ranks) as (screen, said), ending.heeded():
         status = int(pytest.main(typed if ranks.first else [*typed, "-p", "no:cacheprovider"], plugins=[together]))
         together.refuse(said().strip().rpartition("\n")[2].removeprefix("ERROR: "))

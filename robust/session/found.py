@@ -1,8 +1,6 @@
 """What an item hands to the session, as JSON can hold it; the adversarial inputs go through a file."""
 
 import hashlib
-import os
-import uuid
 from dataclasses import asdict
 from typing import Any
 
@@ -16,11 +14,10 @@ from robust.models.load import Subject
 from robust.record import DataUsed, ModelUsed
 from robust.session.anew import source_of
 from robust.session.case import Case, Found, fail
+from robust.session.parts import waiting
 from robust.session.result import Result
 from robust.session.workshop import Workshop
-from robust.store import private, write_arrays
-
-PROCESS = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"  # a folder name that no other process has
+from robust.store import write_arrays
 
 
 def clean_found(workshop: Workshop, case: Case) -> Found:
@@ -97,8 +94,8 @@ def _spool(workshop: Workshop, case: Case, result: Result, pictures: dict[str, N
     if not workshop.settings.files or not workshop.ranks.first:
         return None
     digest = hashlib.sha256(f"{case.item.nodeid} {result.attack} {result.threat}".encode()).hexdigest()[:16]
-    path = private(workshop.settings.home) / "parts" / PROCESS / f"{digest}.npz"
     try:
+        path = waiting(workshop.settings.home) / f"{digest}.npz"
         write_arrays(path, {"x_adv": result.x_adv, "y": case.samples.y, "index": case.samples.index, **pictures})
     except OSError as error:
         fail(f"the adversarial inputs could not be written: {error}")

@@ -1,7 +1,7 @@
 """The floors that accuracies must keep, and whether they do. No torch here: the words are read at the start."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,6 +46,10 @@ class Gates:
     def together(self, threat: str) -> Floor | None:
         """Of all attacks together under one threat model."""
         return self._narrowest([threat_slug(threat)], [None])
+
+    def row(self, attacks: Sequence[str], threat: str) -> Floor | None:
+        """Of a row's figure: of the only attack or suite that it has, else of all together."""
+        return self.attack(attacks[0], threat) if len(attacks) == 1 else self.together(threat)
 
     def _narrowest(self, *groups: list[str | None]) -> Floor | None:
         """The floor of the first group that has one; of several in a group the highest."""

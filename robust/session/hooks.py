@@ -10,7 +10,7 @@ from robust.session import CHOSEN
 from robust.session.own import RESULTS, read_mark
 from robust.session.reading import asked
 from robust.session.rollcall import RollCall
-from robust.session.rows import group
+from robust.session.rows import group, node_id, unheld
 from robust.session.run import Run
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class RobustSession:
         self.rollcall = rollcall
         self.failures: list[str] = []  # of the session as a whole
         self._unwritten = False  # whether the leaderboard could not be written
+        self._tried = False  # whether the models were loaded, and all else was checked
 
     def pytest_report_header(self) -> str:
         settings = self.run.settings
@@ -35,11 +36,22 @@ class RobustSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """The controller tries everything once, so that a mistake is one line and not a failure of each test."""
-        if self.run.checks:
+        """The controller of pytest-xdist collects nothing."""
+        if self.run.config.pluginmanager.hasplugin("dsession"):
+            self._check()
+
+    def _check(self) -> None:
+        """Everything is tried once, so that a mistake is one line and not a failure of each test."""
+        if self.run.checks and not self._tried:
+            self._tried = True
             self.run.workshop.check()
             if self.run.settings.guards and (why := self.run.umpire.chosen.why):
                 self.run.ledger.warnings[why] = None
+
+    @property
+    def _idle(self) -> bool:
+        """Whether the user left all of ours out: then no model is loaded, and nothing can be wrong with it."""
+        return not self._tried and self.rollcall.left_out and self.run.settings.baselines.save is None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -71,11 +83,16 @@ class RobustSession:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         report = yield
+        if not _ours(item):
+            return report
         from robust.session.case import COMPARED, FOUND, WARNINGS
 
         if report.when == "call":
             report.robust_warnings = item.stash.get(WARNINGS, [])
             report.robust_compared = item.stash.get(COMPARED, None)
+        if report.skipped and FOUND not in item.stash and (floor := unheld(item, self.run.settings)):
+            told = f"{node_id(item)} was skipped, so nothing shows that it holds"
+            report.robust_unheld = f"--robust-fail-under={floor}: {told}"
         if report.when == "call" and FOUND in item.stash:
             report.robust = item.stash[FOUND]
             report.location = (item.nodeid.partition("::")[0], None, report.location[2])
@@ -85,8 +102,12 @@ class RobustSession:
         """A row is filed as soon as its last attack is done, so that a crash later loses nothing of it."""
         if not self.run.measures:
             return
-        self.run.ledger.warnings |= dict.fromkeys(getattr(report, "robust_warnings", ()))
-        if compared := getattr(report, "robust_compared", None):
+        if told := getattr(report, "robust_unheld", ""):
+            self.failures.append(told)
+        if not hasattr(report, "robust_warnings"):  # none of ours, or not its call
+            return
+        self.run.ledger.warnings |= dict.fromkeys(report.robust_warnings)
+        if compared := report.robust_compared:
             self.run.ledger.compared[compared["told"]] = compared
         for found in getattr(report, "robust", ()):
             if (key := self.run.ledger.take(found)) and self._filed(key):
@@ -121,13 +142,15 @@ class RobustSession:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        if not session.testsfailed and (any(map(_ours, session.items)) or not self._idle):
+            self._check()
         result = yield
-        if self.run.measures:
-            ledger, gates = self.run.ledger, self.run.settings.gates
-            self.failures += ledger.below(gates)
+        if self.run.measures and not self._idle:
+            ledger, floors = self.run.ledger, self.run.floors
+            self.failures += floors.below()
             self.failures += self._worse()
             if not self.rollcall.left_out:
-                self.failures += ledger.unmeasured(gates) + self._not_compared()
+                self.failures += floors.unmeasured() + self._not_compared()
             for lines in self._ask("pytest_robust_gates", records=ledger.records()):
                 if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
                     self.failures += lines
@@ -141,8 +164,11 @@ class RobustSession:
         return bool(self.run.settings.guards) and self.run.umpire.chosen.baseline is not None
 
     def _worse(self) -> list[str]:
-        """A line for each row of the user's that is worse than the baseline's."""
-        return self.run.umpire.reported(self.run.ledger) if self._compares else []
+        """A line for each row of the user's that is worse than the baseline's; and what is known in the end of ours."""
+        if not self._compares:
+            return []
+        self.run.umpire.settle(self.run.ledger)
+        return self.run.umpire.reported(self.run.ledger)
 
     def _not_compared(self) -> list[str]:
         """A line for each margin without a comparison."""
@@ -152,7 +178,7 @@ class RobustSession:
         return [f"--robust-compare-fail={margin}: {told}" for margin in margins if margin not in held]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if not self.run.measures:
+        if not self.run.measures or self._idle:
             return
         ledger, folder, failed = self.run.ledger, self.run.settings.leaderboard, len(self.failures)
         if folder is not None and ledger.files:
@@ -178,8 +204,13 @@ class RobustSession:
             self.failures.append(f"--robust-save: no baseline was saved: {error}")
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        if self.run.measures:
+        if self.run.measures and not self._idle:
             from robust.session.summary import summarise
 
             folder, notes = self.run.config.invocation_params.dir, self.run.workshop.notes
             summarise(terminalreporter, self.run.ledger, self.failures, folder, notes)
+
+
+def _ours(item: pytest.Item) -> bool:
+    """Whether it needs the model: a shipped test, or one of the user's that asks for our fixtures."""
+    return "_robust_run" in getattr(item, "fixturenames", ())

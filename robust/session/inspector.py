@@ -1,14 +1,15 @@
 """The tests of trust: of a model before it is attacked, and of a row's figures afterwards."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
 from torch import nn
 
 from robust.attacked import union
-from robust.campaign import capped, narrowed
+from robust.campaign import capped, narrowed, unattacked
 from robust.code import blamed
-from robust.evaluate import device_of
+from robust.evaluate import Finding, device_of
 from robust.models.blackbox import only_answers
 from robust.record import REMEDIED, trust_to_json
 from robust.session.bench import Bench
@@ -19,7 +20,7 @@ from robust.trust.catalogue import PREFLIGHT, SIGNS
 from robust.trust.doubt import VERDICTS, Doubt, Trust
 from robust.trust.examine import examine, together
 from robust.trust.look import Look, few_of, few_rows
-from robust.trust.search import prescribe, seek
+from robust.trust.search import Search, prescribe, seek
 from robust.trust.trial import Trial
 
 
@@ -42,8 +43,11 @@ class Inspector:
         """The test of a row's figures: may they be believed?"""
         allowed = self._workshop.settings.verdict
         assert allowed is not None
-        trial = self._trial(case, row, threat)
+        names = (row,) if row else self._workshop.settings.attacks
+        found = [self._bench.reached(case, name, threat) for name in names]
+        trial = self._trial(case, row, threat, found)
         trust, remedied = self._workshop.ranks.once(lambda: self._examined(case, trial, threat))
+        trust = replace(trust, doubts=(*trust.doubts, *_unattacked(found)))
         own = {"threat": str(self._workshop.threat(threat)), "origin": "", "trust": trust_to_json(trust), **remedied}
         own |= {"suite": row} if row else {}
         case.item.stash[FOUND] = [clean_found(self._workshop, case) | own]
@@ -55,12 +59,14 @@ class Inspector:
     def _examined(self, case: Case, trial: Trial, threat: str) -> tuple[Trust, Found]:
         """What the checks say of a row, and what was run beside it: by one rank, since a batch's company may matter."""
         trust = together(self._preflight(case), examine(SIGNS, trial))
-        return trust, self._remedied(case, threat) if trust.doubts else {}
+        weak = all(doubt.weak for doubt in trust.doubts)
+        return trust, self._remedied(case, threat, weak) if trust.doubts else {}
 
-    def _remedied(self, case: Case, threat: str) -> Found:
+    def _remedied(self, case: Case, threat: str, weak: bool) -> Found:
         """What a search with the remedies for this model breaks, beside the row's attacks; {} where there is none.
 
-        Of a model that only answers no more is asked than the user chose: that may cost.
+        Where only the row's attacks are weak the search needs no remedy, and is an ordinary one. Of a model that only
+        answers no more is asked than the user chose: that may cost.
         """
         module, samples, allowed = case.module, case.samples, self._workshop.threat(threat)
         if only_answers(module):
@@ -69,7 +75,7 @@ class Inspector:
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))
         try:
             with self._bench.watched(f"{case.variant.spec.name}, remedies", len(samples)):
-                search = prescribe(module, few, allowed, case.seed)
+                search = Search(module) if weak else prescribe(module, few, allowed, case.seed)
                 found = seek(module, samples, correct, search, allowed, seed=case.seed, feed=feed)
             found = self._bench.rounded(case, found, allowed)
         except Exception as error:
@@ -88,21 +94,20 @@ class Inspector:
             self._preflights[key] = (case.module, trust)  # the module stays, so that no other takes its id
         return self._preflights[key][1]
 
-    def _trial(self, case: Case, row: str, threat: str) -> Trial:
-        few, names = few_of(case.samples), (row,) if row else self._workshop.settings.attacks
-        broken, stopped = zip(*(self._bench.broken(case, name, threat) for name in names), strict=True)
+    def _trial(self, case: Case, row: str, threat: str, found: list[Finding]) -> Trial:
+        few = few_of(case.samples)
         return Trial(
             module=case.module,
             samples=few,
             correct=self._workshop.clean(case.module, case.samples).correct[few_rows(len(case.samples))],
-            broken=union(broken),
+            broken=union(each.broken[few_rows(len(each.broken))] for each in found),
             threat=self._workshop.threat(threat),
             attacks=self._words(row, threat),
             classes=self._workshop.classes,
             seed=case.seed,
             feed=self._workshop.feed(case.module),
             load=self._workshop.surrogate,
-            partial=any(stopped),
+            partial=any(each.partial for each in found),
         )
 
     def _words(self, row: str, threat: str) -> tuple[str, ...]:
@@ -111,6 +116,13 @@ class Inspector:
         stages = next((suite.stages for suite in settings.suites if suite.name == row), ())
         mine = (capped(stage.attack, self._workshop.classes) for stage in stages if narrowed(allowed, stage))
         return tuple(mine) if row else settings.attacks
+
+
+def _unattacked(found: list[Finding]) -> Iterator[Doubt]:
+    """No check's, for it costs nothing to see, and no remedy is one for it."""
+    for each in filter(unattacked, found):
+        told = f"{each.attack} was stopped by the time before its first stage ended: what stands was hardly attacked"
+        yield Doubt("unattacked", "suspect", None, told, "give it more time, with --robust-time")
 
 
 def told(doubt: Doubt) -> str:

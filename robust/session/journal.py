@@ -19,7 +19,7 @@ from robust.code import files_of, source_hash
 from robust.data.dataset import Samples
 from robust.evaluate import device_of
 from robust.models.load import weights_hash
-from robust.session.case import Case, Found
+from robust.session.case import Case, Found, fail
 from robust.session.workshop import Workshop
 from robust.store import private
 
@@ -27,7 +27,11 @@ from robust.store import private
 def journal_of(workshop: Workshop, case: Case, suite: Suite, threat: str) -> Journal:
     """Where the rounds of this campaign are, by a hash of all that determines them."""
     key = hashlib.sha256(json.dumps(_determinants(workshop, case, suite, threat), sort_keys=True).encode()).hexdigest()
-    return Journal(private(workshop.settings.home) / "suites" / f"{suite.name}-{threat_slug(threat)}-{key[:16]}")
+    try:
+        home = private(workshop.settings.home)
+    except OSError as error:
+        fail(f"the rounds of {suite.name} could not be written: {error}")
+    return Journal(home / "suites" / f"{suite.name}-{threat_slug(threat)}-{key[:16]}")
 
 
 def _determinants(workshop: Workshop, case: Case, suite: Suite, threat: str) -> Found:

@@ -1,4 +1,4 @@
-"""The controller's part: from what the items found to records, their gates, and the leaderboard's files."""
+"""The controller's part: from what the items found to records, and to the leaderboard's files."""
 
 import contextlib
 import datetime
@@ -19,7 +19,6 @@ from robust.data.arrays import arrays_of
 from robust.gallery import Gallery, joined
 from robust.record import DataUsed, ModelUsed, Record, trust_from_json
 from robust.report.folder import write_board
-from robust.session.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
 from robust.store import Evidence, Fate, add, locked
 from robust.train.card import kept
 from robust.trust.doubt import Trust
@@ -81,6 +80,14 @@ class Ledger:
     def record(self, key: Key) -> Record:
         return self._records[key]
 
+    def first(self, key: Key) -> Found:
+        """What the first of the row's attacks found, and with it where all of them come from."""
+        return next(iter(self._rows[key].values()))
+
+    def complete(self) -> list[tuple[Key, Record]]:
+        """All rows that are complete, also those that were measured twice the same."""
+        return [*self._records.items()]
+
     def keys(self) -> list[Key]:
         """The complete rows, in the items' order; what was measured twice the same is one."""
         found: list[Key] = []
@@ -102,7 +109,7 @@ class Ledger:
         lines = []
         for key, row in self._rows.items():
             if key not in self._records:
-                first = next(iter(row.values()))
+                first = self.first(key)
                 model, ran = first["model"], f"{len(row)} of {first['planned']} attacks were run"
                 if first["judged"] and key not in self._trusts:
                     ran += ", and test_trust was not"
@@ -115,40 +122,6 @@ class Ledger:
 
     def fates(self) -> list[Fate]:
         return [*self._filed.values()]
-
-    def unmeasured(self, gates: Gates) -> list[str]:
-        """A line for each floor that nothing was measured for."""
-        return [_unmeasured(floor) for floor in gates.floors if not self._measured(floor)]
-
-    def floor(self, key: Key, gates: Gates) -> Floor | None:
-        """What all attacks of the row together must keep."""
-        own = next(iter(self._rows[key].values()))["floor"]
-        return gates.together(self._records[key].threat) if own is None else Floor(own)  # the user's test has set it
-
-    def below(self, gates: Gates) -> list[str]:
-        """The rows whose attacks together are below, where not an attack alone is: of ours, that has its own test."""
-        lines = []
-        for key, record in self._records.items():
-            own = next(iter(self._rows[key].values()))
-            floor, n = self.floor(key, gates), record.data.n
-            each = [Measured.of(int((record.correct & ~a.broken).sum()), n) for a in record.planned]
-            told = not own["origin"] and any(shortfall(measured, floor, gates.fail_on) for measured in each)
-            together = Measured.of(int(record.robust.sum()), n)
-            who = f"{record.model.name} ({record.model.training}), {record.threat}"
-            figure = f"robust accuracy {together} over {record.suite}"
-            if not told and (wrong := shortfall(together, floor, gates.fail_on)):
-                lines.append(f"{who}: {figure} {wrong}")
-            elif not told and floor is not None and inconclusive(together, floor) and len(each) > 1:
-                inside = f"the floor of {floor.percent:g} % is inside the interval; use more samples"
-                self.warnings[f"{who}: inconclusive: {figure}: {inside}"] = None
-        return lines
-
-    def _measured(self, floor: Floor) -> bool:
-        """Whether anything was measured that the floor is for."""
-        if floor.scope == CLEAN:
-            return any("threat" not in found for found in self.found)
-        attacked = [(found["attack"]["name"], found["threat"]) for found in self.found if "attack" in found]
-        return any(floor.scope in group for pair in attacked for group in scopes(*pair))
 
     def file(self, folder: Path, key: Key, most: int | None, pictures: int, look: LookAnew) -> None:
         """Add a row to the leaderboard, with evidence of at most so many samples; make its files anew.
@@ -193,10 +166,10 @@ def _key(found: Found) -> Key:
     return (*words, found.get("suite", ""))
 
 
-def _unmeasured(floor: Floor) -> str:
-    what = {None: "no attack was run", CLEAN: "the clean accuracy was not measured"}
-    told = what.get(floor.scope, f"no attack was run for {floor.scope}")
-    return f"--robust-fail-under={floor}: {told}, so nothing shows that it holds"
+def row_named(key: Key) -> list[str] | None:
+    """[model, training, threat model, suite or ""] of a row of ours; None of a user's own."""
+    model, training, _, threat, origin, suite = key
+    return None if origin else [model, training, threat, suite]
 
 
 def _record(row: list[Found], trust: Trust | None) -> Record:

@@ -38,7 +38,8 @@ def read_planned(config: pytest.Config, default_threat: str | None, blind: bool)
 
     `blind` is whether some model only answers, so that no attack finds a gradient.
     """
-    suites = each(config, "suite", lambda text: read_suite(text, base(config, "suite")), None)
+    off = without_suites(config)
+    suites = () if off else each(config, "suite", lambda text: read_suite(text, base(config, "suite")), None)
     threats = [*each(config, "threat", str, default_threat or "")]
     attacks = [*each(config, "attack", str, None if suites else BLIND if blind else DEFAULT)]
     _change(config, attacks, threats, bool(suites))
@@ -53,13 +54,18 @@ def read_planned(config: pytest.Config, default_threat: str | None, blind: bool)
         suites,
         each(config, "search", _way, None),
     )
-    if found.search and not suites:
+    if found.search and not suites and not off:
         raise pytest.UsageError("--robust-search: it is for suites, and there is none; name one with --robust-suite")
     for suite in suites:
         for threat in found.threats:
             with blaming(f"suite={suite.name}"):
                 _check_norms(suite, threat)
     return found
+
+
+def without_suites(config: pytest.Config) -> bool:
+    """Whether the user wants none, as of those that the ini file names, with what it says of them."""
+    return bool(value(config, "suite") == ["none"])
 
 
 def _check_norms(suite: Suite, threat: str) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from robust.session.collect import RobustModelFile, model_path
+from robust.session.gates import Floor
+from robust.session.settings import Settings
 
 
 def group(items: list[pytest.Item]) -> None:
@@ -29,6 +31,16 @@ def planned(item: pytest.Item) -> int:
 def judged(item: pytest.Item) -> bool:
     """Whether a test of this session says if that row may be believed."""
     return any(_row(other) == _row(item) and "row" in _params(other) for other in item.session.items)
+
+
+def unheld(item: pytest.Item, settings: Settings) -> Floor | None:
+    """A floor that one of our tests would have held something to: where it is skipped, nothing shows that it holds."""
+    params, gates, attacks = _params(item), settings.gates, settings.attacks
+    if name := params.get("attack", params.get("suite")):
+        return gates.attack(name, params["threat"])
+    if "row" in params:  # without test_trust there is no row, which its attacks together are
+        return gates.together(params["threat"]) if not params["row"] and len(attacks) > 1 else None
+    return gates.clean() if item.getparent(RobustModelFile) and item.name.startswith("test_clean") else None
 
 
 def _row(item: pytest.Item) -> object:

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
     from robust.campaign import Watch
     from robust.session.bench import Bench
+    from robust.session.floors import Floors
     from robust.session.inspector import Inspector
     from robust.session.ledger import Ledger
     from robust.session.umpire import Umpire
     from robust.session.workshop import Workshop
-    from robust.train.cache import OnEpoch
+    from robust.train.progress import TrainingBar
 
 
 class Run:
@@ -85,6 +86,12 @@ class Run:
 
         return Ledger()
 
+    @cached_property
+    def floors(self) -> "Floors":
+        from robust.session.floors import Floors
+
+        return Floors(self.ledger, self.settings.gates)
+
     def _command(self, given: Callable[[Option], Any]) -> str:
         """This run's options, as they are typed, without node ids; fit for a terminal."""
         words = ["pytest"]
@@ -95,11 +102,11 @@ class Run:
         return printable(shlex.join(words))
 
     @contextmanager
-    def _progress(self, title: str) -> "Iterator[OnEpoch]":
+    def _progress(self, title: str) -> "Iterator[TrainingBar]":
         from robust.train.progress import training_bar
 
-        with self._uncaptured(), training_bar(title) as on_epoch:
-            yield on_epoch
+        with self._uncaptured(), training_bar(title) as bar:
+            yield bar
 
     @contextmanager
     def _watched(self, title: str, n: int) -> "Iterator[Watch]":

@@ -14,12 +14,12 @@ from robust.data.factory import open_data
 from robust.models.allowed import Allowed
 from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
-from robust.options import value
+from robust.options import dest, value
 from robust.session.allowing import read_allowed
 from robust.session.baselines import Baselines, Guard, read_baselines
 from robust.session.gates import Gates
 from robust.session.judging import read_accepted, read_gates, read_verdict
-from robust.session.planned import Planned, read_planned, read_time
+from robust.session.planned import Planned, read_planned, read_time, without_suites
 from robust.session.reading import asked, base, blaming, each, whole
 from robust.train.recipe import AS_IS, parse_recipe
 from robust.trust.doubt import Verdict
@@ -169,10 +169,12 @@ def _amount(config: pytest.Config, name: str, default: int) -> int:
 
 
 def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
+    """Weights that an ini file names may be absent: what is wrong with them is told where they are to be tested."""
     found: list[ModelSpec] = []
+    absent = config.getoption(dest("model")) is None
     for text in value(config, "model"):
         with blaming(f"model={text}"):
-            spec = ModelSpec.parse(text, base(config, "model"))
+            spec = ModelSpec.parse(text, base(config, "model"), absent=absent)
             if any((spec.path, spec.label) == (other.path, other.label) for other in found):
                 what = "is" if spec.library else f"and its {spec.label} are"
                 raise ValueError(f"{spec.path.name} {what} given twice")
@@ -217,7 +219,7 @@ def _seconds(config: pytest.Config, planned: Planned) -> float | None:
     text = value(config, "time")
     with blaming(f"time={text}"):
         seconds = read_time(text)
-        if seconds is not None and not planned.suites:
+        if seconds is not None and not planned.suites and not without_suites(config):
             raise ValueError("it bounds suites, and there is none; name one with --robust-suite")
         return seconds
 

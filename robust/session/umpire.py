@@ -1,25 +1,24 @@
 """The test of a row against a baseline: what the baseline keeps is tried first, then the row's attacks are run."""
 
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 
 import pytest
 
-from robust.attacked import union
+from robust.attacked import pack, union, unpack
 from robust.attacks.spec import printable
 from robust.baseline import shelf
-from robust.baseline.margin import CLEAN, ROBUST, WORDS, Margin
+from robust.baseline.margin import CLEAN, ROBUST, WORDS, Margin, read_margin
 from robust.baseline.paired import Paired, named
 from robust.baseline.replay import replayed
-from robust.baseline.row import UnfitError, Wanted, fitting, standing
+from robust.baseline.row import AbsentError, UnfitError, Wanted, fitting, standing
 from robust.baseline.shelf import Baseline
 from robust.record import Record
 from robust.session.baselines import Guard
 from robust.session.bench import Bench
 from robust.session.case import COMPARED, Case, Found, fail
 from robust.session.chosen import Chosen, choose, row_of
-from robust.session.ledger import Ledger
+from robust.session.ledger import Ledger, row_named
 
 
 class Umpire:
@@ -91,8 +90,12 @@ class Umpire:
         item, margin, spec = case.item, guard.margin, case.variant.spec
         row = "" if margin.metric == CLEAN else f", {guard.threat}, {guard.row or 'all attacks'}"
         figure = f"{WORDS[margin.metric]} {paired}{how}"
-        told = f"compared with {baseline}: {printable(f'{spec.name} ({case.variant.training})')}{row}: {figure}"
-        item.stash[COMPARED] = {"told": told, **figures_of(paired, margin)}
+        who = f"compared with {baseline}: {printable(f'{spec.name} ({case.variant.training})')}{row}"
+        item.stash[COMPARED] = {"told": f"{who}: {figure}", **figures_of(paired, margin)}
+        if how:
+            threat = str(self._workshop.threat(guard.threat))
+            early = {"who": who, "row": [spec.text, case.variant.training, threat, guard.row]}
+            item.stash[COMPARED]["early"] = early | {"before": pack(paired.before), "after": pack(paired.after)}
         figures = {"points": round(paired.points, 4), "p": paired.p, "lost": int(paired.lost.sum())}
         item.user_properties.extend((f"robust.{name}", value) for name, value in figures.items())
         ruling = paired.ruling(margin)
@@ -103,6 +106,10 @@ class Umpire:
             repeat = f"repeat: {self._bench.repeat} '{item.nodeid}'"
             fail("\n".join([f"{figure}: more than {margin} allows against {baseline}", lost, repeat]))
 
+    def settle(self, ledger: Ledger) -> None:
+        """Of what failed early tell the figures of the end, where the row was then measured nevertheless."""
+        ledger.compared = dict(_settled(ledger, *each) for each in ledger.compared.items())
+
     def reported(self, ledger: Ledger) -> list[str]:
         """Compare the rows of the user's own tests that the baseline has, too; a line for each that is worse."""
         baseline, failures = self.chosen.baseline, []
@@ -110,18 +117,34 @@ class Umpire:
         if baseline is None or margin is None:
             return []
         for record in ledger.reported():
-            with suppress(UnfitError):
+            who, row = printable(f"{record.model.name} ({record.model.training})"), f"{record.threat}, {record.suite}"
+            try:
                 before = fitting(baseline.records, Wanted.of(record))
-                paired = Paired(standing(before, ROBUST), standing(record, ROBUST))
-                who = printable(f"{record.model.name} ({record.model.training})")
-                told = f"{who}, {record.threat}, {record.suite}: {WORDS[ROBUST]} {paired}"
-                ledger.compared[f"compared with {baseline}: {told}"] = figures_of(paired, margin)
-                ruling = paired.ruling(margin)
-                if ruling == "inconclusive":
-                    ledger.warnings[f"{who}: {_unsure(margin, f', {record.threat}, {record.suite}', paired)}"] = None
-                if ruling == "fails":
-                    failures.append(f"{told}: more than {margin} allows against {baseline}")
+            except AbsentError:  # the test is new
+                continue
+            except UnfitError as error:
+                ledger.warnings[f"{who}, {row}: not compared with {baseline}: {error.args[0]}"] = None
+                continue
+            paired = Paired(standing(before, ROBUST), standing(record, ROBUST))
+            told = f"{who}, {row}: {WORDS[ROBUST]} {paired}"
+            ledger.compared[f"compared with {baseline}: {told}"] = figures_of(paired, margin)
+            ruling = paired.ruling(margin)
+            if ruling == "inconclusive":
+                ledger.warnings[f"{who}: {_unsure(margin, f', {row}', paired)}"] = None
+            if ruling == "fails":
+                failures.append(f"{told}: more than {margin} allows against {baseline}")
         return failures
+
+
+def _settled(ledger: Ledger, told: str, figures: Found) -> tuple[str, Found]:
+    early = figures.pop("early", {"row": ()})
+    record = next((record for key, record in ledger.complete() if row_named(key) == early["row"]), None)
+    if record is None:
+        return told, figures
+    before, after = (unpack(early[when], record.data.n) for when in ("before", "after"))
+    paired = Paired(before, after & standing(record, ROBUST))  # the baseline's inputs count here, and not in the row
+    told = f"{early['who']}: {WORDS[ROBUST]} {paired}"
+    return told, {"told": told, **figures_of(paired, read_margin(figures["margin"]))}
 
 
 def figures_of(paired: Paired, margin: Margin) -> Found:

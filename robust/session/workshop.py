@@ -27,9 +27,10 @@ from robust.session.case import fail
 from robust.session.reading import asked, blaming
 from robust.session.settings import Settings, Variant
 from robust.store import private
-from robust.train.cache import OnEpoch, Trained, selection_of, train
+from robust.train.cache import Trained, selection_of, train
 from robust.train.card import card_of
 from robust.train.prepare import rehearse
+from robust.train.progress import TrainingBar
 from robust.train.recipe import AS_IS
 from robust.train.split import refuse_shared
 from robust.train.word import read_recipe
@@ -37,7 +38,7 @@ from robust.train.word import read_recipe
 FEW = 64  # samples that a model and its cheaper copy must answer alike
 SAMPLES = 1000  # as many as most published evaluations use
 
-Progress = Callable[[str], AbstractContextManager[OnEpoch]]
+Progress = Callable[[str], AbstractContextManager[TrainingBar]]
 
 
 class Workshop:
@@ -127,6 +128,9 @@ class Workshop:
     def check(self) -> None:
         """Everything that can be wrong with the settings, before the first test: pytest.UsageError in one line."""
         settings = self.settings
+        for spec in settings.models:
+            with blaming(f"model={spec.text}"):
+                spec.refuse_absent()
         with blaming(f"device={settings.device}"):
             _ = self.device
         with blaming(f"data={settings.data}"):
@@ -240,7 +244,7 @@ class Workshop:
 
     def _train(self, variant: Variant) -> Subject:
         settings, spec = self.settings, variant.spec
-        with self._progress(f"training {variant.training}") as on_epoch:
+        with self._progress(f"training {variant.training}") as bar:
             try:
                 trained = train(
                     self._architecture(spec),
@@ -251,7 +255,8 @@ class Workshop:
                     folder=private(settings.home) / "models",
                     name=spec.name,
                     source=spec.path if spec.factory and not spec.library else None,
-                    on_epoch=on_epoch,
+                    on_epoch=bar.epoch,
+                    on_batch=bar.batch,
                     ranks=self.ranks,
                 )
                 refuse_shared(trained.selection, self.samples)

@@ -33,6 +33,7 @@ from robust.train.word import read_recipe
 BESIDE = (".json", ".csv", ".gradients.csv", ".svg")
 
 OnEpoch = Callable[[Epoch, Plan], None]
+OnBatch = Callable[[float, Plan], None]  # (epochs that are done, of the plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,13 @@ class Trained:
     path: Path  # and beside it, by the same name, .json, .csv, .gradients.csv and .svg
     card: dict[str, Any]
     selection: Samples  # by which the best epoch was chosen
+    copy: Path | None = None  # of the weights, with one of the card beside it
 
     def copied(self, path: Path) -> "Trained":
-        """The same, with copies of its files at and beside `path`, which replace what lies there."""
-        for suffix in (*BESIDE, self.path.suffix):
+        """The same, with copies of its card and its weights beside and at `path`, which replace what lies there."""
+        for suffix in (".json", self.path.suffix):
             write(path.with_suffix(suffix), self.path.with_suffix(suffix).read_bytes())
-        return replace(self, path=path)
+        return replace(self, copy=path)
 
 
 def train(
@@ -62,6 +64,7 @@ def train(
     name: str,
     source: Path | None = None,
     on_epoch: OnEpoch = lambda epoch, plan: None,
+    on_batch: OnBatch = lambda done, plan: None,
     ranks: Ranks = ALONE,
 ) -> Trained:
     """Train a fresh module of `build`, or load what was trained so before; of parallel processes only one trains.
@@ -89,6 +92,7 @@ def train(
                 threat,
                 seed=seed,
                 on_epoch=lambda epoch: on_epoch(epoch, method.plan),
+                on_batch=lambda done: on_batch(done, method.plan),
                 saved=saved,
                 ranks=ranks,
             )

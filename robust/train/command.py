@@ -4,8 +4,9 @@ import argparse
 import os
 import shlex
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,12 +137,15 @@ def _places(out: Path | None, here: Path, recipes: int) -> tuple[Path, Path | No
 def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
     """Train by each recipe; yields what to tell of each as it ends."""
     for recipe in order.recipes:
-        with training_bar(f"training {recipe}") if ranks.first else nullcontext(_unheard) as on_epoch:
+        with training_bar(f"training {recipe}", ranks.first) as bar:
+            since = time.monotonic()
 
             def report(epoch: Epoch, plan: Plan) -> None:
-                on_epoch(epoch, plan)
+                nonlocal since
+                took, since = time.monotonic() - since, time.monotonic()
+                bar.epoch(epoch, plan)
                 if ranks.first and not sys.stderr.isatty():
-                    sys.stderr.write(f"{_line(epoch, plan)}\n")
+                    sys.stderr.write(f"{_line(epoch, plan)}, {took:.0f} s\n")
 
             trained = train(
                 order.build,
@@ -153,15 +157,12 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
                 name=order.spec.name,
                 source=None if order.spec.library else order.spec.path,
                 on_epoch=report,
+                on_batch=bar.batch,
                 ranks=ranks,
             )
         if order.file is not None and ranks.first:
             trained = trained.copied(order.file)
         yield _told(order, trained)
-
-
-def _unheard(epoch: Epoch, plan: Plan) -> None:
-    del epoch, plan
 
 
 def _dataset(text: str, folder: Path, download: bool) -> Dataset:
@@ -192,9 +193,10 @@ def _line(epoch: Epoch, plan: Plan) -> str:
 
 def _told(order: Order, trained: Trained) -> str:
     path, card = Path(os.path.relpath(trained.path)), trained.card
+    weights = path if trained.copy is None else Path(os.path.relpath(trained.copy))
     test = [
         "pytest",
-        f"--robust-model={path}",
+        f"--robust-model={weights}",
         f"--robust-arch={order.spec.text}",
         *([f"--robust-normalize={order.normalize}"] if order.normalize else []),
         f"--robust-data={order.data}",
@@ -203,7 +205,7 @@ def _told(order: Order, trained: Trained) -> str:
     lines = [
         f"{told(card)}, best epoch {card['best']['number']} of {len(card['curve'])}",
         *(f"  {note}" for note in card["notes"]),
-        f"  weights: {path}",
+        f"  weights: {weights}",
         f"  curves:  {path.with_suffix('.svg')}, {path.with_suffix('.csv')}, {path.with_suffix('.gradients.csv')}",
         f"  test it: {shlex.join(test)}",
     ]

@@ -55,13 +55,15 @@ def fit(
     *,
     seed: int = 0,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_batch: Callable[[float], None] = lambda done: None,
     saved: Path | None = None,
     ranks: Ranks = ALONE,
 ) -> Fit:
     """Train `module`, in place, on a training split. The same seed gives the same weights on the same machine.
 
     Where the file `saved` is there it goes on from it, to the same weights; it is written after every epoch and every
-    few minutes. Of several ranks each learns from its share of every batch, and all come to the same weights.
+    few minutes. `on_batch` is told how many epochs are done, 1.5 in the middle of the second. Of several ranks each
+    learns from its share of every batch, and all come to the same weights.
     ValueError, in one line, where the loss is no longer a number.
     """
     learn, validation = split_off_validation(samples, seed)
@@ -76,7 +78,7 @@ def fit(
         if saved is not None:
             training.load(saved)
         while training.epoch <= plan.epochs and not training.over:
-            _learn(training, lesson, replays, saved)
+            _learn(training, lesson, replays, saved, on_batch)
             judge(training, lesson)
             if saved is not None:
                 training.save(saved)
@@ -84,13 +86,17 @@ def fit(
     return _fit(training)
 
 
-def _learn(training: Training, lesson: Lesson, replays: int, saved: Path | None) -> None:
+def _learn(
+    training: Training, lesson: Lesson, replays: int, saved: Path | None, on_batch: Callable[[float], None]
+) -> None:
     """What is left of the epoch that is under way."""
+    batches = per_epoch(lesson.learn, lesson.method.plan)
     wrote, device = time.monotonic(), next(training.module.parameters()).device
     for task in lesson.batches(training.module, training.epoch, skip=training.batch):
         for _ in range(replays):
             training.losses.append(_descend(training, lesson, task, device))
         training.batch += 1
+        on_batch(training.epoch - 1 + training.batch / batches)
         if saved is not None and training.ranks.all(time.monotonic() - wrote >= SAVE_EVERY)[0]:
             training.save(saved)
             wrote = time.monotonic()

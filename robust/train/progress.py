@@ -2,28 +2,44 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
-from robust.train.cache import OnEpoch
 from robust.train.plan import Plan
 from robust.train.validate import Epoch
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingBar:
+    """What to tell of a training while it runs."""
+
+    bar: Progress
+    task: TaskID
+
+    def batch(self, done: float, plan: Plan) -> None:
+        """So many epochs are done, of those planned."""
+        self.bar.update(self.task, completed=done, total=plan.epochs)
+
+    def epoch(self, epoch: Epoch, plan: Plan) -> None:
+        """An epoch was validated."""
+        robust = "" if epoch.robust is None else f", robust {epoch.robust:.1%}"
+        self.bar.update(self.task, completed=epoch.number, total=plan.epochs, note=f"clean {epoch.clean:.1%}{robust}")
+
+
 @contextmanager
-def training_bar(title: str) -> Iterator[OnEpoch]:
-    """Yields what to call after every epoch. The bar leaves nothing behind, and is on a terminal only."""
+def training_bar(title: str, shown: bool = True) -> Iterator[TrainingBar]:
+    """The bar leaves nothing behind. On a narrow terminal the title is cut, not how far it is."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"))
-    tail = (TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
-    with Progress(*columns, *tail, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None, note="")
+    epochs, left = MofNCompleteColumn(table_column=_whole(5)), TimeRemainingColumn(table_column=_whole(7))
+    tail = TextColumn("{task.fields[note]}", table_column=_whole(25))
+    words = (TextColumn("{task.description}"), epochs, left, tail)
+    with Progress(*words, console=console, transient=True, disable=not (shown and console.is_terminal)) as bar:
+        yield TrainingBar(bar, bar.add_task(title, total=None, note=""))
 
-        def on_epoch(epoch: Epoch, plan: Plan) -> None:
-            note = f"validation: clean {epoch.clean:.1%}"
-            if epoch.robust is not None:
-                note += f", robust {epoch.robust:.1%}"
-            bar.update(task, completed=epoch.number, total=plan.epochs, note=note)
 
-        yield on_epoch
+def _whole(width: int) -> Column:
+    """Of a part that must stay readable."""
+    return Column(min_width=width, no_wrap=True)

@@ -94,7 +94,7 @@ def model(args: argparse.Namespace, record: Record, dataset: Dataset) -> nn.Modu
                 f"no weights of this row in {where}; name its model: --model={text or 'net.py:make'}{arch}"
             )
         if not text.startswith("zoo:"):
-            named = f"--arch={text or 'net.py:make'}"
+            named = f"--arch={printable(str(word.get('arch') or text or 'net.py:make'))}"
             raise ValueError(f"a row does not choose what code is run; name its architecture yourself: {named}")
     here = str(Path.cwd())
     assert dataset.shape is not None

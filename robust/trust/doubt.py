@@ -21,6 +21,7 @@ class Doubt:
     value: float | None  # what was measured; None where nothing could be
     told: str  # one line: what was measured, and what was expected
     hint: str  # one line: what to do
+    weak: bool = False  # at fault are the row's attacks alone: an ordinary one sees what they do not
 
 
 @dataclass(frozen=True)

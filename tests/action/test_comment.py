@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_the_largest_comment_is_one_that_github_takes():
 
 PATHS = [
     *[(key,) for key in ("schema", "status", "failures", "warnings", "rows", "compared")],
-    *[("rows", 0, key) for key in ("threat", "n", "correct", "robust", "floor", "verdict", "partial")],
+    *[("rows", 0, key) for key in ("threat", "n", "correct", "robust", "floor", "fail_on", "verdict", "partial")],
     *[("rows", 0, "threat", 0, key) for key in ("norm", "eps")],
     *[("compared", 0, key) for key in COMPARED if key != "margin"],
 ]
@@ -108,6 +109,7 @@ def test_no_field_takes_what_is_not_its_own(path, value, tmp_path):
         lambda c: c["rows"][0].update(n=0),
         lambda c: c["rows"][0].update(n=True),
         lambda c: c["rows"][0].update(floor=100.1),
+        lambda c: c["rows"][0].update(fail_on="never"),
         lambda c: c.update(rows=c["rows"] * 26),
         lambda c: c["compared"][0].update(after=3),  # counts that do not agree
         lambda c: c["compared"][0].update(p=1.1),
@@ -158,12 +160,15 @@ def test_the_interval_is_that_of_the_rows(k, n):
     assert wilson(k, n) == pytest.approx(exact(k, n), rel=1e-9, abs=1e-15)
 
 
+@pytest.mark.parametrize("partial", ["", "time"])
+@pytest.mark.parametrize("fail_on", ["figure", "ci"])
 @pytest.mark.parametrize("floor", [10, 40, 70, 75, 80, 95])
-def test_the_gate_is_told_as_in_the_summary(floor):
-    line = Line(record(), floor, None)
-    row = line.row
+def test_the_gate_is_told_as_in_the_summary(floor, fail_on, partial):
+    made = record()
+    line = Line(replace(made, attacks=(replace(made.attacks[0], partial=partial),)), floor, None, fail_on)
+    row, (numbered,) = line.row, json.loads(numbers(Outcome(0, [line])))["rows"]
 
-    assert gate_of(row.robust, row.low, row.high, floor) == line.told
+    assert gate_of(row.robust, row.low, row.high, numbered) == line.told
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,18 @@ def test_a_row_is_told_by_its_floor_and_its_interval(floor, told):
     assert line(floor).told == told
 
 
+@pytest.mark.parametrize(("floor", "told"), [(None, ""), (10, "holds"), (70, "fails"), (80, "fails")])
+def test_where_the_interval_counts_it_tells_too(floor, told):
+    assert replace(line(floor), fail_on="ci").told == told
+
+
+def test_a_bound_is_inconclusive():
+    row = record()
+    stopped = replace(row, attacks=(replace(row.attacks[0], partial="time"),))
+    assert Line(stopped, 10, None).told == "inconclusive"
+    assert Line(stopped, 80, None).told == "fails"
+
+
 @pytest.mark.parametrize(
     ("status", "found", "word"),
     [
@@ -188,6 +200,14 @@ def test_an_alert_stays_the_same_while_its_figures_change():
     assert mark("robust accuracy 41 %") == mark("robust accuracy 40 %")
     assert mark("robust accuracy 41 %") != mark("robust accuracy 41 %", "net.py::test_clean")
 
+    row = (
+        "net (as-is), linf:{eps}: robust accuracy {k}.0 % (95 % interval {k}.0 to 2.4e-05, {k}/60) over fgsm+pgd-steps5"
+    )
+    alike = {str(mark(row.format(eps=0.1, k=k), "")) for k in (30, 31)}
+    others = {str(mark(row.format(eps=0.2, k=30), "")), str(mark(f"{row.format(eps=0.1, k=30)}0", ""))}
+    assert len(alike) == 1
+    assert len(alike | others) == 3
+
 
 def test_numbers_hold_no_text_of_the_run():
     trusted = replace(record(name=HOSTILE, data=HOSTILE), trust=Trust((), (), ("masking",), (), 1.0))
@@ -197,9 +217,10 @@ def test_numbers_hold_no_text_of_the_run():
 
     words = {*re.findall(r'"([^"]*)"', told)}
     assert "alert" not in told
-    assert words - {"linf", "trusted", "robust_acc", "fails"} <= {
+    assert words - {"linf", "trusted", "robust_acc", "fails", "figure"} <= {
         "schema", "status", "failures", "warnings", "rows", "compared", "threat", "norm", "eps", "n", "correct",
-        "robust", "floor", "verdict", "partial", "metric", "before", "after", "lost", "won", "p", "points", "ruling",
+        "robust", "floor", "fail_on", "verdict", "partial", "metric", "before", "after", "lost", "won", "p", "points",
+            "ruling",
     }  # fmt: skip
 
 

@@ -129,6 +129,17 @@ def test_a_great_loss_is_told_before_the_attacks(run, saved, change):
     )
 
 
+def test_what_failed_early_is_told_in_the_end_as_the_row_has_it(run, saved, change):
+    change(3.0)
+    result = run(MODEL, *ALONE, LATEST)
+
+    result.assert_outcomes(passed=3, failed=1)
+    (told,) = [line for line in result.outlines if line.startswith("compared with 0001_main: ")]
+    robust = next(line for line in result.outlines if line.startswith("   1  net ")).split()
+    assert "so far" not in told
+    assert f" to {robust[-4]} %, " in told
+
+
 def test_the_attacks_on_a_few_samples_come_before_those_on_all(run, saved, monkeypatch):
     """Here the baseline says that nothing broke the same model, and keeps no inputs."""
     (path,) = (saved / ".robust").rglob("*-????????.json")
@@ -178,6 +189,19 @@ def test_a_suite_is_compared_and_its_rounds_are_run_once(run, folder):
     assert not [*(folder / ".robust" / "suites").rglob("*.npz")]
 
 
+def test_a_suite_with_a_search_is_compared_with_one_that_has_it_alone(run, folder):
+    given = (MODEL, "--robust-only", "--robust-samples=60", "--robust-suite=quick-1", "--robust-leaderboard=none")
+    search = "--robust-search=channels-last"
+    run(*given, "--robust-save=plain", fast=False)
+    refused = run(*given, LATEST, search, fast=False)
+    refused.stderr.fnmatch_lines(["ERROR: *: its row of * is of another version of quick-1, or of other options"])
+
+    run(*given, "--robust-save=search", search, fast=False)
+    for compare in (LATEST, AUTO):
+        result = run(*given, compare, search, fast=False)
+        result.stdout.fnmatch_lines(["compared with 0002_search: *p = 1"])
+
+
 def test_in_parallel_each_model_and_training_is_held_to_its_own_row(run, folder):
     given = (MODEL, "--robust-model=net.py:bare", "--robust-train=as-is,standard:epochs=1", "--robust-only")
     run(*given, "--robust-save", "--robust-leaderboard=plain")
@@ -207,6 +231,30 @@ def test_a_row_of_the_users_own_test_is_compared_at_the_end(run, folder, pyteste
     result.stdout.fnmatch_lines(
         ["FAILED net (as-is), linf:0.02, pgd-steps3: robust accuracy * more than robust_acc:0pp *"]
     )
+
+
+def test_a_row_of_the_users_own_that_does_not_fit_is_told_and_a_new_one_is_not(run, folder, pytester):
+    own = """
+        import numpy as np
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def robust_data(robust_data):
+            return robust_data.take(np.arange({n}))
+
+        def test_own(robust_attack, robust_report):
+            robust_report.add(robust_attack("pgd:steps=3", "linf:{eps}"))
+        """
+    given = (MODEL, "--robust-leaderboard=none", "--robust-threat=linf:0.05")
+    pytester.makepyfile(test_own=own.format(n=50, eps=0.02))
+    run(*given, "--robust-save").assert_outcomes(passed=4)
+
+    pytester.makepyfile(test_own=own.format(n=40, eps=0.02))
+    run(*given, LATEST).stdout.fnmatch_lines(
+        ["WARNING net (as-is), linf:0.02, pgd-steps3: not compared with 0001_*: its row of * has 50 samples, not 40: *"]
+    )
+    pytester.makepyfile(test_own=own.format(n=40, eps=0.03))
+    run(*given, LATEST).stdout.no_fnmatch_line("*not compared*")
 
 
 # Which baseline
@@ -255,7 +303,13 @@ def test_a_named_baseline_of_one_model_is_for_the_one_of_this_run(run, saved):
     model = ("--robust-model=weights.pt", "--robust-arch=net.py:bare")
 
     run(*model, *ALONE, named).assert_outcomes(passed=4)
-    assert run(*model, *ALONE, LATEST).ret == pytest.ExitCode.USAGE_ERROR
+    refused = run(*model, *ALONE, LATEST)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    (told,) = [line for line in refused.errlines if line]
+    assert told.startswith("ERROR: --robust-compare=latest: 0001_main: it has no row of weights (as-is), ")
+    how, _, option = told.rpartition(" ")
+    assert how.endswith("; to compare whatever the model is called, name the row's own file:")
+    run(*model, *ALONE, option).assert_outcomes(passed=4)
 
 
 # What fails, and what is refused

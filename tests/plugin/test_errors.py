@@ -234,7 +234,7 @@ WRONG = {
     "eps in grey levels": ([NET, "--robust-threat=linf:8"], "*did you mean linf:8/255[?]"),
     "too many samples": (
         [NET, "--robust-samples=9999"],
-        "--robust-samples=9999: digits has 599 test samples, 9999 were asked for",
+        "--robust-samples=9999: digits has 599 test samples, 9999 were asked for; 'all' is all of them",
     ),
     "no evidence": ([NET, "--robust-evidence=0"], "--robust-evidence=0: expected a whole number, 1 or more*"),
     "gallery": ([NET, "--robust-gallery=few"], "--robust-gallery=few: expected a whole number, 0 or more*"),
@@ -263,7 +263,7 @@ WRONG = {
     "leaderboard is a file": ([NET, "--robust-leaderboard=net.py"], "*net.py is a file, expected a folder"),
     "only, without a model": (
         ["--robust-only"],
-        "--robust-only: there is no model to test; name one with --robust-model",
+        "there is no model to test; name one, as --robust-model=net.py:make of pytest, *",
     ),
 }
 

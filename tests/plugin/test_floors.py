@@ -75,6 +75,23 @@ def test_the_worst_case_is_gated_by_the_floor_of_its_threat_model(run):
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
+def test_all_attacks_together_keep_the_floor_that_one_of_them_alone_need_not(run):
+    """fgsm alone keeps 43 %, and is held to 20; pgd keeps 45 %, and both together 42 %."""
+    result = run(MODEL, *floors("44", "fgsm:20"))
+
+    result.assert_outcomes(passed=3)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*44 %*"]
+    )
+
+
+def test_the_only_attack_of_a_row_is_held_to_the_narrower_floor(run):
+    args = ("--robust-attack=pgd:steps=5", "--robust-samples=60")
+
+    assert run(MODEL, *args, *floors("90", "pgd-steps5:20"), fast=False).ret == pytest.ExitCode.OK
+
+
 @pytest.mark.parametrize(
     ("floor", "selected", "told"),
     [
@@ -89,6 +106,46 @@ def test_a_floor_for_which_nothing_was_measured_fails(run, floor, selected, told
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([f"FAILED {told}"])
+
+
+SKIP = """
+import pytest
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "{part}" in item.nodeid:
+            item.add_marker(pytest.mark.skip(reason="slow"))
+"""
+
+
+@pytest.mark.parametrize("workers", [[], ["-n2"]])
+@pytest.mark.parametrize(
+    ("part", "floor", "skipped"),
+    [
+        ("pgd", "20", "test_attack[[]pgd-steps5-linf-0.15]"),
+        ("pgd", "linf-0.15:20", "test_attack[[]pgd-steps5-linf-0.15]"),
+        ("test_clean", "clean:20", "test_clean"),
+        ("test_trust", "20", "test_trust[[]linf-0.15]"),
+    ],
+)
+def test_a_floor_for_which_a_test_was_skipped_fails(run, pytester, part, floor, skipped, workers):
+    pytester.makeconftest(SKIP.format(part=part))
+    result = run(MODEL, *floors(floor), *workers, checked=True)
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    told = f"net.py::{skipped} was skipped, so nothing shows that it holds"
+    result.stdout.fnmatch_lines([f"FAILED --robust-fail-under={floor}: {told}"])
+
+
+@pytest.mark.parametrize(("part", "floor"), [("pgd", "fgsm:20"), ("pgd", "clean:20"), ("test_clean", "20")])
+def test_a_test_that_no_floor_is_for_may_be_skipped(run, pytester, part, floor):
+    pytester.makeconftest(SKIP.format(part=part))
+
+    assert run(MODEL, *floors(floor)).ret == pytest.ExitCode.OK
+
+
+def test_what_is_deselected_is_of_no_row(run):
+    assert run(MODEL, *floors("20"), "-k", "fgsm").ret == pytest.ExitCode.OK
 
 
 def test_collecting_is_not_measuring_and_does_not_fail(run):
@@ -192,6 +249,41 @@ def test_a_floor_holds_for_what_the_users_tests_report(run, pytester):
     result = run(MODEL, *floors("20"))
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_floor_of_an_attack_holds_for_what_the_users_tests_report_too(run, pytester):
+    pytester.makepyfile(
+        test_own="""
+        def test_one(robust_attack, robust_report):
+            robust_report.add(robust_attack("pgd:steps=5", "linf:0.15"))
+
+        def test_two(robust_attack, robust_report):
+            robust_report.add(robust_attack("fgsm", "linf:0.15"))
+            robust_report.add(robust_attack("pgd:steps=5", "linf:0.15"))
+        """
+    )
+    for test, over in (("test_one", "pgd-steps5"), ("test_two", "pgd:steps=5")):
+        result = run(MODEL, *floors("pgd:90"), "-k", test)
+
+        assert result.ret == pytest.ExitCode.TESTS_FAILED
+        result.stdout.fnmatch_lines([f"FAILED net (as-is), linf:0.15: robust accuracy * over {over} is below*90 %*"])
+        assert run(MODEL, *floors("pgd:35"), "-k", test).ret == pytest.ExitCode.OK
+
+
+def test_a_floor_of_the_run_is_not_measured_by_a_test_that_has_a_floor_of_its_own(run, pytester):
+    pytester.makepyfile(
+        test_own="""
+        import pytest
+
+        @pytest.mark.robust(threat="linf:0.15", fail_under=20)
+        def test_own(robust_attack, robust_report):
+            robust_report.add(robust_attack("pgd:steps=5"))
+        """
+    )
+    result = run(MODEL, *floors("pgd:90"), "-k", "clean or own")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED --robust-fail-under=pgd:90: no attack was run for pgd, *"])
 
 
 def test_a_mark_is_narrower_than_the_floor_of_the_run(run, pytester):

@@ -1,10 +1,13 @@
 """A full disk is told, fails the run, and leaves the leaderboard as it was."""
 
+import os
 import resource
 import subprocess
 import sys
 
 import pytest
+
+from robust.session.parts import HOST
 
 COMMAND = [
     sys.executable,
@@ -40,6 +43,38 @@ def test_a_full_disk_leaves_the_leaderboard_as_it_was(folder):
     assert "could not be written: [Errno 27] File too large" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
     assert contents(folder / "leaderboard") == before
+
+
+def test_a_full_disk_is_one_line_of_a_suite_too(folder):
+    result = pytest_with(folder, "--robust-suite=quick-1", preexec_fn=limited)
+
+    assert result.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "could not be run: its rounds could not be written: [Errno 27] File too large" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
+    assert not [*(folder / "leaderboard").rglob("*.json")]
+
+
+@pytest.mark.parametrize("args", [["--robust-attack=fgsm"], ["--robust-suite=quick-1"]])
+def test_a_folder_that_cannot_be_made_is_one_line(folder, run, args):
+    (folder / ".robust").touch()
+    result = run("--robust-model=net.py:make", "--robust-samples=60", *args, fast=False)
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["the * could not be written: *File exists*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_what_waited_for_the_row_of_a_killed_run_is_removed_by_the_next(folder, run):
+    parts = folder / ".robust" / "parts"
+    died = subprocess.Popen([sys.executable, "-c", ""])
+    died.wait()
+    elsewhere, alive, gone = (f"other-{died.pid}-1", f"{HOST}-{os.getpid()}-1", f"{HOST}-{died.pid}-1")
+    for name in (elsewhere, alive, gone):
+        (parts / name).mkdir(parents=True)
+        (parts / name / "inputs.npz").touch()
+
+    run("--robust-model=net.py:make")
+    assert {path.name for path in parts.iterdir()} == {elsewhere, alive}
 
 
 def test_a_leaderboard_that_cannot_be_written_fails_the_run_and_keeps_what_is_there(folder, pytester):

@@ -126,17 +126,45 @@ def test_an_ini_key_can_be_overridden_for_one_run(settings, pytester):
     assert (found.threats, found.samples) == (("linf:0.2",), 20)
 
 
+def test_a_suite_of_the_file_can_be_switched_off(settings, pytester):
+    pytester.makeini(
+        "[pytest]\nrobust_model = net.py:make\nrobust_suite = quick-1\nrobust_time = 5m\nrobust_search = bf16"
+    )
+
+    assert [suite.name for suite in settings().suites] == ["quick-1"]
+    found = settings("--robust-suite=none")
+    assert (found.suites, found.attacks, found.rows) == ((), ("fgsm", "pgd"), ("",))
+    assert settings("--robust-suite=none", "--robust-attack=fgsm").attacks == ("fgsm",)
+
+
 def test_addopts_may_hold_the_options(settings, pytester):
     pytester.makeini(f"[pytest]\naddopts = {MODEL} --robust-samples=30")
 
     assert settings("--robust-samples=20").samples == 20
 
 
-def test_empty_keys_are_as_if_they_were_not_there(settings, pytester):
-    pytester.makeini("[pytest]\nrobust_threat =\nrobust_attack =\nrobust_train =\nrobust_fail_under =\nrobust_arch =")
+def test_empty_lists_are_as_if_they_were_not_there(settings, pytester):
+    pytester.makeini("[pytest]\nrobust_threat =\nrobust_attack =\nrobust_train =\nrobust_fail_under =")
 
     found = settings(MODEL)
     assert (found.threats, found.attacks, found.trainings) == (("linf:0.15",), ("fgsm", "pgd"), ("as-is",))
+
+
+@pytest.mark.parametrize(
+    "option", [each for each in OPTIONS if not (each.flag or each.bare)], ids=lambda each: each.name
+)
+def test_an_empty_value_is_one_line(pytester, folder, option):
+    """A gate that an unset variable of the CI's was to give would be off."""
+    others = [MODEL, *["--robust-compare=latest"] * (option.name == "compare-fail")]
+    result = pytester.runpytest_inprocess(*others, f"--robust-{option.name}=")
+    told = f"expected {option.metavar}, and it is empty; leave it out for the default".replace("[", "[[]")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --robust-{option.name}: {told}"])
+    if not option.many:
+        pytester.runpytest_inprocess(MODEL, "-o", f"{option.dest}=").stderr.fnmatch_lines(
+            [f"ERROR: {option.dest}: {told}"]
+        )
 
 
 def test_an_empty_list_of_models_is_no_model(pytester, folder):
@@ -223,14 +251,16 @@ def test_what_is_wrong_in_the_file_is_one_line_as_well(pytester, folder, line, t
     assert "Traceback" not in result.stderr.str() + result.stdout.str()
 
 
+@pytest.mark.parametrize("wrong", ["robust_fail_undr", "robust-fail-under"])
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
-def test_a_misspelt_key_is_one_line_and_no_gate_that_passes(pytester, folder, kind):
+def test_a_misspelt_key_is_one_line_and_no_gate_that_passes(pytester, folder, kind, wrong):
     name, (head, line) = kind
-    (folder / name).write_text(head + line("model", ["net.py:make"]) + line("fail-undr", ["99"]))
+    misspelt = line("fail-undr", ["99"]).replace("robust_fail_undr", wrong)
+    (folder / name).write_text(head + line("model", ["net.py:make"]) + misspelt)
 
     result = pytester.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    told = "unknown key 'robust_fail_undr', did you mean 'robust_fail_under'[?] Known: *"
+    told = f"unknown key '{wrong}', did you mean 'robust_fail_under'[?] Known: *"
     result.stderr.fnmatch_lines([f"ERROR: {name}: {told}"])
     assert len([word for word in result.errlines if word]) == 1
 

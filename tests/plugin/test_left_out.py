@@ -59,6 +59,29 @@ def test_who_leaves_ours_out_is_not_held_to_the_gate(pytester, project, args, pa
     result.stdout.no_fnmatch_line("*robust-fail-under*")
 
 
+@pytest.mark.parametrize("args", [["-m", "not robust"], ["-k", "test_load"], ["test_mine.py"]])
+def test_who_leaves_ours_out_needs_no_weights_no_baseline_and_no_torch(pytester, project, args):
+    pytester.makeini(f"{GATE.replace('net.py:make', 'absent.safetensors')}robust_compare = latest\n")
+    pytester.makeconftest(
+        "import sys\ndef pytest_unconfigure():\n"
+        "    print('imported:', *sorted({'torch', 'pandas'} & {*sys.modules}), 'nothing else')"
+    )
+    result = pytester.runpytest_subprocess(*args)
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["imported: nothing else"])
+
+
+@pytest.mark.parametrize("args", [[], ["-n", "2"], ["-m", "robust"], ["--robust-only", "-k", "no_such_test"]])
+def test_weights_that_are_not_there_are_told_once_where_they_are_tested(pytester, project, args):
+    pytester.makeini(GATE.replace("net.py:make", "absent.safetensors"))
+    result = pytester.runpytest_inprocess(*args)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --robust-model=absent.safetensors: no such file *"])
+    assert "passed" not in result.stdout.str()
+
+
 def test_last_failed_of_the_users_leaves_ours_out(pytester, project):
     (project / "test_mine.py").write_text("def test_load(): assert False\n\ndef test_shape(): pass")
     assert pytester.runpytest_inprocess().parseoutcomes() == {"failed": 1, "passed": 3}

@@ -134,6 +134,34 @@ def test_when_the_time_is_up_the_row_is_partial_and_has_no_rank(pytester, mine):
     assert [record.partial for record in records(mine)] == [""]
 
 
+def test_a_floor_is_not_held_by_a_suite_that_was_stopped_before_it_attacked(pytester, mine):
+    result = pytester.runpytest_inprocess(*SUITE, "--robust-time=0.000001s", "--robust-fail-under=50")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    told = f"{NAME} under linf:0.15 was stopped by the time before its first stage ended"
+    result.stdout.fnmatch_lines([f"--robust-fail-under=50: {told}, so nothing shows that it holds; give it more time"])
+
+
+def test_a_row_that_was_not_attacked_is_not_trusted(pytester, mine):
+    args = [arg for arg in SUITE if arg != UNCHECKED]
+    pytester.runpytest_inprocess(*args, "--robust-time=0.000001s")
+    (record,) = records(mine)
+    assert record.verdict == "suspect"
+    assert [doubt.name for doubt in record.trust.doubts] == ["unattacked"]
+
+
+def test_a_floor_that_a_stopped_suite_keeps_so_far_is_inconclusive(pytester, mine, monkeypatch):
+    calls = iter(range(99))
+    monkeypatch.setattr("robust.campaign._past", lambda deadline: next(calls) > 6)
+    result = pytester.runpytest_inprocess(*SUITE, "--robust-time=1h", "--robust-fail-under=20")
+
+    assert records(mine)[0].attacks[0].stages
+    assert records(mine)[0].partial == "time"
+    assert result.ret == pytest.ExitCode.OK
+    told = "the floor of 20 % holds so far; give it more time"
+    result.stdout.fnmatch_lines([f"WARNING net (as-is): inconclusive: robust accuracy * for {NAME}, stopped *: {told}"])
+
+
 KILL = """
 import os, signal
 import robust.campaign
@@ -240,6 +268,7 @@ def test_a_model_that_has_no_copy_fails_the_suite_in_one_line(pytester, mine):
 
 
 WRONG = {
+    "none and another": (["--robust-suite=none,quick-1"], "--robust-suite=none: unknown suite *"),
     "unknown suite": (
         ["--robust-suite=standart-1"],
         "--robust-suite=standart-1: unknown suite 'standart-1', did you mean 'standard-1'[?] Known: *",
@@ -302,10 +331,10 @@ def test_below_a_failed_gate_there_is_no_list_of_checks_that_could_not_be_made(r
 @UNIX
 def test_a_terminal_shows_the_bound_so_far(pytester, mine):
     child = pexpect.spawn(
-        sys.executable, ["-m", "pytest", *SUITE], cwd=str(mine), timeout=120, dimensions=(24, 120), encoding="utf-8"
+        sys.executable, ["-m", "pytest", *SUITE], cwd=str(mine), timeout=120, dimensions=(24, 80), encoding="utf-8"
     )
     child.expect(r"net, mine-[0-9a-f]{8}")
-    child.expect(r"stage \d of 2: at most \d+\.\d% robust")
+    child.expect(r"\d of 2 stages: at most \d+\.\d% robust")
     child.expect(pexpect.EOF)
     child.close()
 

@@ -64,5 +64,5 @@ def test_a_model_of_all_classes_is_tested_on_some_where_the_labels_stay(run, tab
     result = run(MODEL, "--robust-data=digits:only=3+5")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*answer digits:only=3+5, 2 classes*got shape [[]2, 10[]]*"])
+    result.stderr.fnmatch_lines(["*answer 2 samples of digits:only=3+5, 2 classes*got shape [[]2, 10[]]*"])
     run(MODEL, "--robust-data=digits:only=3+5:renumber=false").assert_outcomes(passed=3)

@@ -137,6 +137,16 @@ def test_a_row_in_doubt_carries_a_remedied_attack_and_its_worst_case_counts(run,
     assert not (folder / "leaderboard" / "history").exists()
 
 
+def test_the_floor_of_an_only_attack_is_held_by_the_row_with_the_remedied_search_in_it(run, folder):
+    (folder / "cold.py").write_text(COLD)
+    args = ("--robust-model=cold.py:make", "--robust-attack=pgd:steps=5", "--robust-samples=60")
+    result = run(*args, "--robust-fail-under=pgd:50", "-v", fast=False, checked=True)
+
+    result.stdout.fnmatch_lines(
+        ["*test_attack[[]pgd-*PASSED*", "FAILED cold (as-is), linf:0.15: robust accuracy * is below the required 50 %*"]
+    )
+
+
 PART = """
 from net import make as plain
 from torch import nn

@@ -143,11 +143,33 @@ def test_a_row_has_its_command_its_evidence_and_the_reasons_to_doubt_it():
     assert "4 of 10 gradients are zero" in text
 
 
+@pytest.mark.parametrize(
+    ("training", "model", "words"),
+    [
+        ("as-is", {"text": "w.pt", "arch": "net.py:make", "normalize": "0.5/0.5"}, "--model=w.pt --arch=net.py:make"),
+        ("pgd-at", {"text": "net.py:make", "arch": None, "normalize": "0.5/0.5"}, "--arch=net.py:make"),
+    ],
+)
+def test_a_row_has_the_command_that_verifies_it(training, model, words):
+    command = "pytest --robust-model=other.pt --robust-data=npz:a.npz --robust-leaderboard=b"
+    made = replace(record(training=training), provenance={"command": command, "model": model})
+
+    told = f"robust verify {made.stem} {words} --normalize=0.5/0.5 --data=npz:a.npz --leaderboard=b"
+    assert f"<code>{told}</code>" in html(made)
+
+
 @pytest.mark.parametrize("odd", [None, 3, "pgd-at", ["a"], {"text": None}])
 def test_what_a_record_says_of_itself_may_be_of_any_type(odd):
     told = replace(record("1110", {"pgd": "1000"}), provenance={"command": odd, "model": odd, "training": odd})
 
     assert told.recipe == "as-is"
+    assert "<th>pgd<td>" in page(boards([told]), {})
+
+
+@pytest.mark.parametrize("odd", ["", None, 3, ":", "a:b=[", "trades+"])
+def test_what_a_card_calls_a_recipe_may_be_none(odd):
+    told = replace(record("1110", {"pgd": "1000"}), provenance={"training": {"recipe": odd}})
+
     assert "<th>pgd<td>" in page(boards([told]), {})
 
 

@@ -71,6 +71,8 @@ def test_a_terminal_too_narrow_for_the_headings_cuts_no_figure(attacks):
     text = shown(record("1" * 1000, broken), width=80)
 
     (line,) = (line for line in text.splitlines() if re.match(" *1 ", line))
+    under = ", ".join(["70.0"] * attacks)
+    assert " ".join(text.split()).endswith(f"steps={attacks - 1} alone: net (as-is) {under}.")
     assert line.endswith(" 67.1 to 72.8")
     assert {*re.findall(r"(?<= )[\d.]+", line)} == {"1", "100.0", "70.0", "67.1", "72.8"}
 

@@ -1,7 +1,10 @@
 """`robust verify`: what is published verifies, and whatever is changed about it is found."""
 
 import hashlib
+import html
 import json
+import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -122,6 +125,18 @@ def change_evidence(own_up, **parts):
     if own_up:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         change_json(lambda content: content.update(evidence=digest))
+
+
+@pytest.mark.parametrize("told", [{}, {"command": "pytest --robust-leaderboard='my board' --robust-data=digits"}])
+def test_the_command_on_its_page_verifies_a_row(folder, verify, told):
+    change_json(lambda content: content["provenance"].update(told))
+    if told:
+        Path("leaderboard").rename("my board")
+    board = Path("my board" if told else "leaderboard")
+    main(["board", str(board)])
+    (command,) = re.findall("<code>robust verify (.*?)</code>", (board / "index.html").read_text())
+
+    assert verify(*shlex.split(html.unescape(command)))[0] == 0
 
 
 def test_a_row_is_verified_and_says_what_is_not(folder, verify):

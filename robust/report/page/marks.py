@@ -20,8 +20,11 @@ SHAPES = (
 
 
 def family(record: Record) -> str:
-    """How a model was trained, without options: "trades+awp"."""
-    return Spec.parse(record.recipe).name
+    """How a model was trained, without options: "trades+awp"; a card's word that is no recipe counts for nothing."""
+    try:
+        return Spec.parse(record.recipe).name
+    except ValueError:
+        return Spec.parse(record.model.training).name
 
 
 def numbered(records: Iterable[Record]) -> dict[str, int]:

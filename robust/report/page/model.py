@@ -123,13 +123,27 @@ def _pairs(told: Mapping[str, str]) -> Html:
 
 def _commands(record: Record) -> Html:
     again = _own(record)
-    verify = f"robust verify {shlex.quote(record.stem)}"
     return tag(
         "pre",
         tag("code", again) if again else "The record does not tell its command; it was made before records did.",
         Html("\n"),
-        tag("code", verify),
+        tag("code", _verify(record, again)),
     )
+
+
+def _verify(record: Record, again: str) -> str:
+    """What checks the row, where its command can be run: the model, and what else has no default."""
+    said = record.provenance.get("model")
+    model: dict[str, object] = said if isinstance(said, dict) else {}
+    text = "model" if record.model.training == "as-is" else "arch"  # by its card what was trained is found
+    named = {text: model.get("text")} | {key: model[key] for key in ("arch", "normalize") if model.get(key)}
+    words = ["robust", "verify", record.stem, *(f"--{key}={value}" for key, value in named.items() if value)]
+    kept = ("--robust-data=", "--robust-leaderboard=")
+    try:
+        asked = [word.replace("--robust-", "--") for word in shlex.split(again) if word.startswith(kept)]
+    except ValueError:
+        asked = []
+    return shlex.join([*words, *asked])
 
 
 def _own(record: Record) -> str:

@@ -49,8 +49,9 @@ def binarisation(trial: Trial) -> Doubt | None:
     ordinary = attacked([ORDINARY])[1]
     weak = "the row's attacks are weak for this model; use --robust-suite=quick-1 or standard-1"
     masked = "the gradient does not lead where the features change; use an attack that suits the model, as BPDA or eot"
-    hint = masked if significant(ordinary, n, MOST) else weak
-    return Doubt("binarisation", "broken" if 2 * ordinary > n else "suspect", missed / n, told, hint)
+    if not significant(ordinary, n, MOST):
+        return Doubt("binarisation", "suspect", missed / n, told, weak, weak=True)
+    return Doubt("binarisation", "broken" if 2 * ordinary > n else "suspect", missed / n, told, masked)
 
 
 class Features:

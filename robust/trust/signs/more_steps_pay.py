@@ -25,9 +25,8 @@ def more_steps_pay(trial: Trial) -> Doubt | None:
     if not significant(won, m):
         return None
     told = f"{word} from other starts broke {won} of {m} samples that the row's attacks left; expected none"
-    return Doubt(
-        "more-steps-pay", "suspect", won / m, told, "take more steps or restarts; --robust-suite=standard-1 does"
-    )
+    hint = "take more steps or restarts; --robust-suite=standard-1 does"
+    return Doubt("more-steps-pay", "suspect", won / m, told, hint, weak=True)
 
 
 def longer(trial: Trial, word: str) -> tuple[str, int]:
