@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from torch import Tensor, nn
 from robust.attacks.combine.bestof import BestOf
 from robust.attacks.combine.eot import EOT
 from robust.attacks.combine.held import Held
-from robust.attacks.combine.transfer import Transfer
+from robust.attacks.combine.transfer import Shown, Transfer
 from robust.attacks.engine import AnyAttack, Attack, still
 from robust.attacks.registry import Registry
 from robust.attacks.rng import Rng
+from robust.attacks.task import Task
 from robust.attacks.threat import Threat
 from robust.attacks.zoo.pgd import PGD
 from robust.attacks.zoo.square import Square
@@ -27,6 +29,7 @@ from robust.feed import Feed
 PROBED = 16  # samples that a remedy looks at: enough to tell whether a gradient passes
 STEPS = 20
 BLURS = 10  # draws of a blurred gradient
+BLURRED = 0xB1  # its stream of random numbers
 # Losses, and how many draws must all be wrong. Few samples are left for the last, where it is a question of luck.
 HELD = (("ce", 10), ("margin", 10), ("ce", 1))
 
@@ -41,14 +44,14 @@ class Search:
     blur: float = 0.0  # a share of the threat model: gradients are means over so wide a neighbourhood, too
     queries: int = 0  # of an attack without gradients
 
-    def attack(self, threat: Threat) -> AnyAttack:
+    def attack(self) -> AnyAttack:
         """The attacks, one after the other on what still stands."""
         if self.draws > 1:
             steady = ((Transfer(_climb(loss), self.model), looks) for loss, looks in HELD)
             return BestOf(tuple(EOT(Held(climb, looks), self.draws) for climb, looks in steady))
         found: list[Attack[Any]] = [Transfer(_climb(loss), self.model) for loss in ("margin", "sice")]
         if self.blur:
-            found.append(Transfer(EOT(_climb("margin"), BLURS), Blurred(self.model, threat, self.blur)))
+            found.append(Blur(EOT(_climb("margin"), BLURS), self.model, self.blur))
         if self.queries:
             found.append(Square(self.queries))
         return BestOf(tuple(found))
@@ -62,7 +65,7 @@ def seek(
     A model that draws may answer a sample wrong by luck before it is attacked, and right when that is verified: what
     is left of such a model is sought with another seed, too.
     """
-    measured = partial(measure_attack, module, samples, attack=search.attack(threat), threat=threat, feed=feed)
+    measured = partial(measure_attack, module, samples, attack=search.attack(), threat=threat, feed=feed)
     if search.draws == 1:
         return measured(correct=correct, seed=seed)
     first = measured(correct=correct, seed=seed, draws=True)
@@ -88,19 +91,35 @@ def _climb(loss: str) -> PGD:
     return PGD(STEPS, stride=1.0, loss=loss, last=0.01)
 
 
-class Blurred(nn.Module):
-    """`inner` at a random place nearby, another one each time."""
+@dataclass(frozen=True, slots=True)
+class Blur:
+    """`attack` on `model` as it answers at random places nearby, which each sample draws for itself in any batch."""
 
-    def __init__(self, inner: nn.Module, threat: Threat, share: float) -> None:
-        super().__init__()
-        self.inner, self.threat, self.share = inner, threat, share
+    attack: Attack[Any]
+    model: nn.Module
+    share: float  # of the threat model
 
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.no_grad():
-            rng = Rng.of(int(torch.randint(2**31, ())), torch.arange(len(x), device=x.device))
-            off = self.share * (self.threat.sample(x, rng) - x)
-        answer: Tensor = self.inner(x + off)
-        return answer
+    @property
+    def steps(self) -> int:
+        return self.attack.steps
+
+    def init(self, task: Task) -> Shown:
+        return self._nearby(task, 0).init(task)
+
+    def step(self, task: Task, state: Shown, k: int) -> Shown:
+        return self._nearby(task, k + 1).step(task, state, k)
+
+    def _nearby(self, task: Task, k: int) -> Transfer:
+        """The transfer from there in step number k; each time that the model is asked the places are others."""
+        draws, rng = count(), task.rng.fold(BLURRED).fold(k)
+
+        def answer(x: Tensor) -> Tensor:
+            with torch.no_grad():
+                off = self.share * (task.threat.sample(x, rng.fold(next(draws))) - x)
+            answered: Tensor = self.model(x + off)
+            return answered
+
+        return Transfer(self.attack, answer)
 
 
 @dataclass(frozen=True)

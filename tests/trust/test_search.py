@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from robust.attacks import LpThreat, assail
+from robust.attacks.combine.bestof import BestOf
 from robust.attacks.threat import read_threat
-from robust.trust.search import prescribe
+from robust.trust.search import Search, prescribe
 from tests.attacks.models import inputs, network
 
 THREAT = LpThreat.parse("linf:0.2")
@@ -87,7 +88,7 @@ def test_a_mended_model_answers_as_the_model_and_has_a_gradient(model):
 def test_what_the_search_finds_fools_the_untouched_model():
     model, x = Functional(before=rounded).eval(), inputs(40)
     y = model(x).argmax(1)
-    outcome = assail(model, prescribe(model, x, THREAT).attack(THREAT), x, y, THREAT)
+    outcome = assail(model, prescribe(model, x, THREAT).attack(), x, y, THREAT)
 
     assert outcome.fallen.any()
     assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.fallen)
@@ -98,4 +99,16 @@ def test_every_threat_model_has_a_search(text):
     model, x, threat = network().eval(), inputs(20), read_threat(text)
     y = model(x).argmax(1)
 
-    assert assail(model, prescribe(model, x, threat).attack(threat), x, y, threat).fallen.any()
+    assert assail(model, prescribe(model, x, threat).attack(), x, y, threat).fallen.any()
+
+
+def test_what_a_sample_draws_does_not_depend_on_its_batch():
+    model, x = network().eval(), inputs(30)
+    y, attack = model(x).argmax(1), BestOf(Search(model, blur=0.5).attack().attacks[-1:])
+    threat = LpThreat.parse("l2:0.08")
+    whole = assail(model, attack, x, y, threat)
+
+    rows = torch.arange(len(x)).split(7)
+    parts = torch.cat([assail(model, attack, x[part], y[part], threat, index=part).x_adv for part in rows])
+    torch.testing.assert_close(parts, whole.x_adv)
+    assert 0 < whole.fallen.sum() < 30
