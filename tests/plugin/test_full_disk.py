@@ -86,7 +86,7 @@ def test_a_leaderboard_that_cannot_be_written_fails_the_run_and_keeps_what_is_th
 
         @pytest.hookimpl(tryfirst=True)
         def pytest_runtest_logreport(report):
-            if "pgd" in report.nodeid and report.when == "call":  # the last is measured, and will be filed
+            if "trust" in report.nodeid and report.when == "call":  # the last is measured, and will be filed
                 resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
         """
     )

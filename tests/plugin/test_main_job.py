@@ -374,7 +374,7 @@ def test_training_that_fails_is_one_line(run):
 def test_a_terminal_sees_the_progress_of_training(pytester, folder):
     child = pytester.spawn_pytest(f"{MODEL} --robust-train=pgd-at:epochs=3 --robust-samples=20 {UNCHECKED}")
 
-    child.expect("training pgd-at:epochs=3.*epochs.*validation: clean", timeout=60)
+    child.expect("training pgd-at:epochs=3.*/3.*clean .*, robust", timeout=60)
     child.expect("3 passed", timeout=60)
 
 
