@@ -69,7 +69,7 @@ class Journal:
 class Told(NamedTuple):
     """How far a campaign is, for who watches it."""
 
-    stage: int  # from 0
+    stage: int  # of those for the threat model, from 0
     stages: int
     round: int  # of the stage, from 0
     rounds: int
@@ -175,9 +175,10 @@ class Campaign:
             Round(attack, partial(fold, k, enter))  # each stage has random numbers of its own
             for attack, enter in rounds_of(make(capped(stage.attack, self.classes), self.load))
         ]
+        mine = [j for j, each in enumerate(self.suite.stages) if narrowed(self.threat, each) is not None]
         for r, each in enumerate(rounds):
             standing = int(known.standing.sum())
-            self.watch(Told(k, len(self.suite.stages), r, len(rounds), standing))
+            self.watch(Told(mine.index(k), len(mine), r, len(rounds), standing))
             if not standing or dry == stage.patience:
                 break
             if self.limits.enough(standing):

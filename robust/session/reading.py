@@ -24,7 +24,9 @@ def blaming(option: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, LookupError) as error:
-        raise pytest.UsageError(brief(f"--robust-{option}: {error.args[0]}")) from error
+        word = option.partition("=")[2]
+        told = str(error.args[0]).removeprefix(f"{word}: ").removeprefix(f"{word!r}: ")
+        raise pytest.UsageError(brief(f"--robust-{option}: {told}")) from error
 
 
 def base(config: pytest.Config, name: str) -> Path:

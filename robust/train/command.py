@@ -182,7 +182,8 @@ def _blaming(what: str, given: str) -> Iterator[None]:
         yield
     except (ValueError, LookupError) as error:
         blamed = f"{what}={given}" if what else given
-        told = str(error.args[0]).replace("--robust-", "--")  # as pytest's options are called here
+        told = str(error.args[0]).removeprefix(f"{given}: ").removeprefix(f"{given!r}: ")
+        told = told.replace("--robust-", "--")  # as pytest's options are called here
         raise ValueError(f"{blamed}: {told}") from error
 
 
