@@ -74,6 +74,11 @@ def widened(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
+def generator_seed(seed: int) -> int:
+    """Return the seed as a `torch.Generator` takes it: below 2**63."""
+    return seed % 2**63
+
+
 @contextmanager
 def seeded(seed: int, devices: Iterable[torch.device] = ()) -> Iterator[None]:
     """The global random streams, for code that knows no other: seeded within, and afterwards as they were found.
@@ -83,8 +88,8 @@ def seeded(seed: int, devices: Iterable[torch.device] = ()) -> Iterator[None]:
     indices = sorted({device.index or 0 for device in devices if device.type == "cuda"})
     with torch.random.fork_rng(devices=indices):
         # torch.manual_seed would also reseed devices that are not restored here
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(generator_seed(seed))
         for index in indices:
             with torch.cuda.device(index):
-                torch.cuda.manual_seed(seed)
+                torch.cuda.manual_seed(generator_seed(seed))
         yield

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.sampling import shuffled_rows
+
 PREFIX = "gallery_"  # of its arrays among the evidence's
 
 Pictures = NDArray[np.uint8]  # (k, height, width, 1 or 3)
@@ -51,7 +53,7 @@ def chosen(broken: NDArray[np.bool_], most: int, seed: int) -> NDArray[np.int64]
 
     What is chosen of all is chosen of each part that it is in: so parts can be chosen from apart, and joined.
     """
-    order = np.random.RandomState(seed % 2**32).permutation(len(broken))
+    order = shuffled_rows(len(broken), seed)
     return np.sort(order[broken[order]][:most])
 
 

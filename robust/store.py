@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from robust.gallery import Gallery
 from robust.record import Record
+from robust.sampling import draw_rows
 
 # How the files begin that are made from the records; one that begins otherwise is somebody else's.
 MADE = "<!-- made by pytest-robust from results/; edits are lost -->"
@@ -68,7 +69,7 @@ class Evidence:
         for k, (broken, _) in reversed([*enumerate(found)]):
             by[broken] = k
         row = np.flatnonzero(by >= 0)
-        row = row[_drawn(len(row), most, seed)]
+        row = row[draw_rows(len(row), most, seed)]
         x_adv = np.zeros((len(row), *found[0][1].shape[1:]), np.float32)
         for k, (broken, inputs) in enumerate(found):
             mine = by[row] == k
@@ -77,7 +78,7 @@ class Evidence:
 
     def drawn(self, most: int, seed: int) -> "Evidence":
         """At most so many of the inputs, drawn by the seed."""
-        kept = _drawn(len(self.row), most, seed)
+        kept = draw_rows(len(self.row), most, seed)
         return replace(self, x_adv=self.x_adv[kept], row=self.row[kept], by=self.by[kept])
 
     def to_bytes(self) -> bytes:
@@ -91,13 +92,6 @@ class Evidence:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             found: dict[str, Any] = {key: file[key] for key in ("x_adv", "row", "by", "y", "index")}
             return cls(**found, gallery=Gallery.of(file))
-
-
-def _drawn(n: int, most: int | None, seed: int) -> NDArray[np.int64]:
-    """At most so many of n numbers, ascending; None for all."""
-    if most is None or n <= most:
-        return np.arange(n)
-    return np.sort(np.random.RandomState(seed).permutation(n)[:most])
 
 
 def private(folder: Path) -> Path:

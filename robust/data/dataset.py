@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from robust.attacks.registry import Registry
 from robust.data.rows import Inputs, Rows, held, parts
+from robust.sampling import draw_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +48,10 @@ class Samples:
 
     def draw(self, n: int, seed: int) -> "tuple[Samples, Samples]":
         """(n samples, the others): drawn without replacement, each in ascending order."""
-        mine, others = drawn(len(self), n, seed)
-        return self.take(mine), self.take(others)
+        import numpy as np
+
+        rows = draw_rows(len(self), n, seed)
+        return self.take(rows), self.take(np.setdiff1d(np.arange(len(self)), rows))
 
     @cached_property
     def digest(self) -> str:
@@ -57,14 +60,6 @@ class Samples:
         for x in parts(self.x):
             sha.update(x.astype("<f4").tobytes())
         return sha.hexdigest()
-
-
-def drawn(size: int, n: int, seed: int) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
-    """(n of the numbers below `size`, the others), each ascending."""
-    import numpy as np
-
-    order = np.random.RandomState(seed % 2**32).permutation(size)
-    return np.sort(order[:n]), np.sort(order[n:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +99,6 @@ class Dataset:
         LookupError says where the data was looked for and how to get it. ValueError where they are not what the data
         set declares; TooFewError where they are fewer than n.
         """
-        import numpy as np
-
         x, y = self.read(split)
         if not len(y):
             raise ValueError(f"{self.name} has no {split} samples")
@@ -113,7 +106,7 @@ class Dataset:
             raise TooFewError(f"{self.name} has {len(y)} {split} samples, {n} were asked for; 'all' is all of them")
         if len(x) != len(y):
             raise ValueError(f"{self.name} has {len(x)} inputs and {len(y)} labels")
-        rows = np.arange(len(y), dtype=np.int64) if n is None else drawn(len(y), n, seed)[0]
+        rows = draw_rows(len(y), n, seed)
         samples = Samples(held(x, rows), y[rows], rows)
         self._check(samples)
         return samples

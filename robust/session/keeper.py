@@ -5,10 +5,10 @@ from robust.baseline.margin import ROBUST
 from robust.baseline.replay import hardest
 from robust.baseline.row import refuse, standing
 from robust.baseline.shelf import Kept, save
-from robust.data.dataset import drawn
 from robust.models.load import weights_hash
 from robust.pile import picked
 from robust.record import Record
+from robust.sampling import draw_rows
 from robust.session.ledger import Ledger
 from robust.session.workshop import Workshop
 
@@ -42,5 +42,5 @@ def _hardest(workshop: Workshop, record: Record) -> Kept | None:
     if found is None or settings.evidence is None:
         return found
     x_adv, rows = found
-    few, _ = drawn(len(rows), settings.evidence, record.seed)
+    few = draw_rows(len(rows), settings.evidence, record.seed)
     return picked(x_adv, few), rows[few]

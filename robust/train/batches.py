@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.rng import Rng
+from robust.attacks.rng import Rng, generator_seed
 from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 from robust.attacks.vision import torchvision
@@ -53,7 +53,7 @@ def batches(
 
 
 def _order(learn: Samples, plan: Plan, seed: int, epoch: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    generator = torch.Generator().manual_seed(generator_seed(seed * 1_000_003 + epoch))
     if plan.sampling == "shuffled":
         return torch.randperm(len(learn), generator=generator)
     rarity = torch.from_numpy(1 / np.bincount(learn.y)[learn.y])

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from robust.attacks.engine import still
 from robust.attacks.losses import cross_entropy, margin
 from robust.attacks.task import gradient
-from robust.data.dataset import Dataset, Samples, drawn
+from robust.data.dataset import Dataset, Samples
 from robust.feed import Feed
+from robust.sampling import draw_rows
 
 FEW = 256  # samples that a look, or a trial, is at
 SOME = 32  # of these, where the model is asked often, and in a batch of other company
@@ -30,7 +31,7 @@ def few_rows(n: int) -> NDArray[np.int64]:
 
     Drawn, for data may be sorted by class; and by the same seed always, so that all who ask mean the same samples.
     """
-    return drawn(n, FEW, seed=0)[0]
+    return draw_rows(n, FEW, seed=0)
 
 
 def few_of(samples: Samples) -> Samples:

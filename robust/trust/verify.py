@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from robust.data.rows import Rows
+from robust.sampling import shuffled_rows
 from robust.trust.ball import Flags, Floats, within
 
 Faults = NDArray[np.int8]  # (n,): 0 where an input is verified, else what is wrong with it first
@@ -114,7 +115,7 @@ def _answers(
 ) -> tuple[Flags, Flags, Flags]:
     """(finite, right, near to another answer), each as long as y, of the inputs that `shown` gives for places in y."""
     finite, right, near = (np.zeros(len(y), bool) for _ in range(3))
-    order, size = np.random.RandomState(seed % 2**32).permutation(len(y)), batch // 2 or 2
+    order, size = shuffled_rows(len(y), seed), batch // 2 or 2
     with _deployed(module, seed) as device:
         for start in range(0, len(y), size):
             rows = order[start : start + size]
@@ -140,9 +141,9 @@ def _deployed(module: nn.Module, seed: int) -> Iterator[torch.device]:
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     indices = [device.index or 0] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=indices), torch.no_grad():
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed % 2**63)
         for index in indices:
-            torch.cuda.default_generators[index].manual_seed(seed)
+            torch.cuda.default_generators[index].manual_seed(seed % 2**63)
         try:
             module.eval()
             yield device

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from robust.attacks import LpThreat, Rng
+from robust.attacks.rng import seeded
 
 TYPES = [torch.bfloat16, torch.float16, torch.float32, torch.float64]
 
@@ -85,3 +86,11 @@ def test_a_seed_draws_the_same_for_ever():
         keys(1, seed=7).uniform(like), torch.tensor([[0.838419497013092, 0.06129676103591919]]), rtol=0, atol=0
     )
     torch.testing.assert_close(keys(1, seed=7).normal(like), torch.tensor([[-0.4675251841545105, 0.7210648059844971]]))
+
+
+@pytest.mark.parametrize("seed", [10**18 - 1, (10**18 - 1) * 1_000_003, 2**64])
+def test_a_seed_may_have_any_number_of_digits(seed, rng_untouched):
+    with seeded(seed):
+        drawn = torch.rand(3)
+    with seeded(seed % 2**63):
+        assert torch.equal(torch.rand(3), drawn)

@@ -96,9 +96,9 @@ def test_a_damaged_picture_is_named_where_it_is_drawn(folder):
 
 
 def data_rows(seed):
-    from robust.data.dataset import drawn
+    from robust.sampling import draw_rows
 
-    return drawn(12, 3, seed)[0]
+    return draw_rows(12, 3, seed)
 
 
 def test_what_is_no_picture_and_what_is_hidden_is_left_out(folder):

@@ -1,5 +1,7 @@
 """--robust-evidence: of how many broken samples a row keeps the adversarial inputs."""
 
+import pytest
+
 from robust.store import Evidence
 from tests.plugin.test_main_job import MODEL, records
 
@@ -30,3 +32,14 @@ def test_so_many_are_kept_each_with_its_sample(run, folder):
 def test_a_repeat_finds_the_same(run, folder):
     run(MODEL, "--robust-evidence=5")
     run(MODEL, "--robust-evidence=5").stdout.fnmatch_lines(["leaderboard (1 measured the same as before):*"])
+
+
+@pytest.mark.parametrize("seed", [5_000_000_000, 10**18 - 1])
+def test_any_seed_that_is_taken_draws_evidence_a_gallery_baselines_and_batches(run, folder, seed):
+    trained = (MODEL, f"--robust-seed={seed}", "--robust-train=pgd-at:epochs=1")
+    run(*trained, "--robust-evidence=5", "--robust-gallery=3", "--robust-save=kept")
+    record, evidence = kept(folder)
+
+    assert record.seed == seed
+    assert len(evidence.row) == 5
+    run(*trained, "--robust-compare=latest").assert_outcomes(passed=4)
