@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from robust.attacks.catalogue import ATTACKS
     from robust.attacks.combine.bestof import BestOf
     from robust.attacks.combine.bpda import BPDA
     from robust.attacks.combine.eot import EOT
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
     from robust.attacks.combine.transfer import Transfer
     from robust.attacks.engine import Attack, Outcome, Plan, assail, climb
     from robust.attacks.factory import make
+    from robust.attacks.min_norm import Nearest, nearest
+    from robust.attacks.registry import ATTACKS
     from robust.attacks.rng import Rng
-    from robust.attacks.smallest import Nearest, nearest
     from robust.attacks.task import Task
     from robust.attacks.threat import LpThreat, Threat, Union
     from robust.attacks.zoo.apgd import APGD
@@ -79,7 +79,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "ATTACKS": "catalogue",
+    "ATTACKS": "registry",
     "APGD": "zoo.apgd",
     "BIM": "zoo.bim",
     "BPDA": "combine.bpda",
@@ -98,7 +98,7 @@ _HOME = {
     "RFGSM": "zoo.rfgsm",
     "Attack": "engine",
     "LpThreat": "threat",
-    "Nearest": "smallest",
+    "Nearest": "min_norm",
     "Noise": "zoo.noise",
     "Outcome": "engine",
     "Plan": "engine",
@@ -113,7 +113,7 @@ _HOME = {
     "assail": "engine",
     "climb": "engine",
     "make": "factory",
-    "nearest": "smallest",
+    "nearest": "min_norm",
 }
 
 

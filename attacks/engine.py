@@ -237,3 +237,9 @@ def still(model: Model, seed: int = 0) -> Iterator[None]:
                 module.training = training
             for parameter, flag in learning:
                 parameter.requires_grad_(flag)
+
+
+def fold(r: int, enter: Any, task: Task) -> Task:
+    """The task of a round, with random stream number `r`."""
+    found: Task = enter(task.fold(r))
+    return found

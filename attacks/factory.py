@@ -2,17 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import Field, fields, is_dataclass
+from itertools import count
 from typing import Any
 
-from robust.attacks.catalogue import ATTACKS
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from robust.attacks.combine.eot import EOT
 from robust.attacks.combine.odi import Diversified
 from robust.attacks.combine.restarts import Restarts
 from robust.attacks.combine.targets import Targets
 from robust.attacks.combine.transfer import Transfer
-from robust.attacks.engine import AnyAttack
+from robust.attacks.engine import AnyAttack, assail
+from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, configure
-from robust.attacks.task import Model
+from robust.attacks.task import Model, NoGradientError
+from robust.attacks.threat import Threat
 
 # What goes with every attack and wraps it, by its option; the last is the outermost.
 WRAPPERS: dict[str, type[Any]] = {
@@ -65,3 +71,25 @@ def describe(attack: AnyAttack) -> str:
         elif callable(value) and value is not option.default:  # a loss or a model of one's own
             found[option.name] = getattr(value, "__name__", type(value).__name__)
     return str(Spec(spec.name, spec.args, tuple(sorted(found.items()))))
+
+
+def needs_gradient(attack: AnyAttack, x: Tensor, threat: Threat, classes: int) -> bool:
+    """Whether the attack asks for a gradient; its first step is tried on `x`, one sample, and a stand-in without one.
+
+    A surrogate's gradient does not count. What else is wrong with the attack is told once it runs.
+    """
+    y = torch.zeros(1, dtype=torch.int64, device=x.device)
+
+    def always_right(x: Tensor) -> Tensor:
+        return F.one_hot(y.expand(len(x)), classes).to(x)
+
+    asked = count()
+    try:
+        assail(
+            always_right, attack, x, y, threat, stop=lambda: next(asked) > 1
+        )  # asked before, at and after the first step
+    except NoGradientError:
+        return True
+    except ValueError as error:  # torchattacks asks autograd itself
+        return "does not require grad" in str(error)
+    return False

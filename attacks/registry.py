@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -100,3 +100,7 @@ class Registry(Generic[T]):
 def _place(thing: object) -> str:
     thing = getattr(thing, "read", thing)  # a data set is told by its reader
     return f"{getattr(thing, '__module__', '?')}.{getattr(thing, '__qualname__', thing)}"
+
+
+# The things are classes: frozen dataclasses that keep the Attack protocol of engine.py.
+ATTACKS: Registry[type[Any]] = Registry("attack", ("robust.attacks.zoo", "robust.attacks.external"), "robust.attacks")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from robust.attacks.registry import suggest
+from robust.attacks.text import slug
 
 NORMS = ("linf", "l2", "l1")
-MOST = 1000  # signs of somebody else's error that are shown: zipfile's quotes the file
 
 Value = bool | int | float | str
 
@@ -29,21 +29,6 @@ def parse_value(text: str) -> Value:
     except (ValueError, ZeroDivisionError, OverflowError):
         return text
     return number if math.isfinite(number) else text
-
-
-def slug(text: str) -> str:
-    """Lower case, letters, digits, dots, dashes and underscores only: fit for node ids and file names, never empty."""
-    return re.sub(r"[^a-z0-9.+_-]+", "_", text.lower()).strip("_.") or "unnamed"
-
-
-def printable(text: str) -> str:
-    """Somebody else's text without what a terminal would obey, and without lines of its own."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
-
-
-def brief(text: str) -> str:
-    """Likewise somebody else's error, which may quote a whole file: the beginning of it."""
-    return printable(text if len(text) <= MOST else f"{text[:MOST]}...")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from robust.attacks.catalogue import ATTACKS
-from robust.attacks.registry import suggest
-from robust.attacks.spec import NORMS, Spec, slug
+from robust.attacks.registry import ATTACKS, suggest
+from robust.attacks.spec import NORMS, Spec
+from robust.attacks.text import slug
 
 WAYS = ("channels-last", "fold", "bf16")  # in which a suite may ask a cheaper copy of the model: see twin.py
 SHIPPED = Path(__file__).parent / "suites"

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from robust.attacks.fast_copy import Twin
 from robust.attacks.losses import Loss, evaluate_loss
-from robust.attacks.memory import ran_out
 from robust.attacks.rng import Rng
 from robust.attacks.threat import LpThreat
-from robust.attacks.twin import Twin
 
 Model = Callable[[Tensor], Tensor]
 
@@ -145,3 +144,32 @@ def gradient(value: Tensor, x: Tensor, *, keep: bool = False) -> Tensor:
     if grad is None:
         raise NoGradientError(barred)
     return grad
+
+
+class Counted(nn.Module):
+    """`inner`, in evaluation mode, and how many samples went forward and backward through it."""
+
+    def __init__(self, inner: Model) -> None:
+        super().__init__()
+        self.inner = inner
+        self.forwards = self.backwards = 0
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.forwards += len(x)
+        logits: Tensor = self.inner(x)
+        if logits.requires_grad:
+            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+        return logits
+
+    def _count_backward(self, grad: Tensor) -> None:
+        self.backwards += len(grad)
+
+
+WORDS = ("out of memory", "can't allocate memory", "not enough memory")  # CUDA's and MPS's, Linux', Windows'
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether memory ran out, the GPU's or the machine's."""
+    told = isinstance(error, RuntimeError) and any(word in str(error) for word in WORDS)
+    return told or isinstance(error, torch.OutOfMemoryError | MemoryError)

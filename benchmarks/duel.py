@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from benchmarks.subjects import Subject
 from benchmarks.timing import CLOCK
 from robust.attacks import LpThreat, assail, make, nearest
-from robust.attacks.counted import Counted
 from robust.attacks.geometry import Norm
 from robust.attacks.rng import seeded
 from robust.attacks.suite import Suite, names, read_suite
+from robust.attacks.task import Counted
 from robust.campaign import Campaign
 from robust.data.dataset import Samples
 from robust.evaluate import Finding

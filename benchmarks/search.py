@@ -14,9 +14,9 @@ from benchmarks import table
 from benchmarks.subjects import network, pictures
 from benchmarks.timing import CLOCK
 from robust.attacks.engine import still
+from robust.attacks.fast_copy import Twin, twin
 from robust.attacks.suite import read_suite
 from robust.attacks.threat import read_threat
-from robust.attacks.twin import Twin, twin
 from robust.campaign import Campaign
 from robust.data.dataset import Samples
 from robust.evaluate import measure_clean

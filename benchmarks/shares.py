@@ -17,7 +17,7 @@ PARTS = (
     ("torch/nn/functional.py", "cross_entropy", "loss"),
     ("torch/nn/", "", "forward pass"),
     ("attacks/losses.py", "", "loss"),
-    ("attacks/cycles.py", "", "telling cycles"),
+    ("attacks/zoo/pgd.py", "", "telling cycles"),
     ("attacks/threat.py", "admits", "judging"),
     ("attacks/threat.py", "size", "judging"),
     ("attacks/geometry.py", "", "judging"),

@@ -17,8 +17,8 @@ from benchmarks.peers import foolbox, torchattacks
 from benchmarks.subjects import network, pictures
 from benchmarks.timing import in_turns, peak_bytes
 from robust.attacks import PGD, LpThreat, Task, assail
-from robust.attacks.counted import Counted
 from robust.attacks.rng import seeded
+from robust.attacks.task import Counted
 from robust.attacks.zoo.pgd import Walk
 
 PAGE = Path(__file__).parent / "speed.md"

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacked import Reached
-from robust.attacks.combine.restarts import fold
-from robust.attacks.engine import Outcome, Round, assail, rounds_of
+from robust.attacks.engine import Outcome, Round, assail, fold, rounds_of
 from robust.attacks.factory import make, no_models
+from robust.attacks.fast_copy import Twin
 from robust.attacks.spec import Spec
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.task import Model
 from robust.attacks.threat import Threat, Union
-from robust.attacks.twin import Twin
 from robust.bout import Bout, Flags, fight, in_order
 from robust.data.arrays import arrays_of
 from robust.data.dataset import Samples

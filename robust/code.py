@@ -34,7 +34,7 @@ def import_file(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    from robust.attacks.vision import with_torchvision  # it imports torch
+    from robust.torchvision_compat import with_torchvision  # it imports torch
 
     execute = spec.loader.exec_module
     try:
@@ -49,7 +49,7 @@ def import_file(path: Path) -> ModuleType:
 
 def import_module(name: str, path: Path) -> ModuleType:
     """Import the module `name`, whose file is `path`, as a Python would that was started in the folder above it."""
-    from robust.attacks.vision import with_torchvision  # it imports torch
+    from robust.torchvision_compat import with_torchvision  # it imports torch
 
     above = path.parents[name.count(".") + (path.stem == "__init__")]
     if str(above) not in sys.path:
@@ -66,7 +66,7 @@ def import_module(name: str, path: Path) -> ModuleType:
 
 def ran(run: Callable[[], T], *folders: Path) -> T:
     """What `run` returns, where modules in `folders` can be imported; ValueError, in one line, where it fails."""
-    from robust.attacks.vision import with_torchvision  # it imports torch
+    from robust.torchvision_compat import with_torchvision  # it imports torch
 
     sys.path[:0] = [str(folder) for folder in folders if str(folder) not in sys.path]
     try:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.engine import still
-from robust.attacks.memory import ran_out
+from robust.attacks.task import ran_out
 from robust.data.dataset import Samples
 
 T = TypeVar("T")

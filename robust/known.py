@@ -5,8 +5,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from robust.attacks.catalogue import ATTACKS
-from robust.attacks.registry import Registry, suggest
+from robust.attacks.registry import ATTACKS, Registry, suggest
 from robust.attacks.suite import names, read_suite
 from robust.data.dataset import DATA, Dataset
 from robust.models.catalogue import ARCHITECTURES

@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import Any, get_type_hints
 
 from robust.attacked import Attacked, Flags, attack_from_json, attack_to_json, pack, union, unpack
-from robust.attacks.spec import Spec, slug, threat_slug
+from robust.attacks.spec import Spec, threat_slug
+from robust.attacks.text import slug
 from robust.trust.doubt import Doubt, Trust
 
 SCHEMA = 1

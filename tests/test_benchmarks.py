@@ -16,7 +16,7 @@ from benchmarks.standard import Fought, bounds
 from benchmarks.subjects import BOUTS, Bout, Subject
 from benchmarks.timing import peak_bytes
 from robust.attacks import PGD, LpThreat, assail
-from robust.attacks.counted import Counted
+from robust.attacks.task import Counted
 from tests.attacks.models import inputs, network
 
 BALL = LpThreat("linf", Fraction(1, 10))

@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 import robust
-from robust.attacks.catalogue import ATTACKS
+from robust.attacks.registry import ATTACKS
 from robust.attacks.suite import names
 from robust.cli import main
 from robust.data.dataset import DATA

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from robust.attacks.combine.restarts import fold
-from robust.attacks.engine import AnyAttack, Round, rounds_of
+from robust.attacks.engine import AnyAttack, Round, fold, rounds_of
 
 
 @dataclass(frozen=True, slots=True)

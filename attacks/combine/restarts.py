@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from robust.attacks.engine import AnyAttack, Round, rounds_of
-from robust.attacks.task import Task
+from robust.attacks.engine import AnyAttack, Round, fold, rounds_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +22,3 @@ class Restarts:
         for r in range(self.restarts):
             for attack, enter in rounds_of(self.attack):
                 yield Round(attack, partial(fold, r, enter))
-
-
-def fold(r: int, enter: Any, task: Task) -> Task:
-    """The task of a round, with random stream number `r`."""
-    found: Task = enter(task.fold(r))
-    return found

@@ -8,12 +8,9 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from robust.attacks.catalogue import ATTACKS
-from robust.attacks.counted import Counted
-from robust.attacks.memory import ran_out
-from robust.attacks.registry import suggest
+from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.spec import Spec, Value
-from robust.attacks.task import Task
+from robust.attacks.task import Counted, Task, ran_out
 from robust.attacks.threat import LpThreat
 
 # What torchattacks' classes call the things that a task fixes, or that the driver gives.

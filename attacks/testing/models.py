@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.counted import Counted
 from robust.attacks.rng import Rng
-from robust.attacks.task import Model
+from robust.attacks.task import Counted, Model
 
 
 def network(features: int = 64, classes: int = 10, dtype: torch.dtype = torch.float64) -> nn.Module:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robust.attacks.catalogue import ATTACKS
 from robust.attacks.losses import Loss, check_loss
+from robust.attacks.registry import ATTACKS
 from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 

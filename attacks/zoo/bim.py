@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from robust.attacks.catalogue import ATTACKS
 from robust.attacks.losses import Loss
+from robust.attacks.registry import ATTACKS
 from robust.attacks.task import Task
 from robust.attacks.zoo.pgd import PGD, Walk
 

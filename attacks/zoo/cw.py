@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robust.attacks.catalogue import ATTACKS
+from robust.attacks.registry import ATTACKS
 from robust.attacks.task import Task
 
 INSIDE = 0.999999  # of the box's half width: how near to its edge a start may be, where tanh has no slope

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robust.attacks.catalogue import ATTACKS
 from robust.attacks.losses import Loss, check_loss
+from robust.attacks.registry import ATTACKS
 from robust.attacks.task import Task
 
 LONGEST, SHORTEST = 1.0, 0.01  # of the box's width: the step size, at first and at last

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robust.attacks.boundary import nearest_boundary
-from robust.attacks.catalogue import ATTACKS
+from robust.attacks.registry import ATTACKS
 from robust.attacks.task import Task
+from robust.attacks.zoo._boundary import nearest_boundary
 
 BEYOND = 1e-4  # of a logit: how far over the boundary a step aims, which alone would leave it on this side
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robust.attacks.boundary import nearest_boundary
-from robust.attacks.catalogue import ATTACKS
+from robust.attacks.registry import ATTACKS
 from robust.attacks.task import Task
+from robust.attacks.zoo._boundary import nearest_boundary
 
 BEYOND = 1.05  # how far over the boundary a step leads, as a share of the way to it
 MOST = 0.1  # how much at most the way from x counts, beside that from the iterate

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robust.attacks.catalogue import ATTACKS
 from robust.attacks.losses import Loss, check_loss
+from robust.attacks.registry import ATTACKS
 from robust.attacks.task import Model, Task
 
 SMALLEST = 0.9  # of its width: the least that input diversity shrinks a picture to

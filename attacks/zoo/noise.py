@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from robust.attacks.catalogue import ATTACKS
+from robust.attacks.registry import ATTACKS
 from robust.attacks.task import Task
 
 

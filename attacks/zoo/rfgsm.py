@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from robust.attacks.catalogue import ATTACKS
 from robust.attacks.engine import Ascent
 from robust.attacks.losses import Loss, check_loss
+from robust.attacks.registry import ATTACKS
 from robust.attacks.task import Task
 
 

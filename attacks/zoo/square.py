@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robust.attacks.catalogue import ATTACKS
 from robust.attacks.losses import Loss, check_loss, evaluate_loss
+from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng
 from robust.attacks.task import Task
 from robust.attacks.zoo._pictures import bumps, corners, inside, picture, put, signs

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from robust.action.outcome import Failure, Outcome
-from robust.attacks.spec import printable
+from robust.attacks.text import printable
 
 MOST = 8  # of a kind; GitHub shows ten of a step and drops the others in silence
 LONGEST = 1000  # characters of one

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from robust.attacks.spec import printable
+from robust.attacks.text import printable
 from robust.baseline.margin import WORDS, Margin, read_margin, refuse_twice
 from robust.baseline.paired import Paired, named
 from robust.baseline.row import UnfitError, Wanted, fitting, refuse, standing

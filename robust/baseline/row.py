@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robust.attacked import union
-from robust.attacks.spec import printable
+from robust.attacks.text import printable
 from robust.baseline.margin import CLEAN
 from robust.baseline.paired import Flags
 from robust.record import DataUsed, Record

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.attacks.spec import printable
+from robust.attacks.text import printable
 from robust.baseline.git import Commit
 from robust.data.arrays import arrays_of
 from robust.record import Record

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from robust.attacks.spec import brief, printable
+from robust.attacks.text import brief, printable
 from robust.data.dataset import Split
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.attacks.spec import brief, printable
+from robust.attacks.text import brief, printable
 from robust.data.scratch import scratch
 
 GROWTH = 100  # what a file may say it holds, over its size: pictures are compressed already

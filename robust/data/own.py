@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from robust.attacks.spec import Spec, configure, printable
+from robust.attacks.spec import Spec, configure
+from robust.attacks.text import printable
 from robust.data.dataset import Dataset, Split
 
 if TYPE_CHECKING:

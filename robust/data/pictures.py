@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from robust.attacks.spec import brief
+from robust.attacks.text import brief
 
 if TYPE_CHECKING:
     import numpy as np

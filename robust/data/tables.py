@@ -8,7 +8,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robust.attacks.spec import Spec, configure, printable
+from robust.attacks.spec import Spec, configure
+from robust.attacks.text import printable
 from robust.data.dataset import Dataset, Split
 from robust.data.own import labels
 from robust.data.pictures import THREAT, Look, Pictures

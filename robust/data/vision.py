@@ -39,6 +39,6 @@ def fetch(name: str) -> None:
 
 
 def _class(name: str) -> Any:
-    from robust.attacks.vision import torchvision
+    from robust.torchvision_compat import torchvision
 
     return getattr(torchvision("torchvision.datasets"), name)

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from robust.attacks.spec import brief, printable
+from robust.attacks.text import brief, printable
 
 SIGNATURE = b"PK\x03\x04"
 MOST_DIRECTORY = 2**24  # bytes of an archive's table of contents: a hundred times that of a large model

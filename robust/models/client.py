@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.attacks.spec import brief, printable
+from robust.attacks.text import brief, printable
 from robust.models.blackbox import KINDS, Answer
 from robust.models.endpoint import Endpoint
 

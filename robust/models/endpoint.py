@@ -6,7 +6,8 @@ The options stand where a URL has its fragment, which is never sent.
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
-from robust.attacks.spec import Spec, configure, parse_value, slug
+from robust.attacks.spec import Spec, configure, parse_value
+from robust.attacks.text import slug
 
 
 @dataclass(frozen=True, slots=True)

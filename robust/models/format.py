@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robust.attacks.registry import Registry
-from robust.attacks.spec import brief
+from robust.attacks.text import brief
 from robust.models.allowed import NOTHING, Allowed
 from robust.models.archive import SIGNATURE, member_names
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from robust.attacks.registry import suggest
-from robust.attacks.vision import torchvision, with_torchvision
+from robust.torchvision_compat import torchvision, with_torchvision
 
 Shape = tuple[int, ...]  # of one input
 COLOURS = 3

@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from robust.attacks.spec import printable
-from robust.attacks.vision import with_torchvision
+from robust.attacks.text import printable
 from robust.code import blamed, import_file, import_module, named
 from robust.models.allowed import NOTHING, Allowed
 from robust.models.blackbox import Ask, BlackBox, asking, can_answer
@@ -23,6 +22,7 @@ from robust.models.format import Terms, read_model
 from robust.models.library import library_factory
 from robust.models.normalize import normalised, told
 from robust.models.spec import ModelSpec
+from robust.torchvision_compat import with_torchvision
 
 Build = Callable[[], nn.Module]
 Shape = tuple[int, ...]  # of one input

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-from robust.attacks.spec import slug
+from robust.attacks.text import slug
 from robust.models.catalogue import ARCHITECTURES
 from robust.models.endpoint import Endpoint
 

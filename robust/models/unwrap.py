@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.spec import printable
+from robust.attacks.text import printable
 from robust.models.format import Loaded
 
 Weights = dict[str, Tensor]

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from robust.attacked import union
-from robust.attacks.spec import printable
+from robust.attacks.text import printable
 from robust.record import Record
 from robust.report.board import Board
 from robust.report.table import alone, cells, columns, rounded

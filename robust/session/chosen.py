@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from robust.attacks.factory import make
-from robust.attacks.spec import Spec, printable
+from robust.attacks.spec import Spec
+from robust.attacks.text import printable
 from robust.baseline import shelf
 from robust.baseline.git import precedes
 from robust.baseline.row import AbsentError, UnfitError, Wanted, fitting, measured

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from robust.attacks.spec import printable
+from robust.attacks.text import printable
 from robust.models.spec import ModelSpec
 from robust.options import dest
 from robust.session import RUN

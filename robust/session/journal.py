@@ -9,8 +9,8 @@ from torch import nn
 
 import robust
 from robust.attacked import pack
-from robust.attacks.catalogue import ATTACKS
 from robust.attacks.engine import still
+from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, threat_slug
 from robust.attacks.suite import Suite
 from robust.attacks.task import gradient

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from robust.attacks.spec import slug
+from robust.attacks.text import slug
 from robust.store import private
 
 HOST = slug(platform.node())  # the folder may be shared by machines, which know nothing of each other's processes

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from robust.attacks.catalogue import ATTACKS
-from robust.attacks.registry import Registry, suggest
+from robust.attacks.registry import ATTACKS, Registry, suggest
 from robust.attacks.spec import Spec, canonical_threat, parse_threat
 from robust.attacks.suite import WAYS, Suite, read_suite
 from robust.options import value

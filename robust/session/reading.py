@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from robust.attacks.spec import brief
+from robust.attacks.text import brief
 from robust.code import blamed
 from robust.options import dest, value
 

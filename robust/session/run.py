@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from robust.attacks.spec import printable
+from robust.attacks.text import printable
 from robust.options import Option, value
 from robust.options import words as typed
 from robust.session import CHOSEN, RANKS

@@ -7,8 +7,9 @@ from typing import Literal
 
 import pytest
 
-from robust.attacks.spec import Spec, slug
+from robust.attacks.spec import Spec
 from robust.attacks.suite import Suite
+from robust.attacks.text import slug
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
 from robust.models.allowed import Allowed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from robust.attacks.spec import printable
+from robust.attacks.text import printable
 from robust.record import Record
 from robust.report.board import boards
 from robust.report.terminal import doubts, terminal

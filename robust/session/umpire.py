@@ -6,7 +6,7 @@ from functools import cached_property
 import pytest
 
 from robust.attacked import pack, union, unpack
-from robust.attacks.spec import printable
+from robust.attacks.text import printable
 from robust.baseline import shelf
 from robust.baseline.margin import CLEAN, ROBUST, WORDS, Margin, read_margin
 from robust.baseline.paired import Paired, named

@@ -10,11 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from robust.attacks.blind import needs_gradient
-from robust.attacks.factory import make
+from robust.attacks.factory import make, needs_gradient
+from robust.attacks.fast_copy import Twin, twin
 from robust.attacks.rng import seeded
 from robust.attacks.threat import LpThreat, Threat, read_threat
-from robust.attacks.twin import Twin, twin
 from robust.data.dataset import Dataset, NotHereError, Samples, TooFewError
 from robust.evaluate import Clean, check, measure_clean
 from robust.feed import Feed, fitting

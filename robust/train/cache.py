@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from robust.attacks.rng import seeded
-from robust.attacks.spec import Spec, slug
+from robust.attacks.spec import Spec
+from robust.attacks.text import slug
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
 from robust.data.rows import held

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from robust.attacks.spec import printable
+from robust.attacks.text import printable
 from robust.data.dataset import Dataset, Samples
 from robust.data.factory import open_data
 from robust.data.rows import held

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from robust.attacks.combine.bestof import BestOf
 from robust.attacks.combine.eot import EOT
-from robust.attacks.combine.held import Held
 from robust.attacks.combine.transfer import Shown, Transfer
+from robust.attacks.combine.worst_of_draws import Held
 from robust.attacks.engine import AnyAttack, Attack, still
 from robust.attacks.registry import Registry
 from robust.attacks.rng import Rng

@@ -12,11 +12,11 @@ from robust.attacks import PGD, LpThreat, Rng, Task, assail, make
 from robust.attacks.combine.bestof import BestOf
 from robust.attacks.combine.bpda import BPDA
 from robust.attacks.combine.eot import EOT
-from robust.attacks.combine.held import Held
 from robust.attacks.combine.odi import Diversified
 from robust.attacks.combine.restarts import Restarts
 from robust.attacks.combine.targets import Targets
 from robust.attacks.combine.transfer import Transfer
+from robust.attacks.combine.worst_of_draws import Held
 from robust.attacks.engine import rounds_of
 from robust.attacks.factory import describe
 from robust.attacks.rng import seeded

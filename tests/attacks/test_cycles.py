@@ -5,7 +5,7 @@ import torch
 
 import robust.attacks.zoo.pgd as zoo
 from robust.attacks import PGD, LpThreat, assail
-from robust.attacks.cycles import fingerprint
+from robust.attacks.zoo.pgd import fingerprint
 from tests.attacks.models import inputs, network
 
 LINF = LpThreat.parse("linf:1/20")

@@ -151,7 +151,7 @@ def test_an_entry_point_of_another_group_is_not_ours(zoo, third_party):
 def test_the_project_knows_its_names_without_torch():
     code = """if True:
         import sys
-        from robust.attacks.catalogue import ATTACKS
+        from robust.attacks.registry import ATTACKS
         from robust.data.dataset import DATA
         from robust.train.recipe import RECIPES
 

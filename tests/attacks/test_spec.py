@@ -4,17 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from robust.attacks.spec import (
-    Spec,
-    brief,
-    configure,
-    parse_threat,
-    parse_value,
-    printable,
-    slug,
-    threat_slug,
-    threat_text,
-)
+from robust.attacks.spec import Spec, configure, parse_threat, parse_value, threat_slug, threat_text
+from robust.attacks.text import brief, printable, slug
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from robust.attacks.vision import torchvision
 from robust.data.factory import open_data
+from robust.torchvision_compat import torchvision
 
 MODES = ["RGB", "L", "RGBA", "P"]
 

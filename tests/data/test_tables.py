@@ -107,7 +107,7 @@ def test_a_picture_is_turned_as_datasets_turns_it(tmp_path):
 
 
 def test_scaling_and_cutting_are_those_of_torchvision(tmp_path):
-    from robust.attacks.vision import torchvision
+    from robust.torchvision_compat import torchvision
 
     transforms = torchvision("torchvision.transforms")
     pictures = [picture(0, (90, 61)), picture(1, (50, 77))]

@@ -11,9 +11,9 @@ import threading
 import numpy as np
 import pytest
 
-from robust.attacks.vision import torchvision
 from robust.data import vision
 from robust.data.dataset import DATA, NotHereError
+from robust.torchvision_compat import torchvision
 from tests.plugin.conftest import UNCHECKED
 
 N = 20

@@ -10,7 +10,7 @@ import robust.attacks
 from docs import made, source
 from docs.source import ROOT, exported, registered
 from docs.tables import PAGES, PLACE, filled
-from robust.attacks.catalogue import ATTACKS
+from robust.attacks.registry import ATTACKS
 from robust.options import OPTIONS
 from robust.record import Record
 from robust.train.plan import Plan

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from robust.attacks.rng import seeded
-from robust.attacks.vision import torchvision, with_torchvision
 from robust.models.blackbox import only_answers
 from robust.models.load import load
 from robust.models.spec import ModelSpec
+from robust.torchvision_compat import torchvision, with_torchvision
 from tests.models.serving import serving
 
 SHAPE, CLASSES = (3, 8, 8), 4

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from robust.attacks import vision
+from robust import torchvision_compat
 from robust.models.load import architecture, import_file, load, weights_hash
 from robust.models.spec import ModelSpec
 
@@ -216,7 +216,7 @@ def test_an_architecture_that_is_not_there_is_told_with_those_that_are(fill):
 
 
 def test_an_architecture_of_torchvision_has_as_many_classes_as_the_data(fill, tmp_path):
-    trained = vision.torchvision("torchvision.models").resnet18(num_classes=3)
+    trained = torchvision_compat.torchvision("torchvision.models").resnet18(num_classes=3)
 
     assert fill(trained, "torchvision:resnet18", classes=3).weights == weights_hash(trained)
     with pytest.raises(ValueError, match=r"of another shape \(fc\.bias \[3\] in the file, \[4\] in the model"):
@@ -242,10 +242,10 @@ def test_a_model_that_torchvision_has_not_is_told_with_the_nearest(fill, name, t
 )
 def test_a_file_that_meets_the_missing_operators_is_given_them(make, monkeypatch, source):
     registered = []
-    monkeypatch.setattr(vision, "_register_schemas", lambda: registered.append(1))
+    monkeypatch.setattr(torchvision_compat, "_register_schemas", lambda: registered.append(1))
     monkeypatch.setattr(sys, "operators", registered, raising=False)
 
-    make(source.format(once=f"if not sys.operators: raise RuntimeError({vision.SYMPTOM!r})"))
+    make(source.format(once=f"if not sys.operators: raise RuntimeError({torchvision_compat.SYMPTOM!r})"))
 
     assert registered == [1]
 

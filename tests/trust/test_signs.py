@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from robust.attacked import union
-from robust.attacks.catalogue import ATTACKS
 from robust.attacks.external.torchattacks import Answer
+from robust.attacks.registry import ATTACKS
 from robust.attacks.threat import read_threat
 from robust.data.dataset import DATA
 from robust.evaluate import measure_attack, measure_clean

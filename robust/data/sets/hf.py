@@ -8,7 +8,8 @@ import re
 from functools import partial
 from pathlib import Path
 
-from robust.attacks.spec import Spec, printable
+from robust.attacks.spec import Spec
+from robust.attacks.text import printable
 from robust.data.dataset import DATA, Dataset, Split
 from robust.data.folders import SPLITS
 from robust.data.tables import table_dataset

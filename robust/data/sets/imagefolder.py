@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robust.attacks.spec import Spec, configure, printable
+from robust.attacks.spec import Spec, configure
+from robust.attacks.text import printable
 from robust.data.dataset import DATA, Dataset, Split
 from robust.data.folders import SPLITS
 from robust.data.pictures import THREAT, Look, Pictures

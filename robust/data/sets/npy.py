@@ -6,7 +6,8 @@ The inputs stay on the disk: they may be larger than the memory.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robust.attacks.spec import Spec, printable
+from robust.attacks.spec import Spec
+from robust.attacks.text import printable
 from robust.data.arrays import mapped, names_of
 from robust.data.dataset import DATA, Dataset, Split
 from robust.data.own import own_dataset

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from robust.attacks.spec import Spec, printable
+from robust.attacks.spec import Spec
+from robust.attacks.text import printable
 from robust.data.arrays import names_of, unpacked
 from robust.data.dataset import DATA, Dataset
 from robust.data.own import own_dataset

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from robust.attacks.spec import Spec, printable
+from robust.attacks.spec import Spec
+from robust.attacks.text import printable
 from robust.data.dataset import DATA, Dataset, Split
 from robust.data.tables import table_dataset
 

@@ -1,6 +1,6 @@
 """safetensors: weights that cannot carry code."""
 
-from robust.attacks.spec import brief
+from robust.attacks.text import brief
 from robust.models.format import Loaded, Source, Terms, model_format
 
 MOST_HEADER = 2**24  # bytes: a hundred times the header of a large model

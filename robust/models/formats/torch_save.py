@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from robust.attacks.spec import brief
+from robust.attacks.text import brief
 from robust.code import ran
 from robust.models.allowed import Allowed
 from robust.models.format import Loaded, Source, Terms, model_format

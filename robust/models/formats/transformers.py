@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from robust.attacks.spec import brief
+from robust.attacks.text import brief
 from robust.code import installed, ran
 from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.normalize import NONE, normalised, read_normalize, spell, told

@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-from robust.attacks.spec import printable
+from robust.attacks.text import printable
 
 OPEN = frozenset({"td", "th", "tr", "li", "dt", "dd", "option", "thead", "tbody"})  # HTML needs no end tags of these
 PLAIN = re.compile(r"[\w#.-]+")  # an attribute's value that needs no quotes; a large page is a fifth smaller so

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from robust.attacks import ATTACKS, LpThreat, assail, make
-from robust.attacks.blind import needs_gradient
+from robust.attacks.factory import needs_gradient
 from robust.attacks.task import NoGradientError
 from robust.attacks.threat import read_threat
 from tests.attacks.models import inputs, network

@@ -3,14 +3,14 @@ import sys
 
 import pytest
 
-from robust.attacks import vision
+from robust import torchvision_compat
 
 
 @pytest.fixture
 def registered(monkeypatch):
     """How often the schemas were asked for; they are not really registered."""
     times = []
-    monkeypatch.setattr(vision, "_register_schemas", lambda: times.append(1))
+    monkeypatch.setattr(torchvision_compat, "_register_schemas", lambda: times.append(1))
     return times
 
 
@@ -28,19 +28,19 @@ class Loader:
         return "loaded"
 
 
-SYMPTOM = RuntimeError(f"{vision.SYMPTOM}\nand more")
+SYMPTOM = RuntimeError(f"{torchvision_compat.SYMPTOM}\nand more")
 
 
 def test_a_load_that_works_is_called_once(registered):
     load = Loader()
 
-    assert (vision.with_torchvision(load), load.calls, registered) == ("loaded", 1, [])
+    assert (torchvision_compat.with_torchvision(load), load.calls, registered) == ("loaded", 1, [])
 
 
 def test_a_load_that_lacks_the_operators_is_called_again_with_them(registered):
     load = Loader(SYMPTOM)
 
-    assert (vision.with_torchvision(load), load.calls, registered) == ("loaded", 2, [1])
+    assert (torchvision_compat.with_torchvision(load), load.calls, registered) == ("loaded", 2, [1])
 
 
 @pytest.mark.parametrize("chained", [True, False])
@@ -55,17 +55,18 @@ def test_what_was_raised_because_of_it_is_the_symptom_too(registered, chained):
                 raise ModuleNotFoundError("Could not import module 'ViTModel'") from error
             raise ImportError("Could not import it")  # noqa: B904
 
-    assert (vision.with_torchvision(load), registered) == ("loaded", [1])
+    assert (torchvision_compat.with_torchvision(load), registered) == ("loaded", [1])
 
 
 @pytest.mark.parametrize(
-    "other", [RuntimeError("CUDA error"), RuntimeError(), ValueError(vision.SYMPTOM), ImportError("torchvision")]
+    "other",
+    [RuntimeError("CUDA error"), RuntimeError(), ValueError(torchvision_compat.SYMPTOM), ImportError("torchvision")],
 )
 def test_another_error_goes_through_after_one_call(registered, other):
     load = Loader(other)
 
     with pytest.raises(type(other)) as error:
-        vision.with_torchvision(load)
+        torchvision_compat.with_torchvision(load)
 
     assert error.value is other
     assert (load.calls, registered) == (1, [])
@@ -76,7 +77,7 @@ def test_what_fails_again_is_not_tried_a_third_time(registered, second):
     load = Loader(SYMPTOM, second)
 
     with pytest.raises(type(second)) as error:
-        vision.with_torchvision(load)
+        torchvision_compat.with_torchvision(load)
 
     assert error.value is second
     assert (load.calls, registered) == (2, [1])
@@ -85,7 +86,7 @@ def test_what_fails_again_is_not_tried_a_third_time(registered, second):
 def test_the_door_opens_in_a_fresh_interpreter_and_stays_open():
     code = """if True:
         import torch
-        from robust.attacks.vision import torchvision
+        from robust.torchvision_compat import torchvision
 
         models = torchvision("torchvision.models")
         assert models.resnet18(num_classes=3).eval()(torch.zeros(2, 3, 64, 64)).shape == (2, 3)

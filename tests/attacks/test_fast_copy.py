@@ -6,9 +6,9 @@ from torch import nn
 
 from robust.attacks.engine import assail
 from robust.attacks.factory import make
+from robust.attacks.fast_copy import Twin, twin
 from robust.attacks.suite import WAYS
 from robust.attacks.threat import read_threat
-from robust.attacks.twin import Twin, twin
 
 LINF = read_threat("linf:0.1")
 
