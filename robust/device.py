@@ -3,6 +3,7 @@
 import re
 
 import torch
+from torch import nn
 
 
 def device_named(text: str) -> torch.device:
@@ -21,3 +22,8 @@ def device_named(text: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError("this machine has no Apple GPU that torch can use; use auto or cpu")
     return device
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where the module's parameters are; the CPU if it has none."""
+    return next((p.device for p in module.parameters()), torch.device("cpu"))

@@ -17,6 +17,7 @@ from robust.attacks.task import Model
 from robust.attacks.threat import Threat
 from robust.bout import Flags, fight, in_order
 from robust.data.dataset import Dataset, Samples
+from robust.device import device_of
 from robust.feed import Feed
 from robust.models.load import weights_hash
 from robust.ranks import ALONE, Ranks
@@ -173,8 +174,3 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return {option.name: _plain(getattr(value, option.name)) for option in fields(value)}
     return getattr(value, "__name__", value)
-
-
-def device_of(module: nn.Module) -> torch.device:
-    """Where the module's parameters are; the CPU if it has none."""
-    return next((p.device for p in module.parameters()), torch.device("cpu"))

@@ -28,7 +28,7 @@ LAYERS = [
     ["robust.attacks.testing"],
     ["robust.attacks"],
     ["robust"],
-    ["robust.code", "robust.stats", "robust.sampling"],
+    ["robust.user_code", "robust.stats", "robust.sampling"],
     ["robust.data", "robust.models"],
     ["robust.feed", "robust.device", "robust.pile"],
     ["robust.ranks"],

@@ -15,7 +15,7 @@ from robust.session import RUN
 
 if TYPE_CHECKING:
     from robust.action.outcome import Failure, Outcome
-    from robust.session.gates import Floor
+    from robust.gates import Floor
     from robust.session.ledger import Key
     from robust.session.run import Run
 
@@ -86,7 +86,7 @@ def _unsure(run: "Run", key: "Key") -> bool:
 
     Or the figure is a bound, which the time has left.
     """
-    from robust.session.gates import Measured, inconclusive
+    from robust.gates import Measured, inconclusive
 
     gates, record, floor = run.settings.gates, run.ledger.record(key), run.floors.of(key)
     held = [(record.correct, gates.clean()), (record.robust, floor)]

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from robust.gates import FailOn, Floor, Measured, inconclusive, shortfall
 from robust.record import Record
 from robust.report.board import Row, boards
-from robust.session.gates import FailOn, Floor, Measured, inconclusive, shortfall
 
 
 @dataclass(frozen=True, slots=True)

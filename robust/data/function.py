@@ -29,8 +29,8 @@ def function_dataset(text: str, folder: Path) -> Dataset:
 
 
 def _call(path: Path, name: str, split: Split) -> tuple[Any, Any]:
-    from robust.code import blamed, import_file, named
     from robust.torchvision_compat import with_torchvision
+    from robust.user_code import blamed, import_file, named
 
     function = named(import_file(path), name, path.name)
     takes_split = _takes_an_argument(function)

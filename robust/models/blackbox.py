@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robust.attacks.rng import Rng
-from robust.code import blamed
+from robust.user_code import blamed
 
 KINDS = ("probabilities", "scores", "labels")
 Answer = tuple[str, ArrayLike]  # one of KINDS, and (n, classes) or for labels (n,)

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from robust.attacks.text import printable
-from robust.code import blamed, import_file, import_module, named
 from robust.models.allowed import NOTHING, Allowed
 from robust.models.blackbox import Ask, BlackBox, asking, can_answer
 from robust.models.catalogue import ARCHITECTURES, UnfitError
@@ -23,6 +22,7 @@ from robust.models.library import library_factory
 from robust.models.normalize import normalised, told
 from robust.models.spec import ModelSpec
 from robust.torchvision_compat import with_torchvision
+from robust.user_code import blamed, import_file, import_module, named
 
 Build = Callable[[], nn.Module]
 Shape = tuple[int, ...]  # of one input

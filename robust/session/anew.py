@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from robust.evaluate import device_of
+from robust.device import device_of
 from robust.record import Record
 from robust.session.case import Case, Found
 from robust.session.workshop import Workshop

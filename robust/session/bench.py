@@ -17,9 +17,9 @@ from robust.attacks.threat import Threat
 from robust.bout import Flags
 from robust.campaign import TIME, Campaign, Journal, Limits, Watch, unattacked
 from robust.evaluate import Clean, Finding, measure_attack, with_rounding
+from robust.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.case import FOUND, Case, Found, fail
 from robust.session.found import clean_found, row_found
-from robust.session.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.journal import journal_of
 from robust.session.result import Result
 from robust.session.rows import judged, node_id, planned

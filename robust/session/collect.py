@@ -12,10 +12,10 @@ from types import ModuleType
 import pytest
 
 from robust.attacks.text import printable
+from robust.gates import pair_slug
 from robust.models.spec import ModelSpec
 from robust.options import dest
 from robust.session import RUN
-from robust.session.gates import pair_slug
 from robust.session.settings import Settings
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from itertools import chain
 
+from robust.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
 from robust.record import Record
-from robust.session.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
 from robust.session.ledger import Key, Ledger
 
 Held = tuple[str, Measured, Floor | None]  # what a figure is over, the figure, and what it is held to

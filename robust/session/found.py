@@ -7,8 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from robust.attacked import Attacked, attack_to_json, pack
-from robust.code import blamed
-from robust.evaluate import device_of
+from robust.device import device_of
 from robust.illustrate import illustrate
 from robust.models.load import Subject
 from robust.record import DataUsed, ModelUsed
@@ -18,6 +17,7 @@ from robust.session.parts import waiting
 from robust.session.result import Result
 from robust.session.workshop import Workshop
 from robust.store import write_arrays
+from robust.user_code import blamed
 
 
 def clean_found(workshop: Workshop, case: Case) -> Found:

@@ -8,8 +8,8 @@ from torch import nn
 
 from robust.attacked import union
 from robust.campaign import capped, narrowed, unattacked
-from robust.code import blamed
-from robust.evaluate import Finding, device_of
+from robust.device import device_of
+from robust.evaluate import Finding
 from robust.models.blackbox import only_answers
 from robust.record import REMEDIED, trust_to_json
 from robust.session.bench import Bench
@@ -22,6 +22,7 @@ from robust.trust.examine import examine, together
 from robust.trust.look import Look, few_of, few_rows
 from robust.trust.search import Search, prescribe, seek
 from robust.trust.trial import Trial
+from robust.user_code import blamed
 
 
 class Inspector:

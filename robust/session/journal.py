@@ -15,13 +15,13 @@ from robust.attacks.spec import Spec, threat_slug
 from robust.attacks.suite import Suite
 from robust.attacks.task import gradient
 from robust.campaign import Journal
-from robust.code import files_of, source_hash
 from robust.data.dataset import Samples
-from robust.evaluate import device_of
+from robust.device import device_of
 from robust.models.load import weights_hash
 from robust.session.case import Case, Found, fail
 from robust.session.workshop import Workshop
 from robust.store import private
+from robust.user_code import files_of, source_hash
 
 
 def journal_of(workshop: Workshop, case: Case, suite: Suite, threat: str) -> Journal:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from robust.gates import FAIL_ON, Gates, read_floor
 from robust.options import value
-from robust.session.gates import FAIL_ON, Gates, read_floor
 from robust.session.planned import Planned
 from robust.session.reading import each, once
 from robust.trust.catalogue import PREFLIGHT

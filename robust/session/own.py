@@ -7,7 +7,7 @@ import pytest
 
 from robust.attacks.registry import suggest
 from robust.attacks.spec import canonical_threat
-from robust.session.gates import Floor, read_percent
+from robust.gates import Floor, read_percent
 
 if TYPE_CHECKING:
     from robust.attacks.engine import AnyAttack

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import pytest
 
 from robust.attacks.text import brief
-from robust.code import blamed
 from robust.options import dest, value
+from robust.user_code import blamed
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from robust.bout import Flags
 from robust.evaluate import Finding
-from robust.session.gates import Measured
+from robust.gates import Measured
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from robust.gates import Floor
 from robust.session.collect import RobustModelFile, model_path
-from robust.session.gates import Floor
 from robust.session.settings import Settings
 
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from robust.campaign import Watch
+    from robust.progress import TrainingBar
     from robust.session.bench import Bench
     from robust.session.floors import Floors
     from robust.session.inspector import Inspector
     from robust.session.ledger import Ledger
     from robust.session.umpire import Umpire
     from robust.session.workshop import Workshop
-    from robust.train.progress import TrainingBar
 
 
 class Run:
@@ -103,14 +103,14 @@ class Run:
 
     @contextmanager
     def _progress(self, title: str) -> "Iterator[TrainingBar]":
-        from robust.train.progress import training_bar
+        from robust.progress import training_bar
 
         with self._uncaptured(), training_bar(title) as bar:
             yield bar
 
     @contextmanager
     def _watched(self, title: str, n: int) -> "Iterator[Watch]":
-        from robust.session.bar import suite_bar
+        from robust.progress import suite_bar
 
         with self._uncaptured(), suite_bar(title, n) as watch:
             yield watch

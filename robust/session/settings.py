@@ -12,13 +12,13 @@ from robust.attacks.suite import Suite
 from robust.attacks.text import slug
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
+from robust.gates import Gates
 from robust.models.allowed import Allowed
 from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
 from robust.options import dest, value
 from robust.session.allowing import read_allowed
 from robust.session.baselines import Baselines, Guard, read_baselines
-from robust.session.gates import Gates
 from robust.session.judging import read_accepted, read_gates, read_verdict
 from robust.session.planned import Planned, read_planned, read_time, without_suites
 from robust.session.reading import asked, base, blaming, each, whole

@@ -21,6 +21,7 @@ from robust.models.blackbox import only_answers
 from robust.models.load import Subject, architecture, load
 from robust.models.normalize import normalised, told
 from robust.models.spec import ModelSpec
+from robust.progress import TrainingBar
 from robust.ranks import Ranks
 from robust.session.case import fail
 from robust.session.reading import asked, blaming
@@ -29,7 +30,6 @@ from robust.store import private
 from robust.train.cache import Trained, selection_of, train
 from robust.train.card import card_of
 from robust.train.prepare import rehearse
-from robust.train.progress import TrainingBar
 from robust.train.recipe import AS_IS
 from robust.train.split import refuse_shared
 from robust.train.word import read_recipe

@@ -22,6 +22,7 @@ from robust.evaluate import check
 from robust.models.load import Build, architecture
 from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
+from robust.progress import training_bar
 from robust.ranks import ALONE, WAIT, LostError, Ranks, joined
 from robust.store import private
 from robust.train.cache import Trained, train
@@ -29,7 +30,6 @@ from robust.train.card import told
 from robust.train.guard import DivergedError
 from robust.train.plan import Plan
 from robust.train.prepare import rehearse
-from robust.train.progress import training_bar
 from robust.train.recipe import parse_recipe
 from robust.train.validate import Epoch
 from robust.train.word import read_recipe

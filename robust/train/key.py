@@ -12,11 +12,11 @@ from torch import Tensor, nn
 import robust
 from robust.attacks.rng import Rng, seeded
 from robust.attacks.threat import LpThreat
-from robust.code import files_of, source_hash
 from robust.data.dataset import Dataset, Samples
 from robust.models.load import weights_hash
 from robust.train.recipe import begin
 from robust.train.word import Method
+from robust.user_code import files_of, source_hash
 
 
 def determinants(

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from robust.attacks.registry import Registry
-from robust.code import blamed
 from robust.trust.doubt import Doubt, NotApplicableError, Trust
+from robust.user_code import blamed
 
 
 def examine(checks: Registry[Any], on: Any, accepted: Iterable[str] = ()) -> Trust:

@@ -5,7 +5,7 @@ The model of these tests keeps 83 % clean, 43 % under fgsm, 45 % under pgd:steps
 
 import pytest
 
-from robust.session.gates import Floor, Gates, read_floor
+from robust.gates import Floor, Gates, read_floor
 
 MODEL = "--robust-model=net.py:make"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from robust.session.gates import Floor, Gates, Measured, inconclusive, read_floor, shortfall
+from robust.gates import Floor, Gates, Measured, inconclusive, read_floor, shortfall
 
 ATTACKS, THREATS = ("fgsm", "pgd:steps=5"), ("linf:8/255", "l2:0.5")
 

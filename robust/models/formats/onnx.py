@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.rng import Rng
-from robust.code import blamed, installed, ran
 from robust.models.batched import Batched
 from robust.models.format import Loaded, Source, Terms, model_format
+from robust.user_code import blamed, installed, ran
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from robust.attacks.text import brief
-from robust.code import ran
 from robust.models.allowed import Allowed
 from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.opcodes import MAGIC, Needs, needs
 from robust.models.unwrap import some, unwrapped
+from robust.user_code import ran
 
 SOUND = (2, 10)  # the version of torch that mended its restricted unpickler
 MOST_NAMES = 8  # in one line

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from robust.code import blamed
 from robust.trust.catalogue import PREFLIGHT
 from robust.trust.doubt import Doubt
 from robust.trust.look import SOME, Look, apart
+from robust.user_code import blamed
 
 # Of the logits' range. In float32 other kernels for another size differ by 4e-7, TF32 and bfloat16 round each number by
 # up to 4e-3; batch norm that takes its batch's statistics differs by 0.2 and more.

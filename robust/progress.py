@@ -5,9 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column
 
+from robust.campaign import Told, Watch
 from robust.train.plan import Plan
 from robust.train.validate import Epoch
 
@@ -43,3 +52,18 @@ def training_bar(title: str, shown: bool = True) -> Iterator[TrainingBar]:
 def _whole(width: int) -> Column:
     """Of a part that must stay readable."""
     return Column(min_width=width, no_wrap=True)
+
+
+@contextmanager
+def suite_bar(title: str, n: int) -> Iterator[Watch]:
+    """Yields what to call before every round on `n` samples. The bar leaves nothing behind."""
+    console = Console(stderr=True)
+    shown = (TextColumn("{task.description}"), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), BarColumn(12))
+    with Progress(*shown, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None, note="")
+
+        def watch(told: Told) -> None:
+            note = f"{told.stage + 1} of {told.stages} stages: at most {told.standing / n:.1%} robust"
+            bar.update(task, completed=told.stage + told.round / told.rounds, total=told.stages, note=note)
+
+        yield watch
