@@ -3,7 +3,7 @@
 import os
 import sys
 
-from robust.action.gate import gate
+from robust.action.step import gate
 
 if __name__ == "__main__":
     sys.exit(gate(os.environ, sys.stdout, sys.stderr))

@@ -11,7 +11,7 @@ import pytest
 
 from robust.action import comment
 from robust.action.comment import MARKER, gate_of, read, render, size, wilson
-from robust.action.numbers import numbers
+from robust.action.comment_data import numbers
 from robust.action.outcome import Line, Outcome
 from robust.stats import wilson as exact
 from tests.action.composite import ROOT, run

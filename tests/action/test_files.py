@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from docs import made
-from robust.action.gate import _figures
 from robust.action.inputs import ARGS, NAMES, REPORT_DIR, variable
 from robust.action.outcome import Outcome
+from robust.action.step import _figures
 from tests.action.composite import ROOT
 from tests.action.test_told import line
 

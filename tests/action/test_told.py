@@ -9,11 +9,11 @@ from subprocess import run
 import pytest
 
 from robust.action.annotate import LONGEST, MOST, annotation, annotations
-from robust.action.gate import _figures
+from robust.action.comment_data import numbers
 from robust.action.inputs import read_inputs
-from robust.action.numbers import numbers
 from robust.action.outcome import Failure, Line, Outcome, load, save
 from robust.action.sarif import sarif
+from robust.action.step import _figures
 from robust.action.summary import LARGEST, MESSAGES, ROWS, bar, fenced, summary
 from robust.trust.doubt import Trust
 from tests.making import record
@@ -249,6 +249,6 @@ def test_inputs_become_arguments_and_no_shell_sees_them():
 
 
 def test_the_action_itself_imports_no_torch():
-    code = "import sys, robust.action.gate, robust.action.notes; sys.exit('torch' in sys.modules)"
+    code = "import sys, robust.action.step, robust.action.pytest_plugin; sys.exit('torch' in sys.modules)"
 
     assert run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""A pytest plugin that notes what a run came to, for the action: `-p robust.action.notes`.
+"""A pytest plugin that notes what a run came to, for the action: `-p robust.action.pytest_plugin`.
 
 It reads the reports and the ledger, never what is printed. Importing it imports no torch.
 """

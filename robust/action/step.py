@@ -11,8 +11,8 @@ from typing import TextIO
 
 from robust.action import NOTES
 from robust.action.annotate import annotation, annotations, clean
+from robust.action.comment_data import numbers
 from robust.action.inputs import Inputs, read_inputs
-from robust.action.numbers import numbers
 from robust.action.outcome import Failure, Outcome, load
 from robust.action.sarif import sarif
 from robust.action.summary import refusal, summary
@@ -51,7 +51,7 @@ def _run(inputs: Inputs, environment: Mapping[str, str], out: TextIO, err: TextI
     out.write(f"::stop-commands::{word}\n")
     out.flush()
     # -P as in action.yml: `pytest` itself puts no working directory in front of what is installed either.
-    command = [sys.executable, "-P", "-m", "pytest", "-p", "robust.action.notes", *inputs.arguments]
+    command = [sys.executable, "-P", "-m", "pytest", "-p", "robust.action.pytest_plugin", *inputs.arguments]
     said = ""
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, errors="replace") as process:
         assert process.stderr is not None
