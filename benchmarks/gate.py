@@ -18,10 +18,10 @@ from torch import nn
 from benchmarks import table
 from benchmarks.subjects import network
 from robust.attacks import LpThreat
-from robust.baseline.margin import Margin, read_margin
-from robust.baseline.paired import Flags, Paired, Ruling
+from robust.baseline.comparison import Flags, Paired, Ruling
 from robust.baseline.replay import hardest, replayed
-from robust.baseline.shelf import Kept
+from robust.baseline.store import Kept
+from robust.baseline.tolerance import Margin, read_margin
 from robust.data.dataset import DATA, Dataset, Samples
 from robust.evaluate import Finding, measure_attack, measure_clean
 from robust.feed import Feed

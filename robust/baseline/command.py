@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from robust.attacks.text import printable
-from robust.baseline.margin import WORDS, Margin, read_margin, refuse_twice
-from robust.baseline.paired import Paired, named
-from robust.baseline.row import UnfitError, Wanted, fitting, refuse, standing
-from robust.baseline.shelf import Baseline, numbers_of, read
+from robust.baseline.comparison import Paired, named
+from robust.baseline.matching import UnfitError, Wanted, fitting, refuse, standing
+from robust.baseline.store import Baseline, numbers_of, read
+from robust.baseline.tolerance import WORDS, Margin, read_margin, refuse_twice
 from robust.record import Record
 
 

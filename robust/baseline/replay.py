@@ -20,8 +20,8 @@ from robust.attacks.losses import margin
 from robust.attacks.task import NoGradientError
 from robust.attacks.threat import Threat
 from robust.attacks.zoo.pgd import PGD
-from robust.baseline.paired import Flags
-from robust.baseline.shelf import Kept
+from robust.baseline.comparison import Flags
+from robust.baseline.store import Kept
 from robust.data.dataset import Samples
 from robust.feed import Feed
 from robust.pile import Pile, picked

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from robust.baseline.margin import CLEAN, DEFAULT, Margin, read_margin, refuse_twice
+from robust.baseline.tolerance import CLEAN, DEFAULT, Margin, read_margin, refuse_twice
 from robust.gates import pair_slug
 from robust.options import dest, value
 from robust.session.reading import base, blaming, each

@@ -8,10 +8,10 @@ from typing import Any
 from robust.attacks.factory import make
 from robust.attacks.spec import Spec
 from robust.attacks.text import printable
-from robust.baseline import shelf
+from robust.baseline import store
 from robust.baseline.git import precedes
-from robust.baseline.row import AbsentError, UnfitError, Wanted, fitting, measured
-from robust.baseline.shelf import Baseline
+from robust.baseline.matching import AbsentError, UnfitError, Wanted, fitting, measured
+from robust.baseline.store import Baseline
 from robust.data.dataset import Samples
 from robust.evaluate import options_of
 from robust.record import DataUsed, Record
@@ -35,7 +35,7 @@ class Chosen:
     @classmethod
     def from_json(cls, told: list[str]) -> "Chosen":
         path, why = told
-        return cls(shelf.read(Path(path)) if path else None, why)
+        return cls(store.read(Path(path)) if path else None, why)
 
 
 def choose(workshop: Workshop) -> Chosen:
@@ -43,14 +43,14 @@ def choose(workshop: Workshop) -> Chosen:
     asked, home = workshop.settings.baselines, workshop.settings.home
     assert asked.compare is not None
     with blaming(f"compare={asked.compare}"):
-        kept = shelf.kept(home)
+        kept = store.kept(home)
         if asked.compare == AUTO:
             return _newest(workshop, kept)
         if asked.compare == LATEST and not kept:
             raise LookupError(f"there is no baseline in {home / 'baselines'}; make one with --robust-save")
         path = kept[0] if asked.compare == LATEST else asked.folder / asked.compare
         try:
-            return Chosen(_fit(workshop, shelf.read(path)))
+            return Chosen(_fit(workshop, store.read(path)))
         except UnfitError as error:
             raise UnfitError(f"{path.name}: {error.args[0]}") from None
 
@@ -85,7 +85,7 @@ def _newest(workshop: Workshop, kept: list[Path]) -> Chosen:
     whys = []
     for path in kept:
         try:
-            baseline = shelf.read(path)
+            baseline = store.read(path)
             if baseline.commit and precedes(baseline.commit, workshop.settings.home.parent) is False:
                 raise UnfitError(f"what is checked out did not come from its commit {baseline.commit[:8]}")
             return Chosen(_fit(workshop, baseline))

@@ -1,10 +1,10 @@
 """Keep the rows of a run as a baseline."""
 
 from robust.baseline.git import commit_of
-from robust.baseline.margin import ROBUST
+from robust.baseline.matching import refuse, standing
 from robust.baseline.replay import hardest
-from robust.baseline.row import refuse, standing
-from robust.baseline.shelf import Kept, save
+from robust.baseline.store import Kept, save
+from robust.baseline.tolerance import ROBUST
 from robust.models.load import weights_hash
 from robust.pile import picked
 from robust.record import Record

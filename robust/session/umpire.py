@@ -7,12 +7,12 @@ import pytest
 
 from robust.attacked import pack, union, unpack
 from robust.attacks.text import printable
-from robust.baseline import shelf
-from robust.baseline.margin import CLEAN, ROBUST, WORDS, Margin, read_margin
-from robust.baseline.paired import Paired, named
+from robust.baseline import store
+from robust.baseline.comparison import Paired, named
+from robust.baseline.matching import AbsentError, UnfitError, Wanted, fitting, standing
 from robust.baseline.replay import replayed
-from robust.baseline.row import AbsentError, UnfitError, Wanted, fitting, standing
-from robust.baseline.shelf import Baseline
+from robust.baseline.store import Baseline
+from robust.baseline.tolerance import CLEAN, ROBUST, WORDS, Margin, read_margin
 from robust.record import Record
 from robust.session.baselines import Guard
 from robust.session.bench import Bench
@@ -60,7 +60,7 @@ class Umpire:
         stood, left = standing(before, ROBUST), self._workshop.clean(case.module, case.samples).correct.copy()
         threat, feed = self._workshop.threat(guard.threat), self._workshop.feed(case.module)
         try:
-            replay = replayed(case.module, case.samples, shelf.inputs_of(baseline.path_of(before)), threat, feed)
+            replay = replayed(case.module, case.samples, store.inputs_of(baseline.path_of(before)), threat, feed)
         except ValueError as error:
             fail(f"{baseline} cannot be compared with: {error.args[0]}")
         left &= ~replay.fell

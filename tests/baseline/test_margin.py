@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from robust.baseline.margin import DEFAULT, Margin, read_margin, refuse_twice
+from robust.baseline.tolerance import DEFAULT, Margin, read_margin, refuse_twice
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from robust.baseline.margin import read_margin
-from robust.baseline.paired import Paired, named
+from robust.baseline.comparison import Paired, named
+from robust.baseline.tolerance import read_margin
 from robust.stats import fisher
 from tests.test_stats import outcomes
 

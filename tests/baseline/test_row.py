@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from robust.baseline.row import UnfitError, Wanted, fitting, standing
+from robust.baseline.matching import UnfitError, Wanted, fitting, standing
 from robust.trust.doubt import Doubt, Trust
 from tests.making import attacked, flags, record
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robust.baseline.git import Commit
-from robust.baseline.shelf import inputs_of, kept, numbers_of, read, save
+from robust.baseline.store import inputs_of, kept, numbers_of, read, save
 from tests.making import evidence, file, record
 
 ROW, OTHER = record(broken={"pgd": "1100" + "0000"}), record(threat="linf:0.3")

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.baseline.margin import Margin
+from robust.baseline.tolerance import Margin
 from robust.report.board import ALPHA
 from robust.stats import mcnemar, newcombe
 

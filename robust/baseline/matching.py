@@ -7,8 +7,8 @@ from typing import Any
 
 from robust.attacked import union
 from robust.attacks.text import printable
-from robust.baseline.margin import CLEAN
-from robust.baseline.paired import Flags
+from robust.baseline.comparison import Flags
+from robust.baseline.tolerance import CLEAN
 from robust.record import DataUsed, Record
 
 LISTED = 4  # rows of a baseline that are named where none fits
