@@ -65,13 +65,13 @@ def _add_board(parser: argparse.ArgumentParser) -> None:
 
 
 def _board(args: argparse.Namespace) -> str:
-    from robust.report.command import run
+    from robust.commands.board import run
 
     return run(args)
 
 
 def _list(args: argparse.Namespace) -> str:
-    from robust.known import known
+    from robust.commands.list import known
 
     return known(args.name)
 
@@ -165,19 +165,19 @@ def _time(text: str) -> float | None:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from robust.train.command import main
+    from robust.commands.train import main
 
     return main(args)
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from robust.session.command import run
+    from robust.commands.evaluate import run
 
     return run(args)
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from robust.trust.command import run
+    from robust.commands.verify import run
 
     verified = run(args)
     sys.stdout.write(verified.text)
@@ -185,7 +185,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from robust.baseline.command import run
+    from robust.commands.compare import run
 
     compared = run(args)
     sys.stdout.write(compared.text)

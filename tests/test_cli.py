@@ -11,10 +11,10 @@ import robust
 from robust.attacks.registry import ATTACKS
 from robust.attacks.suite import names
 from robust.cli import main
+from robust.commands.evaluate import QUIET
 from robust.data.dataset import DATA
 from robust.models.catalogue import ARCHITECTURES
 from robust.options import OPTIONS
-from robust.session.command import QUIET
 from robust.store import records
 from robust.train.recipe import RECIPES, WRAPPERS
 from tests.making import file, record
@@ -71,7 +71,7 @@ def test_board_is_made_under_the_lock_of_the_folder(call, folder, monkeypatch):
             FileLock(folder / ".locks" / "folder").acquire(timeout=0)
         return []
 
-    monkeypatch.setattr("robust.report.command.write_board", make)
+    monkeypatch.setattr("robust.commands.board.write_board", make)
 
     assert call("board", folder) == (0, "", "")
 

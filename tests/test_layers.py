@@ -46,7 +46,7 @@ LAYERS = [
     ["robust.train"],
     ["robust.options", "robust.hookspec"],
     ["robust.session"],
-    ["robust.known"],
+    ["robust.commands.list"],
     ["robust.plugin", "robust.cli", "robust.action"],
     ["robust.__main__"],
 ]

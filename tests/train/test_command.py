@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file
 
 from robust.cli import main
-from robust.train import command
 
 ROOT = Path(__file__).parent.parent.parent
 

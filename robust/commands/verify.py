@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from robust.attacks.text import printable
+from robust.commands.verify_row import Check, Row, check_files, check_row, supported
 from robust.data.dataset import Dataset, Samples
 from robust.data.factory import open_data
 from robust.data.rows import held
@@ -17,7 +18,6 @@ from robust.models.normalize import read_normalize
 from robust.record import Record
 from robust.store import Evidence
 from robust.trust.fresh import Source
-from robust.trust.published import Check, Row, check_files, check_row, supported
 
 SHOWN = 4  # rows that an ambiguous name is told to be of
 
