@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from robust.attacks.engine import Outcome
 from robust.attacks.threat import Threat
 from robust.data.dataset import Samples
+from robust.data.spool import Pile, picked
 from robust.feed import Feed
-from robust.pile import Pile, picked
 from robust.ranks import Ranks
 from robust.trust.verify import FALSE, Faults, verify
 

@@ -26,11 +26,11 @@ from robust.attacks.suite import Stage, Suite
 from robust.attacks.task import Model
 from robust.attacks.threat import Threat, Union
 from robust.bout import Bout, Flags, fight, in_order
-from robust.data.arrays import arrays_of
 from robust.data.dataset import Samples
+from robust.data.numpy_files import arrays_of
+from robust.data.spool import Pile
 from robust.evaluate import Finding
 from robust.feed import Feed
-from robust.pile import Pile
 from robust.ranks import ALONE, Ranks
 from robust.store import write_arrays
 

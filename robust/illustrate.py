@@ -11,8 +11,8 @@ from robust.attacks.engine import still
 from robust.attacks.losses import cross_entropy
 from robust.attacks.task import NoGradientError, gradient
 from robust.data.dataset import Samples
+from robust.data.spool import picked
 from robust.gallery import Gallery, Pictures, chosen
-from robust.pile import picked
 
 SIDE = 112  # pixels: of larger pictures the means of so many beside one another are shown
 STEPS = 32  # of the path that integrated gradients take

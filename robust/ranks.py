@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from robust.data.dataset import Samples
-from robust.data.rows import PART
+from robust.data.lazy_inputs import PART
+from robust.data.spool import Pile
 from robust.device import device_named
-from robust.pile import Pile
 
 T = TypeVar("T")
 

@@ -30,7 +30,7 @@ LAYERS = [
     ["robust"],
     ["robust.user_code", "robust.stats", "robust.sampling"],
     ["robust.data", "robust.models"],
-    ["robust.feed", "robust.device", "robust.pile"],
+    ["robust.feed", "robust.device", "robust.data.spool"],
     ["robust.ranks"],
     ["robust.ending"],
     ["robust.trust.ball", "robust.trust.doubt"],

@@ -6,9 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from robust import pile
-from robust.data.rows import Rows
-from robust.pile import Pile, picked
+from robust.data.lazy_inputs import Rows
+from robust.data.spool import Pile, picked
 
 X = np.arange(60, dtype=np.float32).reshape(10, 2, 3)
 
@@ -76,7 +75,7 @@ from robust.data.factory import open_data
 from robust.evaluate import measure_attack, measure_clean
 from robust.feed import Feed
 
-rows.IN_MEMORY = pile.IN_MEMORY = arrays.SMALL = rows.PART = pile.PART = 2**22
+rows.IN_MEMORY = spool.IN_MEMORY = arrays.SMALL = rows.PART = spool.PART = 2**22
 folder, random = Path(sys.argv[1]), np.random.RandomState(0)
 
 def picture():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from robust.attacks.text import printable
 from robust.baseline.git import Commit
-from robust.data.arrays import arrays_of
+from robust.data.numpy_files import arrays_of
 from robust.record import Record
 from robust.store import Evidence, add, locked, private, write, write_arrays
 

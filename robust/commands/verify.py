@@ -13,7 +13,7 @@ from robust.attacks.text import printable
 from robust.commands.verify_row import Check, Row, check_files, check_row, supported
 from robust.data.dataset import Dataset, Samples
 from robust.data.factory import open_data
-from robust.data.rows import held
+from robust.data.lazy_inputs import held
 from robust.models.normalize import read_normalize
 from robust.record import Record
 from robust.store import Evidence

@@ -2,13 +2,15 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from robust.attacks.registry import Registry
-from robust.data.rows import Inputs, Rows, held, parts
+from robust.data.lazy_inputs import Inputs, Rows, held, parts
 from robust.sampling import draw_rows
 
 if TYPE_CHECKING:
@@ -165,3 +167,12 @@ def dataset(
         return read
 
     return declare
+
+
+SPLITS: dict[Split, tuple[str, ...]] = {"test": ("test", "val", "valid", "validation"), "train": ("train",)}
+
+
+def roots() -> list[Path]:
+    """The folders to look in, the first of them the one to download to."""
+    given = [Path(os.environ["ROBUST_DATA"])] if "ROBUST_DATA" in os.environ else []
+    return [*given, Path.home() / ".cache" / "torchvision", Path("data"), Path.home() / "data"]

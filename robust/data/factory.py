@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from robust.data.dataset import DATA, Dataset
-from robust.data.function import function_dataset
 from robust.data.subset import split_off, subset
+from robust.data.user_function import function_dataset
 
 
 def open_data(text: str, folder: Path) -> Dataset:

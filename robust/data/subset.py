@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from robust.attacks.spec import Spec, configure
 from robust.data.dataset import Dataset, Split
-from robust.data.rows import Inputs, Rows
+from robust.data.lazy_inputs import Inputs, Rows
 
 if TYPE_CHECKING:
     import numpy as np

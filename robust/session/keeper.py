@@ -5,8 +5,8 @@ from robust.baseline.matching import refuse, standing
 from robust.baseline.replay import hardest
 from robust.baseline.store import Kept, save
 from robust.baseline.tolerance import ROBUST
+from robust.data.spool import picked
 from robust.models.load import weights_hash
-from robust.pile import picked
 from robust.record import Record
 from robust.sampling import draw_rows
 from robust.session.ledger import Ledger

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import robust
 from robust.attacked import attack_from_json, union, unpack
-from robust.data.arrays import arrays_of
+from robust.data.numpy_files import arrays_of
 from robust.gallery import Gallery, joined
 from robust.record import DataUsed, ModelUsed, Record, trust_from_json
 from robust.report.folder import write_board

@@ -18,7 +18,7 @@ from robust.attacks.spec import Spec
 from robust.attacks.text import slug
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
-from robust.data.rows import held
+from robust.data.lazy_inputs import held
 from robust.models.load import Build
 from robust.ranks import ALONE, Ranks
 from robust.store import private, write

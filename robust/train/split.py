@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 
 from robust.data.dataset import Samples
-from robust.data.rows import parts
+from robust.data.lazy_inputs import parts
 
 # A validation split large enough to tell epochs apart, and no larger: every epoch is attacked on it.
 VALIDATION_SHARE, VALIDATION_MOST = 0.15, 1000

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from robust.data.rows import Rows
-from robust.pile import Pile
+from robust.data.lazy_inputs import Rows
+from robust.data.spool import Pile
 from robust.trust.ball import SLACK, Flags, Floats, Part, chunks, flat, parts
 from robust.trust.verify import LARGE, Look, changed
 

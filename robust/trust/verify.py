@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from robust.data.rows import Rows
+from robust.data.lazy_inputs import Rows
 from robust.sampling import shuffled_rows
 from robust.trust.ball import Flags, Floats, within
 

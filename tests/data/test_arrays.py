@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from robust.data import arrays
+from robust.data import numpy_files
 from robust.data.factory import open_data
 
 X = np.linspace(0, 1, 24, dtype=np.float32).reshape(6, 2, 2)
@@ -19,7 +19,7 @@ def npy(tmp_path):
 
     def write(options="", **arrays):
         (tmp_path / "mine").mkdir(exist_ok=True)
-        for name, array in arrays.items():
+        for name, array in numpy_files.items():
             np.save(tmp_path / "mine" / f"{name}.npy", array)
         return open_data(f"npy:mine{options}", tmp_path).settled()
 
@@ -111,7 +111,7 @@ def test_large_arrays_of_a_file_stay_on_the_disk(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "packed.npz", x=X, y=Y, f=np.asfortranarray(X))
 
     for name, kind in (("stored.npz", np.memmap), ("packed.npz", np.ndarray)):
-        x, y, f = arrays.arrays_of(tmp_path / name, ["x", "y", "f"])
+        x, y, f = numpy_files.arrays_of(tmp_path / name, ["x", "y", "f"])
         assert type(x) is kind
         assert all(np.array_equal(*pair) for pair in ((x, X), (y, Y), (f, X)))
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from robust.data import rows
+from robust.data import lazy_inputs
 from robust.data.dataset import DATA, Dataset, Samples, dataset
 
 
@@ -111,10 +111,10 @@ def test_samples_that_are_read_where_they_are_indexed_are_the_same(monkeypatch):
     monkeypatch.setattr(rows, "PART", 1000)
     read = DATA.get("digits").load("test")
 
-    assert isinstance(read.x, rows.Rows)
+    assert isinstance(read.x, lazy_inputs.Rows)
     assert read.digest == whole.digest
     for part, other in zip(read.draw(40, seed=3), whole.draw(40, seed=3), strict=True):
-        assert isinstance(part.x, rows.Rows)
+        assert isinstance(part.x, lazy_inputs.Rows)
         assert part.digest == other.digest
 
 

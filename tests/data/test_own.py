@@ -44,7 +44,7 @@ def test_arrays_of_a_file_are_the_test_split(npz, names):
 
 
 def test_pixels_are_divided_by_255_and_floats_are_not():
-    from robust.data.own import Floats
+    from robust.data.user_arrays import Floats
 
     rows = np.array([1, 3])
     pixels = (255 * X).astype(np.uint8)
@@ -182,6 +182,6 @@ def test_a_word_opens_what_it_names(tmp_path):
 
 
 def test_a_batch_of_a_tensor_is_what_the_array_is():
-    from robust.data.own import Floats
+    from robust.data.user_arrays import Floats
 
     assert np.array_equal(Floats(torch.from_numpy(X))[np.array([2])], X[2:3])

@@ -11,7 +11,7 @@ import threading
 import numpy as np
 import pytest
 
-from robust.data import vision
+from robust.data import torchvision_sets
 from robust.data.dataset import DATA, NotHereError
 from robust.torchvision_compat import torchvision
 from tests.plugin.conftest import UNCHECKED
@@ -84,7 +84,7 @@ def test_a_download_that_fails_is_one_line(root, served):
     served.server_close()
 
     with pytest.raises(NotHereError, match=r"MNIST could not be downloaded to .*data: "):
-        vision.fetch("MNIST")
+        torchvision_sets.fetch("MNIST")
 
 
 def test_a_run_downloads_where_it_is_allowed_to(root, served, pytester):

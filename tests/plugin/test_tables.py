@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from robust.data import rows
 from robust.store import Evidence
 from tests.plugin.test_main_job import MODEL, records
 

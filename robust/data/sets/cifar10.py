@@ -6,7 +6,7 @@ The threat model is the radius of Madry et al. 2018 (1706.06083).
 from functools import partial
 from typing import TYPE_CHECKING
 
-from robust.data import vision
+from robust.data import torchvision_sets
 from robust.data.dataset import Split, dataset
 
 if TYPE_CHECKING:
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataset("cifar10", threat="linf:8/255", classes=10, shape=(3, 32, 32), fetch=partial(vision.fetch, "CIFAR10"))
+@dataset(
+    "cifar10", threat="linf:8/255", classes=10, shape=(3, 32, 32), fetch=partial(torchvision_sets.fetch, "CIFAR10")
+)
 def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
     """50,000 pictures for training, 10,000 for testing."""
-    return vision.read("CIFAR10", split)
+    return torchvision_sets.read("CIFAR10", split)

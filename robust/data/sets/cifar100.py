@@ -6,7 +6,7 @@ The threat model is CIFAR-10's radius, as RobustBench does (2010.09670).
 from functools import partial
 from typing import TYPE_CHECKING
 
-from robust.data import vision
+from robust.data import torchvision_sets
 from robust.data.dataset import Split, dataset
 
 if TYPE_CHECKING:
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataset("cifar100", threat="linf:8/255", classes=100, shape=(3, 32, 32), fetch=partial(vision.fetch, "CIFAR100"))
+@dataset(
+    "cifar100", threat="linf:8/255", classes=100, shape=(3, 32, 32), fetch=partial(torchvision_sets.fetch, "CIFAR100")
+)
 def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
     """50,000 pictures for training, 10,000 for testing."""
-    return vision.read("CIFAR100", split)
+    return torchvision_sets.read("CIFAR100", split)

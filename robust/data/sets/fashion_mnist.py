@@ -11,9 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robust.data import vision
-from robust.data.dataset import NotHereError, Split, dataset
-from robust.data.folders import roots
+from robust.data import torchvision_sets
+from robust.data.dataset import NotHereError, Split, dataset, roots
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +27,13 @@ CONTENT = {  # SHA-256 of the uncompressed files
 HEADER = {"images": 16, "labels": 8}  # bytes before the pixels or labels of an IDX file
 
 
-@dataset("fashion-mnist", threat="linf:0.1", classes=10, shape=(1, 28, 28), fetch=partial(vision.fetch, "FashionMNIST"))
+@dataset(
+    "fashion-mnist",
+    threat="linf:0.1",
+    classes=10,
+    shape=(1, 28, 28),
+    fetch=partial(torchvision_sets.fetch, "FashionMNIST"),
+)
 def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
     """60,000 pictures for training, 10,000 for testing."""
     import numpy as np

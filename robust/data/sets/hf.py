@@ -10,9 +10,8 @@ from pathlib import Path
 
 from robust.attacks.spec import Spec
 from robust.attacks.text import printable
-from robust.data.dataset import DATA, Dataset, Split
-from robust.data.folders import SPLITS
-from robust.data.tables import table_dataset
+from robust.data.dataset import DATA, SPLITS, Dataset, Split
+from robust.data.image_tables import table_dataset
 
 STATE = "state.json"  # in a folder that save_to_disk wrote: the names of its files
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from robust.attacks.spec import Spec, configure
 from robust.attacks.text import printable
-from robust.data.dataset import DATA, Dataset, Split
-from robust.data.folders import SPLITS
-from robust.data.pictures import THREAT, Look, Pictures
+from robust.data.dataset import DATA, SPLITS, Dataset, Split
+from robust.data.images import THREAT, Look, Pictures
 
 if TYPE_CHECKING:
     import numpy as np

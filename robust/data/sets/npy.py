@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from robust.attacks.spec import Spec
 from robust.attacks.text import printable
-from robust.data.arrays import mapped, names_of
 from robust.data.dataset import DATA, Dataset, Split
-from robust.data.own import own_dataset
+from robust.data.numpy_files import mapped, names_of
+from robust.data.user_arrays import own_dataset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

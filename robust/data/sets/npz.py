@@ -4,9 +4,9 @@ from pathlib import Path
 
 from robust.attacks.spec import Spec
 from robust.attacks.text import printable
-from robust.data.arrays import names_of, unpacked
 from robust.data.dataset import DATA, Dataset
-from robust.data.own import own_dataset
+from robust.data.numpy_files import names_of, unpacked
+from robust.data.user_arrays import own_dataset
 
 
 @DATA.register("npz")

@@ -5,7 +5,7 @@ from pathlib import Path
 from robust.attacks.spec import Spec
 from robust.attacks.text import printable
 from robust.data.dataset import DATA, Dataset, Split
-from robust.data.tables import table_dataset
+from robust.data.image_tables import table_dataset
 
 
 @DATA.register("parquet")

@@ -4,8 +4,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from robust.data.dataset import NotHereError, Split
-from robust.data.folders import roots
+from robust.data.dataset import NotHereError, Split, roots
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from robust.attacks.spec import Spec, configure
 from robust.attacks.text import printable
 from robust.data.dataset import Dataset, Split
-from robust.data.own import labels
-from robust.data.pictures import THREAT, Look, Pictures
+from robust.data.images import THREAT, Look, Pictures
+from robust.data.user_arrays import labels
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from robust.data.arrow import Table
+    from robust.data.arrow_files import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def table_dataset(name: str, spec: Spec, files: Callable[[Split], list[Path]]) -
 
     @cache
     def chosen() -> "tuple[str, str, int | None]":
-        from robust.data.arrow import schema_of
+        from robust.data.arrow_files import schema_of
 
         path = files("test")[0]
         return _chosen(path, schema_of(path), columns)
@@ -60,7 +60,7 @@ def table_dataset(name: str, spec: Spec, files: Callable[[Split], list[Path]]) -
     def read(split: Split) -> "tuple[Pictures, NDArray[np.int64]]":
         import numpy as np
 
-        from robust.data.arrow import open_table
+        from robust.data.arrow_files import open_table
 
         image, label, _ = chosen()
         tables = [open_table(path, image, label) for path in files(split)]

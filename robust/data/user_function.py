@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from robust.attacks.spec import Spec
 from robust.data.dataset import Dataset, Split
-from robust.data.own import own_dataset
+from robust.data.user_arrays import own_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable

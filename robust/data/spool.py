@@ -2,13 +2,13 @@
 
 import math
 import tempfile
+import weakref
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.data.rows import IN_MEMORY, PART
-from robust.data.scratch import scratch
+from robust.data.lazy_inputs import IN_MEMORY, PART
 
 
 class Pile:
@@ -57,3 +57,10 @@ def picked(x: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float3
     for start in range(0, len(rows), step):
         pile.add(x[rows[start : start + step]])
     return pile.array()
+
+
+def scratch(owner: object) -> IO[bytes]:
+    """A temporary file that has no name and is gone when `owner` is; $TMPDIR says where."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with its owner
+    weakref.finalize(owner, file.close)
+    return file

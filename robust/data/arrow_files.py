@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.attacks.text import brief, printable
-from robust.data.scratch import scratch
+from robust.data.spool import scratch
 
 GROWTH = 100  # what a file may say it holds, over its size: pictures are compressed already
 AT_ONCE = 32  # rows of parquet that are unpacked at once
