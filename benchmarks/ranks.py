@@ -25,9 +25,9 @@ from robust.attacks.threat import read_threat
 from robust.bout import Toll
 from robust.campaign import Campaign
 from robust.data.dataset import Samples
+from robust.distributed.ranks import joined
 from robust.evaluate import BATCH, measure_clean
 from robust.feed import Feed
-from robust.ranks import joined
 
 MODEL, SUITE, THREAT, N, SEED = "pgd-at", "standard-1", "linf:0.1", 2000, 0
 TURNS, WHOLE = 5, 3  # of the suite, and of the whole command

@@ -13,8 +13,8 @@ from robust.attacks.engine import Outcome
 from robust.attacks.threat import Threat
 from robust.data.dataset import Samples
 from robust.data.spool import Pile, picked
+from robust.distributed.ranks import Ranks
 from robust.feed import Feed
-from robust.ranks import Ranks
 from robust.trust.verify import FALSE, Faults, verify
 
 Flags = NDArray[np.bool_]

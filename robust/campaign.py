@@ -29,9 +29,9 @@ from robust.bout import Bout, Flags, fight, in_order
 from robust.data.dataset import Samples
 from robust.data.numpy_files import arrays_of
 from robust.data.spool import Pile
+from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluate import Finding
 from robust.feed import Feed
-from robust.ranks import ALONE, Ranks
 from robust.store import write_arrays
 
 TIME, GATE = "time", "gate"  # why a campaign may be stopped before its end

@@ -18,9 +18,9 @@ from robust.attacks.threat import Threat
 from robust.bout import Flags, fight, in_order
 from robust.data.dataset import Dataset, Samples
 from robust.device import device_of
+from robust.distributed.ranks import ALONE, Ranks
 from robust.feed import Feed
 from robust.models.load import weights_hash
-from robust.ranks import ALONE, Ranks
 from robust.trust.rounding import on_levels, verify_rounded
 from robust.trust.verify import Faults
 

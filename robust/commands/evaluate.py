@@ -10,10 +10,10 @@ from typing import TextIO
 
 import pytest
 
-from robust.ending import Ending
+from robust.distributed.pytest_plugin import Together
+from robust.distributed.ranks import WAIT, Ranks, joined
+from robust.distributed.shutdown import Ending
 from robust.options import words
-from robust.ranks import WAIT, Ranks, joined
-from robust.session.together import Together
 
 QUIET = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")  # it was, to get here
 

@@ -17,13 +17,13 @@ from robust.attacks.spec import canonical_threat
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, NotHereError
 from robust.data.factory import open_data
-from robust.ending import Ending
+from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, joined
+from robust.distributed.shutdown import Ending
 from robust.evaluate import check
 from robust.models.load import Build, architecture
 from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
 from robust.progress import training_bar
-from robust.ranks import ALONE, WAIT, LostError, Ranks, joined
 from robust.store import private
 from robust.train.cache import Trained, train
 from robust.train.card import told

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from robust.ranks import Ranks
+    from robust.distributed.ranks import Ranks
     from robust.session.run import Run
 
 CHOSEN = "robust_chosen"  # what the controller tells a worker of the baseline
 RUN: "pytest.StashKey[Run]" = pytest.StashKey()  # on the config of such a run
-RANKS: "pytest.StashKey[Ranks]" = pytest.StashKey()  # likewise, where torchrun started several processes

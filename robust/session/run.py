@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from robust.attacks.text import printable
+from robust.distributed import RANKS
 from robust.options import Option, value
 from robust.options import words as typed
-from robust.session import CHOSEN, RANKS
+from robust.session import CHOSEN
 from robust.session.settings import Settings, read
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Run:
 
     @cached_property
     def workshop(self) -> "Workshop":
-        from robust.ranks import ALONE, share_cores
+        from robust.distributed.ranks import ALONE, share_cores
         from robust.session.workshop import Workshop
 
         if self.is_worker:

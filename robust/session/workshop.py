@@ -15,6 +15,7 @@ from robust.attacks.fast_copy import Twin, twin
 from robust.attacks.rng import seeded
 from robust.attacks.threat import LpThreat, Threat, read_threat
 from robust.data.dataset import Dataset, NotHereError, Samples, TooFewError
+from robust.distributed.ranks import Ranks
 from robust.evaluate import Clean, check, measure_clean
 from robust.feed import Feed, fitting
 from robust.models.blackbox import only_answers
@@ -22,7 +23,6 @@ from robust.models.load import Subject, architecture, load
 from robust.models.normalize import normalised, told
 from robust.models.spec import ModelSpec
 from robust.progress import TrainingBar
-from robust.ranks import Ranks
 from robust.session.case import fail
 from robust.session.reading import asked, blaming
 from robust.session.settings import Settings, Variant

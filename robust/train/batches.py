@@ -10,7 +10,7 @@ from robust.attacks.rng import Rng, generator_seed
 from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Samples
-from robust.ranks import ALONE, Ranks
+from robust.distributed.ranks import ALONE, Ranks
 from robust.torchvision_compat import torchvision
 from robust.train.plan import Plan
 

@@ -19,8 +19,8 @@ from robust.attacks.text import slug
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
 from robust.data.lazy_inputs import held
+from robust.distributed.ranks import ALONE, Ranks
 from robust.models.load import Build
-from robust.ranks import ALONE, Ranks
 from robust.store import private, write
 from robust.train.card import digest
 from robust.train.curves import curve_csv, curve_svg, gradients_csv

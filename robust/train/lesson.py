@@ -8,7 +8,7 @@ from torch import nn
 from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Samples
-from robust.ranks import ALONE, Ranks
+from robust.distributed.ranks import ALONE, Ranks
 from robust.train.batches import batches
 from robust.train.recipe import Criterion
 from robust.train.word import Method

@@ -17,7 +17,7 @@ from robust.attacks.rng import seeded
 from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Samples
-from robust.ranks import ALONE, Ranks
+from robust.distributed.ranks import ALONE, Ranks
 from robust.train.batches import per_epoch
 from robust.train.craft import crafting
 from robust.train.guard import DivergedError, overfitted

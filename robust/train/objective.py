@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robust.data.dataset import Samples
-from robust.ranks import ALONE, Ranks
+from robust.distributed.ranks import ALONE, Ranks
 from robust.train.plan import Plan
 from robust.train.recipe import Criterion
 

@@ -11,7 +11,7 @@ from torch.nn import SyncBatchNorm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from robust.attacks.rng import seeded
-from robust.ranks import Ranks
+from robust.distributed.ranks import Ranks
 from robust.train.plan import Plan
 from robust.train.training import Training
 

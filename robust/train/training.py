@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from robust.ranks import ALONE, Ranks
+from robust.distributed.ranks import ALONE, Ranks
 from robust.store import write
 from robust.train.average import Average
 from robust.train.gradients import Lengths

@@ -11,8 +11,8 @@ from robust.attacks.threat import LpThreat
 from robust.attacks.zoo.fgsm import FGSM
 from robust.attacks.zoo.pgd import PGD
 from robust.data.dataset import Samples
+from robust.distributed.ranks import ALONE, Ranks
 from robust.feed import Feed
-from robust.ranks import ALONE, Ranks
 from robust.train.recipe import Selection
 
 SELECTION_ATTACK = PGD(steps=10)

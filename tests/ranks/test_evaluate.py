@@ -10,9 +10,9 @@ from torch import nn
 from robust.attacks.threat import read_threat
 from robust.campaign import Campaign, Journal
 from robust.data.dataset import Samples
+from robust.distributed.ranks import ALONE
 from robust.evaluate import measure_attack, measure_clean
 from robust.feed import Feed
-from robust.ranks import ALONE
 from tests.attacks.models import inputs, network
 from tests.ranks.together import together
 from tests.test_campaign import SUITE, outcome

@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from robust.ending import Ending
-from robust.ranks import ALONE, ElsewhereError, LostError
+from robust.distributed.ranks import ALONE, ElsewhereError, LostError
+from robust.distributed.shutdown import Ending
 from tests.ranks.together import together
 
 UNIX = pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")

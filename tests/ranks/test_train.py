@@ -7,7 +7,7 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA
-from robust.ranks import ALONE
+from robust.distributed.ranks import ALONE
 from robust.train import loop
 from robust.train.cache import train
 from robust.train.loop import fit

@@ -7,7 +7,7 @@ import traceback
 
 import torch
 
-from robust.ranks import joined
+from robust.distributed.ranks import joined
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["robust.commands.evaluate", "robust.campaign", "robust.train.cache"])

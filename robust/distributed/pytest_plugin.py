@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from robust.ending import Ending
-from robust.ranks import ElsewhereError, LostError, Ranks
-from robust.session import RANKS
+from robust.distributed import RANKS
+from robust.distributed.ranks import ElsewhereError, LostError, Ranks
+from robust.distributed.shutdown import Ending
 
 
 class Together:

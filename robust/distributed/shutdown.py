@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TextIO
 
-from robust.ranks import KEPT, LostError, Ranks
+from robust.distributed.ranks import KEPT, LostError, Ranks
 
 SOON = 5.0  # seconds in which the ranks find out who of them is missing
 
