@@ -10,7 +10,7 @@ from benchmarks.duel import campaign
 from benchmarks.subjects import BOUTS, Bout
 from robust.attacks import LpThreat
 from robust.attacks.suite import Suite, read_suite
-from robust.campaign import narrowed
+from robust.evaluation.suite_run import narrowed
 
 ON = ("pgd-at", "pgd-at-l2")
 N = 200

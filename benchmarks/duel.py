@@ -16,10 +16,10 @@ from robust.attacks.geometry import Norm
 from robust.attacks.rng import seeded
 from robust.attacks.suite import Suite, names, read_suite
 from robust.attacks.task import Counted
-from robust.campaign import Campaign
 from robust.data.dataset import Samples
-from robust.evaluate import Finding
-from robust.feed import MOST, Feed
+from robust.evaluation.batching import MOST, Feed
+from robust.evaluation.measure import Finding
+from robust.evaluation.suite_run import Campaign
 
 Attacker = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (model, x, y) -> x_adv
 

@@ -23,8 +23,8 @@ from robust.baseline.replay import hardest, replayed
 from robust.baseline.store import Kept
 from robust.baseline.tolerance import Margin, read_margin
 from robust.data.dataset import DATA, Dataset, Samples
-from robust.evaluate import Finding, measure_attack, measure_clean
-from robust.feed import Feed
+from robust.evaluation.batching import Feed
+from robust.evaluation.measure import Finding, measure_attack, measure_clean
 from robust.report.board import ALPHA
 from robust.stats import fisher
 

@@ -17,17 +17,17 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-import robust.bout
+import robust.evaluation.attack_run
 from benchmarks import table
 from benchmarks.subjects import ROOT, network, pictures
 from robust.attacks.suite import read_suite
 from robust.attacks.threat import read_threat
-from robust.bout import Toll
-from robust.campaign import Campaign
 from robust.data.dataset import Samples
 from robust.distributed.ranks import joined
-from robust.evaluate import BATCH, measure_clean
-from robust.feed import Feed
+from robust.evaluation.attack_run import Toll
+from robust.evaluation.batching import Feed
+from robust.evaluation.measure import BATCH, measure_clean
+from robust.evaluation.suite_run import Campaign
 
 MODEL, SUITE, THREAT, N, SEED = "pgd-at", "standard-1", "linf:0.1", 2000, 0
 TURNS, WHOLE = 5, 3  # of the suite, and of the whole command
@@ -91,18 +91,18 @@ def _waiting() -> Iterator[list[float]]:
 def _recorded() -> Iterator[list[Round]]:
     """Yields each round's samples and passes."""
     rounds: list[Round] = []
-    real = robust.bout.levied
+    real = robust.evaluation.attack_run.levied
 
-    def noted(attack: robust.bout.Attacker, samples: Samples, feed: Feed) -> Toll:
+    def noted(attack: robust.evaluation.attack_run.Attacker, samples: Samples, feed: Feed) -> Toll:
         toll = real(attack, samples, feed)
         rounds.append((samples.index, toll.forwards + 2 * toll.backwards))  # a pass back takes about two there
         return toll
 
-    robust.bout.levied = noted
+    robust.evaluation.attack_run.levied = noted
     try:
         yield rounds
     finally:
-        robust.bout.levied = real
+        robust.evaluation.attack_run.levied = real
 
 
 def turn(size: int) -> list[dict[str, Any]]:

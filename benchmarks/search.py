@@ -17,10 +17,10 @@ from robust.attacks.engine import still
 from robust.attacks.fast_copy import Twin, twin
 from robust.attacks.suite import read_suite
 from robust.attacks.threat import read_threat
-from robust.campaign import Campaign
 from robust.data.dataset import Samples
-from robust.evaluate import measure_clean
-from robust.feed import Feed
+from robust.evaluation.batching import Feed
+from robust.evaluation.measure import measure_clean
+from robust.evaluation.suite_run import Campaign
 from robust.models.load import architecture
 from robust.models.spec import ModelSpec
 

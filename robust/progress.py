@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from robust.campaign import Told, Watch
+from robust.evaluation.suite_run import Told, Watch
 from robust.train.plan import Plan
 from robust.train.validate import Epoch
 

@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-import robust.bout
-import robust.campaign
+import robust.evaluation.attack_run
+import robust.evaluation.suite_run
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.threat import read_threat
-from robust.campaign import GATE, TIME, Bout, Campaign, Journal, Known, Limits, capped, narrowed
 from robust.data.dataset import Samples
-from robust.evaluate import measure_attack, measure_clean
-from robust.feed import Feed
+from robust.evaluation.batching import Feed
+from robust.evaluation.measure import measure_attack, measure_clean
+from robust.evaluation.suite_cache import Journal
+from robust.evaluation.suite_run import GATE, TIME, Bout, Campaign, Known, Limits, capped, narrowed
 from tests.attacks.models import inputs, network
 
 WEAK, STRONG = "pgd:steps=1:stride=0.3:start=0", "pgd:loss=margin:steps=10:stride=1:last=0.01"
@@ -205,7 +206,7 @@ def test_killed_after_any_round_it_goes_on_to_the_same_end(tmp_path, monkeypatch
 
 def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
     first = run(campaign(journal=Journal(tmp_path)))
-    monkeypatch.setattr(robust.campaign, "assail", None)
+    monkeypatch.setattr(robust.evaluation.suite_run, "assail", None)
 
     assert outcome(run(campaign(journal=Journal(tmp_path)))) == outcome(first)
 
@@ -257,7 +258,7 @@ class Clock:
 
 def ticking(monkeypatch):
     clock = Clock()
-    for module in (robust.bout, robust.campaign):
+    for module in (robust.evaluation.attack_run, robust.evaluation.suite_run):
         monkeypatch.setattr(module, "time", clock)
 
 

@@ -7,8 +7,8 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.data.dataset import Samples
-from robust.evaluate import measure_attack, measure_clean
-from robust.feed import Feed, fitting
+from robust.evaluation.batching import Feed, fitting
+from robust.evaluation.measure import measure_attack, measure_clean
 from tests.attacks.models import network
 
 CPU = torch.device("cpu")
@@ -90,7 +90,7 @@ def test_what_an_attack_finds_does_not_depend_on_the_batch(size):
 
 
 def test_a_wider_network_gets_smaller_batches(monkeypatch):
-    monkeypatch.setattr("robust.feed._free", lambda device: 2.0**26)
+    monkeypatch.setattr("robust.evaluation.batching._free", lambda device: 2.0**26)
     x = samples().x
     sizes = [
         fitting(nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10)), x, CPU)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from robust.data.dataset import Samples
+from robust.evaluation.illustrate import SIDE, illustrate
 from robust.gallery import Gallery, chosen, joined
-from robust.illustrate import SIDE, illustrate
 from robust.store import Evidence
 from tests.making import evidence, record
 
@@ -108,7 +108,7 @@ def test_a_model_without_a_gradient_has_no_maps():
 
 
 def test_without_captum_only_its_column_is_left_out(monkeypatch):
-    monkeypatch.setattr("robust.illustrate.find_spec", lambda name: None)
+    monkeypatch.setattr("robust.evaluation.illustrate.find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "captum", None)
     x = np.ones((1, 2, 2))
     found = shown(Weighted(np.ones((2, 2))), x, x)

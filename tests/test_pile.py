@@ -69,11 +69,11 @@ from PIL import Image
 from robust import pile
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.threat import read_threat
-from robust.campaign import Campaign, Journal
+from robust.evaluation.suite_run import Campaign, Journal
 from robust.data import arrays, rows
 from robust.data.factory import open_data
-from robust.evaluate import measure_attack, measure_clean
-from robust.feed import Feed
+from robust.evaluation.measure import measure_attack, measure_clean
+from robust.evaluation.batching import Feed
 
 rows.IN_MEMORY = spool.IN_MEMORY = arrays.SMALL = rows.PART = spool.PART = 2**22
 folder, random = Path(sys.argv[1]), np.random.RandomState(0)

@@ -24,7 +24,7 @@ from robust.baseline.comparison import Flags
 from robust.baseline.store import Kept
 from robust.data.dataset import Samples
 from robust.data.spool import Pile, picked
-from robust.feed import Feed
+from robust.evaluation.batching import Feed
 from robust.trust.verify import right, verify
 
 HARDEST = PGD(steps=20, stride=0.5, loss="margin", last=0.02)

@@ -19,7 +19,7 @@ from robust.data.dataset import Dataset, NotHereError
 from robust.data.factory import open_data
 from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, joined
 from robust.distributed.shutdown import Ending
-from robust.evaluate import check
+from robust.evaluation.measure import check
 from robust.models.load import Build, architecture
 from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec

@@ -12,9 +12,9 @@ import numpy as np
 from torch import nn
 
 from robust.data.dataset import Dataset, Samples
-from robust.evaluate import BATCH
+from robust.evaluation.illustrate import pixels
+from robust.evaluation.measure import BATCH
 from robust.gallery import Gallery
-from robust.illustrate import pixels
 from robust.models.load import weights_hash
 from robust.record import Record
 from robust.store import Evidence

@@ -14,13 +14,13 @@ from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
 from robust.attacks.suite import Suite
 from robust.attacks.threat import Threat
-from robust.bout import Flags
-from robust.campaign import TIME, Campaign, Journal, Limits, Watch, unattacked
-from robust.evaluate import Clean, Finding, measure_attack, with_rounding
+from robust.evaluation.attack_run import Flags
+from robust.evaluation.measure import Clean, Finding, measure_attack, with_rounding
+from robust.evaluation.suite_cache import Journal, journal_of
+from robust.evaluation.suite_run import TIME, Campaign, Limits, Watch, unattacked
 from robust.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.case import FOUND, Case, Found, fail
 from robust.session.found import clean_found, row_found
-from robust.session.journal import journal_of
 from robust.session.result import Result
 from robust.session.rows import judged, node_id, planned
 from robust.session.workshop import Workshop

@@ -13,7 +13,7 @@ from robust.baseline.git import precedes
 from robust.baseline.matching import AbsentError, UnfitError, Wanted, fitting, measured
 from robust.baseline.store import Baseline
 from robust.data.dataset import Samples
-from robust.evaluate import options_of
+from robust.evaluation.measure import options_of
 from robust.record import DataUsed, Record
 from robust.session.baselines import AUTO, LATEST, Guard
 from robust.session.reading import blaming

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from robust.attacked import Attacked, attack_to_json, pack
 from robust.device import device_of
-from robust.illustrate import illustrate
+from robust.evaluation.illustrate import illustrate
 from robust.models.load import Subject
 from robust.record import DataUsed, ModelUsed
 from robust.session.anew import source_of

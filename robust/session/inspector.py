@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from robust.attacked import union
-from robust.campaign import capped, narrowed, unattacked
 from robust.device import device_of
-from robust.evaluate import Finding
+from robust.evaluation.measure import Finding
+from robust.evaluation.suite_run import capped, narrowed, unattacked
 from robust.models.blackbox import only_answers
 from robust.record import REMEDIED, trust_to_json
 from robust.session.bench import Bench

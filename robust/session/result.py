@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.bout import Flags
-from robust.evaluate import Finding
+from robust.evaluation.attack_run import Flags
+from robust.evaluation.measure import Finding
 from robust.gates import Measured
 
 

@@ -19,7 +19,7 @@ from robust.session.settings import Settings, read
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from robust.campaign import Watch
+    from robust.evaluation.suite_run import Watch
     from robust.progress import TrainingBar
     from robust.session.bench import Bench
     from robust.session.floors import Floors

@@ -16,8 +16,8 @@ from robust.attacks.rng import seeded
 from robust.attacks.threat import LpThreat, Threat, read_threat
 from robust.data.dataset import Dataset, NotHereError, Samples, TooFewError
 from robust.distributed.ranks import Ranks
-from robust.evaluate import Clean, check, measure_clean
-from robust.feed import Feed, fitting
+from robust.evaluation.batching import Feed, fitting
+from robust.evaluation.measure import Clean, check, measure_clean
 from robust.models.blackbox import only_answers
 from robust.models.load import Subject, architecture, load
 from robust.models.normalize import normalised, told

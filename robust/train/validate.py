@@ -12,7 +12,7 @@ from robust.attacks.zoo.fgsm import FGSM
 from robust.attacks.zoo.pgd import PGD
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
-from robust.feed import Feed
+from robust.evaluation.batching import Feed
 from robust.train.recipe import Selection
 
 SELECTION_ATTACK = PGD(steps=10)

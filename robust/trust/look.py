@@ -13,7 +13,7 @@ from robust.attacks.engine import still
 from robust.attacks.losses import cross_entropy, margin
 from robust.attacks.task import gradient
 from robust.data.dataset import Dataset, Samples
-from robust.feed import Feed
+from robust.evaluation.batching import Feed
 from robust.sampling import draw_rows
 
 FEW = 256  # samples that a look, or a trial, is at

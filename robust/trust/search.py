@@ -21,10 +21,10 @@ from robust.attacks.task import Task
 from robust.attacks.threat import Threat
 from robust.attacks.zoo.pgd import PGD
 from robust.attacks.zoo.square import Square
-from robust.bout import Flags
 from robust.data.dataset import Samples
-from robust.evaluate import Finding, measure_attack
-from robust.feed import Feed
+from robust.evaluation.attack_run import Flags
+from robust.evaluation.batching import Feed
+from robust.evaluation.measure import Finding, measure_attack
 
 PROBED = 16  # samples that a remedy looks at: enough to tell whether a gradient passes
 STEPS = 20

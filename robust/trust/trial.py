@@ -15,10 +15,10 @@ from robust.attacks.rng import Rng
 from robust.attacks.spec import Spec
 from robust.attacks.task import Model, Task
 from robust.attacks.threat import LpThreat, Threat
-from robust.bout import Flags
 from robust.data.dataset import Samples
-from robust.evaluate import Finding, measure_attack
-from robust.feed import Feed
+from robust.evaluation.attack_run import Flags
+from robust.evaluation.batching import Feed
+from robust.evaluation.measure import Finding, measure_attack
 from robust.trust.doubt import NotApplicableError
 from robust.trust.promise import joined, kept
 from robust.trust.way import Way, followed

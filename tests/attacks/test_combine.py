@@ -22,7 +22,7 @@ from robust.attacks.factory import describe
 from robust.attacks.rng import seeded
 from robust.attacks.zoo.apgd import APGD
 from robust.attacks.zoo.fgsm import FGSM
-from robust.evaluate import options_of
+from robust.evaluation.measure import options_of
 from robust.models.load import weights_hash
 from tests.attacks.models import inputs, network
 

@@ -8,7 +8,7 @@ from torch import nn
 from robust.attacks import LpThreat
 from robust.baseline.replay import Replay, hardest, replayed
 from robust.data.dataset import Samples
-from robust.feed import Feed
+from robust.evaluation.batching import Feed
 
 BALL, FEED = LpThreat.parse("linf:0.1"), Feed(3)
 

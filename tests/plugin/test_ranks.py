@@ -31,16 +31,16 @@ def make():
 SUITE = '[[stages]]\nattack = "pgd:steps=2:restarts=3"\n\n[[stages]]\nattack = "fgsm:restarts=3"\nhardest = 0.5\n'
 DIE = """
 import os, signal
-import robust.campaign
+import robust.evaluation.suite_run
 
-add = robust.campaign.Known.add
+add = robust.evaluation.suite_run.Known.add
 
 def add_or_die(self, bout):
     if self.bouts == 2 and os.environ.get("RANK") == "1":
         os.kill(os.getpid(), signal.SIGKILL)
     add(self, bout)
 
-robust.campaign.Known.add = add_or_die
+robust.evaluation.suite_run.Known.add = add_or_die
 """
 WORDS = ("evaluate", "net.py:make", "--suite=mine.toml", "--attack=pgd:steps=3", "--samples=90", "--threat=linf:0.05")
 NAMES = ("robust-test-a", "robust-test-b")

@@ -152,7 +152,7 @@ def test_a_row_that_was_not_attacked_is_not_trusted(pytester, mine):
 
 def test_a_floor_that_a_stopped_suite_keeps_so_far_is_inconclusive(pytester, mine, monkeypatch):
     calls = iter(range(99))
-    monkeypatch.setattr("robust.campaign._past", lambda deadline: next(calls) > 6)
+    monkeypatch.setattr("robust.evaluation.suite_run._past", lambda deadline: next(calls) > 6)
     result = pytester.runpytest_inprocess(*SUITE, "--robust-time=1h", "--robust-fail-under=20")
 
     assert records(mine)[0].attacks[0].stages
@@ -164,16 +164,16 @@ def test_a_floor_that_a_stopped_suite_keeps_so_far_is_inconclusive(pytester, min
 
 KILL = """
 import os, signal
-import robust.campaign
+import robust.evaluation.suite_run
 
-add = robust.campaign.Known.add
+add = robust.evaluation.suite_run.Known.add
 
 def add_or_die(self, bout):
     if self.bouts == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     add(self, bout)
 
-robust.campaign.Known.add = add_or_die
+robust.evaluation.suite_run.Known.add = add_or_die
 """
 
 
@@ -185,7 +185,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_outcome(pytester, mine):
     assert len(journals(mine)) == 3
 
     pytester.makeconftest(
-        "import robust.campaign as c\nassail, calls = c.assail, []\n"
+        "import robust.evaluation.suite_run as c\nassail, calls = c.assail, []\n"
         "def counted(*args, **named):\n    calls.append(1)\n    return assail(*args, **named)\nc.assail = counted\n"
         "def pytest_terminal_summary(terminalreporter):\n    terminalreporter.write_line(f'rounds: {len(calls)}')"
     )

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from robust.attacks.threat import read_threat
-from robust.campaign import Campaign, Journal
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE
-from robust.evaluate import measure_attack, measure_clean
-from robust.feed import Feed
+from robust.evaluation.batching import Feed
+from robust.evaluation.measure import measure_attack, measure_clean
+from robust.evaluation.suite_cache import Journal
+from robust.evaluation.suite_run import Campaign
 from tests.attacks.models import inputs, network
 from tests.ranks.together import together
 from tests.test_campaign import SUITE, outcome

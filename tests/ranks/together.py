@@ -10,7 +10,7 @@ import torch
 from robust.distributed.ranks import joined
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["robust.commands.evaluate", "robust.campaign", "robust.train.cache"])
+CONTEXT.set_forkserver_preload(["robust.commands.evaluate", "robust.evaluation.suite_run", "robust.train.cache"])
 
 
 def together(size, work, *args, wait=60.0):

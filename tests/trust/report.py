@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from robust.evaluate import BATCH, measure_attack, measure_clean
-from robust.feed import Feed
+from robust.evaluation.batching import Feed
+from robust.evaluation.measure import BATCH, measure_attack, measure_clean
 from robust.trust.catalogue import PREFLIGHT, SIGNS
 from robust.trust.examine import examine, together
 from robust.trust.look import Look

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from robust.data.dataset import DATA, Samples
-from robust.feed import Feed
+from robust.evaluation.batching import Feed
 from robust.models.catalogue import ARCHITECTURES
 from robust.trust.catalogue import PREFLIGHT, SIGNS
 from robust.trust.examine import examine

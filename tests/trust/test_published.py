@@ -19,9 +19,9 @@ from robust.attacked import Attacked
 from robust.attacks.threat import read_threat
 from robust.cli import main
 from robust.data.dataset import DATA, NotHereError
-from robust.evaluate import measure_attack, measure_clean, with_rounding
-from robust.feed import Feed
-from robust.illustrate import illustrate
+from robust.evaluation.batching import Feed
+from robust.evaluation.illustrate import illustrate
+from robust.evaluation.measure import measure_attack, measure_clean, with_rounding
 from robust.models.load import weights_hash
 from robust.record import DataUsed, ModelUsed, Record
 from robust.store import Evidence, add

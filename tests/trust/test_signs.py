@@ -14,8 +14,8 @@ from robust.attacks.external.torchattacks import Answer
 from robust.attacks.registry import ATTACKS
 from robust.attacks.threat import read_threat
 from robust.data.dataset import DATA
-from robust.evaluate import measure_attack, measure_clean
-from robust.feed import Feed
+from robust.evaluation.batching import Feed
+from robust.evaluation.measure import measure_attack, measure_clean
 from robust.models.batched import Batched
 from robust.trust.catalogue import SIGNS
 from robust.trust.doubt import NotApplicableError

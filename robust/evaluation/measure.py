@@ -15,11 +15,11 @@ from robust.attacks.engine import AnyAttack, Outcome, answers, assail, still
 from robust.attacks.factory import describe, make, no_models
 from robust.attacks.task import Model
 from robust.attacks.threat import Threat
-from robust.bout import Flags, fight, in_order
 from robust.data.dataset import Dataset, Samples
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
-from robust.feed import Feed
+from robust.evaluation.attack_run import Flags, fight, in_order
+from robust.evaluation.batching import Feed
 from robust.models.load import weights_hash
 from robust.trust.rounding import on_levels, verify_rounded
 from robust.trust.verify import Faults

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import zipfile
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,13 +17,14 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, threat_slug
 from robust.attacks.suite import Suite
 from robust.attacks.task import gradient
-from robust.campaign import Journal
 from robust.data.dataset import Samples
+from robust.data.numpy_files import arrays_of
 from robust.device import device_of
+from robust.evaluation.attack_run import Bout
 from robust.models.load import weights_hash
 from robust.session.case import Case, Found, fail
 from robust.session.workshop import Workshop
-from robust.store import private
+from robust.store import private, write_arrays
 from robust.user_code import files_of, source_hash
 
 
@@ -75,3 +79,31 @@ def _code_hash(suite: Suite) -> str:
     ours = {root / f"{name}.py" for name in ("bout", "campaign", "evaluate", "feed", "trust/ball", "trust/verify")}
     attacks = {ATTACKS.get(Spec.parse(stage.attack).name) for stage in suite.stages}
     return source_hash(ours | {*(root / "attacks").resolve().rglob("*.py")} | files_of(attacks))
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The rounds of a campaign on the disk, a file each: a process that is killed loses the one that it was at."""
+
+    folder: Path  # this campaign's own
+
+    def read(self, k: int) -> Bout | None:
+        """Round number k; None where it was not run to its end, or its file is damaged."""
+        try:
+            names = [field.name for field in fields(Bout)]
+            found: dict[str, Any] = dict(zip(names, arrays_of(self._file(k), names), strict=True))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return None
+        return Bout(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
+
+    def write(self, k: int, bout: Bout) -> None:
+        """ValueError where the disk does not take it."""
+        try:
+            write_arrays(self._file(k), {field.name: getattr(bout, field.name) for field in fields(bout)})
+        except FileNotFoundError:  # the same campaign has ended in another process, and taken the folder with it
+            return
+        except OSError as error:
+            raise ValueError(f"its rounds could not be written: {error}") from error
+
+    def _file(self, k: int) -> Path:
+        return self.folder / f"{k:04}.npz"

@@ -14,7 +14,7 @@ from robust.attacks.threat import Threat
 from robust.data.dataset import Samples
 from robust.data.spool import Pile, picked
 from robust.distributed.ranks import Ranks
-from robust.feed import Feed
+from robust.evaluation.batching import Feed
 from robust.trust.verify import FALSE, Faults, verify
 
 Flags = NDArray[np.bool_]

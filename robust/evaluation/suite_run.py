@@ -6,12 +6,10 @@ the round's number alone, so that a campaign which goes on from what the disk ho
 
 import math
 import time
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,44 +23,15 @@ from robust.attacks.spec import Spec
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.task import Model
 from robust.attacks.threat import Threat, Union
-from robust.bout import Bout, Flags, fight, in_order
 from robust.data.dataset import Samples
-from robust.data.numpy_files import arrays_of
 from robust.data.spool import Pile
 from robust.distributed.ranks import ALONE, Ranks
-from robust.evaluate import Finding
-from robust.feed import Feed
-from robust.store import write_arrays
+from robust.evaluation.attack_run import Bout, Flags, fight, in_order
+from robust.evaluation.batching import Feed
+from robust.evaluation.measure import Finding
+from robust.evaluation.suite_cache import Journal
 
 TIME, GATE = "time", "gate"  # why a campaign may be stopped before its end
-
-
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """The rounds of a campaign on the disk, a file each: a process that is killed loses the one that it was at."""
-
-    folder: Path  # this campaign's own
-
-    def read(self, k: int) -> Bout | None:
-        """Round number k; None where it was not run to its end, or its file is damaged."""
-        try:
-            names = [field.name for field in fields(Bout)]
-            found: dict[str, Any] = dict(zip(names, arrays_of(self._file(k), names), strict=True))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            return None
-        return Bout(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
-
-    def write(self, k: int, bout: Bout) -> None:
-        """ValueError where the disk does not take it."""
-        try:
-            write_arrays(self._file(k), {field.name: getattr(bout, field.name) for field in fields(bout)})
-        except FileNotFoundError:  # the same campaign has ended in another process, and taken the folder with it
-            return
-        except OSError as error:
-            raise ValueError(f"its rounds could not be written: {error}") from error
-
-    def _file(self, k: int) -> Path:
-        return self.folder / f"{k:04}.npz"
 
 
 class Told(NamedTuple):
