@@ -13,7 +13,7 @@ from robust.attacks.suite import names
 from robust.cli import main
 from robust.commands.evaluate import QUIET
 from robust.data.dataset import DATA
-from robust.models.catalogue import ARCHITECTURES
+from robust.models.registry import ARCHITECTURES
 from robust.options import OPTIONS
 from robust.store import records
 from robust.train.recipe import RECIPES, WRAPPERS

@@ -8,7 +8,7 @@ from typing import Any
 from robust.attacks.registry import ATTACKS, Registry, suggest
 from robust.attacks.suite import names, read_suite
 from robust.data.dataset import DATA, Dataset
-from robust.models.catalogue import ARCHITECTURES
+from robust.models.registry import ARCHITECTURES
 from robust.train.recipe import RECIPES, WRAPPERS
 
 KINDS: tuple[Registry[Any], ...] = (ATTACKS, DATA, ARCHITECTURES, RECIPES, WRAPPERS)

@@ -1,11 +1,13 @@
 """Weights from a file, and into a module."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from robust.models.format import Terms, read_model
-from robust.models.unwrap import Weights, some, without_prefixes
+from robust.attacks.text import printable
+from robust.models.format import Loaded, Terms, read_model
 
 
 def read_weights(path: Path) -> Weights:
@@ -39,3 +41,85 @@ def fit_weights(module: nn.Module, weights: Weights) -> tuple[str, ...]:
         raise ValueError(f"weights do not fit: {'; '.join((*told, *notes))}")
     module.load_state_dict(given)
     return notes
+
+
+Weights = dict[str, Tensor]
+
+# What trainings keep weights under, in the order in which they are believed; then running means of them.
+WRAPPERS = (
+    "state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "params", "weights",
+    "ema", "ema_state_dict", "state_dict_ema", "model_ema", "params_ema",
+)  # fmt: skip
+PREFIXES = ("module.", "model.", "net.")  # of nn.DataParallel and the like, and of Lightning modules
+COMPILED = "_orig_mod."  # of torch.compile, at any depth
+DEEPEST = 4  # wrappers or prefixes in each other
+
+
+def unwrapped(found: object) -> Loaded:
+    """The state dict or the module in `found`; ValueError where there is none."""
+    notes = []
+    for _ in range(DEEPEST):
+        if not isinstance(found, dict) or _plain(found):
+            break
+        keys = [key for key in WRAPPERS if isinstance(found.get(key), dict | nn.Module)] or _only(found)
+        if not keys:
+            break
+        also = f"; also there: {', '.join(keys[1:])}" if keys[1:] else ""
+        notes.append(f"taken from {keys[0]!r}{also}")
+        found = found[keys[0]]
+    if isinstance(found, nn.Module):
+        return Loaded(found, tuple(notes))
+    if not isinstance(found, dict):
+        raise ValueError(f"holds a {printable(type(found).__name__)}, not a state dict; save only model.state_dict()")
+    if not _plain(found):
+        raise ValueError(
+            f"holds a dict of {some(map(str, found), 4)}, not a plain state dict; save only model.state_dict(), alone "
+            "or under 'state_dict'"
+        )
+    odd = [name for name, tensor in found.items() if tensor.layout is not torch.strided or tensor.is_meta]
+    if odd:
+        raise ValueError(f"holds tensors that are no plain arrays of numbers: {some(odd, 4)}")
+    return Loaded(dict(found), tuple(notes))
+
+
+def _only(found: dict[object, object]) -> list[str]:
+    """The key of what alone can be weights: a dict of tensors by names."""
+    keys = [str(key) for key, value in found.items() if isinstance(value, dict) and value and _plain(value)]
+    return keys if len(keys) == 1 and keys[0] in found else []
+
+
+def _plain(found: dict[object, object]) -> bool:
+    return all(isinstance(key, str) and isinstance(value, Tensor) for key, value in found.items())
+
+
+def without_prefixes(weights: Weights, own: Iterable[str]) -> tuple[Weights, tuple[str, ...]]:
+    """The weights by the names `own` of the module that they are for, and what was done to theirs.
+
+    Nothing, where some name is right already. What does not have the prefix that the others have is left out.
+    """
+    own, notes = {*own}, []
+    for _ in range(DEEPEST):
+        if own & weights.keys() or not own or (names := _shorter(weights)) is None:
+            break
+        prefix, short = names
+        left = [name for name in weights if name not in short]
+        notes.append(f"{prefix!r} taken off the names" + (f"; left out: {some(left, 4)}" if left else ""))
+        weights = {short[name]: tensor for name, tensor in weights.items() if name in short}
+    return weights, tuple(notes)
+
+
+def _shorter(weights: Weights) -> tuple[str, dict[str, str]] | None:
+    """What can be taken off, and the names that have it, as they are without it."""
+    plain = {name: name.replace(COMPILED, "") for name in weights}
+    if any(COMPILED in name for name in plain) and len({*plain.values()}) == len(plain):
+        return COMPILED, plain
+    for prefix in PREFIXES:
+        if short := {name: name.removeprefix(prefix) for name in weights if name.startswith(prefix)}:
+            return prefix, short
+    return None
+
+
+def some(names: Iterable[str], most: int) -> str:
+    """The first of the names, fit for one line."""
+    names = [*names]
+    return ", ".join(map(printable, names[:most])) + (", ..." if len(names) > most else "")

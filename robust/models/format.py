@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from robust.attacks.registry import Registry
 from robust.attacks.text import brief
-from robust.models.allowed import NOTHING, Allowed
 from robust.models.archive import SIGNATURE, member_names
+from robust.models.permissions import NOTHING, Allowed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -10,16 +10,16 @@ import torch
 from torch import nn
 
 from robust.attacks.text import printable
-from robust.models.allowed import NOTHING, Allowed
 from robust.models.blackbox import Ask, BlackBox, asking, can_answer
-from robust.models.catalogue import ARCHITECTURES, UnfitError
 from robust.models.checkpoint import fit_weights
-from robust.models.client import Client
 from robust.models.endpoint import Endpoint
 from robust.models.ensemble import Ensemble
 from robust.models.format import Terms, read_model
-from robust.models.library import library_factory
+from robust.models.http_client import Client
+from robust.models.libraries import library_factory
 from robust.models.normalize import normalised, told
+from robust.models.permissions import NOTHING, Allowed
+from robust.models.registry import ARCHITECTURES, UnfitError
 from robust.models.spec import ModelSpec
 from robust.torchvision_compat import with_torchvision
 from robust.user_code import blamed, import_file, import_module, named

@@ -15,8 +15,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from robust.attacks.text import slug
-from robust.models.catalogue import ARCHITECTURES
 from robust.models.endpoint import Endpoint
+from robust.models.registry import ARCHITECTURES
 
 LIBRARIES = ("zoo", "torchvision", "timm")
 WORD = rf"(.+?\.py|(?:{'|'.join(LIBRARIES)})(?=:)|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?"

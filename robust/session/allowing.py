@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from robust.models.allowed import SHA256, Allowed
+from robust.models.permissions import SHA256, Allowed
 from robust.options import value
 from robust.session.reading import base, blaming, each
 

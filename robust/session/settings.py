@@ -13,8 +13,8 @@ from robust.attacks.text import slug
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
 from robust.gates import Gates
-from robust.models.allowed import Allowed
 from robust.models.normalize import read_normalize
+from robust.models.permissions import Allowed
 from robust.models.spec import ModelSpec
 from robust.options import dest, value
 from robust.session.allowing import read_allowed

@@ -18,9 +18,9 @@ from torch import nn
 
 from robust.attacks.rng import seeded
 from robust.device import device_named
-from robust.models.allowed import Allowed
 from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.load import architecture, load, weights_hash
+from robust.models.permissions import Allowed
 from robust.models.spec import ModelSpec
 from robust.trust.verify import Look, verify
 

@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from robust.models.client import Client
 from robust.models.endpoint import Endpoint
+from robust.models.http_client import Client
 from tests.models.serving import serving
 
 X = np.linspace(0, 1, 30, dtype=np.float32).reshape(10, 3)

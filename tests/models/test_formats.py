@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from robust.models.allowed import Allowed
-from robust.models.batched import Batched
 from robust.models.format import FORMATS, Terms, read_model
 from robust.models.load import load, weights_hash
+from robust.models.permissions import Allowed
+from robust.models.program import Batched
 from robust.models.spec import ModelSpec
 
 SHAPE, CLASSES, BATCH = (1, 6, 6), 4, 5

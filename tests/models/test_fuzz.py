@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save as to_safetensors
 
+from robust.models.checkpoint import WRAPPERS, unwrapped, without_prefixes
 from robust.models.format import Terms, read_model
-from robust.models.unwrap import WRAPPERS, unwrapped, without_prefixes
 from tests.models.hostile import HOSTILE, members, to_archive, to_legacy, to_zip
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))

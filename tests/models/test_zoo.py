@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from robust.models.catalogue import ARCHITECTURES, UnfitError
 from robust.models.load import architecture, load
+from robust.models.registry import ARCHITECTURES, UnfitError
 from robust.models.spec import ModelSpec
 from robust.models.zoo import vit
 from robust.models.zoo._preact import Block

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from robust.attacks.rng import seeded
-from robust.models.catalogue import ARCHITECTURES
 from robust.models.load import weights_hash
+from robust.models.registry import ARCHITECTURES
 
 MLP = "--robust-model=zoo:mlp(width=16, depth=1)"
 CNN = "--robust-model=zoo:cnn(width=2)"

@@ -13,7 +13,7 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA, Samples
-from robust.models.catalogue import ARCHITECTURES
+from robust.models.registry import ARCHITECTURES
 from robust.train.loop import fit
 from robust.train.word import read_recipe
 from tests.trust import defences as d

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from robust.data.dataset import DATA, Samples
 from robust.evaluation.batching import Feed
-from robust.models.catalogue import ARCHITECTURES
+from robust.models.registry import ARCHITECTURES
 from robust.trust.catalogue import PREFLIGHT, SIGNS
 from robust.trust.examine import examine
 from robust.trust.look import FEW, Look, few_of

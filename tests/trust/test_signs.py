@@ -16,7 +16,7 @@ from robust.attacks.threat import read_threat
 from robust.data.dataset import DATA
 from robust.evaluation.batching import Feed
 from robust.evaluation.measure import measure_attack, measure_clean
-from robust.models.batched import Batched
+from robust.models.program import Batched
 from robust.trust.catalogue import SIGNS
 from robust.trust.doubt import NotApplicableError
 from robust.trust.examine import examine

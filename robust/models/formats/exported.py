@@ -9,9 +9,8 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from robust.models.batched import Batched
 from robust.models.format import Loaded, Source, Terms, model_format
-from robust.models.program import Program
+from robust.models.program import Batched, Program
 from robust.user_code import ran
 
 UNBOUNDED = 2**30  # samples: more than there ever are

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.rng import Rng
-from robust.models.batched import Batched
 from robust.models.format import Loaded, Source, Terms, model_format
+from robust.models.program import Batched
 from robust.user_code import blamed, installed, ran
 
 if TYPE_CHECKING:

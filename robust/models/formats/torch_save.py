@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from robust.attacks.text import brief
-from robust.models.allowed import Allowed
+from robust.models.checkpoint import some, unwrapped
 from robust.models.format import Loaded, Source, Terms, model_format
-from robust.models.opcodes import MAGIC, Needs, needs
-from robust.models.unwrap import some, unwrapped
+from robust.models.permissions import Allowed
+from robust.models.pickle_scan import MAGIC, Needs, needs
 from robust.user_code import ran
 
 SOUND = (2, 10)  # the version of torch that mended its restricted unpickler

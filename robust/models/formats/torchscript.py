@@ -5,9 +5,8 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from robust.models.batched import Batched
 from robust.models.format import Loaded, Source, Terms, model_format
-from robust.models.program import Program
+from robust.models.program import Batched, Program
 from robust.user_code import ran
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # that people trace with, where the size ends up in the program

@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from robust.attacks.text import brief
+from robust.models.checkpoint import some
 from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.normalize import NONE, normalised, read_normalize, spell, told
-from robust.models.unwrap import some
 from robust.user_code import installed, ran
 
 PROCESSOR = "preprocessor_config.json"

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from robust.models.catalogue import UnfitError
+from robust.models.registry import UnfitError
 
 
 def picture_size(shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from robust.models.catalogue import ARCHITECTURES, check_whole
+from robust.models.registry import ARCHITECTURES, check_whole
 from robust.models.zoo._picture import as_pictures, picture_size
 
 LARGEST = 7  # pixels a side of the last feature map

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from robust.models.catalogue import ARCHITECTURES, UnfitError, check_whole
+from robust.models.registry import ARCHITECTURES, UnfitError, check_whole
 
 
 @ARCHITECTURES.register("lstm")

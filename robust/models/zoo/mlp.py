@@ -4,7 +4,7 @@ import math
 
 from torch import nn
 
-from robust.models.catalogue import ARCHITECTURES, check_whole
+from robust.models.registry import ARCHITECTURES, check_whole
 
 
 @ARCHITECTURES.register("mlp")

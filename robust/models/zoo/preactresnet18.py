@@ -1,6 +1,6 @@
 """preactresnet18: PreActResNet-18, with skip connections or without. He et al. 2016 (1603.05027)."""
 
-from robust.models.catalogue import ARCHITECTURES, check_whole
+from robust.models.registry import ARCHITECTURES, check_whole
 from robust.models.zoo._preact import PreAct
 
 

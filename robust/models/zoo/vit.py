@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robust.models.catalogue import ARCHITECTURES, UnfitError, check_whole
+from robust.models.registry import ARCHITECTURES, UnfitError, check_whole
 from robust.models.zoo._picture import as_pictures, picture_size
 
 LARGEST = 16  # pixels a side of a patch, as the paper's ViT/16

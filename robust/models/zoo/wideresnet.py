@@ -1,6 +1,6 @@
 """wideresnet: WRN-depth-width, written wideresnet-28-10. Zagoruyko and Komodakis 2016 (1605.07146)."""
 
-from robust.models.catalogue import ARCHITECTURES, UnfitError, check_whole
+from robust.models.registry import ARCHITECTURES, UnfitError, check_whole
 from robust.models.zoo._preact import PreAct
 
 
