@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.subjects import ROOT
-from robust.record import Record
+from robust.records.record import Record
 
 KILLS = 20
 EARLIEST, LATEST = 2.0, 12.0  # seconds after the start; importing torch takes about two

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from robust.data.dataset import Dataset
-    from robust.record import Record
+    from robust.records.record import Record
 
 
 @pytest.hookspec(firstresult=True)

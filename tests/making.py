@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from robust.attacked import Attacked
 from robust.data.dataset import Samples
-from robust.record import DataUsed, ModelUsed, Record
+from robust.records.attack_outcome import Attacked
+from robust.records.evidence import Evidence
+from robust.records.files import locked
+from robust.records.record import DataUsed, ModelUsed, Record
+from robust.records.store import add
 from robust.report.folder import write_board
-from robust.store import Evidence, add, locked
 
 
 def flags(text):

@@ -213,7 +213,7 @@ def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
 
 def test_a_folder_that_another_process_takes_away_costs_nothing_but_the_rounds(tmp_path, monkeypatch):
     """The same campaign came to its end there, while a file was on its way."""
-    expected, beside = outcome(run(campaign())), robust.store._beside
+    expected, beside = outcome(run(campaign())), robust.records.files._beside
 
     def taken_away(path, fill):
         shutil.rmtree(path.parent, ignore_errors=True)
@@ -222,7 +222,7 @@ def test_a_folder_that_another_process_takes_away_costs_nothing_but_the_rounds(t
             shutil.rmtree(path.parent)
         return file
 
-    monkeypatch.setattr("robust.store._beside", taken_away)
+    monkeypatch.setattr("robust.records.files._beside", taken_away)
     assert outcome(run(campaign(journal=Journal(tmp_path / "rounds")))) == expected
 
 

@@ -15,7 +15,7 @@ from robust.commands.evaluate import QUIET
 from robust.data.dataset import DATA
 from robust.models.registry import ARCHITECTURES
 from robust.options import OPTIONS
-from robust.store import records
+from robust.records.store import records
 from robust.train.recipe import RECIPES, WRAPPERS
 from tests.making import file, record
 from tests.making import robust as robust_net
@@ -201,7 +201,7 @@ def test_a_mistake_in_what_was_asked_is_told_with_status_4(call, argv):
 
 def test_boards_are_made_without_torch(folder):
     code = (
-        "import sys, robust.record, robust.stats, robust.store\n"
+        "import sys, robust.records.record, robust.stats, robust.records.store\n"
         "import robust.report.csv, robust.report.folder, robust.report.markdown, robust.report.terminal\n"
         "from robust.cli import main\n"
         f"status = main(['list']) or main(['board', {str(folder)!r}])\n"

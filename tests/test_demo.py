@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from robust.records.store import records
 from robust.report.board import boards
 from robust.report.markdown import table
-from robust.store import records
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -12,8 +12,8 @@ from torch import nn
 
 from robust.data.dataset import Samples
 from robust.evaluation.illustrate import SIDE, illustrate
-from robust.gallery import Gallery, chosen, joined
-from robust.store import Evidence
+from robust.records.evidence import Evidence
+from robust.records.gallery import Gallery, chosen, joined
 from tests.making import evidence, record
 
 

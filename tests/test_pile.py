@@ -16,7 +16,7 @@ sizes = pytest.mark.parametrize("most", [10**6, 100, 0], ids=["in memory", "late
 
 @sizes
 def test_a_pile_holds_what_was_put_on_it_in_order(monkeypatch, most):
-    monkeypatch.setattr(pile, "IN_MEMORY", most)
+    monkeypatch.setattr(spool, "IN_MEMORY", most)
     found = Pile((2, 3))
     for part in (X[:3], X[:0], X[3:4], X[4:].astype(np.float64)):
         found.add(part)
@@ -30,8 +30,8 @@ def test_a_pile_holds_what_was_put_on_it_in_order(monkeypatch, most):
 @sizes
 @pytest.mark.parametrize("rows", [[], [9, 0, 4, 4], [*range(10)], [*range(9)]])
 def test_rows_are_picked(monkeypatch, most, rows):
-    monkeypatch.setattr(pile, "IN_MEMORY", most)
-    monkeypatch.setattr(pile, "PART", 50)
+    monkeypatch.setattr(spool, "IN_MEMORY", most)
+    monkeypatch.setattr(spool, "PART", 50)
     rows = np.array(rows, np.int64)
 
     assert np.array_equal(picked(X, rows), X[rows])
@@ -41,8 +41,8 @@ def test_a_disk_without_room_is_told(monkeypatch):
     def full(owner):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pile, "IN_MEMORY", 0)
-    monkeypatch.setattr(pile, "scratch", full)
+    monkeypatch.setattr(spool, "IN_MEMORY", 0)
+    monkeypatch.setattr(spool, "scratch", full)
 
     with pytest.raises(ValueError, match=r"No space left on device; set TMPDIR to a folder with room"):
         Pile((2, 3)).add(X)

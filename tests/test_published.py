@@ -11,11 +11,12 @@ from safetensors.torch import load_file
 from examples.digits import make as digits
 from examples.fashion_mnist import make as fashion
 from robust.models.load import weights_hash
+from robust.records.evidence import Evidence
+from robust.records.store import galleries, records
 from robust.report.board import boards
 from robust.report.csv import long, wide
 from robust.report.markdown import markdown
 from robust.report.page.page import page
-from robust.store import Evidence, galleries, records
 
 FOLDER = Path(__file__).parent.parent / "leaderboard"
 

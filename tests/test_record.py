@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robust.attacked import pack, unpack
-from robust.record import Record
+from robust.records.attack_outcome import pack, unpack
+from robust.records.record import Record
 from tests.making import attacked, flags, record
 
 bits = st.text("01", min_size=1, max_size=40)

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robust import store
-from robust.attacked import pack, union
-from robust.record import Record
-from robust.store import GENERATED, Evidence, check_folder, private, records, write
+from robust.records import store
+from robust.records.attack_outcome import pack, union
+from robust.records.evidence import Evidence
+from robust.records.files import private, write
+from robust.records.record import Record
+from robust.records.store import GENERATED, check_folder, records
 from tests.making import evidence, file, file_at_once, inputs, record, samples
 
 WRITERS = 8

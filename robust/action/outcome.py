@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from robust.gates import FailOn, Floor, Measured, inconclusive, shortfall
-from robust.record import Record
+from robust.records.record import Record
 from robust.report.board import Row, boards
 
 

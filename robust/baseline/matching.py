@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robust.attacked import union
 from robust.attacks.text import printable
 from robust.baseline.comparison import Flags
 from robust.baseline.tolerance import CLEAN
-from robust.record import DataUsed, Record
+from robust.records.attack_outcome import union
+from robust.records.record import DataUsed, Record
 
 LISTED = 4  # rows of a baseline that are named where none fits
 

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from robust.attacks.text import printable
 from robust.baseline.git import Commit
 from robust.data.numpy_files import arrays_of
-from robust.record import Record
-from robust.store import Evidence, add, locked, private, write, write_arrays
+from robust.records.evidence import Evidence
+from robust.records.files import locked, private, write, write_arrays
+from robust.records.record import Record
+from robust.records.store import add
 
 CARD = "baseline.json"  # written last: a folder without it is of a run that was killed
 SCHEMA = 1

@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
+from robust.records.files import locked, write
+from robust.records.store import Fate, check_folder, merge, records, told
 from robust.report.board import boards
 from robust.report.folder import write_board
 from robust.report.robustbench import FOLDER, entries, read_entries
-from robust.store import Fate, check_folder, locked, merge, records, told, write
 
 
 def run(args: argparse.Namespace) -> str:

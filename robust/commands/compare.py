@@ -16,7 +16,7 @@ from robust.baseline.comparison import Paired, named
 from robust.baseline.matching import UnfitError, Wanted, fitting, refuse, standing
 from robust.baseline.store import Baseline, numbers_of, read
 from robust.baseline.tolerance import WORDS, Margin, read_margin, refuse_twice
-from robust.record import Record
+from robust.records.record import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from robust.models.load import Build, architecture
 from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
 from robust.progress import training_bar
-from robust.store import private
+from robust.records.files import private
 from robust.train.cache import Trained, train
 from robust.train.card import told
 from robust.train.guard import DivergedError

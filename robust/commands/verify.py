@@ -15,8 +15,8 @@ from robust.data.dataset import Dataset, Samples
 from robust.data.factory import open_data
 from robust.data.lazy_inputs import held
 from robust.models.normalize import read_normalize
-from robust.record import Record
-from robust.store import Evidence
+from robust.records.evidence import Evidence
+from robust.records.record import Record
 from robust.trust.fresh import Source
 
 SHOWN = 4  # rows that an ambiguous name is told to be of

@@ -14,10 +14,10 @@ from torch import nn
 from robust.data.dataset import Dataset, Samples
 from robust.evaluation.illustrate import pixels
 from robust.evaluation.measure import BATCH
-from robust.gallery import Gallery
 from robust.models.load import weights_hash
-from robust.record import Record
-from robust.store import Evidence
+from robust.records.evidence import Evidence
+from robust.records.gallery import Gallery
+from robust.records.record import Record
 from robust.trust.ball import Flags
 from robust.trust.rounding import verify_rounded
 from robust.trust.verify import right, told, verify

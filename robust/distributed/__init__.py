@@ -6,7 +6,5 @@ import pytest
 
 if TYPE_CHECKING:
     from robust.distributed.ranks import Ranks
-    from robust.session.run import Run
 
-
-RANKS: "pytest.StashKey[Ranks]" = pytest.StashKey()  # likewise, where torchrun started several processes
+RANKS: "pytest.StashKey[Ranks]" = pytest.StashKey()  # on the config where torchrun started several processes

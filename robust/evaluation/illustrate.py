@@ -12,7 +12,7 @@ from robust.attacks.losses import cross_entropy
 from robust.attacks.task import NoGradientError, gradient
 from robust.data.dataset import Samples
 from robust.data.spool import picked
-from robust.gallery import Gallery, Pictures, chosen
+from robust.records.gallery import Gallery, Pictures, chosen
 
 SIDE = 112  # pixels: of larger pictures the means of so many beside one another are shown
 STEPS = 32  # of the path that integrated gradients take

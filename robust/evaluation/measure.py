@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacked import Reached
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, still
 from robust.attacks.factory import describe, make, no_models
 from robust.attacks.task import Model
@@ -21,6 +20,7 @@ from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.attack_run import Flags, fight, in_order
 from robust.evaluation.batching import Feed
 from robust.models.load import weights_hash
+from robust.records.attack_outcome import Reached
 from robust.trust.rounding import on_levels, verify_rounded
 from robust.trust.verify import Faults
 

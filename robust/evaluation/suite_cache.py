@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 import robust
-from robust.attacked import pack
 from robust.attacks.engine import still
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, threat_slug
@@ -22,9 +21,10 @@ from robust.data.numpy_files import arrays_of
 from robust.device import device_of
 from robust.evaluation.attack_run import Bout
 from robust.models.load import weights_hash
+from robust.records.attack_outcome import pack
+from robust.records.files import private, write_arrays
 from robust.session.case import Case, Found, fail
 from robust.session.workshop import Workshop
-from robust.store import private, write_arrays
 from robust.user_code import files_of, source_hash
 
 

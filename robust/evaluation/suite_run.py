@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacked import Reached
 from robust.attacks.engine import Outcome, Round, assail, fold, rounds_of
 from robust.attacks.factory import make, no_models
 from robust.attacks.fast_copy import Twin
@@ -30,6 +29,7 @@ from robust.evaluation.attack_run import Bout, Flags, fight, in_order
 from robust.evaluation.batching import Feed
 from robust.evaluation.measure import Finding
 from robust.evaluation.suite_cache import Journal
+from robust.records.attack_outcome import Reached
 
 TIME, GATE = "time", "gate"  # why a campaign may be stopped before its end
 

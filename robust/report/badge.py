@@ -2,9 +2,9 @@
 
 import json
 
+from robust.records.store import MADE
 from robust.report.board import Board, Row
 from robust.report.page.markup import text
-from robust.store import MADE
 
 HEAD = '{"schemaVersion": 1, "label": "robust acc.'
 WIDTH = 6.6  # of a letter of Verdana at 11 pixels, on average

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations, groupby
 
-from robust.attacked import Reached
 from robust.attacks.spec import Spec
-from robust.record import REMEDIED, Record
+from robust.records.attack_outcome import Reached
+from robust.records.record import REMEDIED, Record
 from robust.stats import fisher, holm, mcnemar, wilson
 
 ALPHA = 0.05

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from robust.records.files import write
+from robust.records.store import galleries, records
 from robust.report.badge import badges, ours
 from robust.report.board import boards
 from robust.report.csv import long, wide
 from robust.report.markdown import markdown
 from robust.report.page.page import page
 from robust.report.robustbench import FOLDER, read_entries
-from robust.store import galleries, records, write
 
 
 def write_board(folder: Path) -> list[Path]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from robust.attacked import Attacked, Reached, union
-from robust.record import Record
+from robust.records.attack_outcome import Attacked, Reached, union
+from robust.records.record import Record
 from robust.report.board import Board, Row, percent, stages_of
 from robust.stats import wilson
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from itertools import compress
 
+from robust.records.store import GENERATED
 from robust.report.board import Board
 from robust.report.robustbench import CLAIMS, HEADS, Imported, ordered
 from robust.report.table import LEGEND, cells, columns, rounded
-from robust.store import GENERATED
 
 LINKS = (
     "With charts, and what broke each model: [index.html](index.html), to be opened in a browser. All digits: "

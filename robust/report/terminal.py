@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from robust.attacked import union
 from robust.attacks.text import printable
-from robust.record import Record
+from robust.records.attack_outcome import union
+from robust.records.record import Record
 from robust.report.board import Board
 from robust.report.table import alone, cells, columns, rounded
 

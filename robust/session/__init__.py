@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from robust.distributed.ranks import Ranks
     from robust.session.run import Run
 
 CHOSEN = "robust_chosen"  # what the controller tells a worker of the baseline

@@ -3,10 +3,10 @@
 from dataclasses import asdict
 
 from robust.device import device_of
-from robust.record import Record
+from robust.records.evidence import Evidence
+from robust.records.record import Record
 from robust.session.case import Case, Found
 from robust.session.workshop import Workshop
-from robust.store import Evidence
 from robust.trust.fresh import Claim, NotDoneError, Source, ask
 from robust.trust.verify import told
 

@@ -14,7 +14,7 @@ from robust.baseline.matching import AbsentError, UnfitError, Wanted, fitting, m
 from robust.baseline.store import Baseline
 from robust.data.dataset import Samples
 from robust.evaluation.measure import options_of
-from robust.record import DataUsed, Record
+from robust.records.record import DataUsed, Record
 from robust.session.baselines import AUTO, LATEST, Guard
 from robust.session.reading import blaming
 from robust.session.settings import Variant

@@ -6,17 +6,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from robust.attacked import Attacked, attack_to_json, pack
 from robust.device import device_of
 from robust.evaluation.illustrate import illustrate
 from robust.models.load import Subject
-from robust.record import DataUsed, ModelUsed
+from robust.records.attack_outcome import Attacked, attack_to_json, pack
+from robust.records.files import write_arrays
+from robust.records.record import DataUsed, ModelUsed
 from robust.session.anew import source_of
 from robust.session.case import Case, Found, fail
 from robust.session.parts import waiting
 from robust.session.result import Result
 from robust.session.workshop import Workshop
-from robust.store import write_arrays
 from robust.user_code import blamed
 
 

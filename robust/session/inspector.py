@@ -6,18 +6,18 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from robust.attacked import union
 from robust.device import device_of
 from robust.evaluation.measure import Finding
 from robust.evaluation.suite_run import capped, narrowed, unattacked
 from robust.models.blackbox import only_answers
-from robust.record import REMEDIED, trust_to_json
+from robust.records.attack_outcome import union
+from robust.records.record import REMEDIED
+from robust.records.trust import VERDICTS, Doubt, Trust, trust_to_json
 from robust.session.bench import Bench
 from robust.session.case import FOUND, Case, Found, fail
 from robust.session.found import clean_found, row_found
 from robust.session.result import Result
 from robust.trust.catalogue import PREFLIGHT, SIGNS
-from robust.trust.doubt import VERDICTS, Doubt, Trust
 from robust.trust.examine import examine, together
 from robust.trust.look import Look, few_of, few_rows
 from robust.trust.search import Search, prescribe, seek

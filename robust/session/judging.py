@@ -4,10 +4,10 @@ import pytest
 
 from robust.gates import FAIL_ON, Gates, read_floor
 from robust.options import value
+from robust.records.trust import Verdict
 from robust.session.planned import Planned
 from robust.session.reading import each, once
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Verdict
 
 
 def read_gates(config: pytest.Config, planned: Planned) -> Gates:

@@ -7,7 +7,7 @@ from robust.baseline.store import Kept, save
 from robust.baseline.tolerance import ROBUST
 from robust.data.spool import picked
 from robust.models.load import weights_hash
-from robust.record import Record
+from robust.records.record import Record
 from robust.sampling import draw_rows
 from robust.session.ledger import Ledger
 from robust.session.workshop import Workshop

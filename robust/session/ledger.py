@@ -14,14 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 import robust
-from robust.attacked import attack_from_json, union, unpack
 from robust.data.numpy_files import arrays_of
-from robust.gallery import Gallery, joined
-from robust.record import DataUsed, ModelUsed, Record, trust_from_json
+from robust.records.attack_outcome import attack_from_json, union, unpack
+from robust.records.evidence import Evidence
+from robust.records.files import locked
+from robust.records.gallery import Gallery, joined
+from robust.records.record import DataUsed, ModelUsed, Record
+from robust.records.store import Fate, add
+from robust.records.trust import Trust, trust_from_json
 from robust.report.folder import write_board
-from robust.store import Evidence, Fate, add, locked
 from robust.train.card import kept
-from robust.trust.doubt import Trust
 
 Found = dict[str, Any]
 Key = tuple[str, ...]

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from robust.attacks.text import slug
-from robust.store import private
+from robust.records.files import private
 
 HOST = slug(platform.node())  # the folder may be shared by machines, which know nothing of each other's processes
 OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()  # who files the row, also of a dead worker

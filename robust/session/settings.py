@@ -17,13 +17,13 @@ from robust.models.normalize import read_normalize
 from robust.models.permissions import Allowed
 from robust.models.spec import ModelSpec
 from robust.options import dest, value
+from robust.records.trust import Verdict
 from robust.session.allowing import read_allowed
 from robust.session.baselines import Baselines, Guard, read_baselines
 from robust.session.judging import read_accepted, read_gates, read_verdict
 from robust.session.planned import Planned, read_planned, read_time, without_suites
 from robust.session.reading import asked, base, blaming, each, whole
 from robust.train.recipe import AS_IS, parse_recipe
-from robust.trust.doubt import Verdict
 
 FRESH = 32  # a fault of one in ten is missed once in thirty rows, and the process takes the time of its imports
 GALLERY = 6  # four pictures of each, and five with captum, keep a page small
@@ -230,7 +230,7 @@ def _leaderboard(config: pytest.Config) -> Path | None:
     if text == "none":
         return None
     path = config.rootpath / "leaderboard" if text is None else (base(config, "leaderboard") / text).resolve()
-    from robust.store import check_folder
+    from robust.records.store import check_folder
 
     with blaming(f"leaderboard={text or 'leaderboard'}"):
         check_folder(path)

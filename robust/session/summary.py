@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from robust.attacks.text import printable
-from robust.record import Record
+from robust.records.record import Record
+from robust.records.store import told as fates_told
 from robust.report.board import boards
 from robust.report.terminal import doubts, terminal
 from robust.session.ledger import Ledger
-from robust.store import told as fates_told
 from robust.train.card import told
 
 

@@ -5,7 +5,6 @@ from functools import cached_property
 
 import pytest
 
-from robust.attacked import pack, union, unpack
 from robust.attacks.text import printable
 from robust.baseline import store
 from robust.baseline.comparison import Paired, named
@@ -13,7 +12,8 @@ from robust.baseline.matching import AbsentError, UnfitError, Wanted, fitting, s
 from robust.baseline.replay import replayed
 from robust.baseline.store import Baseline
 from robust.baseline.tolerance import CLEAN, ROBUST, WORDS, Margin, read_margin
-from robust.record import Record
+from robust.records.attack_outcome import pack, union, unpack
+from robust.records.record import Record
 from robust.session.baselines import Guard
 from robust.session.bench import Bench
 from robust.session.case import COMPARED, Case, Found, fail

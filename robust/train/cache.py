@@ -21,7 +21,7 @@ from robust.data.dataset import Dataset, Samples
 from robust.data.lazy_inputs import held
 from robust.distributed.ranks import ALONE, Ranks
 from robust.models.load import Build
-from robust.store import private, write
+from robust.records.files import private, write
 from robust.train.card import digest
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.key import determinants

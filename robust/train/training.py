@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from robust.distributed.ranks import ALONE, Ranks
-from robust.store import write
+from robust.records.files import write
 from robust.train.average import Average
 from robust.train.gradients import Lengths
 from robust.train.optim import optimiser

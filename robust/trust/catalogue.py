@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from robust.attacks.registry import Registry
-from robust.trust.doubt import Doubt
+from robust.records.trust import Doubt
 
 if TYPE_CHECKING:
     from robust.trust.look import Look

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from robust.attacks.registry import Registry
-from robust.trust.doubt import Doubt, NotApplicableError, Trust
+from robust.records.trust import Doubt, NotApplicableError, Trust
 from robust.user_code import blamed
 
 

@@ -19,7 +19,7 @@ from robust.data.dataset import Samples
 from robust.evaluation.attack_run import Flags
 from robust.evaluation.batching import Feed
 from robust.evaluation.measure import Finding, measure_attack
-from robust.trust.doubt import NotApplicableError
+from robust.records.trust import NotApplicableError
 from robust.trust.promise import joined, kept
 from robust.trust.way import Way, followed
 

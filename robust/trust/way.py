@@ -10,7 +10,7 @@ from torch import Tensor
 from robust.attacks.engine import climb, rounds_of
 from robust.attacks.factory import make
 from robust.attacks.task import Model, Task
-from robust.trust.doubt import NotApplicableError
+from robust.records.trust import NotApplicableError
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from robust.action.outcome import Failure, Line, Outcome, load, save
 from robust.action.sarif import sarif
 from robust.action.step import _figures
 from robust.action.summary import LARGEST, MESSAGES, ROWS, bar, fenced, summary
-from robust.trust.doubt import Trust
+from robust.records.trust import Trust
 from tests.making import record
 
 HOSTILE = "a|b\n\n::error::x\r<script>alert(1)</script>${{ github.token }} [x](http://x) `$(id)` \x1b[31m% , : \u202e"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from robust.baseline.matching import UnfitError, Wanted, fitting, standing
-from robust.trust.doubt import Doubt, Trust
+from robust.records.trust import Doubt, Trust
 from tests.making import attacked, flags, record
 
 ROW = record()

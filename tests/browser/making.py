@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from robust.gallery import Gallery
+from robust.records.gallery import Gallery
+from robust.records.trust import Doubt, Trust
 from robust.report.board import boards
 from robust.report.page.page import page
-from robust.trust.doubt import Doubt, Trust
 from tests.making import record
 
 RECIPES = ("standard", "fgsm-rs", "pgd-at:epochs=10", "trades+awp:beta=6", "mart", "free:replays=4")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from robust.records.store import records
 from robust.report.board import boards
 from robust.report.page.page import page
 from robust.report.robustbench import Imported
-from robust.store import records
 from tests.browser.making import HOSTILE, crowd, gallery, hostile
 
 LEADERBOARD = Path(__file__).parent.parent.parent / "leaderboard"

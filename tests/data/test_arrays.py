@@ -106,7 +106,7 @@ def test_names_in_a_file_are_shown_without_what_a_terminal_obeys(tmp_path):
 
 
 def test_large_arrays_of_a_file_stay_on_the_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr(arrays, "SMALL", 64)
+    monkeypatch.setattr(numpy_files, "SMALL", 64)
     np.savez(tmp_path / "stored.npz", x=X, y=Y, f=np.asfortranarray(X))
     np.savez_compressed(tmp_path / "packed.npz", x=X, y=Y, f=np.asfortranarray(X))
 

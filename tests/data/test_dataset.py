@@ -107,8 +107,8 @@ def test_the_digest_does_not_see_the_layout_in_memory():
 
 def test_samples_that_are_read_where_they_are_indexed_are_the_same(monkeypatch):
     whole = DATA.get("digits").load("test")
-    monkeypatch.setattr(rows, "IN_MEMORY", 0)
-    monkeypatch.setattr(rows, "PART", 1000)
+    monkeypatch.setattr(lazy_inputs, "IN_MEMORY", 0)
+    monkeypatch.setattr(lazy_inputs, "PART", 1000)
     read = DATA.get("digits").load("test")
 
     assert isinstance(read.x, lazy_inputs.Rows)
@@ -119,8 +119,8 @@ def test_samples_that_are_read_where_they_are_indexed_are_the_same(monkeypatch):
 
 
 def test_every_part_of_them_is_checked(monkeypatch):
-    monkeypatch.setattr(rows, "IN_MEMORY", 0)
-    monkeypatch.setattr(rows, "PART", 16)
+    monkeypatch.setattr(lazy_inputs, "IN_MEMORY", 0)
+    monkeypatch.setattr(lazy_inputs, "PART", 16)
     x = np.zeros((9, 2), np.float32)
     x[7] = 2
 

@@ -12,7 +12,7 @@ from docs.source import ROOT, exported, registered
 from docs.tables import PAGES, PLACE, filled
 from robust.attacks.registry import ATTACKS
 from robust.options import OPTIONS
-from robust.record import Record
+from robust.records.record import Record
 from robust.train.plan import Plan
 from robust.train.recipe import RECIPES, WRAPPERS
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from robust.record import Record
+from robust.records.record import Record
 from tests.plugin.test_idle import REPORT
 
 MODEL = "--robust-model=net.py:make"

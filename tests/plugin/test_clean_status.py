@@ -6,7 +6,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from robust.cli import main
-from robust.store import locked
+from robust.records.files import locked
 
 MODEL = "--robust-model=net.py:make"
 

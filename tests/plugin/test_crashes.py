@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from robust.record import Record
+from robust.records.record import Record
 from tests.plugin.conftest import UNCHECKED
 
 MODEL = "--robust-model=net.py:make"

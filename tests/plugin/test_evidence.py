@@ -2,7 +2,7 @@
 
 import pytest
 
-from robust.store import Evidence
+from robust.records.evidence import Evidence
 from tests.plugin.test_main_job import MODEL, records
 
 

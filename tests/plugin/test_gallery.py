@@ -2,7 +2,8 @@
 
 import pytest
 
-from robust.store import Evidence, galleries
+from robust.records.evidence import Evidence
+from robust.records.store import galleries
 from tests.plugin.test_main_job import MODEL, records
 
 

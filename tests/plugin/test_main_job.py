@@ -5,8 +5,8 @@ import sys
 import pandas as pd
 import pytest
 
-from robust.record import Record
-from robust.store import Evidence
+from robust.records.evidence import Evidence
+from robust.records.record import Record
 from tests.plugin.conftest import UNCHECKED
 
 MODEL = "--robust-model=net.py:make"

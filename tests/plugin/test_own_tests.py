@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from robust.record import Record
+from robust.records.record import Record
 
 MODEL = "--robust-model=net.py:make"
 ARCH = "--robust-arch=net.py:bare"

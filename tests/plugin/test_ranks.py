@@ -9,7 +9,7 @@ import sys
 import pytest
 from safetensors.torch import save_file
 
-from robust.record import Record
+from robust.records.record import Record
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="network namespaces, and signals, are Linux's")
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pexpect
 import pytest
 
-from robust.record import Record
+from robust.records.record import Record
 from tests.plugin.conftest import UNCHECKED
 from tests.plugin.test_idle import REPORT
 

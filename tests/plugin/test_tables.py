@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from robust.store import Evidence
+from robust.records.evidence import Evidence
 from tests.plugin.test_main_job import MODEL, records
 
 
@@ -29,7 +29,7 @@ def tables(folder):
 
 @pytest.mark.parametrize("most", [2**28, 0], ids=["in memory", "on disk"])
 def test_a_run_on_it_files_a_row_and_trains(run, tables, monkeypatch, most):
-    monkeypatch.setattr(rows, "IN_MEMORY", most)
+    monkeypatch.setattr(lazy_inputs, "IN_MEMORY", most)
     data = "--robust-data=hf:tables:size=8:channels=1"
     result = run(MODEL, data, "--robust-train=as-is,standard:epochs=1:augment=crop-flip", "--robust-suite=quick-1")
 

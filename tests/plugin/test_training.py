@@ -5,8 +5,8 @@ import pytest
 from safetensors.torch import load_file, save
 
 from robust.cli import main
-from robust.record import Record
-from robust.store import records
+from robust.records.record import Record
+from robust.records.store import records
 from robust.train.recipe import RECIPES
 
 BARE = "--robust-model=net.py:bare"

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from robust.attacked import union
-from robust.record import Record
+from robust.records.attack_outcome import union
+from robust.records.record import Record
 
 NOISY = """
 import torch
@@ -72,7 +72,7 @@ def test_what_is_accepted_passes_and_stays_in_sight(run, folder, noisy):
 def test_a_suspect_row_fails_where_only_a_trusted_one_passes(run, folder, allowed, status):
     (folder / "conftest.py").write_text(
         "from robust.trust.catalogue import SIGNS\n"
-        "from robust.trust.doubt import Doubt\n"
+        "from robust.records.trust import Doubt\n"
         "SIGNS.register('odd')(lambda trial: Doubt('odd', 'suspect', 1.0, 'it is odd', 'look again'))\n"
     )
     try:

@@ -4,9 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from robust.records.trust import Doubt, Trust
 from robust.report.badge import badges, shields, svg
 from robust.report.board import boards
-from robust.trust.doubt import Doubt, Trust
 from tests.making import file, record, robust
 
 

@@ -3,12 +3,12 @@ from itertools import permutations
 
 import pytest
 
-from robust.attacked import Reached
+from robust.records.attack_outcome import Reached
+from robust.records.trust import Trust
 from robust.report.board import boards
 from robust.report.csv import long
 from robust.report.markdown import markdown
 from robust.stats import wilson
-from robust.trust.doubt import Trust
 from tests.making import record, robust
 
 

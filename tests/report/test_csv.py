@@ -4,10 +4,10 @@ from itertools import permutations
 import pandas as pd
 import pytest
 
+from robust.records.store import GENERATED
 from robust.report.board import boards
 from robust.report.csv import long, wide
 from robust.stats import wilson
-from robust.store import GENERATED
 from tests.making import record, robust, stored
 
 

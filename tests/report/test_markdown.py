@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from robust.records.store import GENERATED
 from robust.report.board import boards
 from robust.report.markdown import LINKS, markdown, table
 from robust.report.table import LEGEND
-from robust.store import GENERATED
 from tests.making import record, stored
 
 HOSTILE = [

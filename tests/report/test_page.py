@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from robust.records.store import GENERATED
 from robust.report.board import boards
 from robust.report.page.curves import curves
 from robust.report.page.page import page
 from robust.report.page.scatter import front
-from robust.store import GENERATED
 from tests.browser.making import HOSTILE, KINDS, crowd, gallery
 from tests.making import record, robust
 

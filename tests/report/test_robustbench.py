@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from robust.cli import main
+from robust.records.store import records
 from robust.report.board import boards
 from robust.report.robustbench import entries, read_entries
-from robust.store import records
 from tests.making import file, record
 
 FULL = {

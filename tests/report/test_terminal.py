@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from robust.records.trust import Doubt, Trust
 from robust.report.board import boards
 from robust.report.terminal import doubts, terminal
-from robust.trust.doubt import Doubt, Trust
 from tests.making import record, stored
 
 

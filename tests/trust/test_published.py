@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from robust.attacked import Attacked
 from robust.attacks.threat import read_threat
 from robust.cli import main
 from robust.data.dataset import DATA, NotHereError
@@ -23,8 +22,10 @@ from robust.evaluation.batching import Feed
 from robust.evaluation.illustrate import illustrate
 from robust.evaluation.measure import measure_attack, measure_clean, with_rounding
 from robust.models.load import weights_hash
-from robust.record import DataUsed, ModelUsed, Record
-from robust.store import Evidence, add
+from robust.records.attack_outcome import Attacked
+from robust.records.evidence import Evidence
+from robust.records.record import DataUsed, ModelUsed, Record
+from robust.records.store import add
 
 ROOT = Path(__file__).parent.parent.parent
 NET = """

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from robust.attacked import union
 from robust.attacks.external.torchattacks import Answer
 from robust.attacks.registry import ATTACKS
 from robust.attacks.threat import read_threat
@@ -17,8 +16,9 @@ from robust.data.dataset import DATA
 from robust.evaluation.batching import Feed
 from robust.evaluation.measure import measure_attack, measure_clean
 from robust.models.program import Batched
+from robust.records.attack_outcome import union
+from robust.records.trust import NotApplicableError
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import NotApplicableError
 from robust.trust.examine import examine
 from robust.trust.signs.more_steps_pay import longer
 from robust.trust.student import student_of

@@ -1,6 +1,6 @@
 """How each class fares, as a table whose cells are shaded: that tells more than an average."""
 
-from robust.record import Record
+from robust.records.record import Record
 from robust.report.page.markup import Html, join, tag
 
 MANY = 20  # classes; of more the worst are shown

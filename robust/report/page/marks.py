@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from robust.attacks.spec import Spec
-from robust.record import Record
+from robust.records.record import Record
 from robust.report.page.markup import Html, tag, void
 
 SHAPES = (

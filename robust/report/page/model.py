@@ -3,8 +3,8 @@
 import shlex
 from collections.abc import Mapping, Sequence
 
-from robust.gallery import Gallery
-from robust.record import Record
+from robust.records.gallery import Gallery
+from robust.records.record import Record
 from robust.report.board import Board, Row
 from robust.report.lines import Line, lines
 from robust.report.page.classes import by_class

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import PurePosixPath
 
-from robust.record import Record
+from robust.records.record import Record
 
 ModelKey = tuple[str, str, str, str]
 

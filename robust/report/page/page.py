@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from itertools import groupby
 
-from robust.gallery import Gallery
+from robust.records.gallery import Gallery
+from robust.records.store import GENERATED
 from robust.report.board import Board
 from robust.report.csv import wide_table
 from robust.report.page import model, ranking
@@ -18,7 +19,6 @@ from robust.report.page.markup import Html, join, tag, void
 from robust.report.page.names import ModelKey, model_key
 from robust.report.robustbench import Imported
 from robust.report.table import LEGEND
-from robust.store import GENERATED
 
 
 def page(boards: Sequence[Board], galleries: Mapping[str, Gallery], imported: Sequence[Imported] = ()) -> str:

@@ -1,7 +1,7 @@
 """The gallery of a row: what was shown to the model, what was changed, and what the model looked at."""
 
-from robust.gallery import Gallery, Pictures
-from robust.record import Record
+from robust.records.gallery import Gallery, Pictures
+from robust.records.record import Record
 from robust.report.page.markup import Html, join, tag, void
 from robust.report.page.png import data_uri
 

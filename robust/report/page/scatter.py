@@ -1,6 +1,6 @@
 """Clean against robust accuracy: every row a point that leads to its section, with both intervals."""
 
-from robust.record import Record
+from robust.records.record import Record
 from robust.report.board import Board, Row
 from robust.report.page.axes import BOTTOM, LEFT, RIGHT, Axes, around
 from robust.report.page.marks import colour, family, shape

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from robust.records.trust import Doubt
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Doubt
 from robust.trust.look import SOME, Look, apart
 from robust.user_code import blamed
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from robust.records.trust import Doubt
 from robust.stats import wilson
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Doubt
 from robust.trust.look import Look
 
 

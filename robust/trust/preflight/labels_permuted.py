@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from robust.records.trust import Doubt
 from robust.stats import mcnemar
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Doubt
 from robust.trust.look import Look
 
 LEAST = 0.05  # of the samples: right by so many more,

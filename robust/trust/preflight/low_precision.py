@@ -2,8 +2,8 @@
 
 import torch
 
+from robust.records.trust import Doubt
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Doubt
 from robust.trust.look import Look
 
 FEW_VALUES = 64  # of fewer different numbers nothing can be said

@@ -1,8 +1,8 @@
 """No gradient leads from the answers to the inputs, or only from some."""
 
 from robust.models.blackbox import only_answers
+from robust.records.trust import Doubt, NotApplicableError
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Doubt, NotApplicableError
 from robust.trust.look import Look
 
 MOST, MANY = 0.1, 0.25  # of the samples; an honest network of four ReLUs was dead at 7 %

@@ -1,7 +1,7 @@
 """The same inputs, shown again, are answered differently: something in the model is drawn at random."""
 
+from robust.records.trust import Doubt
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Doubt
 from robust.trust.look import Look
 
 

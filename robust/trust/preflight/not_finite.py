@@ -1,7 +1,7 @@
 """Clean samples are answered with NaN or infinity."""
 
+from robust.records.trust import Doubt
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Doubt
 from robust.trust.look import Look
 
 

@@ -1,8 +1,8 @@
 """The model answers with probabilities where logits are expected."""
 
 from robust.models.blackbox import only_answers
+from robust.records.trust import Doubt, NotApplicableError
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Doubt, NotApplicableError
 from robust.trust.look import Look
 
 SLACK = 0.01  # of a sum of 1: half precision rounds no further

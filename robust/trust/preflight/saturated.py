@@ -2,8 +2,8 @@
 
 import torch
 
+from robust.records.trust import Doubt, NotApplicableError
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Doubt, NotApplicableError
 from robust.trust.look import Look
 
 MOST, MANY = 0.01, 0.1  # of the samples that are answered right

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from robust.records.trust import Doubt
 from robust.trust.catalogue import PREFLIGHT
-from robust.trust.doubt import Doubt
 from robust.trust.look import Look
 
 SHOWN = 3  # samples, at once: few, and a batch can still be told from one weight

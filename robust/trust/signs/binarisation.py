@@ -15,8 +15,8 @@ from robust.attacks.engine import climb, judged, rounds_of
 from robust.attacks.factory import make
 from robust.attacks.spec import Spec
 from robust.attacks.task import Task
+from robust.records.trust import Doubt, NotApplicableError
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt, NotApplicableError
 from robust.trust.signs._shared import ORDINARY, significant
 from robust.trust.trial import MOST_WORDS, Trial
 

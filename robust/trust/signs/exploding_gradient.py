@@ -1,7 +1,7 @@
 """exploding-gradient: the gradient promises a hundred times as much as a small step along it gains."""
 
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.promise import STEP
 from robust.trust.signs._shared import significant
 from robust.trust.trial import Trial

@@ -1,7 +1,7 @@
 """gradient-free-wins: random search breaks samples that the attacks left standing."""
 
+from robust.records.trust import Doubt, NotApplicableError
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt, NotApplicableError
 from robust.trust.signs._shared import blind_wins
 from robust.trust.trial import Trial
 

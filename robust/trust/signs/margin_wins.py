@@ -1,7 +1,7 @@
 """margin-wins: an ordinary attack on the margin breaks what the row's attacks leave: they are weak."""
 
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.signs._shared import ORDINARY, significant, whole
 from robust.trust.trial import Trial
 

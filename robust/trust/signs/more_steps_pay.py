@@ -4,8 +4,8 @@ from dataclasses import fields
 
 from robust.attacks.factory import make
 from robust.attacks.spec import Spec
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.signs._shared import OURS, significant, whole
 from robust.trust.trial import MOST_WORDS, Trial
 

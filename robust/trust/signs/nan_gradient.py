@@ -1,7 +1,7 @@
 """nan-gradient: where an attack looked the answer or its gradient was not finite."""
 
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.trial import Trial
 
 

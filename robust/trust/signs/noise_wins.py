@@ -1,7 +1,7 @@
 """noise-wins: random noise breaks samples that the attacks left standing."""
 
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.signs._shared import blind_wins
 from robust.trust.trial import Trial
 

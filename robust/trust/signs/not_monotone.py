@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from robust.attacks.threat import LpThreat
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.signs._shared import iterated, settled, significant, whole
 from robust.trust.trial import Trial
 

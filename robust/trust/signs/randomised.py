@@ -1,8 +1,8 @@
 """randomised: the model draws at random, and gradients that are means over draws find more."""
 
 from robust.attacks.spec import Spec
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.signs._shared import significant, whole
 from robust.trust.trial import Trial
 

@@ -5,8 +5,8 @@ import torch
 
 from robust.attacks.losses import cross_entropy
 from robust.attacks.task import Task
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.signs._shared import significant, whole
 from robust.trust.trial import Trial
 

@@ -1,7 +1,7 @@
 """shattered-gradient: a small step along the gradient gains something else than the gradient promises."""
 
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.promise import STEP
 from robust.trust.signs._shared import significant
 from robust.trust.trial import Trial

@@ -1,7 +1,7 @@
 """single-step-wins: one step breaks samples that many steps do not."""
 
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.signs._shared import iterated, settled, significant, whole
 from robust.trust.trial import Trial
 

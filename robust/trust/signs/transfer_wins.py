@@ -2,8 +2,8 @@
 
 from robust.attacks.combine.transfer import Transfer
 from robust.attacks.zoo.pgd import PGD
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.signs._shared import blind_wins
 from robust.trust.student import student_of
 from robust.trust.trial import Trial

@@ -1,8 +1,8 @@
 """unbounded-attack-fails: an attack that may change the input at will does not fool the model."""
 
 from robust.attacks.threat import LpThreat
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.signs._shared import significant
 from robust.trust.trial import Trial
 

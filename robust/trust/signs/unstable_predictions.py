@@ -5,8 +5,8 @@ from torch import Tensor
 
 from robust.attacks.losses import margin
 from robust.attacks.task import Task
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.promise import joined
 from robust.trust.signs._shared import significant
 from robust.trust.trial import Trial

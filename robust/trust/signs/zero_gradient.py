@@ -1,7 +1,7 @@
 """zero-gradient: where an attack looked there was no gradient to follow."""
 
+from robust.records.trust import Doubt
 from robust.trust.catalogue import SIGNS
-from robust.trust.doubt import Doubt
 from robust.trust.signs._shared import significant
 from robust.trust.trial import Trial
 

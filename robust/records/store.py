@@ -5,23 +5,17 @@ half a file, a crash leaves the old one, and two runs at once take turns.
 """
 
 import hashlib
-import io
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Literal
 
 import numpy as np
-from filelock import FileLock
-from numpy.typing import NDArray
 
-from robust.gallery import Gallery
-from robust.record import Record
-from robust.sampling import draw_rows
+from robust.records.evidence import Evidence
+from robust.records.files import _write_all
+from robust.records.gallery import Gallery
+from robust.records.record import Record
 
 # How the files begin that are made from the records; one that begins otherwise is somebody else's.
 MADE = "<!-- made by pytest-robust from results/; edits are lost -->"
@@ -39,73 +33,6 @@ FATES: dict[Fate, str] = {
     "replaced": "replaced, the older in history/",
     "kept": "in history/, for the row there has as many samples or more",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """The adversarial inputs of a record's broken samples, or of some, one for each, in the samples' order."""
-
-    x_adv: NDArray[np.float32]  # (inputs, *shape)
-    row: NDArray[np.int64]  # (inputs,): which of the n samples
-    by: NDArray[np.int64]  # (inputs,): which of the record's attacks found it
-    y: NDArray[np.int64]  # (n,): the labels of all samples
-    index: NDArray[np.int64]  # (n,): their numbers in the split
-    gallery: Gallery | None = None  # pictures of a few
-
-    @classmethod
-    def of(
-        cls,
-        y: NDArray[np.int64],
-        index: NDArray[np.int64],
-        found: list[tuple[NDArray[np.bool_], NDArray[np.float32]]],
-        most: int | None = None,
-        seed: int = 0,
-    ) -> "Evidence":
-        """Of each attack's (broken (n,), their inputs), one input a sample: the first attack's that broke it.
-
-        At most so many of them, drawn by the seed; None for all. Only these are brought into memory.
-        """
-        by = np.full(len(y), -1)
-        for k, (broken, _) in reversed([*enumerate(found)]):
-            by[broken] = k
-        row = np.flatnonzero(by >= 0)
-        row = row[draw_rows(len(row), most, seed)]
-        x_adv = np.zeros((len(row), *found[0][1].shape[1:]), np.float32)
-        for k, (broken, inputs) in enumerate(found):
-            mine = by[row] == k
-            x_adv[mine] = inputs[np.cumsum(broken)[row[mine]] - 1]
-        return cls(x_adv, row, by[row], y, index)
-
-    def drawn(self, most: int, seed: int) -> "Evidence":
-        """At most so many of the inputs, drawn by the seed."""
-        kept = draw_rows(len(self.row), most, seed)
-        return replace(self, x_adv=self.x_adv[kept], row=self.row[kept], by=self.by[kept])
-
-    def to_bytes(self) -> bytes:
-        """A compressed .npz without pickles; equal evidence gives equal bytes."""
-        file, pictures = io.BytesIO(), dict[str, Any](self.gallery.arrays() if self.gallery else {})
-        np.savez_compressed(file, x_adv=self.x_adv, row=self.row, by=self.by, y=self.y, index=self.index, **pictures)
-        return file.getvalue()
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "Evidence":
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            found: dict[str, Any] = {key: file[key] for key in ("x_adv", "row", "by", "y", "index")}
-            return cls(**found, gallery=Gallery.of(file))
-
-
-def private(folder: Path) -> Path:
-    """The folder, made where it is missing and kept out of version control by a file of its own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write(folder / ".gitignore", b"# Made by pytest-robust.\n*\n")
-    return folder
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """The folder, made where it is missing, for one process at a time."""
-    with FileLock(private(folder / ".locks") / "folder"):
-        yield
 
 
 def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
@@ -193,54 +120,6 @@ def merge(folder: Path, into: Path) -> list[Fate]:
         place = folder / "results" / f"{record.stem}.json"
         fates.append(_file(into, record, _read(place.with_suffix(".npz"))))
     return fates
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing; an equal one is left alone."""
-    if not (path.exists() and path.read_bytes() == content):
-        _write_all({path: content})
-
-
-def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """A whole .npz without pickles, or nothing; arrays that lie on a disk are not brought into memory for it."""
-    _beside(path, lambda file: np.savez(file, **arrays)).replace(path)
-
-
-def _write_all(contents: dict[Path, bytes], stale: Path | None = None) -> None:
-    """Write files, all of which are on the disk before anything is changed: a full disk changes nothing.
-
-    `stale` is removed then, before the first of them takes its place.
-    """
-    waiting: dict[Path, Path] = {}
-    try:
-        for path, content in contents.items():
-            waiting[path] = _beside(path, partial(_fill, content))
-        if stale is not None:
-            stale.unlink(missing_ok=True)
-        for path, file in waiting.items():
-            file.replace(path)
-    finally:
-        for file in waiting.values():
-            file.unlink(missing_ok=True)
-
-
-def _fill(content: bytes, file: IO[bytes]) -> None:
-    file.write(content)
-
-
-def _beside(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
-    """A file that `fill` has written, in the folder of `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).chmod(0o644)  # a temporary file is its owner's alone
-        except BaseException:
-            Path(file.name).unlink()
-            raise
-    return Path(file.name)
 
 
 def _read(path: Path) -> bytes | None:

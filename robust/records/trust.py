@@ -1,8 +1,8 @@
 """A reason not to believe a number, and the verdict that follows from all of them. No torch here."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 Verdict = Literal["trusted", "suspect", "broken"]
 VERDICTS: tuple[Verdict, ...] = ("trusted", "suspect", "broken")  # from the best to the worst
@@ -44,3 +44,14 @@ def worst(doubts: Iterable[Doubt]) -> Verdict:
     """The verdict where nothing else is known."""
     grades = {doubt.grade for doubt in doubts}
     return next((verdict for verdict in reversed(VERDICTS) if verdict in grades), "trusted")
+
+
+def trust_to_json(trust: Trust) -> dict[str, Any]:
+    """The verdict is stated for who reads the file; it follows from the rest."""
+    return {"verdict": trust.verdict, **asdict(trust), "seconds": round(trust.seconds, 3)}
+
+
+def trust_from_json(content: dict[str, Any]) -> Trust:
+    doubts = tuple(Doubt(**doubt) for doubt in content["doubts"])
+    accepted, checked, skipped = (tuple(content[key]) for key in ("accepted", "checked", "skipped"))
+    return Trust(doubts, accepted, checked, skipped, content["seconds"])

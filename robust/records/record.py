@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, get_type_hints
 
-from robust.attacked import Attacked, Flags, attack_from_json, attack_to_json, pack, union, unpack
 from robust.attacks.spec import Spec, threat_slug
 from robust.attacks.text import slug
-from robust.trust.doubt import Doubt, Trust
+from robust.records.attack_outcome import Attacked, Flags, attack_from_json, attack_to_json, pack, union, unpack
+from robust.records.trust import Trust, trust_from_json, trust_to_json
 
 SCHEMA = 1
 REMEDIED = "remedied"  # the name of what is run beside a row's attacks where these are in doubt
@@ -157,17 +157,6 @@ class Record:
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"not a record: {type(error).__name__} {error}") from None
         return record
-
-
-def trust_to_json(trust: Trust) -> dict[str, Any]:
-    """The verdict is stated for who reads the file; it follows from the rest."""
-    return {"verdict": trust.verdict, **asdict(trust), "seconds": round(trust.seconds, 3)}
-
-
-def trust_from_json(content: dict[str, Any]) -> Trust:
-    doubts = tuple(Doubt(**doubt) for doubt in content["doubts"])
-    accepted, checked, skipped = (tuple(content[key]) for key in ("accepted", "checked", "skipped"))
-    return Trust(doubts, accepted, checked, skipped, content["seconds"])
 
 
 def _check_types(part: object) -> None:
