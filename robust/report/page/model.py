@@ -7,11 +7,10 @@ from robust.records.gallery import Gallery
 from robust.records.record import Record
 from robust.report.board import Board, Row
 from robust.report.lines import Line, lines
-from robust.report.page.classes import by_class
 from robust.report.page.curves import Curve, chart
+from robust.report.page.images import pictures
 from robust.report.page.markup import Html, join, tag
 from robust.report.page.names import anchor, files, model_anchor, model_key
-from robust.report.page.pictures import pictures
 from robust.report.page.ranking import verdict
 
 MODEL = "--robust-model="
@@ -161,3 +160,29 @@ def _own(record: Record) -> str:
 def _links(record: Record) -> Html:
     path, evidence = files(record)
     return tag("p", tag("a", "record", href=path), " · ", tag("a", "evidence", href=evidence))
+
+
+MANY = 20  # classes; of more the worst are shown
+
+
+def by_class(record: Record) -> Html:
+    """ "" where the record does not tell."""
+    told = record.provenance.get("classes")
+    if not told:
+        return join()
+    counts = list(zip(told["n"], told["correct"], told["robust"], strict=True))
+    shown = sorted((k for k, (n, _, _) in enumerate(counts) if n), key=lambda k: counts[k][2] / counts[k][0])[:MANY]
+    shown.sort()
+    which = f"the {MANY} worst of {len(counts)} classes" if len(counts) > MANY else "by class"
+    rows = [
+        _line(f"{name} %", [100 * counts[k][at] / counts[k][0] for k in shown])
+        for at, name in ((1, "clean"), (2, "robust"))
+    ]
+    head = tag("tr", tag("th", which), *(tag("th", k) for k in shown))
+    return tag("table", tag("thead", head), tag("tbody", *rows), class_="heat")
+
+
+def _line(name: str, shares: list[float]) -> Html:
+    """From 90 % on a cell has the table's own shade, which says so of most cells in no words."""
+    cells = (tag("td", f"{share:.0f}", class_=f"h{int(share / 10)}" if share < 90 else None) for share in shares)
+    return tag("tr", tag("th", name), *cells)

@@ -1,9 +1,15 @@
 """The gallery of a row: what was shown to the model, what was changed, and what the model looked at."""
 
+import base64
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from robust.records.gallery import Gallery, Pictures
 from robust.records.record import Record
 from robust.report.page.markup import Html, join, tag, void
-from robust.report.page.png import data_uri
 
 MOST = 24  # pictures a row: the page holds them all
 
@@ -61,3 +67,10 @@ def _told(gallery: Gallery) -> str:
             f"{text} For integrated gradients install captum, pip install 'pytest-robust[captum]', and measure again."
         )
     return f"{text} Integrated gradients (1703.01365) of the right class, from the lowest input, by captum."
+
+
+def data_uri(picture: NDArray[np.uint8]) -> str:
+    """A picture, (height, width, 1 or 3), as the address of an image that is part of the page."""
+    file = io.BytesIO()
+    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
