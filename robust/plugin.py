@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from robust.data.dataset import Samples
     from robust.session.case import Case
-    from robust.session.own import Attacker, Report
+    from robust.session.fixtures import Attacker, Report
     from robust.session.run import Run
     from robust.session.settings import Variant
 
@@ -41,10 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
     refuse_unknown(config)
     if value(config, "model"):
         from robust.session import RUN
-        from robust.session.collect import Mount
+        from robust.session.collection import Mount
         from robust.session.hooks import RobustSession
-        from robust.session.rollcall import RollCall
         from robust.session.run import Run
+        from robust.session.selection import RollCall
 
         config.stash[RUN] = run = Run(config)
         rollcall = RollCall(config, run.settings)
@@ -68,7 +68,7 @@ def _robust_run(request: pytest.FixtureRequest) -> "Run":
 @pytest.fixture(scope="module")
 def _robust_variant(request: pytest.FixtureRequest, _robust_run: "Run") -> "Variant":
     """The model under test, and how it is trained; set for every test that asks for the model, one by one."""
-    from robust.session.collect import model_path
+    from robust.session.collection import model_path
 
     found: Variant = getattr(request, "param", None) or _robust_run.settings.variants(model_path(request.node))[0]
     return found
@@ -120,7 +120,7 @@ def _robust_case(
 @pytest.fixture
 def robust_attack(_robust_run: "Run", _robust_case: "Case") -> "Attacker":
     """Attack the model: `robust_attack("pgd:steps=40", threat="linf:8/255").accuracy`."""
-    from robust.session.own import Attacker
+    from robust.session.fixtures import Attacker
 
     return Attacker(_robust_run.bench, _robust_case)
 
@@ -128,6 +128,6 @@ def robust_attack(_robust_run: "Run", _robust_case: "Case") -> "Attacker":
 @pytest.fixture
 def robust_report(_robust_run: "Run", _robust_case: "Case") -> "Report":
     """Add what a test measured to the table and the leaderboard: `robust_report.add(robust_attack("pgd"))`."""
-    from robust.session.own import Report
+    from robust.session.fixtures import Report
 
     return Report(_robust_run.bench, _robust_case)

@@ -16,7 +16,7 @@ from robust.session import RUN
 if TYPE_CHECKING:
     from robust.action.outcome import Failure, Outcome
     from robust.gates import Floor
-    from robust.session.ledger import Key
+    from robust.session.results import Key
     from robust.session.run import Run
 
 MOST = 4000  # characters of a test's message

@@ -24,7 +24,7 @@ from robust.models.load import weights_hash
 from robust.records.attack_outcome import pack
 from robust.records.files import private, write_arrays
 from robust.session.case import Case, Found, fail
-from robust.session.workshop import Workshop
+from robust.session.resources import Workshop
 from robust.user_code import files_of, source_hash
 
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from robust.session import CHOSEN
-from robust.session.own import RESULTS, read_mark
+from robust.session.fixtures import RESULTS, read_mark
 from robust.session.reading import asked
-from robust.session.rollcall import RollCall
-from robust.session.rows import group, node_id, unheld
 from robust.session.run import Run
+from robust.session.selection import RollCall, group, node_id, unheld
 
 if TYPE_CHECKING:
-    from robust.session.ledger import Key
+    from robust.session.results import Key
 
 
 class RobustSession:
@@ -124,7 +123,7 @@ class RobustSession:
 
     def _filed(self, key: "Key") -> bool:
         """File a row where there is a leaderboard; False where its inputs were found to be no evidence."""
-        from robust.session.anew import UnverifiedError, look_anew
+        from robust.session.reverify import UnverifiedError, look_anew
 
         folder = self.run.settings.leaderboard
         if folder is None or self._unwritten:
@@ -193,7 +192,7 @@ class RobustSession:
         """Keep the rows as a baseline, where that was asked for and nothing failed."""
         if self.run.settings.baselines.save is None:
             return
-        from robust.session.keeper import keep
+        from robust.session.baseline import keep
 
         if session.exitstatus or self.failures:
             self.run.ledger.saved = "no baseline was saved: the run failed"

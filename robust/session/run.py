@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from robust.evaluation.suite_run import Watch
     from robust.progress import TrainingBar
-    from robust.session.bench import Bench
-    from robust.session.floors import Floors
-    from robust.session.inspector import Inspector
-    from robust.session.ledger import Ledger
-    from robust.session.umpire import Umpire
-    from robust.session.workshop import Workshop
+    from robust.session.gate_checks import Floors
+    from robust.session.measurement import Bench
+    from robust.session.regression_tests import Umpire
+    from robust.session.resources import Workshop
+    from robust.session.results import Ledger
+    from robust.session.trust_tests import Inspector
 
 
 class Run:
@@ -53,7 +53,7 @@ class Run:
     @cached_property
     def workshop(self) -> "Workshop":
         from robust.distributed.ranks import ALONE, share_cores
-        from robust.session.workshop import Workshop
+        from robust.session.resources import Workshop
 
         if self.is_worker:
             share_cores(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
@@ -61,7 +61,7 @@ class Run:
 
     @cached_property
     def bench(self) -> "Bench":
-        from robust.session.bench import Bench
+        from robust.session.measurement import Bench
 
         repeat = self._command(lambda option: self.config.getoption(option.dest))
         return Bench(
@@ -70,26 +70,26 @@ class Run:
 
     @cached_property
     def inspector(self) -> "Inspector":
-        from robust.session.inspector import Inspector
+        from robust.session.trust_tests import Inspector
 
         return Inspector(self.bench)
 
     @cached_property
     def umpire(self) -> "Umpire":
-        from robust.session.umpire import Umpire
+        from robust.session.regression_tests import Umpire
 
         given: Any = getattr(self.config, "workerinput", None)
         return Umpire(self.bench, given and given[CHOSEN])
 
     @cached_property
     def ledger(self) -> "Ledger":
-        from robust.session.ledger import Ledger
+        from robust.session.results import Ledger
 
         return Ledger()
 
     @cached_property
     def floors(self) -> "Floors":
-        from robust.session.floors import Floors
+        from robust.session.gate_checks import Floors
 
         return Floors(self.ledger, self.settings.gates)
 

@@ -10,7 +10,7 @@ from robust.records.record import Record
 from robust.records.store import told as fates_told
 from robust.report.board import boards
 from robust.report.terminal import doubts, terminal
-from robust.session.ledger import Ledger
+from robust.session.results import Ledger
 from robust.train.card import told
 
 

@@ -284,7 +284,7 @@ def test_auto_passes_over_what_does_not_fit(run, saved):
 def test_auto_passes_over_a_commit_that_this_one_did_not_come_from(run, saved, monkeypatch):
     (saved / ".robust/baselines/0001_main/baseline.json").write_text('{"commit": "abababababab", "dirty": false}')
     for said, outcome in ((False, {"skipped": 1, "passed": 3}), (None, {"passed": 4}), (True, {"passed": 4})):
-        monkeypatch.setattr("robust.session.chosen.precedes", lambda *_, said=said: said)
+        monkeypatch.setattr("robust.session.baseline.precedes", lambda *_, said=said: said)
         run(MODEL, *ALONE, AUTO).assert_outcomes(**outcome)
         run(MODEL, *ALONE, LATEST).assert_outcomes(passed=4)
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from robust.session.parts import HOST
+from robust.session.payload import HOST
 
 COMMAND = [
     sys.executable,

@@ -9,7 +9,7 @@ MODELS = ("--robust-model=net.py:make", "--robust-model=net.py:bare", "--robust-
 GROUPED = ("-n", "2", "--dist=loadgroup")
 LOGGED = """
 import os
-import robust.session.workshop as workshop
+import robust.session.resources as workshop
 import robust.train.cache as cache
 
 def logged(name, real):

@@ -610,7 +610,7 @@ def test_of_marks_on_function_class_and_module_the_nearest_wins(own, text, threa
         f"""
 {text}
     def test_own(self, robust_attack, request):
-        from robust.session.own import read_mark
+        from robust.session.fixtures import read_mark
         mark = read_mark(request.node)
         assert (mark.threat, mark.floor.percent) == ("{threat}", {floor})
         assert robust_attack("fgsm").threat == "{threat}"

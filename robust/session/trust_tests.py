@@ -13,9 +13,9 @@ from robust.models.blackbox import only_answers
 from robust.records.attack_outcome import union
 from robust.records.record import REMEDIED
 from robust.records.trust import VERDICTS, Doubt, Trust, trust_to_json
-from robust.session.bench import Bench
 from robust.session.case import FOUND, Case, Found, fail
-from robust.session.found import clean_found, row_found
+from robust.session.measurement import Bench
+from robust.session.payload import clean_found, row_found
 from robust.session.result import Result
 from robust.trust.catalogue import PREFLIGHT, SIGNS
 from robust.trust.examine import examine, together

@@ -12,8 +12,8 @@ from robust.gates import Floor, read_percent
 if TYPE_CHECKING:
     from robust.attacks.engine import AnyAttack
     from robust.attacks.threat import Threat
-    from robust.session.bench import Bench
     from robust.session.case import Case
+    from robust.session.measurement import Bench
     from robust.session.result import Result
 
 RESULTS: "pytest.StashKey[list[Result]]" = pytest.StashKey()  # on an item: of its robust_attack

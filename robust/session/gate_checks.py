@@ -5,7 +5,7 @@ from itertools import chain
 
 from robust.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
 from robust.records.record import Record
-from robust.session.ledger import Key, Ledger
+from robust.session.results import Key, Ledger
 
 Held = tuple[str, Measured, Floor | None]  # what a figure is over, the figure, and what it is held to
 

@@ -6,7 +6,7 @@ from robust.device import device_of
 from robust.records.evidence import Evidence
 from robust.records.record import Record
 from robust.session.case import Case, Found
-from robust.session.workshop import Workshop
+from robust.session.resources import Workshop
 from robust.trust.fresh import Claim, NotDoneError, Source, ask
 from robust.trust.verify import told
 

@@ -20,10 +20,10 @@ from robust.evaluation.suite_cache import Journal, journal_of
 from robust.evaluation.suite_run import TIME, Campaign, Limits, Watch, unattacked
 from robust.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.case import FOUND, Case, Found, fail
-from robust.session.found import clean_found, row_found
+from robust.session.payload import clean_found, row_found
+from robust.session.resources import Workshop
 from robust.session.result import Result
-from robust.session.rows import judged, node_id, planned
-from robust.session.workshop import Workshop
+from robust.session.selection import judged, node_id, planned
 from robust.trust.look import few_of
 from robust.trust.verify import LARGE, OUTSIDE, told
 

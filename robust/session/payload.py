@@ -1,22 +1,28 @@
 """What an item hands to the session, as JSON can hold it; the adversarial inputs go through a file."""
 
 import hashlib
+import os
+import platform
+import shutil
+import uuid
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import psutil
 from numpy.typing import NDArray
 
+from robust.attacks.text import slug
 from robust.device import device_of
 from robust.evaluation.illustrate import illustrate
 from robust.models.load import Subject
 from robust.records.attack_outcome import Attacked, attack_to_json, pack
-from robust.records.files import write_arrays
+from robust.records.files import private, write_arrays
 from robust.records.record import DataUsed, ModelUsed
-from robust.session.anew import source_of
 from robust.session.case import Case, Found, fail
-from robust.session.parts import waiting
+from robust.session.resources import Workshop
 from robust.session.result import Result
-from robust.session.workshop import Workshop
+from robust.session.reverify import source_of
 from robust.user_code import blamed
 
 
@@ -100,3 +106,19 @@ def _spool(workshop: Workshop, case: Case, result: Result, pictures: dict[str, N
     except OSError as error:
         fail(f"the adversarial inputs could not be written: {error}")
     return str(path)
+
+
+HOST = slug(platform.node())  # the folder may be shared by machines, which know nothing of each other's processes
+OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()  # who files the row, also of a dead worker
+MINE = f"{HOST}-{OWNER}-{uuid.uuid4().hex[:8]}"
+
+
+def waiting(home: Path) -> Path:
+    """The folder of this process; the first time those of sessions that were killed on this machine are removed."""
+    parts = private(home) / "parts"
+    if not (parts / MINE).exists():
+        for folder in parts.glob("*-*-*"):
+            host, pid, _ = folder.name.rsplit("-", 2)
+            if host == HOST and pid.isdecimal() and not psutil.pid_exists(int(pid)):
+                shutil.rmtree(folder, ignore_errors=True)
+    return parts / MINE
