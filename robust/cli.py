@@ -156,7 +156,7 @@ def _whole(text: str) -> int:
 
 
 def _time(text: str) -> float | None:
-    from robust.session.planned import read_time
+    from robust.settings.attack_plan import read_time
 
     try:
         return read_time(text)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from robust.session.case import Case
     from robust.session.fixtures import Attacker, Report
     from robust.session.run import Run
-    from robust.session.settings import Variant
+    from robust.settings.settings import Variant
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

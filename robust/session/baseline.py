@@ -20,11 +20,11 @@ from robust.evaluation.measure import options_of
 from robust.models.load import weights_hash
 from robust.records.record import DataUsed, Record
 from robust.sampling import draw_rows
-from robust.session.baselines import AUTO, LATEST, Guard
-from robust.session.reading import blaming
 from robust.session.resources import Workshop
 from robust.session.results import Ledger
-from robust.session.settings import Variant
+from robust.settings.baseline import AUTO, LATEST, Guard
+from robust.settings.parsing import blaming
+from robust.settings.settings import Variant
 
 
 @dataclass(frozen=True, slots=True)

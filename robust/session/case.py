@@ -7,7 +7,7 @@ import pytest
 from torch import nn
 
 from robust.data.dataset import Samples
-from robust.session.settings import Variant
+from robust.settings.settings import Variant
 
 Found = dict[str, Any]
 

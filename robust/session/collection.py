@@ -16,7 +16,7 @@ from robust.gates import pair_slug
 from robust.models.spec import ModelSpec
 from robust.options import dest
 from robust.session import RUN
-from robust.session.settings import Settings
+from robust.settings.settings import Settings
 
 
 class RobustModelFile(pytest.Module):

@@ -8,9 +8,9 @@ import pytest
 
 from robust.session import CHOSEN
 from robust.session.fixtures import RESULTS, read_mark
-from robust.session.reading import asked
 from robust.session.run import Run
 from robust.session.selection import RollCall, group, node_id, unheld
+from robust.settings.parsing import asked
 
 if TYPE_CHECKING:
     from robust.session.results import Key

@@ -7,8 +7,8 @@ import pytest
 from robust.session import RUN
 
 if TYPE_CHECKING:
-    from robust.session.baselines import Guard
     from robust.session.case import Case
+    from robust.settings.baseline import Guard
 
 
 def test_preflight(pytestconfig: pytest.Config, _robust_case: "Case") -> None:

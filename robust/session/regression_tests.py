@@ -15,10 +15,10 @@ from robust.baseline.tolerance import CLEAN, ROBUST, WORDS, Margin, read_margin
 from robust.records.attack_outcome import pack, union, unpack
 from robust.records.record import Record
 from robust.session.baseline import Chosen, choose, row_of
-from robust.session.baselines import Guard
 from robust.session.case import COMPARED, Case, Found, fail
 from robust.session.measurement import Bench
 from robust.session.results import Ledger, row_named
+from robust.settings.baseline import Guard
 
 
 class Umpire:

@@ -25,8 +25,8 @@ from robust.models.spec import ModelSpec
 from robust.progress import TrainingBar
 from robust.records.files import private
 from robust.session.case import fail
-from robust.session.reading import asked, blaming
-from robust.session.settings import Settings, Variant
+from robust.settings.parsing import asked, blaming
+from robust.settings.settings import Settings, Variant
 from robust.train.cache import Trained, selection_of, train
 from robust.train.card import card_of
 from robust.train.prepare import rehearse

@@ -14,7 +14,8 @@ from robust.distributed import RANKS
 from robust.options import Option, value
 from robust.options import words as typed
 from robust.session import CHOSEN
-from robust.session.settings import Settings, read
+from robust.settings.read import read
+from robust.settings.settings import Settings
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -6,7 +6,7 @@ import pytest
 
 from robust.gates import Floor
 from robust.session.collection import RobustModelFile, model_path
-from robust.session.settings import Settings
+from robust.settings.settings import Settings
 
 
 def group(items: list[pytest.Item]) -> None:

@@ -90,7 +90,7 @@ def _no_other_plugins(pytester, monkeypatch):
     """
     quiet = "-W ignore::pytest.PytestAssertRewriteWarning"
     monkeypatch.setenv("PYTEST_ADDOPTS", f"-p no:benchmark -p no:hypothesispytest {quiet}")
-    monkeypatch.setattr("robust.session.settings.FRESH", 0)
+    monkeypatch.setattr("robust.settings.read.FRESH", 0)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 from robust.baseline.tolerance import CLEAN, DEFAULT, Margin, read_margin, refuse_twice
 from robust.gates import pair_slug
 from robust.options import dest, value
-from robust.session.reading import base, blaming, each
+from robust.settings.parsing import base, blaming, each
 
 AUTO, LATEST = "auto", "latest"
 NAME = r"\w[\w.+-]*"

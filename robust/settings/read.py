@@ -1,126 +1,33 @@
-"""From options to Settings: every mistake that can be told without torch is told here, in one line."""
+"""Read all options of a run at once."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from robust.attacks.spec import Spec
-from robust.attacks.suite import Suite
-from robust.attacks.text import slug
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
-from robust.gates import Gates
+from robust.gates import FAIL_ON, Gates, read_floor
 from robust.models.normalize import read_normalize
-from robust.models.permissions import Allowed
+from robust.models.permissions import SHA256, Allowed
 from robust.models.spec import ModelSpec
 from robust.options import dest, value
 from robust.records.trust import Verdict
-from robust.session.allowing import read_allowed
-from robust.session.baselines import Baselines, Guard, read_baselines
-from robust.session.judging import read_accepted, read_gates, read_verdict
-from robust.session.planned import Planned, read_planned, read_time, without_suites
-from robust.session.reading import asked, base, blaming, each, whole
+from robust.settings.attack_plan import Planned, read_planned, read_time, without_suites
+from robust.settings.baseline import read_baselines
+from robust.settings.parsing import asked, base, blaming, each, once, whole
+from robust.settings.settings import Settings
 from robust.train.recipe import AS_IS, parse_recipe
+from robust.trust.catalogue import PREFLIGHT
 
 FRESH = 32  # a fault of one in ten is missed once in thirty rows, and the process takes the time of its imports
+
+
 GALLERY = 6  # four pictures of each, and five with captum, keep a page small
+
+
 DEVICE = r"auto|cpu|cuda(:\d+)?|mps"
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A model of the run, as it was loaded or trained by a recipe."""
-
-    spec: ModelSpec
-    training: str  # a recipe, or "as-is"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the user asked for."""
-
-    models: tuple[ModelSpec, ...]
-    arch: str | None
-    normalize: str | None  # canonical: "0.5/0.25"
-    allowed: Allowed  # what model files may do
-    data: str  # as the user wrote it
-    dataset: Dataset  # as declared, not yet read
-    download: bool
-    threats: tuple[str, ...]  # canonical: "linf:8/255"
-    attacks: tuple[str, ...]  # canonical: "pgd:steps=40"
-    suites: tuple[Suite, ...]
-    seconds: float | None  # that a suite may take
-    search: tuple[str, ...]  # how suites ask a cheaper copy of the model; empty: the model itself
-    trainings: tuple[str, ...]  # recipes, and "as-is" for the model as it was loaded
-    samples: int | Literal["all"] | None  # None: 1000, or all if there are fewer
-    seed: int
-    batch_size: int | None  # None: what fits into memory
-    device: str  # "auto", or torch's word
-    gates: Gates
-    baselines: Baselines
-    verdict: Verdict | None  # the worst that passes; None: nothing is checked
-    accepted: tuple[str, ...]  # names of preflight checks
-    leaderboard: Path | None
-    evidence: int | None  # of how many broken samples a row keeps the inputs; None: of all
-    gallery: int  # of how many it keeps pictures
-    fresh: int  # how many of these are shown to the model loaded anew in a fresh process
-    only: bool
-    folder: Path  # what a relative path in `arch` is below
-    models_below: Path  # and one in `models`
-    attacks_below: Path  # and one in `attacks`
-    home: Path  # what we keep for ourselves: trained weights, and findings on their way to a record
-
-    @property
-    def tests(self) -> list[str]:
-        """Which of the shipped tests there is something to do for."""
-        checks = [["test_preflight"], ["test_trust"]] if self.verdict else [[], []]
-        attacks = [*["test_attack"] * bool(self.attacks), *["test_suite"] * bool(self.suites)]
-        return [*checks[0], "test_clean", *["test_regression"] * bool(self.guards), *attacks, *checks[1]]
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """What makes a row of its own for each model and threat model: "" for all attacks, and each suite."""
-        return (*[""] * bool(self.attacks), *(suite.name for suite in self.suites))
-
-    @property
-    def files(self) -> bool:
-        """Whether rows are filed anywhere, and so are wanted whole, with their inputs."""
-        return self.leaderboard is not None or self.baselines.save is not None
-
-    @property
-    def guards(self) -> list[Guard]:
-        """What must not be worse than in a baseline, of each model."""
-        return self.baselines.guards(self.rows, self.threats)
-
-    @property
-    def everything(self) -> list[Variant]:
-        """Every model of the run, in every training."""
-        return [Variant(spec, training) for spec in self.models for training in self.trainings]
-
-    def variants(self, path: Path) -> list[Variant]:
-        """What is tested in the file `path`: the models that it holds, or all models if it holds none."""
-        mine = [spec for spec in self.models if spec.path == path] or self.models
-        return [Variant(spec, training) for spec in mine for training in self.trainings]
-
-    def ids(self, path: Path) -> list[str]:
-        """A word for each of `variants(path)`, for test names; empty where there is nothing to tell apart."""
-        here = [spec for spec in self.models if spec.path == path]
-        names = [spec.name for spec in self.models]
-
-        def model(spec: ModelSpec) -> str:
-            if here:
-                return "" if spec.plain and len(here) == 1 else spec.label
-            unique = names.count(spec.name) == 1
-            return "" if len(names) == 1 else spec.name if unique else slug(spec.text)
-
-        def training(word: str) -> str:
-            return "" if self.trainings == (AS_IS,) else Spec.parse(word).slug
-
-        words = [(model(variant.spec), training(variant.training)) for variant in self.variants(path)]
-        return ["-".join(filter(None, pair)) for pair in words]
 
 
 def read(config: pytest.Config) -> Settings:
@@ -235,3 +142,59 @@ def _leaderboard(config: pytest.Config) -> Path | None:
     with blaming(f"leaderboard={text or 'leaderboard'}"):
         check_folder(path)
     return path
+
+
+def read_allowed(config: pytest.Config) -> Allowed:
+    """Both options; pytest.UsageError for no such file, and for what is no digest or no name."""
+    folder = base(config, "safe-globals")
+    code = tuple(_code(text, base(config, "run-code")) for text in value(config, "run-code"))
+    return Allowed(code, each(config, "safe-globals", _global, None), folder, asked=True)
+
+
+def _code(text: str, folder: Path) -> str:
+    """A file as its absolute path, or a digest as it is."""
+    with blaming(f"run-code={text}"):
+        if text.startswith(SHA256):
+            if not re.fullmatch(r"[0-9a-f]{64}", text.removeprefix(SHA256)):
+                raise ValueError("expected sha256: and 64 digits from 0 to f, as sha256sum prints them")
+            return text
+        if not (path := folder / text).is_file():
+            raise ValueError(f"no such file (looked for {path}); name the file, or its digest as sha256:...")
+        return str(path)
+
+
+def _global(text: str) -> str:
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", text):
+        raise ValueError("expected a function or class with its module, as argparse.Namespace")
+    return text
+
+
+def read_gates(config: pytest.Config, planned: Planned) -> Gates:
+    """The floors; pytest.UsageError for what is wrong with them."""
+    given = [word for text in value(config, "fail-under") for word in text.split(",")]
+    floors = once("fail-under", given, lambda word: read_floor(word, planned.words, planned.threats))
+    text = value(config, "fail-on") or "figure"
+    fail_on = next((known for known in FAIL_ON if known == text), None)
+    if fail_on is None:
+        raise pytest.UsageError(f"--robust-fail-on={text}: expected figure or ci")
+    return Gates(floors, fail_on)
+
+
+def read_verdict(config: pytest.Config) -> Verdict | None:
+    """The worst that passes; None where nothing is to be checked."""
+    text = value(config, "verdict") or "suspect"
+    known: dict[str, Verdict | None] = {"trusted": "trusted", "suspect": "suspect", "none": None}
+    if text not in known:
+        raise pytest.UsageError(f"--robust-verdict={text}: expected trusted, suspect or none")
+    return known[text]
+
+
+def read_accepted(config: pytest.Config) -> tuple[str, ...]:
+    """The names of the preflight checks whose findings are meant to be so."""
+    return each(config, "accept", _accepted, None)
+
+
+def _accepted(text: str) -> str:
+    if text not in PREFLIGHT:
+        PREFLIGHT.refuse(text)
+    return text

@@ -10,7 +10,7 @@ from robust.attacks.registry import ATTACKS, Registry, suggest
 from robust.attacks.spec import Spec, canonical_threat, parse_threat
 from robust.attacks.suite import WAYS, Suite, read_suite
 from robust.options import value
-from robust.session.reading import asked, base, blaming, each, once
+from robust.settings.parsing import asked, base, blaming, each, once
 
 DEFAULT = "fgsm,pgd"  # where there is neither an attack nor a suite
 BLIND = "square,noise"  # likewise, where a model of the run only answers: all get the same, to be compared
