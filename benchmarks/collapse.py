@@ -13,7 +13,7 @@ from robust.models.load import architecture
 from robust.models.spec import ModelSpec
 from robust.train.loop import fit
 from robust.train.validate import Epoch
-from robust.train.word import read_recipe
+from robust.train.factory import read_recipe
 
 OUT = Path(__file__).parent / "collapse.md"
 N, SEED, THREAT, NETWORK = 6000, 1, "linf:0.15", "zoo:preactresnet18(width=8)"

@@ -13,11 +13,11 @@ from examples.fashion_mnist import make
 from robust.attacks import LpThreat
 from robust.attacks.rng import seeded
 from robust.data.dataset import DATA, Dataset, Samples
-from robust.train import judge
+from robust.train import epoch_end
 from robust.train.loop import fit
 from robust.train.split import split_off_validation
 from robust.train.validate import Validation
-from robust.train.word import read_recipe
+from robust.train.factory import read_recipe
 
 N, BATCH, STEPS, STRIDE, SEED = 6400, 128, 10, 0.25, 0
 BALL = LpThreat.parse("linf:0.1")

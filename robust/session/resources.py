@@ -32,7 +32,7 @@ from robust.train.card import card_of
 from robust.train.prepare import rehearse
 from robust.train.recipe import AS_IS
 from robust.train.split import refuse_shared
-from robust.train.word import read_recipe
+from robust.train.factory import read_recipe
 
 FEW = 64  # samples that a model and its cheaper copy must answer alike
 SAMPLES = 1000  # as many as most published evaluations use

@@ -7,7 +7,6 @@ from torch import nn
 
 from robust.attacks.engine import still
 
-MODES = ("eval", "train")
 
 
 @contextmanager

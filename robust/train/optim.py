@@ -1,11 +1,22 @@
 """The optimiser of a plan."""
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
-from robust.train.plan import Plan
+from robust.data.dataset import Samples
+from robust.distributed.ranks import ALONE, Ranks
+from robust.train.plan import SHAPES, Plan
+from robust.train.recipe import Criterion
+
+if TYPE_CHECKING:
+    from robust.train.plan import Plan
 
 
 def optimiser(module: nn.Module, plan: Plan) -> Optimizer:
@@ -22,3 +33,39 @@ def optimiser(module: nn.Module, plan: Plan) -> Optimizer:
         case "rmsprop":
             return RMSprop(learning, momentum=plan.momentum, **given)
     return SGD(learning, momentum=plan.momentum, nesterov=plan.momentum > 0, **given)
+
+
+def schedule(optimiser: Optimizer, plan: "Plan", steps: int) -> Any:
+    """A scheduler of torch, to be stepped after each of `steps` steps."""
+    if plan.schedule == "one-cycle":
+        assert plan.lr is not None
+        return OneCycleLR(optimiser, plan.lr, steps, anneal_strategy="linear", cycle_momentum=False)
+    shape, rise = SHAPES[plan.schedule], max(plan.warmup * steps // plan.epochs, 1)
+    return LambdaLR(optimiser, lambda step: min((step + 1) / rise, 1.0) * shape(min((step + 0.5) / steps, 1.0)))
+
+
+def criterion(plan: Plan, learn: Samples, classes: int, device: torch.device, ranks: Ranks = ALONE) -> Criterion:
+    """Cross-entropy with smoothed labels and weighted classes, as the plan says; a mean over the batch.
+
+    That of weighted classes is by the weights of the whole batch, not of a rank's share of it.
+    """
+    weight = None
+    if plan.class_weights == "balanced":
+        counts = np.bincount(learn.y, minlength=classes)
+        weight = torch.from_numpy(len(learn) / (np.count_nonzero(counts) * np.maximum(counts, 1))).float().to(device)
+    mean: Criterion = partial(F.cross_entropy, weight=weight, label_smoothing=plan.smoothing)
+    if weight is None or ranks.size == 1:
+        return mean
+
+    def shared(logits: Tensor, y: Tensor) -> Tensor:
+        own = torch.stack([weight[y].sum(), weight.new_tensor(len(y))])
+        weights, n = ranks.total(own)
+        scale: Tensor = own[0] / weights * n / own[1]
+        return mean(logits, y) * scale
+
+    return shared
+
+
+def penalty(module: nn.Module, plan: Plan) -> Tensor:
+    """The sum of the learning weights' sizes, times the plan's l1."""
+    return plan.l1 * torch.stack([p.abs().sum() for p in module.parameters() if p.requires_grad]).sum()

@@ -1,12 +1,21 @@
 """What every recipe shares: how the optimiser goes down the loss that the recipe gives it."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from robust.attacks.registry import suggest
-from robust.train.craft import MODES
-from robust.train.schedule import SHAPES
+
+# The share of the peak at a share t of the training.
+SHAPES: dict[str, Callable[[float], float]] = {
+    "cyclic": lambda t: min(t / 0.4, (1 - t) / 0.6),  # as the code of 2001.03994
+    "cosine": lambda t: (1 + math.cos(math.pi * t)) / 2,
+    "piecewise": lambda t: 1.0 if t < 0.5 else 0.1 if t < 0.75 else 0.01,  # as Rice et al. 2020 (2002.11569)
+    "constant": lambda t: 1.0,
+}
+
+MODES = ("eval", "train")
 
 RATES = {"sgd": 0.1, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}  # the peak, where none is given
 

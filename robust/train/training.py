@@ -3,7 +3,7 @@
 import copy
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from robust.attacks.task import Task
+from robust.attacks.threat import LpThreat
+from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.records.files import write
 from robust.train.average import Average
+from robust.train.batches import batches
+from robust.train.factory import Method
 from robust.train.gradients import Lengths
-from robust.train.optim import optimiser
-from robust.train.recipe import Averaging, Course, Learner, begin
-from robust.train.schedule import schedule
+from robust.train.optim import optimiser, schedule
+from robust.train.recipe import Averaging, Course, Criterion, Learner, begin
 from robust.train.validate import Epoch
-from robust.train.word import Method
 
 
 @dataclass
@@ -133,3 +136,21 @@ class Training:
 def _each(change: Callable[[Tensor], Tensor], state: dict[str, Any]) -> dict[str, Any]:
     """The state with its tensors changed."""
     return {key: change(value) if isinstance(value, Tensor) else value for key, value in state.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """The method, and what it is given."""
+
+    method: Method
+    threat: LpThreat
+    learn: Samples
+    validation: Samples
+    seed: int
+    criterion: Criterion
+    ranks: Ranks = ALONE  # of which each learns from its share of a batch
+
+    def batches(self, module: nn.Module, epoch: int, skip: int = 0) -> Iterator[Task]:
+        """Those of an epoch, from number `skip` on, for the module."""
+        plan, threat = self.method.plan, self.threat
+        return batches(module, self.learn, threat, plan, seed=self.seed, epoch=epoch, skip=skip, ranks=self.ranks)

@@ -11,14 +11,14 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA, Samples
-from robust.train import judge
+from robust.train import epoch_end
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.gradients import Lengths, told
-from robust.train.guard import collapsed, diverged, faults, overfitted
+from robust.train.failures import collapsed, diverged, faults, overfitted
 from robust.train.loop import fit
 from robust.train.split import refuse_shared
 from robust.train.validate import Epoch, Validation, validate
-from robust.train.word import read_recipe
+from robust.train.factory import read_recipe
 
 THREAT = LpThreat.parse("linf:0.1")
 

@@ -11,15 +11,15 @@ from torch.nn import functional as F
 
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA, Samples
-from robust.train import judge
+from robust.train import epoch_end
 from robust.train.batches import batches, transform
 from robust.train.loop import fit
-from robust.train.objective import criterion, penalty
+from robust.train.optim import criterion, penalty
 from robust.train.optim import optimiser
 from robust.train.plan import Plan
 from robust.train.prepare import prepare, rehearse
-from robust.train.schedule import schedule
-from robust.train.word import read_recipe
+from robust.train.optim import schedule
+from robust.train.factory import read_recipe
 
 THREAT = LpThreat.parse("linf:0.1")
 
@@ -286,7 +286,7 @@ def test_images_lie_channels_last(samples):
 
 def test_training_stops_when_nothing_gets_better(samples, monkeypatch):
     scores = iter([0.5, 0.6, 0.4, 0.4, 0.4, 0.9])
-    real = judge.validate
+    real = epoch_end.validate
 
     def validate(*args):
         seen = real(*args)

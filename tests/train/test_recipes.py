@@ -13,7 +13,7 @@ from robust.train.loop import fit
 from robust.train.recipe import RECIPES, WRAPPERS, begin
 from robust.train.recipes._shared import divergence_from
 from robust.train.recipes.trades import Trades
-from robust.train.word import read_recipe
+from robust.train.factory import read_recipe
 
 THREAT = LpThreat.parse("linf:0.15")
 

@@ -18,7 +18,7 @@ from robust.data.dataset import DATA
 from robust.train import loop
 from robust.train.cache import train
 from robust.train.loop import fit
-from robust.train.word import read_recipe
+from robust.train.factory import read_recipe
 
 THREAT = LpThreat.parse("linf:0.1")
 ROOT = Path(__file__).parent.parent.parent

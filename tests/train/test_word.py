@@ -7,7 +7,7 @@ import pytest
 from robust.train.plan import Plan
 from robust.train.recipe import RECIPES, WRAPPERS, parse_recipe
 from robust.train.recipes.trades import Trades
-from robust.train.word import read_recipe
+from robust.train.factory import read_recipe
 from robust.train.wrappers.awp import AWP
 from robust.train.wrappers.ema import EMA
 

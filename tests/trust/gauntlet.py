@@ -15,7 +15,7 @@ from robust.attacks import LpThreat
 from robust.data.dataset import DATA, Samples
 from robust.models.registry import ARCHITECTURES
 from robust.train.loop import fit
-from robust.train.word import read_recipe
+from robust.train.factory import read_recipe
 from tests.trust import defences as d
 
 THREAT = LpThreat.parse("linf:0.2")

@@ -1,5 +1,6 @@
 """ard, adversarially robust distillation from a robust teacher: Goldblum et al. 2020 (1905.09747)."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -10,9 +11,11 @@ from torch import Tensor, nn
 from robust.attacks.engine import climb
 from robust.attacks.task import Task
 from robust.attacks.zoo.pgd import PGD
+from robust.models.checkpoint import fit_weights, read_weights
+from robust.models.load import architecture
+from robust.models.spec import ModelSpec
 from robust.train.recipe import RECIPES, Course, Criterion, Selection
 from robust.train.recipes._shared import divergence_from
-from robust.train.teacher import load_teacher
 
 
 @RECIPES.register("ard")
@@ -64,3 +67,20 @@ class _Taught:
             wanted = self.teacher(task.x) / t
         taught = t**2 * divergence_from(wanted)(task.model(x) / t, task.y).mean()
         return taught if share == 1 else (1 - share) * criterion(task.model(task.x), task.y) + share * taught
+
+
+def load_teacher(text: str, student: nn.Module) -> nn.Module:
+    """The module of FILE.py's `make`, or the student's architecture with weights from a file; frozen, for evaluation.
+
+    ValueError or LookupError, in one line, where it cannot be had.
+    """
+    path = Path(text)
+    try:
+        if path.suffix == ".py":
+            teacher = architecture(ModelSpec.parse(f"{text}:make", Path.cwd()), None, (), 0, Path.cwd())()
+        else:
+            teacher = copy.deepcopy(student)
+            fit_weights(teacher, read_weights(path))
+    except (ValueError, LookupError) as error:
+        raise ValueError(f"teacher={text}: {error.args[0]}") from error
+    return teacher.to(next(student.parameters()).device).eval().requires_grad_(False)

@@ -15,7 +15,7 @@ from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
 from robust.models.load import weights_hash
 from robust.train.recipe import begin
-from robust.train.word import Method
+from robust.train.factory import Method
 from robust.user_code import files_of, source_hash
 
 
