@@ -24,7 +24,7 @@ from robust.session.payload import clean_found, row_found
 from robust.session.resources import Workshop
 from robust.session.result import Result
 from robust.session.selection import judged, node_id, planned
-from robust.trust.look import few_of
+from robust.trust.model_probe import few_of
 from robust.trust.verify import LARGE, OUTSIDE, told
 
 Run = Callable[[Threat, Clean], Finding]

@@ -19,7 +19,7 @@ from robust.settings.baseline import read_baselines
 from robust.settings.parsing import asked, base, blaming, each, once, whole
 from robust.settings.settings import Settings
 from robust.train.recipe import AS_IS, parse_recipe
-from robust.trust.catalogue import PREFLIGHT
+from robust.trust.checks import PREFLIGHT
 
 FRESH = 32  # a fault of one in ten is missed once in thirty rows, and the process takes the time of its imports
 

@@ -71,14 +71,14 @@ def test_what_is_accepted_passes_and_stays_in_sight(run, folder, noisy):
 @pytest.mark.parametrize(("allowed", "status"), [("trusted", 1), ("suspect", 0)])
 def test_a_suspect_row_fails_where_only_a_trusted_one_passes(run, folder, allowed, status):
     (folder / "conftest.py").write_text(
-        "from robust.trust.catalogue import SIGNS\n"
+        "from robust.trust.checks import SIGNS\n"
         "from robust.records.trust import Doubt\n"
         "SIGNS.register('odd')(lambda trial: Doubt('odd', 'suspect', 1.0, 'it is odd', 'look again'))\n"
     )
     try:
         result = run("--robust-model=net.py:make", f"--robust-verdict={allowed}", checked=True)
     finally:
-        from robust.trust.catalogue import SIGNS
+        from robust.trust.checks import SIGNS
 
         del SIGNS._things["odd"]
 
@@ -197,7 +197,7 @@ def test_a_suite_is_checked_on_a_model_of_two_or_three_classes(run, folder, only
 
 def test_the_signs_see_the_outcomes_of_the_samples_that_they_look_at(run, folder):
     """Also where there are more samples than are looked at."""
-    from robust.trust.catalogue import SIGNS
+    from robust.trust.checks import SIGNS
 
     seen = []
     SIGNS.register("seen")(seen.append)

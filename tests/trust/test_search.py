@@ -7,7 +7,7 @@ from torch import nn
 from robust.attacks import LpThreat, assail
 from robust.attacks.combine.bestof import BestOf
 from robust.attacks.threat import read_threat
-from robust.trust.search import Search, prescribe
+from robust.trust.mitigated_attack import Search, prescribe
 from tests.attacks.models import inputs, network
 
 THREAT = LpThreat.parse("linf:0.2")

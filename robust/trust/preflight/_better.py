@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from robust.stats import mcnemar
-from robust.trust.look import Inputs, Look
+from robust.trust.model_probe import Inputs, Look
 
 SCREENED = 64  # samples on which the ways compete; the best is then shown all
 LEAST = 0.05  # of the samples: better by so many, and

@@ -3,8 +3,8 @@
 import numpy as np
 
 from robust.records.trust import Doubt
-from robust.trust.catalogue import PREFLIGHT
-from robust.trust.look import SOME, Look, apart
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import SOME, Look, apart
 from robust.user_code import blamed
 
 # Of the logits' range. In float32 other kernels for another size differ by 4e-7, TF32 and bfloat16 round each number by

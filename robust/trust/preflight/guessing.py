@@ -4,8 +4,8 @@ import numpy as np
 
 from robust.records.trust import Doubt
 from robust.stats import wilson
-from robust.trust.catalogue import PREFLIGHT
-from robust.trust.look import Look
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import Look
 
 
 @PREFLIGHT.register("guessing")

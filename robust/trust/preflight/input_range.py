@@ -1,8 +1,8 @@
 """The inputs leave the range that the data set declares, or fill little of it."""
 
 from robust.records.trust import Doubt
-from robust.trust.catalogue import PREFLIGHT
-from robust.trust.look import Look
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import Look
 
 LEAST = 0.1  # of the range that inputs fill; pictures fill nearly all
 

@@ -6,8 +6,8 @@ from scipy.optimize import linear_sum_assignment
 
 from robust.records.trust import Doubt
 from robust.stats import mcnemar
-from robust.trust.catalogue import PREFLIGHT
-from robust.trust.look import Look
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import Look
 
 LEAST = 0.05  # of the samples: right by so many more,
 MOSTLY = 0.5  # of the samples: right by so many at all, for the best of all namings is no worse than guessing, and

@@ -3,8 +3,8 @@
 import torch
 
 from robust.records.trust import Doubt
-from robust.trust.catalogue import PREFLIGHT
-from robust.trust.look import Look
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import Look
 
 FEW_VALUES = 64  # of fewer different numbers nothing can be said
 

@@ -2,8 +2,8 @@
 
 from robust.models.blackbox import only_answers
 from robust.records.trust import Doubt, NotApplicableError
-from robust.trust.catalogue import PREFLIGHT
-from robust.trust.look import Look
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import Look
 
 MOST, MANY = 0.1, 0.25  # of the samples; an honest network of four ReLUs was dead at 7 %
 

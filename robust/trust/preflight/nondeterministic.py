@@ -1,8 +1,8 @@
 """The same inputs, shown again, are answered differently: something in the model is drawn at random."""
 
 from robust.records.trust import Doubt
-from robust.trust.catalogue import PREFLIGHT
-from robust.trust.look import Look
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import Look
 
 
 @PREFLIGHT.register("nondeterministic")

@@ -1,8 +1,8 @@
 """Clean samples are answered with NaN or infinity."""
 
 from robust.records.trust import Doubt
-from robust.trust.catalogue import PREFLIGHT
-from robust.trust.look import Look
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import Look
 
 
 @PREFLIGHT.register("not-finite")

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from robust.records.trust import Doubt
-from robust.trust.catalogue import PREFLIGHT
-from robust.trust.look import Inputs, Look
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import Inputs, Look
 from robust.trust.preflight._better import Way, better
 
 

@@ -2,8 +2,8 @@
 
 from robust.models.blackbox import only_answers
 from robust.records.trust import Doubt, NotApplicableError
-from robust.trust.catalogue import PREFLIGHT
-from robust.trust.look import Look
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import Look
 
 SLACK = 0.01  # of a sum of 1: half precision rounds no further
 SURE = 0.9  # that some sample of a trained model is given

@@ -3,8 +3,8 @@
 import torch
 
 from robust.records.trust import Doubt, NotApplicableError
-from robust.trust.catalogue import PREFLIGHT
-from robust.trust.look import Look
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import Look
 
 MOST, MANY = 0.01, 0.1  # of the samples that are answered right
 

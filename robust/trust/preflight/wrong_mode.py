@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from robust.records.trust import Doubt
-from robust.trust.catalogue import PREFLIGHT
-from robust.trust.look import Look
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import Look
 
 SHOWN = 3  # samples, at once: few, and a batch can still be told from one weight
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from robust.trust.search import REMEDIES, Plight, Search
+from robust.trust.mitigated_attack import REMEDIES, Plight, Search
 
 DRAWS = 20
 

@@ -20,8 +20,8 @@ from robust.evaluation.attack_run import Flags
 from robust.evaluation.batching import Feed
 from robust.evaluation.measure import Finding, measure_attack
 from robust.records.trust import NotApplicableError
-from robust.trust.promise import joined, kept
-from robust.trust.way import Way, followed
+from robust.trust.gradients import joined, kept
+from robust.trust.gradients import Way, followed
 
 T = TypeVar("T")
 

@@ -1,12 +1,23 @@
-"""Run the checks, and gather what they doubt."""
+"""The checks by name: a new one is one file, in preflight/ or in signs/. No torch here: the options ask for names."""
 
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from robust.attacks.registry import Registry
 from robust.records.trust import Doubt, NotApplicableError, Trust
 from robust.user_code import blamed
+
+if TYPE_CHECKING:
+    from robust.trust.attack_probe import Trial
+    from robust.trust.model_probe import Look
+
+# What is wrong with a model, before anything attacks it.
+PREFLIGHT: "Registry[Callable[[Look], Doubt | None]]" = Registry(
+    "preflight check", ("robust.trust.preflight",), "robust.preflight"
+)
+# Signs that the attacks fooled themselves.
+SIGNS: "Registry[Callable[[Trial], Doubt | None]]" = Registry("sign", ("robust.trust.indicators",), "robust.signs")
 
 
 def examine(checks: Registry[Any], on: Any, accepted: Iterable[str] = ()) -> Trust:

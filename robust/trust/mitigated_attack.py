@@ -138,7 +138,7 @@ class Plight:
 
 # Each looks whether it is one for the search's model, and returns the search with it; None where it is not.
 REMEDIES: Registry[Callable[[Plight, Search], Search | None]] = Registry(
-    "remedy", ("robust.trust.remedy",), "robust.remedies"
+    "remedy", ("robust.trust.mitigations",), "robust.remedies"
 )
 
 

@@ -1,8 +1,26 @@
-"""A plain model that answers as another does: what fools it may fool that other too."""
+"""transfer-wins: what fools a plain model, fitted to the answers of this one, breaks what the attacks left standing."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from robust.attacks.combine.transfer import Transfer
+from robust.attacks.zoo.pgd import PGD
+from robust.records.trust import Doubt
+from robust.trust.attack_probe import Trial
+from robust.trust.checks import SIGNS
+from robust.trust.indicators._shared import blind_wins
+
+STEPS = 10
+
+
+@SIGNS.register("transfer-wins")
+def transfer_wins(trial: Trial) -> Doubt | None:
+    """An attack on a substitute for the model (1602.02697) must not find what an attack on itself does not."""
+    student = student_of(trial.x, trial.answers().argmax(1).to(trial.x.device), trial.classes)
+    attack = Transfer(PGD(STEPS, start=0.0, loss="margin"), student)
+    return blind_wins(trial, "transfer-wins", attack, "an attack on a model fitted to its answers")
+
 
 RIDGE = 1e-3  # of the kernel's largest value: it answers the inputs that it knows nearly as it was told
 

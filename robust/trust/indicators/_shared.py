@@ -4,7 +4,7 @@ from robust.attacks.engine import AnyAttack
 from robust.attacks.factory import make
 from robust.records.trust import Doubt, NotApplicableError
 from robust.stats import above
-from robust.trust.trial import MOST_WORDS, Trial
+from robust.trust.attack_probe import MOST_WORDS, Trial
 
 SHARE = 0.005  # of the samples: what by luck falls to a weaker attack alone; many published ranks hang on no more
 OURS = "robust.attacks.zoo."  # where an attack's steps are the driver's, which judges every iterate

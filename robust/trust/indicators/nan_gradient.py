@@ -1,8 +1,8 @@
 """nan-gradient: where an attack looked the answer or its gradient was not finite."""
 
 from robust.records.trust import Doubt
-from robust.trust.catalogue import SIGNS
-from robust.trust.trial import Trial
+from robust.trust.checks import SIGNS
+from robust.trust.attack_probe import Trial
 
 
 @SIGNS.register("nan-gradient")

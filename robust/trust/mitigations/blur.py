@@ -5,7 +5,7 @@ A mitigation of Pintor et al. 2022 (2106.09947), and how k-WTA fell (Tramer et a
 
 from dataclasses import replace
 
-from robust.trust.search import REMEDIES, Plight, Search
+from robust.trust.mitigated_attack import REMEDIES, Plight, Search
 
 SHARE = 0.5  # of the ball
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from robust.trust.search import REMEDIES, Plight, Search
+from robust.trust.mitigated_attack import REMEDIES, Plight, Search
 
 MOST = 1000
 
