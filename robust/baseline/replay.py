@@ -25,7 +25,7 @@ from robust.baseline.store import Kept
 from robust.data.dataset import Samples
 from robust.data.spool import Pile, picked
 from robust.evaluation.batching import Feed
-from robust.trust.verify import right, verify
+from robust.verification.check import right, verify
 
 HARDEST = PGD(steps=20, stride=0.5, loss="margin", last=0.02)
 FIRST = 0.1  # of the samples that stood, those that are attacked before the others

@@ -17,7 +17,7 @@ from robust.data.lazy_inputs import held
 from robust.models.normalize import read_normalize
 from robust.records.evidence import Evidence
 from robust.records.record import Record
-from robust.trust.fresh import Source
+from robust.verification.fresh_process import Source
 
 SHOWN = 4  # rows that an ambiguous name is told to be of
 

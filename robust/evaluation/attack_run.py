@@ -15,7 +15,7 @@ from robust.data.dataset import Samples
 from robust.data.spool import Pile, picked
 from robust.distributed.ranks import Ranks
 from robust.evaluation.batching import Feed
-from robust.trust.verify import FALSE, Faults, verify
+from robust.verification.check import FALSE, Faults, verify
 
 Flags = NDArray[np.bool_]
 Attacker = Callable[[Tensor, Tensor, Tensor], Outcome | None]  # (x, y, index); None where it was stopped

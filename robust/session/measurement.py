@@ -25,7 +25,7 @@ from robust.session.resources import Workshop
 from robust.session.result import Result
 from robust.session.selection import judged, node_id, planned
 from robust.trust.model_probe import few_of
-from robust.trust.verify import LARGE, OUTSIDE, told
+from robust.verification.check import LARGE, OUTSIDE, told
 
 Run = Callable[[Threat, Clean], Finding]
 Watched = Callable[[str, int], AbstractContextManager[Watch]]  # (title, samples)

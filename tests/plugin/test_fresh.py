@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 import numpy as np
 import pytest
 
-from robust.trust import fresh
+from robust.verification import fresh_process
 from tests.plugin.conftest import NET
 from tests.plugin.test_main_job import MODEL, records
 
@@ -24,9 +24,9 @@ def here(monkeypatch):
     """Let this process answer as a fresh one would, which takes no second."""
 
     def answer(command, *, input, **options):
-        return subprocess.CompletedProcess(command, 0, json.dumps(fresh._answer(input)).encode(), b"")
+        return subprocess.CompletedProcess(command, 0, json.dumps(fresh_process._answer(input)).encode(), b"")
 
-    monkeypatch.setattr(fresh.subprocess, "run", answer)
+    monkeypatch.setattr(fresh_process.subprocess, "run", answer)
 
 
 def test_another_process_confirms_the_inputs(run, folder):
@@ -166,11 +166,11 @@ def test_where_it_cannot_be_done_the_row_says_so(run, pytester, folder, files, r
 def test_a_process_that_gives_no_answer_is_told(monkeypatch, command, reason):
     monkeypatch.setattr(fresh, "SECONDS", 0.5)
     monkeypatch.setattr(fresh, "COMMAND", [sys.executable, "-c", f"import sys, time; {command}"])
-    source = fresh.Source("net.py:make", ".", None, ".", None, (64,), 10, None, 0, "cpu")
-    claim = fresh.Claim(np.zeros((1, 64)), np.zeros((1, 64)), np.zeros(1, int), "linf:0.1", (0, 1), "", 5)
+    source = fresh_process.Source("net.py:make", ".", None, ".", None, (64,), 10, None, 0, "cpu")
+    claim = fresh_process.Claim(np.zeros((1, 64)), np.zeros((1, 64)), np.zeros(1, int), "linf:0.1", (0, 1), "", 5)
 
-    with pytest.raises(fresh.NotDoneError) as raised:
-        fresh.ask(source, claim)
+    with pytest.raises(fresh_process.NotDoneError) as raised:
+        fresh_process.ask(source, claim)
     assert fnmatch(str(raised.value), reason)
 
 

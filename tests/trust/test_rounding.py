@@ -7,8 +7,8 @@ from torch import nn
 
 from robust.attacks.threat import read_threat
 from robust.data.dataset import DATA
-from robust.trust.ball import flat, length, parts
-from robust.trust.rounding import on_levels, rounded, verify_rounded
+from robust.verification.distances import flat, length, parts
+from robust.verification.rounding import on_levels, rounded, verify_rounded
 
 BOX = (0.0, 1.0)
 

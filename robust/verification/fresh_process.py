@@ -22,10 +22,10 @@ from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.load import architecture, load, weights_hash
 from robust.models.permissions import Allowed
 from robust.models.spec import ModelSpec
-from robust.trust.verify import Look, verify
+from robust.verification.check import Look, verify
 
 # -P, or a robust.py of the user's would be taken for this package.
-COMMAND = [sys.executable, "-P", "-m", "robust.trust.fresh"]
+COMMAND = [sys.executable, "-P", "-m", "robust.verification.fresh_process"]
 SECONDS = 600  # after which a process that has not answered is ended
 
 

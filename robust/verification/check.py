@@ -15,7 +15,7 @@ from torch import nn
 
 from robust.data.lazy_inputs import Rows
 from robust.sampling import shuffled_rows
-from robust.trust.ball import Flags, Floats, within
+from robust.verification.distances import Flags, Floats, within
 
 Faults = NDArray[np.int8]  # (n,): 0 where an input is verified, else what is wrong with it first
 

@@ -1,0 +1,1 @@
+"""Verify adversarial inputs, by code that shares nothing with the attacks."""
