@@ -17,6 +17,8 @@ NORMS = ("linf", "l2", "l1")
 
 Value = bool | int | float | str
 
+T = typing.TypeVar("T")
+
 
 def parse_value(text: str) -> Value:
     """Read "true", "40", "0.5", "1/4" (a float) or any other word (itself)."""
@@ -76,9 +78,6 @@ class Spec:
 
 def _word(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-T = typing.TypeVar("T")
 
 
 def configure(cls: type[T], spec: Spec, **given: object) -> T:

@@ -13,6 +13,8 @@ from robust.attacks.threat import LpThreat
 
 Model = Callable[[Tensor], Tensor]
 
+WORDS = ("out of memory", "can't allocate memory", "not enough memory")  # CUDA's and MPS's, Linux', Windows'
+
 
 class NoGradientError(ValueError):
     """An attack asks for a gradient, and the model has none."""
@@ -164,9 +166,6 @@ class Counted(nn.Module):
 
     def _count_backward(self, grad: Tensor) -> None:
         self.backwards += len(grad)
-
-
-WORDS = ("out of memory", "can't allocate memory", "not enough memory")  # CUDA's and MPS's, Linux', Windows'
 
 
 def ran_out(error: BaseException) -> bool:

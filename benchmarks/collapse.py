@@ -11,9 +11,9 @@ from robust.attacks import LpThreat
 from robust.data.factory import open_data
 from robust.models.load import architecture
 from robust.models.spec import ModelSpec
+from robust.train.factory import read_recipe
 from robust.train.loop import fit
 from robust.train.validate import Epoch
-from robust.train.factory import read_recipe
 
 OUT = Path(__file__).parent / "collapse.md"
 N, SEED, THREAT, NETWORK = 6000, 1, "linf:0.15", "zoo:preactresnet18(width=8)"

@@ -14,10 +14,10 @@ from robust.attacks import LpThreat
 from robust.attacks.rng import seeded
 from robust.data.dataset import DATA, Dataset, Samples
 from robust.train import epoch_end
+from robust.train.factory import read_recipe
 from robust.train.loop import fit
 from robust.train.split import split_off_validation
 from robust.train.validate import Validation
-from robust.train.factory import read_recipe
 
 N, BATCH, STEPS, STRIDE, SEED = 6400, 128, 10, 0.25, 0
 BALL = LpThreat.parse("linf:0.1")
@@ -59,7 +59,7 @@ def test_throughput_of_pgd_at(benchmark: Any, monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(data, Dataset)
     samples, _ = data.load("train").draw(N, SEED)
     learn, _ = split_off_validation(samples, SEED)
-    monkeypatch.setattr(judge, "validate", lambda *given: Validation(0.5, 0.5, 0.5, (0.5,)))
+    monkeypatch.setattr(epoch_end, "validate", lambda *given: Validation(0.5, 0.5, 0.5, (0.5,)))
     method = read_recipe(f"pgd-at:epochs=1:batch={BATCH}:steps={STEPS}:stride={STRIDE}")
 
     ratio = in_turns(benchmark, lambda: fit(network(), method, samples, BALL, seed=SEED), partial(bare, learn), ROUNDS)

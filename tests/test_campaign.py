@@ -16,7 +16,7 @@ from robust.attacks.threat import read_threat
 from robust.data.dataset import Samples
 from robust.evaluation.batching import Feed
 from robust.evaluation.measure import measure_attack, measure_clean
-from robust.evaluation.suite_cache import Journal
+from robust.evaluation.suite_cache import SuiteCache
 from robust.evaluation.suite_run import GATE, TIME, Bout, Campaign, Known, Limits, capped, narrowed
 from tests.attacks.models import inputs, network
 
@@ -185,30 +185,30 @@ class KilledError(Exception):
 @pytest.mark.parametrize("k", range(1, 14, 3))
 def test_killed_after_any_round_it_goes_on_to_the_same_end(tmp_path, monkeypatch, k):
     expected = outcome(run(campaign()))
-    journal = Journal(tmp_path)
-    writing = Journal.write
+    cache = SuiteCache(tmp_path)
+    writing = SuiteCache.write
 
     def write_or_die(self, number, bout):
         if number == k:
             raise KilledError
         writing(self, number, bout)
 
-    monkeypatch.setattr(Journal, "write", write_or_die)
+    monkeypatch.setattr(SuiteCache, "write", write_or_die)
     with pytest.raises(KilledError):
-        run(campaign(journal=journal))
+        run(campaign(cache=cache))
     monkeypatch.undo()
     assert len([*tmp_path.iterdir()]) == k
 
-    again = run(replace(campaign(journal=journal), feed=Feed(60)))  # now more memory is free
+    again = run(replace(campaign(cache=cache), feed=Feed(60)))  # now more memory is free
     assert outcome(again) == expected
-    assert outcome(run(campaign(journal=journal))) == outcome(again)
+    assert outcome(run(campaign(cache=cache))) == outcome(again)
 
 
 def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
-    first = run(campaign(journal=Journal(tmp_path)))
+    first = run(campaign(cache=SuiteCache(tmp_path)))
     monkeypatch.setattr(robust.evaluation.suite_run, "assail", None)
 
-    assert outcome(run(campaign(journal=Journal(tmp_path)))) == outcome(first)
+    assert outcome(run(campaign(cache=SuiteCache(tmp_path)))) == outcome(first)
 
 
 def test_a_folder_that_another_process_takes_away_costs_nothing_but_the_rounds(tmp_path, monkeypatch):
@@ -223,26 +223,26 @@ def test_a_folder_that_another_process_takes_away_costs_nothing_but_the_rounds(t
         return file
 
     monkeypatch.setattr("robust.records.files._beside", taken_away)
-    assert outcome(run(campaign(journal=Journal(tmp_path / "rounds")))) == expected
+    assert outcome(run(campaign(cache=SuiteCache(tmp_path / "rounds")))) == expected
 
 
 def test_a_damaged_file_is_a_round_that_was_not_run(tmp_path):
-    first = run(campaign(journal=Journal(tmp_path)))
+    first = run(campaign(cache=SuiteCache(tmp_path)))
     shutil.copytree(tmp_path, tmp_path / "copy")
     (tmp_path / "copy" / "0003.npz").write_bytes((tmp_path / "0003.npz").read_bytes()[:100])
 
-    assert outcome(run(campaign(journal=Journal(tmp_path / "copy")))) == outcome(first)
+    assert outcome(run(campaign(cache=SuiteCache(tmp_path / "copy")))) == outcome(first)
 
 
 def test_a_bout_comes_back_from_its_file(tmp_path):
-    run(campaign(journal=Journal(tmp_path)))
-    bout = Journal(tmp_path).read(0)
+    run(campaign(cache=SuiteCache(tmp_path)))
+    bout = SuiteCache(tmp_path).read(0)
 
-    Journal(tmp_path / "copy").write(0, bout)
+    SuiteCache(tmp_path / "copy").write(0, bout)
     assert (tmp_path / "copy" / "0000.npz").read_bytes() == (tmp_path / "0000.npz").read_bytes()
     assert isinstance(bout.seconds, float)
     assert isinstance(bout.batch, int)
-    assert Journal(tmp_path).read(999) is None
+    assert SuiteCache(tmp_path).read(999) is None
 
 
 class Clock:
@@ -276,8 +276,8 @@ def test_when_time_is_up_it_ends_with_what_it_has(monkeypatch, seconds):
 
 def test_with_more_time_it_goes_on_where_it_was(tmp_path, monkeypatch):
     ticking(monkeypatch)
-    first = run(campaign(limits=Limits(100), journal=Journal(tmp_path)))
-    rest = run(campaign(journal=Journal(tmp_path)))
+    first = run(campaign(limits=Limits(100), cache=SuiteCache(tmp_path)))
+    rest = run(campaign(cache=SuiteCache(tmp_path)))
 
     assert first.partial == TIME
     assert rest.partial == ""

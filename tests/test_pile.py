@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from robust.data import spool
 from robust.data.lazy_inputs import Rows
 from robust.data.spool import Pile, picked
 

@@ -14,6 +14,8 @@ from robust.attacks.task import Task
 
 FIRST_CYCLE = 8  # steps; hardly any sample cycles earlier, and short attacks, as in training, need not look
 
+BITS = {torch.float32: torch.int32, torch.float64: torch.int64, torch.float16: torch.int16, torch.bfloat16: torch.int16}
+
 
 class Walk(NamedTuple):
     """The state: the iterate, and in which moves the sample was seen before."""
@@ -83,9 +85,6 @@ class PGD:
         if self.last is None or self.steps == 1:
             return self.stride
         return self.last + (self.stride - self.last) * (1 + math.cos(math.pi * k / (self.steps - 1))) / 2
-
-
-BITS = {torch.float32: torch.int32, torch.float64: torch.int64, torch.float16: torch.int16, torch.bfloat16: torch.int16}
 
 
 def fingerprint(x: Tensor) -> Tensor:

@@ -27,12 +27,12 @@ from robust.progress import training_bar
 from robust.records.files import private
 from robust.train.cache import Trained, train
 from robust.train.card import told
+from robust.train.factory import read_recipe
 from robust.train.failures import DivergedError
 from robust.train.plan import Plan
 from robust.train.prepare import rehearse
 from robust.train.recipe import parse_recipe
 from robust.train.validate import Epoch
-from robust.train.factory import read_recipe
 
 OTHERS = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # what weights are kept in elsewhere
 TRIED = 2  # samples that are shown to the model before its training

@@ -18,9 +18,9 @@ from robust.models.load import weights_hash
 from robust.records.evidence import Evidence
 from robust.records.gallery import Gallery
 from robust.records.record import Record
+from robust.verification.check import right, told, verify
 from robust.verification.distances import Flags
 from robust.verification.rounding import verify_rounded
-from robust.verification.check import right, told, verify
 
 CLASSES = ("n", "correct", "robust")
 

@@ -24,6 +24,10 @@ Split = Literal["train", "test"]
 
 Reader = Callable[[Split], "tuple[Inputs, NDArray[np.int64]]"]
 
+DATA: "Registry[Dataset | Kind]" = Registry("data set", ("robust.data.sets",), "robust.data")
+R = TypeVar("R", bound=Reader)
+SPLITS: dict[Split, tuple[str, ...]] = {"test": ("test", "val", "valid", "validation"), "train": ("train",)}
+
 
 class NotHereError(LookupError):
     """The data is not on this machine. A data set that has a `fetch` could be downloaded."""
@@ -145,11 +149,6 @@ class Kind(Protocol):
         ...
 
 
-DATA: "Registry[Dataset | Kind]" = Registry("data set", ("robust.data.sets",), "robust.data")
-
-R = TypeVar("R", bound=Reader)
-
-
 def dataset(
     name: str,
     *,
@@ -167,9 +166,6 @@ def dataset(
         return read
 
     return declare
-
-
-SPLITS: dict[Split, tuple[str, ...]] = {"test": ("test", "val", "valid", "validation"), "train": ("train",)}
 
 
 def roots() -> list[Path]:

@@ -21,8 +21,8 @@ from robust.evaluation.attack_run import Flags, fight, in_order
 from robust.evaluation.batching import Feed
 from robust.models.load import weights_hash
 from robust.records.attack_outcome import Reached
-from robust.verification.rounding import on_levels, verify_rounded
 from robust.verification.check import Faults
+from robust.verification.rounding import on_levels, verify_rounded
 
 BATCH = 250  # where nothing else is known
 TRIED = 64  # samples whose values tell whether all keep to levels

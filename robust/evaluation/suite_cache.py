@@ -16,46 +16,90 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, threat_slug
 from robust.attacks.suite import Suite
 from robust.attacks.task import gradient
+from robust.attacks.threat import Threat
 from robust.data.dataset import Samples
 from robust.data.numpy_files import arrays_of
 from robust.device import device_of
-from robust.evaluation.attack_run import Bout
+from robust.evaluation.attack_run import Bout, Flags
 from robust.models.load import weights_hash
 from robust.records.attack_outcome import pack
 from robust.records.files import private, write_arrays
-from robust.session.case import Case, Found, fail
-from robust.session.resources import Workshop
 from robust.user_code import files_of, source_hash
 
 
-def journal_of(workshop: Workshop, case: Case, suite: Suite, threat: str) -> Journal:
-    """Where the rounds of this campaign are, by a hash of all that determines them."""
-    key = hashlib.sha256(json.dumps(_determinants(workshop, case, suite, threat), sort_keys=True).encode()).hexdigest()
+@dataclass(frozen=True, slots=True)
+class SuiteCache:
+    """The rounds of a suite on the disk, a file each: a process that is killed loses only the round that it was at."""
+
+    folder: Path  # of this run of the suite alone
+
+    def read(self, k: int) -> Bout | None:
+        """Round number k; None where it was not run to its end, or its file is damaged."""
+        try:
+            names = [field.name for field in fields(Bout)]
+            found: dict[str, Any] = dict(zip(names, arrays_of(self._file(k), names), strict=True))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return None
+        return Bout(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
+
+    def write(self, k: int, bout: Bout) -> None:
+        """ValueError where the disk does not take it."""
+        try:
+            write_arrays(self._file(k), {field.name: getattr(bout, field.name) for field in fields(bout)})
+        except FileNotFoundError:  # the same run has ended in another process, and taken the folder with it
+            return
+        except OSError as error:
+            raise ValueError(f"its rounds could not be written: {error}") from error
+
+    def _file(self, k: int) -> Path:
+        return self.folder / f"{k:04}.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteInputs:
+    """All that the rounds of a suite depend on, beside the code that runs them."""
+
+    module: nn.Module
+    source: Path  # the file that makes the module, if it is one
+    samples: Samples
+    correct: Flags  # (n,): the samples that are attacked
+    suite: Suite
+    search: tuple[str, ...]  # how the copy that the attacks ask is cheaper than the module
+    threat: Threat
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """A hash of it all."""
+        return hashlib.sha256(json.dumps(self._determinants(), sort_keys=True).encode()).hexdigest()
+
+    def _determinants(self) -> dict[str, Any]:
+        return {
+            "suite": self.suite.told(),
+            "search": self.search,
+            "threat": str(self.threat),
+            "bounds": [self.threat.lo, self.threat.hi],
+            "seed": self.seed,
+            "samples": self.samples.digest,
+            "weights": weights_hash(self.module),
+            "module": str(self.module),
+            "source": hashlib.sha256(self.source.read_bytes()).hexdigest() if self.source.is_file() else None,
+            "correct": pack(self.correct),
+            "answers": _probe(self.module, self.samples),
+            "code": _code_hash(self.suite),
+            "torch": torch.__version__,
+            "device": device_of(self.module).type,
+        }
+
+
+def suite_cache(home: Path, inputs: SuiteInputs) -> SuiteCache:
+    """Return the cache of these rounds below `home`, which is made; ValueError where the disk does not take it."""
     try:
-        home = private(workshop.settings.home)
+        folder = private(home)
     except OSError as error:
-        fail(f"the rounds of {suite.name} could not be written: {error}")
-    return Journal(home / "suites" / f"{suite.name}-{threat_slug(threat)}-{key[:16]}")
-
-
-def _determinants(workshop: Workshop, case: Case, suite: Suite, threat: str) -> Found:
-    source = case.variant.spec.path
-    return {
-        "suite": suite.told(),
-        "search": workshop.settings.search,
-        "threat": threat,
-        "bounds": [workshop.settings.dataset.lo, workshop.settings.dataset.hi],
-        "seed": case.seed,
-        "samples": case.samples.digest,
-        "weights": weights_hash(case.module),
-        "module": str(case.module),
-        "source": hashlib.sha256(source.read_bytes()).hexdigest() if source.is_file() else None,
-        "correct": pack(workshop.clean(case.module, case.samples).correct),
-        "answers": _probe(case.module, case.samples),
-        "code": _code_hash(suite),
-        "torch": torch.__version__,
-        "device": device_of(case.module).type,
-    }
+        raise ValueError(f"the rounds of {inputs.suite.name} could not be written: {error}") from error
+    name = f"{inputs.suite.name}-{threat_slug(str(inputs.threat))}-{inputs.key[:16]}"
+    return SuiteCache(folder / "suites" / name)
 
 
 def _probe(module: nn.Module, samples: Samples) -> list[float]:
@@ -74,36 +118,8 @@ def _probe(module: nn.Module, samples: Samples) -> list[float]:
 
 
 def _code_hash(suite: Suite) -> str:
-    """Of the code that rounds come from, and of attacks that come from elsewhere."""
+    """Hash the code that rounds come from and that says who takes which rows, and attacks of other packages."""
     root = Path(robust.__file__).parent
-    ours = {root / f"{name}.py" for name in ("bout", "campaign", "evaluate", "feed", "trust/ball", "trust/verify")}
-    attacks = {ATTACKS.get(Spec.parse(stage.attack).name) for stage in suite.stages}
-    return source_hash(ours | {*(root / "attacks").resolve().rglob("*.py")} | files_of(attacks))
-
-
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """The rounds of a campaign on the disk, a file each: a process that is killed loses the one that it was at."""
-
-    folder: Path  # this campaign's own
-
-    def read(self, k: int) -> Bout | None:
-        """Round number k; None where it was not run to its end, or its file is damaged."""
-        try:
-            names = [field.name for field in fields(Bout)]
-            found: dict[str, Any] = dict(zip(names, arrays_of(self._file(k), names), strict=True))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            return None
-        return Bout(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
-
-    def write(self, k: int, bout: Bout) -> None:
-        """ValueError where the disk does not take it."""
-        try:
-            write_arrays(self._file(k), {field.name: getattr(bout, field.name) for field in fields(bout)})
-        except FileNotFoundError:  # the same campaign has ended in another process, and taken the folder with it
-            return
-        except OSError as error:
-            raise ValueError(f"its rounds could not be written: {error}") from error
-
-    def _file(self, k: int) -> Path:
-        return self.folder / f"{k:04}.npz"
+    folders = ("attacks", "distributed", "evaluation", "verification")
+    ours = {path for folder in folders for path in (root / folder).resolve().rglob("*.py")} | {root / "sampling.py"}
+    return source_hash(ours | files_of({ATTACKS.get(Spec.parse(stage.attack).name) for stage in suite.stages}))

@@ -28,7 +28,7 @@ from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.attack_run import Bout, Flags, fight, in_order
 from robust.evaluation.batching import Feed
 from robust.evaluation.measure import Finding
-from robust.evaluation.suite_cache import Journal
+from robust.evaluation.suite_cache import SuiteCache
 from robust.records.attack_outcome import Reached
 
 TIME, GATE = "time", "gate"  # why a campaign may be stopped before its end
@@ -100,7 +100,7 @@ class Campaign:
     seed: int = 0
     twin: Twin | None = None  # of the module, for the attacks to ask in its place
     load: Callable[[str], Model] = no_models  # makes a model of a surrogate's word
-    journal: Journal | None = None
+    cache: SuiteCache | None = None
     limits: Limits = Limits()
     watch: Watch = lambda told: None
     ranks: Ranks = ALONE
@@ -180,16 +180,16 @@ class Campaign:
         return bout, whole
 
     def _read(self, k: int) -> Bout | None:
-        """Round number k from the journal, which is the first rank's: another machine's disk need not have it."""
-        if self.journal is None:
+        """Round number k from the cache, which is the first rank's: another machine's disk need not have it."""
+        if self.cache is None:
             return None
-        bout = self.journal.read(k) if self.ranks.first else None
+        bout = self.cache.read(k) if self.ranks.first else None
         told = self.ranks.once(lambda: bout and bout.bare)
         return bout or told
 
     def _write(self, k: int, bout: Bout) -> None:
-        if (journal := self.journal) is not None:
-            self.ranks.once(lambda: journal.write(k, bout))
+        if (cache := self.cache) is not None:
+            self.ranks.once(lambda: cache.write(k, bout))
 
 
 def unattacked(found: Finding) -> bool:

@@ -9,6 +9,16 @@ from torch import Tensor, nn
 from robust.attacks.text import printable
 from robust.models.format import Loaded, Terms, read_model
 
+Weights = dict[str, Tensor]
+# What trainings keep weights under, in the order in which they are believed; then running means of them.
+WRAPPERS = (
+    "state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "params", "weights",
+    "ema", "ema_state_dict", "state_dict_ema", "model_ema", "params_ema",
+)  # fmt: skip
+PREFIXES = ("module.", "model.", "net.")  # of nn.DataParallel and the like, and of Lightning modules
+COMPILED = "_orig_mod."  # of torch.compile, at any depth
+DEEPEST = 4  # wrappers or prefixes in each other
+
 
 def read_weights(path: Path) -> Weights:
     """The state dict in `path`, without running a byte of it. ValueError says what else the file is."""
@@ -41,18 +51,6 @@ def fit_weights(module: nn.Module, weights: Weights) -> tuple[str, ...]:
         raise ValueError(f"weights do not fit: {'; '.join((*told, *notes))}")
     module.load_state_dict(given)
     return notes
-
-
-Weights = dict[str, Tensor]
-
-# What trainings keep weights under, in the order in which they are believed; then running means of them.
-WRAPPERS = (
-    "state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "params", "weights",
-    "ema", "ema_state_dict", "state_dict_ema", "model_ema", "params_ema",
-)  # fmt: skip
-PREFIXES = ("module.", "model.", "net.")  # of nn.DataParallel and the like, and of Lightning modules
-COMPILED = "_orig_mod."  # of torch.compile, at any depth
-DEEPEST = 4  # wrappers or prefixes in each other
 
 
 def unwrapped(found: object) -> Loaded:

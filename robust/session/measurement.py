@@ -16,7 +16,7 @@ from robust.attacks.suite import Suite
 from robust.attacks.threat import Threat
 from robust.evaluation.attack_run import Flags
 from robust.evaluation.measure import Clean, Finding, measure_attack, with_rounding
-from robust.evaluation.suite_cache import Journal, journal_of
+from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import TIME, Campaign, Limits, Watch, unattacked
 from robust.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.case import FOUND, Case, Found, fail
@@ -62,11 +62,11 @@ class Bench:
 
     def suite(self, case: Case, name: str, threat: str) -> None:
         """The test of the accuracy under one suite, which makes a row of its own."""
-        journal = journal_of(self.workshop, case, self._suite(name), threat)
+        cache = self._suite_cache(case, name, threat)
         result = self._taken(case, name, threat) or self._measured(
-            case, name, threat, self._campaign(case, name, threat, journal)
+            case, name, threat, self._campaign(case, name, threat, cache)
         )
-        self._told(case, result, suite=name, journal=str(journal.folder))
+        self._told(case, result, suite=name, journal=str(cache.folder))
 
     def ahead(self, case: Case, name: str, threat: str) -> Result:
         """What an attack or a suite of the run does: known where its own test was here before, else kept for that."""
@@ -74,8 +74,8 @@ class Bench:
             correct = self.workshop.clean(case.module, case.samples).correct
             return Result(str(self.workshop.threat(threat)), correct, known[1])
         suite = name not in self.workshop.settings.attacks
-        journal = journal_of(self.workshop, case, self._suite(name), threat) if suite else None
-        result = self._measured(case, name, threat, self._planned(case, name, threat, journal))
+        cache = self._suite_cache(case, name, threat) if suite else None
+        result = self._measured(case, name, threat, self._planned(case, name, threat, cache))
         self._ahead[id(case.module), name, threat] = (case.module, result)
         return result
 
@@ -102,13 +102,31 @@ class Bench:
     def _suite(self, name: str) -> Suite:
         return next(suite for suite in self.workshop.settings.suites if suite.name == name)
 
-    def _planned(self, case: Case, name: str, threat: str, journal: Journal | None = None) -> Run:
+    def _suite_cache(self, case: Case, name: str, threat: str) -> SuiteCache:
+        """Return the cache of this suite's rounds on this case."""
+        settings = self.workshop.settings
+        inputs = SuiteInputs(
+            module=case.module,
+            source=case.variant.spec.path,
+            samples=case.samples,
+            correct=self.workshop.clean(case.module, case.samples).correct,
+            suite=self._suite(name),
+            search=settings.search,
+            threat=self.workshop.threat(threat),
+            seed=case.seed,
+        )
+        try:
+            return suite_cache(settings.home, inputs)
+        except ValueError as error:
+            fail(str(error))
+
+    def _planned(self, case: Case, name: str, threat: str, cache: SuiteCache | None = None) -> Run:
         """What measures an attack, or a suite, of the run."""
         if name in self.workshop.settings.attacks:
             return self._attack(case, name)
-        return self._campaign(case, name, threat, journal)
+        return self._campaign(case, name, threat, cache)
 
-    def _campaign(self, case: Case, name: str, threat: str, journal: Journal | None) -> Run:
+    def _campaign(self, case: Case, name: str, threat: str, cache: SuiteCache | None) -> Run:
         def run(allowed: Threat, clean: Clean) -> Finding:
             with self.watched(f"{case.variant.spec.name}, {name}", len(case.samples)) as watch:
                 return Campaign(
@@ -121,7 +139,7 @@ class Bench:
                     seed=case.seed,
                     twin=self.workshop.twin(case.module),
                     load=self.workshop.surrogate,
-                    journal=journal,
+                    cache=cache,
                     limits=self._limits(name, threat, len(case.samples)),
                     watch=watch,
                     ranks=self.workshop.ranks,

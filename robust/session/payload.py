@@ -25,6 +25,10 @@ from robust.session.result import Result
 from robust.session.reverify import source_of
 from robust.user_code import blamed
 
+HOST = slug(platform.node())  # the folder may be shared by machines, which know nothing of each other's processes
+OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()  # who files the row, also of a dead worker
+MINE = f"{HOST}-{OWNER}-{uuid.uuid4().hex[:8]}"
+
 
 def clean_found(workshop: Workshop, case: Case) -> Found:
     """Of the model and the samples: all but the attack."""
@@ -106,11 +110,6 @@ def _spool(workshop: Workshop, case: Case, result: Result, pictures: dict[str, N
     except OSError as error:
         fail(f"the adversarial inputs could not be written: {error}")
     return str(path)
-
-
-HOST = slug(platform.node())  # the folder may be shared by machines, which know nothing of each other's processes
-OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()  # who files the row, also of a dead worker
-MINE = f"{HOST}-{OWNER}-{uuid.uuid4().hex[:8]}"
 
 
 def waiting(home: Path) -> Path:

@@ -29,10 +29,10 @@ from robust.settings.parsing import asked, blaming
 from robust.settings.settings import Settings, Variant
 from robust.train.cache import Trained, selection_of, train
 from robust.train.card import card_of
+from robust.train.factory import read_recipe
 from robust.train.prepare import rehearse
 from robust.train.recipe import AS_IS
 from robust.train.split import refuse_shared
-from robust.train.factory import read_recipe
 
 FEW = 64  # samples that a model and its cheaper copy must answer alike
 SAMPLES = 1000  # as many as most published evaluations use

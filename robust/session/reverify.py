@@ -7,8 +7,8 @@ from robust.records.evidence import Evidence
 from robust.records.record import Record
 from robust.session.case import Case, Found
 from robust.session.resources import Workshop
-from robust.verification.fresh_process import Claim, NotDoneError, Source, ask
 from robust.verification.check import told
+from robust.verification.fresh_process import Claim, NotDoneError, Source, ask
 
 
 class UnverifiedError(Exception):

@@ -8,6 +8,8 @@ from robust.gates import Floor
 from robust.session.collection import RobustModelFile, model_path
 from robust.settings.settings import Settings
 
+SELECTED = "robust_selected"  # what a worker tells the controller
+
 
 def group(items: list[pytest.Item]) -> None:
     """Give xdist a group for each row: what its attacks found is there where test_trust looks at it."""
@@ -56,9 +58,6 @@ def _params(item: pytest.Item) -> dict[str, Any]:
     """Of one of the shipped tests; a user's own test makes rows of its own."""
     ours = isinstance(item, pytest.Function) and item.getparent(RobustModelFile) is not None
     return item.callspec.params if ours and hasattr(item, "callspec") else {}
-
-
-SELECTED = "robust_selected"  # what a worker tells the controller
 
 
 class RollCall:

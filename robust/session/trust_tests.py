@@ -17,11 +17,10 @@ from robust.session.case import FOUND, Case, Found, fail
 from robust.session.measurement import Bench
 from robust.session.payload import clean_found, row_found
 from robust.session.result import Result
-from robust.trust.checks import PREFLIGHT, SIGNS
-from robust.trust.checks import examine, together
-from robust.trust.model_probe import Look, few_of, few_rows
-from robust.trust.mitigated_attack import Search, prescribe, seek
 from robust.trust.attack_probe import Trial
+from robust.trust.checks import PREFLIGHT, SIGNS, examine, together
+from robust.trust.mitigated_attack import Search, prescribe, seek
+from robust.trust.model_probe import Look, few_of, few_rows
 from robust.user_code import blamed
 
 

@@ -22,14 +22,14 @@ from robust.data.lazy_inputs import held
 from robust.distributed.ranks import ALONE, Ranks
 from robust.models.load import Build
 from robust.records.files import private, write
+from robust.train.cache_key import determinants
 from robust.train.card import digest
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
-from robust.train.cache_key import determinants
+from robust.train.factory import read_recipe
 from robust.train.loop import Fit, fit
 from robust.train.plan import Plan
 from robust.train.split import split_off_validation
 from robust.train.validate import Epoch
-from robust.train.factory import read_recipe
 
 BESIDE = (".json", ".csv", ".gradients.csv", ".svg")
 

@@ -14,8 +14,8 @@ from robust.attacks.rng import Rng, seeded
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
 from robust.models.load import weights_hash
-from robust.train.recipe import begin
 from robust.train.factory import Method
+from robust.train.recipe import begin
 from robust.user_code import files_of, source_hash
 
 

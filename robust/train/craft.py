@@ -8,7 +8,6 @@ from torch import nn
 from robust.attacks.engine import still
 
 
-
 @contextmanager
 def crafting(module: nn.Module, mode: str) -> Iterator[None]:
     """Frozen parameters, in evaluation or in training mode; all is restored.

@@ -7,10 +7,9 @@ from torch.optim.swa_utils import update_bn
 
 from robust.attacks.rng import seeded
 from robust.train.craft import crafting
-from robust.train.failures import DivergedError, collapsed, diverged, faults
-from robust.train.training import Lesson
 from robust.train.distributed import statistics
-from robust.train.training import Training
+from robust.train.failures import DivergedError, collapsed, diverged, faults
+from robust.train.training import Lesson, Training
 from robust.train.validate import Epoch, validate
 
 RESTATED = 30  # batches from which batch norm's statistics are estimated for an average

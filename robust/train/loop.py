@@ -20,18 +20,17 @@ from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.train.batches import per_epoch
 from robust.train.craft import crafting
-from robust.train.failures import DivergedError, overfitted
+from robust.train.distributed import apart, average, begin
 from robust.train.epoch_end import diverged_in, judge
-from robust.train.training import Lesson
+from robust.train.factory import Method
+from robust.train.failures import DivergedError, overfitted
 from robust.train.optim import criterion, penalty
 from robust.train.plan import Plan
 from robust.train.prepare import prepare
 from robust.train.recipe import Around, Learner
-from robust.train.distributed import apart, average, begin
 from robust.train.split import split_off_validation
-from robust.train.training import Training
+from robust.train.training import Lesson, Training
 from robust.train.validate import Epoch
-from robust.train.factory import Method
 
 SAVE_EVERY = 120.0  # seconds; and after every epoch
 

@@ -9,10 +9,10 @@ from robust.attacks.registry import suggest
 from robust.data.dataset import Samples
 from robust.models.checkpoint import fit_weights, read_weights
 from robust.train.batches import transform
+from robust.train.factory import Method
 from robust.train.optim import optimiser
 from robust.train.plan import Plan
 from robust.train.recipe import begin
-from robust.train.factory import Method
 
 WITH_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)

@@ -20,8 +20,7 @@ from robust.evaluation.attack_run import Flags
 from robust.evaluation.batching import Feed
 from robust.evaluation.measure import Finding, measure_attack
 from robust.records.trust import NotApplicableError
-from robust.trust.gradients import joined, kept
-from robust.trust.gradients import Way, followed
+from robust.trust.gradients import Way, followed, joined, kept
 
 T = TypeVar("T")
 

@@ -13,6 +13,8 @@ from robust.attacks.losses import margin
 from robust.attacks.task import Model, Task
 from robust.records.trust import NotApplicableError
 
+STEP = 0.05  # of eps: on so short a step the honest networks of the tests are all but linear
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -57,9 +59,6 @@ class Watched:
     def _note(self, finite: Tensor, grad: Tensor) -> None:
         self.finite.append(finite & grad.isfinite().all(1))
         self.zero.append((grad == 0).all(1))
-
-
-STEP = 0.05  # of eps: on so short a step the honest networks of the tests are all but linear
 
 
 def kept(task: Task, share: float) -> Tensor:

@@ -11,8 +11,8 @@ from torch import nn
 
 from robust.data.lazy_inputs import Rows
 from robust.data.spool import Pile
-from robust.verification.distances import SLACK, Flags, Floats, Part, chunks, flat, parts
 from robust.verification.check import LARGE, Look, changed
+from robust.verification.distances import SLACK, Flags, Floats, Part, chunks, flat, parts
 
 ON = 1e-3  # of a level: so near to it a value is on it, but for float32
 

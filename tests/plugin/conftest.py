@@ -11,8 +11,8 @@ from torch import nn
 import robust
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA
-from robust.train.loop import fit
 from robust.train.factory import read_recipe
+from robust.train.loop import fit
 
 # pytester forgets what an inner run imports first; these modules, and what they import, must not be made twice.
 for found in pkgutil.walk_packages(robust.__path__, "robust."):

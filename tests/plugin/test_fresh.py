@@ -164,8 +164,8 @@ def test_where_it_cannot_be_done_the_row_says_so(run, pytester, folder, files, r
     [("sys.exit('no more memory')", "no more memory"), ("sys.exit(3)", "exit status 3"), ("time.sleep(60)", "*end*")],
 )
 def test_a_process_that_gives_no_answer_is_told(monkeypatch, command, reason):
-    monkeypatch.setattr(fresh, "SECONDS", 0.5)
-    monkeypatch.setattr(fresh, "COMMAND", [sys.executable, "-c", f"import sys, time; {command}"])
+    monkeypatch.setattr(fresh_process, "SECONDS", 0.5)
+    monkeypatch.setattr(fresh_process, "COMMAND", [sys.executable, "-c", f"import sys, time; {command}"])
     source = fresh_process.Source("net.py:make", ".", None, ".", None, (64,), 10, None, 0, "cpu")
     claim = fresh_process.Claim(np.zeros((1, 64)), np.zeros((1, 64)), np.zeros(1, int), "linf:0.1", (0, 1), "", 5)
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from robust.data import lazy_inputs
 from robust.records.evidence import Evidence
 from tests.plugin.test_main_job import MODEL, records
 

@@ -10,9 +10,9 @@ from robust.data.dataset import DATA
 from robust.distributed.ranks import ALONE
 from robust.train import loop
 from robust.train.cache import train
+from robust.train.factory import read_recipe
 from robust.train.loop import fit
 from robust.train.recipe import RECIPES
-from robust.train.factory import read_recipe
 from tests.ranks.together import together
 
 THREAT = LpThreat.parse("linf:0.15")

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from robust.cli import main
+from robust.commands import train
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -13,12 +13,12 @@ from robust.attacks import LpThreat
 from robust.data.dataset import DATA, Samples
 from robust.train import epoch_end
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
-from robust.train.gradients import Lengths, told
+from robust.train.factory import read_recipe
 from robust.train.failures import collapsed, diverged, faults, overfitted
+from robust.train.gradients import Lengths, told
 from robust.train.loop import fit
 from robust.train.split import refuse_shared
 from robust.train.validate import Epoch, Validation, validate
-from robust.train.factory import read_recipe
 
 THREAT = LpThreat.parse("linf:0.1")
 
@@ -69,7 +69,7 @@ def test_a_training_that_collapses_goes_back_to_the_best_epoch_before(samples, m
         weights.append({name: value.clone() for name, value in module.state_dict().items()})
         return Validation(0.9, *next(scores), (0.5,))
 
-    monkeypatch.setattr(judge, "validate", see)
+    monkeypatch.setattr(epoch_end, "validate", see)
     found = fit(network(), read_recipe("fgsm-rs:epochs=5"), samples, THREAT)
 
     assert [one.number for one in found.curve] == [1, 2, 3, 4]

@@ -5,9 +5,9 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA
+from robust.train.factory import read_recipe
 from robust.train.loop import fit
 from robust.train.split import split_off_validation
-from robust.train.factory import read_recipe
 
 THREAT = LpThreat.parse("linf:0.1")
 

@@ -13,13 +13,11 @@ from robust.attacks import LpThreat
 from robust.data.dataset import DATA, Samples
 from robust.train import epoch_end
 from robust.train.batches import batches, transform
+from robust.train.factory import read_recipe
 from robust.train.loop import fit
-from robust.train.optim import criterion, penalty
-from robust.train.optim import optimiser
+from robust.train.optim import criterion, optimiser, penalty, schedule
 from robust.train.plan import Plan
 from robust.train.prepare import prepare, rehearse
-from robust.train.optim import schedule
-from robust.train.factory import read_recipe
 
 THREAT = LpThreat.parse("linf:0.1")
 
@@ -292,7 +290,7 @@ def test_training_stops_when_nothing_gets_better(samples, monkeypatch):
         seen = real(*args)
         return type(seen)(next(scores), None, None, seen.by_class)
 
-    monkeypatch.setattr(judge, "validate", validate)
+    monkeypatch.setattr(epoch_end, "validate", validate)
     found = fit(network(), read_recipe("standard:epochs=6:patience=2"), samples, THREAT)
 
     assert [epoch.number for epoch in found.curve] == [1, 2, 3, 4]

@@ -9,11 +9,11 @@ from torch.nn import functional as F
 from robust.attacks import PGD, LpThreat, Rng, Task, assail, climb
 from robust.data.dataset import DATA
 from robust.train.craft import crafting
+from robust.train.factory import read_recipe
 from robust.train.loop import fit
 from robust.train.recipe import RECIPES, WRAPPERS, begin
 from robust.train.recipes._shared import divergence_from
 from robust.train.recipes.trades import Trades
-from robust.train.factory import read_recipe
 
 THREAT = LpThreat.parse("linf:0.15")
 

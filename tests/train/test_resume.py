@@ -17,8 +17,8 @@ from robust.attacks import LpThreat
 from robust.data.dataset import DATA
 from robust.train import loop
 from robust.train.cache import train
-from robust.train.loop import fit
 from robust.train.factory import read_recipe
+from robust.train.loop import fit
 
 THREAT = LpThreat.parse("linf:0.1")
 ROOT = Path(__file__).parent.parent.parent

@@ -4,10 +4,10 @@ from dataclasses import fields
 
 import pytest
 
+from robust.train.factory import read_recipe
 from robust.train.plan import Plan
 from robust.train.recipe import RECIPES, WRAPPERS, parse_recipe
 from robust.train.recipes.trades import Trades
-from robust.train.factory import read_recipe
 from robust.train.wrappers.awp import AWP
 from robust.train.wrappers.ema import EMA
 

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from robust.attacks import LpThreat, Rng, Task
 from robust.data.dataset import DATA
+from robust.train.factory import read_recipe
 from robust.train.loop import fit
 from robust.train.recipes.free import Free
-from robust.train.factory import read_recipe
 from robust.train.wrappers.awp import AWP
 from robust.train.wrappers.ema import EMA
 from robust.train.wrappers.swa import SWA

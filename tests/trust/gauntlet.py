@@ -14,8 +14,8 @@ from torch import nn
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA, Samples
 from robust.models.registry import ARCHITECTURES
-from robust.train.loop import fit
 from robust.train.factory import read_recipe
+from robust.train.loop import fit
 from tests.trust import defences as d
 
 THREAT = LpThreat.parse("linf:0.2")

@@ -8,11 +8,10 @@ from torch import nn
 
 from robust.evaluation.batching import Feed
 from robust.evaluation.measure import BATCH, measure_attack, measure_clean
-from robust.trust.checks import PREFLIGHT, SIGNS
-from robust.trust.checks import examine, together
-from robust.trust.model_probe import Look
-from robust.trust.mitigated_attack import prescribe, seek
 from robust.trust.attack_probe import Trial
+from robust.trust.checks import PREFLIGHT, SIGNS, examine, together
+from robust.trust.mitigated_attack import prescribe, seek
+from robust.trust.model_probe import Look
 from tests.trust.gauntlet import (
     BASES,
     DIGITS,

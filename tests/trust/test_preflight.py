@@ -13,8 +13,7 @@ from torch.nn import functional as F
 from robust.data.dataset import DATA, Samples
 from robust.evaluation.batching import Feed
 from robust.models.registry import ARCHITECTURES
-from robust.trust.checks import PREFLIGHT, SIGNS
-from robust.trust.checks import examine
+from robust.trust.checks import PREFLIGHT, SIGNS, examine
 from robust.trust.model_probe import FEW, Look, few_of
 
 DIGITS = DATA.get("digits")

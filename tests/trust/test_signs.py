@@ -18,11 +18,10 @@ from robust.evaluation.measure import measure_attack, measure_clean
 from robust.models.program import Batched
 from robust.records.attack_outcome import union
 from robust.records.trust import NotApplicableError
-from robust.trust.checks import SIGNS
-from robust.trust.checks import examine
+from robust.trust.attack_probe import Trial
+from robust.trust.checks import SIGNS, examine
 from robust.trust.indicators.more_steps_pay import longer
 from robust.trust.indicators.transfer_wins import student_of
-from robust.trust.attack_probe import Trial
 from tests.trust import defences as d
 
 DIGITS = DATA.get("digits")

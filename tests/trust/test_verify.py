@@ -13,8 +13,8 @@ from torch import nn
 import robust.trust
 from robust.attacks.rng import Rng
 from robust.attacks.threat import read_threat
-from robust.verification.distances import length, parts, within
 from robust.verification.check import FALSE, KEPT, LARGE, ODD, OUTSIDE, told, verify
+from robust.verification.distances import length, parts, within
 
 BOX = (0.0, 1.0)
 X = np.full((4, 1, 2, 2), 0.5, np.float32)
@@ -39,7 +39,12 @@ def test_nothing_is_shared_with_the_attacks(name):
     tree = ast.parse(Path(robust.trust.__file__).with_name(f"{name}.py").read_text())
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
-    mine = {"robust.verification.distances", "robust.verification.check", "robust.data.lazy_inputs", "robust.data.spool"}
+    mine = {
+        "robust.verification.distances",
+        "robust.verification.check",
+        "robust.data.lazy_inputs",
+        "robust.data.spool",
+    }
     assert {module for module in modules if module.startswith("robust")} <= mine
 
 

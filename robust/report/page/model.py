@@ -17,6 +17,8 @@ MODEL = "--robust-model="
 
 Placed = tuple[Board, Row]
 
+MANY = 20  # classes; of more the worst are shown
+
 
 def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mapping[str, Gallery]) -> Html:
     """Of one model all rows, in the boards' order; its curves where there are some."""
@@ -160,9 +162,6 @@ def _own(record: Record) -> str:
 def _links(record: Record) -> Html:
     path, evidence = files(record)
     return tag("p", tag("a", "record", href=path), " · ", tag("a", "evidence", href=evidence))
-
-
-MANY = 20  # classes; of more the worst are shown
 
 
 def by_class(record: Record) -> Html:

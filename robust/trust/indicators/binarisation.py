@@ -16,9 +16,9 @@ from robust.attacks.factory import make
 from robust.attacks.spec import Spec
 from robust.attacks.task import Task
 from robust.records.trust import Doubt, NotApplicableError
+from robust.trust.attack_probe import MOST_WORDS, Trial
 from robust.trust.checks import SIGNS
 from robust.trust.indicators._shared import ORDINARY, significant
-from robust.trust.attack_probe import MOST_WORDS, Trial
 
 SAMPLES, INNER = 48, 100
 ROUNDS = 5  # of an attack: one alone misses up to a fifth on honest networks that were adversarially trained

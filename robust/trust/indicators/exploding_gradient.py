@@ -1,10 +1,10 @@
 """exploding-gradient: the gradient promises a hundred times as much as a small step along it gains."""
 
 from robust.records.trust import Doubt
+from robust.trust.attack_probe import Trial
 from robust.trust.checks import SIGNS
 from robust.trust.gradients import STEP
 from robust.trust.indicators._shared import significant
-from robust.trust.attack_probe import Trial
 
 LEAST = 0.01  # of what was promised
 

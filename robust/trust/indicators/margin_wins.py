@@ -1,9 +1,9 @@
 """margin-wins: an ordinary attack on the margin breaks what the row's attacks leave: they are weak."""
 
 from robust.records.trust import Doubt
+from robust.trust.attack_probe import Trial
 from robust.trust.checks import SIGNS
 from robust.trust.indicators._shared import ORDINARY, significant, whole
-from robust.trust.attack_probe import Trial
 
 
 @SIGNS.register("margin-wins")

@@ -5,9 +5,9 @@ from dataclasses import fields
 from robust.attacks.factory import make
 from robust.attacks.spec import Spec
 from robust.records.trust import Doubt
+from robust.trust.attack_probe import MOST_WORDS, Trial
 from robust.trust.checks import SIGNS
 from robust.trust.indicators._shared import OURS, significant, whole
-from robust.trust.attack_probe import MOST_WORDS, Trial
 
 SAMPLES = 160
 WORK = 8000  # gradients, at most: a long attack is tried on fewer samples

@@ -1,8 +1,8 @@
 """nan-gradient: where an attack looked the answer or its gradient was not finite."""
 
 from robust.records.trust import Doubt
-from robust.trust.checks import SIGNS
 from robust.trust.attack_probe import Trial
+from robust.trust.checks import SIGNS
 
 
 @SIGNS.register("nan-gradient")

@@ -1,9 +1,9 @@
 """noise-wins: random noise breaks samples that the attacks left standing."""
 
 from robust.records.trust import Doubt
+from robust.trust.attack_probe import Trial
 from robust.trust.checks import SIGNS
 from robust.trust.indicators._shared import blind_wins
-from robust.trust.attack_probe import Trial
 
 DRAWS = 20
 

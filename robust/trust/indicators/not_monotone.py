@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from robust.attacks.threat import LpThreat
 from robust.records.trust import Doubt
+from robust.trust.attack_probe import Trial
 from robust.trust.checks import SIGNS
 from robust.trust.indicators._shared import iterated, settled, significant, whole
-from robust.trust.attack_probe import Trial
 
 SAMPLES = 128
 MOST = 0.02  # of the samples: what may fall in a ball and by luck not in one of twice its size

@@ -2,9 +2,9 @@
 
 from robust.attacks.spec import Spec
 from robust.records.trust import Doubt
+from robust.trust.attack_probe import Trial
 from robust.trust.checks import SIGNS
 from robust.trust.indicators._shared import significant, whole
-from robust.trust.attack_probe import Trial
 
 SAMPLES, DRAWS = 64, 10
 ATTACK = f"pgd:eot={DRAWS}:loss=margin:steps=10:stride=1:last=0.01"

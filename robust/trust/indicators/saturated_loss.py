@@ -6,9 +6,9 @@ import torch
 from robust.attacks.losses import cross_entropy
 from robust.attacks.task import Task
 from robust.records.trust import Doubt
+from robust.trust.attack_probe import Trial
 from robust.trust.checks import SIGNS
 from robust.trust.indicators._shared import significant, whole
-from robust.trust.attack_probe import Trial
 
 ATTACK = "pgd:loss=sice:steps=20:stride=1:last=0.01"
 

@@ -1,10 +1,10 @@
 """shattered-gradient: a small step along the gradient gains something else than the gradient promises."""
 
 from robust.records.trust import Doubt
+from robust.trust.attack_probe import Trial
 from robust.trust.checks import SIGNS
 from robust.trust.gradients import STEP
 from robust.trust.indicators._shared import significant
-from robust.trust.attack_probe import Trial
 
 LEAST, MOST = 0.5, 2.0  # of what was promised; on the honest networks of the tests nothing left this range
 AT_KINKS = 0.05  # of the samples: there the gradient is that of another piece

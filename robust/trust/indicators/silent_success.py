@@ -10,9 +10,9 @@ from robust.attacks.engine import climb, judged, rounds_of
 from robust.attacks.factory import make
 from robust.attacks.task import Task
 from robust.records.trust import Doubt, NotApplicableError
+from robust.trust.attack_probe import MOST_WORDS, Trial
 from robust.trust.checks import SIGNS
 from robust.trust.indicators._shared import OURS, significant, whole
-from robust.trust.attack_probe import MOST_WORDS, Trial
 
 SAMPLES = 64
 

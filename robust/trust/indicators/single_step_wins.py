@@ -1,9 +1,9 @@
 """single-step-wins: one step breaks samples that many steps do not."""
 
 from robust.records.trust import Doubt
+from robust.trust.attack_probe import Trial
 from robust.trust.checks import SIGNS
 from robust.trust.indicators._shared import iterated, settled, significant, whole
-from robust.trust.attack_probe import Trial
 
 MOST = 0.02  # of the samples; on honest networks up to 1 % fell to one step and, from their random start, not to many
 

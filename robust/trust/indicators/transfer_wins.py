@@ -13,6 +13,8 @@ from robust.trust.indicators._shared import blind_wins
 
 STEPS = 10
 
+RIDGE = 1e-3  # of the kernel's largest value: it answers the inputs that it knows nearly as it was told
+
 
 @SIGNS.register("transfer-wins")
 def transfer_wins(trial: Trial) -> Doubt | None:
@@ -20,9 +22,6 @@ def transfer_wins(trial: Trial) -> Doubt | None:
     student = student_of(trial.x, trial.answers().argmax(1).to(trial.x.device), trial.classes)
     attack = Transfer(PGD(STEPS, start=0.0, loss="margin"), student)
     return blind_wins(trial, "transfer-wins", attack, "an attack on a model fitted to its answers")
-
-
-RIDGE = 1e-3  # of the kernel's largest value: it answers the inputs that it knows nearly as it was told
 
 
 class Student(nn.Module):

@@ -2,9 +2,9 @@
 
 from robust.attacks.threat import LpThreat
 from robust.records.trust import Doubt
+from robust.trust.attack_probe import Trial
 from robust.trust.checks import SIGNS
 from robust.trust.indicators._shared import significant
-from robust.trust.attack_probe import Trial
 
 SAMPLES, ATTACK = 64, "pgd:loss=margin:start=0:steps=40:stride=0.1"
 

@@ -6,10 +6,10 @@ from torch import Tensor
 from robust.attacks.losses import margin
 from robust.attacks.task import Task
 from robust.records.trust import Doubt
+from robust.trust.attack_probe import Trial
 from robust.trust.checks import SIGNS
 from robust.trust.gradients import joined
 from robust.trust.indicators._shared import significant
-from robust.trust.attack_probe import Trial
 
 REACH, DRAWS = 0.25, 8  # of the ball, and how often a sample is moved within that
 MOST = 0.3  # of the margin; on the honest networks of the tests up to 0.07 in the mean

@@ -1,9 +1,9 @@
 """zero-gradient: where an attack looked there was no gradient to follow."""
 
 from robust.records.trust import Doubt
+from robust.trust.attack_probe import Trial
 from robust.trust.checks import SIGNS
 from robust.trust.indicators._shared import significant
-from robust.trust.attack_probe import Trial
 
 
 @SIGNS.register("zero-gradient")

@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from robust.trust.mitigations._calls import Call, calls
 from robust.trust.mitigated_attack import REMEDIES, Plight, Search
+from robust.trust.mitigations._calls import Call, calls
 
 AGREE = 0.75  # share of the inputs, clean and random ones nearby, to which both must give the same label
 

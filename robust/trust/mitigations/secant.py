@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robust.trust.mitigations._calls import Call, calls
 from robust.trust.mitigated_attack import REMEDIES, Plight, Search
+from robust.trust.mitigations._calls import Call, calls
 
 REACH = 0.5  # to either side, as a share of the spread of what the activation is given
 ALONE = 0.9  # share of the elements that must not move when others do, of what works element by element

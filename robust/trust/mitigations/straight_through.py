@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robust.trust.mitigations._calls import calls
 from robust.trust.mitigated_attack import REMEDIES, Plight, Search
+from robust.trust.mitigations._calls import calls
 
 ALIKE = 0.95  # correlation from which on what a submodule is given is still the input
 PASSES = 0.9  # correlation from which on the gradient that comes back is that which was sent
