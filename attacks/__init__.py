@@ -2,7 +2,7 @@
 
     from robust.attacks import LpThreat, PGD, assail
     outcome = assail(model, PGD(steps=40), x, y, LpThreat.parse("linf:8/255"))
-    robust = ~outcome.fallen
+    robust = ~outcome.adversarial
 
 Importing this package imports no torch; the names below do, on first use.
 """
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from robust.attacks.combine.restarts import Restarts
     from robust.attacks.combine.targets import Targets
     from robust.attacks.combine.transfer import Transfer
-    from robust.attacks.engine import Attack, Outcome, Plan, assail, climb
+    from robust.attacks.engine import Attack, Outcome, Plan, assail, run_steps
     from robust.attacks.factory import make
-    from robust.attacks.min_norm import Nearest, nearest
+    from robust.attacks.min_norm import MinNormResult, min_norm
     from robust.attacks.registry import ATTACKS
     from robust.attacks.rng import Rng
     from robust.attacks.task import Task
@@ -60,7 +60,7 @@ __all__ = [
     "DeepFool",
     "Diversified",
     "LpThreat",
-    "Nearest",
+    "MinNormResult",
     "Noise",
     "Outcome",
     "Plan",
@@ -73,9 +73,9 @@ __all__ = [
     "Transfer",
     "Union",
     "assail",
-    "climb",
     "make",
-    "nearest",
+    "min_norm",
+    "run_steps",
 ]
 
 _HOME = {
@@ -98,7 +98,7 @@ _HOME = {
     "RFGSM": "zoo.rfgsm",
     "Attack": "engine",
     "LpThreat": "threat",
-    "Nearest": "min_norm",
+    "MinNormResult": "min_norm",
     "Noise": "zoo.noise",
     "Outcome": "engine",
     "Plan": "engine",
@@ -111,9 +111,9 @@ _HOME = {
     "Transfer": "combine.transfer",
     "Union": "threat",
     "assail": "engine",
-    "climb": "engine",
+    "run_steps": "engine",
     "make": "factory",
-    "nearest": "min_norm",
+    "min_norm": "min_norm",
 }
 
 

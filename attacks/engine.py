@@ -1,8 +1,8 @@
 """The Attack protocol, and the drivers: the only loops of the project.
 
 An attack is a frozen dataclass of options with two pure methods, `init` and `step`. A driver runs them: `assail` for
-evaluation drops a sample as soon as it falls, `climb` for training keeps all to the last step, `nearest`, in its own
-file, keeps the closest input that fools the model. The driver judges success itself, by the threat model and the
+evaluation drops a sample as soon as it falls, `run_steps` for training keeps all to the last step, `min_norm`, in its
+own file, keeps the closest input that fools the model. The driver judges success itself, by the threat model and the
 model's own answer, so an attack cannot claim what did not happen.
 """
 
@@ -56,7 +56,7 @@ class Round(NamedTuple):
     """An attack on the samples that still stand, and how its task differs; itself a plan of one round."""
 
     attack: Attack[Any]
-    enter: Callable[[Task], Task]
+    enter_round: Callable[[Task], Task]
 
     def rounds(self) -> Iterator["Round"]:
         return iter([self])
@@ -83,7 +83,7 @@ def rounds_of(attack: AnyAttack) -> Iterator[Round]:
 class Outcome:
     """What an attack did to a batch, sample by sample, as judged by the driver."""
 
-    fallen: Tensor  # (N,) bool: an admitted input with a finite, wrong answer was found
+    adversarial: Tensor  # (N,) bool: an admitted input with a finite, wrong answer was found
     x_adv: Tensor  # (N, *features): that input where fallen, x elsewhere
     faulty: Tensor  # (N,) bool: the model answered something not finite on the way; never a success of the attack
     margin: Tensor  # (N,): the largest at x and at the last iterates, if admitted; -inf where faulty
@@ -112,20 +112,20 @@ def assail(
     threat's bounds: nothing near it could be admitted, and the model would look robust.
     """
     first, *others = threat.parts
-    with still(model, seed), torch.no_grad():
-        task = begun(model, x, y, first, seed, index)
-        clean = judged(task, x, None)
-        outcome = Outcome(clean.down, x.clone(), clean.faulty, clean.margin, task.cost)
+    with eval_mode(model, seed), torch.no_grad():
+        task = start(model, x, y, first, seed, index)
+        clean = judge(task, x, None)
+        outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, clean.margin, task.cost)
         for part in (first, *others):
-            for each, enter in rounds_of(attack):
-                standing = replace(task, threat=part).only(~outcome.fallen)
+            for each, enter_round in rounds_of(attack):
+                standing = replace(task, threat=part).only(~outcome.adversarial)
                 if not len(standing.x) or stop():
                     return outcome
-                _assail(each, enter(standing), outcome, stop)
+                _assail(each, enter_round(standing), outcome, stop)
     return outcome
 
 
-def begun(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index: Tensor | None) -> Task:
+def start(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index: Tensor | None) -> Task:
     """The task of a driver; ValueError where x leaves the threat's bounds."""
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
         told = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
@@ -137,7 +137,7 @@ def begun(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index
 class Verdict(NamedTuple):
     """The model's answers to inputs, judged."""
 
-    down: Tensor  # (n,) bool: admitted and answered wrong
+    adversarial: Tensor  # (n,) bool: admitted and answered wrong
     faulty: Tensor  # (n,) bool: answered with something not finite
     margin: Tensor  # (n,): by how much the label is missed; -inf where the answer is not finite
 
@@ -146,19 +146,19 @@ def _assail(attack: Attack[Any], task: Task, outcome: Outcome, stop: Callable[[]
     """Attack the samples of `task`, and note in `outcome` what becomes of them."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
-        verdict, place = judged(task, state.x, state.logits), task.place
-        down = verdict.down
+        verdict, place = judge(task, state.x, state.logits), task.place
+        adversarial = verdict.adversarial
         outcome.faulty[place[verdict.faulty]] = True
-        outcome.fallen[place[down]] = True
-        outcome.x_adv[place[down]] = state.x[down]
-        leaving = down if (done := getattr(state, "done", None)) is None else down | done
+        outcome.adversarial[place[adversarial]] = True
+        outcome.x_adv[place[adversarial]] = state.x[adversarial]
+        leaving = adversarial if (done := getattr(state, "done", None)) is None else adversarial | done
         if over := k == attack.steps or bool(leaving.all()) or stop():
             leaving = torch.ones_like(leaving)
         _note_margins(outcome, task, state.x, verdict, leaving)
         if over:
             break
         if bool(leaving.any()):
-            task, state = task.only(~leaving), restricted(state, ~leaving)
+            task, state = task.only(~leaving), restrict(state, ~leaving)
         state = attack.step(task, state, k)
 
 
@@ -169,17 +169,17 @@ def _note_margins(outcome: Outcome, task: Task, x: Tensor, verdict: Verdict, whi
     outcome.margin[task.place[nearer]] = verdict.margin[nearer]
 
 
-def judged(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
+def judge(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
     """Of the iterates x, one for each sample of the task, and the model's answers to them, if it was asked."""
     if not len(x):
         return Verdict(task.y.bool(), task.y.bool(), x.new_zeros(0))
     logits = task.logits(x) if logits is None else logits
     finite = logits.isfinite().all(1)
-    down = finite & (logits.argmax(1) != task.y)
-    down[down.clone()] = task.threat.admits(x[down], task.x[down])
+    adversarial = finite & (logits.argmax(1) != task.y)
+    adversarial[adversarial.clone()] = task.threat.admits(x[adversarial], task.x[adversarial])
     if task.exact is not None:
-        down[down.clone()] = _wrong(task.only(down), task.exact, x[down])
-    return Verdict(down, ~finite, margin(logits, task.y).masked_fill(~finite, -torch.inf))
+        adversarial[adversarial.clone()] = _wrong(task.only(adversarial), task.exact, x[adversarial])
+    return Verdict(adversarial, ~finite, margin(logits, task.y).masked_fill(~finite, -torch.inf))
 
 
 def _wrong(task: Task, model: Model, x: Tensor) -> Tensor:
@@ -190,7 +190,7 @@ def _wrong(task: Task, model: Model, x: Tensor) -> Tensor:
     return logits.isfinite().all(1) & (logits.argmax(1) != task.y)
 
 
-def climb(attack: Attack[Any], task: Task) -> Tensor:
+def run_steps(attack: Attack[Any], task: Task) -> Tensor:
     """The last iterate of every sample, (N, *features): what adversarial training learns from. No sample is dropped."""
     with torch.no_grad():
         state = attack.init(task)
@@ -202,23 +202,22 @@ def climb(attack: Attack[Any], task: Task) -> Tensor:
 
 def answers(model: Model, x: Tensor, y: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Of clean inputs: (answered right, answered with something not finite), each (N,) bool."""
-    with still(model, seed), torch.no_grad():
+    with eval_mode(model, seed), torch.no_grad():
         logits = model(x.clone())
     finite = logits.isfinite().all(1)
     return finite & (logits.argmax(1) == y), ~finite
 
 
-def restricted(state: S, keep: Tensor) -> S:
+def restrict(state: S, keep: Tensor) -> S:
     """The state of the samples in the mask; a field may be a state of its own."""
     fields: list[Any] = [
-        None if field is None else restricted(field, keep) if isinstance(field, tuple) else field[keep]
-        for field in state
+        None if field is None else restrict(field, keep) if isinstance(field, tuple) else field[keep] for field in state
     ]
     return type(state)(*fields)
 
 
 @contextmanager
-def still(model: Model, seed: int = 0) -> Iterator[None]:
+def eval_mode(model: Model, seed: int = 0) -> Iterator[None]:
     """Evaluation mode, frozen parameters and a random stream of its own (for models that draw); all is restored."""
     if not isinstance(model, nn.Module):
         with seeded(seed):
@@ -239,7 +238,7 @@ def still(model: Model, seed: int = 0) -> Iterator[None]:
                 parameter.requires_grad_(flag)
 
 
-def fold(r: int, enter: Any, task: Task) -> Task:
+def fold(r: int, enter_round: Any, task: Task) -> Task:
     """The task of a round, with random stream number `r`."""
-    found: Task = enter(task.fold(r))
+    found: Task = enter_round(task.fold(r))
     return found

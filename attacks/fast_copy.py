@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from robust.attacks.rng import seeded
 
-APART = 0.1  # of the largest logit: rounding to bfloat16, layer after layer, stays below
+MAX_DIFFERENCE = 0.1  # of the largest logit: rounding to bfloat16, layer after layer, stays below
 
 
-class Twin(nn.Module):
+class FastCopy(nn.Module):
     """Answers as its copy does; `exact` is the model that was copied."""
 
     def __init__(self, exact: nn.Module, quick: nn.Module, ways: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ class Twin(nn.Module):
         return answer.to(x.dtype)
 
 
-def twin(module: nn.Module, ways: Sequence[str], x: Tensor) -> Twin:
+def make_fast_copy(module: nn.Module, ways: Sequence[str], x: Tensor) -> FastCopy:
     """The module beside a copy of it, in evaluation mode, that is cheaper to ask in these ways.
 
     fold: batch norm into the convolutions before it; channels-last: of pictures the channels lie side by side;
@@ -41,14 +41,14 @@ def twin(module: nn.Module, ways: Sequence[str], x: Tensor) -> Twin:
     they do not, as a model that draws does, and where the module cannot be copied so.
     """
     plain = copy.deepcopy(module).eval()
-    quick = _folded(plain) if "fold" in ways else copy.deepcopy(plain)
+    quick = _fold_batch_norm(plain) if "fold" in ways else copy.deepcopy(plain)
     if "channels-last" in ways:
         quick.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    found = Twin(module, quick, ways)
+    found = FastCopy(module, quick, ways)
     with seeded(0, [x.device]), torch.no_grad():
         exact, answer = plain(x.clone()), found(x.clone())
     apart = float((exact - answer).abs().max() / exact.abs().max())
-    if not apart <= APART:
+    if not apart <= MAX_DIFFERENCE:
         raise ValueError(
             f"search={','.join(ways)}: the copy's answers are {apart:.1%} of the largest logit away from the model's, "
             "expected the same; leave it out"
@@ -56,7 +56,7 @@ def twin(module: nn.Module, ways: Sequence[str], x: Tensor) -> Twin:
     return found
 
 
-def _folded(module: nn.Module) -> nn.Module:
+def _fold_batch_norm(module: nn.Module) -> nn.Module:
     """A copy with batch norm folded into the weights; ValueError where the way through the module cannot be traced."""
     try:
         with warnings.catch_warnings():

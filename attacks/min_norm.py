@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robust.attacks.engine import AnyAttack, Attack, begun, judged, restricted, rounds_of, still
+from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge, restrict, rounds_of, start
 from robust.attacks.geometry import Norm
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threat import LpThreat
 
 
 @dataclass(frozen=True, slots=True)
-class Nearest:
+class MinNormResult:
     """The closest inputs that fool the model, sample by sample, as judged by the driver."""
 
     distance: Tensor  # (N,) float64: to x, in the norm; 0 where x itself is answered wrong, inf where none was found
@@ -31,7 +31,7 @@ class Nearest:
         return float(self.distance.sort().values[(len(self.distance) - 1) // 2])
 
 
-def nearest(
+def min_norm(
     model: Model,
     attack: AnyAttack,
     x: Tensor,
@@ -41,30 +41,30 @@ def nearest(
     bounds: tuple[float, float] = (0.0, 1.0),
     seed: int = 0,
     index: Tensor | None = None,
-) -> Nearest:
+) -> MinNormResult:
     """Run an attack that seeks the smallest perturbation to its end, and keep every sample's best.
 
     Arguments and what is left as found are those of `assail`; the only limits are the norm and the bounds.
     """
-    with still(model, seed), torch.no_grad():
-        task = begun(model, x, y, LpThreat.widest(norm, x, *bounds), seed, index)
-        clean = judged(task, x, None)
-        found = Nearest(torch.full_like(y, torch.inf, dtype=torch.float64), x.clone(), clean.faulty, task.cost)
-        found.distance[clean.down] = 0.0
+    with eval_mode(model, seed), torch.no_grad():
+        task = start(model, x, y, LpThreat.widest(norm, x, *bounds), seed, index)
+        clean = judge(task, x, None)
+        found = MinNormResult(torch.full_like(y, torch.inf, dtype=torch.float64), x.clone(), clean.faulty, task.cost)
+        found.distance[clean.adversarial] = 0.0
         task = task.only(found.distance > 0)
-        for each, enter in rounds_of(attack):
+        for each, enter_round in rounds_of(attack):
             if len(task.x):
-                _approach(each, enter(task), found)
+                _approach(each, enter_round(task), found)
     return found
 
 
-def _approach(attack: Attack[Any], task: Task, found: Nearest) -> None:
+def _approach(attack: Attack[Any], task: Task, found: MinNormResult) -> None:
     """Run the attack on the samples of `task` to its end, and note in `found` what is nearer than before."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
-        down, faulty, _ = judged(task, state.x, state.logits)
+        adversarial, faulty, _ = judge(task, state.x, state.logits)
         distance = task.threat.size(state.x.double(), task.x.double())
-        better = down & (distance < found.distance[task.place])
+        better = adversarial & (distance < found.distance[task.place])
         found.faulty[task.place[faulty]] = True
         found.distance[task.place[better]] = distance[better]
         found.x_adv[task.place[better]] = state.x[better]
@@ -72,5 +72,5 @@ def _approach(attack: Attack[Any], task: Task, found: Nearest) -> None:
         if k == attack.steps or (done is not None and bool(done.all())):
             break
         if done is not None and bool(done.any()):
-            task, state = task.only(~done), restricted(state, ~done)
+            task, state = task.only(~done), restrict(state, ~done)
         state = attack.step(task, state, k)

@@ -14,7 +14,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 
-MOST_NAMES = 20  # more than that are no longer one line: then the nearest are told
+MAX_NAMES = 20  # more than that are no longer one line: then the nearest are told
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -23,7 +23,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f", did you mean {close[0]!r}?" if close else "."
     listed = (
-        known if len(known) <= MOST_NAMES else [*difflib.get_close_matches(name, known, 8, 0), f"... ({len(known)})"]
+        known if len(known) <= MAX_NAMES else [*difflib.get_close_matches(name, known, 8, 0), f"... ({len(known)})"]
     )
     return f"{name!r}{hint} Known: {', '.join(listed) or 'none'}"
 

@@ -16,7 +16,7 @@ from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.spec import NORMS, Spec
 from robust.attacks.text import slug
 
-WAYS = ("channels-last", "fold", "bf16")  # in which a suite may ask a cheaper copy of the model: see twin.py
+WAYS = ("channels-last", "fold", "bf16")  # in which a suite may ask a cheaper copy of the model: see fast_copy.py
 SHIPPED = Path(__file__).parent / "suites"
 
 
@@ -68,7 +68,7 @@ class Suite:
         return {"stages": stages} | ({"search": list(search)} if search else {})
 
 
-def names() -> list[str]:
+def suite_names() -> list[str]:
     """The suites that come along."""
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
@@ -78,7 +78,7 @@ def read_suite(text: str, folder: Path) -> Suite:
 
     ValueError or LookupError, in one line, where there is none, or something in it is wrong.
     """
-    if text in (known := names()):
+    if text in (known := suite_names()):
         return Suite(text, _stages(SHIPPED / f"{text}.toml"))
     if not text.endswith(".toml"):
         raise LookupError(f"unknown suite {suggest(text, known)}; or name a file of your own, as mine.toml")

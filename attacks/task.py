@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.fast_copy import Twin
+from robust.attacks.fast_copy import FastCopy
 from robust.attacks.losses import Loss, evaluate_loss
 from robust.attacks.rng import Rng
 from robust.attacks.threat import LpThreat
@@ -48,7 +48,7 @@ class Task:
     def of(cls, model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng) -> "Task":
         place = torch.arange(len(x), device=x.device)
         cost = Cost(torch.zeros_like(place), torch.zeros_like(place))
-        exact = model.exact if isinstance(model, Twin) else None
+        exact = model.exact if isinstance(model, FastCopy) else None
         return cls(model, x, y, threat, rng, cost, place, exact=exact)
 
     def start(self, share: float = 1.0) -> Tensor:

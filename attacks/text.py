@@ -2,7 +2,7 @@
 
 import re
 
-MOST = 1000  # signs of somebody else's error that are shown: zipfile's quotes the file
+MAX_LENGTH = 1000  # signs of somebody else's error that are shown: zipfile's quotes the file
 
 
 def slug(text: str) -> str:
@@ -17,4 +17,4 @@ def printable(text: str) -> str:
 
 def brief(text: str) -> str:
     """Likewise somebody else's error, which may quote a whole file: the beginning of it."""
-    return printable(text if len(text) <= MOST else f"{text[:MOST]}...")
+    return printable(text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}...")

@@ -27,10 +27,10 @@ def ablation(name: str, seed: int) -> list[str]:
 def _rows(bout: Bout, suite: Suite, seed: int) -> list[list[str]]:
     on, threat = bout.subject(N, seed), LpThreat.parse(bout.threat)
     stages = tuple(stage for stage in suite.stages if narrowed(threat, stage))
-    whole, rows = campaign(on, Suite("whole", stages), threat, seed).broken, []
+    whole, rows = campaign(on, Suite("whole", stages), threat, seed).adversarial, []
     for k, stage in enumerate(stages):
         rest = Suite("rest", stages[:k] + stages[k + 1 :])
-        alone = campaign(on, Suite("alone", (replace(stage, hardest=1.0, follow=False),)), threat, seed).broken
-        only = int(np.sum(whole & ~campaign(on, rest, threat, seed).broken))
+        alone = campaign(on, Suite("alone", (replace(stage, hardest=1.0, follow=False),)), threat, seed).adversarial
+        only = int(np.sum(whole & ~campaign(on, rest, threat, seed).adversarial))
         rows.append([bout.name, bout.threat, f"`{stage.attack}`", f"{stage.hardest:.0%}", str(alone.sum()), str(only)])
     return rows

@@ -14,12 +14,12 @@ from benchmarks.timing import CLOCK
 from robust.attacks import LpThreat, assail, make, nearest
 from robust.attacks.geometry import Norm
 from robust.attacks.rng import seeded
-from robust.attacks.suite import Suite, names, read_suite
+from robust.attacks.suite import Suite, read_suite, suite_names
 from robust.attacks.task import Counted
 from robust.data.dataset import Samples
-from robust.evaluation.batching import MOST, Feed
-from robust.evaluation.measure import Finding
-from robust.evaluation.suite_run import Campaign
+from robust.evaluation.batching import MAX_BATCH, Batcher
+from robust.evaluation.measure import AttackResult
+from robust.evaluation.suite_run import SuiteRun
 
 Attacker = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (model, x, y) -> x_adv
 
@@ -71,7 +71,7 @@ def fight(duel: Duel, subject: Subject, seed: int) -> Row:
 
 
 def ours(duel: Duel, seed: int) -> Attacker:
-    if duel.ours in names() or duel.ours.endswith(".toml"):
+    if duel.ours in suite_names() or duel.ours.endswith(".toml"):
         return partial(_suite, duel, seed)
     attack, threat = make(duel.ours), duel.threat
     if isinstance(threat, LpThreat):
@@ -83,17 +83,17 @@ def _suite(duel: Duel, seed: int, model: nn.Module, x: Tensor, y: Tensor) -> Ten
     assert isinstance(duel.threat, LpThreat)
     found = campaign(Subject("", model, x, y, len(x)), duel.ours, duel.threat, seed)
     x_adv = x.clone()
-    x_adv[torch.from_numpy(found.broken)] = torch.from_numpy(found.x_adv)
+    x_adv[torch.from_numpy(found.adversarial)] = torch.from_numpy(found.x_adv)
     return x_adv
 
 
-def campaign(on: Subject, suite: Suite | str, threat: LpThreat, seed: int) -> Finding:
+def campaign(on: Subject, suite: Suite | str, threat: LpThreat, seed: int) -> AttackResult:
     """As a run with --robust-suite: in batches, and what falls is looked at again."""
     samples = Samples(on.x.numpy(), on.y.numpy(), np.arange(len(on.x)))
     with torch.no_grad():
         classes = on.model(on.x[:1]).shape[1]
-    chosen, feed = read_suite(suite, Path()) if isinstance(suite, str) else suite, Feed(MOST["cpu"])
-    return Campaign(on.model, samples, chosen, threat, feed, classes, seed).run(np.ones(len(on.x), bool))
+    chosen, feed = read_suite(suite, Path()) if isinstance(suite, str) else suite, Batcher(MAX_BATCH["cpu"])
+    return SuiteRun(on.model, samples, chosen, threat, feed, classes, seed).run(np.ones(len(on.x), bool))
 
 
 def side(duel: Duel, attack: Attacker, subject: Subject, seed: int) -> Side:
@@ -103,14 +103,14 @@ def side(duel: Duel, attack: Attacker, subject: Subject, seed: int) -> Side:
         x_adv = attack(counted, x.clone(), y.clone()).detach()
         seconds = CLOCK() - begun
     if isinstance(duel.threat, LpThreat):
-        standing = ~fallen(subject.model, x_adv, x, y, duel.threat)
+        standing = ~adversarial(subject.model, x_adv, x, y, duel.threat)
         figure = 100 * int(standing.sum()) / subject.n
     else:
         figure = median(distance(subject.model, x_adv, x, y, duel.threat))
     return Side(figure, counted.forwards / len(x), counted.backwards / len(x), seconds)
 
 
-def fallen(model: nn.Module, x_adv: Tensor, x: Tensor, y: Tensor, threat: LpThreat) -> Tensor:
+def adversarial(model: nn.Module, x_adv: Tensor, x: Tensor, y: Tensor, threat: LpThreat) -> Tensor:
     """(N,) bool: answered wrong inside the threat model. Projected first: a peer may be out by a rounding."""
     x_adv = threat.project(x_adv, x)
     return threat.admits(x_adv, x) & _wrong(model, x_adv, y)

@@ -18,19 +18,19 @@ from torch import nn
 from benchmarks import table
 from benchmarks.subjects import network
 from robust.attacks import LpThreat
-from robust.baseline.comparison import Flags, Paired, Ruling
+from robust.baseline.comparison import Comparison, Flags, Ruling
 from robust.baseline.replay import hardest, replayed
-from robust.baseline.store import Kept
-from robust.baseline.tolerance import Margin, read_margin
+from robust.baseline.store import Saved
+from robust.baseline.tolerance import Tolerance, read_tolerance
 from robust.data.dataset import DATA, Dataset, Samples
-from robust.evaluation.batching import Feed
-from robust.evaluation.measure import Finding, measure_attack, measure_clean
+from robust.evaluation.batching import Batcher
+from robust.evaluation.measure import AttackResult, measure_attack, measure_clean
 from robust.report.board import ALPHA
 from robust.stats import fisher
 
 PAGE = Path(__file__).parent / "gate.md"
 SEEDS, N, MODEL, ATTACK = 20, 1000, "pgd-at", "pgd"
-THREAT, MARGIN = LpThreat.parse("linf:0.1"), read_margin("robust_acc:1pp")
+THREAT, MARGIN = LpThreat.parse("linf:0.1"), read_tolerance("robust_acc:1pp")
 NOISE, MORE = 0.075, 0.2  # of each tensor's deviation: the first costs about 3 points on pictures that are held out
 CAUGHT, PASSED, MISSED = 18, 20, 15  # of the seeds, what must hold
 HEADS = ("change", "seed", "robust %", "points", "lost", "won", "McNemar p", "unpaired p", "gate")
@@ -52,10 +52,10 @@ class Compared:
 
     change: str
     seed: int
-    paired: Paired
+    paired: Comparison
     unpaired: float  # p-value
-    replay: Paired  # what is known before any attack
-    early: Paired  # what is known after the attack on a few
+    replay: Comparison  # what is known before any attack
+    early: Comparison  # what is known after the attack on a few
     alone: int  # lost pictures that fall to replay and not to the attack
     seconds: tuple[float, float, float]  # of replay, of the attack on a few, of the attack on all
 
@@ -100,12 +100,12 @@ class Measured:
     """A model on some pictures."""
 
     clean: Flags
-    found: Finding
+    found: AttackResult
     seconds: float
 
     @property
     def robust(self) -> Flags:
-        return self.clean & ~self.found.broken
+        return self.clean & ~self.found.adversarial
 
 
 def main() -> int:
@@ -119,11 +119,11 @@ def main() -> int:
     }
     rows = []
     for seed in range(SEEDS):
-        samples, feed = data.load("test", N, seed), Feed(250)
+        samples, feed = data.load("test", N, seed), Batcher(250)
         before = measured(model, samples, seed, feed)
         kept = kept_of(model, samples, before, seed, feed)
         for change, (module, batch) in changes.items():
-            rows.append(compare(change, module, samples, seed, Feed(batch), before, kept))
+            rows.append(compare(change, module, samples, seed, Batcher(batch), before, kept))
             sys.stdout.write(" | ".join(rows[-1].cells) + "\n")
     wrong = failures(rows)
     lines = [*table.markdown(HEADS_REPLAY, (row.cells for row in rows), words=1), "", *told(rows), *wrong]
@@ -154,22 +154,22 @@ def rewritten(model: nn.Module) -> nn.Module:
     return found
 
 
-def measured(module: nn.Module, samples: Samples, seed: int, feed: Feed) -> Measured:
+def measured(module: nn.Module, samples: Samples, seed: int, feed: Batcher) -> Measured:
     began = time.process_time()
     clean = measure_clean(module, samples, seed, feed).correct
     found = measure_attack(module, samples, clean, ATTACK, THREAT, seed=seed, feed=feed)
     return Measured(clean, found, time.process_time() - began)
 
 
-def kept_of(module: nn.Module, samples: Samples, before: Measured, seed: int, feed: Feed) -> list[Kept]:
+def kept_of(module: nn.Module, samples: Samples, before: Measured, seed: int, feed: Batcher) -> list[Saved]:
     """What a baseline keeps of it."""
     strongest = hardest(module, samples, before.robust, THREAT, seed, feed)
     assert strongest is not None
-    return [(before.found.x_adv, np.flatnonzero(before.found.broken)), strongest]
+    return [(before.found.x_adv, np.flatnonzero(before.found.adversarial)), strongest]
 
 
 def compare(
-    change: str, module: nn.Module, samples: Samples, seed: int, feed: Feed, before: Measured, kept: list[Kept]
+    change: str, module: nn.Module, samples: Samples, seed: int, feed: Batcher, before: Measured, kept: list[Saved]
 ) -> Compared:
     began = time.process_time()
     clean, replay = measure_clean(module, samples, seed, feed).correct, replayed(module, samples, kept, THREAT, feed)
@@ -177,14 +177,14 @@ def compare(
     early, rows = left.copy(), replay.first(before.robust, left)
     early[rows] &= measured(module, samples.take(rows), seed, feed).robust
     seconds, after = (between - began, time.process_time() - between), measured(module, samples, seed, feed)
-    paired = Paired(before.robust, after.robust & left)
+    paired = Comparison(before.robust, after.robust & left)
     return Compared(
         change=change,
         seed=seed,
         paired=paired,
         unpaired=fisher(before.robust, paired.after),
-        replay=Paired(before.robust, left),
-        early=Paired(before.robust, early),
+        replay=Comparison(before.robust, left),
+        early=Comparison(before.robust, early),
         alone=int((paired.lost & after.robust).sum()),
         seconds=(*seconds, after.seconds),
     )
@@ -210,12 +210,12 @@ def told(rows: list[Compared]) -> list[str]:
     return lines
 
 
-def pairs_of(rows: list[Compared]) -> tuple[list[Paired], list[Paired], list[Paired]]:
+def pairs_of(rows: list[Compared]) -> tuple[list[Comparison], list[Comparison], list[Comparison]]:
     """(in the end, after replay, after the attack on a few)."""
     return [row.paired for row in rows], [row.replay for row in rows], [row.early for row in rows]
 
 
-def count(rows: list[Compared], margin: Margin) -> int:
+def count(rows: list[Compared], margin: Tolerance) -> int:
     return sum(row.paired.ruling(margin) == "fails" for row in rows)
 
 

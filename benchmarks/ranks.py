@@ -23,11 +23,11 @@ from benchmarks.subjects import ROOT, network, pictures
 from robust.attacks.suite import read_suite
 from robust.attacks.threat import read_threat
 from robust.data.dataset import Samples
-from robust.distributed.ranks import joined
-from robust.evaluation.attack_run import Toll
-from robust.evaluation.batching import Feed
+from robust.distributed.ranks import join
+from robust.evaluation.attack_run import BatchOutcome
+from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import BATCH, measure_clean
-from robust.evaluation.suite_run import Campaign
+from robust.evaluation.suite_run import SuiteRun
 
 MODEL, SUITE, THREAT, N, SEED = "pgd-at", "standard-1", "linf:0.1", 2000, 0
 TURNS, WHOLE = 5, 3  # of the suite, and of the whole command
@@ -55,16 +55,16 @@ def child(folder: Path) -> None:
     """One process of a turn: writes what it measured, and alone also what each sample took."""
     x, y = pictures(N, SEED)
     samples, model, suite = Samples(x.numpy(), y.numpy(), np.arange(N)), network(MODEL), read_suite(SUITE, ROOT)
-    with joined() as ranks, _waiting() as waits, _recorded() as rounds:
+    with join() as ranks, _waiting() as waits, _recorded() as rounds:
         torch.set_num_threads(1)
         correct = measure_clean(model, samples, SEED).correct
-        campaign = Campaign(model, samples, suite, read_threat(THREAT), Feed(BATCH), 10, SEED, ranks=ranks)
+        campaign = SuiteRun(model, samples, suite, read_threat(THREAT), Batcher(BATCH), 10, SEED, ranks=ranks)
         ranks.all(None)
         waits.clear()
         began, used = time.monotonic(), time.process_time()
         found = campaign.run(correct)
         wall, used = time.monotonic() - began, time.process_time() - used
-    told = {"wall": wall, "used": used, "idle": sum(waits) / wall, "broken": np.flatnonzero(found.broken).tolist()}
+    told = {"wall": wall, "used": used, "idle": sum(waits) / wall, "broken": np.flatnonzero(found.adversarial).tolist()}
     told |= {"rounds": [[each.tolist() for each in pair] for pair in rounds]} if ranks.size == 1 else {}
     (folder / f"{ranks.rank}.json").write_text(json.dumps(told))
 
@@ -91,18 +91,18 @@ def _waiting() -> Iterator[list[float]]:
 def _recorded() -> Iterator[list[Round]]:
     """Yields each round's samples and passes."""
     rounds: list[Round] = []
-    real = robust.evaluation.attack_run.levied
+    real = robust.evaluation.attack_run.run_batches
 
-    def noted(attack: robust.evaluation.attack_run.Attacker, samples: Samples, feed: Feed) -> Toll:
+    def noted(attack: robust.evaluation.attack_run.Attacker, samples: Samples, feed: Batcher) -> BatchOutcome:
         toll = real(attack, samples, feed)
         rounds.append((samples.index, toll.forwards + 2 * toll.backwards))  # a pass back takes about two there
         return toll
 
-    robust.evaluation.attack_run.levied = noted
+    robust.evaluation.attack_run.run_batches = noted
     try:
         yield rounds
     finally:
-        robust.evaluation.attack_run.levied = real
+        robust.evaluation.attack_run.run_batches = real
 
 
 def turn(size: int) -> list[dict[str, Any]]:

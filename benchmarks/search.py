@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from benchmarks import table
 from benchmarks.subjects import network, pictures
 from benchmarks.timing import CLOCK
-from robust.attacks.engine import still
-from robust.attacks.fast_copy import Twin, twin
+from robust.attacks.engine import eval_mode
+from robust.attacks.fast_copy import FastCopy, make_fast_copy
 from robust.attacks.suite import read_suite
 from robust.attacks.threat import read_threat
 from robust.data.dataset import Samples
-from robust.evaluation.batching import Feed
+from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_clean
-from robust.evaluation.suite_run import Campaign
+from robust.evaluation.suite_run import SuiteRun
 from robust.models.load import architecture
 from robust.models.spec import ModelSpec
 
@@ -65,9 +65,9 @@ def _row(word: str, shape: tuple[int, ...], batch: int) -> list[str]:
     return [f"`{word}`", " x ".join(map(str, shape)), str(batch), f"{exact:.1f}", *told]
 
 
-def _copy(module: nn.Module, ways: Sequence[str], x: Tensor) -> Twin | None:
+def _copy(module: nn.Module, ways: Sequence[str], x: Tensor) -> FastCopy | None:
     try:
-        return twin(module, ways, x)
+        return make_fast_copy(module, ways, x)
     except ValueError:
         return None
 
@@ -85,7 +85,7 @@ def _milliseconds(modules: Sequence[nn.Module | None], x: Tensor) -> list[float 
 
 
 def _gradient(module: nn.Module, x: Tensor) -> None:
-    with still(module):
+    with eval_mode(module):
         x = x.clone().requires_grad_()
         torch.autograd.grad(module(x).logsumexp(1).sum(), x)
 
@@ -94,14 +94,14 @@ def _whole() -> list[str]:
     """standard-1 by each way: what stands, and the time."""
     x, y = pictures(N, SEED, "fashion-mnist")
     module, samples = network(SUBJECT), Samples(x.numpy(), y.numpy(), np.arange(N))
-    feed = Feed(250)
+    feed = Batcher(250)
     correct = measure_clean(module, samples, feed=feed).correct
-    plain = Campaign(module, samples, read_suite("standard-1", Path()), read_threat(THREAT), feed, 10)
+    plain = SuiteRun(module, samples, read_suite("standard-1", Path()), read_threat(THREAT), feed, 10)
     rows = []
     for ways in ((), *WAYS):
         begun = CLOCK()
-        found = replace(plain, twin=twin(module, ways, x[:64]) if ways else None).run(correct)
-        seconds, standing = CLOCK() - begun, int((correct & ~found.broken).sum())
+        found = replace(plain, fast_copy=make_fast_copy(module, ways, x[:64]) if ways else None).run(correct)
+        seconds, standing = CLOCK() - begun, int((correct & ~found.adversarial).sum())
         rows.append([", ".join(ways) or "exact", f"{100 * standing / N:.1f}", f"{seconds:.1f}"])
     return table.markdown(("asked", "robust %", "seconds"), rows, words=1)
 

@@ -123,8 +123,8 @@ def seeds() -> list[str]:
     rows, widest = [], 0.0
     for bout in BOUTS:
         on = bout.subject(N, SEED)
-        broken = (campaign(on, SUITE, LpThreat.parse(bout.threat), seed).broken for seed in range(SEEDS))
-        found = [100 * int(np.sum(~flags)) / N for flags in broken]
+        adversarial = (campaign(on, SUITE, LpThreat.parse(bout.threat), seed).adversarial for seed in range(SEEDS))
+        found = [100 * int(np.sum(~flags)) / N for flags in adversarial]
         widest = max(widest, max(found) - min(found))
         rows.append([bout.name, bout.threat, *(f"{figure:.1f}" for figure in found)])
     head = ("model", "threat", *(f"seed {seed}" for seed in range(SEEDS)))

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import table
-from benchmarks.duel import Attacker, fallen
+from benchmarks.duel import Attacker, adversarial
 from benchmarks.peers import foolbox, torchattacks
 from benchmarks.subjects import network, pictures
 from benchmarks.timing import in_turns, peak_bytes
 from robust.attacks import PGD, LpThreat, Task, assail
 from robust.attacks.rng import seeded
 from robust.attacks.task import Counted
-from robust.attacks.zoo.pgd import Walk
+from robust.attacks.zoo.pgd import PGDState
 
 PAGE = Path(__file__).parent / "speed.md"
 PACKAGES = ("torch", "torchattacks", "foolbox")
@@ -67,7 +67,7 @@ class Measured:
         """In percent: answered right, and not fallen."""
         with torch.no_grad():
             right = self.model(self.x).argmax(1) == self.y
-        return 100 * int((right & ~fallen(self.model, self.x_adv, self.x, self.y, BALL)).sum()) / N
+        return 100 * int((right & ~adversarial(self.model, self.x_adv, self.x, self.y, BALL)).sum()) / N
 
     @property
     def gradients(self) -> float:
@@ -109,10 +109,10 @@ class Tireless:
     def steps(self) -> int:
         return self.pgd.steps
 
-    def init(self, task: Task) -> Walk:
+    def init(self, task: Task) -> PGDState:
         return self.pgd.init(task)
 
-    def step(self, task: Task, state: Walk, k: int) -> Walk:
+    def step(self, task: Task, state: PGDState, k: int) -> PGDState:
         walk = self.pgd.step(task, state, k)
         return walk._replace(done=torch.zeros_like(walk.done))
 
@@ -120,7 +120,7 @@ class Tireless:
 def hard(steps: int) -> tuple[nn.Module, Tensor, Tensor, Tensor]:
     """(model, x, y, index): a batch of N that PGD breaks none of, made of those that it did not break."""
     model, (x, y) = network("pgd-at"), pictures(N, SEED)
-    (index,) = (~assail(model, PGD(steps, STRIDE), x, y, BALL, seed=SEED).fallen).nonzero(as_tuple=True)
+    (index,) = (~assail(model, PGD(steps, STRIDE), x, y, BALL, seed=SEED).adversarial).nonzero(as_tuple=True)
     index = index.repeat(N // len(index) + 1)[:N]
     return model, x[index], y[index], index
 

@@ -41,14 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
     refuse_unknown(config)
     if value(config, "model"):
         from robust.session import RUN
-        from robust.session.collection import Mount
+        from robust.session.collection import CollectionHooks
         from robust.session.hooks import RobustSession
         from robust.session.run import Run
-        from robust.session.selection import RollCall
+        from robust.session.selection import Selection
 
         config.stash[RUN] = run = Run(config)
-        rollcall = RollCall(config, run.settings)
-        config.pluginmanager.register(Mount(config, run.settings), "robust-mount")
+        rollcall = Selection(config, run.settings)
+        config.pluginmanager.register(CollectionHooks(config, run.settings), "robust-mount")
         config.pluginmanager.register(rollcall, "robust-rollcall")
         config.pluginmanager.register(RobustSession(run, rollcall), "robust-session")
     elif value(config, "only"):

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from robust.evaluation.suite_run import Told, Watch
+from robust.evaluation.suite_run import SuiteProgress, Watch
 from robust.train.plan import Plan
 from robust.train.validate import Epoch
 
@@ -62,7 +62,7 @@ def suite_bar(title: str, n: int) -> Iterator[Watch]:
     with Progress(*shown, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None, note="")
 
-        def watch(told: Told) -> None:
+        def watch(told: SuiteProgress) -> None:
             note = f"{told.stage + 1} of {told.stages} stages: at most {told.standing / n:.1%} robust"
             bar.update(task, completed=told.stage + told.round / told.rounds, total=told.stages, note=note)
 

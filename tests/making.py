@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from robust.data.dataset import Samples
-from robust.records.attack_outcome import Attacked
+from robust.records.attack_outcome import AttackOutcome
 from robust.records.evidence import Evidence
 from robust.records.files import locked
 from robust.records.record import DataUsed, ModelUsed, Record
@@ -17,13 +17,13 @@ def flags(text):
     return np.array([digit == "1" for digit in text], bool)
 
 
-def attacked(name, broken, *, options=None, seconds=1.5):
-    return Attacked(name, options or {}, flags(broken), forwards=30, backwards=20, seconds=seconds)
+def attacked(name, adversarial, *, options=None, seconds=1.5):
+    return AttackOutcome(name, options or {}, flags(adversarial), forwards=30, backwards=20, seconds=seconds)
 
 
 def record(
     correct="11111100",
-    broken=None,
+    adversarial=None,
     *,
     name="net",
     training="as-is",
@@ -36,14 +36,14 @@ def record(
     date="2026-01-02",
 ):
     """`broken` holds each attack's; by default pgd breaks none. As many samples are the same samples."""
-    broken = broken or {"pgd": "0" * len(correct)}
+    adversarial = adversarial or {"pgd": "0" * len(correct)}
     return Record(
         data=DataUsed(data, split, len(correct), digest or f"{len(correct):04}" * 16),
         model=ModelUsed(name, training, weights, params=1234),
         threat=threat,
         seed=seed,
         correct=flags(correct),
-        attacks=tuple(attacked(attack, which) for attack, which in broken.items()),
+        attacks=tuple(attacked(attack, which) for attack, which in adversarial.items()),
         provenance={"date": date},
     )
 
@@ -62,14 +62,14 @@ def samples(n):
     return Samples(np.zeros((n, 2), np.float32), np.arange(n) % 10, 3 * np.arange(n))
 
 
-def inputs(attack, broken):
+def inputs(attack, adversarial):
     """What the attack of that number found: (its number, the sample's row) for each broken sample."""
-    rows = np.flatnonzero(broken)
+    rows = np.flatnonzero(adversarial)
     return np.stack([np.full(len(rows), attack), rows], axis=1).astype(np.float32)
 
 
 def evidence(record):
-    found = [(attack.broken, inputs(k, attack.broken)) for k, attack in enumerate(record.attacks)]
+    found = [(attack.adversarial, inputs(k, attack.adversarial)) for k, attack in enumerate(record.attacks)]
     return Evidence.of(*(getattr(samples(record.data.n), part) for part in ("y", "index")), found)
 
 

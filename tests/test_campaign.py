@@ -14,10 +14,10 @@ import robust.evaluation.suite_run
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.threat import read_threat
 from robust.data.dataset import Samples
-from robust.evaluation.batching import Feed
+from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
 from robust.evaluation.suite_cache import SuiteCache
-from robust.evaluation.suite_run import GATE, TIME, Bout, Campaign, Known, Limits, capped, narrowed
+from robust.evaluation.suite_run import GATE, TIME, Bout, Limits, SampleState, SuiteRun, capped, narrowed
 from tests.attacks.models import inputs, network
 
 WEAK, STRONG = "pgd:steps=1:stride=0.3:start=0", "pgd:loss=margin:steps=10:stride=1:last=0.01"
@@ -39,34 +39,41 @@ def samples(n=60):
 
 
 def campaign(suite=SUITE, threat="linf:0.03", module=MODEL, classes=10, **changes):
-    return Campaign(module, samples(), suite, read_threat(threat), Feed(17), classes, **changes)
+    return SuiteRun(module, samples(), suite, read_threat(threat), Batcher(17), classes, **changes)
 
 
 def run(made):
-    return made.run(measure_clean(made.module, made.samples, feed=Feed(17)).correct)
+    return made.run(measure_clean(made.module, made.samples, feed=Batcher(17)).correct)
 
 
 def outcome(found):
     """All that must not depend on when a campaign was stopped."""
-    stages = [(stage.attack, stage.n, stage.broken, stage.forwards, stage.backwards) for stage in found.stages]
-    return found.broken.tolist(), found.x_adv.tolist(), found.forwards, found.backwards, found.fault.tolist(), stages
+    stages = [(stage.attack, stage.n, stage.adversarial, stage.forwards, stage.backwards) for stage in found.stages]
+    return (
+        found.adversarial.tolist(),
+        found.x_adv.tolist(),
+        found.forwards,
+        found.backwards,
+        found.fault.tolist(),
+        stages,
+    )
 
 
 def test_each_stage_goes_on_with_what_those_before_it_left():
     found = run(campaign())
-    broken = [stage.broken for stage in found.stages]
+    adversarial = [stage.adversarial for stage in found.stages]
 
-    assert broken == sorted(broken)
-    assert 0 < broken[0] < broken[-1] == found.broken.sum() < 60
+    assert adversarial == sorted(adversarial)
+    assert 0 < adversarial[0] < adversarial[-1] == found.adversarial.sum() < 60
     assert found.stages[0].n == 60
-    assert found.stages[-1].n == 60 - broken[-2]
+    assert found.stages[-1].n == 60 - adversarial[-2]
     assert (found.stages[-1].forwards, found.stages[-1].backwards) == (found.forwards, found.backwards)
 
 
 def test_what_it_finds_is_as_judged_by_the_model():
     found = run(campaign())
     x_adv, mine = torch.from_numpy(found.x_adv), samples()
-    rows = np.flatnonzero(found.broken)
+    rows = np.flatnonzero(found.adversarial)
 
     assert len(x_adv) == len(rows)
     assert (MODEL(x_adv).argmax(1).numpy() != mine.y[rows]).all()
@@ -78,7 +85,7 @@ def test_one_stage_finds_what_its_attack_finds_but_for_other_random_numbers():
     mine = samples()
     plain = measure_attack(MODEL, mine, np.ones(60, bool), "fgsm", read_threat("linf:0.03"))
 
-    assert once.broken.tolist() == plain.broken.tolist()
+    assert once.adversarial.tolist() == plain.adversarial.tolist()
     assert (once.forwards, once.backwards) == (plain.forwards, plain.backwards)
 
 
@@ -87,17 +94,17 @@ def test_stages_draw_numbers_of_their_own():
     stage = Stage("noise:steps=5")
     once, twice = (run(campaign(Suite("n-1", (stage,) * k), threat="linf:0.08")) for k in (1, 2))
 
-    assert twice.stages[0].broken == once.broken.sum() < twice.broken.sum()
+    assert twice.stages[0].adversarial == once.adversarial.sum() < twice.adversarial.sum()
 
 
 def test_the_hardest_are_those_that_came_nearest():
-    known = Known(samples(6), np.array([1, 1, 1, 1, 0, 1], bool))
+    known = SampleState(samples(6), np.array([1, 1, 1, 1, 0, 1], bool))
     margin = np.array([-3, -1, -2, 1, -5], np.float32)
     none = np.zeros(5, bool)
     known.add(
         Bout(
             rows=np.array([0, 1, 2, 3, 5]),
-            broken=np.array([0, 0, 0, 1, 0], bool),
+            adversarial=np.array([0, 0, 0, 1, 0], bool),
             x_adv=samples(1).x,
             fault=none.astype(np.int8),
             faulty=none,
@@ -146,7 +153,7 @@ def test_a_stage_that_follows_is_run_only_where_the_one_before_it_paid(first, sh
     suite = Suite("f-1", (Stage(first, hardest=0.5), Stage(STRONG, follow=True)))
     found = run(campaign(suite))
 
-    assert (found.stages[0].broken > 0, found.stages[1].n > 0) == (shown, shown)
+    assert (found.stages[0].adversarial > 0, found.stages[1].n > 0) == (shown, shown)
     assert len(found.stages) == 2
     assert (found.stages[1].backwards > found.stages[0].backwards) == shown
 
@@ -175,7 +182,7 @@ def test_a_stage_is_for_its_norms_of_a_union():
     suite = Suite("u-1", (Stage("fgsm", ("l1",)), Stage("fgsm", ("linf",)), Stage("fgsm", ("l2",))))
     found = run(campaign(suite, threat="linf:0.02+l2:0.3"))
     assert len(found.stages) == 2
-    assert 0 < found.stages[0].broken < found.stages[1].broken
+    assert 0 < found.stages[0].adversarial < found.stages[1].adversarial
 
 
 class KilledError(Exception):
@@ -199,7 +206,7 @@ def test_killed_after_any_round_it_goes_on_to_the_same_end(tmp_path, monkeypatch
     monkeypatch.undo()
     assert len([*tmp_path.iterdir()]) == k
 
-    again = run(replace(campaign(cache=cache), feed=Feed(60)))  # now more memory is free
+    again = run(replace(campaign(cache=cache), feed=Batcher(60)))  # now more memory is free
     assert outcome(again) == expected
     assert outcome(run(campaign(cache=cache))) == outcome(again)
 
@@ -269,7 +276,7 @@ def test_when_time_is_up_it_ends_with_what_it_has(monkeypatch, seconds):
     found = run(campaign(limits=Limits(seconds)))
 
     assert found.partial == TIME
-    assert found.broken.sum() <= whole.broken.sum()
+    assert found.adversarial.sum() <= whole.adversarial.sum()
     assert found.stages == () or len(found.stages) < len(whole.stages)
     assert found.backwards < whole.backwards
 
@@ -286,17 +293,17 @@ def test_with_more_time_it_goes_on_where_it_was(tmp_path, monkeypatch):
 
 def test_it_stops_once_what_was_asked_is_settled():
     whole = run(campaign())
-    left = 60 - whole.stages[0].broken
+    left = 60 - whole.stages[0].adversarial
     found = run(campaign(limits=Limits(math.inf, lambda standing: standing <= left)))
 
     assert found.partial == GATE
     assert len(found.stages) == 1
-    assert found.broken.sum() == whole.stages[0].broken
+    assert found.adversarial.sum() == whole.stages[0].adversarial
 
 
 def test_settled_by_the_last_round_of_all_it_is_whole():
     suite = Suite("g-1", (Stage(WEAK), Stage(STRONG)))
-    left = 60 - run(campaign(suite)).broken.sum()
+    left = 60 - run(campaign(suite)).adversarial.sum()
 
     assert run(campaign(suite, limits=Limits(math.inf, lambda standing: standing <= left))).partial == ""
 
@@ -319,13 +326,13 @@ def test_what_falls_and_is_not_confirmed_stands_on():
     made = replace(campaign(suite, module=Moody()), samples=mine)
     found = made.run(np.ones(51, bool))
 
-    assert found.fault.any() or found.broken.any()
-    plain = measure_attack(Moody(), mine, np.ones(51, bool), WEAK, made.threat, feed=Feed(17))
-    assert (found.fault.tolist(), found.broken.tolist()) == (plain.fault.tolist(), plain.broken.tolist())
+    assert found.fault.any() or found.adversarial.any()
+    plain = measure_attack(Moody(), mine, np.ones(51, bool), WEAK, made.threat, feed=Batcher(17))
+    assert (found.fault.tolist(), found.adversarial.tolist()) == (plain.fault.tolist(), plain.adversarial.tolist())
 
 
 def test_nothing_to_attack_is_no_error():
     found = campaign().run(np.zeros(60, bool))
 
-    assert (found.backwards, found.broken.sum(), found.partial) == (0, 0, "")
+    assert (found.backwards, found.adversarial.sum(), found.partial) == (0, 0, "")
     assert len(found.stages) == len(SUITE.stages)

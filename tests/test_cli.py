@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 import robust
 from robust.attacks.registry import ATTACKS
-from robust.attacks.suite import names
+from robust.attacks.suite import suite_names
 from robust.cli import main
 from robust.commands.evaluate import QUIET
 from robust.data.dataset import DATA
@@ -137,7 +137,7 @@ def test_list_names_all_that_can_be_asked_for(call):
 
     assert (status, err) == (0, "")
     assert out.splitlines() == [
-        f"suites: {', '.join(names())}",
+        f"suites: {', '.join(suite_names())}",
         f"attacks: {', '.join(ATTACKS.names())}",
         f"data sets: {', '.join(DATA.names())}",
         f"architectures: {', '.join(ARCHITECTURES.names())}",
@@ -227,7 +227,7 @@ def test_board_merges_folders_as_a_run_would(call, folder, tmp_path):
 
 
 def test_board_never_ranks_together_what_cannot_be_compared(call, folder, tmp_path):
-    file(tmp_path / "other", record(name="z", data="mnist"), record(name="z", broken={"fgsm": "0" * 8}))
+    file(tmp_path / "other", record(name="z", data="mnist"), record(name="z", adversarial={"fgsm": "0" * 8}))
     call("board", folder, tmp_path / "other", "--into", tmp_path / "all")
 
     table = pd.read_csv(tmp_path / "all" / "leaderboard.csv")

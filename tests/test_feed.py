@@ -7,7 +7,7 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.data.dataset import Samples
-from robust.evaluation.batching import Feed, fitting
+from robust.evaluation.batching import Batcher, fit_batch_size
 from robust.evaluation.measure import measure_attack, measure_clean
 from tests.attacks.models import network
 
@@ -24,7 +24,7 @@ def samples(n=23, shape=(1, 8, 8)):
 def test_every_sample_comes_once_in_order(size):
     given = samples()
     sizes = []
-    rows = Feed(size).each(lambda x, y, index: sizes.append(len(x)) or (x, y, index), given)
+    rows = Batcher(size).each(lambda x, y, index: sizes.append(len(x)) or (x, y, index), given)
     x, y, index = (torch.cat(column).numpy() for column in zip(*rows, strict=True))
 
     assert np.array_equal(x, given.x)
@@ -55,7 +55,7 @@ OUT = [
 @pytest.mark.parametrize("error", OUT, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_where_memory_runs_out_batches_are_halved_from_there_on_and_nothing_is_lost(error, most):
-    feed = Feed(20)
+    feed = Batcher(20)
     found = torch.cat(feed.each(limited(most, error), samples()))
 
     assert found.tolist() == samples().index.tolist()
@@ -66,7 +66,7 @@ def test_where_memory_runs_out_batches_are_halved_from_there_on_and_nothing_is_l
 @pytest.mark.parametrize("error", [*OUT[:1], ValueError("out of memory"), RuntimeError("mat1 and mat2")])
 def test_what_no_smaller_batch_mends_is_raised(error):
     with pytest.raises(type(error), match=str(error)[:10]):
-        Feed(8).each(limited(0, error), samples())
+        Batcher(8).each(limited(0, error), samples())
 
 
 def test_a_real_allocation_that_fails_is_halved():
@@ -74,7 +74,7 @@ def test_a_real_allocation_that_fails_is_halved():
         torch.empty(len(x) * 2**50 // 8 if len(x) > 4 else 1)
         return index
 
-    feed = Feed(16)
+    feed = Batcher(16)
     assert len(torch.cat(feed.each(work, samples()))) == 23
     assert feed.size == 4
 
@@ -84,16 +84,16 @@ def test_what_an_attack_finds_does_not_depend_on_the_batch(size):
     model, given = network(dtype=torch.float32), samples(60)
     correct = measure_clean(model, given).correct
     whole = measure_attack(model, given, correct, "pgd:steps=5", LINF)
-    parts = measure_attack(model, given, correct, "pgd:steps=5", LINF, feed=Feed(size))
+    parts = measure_attack(model, given, correct, "pgd:steps=5", LINF, feed=Batcher(size))
 
-    assert (whole.broken != parts.broken).mean() <= 0.002
+    assert (whole.adversarial != parts.adversarial).mean() <= 0.002
 
 
 def test_a_wider_network_gets_smaller_batches(monkeypatch):
     monkeypatch.setattr("robust.evaluation.batching._free", lambda device: 2.0**26)
     x = samples().x
     sizes = [
-        fitting(nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10)), x, CPU)
+        fit_batch_size(nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10)), x, CPU)
         for width in (10, 100_000, 100_000_000 // 64)
     ]
 
@@ -104,9 +104,9 @@ def test_a_wider_network_gets_smaller_batches(monkeypatch):
 def test_the_estimate_leaves_the_model_as_found_and_needs_no_parameters():
     model = network(dtype=torch.float32).train()
     state = torch.random.get_rng_state()
-    fitting(model, samples().x, CPU)
+    fit_batch_size(model, samples().x, CPU)
 
     assert model.training
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert fitting(nn.Flatten(), samples().x, CPU) == 250
+    assert fit_batch_size(nn.Flatten(), samples().x, CPU) == 250

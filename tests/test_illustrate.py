@@ -13,7 +13,7 @@ from torch import nn
 from robust.data.dataset import Samples
 from robust.evaluation.illustrate import SIDE, illustrate
 from robust.records.evidence import Evidence
-from robust.records.gallery import Gallery, chosen, joined
+from robust.records.gallery import Gallery, choose_rows, join_galleries
 from tests.making import evidence, record
 
 
@@ -33,9 +33,9 @@ def samples(x, y=None):
     return Samples(x.astype(np.float32), np.ones(len(x), np.int64) if y is None else y, np.arange(len(x)))
 
 
-def shown(module, x, x_adv, broken=None, **options):
-    broken = np.ones(len(x), bool) if broken is None else broken
-    return illustrate(module, samples(x), broken, x_adv.astype(np.float32), (0.0, 1.0), **{"most": 6, **options})
+def shown(module, x, x_adv, adversarial=None, **options):
+    adversarial = np.ones(len(x), bool) if adversarial is None else adversarial
+    return illustrate(module, samples(x), adversarial, x_adv.astype(np.float32), (0.0, 1.0), **{"most": 6, **options})
 
 
 def test_the_maps_are_those_of_a_linear_model():
@@ -128,12 +128,14 @@ def test_the_model_and_the_generator_are_as_before():
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40), st.integers(0, 9), st.integers(1, 5))
-def test_what_attacks_choose_apart_joins_to_what_is_chosen_of_all(broken, seed, most):
-    masks = [np.array(mask) for mask in zip(*broken, strict=True)]
-    whole = joined([made(chosen(mask, most, seed), k) for k, mask in enumerate(masks)], masks[0] | masks[1], most, seed)
+def test_what_attacks_choose_apart_joins_to_what_is_chosen_of_all(adversarial, seed, most):
+    masks = [np.array(mask) for mask in zip(*adversarial, strict=True)]
+    whole = join_galleries(
+        [made(choose_rows(mask, most, seed), k) for k, mask in enumerate(masks)], masks[0] | masks[1], most, seed
+    )
     rows = [] if whole is None else whole.row.tolist()
 
-    assert rows == chosen(masks[0] | masks[1], most, seed).tolist()
+    assert rows == choose_rows(masks[0] | masks[1], most, seed).tolist()
     assert all(attack == int(not masks[0][row]) for row, attack in zip(rows, whole.label if whole else (), strict=True))
 
 
@@ -144,7 +146,7 @@ def made(rows, label=0, size=2):
 
 
 def test_it_comes_back_from_the_evidence_without_pickles_and_older_evidence_is_read():
-    plain = evidence(record(broken={"pgd": "11010001"}))
+    plain = evidence(record(adversarial={"pgd": "11010001"}))
     given = replace(plain, gallery=made(np.array([0, 3])))
     back = Evidence.from_bytes(given.to_bytes()).gallery
 

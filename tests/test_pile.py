@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from robust.data import spool
-from robust.data.lazy_inputs import Rows
-from robust.data.spool import Pile, picked
+from robust.data.lazy_inputs import LazyInputs
+from robust.data.spool import Spool, pick_rows
 
 X = np.arange(60, dtype=np.float32).reshape(10, 2, 3)
 
@@ -18,14 +18,14 @@ sizes = pytest.mark.parametrize("most", [10**6, 100, 0], ids=["in memory", "late
 @sizes
 def test_a_pile_holds_what_was_put_on_it_in_order(monkeypatch, most):
     monkeypatch.setattr(spool, "IN_MEMORY", most)
-    found = Pile((2, 3))
+    found = Spool((2, 3))
     for part in (X[:3], X[:0], X[3:4], X[4:].astype(np.float64)):
         found.add(part)
 
     assert np.array_equal(found.array(), X)
     assert isinstance(found.array(), np.memmap) == (most < X.nbytes)
     assert found.array().flags.writeable  # torch warns of others
-    assert Pile((2, 3)).array().shape == (0, 2, 3)
+    assert Spool((2, 3)).array().shape == (0, 2, 3)
 
 
 @sizes
@@ -35,7 +35,7 @@ def test_rows_are_picked(monkeypatch, most, rows):
     monkeypatch.setattr(spool, "PART", 50)
     rows = np.array(rows, np.int64)
 
-    assert np.array_equal(picked(X, rows), X[rows])
+    assert np.array_equal(pick_rows(X, rows), X[rows])
 
 
 def test_a_disk_without_room_is_told(monkeypatch):
@@ -46,11 +46,11 @@ def test_a_disk_without_room_is_told(monkeypatch):
     monkeypatch.setattr(spool, "scratch", full)
 
     with pytest.raises(ValueError, match=r"No space left on device; set TMPDIR to a folder with room"):
-        Pile((2, 3)).add(X)
+        Spool((2, 3)).add(X)
 
 
 def test_rows_are_indexed_as_an_array_is():
-    rows = Rows(X, np.array([7, 2, 5]), (2, 3))
+    rows = LazyInputs(X, np.array([7, 2, 5]), (2, 3))
     expected = X[[7, 2, 5]]
 
     assert rows.shape == expected.shape

@@ -42,9 +42,9 @@ def test_every_record_has_its_evidence():
         content = (FOLDER / "results" / f"{record.stem}.npz").read_bytes()
         evidence = Evidence.from_bytes(content)
         assert hashlib.sha256(content).hexdigest() == record.evidence
-        broken = np.flatnonzero(record.correct & ~record.robust)
-        assert len(evidence.x_adv) == record.provenance.get("inputs", len(broken))
-        assert {*evidence.row} <= {*broken}
+        adversarial = np.flatnonzero(record.correct & ~record.robust)
+        assert len(evidence.x_adv) == record.provenance.get("inputs", len(adversarial))
+        assert {*evidence.row} <= {*adversarial}
 
 
 def test_every_checkpoint_is_that_of_a_record_and_its_card_tells_how_it_was_trained():

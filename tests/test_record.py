@@ -34,7 +34,7 @@ def made(draw):
 def plain(record):
     """The record with its arrays as lists, which can be compared."""
     attacks = [
-        {**asdict(attack), "broken": attack.broken.tolist(), "rounded": str(attack.rounded)}
+        {**asdict(attack), "broken": attack.adversarial.tolist(), "rounded": str(attack.rounded)}
         for attack in record.attacks
     ]
     return {**asdict(record), "correct": record.correct.tolist(), "attacks": attacks}
@@ -42,7 +42,7 @@ def plain(record):
 
 def damaged(path, value):
     """A record's JSON with another value at the path."""
-    content = json.loads(record(broken={"pgd": "11000000"}).to_json())
+    content = json.loads(record(adversarial={"pgd": "11000000"}).to_json())
     *parents, last = path
     inner = content
     for key in parents:
@@ -144,13 +144,13 @@ def test_more_attacks_never_make_a_model_more_robust(record):
 
 def test_the_suite_is_the_attacks_in_any_order():
     names = ["pgd:steps=40:restarts=5", "fgsm", "torchattacks:PGD"]
-    suites = {record(broken=dict.fromkeys(order, "0" * 8)).suite for order in (names, names[::-1])}
+    suites = {record(adversarial=dict.fromkeys(order, "0" * 8)).suite for order in (names, names[::-1])}
 
     assert suites == {"fgsm+pgd-restarts5-steps40+torchattacks-pgd"}
 
 
 def test_the_stem_tells_data_threat_suite_and_model():
-    measured = record(broken={"pgd": "0" * 8, "fgsm": "0" * 8}, threat="linf:8/255", training="pgd-at:steps=3")
+    measured = record(adversarial={"pgd": "0" * 8, "fgsm": "0" * 8}, threat="linf:8/255", training="pgd-at:steps=3")
 
     assert measured.stem == "digits/linf-8_255/fgsm+pgd/net-pgd-at-steps3-ab12ab12"
 
@@ -170,7 +170,8 @@ def test_a_stem_is_safe_in_file_names(field, odd):
 def test_a_long_suite_is_cut_and_still_its_own():
     shared = {f"pgd:steps={k}": "0" * 8 for k in range(10, 30)}
     a, b = (
-        record(broken={**shared, last: "0" * 8}).stem.split("/")[2] for last in ("torchattacks:A", "torchattacks:B")
+        record(adversarial={**shared, last: "0" * 8}).stem.split("/")[2]
+        for last in ("torchattacks:A", "torchattacks:B")
     )
 
     assert a != b

@@ -27,7 +27,7 @@ def own_evidence(path):
     """The record in that file; its evidence must be beside it."""
     record, content = Record.from_json(path.read_text()), path.with_suffix(".npz").read_bytes()
     assert hashlib.sha256(content).hexdigest() == record.evidence
-    assert len(Evidence.from_bytes(content).row) == union(attack.broken for attack in record.attacks).sum()
+    assert len(Evidence.from_bytes(content).row) == union(attack.adversarial for attack in record.attacks).sum()
     return record
 
 
@@ -43,7 +43,7 @@ def count(folder, part):
 
 
 def outcomes(*records):
-    return {(r.data.n, r.seed, pack(r.correct), *(pack(attack.broken) for attack in r.attacks)) for r in records}
+    return {(r.data.n, r.seed, pack(r.correct), *(pack(attack.adversarial) for attack in r.attacks)) for r in records}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def outcomes(*records):
     [
         (record(), "same", 1, 0),
         (record(date="2027-12-31"), "same", 1, 0),
-        (record(broken={"pgd": "10000000"}), "replaced", 1, 1),
+        (record(adversarial={"pgd": "10000000"}), "replaced", 1, 1),
         (record(seed=1), "kept", 1, 1),
         (record("1" * 9), "replaced", 1, 1),
         (record("1" * 7), "kept", 1, 1),
@@ -111,7 +111,7 @@ def crash(monkeypatch):
 
 @pytest.mark.parametrize("k", range(4))
 def test_a_crash_while_replacing_leaves_every_record_with_its_evidence(tmp_path, crash, k):
-    first, second = record(), record(broken={"pgd": "10000000"})
+    first, second = record(), record(adversarial={"pgd": "10000000"})
     file(tmp_path, first)
     crash(k)
     with pytest.raises(OSError, match="no space"):
@@ -123,7 +123,7 @@ def test_a_crash_while_replacing_leaves_every_record_with_its_evidence(tmp_path,
 
 @pytest.mark.parametrize("k", range(4))
 def test_a_replacement_that_crashed_can_be_repeated_and_nothing_is_lost(tmp_path, crash, k):
-    first, second = record(), record(broken={"pgd": "10000000"})
+    first, second = record(), record(adversarial={"pgd": "10000000"})
     file(tmp_path, first)
     crash(k)
     with pytest.raises(OSError, match="no space"):
@@ -187,7 +187,7 @@ def test_evidence_knows_the_labels_and_numbers_of_all_samples():
 
 
 def test_evidence_comes_back_from_its_bytes():
-    given = evidence(record(broken={"fgsm": "01010000", "pgd": "11010001"}))
+    given = evidence(record(adversarial={"fgsm": "01010000", "pgd": "11010001"}))
     got = Evidence.from_bytes(given.to_bytes())
 
     for name in ("x_adv", "row", "by", "y", "index"):
@@ -196,7 +196,7 @@ def test_evidence_comes_back_from_its_bytes():
 
 
 def test_equal_evidence_gives_equal_bytes_at_any_time():
-    content, again = (evidence(record(broken={"pgd": "11010001"})).to_bytes() for _ in range(2))
+    content, again = (evidence(record(adversarial={"pgd": "11010001"})).to_bytes() for _ in range(2))
 
     assert content == again
     with zipfile.ZipFile(io.BytesIO(content)) as archive:

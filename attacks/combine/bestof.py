@@ -19,5 +19,5 @@ class BestOf:
 
     def rounds(self) -> Iterator[Round]:
         for k, each in enumerate(self.attacks):
-            for attack, enter in rounds_of(each):
-                yield Round(attack, partial(fold, k, enter))
+            for attack, enter_round in rounds_of(each):
+                yield Round(attack, partial(fold, k, enter_round))

@@ -20,5 +20,5 @@ class Restarts:
 
     def rounds(self) -> Iterator[Round]:
         for r in range(self.restarts):
-            for attack, enter in rounds_of(self.attack):
-                yield Round(attack, partial(fold, r, enter))
+            for attack, enter_round in rounds_of(self.attack):
+                yield Round(attack, partial(fold, r, enter_round))

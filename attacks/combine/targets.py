@@ -28,11 +28,11 @@ class Targets:
 
     def rounds(self) -> Iterator[Round]:
         for rank in range(self.targets):
-            for attack, enter in rounds_of(self.attack):
-                yield Round(attack, partial(self._aim, rank, enter))
+            for attack, enter_round in rounds_of(self.attack):
+                yield Round(attack, partial(self._aim, rank, enter_round))
 
-    def _aim(self, rank: int, enter: Any, task: Task) -> Task:
-        task = enter(task.fold(rank))
+    def _aim(self, rank: int, enter_round: Any, task: Task) -> Task:
+        task = enter_round(task.fold(rank))
         logits = task.logits(task.x)
         if self.targets >= logits.shape[1]:
             raise ValueError(f"the model has {logits.shape[1]} classes, so at most targets={logits.shape[1] - 1}")

@@ -9,7 +9,7 @@ from robust.attacks.engine import Attack
 from robust.attacks.task import Model, Task
 
 
-class Shown(NamedTuple):
+class TransferState(NamedTuple):
     """The state: that of the attack on the surrogate, whose answers are not those of the model that is tested."""
 
     x: Tensor
@@ -32,15 +32,15 @@ class Transfer:
     def steps(self) -> int:
         return self.attack.steps
 
-    def init(self, task: Task) -> Shown:
+    def init(self, task: Task) -> TransferState:
         return _shown(self.attack.init(self._other(task)))
 
-    def step(self, task: Task, state: Shown, k: int) -> Shown:
+    def step(self, task: Task, state: TransferState, k: int) -> TransferState:
         return _shown(self.attack.step(self._other(task), state.inner, k))
 
     def _other(self, task: Task) -> Task:
         return replace(task, model=self.surrogate)
 
 
-def _shown(inner: Any) -> Shown:
-    return Shown(inner.x, None, inner, getattr(inner, "done", None))
+def _shown(inner: Any) -> TransferState:
+    return TransferState(inner.x, None, inner, getattr(inner, "done", None))

@@ -11,7 +11,7 @@ from robust.attacks.losses import margin
 from robust.attacks.task import Task
 
 
-class Hidden(NamedTuple):
+class WorstOfDrawsState(NamedTuple):
     """The state: until the last step x itself, and the first answer to it."""
 
     x: Tensor
@@ -20,7 +20,7 @@ class Hidden(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class WorstOfDraws:
     """`attack` to its last step, whatever the model answers on the way; then the rightest of `looks` answers counts.
 
     An input that barely fools a model that draws does so by luck, and not on a second look; a loss that rises further
@@ -38,14 +38,14 @@ class Held:
     def steps(self) -> int:
         return self.attack.steps
 
-    def init(self, task: Task) -> Hidden:
-        return Hidden(task.x, task.logits(task.x), self.attack.init(task))
+    def init(self, task: Task) -> WorstOfDrawsState:
+        return WorstOfDrawsState(task.x, task.logits(task.x), self.attack.init(task))
 
-    def step(self, task: Task, state: Hidden, k: int) -> Hidden:
+    def step(self, task: Task, state: WorstOfDrawsState, k: int) -> WorstOfDrawsState:
         inner = self.attack.step(task, state.inner, k)
         if k + 1 < self.steps:
-            return Hidden(state.x, state.logits, inner)
-        return Hidden(inner.x, self._rightest(replace(task, draws=1), inner.x), inner)
+            return WorstOfDrawsState(state.x, state.logits, inner)
+        return WorstOfDrawsState(inner.x, self._rightest(replace(task, draws=1), inner.x), inner)
 
     def _rightest(self, task: Task, x: Tensor) -> Tensor:
         """For each sample the answer that misses its label least."""

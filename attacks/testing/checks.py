@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.engine import AnyAttack, assail, rounds_of, still
+from robust.attacks.engine import AnyAttack, assail, eval_mode, rounds_of
 from robust.attacks.geometry import Norm
 from robust.attacks.rng import Rng
 from robust.attacks.task import Task
@@ -31,16 +31,16 @@ def check_what_is_found_fools_the_model(case: Case) -> None:
     """It finds something, and all of that is inside the threat model and the box, and answered wrong."""
     model, x, y = case.data()
     found = case.run(model, x, y)
-    case.hold(bool(found.fallen.any()), f"broke none of {len(x)} samples of an untrained network; expected some")
+    case.hold(bool(found.adversarial.any()), f"broke none of {len(x)} samples of an untrained network; expected some")
     case.hold(bool(case.threat.admits(found.x_adv, x).all()), "found an input outside the threat model or the box")
-    off = int((found.fallen != (model(found.x_adv).argmax(1) != y)).sum())
+    off = int((found.adversarial != (model(found.x_adv).argmax(1) != y)).sum())
     case.hold(off == 0, f"the model answers {off} of {len(x)} otherwise than was told; give logits at x, or None")
 
 
 def check_states_are_as_promised(case: Case) -> None:
     """NamedTuples of tensors that lead with the batch axis, detached; `x` as the inputs are, `logits` those at x."""
     model, x, y = case.data(8)
-    with case.working(x), still(model), torch.no_grad():
+    with case.working(x), eval_mode(model), torch.no_grad():
         for task, state in _states(case.made(), Task.of(model, x, y, case.threat, Rng.of(3, torch.arange(len(x))))):
             case.hold(hasattr(state, "_fields"), f"a state is a {kind(state)}; expected a NamedTuple")
             for name, value in zip(state._fields, state, strict=True):
@@ -95,7 +95,7 @@ def check_the_batch_does_not_matter(case: Case) -> None:
         for size in sizes:
             batches = torch.split(torch.arange(n), size)
             parts = [case.run(model, x[rows], y[rows], rows) for rows in batches]
-            off = torch.cat([part.fallen for part in parts]) != whole.fallen
+            off = torch.cat([part.adversarial for part in parts]) != whole.adversarial
             if not most:  # to the last digits
                 off |= ((torch.cat([part.x_adv for part in parts]) - whole.x_adv).abs() > 1e-9).flatten(1).any(1)
             told = f"{int(off.sum())} of {n} outcomes are others in batches of {size}, in {kind(x)}; expected {most}"
@@ -176,8 +176,8 @@ def check_refusal(case: Case) -> None:
 
 def _states(attack: AnyAttack, task: Task) -> Iterator[tuple[Task, Any]]:
     """Every state that the attack goes through, with the task of its round; no sample is dropped."""
-    for each, enter in rounds_of(attack):
-        entered = enter(task)
+    for each, enter_round in rounds_of(attack):
+        entered = enter_round(task)
         state = each.init(entered)
         yield entered, state
         for k in range(each.steps):

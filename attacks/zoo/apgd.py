@@ -17,7 +17,7 @@ RADII = ((3, 0.3), (2, 0.3), (1, 0.4))  # for l1: times eps, and the share of th
 L1_WINDOW, L1_SLOWER, L1_SLOWEST = 0.04, 1.5, 10.0  # of the steps; what divides the step size, and how often at most
 
 
-class Search(NamedTuple):
+class APGDState(NamedTuple):
     """The state: the last iterate, the point to go on from, the best so far, and what the step size goes by."""
 
     x: Tensor
@@ -53,12 +53,12 @@ class APGD:
             raise ValueError(f"rho must be between 0 and 1, got {self.rho:g}")
         check_loss(self.loss)
 
-    def init(self, task: Task) -> Search:
+    def init(self, task: Task) -> APGDState:
         task = self._at_radius(task, 0)
         x = task.start()
         return self._begin(task, x if task.origin is None else task.threat.project(x, task.x))
 
-    def step(self, task: Task, state: Search, k: int) -> Search:
+    def step(self, task: Task, state: APGDState, k: int) -> APGDState:
         radius, begun, length = self._stage(task, k)
         task = self._at_radius(task, k)
         if radius and k == begun:
@@ -102,12 +102,12 @@ class APGD:
         widest = LpThreat.widest("l1", task.x, task.threat.lo, task.threat.hi)
         return replace(task, threat=replace(task.threat, eps=min(times * task.threat.eps, widest.eps)))
 
-    def _begin(self, task: Task, x: Tensor) -> Search:
+    def _begin(self, task: Task, x: Tensor) -> APGDState:
         logits, loss, grad = task.ascent(x, self.loss)
         sparse = task.threat.norm == "l1"
         moved = _moved(task, x)
         start = task.origin is None and not sparse
-        return Search(
+        return APGDState(
             x=x,
             logits=logits,
             loss=loss,
@@ -125,18 +125,18 @@ class APGD:
             nonzero=moved,
         )
 
-    def _move(self, task: Task, state: Search, first: bool) -> Tensor:
+    def _move(self, task: Task, state: APGDState, first: bool) -> Tensor:
         point = state.point
         x = task.threat.project(task.threat.step(point, state.grad, state.length), task.x)
         if first:
             return x
         return task.threat.project(point + INERTIA * (x - point) + (1 - INERTIA) * (point - state.before), task.x)
 
-    def _sparse(self, task: Task, state: Search) -> Tensor:
+    def _sparse(self, task: Task, state: APGDState) -> Tensor:
         moved = task.threat.sparse_step(state.point, state.grad, state.length, state.active)
         return task.threat.project(moved, task.x)
 
-    def _check(self, state: Search, window: int) -> Search:
+    def _check(self, state: APGDState, window: int) -> APGDState:
         """Halve the step size where the loss rose seldom, or where nothing was gained with a size that was kept."""
         stalled = (state.checked >= state.best_loss) & ~state.halved
         halve = (state.rises <= self.rho * window) | stalled
@@ -149,7 +149,7 @@ class APGD:
             halved=halve,
         )
 
-    def _check_sparse(self, task: Task, state: Search) -> Search:
+    def _check_sparse(self, task: Task, state: APGDState) -> APGDState:
         """Go on from the best point with a long step where that became sparser, else with a shorter step."""
         nonzero = _moved(task, state.best)
         sparser = nonzero < 0.95 * state.nonzero

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.task import Task
-from robust.attacks.zoo.pgd import PGD, Walk
+from robust.attacks.zoo.pgd import PGD, PGDState
 
 
 @ATTACKS.register("bim")
@@ -20,10 +20,10 @@ class BIM:
     def __post_init__(self) -> None:
         self._pgd()  # says what is wrong with the options
 
-    def init(self, task: Task) -> Walk:
+    def init(self, task: Task) -> PGDState:
         return self._pgd().init(task)
 
-    def step(self, task: Task, state: Walk, k: int) -> Walk:
+    def step(self, task: Task, state: PGDState, k: int) -> PGDState:
         return self._pgd().step(task, state, k)
 
     def _pgd(self) -> PGD:

@@ -14,7 +14,7 @@ GROWTH = 10.0  # of the factor, until a search finds something
 DECAY_1, DECAY_2 = 0.9, 0.999  # Adam's
 
 
-class Search(NamedTuple):
+class CWState(NamedTuple):
     """The state: where one search for each sample stands, and between which factors the next one looks."""
 
     x: Tensor
@@ -56,13 +56,13 @@ class CW:
         if self.confidence < 0:
             raise ValueError(f"confidence must be 0 or above, got {self.confidence:g}")
 
-    def init(self, task: Task) -> Search:
+    def init(self, task: Task) -> CWState:
         if task.threat.norm != "l2":
             raise ValueError(f"cw is for l2, the threat is {task.threat.norm}; use fmn")
         factor = torch.full(task.y.shape, self.factor, dtype=task.x.dtype, device=task.x.device)
         return self._begun(task, factor, torch.zeros_like(factor), torch.full_like(factor, torch.inf))
 
-    def step(self, task: Task, state: Search, k: int) -> Search:
+    def step(self, task: Task, state: CWState, k: int) -> CWState:
         each = self.steps // self.searches
         search = min(k // each, self.searches - 1)  # the last has what the division leaves
         age = k - search * each
@@ -80,22 +80,22 @@ class CW:
             x=x, logits=logits, margin=margin, grad=grad, found=state.found | (margin > self.confidence)
         )
 
-    def _begun(self, task: Task, factor: Tensor, low: Tensor, high: Tensor) -> Search:
+    def _begun(self, task: Task, factor: Tensor, low: Tensor, high: Tensor) -> CWState:
         """A search from the clean input."""
         middle, half = _box(task)
         w = torch.atanh(INSIDE * (task.x - middle) / half)
         logits, margin, grad = task.ascent(task.x, "margin")
         nothing, never = torch.zeros_like(w), torch.zeros_like(task.y, dtype=torch.bool)
-        return Search(task.x, logits, margin, grad, w, nothing, nothing, factor, low, high, never)
+        return CWState(task.x, logits, margin, grad, w, nothing, nothing, factor, low, high, never)
 
-    def _bracket(self, state: Search) -> tuple[Tensor, Tensor]:
+    def _bracket(self, state: CWState) -> tuple[Tensor, Tensor]:
         """(low, high) after a search."""
         return (
             torch.where(state.found, state.low, state.factor),
             torch.where(state.found, state.factor, state.high),
         )
 
-    def _descended(self, task: Task, state: Search, count: int) -> Search:
+    def _descended(self, task: Task, state: CWState, count: int) -> CWState:
         """Step number `count` of Adam (1412.6980), on ||x' - x||^2 + factor * max(confidence - margin, 0)."""
         half = _box(task)[1]
         pull = torch.where(state.margin < self.confidence, state.factor, torch.zeros_like(state.factor))

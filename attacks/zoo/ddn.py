@@ -14,7 +14,7 @@ from robust.attacks.task import Task
 LONGEST, SHORTEST = 1.0, 0.01  # of the box's width: the step size, at first and at last
 
 
-class Walk(NamedTuple):
+class DDNState(NamedTuple):
     """The state: the iterate, and the radius of the sphere that it is on."""
 
     x: Tensor
@@ -39,14 +39,14 @@ class DDN:
             raise ValueError(f"gamma must be between 0 and 1, got {self.gamma:g}")
         check_loss(self.loss)
 
-    def init(self, task: Task) -> Walk:
+    def init(self, task: Task) -> DDNState:
         if task.threat.norm != "l2":
             raise ValueError(f"ddn is for l2, the threat is {task.threat.norm}; use fmn")
         logits, _, grad = task.ascent(task.x, self.loss)
         wide = task.threat.hi - task.threat.lo
-        return Walk(task.x, logits, grad, torch.full(task.y.shape, wide, dtype=task.x.dtype, device=task.x.device))
+        return DDNState(task.x, logits, grad, torch.full(task.y.shape, wide, dtype=task.x.dtype, device=task.x.device))
 
-    def step(self, task: Task, state: Walk, k: int) -> Walk:
+    def step(self, task: Task, state: DDNState, k: int) -> DDNState:
         assert state.logits is not None
         wrong = state.logits.argmax(1) != task.y
         radius = state.radius * torch.where(wrong, 1 - self.gamma, 1 + self.gamma)
@@ -56,6 +56,6 @@ class DDN:
         d = d / d.norm(dim=1, keepdim=True).clamp_min(torch.finfo(d.dtype).tiny) * radius[:, None]
         x = (task.x + d.view_as(task.x)).clamp(task.threat.lo, task.threat.hi)
         if k + 1 == self.steps:
-            return Walk(x, None, state.grad, radius)
+            return DDNState(x, None, state.grad, radius)
         logits, _, grad = task.ascent(x, self.loss)
-        return Walk(x, logits, grad, radius)
+        return DDNState(x, logits, grad, radius)

@@ -13,7 +13,7 @@ from robust.attacks.zoo._boundary import nearest_boundary
 BEYOND = 1e-4  # of a logit: how far over the boundary a step aims, which alone would leave it on this side
 
 
-class Walk(NamedTuple):
+class DeepFoolState(NamedTuple):
     """The state: the iterate, and the sum of the steps that led to it."""
 
     x: Tensor
@@ -39,15 +39,15 @@ class DeepFool:
         if self.candidates < 1:
             raise ValueError(f"candidates must be at least 1, got {self.candidates}")
 
-    def init(self, task: Task) -> Walk:
+    def init(self, task: Task) -> DeepFoolState:
         logits = task.logits(task.x)
-        return Walk(task.x, logits, torch.zeros_like(task.x), logits.argmax(1) != task.y)
+        return DeepFoolState(task.x, logits, torch.zeros_like(task.x), logits.argmax(1) != task.y)
 
-    def step(self, task: Task, state: Walk, k: int) -> Walk:
+    def step(self, task: Task, state: DeepFoolState, k: int) -> DeepFoolState:
         gap, slope = nearest_boundary(task, state.x, state.logits, self.candidates)
         steep = task.threat.dual(slope)
         length = torch.where(steep > 0, (gap.clamp_min(0) + BEYOND) / steep, torch.zeros_like(gap))
         total = state.total + task.threat.step(state.x, slope, length) - state.x
         x = (task.x + (1 + self.overshoot) * total).clamp(task.threat.lo, task.threat.hi)
         answer = task.logits(x)
-        return Walk(x, answer, total, answer.argmax(1) != task.y)
+        return DeepFoolState(x, answer, total, answer.argmax(1) != task.y)

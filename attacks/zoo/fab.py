@@ -11,11 +11,11 @@ from robust.attacks.task import Task
 from robust.attacks.zoo._boundary import nearest_boundary
 
 BEYOND = 1.05  # how far over the boundary a step leads, as a share of the way to it
-MOST = 0.1  # how much at most the way from x counts, beside that from the iterate
+MAX_SHARE = 0.1  # how much at most the way from x counts, beside that from the iterate
 BACK = 0.9  # of its distance from x keeps an iterate that is over the boundary
 
 
-class Walk(NamedTuple):
+class FABState(NamedTuple):
     """The state: the iterate, and the point to go on from."""
 
     x: Tensor
@@ -43,10 +43,10 @@ class FAB:
         if self.candidates < 1:
             raise ValueError(f"candidates must be at least 1, got {self.candidates}")
 
-    def init(self, task: Task) -> Walk:
+    def init(self, task: Task) -> FABState:
         return self._judged(task, task.start(self.start))
 
-    def step(self, task: Task, state: Walk, k: int) -> Walk:
+    def step(self, task: Task, state: FABState, k: int) -> FABState:
         gap, slope = nearest_boundary(task, state.point, state.logits, self.candidates)
         ahead = task.threat.to_plane(state.point, slope, gap) - state.point
         # The same plane as seen from the clean input.
@@ -59,9 +59,9 @@ class FAB:
     def _share(self, task: Task, ahead: Tensor, home: Tensor) -> Tensor:
         """How much the way from the clean input counts, (n, 1, ...): the more, the longer the other way is."""
         long, short = (task.threat.size(d, torch.zeros_like(d)).clamp_min(1e-8) for d in (ahead, home))
-        return (long / (long + short)).clamp_max(MOST).view(-1, *[1] * (ahead.dim() - 1))
+        return (long / (long + short)).clamp_max(MAX_SHARE).view(-1, *[1] * (ahead.dim() - 1))
 
-    def _judged(self, task: Task, x: Tensor) -> Walk:
+    def _judged(self, task: Task, x: Tensor) -> FABState:
         logits = task.logits(x)
         wrong = (logits.argmax(1) != task.y).view(-1, *[1] * (x.dim() - 1))
-        return Walk(x, logits, torch.where(wrong, task.x.lerp(x, BACK), x))
+        return FABState(x, logits, torch.where(wrong, task.x.lerp(x, BACK), x))

@@ -14,7 +14,7 @@ LONGEST, SHORTEST = 1.0, 0.01  # of the box's width: the step size, at first and
 GAMMA_LAST = 0.001
 
 
-class Walk(NamedTuple):
+class FMNState(NamedTuple):
     """The state: the iterate, and the radius of the ball that it must stay in."""
 
     x: Tensor
@@ -39,12 +39,12 @@ class FMN:
         if not 0 < self.gamma < 1:
             raise ValueError(f"gamma must be between 0 and 1, got {self.gamma:g}")
 
-    def init(self, task: Task) -> Walk:
+    def init(self, task: Task) -> FMNState:
         logits, loss, grad = task.ascent(task.x, "margin")
         never = torch.full_like(loss, torch.inf)
-        return Walk(task.x, logits, loss, grad, never, never)
+        return FMNState(task.x, logits, loss, grad, never, never)
 
-    def step(self, task: Task, state: Walk, k: int) -> Walk:
+    def step(self, task: Task, state: FMNState, k: int) -> FMNState:
         falling = (1 + math.cos(math.pi * k / self.steps)) / 2
         gamma = GAMMA_LAST + (self.gamma - GAMMA_LAST) * falling
         radius, best = self._radius(task, state, gamma)
@@ -55,9 +55,9 @@ class FMN:
         if k + 1 == self.steps:
             return state._replace(x=x, logits=None)
         logits, loss, grad = task.ascent(x, "margin")
-        return Walk(x, logits, loss, grad, radius, best)
+        return FMNState(x, logits, loss, grad, radius, best)
 
-    def _radius(self, task: Task, state: Walk, gamma: float) -> tuple[Tensor, Tensor]:
+    def _radius(self, task: Task, state: FMNState, gamma: float) -> tuple[Tensor, Tensor]:
         """(radius, best): within the best where the answer is wrong; else wider, or where the boundary must be."""
         size = task.threat.size(state.x, task.x)
         wrong = state.loss > 0

@@ -18,7 +18,7 @@ from robust.attacks.task import Model, Task
 SMALLEST = 0.9  # of its width: the least that input diversity shrinks a picture to
 
 
-class Momentum(NamedTuple):
+class MIFGSMState(NamedTuple):
     """The state: the iterate, and the sum of the gradients so far."""
 
     x: Tensor
@@ -51,20 +51,20 @@ class MIFGSM:
             raise ValueError(f"kernel, a width in pixels, must be 0 or odd, got {self.kernel}")
         check_loss(self.loss)
 
-    def init(self, task: Task) -> Momentum:
+    def init(self, task: Task) -> MIFGSMState:
         if task.x.dim() != 4 and (self.diversity or self.kernel):
             raise ValueError("diversity and kernel are for pictures, (N, C, H, W); leave them out for other inputs")
         x = task.start(0.0)
         logits, grad = self._gradient(task, x, 0)
-        return Momentum(x, logits, grad)
+        return MIFGSMState(x, logits, grad)
 
-    def step(self, task: Task, state: Momentum, k: int) -> Momentum:
+    def step(self, task: Task, state: MIFGSMState, k: int) -> MIFGSMState:
         length = float(task.threat.eps) / self.steps
         x = task.threat.project(task.threat.step(state.x, state.velocity, length), task.x)
         if k + 1 == self.steps:
-            return Momentum(x, None, state.velocity)
+            return MIFGSMState(x, None, state.velocity)
         logits, grad = self._gradient(task, x, k + 1)
-        return Momentum(x, logits, self.decay * state.velocity + grad)
+        return MIFGSMState(x, logits, self.decay * state.velocity + grad)
 
     def _gradient(self, task: Task, x: Tensor, k: int) -> tuple[Tensor | None, Tensor]:
         """(logits at x, or None where others were looked at; the gradient, scaled to a mean size of 1)."""

@@ -9,7 +9,7 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.task import Task
 
 
-class Draw(NamedTuple):
+class NoiseState(NamedTuple):
     """The state: the last draw; the driver asks the model."""
 
     x: Tensor
@@ -27,8 +27,8 @@ class Noise:
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
 
-    def init(self, task: Task) -> Draw:
-        return Draw(task.start(0.0), None)
+    def init(self, task: Task) -> NoiseState:
+        return NoiseState(task.start(0.0), None)
 
-    def step(self, task: Task, state: Draw, k: int) -> Draw:
-        return Draw(task.fold(k).start(), None)
+    def step(self, task: Task, state: NoiseState, k: int) -> NoiseState:
+        return NoiseState(task.fold(k).start(), None)

@@ -17,7 +17,7 @@ FIRST_CYCLE = 8  # steps; hardly any sample cycles earlier, and short attacks, a
 BITS = {torch.float32: torch.int32, torch.float64: torch.int64, torch.float16: torch.int16, torch.bfloat16: torch.int16}
 
 
-class Walk(NamedTuple):
+class PGDState(NamedTuple):
     """The state: the iterate, and in which moves the sample was seen before."""
 
     x: Tensor
@@ -57,13 +57,13 @@ class PGD:
             raise ValueError(f"start, a share of the ball, must be from 0 to 1, got {self.start:g}")
         check_loss(self.loss)
 
-    def init(self, task: Task) -> Walk:
+    def init(self, task: Task) -> PGDState:
         x = task.start(self.start)
         logits, _, grad = task.ascent(x, self.loss)
         none = torch.zeros(len(x), 0, dtype=torch.int64, device=x.device)
-        return Walk(x, logits, grad, none, torch.zeros_like(task.y, dtype=torch.bool))
+        return PGDState(x, logits, grad, none, torch.zeros_like(task.y, dtype=torch.bool))
 
-    def step(self, task: Task, state: Walk, k: int) -> Walk:
+    def step(self, task: Task, state: PGDState, k: int) -> PGDState:
         eps = float(task.threat.eps)
         if task.threat.norm == "l1":
             corner = task.threat.step(task.x, state.grad, eps)
@@ -77,9 +77,9 @@ class PGD:
             seen, done = torch.cat((seen, mark), 1), (seen == mark).any(1)
         x = task.threat.project(x, task.x)
         if k + 1 == self.steps:  # nobody will use a gradient at the last iterate
-            return Walk(x, None, state.grad, seen, done)
+            return PGDState(x, None, state.grad, seen, done)
         logits, _, grad = task.ascent(x, self.loss)
-        return Walk(x, logits, grad, seen, done)
+        return PGDState(x, logits, grad, seen, done)
 
     def _stride(self, k: int) -> float:
         if self.last is None or self.steps == 1:

@@ -19,7 +19,7 @@ SMALLEST_BUMP = 3  # pixels: the side of the smallest square for l2
 TILES = 5  # down and across: how many bumps a search for l2 begins with
 
 
-class Search(NamedTuple):
+class SquareState(NamedTuple):
     """The state: the point that was asked last, and the best so far."""
 
     x: Tensor
@@ -48,7 +48,7 @@ class Square:
             raise ValueError(f"area, a share of the picture, must be above 0 and at most 1, got {self.area:g}")
         check_loss(self.loss)
 
-    def init(self, task: Task) -> Search:
+    def init(self, task: Task) -> SquareState:
         """Stripes down the picture for linf, a grid of bumps for l2."""
         if task.threat.norm == "l1":
             raise ValueError("square is for linf and l2, the threat is l1; use noise")
@@ -58,18 +58,18 @@ class Square:
         else:
             x = self._stretched(task, _grid(task.rng, like))
         logits = task.logits(x)
-        return Search(x, logits, x, evaluate_loss(self.loss, logits, task.y, task.target))
+        return SquareState(x, logits, x, evaluate_loss(self.loss, logits, task.y, task.target))
 
-    def step(self, task: Task, state: Search, k: int) -> Search:
+    def step(self, task: Task, state: SquareState, k: int) -> SquareState:
         rng = task.rng.fold(k)
         x = self._corner(task, state, rng, k) if task.threat.norm == "linf" else self._bump(task, state, rng, k)
         logits = task.logits(x)
         loss = evaluate_loss(self.loss, logits, task.y, task.target)
         better = loss > state.loss
         best = torch.where(better.view(-1, *[1] * (x.dim() - 1)), x, state.best)
-        return Search(x, logits, best, torch.where(better, loss, state.loss))
+        return SquareState(x, logits, best, torch.where(better, loss, state.loss))
 
-    def _corner(self, task: Task, state: Search, rng: Rng, k: int) -> Tensor:
+    def _corner(self, task: Task, state: SquareState, rng: Rng, k: int) -> Tensor:
         """A square goes to a corner of the ball, each channel to its own."""
         like = picture(task.x)
         size = self._size(like, k, 1)
@@ -77,7 +77,7 @@ class Square:
         corner = picture(self._moved(task, signs(rng.fold(2), like[:, :, :1, :1]).expand_as(like)))
         return torch.where(window, corner, picture(state.best)).view_as(task.x)
 
-    def _bump(self, task: Task, state: Search, rng: Rng, k: int) -> Tensor:
+    def _bump(self, task: Task, state: SquareState, rng: Rng, k: int) -> Tensor:
         """A bump in one square, with the length that it, another and the rest of the ball have to give."""
         like = picture(task.x)
         d = picture(state.best) - like

@@ -90,6 +90,6 @@ def _unsure(run: "Run", key: "Key") -> bool:
 
     gates, record, floor = run.settings.gates, run.ledger.record(key), run.floors.of(key)
     held = [(record.correct, gates.clean()), (record.robust, floor)]
-    held += [(record.correct & ~each.broken, gates.attack(each.name, record.threat)) for each in record.planned]
+    held += [(record.correct & ~each.adversarial, gates.attack(each.name, record.threat)) for each in record.planned]
     bound = bool(record.partial) and floor is not None
     return bound or any(inconclusive(Measured.of(int(flags.sum()), record.data.n), each) for flags, each in held)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.baseline.tolerance import Margin
+from robust.baseline.tolerance import Tolerance
 from robust.report.board import ALPHA
 from robust.stats import mcnemar, newcombe
 
@@ -22,7 +22,7 @@ SHOWN = 10  # samples that are named
 
 
 @dataclass(frozen=True)
-class Paired:
+class Comparison:
     """What was right of the same n samples before and after a change."""
 
     before: Flags  # (n,)
@@ -52,7 +52,7 @@ class Paired:
         """McNemar's exact two-sided p-value that both are equally good."""
         return mcnemar(self.before, self.after)
 
-    def ruling(self, margin: Margin) -> Ruling:
+    def ruling(self, margin: Tolerance) -> Ruling:
         """Whether the drop keeps the margin; inconclusive where it does not, and may be chance."""
         dropped = int(self.before.sum()) - int(self.after.sum())
         if 100 * dropped <= margin.points * len(self.before):

@@ -43,7 +43,7 @@ class AbsentError(UnfitError):
     """It has no row of that name under that threat model and suite."""
 
 
-def fitting(records: Sequence[Record], wanted: Wanted, alone: bool = False) -> Record:
+def find_match(records: Sequence[Record], wanted: Wanted, alone: bool = False) -> Record:
     """The row to compare with; UnfitError where there is none, or its figures are no figures to compare with.
 
     `alone` says that one model was measured today: then a baseline of one model is meant, whatever that is called.
@@ -71,11 +71,11 @@ def refuse(record: Record) -> None:
         raise UnfitError(f"the verdict on the row of {Wanted.of(record)} is broken: its figures cannot be believed")
 
 
-def standing(record: Record, metric: str) -> Flags:
+def robust_flags(record: Record, metric: str) -> Flags:
     """(n,): what an accuracy counts. What a remedied search broke was not asked for, and is not run for every row."""
     if metric == CLEAN:
         return record.correct
-    return record.correct & ~union(attack.broken for attack in record.planned)
+    return record.correct & ~union(attack.adversarial for attack in record.planned)
 
 
 def measured(record: Record, wanted: Wanted) -> bool:

@@ -15,33 +15,35 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.engine import begun, climb, still
+from robust.attacks.engine import eval_mode, run_steps, start
 from robust.attacks.losses import margin
 from robust.attacks.task import NoGradientError
 from robust.attacks.threat import Threat
 from robust.attacks.zoo.pgd import PGD
 from robust.baseline.comparison import Flags
-from robust.baseline.store import Kept
+from robust.baseline.store import Saved
 from robust.data.dataset import Samples
-from robust.data.spool import Pile, picked
-from robust.evaluation.batching import Feed
+from robust.data.spool import Spool, pick_rows
+from robust.evaluation.batching import Batcher
 from robust.verification.check import right, verify
 
 HARDEST = PGD(steps=20, stride=0.5, loss="margin", last=0.02)
 FIRST = 0.1  # of the samples that stood, those that are attacked before the others
 
 
-def hardest(module: nn.Module, samples: Samples, robust: Flags, threat: Threat, seed: int, feed: Feed) -> Kept | None:
+def hardest(
+    module: nn.Module, samples: Samples, robust: Flags, threat: Threat, seed: int, feed: Batcher
+) -> Saved | None:
     """The hardest input that is found of each sample, under the first part of the threat model.
 
     Of those in the mask `robust`, (n,), only where the model resists it, and not so nearly that rounding decides. None
     of a model without gradients.
     """
-    pile = Pile(samples.x.shape[1:])
+    pile = Spool(samples.x.shape[1:])
 
     def note(x: Tensor, y: Tensor, index: Tensor) -> None:
-        with still(module, seed):
-            pile.add(climb(HARDEST, begun(module, x, y, threat.parts[0], seed, index)).cpu().numpy())
+        with eval_mode(module, seed):
+            pile.add(run_steps(HARDEST, start(module, x, y, threat.parts[0], seed, index)).cpu().numpy())
 
     try:
         feed.each(note, samples)
@@ -50,7 +52,7 @@ def hardest(module: nn.Module, samples: Samples, robust: Flags, threat: Threat, 
     x_adv = pile.array()
     resisted, near = right(module, x_adv, samples.y, batch=feed.size)
     rows = np.flatnonzero(~robust | (resisted & ~near))
-    return picked(x_adv, rows), rows
+    return pick_rows(x_adv, rows), rows
 
 
 class Replay(NamedTuple):
@@ -69,7 +71,7 @@ class Replay(NamedTuple):
         return np.sort(np.concatenate([np.flatnonzero(left & ~stood), nearest]))
 
 
-def replayed(module: nn.Module, samples: Samples, kept: Iterable[Kept], threat: Threat, feed: Feed) -> Replay:
+def replayed(module: nn.Module, samples: Samples, kept: Iterable[Saved], threat: Threat, feed: Batcher) -> Replay:
     """Show the inputs to the model; each that fools it is judged anew, as a row's own are.
 
     ValueError where they are not of these samples.
@@ -86,9 +88,9 @@ def replayed(module: nn.Module, samples: Samples, kept: Iterable[Kept], threat: 
     return Replay(fell, largest)
 
 
-def _margins(module: nn.Module, samples: Samples, feed: Feed) -> NDArray[np.float32]:
+def _margins(module: nn.Module, samples: Samples, feed: Batcher) -> NDArray[np.float32]:
     def asked(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor]:
-        with still(module), torch.no_grad():
+        with eval_mode(module), torch.no_grad():
             return (margin(module(x), y),)
 
     (found,) = feed.columns(asked, samples, np.float32)

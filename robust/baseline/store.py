@@ -26,7 +26,7 @@ CARD = "baseline.json"  # written last: a folder without it is of a run that was
 SCHEMA = 1
 KEPT = ("x_adv", "row")  # in a file of inputs
 
-Kept = tuple[NDArray[np.float32], NDArray[np.int64]]  # (inputs, *shape), and (inputs,) which of the n samples
+Saved = tuple[NDArray[np.float32], NDArray[np.int64]]  # (inputs, *shape), and (inputs,) which of the n samples
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ def read(path: Path) -> Baseline:
     return Baseline(path, rows, card.get("commit"), bool(card.get("dirty")))
 
 
-def kept(home: Path) -> list[Path]:
+def saved_baselines(home: Path) -> list[Path]:
     """The baselines that were saved, the newest first."""
     return [path for _, path in sorted(_numbered(home / "baselines"), reverse=True) if (path / CARD).exists()]
 
 
-def save(home: Path, name: str, commit: Commit | None, rows: Iterable[tuple[Record, Evidence, Kept | None]]) -> Path:
+def save(home: Path, name: str, commit: Commit | None, rows: Iterable[tuple[Record, Evidence, Saved | None]]) -> Path:
     """Keep rows as a new baseline, with their adversarial inputs and the hardest; returns its folder."""
     folder = private(home) / "baselines"
     with locked(folder):
@@ -89,7 +89,7 @@ def save(home: Path, name: str, commit: Commit | None, rows: Iterable[tuple[Reco
     return place
 
 
-def inputs_of(path: Path) -> Iterable[Kept]:
+def inputs_of(path: Path) -> Iterable[Saved]:
     """The inputs that were kept of the record at `path`: those that fooled its model, and the hardest.
 
     ValueError, in one line, where a file is damaged; none where there is no file.

@@ -12,7 +12,7 @@ DEFAULT = f"{ROBUST}:0pp"  # a comparison that nothing can fail would be taken f
 
 
 @dataclass(frozen=True, slots=True)
-class Margin:
+class Tolerance:
     """An accuracy, and by how many percentage points it may drop."""
 
     metric: str
@@ -22,17 +22,17 @@ class Margin:
         return f"{self.metric}:{float(self.points):g}pp"
 
 
-def read_margin(text: str) -> Margin:
+def read_tolerance(text: str) -> Tolerance:
     """Read "robust_acc:2pp"; ValueError for what is none, LookupError for another accuracy."""
     metric, _, drop = text.partition(":")
     if metric not in WORDS:
         raise LookupError(f"unknown accuracy {suggest(metric, WORDS)}; write {ROBUST}:2pp")
     if not re.fullmatch(r"\d{1,3}(\.\d{1,9})?pp", drop) or (points := Fraction(drop.removesuffix("pp"))) > 100:
         raise ValueError(f"expected percentage points from 0 to 100, as {metric}:2pp, got {drop or 'none'}")
-    return Margin(metric, points)
+    return Tolerance(metric, points)
 
 
-def refuse_twice(margins: tuple[Margin, ...]) -> None:
+def refuse_twice(margins: tuple[Tolerance, ...]) -> None:
     """ValueError where one accuracy has two margins."""
     metrics = [margin.metric for margin in margins]
     if twice := next((metric for metric in metrics if metrics.count(metric) > 1), None):

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from robust.records.files import locked, write
-from robust.records.store import Fate, check_folder, merge, records, told
+from robust.records.store import Fate, check_folder, describe_fates, merge, records
 from robust.report.board import boards
 from robust.report.folder import write_board
 from robust.report.robustbench import FOLDER, entries, read_entries
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> str:
     kept = [entry for path in claims if path.is_dir() for entry in read_entries(path)]
     with locked(folder):
         if args.into is not None:
-            lines.append(f"{folder}: {told(_merged(args.folders, folder))}")
+            lines.append(f"{folder}: {describe_fates(_merged(args.folders, folder))}")
         for entry in (*kept, *given):
             write(folder / FOLDER / entry.place, entry.text.encode())
         lines += [*[f"imported {len(given)}, not ranked"] * bool(given), *map(str, write_board(folder))]

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from robust.attacks.text import printable
-from robust.baseline.comparison import Paired, named
-from robust.baseline.matching import UnfitError, Wanted, fitting, refuse, standing
+from robust.baseline.comparison import Comparison, named
+from robust.baseline.matching import UnfitError, Wanted, find_match, refuse, robust_flags
 from robust.baseline.store import Baseline, numbers_of, read
-from robust.baseline.tolerance import WORDS, Margin, read_margin, refuse_twice
+from robust.baseline.tolerance import WORDS, Tolerance, read_tolerance, refuse_twice
 from robust.records.record import Record
 
 
@@ -34,13 +34,13 @@ class Pair:
     before: tuple[Path, Record]
     after: tuple[Path, Record]
 
-    def on(self, metric: str) -> Paired:
-        return Paired(standing(self.before[1], metric), standing(self.after[1], metric))
+    def on(self, metric: str) -> Comparison:
+        return Comparison(robust_flags(self.before[1], metric), robust_flags(self.after[1], metric))
 
 
 def run(args: argparse.Namespace) -> Compared:
     """Compare B with A. ValueError or LookupError, in one line, where nothing in them can be compared."""
-    margins = tuple(read_margin(word) for text in args.fail or () for word in text.split(","))
+    margins = tuple(read_tolerance(word) for text in args.fail or () for word in text.split(","))
     refuse_twice(margins)
     before, after = read(args.before), read(args.after)
     pairs, notes = _paired(before, after)
@@ -64,14 +64,14 @@ def _paired(before: Baseline, after: Baseline) -> tuple[list[Pair], list[str]]:
     for path, record in after.rows.items():
         try:
             refuse(record)
-            found = fitting(before.records, Wanted.of(record), alone)
+            found = find_match(before.records, Wanted.of(record), alone)
             pairs.append(Pair((before.path_of(found), found), (path, record)))
         except UnfitError as error:
             notes.append(f"not compared: {Wanted.of(record)}: {error.args[0]}")
     return pairs, notes
 
 
-def _shown(pair: Pair, margins: tuple[Margin, ...]) -> Iterator[str]:
+def _shown(pair: Pair, margins: tuple[Tolerance, ...]) -> Iterator[str]:
     (first, before), (second, after) = pair.before, pair.after
     called = before.model.name, before.model.training
     renamed = called != (after.model.name, after.model.training)
@@ -90,7 +90,7 @@ def _shown(pair: Pair, margins: tuple[Margin, ...]) -> Iterator[str]:
     yield ""
 
 
-def _table(pair: Pair, margins: tuple[Margin, ...]) -> str:
+def _table(pair: Pair, margins: tuple[Tolerance, ...]) -> str:
     """A line for each accuracy."""
     table = Table(box=None, pad_edge=False, header_style="")
     table.add_column("")

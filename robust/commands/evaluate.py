@@ -10,9 +10,9 @@ from typing import TextIO
 
 import pytest
 
-from robust.distributed.pytest_plugin import Together
-from robust.distributed.ranks import WAIT, Ranks, joined
-from robust.distributed.shutdown import Ending
+from robust.distributed.pytest_plugin import DistributedPlugin
+from robust.distributed.ranks import WAIT, Ranks, join
+from robust.distributed.shutdown import Shutdown
 from robust.options import words
 
 QUIET = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")  # it was, to get here
@@ -20,13 +20,13 @@ QUIET = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate. Returns pytest's exit status. The first rank alone reports and files."""
-    with joined(args.wait or WAIT) as ranks:
+    with join(args.wait or WAIT) as ranks:
         return _evaluate(args, ranks)
 
 
 def _evaluate(args: argparse.Namespace, ranks: Ranks) -> int:
-    ending = Ending(ranks)
-    together = Together(ranks, ending)
+    ending = Shutdown(ranks)
+    together = DistributedPlugin(ranks, ending)
     typed = ["--robust-only", *words(lambda option: getattr(args, option.dest, None)), *QUIET]
     with _heard(ranks) as (screen, said), ending.heeded():
         status = int(pytest.main(typed if ranks.first else [*typed, "-p", "no:cacheprovider"], plugins=[together]))

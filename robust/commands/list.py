@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from robust.attacks.registry import ATTACKS, Registry, suggest
-from robust.attacks.suite import names, read_suite
+from robust.attacks.suite import read_suite, suite_names
 from robust.data.dataset import DATA, Dataset
 from robust.models.registry import ARCHITECTURES
 from robust.train.recipe import RECIPES, WRAPPERS
@@ -20,18 +20,18 @@ def known(name: str | None = None) -> str:
 
 
 def _all() -> Iterator[str]:
-    yield f"suites: {', '.join(names())}"
+    yield f"suites: {', '.join(suite_names())}"
     for registry in KINDS:
         yield f"{registry.kind}s: {', '.join(registry.names())}"
 
 
 def _one(name: str) -> Iterator[str]:
-    if name in names():
+    if name in suite_names():
         return iter([f"suite {name}, on what stands:", *(f"  {s.attack}" for s in read_suite(name, Path()).stages)])
     plain = name.removeprefix("+")
     found = next((registry for registry in KINDS if plain in registry), None)
     if found is None:
-        every = [*names(), *(word for registry in KINDS for word in registry.names())]
+        every = [*suite_names(), *(word for registry in KINDS for word in registry.names())]
         raise LookupError(f"unknown name {suggest(name, every)}")
     return _thing(found, plain)
 

@@ -17,8 +17,8 @@ from robust.attacks.spec import canonical_threat
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, NotHereError
 from robust.data.factory import open_data
-from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, joined
-from robust.distributed.shutdown import Ending
+from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, join
+from robust.distributed.shutdown import Shutdown
 from robust.evaluation.measure import check
 from robust.models.load import Build, architecture
 from robust.models.normalize import read_normalize
@@ -26,7 +26,7 @@ from robust.models.spec import ModelSpec
 from robust.progress import training_bar
 from robust.records.files import private
 from robust.train.cache import Trained, train
-from robust.train.card import told
+from robust.train.card import describe_card
 from robust.train.factory import read_recipe
 from robust.train.failures import DivergedError
 from robust.train.plan import Plan
@@ -56,12 +56,12 @@ class Order:
 
 def main(args: argparse.Namespace) -> int:
     """Train. Returns the exit status; of several ranks the first alone tells what comes of it."""
-    with joined(args.wait or WAIT) as ranks:
+    with join(args.wait or WAIT) as ranks:
         return _train(args, ranks)
 
 
 def _train(args: argparse.Namespace, ranks: Ranks) -> int:
-    ending, status, told = Ending(ranks), 0, ""
+    ending, status, told = Shutdown(ranks), 0, ""
     with ending.heeded():
         try:
             for text in run(ranks.agreed(lambda: read(args, ranks)), ranks):
@@ -204,7 +204,7 @@ def _told(order: Order, trained: Trained) -> str:
         f"--robust-threat={order.threat}",
     ]
     lines = [
-        f"{told(card)}, best epoch {card['best']['number']} of {len(card['curve'])}",
+        f"{describe_card(card)}, best epoch {card['best']['number']} of {len(card['curve'])}",
         *(f"  {note}" for note in card["notes"]),
         f"  weights: {weights}",
         f"  curves:  {path.with_suffix('.svg')}, {path.with_suffix('.csv')}, {path.with_suffix('.gradients.csv')}",

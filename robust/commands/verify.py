@@ -147,10 +147,10 @@ def _in_place(path: Path, record: Record) -> tuple[bool, str]:
 def _limits(row: Row) -> list[str]:
     """What the evidence cannot show."""
     record, inputs = row.record, len(row.evidence.row)
-    standing, broken = int(record.robust.sum()), int((record.correct & ~record.robust).sum())
+    standing, adversarial = int(record.robust.sum()), int((record.correct & ~record.robust).sum())
     recorded = f"robust: {100 * record.robust.mean():.2f} % recorded; "
     lines = [f"{recorded}the inputs alone show at most {supported(row):.2f} %"]
-    rest = [f"the {broken - inputs} broken samples without inputs here"] * (inputs < broken)
+    rest = [f"the {adversarial - inputs} broken samples without inputs here"] * (inputs < adversarial)
     rest += [f"the {standing} samples that stand, as an attack that was not run may break them"] * (standing > 0)
     return [*lines, f"cannot be verified: {'; '.join((*rest, 'what the attacks cost'))}"]
 
@@ -161,7 +161,7 @@ def _shown(path: Path, checks: list[Check], limits: list[str]) -> Verified:
 
 
 def _lines(checks: list[Check]) -> Iterator[str]:
-    return (f"  {check.what:<8}  {'sound' if check.sound else 'WRONG'}  {check.told}" for check in checks)
+    return (f"  {check.what:<8}  {'sound' if check.sound else 'WRONG'}  {check.message}" for check in checks)
 
 
 def _verdict(sound: bool) -> str:

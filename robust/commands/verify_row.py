@@ -18,7 +18,7 @@ from robust.models.load import weights_hash
 from robust.records.evidence import Evidence
 from robust.records.gallery import Gallery
 from robust.records.record import Record
-from robust.verification.check import right, told, verify
+from robust.verification.check import describe_faults, right, verify
 from robust.verification.distances import Flags
 from robust.verification.rounding import verify_rounded
 
@@ -31,7 +31,7 @@ class Check:
 
     what: str
     sound: bool
-    told: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,10 @@ def check_files(record: Record, content: bytes) -> Iterator[Check]:
     elif wrong:
         yield Check("evidence", False, wrong)
     else:
-        broken = int((record.correct & ~record.robust).sum())
-        yield Check("evidence", True, f"sha256 {digest[:8]}, inputs of {len(evidence.row)} of {broken} broken samples")
+        adversarial = int((record.correct & ~record.robust).sum())
+        yield Check(
+            "evidence", True, f"sha256 {digest[:8]}, inputs of {len(evidence.row)} of {adversarial} broken samples"
+        )
 
 
 def check_row(row: Row) -> Iterator[Check]:
@@ -108,22 +110,22 @@ def _discords(record: Record, evidence: Evidence) -> Iterator[str]:
     ):  # fmt: skip
         yield "inputs of samples or attacks that are not there"
     else:
-        by = [record.attacks[k].broken[row] for k, row in zip(evidence.by, evidence.row, strict=True)]
+        by = [record.attacks[k].adversarial[row] for k, row in zip(evidence.by, evidence.row, strict=True)]
         if missed := by.count(False):
             yield f"inputs of {missed} samples that the record says are not broken"
-        broken = int((record.correct & ~record.robust).sum())
-        if inputs != record.provenance.get("inputs", broken):
-            yield f"{inputs} inputs, recorded {record.provenance.get('inputs', broken)}"
+        adversarial = int((record.correct & ~record.robust).sum())
+        if inputs != record.provenance.get("inputs", adversarial):
+            yield f"{inputs} inputs, recorded {record.provenance.get('inputs', adversarial)}"
         if (gallery := evidence.gallery) and not (
             (record.correct & ~record.robust)[gallery.row].all()
             and np.array_equal(evidence.y[gallery.row], gallery.label)
         ):
             yield "pictures of samples that are not broken, or have other labels"
-        if any((attack.broken & ~record.correct).any() for attack in record.attacks):
+        if any((attack.adversarial & ~record.correct).any() for attack in record.attacks):
             yield "samples that are broken, and not answered right without an attack"
-        if any(a.rounded is not None and (a.rounded & ~a.broken).any() for a in record.attacks):
+        if any(a.rounded is not None and (a.rounded & ~a.adversarial).any() for a in record.attacks):
             yield "samples that are broken by rounded inputs alone"
-        if any(a.stages and a.stages[-1].broken > a.broken.sum() for a in record.attacks):
+        if any(a.stages and a.stages[-1].adversarial > a.adversarial.sum() for a in record.attacks):
             yield "stages that broke more than all together"
         if (recorded := record.provenance.get("classes")) and _by_class(record, evidence) != [
             recorded[key] for key in CLASSES
@@ -143,7 +145,7 @@ def _inputs(row: Row) -> Check:
     n, verified = len(mine), int((look.fault == 0).sum())
     text = f"{verified} of {n} are adversarial under {row.record.threat}"
     edge = f"{look.edge} so nearly that rounding decides" if look.edge else ""
-    return Check("inputs", not look.wrong.any(), ", ".join(filter(None, (text, edge, told(look.wrong)))))
+    return Check("inputs", not look.wrong.any(), ", ".join(filter(None, (text, edge, describe_faults(look.wrong)))))
 
 
 def _rounded(row: Row) -> Check:

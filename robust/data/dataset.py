@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from robust.attacks.registry import Registry
-from robust.data.lazy_inputs import Inputs, Rows, held, parts
+from robust.data.lazy_inputs import Inputs, LazyInputs, held, parts
 from robust.sampling import draw_rows
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class TooFewError(ValueError):
 class Samples:
     """Some inputs of a split, their labels, and their numbers in that split."""
 
-    x: "NDArray[np.float32] | Rows"  # (n, *shape), within the data set's bounds; large ones are read where indexed
+    x: "NDArray[np.float32] | LazyInputs"  # (n, *shape), within the bounds; large ones are read where indexed
     y: "NDArray[np.int64]"  # (n,)
     index: "NDArray[np.int64]"  # (n,), ascending
 
@@ -49,7 +49,7 @@ class Samples:
         return len(self.y)
 
     def take(self, rows: "NDArray[np.int64]") -> "Samples":
-        x = self.x.only(rows) if isinstance(self.x, Rows) else self.x[rows]
+        x = self.x.only(rows) if isinstance(self.x, LazyInputs) else self.x[rows]
         return Samples(x, self.y[rows], self.index[rows])
 
     def draw(self, n: int, seed: int) -> "tuple[Samples, Samples]":

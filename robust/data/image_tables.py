@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from robust.attacks.spec import Spec, configure
 from robust.attacks.text import printable
 from robust.data.dataset import Dataset, Split
-from robust.data.images import THREAT, Look, Pictures
+from robust.data.images import THREAT, Images, ImageTransform
 from robust.data.user_arrays import labels
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Columns:
             raise ValueError(f"classes must be at least 2, got {self.classes}")
 
     @property
-    def look(self) -> Look:
-        return Look(self.size, self.resize, self.channels)
+    def look(self) -> ImageTransform:
+        return ImageTransform(self.size, self.resize, self.channels)
 
 
 def table_dataset(name: str, spec: Spec, files: Callable[[Split], list[Path]]) -> Dataset:
@@ -57,7 +57,7 @@ def table_dataset(name: str, spec: Spec, files: Callable[[Split], list[Path]]) -
         return _chosen(path, schema_of(path), columns)
 
     @cache
-    def read(split: Split) -> "tuple[Pictures, NDArray[np.int64]]":
+    def read(split: Split) -> "tuple[Images, NDArray[np.int64]]":
         import numpy as np
 
         from robust.data.arrow_files import open_table
@@ -65,7 +65,7 @@ def table_dataset(name: str, spec: Spec, files: Callable[[Split], list[Path]]) -
         image, label, _ = chosen()
         tables = [open_table(path, image, label) for path in files(split)]
         y = np.concatenate([labels(table.labels) for table in tables])
-        return Pictures(Encoded(tables), columns.look, upright=True), y
+        return Images(Encoded(tables), columns.look, upright=True), y
 
     transforms = ("turned as EXIF says", *columns.look.transforms)
     name, shape = printable(name), columns.look.shape

@@ -22,7 +22,7 @@ THREAT = "linf:4/255"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ImageTransform:
     """How a picture becomes an input: "imagefolder:DIR:size=224"."""
 
     size: int | None = None  # pixels a side, cut at the centre; by default as it is
@@ -64,10 +64,10 @@ class Sources(Protocol):
         ...
 
 
-class Pictures:
+class Images:
     """Inputs that are opened only where they are read."""
 
-    def __init__(self, sources: Sources, look: Look, *, upright: bool = False) -> None:
+    def __init__(self, sources: Sources, look: ImageTransform, *, upright: bool = False) -> None:
         """`upright`: turned as its EXIF says, which `datasets` does and torchvision does not."""
         self._sources = sources
         self._look = look
@@ -109,7 +109,7 @@ class Pictures:
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def opened(source: Path | BytesIO, look: Look, upright: bool) -> "Image":
+def opened(source: Path | BytesIO, look: ImageTransform, upright: bool) -> "Image":
     """The picture, as asked for. Of one with more pixels than Pillow thinks safe nothing but the header is read."""
     from PIL import Image, ImageOps
 

@@ -20,7 +20,7 @@ class Inputs(Protocol):
     def __getitem__(self, rows: "NDArray[np.int64]", /) -> "NDArray[np.float32]": ...
 
 
-class Rows:
+class LazyInputs:
     """Some rows of inputs, indexed as an array of float32 is; each part is read anew whenever it is asked for."""
 
     def __init__(self, source: Inputs, rows: "NDArray[np.int64]", shape: tuple[int, ...]) -> None:
@@ -47,18 +47,18 @@ class Rows:
         found = self[:]
         return found if dtype is None else found.astype(dtype)
 
-    def only(self, rows: "NDArray[np.int64]") -> "Rows":
+    def only(self, rows: "NDArray[np.int64]") -> "LazyInputs":
         """Some of these."""
-        return Rows(self._source, self._rows[rows], self.shape[1:])
+        return LazyInputs(self._source, self._rows[rows], self.shape[1:])
 
 
-def held(source: Inputs, rows: "NDArray[np.int64]") -> "NDArray[np.float32] | Rows":
+def held(source: Inputs, rows: "NDArray[np.int64]") -> "NDArray[np.float32] | LazyInputs":
     """Rows of a source: in memory, or where they are if they are large."""
-    found = Rows(source, rows, source[rows[:1]].shape[1:])
+    found = LazyInputs(source, rows, source[rows[:1]].shape[1:])
     return found if 4 * math.prod(found.shape) > IN_MEMORY else found[:]
 
 
-def parts(x: "NDArray[np.float32] | Rows") -> Iterator["NDArray[np.float32]"]:
+def parts(x: "NDArray[np.float32] | LazyInputs") -> Iterator["NDArray[np.float32]"]:
     """All of the inputs in order, some at a time."""
     step = max(1, PART // max(1, 4 * math.prod(x.shape[1:])))
     for start in range(0, len(x), step):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from robust.data.lazy_inputs import IN_MEMORY, PART
 
 
-class Pile:
+class Spool:
     """Inputs of one shape in the order in which they came: in memory, and in a temporary file once they are large."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -40,7 +40,7 @@ class Pile:
 
     def _write(self) -> None:
         try:
-            self._file = self._file or scratch(self)
+            self._file = self._file or scratch_file(self)
             for part in self._parts:
                 self._file.write(part.data.cast("B"))
         except OSError as error:
@@ -49,17 +49,17 @@ class Pile:
         self._parts = []
 
 
-def picked(x: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def pick_rows(x: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """x[rows], which is x itself where these are all rows in order."""
     if np.array_equal(rows, np.arange(len(x))):
         return x
-    pile, step = Pile(x.shape[1:]), max(1, PART // max(1, 4 * math.prod(x.shape[1:])))
+    pile, step = Spool(x.shape[1:]), max(1, PART // max(1, 4 * math.prod(x.shape[1:])))
     for start in range(0, len(rows), step):
         pile.add(x[rows[start : start + step]])
     return pile.array()
 
 
-def scratch(owner: object) -> IO[bytes]:
+def scratch_file(owner: object) -> IO[bytes]:
     """A temporary file that has no name and is gone when `owner` is; $TMPDIR says where."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with its owner
     weakref.finalize(owner, file.close)

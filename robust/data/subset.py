@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from robust.attacks.spec import Spec, configure
 from robust.data.dataset import Dataset, Split
-from robust.data.lazy_inputs import Inputs, Rows
+from robust.data.lazy_inputs import Inputs, LazyInputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ def subset(dataset: Dataset, only: Only) -> Dataset:
             raise ValueError(f"{dataset.name} has no {split} samples of class {missing[0]}")
         rows = np.flatnonzero(np.isin(y, only.classes))
         shape = dataset.shape or x[rows[:1]].shape[1:]
-        return Rows(x, rows, shape), renumbered(y[rows]) if only.renumber else y[rows]
+        return LazyInputs(x, rows, shape), renumbered(y[rows]) if only.renumber else y[rows]
 
     def renumbered(y: "NDArray[np.int64]") -> "NDArray[np.int64]":
         import numpy as np

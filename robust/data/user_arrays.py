@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class UserArrays:
     """What only the user can tell: "npz:FILE:lo=-1:classes=100"."""
 
     lo: float = 0.0
@@ -29,12 +29,12 @@ class Own:
             raise ValueError(f"classes must be at least 2, got {self.classes}")
 
 
-def own_dataset(name: str, spec: Spec, read: Callable[[Split], tuple[Any, Any]]) -> Dataset:
+def user_dataset(name: str, spec: Spec, read: Callable[[Split], tuple[Any, Any]]) -> Dataset:
     """A data set of the arrays that `read` returns for a split, (n, *shape) and (n,); it is called once a split.
 
-    Inputs of type uint8 are pixels, and are divided by 255. `spec` holds the options of `Own`.
+    Inputs of type uint8 are pixels, and are divided by 255. `spec` holds the options of `UserArrays`.
     """
-    own = configure(Own, Spec(spec.name, options=spec.options))
+    own = configure(UserArrays, Spec(spec.name, options=spec.options))
 
     @functools.cache
     def converted(split: Split) -> "tuple[Floats, NDArray[np.int64]]":

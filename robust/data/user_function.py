@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from robust.attacks.spec import Spec
 from robust.data.dataset import Dataset, Split
-from robust.data.user_arrays import own_dataset
+from robust.data.user_arrays import user_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ def function_dataset(text: str, folder: Path) -> Dataset:
     if len(spec.args) != 1 or not spec.args[0].isidentifier():
         raise ValueError(f"name the function that returns inputs and labels, as {spec.name}:load")
     name = path.stem if spec.args[0] == "load" else f"{path.stem}-{spec.args[0]}"
-    return own_dataset(name, spec, lambda split: _call(path, spec.args[0], split))
+    return user_dataset(name, spec, lambda split: _call(path, spec.args[0], split))
 
 
 def _call(path: Path, name: str, split: Split) -> tuple[Any, Any]:

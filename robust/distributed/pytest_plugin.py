@@ -8,13 +8,13 @@ import pytest
 
 from robust.distributed import RANKS
 from robust.distributed.ranks import ElsewhereError, LostError, Ranks
-from robust.distributed.shutdown import Ending
+from robust.distributed.shutdown import Shutdown
 
 
-class Together:
+class DistributedPlugin:
     """What happens beside the session's own hooks where several processes run it."""
 
-    def __init__(self, ranks: Ranks, ending: Ending) -> None:
+    def __init__(self, ranks: Ranks, ending: Shutdown) -> None:
         self.ranks = ranks
         self.ending = ending
         self.begun = False

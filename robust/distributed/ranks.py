@@ -23,7 +23,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from robust.data.dataset import Samples
 from robust.data.lazy_inputs import PART
-from robust.data.spool import Pile
+from robust.data.spool import Spool
 from robust.device import device_named
 
 T = TypeVar("T")
@@ -144,7 +144,7 @@ class Ranks:
         """To the first rank the inputs of all, one rank's after the other's, of so many each; to the others none."""
         if self.size == 1:
             return x
-        pile, step = Pile(x.shape[1:]), max(1, PART // max(1, 4 * math.prod(x.shape[1:])))
+        pile, step = Spool(x.shape[1:]), max(1, PART // max(1, 4 * math.prod(x.shape[1:])))
         pieces = [(rank, k, min(k + step, n)) for rank, n in enumerate(counts) for k in range(0, n, step)]
         with self._meeting():
             for rank, start, stop in pieces:
@@ -198,7 +198,7 @@ ALONE = Ranks()
 
 
 @contextmanager
-def joined(wait: float = WAIT) -> Iterator[Ranks]:
+def join(wait: float = WAIT) -> Iterator[Ranks]:
     """Within, the processes that torchrun started are together; alone where it started none, or only this.
 
     They talk by gloo, their GPUs by nccl, and they share the machine's cores.

@@ -11,7 +11,7 @@ from robust.distributed.ranks import KEPT, LostError, Ranks
 SOON = 5.0  # seconds in which the ranks find out who of them is missing
 
 
-class Ending:
+class Shutdown:
     """What one rank knows of the others' end."""
 
     def __init__(self, ranks: Ranks) -> None:

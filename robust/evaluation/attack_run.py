@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from robust.attacks.engine import Outcome
 from robust.attacks.threat import Threat
 from robust.data.dataset import Samples
-from robust.data.spool import Pile, picked
+from robust.data.spool import Spool, pick_rows
 from robust.distributed.ranks import Ranks
-from robust.evaluation.batching import Feed
+from robust.evaluation.batching import Batcher
 from robust.verification.check import FALSE, Faults, verify
 
 Flags = NDArray[np.bool_]
@@ -22,11 +22,11 @@ Attacker = Callable[[Tensor, Tensor, Tensor], Outcome | None]  # (x, y, index); 
 
 
 @dataclass(frozen=True, slots=True)
-class Bout:
+class AttackRun:
     """What an attack did to the m samples that it was for."""
 
     rows: NDArray[np.int64]  # (m,): which of the n samples
-    broken: Flags  # (m,): by an input that the driver admitted and that was then verified
+    adversarial: Flags  # (m,): by an input that the driver admitted and that was then verified
     x_adv: NDArray[np.float32]  # (broken, *shape): those inputs, which the first rank alone has
     fault: Faults  # (m,): of those that fell to an input that was not verified, what is wrong with that
     faulty: Flags  # (m,): answered with something not finite on the way
@@ -36,36 +36,36 @@ class Bout:
     batch: int  # samples at once, as rounding depends on that
 
     @property
-    def bare(self) -> "Bout":
+    def bare(self) -> "AttackRun":
         """All but the inputs."""
         return replace(self, x_adv=self.x_adv[:0])
 
 
-def fight(
+def run_attack(
     module: nn.Module,
     samples: Samples,
     rows: NDArray[np.int64],
     attack: Attacker,
     threat: Threat,
-    feed: Feed,
+    feed: Batcher,
     ranks: Ranks,
     *,
     draws: bool = False,
-) -> Bout:
+) -> AttackRun:
     """Attack the samples in these rows, dealt out to the ranks; fewer where `attack` was stopped.
 
     They come in any order; rows that follow each other go to different ranks. Of a model that `draws` see
     `measure_attack`.
     """
 
-    def mine() -> Bout:
+    def mine() -> AttackRun:
         began, share = time.monotonic(), rows[ranks.share]
-        toll = levied(attack, samples.take(share), feed)
-        share = share[: len(toll.fallen)]
-        broken, fault, x_adv = look_again(module, samples.take(share), toll, threat, feed, draws=draws)
-        return Bout(
+        toll = run_batches(attack, samples.take(share), feed)
+        share = share[: len(toll.adversarial)]
+        adversarial, fault, x_adv = verify_found(module, samples.take(share), toll, threat, feed, draws=draws)
+        return AttackRun(
             rows=share,
-            broken=broken,
+            adversarial=adversarial,
             x_adv=x_adv,
             fault=fault,
             faulty=toll.faulty,
@@ -78,13 +78,13 @@ def fight(
     return _joined(ranks.agreed(mine), ranks)
 
 
-def _joined(mine: Bout, ranks: Ranks) -> Bout:
+def _joined(mine: AttackRun, ranks: Ranks) -> AttackRun:
     """What all ranks did; the first has their inputs."""
     bouts = ranks.all(mine.bare)
-    return Bout(
+    return AttackRun(
         rows=np.concatenate([bout.rows for bout in bouts]),
-        broken=np.concatenate([bout.broken for bout in bouts]),
-        x_adv=ranks.inputs(mine.x_adv, [int(bout.broken.sum()) for bout in bouts]),
+        adversarial=np.concatenate([bout.adversarial for bout in bouts]),
+        x_adv=ranks.inputs(mine.x_adv, [int(bout.adversarial.sum()) for bout in bouts]),
         fault=np.concatenate([bout.fault for bout in bouts]),
         faulty=np.concatenate([bout.faulty for bout in bouts]),
         margin=np.concatenate([bout.margin for bout in bouts]),
@@ -96,13 +96,13 @@ def _joined(mine: Bout, ranks: Ranks) -> Bout:
 
 def in_order(x_adv: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """The inputs of these samples in the samples' order; none where they are the first rank's."""
-    return picked(x_adv, np.argsort(rows)) if len(x_adv) else x_adv
+    return pick_rows(x_adv, np.argsort(rows)) if len(x_adv) else x_adv
 
 
-class Toll(NamedTuple):
+class BatchOutcome(NamedTuple):
     """What an attack did to m samples, and the inputs of those that have fallen."""
 
-    fallen: Flags  # (m,)
+    adversarial: Flags  # (m,)
     faulty: Flags  # (m,)
     margin: NDArray[np.float32]  # (m,)
     forwards: NDArray[np.int64]  # (m,)
@@ -110,32 +110,32 @@ class Toll(NamedTuple):
     x_adv: NDArray[np.float32]  # (fallen, *shape)
 
 
-def levied(attack: Attacker, samples: Samples, feed: Feed) -> Toll:
+def run_batches(attack: Attacker, samples: Samples, feed: Batcher) -> BatchOutcome:
     """Run `attack(x, y, index)` on each batch; where it returns None it was stopped, and the samples end there."""
-    pile = Pile(samples.x.shape[1:])
+    pile = Spool(samples.x.shape[1:])
 
     def told(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, ...] | None:
         outcome = attack(x, y, index)
         if outcome is None:
             return None
-        pile.add(outcome.x_adv[outcome.fallen].cpu().numpy())
-        return outcome.fallen, outcome.faulty, outcome.margin, outcome.cost.forwards, outcome.cost.backwards
+        pile.add(outcome.x_adv[outcome.adversarial].cpu().numpy())
+        return outcome.adversarial, outcome.faulty, outcome.margin, outcome.cost.forwards, outcome.cost.backwards
 
     types = bool, bool, np.float32, np.int64, np.int64
-    fallen, faulty, margin, forwards, backwards = feed.columns(told, samples, *types)
-    return Toll(fallen, faulty, margin, forwards, backwards, pile.array())
+    adversarial, faulty, margin, forwards, backwards = feed.columns(told, samples, *types)
+    return BatchOutcome(adversarial, faulty, margin, forwards, backwards, pile.array())
 
 
-def look_again(
-    module: nn.Module, samples: Samples, toll: Toll, threat: Threat, feed: Feed, *, draws: bool = False
+def verify_found(
+    module: nn.Module, samples: Samples, toll: BatchOutcome, threat: Threat, feed: Batcher, *, draws: bool = False
 ) -> tuple[Flags, Faults, NDArray[np.float32]]:
     """Verify the very numbers that will be stored.
 
     Of a model that `draws` see `measure_attack`.
     Returns (broken (m,), what is wrong with the inputs of the others that fell (m,), the inputs of the broken).
     """
-    mine, fault = samples.take(np.flatnonzero(toll.fallen)), np.zeros(len(samples), np.int8)
+    mine, fault = samples.take(np.flatnonzero(toll.adversarial)), np.zeros(len(samples), np.int8)
     look = verify(module, toll.x_adv, mine.x, mine.y, str(threat), (threat.lo, threat.hi), batch=feed.size)
     found = np.where(look.fault == FALSE, 0, look.fault) if draws else look.fault
-    fault[toll.fallen] = found
-    return toll.fallen & (fault == 0), fault, picked(toll.x_adv, np.flatnonzero(found == 0))
+    fault[toll.adversarial] = found
+    return toll.adversarial & (fault == 0), fault, pick_rows(toll.x_adv, np.flatnonzero(found == 0))

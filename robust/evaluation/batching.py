@@ -9,18 +9,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.engine import still
+from robust.attacks.engine import eval_mode
 from robust.attacks.task import ran_out
 from robust.data.dataset import Samples
 
 T = TypeVar("T")
 
-MOST = {"cpu": 250, "cuda": 1000}  # larger batches gain nothing: the caches or the GPU are full
+MAX_BATCH = {"cpu": 250, "cuda": 1000}  # larger batches gain nothing: the caches or the GPU are full
 SHARE = 0.25  # of the free memory that a batch may take
 PEAK = 3.0  # a step's memory over that of the activations kept for the gradient: its gradients and copies beside them
 
 
-class Feed:
+class Batcher:
     """Gives a model its samples, batch by batch, on the device where the model is."""
 
     def __init__(self, size: int, device: torch.device | None = None) -> None:
@@ -70,12 +70,12 @@ class Feed:
         return [column[:done] for column in found]
 
 
-def fitting(module: nn.Module, x: NDArray[np.float32], device: torch.device, among: int = 1) -> int:
+def fit_batch_size(module: nn.Module, x: NDArray[np.float32], device: torch.device, among: int = 1) -> int:
     """How many samples like `x`, (n, *shape), to attack at once, by what one keeps for its gradient.
 
     `among` is how many processes share the machine; each with a GPU has that to itself.
     """
-    most, free = MOST.get(device.type, MOST["cpu"]), _free(device) / (among if device.type == "cpu" else 1)
+    most, free = MAX_BATCH.get(device.type, MAX_BATCH["cpu"]), _free(device) / (among if device.type == "cpu" else 1)
     return max(1, min(most, int(SHARE * free / (PEAK * _kept(module, x[:1], device)))))
 
 
@@ -91,7 +91,7 @@ def _kept(module: nn.Module, x: NDArray[np.float32], device: torch.device) -> fl
         return tensor
 
     leaf = torch.tensor(x, device=device, requires_grad=True)
-    with still(module), torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with eval_mode(module), torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         answer: Any = module(leaf.clone())
     del answer
     return max(sum(kept.values()), x.nbytes)

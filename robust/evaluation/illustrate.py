@@ -7,12 +7,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.engine import still
+from robust.attacks.engine import eval_mode
 from robust.attacks.losses import cross_entropy
 from robust.attacks.task import NoGradientError, gradient
 from robust.data.dataset import Samples
-from robust.data.spool import picked
-from robust.records.gallery import Gallery, Pictures, chosen
+from robust.data.spool import pick_rows
+from robust.records.gallery import Gallery, Pictures, choose_rows
 
 SIDE = 112  # pixels: of larger pictures the means of so many beside one another are shown
 STEPS = 32  # of the path that integrated gradients take
@@ -22,7 +22,7 @@ TINY = 1e-12
 def illustrate(
     module: nn.Module,
     samples: Samples,
-    broken: NDArray[np.bool_],
+    adversarial: NDArray[np.bool_],
     x_adv: NDArray[np.float32],
     bounds: tuple[float, float],
     *,
@@ -34,18 +34,18 @@ def illustrate(
 
     None where there are none, or their inputs are no pictures: (height, width), or (1 or 3, height, width).
     """
-    row = chosen(broken, most, seed)
+    row = choose_rows(adversarial, most, seed)
     if not len(row) or not _pictured(samples.x.shape[1:]):
         return None
-    mine, inputs = samples.take(row), picked(x_adv, (np.cumsum(broken) - 1)[row])
+    mine, inputs = samples.take(row), pick_rows(x_adv, (np.cumsum(adversarial) - 1)[row])
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    x, y, adversarial = (torch.from_numpy(np.array(part)).to(device) for part in (mine.x[:], mine.y, inputs))
-    with still(module, seed):
+    x, y, shifted = (torch.from_numpy(np.array(part)).to(device) for part in (mine.x[:], mine.y, inputs))
+    with eval_mode(module, seed):
         with torch.no_grad():
-            shares = module(adversarial.clone()).double().softmax(1).cpu()
+            shares = module(shifted.clone()).double().softmax(1).cpu()
         saliency = _saliency(module, x, y)
         integrated = None if saliency is None else _integrated(module, x, y, bounds[0], batch)
-    before, after = _shown(x, bounds), _shown(adversarial, bounds)
+    before, after = _shown(x, bounds), _shown(shifted, bounds)
     sure, answer = shares.max(1)
     return Gallery(
         row=row,

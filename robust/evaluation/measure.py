@@ -10,26 +10,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.engine import AnyAttack, Outcome, answers, assail, still
+from robust.attacks.engine import AnyAttack, Outcome, answers, assail, eval_mode
 from robust.attacks.factory import describe, make, no_models
 from robust.attacks.task import Model
 from robust.attacks.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
-from robust.evaluation.attack_run import Flags, fight, in_order
-from robust.evaluation.batching import Feed
+from robust.evaluation.attack_run import Flags, in_order, run_attack
+from robust.evaluation.batching import Batcher
 from robust.models.load import weights_hash
-from robust.records.attack_outcome import Reached
+from robust.records.attack_outcome import StageOutcome
 from robust.verification.check import Faults
 from robust.verification.rounding import on_levels, verify_rounded
 
 BATCH = 250  # where nothing else is known
-TRIED = 64  # samples whose values tell whether all keep to levels
+PROBED_SAMPLES = 64  # samples whose values tell whether all keep to levels
 
 
 @dataclass(frozen=True, slots=True)
-class Clean:
+class CleanResult:
     """The model's answers to the samples as they are."""
 
     correct: Flags  # (n,)
@@ -37,19 +37,19 @@ class Clean:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AttackResult:
     """What one attack, or one suite, found, started on all samples that are answered right."""
 
     attack: str  # as a word: "pgd:steps=40", "standard-1"
     options: dict[str, Any]  # all of them, the defaults included
-    broken: Flags  # (n,): by an input that the driver admitted and that was then verified
+    adversarial: Flags  # (n,): by an input that the driver admitted and that was then verified
     x_adv: NDArray[np.float32]  # (broken, *shape): those inputs, in the samples' order; the first rank's alone
     faulty: int  # samples on which the model answered something not finite on the way
     fault: Faults  # (n,): of the samples that fell to an input that was not verified, what is wrong with that
     forwards: int  # samples sent through the model
     backwards: int
     seconds: float
-    stages: tuple[Reached, ...] = ()  # of a suite
+    stages: tuple[StageOutcome, ...] = ()  # of a suite
     partial: str = ""  # why it was stopped before its end
     rounded: Flags | None = None  # (n,): broken also once the input is rounded to the data's levels
 
@@ -61,7 +61,7 @@ def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
     """
     x = samples.x[:2]
     try:
-        with still(module), torch.no_grad():
+        with eval_mode(module), torch.no_grad():
             logits = module(torch.tensor(x, device=device_of(module)))
     except Exception as error:
         told = (str(error).splitlines() or [type(error).__name__])[0]
@@ -93,14 +93,14 @@ def _fault(module: nn.Module, shape: tuple[int, ...]) -> str:
 
 
 def measure_clean(
-    module: nn.Module, samples: Samples, seed: int = 0, feed: Feed | None = None, ranks: Ranks = ALONE
-) -> Clean:
+    module: nn.Module, samples: Samples, seed: int = 0, feed: Batcher | None = None, ranks: Ranks = ALONE
+) -> CleanResult:
     """Accuracy without an attack."""
-    feed = feed or Feed(BATCH, device_of(module))
+    feed = feed or Batcher(BATCH, device_of(module))
     mine = ranks.deal(samples)
     found = ranks.agreed(lambda: feed.columns(lambda x, y, index: answers(module, x, y, seed), mine, bool, bool))
     correct, faulty = map(ranks.whole, found)
-    return Clean(correct, int(faulty.sum()))
+    return CleanResult(correct, int(faulty.sum()))
 
 
 def measure_attack(
@@ -111,11 +111,11 @@ def measure_attack(
     threat: Threat,
     *,
     seed: int = 0,
-    feed: Feed | None = None,
+    feed: Batcher | None = None,
     load: Callable[[str], Model] = no_models,
     draws: bool = False,
     ranks: Ranks = ALONE,
-) -> Finding:
+) -> AttackResult:
     """An attack, or the word for one, on the samples in the mask `correct`; `load` makes a model of a surrogate's word.
 
     Of a model that `draws` a clean input may be answered wrong when it is verified, which does not save the sample.
@@ -123,19 +123,19 @@ def measure_attack(
     """
     name, chosen = (attack, make(attack, load)) if isinstance(attack, str) else (describe(attack), attack)
     began = time.monotonic()
-    feed = feed or Feed(BATCH, device_of(module))
+    feed = feed or Batcher(BATCH, device_of(module))
 
     def strike(x: Tensor, y: Tensor, index: Tensor) -> Outcome:
         return assail(module, chosen, x, y, threat, seed=seed, index=index)
 
-    bout = fight(module, samples, np.flatnonzero(correct), strike, threat, feed, ranks, draws=draws)
-    broken, fault = np.zeros(len(samples), bool), np.zeros(len(samples), np.int8)
-    broken[bout.rows], fault[bout.rows] = bout.broken, bout.fault
-    return Finding(
+    bout = run_attack(module, samples, np.flatnonzero(correct), strike, threat, feed, ranks, draws=draws)
+    adversarial, fault = np.zeros(len(samples), bool), np.zeros(len(samples), np.int8)
+    adversarial[bout.rows], fault[bout.rows] = bout.adversarial, bout.fault
+    return AttackResult(
         attack=name,
         options=options_of(chosen),
-        broken=broken,
-        x_adv=in_order(bout.x_adv, bout.rows[bout.broken]),
+        adversarial=adversarial,
+        x_adv=in_order(bout.x_adv, bout.rows[bout.adversarial]),
         faulty=int(bout.faulty.sum()),
         fault=fault,
         forwards=int(bout.cost[0]),
@@ -145,18 +145,18 @@ def measure_attack(
 
 
 def with_rounding(
-    found: Finding, module: nn.Module, samples: Samples, threat: Threat, levels: int, feed: Feed
-) -> Finding:
+    found: AttackResult, module: nn.Module, samples: Samples, threat: Threat, levels: int, feed: Batcher
+) -> AttackResult:
     """What was found, and what of it stays when the inputs are rounded to so many levels.
 
     Only where the samples keep to such levels, which the first of them tell for all.
     """
     bounds = (threat.lo, threat.hi)
-    if not on_levels(samples.x[:TRIED], bounds, levels):
+    if not on_levels(samples.x[:PROBED_SAMPLES], bounds, levels):
         return found
-    mine, rounded = samples.take(np.flatnonzero(found.broken)), found.broken.copy()
+    mine, rounded = samples.take(np.flatnonzero(found.adversarial)), found.adversarial.copy()
     look = verify_rounded(module, found.x_adv, mine.x, mine.y, str(threat), bounds, levels, batch=feed.size)
-    rounded[found.broken] = look.fault == 0
+    rounded[found.adversarial] = look.fault == 0
     return replace(found, rounded=rounded)
 
 

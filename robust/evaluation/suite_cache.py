@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import robust
-from robust.attacks.engine import still
+from robust.attacks.engine import eval_mode
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, threat_slug
 from robust.attacks.suite import Suite
@@ -20,7 +20,7 @@ from robust.attacks.threat import Threat
 from robust.data.dataset import Samples
 from robust.data.numpy_files import arrays_of
 from robust.device import device_of
-from robust.evaluation.attack_run import Bout, Flags
+from robust.evaluation.attack_run import AttackRun, Flags
 from robust.models.load import weights_hash
 from robust.records.attack_outcome import pack
 from robust.records.files import private, write_arrays
@@ -33,16 +33,16 @@ class SuiteCache:
 
     folder: Path  # of this run of the suite alone
 
-    def read(self, k: int) -> Bout | None:
+    def read(self, k: int) -> AttackRun | None:
         """Round number k; None where it was not run to its end, or its file is damaged."""
         try:
-            names = [field.name for field in fields(Bout)]
+            names = [field.name for field in fields(AttackRun)]
             found: dict[str, Any] = dict(zip(names, arrays_of(self._file(k), names), strict=True))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
-        return Bout(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
+        return AttackRun(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
 
-    def write(self, k: int, bout: Bout) -> None:
+    def write(self, k: int, bout: AttackRun) -> None:
         """ValueError where the disk does not take it."""
         try:
             write_arrays(self._file(k), {field.name: getattr(bout, field.name) for field in fields(bout)})
@@ -108,7 +108,7 @@ def _probe(module: nn.Module, samples: Samples) -> list[float]:
     Rounded well above what another number of threads changes.
     """
     x = torch.tensor(samples.x[:8], device=device_of(module), requires_grad=True)
-    with still(module), torch.enable_grad():
+    with eval_mode(module), torch.enable_grad():
         answers = module(x.clone())
         try:
             grad = gradient(answers.square().sum(), x)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from robust.attacks.registry import Registry
 from robust.attacks.text import brief
 from robust.models.archive import SIGNATURE, member_names
-from robust.models.permissions import NOTHING, Allowed
+from robust.models.permissions import NOTHING, Permissions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,7 +44,7 @@ class Terms:
 
     shape: tuple[int, ...] = ()  # of one input
     classes: int = 0
-    allowed: Allowed = NOTHING
+    allowed: Permissions = NOTHING
     normalize: str | None = None  # a canonical word of --robust-normalize; None: what the file itself says
 
 

@@ -17,8 +17,8 @@ from robust.models.ensemble import Ensemble
 from robust.models.format import Terms, read_model
 from robust.models.http_client import Client
 from robust.models.libraries import library_factory
-from robust.models.normalize import normalised, told
-from robust.models.permissions import NOTHING, Allowed
+from robust.models.normalize import describe_normalize, normalised
+from robust.models.permissions import NOTHING, Permissions
 from robust.models.registry import ARCHITECTURES, UnfitError
 from robust.models.spec import ModelSpec
 from robust.torchvision_compat import with_torchvision
@@ -53,7 +53,7 @@ def load(
     shape: Shape,
     classes: int,
     folder: Path,
-    allowed: Allowed = NOTHING,
+    allowed: Permissions = NOTHING,
     normalize: str | None = None,
 ) -> Subject:
     """The user's model as it is. ValueError or LookupError, in one line, where it cannot be had.
@@ -81,10 +81,10 @@ def _one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subje
         return _black_box(spec, terms)
     if spec.factory is not None:
         module = architecture(spec, arch, terms.shape, terms.classes, folder, terms.normalize)()
-        return Subject(spec.name, "as-is", module, told(terms.normalize))
+        return Subject(spec.name, "as-is", module, describe_normalize(terms.normalize))
     loaded = read_model(spec.path, terms)
     if isinstance(loaded.content, nn.Module):
-        notes = (*loaded.notes, *told(terms.normalize))
+        notes = (*loaded.notes, *describe_normalize(terms.normalize))
         return Subject(spec.name, "as-is", normalised(loaded.content, terms.normalize), notes)
     weights = loaded.content
     if arch is None:
@@ -96,7 +96,7 @@ def _one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subje
         )
     module = architecture(spec, arch, terms.shape, terms.classes, folder, terms.normalize)()
     try:
-        notes = (*loaded.notes, *fit_weights(module, weights), *told(terms.normalize))
+        notes = (*loaded.notes, *fit_weights(module, weights), *describe_normalize(terms.normalize))
     except ValueError as error:
         faults = "; ".join((str(error), *loaded.notes))
         raise ValueError(f"{faults}; the architecture is --robust-arch={arch}") from None
@@ -110,7 +110,9 @@ def _black_box(spec: ModelSpec, terms: Terms) -> Subject:
         options = dict(spec.options)
         ask = asking(_called(spec.text, _own_factory(spec), *spec.args, **options), terms.classes)
     box = BlackBox(ask, terms.shape, terms.classes)
-    return Subject(spec.name, "as-is", normalised(box, terms.normalize), (*box.notes, *told(terms.normalize)))
+    return Subject(
+        spec.name, "as-is", normalised(box, terms.normalize), (*box.notes, *describe_normalize(terms.normalize))
+    )
 
 
 def architecture(

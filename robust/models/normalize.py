@@ -55,7 +55,7 @@ def normalised(module: "nn.Module", text: str | None) -> "nn.Module":
     return module
 
 
-def told(text: str | None) -> tuple[str, ...]:
+def describe_normalize(text: str | None) -> tuple[str, ...]:
     """The notes on a model that is normalised so."""
     return () if text is None or text == NONE else (f"inputs are normalised by mean/deviation {text}",)
 

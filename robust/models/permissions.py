@@ -10,7 +10,7 @@ SHA256 = "sha256:"
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class Permissions:
     """What the user allows, on the command line."""
 
     code: tuple[str, ...] = ()  # files that may run code: absolute paths, or "sha256:" and a digest
@@ -31,7 +31,7 @@ class Allowed:
         return [*[narrow] * bool(names), whole] if self.asked else []
 
 
-NOTHING = Allowed()
+NOTHING = Permissions()
 
 
 def _digest(path: Path) -> str:

@@ -12,28 +12,28 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Reached:
+class StageOutcome:
     """How far a suite was after a stage: all but `n` is from its beginning."""
 
     attack: str  # the stage's
     n: int  # samples that the stage was run on
-    broken: int  # by this stage and those before it
+    adversarial: int  # by this stage and those before it
     forwards: int
     backwards: int
     seconds: float
 
 
 @dataclass(frozen=True)
-class Attacked:
+class AttackOutcome:
     """One attack's, or one suite's, outcomes over all samples; it was started on those that the model answers right."""
 
     name: str  # "pgd:steps=40", or "standard-1"
     options: dict[str, Any]  # all, the defaults included
-    broken: Flags  # (n,)
+    adversarial: Flags  # (n,)
     forwards: int
     backwards: int
     seconds: float
-    stages: tuple[Reached, ...] = ()  # of a suite those that were run to their end
+    stages: tuple[StageOutcome, ...] = ()  # of a suite those that were run to their end
     partial: str = ""  # why it was stopped before its end, "" where it was not
     rounded: Flags | None = None  # (n,): broken also once the input is rounded to the record's levels
 
@@ -56,9 +56,9 @@ def unpack(text: str, n: int) -> Flags:
     return np.unpackbits(bits, count=n).astype(bool)
 
 
-def attack_to_json(attack: Attacked) -> dict[str, Any]:
+def attack_to_json(attack: AttackOutcome) -> dict[str, Any]:
     """`stages`, `partial` and `rounded` are left out where they say nothing."""
-    content = {"name": attack.name, "options": attack.options, **_counted(attack.broken), **_cost(attack)}
+    content = {"name": attack.name, "options": attack.options, **_counted(attack.adversarial), **_cost(attack)}
     if attack.stages:
         content["stages"] = [asdict(stage) | _cost(stage) for stage in attack.stages]
     if attack.partial:
@@ -68,22 +68,22 @@ def attack_to_json(attack: Attacked) -> dict[str, Any]:
     return content
 
 
-def attack_from_json(content: dict[str, Any], n: int) -> Attacked:
+def attack_from_json(content: dict[str, Any], n: int) -> AttackOutcome:
     keys = ("name", "options", "forwards", "backwards", "seconds")
-    stages = tuple(Reached(**stage) for stage in content.get("stages", ()))
+    stages = tuple(StageOutcome(**stage) for stage in content.get("stages", ()))
     given = {key: content[key] for key in keys}
-    return Attacked(
+    return AttackOutcome(
         **given,
-        broken=unpack(content["bits"], n),
+        adversarial=unpack(content["bits"], n),
         stages=stages,
         partial=content.get("partial", ""),
         rounded=unpack(content["rounded"]["bits"], n) if "rounded" in content else None,
     )
 
 
-def _counted(broken: Flags) -> dict[str, Any]:
-    return {"broken": int(broken.sum()), "bits": pack(broken)}
+def _counted(adversarial: Flags) -> dict[str, Any]:
+    return {"broken": int(adversarial.sum()), "bits": pack(adversarial)}
 
 
-def _cost(spent: Attacked | Reached) -> dict[str, Any]:
+def _cost(spent: AttackOutcome | StageOutcome) -> dict[str, Any]:
     return {"forwards": spent.forwards, "backwards": spent.backwards, "seconds": round(spent.seconds, 3)}

@@ -36,14 +36,14 @@ class Evidence:
         At most so many of them, drawn by the seed; None for all. Only these are brought into memory.
         """
         by = np.full(len(y), -1)
-        for k, (broken, _) in reversed([*enumerate(found)]):
-            by[broken] = k
+        for k, (adversarial, _) in reversed([*enumerate(found)]):
+            by[adversarial] = k
         row = np.flatnonzero(by >= 0)
         row = row[draw_rows(len(row), most, seed)]
         x_adv = np.zeros((len(row), *found[0][1].shape[1:]), np.float32)
-        for k, (broken, inputs) in enumerate(found):
+        for k, (adversarial, inputs) in enumerate(found):
             mine = by[row] == k
-            x_adv[mine] = inputs[np.cumsum(broken)[row[mine]] - 1]
+            x_adv[mine] = inputs[np.cumsum(adversarial)[row[mine]] - 1]
         return cls(x_adv, row, by[row], y, index)
 
     def drawn(self, most: int, seed: int) -> "Evidence":

@@ -48,16 +48,18 @@ class Gallery:
         return Gallery(**taken)
 
 
-def chosen(broken: NDArray[np.bool_], most: int, seed: int) -> NDArray[np.int64]:
+def choose_rows(adversarial: NDArray[np.bool_], most: int, seed: int) -> NDArray[np.int64]:
     """At most so many of the broken samples (n,), ascending, drawn by the seed.
 
     What is chosen of all is chosen of each part that it is in: so parts can be chosen from apart, and joined.
     """
-    order = shuffled_rows(len(broken), seed)
-    return np.sort(order[broken[order]][:most])
+    order = shuffled_rows(len(adversarial), seed)
+    return np.sort(order[adversarial[order]][:most])
 
 
-def joined(galleries: Sequence["Gallery | None"], broken: NDArray[np.bool_], most: int, seed: int) -> "Gallery | None":
+def join_galleries(
+    galleries: Sequence["Gallery | None"], adversarial: NDArray[np.bool_], most: int, seed: int
+) -> "Gallery | None":
     """Of several attacks' pictures those of the samples that are chosen of all that are `broken`, (n,).
 
     Each by the first attack that has it. None where there are none.
@@ -70,6 +72,6 @@ def joined(galleries: Sequence["Gallery | None"], broken: NDArray[np.bool_], mos
         column = [getattr(gallery, part.name) for gallery in there]
         columns[part.name] = None if any(array is None for array in column) else np.concatenate(column)
     whole = Gallery(**columns)
-    wanted = chosen(broken, most, seed)
+    wanted = choose_rows(adversarial, most, seed)
     rows, first = np.unique(whole.row, return_index=True)
     return whole.take(first[np.isin(rows, wanted)])

@@ -8,11 +8,11 @@ from typing import Any, get_type_hints
 
 from robust.attacks.spec import Spec, threat_slug
 from robust.attacks.text import slug
-from robust.records.attack_outcome import Attacked, Flags, attack_from_json, attack_to_json, pack, union, unpack
-from robust.records.trust import Trust, trust_from_json, trust_to_json
+from robust.records.attack_outcome import AttackOutcome, Flags, attack_from_json, attack_to_json, pack, union, unpack
+from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 
 SCHEMA = 1
-REMEDIED = "remedied"  # the name of what is run beside a row's attacks where these are in doubt
+MITIGATED = "remedied"  # the name of what is run beside a row's attacks where these are in doubt
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Record:
     threat: str
     seed: int
     correct: Flags  # (n,): answered right without an attack
-    attacks: tuple[Attacked, ...]  # the remedied one the last
+    attacks: tuple[AttackOutcome, ...]  # the remedied one the last
     provenance: dict[str, Any] = field(default_factory=dict)  # date, versions, how the model was trained
     evidence: str | None = None  # SHA-256 of the .npz with the adversarial inputs
     levels: int | None = None  # that the inputs were rounded to; None where the data keeps to none
-    trust: Trust | None = None  # whether it may be believed; None where that was not checked
+    trust: TrustReport | None = None  # whether it may be believed; None where that was not checked
 
     @cached_property
     def suite(self) -> str:
@@ -56,14 +56,14 @@ class Record:
         return "+".join(sorted(Spec.parse(attack.name).slug for attack in self.planned))
 
     @property
-    def planned(self) -> tuple[Attacked, ...]:
+    def planned(self) -> tuple[AttackOutcome, ...]:
         """The attacks that were asked for: all but the remedied one."""
-        return tuple(attack for attack in self.attacks if attack.name != REMEDIED)
+        return tuple(attack for attack in self.attacks if attack.name != MITIGATED)
 
     @cached_property
     def robust(self) -> Flags:
         """(n,): answered right, and broken by no attack."""
-        return self.correct & ~union(attack.broken for attack in self.attacks)
+        return self.correct & ~union(attack.adversarial for attack in self.attacks)
 
     @cached_property
     def robust_rounded(self) -> Flags | None:
@@ -172,7 +172,7 @@ def _check_types(part: object) -> None:
 def _outcomes(record: Record) -> list[object]:
     """What two records of one measurement must agree in; options as JSON, which knows no tuples."""
     attacks = (
-        (a.name, json.dumps(a.options, sort_keys=True), pack(a.broken), a.partial, _packed(a.rounded))
+        (a.name, json.dumps(a.options, sort_keys=True), pack(a.adversarial), a.partial, _packed(a.rounded))
         for a in record.planned
     )
     return [pack(record.correct), record.levels, *attacks]
@@ -184,7 +184,7 @@ def _packed(flags: Flags | None) -> str | None:
 
 def _doubted(record: Record) -> object:
     trust = record.trust
-    remedied = [pack(attack.broken) for attack in record.attacks if attack.name == REMEDIED]
+    remedied = [pack(attack.adversarial) for attack in record.attacks if attack.name == MITIGATED]
     return trust and (trust.checked, [(doubt.name, doubt.grade) for doubt in trust.doubts], trust.accepted, remedied)
 
 

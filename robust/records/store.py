@@ -70,7 +70,7 @@ def _replaces(record: Record, older: Record) -> bool:
     return record.identity == older.identity or record.data.n > older.data.n
 
 
-def told(fates: list[Fate]) -> str:
+def describe_fates(fates: list[Fate]) -> str:
     """What became of records, in one line."""
     return "; ".join(f"{fates.count(fate)} {word}" for fate, word in FATES.items() if fate in fates) or "no records"
 

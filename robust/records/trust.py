@@ -13,7 +13,7 @@ class NotApplicableError(Exception):
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Finding:
     """What a check found. `name` is the check's."""
 
     name: str
@@ -25,10 +25,10 @@ class Doubt:
 
 
 @dataclass(frozen=True)
-class Trust:
+class TrustReport:
     """What the checks say of one row."""
 
-    doubts: tuple[Doubt, ...]
+    doubts: tuple[Finding, ...]
     accepted: tuple[str, ...]  # of these the names that the user accepts; they count no more, and stay in sight
     checked: tuple[str, ...]  # the names of all checks that were run
     skipped: tuple[str, ...]  # of those that would have meant nothing here
@@ -40,18 +40,18 @@ class Trust:
         return worst(doubt for doubt in self.doubts if doubt.name not in self.accepted)
 
 
-def worst(doubts: Iterable[Doubt]) -> Verdict:
+def worst(doubts: Iterable[Finding]) -> Verdict:
     """The verdict where nothing else is known."""
     grades = {doubt.grade for doubt in doubts}
     return next((verdict for verdict in reversed(VERDICTS) if verdict in grades), "trusted")
 
 
-def trust_to_json(trust: Trust) -> dict[str, Any]:
+def trust_to_json(trust: TrustReport) -> dict[str, Any]:
     """The verdict is stated for who reads the file; it follows from the rest."""
     return {"verdict": trust.verdict, **asdict(trust), "seconds": round(trust.seconds, 3)}
 
 
-def trust_from_json(content: dict[str, Any]) -> Trust:
-    doubts = tuple(Doubt(**doubt) for doubt in content["doubts"])
+def trust_from_json(content: dict[str, Any]) -> TrustReport:
+    doubts = tuple(Finding(**doubt) for doubt in content["doubts"])
     accepted, checked, skipped = (tuple(content[key]) for key in ("accepted", "checked", "skipped"))
-    return Trust(doubts, accepted, checked, skipped, content["seconds"])
+    return TrustReport(doubts, accepted, checked, skipped, content["seconds"])

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import combinations, groupby
 
 from robust.attacks.spec import Spec
-from robust.records.attack_outcome import Reached
-from robust.records.record import REMEDIED, Record
+from robust.records.attack_outcome import StageOutcome
+from robust.records.record import MITIGATED, Record
 from robust.stats import fisher, holm, mcnemar, wilson
 
 ALPHA = 0.05
@@ -51,7 +51,7 @@ class Board:
     @property
     def attacks(self) -> tuple[str, ...]:
         """The columns but those of a suite's stages, which a page that people read has no room for."""
-        return tuple(name for name in self.columns if not self.stages or name == REMEDIED)
+        return tuple(name for name in self.columns if not self.stages or name == MITIGATED)
 
     @property
     def judged(self) -> bool:
@@ -79,20 +79,20 @@ def percent(k: int, n: int) -> float:
     return 100 * k / n
 
 
-def stages_of(record: Record) -> tuple[Reached, ...]:
+def stages_of(record: Record) -> tuple[StageOutcome, ...]:
     """Of a suite's record how far it was after each stage; of attacks' none."""
     return record.planned[0].stages if len(record.planned) == 1 else ()
 
 
-def stage_percent(record: Record, stage: Reached) -> float:
+def stage_percent(record: Record, stage: StageOutcome) -> float:
     """What a suite left after that stage, in percent of all n samples."""
-    return percent(int(record.correct.sum()) - stage.broken, record.data.n)
+    return percent(int(record.correct.sum()) - stage.adversarial, record.data.n)
 
 
 def attack_percent(record: Record, name: str) -> float | None:
     """What one attack leaves: answered right and not broken by it, in percent of all n; None where it was not run."""
-    broken = next((a.broken for a in record.attacks if Spec.parse(a.name) == Spec.parse(name)), None)
-    return None if broken is None else percent(int((record.correct & ~broken).sum()), record.data.n)
+    adversarial = next((a.adversarial for a in record.attacks if Spec.parse(a.name) == Spec.parse(name)), None)
+    return None if adversarial is None else percent(int((record.correct & ~adversarial).sum()), record.data.n)
 
 
 def _board(records: list[Record]) -> Board:
@@ -107,7 +107,7 @@ def _board(records: list[Record]) -> Board:
     reached = range(1, 1 + max(len(stages_of(record)) for record in ordered))
     attacks = sorted(attack.name for attack in ordered[0].planned)
     columns = tuple(f"after {k}" for k in reached) if suite else tuple(attacks)
-    columns += (REMEDIED,) * any(len(record.attacks) > len(record.planned) for record in ordered)
+    columns += (MITIGATED,) * any(len(record.attacks) > len(record.planned) for record in ordered)
     rows = sorted(  # what shares a rank stays together, though a paired test may rank a lower figure higher
         (_row(record, rank, columns, suite) for record, rank in zip(ordered, ranks, strict=True)),
         key=lambda row: len(ordered) + 1 if row.rank is None else row.rank,
@@ -119,7 +119,7 @@ def _row(record: Record, rank: int | None, columns: tuple[str, ...], suite: bool
     n, k = record.data.n, int(record.robust.sum())
     low, high = wilson(k, n)
     after = {f"after {k}": stage_percent(record, stage) for k, stage in enumerate(stages_of(record), 1)}
-    under = [after.get(name) if suite and name != REMEDIED else attack_percent(record, name) for name in columns]
+    under = [after.get(name) if suite and name != MITIGATED else attack_percent(record, name) for name in columns]
     return Row(record, rank, percent(int(record.correct.sum()), n), percent(k, n), 100 * low, 100 * high, tuple(under))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from robust.records.attack_outcome import Attacked, Reached, union
+from robust.records.attack_outcome import AttackOutcome, StageOutcome, union
 from robust.records.record import Record
 from robust.report.board import Board, Row, percent, stages_of
 from robust.stats import wilson
@@ -21,24 +21,24 @@ def lines(board: Board, row: Row) -> list[Line]:
     correct = int(record.correct.sum())
     for k, stage in enumerate(stages_of(record), 1):
         name = f"{record.suite} after {k}: {stage.attack}"
-        found.append(_line(board, row, name, correct - stage.broken, stage))
+        found.append(_line(board, row, name, correct - stage.adversarial, stage))
     return found
 
 
-def _all(attacks: list[Attacked]) -> Attacked:
+def _all(attacks: list[AttackOutcome]) -> AttackOutcome:
     """The worst case: broken by any, at the cost of all."""
-    broken = union(attack.broken for attack in attacks)
+    adversarial = union(attack.adversarial for attack in attacks)
     stored = [attack.rounded for attack in attacks if attack.rounded is not None]
     rounded = union(stored) if len(stored) == len(attacks) else None
     forwards, backwards = sum(a.forwards for a in attacks), sum(a.backwards for a in attacks)
-    return Attacked("all", {}, broken, forwards, backwards, sum(a.seconds for a in attacks), rounded=rounded)
+    return AttackOutcome("all", {}, adversarial, forwards, backwards, sum(a.seconds for a in attacks), rounded=rounded)
 
 
-def _left(record: Record, attack: Attacked) -> int:
-    return int((record.correct & ~attack.broken).sum())
+def _left(record: Record, attack: AttackOutcome) -> int:
+    return int((record.correct & ~attack.adversarial).sum())
 
 
-def _line(board: Board, row: Row, attack: str, k: int, spent: Attacked | Reached) -> Line:
+def _line(board: Board, row: Row, attack: str, k: int, spent: AttackOutcome | StageOutcome) -> Line:
     record, n = row.record, row.record.data.n
     low, high = wilson(k, n)
     return {
@@ -76,9 +76,9 @@ def _line(board: Board, row: Row, attack: str, k: int, spent: Attacked | Reached
     }
 
 
-def _rounded_percent(record: Record, spent: Attacked | Reached) -> float | None:
+def _rounded_percent(record: Record, spent: AttackOutcome | StageOutcome) -> float | None:
     """What is left where the inputs are rounded to the levels; it is not known after a suite's stages."""
-    if isinstance(spent, Reached) or spent.rounded is None:
+    if isinstance(spent, StageOutcome) or spent.rounded is None:
         return None
     return percent(int((record.correct & ~spent.rounded).sum()), record.data.n)
 

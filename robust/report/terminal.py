@@ -54,7 +54,7 @@ def doubts(record: Record) -> list[str]:
 def _remedied(record: Record) -> Iterator[str]:
     """What the search with the remedies did to a row, whose figure it counts in."""
     for attack in record.attacks[len(record.planned) :]:
-        asked, names = record.correct & ~union(each.broken for each in record.planned), attack.options["remedies"]
+        asked, names = record.correct & ~union(each.adversarial for each in record.planned), attack.options["remedies"]
         left = f"{asked.mean():.1%} robust without, {record.robust.mean():.1%} with it"
         yield f"remedied by {printable(', '.join(names)) or 'ordinary attacks'}: {left}"
 

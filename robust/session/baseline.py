@@ -10,25 +10,25 @@ from robust.attacks.spec import Spec
 from robust.attacks.text import printable
 from robust.baseline import store
 from robust.baseline.git import commit_of, precedes
-from robust.baseline.matching import AbsentError, UnfitError, Wanted, fitting, measured, refuse, standing
+from robust.baseline.matching import AbsentError, UnfitError, Wanted, find_match, measured, refuse, robust_flags
 from robust.baseline.replay import hardest
-from robust.baseline.store import Baseline, Kept, save
+from robust.baseline.store import Baseline, Saved, save
 from robust.baseline.tolerance import ROBUST
 from robust.data.dataset import Samples
-from robust.data.spool import picked
+from robust.data.spool import pick_rows
 from robust.evaluation.measure import options_of
 from robust.models.load import weights_hash
 from robust.records.record import DataUsed, Record
 from robust.sampling import draw_rows
-from robust.session.resources import Workshop
-from robust.session.results import Ledger
-from robust.settings.baseline import AUTO, LATEST, Guard
+from robust.session.resources import Resources
+from robust.session.results import Results
+from robust.settings.baseline import AUTO, LATEST, RegressionCheck
 from robust.settings.parsing import blaming
 from robust.settings.settings import Variant
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class SelectedBaseline:
     """What a run is compared with; None, and why, where `auto` has found nothing."""
 
     baseline: Baseline | None
@@ -39,29 +39,31 @@ class Chosen:
         return [str(self.baseline.path) if self.baseline else "", self.why]
 
     @classmethod
-    def from_json(cls, told: list[str]) -> "Chosen":
+    def from_json(cls, told: list[str]) -> "SelectedBaseline":
         path, why = told
         return cls(store.read(Path(path)) if path else None, why)
 
 
-def choose(workshop: Workshop) -> Chosen:
+def select(workshop: Resources) -> SelectedBaseline:
     """The baseline of this run; pytest.UsageError where it is missing, or not of what will be measured."""
     asked, home = workshop.settings.baselines, workshop.settings.home
     assert asked.compare is not None
     with blaming(f"compare={asked.compare}"):
-        kept = store.kept(home)
+        kept = store.saved_baselines(home)
         if asked.compare == AUTO:
             return _newest(workshop, kept)
         if asked.compare == LATEST and not kept:
             raise LookupError(f"there is no baseline in {home / 'baselines'}; make one with --robust-save")
         path = kept[0] if asked.compare == LATEST else asked.folder / asked.compare
         try:
-            return Chosen(_fit(workshop, store.read(path)))
+            return SelectedBaseline(_fit(workshop, store.read(path)))
         except UnfitError as error:
             raise UnfitError(f"{path.name}: {error.args[0]}") from None
 
 
-def row_of(workshop: Workshop, baseline: Baseline, variant: Variant, guard: Guard, samples: Samples) -> Record:
+def row_of(
+    workshop: Resources, baseline: Baseline, variant: Variant, guard: RegressionCheck, samples: Samples
+) -> Record:
     """What a figure of these samples is compared with; UnfitError where there is nothing."""
     settings = workshop.settings
     wanted = Wanted(
@@ -76,7 +78,7 @@ def row_of(workshop: Workshop, baseline: Baseline, variant: Variant, guard: Guar
     named = settings.baselines.compare in (AUTO, LATEST)
     single = len(settings.everything) == 1
     try:
-        return fitting(baseline.records, wanted, alone=not named and single)
+        return find_match(baseline.records, wanted, alone=not named and single)
     except AbsentError as error:
         alike = (path for path, record in baseline.rows.items() if single and measured(record, wanted))
         if (path := next(alike, None)) is None:
@@ -86,7 +88,7 @@ def row_of(workshop: Workshop, baseline: Baseline, variant: Variant, guard: Guar
         raise AbsentError(printable(f"{error.args[0]}; {told}")) from None
 
 
-def _newest(workshop: Workshop, kept: list[Path]) -> Chosen:
+def _newest(workshop: Resources, kept: list[Path]) -> SelectedBaseline:
     """The newest baseline that fits, of a commit that this one came from where git can tell."""
     whys = []
     for path in kept:
@@ -94,28 +96,30 @@ def _newest(workshop: Workshop, kept: list[Path]) -> Chosen:
             baseline = store.read(path)
             if baseline.commit and precedes(baseline.commit, workshop.settings.home.parent) is False:
                 raise UnfitError(f"what is checked out did not come from its commit {baseline.commit[:8]}")
-            return Chosen(_fit(workshop, baseline))
+            return SelectedBaseline(_fit(workshop, baseline))
         except (ValueError, LookupError) as error:
             whys.append(f"{path.name}: {error.args[0]}")
     none = f"there is none in {workshop.settings.home / 'baselines'}"
-    return Chosen(None, f"no baseline was compared with: {whys[0] if whys else none}; make one with --robust-save")
+    return SelectedBaseline(
+        None, f"no baseline was compared with: {whys[0] if whys else none}; make one with --robust-save"
+    )
 
 
-def _fit(workshop: Workshop, baseline: Baseline) -> Baseline:
+def _fit(workshop: Resources, baseline: Baseline) -> Baseline:
     for variant in workshop.settings.everything:
         for guard in workshop.settings.guards:
             row_of(workshop, baseline, variant, guard, workshop.samples)
     return baseline
 
 
-def _options(workshop: Workshop, row: str) -> dict[str, Any]:
+def _options(workshop: Resources, row: str) -> dict[str, Any]:
     """Of the row's attacks, or of its suite, by name."""
     settings = workshop.settings
     suites = {suite.name: suite.told(settings.search) for suite in settings.suites if suite.name == row}
     return suites or {word: options_of(make(word, workshop.surrogate)) for word in settings.attacks}
 
 
-def keep(workshop: Workshop, ledger: Ledger) -> str:
+def save_rows(workshop: Resources, ledger: Results) -> str:
     """Where they are kept, for the terminal. LookupError where there is no row, or one that nothing can be held to."""
     settings, keys = workshop.settings, ledger.keys()
     assert settings.baselines.save is not None
@@ -131,7 +135,7 @@ def keep(workshop: Workshop, ledger: Ledger) -> str:
     return f"baseline saved: {place.relative_to(settings.home.parent)}{told}"
 
 
-def _hardest(workshop: Workshop, record: Record) -> Kept | None:
+def _hardest(workshop: Resources, record: Record) -> Saved | None:
     """The hardest inputs; none where model or samples are a test's own."""
     settings, samples = workshop.settings, workshop.samples
     called = (record.provenance["model"]["text"], record.model.training)
@@ -140,9 +144,9 @@ def _hardest(workshop: Workshop, record: Record) -> Kept | None:
     if weights_hash(module) != record.model.weights or samples.digest != record.data.digest:
         return None
     feed, threat = workshop.feed(module), workshop.threat(record.threat)
-    found = hardest(module, samples, standing(record, ROBUST), threat, record.seed, feed)
+    found = hardest(module, samples, robust_flags(record, ROBUST), threat, record.seed, feed)
     if found is None or settings.evidence is None:
         return found
     x_adv, rows = found
     few = draw_rows(len(rows), settings.evidence, record.seed)
-    return picked(x_adv, few), rows[few]
+    return pick_rows(x_adv, few), rows[few]

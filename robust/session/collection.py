@@ -55,7 +55,7 @@ class RobustModelFile(pytest.Module):
             yield from own.collect()
 
 
-class Mount:
+class CollectionHooks:
     """The collection hooks."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:

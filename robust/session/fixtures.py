@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from robust.attacks.engine import AnyAttack
     from robust.attacks.threat import Threat
     from robust.session.case import Case
-    from robust.session.measurement import Bench
+    from robust.session.measurement import Measurements
     from robust.session.result import Result
 
 RESULTS: "pytest.StashKey[list[Result]]" = pytest.StashKey()  # on an item: of its robust_attack
@@ -48,7 +48,7 @@ def read_mark(item: pytest.Item) -> Mark:
 class Attacker:
     """The fixture robust_attack: attacks the model of the test that asks for it."""
 
-    def __init__(self, bench: "Bench", case: "Case") -> None:
+    def __init__(self, bench: "Measurements", case: "Case") -> None:
         self._bench = bench
         self._case = case
         self._mark = read_mark(case.item)
@@ -71,7 +71,7 @@ class Attacker:
 class Report:
     """The fixture robust_report: adds what a test measured to the table and to the leaderboard."""
 
-    def __init__(self, bench: "Bench", case: "Case") -> None:
+    def __init__(self, bench: "Measurements", case: "Case") -> None:
         self._bench = bench
         self._case = case
         self._floor = read_mark(case.item).floor

@@ -5,7 +5,7 @@ from itertools import chain
 
 from robust.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
 from robust.records.record import Record
-from robust.session.results import Key, Ledger
+from robust.session.results import Key, Results
 
 Held = tuple[str, Measured, Floor | None]  # what a figure is over, the figure, and what it is held to
 
@@ -13,7 +13,7 @@ Held = tuple[str, Measured, Floor | None]  # what a figure is over, the figure, 
 class Floors:
     """The floors of a run, and what it found."""
 
-    def __init__(self, ledger: Ledger, gates: Gates) -> None:
+    def __init__(self, ledger: Results, gates: Gates) -> None:
         self._ledger = ledger
         self._gates = gates
 
@@ -43,7 +43,11 @@ class Floors:
         first, floor, n = self._ledger.first(key), self.of(key), record.data.n
         together = Measured.of(int(record.robust.sum()), n)
         each: list[Held] = [
-            (a.name, Measured.of(int((record.correct & ~a.broken).sum()), n), self._gates.attack(a.name, record.threat))
+            (
+                a.name,
+                Measured.of(int((record.correct & ~a.adversarial).sum()), n),
+                self._gates.attack(a.name, record.threat),
+            )
             for a in record.planned
         ]
         if first["origin"]:

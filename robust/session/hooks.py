@@ -9,7 +9,7 @@ import pytest
 from robust.session import CHOSEN
 from robust.session.fixtures import RESULTS, read_mark
 from robust.session.run import Run
-from robust.session.selection import RollCall, group, node_id, unheld
+from robust.session.selection import Selection, group, node_id, unheld
 from robust.settings.parsing import asked
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class RobustSession:
     """What happens at the start, at each report, and at the end."""
 
-    def __init__(self, run: Run, rollcall: RollCall) -> None:
+    def __init__(self, run: Run, rollcall: Selection) -> None:
         self.run = run
         self.rollcall = rollcall
         self.failures: list[str] = []  # of the session as a whole
@@ -123,13 +123,13 @@ class RobustSession:
 
     def _filed(self, key: "Key") -> bool:
         """File a row where there is a leaderboard; False where its inputs were found to be no evidence."""
-        from robust.session.reverify import UnverifiedError, look_anew
+        from robust.session.reverify import UnverifiedError, reverify
 
         folder = self.run.settings.leaderboard
         if folder is None or self._unwritten:
             return True
         try:
-            settings, look = self.run.settings, partial(look_anew, self.run.workshop)
+            settings, look = self.run.settings, partial(reverify, self.run.workshop)
             self.run.ledger.file(folder, key, settings.evidence, settings.gallery, look)
         except UnverifiedError as error:
             self.failures.append(str(error))
@@ -192,13 +192,13 @@ class RobustSession:
         """Keep the rows as a baseline, where that was asked for and nothing failed."""
         if self.run.settings.baselines.save is None:
             return
-        from robust.session.baseline import keep
+        from robust.session.baseline import save_rows
 
         if session.exitstatus or self.failures:
             self.run.ledger.saved = "no baseline was saved: the run failed"
             return
         try:
-            self.run.ledger.saved = keep(self.run.workshop, self.run.ledger)
+            self.run.ledger.saved = save_rows(self.run.workshop, self.run.ledger)
         except (OSError, ValueError, LookupError) as error:
             self.failures.append(f"--robust-save: no baseline was saved: {error}")
 

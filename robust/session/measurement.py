@@ -15,28 +15,28 @@ from robust.attacks.factory import describe
 from robust.attacks.suite import Suite
 from robust.attacks.threat import Threat
 from robust.evaluation.attack_run import Flags
-from robust.evaluation.measure import Clean, Finding, measure_attack, with_rounding
+from robust.evaluation.measure import AttackResult, CleanResult, measure_attack, with_rounding
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
-from robust.evaluation.suite_run import TIME, Campaign, Limits, Watch, unattacked
+from robust.evaluation.suite_run import TIME, Limits, SuiteRun, Watch, unattacked
 from robust.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.case import FOUND, Case, Found, fail
 from robust.session.payload import clean_found, row_found
-from robust.session.resources import Workshop
+from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.session.selection import judged, node_id, planned
 from robust.trust.model_probe import few_of
-from robust.verification.check import LARGE, OUTSIDE, told
+from robust.verification.check import LARGE, OUTSIDE, describe_faults
 
-Run = Callable[[Threat, Clean], Finding]
+Run = Callable[[Threat, CleanResult], AttackResult]
 Watched = Callable[[str, int], AbstractContextManager[Watch]]  # (title, samples)
 
 MOST_UNVERIFIED = 0.005  # of the samples: more than float32 rounding in another batch explains
 
 
-class Bench:
+class Measurements:
     """The measurements of one process."""
 
-    def __init__(self, workshop: Workshop, repeat: str, command: str, watched: Watched) -> None:
+    def __init__(self, workshop: Resources, repeat: str, command: str, watched: Watched) -> None:
         self.workshop = workshop
         self.repeat = repeat  # the command of this run, without node ids
         self.command = command  # the same with what the ini file says: for whoever has the row alone
@@ -44,7 +44,7 @@ class Bench:
         self._ahead: dict[
             tuple[int, str, str], tuple[nn.Module, Result]
         ] = {}  # what a row's own test will ask for again
-        self._found: dict[tuple[int, str, str], tuple[nn.Module, Finding]] = {}
+        self._found: dict[tuple[int, str, str], tuple[nn.Module, AttackResult]] = {}
 
     def clean(self, case: Case) -> None:
         """The test of the accuracy without an attack."""
@@ -81,14 +81,14 @@ class Bench:
 
     def tried(self, case: Case, name: str, threat: str) -> Flags:
         """What an attack or a suite of the run breaks of some samples, (n,); of what is at fault its test tells."""
-        return self._run(case, name, threat, self._planned(case, name, threat))[2].broken
+        return self._run(case, name, threat, self._planned(case, name, threat))[2].adversarial
 
     def _taken(self, case: Case, name: str, threat: str) -> Result | None:
         """What was measured ahead; once, so that a test that is run again measures again."""
         _, result = self._ahead.pop((id(case.module), name, threat), (None, None))
         return result
 
-    def reached(self, case: Case, name: str, threat: str) -> Finding:
+    def reached(self, case: Case, name: str, threat: str) -> AttackResult:
         """What the attack or the suite of that name breaks, of all of the case's samples or of a few: see few_rows.
 
         It was measured where the row's test ran in this process; else it is measured here, on these alone.
@@ -127,9 +127,9 @@ class Bench:
         return self._campaign(case, name, threat, cache)
 
     def _campaign(self, case: Case, name: str, threat: str, cache: SuiteCache | None) -> Run:
-        def run(allowed: Threat, clean: Clean) -> Finding:
+        def run(allowed: Threat, clean: CleanResult) -> AttackResult:
             with self.watched(f"{case.variant.spec.name}, {name}", len(case.samples)) as watch:
-                return Campaign(
+                return SuiteRun(
                     module=case.module,
                     samples=case.samples,
                     suite=self._suite(name),
@@ -137,7 +137,7 @@ class Bench:
                     feed=self.workshop.feed(case.module),
                     classes=self.workshop.classes,
                     seed=case.seed,
-                    twin=self.workshop.twin(case.module),
+                    fast_copy=self.workshop.fast_copy(case.module),
                     load=self.workshop.surrogate,
                     cache=cache,
                     limits=self._limits(name, threat, len(case.samples)),
@@ -148,7 +148,7 @@ class Bench:
         return run
 
     def _attack(self, case: Case, attack: str | AnyAttack) -> Run:
-        def run(allowed: Threat, clean: Clean) -> Finding:
+        def run(allowed: Threat, clean: CleanResult) -> AttackResult:
             return measure_attack(
                 case.module,
                 case.samples,
@@ -207,7 +207,7 @@ class Bench:
             self._found[id(case.module), name, threat] = (case.module, found)
         return Result(str(allowed), clean.correct, found)
 
-    def _run(self, case: Case, name: str, threat: str, run: Run) -> tuple[Threat, Clean, Finding]:
+    def _run(self, case: Case, name: str, threat: str, run: Run) -> tuple[Threat, CleanResult, AttackResult]:
         try:
             allowed = self.workshop.threat(threat)
             clean = self.workshop.clean(case.module, case.samples)
@@ -217,15 +217,15 @@ class Bench:
         except (ValueError, LookupError) as error:
             fail(f"{name} under {threat} could not be run: {error.args[0]}")
 
-    def rounded(self, case: Case, found: Finding, threat: Threat) -> Finding:
+    def rounded(self, case: Case, found: AttackResult, threat: Threat) -> AttackResult:
         """What was found, and what of it stays when the inputs are rounded to the data's levels."""
         levels = self.workshop.dataset.levels
         return with_rounding(found, case.module, case.samples, threat, levels, self.workshop.feed(case.module))
 
-    def _judge_faults(self, case: Case, found: Finding, what: str) -> None:
+    def _judge_faults(self, case: Case, found: AttackResult, what: str) -> None:
         """What fell and was not verified does not count as broken; of more than a few the test fails."""
         unverified, n = int((found.fault > 0).sum()), len(found.fault)
-        seen = f"fell, and when the same inputs were shown again they were {told(found.fault)}"
+        seen = f"fell, and when the same inputs were shown again they were {describe_faults(found.fault)}"
         if unverified > MOST_UNVERIFIED * n:
             strayed = np.isin(found.fault, (LARGE, OUTSIDE)).any()
             cause = (

@@ -8,7 +8,7 @@ from robust.session import RUN
 
 if TYPE_CHECKING:
     from robust.session.case import Case
-    from robust.settings.baseline import Guard
+    from robust.settings.baseline import RegressionCheck
 
 
 def test_preflight(pytestconfig: pytest.Config, _robust_case: "Case") -> None:
@@ -21,7 +21,7 @@ def test_clean(pytestconfig: pytest.Config, _robust_case: "Case") -> None:
     pytestconfig.stash[RUN].bench.clean(_robust_case)
 
 
-def test_regression(pytestconfig: pytest.Config, _robust_case: "Case", guard: "Guard") -> None:
+def test_regression(pytestconfig: pytest.Config, _robust_case: "Case", guard: "RegressionCheck") -> None:
     """Whether the model is as good as a baseline says that it was, on the same samples."""
     pytestconfig.stash[RUN].umpire.regression(_robust_case, guard)
 

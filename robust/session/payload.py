@@ -16,11 +16,11 @@ from robust.attacks.text import slug
 from robust.device import device_of
 from robust.evaluation.illustrate import illustrate
 from robust.models.load import Subject
-from robust.records.attack_outcome import Attacked, attack_to_json, pack
+from robust.records.attack_outcome import AttackOutcome, attack_to_json, pack
 from robust.records.files import private, write_arrays
 from robust.records.record import DataUsed, ModelUsed
 from robust.session.case import Case, Found, fail
-from robust.session.resources import Workshop
+from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.session.reverify import source_of
 from robust.user_code import blamed
@@ -30,7 +30,7 @@ OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()  # 
 MINE = f"{HOST}-{OWNER}-{uuid.uuid4().hex[:8]}"
 
 
-def clean_found(workshop: Workshop, case: Case) -> Found:
+def clean_found(workshop: Resources, case: Case) -> Found:
     """Of the model and the samples: all but the attack."""
     variant, samples, dataset = case.variant, case.samples, workshop.settings.dataset
     subject = Subject(variant.spec.name, variant.training, case.module)
@@ -53,13 +53,13 @@ def clean_found(workshop: Workshop, case: Case) -> Found:
     }
 
 
-def row_found(workshop: Workshop, case: Case, result: Result) -> Found:
+def row_found(workshop: Resources, case: Case, result: Result) -> Found:
     """Of the attack: its outcomes, and where its inputs wait."""
     found = result.found
-    attacked = Attacked(
+    attacked = AttackOutcome(
         name=found.attack,
         options=found.options,
-        broken=found.broken,
+        adversarial=found.adversarial,
         forwards=found.forwards,
         backwards=found.backwards,
         seconds=found.seconds,
@@ -77,7 +77,7 @@ def row_found(workshop: Workshop, case: Case, result: Result) -> Found:
     }
 
 
-def _pictures(workshop: Workshop, case: Case, result: Result) -> dict[str, NDArray[Any]]:
+def _pictures(workshop: Resources, case: Case, result: Result) -> dict[str, NDArray[Any]]:
     """A few of what was broken, for the page. What goes wrong there costs the row nothing but them."""
     most, dataset = workshop.settings.gallery, workshop.dataset
     if workshop.settings.leaderboard is None or not most or not workshop.ranks.first:
@@ -99,7 +99,7 @@ def _pictures(workshop: Workshop, case: Case, result: Result) -> dict[str, NDArr
     return gallery.arrays() if gallery else {}
 
 
-def _spool(workshop: Workshop, case: Case, result: Result, pictures: dict[str, NDArray[Any]]) -> str | None:
+def _spool(workshop: Resources, case: Case, result: Result, pictures: dict[str, NDArray[Any]]) -> str | None:
     """Put the adversarial inputs where they wait until the controller makes the record."""
     if not workshop.settings.files or not workshop.ranks.first:
         return None

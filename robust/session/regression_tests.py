@@ -7,57 +7,57 @@ import pytest
 
 from robust.attacks.text import printable
 from robust.baseline import store
-from robust.baseline.comparison import Paired, named
-from robust.baseline.matching import AbsentError, UnfitError, Wanted, fitting, standing
+from robust.baseline.comparison import Comparison, named
+from robust.baseline.matching import AbsentError, UnfitError, Wanted, find_match, robust_flags
 from robust.baseline.replay import replayed
 from robust.baseline.store import Baseline
-from robust.baseline.tolerance import CLEAN, ROBUST, WORDS, Margin, read_margin
+from robust.baseline.tolerance import CLEAN, ROBUST, WORDS, Tolerance, read_tolerance
 from robust.records.attack_outcome import pack, union, unpack
 from robust.records.record import Record
-from robust.session.baseline import Chosen, choose, row_of
+from robust.session.baseline import SelectedBaseline, row_of, select
 from robust.session.case import COMPARED, Case, Found, fail
-from robust.session.measurement import Bench
-from robust.session.results import Ledger, row_named
-from robust.settings.baseline import Guard
+from robust.session.measurement import Measurements
+from robust.session.results import Results, row_named
+from robust.settings.baseline import RegressionCheck
 
 
-class Umpire:
+class RegressionTest:
     """The comparisons of one process."""
 
-    def __init__(self, bench: Bench, given: list[str] | None) -> None:
+    def __init__(self, bench: Measurements, given: list[str] | None) -> None:
         self._bench = bench
         self._workshop = bench.workshop
         self._given = given  # what the controller has chosen, in a worker
 
     @cached_property
-    def chosen(self) -> Chosen:
+    def chosen(self) -> SelectedBaseline:
         """pytest.UsageError where the baseline that was asked for is none for this run."""
-        return choose(self._workshop) if self._given is None else Chosen.from_json(self._given)
+        return select(self._workshop) if self._given is None else SelectedBaseline.from_json(self._given)
 
-    def regression(self, case: Case, guard: Guard) -> None:
+    def regression(self, case: Case, guard: RegressionCheck) -> None:
         """The test of an accuracy against the baseline's."""
         baseline = self.chosen.baseline
         if baseline is None:
             pytest.skip(self.chosen.why)
         if guard.margin.metric == CLEAN:
             after = self._workshop.clean(case.module, case.samples).correct
-            self._judge(case, guard, baseline, Paired(self._row(case, guard, baseline).correct, after))
+            self._judge(case, guard, baseline, Comparison(self._row(case, guard, baseline).correct, after))
         else:
             self._robust(case, guard, baseline)
 
-    def _row(self, case: Case, guard: Guard, baseline: Baseline) -> Record:
+    def _row(self, case: Case, guard: RegressionCheck, baseline: Baseline) -> Record:
         try:
             return row_of(self._workshop, baseline, case.variant, guard, case.samples)
         except UnfitError as error:
             fail(f"{baseline} cannot be compared with: {error.args[0]}")
 
-    def _robust(self, case: Case, guard: Guard, baseline: Baseline) -> None:
+    def _robust(self, case: Case, guard: RegressionCheck, baseline: Baseline) -> None:
         """What is lost for sure, and won at most, as it becomes known: too much of it fails the test at once.
 
         At first by what the baseline keeps; then by the attacks on a few samples, and then on all.
         """
         before, bench = self._row(case, guard, baseline), self._bench
-        stood, left = standing(before, ROBUST), self._workshop.clean(case.module, case.samples).correct.copy()
+        stood, left = robust_flags(before, ROBUST), self._workshop.clean(case.module, case.samples).correct.copy()
         threat, feed = self._workshop.threat(guard.threat), self._workshop.feed(case.module)
         try:
             replay = replayed(case.module, case.samples, store.inputs_of(baseline.path_of(before)), threat, feed)
@@ -65,7 +65,7 @@ class Umpire:
             fail(f"{baseline} cannot be compared with: {error.args[0]}")
         left &= ~replay.fell
         self._judge_early(
-            case, guard, baseline, Paired(stood, left), "by the baseline's inputs alone, before any attack"
+            case, guard, baseline, Comparison(stood, left), "by the baseline's inputs alone, before any attack"
         )
         names = (guard.row,) if guard.row else self._workshop.settings.attacks
         if len(rows := replay.first(stood, left)):
@@ -73,19 +73,21 @@ class Umpire:
             known = left.copy()
             known[rows] &= ~union(bench.tried(few, name, guard.threat) for name in names)
             told = f"by the baseline's inputs and the attacks on {len(rows)} samples, before all were attacked"
-            self._judge_early(case, guard, baseline, Paired(stood, known), told)
+            self._judge_early(case, guard, baseline, Comparison(stood, known), told)
         for result in (bench.ahead(case, name, guard.threat) for name in names):
             if result.found.partial:
                 fail(f"{result.attack} was stopped by the {result.found.partial}, so nothing shows that the model held")
             left &= ~result.broken
-        self._judge(case, guard, baseline, Paired(stood, left))
+        self._judge(case, guard, baseline, Comparison(stood, left))
 
-    def _judge_early(self, case: Case, guard: Guard, baseline: Baseline, paired: Paired, how: str) -> None:
+    def _judge_early(
+        self, case: Case, guard: RegressionCheck, baseline: Baseline, paired: Comparison, how: str
+    ) -> None:
         """More can only fall than is known, so what fails now fails in the end."""
         if paired.ruling(guard.margin) == "fails":
             self._judge(case, guard, baseline, paired, f" (so far: {how})")
 
-    def _judge(self, case: Case, guard: Guard, baseline: Baseline, paired: Paired, how: str = "") -> None:
+    def _judge(self, case: Case, guard: RegressionCheck, baseline: Baseline, paired: Comparison, how: str = "") -> None:
         """Note the figures; fail the test where too much is lost, and warn where that may be chance."""
         item, margin, spec = case.item, guard.margin, case.variant.spec
         row = "" if margin.metric == CLEAN else f", {guard.threat}, {guard.row or 'all attacks'}"
@@ -106,11 +108,11 @@ class Umpire:
             repeat = f"repeat: {self._bench.repeat} '{item.nodeid}'"
             fail("\n".join([f"{figure}: more than {margin} allows against {baseline}", lost, repeat]))
 
-    def settle(self, ledger: Ledger) -> None:
+    def settle(self, ledger: Results) -> None:
         """Of what failed early tell the figures of the end, where the row was then measured nevertheless."""
         ledger.compared = dict(_settled(ledger, *each) for each in ledger.compared.items())
 
-    def reported(self, ledger: Ledger) -> list[str]:
+    def reported(self, ledger: Results) -> list[str]:
         """Compare the rows of the user's own tests that the baseline has, too; a line for each that is worse."""
         baseline, failures = self.chosen.baseline, []
         margin = next((each for each in self._workshop.settings.baselines.margins if each.metric == ROBUST), None)
@@ -119,13 +121,13 @@ class Umpire:
         for record in ledger.reported():
             who, row = printable(f"{record.model.name} ({record.model.training})"), f"{record.threat}, {record.suite}"
             try:
-                before = fitting(baseline.records, Wanted.of(record))
+                before = find_match(baseline.records, Wanted.of(record))
             except AbsentError:  # the test is new
                 continue
             except UnfitError as error:
                 ledger.warnings[f"{who}, {row}: not compared with {baseline}: {error.args[0]}"] = None
                 continue
-            paired = Paired(standing(before, ROBUST), standing(record, ROBUST))
+            paired = Comparison(robust_flags(before, ROBUST), robust_flags(record, ROBUST))
             told = f"{who}, {row}: {WORDS[ROBUST]} {paired}"
             ledger.compared[f"compared with {baseline}: {told}"] = figures_of(paired, margin)
             ruling = paired.ruling(margin)
@@ -136,24 +138,26 @@ class Umpire:
         return failures
 
 
-def _settled(ledger: Ledger, told: str, figures: Found) -> tuple[str, Found]:
+def _settled(ledger: Results, told: str, figures: Found) -> tuple[str, Found]:
     early = figures.pop("early", {"row": ()})
     record = next((record for key, record in ledger.complete() if row_named(key) == early["row"]), None)
     if record is None:
         return told, figures
     before, after = (unpack(early[when], record.data.n) for when in ("before", "after"))
-    paired = Paired(before, after & standing(record, ROBUST))  # the baseline's inputs count here, and not in the row
+    paired = Comparison(
+        before, after & robust_flags(record, ROBUST)
+    )  # the baseline's inputs count here, and not in the row
     told = f"{early['who']}: {WORDS[ROBUST]} {paired}"
-    return told, {"told": told, **figures_of(paired, read_margin(figures["margin"]))}
+    return told, {"told": told, **figures_of(paired, read_tolerance(figures["margin"]))}
 
 
-def figures_of(paired: Paired, margin: Margin) -> Found:
+def figures_of(paired: Comparison, margin: Tolerance) -> Found:
     """A comparison as numbers, for whoever reads them by program."""
     counts = {name: int(getattr(paired, name).sum()) for name in ("before", "after", "lost", "won")}
     told = {"margin": str(margin), "metric": margin.metric, "points": float(margin.points)}
     return {**told, "n": len(paired.before), **counts, "p": paired.p, "ruling": paired.ruling(margin)}
 
 
-def _unsure(margin: Margin, row: str, paired: Paired) -> str:
+def _unsure(margin: Tolerance, row: str, paired: Comparison) -> str:
     change = f"{paired.points:+.1f} points are more than {margin} allows, and may be chance"
     return f"inconclusive: {WORDS[margin.metric]}{row}: {change} (p = {paired.p:.2g}); use more samples"

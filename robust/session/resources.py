@@ -11,16 +11,16 @@ import torch
 from torch import nn
 
 from robust.attacks.factory import make, needs_gradient
-from robust.attacks.fast_copy import Twin, twin
+from robust.attacks.fast_copy import FastCopy, make_fast_copy
 from robust.attacks.rng import seeded
 from robust.attacks.threat import LpThreat, Threat, read_threat
 from robust.data.dataset import Dataset, NotHereError, Samples, TooFewError
 from robust.distributed.ranks import Ranks
-from robust.evaluation.batching import Feed, fitting
-from robust.evaluation.measure import Clean, check, measure_clean
+from robust.evaluation.batching import Batcher, fit_batch_size
+from robust.evaluation.measure import CleanResult, check, measure_clean
 from robust.models.blackbox import only_answers
 from robust.models.load import Subject, architecture, load
-from robust.models.normalize import normalised, told
+from robust.models.normalize import describe_normalize, normalised
 from robust.models.spec import ModelSpec
 from robust.progress import TrainingBar
 from robust.records.files import private
@@ -40,7 +40,7 @@ SAMPLES = 1000  # as many as most published evaluations use
 Progress = Callable[[str], AbstractContextManager[TrainingBar]]
 
 
-class Workshop:
+class Resources:
     """Models and samples of one run, in one process."""
 
     def __init__(self, config: pytest.Config, settings: Settings, progress: Progress, ranks: Ranks) -> None:
@@ -53,8 +53,8 @@ class Workshop:
         self._config = config
         self._progress = progress
         self._subjects: dict[Variant, Subject] = {}
-        self._clean: dict[tuple[int, int], tuple[nn.Module, Samples, Clean]] = {}
-        self._feeds: dict[int, tuple[nn.Module, Feed]] = {}
+        self._clean: dict[tuple[int, int], tuple[nn.Module, Samples, CleanResult]] = {}
+        self._feeds: dict[int, tuple[nn.Module, Batcher]] = {}
 
     @cached_property
     def device(self) -> torch.device:
@@ -104,19 +104,19 @@ class Workshop:
         check(module, self.dataset, self.samples)
         return module
 
-    def feed(self, module: nn.Module) -> Feed:
+    def feed(self, module: nn.Module) -> Batcher:
         """What gives the module its batches."""
         if id(module) not in self._feeds:
-            size = self.settings.batch_size or fitting(module, self.samples.x[:1], self.device, self.ranks.here)
-            self._feeds[id(module)] = (module, Feed(size, self.device))
+            size = self.settings.batch_size or fit_batch_size(module, self.samples.x[:1], self.device, self.ranks.here)
+            self._feeds[id(module)] = (module, Batcher(size, self.device))
         return self._feeds[id(module)][1]
 
-    def twin(self, module: nn.Module) -> Twin | None:
+    def fast_copy(self, module: nn.Module) -> FastCopy | None:
         """What suites ask in the module's place; None where they ask the module itself."""
         x = torch.tensor(self.samples.x[:FEW], device=self.device)
-        return twin(module, self.settings.search, x) if self.settings.search else None
+        return make_fast_copy(module, self.settings.search, x) if self.settings.search else None
 
-    def clean(self, module: nn.Module, samples: Samples) -> Clean:
+    def clean(self, module: nn.Module, samples: Samples) -> CleanResult:
         """The module's answers without an attack, asked for once."""
         key = (id(module), id(samples))
         if key not in self._clean:
@@ -229,7 +229,7 @@ class Workshop:
             raise ValueError(f"pytest_robust_load_model returned {type(own).__name__}, expected torch.nn.Module")
         self.hooked.add(variant)
         normalize = self.settings.normalize
-        return Subject(spec.name, AS_IS, normalised(own, normalize), told(normalize))
+        return Subject(spec.name, AS_IS, normalised(own, normalize), describe_normalize(normalize))
 
     def _read_cards(self, variant: Variant) -> None:
         """How the weights in its files were trained; refuses them on samples that selected them."""
@@ -263,4 +263,4 @@ class Workshop:
                 fail(f"{spec.text}, {variant.training}: {error.args[0]}")
         self.trained[variant] = trained
         self.cards[variant] = trained.path, trained.card
-        return Subject(spec.name, variant.training, trained.module, told(settings.normalize))
+        return Subject(spec.name, variant.training, trained.module, describe_normalize(settings.normalize))

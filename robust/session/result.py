@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.evaluation.attack_run import Flags
-from robust.evaluation.measure import Finding
+from robust.evaluation.measure import AttackResult
 from robust.gates import Measured
 
 
@@ -16,7 +16,7 @@ class Result:
 
     threat: str  # "linf:8/255"
     correct: Flags  # (n,): answered right without an attack
-    found: Finding
+    found: AttackResult
 
     @property
     def attack(self) -> str:
@@ -25,12 +25,12 @@ class Result:
     @property
     def broken(self) -> Flags:
         """(n,): answered right, and wrong for an input that the threat model admits."""
-        return self.found.broken
+        return self.found.adversarial
 
     @property
     def robust(self) -> Flags:
         """(n,): answered right, and not broken."""
-        return self.correct & ~self.found.broken
+        return self.correct & ~self.found.adversarial
 
     @property
     def x_adv(self) -> NDArray[np.float32]:

@@ -18,20 +18,20 @@ from robust.data.numpy_files import arrays_of
 from robust.records.attack_outcome import attack_from_json, union, unpack
 from robust.records.evidence import Evidence
 from robust.records.files import locked
-from robust.records.gallery import Gallery, joined
+from robust.records.gallery import Gallery, join_galleries
 from robust.records.record import DataUsed, ModelUsed, Record
 from robust.records.store import Fate, add
-from robust.records.trust import Trust, trust_from_json
+from robust.records.trust import TrustReport, trust_from_json
 from robust.report.folder import write_board
 from robust.train.card import kept
 
 Found = dict[str, Any]
 Key = tuple[str, ...]
-LookAnew = Callable[[Found, Record, Evidence], Found]  # what an item found, its row's record, the inputs that are kept
+Reverify = Callable[[Found, Record, Evidence], Found]  # what an item found, its row's record, the inputs that are kept
 
 
 @dataclass
-class Ledger:
+class Results:
     """What was found so far, an entry for each finished item."""
 
     found: list[Found] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Ledger:
     saved: str = ""  # what became of the baseline that was to be saved
     files: list[Path] = field(default_factory=list)
     _rows: dict[Key, dict[str, Found]] = field(default_factory=dict)  # the findings of each row, by attack
-    _trusts: dict[Key, Trust] = field(default_factory=dict)  # what the checks say of each row
+    _trusts: dict[Key, TrustReport] = field(default_factory=dict)  # what the checks say of each row
     _remedied: dict[Key, Found] = field(default_factory=dict)  # what was run beside a row that they doubt
     _records: dict[Key, Record] = field(default_factory=dict)  # of the rows all of whose attacks were run
     _filed: dict[Key, Fate] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class Ledger:
     def fates(self) -> list[Fate]:
         return [*self._filed.values()]
 
-    def file(self, folder: Path, key: Key, most: int | None, pictures: int, look: LookAnew) -> None:
+    def file(self, folder: Path, key: Key, most: int | None, pictures: int, look: Reverify) -> None:
         """Add a row to the leaderboard, with evidence of at most so many samples; make its files anew.
 
         What `look` tells of the inputs stands in the row; where it raises, nothing is filed.
@@ -144,7 +144,7 @@ class Ledger:
         """
         record, row = self._records[key], self._ordered(key)
         waiting = [arrays_of(Path(found["inputs"]), ["x_adv", "y", "index"]) for found in row]
-        pairs = [(a.broken, x_adv) for a, (x_adv, _, _) in zip(record.attacks, waiting, strict=True)]
+        pairs = [(a.adversarial, x_adv) for a, (x_adv, _, _) in zip(record.attacks, waiting, strict=True)]
         _, y, index = waiting[0]
         evidence = Evidence.of(y, index, pairs, most, record.seed)
         record.provenance["inputs"] = len(evidence.row)
@@ -174,7 +174,7 @@ def row_named(key: Key) -> list[str] | None:
     return None if origin else [model, training, threat, suite]
 
 
-def _record(row: list[Found], trust: Trust | None) -> Record:
+def _record(row: list[Found], trust: TrustReport | None) -> Record:
     first = row[0]
     data = DataUsed(**first["data"])
     wrong = union(~unpack(found["correct"], data.n) for found in row)  # in any of the processes that measured
@@ -224,4 +224,4 @@ def _gallery(row: list[Found], record: Record, most: int) -> Gallery | None:
         Gallery.of(dict(zip(found["pictures"], arrays_of(Path(found["inputs"]), found["pictures"]), strict=True)))
         for found in row
     ]
-    return joined(parts, record.correct & ~record.robust, most, record.seed)
+    return join_galleries(parts, record.correct & ~record.robust, most, record.seed)

@@ -6,8 +6,8 @@ from robust.device import device_of
 from robust.records.evidence import Evidence
 from robust.records.record import Record
 from robust.session.case import Case, Found
-from robust.session.resources import Workshop
-from robust.verification.check import told
+from robust.session.resources import Resources
+from robust.verification.check import describe_faults
 from robust.verification.fresh_process import Claim, NotDoneError, Source, ask
 
 
@@ -15,7 +15,7 @@ class UnverifiedError(Exception):
     """A fresh process found inputs of a row not to be adversarial: in one line which row, and what is wrong."""
 
 
-def source_of(workshop: Workshop, case: Case) -> Found:
+def source_of(workshop: Resources, case: Case) -> Found:
     """Where the model of a test comes from; a reason where no other process can have it."""
     variant, settings = case.variant, workshop.settings
     if case.module is not workshop.subject(variant).module:
@@ -43,7 +43,7 @@ def source_of(workshop: Workshop, case: Case) -> Found:
     )
 
 
-def look_anew(workshop: Workshop, found: Found, record: Record, evidence: Evidence) -> Found:
+def reverify(workshop: Resources, found: Found, record: Record, evidence: Evidence) -> Found:
     """What the row says of the fresh process; UnverifiedError where that does not confirm the inputs."""
     few, samples = evidence.drawn(workshop.settings.fresh, record.seed), workshop.samples
     if not len(few.row):
@@ -71,7 +71,7 @@ def look_anew(workshop: Workshop, found: Found, record: Record, evidence: Eviden
     if look.wrong.any():
         raise UnverifiedError(
             f"{record.model.name} ({record.model.training}), {record.threat}: of {len(few.row)} inputs that were shown "
-            f"to the model loaded anew in a fresh process, {told(look.wrong)}; the row was not filed, for its figures "
-            "are of this process alone"
+            f"to the model loaded anew in a fresh process, {describe_faults(look.wrong)}; the row was not filed, for "
+            "its figures are of this process alone"
         )
     return {"fresh": len(few.row), "edge": look.edge}

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from robust.evaluation.suite_run import Watch
     from robust.progress import TrainingBar
     from robust.session.gate_checks import Floors
-    from robust.session.measurement import Bench
-    from robust.session.regression_tests import Umpire
-    from robust.session.resources import Workshop
-    from robust.session.results import Ledger
-    from robust.session.trust_tests import Inspector
+    from robust.session.measurement import Measurements
+    from robust.session.regression_tests import RegressionTest
+    from robust.session.resources import Resources
+    from robust.session.results import Results
+    from robust.session.trust_tests import TrustTest
 
 
 class Run:
@@ -52,41 +52,41 @@ class Run:
         return not self.is_worker and not self.config.option.collectonly
 
     @cached_property
-    def workshop(self) -> "Workshop":
+    def workshop(self) -> "Resources":
         from robust.distributed.ranks import ALONE, share_cores
-        from robust.session.resources import Workshop
+        from robust.session.resources import Resources
 
         if self.is_worker:
             share_cores(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
-        return Workshop(self.config, self.settings, self._progress, self.config.stash.get(RANKS, ALONE))
+        return Resources(self.config, self.settings, self._progress, self.config.stash.get(RANKS, ALONE))
 
     @cached_property
-    def bench(self) -> "Bench":
-        from robust.session.measurement import Bench
+    def bench(self) -> "Measurements":
+        from robust.session.measurement import Measurements
 
         repeat = self._command(lambda option: self.config.getoption(option.dest))
-        return Bench(
+        return Measurements(
             self.workshop, repeat, self._command(lambda option: value(self.config, option.name)), self._watched
         )
 
     @cached_property
-    def inspector(self) -> "Inspector":
-        from robust.session.trust_tests import Inspector
+    def inspector(self) -> "TrustTest":
+        from robust.session.trust_tests import TrustTest
 
-        return Inspector(self.bench)
+        return TrustTest(self.bench)
 
     @cached_property
-    def umpire(self) -> "Umpire":
-        from robust.session.regression_tests import Umpire
+    def umpire(self) -> "RegressionTest":
+        from robust.session.regression_tests import RegressionTest
 
         given: Any = getattr(self.config, "workerinput", None)
-        return Umpire(self.bench, given and given[CHOSEN])
+        return RegressionTest(self.bench, given and given[CHOSEN])
 
     @cached_property
-    def ledger(self) -> "Ledger":
-        from robust.session.results import Ledger
+    def ledger(self) -> "Results":
+        from robust.session.results import Results
 
-        return Ledger()
+        return Results()
 
     @cached_property
     def floors(self) -> "Floors":

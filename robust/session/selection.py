@@ -60,7 +60,7 @@ def _params(item: pytest.Item) -> dict[str, Any]:
     return item.callspec.params if ours and hasattr(item, "callspec") else {}
 
 
-class RollCall:
+class Selection:
     """Hooks that hear what is collected and selected, here or in the workers of pytest-xdist."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:

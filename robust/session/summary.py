@@ -7,15 +7,15 @@ import pytest
 
 from robust.attacks.text import printable
 from robust.records.record import Record
-from robust.records.store import told as fates_told
+from robust.records.store import describe_fates as fates_told
 from robust.report.board import boards
 from robust.report.terminal import doubts, terminal
-from robust.session.results import Ledger
-from robust.train.card import told
+from robust.session.results import Results
+from robust.train.card import describe_card
 
 
 def summarise(
-    reporter: "pytest.TerminalReporter", ledger: Ledger, failures: list[str], folder: Path, notes: dict[str, str]
+    reporter: "pytest.TerminalReporter", ledger: Results, failures: list[str], folder: Path, notes: dict[str, str]
 ) -> None:
     """The boards of this run, how models were loaded and trained, the files, and what failed.
 
@@ -37,7 +37,7 @@ def summarise(
     for line in verified(records):
         reporter.write_line(line)
     for trained in ledger.trained():
-        reporter.write_line(f"trained by {told(trained['card'])}: {_short(Path(trained['path']), folder)}")
+        reporter.write_line(f"trained by {describe_card(trained['card'])}: {_short(Path(trained['path']), folder)}")
         for note in trained["card"]["notes"]:
             reporter.write_line(f"  {note}", yellow=True)
     if ledger.files:

@@ -7,37 +7,37 @@ import torch
 from torch import nn
 
 from robust.device import device_of
-from robust.evaluation.measure import Finding
+from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_run import capped, narrowed, unattacked
 from robust.models.blackbox import only_answers
 from robust.records.attack_outcome import union
-from robust.records.record import REMEDIED
-from robust.records.trust import VERDICTS, Doubt, Trust, trust_to_json
+from robust.records.record import MITIGATED
+from robust.records.trust import VERDICTS, Finding, TrustReport, trust_to_json
 from robust.session.case import FOUND, Case, Found, fail
-from robust.session.measurement import Bench
+from robust.session.measurement import Measurements
 from robust.session.payload import clean_found, row_found
 from robust.session.result import Result
-from robust.trust.attack_probe import Trial
-from robust.trust.checks import PREFLIGHT, SIGNS, examine, together
-from robust.trust.mitigated_attack import Search, prescribe, seek
-from robust.trust.model_probe import Look, few_of, few_rows
+from robust.trust.attack_probe import AttackProbe
+from robust.trust.checks import INDICATORS, PREFLIGHT, examine, join_reports
+from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations, run_mitigated
+from robust.trust.model_probe import ModelProbe, few_of, few_rows
 from robust.user_code import blamed
 
 
-class Inspector:
+class TrustTest:
     """The checks of one process."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Measurements) -> None:
         self._bench = bench
         self._workshop = bench.workshop
-        self._preflights: dict[int, tuple[nn.Module, Trust]] = {}
+        self._preflights: dict[int, tuple[nn.Module, TrustReport]] = {}
 
     def preflight(self, case: Case) -> None:
         """The test of a model before anything attacks it."""
         trust = self._workshop.ranks.once(lambda: self._preflight(case))
         if wrong := [doubt for doubt in trust.doubts if doubt.name not in trust.accepted]:
             names = ",".join(doubt.name for doubt in wrong)
-            fail("\n".join([*map(told, wrong), f"or accept what is meant to be so: --robust-accept={names}"]))
+            fail("\n".join([*map(describe_trust, wrong), f"or accept what is meant to be so: --robust-accept={names}"]))
 
     def trust(self, case: Case, row: str, threat: str) -> None:
         """The test of a row's figures: may they be believed?"""
@@ -53,12 +53,12 @@ class Inspector:
         case.item.stash[FOUND] = [clean_found(self._workshop, case) | own]
         case.item.user_properties.append(("robust.verdict", trust.verdict))
         if VERDICTS.index(trust.verdict) > VERDICTS.index(allowed):
-            lines = [told(doubt) for doubt in trust.doubts if doubt.name not in trust.accepted]
+            lines = [describe_trust(doubt) for doubt in trust.doubts if doubt.name not in trust.accepted]
             fail("\n".join([f"{trust.verdict}: the figures under {threat} are not to be believed", *lines]))
 
-    def _examined(self, case: Case, trial: Trial, threat: str) -> tuple[Trust, Found]:
+    def _examined(self, case: Case, trial: AttackProbe, threat: str) -> tuple[TrustReport, Found]:
         """What the checks say of a row, and what was run beside it: by one rank, since a batch's company may matter."""
-        trust = together(self._preflight(case), examine(SIGNS, trial))
+        trust = join_reports(self._preflight(case), examine(INDICATORS, trial))
         weak = all(doubt.weak for doubt in trust.doubts)
         return trust, self._remedied(case, threat, weak) if trust.doubts else {}
 
@@ -75,32 +75,32 @@ class Inspector:
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))
         try:
             with self._bench.watched(f"{case.variant.spec.name}, remedies", len(samples)):
-                search = Search(module) if weak else prescribe(module, few, allowed, case.seed)
-                found = seek(module, samples, correct, search, allowed, seed=case.seed, feed=feed)
+                search = MitigatedAttack(module) if weak else choose_mitigations(module, few, allowed, case.seed)
+                found = run_mitigated(module, samples, correct, search, allowed, seed=case.seed, feed=feed)
             found = self._bench.rounded(case, found, allowed)
         except Exception as error:
             case.warn(f"no remedy could be tried under {threat}: {blamed(error)}")
             return {}
-        found = replace(found, attack=REMEDIED, options={"remedies": [*search.names]} | found.options)
+        found = replace(found, attack=MITIGATED, options={"remedies": [*search.names]} | found.options)
         return row_found(self._workshop, case, Result(str(allowed), correct, found))
 
-    def _preflight(self, case: Case) -> Trust:
+    def _preflight(self, case: Case) -> TrustReport:
         """Of each model once."""
         key = id(case.module)
         if key not in self._preflights:
             few, feed = few_of(case.samples), self._workshop.feed(case.module)
-            look = Look(case.module, few, self._workshop.dataset, case.seed, feed)
+            look = ModelProbe(case.module, few, self._workshop.dataset, case.seed, feed)
             trust = examine(PREFLIGHT, look, self._workshop.settings.accepted)
             self._preflights[key] = (case.module, trust)  # the module stays, so that no other takes its id
         return self._preflights[key][1]
 
-    def _trial(self, case: Case, row: str, threat: str, found: list[Finding]) -> Trial:
+    def _trial(self, case: Case, row: str, threat: str, found: list[AttackResult]) -> AttackProbe:
         few = few_of(case.samples)
-        return Trial(
+        return AttackProbe(
             module=case.module,
             samples=few,
             correct=self._workshop.clean(case.module, case.samples).correct[few_rows(len(case.samples))],
-            broken=union(each.broken[few_rows(len(each.broken))] for each in found),
+            adversarial=union(each.adversarial[few_rows(len(each.adversarial))] for each in found),
             threat=self._workshop.threat(threat),
             attacks=self._words(row, threat),
             classes=self._workshop.classes,
@@ -118,13 +118,13 @@ class Inspector:
         return tuple(mine) if row else settings.attacks
 
 
-def _unattacked(found: list[Finding]) -> Iterator[Doubt]:
+def _unattacked(found: list[AttackResult]) -> Iterator[Finding]:
     """No check's, for it costs nothing to see, and no remedy is one for it."""
     for each in filter(unattacked, found):
         told = f"{each.attack} was stopped by the time before its first stage ended: what stands was hardly attacked"
-        yield Doubt("unattacked", "suspect", None, told, "give it more time, with --robust-time")
+        yield Finding("unattacked", "suspect", None, told, "give it more time, with --robust-time")
 
 
-def told(doubt: Doubt) -> str:
+def describe_trust(doubt: Finding) -> str:
     """One line."""
     return f"{doubt.name}: {doubt.told}; {doubt.hint}"

@@ -18,7 +18,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class AttackPlan:
     """What every model goes through."""
 
     threats: tuple[str, ...]  # canonical: "linf:8/255"
@@ -32,7 +32,7 @@ class Planned:
         return (*self.attacks, *(suite.name for suite in self.suites))
 
 
-def read_planned(config: pytest.Config, default_threat: str | None, blind: bool) -> Planned:
+def read_attack_plan(config: pytest.Config, default_threat: str | None, blind: bool) -> AttackPlan:
     """The plan, after the conftest files had their say; pytest.UsageError for what is wrong with it.
 
     `blind` is whether some model only answers, so that no attack finds a gradient.
@@ -47,7 +47,7 @@ def read_planned(config: pytest.Config, default_threat: str | None, blind: bool)
             f"--robust-data={value(config, 'data') or 'digits'}: say what an attacker may do, as "
             "--robust-threat=linf:8/255"
         )
-    found = Planned(
+    found = AttackPlan(
         once("threat", threats, canonical_threat),
         once("attack", attacks, lambda text: _named(ATTACKS, text)),
         suites,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from robust.baseline.tolerance import CLEAN, DEFAULT, Margin, read_margin, refuse_twice
+from robust.baseline.tolerance import CLEAN, DEFAULT, Tolerance, read_tolerance, refuse_twice
 from robust.gates import pair_slug
 from robust.options import dest, value
 from robust.settings.parsing import base, blaming, each
@@ -16,10 +16,10 @@ NAME = r"\w[\w.+-]*"
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class RegressionCheck:
     """An accuracy that must not drop: of a row, or of a model without an attack."""
 
-    margin: Margin
+    margin: Tolerance
     row: str  # "" for all attacks together, or a suite
     threat: str
 
@@ -35,14 +35,14 @@ class Baselines:
 
     compare: str | None  # "latest", "auto" or a path
     folder: Path  # what a relative path is below
-    margins: tuple[Margin, ...]  # none where nothing is compared
+    margins: tuple[Tolerance, ...]  # none where nothing is compared
     save: str | None  # a name, "" for the commit's; None: nothing is kept
 
-    def guards(self, rows: tuple[str, ...], threats: tuple[str, ...]) -> list[Guard]:
+    def guards(self, rows: tuple[str, ...], threats: tuple[str, ...]) -> list[RegressionCheck]:
         """Of each model the clean accuracy once, and the robust accuracy of each row; the quickest first."""
         pairs = [(row, threat) for threat in threats for row in rows]
         return [
-            Guard(margin, *pair)
+            RegressionCheck(margin, *pair)
             for margin in sorted(self.margins, key=lambda margin: margin.metric)
             for pair in (pairs[:1] if margin.metric == CLEAN else pairs)
         ]
@@ -53,7 +53,7 @@ def read_baselines(config: pytest.Config) -> Baselines:
     compare = value(config, "compare")
     if compare is None and config.getoption(dest("compare-fail")) is not None:
         raise pytest.UsageError("--robust-compare-fail: say what to compare with, as --robust-compare=latest")
-    margins = each(config, "compare-fail", read_margin, DEFAULT)
+    margins = each(config, "compare-fail", read_tolerance, DEFAULT)
     with blaming("compare-fail"):
         refuse_twice(margins)
     return Baselines(compare, base(config, "compare"), margins if compare else (), _save(config))

@@ -10,11 +10,11 @@ from robust.data.dataset import Dataset
 from robust.data.factory import open_data
 from robust.gates import FAIL_ON, Gates, read_floor
 from robust.models.normalize import read_normalize
-from robust.models.permissions import SHA256, Allowed
+from robust.models.permissions import SHA256, Permissions
 from robust.models.spec import ModelSpec
 from robust.options import dest, value
 from robust.records.trust import Verdict
-from robust.settings.attack_plan import Planned, read_planned, read_time, without_suites
+from robust.settings.attack_plan import AttackPlan, read_attack_plan, read_time, without_suites
 from robust.settings.baseline import read_baselines
 from robust.settings.parsing import asked, base, blaming, each, once, whole
 from robust.settings.settings import Settings
@@ -33,7 +33,7 @@ DEVICE = r"auto|cpu|cuda(:\d+)?|mps"
 def read(config: pytest.Config) -> Settings:
     """The settings of this run; pytest.UsageError for what is wrong with them."""
     dataset, models = _dataset(config), _models(config)
-    planned = read_planned(config, dataset.threat, any(spec.answers for spec in models))
+    planned = read_attack_plan(config, dataset.threat, any(spec.answers for spec in models))
     return Settings(
         models=models,
         arch=value(config, "arch"),
@@ -123,7 +123,7 @@ def _device(config: pytest.Config) -> str:
     return str(text)
 
 
-def _seconds(config: pytest.Config, planned: Planned) -> float | None:
+def _seconds(config: pytest.Config, planned: AttackPlan) -> float | None:
     text = value(config, "time")
     with blaming(f"time={text}"):
         seconds = read_time(text)
@@ -144,11 +144,11 @@ def _leaderboard(config: pytest.Config) -> Path | None:
     return path
 
 
-def read_allowed(config: pytest.Config) -> Allowed:
+def read_allowed(config: pytest.Config) -> Permissions:
     """Both options; pytest.UsageError for no such file, and for what is no digest or no name."""
     folder = base(config, "safe-globals")
     code = tuple(_code(text, base(config, "run-code")) for text in value(config, "run-code"))
-    return Allowed(code, each(config, "safe-globals", _global, None), folder, asked=True)
+    return Permissions(code, each(config, "safe-globals", _global, None), folder, asked=True)
 
 
 def _code(text: str, folder: Path) -> str:
@@ -169,7 +169,7 @@ def _global(text: str) -> str:
     return text
 
 
-def read_gates(config: pytest.Config, planned: Planned) -> Gates:
+def read_gates(config: pytest.Config, planned: AttackPlan) -> Gates:
     """The floors; pytest.UsageError for what is wrong with them."""
     given = [word for text in value(config, "fail-under") for word in text.split(",")]
     floors = once("fail-under", given, lambda word: read_floor(word, planned.words, planned.threats))

@@ -9,10 +9,10 @@ from robust.attacks.suite import Suite
 from robust.attacks.text import slug
 from robust.data.dataset import Dataset
 from robust.gates import Gates
-from robust.models.permissions import Allowed
+from robust.models.permissions import Permissions
 from robust.models.spec import ModelSpec
 from robust.records.trust import Verdict
-from robust.settings.baseline import Baselines, Guard
+from robust.settings.baseline import Baselines, RegressionCheck
 from robust.train.recipe import AS_IS
 
 
@@ -31,7 +31,7 @@ class Settings:
     models: tuple[ModelSpec, ...]
     arch: str | None
     normalize: str | None  # canonical: "0.5/0.25"
-    allowed: Allowed  # what model files may do
+    allowed: Permissions  # what model files may do
     data: str  # as the user wrote it
     dataset: Dataset  # as declared, not yet read
     download: bool
@@ -77,7 +77,7 @@ class Settings:
         return self.leaderboard is not None or self.baselines.save is not None
 
     @property
-    def guards(self) -> list[Guard]:
+    def guards(self) -> list[RegressionCheck]:
         """What must not be worse than in a baseline, of each model."""
         return self.baselines.guards(self.rows, self.threats)
 

@@ -21,7 +21,7 @@ def card_of(weights: Path) -> dict[str, Any] | None:
         if card["file"] != digest(weights.read_bytes()):
             return None
         Spec.parse(card["recipe"])
-        told(card)
+        describe_card(card)
         kept(card)
     except (OSError, ValueError, LookupError, TypeError):
         return None
@@ -39,7 +39,7 @@ def kept(card: dict[str, Any]) -> dict[str, Any]:
     return {**{key: card[key] for key in KEPT}, "selected_by": selected}
 
 
-def told(card: dict[str, Any]) -> str:
+def describe_card(card: dict[str, Any]) -> str:
     """A line about a training, from its card."""
     best = card["best"]
     robust = "" if best["robust"] is None else f", robust {best['robust']:.1%}"

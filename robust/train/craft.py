@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from robust.attacks.engine import still
+from robust.attacks.engine import eval_mode
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def crafting(module: nn.Module, mode: str) -> Iterator[None]:
     which gives higher clean accuracy at equal robustness (Pang et al. 2021, 2010.00467).
     """
     if mode == "eval":
-        with still(module):
+        with eval_mode(module):
             yield
         return
     learning = [p for p in module.parameters() if p.requires_grad]

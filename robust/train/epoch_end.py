@@ -9,13 +9,13 @@ from robust.attacks.rng import seeded
 from robust.train.craft import crafting
 from robust.train.distributed import statistics
 from robust.train.failures import DivergedError, collapsed, diverged, faults
-from robust.train.training import Lesson, Training
+from robust.train.training import Training, TrainingSetup
 from robust.train.validate import Epoch, validate
 
 RESTATED = 30  # batches from which batch norm's statistics are estimated for an average
 
 
-def judge(training: Training, lesson: Lesson) -> None:
+def judge(training: Training, lesson: TrainingSetup) -> None:
     """Look at the epoch that has come to its end, and decide what is kept and whether to go on."""
     loss, selects, patience = float(np.mean(training.losses)), lesson.method.recipe.selects, lesson.method.plan.patience
     if not all(bool(p.isfinite().all()) for p in training.module.parameters()):
@@ -41,7 +41,7 @@ def judge(training: Training, lesson: Lesson) -> None:
     training.lengths.clear()
 
 
-def _restate(training: Training, lesson: Lesson) -> None:
+def _restate(training: Training, lesson: TrainingSetup) -> None:
     """Estimate batch norm's statistics of the average, from inputs such as it was trained on."""
     mean, device = training.kept, next(training.module.parameters()).device
     if mean is training.module:

@@ -54,6 +54,6 @@ def diverged(module: nn.Module, loss: float, lr: float, epoch: int, step: int) -
 
 def faults(epoch: Epoch, before: Sequence[Epoch]) -> list[str]:
     """What is new in the gradients of an epoch."""
-    known = {line.partition(" in ")[0] for one in before for line in gradients.told(one.gradients)}
-    lines = [line for line in gradients.told(epoch.gradients) if line.partition(" in ")[0] not in known]
+    known = {line.partition(" in ")[0] for one in before for line in gradients.describe_lengths(one.gradients)}
+    lines = [line for line in gradients.describe_lengths(epoch.gradients) if line.partition(" in ")[0] not in known]
     return [f"epoch {epoch.number}: {line}" for line in lines]

@@ -32,7 +32,7 @@ class Lengths:
         return {layer: square**0.5 for layer, square in squares.items()}
 
 
-def told(lengths: dict[str, float]) -> list[str]:
+def describe_lengths(lengths: dict[str, float]) -> list[str]:
     """A line for gradients that vanish, and one for those that explode; none where neither is seen."""
     lines = []
     for word, which in (

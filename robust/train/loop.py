@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from robust.attacks.engine import still
+from robust.attacks.engine import eval_mode
 from robust.attacks.rng import seeded
 from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
@@ -27,9 +27,9 @@ from robust.train.failures import DivergedError, overfitted
 from robust.train.optim import criterion, penalty
 from robust.train.plan import Plan
 from robust.train.prepare import prepare
-from robust.train.recipe import Around, Learner
+from robust.train.recipe import Around, StatefulRecipe
 from robust.train.split import split_off_validation
-from robust.train.training import Lesson, Training
+from robust.train.training import Training, TrainingSetup
 from robust.train.validate import Epoch
 
 SAVE_EVERY = 120.0  # seconds; and after every epoch
@@ -71,7 +71,7 @@ def fit(
         prepare(module, plan)
         module = begin(module, plan, len(learn), ranks)
         loss = criterion(plan, learn, _classes(module, learn), device, ranks)
-        lesson = Lesson(method, threat, learn, validation, seed, loss, ranks)
+        lesson = TrainingSetup(method, threat, learn, validation, seed, loss, ranks)
         replays = getattr(method.recipe, "replays", 1)
         training = Training.begin(module, method, plan.epochs * per_epoch(learn, plan) * replays, ranks)
         if saved is not None:
@@ -86,7 +86,7 @@ def fit(
 
 
 def _learn(
-    training: Training, lesson: Lesson, replays: int, saved: Path | None, on_batch: Callable[[float], None]
+    training: Training, lesson: TrainingSetup, replays: int, saved: Path | None, on_batch: Callable[[float], None]
 ) -> None:
     """What is left of the epoch that is under way."""
     batches = per_epoch(lesson.learn, lesson.method.plan)
@@ -101,7 +101,7 @@ def _learn(
             wrote = time.monotonic()
 
 
-def _descend(training: Training, lesson: Lesson, task: Task, device: torch.device) -> float:
+def _descend(training: Training, lesson: TrainingSetup, task: Task, device: torch.device) -> float:
     module, plan, course, n = training.module, lesson.method.plan, training.course, len(task.y)
     _teach(module)
     with apart(training, lesson.seed), ExitStack() as stack:
@@ -120,7 +120,7 @@ def _descend(training: Training, lesson: Lesson, task: Task, device: torch.devic
         if not math.isfinite(value):
             raise DivergedError(diverged_in(training, value))
     training.lengths.add()
-    if isinstance(course, Learner):
+    if isinstance(course, StatefulRecipe):
         course.learn(task, x)
     if plan.clip:
         nn.utils.clip_grad_norm_(module.parameters(), plan.clip)
@@ -144,7 +144,7 @@ def _precision(plan: Plan, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bfloat16", cache_enabled=False)
 
 
-def _loss(module: nn.Module, lesson: Lesson, of: Callable[[], Tensor]) -> Tensor:
+def _loss(module: nn.Module, lesson: TrainingSetup, of: Callable[[], Tensor]) -> Tensor:
     return of() + penalty(module, lesson.method.plan) if lesson.method.plan.l1 else of()
 
 
@@ -158,7 +158,7 @@ def _teach(module: nn.Module) -> None:
 
 def _classes(module: nn.Module, learn: Samples) -> int:
     device = next(module.parameters()).device
-    with still(module), torch.no_grad():
+    with eval_mode(module), torch.no_grad():
         return int(module(torch.from_numpy(learn.x[:2]).to(device)).shape[1])
 
 

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.train.plan import SHAPES, Plan
-from robust.train.recipe import Criterion
+from robust.train.recipe import LossFunction
 
 if TYPE_CHECKING:
     from robust.train.plan import Plan
@@ -44,7 +44,7 @@ def schedule(optimiser: Optimizer, plan: "Plan", steps: int) -> Any:
     return LambdaLR(optimiser, lambda step: min((step + 1) / rise, 1.0) * shape(min((step + 0.5) / steps, 1.0)))
 
 
-def criterion(plan: Plan, learn: Samples, classes: int, device: torch.device, ranks: Ranks = ALONE) -> Criterion:
+def criterion(plan: Plan, learn: Samples, classes: int, device: torch.device, ranks: Ranks = ALONE) -> LossFunction:
     """Cross-entropy with smoothed labels and weighted classes, as the plan says; a mean over the batch.
 
     That of weighted classes is by the weights of the whole batch, not of a rank's share of it.
@@ -53,7 +53,7 @@ def criterion(plan: Plan, learn: Samples, classes: int, device: torch.device, ra
     if plan.class_weights == "balanced":
         counts = np.bincount(learn.y, minlength=classes)
         weight = torch.from_numpy(len(learn) / (np.count_nonzero(counts) * np.maximum(counts, 1))).float().to(device)
-    mean: Criterion = partial(F.cross_entropy, weight=weight, label_smoothing=plan.smoothing)
+    mean: LossFunction = partial(F.cross_entropy, weight=weight, label_smoothing=plan.smoothing)
     if weight is None or ranks.size == 1:
         return mean
 

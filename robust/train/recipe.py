@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from robust.train.average import Average
 
 Selection = Literal["clean", "robust"]
-Criterion = Callable[["Tensor", "Tensor"], "Tensor"]  # (logits (N, C), y (N,)) -> scalar: the plan's cross-entropy
+LossFunction = Callable[["Tensor", "Tensor"], "Tensor"]  # (logits (N, C), y (N,)) -> scalar: the plan's cross-entropy
 Gradients = Callable[
     ["Sequence[Tensor]"], "list[Tensor | None]"
 ]  # of the batch's loss in these parameters, as they are
 
 
-class Course(Protocol):
+class RecipeRun(Protocol):
     """What the loop asks, batch by batch.
 
     Two methods and not one, so that a wrapper can ask for the loss again at inputs that were costly to find.
@@ -34,12 +34,12 @@ class Course(Protocol):
         """
         ...
 
-    def loss(self, task: "Task", x: "Tensor", criterion: Criterion) -> "Tensor":
+    def loss(self, task: "Task", x: "Tensor", criterion: LossFunction) -> "Tensor":
         """The scalar that the optimiser lowers, at those inputs; the model is in training mode."""
         ...
 
 
-class Plain(Course, Protocol):
+class Plain(RecipeRun, Protocol):
     """A frozen dataclass of options with two methods."""
 
     selects: ClassVar[Selection]  # by which accuracy on the validation split the best epoch is chosen
@@ -51,7 +51,7 @@ class Prepared(Protocol):
 
     selects: ClassVar[Selection]
 
-    def begin(self, module: "nn.Module") -> Course:
+    def begin(self, module: "nn.Module") -> RecipeRun:
         """What the loop asks in its place."""
         ...
 
@@ -59,13 +59,13 @@ class Prepared(Protocol):
 Recipe = Plain | Prepared
 
 
-def begin(recipe: Recipe, module: "nn.Module") -> Course:
+def begin(recipe: Recipe, module: "nn.Module") -> RecipeRun:
     """What the loop asks while it trains `module` by the recipe."""
     return recipe.begin(module) if isinstance(recipe, Prepared) else recipe
 
 
 @runtime_checkable
-class Learner(Protocol):
+class StatefulRecipe(Protocol):
     """A course that goes by the gradients at its inputs, and so has a state of its own.
 
     A tensor in it leads with the places of a batch, so that ranks can share it out.

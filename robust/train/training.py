@@ -22,7 +22,7 @@ from robust.train.batches import batches
 from robust.train.factory import Method
 from robust.train.gradients import Lengths
 from robust.train.optim import optimiser, schedule
-from robust.train.recipe import Averaging, Course, Criterion, Learner, begin
+from robust.train.recipe import Averaging, LossFunction, RecipeRun, StatefulRecipe, begin
 from robust.train.validate import Epoch
 
 
@@ -33,7 +33,7 @@ class Training:
     module: nn.Module
     optimiser: Optimizer
     schedule: Any
-    course: Course
+    course: RecipeRun
     average: Average | None
     lengths: Lengths
     ranks: Ranks = ALONE
@@ -94,7 +94,7 @@ class Training:
                 buffer.copy_(state["buffers"][name])
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
-        if isinstance(self.course, Learner):
+        if isinstance(self.course, StatefulRecipe):
             self.course.load_state_dict(_each(lambda tensor: tensor[self.ranks.share], state["course"]))
         for name, value in state["plain"].items():
             setattr(self, name, value)
@@ -112,7 +112,7 @@ class Training:
             "module": self.module.state_dict(),
             "buffers": dict(self.module.named_buffers()),  # also those that a state dict leaves out
             **{name: part.state_dict() for name, part in self._parts().items()},
-            "course": _each(self._whole, self.course.state_dict()) if isinstance(self.course, Learner) else None,
+            "course": _each(self._whole, self.course.state_dict()) if isinstance(self.course, StatefulRecipe) else None,
             "plain": {name: getattr(self, name) for name in plain},
             "curve": [asdict(epoch) for epoch in self.curve],
             "lengths": (self.lengths.total, self.lengths.steps),
@@ -139,7 +139,7 @@ def _each(change: Callable[[Tensor], Tensor], state: dict[str, Any]) -> dict[str
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TrainingSetup:
     """The method, and what it is given."""
 
     method: Method
@@ -147,7 +147,7 @@ class Lesson:
     learn: Samples
     validation: Samples
     seed: int
-    criterion: Criterion
+    criterion: LossFunction
     ranks: Ranks = ALONE  # of which each learns from its share of a batch
 
     def batches(self, module: nn.Module, epoch: int, skip: int = 0) -> Iterator[Task]:

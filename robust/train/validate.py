@@ -12,7 +12,7 @@ from robust.attacks.zoo.fgsm import FGSM
 from robust.attacks.zoo.pgd import PGD
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
-from robust.evaluation.batching import Feed
+from robust.evaluation.batching import Batcher
 from robust.train.recipe import Selection
 
 SELECTION_ATTACK = PGD(steps=10)
@@ -70,12 +70,12 @@ def validate(
         stands = []
         for attack in (ONE_STEP, SELECTION_ATTACK):
             left = right.clone()
-            fallen = assail(module, attack, x[right], y[right], threat, seed=seed, index=index[right]).fallen
-            left[right] = ~fallen
+            adversarial = assail(module, attack, x[right], y[right], threat, seed=seed, index=index[right]).adversarial
+            left[right] = ~adversarial
             stands.append(left)
         return right, *stands
 
-    feed = Feed(VALIDATION_BATCH, next(module.parameters()).device)
+    feed = Batcher(VALIDATION_BATCH, next(module.parameters()).device)
     clean, one_step, robust = map(ranks.whole, feed.columns(look, ranks.deal(validation), bool, bool, bool))
     n, counts = len(validation), np.bincount(validation.y)
     by_class = np.bincount(validation.y, weights=robust)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.engine import AnyAttack, still
+from robust.attacks.engine import AnyAttack, eval_mode
 from robust.attacks.factory import no_models
 from robust.attacks.rng import Rng
 from robust.attacks.spec import Spec
@@ -17,39 +17,39 @@ from robust.attacks.task import Model, Task
 from robust.attacks.threat import LpThreat, Threat
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import Flags
-from robust.evaluation.batching import Feed
-from robust.evaluation.measure import Finding, measure_attack
+from robust.evaluation.batching import Batcher
+from robust.evaluation.measure import AttackResult, measure_attack
 from robust.records.trust import NotApplicableError
-from robust.trust.gradients import Way, followed, joined, kept
+from robust.trust.gradients import GradientTrace, join_traces, linearity, trace_gradients
 
 T = TypeVar("T")
 
 BLIND = ("noise", "square")  # attacks that ask for no gradient
-MOST_WORDS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
+MAX_SPECS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
 DRAWN = 1e-3  # of the answers' size; kernels on a GPU add in any order, far below this
 WALKED = 64  # samples whose gradients are looked at on an attack's whole way
 
 
 @dataclass(frozen=True)
-class Trial:
+class AttackProbe:
     """A model, m of its samples, and what the row's attacks did to them."""
 
     module: nn.Module
     samples: Samples  # m
     correct: Flags  # (m,): answered right without an attack
-    broken: Flags  # (m,): by any of the row's attacks
+    adversarial: Flags  # (m,): by any of the row's attacks
     threat: Threat
     attacks: tuple[str, ...]  # the row's, or its suite's stages, as words
     classes: int
     seed: int
-    feed: Feed
+    feed: Batcher
     load: Callable[[str], Model] = no_models  # makes a model of a surrogate's word
     partial: bool = False  # the row's attacks were stopped before their end
 
     @property
     def standing(self) -> Flags:
         """(m,): answered right, and broken by none of the row's attacks."""
-        return self.correct & ~self.broken
+        return self.correct & ~self.adversarial
 
     @cached_property
     def follows(self) -> tuple[str, ...]:
@@ -72,12 +72,14 @@ class Trial:
         return self.threat
 
     @cached_property
-    def ways(self) -> tuple[Way, ...]:
+    def ways(self) -> tuple[GradientTrace, ...]:
         """The ways that the row's first attacks go from a few samples that stand."""
         few = self.first_standing(WALKED)
         if not few.any():
             return ()
-        return tuple(followed(word, lambda work: self.tasks(work, few), self.load) for word in self.white[:MOST_WORDS])
+        return tuple(
+            trace_gradients(word, lambda work: self.tasks(work, few), self.load) for word in self.white[:MAX_SPECS]
+        )
 
     @cached_property
     def draws(self) -> bool:
@@ -92,7 +94,9 @@ class Trial:
             raise NotApplicableError("the model draws at random: what a step gains does not follow from its gradient")
         _ = self.white
         shares = {"clean": 0.0, "random": 1.0}
-        return {where: joined(self.tasks(partial(kept, share=s), self.standing)) for where, s in shares.items()}
+        return {
+            where: join_traces(self.tasks(partial(linearity, share=s), self.standing)) for where, s in shares.items()
+        }
 
     @property
     def x(self) -> Tensor:
@@ -103,22 +107,22 @@ class Trial:
         """The model's answers to the samples, (m, classes); what it draws at random it draws from the seed."""
 
         def batch(x: Tensor, y: Tensor, index: Tensor) -> Tensor:
-            with still(self.module, self.seed + seed), torch.no_grad():
+            with eval_mode(self.module, self.seed + seed), torch.no_grad():
                 found: Tensor = self.module(x.clone())
                 return found.cpu()
 
         return torch.cat(self.feed.each(batch, self.samples))
 
-    def first(self, m: int) -> "Trial":
+    def first(self, m: int) -> "AttackProbe":
         """The trial of the first m samples."""
         samples = self.samples.take(np.arange(min(m, len(self.samples))))
-        return replace(self, samples=samples, correct=self.correct[:m], broken=self.broken[:m])
+        return replace(self, samples=samples, correct=self.correct[:m], adversarial=self.adversarial[:m])
 
     def first_standing(self, n: int) -> Flags:
         """(m,): the first n of those that stand."""
         return self.standing & (np.cumsum(self.standing) <= n)
 
-    def measure(self, attack: str | AnyAttack, on: Flags, threat: Threat | None = None, seed: int = 0) -> Finding:
+    def measure(self, attack: str | AnyAttack, on: Flags, threat: Threat | None = None, seed: int = 0) -> AttackResult:
         """What one more attack does to the samples in the mask `on`; judged as those of the row were.
 
         With another `seed` its random numbers are not those of the row's.
@@ -138,7 +142,7 @@ class Trial:
         """`work` on the task of each batch of the samples in the mask, in evaluation mode and without gradients."""
 
         def batch(x: Tensor, y: Tensor, index: Tensor) -> T:
-            with still(self.module, self.seed), torch.no_grad():
+            with eval_mode(self.module, self.seed), torch.no_grad():
                 return work(Task.of(self.module, x, y, self.ball, Rng.of(self.seed, index)))
 
         return self.feed.each(batch, self.samples.take(np.flatnonzero(on)))

@@ -5,22 +5,24 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from robust.attacks.registry import Registry
-from robust.records.trust import Doubt, NotApplicableError, Trust
+from robust.records.trust import Finding, NotApplicableError, TrustReport
 from robust.user_code import blamed
 
 if TYPE_CHECKING:
-    from robust.trust.attack_probe import Trial
-    from robust.trust.model_probe import Look
+    from robust.trust.attack_probe import AttackProbe
+    from robust.trust.model_probe import ModelProbe
 
 # What is wrong with a model, before anything attacks it.
-PREFLIGHT: "Registry[Callable[[Look], Doubt | None]]" = Registry(
+PREFLIGHT: "Registry[Callable[[ModelProbe], Finding | None]]" = Registry(
     "preflight check", ("robust.trust.preflight",), "robust.preflight"
 )
 # Signs that the attacks fooled themselves.
-SIGNS: "Registry[Callable[[Trial], Doubt | None]]" = Registry("sign", ("robust.trust.indicators",), "robust.signs")
+INDICATORS: "Registry[Callable[[AttackProbe], Finding | None]]" = Registry(
+    "sign", ("robust.trust.indicators",), "robust.signs"
+)
 
 
-def examine(checks: Registry[Any], on: Any, accepted: Iterable[str] = ()) -> Trust:
+def examine(checks: Registry[Any], on: Any, accepted: Iterable[str] = ()) -> TrustReport:
     """Every check of a registry on a Look or a Trial; one that fails is a doubt too, and not passed over."""
     began, doubts, checked, skipped = time.monotonic(), [], [], []
     for name in checks.names():
@@ -32,23 +34,23 @@ def examine(checks: Registry[Any], on: Any, accepted: Iterable[str] = ()) -> Tru
             checked.append(name)
             doubts += [doubt] if doubt else []
     mine = tuple(name for name in accepted if name in {doubt.name for doubt in doubts})
-    return Trust(tuple(doubts), mine, tuple(checked), tuple(skipped), time.monotonic() - began)
+    return TrustReport(tuple(doubts), mine, tuple(checked), tuple(skipped), time.monotonic() - began)
 
 
-def _ask(checks: Registry[Any], name: str, on: Any) -> Doubt | None:
+def _ask(checks: Registry[Any], name: str, on: Any) -> Finding | None:
     try:
-        found: Doubt | None = checks.get(name)(on)
+        found: Finding | None = checks.get(name)(on)
     except NotApplicableError:
         raise
     except Exception as error:
         told = f"the check {name} could not be run: {blamed(error)}"
-        return Doubt(name, "suspect", None, told, "mend the model if it is at fault; else report it as a bug")
+        return Finding(name, "suspect", None, told, "mend the model if it is at fault; else report it as a bug")
     return found
 
 
-def together(before: Trust, after: Trust) -> Trust:
+def join_reports(before: TrustReport, after: TrustReport) -> TrustReport:
     """What two rounds of checks say of one row."""
-    return Trust(
+    return TrustReport(
         before.doubts + after.doubts,
         before.accepted + after.accepted,
         before.checked + after.checked,

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robust.attacks.engine import climb, rounds_of
+from robust.attacks.engine import rounds_of, run_steps
 from robust.attacks.factory import make
 from robust.attacks.losses import margin
 from robust.attacks.task import Model, Task
@@ -17,7 +17,7 @@ STEP = 0.05  # of eps: on so short a step the honest networks of the tests are a
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class GradientTrace:
     """What n samples met, from an attack's first look to its last."""
 
     attack: str
@@ -25,20 +25,22 @@ class Way:
     zero: Tensor  # (looks, n) bool: the gradient was 0 everywhere
 
 
-def followed(word: str, each: Callable[[Callable[[Task], Any]], list[Any]], load: Callable[[str], Model]) -> Way:
+def trace_gradients(
+    word: str, each: Callable[[Callable[[Task], Any]], list[Any]], load: Callable[[str], Model]
+) -> GradientTrace:
     """The way of the first round of an attack; `each` does its work on the task of each batch."""
-    (first, enter), *_ = rounds_of(make(word, load))
+    (first, enter_round), *_ = rounds_of(make(word, load))
 
     def walk(task: Task) -> tuple[Tensor, Tensor]:
         watched = Watched(task.model, len(task.x))
-        climb(first, enter(replace(task, model=watched)))
+        run_steps(first, enter_round(replace(task, model=watched)))
         if not watched.zero:
             raise NotApplicableError(f"{word} asks for no gradient")
         return torch.stack(watched.finite).cpu(), torch.stack(watched.zero).cpu()
 
     finite, zero = zip(*each(walk), strict=True)
     looks = min(map(len, finite))  # an attack of another library may end earlier on one batch
-    return Way(word, *(torch.cat([part[:looks] for part in parts], 1) for parts in (finite, zero)))
+    return GradientTrace(word, *(torch.cat([part[:looks] for part in parts], 1) for parts in (finite, zero)))
 
 
 class Watched:
@@ -61,7 +63,7 @@ class Watched:
         self.zero.append((grad == 0).all(1))
 
 
-def kept(task: Task, share: float) -> Tensor:
+def linearity(task: Task, share: float) -> Tensor:
     """(k,): the gain on a step from a start in `share` of the ball over what is promised, where that is not 0."""
     x = task.start(share)
     _, before, grad = task.ascent(x, "margin")
@@ -70,5 +72,5 @@ def kept(task: Task, share: float) -> Tensor:
     return (gained / promised)[promised > 0].cpu()
 
 
-def joined(parts: list[Tensor]) -> Tensor:
+def join_traces(parts: list[Tensor]) -> Tensor:
     return torch.cat([torch.zeros(0), *parts])

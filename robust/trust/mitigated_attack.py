@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from robust.attacks.combine.bestof import BestOf
 from robust.attacks.combine.eot import EOT
-from robust.attacks.combine.transfer import Shown, Transfer
-from robust.attacks.combine.worst_of_draws import Held
-from robust.attacks.engine import AnyAttack, Attack, still
+from robust.attacks.combine.transfer import Transfer, TransferState
+from robust.attacks.combine.worst_of_draws import WorstOfDraws
+from robust.attacks.engine import AnyAttack, Attack, eval_mode
 from robust.attacks.registry import Registry
 from robust.attacks.rng import Rng
 from robust.attacks.task import Task
@@ -23,8 +23,8 @@ from robust.attacks.zoo.pgd import PGD
 from robust.attacks.zoo.square import Square
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import Flags
-from robust.evaluation.batching import Feed
-from robust.evaluation.measure import Finding, measure_attack
+from robust.evaluation.batching import Batcher
+from robust.evaluation.measure import AttackResult, measure_attack
 
 PROBED = 16  # samples that a remedy looks at: enough to tell whether a gradient passes
 STEPS = 20
@@ -35,7 +35,7 @@ HELD = (("ce", 10), ("margin", 10), ("ce", 1))
 
 
 @dataclass(frozen=True)
-class Search:
+class MitigatedAttack:
     """Where inputs are sought that fool a model, and how."""
 
     model: nn.Module  # in evaluation mode: the model itself, or one that answers alike and has other gradients
@@ -48,7 +48,7 @@ class Search:
         """The attacks, one after the other on what still stands."""
         if self.draws > 1:
             steady = ((Transfer(_climb(loss), self.model), looks) for loss, looks in HELD)
-            return BestOf(tuple(EOT(Held(climb, looks), self.draws) for climb, looks in steady))
+            return BestOf(tuple(EOT(WorstOfDraws(climb, looks), self.draws) for climb, looks in steady))
         found: list[Attack[Any]] = [Transfer(_climb(loss), self.model) for loss in ("margin", "sice")]
         if self.blur:
             found.append(Blur(EOT(_climb("margin"), BLURS), self.model, self.blur))
@@ -57,9 +57,16 @@ class Search:
         return BestOf(tuple(found))
 
 
-def seek(
-    module: nn.Module, samples: Samples, correct: Flags, search: Search, threat: Threat, *, seed: int, feed: Feed
-) -> Finding:
+def run_mitigated(
+    module: nn.Module,
+    samples: Samples,
+    correct: Flags,
+    search: MitigatedAttack,
+    threat: Threat,
+    *,
+    seed: int,
+    feed: Batcher,
+) -> AttackResult:
     """What the search breaks of the samples in the mask `correct`, judged on `module`.
 
     A model that draws may answer a sample wrong by luck before it is attacked, and right when that is verified: what
@@ -69,18 +76,18 @@ def seek(
     if search.draws == 1:
         return measured(correct=correct, seed=seed)
     first = measured(correct=correct, seed=seed, draws=True)
-    return merged(first, measured(correct=correct & ~first.broken, seed=seed + 1, draws=True))
+    return merged(first, measured(correct=correct & ~first.adversarial, seed=seed + 1, draws=True))
 
 
-def merged(first: Finding, second: Finding) -> Finding:
+def merged(first: AttackResult, second: AttackResult) -> AttackResult:
     """Two findings on different samples as one."""
-    rows = np.concatenate([np.flatnonzero(first.broken), np.flatnonzero(second.broken)])
+    rows = np.concatenate([np.flatnonzero(first.adversarial), np.flatnonzero(second.adversarial)])
     return replace(
         first,
-        broken=first.broken | second.broken,
+        adversarial=first.adversarial | second.adversarial,
         x_adv=np.concatenate([first.x_adv, second.x_adv])[np.argsort(rows)],
         faulty=max(first.faulty, second.faulty),
-        fault=np.where(second.broken, 0, first.fault).astype(np.int8),
+        fault=np.where(second.adversarial, 0, first.fault).astype(np.int8),
         forwards=first.forwards + second.forwards,
         backwards=first.backwards + second.backwards,
         seconds=first.seconds + second.seconds,
@@ -103,10 +110,10 @@ class Blur:
     def steps(self) -> int:
         return self.attack.steps
 
-    def init(self, task: Task) -> Shown:
+    def init(self, task: Task) -> TransferState:
         return self._nearby(task, 0).init(task)
 
-    def step(self, task: Task, state: Shown, k: int) -> Shown:
+    def step(self, task: Task, state: TransferState, k: int) -> TransferState:
         return self._nearby(task, k + 1).step(task, state, k)
 
     def _nearby(self, task: Task, k: int) -> Transfer:
@@ -123,7 +130,7 @@ class Blur:
 
 
 @dataclass(frozen=True)
-class Plight:
+class Context:
     """A few inputs of a model that is in doubt."""
 
     x: Tensor  # (n, *features), on the model's device
@@ -137,19 +144,19 @@ class Plight:
 
 
 # Each looks whether it is one for the search's model, and returns the search with it; None where it is not.
-REMEDIES: Registry[Callable[[Plight, Search], Search | None]] = Registry(
+MITIGATIONS: Registry[Callable[[Context, MitigatedAttack], MitigatedAttack | None]] = Registry(
     "remedy", ("robust.trust.mitigations",), "robust.remedies"
 )
 
 
-def prescribe(module: nn.Module, x: Tensor, threat: Threat, seed: int = 0) -> Search:
+def choose_mitigations(module: nn.Module, x: Tensor, threat: Threat, seed: int = 0) -> MitigatedAttack:
     """The search with every remedy that is one for this model; x is (n, *features), on its device, within the bounds.
 
     The model is left as found; so it is by the attacks of the search, which hang hooks on it while they ask it.
     """
-    plight, search = Plight(x[:PROBED], threat, seed), Search(module)
-    with still(module, seed):
-        for name in REMEDIES.names():
-            if (changed := REMEDIES.get(name)(plight, search)) is not None:
+    plight, search = Context(x[:PROBED], threat, seed), MitigatedAttack(module)
+    with eval_mode(module, seed):
+        for name in MITIGATIONS.names():
+            if (changed := MITIGATIONS.get(name)(plight, search)) is not None:
                 search = replace(changed, names=(*search.names, name))
     return search

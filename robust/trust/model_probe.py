@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.engine import still
+from robust.attacks.engine import eval_mode
 from robust.attacks.losses import cross_entropy, margin
 from robust.attacks.task import gradient
 from robust.data.dataset import Dataset, Samples
-from robust.evaluation.batching import Feed
+from robust.evaluation.batching import Batcher
 from robust.sampling import draw_rows
 
 FEW = 256  # samples that a look, or a trial, is at
@@ -50,14 +50,14 @@ class Faced(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Look:
+class ModelProbe:
     """A model, a few of its samples, and what the data set declares. What several checks need is asked for once."""
 
     module: nn.Module
     samples: Samples
     dataset: Dataset
     seed: int
-    feed: Feed
+    feed: Batcher
 
     @property
     def x(self) -> Inputs:
@@ -123,12 +123,12 @@ class Look:
 
         What the model draws at random it draws from `seed`. ValueError where an answer has another shape.
         """
-        feed = Feed(min(size or self.feed.size, self.feed.size), self.feed.device)
+        feed = Batcher(min(size or self.feed.size, self.feed.size), self.feed.device)
         samples = Samples(x, np.zeros(len(x), np.int64), np.arange(len(x)))
         return torch.cat(feed.each(lambda x, y, index: self._ask(x, self.seed + seed), samples))
 
     def _ask(self, x: Tensor, seed: int) -> Tensor:
-        with still(self.module, seed), torch.no_grad():
+        with eval_mode(self.module, seed), torch.no_grad():
             logits: Tensor = self.module(x.clone())
         if logits.shape != (len(x), self.classes):
             told = f"an answer of shape {list(logits.shape)} to a batch of {len(x)}"
@@ -137,7 +137,7 @@ class Look:
 
 
 def _face(module: nn.Module, x: Tensor, y: Tensor, seed: int) -> Faced:
-    with still(module, seed), torch.enable_grad():
+    with eval_mode(module, seed), torch.enable_grad():
         leaf = x.clone().requires_grad_()
         logits = module(leaf.clone())
         try:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from robust.data.lazy_inputs import Rows
+from robust.data.lazy_inputs import LazyInputs
 from robust.sampling import shuffled_rows
 from robust.verification.distances import Flags, Floats, within
 
@@ -31,7 +31,7 @@ TOLD = {
 NEAR = 1e-3  # of the largest logit: by less than that rounding in another batch, TF32's too, may change an answer
 
 
-class Look(NamedTuple):
+class Verification(NamedTuple):
     """What another look at n inputs found."""
 
     fault: Faults
@@ -51,14 +51,14 @@ class Look(NamedTuple):
 def verify(
     module: nn.Module,
     x_adv: NDArray[np.float32],
-    x: NDArray[np.float32] | Rows,
+    x: NDArray[np.float32] | LazyInputs,
     y: NDArray[np.int64],
     threat: str,
     bounds: tuple[float, float],
     *,
     batch: int,
     seed: int = 0,
-) -> Look:
+) -> Verification:
     """Whether each of the inputs x_adv, (n, *features), is admitted in place of x and changes the right answer y.
 
     `batch` is the attack's; the model is asked in evaluation mode, and left as it was.
@@ -72,12 +72,12 @@ def verify(
 def changed(
     module: nn.Module,
     x_adv: NDArray[np.float32],
-    x: NDArray[np.float32] | Rows,
+    x: NDArray[np.float32] | LazyInputs,
     y: NDArray[np.int64],
     *,
     batch: int,
     seed: int = 0,
-) -> Look:
+) -> Verification:
     """Whether the model answers each x right and each x_adv wrong; how large the change is, is not asked."""
     n = len(y)
 
@@ -91,16 +91,18 @@ def changed(
     finite, right, near = (flags.reshape(2, n) for flags in _answers(module, shown, np.tile(y, 2), batch, seed))
     fault = np.zeros(n, np.int8)
     fault[right[1]], fault[~finite.all(0)], fault[finite[0] & ~right[0]] = KEPT, ODD, FALSE
-    return Look(fault, np.where(fault == FALSE, near[0], near[1]))
+    return Verification(fault, np.where(fault == FALSE, near[0], near[1]))
 
 
-def right(module: nn.Module, x: NDArray[np.float32] | Rows, y: NDArray[np.int64], *, batch: int) -> tuple[Flags, Flags]:
+def right(
+    module: nn.Module, x: NDArray[np.float32] | LazyInputs, y: NDArray[np.int64], *, batch: int
+) -> tuple[Flags, Flags]:
     """Of clean inputs: (answered right, so near to another answer that rounding may change it), each (n,)."""
     _, found, near = _answers(module, lambda places: x[places], y, batch, seed=0)
     return found, near
 
 
-def told(fault: Faults) -> str:
+def describe_faults(fault: Faults) -> str:
     """What is wrong, in words: "11 answered right, 2 larger than eps"; "" where nothing is."""
     counts = np.bincount(fault, minlength=1 + len(TOLD))
     return ", ".join(f"{counts[kind]} {words}" for kind, words in TOLD.items() if counts[kind])

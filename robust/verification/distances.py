@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.data.lazy_inputs import Rows
+from robust.data.lazy_inputs import LazyInputs
 
 # As a share of eps. A sum in another order moves a float64 by 1e-14 at most, and two float32 inputs lie 1e-8 apart:
 # so nothing that is larger by a rounding of an input passes, and nothing fails for the order in which it is added up.
@@ -54,7 +54,7 @@ def length(norm: str, d: Floats) -> Floats:
 
 
 def within(
-    threat: str, bounds: tuple[float, float], x_adv: NDArray[Any], x: NDArray[Any] | Rows
+    threat: str, bounds: tuple[float, float], x_adv: NDArray[Any], x: NDArray[Any] | LazyInputs
 ) -> tuple[Flags, Flags]:
     """(no larger than eps, inside the box), each (n,), of inputs (n, *features); of a union one ball is enough.
 

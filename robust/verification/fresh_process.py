@@ -20,9 +20,9 @@ from robust.attacks.rng import seeded
 from robust.device import device_named
 from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.load import architecture, load, weights_hash
-from robust.models.permissions import Allowed
+from robust.models.permissions import Permissions
 from robust.models.spec import ModelSpec
-from robust.verification.check import Look, verify
+from robust.verification.check import Verification, verify
 
 # -P, or a robust.py of the user's would be taken for this package.
 COMMAND = [sys.executable, "-P", "-m", "robust.verification.fresh_process"]
@@ -51,7 +51,7 @@ class Source:
         """The model; ValueError or LookupError, in one line, where it cannot be had."""
         spec, below = ModelSpec.parse(self.text, Path(self.folder)), Path(self.arch_folder)
         device, shape = device_named(self.device), tuple(self.shape)
-        allowed = Allowed(tuple(self.code), tuple(self.safe_globals), Path(self.globals_folder))
+        allowed = Permissions(tuple(self.code), tuple(self.safe_globals), Path(self.globals_folder))
         with seeded(self.seed, [device]):  # for factories that start from random weights
             if self.trained is None:
                 module = load(spec, self.arch, shape, self.classes, below, allowed, self.normalize).module
@@ -78,7 +78,7 @@ class NotDoneError(Exception):
     """The model could not be had anew: nothing is known of the inputs, in one line why."""
 
 
-def ask(source: Source, claim: Claim) -> Look:
+def ask(source: Source, claim: Claim) -> Verification:
     """What a fresh process says of the inputs; NotDoneError where it does not come so far."""
     file = io.BytesIO()
     words = {
@@ -97,7 +97,7 @@ def ask(source: Source, claim: Claim) -> Look:
     said: dict[str, Any] = json.loads(done.stdout)
     if "reason" in said:
         raise NotDoneError(said["reason"])
-    return Look(np.array(said["fault"], np.int8), np.array(said["near"], bool))
+    return Verification(np.array(said["fault"], np.int8), np.array(said["near"], bool))
 
 
 def _answer(content: bytes) -> dict[str, Any]:

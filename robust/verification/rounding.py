@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from robust.data.lazy_inputs import Rows
-from robust.data.spool import Pile
-from robust.verification.check import LARGE, Look, changed
+from robust.data.lazy_inputs import LazyInputs
+from robust.data.spool import Spool
+from robust.verification.check import LARGE, Verification, changed
 from robust.verification.distances import SLACK, Flags, Floats, Part, chunks, flat, parts
 
 ON = 1e-3  # of a level: so near to it a value is on it, but for float32
@@ -20,14 +20,14 @@ ON = 1e-3  # of a level: so near to it a value is on it, but for float32
 def verify_rounded(
     module: nn.Module,
     x_adv: NDArray[np.float32],
-    x: NDArray[np.float32] | Rows,
+    x: NDArray[np.float32] | LazyInputs,
     y: NDArray[np.int64],
     threat: str,
     bounds: tuple[float, float],
     levels: int,
     *,
     batch: int,
-) -> Look:
+) -> Verification:
     """Whether each input still fools the model once it is rounded, for x on levels."""
     stored, held = rounded(x_adv, x, threat, bounds, levels)
     look = changed(module, stored, x, y, batch=batch)
@@ -42,7 +42,11 @@ def on_levels(x: NDArray[np.float32], bounds: tuple[float, float], levels: int) 
 
 
 def rounded(
-    x_adv: NDArray[np.float32], x: NDArray[np.float32] | Rows, threat: str, bounds: tuple[float, float], levels: int
+    x_adv: NDArray[np.float32],
+    x: NDArray[np.float32] | LazyInputs,
+    threat: str,
+    bounds: tuple[float, float],
+    levels: int,
 ) -> tuple[NDArray[np.float32], Flags]:
     """(x_adv rounded to levels (n, *features), whether that is still in the ball (n,)), for x on levels.
 
@@ -50,7 +54,7 @@ def rounded(
     next one towards x.
     """
     step = (bounds[1] - bounds[0]) / (levels - 1)
-    pile, held = Pile(x_adv.shape[1:]), np.zeros(len(x_adv), bool)
+    pile, held = Spool(x_adv.shape[1:]), np.zeros(len(x_adv), bool)
     for rows in chunks(len(x_adv)):
         base = np.rint(_places(x[rows], bounds, levels))
         d = _places(x_adv[rows], bounds, levels) - base

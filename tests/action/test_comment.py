@@ -35,7 +35,7 @@ def found():
     """Numbers as a run writes them."""
     lines = [
         Line(record(name=HOSTILE), 50, None),
-        Line(record(broken={"pgd": "11100000"}, threat="l2:0.5"), None, None),
+        Line(record(adversarial={"pgd": "11100000"}, threat="l2:0.5"), None, None),
     ]
     outcome = Outcome(1, lines, [], ["w"], {HOSTILE: COMPARED})
     return json.loads(numbers(outcome))

@@ -15,7 +15,7 @@ from robust.action.outcome import Failure, Line, Outcome, load, save
 from robust.action.sarif import sarif
 from robust.action.step import _figures
 from robust.action.summary import LARGEST, MESSAGES, ROWS, bar, fenced, summary
-from robust.records.trust import Trust
+from robust.records.trust import TrustReport
 from tests.making import record
 
 HOSTILE = "a|b\n\n::error::x\r<script>alert(1)</script>${{ github.token }} [x](http://x) `$(id)` \x1b[31m% , : \u202e"
@@ -97,7 +97,7 @@ def test_a_summary_keeps_below_the_limit_of_a_step():
 
 
 def test_the_bars_say_what_the_table_says():
-    told = summary(outcome(line(50, correct="11111100", broken={"pgd": "11000000"})))
+    told = summary(outcome(line(50, correct="11111100", adversarial={"pgd": "11000000"})))
 
     assert "| 1 | net | as-is | digits | linf:0.15 | pgd | 75.0 | 50.0 | 21.5 to 78.5 | 50 | holds |  | 8 |" not in told
     assert "| 75.0 | 50.0 | 21.5 to 78.5 | 50 | inconclusive |  | 8 |" in told
@@ -147,7 +147,7 @@ def test_a_run_is_told_by_its_status_and_by_whether_its_gates_are_settled(status
 
 
 def test_the_outputs_are_of_the_least_robust_row():
-    rows = line(broken={"pgd": "11000000"}), line(broken={"pgd": "11110000"}), line()
+    rows = line(adversarial={"pgd": "11000000"}), line(adversarial={"pgd": "11110000"}), line()
     found = _figures(outcome(*rows, compared={"a": COMPARED | {"ruling": "holds"}}))
 
     assert found.pop("robust-accuracy-low").startswith("7.")
@@ -210,7 +210,7 @@ def test_an_alert_stays_the_same_while_its_figures_change():
 
 
 def test_numbers_hold_no_text_of_the_run():
-    trusted = replace(record(name=HOSTILE, data=HOSTILE), trust=Trust((), (), ("masking",), (), 1.0))
+    trusted = replace(record(name=HOSTILE, data=HOSTILE), trust=TrustReport((), (), ("masking",), (), 1.0))
     told = numbers(
         outcome(Line(trusted, 40, None), status=1, failures=[Failure(HOSTILE)], compared={HOSTILE: COMPARED})
     )

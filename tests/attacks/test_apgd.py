@@ -19,7 +19,9 @@ def test_the_step_size_is_checked_at_the_papers_fractions():
 def test_it_breaks_about_as_much_as_pgd_or_more(threat):
     model, x = network(), inputs(200)
     y = model(x).argmax(1)
-    auto, plain = (assail(model, attack, x, y, LpThreat.parse(threat)).fallen for attack in (APGD(), PGD(steps=100)))
+    auto, plain = (
+        assail(model, attack, x, y, LpThreat.parse(threat)).adversarial for attack in (APGD(), PGD(steps=100))
+    )
 
     assert auto.sum() >= plain.sum() - 2
 
@@ -29,10 +31,10 @@ def test_it_breaks_about_as_much_as_pgd_or_more(threat):
 def test_it_breaks_about_as_much_as_that_of_torchattacks(threat, loss):
     model, x = network(dtype=torch.float32), inputs(200, dtype=torch.float32)
     y = model(x).argmax(1)
-    ours = assail(model, APGD(loss=loss, steps=50), x, y, LpThreat.parse(threat)).fallen
+    ours = assail(model, APGD(loss=loss, steps=50), x, y, LpThreat.parse(threat)).adversarial
     theirs = make(f"torchattacks:APGD:loss={loss}:steps=50")
 
-    assert ours.sum() >= assail(model, theirs, x, y, LpThreat.parse(threat)).fallen.sum() - 1
+    assert ours.sum() >= assail(model, theirs, x, y, LpThreat.parse(threat)).adversarial.sum() - 1
 
 
 def test_each_step_costs_one_gradient_and_the_last_none():
@@ -40,7 +42,7 @@ def test_each_step_costs_one_gradient_and_the_last_none():
     y = model(x).argmax(1)
     outcome = assail(model, APGD(steps=7), x, y, LpThreat.parse("linf:1e-4"))
 
-    standing = ~outcome.fallen
+    standing = ~outcome.adversarial
     assert (outcome.cost.backwards[standing] == 7).all()
     assert (outcome.cost.forwards[standing] == 9).all()
 
@@ -53,5 +55,5 @@ def test_in_l1_what_a_rounding_moved_does_not_count():
     for row in rows.split(1):
         alone = assail(model, attack, x[row], y[row], threat, seed=3, index=row)
 
-        assert torch.equal(alone.fallen, whole.fallen[row])
+        assert torch.equal(alone.adversarial, whole.adversarial[row])
         torch.testing.assert_close(alone.x_adv, whole.x_adv[row], rtol=0, atol=1e-9)

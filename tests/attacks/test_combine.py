@@ -16,7 +16,7 @@ from robust.attacks.combine.odi import Diversified
 from robust.attacks.combine.restarts import Restarts
 from robust.attacks.combine.targets import Targets
 from robust.attacks.combine.transfer import Transfer
-from robust.attacks.combine.worst_of_draws import Held
+from robust.attacks.combine.worst_of_draws import WorstOfDraws
 from robust.attacks.engine import rounds_of
 from robust.attacks.factory import describe
 from robust.attacks.rng import seeded
@@ -32,7 +32,7 @@ ALL = [
     BPDA(PGD(steps=3), "2"),
     Transfer(PGD(steps=3), network()),
     Restarts(Targets(Diversified(APGD(steps=5), 2), 3), 2),
-    Held(PGD(steps=3)),
+    WorstOfDraws(PGD(steps=3)),
 ]
 
 
@@ -49,12 +49,14 @@ def task(model, x, y, threat=LINF):
 def test_what_is_found_is_admitted_and_does_not_depend_on_the_batch(attack):
     model, x, y = case()
     whole = assail(model, attack, x, y, LINF)
-    parts = [assail(model, attack, x[rows], y[rows], LINF, index=rows).fallen for rows in torch.arange(len(x)).split(7)]
+    parts = [
+        assail(model, attack, x[rows], y[rows], LINF, index=rows).adversarial for rows in torch.arange(len(x)).split(7)
+    ]
 
-    assert 0 < whole.fallen.sum() < len(x)
+    assert 0 < whole.adversarial.sum() < len(x)
     assert LINF.admits(whole.x_adv, x).all()
-    assert torch.equal(model(whole.x_adv).argmax(1) != y, whole.fallen)
-    assert torch.equal(torch.cat(parts), whole.fallen)
+    assert torch.equal(model(whole.x_adv).argmax(1) != y, whole.adversarial)
+    assert torch.equal(torch.cat(parts), whole.adversarial)
 
 
 def test_a_target_is_each_wrong_class_once_the_likeliest_first():
@@ -67,9 +69,9 @@ def test_a_target_is_each_wrong_class_once_the_likeliest_first():
 def test_best_of_breaks_what_any_of_its_attacks_breaks():
     model, x, y = case()
     attacks = (FGSM(), PGD(steps=2, start=0.0), FGSM("margin"))
-    each = [assail(model, attack, x, y, LINF).fallen for attack in attacks]
+    each = [assail(model, attack, x, y, LINF).adversarial for attack in attacks]
 
-    assert torch.equal(assail(model, BestOf(attacks), x, y, LINF).fallen, torch.stack(each).any(0))
+    assert torch.equal(assail(model, BestOf(attacks), x, y, LINF).adversarial, torch.stack(each).any(0))
 
 
 def test_a_diversified_start_is_far_away_in_answers():
@@ -116,7 +118,7 @@ def test_a_mean_over_draws_is_nearer_to_the_answer_without_noise(ask):
 def test_held_shows_nothing_before_its_last_step_and_then_what_fools_again():
     model, x, y = case()
     noisy, threat, climb = Noisy(model, 0.3), LpThreat.parse("linf:1/10"), PGD(steps=10, loss="margin")
-    held, again = EOT(Held(climb), 10), []
+    held, again = EOT(WorstOfDraws(climb), 10), []
     given = task(noisy, x, y, threat)
     state = held.init(given)
     for k in range(9):
@@ -143,8 +145,8 @@ def test_bpda_sees_through_a_submodule_without_a_gradient_and_leaves_the_model_a
     inner, x, _ = case()
     model = nn.Sequential(Rounded(), inner).eval()
     y = model(x).argmax(1)
-    plain = assail(model, PGD(), x, y, LpThreat.parse("linf:1/5")).fallen
-    through = assail(model, BPDA(PGD(), "0"), x, y, LpThreat.parse("linf:1/5")).fallen
+    plain = assail(model, PGD(), x, y, LpThreat.parse("linf:1/5")).adversarial
+    through = assail(model, BPDA(PGD(), "0"), x, y, LpThreat.parse("linf:1/5")).adversarial
 
     assert through.sum() > plain.sum()
     assert not model[0]._forward_hooks
@@ -161,7 +163,7 @@ def test_a_transfer_from_the_model_itself_breaks_as_much_and_asks_it_for_no_grad
     model, x, y = case()
     outcome = assail(model, Transfer(PGD(steps=5), model), x, y, LINF)
 
-    assert torch.equal(outcome.fallen, assail(model, PGD(steps=5), x, y, LINF).fallen)
+    assert torch.equal(outcome.adversarial, assail(model, PGD(steps=5), x, y, LINF).adversarial)
 
 
 def test_a_transfer_from_another_model_counts_only_what_fools_the_one_that_is_tested():
@@ -171,8 +173,8 @@ def test_a_transfer_from_another_model_counts_only_what_fools_the_one_that_is_te
         parameter.data *= 0.7
     outcome = assail(model, Transfer(PGD(steps=5), other), x, y, LINF)
 
-    assert outcome.fallen.any()
-    assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.fallen)
+    assert outcome.adversarial.any()
+    assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.adversarial)
 
 
 @pytest.mark.parametrize("word", ["deepfool", "fab:steps=5", "ddn:steps=5", "apgd:steps=5", "pgd:odi=2:targets=2"])
@@ -189,8 +191,8 @@ def test_any_attack_transfers_by_word(word):
     here = assail(model, make(word), x, y, threat)
 
     assert seen == ["net.py:make"]
-    assert torch.equal(there.fallen, here.fallen)
-    assert here.fallen.any()
+    assert torch.equal(there.adversarial, here.adversarial)
+    assert here.adversarial.any()
 
 
 def test_a_surrogate_is_part_of_the_word_and_of_the_options():

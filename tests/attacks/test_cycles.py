@@ -21,7 +21,7 @@ def test_leaving_cycles_changes_no_outcome_and_saves_gradients(monkeypatch, stri
     monkeypatch.setattr(zoo, "FIRST_CYCLE", 10_000)
     staying = assail(model, attack, x, y, LINF)
 
-    assert torch.equal(leaving.fallen, staying.fallen)
+    assert torch.equal(leaving.adversarial, staying.adversarial)
     assert torch.equal(leaving.x_adv, staying.x_adv)
     assert leaving.cost.backwards.sum() < 0.7 * staying.cost.backwards.sum()
 
@@ -31,7 +31,7 @@ def test_a_restart_begins_anew_for_samples_that_were_done():
     y = model(x).argmax(1)
     once, thrice = (assail(model, zoo_word(r), x, y, LINF) for r in (1, 3))
 
-    standing = ~thrice.fallen
+    standing = ~thrice.adversarial
     assert (thrice.cost.backwards[standing] > 2 * once.cost.backwards[standing]).all()
 
 

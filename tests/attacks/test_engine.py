@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from robust.attacks import FGSM, PGD, LpThreat, Restarts, Rng, Task, assail, climb, make
-from robust.attacks.engine import answers, still
+from robust.attacks.engine import answers, eval_mode
 from tests.attacks.models import inputs, network
 
 LINF = LpThreat("linf", Fraction(1, 20))
@@ -40,7 +40,7 @@ def test_a_sample_that_starts_misclassified_has_fallen_at_once(attack):
     model, x, y = case(4)
     outcome = assail(model, attack, x, (y + 1) % 10, LINF)
 
-    assert outcome.fallen.all()
+    assert outcome.adversarial.all()
     assert torch.equal(outcome.x_adv, x)
     assert torch.equal(outcome.cost.forwards, torch.ones(4, dtype=torch.int64))
     assert not outcome.cost.backwards.any()
@@ -66,7 +66,7 @@ class Cheat:
 def test_the_driver_judges_not_the_attack():
     model, x, y = case()
 
-    assert not assail(model, Cheat(), x, y, LINF).fallen.any()
+    assert not assail(model, Cheat(), x, y, LINF).adversarial.any()
 
 
 def test_an_answer_that_is_not_finite_is_a_fault_and_no_success():
@@ -81,7 +81,7 @@ def test_an_answer_that_is_not_finite_is_a_fault_and_no_success():
     outcome = assail(Faulty(), FGSM(), x, y, LINF)
     high = x.flatten(1)[:, 0] > 0.5
     assert outcome.faulty[high].all()
-    assert not outcome.fallen[high].any()
+    assert not outcome.adversarial[high].any()
 
 
 def test_a_gradient_that_is_not_a_number_does_not_move_the_iterate():
@@ -102,9 +102,9 @@ def test_costs_are_counted_for_each_sample_until_it_falls():
     hook.remove()
 
     assert outcome.cost.forwards.sum() == sum(calls)
-    assert (outcome.cost.forwards[~outcome.fallen] == 12).all()
-    assert (outcome.cost.backwards[~outcome.fallen] == 10).all()
-    assert (outcome.cost.forwards[outcome.fallen] < 12).any()
+    assert (outcome.cost.forwards[~outcome.adversarial] == 12).all()
+    assert (outcome.cost.backwards[~outcome.adversarial] == 10).all()
+    assert (outcome.cost.forwards[outcome.adversarial] < 12).any()
 
 
 class Counter(NamedTuple):
@@ -130,7 +130,7 @@ class Aging:
 def test_state_and_task_stay_together_when_samples_drop_out():
     model, x, y = case()
 
-    assert assail(model, Aging(), x, y, LINF).fallen.any()
+    assert assail(model, Aging(), x, y, LINF).adversarial.any()
 
 
 def test_a_task_that_keeps_all_samples_is_not_copied():
@@ -155,8 +155,8 @@ def test_restarts_draw_anew_and_never_do_worse():
     model, x, y = case()
     once = assail(model, PGD(steps=3), x, y, LINF)
     five = assail(model, Restarts(PGD(steps=3), 5), x, y, LINF)
-    assert (five.fallen >= assail(model, Restarts(PGD(steps=3), 1), x, y, LINF).fallen).all()
-    assert five.fallen.sum() >= once.fallen.sum()
+    assert (five.adversarial >= assail(model, Restarts(PGD(steps=3), 1), x, y, LINF).adversarial).all()
+    assert five.adversarial.sum() >= once.adversarial.sum()
 
     task = Task.of(model, x, y, LINF, Rng.of(0, torch.arange(len(x))))
     starts = [enter(task).start() for _, enter in Restarts(PGD(), 3).rounds()]
@@ -173,7 +173,7 @@ def test_an_unknown_attack_gets_a_suggestion():
 def test_still_seeds_a_model_that_draws(rng_untouched):
     seen = []
     for _ in range(2):
-        with still(nn.Identity(), seed=4):
+        with eval_mode(nn.Identity(), seed=4):
             seen.append(torch.rand(3))
 
     assert torch.equal(*seen)

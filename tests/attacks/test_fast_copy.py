@@ -6,7 +6,7 @@ from torch import nn
 
 from robust.attacks.engine import assail
 from robust.attacks.factory import make
-from robust.attacks.fast_copy import Twin, twin
+from robust.attacks.fast_copy import FastCopy, make_fast_copy
 from robust.attacks.suite import WAYS
 from robust.attacks.threat import read_threat
 
@@ -43,7 +43,7 @@ def network(x):
 @pytest.mark.parametrize("ways", [*((way,) for way in WAYS), WAYS], ids=",".join)
 def test_it_answers_as_the_model_does_and_leaves_it_as_it_was(network, x, ways):
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    copy = twin(network, ways, x)
+    copy = make_fast_copy(network, ways, x)
     with torch.no_grad():
         told, apart = network.eval()(x), (copy(x) - network(x)).abs().max()
 
@@ -53,14 +53,14 @@ def test_it_answers_as_the_model_does_and_leaves_it_as_it_was(network, x, ways):
 
 
 def test_each_way_is_what_it_says(network, x):
-    assert not any(isinstance(part, nn.BatchNorm2d) for part in twin(network, ["fold"], x).quick.modules())
-    weight = twin(network, ["channels-last"], x).quick[0].weight
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in make_fast_copy(network, ["fold"], x).quick.modules())
+    weight = make_fast_copy(network, ["channels-last"], x).quick[0].weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
-    assert not torch.equal(twin(network, ["bf16"], x)(x), twin(network, [], x)(x))
+    assert not torch.equal(make_fast_copy(network, ["bf16"], x)(x), make_fast_copy(network, [], x)(x))
 
 
 def test_it_is_in_evaluation_mode_and_the_model_stays_in_its_own(network, x):
-    assert not any(part.training for part in twin(network, ["channels-last"], x).quick.modules())
+    assert not any(part.training for part in make_fast_copy(network, ["channels-last"], x).quick.modules())
     assert network.training
 
 
@@ -70,28 +70,28 @@ def test_what_falls_falls_of_the_model_itself(network, x, ways):
     y = network(x).argmax(1)
     attack = make("pgd:steps=10:loss=margin")
     plain = assail(network, attack, x, y, LINF)
-    found = assail(twin(network, ways, x), attack, x, y, LINF)
+    found = assail(make_fast_copy(network, ways, x), attack, x, y, LINF)
 
-    assert plain.fallen.any()
-    assert (network(found.x_adv[found.fallen]).argmax(1) != y[found.fallen]).all()
-    assert abs(int(found.fallen.sum() - plain.fallen.sum())) <= 1
+    assert plain.adversarial.any()
+    assert (network(found.x_adv[found.adversarial]).argmax(1) != y[found.adversarial]).all()
+    assert abs(int(found.adversarial.sum() - plain.adversarial.sum())) <= 1
 
 
 def test_a_copy_that_lies_breaks_nothing_that_the_model_stands(network, x):
     network.eval()
     y = network(x).argmax(1)
-    liar = Twin(network, nn.Sequential(network, nn.Threshold(torch.inf, 1.0)), [])  # all logits equal: class 0
+    liar = FastCopy(network, nn.Sequential(network, nn.Threshold(torch.inf, 1.0)), [])  # all logits equal: class 0
     found = assail(liar, make("pgd:steps=3"), x, y, read_threat("linf:0.0001"))
 
-    assert not found.fallen.any()
+    assert not found.adversarial.any()
     assert found.cost.forwards[y != 0].min() > found.cost.forwards[y == 0].max()  # asking the model is counted
 
 
 def test_a_model_that_draws_has_no_copy(x):
     with pytest.raises(ValueError, match=r"^search=bf16: the copy's answers are .* leave it out$"):
-        twin(Drawing(), ["bf16"], x)
+        make_fast_copy(Drawing(), ["bf16"], x)
 
 
 def test_what_cannot_be_copied_is_told(x):
     with pytest.raises(ValueError, match=r"^search=fold: the model cannot be traced: .*control flow; leave fold out$"):
-        twin(Branching(), ["fold"], x)
+        make_fast_copy(Branching(), ["fold"], x)

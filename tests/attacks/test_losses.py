@@ -41,7 +41,7 @@ def test_attacks_that_select_by_the_loss_can_use_the_scale_free_one():
     model, x = network(), inputs(200)
     y, threat = model(x).argmax(1), LpThreat.parse("linf:0.02")
     fell = {
-        loss: int(assail(model, make(f"square:steps=200:loss={loss}"), x, y, threat).fallen.sum())
+        loss: int(assail(model, make(f"square:steps=200:loss={loss}"), x, y, threat).adversarial.sum())
         for loss in ("margin", "sice")
     }
 
@@ -74,7 +74,7 @@ def test_it_finds_what_underflow_hides():
     def loud(x):
         return 1e6 * model(x)
 
-    fell = {loss: int(assail(loud, FGSM(loss), x, y, threat).fallen.sum()) for loss in ("ce", "sice")}
+    fell = {loss: int(assail(loud, FGSM(loss), x, y, threat).adversarial.sum()) for loss in ("ce", "sice")}
     assert fell["ce"] < 10
     assert fell["sice"] > 40
 
@@ -94,8 +94,8 @@ def test_an_input_that_is_not_admitted_is_not_near():
     y = model(x).argmax(1)
     outcome = assail(model, make("fab:steps=5:targets=2"), x, y, LpThreat.parse("linf:0.005"))
 
-    assert not outcome.fallen.all()
-    assert (outcome.margin[~outcome.fallen] <= 0).all()
+    assert not outcome.adversarial.all()
+    assert (outcome.margin[~outcome.adversarial] <= 0).all()
 
 
 def test_the_outcome_tells_how_near_each_sample_came():
@@ -104,9 +104,9 @@ def test_the_outcome_tells_how_near_each_sample_came():
     outcome = assail(model, PGD(steps=5), x, y, threat)
     clean = margin(model(x), y)
 
-    assert outcome.fallen.any()
-    assert not outcome.fallen.all()
-    assert (outcome.margin[outcome.fallen] > 0).all()
-    assert (outcome.margin[~outcome.fallen] <= 0).all()
+    assert outcome.adversarial.any()
+    assert not outcome.adversarial.all()
+    assert (outcome.margin[outcome.adversarial] > 0).all()
+    assert (outcome.margin[~outcome.adversarial] <= 0).all()
     assert (outcome.margin >= clean).all()
     assert (outcome.margin > clean).sum() > 40

@@ -94,7 +94,7 @@ def test_one_run_gives_what_stands_at_every_radius(name, norm):
     assert 0.4 < found.robust_at(eps).double().mean() < 0.6
     assert not found.robust_at(float("inf")).any()
     assert found.robust_at(0).all()
-    under = assail(model, make(name), x, y, LpThreat.parse(f"{norm}:{1.0001 * eps:.6f}")).fallen
+    under = assail(model, make(name), x, y, LpThreat.parse(f"{norm}:{1.0001 * eps:.6f}")).adversarial
     assert (under | found.robust_at(eps)).all()
 
 

@@ -42,11 +42,11 @@ def test_the_last_iterate_reaches_the_best_margin(attack, norm, shape):
 def test_exactly_those_fall_that_can(attack, norm):
     given = task(norm)
 
-    fallen = assail(given.model, attack, given.x, given.y, given.threat).fallen
+    adversarial = assail(given.model, attack, given.x, given.y, given.threat).adversarial
 
     can = given.model.best_margin(given.x, given.y, norm, float(EPS[norm])) > 0
     assert 0 < can.sum() < len(can)
-    assert torch.equal(fallen, can)
+    assert torch.equal(adversarial, can)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -71,11 +71,11 @@ def test_with_targets_the_best_margin_to_every_class_is_reached(attack, norm):
 def test_with_every_class_a_target_exactly_those_fall_that_can(attack, norm):
     """Not with cross-entropy, whose optimum towards a class also shuns the others."""
     given = task(norm, model=Affine(5))
-    fallen = assail(given.model, Targets(attack, 4), given.x, given.y, given.threat).fallen
+    adversarial = assail(given.model, Targets(attack, 4), given.x, given.y, given.threat).adversarial
 
     can = (given.model.best_margins(given.x, given.y, norm, float(EPS[norm])) > 0).any(1)
     assert 0 < can.sum() < len(can)
-    assert torch.equal(fallen, can)
+    assert torch.equal(adversarial, can)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

@@ -65,7 +65,9 @@ def test_under_l1_many_steps_do_no_worse_than_one(features, classes):
     x = (3 * inputs(100, (features,)) - 1).clamp(0, 1)
     y = model(x).argmax(1)
     threat = LpThreat("l1", Fraction(nearest(model, make("fab"), x, y, "l1").median).limit_denominator(1000))
-    fell = {w: assail(model, make(w), x, y, threat).fallen for w in ("fgsm", "pgd:steps=10", "pgd:start=0", "apgd")}
+    fell = {
+        w: assail(model, make(w), x, y, threat).adversarial for w in ("fgsm", "pgd:steps=10", "pgd:start=0", "apgd")
+    }
 
     assert 30 < fell["fgsm"].sum() < 70
     assert not (fell["fgsm"] & ~fell["pgd:start=0"]).any()
@@ -76,7 +78,7 @@ def test_under_l1_many_steps_do_no_worse_than_one(features, classes):
 def test_under_l1_many_steps_do_better_on_a_network():
     model, x = network(), (3 * inputs(200) - 1).clamp(0, 1)
     y, threat = model(x).argmax(1), LpThreat.parse("l1:0.3")
-    fell = {w: int(assail(model, make(w), x, y, threat).fallen.sum()) for w in ("fgsm", "pgd", "apgd")}
+    fell = {w: int(assail(model, make(w), x, y, threat).adversarial.sum()) for w in ("fgsm", "pgd", "apgd")}
 
     assert 30 < fell["fgsm"] < 170
     assert fell["pgd"] >= fell["fgsm"]

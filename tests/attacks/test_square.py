@@ -16,7 +16,7 @@ def test_each_step_is_one_question_and_no_gradient(word):
     model, x = network(), inputs(20)
     outcome = assail(model, make(word), x, model(x).argmax(1), LpThreat.parse("linf:1e-3"))
 
-    assert (outcome.cost.forwards[~outcome.fallen] == 32).all()
+    assert (outcome.cost.forwards[~outcome.adversarial] == 32).all()
     assert (outcome.cost.backwards == 0).all()
 
 
@@ -29,19 +29,19 @@ def test_on_a_linear_model_square_comes_near_to_what_can_be_broken(ball, share):
     model, x = Linear(12), inputs(60, (3, 4)) - 0.5
     y = model(x).argmax(1)
     threat = LpThreat.parse(ball, -100, 100)
-    fallen = assail(model, Square(steps=1000), x, y, threat).fallen
+    adversarial = assail(model, Square(steps=1000), x, y, threat).adversarial
 
     can = model.best_margin(x, y, threat.norm, float(threat.eps)) > 0
-    assert (fallen <= can).all()
-    assert fallen.sum() >= share * can.sum()
+    assert (adversarial <= can).all()
+    assert adversarial.sum() >= share * can.sum()
 
 
 @balls
 def test_it_breaks_about_as_much_as_that_of_torchattacks(ball):
     model, x = network(dtype=torch.float32), inputs(100, dtype=torch.float32)
     y, threat = model(x).argmax(1), LpThreat.parse(ball)
-    ours = assail(model, Square(steps=300), x, y, threat).fallen
-    theirs = assail(model, make("torchattacks:Square:n_queries=300"), x, y, threat).fallen
+    ours = assail(model, Square(steps=300), x, y, threat).adversarial
+    theirs = assail(model, make("torchattacks:Square:n_queries=300"), x, y, threat).adversarial
 
     assert ours.sum() >= theirs.sum() - 2
 
@@ -51,8 +51,8 @@ def test_square_breaks_more_than_noise(ball):
     model, x = network(), inputs(100)
     y, threat = model(x).argmax(1), LpThreat.parse(ball)
 
-    assert assail(model, Square(steps=300), x, y, threat).fallen.sum() > (
-        assail(model, make("noise:steps=300"), x, y, threat).fallen.sum()
+    assert assail(model, Square(steps=300), x, y, threat).adversarial.sum() > (
+        assail(model, make("noise:steps=300"), x, y, threat).adversarial.sum()
     )
 
 

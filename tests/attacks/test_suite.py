@@ -8,7 +8,7 @@ import pytest
 
 from robust.attacks import make
 from robust.attacks.spec import NORMS
-from robust.attacks.suite import Stage, Suite, names, read_suite
+from robust.attacks.suite import Stage, Suite, read_suite, suite_names
 
 MINE = '[[stages]]\nattack = "fgsm"\n'
 
@@ -22,7 +22,7 @@ FROZEN = {
 
 
 def test_a_suite_that_comes_along_never_changes(tmp_path):
-    told = {name: json.dumps(read_suite(name, tmp_path).told(), sort_keys=True) for name in names()}
+    told = {name: json.dumps(read_suite(name, tmp_path).told(), sort_keys=True) for name in suite_names()}
 
     assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in told.items()} == FROZEN
 
@@ -45,14 +45,14 @@ def read(tmp_path):
     return read
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", suite_names())
 def test_every_stage_of_a_suite_that_comes_along_can_be_made(name, tmp_path):
     for stage in read_suite(name, tmp_path).stages:
         make(stage.attack)
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", suite_names())
 def test_a_suite_that_comes_along_is_for_every_norm(name, norm, tmp_path):
     assert any(norm in stage.norms for stage in read_suite(name, tmp_path).stages)
 

@@ -150,7 +150,7 @@ def test_their_default_step_crosses_the_ball():
     threat = LpThreat("linf", Fraction(3, 10))
     found = assail(model, make("torchattacks:PGD:random_start=false"), x, model(x).argmax(1), threat)
 
-    assert threat.size(found.x_adv, x)[found.fallen].max() > 0.25
+    assert threat.size(found.x_adv, x)[found.adversarial].max() > 0.25
 
 
 def test_what_theirs_raises_is_told_as_theirs():

@@ -2,21 +2,21 @@ from fractions import Fraction
 
 import pytest
 
-from robust.baseline.tolerance import DEFAULT, Margin, read_margin, refuse_twice
+from robust.baseline.tolerance import DEFAULT, Tolerance, read_tolerance, refuse_twice
 
 
 @pytest.mark.parametrize(
     ("text", "margin"),
     [
-        ("robust_acc:2pp", Margin("robust_acc", Fraction(2))),
-        ("clean_acc:0.5pp", Margin("clean_acc", Fraction(1, 2))),
-        ("robust_acc:0pp", Margin("robust_acc", Fraction(0))),
-        ("robust_acc:100pp", Margin("robust_acc", Fraction(100))),
-        (DEFAULT, Margin("robust_acc", Fraction(0))),
+        ("robust_acc:2pp", Tolerance("robust_acc", Fraction(2))),
+        ("clean_acc:0.5pp", Tolerance("clean_acc", Fraction(1, 2))),
+        ("robust_acc:0pp", Tolerance("robust_acc", Fraction(0))),
+        ("robust_acc:100pp", Tolerance("robust_acc", Fraction(100))),
+        (DEFAULT, Tolerance("robust_acc", Fraction(0))),
     ],
 )
 def test_a_margin_is_read_and_written(text, margin):
-    assert read_margin(text) == margin
+    assert read_tolerance(text) == margin
     assert str(margin) == text
 
 
@@ -35,10 +35,10 @@ def test_a_margin_is_read_and_written(text, margin):
 )
 def test_what_is_no_margin_is_refused(text, told):
     with pytest.raises((ValueError, LookupError), match=told.replace("?", r"\?")):
-        read_margin(text)
+        read_tolerance(text)
 
 
 def test_two_margins_of_one_accuracy_are_refused():
-    refuse_twice((read_margin("robust_acc:1pp"), read_margin("clean_acc:1pp")))
+    refuse_twice((read_tolerance("robust_acc:1pp"), read_tolerance("clean_acc:1pp")))
     with pytest.raises(ValueError, match="robust_acc is given twice"):
-        refuse_twice((read_margin("robust_acc:1pp"), read_margin("robust_acc:2pp")))
+        refuse_twice((read_tolerance("robust_acc:1pp"), read_tolerance("robust_acc:2pp")))

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from robust.baseline.comparison import Paired, named
-from robust.baseline.tolerance import read_margin
+from robust.baseline.comparison import Comparison, named
+from robust.baseline.tolerance import read_tolerance
 from robust.stats import fisher
 from tests.test_stats import outcomes
 
 
 def paired(lost, won, n=1000, right=700):
-    return Paired(*outcomes(both=right - lost, only_a=lost, only_b=won, neither=n - right - won))
+    return Comparison(*outcomes(both=right - lost, only_a=lost, only_b=won, neither=n - right - won))
 
 
 @pytest.mark.parametrize(
@@ -29,14 +29,14 @@ def paired(lost, won, n=1000, right=700):
     ],
 )
 def test_a_drop_fails_beyond_the_margin_where_it_is_significant(lost, won, margin, ruling):
-    assert paired(lost, won).ruling(read_margin(f"robust_acc:{margin}")) == ruling
+    assert paired(lost, won).ruling(read_tolerance(f"robust_acc:{margin}")) == ruling
 
 
 def test_three_points_of_a_thousand_samples_are_seen_in_pairs_and_not_in_figures():
     seen = paired(35, 5)
 
     assert seen.points == pytest.approx(-3)
-    assert seen.ruling(read_margin("robust_acc:1pp")) == "fails"
+    assert seen.ruling(read_tolerance("robust_acc:1pp")) == "fails"
     assert seen.p < 1e-5
     assert fisher(seen.before, seen.after) > 0.1
 

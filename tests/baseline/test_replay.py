@@ -8,9 +8,9 @@ from torch import nn
 from robust.attacks import LpThreat
 from robust.baseline.replay import Replay, hardest, replayed
 from robust.data.dataset import Samples
-from robust.evaluation.batching import Feed
+from robust.evaluation.batching import Batcher
 
-BALL, FEED = LpThreat.parse("linf:0.1"), Feed(3)
+BALL, FEED = LpThreat.parse("linf:0.1"), Batcher(3)
 
 
 def model(bound):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from robust.baseline.matching import UnfitError, Wanted, fitting, standing
-from robust.records.trust import Doubt, Trust
+from robust.baseline.matching import UnfitError, Wanted, find_match, robust_flags
+from robust.records.trust import Finding, TrustReport
 from tests.making import attacked, flags, record
 
 ROW = record()
@@ -14,7 +14,7 @@ ROW = record()
 def test_the_row_of_the_same_measurement_fits_whatever_the_weights():
     other = record("11111111", weights="cd34" * 16)
 
-    assert fitting([record(threat="linf:0.3"), ROW], Wanted.of(other)) is ROW
+    assert find_match([record(threat="linf:0.3"), ROW], Wanted.of(other)) is ROW
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_the_row_of_the_same_measurement_fits_whatever_the_weights():
             record(threat="linf:0.2"),
             "no row of net (as-is), digits, linf:0.2, pgd; it has net (as-is), digits, linf:0.15",
         ),
-        (record(broken={"fgsm": "0" * 8}), "no row of net (as-is), digits, linf:0.15, fgsm"),
+        (record(adversarial={"fgsm": "0" * 8}), "no row of net (as-is), digits, linf:0.15, fgsm"),
         (record(data="mnist"), "no row of net (as-is), mnist"),
         (record(name="other"), "no row of other (as-is)"),
         (record(training="pgd-at"), "no row of net (pgd-at)"),
@@ -36,21 +36,21 @@ def test_the_row_of_the_same_measurement_fits_whatever_the_weights():
 )
 def test_another_measurement_is_refused_with_what_is_other(today, why):
     with pytest.raises(UnfitError) as refused:
-        fitting([ROW], Wanted.of(today))
+        find_match([ROW], Wanted.of(today))
     assert why in refused.value.args[0]
 
 
 def test_of_one_model_each_the_names_need_not_agree():
     today = Wanted.of(record(name="other", training="pgd-at"))
 
-    assert fitting([ROW], today, alone=True) is ROW
+    assert find_match([ROW], today, alone=True) is ROW
     with pytest.raises(UnfitError):
-        fitting([ROW, record(name="third")], today, alone=True)
+        find_match([ROW, record(name="third")], today, alone=True)
 
 
 def test_two_rows_that_fit_are_refused():
     with pytest.raises(UnfitError, match=r"2 rows of net .*, of weights ab12ab12, cd34cd34; name the row's own"):
-        fitting([ROW, record(weights="cd34" * 16)], Wanted.of(ROW))
+        find_match([ROW, record(weights="cd34" * 16)], Wanted.of(ROW))
 
 
 @pytest.mark.parametrize(
@@ -58,18 +58,20 @@ def test_two_rows_that_fit_are_refused():
     [
         (replace(ROW, attacks=(replace(ROW.attacks[0], partial="time"),)), "was stopped by the time"),
         (
-            replace(ROW, trust=Trust((Doubt("zero-gradient", "broken", 1.0, "told", "hint"),), (), (), (), 0.0)),
+            replace(
+                ROW, trust=TrustReport((Finding("zero-gradient", "broken", 1.0, "told", "hint"),), (), (), (), 0.0)
+            ),
             "is broken",
         ),
     ],
 )
 def test_figures_that_are_none_are_refused(row, why):
     with pytest.raises(UnfitError, match=why):
-        fitting([row], Wanted.of(ROW))
+        find_match([row], Wanted.of(ROW))
 
 
 def test_what_a_remedied_search_broke_was_not_asked_for():
     row = replace(ROW, attacks=(ROW.attacks[0], attacked("remedied", "11000000")))
 
-    assert (standing(row, "robust_acc") == flags("11111100")).all()
-    assert (standing(row, "clean_acc") == row.correct).all()
+    assert (robust_flags(row, "robust_acc") == flags("11111100")).all()
+    assert (robust_flags(row, "clean_acc") == row.correct).all()

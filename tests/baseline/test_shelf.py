@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from robust.baseline.git import Commit
-from robust.baseline.store import inputs_of, kept, numbers_of, read, save
+from robust.baseline.store import inputs_of, numbers_of, read, save, saved_baselines
 from tests.making import evidence, file, record
 
-ROW, OTHER = record(broken={"pgd": "1100" + "0000"}), record(threat="linf:0.3")
+ROW, OTHER = record(adversarial={"pgd": "1100" + "0000"}), record(threat="linf:0.3")
 HARDEST = np.ones((3, 2), np.float32), np.array([0, 2, 5])
 
 
@@ -21,7 +21,7 @@ def test_baselines_are_numbered_and_the_newest_comes_first(tmp_path):
     made = [saved(tmp_path), saved(tmp_path, "again"), saved(tmp_path, "", Commit("ab" * 20, dirty=True))]
 
     assert [path.name for path in made] == ["0001_main", "0002_again", "0003_abababab"]
-    assert kept(tmp_path) == made[::-1]
+    assert saved_baselines(tmp_path) == made[::-1]
     assert [str(read(path)) for path in made[1:]] == [
         "0002_again",
         "0003_abababab (abababab, with uncommitted changes)",
@@ -49,7 +49,7 @@ def test_one_that_was_not_saved_to_its_end_is_none(tmp_path):
     first, second = saved(tmp_path), saved(tmp_path)
     (second / "baseline.json").unlink()
 
-    assert kept(tmp_path) == [first]
+    assert saved_baselines(tmp_path) == [first]
     assert saved(tmp_path).name == "0003_main"  # its number is taken
 
 

@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 
 from robust.records.gallery import Gallery
-from robust.records.trust import Doubt, Trust
+from robust.records.trust import Finding, TrustReport
 from robust.report.board import boards
 from robust.report.page.page import page
 from tests.making import record
 
 RECIPES = ("standard", "fgsm-rs", "pgd-at:epochs=10", "trades+awp:beta=6", "mart", "free:replays=4")
-DOUBT = Doubt("looks-flat", "suspect", 0.4, "4 of 10 gradients are zero, expected 0", "take a search without gradients")
+DOUBT = Finding(
+    "looks-flat", "suspect", 0.4, "4 of 10 gradients are zero, expected 0", "take a search without gradients"
+)
 PROVENANCE = {
     "date": "2026-01-02",
     "versions": {"pytest-robust": "0.1.0", "torch": "2.13.0", "python": "3.11.7"},
@@ -60,7 +62,7 @@ def _measured(k, threat, correct, broken):
         threat=threat,
     )
     doubts = (DOUBT,) * (k % 7 == 3)
-    trust = Trust(doubts, (), ("looks-flat", "no-gradient"), (), 1.0)
+    trust = TrustReport(doubts, (), ("looks-flat", "no-gradient"), (), 1.0)
     return replace(made, provenance=PROVENANCE, trust=trust, evidence="ab" * 32)
 
 

@@ -111,10 +111,10 @@ def test_samples_that_are_read_where_they_are_indexed_are_the_same(monkeypatch):
     monkeypatch.setattr(lazy_inputs, "PART", 1000)
     read = DATA.get("digits").load("test")
 
-    assert isinstance(read.x, lazy_inputs.Rows)
+    assert isinstance(read.x, lazy_inputs.LazyInputs)
     assert read.digest == whole.digest
     for part, other in zip(read.draw(40, seed=3), whole.draw(40, seed=3), strict=True):
-        assert isinstance(part.x, lazy_inputs.Rows)
+        assert isinstance(part.x, lazy_inputs.LazyInputs)
         assert part.digest == other.digest
 
 

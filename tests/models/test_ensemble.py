@@ -58,7 +58,7 @@ def test_attacks_break_the_same_samples(word):
     x = inputs(40)
     y = Plain()(x).argmax(1)
     one, other = (
-        assail(model, make(word), x, y, LpThreat.parse("l2:0.3")).fallen for model in (Plain(), Ensemble(NETS))
+        assail(model, make(word), x, y, LpThreat.parse("l2:0.3")).adversarial for model in (Plain(), Ensemble(NETS))
     )
 
     assert 0 < one.sum() < 40

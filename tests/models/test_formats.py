@@ -15,7 +15,7 @@ from torch import nn
 
 from robust.models.format import FORMATS, Terms, read_model
 from robust.models.load import load, weights_hash
-from robust.models.permissions import Allowed
+from robust.models.permissions import Permissions
 from robust.models.program import Batched
 from robust.models.spec import ModelSpec
 
@@ -167,7 +167,7 @@ PROGRAMS = {
 
 
 def allow(path):
-    return Allowed(code=(str(path),))
+    return Permissions(code=(str(path),))
 
 
 def answers(module, n):
@@ -202,7 +202,7 @@ def test_programs_of_every_form_give_the_same_answers_where_they_are_allowed_to_
     spec = ModelSpec.parse("file", tmp_path)
 
     with pytest.raises(ValueError, match=r"so it was not loaded; .*--robust-run-code=\S*file$"):
-        load(spec, "users_net.py:Net", SHAPE, CLASSES, tmp_path, Allowed(asked=True))
+        load(spec, "users_net.py:Net", SHAPE, CLASSES, tmp_path, Permissions(asked=True))
     subject = load(spec, "users_net.py:Net", SHAPE, CLASSES, tmp_path, allow(path))
 
     assert_same(subject.module, net)
@@ -223,10 +223,10 @@ def test_every_format_is_written_here():
 def test_a_module_of_names_that_the_user_allows_is_unpickled_with_these_alone(net, tmp_path):
     torch.save(net, tmp_path / "file")
     with pytest.raises(ValueError, match="--robust-safe-globals=") as error:
-        read_model(tmp_path / "file", Terms(allowed=Allowed(asked=True)))
+        read_model(tmp_path / "file", Terms(allowed=Permissions(asked=True)))
     names = tuple(re.search("--robust-safe-globals=([^;]*);", str(error.value))[1].split(","))
 
-    found = read_model(tmp_path / "file", Terms(allowed=Allowed(safe_globals=names))).content
+    found = read_model(tmp_path / "file", Terms(allowed=Permissions(safe_globals=names))).content
 
     assert "users_net.Net" in names
     assert_same(found, net)

@@ -144,7 +144,7 @@ def test_the_attacks_on_a_few_samples_come_before_those_on_all(run, saved, monke
     """Here the baseline says that nothing broke the same model, and keeps no inputs."""
     (path,) = (saved / ".robust").rglob("*-????????.json")
     row, none = Record.from_json(path.read_text()), np.zeros(60, bool)
-    attacks = tuple(replace(attack, broken=none, rounded=None) for attack in row.attacks)
+    attacks = tuple(replace(attack, adversarial=none, rounded=None) for attack in row.attacks)
     path.write_text(replace(row, attacks=attacks, levels=None).to_json())
     for file in path.parent.glob("*.npz"):
         file.unlink()

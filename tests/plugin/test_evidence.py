@@ -23,10 +23,10 @@ def test_so_many_are_kept_each_with_its_sample(run, folder):
     record, evidence = kept(folder)
 
     assert record.provenance["inputs"] == len(evidence.row) == len(evidence.x_adv) == len(evidence.by) == 5
-    broken = record.correct & ~record.robust
-    assert broken.sum() > 5
-    assert broken[evidence.row].all()
-    assert all(record.attacks[by].broken[row] for row, by in zip(evidence.row, evidence.by, strict=True))
+    adversarial = record.correct & ~record.robust
+    assert adversarial.sum() > 5
+    assert adversarial[evidence.row].all()
+    assert all(record.attacks[by].adversarial[row] for row, by in zip(evidence.row, evidence.by, strict=True))
 
 
 def test_a_repeat_finds_the_same(run, folder):

@@ -146,7 +146,7 @@ def test_a_surrogate_lends_its_gradient(run, black):
     run(ESTIMATOR, "--robust-attack=pgd:steps=5:surrogate=net.py:make", "--robust-samples=40", fast=False)
 
     record = only_record(black)
-    assert record.attacks[0].broken.any()
+    assert record.attacks[0].adversarial.any()
 
 
 def test_an_endpoint_is_tested_by_a_name_of_its_own(run, folder, node_ids):

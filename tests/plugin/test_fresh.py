@@ -181,4 +181,4 @@ def test_both_accuracies_stand_in_the_row(run, folder):
     content = json.loads(path.read_text())
     assert content["rounded"] == {"levels": 17, "correct": record.robust_rounded.sum()}
     assert record.robust.sum() <= record.robust_rounded.sum() <= record.correct.sum()
-    assert all((attack.rounded <= attack.broken).all() for attack in record.attacks)
+    assert all((attack.rounded <= attack.adversarial).all() for attack in record.attacks)

@@ -33,14 +33,14 @@ DIE = """
 import os, signal
 import robust.evaluation.suite_run
 
-add = robust.evaluation.suite_run.Known.add
+add = robust.evaluation.suite_run.SampleState.add
 
 def add_or_die(self, bout):
     if self.bouts == 2 and os.environ.get("RANK") == "1":
         os.kill(os.getpid(), signal.SIGKILL)
     add(self, bout)
 
-robust.evaluation.suite_run.Known.add = add_or_die
+robust.evaluation.suite_run.SampleState.add = add_or_die
 """
 WORDS = ("evaluate", "net.py:make", "--suite=mine.toml", "--attack=pgd:steps=3", "--samples=90", "--threat=linf:0.05")
 NAMES = ("robust-test-a", "robust-test-b")

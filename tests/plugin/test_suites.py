@@ -73,7 +73,7 @@ def test_a_suite_is_one_test_and_one_row(pytester, mine, extra):
     fgsm, suite = records(mine)
     assert (fgsm.suite, suite.suite) == ("fgsm", NAME)
     first, last = suite.attacks[0].stages
-    assert 0 < first.broken <= last.broken == suite.attacks[0].broken.sum()
+    assert 0 < first.adversarial <= last.adversarial == suite.attacks[0].adversarial.sum()
     assert suite.robust.sum() <= fgsm.robust.sum()
     assert suite.attacks[0].options["stages"][1]["hardest"] == 0.5
     assert suite.partial == ""
@@ -166,14 +166,14 @@ KILL = """
 import os, signal
 import robust.evaluation.suite_run
 
-add = robust.evaluation.suite_run.Known.add
+add = robust.evaluation.suite_run.SampleState.add
 
 def add_or_die(self, bout):
     if self.bouts == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     add(self, bout)
 
-robust.evaluation.suite_run.Known.add = add_or_die
+robust.evaluation.suite_run.SampleState.add = add_or_die
 """
 
 
@@ -193,7 +193,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_outcome(pytester, mine):
     result.stdout.fnmatch_lines(["rounds: 1"])
     (whole,), (record,) = records(mine, "whole"), records(mine)
     assert record.same_outcomes(whole)
-    stages = [[(s.n, s.broken, s.forwards, s.backwards) for s in r.attacks[0].stages] for r in (whole, record)]
+    stages = [[(s.n, s.adversarial, s.forwards, s.backwards) for s in r.attacks[0].stages] for r in (whole, record)]
     assert stages[0] == stages[1]
     assert not journals(mine)
 
@@ -248,7 +248,7 @@ def test_a_cheaper_copy_is_asked_and_the_record_says_so(pytester, mine):
 
     result.assert_outcomes(passed=2)
     assert record.attacks[0].options["search"] == ["channels-last", "bf16"]
-    assert record.attacks[0].broken.any()
+    assert record.attacks[0].adversarial.any()
     plain = pytester.runpytest_inprocess(*SUITE)
     plain.stdout.fnmatch_lines(["leaderboard (1 replaced, the older in history*"])
     assert "search" not in records(mine)[0].attacks[0].options

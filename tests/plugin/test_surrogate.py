@@ -25,7 +25,7 @@ def test_the_model_itself_is_the_best_surrogate(pytester, folder):
     pytester.runpytest_inprocess(MODEL, UNCHECKED, "--robust-samples=60", FRESH, "--robust-leaderboard=fresh")
     pytester.runpytest_inprocess(MODEL, UNCHECKED, "--robust-samples=60", SAME, "--robust-leaderboard=same")
     counts = [
-        sum(int(a.broken.sum()) for r in records(folder / name).values() for a in r.attacks)
+        sum(int(a.adversarial.sum()) for r in records(folder / name).values() for a in r.attacks)
         for name in ("fresh", "same")
     ]
 

@@ -35,7 +35,7 @@ def test_a_run_on_it_files_a_row_and_trains(run, tables, monkeypatch, most):
     result = run(MODEL, data, "--robust-train=as-is,standard:epochs=1:augment=crop-flip", "--robust-suite=quick-1")
 
     result.assert_outcomes(passed=8)
-    broken = 0
+    adversarial = 0
     for path, record in records(tables / "leaderboard").items():
         assert (record.data.name, record.data.n) == ("tables", 60)
         assert record.provenance["transforms"] == [
@@ -48,8 +48,8 @@ def test_a_run_on_it_files_a_row_and_trains(run, tables, monkeypatch, most):
         evidence = Evidence.from_bytes(path.with_suffix(".npz").read_bytes())
         assert evidence.x_adv.shape[1:] == (1, 8, 8)
         assert len(evidence.row) == (record.correct & ~record.robust).sum()
-        broken += len(evidence.row)
-    assert broken > 0
+        adversarial += len(evidence.row)
+    assert adversarial > 0
 
 
 def test_a_damaged_file_ends_the_run_in_one_line(run, tables):

@@ -78,9 +78,9 @@ def test_a_suspect_row_fails_where_only_a_trusted_one_passes(run, folder, allowe
     try:
         result = run("--robust-model=net.py:make", f"--robust-verdict={allowed}", checked=True)
     finally:
-        from robust.trust.checks import SIGNS
+        from robust.trust.checks import INDICATORS
 
-        del SIGNS._things["odd"]
+        del INDICATORS._things["odd"]
 
     assert result.ret == status
     result.stdout.fnmatch_lines(["net (as-is), linf:0.15: suspect: odd: it is odd; look again"])
@@ -120,10 +120,10 @@ def test_a_row_in_doubt_carries_a_remedied_attack_and_its_worst_case_counts(run,
     result = run("--robust-model=cold.py:make", checked=True)
     found = row(folder)
     plain, remedied = (
-        {a.name: (found.correct & ~a.broken).sum() for a in found.attacks}[k] for k in ("pgd:steps=5", "remedied")
+        {a.name: (found.correct & ~a.adversarial).sum() for a in found.attacks}[k] for k in ("pgd:steps=5", "remedied")
     )
 
-    without, n = (found.correct & ~union(a.broken for a in found.planned)).sum(), found.data.n
+    without, n = (found.correct & ~union(a.adversarial for a in found.planned)).sum(), found.data.n
     told = f"{without / n:.1%} robust without, {found.robust.sum() / n:.1%} with it"
     result.stdout.fnmatch_lines([f"cold (as-is), linf:0.15: remedied by blur, inner-logits, queries: {told}"])
     assert found.suite == "fgsm+pgd-steps5"
@@ -197,14 +197,14 @@ def test_a_suite_is_checked_on_a_model_of_two_or_three_classes(run, folder, only
 
 def test_the_signs_see_the_outcomes_of_the_samples_that_they_look_at(run, folder):
     """Also where there are more samples than are looked at."""
-    from robust.trust.checks import SIGNS
+    from robust.trust.checks import INDICATORS
 
     seen = []
-    SIGNS.register("seen")(seen.append)
+    INDICATORS.register("seen")(seen.append)
     try:
         run("--robust-model=net.py:make", "--robust-samples=400", "--robust-attack=fgsm", fast=False, checked=True)
     finally:
-        del SIGNS._things["seen"]
+        del INDICATORS._things["seen"]
 
     (trial,), found = seen, row(folder)
     with np.load(next((folder / "leaderboard" / "results").rglob("*.npz"))) as evidence:
@@ -213,4 +213,4 @@ def test_the_signs_see_the_outcomes_of_the_samples_that_they_look_at(run, folder
     assert len(rows) == 256
     assert rows.max() > 300
     assert (found.correct[rows] == trial.correct).all()
-    assert (found.attacks[0].broken[rows] == trial.broken).all()
+    assert (found.attacks[0].adversarial[rows] == trial.adversarial).all()

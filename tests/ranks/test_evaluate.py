@@ -10,10 +10,10 @@ from torch import nn
 from robust.attacks.threat import read_threat
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE
-from robust.evaluation.batching import Feed
+from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
 from robust.evaluation.suite_cache import Journal
-from robust.evaluation.suite_run import Campaign
+from robust.evaluation.suite_run import SuiteRun
 from tests.attacks.models import inputs, network
 from tests.ranks.together import together
 from tests.test_campaign import SUITE, outcome
@@ -42,9 +42,9 @@ def subject(n=60):
 
 def campaign(ranks, journal=None, watch=lambda told: None):
     model, samples = subject()
-    clean = measure_clean(model, samples, feed=Feed(17), ranks=ranks)
-    made = Campaign(
-        model, samples, SUITE, THREAT, Feed(17), 10, journal=journal and Journal(journal), ranks=ranks, watch=watch
+    clean = measure_clean(model, samples, feed=Batcher(17), ranks=ranks)
+    made = SuiteRun(
+        model, samples, SUITE, THREAT, Batcher(17), 10, journal=journal and Journal(journal), ranks=ranks, watch=watch
     )
     return clean, made.run(clean.correct)
 
@@ -53,7 +53,7 @@ def measured(ranks):
     """All that is measured of the samples."""
     clean, suite = campaign(ranks)
     model, samples = subject()
-    single = measure_attack(model, samples, clean.correct, "pgd:steps=5", THREAT, feed=Feed(17), ranks=ranks)
+    single = measure_attack(model, samples, clean.correct, "pgd:steps=5", THREAT, feed=Batcher(17), ranks=ranks)
     few = measure_attack(model, samples.take(np.arange(2)), clean.correct[:2], "pgd", THREAT, ranks=ranks)
     return clean.correct.tolist(), clean.faulty, [outcome(found) for found in (suite, single, few)]
 

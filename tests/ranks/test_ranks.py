@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from robust.distributed.ranks import ALONE, ElsewhereError, LostError
-from robust.distributed.shutdown import Ending
+from robust.distributed.shutdown import Shutdown
 from tests.ranks.together import together
 
 UNIX = pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")
@@ -96,7 +96,7 @@ def test_one_that_is_lost_is_named(which, how, what, wait):
 
 def closed(ranks, how):
     """The exit status of each, and what it writes; the first takes its time."""
-    screen, ending = io.StringIO(), Ending(ranks)
+    screen, ending = io.StringIO(), Shutdown(ranks)
     began = time.monotonic()
     with ending.heeded():
         if ranks.first:
@@ -122,7 +122,7 @@ def test_one_that_is_lost_at_the_end_is_told_in_a_line():
 
 def terminated(ranks):
     """All are told to end, as a cluster does when the time is up."""
-    screen, ending = io.StringIO(), Ending(ranks)
+    screen, ending = io.StringIO(), Shutdown(ranks)
     with ending.heeded():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)

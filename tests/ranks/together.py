@@ -7,7 +7,7 @@ import traceback
 
 import torch
 
-from robust.distributed.ranks import joined
+from robust.distributed.ranks import join
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["robust.commands.evaluate", "robust.evaluation.suite_run", "robust.train.cache"])
@@ -51,7 +51,7 @@ def _child(rank, size, port, wait, sender, work, args):
         "TORCHELASTIC_RUN_ID": "test",
     }
     try:
-        with joined(wait) as ranks:
+        with join(wait) as ranks:
             torch.set_num_threads(1)
             sender.send((work(ranks, *args),))
     except BaseException:

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from robust.records.trust import Doubt, Trust
+from robust.records.trust import Finding, TrustReport
 from robust.report.badge import badges, shields, svg
 from robust.report.board import boards
 from tests.making import file, record, robust
@@ -31,7 +31,9 @@ def test_its_colour_follows_the_figure(k, colour):
 
 
 def test_one_that_is_not_to_be_relied_on_is_grey_and_says_so():
-    doubted = replace(robust(61, 100), trust=Trust((Doubt("flat", "suspect", 1, "a", "b"),), (), ("flat",), (), 1))
+    doubted = replace(
+        robust(61, 100), trust=TrustReport((Finding("flat", "suspect", 1, "a", "b"),), (), ("flat",), (), 1)
+    )
     partial = replace(robust(61, 100), attacks=(replace(record("1" * 100).attacks[0], partial="time"),))
     told = [json.loads(shields(row(made))) for made in (doubted, partial)]
 

@@ -3,8 +3,8 @@ from itertools import permutations
 
 import pytest
 
-from robust.records.attack_outcome import Reached
-from robust.records.trust import Trust
+from robust.records.attack_outcome import StageOutcome
+from robust.records.trust import TrustReport
 from robust.report.board import boards
 from robust.report.csv import long
 from robust.report.markdown import markdown
@@ -49,7 +49,7 @@ def test_what_cannot_be_compared_has_a_board_of_its_own(changes):
 
 def test_boards_are_ordered_by_data_threat_and_suite():
     keys = [("a", "l2:1", "fgsm"), ("a", "l2:1", "pgd"), ("a", "linf:1", "fgsm"), ("b", "l1:1", "fgsm")]
-    made = [record(data=data, threat=threat, broken={attack: "0" * 8}) for data, threat, attack in keys[::-1]]
+    made = [record(data=data, threat=threat, adversarial={attack: "0" * 8}) for data, threat, attack in keys[::-1]]
 
     assert [(board.data, board.threat, board.suite) for board in boards(made)] == keys
 
@@ -112,8 +112,8 @@ def test_many_comparisons_ask_for_more_evidence():
     [("0" * 60 + "1" * 40, [("clean", 1), ("safe", 1)]), ("1" * 100, [("safe", 1), ("clean", 2)])],
     ids=["as robust", "less robust"],
 )
-def test_ranks_are_of_the_robust_accuracy_not_of_the_clean(broken, expected):
-    assert ranking(robust(60, 100, "safe"), record("1" * 100, {"pgd": broken}, name="clean")) == expected
+def test_ranks_are_of_the_robust_accuracy_not_of_the_clean(adversarial, expected):
+    assert ranking(robust(60, 100, "safe"), record("1" * 100, {"pgd": adversarial}, name="clean")) == expected
 
 
 @pytest.mark.parametrize(("digest", "rank"), [(None, 2), ("ef56" * 16, 1)], ids=["same samples", "others"])
@@ -126,14 +126,14 @@ def test_other_numbers_of_samples_are_compared_too():
 
 
 def test_options_spelled_in_another_order_are_the_same_attack():
-    a = record(broken={"pgd:restarts=5:steps=40": "10000000"}, name="a")
-    b = record(broken={"pgd:steps=40:restarts=5": "01000000"}, name="b")
+    a = record(adversarial={"pgd:restarts=5:steps=40": "10000000"}, name="a")
+    b = record(adversarial={"pgd:steps=40:restarts=5": "01000000"}, name="b")
 
     assert [row.under for row in only(a, b).rows] == [(62.5,), (62.5,)]
 
 
 def test_attacks_stored_in_another_order_are_the_same_columns():
-    a = record(broken={"fgsm": "10000000", "pgd": "11000000"}, name="a")
+    a = record(adversarial={"fgsm": "10000000", "pgd": "11000000"}, name="a")
     b = replace(a, attacks=a.attacks[::-1])
 
     assert [row.under for row in only(a, b).rows] == [(62.5, 50), (62.5, 50)]
@@ -143,10 +143,10 @@ def test_a_row_is_named_by_model_training_and_weights():
     assert only(record(training="pgd-at")).rows[0].name == "net-pgd-at-ab12ab12"
 
 
-def staged(broken=(2, 3), n=8, name="net", partial="", **changes):
+def staged(adversarial=(2, 3), n=8, name="net", partial="", **changes):
     """A suite's record whose stages together broke so many of the n samples, all of which are answered right."""
-    stages = tuple(Reached(f"pgd:steps={k}", 8, b, 10 * b, 5 * b, float(b)) for k, b in enumerate(broken, 1))
-    last = broken[-1] if broken else 0
+    stages = tuple(StageOutcome(f"pgd:steps={k}", 8, b, 10 * b, 5 * b, float(b)) for k, b in enumerate(adversarial, 1))
+    last = adversarial[-1] if adversarial else 0
     made = record("1" * n, {"standard-1": "1" * last + "0" * (n - last)}, name=name, **changes)
     return replace(made, attacks=(replace(made.attacks[0], stages=stages, partial=partial),))
 
@@ -216,7 +216,9 @@ def test_a_remedied_attack_has_a_column_and_counts_and_is_no_part_of_the_suite()
 
 
 def test_boards_whose_rows_were_checked_come_first():
-    checked = replace(record("11", {"pgd": "10"}, threat="linf:0.1"), trust=Trust((), (), ("noise-wins",), (), 0.1))
+    checked = replace(
+        record("11", {"pgd": "10"}, threat="linf:0.1"), trust=TrustReport((), (), ("noise-wins",), (), 0.1)
+    )
     found = boards([record("11", {"fgsm": "10"}, threat="linf:0.1"), checked])
 
     assert [board.suite for board in found] == ["pgd", "fgsm"]

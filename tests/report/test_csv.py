@@ -35,7 +35,7 @@ def test_the_file_is_exactly_this():
 
 
 def test_each_model_has_a_line_for_all_attacks_and_one_for_each():
-    made = [record(broken={"pgd": "0" * 8, "fgsm": "0" * 8}, name=name) for name in ("a", "b")]
+    made = [record(adversarial={"pgd": "0" * 8, "fgsm": "0" * 8}, name=name) for name in ("a", "b")]
     table = read(long(boards(made)))
 
     assert [*zip(table.model, table.attack, strict=True)] == [
@@ -108,7 +108,10 @@ def test_the_file_is_known_as_ours(records):
 
 
 def test_the_wide_one_has_a_line_a_row_and_a_column_an_attack():
-    made = [record("11111100", {"pgd": "11000000", "fgsm": "10000000"}), record(threat="l2:1", broken={"=x": "1" * 8})]
+    made = [
+        record("11111100", {"pgd": "11000000", "fgsm": "10000000"}),
+        record(threat="l2:1", adversarial={"=x": "1" * 8}),
+    ]
     table = read(wide(boards(made)))
 
     assert table.threat.tolist() == ["l2:1", "linf:0.15"]
@@ -119,7 +122,7 @@ def test_the_wide_one_has_a_line_a_row_and_a_column_an_attack():
 
 
 def test_the_wide_one_says_of_all_attacks_what_the_long_one_says():
-    made = [record(name="=a", broken={"pgd": "11000000", "fgsm": "10000000"}), record(name="b")]
+    made = [record(name="=a", adversarial={"pgd": "11000000", "fgsm": "10000000"}), record(name="b")]
     tall, flat = read(long(boards(made))).query("attack == 'all'"), read(wide(boards(made)))
     shared = [column for column in tall.columns if column != "attack"]
 

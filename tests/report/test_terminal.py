@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from robust.records.trust import Doubt, Trust
+from robust.records.trust import Finding, TrustReport
 from robust.report.board import boards
 from robust.report.terminal import doubts, terminal
 from tests.making import record, stored
@@ -52,7 +52,7 @@ def test_the_title_tells_the_number_of_samples(sizes, told):
 @pytest.mark.parametrize("width", [80, 100, 200])
 @pytest.mark.parametrize("attacks", [["pgd"], ["fgsm", "pgd:restarts=5:steps=40", "torchattacks:PGD:steps=20"]])
 def test_no_line_is_wider_than_the_terminal(width, attacks):
-    measured = record(broken=dict.fromkeys(attacks, "0" * 8), name="a-name-of-a-model-that-is-rather-long" * 3)
+    measured = record(adversarial=dict.fromkeys(attacks, "0" * 8), name="a-name-of-a-model-that-is-rather-long" * 3)
 
     assert max(len(line) for line in shown(measured, width=width).splitlines()) <= width
 
@@ -106,7 +106,7 @@ def test_a_name_does_not_steer_the_terminal(field, control):
     ],
 )
 def test_a_verdict_is_told_with_its_reasons_and_where_many_checks_could_not_be_run(skipped, told):
-    trust = Trust((Doubt("a", "suspect", 1.0, "it is odd", "look again"),), (), tuple("abcfg"), skipped, 1.0)
+    trust = TrustReport((Finding("a", "suspect", 1.0, "it is odd", "look again"),), (), tuple("abcfg"), skipped, 1.0)
 
     reasons = ["net (as-is), linf:0.15: suspect: a: it is odd; look again"]
     assert doubts(replace(record(), trust=trust)) == reasons + told

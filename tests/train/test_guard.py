@@ -15,7 +15,7 @@ from robust.train import epoch_end
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.factory import read_recipe
 from robust.train.failures import collapsed, diverged, faults, overfitted
-from robust.train.gradients import Lengths, told
+from robust.train.gradients import Lengths, describe_lengths
 from robust.train.loop import fit
 from robust.train.split import refuse_shared
 from robust.train.validate import Epoch, Validation, validate
@@ -130,7 +130,7 @@ def test_gradients_that_vanish_or_explode_are_named_once(scale, word, samples):
 
 
 def test_sound_gradients_are_not_spoken_of():
-    assert told({"a": 1.0, "b": 1e-5}) == []
+    assert describe_lengths({"a": 1.0, "b": 1e-5}) == []
     assert faults(epoch(2, gradients={"0": 0.0}), [epoch(1, gradients={"0": 0.0})]) == []
 
 

@@ -62,8 +62,8 @@ def accuracies(data, trained):
 
     def measure(name):
         net = trained(name)
-        fallen = assail(net, PGD(), x, y, THREAT).fallen
-        return (net(x).argmax(1) == y).float().mean().item(), (~fallen).float().mean().item()
+        adversarial = assail(net, PGD(), x, y, THREAT).adversarial
+        return (net(x).argmax(1) == y).float().mean().item(), (~adversarial).float().mean().item()
 
     return measure
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from robust.evaluation.batching import Feed
+from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import BATCH, measure_attack, measure_clean
-from robust.trust.attack_probe import Trial
-from robust.trust.checks import PREFLIGHT, SIGNS, examine, together
-from robust.trust.mitigated_attack import prescribe, seek
-from robust.trust.model_probe import Look
+from robust.trust.attack_probe import AttackProbe
+from robust.trust.checks import INDICATORS, PREFLIGHT, examine, join_reports
+from robust.trust.mitigated_attack import choose_mitigations, run_mitigated
+from robust.trust.model_probe import ModelProbe
 from tests.trust.gauntlet import (
     BASES,
     DIGITS,
@@ -35,7 +35,7 @@ def standing(module: nn.Module, *attacks):
     """(n,) bool: answered right, and broken by none of the attacks."""
     found = measure_clean(module, samples()).correct
     for attack in attacks:
-        found = found & ~measure_attack(module, samples(), found, attack, THREAT).broken
+        found = found & ~measure_attack(module, samples(), found, attack, THREAT).adversarial
     return found
 
 
@@ -46,20 +46,20 @@ def left(module: nn.Module, *attacks) -> float:
 
 def remedied(module: nn.Module) -> float:
     """What a plain evaluation and the remedies leave, in percent."""
-    search = prescribe(module, torch.from_numpy(samples().x), THREAT)
+    search = choose_mitigations(module, torch.from_numpy(samples().x), THREAT)
     found = standing(module, *EVALUATION)
-    broken = seek(module, samples(), found, search, THREAT, seed=0, feed=Feed(BATCH)).broken
-    return 100 * float((found & ~broken).mean())
+    adversarial = run_mitigated(module, samples(), found, search, THREAT, seed=0, feed=Batcher(BATCH)).adversarial
+    return 100 * float((found & ~adversarial).mean())
 
 
 def doubted(module: nn.Module, *attacks: str):
     """What the checks say of the model and of an evaluation of it with these attacks."""
     correct = measure_clean(module, samples()).correct
-    trial = Trial(
-        module, samples(), correct, correct & ~standing(module, *attacks), THREAT, attacks, 10, 0, Feed(BATCH)
+    trial = AttackProbe(
+        module, samples(), correct, correct & ~standing(module, *attacks), THREAT, attacks, 10, 0, Batcher(BATCH)
     )
-    look = Look(module, samples(), DIGITS, 0, Feed(BATCH))
-    return together(examine(PREFLIGHT, look), examine(SIGNS, trial))
+    look = ModelProbe(module, samples(), DIGITS, 0, Batcher(BATCH))
+    return join_reports(examine(PREFLIGHT, look), examine(INDICATORS, trial))
 
 
 def lines(cases: list[Broken], honest: dict[str, Base]) -> Iterator[str]:

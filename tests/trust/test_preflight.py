@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from robust.data.dataset import DATA, Samples
-from robust.evaluation.batching import Feed
+from robust.evaluation.batching import Batcher
 from robust.models.registry import ARCHITECTURES
-from robust.trust.checks import PREFLIGHT, SIGNS, examine
-from robust.trust.model_probe import FEW, Look, few_of
+from robust.trust.checks import INDICATORS, PREFLIGHT, examine
+from robust.trust.model_probe import FEW, ModelProbe, few_of
 
 DIGITS = DATA.get("digits")
 
@@ -130,7 +130,7 @@ def samples():
 
 def found(module, dataset=DIGITS, few=None, batch=250):
     """What the checks find, by name."""
-    trust = examine(PREFLIGHT, Look(module, few or samples(), dataset, 0, Feed(batch)))
+    trust = examine(PREFLIGHT, ModelProbe(module, few or samples(), dataset, 0, Batcher(batch)))
     return {doubt.name: doubt for doubt in trust.doubts}
 
 
@@ -293,5 +293,5 @@ def test_inputs_of_any_rank_may_be_normalised_otherwise(shape):
 def test_every_check_stands_in_the_docs():
     page = (Path(__file__).parent.parent.parent / "docs" / "trust.md").read_text()
 
-    for name in (*PREFLIGHT.names(), *SIGNS.names()):
+    for name in (*PREFLIGHT.names(), *INDICATORS.names()):
         assert f"**{name}**" in page, name

@@ -18,11 +18,11 @@ from torch import nn
 from robust.attacks.threat import read_threat
 from robust.cli import main
 from robust.data.dataset import DATA, NotHereError
-from robust.evaluation.batching import Feed
+from robust.evaluation.batching import Batcher
 from robust.evaluation.illustrate import illustrate
 from robust.evaluation.measure import measure_attack, measure_clean, with_rounding
 from robust.models.load import weights_hash
-from robust.records.attack_outcome import Attacked
+from robust.records.attack_outcome import AttackOutcome
 from robust.records.evidence import Evidence
 from robust.records.record import DataUsed, ModelUsed, Record
 from robust.records.store import add
@@ -42,12 +42,12 @@ def make(name="weights.safetensors"):
 
 def measured(module, threat, n=80):
     """A record, and its evidence, as a run files them."""
-    samples, feed = DATA.get("digits").load("test", n), Feed(30)
+    samples, feed = DATA.get("digits").load("test", n), Batcher(30)
     clean = measure_clean(module, samples, feed=feed)
     found = measure_attack(module, samples, clean.correct, "pgd:steps=5", read_threat(threat), feed=feed)
     found = with_rounding(found, module, samples, read_threat(threat), 17, feed)
-    evidence = Evidence.of(samples.y, samples.index, [(found.broken, found.x_adv)])
-    robust = clean.correct & ~found.broken
+    evidence = Evidence.of(samples.y, samples.index, [(found.adversarial, found.x_adv)])
+    robust = clean.correct & ~found.adversarial
     counts = (np.bincount(samples.y, weights=each).astype(int).tolist() for each in (None, clean.correct, robust))
     record = Record(
         data=DataUsed("digits", "test", n, samples.digest),
@@ -55,7 +55,7 @@ def measured(module, threat, n=80):
         threat=threat,
         seed=0,
         correct=clean.correct,
-        attacks=(Attacked(found.attack, {}, found.broken, 1, 1, 1.0, rounded=found.rounded),),
+        attacks=(AttackOutcome(found.attack, {}, found.adversarial, 1, 1, 1.0, rounded=found.rounded),),
         provenance={
             "inputs": len(evidence.row),
             "batch": 30,
@@ -74,11 +74,11 @@ def made(tmp_path_factory):
     (folder / "net.py").write_text(NET)
     torch.manual_seed(0)
     net, (x, y) = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), DATA.get("digits").read("train")
-    down = torch.optim.Adam(net.parameters(), 0.03)
+    optimiser = torch.optim.Adam(net.parameters(), 0.03)
     for _ in range(60):
-        down.zero_grad()
+        optimiser.zero_grad()
         nn.functional.cross_entropy(net(torch.from_numpy(x)), torch.from_numpy(y)).backward()
-        down.step()
+        optimiser.step()
     save_file(net.state_dict(), folder / "weights.safetensors")
     save_file({key: 1.01 * value for key, value in net.state_dict().items()}, folder / "other.safetensors")
     add(folder / "leaderboard", *measured(net, "linf:0.15"))
@@ -205,7 +205,7 @@ def swapped(y):
 LIES = {
     "damaged record": (lambda: change_json(lambda c: c["clean"].update(correct=80)), "record", "counts and its outcom"),
     "damaged count of the robust": (lambda: change_json(lambda c: c["robust"].update(correct=80)), "record", "counts"),
-    "count of the broken": (lambda: change_json(lambda c: c["attacks"][0].update(broken=1)), "record", "counts"),
+    "count of the broken": (lambda: change_json(lambda c: c["attacks"][0].update(adversarial=1)), "record", "counts"),
     "count of a class": (
         lambda: change_json(lambda c: c["provenance"]["classes"]["robust"].__setitem__(0, 8)),
         "evidence",
@@ -263,14 +263,14 @@ def test_what_was_changed_is_found(folder, verify, lie):
     assert out.endswith("\nNOT verified\n")
 
 
-def repacked(correct=None, broken=None, rounded=None):
+def repacked(correct=None, adversarial=None, rounded=None):
     """File the row with other outcomes, all counts and hashes made to fit."""
     record, content = Record.from_json(place().read_text()), place().with_suffix(".npz").read_bytes()
     evidence = Evidence.from_bytes(content)
     (attack,) = record.attacks
-    attack = replace(attack, broken=attack.broken if broken is None else broken)
-    attack = replace(attack, rounded=attack.rounded & attack.broken if rounded is None else rounded)
-    kept = attack.broken[evidence.row]
+    attack = replace(attack, adversarial=attack.adversarial if adversarial is None else adversarial)
+    attack = replace(attack, rounded=attack.rounded & attack.adversarial if rounded is None else rounded)
+    kept = attack.adversarial[evidence.row]
     evidence = replace(evidence, x_adv=evidence.x_adv[kept], row=evidence.row[kept], by=evidence.by[kept])
     content = evidence.to_bytes()
     record.provenance.pop("classes")
@@ -300,8 +300,8 @@ def test_a_clean_accuracy_that_the_model_does_not_have_is_found(folder, verify):
 
 def test_rounded_outcomes_that_are_not_so_are_found(folder, verify):
     (attack,) = Record.from_json(place().read_text()).attacks
-    assert (attack.rounded != attack.broken).any()
-    repacked(rounded=attack.broken)
+    assert (attack.rounded != attack.adversarial).any()
+    repacked(rounded=attack.adversarial)
 
     status, out, _ = verify(place(), MODEL)
     assert (status, wrongs(out)) == (1, ["rounded"])
@@ -310,8 +310,8 @@ def test_rounded_outcomes_that_are_not_so_are_found(folder, verify):
 def test_what_was_left_out_with_all_that_told_of_it_cannot_be_found(folder, verify):
     """Whoever hides that samples were broken, and their inputs, looks like one whose attack was weak: survivors."""
     (attack,) = Record.from_json(place().read_text()).attacks
-    fewer = attack.broken & (np.cumsum(attack.broken) > 10)
-    repacked(broken=fewer)
+    fewer = attack.adversarial & (np.cumsum(attack.adversarial) > 10)
+    repacked(adversarial=fewer)
 
     assert verify(place(), MODEL)[0] == 0
 
@@ -394,8 +394,8 @@ def test_the_published_rows_are_verified(verify, monkeypatch, row):
 def test_pictures_are_those_of_the_samples(folder, verify, change, line):
     file = place().with_suffix(".npz")
     evidence, samples = Evidence.from_bytes(file.read_bytes()), DATA.get("digits").load("test", 80)
-    module, broken = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), np.isin(np.arange(80), evidence.row)
-    pictures = illustrate(module, samples, broken, evidence.x_adv, (0.0, 1.0), most=3)
+    module, adversarial = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), np.isin(np.arange(80), evidence.row)
+    pictures = illustrate(module, samples, adversarial, evidence.x_adv, (0.0, 1.0), most=3)
     file.write_bytes(replace(evidence, gallery=change(pictures)).to_bytes())
     change_json(lambda content: content.update(evidence=hashlib.sha256(file.read_bytes()).hexdigest()))
     status, out, _ = verify("net-as-is", MODEL)

@@ -7,7 +7,7 @@ from torch import nn
 from robust.attacks import LpThreat, assail
 from robust.attacks.combine.bestof import BestOf
 from robust.attacks.threat import read_threat
-from robust.trust.mitigated_attack import Search, prescribe
+from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations
 from tests.attacks.models import inputs, network
 
 THREAT = LpThreat.parse("linf:0.2")
@@ -57,7 +57,7 @@ def rounded(x):
 )
 def test_a_remedy_sees_what_it_is_for(model, remedy):
     model, x = model.eval(), inputs(40)
-    search = prescribe(model, x, THREAT)
+    search = choose_mitigations(model, x, THREAT)
 
     assert remedy in search.names
     assert all(not module._forward_hooks and not module._forward_pre_hooks for module in model.modules())
@@ -67,7 +67,7 @@ def test_a_remedy_sees_what_it_is_for(model, remedy):
     "model", [network(), nn.Sequential(nn.BatchNorm2d(1).double(), network())], ids=["bare", "normalised"]
 )
 def test_an_honest_model_needs_none(model):
-    assert prescribe(model.eval(), inputs(40), THREAT).names == ALWAYS
+    assert choose_mitigations(model.eval(), inputs(40), THREAT).names == ALWAYS
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_an_honest_model_needs_none(model):
 )
 def test_a_mended_model_answers_as_the_model_and_has_a_gradient(model):
     model, x = model.eval(), inputs(10)
-    mended = prescribe(model, x, THREAT).model
+    mended = choose_mitigations(model, x, THREAT).model
     x.requires_grad_()
     answer = mended(x)
     (grad,) = torch.autograd.grad(answer.sum(), x)
@@ -88,10 +88,10 @@ def test_a_mended_model_answers_as_the_model_and_has_a_gradient(model):
 def test_what_the_search_finds_fools_the_untouched_model():
     model, x = Functional(before=rounded).eval(), inputs(40)
     y = model(x).argmax(1)
-    outcome = assail(model, prescribe(model, x, THREAT).attack(), x, y, THREAT)
+    outcome = assail(model, choose_mitigations(model, x, THREAT).attack(), x, y, THREAT)
 
-    assert outcome.fallen.any()
-    assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.fallen)
+    assert outcome.adversarial.any()
+    assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.adversarial)
 
 
 @pytest.mark.parametrize("text", ["linf:0.3", "l2:3", "l1:20", "linf:0.1+l2:1"])
@@ -99,16 +99,16 @@ def test_every_threat_model_has_a_search(text):
     model, x, threat = network().eval(), inputs(20), read_threat(text)
     y = model(x).argmax(1)
 
-    assert assail(model, prescribe(model, x, threat).attack(), x, y, threat).fallen.any()
+    assert assail(model, choose_mitigations(model, x, threat).attack(), x, y, threat).adversarial.any()
 
 
 def test_what_a_sample_draws_does_not_depend_on_its_batch():
     model, x = network().eval(), inputs(30)
-    y, attack = model(x).argmax(1), BestOf(Search(model, blur=0.5).attack().attacks[-1:])
+    y, attack = model(x).argmax(1), BestOf(MitigatedAttack(model, blur=0.5).attack().attacks[-1:])
     threat = LpThreat.parse("l2:0.08")
     whole = assail(model, attack, x, y, threat)
 
     rows = torch.arange(len(x)).split(7)
     parts = torch.cat([assail(model, attack, x[part], y[part], threat, index=part).x_adv for part in rows])
     torch.testing.assert_close(parts, whole.x_adv)
-    assert 0 < whole.fallen.sum() < 30
+    assert 0 < whole.adversarial.sum() < 30

@@ -13,15 +13,15 @@ from robust.attacks.external.torchattacks import Answer
 from robust.attacks.registry import ATTACKS
 from robust.attacks.threat import read_threat
 from robust.data.dataset import DATA
-from robust.evaluation.batching import Feed
+from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
 from robust.models.program import Batched
 from robust.records.attack_outcome import union
 from robust.records.trust import NotApplicableError
-from robust.trust.attack_probe import Trial
-from robust.trust.checks import SIGNS, examine
+from robust.trust.attack_probe import AttackProbe
+from robust.trust.checks import INDICATORS, examine
 from robust.trust.indicators.more_steps_pay import longer
-from robust.trust.indicators.transfer_wins import student_of
+from robust.trust.indicators.transfer_wins import fit_substitute
 from tests.trust import defences as d
 
 DIGITS = DATA.get("digits")
@@ -47,8 +47,8 @@ def nearest():
 def trial(module, *attacks, threat="linf:0.1", **more):
     module.eval()
     allowed, correct = read_threat(threat), measure_clean(module, samples()).correct
-    broken = union(measure_attack(module, samples(), correct, attack, allowed).broken for attack in attacks)
-    return Trial(module, samples(), correct, broken, allowed, attacks, 10, 0, Feed(100), **more)
+    adversarial = union(measure_attack(module, samples(), correct, attack, allowed).adversarial for attack in attacks)
+    return AttackProbe(module, samples(), correct, adversarial, allowed, attacks, 10, 0, Batcher(100), **more)
 
 
 class Band(nn.Module):
@@ -125,14 +125,14 @@ FAULTS = [
 
 @pytest.mark.parametrize(("sign", "grade", "fault"), FAULTS, ids=lambda value: value if isinstance(value, str) else "")
 def test_a_sign_finds_its_fault(sign, grade, fault):
-    doubt = SIGNS.get(sign)(fault())
+    doubt = INDICATORS.get(sign)(fault())
 
     assert (doubt.name, doubt.grade) == (sign, grade)
     assert "\n" not in doubt.told + doubt.hint
 
 
 def test_an_attack_that_passes_over_what_it_met_is_found_out(forgetful):
-    doubt = SIGNS.get("silent-success")(trial(nearest(), "forgetful"))
+    doubt = INDICATORS.get("silent-success")(trial(nearest(), "forgetful"))
 
     assert (doubt.name, doubt.grade) == ("silent-success", "broken")
 
@@ -145,7 +145,7 @@ SOUND = ("pgd:loss=margin:steps=10", "apgd:loss=dlr:steps=10:targets=3")
     [*((threat, SOUND) for threat in ("linf:0.1", "l2:0.8", "linf:0.01")), ("linf:0.01", ("fgsm", "pgd"))],
 )
 def test_an_honest_model_is_trusted_and_nearly_all_is_checked(threat, row):
-    trust = examine(SIGNS, trial(nearest(), *row, threat=threat))
+    trust = examine(INDICATORS, trial(nearest(), *row, threat=threat))
 
     assert trust.doubts == ()
     assert trust.skipped == ("silent-success",)
@@ -154,24 +154,24 @@ def test_an_honest_model_is_trusted_and_nearly_all_is_checked(threat, row):
 
 @pytest.mark.parametrize("size", [1, 7])
 def test_an_honest_model_for_one_size_of_batch_is_trusted_too(size):
-    trust = examine(SIGNS, trial(Batched(nearest(), size, size), "pgd:steps=10"))
+    trust = examine(INDICATORS, trial(Batched(nearest(), size, size), "pgd:steps=10"))
 
     assert trust.doubts == ()
     assert "binarisation" in trust.checked
 
 
 def test_a_weak_attack_misses_what_the_binarisation_hides_and_an_ordinary_one_does_not():
-    doubt = SIGNS.get("binarisation")(trial(nearest(), WEAK))
+    doubt = INDICATORS.get("binarisation")(trial(nearest(), WEAK))
 
     assert doubt.grade == "suspect"
 
 
 def test_what_an_ordinary_attack_breaks_too_is_no_sign_of_masked_gradients():
-    assert SIGNS.get("gradient-free-wins")(trial(nearest(), WEAK)) is None
+    assert INDICATORS.get("gradient-free-wins")(trial(nearest(), WEAK)) is None
 
 
 def test_of_a_row_without_gradients_it_says_that_too_little_was_asked():
-    doubt = SIGNS.get("gradient-free-wins")(trial(nearest(), "noise:steps=1"))
+    doubt = INDICATORS.get("gradient-free-wins")(trial(nearest(), "noise:steps=1"))
 
     assert doubt.grade == "suspect"
     assert doubt.told.endswith("samples that the row's attacks left; expected none")
@@ -179,7 +179,7 @@ def test_of_a_row_without_gradients_it_says_that_too_little_was_asked():
 
 
 def test_every_sign_has_a_test():
-    assert {sign for sign, _, _ in FAULTS} | {"silent-success"} == {*SIGNS.names()}
+    assert {sign for sign, _, _ in FAULTS} | {"silent-success"} == {*INDICATORS.names()}
 
 
 BLIND = {"noise-wins", "gradient-free-wins", "transfer-wins"}
@@ -197,14 +197,14 @@ BLIND = {"noise-wins", "gradient-free-wins", "transfer-wins"}
     ids=["no gradient", "union"],
 )
 def test_what_means_nothing_is_not_told_as_checked(make, still_checked):
-    trust = examine(SIGNS, make())
+    trust = examine(INDICATORS, make())
 
     assert {*trust.checked} == still_checked
-    assert {*trust.skipped} == {*SIGNS.names()} - still_checked
+    assert {*trust.skipped} == {*INDICATORS.names()} - still_checked
 
 
 def test_of_a_row_that_was_stopped_only_its_gradients_and_answers_are_looked_at():
-    trust = examine(SIGNS, replace(trial(nearest(), "pgd:steps=5"), partial=True))
+    trust = examine(INDICATORS, replace(trial(nearest(), "pgd:steps=5"), partial=True))
 
     gradients = {f"{kind}-gradient" for kind in ("zero", "nan", "exploding", "shattered")}
     assert {*trust.checked} == {
@@ -220,14 +220,14 @@ def test_of_a_row_that_was_stopped_only_its_gradients_and_answers_are_looked_at(
 @pytest.mark.parametrize("sign", ["gradient-free-wins", "binarisation"])
 def test_these_are_not_for_l1(sign):
     with pytest.raises(NotApplicableError):
-        SIGNS.get(sign)(trial(nearest(), "fgsm", threat="l1:1"))
+        INDICATORS.get(sign)(trial(nearest(), "fgsm", threat="l1:1"))
 
 
 def test_without_a_linear_layer_there_is_nothing_to_binarise():
     net = nn.Sequential(nn.Conv2d(1, 10, 8), nn.Flatten())
 
     with pytest.raises(NotApplicableError, match="linear layer"):
-        SIGNS.get("binarisation")(trial(net, "fgsm"))
+        INDICATORS.get("binarisation")(trial(net, "fgsm"))
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_longer_attack_is_the_same_with_twice_its_steps(word, expected):
 def test_a_student_answers_what_it_was_told():
     x = torch.from_numpy(samples().x)
     labels = torch.arange(150) % 10
-    student = student_of(x, labels, 10)
+    student = fit_substitute(x, labels, 10)
 
     assert torch.equal(student(x).argmax(1), labels)
     assert math.isclose(student.width, float(torch.pdist(x.flatten(1)).median()))

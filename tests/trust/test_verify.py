@@ -13,7 +13,7 @@ from torch import nn
 import robust.trust
 from robust.attacks.rng import Rng
 from robust.attacks.threat import read_threat
-from robust.verification.check import FALSE, KEPT, LARGE, ODD, OUTSIDE, told, verify
+from robust.verification.check import FALSE, KEPT, LARGE, ODD, OUTSIDE, describe_faults, verify
 from robust.verification.distances import length, parts, within
 
 BOX = (0.0, 1.0)
@@ -52,7 +52,7 @@ def test_a_real_change_of_the_answer_is_verified():
     found = look(X + 0.09)
 
     assert (found.fault == 0).all()
-    assert told(found.fault) == ""
+    assert describe_faults(found.fault) == ""
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_near_answers_are_told_apart_from_wrong_ones():
     assert found.fault.tolist() == [KEPT, KEPT, 0, LARGE]
     assert found.wrong.tolist() == [0, KEPT, 0, LARGE]
     assert found.edge == 1
-    assert told(found.fault) == "1 larger than eps, 2 answered right"
+    assert describe_faults(found.fault) == "1 larger than eps, 2 answered right"
 
 
 @pytest.mark.parametrize("threat", THREATS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from robust.attacks.spec import Spec, configure
 from robust.attacks.text import printable
 from robust.data.dataset import DATA, SPLITS, Dataset, Split
-from robust.data.images import THREAT, Look, Pictures
+from robust.data.images import THREAT, Images, ImageTransform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,15 +21,15 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".
 
 @DATA.register("imagefolder")
 def imagefolder(text: str, folder: Path) -> Dataset:
-    """The pictures below DIR, opened only when they are used; its options are those of `Look`."""
+    """The pictures below DIR, opened only when they are used; its options are those of `ImageTransform`."""
     spec = Spec.parse(text)
     if len(spec.args) != 1:
         raise ValueError("write imagefolder:DIR, or imagefolder:DIR:size=224")
     root = (folder / spec.args[0]).resolve()
-    look = configure(Look, Spec(spec.name, options=spec.options))
+    look = configure(ImageTransform, Spec(spec.name, options=spec.options))
     classes = _classes(_split(root, "test"))
 
-    def read(split: Split) -> "tuple[Pictures, NDArray[np.int64]]":
+    def read(split: Split) -> "tuple[Images, NDArray[np.int64]]":
         return _read(root, look, split)
 
     name = printable(root.name)
@@ -56,7 +56,7 @@ def _classes(folder: Path) -> list[str]:
     return found
 
 
-def _read(root: Path, look: Look, split: Split) -> "tuple[Pictures, NDArray[np.int64]]":
+def _read(root: Path, look: ImageTransform, split: Split) -> "tuple[Images, NDArray[np.int64]]":
     import numpy as np
 
     folder, classes = _split(root, split), _classes(_split(root, "test"))
@@ -67,7 +67,7 @@ def _read(root: Path, look: Look, split: Split) -> "tuple[Pictures, NDArray[np.i
         )
     paths = [sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in SUFFIXES) for name in classes]
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(found) for found in paths])
-    return Pictures(Files([path for found in paths for path in found]), look), labels
+    return Images(Files([path for found in paths for path in found]), look), labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from robust.attacks.spec import Spec
 from robust.attacks.text import printable
 from robust.data.dataset import DATA, Dataset, Split
 from robust.data.numpy_files import mapped, names_of
-from robust.data.user_arrays import own_dataset
+from robust.data.user_arrays import user_dataset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +25,7 @@ def npy(text: str, folder: Path) -> Dataset:
     root = (folder / spec.args[0]).resolve()
     if not root.is_dir():
         raise ValueError(f"no such folder (looked for {printable(str(root))})")
-    return own_dataset(root.name, spec, lambda split: _read(root, split))
+    return user_dataset(root.name, spec, lambda split: _read(root, split))
 
 
 def _read(root: Path, split: Split) -> "tuple[NDArray[Any], NDArray[Any]]":

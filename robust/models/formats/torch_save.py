@@ -15,7 +15,7 @@ import torch
 from robust.attacks.text import brief
 from robust.models.checkpoint import some, unwrapped
 from robust.models.format import Loaded, Source, Terms, model_format
-from robust.models.permissions import Allowed
+from robust.models.permissions import Permissions
 from robust.models.pickle_scan import MAGIC, Needs, needs
 from robust.user_code import ran
 
@@ -54,7 +54,7 @@ def _unpickle(source: Source) -> object:
         return pickle.load(file)
 
 
-def _restricted(source: Source, allowed: Allowed) -> object:
+def _restricted(source: Source, allowed: Permissions) -> object:
     safe = [(_resolved(name, allowed), name) for name in allowed.safe_globals]
     # An open file, since for a path torch goes by the suffix. The warnings are of the loader's own housekeeping.
     with source.path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals([*safe]):
@@ -73,7 +73,7 @@ def _restricted(source: Source, allowed: Allowed) -> object:
             raise ValueError(f"is not a sound file of torch.save: {brief(told)}") from None
 
 
-def _resolved(name: str, allowed: Allowed) -> Callable[..., Any]:
+def _resolved(name: str, allowed: Permissions) -> Callable[..., Any]:
     """What the user calls by that name, which imports its module."""
     try:
         found: Callable[..., Any] = ran(lambda: pkgutil.resolve_name(name), allowed.folder)
@@ -82,7 +82,7 @@ def _resolved(name: str, allowed: Allowed) -> Callable[..., Any]:
     return found
 
 
-def _refusal(source: Source, found: Needs, allowed: Allowed) -> str:
+def _refusal(source: Source, found: Needs, allowed: Permissions) -> str:
     """What stops the restricted unpickler, and what the user can do."""
     names = some(found.names, MOST_NAMES)
     what = f"needs {names}, not known to be safe to unpickle" if names else "holds what is not safe to unpickle"

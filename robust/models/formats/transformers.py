@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from robust.attacks.text import brief
 from robust.models.checkpoint import some
 from robust.models.format import Loaded, Source, Terms, model_format
-from robust.models.normalize import NONE, normalised, read_normalize, spell, told
+from robust.models.normalize import NONE, describe_normalize, normalised, read_normalize, spell
 from robust.user_code import installed, ran
 
 PROCESSOR = "preprocessor_config.json"
@@ -54,7 +54,7 @@ def read(source: Source, terms: Terms) -> Loaded:
     if PROCESSOR not in source.members:
         return Loaded(module, (f"there is no {PROCESSOR}, so inputs are not normalised",))
     own = read_normalize(ran(lambda: _processor(source.path)))
-    return Loaded(normalised(module, own), told(own))
+    return Loaded(normalised(module, own), describe_normalize(own))
 
 
 def _pretrained(path: Path) -> nn.Module:

@@ -5,7 +5,7 @@ from torch import Tensor
 from robust.models.registry import UnfitError
 
 
-def picture_size(shape: tuple[int, ...]) -> tuple[int, int, int]:
+def image_size(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """(channels, height, width) of inputs of this shape; without channels they are grey. UnfitError for others."""
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise UnfitError(f"needs pictures, (channels, height, width) or (height, width), got inputs of {list(shape)}")
@@ -13,6 +13,6 @@ def picture_size(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def as_pictures(x: Tensor) -> Tensor:
+def as_images(x: Tensor) -> Tensor:
     """(n, channels, height, width), from that or from (n, height, width)."""
     return x if x.dim() == 4 else x[:, None]

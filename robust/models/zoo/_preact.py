@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from robust.models.zoo._picture import as_pictures, picture_size
+from robust.models.zoo._picture import as_images, image_size
 
 
 class Block(nn.Module):
@@ -40,7 +40,7 @@ class PreAct(nn.Module):
         self, shape: tuple[int, ...], classes: int, stem: int, widths: Sequence[int], blocks: int, skip: bool = True
     ) -> None:
         super().__init__()
-        channels, _, _ = picture_size(shape)
+        channels, _, _ = image_size(shape)
         self.stem = nn.Conv2d(channels, stem, 3, padding=1, bias=False)
         made, inputs = [], stem
         for stage, width in enumerate(widths):
@@ -56,6 +56,6 @@ class PreAct(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        features = self.relu(self.norm(self.blocks(self.stem(as_pictures(x)))))
+        features = self.relu(self.norm(self.blocks(self.stem(as_images(x)))))
         logits: Tensor = self.head(features.mean((2, 3)))
         return logits

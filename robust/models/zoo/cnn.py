@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from robust.models.registry import ARCHITECTURES, check_whole
-from robust.models.zoo._picture import as_pictures, picture_size
+from robust.models.zoo._picture import as_images, image_size
 
 LARGEST = 7  # pixels a side of the last feature map
 GROWTH = 4  # times `width`: the most channels
@@ -16,7 +16,7 @@ class CNN(nn.Module):
     def __init__(self, shape: tuple[int, ...], classes: int, width: int = 32) -> None:
         super().__init__()
         check_whole(width=width)
-        channels, high, wide = picture_size(shape)
+        channels, high, wide = image_size(shape)
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
         deep = width
         while len(layers) < 4 or max(high, wide) > LARGEST:
@@ -29,5 +29,5 @@ class CNN(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(as_pictures(x)))
+        logits: Tensor = self.head(self.features(as_images(x)))
         return logits

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robust.models.registry import ARCHITECTURES, UnfitError, check_whole
-from robust.models.zoo._picture import as_pictures, picture_size
+from robust.models.zoo._picture import as_images, image_size
 
 LARGEST = 16  # pixels a side of a patch, as the paper's ViT/16
 
@@ -55,7 +55,7 @@ class ViT(nn.Module):
         patch: int | None = None,
     ) -> None:
         super().__init__()
-        channels, high, wide = picture_size(shape)
+        channels, high, wide = image_size(shape)
         patch = patch_size(high, wide) if patch is None else patch
         check_whole(width=width, depth=depth, heads=heads, patch=patch)
         if width % heads:
@@ -70,7 +70,7 @@ class ViT(nn.Module):
         self.head = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        patches = self.embed(F.pad(as_pictures(x), self.edges)).flatten(2).transpose(1, 2)
+        patches = self.embed(F.pad(as_images(x), self.edges)).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.token.expand(len(x), -1, -1), patches], 1) + self.places
         logits: Tensor = self.head(self.norm(self.blocks(tokens)[:, 0]))
         return logits

@@ -65,8 +65,8 @@ def _attacks(found: list[Line]) -> Html:
     body = []
     for line in found:
         interval = f"{line['low_percent']:.1f} to {line['high_percent']:.1f}"
-        broken = line["clean_correct"] - line["robust_correct"]
-        cells = (f"{line['robust_percent']:.1f}", interval, f"{broken:,}")
+        adversarial = line["clean_correct"] - line["robust_correct"]
+        cells = (f"{line['robust_percent']:.1f}", interval, f"{adversarial:,}")
         cost = (f"{line['backwards'] / line['n']:,.1f}", f"{line['seconds']:,.1f}")
         body.append(
             tag(

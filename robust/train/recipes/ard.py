@@ -8,13 +8,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.engine import climb
+from robust.attacks.engine import run_steps
 from robust.attacks.task import Task
 from robust.attacks.zoo.pgd import PGD
 from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.load import architecture
 from robust.models.spec import ModelSpec
-from robust.train.recipe import RECIPES, Course, Criterion, Selection
+from robust.train.recipe import RECIPES, LossFunction, RecipeRun, Selection
 from robust.train.recipes._shared import divergence_from
 
 
@@ -47,7 +47,7 @@ class ARD:
     def attack(self) -> PGD:
         return PGD(self.steps, self.stride)
 
-    def begin(self, module: nn.Module) -> Course:
+    def begin(self, module: nn.Module) -> RecipeRun:
         return _Taught(self, load_teacher(self.teacher, module))
 
 
@@ -59,9 +59,9 @@ class _Taught:
     teacher: nn.Module
 
     def inputs(self, task: Task) -> Tensor:
-        return climb(self.recipe.attack(), task)
+        return run_steps(self.recipe.attack(), task)
 
-    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+    def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         t, share = self.recipe.temperature, self.recipe.share
         with torch.no_grad():
             wanted = self.teacher(task.x) / t

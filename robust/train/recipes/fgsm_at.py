@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from robust.attacks.engine import climb
+from robust.attacks.engine import run_steps
 from robust.attacks.task import Task
 from robust.attacks.zoo.fgsm import FGSM
-from robust.train.recipe import RECIPES, Criterion, Selection
+from robust.train.recipe import RECIPES, LossFunction, Selection
 
 
 @RECIPES.register("fgsm-at")
@@ -24,8 +24,8 @@ class FGSMAT:
             raise ValueError(f"clean, a share of the loss, must be from 0 to below 1, got {self.clean:g}")
 
     def inputs(self, task: Task) -> Tensor:
-        return climb(FGSM(), task)
+        return run_steps(FGSM(), task)
 
-    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+    def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         loss = criterion(task.model(x), task.y)
         return loss if self.clean == 0 else loss.lerp(criterion(task.model(task.x), task.y), self.clean)

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from robust.attacks.engine import climb
+from robust.attacks.engine import run_steps
 from robust.attacks.task import Task
 from robust.attacks.zoo.pgd import PGD
-from robust.train.recipe import RECIPES, Criterion, Selection
+from robust.train.recipe import RECIPES, LossFunction, Selection
 
 
 @RECIPES.register("fgsm-rs")
@@ -26,7 +26,7 @@ class FGSMRS:
         return PGD(steps=1, stride=self.stride)
 
     def inputs(self, task: Task) -> Tensor:
-        return climb(self._attack(), task)
+        return run_steps(self._attack(), task)
 
-    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+    def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         return criterion(task.model(x), task.y)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.task import Task
-from robust.train.recipe import RECIPES, Criterion, Selection
+from robust.train.recipe import RECIPES, LossFunction, Selection
 
 
 @RECIPES.register("free")
@@ -42,7 +42,7 @@ class _Free:
         x = task.threat.project(task.x + self._delta[: len(task.x)], task.x)
         return x.detach().requires_grad_()
 
-    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+    def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         return criterion(task.model(x.clone()), task.y)
 
     def learn(self, task: Task, x: Tensor) -> None:

@@ -6,10 +6,10 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from robust.attacks.engine import climb
+from robust.attacks.engine import run_steps
 from robust.attacks.task import Task
 from robust.attacks.zoo.fgsm import FGSM
-from robust.train.recipe import RECIPES, Criterion, Selection
+from robust.train.recipe import RECIPES, LossFunction, Selection
 from robust.train.recipes._shared import input_gradient
 
 
@@ -29,9 +29,9 @@ class GradAlign:
             raise ValueError(f"align must be 0 or above, got {self.align:g}")
 
     def inputs(self, task: Task) -> Tensor:
-        return climb(FGSM(), task)
+        return run_steps(FGSM(), task)
 
-    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+    def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         here = input_gradient(task, task.x)
         there = input_gradient(task, task.threat.sample(task.x, task.rng))
         apart = 1 - F.cosine_similarity(here, there, dim=1).mean()

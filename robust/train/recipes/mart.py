@@ -6,10 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from robust.attacks.engine import climb
+from robust.attacks.engine import run_steps
 from robust.attacks.task import Task
 from robust.attacks.zoo.pgd import PGD
-from robust.train.recipe import RECIPES, Criterion, Selection
+from robust.train.recipe import RECIPES, LossFunction, Selection
 from robust.train.recipes._shared import divergence_from
 
 TINY = 1e-4  # keeps the logarithm finite where another class has all the probability
@@ -36,9 +36,9 @@ class Mart:
         return PGD(self.steps, self.stride, self.start)
 
     def inputs(self, task: Task) -> Tensor:
-        return climb(self._attack(), task)
+        return run_steps(self._attack(), task)
 
-    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+    def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         clean, logits = task.model(task.x), task.model(x)
         label = task.y[:, None]
         rival = logits.softmax(1).scatter(1, label, 0.0).amax(1)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
-from robust.train.recipe import RECIPES, Criterion, Selection
+from robust.train.recipe import RECIPES, LossFunction, Selection
 
 
 @RECIPES.register("n-fgsm")
@@ -35,7 +35,7 @@ class NFGSM:
         _, _, grad = task.ascent(x, "ce")
         return threat.step(x, grad, self.stride * float(threat.eps)).clamp(threat.lo, threat.hi)
 
-    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+    def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         return criterion(task.model(x), task.y)
 
 

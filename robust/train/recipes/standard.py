@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from robust.attacks.task import Task
-from robust.train.recipe import RECIPES, Criterion, Selection
+from robust.train.recipe import RECIPES, LossFunction, Selection
 
 
 @RECIPES.register("standard")
@@ -19,5 +19,5 @@ class Standard:
     def inputs(self, task: Task) -> Tensor:
         return task.x
 
-    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+    def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         return criterion(task.model(x), task.y)

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from robust.attacks.engine import climb
+from robust.attacks.engine import run_steps
 from robust.attacks.losses import Loss
 from robust.attacks.task import Task
 from robust.attacks.zoo.pgd import PGD
-from robust.train.recipe import RECIPES, Criterion, Selection
+from robust.train.recipe import RECIPES, LossFunction, Selection
 from robust.train.recipes._shared import divergence_from
 
 
@@ -33,9 +33,9 @@ class Trades:
 
     def inputs(self, task: Task) -> Tensor:
         clean = task.logits(task.x)
-        return climb(self._attack(divergence_from(clean)), task)
+        return run_steps(self._attack(divergence_from(clean)), task)
 
-    def loss(self, task: Task, x: Tensor, criterion: Criterion) -> Tensor:
+    def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         logits = task.model(task.x)  # one after the other, so that batch norm sees each kind by itself
         divergence = divergence_from(logits)(task.model(x), task.y)
         return criterion(logits, task.y) + self.beta * divergence.mean()

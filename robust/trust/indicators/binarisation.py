@@ -11,13 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.engine import climb, judged, rounds_of
+from robust.attacks.engine import judge, rounds_of, run_steps
 from robust.attacks.factory import make
 from robust.attacks.spec import Spec
 from robust.attacks.task import Task
-from robust.records.trust import Doubt, NotApplicableError
-from robust.trust.attack_probe import MOST_WORDS, Trial
-from robust.trust.checks import SIGNS
+from robust.records.trust import Finding, NotApplicableError
+from robust.trust.attack_probe import MAX_SPECS, AttackProbe
+from robust.trust.checks import INDICATORS
 from robust.trust.indicators._shared import ORDINARY, significant
 
 SAMPLES, INNER = 48, 100
@@ -28,8 +28,8 @@ RIDGE = 1e-3  # of the features' variance
 MOST = 0.05  # of the samples: the paper asks for 95 % success
 
 
-@SIGNS.register("binarisation")
-def binarisation(trial: Trial) -> Doubt | None:
+@INDICATORS.register("binarisation")
+def binarisation(trial: AttackProbe) -> Finding | None:
     """An attack that misses what is there by construction says little about what is not."""
     if trial.ball.norm == "l1":
         raise NotApplicableError("a random input of an l1 ball's edge differs in one feature")
@@ -51,8 +51,8 @@ def binarisation(trial: Trial) -> Doubt | None:
     weak = "the row's attacks are weak for this model; use --robust-suite=quick-1 or standard-1"
     masked = "the gradient does not lead where the features change; use an attack that suits the model, as BPDA or eot"
     if not significant(ordinary, n, MOST):
-        return Doubt("binarisation", "suspect", missed / n, told, weak, weak=True)
-    return Doubt("binarisation", "broken" if 2 * ordinary > n else "suspect", missed / n, told, masked)
+        return Finding("binarisation", "suspect", missed / n, told, weak, weak=True)
+    return Finding("binarisation", "broken" if 2 * ordinary > n else "suspect", missed / n, told, masked)
 
 
 class Features:
@@ -84,17 +84,17 @@ class Readout(NamedTuple):
     valid: Tensor  # (n,) bool: it tells the input at the edge from all others
 
 
-def _words(trial: Trial) -> list[str]:
+def _words(trial: AttackProbe) -> list[str]:
     """Those of the row's attacks that can be run with two classes, as they are but for restarts and targets."""
     specs = [Spec.parse(word) for word in trial.white]
     ours = [spec for spec in specs if spec.name != "torchattacks" and dict(spec.options).get("loss") != "dlr"]
     words = [str(spec) for spec in ours if "targets" not in dict(spec.options)]
     if not words:
         raise NotApplicableError("no attack of the row can be run with two classes")
-    return words[:MOST_WORDS]
+    return words[:MAX_SPECS]
 
 
-def _last_layer(trial: Trial) -> nn.Module:
+def _last_layer(trial: AttackProbe) -> nn.Module:
     """The last linear layer that answers with a number a class; NotApplicableError where there is none."""
     found: list[nn.Module] = []
 
@@ -123,12 +123,12 @@ def _attacked(task: Task, features: Features, words: list[str]) -> tuple[int, in
         return torch.stack((torch.zeros_like(score), score), 1)
 
     task = replace(task, model=binary, y=torch.zeros_like(task.y))
-    fallen = torch.zeros_like(layer.valid)
+    adversarial = torch.zeros_like(layer.valid)
     for word in words:
         spec = Spec.parse(word).without("restarts")
-        for attack, enter in rounds_of(make(Spec(spec.name, spec.args, (*spec.options, ("restarts", ROUNDS))))):
-            fallen |= judged(task, climb(attack, enter(task)), None).down
-    return int(layer.valid.sum()), int((layer.valid & ~fallen).sum())
+        for attack, enter_round in rounds_of(make(Spec(spec.name, spec.args, (*spec.options, ("restarts", ROUNDS))))):
+            adversarial |= judge(task, run_steps(attack, enter_round(task)), None).adversarial
+    return int(layer.valid.sum()), int((layer.valid & ~adversarial).sum())
 
 
 def _fitted(task: Task, features: Features) -> Readout:

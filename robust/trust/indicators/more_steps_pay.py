@@ -4,9 +4,9 @@ from dataclasses import fields
 
 from robust.attacks.factory import make
 from robust.attacks.spec import Spec
-from robust.records.trust import Doubt
-from robust.trust.attack_probe import MOST_WORDS, Trial
-from robust.trust.checks import SIGNS
+from robust.records.trust import Finding
+from robust.trust.attack_probe import MAX_SPECS, AttackProbe
+from robust.trust.checks import INDICATORS
 from robust.trust.indicators._shared import OURS, significant, whole
 
 SAMPLES = 160
@@ -15,21 +15,21 @@ AFTER_ONE, STEPS = "pgd:steps=10", 10  # what comes after a single step
 ROUNDS = ("restarts", "targets", "odi")  # one round is enough: it starts elsewhere
 
 
-@SIGNS.register("more-steps-pay")
-def more_steps_pay(trial: Trial) -> Doubt | None:
+@INDICATORS.register("more-steps-pay")
+def more_steps_pay(trial: AttackProbe) -> Finding | None:
     """An attack that has come to its end gains nothing from more steps or restarts (1902.06705)."""
     whole(trial)
-    word, steps = max((longer(trial, word) for word in trial.white[:MOST_WORDS]), key=lambda found: found[1])
+    word, steps = max((longer(trial, word) for word in trial.white[:MAX_SPECS]), key=lambda found: found[1])
     trial = trial.first(min(SAMPLES, WORK // steps))
-    won, m = int(trial.measure(word, trial.standing, seed=1).broken.sum()), len(trial.samples)
+    won, m = int(trial.measure(word, trial.standing, seed=1).adversarial.sum()), len(trial.samples)
     if not significant(won, m):
         return None
     told = f"{word} from other starts broke {won} of {m} samples that the row's attacks left; expected none"
     hint = "take more steps or restarts; --robust-suite=standard-1 does"
-    return Doubt("more-steps-pay", "suspect", won / m, told, hint, weak=True)
+    return Finding("more-steps-pay", "suspect", won / m, told, hint, weak=True)
 
 
-def longer(trial: Trial, word: str) -> tuple[str, int]:
+def longer(trial: AttackProbe, word: str) -> tuple[str, int]:
     """(the attack with twice its steps, how many these are); one that takes no number of steps as it is."""
     spec = Spec.parse(word)
     for option in ROUNDS:

@@ -1,12 +1,12 @@
 """nan-gradient: where an attack looked the answer or its gradient was not finite."""
 
-from robust.records.trust import Doubt
-from robust.trust.attack_probe import Trial
-from robust.trust.checks import SIGNS
+from robust.records.trust import Finding
+from robust.trust.attack_probe import AttackProbe
+from robust.trust.checks import INDICATORS
 
 
-@SIGNS.register("nan-gradient")
-def nan_gradient(trial: Trial) -> Doubt | None:
+@INDICATORS.register("nan-gradient")
+def nan_gradient(trial: AttackProbe) -> Finding | None:
     """An attack cannot follow NaN or infinity, in whatever coordinate (ART's gradient check; 1802.00420)."""
     for way in trial.ways:
         looks, n = way.finite.shape
@@ -16,5 +16,5 @@ def nan_gradient(trial: Trial) -> Doubt | None:
             what = "the answer or its gradient was not finite"
             told = f"at look {look + 1} of {looks} of {way.attack} {what} for {k} of {n} samples"
             hint = "look for a division by 0, a root of 0 or an overflow in the model"
-            return Doubt("nan-gradient", "broken" if 2 * k > n else "suspect", k / n, f"{told}; expected none", hint)
+            return Finding("nan-gradient", "broken" if 2 * k > n else "suspect", k / n, f"{told}; expected none", hint)
     return None

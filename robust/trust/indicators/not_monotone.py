@@ -3,17 +3,17 @@
 from dataclasses import replace
 
 from robust.attacks.threat import LpThreat
-from robust.records.trust import Doubt
-from robust.trust.attack_probe import Trial
-from robust.trust.checks import SIGNS
+from robust.records.trust import Finding
+from robust.trust.attack_probe import AttackProbe
+from robust.trust.checks import INDICATORS
 from robust.trust.indicators._shared import iterated, settled, significant, whole
 
 SAMPLES = 128
 MOST = 0.02  # of the samples: what may fall in a ball and by luck not in one of twice its size
 
 
-@SIGNS.register("not-monotone")
-def not_monotone(trial: Trial) -> Doubt | None:
+@INDICATORS.register("not-monotone")
+def not_monotone(trial: AttackProbe) -> Finding | None:
     """A larger ball holds the smaller one, so accuracy must not rise with it (1902.06705)."""
     whole(trial)
     settled(trial)
@@ -23,16 +23,16 @@ def not_monotone(trial: Trial) -> Doubt | None:
     half, twice = replace(ball, eps=ball.eps / 2), replace(ball, eps=min(2 * ball.eps, widest.eps))
     left = trial.standing
     for word in words:
-        left = left & ~trial.measure(word, left, half).broken
-    lost = trial.correct & trial.broken
+        left = left & ~trial.measure(word, left, half).adversarial
+    lost = trial.correct & trial.adversarial
     for word in words:
-        lost = lost & ~trial.measure(word, lost, twice).broken
+        lost = lost & ~trial.measure(word, lost, twice).adversarial
     won, kept = int((trial.standing & ~left).sum()), int(lost.sum())
     hint = "the attacks are led astray: use --robust-suite=full-1"
     if significant(won, m):
         told = f"within {half} {' and '.join(words)} broke {won} of {m} samples that stood within {ball}; expected none"
-        return Doubt("not-monotone", "broken", won / m, told, hint)
+        return Finding("not-monotone", "broken", won / m, told, hint)
     if significant(kept, m, MOST):
         told = f"within {twice} {kept} of {m} samples stood that fell within {ball}; expected none"
-        return Doubt("not-monotone", "suspect", kept / m, told, hint)
+        return Finding("not-monotone", "suspect", kept / m, told, hint)
     return None

@@ -1,8 +1,8 @@
 """shattered-gradient: a small step along the gradient gains something else than the gradient promises."""
 
-from robust.records.trust import Doubt
-from robust.trust.attack_probe import Trial
-from robust.trust.checks import SIGNS
+from robust.records.trust import Finding
+from robust.trust.attack_probe import AttackProbe
+from robust.trust.checks import INDICATORS
 from robust.trust.gradients import STEP
 from robust.trust.indicators._shared import significant
 
@@ -10,8 +10,8 @@ LEAST, MOST = 0.5, 2.0  # of what was promised; on the honest networks of the te
 AT_KINKS = 0.05  # of the samples: there the gradient is that of another piece
 
 
-@SIGNS.register("shattered-gradient")
-def shattered_gradient(trial: Trial) -> Doubt | None:
+@INDICATORS.register("shattered-gradient")
+def shattered_gradient(trial: AttackProbe) -> Finding | None:
     """A gradient that is right at one point only leads nowhere (1802.00420); at the clean inputs and at random ones."""
     for where, kept in trial.promises.items():
         wrong, n = int(((kept < LEAST) | (kept > MOST)).sum()), len(kept)
@@ -20,7 +20,7 @@ def shattered_gradient(trial: Trial) -> Doubt | None:
             told = f"the gradient misjudged what {step} gains for {wrong} of {n} samples"
             hint = "average it over a neighbourhood, or attack without it, as by square"
             grade = "broken" if 2 * wrong > n else "suspect"
-            return Doubt(
+            return Finding(
                 "shattered-gradient", grade, wrong / n, f"{told} by a factor of 2 or more; expected none", hint
             )
     return None

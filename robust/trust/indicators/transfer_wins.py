@@ -6,9 +6,9 @@ from torch.nn import functional as F
 
 from robust.attacks.combine.transfer import Transfer
 from robust.attacks.zoo.pgd import PGD
-from robust.records.trust import Doubt
-from robust.trust.attack_probe import Trial
-from robust.trust.checks import SIGNS
+from robust.records.trust import Finding
+from robust.trust.attack_probe import AttackProbe
+from robust.trust.checks import INDICATORS
 from robust.trust.indicators._shared import blind_wins
 
 STEPS = 10
@@ -16,15 +16,15 @@ STEPS = 10
 RIDGE = 1e-3  # of the kernel's largest value: it answers the inputs that it knows nearly as it was told
 
 
-@SIGNS.register("transfer-wins")
-def transfer_wins(trial: Trial) -> Doubt | None:
+@INDICATORS.register("transfer-wins")
+def transfer_wins(trial: AttackProbe) -> Finding | None:
     """An attack on a substitute for the model (1602.02697) must not find what an attack on itself does not."""
-    student = student_of(trial.x, trial.answers().argmax(1).to(trial.x.device), trial.classes)
+    student = fit_substitute(trial.x, trial.answers().argmax(1).to(trial.x.device), trial.classes)
     attack = Transfer(PGD(STEPS, start=0.0, loss="margin"), student)
     return blind_wins(trial, "transfer-wins", attack, "an attack on a model fitted to its answers")
 
 
-class Student(nn.Module):
+class Substitute(nn.Module):
     """Kernel ridge regression: an answer is a mean over known inputs, by how near they are."""
 
     def __init__(self, known: Tensor, weights: Tensor, width: float) -> None:
@@ -44,11 +44,11 @@ class Student(nn.Module):
         return (-squared.clamp_min(0) / (2 * self.width**2)).exp()
 
 
-def student_of(x: Tensor, labels: Tensor, classes: int) -> Student:
+def fit_substitute(x: Tensor, labels: Tensor, classes: int) -> Substitute:
     """Fitted to the labels (m,) of the inputs x, (m, *features); its kernel is as wide as they are apart."""
     known = x.flatten(1)
     width = float(torch.pdist(known).median())
-    student = Student(known, x.new_zeros(len(x), classes), max(width, 1e-6))
+    student = Substitute(known, x.new_zeros(len(x), classes), max(width, 1e-6))
     told = F.one_hot(labels, classes).to(known) - 1 / classes
     ridge = RIDGE * torch.eye(len(x)).to(known)
     student.weights = torch.linalg.solve(student.near(known) + ridge, told)

@@ -5,13 +5,13 @@ A mitigation of Pintor et al. 2022 (2106.09947), and how k-WTA fell (Tramer et a
 
 from dataclasses import replace
 
-from robust.trust.mitigated_attack import REMEDIES, Plight, Search
+from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 
 SHARE = 0.5  # of the ball
 
 
-@REMEDIES.register("blur")
-def blur(plight: Plight, search: Search) -> Search:
+@MITIGATIONS.register("blur")
+def blur(plight: Context, search: MitigatedAttack) -> MitigatedAttack:
     """Everywhere: whether a gradient is of use further away shows when it is followed."""
     del plight
     return replace(search, blur=SHARE)

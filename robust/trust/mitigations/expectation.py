@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import torch
 
-from robust.trust.mitigated_attack import REMEDIES, Plight, Search
+from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 
 DRAWS = 20
 
 
-@REMEDIES.register("expectation")
-def expectation(plight: Plight, search: Search) -> Search | None:
+@MITIGATIONS.register("expectation")
+def expectation(plight: Context, search: MitigatedAttack) -> MitigatedAttack | None:
     """Where the same inputs, shown twice, are answered differently."""
     with torch.no_grad():
         same = search.model(plight.x.clone()).equal(search.model(plight.x.clone()))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from robust.trust.mitigated_attack import REMEDIES, Plight, Search
+from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 from robust.trust.mitigations._calls import Call, calls
 
 AGREE = 0.75  # share of the inputs, clean and random ones nearby, to which both must give the same label
@@ -30,8 +30,8 @@ class Inner(nn.Module):
         return answers[-1]
 
 
-@REMEDIES.register("inner-logits")
-def inner_logits(plight: Plight, search: Search) -> Search | None:
+@MITIGATIONS.register("inner-logits")
+def inner_logits(plight: Context, search: MitigatedAttack) -> MitigatedAttack | None:
     """Where the last layer with weights, and an answer for each class, says the same label in other numbers."""
     x = torch.cat((plight.x, plight.near))
     with torch.no_grad():

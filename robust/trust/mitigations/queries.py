@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from robust.trust.mitigated_attack import REMEDIES, Plight, Search
+from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 
 MOST = 1000
 
 
-@REMEDIES.register("queries")
-def queries(plight: Plight, search: Search) -> Search | None:
+@MITIGATIONS.register("queries")
+def queries(plight: Context, search: MitigatedAttack) -> MitigatedAttack | None:
     """Everywhere but for l1, which Square is not for."""
     fits = all(part.norm != "l1" for part in plight.threat.parts)
     return replace(search, queries=MOST) if fits else None

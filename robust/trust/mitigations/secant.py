@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robust.trust.mitigated_attack import REMEDIES, Plight, Search
+from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 from robust.trust.mitigations._calls import Call, calls
 
 REACH = 0.5  # to either side, as a share of the spread of what the activation is given
@@ -43,8 +43,8 @@ def _sloped(reach: float) -> Any:
     return bridge
 
 
-@REMEDIES.register("secant")
-def secant(plight: Plight, search: Search) -> Search | None:
+@MITIGATIONS.register("secant")
+def secant(plight: Context, search: MitigatedAttack) -> MitigatedAttack | None:
     """Where a submodule without weights works element by element, moves, and has no gradient."""
     with torch.no_grad():
         found = [call for call in calls(search.model, plight.near) if _activation(call)]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robust.trust.mitigated_attack import REMEDIES, Plight, Search
+from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 from robust.trust.mitigations._calls import calls
 
 ALIKE = 0.95  # correlation from which on what a submodule is given is still the input
@@ -27,16 +27,16 @@ class Straight(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         straight = self.slope * (x - x.detach())
 
-        def enter(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        def enter_round(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
             return (inputs[0].detach() + straight,) if inputs[0].shape == x.shape else inputs
 
-        with self.inner.get_submodule(self.entry).register_forward_pre_hook(enter):
+        with self.inner.get_submodule(self.entry).register_forward_pre_hook(enter_round):
             answer: Tensor = self.inner(x)
             return answer
 
 
-@REMEDIES.register("straight-through")
-def straight_through(plight: Plight, search: Search) -> Search | None:
+@MITIGATIONS.register("straight-through")
+def straight_through(plight: Context, search: MitigatedAttack) -> MitigatedAttack | None:
     """Where a gradient that is sent back from there does not arrive as it was sent."""
     with torch.enable_grad():
         x = plight.near.requires_grad_()

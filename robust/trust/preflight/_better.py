@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from robust.stats import mcnemar
-from robust.trust.model_probe import Inputs, Look
+from robust.trust.model_probe import Inputs, ModelProbe
 
 SCREENED = 64  # samples on which the ways compete; the best is then shown all
 LEAST = 0.05  # of the samples: better by so many, and
 RISK = 0.01  # not by chance: McNemar's test, times the number of ways (Bonferroni)
 MUCH = 0.2  # of the samples: no honest model gains so many
 
-Way = Callable[[Inputs], Inputs]
+Alternative = Callable[[Inputs], Inputs]
 
 
 class Better(NamedTuple):
@@ -23,7 +23,7 @@ class Better(NamedTuple):
     grade: str
 
 
-def better(look: Look, ways: Mapping[str, Way]) -> Better | None:
+def better(look: ModelProbe, ways: Mapping[str, Alternative]) -> Better | None:
     """The best of the ways to show the samples, where it is better than as they are, by much and not by chance."""
     samples, right = look.samples, look.right
     if not ways or right.mean() > 1 - LEAST or not look.steady:  # what drowns noise is better, and no mistake

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from robust.records.trust import Doubt
+from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
-from robust.trust.model_probe import SOME, Look, apart
+from robust.trust.model_probe import SOME, ModelProbe, apart
 from robust.user_code import blamed
 
 # Of the logits' range. In float32 other kernels for another size differ by 4e-7, TF32 and bfloat16 round each number by
@@ -14,7 +14,7 @@ ALONE = 4  # samples that are shown alone
 
 
 @PREFLIGHT.register("depends-on-batch")
-def depends_on_batch(look: Look) -> Doubt | None:
+def depends_on_batch(look: ModelProbe) -> Finding | None:
     """In small batches of like samples, ordered by their label, and alone (as Carlini found in TRADES, its issue 3)."""
     if not look.steady:  # what is drawn differs in any company
         return None
@@ -27,9 +27,9 @@ def depends_on_batch(look: Look) -> Doubt | None:
     except Exception as error:
         why = error.args[0] if isinstance(error, ValueError) else blamed(error)
         told = f"the model does not take a sample alone, or in a small batch: {why}"
-        return Doubt("depends-on-batch", "broken", None, told, hint)
+        return Finding("depends-on-batch", "broken", None, told, hint)
     most = max(company, alone)
     if most <= MOST:
         return None
     told = f"logits of the same inputs in other batches differ by up to {most:.2g} times their range"
-    return Doubt("depends-on-batch", "broken", most, told, hint)
+    return Finding("depends-on-batch", "broken", most, told, hint)

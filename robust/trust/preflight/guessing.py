@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from robust.records.trust import Doubt
+from robust.records.trust import Finding
 from robust.stats import wilson
 from robust.trust.checks import PREFLIGHT
-from robust.trust.model_probe import Look
+from robust.trust.model_probe import ModelProbe
 
 
 @PREFLIGHT.register("guessing")
-def guessing(look: Look) -> Doubt | None:
+def guessing(look: ModelProbe) -> Finding | None:
     """Then no other figure means anything: report the clean accuracy first (1902.06705; auto-attack 64)."""
     right, n = int(look.right.sum()), len(look.samples)
     share, least = right / n, wilson(right, n)[0]
@@ -21,4 +21,4 @@ def guessing(look: Look) -> Doubt | None:
     if alike:
         told = f"{figure}, and every sample is taken for class {look.answered[0]}"
     hint = "is it trained, are its weights loaded, its inputs scaled as in training?"
-    return Doubt("guessing", "broken", share, told, hint)
+    return Finding("guessing", "broken", share, told, hint)

@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from robust.records.trust import Doubt
+from robust.records.trust import Finding
 from robust.stats import mcnemar
 from robust.trust.checks import PREFLIGHT
-from robust.trust.model_probe import Look
+from robust.trust.model_probe import ModelProbe
 
 LEAST = 0.05  # of the samples: right by so many more,
 MOSTLY = 0.5  # of the samples: right by so many at all, for the best of all namings is no worse than guessing, and
@@ -18,7 +18,7 @@ Classes = NDArray[np.int64]
 
 
 @PREFLIGHT.register("labels-permuted")
-def labels_permuted(look: Look) -> Doubt | None:
+def labels_permuted(look: ModelProbe) -> Finding | None:
     """Classes in another order than in training are told by no error, only by an accuracy near 0 (auto-attack 64).
 
     The naming is fitted to every second sample, and judged on the others, so that it gains nothing by chance.
@@ -41,7 +41,7 @@ def labels_permuted(look: Look) -> Doubt | None:
         return None
     told = f"clean accuracy is {100 * now:.1f} %, and {100 * rates[best]:.1f} % with {_named(best, namings[best])}"
     hint = "order the model's classes as the data does"
-    return Doubt("labels-permuted", "broken", rates[best] - now, told, hint)
+    return Finding("labels-permuted", "broken", rates[best] - now, told, hint)
 
 
 def _fitted(y: Classes, answered: Classes, classes: int) -> Classes:

@@ -1,15 +1,15 @@
 """The model answers with logarithms of probabilities where logits are expected."""
 
 from robust.models.blackbox import only_answers
-from robust.records.trust import Doubt, NotApplicableError
+from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT
-from robust.trust.model_probe import Look
+from robust.trust.model_probe import ModelProbe
 
 SLACK = 0.01  # of a sum of 1: half precision rounds no further
 
 
 @PREFLIGHT.register("log-probabilities")
-def log_probabilities(look: Look) -> Doubt | None:
+def log_probabilities(look: ModelProbe) -> Finding | None:
     """AutoAttack's check for probabilities does not see them (2003.01690), and what is scaled by a logit is misled."""
     if only_answers(look.module):  # such answers are no mistake of theirs, and no gradient is misled
         raise NotApplicableError
@@ -20,4 +20,4 @@ def log_probabilities(look: Look) -> Doubt | None:
     if off > SLACK:
         return None
     told = f"no answer is above 0, and their exponentials sum to 1 within {off:.1g}"
-    return Doubt("log-probabilities", "suspect", off, told, "return logits: leave out the log_softmax at the end")
+    return Finding("log-probabilities", "suspect", off, told, "return logits: leave out the log_softmax at the end")

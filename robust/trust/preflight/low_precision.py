@@ -2,15 +2,15 @@
 
 import torch
 
-from robust.records.trust import Doubt
+from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
-from robust.trust.model_probe import Look
+from robust.trust.model_probe import ModelProbe
 
 FEW_VALUES = 64  # of fewer different numbers nothing can be said
 
 
 @PREFLIGHT.register("low-precision")
-def low_precision(look: Look) -> Doubt | None:
+def low_precision(look: ModelProbe) -> Finding | None:
     """Attacks in half precision are known to break fewer samples (auto-attack 51)."""
     logits = look.logits[look.sound]
     if len(set(logits.flatten().tolist())) < FEW_VALUES:
@@ -19,5 +19,5 @@ def low_precision(look: Look) -> Doubt | None:
         if torch.equal(logits.to(dtype).double(), logits):
             digits = torch.finfo(dtype).eps
             told = f"the answers have the digits of {str(dtype).removeprefix('torch.')}"
-            return Doubt("low-precision", "suspect", digits, told, "evaluate in float32, without autocast")
+            return Finding("low-precision", "suspect", digits, told, "evaluate in float32, without autocast")
     return None

@@ -1,15 +1,15 @@
 """No gradient leads from the answers to the inputs, or only from some."""
 
 from robust.models.blackbox import only_answers
-from robust.records.trust import Doubt, NotApplicableError
+from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT
-from robust.trust.model_probe import Look
+from robust.trust.model_probe import ModelProbe
 
 MOST, MANY = 0.1, 0.25  # of the samples; an honest network of four ReLUs was dead at 7 %
 
 
 @PREFLIGHT.register("no-gradient")
-def no_gradient(look: Look) -> Doubt | None:
+def no_gradient(look: ModelProbe) -> Finding | None:
     """The first thing to go wrong with attacks that follow it (1802.00420; indicator 1 of 2106.09947).
 
     That of the margin is looked at, for it does not fade where a model is sure of itself.
@@ -24,4 +24,4 @@ def no_gradient(look: Look) -> Doubt | None:
         return None
     told = look.faced.barred or f"the gradient is 0 or NaN everywhere at {100 * share:.1f} % of the samples"
     hint = "look for detach, no_grad, round, sign or argmax; or attack without one, as square"
-    return Doubt("no-gradient", "broken" if share > MANY else "suspect", share, told, hint)
+    return Finding("no-gradient", "broken" if share > MANY else "suspect", share, told, hint)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robust.records.trust import Doubt
+from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
-from robust.trust.model_probe import Inputs, Look
-from robust.trust.preflight._better import Way, better
+from robust.trust.model_probe import Inputs, ModelProbe
+from robust.trust.preflight._better import Alternative, better
 
 STATISTICS = {  # the means and deviations of the channels in [0, 1] that most models are trained with
     "ImageNet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -16,17 +16,17 @@ STATISTICS = {  # the means and deviations of the channels in [0, 1] that most m
 
 
 @PREFLIGHT.register("normalisation")
-def normalisation(look: Look) -> Doubt | None:
+def normalisation(look: ModelProbe) -> Finding | None:
     """The most frequent of all mistakes: in one reported case 80 % became 20 % (RobustBench 115, torchattacks 1)."""
     found = better(look, dict(_ways(look.x)))
     if found is None:
         return None
     doubled = found.name.startswith("de-normalised")
     hint = "normalise once: the data, or the model, does so already" if doubled else "do so inside the model"
-    return Doubt("normalisation", found.grade, found.gain, found.told, hint)
+    return Finding("normalisation", found.grade, found.gain, found.told, hint)
 
 
-def _ways(x: Inputs) -> Iterator[tuple[str, Way]]:
+def _ways(x: Inputs) -> Iterator[tuple[str, Alternative]]:
     """Inputs (n, *shape) as they would be after another scaling."""
     yield "times 255", _line(255.0)
     yield "divided by 255", _line(1 / 255)
@@ -35,7 +35,7 @@ def _ways(x: Inputs) -> Iterator[tuple[str, Way]]:
         yield f"de-normalised by {name}", _line(std, mean)
 
 
-def _line(scale: Inputs | float, shift: Inputs | float = 0.0) -> Way:
+def _line(scale: Inputs | float, shift: Inputs | float = 0.0) -> Alternative:
     return lambda x: (x * scale + shift).astype(np.float32)
 
 

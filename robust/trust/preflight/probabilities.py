@@ -1,16 +1,16 @@
 """The model answers with probabilities where logits are expected."""
 
 from robust.models.blackbox import only_answers
-from robust.records.trust import Doubt, NotApplicableError
+from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT
-from robust.trust.model_probe import Look
+from robust.trust.model_probe import ModelProbe
 
 SLACK = 0.01  # of a sum of 1: half precision rounds no further
 SURE = 0.9  # that some sample of a trained model is given
 
 
 @PREFLIGHT.register("probabilities")
-def probabilities(look: Look) -> Doubt | None:
+def probabilities(look: ModelProbe) -> Finding | None:
     """Losses take a softmax of their own, and the gradient through two of them fades (2003.01690)."""
     if only_answers(look.module):  # such answers are no mistake of theirs, and no gradient is misled
         raise NotApplicableError
@@ -24,4 +24,4 @@ def probabilities(look: Look) -> Doubt | None:
         told, last = "each answer is from 0 to 1", "sigmoid"
     else:
         return None
-    return Doubt("probabilities", "suspect", off, told, f"return logits: leave out the {last} at the end")
+    return Finding("probabilities", "suspect", off, told, f"return logits: leave out the {last} at the end")

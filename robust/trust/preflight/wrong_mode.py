@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from robust.records.trust import Doubt
+from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
-from robust.trust.model_probe import Look
+from robust.trust.model_probe import ModelProbe
 
 SHOWN = 3  # samples, at once: few, and a batch can still be told from one weight
 
@@ -41,7 +41,7 @@ class _Listener(TorchFunctionMode):
 
 
 @PREFLIGHT.register("wrong-mode")
-def wrong_mode(look: Look) -> Doubt | None:
+def wrong_mode(look: ModelProbe) -> Finding | None:
     """Left in training mode, a model is another one than was trained (foolbox 74 and 648, torchattacks 21).
 
     The drivers call eval(); this finds what does not listen to it.
@@ -53,7 +53,7 @@ def wrong_mode(look: Look) -> Doubt | None:
     if not listener.heard:
         return None
     told = " and ".join(f"{what} ({times} times)" for what, times in sorted(listener.heard.items()))
-    return Doubt(
+    return Finding(
         "wrong-mode",
         "broken",
         float(listener.heard.total()),
