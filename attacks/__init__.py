@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from robust.attacks.combine.transfer import Transfer
     from robust.attacks.engine import Attack, Outcome, Plan, assail, run_steps
     from robust.attacks.factory import make
-    from robust.attacks.min_norm import MinNormResult, min_norm
+    from robust.attacks.min_norm import MinNormResult, minimize_norm
     from robust.attacks.registry import ATTACKS
     from robust.attacks.rng import Rng
     from robust.attacks.task import Task
@@ -74,7 +74,7 @@ __all__ = [
     "Union",
     "assail",
     "make",
-    "min_norm",
+    "minimize_norm",
     "run_steps",
 ]
 
@@ -113,7 +113,7 @@ _HOME = {
     "assail": "engine",
     "run_steps": "engine",
     "make": "factory",
-    "min_norm": "min_norm",
+    "minimize_norm": "min_norm",
 }
 
 

@@ -31,7 +31,7 @@ class MinNormResult:
         return float(self.distance.sort().values[(len(self.distance) - 1) // 2])
 
 
-def min_norm(
+def minimize_norm(
     model: Model,
     attack: AnyAttack,
     x: Tensor,

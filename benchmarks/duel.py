@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from benchmarks.subjects import Subject
 from benchmarks.timing import CLOCK
-from robust.attacks import LpThreat, assail, make, nearest
+from robust.attacks import LpThreat, assail, make, minimize_norm
 from robust.attacks.geometry import Norm
 from robust.attacks.rng import seeded
 from robust.attacks.suite import Suite, read_suite, suite_names
@@ -76,7 +76,7 @@ def ours(duel: Duel, seed: int) -> Attacker:
     attack, threat = make(duel.ours), duel.threat
     if isinstance(threat, LpThreat):
         return lambda model, x, y: assail(model, attack, x, y, threat, seed=seed).x_adv
-    return lambda model, x, y: nearest(model, attack, x, y, threat, seed=seed).x_adv
+    return lambda model, x, y: minimize_norm(model, attack, x, y, threat, seed=seed).x_adv
 
 
 def _suite(duel: Duel, seed: int, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:

@@ -40,13 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     refuse_unknown(config)
     if value(config, "model"):
-        from robust.session import RUN
+        from robust.session import SETTINGS
         from robust.session.collection import CollectionHooks
         from robust.session.hooks import RobustSession
-        from robust.session.run import Run
+        from robust.session.run import RUN, Run
         from robust.session.selection import Selection
 
         config.stash[RUN] = run = Run(config)
+        config.stash[SETTINGS] = run.settings
         rollcall = Selection(config, run.settings)
         config.pluginmanager.register(CollectionHooks(config, run.settings), "robust-mount")
         config.pluginmanager.register(rollcall, "robust-rollcall")
@@ -60,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _robust_run(request: pytest.FixtureRequest) -> "Run":
     if not value(request.config, "model"):
         pytest.skip("needs --robust-model")
-    from robust.session import RUN
+    from robust.session.run import RUN
 
     return request.config.stash[RUN]
 
@@ -68,7 +69,7 @@ def _robust_run(request: pytest.FixtureRequest) -> "Run":
 @pytest.fixture(scope="module")
 def _robust_variant(request: pytest.FixtureRequest, _robust_run: "Run") -> "Variant":
     """The model under test, and how it is trained; set for every test that asks for the model, one by one."""
-    from robust.session.collection import model_path
+    from robust.session.model_file import model_path
 
     found: Variant = getattr(request, "param", None) or _robust_run.settings.variants(model_path(request.node))[0]
     return found

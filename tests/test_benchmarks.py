@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmarks import subjects, table
-from benchmarks.duel import Duel, Row, Side, distance, fallen, fight, median
+from benchmarks.duel import Duel, Row, Side, adversarial, distance, fight, median
 from benchmarks.shares import PARTS, shares
 from benchmarks.standard import Fought, bounds
 from benchmarks.subjects import BOUTS, Bout, Subject
@@ -76,7 +76,7 @@ def test_the_judge_takes_nothing_outside_the_ball_or_the_box(on):
     projected = BALL.project(x_adv, on.x)
 
     wrong = on.model(projected).argmax(1) != on.y
-    assert fallen(on.model, x_adv, on.x, on.y, BALL).equal(wrong)
+    assert adversarial(on.model, x_adv, on.x, on.y, BALL).equal(wrong)
     found = distance(on.model, x_adv, on.x, on.y, "linf")
     assert (found[found.isfinite()] <= 1).all()
     assert median(torch.tensor([1.0, torch.inf])) == 1.0

@@ -65,7 +65,7 @@ def test_the_table_in_the_readme_is_what_comes_out(board):
             ("robust %", found.robust),
             *zip(board.columns, found.under, strict=True),
         ):
-            if value is None or not row.get(column, ""):  # a row in doubt is remedied, and a doubt may go either way
+            if value is None or not row.get(column, ""):  # a row in doubt is mitigated, and a doubt may go either way
                 continue
             assert float(row[column]) == pytest.approx(value, abs=TOLERANCE), (
                 training,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from robust.action import NOTES
-from robust.session import RUN
+from robust.session.run import RUN
 
 if TYPE_CHECKING:
     from robust.action.outcome import Failure, Outcome

@@ -72,7 +72,7 @@ def refuse(record: Record) -> None:
 
 
 def robust_flags(record: Record, metric: str) -> Flags:
-    """(n,): what an accuracy counts. What a remedied search broke was not asked for, and is not run for every row."""
+    """(n,): what an accuracy counts. What a mitigated search broke was not asked for, and is not run for every row."""
     if metric == CLEAN:
         return record.correct
     return record.correct & ~union(attack.adversarial for attack in record.planned)

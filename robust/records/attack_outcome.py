@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ def attack_to_json(attack: AttackOutcome) -> dict[str, Any]:
     """`stages`, `partial` and `rounded` are left out where they say nothing."""
     content = {"name": attack.name, "options": attack.options, **_counted(attack.adversarial), **_cost(attack)}
     if attack.stages:
-        content["stages"] = [asdict(stage) | _cost(stage) for stage in attack.stages]
+        content["stages"] = [_stage_to_json(stage) for stage in attack.stages]
     if attack.partial:
         content["partial"] = attack.partial
     if attack.rounded is not None:
@@ -70,7 +70,7 @@ def attack_to_json(attack: AttackOutcome) -> dict[str, Any]:
 
 def attack_from_json(content: dict[str, Any], n: int) -> AttackOutcome:
     keys = ("name", "options", "forwards", "backwards", "seconds")
-    stages = tuple(StageOutcome(**stage) for stage in content.get("stages", ()))
+    stages = tuple(_stage_from_json(**stage) for stage in content.get("stages", ()))
     given = {key: content[key] for key in keys}
     return AttackOutcome(
         **given,
@@ -79,6 +79,14 @@ def attack_from_json(content: dict[str, Any], n: int) -> AttackOutcome:
         partial=content.get("partial", ""),
         rounded=unpack(content["rounded"]["bits"], n) if "rounded" in content else None,
     )
+
+
+def _stage_to_json(stage: StageOutcome) -> dict[str, Any]:
+    return {"attack": stage.attack, "n": stage.n, "broken": stage.adversarial, **_cost(stage)}
+
+
+def _stage_from_json(*, broken: int, **others: Any) -> StageOutcome:
+    return StageOutcome(adversarial=broken, **others)
 
 
 def _counted(adversarial: Flags) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from robust.records.attack_outcome import AttackOutcome, Flags, attack_from_json
 from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 
 SCHEMA = 1
-MITIGATED = "remedied"  # the name of what is run beside a row's attacks where these are in doubt
+MITIGATED = "mitigated"  # the name of what is run beside a row's attacks where these are in doubt
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Record:
     threat: str
     seed: int
     correct: Flags  # (n,): answered right without an attack
-    attacks: tuple[AttackOutcome, ...]  # the remedied one the last
+    attacks: tuple[AttackOutcome, ...]  # the mitigated one the last
     provenance: dict[str, Any] = field(default_factory=dict)  # date, versions, how the model was trained
     evidence: str | None = None  # SHA-256 of the .npz with the adversarial inputs
     levels: int | None = None  # that the inputs were rounded to; None where the data keeps to none
@@ -57,7 +57,7 @@ class Record:
 
     @property
     def planned(self) -> tuple[AttackOutcome, ...]:
-        """The attacks that were asked for: all but the remedied one."""
+        """The attacks that were asked for: all but the mitigated one."""
         return tuple(attack for attack in self.attacks if attack.name != MITIGATED)
 
     @cached_property
@@ -105,7 +105,7 @@ class Record:
         return self.identity == other.identity and _outcomes(self) == _outcomes(other)
 
     def same_trust(self, other: "Record") -> bool:
-        """Whether both were doubted alike: what was doubted, not by how much, and what the remedied attack broke."""
+        """Whether both were doubted alike: what was doubted, not by how much, and what the mitigated attack broke."""
         return _doubted(self) == _doubted(other)
 
     def to_json(self) -> str:
@@ -184,8 +184,8 @@ def _packed(flags: Flags | None) -> str | None:
 
 def _doubted(record: Record) -> object:
     trust = record.trust
-    remedied = [pack(attack.adversarial) for attack in record.attacks if attack.name == MITIGATED]
-    return trust and (trust.checked, [(doubt.name, doubt.grade) for doubt in trust.doubts], trust.accepted, remedied)
+    mitigated = [pack(attack.adversarial) for attack in record.attacks if attack.name == MITIGATED]
+    return trust and (trust.checked, [(doubt.name, doubt.grade) for doubt in trust.doubts], trust.accepted, mitigated)
 
 
 def _short(name: str) -> str:

@@ -45,18 +45,21 @@ def doubts(record: Record) -> list[str]:
     who = printable(f"{record.model.name} ({record.recipe}), {record.threat}")
     marks = dict.fromkeys(trust.accepted, ", accepted")
     told = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.told}; {d.hint}" for d in trust.doubts]
-    told += [f"{who}: {line}" for line in _remedied(record)]
+    told += [f"{who}: {line}" for line in _mitigated(record)]
     if not record.partial and len(trust.skipped) > MANY * (len(trust.skipped) + len(trust.checked)):
         told.append(f"{who}: {trust.verdict} by fewer checks: these mean nothing here: {', '.join(trust.skipped)}")
     return told
 
 
-def _remedied(record: Record) -> Iterator[str]:
-    """What the search with the remedies did to a row, whose figure it counts in."""
+def _mitigated(record: Record) -> Iterator[str]:
+    """What the search with the mitigations did to a row, whose figure it counts in."""
     for attack in record.attacks[len(record.planned) :]:
-        asked, names = record.correct & ~union(each.adversarial for each in record.planned), attack.options["remedies"]
+        asked, names = (
+            record.correct & ~union(each.adversarial for each in record.planned),
+            attack.options["mitigations"],
+        )
         left = f"{asked.mean():.1%} robust without, {record.robust.mean():.1%} with it"
-        yield f"remedied by {printable(', '.join(names)) or 'ordinary attacks'}: {left}"
+        yield f"mitigated by {printable(', '.join(names)) or 'ordinary attacks'}: {left}"
 
 
 def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:

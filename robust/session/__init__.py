@@ -1,11 +1,8 @@
-"""One pytest run with a model: its settings, its tests, what they found, and what is written and shown."""
-
-from typing import TYPE_CHECKING
+"""One pytest run with a model: its tests, what they found, and what is written and shown."""
 
 import pytest
 
-if TYPE_CHECKING:
-    from robust.session.run import Run
+from robust.settings.settings import Settings
 
 CHOSEN = "robust_chosen"  # what the controller tells a worker of the baseline
-RUN: "pytest.StashKey[Run]" = pytest.StashKey()  # on the config of such a run
+SETTINGS = pytest.StashKey[Settings]()  # on the config of such a run

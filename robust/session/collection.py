@@ -4,10 +4,8 @@ An architecture of a library has no such file: its tests are zoo:cnn::test_clean
 """
 
 import os
-from collections.abc import Generator, Iterable
-from fnmatch import fnmatch
+from collections.abc import Generator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -15,44 +13,9 @@ from robust.attacks.text import printable
 from robust.gates import pair_slug
 from robust.models.spec import ModelSpec
 from robust.options import dest
-from robust.session import RUN
+from robust.session import model_tests
+from robust.session.model_file import RobustModelFile, model_path
 from robust.settings.settings import Settings
-
-
-class RobustModelFile(pytest.Module):
-    """A model file as a test module: its tests are those of model_tests.py."""
-
-    model: Path  # the ModelSpec's: this file, or a library's word
-    named: tuple[str, ...] = ()  # of a library's the tests that the command line names; all if there are none
-    found: frozenset[str] = frozenset()  # of these the ones that there are
-
-    def _getobj(self) -> ModuleType:
-        from robust.session import model_tests
-
-        return model_tests
-
-    def funcnamefilter(self, name: str) -> bool:  # the user's python_functions is for the user's tests
-        return name in self.config.stash[RUN].settings.tests
-
-    def classnamefilter(self, name: str) -> bool:
-        return False
-
-    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        for item in super().collect():
-            mine = {item.name, item.name.partition("[")[0]} & {*self.named}
-            self.found |= mine
-            if mine or not self.named:
-                item.add_marker(pytest.mark.robust)
-                yield item
-        patterns = self.config.getini("python_files")
-        if (
-            self.model == self.path
-            and self.session.isinitpath(self.path)
-            and any(fnmatch(self.path.name, pattern) for pattern in patterns)
-        ):
-            # Named on the command line this node stands for the whole file, so the user's own tests in it come along.
-            own: pytest.Module = pytest.Module.from_parent(self.parent, path=self.path)
-            yield from own.collect()
 
 
 class CollectionHooks:
@@ -170,7 +133,7 @@ class CollectionHooks:
 
     def _node(self, parent: pytest.Collector, path: Path) -> RobustModelFile:
         node: RobustModelFile = RobustModelFile.from_parent(parent, path=path, nodeid=self._id(path).as_posix())
-        node.model = path
+        node.model, node.tests = path, model_tests
         return node
 
     def _library_node(self, session: pytest.Session, word: Path) -> RobustModelFile:
@@ -179,12 +142,6 @@ class CollectionHooks:
         node: RobustModelFile = RobustModelFile.from_parent(
             session, path=path, nodeid=word.as_posix(), name=word.as_posix()
         )
-        node.model = self.words[word]
+        node.model, node.tests = self.words[word], model_tests
         node.named = () if "" in named else tuple(named)
         return node
-
-
-def model_path(node: pytest.Item | pytest.Collector) -> Path:
-    """Of our tests the path of their model, as its ModelSpec has it; of the user's the path of their file."""
-    file = node.getparent(RobustModelFile)
-    return file.model if file else node.path

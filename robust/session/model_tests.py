@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from robust.session import RUN
+from robust.session.run import RUN
 
 if TYPE_CHECKING:
     from robust.session.case import Case

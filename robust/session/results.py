@@ -41,7 +41,7 @@ class Results:
     files: list[Path] = field(default_factory=list)
     _rows: dict[Key, dict[str, Found]] = field(default_factory=dict)  # the findings of each row, by attack
     _trusts: dict[Key, TrustReport] = field(default_factory=dict)  # what the checks say of each row
-    _remedied: dict[Key, Found] = field(default_factory=dict)  # what was run beside a row that they doubt
+    _mitigated: dict[Key, Found] = field(default_factory=dict)  # what was run beside a row that they doubt
     _records: dict[Key, Record] = field(default_factory=dict)  # of the rows all of whose attacks were run
     _filed: dict[Key, Fate] = field(default_factory=dict)
 
@@ -57,7 +57,7 @@ class Results:
         if "trust" in found:
             self._trusts[key] = trust_from_json(found["trust"])
             if "attack" in found:
-                self._remedied[key] = found
+                self._mitigated[key] = found
         else:
             self._rows.setdefault(key, {})[found["attack"]["name"]] = found
         return self._complete(key)
@@ -76,8 +76,8 @@ class Results:
 
     def _ordered(self, key: Key) -> list[Found]:
         """The findings of a row: its attacks by name, and what was run beside them."""
-        remedied = [self._remedied[key]] if key in self._remedied else []
-        return [found for _, found in sorted(self._rows.get(key, {}).items())] + remedied
+        mitigated = [self._mitigated[key]] if key in self._mitigated else []
+        return [found for _, found in sorted(self._rows.get(key, {}).items())] + mitigated
 
     def record(self, key: Key) -> Record:
         return self._records[key]
@@ -152,7 +152,7 @@ class Results:
 
     def clear(self) -> None:
         """Remove the adversarial inputs that waited for their row, and the rounds of suites that came to their end."""
-        for found in (found for key in {**self._rows, **self._remedied} for found in self._ordered(key)):
+        for found in (found for key in {**self._rows, **self._mitigated} for found in self._ordered(key)):
             if found["inputs"]:
                 path = Path(found["inputs"])
                 path.unlink(missing_ok=True)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from robust.session.results import Results
     from robust.session.trust_tests import TrustTest
 
+RUN: "pytest.StashKey[Run]" = pytest.StashKey()  # on the config of such a run
+
 
 class Run:
     """Torch comes in with the first use of the workshop, the bench or the ledger, never while collecting.

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from robust.gates import Floor
-from robust.session.collection import RobustModelFile, model_path
+from robust.session.model_file import RobustModelFile, model_path
 from robust.settings.settings import Settings
 
 SELECTED = "robust_selected"  # what a worker tells the controller

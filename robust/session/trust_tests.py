@@ -46,9 +46,9 @@ class TrustTest:
         names = (row,) if row else self._workshop.settings.attacks
         found = [self._bench.reached(case, name, threat) for name in names]
         trial = self._trial(case, row, threat, found)
-        trust, remedied = self._workshop.ranks.once(lambda: self._examined(case, trial, threat))
+        trust, mitigated = self._workshop.ranks.once(lambda: self._examined(case, trial, threat))
         trust = replace(trust, doubts=(*trust.doubts, *_unattacked(found)))
-        own = {"threat": str(self._workshop.threat(threat)), "origin": "", "trust": trust_to_json(trust), **remedied}
+        own = {"threat": str(self._workshop.threat(threat)), "origin": "", "trust": trust_to_json(trust), **mitigated}
         own |= {"suite": row} if row else {}
         case.item.stash[FOUND] = [clean_found(self._workshop, case) | own]
         case.item.user_properties.append(("robust.verdict", trust.verdict))
@@ -60,13 +60,13 @@ class TrustTest:
         """What the checks say of a row, and what was run beside it: by one rank, since a batch's company may matter."""
         trust = join_reports(self._preflight(case), examine(INDICATORS, trial))
         weak = all(doubt.weak for doubt in trust.doubts)
-        return trust, self._remedied(case, threat, weak) if trust.doubts else {}
+        return trust, self._mitigated(case, threat, weak) if trust.doubts else {}
 
-    def _remedied(self, case: Case, threat: str, weak: bool) -> Found:
-        """What a search with the remedies for this model breaks, beside the row's attacks; {} where there is none.
+    def _mitigated(self, case: Case, threat: str, weak: bool) -> Found:
+        """Run an attack with the mitigations for this model, beside the row's attacks; {} where there is none.
 
-        Where only the row's attacks are weak the search needs no remedy, and is an ordinary one. Of a model that only
-        answers no more is asked than the user chose: that may cost.
+        Where only the row's attacks are weak the search needs no mitigation, and is an ordinary one. Of a model that
+        only answers no more is asked than the user chose: that may cost.
         """
         module, samples, allowed = case.module, case.samples, self._workshop.threat(threat)
         if only_answers(module):
@@ -74,14 +74,14 @@ class TrustTest:
         correct, feed = self._workshop.clean(module, samples).correct, self._workshop.feed(module)
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))
         try:
-            with self._bench.watched(f"{case.variant.spec.name}, remedies", len(samples)):
+            with self._bench.watched(f"{case.variant.spec.name}, mitigations", len(samples)):
                 search = MitigatedAttack(module) if weak else choose_mitigations(module, few, allowed, case.seed)
                 found = run_mitigated(module, samples, correct, search, allowed, seed=case.seed, feed=feed)
             found = self._bench.rounded(case, found, allowed)
         except Exception as error:
-            case.warn(f"no remedy could be tried under {threat}: {blamed(error)}")
+            case.warn(f"no mitigation could be tried under {threat}: {blamed(error)}")
             return {}
-        found = replace(found, attack=MITIGATED, options={"remedies": [*search.names]} | found.options)
+        found = replace(found, attack=MITIGATED, options={"mitigations": [*search.names]} | found.options)
         return row_found(self._workshop, case, Result(str(allowed), correct, found))
 
     def _preflight(self, case: Case) -> TrustReport:
@@ -119,7 +119,7 @@ class TrustTest:
 
 
 def _unattacked(found: list[AttackResult]) -> Iterator[Finding]:
-    """No check's, for it costs nothing to see, and no remedy is one for it."""
+    """No check's, for it costs nothing to see, and no mitigation is one for it."""
     for each in filter(unattacked, found):
         told = f"{each.attack} was stopped by the time before its first stage ended: what stands was hardly attacked"
         yield Finding("unattacked", "suspect", None, told, "give it more time, with --robust-time")

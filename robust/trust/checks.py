@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 PREFLIGHT: "Registry[Callable[[ModelProbe], Finding | None]]" = Registry(
     "preflight check", ("robust.trust.preflight",), "robust.preflight"
 )
-# Signs that the attacks fooled themselves.
+# Indicators that the attacks fooled themselves (Pintor et al. 2022, 2106.09947).
 INDICATORS: "Registry[Callable[[AttackProbe], Finding | None]]" = Registry(
-    "sign", ("robust.trust.indicators",), "robust.signs"
+    "indicator", ("robust.trust.indicators",), "robust.indicators"
 )
 
 

@@ -26,7 +26,7 @@ from robust.evaluation.attack_run import Flags
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack
 
-PROBED = 16  # samples that a remedy looks at: enough to tell whether a gradient passes
+PROBED = 16  # samples that a mitigation looks at: enough to tell whether a gradient passes
 STEPS = 20
 BLURS = 10  # draws of a blurred gradient
 BLURRED = 0xB1  # its stream of random numbers
@@ -39,7 +39,7 @@ class MitigatedAttack:
     """Where inputs are sought that fool a model, and how."""
 
     model: nn.Module  # in evaluation mode: the model itself, or one that answers alike and has other gradients
-    names: tuple[str, ...] = ()  # of the remedies that made the search what it is
+    names: tuple[str, ...] = ()  # of the mitigations that made the search what it is
     draws: int = 1  # over how many a gradient is a mean
     blur: float = 0.0  # a share of the threat model: gradients are means over so wide a neighbourhood, too
     queries: int = 0  # of an attack without gradients
@@ -145,12 +145,12 @@ class Context:
 
 # Each looks whether it is one for the search's model, and returns the search with it; None where it is not.
 MITIGATIONS: Registry[Callable[[Context, MitigatedAttack], MitigatedAttack | None]] = Registry(
-    "remedy", ("robust.trust.mitigations",), "robust.remedies"
+    "mitigation", ("robust.trust.mitigations",), "robust.mitigations"
 )
 
 
 def choose_mitigations(module: nn.Module, x: Tensor, threat: Threat, seed: int = 0) -> MitigatedAttack:
-    """The search with every remedy that is one for this model; x is (n, *features), on its device, within the bounds.
+    """Apply every mitigation that is one for this model; x is (n, *features), on its device, within the bounds.
 
     The model is left as found; so it is by the attacks of the search, which hang hooks on it while they ask it.
     """

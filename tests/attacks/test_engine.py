@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from robust.attacks import FGSM, PGD, LpThreat, Restarts, Rng, Task, assail, climb, make
+from robust.attacks import FGSM, PGD, LpThreat, Restarts, Rng, Task, assail, make, run_steps
 from robust.attacks.engine import answers, eval_mode
 from tests.attacks.models import inputs, network
 
@@ -91,7 +91,7 @@ def test_a_gradient_that_is_not_a_number_does_not_move_the_iterate():
         return torch.stack([x.sum(1), (0 * x).sqrt().sum(1)], 1)
 
     task = Task.of(model, x, y, LINF, Rng.of(0, torch.arange(3)))
-    assert climb(PGD(steps=3, start=0), task).isfinite().all()
+    assert run_steps(PGD(steps=3, start=0), task).isfinite().all()
 
 
 def test_costs_are_counted_for_each_sample_until_it_falls():
@@ -144,7 +144,7 @@ def test_a_task_that_keeps_all_samples_is_not_copied():
 def test_climbing_drops_nobody():
     model, x, y = case()
     task = Task.of(model, x, y, LINF, Rng.of(0, torch.arange(len(x))))
-    x_adv = climb(PGD(steps=5), task)
+    x_adv = run_steps(PGD(steps=5), task)
 
     assert x_adv.shape == x.shape
     assert (task.cost.backwards == 5).all()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from robust.attacks import assail, make, nearest
+from robust.attacks import assail, make, minimize_norm
 from robust.attacks.threat import LpThreat
 from tests.attacks.models import Affine, inputs, network
 
@@ -23,7 +23,7 @@ def test_within_a_twentieth_of_the_optimum_on_linear_models(name, norm, classes,
     options["cw"] = f":steps=3000:lr=0.001:targets={classes - 1}"  # the box is wide, and with it a step
     options["ddn"] = options["fmn"] + ":loss=margin"  # cross-entropy also shuns the other classes
     attack = make(name + options[name])
-    found = nearest(model, attack, x, model(x).argmax(1), norm, bounds=WIDE)
+    found = minimize_norm(model, attack, x, model(x).argmax(1), norm, bounds=WIDE)
 
     best = model.distance(x, norm)
     assert (found.distance >= best * (1 - 1e-9)).all()
@@ -36,7 +36,7 @@ def test_within_a_twentieth_of_the_optimum_on_linear_models(name, norm, classes,
 def test_what_is_found_fools_the_model_within_the_bounds_at_the_distance_told(name, norm, bounds, classes):
     model, x = network(classes=classes), inputs(30)
     y = model(x).argmax(1)
-    found = nearest(model, make(name), x, y, norm, bounds=bounds)
+    found = minimize_norm(model, make(name), x, y, norm, bounds=bounds)
 
     some = found.distance.isfinite()
     assert some.any()
@@ -54,7 +54,7 @@ def test_fmn_finds_all_where_the_box_is_in_the_way(model, norm):
     """Most features stand at the box's edge, as those of scans do, and most steps are cut short there."""
     x = (3 * inputs(60) - 1).clamp(0, 1)
     y = model(x).argmax(1)
-    found, other = (nearest(model, make(name), x, y, norm) for name in ("fmn", "fab"))
+    found, other = (minimize_norm(model, make(name), x, y, norm) for name in ("fmn", "fab"))
 
     assert found.distance.isfinite().all()
     assert found.median < 1.1 * other.median
@@ -64,11 +64,11 @@ def test_fmn_finds_all_where_the_box_is_in_the_way(model, norm):
 def test_distances_do_not_depend_on_the_batch(name, norm):
     model, x = network(), inputs(30)
     y = model(x).argmax(1)
-    whole = nearest(model, make(name), x, y, norm).distance
+    whole = minimize_norm(model, make(name), x, y, norm).distance
 
     for size in (1, 7):
         rows = torch.arange(len(x)).split(size)
-        parts = [nearest(model, make(name), x[part], y[part], norm, index=part).distance for part in rows]
+        parts = [minimize_norm(model, make(name), x[part], y[part], norm, index=part).distance for part in rows]
         torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-6, atol=1e-9)
 
 
@@ -77,7 +77,7 @@ def test_a_sample_that_starts_wrong_is_at_distance_0(name, norm):
     model, x = network(), inputs(20)
     y = model(x).argmax(1)
     y[::2] = (y[::2] + 1) % 10
-    found = nearest(model, make(name), x, y, norm)
+    found = minimize_norm(model, make(name), x, y, norm)
 
     assert (found.distance[::2] == 0).all()
     assert (found.distance[1::2] > 0).all()
@@ -88,7 +88,7 @@ def test_a_sample_that_starts_wrong_is_at_distance_0(name, norm):
 def test_one_run_gives_what_stands_at_every_radius(name, norm):
     model, x = network(), inputs(30)
     y = model(x).argmax(1)
-    found = nearest(model, make(name), x, y, norm)
+    found = minimize_norm(model, make(name), x, y, norm)
     eps = found.median
 
     assert 0.4 < found.robust_at(eps).double().mean() < 0.6
@@ -103,7 +103,7 @@ def test_those_for_l2_say_what_to_use_for_another_norm(name):
     model, x = network(), inputs(5)
 
     with pytest.raises(ValueError, match=f"{name} is for l2, the threat is linf; use fmn"):
-        nearest(model, make(name), x, model(x).argmax(1), "linf")
+        minimize_norm(model, make(name), x, model(x).argmax(1), "linf")
 
 
 WRONG = [

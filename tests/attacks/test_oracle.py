@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from robust.attacks import APGD, FGSM, PGD, LpThreat, Rng, Targets, Task, assail, climb
+from robust.attacks import APGD, FGSM, PGD, LpThreat, Rng, Targets, Task, assail, run_steps
 from robust.attacks.factory import describe
 from robust.attacks.losses import margin, margin_to
 from tests.attacks.models import Affine, Linear, inputs
@@ -30,7 +30,7 @@ def task(norm, shape=(3, 4), model=None):
 def test_the_last_iterate_reaches_the_best_margin(attack, norm, shape):
     given = task(norm, shape)
 
-    x_adv = climb(attack, given)
+    x_adv = run_steps(attack, given)
 
     best = given.model.best_margin(given.x, given.y, norm, float(EPS[norm]))
     torch.testing.assert_close(margin(given.model(x_adv), given.y), best, rtol=1e-6, atol=1e-6)
@@ -58,7 +58,7 @@ def test_with_targets_the_best_margin_to_every_class_is_reached(attack, norm):
     reached = torch.full_like(best, -torch.inf)
     for each, enter in Targets(attack, 4).rounds():
         aimed = enter(given)
-        gained = margin_to(given.model(climb(each, aimed)), given.y, aimed.target)
+        gained = margin_to(given.model(run_steps(each, aimed)), given.y, aimed.target)
         reached.scatter_(1, aimed.target[:, None], gained[:, None])
 
     torch.testing.assert_close(reached, best, rtol=1e-6, atol=1e-6)
@@ -84,7 +84,7 @@ def test_no_admitted_input_is_much_likelier_the_target_than_what_apgd_finds(norm
     given = task(norm, model=Affine(5))
     for attack, enter in Targets(APGD(), 4).rounds():
         aimed = enter(given)
-        x = climb(attack, aimed)
+        x = run_steps(attack, aimed)
         _, _, grad = aimed.ascent(x, "ce")
         left = float(EPS[norm]) * given.threat.dual(grad) - (grad * (x - given.x)).flatten(1).sum(1)
 
@@ -97,7 +97,7 @@ def test_a_box_in_the_way_is_used_up_to_its_edge(norm):
     model, x = Linear(12), inputs(40, (12,))
     y = model(x).argmax(1)
     threat = LpThreat(norm, EPS[norm])
-    x_adv = climb(FGSM("margin"), Task.of(model, x, y, threat, Rng.of(0, torch.arange(len(x)))))
+    x_adv = run_steps(FGSM("margin"), Task.of(model, x, y, threat, Rng.of(0, torch.arange(len(x)))))
     samples = [threat.sample(x, Rng.of(k, torch.arange(len(x)))) for k in range(200)]
 
     best_random = torch.stack([margin(model(s), y) for s in samples]).amax(0)

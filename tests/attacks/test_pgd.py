@@ -4,7 +4,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from robust.attacks import PGD, LpThreat, Rng, Task, assail, make, nearest
+from robust.attacks import PGD, LpThreat, Rng, Task, assail, make, minimize_norm
 from tests.attacks.models import Affine, inputs, network
 
 THREAT = LpThreat.parse("linf:0.1")
@@ -64,7 +64,7 @@ def test_under_l1_many_steps_do_no_worse_than_one(features, classes):
     model = Affine(classes, features)
     x = (3 * inputs(100, (features,)) - 1).clamp(0, 1)
     y = model(x).argmax(1)
-    threat = LpThreat("l1", Fraction(nearest(model, make("fab"), x, y, "l1").median).limit_denominator(1000))
+    threat = LpThreat("l1", Fraction(minimize_norm(model, make("fab"), x, y, "l1").median).limit_denominator(1000))
     fell = {
         w: assail(model, make(w), x, y, threat).adversarial for w in ("fgsm", "pgd:steps=10", "pgd:start=0", "apgd")
     }

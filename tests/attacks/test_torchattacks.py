@@ -6,7 +6,7 @@ import pytest
 import torch
 import torchattacks
 
-from robust.attacks import FGSM, PGD, LpThreat, Rng, Task, assail, climb, make
+from robust.attacks import FGSM, PGD, LpThreat, Rng, Task, assail, make, run_steps
 from tests.attacks.models import inputs, network
 
 LINF, L2 = LpThreat("linf", Fraction(8, 255)), LpThreat("l2", Fraction(1, 2))
@@ -21,7 +21,7 @@ def test_fgsm_equals_theirs():
     given = task()
     theirs = torchattacks.FGSM(given.model, eps=8 / 255)(given.x, given.y)
 
-    torch.testing.assert_close(climb(FGSM(), given), theirs, rtol=0, atol=1e-6)
+    torch.testing.assert_close(run_steps(FGSM(), given), theirs, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("steps", [1, 10, 40])
@@ -29,7 +29,7 @@ def test_pgd_equals_theirs_from_x(steps):
     given = task()
     theirs = torchattacks.PGD(given.model, eps=8 / 255, alpha=2 / 255, steps=steps, random_start=False)
 
-    ours = climb(PGD(steps=steps, stride=0.25, start=0), given)
+    ours = run_steps(PGD(steps=steps, stride=0.25, start=0), given)
 
     torch.testing.assert_close(ours, theirs(given.x, given.y), rtol=0, atol=1e-6)
 
@@ -40,7 +40,7 @@ def test_pgd_equals_theirs_from_the_same_random_start(monkeypatch):
     theirs = torchattacks.PGD(given.model, eps=8 / 255, alpha=2 / 255, steps=10)
     monkeypatch.setattr(torch.Tensor, "uniform_", lambda like, low, high: like.copy_(start - given.x))
 
-    ours = climb(PGD(steps=10, stride=0.25), given)
+    ours = run_steps(PGD(steps=10, stride=0.25), given)
 
     torch.testing.assert_close(ours, theirs(given.x, given.y), rtol=0, atol=1e-6)
 
@@ -49,7 +49,7 @@ def test_pgd_in_l2_equals_theirs():
     given = task(L2)
     theirs = torchattacks.PGDL2(given.model, eps=0.5, alpha=0.125, steps=10, random_start=False)
 
-    ours = climb(PGD(steps=10, stride=0.25, start=0), given)
+    ours = run_steps(PGD(steps=10, stride=0.25, start=0), given)
 
     torch.testing.assert_close(ours, theirs(given.x, given.y), rtol=0, atol=1e-6)
 

@@ -71,9 +71,9 @@ def test_what_is_accepted_passes_and_stays_in_sight(run, folder, noisy):
 @pytest.mark.parametrize(("allowed", "status"), [("trusted", 1), ("suspect", 0)])
 def test_a_suspect_row_fails_where_only_a_trusted_one_passes(run, folder, allowed, status):
     (folder / "conftest.py").write_text(
-        "from robust.trust.checks import SIGNS\n"
-        "from robust.records.trust import Doubt\n"
-        "SIGNS.register('odd')(lambda trial: Doubt('odd', 'suspect', 1.0, 'it is odd', 'look again'))\n"
+        "from robust.trust.checks import INDICATORS\n"
+        "from robust.records.trust import Finding\n"
+        "INDICATORS.register('odd')(lambda trial: Finding('odd', 'suspect', 1.0, 'it is odd', 'look again'))\n"
     )
     try:
         result = run("--robust-model=net.py:make", f"--robust-verdict={allowed}", checked=True)
@@ -115,29 +115,29 @@ def make():
 """
 
 
-def test_a_row_in_doubt_carries_a_remedied_attack_and_its_worst_case_counts(run, folder):
+def test_a_row_in_doubt_carries_a_mitigated_attack_and_its_worst_case_counts(run, folder):
     (folder / "cold.py").write_text(COLD)
     result = run("--robust-model=cold.py:make", checked=True)
     found = row(folder)
-    plain, remedied = (
-        {a.name: (found.correct & ~a.adversarial).sum() for a in found.attacks}[k] for k in ("pgd:steps=5", "remedied")
+    plain, mitigated = (
+        {a.name: (found.correct & ~a.adversarial).sum() for a in found.attacks}[k] for k in ("pgd:steps=5", "mitigated")
     )
 
     without, n = (found.correct & ~union(a.adversarial for a in found.planned)).sum(), found.data.n
     told = f"{without / n:.1%} robust without, {found.robust.sum() / n:.1%} with it"
-    result.stdout.fnmatch_lines([f"cold (as-is), linf:0.15: remedied by blur, inner-logits, queries: {told}"])
+    result.stdout.fnmatch_lines([f"cold (as-is), linf:0.15: mitigated by blur, inner-logits, queries: {told}"])
     assert found.suite == "fgsm+pgd-steps5"
-    assert "inner-logits" in found.attacks[-1].options["remedies"]
-    assert remedied < plain - 10
-    assert found.robust.sum() <= remedied
-    assert ",remedied," in (folder / "leaderboard" / "results.csv").read_text()
-    assert "remedied" in (folder / "leaderboard" / "README.md").read_text()
+    assert "inner-logits" in found.attacks[-1].options["mitigations"]
+    assert mitigated < plain - 10
+    assert found.robust.sum() <= mitigated
+    assert ",mitigated," in (folder / "leaderboard" / "results.csv").read_text()
+    assert "mitigated" in (folder / "leaderboard" / "README.md").read_text()
 
     run("--robust-model=cold.py:make", checked=True)
     assert not (folder / "leaderboard" / "history").exists()
 
 
-def test_the_floor_of_an_only_attack_is_held_by_the_row_with_the_remedied_search_in_it(run, folder):
+def test_the_floor_of_an_only_attack_is_held_by_the_row_with_the_mitigated_search_in_it(run, folder):
     (folder / "cold.py").write_text(COLD)
     args = ("--robust-model=cold.py:make", "--robust-attack=pgd:steps=5", "--robust-samples=60")
     result = run(*args, "--robust-fail-under=pgd:50", "-v", fast=False, checked=True)

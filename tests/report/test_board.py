@@ -37,7 +37,7 @@ def test_each_attack_is_judged_on_all_samples_by_itself():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"data": "mnist"}, {"threat": "linf:0.2"}, {"broken": {"pgd:steps=40": "0" * 8}}],
+    [{"data": "mnist"}, {"threat": "linf:0.2"}, {"adversarial": {"pgd:steps=40": "0" * 8}}],
     ids=["data", "threat", "suite"],
 )
 def test_what_cannot_be_compared_has_a_board_of_its_own(changes):
@@ -108,7 +108,7 @@ def test_many_comparisons_ask_for_more_evidence():
 
 
 @pytest.mark.parametrize(
-    ("broken", "expected"),
+    ("adversarial", "expected"),
     [("0" * 60 + "1" * 40, [("clean", 1), ("safe", 1)]), ("1" * 100, [("safe", 1), ("clean", 2)])],
     ids=["as robust", "less robust"],
 )
@@ -205,12 +205,12 @@ def test_what_a_partial_row_looks_like():
     ]
 
 
-def test_a_remedied_attack_has_a_column_and_counts_and_is_no_part_of_the_suite():
-    doubted = record("1110", {"pgd": "1000", "remedied": "1100"}, name="doubted")
+def test_a_mitigated_attack_has_a_column_and_counts_and_is_no_part_of_the_suite():
+    doubted = record("1110", {"pgd": "1000", "mitigated": "1100"}, name="doubted")
     (board,) = boards([doubted, record("1110", {"pgd": "1000"}, name="plain")])
 
     assert board.suite == "pgd"
-    assert board.columns == ("pgd", "remedied")
+    assert board.columns == ("pgd", "mitigated")
     assert {row.record.model.name: row.under for row in board.rows} == {"doubted": (50, 25), "plain": (50, None)}
     assert {row.record.model.name: row.robust for row in board.rows} == {"doubted": 25, "plain": 50}
 

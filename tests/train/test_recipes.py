@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from robust.attacks import PGD, LpThreat, Rng, Task, assail, climb
+from robust.attacks import PGD, LpThreat, Rng, Task, assail, run_steps
 from robust.data.dataset import DATA
 from robust.train.craft import crafting
 from robust.train.factory import read_recipe
@@ -127,7 +127,7 @@ def test_crafting_leaves_mode_and_batch_norm_as_they_were(data):
     before = net[1].running_mean.clone()
 
     with crafting(net, "eval"):
-        x_adv = climb(PGD(steps=3), Task.of(net, x, y, THREAT, Rng.of(0, index)))
+        x_adv = run_steps(PGD(steps=3), Task.of(net, x, y, THREAT, Rng.of(0, index)))
 
     assert THREAT.admits(x_adv, x).all()
     assert not x_adv.requires_grad

@@ -43,7 +43,7 @@ class Broken:
     defend: Defend
     base: str
     reasons: frozenset[str]  # one of them must be among what the checks find
-    remedied: bool = True  # whether there is a remedy
+    mitigated: bool = True  # whether there is a mitigation
 
     def __str__(self) -> str:
         return self.name
@@ -102,14 +102,14 @@ GAUNTLET = [
     broken("binarised", "mlp", DEAD, lambda m: d.Before(m, d.Thermometer(32))),
     broken("rounded", "mlp", DEAD, lambda m: d.Before(m, d.Rounded(32))),
     broken("stepped-activations", "mlp", DEAD, lambda m: d.replaced(m, nn.ReLU, lambda _: d.Steps(0.1))),
-    broken("k-wta", "mlp", ASTRAY, lambda m: d.replaced(m, nn.ReLU, lambda _: d.KWTA(0.3)), remedied=False),
+    broken("k-wta", "mlp", ASTRAY, lambda m: d.replaced(m, nn.ReLU, lambda _: d.KWTA(0.3)), mitigated=False),
     broken("shattered", "mlp", ASTRAY, lambda m: d.Before(m, d.Ripple(0.001, 10.0))),
     broken("one-step-size", "mlp", ASTRAY, lambda m: d.Before(m, d.Ripple(0.05, 3.0))),
     broken("detached", "mlp", ASTRAY, lambda m: d.Detached(m, 1e-3)),
     broken("clipped", "mlp", DEAD, lambda m: d.Before(m, d.Clipped(1e-6))),
     broken("nan-gradient", "mlp", "nan-gradient", lambda m: d.Before(m, d.Rooted())),
     broken(
-        "nan-off-grid", "mlp", "nan-gradient not-finite", lambda m: d.Before(m, d.NanOffGrid(16, 0.1)), remedied=False
+        "nan-off-grid", "mlp", "nan-gradient not-finite", lambda m: d.Before(m, d.NanOffGrid(16, 0.1)), mitigated=False
     ),
     broken("early-exit", "mlp", DEAD, lambda m: d.EarlyExit(m, 0.6)),
     broken("shaken", "mlp", DRAWS, lambda m: d.Before(m, d.Shaken((7, 8, 9), 0, 0.2))),
@@ -119,7 +119,7 @@ GAUNTLET = [
         "wideresnet",
         "depends-on-batch wrong-mode",
         lambda m: d.replaced(m, nn.BatchNorm2d, d.BatchStatistics),
-        remedied=False,
+        mitigated=False,
     ),
     Broken("memorised", memorised(0.99), "mlp", frozenset(DEAD.split())),
 ]
@@ -129,14 +129,14 @@ VARIANTS = [
     broken("binarised", "cnn", DEAD, lambda m: d.Before(m, d.Thermometer(20))),
     broken("rounded", "lstm", DEAD, lambda m: d.Before(m, d.Rounded(48))),
     broken("stepped-activations", "cnn", DEAD, lambda m: d.replaced(m, nn.ReLU, lambda _: d.Steps(0.05))),
-    broken("k-wta", "cnn", ASTRAY, lambda m: d.replaced(m, nn.ReLU, lambda _: d.KWTA(0.2)), remedied=False),
+    broken("k-wta", "cnn", ASTRAY, lambda m: d.replaced(m, nn.ReLU, lambda _: d.KWTA(0.2)), mitigated=False),
     broken("shattered", "lstm", ASTRAY, lambda m: d.Before(m, d.Ripple(0.003, 8.0))),
     broken("one-step-size", "cnn", ASTRAY, lambda m: d.Before(m, d.Ripple(0.05, 2.5))),
     broken("detached", "lstm", ASTRAY, lambda m: d.Detached(m, 1e-2)),
     broken("clipped", "cnn", DEAD, lambda m: d.Before(m, d.Clipped(1e-7))),
     broken("nan-gradient", "lstm", "nan-gradient", lambda m: d.Before(m, d.Rooted())),
     broken(
-        "nan-off-grid", "cnn", "nan-gradient not-finite", lambda m: d.Before(m, d.NanOffGrid(16, 0.5)), remedied=False
+        "nan-off-grid", "cnn", "nan-gradient not-finite", lambda m: d.Before(m, d.NanOffGrid(16, 0.5)), mitigated=False
     ),
     broken("early-exit", "lstm", DEAD, lambda m: d.EarlyExit(m, 0.5)),
     broken("shaken", "lstm", DRAWS, lambda m: d.Before(m, d.Shaken((8,), 0, 0.3))),
@@ -146,7 +146,7 @@ VARIANTS = [
         "preactresnet",
         "depends-on-batch wrong-mode",
         lambda m: d.replaced(m, nn.BatchNorm2d, d.BatchStatistics),
-        remedied=False,
+        mitigated=False,
     ),
     Broken("memorised", memorised(0.95), "lstm", frozenset(DEAD.split())),
 ]

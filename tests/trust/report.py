@@ -1,4 +1,4 @@
-"""`make gauntlet`: what each defence pretends, what the checks say of it, and what the remedies leave; as a table."""
+"""`make gauntlet`: what each defence pretends, what the checks find, and what the mitigations leave; as a table."""
 
 import sys
 from collections.abc import Iterator
@@ -44,8 +44,8 @@ def left(module: nn.Module, *attacks) -> float:
     return 100 * float(standing(module, *attacks).mean())
 
 
-def remedied(module: nn.Module) -> float:
-    """What a plain evaluation and the remedies leave, in percent."""
+def mitigated(module: nn.Module) -> float:
+    """What a plain evaluation and the mitigations leave, in percent."""
     search = choose_mitigations(module, torch.from_numpy(samples().x), THREAT)
     found = standing(module, *EVALUATION)
     adversarial = run_mitigated(module, samples(), found, search, THREAT, seed=0, feed=Batcher(BATCH)).adversarial
@@ -65,14 +65,14 @@ def doubted(module: nn.Module, *attacks: str):
 def lines(cases: list[Broken], honest: dict[str, Base]) -> Iterator[str]:
     """The table of a gauntlet and its two rates, a line at a time; of honest models what a sound evaluation leaves."""
     flagged, alarms = 0, 0
-    yield "| defence | base | clean | fgsm and pgd | twin | remedied | reasons |"
+    yield "| defence | base | clean | fgsm and pgd | twin | mitigated | reasons |"
     yield "| :--- | :--- | ---: | ---: | ---: | ---: | :--- |"
     for case in cases:
         base = trained(BASES[case.base])
         module = case.defend(base, samples()).eval()
         names = [doubt.name for doubt in doubted(module, *EVALUATION).doubts]
         flagged += bool(case.reasons & {*names})
-        figures = (left(module), left(module, *EVALUATION), remedied(base), remedied(module))
+        figures = (left(module), left(module, *EVALUATION), mitigated(base), mitigated(module))
         yield f"| {case.name} | {case.base} | {' | '.join(f'{k:.1f}' for k in figures)} | {', '.join(names)} |"
     for name, which in honest.items():
         module = trained(which)

@@ -6,7 +6,7 @@
 import pytest
 
 from tests.trust.gauntlet import BASES, GAUNTLET, HONEST, samples, trained
-from tests.trust.report import EVALUATION, SOUND, doubted, left, remedied
+from tests.trust.report import EVALUATION, SOUND, doubted, left, mitigated
 
 TOLD = 15  # points that a defence must pretend, or it is no test
 
@@ -25,10 +25,10 @@ def test_it_is_flagged_for_the_right_reason(case):
     assert case.reasons & {doubt.name for doubt in doubted(defended(case), *EVALUATION).doubts}
 
 
-@pytest.mark.parametrize("case", [case for case in GAUNTLET if case.remedied], ids=str)
-def test_the_remedies_leave_what_they_leave_of_the_undefended_twin(case):
+@pytest.mark.parametrize("case", [case for case in GAUNTLET if case.mitigated], ids=str)
+def test_the_mitigations_leave_what_they_leave_of_the_undefended_twin(case):
     assert left(trained(BASES[case.base]), *EVALUATION) <= 2
-    assert remedied(defended(case)) <= 2
+    assert mitigated(defended(case)) <= 2
 
 
 @pytest.mark.parametrize("name", HONEST)

@@ -13,7 +13,7 @@ from robust.train.cache import train
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
 from robust.train.recipe import RECIPES
-from tests.ranks.together import together
+from tests.distributed.together import together
 
 THREAT = LpThreat.parse("linf:0.15")
 STEPS = 20

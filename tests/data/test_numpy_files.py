@@ -19,7 +19,7 @@ def npy(tmp_path):
 
     def write(options="", **arrays):
         (tmp_path / "mine").mkdir(exist_ok=True)
-        for name, array in numpy_files.items():
+        for name, array in arrays.items():
             np.save(tmp_path / "mine" / f"{name}.npy", array)
         return open_data(f"npy:mine{options}", tmp_path).settled()
 

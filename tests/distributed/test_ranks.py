@@ -11,7 +11,7 @@ import pytest
 
 from robust.distributed.ranks import ALONE, ElsewhereError, LostError
 from robust.distributed.shutdown import Shutdown
-from tests.ranks.together import together
+from tests.distributed.together import together
 
 UNIX = pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")
 

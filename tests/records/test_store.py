@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robust.records import store
+from robust.records import files
 from robust.records.attack_outcome import pack, union
 from robust.records.evidence import Evidence
 from robust.records.files import private, write
@@ -89,7 +89,7 @@ def test_any_sequence_of_records_loses_nothing(sequence):
         assert outcomes(*found(Path(folder))) == outcomes(*filed)
 
 
-BESIDE = store._beside
+BESIDE = files._beside
 
 
 @pytest.fixture
@@ -97,14 +97,14 @@ def crash(monkeypatch):
     """A function: the k-th file that is written from now on meets a full disk."""
 
     def arm(k):
-        files = iter(range(100))
+        count = iter(range(100))
 
         def write_or_crash(path, content):
-            if next(files) == k:
+            if next(count) == k:
                 raise OSError("no space left on device")
             return BESIDE(path, content)
 
-        monkeypatch.setattr(store, "_beside", write_or_crash)
+        monkeypatch.setattr(files, "_beside", write_or_crash)
 
     return arm
 

@@ -14,10 +14,11 @@ import robust.evaluation.suite_run
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.threat import read_threat
 from robust.data.dataset import Samples
+from robust.evaluation.attack_run import AttackRun
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
 from robust.evaluation.suite_cache import SuiteCache
-from robust.evaluation.suite_run import GATE, TIME, Bout, Limits, SampleState, SuiteRun, capped, narrowed
+from robust.evaluation.suite_run import GATE, TIME, Limits, SampleState, SuiteRun, capped, narrowed
 from tests.attacks.models import inputs, network
 
 WEAK, STRONG = "pgd:steps=1:stride=0.3:start=0", "pgd:loss=margin:steps=10:stride=1:last=0.01"
@@ -102,7 +103,7 @@ def test_the_hardest_are_those_that_came_nearest():
     margin = np.array([-3, -1, -2, 1, -5], np.float32)
     none = np.zeros(5, bool)
     known.add(
-        Bout(
+        AttackRun(
             rows=np.array([0, 1, 2, 3, 5]),
             adversarial=np.array([0, 0, 0, 1, 0], bool),
             x_adv=samples(1).x,

@@ -1,4 +1,4 @@
-"""The remedies find by looking what they are for, change no answer, and leave the model as found."""
+"""The mitigations find by looking what they are for, change no answer, and leave the model as found."""
 
 import pytest
 import torch
@@ -44,7 +44,7 @@ def rounded(x):
 
 
 @pytest.mark.parametrize(
-    ("model", "remedy"),
+    ("model", "mitigation"),
     [
         (Functional(before=rounded), "straight-through"),
         (Functional(before=lambda x: rounded(x).detach()), "straight-through"),
@@ -55,11 +55,11 @@ def rounded(x):
         (Functional(before=lambda x: x + 0.01 * torch.randn_like(x)), "expectation"),
     ],
 )
-def test_a_remedy_sees_what_it_is_for(model, remedy):
+def test_a_mitigation_sees_what_it_is_for(model, mitigation):
     model, x = model.eval(), inputs(40)
     search = choose_mitigations(model, x, THREAT)
 
-    assert remedy in search.names
+    assert mitigation in search.names
     assert all(not module._forward_hooks and not module._forward_pre_hooks for module in model.modules())
 
 

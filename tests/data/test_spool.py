@@ -43,7 +43,7 @@ def test_a_disk_without_room_is_told(monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(spool, "IN_MEMORY", 0)
-    monkeypatch.setattr(spool, "scratch", full)
+    monkeypatch.setattr(spool, "scratch_file", full)
 
     with pytest.raises(ValueError, match=r"No space left on device; set TMPDIR to a folder with room"):
         Spool((2, 3)).add(X)
@@ -67,10 +67,10 @@ import io, sys, threading, time
 from pathlib import Path
 import numpy as np, psutil, pyarrow as pa, pyarrow.parquet as pq, torch
 from PIL import Image
-from robust import pile
+from robust.data import spool
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.threat import read_threat
-from robust.evaluation.suite_run import Campaign, Journal
+from robust.evaluation.suite_run import SuiteCache, SuiteRun
 from robust.data import arrays, rows
 from robust.data.factory import open_data
 from robust.evaluation.measure import measure_attack, measure_clean
@@ -99,7 +99,7 @@ def run(n):
     assert len(samples.digest) == 64 and clean.faulty == 0
     found = measure_attack(net, samples, clean.correct, "fgsm", threat, feed=feed)
     suite = Suite("s-1", (Stage("fgsm"),))
-    again = Campaign(net, samples, suite, threat, feed, 2, journal=Journal(folder / str(n))).run(clean.correct)
+    again = SuiteRun(net, samples, suite, threat, feed, 2, cache=SuiteCache(folder / str(n))).run(clean.correct)
     assert found.broken.mean() == again.broken.mean() > 0.3
 
 def watch():

@@ -70,8 +70,8 @@ def test_figures_that_are_none_are_refused(row, why):
         find_match([row], Wanted.of(ROW))
 
 
-def test_what_a_remedied_search_broke_was_not_asked_for():
-    row = replace(ROW, attacks=(ROW.attacks[0], attacked("remedied", "11000000")))
+def test_what_a_mitigated_search_broke_was_not_asked_for():
+    row = replace(ROW, attacks=(ROW.attacks[0], attacked("mitigated", "11000000")))
 
     assert (robust_flags(row, "robust_acc") == flags("11111100")).all()
     assert (robust_flags(row, "clean_acc") == row.correct).all()

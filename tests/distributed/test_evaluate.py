@@ -12,11 +12,11 @@ from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
-from robust.evaluation.suite_cache import Journal
+from robust.evaluation.suite_cache import SuiteCache
 from robust.evaluation.suite_run import SuiteRun
 from tests.attacks.models import inputs, network
-from tests.ranks.together import together
-from tests.test_campaign import SUITE, outcome
+from tests.distributed.together import together
+from tests.evaluation.test_suite_run import SUITE, outcome
 
 THREAT = read_threat("linf:0.03")
 
@@ -40,11 +40,11 @@ def subject(n=60):
     return model, Samples(x.numpy(), y, 3 * np.arange(n))
 
 
-def campaign(ranks, journal=None, watch=lambda told: None):
+def campaign(ranks, cache=None, watch=lambda told: None):
     model, samples = subject()
     clean = measure_clean(model, samples, feed=Batcher(17), ranks=ranks)
     made = SuiteRun(
-        model, samples, SUITE, THREAT, Batcher(17), 10, journal=journal and Journal(journal), ranks=ranks, watch=watch
+        model, samples, SUITE, THREAT, Batcher(17), 10, cache=cache and SuiteCache(cache), ranks=ranks, watch=watch
     )
     return clean, made.run(clean.correct)
 

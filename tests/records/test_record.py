@@ -190,7 +190,7 @@ def test_a_long_suite_is_cut_and_still_its_own():
         {"digest": "ef56" * 16},
         {"threat": "linf:0.2"},
         {"seed": 1},
-        {"broken": {"fgsm": "0" * 8}},
+        {"adversarial": {"fgsm": "0" * 8}},
     ],
     ids=str,
 )
@@ -208,7 +208,7 @@ def test_outcomes_of_rounded_inputs_are_outcomes_too():
     assert not newer.same_outcomes(older)
 
 
-@pytest.mark.parametrize("changes", [{"correct": "11111000"}, {"broken": {"pgd": "10000000"}}], ids=str)
+@pytest.mark.parametrize("changes", [{"correct": "11111000"}, {"adversarial": {"pgd": "10000000"}}], ids=str)
 def test_other_outcomes_have_the_same_identity(changes):
     assert record(**changes).identity == record().identity
     assert not record(**changes).same_outcomes(record())
@@ -234,9 +234,9 @@ def test_a_record_measured_the_same_as_itself_from_json():
     assert measured.same_outcomes(Record.from_json(measured.to_json()))
 
 
-def test_a_remedied_attack_makes_no_other_measurement():
+def test_a_mitigated_attack_makes_no_other_measurement():
     plain = record("1110", {"pgd": "1000"})
-    doubted = record("1110", {"pgd": "1000", "remedied": "1100"})
+    doubted = record("1110", {"pgd": "1000", "mitigated": "1100"})
 
     assert plain.identity == doubted.identity
     assert plain.same_outcomes(doubted)
