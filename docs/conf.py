@@ -16,7 +16,8 @@ release = robust.__version__
 copyright = "the contributors of pytest-robust; MIT licence"
 
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "examples/README.md", "benchmarks/*.md", "SECURITY.md", "CHANGELOG.md"]
+include_patterns = ["docs/*.md", "examples/README.md", "benchmarks/*.md", "leaderboard/README.md"]
+include_patterns += ["SECURITY.md", "CHANGELOG.md"]
 exclude_patterns = [".*", "build", "dist"]  # Sphinx would walk through them
 
 extensions = ["myst_parser", "sphinx_copybutton"]
@@ -36,7 +37,7 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#ff8f87", "color-brand-content": "#79b8ff"},
 }
 
-LIST = re.compile(r"^### (.*)\n\n((?:- \[.*\n(?:  .*\n)*)+)", re.MULTILINE)
+LIST = re.compile(r"^##+ (.*)\n\n((?:- \[.*\n(?:  .*\n)*)+)", re.MULTILINE)
 PAGE = re.compile(r"^- \[.*?\]\((.*?)\.md\)", re.MULTILINE)
 
 
