@@ -124,7 +124,8 @@ def fixtures() -> str:
         ("Report", "robust/session/own.py"),
         ("Result", "robust/session/result.py"),
     ):
-        parts += [_described(thing) for thing in things(ROOT / path) if thing.name == name]
+        (thing,) = (thing for thing in things(ROOT / path) if thing.name == name)
+        parts.append(_described(thing))
     return "\n".join(parts)
 
 

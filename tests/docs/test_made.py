@@ -1,4 +1,4 @@
-"""What the site reads from the source is what the registries hold."""
+"""Check that the pages have what the registries have."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What the pages show is run, in the order of the page; what is not says why."""
+"""Run what the pages show, in the order of the page; a block that is not run gives a reason."""
 
 import re
 
