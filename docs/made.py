@@ -139,26 +139,9 @@ def api(module: str) -> str:
     return "\n".join(_described(thing) for _, thing in exported(module))
 
 
-MAKERS: dict[str, Callable[..., str]] = {
-    make.__name__: make
-    for make in (
-        action,
-        api,
-        attacks,
-        commands,
-        data,
-        each_attack,
-        each_recipe,
-        files,
-        fixtures,
-        hooks,
-        options,
-        plan,
-        recipes,
-        suites,
-        wrapping,
-    )
-}
+TABLES = (action, attacks, data, files, options, plan, recipes, wrapping)
+SECTIONS = (api, commands, each_attack, each_recipe, fixtures, hooks, suites)
+MAKERS: dict[str, Callable[..., str]] = {make.__name__: make for make in (*TABLES, *SECTIONS)}
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

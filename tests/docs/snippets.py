@@ -1,7 +1,8 @@
 """Find the fenced blocks of a page and run them, in the order of the page and in a folder of its own.
 
 - `console`: the lines after `$ ` are run, and the lines after that are compared with the output. `...` matches
-  anything, and on a line of its own any lines; a number may differ as far as the sums of other processors do (TOLERANCE).
+  anything, and on a line of its own any lines; a number may differ by TOLERANCE, since other processors add up in
+  another order.
 - `sh`: every command is run, and must exit with 0.
 - A block whose first line is a comment with the name of a file, as `# net.py`, is that file. Other `python` is run, in
   one namespace per page, which has a `model`, inputs `x` and labels `y`; other `toml` is parsed.
@@ -121,7 +122,7 @@ def run(block: Block, folder: Path, names: dict[str, Any]) -> None:
 def execute(command: str, folder: Path, **more: str) -> tuple[int, str]:
     """Return (exit status, output) as on a terminal of 80 columns; `more` are variables of the environment.
 
-    `pytest`, `robust` and scripts are forked from a process that has imported torch: the import would take half the time.
+    `pytest`, `robust` and scripts are forked from a process that has imported torch: the import takes half the time.
     """
     known = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "CI"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{known['PATH']}"
