@@ -62,11 +62,11 @@ lint-workflows: .venv/ready
 
 # The site, in build/docs: warnings are errors. Its tools have an environment of their own: see docs/requirements.txt.
 docs: .venv-docs/ready
-	.venv-docs/bin/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet docs build/docs
+	.venv-docs/bin/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet --conf-dir docs . build/docs
 
 # Whether the links that lead out of the site still lead somewhere; needs the internet.
 docs-links: .venv-docs/ready
-	.venv-docs/bin/sphinx-build --builder linkcheck docs build/docs-links
+	.venv-docs/bin/sphinx-build --builder linkcheck --conf-dir docs . build/docs-links
 
 .venv-docs/ready: docs/requirements.txt
 	$(PYTHON) -m venv .venv-docs

@@ -20,8 +20,9 @@ N, SEED, THREAT, NETWORK = 6000, 1, "linf:0.15", "zoo:preactresnet18(width=8)"
 KEYS = "epochs=15:batch=64:lr=0.1"
 WORDS = (f"fgsm-at:clean=0:{KEYS}", f"n-fgsm:{KEYS}")
 LEGEND = (
-    f"`{NETWORK}`, {N:,} pictures of Fashion-MNIST's training split, {THREAT}, both from the same "
-    "weights. Percent of the pictures held out for validation: clean / against one step of FGSM / against PGD with 10."
+    f"`{NETWORK}` on {N:,} images of Fashion-MNIST's training split under {THREAT}. Both trainings start from the same "
+    "weights. Each cell is the accuracy in percent on the images that were held out for validation: clean / under one "
+    "step of FGSM / under PGD with 10 steps."
 )
 
 
@@ -38,7 +39,7 @@ def main() -> int:
         lines += [f"- {word}: {note}" for note in fitted.notes or ("nothing to report",)]
     rows = ([str(k), *row] for k, row in enumerate(zip_longest(*columns, fillvalue=""), 1))
     lines = [*table.markdown(("epoch", *(f"`{word}`" for word in WORDS)), rows, words=0), "", *lines]
-    OUT.write_text(table.page("A collapse, and the guard", LEGEND, lines, 0, ("torch",)), "utf-8")
+    OUT.write_text(table.page("A collapse of training, detected", LEGEND, lines, 0, ("torch",)), "utf-8")
     sys.stdout.write(OUT.read_text("utf-8"))
     return 0
 

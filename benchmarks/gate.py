@@ -36,13 +36,13 @@ CAUGHT, PASSED, MISSED = 18, 20, 15  # of the seeds, what must hold
 HEADS = ("change", "seed", "robust %", "points", "lost", "won", "McNemar p", "unpaired p", "gate")
 HEADS_REPLAY = (*HEADS, "lost by replay", "to it only", "fails after", "replay s", "a few s", "all s")
 LEGEND = (
-    f"The model {MODEL} against itself after a change, under `{ATTACK}` and {THREAT}, on {N:,} test pictures that the "
-    f"seed draws, with {MARGIN}. Made worse, and much worse: noise "
-    f"of {NOISE:g} and {MORE:g} deviations on every weight. Rewritten: the channels of "
-    "the first layer in another order, and batches of another size, so that only rounding differs. Unpaired is "
-    "Fisher's exact test of the two figures. Lost by replay: of the lost pictures those that fall to inputs that the "
-    "baseline keeps, and to it only: not to the attack. The gate fails after replay, after the attack on a few, or "
-    "after that on all. Seconds are processor time."
+    f"The model {MODEL} is compared with itself after a change, under `{ATTACK}` and {THREAT}, on {N:,} test images "
+    f"that the seed draws, with {MARGIN}. Made worse and made much worse: noise of {NOISE:g} and {MORE:g} standard "
+    "deviations is added to every weight. Rewritten: the channels of the first layer are in another order, and batches "
+    "have another size, so that only the rounding differs. Unpaired is Fisher's exact test of the two figures. Lost by "
+    "replay: the lost images for which an adversarial input of the baseline is adversarial again. To it only: those of "
+    "them for which the attack found nothing. The gate fails after replay, after the attack on a few images, or after "
+    "the attack on all. Seconds are processor time."
 )
 
 
@@ -202,8 +202,8 @@ def told(rows: list[Compared]) -> list[str]:
         lines += [
             f"**{change}**: {fmean(row.paired.points for row in mine):+.2f} points. The gate fails {failed} of "
             f"{len(mine)} draws: {when[0]} after replay, {when[1]} after the attack on a few, {when[2]} after that "
-            f"on all; the unpaired test tells {unpaired} apart. Of {lost} lost pictures {found} are found by replay "
-            f"and {early} after a few; {sum(row.alone for row in mine)} are found by replay only. Replay takes "
+            f"on all; the unpaired test is significant for {unpaired}. Of {lost} lost images {found} are found by "
+            f"replay and {early} after a few; {sum(row.alone for row in mine)} are found by replay only. Replay takes "
             f"{seconds[0]:.2f} s, a few {seconds[1]:.2f} s, all {seconds[2]:.2f} s.",
             "",
         ]

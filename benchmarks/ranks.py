@@ -35,17 +35,18 @@ GAIN = 1.6  # of two processes with a thread each, over one: at least
 MANY = (8, 64)
 OUT = ROOT / "benchmarks/ranks.md"
 LEGEND = (
-    f"{SUITE} on the model {MODEL} of Fashion-MNIST under {THREAT}, {N} test pictures, by `torchrun` with one thread a "
-    f"process; medians of {TURNS} turns, one process and two by turns. Seconds are of the suite, without the start of "
-    "the processes; processor seconds are of all together. Idle is the share of that time in which a rank waits for "
-    f"another. The whole command, in {WHOLE} turns, is `robust evaluate` from its start to the leaderboard; the checks "
-    "of trust are the first rank's alone."
+    f"{SUITE} runs on the model {MODEL} of Fashion-MNIST under {THREAT}, with {N} test images, under `torchrun` with "
+    f"one thread per process. Figures are medians of {TURNS} turns, which alternate between one process and two. "
+    "Seconds are those of the suite, without the start of the processes; processor seconds are the sum of all "
+    f"processes. Idle is the share of the time in which a rank waits for another. The whole command, in {WHOLE} turns, "
+    "is `robust evaluate` from its start to the leaderboard; rank 0 alone runs the checks of trust."
 )
 SIMULATED = (
-    "What ranks would wait for each other, from the passes through the model that each sample took in each round of "
-    "the same suite, where a pass takes every rank as long: dealt out anew before each round, or once and for all, by "
-    f"turns or in blocks. Of {N} pictures, and of ten times as many that fall alike. A rank with few samples a round "
-    "waits whatever the dealing; gain is the time of one process over theirs."
+    "The table shows how long ranks would wait for each other. It is computed from the passes through the model that "
+    "each sample took in each round of the same suite, if a pass takes every rank the same time. Samples are "
+    "distributed anew before each round, or once for all rounds, in turns or in blocks. "
+    f"There are {N} images, or ten times as many with the same outcomes. A rank with few samples per round waits, "
+    "whatever the distribution. Gain is the time of one process divided by the time of all."
 )
 
 Round = tuple[NDArray[np.int64], NDArray[np.int64]]  # (samples, the passes that each took), the hardest first

@@ -37,10 +37,10 @@ NETS = (  # (word, shape of an input, inputs at once)
 WAYS = (("channels-last",), ("fold",), ("channels-last", "fold"), ("bf16",), ("channels-last", "bf16"))
 SUBJECT, THREAT, N = "pgd-at", "linf:0.1", 500
 LEGEND = (
-    "Milliseconds of processor time for one gradient of a batch, the median of "
-    f"{ROUNDS} rounds in turns, and how many times as fast the copy is; n/a where the network cannot be traced. The "
-    "weights are random: they do not change the time. Below, standard-1 on "
-    f"{N} test pictures of Fashion-MNIST, {SUBJECT} under {THREAT}."
+    "The column exact is the processor time in milliseconds for one gradient of a batch, as the median of "
+    f"{ROUNDS} alternating rounds. The other columns are the speed-up of the copy; n/a means that the network cannot "
+    "be traced. The weights are random: they do not change the time. The second table is standard-1 on "
+    f"{N} test images of Fashion-MNIST, with the model {SUBJECT} under {THREAT}."
 )
 
 

@@ -26,8 +26,9 @@ SEED, SEEDS, N = 0, 5, 500
 SUITE, QUICK = "standard-1", "quick-1"
 HEADS = ("model", "threat", "n", "robust %", "forwards", "backwards", "seconds")
 LEGEND = (
-    f"Each cell is {SUITE} / AutoAttack standard / {QUICK}: robust accuracy in percent of all n test pictures, judged "
-    "by the same code; samples sent forward and backward for each picture attacked; seconds of processor time."
+    f"Each cell is {SUITE} / AutoAttack standard / {QUICK}. Robust % is the robust accuracy in percent of all n test "
+    "images, judged by the same code. Forwards and backwards are the samples sent through the model per attacked "
+    "image. Seconds are processor time."
 )
 TIMES, GRADIENTS, QUICK_POINTS, QUICK_TIMES, SPREAD = 1 / 10, 1 / 4, 1.0, 1 / 5, 0.4  # what must hold
 

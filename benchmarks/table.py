@@ -12,10 +12,10 @@ from robust.attacks import LpThreat
 
 HEADS = ("model", "attack", "threat", "peer", "n", "figure", "forwards", "backwards", "seconds", "holds")
 LEGEND = (
-    "Each pair is ours / theirs. The figure is the robust accuracy in percent of all n pictures where the threat model "
-    "has a radius, and else the median distance of those that the model answers right; lower is stronger, and both "
-    "sides are judged by the same code. Forwards and backwards are samples sent through the model for each picture "
-    "attacked, seconds are processor time. A row holds where our robust accuracy is at most "
+    "Each pair is ours / theirs. If the threat model has a radius, the figure is the robust accuracy in percent of all "
+    "n images; otherwise it is the median distance for the images that the model classifies correctly. Lower is "
+    "stronger, and the same code judges both sides. Forwards and backwards are the samples sent through the model per "
+    "attacked image; seconds are processor time. A row holds if our robust accuracy is at most "
     f"{SLACK_POINTS} points above theirs, or our median distance at most {SLACK_RATIO} times theirs."
 )
 

@@ -25,10 +25,10 @@ PAGE = Path(__file__).parent / "speed.md"
 PACKAGES = ("torch", "torchattacks", "foolbox")
 HEADS = ("what", "model", "against", "ours", "theirs", "ratio", "bound", "robust %", "gradients")
 LEGEND = (
-    "Constant-step PGD in linf:0.1, a step of eps/4, from a random start, on 1,000 pictures. Seconds are processor "
-    "time, medians of runs in turns; the ratio is the median of the rounds' own. Robust accuracy and gradients for "
-    "each picture are ours / theirs. Memory is the most that tensors held at once, from the allocator's events in "
-    "torch's profiler."
+    "The attack is PGD in linf:0.1 with a constant step of eps/4, from a random start, on 1,000 images. Seconds are "
+    "processor time, as medians of alternating runs; the ratio is the median of the ratios of the rounds. Robust "
+    "accuracy and gradients per image are ours / theirs. Memory is the maximum that tensors held at once, from the "
+    "allocator's events in torch's profiler."
 )
 N, SEED, STRIDE = 1000, 0, 0.25
 ROUNDS = {40: 3, 200: 2}  # of each number of steps

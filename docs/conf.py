@@ -1,24 +1,26 @@
-"""The site: `make docs` builds it into build/docs. No torch: what is made from the code is read from its source."""
+"""Configure the site that `make docs` builds into build/docs; its sources are the files that people read on GitHub."""
 
+import re
 import sys
 from pathlib import Path
 
-from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent  # where Sphinx starts from: links between the pages hold as they are
 sys.path.insert(0, str(ROOT))
 
 import robust  # noqa: E402
-from docs import made  # noqa: E402
 
 project = "pytest-robust"
 release = robust.__version__
 copyright = "the contributors of pytest-robust; MIT licence"
 
+root_doc = "docs/index"
+include_patterns = ["docs/*.md", "examples/README.md", "benchmarks/*.md", "leaderboard/README.md"]
+include_patterns += ["SECURITY.md", "CHANGELOG.md"]
+exclude_patterns = [".*", "build", "dist"]  # Sphinx would walk through them
+
 extensions = ["myst_parser", "sphinx_copybutton"]
-myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 smartquotes = False  # two dashes are an option's
 copybutton_exclude = ".linenos, .gp, .go"  # commands are copied without the prompt and without what they print
@@ -26,6 +28,7 @@ copybutton_exclude = ".linenos, .gp, .go"  # commands are copied without the pro
 html_theme = "furo"
 html_title = "pytest-robust"
 html_static_path = ["_static"]
+html_extra_path = ["_root"]  # index.html, which leads to docs/index.html
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
@@ -34,19 +37,17 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#ff8f87", "color-brand-content": "#79b8ff"},
 }
 
+LIST = re.compile(r"^##+ (.*)\n\n((?:- \[.*\n(?:  .*\n)*)+)", re.MULTILINE)
+PAGE = re.compile(r"^- \[.*?\]\((.*?)\.md\)", re.MULTILINE)
 
-class Made(SphinxDirective):
-    """What made.py makes and no page holds; its content is for who reads the page where nothing makes it."""
 
-    required_arguments = 1
-    final_argument_whitespace = True
-    has_content = True
-
-    def run(self) -> list[nodes.Node]:
-        kind, *words = self.arguments[0].split()
-        text = made.MAKERS[kind](*words)
-        return self.parse_text_to_nodes(text, allow_section_headings=True)
+def contents(app: Sphinx, name: str, source: list[str]) -> None:
+    """Make the site's table of contents from the lists of links that the page shows, each below its heading."""
+    if name in (root_doc, "benchmarks/README"):
+        for caption, links in LIST.findall(source[0]):
+            pages = "\n".join(PAGE.findall(links))
+            source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{pages}\n```\n"
 
 
 def setup(app: Sphinx) -> None:
-    app.add_directive("made", Made)
+    app.connect("source-read", contents)

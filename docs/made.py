@@ -1,49 +1,47 @@
-"""The parts of the pages that are made from the code: each a function that returns Markdown.
+"""The parts of the pages that are made from the code: each is a function that returns Markdown.
 
-Tables stand in the pages, where tables.py puts them; what is long, or in Sphinx's own words, the site makes of a block
-`{made} NAME`. There what has headings begins with one, for Sphinx puts what is above the first heading below the last
-section.
+tables.py writes what they return into the pages, so that it can be read on GitHub, in a clone and on the site.
 """
 
 import contextlib
 import io
 import os
 import re
+import textwrap
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from docs.included import page
 from docs.source import ROOT, Option, Thing, exported, heading, papers, registered, things
 
 
 def options() -> str:
-    """Every option of the plugin, from the table that the plugin itself reads."""
+    """Return the options of the plugin, from the table that the plugin itself reads."""
     from robust.options import OPTIONS
 
     rows = []
     for option in OPTIONS:
         value = f"`{option.metavar}`{', or none' * option.bare}" if option.metavar else ""
         key = (f"`{option.dest}`" if option.ini else "none") + "; may be repeated" * option.many
-        rows.append((f"`--robust-{option.name}`", value, _told(option.help), key))
+        rows.append((f"`--robust-{option.name}`", value, _marked(option.help), key))
     return table(("option", "value", "what it says", "ini key"), rows)
 
 
 def action() -> str:
-    """The inputs and the outputs of the GitHub Action."""
+    """Return the inputs and the outputs of the GitHub Action."""
     import yaml
 
-    told = yaml.safe_load((ROOT / "action.yml").read_text())
+    content = yaml.safe_load((ROOT / "action.yml").read_text())
     parts = []
     for kind in ("inputs", "outputs"):
-        rows = [(f"`{name}`", _told(of["description"])) for name, of in told[kind].items()]
+        rows = [(f"`{name}`", _marked(of["description"])) for name, of in content[kind].items()]
         parts.append(table((kind.removesuffix("s"), "what it is"), rows))
     return "\n".join(parts)
 
 
 def commands() -> str:
-    """What each command of `robust` prints with --help."""
+    """Return the help text of each command of `robust`."""
     first = _help()
     names = re.findall(r"^    ([a-z]+) ", first, re.MULTILINE)
     parts = [f"## robust\n\n```text\n{first}```\n"]
@@ -52,17 +50,17 @@ def commands() -> str:
 
 
 def attacks() -> str:
-    """One line for each attack: its name, what it is, and its paper."""
+    """Return one line for each attack: its name, what it is, and its paper."""
     return _lines(_attacks())
 
 
 def each_attack() -> str:
-    """A section for each attack: what it does, and its options."""
+    """Return a section for each attack: what it does, and its options."""
     return _sections(_attacks())
 
 
 def wrapping() -> str:
-    """What goes with every attack: one option each."""
+    """Return the options that go with every attack."""
     rows = [
         (f"`{option.name}`", f"`{option.default}`", papers(heading(path).removesuffix(".")))
         for path in sorted((ROOT / "attacks/combine").glob("[!_]*.py"))
@@ -74,29 +72,29 @@ def wrapping() -> str:
 
 
 def recipes() -> str:
-    """One line for each recipe, and for each of what wraps one."""
+    """Return one line for each recipe and for each wrapper of recipes."""
     return _lines(_recipes())
 
 
 def each_recipe() -> str:
-    """A section for each of these: what it does, and its options."""
+    """Return a section for each recipe and each wrapper: what it does, and its options."""
     return _sections(_recipes())
 
 
 def plan() -> str:
-    """The options of the training loop."""
+    """Return the options of the training loop."""
     (loop,) = (thing for thing in things(ROOT / "robust/train/plan.py") if thing.name == "Plan")
     return _options(loop.options)
 
 
 def files(folder: str) -> str:
-    """One line for each file of a package: its name, and how it begins."""
+    """Return one line for each file of a package: its name, and the start of its docstring."""
     paths = sorted((ROOT / folder).glob("[!_]*.py"))
     return table(("name", "what it is"), [_line(path.stem.replace("_", "-"), heading(path)) for path in paths])
 
 
 def data() -> str:
-    """One line for each data set, with the threat model that is taken where none is given."""
+    """Return one line for each data set, with its default threat model."""
     rows = []
     for path in sorted((ROOT / "robust/data/sets").glob("[!_]*.py")):
         threat = re.search(r'threat="([^"]+)"', path.read_text())
@@ -105,68 +103,49 @@ def data() -> str:
 
 
 def suites() -> str:
-    """What each suite is for, as its file begins, and its stages; the shortest suite first."""
+    """Return a section for each suite, the shortest first: the comment at the top of its file, and its stages."""
     parts = []
     head = ("stage", "attack", "norms", "hardest", "least", "patience", "further")
     texts = {path: path.read_text() for path in (ROOT / "attacks/suites").glob("*.toml")}
     for path, text in sorted(texts.items(), key=lambda item: item[1].count("[[stages]]")):
-        told = "\n".join(line.removeprefix("#").strip() for line in text.partition("[[")[0].split("\n"))
+        comment = "\n".join(line.removeprefix("#").strip() for line in text.partition("[[")[0].split("\n"))
         stages = enumerate(tomllib.loads(text)["stages"], 1)
         rows = [(str(k), f"`{stage['attack']}`", *_stage(stage)) for k, stage in stages]
-        parts.append(f"## {path.stem}\n\n{papers(told.strip())}\n\n{table(head, rows)}")
+        parts.append(f"## {path.stem}\n\n{papers(comment.strip())}\n\n{table(head, rows)}")
     return "\n".join(parts)
 
 
 def fixtures() -> str:
-    """The fixtures for users' own tests, and what they return."""
-    parts = [
-        f":::{{py:function}} {thing.name}\n{thing.doc}\n:::\n"
-        for thing in things(ROOT / "robust/plugin.py")
-        if thing.name.startswith("robust_")
-    ]
-    for module, name in (("own", "Attacker"), ("own", "Report"), ("result", "Result")):
-        (thing,) = (thing for thing in things(ROOT / f"robust/session/{module}.py") if thing.name == name)
-        parts.append(_described(thing, f"robust.session.{module}"))
+    """Return a section for each fixture, and for each class that fixtures return."""
+    found = [thing for thing in things(ROOT / "robust/plugin.py") if thing.name.startswith("robust_")]
+    parts = [f"### {thing.name}\n\n{_doc(thing)}\n" for thing in found]
+    for name, path in (
+        ("Attacker", "robust/session/fixtures.py"),
+        ("Report", "robust/session/fixtures.py"),
+        ("Result", "robust/session/result.py"),
+    ):
+        (thing,) = (thing for thing in things(ROOT / path) if thing.name == name)
+        parts.append(_described(thing))
     return "\n".join(parts)
 
 
 def hooks() -> str:
-    return "\n".join(
-        f"::::{{py:function}} {thing.name}{thing.signature}{thing.returns}\n{_doc(thing)}\n::::\n"
-        for thing in things(ROOT / "robust/hookspec.py")
-    )
+    """Return a section for each hook."""
+    return "\n".join(map(_described, things(ROOT / "robust/hookspec.py")))
 
 
 def api(module: str) -> str:
-    """Every name of a package's __all__, from the docstrings."""
-    return "\n".join(_described(thing, module) for _, thing in exported(module))
+    """Return a section for each name of a package's __all__."""
+    return "\n".join(_described(thing) for _, thing in exported(module))
 
 
-MAKERS: dict[str, Callable[..., str]] = {
-    make.__name__: make
-    for make in (
-        action,
-        api,
-        attacks,
-        commands,
-        data,
-        each_attack,
-        each_recipe,
-        files,
-        fixtures,
-        hooks,
-        options,
-        page,
-        plan,
-        recipes,
-        suites,
-        wrapping,
-    )
-}
+TABLES = (action, attacks, data, files, options, plan, recipes, wrapping)
+SECTIONS = (api, commands, each_attack, each_recipe, fixtures, hooks, suites)
+MAKERS: dict[str, Callable[..., str]] = {make.__name__: make for make in (*TABLES, *SECTIONS)}
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of Markdown."""
+    """Return a table of Markdown."""
     head = list(head)
     lines = [head, [":---"] * len(head), *rows]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
@@ -181,62 +160,64 @@ def _recipes() -> list[Thing]:
     return registered("robust/train/recipes") + wrappers
 
 
-def _lines(found: list[Thing]) -> str:
-    return table(("name", "what it is"), [_line(thing.name, thing.heading) for thing in found])
+def _lines(listed: list[Thing]) -> str:
+    return table(("name", "what it is"), [_line(thing.name, thing.heading) for thing in listed])
 
 
-def _line(name: str, told: str) -> tuple[str, str]:
-    """A name, and what its file says of it without the name."""
-    return f"`{name}`", papers(re.sub(rf"^{re.escape(name.removeprefix('+'))}[:,] ", "", told))
+def _line(name: str, text: str) -> tuple[str, str]:
+    """Return a name, and the first line of its file without the name."""
+    return f"`{name}`", papers(re.sub(rf"^{re.escape(name.removeprefix('+'))}[:,] ", "", text))
 
 
-def _sections(found: list[Thing]) -> str:
+def _sections(listed: list[Thing]) -> str:
     parts = []
-    for thing in found:
-        told = f"{papers(thing.heading)}\n\n{papers(_doc(thing))}\n\n{_options(thing.options)}"
-        parts.append(f"### {thing.name}\n\n{told}")
+    for thing in listed:
+        body = f"{papers(thing.heading)}\n\n{papers(_doc(thing))}\n\n{_options(thing.options)}"
+        parts.append(f"### {thing.name}\n\n{body}")
     return "\n".join(parts)
 
 
-def _options(found: tuple[Option, ...]) -> str:
-    rows = [(f"`{o.name}`", f"`{o.default}`" if o.default is not None else "", papers(o.says)) for o in found]
+def _options(options: tuple[Option, ...]) -> str:
+    rows = [(f"`{o.name}`", f"`{o.default}`" if o.default is not None else "", papers(o.says)) for o in options]
     return table(("option", "default", "what it is"), rows) if rows else "It has no options.\n"
 
 
 def _stage(stage: dict[str, Any]) -> tuple[str, ...]:
-    """A stage as told in the table: what is by default is left out."""
+    """Return the cells of a stage; defaults are left out."""
     further = ", ".join(word for word in ("widen", "follow") if stage.get(word))
     norms = ", ".join(stage.get("norms", ["all"]))
     return norms, *(str(stage.get(key, "")) for key in ("hardest", "least", "patience")), further
 
 
-def _described(thing: Thing, module: str) -> str:
-    """A class or function as Sphinx's Python domain shows it, with its options and its methods."""
-    if thing.kind == "data":
-        return f":::{{py:data}} {module}.{thing.name}\n:type: {thing.returns}\n\n{thing.heading}\n:::\n"
-    lines = [f":::::{{py:{thing.kind}}} {module}.{thing.name}{thing.signature}{thing.returns}", papers(_doc(thing)), ""]
+def _described(thing: Thing) -> str:
+    """Return a section on a class, a function or a constant: its signature, docstring, options and methods."""
+    parts = [f"### {thing.name}", _signature(thing), papers(_doc(thing) or thing.heading)]
+    if thing.kind == "class" and not thing.signature:
+        del parts[1]  # the name alone
     if any(option.says for option in thing.options):
-        lines.append(_options(thing.options))
+        parts.append(_options(thing.options).rstrip("\n"))
     for member in thing.members:
-        if member.kind == "property":
-            lines += [f"::::{{py:property}} {member.name}", f":type: {member.returns.removeprefix(' -> ')}", ""]
-        else:
-            lines.append(f"::::{{py:method}} {member.name}{member.signature}{member.returns}")
-        lines += [papers(_doc(member)), "::::", ""]
-    return "\n".join([*lines, ":::::", ""])
+        parts += [f"- {_signature(member)}", textwrap.indent(papers(_doc(member)), "  ")]
+    return "\n\n".join(parts) + "\n"
+
+
+def _signature(thing: Thing) -> str:
+    if thing.kind in ("data", "property"):
+        return f"`{thing.name}: {thing.returns.removeprefix(' -> ')}`"
+    return f"`{thing.name}{thing.signature}{thing.returns}`"
 
 
 def _doc(thing: Thing) -> str:
-    """A docstring as Markdown: what follows a double colon is a block of code."""
+    """Return a docstring as Markdown; the lines that follow a double colon are a block of code."""
     text, _, code = thing.doc.partition(" ::\n")
     if not code:
         return thing.doc
-    lines = "\n".join(line.removeprefix("    ") for line in code.strip("\n").split("\n"))
-    return f"{text}\n\n```python\n{lines}\n```"
+    reason = "<!-- not run: it uses names of the reader's own -->"
+    return f"{text}\n\n{reason}\n```python\n{textwrap.dedent(code).strip()}\n```"
 
 
-def _told(text: str) -> str:
-    """A help text, where options are code."""
+def _marked(text: str) -> str:
+    """Return a help text with its options as code."""
     return re.sub(r"(--robust-[a-z-]+)", r"`\1`", text)
 
 

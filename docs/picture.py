@@ -1,7 +1,7 @@
-"""The picture of the first page: `python -m docs.picture` measures it anew and writes _static/idea.svg.
+"""Measure the image of the first page and write it to _static/idea.svg: `python -m docs.picture`.
 
-A scan of a 3, the same scan moved, and how many test scans two networks answer right at every size of the move. The
-networks are those of benchmarks/models; FMN seeks each scan's smallest move.
+It shows a scan of a 3, the same scan perturbed, and the accuracy of two networks by the size of the perturbation. The
+networks are those of benchmarks/models. FMN searches for the smallest perturbation of each scan.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from robust.attacks import FMN, PGD, LpThreat, assail, nearest
 from robust.data.sets import digits
 
 HERE = Path(__file__).parent
-EPS, WIDEST = 0.15, 0.3  # of the move that is shown, and at the end of the curve
+EPS, WIDEST = 0.15, 0.3  # of the perturbation that is shown, and at the end of the curve
 POINTS = 100  # of the curve
 SIZE, ACROSS, GAP, TOP = 150, 260, 20, 24  # of a scan, of the curve, between scans, and below the titles
 
@@ -27,7 +27,7 @@ def network(name: str) -> nn.Module:
 
 
 def scan(x: Tensor, left: float, title: str) -> str:
-    """An 8x8 scan as squares, with a title above it."""
+    """Return an 8x8 scan as squares, with a title above it."""
     side = SIZE / 8
     squares = "".join(
         f'<rect x="{left + j * side:g}" y="{TOP + i * side:g}" width="{side + 0.3:g}" height="{side + 0.3:g}" '
@@ -39,14 +39,14 @@ def scan(x: Tensor, left: float, title: str) -> str:
 
 
 def curve(right: list[float], left: float, kind: str) -> str:
-    """The share that is answered right, by the size of the move, from none to WIDEST."""
+    """Return the curve of accuracies for sizes from 0 to WIDEST."""
     step = ACROSS / (len(right) - 1)
     points = " ".join(f"{left + k * step:.1f},{TOP + SIZE * (1 - share):.1f}" for k, share in enumerate(right))
     return f'<polyline class="{kind}" points="{points}"/>'
 
 
 def picture() -> str:
-    """The picture as SVG, measured on the test scans of digits."""
+    """Return the image as SVG, measured on the test scans of digits."""
     plain, trained = network("standard"), network("pgd-at")
     x, y = (torch.as_tensor(part) for part in digits.read("test"))
     three = ((y == 3) & (plain(x).argmax(1) == 3)).nonzero()[0]
@@ -59,8 +59,8 @@ def picture() -> str:
         curves.append(curve(right, left, kind))
         ends[kind] = round(100 * float(found.robust_at(EPS).double().mean()))
     return TEMPLATE.format(
-        clean=scan(x[three][0, 0], 0, f"answered {int(plain(x[three]).argmax())}"),
-        moved=scan(fooled.x_adv[0, 0], SIZE + GAP, f"moved: answered {int(plain(fooled.x_adv).argmax())}"),
+        clean=scan(x[three][0, 0], 0, f"classified as {int(plain(x[three]).argmax())}"),
+        moved=scan(fooled.x_adv[0, 0], SIZE + GAP, f"perturbed: classified as {int(plain(fooled.x_adv).argmax())}"),
         curves="".join(curves),
         left=left,
         right=left + ACROSS,
@@ -92,7 +92,7 @@ polyline {{ fill: none; stroke-width: 2.5; }}
 <path class="axis" fill="none" d="M{left:g} {top:g} V{foot:g} H{right:g}"/>
 <path class="eps" d="M{half:g} {top:g} V{foot:g}"/>
 {curves}
-<text x="{left:g}" y="14">scans answered right, by size of move</text>
+<text x="{left:g}" y="14">accuracy, by size of the perturbation</text>
 <text x="{half:g}" y="{label:g}" text-anchor="middle">0.15</text>
 <text x="{left:g}" y="{label:g}">0</text><text x="{right:g}" y="{label:g}" text-anchor="end">0.3</text>
 <text class="plain" x="{before:g}" y="{below:g}" text-anchor="end">standard: {plain_end}</text>

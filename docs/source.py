@@ -1,4 +1,4 @@
-"""What the code says of itself, read from its source: nothing is imported, so the site needs no torch."""
+"""Read names, docstrings, options and signatures from the source of the code, without importing it."""
 
 import ast
 import re
@@ -16,8 +16,8 @@ class Option:
 
     name: str
     type: str
-    default: str | None  # as it is written; None where there is none
-    says: str  # the comment behind it
+    default: str | None  # as written in the source; None if there is none
+    says: str  # the comment at the end of its line
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Thing:
     """A class or a function."""
 
     name: str
-    heading: str  # the first line of its file: what it is, and the paper
+    heading: str  # the first paragraph of its file: what it is, and the paper
     doc: str
     options: tuple[Option, ...]
     signature: str  # "(steps: int = 40)"
@@ -35,14 +35,14 @@ class Thing:
 
 
 def place(module: str) -> Path:
-    """The file of a module: robust.attacks is attacks/ here."""
+    """Return the file of a module; robust.attacks is the folder attacks/."""
     words = module.split(".")
     path = ROOT.joinpath(*(words[1:] if words[:2] == ["robust", "attacks"] else words))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def things(path: Path) -> list[Thing]:
-    """The classes, functions and constants at the top of a file, in order."""
+    """Return the classes, functions and annotated constants at the top of a file, in order."""
     return [
         _thing(node, heading(path), text)
         for text in [path.read_text()]
@@ -52,18 +52,18 @@ def things(path: Path) -> list[Thing]:
 
 
 def heading(path: Path) -> str:
-    """How a file's docstring begins, and what else in it names papers, as one line."""
+    """Return the first paragraph of a file's docstring, and its paragraphs that name papers, as one line."""
     first, *others = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")
     return " ".join(" ".join([first, *filter(PAPER.search, others)]).split())
 
 
 def papers(text: str) -> str:
-    """The same, where arXiv's numbers are links."""
+    """Return the text with its arXiv numbers as links."""
     return PAPER.sub(r"[\1](https://arxiv.org/abs/\1)", text)
 
 
 def registered(folder: str) -> list[Thing]:
-    """What the files of a package register, by the names that they register."""
+    """Return the classes that the files of a package register, under their registered names."""
     found = []
     for path in sorted((ROOT / folder).glob("[!_]*.py")):
         text = path.read_text()
@@ -75,7 +75,7 @@ def registered(folder: str) -> list[Thing]:
 
 
 def exported(module: str) -> list[tuple[str, Thing]]:
-    """(module that it is written in, thing) for each name of a package's __all__."""
+    """Return (its module, thing) for each name in a package's __all__."""
     tree = ast.parse(place(module).read_text())
     home = {
         alias.name: node.module
@@ -98,7 +98,7 @@ def _named(node: ast.stmt) -> bool:
 
 
 def _registers(node: ast.stmt) -> Iterator[str]:
-    """The names under which decorators file it."""
+    """Yield the names under which the decorators of a class register it."""
     for decorator in getattr(node, "decorator_list", ()):
         if isinstance(decorator, ast.Call) and getattr(decorator.func, "attr", "") == "register":
             yield ast.literal_eval(decorator.args[0])
@@ -113,20 +113,30 @@ def _thing(node: ast.stmt, title: str, text: str) -> Thing:
     if isinstance(node, ast.FunctionDef):
         marks = {ast.unparse(mark) for mark in node.decorator_list}
         own = marks & {"property", "cached_property"}
-        arguments = [ast.unparse(node.args)] if node.args.args or node.args.kwonlyargs else []
-        signature = re.sub(r"^(self|cls)(, )?", "", "".join(arguments))
+        for argument in (*node.args.args, *node.args.kwonlyargs):
+            argument.annotation = _unquoted(argument.annotation)
+        signature = re.sub(r"^(self|cls)(, )?", "", ast.unparse(node.args))
         returns = f" -> {ast.unparse(node.returns)}".replace("'", "") if node.returns else ""
         doc = ast.get_docstring(node) or ""
         if own:
             return Thing(node.name, title, doc, (), "", returns, "property")
-        return Thing(node.name, title, doc, (), f"({signature})".replace("'", ""), returns, "function")
+        return Thing(node.name, title, doc, (), f"({signature})", returns, "function")
     assert isinstance(node, ast.AnnAssign)
     return Thing(ast.unparse(node.target), title, "", (), "", ast.unparse(node.annotation), "data")
 
 
 def _is_told(node: ast.stmt) -> bool:
-    """Whether a method is for users: it has a docstring, and no underscore."""
-    return isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and bool(ast.get_docstring(node))
+    """Whether a method is for users: it has a docstring, and no underscore; or it is __call__."""
+    if not isinstance(node, ast.FunctionDef) or not ast.get_docstring(node):
+        return False
+    return node.name == "__call__" or not node.name.startswith("_")
+
+
+def _unquoted(hint: ast.expr | None) -> ast.expr | None:
+    """Return an annotation without the quotes around it, if it has any."""
+    if isinstance(hint, ast.Constant) and isinstance(hint.value, str):
+        return ast.parse(hint.value, mode="eval").body
+    return hint
 
 
 def _is_dataclass(node: ast.ClassDef) -> bool:

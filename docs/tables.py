@@ -1,7 +1,7 @@
-"""What the README and the pages of docs/ hold of the code: `python -m docs.tables` makes it anew.
+"""Write the parts of the README and of docs/ that are made from the code: `python -m docs.tables`.
 
-`<!-- made: NAME ARGUMENTS -->` is followed by what the function of that name in made.py returns, up to `<!-- end -->`.
-It stands in the page, and not only on the site, so that it is read on GitHub too.
+Between `<!-- made: NAME ARGUMENTS -->` and `<!-- end -->` stands the text that the function NAME of made.py returns.
+A test fails if it is not current.
 """
 
 import re
@@ -14,8 +14,8 @@ PLACE = re.compile(r"(<!-- made: ([\w./ ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str) -> str:
-    """The same page with its tables made anew; KeyError for a name that made.py does not know."""
-    return PLACE.sub(lambda found: f"{found[1]}{_made(*found[2].split())}{found[3]}", text)
+    """Return the page with its made parts replaced; KeyError for a name that made.py does not have."""
+    return PLACE.sub(lambda part: f"{part[1]}{_made(*part[2].split())}{part[3]}", text)
 
 
 def _made(name: str, *arguments: str) -> str:

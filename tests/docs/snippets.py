@@ -1,14 +1,15 @@
-"""The fenced blocks of a page, and how they are run: in the order of the page, in a folder of its own.
+"""Find the fenced blocks of a page and run them, in the order of the page and in a folder of its own.
 
-- `console`: what follows `$ ` is run, and what follows that is compared with what it prints. `...` stands for anything,
-  on a line of its own for any lines; a number may be off as far as other processors' sums are (TOLERANCE).
+- `console`: the lines after `$ ` are run, and the lines after that are compared with the output. `...` matches
+  anything, and on a line of its own any lines; a number may differ by TOLERANCE, since other processors add up in
+  another order.
 - `sh`: every command is run, and must exit with 0.
-- A block whose first line is a comment with a file's name, as `# net.py`, is that file. Other `python` is run, in one
-  namespace for the page, which knows a `model`, inputs `x` and labels `y`; other `toml` is parsed.
+- A block whose first line is a comment with the name of a file, as `# net.py`, is that file. Other `python` is run, in
+  one namespace per page, which has a `model`, inputs `x` and labels `y`; other `toml` is parsed.
 
-Comments on the line before a block, which no reader sees: `<!-- not run: REASON -->`, and `<!-- exit: 1 -->` for the
-exit status of its last command. `<!-- here: examples, LICENSE as licence.txt -->` puts that of the repository into the
-page's folder.
+Comments on the line before a block, which no reader sees, are `<!-- not run: REASON -->`, and `<!-- exit: 1 -->` for
+the exit status of its last command. `<!-- here: examples, LICENSE as licence.txt -->` puts these files of the
+repository into the folder of the page.
 """
 
 import multiprocessing
@@ -54,18 +55,18 @@ class Block:
     line: int
     kind: str
     text: str
-    reason: str  # why it is not run; "" where it is
-    status: int  # that its last command ends with
+    reason: str  # why it is not run; "" if it is run
+    status: int  # the exit status of its last command
 
     @property
     def file(self) -> str:
-        """The file that it is, "" where it is none."""
+        """Return the name of the file that the block is, or ""."""
         found = FILE.match(self.text)
         return found[1] if found and self.kind not in ("console", "sh") else ""
 
 
 def blocks(page: str) -> list[Block]:
-    """The blocks of a page, of languages that can be run or read."""
+    """Return the blocks of a page in the RUNNABLE languages."""
     found = []
     for fence in FENCE.finditer(page):
         if fence["kind"] not in RUNNABLE:
@@ -78,7 +79,7 @@ def blocks(page: str) -> list[Block]:
 
 
 def linked(page: str, folder: Path) -> None:
-    """Put what the page's `here` comments name into its folder: files as copies, since a page may change them."""
+    """Put the files that the `here` comments name into the folder; files are copied, since a page may change them."""
     for words in re.findall(r"<!-- here: (.*?) -->", page):
         for word in words.split(", "):
             name, _, other = word.partition(" as ")
@@ -87,7 +88,7 @@ def linked(page: str, folder: Path) -> None:
 
 
 def commands(block: Block) -> Iterator[tuple[str, str]]:
-    """(command, what it is to print); of `sh` nothing is compared."""
+    """Yield (command, expected output); the output of `sh` is not compared."""
     if block.kind == "sh":
         lines = block.text.replace("\\\n", "").split("\n")
         yield from ((line, "...\n") for line in lines if line.strip() and not line.startswith("#"))
@@ -98,7 +99,7 @@ def commands(block: Block) -> Iterator[tuple[str, str]]:
 
 
 def run(block: Block, folder: Path, names: dict[str, Any]) -> None:
-    """AssertionError, or the block's own error, where it does not do what the page says."""
+    """Run a block; AssertionError, or the error of the block, if it does not do what the page says."""
     if block.file:
         path = folder / block.file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,9 +120,9 @@ def run(block: Block, folder: Path, names: dict[str, Any]) -> None:
 
 
 def execute(command: str, folder: Path, **more: str) -> tuple[int, str]:
-    """(exit status, what it printed), as on a terminal of 80 columns; `more` are variables of the environment.
+    """Return (exit status, output) as on a terminal of 80 columns; `more` are variables of the environment.
 
-    `pytest`, `robust` and scripts are forked from a process that has imported torch, which would take half of the time.
+    `pytest`, `robust` and scripts are forked from a process that has imported torch: the import takes half the time.
     """
     known = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "CI"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{known['PATH']}"
@@ -147,7 +148,7 @@ def execute(command: str, folder: Path, **more: str) -> tuple[int, str]:
 
 
 def _door(words: list[str], folder: Path, environment: dict[str, str], out: Any) -> None:
-    """What the console scripts do, in this process."""
+    """Do in this process what the console scripts do."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -165,10 +166,10 @@ def _door(words: list[str], folder: Path, environment: dict[str, str], out: Any)
 
 
 def agrees(expected: str, printed: str) -> bool:
-    """Whether what was printed is what a page says."""
+    """Whether the output is what a page says."""
     numbers: list[float] = []
     pattern = "".join(_line(line, numbers) for line in expected.rstrip("\n").split("\n")) if expected.strip() else ""
-    printed = re.sub(r"(\ds) \(\d+:\d\d:\d\d\)", r"\1", printed)  # what pytest adds where a run takes over a minute
+    printed = re.sub(r"(\ds) \(\d+:\d\d:\d\d\)", r"\1", printed)  # pytest adds this if a run takes over a minute
     found = re.fullmatch(pattern, printed.rstrip() + "\n" if printed.strip() else "")
     return found is not None and all(
         abs(float(text.replace(",", "")) - number) <= max(TOLERANCE, number / 20)
@@ -177,7 +178,7 @@ def agrees(expected: str, printed: str) -> bool:
 
 
 def _line(line: str, numbers: list[float]) -> str:
-    """The pattern for a line, whose numbers are groups and are noted."""
+    """Return the pattern for a line; its numbers are groups, and are appended to `numbers`."""
     if line.strip() == "...":
         return r"(?:[^\n]*\n)*?"
     pattern, at = "", 0
@@ -189,7 +190,7 @@ def _line(line: str, numbers: list[float]) -> str:
 
 
 def _words(text: str) -> str:
-    """Literal, but that blanks and rules are so however long they are, and `...` is anything."""
+    """Return a literal pattern, in which blanks and rules have any length, and `...` matches anything."""
     return r"[^\n]*?".join(re.sub(r"(?:\\ )+|={3,}|_{3,}", _run, re.escape(part)) for part in text.split("..."))
 
 

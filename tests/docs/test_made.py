@@ -1,4 +1,4 @@
-"""What the site reads from the source is what the registries hold."""
+"""Check that the pages have what the registries have."""
 
 import dataclasses
 import json
@@ -72,6 +72,17 @@ def test_what_a_page_holds_of_the_code_is_current(page):
 
     assert text.count("<!-- made: ") == text.count("<!-- end -->") == len(PLACE.findall(text))
     assert filled(text) == text, "run python -m docs.tables"
+
+
+def test_a_section_has_the_signature_the_options_and_the_methods():
+    page = made.api("robust.attacks")
+
+    assert re.findall(r"^### (\w+)", page, re.MULTILINE) == [thing.name for _, thing in exported("robust.attacks")]
+    assert "`DDN(steps: int = 100, gamma: float = 0.05, loss: str | Loss = 'ce')`\n\n" in page
+    assert "| `gamma` | `0.05` | by what share" in page
+    assert "- `init(task: Task) -> S`\n\n  " in page
+    assert "(attack: str | AnyAttack='pgd', threat: str | Threat | None=None) -> Result`" in made.fixtures()
+    assert "```python\n@pytest.hookimpl(optionalhook=True)\n" in made.hooks()
 
 
 def test_what_is_made_anew_is_what_stands_between_the_comments():

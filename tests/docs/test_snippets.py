@@ -1,4 +1,4 @@
-"""What the pages show is run, in the order of the page; what is not says why."""
+"""Run what the pages show, in the order of the page; a block that is not run gives a reason."""
 
 import re
 
@@ -13,6 +13,7 @@ NOT_RUN = {
     "action.md": 3,
     "baselines.md": 1,
     "ci.md": 1,
+    "fixtures.md": 6,
     "index.md": 1,
     "records.md": 1,
     "scale.md": 3,
@@ -50,8 +51,6 @@ def test_every_fence_is_of_a_language_that_the_pages_use():
             "yaml",
             "json",
             "text",
-            "{made}",
-            "{toctree}",
         }, page
 
 
