@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.rng import seeded
+from robust.attacks.text import first_line
 
 MAX_DIFFERENCE = 0.1  # of the largest logit: rounding to bfloat16, layer after layer, stays below
 
@@ -65,5 +66,5 @@ def _fold_batch_norm(module: nn.Module) -> nn.Module:
 
             return fuse(module)
     except Exception as error:  # tracing runs the module's own code, which may fail in any way
-        told = (str(error).splitlines() or [type(error).__name__])[0]
+        told = first_line(error)
         raise ValueError(f"search=fold: the model cannot be traced: {told}; leave fold out") from error

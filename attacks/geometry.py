@@ -83,3 +83,8 @@ def to_plane(norm: Norm, slope: Tensor, room: Tensor, gain: Tensor) -> Tensor:
 
 def _tiny(x: Tensor) -> float:
     return torch.finfo(x.dtype).tiny
+
+
+def per_sample(values: Tensor, like: Tensor) -> Tensor:
+    """Return the values, (n,), in the shape (n, 1, ..., 1) that broadcasts over `like`, (n, *features)."""
+    return values.view(-1, *[1] * (like.dim() - 1))

@@ -143,3 +143,9 @@ def canonical_threat(text: str) -> str:
 def threat_slug(text: str) -> str:
     """A threat as one word for node ids and folders: "linf-8_255"."""
     return slug(text.replace(":", "-"))
+
+
+def check_at_least_1(name: str, value: float) -> None:
+    """Raise ValueError if an option's value is below 1."""
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")

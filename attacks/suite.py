@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from robust.attacks.registry import ATTACKS, suggest
-from robust.attacks.spec import NORMS, Spec
+from robust.attacks.spec import NORMS, Spec, check_at_least_1
 from robust.attacks.text import slug
 
 WAYS = ("channels-last", "fold", "bf16")  # in which a suite may ask a cheaper copy of the model: see fast_copy.py
@@ -44,8 +44,7 @@ class Stage:
             raise ValueError(f"norms is empty, expected one or more of {', '.join(NORMS)}")
         if not 0 < self.hardest <= 1:
             raise ValueError(f"hardest, a share of the samples that stand, must be in (0, 1], got {self.hardest:g}")
-        if self.least < 1:
-            raise ValueError(f"least must be at least 1, got {self.least}")
+        check_at_least_1("least", self.least)
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience must be at least 1, got {self.patience}")
 

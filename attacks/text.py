@@ -18,3 +18,8 @@ def printable(text: str) -> str:
 def brief(text: str) -> str:
     """Likewise somebody else's error, which may quote a whole file: the beginning of it."""
     return printable(text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}...")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error, or its type's name if it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

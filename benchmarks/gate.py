@@ -18,13 +18,14 @@ from torch import nn
 from benchmarks import table
 from benchmarks.subjects import network
 from robust.attacks import LpThreat
-from robust.baseline.comparison import Comparison, Flags, Ruling
+from robust.baseline.comparison import Comparison, Ruling
 from robust.baseline.replay import hardest, replayed
 from robust.baseline.store import Saved
 from robust.baseline.tolerance import Tolerance, read_tolerance
 from robust.data.dataset import DATA, Dataset, Samples
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack, measure_clean
+from robust.flags import Flags
 from robust.report.board import ALPHA
 from robust.stats import fisher
 

@@ -4,11 +4,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import bdtr, ndtri
 from scipy.stats import binomtest, fisher_exact
 
-Flags = NDArray[np.bool_]
+from robust.flags import Flags
 
 
 def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:

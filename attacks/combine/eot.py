@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from robust.attacks.engine import Attack
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
 
@@ -15,8 +16,7 @@ class EOT:
     eot: int = 20
 
     def __post_init__(self) -> None:
-        if self.eot < 1:
-            raise ValueError(f"eot, the number of draws, must be at least 1, got {self.eot}")
+        check_at_least_1("eot, the number of draws,", self.eot)
 
     @property
     def steps(self) -> int:

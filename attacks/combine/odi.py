@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from robust.attacks.engine import Ascent, Attack
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
 
@@ -20,8 +21,7 @@ class Diversified:
     odi: int = 5
 
     def __post_init__(self) -> None:
-        if self.odi < 1:
-            raise ValueError(f"odi, the number of diversifying steps, must be at least 1, got {self.odi}")
+        check_at_least_1("odi, the number of diversifying steps,", self.odi)
 
     @property
     def steps(self) -> int:

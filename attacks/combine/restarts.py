@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from robust.attacks.engine import AnyAttack, Round, fold, rounds_of
+from robust.attacks.spec import check_at_least_1
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,7 @@ class Restarts:
     restarts: int = 5
 
     def __post_init__(self) -> None:
-        if self.restarts < 1:
-            raise ValueError(f"restarts must be at least 1, got {self.restarts}")
+        check_at_least_1("restarts", self.restarts)
 
     def rounds(self) -> Iterator[Round]:
         for r in range(self.restarts):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from robust.attacks.engine import AnyAttack, Round, rounds_of
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
 
@@ -23,8 +24,7 @@ class Targets:
     targets: int = 9
 
     def __post_init__(self) -> None:
-        if self.targets < 1:
-            raise ValueError(f"targets must be at least 1, got {self.targets}")
+        check_at_least_1("targets", self.targets)
 
     def rounds(self) -> Iterator[Round]:
         for rank in range(self.targets):

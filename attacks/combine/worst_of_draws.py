@@ -8,6 +8,7 @@ from torch import Tensor
 
 from robust.attacks.engine import Attack
 from robust.attacks.losses import margin
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
 
@@ -31,8 +32,7 @@ class WorstOfDraws:
     looks: int = 10
 
     def __post_init__(self) -> None:
-        if self.looks < 1:
-            raise ValueError(f"looks, the number of answers, must be at least 1, got {self.looks}")
+        check_at_least_1("looks, the number of answers,", self.looks)
 
     @property
     def steps(self) -> int:

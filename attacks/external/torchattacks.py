@@ -11,6 +11,7 @@ from torch import Tensor
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.spec import Spec, Value
 from robust.attacks.task import Counted, Task, ran_out
+from robust.attacks.text import first_line
 from robust.attacks.threat import LpThreat
 
 # What torchattacks' classes call the things that a task fixes, or that the driver gives.
@@ -69,7 +70,7 @@ class TorchAttack:
         except Exception as error:  # it expects colour images, or more: whatever it raises is its own
             if ran_out(error):
                 raise  # smaller batches may do
-            told = (str(error).splitlines() or [""])[0]
+            told = first_line(error)
             raise ValueError(f"torchattacks:{self.name} failed: {type(error).__name__}: {told}") from error
         # torchattacks packs samples as it likes, so only the sums are known; every sample carries its even share.
         task.cost.forwards[task.place] += share(counted.forwards, task.place)

@@ -6,8 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from robust.attacks.geometry import per_sample
 from robust.attacks.losses import Loss, check_loss
 from robust.attacks.registry import ATTACKS
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 
@@ -47,8 +49,7 @@ class APGD:
     rho: float = 0.75  # the share of rising steps that a window needs to keep its step size
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        check_at_least_1("steps", self.steps)
         if not 0 < self.rho < 1:
             raise ValueError(f"rho must be between 0 and 1, got {self.rho:g}")
         check_loss(self.loss)
@@ -182,4 +183,4 @@ def _moved(task: Task, x: Tensor) -> Tensor:
 
 def _pick(which: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """`a` for the samples in the mask, else `b`."""
-    return torch.where(which.view(-1, *[1] * (a.dim() - 1)), a, b)
+    return torch.where(per_sample(which, a), a, b)

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from robust.attacks.geometry import per_sample
 from robust.attacks.registry import ATTACKS
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
 INSIDE = 0.999999  # of the box's half width: how near to its edge a start may be, where tanh has no slope
@@ -46,8 +48,7 @@ class CW:
     confidence: float = 0.0  # the margin that is wanted, in logits
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        check_at_least_1("steps", self.steps)
         if not 1 <= self.searches <= self.steps:
             raise ValueError(f"searches must be from 1 to the number of steps, {self.steps}, got {self.searches}")
         for name in ("lr", "factor"):
@@ -99,7 +100,7 @@ class CW:
         """Step number `count` of Adam (1412.6980), on ||x' - x||^2 + factor * max(confidence - margin, 0)."""
         half = _box(task)[1]
         pull = torch.where(state.margin < self.confidence, state.factor, torch.zeros_like(state.factor))
-        grad = 2 * (state.x - task.x) - pull.view(-1, *[1] * (state.x.dim() - 1)) * state.grad
+        grad = 2 * (state.x - task.x) - per_sample(pull, state.x) * state.grad
         grad = grad * half * (1 - state.w.tanh().square())
         mean = DECAY_1 * state.mean + (1 - DECAY_1) * grad
         square = DECAY_2 * state.square + (1 - DECAY_2) * grad.square()

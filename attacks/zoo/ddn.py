@@ -9,6 +9,7 @@ from torch import Tensor
 
 from robust.attacks.losses import Loss, check_loss
 from robust.attacks.registry import ATTACKS
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
 LONGEST, SHORTEST = 1.0, 0.01  # of the box's width: the step size, at first and at last
@@ -33,8 +34,7 @@ class DDN:
     loss: str | Loss = "ce"
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        check_at_least_1("steps", self.steps)
         if not 0 < self.gamma < 1:
             raise ValueError(f"gamma must be between 0 and 1, got {self.gamma:g}")
         check_loss(self.loss)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from robust.attacks.registry import ATTACKS
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 from robust.attacks.zoo._boundary import nearest_boundary
 
@@ -32,12 +33,10 @@ class DeepFool:
     candidates: int = 9  # how many other classes, the likeliest, are looked at; each costs a gradient
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        check_at_least_1("steps", self.steps)
         if self.overshoot < 0:
             raise ValueError(f"overshoot must be 0 or above, got {self.overshoot:g}")
-        if self.candidates < 1:
-            raise ValueError(f"candidates must be at least 1, got {self.candidates}")
+        check_at_least_1("candidates", self.candidates)
 
     def init(self, task: Task) -> DeepFoolState:
         logits = task.logits(task.x)

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from robust.attacks.geometry import per_sample
 from robust.attacks.registry import ATTACKS
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 from robust.attacks.zoo._boundary import nearest_boundary
 
@@ -36,12 +38,10 @@ class FAB:
     candidates: int = 9  # how many other classes, the likeliest, are looked at; each costs a gradient
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        check_at_least_1("steps", self.steps)
         if not 0 <= self.start <= 1:
             raise ValueError(f"start, a share of the ball, must be from 0 to 1, got {self.start:g}")
-        if self.candidates < 1:
-            raise ValueError(f"candidates must be at least 1, got {self.candidates}")
+        check_at_least_1("candidates", self.candidates)
 
     def init(self, task: Task) -> FABState:
         return self._judged(task, task.start(self.start))
@@ -59,9 +59,9 @@ class FAB:
     def _share(self, task: Task, ahead: Tensor, home: Tensor) -> Tensor:
         """How much the way from the clean input counts, (n, 1, ...): the more, the longer the other way is."""
         long, short = (task.threat.size(d, torch.zeros_like(d)).clamp_min(1e-8) for d in (ahead, home))
-        return (long / (long + short)).clamp_max(MAX_SHARE).view(-1, *[1] * (ahead.dim() - 1))
+        return per_sample((long / (long + short)).clamp_max(MAX_SHARE), ahead)
 
     def _judged(self, task: Task, x: Tensor) -> FABState:
         logits = task.logits(x)
-        wrong = (logits.argmax(1) != task.y).view(-1, *[1] * (x.dim() - 1))
+        wrong = per_sample(logits.argmax(1) != task.y, x)
         return FABState(x, logits, torch.where(wrong, task.x.lerp(x, BACK), x))

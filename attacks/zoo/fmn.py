@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from robust.attacks.registry import ATTACKS
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
 LONGEST, SHORTEST = 1.0, 0.01  # of the box's width: the step size, at first and at last
@@ -34,8 +35,7 @@ class FMN:
     gamma: float = 0.05  # by what share the radius changes in a step, at first
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        check_at_least_1("steps", self.steps)
         if not 0 < self.gamma < 1:
             raise ValueError(f"gamma must be between 0 and 1, got {self.gamma:g}")
 

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from robust.attacks.geometry import per_sample
 from robust.attacks.losses import Loss, check_loss
 from robust.attacks.registry import ATTACKS
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Model, Task
 
 SMALLEST = 0.9  # of its width: the least that input diversity shrinks a picture to
@@ -41,8 +43,7 @@ class MIFGSM:
     loss: str | Loss = "ce"
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        check_at_least_1("steps", self.steps)
         if self.decay < 0:
             raise ValueError(f"decay must be 0 or above, got {self.decay:g}")
         if not 0 <= self.diversity <= 1:
@@ -72,7 +73,7 @@ class MIFGSM:
         logits, _, grad = seen.ascent(x, self.loss)
         grad = _smooth(grad, self.kernel) if self.kernel else grad
         size = grad.flatten(1).abs().mean(1).clamp_min(torch.finfo(grad.dtype).tiny)
-        return None if self.diversity else logits, grad / size.view(-1, *[1] * (grad.dim() - 1))
+        return None if self.diversity else logits, grad / per_sample(size, grad)
 
 
 def _diverse(task: Task, probability: float, k: int) -> Model:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from robust.attacks.registry import ATTACKS
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
 
@@ -24,8 +25,7 @@ class Noise:
     steps: int = 100
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        check_at_least_1("steps", self.steps)
 
     def init(self, task: Task) -> NoiseState:
         return NoiseState(task.start(0.0), None)

@@ -10,6 +10,7 @@ from torch import Tensor
 from robust.attacks.losses import Loss, check_loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
 FIRST_CYCLE = 8  # steps; hardly any sample cycles earlier, and short attacks, as in training, need not look
@@ -47,8 +48,7 @@ class PGD:
     last: float | None = None  # length of the last step, as a share of eps; None: that of all
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        check_at_least_1("steps", self.steps)
         if self.stride <= 0:
             raise ValueError(f"stride, a share of eps, must be above 0, got {self.stride:g}")
         if self.last is not None and self.last <= 0:

@@ -7,9 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from robust.attacks.geometry import per_sample
 from robust.attacks.losses import Loss, check_loss, evaluate_loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 from robust.attacks.zoo._pictures import bumps, corners, inside, picture, put, signs
 
@@ -42,8 +44,7 @@ class Square:
     loss: str | Loss = "margin"
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        check_at_least_1("steps", self.steps)
         if not 0 < self.area <= 1:
             raise ValueError(f"area, a share of the picture, must be above 0 and at most 1, got {self.area:g}")
         check_loss(self.loss)
@@ -66,7 +67,7 @@ class Square:
         logits = task.logits(x)
         loss = evaluate_loss(self.loss, logits, task.y, task.target)
         better = loss > state.loss
-        best = torch.where(better.view(-1, *[1] * (x.dim() - 1)), x, state.best)
+        best = torch.where(per_sample(better, x), x, state.best)
         return SquareState(x, logits, best, torch.where(better, loss, state.loss))
 
     def _corner(self, task: Task, state: SquareState, rng: Rng, k: int) -> Tensor:

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.baseline.tolerance import Tolerance
+from robust.flags import Flags
 from robust.report.board import ALPHA
 from robust.stats import mcnemar, newcombe
 
-Flags = NDArray[np.bool_]
 Ruling = Literal["holds", "inconclusive", "fails"]
 
 SHOWN = 10  # samples that are named

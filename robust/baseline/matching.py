@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from robust.attacks.text import printable
-from robust.baseline.comparison import Flags
 from robust.baseline.tolerance import CLEAN
-from robust.records.attack_outcome import union
+from robust.flags import Flags, union
 from robust.records.record import DataUsed, Record
 
 LISTED = 4  # rows of a baseline that are named where none fits

@@ -20,11 +20,11 @@ from robust.attacks.losses import margin
 from robust.attacks.task import NoGradientError
 from robust.attacks.threat import Threat
 from robust.attacks.zoo.pgd import PGD
-from robust.baseline.comparison import Flags
 from robust.baseline.store import Saved
 from robust.data.dataset import Samples
 from robust.data.spool import Spool, pick_rows
 from robust.evaluation.batching import Batcher
+from robust.flags import Flags
 from robust.verification.check import right, verify
 
 HARDEST = PGD(steps=20, stride=0.5, loss="margin", last=0.02)

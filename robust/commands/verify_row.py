@@ -14,12 +14,12 @@ from torch import nn
 from robust.data.dataset import Dataset, Samples
 from robust.evaluation.illustrate import pixels
 from robust.evaluation.measure import BATCH
+from robust.flags import Flags
 from robust.models.load import weights_hash
 from robust.records.evidence import Evidence
 from robust.records.gallery import Gallery
 from robust.records.record import Record
 from robust.verification.check import describe_faults, right, verify
-from robust.verification.distances import Flags
 from robust.verification.rounding import verify_rounded
 
 CLASSES = ("n", "correct", "robust")

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.attacks.text import brief, printable
+from robust.attacks.text import brief, first_line, printable
 from robust.data.spool import scratch_file
 
 GROWTH = 100  # what a file may say it holds, over its size: pictures are compressed already
@@ -132,7 +132,7 @@ def _sound(path: Path) -> Iterator[None]:
     except ImportError:
         raise ValueError("files of Arrow and parquet need pyarrow: pip install 'pytest-robust[arrow]'") from None
     except Exception as error:  # a damaged file raises anything
-        told = (str(error).splitlines() or [type(error).__name__])[0]
+        told = first_line(error)
         raise ValueError(f"{printable(path.name)} is not a sound file of Arrow or parquet: {brief(told)}") from error
 
 

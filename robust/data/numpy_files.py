@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from robust.attacks.text import brief, printable
+from robust.attacks.text import brief, first_line, printable
 from robust.data.dataset import Split
 
 if TYPE_CHECKING:
@@ -112,4 +112,4 @@ def _header(file: IO[bytes]) -> "tuple[tuple[int, ...], bool, np.dtype[Any]]":
 
 
 def _line(error: Exception) -> str:
-    return brief((str(error).splitlines() or [type(error).__name__])[0])
+    return brief(first_line(error))

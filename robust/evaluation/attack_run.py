@@ -15,9 +15,9 @@ from robust.data.dataset import Samples
 from robust.data.spool import Spool, pick_rows
 from robust.distributed.ranks import Ranks
 from robust.evaluation.batching import Batcher
+from robust.flags import Flags
 from robust.verification.check import FALSE, Faults, verify
 
-Flags = NDArray[np.bool_]
 Attacker = Callable[[Tensor, Tensor, Tensor], Outcome | None]  # (x, y, index); None where it was stopped
 
 

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, eval_mode
 from robust.attacks.factory import describe, make, no_models
 from robust.attacks.task import Model
+from robust.attacks.text import first_line
 from robust.attacks.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
-from robust.evaluation.attack_run import Flags, in_order, run_attack
+from robust.evaluation.attack_run import in_order, run_attack
 from robust.evaluation.batching import Batcher
+from robust.flags import Flags
 from robust.models.load import weights_hash
 from robust.records.attack_outcome import StageOutcome
 from robust.verification.check import Faults
@@ -64,7 +66,7 @@ def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
         with eval_mode(module), torch.no_grad():
             logits = module(torch.tensor(x, device=device_of(module)))
     except Exception as error:
-        told = (str(error).splitlines() or [type(error).__name__])[0]
+        told = first_line(error)
         raise ValueError(
             f"the model does not take {dataset.name}, samples of shape {list(x.shape[1:])}: {told}; "
             f"{_fault(module, x.shape[1:])}"

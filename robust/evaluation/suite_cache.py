@@ -20,9 +20,9 @@ from robust.attacks.threat import Threat
 from robust.data.dataset import Samples
 from robust.data.numpy_files import arrays_of
 from robust.device import device_of
-from robust.evaluation.attack_run import AttackRun, Flags
+from robust.evaluation.attack_run import AttackRun
+from robust.flags import Flags, pack
 from robust.models.load import weights_hash
-from robust.records.attack_outcome import pack
 from robust.records.files import private, write_arrays
 from robust.user_code import files_of, source_hash
 

@@ -25,10 +25,11 @@ from robust.attacks.threat import Threat, Union
 from robust.data.dataset import Samples
 from robust.data.spool import Spool
 from robust.distributed.ranks import ALONE, Ranks
-from robust.evaluation.attack_run import AttackRun, Flags, in_order, run_attack
+from robust.evaluation.attack_run import AttackRun, in_order, run_attack
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_cache import SuiteCache
+from robust.flags import Flags
 from robust.records.attack_outcome import StageOutcome
 
 TIME, GATE = "time", "gate"  # why a campaign may be stopped before its end

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import torch
 
+from robust.attacks.text import first_line
 from robust.models.format import Source
 
 MAGIC = pickle.dumps(torch.serialization.MAGIC_NUMBER, protocol=2)  # before the pickles in torch.save's older files
@@ -56,7 +57,7 @@ def needs(source: Source, safe: tuple[str, ...]) -> Needs:
         for name, stacked in _imports(_pickled(source), PICKLES if source.head.startswith(MAGIC) else 1):
             found[name] = found.get(name, False) or stacked
     except Exception as error:  # a damaged file raises anything
-        fault = (str(error).splitlines() or [type(error).__name__])[0]
+        fault = first_line(error)
     unknown = {*_unknown(found), *(HEAVY & found.keys())} - {*safe}
     return Needs(tuple(sorted(unknown)), any(found[name] for name in found if name in unknown), fault)
 

@@ -1,14 +1,9 @@
 """What an attack, or a suite, did to each sample, and that as JSON. No torch."""
 
-import base64
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-Flags = NDArray[np.bool_]
+from robust.flags import Flags, pack, unpack
 
 
 @dataclass(frozen=True)
@@ -36,24 +31,6 @@ class AttackOutcome:
     stages: tuple[StageOutcome, ...] = ()  # of a suite those that were run to their end
     partial: str = ""  # why it was stopped before its end, "" where it was not
     rounded: Flags | None = None  # (n,): broken also once the input is rounded to the record's levels
-
-
-def union(flags: Iterable[Flags]) -> Flags:
-    """(n,): set in any."""
-    found: Flags = np.logical_or.reduce([*flags])
-    return found
-
-
-def pack(flags: Flags) -> str:
-    """Flags as text: eight to a byte, base64. 1,000 samples are 168 characters."""
-    return base64.b64encode(np.packbits(flags).tobytes()).decode()
-
-
-def unpack(text: str, n: int) -> Flags:
-    bits = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
-    if len(bits) != -(-n // 8):
-        raise ValueError(f"{len(bits)} bytes of outcomes do not fit {n} samples")
-    return np.unpackbits(bits, count=n).astype(bool)
 
 
 def attack_to_json(attack: AttackOutcome) -> dict[str, Any]:

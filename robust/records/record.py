@@ -8,7 +8,8 @@ from typing import Any, get_type_hints
 
 from robust.attacks.spec import Spec, threat_slug
 from robust.attacks.text import slug
-from robust.records.attack_outcome import AttackOutcome, Flags, attack_from_json, attack_to_json, pack, union, unpack
+from robust.flags import Flags, pack, union, unpack
+from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
 from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 
 SCHEMA = 1

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from robust.records.attack_outcome import AttackOutcome, StageOutcome, union
+from robust.flags import union
+from robust.records.attack_outcome import AttackOutcome, StageOutcome
 from robust.records.record import Record
 from robust.report.board import Board, Row, percent, stages_of
 from robust.stats import wilson

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from robust.attacks.text import printable
-from robust.records.attack_outcome import union
+from robust.flags import union
 from robust.records.record import Record
 from robust.report.board import Board
 from robust.report.table import alone, cells, columns, rounded

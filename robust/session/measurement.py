@@ -14,10 +14,10 @@ from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
 from robust.attacks.suite import Suite
 from robust.attacks.threat import Threat
-from robust.evaluation.attack_run import Flags
 from robust.evaluation.measure import AttackResult, CleanResult, measure_attack, with_rounding
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import TIME, Limits, SuiteRun, Watch, unattacked
+from robust.flags import Flags
 from robust.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.case import FOUND, Case, Found, fail
 from robust.session.payload import clean_found, row_found

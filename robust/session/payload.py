@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from robust.attacks.text import slug
 from robust.device import device_of
 from robust.evaluation.illustrate import illustrate
+from robust.flags import pack
 from robust.models.load import Subject
-from robust.records.attack_outcome import AttackOutcome, attack_to_json, pack
+from robust.records.attack_outcome import AttackOutcome, attack_to_json
 from robust.records.files import private, write_arrays
 from robust.records.record import DataUsed, ModelUsed
 from robust.session.case import Case, Found, fail

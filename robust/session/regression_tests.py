@@ -12,7 +12,7 @@ from robust.baseline.matching import AbsentError, UnfitError, Wanted, find_match
 from robust.baseline.replay import replayed
 from robust.baseline.store import Baseline
 from robust.baseline.tolerance import CLEAN, ROBUST, WORDS, Tolerance, read_tolerance
-from robust.records.attack_outcome import pack, union, unpack
+from robust.flags import pack, union, unpack
 from robust.records.record import Record
 from robust.session.baseline import SelectedBaseline, row_of, select
 from robust.session.case import COMPARED, Case, Found, fail

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.evaluation.attack_run import Flags
 from robust.evaluation.measure import AttackResult
+from robust.flags import Flags
 from robust.gates import Measured
 
 

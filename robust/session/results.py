@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 import robust
 from robust.data.numpy_files import arrays_of
-from robust.records.attack_outcome import attack_from_json, union, unpack
+from robust.flags import union, unpack
+from robust.records.attack_outcome import attack_from_json
 from robust.records.evidence import Evidence
 from robust.records.files import locked
 from robust.records.gallery import Gallery, join_galleries

@@ -9,8 +9,8 @@ from torch import nn
 from robust.device import device_of
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_run import capped, narrowed, unattacked
+from robust.flags import union
 from robust.models.blackbox import only_answers
-from robust.records.attack_outcome import union
 from robust.records.record import MITIGATED
 from robust.records.trust import VERDICTS, Finding, TrustReport, trust_to_json
 from robust.session.case import FOUND, Case, Found, fail

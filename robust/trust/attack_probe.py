@@ -16,9 +16,9 @@ from robust.attacks.spec import Spec
 from robust.attacks.task import Model, Task
 from robust.attacks.threat import LpThreat, Threat
 from robust.data.dataset import Samples
-from robust.evaluation.attack_run import Flags
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack
+from robust.flags import Flags
 from robust.records.trust import NotApplicableError
 from robust.trust.gradients import GradientTrace, join_traces, linearity, trace_gradients
 

@@ -22,9 +22,9 @@ from robust.attacks.threat import Threat
 from robust.attacks.zoo.pgd import PGD
 from robust.attacks.zoo.square import Square
 from robust.data.dataset import Samples
-from robust.evaluation.attack_run import Flags
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack
+from robust.flags import Flags
 
 PROBED = 16  # samples that a mitigation looks at: enough to tell whether a gradient passes
 STEPS = 20

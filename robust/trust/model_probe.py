@@ -14,6 +14,7 @@ from robust.attacks.losses import cross_entropy, margin
 from robust.attacks.task import gradient
 from robust.data.dataset import Dataset, Samples
 from robust.evaluation.batching import Batcher
+from robust.flags import Flags
 from robust.sampling import draw_rows
 
 FEW = 256  # samples that a look, or a trial, is at
@@ -23,7 +24,6 @@ STEADY = 1e-3  # of the logits' range: kernels that add in any order differ by f
 TINY = 1e-12  # keeps a quotient finite where all answers are equal
 
 Inputs = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 
 
 def few_rows(n: int) -> NDArray[np.int64]:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from robust.data.lazy_inputs import LazyInputs
+from robust.flags import Flags
 from robust.sampling import shuffled_rows
-from robust.verification.distances import Flags, Floats, within
+from robust.verification.distances import Floats, within
 
 Faults = NDArray[np.int8]  # (n,): 0 where an input is verified, else what is wrong with it first
 

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.data.lazy_inputs import LazyInputs
+from robust.flags import Flags
 
 # As a share of eps. A sum in another order moves a float64 by 1e-14 at most, and two float32 inputs lie 1e-8 apart:
 # so nothing that is larger by a rounding of an input passes, and nothing fails for the order in which it is added up.
 SLACK = 1e-12
 
-Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 

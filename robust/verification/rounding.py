@@ -11,8 +11,9 @@ from torch import nn
 
 from robust.data.lazy_inputs import LazyInputs
 from robust.data.spool import Spool
+from robust.flags import Flags
 from robust.verification.check import LARGE, Verification, changed
-from robust.verification.distances import SLACK, Flags, Floats, Part, chunks, flat, parts
+from robust.verification.distances import SLACK, Floats, Part, chunks, flat, parts
 
 ON = 1e-3  # of a level: so near to it a value is on it, but for float32
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from robust.records.attack_outcome import union
+from robust.flags import union
 from robust.records.record import Record
 
 NOISY = """

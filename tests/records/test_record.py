@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robust.records.attack_outcome import pack, unpack
+from robust.flags import pack, unpack
 from robust.records.record import Record
 from tests.making import attacked, flags, record
 

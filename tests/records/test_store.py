@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robust.flags import pack, union
 from robust.records import files
-from robust.records.attack_outcome import pack, union
 from robust.records.evidence import Evidence
 from robust.records.files import private, write
 from robust.records.record import Record

@@ -15,8 +15,8 @@ from robust.attacks.threat import read_threat
 from robust.data.dataset import DATA
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
+from robust.flags import union
 from robust.models.program import Batched
-from robust.records.attack_outcome import union
 from robust.records.trust import NotApplicableError
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, examine

@@ -44,6 +44,7 @@ def test_nothing_is_shared_with_the_attacks(name):
         "robust.verification.check",
         "robust.data.lazy_inputs",
         "robust.data.spool",
+        "robust.flags",
         "robust.sampling",
     }
     assert {module for module in modules if module.startswith("robust")} <= mine

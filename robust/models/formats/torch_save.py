@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from robust.attacks.text import brief
+from robust.attacks.text import brief, first_line
 from robust.models.checkpoint import some, unwrapped
 from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.permissions import Permissions
@@ -69,7 +69,7 @@ def _restricted(source: Source, allowed: Permissions) -> object:
         except pickle.UnpicklingError:
             raise ValueError(_refusal(source, found, allowed)) from None
         except Exception as error:  # a damaged file raises anything
-            told = (str(error).splitlines() or [type(error).__name__])[0]
+            told = first_line(error)
             raise ValueError(f"is not a sound file of torch.save: {brief(told)}") from None
 
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 from robust.train.recipe import RECIPES, LossFunction, Selection
 
@@ -22,8 +23,7 @@ class Free:
     selects: ClassVar[Selection] = "robust"
 
     def __post_init__(self) -> None:
-        if self.replays < 1:
-            raise ValueError(f"replays must be at least 1, got {self.replays}")
+        check_at_least_1("replays", self.replays)
 
     def begin(self, module: nn.Module) -> "_Free":
         del module
