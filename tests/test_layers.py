@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 # A room is a folder or a file; attacks/ is installed as robust.attacks, and knows nothing of the rest.
 FLOORS = [
     ["robust.__init__"],
-    ["robust.flags", "robust.sampling", "robust.stats", "robust.device", "robust.torchvision_compat"],
+    ["robust.flags"],
+    ["robust.sampling", "robust.stats", "robust.device", "robust.torchvision_compat"],
     ["robust.attacks"],
     ["robust.user_code", "robust.options"],
     ["robust.records", "robust.gates"],
