@@ -9,7 +9,7 @@ import torch
 from benchmarks import table
 from robust.attacks import LpThreat
 from robust.data.factory import open_data
-from robust.models.load import architecture
+from robust.models.load import get_builder
 from robust.models.spec import ModelSpec
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
@@ -32,7 +32,7 @@ def main() -> int:
     columns, lines = [], []
     for word in WORDS:
         torch.manual_seed(0)
-        network = architecture(ModelSpec.parse(NETWORK, Path()), None, (1, 28, 28), 10, Path())()
+        network = get_builder(ModelSpec.parse(NETWORK, Path()), None, (1, 28, 28), 10, Path())()
         epochs: list[Epoch] = []
         fitted = fit(network, read_recipe(word), samples, LpThreat.parse(THREAT), seed=0, on_epoch=epochs.append)
         columns.append([_told(epoch) for epoch in epochs])

@@ -21,7 +21,7 @@ from robust.data.dataset import Samples
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_clean
 from robust.evaluation.suite_run import SuiteRun
-from robust.models.load import architecture
+from robust.models.load import get_builder
 from robust.models.spec import ModelSpec
 
 OUT = Path(__file__).parent / "search.md"
@@ -56,7 +56,7 @@ def main() -> int:
 
 def _row(word: str, shape: tuple[int, ...], batch: int) -> list[str]:
     torch.manual_seed(SEED)
-    module = architecture(ModelSpec.parse(word, Path()), None, shape, 10, Path())().eval()
+    module = get_builder(ModelSpec.parse(word, Path()), None, shape, 10, Path())().eval()
     x = torch.rand(batch, *shape)
     copies = [_copy(module, ways, x) for ways in WAYS]
     exact, *quick = _milliseconds([module, *copies], x)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-def device_named(text: str) -> torch.device:
+def parse_device(text: str) -> torch.device:
     """The device of "auto", "cpu", "cuda", "cuda:1" or "mps"; ValueError for other words, and where there is none.
 
     Auto takes CUDA or the CPU. Apple's GPUs are for those who name them: nobody has compared their figures yet.

@@ -36,7 +36,7 @@ def _is_symptom(error: BaseException | None) -> bool:
     return _is_symptom(error.__cause__ or error.__context__)
 
 
-def torchvision(module: str = "torchvision") -> ModuleType:
+def import_torchvision(module: str = "torchvision") -> ModuleType:
     """torchvision or one of its modules ("torchvision.models"), also beside a CPU-only torch."""
     return with_torchvision(lambda: importlib.import_module(module))
 

@@ -43,7 +43,7 @@ def import_file(path: Path) -> ModuleType:
         del sys.modules[name]
         packaged = isinstance(error, ImportError) and "relative import" in str(error)
         hint = f"; it is part of a package, so name its module: PACKAGE.{path.stem}:FACTORY" if packaged else ""
-        raise ValueError(f"running {path.name} failed: {blamed(error)}{hint}") from error
+        raise ValueError(f"running {path.name} failed: {describe_user_error(error)}{hint}") from error
     return module
 
 
@@ -57,14 +57,14 @@ def import_module(name: str, path: Path) -> ModuleType:
     try:
         module = with_torchvision(lambda: importlib.import_module(name))
     except (Exception, SystemExit) as error:
-        raise ValueError(f"importing {name} failed: {blamed(error)}") from error
+        raise ValueError(f"importing {name} failed: {describe_user_error(error)}") from error
     found = getattr(module, "__file__", None)
     if found is None or Path(found).resolve() != path.resolve():
         raise ValueError(f"another module is already imported as {name}: {found}, expected {path}")
     return module
 
 
-def ran(run: Callable[[], T], *folders: Path) -> T:
+def run_user_code(run: Callable[[], T], *folders: Path) -> T:
     """What `run` returns, where modules in `folders` can be imported; ValueError, in one line, where it fails."""
     from robust.torchvision_compat import with_torchvision  # it imports torch
 
@@ -72,10 +72,10 @@ def ran(run: Callable[[], T], *folders: Path) -> T:
     try:
         return with_torchvision(run)
     except (Exception, SystemExit) as error:
-        raise ValueError(f"failed to load: {blamed(error)}") from error
+        raise ValueError(f"failed to load: {describe_user_error(error)}") from error
 
 
-def installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
     """Whether there is a module of that name; it is not imported."""
     try:
         return importlib.util.find_spec(name) is not None
@@ -83,7 +83,7 @@ def installed(name: str) -> bool:
         return False
 
 
-def named(module: ModuleType, name: str, where: str) -> Any:
+def look_up(module: ModuleType, name: str, where: str) -> Any:
     """What `module` calls `name`; LookupError, with the nearest that it defines itself, where there is none."""
     if not hasattr(module, name):
         own = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", None) == module.__name__]
@@ -91,7 +91,7 @@ def named(module: ModuleType, name: str, where: str) -> Any:
     return getattr(module, name)
 
 
-def source_hash(files: Iterable[Path]) -> str:
+def hash_sources(files: Iterable[Path]) -> str:
     """SHA-256 of the files' names and contents, in whatever order they are given."""
     sha = hashlib.sha256()
     for file in sorted({file.resolve() for file in files}, key=lambda path: path.as_posix()):
@@ -99,13 +99,13 @@ def source_hash(files: Iterable[Path]) -> str:
     return sha.hexdigest()
 
 
-def files_of(things: Iterable[type]) -> set[Path]:
+def source_files(things: Iterable[type]) -> set[Path]:
     """The files that these classes are written in; of one typed at a prompt there is none."""
     files = {getattr(sys.modules.get(thing.__module__), "__file__", None) for thing in things}
     return {Path(file) for file in files if file}
 
 
-def blamed(error: BaseException) -> str:
+def describe_user_error(error: BaseException) -> str:
     """One line: the kind of error, its first line, and where: in the user's own code, if it passed through some."""
     frames = traceback.extract_tb(error.__traceback__)
     last = next((frame for frame in reversed(frames) if not frame.filename.startswith(OTHERS)), frames[-1])

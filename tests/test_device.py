@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from robust.attacks.rng import seeded
-from robust.device import device_named
+from robust.device import parse_device
 
 
 def test_auto_is_a_device_that_there_is():
-    assert device_named("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert device_named("cpu").type == "cpu"
+    assert parse_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert parse_device("cpu").type == "cpu"
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "mps"])
@@ -18,7 +18,7 @@ def test_a_device_that_there_is_not_is_told_with_what_to_use(name):
         pytest.skip("this machine has an Apple GPU")
 
     with pytest.raises(ValueError, match=r"this machine has .*; use auto or cpu"):
-        device_named(name)
+        parse_device(name)
 
 
 def test_a_seeded_stream_repeats_and_leaves_the_global_one_as_it_was():

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from examples.digits import make as digits
 from examples.fashion_mnist import make as fashion
-from robust.models.load import weights_hash
+from robust.models.load import hash_weights
 from robust.records.evidence import Evidence
 from robust.records.store import galleries, records
 from robust.report.board import boards
@@ -56,4 +56,4 @@ def test_every_checkpoint_is_that_of_a_record_and_its_card_tells_how_it_was_trai
         module = digits() if path.stem.startswith("digits") else fashion()
         module.load_state_dict(load_file(path))
         card = json.loads(path.with_suffix(".json").read_text())
-        assert card["key"] == weights[weights_hash(module)].provenance["training"]["key"]
+        assert card["key"] == weights[hash_weights(module)].provenance["training"]["key"]

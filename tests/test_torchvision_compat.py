@@ -86,15 +86,15 @@ def test_what_fails_again_is_not_tried_a_third_time(registered, second):
 def test_the_door_opens_in_a_fresh_interpreter_and_stays_open():
     code = """if True:
         import torch
-        from robust.torchvision_compat import torchvision
+        from robust.torchvision_compat import import_torchvision
 
-        models = torchvision("torchvision.models")
+        models = import_torchvision("torchvision.models")
         assert models.resnet18(num_classes=3).eval()(torch.zeros(2, 3, 64, 64)).shape == (2, 3)
-        assert torchvision("torchvision.models") is models
-        resize = torchvision("torchvision.transforms.v2").Resize(4)
+        assert import_torchvision("torchvision.models") is models
+        resize = import_torchvision("torchvision.transforms.v2").Resize(4)
         assert resize(torch.zeros(3, 8, 8)).shape == (3, 4, 4)
         import torchvision as plain
-        assert plain is torchvision()
+        assert plain is import_torchvision()
     """
 
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from robust.attacks.text import printable
 from robust.baseline.git import Commit
-from robust.data.numpy_files import arrays_of
+from robust.data.numpy_files import read_arrays
 from robust.records.evidence import Evidence
 from robust.records.files import locked, private, write, write_arrays
 from robust.records.record import Record
@@ -112,7 +112,7 @@ def _hardest(path: Path) -> Path:
 
 def _sound(file: Path, names: Iterable[str]) -> list[NDArray[Any]]:
     try:
-        return arrays_of(file, names)
+        return read_arrays(file, names)
     except Exception as error:  # a damaged archive raises anything
         raise ValueError(f"{printable(str(file))} is damaged: {error}") from None
 

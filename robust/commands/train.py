@@ -20,7 +20,7 @@ from robust.data.factory import open_data
 from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, join
 from robust.distributed.shutdown import Shutdown
 from robust.evaluation.measure import check
-from robust.models.load import Build, architecture
+from robust.models.load import Build, get_builder
 from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
 from robust.progress import training_bar
@@ -110,7 +110,7 @@ def read(args: argparse.Namespace, ranks: Ranks = ALONE) -> Order:
     with _blaming("--normalize", args.normalize):
         normalize = read_normalize(args.normalize) if args.normalize else None
     with _blaming("", args.model):
-        made = architecture(spec, None, dataset.shape or (), dataset.classes or 0, here, normalize)
+        made = get_builder(spec, None, dataset.shape or (), dataset.classes or 0, here, normalize)
 
         def build() -> nn.Module:
             return made().to(device)

@@ -13,7 +13,7 @@ from robust.attacks.text import printable
 from robust.commands.verify_row import Check, Row, check_files, check_row, supported
 from robust.data.dataset import Dataset, Samples
 from robust.data.factory import open_data
-from robust.data.lazy_inputs import held
+from robust.data.lazy_inputs import load_rows
 from robust.models.normalize import read_normalize
 from robust.records.evidence import Evidence
 from robust.records.record import Record
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> Verified:
     x, y = dataset.read("train" if record.data.split == "train" else "test")
     if len(evidence.index) and not 0 <= evidence.index.min() <= evidence.index.max() < len(y):
         return _shown(path, [*checks, Check("data", False, f"{dataset.name} has no such samples")], [])
-    samples = Samples(held(x, evidence.index), y[evidence.index], evidence.index)
+    samples = Samples(load_rows(x, evidence.index), y[evidence.index], evidence.index)
     row = Row(record, evidence, samples, dataset, model(args, record, dataset))
     checks += check_row(row)
     return _shown(path, checks, _limits(row))

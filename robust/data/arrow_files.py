@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.attacks.text import brief, first_line, printable
-from robust.data.spool import scratch_file
+from robust.data.spool import open_scratch_file
 
 GROWTH = 100  # what a file may say it holds, over its size: pictures are compressed already
 AT_ONCE = 32  # rows of parquet that are unpacked at once
@@ -27,7 +27,7 @@ class Table(Protocol):
         ...
 
 
-def schema_of(path: Path) -> Any:
+def read_schema(path: Path) -> Any:
     """Of the file's columns: pyarrow.Schema."""
     with _sound(path):
         if _is_parquet(path):
@@ -74,7 +74,7 @@ class _Parquet:
         self._starts = np.cumsum([0, *sizes])
         self.labels = _numbers(self._file.read(columns=[label]).column(label))
         self._copied: dict[int, list[slice | None]] = {}  # where the pictures of a row group are in the copy
-        self._copy = scratch_file(self)
+        self._copy = open_scratch_file(self)
 
     def picture(self, row: int) -> bytes | None:
         group = int(np.searchsorted(self._starts, row, "right")) - 1

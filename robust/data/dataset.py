@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from robust.attacks.registry import Registry
-from robust.data.lazy_inputs import Inputs, LazyInputs, held, parts
+from robust.data.lazy_inputs import Inputs, LazyInputs, iter_parts, load_rows
 from robust.sampling import draw_rows
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Samples:
     def digest(self) -> str:
         """SHA-256 of the numbers, the labels and the inputs: two runs saw the same samples exactly if these agree."""
         sha = hashlib.sha256(self.index.astype("<i8").tobytes() + self.y.astype("<i8").tobytes())
-        for x in parts(self.x):
+        for x in iter_parts(self.x):
             sha.update(x.astype("<f4").tobytes())
         return sha.hexdigest()
 
@@ -113,12 +113,12 @@ class Dataset:
         if len(x) != len(y):
             raise ValueError(f"{self.name} has {len(x)} inputs and {len(y)} labels")
         rows = draw_rows(len(y), n, seed)
-        samples = Samples(held(x, rows), y[rows], rows)
+        samples = Samples(load_rows(x, rows), y[rows], rows)
         self._check(samples)
         return samples
 
     def _check(self, samples: Samples) -> None:
-        for x in parts(samples.x):
+        for x in iter_parts(samples.x):
             if x.shape[1:] != self.shape or not ((x >= self.lo) & (x <= self.hi)).all():
                 told = f"inputs of shape {list(x.shape[1:])} from {x.min():g} to {x.max():g}"
                 wanted = f"{list(self.shape or ())} from {self.lo:g} to {self.hi:g}"

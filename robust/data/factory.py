@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from robust.data.dataset import DATA, Dataset
-from robust.data.subset import split_off, subset
+from robust.data.subset import select_classes, split_subset
 from robust.data.user_function import function_dataset
 
 
@@ -13,9 +13,9 @@ def open_data(text: str, folder: Path) -> Dataset:
 
     LookupError for an unknown name, ValueError for what is wrong with the rest.
     """
-    text, only = split_off(text)
+    text, only = split_subset(text)
     found = _whole(text, folder)
-    return found if only is None else subset(found, only)
+    return found if only is None else select_classes(found, only)
 
 
 def _whole(text: str, folder: Path) -> Dataset:

@@ -12,7 +12,7 @@ from robust.attacks.spec import Spec, configure
 from robust.attacks.text import printable
 from robust.data.dataset import Dataset, Split
 from robust.data.images import THREAT, Images, ImageTransform
-from robust.data.user_arrays import labels
+from robust.data.user_arrays import to_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,10 +51,10 @@ def table_dataset(name: str, spec: Spec, files: Callable[[Split], list[Path]]) -
 
     @cache
     def chosen() -> "tuple[str, str, int | None]":
-        from robust.data.arrow_files import schema_of
+        from robust.data.arrow_files import read_schema
 
         path = files("test")[0]
-        return _chosen(path, schema_of(path), columns)
+        return _chosen(path, read_schema(path), columns)
 
     @cache
     def read(split: Split) -> "tuple[Images, NDArray[np.int64]]":
@@ -64,7 +64,7 @@ def table_dataset(name: str, spec: Spec, files: Callable[[Split], list[Path]]) -
 
         image, label, _ = chosen()
         tables = [open_table(path, image, label) for path in files(split)]
-        y = np.concatenate([labels(table.labels) for table in tables])
+        y = np.concatenate([to_labels(table.labels) for table in tables])
         return Images(Encoded(tables), columns.look, upright=True), y
 
     transforms = ("turned as EXIF says", *columns.look.transforms)

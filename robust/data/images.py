@@ -101,7 +101,7 @@ class Images:
 
         source = self._sources.open(row)
         try:
-            picture = opened(source, self._look, self._upright)
+            picture = open_image(source, self._look, self._upright)
         except Exception as error:  # a damaged picture raises anything
             told = f"{self._sources.name(row)} is not a sound picture: {error}"
             raise ValueError(brief(told.replace("\n", " "))) from error
@@ -109,7 +109,7 @@ class Images:
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def opened(source: Path | BytesIO, look: ImageTransform, upright: bool) -> "Image":
+def open_image(source: Path | BytesIO, look: ImageTransform, upright: bool) -> "Image":
     """The picture, as asked for. Of one with more pixels than Pillow thinks safe nothing but the header is read."""
     from PIL import Image, ImageOps
 

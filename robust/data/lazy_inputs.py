@@ -52,13 +52,13 @@ class LazyInputs:
         return LazyInputs(self._source, self._rows[rows], self.shape[1:])
 
 
-def held(source: Inputs, rows: "NDArray[np.int64]") -> "NDArray[np.float32] | LazyInputs":
+def load_rows(source: Inputs, rows: "NDArray[np.int64]") -> "NDArray[np.float32] | LazyInputs":
     """Rows of a source: in memory, or where they are if they are large."""
     found = LazyInputs(source, rows, source[rows[:1]].shape[1:])
     return found if 4 * math.prod(found.shape) > IN_MEMORY else found[:]
 
 
-def parts(x: "NDArray[np.float32] | LazyInputs") -> Iterator["NDArray[np.float32]"]:
+def iter_parts(x: "NDArray[np.float32] | LazyInputs") -> Iterator["NDArray[np.float32]"]:
     """All of the inputs in order, some at a time."""
     step = max(1, PART // max(1, 4 * math.prod(x.shape[1:])))
     for start in range(0, len(x), step):

@@ -18,12 +18,12 @@ SMALL = 2**28  # bytes: what a packed array may have whatever the size of its fi
 RATIO = 100  # of a packed array's bytes to those in the file: more is a bomb
 
 
-def names_of(split: Split) -> list[tuple[str, str]]:
+def array_names(split: Split) -> list[tuple[str, str]]:
     """What inputs and labels of a split may be called."""
     return [(f"x_{split}", f"y_{split}"), *([("x", "y")] if split == "test" else [])]
 
 
-def mapped(path: Path) -> "NDArray[Any]":
+def map_array(path: Path) -> "NDArray[Any]":
     """The array of a .npy, left on the disk; ValueError, in one line, where it is damaged or holds Python objects."""
     import numpy as np
 
@@ -42,14 +42,14 @@ def mapped(path: Path) -> "NDArray[Any]":
         raise ValueError(f"{printable(path.name)} is not a sound file of numpy.save: {_line(error)}") from error
 
 
-def unpacked(path: Path, pairs: list[tuple[str, str]]) -> "tuple[NDArray[Any], NDArray[Any]]":
+def read_npz(path: Path, pairs: list[tuple[str, str]]) -> "tuple[NDArray[Any], NDArray[Any]]":
     """The first of the pairs of arrays that a .npz holds; ValueError as for `mapped`, or where it holds none."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
         pair = next((pair for pair in pairs if {*pair} <= {*names}), None)
         if pair is not None:
-            x, y = arrays_of(path, pair)
+            x, y = read_arrays(path, pair)
             return x, y
     except Exception as error:
         raise ValueError(f"{printable(path.name)} is not a sound file of numpy.savez: {_line(error)}") from error
@@ -58,7 +58,7 @@ def unpacked(path: Path, pairs: list[tuple[str, str]]) -> "tuple[NDArray[Any], N
     raise ValueError(f"{printable(path.name)} holds {held}; expected {wanted}")
 
 
-def arrays_of(path: Path, names: Iterable[str]) -> "list[NDArray[Any]]":
+def read_arrays(path: Path, names: Iterable[str]) -> "list[NDArray[Any]]":
     """Arrays of a .npz: in memory, or where they are if they are large and not compressed. Whatever zipfile raises."""
     import numpy as np
 

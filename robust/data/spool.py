@@ -40,7 +40,7 @@ class Spool:
 
     def _write(self) -> None:
         try:
-            self._file = self._file or scratch_file(self)
+            self._file = self._file or open_scratch_file(self)
             for part in self._parts:
                 self._file.write(part.data.cast("B"))
         except OSError as error:
@@ -59,7 +59,7 @@ def pick_rows(x: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.flo
     return pile.array()
 
 
-def scratch_file(owner: object) -> IO[bytes]:
+def open_scratch_file(owner: object) -> IO[bytes]:
     """A temporary file that has no name and is gone when `owner` is; $TMPDIR says where."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with its owner
     weakref.finalize(owner, file.close)

@@ -31,7 +31,7 @@ class Only:
             raise ValueError("of one class there is nothing to tell apart; add renumber=false")
 
 
-def split_off(text: str) -> tuple[str, Only | None]:
+def split_subset(text: str) -> tuple[str, Only | None]:
     """(the word without what is said of classes, that)."""
     if ":only=" not in text:
         return text, None
@@ -40,7 +40,7 @@ def split_off(text: str) -> tuple[str, Only | None]:
     return str(spec.without("only").without("renumber")), configure(Only, Spec(spec.name, options=mine))
 
 
-def subset(dataset: Dataset, only: Only) -> Dataset:
+def select_classes(dataset: Dataset, only: Only) -> Dataset:
     """The data set with these classes only; samples are numbered among themselves."""
 
     def read(split: Split) -> "tuple[Inputs, NDArray[np.int64]]":

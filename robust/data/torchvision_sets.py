@@ -38,6 +38,6 @@ def fetch(name: str) -> None:
 
 
 def _class(name: str) -> Any:
-    from robust.torchvision_compat import torchvision
+    from robust.torchvision_compat import import_torchvision
 
-    return getattr(torchvision("torchvision.datasets"), name)
+    return getattr(import_torchvision("torchvision.datasets"), name)

@@ -39,7 +39,7 @@ def user_dataset(name: str, spec: Spec, read: Callable[[Split], tuple[Any, Any]]
     @functools.cache
     def converted(split: Split) -> "tuple[Floats, NDArray[np.int64]]":
         x, y = read(split)
-        return Floats(x), labels(y)
+        return Floats(x), to_labels(y)
 
     return Dataset(printable(name), None, own.lo, own.hi, own.classes, None, converted)
 
@@ -66,7 +66,7 @@ class Floats:
         return taken.astype(np.float32) / np.float32(255 if taken.dtype == np.uint8 else 1)
 
 
-def labels(y: Any) -> "NDArray[np.int64]":
+def to_labels(y: Any) -> "NDArray[np.int64]":
     """Labels as int64, (n,); ValueError where they are no whole numbers."""
     import numpy as np
 

@@ -30,9 +30,9 @@ def function_dataset(text: str, folder: Path) -> Dataset:
 
 def _call(path: Path, name: str, split: Split) -> tuple[Any, Any]:
     from robust.torchvision_compat import with_torchvision
-    from robust.user_code import blamed, import_file, named
+    from robust.user_code import describe_user_error, import_file, look_up
 
-    function = named(import_file(path), name, path.name)
+    function = look_up(import_file(path), name, path.name)
     takes_split = _takes_an_argument(function)
     if split == "train" and not takes_split:
         raise ValueError(f"{path.name}:{name} takes no argument, so it gives no training split; let it take `split`")
@@ -43,7 +43,7 @@ def _call(path: Path, name: str, split: Split) -> tuple[Any, Any]:
         told = type(found).__name__
         raise ValueError(f"{path.name}:{name} returned {told}, expected (inputs, labels) or a torch data set") from None
     except Exception as error:
-        raise ValueError(f"{path.name}:{name} failed: {blamed(error)}") from error
+        raise ValueError(f"{path.name}:{name} failed: {describe_user_error(error)}") from error
 
 
 class _WrongTypeError(Exception):

@@ -24,7 +24,7 @@ from torch.distributed.rendezvous import rendezvous
 from robust.data.dataset import Samples
 from robust.data.lazy_inputs import PART
 from robust.data.spool import Spool
-from robust.device import device_named
+from robust.device import parse_device
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class Ranks:
 
     def device(self, text: str) -> torch.device:
         """The device of that name; of several GPUs each rank of a machine has its own, unless one is named."""
-        device = device_named(text)
+        device = parse_device(text)
         if device.type != "cuda" or device.index is not None or self.size == 1:
             return device
         return torch.device("cuda", self.local % torch.cuda.device_count())

@@ -21,7 +21,7 @@ from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.attack_run import in_order, run_attack
 from robust.evaluation.batching import Batcher
 from robust.flags import Flags
-from robust.models.load import weights_hash
+from robust.models.load import hash_weights
 from robust.records.attack_outcome import StageOutcome
 from robust.verification.check import Faults
 from robust.verification.rounding import on_levels, verify_rounded
@@ -170,7 +170,7 @@ def options_of(attack: AnyAttack) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, nn.Module):
-        return f"{type(value).__name__}:{weights_hash(value)[:8]}"
+        return f"{type(value).__name__}:{hash_weights(value)[:8]}"
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
     if is_dataclass(value):

@@ -18,13 +18,13 @@ from robust.attacks.suite import Suite
 from robust.attacks.task import gradient
 from robust.attacks.threat import Threat
 from robust.data.dataset import Samples
-from robust.data.numpy_files import arrays_of
+from robust.data.numpy_files import read_arrays
 from robust.device import device_of
 from robust.evaluation.attack_run import AttackRun
 from robust.flags import Flags, pack
-from robust.models.load import weights_hash
+from robust.models.load import hash_weights
 from robust.records.files import private, write_arrays
-from robust.user_code import files_of, source_hash
+from robust.user_code import hash_sources, source_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class SuiteCache:
         """Round number k; None where it was not run to its end, or its file is damaged."""
         try:
             names = [field.name for field in fields(AttackRun)]
-            found: dict[str, Any] = dict(zip(names, arrays_of(self._file(k), names), strict=True))
+            found: dict[str, Any] = dict(zip(names, read_arrays(self._file(k), names), strict=True))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
         return AttackRun(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
@@ -81,7 +81,7 @@ class SuiteInputs:
             "bounds": [self.threat.lo, self.threat.hi],
             "seed": self.seed,
             "samples": self.samples.digest,
-            "weights": weights_hash(self.module),
+            "weights": hash_weights(self.module),
             "module": str(self.module),
             "source": hashlib.sha256(self.source.read_bytes()).hexdigest() if self.source.is_file() else None,
             "correct": pack(self.correct),
@@ -122,4 +122,4 @@ def _code_hash(suite: Suite) -> str:
     root = Path(robust.__file__).parent
     folders = ("attacks", "distributed", "evaluation", "verification")
     ours = {path for folder in folders for path in (root / folder).resolve().rglob("*.py")} | {root / "sampling.py"}
-    return source_hash(ours | files_of({ATTACKS.get(Spec.parse(stage.attack).name) for stage in suite.stages}))
+    return hash_sources(ours | source_files({ATTACKS.get(Spec.parse(stage.attack).name) for stage in suite.stages}))

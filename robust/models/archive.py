@@ -15,7 +15,7 @@ UNTOLD = 2**32 - 1  # which stands for: see the longer record
 TAIL = 2**16 + 22 + 20 + 56  # where that table's size is told: the end's records, and the longest comment
 
 
-def member_names(path: Path) -> tuple[str, ...]:
+def read_member_names(path: Path) -> tuple[str, ...]:
     """The names in an archive; ValueError where it is damaged, leads out of itself, or unpacks to much more than it is.
 
     What is large in an archive of torch's, the tensors, is stored as it is; only code is compressed.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robust.attacks.rng import Rng
-from robust.user_code import blamed
+from robust.user_code import describe_user_error
 
 KINDS = ("probabilities", "scores", "labels")
 Answer = tuple[str, ArrayLike]  # one of KINDS, and (n, classes) or for labels (n,)
@@ -55,7 +55,7 @@ class BlackBox(nn.Module):
         return _logits(self.kind, torch.from_numpy(numbers.astype(np.float64)), len(x), self.classes).to(x)
 
 
-def only_answers(module: nn.Module) -> bool:
+def is_black_box(module: nn.Module) -> bool:
     """Whether the module, or a part of it, is a black box."""
     return any(isinstance(part, BlackBox) for part in module.modules())
 
@@ -82,7 +82,7 @@ def can_answer(thing: object) -> bool:
     return any(ways) and not isinstance(thing, type)
 
 
-def asking(thing: object, classes: int) -> Ask:
+def build_ask(thing: object, classes: int) -> Ask:
     """How a user's object is asked. ValueError for one that cannot be.
 
     predict_proba and predict get rows of numbers, as scikit-learn's do; a function gets the inputs as they are, and
@@ -104,7 +104,7 @@ def _asked(ask: Callable[[NDArray[np.float32]], Any], x: NDArray[np.float32]) ->
     try:
         return np.asarray(ask(x))
     except Exception as error:  # of the user's code
-        raise ValueError(f"asking for its answers failed: {blamed(error)}") from error
+        raise ValueError(f"asking for its answers failed: {describe_user_error(error)}") from error
 
 
 def _rows(x: NDArray[np.float32]) -> NDArray[np.float32]:

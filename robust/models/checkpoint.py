@@ -34,7 +34,7 @@ def fit_weights(module: nn.Module, weights: Weights) -> tuple[str, ...]:
     ValueError lists what is missing, unexpected, or of another shape or kind of number.
     """
     own = module.state_dict()
-    given, notes = without_prefixes(weights, own)
+    given, notes = strip_prefixes(weights, own)
     both = own.keys() & given.keys()
     faults = {
         "missing": sorted(own.keys() - given.keys()),
@@ -47,13 +47,13 @@ def fit_weights(module: nn.Module, weights: Weights) -> tuple[str, ...]:
         "of complex numbers": [name for name in sorted(both) if given[name].is_complex() > own[name].is_complex()],
     }
     if any(faults.values()):
-        told = (f"{len(names)} {kind} ({some(names, 2)})" for kind, names in faults.items() if names)
+        told = (f"{len(names)} {kind} ({join_names(names, 2)})" for kind, names in faults.items() if names)
         raise ValueError(f"weights do not fit: {'; '.join((*told, *notes))}")
     module.load_state_dict(given)
     return notes
 
 
-def unwrapped(found: object) -> Loaded:
+def unwrap(found: object) -> Loaded:
     """The state dict or the module in `found`; ValueError where there is none."""
     notes = []
     for _ in range(DEEPEST):
@@ -71,12 +71,12 @@ def unwrapped(found: object) -> Loaded:
         raise ValueError(f"holds a {printable(type(found).__name__)}, not a state dict; save only model.state_dict()")
     if not _plain(found):
         raise ValueError(
-            f"holds a dict of {some(map(str, found), 4)}, not a plain state dict; save only model.state_dict(), alone "
-            "or under 'state_dict'"
+            f"holds a dict of {join_names(map(str, found), 4)}, not a plain state dict; save only model.state_dict(), "
+            "alone or under 'state_dict'"
         )
     odd = [name for name, tensor in found.items() if tensor.layout is not torch.strided or tensor.is_meta]
     if odd:
-        raise ValueError(f"holds tensors that are no plain arrays of numbers: {some(odd, 4)}")
+        raise ValueError(f"holds tensors that are no plain arrays of numbers: {join_names(odd, 4)}")
     return Loaded(dict(found), tuple(notes))
 
 
@@ -90,7 +90,7 @@ def _plain(found: dict[object, object]) -> bool:
     return all(isinstance(key, str) and isinstance(value, Tensor) for key, value in found.items())
 
 
-def without_prefixes(weights: Weights, own: Iterable[str]) -> tuple[Weights, tuple[str, ...]]:
+def strip_prefixes(weights: Weights, own: Iterable[str]) -> tuple[Weights, tuple[str, ...]]:
     """The weights by the names `own` of the module that they are for, and what was done to theirs.
 
     Nothing, where some name is right already. What does not have the prefix that the others have is left out.
@@ -101,7 +101,7 @@ def without_prefixes(weights: Weights, own: Iterable[str]) -> tuple[Weights, tup
             break
         prefix, short = names
         left = [name for name in weights if name not in short]
-        notes.append(f"{prefix!r} taken off the names" + (f"; left out: {some(left, 4)}" if left else ""))
+        notes.append(f"{prefix!r} taken off the names" + (f"; left out: {join_names(left, 4)}" if left else ""))
         weights = {short[name]: tensor for name, tensor in weights.items() if name in short}
     return weights, tuple(notes)
 
@@ -117,7 +117,7 @@ def _shorter(weights: Weights) -> tuple[str, dict[str, str]] | None:
     return None
 
 
-def some(names: Iterable[str], most: int) -> str:
+def join_names(names: Iterable[str], most: int) -> str:
     """The first of the names, fit for one line."""
     names = [*names]
     return ", ".join(map(printable, names[:most])) + (", ..." if len(names) > most else "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from robust.attacks.registry import Registry
 from robust.attacks.text import brief
-from robust.models.archive import SIGNATURE, member_names
+from robust.models.archive import SIGNATURE, read_member_names
 from robust.models.permissions import NOTHING, Permissions
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Source:
             return cls(path, members=tuple(sorted(inner.name for inner in path.iterdir())))
         with path.open("rb") as file:
             head = file.read(HEAD)
-        names = member_names(path) if head.startswith(SIGNATURE) else ()
+        names = read_member_names(path) if head.startswith(SIGNATURE) else ()
         return cls(path, head, tuple(sorted(names)))
 
 

@@ -7,13 +7,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from robust.attacks.registry import suggest
-from robust.torchvision_compat import torchvision, with_torchvision
+from robust.torchvision_compat import import_torchvision, with_torchvision
 
 Shape = tuple[int, ...]  # of one input
 COLOURS = 3
 
 
-def library_factory(library: str, name: str, shape: Shape, classes: int) -> Callable[..., nn.Module]:
+def find_library_factory(library: str, name: str, shape: Shape, classes: int) -> Callable[..., nn.Module]:
     """What makes the classifier; it takes the library's own options. LookupError where there is none of that name."""
     known, make = (_torchvision if library == "torchvision" else _timm)(name, classes)
     if name not in known:
@@ -30,7 +30,7 @@ def library_factory(library: str, name: str, shape: Shape, classes: int) -> Call
 
 
 def _torchvision(name: str, classes: int) -> tuple[list[str], Callable[[dict[str, Any]], Any]]:
-    models = torchvision("torchvision.models")
+    models = import_torchvision("torchvision.models")
     given = {"weights": None, "num_classes": classes}
     return models.list_models(module=models), lambda options: models.get_model(name, **{**given, **options})
 

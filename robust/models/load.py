@@ -10,19 +10,19 @@ import torch
 from torch import nn
 
 from robust.attacks.text import printable
-from robust.models.blackbox import Ask, BlackBox, asking, can_answer
+from robust.models.blackbox import Ask, BlackBox, build_ask, can_answer
 from robust.models.checkpoint import fit_weights
 from robust.models.endpoint import Endpoint
 from robust.models.ensemble import Ensemble
 from robust.models.format import Terms, read_model
 from robust.models.http_client import Client
-from robust.models.libraries import library_factory
-from robust.models.normalize import describe_normalize, normalised
+from robust.models.libraries import find_library_factory
+from robust.models.normalize import add_normalization, describe_normalize
 from robust.models.permissions import NOTHING, Permissions
 from robust.models.registry import ARCHITECTURES, UnfitError
 from robust.models.spec import ModelSpec
 from robust.torchvision_compat import with_torchvision
-from robust.user_code import blamed, import_file, import_module, named
+from robust.user_code import describe_user_error, import_file, import_module, look_up
 
 Build = Callable[[], nn.Module]
 Shape = tuple[int, ...]  # of one input
@@ -40,7 +40,7 @@ class Subject:
     @property
     def weights(self) -> str:
         """SHA-256 of all parameters and buffers, with their names."""
-        return weights_hash(self.module)
+        return hash_weights(self.module)
 
     @property
     def params(self) -> int:
@@ -80,12 +80,12 @@ def _one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subje
     if spec.answers:
         return _black_box(spec, terms)
     if spec.factory is not None:
-        module = architecture(spec, arch, terms.shape, terms.classes, folder, terms.normalize)()
+        module = get_builder(spec, arch, terms.shape, terms.classes, folder, terms.normalize)()
         return Subject(spec.name, "as-is", module, describe_normalize(terms.normalize))
     loaded = read_model(spec.path, terms)
     if isinstance(loaded.content, nn.Module):
         notes = (*loaded.notes, *describe_normalize(terms.normalize))
-        return Subject(spec.name, "as-is", normalised(loaded.content, terms.normalize), notes)
+        return Subject(spec.name, "as-is", add_normalization(loaded.content, terms.normalize), notes)
     weights = loaded.content
     if arch is None:
         first = next(iter(weights), None)
@@ -94,7 +94,7 @@ def _one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subje
             f"holds weights only ({len(weights)} tensors{example}). Say what they belong to: "
             "--robust-arch=net.py:make, --robust-arch=zoo:cnn or --robust-arch=torchvision:resnet18"
         )
-    module = architecture(spec, arch, terms.shape, terms.classes, folder, terms.normalize)()
+    module = get_builder(spec, arch, terms.shape, terms.classes, folder, terms.normalize)()
     try:
         notes = (*loaded.notes, *fit_weights(module, weights), *describe_normalize(terms.normalize))
     except ValueError as error:
@@ -108,14 +108,14 @@ def _black_box(spec: ModelSpec, terms: Terms) -> Subject:
         ask: Ask = Client(Endpoint.parse(spec.text))
     else:
         options = dict(spec.options)
-        ask = asking(_called(spec.text, _own_factory(spec), *spec.args, **options), terms.classes)
+        ask = build_ask(_called(spec.text, _own_factory(spec), *spec.args, **options), terms.classes)
     box = BlackBox(ask, terms.shape, terms.classes)
     return Subject(
-        spec.name, "as-is", normalised(box, terms.normalize), (*box.notes, *describe_normalize(terms.normalize))
+        spec.name, "as-is", add_normalization(box, terms.normalize), (*box.notes, *describe_normalize(terms.normalize))
     )
 
 
-def architecture(
+def get_builder(
     spec: ModelSpec, arch: str | None, shape: Shape, classes: int, folder: Path, normalize: str | None = None
 ) -> Build:
     """What makes a fresh, untrained module of the user's model: its factory, or that of --robust-arch.
@@ -134,7 +134,7 @@ def architecture(
             build = _factory(ModelSpec.parse(arch, folder), shape, classes)
         except (ValueError, LookupError) as error:
             raise ValueError(f"--robust-arch={arch}: {error.args[0]}") from error
-    return lambda: normalised(build(), normalize)
+    return lambda: add_normalization(build(), normalize)
 
 
 def _factory(spec: ModelSpec, shape: Shape, classes: int) -> Build:
@@ -145,7 +145,7 @@ def _factory(spec: ModelSpec, shape: Shape, classes: int) -> Build:
         make = ARCHITECTURES.get(spec.factory)
         return lambda: _made(spec.text, make, shape, classes, *spec.args, **options)
     if spec.library:
-        made = library_factory(spec.library, spec.factory, shape, classes)
+        made = find_library_factory(spec.library, spec.factory, shape, classes)
         return lambda: _made(spec.text, made, *spec.args, **options)
     make_own = _own_factory(spec)
     return lambda: _made(spec.text, make_own, *spec.args, **options)
@@ -154,7 +154,7 @@ def _factory(spec: ModelSpec, shape: Shape, classes: int) -> Build:
 def _own_factory(spec: ModelSpec) -> Callable[..., object]:
     assert spec.factory is not None
     module = import_module(spec.module, spec.path) if spec.module else import_file(spec.path)
-    make = named(module, spec.factory, spec.path.name)
+    make = look_up(module, spec.factory, spec.path.name)
     if isinstance(make, nn.Module):
         raise ValueError(f"{spec.text} is a module; name a function that returns it")
     if not callable(make):
@@ -184,10 +184,10 @@ def _called(what: str, make: Callable[..., object], *args: object, **options: ob
     except UnfitError as error:
         raise ValueError(f"{what}: {error}") from None
     except Exception as error:
-        raise ValueError(f"{what} failed: {blamed(error)}") from error
+        raise ValueError(f"{what} failed: {describe_user_error(error)}") from error
 
 
-def weights_hash(module: nn.Module) -> str:
+def hash_weights(module: nn.Module) -> str:
     """SHA-256 of all parameters and buffers with their names, the buffers that a state dict leaves out included."""
     sha = hashlib.sha256()
     for name, tensor in sorted({**dict(module.named_buffers()), **module.state_dict()}.items()):

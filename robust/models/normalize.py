@@ -32,14 +32,14 @@ def read_normalize(text: str) -> str:
         raise ValueError(f"there are {len(mean)} means and {len(std)} deviations; {FORM}")
     if not all(math.isfinite(number) for number in (*mean, *std)) or min(std) <= 0:
         raise ValueError(f"means must be finite and deviations above 0, got {text}")
-    return spell(mean, std)
+    return format_normalize(mean, std)
 
 
-def spell(mean: list[float], std: list[float]) -> str:
+def format_normalize(mean: list[float], std: list[float]) -> str:
     return "/".join(",".join(f"{number:.6g}" for number in part) for part in (mean, std))
 
 
-def normalised(module: "nn.Module", text: str | None) -> "nn.Module":
+def add_normalization(module: "nn.Module", text: str | None) -> "nn.Module":
     """The module, which from now on normalises what it is given, as the canonical `text` says.
 
     Mean and deviation are buffers of its own that no state dict holds: they are part of its weights' hash, and files of

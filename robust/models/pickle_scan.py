@@ -31,7 +31,7 @@ GRAVE_NAMES = {f"builtins.{name}" for name in ("__import__", "compile", "eval", 
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class PickleNeeds:
     """What a pickle needs beside what is known to be safe."""
 
     names: tuple[str, ...]  # as "pkg.mod.Class", sorted
@@ -49,7 +49,7 @@ class Needs:
         return any(name in GRAVE_NAMES or name.partition(".")[0] in GRAVE for name in self.names)
 
 
-def needs(source: Source, safe: tuple[str, ...]) -> Needs:
+def scan_pickle(source: Source, safe: tuple[str, ...]) -> PickleNeeds:
     """Of a file of torch.save, or a bare pickle; the names `safe`, which torch has been told of, are left out."""
     found: dict[str, bool] = {}
     fault = ""
@@ -59,7 +59,7 @@ def needs(source: Source, safe: tuple[str, ...]) -> Needs:
     except Exception as error:  # a damaged file raises anything
         fault = first_line(error)
     unknown = {*_unknown(found), *(HEAVY & found.keys())} - {*safe}
-    return Needs(tuple(sorted(unknown)), any(found[name] for name in found if name in unknown), fault)
+    return PickleNeeds(tuple(sorted(unknown)), any(found[name] for name in found if name in unknown), fault)
 
 
 def _pickled(source: Source) -> BinaryIO:

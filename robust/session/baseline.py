@@ -17,7 +17,7 @@ from robust.baseline.tolerance import ROBUST
 from robust.data.dataset import Samples
 from robust.data.spool import pick_rows
 from robust.evaluation.measure import options_of
-from robust.models.load import weights_hash
+from robust.models.load import hash_weights
 from robust.records.record import DataUsed, Record
 from robust.sampling import draw_rows
 from robust.session.resources import Resources
@@ -141,7 +141,7 @@ def _hardest(workshop: Resources, record: Record) -> Saved | None:
     called = (record.provenance["model"]["text"], record.model.training)
     variant = next(each for each in settings.everything if (each.spec.text, each.training) == called)
     module = workshop.subject(variant).module
-    if weights_hash(module) != record.model.weights or samples.digest != record.data.digest:
+    if hash_weights(module) != record.model.weights or samples.digest != record.data.digest:
         return None
     feed, threat = workshop.feed(module), workshop.threat(record.threat)
     found = hardest(module, samples, robust_flags(record, ROBUST), threat, record.seed, feed)

@@ -24,7 +24,7 @@ from robust.session.case import Case, Found, fail
 from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.session.reverify import source_of
-from robust.user_code import blamed
+from robust.user_code import describe_user_error
 
 HOST = slug(platform.node())  # the folder may be shared by machines, which know nothing of each other's processes
 OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()  # who files the row, also of a dead worker
@@ -95,7 +95,7 @@ def _pictures(workshop: Resources, case: Case, result: Result) -> dict[str, NDAr
             batch=workshop.feed(case.module).size,
         )
     except Exception as error:
-        case.warn(f"no pictures under {result.threat}: {blamed(error)}")
+        case.warn(f"no pictures under {result.threat}: {describe_user_error(error)}")
         return {}
     return gallery.arrays() if gallery else {}
 

@@ -18,17 +18,17 @@ from robust.data.dataset import Dataset, NotHereError, Samples, TooFewError
 from robust.distributed.ranks import Ranks
 from robust.evaluation.batching import Batcher, fit_batch_size
 from robust.evaluation.measure import CleanResult, check, measure_clean
-from robust.models.blackbox import only_answers
-from robust.models.load import Subject, architecture, load
-from robust.models.normalize import describe_normalize, normalised
+from robust.models.blackbox import is_black_box
+from robust.models.load import Subject, get_builder, load
+from robust.models.normalize import add_normalization, describe_normalize
 from robust.models.spec import ModelSpec
 from robust.progress import TrainingBar
 from robust.records.files import private
 from robust.session.case import fail
 from robust.settings.parsing import asked, blaming
 from robust.settings.settings import Settings, Variant
-from robust.train.cache import Trained, selection_of, train
-from robust.train.card import card_of
+from robust.train.cache import Trained, load_selection, train
+from robust.train.card import read_card
 from robust.train.factory import read_recipe
 from robust.train.prepare import rehearse
 from robust.train.recipe import AS_IS
@@ -159,7 +159,7 @@ class Resources:
             with blaming(f"model={spec.text}"):
                 module = self._checkable(spec)
                 check(module, dataset, samples)
-            if only_answers(module):
+            if is_black_box(module):
                 self._check_blind(spec)
             for text in (text for text in settings.trainings if text != AS_IS):
                 with blaming(f"train={text}"), seeded(settings.seed, [self.device]):
@@ -189,9 +189,7 @@ class Resources:
 
     def _architecture(self, spec: ModelSpec) -> Callable[[], nn.Module]:
         settings = self.settings
-        build = architecture(
-            spec, settings.arch, *self.shape_and_classes, settings.folder, normalize=settings.normalize
-        )
+        build = get_builder(spec, settings.arch, *self.shape_and_classes, settings.folder, normalize=settings.normalize)
         return lambda: build().to(self.device)
 
     @property
@@ -229,14 +227,14 @@ class Resources:
             raise ValueError(f"pytest_robust_load_model returned {type(own).__name__}, expected torch.nn.Module")
         self.hooked.add(variant)
         normalize = self.settings.normalize
-        return Subject(spec.name, AS_IS, normalised(own, normalize), describe_normalize(normalize))
+        return Subject(spec.name, AS_IS, add_normalization(own, normalize), describe_normalize(normalize))
 
     def _read_cards(self, variant: Variant) -> None:
         """How the weights in its files were trained; refuses them on samples that selected them."""
         for path in variant.spec.files:
-            if (card := card_of(path)) is None:
+            if (card := read_card(path)) is None:
                 continue
-            if (selection := selection_of(card, self.dataset)) is not None:
+            if (selection := load_selection(card, self.dataset)) is not None:
                 refuse_shared(selection, self.samples)
             if variant.spec.files == (path,):
                 self.cards[variant] = path, card

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 import robust
-from robust.data.numpy_files import arrays_of
+from robust.data.numpy_files import read_arrays
 from robust.flags import union, unpack
 from robust.records.attack_outcome import attack_from_json
 from robust.records.evidence import Evidence
@@ -24,7 +24,7 @@ from robust.records.record import DataUsed, ModelUsed, Record
 from robust.records.store import Fate, add
 from robust.records.trust import TrustReport, trust_from_json
 from robust.report.folder import write_board
-from robust.train.card import kept
+from robust.train.card import summarise_card
 
 Found = dict[str, Any]
 Key = tuple[str, ...]
@@ -144,7 +144,7 @@ class Results:
         The row's record tells of how many there are inputs.
         """
         record, row = self._records[key], self._ordered(key)
-        waiting = [arrays_of(Path(found["inputs"]), ["x_adv", "y", "index"]) for found in row]
+        waiting = [read_arrays(Path(found["inputs"]), ["x_adv", "y", "index"]) for found in row]
         pairs = [(a.adversarial, x_adv) for a, (x_adv, _, _) in zip(record.attacks, waiting, strict=True)]
         _, y, index = waiting[0]
         evidence = Evidence.of(y, index, pairs, most, record.seed)
@@ -200,7 +200,7 @@ def _record(row: list[Found], trust: TrustReport | None) -> Record:
             "model": {"text": first["model_text"], "arch": first["arch"], "normalize": first["normalize"]},
             "notes": first["notes"],
             "transforms": first["transforms"],
-            "training": first["trained"] and kept(first["trained"]["card"]),
+            "training": first["trained"] and summarise_card(first["trained"]["card"]),
         },
         trust=trust,
     )
@@ -222,7 +222,7 @@ def _by_class(record: Record, labels: NDArray[np.int64]) -> dict[str, Any]:
 def _gallery(row: list[Found], record: Record, most: int) -> Gallery | None:
     """Of what the attacks' findings have pictures of, those of the row."""
     parts = [
-        Gallery.of(dict(zip(found["pictures"], arrays_of(Path(found["inputs"]), found["pictures"]), strict=True)))
+        Gallery.of(dict(zip(found["pictures"], read_arrays(Path(found["inputs"]), found["pictures"]), strict=True)))
         for found in row
     ]
     return join_galleries(parts, record.correct & ~record.robust, most, record.seed)

@@ -10,7 +10,7 @@ from robust.device import device_of
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_run import capped, narrowed, unattacked
 from robust.flags import union
-from robust.models.blackbox import only_answers
+from robust.models.blackbox import is_black_box
 from robust.records.record import MITIGATED
 from robust.records.trust import VERDICTS, Finding, TrustReport, trust_to_json
 from robust.session.case import FOUND, Case, Found, fail
@@ -21,7 +21,7 @@ from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, PREFLIGHT, examine, join_reports
 from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations, run_mitigated
 from robust.trust.model_probe import ModelProbe, few_of, few_rows
-from robust.user_code import blamed
+from robust.user_code import describe_user_error
 
 
 class TrustTest:
@@ -69,7 +69,7 @@ class TrustTest:
         only answers no more is asked than the user chose: that may cost.
         """
         module, samples, allowed = case.module, case.samples, self._workshop.threat(threat)
-        if only_answers(module):
+        if is_black_box(module):
             return {}
         correct, feed = self._workshop.clean(module, samples).correct, self._workshop.feed(module)
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))
@@ -79,7 +79,7 @@ class TrustTest:
                 found = run_mitigated(module, samples, correct, search, allowed, seed=case.seed, feed=feed)
             found = self._bench.rounded(case, found, allowed)
         except Exception as error:
-            case.warn(f"no mitigation could be tried under {threat}: {blamed(error)}")
+            case.warn(f"no mitigation could be tried under {threat}: {describe_user_error(error)}")
             return {}
         found = replace(found, attack=MITIGATED, options={"mitigations": [*search.names]} | found.options)
         return row_found(self._workshop, case, Result(str(allowed), correct, found))

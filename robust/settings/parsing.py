@@ -10,7 +10,7 @@ import pytest
 
 from robust.attacks.text import brief
 from robust.options import dest, value
-from robust.user_code import blamed
+from robust.user_code import describe_user_error
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ def asked(config: pytest.Config, hook: str, /, **arguments: object) -> Any:
     try:
         return getattr(config.hook, hook)(config=config, **arguments)
     except Exception as error:
-        raise ValueError(f"{hook} failed: {blamed(error)}") from error
+        raise ValueError(f"{hook} failed: {describe_user_error(error)}") from error
 
 
 def each(config: pytest.Config, name: str, read_one: Callable[[str], T], default: str | None) -> tuple[T, ...]:

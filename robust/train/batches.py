@@ -11,17 +11,17 @@ from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
-from robust.torchvision_compat import torchvision
+from robust.torchvision_compat import import_torchvision
 from robust.train.plan import Plan
 
 Transform = Callable[[Tensor], Tensor]
 
 
-def per_epoch(learn: Samples, plan: Plan) -> int:
+def count_batches(learn: Samples, plan: Plan) -> int:
     return -(-len(learn) // plan.batch)
 
 
-def batches(
+def iter_batches(
     module: nn.Module,
     learn: Samples,
     threat: LpThreat,
@@ -37,7 +37,7 @@ def batches(
     Augmentation draws from the global random stream, batch after batch, on every rank for the whole batch.
     """
     device = next(module.parameters()).device
-    change = transform(plan, learn)
+    change = build_transform(plan, learn)
     y, index = torch.from_numpy(learn.y), torch.from_numpy(learn.index)
     for rows in _order(learn, plan, seed, epoch).split(plan.batch)[skip:]:  # type: ignore[no-untyped-call]
         if len(rows) < 2 * ranks.size <= plan.batch < len(learn):
@@ -60,14 +60,14 @@ def _order(learn: Samples, plan: Plan, seed: int, epoch: int) -> Tensor:
     return torch.multinomial(rarity, len(learn), replacement=True, generator=generator)
 
 
-def transform(plan: Plan, learn: Samples) -> Transform | None:
+def build_transform(plan: Plan, learn: Samples) -> Transform | None:
     """torchvision's v2 transforms for one image, (channels, height, width); ValueError where inputs are no images."""
     if plan.augment == "none":
         return None
     shape = learn.x.shape[1:]
     if len(shape) != 3:
         raise ValueError(f"augment={plan.augment} is for images, the inputs have the shape {list(shape)}")
-    v2 = torchvision("torchvision.transforms.v2")
+    v2 = import_torchvision("torchvision.transforms.v2")
     if plan.augment == "trivial":
         found: Transform = v2.TrivialAugmentWide()
         return found

@@ -18,12 +18,12 @@ from robust.attacks.spec import Spec
 from robust.attacks.text import slug
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
-from robust.data.lazy_inputs import held
+from robust.data.lazy_inputs import load_rows
 from robust.distributed.ranks import ALONE, Ranks
 from robust.models.load import Build
 from robust.records.files import private, write
-from robust.train.cache_key import determinants
-from robust.train.card import digest
+from robust.train.cache_key import list_determinants
+from robust.train.card import hash_content
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.factory import read_recipe
 from robust.train.loop import Fit, fit
@@ -77,7 +77,7 @@ def train(
     method = read_recipe(recipe)
     samples = dataset.load("train")
     module = _seeded(build, seed)
-    made_of = ranks.once(lambda: determinants(module, method, recipe, dataset, samples, threat, seed))
+    made_of = ranks.once(lambda: list_determinants(module, method, recipe, dataset, samples, threat, seed))
     made_of["source"] = ranks.once(lambda: hashlib.sha256(source.read_bytes()).hexdigest() if source else None)
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     path = folder / f"{slug(name)}-{Spec.parse(recipe).slug[:60]}-{key[:8]}.safetensors"
@@ -105,14 +105,14 @@ def train(
     return Trained(module, path, card, split_off_validation(samples, seed)[1])
 
 
-def selection_of(card: dict[str, Any], dataset: Dataset) -> Samples | None:
+def load_selection(card: dict[str, Any], dataset: Dataset) -> Samples | None:
     """By what the epoch was chosen, by the card of its weights; None where it is of other data than the data set's."""
     try:
         if card["data"]["name"] != dataset.name:
             return None
         rows = np.array(card["selected_by"]["index"], np.int64)
         x, y = dataset.read("train")
-        selection = Samples(held(x, rows), y[rows], rows)
+        selection = Samples(load_rows(x, rows), y[rows], rows)
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return selection if selection.digest == card["selected_by"]["digest"] else None
@@ -122,7 +122,7 @@ def _write(path: Path, found: Fit, card: dict[str, Any]) -> None:
     """All that is kept of a training; the weights come last, since where they are nothing is trained again."""
     weights = save({name: tensor.detach().clone() for name, tensor in found.weights.items()})
     texts = (
-        json.dumps({**card, "file": digest(weights)}, indent=1) + "\n",
+        json.dumps({**card, "file": hash_content(weights)}, indent=1) + "\n",
         curve_csv(found.curve),
         gradients_csv(found.curve),
         curve_svg(found.curve, found.best.number, card["recipe"]),

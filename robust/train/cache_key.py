@@ -13,13 +13,13 @@ import robust
 from robust.attacks.rng import Rng, seeded
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Dataset, Samples
-from robust.models.load import weights_hash
+from robust.models.load import hash_weights
 from robust.train.factory import Method
-from robust.train.recipe import begin
-from robust.user_code import files_of, source_hash
+from robust.train.recipe import start_recipe
+from robust.user_code import hash_sources, source_files
 
 
-def determinants(
+def list_determinants(
     module: nn.Module,
     method: Method,
     recipe: str,
@@ -38,7 +38,7 @@ def determinants(
         "seed": seed,
         "architecture": {
             "text": str(module),
-            "weights": weights_hash(module),
+            "weights": hash_weights(module),
             "answers": _probe(module, samples, seed),
         },
         "code": _code_hash(method),
@@ -51,8 +51,8 @@ def _files(method: Method, module: nn.Module) -> dict[str, str]:
     """What the options name, by its content; and a teacher's weights, which a Python file may take from elsewhere."""
     named = {key: str(method.options.get(key) or "") for key in ("pretrained", "teacher")}
     found = {key: hashlib.sha256(Path(text).read_bytes()).hexdigest() for key, text in named.items() if text}
-    teacher = getattr(begin(method.recipe, module), "teacher", None)
-    return found if teacher is None else {**found, "teacher weights": weights_hash(teacher)}
+    teacher = getattr(start_recipe(method.recipe, module), "teacher", None)
+    return found if teacher is None else {**found, "teacher weights": hash_weights(teacher)}
 
 
 def _probe(module: nn.Module, samples: Samples, seed: int) -> list[list[float]]:
@@ -92,4 +92,4 @@ def _code_hash(method: Method) -> str:
     """Of the attacks and the training code of this package, and of a recipe that comes from elsewhere."""
     root = Path(robust.__file__).parent
     files = {*(root / "attacks").resolve().rglob("*.py"), *(root / "train").rglob("*.py")}
-    return source_hash(files | files_of(map(type, (method.recipe, *method.wrappers))))
+    return hash_sources(files | source_files(map(type, (method.recipe, *method.wrappers))))

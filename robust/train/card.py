@@ -11,29 +11,29 @@ from robust.attacks.spec import Spec
 KEPT = ("recipe", "options", "data", "threat", "seed", "learnt_from", "best", "last", "notes", "minutes", "key")
 
 
-def card_of(weights: Path) -> dict[str, Any] | None:
+def read_card(weights: Path) -> dict[str, Any] | None:
     """The card of those weights, by the same name with .json; None where there is none, or it is of another file.
 
     What it says is its author's word, as a model's name is.
     """
     try:
         card: dict[str, Any] = json.loads(weights.with_suffix(".json").read_text("utf-8"))
-        if card["file"] != digest(weights.read_bytes()):
+        if card["file"] != hash_content(weights.read_bytes()):
             return None
         Spec.parse(card["recipe"])
         describe_card(card)
-        kept(card)
+        summarise_card(card)
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return card
 
 
-def digest(content: bytes) -> str:
+def hash_content(content: bytes) -> str:
     """Of a file of weights, what its card knows it by."""
     return hashlib.sha256(content).hexdigest()
 
 
-def kept(card: dict[str, Any]) -> dict[str, Any]:
+def summarise_card(card: dict[str, Any]) -> dict[str, Any]:
     """Of a card what a record keeps."""
     selected = {key: card["selected_by"][key] for key in ("n", "digest")}
     return {**{key: card[key] for key in KEPT}, "selected_by": selected}

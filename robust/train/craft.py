@@ -9,7 +9,7 @@ from robust.attacks.engine import eval_mode
 
 
 @contextmanager
-def crafting(module: nn.Module, mode: str) -> Iterator[None]:
+def craft_mode(module: nn.Module, mode: str) -> Iterator[None]:
     """Frozen parameters, in evaluation or in training mode; all is restored.
 
     In evaluation mode batch norm neither moves nor uses the statistics of inputs that are still being searched for,

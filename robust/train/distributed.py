@@ -16,7 +16,7 @@ from robust.train.plan import Plan
 from robust.train.training import Training
 
 
-def begin(module: nn.Module, plan: Plan, n: int, ranks: Ranks) -> nn.Module:
+def begin_on_ranks(module: nn.Module, plan: Plan, n: int, ranks: Ranks) -> nn.Module:
     """The module with the first rank's weights, before its training on n samples; ValueError where that cannot be."""
     if ranks.size == 1:
         return module
@@ -32,7 +32,7 @@ def begin(module: nn.Module, plan: Plan, n: int, ranks: Ranks) -> nn.Module:
     return synced
 
 
-def average(training: Training, loss: Tensor, n: int) -> float:
+def average_over_ranks(training: Training, loss: Tensor, n: int) -> float:
     """Make the gradients and batch norm's statistics those of the whole batch, n samples of which are this rank's.
 
     Returns the whole batch's loss.
@@ -40,17 +40,17 @@ def average(training: Training, loss: Tensor, n: int) -> float:
     loss, ranks = loss.detach().clone(), training.ranks
     if ranks.size > 1:
         grads = [p.grad for p in training.module.parameters() if p.grad is not None]
-        ranks.mean([*grads, *statistics(training.module), loss], n)
+        ranks.mean([*grads, *running_statistics(training.module), loss], n)
     return loss.item()
 
 
-def statistics(module: nn.Module) -> list[Tensor]:
+def running_statistics(module: nn.Module) -> list[Tensor]:
     """Batch norm's running means and variances, of the layers that move them."""
     layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.training]
     return [buffer for layer in layers for buffer in (layer.running_mean, layer.running_var) if buffer is not None]
 
 
-def apart(training: Training, seed: int) -> AbstractContextManager[None]:
+def separate_randomness(training: Training, seed: int) -> AbstractContextManager[None]:
     """Within, what a rank draws from the global random stream, as dropout does, is its own; alone it is as it was."""
     ranks = training.ranks
     if ranks.size == 1:

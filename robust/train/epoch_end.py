@@ -6,20 +6,20 @@ import numpy as np
 from torch.optim.swa_utils import update_bn
 
 from robust.attacks.rng import seeded
-from robust.train.craft import crafting
-from robust.train.distributed import statistics
-from robust.train.failures import DivergedError, collapsed, diverged, faults
+from robust.train.craft import craft_mode
+from robust.train.distributed import running_statistics
+from robust.train.failures import DivergedError, describe_collapse, describe_divergence, describe_new_faults
 from robust.train.training import Training, TrainingSetup
 from robust.train.validate import Epoch, validate
 
 RESTATED = 30  # batches from which batch norm's statistics are estimated for an average
 
 
-def judge(training: Training, lesson: TrainingSetup) -> None:
+def finish_epoch(training: Training, lesson: TrainingSetup) -> None:
     """Look at the epoch that has come to its end, and decide what is kept and whether to go on."""
     loss, selects, patience = float(np.mean(training.losses)), lesson.method.recipe.selects, lesson.method.plan.patience
     if not all(bool(p.isfinite().all()) for p in training.module.parameters()):
-        raise DivergedError(diverged_in(training, training.losses[-1]))
+        raise DivergedError(describe_divergence_at(training, training.losses[-1]))
     if training.average and training.average.restate:
         _restate(training, lesson)
     seen = validate(training.kept, selects, lesson.validation, lesson.threat, lesson.seed, lesson.ranks)
@@ -27,9 +27,9 @@ def judge(training: Training, lesson: TrainingSetup) -> None:
     epoch = Epoch(training.epoch, loss, training.rate, seen.clean, seen.robust, seen.one_step, seen.by_class, lengths)
     before = [*training.curve]
     training.curve.append(epoch)
-    training.notes += faults(epoch, before)
+    training.notes += describe_new_faults(epoch, before)
     best = None if training.best is None else training.curve[training.best]
-    if fall := collapsed(epoch, before):
+    if fall := describe_collapse(epoch, before):
         training.notes.append(fall)
         training.over = True
     elif best is None or epoch.score(selects) >= best.score(selects):  # of equals the later: it has learnt longer
@@ -49,13 +49,13 @@ def _restate(training: Training, lesson: TrainingSetup) -> None:
     shown = []
     with seeded(lesson.seed, [device]):
         for task in islice(lesson.batches(mean, training.epoch), RESTATED):
-            with crafting(mean, lesson.method.plan.craft):
+            with craft_mode(mean, lesson.method.plan.craft):
                 shown.append(training.course.inputs(task).detach())
         update_bn(shown, mean)
-    lesson.ranks.mean(statistics(mean), 1)
+    lesson.ranks.mean(running_statistics(mean), 1)
 
 
-def diverged_in(training: Training, loss: float) -> str:
+def describe_divergence_at(training: Training, loss: float) -> str:
     """The line about it."""
     rate = training.schedule.get_last_lr()[0]
-    return diverged(training.module, loss, rate, training.epoch, training.batch + 1)
+    return describe_divergence(training.module, loss, rate, training.epoch, training.batch + 1)

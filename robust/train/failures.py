@@ -18,7 +18,7 @@ class DivergedError(ValueError):
     """A training whose loss or weights are no longer numbers."""
 
 
-def collapsed(epoch: Epoch, before: Sequence[Epoch]) -> str | None:
+def describe_collapse(epoch: Epoch, before: Sequence[Epoch]) -> str | None:
     """A line where one-step accuracy stays and that of many steps is gone; None where it is not so.
 
     Wong, Rice and Kolter 2020 (2001.03994) and Andriushchenko and Flammarion 2020 (2007.02617) describe it.
@@ -35,14 +35,14 @@ def collapsed(epoch: Epoch, before: Sequence[Epoch]) -> str | None:
     )
 
 
-def overfitted(best: Epoch, last: Epoch) -> str | None:
+def describe_overfitting(best: Epoch, last: Epoch) -> str | None:
     """A line where the last epoch is clearly less robust than the best: Rice, Wong and Kolter 2020 (2002.11569)."""
     if best.robust is None or last.robust is None or best.robust - last.robust <= OVERFITTED:
         return None
     return f"robust overfitting: {best.robust:.1%} in epoch {best.number}, the best, {last.robust:.1%} in the last"
 
 
-def diverged(module: nn.Module, loss: float, lr: float, epoch: int, step: int) -> str:
+def describe_divergence(module: nn.Module, loss: float, lr: float, epoch: int, step: int) -> str:
     """One line: what happened, where, and what to do."""
     faulty = [name for name, p in module.named_parameters() if not bool(p.isfinite().all())]
     where = f"weights that are not finite, first {faulty[0]}" if faulty else "all weights still finite"
@@ -52,7 +52,7 @@ def diverged(module: nn.Module, loss: float, lr: float, epoch: int, step: int) -
     )
 
 
-def faults(epoch: Epoch, before: Sequence[Epoch]) -> list[str]:
+def describe_new_faults(epoch: Epoch, before: Sequence[Epoch]) -> list[str]:
     """What is new in the gradients of an epoch."""
     known = {line.partition(" in ")[0] for one in before for line in gradients.describe_lengths(one.gradients)}
     lines = [line for line in gradients.describe_lengths(epoch.gradients) if line.partition(" in ")[0] not in known]

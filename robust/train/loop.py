@@ -18,13 +18,13 @@ from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
-from robust.train.batches import per_epoch
-from robust.train.craft import crafting
-from robust.train.distributed import apart, average, begin
-from robust.train.epoch_end import diverged_in, judge
+from robust.train.batches import count_batches
+from robust.train.craft import craft_mode
+from robust.train.distributed import average_over_ranks, begin_on_ranks, separate_randomness
+from robust.train.epoch_end import describe_divergence_at, finish_epoch
 from robust.train.factory import Method
-from robust.train.failures import DivergedError, overfitted
-from robust.train.optim import criterion, penalty
+from robust.train.failures import DivergedError, describe_overfitting
+from robust.train.optim import build_criterion, l1_penalty
 from robust.train.plan import Plan
 from robust.train.prepare import prepare
 from robust.train.recipe import Around, StatefulRecipe
@@ -69,16 +69,16 @@ def fit(
     device, plan = next(module.parameters()).device, method.plan
     with seeded(seed, [device]):
         prepare(module, plan)
-        module = begin(module, plan, len(learn), ranks)
-        loss = criterion(plan, learn, _classes(module, learn), device, ranks)
+        module = begin_on_ranks(module, plan, len(learn), ranks)
+        loss = build_criterion(plan, learn, _classes(module, learn), device, ranks)
         lesson = TrainingSetup(method, threat, learn, validation, seed, loss, ranks)
         replays = getattr(method.recipe, "replays", 1)
-        training = Training.begin(module, method, plan.epochs * per_epoch(learn, plan) * replays, ranks)
+        training = Training.begin(module, method, plan.epochs * count_batches(learn, plan) * replays, ranks)
         if saved is not None:
             training.load(saved)
         while training.epoch <= plan.epochs and not training.over:
             _learn(training, lesson, replays, saved, on_batch)
-            judge(training, lesson)
+            finish_epoch(training, lesson)
             if saved is not None:
                 training.save(saved)
             on_epoch(training.curve[-1])
@@ -89,7 +89,7 @@ def _learn(
     training: Training, lesson: TrainingSetup, replays: int, saved: Path | None, on_batch: Callable[[float], None]
 ) -> None:
     """What is left of the epoch that is under way."""
-    batches = per_epoch(lesson.learn, lesson.method.plan)
+    batches = count_batches(lesson.learn, lesson.method.plan)
     wrote, device = time.monotonic(), next(training.module.parameters()).device
     for task in lesson.batches(training.module, training.epoch, skip=training.batch):
         for _ in range(replays):
@@ -104,9 +104,9 @@ def _learn(
 def _descend(training: Training, lesson: TrainingSetup, task: Task, device: torch.device) -> float:
     module, plan, course, n = training.module, lesson.method.plan, training.course, len(task.y)
     _teach(module)
-    with apart(training, lesson.seed), ExitStack() as stack:
+    with separate_randomness(training, lesson.seed), ExitStack() as stack:
         with _precision(plan, device):
-            with crafting(module, plan.craft):
+            with craft_mode(module, plan.craft):
                 x = course.inputs(task)
             objective = partial(_loss, module, lesson, lambda: course.loss(task, x, lesson.criterion))
             for wrapper in lesson.method.wrappers:
@@ -116,9 +116,9 @@ def _descend(training: Training, lesson: TrainingSetup, task: Task, device: torc
             loss = objective()
         training.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        value = average(training, loss, n)
+        value = average_over_ranks(training, loss, n)
         if not math.isfinite(value):
-            raise DivergedError(diverged_in(training, value))
+            raise DivergedError(describe_divergence_at(training, value))
     training.lengths.add()
     if isinstance(course, StatefulRecipe):
         course.learn(task, x)
@@ -145,7 +145,7 @@ def _precision(plan: Plan, device: torch.device) -> torch.autocast:
 
 
 def _loss(module: nn.Module, lesson: TrainingSetup, of: Callable[[], Tensor]) -> Tensor:
-    return of() + penalty(module, lesson.method.plan) if lesson.method.plan.l1 else of()
+    return of() + l1_penalty(module, lesson.method.plan) if lesson.method.plan.l1 else of()
 
 
 def _teach(module: nn.Module) -> None:
@@ -165,6 +165,6 @@ def _classes(module: nn.Module, learn: Samples) -> int:
 def _fit(training: Training) -> Fit:
     assert training.best is not None
     best, curve = training.curve[training.best], tuple(training.curve)
-    lost = overfitted(best, curve[-1])
+    lost = describe_overfitting(best, curve[-1])
     notes = (*training.notes, *([lost] if lost and not training.over else []))
     return Fit(training.weights, best, curve, notes, training.seconds + time.monotonic() - training.since)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from robust.train.plan import Plan
 
 
-def optimiser(module: nn.Module, plan: Plan) -> Optimizer:
+def build_optimiser(module: nn.Module, plan: Plan) -> Optimizer:
     """Over the parameters that are to learn; ValueError where there are none."""
     learning = [p for p in module.parameters() if p.requires_grad]
     if not learning:
@@ -35,7 +35,7 @@ def optimiser(module: nn.Module, plan: Plan) -> Optimizer:
     return SGD(learning, momentum=plan.momentum, nesterov=plan.momentum > 0, **given)
 
 
-def schedule(optimiser: Optimizer, plan: "Plan", steps: int) -> Any:
+def build_schedule(optimiser: Optimizer, plan: "Plan", steps: int) -> Any:
     """A scheduler of torch, to be stepped after each of `steps` steps."""
     if plan.schedule == "one-cycle":
         assert plan.lr is not None
@@ -44,7 +44,9 @@ def schedule(optimiser: Optimizer, plan: "Plan", steps: int) -> Any:
     return LambdaLR(optimiser, lambda step: min((step + 1) / rise, 1.0) * shape(min((step + 0.5) / steps, 1.0)))
 
 
-def criterion(plan: Plan, learn: Samples, classes: int, device: torch.device, ranks: Ranks = ALONE) -> LossFunction:
+def build_criterion(
+    plan: Plan, learn: Samples, classes: int, device: torch.device, ranks: Ranks = ALONE
+) -> LossFunction:
     """Cross-entropy with smoothed labels and weighted classes, as the plan says; a mean over the batch.
 
     That of weighted classes is by the weights of the whole batch, not of a rank's share of it.
@@ -66,6 +68,6 @@ def criterion(plan: Plan, learn: Samples, classes: int, device: torch.device, ra
     return shared
 
 
-def penalty(module: nn.Module, plan: Plan) -> Tensor:
+def l1_penalty(module: nn.Module, plan: Plan) -> Tensor:
     """The sum of the learning weights' sizes, times the plan's l1."""
     return plan.l1 * torch.stack([p.abs().sum() for p in module.parameters() if p.requires_grad]).sum()

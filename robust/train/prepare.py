@@ -8,11 +8,11 @@ from torch import nn
 from robust.attacks.registry import suggest
 from robust.data.dataset import Samples
 from robust.models.checkpoint import fit_weights, read_weights
-from robust.train.batches import transform
+from robust.train.batches import build_transform
 from robust.train.factory import Method
-from robust.train.optim import optimiser
+from robust.train.optim import build_optimiser
 from robust.train.plan import Plan
-from robust.train.recipe import begin
+from robust.train.recipe import start_recipe
 
 WITH_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
@@ -21,9 +21,9 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropou
 def rehearse(module: nn.Module, method: Method, samples: Samples) -> None:
     """Everything before the first step, on a module that is thrown away; ValueError for what would stop it there."""
     prepare(module, method.plan)
-    optimiser(module, method.plan)
-    transform(method.plan, samples)
-    begin(method.recipe, module)
+    build_optimiser(module, method.plan)
+    build_transform(method.plan, samples)
+    start_recipe(method.recipe, module)
 
 
 def prepare(module: nn.Module, plan: Plan) -> None:

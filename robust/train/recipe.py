@@ -59,7 +59,7 @@ class Prepared(Protocol):
 Recipe = Plain | Prepared
 
 
-def begin(recipe: Recipe, module: "nn.Module") -> RecipeRun:
+def start_recipe(recipe: Recipe, module: "nn.Module") -> RecipeRun:
     """What the loop asks while it trains `module` by the recipe."""
     return recipe.begin(module) if isinstance(recipe, Prepared) else recipe
 

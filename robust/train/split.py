@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 
 from robust.data.dataset import Samples
-from robust.data.lazy_inputs import parts
+from robust.data.lazy_inputs import iter_parts
 
 # A validation split large enough to tell epochs apart, and no larger: every epoch is attacked on it.
 VALIDATION_SHARE, VALIDATION_MOST = 0.15, 1000
@@ -33,4 +33,4 @@ def refuse_shared(selection: Samples, test: Samples) -> None:
 
 def _digests(samples: Samples) -> Iterator[bytes]:
     """Of each input: large ones would not fit into the memory."""
-    return (hashlib.sha256(x.tobytes()).digest() for part in parts(samples.x) for x in part)
+    return (hashlib.sha256(x.tobytes()).digest() for part in iter_parts(samples.x) for x in part)

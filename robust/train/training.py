@@ -18,11 +18,11 @@ from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.records.files import write
 from robust.train.average import Average
-from robust.train.batches import batches
+from robust.train.batches import iter_batches
 from robust.train.factory import Method
 from robust.train.gradients import Lengths
-from robust.train.optim import optimiser, schedule
-from robust.train.recipe import Averaging, LossFunction, RecipeRun, StatefulRecipe, begin
+from robust.train.optim import build_optimiser, build_schedule
+from robust.train.recipe import Averaging, LossFunction, RecipeRun, StatefulRecipe, start_recipe
 from robust.train.validate import Epoch
 
 
@@ -53,13 +53,13 @@ class Training:
     @classmethod
     def begin(cls, module: nn.Module, method: Method, steps: int, ranks: Ranks = ALONE) -> "Training":
         """Before the first of `steps` steps."""
-        down = optimiser(module, method.plan)
+        down = build_optimiser(module, method.plan)
         averages = [wrapper.begin(module, steps) for wrapper in method.wrappers if isinstance(wrapper, Averaging)]
         return cls(
             module,
             down,
-            schedule(down, method.plan, steps),
-            begin(method.recipe, module),
+            build_schedule(down, method.plan, steps),
+            start_recipe(method.recipe, module),
             averages[0] if averages else None,
             Lengths(module),
             ranks,
@@ -153,4 +153,4 @@ class TrainingSetup:
     def batches(self, module: nn.Module, epoch: int, skip: int = 0) -> Iterator[Task]:
         """Those of an epoch, from number `skip` on, for the module."""
         plan, threat = self.method.plan, self.threat
-        return batches(module, self.learn, threat, plan, seed=self.seed, epoch=epoch, skip=skip, ranks=self.ranks)
+        return iter_batches(module, self.learn, threat, plan, seed=self.seed, epoch=epoch, skip=skip, ranks=self.ranks)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from robust.attacks.registry import Registry
 from robust.records.trust import Finding, NotApplicableError, TrustReport
-from robust.user_code import blamed
+from robust.user_code import describe_user_error
 
 if TYPE_CHECKING:
     from robust.trust.attack_probe import AttackProbe
@@ -43,7 +43,7 @@ def _ask(checks: Registry[Any], name: str, on: Any) -> Finding | None:
     except NotApplicableError:
         raise
     except Exception as error:
-        told = f"the check {name} could not be run: {blamed(error)}"
+        told = f"the check {name} could not be run: {describe_user_error(error)}"
         return Finding(name, "suspect", None, told, "mend the model if it is at fault; else report it as a bug")
     return found
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from robust.attacks.rng import seeded
-from robust.device import device_named
+from robust.device import parse_device
 from robust.models.checkpoint import fit_weights, read_weights
-from robust.models.load import architecture, load, weights_hash
+from robust.models.load import get_builder, hash_weights, load
 from robust.models.permissions import Permissions
 from robust.models.spec import ModelSpec
 from robust.verification.check import Verification, verify
@@ -50,13 +50,13 @@ class Source:
     def load(self) -> nn.Module:
         """The model; ValueError or LookupError, in one line, where it cannot be had."""
         spec, below = ModelSpec.parse(self.text, Path(self.folder)), Path(self.arch_folder)
-        device, shape = device_named(self.device), tuple(self.shape)
+        device, shape = parse_device(self.device), tuple(self.shape)
         allowed = Permissions(tuple(self.code), tuple(self.safe_globals), Path(self.globals_folder))
         with seeded(self.seed, [device]):  # for factories that start from random weights
             if self.trained is None:
                 module = load(spec, self.arch, shape, self.classes, below, allowed, self.normalize).module
             else:
-                module = architecture(spec, self.arch, shape, self.classes, below, self.normalize)()
+                module = get_builder(spec, self.arch, shape, self.classes, below, self.normalize)()
                 fit_weights(module, read_weights(Path(self.trained)))
         return module.to(device)
 
@@ -110,7 +110,7 @@ def _answer(content: bytes) -> dict[str, Any]:
         module = Source(**words["source"]).load()
     except (ValueError, LookupError) as error:
         return {"reason": str(error.args[0])}
-    if weights_hash(module) != words["weights"]:
+    if hash_weights(module) != words["weights"]:
         return {"reason": "loaded anew, the model has other weights"}
     bounds = tuple(words["bounds"])
     look = verify(module, **arrays, threat=words["threat"], bounds=bounds, batch=words["batch"])

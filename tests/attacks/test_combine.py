@@ -23,7 +23,7 @@ from robust.attacks.rng import seeded
 from robust.attacks.zoo.apgd import APGD
 from robust.attacks.zoo.fgsm import FGSM
 from robust.evaluation.measure import options_of
-from robust.models.load import weights_hash
+from robust.models.load import hash_weights
 from tests.attacks.models import inputs, network
 
 LINF = LpThreat.parse("linf:1/20")
@@ -203,7 +203,7 @@ def test_a_surrogate_is_part_of_the_word_and_of_the_options():
 
     told = options_of(attack)
     assert told["attack"] == options_of(PGD(steps=5))
-    assert told["surrogate"] == f"Sequential:{weights_hash(network())[:8]}"
+    assert told["surrogate"] == f"Sequential:{hash_weights(network())[:8]}"
     assert json.loads(json.dumps(told)) == told
 
 

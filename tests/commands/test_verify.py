@@ -21,7 +21,7 @@ from robust.data.dataset import DATA, NotHereError
 from robust.evaluation.batching import Batcher
 from robust.evaluation.illustrate import illustrate
 from robust.evaluation.measure import measure_attack, measure_clean, with_rounding
-from robust.models.load import weights_hash
+from robust.models.load import hash_weights
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.evidence import Evidence
 from robust.records.record import DataUsed, ModelUsed, Record
@@ -51,7 +51,7 @@ def measured(module, threat, n=80):
     counts = (np.bincount(samples.y, weights=each).astype(int).tolist() for each in (None, clean.correct, robust))
     record = Record(
         data=DataUsed("digits", "test", n, samples.digest),
-        model=ModelUsed("net", "as-is", weights_hash(module), 650),
+        model=ModelUsed("net", "as-is", hash_weights(module), 650),
         threat=threat,
         seed=0,
         correct=clean.correct,

@@ -107,9 +107,9 @@ def test_a_picture_is_turned_as_datasets_turns_it(tmp_path):
 
 
 def test_scaling_and_cutting_are_those_of_torchvision(tmp_path):
-    from robust.torchvision_compat import torchvision
+    from robust.torchvision_compat import import_torchvision
 
-    transforms = torchvision("torchvision.transforms")
+    transforms = import_torchvision("torchvision.transforms")
     pictures = [picture(0, (90, 61)), picture(1, (50, 77))]
     pq.write_table(table([encoded(each) for each in pictures]), tmp_path / "a.parquet")
     steps = [transforms.Resize(36), transforms.CenterCrop(32), transforms.ToTensor()]

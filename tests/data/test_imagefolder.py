@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from robust.data.factory import open_data
-from robust.torchvision_compat import torchvision
+from robust.torchvision_compat import import_torchvision
 
 MODES = ["RGB", "L", "RGBA", "P"]
 
@@ -32,7 +32,7 @@ def read(folder, options="", split="test"):
 
 @pytest.mark.parametrize("split", ["test", "train"])
 def test_pictures_and_labels_are_those_of_torchvision(folder, split):
-    datasets, transforms = torchvision("torchvision.datasets"), torchvision("torchvision.transforms")
+    datasets, transforms = import_torchvision("torchvision.datasets"), import_torchvision("torchvision.transforms")
     theirs = datasets.ImageFolder(folder / "pets" / split, transforms.ToTensor())
     ours = read(folder, split=split)
 

@@ -111,7 +111,7 @@ def test_large_arrays_of_a_file_stay_on_the_disk(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "packed.npz", x=X, y=Y, f=np.asfortranarray(X))
 
     for name, kind in (("stored.npz", np.memmap), ("packed.npz", np.ndarray)):
-        x, y, f = numpy_files.arrays_of(tmp_path / name, ["x", "y", "f"])
+        x, y, f = numpy_files.read_arrays(tmp_path / name, ["x", "y", "f"])
         assert type(x) is kind
         assert all(np.array_equal(*pair) for pair in ((x, X), (y, Y), (f, X)))
 

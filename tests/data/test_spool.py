@@ -43,7 +43,7 @@ def test_a_disk_without_room_is_told(monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(spool, "IN_MEMORY", 0)
-    monkeypatch.setattr(spool, "scratch_file", full)
+    monkeypatch.setattr(spool, "open_scratch_file", full)
 
     with pytest.raises(ValueError, match=r"No space left on device; set TMPDIR to a folder with room"):
         Spool((2, 3)).add(X)

@@ -13,7 +13,7 @@ import pytest
 
 from robust.data import torchvision_sets
 from robust.data.dataset import DATA, NotHereError
-from robust.torchvision_compat import torchvision
+from robust.torchvision_compat import import_torchvision
 from tests.plugin.conftest import UNCHECKED
 
 N = 20
@@ -56,7 +56,7 @@ def served(tmp_path, monkeypatch):
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    mnist = torchvision("torchvision.datasets").MNIST
+    mnist = import_torchvision("torchvision.datasets").MNIST
     monkeypatch.setattr(mnist, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
     monkeypatch.setattr(mnist, "resources", resources)
     yield server
@@ -103,7 +103,7 @@ def test_a_run_downloads_where_it_is_allowed_to(root, served, pytester):
 
 @pytest.mark.parametrize(("name", "kind"), [("cifar10", "CIFAR10"), ("cifar100", "CIFAR100")])
 def test_cifar_is_read_as_torchvision_keeps_it(root, monkeypatch, name, kind):
-    cls = getattr(torchvision("torchvision.datasets"), kind)
+    cls = getattr(import_torchvision("torchvision.datasets"), kind)
     key = "labels" if kind == "CIFAR10" else "fine_labels"
     folder = root / cls.base_folder
     folder.mkdir(parents=True)

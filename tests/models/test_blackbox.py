@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from robust.models.blackbox import BlackBox, asking, only_answers
+from robust.models.blackbox import BlackBox, build_ask, is_black_box
 from robust.models.ensemble import Ensemble
 
 SHAPE, CLASSES = (2, 3), 4
 
 
 def box(thing):
-    return BlackBox(asking(thing, CLASSES), SHAPE, CLASSES)
+    return BlackBox(build_ask(thing, CLASSES), SHAPE, CLASSES)
 
 
 class Estimator:
@@ -100,8 +100,8 @@ def test_probabilities_that_are_none_are_refused():
 def test_an_ensemble_with_a_part_that_only_answers_only_answers():
     net = nn.Sequential(nn.Flatten(), nn.Linear(6, CLASSES))
 
-    assert only_answers(Ensemble([net, box(Labeller())]))
-    assert not only_answers(Ensemble([net, net]))
+    assert is_black_box(Ensemble([net, box(Labeller())]))
+    assert not is_black_box(Ensemble([net, net]))
 
 
 def test_an_ensemble_is_as_sure_as_its_members_are_on_average():

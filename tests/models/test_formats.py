@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from robust.models.format import FORMATS, Terms, read_model
-from robust.models.load import load, weights_hash
+from robust.models.load import hash_weights, load
 from robust.models.permissions import Permissions
 from robust.models.program import Batched
 from robust.models.spec import ModelSpec
@@ -239,7 +239,7 @@ def test_a_program_is_told_by_its_file_where_its_weights_are_in_its_code(net, tm
     hashes = set()
     for k in range(2):
         script(net, tmp_path / f"{k}", frozen)
-        hashes.add(weights_hash(read_model(tmp_path / f"{k}", Terms(SHAPE, allowed=allow(tmp_path / f"{k}"))).content))
+        hashes.add(hash_weights(read_model(tmp_path / f"{k}", Terms(SHAPE, allowed=allow(tmp_path / f"{k}"))).content))
         nn.init.normal_(net[0].weight)
     assert len(hashes) == 2
 

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from robust.attacks.rng import seeded
-from robust.models.blackbox import only_answers
+from robust.models.blackbox import is_black_box
 from robust.models.load import load
 from robust.models.spec import ModelSpec
-from robust.torchvision_compat import torchvision, with_torchvision
+from robust.torchvision_compat import import_torchvision, with_torchvision
 from tests.models.serving import serving
 
 SHAPE, CLASSES = (3, 8, 8), 4
@@ -103,7 +103,7 @@ def of_torch_save(folder):
 
 
 def of_torchvision(folder):
-    net = torchvision("torchvision.models").shufflenet_v2_x0_5(num_classes=CLASSES).eval()
+    net = import_torchvision("torchvision.models").shufflenet_v2_x0_5(num_classes=CLASSES).eval()
     torch.save(net.state_dict(), folder / "w.pt")
     return "w.pt", "torchvision:shufflenet_v2_x0_5", net
 
@@ -221,7 +221,7 @@ def test_a_form_answers_as_its_own_library_does(tmp_path, form):
 
     with torch.no_grad():
         torch.testing.assert_close(module(x), reference(x), atol=1e-5, rtol=1e-5)
-    assert only_answers(module) == (form in ANSWERS)
+    assert is_black_box(module) == (form in ANSWERS)
 
 
 @pytest.mark.parametrize("form", GRADIENT)
@@ -272,4 +272,4 @@ def test_an_endpoint_answers_as_what_is_behind_it(tmp_path, kind):
 
     assert server.sizes == [2, 2, 2, 2, 2, 2, 1]  # eight that tell it from others, and x
     assert bool(subject.notes) == (kind == "labels")
-    assert (subject.params, only_answers(subject.module)) == (0, True)
+    assert (subject.params, is_black_box(subject.module)) == (0, True)

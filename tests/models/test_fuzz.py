@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save as to_safetensors
 
-from robust.models.checkpoint import WRAPPERS, unwrapped, without_prefixes
+from robust.models.checkpoint import WRAPPERS, strip_prefixes, unwrap
 from robust.models.format import Terms, read_model
 from tests.models.hostile import HOSTILE, members, to_archive, to_legacy, to_zip
 
@@ -143,11 +143,11 @@ KEYS = st.sampled_from([*WRAPPERS, "module.a", "model.b", "_orig_mod.c", "a", 0,
 @given(st.recursive(LEAVES, lambda inner: st.dictionaries(KEYS, inner, max_size=4) | st.lists(inner, max_size=2)))
 def test_wrappers_of_any_kind(found):
     try:
-        loaded = unwrapped(found)
+        loaded = unwrap(found)
     except ValueError as error:
         assert str(error).isprintable()  # noqa: PT017 - some hold a state dict
         return
-    weights, notes = without_prefixes(loaded.content, ["a", "b", "c"])
+    weights, notes = strip_prefixes(loaded.content, ["a", "b", "c"])
     assert {id(tensor) for tensor in weights.values()} <= {id(tensor) for tensor in loaded.content.values()}
     assert all(note.isprintable() for note in (*loaded.notes, *notes))
 

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from robust import torchvision_compat
-from robust.models.load import architecture, import_file, load, weights_hash
+from robust.models.load import get_builder, hash_weights, import_file, load
 from robust.models.spec import ModelSpec
 
 LINEAR = """
@@ -70,7 +70,7 @@ def test_a_factory_makes_the_model(make, source, factory, name):
 
 def test_every_build_is_a_fresh_module(tmp_path):
     (tmp_path / "net.py").write_text(LINEAR)
-    build = architecture(ModelSpec.parse("net.py:make", tmp_path), None, (3,), 10, tmp_path)
+    build = get_builder(ModelSpec.parse("net.py:make", tmp_path), None, (3,), 10, tmp_path)
 
     assert build() is not build()
 
@@ -171,7 +171,7 @@ def test_weights_fill_the_architecture(tmp_path, save):
 
     assert (subject.name, subject.training) == ("trained", "as-is")
     assert torch.equal(subject.module.weight, trained.weight)
-    assert subject.weights == weights_hash(trained)
+    assert subject.weights == hash_weights(trained)
 
 
 def test_weights_alone_are_told_with_their_first_tensor(fill):
@@ -188,7 +188,7 @@ def test_weights_alone_have_no_architecture(fill, tmp_path):
     fill(nn.Linear(3, 2), "net.py:make")
 
     with pytest.raises(ValueError, match=r"w\.pt holds weights only; name the architecture with --robust-arch"):
-        architecture(ModelSpec.parse("w.pt", tmp_path), None, (3,), 10, tmp_path)
+        get_builder(ModelSpec.parse("w.pt", tmp_path), None, (3,), 10, tmp_path)
 
 
 def test_weights_that_do_not_fit_are_told_with_the_architecture(fill):
@@ -216,9 +216,9 @@ def test_an_architecture_that_is_not_there_is_told_with_those_that_are(fill):
 
 
 def test_an_architecture_of_torchvision_has_as_many_classes_as_the_data(fill, tmp_path):
-    trained = torchvision_compat.torchvision("torchvision.models").resnet18(num_classes=3)
+    trained = torchvision_compat.import_torchvision("torchvision.models").resnet18(num_classes=3)
 
-    assert fill(trained, "torchvision:resnet18", classes=3).weights == weights_hash(trained)
+    assert fill(trained, "torchvision:resnet18", classes=3).weights == hash_weights(trained)
     with pytest.raises(ValueError, match=r"of another shape \(fc\.bias \[3\] in the file, \[4\] in the model"):
         fill(trained, "torchvision:resnet18", classes=4)
 
@@ -291,7 +291,7 @@ class Many(nn.Module):
 
 
 def test_equal_weights_have_equal_hashes():
-    assert weights_hash(Many()) == weights_hash(Many())
+    assert hash_weights(Many()) == hash_weights(Many())
 
 
 def test_the_hash_is_the_same_in_every_version():
@@ -299,7 +299,7 @@ def test_the_hash_is_the_same_in_every_version():
     nn.init.constant_(module.weight, 0.5)
     nn.init.constant_(module.bias, -1)
 
-    assert weights_hash(module) == "6b54dd876db229fedb4ee8e0186fc05b9cbb480554f1977c2e94e40d861e91fb"
+    assert hash_weights(module) == "6b54dd876db229fedb4ee8e0186fc05b9cbb480554f1977c2e94e40d861e91fb"
 
 
 @pytest.mark.parametrize("name", ["brief", "matrix", "count", "mask", "waves"])
@@ -309,7 +309,7 @@ def test_the_hash_sees_every_parameter_and_buffer(name):
         last = module.state_dict()[name].reshape(-1)[-1:]
         last.copy_(last.logical_not() if name == "mask" else last + 1)
 
-    assert weights_hash(module) != weights_hash(Many())
+    assert hash_weights(module) != hash_weights(Many())
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_the_hash_sees_name_shape_and_type(other):
         module = nn.Module()
         for name, tensor in tensors.items():
             module.register_buffer(name, tensor)
-        return weights_hash(module)
+        return hash_weights(module)
 
     assert of(other) != of({"a": torch.zeros(4)})
 
@@ -341,4 +341,4 @@ def test_the_hash_does_not_see_order_layout_or_gradients():
     module.matrix.grad = torch.ones(2, 3)
 
     assert not other.matrix.is_contiguous()
-    assert weights_hash(module) == weights_hash(other)
+    assert hash_weights(module) == hash_weights(other)

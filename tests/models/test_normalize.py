@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from robust.models.load import weights_hash
-from robust.models.normalize import normalised, read_normalize
+from robust.models.load import hash_weights
+from robust.models.normalize import add_normalization, read_normalize
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_a_wrong_word_is_one_line(text, told):
 def test_a_number_goes_with_every_shape(shape):
     x = torch.rand(2, *shape)
 
-    torch.testing.assert_close(normalised(nn.Identity(), "0.5/0.25")(x), (x - 0.5) / 0.25)
+    torch.testing.assert_close(add_normalization(nn.Identity(), "0.5/0.25")(x), (x - 0.5) / 0.25)
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 4), (3, 2, 4, 4)])
 def test_three_numbers_go_with_three_channels(shape):
     x = torch.rand(2, *shape)
-    found = normalised(nn.Identity(), "0.1,0.2,0.3/1,2,4")(x)
+    found = add_normalization(nn.Identity(), "0.1,0.2,0.3/1,2,4")(x)
 
     for channel, (mean, std) in enumerate([(0.1, 1), (0.2, 2), (0.3, 4)]):
         torch.testing.assert_close(found[:, channel], (x[:, channel] - mean) / std)
@@ -63,36 +63,36 @@ def test_three_numbers_go_with_three_channels(shape):
 
 @pytest.mark.parametrize(("shape", "channels"), [((1, 4, 4), 1), ((4, 3, 3), 4), ((3, 3), 1), ((3,), 1)])
 def test_three_numbers_go_with_nothing_else(shape, channels):
-    module = normalised(nn.Identity(), read_normalize("imagenet"))
+    module = add_normalization(nn.Identity(), read_normalize("imagenet"))
     with pytest.raises(ValueError, match=f"is for 3 channels, and they have {channels}"):
         module(torch.rand(2, *shape))
 
 
 def test_it_is_told_by_the_hash_and_not_by_the_state_dict():
-    plain, seen = nn.Linear(3, 2), normalised(nn.Linear(3, 2), "0.5/0.25")
+    plain, seen = nn.Linear(3, 2), add_normalization(nn.Linear(3, 2), "0.5/0.25")
     seen.load_state_dict(plain.state_dict())  # files of weights fit as before
-    other = normalised(copy.deepcopy(plain), "0.5/0.3")
+    other = add_normalization(copy.deepcopy(plain), "0.5/0.3")
 
-    assert len({weights_hash(net) for net in (plain, seen, other)}) == 3
+    assert len({hash_weights(net) for net in (plain, seen, other)}) == 3
 
 
 @pytest.mark.parametrize("text", [None, "none"])
 def test_none_changes_nothing(text):
     module = nn.Linear(3, 2)
-    before = weights_hash(module)
+    before = hash_weights(module)
 
-    assert weights_hash(normalised(module, text)) == before
+    assert hash_weights(add_normalization(module, text)) == before
 
 
 def test_a_module_that_is_given_twice_is_normalised_once():
     module, x = nn.Identity(), torch.rand(2, 3)
-    normalised(normalised(module, "0.5/0.25"), "0.5/0.25")
+    add_normalization(add_normalization(module, "0.5/0.25"), "0.5/0.25")
 
     torch.testing.assert_close(module(x), (x - 0.5) / 0.25)
 
 
 def test_a_copy_is_normalised_with_its_own_buffers():
-    module = normalised(nn.Linear(3, 2), "0.5/0.25")
+    module = add_normalization(nn.Linear(3, 2), "0.5/0.25")
     copied = copy.deepcopy(module).double()
 
     assert copied(torch.rand(2, 3, dtype=torch.float64)).dtype == torch.float64

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from robust.models.load import architecture, load
+from robust.models.load import get_builder, load
 from robust.models.registry import ARCHITECTURES, UnfitError
 from robust.models.spec import ModelSpec
 from robust.models.zoo import vit
@@ -252,8 +252,8 @@ def test_a_third_party_adds_an_architecture_through_an_entry_point(tmp_path, mon
 @pytest.mark.parametrize("shape", [(1, 28, 28), (28, 28)])
 def test_torchvision_sees_grey_pictures_in_colour(tmp_path, shape):
     spec, x = ModelSpec.parse("torchvision:resnet18", tmp_path), torch.rand(2, *shape)
-    grey = architecture(spec, None, shape, 4, tmp_path)().eval()
-    colour = architecture(spec, None, (3, 28, 28), 4, tmp_path)().eval()
+    grey = get_builder(spec, None, shape, 4, tmp_path)().eval()
+    colour = get_builder(spec, None, (3, 28, 28), 4, tmp_path)().eval()
     colour.load_state_dict(grey.state_dict())
 
     assert grey(x).shape == (2, 4)
@@ -264,5 +264,5 @@ def test_torchvision_sees_grey_pictures_in_colour(tmp_path, shape):
 def test_torchvision_takes_options(tmp_path):
     spec = ModelSpec.parse("torchvision:squeezenet1_1(dropout=0.25)", tmp_path)
 
-    dropout = architecture(spec, None, (3, 64, 64), 4, tmp_path)().classifier[0]
+    dropout = get_builder(spec, None, (3, 64, 64), 4, tmp_path)().classifier[0]
     assert (spec.name, dropout.p) == ("squeezenet1_1-dropout0.25", 0.25)

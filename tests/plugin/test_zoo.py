@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from robust.attacks.rng import seeded
-from robust.models.load import weights_hash
+from robust.models.load import hash_weights
 from robust.models.registry import ARCHITECTURES
 
 MLP = "--robust-model=zoo:mlp(width=16, depth=1)"
@@ -60,7 +60,7 @@ def test_untrained_weights_are_those_of_the_seed(run, folder, seed):
         module = ARCHITECTURES.get("mlp")((1, 8, 8), 10, width=16, depth=1)
 
     (record,) = (folder / "leaderboard" / "results").rglob("*.json")
-    assert json.loads(record.read_text())["model"]["weights"] == weights_hash(module)
+    assert json.loads(record.read_text())["model"]["weights"] == hash_weights(module)
 
 
 def test_a_run_leaves_the_global_random_stream_as_it_was(run, pytester):

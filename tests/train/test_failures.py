@@ -14,7 +14,7 @@ from robust.data.dataset import DATA, Samples
 from robust.train import epoch_end
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.factory import read_recipe
-from robust.train.failures import collapsed, diverged, faults, overfitted
+from robust.train.failures import describe_collapse, describe_divergence, describe_new_faults, describe_overfitting
 from robust.train.gradients import Lengths, describe_lengths
 from robust.train.loop import fit
 from robust.train.split import refuse_shared
@@ -49,16 +49,16 @@ def network():
     ],
 )
 def test_catastrophic_overfitting_is_one_step_accuracy_without_that_of_many(robust, one_step, is_so):
-    line = collapsed(epoch(3, robust, one_step), [epoch(1, 0.3, 0.35), epoch(2, 0.4, 0.45)])
+    line = describe_collapse(epoch(3, robust, one_step), [epoch(1, 0.3, 0.35), epoch(2, 0.4, 0.45)])
 
     assert (line is not None) == is_so
     assert line is None or line.startswith("catastrophic overfitting in epoch 3: ")
 
 
 def test_what_never_was_robust_cannot_lose_it():
-    assert collapsed(epoch(2, 0.0, 0.5), [epoch(1, 0.08, 0.4)]) is None
-    assert collapsed(epoch(1, 0.0, 0.9), []) is None
-    assert collapsed(epoch(2), [epoch(1)]) is None
+    assert describe_collapse(epoch(2, 0.0, 0.5), [epoch(1, 0.08, 0.4)]) is None
+    assert describe_collapse(epoch(1, 0.0, 0.9), []) is None
+    assert describe_collapse(epoch(2), [epoch(1)]) is None
 
 
 def test_a_training_that_collapses_goes_back_to_the_best_epoch_before(samples, monkeypatch):
@@ -80,11 +80,11 @@ def test_a_training_that_collapses_goes_back_to_the_best_epoch_before(samples, m
 
 
 def test_robust_overfitting_is_told_as_best_and_last():
-    assert overfitted(epoch(2, 0.5), epoch(9, 0.44)) == (
+    assert describe_overfitting(epoch(2, 0.5), epoch(9, 0.44)) == (
         "robust overfitting: 50.0% in epoch 2, the best, 44.0% in the last"
     )
-    assert overfitted(epoch(2, 0.5), epoch(9, 0.46)) is None
-    assert overfitted(epoch(2), epoch(9)) is None
+    assert describe_overfitting(epoch(2, 0.5), epoch(9, 0.46)) is None
+    assert describe_overfitting(epoch(2), epoch(9)) is None
 
 
 def test_divergence_is_told_with_its_place():
@@ -92,7 +92,7 @@ def test_divergence_is_told_with_its_place():
     with torch.no_grad():
         net[3].weight[0, 0] = torch.nan
 
-    told = diverged(net, float("nan"), 0.5, epoch=3, step=17)
+    told = describe_divergence(net, float("nan"), 0.5, epoch=3, step=17)
     assert "nan in epoch 3, step 17, at a learning rate of 0.5, weights that are not finite, first 3.weight" in told
 
 
@@ -131,7 +131,7 @@ def test_gradients_that_vanish_or_explode_are_named_once(scale, word, samples):
 
 def test_sound_gradients_are_not_spoken_of():
     assert describe_lengths({"a": 1.0, "b": 1e-5}) == []
-    assert faults(epoch(2, gradients={"0": 0.0}), [epoch(1, gradients={"0": 0.0})]) == []
+    assert describe_new_faults(epoch(2, gradients={"0": 0.0}), [epoch(1, gradients={"0": 0.0})]) == []
 
 
 def test_lengths_are_means_over_the_steps_by_layer():

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA, Samples
 from robust.train import epoch_end
-from robust.train.batches import batches, transform
+from robust.train.batches import build_transform, iter_batches
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
-from robust.train.optim import criterion, optimiser, penalty, schedule
+from robust.train.optim import build_criterion, build_optimiser, build_schedule, l1_penalty
 from robust.train.plan import Plan
 from robust.train.prepare import prepare, rehearse
 
@@ -69,8 +69,8 @@ def test_a_knob_leaves_a_training_that_learns_and_repeats_itself(options, sample
 
 def rates(steps=100, **options):
     plan = Plan(epochs=10, lr=1.0, **options)
-    down = optimiser(nn.Linear(1, 1), plan)
-    cycle, found = schedule(down, plan, steps), []
+    down = build_optimiser(nn.Linear(1, 1), plan)
+    cycle, found = build_schedule(down, plan, steps), []
     for _ in range(steps):
         found.append(down.param_groups[0]["lr"])
         down.step()
@@ -102,7 +102,7 @@ def test_the_rate_rises_over_the_epochs_of_the_warm_up():
     ],
 )
 def test_the_optimiser_is_the_one_that_is_named(name, kind):
-    found = optimiser(nn.Linear(1, 1), Plan(optimiser=name, weight_decay=0.01))
+    found = build_optimiser(nn.Linear(1, 1), Plan(optimiser=name, weight_decay=0.01))
 
     assert type(found) is kind
     assert found.param_groups[0]["weight_decay"] == 0.01
@@ -158,7 +158,7 @@ def test_what_does_not_fit_the_module_is_told(given, told):
 
     def begin():
         prepare(net, Plan(**given))
-        optimiser(net, Plan())
+        build_optimiser(net, Plan())
 
     with pytest.raises(ValueError, match=told):
         begin()
@@ -196,7 +196,7 @@ def unbalanced(n=200):
 
 def test_a_class_counts_by_how_rare_it_is():
     logits, y = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 0, 0, 1] * 2)
-    found = criterion(Plan(class_weights="balanced"), unbalanced(), 3, torch.device("cpu"))(logits, y)
+    found = build_criterion(Plan(class_weights="balanced"), unbalanced(), 3, torch.device("cpu"))(logits, y)
     each = F.cross_entropy(logits, y, reduction="none")
 
     torch.testing.assert_close(found, (each[y == 0].mean() + each[y == 1].mean()) / 2)
@@ -204,7 +204,7 @@ def test_a_class_counts_by_how_rare_it_is():
 
 def test_labels_are_smoothed():
     logits, y = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1] * 4)
-    found = criterion(Plan(smoothing=0.3), unbalanced(), 3, torch.device("cpu"))(logits, y)
+    found = build_criterion(Plan(smoothing=0.3), unbalanced(), 3, torch.device("cpu"))(logits, y)
     wanted = 0.7 * F.one_hot(y, 3) + 0.1
 
     torch.testing.assert_close(found, -(wanted * logits.log_softmax(1)).sum(1).mean())
@@ -215,7 +215,7 @@ def test_the_penalty_is_of_what_learns():
     nn.init.constant_(net.weight, -3.0)
     net.bias.requires_grad_(False)
 
-    assert penalty(net, Plan(l1=0.5)).item() == 3.0
+    assert l1_penalty(net, Plan(l1=0.5)).item() == 3.0
 
 
 def test_classes_are_drawn_alike_often():
@@ -223,7 +223,7 @@ def test_classes_are_drawn_alike_often():
         [
             task.y
             for epoch in range(20)
-            for task in batches(network(), unbalanced(), THREAT, Plan(sampling="balanced"), seed=0, epoch=epoch)
+            for task in iter_batches(network(), unbalanced(), THREAT, Plan(sampling="balanced"), seed=0, epoch=epoch)
         ]
     )
 
@@ -235,7 +235,7 @@ def test_every_image_is_changed_by_itself_and_stays_within_the_bounds(samples):
     for augment in ("crop-flip", "trivial"):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            (task,) = batches(network(), same, THREAT, Plan(augment=augment), seed=0, epoch=1)
+            (task,) = iter_batches(network(), same, THREAT, Plan(augment=augment), seed=0, epoch=1)
 
         assert task.x.shape == (32, 1, 8, 8)
         assert ((task.x >= 0) & (task.x <= 1)).all()
@@ -246,7 +246,7 @@ def test_what_is_no_image_is_not_augmented():
     flat = Samples(np.zeros((2, 64), np.float32), np.zeros(2, np.int64), np.arange(2))
 
     with pytest.raises(ValueError, match=r"augment=trivial is for images, the inputs have the shape \[64\]"):
-        transform(Plan(augment="trivial"), flat)
+        build_transform(Plan(augment="trivial"), flat)
 
 
 @pytest.mark.parametrize(("craft", "training"), [("eval", False), ("train", True)])

@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 from robust.attacks import PGD, LpThreat, Rng, Task, assail, run_steps
 from robust.data.dataset import DATA
-from robust.train.craft import crafting
+from robust.train.craft import craft_mode
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
-from robust.train.recipe import RECIPES, WRAPPERS, begin
+from robust.train.recipe import RECIPES, WRAPPERS, start_recipe
 from robust.train.recipes._shared import divergence_from
 from robust.train.recipes.trades import Trades
 
@@ -90,7 +90,7 @@ def course_and_task(name, data, trained, tmp_path, net=None):
     if name == "ard":
         save_file(trained("pgd-at").state_dict(), tmp_path / "teacher.safetensors")
         word = f"ard:teacher={tmp_path / 'teacher.safetensors'}"
-    return begin(read_recipe(word).recipe, net), Task.of(net, x, y, THREAT, Rng.of(0, index))
+    return start_recipe(read_recipe(word).recipe, net), Task.of(net, x, y, THREAT, Rng.of(0, index))
 
 
 @pytest.mark.parametrize("name", RECIPES.names())
@@ -98,7 +98,7 @@ def test_the_loss_of_a_batch_is_a_finite_scalar_that_reaches_every_parameter(nam
     course, task = course_and_task(name, data, trained, tmp_path)
     net = task.model
 
-    with crafting(net, "eval"):
+    with craft_mode(net, "eval"):
         x = course.inputs(task)
     loss = course.loss(task, x, F.cross_entropy)
     loss.backward()
@@ -112,7 +112,7 @@ def test_the_loss_of_a_batch_is_a_finite_scalar_that_reaches_every_parameter(nam
 @pytest.mark.parametrize("name", RECIPES.names())
 def test_the_inputs_are_within_the_bounds_and_of_projecting_recipes_within_the_ball(name, data, trained, tmp_path):
     course, task = course_and_task(name, data, trained, tmp_path)
-    with crafting(task.model, "eval"):
+    with craft_mode(task.model, "eval"):
         x = course.inputs(task)
 
     assert x.shape == task.x.shape
@@ -126,7 +126,7 @@ def test_crafting_leaves_mode_and_batch_norm_as_they_were(data):
     x, y, index = (torch.from_numpy(array[:16]) for array in (learn.x, learn.y, learn.index))
     before = net[1].running_mean.clone()
 
-    with crafting(net, "eval"):
+    with craft_mode(net, "eval"):
         x_adv = run_steps(PGD(steps=3), Task.of(net, x, y, THREAT, Rng.of(0, index)))
 
     assert THREAT.admits(x_adv, x).all()
@@ -139,7 +139,7 @@ def test_what_free_carries_over_was_not_cut_to_the_last_inputs_box():
     """Algorithm 1 of 1904.12843: the perturbation is clipped to eps, the inputs to the box."""
     net, y = network().eval(), torch.zeros(8, dtype=torch.int64)
     dark, grey = (torch.full((8, 1, 8, 8), shade) for shade in (0.0, 0.5))
-    crafter = begin(RECIPES.get("free")(), net)
+    crafter = start_recipe(RECIPES.get("free")(), net)
     first = Task.of(net, dark, y, THREAT, Rng.of(0, torch.arange(8)))
     x = crafter.inputs(first)
     crafter.loss(first, x, F.cross_entropy).backward()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from robust.attacks.spec import Spec
 from robust.attacks.text import printable
 from robust.data.dataset import DATA, Dataset, Split
-from robust.data.numpy_files import mapped, names_of
+from robust.data.numpy_files import array_names, map_array
 from robust.data.user_arrays import user_dataset
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def npy(text: str, folder: Path) -> Dataset:
 
 
 def _read(root: Path, split: Split) -> "tuple[NDArray[Any], NDArray[Any]]":
-    for pair in names_of(split):
+    for pair in array_names(split):
         x, y = (root / f"{name}.npy" for name in pair)
         if x.is_file() and y.is_file():
-            return mapped(x), mapped(y)
-    wanted = " or ".join(f"{x}.npy and {y}.npy" for x, y in names_of(split))
+            return map_array(x), map_array(y)
+    wanted = " or ".join(f"{x}.npy and {y}.npy" for x, y in array_names(split))
     raise ValueError(f"expected {wanted} in {printable(str(root))}")

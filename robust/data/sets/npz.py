@@ -5,7 +5,7 @@ from pathlib import Path
 from robust.attacks.spec import Spec
 from robust.attacks.text import printable
 from robust.data.dataset import DATA, Dataset
-from robust.data.numpy_files import names_of, unpacked
+from robust.data.numpy_files import array_names, read_npz
 from robust.data.user_arrays import user_dataset
 
 
@@ -18,4 +18,4 @@ def npz(text: str, folder: Path) -> Dataset:
     path = (folder / spec.args[0]).resolve()
     if not path.is_file():
         raise ValueError(f"no such file (looked for {printable(str(path))})")
-    return user_dataset(path.stem, spec, lambda split: unpacked(path, names_of(split)))
+    return user_dataset(path.stem, spec, lambda split: read_npz(path, array_names(split)))

@@ -11,7 +11,7 @@ from torch.export import ExportedProgram
 
 from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.program import Batched, Program
-from robust.user_code import ran
+from robust.user_code import run_user_code
 
 UNBOUNDED = 2**30  # samples: more than there ever are
 
@@ -26,7 +26,7 @@ def read(source: Source, terms: Terms) -> Loaded:
     del terms
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the compiler that is imported on the way
-        program, module = ran(lambda: _load(source))
+        program, module = run_user_code(lambda: _load(source))
     least, most = _batch(program)
     if least <= 1 and most >= UNBOUNDED:
         return Loaded(Program(module, source))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from robust.attacks.rng import Rng
 from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.program import Batched
-from robust.user_code import blamed, installed, ran
+from robust.user_code import describe_user_error, is_installed, run_user_code
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -28,9 +28,9 @@ def _told(source: Source) -> bool:
 def read(source: Source, terms: Terms) -> Loaded:
     """The graph as a module. LookupError where what it takes is not installed."""
     for name in ("onnx", "onnxruntime", "onnx2pytorch"):
-        if not installed(name):
+        if not is_installed(name):
             raise LookupError(f"{name} is not installed; pip install 'pytest-robust[onnx]'")
-    module, session = ran(lambda: _converted(source))
+    module, session = run_user_code(lambda: _converted(source))
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or len(outputs) != 1 or not inputs[0].shape:
         raise ValueError(f"is an ONNX graph of {len(inputs)} inputs and {len(outputs)} outputs, expected one of each")
@@ -78,6 +78,8 @@ def _compare(module: nn.Module, session: Any, n: int, shape: tuple[int, ...]) ->
         wanted = torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
         apart = float((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-12))
     except Exception as error:
-        raise ValueError(f"is an ONNX graph that does not take inputs of shape {[*shape]}: {blamed(error)}") from error
+        raise ValueError(
+            f"is an ONNX graph that does not take inputs of shape {[*shape]}: {describe_user_error(error)}"
+        ) from error
     if not apart <= CLOSE:
         raise ValueError(f"was converted from ONNX wrongly: its answers are {apart:.2g} from those of onnxruntime")

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from robust.attacks.text import brief, first_line
-from robust.models.checkpoint import some, unwrapped
+from robust.models.checkpoint import join_names, unwrap
 from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.permissions import Permissions
-from robust.models.pickle_scan import MAGIC, Needs, needs
-from robust.user_code import ran
+from robust.models.pickle_scan import MAGIC, PickleNeeds, scan_pickle
+from robust.user_code import run_user_code
 
 SOUND = (2, 10)  # the version of torch that mended its restricted unpickler
 MOST_NAMES = 8  # in one line
@@ -35,8 +35,8 @@ def read(source: Source, terms: Terms) -> Loaded:
     """The state dict or the module in it, out of its wrappers."""
     if terms.allowed.runs(source.path):
         here, below = source.path.parent, terms.allowed.folder
-        return unwrapped(ran(lambda: _unpickle(source), here, below))
-    loaded = unwrapped(_restricted(source, terms.allowed))
+        return unwrap(run_user_code(lambda: _unpickle(source), here, below))
+    loaded = unwrap(_restricted(source, terms.allowed))
     return Loaded(loaded.content, loaded.notes + _warning())
 
 
@@ -59,7 +59,7 @@ def _restricted(source: Source, allowed: Permissions) -> object:
     # An open file, since for a path torch goes by the suffix. The warnings are of the loader's own housekeeping.
     with source.path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals([*safe]):
         warnings.simplefilter("ignore")
-        found = needs(source, allowed.safe_globals)
+        found = scan_pickle(source, allowed.safe_globals)
         if found.names:
             raise ValueError(_refusal(source, found, allowed))
         if found.fault:
@@ -76,15 +76,15 @@ def _restricted(source: Source, allowed: Permissions) -> object:
 def _resolved(name: str, allowed: Permissions) -> Callable[..., Any]:
     """What the user calls by that name, which imports its module."""
     try:
-        found: Callable[..., Any] = ran(lambda: pkgutil.resolve_name(name), allowed.folder)
+        found: Callable[..., Any] = run_user_code(lambda: pkgutil.resolve_name(name), allowed.folder)
     except ValueError as error:
         raise ValueError(f"--robust-safe-globals={name}: {error}") from None
     return found
 
 
-def _refusal(source: Source, found: Needs, allowed: Permissions) -> str:
+def _refusal(source: Source, found: PickleNeeds, allowed: Permissions) -> str:
     """What stops the restricted unpickler, and what the user can do."""
-    names = some(found.names, MOST_NAMES)
+    names = join_names(found.names, MOST_NAMES)
     what = f"needs {names}, not known to be safe to unpickle" if names else "holds what is not safe to unpickle"
     if found.grave:
         what = f"needs {names}, which act on the machine and which no weights need"

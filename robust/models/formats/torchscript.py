@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.program import Batched, Program
-from robust.user_code import ran
+from robust.user_code import run_user_code
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # that people trace with, where the size ends up in the program
 
@@ -21,7 +21,7 @@ def read(source: Source, terms: Terms) -> Loaded:
     """The program as a module, in evaluation mode."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        program = ran(lambda: _load(source))
+        program = run_user_code(lambda: _load(source))
     size = _batch(program, terms.shape)
     if size is None:
         return Loaded(Program(program, source))

@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from robust.attacks.text import brief
-from robust.models.checkpoint import some
+from robust.models.checkpoint import join_names
 from robust.models.format import Loaded, Source, Terms, model_format
-from robust.models.normalize import NONE, describe_normalize, normalised, read_normalize, spell
-from robust.user_code import installed, ran
+from robust.models.normalize import NONE, add_normalization, describe_normalize, format_normalize, read_normalize
+from robust.user_code import is_installed, run_user_code
 
 PROCESSOR = "preprocessor_config.json"
 CONFIGS = ("config.json", PROCESSOR)
@@ -46,15 +46,15 @@ def read(source: Source, terms: Terms) -> Loaded:
             )
     if not any(name.endswith(".safetensors") for name in source.members):
         raise ValueError("is a folder of transformers without weights in safetensors, which save_pretrained writes")
-    if not installed("transformers"):
+    if not is_installed("transformers"):
         raise LookupError("transformers is not installed; pip install 'pytest-robust[transformers]'")
-    module = Logits(ran(lambda: _pretrained(source.path)))
+    module = Logits(run_user_code(lambda: _pretrained(source.path)))
     if terms.normalize is not None:
         return Loaded(module)
     if PROCESSOR not in source.members:
         return Loaded(module, (f"there is no {PROCESSOR}, so inputs are not normalised",))
-    own = read_normalize(ran(lambda: _processor(source.path)))
-    return Loaded(normalised(module, own), describe_normalize(own))
+    own = read_normalize(run_user_code(lambda: _processor(source.path)))
+    return Loaded(add_normalization(module, own), describe_normalize(own))
 
 
 def _pretrained(path: Path) -> nn.Module:
@@ -71,7 +71,7 @@ def _pretrained(path: Path) -> nn.Module:
         output_loading_info=True,
     )
     if lacking := sorted(told["missing_keys"]):  # transformers would draw them
-        raise ValueError(f"the weights lack {len(lacking)} of the model's ({some(lacking, 2)})")
+        raise ValueError(f"the weights lack {len(lacking)} of the model's ({join_names(lacking, 2)})")
     module: nn.Module = found.eval()
     return module
 
@@ -83,7 +83,7 @@ def _processor(path: Path) -> str:
     own = AutoImageProcessor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     scale = 255 * (own.rescale_factor if own.do_rescale else 1.0)
     mean, std = (own.image_mean, own.image_std) if own.do_normalize else ([0.0], [1.0])
-    written = spell([number / scale for number in mean], [number / scale for number in std])
+    written = format_normalize([number / scale for number in mean], [number / scale for number in std])
     return NONE if written == "0/1" else written
 
 

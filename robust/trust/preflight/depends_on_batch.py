@@ -5,7 +5,7 @@ import numpy as np
 from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import SOME, ModelProbe, apart
-from robust.user_code import blamed
+from robust.user_code import describe_user_error
 
 # Of the logits' range. In float32 other kernels for another size differ by 4e-7, TF32 and bfloat16 round each number by
 # up to 4e-3; batch norm that takes its batch's statistics differs by 0.2 and more.
@@ -25,7 +25,7 @@ def depends_on_batch(look: ModelProbe) -> Finding | None:
         company = apart(logits, look.ask(x, size=SOME))
         alone = apart(logits[:ALONE], look.ask(x[:ALONE], size=1))
     except Exception as error:
-        why = error.args[0] if isinstance(error, ValueError) else blamed(error)
+        why = error.args[0] if isinstance(error, ValueError) else describe_user_error(error)
         told = f"the model does not take a sample alone, or in a small batch: {why}"
         return Finding("depends-on-batch", "broken", None, told, hint)
     most = max(company, alone)

@@ -1,6 +1,6 @@
 """The model answers with logarithms of probabilities where logits are expected."""
 
-from robust.models.blackbox import only_answers
+from robust.models.blackbox import is_black_box
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import ModelProbe
@@ -11,7 +11,7 @@ SLACK = 0.01  # of a sum of 1: half precision rounds no further
 @PREFLIGHT.register("log-probabilities")
 def log_probabilities(look: ModelProbe) -> Finding | None:
     """AutoAttack's check for probabilities does not see them (2003.01690), and what is scaled by a logit is misled."""
-    if only_answers(look.module):  # such answers are no mistake of theirs, and no gradient is misled
+    if is_black_box(look.module):  # such answers are no mistake of theirs, and no gradient is misled
         raise NotApplicableError
     logits = look.logits[look.sound]
     if not len(logits) or float(logits.max()) > SLACK:

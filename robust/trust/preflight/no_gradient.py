@@ -1,6 +1,6 @@
 """No gradient leads from the answers to the inputs, or only from some."""
 
-from robust.models.blackbox import only_answers
+from robust.models.blackbox import is_black_box
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import ModelProbe
@@ -14,7 +14,7 @@ def no_gradient(look: ModelProbe) -> Finding | None:
 
     That of the margin is looked at, for it does not fade where a model is sure of itself.
     """
-    if only_answers(look.module):
+    if is_black_box(look.module):
         raise NotApplicableError
     steep, n = look.faced.margin[look.sound], int(look.sound.sum())
     if not n:

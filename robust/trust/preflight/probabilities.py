@@ -1,6 +1,6 @@
 """The model answers with probabilities where logits are expected."""
 
-from robust.models.blackbox import only_answers
+from robust.models.blackbox import is_black_box
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import ModelProbe
@@ -12,7 +12,7 @@ SURE = 0.9  # that some sample of a trained model is given
 @PREFLIGHT.register("probabilities")
 def probabilities(look: ModelProbe) -> Finding | None:
     """Losses take a softmax of their own, and the gradient through two of them fades (2003.01690)."""
-    if only_answers(look.module):  # such answers are no mistake of theirs, and no gradient is misled
+    if is_black_box(look.module):  # such answers are no mistake of theirs, and no gradient is misled
         raise NotApplicableError
     logits = look.logits[look.sound]
     if not len(logits) or float(logits.min()) < -SLACK or float(logits.max()) > 1 + SLACK:
