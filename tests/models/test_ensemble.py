@@ -12,7 +12,8 @@ from robust.attacks.task import Task
 from robust.attacks.threat import LpThreat
 from robust.models.ensemble import Ensemble
 from tests.attacks.models import Affine, inputs, network
-from tests.trust.test_preflight import Nearest, found
+from tests.trust.faults import Nearest
+from tests.trust.test_preflight import run_preflight
 
 NETS = [network().requires_grad_(False), Affine(10, features=64).requires_grad_(False)]
 
@@ -70,5 +71,5 @@ def test_its_answers_are_not_taken_for_logarithms_of_probabilities():
         def forward(self, x):
             return 2 * super().forward(x)
 
-    assert "log-probabilities" in found(Nearest(last=lambda z: z.log_softmax(1)))
-    assert not found(Ensemble([Nearest(), Loud()]))
+    assert "log-probabilities" in run_preflight(Nearest(last=lambda z: z.log_softmax(1)))
+    assert not run_preflight(Ensemble([Nearest(), Loud()]))

@@ -1,1 +1,1 @@
-"""What is wrong with a model before anything attacks it: one check a file, a function of a Look."""
+"""The preflight checks, which look for faults of a model before it is attacked: one a file, from a ModelProbe."""

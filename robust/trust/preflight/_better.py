@@ -1,4 +1,4 @@
-"""Whether a model answers better when its inputs are shown otherwise: then they are not what it was trained on."""
+"""A test whether a model answers better on transformed inputs: then it was trained on inputs of another form."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -6,34 +6,36 @@ from typing import NamedTuple
 from robust.stats import mcnemar
 from robust.trust.model_probe import Inputs, ModelProbe
 
-SCREENED = 64  # samples on which the ways compete; the best is then shown all
-LEAST = 0.05  # of the samples: better by so many, and
-RISK = 0.01  # not by chance: McNemar's test, times the number of ways (Bonferroni)
-MUCH = 0.2  # of the samples: no honest model gains so many
+SCREENED_SAMPLES = 64  # on which the transforms compete; the best is then tested on all samples
+MIN_GAIN = 0.05  # of the samples: a smaller gain is no finding
+MAX_P_VALUE = 0.01  # of McNemar's test, times the number of transforms (Bonferroni)
+BROKEN_GAIN = 0.2  # of the samples: no sound model gains more
 
-Alternative = Callable[[Inputs], Inputs]
+Transform = Callable[[Inputs], Inputs]
 
 
-class Better(NamedTuple):
-    """The way in which a model answers better."""
+class Improvement(NamedTuple):
+    """The transform on whose outputs the model answers better."""
 
     name: str
-    gain: float  # of the samples: over what is answered right now, or by the same answer to all
-    told: str
+    gain: float  # of the samples: over the accuracy now, or over that of a constant answer if it is higher
+    message: str
     grade: str
 
 
-def better(look: ModelProbe, ways: Mapping[str, Alternative]) -> Better | None:
-    """The best of the ways to show the samples, where it is better than as they are, by much and not by chance."""
-    samples, right = look.samples, look.right
-    if not ways or right.mean() > 1 - LEAST or not look.steady:  # what drowns noise is better, and no mistake
+def find_improvement(probe: ModelProbe, transforms: Mapping[str, Transform]) -> Improvement | None:
+    """Return the best of the transforms if it improves the accuracy by MIN_GAIN at least, and significantly."""
+    samples, correct = probe.samples, probe.correct
+    # A transform that drowns a model's own noise improves it, and is no sign of a mistake.
+    if not transforms or correct.mean() > 1 - MIN_GAIN or not probe.deterministic:
         return None
-    few = samples.x[:SCREENED]
-    tried = {name: (look.classify(way(few)) == samples.y[:SCREENED]).mean() for name, way in ways.items()}
-    best = max(tried, key=tried.__getitem__)
-    found = look.classify(ways[best](look.x)) == samples.y
-    gain = float(found.mean() - max(right.mean(), look.commonest))
-    if gain < LEAST or mcnemar(found, right) * len(ways) > RISK:
+    x, y = samples.x[:SCREENED_SAMPLES], samples.y[:SCREENED_SAMPLES]
+    rates = {name: (probe.classify(transform(x)) == y).mean() for name, transform in transforms.items()}
+    best = max(rates, key=rates.__getitem__)
+    transformed = probe.classify(transforms[best](probe.x)) == samples.y
+    gain = float(transformed.mean() - max(correct.mean(), probe.majority))
+    if gain < MIN_GAIN or mcnemar(transformed, correct) * len(transforms) > MAX_P_VALUE:
         return None
-    told = f"clean accuracy is {100 * right.mean():.1f} %, and {100 * found.mean():.1f} % with the inputs {best}"
-    return Better(best, gain, told, "broken" if gain > MUCH else "suspect")
+    now, then = 100 * correct.mean(), 100 * transformed.mean()
+    message = f"clean accuracy is {now:.1f} %, and {then:.1f} % with the inputs {best}; expected no gain"
+    return Improvement(best, gain, message, "broken" if gain > BROKEN_GAIN else "suspect")

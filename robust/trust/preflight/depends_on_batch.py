@@ -1,35 +1,38 @@
-"""A sample is answered differently in other company: then an attack's steps, and the second look, see other models."""
+"""depends-on-batch: the answer to a sample depends on the other samples of its batch.
+
+Then the steps of an attack and the verification of its result see different models.
+"""
 
 import numpy as np
 
 from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
-from robust.trust.model_probe import SOME, ModelProbe, apart
+from robust.trust.model_probe import SMALL_BATCH, ModelProbe, measure_change
 from robust.user_code import describe_user_error
 
-# Of the logits' range. In float32 other kernels for another size differ by 4e-7, TF32 and bfloat16 round each number by
-# up to 4e-3; batch norm that takes its batch's statistics differs by 0.2 and more.
-MOST = 0.03
-ALONE = 4  # samples that are shown alone
+# Of the logits' range. In float32 kernels for another size of batch differ by 4e-7, TF32 and bfloat16 round each number
+# by up to 4e-3; batch norm with the statistics of its batch differs by 0.2 and more.
+MAX_CHANGE = 0.03
+SINGLE_SAMPLES = 4  # that are shown alone
 
 
 @PREFLIGHT.register("depends-on-batch")
-def depends_on_batch(look: ModelProbe) -> Finding | None:
-    """In small batches of like samples, ordered by their label, and alone (as Carlini found in TRADES, its issue 3)."""
-    if not look.steady:  # what is drawn differs in any company
+def depends_on_batch(probe: ModelProbe) -> Finding | None:
+    """Check that small batches of one label, and single samples, get the same logits (Carlini, TRADES #3)."""
+    if not probe.deterministic:  # random logits differ in any batch
         return None
-    order = np.argsort(look.samples.y, kind="stable")
-    x, logits = look.x[order], look.logits[order]
-    hint = "let an answer depend on its sample alone"
+    order = np.argsort(probe.samples.y, kind="stable")
+    x, logits = probe.x[order], probe.logits[order]
+    hint = "make the answer to a sample depend on that sample alone"
     try:
-        company = apart(logits, look.ask(x, size=SOME))
-        alone = apart(logits[:ALONE], look.ask(x[:ALONE], size=1))
+        in_batches = measure_change(logits, probe.ask(x, size=SMALL_BATCH))
+        alone = measure_change(logits[:SINGLE_SAMPLES], probe.ask(x[:SINGLE_SAMPLES], size=1))
     except Exception as error:
         why = error.args[0] if isinstance(error, ValueError) else describe_user_error(error)
-        told = f"the model does not take a sample alone, or in a small batch: {why}"
-        return Finding("depends-on-batch", "broken", None, told, hint)
-    most = max(company, alone)
-    if most <= MOST:
+        message = f"the model does not answer a sample alone, or in a small batch: {why}"
+        return Finding("depends-on-batch", "broken", None, message, hint)
+    change = max(in_batches, alone)
+    if change <= MAX_CHANGE:
         return None
-    told = f"logits of the same inputs in other batches differ by up to {most:.2g} times their range"
-    return Finding("depends-on-batch", "broken", most, told, hint)
+    seen = f"logits of the same inputs in other batches differ by up to {change:.2g} times their range"
+    return Finding("depends-on-batch", "broken", change, f"{seen}; expected at most {MAX_CHANGE:g}", hint)

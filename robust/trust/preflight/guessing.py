@@ -1,4 +1,4 @@
-"""The clean accuracy is that of guessing, or every sample is given the same class."""
+"""guessing: the clean accuracy is that of chance, or all samples get the same class."""
 
 import numpy as np
 
@@ -9,16 +9,19 @@ from robust.trust.model_probe import ModelProbe
 
 
 @PREFLIGHT.register("guessing")
-def guessing(look: ModelProbe) -> Finding | None:
-    """Then no other figure means anything: report the clean accuracy first (1902.06705; auto-attack 64)."""
-    right, n = int(look.right.sum()), len(look.samples)
-    share, least = right / n, wilson(right, n)[0]
-    alike = len(np.unique(look.answered)) == 1 < len(np.unique(look.samples.y))
-    if least > 1 / look.classes and not alike:
+def guessing(probe: ModelProbe) -> Finding | None:
+    """Check that the clean accuracy is significantly above chance (1902.06705; AutoAttack #64).
+
+    Without that no other figure of the row means anything.
+    """
+    count, n = int(probe.correct.sum()), len(probe.samples)
+    share, low = count / n, wilson(count, n)[0]
+    constant = len(np.unique(probe.predicted)) == 1 < len(np.unique(probe.samples.y))
+    if low > 1 / probe.classes and not constant:
         return None
-    figure = f"clean accuracy {100 * share:.1f} % ({right} of {n})"
-    told = f"{figure} cannot be told from guessing among {look.classes} classes"
-    if alike:
-        told = f"{figure}, and every sample is taken for class {look.answered[0]}"
-    hint = "is it trained, are its weights loaded, its inputs scaled as in training?"
-    return Finding("guessing", "broken", share, told, hint)
+    figure = f"clean accuracy {100 * share:.1f} % ({count} of {n})"
+    message = f"{figure}; expected significantly more than guessing among {probe.classes} classes"
+    if constant:
+        message = f"{figure}, and every sample is classified as {probe.predicted[0]}; expected several classes"
+    hint = "check that the model is trained, its weights are loaded, and its inputs are scaled as in training"
+    return Finding("guessing", "broken", share, message, hint)

@@ -1,4 +1,4 @@
-"""The answers are right under other names of the classes: shifted by one, sorted otherwise, or exchanged."""
+"""labels-permuted: the answers are correct under another numbering of the classes: shifted, sorted or exchanged."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,53 +9,54 @@ from robust.stats import mcnemar
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import ModelProbe
 
-LEAST = 0.05  # of the samples: right by so many more,
-MOSTLY = 0.5  # of the samples: right by so many at all, for the best of all namings is no worse than guessing, and
-RISK = 0.01  # not by chance: McNemar's test, times the number of namings (Bonferroni)
-LISTED = 4  # classes
+MIN_GAIN = 0.05  # of the samples: a smaller gain is no finding
+MIN_ACCURACY = 0.5  # under the new numbering: even for a model that guesses the best numbering gains something
+MAX_P_VALUE = 0.01  # of McNemar's test, times the number of numberings (Bonferroni)
+MAX_LISTED = 4  # classes in the message
 
 Classes = NDArray[np.int64]
 
 
 @PREFLIGHT.register("labels-permuted")
-def labels_permuted(look: ModelProbe) -> Finding | None:
-    """Classes in another order than in training are told by no error, only by an accuracy near 0 (auto-attack 64).
+def labels_permuted(probe: ModelProbe) -> Finding | None:
+    """Check that no other numbering of the classes is correct for far more samples (AutoAttack #64).
 
-    The naming is fitted to every second sample, and judged on the others, so that it gains nothing by chance.
+    A numbering is fitted to every second sample and judged on the others, so that it gains nothing by chance.
     """
-    y, answered, classes = look.samples.y, look.answered, np.arange(look.classes)
-    namings = {
-        "one more": (classes + 1) % look.classes,
-        "one less": (classes - 1) % look.classes,
-        "": _fitted(y[::2], answered[::2], look.classes),
+    y, predicted, classes = probe.samples.y, probe.predicted, np.arange(probe.classes)
+    numberings = {
+        "one more": (classes + 1) % probe.classes,
+        "one less": (classes - 1) % probe.classes,
+        "": _fit(y[::2], predicted[::2], probe.classes),
     }
-    y, answered = y[1::2], answered[1::2]
+    y, predicted = y[1::2], predicted[1::2]
     if not len(y):
         return None
-    rates = {name: float((naming[y] == answered).mean()) for name, naming in namings.items()}
+    rates = {name: float((numbering[y] == predicted).mean()) for name, numbering in numberings.items()}
     best = max(rates, key=rates.__getitem__)
-    now = float((y == answered).mean())
-    p_value = mcnemar(namings[best][y] == answered, y == answered)
-    enough = rates[best] > MOSTLY and rates[best] - max(now, look.commonest) > LEAST
-    if not enough or p_value * len(namings) > RISK:
+    now = float((y == predicted).mean())
+    p_value = mcnemar(numberings[best][y] == predicted, y == predicted)
+    enough = rates[best] > MIN_ACCURACY and rates[best] - max(now, probe.majority) > MIN_GAIN
+    if not enough or p_value * len(numberings) > MAX_P_VALUE:
         return None
-    told = f"clean accuracy is {100 * now:.1f} %, and {100 * rates[best]:.1f} % with {_named(best, namings[best])}"
-    hint = "order the model's classes as the data does"
-    return Finding("labels-permuted", "broken", rates[best] - now, told, hint)
+    seen = f"clean accuracy is {100 * now:.1f} %, and {100 * rates[best]:.1f} % with"
+    message = f"{seen} {_describe(best, numberings[best])}; expected no gain"
+    hint = "number the model's classes as the data set does"
+    return Finding("labels-permuted", "broken", rates[best] - now, message, hint)
 
 
-def _fitted(y: Classes, answered: Classes, classes: int) -> Classes:
-    """For each label the class that stands for it, (classes,), each for one: as many right as there can be."""
-    seen = answered >= 0
-    counts = 0.5 * np.eye(classes)  # what is not seen keeps its name
-    np.add.at(counts, (y[seen], answered[seen]), 1)
-    found: Classes = linear_sum_assignment(-counts)[1]
-    return found
+def _fit(y: Classes, predicted: Classes, classes: int) -> Classes:
+    """Assign to each label one predicted class, (classes,), so that as many samples as possible are correct."""
+    valid = predicted >= 0
+    counts = 0.5 * np.eye(classes)  # a label that does not occur keeps its number
+    np.add.at(counts, (y[valid], predicted[valid]), 1)
+    assigned: Classes = linear_sum_assignment(-counts)[1]
+    return assigned
 
 
-def _named(name: str, naming: Classes) -> str:
+def _describe(name: str, numbering: Classes) -> str:
     if name:
         return f"each label taken as {name}"
-    moved = [(label, taken) for label, taken in enumerate(naming) if label != taken]
-    listed = ", ".join(f"{label} as {taken}" for label, taken in moved[:LISTED])
-    return f"label {listed}{' and so on' * (len(moved) > LISTED)}"
+    moved = [(label, taken) for label, taken in enumerate(numbering) if label != taken]
+    listed = ", ".join(f"{label} as {taken}" for label, taken in moved[:MAX_LISTED])
+    return f"label {listed}{' and so on' * (len(moved) > MAX_LISTED)}"

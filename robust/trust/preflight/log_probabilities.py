@@ -1,23 +1,27 @@
-"""The model answers with logarithms of probabilities where logits are expected."""
+"""log-probabilities: the model returns logarithms of probabilities instead of logits."""
 
 from robust.models.blackbox import is_black_box
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import ModelProbe
 
-SLACK = 0.01  # of a sum of 1: half precision rounds no further
+MAX_ERROR = 0.01  # of a sum of 1: half precision rounds no further
 
 
 @PREFLIGHT.register("log-probabilities")
-def log_probabilities(look: ModelProbe) -> Finding | None:
-    """AutoAttack's check for probabilities does not see them (2003.01690), and what is scaled by a logit is misled."""
-    if is_black_box(look.module):  # such answers are no mistake of theirs, and no gradient is misled
+def log_probabilities(probe: ModelProbe) -> Finding | None:
+    """Check that the exponentials of the logits do not sum to 1: a loss that is scaled by a logit would be wrong.
+
+    AutoAttack's own check for probabilities misses this case (2003.01690). NotApplicableError for a black box: it may
+    answer so, and it has no gradient.
+    """
+    if is_black_box(probe.module):
         raise NotApplicableError
-    logits = look.logits[look.sound]
-    if not len(logits) or float(logits.max()) > SLACK:
+    logits = probe.logits[probe.finite]
+    if not len(logits) or float(logits.max()) > MAX_ERROR:
         return None
-    off = float((logits.exp().sum(1) - 1).abs().max())
-    if off > SLACK:
+    error = float((logits.exp().sum(1) - 1).abs().max())
+    if error > MAX_ERROR:
         return None
-    told = f"no answer is above 0, and their exponentials sum to 1 within {off:.1g}"
-    return Finding("log-probabilities", "suspect", off, told, "return logits: leave out the log_softmax at the end")
+    message = f"no answer is above 0, and their exponentials sum to 1 within {error:.1g}; expected logits"
+    return Finding("log-probabilities", "suspect", error, message, "return logits: remove the log_softmax at the end")

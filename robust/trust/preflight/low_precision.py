@@ -1,4 +1,4 @@
-"""The answers have the digits of half precision: ties, and gradients that round to nothing."""
+"""low-precision: the answers have the digits of half precision, so there are ties and gradients that round to 0."""
 
 import torch
 
@@ -6,18 +6,18 @@ from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import ModelProbe
 
-FEW_VALUES = 64  # of fewer different numbers nothing can be said
+MIN_VALUES = 64  # different numbers: fewer show nothing about the precision
 
 
 @PREFLIGHT.register("low-precision")
-def low_precision(look: ModelProbe) -> Finding | None:
-    """Attacks in half precision are known to break fewer samples (auto-attack 51)."""
-    logits = look.logits[look.sound]
-    if len(set(logits.flatten().tolist())) < FEW_VALUES:
+def low_precision(probe: ModelProbe) -> Finding | None:
+    """Check that the logits have more digits than half precision, in which attacks are weaker (AutoAttack #51)."""
+    logits = probe.logits[probe.finite]
+    if len(set(logits.flatten().tolist())) < MIN_VALUES:
         return None
     for dtype in (torch.bfloat16, torch.float16):
         if torch.equal(logits.to(dtype).double(), logits):
-            digits = torch.finfo(dtype).eps
-            told = f"the answers have the digits of {str(dtype).removeprefix('torch.')}"
-            return Finding("low-precision", "suspect", digits, told, "evaluate in float32, without autocast")
+            name, digits = str(dtype).removeprefix("torch."), torch.finfo(dtype).eps
+            message = f"the answers have the digits of {name}; expected those of float32"
+            return Finding("low-precision", "suspect", digits, message, "evaluate in float32, without autocast")
     return None

@@ -1,18 +1,18 @@
-"""The same inputs, shown again, are answered differently: something in the model is drawn at random."""
+"""nondeterministic: the same inputs get different answers, so something in the model is random."""
 
 from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
-from robust.trust.model_probe import ModelProbe
+from robust.trust.model_probe import MAX_NOISE, ModelProbe
 
 
 @PREFLIGHT.register("nondeterministic")
-def nondeterministic(look: ModelProbe) -> Finding | None:
-    """AutoAttack's check for randomised defences shows one batch several times (2003.01690); so does this.
+def nondeterministic(probe: ModelProbe) -> Finding | None:
+    """Check that one batch, shown several times, gets the same logits, as AutoAttack does (2003.01690).
 
-    Each time with another seed: a model that draws would otherwise draw the same again.
+    Each time has another seed, since a random model would draw the same numbers again from the same one.
     """
-    if look.steady:
+    if probe.deterministic:
         return None
-    told = f"logits of the same inputs differ by up to {look.unrest:.2g} times their range"
-    hint = "take out what is random, or attack the mean, as pgd:eot=20"
-    return Finding("nondeterministic", "broken", look.unrest, told, hint)
+    seen = f"logits of the same inputs differ by up to {probe.noise:.2g} times their range"
+    hint = "remove the randomness, or attack the mean over draws, as pgd:eot=20 does"
+    return Finding("nondeterministic", "broken", probe.noise, f"{seen}; expected at most {MAX_NOISE:g}", hint)

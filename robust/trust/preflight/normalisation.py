@@ -1,4 +1,4 @@
-"""Normalisation is missing, done twice, or another than in training: the model answers better after one."""
+"""normalisation: the inputs are not normalised, normalised twice, or normalised otherwise than in training."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import numpy as np
 from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import Inputs, ModelProbe
-from robust.trust.preflight._better import Alternative, better
+from robust.trust.preflight._better import Transform, find_improvement
 
 STATISTICS = {  # the means and deviations of the channels in [0, 1] that most models are trained with
     "ImageNet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -16,31 +16,34 @@ STATISTICS = {  # the means and deviations of the channels in [0, 1] that most m
 
 
 @PREFLIGHT.register("normalisation")
-def normalisation(look: ModelProbe) -> Finding | None:
-    """The most frequent of all mistakes: in one reported case 80 % became 20 % (RobustBench 115, torchattacks 1)."""
-    found = better(look, dict(_ways(look.x)))
-    if found is None:
+def normalisation(probe: ModelProbe) -> Finding | None:
+    """Check that no other scaling of the inputs improves the accuracy (RobustBench #115, torchattacks #1).
+
+    This is the most frequent mistake: in one reported case 80 % became 20 %.
+    """
+    improvement = find_improvement(probe, dict(_transforms(probe.x)))
+    if improvement is None:
         return None
-    doubled = found.name.startswith("de-normalised")
-    hint = "normalise once: the data, or the model, does so already" if doubled else "do so inside the model"
-    return Finding("normalisation", found.grade, found.gain, found.told, hint)
+    doubled = improvement.name.startswith("de-normalised")
+    hint = "normalise once: the data, or the model, does so already" if doubled else "scale the inputs inside the model"
+    return Finding("normalisation", improvement.grade, improvement.gain, improvement.message, hint)
 
 
-def _ways(x: Inputs) -> Iterator[tuple[str, Alternative]]:
-    """Inputs (n, *shape) as they would be after another scaling."""
-    yield "times 255", _line(255.0)
-    yield "divided by 255", _line(1 / 255)
+def _transforms(x: Inputs) -> Iterator[tuple[str, Transform]]:
+    """Yield scalings of inputs (n, *shape), each with a description."""
+    yield "times 255", _scale(255.0)
+    yield "divided by 255", _scale(1 / 255)
     for name, mean, std in _statistics(x):
-        yield f"normalised by {name}", _line(np.reciprocal(std), -mean / std)
-        yield f"de-normalised by {name}", _line(std, mean)
+        yield f"normalised by {name}", _scale(np.reciprocal(std), -mean / std)
+        yield f"de-normalised by {name}", _scale(std, mean)
 
 
-def _line(scale: Inputs | float, shift: Inputs | float = 0.0) -> Alternative:
+def _scale(scale: Inputs | float, shift: Inputs | float = 0.0) -> Transform:
     return lambda x: (x * scale + shift).astype(np.float32)
 
 
 def _statistics(x: Inputs) -> Iterator[tuple[str, Inputs, Inputs]]:
-    """(whose, means, deviations), to be broadcast to x: of each channel of pictures, of each feature of vectors."""
+    """Yield (description, means, deviations), which broadcast to x: by channel of images, by feature of vectors."""
     if x.ndim == 4 and x.shape[1] == 3:
         for name, (means, stds) in STATISTICS.items():
             yield f"{name}'s mean and deviation", _column(means), _column(stds)
@@ -52,5 +55,5 @@ def _statistics(x: Inputs) -> Iterator[tuple[str, Inputs, Inputs]]:
 
 
 def _column(values: tuple[float, ...]) -> Inputs:
-    """(channels, 1, 1)"""
+    """Return the values of the channels as an array (channels, 1, 1)."""
     return np.array(values, np.float32).reshape(-1, 1, 1)

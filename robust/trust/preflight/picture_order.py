@@ -1,4 +1,4 @@
-"""Pictures are given in another form than in training: colours in another order, inverted, or turned on their side."""
+"""picture-order: images have another form than in training: other colour order, inverted, or transposed."""
 
 from collections.abc import Iterator
 
@@ -7,20 +7,27 @@ import numpy as np
 from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import Inputs, ModelProbe
-from robust.trust.preflight._better import Alternative, better
+from robust.trust.preflight._better import Transform, find_improvement
 
 
 @PREFLIGHT.register("picture-order")
-def picture_order(look: ModelProbe) -> Finding | None:
-    """What OpenCV reads is blue first; MNIST is white on black; some files hold columns before rows."""
-    found = better(look, dict(_ways(look.x, look.dataset.lo + look.dataset.hi)))
-    if found is None:
+def picture_order(probe: ModelProbe) -> Finding | None:
+    """Check that no other form of the images improves the accuracy.
+
+    OpenCV reads blue first; MNIST is white on black; some files store columns before rows.
+    """
+    improvement = find_improvement(probe, dict(_transforms(probe.x, probe.dataset.lo + probe.dataset.hi)))
+    if improvement is None:
         return None
-    return Finding("picture-order", found.grade, found.gain, found.told, "give the model what it was trained on")
+    hint = "give the model images in the form that it was trained on"
+    return Finding("picture-order", improvement.grade, improvement.gain, improvement.message, hint)
 
 
-def _ways(x: Inputs, ends: float) -> Iterator[tuple[str, Alternative]]:
-    """Pictures, (n, channels, height, width) or (n, height, width), as they would be in another form."""
+def _transforms(x: Inputs, ends: float) -> Iterator[tuple[str, Transform]]:
+    """Yield changes of images, (n, channels, height, width) or (n, height, width), each with a description.
+
+    `ends` is lo + hi, the sum of a value and its inverse.
+    """
     if x.ndim not in (3, 4):
         return
     yield "inverted", lambda x: np.float32(ends) - x

@@ -1,27 +1,31 @@
-"""The model answers with probabilities where logits are expected."""
+"""probabilities: the model returns probabilities instead of logits."""
 
 from robust.models.blackbox import is_black_box
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import ModelProbe
 
-SLACK = 0.01  # of a sum of 1: half precision rounds no further
-SURE = 0.9  # that some sample of a trained model is given
+MAX_ERROR = 0.01  # of a sum of 1: half precision rounds no further
+CONFIDENT = 0.9  # probability that a trained model gives to some sample
 
 
 @PREFLIGHT.register("probabilities")
-def probabilities(look: ModelProbe) -> Finding | None:
-    """Losses take a softmax of their own, and the gradient through two of them fades (2003.01690)."""
-    if is_black_box(look.module):  # such answers are no mistake of theirs, and no gradient is misled
+def probabilities(probe: ModelProbe) -> Finding | None:
+    """Check that the answers are no probabilities: through a second softmax the gradient vanishes (2003.01690).
+
+    NotApplicableError for a black box: it may answer so, and it has no gradient.
+    """
+    if is_black_box(probe.module):
         raise NotApplicableError
-    logits = look.logits[look.sound]
-    if not len(logits) or float(logits.min()) < -SLACK or float(logits.max()) > 1 + SLACK:
+    logits = probe.logits[probe.finite]
+    if not len(logits) or float(logits.min()) < -MAX_ERROR or float(logits.max()) > 1 + MAX_ERROR:
         return None
-    off = float((logits.sum(1) - 1).abs().max())
-    if off <= SLACK:
-        told, last = f"each answer is from 0 to 1, and they sum to 1 within {off:.1g}", "softmax"
-    elif float(logits.max()) > SURE:
-        told, last = "each answer is from 0 to 1", "sigmoid"
+    error = float((logits.sum(1) - 1).abs().max())
+    if error <= MAX_ERROR:
+        seen, last = f"each answer is from 0 to 1, and they sum to 1 within {error:.1g}", "softmax"
+    elif float(logits.max()) > CONFIDENT:
+        seen, last = "each answer is from 0 to 1", "sigmoid"
     else:
         return None
-    return Finding("probabilities", "suspect", off, told, f"return logits: leave out the {last} at the end")
+    hint = f"return logits: remove the {last} at the end"
+    return Finding("probabilities", "suspect", error, f"{seen}; expected logits", hint)

@@ -1,4 +1,4 @@
-"""The answers are so far apart that the cross-entropy has no gradient left, while the margin has one."""
+"""saturated: the logits are so far apart that the cross-entropy has no gradient, although the margin has one."""
 
 import torch
 
@@ -6,21 +6,26 @@ from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import ModelProbe
 
-MOST, MANY = 0.01, 0.1  # of the samples that are answered right
+# Of the samples that are classified correctly: above the first suspect, above the second broken.
+MAX_SHARE, MAX_SUSPECT_SHARE = 0.01, 0.1
 
 
 @PREFLIGHT.register("saturated")
-def saturated(look: ModelProbe) -> Finding | None:
-    """So defensive distillation hid its gradients (1608.04644): the softmax rounds to exactly 0 and 1."""
-    if look.faced.barred:
+def saturated(probe: ModelProbe) -> Finding | None:
+    """Check that the softmax does not round to exactly 0 and 1, as in defensive distillation (1608.04644).
+
+    NotApplicableError if no gradient reaches the inputs: see no-gradient.
+    """
+    if probe.clean.blocked:
         raise NotApplicableError
-    right = torch.from_numpy(look.right)
-    seen = right & look.sound & (look.faced.margin > 0)
-    if not bool(seen.any()):
+    correct = torch.from_numpy(probe.correct)
+    valid = correct & probe.finite & (probe.clean.margin_grad > 0)
+    if not bool(valid.any()):
         return None
-    share = float((look.faced.loss[seen] == 0).sum() / seen.sum())
-    if share <= MOST:
+    share = float((probe.clean.ce_grad[valid] == 0).sum() / valid.sum())
+    if share <= MAX_SHARE:
         return None
-    told = f"the gradient of the cross-entropy is 0 at {100 * share:.1f} % of the samples answered right"
-    hint = "divide the logits by a constant, or attack with loss=margin, dlr or sice"
-    return Finding("saturated", "broken" if share > MANY else "suspect", share, told, hint)
+    seen = f"the gradient of the cross-entropy is 0 at {100 * share:.1f} % of the correctly classified samples"
+    message = f"{seen}; expected at most {100 * MAX_SHARE:g} %"
+    hint = "divide the logits by a constant, or attack with loss=margin, loss=dlr or loss=sice"
+    return Finding("saturated", "broken" if share > MAX_SUSPECT_SHARE else "suspect", share, message, hint)
