@@ -23,9 +23,10 @@ from robust.attacks.zoo.pgd import PGD
 from robust.baseline.store import Saved
 from robust.data.dataset import Samples
 from robust.data.spool import Spool, pick_rows
+from robust.evaluation.attack_run import candidates_of
 from robust.evaluation.batching import Batcher
 from robust.flags import Flags
-from robust.verification.check import right, verify
+from robust.verification.check import check_labels, verify
 
 HARDEST = PGD(steps=20, stride=0.5, loss="margin", last=0.02)
 FIRST = 0.1  # of the samples that stood, those that are attacked before the others
@@ -50,7 +51,7 @@ def hardest(
     except NoGradientError:
         return None
     x_adv = pile.array()
-    resisted, near = right(module, x_adv, samples.y, batch=feed.size)
+    resisted, near = check_labels(module, x_adv, samples.y, feed.size)
     rows = np.flatnonzero(~robust | (resisted & ~near))
     return pick_rows(x_adv, rows), rows
 
@@ -76,14 +77,14 @@ def replayed(module: nn.Module, samples: Samples, kept: Iterable[Saved], threat:
 
     ValueError where they are not of these samples.
     """
-    fell, largest, bounds = np.zeros(len(samples), bool), _margins(module, samples, feed), (threat.lo, threat.hi)
+    fell, largest = np.zeros(len(samples), bool), _margins(module, samples, feed)
     for x_adv, row in kept:
         ours = len(x_adv) == len(row) and x_adv.shape[1:] == samples.x.shape[1:]
         if not ours or (len(row) and not 0 <= row.min() <= row.max() < len(samples)):
             raise ValueError("the inputs that the baseline keeps are not of these samples")
         mine = samples.take(row)
-        look = verify(module, x_adv, mine.x, mine.y, str(threat), bounds, batch=feed.size)
-        fell[row[look.fault == 0]] = True
+        verification = verify(module, candidates_of(mine, x_adv, threat, feed.size))
+        fell[row[verification.fault == 0]] = True
         largest[row] = np.maximum(largest[row], _margins(module, replace(mine, x=x_adv), feed))
     return Replay(fell, largest)
 

@@ -19,7 +19,8 @@ from robust.models.load import hash_weights
 from robust.records.evidence import Evidence
 from robust.records.gallery import Gallery
 from robust.records.record import Record
-from robust.verification.check import describe_faults, right, verify
+from robust.verification.candidates import Candidates
+from robust.verification.check import check_labels, describe_faults, verify
 from robust.verification.rounding import verify_rounded
 
 CLASSES = ("n", "correct", "robust")
@@ -48,6 +49,12 @@ class Row:
     def batch(self) -> int:
         """The attacks', where it is known."""
         return int(self.record.provenance.get("batch", BATCH))
+
+    @property
+    def candidates(self) -> Candidates:
+        """The inputs of the evidence, to be verified."""
+        samples, bounds = self.samples.take(self.evidence.row), (self.dataset.lo, self.dataset.hi)
+        return Candidates(self.evidence.x_adv, samples.x, samples.y, self.record.threat, bounds, self.batch)
 
 
 def check_files(record: Record, content: bytes) -> Iterator[Check]:
@@ -140,9 +147,8 @@ def _by_class(record: Record, evidence: Evidence) -> list[list[int]]:
 
 def _inputs(row: Row) -> Check:
     """Every adversarial input, as `verify` has it; where only rounding speaks against one it is told."""
-    mine, bounds = row.samples.take(row.evidence.row), (row.dataset.lo, row.dataset.hi)
-    look = verify(row.module, row.evidence.x_adv, mine.x, mine.y, row.record.threat, bounds, batch=row.batch)
-    n, verified = len(mine), int((look.fault == 0).sum())
+    look = verify(row.module, row.candidates)
+    n, verified = len(look.fault), int((look.fault == 0).sum())
     text = f"{verified} of {n} are adversarial under {row.record.threat}"
     edge = f"{look.edge} so nearly that rounding decides" if look.edge else ""
     return Check("inputs", not look.wrong.any(), ", ".join(filter(None, (text, edge, describe_faults(look.wrong)))))
@@ -150,14 +156,11 @@ def _inputs(row: Row) -> Check:
 
 def _rounded(row: Row) -> Check:
     assert row.record.levels is not None
-    mine, bounds, evidence = row.samples.take(row.evidence.row), (row.dataset.lo, row.dataset.hi), row.evidence
-    look = verify_rounded(
-        row.module, evidence.x_adv, mine.x, mine.y, row.record.threat, bounds, row.record.levels, batch=row.batch
-    )
+    look, evidence = verify_rounded(row.module, row.candidates, row.record.levels), row.evidence
     flags = [row.record.attacks[k].rounded for k in evidence.by]
     recorded = np.array([each is not None and each[at] for each, at in zip(flags, evidence.row, strict=True)], bool)
     other = int(((recorded != (look.fault == 0)) & ~look.near).sum())
-    text = f"{np.count_nonzero(look.fault == 0)} of {len(mine)} still are, rounded to {row.record.levels} levels"
+    text = f"{np.count_nonzero(look.fault == 0)} of {len(recorded)} still are, rounded to {row.record.levels} levels"
     return Check("rounded", not other, text + (f"; {other} not as recorded" if other else ""))
 
 
@@ -169,7 +172,7 @@ def _pictures(row: Row, gallery: Gallery) -> Check:
 
 
 def _clean(row: Row) -> Check:
-    answered, near = right(row.module, row.samples.x, row.samples.y, batch=row.batch)
+    answered, near = check_labels(row.module, row.samples.x, row.samples.y, row.batch)
     differ = answered != row.record.correct
     other = int((differ & ~near).sum())
     edge = f", {(differ & near).sum()} on the edge" if (differ & near).any() else ""

@@ -16,7 +16,8 @@ from robust.data.spool import Spool, pick_rows
 from robust.distributed.ranks import Ranks
 from robust.evaluation.batching import Batcher
 from robust.flags import Flags
-from robust.verification.check import FALSE, Faults, verify
+from robust.verification.candidates import Candidates
+from robust.verification.check import CLEAN_WRONG, Faults, verify
 
 Attacker = Callable[[Tensor, Tensor, Tensor], Outcome | None]  # (x, y, index); None where it was stopped
 
@@ -135,7 +136,14 @@ def verify_found(
     Returns (broken (m,), what is wrong with the inputs of the others that fell (m,), the inputs of the broken).
     """
     mine, fault = samples.take(np.flatnonzero(toll.adversarial)), np.zeros(len(samples), np.int8)
-    look = verify(module, toll.x_adv, mine.x, mine.y, str(threat), (threat.lo, threat.hi), batch=feed.size)
-    found = np.where(look.fault == FALSE, 0, look.fault) if draws else look.fault
+    candidates = candidates_of(mine, toll.x_adv, threat, feed.size)
+    found = verify(module, candidates).fault
+    if draws:
+        found = np.where(found == CLEAN_WRONG, 0, found)
     fault[toll.adversarial] = found
     return toll.adversarial & (fault == 0), fault, pick_rows(toll.x_adv, np.flatnonzero(found == 0))
+
+
+def candidates_of(samples: Samples, x_adv: NDArray[np.float32], threat: Threat, batch: int) -> Candidates:
+    """Return x_adv, (n, *shape), as candidates for the n samples."""
+    return Candidates(x_adv, samples.x, samples.y, str(threat), (threat.lo, threat.hi), batch)

@@ -18,7 +18,7 @@ from robust.attacks.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
-from robust.evaluation.attack_run import in_order, run_attack
+from robust.evaluation.attack_run import candidates_of, in_order, run_attack
 from robust.evaluation.batching import Batcher
 from robust.flags import Flags
 from robust.models.load import hash_weights
@@ -157,8 +157,8 @@ def with_rounding(
     if not on_levels(samples.x[:PROBED_SAMPLES], bounds, levels):
         return found
     mine, rounded = samples.take(np.flatnonzero(found.adversarial)), found.adversarial.copy()
-    look = verify_rounded(module, found.x_adv, mine.x, mine.y, str(threat), bounds, levels, batch=feed.size)
-    rounded[found.adversarial] = look.fault == 0
+    candidates = candidates_of(mine, found.x_adv, threat, feed.size)
+    rounded[found.adversarial] = verify_rounded(module, candidates, levels).fault == 0
     return replace(found, rounded=rounded)
 
 

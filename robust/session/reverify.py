@@ -7,8 +7,9 @@ from robust.records.evidence import Evidence
 from robust.records.record import Record
 from robust.session.case import Case, Found
 from robust.session.resources import Resources
+from robust.verification.candidates import Candidates
 from robust.verification.check import describe_faults
-from robust.verification.fresh_process import Claim, NotDoneError, Source, ask
+from robust.verification.fresh_process import NotDoneError, Source, verify_afresh
 
 
 class UnverifiedError(Exception):
@@ -56,16 +57,15 @@ def reverify(workshop: Resources, found: Found, record: Record, evidence: Eviden
         if record.trust and any(doubt.name == "nondeterministic" for doubt in record.trust.doubts):
             raise NotDoneError("the model draws at random")
         dataset = workshop.dataset
-        claim = Claim(
+        candidates = Candidates(
             x_adv=few.x_adv,
             x=samples.x[few.row],
             y=few.y[few.row],
             threat=record.threat,
             bounds=(dataset.lo, dataset.hi),
-            weights=record.model.weights,
             batch=found["batch"],
         )
-        look = ask(Source(**found["source"]), claim)
+        look = verify_afresh(Source(**found["source"]), candidates, record.model.weights)
     except NotDoneError as error:
         return {"fresh": 0, "reason": str(error)}
     if look.wrong.any():

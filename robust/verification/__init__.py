@@ -1,1 +1,1 @@
-"""Verify adversarial inputs, by code that shares nothing with the attacks."""
+"""Verify adversarial inputs with code that shares nothing with the attacks."""

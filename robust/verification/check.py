@@ -1,7 +1,7 @@
-"""Verify that inputs are adversarial: by the ball measured anew, and by the model as it is deployed.
+"""Verify that inputs are adversarial: measure their distances again, and ask the model as it is deployed.
 
-Each is shown together with its clean input, in another order and in batches of another size than the attack's. The
-model must answer the one right and the other wrong there, so that what depends on the batch does not pass.
+The model answers each input together with its clean one, in another order and in batches of another size than the
+attack's. It must answer the clean input right and the other wrong there, so an effect of the batch does not pass.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,130 +16,115 @@ from torch import nn
 from robust.data.lazy_inputs import LazyInputs
 from robust.flags import Flags
 from robust.sampling import shuffled_rows
-from robust.verification.distances import Floats, within
+from robust.verification.candidates import Candidates
+from robust.verification.distances import Floats, check_limits
 
-Faults = NDArray[np.int8]  # (n,): 0 where an input is verified, else what is wrong with it first
+Faults = NDArray[np.int8]  # (n,): 0 where an input is verified, else the first thing that is wrong with it
 
-LARGE, OUTSIDE, ODD, KEPT, FALSE = range(1, 6)
-TOLD = {
+LARGE, OUTSIDE, NOT_FINITE, ANSWERED_RIGHT, CLEAN_WRONG = range(1, 6)
+FAULT_NAMES = {
     LARGE: "larger than eps",
     OUTSIDE: "outside the data's bounds",
-    ODD: "answered with NaN or infinity",
-    KEPT: "answered right",
-    FALSE: "of a sample that is answered wrong as it is",
+    NOT_FINITE: "answered with NaN or infinity",
+    ANSWERED_RIGHT: "answered right",
+    CLEAN_WRONG: "of a sample that is answered wrong without an attack",
 }
 
-NEAR = 1e-3  # of the largest logit: by less than that rounding in another batch, TF32's too, may change an answer
+# Share of the largest logit. Two answers that are closer may swap by rounding in another batch, also that of TF32.
+TIE = 1e-3
 
 
 class Verification(NamedTuple):
-    """What another look at n inputs found."""
+    """The result of checking n inputs."""
 
     fault: Faults
-    near: Flags  # (n,): the answer that decides is so near to another that rounding may change it
+    near: Flags  # (n,): the two highest answers are so close that rounding may swap them
 
     @property
     def wrong(self) -> Faults:
         """`fault`, but 0 also where rounding explains it."""
-        return np.where((self.fault >= KEPT) & self.near, 0, self.fault).astype(np.int8)
+        return np.where((self.fault >= ANSWERED_RIGHT) & self.near, 0, self.fault).astype(np.int8)
 
     @property
     def edge(self) -> int:
-        """How many faults rounding explains."""
+        """The number of faults that rounding explains."""
         return int(((self.fault > 0) & (self.wrong == 0)).sum())
 
 
-def verify(
-    module: nn.Module,
-    x_adv: NDArray[np.float32],
-    x: NDArray[np.float32] | LazyInputs,
-    y: NDArray[np.int64],
-    threat: str,
-    bounds: tuple[float, float],
-    *,
-    batch: int,
-    seed: int = 0,
-) -> Verification:
-    """Whether each of the inputs x_adv, (n, *features), is admitted in place of x and changes the right answer y.
+def verify(module: nn.Module, candidates: Candidates, seed: int = 0) -> Verification:
+    """Check that each candidate is allowed by the threat model and changes the model's right answer to a wrong one.
 
-    `batch` is the attack's; the model is asked in evaluation mode, and left as it was.
+    The model answers in evaluation mode and is left as it was.
     """
-    small, inside = within(threat, bounds, x_adv, x)
-    look = changed(module, x_adv, x, y, batch=batch, seed=seed)
-    look.fault[~inside], look.fault[~small] = OUTSIDE, LARGE
-    return look
+    small, inside = check_limits(candidates)
+    verification = check_answers(module, candidates, seed)
+    verification.fault[~inside], verification.fault[~small] = OUTSIDE, LARGE
+    return verification
 
 
-def changed(
-    module: nn.Module,
-    x_adv: NDArray[np.float32],
-    x: NDArray[np.float32] | LazyInputs,
-    y: NDArray[np.int64],
-    *,
-    batch: int,
-    seed: int = 0,
-) -> Verification:
-    """Whether the model answers each x right and each x_adv wrong; how large the change is, is not asked."""
-    n = len(y)
+def check_answers(module: nn.Module, candidates: Candidates, seed: int = 0) -> Verification:
+    """Check that the model answers each clean input right and each candidate wrong; distances are not checked."""
+    n = len(candidates.y)
 
-    def shown(places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The clean inputs come first, then the others."""
-        which, row = np.divmod(places, n)
-        found = np.array(x_adv[row])
-        found[which == 0] = x[row[which == 0]]
-        return found
+    def take_inputs(places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the inputs at these places in the list of all clean inputs followed by all candidates."""
+        part, row = np.divmod(places, n)
+        inputs = np.array(candidates.x_adv[row])
+        inputs[part == 0] = candidates.x[row[part == 0]]
+        return inputs
 
-    finite, right, near = (flags.reshape(2, n) for flags in _answers(module, shown, np.tile(y, 2), batch, seed))
+    answers = _check_inputs(module, take_inputs, np.tile(candidates.y, 2), candidates.batch, seed)
+    finite, right, near = (flags.reshape(2, n) for flags in answers)
     fault = np.zeros(n, np.int8)
-    fault[right[1]], fault[~finite.all(0)], fault[finite[0] & ~right[0]] = KEPT, ODD, FALSE
-    return Verification(fault, np.where(fault == FALSE, near[0], near[1]))
+    fault[right[1]], fault[~finite.all(0)], fault[finite[0] & ~right[0]] = ANSWERED_RIGHT, NOT_FINITE, CLEAN_WRONG
+    return Verification(fault, np.where(fault == CLEAN_WRONG, near[0], near[1]))
 
 
-def right(
-    module: nn.Module, x: NDArray[np.float32] | LazyInputs, y: NDArray[np.int64], *, batch: int
+def check_labels(
+    module: nn.Module, x: NDArray[np.float32] | LazyInputs, y: NDArray[np.int64], batch: int
 ) -> tuple[Flags, Flags]:
-    """Of clean inputs: (answered right, so near to another answer that rounding may change it), each (n,)."""
-    _, found, near = _answers(module, lambda places: x[places], y, batch, seed=0)
-    return found, near
+    """Return (answered right, so close to another answer that rounding may swap them), each (n,), for inputs x."""
+    _, right, near = _check_inputs(module, lambda places: x[places], y, batch, seed=0)
+    return right, near
 
 
 def describe_faults(fault: Faults) -> str:
-    """What is wrong, in words: "11 answered right, 2 larger than eps"; "" where nothing is."""
-    counts = np.bincount(fault, minlength=1 + len(TOLD))
-    return ", ".join(f"{counts[kind]} {words}" for kind, words in TOLD.items() if counts[kind])
+    """Return what is wrong, in words: "11 answered right, 2 larger than eps"; "" if nothing is."""
+    counts = np.bincount(fault, minlength=1 + len(FAULT_NAMES))
+    return ", ".join(f"{counts[kind]} {name}" for kind, name in FAULT_NAMES.items() if counts[kind])
 
 
-def _answers(
+def _check_inputs(
     module: nn.Module,
-    shown: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    take_inputs: Callable[[NDArray[np.int64]], NDArray[np.float32]],
     y: NDArray[np.int64],
     batch: int,
     seed: int,
 ) -> tuple[Flags, Flags, Flags]:
-    """(finite, right, near to another answer), each as long as y, of the inputs that `shown` gives for places in y."""
+    """Return (finite, right, near a tie), each as long as y, for the inputs that `take_inputs` returns for places."""
     finite, right, near = (np.zeros(len(y), bool) for _ in range(3))
     order, size = shuffled_rows(len(y), seed), batch // 2 or 2
     with _deployed(module, seed) as device:
         for start in range(0, len(y), size):
             rows = order[start : start + size]
-            logits = module(torch.from_numpy(shown(rows)).to(device)).float().cpu().numpy()
-            finite[rows], right[rows], near[rows] = _judged(logits.astype(np.float64), y[rows])
+            logits = module(torch.from_numpy(take_inputs(rows)).to(device)).float().cpu().numpy()
+            finite[rows], right[rows], near[rows] = _check_logits(logits.astype(np.float64), y[rows])
     return finite, right, near
 
 
-def _judged(logits: Floats, y: NDArray[np.int64]) -> tuple[Flags, Flags, Flags]:
-    """(finite, right, right or wrong by so little that rounding may change it), each (m,)."""
+def _check_logits(logits: Floats, y: NDArray[np.int64]) -> tuple[Flags, Flags, Flags]:
+    """Return (finite, right, right or wrong by so little that rounding may change it), each (m,)."""
     finite: Flags = np.logical_and.reduce(np.isfinite(logits), axis=1)
     logits = np.where(finite[:, None], logits, 0)
-    rest = logits.copy()
-    rest[np.arange(len(y)), y] = -np.inf
-    gap = logits[np.arange(len(y)), y] - rest.max(1)
-    return finite, finite & (logits.argmax(1) == y), np.abs(gap) <= NEAR * np.abs(logits).max(1)
+    others = logits.copy()
+    others[np.arange(len(y)), y] = -np.inf
+    gap = logits[np.arange(len(y)), y] - others.max(1)
+    return finite, finite & (logits.argmax(1) == y), np.abs(gap) <= TIE * np.abs(logits).max(1)
 
 
 @contextmanager
 def _deployed(module: nn.Module, seed: int) -> Iterator[torch.device]:
-    """The module in evaluation mode, without gradients; yields where it is. Modes and random streams are restored."""
+    """Put the module into evaluation mode without gradients and yield its device; restore modes and random streams."""
     modes: dict[Any, bool] = {part: part.training for part in module.modules()}
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     indices = [device.index or 0] if device.type == "cuda" else []

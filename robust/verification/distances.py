@@ -1,6 +1,6 @@
-"""Perturbations measured anew: in float64 with numpy, from the threat model's words and the data's bounds.
+"""Distances measured again: in float64 with numpy, from the text of the threat model and the bounds of the data.
 
-Nothing here is shared with the attacks, so that no mistake of theirs is made twice.
+Nothing here is shared with the attacks, so no mistake of theirs is made twice.
 """
 
 from collections.abc import Iterator
@@ -10,71 +10,72 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.data.lazy_inputs import LazyInputs
 from robust.flags import Flags
+from robust.verification.candidates import Candidates
 
-# As a share of eps. A sum in another order moves a float64 by 1e-14 at most, and two float32 inputs lie 1e-8 apart:
-# so nothing that is larger by a rounding of an input passes, and nothing fails for the order in which it is added up.
+# Share of eps. Adding in another order moves a float64 sum by 1e-14 at most, and two neighbouring float32 inputs are
+# 1e-8 apart: so nothing passes that is larger by one rounding of an input, and nothing fails for the order of the sum.
 SLACK = 1e-12
 
 Floats = NDArray[np.float64]
 
 
-class Part(NamedTuple):
-    """One ball of a threat model."""
+class Ball(NamedTuple):
+    """All perturbations of a norm up to eps."""
 
     norm: str
     eps: float
 
-    def holds(self, d: Floats) -> Flags:
-        """Whether these perturbations, (n, features), are no larger than eps; False where they are not finite."""
-        held: Flags = length(self.norm, d) <= self.eps * (1 + SLACK)
-        return held
+    def contains(self, d: Floats) -> Flags:
+        """Return (n,): whether each perturbation of d, (n, features), is no larger than eps; False if not finite."""
+        small: Flags = measure_norm(self.norm, d) <= self.eps * (1 + SLACK)
+        return small
 
 
-def parts(threat: str) -> list[Part]:
-    """The balls of "linf:8/255", or of the union "linf:8/255+l2:0.5"."""
-    pairs = (word.split(":") for word in threat.split("+"))
-    return [Part(norm, float(Fraction(eps))) for norm, eps in pairs]
+def read_balls(threat: str) -> list[Ball]:
+    """Return the balls of a threat model: one of "linf:8/255", two of the union "linf:8/255+l2:0.5"."""
+    pairs = (text.split(":") for text in threat.split("+"))
+    return [Ball(norm, float(Fraction(eps))) for norm, eps in pairs]
 
 
-def length(norm: str, d: Floats) -> Floats:
-    """||d||, (n,), of d (n, features)."""
-    size = np.abs(d)
-    found: Floats
+def measure_norm(norm: str, d: Floats) -> Floats:
+    """Return ||d||, (n,), for d, (n, features); ValueError for an unknown norm."""
+    absolute = np.abs(d)
+    norms: Floats
     if norm == "linf":
-        found = size.max(1)
+        norms = absolute.max(1)
     elif norm == "l2":
-        found = np.sqrt((size * size).sum(1))
+        norms = np.sqrt((absolute * absolute).sum(1))
     elif norm == "l1":
-        found = size.sum(1)
+        norms = absolute.sum(1)
     else:
         raise ValueError(f"unknown norm {norm!r}, expected linf, l2 or l1")
-    return found
+    return norms
 
 
-def within(
-    threat: str, bounds: tuple[float, float], x_adv: NDArray[Any], x: NDArray[Any] | LazyInputs
-) -> tuple[Flags, Flags]:
-    """(no larger than eps, inside the box), each (n,), of inputs (n, *features); of a union one ball is enough.
+def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
+    """Return (no larger than eps, inside the bounds), each (n,); in a union one ball is enough.
 
-    The bounds are those that inputs of their type can have: 2.64 is no float32, and the nearest is a little above it.
+    The bounds are rounded to the inputs' type: 2.64 is not a float32, and the nearest float32 is a little above it.
     """
+    x_adv, x = candidates.x_adv, candidates.x
     small, inside = np.zeros(len(x), bool), np.zeros(len(x), bool)
-    lo, hi = np.asarray(bounds, x_adv.dtype).astype(np.float64)
-    for rows in chunks(len(x)):
-        there, d = flat(x_adv[rows]), flat(x_adv[rows]) - flat(x[rows])
-        small[rows] = np.any([part.holds(d) for part in parts(threat)], axis=0)
-        inside[rows] = ((there >= lo) & (there <= hi)).all(1)
+    lo, hi = np.asarray(candidates.bounds, x_adv.dtype).astype(np.float64)
+    balls = read_balls(candidates.threat)
+    for rows in row_chunks(len(x)):
+        values = flatten(x_adv[rows])
+        d = values - flatten(x[rows])
+        small[rows] = np.any([ball.contains(d) for ball in balls], axis=0)
+        inside[rows] = ((values >= lo) & (values <= hi)).all(1)
     return small, inside
 
 
-def flat(x: NDArray[Any]) -> Floats:
-    """(n, features) in float64."""
-    found: Floats = x.reshape(len(x), -1).astype(np.float64)
-    return found
+def flatten(x: NDArray[Any]) -> Floats:
+    """Return x, (n, *features), as (n, features) in float64."""
+    flat: Floats = x.reshape(len(x), -1).astype(np.float64)
+    return flat
 
 
-def chunks(n: int, size: int = 64) -> Iterator[slice]:
-    """So many rows at once, since float64 takes twice the memory."""
+def row_chunks(n: int, size: int = 64) -> Iterator[slice]:
+    """Yield slices of n rows, `size` at a time, since float64 takes twice the memory."""
     return (slice(start, start + size) for start in range(0, n, size))

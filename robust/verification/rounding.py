@@ -1,94 +1,81 @@
-"""Adversarial inputs as they would be stored: rounded to the levels that the data's own values keep to.
+"""Verify adversarial inputs as they would be stored: rounded to the levels that the data's own values have.
 
-An input that survives only between two levels is lost when it is saved as a picture (Carlini and Wagner 2017,
-1608.04644). Sizes are counted in levels, since the levels are what is stored: as float32 two of them may
-lie a rounding further apart than eps.
+An input that is adversarial only between two levels is lost when it is saved as an image (Carlini and Wagner 2017,
+1608.04644). Distances are counted in levels, since the levels are what is stored: as float32, two levels may be one
+rounding further apart than eps.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from robust.data.lazy_inputs import LazyInputs
 from robust.data.spool import Spool
 from robust.flags import Flags
-from robust.verification.check import LARGE, Verification, changed
-from robust.verification.distances import SLACK, Floats, Part, chunks, flat, parts
+from robust.verification.candidates import Candidates
+from robust.verification.check import LARGE, Verification, check_answers
+from robust.verification.distances import SLACK, Ball, Floats, flatten, read_balls, row_chunks
 
-ON = 1e-3  # of a level: so near to it a value is on it, but for float32
+TOLERANCE = 1e-3  # in levels: a value that is closer to a level has that level, stored as float32
 
 
-def verify_rounded(
-    module: nn.Module,
-    x_adv: NDArray[np.float32],
-    x: NDArray[np.float32] | LazyInputs,
-    y: NDArray[np.int64],
-    threat: str,
-    bounds: tuple[float, float],
-    levels: int,
-    *,
-    batch: int,
-) -> Verification:
-    """Whether each input still fools the model once it is rounded, for x on levels."""
-    stored, held = rounded(x_adv, x, threat, bounds, levels)
-    look = changed(module, stored, x, y, batch=batch)
-    look.fault[~held] = LARGE
-    return look
+def verify_rounded(module: nn.Module, candidates: Candidates, levels: int) -> Verification:
+    """Check that each candidate still fools the model after rounding; the clean inputs must be on the levels."""
+    stored, small = round_to_levels(candidates, levels)
+    verification = check_answers(module, replace(candidates, x_adv=stored))
+    verification.fault[~small] = LARGE
+    return verification
 
 
 def on_levels(x: NDArray[np.float32], bounds: tuple[float, float], levels: int) -> bool:
-    """Whether every value is one of so many levels, evenly from bound to bound."""
-    place = _places(x, bounds, levels)
-    return bool((np.abs(place - np.rint(place)) <= ON).all())
+    """Whether every value is one of `levels` evenly spaced values from the lower to the upper bound."""
+    place = _count_levels(x, bounds, levels)
+    return bool((np.abs(place - np.rint(place)) <= TOLERANCE).all())
 
 
-def rounded(
-    x_adv: NDArray[np.float32],
-    x: NDArray[np.float32] | LazyInputs,
-    threat: str,
-    bounds: tuple[float, float],
-    levels: int,
-) -> tuple[NDArray[np.float32], Flags]:
-    """(x_adv rounded to levels (n, *features), whether that is still in the ball (n,)), for x on levels.
+def round_to_levels(candidates: Candidates, levels: int) -> tuple[NDArray[np.float32], Flags]:
+    """Return (x_adv rounded to the levels (n, *features), whether the result is still allowed (n,)).
 
-    Each value goes to the nearest level where the ball allows that, those that are nearest to one first; else to the
-    next one towards x.
+    The clean inputs must be on the levels. Each value goes to the nearest level if the ball allows it, the values
+    closest to a level first; otherwise to the next level towards the clean value.
     """
+    x_adv, x, bounds = candidates.x_adv, candidates.x, candidates.bounds
     step = (bounds[1] - bounds[0]) / (levels - 1)
-    pile, held = Spool(x_adv.shape[1:]), np.zeros(len(x_adv), bool)
-    for rows in chunks(len(x_adv)):
-        base = np.rint(_places(x[rows], bounds, levels))
-        d = _places(x_adv[rows], bounds, levels) - base
-        moved = np.trunc(d)
-        for part in reversed(parts(threat)):  # of a union the first ball counts that holds the input
-            mine = part.holds(flat(x_adv[rows]) - flat(x[rows]))
-            moved[mine] = _in_ball(d[mine], part, step)
-            held[rows] |= mine & part.holds(moved * step)
-        stored = (bounds[0] + (base + moved) * step).reshape(-1, *x_adv.shape[1:])
-        pile.add(stored.astype(np.float32))
-    return pile.array(), held
+    spool, small = Spool(x_adv.shape[1:]), np.zeros(len(x_adv), bool)
+    for rows in row_chunks(len(x_adv)):
+        base = np.rint(_count_levels(x[rows], bounds, levels))
+        d = _count_levels(x_adv[rows], bounds, levels) - base
+        rounded = np.trunc(d)
+        for ball in reversed(read_balls(candidates.threat)):  # in a union the first ball that contains the input counts
+            contained = ball.contains(flatten(x_adv[rows]) - flatten(x[rows]))
+            rounded[contained] = _round_in_ball(d[contained], ball, step)
+            small[rows] |= contained & ball.contains(rounded * step)
+        stored = (bounds[0] + (base + rounded) * step).reshape(-1, *x_adv.shape[1:])
+        spool.add(stored.astype(np.float32))
+    return spool.array(), small
 
 
-def _in_ball(d: Floats, part: Part, step: float) -> Floats:
-    """d, (n, features) in levels, rounded to whole ones: away from 0 only as far as the ball allows it."""
+def _round_in_ball(d: Floats, ball: Ball, step: float) -> Floats:
+    """Round d, (n, features) in levels, to whole levels: away from 0 only as far as the ball allows it."""
     size = np.floor(np.abs(d))
     rest = np.abs(d) - size
-    radius = part.eps * (1 + SLACK) / step
-    if part.norm == "linf":
+    radius = ball.eps * (1 + SLACK) / step
+    if ball.norm == "linf":
         up = (rest >= 0.5) & (size + 1 <= radius)
     else:
-        power = 2 if part.norm == "l2" else 1
+        power = 2 if ball.norm == "l2" else 1
         price = np.where(rest >= 0.5, (size + 1) ** power - size**power, 0)
         order = np.argsort(-rest, axis=1, kind="stable")
-        left = radius**power - (size**power).sum(1, keepdims=True)
-        paid = np.take_along_axis(price, order, 1).cumsum(1) <= left
-        up = np.zeros_like(paid)
-        np.put_along_axis(up, order, paid, 1)
+        budget = radius**power - (size**power).sum(1, keepdims=True)
+        affordable = np.take_along_axis(price, order, 1).cumsum(1) <= budget
+        up = np.zeros_like(affordable)
+        np.put_along_axis(up, order, affordable, 1)
         up &= rest >= 0.5
-    found: Floats = np.copysign(size + up, d)
-    return found
+    rounded: Floats = np.copysign(size + up, d)
+    return rounded
 
 
-def _places(x: NDArray[np.float32], bounds: tuple[float, float], levels: int) -> Floats:
-    """Where the values are, counted in levels from the lower bound: (n, features)."""
-    return (flat(x) - bounds[0]) * ((levels - 1) / (bounds[1] - bounds[0]))
+def _count_levels(x: NDArray[np.float32], bounds: tuple[float, float], levels: int) -> Floats:
+    """Return the values, (n, features), counted in levels from the lower bound."""
+    return (flatten(x) - bounds[0]) * ((levels - 1) / (bounds[1] - bounds[0]))

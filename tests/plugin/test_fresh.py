@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from robust.verification import fresh_process
+from robust.verification.candidates import Candidates
 from tests.plugin.conftest import NET
 from tests.plugin.test_main_job import MODEL, records
 
@@ -24,7 +25,7 @@ def here(monkeypatch):
     """Let this process answer as a fresh one would, which takes no second."""
 
     def answer(command, *, input, **options):
-        return subprocess.CompletedProcess(command, 0, json.dumps(fresh_process._answer(input)).encode(), b"")
+        return subprocess.CompletedProcess(command, 0, json.dumps(fresh_process._answer_request(input)).encode(), b"")
 
     monkeypatch.setattr(fresh_process.subprocess, "run", answer)
 
@@ -167,10 +168,10 @@ def test_a_process_that_gives_no_answer_is_told(monkeypatch, command, reason):
     monkeypatch.setattr(fresh_process, "SECONDS", 0.5)
     monkeypatch.setattr(fresh_process, "COMMAND", [sys.executable, "-c", f"import sys, time; {command}"])
     source = fresh_process.Source("net.py:make", ".", None, ".", None, (64,), 10, None, 0, "cpu")
-    claim = fresh_process.Claim(np.zeros((1, 64)), np.zeros((1, 64)), np.zeros(1, int), "linf:0.1", (0, 1), "", 5)
+    x = np.zeros((1, 64))
 
     with pytest.raises(fresh_process.NotDoneError) as raised:
-        fresh_process.ask(source, claim)
+        fresh_process.verify_afresh(source, Candidates(x, x, np.zeros(1, int), "linf:0.1", (0, 1), 5), "")
     assert fnmatch(str(raised.value), reason)
 
 

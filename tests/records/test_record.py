@@ -34,7 +34,7 @@ def made(draw):
 def plain(record):
     """The record with its arrays as lists, which can be compared."""
     attacks = [
-        {**asdict(attack), "broken": attack.adversarial.tolist(), "rounded": str(attack.rounded)}
+        {**asdict(attack), "adversarial": attack.adversarial.tolist(), "rounded": str(attack.rounded)}
         for attack in record.attacks
     ]
     return {**asdict(record), "correct": record.correct.tolist(), "attacks": attacks}

@@ -13,8 +13,9 @@ from torch import nn
 import robust.verification
 from robust.attacks.rng import Rng
 from robust.attacks.threat import read_threat
-from robust.verification.check import FALSE, KEPT, LARGE, ODD, OUTSIDE, describe_faults, verify
-from robust.verification.distances import length, parts, within
+from robust.verification.candidates import Candidates
+from robust.verification.check import ANSWERED_RIGHT, CLEAN_WRONG, LARGE, NOT_FINITE, OUTSIDE, describe_faults, verify
+from robust.verification.distances import check_limits, measure_norm, read_balls
 
 BOX = (0.0, 1.0)
 X = np.full((4, 1, 2, 2), 0.5, np.float32)
@@ -31,15 +32,20 @@ class Bright(nn.Module):
 
 def look(x_adv, x=X, threat="linf:0.1", module=None, batch=3, y=None):
     y = np.zeros(len(x), np.int64) if y is None else y
-    return verify(module or Bright(), x_adv.astype(np.float32), x, y, threat, BOX, batch=batch)
+    return verify(module or Bright(), Candidates(x_adv.astype(np.float32), x, y, threat, BOX, batch))
 
 
-@pytest.mark.parametrize("name", ["distances", "check", "rounding"])
+def limits(threat, x_adv, x, bounds=BOX):
+    return check_limits(Candidates(x_adv, x, np.zeros(len(x), np.int64), threat, bounds, batch=3))
+
+
+@pytest.mark.parametrize("name", ["candidates", "distances", "check", "rounding"])
 def test_nothing_is_shared_with_the_attacks(name):
     tree = ast.parse(Path(robust.verification.__file__).with_name(f"{name}.py").read_text())
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
     mine = {
+        "robust.verification.candidates",
         "robust.verification.distances",
         "robust.verification.check",
         "robust.data.lazy_inputs",
@@ -59,7 +65,7 @@ def test_a_real_change_of_the_answer_is_verified():
 
 @pytest.mark.parametrize(
     ("x_adv", "fault"),
-    [(X + 0.11, LARGE), (X - 0.05, KEPT), (X + np.float32(np.nan), LARGE), (X + np.float32(np.inf), LARGE)],
+    [(X + 0.11, LARGE), (X - 0.05, ANSWERED_RIGHT), (X + np.float32(np.nan), LARGE), (X + np.float32(np.inf), LARGE)],
     ids=["larger", "kept", "nan", "infinite"],
 )
 def test_what_is_wrong_is_told(x_adv, fault):
@@ -79,12 +85,12 @@ def test_bounds_are_rounded_as_the_inputs_are():
     beyond = np.nextafter(x, np.float32([[-np.inf], [np.inf]]))
 
     assert float(x[0, 0]) < -2.118 < 2.64 < float(x[1, 0])
-    assert within("linf:0.1", box, x, x)[1].all()
-    assert not within("linf:0.1", box, beyond, x)[1].any()
+    assert limits("linf:0.1", x, x, box)[1].all()
+    assert not limits("linf:0.1", beyond, x, box)[1].any()
 
 
 def test_a_sample_that_is_answered_wrong_as_it_is_was_not_broken():
-    assert look(X + 0.09, y=np.ones(4, np.int64)).fault.tolist() == [FALSE] * 4
+    assert look(X + 0.09, y=np.ones(4, np.int64)).fault.tolist() == [CLEAN_WRONG] * 4
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
@@ -93,7 +99,7 @@ def test_an_answer_that_is_not_finite_changes_nothing(odd):
         def forward(self, x):
             return torch.where(x.flatten(1).mean(1)[:, None] > 0.55, odd, super().forward(x))
 
-    assert look(X + 0.09, module=Odd()).fault.tolist() == [ODD] * 4
+    assert look(X + 0.09, module=Odd()).fault.tolist() == [NOT_FINITE] * 4
 
 
 def test_one_float32_beyond_eps_is_too_large():
@@ -101,8 +107,8 @@ def test_one_float32_beyond_eps_is_too_large():
     x = np.zeros((1, 1, 1, 1), np.float32)
     at = np.full_like(x, np.float32(0.1))
 
-    assert not within("linf:0.1", BOX, at, x)[0].any()
-    assert within("linf:0.1", BOX, np.nextafter(at, np.float32(0)), x)[0].all()
+    assert not limits("linf:0.1", at, x)[0].any()
+    assert limits("linf:0.1", np.nextafter(at, np.float32(0)), x)[0].all()
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 50])
@@ -116,7 +122,7 @@ def test_what_holds_in_the_attacks_batches_only_is_no_change(batch):
             return nn.functional.one_hot(wrong.long(), 2).float()
 
     assert Alike()(torch.from_numpy(X + 0.09)).argmax(1).tolist() == [1] * 4
-    assert look(X + 0.09, module=Alike(), batch=batch).fault.tolist() == [KEPT] * 4
+    assert look(X + 0.09, module=Alike(), batch=batch).fault.tolist() == [ANSWERED_RIGHT] * 4
 
 
 def test_the_batches_are_not_the_attacks():
@@ -152,8 +158,8 @@ def test_the_model_is_shown_as_deployed_and_left_as_it_was():
 def test_near_answers_are_told_apart_from_wrong_ones():
     found = look(np.stack([X[0] - 1e-5, X[1] - 0.05, X[2] + 0.09, X[3] + 0.2]), batch=9)
 
-    assert found.fault.tolist() == [KEPT, KEPT, 0, LARGE]
-    assert found.wrong.tolist() == [0, KEPT, 0, LARGE]
+    assert found.fault.tolist() == [ANSWERED_RIGHT, ANSWERED_RIGHT, 0, LARGE]
+    assert found.wrong.tolist() == [0, ANSWERED_RIGHT, 0, LARGE]
     assert found.edge == 1
     assert describe_faults(found.fault) == "1 larger than eps, 2 answered right"
 
@@ -163,19 +169,19 @@ def test_what_the_attacks_project_is_inside_by_this_measure_too(threat):
     allowed, x = read_threat(threat), torch.rand(200, 1, 4, 4)
     for part in allowed.parts:
         x_adv = part.project(x + torch.randn_like(x), x)
-        small, inside = within(threat, BOX, x_adv.numpy(), x.numpy())
+        small, inside = limits(threat, x_adv.numpy(), x.numpy())
         assert small.all()
         assert inside.all()
-    assert within(threat, BOX, allowed.sample(x, Rng.of(0, torch.arange(200))).numpy(), x.numpy())[0].all()
+    assert limits(threat, allowed.sample(x, Rng.of(0, torch.arange(200))).numpy(), x.numpy())[0].all()
 
 
 @given(st.sampled_from(THREATS), st.integers(0, 2**31), st.sampled_from([0.5, 1.0, 1.0001, 2.0]))
 def test_both_measures_agree(threat, seed, scale):
     rng = np.random.RandomState(seed)
     x, d = rng.rand(8, 12).astype(np.float32), rng.randn(8, 12)
-    part = parts(threat)[rng.randint(len(parts(threat)))]
-    x_adv = (x + scale * part.eps * d / length(part.norm, d)[:, None]).astype(np.float32)
-    small, inside = within(threat, BOX, x_adv, x)
+    part = read_balls(threat)[rng.randint(len(read_balls(threat)))]
+    x_adv = (x + scale * part.eps * d / measure_norm(part.norm, d)[:, None]).astype(np.float32)
+    small, inside = limits(threat, x_adv, x)
 
     assert (small & inside).tolist() == read_threat(threat).admits(*map(torch.from_numpy, (x_adv, x))).tolist()
 

@@ -7,13 +7,14 @@ from torch import nn
 
 from robust.attacks.threat import read_threat
 from robust.data.dataset import DATA
-from robust.verification.distances import flat, length, parts
-from robust.verification.rounding import on_levels, rounded, verify_rounded
+from robust.verification.candidates import Candidates
+from robust.verification.distances import flatten, measure_norm, read_balls
+from robust.verification.rounding import on_levels, round_to_levels, verify_rounded
 
 BOX = (0.0, 1.0)
 
 
-def pictures(n=20, levels=256, features=30):
+def images(n=20, levels=256, features=30):
     rng = np.random.RandomState(0)
     return (rng.randint(levels, size=(n, features)) / (levels - 1)).astype(np.float32)
 
@@ -24,30 +25,34 @@ def attacked(x, threat, seed=0):
     return read_threat(threat).parts[-1].project(torch_x + torch.from_numpy(start).float(), torch_x).numpy()
 
 
+def rounded(x_adv, x, threat, levels=256):
+    return round_to_levels(Candidates(x_adv, x, np.zeros(len(x), np.int64), threat, BOX, 5), levels)
+
+
 def steps(stored, x, levels=256):
-    return np.rint(flat(stored) * (levels - 1)) - np.rint(flat(x) * (levels - 1))
+    return np.rint(flatten(stored) * (levels - 1)) - np.rint(flatten(x) * (levels - 1))
 
 
 @pytest.mark.parametrize("levels", [17, 256])
 @pytest.mark.parametrize("threat", ["linf:8/255", "linf:0.1", "l2:0.5", "l1:3", "linf:0.01+l1:4"])
 def test_what_is_rounded_is_on_levels_and_inside(threat, levels):
-    x = pictures(levels=levels)
+    x = images(levels=levels)
     x_adv = attacked(x, threat)
-    stored, held = rounded(x_adv, x, threat, BOX, levels)
+    stored, held = rounded(x_adv, x, threat, levels)
 
     assert held.all()
     assert on_levels(stored, BOX, levels)
     assert ((stored >= 0) & (stored <= 1)).all()
-    part = parts(threat)[-1]
-    assert (length(part.norm, steps(stored, x, levels) / (levels - 1)) <= part.eps * (1 + 1e-9)).all()
+    part = read_balls(threat)[-1]
+    assert (measure_norm(part.norm, steps(stored, x, levels) / (levels - 1)) <= part.eps * (1 + 1e-9)).all()
 
 
 @pytest.mark.parametrize("threat", ["linf:8/255", "l2:100", "l1:100"])
 def test_where_the_ball_allows_it_the_nearest_level_is_taken(threat):
-    x = pictures()
+    x = images()
     x_adv = np.clip(x + np.random.RandomState(1).uniform(-7, 7, x.shape) / 255, 0, 1).astype(np.float32)
 
-    assert (rounded(x_adv, x, threat, BOX, 256)[0] == (np.rint(x_adv * 255) / 255).astype(np.float32)).all()
+    assert (rounded(x_adv, x, threat)[0] == (np.rint(x_adv * 255) / 255).astype(np.float32)).all()
 
 
 def test_eight_levels_stay_eight_levels():
@@ -55,15 +60,15 @@ def test_eight_levels_stay_eight_levels():
     x = np.full((1, 3), 100 / 255, np.float32)
     x_adv = x + np.float32(8 / 255) - np.float32(1e-7)
 
-    assert steps(rounded(x_adv, x, "linf:8/255", BOX, 256)[0], x).tolist() == [[8, 8, 8]]
+    assert steps(rounded(x_adv, x, "linf:8/255")[0], x).tolist() == [[8, 8, 8]]
 
 
 def test_beyond_the_ball_it_goes_towards_the_clean_input():
     x = np.full((1, 3), 100 / 255, np.float32)
     x_adv = x + np.array([[2.6, -2.6, 2.4]], np.float32) / 255
 
-    assert steps(rounded(x_adv, x, "linf:0.0105", BOX, 256)[0], x).tolist() == [[2, -2, 2]]
-    assert steps(rounded(x_adv, x, "l1:0.0299", BOX, 256)[0], x).tolist() == [[3, -2, 2]]
+    assert steps(rounded(x_adv, x, "linf:0.0105")[0], x).tolist() == [[2, -2, 2]]
+    assert steps(rounded(x_adv, x, "l1:0.0299")[0], x).tolist() == [[3, -2, 2]]
 
 
 @pytest.mark.parametrize(("name", "levels"), [("digits", 17), ("digits", 256)])
@@ -84,6 +89,6 @@ def test_what_rounding_saves_is_not_broken():
 
     x = np.full((2, 3), 100 / 255, np.float32)
     x_adv = x + np.array([[0.4], [0.4]], np.float32) / 255
-    look = verify_rounded(Fine(), x_adv, x, np.zeros(2, np.int64), "linf:8/255", BOX, 256, batch=5)
+    verification = verify_rounded(Fine(), Candidates(x_adv, x, np.zeros(2, np.int64), "linf:8/255", BOX, 5), 256)
 
-    assert (look.fault > 0).all()
+    assert (verification.fault > 0).all()

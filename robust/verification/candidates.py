@@ -1,0 +1,20 @@
+"""Candidates: inputs that are said to be adversarial, with all that is needed to check it except the model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust.data.lazy_inputs import LazyInputs
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """n inputs that an attack returned, the clean samples that they were made from, and the rules of the attack."""
+
+    x_adv: NDArray[np.float32]  # (n, *features)
+    x: NDArray[np.float32] | LazyInputs  # (n, *features): the clean inputs
+    y: NDArray[np.int64]  # (n,): the right labels
+    threat: str  # "linf:8/255", or a union as "linf:8/255+l2:0.5"
+    bounds: tuple[float, float]  # lowest and highest value that the data can have
+    batch: int  # the batch size of the attack; the check uses another one
