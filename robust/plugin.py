@@ -48,10 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
         config.stash[RUN] = run = Run(config)
         config.stash[SETTINGS] = run.settings
-        rollcall = Selection(config, run.settings)
-        config.pluginmanager.register(CollectionHooks(config, run.settings), "robust-mount")
-        config.pluginmanager.register(rollcall, "robust-rollcall")
-        config.pluginmanager.register(RobustSession(run, rollcall), "robust-session")
+        selection = Selection(config, run.settings)
+        config.pluginmanager.register(CollectionHooks(config, run.settings), "robust-collection")
+        config.pluginmanager.register(selection, "robust-selection")
+        config.pluginmanager.register(RobustSession(run, selection), "robust-session")
     elif value(config, "only"):
         how = "--robust-model=net.py:make of pytest, or as robust evaluate net.py:make"
         raise pytest.UsageError(f"there is no model to test; name one, as {how}")
@@ -81,7 +81,7 @@ def robust_model(_robust_variant: "Variant", _robust_run: "Run") -> "nn.Module":
 
     A test that asks for it is run with every model and every training of the run.
     """
-    return _robust_run.workshop.subject(_robust_variant).module
+    return _robust_run.resources.subject(_robust_variant).module
 
 
 @pytest.fixture(scope="session")
@@ -90,13 +90,13 @@ def robust_data(_robust_run: "Run") -> "Samples":
 
     An x of more than 256 MB is read from the disk where it is indexed, as an array would be.
     """
-    return _robust_run.workshop.samples
+    return _robust_run.resources.samples
 
 
 @pytest.fixture(scope="session")
 def robust_device(_robust_run: "Run") -> "torch.device":
     """The torch.device that the model is on."""
-    return _robust_run.workshop.device
+    return _robust_run.resources.device
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +123,7 @@ def robust_attack(_robust_run: "Run", _robust_case: "Case") -> "Attacker":
     """Attack the model: `robust_attack("pgd:steps=40", threat="linf:8/255").accuracy`."""
     from robust.session.fixtures import Attacker
 
-    return Attacker(_robust_run.bench, _robust_case)
+    return Attacker(_robust_run.measurements, _robust_case)
 
 
 @pytest.fixture
@@ -131,4 +131,4 @@ def robust_report(_robust_run: "Run", _robust_case: "Case") -> "Report":
     """Add what a test measured to the table and the leaderboard: `robust_report.add(robust_attack("pgd"))`."""
     from robust.session.fixtures import Report
 
-    return Report(_robust_run.bench, _robust_case)
+    return Report(_robust_run.measurements, _robust_case)

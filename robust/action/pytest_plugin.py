@@ -1,6 +1,6 @@
 """A pytest plugin that notes what a run came to, for the action: `-p robust.action.pytest_plugin`.
 
-It reads the reports and the ledger, never what is printed. Importing it imports no torch.
+It reads the reports and the results, never what is printed. Importing it imports no torch.
 """
 
 import os
@@ -55,15 +55,19 @@ class Noted:
     def _outcome(self, run: "Run", status: int) -> "Outcome":
         from robust.action.outcome import Failure, Line, Outcome
 
-        ledger, gates, session = run.ledger, run.settings.gates, self._config.pluginmanager.get_plugin("robust-session")
-        clean, keys = gates.clean(), ledger.keys()
+        results, gates, session = (
+            run.results,
+            run.settings.gates,
+            self._config.pluginmanager.get_plugin("robust-session"),
+        )
+        clean, keys = gates.clean(), results.keys()
         floors = {key: _percent(run.floors.of(key)) for key in keys}
-        lines = [Line(ledger.record(key), floors[key], _percent(clean), gates.fail_on) for key in keys]
-        unfinished, unsure = ledger.unfinished(), any(_unsure(run, key) for key in keys)
+        lines = [Line(results.record(key), floors[key], _percent(clean), gates.fail_on) for key in keys]
+        unfinished, unsure = results.unfinished(), any(_unsure(run, key) for key in keys)
         told = [*(session.failures if session else ()), *(unfinished if status else ())]
         failures = [*map(self._failure, self._failed), *map(Failure, told)]
-        warnings = [*ledger.warnings, *(() if status else unfinished)]
-        return Outcome(status, lines, failures, warnings, ledger.compared, unsure)
+        warnings = [*results.warnings, *(() if status else unfinished)]
+        return Outcome(status, lines, failures, warnings, results.compared, unsure)
 
     def _failure(self, report: Any) -> "Failure":
         from robust.action.outcome import Failure
@@ -88,7 +92,7 @@ def _unsure(run: "Run", key: "Key") -> bool:
     """
     from robust.gates import Measured, inconclusive
 
-    gates, record, floor = run.settings.gates, run.ledger.record(key), run.floors.of(key)
+    gates, record, floor = run.settings.gates, run.results.record(key), run.floors.of(key)
     held = [(record.correct, gates.clean()), (record.robust, floor)]
     held += [(record.correct & ~each.adversarial, gates.attack(each.name, record.threat)) for each in record.planned]
     bound = bool(record.partial) and floor is not None

@@ -44,36 +44,36 @@ class SelectedBaseline:
         return cls(store.read(Path(path)) if path else None, why)
 
 
-def select(workshop: Resources) -> SelectedBaseline:
+def select(resources: Resources) -> SelectedBaseline:
     """The baseline of this run; pytest.UsageError where it is missing, or not of what will be measured."""
-    asked, home = workshop.settings.baselines, workshop.settings.home
+    asked, home = resources.settings.baselines, resources.settings.home
     assert asked.compare is not None
     with blaming(f"compare={asked.compare}"):
         kept = store.saved_baselines(home)
         if asked.compare == AUTO:
-            return _newest(workshop, kept)
+            return _newest(resources, kept)
         if asked.compare == LATEST and not kept:
             raise LookupError(f"there is no baseline in {home / 'baselines'}; make one with --robust-save")
         path = kept[0] if asked.compare == LATEST else asked.folder / asked.compare
         try:
-            return SelectedBaseline(_fit(workshop, store.read(path)))
+            return SelectedBaseline(_fit(resources, store.read(path)))
         except UnfitError as error:
             raise UnfitError(f"{path.name}: {error.args[0]}") from None
 
 
 def row_of(
-    workshop: Resources, baseline: Baseline, variant: Variant, guard: RegressionCheck, samples: Samples
+    resources: Resources, baseline: Baseline, variant: Variant, check: RegressionCheck, samples: Samples
 ) -> Record:
     """What a figure of these samples is compared with; UnfitError where there is nothing."""
-    settings = workshop.settings
+    settings = resources.settings
     wanted = Wanted(
         data=DataUsed(settings.dataset.name, "test", len(samples), samples.digest),
         model=variant.spec.name,
         training=variant.training,
-        threat=str(workshop.threat(guard.threat)),
-        suite=guard.row or "+".join(sorted(Spec.parse(attack).slug for attack in settings.attacks)),
+        threat=str(resources.threat(check.threat)),
+        suite=check.row or "+".join(sorted(Spec.parse(attack).slug for attack in settings.attacks)),
         seed=settings.seed,
-        options=_options(workshop, guard.row),
+        options=_options(resources, check.row),
     )
     named = settings.baselines.compare in (AUTO, LATEST)
     single = len(settings.everything) == 1
@@ -88,62 +88,64 @@ def row_of(
         raise AbsentError(printable(f"{error.args[0]}; {told}")) from None
 
 
-def _newest(workshop: Resources, kept: list[Path]) -> SelectedBaseline:
+def _newest(resources: Resources, kept: list[Path]) -> SelectedBaseline:
     """The newest baseline that fits, of a commit that this one came from where git can tell."""
     whys = []
     for path in kept:
         try:
             baseline = store.read(path)
-            if baseline.commit and precedes(baseline.commit, workshop.settings.home.parent) is False:
+            if baseline.commit and precedes(baseline.commit, resources.settings.home.parent) is False:
                 raise UnfitError(f"what is checked out did not come from its commit {baseline.commit[:8]}")
-            return SelectedBaseline(_fit(workshop, baseline))
+            return SelectedBaseline(_fit(resources, baseline))
         except (ValueError, LookupError) as error:
             whys.append(f"{path.name}: {error.args[0]}")
-    none = f"there is none in {workshop.settings.home / 'baselines'}"
+    none = f"there is none in {resources.settings.home / 'baselines'}"
     return SelectedBaseline(
         None, f"no baseline was compared with: {whys[0] if whys else none}; make one with --robust-save"
     )
 
 
-def _fit(workshop: Resources, baseline: Baseline) -> Baseline:
-    for variant in workshop.settings.everything:
-        for guard in workshop.settings.guards:
-            row_of(workshop, baseline, variant, guard, workshop.samples)
+def _fit(resources: Resources, baseline: Baseline) -> Baseline:
+    for variant in resources.settings.everything:
+        for check in resources.settings.guards:
+            row_of(resources, baseline, variant, check, resources.samples)
     return baseline
 
 
-def _options(workshop: Resources, row: str) -> dict[str, Any]:
+def _options(resources: Resources, row: str) -> dict[str, Any]:
     """Of the row's attacks, or of its suite, by name."""
-    settings = workshop.settings
+    settings = resources.settings
     suites = {suite.name: suite.told(settings.search) for suite in settings.suites if suite.name == row}
-    return suites or {word: options_of(make(word, workshop.surrogate)) for word in settings.attacks}
+    return suites or {word: options_of(make(word, resources.surrogate)) for word in settings.attacks}
 
 
-def save_rows(workshop: Resources, ledger: Results) -> str:
+def save_rows(resources: Resources, results: Results) -> str:
     """Where they are kept, for the terminal. LookupError where there is no row, or one that nothing can be held to."""
-    settings, keys = workshop.settings, ledger.keys()
+    settings, keys = resources.settings, results.keys()
     assert settings.baselines.save is not None
     if not keys:
         raise LookupError("no row was measured to its end")
     for key in keys:
-        refuse(ledger.record(key))
+        refuse(results.record(key))
     commit = commit_of(settings.home.parent, settings.leaderboard)
     most = settings.evidence, settings.gallery
-    rows = ((ledger.record(key), ledger.evidence(key, *most), _hardest(workshop, ledger.record(key))) for key in keys)
+    rows = (
+        (results.record(key), results.evidence(key, *most), _hardest(resources, results.record(key))) for key in keys
+    )
     place = save(settings.home, settings.baselines.save, commit, rows)
     told = "" if commit is None else f", commit {commit.commit[:8]}{' with uncommitted changes' * commit.dirty}"
     return f"baseline saved: {place.relative_to(settings.home.parent)}{told}"
 
 
-def _hardest(workshop: Resources, record: Record) -> Saved | None:
+def _hardest(resources: Resources, record: Record) -> Saved | None:
     """The hardest inputs; none where model or samples are a test's own."""
-    settings, samples = workshop.settings, workshop.samples
+    settings, samples = resources.settings, resources.samples
     called = (record.provenance["model"]["text"], record.model.training)
     variant = next(each for each in settings.everything if (each.spec.text, each.training) == called)
-    module = workshop.subject(variant).module
-    if hash_weights(module) != record.model.weights or samples.digest != record.data.digest:
+    module = resources.subject(variant).module
+    if weights_hash(module) != record.model.weights or samples.digest != record.data.digest:
         return None
-    feed, threat = workshop.feed(module), workshop.threat(record.threat)
+    feed, threat = resources.feed(module), resources.threat(record.threat)
     found = hardest(module, samples, robust_flags(record, ROBUST), threat, record.seed, feed)
     if found is None or settings.evidence is None:
         return found

@@ -118,9 +118,9 @@ class CollectionHooks:
             variants = self.settings.variants(path)
             metafunc.parametrize("_robust_variant", variants, indirect=True, ids=ids, scope="module")
         mine = metafunc.definition.getparent(RobustModelFile) is not None
-        if mine and "guard" in metafunc.fixturenames:
-            guards = self.settings.guards
-            metafunc.parametrize("guard", guards, ids=[guard.slug for guard in guards])
+        if mine and "regression_check" in metafunc.fixturenames:
+            checks = self.settings.guards
+            metafunc.parametrize("regression_check", checks, ids=[check.slug for check in checks])
         kinds = {
             "attack": self.settings.attacks,
             "suite": [suite.name for suite in self.settings.suites],

@@ -48,8 +48,8 @@ def read_mark(item: pytest.Item) -> Mark:
 class Attacker:
     """The fixture robust_attack: attacks the model of the test that asks for it."""
 
-    def __init__(self, bench: "Measurements", case: "Case") -> None:
-        self._bench = bench
+    def __init__(self, measurements: "Measurements", case: "Case") -> None:
+        self._measurements = measurements
         self._case = case
         self._mark = read_mark(case.item)
         case.item.stash[RESULTS] = []
@@ -61,18 +61,18 @@ class Attacker:
         test's mark has a floor, a result below it fails the test. Returns what was found: accuracy, interval, robust,
         broken, x_adv.
         """
-        threat = threat or self._mark.threat or self._bench.workshop.settings.threats[0]
-        result = self._bench.measure(self._case, attack, str(threat))
+        threat = threat or self._mark.threat or self._measurements.resources.settings.threats[0]
+        result = self._measurements.measure(self._case, attack, str(threat))
         self._case.item.stash[RESULTS].append(result)
-        self._bench.judge(self._case, str(result), result.measured, self._mark.floor)
+        self._measurements.judge(self._case, str(result), result.measured, self._mark.floor)
         return result
 
 
 class Report:
     """The fixture robust_report: adds what a test measured to the table and to the leaderboard."""
 
-    def __init__(self, bench: "Measurements", case: "Case") -> None:
-        self._bench = bench
+    def __init__(self, measurements: "Measurements", case: "Case") -> None:
+        self._measurements = measurements
         self._case = case
         self._floor = read_mark(case.item).floor
         self._added: dict[tuple[str, str], Result] = {}
@@ -87,6 +87,6 @@ class Report:
         self._added[result.threat, result.attack] = result
         threats = [threat for threat, _ in self._added]
         self._case.item.stash[FOUND] = [
-            self._bench.found(self._case, added, threats.count(threat), self._case.item.nodeid, self._floor)
+            self._measurements.found(self._case, added, threats.count(threat), self._case.item.nodeid, self._floor)
             for (threat, _), added in self._added.items()
         ]

@@ -13,13 +13,13 @@ Held = tuple[str, Measured, Floor | None]  # what a figure is over, the figure, 
 class Floors:
     """The floors of a run, and what it found."""
 
-    def __init__(self, ledger: Results, gates: Gates) -> None:
-        self._ledger = ledger
+    def __init__(self, results: Results, gates: Gates) -> None:
+        self._results = results
         self._gates = gates
 
     def of(self, key: Key) -> Floor | None:
         """What the row's figure must keep."""
-        own, record = self._ledger.first(key)["floor"], self._ledger.record(key)
+        own, record = self._results.first(key)["floor"], self._results.record(key)
         if own is not None:  # the user's test has set it
             return Floor(own)
         return self._gates.row([attack.name for attack in record.planned], record.threat)
@@ -27,7 +27,7 @@ class Floors:
     def below(self) -> list[str]:
         """A line for each figure that is below, and that no test of its own was failed for."""
         lines = []
-        for key, record in self._ledger.complete():
+        for key, record in self._results.complete():
             who = f"{record.model.name} ({record.model.training}), {record.threat}"
             for over, measured, floor in self._held(key, record):
                 figure = f"robust accuracy {measured} over {over}"
@@ -35,12 +35,12 @@ class Floors:
                     lines.append(f"{who}: {figure} {wrong}")
                 elif floor and inconclusive(measured, floor):
                     inside = f"the floor of {floor.percent:g} % is inside the interval; use more samples"
-                    self._ledger.warnings[f"{who}: inconclusive: {figure}: {inside}"] = None
+                    self._results.warnings[f"{who}: inconclusive: {figure}: {inside}"] = None
         return lines
 
     def _held(self, key: Key, record: Record) -> Iterator[Held]:
         """Of our tests all attacks together, unless what one of them told settles it; of a user's own each, too."""
-        first, floor, n = self._ledger.first(key), self.of(key), record.data.n
+        first, floor, n = self._results.first(key), self.of(key), record.data.n
         together = Measured.of(int(record.robust.sum()), n)
         each: list[Held] = [
             (
@@ -65,8 +65,8 @@ class Floors:
     def _measured(self, floor: Floor) -> bool:
         """Whether anything was measured that is held to the floor."""
         if floor.scope == CLEAN:
-            return any("threat" not in found for found in self._ledger.found)
-        held = (f for f in self._ledger.found if "attack" in f and "trust" not in f and f["floor"] is None)
+            return any("threat" not in found for found in self._results.found)
+        held = (f for f in self._results.found if "attack" in f and "trust" not in f and f["floor"] is None)
         return any(floor.scope in chain(*scopes(found["attack"]["name"], found["threat"])) for found in held)
 
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class RobustSession:
     """What happens at the start, at each report, and at the end."""
 
-    def __init__(self, run: Run, rollcall: Selection) -> None:
+    def __init__(self, run: Run, selection: Selection) -> None:
         self.run = run
-        self.rollcall = rollcall
+        self.selection = selection
         self.failures: list[str] = []  # of the session as a whole
         self._unwritten = False  # whether the leaderboard could not be written
         self._tried = False  # whether the models were loaded, and all else was checked
@@ -43,20 +43,20 @@ class RobustSession:
         """Everything is tried once, so that a mistake is one line and not a failure of each test."""
         if self.run.checks and not self._tried:
             self._tried = True
-            self.run.workshop.check()
-            if self.run.settings.guards and (why := self.run.umpire.chosen.why):
-                self.run.ledger.warnings[why] = None
+            self.run.resources.check()
+            if self.run.settings.guards and (why := self.run.regression_test.chosen.why):
+                self.run.results.warnings[why] = None
 
     @property
     def _idle(self) -> bool:
         """Whether the user left all of ours out: then no model is loaded, and nothing can be wrong with it."""
-        return not self._tried and self.rollcall.left_out and self.run.settings.baselines.save is None
+        return not self._tried and self.selection.left_out and self.run.settings.baselines.save is None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker of pytest-xdist what the controller has chosen to compare with."""
         if self.run.settings.guards and self.run.measures:
-            node.workerinput[CHOSEN] = self.run.umpire.chosen.to_json()
+            node.workerinput[CHOSEN] = self.run.regression_test.chosen.to_json()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -105,12 +105,12 @@ class RobustSession:
             self.failures.append(told)
         if not hasattr(report, "robust_warnings"):  # none of ours, or not its call
             return
-        self.run.ledger.warnings |= dict.fromkeys(report.robust_warnings)
+        self.run.results.warnings |= dict.fromkeys(report.robust_warnings)
         if compared := report.robust_compared:
-            self.run.ledger.compared[compared["told"]] = compared
+            self.run.results.compared[compared["told"]] = compared
         for found in getattr(report, "robust", ()):
-            if (key := self.run.ledger.take(found)) and self._filed(key):
-                self._ask("pytest_robust_record", record=self.run.ledger.record(key))
+            if (key := self.run.results.take(found)) and self._filed(key):
+                self._ask("pytest_robust_record", record=self.run.results.record(key))
 
     def _ask(self, name: str, **arguments: object) -> list[Any]:
         """What the implementations of a hook return; one that fails fails the run, and loses nothing."""
@@ -129,8 +129,8 @@ class RobustSession:
         if folder is None or self._unwritten:
             return True
         try:
-            settings, look = self.run.settings, partial(reverify, self.run.workshop)
-            self.run.ledger.file(folder, key, settings.evidence, settings.gallery, look)
+            settings, look = self.run.settings, partial(reverify, self.run.resources)
+            self.run.results.file(folder, key, settings.evidence, settings.gallery, look)
         except UnverifiedError as error:
             self.failures.append(str(error))
             return False
@@ -145,12 +145,12 @@ class RobustSession:
             self._check()
         result = yield
         if self.run.measures and not self._idle:
-            ledger, floors = self.run.ledger, self.run.floors
+            results, floors = self.run.results, self.run.floors
             self.failures += floors.below()
             self.failures += self._worse()
-            if not self.rollcall.left_out:
+            if not self.selection.left_out:
                 self.failures += floors.unmeasured() + self._not_compared()
-            for lines in self._ask("pytest_robust_gates", records=ledger.records()):
+            for lines in self._ask("pytest_robust_gates", records=results.records()):
                 if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
                     self.failures += lines
                 else:
@@ -160,18 +160,18 @@ class RobustSession:
 
     @property
     def _compares(self) -> bool:
-        return bool(self.run.settings.guards) and self.run.umpire.chosen.baseline is not None
+        return bool(self.run.settings.guards) and self.run.regression_test.chosen.baseline is not None
 
     def _worse(self) -> list[str]:
         """A line for each row of the user's that is worse than the baseline's; and what is known in the end of ours."""
         if not self._compares:
             return []
-        self.run.umpire.settle(self.run.ledger)
-        return self.run.umpire.reported(self.run.ledger)
+        self.run.regression_test.settle(self.run.results)
+        return self.run.regression_test.reported(self.run.results)
 
     def _not_compared(self) -> list[str]:
         """A line for each margin without a comparison."""
-        held = {figures["margin"] for figures in self.run.ledger.compared.values()}
+        held = {figures["margin"] for figures in self.run.results.compared.values()}
         margins = map(str, self.run.settings.baselines.margins if self._compares else ())
         told = "nothing was compared, so nothing shows that it holds"
         return [f"--robust-compare-fail={margin}: {told}" for margin in margins if margin not in held]
@@ -179,12 +179,12 @@ class RobustSession:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if not self.run.measures or self._idle:
             return
-        ledger, folder, failed = self.run.ledger, self.run.settings.leaderboard, len(self.failures)
-        if folder is not None and ledger.files:
-            self._ask("pytest_robust_report", folder=folder, records=ledger.records())
+        results, folder, failed = self.run.results, self.run.settings.leaderboard, len(self.failures)
+        if folder is not None and results.files:
+            self._ask("pytest_robust_report", folder=folder, records=results.records())
         self._save(session)
         if not self._unwritten:
-            ledger.clear()
+            results.clear()
         if self._unwritten or len(self.failures) > failed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -195,10 +195,10 @@ class RobustSession:
         from robust.session.baseline import save_rows
 
         if session.exitstatus or self.failures:
-            self.run.ledger.saved = "no baseline was saved: the run failed"
+            self.run.results.saved = "no baseline was saved: the run failed"
             return
         try:
-            self.run.ledger.saved = save_rows(self.run.workshop, self.run.ledger)
+            self.run.results.saved = save_rows(self.run.resources, self.run.results)
         except (OSError, ValueError, LookupError) as error:
             self.failures.append(f"--robust-save: no baseline was saved: {error}")
 
@@ -206,8 +206,8 @@ class RobustSession:
         if self.run.measures and not self._idle:
             from robust.session.summary import summarise
 
-            folder, notes = self.run.config.invocation_params.dir, self.run.workshop.notes
-            summarise(terminalreporter, self.run.ledger, self.failures, folder, notes)
+            folder, notes = self.run.config.invocation_params.dir, self.run.resources.notes
+            summarise(terminalreporter, self.run.results, self.failures, folder, notes)
 
 
 def _ours(item: pytest.Item) -> bool:

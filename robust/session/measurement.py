@@ -36,8 +36,8 @@ MOST_UNVERIFIED = 0.005  # of the samples: more than float32 rounding in another
 class Measurements:
     """The measurements of one process."""
 
-    def __init__(self, workshop: Resources, repeat: str, command: str, watched: Watched) -> None:
-        self.workshop = workshop
+    def __init__(self, resources: Resources, repeat: str, command: str, watched: Watched) -> None:
+        self.resources = resources
         self.repeat = repeat  # the command of this run, without node ids
         self.command = command  # the same with what the ini file says: for whoever has the row alone
         self.watched = watched  # shows how far a suite is
@@ -48,13 +48,13 @@ class Measurements:
 
     def clean(self, case: Case) -> None:
         """The test of the accuracy without an attack."""
-        clean, n = self.workshop.clean(case.module, case.samples), len(case.samples)
+        clean, n = self.resources.clean(case.module, case.samples), len(case.samples)
         measured = Measured.of(int(clean.correct.sum()), n)
         _properties(case.item, clean_percent=measured.percent)
-        case.item.stash[FOUND] = [clean_found(self.workshop, case)]
+        case.item.stash[FOUND] = [clean_found(self.resources, case)]
         if clean.faulty:
             fail(f"the model answered {clean.faulty} of {n} clean samples with NaN or infinity")
-        self.judge(case, f"clean accuracy {measured}", measured, self.workshop.settings.gates.clean())
+        self.judge(case, f"clean accuracy {measured}", measured, self.resources.settings.gates.clean())
 
     def attack(self, case: Case, attack: str, threat: str) -> None:
         """The test of the accuracy under one attack."""
@@ -71,9 +71,9 @@ class Measurements:
     def ahead(self, case: Case, name: str, threat: str) -> Result:
         """What an attack or a suite of the run does: known where its own test was here before, else kept for that."""
         if (known := self._found.get((id(case.module), name, threat))) is not None:
-            correct = self.workshop.clean(case.module, case.samples).correct
-            return Result(str(self.workshop.threat(threat)), correct, known[1])
-        suite = name not in self.workshop.settings.attacks
+            correct = self.resources.clean(case.module, case.samples).correct
+            return Result(str(self.resources.threat(threat)), correct, known[1])
+        suite = name not in self.resources.settings.attacks
         cache = self._suite_cache(case, name, threat) if suite else None
         result = self._measured(case, name, threat, self._planned(case, name, threat, cache))
         self._ahead[id(case.module), name, threat] = (case.module, result)
@@ -100,19 +100,19 @@ class Measurements:
         return self._measured(few, name, threat, self._planned(few, name, threat)).found
 
     def _suite(self, name: str) -> Suite:
-        return next(suite for suite in self.workshop.settings.suites if suite.name == name)
+        return next(suite for suite in self.resources.settings.suites if suite.name == name)
 
     def _suite_cache(self, case: Case, name: str, threat: str) -> SuiteCache:
         """Return the cache of this suite's rounds on this case."""
-        settings = self.workshop.settings
+        settings = self.resources.settings
         inputs = SuiteInputs(
             module=case.module,
             source=case.variant.spec.path,
             samples=case.samples,
-            correct=self.workshop.clean(case.module, case.samples).correct,
+            correct=self.resources.clean(case.module, case.samples).correct,
             suite=self._suite(name),
             search=settings.search,
-            threat=self.workshop.threat(threat),
+            threat=self.resources.threat(threat),
             seed=case.seed,
         )
         try:
@@ -122,7 +122,7 @@ class Measurements:
 
     def _planned(self, case: Case, name: str, threat: str, cache: SuiteCache | None = None) -> Run:
         """What measures an attack, or a suite, of the run."""
-        if name in self.workshop.settings.attacks:
+        if name in self.resources.settings.attacks:
             return self._attack(case, name)
         return self._campaign(case, name, threat, cache)
 
@@ -134,15 +134,15 @@ class Measurements:
                     samples=case.samples,
                     suite=self._suite(name),
                     threat=allowed,
-                    feed=self.workshop.feed(case.module),
-                    classes=self.workshop.classes,
+                    feed=self.resources.feed(case.module),
+                    classes=self.resources.classes,
                     seed=case.seed,
-                    fast_copy=self.workshop.fast_copy(case.module),
-                    load=self.workshop.surrogate,
+                    fast_copy=self.resources.fast_copy(case.module),
+                    load=self.resources.surrogate,
                     cache=cache,
                     limits=self._limits(name, threat, len(case.samples)),
                     watch=watch,
-                    ranks=self.workshop.ranks,
+                    ranks=self.resources.ranks,
                 ).run(clean.correct)
 
         return run
@@ -156,16 +156,16 @@ class Measurements:
                 attack,
                 allowed,
                 seed=case.seed,
-                feed=self.workshop.feed(case.module),
-                load=self.workshop.surrogate,
-                ranks=self.workshop.ranks,
+                feed=self.resources.feed(case.module),
+                load=self.resources.surrogate,
+                ranks=self.resources.ranks,
             )
 
         return run
 
     def _limits(self, suite: str, threat: str, n: int) -> Limits:
         """The time that was given; and where no row is to be filed, what settles the gate: a bound only ever falls."""
-        settings = self.workshop.settings
+        settings = self.resources.settings
         floor, seconds = settings.gates.attack(suite, threat), settings.seconds or math.inf
         if settings.files or settings.guards or floor is None:
             return Limits(seconds)
@@ -181,7 +181,7 @@ class Measurements:
         _properties(case.item, robust_percent=100 * result.accuracy, **interval, n=result.n)
         if result.found.partial:
             case.item.user_properties.append(("robust.partial", result.found.partial))
-        floor = self.workshop.settings.gates.attack(result.attack, result.threat)
+        floor = self.resources.settings.gates.attack(result.attack, result.threat)
         if floor is not None and unattacked(result.found) and result.measured.percent >= floor.percent:
             what = f"{result.attack} under {result.threat} was stopped by the time before its first stage ended"
             fail(f"--robust-fail-under={floor}: {what}, so nothing shows that it holds; give it more time")
@@ -202,25 +202,25 @@ class Measurements:
         if faulty := clean.faulty or found.faulty:
             fail(f"the model answered {faulty} of {n} samples with NaN or infinity ({what})")
         self._judge_faults(case, found, what)
-        if case.samples is self.workshop.samples:
+        if case.samples is self.resources.samples:
             # The module stays, so that no other takes its id.
             self._found[id(case.module), name, threat] = (case.module, found)
         return Result(str(allowed), clean.correct, found)
 
     def _run(self, case: Case, name: str, threat: str, run: Run) -> tuple[Threat, CleanResult, AttackResult]:
         try:
-            allowed = self.workshop.threat(threat)
-            clean = self.workshop.clean(case.module, case.samples)
+            allowed = self.resources.threat(threat)
+            clean = self.resources.clean(case.module, case.samples)
             found = run(allowed, clean)
-            rounded = self.workshop.ranks.once(lambda: self.rounded(case, found, allowed).rounded)
+            rounded = self.resources.ranks.once(lambda: self.rounded(case, found, allowed).rounded)
             return allowed, clean, replace(found, rounded=rounded)
         except (ValueError, LookupError) as error:
             fail(f"{name} under {threat} could not be run: {error.args[0]}")
 
     def rounded(self, case: Case, found: AttackResult, threat: Threat) -> AttackResult:
         """What was found, and what of it stays when the inputs are rounded to the data's levels."""
-        levels = self.workshop.dataset.levels
-        return with_rounding(found, case.module, case.samples, threat, levels, self.workshop.feed(case.module))
+        levels = self.resources.dataset.levels
+        return with_rounding(found, case.module, case.samples, threat, levels, self.resources.feed(case.module))
 
     def _judge_faults(self, case: Case, found: AttackResult, what: str) -> None:
         """What fell and was not verified does not count as broken; of more than a few the test fails."""
@@ -246,7 +246,7 @@ class Measurements:
         """
         command = f"{self.command} {shlex.quote(origin)}" if origin else self.command
         own = {"planned": planned, "judged": False, "origin": origin, "floor": floor and floor.percent}
-        return clean_found(self.workshop, case) | row_found(self.workshop, case, result) | own | {"command": command}
+        return clean_found(self.resources, case) | row_found(self.resources, case, result) | own | {"command": command}
 
     def judge(self, case: Case, figure: str, measured: Measured, floor: Floor | None, *, bound: bool = False) -> None:
         """Fail the test where the figure does not keep the floor; warn where it is not sure to.
@@ -255,7 +255,7 @@ class Measurements:
         """
         if floor is None:
             return
-        wrong = shortfall(measured, floor, self.workshop.settings.gates.fail_on)
+        wrong = shortfall(measured, floor, self.resources.settings.gates.fail_on)
         if wrong is not None:
             fail(f"{figure} {wrong}\nrepeat: {self.repeat} '{node_id(case.item)}'")
         if bound:

@@ -31,30 +31,30 @@ OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()  # 
 MINE = f"{HOST}-{OWNER}-{uuid.uuid4().hex[:8]}"
 
 
-def clean_found(workshop: Resources, case: Case) -> Found:
+def clean_found(resources: Resources, case: Case) -> Found:
     """Of the model and the samples: all but the attack."""
-    variant, samples, dataset = case.variant, case.samples, workshop.settings.dataset
+    variant, samples, dataset = case.variant, case.samples, resources.settings.dataset
     subject = Subject(variant.spec.name, variant.training, case.module)
-    loaded, (path, card) = workshop.subject(variant), workshop.cards.get(variant, (None, None))
+    loaded, (path, card) = resources.subject(variant), resources.cards.get(variant, (None, None))
     return {
         "model_text": variant.spec.text,
-        "arch": workshop.settings.arch,
-        "normalize": workshop.settings.normalize,
+        "arch": resources.settings.arch,
+        "normalize": resources.settings.normalize,
         "data": asdict(DataUsed(dataset.name, "test", len(samples), samples.digest)),
         "transforms": [*dataset.transforms],
         "model": asdict(ModelUsed(subject.name, variant.training, subject.weights, subject.params)),
         "seed": case.seed,
         "device": str(device_of(case.module)),
-        "batch": workshop.feed(case.module).size,
+        "batch": resources.feed(case.module).size,
         "labels": samples.y.tolist(),
-        "correct": pack(workshop.clean(case.module, samples).correct),
+        "correct": pack(resources.clean(case.module, samples).correct),
         "notes": [*loaded.notes] if loaded.module is case.module else [],  # a fixture of the user's may replace it
-        "source": source_of(workshop, case),
+        "source": source_of(resources, case),
         "trained": card and {"card": card, "path": str(path)},
     }
 
 
-def row_found(workshop: Resources, case: Case, result: Result) -> Found:
+def row_found(resources: Resources, case: Case, result: Result) -> Found:
     """Of the attack: its outcomes, and where its inputs wait."""
     found = result.found
     attacked = AttackOutcome(
@@ -68,20 +68,20 @@ def row_found(workshop: Resources, case: Case, result: Result) -> Found:
         partial=found.partial,
         rounded=found.rounded,
     )
-    levels = workshop.dataset.levels if found.rounded is not None else None
+    levels = resources.dataset.levels if found.rounded is not None else None
     return {
         "threat": result.threat,
         "levels": levels,
         "attack": attack_to_json(attacked),
-        "inputs": _spool(workshop, case, result, pictures := _pictures(workshop, case, result)),
+        "inputs": _spool(resources, case, result, pictures := _pictures(resources, case, result)),
         "pictures": [*pictures],
     }
 
 
-def _pictures(workshop: Resources, case: Case, result: Result) -> dict[str, NDArray[Any]]:
+def _pictures(resources: Resources, case: Case, result: Result) -> dict[str, NDArray[Any]]:
     """A few of what was broken, for the page. What goes wrong there costs the row nothing but them."""
-    most, dataset = workshop.settings.gallery, workshop.dataset
-    if workshop.settings.leaderboard is None or not most or not workshop.ranks.first:
+    most, dataset = resources.settings.gallery, resources.dataset
+    if resources.settings.leaderboard is None or not most or not resources.ranks.first:
         return {}
     try:
         gallery = illustrate(
@@ -92,7 +92,7 @@ def _pictures(workshop: Resources, case: Case, result: Result) -> dict[str, NDAr
             (dataset.lo, dataset.hi),
             most=most,
             seed=case.seed,
-            batch=workshop.feed(case.module).size,
+            batch=resources.feed(case.module).size,
         )
     except Exception as error:
         case.warn(f"no pictures under {result.threat}: {describe_user_error(error)}")
@@ -100,13 +100,13 @@ def _pictures(workshop: Resources, case: Case, result: Result) -> dict[str, NDAr
     return gallery.arrays() if gallery else {}
 
 
-def _spool(workshop: Resources, case: Case, result: Result, pictures: dict[str, NDArray[Any]]) -> str | None:
+def _spool(resources: Resources, case: Case, result: Result, pictures: dict[str, NDArray[Any]]) -> str | None:
     """Put the adversarial inputs where they wait until the controller makes the record."""
-    if not workshop.settings.files or not workshop.ranks.first:
+    if not resources.settings.files or not resources.ranks.first:
         return None
     digest = hashlib.sha256(f"{case.item.nodeid} {result.attack} {result.threat}".encode()).hexdigest()[:16]
     try:
-        path = waiting(workshop.settings.home) / f"{digest}.npz"
+        path = waiting(resources.settings.home) / f"{digest}.npz"
         write_arrays(path, {"x_adv": result.x_adv, "y": case.samples.y, "index": case.samples.index, **pictures})
     except OSError as error:
         fail(f"the adversarial inputs could not be written: {error}")

@@ -24,79 +24,79 @@ from robust.settings.baseline import RegressionCheck
 class RegressionTest:
     """The comparisons of one process."""
 
-    def __init__(self, bench: Measurements, given: list[str] | None) -> None:
-        self._bench = bench
-        self._workshop = bench.workshop
+    def __init__(self, measurements: Measurements, given: list[str] | None) -> None:
+        self._measurements = measurements
+        self._resources = measurements.resources
         self._given = given  # what the controller has chosen, in a worker
 
     @cached_property
     def chosen(self) -> SelectedBaseline:
         """pytest.UsageError where the baseline that was asked for is none for this run."""
-        return select(self._workshop) if self._given is None else SelectedBaseline.from_json(self._given)
+        return select(self._resources) if self._given is None else SelectedBaseline.from_json(self._given)
 
-    def regression(self, case: Case, guard: RegressionCheck) -> None:
+    def compare(self, case: Case, check: RegressionCheck) -> None:
         """The test of an accuracy against the baseline's."""
         baseline = self.chosen.baseline
         if baseline is None:
             pytest.skip(self.chosen.why)
-        if guard.margin.metric == CLEAN:
-            after = self._workshop.clean(case.module, case.samples).correct
-            self._judge(case, guard, baseline, Comparison(self._row(case, guard, baseline).correct, after))
+        if check.margin.metric == CLEAN:
+            after = self._resources.clean(case.module, case.samples).correct
+            self._judge(case, check, baseline, Comparison(self._row(case, check, baseline).correct, after))
         else:
-            self._robust(case, guard, baseline)
+            self._robust(case, check, baseline)
 
-    def _row(self, case: Case, guard: RegressionCheck, baseline: Baseline) -> Record:
+    def _row(self, case: Case, check: RegressionCheck, baseline: Baseline) -> Record:
         try:
-            return row_of(self._workshop, baseline, case.variant, guard, case.samples)
+            return row_of(self._resources, baseline, case.variant, check, case.samples)
         except UnfitError as error:
             fail(f"{baseline} cannot be compared with: {error.args[0]}")
 
-    def _robust(self, case: Case, guard: RegressionCheck, baseline: Baseline) -> None:
+    def _robust(self, case: Case, check: RegressionCheck, baseline: Baseline) -> None:
         """What is lost for sure, and won at most, as it becomes known: too much of it fails the test at once.
 
         At first by what the baseline keeps; then by the attacks on a few samples, and then on all.
         """
-        before, bench = self._row(case, guard, baseline), self._bench
-        stood, left = robust_flags(before, ROBUST), self._workshop.clean(case.module, case.samples).correct.copy()
-        threat, feed = self._workshop.threat(guard.threat), self._workshop.feed(case.module)
+        before, measurements = self._row(case, check, baseline), self._measurements
+        stood, left = robust_flags(before, ROBUST), self._resources.clean(case.module, case.samples).correct.copy()
+        threat, feed = self._resources.threat(check.threat), self._resources.feed(case.module)
         try:
             replay = replayed(case.module, case.samples, store.inputs_of(baseline.path_of(before)), threat, feed)
         except ValueError as error:
             fail(f"{baseline} cannot be compared with: {error.args[0]}")
         left &= ~replay.fell
         self._judge_early(
-            case, guard, baseline, Comparison(stood, left), "by the baseline's inputs alone, before any attack"
+            case, check, baseline, Comparison(stood, left), "by the baseline's inputs alone, before any attack"
         )
-        names = (guard.row,) if guard.row else self._workshop.settings.attacks
+        names = (check.row,) if check.row else self._resources.settings.attacks
         if len(rows := replay.first(stood, left)):
             few = replace(case, samples=case.samples.take(rows))
             known = left.copy()
-            known[rows] &= ~union(bench.tried(few, name, guard.threat) for name in names)
+            known[rows] &= ~union(measurements.tried(few, name, check.threat) for name in names)
             told = f"by the baseline's inputs and the attacks on {len(rows)} samples, before all were attacked"
-            self._judge_early(case, guard, baseline, Comparison(stood, known), told)
-        for result in (bench.ahead(case, name, guard.threat) for name in names):
+            self._judge_early(case, check, baseline, Comparison(stood, known), told)
+        for result in (measurements.ahead(case, name, check.threat) for name in names):
             if result.found.partial:
                 fail(f"{result.attack} was stopped by the {result.found.partial}, so nothing shows that the model held")
             left &= ~result.broken
-        self._judge(case, guard, baseline, Comparison(stood, left))
+        self._judge(case, check, baseline, Comparison(stood, left))
 
     def _judge_early(
-        self, case: Case, guard: RegressionCheck, baseline: Baseline, paired: Comparison, how: str
+        self, case: Case, check: RegressionCheck, baseline: Baseline, paired: Comparison, how: str
     ) -> None:
         """More can only fall than is known, so what fails now fails in the end."""
-        if paired.ruling(guard.margin) == "fails":
-            self._judge(case, guard, baseline, paired, f" (so far: {how})")
+        if paired.ruling(check.margin) == "fails":
+            self._judge(case, check, baseline, paired, f" (so far: {how})")
 
-    def _judge(self, case: Case, guard: RegressionCheck, baseline: Baseline, paired: Comparison, how: str = "") -> None:
+    def _judge(self, case: Case, check: RegressionCheck, baseline: Baseline, paired: Comparison, how: str = "") -> None:
         """Note the figures; fail the test where too much is lost, and warn where that may be chance."""
-        item, margin, spec = case.item, guard.margin, case.variant.spec
-        row = "" if margin.metric == CLEAN else f", {guard.threat}, {guard.row or 'all attacks'}"
+        item, margin, spec = case.item, check.margin, case.variant.spec
+        row = "" if margin.metric == CLEAN else f", {check.threat}, {check.row or 'all attacks'}"
         figure = f"{WORDS[margin.metric]} {paired}{how}"
         who = f"compared with {baseline}: {printable(f'{spec.name} ({case.variant.training})')}{row}"
         item.stash[COMPARED] = {"told": f"{who}: {figure}", **figures_of(paired, margin)}
         if how:
-            threat = str(self._workshop.threat(guard.threat))
-            early = {"who": who, "row": [spec.text, case.variant.training, threat, guard.row]}
+            threat = str(self._resources.threat(check.threat))
+            early = {"who": who, "row": [spec.text, case.variant.training, threat, check.row]}
             item.stash[COMPARED]["early"] = early | {"before": pack(paired.before), "after": pack(paired.after)}
         figures = {"points": round(paired.points, 4), "p": paired.p, "lost": int(paired.lost.sum())}
         item.user_properties.extend((f"robust.{name}", value) for name, value in figures.items())
@@ -105,42 +105,42 @@ class RegressionTest:
             case.warn(_unsure(margin, row, paired))
         if ruling == "fails":
             lost = f"lost: samples {named(paired.lost, case.samples.index)}"
-            repeat = f"repeat: {self._bench.repeat} '{item.nodeid}'"
+            repeat = f"repeat: {self._measurements.repeat} '{item.nodeid}'"
             fail("\n".join([f"{figure}: more than {margin} allows against {baseline}", lost, repeat]))
 
-    def settle(self, ledger: Results) -> None:
+    def settle(self, results: Results) -> None:
         """Of what failed early tell the figures of the end, where the row was then measured nevertheless."""
-        ledger.compared = dict(_settled(ledger, *each) for each in ledger.compared.items())
+        results.compared = dict(_settled(results, *each) for each in results.compared.items())
 
-    def reported(self, ledger: Results) -> list[str]:
+    def reported(self, results: Results) -> list[str]:
         """Compare the rows of the user's own tests that the baseline has, too; a line for each that is worse."""
         baseline, failures = self.chosen.baseline, []
-        margin = next((each for each in self._workshop.settings.baselines.margins if each.metric == ROBUST), None)
+        margin = next((each for each in self._resources.settings.baselines.margins if each.metric == ROBUST), None)
         if baseline is None or margin is None:
             return []
-        for record in ledger.reported():
+        for record in results.reported():
             who, row = printable(f"{record.model.name} ({record.model.training})"), f"{record.threat}, {record.suite}"
             try:
                 before = find_match(baseline.records, Wanted.of(record))
             except AbsentError:  # the test is new
                 continue
             except UnfitError as error:
-                ledger.warnings[f"{who}, {row}: not compared with {baseline}: {error.args[0]}"] = None
+                results.warnings[f"{who}, {row}: not compared with {baseline}: {error.args[0]}"] = None
                 continue
             paired = Comparison(robust_flags(before, ROBUST), robust_flags(record, ROBUST))
             told = f"{who}, {row}: {WORDS[ROBUST]} {paired}"
-            ledger.compared[f"compared with {baseline}: {told}"] = figures_of(paired, margin)
+            results.compared[f"compared with {baseline}: {told}"] = figures_of(paired, margin)
             ruling = paired.ruling(margin)
             if ruling == "inconclusive":
-                ledger.warnings[f"{who}: {_unsure(margin, f', {row}', paired)}"] = None
+                results.warnings[f"{who}: {_unsure(margin, f', {row}', paired)}"] = None
             if ruling == "fails":
                 failures.append(f"{told}: more than {margin} allows against {baseline}")
         return failures
 
 
-def _settled(ledger: Results, told: str, figures: Found) -> tuple[str, Found]:
+def _settled(results: Results, told: str, figures: Found) -> tuple[str, Found]:
     early = figures.pop("early", {"row": ()})
-    record = next((record for key, record in ledger.complete() if row_named(key) == early["row"]), None)
+    record = next((record for key, record in results.complete() if row_named(key) == early["row"]), None)
     if record is None:
         return told, figures
     before, after = (unpack(early[when], record.data.n) for when in ("before", "after"))

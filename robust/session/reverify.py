@@ -16,15 +16,15 @@ class UnverifiedError(Exception):
     """A fresh process found inputs of a row not to be adversarial: in one line which row, and what is wrong."""
 
 
-def source_of(workshop: Resources, case: Case) -> Found:
+def source_of(resources: Resources, case: Case) -> Found:
     """Where the model of a test comes from; a reason where no other process can have it."""
-    variant, settings = case.variant, workshop.settings
-    if case.module is not workshop.subject(variant).module:
+    variant, settings = case.variant, resources.settings
+    if case.module is not resources.subject(variant).module:
         return {"reason": "the model is the test's own"}
-    if variant in workshop.hooked:
+    if variant in resources.hooked:
         return {"reason": "the model is loaded by pytest_robust_load_model"}
-    shape, classes = workshop.shape_and_classes
-    made = workshop.trained.get(variant)
+    shape, classes = resources.shape_and_classes
+    made = resources.trained.get(variant)
     return asdict(
         Source(
             text=variant.spec.text,
@@ -44,9 +44,9 @@ def source_of(workshop: Resources, case: Case) -> Found:
     )
 
 
-def reverify(workshop: Resources, found: Found, record: Record, evidence: Evidence) -> Found:
+def reverify(resources: Resources, found: Found, record: Record, evidence: Evidence) -> Found:
     """What the row says of the fresh process; UnverifiedError where that does not confirm the inputs."""
-    few, samples = evidence.drawn(workshop.settings.fresh, record.seed), workshop.samples
+    few, samples = evidence.drawn(resources.settings.fresh, record.seed), resources.samples
     if not len(few.row):
         return {"fresh": 0}
     try:
@@ -56,8 +56,8 @@ def reverify(workshop: Resources, found: Found, record: Record, evidence: Eviden
             raise NotDoneError("the samples are the test's own")
         if record.trust and any(doubt.name == "nondeterministic" for doubt in record.trust.doubts):
             raise NotDoneError("the model draws at random")
-        dataset = workshop.dataset
-        candidates = Candidates(
+        dataset = resources.dataset
+        claim = Claim(
             x_adv=few.x_adv,
             x=samples.x[few.row],
             y=few.y[few.row],

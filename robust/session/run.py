@@ -33,7 +33,7 @@ RUN: "pytest.StashKey[Run]" = pytest.StashKey()  # on the config of such a run
 
 
 class Run:
-    """Torch comes in with the first use of the workshop, the bench or the ledger, never while collecting.
+    """Torch comes in with the first use of the resources, the measurements or the results, never while collecting.
 
     Not itself a plugin: pytest looks at every attribute of a plugin, and older ones would so make what is lazy here.
     """
@@ -54,7 +54,7 @@ class Run:
         return not self.is_worker and not self.config.option.collectonly
 
     @cached_property
-    def workshop(self) -> "Resources":
+    def resources(self) -> "Resources":
         from robust.distributed.ranks import ALONE, share_cores
         from robust.session.resources import Resources
 
@@ -63,29 +63,29 @@ class Run:
         return Resources(self.config, self.settings, self._progress, self.config.stash.get(RANKS, ALONE))
 
     @cached_property
-    def bench(self) -> "Measurements":
+    def measurements(self) -> "Measurements":
         from robust.session.measurement import Measurements
 
         repeat = self._command(lambda option: self.config.getoption(option.dest))
         return Measurements(
-            self.workshop, repeat, self._command(lambda option: value(self.config, option.name)), self._watched
+            self.resources, repeat, self._command(lambda option: value(self.config, option.name)), self._watched
         )
 
     @cached_property
-    def inspector(self) -> "TrustTest":
+    def trust_test(self) -> "TrustTest":
         from robust.session.trust_tests import TrustTest
 
-        return TrustTest(self.bench)
+        return TrustTest(self.measurements)
 
     @cached_property
-    def umpire(self) -> "RegressionTest":
+    def regression_test(self) -> "RegressionTest":
         from robust.session.regression_tests import RegressionTest
 
         given: Any = getattr(self.config, "workerinput", None)
-        return RegressionTest(self.bench, given and given[CHOSEN])
+        return RegressionTest(self.measurements, given and given[CHOSEN])
 
     @cached_property
-    def ledger(self) -> "Results":
+    def results(self) -> "Results":
         from robust.session.results import Results
 
         return Results()
@@ -94,7 +94,7 @@ class Run:
     def floors(self) -> "Floors":
         from robust.session.gate_checks import Floors
 
-        return Floors(self.ledger, self.settings.gates)
+        return Floors(self.results, self.settings.gates)
 
     def _command(self, given: Callable[[Option], Any]) -> str:
         """This run's options, as they are typed, without node ids; fit for a terminal."""

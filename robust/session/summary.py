@@ -15,14 +15,14 @@ from robust.train.card import describe_card
 
 
 def summarise(
-    reporter: "pytest.TerminalReporter", ledger: Results, failures: list[str], folder: Path, notes: dict[str, str]
+    reporter: "pytest.TerminalReporter", results: Results, failures: list[str], folder: Path, notes: dict[str, str]
 ) -> None:
     """The boards of this run, how models were loaded and trained, the files, and what failed.
 
     Paths are from `folder`; `notes` are on models, by their words.
     """
-    records, unfinished, warnings = ledger.records(), ledger.unfinished(), ledger.warnings
-    if not (records or failures or unfinished or warnings or ledger.compared):
+    records, unfinished, warnings = results.records(), results.unfinished(), results.warnings
+    if not (records or failures or unfinished or warnings or results.compared):
         return
     reporter.ensure_newline()
     reporter.section("robustness")
@@ -36,17 +36,17 @@ def summarise(
         reporter.write_line(f"loaded {printable(model)}: {note}")
     for line in verified(records):
         reporter.write_line(line)
-    for trained in ledger.trained():
+    for trained in results.trained():
         reporter.write_line(f"trained by {describe_card(trained['card'])}: {_short(Path(trained['path']), folder)}")
         for note in trained["card"]["notes"]:
             reporter.write_line(f"  {note}", yellow=True)
-    if ledger.files:
-        files = ", ".join(_short(path, folder) for path in ledger.files)
-        reporter.write_line(f"leaderboard ({fates_told(ledger.fates())}): {files}")
-    for line in ledger.compared:
+    if results.files:
+        files = ", ".join(_short(path, folder) for path in results.files)
+        reporter.write_line(f"leaderboard ({fates_told(results.fates())}): {files}")
+    for line in results.compared:
         reporter.write_line(line)
-    if ledger.saved:
-        reporter.write_line(ledger.saved)
+    if results.saved:
+        reporter.write_line(results.saved)
     for line in unfinished:
         reporter.write_line(line, yellow=True)
     for line in warnings:

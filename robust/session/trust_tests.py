@@ -27,30 +27,30 @@ from robust.user_code import describe_user_error
 class TrustTest:
     """The checks of one process."""
 
-    def __init__(self, bench: Measurements) -> None:
-        self._bench = bench
-        self._workshop = bench.workshop
+    def __init__(self, measurements: Measurements) -> None:
+        self._measurements = measurements
+        self._resources = measurements.resources
         self._preflights: dict[int, tuple[nn.Module, TrustReport]] = {}
 
     def preflight(self, case: Case) -> None:
         """The test of a model before anything attacks it."""
-        trust = self._workshop.ranks.once(lambda: self._preflight(case))
+        trust = self._resources.ranks.once(lambda: self._preflight(case))
         if wrong := [doubt for doubt in trust.doubts if doubt.name not in trust.accepted]:
             names = ",".join(doubt.name for doubt in wrong)
             fail("\n".join([*map(describe_trust, wrong), f"or accept what is meant to be so: --robust-accept={names}"]))
 
     def trust(self, case: Case, row: str, threat: str) -> None:
         """The test of a row's figures: may they be believed?"""
-        allowed = self._workshop.settings.verdict
+        allowed = self._resources.settings.verdict
         assert allowed is not None
-        names = (row,) if row else self._workshop.settings.attacks
-        found = [self._bench.reached(case, name, threat) for name in names]
+        names = (row,) if row else self._resources.settings.attacks
+        found = [self._measurements.reached(case, name, threat) for name in names]
         trial = self._trial(case, row, threat, found)
-        trust, mitigated = self._workshop.ranks.once(lambda: self._examined(case, trial, threat))
+        trust, mitigated = self._resources.ranks.once(lambda: self._examined(case, trial, threat))
         trust = replace(trust, doubts=(*trust.doubts, *_unattacked(found)))
-        own = {"threat": str(self._workshop.threat(threat)), "origin": "", "trust": trust_to_json(trust), **mitigated}
+        own = {"threat": str(self._resources.threat(threat)), "origin": "", "trust": trust_to_json(trust), **mitigated}
         own |= {"suite": row} if row else {}
-        case.item.stash[FOUND] = [clean_found(self._workshop, case) | own]
+        case.item.stash[FOUND] = [clean_found(self._resources, case) | own]
         case.item.user_properties.append(("robust.verdict", trust.verdict))
         if VERDICTS.index(trust.verdict) > VERDICTS.index(allowed):
             lines = [describe_trust(doubt) for doubt in trust.doubts if doubt.name not in trust.accepted]
@@ -68,29 +68,29 @@ class TrustTest:
         Where only the row's attacks are weak the search needs no mitigation, and is an ordinary one. Of a model that
         only answers no more is asked than the user chose: that may cost.
         """
-        module, samples, allowed = case.module, case.samples, self._workshop.threat(threat)
-        if is_black_box(module):
+        module, samples, allowed = case.module, case.samples, self._resources.threat(threat)
+        if only_answers(module):
             return {}
-        correct, feed = self._workshop.clean(module, samples).correct, self._workshop.feed(module)
+        correct, feed = self._resources.clean(module, samples).correct, self._resources.feed(module)
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))
         try:
-            with self._bench.watched(f"{case.variant.spec.name}, mitigations", len(samples)):
+            with self._measurements.watched(f"{case.variant.spec.name}, mitigations", len(samples)):
                 search = MitigatedAttack(module) if weak else choose_mitigations(module, few, allowed, case.seed)
                 found = run_mitigated(module, samples, correct, search, allowed, seed=case.seed, feed=feed)
-            found = self._bench.rounded(case, found, allowed)
+            found = self._measurements.rounded(case, found, allowed)
         except Exception as error:
             case.warn(f"no mitigation could be tried under {threat}: {describe_user_error(error)}")
             return {}
         found = replace(found, attack=MITIGATED, options={"mitigations": [*search.names]} | found.options)
-        return row_found(self._workshop, case, Result(str(allowed), correct, found))
+        return row_found(self._resources, case, Result(str(allowed), correct, found))
 
     def _preflight(self, case: Case) -> TrustReport:
         """Of each model once."""
         key = id(case.module)
         if key not in self._preflights:
-            few, feed = few_of(case.samples), self._workshop.feed(case.module)
-            look = ModelProbe(case.module, few, self._workshop.dataset, case.seed, feed)
-            trust = examine(PREFLIGHT, look, self._workshop.settings.accepted)
+            few, feed = few_of(case.samples), self._resources.feed(case.module)
+            look = ModelProbe(case.module, few, self._resources.dataset, case.seed, feed)
+            trust = examine(PREFLIGHT, look, self._resources.settings.accepted)
             self._preflights[key] = (case.module, trust)  # the module stays, so that no other takes its id
         return self._preflights[key][1]
 
@@ -99,22 +99,22 @@ class TrustTest:
         return AttackProbe(
             module=case.module,
             samples=few,
-            correct=self._workshop.clean(case.module, case.samples).correct[few_rows(len(case.samples))],
+            correct=self._resources.clean(case.module, case.samples).correct[few_rows(len(case.samples))],
             adversarial=union(each.adversarial[few_rows(len(each.adversarial))] for each in found),
-            threat=self._workshop.threat(threat),
+            threat=self._resources.threat(threat),
             attacks=self._words(row, threat),
-            classes=self._workshop.classes,
+            classes=self._resources.classes,
             seed=case.seed,
-            feed=self._workshop.feed(case.module),
-            load=self._workshop.surrogate,
+            feed=self._resources.feed(case.module),
+            load=self._resources.surrogate,
             partial=any(each.partial for each in found),
         )
 
     def _words(self, row: str, threat: str) -> tuple[str, ...]:
         """The attacks of the row; of a suite those of its stages that are for the threat model, as these are run."""
-        settings, allowed = self._workshop.settings, self._workshop.threat(threat)
+        settings, allowed = self._resources.settings, self._resources.threat(threat)
         stages = next((suite.stages for suite in settings.suites if suite.name == row), ())
-        mine = (capped(stage.attack, self._workshop.classes) for stage in stages if narrowed(allowed, stage))
+        mine = (capped(stage.attack, self._resources.classes) for stage in stages if narrowed(allowed, stage))
         return tuple(mine) if row else settings.attacks
 
 

@@ -9,7 +9,7 @@ MODELS = ("--robust-model=net.py:make", "--robust-model=net.py:bare", "--robust-
 GROUPED = ("-n", "2", "--dist=loadgroup")
 LOGGED = """
 import os
-import robust.session.resources as workshop
+from robust.session import resources
 import robust.train.cache as cache
 
 def logged(name, real):
@@ -20,7 +20,7 @@ def logged(name, real):
     return call
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    workshop.load = logged("load", workshop.load)
+    resources.load = logged("load", resources.load)
     cache.fit = logged("fit", cache.fit)
 """
 GROUPS = """
