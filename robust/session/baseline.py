@@ -143,7 +143,7 @@ def _hardest(resources: Resources, record: Record) -> Saved | None:
     called = (record.provenance["model"]["text"], record.model.training)
     variant = next(each for each in settings.everything if (each.spec.text, each.training) == called)
     module = resources.subject(variant).module
-    if weights_hash(module) != record.model.weights or samples.digest != record.data.digest:
+    if hash_weights(module) != record.model.weights or samples.digest != record.data.digest:
         return None
     feed, threat = resources.feed(module), resources.threat(record.threat)
     found = hardest(module, samples, robust_flags(record, ROBUST), threat, record.seed, feed)

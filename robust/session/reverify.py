@@ -57,7 +57,7 @@ def reverify(resources: Resources, found: Found, record: Record, evidence: Evide
         if record.trust and any(doubt.name == "nondeterministic" for doubt in record.trust.doubts):
             raise NotDoneError("the model draws at random")
         dataset = resources.dataset
-        claim = Claim(
+        candidates = Candidates(
             x_adv=few.x_adv,
             x=samples.x[few.row],
             y=few.y[few.row],

@@ -69,7 +69,7 @@ class TrustTest:
         only answers no more is asked than the user chose: that may cost.
         """
         module, samples, allowed = case.module, case.samples, self._resources.threat(threat)
-        if only_answers(module):
+        if is_black_box(module):
             return {}
         correct, feed = self._resources.clean(module, samples).correct, self._resources.feed(module)
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))

@@ -101,7 +101,7 @@ def _answer_request(content: bytes) -> dict[str, Any]:
         module = Source(**request["source"]).load()
     except (ValueError, LookupError) as error:
         return {"reason": str(error.args[0])}
-    if weights_hash(module) != request["weights"]:
+    if hash_weights(module) != request["weights"]:
         return {"reason": "loaded anew, the model has other weights"}
     bounds = tuple(request["bounds"])
     verification = verify(module, Candidates(**arrays, threat=request["threat"], bounds=bounds, batch=request["batch"]))
