@@ -10,7 +10,7 @@ from benchmarks.duel import campaign
 from benchmarks.subjects import BOUTS, Bout
 from robust.attacks import LpThreat
 from robust.attacks.suite import Suite, read_suite
-from robust.evaluation.suite_run import narrowed
+from robust.evaluation.suite_run import narrow_threat
 
 ON = ("pgd-at", "pgd-at-l2")
 N = 200
@@ -26,7 +26,7 @@ def ablation(name: str, seed: int) -> list[str]:
 
 def _rows(bout: Bout, suite: Suite, seed: int) -> list[list[str]]:
     on, threat = bout.subject(N, seed), LpThreat.parse(bout.threat)
-    stages = tuple(stage for stage in suite.stages if narrowed(threat, stage))
+    stages = tuple(stage for stage in suite.stages if narrow_threat(threat, stage))
     whole, rows = campaign(on, Suite("whole", stages), threat, seed).adversarial, []
     for k, stage in enumerate(stages):
         rest = Suite("rest", stages[:k] + stages[k + 1 :])

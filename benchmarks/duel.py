@@ -17,6 +17,7 @@ from robust.attacks.rng import seeded
 from robust.attacks.suite import Suite, read_suite, suite_names
 from robust.attacks.task import Counted
 from robust.data.dataset import Samples
+from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import MAX_BATCH, Batcher
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_run import SuiteRun
@@ -93,7 +94,7 @@ def campaign(on: Subject, suite: Suite | str, threat: LpThreat, seed: int) -> At
     with torch.no_grad():
         classes = on.model(on.x[:1]).shape[1]
     chosen, feed = read_suite(suite, Path()) if isinstance(suite, str) else suite, Batcher(MAX_BATCH["cpu"])
-    return SuiteRun(on.model, samples, chosen, threat, feed, classes, seed).run(np.ones(len(on.x), bool))
+    return SuiteRun(on.model, samples, chosen, threat, classes, RunOptions(feed, seed)).run(np.ones(len(on.x), bool))
 
 
 def side(duel: Duel, attack: Attacker, subject: Subject, seed: int) -> Side:

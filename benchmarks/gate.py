@@ -23,6 +23,7 @@ from robust.baseline.replay import hardest, replayed
 from robust.baseline.store import Saved
 from robust.baseline.tolerance import Tolerance, read_tolerance
 from robust.data.dataset import DATA, Dataset, Samples
+from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack, measure_clean
 from robust.flags import Flags
@@ -158,7 +159,7 @@ def rewritten(model: nn.Module) -> nn.Module:
 def measured(module: nn.Module, samples: Samples, seed: int, feed: Batcher) -> Measured:
     began = time.process_time()
     clean = measure_clean(module, samples, seed, feed).correct
-    found = measure_attack(module, samples, clean, ATTACK, THREAT, seed=seed, feed=feed)
+    found = measure_attack(module, samples, clean, ATTACK, THREAT, RunOptions(feed, seed))
     return Measured(clean, found, time.process_time() - began)
 
 

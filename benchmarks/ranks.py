@@ -24,7 +24,7 @@ from robust.attacks.suite import read_suite
 from robust.attacks.threat import read_threat
 from robust.data.dataset import Samples
 from robust.distributed.ranks import join
-from robust.evaluation.attack_run import BatchOutcome
+from robust.evaluation.attack_run import AttackFunction, BatchOutcome, RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import BATCH, measure_clean
 from robust.evaluation.suite_run import SuiteRun
@@ -59,7 +59,9 @@ def child(folder: Path) -> None:
     with join() as ranks, _waiting() as waits, _recorded() as rounds:
         torch.set_num_threads(1)
         correct = measure_clean(model, samples, SEED).correct
-        campaign = SuiteRun(model, samples, suite, read_threat(THREAT), Batcher(BATCH), 10, SEED, ranks=ranks)
+        campaign = SuiteRun(
+            model, samples, suite, read_threat(THREAT), 10, RunOptions(Batcher(BATCH), SEED, ranks=ranks)
+        )
         ranks.all(None)
         waits.clear()
         began, used = time.monotonic(), time.process_time()
@@ -90,20 +92,20 @@ def _waiting() -> Iterator[list[float]]:
 
 @contextmanager
 def _recorded() -> Iterator[list[Round]]:
-    """Yields each round's samples and passes."""
+    """Yield a list that grows by the samples and the passes of each round."""
     rounds: list[Round] = []
-    real = robust.evaluation.attack_run.run_batches
+    run_batches = robust.evaluation.attack_run.run_batches
 
-    def noted(attack: robust.evaluation.attack_run.Attacker, samples: Samples, feed: Batcher) -> BatchOutcome:
-        toll = real(attack, samples, feed)
-        rounds.append((samples.index, toll.forwards + 2 * toll.backwards))  # a pass back takes about two there
-        return toll
+    def record_round(attack: AttackFunction, samples: Samples, batcher: Batcher) -> BatchOutcome:
+        outcome = run_batches(attack, samples, batcher)
+        rounds.append((samples.index, outcome.forwards + 2 * outcome.backwards))  # backward takes about two forwards
+        return outcome
 
-    robust.evaluation.attack_run.run_batches = noted
+    robust.evaluation.attack_run.run_batches = record_round
     try:
         yield rounds
     finally:
-        robust.evaluation.attack_run.run_batches = real
+        robust.evaluation.attack_run.run_batches = run_batches
 
 
 def turn(size: int) -> list[dict[str, Any]]:

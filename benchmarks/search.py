@@ -18,6 +18,7 @@ from robust.attacks.fast_copy import FastCopy, make_fast_copy
 from robust.attacks.suite import read_suite
 from robust.attacks.threat import read_threat
 from robust.data.dataset import Samples
+from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_clean
 from robust.evaluation.suite_run import SuiteRun
@@ -95,8 +96,8 @@ def _whole() -> list[str]:
     x, y = pictures(N, SEED, "fashion-mnist")
     module, samples = network(SUBJECT), Samples(x.numpy(), y.numpy(), np.arange(N))
     feed = Batcher(250)
-    correct = measure_clean(module, samples, feed=feed).correct
-    plain = SuiteRun(module, samples, read_suite("standard-1", Path()), read_threat(THREAT), feed, 10)
+    correct = measure_clean(module, samples, batcher=feed).correct
+    plain = SuiteRun(module, samples, read_suite("standard-1", Path()), read_threat(THREAT), 10, RunOptions(feed))
     rows = []
     for ways in ((), *WAYS):
         begun = CLOCK()

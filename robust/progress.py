@@ -62,8 +62,10 @@ def suite_bar(title: str, n: int) -> Iterator[Watch]:
     with Progress(*shown, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None, note="")
 
-        def watch(told: SuiteProgress) -> None:
-            note = f"{told.stage + 1} of {told.stages} stages: at most {told.standing / n:.1%} robust"
-            bar.update(task, completed=told.stage + told.round / told.rounds, total=told.stages, note=note)
+        def watch(progress: SuiteProgress) -> None:
+            note = f"{progress.stage + 1} of {progress.stages} stages: at most {progress.robust / n:.1%} robust"
+            bar.update(
+                task, completed=progress.stage + progress.round / progress.rounds, total=progress.stages, note=note
+            )
 
         yield watch

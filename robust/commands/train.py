@@ -19,7 +19,7 @@ from robust.data.dataset import Dataset, NotHereError
 from robust.data.factory import open_data
 from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, join
 from robust.distributed.shutdown import Shutdown
-from robust.evaluation.measure import check
+from robust.evaluation.measure import check_model
 from robust.models.load import Build, get_builder
 from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
@@ -115,7 +115,7 @@ def read(args: argparse.Namespace, ranks: Ranks = ALONE) -> Order:
         def build() -> nn.Module:
             return made().to(device)
 
-        check(build(), dataset, few)
+        check_model(build(), dataset, few)
     for word in recipes:
         with _blaming("--recipe", word):
             rehearse(build(), read_recipe(word), few)

@@ -12,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from robust.data.dataset import Dataset, Samples
-from robust.evaluation.illustrate import pixels
+from robust.evaluation.illustrate import to_images
 from robust.evaluation.measure import BATCH
 from robust.flags import Flags
 from robust.models.load import hash_weights
@@ -166,7 +166,7 @@ def _rounded(row: Row) -> Check:
 
 def _pictures(row: Row, gallery: Gallery) -> Check:
     """Whether the page shows the samples as the originals that they are."""
-    mine = pixels(row.samples.take(gallery.row).x[:], (row.dataset.lo, row.dataset.hi))
+    mine = to_images(row.samples.take(gallery.row).x[:], (row.dataset.lo, row.dataset.hi))
     alike = mine.shape == gallery.original.shape and np.array_equal(mine, gallery.original)
     return Check("pictures", alike, f"{len(mine)} originals are {'the' if alike else 'not all'} samples")
 

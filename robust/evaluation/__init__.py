@@ -1,1 +1,1 @@
-"""Measure a model: one attack, a suite, its cache, the size of a batch."""
+"""Measure a model: run attacks and suites in batches, cache them, and verify what they find."""

@@ -1,4 +1,4 @@
-"""A bout: an attack on some samples, dealt out to the ranks; what it did to each, and another look at what it found."""
+"""Run an attack on some samples, shared out to the ranks, and verify the inputs that it found."""
 
 import time
 from collections.abc import Callable
@@ -10,35 +10,49 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.engine import Outcome
+from robust.attacks.factory import no_models
+from robust.attacks.task import Model
 from robust.attacks.threat import Threat
 from robust.data.dataset import Samples
 from robust.data.spool import Spool, pick_rows
-from robust.distributed.ranks import Ranks
+from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.batching import Batcher
 from robust.flags import Flags
 from robust.verification.candidates import Candidates
 from robust.verification.check import CLEAN_WRONG, Faults, verify
 
-Attacker = Callable[[Tensor, Tensor, Tensor], Outcome | None]  # (x, y, index); None where it was stopped
+AttackFunction = Callable[[Tensor, Tensor, Tensor], Outcome | None]  # (x, y, index); None if it was stopped
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How attacks are run."""
+
+    batcher: Batcher
+    seed: int = 0
+    load: Callable[[str], Model] = no_models  # makes a surrogate model from its spec
+    ranks: Ranks = ALONE
+    # Whether the model's answers are random. Then a clean input may be answered wrong when an adversarial one is
+    # verified, and the sample counts as adversarial all the same.
+    draws: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AttackRun:
-    """What an attack did to the m samples that it was for."""
+    """The outcome of an attack on m samples."""
 
     rows: NDArray[np.int64]  # (m,): which of the n samples
-    adversarial: Flags  # (m,): by an input that the driver admitted and that was then verified
-    x_adv: NDArray[np.float32]  # (broken, *shape): those inputs, which the first rank alone has
-    fault: Faults  # (m,): of those that fell to an input that was not verified, what is wrong with that
-    faulty: Flags  # (m,): answered with something not finite on the way
-    margin: NDArray[np.float32]  # (m,): the largest on the way
+    adversarial: Flags  # (m,): whether an input was found that the attack's driver accepted and that was then verified
+    x_adv: NDArray[np.float32]  # (adversarial, *shape): those inputs; only the first rank has them
+    fault: Faults  # (m,): what is wrong with an input that the driver accepted and that was not verified
+    faulty: Flags  # (m,): whether the model gave an answer that is not finite
+    margin: NDArray[np.float32]  # (m,): the largest during the attack
     cost: NDArray[np.int64]  # (2,): samples sent forward and backward
     seconds: float
-    batch: int  # samples at once, as rounding depends on that
+    batch: int  # batch size, since rounding depends on it
 
     @property
-    def bare(self) -> "AttackRun":
-        """All but the inputs."""
+    def without_inputs(self) -> "AttackRun":
         return replace(self, x_adv=self.x_adv[:0])
 
 
@@ -46,102 +60,96 @@ def run_attack(
     module: nn.Module,
     samples: Samples,
     rows: NDArray[np.int64],
-    attack: Attacker,
+    attack: AttackFunction,
     threat: Threat,
-    feed: Batcher,
-    ranks: Ranks,
-    *,
-    draws: bool = False,
+    options: RunOptions,
 ) -> AttackRun:
-    """Attack the samples in these rows, dealt out to the ranks; fewer where `attack` was stopped.
+    """Attack the samples in these rows, shared out to the ranks; fewer if `attack` was stopped.
 
-    They come in any order; rows that follow each other go to different ranks. Of a model that `draws` see
-    `measure_attack`.
+    The rows may be in any order; rows that follow each other go to different ranks.
     """
 
-    def mine() -> AttackRun:
-        began, share = time.monotonic(), rows[ranks.share]
-        toll = run_batches(attack, samples.take(share), feed)
-        share = share[: len(toll.adversarial)]
-        adversarial, fault, x_adv = verify_found(module, samples.take(share), toll, threat, feed, draws=draws)
+    def run_share() -> AttackRun:
+        began, share = time.monotonic(), rows[options.ranks.share]
+        outcome = run_batches(attack, samples.take(share), options.batcher)
+        share = share[: len(outcome.adversarial)]
+        adversarial, fault, x_adv = verify_found(module, samples.take(share), outcome, threat, options)
         return AttackRun(
             rows=share,
             adversarial=adversarial,
             x_adv=x_adv,
             fault=fault,
-            faulty=toll.faulty,
-            margin=toll.margin,
-            cost=np.array([toll.forwards.sum(), toll.backwards.sum()], np.int64),
+            faulty=outcome.faulty,
+            margin=outcome.margin,
+            cost=np.array([outcome.forwards.sum(), outcome.backwards.sum()], np.int64),
             seconds=time.monotonic() - began,
-            batch=feed.size,
+            batch=options.batcher.size,
         )
 
-    return _joined(ranks.agreed(mine), ranks)
+    return _join_ranks(options.ranks.agreed(run_share), options.ranks)
 
 
-def _joined(mine: AttackRun, ranks: Ranks) -> AttackRun:
-    """What all ranks did; the first has their inputs."""
-    bouts = ranks.all(mine.bare)
+def _join_ranks(run: AttackRun, ranks: Ranks) -> AttackRun:
+    """Join the runs of all ranks; only the first rank gets the inputs."""
+    runs = ranks.all(run.without_inputs)
     return AttackRun(
-        rows=np.concatenate([bout.rows for bout in bouts]),
-        adversarial=np.concatenate([bout.adversarial for bout in bouts]),
-        x_adv=ranks.inputs(mine.x_adv, [int(bout.adversarial.sum()) for bout in bouts]),
-        fault=np.concatenate([bout.fault for bout in bouts]),
-        faulty=np.concatenate([bout.faulty for bout in bouts]),
-        margin=np.concatenate([bout.margin for bout in bouts]),
-        cost=np.sum([bout.cost for bout in bouts], axis=0),
-        seconds=max(bout.seconds for bout in bouts),
-        batch=bouts[0].batch,
+        rows=np.concatenate([run.rows for run in runs]),
+        adversarial=np.concatenate([run.adversarial for run in runs]),
+        x_adv=ranks.inputs(run.x_adv, [int(run.adversarial.sum()) for run in runs]),
+        fault=np.concatenate([run.fault for run in runs]),
+        faulty=np.concatenate([run.faulty for run in runs]),
+        margin=np.concatenate([run.margin for run in runs]),
+        cost=np.sum([run.cost for run in runs], axis=0),
+        seconds=max(run.seconds for run in runs),
+        batch=runs[0].batch,
     )
 
 
-def in_order(x_adv: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The inputs of these samples in the samples' order; none where they are the first rank's."""
+def sort_inputs(x_adv: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the inputs of the samples `rows` in the samples' order; no inputs on ranks that have none."""
     return pick_rows(x_adv, np.argsort(rows)) if len(x_adv) else x_adv
 
 
 class BatchOutcome(NamedTuple):
-    """What an attack did to m samples, and the inputs of those that have fallen."""
+    """The outcome of an attack on m samples as its driver judged it, before verification."""
 
     adversarial: Flags  # (m,)
     faulty: Flags  # (m,)
     margin: NDArray[np.float32]  # (m,)
     forwards: NDArray[np.int64]  # (m,)
     backwards: NDArray[np.int64]  # (m,)
-    x_adv: NDArray[np.float32]  # (fallen, *shape)
+    x_adv: NDArray[np.float32]  # (adversarial, *shape)
 
 
-def run_batches(attack: Attacker, samples: Samples, feed: Batcher) -> BatchOutcome:
-    """Run `attack(x, y, index)` on each batch; where it returns None it was stopped, and the samples end there."""
-    pile = Spool(samples.x.shape[1:])
+def run_batches(attack: AttackFunction, samples: Samples, batcher: Batcher) -> BatchOutcome:
+    """Run `attack(x, y, index)` on each batch; if it returns None it was stopped, and the samples end there."""
+    spool = Spool(samples.x.shape[1:])
 
-    def told(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, ...] | None:
+    def run_batch(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, ...] | None:
         outcome = attack(x, y, index)
         if outcome is None:
             return None
-        pile.add(outcome.x_adv[outcome.adversarial].cpu().numpy())
+        spool.add(outcome.x_adv[outcome.adversarial].cpu().numpy())
         return outcome.adversarial, outcome.faulty, outcome.margin, outcome.cost.forwards, outcome.cost.backwards
 
     types = bool, bool, np.float32, np.int64, np.int64
-    adversarial, faulty, margin, forwards, backwards = feed.columns(told, samples, *types)
-    return BatchOutcome(adversarial, faulty, margin, forwards, backwards, pile.array())
+    adversarial, faulty, margin, forwards, backwards = batcher.columns(run_batch, samples, *types)
+    return BatchOutcome(adversarial, faulty, margin, forwards, backwards, spool.array())
 
 
 def verify_found(
-    module: nn.Module, samples: Samples, toll: BatchOutcome, threat: Threat, feed: Batcher, *, draws: bool = False
+    module: nn.Module, samples: Samples, outcome: BatchOutcome, threat: Threat, options: RunOptions
 ) -> tuple[Flags, Faults, NDArray[np.float32]]:
-    """Verify the very numbers that will be stored.
+    """Verify the inputs of m samples, exactly as they will be stored.
 
-    Of a model that `draws` see `measure_attack`.
-    Returns (broken (m,), what is wrong with the inputs of the others that fell (m,), the inputs of the broken).
+    Returns (verified (m,), faults of the inputs that were not verified (m,), the verified inputs).
     """
-    mine, fault = samples.take(np.flatnonzero(toll.adversarial)), np.zeros(len(samples), np.int8)
-    candidates = candidates_of(mine, toll.x_adv, threat, feed.size)
-    found = verify(module, candidates).fault
-    if draws:
-        found = np.where(found == CLEAN_WRONG, 0, found)
-    fault[toll.adversarial] = found
-    return toll.adversarial & (fault == 0), fault, pick_rows(toll.x_adv, np.flatnonzero(found == 0))
+    attacked, fault = samples.take(np.flatnonzero(outcome.adversarial)), np.zeros(len(samples), np.int8)
+    faults = verify(module, candidates_of(attacked, outcome.x_adv, threat, options.batcher.size)).fault
+    if options.draws:
+        faults = np.where(faults == CLEAN_WRONG, 0, faults)
+    fault[outcome.adversarial] = faults
+    return outcome.adversarial & (fault == 0), fault, pick_rows(outcome.x_adv, np.flatnonzero(faults == 0))
 
 
 def candidates_of(samples: Samples, x_adv: NDArray[np.float32], threat: Threat, batch: int) -> Candidates:

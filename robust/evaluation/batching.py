@@ -1,4 +1,4 @@
-"""Batches that fit into memory: their first size is estimated, and halved where memory runs out all the same."""
+"""Batches that fit into memory: the first size is estimated, and halved whenever memory still runs out."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -15,90 +15,91 @@ from robust.data.dataset import Samples
 
 T = TypeVar("T")
 
-MAX_BATCH = {"cpu": 250, "cuda": 1000}  # larger batches gain nothing: the caches or the GPU are full
-SHARE = 0.25  # of the free memory that a batch may take
-PEAK = 3.0  # a step's memory over that of the activations kept for the gradient: its gradients and copies beside them
+MAX_BATCH = {"cpu": 250, "cuda": 1000}  # larger batches are no faster
+MEMORY_SHARE = 0.25  # of the free memory, for a batch
+PEAK = 3.0  # peak memory of a step in units of the activations kept for the gradient; the rest is gradients and copies
 
 
 class Batcher:
-    """Gives a model its samples, batch by batch, on the device where the model is."""
+    """Deal samples out in batches, on the device of the model."""
 
     def __init__(self, size: int, device: torch.device | None = None) -> None:
-        """`size` is the first batch's; a batch that does not fit is halved, and so are those after it."""
+        """Take the size of the first batch; a batch that does not fit is halved, and so are all later ones."""
         self.size = size
         self.device = device or torch.device("cpu")
 
     def each(self, work: Callable[[Tensor, Tensor, Tensor], T], samples: Samples) -> list[T]:
-        """`work(x, y, index)` of each batch, in order. The error stays where one sample alone does not fit."""
-        done: list[T] = []
+        """Return `work(x, y, index)` of each batch, in order; the error of one sample that does not fit is raised."""
+        results: list[T] = []
         start = 0
         while start < len(samples):
             part = slice(start, start + self.size)
             arrays = (samples.x[part], samples.y[part], samples.index[part])
             try:
-                done.append(work(*(torch.from_numpy(array).to(self.device) for array in arrays)))
+                results.append(work(*(torch.from_numpy(array).to(self.device) for array in arrays)))
             except (RuntimeError, MemoryError) as error:
                 if not ran_out(error) or self.size == 1:
                     raise
             else:
                 start += self.size
                 continue
-            # Out of the `except`, where the error still holds the frames, and they the tensors.
+            # After the `except`: inside it the error still holds the frames, and they hold the tensors.
             self.size = (min(self.size, len(samples)) + 1) // 2
-            torch.cuda.empty_cache()  # nothing where there is no CUDA
-        return done
+            torch.cuda.empty_cache()  # does nothing without CUDA
+        return results
 
     def columns(
         self, work: Callable[[Tensor, Tensor, Tensor], Sequence[Tensor] | None], samples: Samples, *types: type
     ) -> list[NDArray[Any]]:
-        """`work(x, y, index)` of each batch, tensors that tell of each sample: of each an array of the type given here.
+        """Join the tensors that `work(x, y, index)` returns for each batch, one value a sample, to arrays of `types`.
 
-        Where it returns None nothing more is told. The arrays are made at once: small ones of each batch would lie in
-        the room that the batch leaves, which would then be too small for the next, and the memory grow.
+        The arrays end at the first batch for which `work` returns None. They are allocated before the first batch:
+        small arrays of each batch would fragment the memory that the batch frees, and the memory would grow.
         """
-        found: list[NDArray[Any]] = [np.zeros(len(samples), kind) for kind in types]
-        done = 0
+        columns: list[NDArray[Any]] = [np.zeros(len(samples), dtype) for dtype in types]
+        filled = 0
 
-        def note(x: Tensor, y: Tensor, index: Tensor) -> None:
-            nonlocal done
-            if (told := work(x, y, index)) is not None:
-                for column, values in zip(found, told, strict=True):
-                    column[done : done + len(x)] = values.cpu().numpy()
-                done += len(x)
+        def fill(x: Tensor, y: Tensor, index: Tensor) -> None:
+            nonlocal filled
+            if (parts := work(x, y, index)) is not None:
+                for column, part in zip(columns, parts, strict=True):
+                    column[filled : filled + len(x)] = part.cpu().numpy()
+                filled += len(x)
 
-        self.each(note, samples)
-        return [column[:done] for column in found]
+        self.each(fill, samples)
+        return [column[:filled] for column in columns]
 
 
-def fit_batch_size(module: nn.Module, x: NDArray[np.float32], device: torch.device, among: int = 1) -> int:
-    """How many samples like `x`, (n, *shape), to attack at once, by what one keeps for its gradient.
+def fit_batch_size(module: nn.Module, x: NDArray[np.float32], device: torch.device, processes: int = 1) -> int:
+    """Return how many samples like `x`, (n, *shape), to attack at once, from the memory of one sample's activations.
 
-    `among` is how many processes share the machine; each with a GPU has that to itself.
+    `processes` share the CPU memory of the machine; each GPU has one process.
     """
-    most, free = MAX_BATCH.get(device.type, MAX_BATCH["cpu"]), _free(device) / (among if device.type == "cpu" else 1)
-    return max(1, min(most, int(SHARE * free / (PEAK * _kept(module, x[:1], device)))))
+    free = _free_bytes(device) / (processes if device.type == "cpu" else 1)
+    fitting = int(MEMORY_SHARE * free / (PEAK * _activation_bytes(module, x[:1], device)))
+    return max(1, min(MAX_BATCH.get(device.type, MAX_BATCH["cpu"]), fitting))
 
 
-def _kept(module: nn.Module, x: NDArray[np.float32], device: torch.device) -> float:
-    """Bytes that autograd keeps for these inputs, without the model's own parameters and buffers."""
-    own = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
-    kept: dict[int, int] = {}
+def _activation_bytes(module: nn.Module, x: NDArray[np.float32], device: torch.device) -> float:
+    """Return the bytes that autograd keeps for these inputs, without the model's parameters and buffers."""
+    weights = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
+    sizes: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+        if storage.data_ptr() not in weights:
+            sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     leaf = torch.tensor(x, device=device, requires_grad=True)
     with eval_mode(module), torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         answer: Any = module(leaf.clone())
     del answer
-    return max(sum(kept.values()), x.nbytes)
+    return max(sum(sizes.values()), x.nbytes)
 
 
-def _free(device: torch.device) -> float:
-    """Bytes of memory that are there to be taken."""
+def _free_bytes(device: torch.device) -> float:
+    """Return the bytes of free memory on the device."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     return float(psutil.virtual_memory().available)

@@ -1,4 +1,4 @@
-"""Make the pictures of a few broken samples: what was changed, and what the model looks at."""
+"""Make images of a few adversarial samples: what was changed, and which pixels the model depends on."""
 
 from importlib.util import find_spec
 
@@ -8,80 +8,77 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.engine import eval_mode
+from robust.attacks.geometry import per_sample
 from robust.attacks.losses import cross_entropy
 from robust.attacks.task import NoGradientError, gradient
-from robust.data.dataset import Samples
 from robust.data.spool import pick_rows
-from robust.records.gallery import Gallery, Pictures, choose_rows
+from robust.flags import Flags
+from robust.records.gallery import Gallery, Images, choose_rows
+from robust.verification.candidates import Candidates
 
-SIDE = 112  # pixels: of larger pictures the means of so many beside one another are shown
-STEPS = 32  # of the path that integrated gradients take
+SIDE = 112  # pixels; larger images are averaged down
+STEPS = 32  # of the path of integrated gradients
 TINY = 1e-12
 
 
 def illustrate(
-    module: nn.Module,
-    samples: Samples,
-    adversarial: NDArray[np.bool_],
-    x_adv: NDArray[np.float32],
-    bounds: tuple[float, float],
-    *,
-    most: int,
-    seed: int = 0,
-    batch: int = 8,
+    module: nn.Module, candidates: Candidates, adversarial: Flags, *, most: int, seed: int = 0
 ) -> Gallery | None:
-    """Of at most so many of the `broken` samples, (n,), with `x_adv`, (broken, *shape).
+    """Make the gallery of at most `most` samples, drawn by the seed; None if there are none, or they are no images.
 
-    None where there are none, or their inputs are no pictures: (height, width), or (1 or 3, height, width).
+    The candidates are the adversarial samples, those in the mask `adversarial`, (n,), in their order. An image is
+    (height, width), or (1 or 3, height, width).
     """
     row = choose_rows(adversarial, most, seed)
-    if not len(row) or not _pictured(samples.x.shape[1:]):
+    if not len(row) or not _is_image(candidates.x_adv.shape[1:]):
         return None
-    mine, inputs = samples.take(row), pick_rows(x_adv, (np.cumsum(adversarial) - 1)[row])
+    places = (np.cumsum(adversarial) - 1)[row]
+    y, bounds = candidates.y[places], candidates.bounds
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    x, y, shifted = (torch.from_numpy(np.array(part)).to(device) for part in (mine.x[:], mine.y, inputs))
+    inputs = (candidates.x[places], y, pick_rows(candidates.x_adv, places))
+    clean, label, shifted = (torch.from_numpy(np.array(part)).to(device) for part in inputs)
     with eval_mode(module, seed):
         with torch.no_grad():
             shares = module(shifted.clone()).double().softmax(1).cpu()
-        saliency = _saliency(module, x, y)
-        integrated = None if saliency is None else _integrated(module, x, y, bounds[0], batch)
-    before, after = _shown(x, bounds), _shown(shifted, bounds)
+        saliency = _saliency(module, clean, label)
+        integrated = None if saliency is None else _integrate(module, clean, label, bounds[0], candidates.batch)
+    before, after = _to_planes(clean, bounds), _to_planes(shifted, bounds)
     sure, answer = shares.max(1)
     return Gallery(
         row=row,
-        label=mine.y,
+        label=y,
         answer=answer.numpy(),
         sure=sure.float().numpy(),
-        original=_pixels(before),
-        change=_pixels(0.5 + 0.5 * _scaled(after - before)),
-        adversarial=_pixels(after),
+        original=_to_bytes(before),
+        change=_to_bytes(0.5 + 0.5 * _scale(after - before)),
+        adversarial=_to_bytes(after),
         saliency=saliency,
         integrated=integrated,
     )
 
 
-def pixels(x: NDArray[np.float32], bounds: tuple[float, float]) -> Pictures:
-    """Inputs, (k, *shape), as they are shown."""
-    return _pixels(_shown(torch.from_numpy(np.array(x)), bounds))
+def to_images(x: NDArray[np.float32], bounds: tuple[float, float]) -> Images:
+    """Return inputs, (k, *shape), as the images that the page shows."""
+    return _to_bytes(_to_planes(torch.from_numpy(np.array(x)), bounds))
 
 
-def _pictured(shape: tuple[int, ...]) -> bool:
+def _is_image(shape: tuple[int, ...]) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
 
 
-def _saliency(module: nn.Module, x: Tensor, y: Tensor) -> Pictures | None:
-    """The gradient of the loss with respect to the inputs, without sign (1312.6034); None where none leads there."""
+def _saliency(module: nn.Module, x: Tensor, y: Tensor) -> Images | None:
+    """Return the absolute gradient of the loss with respect to the inputs (1312.6034); None if there is no gradient."""
     with torch.enable_grad():
         leaf = x.clone().requires_grad_()
         try:
-            found = gradient(cross_entropy(module(leaf.clone()), y).sum(), leaf)
+            grad = gradient(cross_entropy(module(leaf.clone()), y).sum(), leaf)
         except NoGradientError:
             return None
-    return _map(found)
+    return _to_map(grad)
 
 
-def _integrated(module: nn.Module, x: Tensor, y: Tensor, baseline: float, batch: int) -> Pictures | None:
-    """Integrated gradients (1703.01365) of the right class; None without captum."""
+def _integrate(module: nn.Module, x: Tensor, y: Tensor, baseline: float, batch: int) -> Images | None:
+    """Return integrated gradients (1703.01365) of the right class; None without captum."""
     if find_spec("captum") is None:
         return None
     from captum.attr import IntegratedGradients
@@ -91,35 +88,36 @@ def _integrated(module: nn.Module, x: Tensor, y: Tensor, baseline: float, batch:
         method.attribute(x[k : k + 1], baseline, target=int(y[k]), n_steps=STEPS, internal_batch_size=batch)
         for k in range(len(x))
     ]
-    return _map(torch.cat(parts).detach())
+    return _to_map(torch.cat(parts).detach())
 
 
-def _map(values: Tensor) -> Pictures:
-    """(k, *shape) as grey pictures: the largest number over the channels, without sign."""
-    planes = _planes(values.abs()).amax(1, keepdim=True)
-    return _pixels(_scaled(_smaller(planes)))
+def _to_map(values: Tensor) -> Images:
+    """Return (k, *shape) as grey images: the largest absolute value over the channels."""
+    planes = _add_channel(values.abs()).amax(1, keepdim=True)
+    return _to_bytes(_scale(_shrink(planes)))
 
 
-def _shown(x: Tensor, bounds: tuple[float, float]) -> Tensor:
-    """(k, channels, height, width) from 0 to 1, no larger than SIDE."""
+def _to_planes(x: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """Return (k, channels, height, width) from 0 to 1, no larger than SIDE."""
     lo, hi = bounds
-    return _smaller((_planes(x).double() - lo) / (hi - lo))
+    return _shrink((_add_channel(x).double() - lo) / (hi - lo))
 
 
-def _planes(x: Tensor) -> Tensor:
+def _add_channel(x: Tensor) -> Tensor:
     return x if x.ndim == 4 else x.unsqueeze(1)
 
 
-def _smaller(x: Tensor) -> Tensor:
+def _shrink(x: Tensor) -> Tensor:
     factor = -(-max(x.shape[2:]) // SIDE)
     return nn.functional.avg_pool2d(x, factor) if factor > 1 else x
 
 
-def _scaled(x: Tensor) -> Tensor:
-    return x / x.abs().flatten(1).amax(1).clamp_min(TINY).view(-1, 1, 1, 1)
+def _scale(x: Tensor) -> Tensor:
+    return x / per_sample(x.abs().flatten(1).amax(1).clamp_min(TINY), x)
 
 
-def _pixels(x: Tensor) -> Pictures:
-    """From 0 to 1 as 8 bits, the channels last."""
-    found: Pictures = (255 * x.double()).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return found
+def _to_bytes(x: Tensor) -> Images:
+    """Return values from 0 to 1 as 8 bits, the channels last."""
+    values = (255 * x.double()).round().clamp(0, 255).to(torch.uint8)
+    images: Images = values.permute(0, 2, 3, 1).cpu().numpy()
+    return images

@@ -1,7 +1,6 @@
-"""Measure a model: its answers to clean inputs, and each attack on all that it answers right, sample by sample."""
+"""Measure a model: its accuracy on clean inputs, and which of its right answers an attack changes."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -11,14 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, eval_mode
-from robust.attacks.factory import describe, make, no_models
-from robust.attacks.task import Model
+from robust.attacks.factory import describe, make
 from robust.attacks.text import first_line
 from robust.attacks.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
-from robust.evaluation.attack_run import candidates_of, in_order, run_attack
+from robust.evaluation.attack_run import RunOptions, candidates_of, run_attack, sort_inputs
 from robust.evaluation.batching import Batcher
 from robust.flags import Flags
 from robust.models.load import hash_weights
@@ -26,50 +24,50 @@ from robust.records.attack_outcome import StageOutcome
 from robust.verification.check import Faults
 from robust.verification.rounding import on_levels, verify_rounded
 
-BATCH = 250  # where nothing else is known
-PROBED_SAMPLES = 64  # samples whose values tell whether all keep to levels
+BATCH = 250  # the default batch size
+PROBED_SAMPLES = 64  # if these are on levels, all samples are taken to be
 
 
 @dataclass(frozen=True, slots=True)
 class CleanResult:
-    """The model's answers to the samples as they are."""
+    """The model's answers to the clean samples."""
 
     correct: Flags  # (n,)
-    faulty: int  # samples answered with something not finite
+    faulty: int  # samples whose answer is not finite
 
 
 @dataclass(frozen=True, slots=True)
 class AttackResult:
-    """What one attack, or one suite, found, started on all samples that are answered right."""
+    """The outcome of an attack or a suite that was started on all samples that the model answers right."""
 
-    attack: str  # as a word: "pgd:steps=40", "standard-1"
+    attack: str  # its spec: "pgd:steps=40", "standard-1"
     options: dict[str, Any]  # all of them, the defaults included
-    adversarial: Flags  # (n,): by an input that the driver admitted and that was then verified
-    x_adv: NDArray[np.float32]  # (broken, *shape): those inputs, in the samples' order; the first rank's alone
-    faulty: int  # samples on which the model answered something not finite on the way
-    fault: Faults  # (n,): of the samples that fell to an input that was not verified, what is wrong with that
+    adversarial: Flags  # (n,): whether an input was found that the attack's driver accepted and that was then verified
+    x_adv: NDArray[np.float32]  # (adversarial, *shape): those inputs in the samples' order; only the first rank's
+    faulty: int  # samples on which the model gave an answer that is not finite
+    fault: Faults  # (n,): what is wrong with an input that the driver accepted and that was not verified
     forwards: int  # samples sent through the model
     backwards: int
     seconds: float
     stages: tuple[StageOutcome, ...] = ()  # of a suite
-    partial: str = ""  # why it was stopped before its end
-    rounded: Flags | None = None  # (n,): broken also once the input is rounded to the data's levels
+    partial: str = ""  # why it was stopped before its end; "" if it was not
+    rounded: Flags | None = None  # (n,): adversarial also after the input is rounded to the data's levels
 
 
-def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
-    """Two samples through the model; ValueError, in one line, where nothing can be measured.
+def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
+    """Check that the model takes two samples and answers with logits; ValueError, in one line, if it does not.
 
-    That is where it does not take them, or does not answer with logits. What else may be wrong is for the preflight.
+    The preflight checks what else may be wrong.
     """
     x = samples.x[:2]
     try:
         with eval_mode(module), torch.no_grad():
             logits = module(torch.tensor(x, device=device_of(module)))
     except Exception as error:
-        told = first_line(error)
+        message = first_line(error)
         raise ValueError(
-            f"the model does not take {dataset.name}, samples of shape {list(x.shape[1:])}: {told}; "
-            f"{_fault(module, x.shape[1:])}"
+            f"the model does not take {dataset.name}, samples of shape {list(x.shape[1:])}: {message}; "
+            f"{_explain_refusal(module, x.shape[1:])}"
         ) from error
     if not isinstance(logits, Tensor) or logits.shape != (len(x), dataset.classes):
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
@@ -81,27 +79,26 @@ def check(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")
 
 
-def _fault(module: nn.Module, shape: tuple[int, ...]) -> str:
-    """Why a model may not take its inputs, which are float32, of this shape and on one device."""
-    own = [*module.parameters(), *module.buffers()]
-    devices = {str(tensor.device) for tensor in own}
-    types = {str(tensor.dtype) for tensor in own if tensor.is_floating_point()} - {"torch.float32"}
+def _explain_refusal(module: nn.Module, shape: tuple[int, ...]) -> str:
+    """Return a likely reason why a model does not take inputs that are float32, of this shape and on one device."""
+    tensors = [*module.parameters(), *module.buffers()]
+    devices = {str(tensor.device) for tensor in tensors}
+    types = {str(tensor.dtype) for tensor in tensors if tensor.is_floating_point()} - {"torch.float32"}
     if len(devices) > 1:
         return f"parts of it are on {' and '.join(sorted(devices))}: register what it needs as buffers"
     if types:
         return f"its numbers are {' and '.join(sorted(types))}, inputs are torch.float32: call float() on it"
-    channel = f" A picture has a channel axis, as {[1, *shape]}" if len(shape) == 2 else ""
+    channel = f" An image has a channel axis, as {[1, *shape]}" if len(shape) == 2 else ""
     return f"is this the data that it was made for (--robust-data)?{channel}"
 
 
 def measure_clean(
-    module: nn.Module, samples: Samples, seed: int = 0, feed: Batcher | None = None, ranks: Ranks = ALONE
+    module: nn.Module, samples: Samples, seed: int = 0, batcher: Batcher | None = None, ranks: Ranks = ALONE
 ) -> CleanResult:
-    """Accuracy without an attack."""
-    feed = feed or Batcher(BATCH, device_of(module))
-    mine = ranks.deal(samples)
-    found = ranks.agreed(lambda: feed.columns(lambda x, y, index: answers(module, x, y, seed), mine, bool, bool))
-    correct, faulty = map(ranks.whole, found)
+    """Measure the accuracy without an attack."""
+    batcher, share = batcher or _default_batcher(module), ranks.deal(samples)
+    columns = ranks.agreed(lambda: batcher.columns(lambda x, y, index: answers(module, x, y, seed), share, bool, bool))
+    correct, faulty = map(ranks.whole, columns)
     return CleanResult(correct, int(faulty.sum()))
 
 
@@ -111,68 +108,64 @@ def measure_attack(
     correct: Flags,
     attack: str | AnyAttack,
     threat: Threat,
-    *,
-    seed: int = 0,
-    feed: Batcher | None = None,
-    load: Callable[[str], Model] = no_models,
-    draws: bool = False,
-    ranks: Ranks = ALONE,
+    options: RunOptions | None = None,
 ) -> AttackResult:
-    """An attack, or the word for one, on the samples in the mask `correct`; `load` makes a model of a surrogate's word.
+    """Run an attack, given as an object or by its spec, on the samples in the mask `correct`, (n,).
 
-    Of a model that `draws` a clean input may be answered wrong when it is verified, which does not save the sample.
-    ValueError or LookupError where the word is wrong, or the attack cannot be run.
+    ValueError or LookupError if the spec is wrong or the attack cannot be run.
     """
-    name, chosen = (attack, make(attack, load)) if isinstance(attack, str) else (describe(attack), attack)
-    began = time.monotonic()
-    feed = feed or Batcher(BATCH, device_of(module))
+    began, options = time.monotonic(), options or RunOptions(_default_batcher(module))
+    chosen = make(attack, options.load) if isinstance(attack, str) else attack
 
-    def strike(x: Tensor, y: Tensor, index: Tensor) -> Outcome:
-        return assail(module, chosen, x, y, threat, seed=seed, index=index)
+    def attack_batch(x: Tensor, y: Tensor, index: Tensor) -> Outcome:
+        return assail(module, chosen, x, y, threat, seed=options.seed, index=index)
 
-    bout = run_attack(module, samples, np.flatnonzero(correct), strike, threat, feed, ranks, draws=draws)
+    run = run_attack(module, samples, np.flatnonzero(correct), attack_batch, threat, options)
     adversarial, fault = np.zeros(len(samples), bool), np.zeros(len(samples), np.int8)
-    adversarial[bout.rows], fault[bout.rows] = bout.adversarial, bout.fault
+    adversarial[run.rows], fault[run.rows] = run.adversarial, run.fault
     return AttackResult(
-        attack=name,
+        attack=attack if isinstance(attack, str) else describe(attack),
         options=options_of(chosen),
         adversarial=adversarial,
-        x_adv=in_order(bout.x_adv, bout.rows[bout.adversarial]),
-        faulty=int(bout.faulty.sum()),
+        x_adv=sort_inputs(run.x_adv, run.rows[run.adversarial]),
+        faulty=int(run.faulty.sum()),
         fault=fault,
-        forwards=int(bout.cost[0]),
-        backwards=int(bout.cost[1]),
+        forwards=int(run.cost[0]),
+        backwards=int(run.cost[1]),
         seconds=time.monotonic() - began,
     )
 
 
-def with_rounding(
-    found: AttackResult, module: nn.Module, samples: Samples, threat: Threat, levels: int, feed: Batcher
-) -> AttackResult:
-    """What was found, and what of it stays when the inputs are rounded to so many levels.
+def _default_batcher(module: nn.Module) -> Batcher:
+    return Batcher(BATCH, device_of(module))
 
-    Only where the samples keep to such levels, which the first of them tell for all.
+
+def add_rounding(
+    result: AttackResult, module: nn.Module, samples: Samples, threat: Threat, levels: int, batch: int
+) -> AttackResult:
+    """Add which samples are adversarial also after their inputs are rounded to the data's levels.
+
+    Nothing is added if the samples are not on such levels; the first samples decide for all.
     """
-    bounds = (threat.lo, threat.hi)
-    if not on_levels(samples.x[:PROBED_SAMPLES], bounds, levels):
-        return found
-    mine, rounded = samples.take(np.flatnonzero(found.adversarial)), found.adversarial.copy()
-    candidates = candidates_of(mine, found.x_adv, threat, feed.size)
-    rounded[found.adversarial] = verify_rounded(module, candidates, levels).fault == 0
-    return replace(found, rounded=rounded)
+    if not on_levels(samples.x[:PROBED_SAMPLES], (threat.lo, threat.hi), levels):
+        return result
+    candidates = candidates_of(samples.take(np.flatnonzero(result.adversarial)), result.x_adv, threat, batch)
+    rounded = result.adversarial.copy()
+    rounded[result.adversarial] = verify_rounded(module, candidates, levels).fault == 0
+    return replace(result, rounded=rounded)
 
 
 def options_of(attack: AnyAttack) -> dict[str, Any]:
-    """An attack's options by name, as JSON can hold them; a model is told by its class and its weights."""
-    found: dict[str, Any] = _plain(attack) if is_dataclass(attack) else {}
-    return found
+    """Return an attack's options by name, as JSON can hold them; a model becomes its class and its weights' hash."""
+    options: dict[str, Any] = _to_json(attack) if is_dataclass(attack) else {}
+    return options
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, nn.Module):
         return f"{type(value).__name__}:{hash_weights(value)[:8]}"
     if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
+        return [_to_json(one) for one in value]
     if is_dataclass(value):
-        return {option.name: _plain(getattr(value, option.name)) for option in fields(value)}
+        return {option.name: _to_json(getattr(value, option.name)) for option in fields(value)}
     return getattr(value, "__name__", value)

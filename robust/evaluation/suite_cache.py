@@ -1,4 +1,4 @@
-"""Where the rounds of a suite are kept while it runs: by a hash of all that determines them."""
+"""Keep the rounds of a suite on disk while it runs, under a hash of everything that determines them."""
 
 import hashlib
 import json
@@ -29,24 +29,24 @@ from robust.user_code import hash_sources, source_files
 
 @dataclass(frozen=True, slots=True)
 class SuiteCache:
-    """The rounds of a suite on the disk, a file each: a process that is killed loses only the round that it was at."""
+    """The rounds of a suite on disk, one file each: a process that is killed loses only its current round."""
 
-    folder: Path  # of this run of the suite alone
+    folder: Path  # for this run of the suite only
 
     def read(self, k: int) -> AttackRun | None:
-        """Round number k; None where it was not run to its end, or its file is damaged."""
+        """Read round number k; None if it was not run to its end, or its file is damaged."""
         try:
             names = [field.name for field in fields(AttackRun)]
-            found: dict[str, Any] = dict(zip(names, read_arrays(self._file(k), names), strict=True))
+            values: dict[str, Any] = dict(zip(names, read_arrays(self._file(k), names), strict=True))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
-        return AttackRun(**found | {"seconds": float(found["seconds"]), "batch": int(found["batch"])})
+        return AttackRun(**values | {"seconds": float(values["seconds"]), "batch": int(values["batch"])})
 
-    def write(self, k: int, bout: AttackRun) -> None:
-        """ValueError where the disk does not take it."""
+    def write(self, k: int, run: AttackRun) -> None:
+        """Write round number k; ValueError if that fails."""
         try:
-            write_arrays(self._file(k), {field.name: getattr(bout, field.name) for field in fields(bout)})
-        except FileNotFoundError:  # the same run has ended in another process, and taken the folder with it
+            write_arrays(self._file(k), {field.name: getattr(run, field.name) for field in fields(run)})
+        except FileNotFoundError:  # the same run has ended in another process, which removed the folder
             return
         except OSError as error:
             raise ValueError(f"its rounds could not be written: {error}") from error
@@ -57,20 +57,20 @@ class SuiteCache:
 
 @dataclass(frozen=True, slots=True)
 class SuiteInputs:
-    """All that the rounds of a suite depend on, beside the code that runs them."""
+    """Everything that the rounds of a suite depend on, except the code that runs them."""
 
     module: nn.Module
-    source: Path  # the file that makes the module, if it is one
+    source: Path  # the file of the user that makes the module; need not exist
     samples: Samples
-    correct: Flags  # (n,): the samples that are attacked
+    correct: Flags  # (n,): samples to attack
     suite: Suite
-    search: tuple[str, ...]  # how the copy that the attacks ask is cheaper than the module
+    search: tuple[str, ...]  # how the copy that the attacks ask differs from the module
     threat: Threat
     seed: int
 
     @property
     def key(self) -> str:
-        """A hash of it all."""
+        """The hash of all fields, the model's answers and the code."""
         return hashlib.sha256(json.dumps(self._determinants(), sort_keys=True).encode()).hexdigest()
 
     def _determinants(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class SuiteInputs:
 
 
 def suite_cache(home: Path, inputs: SuiteInputs) -> SuiteCache:
-    """Return the cache of these rounds below `home`, which is made; ValueError where the disk does not take it."""
+    """Return the cache of these rounds below `home`, which is made; ValueError if it cannot be written."""
     try:
         folder = private(home)
     except OSError as error:
@@ -103,23 +103,28 @@ def suite_cache(home: Path, inputs: SuiteInputs) -> SuiteCache:
 
 
 def _probe(module: nn.Module, samples: Samples) -> list[float]:
-    """How long a few answers and their input gradients are: what another forward pass with the same weights changes.
+    """Return the norms of a few answers and of their input gradients, since code can change them at equal weights.
 
-    Rounded well above what another number of threads changes.
+    Three digits: another number of threads changes less.
     """
     x = torch.tensor(samples.x[:8], device=device_of(module), requires_grad=True)
     with eval_mode(module), torch.enable_grad():
         answers = module(x.clone())
         try:
             grad = gradient(answers.square().sum(), x)
-        except ValueError:  # whatever needs one will tell
+        except ValueError:  # an attack that needs a gradient will say so
             grad = torch.zeros_like(x)
-    return [float(f"{float(each.detach().double().norm()):.3g}") for each in (answers, grad)]
+    return [float(f"{float(tensor.detach().double().norm()):.3g}") for tensor in (answers, grad)]
+
+
+# The code that decides what a round does, and to which rows.
+FOLDERS = ("attacks", "distributed", "evaluation", "verification")
+FILES = ("data/lazy_inputs.py", "data/spool.py", "flags.py", "sampling.py")
 
 
 def _code_hash(suite: Suite) -> str:
-    """Hash the code that rounds come from and that says who takes which rows, and attacks of other packages."""
+    """Return a hash of the code that rounds depend on, including attacks of other packages."""
     root = Path(robust.__file__).parent
-    folders = ("attacks", "distributed", "evaluation", "verification")
-    ours = {path for folder in folders for path in (root / folder).resolve().rglob("*.py")} | {root / "sampling.py"}
-    return hash_sources(ours | source_files({ATTACKS.get(Spec.parse(stage.attack).name) for stage in suite.stages}))
+    package = {path for folder in FOLDERS for path in (root / folder).resolve().rglob("*.py")}
+    attacks = source_files({ATTACKS.get(Spec.parse(stage.attack).name) for stage in suite.stages})
+    return hash_sources(package | {root / file for file in FILES} | attacks)

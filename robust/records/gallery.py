@@ -1,4 +1,4 @@
-"""Pictures of a few broken samples, as a record's .npz keeps them for the page. No torch."""
+"""Images of a few adversarial samples, as a record's .npz keeps them for the page. No torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -7,71 +7,71 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.flags import Flags
 from robust.sampling import shuffled_rows
 
-PREFIX = "gallery_"  # of its arrays among the evidence's
+PREFIX = "gallery_"  # of the names of its arrays in the .npz
 
-Pictures = NDArray[np.uint8]  # (k, height, width, 1 or 3)
+Images = NDArray[np.uint8]  # (k, height, width, 1 or 3)
 
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """k broken samples, in the samples' order."""
+    """k adversarial samples, in the samples' order."""
 
     row: NDArray[np.int64]  # (k,): which of the n samples
     label: NDArray[np.int64]  # (k,)
-    answer: NDArray[np.int64]  # (k,): what the model takes the adversarial input for
-    sure: NDArray[np.float32]  # (k,): with which probability
-    original: Pictures
-    change: Pictures  # around grey, of each sample scaled to its largest value
-    adversarial: Pictures
-    saliency: Pictures | None  # of the loss at the original; None where no gradient leads there
-    integrated: Pictures | None  # integrated gradients of the right class; None without captum too
+    answer: NDArray[np.int64]  # (k,): the class that the model answers for the adversarial input
+    sure: NDArray[np.float32]  # (k,): the probability of that answer
+    original: Images
+    change: Images  # around grey, each sample scaled to its largest value
+    adversarial: Images
+    saliency: Images | None  # of the loss at the original; None if the model has no gradient
+    integrated: Images | None  # integrated gradients of the right class; None also without captum
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """By the names under which a file has them."""
-        found = {PREFIX + part.name: getattr(self, part.name) for part in fields(self)}
-        return {name: array for name, array in found.items() if array is not None}
+        """Return the arrays by their names in the file."""
+        named = {PREFIX + part.name: getattr(self, part.name) for part in fields(self)}
+        return {name: array for name, array in named.items() if array is not None}
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Gallery | None":
-        """From what a file holds; None where it holds no pictures."""
+        """Make the gallery from the arrays of a file; None if it holds no images."""
         if f"{PREFIX}row" not in arrays:
             return None
-        found: dict[str, Any] = {part.name: arrays.get(PREFIX + part.name) for part in fields(cls)}
-        return cls(**found)
+        parts: dict[str, Any] = {part.name: arrays.get(PREFIX + part.name) for part in fields(cls)}
+        return cls(**parts)
 
-    def take(self, at: NDArray[np.int64]) -> "Gallery":
-        """The samples at these places."""
+    def take(self, places: NDArray[np.int64]) -> "Gallery":
+        """Return the gallery of the samples at these places."""
         parts: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
-        taken: dict[str, Any] = {name: None if array is None else array[at] for name, array in parts.items()}
+        taken: dict[str, Any] = {name: None if array is None else array[places] for name, array in parts.items()}
         return Gallery(**taken)
 
 
-def choose_rows(adversarial: NDArray[np.bool_], most: int, seed: int) -> NDArray[np.int64]:
-    """At most so many of the broken samples (n,), ascending, drawn by the seed.
+def choose_rows(adversarial: Flags, most: int, seed: int) -> NDArray[np.int64]:
+    """Return at most `most` of the `adversarial` samples, (n,), ascending, drawn by the seed.
 
-    What is chosen of all is chosen of each part that it is in: so parts can be chosen from apart, and joined.
+    A sample that is chosen from all is also chosen from every part that holds it, so the choices from parts can be
+    joined.
     """
     order = shuffled_rows(len(adversarial), seed)
     return np.sort(order[adversarial[order]][:most])
 
 
-def join_galleries(
-    galleries: Sequence["Gallery | None"], adversarial: NDArray[np.bool_], most: int, seed: int
-) -> "Gallery | None":
-    """Of several attacks' pictures those of the samples that are chosen of all that are `broken`, (n,).
+def join_galleries(galleries: Sequence["Gallery | None"], adversarial: Flags, most: int, seed: int) -> "Gallery | None":
+    """Join the galleries of several attacks, keeping the samples that are chosen from all `adversarial` ones, (n,).
 
-    Each by the first attack that has it. None where there are none.
+    A sample in several galleries is taken from the first. None if there are no images.
     """
-    there = [gallery for gallery in galleries if gallery is not None and len(gallery.row)]
-    if not there:
+    filled = [gallery for gallery in galleries if gallery is not None and len(gallery.row)]
+    if not filled:
         return None
     columns: dict[str, Any] = {}
     for part in fields(Gallery):
-        column = [getattr(gallery, part.name) for gallery in there]
+        column = [getattr(gallery, part.name) for gallery in filled]
         columns[part.name] = None if any(array is None for array in column) else np.concatenate(column)
     whole = Gallery(**columns)
-    wanted = choose_rows(adversarial, most, seed)
+    chosen = choose_rows(adversarial, most, seed)
     rows, first = np.unique(whole.row, return_index=True)
-    return whole.take(first[np.isin(rows, wanted)])
+    return whole.take(first[np.isin(rows, chosen)])

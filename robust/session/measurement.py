@@ -14,9 +14,10 @@ from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
 from robust.attacks.suite import Suite
 from robust.attacks.threat import Threat
-from robust.evaluation.measure import AttackResult, CleanResult, measure_attack, with_rounding
+from robust.evaluation.attack_run import RunOptions
+from robust.evaluation.measure import AttackResult, CleanResult, add_rounding, measure_attack
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
-from robust.evaluation.suite_run import TIME, Limits, SuiteRun, Watch, unattacked
+from robust.evaluation.suite_run import TIME, Limits, SuiteRun, Watch, is_unattacked
 from robust.flags import Flags
 from robust.gates import Floor, Measured, inconclusive, shortfall
 from robust.session.case import FOUND, Case, Found, fail
@@ -134,34 +135,26 @@ class Measurements:
                     samples=case.samples,
                     suite=self._suite(name),
                     threat=allowed,
-                    feed=self.resources.feed(case.module),
                     classes=self.resources.classes,
-                    seed=case.seed,
+                    options=self._options(case),
                     fast_copy=self.resources.fast_copy(case.module),
-                    load=self.resources.surrogate,
                     cache=cache,
                     limits=self._limits(name, threat, len(case.samples)),
                     watch=watch,
-                    ranks=self.resources.ranks,
                 ).run(clean.correct)
 
         return run
 
     def _attack(self, case: Case, attack: str | AnyAttack) -> Run:
         def run(allowed: Threat, clean: CleanResult) -> AttackResult:
-            return measure_attack(
-                case.module,
-                case.samples,
-                clean.correct,
-                attack,
-                allowed,
-                seed=case.seed,
-                feed=self.resources.feed(case.module),
-                load=self.resources.surrogate,
-                ranks=self.resources.ranks,
-            )
+            return measure_attack(case.module, case.samples, clean.correct, attack, allowed, self._options(case))
 
         return run
+
+    def _options(self, case: Case) -> RunOptions:
+        """Return how attacks are run on this case."""
+        workshop = self.workshop
+        return RunOptions(resources.feed(case.module), case.seed, workshop.surrogate, workshop.ranks)
 
     def _limits(self, suite: str, threat: str, n: int) -> Limits:
         """The time that was given; and where no row is to be filed, what settles the gate: a bound only ever falls."""
@@ -182,7 +175,7 @@ class Measurements:
         if result.found.partial:
             case.item.user_properties.append(("robust.partial", result.found.partial))
         floor = self.resources.settings.gates.attack(result.attack, result.threat)
-        if floor is not None and unattacked(result.found) and result.measured.percent >= floor.percent:
+        if floor is not None and is_unattacked(result.found) and result.measured.percent >= floor.percent:
             what = f"{result.attack} under {result.threat} was stopped by the time before its first stage ended"
             fail(f"--robust-fail-under={floor}: {what}, so nothing shows that it holds; give it more time")
         self.judge(case, str(result), result.measured, floor, bound=result.found.partial == TIME)
@@ -219,8 +212,8 @@ class Measurements:
 
     def rounded(self, case: Case, found: AttackResult, threat: Threat) -> AttackResult:
         """What was found, and what of it stays when the inputs are rounded to the data's levels."""
-        levels = self.resources.dataset.levels
-        return with_rounding(found, case.module, case.samples, threat, levels, self.resources.feed(case.module))
+        levels, batch = self.resources.dataset.levels, self.resources.feed(case.module).size
+        return add_rounding(found, case.module, case.samples, threat, levels, batch)
 
     def _judge_faults(self, case: Case, found: AttackResult, what: str) -> None:
         """What fell and was not verified does not count as broken; of more than a few the test fails."""

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.session.reverify import source_of
 from robust.user_code import describe_user_error
+from robust.verification.candidates import Candidates
 
 HOST = slug(platform.node())  # the folder may be shared by machines, which know nothing of each other's processes
 OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()  # who files the row, also of a dead worker
@@ -84,16 +86,10 @@ def _pictures(resources: Resources, case: Case, result: Result) -> dict[str, NDA
     if resources.settings.leaderboard is None or not most or not resources.ranks.first:
         return {}
     try:
-        gallery = illustrate(
-            case.module,
-            case.samples,
-            result.broken,
-            result.x_adv,
-            (dataset.lo, dataset.hi),
-            most=most,
-            seed=case.seed,
-            batch=resources.feed(case.module).size,
-        )
+        samples, batch = case.samples.take(np.flatnonzero(result.broken)), resources.feed(case.module).size
+        bounds = (dataset.lo, dataset.hi)
+        candidates = Candidates(result.x_adv, samples.x, samples.y, result.threat, bounds, batch)
+        gallery = illustrate(case.module, candidates, result.broken, most=most, seed=case.seed)
     except Exception as error:
         case.warn(f"no pictures under {result.threat}: {describe_user_error(error)}")
         return {}

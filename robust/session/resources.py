@@ -17,7 +17,7 @@ from robust.attacks.threat import LpThreat, Threat, read_threat
 from robust.data.dataset import Dataset, NotHereError, Samples, TooFewError
 from robust.distributed.ranks import Ranks
 from robust.evaluation.batching import Batcher, fit_batch_size
-from robust.evaluation.measure import CleanResult, check, measure_clean
+from robust.evaluation.measure import CleanResult, check_model, measure_clean
 from robust.models.blackbox import is_black_box
 from robust.models.load import Subject, get_builder, load
 from robust.models.normalize import add_normalization, describe_normalize
@@ -101,7 +101,7 @@ class Resources:
     def surrogate(self, text: str) -> nn.Module:
         """Another model, for attacks that are to transfer from it; its word is as that of --robust-model."""
         module = self.subject(Variant(ModelSpec.parse(text, self.settings.attacks_below), AS_IS)).module
-        check(module, self.dataset, self.samples)
+        check_model(module, self.dataset, self.samples)
         return module
 
     def feed(self, module: nn.Module) -> Batcher:
@@ -158,7 +158,7 @@ class Resources:
         for spec in settings.models:
             with blaming(f"model={spec.text}"):
                 module = self._checkable(spec)
-                check(module, dataset, samples)
+                check_model(module, dataset, samples)
             if is_black_box(module):
                 self._check_blind(spec)
             for text in (text for text in settings.trainings if text != AS_IS):

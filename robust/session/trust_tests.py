@@ -8,7 +8,7 @@ from torch import nn
 
 from robust.device import device_of
 from robust.evaluation.measure import AttackResult
-from robust.evaluation.suite_run import capped, narrowed, unattacked
+from robust.evaluation.suite_run import cap_targets, is_unattacked, narrow_threat
 from robust.flags import union
 from robust.models.blackbox import is_black_box
 from robust.records.record import MITIGATED
@@ -114,13 +114,13 @@ class TrustTest:
         """The attacks of the row; of a suite those of its stages that are for the threat model, as these are run."""
         settings, allowed = self._resources.settings, self._resources.threat(threat)
         stages = next((suite.stages for suite in settings.suites if suite.name == row), ())
-        mine = (capped(stage.attack, self._resources.classes) for stage in stages if narrowed(allowed, stage))
+        mine = (cap_targets(stage.attack, self._resources.classes) for stage in stages if narrow_threat(allowed, stage))
         return tuple(mine) if row else settings.attacks
 
 
 def _unattacked(found: list[AttackResult]) -> Iterator[Finding]:
     """No check's, for it costs nothing to see, and no mitigation is one for it."""
-    for each in filter(unattacked, found):
+    for each in filter(is_unattacked, found):
         told = f"{each.attack} was stopped by the time before its first stage ended: what stands was hardly attacked"
         yield Finding("unattacked", "suspect", None, told, "give it more time, with --robust-time")
 

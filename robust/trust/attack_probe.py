@@ -16,6 +16,7 @@ from robust.attacks.spec import Spec
 from robust.attacks.task import Model, Task
 from robust.attacks.threat import LpThreat, Threat
 from robust.data.dataset import Samples
+from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack
 from robust.flags import Flags
@@ -127,16 +128,8 @@ class AttackProbe:
 
         With another `seed` its random numbers are not those of the row's.
         """
-        return measure_attack(
-            self.module,
-            self.samples,
-            on,
-            attack,
-            threat or self.threat,
-            seed=self.seed + seed,
-            feed=self.feed,
-            load=self.load,
-        )
+        options = RunOptions(self.feed, self.seed + seed, self.load)
+        return measure_attack(self.module, self.samples, on, attack, threat or self.threat, options)
 
     def tasks(self, work: Callable[[Task], T], on: Flags) -> list[T]:
         """`work` on the task of each batch of the samples in the mask, in evaluation mode and without gradients."""

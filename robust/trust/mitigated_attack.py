@@ -22,6 +22,7 @@ from robust.attacks.threat import Threat
 from robust.attacks.zoo.pgd import PGD
 from robust.attacks.zoo.square import Square
 from robust.data.dataset import Samples
+from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack
 from robust.flags import Flags
@@ -72,11 +73,13 @@ def run_mitigated(
     A model that draws may answer a sample wrong by luck before it is attacked, and right when that is verified: what
     is left of such a model is sought with another seed, too.
     """
-    measured = partial(measure_attack, module, samples, attack=search.attack(), threat=threat, feed=feed)
-    if search.draws == 1:
-        return measured(correct=correct, seed=seed)
-    first = measured(correct=correct, seed=seed, draws=True)
-    return merged(first, measured(correct=correct & ~first.adversarial, seed=seed + 1, draws=True))
+    measure = partial(measure_attack, module, samples, attack=search.attack(), threat=threat)
+    options = RunOptions(feed, seed, draws=search.draws > 1)
+    first = measure(correct=correct, options=options)
+    if not options.draws:
+        return first
+    left = correct & ~first.adversarial
+    return merged(first, measure(correct=left, options=replace(options, seed=seed + 1)))
 
 
 def merged(first: AttackResult, second: AttackResult) -> AttackResult:

@@ -18,14 +18,16 @@ from torch import nn
 from robust.attacks.threat import read_threat
 from robust.cli import main
 from robust.data.dataset import DATA, NotHereError
+from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.illustrate import illustrate
-from robust.evaluation.measure import measure_attack, measure_clean, with_rounding
+from robust.evaluation.measure import add_rounding, measure_attack, measure_clean
 from robust.models.load import hash_weights
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.evidence import Evidence
 from robust.records.record import DataUsed, ModelUsed, Record
 from robust.records.store import add
+from robust.verification.candidates import Candidates
 
 ROOT = Path(__file__).parent.parent.parent
 NET = """
@@ -43,9 +45,9 @@ def make(name="weights.safetensors"):
 def measured(module, threat, n=80):
     """A record, and its evidence, as a run files them."""
     samples, feed = DATA.get("digits").load("test", n), Batcher(30)
-    clean = measure_clean(module, samples, feed=feed)
-    found = measure_attack(module, samples, clean.correct, "pgd:steps=5", read_threat(threat), feed=feed)
-    found = with_rounding(found, module, samples, read_threat(threat), 17, feed)
+    clean = measure_clean(module, samples, batcher=feed)
+    found = measure_attack(module, samples, clean.correct, "pgd:steps=5", read_threat(threat), RunOptions(feed))
+    found = add_rounding(found, module, samples, read_threat(threat), 17, feed.size)
     evidence = Evidence.of(samples.y, samples.index, [(found.adversarial, found.x_adv)])
     robust = clean.correct & ~found.adversarial
     counts = (np.bincount(samples.y, weights=each).astype(int).tolist() for each in (None, clean.correct, robust))
@@ -395,7 +397,9 @@ def test_pictures_are_those_of_the_samples(folder, verify, change, line):
     file = place().with_suffix(".npz")
     evidence, samples = Evidence.from_bytes(file.read_bytes()), DATA.get("digits").load("test", 80)
     module, adversarial = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), np.isin(np.arange(80), evidence.row)
-    pictures = illustrate(module, samples, adversarial, evidence.x_adv, (0.0, 1.0), most=3)
+    attacked = samples.take(evidence.row)
+    candidates = Candidates(evidence.x_adv, attacked.x, attacked.y, "linf:0.15", (0.0, 1.0), 8)
+    pictures = illustrate(module, candidates, adversarial, most=3)
     file.write_bytes(replace(evidence, gallery=change(pictures)).to_bytes())
     change_json(lambda content: content.update(evidence=hashlib.sha256(file.read_bytes()).hexdigest()))
     status, out, _ = verify("net-as-is", MODEL)

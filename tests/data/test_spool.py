@@ -74,7 +74,8 @@ from robust.evaluation.suite_run import SuiteCache, SuiteRun
 from robust.data import arrays, rows
 from robust.data.factory import open_data
 from robust.evaluation.measure import measure_attack, measure_clean
-from robust.evaluation.batching import Feed
+from robust.evaluation.attack_run import RunOptions
+from robust.evaluation.batching import Batcher
 
 rows.IN_MEMORY = spool.IN_MEMORY = arrays.SMALL = rows.PART = spool.PART = 2**22
 folder, random = Path(sys.argv[1]), np.random.RandomState(0)
@@ -94,12 +95,13 @@ class Net(torch.nn.Module):
 def run(n):
     pq.write_table(pa.table({"image": [picture() for _ in range(n)], "label": [0, 1] * (n // 2)}), folder / "a.parquet")
     samples = open_data("parquet:a.parquet:size=96", folder).settled().load("test")
-    net, feed, threat = Net(), Feed(16), read_threat("linf:0.5")
-    clean = measure_clean(net, samples, feed=feed)
+    net, feed, threat = Net(), Batcher(16), read_threat("linf:0.5")
+    clean = measure_clean(net, samples, batcher=feed)
     assert len(samples.digest) == 64 and clean.faulty == 0
-    found = measure_attack(net, samples, clean.correct, "fgsm", threat, feed=feed)
+    found = measure_attack(net, samples, clean.correct, "fgsm", threat, RunOptions(feed))
     suite = Suite("s-1", (Stage("fgsm"),))
-    again = SuiteRun(net, samples, suite, threat, feed, 2, cache=SuiteCache(folder / str(n))).run(clean.correct)
+    cache = SuiteCache(folder / str(n))
+    again = SuiteRun(net, samples, suite, threat, 2, RunOptions(feed), cache=cache).run(clean.correct)
     assert found.broken.mean() == again.broken.mean() > 0.3
 
 def watch():

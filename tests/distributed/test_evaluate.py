@@ -10,6 +10,7 @@ from torch import nn
 from robust.attacks.threat import read_threat
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE
+from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
 from robust.evaluation.suite_cache import SuiteCache
@@ -40,12 +41,14 @@ def subject(n=60):
     return model, Samples(x.numpy(), y, 3 * np.arange(n))
 
 
+def options(ranks):
+    return RunOptions(Batcher(17), ranks=ranks)
+
+
 def campaign(ranks, cache=None, watch=lambda told: None):
     model, samples = subject()
-    clean = measure_clean(model, samples, feed=Batcher(17), ranks=ranks)
-    made = SuiteRun(
-        model, samples, SUITE, THREAT, Batcher(17), 10, cache=cache and SuiteCache(cache), ranks=ranks, watch=watch
-    )
+    clean = measure_clean(model, samples, batcher=Batcher(17), ranks=ranks)
+    made = SuiteRun(model, samples, SUITE, THREAT, 10, options(ranks), cache=cache and SuiteCache(cache), watch=watch)
     return clean, made.run(clean.correct)
 
 
@@ -53,8 +56,8 @@ def measured(ranks):
     """All that is measured of the samples."""
     clean, suite = campaign(ranks)
     model, samples = subject()
-    single = measure_attack(model, samples, clean.correct, "pgd:steps=5", THREAT, feed=Batcher(17), ranks=ranks)
-    few = measure_attack(model, samples.take(np.arange(2)), clean.correct[:2], "pgd", THREAT, ranks=ranks)
+    single = measure_attack(model, samples, clean.correct, "pgd:steps=5", THREAT, options(ranks))
+    few = measure_attack(model, samples.take(np.arange(2)), clean.correct[:2], "pgd", THREAT, options(ranks))
     return clean.correct.tolist(), clean.faulty, [outcome(found) for found in (suite, single, few)]
 
 

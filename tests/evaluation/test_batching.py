@@ -7,6 +7,7 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.data.dataset import Samples
+from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher, fit_batch_size
 from robust.evaluation.measure import measure_attack, measure_clean
 from tests.attacks.models import network
@@ -84,13 +85,13 @@ def test_what_an_attack_finds_does_not_depend_on_the_batch(size):
     model, given = network(dtype=torch.float32), samples(60)
     correct = measure_clean(model, given).correct
     whole = measure_attack(model, given, correct, "pgd:steps=5", LINF)
-    parts = measure_attack(model, given, correct, "pgd:steps=5", LINF, feed=Batcher(size))
+    parts = measure_attack(model, given, correct, "pgd:steps=5", LINF, RunOptions(Batcher(size)))
 
     assert (whole.adversarial != parts.adversarial).mean() <= 0.002
 
 
 def test_a_wider_network_gets_smaller_batches(monkeypatch):
-    monkeypatch.setattr("robust.evaluation.batching._free", lambda device: 2.0**26)
+    monkeypatch.setattr("robust.evaluation.batching._free_bytes", lambda device: 2.0**26)
     x = samples().x
     sizes = [
         fit_batch_size(nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10)), x, CPU)

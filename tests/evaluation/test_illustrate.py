@@ -14,6 +14,7 @@ from robust.data.dataset import Samples
 from robust.evaluation.illustrate import SIDE, illustrate
 from robust.records.evidence import Evidence
 from robust.records.gallery import Gallery, choose_rows, join_galleries
+from robust.verification.candidates import Candidates
 from tests.making import evidence, record
 
 
@@ -35,7 +36,9 @@ def samples(x, y=None):
 
 def shown(module, x, x_adv, adversarial=None, **options):
     adversarial = np.ones(len(x), bool) if adversarial is None else adversarial
-    return illustrate(module, samples(x), adversarial, x_adv.astype(np.float32), (0.0, 1.0), **{"most": 6, **options})
+    attacked = samples(x[adversarial])
+    candidates = Candidates(x_adv.astype(np.float32), attacked.x, attacked.y, "linf:1", (0.0, 1.0), 8)
+    return illustrate(module, candidates, adversarial, **{"most": 6, **options})
 
 
 def test_the_maps_are_those_of_a_linear_model():

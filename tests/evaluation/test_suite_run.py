@@ -14,11 +14,11 @@ import robust.evaluation.suite_run
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.threat import read_threat
 from robust.data.dataset import Samples
-from robust.evaluation.attack_run import AttackRun
+from robust.evaluation.attack_run import AttackRun, RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
 from robust.evaluation.suite_cache import SuiteCache
-from robust.evaluation.suite_run import GATE, TIME, Limits, SampleState, SuiteRun, capped, narrowed
+from robust.evaluation.suite_run import GATE, TIME, Limits, SampleState, SuiteRun, cap_targets, narrow_threat
 from tests.attacks.models import inputs, network
 
 WEAK, STRONG = "pgd:steps=1:stride=0.3:start=0", "pgd:loss=margin:steps=10:stride=1:last=0.01"
@@ -40,11 +40,11 @@ def samples(n=60):
 
 
 def campaign(suite=SUITE, threat="linf:0.03", module=MODEL, classes=10, **changes):
-    return SuiteRun(module, samples(), suite, read_threat(threat), Batcher(17), classes, **changes)
+    return SuiteRun(module, samples(), suite, read_threat(threat), classes, RunOptions(Batcher(17)), **changes)
 
 
 def run(made):
-    return made.run(measure_clean(made.module, made.samples, feed=Batcher(17)).correct)
+    return made.run(measure_clean(made.module, made.samples, batcher=Batcher(17)).correct)
 
 
 def outcome(found):
@@ -169,16 +169,16 @@ def test_there_are_never_more_targets_than_other_classes(classes):
     )
 
     assert run(made).stages[-1].attack == SUITE.stages[-1].attack
-    assert capped("pgd:targets=9:steps=3", classes) == f"pgd:steps=3:targets={min(9, classes - 1)}"
-    assert capped("pgd:steps=3", classes) == "pgd:steps=3"
+    assert cap_targets("pgd:targets=9:steps=3", classes) == f"pgd:steps=3:targets={min(9, classes - 1)}"
+    assert cap_targets("pgd:steps=3", classes) == "pgd:steps=3"
 
 
 def test_a_stage_is_for_its_norms_of_a_union():
     both = read_threat("linf:0.03+l2:0.2")
 
-    assert str(narrowed(both, Stage("fgsm"))) == "linf:0.03+l2:0.2"
-    assert str(narrowed(both, Stage("fgsm", ("l2", "l1")))) == "l2:0.2"
-    assert narrowed(both, Stage("fgsm", ("l1",))) is None
+    assert str(narrow_threat(both, Stage("fgsm"))) == "linf:0.03+l2:0.2"
+    assert str(narrow_threat(both, Stage("fgsm", ("l2", "l1")))) == "l2:0.2"
+    assert narrow_threat(both, Stage("fgsm", ("l1",))) is None
 
     suite = Suite("u-1", (Stage("fgsm", ("l1",)), Stage("fgsm", ("linf",)), Stage("fgsm", ("l2",))))
     found = run(campaign(suite, threat="linf:0.02+l2:0.3"))
@@ -207,7 +207,7 @@ def test_killed_after_any_round_it_goes_on_to_the_same_end(tmp_path, monkeypatch
     monkeypatch.undo()
     assert len([*tmp_path.iterdir()]) == k
 
-    again = run(replace(campaign(cache=cache), feed=Batcher(60)))  # now more memory is free
+    again = run(replace(campaign(cache=cache), options=RunOptions(Batcher(60))))  # now more memory is free
     assert outcome(again) == expected
     assert outcome(run(campaign(cache=cache))) == outcome(again)
 
@@ -295,7 +295,7 @@ def test_with_more_time_it_goes_on_where_it_was(tmp_path, monkeypatch):
 def test_it_stops_once_what_was_asked_is_settled():
     whole = run(campaign())
     left = 60 - whole.stages[0].adversarial
-    found = run(campaign(limits=Limits(math.inf, lambda standing: standing <= left)))
+    found = run(campaign(limits=Limits(math.inf, lambda robust: robust <= left)))
 
     assert found.partial == GATE
     assert len(found.stages) == 1
@@ -306,7 +306,7 @@ def test_settled_by_the_last_round_of_all_it_is_whole():
     suite = Suite("g-1", (Stage(WEAK), Stage(STRONG)))
     left = 60 - run(campaign(suite)).adversarial.sum()
 
-    assert run(campaign(suite, limits=Limits(math.inf, lambda standing: standing <= left))).partial == ""
+    assert run(campaign(suite, limits=Limits(math.inf, lambda robust: robust <= left))).partial == ""
 
 
 class Moody(nn.Module):
@@ -328,7 +328,7 @@ def test_what_falls_and_is_not_confirmed_stands_on():
     found = made.run(np.ones(51, bool))
 
     assert found.fault.any() or found.adversarial.any()
-    plain = measure_attack(Moody(), mine, np.ones(51, bool), WEAK, made.threat, feed=Batcher(17))
+    plain = measure_attack(Moody(), mine, np.ones(51, bool), WEAK, made.threat, made.options)
     assert (found.fault.tolist(), found.adversarial.tolist()) == (plain.fault.tolist(), plain.adversarial.tolist())
 
 

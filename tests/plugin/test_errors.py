@@ -159,7 +159,7 @@ WRONG = {
     "inputs without a channel axis": (
         ["--robust-model=conv.py:make", *LINF, "--robust-data=npz:rows.npz"],
         "--robust-model=conv.py:make: the model does not take rows, samples of shape [[]8, 8[]]: *; is this the data "
-        "that it was made for (--robust-data)[?] A picture has a channel axis, as [[]1, 8, 8[]]",
+        "that it was made for (--robust-data)[?] An image has a channel axis, as [[]1, 8, 8[]]",
     ),
     "inputs that are no numbers": (
         [NET, *LINF, "--robust-data=npz:nan.npz"],

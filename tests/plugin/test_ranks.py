@@ -35,10 +35,10 @@ import robust.evaluation.suite_run
 
 add = robust.evaluation.suite_run.SampleState.add
 
-def add_or_die(self, bout):
-    if self.bouts == 2 and os.environ.get("RANK") == "1":
+def add_or_die(self, run):
+    if self.rounds == 2 and os.environ.get("RANK") == "1":
         os.kill(os.getpid(), signal.SIGKILL)
-    add(self, bout)
+    add(self, run)
 
 robust.evaluation.suite_run.SampleState.add = add_or_die
 """

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from robust.records.gallery import Gallery, Pictures
+from robust.records.gallery import Gallery, Images
 from robust.records.record import Record
 from robust.report.page.markup import Html, join, tag, void
 
@@ -35,7 +35,7 @@ def pictures(record: Record, gallery: Gallery | None) -> Html:
     )
 
 
-def _sample(gallery: Gallery, k: int, shown: dict[str, Pictures]) -> Html:
+def _sample(gallery: Gallery, k: int, shown: dict[str, Images]) -> Html:
     before, after = gallery.label[k], gallery.answer[k]
     told = f"class {before}, taken for {after} with {100 * gallery.sure[k]:.0f} %"
     figures = (
