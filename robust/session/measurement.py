@@ -153,8 +153,8 @@ class Measurements:
 
     def _options(self, case: Case) -> RunOptions:
         """Return how attacks are run on this case."""
-        workshop = self.workshop
-        return RunOptions(resources.feed(case.module), case.seed, workshop.surrogate, workshop.ranks)
+        resources = self.resources
+        return RunOptions(resources.feed(case.module), case.seed, resources.surrogate, resources.ranks)
 
     def _limits(self, suite: str, threat: str, n: int) -> Limits:
         """The time that was given; and where no row is to be filed, what settles the gate: a bound only ever falls."""
