@@ -92,12 +92,11 @@ def _curve(axes: Axes, curve: Curve, k: int) -> Html:
     at = [(number(axes.x(float(eps))), y, low, high) for eps, _, y, low, high in curve.points]
     upper = [f"{x} {number(axes.y(high))}" for x, _, _, high in at]
     lower = [f"{x} {number(axes.y(low))}" for x, _, low, _ in reversed(at)]
-    line = [f"{x} {number(axes.y(y))}" for x, y, _, _ in at]
     marks = (void("use", href=shape(k), x=x, y=number(axes.y(y))) for x, y, _, _ in at)
     return tag(
         "g",
         void("path", class_="band", d=f"M{'L'.join(upper + lower)}z"),
-        void("path", class_="line", d=f"M{'L'.join(line)}"),
+        void("path", class_="line", d=axes.polyline((float(eps), y) for eps, _, y, _, _ in curve.points)),
         *marks,
         class_=colour(k),
     )

@@ -2,7 +2,7 @@
 
 from robust.records.record import Record
 from robust.report.board import Board, Row
-from robust.report.page.axes import BOTTOM, LEFT, RIGHT, Axes, around
+from robust.report.page.axes import Axes, around
 from robust.report.page.marks import colour, family, shape
 from robust.report.page.markup import Html, join, number, tag, void
 from robust.report.page.names import anchor
@@ -92,10 +92,10 @@ def _steps(axes: Axes, rows: list[Row]) -> str:
     """Along the edge of what is beaten: level from a row to the next one's clean accuracy, then down."""
     if not rows:
         return ""
-    path = f"M{LEFT} {number(axes.y(rows[0].robust))}"
+    path = f"M{axes.left} {number(axes.y(rows[0].robust))}"
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         path += f"H{number(axes.x(row.clean))}"
-        path += f"V{number(_y(axes, following) if following else axes.height - BOTTOM)}"
+        path += f"V{number(_y(axes, following) if following else axes.y_end)}"
     return path
 
 
@@ -104,8 +104,7 @@ def _chance(axes: Axes, record: Record) -> Html:
     classes = len(record.provenance.get("classes", {}).get("n", ()))
     if not classes or not axes.y0 <= 100 / classes <= axes.y1:
         return join()
-    y = axes.y(100 / classes)
     return join(
-        void("path", class_="chance", d=f"M{LEFT} {number(y)}H{axes.width - RIGHT}"),
-        tag("text", "chance", class_="title", x=axes.width - RIGHT - 4, y=number(y - 5)),
+        void("path", class_="chance", d=axes.across(100 / classes)),
+        tag("text", "chance", class_="title", x=axes.x_end - 4, y=number(axes.y(100 / classes) - 5)),
     )
