@@ -18,7 +18,7 @@ from robust.attacks.text import printable
 from robust.baseline.git import Commit
 from robust.data.numpy_files import read_arrays
 from robust.records.evidence import Evidence
-from robust.records.files import locked, private, write, write_arrays
+from robust.records.files import locked, private, read_object, write, write_arrays
 from robust.records.record import Record
 from robust.records.store import add
 
@@ -60,7 +60,7 @@ def read(path: Path) -> Baseline:
     rows = {file: _record(file) for file in sorted((path / "results").rglob("*.json"))}
     if not rows:
         raise LookupError(f"{path / 'results'} holds no records")
-    card = _card(path)
+    card = read_object(path / CARD)
     return Baseline(path, rows, card.get("commit"), bool(card.get("dirty")))
 
 
@@ -127,11 +127,3 @@ def _record(path: Path) -> Record:
         return Record.from_json(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{printable(str(path))}: {error}") from None
-
-
-def _card(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((path / CARD).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -1,7 +1,6 @@
 """`robust verify`: find a row, the data and the model, and tell what was verified and what cannot be."""
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from robust.data.factory import open_data
 from robust.data.lazy_inputs import load_rows
 from robust.models.normalize import read_normalize
 from robust.records.evidence import Evidence
+from robust.records.files import read_object
 from robust.records.record import Record
 from robust.verification.fresh_process import Source
 
@@ -118,7 +118,7 @@ def weights_of(record: Record, folder: Path) -> Path | None:
     key = _said(record, "training").get("key")
     for card in (*(folder / "weights").glob("*.json"), *Path(".robust/models").glob("*.json")):
         weights = card.with_suffix(".safetensors")
-        if key is not None and weights.exists() and _card(card).get("key") == key:
+        if key is not None and weights.exists() and read_object(card).get("key") == key:
             return weights
     return None
 
@@ -126,14 +126,6 @@ def weights_of(record: Record, folder: Path) -> Path | None:
 def _said(record: Record, part: str) -> dict[str, Any]:
     """A part of what the record tells of itself; nothing where that is not there."""
     found = record.provenance.get(part)
-    return found if isinstance(found, dict) else {}
-
-
-def _card(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except ValueError:
-        found = None
     return found if isinstance(found, dict) else {}
 
 

@@ -1,5 +1,6 @@
-"""Files written whole or not at all, and a folder for one process at a time."""
+"""Files that are written whole or not at all, JSON cards, and folders that are locked by one process at a time."""
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from filelock import FileLock
 
 
 def private(folder: Path) -> Path:
-    """The folder, made where it is missing and kept out of version control by a file of its own."""
+    """Make the folder if it is missing, with a file that keeps it out of version control; return it."""
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / ".gitignore", b"# Made by pytest-robust.\n*\n")
     return folder
@@ -21,26 +22,35 @@ def private(folder: Path) -> Path:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """The folder, made where it is missing, for one process at a time."""
+    """Lock the folder, made if it is missing, for one process at a time."""
     with FileLock(private(folder / ".locks") / "folder"):
         yield
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing; an equal one is left alone."""
+    """Write a whole file or nothing; a file with this content is left alone."""
     if not (path.exists() and path.read_bytes() == content):
         _write_all({path: content})
 
 
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """A whole .npz without pickles, or nothing; arrays that lie on a disk are not brought into memory for it."""
+    """Write a whole .npz without pickles, or nothing; arrays that are on disk are not read into memory."""
     _beside(path, lambda file: np.savez(file, **arrays)).replace(path)
 
 
-def _write_all(contents: dict[Path, bytes], stale: Path | None = None) -> None:
-    """Write files, all of which are on the disk before anything is changed: a full disk changes nothing.
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object that a file holds, as a card does; {} if there is no file, or it holds something else."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
-    `stale` is removed then, before the first of them takes its place.
+
+def _write_all(contents: dict[Path, bytes], stale: Path | None = None) -> None:
+    """Write files so that a full disk changes nothing: all are on disk before the first one is put in place.
+
+    `stale` is removed before the first one is put in place.
     """
     waiting: dict[Path, Path] = {}
     try:
@@ -60,14 +70,14 @@ def _fill(content: bytes, file: IO[bytes]) -> None:
 
 
 def _beside(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
-    """A file that `fill` has written, in the folder of `path`."""
+    """Write a temporary file with `fill` in the folder of `path`; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
-            Path(file.name).chmod(0o644)  # a temporary file is its owner's alone
+            Path(file.name).chmod(0o644)  # only the owner may read a temporary file
         except BaseException:
             Path(file.name).unlink()
             raise

@@ -21,7 +21,7 @@ from robust.data.dataset import Dataset, Samples
 from robust.data.lazy_inputs import load_rows
 from robust.distributed.ranks import ALONE, Ranks
 from robust.models.load import Build
-from robust.records.files import private, write
+from robust.records.files import private, read_object, write
 from robust.train.cache_key import list_determinants
 from robust.train.card import hash_content
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
@@ -101,7 +101,9 @@ def train(
             ranks.once(lambda: _write(path, found, card))
             ranks.once(lambda: saved.unlink(missing_ok=True))
     module.load_state_dict(ranks.once(lambda: load_file(path)))  # what is measured is what lies on the disk
-    card = ranks.once(lambda: json.loads(path.with_suffix(".json").read_text("utf-8")))
+    card = ranks.once(lambda: read_object(path.with_suffix(".json")))
+    if not card:
+        raise ValueError(f"{path}: there is no sound card (.json) beside these weights; remove them to train again")
     return Trained(module, path, card, split_off_validation(samples, seed)[1])
 
 

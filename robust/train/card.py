@@ -1,11 +1,11 @@
 """The card beside a file of weights: how they were trained, as JSON."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from robust.attacks.spec import Spec
+from robust.records.files import read_object
 
 # What a record keeps of it.
 KEPT = ("recipe", "options", "data", "threat", "seed", "learnt_from", "best", "last", "notes", "minutes", "key")
@@ -17,7 +17,7 @@ def read_card(weights: Path) -> dict[str, Any] | None:
     What it says is its author's word, as a model's name is.
     """
     try:
-        card: dict[str, Any] = json.loads(weights.with_suffix(".json").read_text("utf-8"))
+        card = read_object(weights.with_suffix(".json"))
         if card["file"] != hash_content(weights.read_bytes()):
             return None
         Spec.parse(card["recipe"])
