@@ -132,7 +132,7 @@ class Blur:
 
 @dataclass(frozen=True)
 class Context:
-    """What mitigations know of a model in doubt: a few inputs, and the threat model."""
+    """A few inputs of a model in doubt, and the threat model."""
 
     x: Tensor  # (n, *features), on the model's device
     threat: Threat
