@@ -1,1 +1,1 @@
-"""May the number be believed? Checks of the model before it is attacked, and of what the attacks then did."""
+"""Checks of the trust in a figure: of the model before it is attacked, and of the outcome of the attacks."""

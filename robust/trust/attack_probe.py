@@ -1,4 +1,4 @@
-"""What the signs are looked for in: a row's outcomes on a sub-sample, and what more attacks do there."""
+"""The subject of the indicators: the outcome of a row's attacks on a few samples, and means to run more attacks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,121 +21,135 @@ from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack
 from robust.flags import Flags
 from robust.records.trust import NotApplicableError
-from robust.trust.gradients import GradientTrace, join_traces, linearity, trace_gradients
+from robust.trust.gradients import GradientTrace, join_batches, measure_linearity, trace_gradients
 
 T = TypeVar("T")
 
-BLIND = ("noise", "square")  # attacks that ask for no gradient
-MAX_SPECS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
-DRAWN = 1e-3  # of the answers' size; kernels on a GPU add in any order, far below this
-WALKED = 64  # samples whose gradients are looked at on an attack's whole way
+GRADIENT_FREE = ("noise", "square")  # attacks that need no gradient
+MAX_ATTACKS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
+MAX_NOISE = 1e-3  # of the size of the answers; kernels on a GPU add in any order, and differ by far less
+MAX_TRACED_SAMPLES = 64  # whose gradients are recorded in every iteration of an attack
 
 
 @dataclass(frozen=True)
 class AttackProbe:
-    """A model, m of its samples, and what the row's attacks did to them."""
+    """A model, m of its samples, and the outcome of the row's attacks on them."""
 
     module: nn.Module
     samples: Samples  # m
-    correct: Flags  # (m,): answered right without an attack
-    adversarial: Flags  # (m,): by any of the row's attacks
+    correct: Flags  # (m,): classified correctly without an attack
+    adversarial: Flags  # (m,): some attack of the row found an adversarial example
     threat: Threat
-    attacks: tuple[str, ...]  # the row's, or its suite's stages, as words
+    attacks: tuple[str, ...]  # specs of the row's attacks, or of its suite's stages
     classes: int
     seed: int
     feed: Batcher
-    load: Callable[[str], Model] = no_models  # makes a model of a surrogate's word
+    load: Callable[[str], Model] = no_models  # loads the surrogate that a spec names
     partial: bool = False  # the row's attacks were stopped before their end
 
     @property
-    def standing(self) -> Flags:
-        """(m,): answered right, and broken by none of the row's attacks."""
+    def robust(self) -> Flags:
+        """Mark the samples that are correct, and for which no attack of the row found an adversarial example, (m,)."""
         return self.correct & ~self.adversarial
 
     @cached_property
-    def follows(self) -> tuple[str, ...]:
-        """Those of the row's attacks that follow the model's gradient."""
-        specs = [(word, Spec.parse(word)) for word in self.attacks]
-        return tuple(w for w, s in specs if s.name not in BLIND and "surrogate" not in dict(s.options))
+    def gradient_attacks(self) -> tuple[str, ...]:
+        """List those of the row's attacks that follow the model's own gradient."""
+        specs = [(text, Spec.parse(text)) for text in self.attacks]
+        return tuple(
+            text for text, spec in specs if spec.name not in GRADIENT_FREE and "surrogate" not in dict(spec.options)
+        )
 
-    @property
-    def white(self) -> tuple[str, ...]:
-        """The same; NotApplicableError where there are none, so that the figure does not rest on gradients."""
-        if not self.follows:
+    def require_gradient_attacks(self) -> tuple[str, ...]:
+        """Return `gradient_attacks`; NotApplicableError if there are none: then the figure depends on no gradient."""
+        if not self.gradient_attacks:
             raise NotApplicableError("no attack of the row follows the model's gradient")
-        return self.follows
+        return self.gradient_attacks
 
     @property
     def ball(self) -> LpThreat:
-        """The threat model; NotApplicableError where it is a union of several."""
+        """Return the threat model; NotApplicableError if it is a union of several."""
         if not isinstance(self.threat, LpThreat):
             raise NotApplicableError("the threat model is a union")
         return self.threat
 
     @cached_property
-    def ways(self) -> tuple[GradientTrace, ...]:
-        """The ways that the row's first attacks go from a few samples that stand."""
-        few = self.first_standing(WALKED)
-        if not few.any():
+    def traces(self) -> tuple[GradientTrace, ...]:
+        """Record the gradients of the row's first attacks on a few samples that are robust."""
+        mask = self.first_robust(MAX_TRACED_SAMPLES)
+        if not mask.any():
             return ()
-        return tuple(
-            trace_gradients(word, lambda work: self.tasks(work, few), self.load) for word in self.white[:MAX_SPECS]
-        )
+        specs = self.require_gradient_attacks()[:MAX_ATTACKS]
+        return tuple(trace_gradients(spec, lambda work: self.run_on_batches(work, mask), self.load) for spec in specs)
 
     @cached_property
-    def draws(self) -> bool:
-        """Whether the model answers the same inputs otherwise the second time."""
-        first, second = (self.answers(seed) for seed in (0, 1))
-        return float((first - second).abs().max()) > DRAWN * max(float(first.abs().max()), 1e-12)
+    def randomised(self) -> bool:
+        """Whether the model answers the same inputs differently the second time."""
+        first, second = (self.answer(seed) for seed in (0, 1))
+        return float((first - second).abs().max()) > MAX_NOISE * max(float(first.abs().max()), 1e-12)
 
     @cached_property
-    def promises(self) -> dict[str, Tensor]:
-        """What gradients keep of what they promise, at the clean inputs that stand and at random ones nearby."""
-        if self.draws:
-            raise NotApplicableError("the model draws at random: what a step gains does not follow from its gradient")
-        _ = self.white
+    def linearity(self) -> dict[str, Tensor]:
+        """Measure gain over predicted gain of a small step, at clean inputs that are robust, and at random ones nearby.
+
+        See `measure_linearity`. NotApplicableError for a randomised model: its gain does not follow from its gradient.
+        """
+        if self.randomised:
+            raise NotApplicableError("the model is random: the gain of a step does not follow from its gradient")
+        self.require_gradient_attacks()
         shares = {"clean": 0.0, "random": 1.0}
         return {
-            where: join_traces(self.tasks(partial(linearity, share=s), self.standing)) for where, s in shares.items()
+            inputs: join_batches(self.run_on_batches(partial(measure_linearity, share=share), self.robust))
+            for inputs, share in shares.items()
         }
 
     @property
     def x(self) -> Tensor:
-        """(m, *shape), on the model's device."""
+        """Return the clean inputs, (m, *shape), on the model's device."""
         return torch.from_numpy(self.samples.x).to(self.feed.device)
 
-    def answers(self, seed: int = 0) -> Tensor:
-        """The model's answers to the samples, (m, classes); what it draws at random it draws from the seed."""
+    def answer(self, seed: int = 0) -> Tensor:
+        """Compute the model's logits at the clean inputs, (m, classes); a random model draws from `seed`."""
 
-        def batch(x: Tensor, y: Tensor, index: Tensor) -> Tensor:
+        def answer_batch(x: Tensor, y: Tensor, index: Tensor) -> Tensor:
             with eval_mode(self.module, self.seed + seed), torch.no_grad():
-                found: Tensor = self.module(x.clone())
-                return found.cpu()
+                logits: Tensor = self.module(x.clone())
+                return logits.cpu()
 
-        return torch.cat(self.feed.each(batch, self.samples))
+        return torch.cat(self.feed.each(answer_batch, self.samples))
 
-    def first(self, m: int) -> "AttackProbe":
-        """The trial of the first m samples."""
-        samples = self.samples.take(np.arange(min(m, len(self.samples))))
-        return replace(self, samples=samples, correct=self.correct[:m], adversarial=self.adversarial[:m])
+    def take_first(self, n: int) -> "AttackProbe":
+        """Restrict the probe to its first n samples."""
+        samples = self.samples.take(np.arange(min(n, len(self.samples))))
+        return replace(self, samples=samples, correct=self.correct[:n], adversarial=self.adversarial[:n])
 
-    def first_standing(self, n: int) -> Flags:
-        """(m,): the first n of those that stand."""
-        return self.standing & (np.cumsum(self.standing) <= n)
+    def first_robust(self, n: int) -> Flags:
+        """Mark the first n of the samples that are robust, (m,)."""
+        return self.robust & (np.cumsum(self.robust) <= n)
 
-    def measure(self, attack: str | AnyAttack, on: Flags, threat: Threat | None = None, seed: int = 0) -> AttackResult:
-        """What one more attack does to the samples in the mask `on`; judged as those of the row were.
+    def measure(
+        self, attack: str | AnyAttack, mask: Flags, threat: Threat | None = None, seed: int = 0
+    ) -> AttackResult:
+        """Run one more attack on the samples in `mask`, (m,), and judge it as the row's attacks were judged.
 
-        With another `seed` its random numbers are not those of the row's.
+        `threat` is the row's by default. Another `seed` than 0 gives other random numbers than those of the row.
         """
-        options = RunOptions(self.feed, self.seed + seed, self.load)
-        return measure_attack(self.module, self.samples, on, attack, threat or self.threat, options)
+        return measure_attack(
+            self.module,
+            self.samples,
+            mask,
+            attack,
+            threat or self.threat,
+            seed=self.seed + seed,
+            feed=self.feed,
+            load=self.load,
+        )
 
-    def tasks(self, work: Callable[[Task], T], on: Flags) -> list[T]:
-        """`work` on the task of each batch of the samples in the mask, in evaluation mode and without gradients."""
+    def run_on_batches(self, work: Callable[[Task], T], mask: Flags) -> list[T]:
+        """Call `work` with the task of each batch of the samples in `mask`, in evaluation mode, without gradients."""
 
-        def batch(x: Tensor, y: Tensor, index: Tensor) -> T:
+        def run_batch(x: Tensor, y: Tensor, index: Tensor) -> T:
             with eval_mode(self.module, self.seed), torch.no_grad():
                 return work(Task.of(self.module, x, y, self.ball, Rng.of(self.seed, index)))
 
-        return self.feed.each(batch, self.samples.take(np.flatnonzero(on)))
+        return self.feed.each(run_batch, self.samples.take(np.flatnonzero(mask)))

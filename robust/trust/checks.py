@@ -1,4 +1,7 @@
-"""The checks by name: a new one is one file, in preflight/ or in signs/. No torch here: the options ask for names."""
+"""The checks by name: a new one is one file, in preflight/ or in indicators/.
+
+This module imports no torch, since the options ask it for names.
+"""
 
 import time
 from collections.abc import Callable, Iterable
@@ -12,44 +15,48 @@ if TYPE_CHECKING:
     from robust.trust.attack_probe import AttackProbe
     from robust.trust.model_probe import ModelProbe
 
-# What is wrong with a model, before anything attacks it.
+# Faults of a model, before it is attacked.
 PREFLIGHT: "Registry[Callable[[ModelProbe], Finding | None]]" = Registry(
     "preflight check", ("robust.trust.preflight",), "robust.preflight"
 )
-# Indicators that the attacks fooled themselves (Pintor et al. 2022, 2106.09947).
+# Indicators that the attacks failed for reasons of their own (Pintor et al. 2022, 2106.09947).
 INDICATORS: "Registry[Callable[[AttackProbe], Finding | None]]" = Registry(
     "indicator", ("robust.trust.indicators",), "robust.indicators"
 )
 
 
-def examine(checks: Registry[Any], on: Any, accepted: Iterable[str] = ()) -> TrustReport:
-    """Every check of a registry on a Look or a Trial; one that fails is a doubt too, and not passed over."""
-    began, doubts, checked, skipped = time.monotonic(), [], [], []
+def examine(checks: Registry[Any], probe: Any, accepted: Iterable[str] = ()) -> TrustReport:
+    """Run all checks of a registry on a ModelProbe or an AttackProbe; a check that raises is a finding, too.
+
+    `accepted` are names of findings that the user accepts; the report repeats those that occur.
+    """
+    start, findings, checked, skipped = time.monotonic(), [], [], []
     for name in checks.names():
         try:
-            doubt = _ask(checks, name, on)
+            finding = _run_check(checks, name, probe)
         except NotApplicableError:
             skipped.append(name)
         else:
             checked.append(name)
-            doubts += [doubt] if doubt else []
-    mine = tuple(name for name in accepted if name in {doubt.name for doubt in doubts})
-    return TrustReport(tuple(doubts), mine, tuple(checked), tuple(skipped), time.monotonic() - began)
+            findings += [finding] if finding else []
+    found = {finding.name for finding in findings}
+    accepted_found = tuple(name for name in accepted if name in found)
+    return TrustReport(tuple(findings), accepted_found, tuple(checked), tuple(skipped), time.monotonic() - start)
 
 
-def _ask(checks: Registry[Any], name: str, on: Any) -> Finding | None:
+def _run_check(checks: Registry[Any], name: str, probe: Any) -> Finding | None:
     try:
-        found: Finding | None = checks.get(name)(on)
+        finding: Finding | None = checks.get(name)(probe)
     except NotApplicableError:
         raise
     except Exception as error:
-        told = f"the check {name} could not be run: {describe_user_error(error)}"
-        return Finding(name, "suspect", None, told, "mend the model if it is at fault; else report it as a bug")
-    return found
+        message = f"the check {name} could not be run: {describe_user_error(error)}"
+        return Finding(name, "suspect", None, message, "repair the model if it is at fault; else report a bug")
+    return finding
 
 
 def join_reports(before: TrustReport, after: TrustReport) -> TrustReport:
-    """What two rounds of checks say of one row."""
+    """Join the reports of two rounds of checks of one row."""
     return TrustReport(
         before.doubts + after.doubts,
         before.accepted + after.accepted,

@@ -1,4 +1,4 @@
-"""The gradients that an attack meets on its way, as they are: a Task gives an attack none that is not a number."""
+"""The gradients that an attack meets in each iteration, unchanged; a Task replaces those that are not finite by 0."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,38 +13,41 @@ from robust.attacks.losses import margin
 from robust.attacks.task import Model, Task
 from robust.records.trust import NotApplicableError
 
-STEP = 0.05  # of eps: on so short a step the honest networks of the tests are all but linear
+STEP = 0.05  # of eps: on so short a step the sound networks of the tests are almost linear
 
 
 @dataclass(frozen=True, slots=True)
 class GradientTrace:
-    """What n samples met, from an attack's first look to its last."""
+    """The k gradients of n samples, in the order in which an attack asked for them."""
 
     attack: str
-    finite: Tensor  # (looks, n) bool: the answer and the gradient were numbers
-    zero: Tensor  # (looks, n) bool: the gradient was 0 everywhere
+    finite: Tensor  # (k, n) bool: the answer and its gradient were finite
+    zero: Tensor  # (k, n) bool: all elements of the gradient were 0
 
 
 def trace_gradients(
-    word: str, each: Callable[[Callable[[Task], Any]], list[Any]], load: Callable[[str], Model]
+    spec: str, run_on_batches: Callable[[Callable[[Task], Any]], list[Any]], load: Callable[[str], Model]
 ) -> GradientTrace:
-    """The way of the first round of an attack; `each` does its work on the task of each batch."""
-    (first, enter_round), *_ = rounds_of(make(word, load))
+    """Record the gradients of the first round of an attack; `run_on_batches` calls a function with each batch's task.
 
-    def walk(task: Task) -> tuple[Tensor, Tensor]:
-        watched = Watched(task.model, len(task.x))
-        run_steps(first, enter_round(replace(task, model=watched)))
-        if not watched.zero:
-            raise NotApplicableError(f"{word} asks for no gradient")
-        return torch.stack(watched.finite).cpu(), torch.stack(watched.zero).cpu()
+    NotApplicableError if the attack asks for no gradient.
+    """
+    (attack, enter_round), *_ = rounds_of(make(spec, load))
 
-    finite, zero = zip(*each(walk), strict=True)
-    looks = min(map(len, finite))  # an attack of another library may end earlier on one batch
-    return GradientTrace(word, *(torch.cat([part[:looks] for part in parts], 1) for parts in (finite, zero)))
+    def trace_batch(task: Task) -> tuple[Tensor, Tensor]:
+        recorder = GradientRecorder(task.model, len(task.x))
+        run_steps(attack, enter_round(replace(task, model=recorder)))
+        if not recorder.zero:
+            raise NotApplicableError(f"{spec} asks for no gradient")
+        return torch.stack(recorder.finite).cpu(), torch.stack(recorder.zero).cpu()
+
+    finite, zero = zip(*run_on_batches(trace_batch), strict=True)
+    k = min(map(len, finite))  # an attack of another library may end earlier on one batch
+    return GradientTrace(spec, *(torch.cat([part[:k] for part in parts], 1) for parts in (finite, zero)))
 
 
-class Watched:
-    """A model that notes what its gradients are like, where it is shown all n samples."""
+class GradientRecorder:
+    """A model that records whether its gradients are finite or 0, for each query with all n samples."""
 
     def __init__(self, inner: Model, n: int) -> None:
         self.inner, self.n = inner, n
@@ -55,22 +58,27 @@ class Watched:
         logits = self.inner(x)
         if x.requires_grad and len(x) == self.n:
             finite = logits.detach().isfinite().all(1)
-            x.register_hook(lambda grad: self._note(finite, grad.flatten(1)))  # type: ignore[no-untyped-call]
+            x.register_hook(lambda grad: self._record(finite, grad.flatten(1)))  # type: ignore[no-untyped-call]
         return logits
 
-    def _note(self, finite: Tensor, grad: Tensor) -> None:
+    def _record(self, finite: Tensor, grad: Tensor) -> None:
         self.finite.append(finite & grad.isfinite().all(1))
         self.zero.append((grad == 0).all(1))
 
 
-def linearity(task: Task, share: float) -> Tensor:
-    """(k,): the gain on a step from a start in `share` of the ball over what is promised, where that is not 0."""
+def measure_linearity(task: Task, share: float) -> Tensor:
+    """Measure gain over predicted gain of the margin, for a step of STEP along the gradient.
+
+    The step starts in the ball, shrunk to `share` of its size. Returns (k,), for the samples whose predicted gain is
+    above 0.
+    """
     x = task.start(share)
     _, before, grad = task.ascent(x, "margin")
     moved = task.threat.step(x, grad, STEP * float(task.threat.eps)).clamp(task.threat.lo, task.threat.hi)
-    promised, gained = (grad * (moved - x)).flatten(1).sum(1), margin(task.logits(moved), task.y) - before
-    return (gained / promised)[promised > 0].cpu()
+    predicted, gain = (grad * (moved - x)).flatten(1).sum(1), margin(task.logits(moved), task.y) - before
+    return (gain / predicted)[predicted > 0].cpu()
 
 
-def join_traces(parts: list[Tensor]) -> Tensor:
+def join_batches(parts: list[Tensor]) -> Tensor:
+    """Concatenate the results of the batches; an empty tensor if there were none."""
     return torch.cat([torch.zeros(0), *parts])

@@ -1,4 +1,4 @@
-"""A search for what a defence hides: along the gradients of a mended model, judged on the untouched one."""
+"""An attack along the gradients of a mitigated model, whose success is judged on the model itself."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,63 +27,62 @@ from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack
 from robust.flags import Flags
 
-PROBED = 16  # samples that a mitigation looks at: enough to tell whether a gradient passes
+MAX_SAMPLES = 16  # on which the mitigations are chosen: enough to see whether a gradient passes
 STEPS = 20
-BLURS = 10  # draws of a blurred gradient
-BLURRED = 0xB1  # its stream of random numbers
-# Losses, and how many draws must all be wrong. Few samples are left for the last, where it is a question of luck.
-HELD = (("ce", 10), ("margin", 10), ("ce", 1))
+BLUR_DRAWS = 10  # random inputs over which a blurred gradient is averaged
+BLUR_STREAM = 0xB1  # number of its stream of random numbers
+# For a random model: losses, and the number of draws that must all be wrong. The last stage accepts a single one, since
+# few samples are left for it, and luck decides about them.
+RANDOM_STAGES = (("ce", 10), ("margin", 10), ("ce", 1))
 
 
 @dataclass(frozen=True)
 class MitigatedAttack:
-    """Where inputs are sought that fool a model, and how."""
+    """The description of an attack that mitigations have changed."""
 
-    model: nn.Module  # in evaluation mode: the model itself, or one that answers alike and has other gradients
-    names: tuple[str, ...] = ()  # of the mitigations that made the search what it is
-    draws: int = 1  # over how many a gradient is a mean
-    blur: float = 0.0  # a share of the threat model: gradients are means over so wide a neighbourhood, too
+    model: nn.Module  # in evaluation mode: the model itself, or one with the same answers and other gradients
+    names: tuple[str, ...] = ()  # of the mitigations that were applied
+    draws: int = 1  # over which a gradient is averaged
+    blur: float = 0.0  # a share of the threat model: gradients are averaged over a neighbourhood of this size, too
     queries: int = 0  # of an attack without gradients
 
-    def attack(self) -> AnyAttack:
-        """The attacks, one after the other on what still stands."""
+    def build(self) -> AnyAttack:
+        """Make the attack: several stages, each on the samples that are still robust."""
         if self.draws > 1:
-            steady = ((Transfer(_climb(loss), self.model), looks) for loss, looks in HELD)
-            return BestOf(tuple(EOT(WorstOfDraws(climb, looks), self.draws) for climb, looks in steady))
-        found: list[Attack[Any]] = [Transfer(_climb(loss), self.model) for loss in ("margin", "sice")]
+            stages = ((Transfer(_make_pgd(loss), self.model), draws) for loss, draws in RANDOM_STAGES)
+            return BestOf(tuple(EOT(WorstOfDraws(attack, draws), self.draws) for attack, draws in stages))
+        attacks: list[Attack[Any]] = [Transfer(_make_pgd(loss), self.model) for loss in ("margin", "sice")]
         if self.blur:
-            found.append(Blur(EOT(_climb("margin"), BLURS), self.model, self.blur))
+            attacks.append(Blur(EOT(_make_pgd("margin"), BLUR_DRAWS), self.model, self.blur))
         if self.queries:
-            found.append(Square(self.queries))
-        return BestOf(tuple(found))
+            attacks.append(Square(self.queries))
+        return BestOf(tuple(attacks))
 
 
 def run_mitigated(
     module: nn.Module,
     samples: Samples,
     correct: Flags,
-    search: MitigatedAttack,
+    attack: MitigatedAttack,
     threat: Threat,
     *,
     seed: int,
     feed: Batcher,
 ) -> AttackResult:
-    """What the search breaks of the samples in the mask `correct`, judged on `module`.
+    """Run the attack on the samples in the mask `correct`, (n,), and judge it on `module`.
 
-    A model that draws may answer a sample wrong by luck before it is attacked, and right when that is verified: what
-    is left of such a model is sought with another seed, too.
+    A random model may answer a sample wrong by luck before the attack, and correctly when that is verified. So the
+    samples that are left of such a model are attacked once more with another seed.
     """
-    measure = partial(measure_attack, module, samples, attack=search.attack(), threat=threat)
-    options = RunOptions(feed, seed, draws=search.draws > 1)
-    first = measure(correct=correct, options=options)
-    if not options.draws:
-        return first
-    left = correct & ~first.adversarial
-    return merged(first, measure(correct=left, options=replace(options, seed=seed + 1)))
+    measured = partial(measure_attack, module, samples, attack=attack.build(), threat=threat, feed=feed)
+    if attack.draws == 1:
+        return measured(correct=correct, seed=seed)
+    first = measured(correct=correct, seed=seed, draws=True)
+    return _merge_results(first, measured(correct=correct & ~first.adversarial, seed=seed + 1, draws=True))
 
 
-def merged(first: AttackResult, second: AttackResult) -> AttackResult:
-    """Two findings on different samples as one."""
+def _merge_results(first: AttackResult, second: AttackResult) -> AttackResult:
+    """Merge the results of two runs that attacked different samples."""
     rows = np.concatenate([np.flatnonzero(first.adversarial), np.flatnonzero(second.adversarial)])
     return replace(
         first,
@@ -97,13 +96,13 @@ def merged(first: AttackResult, second: AttackResult) -> AttackResult:
     )
 
 
-def _climb(loss: str) -> PGD:
+def _make_pgd(loss: str) -> PGD:
     return PGD(STEPS, stride=1.0, loss=loss, last=0.01)
 
 
 @dataclass(frozen=True, slots=True)
 class Blur:
-    """`attack` on `model` as it answers at random places nearby, which each sample draws for itself in any batch."""
+    """`attack` on `model` as it answers at random inputs nearby; each sample draws its own, whatever its batch."""
 
     attack: Attack[Any]
     model: nn.Module
@@ -114,52 +113,52 @@ class Blur:
         return self.attack.steps
 
     def init(self, task: Task) -> TransferState:
-        return self._nearby(task, 0).init(task)
+        return self._transfer(task, 0).init(task)
 
     def step(self, task: Task, state: TransferState, k: int) -> TransferState:
-        return self._nearby(task, k + 1).step(task, state, k)
+        return self._transfer(task, k + 1).step(task, state, k)
 
-    def _nearby(self, task: Task, k: int) -> Transfer:
-        """The transfer from there in step number k; each time that the model is asked the places are others."""
-        draws, rng = count(), task.rng.fold(BLURRED).fold(k)
+    def _transfer(self, task: Task, k: int) -> Transfer:
+        """Make the attack of step k from the model at random inputs nearby; each query draws others."""
+        draws, rng = count(), task.rng.fold(BLUR_STREAM).fold(k)
 
-        def answer(x: Tensor) -> Tensor:
+        def answer_nearby(x: Tensor) -> Tensor:
             with torch.no_grad():
-                off = self.share * (task.threat.sample(x, rng.fold(next(draws))) - x)
-            answered: Tensor = self.model(x + off)
-            return answered
+                offset = self.share * (task.threat.sample(x, rng.fold(next(draws))) - x)
+            logits: Tensor = self.model(x + offset)
+            return logits
 
-        return Transfer(self.attack, answer)
+        return Transfer(self.attack, answer_nearby)
 
 
 @dataclass(frozen=True)
 class Context:
-    """A few inputs of a model that is in doubt."""
+    """A few inputs of a model in doubt, and the threat model."""
 
     x: Tensor  # (n, *features), on the model's device
     threat: Threat
     seed: int
 
     @property
-    def near(self) -> Tensor:
-        """A random input that the threat model admits for each x."""
+    def nearby(self) -> Tensor:
+        """Draw for each x a random input that the threat model allows, (n, *features)."""
         return self.threat.sample(self.x, Rng.of(self.seed, torch.arange(len(self.x), device=self.x.device)))
 
 
-# Each looks whether it is one for the search's model, and returns the search with it; None where it is not.
+# Each returns the attack with the mitigation added, or None if it does not suit the attack's model.
 MITIGATIONS: Registry[Callable[[Context, MitigatedAttack], MitigatedAttack | None]] = Registry(
     "mitigation", ("robust.trust.mitigations",), "robust.mitigations"
 )
 
 
 def choose_mitigations(module: nn.Module, x: Tensor, threat: Threat, seed: int = 0) -> MitigatedAttack:
-    """Apply every mitigation that is one for this model; x is (n, *features), on its device, within the bounds.
+    """Apply every mitigation that suits the model; x is (n, *features), on its device, within the bounds.
 
-    The model is left as found; so it is by the attacks of the search, which hang hooks on it while they ask it.
+    The model stays unchanged. So it does when the attack runs, which adds hooks only for the time of a query.
     """
-    plight, search = Context(x[:PROBED], threat, seed), MitigatedAttack(module)
+    context, attack = Context(x[:MAX_SAMPLES], threat, seed), MitigatedAttack(module)
     with eval_mode(module, seed):
         for name in MITIGATIONS.names():
-            if (changed := MITIGATIONS.get(name)(plight, search)) is not None:
-                search = replace(changed, names=(*search.names, name))
-    return search
+            if (mitigated := MITIGATIONS.get(name)(context, attack)) is not None:
+                attack = replace(mitigated, names=(*attack.names, name))
+    return attack

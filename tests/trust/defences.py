@@ -1,6 +1,6 @@
 """Defences that are broken on purpose: each takes a trained model, and only hides its gradients, or worse.
 
-Most answer as the model does, or nearly, so that what they gain is a mistake of the evaluation alone.
+Most have, almost, the answers of the model, so that their apparent robustness is an error of the evaluation.
 """
 
 import copy
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 
 class Before(nn.Module):
-    """A base whose input goes through `change` first."""
+    """A base behind a module that changes its inputs."""
 
     def __init__(self, base: nn.Module, change: nn.Module) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Before(nn.Module):
 
 
 class Rounded(nn.Module):
-    """Grey levels, rounded: the gradient is 0."""
+    """Rounding to grey levels, with gradient 0."""
 
     def __init__(self, levels: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Rounded(nn.Module):
 
 
 class Thermometer(nn.Module):
-    """A bit for each threshold, 1 where the pixel is above it; the network sees how many are set."""
+    """A bit for each threshold, 1 if the pixel is above it; the base gets their mean."""
 
     def __init__(self, bits: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Ripple(nn.Module):
 
 
 class Shaken(nn.Module):
-    """The picture at a random size and place, with noise."""
+    """A random size and place of the image, with noise."""
 
     def __init__(self, sizes: tuple[int, ...], shift: int, noise: float) -> None:
         super().__init__()
@@ -83,38 +83,38 @@ class Dropped(nn.Module):
 
 
 class Clip(torch.autograd.Function):
-    """The identity, whose gradient is set to 0 where it is larger than `most`."""
+    """The identity, whose gradient is set to 0 where it is larger than `max_size`."""
 
     @staticmethod
-    def forward(ctx, x, most):
-        ctx.most = most
+    def forward(ctx, x, max_size):
+        ctx.max_size = max_size
         return x.clone()
 
     @staticmethod
     def backward(ctx, grad):
-        return grad * (grad.abs() <= ctx.most), None
+        return grad * (grad.abs() <= ctx.max_size), None
 
 
 class Clipped(nn.Module):
-    """Gradients that are clipped away."""
+    """The identity with the gradient of Clip."""
 
-    def __init__(self, most: float) -> None:
+    def __init__(self, max_size: float) -> None:
         super().__init__()
-        self.most = most
+        self.max_size = max_size
 
     def forward(self, x: Tensor) -> Tensor:
-        return Clip.apply(x, self.most)
+        return Clip.apply(x, self.max_size)
 
 
 class Rooted(nn.Module):
-    """The identity, but that its gradient is 0 / 0."""
+    """The identity with gradient 0 / 0."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x + (x - x.detach()).square().sqrt()
 
 
 class NanOffGrid(nn.Module):
-    """No number for an input that is not made of whole grey levels, as attacked ones are not."""
+    """NaN for an input that does not consist of whole grey levels, as adversarial ones do not."""
 
     def __init__(self, levels: int, share: float) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ class Cold(nn.Module):
 
 
 class EarlyExit(nn.Module):
-    """Where a detector is sure, the answer is a label and has no gradient."""
+    """A label without a gradient as the answer if a detector is sure."""
 
     def __init__(self, base: nn.Module, sure: float) -> None:
         super().__init__()
@@ -175,7 +175,7 @@ class EarlyExit(nn.Module):
 
 
 class Memorised(nn.Module):
-    """Looks up the inputs that it has seen, and all that are close to them; the base answers the others."""
+    """A table of known inputs, and all that are near them; the base answers the others."""
 
     def __init__(self, base: nn.Module, x: Tensor, y: Tensor, radius: float) -> None:
         super().__init__()
@@ -187,12 +187,12 @@ class Memorised(nn.Module):
         logits = self.base(x)
         distance = (x.detach().flatten(1)[:, None] - self.x).abs().amax(2)
         near, which = distance.min(1)
-        known = 10 * F.one_hot(self.y[which], logits.shape[1]).to(logits)
-        return torch.where((near <= self.radius)[:, None], known, logits)
+        answer = 10 * F.one_hot(self.y[which], logits.shape[1]).to(logits)
+        return torch.where((near <= self.radius)[:, None], answer, logits)
 
 
 class KWTA(nn.Module):
-    """k winners take all: of a layer's activations the largest stay (Xiao, Zhong and Zheng 2020, 1905.10510)."""
+    """k winners take all: only the largest activations of a layer stay (Xiao, Zhong and Zheng 2020, 1905.10510)."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
@@ -205,7 +205,7 @@ class KWTA(nn.Module):
 
 
 class Steps(nn.Module):
-    """ReLU in steps: flat but where it jumps."""
+    """ReLU in steps, flat except at its jumps."""
 
     def __init__(self, height: float) -> None:
         super().__init__()
@@ -216,7 +216,7 @@ class Steps(nn.Module):
 
 
 class BatchStatistics(nn.Module):
-    """Batch norm that takes mean and variance from whatever batch it is shown."""
+    """Batch norm that always takes mean and variance from its batch."""
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()
@@ -224,15 +224,15 @@ class BatchStatistics(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         variance, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
-        weight, bias = (each[:, None, None] for each in (self.norm.weight, self.norm.bias))
+        weight, bias = (values[:, None, None] for values in (self.norm.weight, self.norm.bias))
         return (x - mean) / (variance + self.norm.eps).sqrt() * weight + bias
 
 
-def replaced(base: nn.Module, kind: type[nn.Module], by: Callable[[nn.Module], nn.Module]) -> nn.Module:
-    """A copy of the base with `by(child)` in place of every submodule of that kind."""
+def replace_layers(base: nn.Module, kind: type[nn.Module], make: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """Copy the base with `make(child)` in place of every submodule of that kind."""
     base = copy.deepcopy(base)
     for module in [*base.modules()]:
         for name, child in module.named_children():
             if isinstance(child, kind):
-                setattr(module, name, by(child))
+                setattr(module, name, make(child))
     return base

@@ -112,3 +112,45 @@ FAULTY = {
         {"labels-permuted"},
     ),
 }
+
+
+def make_linear():
+    """Make the classifier by the nearest class mean as a plain linear network, for which FGSM is optimal."""
+    train = DIGITS.load("train")
+    means = torch.stack([torch.from_numpy(train.x[train.y == k]).flatten(1).mean(0) for k in range(10)])
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with torch.no_grad():
+        net[1].weight.copy_(2 * means)
+        net[1].bias.copy_(-means.square().sum(1))
+    return net
+
+
+class Band(nn.Module):
+    """A model with another answer if the pixels differ from whole grey levels by `low` to `high`, and only then."""
+
+    def __init__(self, low, high):
+        super().__init__()
+        self.base, self.low, self.high = make_linear(), low, high
+
+    def forward(self, x):
+        away = ((16 * x).round() / 16 - x).detach().abs().flatten(1).amax(1, keepdim=True)
+        logits = self.base(x)
+        return torch.where((away > self.low) & (away < self.high), logits.roll(1, 1), logits)
+
+
+class Jumpy(nn.Module):
+    """A model whose margin is multiplied by 1 to 10, by a factor that differs from place to place."""
+
+    def __init__(self):
+        super().__init__()
+        self.base = make_linear()
+
+    def forward(self, x):
+        return self.base(x) * (1 + 9 * (1e4 * x.detach().flatten(1).sum(1, keepdim=True)).sin().abs())
+
+
+class Fine(nn.Module):
+    """A steep ripple of negligible height."""
+
+    def forward(self, x):
+        return x + 1e-5 * (1e9 * x.double()).sin().to(x)

@@ -1,4 +1,4 @@
-"""The signs: each finds its fault, none an honest model's, and none is told as checked where it means nothing."""
+"""The indicators: each finds its own fault, none finds one in a sound model, and none runs if it would mean nothing."""
 
 import math
 from dataclasses import dataclass, replace
@@ -20,12 +20,13 @@ from robust.models.program import Batched
 from robust.records.trust import NotApplicableError
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, examine
-from robust.trust.indicators.more_steps_pay import longer
+from robust.trust.indicators.more_steps_pay import lengthen
 from robust.trust.indicators.transfer_wins import fit_substitute
 from tests.trust import defences as d
+from tests.trust import faults as f
 
 DIGITS = DATA.get("digits")
-WEAK = "pgd:start=0:steps=4:stride=0.1"  # it gets no further than 0.4 eps
+WEAK = "pgd:start=0:steps=4:stride=0.1"  # reaches at most 0.4 eps
 
 
 @cache
@@ -33,58 +34,16 @@ def samples():
     return DIGITS.load("test", 150)
 
 
-def nearest():
-    """The class whose mean is nearest: nine in ten digits, nothing to train, and linear, so that fgsm is optimal."""
-    train = DIGITS.load("train")
-    means = torch.stack([torch.from_numpy(train.x[train.y == k]).flatten(1).mean(0) for k in range(10)])
-    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-    with torch.no_grad():
-        net[1].weight.copy_(2 * means)
-        net[1].bias.copy_(-means.square().sum(1))
-    return net
-
-
-def trial(module, *attacks, threat="linf:0.1", **more):
+def make_probe(module, *attacks, threat="linf:0.1", **more):
     module.eval()
-    allowed, correct = read_threat(threat), measure_clean(module, samples()).correct
-    adversarial = union(measure_attack(module, samples(), correct, attack, allowed).adversarial for attack in attacks)
-    return AttackProbe(module, samples(), correct, adversarial, allowed, attacks, 10, 0, Batcher(100), **more)
-
-
-class Band(nn.Module):
-    """Another answer where the pixels are between two distances from whole grey levels, and no sooner or later."""
-
-    def __init__(self, low, high):
-        super().__init__()
-        self.base, self.low, self.high = nearest(), low, high
-
-    def forward(self, x):
-        away = ((16 * x).round() / 16 - x).detach().abs().flatten(1).amax(1, keepdim=True)
-        logits = self.base(x)
-        return torch.where((away > self.low) & (away < self.high), logits.roll(1, 1), logits)
-
-
-class Jumpy(nn.Module):
-    """The margin is up to ten times as large, as chance would have it from place to place."""
-
-    def __init__(self):
-        super().__init__()
-        self.base = nearest()
-
-    def forward(self, x):
-        return self.base(x) * (1 + 9 * (1e4 * x.detach().flatten(1).sum(1, keepdim=True)).sin().abs())
-
-
-class Fine(nn.Module):
-    """A ripple of no height to speak of, and steep."""
-
-    def forward(self, x):
-        return x + 1e-5 * (1e9 * x.double()).sin().to(x)
+    ball, correct = read_threat(threat), measure_clean(module, samples()).correct
+    adversarial = union(measure_attack(module, samples(), correct, attack, ball).adversarial for attack in attacks)
+    return AttackProbe(module, samples(), correct, adversarial, ball, attacks, 10, 0, Batcher(100), **more)
 
 
 @dataclass(frozen=True)
 class Forgetful:
-    """Asks about the corner that fgsm would take, and returns its start."""
+    """An attack that queries the corner that FGSM would return, and returns its start."""
 
     steps: ClassVar[int] = 1
 
@@ -103,135 +62,143 @@ def forgetful(monkeypatch):
 
 
 FAULTS = [
-    ("zero-gradient", "broken", lambda: trial(d.Before(nearest(), d.Rounded(16)), "pgd")),
-    ("nan-gradient", "broken", lambda: trial(d.Before(nearest(), d.Rooted()), "pgd")),
-    ("exploding-gradient", "broken", lambda: trial(d.Before(nearest(), Fine()), "pgd:steps=5")),
-    ("shattered-gradient", "broken", lambda: trial(d.Before(nearest(), d.Ripple(0.01, 10)), "pgd:steps=5")),
-    ("saturated-loss", "broken", lambda: trial(d.Scaled(nearest(), 1000), "pgd")),
-    ("randomised", "broken", lambda: trial(d.Before(nearest(), d.Dropped(0.3)), "fgsm")),
-    ("single-step-wins", "broken", lambda: trial(nearest(), WEAK)),
-    ("not-monotone", "broken", lambda: trial(Band(0.004, 0.006), "pgd:start=0:steps=2:stride=1", threat="linf:0.01")),
-    ("not-monotone", "suspect", lambda: trial(Band(0.009, 0.011), "pgd:start=0:steps=2:stride=1", threat="linf:0.01")),
-    ("unbounded-attack-fails", "broken", lambda: trial(d.Before(nearest(), d.Rounded(16)), "pgd")),
-    ("noise-wins", "broken", lambda: trial(d.Before(nearest(), d.Rounded(64)), "fgsm", threat="linf:0.3")),
-    ("gradient-free-wins", "broken", lambda: trial(d.Before(nearest(), d.Rounded(16)), "pgd")),
-    ("transfer-wins", "broken", lambda: trial(d.Before(nearest(), d.Rounded(16)), "pgd")),
-    ("more-steps-pay", "suspect", lambda: trial(nearest(), WEAK)),
-    ("margin-wins", "suspect", lambda: trial(nearest(), "fgsm", "pgd", threat="l2:0.8")),
-    ("unstable-predictions", "suspect", lambda: trial(Jumpy(), "fgsm")),
-    ("binarisation", "broken", lambda: trial(d.Before(nearest(), d.Rounded(16)), "pgd")),
+    ("zero-gradient", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Rounded(16)), "pgd")),
+    ("nan-gradient", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Rooted()), "pgd")),
+    ("exploding-gradient", "broken", lambda: make_probe(d.Before(f.make_linear(), f.Fine()), "pgd:steps=5")),
+    ("shattered-gradient", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Ripple(0.01, 10)), "pgd:steps=5")),
+    ("saturated-loss", "broken", lambda: make_probe(d.Scaled(f.make_linear(), 1000), "pgd")),
+    ("randomised", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Dropped(0.3)), "fgsm")),
+    ("single-step-wins", "broken", lambda: make_probe(f.make_linear(), WEAK)),
+    (
+        "not-monotone",
+        "broken",
+        lambda: make_probe(f.Band(0.004, 0.006), "pgd:start=0:steps=2:stride=1", threat="linf:0.01"),
+    ),
+    (
+        "not-monotone",
+        "suspect",
+        lambda: make_probe(f.Band(0.009, 0.011), "pgd:start=0:steps=2:stride=1", threat="linf:0.01"),
+    ),
+    ("unbounded-attack-fails", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Rounded(16)), "pgd")),
+    ("noise-wins", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Rounded(64)), "fgsm", threat="linf:0.3")),
+    ("gradient-free-wins", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Rounded(16)), "pgd")),
+    ("transfer-wins", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Rounded(16)), "pgd")),
+    ("more-steps-pay", "suspect", lambda: make_probe(f.make_linear(), WEAK)),
+    ("margin-wins", "suspect", lambda: make_probe(f.make_linear(), "fgsm", "pgd", threat="l2:0.8")),
+    ("unstable-predictions", "suspect", lambda: make_probe(f.Jumpy(), "fgsm")),
+    ("binarisation", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Rounded(16)), "pgd")),
 ]
 
 
-@pytest.mark.parametrize(("sign", "grade", "fault"), FAULTS, ids=lambda value: value if isinstance(value, str) else "")
-def test_a_sign_finds_its_fault(sign, grade, fault):
-    doubt = INDICATORS.get(sign)(fault())
+@pytest.mark.parametrize(("name", "grade", "fault"), FAULTS, ids=lambda value: value if isinstance(value, str) else "")
+def test_an_indicator_finds_its_fault(name, grade, fault):
+    finding = INDICATORS.get(name)(fault())
 
-    assert (doubt.name, doubt.grade) == (sign, grade)
-    assert "\n" not in doubt.told + doubt.hint
-
-
-def test_an_attack_that_passes_over_what_it_met_is_found_out(forgetful):
-    doubt = INDICATORS.get("silent-success")(trial(nearest(), "forgetful"))
-
-    assert (doubt.name, doubt.grade) == ("silent-success", "broken")
+    assert (finding.name, finding.grade) == (name, grade)
+    assert "\n" not in finding.told + finding.hint
 
 
-SOUND = ("pgd:loss=margin:steps=10", "apgd:loss=dlr:steps=10:targets=3")
+def test_an_attack_that_does_not_return_an_adversarial_query_is_found(forgetful):
+    finding = INDICATORS.get("silent-success")(make_probe(f.make_linear(), "forgetful"))
+
+    assert (finding.name, finding.grade) == ("silent-success", "broken")
+
+
+SOUND_ATTACKS = ("pgd:loss=margin:steps=10", "apgd:loss=dlr:steps=10:targets=3")
 
 
 @pytest.mark.parametrize(
     ("threat", "row"),
-    [*((threat, SOUND) for threat in ("linf:0.1", "l2:0.8", "linf:0.01")), ("linf:0.01", ("fgsm", "pgd"))],
+    [*((threat, SOUND_ATTACKS) for threat in ("linf:0.1", "l2:0.8", "linf:0.01")), ("linf:0.01", ("fgsm", "pgd"))],
 )
-def test_an_honest_model_is_trusted_and_nearly_all_is_checked(threat, row):
-    trust = examine(INDICATORS, trial(nearest(), *row, threat=threat))
+def test_a_sound_model_is_trusted_and_nearly_all_is_checked(threat, row):
+    report = examine(INDICATORS, make_probe(f.make_linear(), *row, threat=threat))
 
-    assert trust.doubts == ()
-    assert trust.skipped == ("silent-success",)
-    assert trust.verdict == "trusted"
+    assert report.doubts == ()
+    assert report.skipped == ("silent-success",)
+    assert report.verdict == "trusted"
 
 
 @pytest.mark.parametrize("size", [1, 7])
-def test_an_honest_model_for_one_size_of_batch_is_trusted_too(size):
-    trust = examine(INDICATORS, trial(Batched(nearest(), size, size), "pgd:steps=10"))
+def test_a_sound_model_with_a_fixed_batch_size_is_trusted_too(size):
+    report = examine(INDICATORS, make_probe(Batched(f.make_linear(), size, size), "pgd:steps=10"))
 
-    assert trust.doubts == ()
-    assert "binarisation" in trust.checked
-
-
-def test_a_weak_attack_misses_what_the_binarisation_hides_and_an_ordinary_one_does_not():
-    doubt = INDICATORS.get("binarisation")(trial(nearest(), WEAK))
-
-    assert doubt.grade == "suspect"
+    assert report.doubts == ()
+    assert "binarisation" in report.checked
 
 
-def test_what_an_ordinary_attack_breaks_too_is_no_sign_of_masked_gradients():
-    assert INDICATORS.get("gradient-free-wins")(trial(nearest(), WEAK)) is None
+def test_a_weak_attack_fails_on_the_binarised_task_and_an_ordinary_one_does_not():
+    finding = INDICATORS.get("binarisation")(make_probe(f.make_linear(), WEAK))
+
+    assert finding.grade == "suspect"
 
 
-def test_of_a_row_without_gradients_it_says_that_too_little_was_asked():
-    doubt = INDICATORS.get("gradient-free-wins")(trial(nearest(), "noise:steps=1"))
-
-    assert doubt.grade == "suspect"
-    assert doubt.told.endswith("samples that the row's attacks left; expected none")
-    assert "gradient" not in doubt.told + doubt.hint
+def test_samples_that_an_ordinary_attack_breaks_do_not_indicate_masked_gradients():
+    assert INDICATORS.get("gradient-free-wins")(make_probe(f.make_linear(), WEAK)) is None
 
 
-def test_every_sign_has_a_test():
-    assert {sign for sign, _, _ in FAULTS} | {"silent-success"} == {*INDICATORS.names()}
+def test_a_row_without_gradient_attacks_is_found_to_query_too_little():
+    finding = INDICATORS.get("gradient-free-wins")(make_probe(f.make_linear(), "noise:steps=1"))
+
+    assert finding.grade == "suspect"
+    assert finding.told.endswith("samples that the row's attacks left robust; expected none")
+    assert "gradient" not in finding.told + finding.hint
 
 
-BLIND = {"noise-wins", "gradient-free-wins", "transfer-wins"}
+def test_every_indicator_has_a_test():
+    assert {name for name, _, _ in FAULTS} | {"silent-success"} == {*INDICATORS.names()}
+
+
+GRADIENT_FREE = {"noise-wins", "gradient-free-wins", "transfer-wins"}
 
 
 @pytest.mark.parametrize(
-    ("make", "still_checked"),
+    ("make", "checked"),
     [
-        (lambda: trial(nearest(), "square:steps=20"), BLIND),
+        (lambda: make_probe(f.make_linear(), "square:steps=20"), GRADIENT_FREE),
         (
-            lambda: trial(nearest(), "fgsm", threat="linf:0.1+l2:1"),
-            {*BLIND, "margin-wins", "more-steps-pay", "randomised"},
+            lambda: make_probe(f.make_linear(), "fgsm", threat="linf:0.1+l2:1"),
+            {*GRADIENT_FREE, "margin-wins", "more-steps-pay", "randomised"},
         ),
     ],
     ids=["no gradient", "union"],
 )
-def test_what_means_nothing_is_not_told_as_checked(make, still_checked):
-    trust = examine(INDICATORS, make())
+def test_an_indicator_that_would_mean_nothing_is_skipped(make, checked):
+    report = examine(INDICATORS, make())
 
-    assert {*trust.checked} == still_checked
-    assert {*trust.skipped} == {*INDICATORS.names()} - still_checked
+    assert {*report.checked} == checked
+    assert {*report.skipped} == {*INDICATORS.names()} - checked
 
 
-def test_of_a_row_that_was_stopped_only_its_gradients_and_answers_are_looked_at():
-    trust = examine(INDICATORS, replace(trial(nearest(), "pgd:steps=5"), partial=True))
+def test_a_row_that_was_stopped_is_checked_only_by_its_gradients_and_answers():
+    report = examine(INDICATORS, replace(make_probe(f.make_linear(), "pgd:steps=5"), partial=True))
 
     gradients = {f"{kind}-gradient" for kind in ("zero", "nan", "exploding", "shattered")}
-    assert {*trust.checked} == {
+    assert {*report.checked} == {
         *gradients,
         "unbounded-attack-fails",
         "unstable-predictions",
         "binarisation",
         "randomised",
     }
-    assert trust.verdict == "trusted"
+    assert report.verdict == "trusted"
 
 
-@pytest.mark.parametrize("sign", ["gradient-free-wins", "binarisation"])
-def test_these_are_not_for_l1(sign):
+@pytest.mark.parametrize("name", ["gradient-free-wins", "binarisation"])
+def test_these_do_not_apply_to_l1(name):
     with pytest.raises(NotApplicableError):
-        INDICATORS.get(sign)(trial(nearest(), "fgsm", threat="l1:1"))
+        INDICATORS.get(name)(make_probe(f.make_linear(), "fgsm", threat="l1:1"))
 
 
-def test_without_a_linear_layer_there_is_nothing_to_binarise():
+def test_binarisation_needs_a_linear_layer():
     net = nn.Sequential(nn.Conv2d(1, 10, 8), nn.Flatten())
 
     with pytest.raises(NotApplicableError, match="linear layer"):
-        INDICATORS.get("binarisation")(trial(net, "fgsm"))
+        INDICATORS.get("binarisation")(make_probe(net, "fgsm"))
 
 
 @pytest.mark.parametrize(
-    ("word", "expected"),
+    ("spec", "expected"),
     [
         ("pgd", ("pgd:steps=80", 80)),
         ("pgd:loss=margin:restarts=5:steps=30", ("pgd:loss=margin:steps=60", 60)),
@@ -241,14 +208,14 @@ def test_without_a_linear_layer_there_is_nothing_to_binarise():
         ("torchattacks:PGD", ("torchattacks:PGD", 1)),
     ],
 )
-def test_a_longer_attack_is_the_same_with_twice_its_steps(word, expected):
-    assert longer(trial(nearest(), "fgsm"), word) == expected
+def test_a_longer_attack_is_the_same_with_twice_its_steps(spec, expected):
+    assert lengthen(make_probe(f.make_linear(), "fgsm"), spec) == expected
 
 
-def test_a_student_answers_what_it_was_told():
+def test_a_substitute_learns_its_labels():
     x = torch.from_numpy(samples().x)
     labels = torch.arange(150) % 10
-    student = fit_substitute(x, labels, 10)
+    substitute = fit_substitute(x, labels, 10)
 
-    assert torch.equal(student(x).argmax(1), labels)
-    assert math.isclose(student.width, float(torch.pdist(x.flatten(1)).median()))
+    assert torch.equal(substitute(x).argmax(1), labels)
+    assert math.isclose(substitute.width, float(torch.pdist(x.flatten(1)).median()))

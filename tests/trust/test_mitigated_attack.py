@@ -1,4 +1,4 @@
-"""The mitigations find by looking what they are for, change no answer, and leave the model as found."""
+"""The mitigations recognise the models that they suit, change no answer, and leave the model unchanged."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ ALWAYS = ("blur", "queries")
 
 
 class Functional(nn.Module):
-    """A defence in the forward of a model itself, before layers and between them."""
+    """A defence in the forward method of a model itself, before or after its network."""
 
     def __init__(self, before=lambda x: x, after=lambda z: z):
         super().__init__()
@@ -30,8 +30,8 @@ class Step(nn.Module):
         return (4 * x).round() / 4
 
 
-def between():
-    """Steps after the network's first activation."""
+def make_stepped():
+    """Make a network with steps after its first activation."""
     first, *others = network()
     for k, layer in enumerate(others):
         if not [*layer.parameters()]:
@@ -39,72 +39,72 @@ def between():
     raise AssertionError("the network has no activation")
 
 
-def rounded(x):
+def round_levels(x):
     return (32 * x).round() / 32
 
 
 @pytest.mark.parametrize(
     ("model", "mitigation"),
     [
-        (Functional(before=rounded), "straight-through"),
-        (Functional(before=lambda x: rounded(x).detach()), "straight-through"),
-        (between(), "secant"),
+        (Functional(before=round_levels), "straight-through"),
+        (Functional(before=lambda x: round_levels(x).detach()), "straight-through"),
+        (make_stepped(), "secant"),
         (Functional(after=lambda z: (100 * z).softmax(1)), "inner-logits"),
         (nn.Sequential(network(), nn.Softmax(1)), "inner-logits"),
         (Functional(after=lambda z: 1000 * z), "inner-logits"),
         (Functional(before=lambda x: x + 0.01 * torch.randn_like(x)), "expectation"),
     ],
 )
-def test_a_mitigation_sees_what_it_is_for(model, mitigation):
+def test_a_mitigation_is_applied_to_what_it_suits(model, mitigation):
     model, x = model.eval(), inputs(40)
-    search = choose_mitigations(model, x, THREAT)
+    attack = choose_mitigations(model, x, THREAT)
 
-    assert mitigation in search.names
+    assert mitigation in attack.names
     assert all(not module._forward_hooks and not module._forward_pre_hooks for module in model.modules())
 
 
 @pytest.mark.parametrize(
     "model", [network(), nn.Sequential(nn.BatchNorm2d(1).double(), network())], ids=["bare", "normalised"]
 )
-def test_an_honest_model_needs_none(model):
+def test_a_sound_model_gets_only_the_general_mitigations(model):
     assert choose_mitigations(model.eval(), inputs(40), THREAT).names == ALWAYS
 
 
 @pytest.mark.parametrize(
     "model",
-    [Functional(before=rounded), between(), Functional(before=lambda x: rounded(x).detach())],
+    [Functional(before=round_levels), make_stepped(), Functional(before=lambda x: round_levels(x).detach())],
 )
-def test_a_mended_model_answers_as_the_model_and_has_a_gradient(model):
+def test_a_mitigated_model_has_the_same_answers_and_a_gradient(model):
     model, x = model.eval(), inputs(10)
-    mended = choose_mitigations(model, x, THREAT).model
+    mitigated = choose_mitigations(model, x, THREAT).model
     x.requires_grad_()
-    answer = mended(x)
+    answer = mitigated(x)
     (grad,) = torch.autograd.grad(answer.sum(), x)
 
     assert torch.allclose(answer, model(x), atol=1e-5)
     assert grad.flatten(1).any(1).all()
 
 
-def test_what_the_search_finds_fools_the_untouched_model():
-    model, x = Functional(before=rounded).eval(), inputs(40)
+def test_what_the_attack_finds_is_adversarial_for_the_model_itself():
+    model, x = Functional(before=round_levels).eval(), inputs(40)
     y = model(x).argmax(1)
-    outcome = assail(model, choose_mitigations(model, x, THREAT).attack(), x, y, THREAT)
+    outcome = assail(model, choose_mitigations(model, x, THREAT).build(), x, y, THREAT)
 
     assert outcome.adversarial.any()
     assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.adversarial)
 
 
 @pytest.mark.parametrize("text", ["linf:0.3", "l2:3", "l1:20", "linf:0.1+l2:1"])
-def test_every_threat_model_has_a_search(text):
+def test_every_threat_model_has_an_attack(text):
     model, x, threat = network().eval(), inputs(20), read_threat(text)
     y = model(x).argmax(1)
 
-    assert assail(model, choose_mitigations(model, x, threat).attack(), x, y, threat).adversarial.any()
+    assert assail(model, choose_mitigations(model, x, threat).build(), x, y, threat).adversarial.any()
 
 
-def test_what_a_sample_draws_does_not_depend_on_its_batch():
+def test_the_random_numbers_of_a_sample_do_not_depend_on_its_batch():
     model, x = network().eval(), inputs(30)
-    y, attack = model(x).argmax(1), BestOf(MitigatedAttack(model, blur=0.5).attack().attacks[-1:])
+    y, attack = model(x).argmax(1), BestOf(MitigatedAttack(model, blur=0.5).build().attacks[-1:])
     threat = LpThreat.parse("l2:0.08")
     whole = assail(model, attack, x, y, threat)
 

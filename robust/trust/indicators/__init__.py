@@ -1,1 +1,1 @@
-"""Signs that the attacks fooled themselves: one a file, a function of a Trial."""
+"""The indicators, which look for attacks that failed for reasons of their own: one a file, from an AttackProbe."""

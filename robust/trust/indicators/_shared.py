@@ -1,56 +1,61 @@
-"""What the signs share: when a count is one too many, and what they run once more of the row's attacks."""
+"""Helpers that indicators share: the test of significance, the requirements, and the comparison with other attacks."""
 
 from robust.attacks.engine import AnyAttack
 from robust.attacks.factory import make
 from robust.records.trust import Finding, NotApplicableError
 from robust.stats import above
-from robust.trust.attack_probe import MAX_SPECS, AttackProbe
+from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
 
-SHARE = 0.005  # of the samples: what by luck falls to a weaker attack alone; many published ranks hang on no more
-OURS = "robust.attacks.zoo."  # where an attack's steps are the driver's, which judges every iterate
+MAX_SHARE = 0.005  # of the samples that only a weaker attack breaks, by luck; many published ranks differ by no more
+OWN_ATTACKS = "robust.attacks.zoo."  # of these the driver judges every iterate
 ORDINARY = "pgd:loss=margin:steps=20:stride=1:last=0.01"
-ALARM = 0.0005  # of a comparison to err; there are fewer than 20, so one honest model in a hundred may be doubted
+# Of a false alarm in one comparison; there are fewer than 20, so in one sound model of a hundred.
+MAX_P_VALUE = 0.0005
 
 
-def significant(k: int, m: int, share: float = SHARE) -> bool:
-    """Whether k of m samples are more than that share of them, by an exact binomial test."""
-    return k > 0 and above(k, m, share) < ALARM
+def is_significant(k: int, m: int, share: float = MAX_SHARE) -> bool:
+    """Whether k of m samples are significantly more than `share` of them, by an exact binomial test."""
+    return k > 0 and above(k, m, share) < MAX_P_VALUE
 
 
-def whole(trial: AttackProbe) -> None:
-    """NotApplicableError where the row's attacks did not come to their end: then anything may find more."""
-    if trial.partial:
+def require_complete(probe: AttackProbe) -> None:
+    """Raise NotApplicableError if the row's attacks were stopped: then any attack may find more."""
+    if probe.partial:
         raise NotApplicableError("the row's attacks were stopped before their end")
 
 
-def settled(trial: AttackProbe) -> None:
-    """NotApplicableError where the model draws: then one attack finds by luck what another misses."""
-    if trial.draws:
-        raise NotApplicableError("the model draws at random")
+def require_deterministic(probe: AttackProbe) -> None:
+    """Raise NotApplicableError for a randomised model: on it one attack finds by luck what another misses."""
+    if probe.randomised:
+        raise NotApplicableError("the model is random")
 
 
-def blind_wins(trial: AttackProbe, name: str, attack: str | AnyAttack, told: str) -> Finding | None:
-    """The doubt where an attack that follows none of the model's gradients breaks what those that do leave.
+def compare_gradient_free(probe: AttackProbe, name: str, attack: str | AnyAttack, description: str) -> Finding | None:
+    """Report the finding `name` if an attack without the model's gradients finds what the row's attacks miss.
 
-    What an ordinary attack on the margin breaks too is no sign that gradients are masked, only of a row's weak attacks.
+    Samples that an ordinary attack on the margin breaks, too, do not count: they show weak attacks, not masked
+    gradients. `description` names the attack in the message.
     """
-    whole(trial)
-    found, m = trial.measure(attack, trial.standing).adversarial, len(trial.samples)
-    if trial.follows and significant(int(found.sum()), m):
-        found = found & ~trial.measure(ORDINARY, found).adversarial
-    won = int(found.sum())
-    if not significant(won, m):
+    require_complete(probe)
+    adversarial, m = probe.measure(attack, probe.robust).adversarial, len(probe.samples)
+    if probe.gradient_attacks and is_significant(int(adversarial.sum()), m):
+        adversarial = adversarial & ~probe.measure(ORDINARY, adversarial).adversarial
+    count = int(adversarial.sum())
+    if not is_significant(count, m):
         return None
-    if not trial.follows:  # then it says nothing of gradients
-        told = f"{told} broke {won} of {m} samples that the row's attacks left; expected none"
-        return Finding(name, "suspect", won / m, told, "the row's attacks ask too little; take more steps")
-    told = f"{told} broke {won} of {m} samples that the row's attacks and {ORDINARY} left; expected none"
-    return Finding(name, "broken", won / m, told, "the gradients are masked; use --robust-suite=full-1")
+    seen = f"{description} found adversarial examples for {count} of {m} samples"
+    if not probe.gradient_attacks:  # then the finding shows nothing about gradients
+        message = f"{seen} that the row's attacks left robust; expected none"
+        hint = "the row's attacks query the model too little; take more steps"
+        return Finding(name, "suspect", count / m, message, hint)
+    message = f"{seen} that the row's attacks and {ORDINARY} left robust; expected none"
+    return Finding(name, "broken", count / m, message, "the gradients are masked; use --robust-suite=full-1")
 
 
-def iterated(trial: AttackProbe) -> tuple[str, ...]:
-    """The first of the row's attacks that take many steps along a gradient; NotApplicableError where none does."""
-    found = [word for word in trial.white if getattr(make(word, trial.load), "steps", 2) > 1]
-    if not found:
+def choose_iterated(probe: AttackProbe) -> tuple[str, ...]:
+    """Return the first of the row's attacks that take many steps along a gradient; NotApplicableError without any."""
+    attacks = probe.require_gradient_attacks()
+    iterated = [spec for spec in attacks if getattr(make(spec, probe.load), "steps", 2) > 1]
+    if not iterated:
         raise NotApplicableError("no attack of the row takes many steps")
-    return tuple(found[:MAX_SPECS])
+    return tuple(iterated[:MAX_ATTACKS])

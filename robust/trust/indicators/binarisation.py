@@ -1,7 +1,7 @@
-"""binarisation: with a new last layer, of which an input nearby is known to be told apart, the attacks do not find one.
+"""binarisation: the attacks fail on a task that has an adversarial input by construction.
 
-Zimmermann et al. 2022 (2206.13991). Of every sample the features of random inputs nearby are labelled 0 and those of
-one at the ball's edge 1, and a linear layer is fitted that tells them apart.
+The task of Zimmermann et al. 2022 (2206.13991): for each sample a new linear layer separates the features of one input
+at the edge of the ball, label 1, from those of random inputs inside, label 0.
 """
 
 from collections.abc import Callable
@@ -16,130 +16,136 @@ from robust.attacks.factory import make
 from robust.attacks.spec import Spec
 from robust.attacks.task import Task
 from robust.records.trust import Finding, NotApplicableError
-from robust.trust.attack_probe import MAX_SPECS, AttackProbe
+from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
 from robust.trust.checks import INDICATORS
-from robust.trust.indicators._shared import ORDINARY, significant
+from robust.trust.indicators._shared import ORDINARY, is_significant
 
-SAMPLES, INNER = 48, 100
-ROUNDS = 5  # of an attack: one alone misses up to a fifth on honest networks that were adversarially trained
-FEWEST = 16  # samples for which a layer could be fitted
-REACH = 0.95  # of the ball, from which the random inputs are drawn
+MAX_SAMPLES, INNER_INPUTS = 48, 100
+RESTARTS = 5  # of an attack: a single round misses up to a fifth on sound networks that were adversarially trained
+MIN_SAMPLES = 16  # that have a layer
+REACH = 0.95  # of the ball, in which the inner inputs lie
 RIDGE = 1e-3  # of the features' variance
-MOST = 0.05  # of the samples: the paper asks for 95 % success
+MAX_MISSED = 0.05  # of the samples: the paper asks for 95 % success
 
 
 @INDICATORS.register("binarisation")
-def binarisation(trial: AttackProbe) -> Finding | None:
-    """An attack that misses what is there by construction says little about what is not."""
-    if trial.ball.norm == "l1":
-        raise NotApplicableError("a random input of an l1 ball's edge differs in one feature")
-    words, layer = _words(trial), _last_layer(trial)
-    few = trial.first_standing(SAMPLES)
+def binarisation(probe: AttackProbe) -> Finding | None:
+    """Check that the row's attacks find 95 % of the inputs that are adversarial by construction (2206.13991).
 
-    def attacked(words: list[str]) -> tuple[int, int]:
-        found = trial.tasks(lambda task: _attacked(task, Features(task.model, layer), words), few)
-        n, missed = (sum(counts) for counts in zip(*found, strict=True)) if found else (0, 0)
+    NotApplicableError for l1, without a linear last layer, without an attack for two classes, or if a layer separates
+    the inputs of too few samples.
+    """
+    if probe.ball.norm == "l1":
+        raise NotApplicableError("a random input at the edge of an l1 ball differs in one feature")
+    attacks, layer = _choose_attacks(probe), _find_last_layer(probe)
+    mask = probe.first_robust(MAX_SAMPLES)
+
+    def count_missed(specs: list[str]) -> tuple[int, int]:
+        counts = probe.run_on_batches(lambda task: _count_missed(task, Features(task.model, layer), specs), mask)
+        n, missed = (sum(parts) for parts in zip(*counts, strict=True)) if counts else (0, 0)
         return n, missed
 
-    n, missed = attacked(words)
-    if n < FEWEST:
-        raise NotApplicableError(f"a layer could be fitted for {n} samples only")
-    if not significant(missed, n, MOST):
+    n, missed = count_missed(attacks)
+    if n < MIN_SAMPLES:
+        raise NotApplicableError(f"a layer could be fitted for only {n} samples")
+    if not is_significant(missed, n, MAX_MISSED):
         return None
-    told = f"{' and '.join(words)} missed {missed} of {n} inputs that are there by construction; expected none"
-    ordinary = attacked([ORDINARY])[1]
+    seen = f"{' and '.join(attacks)} missed {missed} of {n} inputs that are adversarial by construction; expected none"
+    ordinary = count_missed([ORDINARY])[1]
     weak = "the row's attacks are weak for this model; use --robust-suite=quick-1 or standard-1"
-    masked = "the gradient does not lead where the features change; use an attack that suits the model, as BPDA or eot"
-    if not significant(ordinary, n, MOST):
-        return Finding("binarisation", "suspect", missed / n, told, weak, weak=True)
-    return Finding("binarisation", "broken" if 2 * ordinary > n else "suspect", missed / n, told, masked)
+    masked = "the gradient does not lead to where the features change; use an attack that suits the model: BPDA, eot"
+    if not is_significant(ordinary, n, MAX_MISSED):
+        return Finding("binarisation", "suspect", missed / n, seen, weak, weak=True)
+    return Finding("binarisation", "broken" if 2 * ordinary > n else "suspect", missed / n, seen, masked)
 
 
 class Features:
-    """What the linear layer `layer` of a model is given, (n, features).
+    """The model up to its last linear layer: returns the layer's inputs, (n, features).
 
-    A model for one size of batch asks it part by part, and fills up the last.
+    A model with a fixed batch size answers in parts, and pads the last one.
     """
 
     def __init__(self, model: Callable[[Tensor], Tensor], layer: nn.Module) -> None:
         self.model, self.layer = model, layer
 
     def __call__(self, x: Tensor) -> Tensor:
-        given: list[Tensor] = []
-        with self.layer.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0])):
+        features: list[Tensor] = []
+        with self.layer.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0])):
             self.model(x)
-        if len(given[-1]) == len(x):
-            return given[-1]
-        parts = torch.cat(given)
-        if not 0 <= len(parts) - len(x) < len(given[0]):
-            raise NotApplicableError("its last layer is asked several times about an input")
+        if len(features[-1]) == len(x):
+            return features[-1]
+        parts = torch.cat(features)
+        if not 0 <= len(parts) - len(x) < len(features[0]):
+            raise NotApplicableError("the last layer is called several times for an input")
         return parts[: len(x)]
 
 
 class Readout(NamedTuple):
-    """A linear layer of each of n samples."""
+    """A linear layer for each of n samples."""
 
     weights: Tensor  # (n, features)
-    bias: Tensor  # (n,): below 0 is label 0
-    valid: Tensor  # (n,) bool: it tells the input at the edge from all others
+    bias: Tensor  # (n,): a score below 0 is label 0
+    valid: Tensor  # (n,) bool: the layer separates the input at the edge from all others
 
 
-def _words(trial: AttackProbe) -> list[str]:
-    """Those of the row's attacks that can be run with two classes, as they are but for restarts and targets."""
-    specs = [Spec.parse(word) for word in trial.white]
-    ours = [spec for spec in specs if spec.name != "torchattacks" and dict(spec.options).get("loss") != "dlr"]
-    words = [str(spec) for spec in ours if "targets" not in dict(spec.options)]
-    if not words:
+def _choose_attacks(probe: AttackProbe) -> list[str]:
+    """Return those of the row's attacks that work with two classes; NotApplicableError without any."""
+    specs = [Spec.parse(text) for text in probe.require_gradient_attacks()]
+    binary = [spec for spec in specs if spec.name != "torchattacks" and dict(spec.options).get("loss") != "dlr"]
+    attacks = [str(spec) for spec in binary if "targets" not in dict(spec.options)]
+    if not attacks:
         raise NotApplicableError("no attack of the row can be run with two classes")
-    return words[:MAX_SPECS]
+    return attacks[:MAX_ATTACKS]
 
 
-def _last_layer(trial: AttackProbe) -> nn.Module:
-    """The last linear layer that answers with a number a class; NotApplicableError where there is none."""
-    found: list[nn.Module] = []
+def _find_last_layer(probe: AttackProbe) -> nn.Module:
+    """Find the last linear layer with an output for each class; NotApplicableError if there is none."""
+    called: list[nn.Module] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if inputs[0].dim() == 2 and output.shape[1] == trial.classes:
-            found.append(layer)
+        if inputs[0].dim() == 2 and output.shape[1] == probe.classes:
+            called.append(layer)
 
-    layers = [module for module in trial.module.modules() if isinstance(module, nn.Linear)]
+    layers = [module for module in probe.module.modules() if isinstance(module, nn.Linear)]
     hooks = [layer.register_forward_hook(note) for layer in layers]
     try:
-        trial.first(1).answers()
+        probe.take_first(1).answer()
     finally:
         for hook in hooks:
             hook.remove()
-    if not found:
-        raise NotApplicableError("the model has no linear layer that answers with a number a class")
-    return found[-1]
+    if not called:
+        raise NotApplicableError("the model has no linear layer with an output for each class")
+    return called[-1]
 
 
-def _attacked(task: Task, features: Features, words: list[str]) -> tuple[int, int]:
-    """(samples that have a layer, those of them that no attack found an input of label 1 for)."""
-    layer = _fitted(task, features)
+def _count_missed(task: Task, features: Features, attacks: list[str]) -> tuple[int, int]:
+    """Count (samples that have a layer, those of them for which all attacks fail)."""
+    layer = _fit_readout(task, features)
 
-    def binary(x: Tensor) -> Tensor:
-        score = (features(x) * layer.weights).sum(1) + layer.bias + 0 * x.flatten(1).sum(1)  # a gradient, if it is 0
+    def answer_binary(x: Tensor) -> Tensor:
+        # The last term is 0: a gradient exists even if the features have none.
+        score = (features(x) * layer.weights).sum(1) + layer.bias + 0 * x.flatten(1).sum(1)
         return torch.stack((torch.zeros_like(score), score), 1)
 
-    task = replace(task, model=binary, y=torch.zeros_like(task.y))
+    task = replace(task, model=answer_binary, y=torch.zeros_like(task.y))
     adversarial = torch.zeros_like(layer.valid)
-    for word in words:
-        spec = Spec.parse(word).without("restarts")
-        for attack, enter_round in rounds_of(make(Spec(spec.name, spec.args, (*spec.options, ("restarts", ROUNDS))))):
+    for text in attacks:
+        spec = Spec.parse(text).without("restarts")
+        options = (*spec.options, ("restarts", RESTARTS))
+        for attack, enter_round in rounds_of(make(Spec(spec.name, spec.args, options))):
             adversarial |= judge(task, run_steps(attack, enter_round(task)), None).adversarial
     return int(layer.valid.sum()), int((layer.valid & ~adversarial).sum())
 
 
-def _fitted(task: Task, features: Features) -> Readout:
-    """Ridge regression in closed form, whose threshold lies half way between the edge and the nearest inner input."""
-    inner = torch.stack([features(task.fold(k).start(REACH)) for k in range(INNER)], 1)  # (n, INNER, features)
-    ball, noise = task.threat, task.rng.fold(INNER).normal(task.x)
+def _fit_readout(task: Task, features: Features) -> Readout:
+    """Fit ridge regressions in closed form, with thresholds half way between the edge and the nearest inner input."""
+    inner = torch.stack([features(task.fold(k).start(REACH)) for k in range(INNER_INPUTS)], 1)  # (n, inner, features)
+    ball, noise = task.threat, task.rng.fold(INNER_INPUTS).normal(task.x)
     edge = features(ball.project(ball.step(task.x, noise, float(ball.eps)), task.x))
     middle = inner.mean(1)
     z, v = inner - middle[:, None], edge - middle
-    ridge = (RIDGE * z.square().mean((1, 2)) + 1e-12) * INNER
-    kernel = z @ z.transpose(1, 2) + ridge[:, None, None] * torch.eye(INNER).to(z)
+    ridge = (RIDGE * z.square().mean((1, 2)) + 1e-12) * INNER_INPUTS
+    kernel = z @ z.transpose(1, 2) + ridge[:, None, None] * torch.eye(INNER_INPUTS).to(z)
     weights = v - (z.transpose(1, 2) @ torch.linalg.solve(kernel, (z @ v[:, :, None])))[:, :, 0]
     far, near = (v * weights).sum(1), (z @ weights[:, :, None]).amax((1, 2))
     half = ((far - near) / 2).clamp_min(1e-12)

@@ -1,23 +1,26 @@
-"""exploding-gradient: the gradient promises a hundred times as much as a small step along it gains."""
+"""exploding-gradient: the gradient predicts a hundred times the gain of a small step along it."""
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS
 from robust.trust.gradients import STEP
-from robust.trust.indicators._shared import significant
+from robust.trust.indicators._shared import is_significant
 
-LEAST = 0.01  # of what was promised
+MIN_GAIN = 0.01  # of the predicted gain
 
 
 @INDICATORS.register("exploding-gradient")
-def exploding_gradient(trial: AttackProbe) -> Finding | None:
-    """Such a gradient is that of something too fine to matter, or of a long recurrence (1802.00420)."""
-    for where, kept in trial.promises.items():
-        wrong, n = int((kept.abs() < LEAST).sum()), len(kept)
-        if significant(wrong, n):
-            step = f"a step of {STEP:g} eps from {where} inputs"
-            told = f"{step} gained less than a hundredth of what the gradient promised for {wrong} of {n} samples"
-            hint = "look for what is far steeper than it is high; attack without it, as by BPDA or square"
-            grade = "broken" if 2 * wrong > n else "suspect"
-            return Finding("exploding-gradient", grade, wrong / n, f"{told}; expected none", hint)
+def exploding_gradient(probe: AttackProbe) -> Finding | None:
+    """Check that a small step along the gradient gains at least 1 % of the prediction (1802.00420).
+
+    It gains less on a pattern that is too fine to matter, or in a long recurrence.
+    """
+    for inputs, ratio in probe.linearity.items():
+        count, n = int((ratio.abs() < MIN_GAIN).sum()), len(ratio)
+        if is_significant(count, n):
+            step = f"a step of {STEP:g} eps from {inputs} inputs"
+            message = f"{step} gained less than 1 % of what the gradient predicts for {count} of {n} samples"
+            hint = "look for a pattern that is much steeper than high; attack without its gradient, with BPDA or square"
+            grade = "broken" if 2 * count > n else "suspect"
+            return Finding("exploding-gradient", grade, count / n, f"{message}; expected none", hint)
     return None

@@ -1,17 +1,20 @@
-"""gradient-free-wins: random search breaks samples that the attacks left standing."""
+"""gradient-free-wins: random search finds adversarial examples that the row's attacks missed."""
 
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS
-from robust.trust.indicators._shared import blind_wins
+from robust.trust.indicators._shared import compare_gradient_free
 
-SAMPLES, QUERIES = 160, 150
+MAX_SAMPLES, QUERIES = 160, 150
 
 
 @INDICATORS.register("gradient-free-wins")
-def gradient_free_wins(trial: AttackProbe) -> Finding | None:
-    """Where Square (1912.00049) finds more than the gradient does, that is masked (1902.06705, 2003.01690)."""
-    if any(part.norm == "l1" for part in trial.threat.parts):
+def gradient_free_wins(probe: AttackProbe) -> Finding | None:
+    """Check that Square (1912.00049) finds nothing that gradient attacks missed (1902.06705, 2003.01690).
+
+    Square finds more if the gradient is masked. NotApplicableError for l1, which Square does not support.
+    """
+    if any(part.norm == "l1" for part in probe.threat.parts):
         raise NotApplicableError("square is for linf and l2")
-    attack = f"square:steps={QUERIES}"
-    return blind_wins(trial.first(SAMPLES), "gradient-free-wins", attack, f"square in {QUERIES} queries")
+    attack, description = f"square:steps={QUERIES}", f"square with {QUERIES} queries"
+    return compare_gradient_free(probe.take_first(MAX_SAMPLES), "gradient-free-wins", attack, description)

@@ -1,20 +1,22 @@
-"""margin-wins: an ordinary attack on the margin breaks what the row's attacks leave: they are weak."""
+"""margin-wins: an ordinary attack on the margin finds adversarial examples that the row's attacks missed."""
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS
-from robust.trust.indicators._shared import ORDINARY, significant, whole
+from robust.trust.indicators._shared import ORDINARY, is_significant, require_complete
 
 
 @INDICATORS.register("margin-wins")
-def margin_wins(trial: AttackProbe) -> Finding | None:
-    """Cross-entropy may lead elsewhere than to the nearest class, however many steps it takes (Croce and Hein 2020,
-    2003.01690, on its vanishing gradient)."""
-    whole(trial)
-    _ = trial.white
-    won, m = int(trial.measure(ORDINARY, trial.standing, seed=1).adversarial.sum()), len(trial.samples)
-    if not significant(won, m):
+def margin_wins(probe: AttackProbe) -> Finding | None:
+    """Check that PGD on the margin finds nothing that the row's attacks missed (Croce and Hein 2020, 2003.01690).
+
+    The gradient of the cross-entropy may vanish, or lead to another class than the nearest, after any number of steps.
+    """
+    require_complete(probe)
+    probe.require_gradient_attacks()
+    count, m = int(probe.measure(ORDINARY, probe.robust, seed=1).adversarial.sum()), len(probe.samples)
+    if not is_significant(count, m):
         return None
-    told = f"{ORDINARY} broke {won} of {m} samples that the row's attacks left; expected none"
+    seen = f"{ORDINARY} found adversarial examples for {count} of {m} samples that the row's attacks left robust"
     hint = "the row's attacks are weak; use --robust-suite=quick-1 or standard-1"
-    return Finding("margin-wins", "suspect", won / m, told, hint, weak=True)
+    return Finding("margin-wins", "suspect", count / m, f"{seen}; expected none", hint, weak=True)

@@ -1,4 +1,4 @@
-"""nan-gradient: where an attack looked the answer or its gradient was not finite."""
+"""nan-gradient: in some iteration of an attack the answer or its gradient was not finite."""
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
@@ -6,15 +6,15 @@ from robust.trust.checks import INDICATORS
 
 
 @INDICATORS.register("nan-gradient")
-def nan_gradient(trial: AttackProbe) -> Finding | None:
-    """An attack cannot follow NaN or infinity, in whatever coordinate (ART's gradient check; 1802.00420)."""
-    for way in trial.ways:
-        looks, n = way.finite.shape
-        lost = (~way.finite).sum(1)
-        k, look = int(lost.max()), int(lost.argmax())
-        if k:
-            what = "the answer or its gradient was not finite"
-            told = f"at look {look + 1} of {looks} of {way.attack} {what} for {k} of {n} samples"
+def nan_gradient(probe: AttackProbe) -> Finding | None:
+    """Check that all answers and gradients are finite, since no attack can follow others (1802.00420; ART)."""
+    for trace in probe.traces:
+        k, n = trace.finite.shape
+        counts = (~trace.finite).sum(1)
+        count, worst = int(counts.max()), int(counts.argmax())
+        if count:
+            seen = f"gradient {worst + 1} of {k} of {trace.attack}, or the answer there, was not finite"
+            message = f"{seen} for {count} of {n} samples; expected none"
             hint = "look for a division by 0, a root of 0 or an overflow in the model"
-            return Finding("nan-gradient", "broken" if 2 * k > n else "suspect", k / n, f"{told}; expected none", hint)
+            return Finding("nan-gradient", "broken" if 2 * count > n else "suspect", count / n, message, hint)
     return None

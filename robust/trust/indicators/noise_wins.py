@@ -1,14 +1,14 @@
-"""noise-wins: random noise breaks samples that the attacks left standing."""
+"""noise-wins: random noise finds adversarial examples that the row's attacks missed."""
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS
-from robust.trust.indicators._shared import blind_wins
+from robust.trust.indicators._shared import compare_gradient_free
 
 DRAWS = 20
 
 
 @INDICATORS.register("noise-wins")
-def noise_wins(trial: AttackProbe) -> Finding | None:
-    """An attack that random noise beats is a sign of masked gradients (1802.00420, 1902.06705)."""
-    return blind_wins(trial, "noise-wins", f"noise:steps={DRAWS}", f"{DRAWS} draws of random noise")
+def noise_wins(probe: AttackProbe) -> Finding | None:
+    """Check that random noise finds nothing that the row's attacks missed (1802.00420, 1902.06705)."""
+    return compare_gradient_free(probe, "noise-wins", f"noise:steps={DRAWS}", f"{DRAWS} draws of random noise")

@@ -1,38 +1,43 @@
-"""not-monotone: half of the ball gives the attacks more than all of it, or twice the ball less."""
+"""not-monotone: the attacks find more in half of the ball, or less in a ball of twice the size."""
 
 from dataclasses import replace
 
 from robust.attacks.threat import LpThreat
+from robust.flags import Flags
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS
-from robust.trust.indicators._shared import iterated, settled, significant, whole
+from robust.trust.indicators._shared import choose_iterated, is_significant, require_complete, require_deterministic
 
-SAMPLES = 128
-MOST = 0.02  # of the samples: what may fall in a ball and by luck not in one of twice its size
+MAX_SAMPLES = 128
+MAX_LOST = 0.02  # of the samples: adversarial in a ball, and by luck not in one of twice the size
 
 
 @INDICATORS.register("not-monotone")
-def not_monotone(trial: AttackProbe) -> Finding | None:
-    """A larger ball holds the smaller one, so accuracy must not rise with it (1902.06705)."""
-    whole(trial)
-    settled(trial)
-    trial, ball = trial.first(SAMPLES), trial.ball
-    words, m = iterated(trial), len(trial.samples)
-    widest = LpThreat.widest(ball.norm, trial.x[:1], ball.lo, ball.hi)
-    half, twice = replace(ball, eps=ball.eps / 2), replace(ball, eps=min(2 * ball.eps, widest.eps))
-    left = trial.standing
-    for word in words:
-        left = left & ~trial.measure(word, left, half).adversarial
-    lost = trial.correct & trial.adversarial
-    for word in words:
-        lost = lost & ~trial.measure(word, lost, twice).adversarial
-    won, kept = int((trial.standing & ~left).sum()), int(lost.sum())
-    hint = "the attacks are led astray: use --robust-suite=full-1"
-    if significant(won, m):
-        told = f"within {half} {' and '.join(words)} broke {won} of {m} samples that stood within {ball}; expected none"
-        return Finding("not-monotone", "broken", won / m, told, hint)
-    if significant(kept, m, MOST):
-        told = f"within {twice} {kept} of {m} samples stood that fell within {ball}; expected none"
-        return Finding("not-monotone", "suspect", kept / m, told, hint)
+def not_monotone(probe: AttackProbe) -> Finding | None:
+    """Check that accuracy does not rise with the size of the ball, since the larger holds the smaller (1902.06705)."""
+    require_complete(probe)
+    require_deterministic(probe)
+    probe, ball = probe.take_first(MAX_SAMPLES), probe.ball
+    attacks, m = choose_iterated(probe), len(probe.samples)
+    widest = LpThreat.widest(ball.norm, probe.x[:1], ball.lo, ball.hi)
+    half, double = replace(ball, eps=ball.eps / 2), replace(ball, eps=min(2 * ball.eps, widest.eps))
+    gained = int((probe.robust & ~_keep_robust(probe, attacks, probe.robust, half)).sum())
+    lost = int(_keep_robust(probe, attacks, probe.correct & probe.adversarial, double).sum())
+    hint = "the attacks converge to poor inputs; use --robust-suite=full-1"
+    if is_significant(gained, m):
+        seen = f"within {half} {' and '.join(attacks)} found adversarial examples for {gained} of {m} samples"
+        return Finding(
+            "not-monotone", "broken", gained / m, f"{seen} that are robust within {ball}; expected none", hint
+        )
+    if is_significant(lost, m, MAX_LOST):
+        message = f"within {double} {lost} of {m} samples are robust that are adversarial within {ball}; expected none"
+        return Finding("not-monotone", "suspect", lost / m, message, hint)
     return None
+
+
+def _keep_robust(probe: AttackProbe, attacks: tuple[str, ...], mask: Flags, threat: LpThreat) -> Flags:
+    """Mark the samples of `mask` for which no attack finds an adversarial example within `threat`, (m,)."""
+    for attack in attacks:
+        mask = mask & ~probe.measure(attack, mask, threat).adversarial
+    return mask

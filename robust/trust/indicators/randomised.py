@@ -1,29 +1,33 @@
-"""randomised: the model draws at random, and gradients that are means over draws find more."""
+"""randomised: the answers are random, and gradients averaged over draws find more."""
 
 from robust.attacks.spec import Spec
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS
-from robust.trust.indicators._shared import significant, whole
+from robust.trust.indicators._shared import is_significant, require_complete
 
-SAMPLES, DRAWS = 64, 10
+MAX_SAMPLES, DRAWS = 64, 10
 ATTACK = f"pgd:eot={DRAWS}:loss=margin:steps=10:stride=1:last=0.01"
 
 
 @INDICATORS.register("randomised")
-def randomised(trial: AttackProbe) -> Finding | None:
-    """One draw's gradient is noise to the next: a mean over draws is what to follow (1707.07397, 1802.00420)."""
-    _ = trial.white
-    if not trial.draws:
+def randomised(probe: AttackProbe) -> Finding | None:
+    """Check that the answers are not random, or that PGD on their mean finds nothing more (1707.07397, 1802.00420).
+
+    The gradient of one draw is noise to the next; an attack has to follow that of the mean.
+    """
+    attacks = probe.require_gradient_attacks()
+    if not probe.randomised:
         return None
-    whole(trial)
-    few = trial.first(SAMPLES)
-    won, m = int(few.measure(ATTACK, few.standing).adversarial.sum()), len(few.samples)
-    hint = f"take means over draws, as by pgd:eot={DRAWS}"
-    if significant(won, m):
-        told = f"the answers are drawn at random, and means over {DRAWS} draws broke {won} of {m} samples more"
-        return Finding("randomised", "broken", won / m, f"{told}; expected none", hint)
-    if any("eot" in dict(Spec.parse(word).options) for word in trial.white):
+    require_complete(probe)
+    few = probe.take_first(MAX_SAMPLES)
+    count, m = int(few.measure(ATTACK, few.robust).adversarial.sum()), len(few.samples)
+    hint = f"average gradients over draws, as pgd:eot={DRAWS} does"
+    if is_significant(count, m):
+        seen = f"the answers are random, and PGD on the mean of {DRAWS} draws found adversarial examples"
+        message = f"{seen} for {count} of {m} samples that the row's attacks left robust; expected none"
+        return Finding("randomised", "broken", count / m, message, hint)
+    if any("eot" in dict(Spec.parse(attack).options) for attack in attacks):
         return None
-    told = "the same inputs are answered otherwise the second time; expected the same"
-    return Finding("randomised", "suspect", None, told, hint)
+    message = "the same inputs get different answers the second time; expected the same"
+    return Finding("randomised", "suspect", None, message, hint)

@@ -1,4 +1,4 @@
-"""saturated-loss: the loss is so near 0 that its gradient is rounded away, and one that no scaling hides finds more."""
+"""saturated-loss: the loss rounds to 0 and loses its gradient, and a loss without scale finds more."""
 
 import numpy as np
 import torch
@@ -8,26 +8,28 @@ from robust.attacks.task import Task
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS
-from robust.trust.indicators._shared import significant, whole
+from robust.trust.indicators._shared import is_significant, require_complete
 
 ATTACK = "pgd:loss=sice:steps=20:stride=1:last=0.01"
 
 
 @INDICATORS.register("saturated-loss")
-def saturated_loss(trial: AttackProbe) -> Finding | None:
-    """Cross-entropy that rounds to 0 has lost the label's part of its gradient (1608.04644; 2003.01690)."""
-    whole(trial)
-    _ = trial.white
-    flat = trial.standing.copy()
-    flat[flat] = np.concatenate([*trial.tasks(_rounds_to_0, trial.standing), np.zeros(0, bool)])
-    won, m = int(trial.measure(ATTACK, flat).adversarial.sum()), len(flat)
-    if not significant(won, m):
+def saturated_loss(probe: AttackProbe) -> Finding | None:
+    """Check that no sample is robust only because its cross-entropy rounds to 0 (1608.04644; 2003.01690).
+
+    Its gradient then lacks the part of the label.
+    """
+    require_complete(probe)
+    probe.require_gradient_attacks()
+    flat = probe.robust.copy()
+    flat[flat] = np.concatenate([*probe.run_on_batches(_rounds_to_0, probe.robust), np.zeros(0, bool)])
+    count, m = int(probe.measure(ATTACK, flat).adversarial.sum()), len(flat)
+    if not is_significant(count, m):
         return None
-    told = (
-        f"for {int(flat.sum())} of {m} samples cross-entropy rounded to 0, and {won} of them fell to a scale-free loss"
-    )
+    seen = f"the cross-entropy rounds to 0 for {int(flat.sum())} of {m} samples"
+    message = f"{seen}, and a loss without scale found adversarial examples for {count} of them; expected none"
     hint = "the logits are too far apart for cross-entropy; use loss=sice or loss=margin, or --robust-suite=standard-1"
-    return Finding("saturated-loss", "broken", won / m, f"{told}; expected none", hint)
+    return Finding("saturated-loss", "broken", count / m, message, hint)
 
 
 def _rounds_to_0(task: Task) -> np.ndarray:

@@ -1,26 +1,27 @@
-"""shattered-gradient: a small step along the gradient gains something else than the gradient promises."""
+"""shattered-gradient: the gain of a small step along the gradient is not the gain that the gradient predicts."""
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS
 from robust.trust.gradients import STEP
-from robust.trust.indicators._shared import significant
+from robust.trust.indicators._shared import is_significant
 
-LEAST, MOST = 0.5, 2.0  # of what was promised; on the honest networks of the tests nothing left this range
-AT_KINKS = 0.05  # of the samples: there the gradient is that of another piece
+MIN_RATIO, MAX_RATIO = 0.5, 2.0  # of gain over predicted gain; no sound network of the tests left this range
+MAX_SHARE = 0.05  # of the samples, which lie at a kink: there the gradient is that of another piece
 
 
 @INDICATORS.register("shattered-gradient")
-def shattered_gradient(trial: AttackProbe) -> Finding | None:
-    """A gradient that is right at one point only leads nowhere (1802.00420); at the clean inputs and at random ones."""
-    for where, kept in trial.promises.items():
-        wrong, n = int(((kept < LEAST) | (kept > MOST)).sum()), len(kept)
-        if significant(wrong, n, AT_KINKS):
-            step = f"a step of {STEP:g} eps from {where} inputs"
-            told = f"the gradient misjudged what {step} gains for {wrong} of {n} samples"
-            hint = "average it over a neighbourhood, or attack without it, as by square"
-            grade = "broken" if 2 * wrong > n else "suspect"
-            return Finding(
-                "shattered-gradient", grade, wrong / n, f"{told} by a factor of 2 or more; expected none", hint
-            )
+def shattered_gradient(probe: AttackProbe) -> Finding | None:
+    """Check that the gradient predicts a small step within a factor of 2, at clean and at random inputs (1802.00420).
+
+    A gradient that is valid only at a single point leads nowhere.
+    """
+    for inputs, ratio in probe.linearity.items():
+        count, n = int(((ratio < MIN_RATIO) | (ratio > MAX_RATIO)).sum()), len(ratio)
+        if is_significant(count, n, MAX_SHARE):
+            step = f"a step of {STEP:g} eps from {inputs} inputs"
+            seen = f"the gradient mispredicts the gain of {step} by a factor of 2 or more for {count} of {n} samples"
+            hint = "average it over a neighbourhood, or attack without it, as square does"
+            grade = "broken" if 2 * count > n else "suspect"
+            return Finding("shattered-gradient", grade, count / n, f"{seen}; expected none", hint)
     return None

@@ -1,4 +1,4 @@
-"""silent-success: on its way an attack asked about an input that fools the model, and did not return it."""
+"""silent-success: an attack queried the model at an adversarial input, and returned another input."""
 
 from dataclasses import replace
 from functools import partial
@@ -10,47 +10,51 @@ from robust.attacks.engine import judge, rounds_of, run_steps
 from robust.attacks.factory import make
 from robust.attacks.task import Task
 from robust.records.trust import Finding, NotApplicableError
-from robust.trust.attack_probe import MAX_SPECS, AttackProbe
+from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
 from robust.trust.checks import INDICATORS
-from robust.trust.indicators._shared import OURS, significant, whole
+from robust.trust.indicators._shared import OWN_ATTACKS, is_significant, require_complete
 
-SAMPLES = 64
+MAX_SAMPLES = 64
 
 
 @INDICATORS.register("silent-success")
-def silent_success(trial: AttackProbe) -> Finding | None:
-    """An attack that returns its last input may pass over a better one (failure 3 of 2106.09947)."""
-    whole(trial)
-    few, words = trial.first_standing(SAMPLES), [word for word in trial.white if _foreign(trial, word)]
-    if not words:
+def silent_success(probe: AttackProbe) -> Finding | None:
+    """Check that attacks of other libraries return the adversarial inputs that they query (failure 3 of 2106.09947).
+
+    An attack that returns its last iterate may miss a better one. NotApplicableError without such an attack.
+    """
+    require_complete(probe)
+    attacks = [spec for spec in probe.require_gradient_attacks() if _is_foreign(probe, spec)]
+    if not attacks:
         raise NotApplicableError("the driver judged every iterate of the row's attacks")
-    for word in words[:MAX_SPECS]:
-        lost = sum(trial.tasks(partial(_passed_over, trial, word), few))
-        if significant(lost, n := int(few.sum())):
-            told = f"{word} met inputs that fool the model and did not return them for {lost} of {n} samples"
-            hint = "take an attack of ours, as apgd: what its iterates find counts"
-            return Finding("silent-success", "broken", lost / n, f"{told}; expected none", hint)
+    mask = probe.first_robust(MAX_SAMPLES)
+    for attack in attacks[:MAX_ATTACKS]:
+        count = sum(probe.run_on_batches(partial(_count_missed, probe, attack), mask))
+        if is_significant(count, n := int(mask.sum())):
+            message = f"{attack} queried adversarial inputs and did not return them for {count} of {n} samples"
+            hint = "take an attack of this project, such as apgd: all its iterates are judged"
+            return Finding("silent-success", "broken", count / n, f"{message}; expected none", hint)
     return None
 
 
-def _foreign(trial: AttackProbe, word: str) -> bool:
-    """Whether the attack's iterates are its own affair."""
-    (first, _), *_ = rounds_of(make(word, trial.load))
-    while hasattr(first, "attack"):  # what wraps it
-        first = first.attack
-    return not type(first).__module__.startswith(OURS)
+def _is_foreign(probe: AttackProbe, spec: str) -> bool:
+    """Whether an attack's iterates are not judged by the driver."""
+    (attack, _), *_ = rounds_of(make(spec, probe.load))
+    while hasattr(attack, "attack"):  # a combination wraps another attack
+        attack = attack.attack
+    return not type(attack).__module__.startswith(OWN_ATTACKS)
 
 
-def _passed_over(trial: AttackProbe, word: str, task: Task) -> int:
-    """How many samples of the task fell to an input that was only asked about."""
-    fooled = torch.zeros_like(task.y, dtype=torch.bool)
+def _count_missed(probe: AttackProbe, spec: str, task: Task) -> int:
+    """Run an attack, and count the samples for which it queries an adversarial input."""
+    adversarial = torch.zeros_like(task.y, dtype=torch.bool)
 
-    def witness(x: Tensor) -> Tensor:
+    def judge_query(x: Tensor) -> Tensor:
         logits = task.model(x)
-        if len(x) == len(task.x):  # in what order does not matter: what is near a sample is judged as that sample
-            fooled.logical_or_(judge(task, x.detach(), logits.detach()).adversarial)
+        if len(x) == len(task.x):  # the order does not matter: an input within the ball of a sample is judged as its
+            adversarial.logical_or_(judge(task, x.detach(), logits.detach()).adversarial)
         return logits
 
-    (first, enter_round), *_ = rounds_of(make(word, trial.load))
-    run_steps(first, enter_round(replace(task, model=witness)))
-    return int(fooled.sum())
+    (attack, enter_round), *_ = rounds_of(make(spec, probe.load))
+    run_steps(attack, enter_round(replace(task, model=judge_query)))
+    return int(adversarial.sum())

@@ -1,4 +1,4 @@
-"""unstable-predictions: small random changes of the input, in no direction that was sought, change the answer much."""
+"""unstable-predictions: small random perturbations change the margin of many samples much."""
 
 import torch
 from torch import Tensor
@@ -8,29 +8,33 @@ from robust.attacks.task import Task
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS
-from robust.trust.gradients import join_traces
-from robust.trust.indicators._shared import significant
+from robust.trust.gradients import join_batches
+from robust.trust.indicators._shared import is_significant
 
-REACH, DRAWS = 0.25, 8  # of the ball, and how often a sample is moved within that
-MOST = 0.3  # of the margin; on the honest networks of the tests up to 0.07 in the mean
-OFTEN = 0.05  # of the samples: those whose margin is next to nothing
+REACH, DRAWS = 0.25, 8  # of the ball, and the number of random perturbations of a sample within it
+MAX_CHANGE = 0.3  # of the margin; on the sound networks of the tests up to 0.07 on average
+MAX_SHARE = 0.05  # of the samples, whose margin is almost 0
 
 
 @INDICATORS.register("unstable-predictions")
-def unstable_predictions(trial: AttackProbe) -> Finding | None:
-    """Where the answer jumps from place to place a gradient is noise (indicator 2 of 2106.09947, on the margin)."""
-    _ = trial.white
-    moved = join_traces(trial.tasks(_moved, trial.standing))
-    k, n = int((moved > MOST).sum()), len(moved)
-    if not significant(k, n, OFTEN):
+def unstable_predictions(probe: AttackProbe) -> Finding | None:
+    """Check that small random perturbations change few margins much (indicator 2 of 2106.09947, on the margin).
+
+    If the answer jumps from place to place its gradient is noise.
+    """
+    probe.require_gradient_attacks()
+    change = join_batches(probe.run_on_batches(_measure_change, probe.robust))
+    count, n = int((change > MAX_CHANGE).sum()), len(change)
+    if not is_significant(count, n, MAX_SHARE):
         return None
-    told = f"random changes of {REACH:g} eps moved the margin of {k} of {n} samples by more than {MOST:.0%}"
-    hint = "average gradients over a neighbourhood, or attack without them, as by square"
-    return Finding("unstable-predictions", "suspect", k / n, f"{told}; expected few", hint)
+    seen = f"random perturbations of {REACH:g} eps changed the margin of {count} of {n} samples"
+    message = f"{seen} by more than {100 * MAX_CHANGE:g} %; expected few"
+    hint = "average gradients over a neighbourhood, or attack without them, as square does"
+    return Finding("unstable-predictions", "suspect", count / n, message, hint)
 
 
-def _moved(task: Task) -> Tensor:
-    """(n,): by how much random changes move the margin, as a share of it, at most 1; the mean over the draws."""
+def _measure_change(task: Task) -> Tensor:
+    """Measure the relative change of the margin, at most 1, as the mean over random perturbations, (n,)."""
     before = margin(task.logits(task.x), task.y)
     after = torch.stack([margin(task.logits(task.fold(k).start(REACH)), task.y) for k in range(DRAWS)])
     return ((after - before).abs() / before.abs()).clamp_max(1).mean(0).cpu()

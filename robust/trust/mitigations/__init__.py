@@ -1,1 +1,1 @@
-"""Remedies for what hides a model's gradients: one a file, a function of a Plight and a Search."""
+"""The mitigations, which avoid what hides a gradient: one a file, from a Context and a MitigatedAttack."""

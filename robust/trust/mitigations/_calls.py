@@ -1,4 +1,4 @@
-"""What the parts of a model are given, and what they answer."""
+"""The inputs and outputs of the submodules of a model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,33 +12,33 @@ class Call:
 
     name: str  # as in named_modules()
     module: nn.Module
-    given: Tensor
-    answer: Any = None
+    input: Tensor
+    output: Any = None
 
 
-def calls(model: nn.Module, x: Tensor) -> list[Call]:
-    """The calls of submodules with one tensor while the model answers x, in the order in which they begin."""
-    found: list[Call] = []
+def record_calls(model: nn.Module, x: Tensor) -> list[Call]:
+    """Record the calls of submodules with one tensor while the model answers x, in the order in which they begin."""
+    calls: list[Call] = []
 
-    def watch(name: str) -> Any:
+    def make_hook(name: str) -> Any:
         def begin(module: nn.Module, inputs: tuple[Any, ...]) -> None:
             if len(inputs) == 1 and isinstance(inputs[0], Tensor):
-                found.append(Call(name, module, inputs[0]))
+                calls.append(Call(name, module, inputs[0]))
 
         return begin
 
-    def end(module: nn.Module, inputs: tuple[Any, ...], answer: Any) -> None:
-        for call in reversed(found):
+    def end(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        for call in reversed(calls):
             if call.module is module:
-                call.answer = answer
+                call.output = output
                 break
 
-    inner = [(name, module) for name, module in model.named_modules() if name]
-    hooks = [module.register_forward_pre_hook(watch(name)) for name, module in inner]
-    hooks += [module.register_forward_hook(end) for _, module in inner]
+    submodules = [(name, module) for name, module in model.named_modules() if name]
+    hooks = [module.register_forward_pre_hook(make_hook(name)) for name, module in submodules]
+    hooks += [module.register_forward_hook(end) for _, module in submodules]
     try:
         model(x)
     finally:
         for hook in hooks:
             hook.remove()
-    return found
+    return calls

@@ -1,6 +1,6 @@
-"""blur: a gradient that changes from place to place is sought as a mean over a neighbourhood.
+"""blur: gradients that change from place to place are averaged over a neighbourhood.
 
-A mitigation of Pintor et al. 2022 (2106.09947), and how k-WTA fell (Tramer et al. 2020, 2002.08347).
+A mitigation of Pintor et al. 2022 (2106.09947); it broke k-WTA (Tramer et al. 2020, 2002.08347).
 """
 
 from dataclasses import replace
@@ -11,7 +11,7 @@ SHARE = 0.5  # of the ball
 
 
 @MITIGATIONS.register("blur")
-def blur(plight: Context, search: MitigatedAttack) -> MitigatedAttack:
-    """Everywhere: whether a gradient is of use further away shows when it is followed."""
-    del plight
-    return replace(search, blur=SHARE)
+def blur(context: Context, attack: MitigatedAttack) -> MitigatedAttack:
+    """Add the blur for every model: only following a gradient shows whether it is of use further away."""
+    del context
+    return replace(attack, blur=SHARE)

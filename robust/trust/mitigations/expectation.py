@@ -1,4 +1,4 @@
-"""expectation: gradients of a model that draws are means over draws (Athalye et al. 2018, 1707.07397)."""
+"""expectation: gradients of a random model are averaged over draws (Athalye et al. 2018, 1707.07397)."""
 
 from dataclasses import replace
 
@@ -10,8 +10,8 @@ DRAWS = 20
 
 
 @MITIGATIONS.register("expectation")
-def expectation(plight: Context, search: MitigatedAttack) -> MitigatedAttack | None:
-    """Where the same inputs, shown twice, are answered differently."""
+def expectation(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
+    """Average over DRAWS if the same inputs, shown twice, get different answers."""
     with torch.no_grad():
-        same = search.model(plight.x.clone()).equal(search.model(plight.x.clone()))
-    return None if same else replace(search, draws=DRAWS)
+        same = attack.model(context.x.clone()).equal(attack.model(context.x.clone()))
+    return None if same else replace(attack, draws=DRAWS)

@@ -1,7 +1,7 @@
-"""straight-through: the gradient passes what stops or scatters it on the way from the input to the first layer.
+"""straight-through: the gradient bypasses what blocks or scatters it between the input and the first layer.
 
-The backward pass differentiable approximation of Athalye, Carlini and Wagner 2018 (1802.00420) by the identity, at a
-place that is found by looking: the last submodule that is still given the input, or nearly.
+This is the backward pass differentiable approximation of Athalye, Carlini and Wagner 2018 (1802.00420) by the identity,
+at a place that is found by its inputs: the last submodule whose input is still, almost, that of the model.
 """
 
 from dataclasses import replace
@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
-from robust.trust.mitigations._calls import calls
+from robust.trust.mitigations._calls import record_calls
 
-ALIKE = 0.95  # correlation from which on what a submodule is given is still the input
-PASSES = 0.9  # correlation from which on the gradient that comes back is that which was sent
+MIN_INPUT_CORRELATION = 0.95  # of a submodule's input with the model's, to be taken for the same
+MIN_GRADIENT_CORRELATION = 0.9  # of the gradient at the input with that which was sent back, to need no mitigation
 
 
 class Straight(nn.Module):
-    """`inner`, whose answers are the same; to the gradient what its submodule `entry` is given is slope * x."""
+    """`inner` with the same answers; in the backward pass the input of its submodule `entry` is slope * x."""
 
     def __init__(self, inner: nn.Module, entry: str, slope: float) -> None:
         super().__init__()
@@ -27,38 +27,43 @@ class Straight(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         straight = self.slope * (x - x.detach())
 
-        def enter_round(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        def replace_gradient(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
             return (inputs[0].detach() + straight,) if inputs[0].shape == x.shape else inputs
 
-        with self.inner.get_submodule(self.entry).register_forward_pre_hook(enter_round):
+        with self.inner.get_submodule(self.entry).register_forward_pre_hook(replace_gradient):
             answer: Tensor = self.inner(x)
             return answer
 
 
 @MITIGATIONS.register("straight-through")
-def straight_through(plight: Context, search: MitigatedAttack) -> MitigatedAttack | None:
-    """Where a gradient that is sent back from there does not arrive as it was sent."""
+def straight_through(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
+    """Bypass all before that submodule if a gradient that is sent back from there arrives changed."""
     with torch.enable_grad():
-        x = plight.near.requires_grad_()
-        given = [call for call in calls(search.model, x) if call.given.shape == x.shape]
-        alike = [call for call in given if _correlation(call.given.detach(), x.detach()) >= ALIKE]
+        x = context.nearby.requires_grad_()
+        calls = [call for call in record_calls(attack.model, x) if call.input.shape == x.shape]
+        alike = [call for call in calls if _correlate(call.input.detach(), x.detach()) >= MIN_INPUT_CORRELATION]
         if not alike:
             return None
-        name, u = alike[-1].name, alike[-1].given
+        name, u = alike[-1].name, alike[-1].input
         sent = torch.randn_like(u)
         back = torch.autograd.grad((u * sent).sum(), x, allow_unused=True)[0] if u.requires_grad else None
-    if back is not None and _correlation(back, sent) >= PASSES:
+    if back is not None and _correlate(back, sent) >= MIN_GRADIENT_CORRELATION:
         return None
-    return replace(search, model=Straight(search.model, name, _slope(u.detach(), x.detach())))
+    return replace(attack, model=Straight(attack.model, name, _fit_slope(u.detach(), x.detach())))
 
 
-def _correlation(a: Tensor, b: Tensor) -> float:
-    """Of all elements; 0 where one is constant, or not finite."""
-    a, b = (each.flatten() - each.mean() for each in (a, b))
+def _correlate(a: Tensor, b: Tensor) -> float:
+    """Compute the correlation over all elements; 0 if one tensor is constant or not finite."""
+    a, b = _centre(a), _centre(b)
     return float(((a @ b) / (a.norm() * b.norm())).nan_to_num(0.0))
 
 
-def _slope(u: Tensor, x: Tensor) -> float:
-    """Of the line through u over x."""
-    u, x = (each.flatten() - each.mean() for each in (u, x))
+def _fit_slope(u: Tensor, x: Tensor) -> float:
+    """Fit a line to u over x, and return its slope."""
+    u, x = _centre(u), _centre(x)
     return float((u @ x) / (x @ x))
+
+
+def _centre(values: Tensor) -> Tensor:
+    """Flatten a tensor and subtract its mean."""
+    return values.flatten() - values.mean()
