@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from robust.attacks.registry import ATTACKS
     from robust.attacks.rng import Rng
     from robust.attacks.task import Task
-    from robust.attacks.threat import LpThreat, Threat, Union
+    from robust.attacks.threats.lp import LpThreat
+    from robust.attacks.threats.threat import Threat
+    from robust.attacks.threats.union import Union
     from robust.attacks.zoo.apgd import APGD
     from robust.attacks.zoo.bim import BIM
     from robust.attacks.zoo.cw import CW
@@ -97,7 +99,7 @@ _HOME = {
     "PGD": "zoo.pgd",
     "RFGSM": "zoo.rfgsm",
     "Attack": "engine",
-    "LpThreat": "threat",
+    "LpThreat": "threats.lp",
     "MinNormResult": "min_norm",
     "Noise": "zoo.noise",
     "Outcome": "engine",
@@ -107,9 +109,9 @@ _HOME = {
     "Square": "zoo.square",
     "Targets": "combine.targets",
     "Task": "task",
-    "Threat": "threat",
+    "Threat": "threats.threat",
     "Transfer": "combine.transfer",
-    "Union": "threat",
+    "Union": "threats.union",
     "assail": "engine",
     "run_steps": "engine",
     "make": "factory",

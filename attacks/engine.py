@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from robust.attacks.losses import margin
 from robust.attacks.rng import Rng, seeded
 from robust.attacks.task import Cost, Model, Task
-from robust.attacks.threat import LpThreat, Threat
+from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Threat
 
 
 class Ascent(NamedTuple):

@@ -9,7 +9,7 @@ from torch import Tensor
 from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge, restrict, rounds_of, start
 from robust.attacks.geometry import Norm
 from robust.attacks.task import Cost, Model, Task
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from robust.attacks.fast_copy import FastCopy
 from robust.attacks.losses import Loss, evaluate_loss
 from robust.attacks.rng import Rng
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 
 Model = Callable[[Tensor], Tensor]
 

@@ -11,7 +11,7 @@ from robust.attacks.losses import Loss, check_loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 
 INERTIA = 0.75  # share of the step proper in an update; the rest is the last update's
 FIRST, SHORTEST, SHRINK = 0.22, 0.06, 0.03  # of the steps: the first window, the last, and how much each is shorter

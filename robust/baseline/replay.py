@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from robust.attacks.engine import eval_mode, run_steps, start
 from robust.attacks.losses import margin
 from robust.attacks.task import NoGradientError
-from robust.attacks.threat import Threat
+from robust.attacks.threats.threat import Threat
 from robust.attacks.zoo.pgd import PGD
 from robust.baseline.store import Saved
 from robust.data.dataset import Samples

@@ -14,7 +14,7 @@ import numpy as np
 from torch import nn
 
 from robust.attacks.spec import canonical_threat
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 from robust.data.dataset import Dataset, NotHereError
 from robust.data.factory import open_data
 from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, join

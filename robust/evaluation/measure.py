@@ -14,7 +14,7 @@ from robust.attacks.engine import AnyAttack, Outcome, answers, assail, eval_mode
 from robust.attacks.factory import describe, make, no_models
 from robust.attacks.task import Model
 from robust.attacks.text import first_line
-from robust.attacks.threat import Threat
+from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks

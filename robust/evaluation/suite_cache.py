@@ -16,7 +16,7 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, threat_slug
 from robust.attacks.suite import Suite
 from robust.attacks.task import gradient
-from robust.attacks.threat import Threat
+from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
 from robust.data.numpy_files import read_arrays
 from robust.device import device_of

@@ -11,7 +11,7 @@ from robust.gates import Floor, read_percent
 
 if TYPE_CHECKING:
     from robust.attacks.engine import AnyAttack
-    from robust.attacks.threat import Threat
+    from robust.attacks.threats.threat import Threat
     from robust.session.case import Case
     from robust.session.measurement import Measurements
     from robust.session.result import Result

@@ -13,7 +13,7 @@ from torch import nn
 from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
 from robust.attacks.suite import Suite
-from robust.attacks.threat import Threat
+from robust.attacks.threats.threat import Threat
 from robust.evaluation.measure import AttackResult, CleanResult, measure_attack, with_rounding
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import TIME, Limits, SuiteRun, Watch, unattacked

@@ -1,6 +1,6 @@
 """unbounded-attack-fails: an attack that may change the input at will does not fool the model."""
 
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS
