@@ -13,7 +13,7 @@ from torch import Tensor
 
 from robust.attacks.geometry import Norm, dual, laplace, length_of, onto_l1, to_plane
 from robust.attacks.rng import Rng
-from robust.attacks.spec import parse_threat, threat_text
+from robust.attacks.words import parse_threat, threat_text
 
 DUST = 1e-6  # of the box's width
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from robust.attacks.registry import suggest
-from robust.attacks.spec import canonical_threat
+from robust.attacks.words import canonical_threat
 from robust.gates import Floor, read_percent
 
 if TYPE_CHECKING:
