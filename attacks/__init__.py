@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from robust.attacks.combine.restarts import Restarts
     from robust.attacks.combine.targets import Targets
     from robust.attacks.combine.transfer import Transfer
+    from robust.attacks.criteria.classification import Classification
+    from robust.attacks.criteria.criterion import Criterion
     from robust.attacks.engine import Attack, Outcome, Plan, assail, run_steps
     from robust.attacks.factory import make
     from robust.attacks.min_norm import MinNormResult, minimize_norm
@@ -59,6 +61,8 @@ __all__ = [
     "RFGSM",
     "Attack",
     "BestOf",
+    "Classification",
+    "Criterion",
     "DeepFool",
     "Diversified",
     "LpThreat",
@@ -87,6 +91,8 @@ _HOME = {
     "BPDA": "combine.bpda",
     "BestOf": "combine.bestof",
     "CW": "zoo.cw",
+    "Classification": "criteria.classification",
+    "Criterion": "criteria.criterion",
     "DDN": "zoo.ddn",
     "DeepFool": "zoo.deepfool",
     "Diversified": "combine.odi",

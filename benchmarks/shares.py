@@ -17,6 +17,8 @@ PARTS = (
     ("torch/nn/functional.py", "cross_entropy", "loss"),
     ("torch/nn/", "", "forward pass"),
     ("attacks/losses.py", "", "loss"),
+    ("attacks/criteria/", "loss", "loss"),
+    ("attacks/criteria/", "", "judging"),
     ("attacks/zoo/pgd.py", "", "telling cycles"),
     ("attacks/threats/", "admits", "judging"),
     ("attacks/threats/", "size", "judging"),
