@@ -98,8 +98,9 @@ class Forgetful:
 
 
 @pytest.fixture
-def forgetful(monkeypatch):
-    monkeypatch.setitem(ATTACKS._things, "forgetful", Forgetful)
+def forgetful():
+    with ATTACKS.adding("forgetful", Forgetful):
+        yield
 
 
 FAULTS = [
