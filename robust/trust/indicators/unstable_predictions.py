@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from robust.attacks.losses import margin
 from robust.attacks.task import Task
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
@@ -31,6 +30,6 @@ def unstable_predictions(trial: AttackProbe) -> Finding | None:
 
 def _moved(task: Task) -> Tensor:
     """(n,): by how much random changes move the margin, as a share of it, at most 1; the mean over the draws."""
-    before = margin(task.logits(task.x), task.y)
-    after = torch.stack([margin(task.logits(task.fold(k).start(REACH)), task.y) for k in range(DRAWS)])
+    before = task.criterion.margin(task.logits(task.x), task.y)
+    after = torch.stack([task.criterion.margin(task.logits(task.fold(k).start(REACH)), task.y) for k in range(DRAWS)])
     return ((after - before).abs() / before.abs()).clamp_max(1).mean(0).cpu()
