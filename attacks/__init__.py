@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from robust.attacks.combine.restarts import Restarts
     from robust.attacks.combine.targets import Targets
     from robust.attacks.combine.transfer import Transfer
+    from robust.attacks.criteria.classification import Classification
+    from robust.attacks.criteria.criterion import Criterion
     from robust.attacks.engine import Attack, Outcome, Plan, assail, run_steps
     from robust.attacks.factory import make
     from robust.attacks.min_norm import MinNormResult, minimize_norm
     from robust.attacks.registry import ATTACKS
     from robust.attacks.rng import Rng
     from robust.attacks.task import Task
-    from robust.attacks.threat import LpThreat, Threat, Union
+    from robust.attacks.threats.lp import LpThreat
+    from robust.attacks.threats.threat import Threat
+    from robust.attacks.threats.union import Union
     from robust.attacks.zoo.apgd import APGD
     from robust.attacks.zoo.bim import BIM
     from robust.attacks.zoo.cw import CW
@@ -57,6 +61,8 @@ __all__ = [
     "RFGSM",
     "Attack",
     "BestOf",
+    "Classification",
+    "Criterion",
     "DeepFool",
     "Diversified",
     "LpThreat",
@@ -85,6 +91,8 @@ _HOME = {
     "BPDA": "combine.bpda",
     "BestOf": "combine.bestof",
     "CW": "zoo.cw",
+    "Classification": "criteria.classification",
+    "Criterion": "criteria.criterion",
     "DDN": "zoo.ddn",
     "DeepFool": "zoo.deepfool",
     "Diversified": "combine.odi",
@@ -97,7 +105,7 @@ _HOME = {
     "PGD": "zoo.pgd",
     "RFGSM": "zoo.rfgsm",
     "Attack": "engine",
-    "LpThreat": "threat",
+    "LpThreat": "threats.lp",
     "MinNormResult": "min_norm",
     "Noise": "zoo.noise",
     "Outcome": "engine",
@@ -107,9 +115,9 @@ _HOME = {
     "Square": "zoo.square",
     "Targets": "combine.targets",
     "Task": "task",
-    "Threat": "threat",
+    "Threat": "threats.threat",
     "Transfer": "combine.transfer",
-    "Union": "threat",
+    "Union": "threats.union",
     "assail": "engine",
     "run_steps": "engine",
     "make": "factory",

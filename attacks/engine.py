@@ -14,10 +14,12 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.losses import margin
+from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.rng import Rng, seeded
 from robust.attacks.task import Cost, Model, Task
-from robust.attacks.threat import LpThreat, Threat
+from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Threat
 
 
 class Ascent(NamedTuple):
@@ -100,6 +102,7 @@ def assail(
     seed: int = 0,
     index: Tensor | None = None,
     stop: Callable[[], bool] = lambda: False,
+    criterion: Criterion = CLASS,
 ) -> Outcome:
     """Attack every sample until it falls or the attack ends; of a union of threat models each in turn.
 
@@ -113,7 +116,7 @@ def assail(
     """
     first, *others = threat.parts
     with eval_mode(model, seed), torch.no_grad():
-        task = start(model, x, y, first, seed, index)
+        task = start(model, x, y, first, seed, index, criterion)
         clean = judge(task, x, None)
         outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, clean.margin, task.cost)
         for part in (first, *others):
@@ -125,13 +128,21 @@ def assail(
     return outcome
 
 
-def start(model: Model, x: Tensor, y: Tensor, threat: LpThreat, seed: int, index: Tensor | None) -> Task:
+def start(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    threat: LpThreat,
+    seed: int,
+    index: Tensor | None,
+    criterion: Criterion = CLASS,
+) -> Task:
     """The task of a driver; ValueError where x leaves the threat's bounds."""
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
         told = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
         raise ValueError(f"the inputs go {told}; give the threat model the bounds of the data, or scale the data")
     index = torch.arange(len(x), device=x.device) if index is None else index
-    return Task.of(model, x, y, threat, Rng.of(seed, index))
+    return Task.of(model, x, y, threat, Rng.of(seed, index), criterion)
 
 
 class Verdict(NamedTuple):
@@ -172,22 +183,23 @@ def _note_margins(outcome: Outcome, task: Task, x: Tensor, verdict: Verdict, whi
 def judge(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
     """Of the iterates x, one for each sample of the task, and the model's answers to them, if it was asked."""
     if not len(x):
-        return Verdict(task.y.bool(), task.y.bool(), x.new_zeros(0))
+        none = torch.zeros(0, dtype=torch.bool, device=x.device)
+        return Verdict(none, none, x.new_zeros(0))
     logits = task.logits(x) if logits is None else logits
-    finite = logits.isfinite().all(1)
-    adversarial = finite & (logits.argmax(1) != task.y)
+    finite = task.criterion.finite(logits)
+    adversarial = finite & ~task.criterion.accepts(logits, task.y)
     adversarial[adversarial.clone()] = task.threat.admits(x[adversarial], task.x[adversarial])
     if task.exact is not None:
         adversarial[adversarial.clone()] = _wrong(task.only(adversarial), task.exact, x[adversarial])
-    return Verdict(adversarial, ~finite, margin(logits, task.y).masked_fill(~finite, -torch.inf))
+    return Verdict(adversarial, ~finite, task.criterion.margin(logits, task.y).masked_fill(~finite, -torch.inf))
 
 
 def _wrong(task: Task, model: Model, x: Tensor) -> Tensor:
     """Whether that model answers the iterates, (n, *features), with something finite and wrong: (n,) bool."""
     if not len(x):
-        return task.y.bool()
+        return torch.zeros(0, dtype=torch.bool, device=x.device)
     logits = replace(task, model=model).logits(x)
-    return logits.isfinite().all(1) & (logits.argmax(1) != task.y)
+    return task.criterion.finite(logits) & ~task.criterion.accepts(logits, task.y)
 
 
 def run_steps(attack: Attack[Any], task: Task) -> Tensor:
@@ -200,12 +212,12 @@ def run_steps(attack: Attack[Any], task: Task) -> Tensor:
         return x.detach()
 
 
-def answers(model: Model, x: Tensor, y: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+def answers(model: Model, x: Tensor, y: Tensor, seed: int = 0, criterion: Criterion = CLASS) -> tuple[Tensor, Tensor]:
     """Of clean inputs: (answered right, answered with something not finite), each (N,) bool."""
     with eval_mode(model, seed), torch.no_grad():
         logits = model(x.clone())
-    finite = logits.isfinite().all(1)
-    return finite & (logits.argmax(1) == y), ~finite
+    finite = criterion.finite(logits)
+    return finite & criterion.accepts(logits, y), ~finite
 
 
 def restrict(state: S, keep: Tensor) -> S:

@@ -18,7 +18,7 @@ from robust.attacks.engine import AnyAttack, assail
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, configure
 from robust.attacks.task import Model, NoGradientError
-from robust.attacks.threat import Threat
+from robust.attacks.threats.threat import Threat
 
 # What goes with every attack and wraps it, by its option; the last is the outermost.
 WRAPPERS: dict[str, type[Any]] = {

@@ -85,16 +85,6 @@ def check_loss(loss: str | Loss) -> None:
         raise ValueError(f"unknown loss {suggest(loss, LOSSES)}")
 
 
-def evaluate_loss(loss: str | Loss, logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
-    """The loss, (N,), in its targeted form where there is a target; a loss of one's own has none: ValueError."""
-    if not isinstance(loss, str):
-        if target is not None:
-            raise ValueError("a loss of your own has no targeted form; use ce, margin, dlr or sice with targets")
-        return loss(logits, y)
-    untargeted, targeted = LOSSES[loss]
-    return untargeted(logits, y) if target is None else targeted(logits, y, target)
-
-
 def _at(logits: Tensor, y: Tensor) -> Tensor:
     return logits.gather(1, y[:, None])[:, 0]
 

@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge, restrict, rounds_of, start
 from robust.attacks.geometry import Norm
 from robust.attacks.task import Cost, Model, Task
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,17 @@ def minimize_norm(
     bounds: tuple[float, float] = (0.0, 1.0),
     seed: int = 0,
     index: Tensor | None = None,
+    criterion: Criterion = CLASS,
 ) -> MinNormResult:
     """Run an attack that seeks the smallest perturbation to its end, and keep every sample's best.
 
     Arguments and what is left as found are those of `assail`; the only limits are the norm and the bounds.
     """
     with eval_mode(model, seed), torch.no_grad():
-        task = start(model, x, y, LpThreat.widest(norm, x, *bounds), seed, index)
+        task = start(model, x, y, LpThreat.widest(norm, x, *bounds), seed, index, criterion)
         clean = judge(task, x, None)
-        found = MinNormResult(torch.full_like(y, torch.inf, dtype=torch.float64), x.clone(), clean.faulty, task.cost)
+        distance = torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
+        found = MinNormResult(distance, x.clone(), clean.faulty, task.cost)
         found.distance[clean.adversarial] = 0.0
         task = task.only(found.distance > 0)
         for each, enter_round in rounds_of(attack):

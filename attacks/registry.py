@@ -6,7 +6,8 @@ A thing is named as its file (`fgsm_rs.py` holds `fgsm-rs`), so the names are kn
 import difflib
 import importlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,6 +49,17 @@ class Registry(Generic[T]):
             return thing
 
         return add
+
+    @contextmanager
+    def adding(self, name: str, thing: T) -> Iterator[T]:
+        """Register a thing under a free name for the length of a block, as tests do, and remove it afterwards."""
+        if name in self:
+            raise ValueError(f"the {self.kind} name {name!r} is taken; choose another")
+        self._things[name] = thing
+        try:
+            yield thing
+        finally:
+            self._things.pop(name, None)
 
     def names(self) -> list[str]:
         """All names, sorted, without importing what they stand for."""

@@ -1,6 +1,6 @@
-"""The words a user writes, parsed: "pgd:steps=40:restarts=5", "linf:8/255".
+"""Specs, NAME or NAME:key=value:key=value, as users write them for attacks, recipes, data and models.
 
-No torch in this file: collecting tests reads these words, and must stay instant.
+No torch in this file: collecting tests reads specs, and must stay instant.
 """
 
 import dataclasses
@@ -12,8 +12,6 @@ from fractions import Fraction
 
 from robust.attacks.registry import suggest
 from robust.attacks.text import slug
-
-NORMS = ("linf", "l2", "l1")
 
 Value = bool | int | float | str
 
@@ -105,44 +103,6 @@ def _checked(spec: Spec, key: str, value: Value, hint: type) -> Value:
         return float(value)
     wanted = next((t.__name__ for t in (bool, int, float, str) if t in accepted), str(hint))
     raise ValueError(f"{spec}: {key} must be of type {wanted}, got {_word(value)!r}")
-
-
-def parse_threat(text: str) -> tuple[str, Fraction]:
-    """Read "linf:8/255" as ("linf", Fraction(8, 255)).
-
-    Raises ValueError where the norm is unknown, or eps is missing, not a number or not above 0.
-    """
-    norm, _, radius = text.strip().partition(":")
-    if norm not in NORMS:
-        raise ValueError(f"{text!r}: unknown norm {suggest(norm, NORMS)}; write NORM:EPS, as linf:8/255")
-    try:
-        eps = Fraction(radius)
-        float(eps)
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise ValueError(f"{text!r}: eps must be a number such as 8/255, as in {norm}:8/255, got {radius!r}") from None
-    if eps <= 0:
-        raise ValueError(f"{text!r}: eps must be above 0, got {radius}")
-    return norm, eps
-
-
-def threat_text(norm: str, eps: Fraction) -> str:
-    """The canonical spelling: short decimals as decimals, 255ths as 255ths ("linf:0.15", "linf:6/255")."""
-    decimal = f"{float(eps):.6g}"
-    if "e" not in decimal and Fraction(decimal) == eps:
-        return f"{norm}:{decimal}"
-    if 255 % eps.denominator == 0:
-        return f"{norm}:{eps * 255}/255"
-    return f"{norm}:{eps}"
-
-
-def canonical_threat(text: str) -> str:
-    """A threat model, or a union such as "linf:8/255+l2:0.5", in its canonical spelling; ValueError as parse_threat."""
-    return "+".join(threat_text(*parse_threat(part)) for part in text.split("+"))
-
-
-def threat_slug(text: str) -> str:
-    """A threat as one word for node ids and folders: "linf-8_255"."""
-    return slug(text.replace(":", "-"))
 
 
 def check_at_least_1(name: str, value: float) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from robust.attacks.registry import ATTACKS, suggest
-from robust.attacks.spec import NORMS, Spec, check_at_least_1
+from robust.attacks.spec import Spec, check_at_least_1
 from robust.attacks.text import slug
+from robust.attacks.words import NORMS
 
 WAYS = ("channels-last", "fold", "bf16")  # in which a suite may ask a cheaper copy of the model: see fast_copy.py
 SHIPPED = Path(__file__).parent / "suites"

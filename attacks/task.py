@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.fast_copy import FastCopy
-from robust.attacks.losses import Loss, evaluate_loss
+from robust.attacks.losses import Loss
 from robust.attacks.rng import Rng
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 
 Model = Callable[[Tensor], Tensor]
 
@@ -43,13 +45,14 @@ class Task:
     origin: Tensor | None = None  # (n, *features): where to start from; None: where the attack likes
     draws: int = 1  # of a model that draws: how many answers are averaged over
     exact: Model | None = None  # where `model` is a cheaper copy: the one that decides
+    criterion: Criterion = CLASS  # what a right answer is
 
     @classmethod
-    def of(cls, model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng) -> "Task":
+    def of(cls, model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criterion: Criterion = CLASS) -> "Task":
         place = torch.arange(len(x), device=x.device)
         cost = Cost(torch.zeros_like(place), torch.zeros_like(place))
         exact = model.exact if isinstance(model, FastCopy) else None
-        return cls(model, x, y, threat, rng, cost, place, exact=exact)
+        return cls(model, x, y, threat, rng, cost, place, exact=exact, criterion=criterion)
 
     def start(self, share: float = 1.0) -> Tensor:
         """Where to start, (n, *features): `origin`, or a random point of the threat model shrunk to `share` of it."""
@@ -88,9 +91,20 @@ class Task:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             logits = self.model(x.clone())
-            value = evaluate_loss(loss, logits, self.y, self.target)
+            value = self.loss(logits, loss)
             grad = gradient(value.sum(), x)
         return logits.detach(), value.detach(), grad
+
+    def loss(self, logits: Tensor, loss: str | Loss) -> Tensor:
+        """Return the loss of these answers, (n,), in its targeted form if the task has a target.
+
+        Raise ValueError if there is a target and the loss is the user's own, which has no such form.
+        """
+        if isinstance(loss, str):
+            return self.criterion.loss(loss, logits, self.y, self.target)
+        if self.target is not None:
+            raise ValueError("a loss of your own has no targeted form; use ce, margin, dlr or sice with targets")
+        return loss(logits, self.y)
 
     def gradients(self, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
         """(logits (n, C), d z_c / d x (n, k, *features)) at x for each of the `classes`, (n, k), all detached."""

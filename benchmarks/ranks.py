@@ -21,7 +21,7 @@ import robust.evaluation.attack_run
 from benchmarks import table
 from benchmarks.subjects import ROOT, network, pictures
 from robust.attacks.suite import read_suite
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 from robust.data.dataset import Samples
 from robust.distributed.ranks import join
 from robust.evaluation.attack_run import AttackFunction, BatchOutcome, RunOptions

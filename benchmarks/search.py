@@ -16,7 +16,7 @@ from benchmarks.timing import CLOCK
 from robust.attacks.engine import eval_mode
 from robust.attacks.fast_copy import FastCopy, make_fast_copy
 from robust.attacks.suite import read_suite
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from robust.attacks.registry import suggest
-from robust.attacks.spec import Spec, canonical_threat, threat_slug
+from robust.attacks.spec import Spec
+from robust.attacks.words import canonical_threat, threat_slug
 
 FailOn = Literal["figure", "ci"]
 FAIL_ON: tuple[FailOn, ...] = ("figure", "ci")

@@ -209,7 +209,7 @@ def test_the_editable_install_is_importable_from_the_checkout_and_from_elsewhere
         told = call(
             python,
             "-c",
-            "import robust.attacks.threat as t, robust.data.sets.digits as d; print(t.__file__)",
+            "import robust.attacks.threats.lp as t, robust.data.sets.digits as d; print(t.__file__)",
             cwd=folder,
         )
-        assert Path(told.strip()).resolve() == source / "attacks" / "threat.py"
+        assert Path(told.strip()).resolve() == source / "attacks" / "threats" / "lp.py"

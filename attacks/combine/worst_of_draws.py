@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from robust.attacks.engine import Attack
-from robust.attacks.losses import margin
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
@@ -50,5 +49,5 @@ class WorstOfDraws:
     def _rightest(self, task: Task, x: Tensor) -> Tensor:
         """For each sample the answer that misses its label least."""
         answers = torch.stack([task.logits(x) for _ in range(self.looks)])  # (looks, n, classes)
-        missed = torch.stack([margin(logits, task.y) for logits in answers])
+        missed = torch.stack([task.criterion.margin(logits, task.y) for logits in answers])
         return answers[missed.argmin(0), torch.arange(len(x), device=x.device)]

@@ -12,7 +12,7 @@ from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.spec import Spec, Value
 from robust.attacks.task import Counted, Task, ran_out
 from robust.attacks.text import first_line
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 
 # What torchattacks' classes call the things that a task fixes, or that the driver gives.
 RADIUS = ("eps", "max_epsilon")

@@ -13,7 +13,7 @@ from robust.attacks.factory import describe, make
 from robust.attacks.geometry import Norm
 from robust.attacks.task import Model
 from robust.attacks.testing.models import inputs, network, straight
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 
 NORMS: tuple[Norm, ...] = get_args(Norm)
 THREATS = {"linf": "linf:0.05", "l2": "l2:0.5", "l1": "l1:2"}

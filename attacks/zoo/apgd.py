@@ -11,7 +11,7 @@ from robust.attacks.losses import Loss, check_loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 
 INERTIA = 0.75  # share of the step proper in an update; the rest is the last update's
 FIRST, SHORTEST, SHRINK = 0.22, 0.06, 0.03  # of the steps: the first window, the last, and how much each is shorter
@@ -119,8 +119,8 @@ class APGD:
             best_grad=grad,
             best_loss=loss,
             checked=loss,
-            rises=torch.zeros_like(task.y),
-            halved=torch.ones_like(task.y, dtype=torch.bool),
+            rises=torch.zeros_like(loss, dtype=torch.int64),
+            halved=torch.ones_like(loss, dtype=torch.bool),
             length=torch.full_like(loss, (1.0 if sparse else 2.0) * float(task.threat.eps)),
             active=torch.full_like(moved, 0.2) if start else (moved / 1.5).clamp_min(1 / x[0].numel()),
             nonzero=moved,

@@ -60,7 +60,7 @@ class CW:
     def init(self, task: Task) -> CWState:
         if task.threat.norm != "l2":
             raise ValueError(f"cw is for l2, the threat is {task.threat.norm}; use fmn")
-        factor = torch.full(task.y.shape, self.factor, dtype=task.x.dtype, device=task.x.device)
+        factor = task.x.new_full((len(task.x),), self.factor)
         return self._begun(task, factor, torch.zeros_like(factor), torch.full_like(factor, torch.inf))
 
     def step(self, task: Task, state: CWState, k: int) -> CWState:
@@ -86,7 +86,7 @@ class CW:
         middle, half = _box(task)
         w = torch.atanh(INSIDE * (task.x - middle) / half)
         logits, margin, grad = task.ascent(task.x, "margin")
-        nothing, never = torch.zeros_like(w), torch.zeros_like(task.y, dtype=torch.bool)
+        nothing, never = torch.zeros_like(w), torch.zeros_like(factor, dtype=torch.bool)
         return CWState(task.x, logits, margin, grad, w, nothing, nothing, factor, low, high, never)
 
     def _bracket(self, state: CWState) -> tuple[Tensor, Tensor]:

@@ -44,11 +44,11 @@ class DDN:
             raise ValueError(f"ddn is for l2, the threat is {task.threat.norm}; use fmn")
         logits, _, grad = task.ascent(task.x, self.loss)
         wide = task.threat.hi - task.threat.lo
-        return DDNState(task.x, logits, grad, torch.full(task.y.shape, wide, dtype=task.x.dtype, device=task.x.device))
+        return DDNState(task.x, logits, grad, task.x.new_full((len(task.x),), wide))
 
     def step(self, task: Task, state: DDNState, k: int) -> DDNState:
         assert state.logits is not None
-        wrong = state.logits.argmax(1) != task.y
+        wrong = ~task.criterion.accepts(state.logits, task.y)
         radius = state.radius * torch.where(wrong, 1 - self.gamma, 1 + self.gamma)
         wide = task.threat.hi - task.threat.lo
         length = wide * (SHORTEST + (LONGEST - SHORTEST) * (1 + math.cos(math.pi * k / self.steps)) / 2)

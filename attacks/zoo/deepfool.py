@@ -40,7 +40,7 @@ class DeepFool:
 
     def init(self, task: Task) -> DeepFoolState:
         logits = task.logits(task.x)
-        return DeepFoolState(task.x, logits, torch.zeros_like(task.x), logits.argmax(1) != task.y)
+        return DeepFoolState(task.x, logits, torch.zeros_like(task.x), ~task.criterion.accepts(logits, task.y))
 
     def step(self, task: Task, state: DeepFoolState, k: int) -> DeepFoolState:
         gap, slope = nearest_boundary(task, state.x, state.logits, self.candidates)
@@ -49,4 +49,4 @@ class DeepFool:
         total = state.total + task.threat.step(state.x, slope, length) - state.x
         x = (task.x + (1 + self.overshoot) * total).clamp(task.threat.lo, task.threat.hi)
         answer = task.logits(x)
-        return DeepFoolState(x, answer, total, answer.argmax(1) != task.y)
+        return DeepFoolState(x, answer, total, ~task.criterion.accepts(answer, task.y))

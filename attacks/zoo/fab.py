@@ -63,5 +63,5 @@ class FAB:
 
     def _judged(self, task: Task, x: Tensor) -> FABState:
         logits = task.logits(x)
-        wrong = per_sample(logits.argmax(1) != task.y, x)
+        wrong = per_sample(~task.criterion.accepts(logits, task.y), x)
         return FABState(x, logits, torch.where(wrong, task.x.lerp(x, BACK), x))

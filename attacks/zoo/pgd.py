@@ -61,7 +61,7 @@ class PGD:
         x = task.start(self.start)
         logits, _, grad = task.ascent(x, self.loss)
         none = torch.zeros(len(x), 0, dtype=torch.int64, device=x.device)
-        return PGDState(x, logits, grad, none, torch.zeros_like(task.y, dtype=torch.bool))
+        return PGDState(x, logits, grad, none, torch.zeros(len(x), dtype=torch.bool, device=x.device))
 
     def step(self, task: Task, state: PGDState, k: int) -> PGDState:
         eps = float(task.threat.eps)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robust.attacks.geometry import per_sample
-from robust.attacks.losses import Loss, check_loss, evaluate_loss
+from robust.attacks.losses import Loss, check_loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng
 from robust.attacks.spec import check_at_least_1
@@ -59,13 +59,13 @@ class Square:
         else:
             x = self._stretched(task, _grid(task.rng, like))
         logits = task.logits(x)
-        return SquareState(x, logits, x, evaluate_loss(self.loss, logits, task.y, task.target))
+        return SquareState(x, logits, x, task.loss(logits, self.loss))
 
     def step(self, task: Task, state: SquareState, k: int) -> SquareState:
         rng = task.rng.fold(k)
         x = self._corner(task, state, rng, k) if task.threat.norm == "linf" else self._bump(task, state, rng, k)
         logits = task.logits(x)
-        loss = evaluate_loss(self.loss, logits, task.y, task.target)
+        loss = task.loss(logits, self.loss)
         better = loss > state.loss
         best = torch.where(per_sample(better, x), x, state.best)
         return SquareState(x, logits, best, torch.where(better, loss, state.loss))

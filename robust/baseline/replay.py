@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacks.criteria.classification import CLASS
 from robust.attacks.engine import eval_mode, run_steps, start
-from robust.attacks.losses import margin
 from robust.attacks.task import NoGradientError
-from robust.attacks.threat import Threat
+from robust.attacks.threats.threat import Threat
 from robust.attacks.zoo.pgd import PGD
 from robust.baseline.store import Saved
 from robust.data.dataset import Samples
@@ -92,7 +92,7 @@ def replayed(module: nn.Module, samples: Samples, kept: Iterable[Saved], threat:
 def _margins(module: nn.Module, samples: Samples, feed: Batcher) -> NDArray[np.float32]:
     def asked(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor]:
         with eval_mode(module), torch.no_grad():
-            return (margin(module(x), y),)
+            return (CLASS.margin(module(x), y),)
 
     (found,) = feed.columns(asked, samples, np.float32)
     return found

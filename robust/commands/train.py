@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from robust.attacks.spec import canonical_threat
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
+from robust.attacks.words import canonical_threat
 from robust.data.dataset import Dataset, NotHereError
 from robust.data.factory import open_data
 from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, join

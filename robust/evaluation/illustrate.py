@@ -7,9 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacks.criteria.classification import CLASS
 from robust.attacks.engine import eval_mode
-from robust.attacks.geometry import per_sample
-from robust.attacks.losses import cross_entropy
 from robust.attacks.task import NoGradientError, gradient
 from robust.data.spool import pick_rows
 from robust.flags import Flags
@@ -71,7 +70,7 @@ def _saliency(module: nn.Module, x: Tensor, y: Tensor) -> Images | None:
     with torch.enable_grad():
         leaf = x.clone().requires_grad_()
         try:
-            grad = gradient(cross_entropy(module(leaf.clone()), y).sum(), leaf)
+            found = gradient(CLASS.loss("ce", module(leaf.clone()), y).sum(), leaf)
         except NoGradientError:
             return None
     return _to_map(grad)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, eval_mode
 from robust.attacks.factory import describe, make
 from robust.attacks.text import first_line
-from robust.attacks.threat import Threat
+from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks

@@ -13,10 +13,11 @@ from torch import nn
 import robust
 from robust.attacks.engine import eval_mode
 from robust.attacks.registry import ATTACKS
-from robust.attacks.spec import Spec, threat_slug
+from robust.attacks.spec import Spec
 from robust.attacks.suite import Suite
 from robust.attacks.task import gradient
-from robust.attacks.threat import Threat
+from robust.attacks.threats.threat import Threat
+from robust.attacks.words import threat_slug
 from robust.data.dataset import Samples
 from robust.data.numpy_files import read_arrays
 from robust.device import device_of

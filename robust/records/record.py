@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, get_type_hints
 
-from robust.attacks.spec import Spec, threat_slug
+from robust.attacks.spec import Spec
 from robust.attacks.text import slug
+from robust.attacks.words import threat_slug
 from robust.flags import Flags, pack, union, unpack
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
 from robust.records.trust import TrustReport, trust_from_json, trust_to_json

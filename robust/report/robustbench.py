@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robust.attacks.spec import parse_threat
 from robust.attacks.text import slug
+from robust.attacks.words import parse_threat
 from robust.report.board import Board, Row
 
 FOLDER = "imported"  # below a leaderboard's

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from robust.attacks.registry import suggest
-from robust.attacks.spec import canonical_threat
+from robust.attacks.words import canonical_threat
 from robust.gates import Floor, read_percent
 
 if TYPE_CHECKING:
     from robust.attacks.engine import AnyAttack
-    from robust.attacks.threat import Threat
+    from robust.attacks.threats.threat import Threat
     from robust.session.case import Case
     from robust.session.measurement import Measurements
     from robust.session.result import Result

@@ -13,7 +13,8 @@ from torch import nn
 from robust.attacks.factory import make, needs_gradient
 from robust.attacks.fast_copy import FastCopy, make_fast_copy
 from robust.attacks.rng import seeded
-from robust.attacks.threat import LpThreat, Threat, read_threat
+from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Threat, read_threat
 from robust.data.dataset import Dataset, NotHereError, Samples, TooFewError
 from robust.distributed.ranks import Ranks
 from robust.evaluation.batching import Batcher, fit_batch_size

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from robust.attacks.registry import ATTACKS, Registry, suggest
-from robust.attacks.spec import Spec, canonical_threat, parse_threat
+from robust.attacks.spec import Spec
 from robust.attacks.suite import WAYS, Suite, read_suite
+from robust.attacks.words import canonical_threat, parse_threat
 from robust.options import value
 from robust.settings.parsing import asked, base, blaming, each, once
 

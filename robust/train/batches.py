@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from robust.attacks.rng import Rng, generator_seed
 from robust.attacks.task import Task
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.torchvision_compat import import_torchvision

@@ -16,7 +16,7 @@ from torch import nn
 from robust.attacks.rng import seeded
 from robust.attacks.spec import Spec
 from robust.attacks.text import slug
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 from robust.data.dataset import Dataset, Samples
 from robust.data.lazy_inputs import load_rows
 from robust.distributed.ranks import ALONE, Ranks

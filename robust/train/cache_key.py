@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import robust
 from robust.attacks.rng import Rng, seeded
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 from robust.data.dataset import Dataset, Samples
 from robust.models.load import hash_weights
 from robust.train.factory import Method

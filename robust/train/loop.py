@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from robust.attacks.engine import eval_mode
 from robust.attacks.rng import seeded
 from robust.attacks.task import Task
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.train.batches import count_batches

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from robust.attacks.engine import answers, assail
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 from robust.attacks.zoo.fgsm import FGSM
 from robust.attacks.zoo.pgd import PGD
 from robust.data.dataset import Samples

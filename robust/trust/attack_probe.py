@@ -14,7 +14,8 @@ from robust.attacks.factory import no_models
 from robust.attacks.rng import Rng
 from robust.attacks.spec import Spec
 from robust.attacks.task import Model, Task
-from robust.attacks.threat import LpThreat, Threat
+from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher

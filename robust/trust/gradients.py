@@ -9,7 +9,6 @@ from torch import Tensor
 
 from robust.attacks.engine import rounds_of, run_steps
 from robust.attacks.factory import make
-from robust.attacks.losses import margin
 from robust.attacks.task import Model, Task
 from robust.records.trust import NotApplicableError
 
@@ -75,8 +74,9 @@ def measure_linearity(task: Task, share: float) -> Tensor:
     x = task.start(share)
     _, before, grad = task.ascent(x, "margin")
     moved = task.threat.step(x, grad, STEP * float(task.threat.eps)).clamp(task.threat.lo, task.threat.hi)
-    predicted, gain = (grad * (moved - x)).flatten(1).sum(1), margin(task.logits(moved), task.y) - before
-    return (gain / predicted)[predicted > 0].cpu()
+    promised = (grad * (moved - x)).flatten(1).sum(1)
+    gained = task.criterion.margin(task.logits(moved), task.y) - before
+    return (gained / promised)[promised > 0].cpu()
 
 
 def join_batches(parts: list[Tensor]) -> Tensor:

@@ -18,7 +18,7 @@ from robust.attacks.engine import AnyAttack, Attack, eval_mode
 from robust.attacks.registry import Registry
 from robust.attacks.rng import Rng
 from robust.attacks.task import Task
-from robust.attacks.threat import Threat
+from robust.attacks.threats.threat import Threat
 from robust.attacks.zoo.pgd import PGD
 from robust.attacks.zoo.square import Square
 from robust.data.dataset import Samples

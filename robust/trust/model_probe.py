@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacks.criteria.classification import CLASS
 from robust.attacks.engine import eval_mode
-from robust.attacks.losses import cross_entropy, margin
 from robust.attacks.task import gradient
 from robust.data.dataset import Dataset, Samples
 from robust.evaluation.batching import Batcher
@@ -85,7 +85,7 @@ class ModelProbe:
     @cached_property
     def finite(self) -> Tensor:
         """Mark the samples whose logits are all finite, (n,) bool."""
-        return self.clean.logits.isfinite().all(1)
+        return CLASS.finite(self.clean.logits)
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
@@ -143,7 +143,7 @@ def _answer(module: nn.Module, x: Tensor, y: Tensor, seed: int) -> CleanAnswers:
         leaf = x.clone().requires_grad_()
         logits = module(leaf.clone())
         try:
-            grads = [gradient(loss(logits, y).sum(), leaf, keep=True) for loss in (margin, cross_entropy)]
+            grads = [gradient(CLASS.loss(name, logits, y).sum(), leaf, keep=True) for name in ("margin", "ce")]
             blocked = ""
         except ValueError as error:
             grads, blocked = [torch.zeros_like(x)] * 2, str(error)

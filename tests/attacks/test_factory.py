@@ -6,7 +6,7 @@ import torch
 from robust.attacks import ATTACKS, LpThreat, assail, make
 from robust.attacks.factory import needs_gradient
 from robust.attacks.task import NoGradientError
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 from tests.attacks.models import inputs, network
 
 LINF, L2 = LpThreat.parse("linf:0.05"), LpThreat.parse("l2:0.5")

@@ -8,7 +8,7 @@ from robust.attacks.engine import assail
 from robust.attacks.factory import make
 from robust.attacks.fast_copy import FastCopy, make_fast_copy
 from robust.attacks.suite import WAYS
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 
 LINF = read_threat("linf:0.1")
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from robust.attacks import FGSM, PGD, LpThreat, assail, make
-from robust.attacks.losses import LOSSES, evaluate_loss, margin
+from robust.attacks.criteria.classification import CLASS
+from robust.attacks.losses import LOSSES, margin
 from tests.attacks.models import inputs, network
 
 LOGITS = torch.tensor([[3.0, 1.0, -2.0], [0.5, 2.5, 2.0], [1.0, 1.0, 0.0]], dtype=torch.float64)
@@ -11,7 +12,7 @@ Y = torch.tensor([0, 2, 1])
 
 def gradient(loss, logits, target=None):
     leaf = logits.clone().requires_grad_()
-    (grad,) = torch.autograd.grad(evaluate_loss(loss, leaf, Y[: len(leaf)], target).sum(), leaf)
+    (grad,) = torch.autograd.grad(CLASS.loss(loss, leaf, Y[: len(leaf)], target).sum(), leaf)
     return grad
 
 
@@ -32,7 +33,7 @@ def test_a_loss_rises_all_the_way_to_the_boundary_and_beyond(loss, classes, targ
     logits = torch.zeros(len(way), classes)
     logits[:, 1], logits[:, 2:] = way, -5.0
     y = torch.zeros(len(way), dtype=torch.int64)
-    value = evaluate_loss(loss, logits, y, None if target is None else target.expand(len(way)))
+    value = CLASS.loss(loss, logits, y, None if target is None else target.expand(len(way)))
 
     assert (value.diff() > 0).all()
 
@@ -54,16 +55,16 @@ def test_its_gap_is_a_constant_to_the_gradient(target):
     """The gradient is that of the cross-entropy of the logits over the gap, over the gap."""
     leaf = LOGITS[:2].clone().requires_grad_()
     aim = None if target is None else target[:2]
-    (grad,) = torch.autograd.grad(evaluate_loss("sice", leaf, Y[:2], aim).sum(), leaf)
+    (grad,) = torch.autograd.grad(CLASS.loss("sice", leaf, Y[:2], aim).sum(), leaf)
     gap = torch.tensor([[2.0], [0.5]], dtype=torch.float64)
     scaled = (LOGITS[:2] / gap).requires_grad_()
-    (expected,) = torch.autograd.grad(evaluate_loss("ce", scaled, Y[:2], aim).sum(), scaled)
+    (expected,) = torch.autograd.grad(CLASS.loss("ce", scaled, Y[:2], aim).sum(), scaled)
 
     torch.testing.assert_close(grad, expected / gap)
 
 
 def test_a_tie_of_logits_is_no_division_by_zero():
-    assert evaluate_loss("sice", LOGITS[2:], Y[2:]).isfinite().all()
+    assert CLASS.loss("sice", LOGITS[2:], Y[2:]).isfinite().all()
 
 
 def test_it_finds_what_underflow_hides():
@@ -85,7 +86,7 @@ def test_a_loss_rises_towards_its_target(loss):
     nearer = torch.tensor([[2.0, 1.5, 0.0, -1.0]])
     y, target = torch.tensor([0]), torch.tensor([1])
 
-    assert evaluate_loss(loss, nearer, y, target) > evaluate_loss(loss, logits, y, target)
+    assert CLASS.loss(loss, nearer, y, target) > CLASS.loss(loss, logits, y, target)
 
 
 def test_an_input_that_is_not_admitted_is_not_near():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from robust.attacks import assail, make, minimize_norm
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 from tests.attacks.models import Affine, inputs, network
 
 ABLE = [("deepfool", "linf"), ("deepfool", "l2"), ("deepfool", "l1"), ("ddn", "l2")]

@@ -110,6 +110,27 @@ def test_what_is_registered_is_found_and_returned_unchanged(registry):
     assert registry.names() == ["cat"]
 
 
+def test_a_thing_is_added_for_a_block(registry):
+    with registry.adding("cat", Cat) as cat:
+        assert registry.get("cat") is cat is Cat
+
+    assert "cat" not in registry
+
+
+def test_an_added_thing_is_removed_after_an_error(registry):
+    with pytest.raises(ZeroDivisionError), registry.adding("cat", Cat):
+        raise ZeroDivisionError
+
+    assert "cat" not in registry
+
+
+def test_a_taken_name_is_not_added(zoo):
+    with pytest.raises(ValueError, match="the animal name 'otter' is taken"), zoo.adding("otter", Cat):
+        pass
+
+    assert zoo.get("otter").__module__ == "some_zoo.otter"
+
+
 def test_a_taken_name_is_refused_and_the_first_stays(registry):
     registry.register("cat")(Cat)
 

@@ -1,10 +1,9 @@
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 
 import pytest
 
-from robust.attacks.spec import Spec, configure, parse_threat, parse_value, threat_slug, threat_text
+from robust.attacks.spec import Spec, configure, parse_value
 from robust.attacks.text import brief, printable, slug
 
 
@@ -105,42 +104,6 @@ def test_options_fill_the_fields_and_an_int_serves_for_a_float():
 def test_a_wrong_option_is_one_clear_line(text, told):
     with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
         configure(Options, Spec.parse(text))
-
-
-@pytest.mark.parametrize(
-    ("text", "norm", "eps"),
-    [("linf:8/255", "linf", Fraction(8, 255)), ("l2:0.5", "l2", Fraction(1, 2)), ("l1:12", "l1", Fraction(12))],
-)
-def test_a_threat_is_a_norm_and_an_exact_radius(text, norm, eps):
-    assert parse_threat(text) == (norm, eps)
-
-
-@pytest.mark.parametrize("text", ["linf:8/255", "linf:6/255", "linf:0.15", "l2:0.5", "l1:12", "linf:0.031", "l2:7/11"])
-def test_a_threat_comes_back_as_written(text):
-    assert threat_text(*parse_threat(text)) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("lin:0.1", "did you mean 'linf'"),
-        ("linf", "eps must be a number"),
-        ("linf:", "eps must be a number"),
-        ("linf:x", "eps must be a number"),
-        ("linf:1/0", "eps must be a number"),
-        ("l2:1e400", "eps must be a number"),
-        ("l2:nan", "eps must be a number"),
-        ("linf:0", "above 0"),
-        ("l2:-1", "above 0"),
-    ],
-)
-def test_a_wrong_threat_is_told(text, told):
-    with pytest.raises(ValueError, match=told):
-        parse_threat(text)
-
-
-def test_a_threat_as_one_word():
-    assert threat_slug("linf:8/255") == "linf-8_255"
 
 
 def test_somebody_elses_text_is_one_line_without_controls_and_of_an_error_the_beginning():

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from robust.attacks import make
-from robust.attacks.spec import NORMS
 from robust.attacks.suite import Stage, Suite, read_suite, suite_names
+from robust.attacks.words import NORMS
 
 MINE = '[[stages]]\nattack = "fgsm"\n'
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 from robust.cli import main
 from robust.data.dataset import DATA, NotHereError
 from robust.evaluation.attack_run import RunOptions

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from robust.attacks.registry import Registry
 from robust.data import lazy_inputs
 from robust.data.dataset import DATA, Dataset, Samples, dataset
 
@@ -16,11 +17,11 @@ def samples(n=100):
 
 
 @pytest.fixture
-def own_names():
-    """Data sets registered in a test are forgotten after it."""
-    yield
-    for name in ("twos", "sizes", "third"):
-        DATA._things.pop(name, None)
+def registry(monkeypatch):
+    """An empty registry, in which the test declares its data sets."""
+    empty = Registry("data set", (), "robust.data")
+    monkeypatch.setattr("robust.data.dataset.DATA", empty)
+    yield empty
     sys.modules.pop("third_data", None)
 
 
@@ -132,24 +133,24 @@ def test_the_digest_is_the_same_in_every_version():
     assert samples(3).digest == "f9cde2b305aff455fe250029a4b78031bdb7b7e0e3b2bc822a548bcde721b25f"
 
 
-def test_a_declared_data_set_is_found_by_its_name_and_read(own_names):
+def test_a_declared_data_set_is_found_by_its_name_and_read(registry):
     @dataset("twos", threat="l2:0.5", bounds=(-1.0, 2.0), classes=2, shape=(4,))
     def read(split):
         return np.full((3, 4), 2, np.float32), np.arange(3) % 2
 
-    found = DATA.get("twos")
+    found = registry.get("twos")
     assert found == Dataset("twos", "l2:0.5", -1.0, 2.0, 2, (4,), read)
     assert found.load("test").index.tolist() == [0, 1, 2]
     assert found.load("test").y.tolist() == [0, 1, 0]
 
 
-def test_the_split_asked_for_is_the_split_read(own_names):
+def test_the_split_asked_for_is_the_split_read(registry):
     @dataset("sizes", threat="linf:0.1", classes=1, shape=(1,))
     def read(split):
         n = {"train": 5, "test": 2}[split]
         return np.zeros((n, 1), np.float32), np.zeros(n, np.int64)
 
-    assert [len(DATA.get("sizes").load(split)) for split in ("train", "test")] == [5, 2]
+    assert [len(registry.get("sizes").load(split)) for split in ("train", "test")] == [5, 2]
 
 
 def test_the_name_of_another_data_set_is_refused():
@@ -159,7 +160,7 @@ def test_the_name_of_another_data_set_is_refused():
         dataset("digits", threat="linf:0.1", classes=10, shape=(1,))(lambda split: None)
 
 
-def test_a_reloaded_file_declares_its_data_set_again(own_names, tmp_path, monkeypatch):
+def test_a_reloaded_file_declares_its_data_set_again(registry, tmp_path, monkeypatch):
     (tmp_path / "third_data.py").write_text(
         "from robust.data.dataset import dataset\n"
         "@dataset('third', threat='linf:0.1', classes=2, shape=(1,))\n"
@@ -171,7 +172,7 @@ def test_a_reloaded_file_declares_its_data_set_again(own_names, tmp_path, monkey
 
     importlib.reload(module)
 
-    assert DATA.get("third").read is module.read is not first
+    assert registry.get("third").read is module.read is not first
 
 
 def test_an_unknown_data_set_is_told_with_the_nearest():

@@ -69,7 +69,7 @@ import numpy as np, psutil, pyarrow as pa, pyarrow.parquet as pq, torch
 from PIL import Image
 from robust.data import spool
 from robust.attacks.suite import Stage, Suite
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 from robust.evaluation.suite_run import SuiteCache, SuiteRun
 from robust.data import arrays, rows
 from robust.data.factory import open_data

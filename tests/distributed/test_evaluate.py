@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE
 from robust.evaluation.attack_run import RunOptions

@@ -12,7 +12,7 @@ from torch import nn
 import robust.evaluation.attack_run
 import robust.evaluation.suite_run
 from robust.attacks.suite import Stage, Suite
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import AttackRun, RunOptions
 from robust.evaluation.batching import Batcher

@@ -9,7 +9,7 @@ from torch import nn
 from robust.attacks import Rng, assail, make
 from robust.attacks.losses import LOSSES
 from robust.attacks.task import Task
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 from robust.models.ensemble import Ensemble
 from tests.attacks.models import Affine, inputs, network
 from tests.trust.faults import Nearest

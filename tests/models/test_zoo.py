@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from robust.attacks.registry import Registry
 from robust.models.load import get_builder, load
 from robust.models.registry import ARCHITECTURES, UnfitError
 from robust.models.spec import ModelSpec
@@ -240,7 +241,8 @@ def test_a_third_party_adds_an_architecture_through_an_entry_point(tmp_path, mon
     (dist / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party-models\nVersion: 1.0\n")
     (dist / "entry_points.txt").write_text("[robust.models]\nheron-3 = third_party_models:net\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(ARCHITECTURES, "_things", {**ARCHITECTURES._things})
+    for place in ("spec", "load"):
+        monkeypatch.setattr(f"robust.models.{place}.ARCHITECTURES", Registry("architecture", (), "robust.models"))
     importlib.invalidate_caches()
 
     spec = ModelSpec.parse("zoo:heron-3(bias=False)", tmp_path)

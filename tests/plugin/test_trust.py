@@ -7,6 +7,8 @@ import pytest
 
 from robust.flags import union
 from robust.records.record import Record
+from robust.records.trust import Finding
+from robust.trust.checks import INDICATORS
 
 NOISY = """
 import torch
@@ -70,17 +72,8 @@ def test_what_is_accepted_passes_and_stays_in_sight(run, folder, noisy):
 
 @pytest.mark.parametrize(("allowed", "status"), [("trusted", 1), ("suspect", 0)])
 def test_a_suspect_row_fails_where_only_a_trusted_one_passes(run, folder, allowed, status):
-    (folder / "conftest.py").write_text(
-        "from robust.trust.checks import INDICATORS\n"
-        "from robust.records.trust import Finding\n"
-        "INDICATORS.register('odd')(lambda trial: Finding('odd', 'suspect', 1.0, 'it is odd', 'look again'))\n"
-    )
-    try:
+    with INDICATORS.adding("odd", lambda probe: Finding("odd", "suspect", 1.0, "it is odd", "look again")):
         result = run("--robust-model=net.py:make", f"--robust-verdict={allowed}", checked=True)
-    finally:
-        from robust.trust.checks import INDICATORS
-
-        del INDICATORS._things["odd"]
 
     assert result.ret == status
     result.stdout.fnmatch_lines(["net (as-is), linf:0.15: suspect: odd: it is odd; look again"])
@@ -197,14 +190,9 @@ def test_a_suite_is_checked_on_a_model_of_two_or_three_classes(run, folder, only
 
 def test_the_signs_see_the_outcomes_of_the_samples_that_they_look_at(run, folder):
     """Also where there are more samples than are looked at."""
-    from robust.trust.checks import INDICATORS
-
     seen = []
-    INDICATORS.register("seen")(seen.append)
-    try:
+    with INDICATORS.adding("seen", seen.append):
         run("--robust-model=net.py:make", "--robust-samples=400", "--robust-attack=fgsm", fast=False, checked=True)
-    finally:
-        del INDICATORS._things["seen"]
 
     (trial,), found = seen, row(folder)
     with np.load(next((folder / "leaderboard" / "results").rglob("*.npz"))) as evidence:

@@ -155,11 +155,11 @@ def test_another_content_of_a_recipe_of_ones_own_is_another_recipe(tmp_path, mon
     file = tmp_path / "own_recipe.py"
     file.write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(RECIPES._things, "own", importlib.import_module("own_recipe").Own)
     paths = []
-    for text in ("", "# a change", ""):
-        file.write_text(OWN + text)
-        paths.append(trained(tmp_path, "own:epochs=1").path)
+    with RECIPES.adding("own", importlib.import_module("own_recipe").Own):
+        for text in ("", "# a change", ""):
+            file.write_text(OWN + text)
+            paths.append(trained(tmp_path, "own:epochs=1").path)
 
     assert paths[0] == paths[2] != paths[1]
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from robust.attacks.external.torchattacks import Answer
 from robust.attacks.registry import ATTACKS
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 from robust.data.dataset import DATA
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
@@ -57,8 +57,9 @@ class Forgetful:
 
 
 @pytest.fixture
-def forgetful(monkeypatch):
-    monkeypatch.setitem(ATTACKS._things, "forgetful", Forgetful)
+def forgetful():
+    with ATTACKS.adding("forgetful", Forgetful):
+        yield
 
 
 FAULTS = [

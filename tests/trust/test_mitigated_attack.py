@@ -6,7 +6,7 @@ from torch import nn
 
 from robust.attacks import LpThreat, assail
 from robust.attacks.combine.bestof import BestOf
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations
 from tests.attacks.models import inputs, network
 

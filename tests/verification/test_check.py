@@ -12,7 +12,7 @@ from torch import nn
 
 import robust.verification
 from robust.attacks.rng import Rng
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 from robust.verification.candidates import Candidates
 from robust.verification.check import ANSWERED_RIGHT, CLEAN_WRONG, LARGE, NOT_FINITE, OUTSIDE, describe_faults, verify
 from robust.verification.distances import check_limits, measure_norm, read_balls

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 from robust.data.dataset import DATA
 from robust.verification.candidates import Candidates
 from robust.verification.distances import flatten, measure_norm, read_balls

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 
-from robust.attacks.spec import parse_threat
+from robust.attacks.words import parse_threat
 from robust.report.board import Board, Row
 from robust.report.page.axes import Axes, around
 from robust.report.page.marks import colour, legend, shape

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from robust.attacks.task import Task
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 from robust.train.recipe import RECIPES, LossFunction, Selection
 
 

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from robust.attacks.threat import LpThreat
-from robust.flags import Flags
+from robust.attacks.threats.lp import LpThreat
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS

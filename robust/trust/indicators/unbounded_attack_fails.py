@@ -1,6 +1,6 @@
 """unbounded-attack-fails: an attack without a bound on the perturbation finds no adversarial example."""
 
-from robust.attacks.threat import LpThreat
+from robust.attacks.threats.lp import LpThreat
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from robust.attacks.losses import margin
 from robust.attacks.task import Task
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
@@ -33,8 +32,8 @@ def unstable_predictions(probe: AttackProbe) -> Finding | None:
     return Finding("unstable-predictions", "suspect", count / n, message, hint)
 
 
-def _measure_change(task: Task) -> Tensor:
-    """Measure the relative change of the margin, at most 1, as the mean over random perturbations, (n,)."""
-    before = margin(task.logits(task.x), task.y)
-    after = torch.stack([margin(task.logits(task.fold(k).start(REACH)), task.y) for k in range(DRAWS)])
+def _moved(task: Task) -> Tensor:
+    """(n,): by how much random changes move the margin, as a share of it, at most 1; the mean over the draws."""
+    before = task.criterion.margin(task.logits(task.x), task.y)
+    after = torch.stack([task.criterion.margin(task.logits(task.fold(k).start(REACH)), task.y) for k in range(DRAWS)])
     return ((after - before).abs() / before.abs()).clamp_max(1).mean(0).cpu()

@@ -1,4 +1,4 @@
-"""Threat models: what an attacker may hand the model in place of x. What a norm decides is here or in geometry.py.
+"""Balls of the norms linf, l2 and l1 around x, within the bounds of the inputs. The geometry is in geometry.py.
 
 Shapes: `x` and `x_adv` are (N, *features) of any rank; sizes and verdicts are (N,).
 """
@@ -6,39 +6,16 @@ Shapes: `x` and `x_adv` are (N, *features) of any rank; sizes and verdicts are (
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from robust.attacks.geometry import Norm, dual, laplace, length_of, onto_l1, to_plane
 from robust.attacks.rng import Rng
-from robust.attacks.spec import parse_threat, threat_text
+from robust.attacks.words import parse_threat, threat_text
 
 DUST = 1e-6  # of the box's width
-
-
-class Threat(Protocol):
-    """A set of inputs around every x. `str` of a threat is its canonical spelling."""
-
-    @property
-    def parts(self) -> "tuple[LpThreat, ...]":
-        """The threat models that it is the union of; an input is broken where any of them breaks it."""
-        ...
-
-    @property
-    def lo(self) -> float: ...
-
-    @property
-    def hi(self) -> float: ...
-
-    def sample(self, x: Tensor, rng: Rng) -> Tensor:
-        """A random admitted input for every x."""
-        ...
-
-    def admits(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """Whether an attacker may present `x_adv` in place of `x`: (N,) bool, False where anything is not finite."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,41 +180,3 @@ class LpThreat:
         used = room.cumsum(1) - room  # by the coordinates that come before
         move = torch.minimum((length - used).clamp_min(0), room)
         return torch.zeros_like(x).scatter(1, order, move) * g.sign()
-
-
-@dataclass(frozen=True, slots=True)
-class Union:
-    """What any of several threat models admits; they share their bounds."""
-
-    parts: tuple[LpThreat, ...]
-
-    def __post_init__(self) -> None:
-        if len({(part.lo, part.hi) for part in self.parts}) != 1:
-            raise ValueError("a union needs one threat model or more, all with the same bounds")
-
-    @property
-    def lo(self) -> float:
-        return self.parts[0].lo
-
-    @property
-    def hi(self) -> float:
-        return self.parts[0].hi
-
-    def __str__(self) -> str:
-        return "+".join(map(str, self.parts))
-
-    def sample(self, x: Tensor, rng: Rng) -> Tensor:
-        """Of a random part of the union, for each x its own."""
-        like = x.flatten(1)[:, :1]
-        which = (rng.fold(0).uniform(like)[:, 0] * len(self.parts)).long()
-        drawn = torch.stack([part.sample(x, rng.fold(k + 1)) for k, part in enumerate(self.parts)])
-        return drawn[which, torch.arange(len(x), device=x.device)]
-
-    def admits(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        return torch.stack([part.admits(x_adv, x) for part in self.parts]).any(0)
-
-
-def read_threat(text: str, lo: float = 0.0, hi: float = 1.0) -> LpThreat | Union:
-    """Read "linf:8/255", or the union "linf:8/255+l2:0.5"; ValueError says what is wrong with anything else."""
-    parts = tuple(LpThreat.parse(part, lo, hi) for part in text.split("+"))
-    return parts[0] if len(parts) == 1 else Union(parts)

@@ -1,0 +1,1 @@
+"""Criteria, one file each: which answers of a model are acceptable, and how far an answer is from that."""

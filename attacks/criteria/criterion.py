@@ -1,0 +1,39 @@
+"""The protocol that every criterion keeps: the engine, the task and the attacks ask it what a right answer is.
+
+Shapes: `output` is what the model answers to n samples, (n, ...); `y` are their labels, (n, ...); results are (n,).
+"""
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Criterion(Protocol):
+    """What a right answer is. `str` of a criterion is its name in options and records."""
+
+    def finite(self, output: Tensor) -> Tensor:
+        """Mark the answers that are finite throughout, (n,) bool; others are faults of the model."""
+        ...
+
+    def accepts(self, output: Tensor, y: Tensor) -> Tensor:
+        """Mark the answers that are acceptable, (n,) bool, as the deployed model decides; they must be finite."""
+        ...
+
+    def margin(self, output: Tensor, y: Tensor) -> Tensor:
+        """Measure how far each answer misses its label, (n,).
+
+        Above 0 the answer is not acceptable, below 0 it is, at 0 `accepts` decides. Differentiable almost everywhere.
+        """
+        ...
+
+    def score(self, output: Tensor, y: Tensor) -> Tensor:
+        """Return the figure that people read for each answer, (n,), such as 1 for right and 0 for wrong."""
+        ...
+
+    def loss(self, name: str, output: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
+        """Return a loss by name, (n,), which rises as the answers get worse; with a target, as they approach it.
+
+        Every criterion has "margin", and "ce" is its natural loss for training. Raise ValueError for another name that
+        the criterion does not have, and for a target where it has none.
+        """
+        ...

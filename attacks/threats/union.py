@@ -1,0 +1,41 @@
+"""Unions of threat models."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from robust.attacks.rng import Rng
+from robust.attacks.threats.lp import LpThreat
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """What any of several threat models admits; they share their bounds."""
+
+    parts: tuple[LpThreat, ...]
+
+    def __post_init__(self) -> None:
+        if len({(part.lo, part.hi) for part in self.parts}) != 1:
+            raise ValueError("a union needs one threat model or more, all with the same bounds")
+
+    @property
+    def lo(self) -> float:
+        return self.parts[0].lo
+
+    @property
+    def hi(self) -> float:
+        return self.parts[0].hi
+
+    def __str__(self) -> str:
+        return "+".join(map(str, self.parts))
+
+    def sample(self, x: Tensor, rng: Rng) -> Tensor:
+        """Of a random part of the union, for each x its own."""
+        like = x.flatten(1)[:, :1]
+        which = (rng.fold(0).uniform(like)[:, 0] * len(self.parts)).long()
+        drawn = torch.stack([part.sample(x, rng.fold(k + 1)) for k, part in enumerate(self.parts)])
+        return drawn[which, torch.arange(len(x), device=x.device)]
+
+    def admits(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        return torch.stack([part.admits(x_adv, x) for part in self.parts]).any(0)

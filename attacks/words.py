@@ -1,0 +1,52 @@
+"""The grammar of threat models as users write them: "linf:8/255", and "linf:8/255+l2:0.5" for a union.
+
+No torch in this file: collecting tests reads threat models, and must stay instant.
+"""
+
+from fractions import Fraction
+
+from robust.attacks.registry import suggest
+from robust.attacks.text import slug
+
+NORMS = ("linf", "l2", "l1")
+
+
+def parse_threat(text: str) -> tuple[str, Fraction]:
+    """Read "linf:8/255" as ("linf", Fraction(8, 255)).
+
+    Raise ValueError if the norm is unknown, or eps is missing, not a number or not above 0.
+    """
+    norm, _, radius = text.strip().partition(":")
+    if norm not in NORMS:
+        raise ValueError(f"{text!r}: unknown norm {suggest(norm, NORMS)}; write NORM:EPS, as linf:8/255")
+    try:
+        eps = Fraction(radius)
+        float(eps)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise ValueError(f"{text!r}: eps must be a number such as 8/255, as in {norm}:8/255, got {radius!r}") from None
+    if eps <= 0:
+        raise ValueError(f"{text!r}: eps must be above 0, got {radius}")
+    return norm, eps
+
+
+def threat_text(norm: str, eps: Fraction) -> str:
+    """Spell a threat model canonically: short decimals as decimals, 255ths as 255ths ("linf:0.15", "linf:6/255")."""
+    decimal = f"{float(eps):.6g}"
+    if "e" not in decimal and Fraction(decimal) == eps:
+        return f"{norm}:{decimal}"
+    if 255 % eps.denominator == 0:
+        return f"{norm}:{eps * 255}/255"
+    return f"{norm}:{eps}"
+
+
+def canonical_threat(text: str) -> str:
+    """Return a threat model, or a union such as "linf:8/255+l2:0.5", in its canonical spelling.
+
+    Raise ValueError as `parse_threat` does.
+    """
+    return "+".join(threat_text(*parse_threat(part)) for part in text.split("+"))
+
+
+def threat_slug(text: str) -> str:
+    """Return a threat model as part of node ids and folders: "linf-8_255"."""
+    return slug(text.replace(":", "-"))

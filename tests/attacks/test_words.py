@@ -1,0 +1,47 @@
+from fractions import Fraction
+
+import pytest
+
+from robust.attacks.words import canonical_threat, parse_threat, threat_slug, threat_text
+
+
+@pytest.mark.parametrize(
+    ("text", "norm", "eps"),
+    [("linf:8/255", "linf", Fraction(8, 255)), ("l2:0.5", "l2", Fraction(1, 2)), ("l1:12", "l1", Fraction(12))],
+)
+def test_a_threat_is_a_norm_and_an_exact_radius(text, norm, eps):
+    assert parse_threat(text) == (norm, eps)
+
+
+@pytest.mark.parametrize("text", ["linf:8/255", "linf:6/255", "linf:0.15", "l2:0.5", "l1:12", "linf:0.031", "l2:7/11"])
+def test_a_threat_comes_back_as_written(text):
+    assert threat_text(*parse_threat(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("lin:0.1", "did you mean 'linf'"),
+        ("linf", "eps must be a number"),
+        ("linf:", "eps must be a number"),
+        ("linf:x", "eps must be a number"),
+        ("linf:1/0", "eps must be a number"),
+        ("l2:1e400", "eps must be a number"),
+        ("l2:nan", "eps must be a number"),
+        ("linf:0", "above 0"),
+        ("l2:-1", "above 0"),
+    ],
+)
+def test_a_wrong_threat_is_told(text, told):
+    with pytest.raises(ValueError, match=told):
+        parse_threat(text)
+
+
+def test_every_part_of_a_union_is_spelled_canonically():
+    assert canonical_threat("linf:2/51+l2:1/2") == "linf:10/255+l2:0.5"
+    with pytest.raises(ValueError, match="unknown norm"):
+        canonical_threat("linf:8/255+")
+
+
+def test_a_threat_as_one_word():
+    assert threat_slug("linf:8/255") == "linf-8_255"
