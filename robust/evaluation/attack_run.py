@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.engine import Outcome
+from robust.attacks.factory import no_models
+from robust.attacks.task import Model
 from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
 from robust.data.spool import Spool, pick_rows

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.engine import eval_mode
+from robust.attacks.geometry import per_sample
 from robust.attacks.task import NoGradientError, gradient
 from robust.data.spool import pick_rows
 from robust.flags import Flags
@@ -70,7 +71,7 @@ def _saliency(module: nn.Module, x: Tensor, y: Tensor) -> Images | None:
     with torch.enable_grad():
         leaf = x.clone().requires_grad_()
         try:
-            found = gradient(CLASS.loss("ce", module(leaf.clone()), y).sum(), leaf)
+            grad = gradient(CLASS.loss("ce", module(leaf.clone()), y).sum(), leaf)
         except NoGradientError:
             return None
     return _to_map(grad)

@@ -20,7 +20,6 @@ from robust.attacks.factory import make
 from robust.attacks.fast_copy import FastCopy
 from robust.attacks.spec import Spec
 from robust.attacks.suite import Stage, Suite
-from robust.attacks.task import Model
 from robust.attacks.threats.threat import Threat
 from robust.attacks.threats.union import Union
 from robust.data.dataset import Samples

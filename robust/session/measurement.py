@@ -14,7 +14,8 @@ from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
 from robust.attacks.suite import Suite
 from robust.attacks.threats.threat import Threat
-from robust.evaluation.measure import AttackResult, CleanResult, measure_attack, with_rounding
+from robust.evaluation.attack_run import RunOptions
+from robust.evaluation.measure import AttackResult, CleanResult, add_rounding, measure_attack
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import TIME, Limits, SuiteRun, Watch, is_unattacked
 from robust.flags import Flags

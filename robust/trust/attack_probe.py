@@ -135,16 +135,8 @@ class AttackProbe:
 
         `threat` is the row's by default. Another `seed` than 0 gives other random numbers than those of the row.
         """
-        return measure_attack(
-            self.module,
-            self.samples,
-            mask,
-            attack,
-            threat or self.threat,
-            seed=self.seed + seed,
-            feed=self.feed,
-            load=self.load,
-        )
+        options = RunOptions(self.feed, self.seed + seed, self.load)
+        return measure_attack(self.module, self.samples, mask, attack, threat or self.threat, options)
 
     def run_on_batches(self, work: Callable[[Task], T], mask: Flags) -> list[T]:
         """Call `work` with the task of each batch of the samples in `mask`, in evaluation mode, without gradients."""

@@ -74,11 +74,13 @@ def run_mitigated(
     A random model may answer a sample wrong by luck before the attack, and correctly when that is verified. So the
     samples that are left of such a model are attacked once more with another seed.
     """
-    measured = partial(measure_attack, module, samples, attack=attack.build(), threat=threat, feed=feed)
-    if attack.draws == 1:
-        return measured(correct=correct, seed=seed)
-    first = measured(correct=correct, seed=seed, draws=True)
-    return _merge_results(first, measured(correct=correct & ~first.adversarial, seed=seed + 1, draws=True))
+    measure = partial(measure_attack, module, samples, attack=attack.build(), threat=threat)
+    options = RunOptions(feed, seed, draws=attack.draws > 1)
+    first = measure(correct=correct, options=options)
+    if not options.draws:
+        return first
+    left = correct & ~first.adversarial
+    return _merge_results(first, measure(correct=left, options=replace(options, seed=seed + 1)))
 
 
 def _merge_results(first: AttackResult, second: AttackResult) -> AttackResult:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from robust.attacks.threats.lp import LpThreat
+from robust.flags import Flags
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS

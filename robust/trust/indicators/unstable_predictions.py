@@ -32,8 +32,8 @@ def unstable_predictions(probe: AttackProbe) -> Finding | None:
     return Finding("unstable-predictions", "suspect", count / n, message, hint)
 
 
-def _moved(task: Task) -> Tensor:
-    """(n,): by how much random changes move the margin, as a share of it, at most 1; the mean over the draws."""
+def _measure_change(task: Task) -> Tensor:
+    """Return the mean change of the margin by random perturbations, as a share of it and at most 1, (n,)."""
     before = task.criterion.margin(task.logits(task.x), task.y)
     after = torch.stack([task.criterion.margin(task.logits(task.fold(k).start(REACH)), task.y) for k in range(DRAWS)])
     return ((after - before).abs() / before.abs()).clamp_max(1).mean(0).cpu()
