@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robust.options import OPTIONS
-from robust.session import RUN
+from robust.session.run import RUN
 from tests.plugin.conftest import UNCHECKED
 
 NATIVE = pytest.mark.skipif(pytest.version_tuple < (9,), reason="[tool.pytest] came with pytest 9")
