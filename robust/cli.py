@@ -86,6 +86,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--normalize", metavar="MEAN/STD", help="make it part of the model, as --robust-normalize of pytest takes it")
     add(
         "--recipe",
+        dest="train",
         action="append",
         metavar="RECIPE",
         help="pgd-at (default), trades+awp+ema:beta=3:epochs=10, or options in a file: trades:config=train.toml; "
@@ -150,13 +151,16 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
 
 
 def _whole(text: str) -> int:
-    if not re.fullmatch(r"\d{1,18}", text):
-        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
-    return int(text)
+    from robust.settings.parsing import parse_whole
+
+    try:
+        return parse_whole(text, 0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}") from None
 
 
 def _time(text: str) -> float | None:
-    from robust.settings.attack_plan import read_time
+    from robust.settings.values import read_time
 
     try:
         return read_time(text)

@@ -6,7 +6,6 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,23 +14,24 @@ from torch import nn
 
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.words import canonical_threat
-from robust.data.dataset import Dataset, NotHereError
-from robust.data.factory import open_data
+from robust.data.dataset import Dataset
 from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, join
 from robust.distributed.shutdown import Shutdown
 from robust.evaluation.measure import check_model
 from robust.models.load import Build, get_builder
-from robust.models.normalize import read_normalize
 from robust.models.spec import ModelSpec
 from robust.progress import training_bar
 from robust.records.files import private
+from robust.settings.attack_plan import missing_threat
+from robust.settings.parsing import OptionError, blame, read_list
+from robust.settings.sources import Options, OptionValue, options_of_namespace
+from robust.settings.values import canonical_recipe, read_dataset, read_device, read_models, read_normalization
 from robust.train.cache import Trained, train
 from robust.train.card import describe_card
 from robust.train.factory import read_recipe
 from robust.train.failures import DivergedError
 from robust.train.plan import Plan
 from robust.train.prepare import rehearse
-from robust.train.recipe import parse_recipe
 from robust.train.validate import Epoch
 
 OTHERS = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # what weights are kept in elsewhere
@@ -82,46 +82,57 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> int:
 
 
 def read(args: argparse.Namespace, ranks: Ranks = ALONE) -> Order:
-    """ValueError or LookupError, in one line on the argument, for what is wrong; nothing is trained before."""
-    here = Path.cwd()
-    words = [word for text in args.recipe or ["pgd-at"] for word in text.split(",")]
-    with _blaming("", args.model):
-        spec = ModelSpec.parse(args.model, here)
+    """Return the order; ValueError, in one line on the argument, for what is wrong. Nothing is trained before."""
+    try:
+        return _read(args, options_of_namespace(args), ranks)
+    except OptionError as error:
+        raise ValueError(_message(error)) from error
+
+
+def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
+    (spec,) = read_models(options["model"])
+    with blame("model", spec.text):
         if spec.factory is None:
             raise ValueError(
                 "is no Python file; name what makes the model, and start with --recipe=pgd-at:pretrained=FILE"
             )
-    recipes = []
-    for word in words:
-        with _blaming("--recipe", word):
-            recipes.append(str(parse_recipe(word)[2]))
-    with _blaming("--device", args.device):
-        device = ranks.device(args.device)
-    with _blaming("--data", args.data):
-        dataset = _dataset(args.data, here, args.download)
+    recipes = read_list(options["train"], canonical_recipe, "pgd-at")
+    with blame("device", args.device):
+        device = ranks.device(read_device(options["device"]))
+    with blame("data", args.data):
+        dataset = read_dataset(options["data"]).settled(download=args.download)
         few = dataset.load("train").take(np.arange(TRIED))
-    text = args.threat or dataset.threat
-    if text is None:
-        raise ValueError(f"--data={args.data}: say what an attacker may do, as --threat=linf:8/255")
-    with _blaming("--threat", text):
-        if "+" in canonical_threat(text):
-            raise ValueError("training is under one threat model, and this is a union")
-        threat = LpThreat.parse(canonical_threat(text), dataset.lo, dataset.hi)
-    with _blaming("--normalize", args.normalize):
-        normalize = read_normalize(args.normalize) if args.normalize else None
-    with _blaming("", args.model):
+    threat, normalize = _threat(options["threat"], dataset, args.data), read_normalization(options["normalize"])
+    here = Path.cwd()
+    with blame("model", spec.text):
         made = get_builder(spec, None, dataset.shape or (), dataset.classes or 0, here, normalize)
 
         def build() -> nn.Module:
             return made().to(device)
 
         check_model(build(), dataset, few)
-    for word in recipes:
-        with _blaming("--recipe", word):
-            rehearse(build(), read_recipe(word), few)
-    recipes = [*dict.fromkeys(recipes)]
+    for recipe in recipes:
+        with blame("train", recipe):
+            rehearse(build(), read_recipe(recipe), few)
     folder, file = _places(args.out, here, len(recipes))
-    return Order(spec, build, normalize, tuple(recipes), args.data, dataset, threat, args.seed, folder, file)
+    return Order(spec, build, normalize, recipes, args.data, dataset, threat, args.seed, folder, file)
+
+
+def _threat(option: OptionValue, dataset: Dataset, data: str) -> LpThreat:
+    """Return the threat model to train under: the user's, or else the data set's."""
+    text = option.text or dataset.threat
+    if text is None:
+        raise missing_threat(data)
+    with blame(option.name, text):
+        if "+" in canonical_threat(text):
+            raise ValueError("training is under one threat model, and this is a union")
+        return LpThreat.parse(canonical_threat(text), dataset.lo, dataset.hi)
+
+
+def _message(error: OptionError) -> str:
+    """Return the message with the names that pytest's options have here."""
+    name = {"model": "", "train": "--recipe="}.get(error.name, f"--{error.name}=")
+    return f"{name}{error.text}: {str(error).replace('--robust-', '--')}"
 
 
 def _places(out: Path | None, here: Path, recipes: int) -> tuple[Path, Path | None]:
@@ -163,28 +174,6 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
         if order.file is not None and ranks.first:
             trained = trained.copied(order.file)
         yield _told(order, trained)
-
-
-def _dataset(text: str, folder: Path, download: bool) -> Dataset:
-    dataset = open_data(text, folder)
-    try:
-        return dataset.settled()
-    except NotHereError:
-        if not download or dataset.fetch is None:
-            raise
-    dataset.fetch()
-    return dataset.settled()
-
-
-@contextmanager
-def _blaming(what: str, given: str) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, LookupError) as error:
-        blamed = f"{what}={given}" if what else given
-        told = str(error.args[0]).removeprefix(f"{given}: ").removeprefix(f"{given!r}: ")
-        told = told.replace("--robust-", "--")  # as pytest's options are called here
-        raise ValueError(f"{blamed}: {told}") from error
 
 
 def _line(epoch: Epoch, plan: Plan) -> str:

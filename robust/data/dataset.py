@@ -84,8 +84,13 @@ class Dataset:
     transforms: tuple[str, ...] = ()  # what is done to the stored inputs before a model sees them
     count: Callable[[], int | None] = lambda: None  # the classes, where the files name them
 
-    def settled(self) -> "Dataset":
-        """With classes and shape filled in from the test split, where only that tells them."""
+    def settled(self, *, download: bool = False) -> "Dataset":
+        """Return the data set with classes and shape filled in from the test split, if only that tells them.
+
+        `download` allows to fetch it if it is not on this machine. NotHereError if it is nowhere, and is needed here.
+        """
+        if download and self.fetch is not None and not self._is_here():
+            self.fetch()
         if self.classes is not None and self.shape is not None:
             return self
         x, y = self.read("test")
@@ -98,6 +103,13 @@ class Dataset:
             classes=self.classes or self.count() or max(int(y.max()) + 1, 2),
             shape=self.shape or x[np.zeros(1, np.int64)].shape[1:],
         )
+
+    def _is_here(self) -> bool:
+        try:
+            self.read("test")
+        except NotHereError:
+            return False
+        return True
 
     def load(self, split: Split, n: int | None = None, seed: int = 0) -> Samples:
         """The samples of a split: all, or `n` drawn by `seed`, of which only these are read.

@@ -15,7 +15,7 @@ from robust.attacks.fast_copy import FastCopy, make_fast_copy
 from robust.attacks.rng import seeded
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat, read_threat
-from robust.data.dataset import Dataset, NotHereError, Samples, TooFewError
+from robust.data.dataset import Dataset, Samples, TooFewError
 from robust.distributed.ranks import Ranks
 from robust.evaluation.batching import Batcher, fit_batch_size
 from robust.evaluation.measure import CleanResult, check_model, measure_clean
@@ -65,16 +65,7 @@ class Resources:
     @cached_property
     def dataset(self) -> Dataset:
         """The data set of this run, downloaded where that was needed and allowed."""
-        try:
-            return self._ready()
-        except NotHereError:
-            if not self.settings.download or self.settings.dataset.fetch is None:
-                raise
-        self.settings.dataset.fetch()
-        return self._ready()
-
-    def _ready(self) -> Dataset:
-        found = self.settings.dataset.settled()
+        found = self.settings.dataset.settled(download=self.settings.download)
         found.read("test")
         return found
 

@@ -1,21 +1,18 @@
 """What a run does to its models: threat models, attacks and suites."""
 
-import re
 from dataclasses import dataclass
-from typing import Any
 
-import pytest
-
-from robust.attacks.registry import ATTACKS, Registry, suggest
+from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.spec import Spec
 from robust.attacks.suite import WAYS, Suite, read_suite
 from robust.attacks.words import canonical_threat, parse_threat
-from robust.options import value
-from robust.settings.parsing import asked, base, blaming, each, once
+from robust.settings.parsing import Hooks, OptionError, SettingsError, blame, read_list, read_words
+from robust.settings.sources import Options, OptionValue
+from robust.settings.values import DATA, read_time
 
-DEFAULT = "fgsm,pgd"  # where there is neither an attack nor a suite
-BLIND = "square,noise"  # likewise, where a model of the run only answers: all get the same, to be compared
-UNITS = {"s": 1, "m": 60, "h": 3600}
+DEFAULT = "fgsm,pgd"  # if there is neither an attack nor a suite
+BLIND = "square,noise"  # likewise, if some model gives no gradient: all get the same attacks, to be compared
+HOOK = "pytest_robust_attacks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,88 +25,99 @@ class AttackPlan:
     search: tuple[str, ...]  # how suites ask a cheaper copy of the model
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """The names of all attacks and suites, as figures go by them."""
+    def names(self) -> tuple[str, ...]:
+        """The names of all attacks and suites, as they appear beside their accuracies."""
         return (*self.attacks, *(suite.name for suite in self.suites))
 
 
-def read_attack_plan(config: pytest.Config, default_threat: str | None, blind: bool) -> AttackPlan:
-    """The plan, after the conftest files had their say; pytest.UsageError for what is wrong with it.
+def read_attack_plan(options: Options, default_threat: str | None, blind: bool, hooks: Hooks) -> AttackPlan:
+    """Return the plan, after the hook pytest_robust_attacks changed it; SettingsError for what is wrong with it.
 
-    `blind` is whether some model only answers, so that no attack finds a gradient.
+    `default_threat` is the data set's; `blind` is whether some model gives no gradient.
     """
-    off = without_suites(config)
-    suites = () if off else each(config, "suite", lambda text: read_suite(text, base(config, "suite")), None)
-    threats = [*each(config, "threat", str, default_threat or "")]
-    attacks = [*each(config, "attack", str, None if suites else BLIND if blind else DEFAULT)]
-    _change(config, attacks, threats, bool(suites))
-    if not any(threats):
-        raise pytest.UsageError(
-            f"--robust-data={value(config, 'data') or 'digits'}: say what an attacker may do, as "
-            "--robust-threat=linf:8/255"
-        )
-    found = AttackPlan(
-        once("threat", threats, canonical_threat),
-        once("attack", attacks, lambda text: _named(ATTACKS, text)),
+    suites = read_suites(options["suite"])
+    threats = [*read_list(options["threat"], str, default_threat or "")]
+    attacks = [*read_list(options["attack"], str, "" if suites else BLIND if blind else DEFAULT)]
+    needs_threat = not threats
+    _change(hooks, attacks, threats)
+    if needs_threat and not threats:
+        raise missing_threat(options["data"].text or DATA)
+    if not (threats and (attacks or suites)):
+        option, what = ("attack", "attack") if threats else ("threat", "threat model")
+        raise OptionError(option, None, f"there is no {what} left to run ({HOOK})")
+    plan = AttackPlan(
+        read_words("threat", threats, canonical_threat),
+        read_words("attack", attacks, _read_attack),
         suites,
-        each(config, "search", _way, None),
+        read_list(options["search"], _read_way),
     )
-    if found.search and not suites and not off:
-        raise pytest.UsageError("--robust-search: it is for suites, and there is none; name one with --robust-suite")
+    _refuse_without_suites(options["search"], options["suite"])
     for suite in suites:
-        for threat in found.threats:
-            with blaming(f"suite={suite.name}"):
+        for threat in plan.threats:
+            with blame("suite", suite.name):
                 _check_norms(suite, threat)
-    return found
+    return plan
 
 
-def without_suites(config: pytest.Config) -> bool:
-    """Whether the user wants none, as of those that the ini file names, with what it says of them."""
-    return bool(value(config, "suite") == ["none"])
+def missing_threat(data: str) -> OptionError:
+    """Return the error for a data set without a threat model of its own, if the user gives none either."""
+    return OptionError("data", data, "say what an attacker may do, as --robust-threat=linf:8/255")
+
+
+def read_suites(option: OptionValue) -> tuple[Suite, ...]:
+    """Return the suites; none if the user switches off those of the ini file."""
+    return () if _without_suites(option) else read_list(option, lambda text: read_suite(text, option.folder))
+
+
+def read_suite_time(option: OptionValue, suites: OptionValue) -> float | None:
+    """Return the seconds that a suite may take, or None; OptionError if there is no suite to be stopped."""
+    with blame(option.name, option.text):
+        seconds = read_time(option.text)
+        if seconds is not None and not suites.texts:
+            raise ValueError("it bounds suites, and there is none; name one with --robust-suite")
+        return seconds
+
+
+def _without_suites(option: OptionValue) -> bool:
+    """Whether the user wants none of the suites that the ini file names."""
+    return option.texts == ("none",)
+
+
+def _refuse_without_suites(search: OptionValue, suites: OptionValue) -> None:
+    """OptionError if suites are to be searched in some way, and no suite is named."""
+    if search.texts and not suites.texts:
+        raise OptionError(search.name, None, "it is for suites, and there is none; name one with --robust-suite")
 
 
 def _check_norms(suite: Suite, threat: str) -> None:
-    """ValueError where no stage is for one of the norms: then nothing would be attacked, and the model look robust."""
+    """ValueError if no stage is for one of the norms: nothing would be attacked, and the model would look robust."""
     for norm in (parse_threat(part)[0] for part in threat.split("+")):
         if not any(norm in stage.norms for stage in suite.stages):
             raise ValueError(f"no stage of {suite.name} is for {norm}, and the threat model is {threat}")
 
 
-def _way(text: str) -> str:
+def _read_way(text: str) -> str:
     if text not in WAYS:
         raise LookupError(f"unknown way {suggest(text, WAYS)}")
     return text
 
 
-def read_time(text: str | None) -> float | None:
-    """Read "30s", "5m" or "1h" as seconds; ValueError for anything else."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smh])", text)
-    if match is None or not float(match[1]):
-        raise ValueError("expected a time above 0, as 30s, 5m or 1h")
-    return float(match[1]) * UNITS[match[2]]
-
-
-def _change(config: pytest.Config, attacks: list[str], threats: list[str], suites: bool) -> None:
-    """Let pytest_robust_attacks change the lists in place."""
-    hook = "pytest_robust_attacks"
-    try:
-        returned = asked(config, hook, attacks=attacks, threats=threats)
-    except ValueError as error:
-        raise pytest.UsageError(str(error)) from error
-    if returned:
-        raise pytest.UsageError(f"{hook} returned a {type(returned[0]).__name__}; change the lists in place")
-    for word in (*attacks, *threats):
-        if not isinstance(word, str):
-            raise pytest.UsageError(f"{hook}: {word!r} is no word, such as 'pgd:steps=40' or 'linf:8/255'")
-    if not (threats and (attacks or suites)):
-        option, what = ("attack", "attack") if threats else ("threat", "threat model")
-        raise pytest.UsageError(f"--robust-{option}: there is no {what} left to run ({hook})")
-
-
-def _named(registry: Registry[Any], text: str) -> str:
+def _read_attack(text: str) -> str:
+    """Return the attack in its canonical spelling; LookupError for an unknown name."""
     spec = Spec.parse(text)
-    if spec.name not in registry:
-        registry.refuse(spec.name)
+    if spec.name not in ATTACKS:
+        ATTACKS.refuse(spec.name)
     return str(spec)
+
+
+def _change(hooks: Hooks, attacks: list[str], threats: list[str]) -> None:
+    """Let pytest_robust_attacks change the lists in place; SettingsError if it fails or leaves other things in them."""
+    try:
+        returned = hooks(HOOK, attacks=attacks, threats=threats)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    if returned:
+        raise SettingsError(f"{HOOK} returned a {type(returned[0]).__name__}; change the lists in place")
+    for text in (*attacks, *threats):
+        if not isinstance(text, str):
+            raise SettingsError(f"{HOOK}: {text!r} is no word, such as 'pgd:steps=40' or 'linf:8/255'")

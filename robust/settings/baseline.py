@@ -4,12 +4,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from robust.baseline.tolerance import CLEAN, DEFAULT, Tolerance, read_tolerance, refuse_twice
 from robust.gates import pair_slug
-from robust.options import dest, value
-from robust.settings.parsing import base, blaming, each
+from robust.settings.parsing import OptionError, blame, read_list
+from robust.settings.sources import OptionValue
 
 AUTO, LATEST = "auto", "latest"
 NAME = r"\w[\w.+-]*"
@@ -48,23 +46,27 @@ class Baselines:
         ]
 
 
-def read_baselines(config: pytest.Config) -> Baselines:
-    """Both options, and --robust-save; pytest.UsageError for what is wrong with them."""
-    compare = value(config, "compare")
-    if compare is None and config.getoption(dest("compare-fail")) is not None:
-        raise pytest.UsageError("--robust-compare-fail: say what to compare with, as --robust-compare=latest")
-    margins = each(config, "compare-fail", read_tolerance, DEFAULT)
-    with blaming("compare-fail"):
+def read_baselines(compare: OptionValue, tolerances: OptionValue, save: OptionValue) -> Baselines:
+    """Return what is compared and saved; OptionError for what is wrong with one of the three options."""
+    if compare.text is None and tolerances.typed:
+        raise OptionError(tolerances.name, None, "say what to compare with, as --robust-compare=latest")
+    margins = read_list(tolerances, read_tolerance, DEFAULT)
+    with blame(tolerances.name):
         refuse_twice(margins)
-    return Baselines(compare, base(config, "compare"), margins if compare else (), _save(config))
+    return Baselines(compare.text, compare.folder, margins if compare.text else (), _read_name(save))
 
 
-def _save(config: pytest.Config) -> str | None:
-    """What follows a bare --robust-save would be taken for its name: pytest's own arguments are told from names."""
-    name: str | None = value(config, "save")
-    if name and (not re.fullmatch(NAME, name) or (config.invocation_params.dir / name).exists()):
-        raise pytest.UsageError(
-            f"--robust-save={name}: expected a name of letters, digits and ._+- that no file has here; where it is an "
-            "argument of pytest's, write it before"
+def _read_name(option: OptionValue) -> str | None:
+    """Return the name to save under.
+
+    pytest takes an argument of its own that follows a bare --robust-save for the name, so names of files are refused.
+    """
+    name = option.text
+    if name and (not re.fullmatch(NAME, name) or (option.folder / name).exists()):
+        raise OptionError(
+            option.name,
+            name,
+            "expected a name of letters, digits and ._+- that no file has here; where it is an argument of pytest's, "
+            "write it before",
         )
     return name

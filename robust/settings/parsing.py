@@ -1,69 +1,117 @@
-"""Reading options one by one: what is wrong with a value is told in one line."""
+"""Parse one option; what is wrong with its value is an OptionError, which names the option.
+
+Two functions at the end are for pytest: they turn such an error into a usage error, and call hooks.
+"""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pytest
 
 from robust.attacks.text import brief
-from robust.options import dest, value
+from robust.settings.sources import OptionValue
 from robust.user_code import describe_user_error
 
 T = TypeVar("T")
 
 
-@contextmanager
-def blaming(option: str) -> Iterator[None]:
-    """ValueError and LookupError inside become one line on `option`, and exit status 4.
+class SettingsError(ValueError):
+    """A mistake in what the user asked for, as one sentence."""
 
-    Names in it may be a stranger's: of a file, a tensor, a class.
+    def line(self, prefix: str) -> str:
+        """Return the message for the user; options are called `prefix` and their name there."""
+        return str(self)
+
+
+class OptionError(SettingsError):
+    """A value of an option that cannot be used."""
+
+    def __init__(self, name: str, text: str | None, message: str) -> None:
+        super().__init__(message)
+        self.name = name  # "threat"
+        self.text = text  # "lin:0.1"; None if not one value of the option is wrong
+
+    def line(self, prefix: str) -> str:
+        """Return "--robust-threat=lin:0.1: unknown norm ..." for the prefix "--robust-"."""
+        return f"{prefix}{self.name}{'' if self.text is None else f'={self.text}'}: {self}"
+
+
+class Hooks(Protocol):
+    """Call the hook of that name; None, or a list without values, if nobody implements it."""
+
+    def __call__(self, hook: str, /, **arguments: object) -> Any: ...
+
+
+def no_hooks(hook: str, /, **arguments: object) -> None:
+    """Stand for a run in which nobody implements a hook."""
+
+
+@contextmanager
+def blame(name: str, text: str | None = None) -> Iterator[None]:
+    """Turn a ValueError or a LookupError inside into an OptionError on this value of the option `name`."""
+    try:
+        yield
+    except SettingsError:
+        raise
+    except (ValueError, LookupError) as error:
+        message = str(error.args[0]).removeprefix(f"{text}: ").removeprefix(f"{text!r}: ")
+        raise OptionError(name, text, message) from error
+
+
+def read_list(option: OptionValue, read_one: Callable[[str], T], default: str = "") -> tuple[T, ...]:
+    """Return the values of a list option in the user's order, each once; of the words of `default` if not given."""
+    return read_words(option.name, option.words if option.texts else filter(None, default.split(",")), read_one)
+
+
+def read_words(name: str, words: Iterable[str], read_one: Callable[[str], T]) -> tuple[T, ...]:
+    """Return the values of the words, each once; OptionError on the first word that `read_one` refuses."""
+    values: dict[T, None] = {}
+    for word in words:
+        with blame(name, word):
+            values[read_one(word)] = None
+    return tuple(values)
+
+
+def read_whole(option: OptionValue, minimum: int, alternative: str = "") -> int | None:
+    """Return a whole number, or None if the option is not given; a message also names the `alternative` to numbers."""
+    if option.text is None:
+        return None
+    with blame(option.name, option.text):
+        return parse_whole(option.text, minimum, alternative)
+
+
+def parse_whole(text: str, minimum: int, alternative: str = "") -> int:
+    """Return the whole number; ValueError if the text is none, is below `minimum` or has more than 18 digits."""
+    if not re.fullmatch(r"-?\d{1,18}", text) or int(text) < minimum:
+        other = f", or {alternative}" * bool(alternative)
+        raise ValueError(f"expected a whole number, {minimum} or more, of at most 18 digits{other}")
+    return int(text)
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turn a SettingsError inside into a pytest.UsageError: one line, exit status 4.
+
+    The message may quote names that a stranger chose: of a file, a tensor, a class.
     """
     try:
         yield
-    except (ValueError, LookupError) as error:
-        word = option.partition("=")[2]
-        told = str(error.args[0]).removeprefix(f"{word}: ").removeprefix(f"{word!r}: ")
-        raise pytest.UsageError(brief(f"--robust-{option}: {told}")) from error
+    except SettingsError as error:
+        raise pytest.UsageError(brief(error.line("--robust-"))) from error
 
 
-def base(config: pytest.Config, name: str) -> Path:
-    """What a relative path in this option is below: the working folder, or the folder of the ini file that says it."""
-    given = config.getoption(dest(name)) is not None
-    return config.invocation_params.dir if given or config.inipath is None else config.inipath.parent
+@contextmanager
+def blaming(option: str) -> Iterator[None]:
+    """Turn a ValueError or a LookupError inside into a pytest.UsageError on `option`, as "threat=lin:0.1"."""
+    with usage_errors(), blame(*option.split("=", 1)):
+        yield
 
 
 def asked(config: pytest.Config, hook: str, /, **arguments: object) -> Any:
-    """What the hook of that name returns; ValueError, in one line, where an implementation of it fails."""
+    """Call the hook of that name; ValueError, in one line, if an implementation of it fails."""
     try:
         return getattr(config.hook, hook)(config=config, **arguments)
     except Exception as error:
         raise ValueError(f"{hook} failed: {describe_user_error(error)}") from error
-
-
-def each(config: pytest.Config, name: str, read_one: Callable[[str], T], default: str | None) -> tuple[T, ...]:
-    """The values of a list option, split at commas, in the user's order, each once; with no default maybe none."""
-    given = value(config, name) or ([] if default is None else [default])
-    return once(name, [word for text in given for word in text.split(",")], read_one)
-
-
-def once(name: str, words: list[str], read_one: Callable[[str], T]) -> tuple[T, ...]:
-    found: dict[T, None] = {}
-    for word in words:
-        with blaming(f"{name}={word}"):
-            found[read_one(word)] = None
-    return tuple(found)
-
-
-def whole(config: pytest.Config, name: str, least: int, or_word: str = "") -> int | None:
-    """A whole number; `or_word` is only told, as what else there might have been."""
-    text = value(config, name)
-    if text is None:
-        return None
-    with blaming(f"{name}={text}"):
-        if not re.fullmatch(r"-?\d{1,18}", text) or int(text) < least:
-            other = f", or {or_word}" * bool(or_word)
-            raise ValueError(f"expected a whole number, {least} or more, of at most 18 digits{other}")
-    return int(text)

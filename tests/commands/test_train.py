@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pexpect
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 
 from robust.cli import main
 from robust.commands import train
+from robust.data.dataset import DATA, NotHereError
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -210,6 +212,24 @@ def test_data_that_is_missing_is_told_with_this_commands_own_option(call, tmp_pa
 
     assert status == 4
     assert "Allow the download with --download" in err
+
+
+def test_data_is_downloaded_if_that_is_allowed(call, monkeypatch):
+    digits, fetched = DATA.get("digits"), []
+
+    def read(split):
+        if not fetched:
+            raise NotHereError("it is not on this machine")
+        return digits.read(split)
+
+    far = replace(digits, name="far", read=read, fetch=lambda: fetched.append("all of it"))
+    monkeypatch.setattr("robust.settings.values.open_data", lambda text, folder: far)
+    given = ["net.py:make", "--data=far", "--recipe=standard:epochs=1"]
+
+    assert call(*given) == (4, "", "robust train: --data=far: it is not on this machine\n")
+    assert not fetched
+    assert call(*given, "--download")[0] == 0
+    assert fetched == ["all of it"]
 
 
 def test_a_terminal_sees_a_bar(tmp_path):

@@ -361,15 +361,6 @@ def test_a_suite_that_was_stopped_is_no_comparison(run, folder):
         ([LATEST], "--robust-compare=latest: there is no baseline in *baselines; make one with --robust-save"),
         (["--robust-compare=nope"], "--robust-compare=nope: there is no such file or folder (looked for *nope); *"),
         (["--robust-compare=net.py"], "--robust-compare=net.py: *net.py: *"),
-        (["--robust-compare-fail=robust_acc:2pp"], "--robust-compare-fail: say what to compare with, as *"),
-        ([LATEST, "--robust-compare-fail=acc:2pp"], "--robust-compare-fail=acc:2pp: unknown accuracy 'acc'*"),
-        ([LATEST, "--robust-compare-fail=clean_acc:2"], "--robust-compare-fail=clean_acc:2: expected percentage *"),
-        (
-            [LATEST, "--robust-compare-fail=clean_acc:2pp,clean_acc:1pp"],
-            "--robust-compare-fail: clean_acc is given twice; *",
-        ),
-        (["--robust-save", "net.py"], "--robust-save=net.py: expected a name * that no file has here; *"),
-        (["--robust-save=a/b"], "--robust-save=a/b: expected a name *"),
     ],
 )
 def test_a_mistake_is_one_line(run, folder, args, told):

@@ -1,270 +1,78 @@
-"""What is wrong with the input is one line, exit status 4, no traceback, and nothing is written."""
+"""What is wrong with a model or its data is told before the first test, in one line that begins with the option.
+
+What is wrong with an option's value alone is in tests/settings/test_mistakes.py.
+"""
 
 import pickle
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-NET = "--robust-model=net.py:make"
-BARE = "--robust-arch=net.py:bare"
-LINF = ["--robust-threat=linf:0.1"]
+from robust.distributed.ranks import ALONE
+from robust.session.resources import Resources
+from tests.settings.making import read
 
+NET, WEIGHTS, LINF = "model=net.py:make", "model=weights.pt", "threat=linf:0.1"
+BARE, GOOD = "arch=net.py:bare", "data=npz:good.npz"
+
+# By name: what is typed, the first of it being at fault, and the word of the message that says why.
 WRONG = {
-    "missing file": (
-        ["--robust-model=nope.py:make"],
-        "--robust-model=nope.py:make: no such file (looked for *nope.py); write *",
+    "missing name": (["model=net.py:mke"], "did you mean 'make'"),
+    "not callable": (["model=net.py:NUMBER"], "is a int, expected a function or class"),
+    "no module": (["model=net.py:words"], "returned dict, expected torch.nn.Module"),
+    "needs arguments": (["model=net.py:needs"], "missing a required argument: 'width'; arguments are written as"),
+    "arguments of another kind": (["model=net.py:needs(depth=2)"], "missing a required argument: 'width'"),
+    "factory raises": (["model=net.py:breaks"], "RuntimeError: no such layer (net.py, line "),
+    "a library that it calls raises": (["model=net.py:lacks"], "nosuch.safetensors (net.py, line "),
+    "file does not run": (["model=broken.py:make"], "running broken.py failed: SyntaxError"),
+    "file misses a module": (["model=lonely.py:make"], "'no_such_module' (lonely.py, line 1)"),
+    "part of a package": (["model=package/part.py:make"], "PACKAGE.part:FACTORY"),
+    "weights alone": ([WEIGHTS], "(2 tensors, first 1.weight [10, 64])"),
+    "weights do not fit": ([WEIGHTS, "arch=net.py:narrow"], "[10, 64] in the file, [10, 10] in the model"),
+    "weights alone, to be trained": ([WEIGHTS, "train=standard"], "name the architecture with --robust-arch"),
+    "unknown to torchvision": (["model=torchvision:resnet81"], "did you mean 'resnet18'"),
+    "unknown architecture": ([WEIGHTS, "arch=torchvision:resnet81"], "did you mean 'resnet18'"),
+    "architecture file missing": ([WEIGHTS, "arch=nope.py:make"], "--robust-arch=nope.py:make: no such file"),
+    "another shape": (["model=zoo:lstm", "data=npz:flat.npz", LINF], "got inputs of [3]"),
+    "another shape, to be trained": (
+        ["model=zoo:vit", "data=npz:flat.npz", "train=standard", LINF],
+        "got inputs of [3]",
     ),
-    "a folder": (["--robust-model=."], "--robust-model=.: is a folder*"),
-    "no factory": (["--robust-model=net.py"], "--robust-model=net.py: name the function or class*net.py:make"),
-    "missing name": (
-        ["--robust-model=net.py:mke"],
-        "--robust-model=net.py:mke: net.py has no 'mke', did you mean 'make'*",
-    ),
-    "not callable": (["--robust-model=net.py:NUMBER"], "*net.py:NUMBER is a int, expected a function or class*"),
-    "no module": (["--robust-model=net.py:words"], "*net.py:words returned dict, expected torch.nn.Module"),
-    "needs arguments": (
-        ["--robust-model=net.py:needs"],
-        "*net.py:needs cannot be called so: missing a required argument: 'width'; *net.py:needs(width=2)",
-    ),
-    "factory raises": (
-        ["--robust-model=net.py:breaks"],
-        "*net.py:breaks failed: RuntimeError: no such layer (net.py, line *)",
-    ),
-    "a library that it calls raises": (
-        ["--robust-model=net.py:lacks"],
-        "*net.py:lacks failed: FileNotFoundError: *nosuch.safetensors* (net.py, line *)",
-    ),
-    "file does not run": (["--robust-model=broken.py:make"], "*running broken.py failed: SyntaxError:*"),
-    "file misses a module": (
-        ["--robust-model=lonely.py:make"],
-        "*running lonely.py failed: ModuleNotFoundError:*line 1)",
-    ),
-    "weights alone": (
-        ["--robust-model=weights.pt"],
-        "*holds weights only (2 tensors, first 1.weight [[]10, 64[]])*--robust-arch=*",
-    ),
-    "weights do not fit": (
-        ["--robust-model=weights.pt", "--robust-arch=net.py:narrow"],
-        "*weights do not fit: 1 of another shape (1.weight [[]10, 64[]] in the file, [[]10, 10[]] in the model)*",
-    ),
-    "arguments that are no literals": (
-        ["--robust-model=net.py:needs(width=os.getpid())"],
-        "*cannot read the arguments (width=os.getpid()); write Python literals, as make(width=2)",
-    ),
-    "arguments of another kind": (
-        ["--robust-model=net.py:needs(depth=2)"],
-        "*net.py:needs(depth=2) cannot be called so: missing a required argument: 'width'*",
-    ),
-    "no such module": (
-        ["--robust-model=pkg.mod:make"],
-        "--robust-model=pkg.mod:make: there is no module pkg.mod (looked in *",
-    ),
-    "part of a package": (
-        ["--robust-model=package/part.py:make"],
-        "*attempted relative import with no known parent package*so name its module: PACKAGE.part:FACTORY",
-    ),
-    "unknown in the zoo": (
-        ["--robust-model=zoo:vti"],
-        "--robust-model=zoo:vti: unknown architecture 'vti', did you mean 'vit'[?] Known: cnn, *",
-    ),
-    "nothing of the zoo": (["--robust-model=zoo:"], "--robust-model=zoo:: unknown architecture ''. Known: cnn, *"),
-    "unknown to torchvision": (
-        ["--robust-model=torchvision:resnet81"],
-        "--robust-model=torchvision:resnet81: torchvision has no classifier 'resnet81', did you mean 'resnet18'*",
-    ),
-    "architecture for another shape": (
-        ["--robust-model=zoo:lstm", "--robust-data=npz:flat.npz", *LINF],
-        "*zoo:lstm: needs inputs with rows, (rows, columns) or (channels, rows, columns), got inputs of [[]3[]]",
-    ),
-    "architecture for another shape, to be trained": (
-        ["--robust-model=zoo:vit", "--robust-data=npz:flat.npz", "--robust-train=standard", *LINF],
-        "*zoo:vit: needs pictures, (channels, height, width) or (height, width), got inputs of [[]3[]]",
-    ),
-    "option of the zoo": (
-        ["--robust-model=zoo:wideresnet-29-10"],
-        "*zoo:wideresnet-29-10: depth must be 10, 16, 22, 28, 34 or another 6k + 4, got 29",
-    ),
-    "no option of the zoo": (
-        ["--robust-model=zoo:cnn(depth=3)"],
-        "*zoo:cnn(depth=3) cannot be called so: got an unexpected keyword argument 'depth'; *zoo:cnn(width=2)",
-    ),
-    "architecture given twice": (["--robust-model=zoo:cnn", "--robust-model=zoo:cnn()"], "*zoo:cnn is given twice"),
-    "test of the zoo that is not there": (
-        ["--robust-model=zoo:cnn", "zoo:cnn::test_clear"],
-        "not found: zoo:cnn::test_clear",
-    ),
-    "full pickle": (
-        ["--robust-model=full.pt", BARE],
-        "*needs torch.nn.modules.linear.Linear, not known to be safe to unpickle, so it was not loaded; save only *; "
-        "if these are harmless: --robust-safe-globals=torch.nn.modules.linear.Linear; "
-        "if you trust the file: --robust-run-code=full.pt",
-    ),
-    "pickle with a payload": (
-        ["--robust-model=evil.pt", BARE],
-        "*needs io.open, which act on the machine and which no weights need, so it was not loaded; save only *; "
-        "if you trust the file: --robust-run-code=evil.pt",
-    ),
-    "name that is not there": (
-        ["--robust-model=full.pt", "--robust-safe-globals=torch.nn.Linaer"],
-        "*--robust-safe-globals=torch.nn.Linaer: failed to load: AttributeError*",
-    ),
-    "no name": (
-        [NET, "--robust-safe-globals=Namespace"],
-        "--robust-safe-globals=Namespace: expected a function or class with its module, as argparse.Namespace",
-    ),
-    "no file to run": ([NET, "--robust-run-code=nope.pt"], "--robust-run-code=nope.pt: no such file (looked for *"),
-    "no digest": ([NET, "--robust-run-code=sha256:abc"], "--robust-run-code=sha256:abc: expected sha256: and 64 *"),
-    "no checkpoint": (
-        ["--robust-model=text.pt", BARE],
-        "*is none of *safetensors, a file of torch.save, *by its content",
-    ),
-    "unknown architecture": (
-        ["--robust-model=weights.pt", "--robust-arch=torchvision:resnet81"],
-        "*torchvision has no classifier 'resnet81', did you mean 'resnet18'*",
-    ),
-    "architecture file missing": (
-        ["--robust-model=weights.pt", "--robust-arch=nope.py:make"],
-        "*--robust-arch=nope.py:make: no such file*",
-    ),
-    "model given twice": ([NET, "--robust-model=net.py:make()"], "*net.py and its make are given twice"),
-    "data does not fit": (
-        ["--robust-model=net.py:narrow"],
-        "*does not take digits, samples of shape [[]1, 8, 8[]]: mat1*is this the data * made for (--robust-data)[?]",
-    ),
-    "wrong number of classes": (
-        ["--robust-model=net.py:two_classes"],
-        "*must answer 2 samples of digits, 10 classes, with logits of shape [[]2, 10[]], got shape [[]2, 2[]]",
-    ),
-    "unknown data": (
-        [NET, "--robust-data=digit"],
-        "--robust-data=digit: unknown data set 'digit', did you mean 'digits'*",
-    ),
-    "data with an option": ([NET, "--robust-data=digits:size=3"], "--robust-data=digits:size=3: digits takes no *"),
-    "data file missing": ([NET, "--robust-data=npz:nope.npz"], "*npz:nope.npz: no such file (looked for */nope.npz)"),
-    "data without a threat": (
-        [NET, "--robust-data=npz:good.npz"],
-        "--robust-data=npz:good.npz: say what an attacker may do, as --robust-threat=linf:8/255",
-    ),
-    "inputs outside the bounds": (
-        [NET, *LINF, "--robust-data=npz:wide.npz"],
-        "--robust-data=npz:wide.npz: wide has inputs of shape [[]1, 8, 8[]] from 0 to 255, expected [[]1, 8, 8[]] from "
-        "0 to 1; divide by 255 where they are read, or declare their bounds, as :lo=0:hi=255",
-    ),
-    "inputs without their labels": (
-        [NET, *LINF, "--robust-data=npz:short.npz"],
-        "--robust-data=npz:short.npz: short has 80 inputs and 79 labels",
-    ),
-    "inputs without a channel axis": (
-        ["--robust-model=conv.py:make", *LINF, "--robust-data=npz:rows.npz"],
-        "--robust-model=conv.py:make: the model does not take rows, samples of shape [[]8, 8[]]: *; is this the data "
-        "that it was made for (--robust-data)[?] An image has a channel axis, as [[]1, 8, 8[]]",
-    ),
-    "inputs that are no numbers": (
-        [NET, *LINF, "--robust-data=npz:nan.npz"],
-        "*nan has inputs of shape * nan to nan, expected * from 0 to 1",
-    ),
-    "labels out of range": (
-        [NET, *LINF, "--robust-data=npz:good.npz:classes=4"],
-        "*good has labels from 0 to 9, expected 0 to 3",
-    ),
-    "no data": ([NET, *LINF, "--robust-data=npz:empty.npz"], "*empty has no test samples"),
-    "objects as data": (
-        [NET, *LINF, "--robust-data=npz:objects.npz"],
-        "*objects.npz is not a sound file of numpy.savez: it holds Python objects, *",
-    ),
-    "a folder without pictures": ([NET, "--robust-data=imagefolder:package"], "*expected a folder of pictures for *"),
-    "data function fails": (
-        [NET, *LINF, "--robust-data=net.py:breaks"],
-        "*net.py:breaks failed: RuntimeError: no such layer (net.py, line *)",
-    ),
-    "data function returns no data": (
-        [NET, *LINF, "--robust-data=net.py:words"],
-        "*net.py:words returned dict, expected (inputs, labels) or a torch data set",
-    ),
-    "numbers of another type": (
-        ["--robust-model=net.py:double"],
-        "*does not take digits*; its numbers are torch.float64, inputs are torch.float32: call float() on it",
-    ),
-    "parts on another device": (
-        ["--robust-model=net.py:astray"],
-        "*does not take digits*; parts of it are on cpu and meta: register what it needs as buffers",
-    ),
-    "nothing to train on": (
-        [NET, *LINF, "--robust-data=npz:good.npz", "--robust-train=standard"],
-        "*good.npz holds x, y; expected x_train and y_train",
-    ),
-    "batch of none": ([NET, "--robust-batch-size=0"], "--robust-batch-size=0: expected a whole number, 1 or more*"),
-    "unknown device": ([NET, "--robust-device=gpu"], "--robust-device=gpu: expected auto, cpu, cuda, cuda:1 or mps"),
-    "absent device": ([NET, "--robust-device=cuda:99"], "--robust-device=cuda:99: this machine has * CUDA devices*"),
-    "unknown attack": (
-        [NET, "--robust-attack=pgdd"],
-        "--robust-attack=pgdd: unknown attack 'pgdd', did you mean 'pgd'*",
-    ),
-    "attack option": ([NET, "--robust-attack=pgd:step=3"], "*pgd has no option 'step', did you mean 'steps'*"),
-    "attack value": ([NET, "--robust-attack=pgd:steps=0"], "*steps must be at least 1, got 0"),
-    "no surrogate": (
-        [NET, "--robust-attack=pgd:surrogate=none.py:make"],
-        "--robust-attack=pgd:surrogate=none.py:make: no such file*",
-    ),
-    "surrogate for other data": (
-        [NET, "--robust-attack=pgd:surrogate=net.py:narrow"],
-        "--robust-attack=pgd:surrogate=net.py:narrow: the model does not take digits*",
-    ),
-    "surrogate without architecture": (
-        [NET, "--robust-attack=pgd:surrogate=weights.pt"],
-        "--robust-attack=pgd:surrogate=weights.pt: holds weights only*",
-    ),
-    "unknown torchattack": (
-        [NET, "--robust-attack=torchattacks:PDG"],
-        "*torchattacks has no attack 'PDG', did you mean 'PGD'*",
-    ),
-    "unknown recipe": (
-        [NET, "--robust-train=pgdat"],
-        "--robust-train=pgdat: unknown training recipe 'pgdat', did you mean 'pgd-at'*",
-    ),
-    "recipe option": ([NET, "--robust-train=trades:gamma=6"], "*trades has no option 'gamma'*beta*"),
-    "recipe value": ([NET, "--robust-train=trades:epochs=0"], "*epochs must be above 0, got 0"),
-    "unknown norm": (
-        [NET, "--robust-threat=lin:0.1"],
-        "--robust-threat=lin:0.1:*unknown norm 'lin', did you mean 'linf'*",
-    ),
-    "no eps": ([NET, "--robust-threat=linf"], "*eps must be a number such as 8/255*"),
-    "eps in grey levels": ([NET, "--robust-threat=linf:8"], "*did you mean linf:8/255[?]"),
-    "too many samples": (
-        [NET, "--robust-samples=9999"],
-        "--robust-samples=9999: digits has 599 test samples, 9999 were asked for; 'all' is all of them",
-    ),
-    "no evidence": ([NET, "--robust-evidence=0"], "--robust-evidence=0: expected a whole number, 1 or more*"),
-    "gallery": ([NET, "--robust-gallery=few"], "--robust-gallery=few: expected a whole number, 0 or more*"),
-    "no samples": ([NET, "--robust-samples=0"], "--robust-samples=0: expected a whole number, 1 or more*, or all"),
-    "seed": ([NET, "--robust-seed=x"], "--robust-seed=x: expected a whole number, 0 or more*"),
-    "percent as a share": (
-        [NET, "--robust-fail-under=0.4"],
-        "--robust-fail-under=0.4: expected a percentage; did you mean 40[?]",
-    ),
-    "percent": ([NET, "--robust-fail-under=140"], "*expected a percentage from 0 to 100"),
-    "percent of a share": ([NET, "--robust-fail-under=clean:0.8"], "*expected a percentage; did you mean 80[?]"),
-    "unknown scope": (
-        [NET, "--robust-fail-under=pdg:40"],
-        "--robust-fail-under=pdg:40: unknown scope 'pdg', did you mean 'pgd'[?] Known: clean, fgsm, *",
-    ),
-    "unknown rule": ([NET, "--robust-fail-on=cl"], "--robust-fail-on=cl: expected figure or ci"),
-    "unknown verdict": ([NET, "--robust-verdict=good"], "--robust-verdict=good: expected trusted, suspect or none"),
-    "accepted what is no finding": (
-        [NET, "--robust-accept=nondet"],
-        "--robust-accept=nondet: unknown preflight check 'nondet'*nondeterministic*",
-    ),
-    "someone's README": (
-        [NET, "--robust-leaderboard=."],
-        "*README.md is not a leaderboard of ours*choose another folder",
-    ),
-    "leaderboard is a file": ([NET, "--robust-leaderboard=net.py"], "*net.py is a file, expected a folder"),
-    "only, without a model": (
-        ["--robust-only"],
-        "there is no model to test; name one, as --robust-model=net.py:make of pytest, *",
-    ),
+    "option of the zoo": (["model=zoo:wideresnet-29-10"], "6k + 4, got 29"),
+    "no option of the zoo": (["model=zoo:cnn(depth=3)"], "unexpected keyword argument 'depth'"),
+    "full pickle": (["model=full.pt", BARE], "--robust-safe-globals=torch.nn.modules.linear.Linear"),
+    "pickle with a payload": (["model=evil.pt", BARE], "needs io.open, which act on the machine"),
+    "name that is not there": (["model=full.pt", "safe-globals=torch.nn.Linaer"], "AttributeError"),
+    "no checkpoint": (["model=text.pt", BARE], "by its content"),
+    "data does not fit": (["model=net.py:narrow"], "is this the data that it was made for (--robust-data)?"),
+    "wrong number of classes": (["model=net.py:two_classes"], "logits of shape [2, 10], got shape [2, 2]"),
+    "inputs without a channel axis": (["model=conv.py:make", LINF, "data=npz:rows.npz"], "as [1, 8, 8]"),
+    "numbers of another type": (["model=net.py:double"], "call float() on it"),
+    "parts on another device": (["model=net.py:astray"], "on cpu and meta"),
+    "inputs outside the bounds": (["data=npz:wide.npz", LINF], "divide by 255"),
+    "inputs without their labels": (["data=npz:short.npz", LINF], "80 inputs and 79 labels"),
+    "inputs that are no numbers": (["data=npz:nan.npz", LINF], "nan to nan"),
+    "labels out of range": (["data=npz:good.npz:classes=4", LINF], "labels from 0 to 9, expected 0 to 3"),
+    "no data": (["data=npz:empty.npz", LINF], "has no test samples"),
+    "objects as data": (["data=npz:objects.npz", LINF], "holds Python objects"),
+    "data function fails": (["data=net.py:breaks", LINF], "RuntimeError: no such layer (net.py, line "),
+    "data function returns no data": (["data=net.py:words", LINF], "returned dict, expected (inputs, labels)"),
+    "too many samples": (["samples=9999"], "digits has 599 test samples"),
+    "absent device": (["device=cuda:99"], "CUDA devices"),
+    "attack option": (["attack=pgd:step=3"], "did you mean 'steps'"),
+    "attack value": (["attack=pgd:steps=0"], "at least 1, got 0"),
+    "no surrogate": (["attack=pgd:surrogate=none.py:make"], "no such file"),
+    "surrogate for other data": (["attack=pgd:surrogate=net.py:narrow"], "does not take digits"),
+    "surrogate without architecture": (["attack=pgd:surrogate=weights.pt"], "holds weights only"),
+    "unknown torchattack": (["attack=torchattacks:PDG"], "did you mean 'PGD'"),
+    "eps in grey levels": (["threat=linf:8"], "did you mean linf:8/255?"),
+    "recipe option": (["train=trades:gamma=6"], "no option 'gamma'"),
+    "recipe value": (["train=trades:epochs=0"], "epochs must be above 0, got 0"),
+    "nothing to train on": (["train=standard", LINF, GOOD], "expected x_train and y_train"),
 }
 
 
@@ -274,8 +82,10 @@ class Payload:
 
 
 @pytest.fixture
-def cluttered(folder, pytester):
-    (folder / "README.md").write_text("# Mine\n")
+def cluttered(folder, monkeypatch):
+    """The user's folder, with files that are wrong; what can be imported is as before when a test ends."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     (folder / "broken.py").write_text("def make(:\n")
     (folder / "lonely.py").write_text("import no_such_module\n")
     (folder / "conv.py").write_text("from torch import nn\n\ndef make(): return nn.Conv2d(1, 10, 8)\n")
@@ -296,19 +106,61 @@ def cluttered(folder, pytester):
     return folder
 
 
+def check(folder, *typed):
+    """Try everything, as a run does before its first test; no hook is implemented."""
+    few = [] if any(text.startswith("samples=") for text in typed) else ["samples=60"]
+    model = [] if any(text.startswith("model=") for text in typed) else [NET]
+    config = SimpleNamespace(hook=SimpleNamespace(pytest_robust_load_model=lambda **_: None))
+    Resources(config, read(folder, *model, *few, *typed), None, ALONE).check()
+
+
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_input_is_one_line_and_exit_status_4(name, pytester, cluttered):
-    args, told = WRONG[name]
-    before = {path for path in cluttered.rglob("*") if "__pycache__" not in path.parts}
+def test_what_is_wrong_is_one_line_and_nothing_is_written(name, cluttered):
+    (wrong, *others), word = WRONG[name]
+    before = {*cluttered.rglob("*")}
+    with pytest.raises(pytest.UsageError) as caught:
+        check(cluttered, wrong, *others)
 
-    result = pytester.runpytest_inprocess("--robust-samples=60", *args, "-p", "no:cacheprovider")
+    line = str(caught.value)
+    assert line.startswith(f"--robust-{wrong}: ")
+    assert word in line
+    assert "\n" not in line
+    assert {*cluttered.rglob("*")} == before
 
+
+def test_what_is_right_passes(cluttered):
+    check(cluttered, NET)
+    check(cluttered, NET, LINF, GOOD)
+
+
+def refused(result, message):
+    """A run ends with this line as its only word, status 4 and no traceback."""
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     lines = result.errlines + result.outlines
-    assert sum(line.startswith("ERROR: ") for line in lines) == 1
-    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+    assert [line for line in lines if line.startswith("ERROR: ")] == [f"ERROR: {message}"]
     assert not [line for line in lines if "Traceback" in line or "INTERNAL" in line]
-    assert {path for path in cluttered.rglob("*") if "__pycache__" not in path.parts} == before
+
+
+def test_a_mistake_on_the_command_line_ends_the_run(pytester, cluttered):
+    before = {*cluttered.rglob("*")}
+    result = pytester.runpytest_inprocess(f"--robust-{NET}", "--robust-seed=x", "-p", "no:cacheprovider")
+
+    refused(result, "--robust-seed=x: expected a whole number, 0 or more, of at most 18 digits")
+    assert {*cluttered.rglob("*")} == before
+
+
+def test_a_mistake_in_the_ini_file_ends_the_run(pytester, cluttered):
+    pytester.makeini("[pytest]\nrobust_model = net.py:make\nrobust_fail_under = 0.4")
+
+    refused(pytester.runpytest_inprocess(), "--robust-fail-under=0.4: expected a percentage; did you mean 40?")
+
+
+def test_a_mistake_in_a_model_ends_the_run_before_its_first_test(pytester, cluttered):
+    before = {*cluttered.rglob("*")}
+    result = pytester.runpytest_inprocess("--robust-model=net.py:breaks", "-p", "no:cacheprovider")
+
+    refused(result, "--robust-model=net.py:breaks: net.py:breaks failed: RuntimeError: no such layer (net.py, line 20)")
+    assert {*cluttered.rglob("*")} == before
 
 
 def test_parallel_runs_tell_it_once_as_well(pytester, cluttered):
@@ -319,8 +171,13 @@ def test_parallel_runs_tell_it_once_as_well(pytester, cluttered):
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
 
 
-def test_a_factory_is_needed_for_training_too(pytester, cluttered):
-    result = pytester.runpytest_inprocess("--robust-model=weights.pt", "--robust-train=standard")
+def test_only_the_robustness_tests_without_a_model_are_refused(pytester, folder):
+    how = "--robust-model=net.py:make of pytest, or as robust evaluate net.py:make"
 
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*weights.pt holds weights only; name the architecture with --robust-arch"])
+    refused(pytester.runpytest_inprocess("--robust-only"), f"there is no model to test; name one, as {how}")
+
+
+def test_a_test_of_the_zoo_that_is_not_there_is_not_found(pytester, folder):
+    result = pytester.runpytest_inprocess("--robust-model=zoo:cnn", "zoo:cnn::test_clear")
+
+    refused(result, "not found: zoo:cnn::test_clear")

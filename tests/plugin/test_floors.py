@@ -152,28 +152,6 @@ def test_collecting_is_not_measuring_and_does_not_fail(run):
     assert run(MODEL, *floors("90", "clean:90"), "--collect-only").ret == pytest.ExitCode.OK
 
 
-@pytest.mark.parametrize(
-    ("word", "told"),
-    [
-        ("clen:80", "unknown scope 'clen', did you mean 'clean'[?]*"),
-        ("linf-0.16:40", "unknown scope 'linf-0.16', did you mean *linf-0.15*"),
-        ("pgd-steps4:40", "unknown scope 'pgd-steps4', did you mean 'pgd-steps5'[?]*"),
-        ("clean:", "expected a percentage, as 40, got *"),
-        ("clean", "expected a percentage, as 40, got clean"),
-        ("clean:101", "expected a percentage from 0 to 100"),
-        ("clean:-1", "expected a percentage from 0 to 100"),
-        ("nan", "expected a percentage from 0 to 100"),
-        ("fgsm:0.4", "expected a percentage; did you mean 40[?]"),
-    ],
-)
-def test_a_floor_that_cannot_be_read_is_one_line(run, word, told):
-    result = run(MODEL, *floors(word))
-
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: --robust-fail-under={word}: {told}"])
-    assert "Traceback" not in result.stderr.str()
-
-
 @pytest.mark.parametrize(("word", "percent"), [("40", 40), ("40%", 40), ("40.5", 40.5), ("0", 0), ("100", 100)])
 def test_a_percentage_is_read_as_people_write_it(word, percent):
     assert read_floor(word, (), ()) == Floor(percent)

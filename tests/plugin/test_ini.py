@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from robust.options import OPTIONS
-from robust.session import RUN
+from robust.options import OPTIONS, refuse_unknown
+from robust.settings.read import read
+from robust.settings.sources import options_of_config
 from tests.plugin.conftest import UNCHECKED
 
 NATIVE = pytest.mark.skipif(pytest.version_tuple < (9,), reason="[tool.pytest] came with pytest 9")
@@ -48,25 +49,11 @@ SAYS = {
 }
 
 
-class Seen:
-    """A plugin that keeps the settings of the run."""
-
-    def pytest_collection(self, session):
-        self.settings = session.config.stash[RUN].settings
-
-
 @pytest.fixture
 def settings(pytester, folder):
-    """The settings of a run with these arguments."""
+    """A function: the settings of a run with these arguments, which is not started."""
     np.savez(folder / "data.npz", x=np.zeros((40, 1, 8, 8), np.float32), y=np.arange(40) % 10)
-
-    def settings(*args):
-        seen = Seen()
-        result = pytester.runpytest_inprocess("--collect-only", *args, plugins=[seen])
-        assert result.ret == pytest.ExitCode.OK
-        return seen.settings
-
-    return settings
+    return lambda *args: read(pytester.parseconfig(*args))
 
 
 def ini(name, said):
@@ -153,18 +140,17 @@ def test_empty_lists_are_as_if_they_were_not_there(settings, pytester):
 @pytest.mark.parametrize(
     "option", [each for each in OPTIONS if not (each.flag or each.bare)], ids=lambda each: each.name
 )
-def test_an_empty_value_is_one_line(pytester, folder, option):
+def test_an_empty_value_is_one_line(pytester, option):
     """A gate that an unset variable of the CI's was to give would be off."""
-    others = [MODEL, *["--robust-compare=latest"] * (option.name == "compare-fail")]
-    result = pytester.runpytest_inprocess(*others, f"--robust-{option.name}=")
-    told = f"expected {option.metavar}, and it is empty; leave it out for the default".replace("[", "[[]")
+    empty = f"expected {option.metavar}, and it is empty; leave it out for the default"
+    with pytest.raises(pytest.UsageError) as typed:
+        options_of_config(pytester.parseconfig(f"--robust-{option.name}="))
+    assert str(typed.value) == f"--robust-{option.name}: {empty}"
 
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: --robust-{option.name}: {told}"])
     if not option.many:
-        pytester.runpytest_inprocess(MODEL, "-o", f"{option.dest}=").stderr.fnmatch_lines(
-            [f"ERROR: {option.dest}: {told}"]
-        )
+        with pytest.raises(pytest.UsageError) as said:
+            options_of_config(pytester.parseconfig("-o", f"{option.dest}="))
+        assert str(said.value) == f"{option.dest}: {empty}"
 
 
 def test_an_empty_list_of_models_is_no_model(pytester, folder):
@@ -207,13 +193,13 @@ def test_lists_may_be_lines_or_commas_or_both(settings, pytester):
         ("robust_leaderboard = false", "expects a string, got bool: False"),
     ],
 )
-def test_another_type_than_native_toml_wants_is_one_line(pytester, folder, line, told):
-    (folder / "pyproject.toml").write_text(f"[tool.pytest]\n{line}\n")
-    result = pytester.runpytest_inprocess(MODEL)
+def test_another_type_than_native_toml_wants_is_one_line(pytester, line, told):
+    (pytester.path / "pyproject.toml").write_text(f"[tool.pytest]\n{line}\n")
+    with pytest.raises(pytest.UsageError) as caught:
+        options_of_config(pytester.parseconfig())
 
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert len([word for word in result.errlines if word]) == 1
-    result.stderr.fnmatch_lines([f"ERROR: *config option '{line.split()[0]}' {told}*"])
+    assert f"config option '{line.split()[0]}' {told}" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @NATIVE
@@ -233,36 +219,24 @@ def test_numbers_without_quotes_are_fine_in_ini_options(settings, folder):
     assert (found.samples, found.only) == (30, True)
 
 
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        ("robust_samples = many", "--robust-samples=many: expected a whole number*"),
-        ("robust_threat = lin:0.1", "--robust-threat=lin:0.1: *did you mean 'linf'*"),
-        ("robust_fail_under = 0.4", "--robust-fail-under=0.4: expected a percentage; did you mean 40[?]"),
-        ("robust_only = perhaps", "*perhaps*"),
-    ],
-)
-def test_what_is_wrong_in_the_file_is_one_line_as_well(pytester, folder, line, told):
-    pytester.makeini(f"[pytest]\n{line}")
-    result = pytester.runpytest_inprocess(MODEL)
+def test_a_flag_that_is_neither_true_nor_false_is_one_line(pytester):
+    pytester.makeini("[pytest]\nrobust_only = perhaps")
 
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: {told}"])
-    assert "Traceback" not in result.stderr.str() + result.stdout.str()
+    with pytest.raises(pytest.UsageError, match=r"^[^\n]*perhaps[^\n]*$"):
+        options_of_config(pytester.parseconfig())
 
 
 @pytest.mark.parametrize("wrong", ["robust_fail_undr", "robust-fail-under"])
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
-def test_a_misspelt_key_is_one_line_and_no_gate_that_passes(pytester, folder, kind, wrong):
+def test_a_misspelt_key_is_one_line_and_no_gate_that_passes(pytester, kind, wrong):
     name, (head, line) = kind
     misspelt = line("fail-undr", ["99"]).replace("robust_fail_undr", wrong)
-    (folder / name).write_text(head + line("model", ["net.py:make"]) + misspelt)
+    (pytester.path / name).write_text(head + line("model", ["net.py:make"]) + misspelt)
 
-    result = pytester.runpytest_inprocess()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    told = f"unknown key '{wrong}', did you mean 'robust_fail_under'[?] Known: *"
-    result.stderr.fnmatch_lines([f"ERROR: {name}: {told}"])
-    assert len([word for word in result.errlines if word]) == 1
+    with pytest.raises(pytest.UsageError) as caught:
+        refuse_unknown(pytester.parseconfig())
+    assert str(caught.value).startswith(f"{name}: unknown key '{wrong}', did you mean 'robust_fail_under'? Known: ")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("args", [["-n", "2"], ["--collect-only"], ["-p", "no:terminal"]])
@@ -275,12 +249,14 @@ def test_a_misspelt_key_is_refused_in_every_kind_of_run(pytester, folder, args):
 
 
 @pytest.mark.parametrize("key", ["run_code", "save"])
-def test_a_key_that_there_is_not_on_purpose_is_told_as_such(pytester, folder, key):
+def test_a_key_that_there_is_not_on_purpose_is_told_as_such(pytester, key):
     pytester.makeini(f"[pytest]\nrobust_{key} = weights.pt")
-
     option = f"--robust-{key.replace('_', '-')}"
-    pytester.runpytest_inprocess().stderr.fnmatch_lines(
-        [f"ERROR: tox.ini: robust_{key} is no key of an ini file, for it is of the run at hand: type {option}"]
+
+    with pytest.raises(pytest.UsageError) as caught:
+        refuse_unknown(pytester.parseconfig())
+    assert str(caught.value) == (
+        f"tox.ini: robust_{key} is no key of an ini file, for it is of the run at hand: type {option}"
     )
 
 

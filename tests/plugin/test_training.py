@@ -123,8 +123,6 @@ def test_a_figure_on_samples_that_selected_the_best_epoch_is_refused(run):
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("awp", "awp wraps a recipe; write pgd-at+awp"),
-        ("pgd-at+apw", "unknown training wrapper 'apw', did you mean 'awp'"),
         ("ard", "ard: needs a teacher, as ard:teacher=weights.safetensors or ard:teacher=net.py"),
         ("standard:freeze=conv", "freeze: no parameter begins with 'conv'. Known: 1.bias, 1.weight"),
         (

@@ -1,0 +1,159 @@
+"""Parse the options that a plugin's run and the commands share, each from its value. No torch here."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from robust.data.dataset import Dataset
+from robust.data.factory import open_data
+from robust.gates import FAIL_ON, Gates, read_floor
+from robust.models.normalize import read_normalize
+from robust.models.permissions import SHA256, Permissions
+from robust.models.spec import ModelSpec
+from robust.records.trust import Verdict
+from robust.settings.parsing import Hooks, OptionError, blame, no_hooks, read_list, read_whole
+from robust.settings.sources import OptionValue
+from robust.train.recipe import AS_IS, parse_recipe
+from robust.trust.checks import PREFLIGHT
+
+DATA = "digits"  # the data set where none is named
+UNITS = {"s": 1, "m": 60, "h": 3600}
+DEVICE = r"auto|cpu|cuda(:\d+)?|mps"
+
+
+def read_models(option: OptionValue) -> tuple[ModelSpec, ...]:
+    """Return the models, each once; OptionError for one that cannot be found or is given twice.
+
+    Weights that an ini file names may be absent: that is an error only when they are to be tested.
+    """
+    models: list[ModelSpec] = []
+    for text in option.texts:
+        with blame(option.name, text):
+            spec = ModelSpec.parse(text, option.folder, absent=not option.typed)
+            if any((spec.path, spec.label) == (other.path, other.label) for other in models):
+                what = "is" if spec.library else f"and its {spec.label} are"
+                raise ValueError(f"{spec.path.name} {what} given twice")
+            models.append(spec)
+    return tuple(models)
+
+
+def read_dataset(option: OptionValue, hooks: Hooks = no_hooks) -> Dataset:
+    """Return the declaration of the data set: a hook's, or else this package's. Nothing is read."""
+    text = option.text or DATA
+    with blame(option.name, text):
+        declared = hooks("pytest_robust_load_data", name=text)
+        if declared is None:
+            return open_data(text, option.folder)
+        if not isinstance(declared, Dataset):
+            kind = type(declared).__name__
+            raise ValueError(f"pytest_robust_load_data returned {kind}, expected robust.data.Dataset")
+        return declared
+
+
+def read_normalization(option: OptionValue) -> str | None:
+    """Return the normalisation in its canonical spelling, "0.5/0.25"; None if it is not given."""
+    with blame(option.name, option.text):
+        return read_normalize(option.text) if option.text else None
+
+
+def read_samples(option: OptionValue) -> int | Literal["all"] | None:
+    """Return a number of samples, "all", or None if it is not given."""
+    return "all" if option.text == "all" else read_whole(option, 1, alternative="all")
+
+
+def read_amount(option: OptionValue, default: int) -> int:
+    """Return a whole number, 0 or more; `default` if it is not given."""
+    return default if (amount := read_whole(option, 0)) is None else amount
+
+
+def read_device(option: OptionValue) -> str:
+    """Return "auto" or the device's name for torch; whether this machine has it shows later, when torch is loaded."""
+    text = option.text or "auto"
+    with blame(option.name, text):
+        if not re.fullmatch(DEVICE, text):
+            raise ValueError("expected auto, cpu, cuda, cuda:1 or mps")
+    return text
+
+
+def read_time(text: str | None) -> float | None:
+    """Read "30s", "5m" or "1h" as seconds; ValueError for anything else."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smh])", text)
+    if match is None or not float(match[1]):
+        raise ValueError("expected a time above 0, as 30s, 5m or 1h")
+    return float(match[1]) * UNITS[match[2]]
+
+
+def read_training(text: str) -> str:
+    """Return a recipe in its canonical spelling, or "as-is" for the model as it was loaded."""
+    return AS_IS if text == AS_IS else canonical_recipe(text)
+
+
+def canonical_recipe(text: str) -> str:
+    """Return a recipe in its canonical spelling; LookupError or ValueError for what is none."""
+    return str(parse_recipe(text)[2])
+
+
+def read_leaderboard(option: OptionValue, root: Path) -> Path | None:
+    """Return the folder for records, below `root` by default; None where nothing is to be written."""
+    if option.text == "none":
+        return None
+    path = root / "leaderboard" if option.text is None else (option.folder / option.text).resolve()
+    from robust.records.store import check_folder
+
+    with blame(option.name, option.text or "leaderboard"):
+        check_folder(path)
+    return path
+
+
+def read_permissions(code: OptionValue, names: OptionValue) -> Permissions:
+    """Return what model files may do; OptionError for no such file, and for what is no digest or no name."""
+    allowed = []
+    for text in code.texts:
+        with blame(code.name, text):
+            allowed.append(_read_code(text, code.folder))
+    return Permissions(tuple(allowed), read_list(names, _read_global), names.folder, asked=True)
+
+
+def _read_code(text: str, folder: Path) -> str:
+    """Return a file as its absolute path, a digest unchanged."""
+    if text.startswith(SHA256):
+        if not re.fullmatch(r"[0-9a-f]{64}", text.removeprefix(SHA256)):
+            raise ValueError("expected sha256: and 64 digits from 0 to f, as sha256sum prints them")
+        return text
+    if not (path := folder / text).is_file():
+        raise ValueError(f"no such file (looked for {path}); name the file, or its digest as sha256:...")
+    return str(path)
+
+
+def _read_global(text: str) -> str:
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", text):
+        raise ValueError("expected a function or class with its module, as argparse.Namespace")
+    return text
+
+
+def read_gates(floors: OptionValue, fail_on: OptionValue, attacks: tuple[str, ...], threats: tuple[str, ...]) -> Gates:
+    """Return the floors of accuracies; their scopes are among these attacks (or suites) and threat models."""
+    found = read_list(floors, lambda word: read_floor(word, attacks, threats))
+    text = fail_on.text or "figure"
+    rule = next((rule for rule in FAIL_ON if rule == text), None)
+    if rule is None:
+        raise OptionError(fail_on.name, text, "expected figure or ci")
+    return Gates(found, rule)
+
+
+def read_verdict(option: OptionValue) -> Verdict | None:
+    """Return the worst verdict that passes; None where nothing is to be checked."""
+    text = option.text or "suspect"
+    verdicts: dict[str, Verdict | None] = {"trusted": "trusted", "suspect": "suspect", "none": None}
+    if text not in verdicts:
+        raise OptionError(option.name, text, "expected trusted, suspect or none")
+    return verdicts[text]
+
+
+def read_check(text: str) -> str:
+    """Return the name of a preflight check; LookupError, with the nearest name, for another."""
+    if text not in PREFLIGHT:
+        PREFLIGHT.refuse(text)
+    return text

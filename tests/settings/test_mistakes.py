@@ -1,0 +1,128 @@
+"""What is wrong with an option is one line that begins with the option; messages.txt holds the whole lines."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from robust.settings.parsing import SettingsError, usage_errors
+from tests.settings.making import read
+
+NET = "model=net.py:make"
+
+# By name: what is typed, the option that is named first in the message, and a word in it.
+WRONG = {
+    "missing file": (["model=nope.py:make"], "model=nope.py:make", "no such file"),
+    "a folder": (["model=."], "model=.", "is a folder"),
+    "no factory": (["model=net.py"], "model=net.py", "net.py:make"),
+    "no literals": (["model=net.py:make(x)"], "model=net.py:make(x)", "literals"),
+    "no such module": (["model=pkg.mod:make"], "model=pkg.mod:make", "no module pkg.mod"),
+    "unknown in the zoo": (["model=zoo:vti"], "model=zoo:vti", "'vit'"),
+    "nothing of the zoo": (["model=zoo:"], "model=zoo:", "Known: cnn"),
+    "architecture given twice": (["model=zoo:cnn", "model=zoo:cnn()"], "model=zoo:cnn()", "given twice"),
+    "model given twice": ([NET, "model=net.py:make()"], "model=net.py:make()", "given twice"),
+    "unknown normalisation": (["normalize=cifar"], "normalize=cifar", "'cifar10'"),
+    "no name": (["safe-globals=Namespace"], "safe-globals=Namespace", "argparse.Namespace"),
+    "no file to run": (["run-code=nope.pt"], "run-code=nope.pt", "no such file"),
+    "no digest": (["run-code=sha256:abc"], "run-code=sha256:abc", "64 digits"),
+    "unknown data": (["data=digit"], "data=digit", "'digits'"),
+    "data with an option": (["data=digits:size=3"], "data=digits:size=3", "no options"),
+    "data file missing": (["data=npz:nope.npz"], "data=npz:nope.npz", "no such file"),
+    "data without a threat": (["data=npz:good.npz"], "data=npz:good.npz", "--robust-threat=linf:8/255"),
+    "a folder without images": (["data=imagefolder:package"], "data=imagefolder:package", "0 folders"),
+    "unknown norm": (["threat=lin:0.1"], "threat=lin:0.1", "'linf'"),
+    "unknown norm in a union": (["threat=linf:0.1+l3:1"], "threat=linf:0.1+l3:1", "'l3'"),
+    "no eps": (["threat=linf"], "threat=linf", "eps must be a number"),
+    "unknown attack": (["attack=pgdd"], "attack=pgdd", "'pgd'"),
+    "unknown attack after a comma": (["attack=fgsm,pgdd"], "attack=pgdd", "'pgd'"),
+    "none and another suite": (["suite=none,quick-1"], "suite=none", "unknown suite"),
+    "unknown suite": (["suite=standart-1"], "suite=standart-1", "'standard-1'"),
+    "no file of a suite": (["suite=nope.toml"], "suite=nope.toml", "cannot be read"),
+    "wrong file of a suite": (["suite=wrong.toml"], "suite=wrong.toml", "'steps'"),
+    "norm without a stage": (["suite=mine.toml", "threat=l2:1+linf:0.1"], "suite=mine-", "for linf"),
+    "no time": (["time=5"], "time=5", "30s, 5m or 1h"),
+    "zero time": (["time=0s"], "time=0s", "30s, 5m or 1h"),
+    "time without a suite": (["time=5s"], "time=5s", "--robust-suite"),
+    "unknown way": (["suite=quick-1", "search=bf17"], "search=bf17", "'bf16'"),
+    "way without a suite": (["search=bf16"], "search", "--robust-suite"),
+    "unknown recipe": (["train=pgdat"], "train=pgdat", "'pgd-at'"),
+    "unknown wrapper": (["train=pgd-at+apw"], "train=pgd-at+apw", "'awp'"),
+    "wrapper without a recipe": (["train=awp"], "train=awp", "pgd-at+awp"),
+    "no samples": (["samples=0"], "samples=0", "or all"),
+    "seed": (["seed=x"], "seed=x", "0 or more"),
+    "negative seed": (["seed=-1"], "seed=-1", "0 or more"),
+    "seed of 19 digits": (["seed=1000000000000000000"], "seed=1000000000000000000", "18 digits"),
+    "batch of none": (["batch-size=0"], "batch-size=0", "1 or more"),
+    "unknown device": (["device=gpu"], "device=gpu", "cuda:1"),
+    "percent as a share": (["fail-under=0.4"], "fail-under=0.4", "40?"),
+    "percent": (["fail-under=140"], "fail-under=140", "from 0 to 100"),
+    "percent of a scope": (["fail-under=clean:0.8"], "fail-under=clean:0.8", "80?"),
+    "no percent": (["fail-under=clean"], "fail-under=clean", "got clean"),
+    "unknown scope": (["fail-under=pdg:40"], "fail-under=pdg:40", "'pgd'"),
+    "scope of another eps": (["fail-under=linf-0.16:40"], "fail-under=linf-0.16:40", "'linf-0.15'"),
+    "scope of other steps": (["attack=pgd:steps=5", "fail-under=pgd-steps4:9"], "fail-under=pgd-steps4:9", "steps5"),
+    "scope of another suite": (["suite=quick-1", "fail-under=fast:40"], "fail-under=fast:40", "quick"),
+    "unknown rule": (["fail-on=cl"], "fail-on=cl", "figure or ci"),
+    "unknown verdict": (["verdict=good"], "verdict=good", "trusted, suspect or none"),
+    "accepted what is no finding": (["accept=nondet"], "accept=nondet", "nondeterministic"),
+    "tolerance of nothing": (["compare-fail=robust_acc:2pp"], "compare-fail", "--robust-compare=latest"),
+    "unknown accuracy": (["compare=latest", "compare-fail=acc:2pp"], "compare-fail=acc:2pp", "'acc'"),
+    "no points": (["compare=latest", "compare-fail=clean_acc:2"], "compare-fail=clean_acc:2", "percentage points"),
+    "two tolerances": (["compare=latest", "compare-fail=clean_acc:2pp,clean_acc:1pp"], "compare-fail", "given twice"),
+    "a file as the name to save under": (["save=net.py"], "save=net.py", "no file has"),
+    "a path as the name to save under": (["save=a/b"], "save=a/b", "letters, digits"),
+    "no evidence": (["evidence=0"], "evidence=0", "1 or more"),
+    "gallery": (["gallery=few"], "gallery=few", "0 or more"),
+    "fresh": (["fresh=-1"], "fresh=-1", "0 or more"),
+    "someone's README": (["leaderboard=."], "leaderboard=.", "README.md"),
+    "leaderboard is a file": (["leaderboard=net.py"], "leaderboard=net.py", "is a file"),
+}
+LINES = Path(__file__).with_name("messages.txt").read_text().splitlines()
+
+
+def refusal(folder, name):
+    """The message of pytest for what is typed."""
+    typed, *_ = WRONG[name]
+    models = [] if any(text.startswith("model=") for text in typed) else [NET]
+    with pytest.raises(pytest.UsageError) as caught, usage_errors():
+        read(folder, *models, *typed)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_mistake_names_its_option(name, folder):
+    _, option, word = WRONG[name]
+    line = refusal(folder, name)
+
+    assert line.startswith(f"--robust-{option}")
+    assert word in line
+    assert "\n" not in line
+
+
+def test_the_messages_are_those_of_the_file(folder):
+    """Lists of names are left out: a new attack is no new message."""
+    lines = [f"{name} | {refusal(folder, name).replace(str(folder), 'HERE')}" for name in WRONG]
+
+    assert [re.sub(r"Known: [^;]*", "Known: ...", line) for line in lines] == LINES
+
+
+def test_the_same_mistake_in_an_ini_file_is_told_the_same(folder):
+    for name in ("unknown norm", "seed", "percent as a share"):
+        with pytest.raises(SettingsError) as caught:
+            read(folder, NET, ini=WRONG[name][0])
+        assert caught.value.line("--robust-") == refusal(folder, name)
+
+
+def test_a_command_calls_its_options_by_other_names(folder):
+    with pytest.raises(SettingsError) as caught:
+        read(folder, NET, "device=gpu")
+
+    assert caught.value.line("--") == "--device=gpu: expected auto, cpu, cuda, cuda:1 or mps"
+
+
+def test_a_hostile_text_reaches_no_terminal(folder):
+    with pytest.raises(pytest.UsageError) as caught, usage_errors():
+        read(folder, NET, "threat=\x1b[2Jlinf:0.1" + "0" * 5000)
+
+    assert "\x1b" not in str(caught.value)
+    assert len(str(caught.value)) < 1100
