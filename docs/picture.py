@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from examples.digits import make
-from robust.attacks import FMN, PGD, LpThreat, assail, nearest
+from robust.attacks import FMN, PGD, LpThreat, assail, minimize_norm
 from robust.data.sets import digits
 
 HERE = Path(__file__).parent
@@ -54,7 +54,7 @@ def picture() -> str:
     left = 2 * (SIZE + GAP) + 30
     curves, ends = [], {}
     for kind, net in (("plain", plain), ("trained", trained)):
-        found = nearest(net, FMN(), x, y, "linf")
+        found = minimize_norm(net, FMN(), x, y, "linf")
         right = [float(found.robust_at(WIDEST * k / POINTS).double().mean()) for k in range(POINTS + 1)]
         curves.append(curve(right, left, kind))
         ends[kind] = round(100 * float(found.robust_at(EPS).double().mean()))

@@ -10,7 +10,7 @@ import torch
 
 import robust
 from robust.attacks.suite import Stage, Suite
-from robust.attacks.threat import read_threat
+from robust.attacks.threats.threat import read_threat
 from robust.data.dataset import Samples
 from robust.evaluation.suite_cache import FILES, FOLDERS, SuiteInputs
 from tests.attacks.models import inputs, network
