@@ -74,9 +74,9 @@ def measure_linearity(task: Task, share: float) -> Tensor:
     x = task.start(share)
     _, before, grad = task.ascent(x, "margin")
     moved = task.threat.step(x, grad, STEP * float(task.threat.eps)).clamp(task.threat.lo, task.threat.hi)
-    promised = (grad * (moved - x)).flatten(1).sum(1)
-    gained = task.criterion.margin(task.logits(moved), task.y) - before
-    return (gained / promised)[promised > 0].cpu()
+    predicted = (grad * (moved - x)).flatten(1).sum(1)
+    gain = task.criterion.margin(task.logits(moved), task.y) - before
+    return (gain / predicted)[predicted > 0].cpu()
 
 
 def join_batches(parts: list[Tensor]) -> Tensor:

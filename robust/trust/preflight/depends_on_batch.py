@@ -23,16 +23,19 @@ def depends_on_batch(probe: ModelProbe) -> Finding | None:
         return None
     order = np.argsort(probe.samples.y, kind="stable")
     x, logits = probe.x[order], probe.logits[order]
-    hint = "make the answer to a sample depend on that sample alone"
     try:
         in_batches = measure_change(logits, probe.ask(x, size=SMALL_BATCH))
         alone = measure_change(logits[:SINGLE_SAMPLES], probe.ask(x[:SINGLE_SAMPLES], size=1))
     except Exception as error:
         why = error.args[0] if isinstance(error, ValueError) else describe_user_error(error)
         message = f"the model does not answer a sample alone, or in a small batch: {why}"
-        return Finding("depends-on-batch", "broken", None, message, hint)
+        return Finding("depends-on-batch", "broken", None, message, "accept batches of every size, also of one")
     change = max(in_batches, alone)
     if change <= MAX_CHANGE:
         return None
     seen = f"logits of the same inputs in other batches differ by up to {change:.2g} times their range"
-    return Finding("depends-on-batch", "broken", change, f"{seen}; expected at most {MAX_CHANGE:g}", hint)
+    message, hint = (
+        f"{seen}; expected at most {MAX_CHANGE:g}",
+        "make the answer to a sample depend on that sample alone",
+    )
+    return Finding("depends-on-batch", "broken", change, message, hint)

@@ -24,7 +24,7 @@ def no_gradient(probe: ModelProbe) -> Finding | None:
     share = float((~(sizes > 0) | ~sizes.isfinite()).sum()) / n
     if share <= MAX_SHARE:
         return None
-    seen = probe.clean.blocked or f"the gradient of the margin is 0 or NaN at {100 * share:.1f} % of the samples"
-    message = f"{seen}; expected at most {100 * MAX_SHARE:g} %"
+    seen = f"the gradient of the margin is 0 or NaN at {100 * share:.1f} % of the samples"
+    message = probe.clean.blocked or f"{seen}; expected at most {100 * MAX_SHARE:g} %"
     hint = "look for detach, no_grad, round, sign or argmax in the model; or attack without a gradient, as square does"
     return Finding("no-gradient", "broken" if share > MAX_SUSPECT_SHARE else "suspect", share, message, hint)

@@ -52,7 +52,7 @@ def wrong_mode(probe: ModelProbe) -> Finding | None:
         probe.ask(x, size=MAX_SHOWN)
     if not counter.counts:
         return None
-    layers = " and ".join(f"{layer} ({times} times)" for layer, times in sorted(counter.counts.items()))
+    layers = " and ".join(f"{layer} ({n} call{'s' * (n > 1)})" for layer, n in sorted(counter.counts.items()))
     message = f"in evaluation mode the model applies {layers} as in training; expected none"
     hint = "pass training=self.training, keep running statistics, and let eval() reach every layer"
     return Finding("wrong-mode", "broken", float(counter.counts.total()), message, hint)
