@@ -126,7 +126,7 @@ class SuiteRun:
             reached.append(StageOutcome(stage.attack, shown, adversarial, forwards, backwards, known.seconds))
         return AttackResult(
             attack=self.suite.name,
-            options=self.suite.told(self.fast_copy.ways if self.fast_copy else ()),
+            options=self.suite.determinants(self.fast_copy.ways if self.fast_copy else ()),
             adversarial=known.adversarial,
             x_adv=in_order(known.pile.array(), known.fell),
             faulty=int(known.faulty.sum()),
