@@ -62,7 +62,7 @@ class Suite:
         """The name without the version: "standard", "mine"."""
         return self.name.rpartition("-")[0]
 
-    def told(self, search: Sequence[str] = ()) -> dict[str, Any]:
+    def determinants(self, search: Sequence[str] = ()) -> dict[str, Any]:
         """What determines the figures, as JSON can hold it; `search` is how a cheaper copy of the model is asked."""
         stages = [asdict(stage) | {"norms": list(stage.norms)} for stage in self.stages]
         return {"stages": stages} | ({"search": list(search)} if search else {})
@@ -83,7 +83,7 @@ def read_suite(text: str, folder: Path) -> Suite:
     if not text.endswith(".toml"):
         raise LookupError(f"unknown suite {suggest(text, known)}; or name a file of your own, as mine.toml")
     stages = _stages(folder / text)
-    content = json.dumps(Suite("", stages).told(), sort_keys=True)
+    content = json.dumps(Suite("", stages).determinants(), sort_keys=True)
     return Suite(f"{slug(Path(text).stem)}-{hashlib.sha256(content.encode()).hexdigest()[:8]}", stages)
 
 

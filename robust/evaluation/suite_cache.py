@@ -76,7 +76,7 @@ class SuiteInputs:
 
     def _determinants(self) -> dict[str, Any]:
         return {
-            "suite": self.suite.told(),
+            "suite": self.suite.determinants(),
             "search": self.search,
             "threat": str(self.threat),
             "bounds": [self.threat.lo, self.threat.hi],

@@ -124,7 +124,7 @@ class SuiteRun:
             outcomes.append(StageOutcome(stage.attack, attacked, adversarial, forwards, backwards, state.seconds))
         return AttackResult(
             attack=self.suite.name,
-            options=self.suite.told(self.fast_copy.ways if self.fast_copy else ()),
+            options=self.suite.determinants(self.fast_copy.ways if self.fast_copy else ()),
             adversarial=state.adversarial,
             x_adv=sort_inputs(state.inputs.array(), state.rows),
             faulty=int(state.faulty.sum()),

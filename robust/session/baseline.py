@@ -115,7 +115,7 @@ def _fit(resources: Resources, baseline: Baseline) -> Baseline:
 def _options(resources: Resources, row: str) -> dict[str, Any]:
     """Of the row's attacks, or of its suite, by name."""
     settings = resources.settings
-    suites = {suite.name: suite.told(settings.search) for suite in settings.suites if suite.name == row}
+    suites = {suite.name: suite.determinants(settings.search) for suite in settings.suites if suite.name == row}
     return suites or {word: options_of(make(word, resources.surrogate)) for word in settings.attacks}
 
 

@@ -22,9 +22,9 @@ FROZEN = {
 
 
 def test_a_suite_that_comes_along_never_changes(tmp_path):
-    told = {name: json.dumps(read_suite(name, tmp_path).told(), sort_keys=True) for name in suite_names()}
+    texts = {name: json.dumps(read_suite(name, tmp_path).determinants(), sort_keys=True) for name in suite_names()}
 
-    assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in told.items()} == FROZEN
+    assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()} == FROZEN
 
 
 def test_full_is_standard_and_more(tmp_path):
@@ -77,9 +77,9 @@ def test_its_name_is_the_files_and_its_contents(read):
 
 
 def test_what_determines_the_figures_comes_back_from_json(read):
-    told = read(MINE).told()
+    determinants = read(MINE).determinants()
 
-    assert json.loads(json.dumps(told)) == told
+    assert json.loads(json.dumps(determinants)) == determinants
 
 
 KEYS = "attack, follow, hardest, least, norms, patience, widen"
