@@ -113,8 +113,9 @@ def _robust_case(
     robust_data: "Samples",
     robust_seed: int,
 ) -> "Case":
-    from robust.session.case import Case
+    from robust.session.case import DECISIONS, Case
 
+    request.node.stash[DECISIONS] = []  # a test that is run again decides again
     return Case(request.node, _robust_variant, robust_model, robust_data, robust_seed)
 
 

@@ -121,7 +121,7 @@ def _options(resources: Resources, row: str) -> dict[str, Any]:
 
 def save_rows(resources: Resources, results: Results) -> str:
     """Where they are kept, for the terminal. LookupError where there is no row, or one that nothing can be held to."""
-    settings, keys = resources.settings, results.keys()
+    settings, keys = resources.settings, results.row_keys()
     assert settings.baselines.save is not None
     if not keys:
         raise LookupError("no row was measured to its end")

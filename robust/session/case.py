@@ -7,12 +7,14 @@ import pytest
 from torch import nn
 
 from robust.data.dataset import Samples
+from robust.gates import Decision
 from robust.settings.settings import Variant
 
 Found = dict[str, Any]
 
 FOUND = pytest.StashKey[list[Found]]()  # on an item: what it measured, for the session
 COMPARED = pytest.StashKey[Found]()  # on an item: what it compared with a baseline, for the session
+DECISIONS = pytest.StashKey[list[Decision]]()  # on an item: of its figures that have a floor
 WARNINGS = pytest.StashKey[list[str]]()  # on an item: what the user should read beside the figures
 
 

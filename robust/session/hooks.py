@@ -1,11 +1,13 @@
 """RobustSession: the hooks of a run that has a model. Registered by the plugin only then."""
 
 from collections.abc import Generator
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from robust.gates import Decision
 from robust.session import CHOSEN
 from robust.session.fixtures import RESULTS, read_mark
 from robust.session.run import Run
@@ -84,9 +86,10 @@ class RobustSession:
         report = yield
         if not _ours(item):
             return report
-        from robust.session.case import COMPARED, FOUND, WARNINGS
+        from robust.session.case import COMPARED, DECISIONS, FOUND, WARNINGS
 
         if report.when == "call":
+            report.robust_decisions = [asdict(decision) for decision in item.stash.get(DECISIONS, [])]
             report.robust_warnings = item.stash.get(WARNINGS, [])
             report.robust_compared = item.stash.get(COMPARED, None)
         if report.skipped and FOUND not in item.stash and (floor := unheld(item, self.run.settings)):
@@ -105,6 +108,7 @@ class RobustSession:
             self.failures.append(told)
         if not hasattr(report, "robust_warnings"):  # none of ours, or not its call
             return
+        self.run.results.decisions[report.nodeid] = [Decision(**fields) for fields in report.robust_decisions]
         self.run.results.warnings |= dict.fromkeys(report.robust_warnings)
         if compared := report.robust_compared:
             self.run.results.compared[compared["told"]] = compared
@@ -145,11 +149,11 @@ class RobustSession:
             self._check()
         result = yield
         if self.run.measures and not self._idle:
-            results, floors = self.run.results, self.run.floors
-            self.failures += floors.below()
+            results, gate_checks = self.run.results, self.run.gate_checks
+            self.failures += gate_checks.check_rows()
             self.failures += self._worse()
             if not self.selection.left_out:
-                self.failures += floors.unmeasured() + self._not_compared()
+                self.failures += gate_checks.check_measured() + self._not_compared()
             for lines in self._ask("pytest_robust_gates", records=results.records()):
                 if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
                     self.failures += lines

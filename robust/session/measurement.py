@@ -19,8 +19,8 @@ from robust.evaluation.measure import AttackResult, CleanResult, add_rounding, m
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import TIME, Limits, SuiteRun, Watch, is_unattacked
 from robust.flags import Flags
-from robust.gates import Floor, Measured, inconclusive, shortfall
-from robust.session.case import FOUND, Case, Found, fail
+from robust.gates import Floor, Measured, decide
+from robust.session.case import DECISIONS, FOUND, Case, Found, fail
 from robust.session.payload import clean_found, row_found
 from robust.session.resources import Resources
 from robust.session.result import Result
@@ -163,7 +163,7 @@ class Measurements:
         if settings.files or settings.guards or floor is None:
             return Limits(seconds)
         fail_on = settings.gates.fail_on
-        return Limits(seconds, lambda standing: shortfall(Measured.of(standing, n), floor, fail_on) is not None)
+        return Limits(seconds, lambda robust: decide(Measured.of(robust, n), floor, fail_on).ruling == "fails")
 
     def _told(self, case: Case, result: Result, **more: str) -> None:
         """Hand a result to the session and to reports, and judge it."""
@@ -242,20 +242,18 @@ class Measurements:
         return clean_found(self.resources, case) | row_found(self.resources, case, result) | own | {"command": command}
 
     def judge(self, case: Case, figure: str, measured: Measured, floor: Floor | None, *, bound: bool = False) -> None:
-        """Fail the test where the figure does not keep the floor; warn where it is not sure to.
+        """Fail the test if the figure does not keep the floor; warn if that is not settled.
 
-        As where it is a bound, that the time has left: more may be broken.
+        `bound` says that the figure is an upper bound, since the time was up: more samples may be adversarial.
         """
         if floor is None:
             return
-        wrong = shortfall(measured, floor, self.resources.settings.gates.fail_on)
-        if wrong is not None:
-            fail(f"{figure} {wrong}\nrepeat: {self.repeat} '{node_id(case.item)}'")
-        if bound:
-            case.warn(f"inconclusive: {figure}: the floor of {floor.percent:g} % holds so far; give it more time")
-        elif inconclusive(measured, floor):
-            told = f"the floor of {floor.percent:g} % is inside the interval; use more samples"
-            case.warn(f"inconclusive: {figure}: {told}")
+        decision = decide(measured, floor, self.resources.settings.gates.fail_on, bound)
+        case.item.stash.setdefault(DECISIONS, []).append(decision)
+        if decision.ruling == "fails":
+            fail(f"{figure} {decision.message}\nrepeat: {self.repeat} '{node_id(case.item)}'")
+        if decision.ruling == "inconclusive":
+            case.warn(f"inconclusive: {figure}: {decision.message}")
 
 
 def _properties(item: pytest.Item, **figures: float) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 import robust
 from robust.data.numpy_files import read_arrays
 from robust.flags import union, unpack
+from robust.gates import Decision
 from robust.records.attack_outcome import attack_from_json
 from robust.records.evidence import Evidence
 from robust.records.files import locked
@@ -37,6 +38,7 @@ class Results:
 
     found: list[Found] = field(default_factory=list)
     warnings: dict[str, None] = field(default_factory=dict)  # what to read beside the figures, in order, each once
+    decisions: dict[str, list[Decision]] = field(default_factory=dict)  # by test, or by the line that tells of a row
     compared: dict[str, Found] = field(default_factory=dict)  # a line for each comparison, and its figures
     saved: str = ""  # what became of the baseline that was to be saved
     files: list[Path] = field(default_factory=list)
@@ -91,7 +93,7 @@ class Results:
         """All rows that are complete, also those that were measured twice the same."""
         return [*self._records.items()]
 
-    def keys(self) -> list[Key]:
+    def row_keys(self) -> list[Key]:
         """The complete rows, in the items' order; what was measured twice the same is one."""
         found: list[Key] = []
         for key in (key for key in self._rows if key in self._records):
@@ -101,11 +103,11 @@ class Results:
 
     def records(self) -> list[Record]:
         """A record for each of them."""
-        return [self._records[key] for key in self.keys()]
+        return [self._records[key] for key in self.row_keys()]
 
     def reported(self) -> list[Record]:
         """Those of the user's own tests."""
-        return [self._records[key] for key in self.keys() if self._ordered(key)[0]["origin"]]
+        return [self._records[key] for key in self.row_keys() if self._ordered(key)[0]["origin"]]
 
     def unfinished(self) -> list[str]:
         """A line for each row some of whose attacks were not run to their end."""

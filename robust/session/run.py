@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from robust.evaluation.suite_run import Watch
     from robust.progress import TrainingBar
-    from robust.session.gate_checks import Floors
+    from robust.session.gate_checks import GateChecks
     from robust.session.measurement import Measurements
     from robust.session.regression_tests import RegressionTest
     from robust.session.resources import Resources
@@ -91,10 +91,10 @@ class Run:
         return Results()
 
     @cached_property
-    def floors(self) -> "Floors":
-        from robust.session.gate_checks import Floors
+    def gate_checks(self) -> "GateChecks":
+        from robust.session.gate_checks import GateChecks
 
-        return Floors(self.results, self.settings.gates)
+        return GateChecks(self.results, self.settings.gates)
 
     def _command(self, given: Callable[[Option], Any]) -> str:
         """This run's options, as they are typed, without node ids; fit for a terminal."""
