@@ -84,5 +84,11 @@ def _line(run: "Run", key: "Key") -> "Line":
     from robust.action.outcome import Line
 
     gates, decision = run.settings.gates, run.gate_checks.decide(key)
-    floors = (floor and floor.percent for floor in (run.gate_checks.floor_of(key), gates.clean()))
-    return Line(run.results.record(key), *floors, gates.fail_on, decision and decision.ruling)
+    floor, clean_floor = run.gate_checks.floor_of(key), gates.clean()
+    return Line(
+        record=run.results.record(key),
+        floor=None if floor is None else floor.percent,
+        clean_floor=None if clean_floor is None else clean_floor.percent,
+        fail_on=gates.fail_on,
+        ruling=None if decision is None else decision.ruling,
+    )

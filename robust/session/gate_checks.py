@@ -26,7 +26,9 @@ class GateChecks:
     def decide(self, key: Key) -> Decision | None:
         """Decide whether a row's figure keeps its floor; None if there is none."""
         record, floor = self._results.record(key), self.floor_of(key)
-        return floor and decide(_of_row(record), floor, self._gates.fail_on, bound=bool(record.partial))
+        if floor is None:
+            return None
+        return decide(_of_row(record), floor, self._gates.fail_on, bound=bool(record.partial))
 
     def check_rows(self) -> list[str]:
         """Decide the figures of all rows that no test has decided. Returns a line for each that fails.
