@@ -16,7 +16,7 @@ from robust.session.run import RUN
 
 if TYPE_CHECKING:
     from robust.action.outcome import Failure, Line, Outcome
-    from robust.session.results import Key
+    from robust.session.results import RowKey
     from robust.session.run import Run
 
 MOST = 4000  # characters of a test's message
@@ -46,7 +46,7 @@ class Noted:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Once all others have finished: what they find then may fail the run, too."""
         result = yield
-        if (run := self._config.stash.get(RUN, None)) and run.measures:
+        if (run := self._config.stash.get(RUN, None)) and run.files:
             from robust.action.outcome import save
 
             save(self._path, self._outcome(run, int(session.exitstatus)))
@@ -79,7 +79,7 @@ class Noted:
         return path.relative_to(here).as_posix() if path.is_file() and path.is_relative_to(here) else ""
 
 
-def _line(run: "Run", key: "Key") -> "Line":
+def _line(run: "Run", key: "RowKey") -> "Line":
     """Return a row with its floors, and the decision of the run."""
     from robust.action.outcome import Line
 

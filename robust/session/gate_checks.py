@@ -6,7 +6,7 @@ from itertools import chain
 from robust.gates import CLEAN, Decision, Floor, Gates, Measured, decide, scopes
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.record import Record
-from robust.session.results import Key, Results
+from robust.session.results import Results, RowKey
 
 
 class GateChecks:
@@ -16,14 +16,14 @@ class GateChecks:
         self._results = results
         self._gates = gates
 
-    def floor_of(self, key: Key) -> Floor | None:
+    def floor_of(self, key: RowKey) -> Floor | None:
         """Return the floor of a row's figure; None if there is none."""
-        floor, record = self._results.first(key)["floor"], self._results.record(key)
-        if floor is not None:  # the user's test has set it
-            return Floor(floor)
+        record, percent = self._results.record(key), self._results.part(key).floor
+        if percent is not None:  # the user's test has set it
+            return Floor(percent)
         return self._gates.row([attack.name for attack in record.planned], record.threat)
 
-    def decide(self, key: Key) -> Decision | None:
+    def decide(self, key: RowKey) -> Decision | None:
         """Decide whether a row's figure keeps its floor; None if there is none."""
         record, floor = self._results.record(key), self.floor_of(key)
         if floor is None:
@@ -47,22 +47,22 @@ class GateChecks:
                     self._results.warnings[f"{who}: inconclusive: {figure}: {decision.message}"] = None
         return failures
 
-    def _undecided(self, key: Key, record: Record) -> Iterator[tuple[str, Measured, Decision]]:
+    def _undecided(self, key: RowKey, record: Record) -> Iterator[tuple[str, Measured, Decision]]:
         """Yield (the attacks' name, their figure, the decision on it).
 
         A row of the shipped tests yields the figure of all attacks together, unless the test of one attack settles it.
         A row of a user's test yields the figure of each attack, too.
         """
-        first, floor, together, row = self._results.first(key), self.floor_of(key), _of_row(record), self.decide(key)
+        floor, together, row = self.floor_of(key), _of_row(record), self.decide(key)
         floors = [(attack, self._gates.attack(attack.name, record.threat)) for attack in record.planned]
-        if first["origin"] and first["floor"] is None:
+        if key.origin and self._results.part(key).floor is None:
             for attack, own in floors:
                 if own is not None and own != floor:
                     measured = _of_attack(record, attack)
                     yield attack.name, measured, decide(measured, own, self._gates.fail_on)
         if floor is None or row is None:
             return
-        tested = [] if first["origin"] else [_of_attack(record, attack) for attack, own in floors if own == floor]
+        tested = [] if key.origin else [_of_attack(record, attack) for attack, own in floors if own == floor]
         settled = together in tested or any(
             decide(measured, floor, self._gates.fail_on).ruling == "fails" for measured in tested
         )
@@ -76,9 +76,12 @@ class GateChecks:
     def _is_measured(self, floor: Floor) -> bool:
         """Whether anything was measured that is held to the floor."""
         if floor.scope == CLEAN:
-            return any("threat" not in found for found in self._results.found)
-        held = (f for f in self._results.found if "attack" in f and "trust" not in f and f["floor"] is None)
-        return any(floor.scope in chain(*scopes(found["attack"]["name"], found["threat"])) for found in held)
+            return any(payload.row is None for payload in self._results.payloads)
+        return any(
+            floor.scope in chain(*scopes(payload.attack.outcome.name, payload.row.threat))
+            for payload in self._results.payloads
+            if payload.row and payload.row.floor is None and payload.attack and not payload.trust
+        )
 
 
 def _of_row(record: Record) -> Measured:
