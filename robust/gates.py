@@ -1,4 +1,4 @@
-"""The floors that accuracies must keep, and whether they do. No torch here: the words are read at the start."""
+"""The floors of accuracies, and the decision whether they hold. No torch: floors are read at the start of a run."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -11,13 +11,14 @@ from robust.attacks.words import canonical_threat, threat_slug
 
 FailOn = Literal["figure", "ci"]
 FAIL_ON: tuple[FailOn, ...] = ("figure", "ci")
+Ruling = Literal["holds", "inconclusive", "fails"]
 
 CLEAN = "clean"
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """A percentage, and what must not be below it: None is every robust accuracy, "clean" the clean one.
+    """A percentage, and the accuracy that must not be below it: None is every robust accuracy, "clean" the clean one.
 
     Otherwise `scope` is a part of a test's name: "linf-8_255", "pgd-steps40" or "pgd-steps40-linf-8_255"; or "pgd",
     which is every attack of that name, whatever its options, or "standard", a suite whatever its version.
@@ -32,28 +33,29 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """All floors of a run. Of several that could apply the one with the narrowest scope does."""
+    """All floors of a run. If several could apply, the one with the narrowest scope does."""
 
     floors: tuple[Floor, ...] = ()
     fail_on: FailOn = "figure"
 
     def clean(self) -> Floor | None:
+        """Return the floor of the clean accuracy."""
         return self._narrowest([CLEAN])
 
     def attack(self, attack: str, threat: str) -> Floor | None:
-        """Of one attack, or one suite, under one threat model."""
+        """Return the floor of one attack, or one suite, under one threat model."""
         return self._narrowest(*scopes(attack, threat))
 
     def together(self, threat: str) -> Floor | None:
-        """Of all attacks together under one threat model."""
+        """Return the floor of all attacks together under one threat model."""
         return self._narrowest([threat_slug(threat)], [None])
 
     def row(self, attacks: Sequence[str], threat: str) -> Floor | None:
-        """Of a row's figure: of the only attack or suite that it has, else of all together."""
+        """Return the floor of a row: that of its only attack or suite, else that of all attacks together."""
         return self.attack(attacks[0], threat) if len(attacks) == 1 else self.together(threat)
 
     def _narrowest(self, *groups: list[str | None]) -> Floor | None:
-        """The floor of the first group that has one; of several in a group the highest."""
+        """Return the highest floor of the first group of scopes that has one."""
         for group in groups:
             found = [floor for floor in self.floors if floor.scope in group]
             if found:
@@ -62,25 +64,28 @@ class Gates:
 
 
 def scopes(attack: str, threat: str) -> list[list[str | None]]:
-    """The scopes that an attack under a threat model is in, the narrowest first."""
+    """Return the scopes that an attack under a threat model is in, the narrowest first."""
     spec = Spec.parse(attack)
     return [[pair_slug(attack, threat)], [spec.slug, threat_slug(threat)], [*_families(spec)], [None]]
 
 
 def _families(spec: Spec) -> Iterator[str]:
-    """What an attack goes by whatever its options, and a suite whatever its version: "pgd", "standard"."""
+    """Yield the name of an attack without its options, and of a suite without its version: "pgd", "standard"."""
     yield spec.name
     if family := spec.name.rpartition("-")[0]:
         yield family
 
 
 def pair_slug(attack: str, threat: str) -> str:
-    """An attack under a threat model as one word, as in a test's name: "pgd-steps40-linf-8_255"; "" is for all."""
+    """Return an attack under a threat model as one word, as in a test's name: "pgd-steps40-linf-8_255".
+
+    The attack "" stands for all attacks: "linf-8_255".
+    """
     return "-".join(filter(None, (attack and Spec.parse(attack).slug, threat_slug(threat))))
 
 
 def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...]) -> Floor:
-    """Read "40", "40%", "clean:85", "linf:8/255:40", "pgd-linf-8_255:35"; ValueError for what is none of these."""
+    """Read "40", "40%", "clean:85", "linf:8/255:40", "pgd-linf-8_255:35"; raise ValueError for anything else."""
     scope, _, number = text.rpartition(":")
     if not scope:
         return Floor(read_percent(number))
@@ -96,7 +101,7 @@ def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...]) ->
 
 
 def _spellings(scope: str) -> Iterator[str]:
-    """What a scope may mean: itself, or as a part of a test's name a threat model or an attack as they are written."""
+    """Yield what a scope may mean: itself, or a threat model or an attack as they are written in a test's name."""
     yield scope
     with contextlib.suppress(ValueError):
         yield threat_slug(canonical_threat(scope))
@@ -105,7 +110,7 @@ def _spellings(scope: str) -> Iterator[str]:
 
 
 def read_percent(text: object) -> float:
-    """Read "40", "40%" or 40; ValueError for a share such as 0.4, and for what is no percentage."""
+    """Read "40", "40%" or 40; raise ValueError for a share such as 0.4, and for what is no percentage."""
     try:
         number = float(str(text).removesuffix("%"))
     except ValueError:
@@ -119,7 +124,7 @@ def read_percent(text: object) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`k` of `n` samples, and the 95 % interval of that share."""
+    """`k` of `n` samples, and the 95 % Wilson interval of that share, from `low` to `high` in [0, 1]."""
 
     k: int
     n: int
@@ -141,18 +146,32 @@ class Measured:
         return f"{self.percent:.1f} % ({interval}, {self.k}/{self.n})"
 
 
-def shortfall(measured: Measured, floor: Floor | None, fail_on: FailOn) -> str | None:
-    """What is wrong with the figure, as the end of a sentence, or None where it keeps the floor."""
-    if floor is None:
-        return None
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a figure keeps its floor, and what to say of the figure where it does not, or may not."""
+
+    ruling: Ruling
+    message: str = ""  # of a ruling "fails" the end of a sentence that begins with the figure; "" where it holds
+
+
+def decide(measured: Measured, floor: Floor, fail_on: FailOn, bound: bool = False) -> Decision:
+    """Decide whether a figure keeps its floor. Every gate of a run is decided here, and nowhere else.
+
+    Args:
+        measured: The figure, with its interval.
+        floor: What it must not be below.
+        fail_on: "figure" if the figure itself must keep the floor, "ci" if all of its interval must.
+        bound: Whether the figure is only an upper bound, since the attack was stopped before its end.
+    """
+    inside = 100 * measured.low < floor.percent < 100 * measured.high
+    required = f"the required {floor.percent:g} %"
     if measured.percent < floor.percent:
-        doubt = ", which its interval contains: more samples would tell" if inconclusive(measured, floor) else ""
-        return f"is below the required {floor.percent:g} %{doubt}"
+        doubt = ", which its interval contains: more samples would tell" if inside else ""
+        return Decision("fails", f"is below {required}{doubt}")
     if fail_on == "ci" and 100 * measured.low < floor.percent:
-        return f"is not surely above the required {floor.percent:g} %: its interval reaches below (--robust-fail-on=ci)"
-    return None
-
-
-def inconclusive(measured: Measured, floor: Floor | None) -> bool:
-    """Whether the floor lies inside the interval, so that the figure does not settle it."""
-    return floor is not None and 100 * measured.low < floor.percent < 100 * measured.high
+        return Decision("fails", f"is not surely above {required}: its interval reaches below (--robust-fail-on=ci)")
+    if bound:
+        return Decision("inconclusive", f"the floor of {floor.percent:g} % holds so far; give it more time")
+    if inside:
+        return Decision("inconclusive", f"the floor of {floor.percent:g} % is inside the interval; use more samples")
+    return Decision("holds")

@@ -81,7 +81,7 @@ def robust_model(_robust_variant: "Variant", _robust_run: "Run") -> "nn.Module":
 
     A test that asks for it is run with every model and every training of the run.
     """
-    return _robust_run.resources.subject(_robust_variant).module
+    return _robust_run.resources.models.subject(_robust_variant).module
 
 
 @pytest.fixture(scope="session")
@@ -90,13 +90,13 @@ def robust_data(_robust_run: "Run") -> "Samples":
 
     An x of more than 256 MB is read from the disk where it is indexed, as an array would be.
     """
-    return _robust_run.resources.samples
+    return _robust_run.resources.data.samples
 
 
 @pytest.fixture(scope="session")
 def robust_device(_robust_run: "Run") -> "torch.device":
     """The torch.device that the model is on."""
-    return _robust_run.resources.device
+    return _robust_run.resources.models.device
 
 
 @pytest.fixture(scope="session")
@@ -113,8 +113,9 @@ def _robust_case(
     robust_data: "Samples",
     robust_seed: int,
 ) -> "Case":
-    from robust.session.case import Case
+    from robust.session.case import DECISIONS, Case
 
+    request.node.stash[DECISIONS] = []  # a test that is run again decides again
     return Case(request.node, _robust_variant, robust_model, robust_data, robust_seed)
 
 
@@ -123,7 +124,8 @@ def robust_attack(_robust_run: "Run", _robust_case: "Case") -> "Attacker":
     """Attack the model: `robust_attack("pgd:steps=40", threat="linf:8/255").accuracy`."""
     from robust.session.fixtures import Attacker
 
-    return Attacker(_robust_run.measurements, _robust_case)
+    threat = _robust_run.settings.threats[0]
+    return Attacker(_robust_run.measurements, _robust_run.accuracy_test, _robust_case, threat)
 
 
 @pytest.fixture
@@ -131,4 +133,4 @@ def robust_report(_robust_run: "Run", _robust_case: "Case") -> "Report":
     """Add what a test measured to the table and the leaderboard: `robust_report.add(robust_attack("pgd"))`."""
     from robust.session.fixtures import Report
 
-    return Report(_robust_run.measurements, _robust_case)
+    return Report(_robust_run.accuracy_test, _robust_case)

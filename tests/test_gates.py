@@ -2,7 +2,7 @@
 
 import pytest
 
-from robust.gates import Floor, Gates, Measured, inconclusive, read_floor, shortfall
+from robust.gates import Decision, Floor, Gates, Measured, decide, read_floor
 
 ATTACKS, THREATS = ("fgsm", "pgd:steps=5"), ("linf:8/255", "l2:0.5")
 
@@ -51,26 +51,34 @@ def test_of_all_together_only_the_threat_models_floor_or_the_general_one_counts(
     assert Gates((Floor(10.0),)).clean() is None
 
 
+INSIDE = "the floor of {} % is inside the interval; use more samples"
+BELOW = "is below the required {} %"
+OPEN = f"{BELOW}, which its interval contains: more samples would tell"
+UNSURE = "is not surely above the required {} %: its interval reaches below (--robust-fail-on=ci)"
+
+
 @pytest.mark.parametrize(
-    ("k", "floor", "by_figure", "by_interval", "open_"),
+    ("k", "floor", "by_figure", "by_interval"),
     [  # the 95 % Wilson interval of 45 of 100 is 35.6 to 54.8
-        (45, 30, None, None, False),
-        (45, 40, None, "is not surely above the required 40 %", True),
-        (45, 45, None, "is not surely above the required 45 %", True),
-        (45, 50, "is below the required 50 %, which its interval contains", "is below the required 50 %", True),
-        (45, 60, "is below the required 60 %", "is below the required 60 %", False),
+        (45, 30, ("holds", ""), ("holds", "")),
+        (45, 35.6, ("holds", ""), ("holds", "")),
+        (45, 40, ("inconclusive", INSIDE), ("fails", UNSURE)),
+        (45, 45, ("inconclusive", INSIDE), ("fails", UNSURE)),
+        (45, 50, ("fails", OPEN), ("fails", OPEN)),
+        (45, 60, ("fails", BELOW), ("fails", BELOW)),
+        (0, 0, ("holds", ""), ("holds", "")),
+        (100, 100, ("holds", ""), ("fails", UNSURE)),
     ],
 )
-def test_a_figure_is_judged(k, floor, by_figure, by_interval, open_):
-    measured = Measured.of(k, 100)
-    for fail_on, told in (("figure", by_figure), ("ci", by_interval)):
-        found = shortfall(measured, Floor(float(floor)), fail_on)
-        assert (found or "").startswith(told or "")
-        assert (found is None) == (told is None)
-
-    assert inconclusive(measured, Floor(float(floor))) == open_
+def test_a_figure_is_decided(k, floor, by_figure, by_interval):
+    for fail_on, (ruling, message) in (("figure", by_figure), ("ci", by_interval)):
+        assert decide(Measured.of(k, 100), Floor(floor), fail_on) == Decision(ruling, message.format(f"{floor:g}"))
 
 
-def test_without_a_floor_nothing_is_wrong():
-    assert shortfall(Measured.of(0, 5), None, "ci") is None
-    assert not inconclusive(Measured.of(0, 5), None)
+@pytest.mark.parametrize(("floor", "ruling"), [(30, "inconclusive"), (45, "inconclusive"), (50, "fails")])
+def test_an_upper_bound_never_shows_that_a_floor_holds(floor, ruling):
+    decision = decide(Measured.of(45, 100), Floor(floor), "figure", bound=True)
+
+    assert decision.ruling == ruling
+    if ruling == "inconclusive":
+        assert decision.message == f"the floor of {floor} % holds so far; give it more time"

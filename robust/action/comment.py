@@ -166,7 +166,7 @@ def _table(rows: Iterator[list[str]]) -> Iterator[str]:
 
 
 def gate_of(percent: float, low: float, high: float, row: Found) -> str:
-    """As outcome.Line tells it."""
+    """Return the decision on a row's floor: robust.gates.decide again, which cannot be imported here."""
     if (low if row["fail_on"] == "ci" else percent) < row["floor"]:
         return "fails"
     return "inconclusive" if row["partial"] or low < row["floor"] < high else "holds"

@@ -1,13 +1,15 @@
 """What one run of pytest came to, as notes.py writes it in that process and the action reads it. No torch here."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from robust.gates import FailOn, Floor, Measured, inconclusive, shortfall
+from robust.gates import FailOn, Ruling
 from robust.records.record import Record
 from robust.report.board import Row, boards
+
+Word = Literal["passed", "inconclusive", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +29,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row, and the percentages that it was to keep; None where there is no such floor."""
+    """A row, the percentages that it had to keep, and what the run decided. None where there is no such floor."""
 
     record: Record
     floor: float | None
     clean_floor: float | None
     fail_on: FailOn = "figure"
+    ruling: Ruling | None = None  # on the robust accuracy
 
     @property
     def row(self) -> Row:
         return boards([self.record])[0].rows[0]
-
-    @property
-    def told(self) -> str:
-        """How it stands to its floor: "holds", "fails", "inconclusive"; "" where there is none."""
-        if self.floor is None:
-            return ""
-        measured, floor = Measured.of(int(self.record.robust.sum()), self.record.data.n), Floor(self.floor)
-        if shortfall(measured, floor, self.fail_on):
-            return "fails"
-        return "inconclusive" if self.record.partial or inconclusive(measured, floor) else "holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +51,7 @@ class Outcome:
     failures: list[Failure] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # what is to be read beside the figures
     compared: dict[str, dict[str, Any]] = field(default_factory=dict)  # with a baseline: what is told, and its figures
-    unsure: bool = False  # whether a floor, of whatever part, lies inside the interval of its figure
+    unsure: bool = False  # whether the decision on a floor was "inconclusive"
 
     @property
     def worst(self) -> Line | None:
@@ -77,8 +70,8 @@ class Outcome:
         return self.status == 0 and (self.unsure or "inconclusive" in rulings)
 
     @property
-    def told(self) -> str:
-        """One word: "passed", "inconclusive", "failed"."""
+    def word(self) -> Word:
+        """The outcome in one word."""
         return "failed" if self.status else "inconclusive" if self.doubtful else "passed"
 
 
@@ -100,5 +93,5 @@ def load(path: Path, status: int) -> Outcome:
 
 
 def _line(line: Line) -> dict[str, Any]:
-    floors = {"floor": line.floor, "clean_floor": line.clean_floor, "fail_on": line.fail_on}
-    return {"record": line.record.to_json(), **floors}
+    content = {field.name: getattr(line, field.name) for field in fields(line)}
+    return content | {"record": line.record.to_json()}

@@ -5,6 +5,7 @@ It reads the reports and the results, never what is printed. Importing it import
 
 import os
 from collections.abc import Generator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,8 @@ from robust.action import NOTES
 from robust.session.run import RUN
 
 if TYPE_CHECKING:
-    from robust.action.outcome import Failure, Outcome
-    from robust.gates import Floor
-    from robust.session.results import Key
+    from robust.action.outcome import Failure, Line, Outcome
+    from robust.session.results import RowKey
     from robust.session.run import Run
 
 MOST = 4000  # characters of a test's message
@@ -46,28 +46,26 @@ class Noted:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Once all others have finished: what they find then may fail the run, too."""
         result = yield
-        if (run := self._config.stash.get(RUN, None)) and run.measures:
+        if (run := self._config.stash.get(RUN, None)) and run.files:
             from robust.action.outcome import save
 
             save(self._path, self._outcome(run, int(session.exitstatus)))
         return result
 
     def _outcome(self, run: "Run", status: int) -> "Outcome":
-        from robust.action.outcome import Failure, Line, Outcome
+        from robust.action.outcome import Failure, Outcome
 
-        results, gates, session = (
-            run.results,
-            run.settings.gates,
-            self._config.pluginmanager.get_plugin("robust-session"),
+        results, session = run.results, self._config.pluginmanager.get_plugin("robust-session")
+        unfinished = results.unfinished()
+        messages = [*(session.failures if session else ()), *(unfinished if status else ())]
+        return Outcome(
+            status,
+            lines=[_line(run, key) for key in results.row_keys()],
+            failures=[*map(self._failure, self._failed), *map(Failure, messages)],
+            warnings=[*results.warnings, *(() if status else unfinished)],
+            compared=results.compared,
+            unsure=any(decision.ruling == "inconclusive" for decision in chain(*results.decisions.values())),
         )
-        clean, keys = gates.clean(), results.keys()
-        floors = {key: _percent(run.floors.of(key)) for key in keys}
-        lines = [Line(results.record(key), floors[key], _percent(clean), gates.fail_on) for key in keys]
-        unfinished, unsure = results.unfinished(), any(_unsure(run, key) for key in keys)
-        told = [*(session.failures if session else ()), *(unfinished if status else ())]
-        failures = [*map(self._failure, self._failed), *map(Failure, told)]
-        warnings = [*results.warnings, *(() if status else unfinished)]
-        return Outcome(status, lines, failures, warnings, results.compared, unsure)
 
     def _failure(self, report: Any) -> "Failure":
         from robust.action.outcome import Failure
@@ -81,19 +79,16 @@ class Noted:
         return path.relative_to(here).as_posix() if path.is_file() and path.is_relative_to(here) else ""
 
 
-def _percent(floor: "Floor | None") -> float | None:
-    return None if floor is None else floor.percent
+def _line(run: "Run", key: "RowKey") -> "Line":
+    """Return a row with its floors, and the decision of the run."""
+    from robust.action.outcome import Line
 
-
-def _unsure(run: "Run", key: "Key") -> bool:
-    """Whether a floor of the row, of an attack of it, or of its clean accuracy is inside the interval of its figure.
-
-    Or the figure is a bound, which the time has left.
-    """
-    from robust.gates import Measured, inconclusive
-
-    gates, record, floor = run.settings.gates, run.results.record(key), run.floors.of(key)
-    held = [(record.correct, gates.clean()), (record.robust, floor)]
-    held += [(record.correct & ~each.adversarial, gates.attack(each.name, record.threat)) for each in record.planned]
-    bound = bool(record.partial) and floor is not None
-    return bound or any(inconclusive(Measured.of(int(flags.sum()), record.data.n), each) for flags, each in held)
+    gates, decision = run.settings.gates, run.gate_checks.decide(key)
+    floor, clean_floor = run.gate_checks.floor_of(key), gates.clean()
+    return Line(
+        record=run.results.record(key),
+        floor=None if floor is None else floor.percent,
+        clean_floor=None if clean_floor is None else clean_floor.percent,
+        fail_on=gates.fail_on,
+        ruling=None if decision is None else decision.ruling,
+    )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from robust.action.annotate import clean
-from robust.action.outcome import Line, Outcome
+from robust.action.outcome import Line, Outcome, Word
 from robust.report.markdown import escape
 
 ROWS, MESSAGES = 50, 20  # the most that are shown
@@ -17,7 +17,7 @@ WIDTH = 50  # letters of a bar of 100 %
 NAMED, FIGURES = ("model", "training", "data", "threat", "attacks"), ("clean %", "robust %", "95 % interval", "floor")
 HEADS = ("", *NAMED, *FIGURES, "gate", "verdict", "n")
 RULES = ("---:", *[":---"] * 5, *["---:"] * 4, ":---", ":---", "---:")
-WORDS = {
+HEADINGS: dict[Word, str] = {
     "passed": "### Robustness: passed",
     "inconclusive": "### Robustness: passed, inconclusive\n\nA gate is not settled: more samples or time would tell.",
     "failed": "### Robustness: failed",
@@ -27,7 +27,7 @@ COMPARED = ("compared with the baseline", "before %", "now %", "lost", "won", "p
 
 def summary(outcome: Outcome) -> str:
     """The whole, below GitHub's limit."""
-    parts = [WORDS[outcome.told]]
+    parts = [HEADINGS[outcome.word]]
     if outcome.lines:
         parts += [_table(outcome.lines[:ROWS]), _chart(outcome.lines[:ROWS])]
     parts += [f"And {len(outcome.lines) - ROWS} rows more, in the report."] * (len(outcome.lines) > ROWS)
@@ -68,8 +68,8 @@ def _cells(line: Line) -> list[str]:
     named = [record.model.name, record.model.training, record.data.name, record.threat, record.suite]
     figures = [f"{row.clean:.1f}", f"{row.robust:.1f}", f"{row.low:.1f} to {row.high:.1f}"]
     floor = "" if line.floor is None else f"{line.floor:g}"
-    told = line.told + ", partial" * bool(record.partial)
-    return [*(escape(clean(name)[:200]) for name in named), *figures, floor, told, record.verdict, str(record.data.n)]
+    gate = (line.ruling or "") + ", partial" * bool(record.partial)
+    return [*(escape(clean(name)[:200]) for name in named), *figures, floor, gate, record.verdict, str(record.data.n)]
 
 
 def _chart(lines: Sequence[Line]) -> str:

@@ -1,8 +1,8 @@
-"""One pytest run with a model: its tests, what they found, and what is written and shown."""
+"""A pytest run with a model: its tests, what they measured, and what is written and shown at the end."""
 
 import pytest
 
 from robust.settings.settings import Settings
 
-CHOSEN = "robust_chosen"  # what the controller tells a worker of the baseline
+SELECTED_BASELINE = "robust_baseline"  # in workerinput: what the controller of pytest-xdist has selected
 SETTINGS = pytest.StashKey[Settings]()  # on the config of such a run

@@ -1,6 +1,7 @@
-"""Which baseline a run is compared with: found and held against what is to be measured before the first test."""
+"""The baseline of a run: selected before the first test, held against what will be measured, or saved at the end."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,108 +21,119 @@ from robust.evaluation.measure import options_of
 from robust.models.load import hash_weights
 from robust.records.record import DataUsed, Record
 from robust.sampling import draw_rows
+from robust.session.data import RunData
+from robust.session.models import Models
 from robust.session.resources import Resources
 from robust.session.results import Results
 from robust.settings.baseline import AUTO, LATEST, RegressionCheck
 from robust.settings.parsing import blaming
-from robust.settings.settings import Variant
+from robust.settings.settings import Settings, Variant
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedBaseline:
-    """What a run is compared with; None, and why, where `auto` has found nothing."""
+    """The baseline that a run is compared with; None, and why, if `auto` has found nothing."""
 
     baseline: Baseline | None
     why: str = ""
 
     def to_json(self) -> list[str]:
-        """For a worker: another run may save a baseline before it looks."""
+        """Return [path, why] for a worker: another run may save a baseline before the worker looks."""
         return [str(self.baseline.path) if self.baseline else "", self.why]
 
     @classmethod
-    def from_json(cls, told: list[str]) -> "SelectedBaseline":
-        path, why = told
+    def from_json(cls, content: list[str]) -> "SelectedBaseline":
+        """Read the baseline that `to_json` names."""
+        path, why = content
         return cls(store.read(Path(path)) if path else None, why)
 
 
-def select(resources: Resources) -> SelectedBaseline:
-    """The baseline of this run; pytest.UsageError where it is missing, or not of what will be measured."""
-    asked, home = resources.settings.baselines, resources.settings.home
-    assert asked.compare is not None
-    with blaming(f"compare={asked.compare}"):
-        kept = store.saved_baselines(home)
-        if asked.compare == AUTO:
-            return _newest(resources, kept)
-        if asked.compare == LATEST and not kept:
+def select(settings: Settings, data: RunData, models: Models) -> SelectedBaseline:
+    """Select the baseline of this run; raise pytest.UsageError if it is missing, or of something else."""
+    compare, home = settings.baselines.compare, settings.home
+    assert compare is not None
+    with blaming(f"compare={compare}"):
+        saved = store.saved_baselines(home)
+        if compare == AUTO:
+            return _select_newest(saved, settings, data, models)
+        if compare == LATEST and not saved:
             raise LookupError(f"there is no baseline in {home / 'baselines'}; make one with --robust-save")
-        path = kept[0] if asked.compare == LATEST else asked.folder / asked.compare
+        path = saved[0] if compare == LATEST else settings.baselines.folder / compare
+        baseline = store.read(path)
         try:
-            return SelectedBaseline(_fit(resources, store.read(path)))
+            _check_rows(baseline, settings, data, models)
         except UnfitError as error:
             raise UnfitError(f"{path.name}: {error.args[0]}") from None
+        return SelectedBaseline(baseline)
 
 
-def row_of(
-    resources: Resources, baseline: Baseline, variant: Variant, check: RegressionCheck, samples: Samples
+def find_row(
+    baseline: Baseline,
+    check: RegressionCheck,
+    variant: Variant,
+    samples: Samples,
+    settings: Settings,
+    data: RunData,
+    models: Models,
 ) -> Record:
-    """What a figure of these samples is compared with; UnfitError where there is nothing."""
-    settings = resources.settings
+    """Find the row that a figure of these samples is compared with; raise UnfitError if there is none."""
     wanted = Wanted(
         data=DataUsed(settings.dataset.name, "test", len(samples), samples.digest),
         model=variant.spec.name,
         training=variant.training,
-        threat=str(resources.threat(check.threat)),
+        threat=str(data.read_threat(check.threat)),
         suite=check.row or "+".join(sorted(Spec.parse(attack).slug for attack in settings.attacks)),
         seed=settings.seed,
-        options=_options(resources, check.row),
+        options=_list_options(check.row, settings, models),
     )
-    named = settings.baselines.compare in (AUTO, LATEST)
+    by_name = settings.baselines.compare in (AUTO, LATEST)
     single = len(settings.everything) == 1
     try:
-        return find_match(baseline.records, wanted, alone=not named and single)
+        return find_match(baseline.records, wanted, alone=not by_name and single)
     except AbsentError as error:
         alike = (path for path, record in baseline.rows.items() if single and measured(record, wanted))
         if (path := next(alike, None)) is None:
             raise
-        given = os.path.relpath(path, settings.baselines.folder)
-        told = f"to compare whatever the model is called, name the row's own file: --robust-compare={given}"
-        raise AbsentError(printable(f"{error.args[0]}; {told}")) from None
+        file = os.path.relpath(path, settings.baselines.folder)
+        hint = f"to compare whatever the model is called, name the row's own file: --robust-compare={file}"
+        raise AbsentError(printable(f"{error.args[0]}; {hint}")) from None
 
 
-def _newest(resources: Resources, kept: list[Path]) -> SelectedBaseline:
-    """The newest baseline that fits, of a commit that this one came from where git can tell."""
-    whys = []
-    for path in kept:
+def _select_newest(saved: Sequence[Path], settings: Settings, data: RunData, models: Models) -> SelectedBaseline:
+    """Select the newest baseline that fits, and whose commit precedes this one if git knows."""
+    reasons = []
+    for path in saved:
         try:
             baseline = store.read(path)
-            if baseline.commit and precedes(baseline.commit, resources.settings.home.parent) is False:
+            if baseline.commit and precedes(baseline.commit, settings.home.parent) is False:
                 raise UnfitError(f"what is checked out did not come from its commit {baseline.commit[:8]}")
-            return SelectedBaseline(_fit(resources, baseline))
+            _check_rows(baseline, settings, data, models)
+            return SelectedBaseline(baseline)
         except (ValueError, LookupError) as error:
-            whys.append(f"{path.name}: {error.args[0]}")
-    none = f"there is none in {resources.settings.home / 'baselines'}"
-    return SelectedBaseline(
-        None, f"no baseline was compared with: {whys[0] if whys else none}; make one with --robust-save"
-    )
+            reasons.append(f"{path.name}: {error.args[0]}")
+    reason = reasons[0] if reasons else f"there is none in {settings.home / 'baselines'}"
+    return SelectedBaseline(None, f"no baseline was compared with: {reason}; make one with --robust-save")
 
 
-def _fit(resources: Resources, baseline: Baseline) -> Baseline:
-    for variant in resources.settings.everything:
-        for check in resources.settings.guards:
-            row_of(resources, baseline, variant, check, resources.samples)
-    return baseline
+def _check_rows(baseline: Baseline, settings: Settings, data: RunData, models: Models) -> None:
+    """Raise UnfitError if a row of this run has none to compare with."""
+    for variant in settings.everything:
+        for check in settings.guards:
+            find_row(baseline, check, variant, data.samples, settings, data, models)
 
 
-def _options(resources: Resources, row: str) -> dict[str, Any]:
-    """Of the row's attacks, or of its suite, by name."""
-    settings = resources.settings
+def _list_options(row: str, settings: Settings, models: Models) -> dict[str, Any]:
+    """List the options of the row's attacks, or of its suite, by name."""
     suites = {suite.name: suite.determinants(settings.search) for suite in settings.suites if suite.name == row}
-    return suites or {word: options_of(make(word, resources.surrogate)) for word in settings.attacks}
+    return suites or {attack: options_of(make(attack, models.surrogate)) for attack in settings.attacks}
 
 
 def save_rows(resources: Resources, results: Results) -> str:
-    """Where they are kept, for the terminal. LookupError where there is no row, or one that nothing can be held to."""
-    settings, keys = resources.settings, results.keys()
+    """Save the rows of a run as a baseline; return a line that says where.
+
+    Raises LookupError if there is no row, or one whose figures are none to compare with.
+    """
+    settings, keys = resources.settings, results.row_keys()
     assert settings.baselines.save is not None
     if not keys:
         raise LookupError("no row was measured to its end")
@@ -129,26 +141,25 @@ def save_rows(resources: Resources, results: Results) -> str:
         refuse(results.record(key))
     commit = commit_of(settings.home.parent, settings.leaderboard)
     most = settings.evidence, settings.gallery
-    rows = (
-        (results.record(key), results.evidence(key, *most), _hardest(resources, results.record(key))) for key in keys
-    )
+    records = ((key, results.record(key)) for key in keys)
+    rows = ((record, results.evidence(key, *most), _find_hardest(resources, record)) for key, record in records)
     place = save(settings.home, settings.baselines.save, commit, rows)
-    told = "" if commit is None else f", commit {commit.commit[:8]}{' with uncommitted changes' * commit.dirty}"
-    return f"baseline saved: {place.relative_to(settings.home.parent)}{told}"
+    by = "" if commit is None else f", commit {commit.commit[:8]}{' with uncommitted changes' * commit.dirty}"
+    return f"baseline saved: {place.relative_to(settings.home.parent)}{by}"
 
 
-def _hardest(resources: Resources, record: Record) -> Saved | None:
-    """The hardest inputs; none where model or samples are a test's own."""
-    settings, samples = resources.settings, resources.samples
-    called = (record.provenance["model"]["text"], record.model.training)
-    variant = next(each for each in settings.everything if (each.spec.text, each.training) == called)
-    module = resources.subject(variant).module
+def _find_hardest(resources: Resources, record: Record) -> Saved | None:
+    """Find the hardest inputs of a row; None if its model or its samples are a test's own."""
+    settings, samples = resources.settings, resources.data.samples
+    names = (record.provenance["model"]["text"], record.model.training)
+    variant = next(variant for variant in settings.everything if (variant.spec.text, variant.training) == names)
+    module = resources.models.subject(variant).module
     if hash_weights(module) != record.model.weights or samples.digest != record.data.digest:
         return None
-    feed, threat = resources.feed(module), resources.threat(record.threat)
-    found = hardest(module, samples, robust_flags(record, ROBUST), threat, record.seed, feed)
-    if found is None or settings.evidence is None:
-        return found
-    x_adv, rows = found
+    batcher, threat = resources.answers.batcher(module), resources.data.read_threat(record.threat)
+    saved = hardest(module, samples, robust_flags(record, ROBUST), threat, record.seed, batcher)
+    if saved is None or settings.evidence is None:
+        return saved
+    x_adv, rows = saved
     few = draw_rows(len(rows), settings.evidence, record.seed)
     return pick_rows(x_adv, few), rows[few]

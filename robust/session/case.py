@@ -1,4 +1,4 @@
-"""What one test is about, and how it tells what is wrong."""
+"""Case: what one test measures with, and what it hands to the session on its item."""
 
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -7,12 +7,14 @@ import pytest
 from torch import nn
 
 from robust.data.dataset import Samples
+from robust.gates import Decision
+from robust.session.payload import ItemPayload
 from robust.settings.settings import Variant
 
-Found = dict[str, Any]
-
-FOUND = pytest.StashKey[list[Found]]()  # on an item: what it measured, for the session
-COMPARED = pytest.StashKey[Found]()  # on an item: what it compared with a baseline, for the session
+PAYLOADS = pytest.StashKey[list[ItemPayload]]()  # on an item: what it measured
+SAMPLES = pytest.StashKey[Samples]()  # on an item: the samples that it measured
+COMPARED = pytest.StashKey[dict[str, Any]]()  # on an item: its comparison with a baseline, as numbers
+DECISIONS = pytest.StashKey[list[Decision]]()  # on an item: those on its figures that have a floor
 WARNINGS = pytest.StashKey[list[str]]()  # on an item: what the user should read beside the figures
 
 
@@ -26,11 +28,20 @@ class Case:
     samples: Samples
     seed: int
 
+    def hand_over(self, *payloads: ItemPayload) -> None:
+        """Give what was measured to the session, in place of what this test gave before."""
+        self.item.stash[PAYLOADS] = [*payloads]
+        self.item.stash[SAMPLES] = self.samples
+
+    def note(self, name: str, value: object) -> None:
+        """Add a property to the test, which JUnit files show as robust.NAME."""
+        self.item.user_properties.append((f"robust.{name}", value))
+
     def warn(self, text: str) -> None:
-        """Tell the user at the end of the run. Not a Python warning: no filter may hide it, nor make a gate of it."""
-        told = f"{self.variant.spec.name} ({self.variant.training}): {text}"
-        self.item.stash.setdefault(WARNINGS, []).append(told)
-        self.item.user_properties.append(("robust.warning", told))
+        """Show a warning at the end of the run. Not a Python warning: no filter may hide it, nor make a gate of it."""
+        warning = f"{self.variant.spec.name} ({self.variant.training}): {text}"
+        self.item.stash.setdefault(WARNINGS, []).append(warning)
+        self.note("warning", warning)
 
 
 def fail(message: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""For the user's own tests: robust_attack, robust_report, and the mark robust(threat=..., fail_under=...)."""
+"""What the user's own tests use: robust_attack, robust_report, and the mark robust(threat=..., fail_under=...)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,23 +12,24 @@ from robust.gates import Floor, read_percent
 if TYPE_CHECKING:
     from robust.attacks.engine import AnyAttack
     from robust.attacks.threats.threat import Threat
+    from robust.session.accuracy_tests import AccuracyTest
     from robust.session.case import Case
     from robust.session.measurement import Measurements
     from robust.session.result import Result
 
-RESULTS: "pytest.StashKey[list[Result]]" = pytest.StashKey()  # on an item: of its robust_attack
+RESULTS: "pytest.StashKey[list[Result]]" = pytest.StashKey()  # on an item: those of its robust_attack
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What the marks of a test say; of several the nearest counts."""
+    """The threat model and the floor that the marks of a test set. If several set one, the nearest counts."""
 
     threat: str | None = None
     floor: Floor | None = None
 
 
 def read_mark(item: pytest.Item) -> Mark:
-    """The marks `robust` of this test. ValueError for what they do not know."""
+    """Read the marks `robust` of a test; raise ValueError for a keyword or a value that is wrong."""
     given: dict[str, Any] = {}
     for mark in item.iter_markers("robust"):
         if mark.args:
@@ -48,45 +49,47 @@ def read_mark(item: pytest.Item) -> Mark:
 class Attacker:
     """The fixture robust_attack: attacks the model of the test that asks for it."""
 
-    def __init__(self, measurements: "Measurements", case: "Case") -> None:
+    def __init__(
+        self, measurements: "Measurements", accuracy_test: "AccuracyTest", case: "Case", default_threat: str
+    ) -> None:
         self._measurements = measurements
+        self._accuracy_test = accuracy_test
         self._case = case
         self._mark = read_mark(case.item)
+        self._default_threat = self._mark.threat or default_threat
         case.item.stash[RESULTS] = []
 
     def __call__(self, attack: "str | AnyAttack" = "pgd", threat: "str | Threat | None" = None) -> "Result":
-        """Attack the model; `attack` is a word as --robust-attack takes it, or an object of robust.attacks.
+        """Attack the model. A result below the floor of the test's mark fails the test.
 
-        `threat`, a word or an object too, is by default that of the test's mark, else the first of the run. Where the
-        test's mark has a floor, a result below it fails the test. Returns what was found: accuracy, interval, robust,
-        broken, x_adv.
+        Args:
+            attack: A text as --robust-attack takes it, or an object of robust.attacks.
+            threat: A text or an object, too; by default that of the test's mark, else the first of the run.
+
+        Returns:
+            What was found: accuracy, interval, robust, broken, x_adv.
         """
-        threat = threat or self._mark.threat or self._measurements.resources.settings.threats[0]
-        result = self._measurements.measure(self._case, attack, str(threat))
+        result = self._measurements.measure(self._case, attack, str(threat or self._default_threat))
         self._case.item.stash[RESULTS].append(result)
-        self._measurements.judge(self._case, str(result), result.measured, self._mark.floor)
+        self._accuracy_test.judge(self._case, str(result), result.measured, self._mark.floor)
         return result
 
 
 class Report:
     """The fixture robust_report: adds what a test measured to the table and to the leaderboard."""
 
-    def __init__(self, measurements: "Measurements", case: "Case") -> None:
-        self._measurements = measurements
+    def __init__(self, accuracy_test: "AccuracyTest", case: "Case") -> None:
+        self._accuracy_test = accuracy_test
         self._case = case
         self._floor = read_mark(case.item).floor
         self._added: dict[tuple[str, str], Result] = {}
 
     def add(self, result: "Result") -> None:
         """Add a result of robust_attack. Those of one test under one threat model make one row, the worst case."""
-        from robust.session.case import FOUND, fail
+        from robust.session.case import fail
         from robust.session.result import Result
 
         if not isinstance(result, Result):
             fail(f"robust_report.add: {result!r} is no result of robust_attack")
         self._added[result.threat, result.attack] = result
-        threats = [threat for threat, _ in self._added]
-        self._case.item.stash[FOUND] = [
-            self._measurements.found(self._case, added, threats.count(threat), self._case.item.nodeid, self._floor)
-            for (threat, _), added in self._added.items()
-        ]
+        self._accuracy_test.report(self._case, [*self._added.values()], self._floor)

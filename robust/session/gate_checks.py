@@ -1,76 +1,98 @@
-"""Whether the rows of a run keep their floors, once all is measured; and floors that nothing was measured for."""
+"""The gates that no test decides alone: of rows, once all is measured, and of floors that nothing was measured for."""
 
 from collections.abc import Iterator
 from itertools import chain
 
-from robust.gates import CLEAN, Floor, Gates, Measured, inconclusive, scopes, shortfall
+from robust.gates import CLEAN, Decision, Floor, Gates, Measured, decide, scopes
+from robust.records.attack_outcome import AttackOutcome
 from robust.records.record import Record
-from robust.session.results import Key, Results
-
-Held = tuple[str, Measured, Floor | None]  # what a figure is over, the figure, and what it is held to
+from robust.session.results import Results, RowKey
 
 
-class Floors:
-    """The floors of a run, and what it found."""
+class GateChecks:
+    """The floors of a run, and the results that they are for."""
 
     def __init__(self, results: Results, gates: Gates) -> None:
         self._results = results
         self._gates = gates
 
-    def of(self, key: Key) -> Floor | None:
-        """What the row's figure must keep."""
-        own, record = self._results.first(key)["floor"], self._results.record(key)
-        if own is not None:  # the user's test has set it
-            return Floor(own)
+    def floor_of(self, key: RowKey) -> Floor | None:
+        """Return the floor of a row's figure; None if there is none."""
+        record, percent = self._results.record(key), self._results.part(key).floor
+        if percent is not None:  # the user's test has set it
+            return Floor(percent)
         return self._gates.row([attack.name for attack in record.planned], record.threat)
 
-    def below(self) -> list[str]:
-        """A line for each figure that is below, and that no test of its own was failed for."""
-        lines = []
+    def decide(self, key: RowKey) -> Decision | None:
+        """Decide whether a row's figure keeps its floor; None if there is none."""
+        record, floor = self._results.record(key), self.floor_of(key)
+        if floor is None:
+            return None
+        return decide(_of_row(record), floor, self._gates.fail_on, bound=bool(record.partial))
+
+    def check_rows(self) -> list[str]:
+        """Decide the figures of all rows that no test has decided. Returns a line for each that fails.
+
+        What is inconclusive becomes a warning.
+        """
+        failures = []
         for key, record in self._results.complete():
-            who = f"{record.model.name} ({record.model.training}), {record.threat}"
-            for over, measured, floor in self._held(key, record):
-                figure = f"robust accuracy {measured} over {over}"
-                if wrong := shortfall(measured, floor, self._gates.fail_on):
-                    lines.append(f"{who}: {figure} {wrong}")
-                elif floor and inconclusive(measured, floor):
-                    inside = f"the floor of {floor.percent:g} % is inside the interval; use more samples"
-                    self._results.warnings[f"{who}: inconclusive: {figure}: {inside}"] = None
-        return lines
+            for name, measured, decision in self._undecided(key, record):
+                who = f"{record.model.name} ({record.model.training}), {record.threat}"
+                figure = f"robust accuracy {measured} over {name}"
+                self._results.decisions[f"{who}: {name}"] = [decision]
+                if decision.ruling == "fails":
+                    failures.append(f"{who}: {figure} {decision.message}")
+                if decision.ruling == "inconclusive":
+                    self._results.warnings[f"{who}: inconclusive: {figure}: {decision.message}"] = None
+        return failures
 
-    def _held(self, key: Key, record: Record) -> Iterator[Held]:
-        """Of our tests all attacks together, unless what one of them told settles it; of a user's own each, too."""
-        first, floor, n = self._results.first(key), self.of(key), record.data.n
-        together = Measured.of(int(record.robust.sum()), n)
-        each: list[Held] = [
-            (
-                a.name,
-                Measured.of(int((record.correct & ~a.adversarial).sum()), n),
-                self._gates.attack(a.name, record.threat),
-            )
-            for a in record.planned
-        ]
-        if first["origin"]:
-            yield from (held for held in each if held[2] != floor and first["floor"] is None)
-            yield record.suite, together, floor
+    def _undecided(self, key: RowKey, record: Record) -> Iterator[tuple[str, Measured, Decision]]:
+        """Yield (the attacks' name, their figure, the decision on it).
+
+        A row of the shipped tests yields the figure of all attacks together, unless the test of one attack settles it.
+        A row of a user's test yields the figure of each attack, too.
+        """
+        floor, together, row = self.floor_of(key), _of_row(record), self.decide(key)
+        floors = [(attack, self._gates.attack(attack.name, record.threat)) for attack in record.planned]
+        if key.origin and self._results.part(key).floor is None:
+            for attack, own in floors:
+                if own is not None and own != floor:
+                    measured = _of_attack(record, attack)
+                    yield attack.name, measured, decide(measured, own, self._gates.fail_on)
+        if floor is None or row is None:
             return
-        alike = [measured for _, measured, other in each if other == floor]
-        if together not in alike and not any(shortfall(one, floor, self._gates.fail_on) for one in alike):
-            yield record.suite, together, floor
+        tested = [] if key.origin else [_of_attack(record, attack) for attack, own in floors if own == floor]
+        settled = together in tested or any(
+            decide(measured, floor, self._gates.fail_on).ruling == "fails" for measured in tested
+        )
+        if not settled:
+            yield record.suite, together, row
 
-    def unmeasured(self) -> list[str]:
-        """A line for each floor that nothing was measured for."""
-        return [_unmeasured(floor) for floor in self._gates.floors if not self._measured(floor)]
+    def check_measured(self) -> list[str]:
+        """Return a line for each floor that nothing was measured for."""
+        return [_unmeasured(floor) for floor in self._gates.floors if not self._is_measured(floor)]
 
-    def _measured(self, floor: Floor) -> bool:
+    def _is_measured(self, floor: Floor) -> bool:
         """Whether anything was measured that is held to the floor."""
         if floor.scope == CLEAN:
-            return any("threat" not in found for found in self._results.found)
-        held = (f for f in self._results.found if "attack" in f and "trust" not in f and f["floor"] is None)
-        return any(floor.scope in chain(*scopes(found["attack"]["name"], found["threat"])) for found in held)
+            return any(payload.row is None for payload in self._results.payloads)
+        return any(
+            floor.scope in chain(*scopes(payload.attack.outcome.name, payload.row.threat))
+            for payload in self._results.payloads
+            if payload.row and payload.row.floor is None and payload.attack and not payload.trust
+        )
+
+
+def _of_row(record: Record) -> Measured:
+    return Measured.of(int(record.robust.sum()), record.data.n)
+
+
+def _of_attack(record: Record, attack: AttackOutcome) -> Measured:
+    return Measured.of(int((record.correct & ~attack.adversarial).sum()), record.data.n)
 
 
 def _unmeasured(floor: Floor) -> str:
-    what = {None: "no attack was run", CLEAN: "the clean accuracy was not measured"}
-    told = what.get(floor.scope, f"no attack was run for {floor.scope}")
-    return f"--robust-fail-under={floor}: {told}, so nothing shows that it holds"
+    reasons = {None: "no attack was run", CLEAN: "the clean accuracy was not measured"}
+    reason = reasons.get(floor.scope, f"no attack was run for {floor.scope}")
+    return f"--robust-fail-under={floor}: {reason}, so nothing shows that it holds"

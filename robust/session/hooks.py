@@ -1,19 +1,21 @@
 """RobustSession: the hooks of a run that has a model. Registered by the plugin only then."""
 
 from collections.abc import Generator
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from robust.session import CHOSEN
+from robust.gates import Decision
+from robust.session import SELECTED_BASELINE
 from robust.session.fixtures import RESULTS, read_mark
 from robust.session.run import Run
-from robust.session.selection import Selection, group, node_id, unheld
+from robust.session.selection import Selection, find_floor, group_rows, node_id
 from robust.settings.parsing import asked
 
 if TYPE_CHECKING:
-    from robust.session.results import Key
+    from robust.session.results import RowKey
 
 
 class RobustSession:
@@ -24,44 +26,48 @@ class RobustSession:
         self.selection = selection
         self.failures: list[str] = []  # of the session as a whole
         self._unwritten = False  # whether the leaderboard could not be written
-        self._tried = False  # whether the models were loaded, and all else was checked
+        self._checked = False  # whether the models were loaded, and all else was tried
+        self._sent: set[str] = set()  # the digests of the samples whose labels were sent
 
     def pytest_report_header(self) -> str:
         settings = self.run.settings
-        words = [settings.dataset.name, ", ".join(settings.threats)]
-        words += [f"attacks {', '.join(settings.attacks)}"] * bool(settings.attacks)
-        words += [f"suites {', '.join(suite.name for suite in settings.suites)}"] * bool(settings.suites)
-        return f"robust: {'; '.join(words)}; seed {settings.seed}"
+        parts = [settings.dataset.name, ", ".join(settings.threats)]
+        parts += [f"attacks {', '.join(settings.attacks)}"] * bool(settings.attacks)
+        parts += [f"suites {', '.join(suite.name for suite in settings.suites)}"] * bool(settings.suites)
+        return f"robust: {'; '.join(parts)}; seed {settings.seed}"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """The controller of pytest-xdist collects nothing."""
+        """Check at the start if this is the controller of pytest-xdist, which collects nothing."""
         if self.run.config.pluginmanager.hasplugin("dsession"):
             self._check()
 
     def _check(self) -> None:
-        """Everything is tried once, so that a mistake is one line and not a failure of each test."""
-        if self.run.checks and not self._tried:
-            self._tried = True
-            self.run.resources.check()
-            if self.run.settings.guards and (why := self.run.regression_test.chosen.why):
-                self.run.results.warnings[why] = None
+        """Try everything once, so that a mistake is one line and not a failure of each test."""
+        if not self.run.checks or self._checked:
+            return
+        from robust.session.startup import check_settings
+
+        self._checked = True
+        check_settings(self.run.resources)
+        if self.run.settings.guards and (why := self.run.regression_test.selected.why):
+            self.run.results.warnings[why] = None
 
     @property
     def _idle(self) -> bool:
-        """Whether the user left all of ours out: then no model is loaded, and nothing can be wrong with it."""
-        return not self._tried and self.selection.left_out and self.run.settings.baselines.save is None
+        """Whether the user left all of our tests out: then no model is loaded, and nothing can be wrong with it."""
+        return not self._checked and self.selection.left_out and self.run.settings.baselines.save is None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker of pytest-xdist what the controller has chosen to compare with."""
-        if self.run.settings.guards and self.run.measures:
-            node.workerinput[CHOSEN] = self.run.regression_test.chosen.to_json()
+        """Give a worker of pytest-xdist the baseline that the controller has selected."""
+        if self.run.settings.guards and self.run.files:
+            node.workerinput[SELECTED_BASELINE] = self.run.regression_test.selected.to_json()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self.run.config.getoption("loadgroup", False):  # xdist's, in a worker
-            group(items)
+            group_rows(items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -72,65 +78,81 @@ class RobustSession:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """A floor on a test that attacked nothing is no gate."""
+        """Fail a test that has a floor and attacked nothing: its floor gates nothing."""
         result = yield
         if (floor := read_mark(item).floor) and not item.stash.get(RESULTS, None):
-            told = "robust_attack was not called, so nothing shows that it holds"
-            pytest.fail(f"the mark robust(fail_under={floor}): {told}", pytrace=False)
+            reason = "robust_attack was not called, so nothing shows that it holds"
+            pytest.fail(f"the mark robust(fail_under={floor}): {reason}", pytrace=False)
         return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Put what the test measured on its report, as JSON can hold it: a worker's report goes to the controller."""
         report = yield
-        if not _ours(item):
+        if not _needs_model(item):
             return report
-        from robust.session.case import COMPARED, FOUND, WARNINGS
+        from robust.session.case import COMPARED, DECISIONS, PAYLOADS, SAMPLES, WARNINGS
+        from robust.session.payload import labels_of
 
         if report.when == "call":
+            report.robust_decisions = [asdict(decision) for decision in item.stash.get(DECISIONS, [])]
             report.robust_warnings = item.stash.get(WARNINGS, [])
             report.robust_compared = item.stash.get(COMPARED, None)
-        if report.skipped and FOUND not in item.stash and (floor := unheld(item, self.run.settings)):
-            told = f"{node_id(item)} was skipped, so nothing shows that it holds"
-            report.robust_unheld = f"--robust-fail-under={floor}: {told}"
-        if report.when == "call" and FOUND in item.stash:
-            report.robust = item.stash[FOUND]
+        if report.skipped and PAYLOADS not in item.stash and (floor := find_floor(item, self.run.settings)):
+            reason = f"{node_id(item)} was skipped, so nothing shows that it holds"
+            report.robust_skipped = f"--robust-fail-under={floor}: {reason}"
+        if report.when == "call" and PAYLOADS in item.stash:
+            report.robust = [payload.to_json() for payload in item.stash[PAYLOADS]]
+            samples = item.stash[SAMPLES]
+            report.robust_labels = {} if samples.digest in self._sent else labels_of(samples)
             report.location = (item.nodeid.partition("::")[0], None, report.location[2])
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A row is filed as soon as its last attack is done, so that a crash later loses nothing of it."""
-        if not self.run.measures:
+        """File a row as soon as its last attack is done, so that a crash later loses nothing of it."""
+        self._sent.update(getattr(report, "robust_labels", ()))
+        if not self.run.files:
             return
-        if told := getattr(report, "robust_unheld", ""):
-            self.failures.append(told)
-        if not hasattr(report, "robust_warnings"):  # none of ours, or not its call
+        if message := getattr(report, "robust_skipped", ""):
+            self.failures.append(message)
+        if not hasattr(report, "robust_warnings"):  # a test without the model, or not its call
             return
-        self.run.results.warnings |= dict.fromkeys(report.robust_warnings)
+        results = self.run.results
+        results.decisions[report.nodeid] = [Decision(**fields) for fields in report.robust_decisions]
+        results.warnings |= dict.fromkeys(report.robust_warnings)
         if compared := report.robust_compared:
-            self.run.results.compared[compared["told"]] = compared
-        for found in getattr(report, "robust", ()):
-            if (key := self.run.results.take(found)) and self._filed(key):
-                self._ask("pytest_robust_record", record=self.run.results.record(key))
+            results.compared[compared["text"]] = compared
+        if hasattr(report, "robust"):
+            self._take(report.robust, report.robust_labels)
 
-    def _ask(self, name: str, **arguments: object) -> list[Any]:
-        """What the implementations of a hook return; one that fails fails the run, and loses nothing."""
+    def _take(self, payloads: list[dict[str, Any]], labels: dict[str, Any]) -> None:
+        from robust.session.payload import ItemPayload
+
+        results = self.run.results
+        results.labels |= labels
+        for content in payloads:
+            if (key := results.take(ItemPayload.from_json(content))) and self._file(key):
+                self._call_hook("pytest_robust_record", record=results.record(key))
+
+    def _call_hook(self, name: str, **arguments: object) -> list[Any]:
+        """Return what the implementations of a hook return. One that fails fails the run, and loses nothing."""
         try:
-            found: list[Any] = asked(self.run.config, name, **arguments)
+            returned: list[Any] = asked(self.run.config, name, **arguments)
         except ValueError as error:
             self.failures.append(str(error))
             return []
-        return found
+        return returned
 
-    def _filed(self, key: "Key") -> bool:
-        """File a row where there is a leaderboard; False where its inputs were found to be no evidence."""
+    def _file(self, key: "RowKey") -> bool:
+        """File a row if there is a leaderboard. Returns False if its inputs turned out not to be adversarial."""
         from robust.session.reverify import UnverifiedError, reverify
 
-        folder = self.run.settings.leaderboard
+        settings, folder = self.run.settings, self.run.settings.leaderboard
         if folder is None or self._unwritten:
             return True
         try:
-            settings, look = self.run.settings, partial(reverify, self.run.resources)
-            self.run.results.file(folder, key, settings.evidence, settings.gallery, look)
+            verify = partial(reverify, self.run.resources.data, settings.fresh)
+            self.run.results.file(folder, key, settings.evidence, settings.gallery, verify)
         except UnverifiedError as error:
             self.failures.append(str(error))
             return False
@@ -141,47 +163,55 @@ class RobustSession:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        if not session.testsfailed and (any(map(_ours, session.items)) or not self._idle):
+        if not session.testsfailed and (any(map(_needs_model, session.items)) or not self._idle):
             self._check()
         result = yield
-        if self.run.measures and not self._idle:
-            results, floors = self.run.results, self.run.floors
-            self.failures += floors.below()
-            self.failures += self._worse()
-            if not self.selection.left_out:
-                self.failures += floors.unmeasured() + self._not_compared()
-            for lines in self._ask("pytest_robust_gates", records=results.records()):
-                if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
-                    self.failures += lines
-                else:
-                    self.failures.append(f"pytest_robust_gates returned {lines!r}, expected a list of str")
+        if self.run.files and not self._idle:
+            self._check_gates()
             session.testsfailed += bool(self.failures)
         return result
 
+    def _check_gates(self) -> None:
+        """Add a line to the failures for each gate that fails, or that nothing was measured for."""
+        gate_checks = self.run.gate_checks
+        self.failures += gate_checks.check_rows()
+        self.failures += self._compare_reported()
+        if not self.selection.left_out:
+            self.failures += gate_checks.check_measured() + self._check_compared()
+        for lines in self._call_hook("pytest_robust_gates", records=self.run.results.records()):
+            if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
+                self.failures += lines
+            else:
+                self.failures.append(f"pytest_robust_gates returned {lines!r}, expected a list of str")
+
     @property
     def _compares(self) -> bool:
-        return bool(self.run.settings.guards) and self.run.regression_test.chosen.baseline is not None
+        return bool(self.run.settings.guards) and self.run.regression_test.selected.baseline is not None
 
-    def _worse(self) -> list[str]:
-        """A line for each row of the user's that is worse than the baseline's; and what is known in the end of ours."""
+    def _compare_reported(self) -> list[str]:
+        """Return a line for each row of the user's that is worse than the baseline's; update the figures of ours."""
         if not self._compares:
             return []
-        self.run.regression_test.settle(self.run.results)
-        return self.run.regression_test.reported(self.run.results)
+        from robust.session.regression_tests import compare_reported, update_early
 
-    def _not_compared(self) -> list[str]:
-        """A line for each margin without a comparison."""
-        held = {figures["margin"] for figures in self.run.results.compared.values()}
+        update_early(self.run.results)
+        baseline = self.run.regression_test.selected.baseline
+        assert baseline is not None
+        return compare_reported(self.run.results, baseline, self.run.settings.baselines.margins)
+
+    def _check_compared(self) -> list[str]:
+        """Return a line for each allowed drop without a comparison."""
+        compared = {figures["margin"] for figures in self.run.results.compared.values()}
         margins = map(str, self.run.settings.baselines.margins if self._compares else ())
-        told = "nothing was compared, so nothing shows that it holds"
-        return [f"--robust-compare-fail={margin}: {told}" for margin in margins if margin not in held]
+        reason = "nothing was compared, so nothing shows that it holds"
+        return [f"--robust-compare-fail={margin}: {reason}" for margin in margins if margin not in compared]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if not self.run.measures or self._idle:
+        if not self.run.files or self._idle:
             return
         results, folder, failed = self.run.results, self.run.settings.leaderboard, len(self.failures)
         if folder is not None and results.files:
-            self._ask("pytest_robust_report", folder=folder, records=results.records())
+            self._call_hook("pytest_robust_report", folder=folder, records=results.records())
         self._save(session)
         if not self._unwritten:
             results.clear()
@@ -189,7 +219,7 @@ class RobustSession:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _save(self, session: pytest.Session) -> None:
-        """Keep the rows as a baseline, where that was asked for and nothing failed."""
+        """Save the rows as a baseline, if that was asked for and nothing failed."""
         if self.run.settings.baselines.save is None:
             return
         from robust.session.baseline import save_rows
@@ -203,13 +233,13 @@ class RobustSession:
             self.failures.append(f"--robust-save: no baseline was saved: {error}")
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        if self.run.measures and not self._idle:
+        if self.run.files and not self._idle:
             from robust.session.summary import summarise
 
-            folder, notes = self.run.config.invocation_params.dir, self.run.resources.notes
+            folder, notes = self.run.config.invocation_params.dir, self.run.resources.models.notes
             summarise(terminalreporter, self.run.results, self.failures, folder, notes)
 
 
-def _ours(item: pytest.Item) -> bool:
-    """Whether it needs the model: a shipped test, or one of the user's that asks for our fixtures."""
+def _needs_model(item: pytest.Item) -> bool:
+    """Whether a test needs the model: a shipped test, or one of the user's that asks for our fixtures."""
     return "_robust_run" in getattr(item, "fixturenames", ())

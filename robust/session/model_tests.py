@@ -12,30 +12,30 @@ if TYPE_CHECKING:
 
 
 def test_preflight(pytestconfig: pytest.Config, _robust_case: "Case") -> None:
-    """Whether the model is one whose attacks can mean anything."""
-    pytestconfig.stash[RUN].trust_test.preflight(_robust_case)
+    """Test whether attacks on the model can mean anything."""
+    pytestconfig.stash[RUN].trust_test.test_preflight(_robust_case)
 
 
 def test_clean(pytestconfig: pytest.Config, _robust_case: "Case") -> None:
-    """The model's accuracy without an attack."""
-    pytestconfig.stash[RUN].measurements.clean(_robust_case)
+    """Test the model's accuracy without an attack."""
+    pytestconfig.stash[RUN].accuracy_test.test_clean(_robust_case)
 
 
 def test_regression(pytestconfig: pytest.Config, _robust_case: "Case", regression_check: "RegressionCheck") -> None:
-    """Whether the model is as good as a baseline says that it was, on the same samples."""
-    pytestconfig.stash[RUN].regression_test.compare(_robust_case, regression_check)
+    """Test whether the model is as good as a baseline says that it was, on the same samples."""
+    pytestconfig.stash[RUN].regression_test.test_regression(_robust_case, regression_check)
 
 
 def test_attack(pytestconfig: pytest.Config, _robust_case: "Case", attack: str, threat: str) -> None:
-    """The model's accuracy under one attack, which starts on all samples that are answered right."""
-    pytestconfig.stash[RUN].measurements.attack(_robust_case, attack, threat)
+    """Test the model's accuracy under one attack, which starts on all samples that are answered right."""
+    pytestconfig.stash[RUN].accuracy_test.test_attack(_robust_case, attack, threat)
 
 
 def test_suite(pytestconfig: pytest.Config, _robust_case: "Case", suite: str, threat: str) -> None:
-    """The model's accuracy under a suite of attacks, each on what those before it left."""
-    pytestconfig.stash[RUN].measurements.suite(_robust_case, suite, threat)
+    """Test the model's accuracy under a suite of attacks, each on the samples that those before it left."""
+    pytestconfig.stash[RUN].accuracy_test.test_attack(_robust_case, suite, threat, is_suite=True)
 
 
 def test_trust(pytestconfig: pytest.Config, _robust_case: "Case", row: str, threat: str) -> None:
-    """Whether the row's figures may be believed: of a suite, or of all attacks together."""
-    pytestconfig.stash[RUN].trust_test.trust(_robust_case, row, threat)
+    """Test whether the row's figures may be believed: those of a suite, or of all attacks together."""
+    pytestconfig.stash[RUN].trust_test.test_trust(_robust_case, row, threat)

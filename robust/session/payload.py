@@ -1,120 +1,143 @@
-"""What an item hands to the session, as JSON can hold it; the adversarial inputs go through a file."""
+"""ItemPayload: what one test measured, for the process that files it. Adversarial inputs go through a file."""
 
-import hashlib
-import os
-import platform
-import shutil
-import uuid
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-import psutil
-from numpy.typing import NDArray
-
-from robust.attacks.text import slug
-from robust.device import device_of
-from robust.evaluation.illustrate import illustrate
-from robust.flags import pack
-from robust.models.load import Subject
-from robust.records.attack_outcome import AttackOutcome, attack_to_json
-from robust.records.files import private, write_arrays
+from robust.data.dataset import Samples
+from robust.flags import Flags, pack, unpack
+from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
 from robust.records.record import DataUsed, ModelUsed
-from robust.session.case import Case, Found, fail
-from robust.session.resources import Resources
-from robust.session.result import Result
-from robust.session.reverify import source_of
-from robust.user_code import describe_user_error
-from robust.verification.candidates import Candidates
+from robust.records.trust import TrustReport, trust_from_json, trust_to_json
+from robust.verification.fresh_process import Source
 
-HOST = slug(platform.node())  # the folder may be shared by machines, which know nothing of each other's processes
-OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()  # who files the row, also of a dead worker
-MINE = f"{HOST}-{OWNER}-{uuid.uuid4().hex[:8]}"
+Json = dict[str, Any]
+Labels = dict[str, list[list[int]]]  # by the samples' digest: their labels, and their numbers in the split
 
 
-def clean_found(resources: Resources, case: Case) -> Found:
-    """Of the model and the samples: all but the attack."""
-    variant, samples, dataset = case.variant, case.samples, resources.settings.dataset
-    subject = Subject(variant.spec.name, variant.training, case.module)
-    loaded, (path, card) = resources.subject(variant), resources.cards.get(variant, (None, None))
-    return {
-        "model_text": variant.spec.text,
-        "arch": resources.settings.arch,
-        "normalize": resources.settings.normalize,
-        "data": asdict(DataUsed(dataset.name, "test", len(samples), samples.digest)),
-        "transforms": [*dataset.transforms],
-        "model": asdict(ModelUsed(subject.name, variant.training, subject.weights, subject.params)),
-        "seed": case.seed,
-        "device": str(device_of(case.module)),
-        "batch": resources.feed(case.module).size,
-        "labels": samples.y.tolist(),
-        "correct": pack(resources.clean(case.module, samples).correct),
-        "notes": [*loaded.notes] if loaded.module is case.module else [],  # a fixture of the user's may replace it
-        "source": source_of(resources, case),
-        "trained": card and {"card": card, "path": str(path)},
-    }
+@dataclass(frozen=True, slots=True)
+class TrainingCard:
+    """How weights were trained, and the file that holds them."""
+
+    card: Json
+    path: str
 
 
-def row_found(resources: Resources, case: Case, result: Result) -> Found:
-    """Of the attack: its outcomes, and where its inputs wait."""
-    found = result.found
-    attacked = AttackOutcome(
-        name=found.attack,
-        options=found.options,
-        adversarial=found.adversarial,
-        forwards=found.forwards,
-        backwards=found.backwards,
-        seconds=found.seconds,
-        stages=found.stages,
-        partial=found.partial,
-        rounded=found.rounded,
-    )
-    levels = resources.dataset.levels if found.rounded is not None else None
-    return {
-        "threat": result.threat,
-        "levels": levels,
-        "attack": attack_to_json(attacked),
-        "inputs": _spool(resources, case, result, pictures := _pictures(resources, case, result)),
-        "pictures": [*pictures],
-    }
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The model and the samples of a test, and how it measures."""
+
+    model: ModelUsed
+    data: DataUsed
+    seed: int
+    model_text: str  # as the user wrote it
+    arch: str | None
+    normalize: str | None
+    transforms: tuple[str, ...]  # of the data
+    notes: tuple[str, ...]  # on how the model was loaded
+    device: str
+    batch: int  # samples at once
+    source: Source | str  # where another process finds the model, or why it cannot have it
+    trained: TrainingCard | None
+
+    def to_json(self) -> Json:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Json) -> "Setup":
+        source, trained = content["source"], content["trained"]
+        return cls(
+            **content
+            | {
+                "model": ModelUsed(**content["model"]),
+                "data": DataUsed(**content["data"]),
+                "transforms": tuple(content["transforms"]),
+                "notes": tuple(content["notes"]),
+                "source": source if isinstance(source, str) else _source_from_json(source),
+                "trained": trained and TrainingCard(**trained),
+            }
+        )
 
 
-def _pictures(resources: Resources, case: Case, result: Result) -> dict[str, NDArray[Any]]:
-    """A few of what was broken, for the page. What goes wrong there costs the row nothing but them."""
-    most, dataset = resources.settings.gallery, resources.dataset
-    if resources.settings.leaderboard is None or not most or not resources.ranks.first:
-        return {}
-    try:
-        samples, batch = case.samples.take(np.flatnonzero(result.broken)), resources.feed(case.module).size
-        bounds = (dataset.lo, dataset.hi)
-        candidates = Candidates(result.x_adv, samples.x, samples.y, result.threat, bounds, batch)
-        gallery = illustrate(case.module, candidates, result.broken, most=most, seed=case.seed)
-    except Exception as error:
-        case.warn(f"no pictures under {result.threat}: {describe_user_error(error)}")
-        return {}
-    return gallery.arrays() if gallery else {}
+def _source_from_json(content: Json) -> Source:
+    lists: Json = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
+    return Source(**content | lists)
 
 
-def _spool(resources: Resources, case: Case, result: Result, pictures: dict[str, NDArray[Any]]) -> str | None:
-    """Put the adversarial inputs where they wait until the controller makes the record."""
-    if not resources.settings.files or not resources.ranks.first:
-        return None
-    digest = hashlib.sha256(f"{case.item.nodeid} {result.attack} {result.threat}".encode()).hexdigest()[:16]
-    try:
-        path = waiting(resources.settings.home) / f"{digest}.npz"
-        write_arrays(path, {"x_adv": result.x_adv, "y": case.samples.y, "index": case.samples.index, **pictures})
-    except OSError as error:
-        fail(f"the adversarial inputs could not be written: {error}")
-    return str(path)
+@dataclass(frozen=True, slots=True)
+class RowPart:
+    """The row that a result belongs to, and what else makes that row."""
+
+    threat: str  # "linf:8/255"
+    command: str  # repeats the run
+    origin: str = ""  # the node id of the user's test that reports it; "" for a shipped test
+    suite: str = ""
+    attacks: int = 1  # that make the row
+    judged: bool = False  # whether a test_trust of this session judges the row
+    floor: float | None = None  # a percentage, which the user's test has set
+    cache: str = ""  # the folder with the rounds of a suite
 
 
-def waiting(home: Path) -> Path:
-    """The folder of this process; the first time those of sessions that were killed on this machine are removed."""
-    parts = private(home) / "parts"
-    if not (parts / MINE).exists():
-        for folder in parts.glob("*-*-*"):
-            host, pid, _ = folder.name.rsplit("-", 2)
-            if host == HOST and pid.isdecimal() and not psutil.pid_exists(int(pid)):
-                shutil.rmtree(folder, ignore_errors=True)
-    return parts / MINE
+@dataclass(frozen=True, slots=True)
+class AttackPayload:
+    """What an attack did, and the file where its inputs wait."""
+
+    outcome: AttackOutcome
+    levels: int | None  # that the inputs were rounded to; None where the data keeps to none
+    inputs: str | None  # the path of an .npz with x_adv and the arrays of the images; None where no row is filed
+    images: tuple[str, ...] = ()  # the names of those arrays
+
+    def to_json(self) -> Json:
+        content = {"levels": self.levels, "inputs": self.inputs, "images": [*self.images]}
+        return {"outcome": attack_to_json(self.outcome), **content}
+
+    @classmethod
+    def from_json(cls, content: Json, n: int) -> "AttackPayload":
+        outcome, images = attack_from_json(content["outcome"], n), tuple(content["images"])
+        return cls(outcome, content["levels"], content["inputs"], images)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPayload:
+    """What one test measured.
+
+    test_clean has no row; test_trust has a report, and an attack only if one was run with mitigations.
+    """
+
+    setup: Setup
+    correct: Flags  # (n,): answered right without an attack
+    row: RowPart | None = None
+    attack: AttackPayload | None = None
+    trust: TrustReport | None = None
+
+    def to_json(self) -> Json:
+        """Return the payload as JSON can hold it."""
+        return {
+            "setup": self.setup.to_json(),
+            "correct": pack(self.correct),
+            "row": self.row and asdict(self.row),
+            "attack": self.attack and self.attack.to_json(),
+            "trust": self.trust and trust_to_json(self.trust),
+        }
+
+    @classmethod
+    def from_json(cls, content: Json) -> "ItemPayload":
+        """Read what `to_json` returned."""
+        setup, row, attack, trust = (content[key] for key in ("setup", "row", "attack", "trust"))
+        n = setup["data"]["n"]
+        return cls(
+            setup=Setup.from_json(setup),
+            correct=unpack(content["correct"], n),
+            row=row and RowPart(**row),
+            attack=attack and AttackPayload.from_json(attack, n),
+            trust=trust and trust_from_json(trust),
+        )
+
+    def of_row(self, **fields: Any) -> "ItemPayload":
+        """Return the payload with other fields of its row."""
+        assert self.row is not None
+        return replace(self, row=replace(self.row, **fields))
+
+
+def labels_of(samples: Samples) -> Labels:
+    """Return the labels and the numbers of the samples, by their digest: sent once a session, not with every test."""
+    return {samples.digest: [samples.y.tolist(), samples.index.tolist()]}

@@ -1,7 +1,9 @@
-"""The test of a row against a baseline: what the baseline keeps is tried first, then the row's attacks are run."""
+"""The test of a row against a baseline: first the inputs that the baseline keeps are tried, then the row's attacks."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import pytest
 
@@ -14,150 +16,166 @@ from robust.baseline.store import Baseline
 from robust.baseline.tolerance import CLEAN, ROBUST, WORDS, Tolerance, read_tolerance
 from robust.flags import pack, union, unpack
 from robust.records.record import Record
-from robust.session.baseline import SelectedBaseline, row_of, select
-from robust.session.case import COMPARED, Case, Found, fail
+from robust.session.baseline import SelectedBaseline, find_row, select
+from robust.session.case import COMPARED, Case, fail
 from robust.session.measurement import Measurements
-from robust.session.results import Results, row_named
+from robust.session.resources import Resources
+from robust.session.results import Results, RowKey
+from robust.session.selection import node_id
 from robust.settings.baseline import RegressionCheck
+
+Figures = dict[str, Any]  # a comparison as numbers
 
 
 class RegressionTest:
     """The comparisons of one process."""
 
-    def __init__(self, measurements: Measurements, given: list[str] | None) -> None:
+    def __init__(
+        self, resources: Resources, measurements: Measurements, repeat: str, selected: list[str] | None
+    ) -> None:
+        self._settings = resources.settings
+        self._data = resources.data
+        self._models = resources.models
+        self._answers = resources.answers
         self._measurements = measurements
-        self._resources = measurements.resources
-        self._given = given  # what the controller has chosen, in a worker
+        self._repeat = repeat  # the command of this run, without node ids
+        self._given = selected  # what the controller has selected, in a worker
 
     @cached_property
-    def chosen(self) -> SelectedBaseline:
-        """pytest.UsageError where the baseline that was asked for is none for this run."""
-        return select(self._resources) if self._given is None else SelectedBaseline.from_json(self._given)
+    def selected(self) -> SelectedBaseline:
+        """The baseline of this run; pytest.UsageError if the one that was asked for does not fit."""
+        if self._given is not None:
+            return SelectedBaseline.from_json(self._given)
+        return select(self._settings, self._data, self._models)
 
-    def compare(self, case: Case, check: RegressionCheck) -> None:
-        """The test of an accuracy against the baseline's."""
-        baseline = self.chosen.baseline
+    def test_regression(self, case: Case, check: RegressionCheck) -> None:
+        """Test an accuracy against the baseline's."""
+        baseline = self.selected.baseline
         if baseline is None:
-            pytest.skip(self.chosen.why)
+            pytest.skip(self.selected.why)
+        before = self._find_row(case, check, baseline)
         if check.margin.metric == CLEAN:
-            after = self._resources.clean(case.module, case.samples).correct
-            self._judge(case, check, baseline, Comparison(self._row(case, check, baseline).correct, after))
+            after = self._answers.clean(case.module, case.samples).correct
+            self._judge(case, check, Comparison(before.correct, after))
         else:
-            self._robust(case, check, baseline)
+            self._test_robust(case, check, baseline, before)
 
-    def _row(self, case: Case, check: RegressionCheck, baseline: Baseline) -> Record:
+    def _find_row(self, case: Case, check: RegressionCheck, baseline: Baseline) -> Record:
         try:
-            return row_of(self._resources, baseline, case.variant, check, case.samples)
+            return find_row(baseline, check, case.variant, case.samples, self._settings, self._data, self._models)
         except UnfitError as error:
             fail(f"{baseline} cannot be compared with: {error.args[0]}")
 
-    def _robust(self, case: Case, check: RegressionCheck, baseline: Baseline) -> None:
-        """What is lost for sure, and won at most, as it becomes known: too much of it fails the test at once.
+    def _test_robust(self, case: Case, check: RegressionCheck, baseline: Baseline, before: Record) -> None:
+        """Compare as soon as something is known: losses that are too many at any point fail the test at once.
 
-        At first by what the baseline keeps; then by the attacks on a few samples, and then on all.
+        First the inputs that the baseline keeps are tried, then the attacks on a few samples, and then on all.
         """
-        before, measurements = self._row(case, check, baseline), self._measurements
-        stood, left = robust_flags(before, ROBUST), self._resources.clean(case.module, case.samples).correct.copy()
-        threat, feed = self._resources.threat(check.threat), self._resources.feed(case.module)
+        was_robust = robust_flags(before, ROBUST)
+        robust = self._answers.clean(case.module, case.samples).correct.copy()
+        threat, batcher = self._data.read_threat(check.threat), self._answers.batcher(case.module)
         try:
-            replay = replayed(case.module, case.samples, store.inputs_of(baseline.path_of(before)), threat, feed)
+            replay = replayed(case.module, case.samples, store.inputs_of(baseline.path_of(before)), threat, batcher)
         except ValueError as error:
             fail(f"{baseline} cannot be compared with: {error.args[0]}")
-        left &= ~replay.fell
-        self._judge_early(
-            case, check, baseline, Comparison(stood, left), "by the baseline's inputs alone, before any attack"
-        )
-        names = (check.row,) if check.row else self._resources.settings.attacks
-        if len(rows := replay.first(stood, left)):
-            few = replace(case, samples=case.samples.take(rows))
-            known = left.copy()
-            known[rows] &= ~union(measurements.tried(few, name, check.threat) for name in names)
-            told = f"by the baseline's inputs and the attacks on {len(rows)} samples, before all were attacked"
-            self._judge_early(case, check, baseline, Comparison(stood, known), told)
-        for result in (measurements.ahead(case, name, check.threat) for name in names):
+        robust &= ~replay.fell
+        so_far = "by the baseline's inputs alone, before any attack"
+        self._judge_early(case, check, Comparison(was_robust, robust), so_far)
+        names = (check.row,) if check.row else self._settings.attacks
+        if len(rows := replay.first(was_robust, robust)):
+            few, bound = replace(case, samples=case.samples.take(rows)), robust.copy()
+            bound[rows] &= ~union(self._measurements.run(few, name, check.threat).broken for name in names)
+            so_far = f"by the baseline's inputs and the attacks on {len(rows)} samples, before all were attacked"
+            self._judge_early(case, check, Comparison(was_robust, bound), so_far)
+        for result in (self._measurements.get(case, name, check.threat) for name in names):
             if result.found.partial:
                 fail(f"{result.attack} was stopped by the {result.found.partial}, so nothing shows that the model held")
-            left &= ~result.broken
-        self._judge(case, check, baseline, Comparison(stood, left))
+            robust &= ~result.broken
+        self._judge(case, check, Comparison(was_robust, robust))
 
-    def _judge_early(
-        self, case: Case, check: RegressionCheck, baseline: Baseline, paired: Comparison, how: str
-    ) -> None:
-        """More can only fall than is known, so what fails now fails in the end."""
-        if paired.ruling(check.margin) == "fails":
-            self._judge(case, check, baseline, paired, f" (so far: {how})")
+    def _judge_early(self, case: Case, check: RegressionCheck, comparison: Comparison, so_far: str) -> None:
+        """Fail the test if it fails already: attacks that are still to come can only make the loss larger."""
+        if comparison.ruling(check.margin) == "fails":
+            self._judge(case, check, comparison, f" (so far: {so_far})")
 
-    def _judge(self, case: Case, check: RegressionCheck, baseline: Baseline, paired: Comparison, how: str = "") -> None:
-        """Note the figures; fail the test where too much is lost, and warn where that may be chance."""
-        item, margin, spec = case.item, check.margin, case.variant.spec
+    def _judge(self, case: Case, check: RegressionCheck, comparison: Comparison, so_far: str = "") -> None:
+        """Note the figures; fail the test if too much is lost, and warn if that may be chance."""
+        margin, spec, baseline = check.margin, case.variant.spec, self.selected.baseline
         row = "" if margin.metric == CLEAN else f", {check.threat}, {check.row or 'all attacks'}"
-        figure = f"{WORDS[margin.metric]} {paired}{how}"
+        figure = f"{WORDS[margin.metric]} {comparison}{so_far}"
         who = f"compared with {baseline}: {printable(f'{spec.name} ({case.variant.training})')}{row}"
-        item.stash[COMPARED] = {"told": f"{who}: {figure}", **figures_of(paired, margin)}
-        if how:
-            threat = str(self._resources.threat(check.threat))
-            early = {"who": who, "row": [spec.text, case.variant.training, threat, check.row]}
-            item.stash[COMPARED]["early"] = early | {"before": pack(paired.before), "after": pack(paired.after)}
-        figures = {"points": round(paired.points, 4), "p": paired.p, "lost": int(paired.lost.sum())}
-        item.user_properties.extend((f"robust.{name}", value) for name, value in figures.items())
-        ruling = paired.ruling(margin)
+        figures = {"text": f"{who}: {figure}", **figures_of(comparison, margin)}
+        if so_far:
+            threat = str(self._data.read_threat(check.threat))
+            flags = {"before": pack(comparison.before), "after": pack(comparison.after)}
+            figures["early"] = {"who": who, "row": [spec.text, case.variant.training, threat, check.row], **flags}
+        case.item.stash[COMPARED] = figures
+        case.note("points", round(comparison.points, 4))
+        case.note("p", comparison.p)
+        case.note("lost", int(comparison.lost.sum()))
+        ruling = comparison.ruling(margin)
         if ruling == "inconclusive":
-            case.warn(_unsure(margin, row, paired))
+            case.warn(_describe_inconclusive(margin, row, comparison))
         if ruling == "fails":
-            lost = f"lost: samples {named(paired.lost, case.samples.index)}"
-            repeat = f"repeat: {self._measurements.repeat} '{item.nodeid}'"
+            lost = f"lost: samples {named(comparison.lost, case.samples.index)}"
+            repeat = f"repeat: {self._repeat} '{node_id(case.item)}'"
             fail("\n".join([f"{figure}: more than {margin} allows against {baseline}", lost, repeat]))
 
-    def settle(self, results: Results) -> None:
-        """Of what failed early tell the figures of the end, where the row was then measured nevertheless."""
-        results.compared = dict(_settled(results, *each) for each in results.compared.items())
 
-    def reported(self, results: Results) -> list[str]:
-        """Compare the rows of the user's own tests that the baseline has, too; a line for each that is worse."""
-        baseline, failures = self.chosen.baseline, []
-        margin = next((each for each in self._resources.settings.baselines.margins if each.metric == ROBUST), None)
-        if baseline is None or margin is None:
-            return []
-        for record in results.reported():
-            who, row = printable(f"{record.model.name} ({record.model.training})"), f"{record.threat}, {record.suite}"
-            try:
-                before = find_match(baseline.records, Wanted.of(record))
-            except AbsentError:  # the test is new
-                continue
-            except UnfitError as error:
-                results.warnings[f"{who}, {row}: not compared with {baseline}: {error.args[0]}"] = None
-                continue
-            paired = Comparison(robust_flags(before, ROBUST), robust_flags(record, ROBUST))
-            told = f"{who}, {row}: {WORDS[ROBUST]} {paired}"
-            results.compared[f"compared with {baseline}: {told}"] = figures_of(paired, margin)
-            ruling = paired.ruling(margin)
-            if ruling == "inconclusive":
-                results.warnings[f"{who}: {_unsure(margin, f', {row}', paired)}"] = None
-            if ruling == "fails":
-                failures.append(f"{told}: more than {margin} allows against {baseline}")
-        return failures
+def update_early(results: Results) -> None:
+    """Replace the figures of comparisons that failed early by the row's, if that was measured to its end after all."""
+    results.compared = dict(_update(results, text, figures) for text, figures in results.compared.items())
 
 
-def _settled(results: Results, told: str, figures: Found) -> tuple[str, Found]:
-    early = figures.pop("early", {"row": ()})
-    record = next((record for key, record in results.complete() if row_named(key) == early["row"]), None)
-    if record is None:
-        return told, figures
+def _update(results: Results, text: str, figures: Figures) -> tuple[str, Figures]:
+    early = figures.pop("early", None)
+    record = early and next((record for key, record in results.complete() if _is_row(key, early["row"])), None)
+    if not record:
+        return text, figures
     before, after = (unpack(early[when], record.data.n) for when in ("before", "after"))
-    paired = Comparison(
-        before, after & robust_flags(record, ROBUST)
-    )  # the baseline's inputs count here, and not in the row
-    told = f"{early['who']}: {WORDS[ROBUST]} {paired}"
-    return told, {"told": told, **figures_of(paired, read_tolerance(figures["margin"]))}
+    # What the baseline's inputs break counts here, and not in the row.
+    comparison = Comparison(before, after & robust_flags(record, ROBUST))
+    text = f"{early['who']}: {WORDS[ROBUST]} {comparison}"
+    return text, {"text": text, **figures_of(comparison, read_tolerance(figures["margin"]))}
 
 
-def figures_of(paired: Comparison, margin: Tolerance) -> Found:
-    """A comparison as numbers, for whoever reads them by program."""
-    counts = {name: int(getattr(paired, name).sum()) for name in ("before", "after", "lost", "won")}
-    told = {"margin": str(margin), "metric": margin.metric, "points": float(margin.points)}
-    return {**told, "n": len(paired.before), **counts, "p": paired.p, "ruling": paired.ruling(margin)}
+def _is_row(key: RowKey, row: list[str]) -> bool:
+    return not key.origin and [key.model_text, key.training, key.threat, key.suite] == row
 
 
-def _unsure(margin: Tolerance, row: str, paired: Comparison) -> str:
-    change = f"{paired.points:+.1f} points are more than {margin} allows, and may be chance"
-    return f"inconclusive: {WORDS[margin.metric]}{row}: {change} (p = {paired.p:.2g}); use more samples"
+def compare_reported(results: Results, baseline: Baseline, margins: tuple[Tolerance, ...]) -> list[str]:
+    """Compare the rows of the user's own tests that the baseline has, too. Returns a line for each that is worse."""
+    margin = next((margin for margin in margins if margin.metric == ROBUST), None)
+    return [] if margin is None else [*_compare_reported(results, baseline, margin)]
+
+
+def _compare_reported(results: Results, baseline: Baseline, margin: Tolerance) -> Iterator[str]:
+    for record in results.reported():
+        who, row = printable(f"{record.model.name} ({record.model.training})"), f"{record.threat}, {record.suite}"
+        try:
+            before = find_match(baseline.records, Wanted.of(record))
+        except AbsentError:  # the test is new
+            continue
+        except UnfitError as error:
+            results.warnings[f"{who}, {row}: not compared with {baseline}: {error.args[0]}"] = None
+            continue
+        comparison = Comparison(robust_flags(before, ROBUST), robust_flags(record, ROBUST))
+        text = f"{who}, {row}: {WORDS[ROBUST]} {comparison}"
+        results.compared[f"compared with {baseline}: {text}"] = figures_of(comparison, margin)
+        ruling = comparison.ruling(margin)
+        if ruling == "inconclusive":
+            results.warnings[f"{who}: {_describe_inconclusive(margin, f', {row}', comparison)}"] = None
+        if ruling == "fails":
+            yield f"{text}: more than {margin} allows against {baseline}"
+
+
+def figures_of(comparison: Comparison, margin: Tolerance) -> Figures:
+    """Return a comparison as numbers, for whoever reads them by program."""
+    counts = {name: int(getattr(comparison, name).sum()) for name in ("before", "after", "lost", "won")}
+    allowed = {"margin": str(margin), "metric": margin.metric, "points": float(margin.points)}
+    return {**allowed, "n": len(comparison.before), **counts, "p": comparison.p, "ruling": comparison.ruling(margin)}
+
+
+def _describe_inconclusive(margin: Tolerance, row: str, comparison: Comparison) -> str:
+    change = f"{comparison.points:+.1f} points are more than {margin} allows, and may be chance"
+    return f"inconclusive: {WORDS[margin.metric]}{row}: {change} (p = {comparison.p:.2g}); use more samples"

@@ -1,4 +1,4 @@
-"""Run: the state of one pytest run with a model. The hooks in hooks.py work on it."""
+"""Run: the state of one pytest run with a model, which the hooks in hooks.py work on."""
 
 import os
 import shlex
@@ -13,7 +13,7 @@ from robust.attacks.text import printable
 from robust.distributed import RANKS
 from robust.options import Option, value
 from robust.options import words as typed
-from robust.session import CHOSEN
+from robust.session import SELECTED_BASELINE
 from robust.settings.read import read
 from robust.settings.settings import Settings
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from robust.evaluation.suite_run import Watch
     from robust.progress import TrainingBar
-    from robust.session.gate_checks import Floors
+    from robust.session.accuracy_tests import AccuracyTest
+    from robust.session.gate_checks import GateChecks
     from robust.session.measurement import Measurements
     from robust.session.regression_tests import RegressionTest
     from robust.session.resources import Resources
@@ -33,7 +34,7 @@ RUN: "pytest.StashKey[Run]" = pytest.StashKey()  # on the config of such a run
 
 
 class Run:
-    """Torch comes in with the first use of the resources, the measurements or the results, never while collecting.
+    """The parts of a run, each made when it is first asked for: torch comes in with them, never while collecting.
 
     Not itself a plugin: pytest looks at every attribute of a plugin, and older ones would so make what is lazy here.
     """
@@ -44,45 +45,50 @@ class Run:
         self.is_worker = hasattr(config, "workerinput")
 
     @property
-    def measures(self) -> bool:
-        """Whether this process is the one that reports and files, and not only collects."""
+    def files(self) -> bool:
+        """Whether this process is the one that reports and files, and not only collects or measures."""
         return self.checks and (RANKS not in self.config.stash or self.config.stash[RANKS].first)
 
     @property
     def checks(self) -> bool:
-        """Whether it tries everything before the first test."""
+        """Whether this process tries everything before the first test."""
         return not self.is_worker and not self.config.option.collectonly
 
     @cached_property
     def resources(self) -> "Resources":
         from robust.distributed.ranks import ALONE, share_cores
-        from robust.session.resources import Resources
+        from robust.session.resources import make_resources
 
         if self.is_worker:
             share_cores(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
-        return Resources(self.config, self.settings, self._progress, self.config.stash.get(RANKS, ALONE))
+        return make_resources(self.config, self.settings, self._progress, self.config.stash.get(RANKS, ALONE))
 
     @cached_property
     def measurements(self) -> "Measurements":
         from robust.session.measurement import Measurements
 
-        repeat = self._command(lambda option: self.config.getoption(option.dest))
-        return Measurements(
-            self.resources, repeat, self._command(lambda option: value(self.config, option.name)), self._watched
-        )
+        return Measurements(self.resources, self._watched)
+
+    @cached_property
+    def accuracy_test(self) -> "AccuracyTest":
+        from robust.session.accuracy_tests import AccuracyTest, Commands
+
+        row = self._command(lambda option: value(self.config, option.name))
+        return AccuracyTest(self.resources, self.measurements, Commands(self._repeat, row))
 
     @cached_property
     def trust_test(self) -> "TrustTest":
         from robust.session.trust_tests import TrustTest
 
-        return TrustTest(self.measurements)
+        return TrustTest(self.resources, self.measurements)
 
     @cached_property
     def regression_test(self) -> "RegressionTest":
         from robust.session.regression_tests import RegressionTest
 
         given: Any = getattr(self.config, "workerinput", None)
-        return RegressionTest(self.measurements, given and given[CHOSEN])
+        selected = given and given[SELECTED_BASELINE]
+        return RegressionTest(self.resources, self.measurements, self._repeat, selected)
 
     @cached_property
     def results(self) -> "Results":
@@ -91,13 +97,18 @@ class Run:
         return Results()
 
     @cached_property
-    def floors(self) -> "Floors":
-        from robust.session.gate_checks import Floors
+    def gate_checks(self) -> "GateChecks":
+        from robust.session.gate_checks import GateChecks
 
-        return Floors(self.results, self.settings.gates)
+        return GateChecks(self.results, self.settings.gates)
+
+    @property
+    def _repeat(self) -> str:
+        """The command of this run as it was typed."""
+        return self._command(lambda option: self.config.getoption(option.dest))
 
     def _command(self, given: Callable[[Option], Any]) -> str:
-        """This run's options, as they are typed, without node ids; fit for a terminal."""
+        """Return the command of this run with these options and without node ids, as it is typed on a terminal."""
         words = ["pytest"]
         config = self.config.option
         words += [f"--rootdir={config.rootdir}"] if config.rootdir else []
@@ -120,6 +131,6 @@ class Run:
             yield watch
 
     def _uncaptured(self) -> "AbstractContextManager[None]":
-        """Where what is written reaches the terminal."""
+        """Let what is written inside reach the terminal."""
         capture = self.config.pluginmanager.getplugin("capturemanager")
         return capture.global_and_fixture_disabled() if capture else nullcontext()

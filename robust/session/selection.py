@@ -1,4 +1,4 @@
-"""Which tests of a session make one row together; with xdist's --dist=loadgroup one worker runs them."""
+"""Which tests of a session are selected, and which of them make one row together."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from robust.gates import Floor
 from robust.session.model_file import RobustModelFile, model_path
 from robust.settings.settings import Settings
 
-SELECTED = "robust_selected"  # what a worker tells the controller
+SELECTED = "robust_selected"  # in workeroutput: whether a worker has selected some of the shipped tests
 
 
-def group(items: list[pytest.Item]) -> None:
-    """Give xdist a group for each row: what its attacks found is there where test_trust looks at it."""
+def group_rows(items: list[pytest.Item]) -> None:
+    """Make a group of each row for xdist's --dist=loadgroup: test_trust needs the results of the row's attacks."""
     rows: dict[object, int] = {}
     for item in items:
         if (row := _row(item)) is not None:
@@ -20,23 +20,23 @@ def group(items: list[pytest.Item]) -> None:
 
 
 def node_id(item: pytest.Item) -> str:
-    """As pytest takes it on its command line: without the group that xdist adds to it."""
+    """Return the node id as pytest takes it on its command line: without the group that xdist adds to it."""
     mark = item.get_closest_marker("xdist_group")
     return item.nodeid.removesuffix(f"@{mark.args[0]}") if mark and mark.args else item.nodeid
 
 
-def planned(item: pytest.Item) -> int:
-    """How many attacks, or suites, make the row that the test is of."""
+def count_attacks(item: pytest.Item) -> int:
+    """Count the attacks, or suites, that make the row of this test."""
     return sum(_row(other) == _row(item) and "row" not in _params(other) for other in item.session.items)
 
 
-def judged(item: pytest.Item) -> bool:
-    """Whether a test of this session says if that row may be believed."""
+def is_judged(item: pytest.Item) -> bool:
+    """Whether a test_trust of this session judges the row of this test."""
     return any(_row(other) == _row(item) and "row" in _params(other) for other in item.session.items)
 
 
-def unheld(item: pytest.Item, settings: Settings) -> Floor | None:
-    """A floor that one of our tests would have held something to: where it is skipped, nothing shows that it holds."""
+def find_floor(item: pytest.Item, settings: Settings) -> Floor | None:
+    """Find the floor that a shipped test is for. If the test is skipped, nothing shows that the floor holds."""
     params, gates, attacks = _params(item), settings.gates, settings.attacks
     if name := params.get("attack", params.get("suite")):
         return gates.attack(name, params["threat"])
@@ -46,7 +46,7 @@ def unheld(item: pytest.Item, settings: Settings) -> Floor | None:
 
 
 def _row(item: pytest.Item) -> object:
-    """What the tests of one row have in common; None for a test of none."""
+    """Return what the tests of one row have in common; None for a test without a row."""
     params = _params(item)
     if "threat" not in params:
         return None
@@ -55,23 +55,23 @@ def _row(item: pytest.Item) -> object:
 
 
 def _params(item: pytest.Item) -> dict[str, Any]:
-    """Of one of the shipped tests; a user's own test makes rows of its own."""
+    """Return the parameters of a shipped test; none of a user's test, which makes rows of its own."""
     ours = isinstance(item, pytest.Function) and item.getparent(RobustModelFile) is not None
     return item.callspec.params if ours and hasattr(item, "callspec") else {}
 
 
 class Selection:
-    """Hooks that hear what is collected and selected, here or in the workers of pytest-xdist."""
+    """Hooks that note whether shipped tests are selected, here or in the workers of pytest-xdist."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self._only = settings.only
         self._output: dict[str, bool] | None = getattr(config, "workeroutput", None)
-        self._failed = False  # whether something could not be collected: ours may have been in it
-        self._selected: list[bool] = []  # by each process that collects
+        self._failed = False  # whether something could not be collected, which may have been a shipped test
+        self._selected: list[bool] = []  # by each process that collects: whether shipped tests are selected
 
     @property
     def left_out(self) -> bool:
-        """Whether all went well and none of ours was selected; never with --robust-only, which asks for them."""
+        """Whether all went well and no shipped test was selected; never with --robust-only, which asks for them."""
         return bool(self._selected) and not (self._only or self._failed or any(self._selected))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -86,5 +86,5 @@ class Selection:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """A worker that crashed tells nothing, and so may have had some of ours."""
+        """Note what a worker has selected; one that crashed says nothing, and so may have had shipped tests."""
         self._selected.append(getattr(node, "workeroutput", {}).get(SELECTED, True))

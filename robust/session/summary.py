@@ -1,13 +1,14 @@
 """The plugin's section at the end of pytest's output."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from robust.attacks.text import printable
 from robust.records.record import Record
-from robust.records.store import describe_fates as fates_told
+from robust.records.store import describe_fates
 from robust.report.board import boards
 from robust.report.terminal import doubts, terminal
 from robust.session.results import Results
@@ -17,9 +18,9 @@ from robust.train.card import describe_card
 def summarise(
     reporter: "pytest.TerminalReporter", results: Results, failures: list[str], folder: Path, notes: dict[str, str]
 ) -> None:
-    """The boards of this run, how models were loaded and trained, the files, and what failed.
+    """Write the boards of this run, how models were loaded and trained, the files, and what failed.
 
-    Paths are from `folder`; `notes` are on models, by their words.
+    Paths are relative to `folder`; `notes` are on how models were loaded, by the model as the user wrote it.
     """
     records, unfinished, warnings = results.records(), results.unfinished(), results.warnings
     if not (records or failures or unfinished or warnings or results.compared):
@@ -34,19 +35,11 @@ def summarise(
             reporter.write_line(line, yellow=True)
     for model, note in notes.items():
         reporter.write_line(f"loaded {printable(model)}: {note}")
-    for line in verified(records):
+    for line in describe_verified(records):
         reporter.write_line(line)
-    for trained in results.trained():
-        reporter.write_line(f"trained by {describe_card(trained['card'])}: {_short(Path(trained['path']), folder)}")
-        for note in trained["card"]["notes"]:
-            reporter.write_line(f"  {note}", yellow=True)
-    if results.files:
-        files = ", ".join(_short(path, folder) for path in results.files)
-        reporter.write_line(f"leaderboard ({fates_told(results.fates())}): {files}")
-    for line in results.compared:
+    _write_trained(reporter, results, folder)
+    for line in _describe_files(results, folder):
         reporter.write_line(line)
-    if results.saved:
-        reporter.write_line(results.saved)
     for line in unfinished:
         reporter.write_line(line, yellow=True)
     for line in warnings:
@@ -55,19 +48,37 @@ def summarise(
         reporter.write_line(f"FAILED {line}", red=True)
 
 
-def verified(records: list[Record]) -> list[str]:
-    """What was verified, and what cannot be."""
-    told = [(record, record.provenance.get("verified", {})) for record in records]
-    fresh = sum(said.get("fresh", 0) for _, said in told)
-    anew = f", {fresh} inputs also in a fresh process" if fresh else ""
+def describe_verified(records: list[Record]) -> list[str]:
+    """Return a line on what was verified, and one for each row whose inputs no fresh process was shown, and why."""
+    if not records:
+        return []
+    verified = [(record, record.provenance.get("verified", {})) for record in records]
+    n_fresh = sum(content.get("fresh", 0) for _, content in verified)
+    fresh = f", {n_fresh} also in a fresh process" if n_fresh else ""
     missing = (
-        f"not in a fresh process: {record.model.name} ({record.model.training}), {record.threat}: {said['reason']}"
-        for record, said in told
-        if "reason" in said
+        f"not in a fresh process: {record.model.name} ({record.model.training}), {record.threat}: {content['reason']}"
+        for record, content in verified
+        if "reason" in content
     )
-    lines = [f"verified: what is broken, in other batches{anew}; what stands cannot be verified", *missing]
-    return lines if records else []
+    return [f"verified: adversarial inputs, in other batches{fresh}; robust samples cannot be verified", *missing]
 
 
-def _short(path: Path, folder: Path) -> str:
+def _write_trained(reporter: "pytest.TerminalReporter", results: Results, folder: Path) -> None:
+    for trained in results.trained():
+        reporter.write_line(f"trained by {describe_card(trained.card)}: {_shorten(Path(trained.path), folder)}")
+        for note in trained.card["notes"]:
+            reporter.write_line(f"  {note}", yellow=True)
+
+
+def _describe_files(results: Results, folder: Path) -> Iterator[str]:
+    """Yield the lines on the leaderboard's files, the comparisons, and the baseline that was saved."""
+    if results.files:
+        files = ", ".join(_shorten(path, folder) for path in results.files)
+        yield f"leaderboard ({describe_fates(results.fates())}): {files}"
+    yield from results.compared
+    if results.saved:
+        yield results.saved
+
+
+def _shorten(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else os.path.relpath(path, folder)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
-from torch import nn
 
 from robust.device import device_of
 from robust.evaluation.measure import AttackResult
@@ -12,10 +11,13 @@ from robust.evaluation.suite_run import cap_targets, is_unattacked, narrow_threa
 from robust.flags import union
 from robust.models.blackbox import is_black_box
 from robust.records.record import MITIGATED
-from robust.records.trust import VERDICTS, Finding, TrustReport, trust_to_json
-from robust.session.case import FOUND, Case, Found, fail
+from robust.records.trust import VERDICTS, Finding, TrustReport
+from robust.session.case import Case, fail
 from robust.session.measurement import Measurements
-from robust.session.payload import clean_found, row_found
+from robust.session.payload import AttackPayload, RowPart
+from robust.session.payload_builder import PayloadBuilder
+from robust.session.per_module import PerModule
+from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, PREFLIGHT, examine, join_reports
@@ -25,106 +27,123 @@ from robust.user_code import describe_user_error
 
 
 class TrustTest:
-    """The checks of one process."""
+    """The tests of one process."""
 
-    def __init__(self, measurements: Measurements) -> None:
+    def __init__(self, resources: Resources, measurements: Measurements) -> None:
+        self._settings = resources.settings
+        self._ranks = resources.ranks
+        self._data = resources.data
+        self._models = resources.models
+        self._answers = resources.answers
         self._measurements = measurements
-        self._resources = measurements.resources
-        self._preflights: dict[int, tuple[nn.Module, TrustReport]] = {}
+        self._payloads = PayloadBuilder(resources)
+        self._preflights: PerModule[TrustReport] = PerModule()
 
-    def preflight(self, case: Case) -> None:
-        """The test of a model before anything attacks it."""
-        trust = self._resources.ranks.once(lambda: self._preflight(case))
-        if wrong := [doubt for doubt in trust.doubts if doubt.name not in trust.accepted]:
-            names = ",".join(doubt.name for doubt in wrong)
-            fail("\n".join([*map(describe_trust, wrong), f"or accept what is meant to be so: --robust-accept={names}"]))
+    def test_preflight(self, case: Case) -> None:
+        """Test a model before anything attacks it."""
+        report = self._ranks.once(lambda: self._check_model(case))
+        if findings := [finding for finding in report.doubts if finding.name not in report.accepted]:
+            names = ",".join(finding.name for finding in findings)
+            hint = f"or accept what is meant to be so: --robust-accept={names}"
+            fail("\n".join([*map(describe_finding, findings), hint]))
 
-    def trust(self, case: Case, row: str, threat: str) -> None:
-        """The test of a row's figures: may they be believed?"""
-        allowed = self._resources.settings.verdict
+    def test_trust(self, case: Case, row: str, threat: str) -> None:
+        """Test whether a row's figures may be believed. `row` is a suite, or "" for all attacks together."""
+        allowed = self._settings.verdict
         assert allowed is not None
-        names = (row,) if row else self._resources.settings.attacks
-        found = [self._measurements.reached(case, name, threat) for name in names]
-        trial = self._trial(case, row, threat, found)
-        trust, mitigated = self._resources.ranks.once(lambda: self._examined(case, trial, threat))
-        trust = replace(trust, doubts=(*trust.doubts, *_unattacked(found)))
-        own = {"threat": str(self._resources.threat(threat)), "origin": "", "trust": trust_to_json(trust), **mitigated}
-        own |= {"suite": row} if row else {}
-        case.item.stash[FOUND] = [clean_found(self._resources, case) | own]
-        case.item.user_properties.append(("robust.verdict", trust.verdict))
-        if VERDICTS.index(trust.verdict) > VERDICTS.index(allowed):
-            lines = [describe_trust(doubt) for doubt in trust.doubts if doubt.name not in trust.accepted]
-            fail("\n".join([f"{trust.verdict}: the figures under {threat} are not to be believed", *lines]))
+        names = (row,) if row else self._settings.attacks
+        results = [self._measure(case, name, threat) for name in names]
+        probe = self._probe(case, row, threat, results)
+        report, mitigated = self._ranks.once(lambda: self._examine(case, probe, threat))
+        report = replace(report, doubts=(*report.doubts, *_find_unattacked(results)))
+        part = RowPart(threat=str(self._data.read_threat(threat)), command="", suite=row)
+        case.hand_over(replace(self._payloads.build(case, part), trust=report, attack=mitigated))
+        case.note("verdict", report.verdict)
+        if VERDICTS.index(report.verdict) > VERDICTS.index(allowed):
+            lines = [describe_finding(finding) for finding in report.doubts if finding.name not in report.accepted]
+            fail("\n".join([f"{report.verdict}: the figures under {threat} are not to be believed", *lines]))
 
-    def _examined(self, case: Case, trial: AttackProbe, threat: str) -> tuple[TrustReport, Found]:
-        """What the checks say of a row, and what was run beside it: by one rank, since a batch's company may matter."""
-        trust = join_reports(self._preflight(case), examine(INDICATORS, trial))
-        weak = all(doubt.weak for doubt in trust.doubts)
-        return trust, self._mitigated(case, threat, weak) if trust.doubts else {}
+    def _measure(self, case: Case, name: str, threat: str) -> AttackResult:
+        """Return what an attack of the row found: on all samples if it ran in this process, else on few_of them."""
+        if (known := self._measurements.find(case, name, threat)) is not None:
+            return known.result.found
+        few = replace(case, samples=few_of(case.samples))
+        result = self._measurements.run(few, name, threat)
+        self._measurements.check(few, result, name, threat)
+        return result.found
 
-    def _mitigated(self, case: Case, threat: str, weak: bool) -> Found:
-        """Run an attack with the mitigations for this model, beside the row's attacks; {} where there is none.
+    def _examine(self, case: Case, probe: AttackProbe, threat: str) -> tuple[TrustReport, AttackPayload | None]:
+        """Run the checks of a row, and an attack with mitigations if they find something.
 
-        Where only the row's attacks are weak the search needs no mitigation, and is an ordinary one. Of a model that
-        only answers no more is asked than the user chose: that may cost.
+        One rank runs them, since a sample's answer may depend on its batch.
         """
-        module, samples, allowed = case.module, case.samples, self._resources.threat(threat)
+        report = join_reports(self._check_model(case), examine(INDICATORS, probe))
+        weak = all(finding.weak for finding in report.doubts)
+        return report, self._mitigate(case, threat, weak) if report.doubts else None
+
+    def _mitigate(self, case: Case, threat: str, weak: bool) -> AttackPayload | None:
+        """Run an attack with the mitigations for this model, beside the row's attacks; None if there is none.
+
+        If only the row's attacks are `weak`, the attack needs no mitigation, and is an ordinary one. A model that only
+        answers is asked no more than the user chose: that may cost.
+        """
+        module, samples, allowed = case.module, case.samples, self._data.read_threat(threat)
         if is_black_box(module):
-            return {}
-        correct, feed = self._resources.clean(module, samples).correct, self._resources.feed(module)
+            return None
+        correct, batcher = self._answers.clean(module, samples).correct, self._answers.batcher(module)
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))
         try:
             with self._measurements.watched(f"{case.variant.spec.name}, mitigations", len(samples)):
-                search = MitigatedAttack(module) if weak else choose_mitigations(module, few, allowed, case.seed)
-                found = run_mitigated(module, samples, correct, search, allowed, seed=case.seed, feed=feed)
-            found = self._measurements.rounded(case, found, allowed)
+                attack = MitigatedAttack(module) if weak else choose_mitigations(module, few, allowed, case.seed)
+                found = run_mitigated(module, samples, correct, attack, allowed, seed=case.seed, feed=batcher)
+            found = self._measurements.round(case, found, allowed)
         except Exception as error:
             case.warn(f"no mitigation could be tried under {threat}: {describe_user_error(error)}")
-            return {}
-        found = replace(found, attack=MITIGATED, options={"mitigations": [*search.names]} | found.options)
-        return row_found(self._resources, case, Result(str(allowed), correct, found))
+            return None
+        found = replace(found, attack=MITIGATED, options={"mitigations": [*attack.names]} | found.options)
+        return self._payloads.build_attack(case, Result(str(allowed), correct, found))
 
-    def _preflight(self, case: Case) -> TrustReport:
-        """Of each model once."""
-        key = id(case.module)
-        if key not in self._preflights:
-            few, feed = few_of(case.samples), self._resources.feed(case.module)
-            look = ModelProbe(case.module, few, self._resources.dataset, case.seed, feed)
-            trust = examine(PREFLIGHT, look, self._resources.settings.accepted)
-            self._preflights[key] = (case.module, trust)  # the module stays, so that no other takes its id
-        return self._preflights[key][1]
+    def _check_model(self, case: Case) -> TrustReport:
+        """Run the checks of a model, once for each."""
+        return self._preflights.get(case.module, lambda: self._examine_model(case))
 
-    def _trial(self, case: Case, row: str, threat: str, found: list[AttackResult]) -> AttackProbe:
-        few = few_of(case.samples)
+    def _examine_model(self, case: Case) -> TrustReport:
+        batcher = self._answers.batcher(case.module)
+        probe = ModelProbe(case.module, few_of(case.samples), self._data.dataset, case.seed, batcher)
+        return examine(PREFLIGHT, probe, self._settings.accepted)
+
+    def _probe(self, case: Case, row: str, threat: str, results: list[AttackResult]) -> AttackProbe:
+        n = len(case.samples)
         return AttackProbe(
             module=case.module,
-            samples=few,
-            correct=self._resources.clean(case.module, case.samples).correct[few_rows(len(case.samples))],
-            adversarial=union(each.adversarial[few_rows(len(each.adversarial))] for each in found),
-            threat=self._resources.threat(threat),
-            attacks=self._words(row, threat),
-            classes=self._resources.classes,
+            samples=few_of(case.samples),
+            correct=self._answers.clean(case.module, case.samples).correct[few_rows(n)],
+            adversarial=union(result.adversarial[few_rows(len(result.adversarial))] for result in results),
+            threat=self._data.read_threat(threat),
+            attacks=self._list_attacks(row, threat),
+            classes=self._data.classes,
             seed=case.seed,
-            feed=self._resources.feed(case.module),
-            load=self._resources.surrogate,
-            partial=any(each.partial for each in found),
+            feed=self._answers.batcher(case.module),
+            load=self._models.surrogate,
+            partial=any(result.partial for result in results),
         )
 
-    def _words(self, row: str, threat: str) -> tuple[str, ...]:
-        """The attacks of the row; of a suite those of its stages that are for the threat model, as these are run."""
-        settings, allowed = self._resources.settings, self._resources.threat(threat)
-        stages = next((suite.stages for suite in settings.suites if suite.name == row), ())
-        mine = (cap_targets(stage.attack, self._resources.classes) for stage in stages if narrow_threat(allowed, stage))
-        return tuple(mine) if row else settings.attacks
+    def _list_attacks(self, row: str, threat: str) -> tuple[str, ...]:
+        """List the attacks of a row; of a suite those stages that are for the threat model, as they are run."""
+        if not row:
+            return self._settings.attacks
+        suite = next(suite for suite in self._settings.suites if suite.name == row)
+        allowed, classes = self._data.read_threat(threat), self._data.classes
+        return tuple(cap_targets(stage.attack, classes) for stage in suite.stages if narrow_threat(allowed, stage))
 
 
-def _unattacked(found: list[AttackResult]) -> Iterator[Finding]:
-    """No check's, for it costs nothing to see, and no mitigation is one for it."""
-    for each in filter(is_unattacked, found):
-        told = f"{each.attack} was stopped by the time before its first stage ended: what stands was hardly attacked"
-        yield Finding("unattacked", "suspect", None, told, "give it more time, with --robust-time")
+def _find_unattacked(results: list[AttackResult]) -> Iterator[Finding]:
+    """Yield a finding for each suite that ran out of time in its first stage. No check: it costs nothing to see."""
+    for result in filter(is_unattacked, results):
+        text = f"{result.attack} was stopped by the time before its first stage ended: its samples were hardly attacked"
+        yield Finding("unattacked", "suspect", None, text, "give it more time, with --robust-time")
 
 
-def describe_trust(doubt: Finding) -> str:
-    """One line."""
-    return f"{doubt.name}: {doubt.told}; {doubt.hint}"
+def describe_finding(finding: Finding) -> str:
+    """Return a finding as one line."""
+    return f"{finding.name}: {finding.told}; {finding.hint}"

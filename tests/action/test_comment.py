@@ -13,9 +13,10 @@ from robust.action import comment
 from robust.action.comment import MARKER, gate_of, read, render, size, wilson
 from robust.action.comment_data import numbers
 from robust.action.outcome import Line, Outcome
+from robust.gates import Floor, Measured, decide
 from robust.stats import wilson as exact
 from tests.action.composite import ROOT, run
-from tests.action.test_told import COMPARED, HOSTILE
+from tests.action.test_outputs import COMPARED, HOSTILE
 from tests.making import record
 
 HEAD = "0123456789abcdef0123456789abcdef01234567"
@@ -163,12 +164,14 @@ def test_the_interval_is_that_of_the_rows(k, n):
 @pytest.mark.parametrize("partial", ["", "time"])
 @pytest.mark.parametrize("fail_on", ["figure", "ci"])
 @pytest.mark.parametrize("floor", [10, 40, 70, 75, 80, 95])
-def test_the_gate_is_told_as_in_the_summary(floor, fail_on, partial):
+def test_the_script_decides_on_numbers_as_the_run_does(floor, fail_on, partial):
+    """The script is alone with the numbers: nothing of the project is installed where it runs."""
     made = record()
     line = Line(replace(made, attacks=(replace(made.attacks[0], partial=partial),)), floor, None, fail_on)
     row, (numbered,) = line.row, json.loads(numbers(Outcome(0, [line])))["rows"]
 
-    assert gate_of(row.robust, row.low, row.high, numbered) == line.told
+    decision = decide(Measured.of(6, 8), Floor(floor), fail_on, bound=bool(partial))
+    assert gate_of(row.robust, row.low, row.high, numbered) == decision.ruling
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from robust.action.inputs import ARGS, NAMES, REPORT_DIR, variable
 from robust.action.outcome import Outcome
 from robust.action.step import _figures
 from tests.action.composite import ROOT
-from tests.action.test_told import line
+from tests.action.test_outputs import line
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 WORKFLOWS = sorted([*(ROOT / ".github" / "workflows").glob("*.yml"), *(ROOT / "examples").glob("*.yml")])

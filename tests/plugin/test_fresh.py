@@ -37,7 +37,7 @@ def test_another_process_confirms_the_inputs(run, folder):
 
     assert verified(folder) == [{"fresh": 3, "edge": 0}]
     result.stdout.fnmatch_lines(
-        ["verified: what is broken, in other batches, 3 inputs also in a fresh process; what stands cannot be verified"]
+        ["verified: adversarial inputs, in other batches, 3 also in a fresh process; robust samples cannot be verified"]
     )
 
 
@@ -62,7 +62,7 @@ def test_however_a_model_is_named_it_is_loaded_anew(run, pytester, folder, given
 
 def test_0_shows_none(run, folder):
     run(MODEL, "--robust-fresh=0").stdout.fnmatch_lines(
-        ["verified: what is broken, in other batches; what stands cannot be verified"]
+        ["verified: adversarial inputs, in other batches; robust samples cannot be verified"]
     )
 
     assert verified(folder) == [{"fresh": 0}]

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from robust.session.payload import HOST
+from robust.session.waiting_inputs import HOST
 
 COMMAND = [
     sys.executable,

@@ -56,7 +56,7 @@ def test_what_goes_wrong_with_pictures_costs_nothing_else(run, folder, monkeypat
     def broken(*args, **options):
         raise RuntimeError("no picture\nat all")
 
-    monkeypatch.setattr("robust.session.payload.illustrate", broken)
+    monkeypatch.setattr("robust.session.payload_builder.illustrate", broken)
     result = run(MODEL)
 
     result.stdout.fnmatch_lines(["WARNING net (as-is): no pictures under linf:0.15: *no picture*"])

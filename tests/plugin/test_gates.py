@@ -115,7 +115,10 @@ def test_a_model_whose_answers_do_not_repeat_gets_no_figure(pytester):
 
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["fgsm under linf:0.15: 11 of 100 samples fell, and when * shown again they were 11 answered right: the model*"]
+        [
+            "fgsm under linf:0.15: 11 of 100 samples were not adversarial when their inputs were shown again "
+            "(11 answered right): the model*"
+        ]
     )
     assert not (pytester.path / "leaderboard").exists()
 
@@ -127,5 +130,5 @@ def test_few_samples_that_fall_only_once_count_as_robust_and_are_told(pytester):
 
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
-        ["WARNING net-net (as-is): fgsm under linf:0.15: 1 samples fell, and when the same inputs were shown again *"]
+        ["WARNING net-net (as-is): fgsm under linf:0.15: 1 samples were not adversarial *; they count as robust"]
     )

@@ -9,7 +9,7 @@ MODELS = ("--robust-model=net.py:make", "--robust-model=net.py:bare", "--robust-
 GROUPED = ("-n", "2", "--dist=loadgroup")
 LOGGED = """
 import os
-from robust.session import resources
+from robust.session import models
 import robust.train.cache as cache
 
 def logged(name, real):
@@ -20,7 +20,7 @@ def logged(name, real):
     return call
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    resources.load = logged("load", resources.load)
+    models.load = logged("load", models.load)
     cache.fit = logged("fit", cache.fit)
 """
 GROUPS = """

@@ -1,0 +1,99 @@
+"""The tests of accuracies: without an attack, under one attack, and under one suite."""
+
+import shlex
+from typing import NamedTuple
+
+from robust.evaluation.suite_run import TIME, is_unattacked
+from robust.gates import Floor, Gates, Measured, decide
+from robust.session.case import DECISIONS, Case, fail
+from robust.session.measurement import Measurements
+from robust.session.payload import RowPart
+from robust.session.payload_builder import PayloadBuilder
+from robust.session.resources import Resources
+from robust.session.result import Result
+from robust.session.selection import count_attacks, is_judged, node_id
+
+
+class Commands(NamedTuple):
+    """The command of this run, without node ids."""
+
+    repeat: str  # as it was typed
+    row: str  # the same with what the ini file says: for whoever has the row alone
+
+
+class AccuracyTest:
+    """The tests of one process, and the gates on their figures."""
+
+    def __init__(self, resources: Resources, measurements: Measurements, commands: Commands) -> None:
+        self.commands = commands
+        self._answers = resources.answers
+        self._gates: Gates = resources.settings.gates
+        self._measurements = measurements
+        self._payloads = PayloadBuilder(resources)
+
+    def test_clean(self, case: Case) -> None:
+        """Test the accuracy without an attack."""
+        clean, n = self._answers.clean(case.module, case.samples), len(case.samples)
+        measured = Measured.of(int(clean.correct.sum()), n)
+        case.note("clean_percent", round(measured.percent, 4))
+        case.hand_over(self._payloads.build(case))
+        if clean.faulty:
+            fail(f"the model answered {clean.faulty} of {n} clean samples with NaN or infinity")
+        self.judge(case, f"clean accuracy {measured}", measured, self._gates.clean())
+
+    def test_attack(self, case: Case, attack: str, threat: str, *, is_suite: bool = False) -> None:
+        """Test the accuracy under one attack, or under one suite, which makes a row of its own."""
+        measurement = self._measurements.take(case, attack, threat)
+        result = measurement.result
+        row = RowPart(
+            threat=result.threat,
+            command=self.commands.row,
+            suite=attack if is_suite else "",
+            attacks=count_attacks(case.item),
+            judged=is_judged(case.item),
+            cache=measurement.cache,
+        )
+        case.hand_over(self._payloads.build(case, row, result))
+        low, high = result.interval
+        for name, share in (("robust", result.accuracy), ("low", low), ("high", high)):
+            case.note(f"{name}_percent", round(100 * share, 4))
+        case.note("n", result.n)
+        if result.found.partial:
+            case.note("partial", result.found.partial)
+        self._judge_attack(case, result)
+
+    def _judge_attack(self, case: Case, result: Result) -> None:
+        floor = self._gates.attack(result.attack, result.threat)
+        if floor is not None and is_unattacked(result.found) and result.measured.percent >= floor.percent:
+            stopped = f"{result.attack} under {result.threat} was stopped by the time before its first stage ended"
+            fail(f"--robust-fail-under={floor}: {stopped}, so nothing shows that it holds; give it more time")
+        self.judge(case, str(result), result.measured, floor, bound=result.found.partial == TIME)
+
+    def report(self, case: Case, results: list[Result], floor: Floor | None) -> None:
+        """Hand over the results that a user's test reports: those under one threat model make one row."""
+        origin, threats = case.item.nodeid, [result.threat for result in results]
+        rows = [
+            RowPart(
+                threat=result.threat,
+                command=f"{self.commands.row} {shlex.quote(origin)}",
+                origin=origin,
+                attacks=threats.count(result.threat),
+                floor=None if floor is None else floor.percent,
+            )
+            for result in results
+        ]
+        case.hand_over(*(self._payloads.build(case, row, result) for row, result in zip(rows, results, strict=True)))
+
+    def judge(self, case: Case, figure: str, measured: Measured, floor: Floor | None, *, bound: bool = False) -> None:
+        """Fail the test if the figure does not keep the floor; warn if that is not settled.
+
+        `bound` says that the figure is an upper bound, since the time was up: more samples may be adversarial.
+        """
+        if floor is None:
+            return
+        decision = decide(measured, floor, self._gates.fail_on, bound)
+        case.item.stash.setdefault(DECISIONS, []).append(decision)
+        if decision.ruling == "fails":
+            fail(f"{figure} {decision.message}\nrepeat: {self.commands.repeat} '{node_id(case.item)}'")
+        if decision.ruling == "inconclusive":
+            case.warn(f"inconclusive: {figure}: {decision.message}")

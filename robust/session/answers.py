@@ -1,0 +1,52 @@
+"""Answers: what the models of a run answer without an attack, asked for once, and the batches that they take."""
+
+import torch
+from torch import nn
+
+from robust.attacks.fast_copy import FastCopy, make_fast_copy
+from robust.data.dataset import Samples
+from robust.distributed.ranks import Ranks
+from robust.evaluation.batching import Batcher, fit_batch_size
+from robust.evaluation.measure import CleanResult, measure_clean
+from robust.session.data import RunData
+from robust.session.models import Models
+from robust.session.per_module import PerModule
+from robust.settings.settings import Settings
+
+COMPARED_SAMPLES = 64  # that a model and its cheaper copy must answer alike
+
+
+class Answers:
+    """The clean answers of all modules, in one process."""
+
+    def __init__(self, settings: Settings, data: RunData, models: Models, ranks: Ranks) -> None:
+        self._settings = settings
+        self._data = data
+        self._models = models
+        self._ranks = ranks
+        self._batchers: PerModule[Batcher] = PerModule()
+        self._clean: PerModule[list[tuple[Samples, CleanResult]]] = PerModule()
+
+    def batcher(self, module: nn.Module) -> Batcher:
+        """Return what gives the module its batches."""
+        return self._batchers.get(module, lambda: self._make_batcher(module))
+
+    def _make_batcher(self, module: nn.Module) -> Batcher:
+        device, size = self._models.device, self._settings.batch_size
+        return Batcher(size or fit_batch_size(module, self._data.samples.x[:1], device, self._ranks.here), device)
+
+    def fast_copy(self, module: nn.Module) -> FastCopy | None:
+        """Return the cheaper copy that suites ask in the module's place; None if they ask the module itself."""
+        search = self._settings.search
+        x = torch.tensor(self._data.samples.x[:COMPARED_SAMPLES], device=self._models.device)
+        return make_fast_copy(module, search, x) if search else None
+
+    def clean(self, module: nn.Module, samples: Samples) -> CleanResult:
+        """Return the module's answers to the samples without an attack."""
+        results = self._clean.get(module, list)
+        for measured, result in results:
+            if measured is samples:
+                return result
+        result = measure_clean(module, samples, self._settings.seed, self.batcher(module), self._ranks)
+        results.append((samples, result))
+        return result

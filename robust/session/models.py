@@ -1,0 +1,168 @@
+"""Models: each model of a run as it is loaded, or trained by a recipe, once and then kept."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from robust.attacks.rng import seeded
+from robust.attacks.threats.lp import LpThreat
+from robust.device import device_of
+from robust.distributed.ranks import Ranks
+from robust.evaluation.measure import check_model
+from robust.models.load import Build, Subject, get_builder, load
+from robust.models.normalize import add_normalization, describe_normalize
+from robust.models.spec import ModelSpec
+from robust.progress import TrainingBar
+from robust.records.files import private
+from robust.session.case import fail
+from robust.session.data import RunData
+from robust.session.payload import TrainingCard
+from robust.settings.settings import Settings, Variant
+from robust.train.cache import Trained, load_selection, train
+from robust.train.card import read_card
+from robust.train.recipe import AS_IS
+from robust.train.split import refuse_shared
+from robust.verification.fresh_process import Source
+
+Progress = Callable[[str], AbstractContextManager[TrainingBar]]
+LoadHook = Callable[[Path], object]  # returns what an implementation of pytest_robust_load_model loads, or None
+
+
+class Models:
+    """The models of one run, in one process."""
+
+    def __init__(
+        self, settings: Settings, data: RunData, load_hook: LoadHook, progress: Progress, ranks: Ranks
+    ) -> None:
+        self.notes: dict[str, str] = {}  # by the model as the user wrote it: what was done as it was loaded
+        self._settings = settings
+        self._data = data
+        self._load_hook = load_hook
+        self._progress = progress
+        self._ranks = ranks
+        self._subjects: dict[Variant, Subject] = {}
+        self._trained: dict[Variant, Trained] = {}
+        self._cards: dict[Variant, TrainingCard] = {}
+        self._hooked: set[Variant] = set()  # loaded by an implementation of pytest_robust_load_model
+
+    @cached_property
+    def device(self) -> torch.device:
+        """The device that models are put on."""
+        return self._ranks.device(self._settings.device)
+
+    def subject(self, variant: Variant) -> Subject:
+        """Return a model as it was loaded, or trained by a recipe; in evaluation mode, on `device`."""
+        if variant not in self._subjects:
+            subject = self._load(variant) if variant.training == AS_IS else self._train(variant)
+            subject.module.to(self.device).eval()
+            if subject.notes:
+                self.notes[variant.spec.text] = "; ".join(subject.notes)
+            self._subjects[variant] = subject
+        return self._subjects[variant]
+
+    def surrogate(self, text: str) -> nn.Module:
+        """Return another model, for attacks that are to transfer from it; `text` is as --robust-model takes it."""
+        module = self.subject(Variant(ModelSpec.parse(text, self._settings.attacks_below), AS_IS)).module
+        check_model(module, self._data.dataset, self._data.samples)
+        return module
+
+    def builder(self, spec: ModelSpec) -> Build:
+        """Return a function that builds an untrained model of this architecture, on `device`."""
+        settings, data = self._settings, self._data
+        build = get_builder(
+            spec, settings.arch, data.shape, data.classes, settings.folder, normalize=settings.normalize
+        )
+        return lambda: build().to(self.device)
+
+    def untrained(self, spec: ModelSpec) -> nn.Module:
+        """Build an untrained model of this architecture by the seed of the run."""
+        with seeded(self._settings.seed, [self.device]):
+            return self.builder(spec)()
+
+    def card(self, variant: Variant) -> TrainingCard | None:
+        """Return how the weights of a model were trained; None if nobody says so."""
+        return self._cards.get(variant)
+
+    def source(self, variant: Variant, module: nn.Module) -> Source | str:
+        """Return where another process finds the model, or why it cannot have it."""
+        settings = self._settings
+        if module is not self.subject(variant).module:
+            return "the model is the test's own"
+        if variant in self._hooked:
+            return "the model is loaded by pytest_robust_load_model"
+        trained = self._trained.get(variant)
+        return Source(
+            text=variant.spec.text,
+            folder=str(settings.models_below),
+            arch=settings.arch,
+            arch_folder=str(settings.folder),
+            normalize=settings.normalize,
+            shape=self._data.shape,
+            classes=self._data.classes,
+            trained=str(trained.path) if trained else None,
+            seed=settings.seed,
+            device=str(device_of(module)),
+            code=settings.allowed.code,
+            safe_globals=settings.allowed.safe_globals,
+            globals_folder=str(settings.allowed.folder),
+        )
+
+    @property
+    def threat_to_train(self) -> LpThreat:
+        """The threat model that recipes train for, the first of the run; ValueError if it is a union."""
+        threat = self._data.read_threat(self._settings.threats[0])
+        if not isinstance(threat, LpThreat):
+            raise ValueError(f"training is under one threat model, the first given, and {threat} is a union")
+        return threat
+
+    def _load(self, variant: Variant) -> Subject:
+        spec, settings, data = variant.spec, self._settings, self._data
+        with seeded(settings.seed, [self.device]):  # for factories that start from random weights
+            module = self._load_hook(spec.path) if spec.library is None else None  # the hook is for files
+            if module is None:
+                self._read_cards(variant)
+                terms = (data.shape, data.classes, settings.folder, settings.allowed, settings.normalize)
+                return load(spec, settings.arch, *terms)
+        if not isinstance(module, nn.Module):
+            raise ValueError(f"pytest_robust_load_model returned {type(module).__name__}, expected torch.nn.Module")
+        self._hooked.add(variant)
+        normalize = settings.normalize
+        return Subject(spec.name, AS_IS, add_normalization(module, normalize), describe_normalize(normalize))
+
+    def _read_cards(self, variant: Variant) -> None:
+        """Read how the weights in the model's files were trained; refuse them if these samples selected them."""
+        for path in variant.spec.files:
+            if (card := read_card(path)) is None:
+                continue
+            if (selection := load_selection(card, self._data.dataset)) is not None:
+                refuse_shared(selection, self._data.samples)
+            if variant.spec.files == (path,):
+                self._cards[variant] = TrainingCard(card, str(path))
+
+    def _train(self, variant: Variant) -> Subject:
+        settings, spec = self._settings, variant.spec
+        with self._progress(f"training {variant.training}") as bar:
+            try:
+                trained = train(
+                    self.builder(spec),
+                    variant.training,
+                    self._data.dataset,
+                    self.threat_to_train,
+                    seed=settings.seed,
+                    folder=private(settings.home) / "models",
+                    name=spec.name,
+                    source=spec.path if spec.factory and not spec.library else None,
+                    on_epoch=bar.epoch,
+                    on_batch=bar.batch,
+                    ranks=self._ranks,
+                )
+                refuse_shared(trained.selection, self._data.samples)
+            except (ValueError, LookupError) as error:
+                fail(f"{spec.text}, {variant.training}: {error.args[0]}")
+        self._trained[variant] = trained
+        self._cards[variant] = TrainingCard(trained.card, str(trained.path))
+        return Subject(spec.name, variant.training, trained.module, describe_normalize(settings.normalize))

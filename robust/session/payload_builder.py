@@ -1,0 +1,95 @@
+"""PayloadBuilder: from what a test measured to the payload that the session files."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust.device import device_of
+from robust.evaluation.illustrate import illustrate
+from robust.models.load import Subject
+from robust.records.attack_outcome import AttackOutcome
+from robust.records.record import DataUsed, ModelUsed
+from robust.session.case import Case, fail
+from robust.session.payload import AttackPayload, ItemPayload, RowPart, Setup
+from robust.session.resources import Resources
+from robust.session.result import Result
+from robust.session.waiting_inputs import write_inputs
+from robust.user_code import describe_user_error
+from robust.verification.candidates import Candidates
+
+
+class PayloadBuilder:
+    """Makes the payloads of the tests of one process."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._settings = resources.settings
+        self._models = resources.models
+        self._answers = resources.answers
+        self._is_first = resources.ranks.first
+
+    def build(self, case: Case, row: RowPart | None = None, result: Result | None = None) -> ItemPayload:
+        """Build the payload of a test: of its row, if it has one, and of an attack's result, if it ran one."""
+        correct = self._answers.clean(case.module, case.samples).correct
+        attack = None if result is None else self.build_attack(case, result)
+        return ItemPayload(self._build_setup(case), correct, row, attack)
+
+    def build_attack(self, case: Case, result: Result) -> AttackPayload:
+        """Build the part of an attack: its outcomes, and the file where its inputs wait."""
+        found, dataset = result.found, self._settings.dataset
+        outcome = AttackOutcome(
+            name=found.attack,
+            options=found.options,
+            adversarial=found.adversarial,
+            forwards=found.forwards,
+            backwards=found.backwards,
+            seconds=found.seconds,
+            stages=found.stages,
+            partial=found.partial,
+            rounded=found.rounded,
+        )
+        images = self._draw_images(case, result)
+        levels = dataset.levels if found.rounded is not None else None
+        return AttackPayload(outcome, levels, self._write_inputs(case, result, images), tuple(images))
+
+    def _build_setup(self, case: Case) -> Setup:
+        variant, samples, settings, dataset = case.variant, case.samples, self._settings, self._settings.dataset
+        loaded, subject = self._models.subject(variant), Subject(variant.spec.name, variant.training, case.module)
+        return Setup(
+            model=ModelUsed(subject.name, variant.training, subject.weights, subject.params),
+            data=DataUsed(dataset.name, "test", len(samples), samples.digest),
+            seed=case.seed,
+            model_text=variant.spec.text,
+            arch=settings.arch,
+            normalize=settings.normalize,
+            transforms=dataset.transforms,
+            notes=loaded.notes if loaded.module is case.module else (),  # a fixture of the user's may replace it
+            device=str(device_of(case.module)),
+            batch=self._answers.batcher(case.module).size,
+            source=self._models.source(variant, case.module),
+            trained=self._models.card(variant),
+        )
+
+    def _draw_images(self, case: Case, result: Result) -> dict[str, NDArray[Any]]:
+        """Draw images of a few adversarial inputs, for the page. An error costs the row nothing but them."""
+        settings, dataset = self._settings, self._settings.dataset
+        if settings.leaderboard is None or not settings.gallery or not self._is_first:
+            return {}
+        try:
+            samples, batch = case.samples.take(np.flatnonzero(result.broken)), self._answers.batcher(case.module).size
+            bounds = (dataset.lo, dataset.hi)
+            candidates = Candidates(result.x_adv, samples.x, samples.y, result.threat, bounds, batch)
+            gallery = illustrate(case.module, candidates, result.broken, most=settings.gallery, seed=case.seed)
+        except Exception as error:
+            case.warn(f"no pictures under {result.threat}: {describe_user_error(error)}")
+            return {}
+        return gallery.arrays() if gallery else {}
+
+    def _write_inputs(self, case: Case, result: Result, images: dict[str, NDArray[Any]]) -> str | None:
+        if not self._settings.files or not self._is_first:
+            return None
+        name = f"{case.item.nodeid} {result.attack} {result.threat}"
+        try:
+            return str(write_inputs(self._settings.home, name, result.x_adv, images))
+        except OSError as error:
+            fail(f"the adversarial inputs could not be written: {error}")

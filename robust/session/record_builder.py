@@ -1,0 +1,64 @@
+"""Build the record of a row from the payloads of its tests."""
+
+import datetime
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import robust
+from robust.flags import union
+from robust.records.attack_outcome import AttackOutcome
+from robust.records.record import Record
+from robust.records.trust import TrustReport
+from robust.session.payload import ItemPayload
+from robust.train.card import summarise_card
+
+
+def build_record(row: Sequence[ItemPayload], trust: TrustReport | None, labels: NDArray[np.int64]) -> Record:
+    """Build the record of a row from the payloads of its attacks, the mitigated one last, and the samples' labels."""
+    setup, part, attacks = row[0].setup, row[0].row, [payload.attack for payload in row]
+    assert part is not None
+    outcomes: list[AttackOutcome] = [attack.outcome for attack in attacks if attack is not None]
+    levels = [attack.levels for attack in attacks if attack is not None]
+    record = Record(
+        data=setup.data,
+        model=setup.model,
+        threat=part.threat,
+        seed=setup.seed,
+        correct=~union(~payload.correct for payload in row),  # in all of the processes that measured
+        attacks=tuple(outcomes),
+        levels=None if None in levels else levels[0],
+        provenance={
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "versions": {
+                "pytest-robust": robust.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+            "device": setup.device,
+            "batch": setup.batch,
+            "command": part.command,
+            "model": {"text": setup.model_text, "arch": setup.arch, "normalize": setup.normalize},
+            "notes": [*setup.notes],
+            "transforms": [*setup.transforms],
+            "training": setup.trained and summarise_card(setup.trained.card),
+        },
+        trust=trust,
+    )
+    record.provenance["classes"] = count_classes(record, labels)
+    return record
+
+
+def count_classes(record: Record, labels: NDArray[np.int64]) -> dict[str, Any]:
+    """Count the samples of each class, the correct and the robust ones; and give the worst class's robust accuracy."""
+    n, correct, robust_ = (np.bincount(labels, weights=flags) for flags in (None, record.correct, record.robust))
+    worst = min(robust_[n > 0] / n[n > 0])
+    counts = {"n": n, "correct": correct, "robust": robust_}
+    return {
+        **{key: value.astype(int).tolist() for key, value in counts.items()},
+        "worst_robust": round(float(worst), 6),
+    }

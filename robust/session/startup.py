@@ -1,0 +1,96 @@
+"""What is tried before the first test, so that a mistake is one line and not a failure of each test."""
+
+import torch
+
+from robust.attacks.factory import make, needs_gradient
+from robust.attacks.rng import seeded
+from robust.data.dataset import TooFewError
+from robust.evaluation.measure import check_model
+from robust.models.blackbox import is_black_box
+from robust.models.spec import ModelSpec
+from robust.session.data import RunData
+from robust.session.models import Models
+from robust.session.resources import Resources
+from robust.settings.parsing import blaming
+from robust.settings.settings import Settings, Variant
+from robust.train.factory import read_recipe
+from robust.train.prepare import rehearse
+from robust.train.recipe import AS_IS
+
+
+def check_settings(resources: Resources) -> None:
+    """Check all that can be wrong with the settings; raise pytest.UsageError, in one line, at the first mistake."""
+    settings, data, models = resources.settings, resources.data, resources.models
+    for spec in settings.models:
+        with blaming(f"model={spec.text}"):
+            spec.refuse_absent()
+    with blaming(f"device={settings.device}"):
+        _ = models.device
+    _check_data(settings, data)
+    _check_attacks(settings, models)
+    _check_recipes(settings, data, models)
+    for spec in settings.models:
+        _check_model(spec, settings, data, models)
+
+
+def _check_data(settings: Settings, data: RunData) -> None:
+    with blaming(f"data={settings.data}"):
+        _ = data.dataset
+        try:
+            _ = data.samples
+        except TooFewError as error:
+            with blaming(f"samples={settings.samples}"):
+                raise error
+    for text in settings.threats:
+        with blaming(f"threat={text}"):
+            data.read_threat(text)
+
+
+def _check_attacks(settings: Settings, models: Models) -> None:
+    for option, text in _list_attacks(settings):
+        with blaming(option):
+            make(text, models.surrogate)
+
+
+def _check_recipes(settings: Settings, data: RunData, models: Models) -> None:
+    for text in _list_recipes(settings):
+        with blaming(f"train={text}"):
+            read_recipe(text)
+            _ = models.threat_to_train
+            data.dataset.read("train")
+
+
+def _check_model(spec: ModelSpec, settings: Settings, data: RunData, models: Models) -> None:
+    """Show the model two samples, and train each recipe for a step. Untrained if only trained ones are tested."""
+    with blaming(f"model={spec.text}"):
+        as_is = AS_IS in settings.trainings
+        module = models.subject(Variant(spec, AS_IS)).module if as_is else models.untrained(spec)
+        check_model(module, data.dataset, data.samples)
+    if is_black_box(module):
+        _refuse_gradients(spec, settings, data, models)
+    for text in _list_recipes(settings):
+        with blaming(f"train={text}"), seeded(settings.seed, [models.device]):
+            rehearse(models.builder(spec)(), read_recipe(text), data.samples)
+
+
+def _refuse_gradients(spec: ModelSpec, settings: Settings, data: RunData, models: Models) -> None:
+    """Raise UsageError if an attack, or a stage of a suite, needs a gradient, which this model does not have."""
+    x = torch.from_numpy(data.samples.x[:1])
+    for option, text in _list_attacks(settings):
+        with blaming(option):
+            attack, threats = make(text, models.surrogate), map(data.read_threat, settings.threats)
+            if any(needs_gradient(attack, x, threat, data.classes) for threat in threats):
+                raise ValueError(
+                    f"{text} needs a gradient, and {spec.text} only answers; take square or noise, or a surrogate, "
+                    f"as {text}:surrogate=net.py:make"
+                )
+
+
+def _list_attacks(settings: Settings) -> list[tuple[str, str]]:
+    """List (the option, the attack) of all attacks and of all stages of suites."""
+    attacks = [(f"attack={text}", text) for text in settings.attacks]
+    return attacks + [(f"suite={suite.name}", stage.attack) for suite in settings.suites for stage in suite.stages]
+
+
+def _list_recipes(settings: Settings) -> list[str]:
+    return [text for text in settings.trainings if text != AS_IS]

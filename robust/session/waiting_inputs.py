@@ -1,0 +1,60 @@
+"""The adversarial inputs of a test, in a file that waits until the process that files rows has made the record."""
+
+import contextlib
+import hashlib
+import os
+import platform
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from numpy.typing import NDArray
+
+from robust.attacks.text import slug
+from robust.data.numpy_files import read_arrays
+from robust.records.files import private, write_arrays
+
+HOST = slug(platform.node())  # the folder may be shared by machines, which know nothing of each other's processes
+OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()  # who files the row, also of a dead worker
+FOLDER = f"{HOST}-{OWNER}-{uuid.uuid4().hex[:8]}"
+
+
+def write_inputs(home: Path, name: str, x_adv: NDArray[Any], images: dict[str, NDArray[Any]]) -> Path:
+    """Write the inputs and the arrays of their images; return the file. `name` is the same for the same result."""
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    path = _own_folder(home) / f"{digest}.npz"
+    write_arrays(path, {"x_adv": x_adv, **images})
+    return path
+
+
+def read_inputs(path: str) -> NDArray[Any]:
+    """Return the inputs, (adversarial, *shape); large ones are read where they are indexed."""
+    (x_adv,) = read_arrays(Path(path), ["x_adv"])
+    return x_adv
+
+
+def read_images(path: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of the images, by name."""
+    return dict(zip(names, read_arrays(Path(path), names), strict=True))
+
+
+def remove_inputs(path: str) -> None:
+    """Remove the file, and its folder if nothing else waits there."""
+    file = Path(path)
+    file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        file.parent.rmdir()
+
+
+def _own_folder(home: Path) -> Path:
+    """Return the folder of this process. The first time, remove the folders of runs that were killed here."""
+    parent = private(home) / "parts"
+    if not (parent / FOLDER).exists():
+        for folder in parent.glob("*-*-*"):
+            host, pid, _ = folder.name.rsplit("-", 2)
+            if host == HOST and pid.isdecimal() and not psutil.pid_exists(int(pid)):
+                shutil.rmtree(folder, ignore_errors=True)
+    return parent / FOLDER

@@ -1,0 +1,170 @@
+"""From payloads to rows: when a row is complete, what its record says, and which files it leaves."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from robust.session.payload import TrainingCard
+from robust.session.waiting_inputs import write_inputs
+from tests.making import flags
+from tests.session.making import TRUSTED, attack, clean, results, samples, trust
+
+
+def test_a_row_is_complete_with_its_last_attack():
+    found = results(clean(), attack("pgd", attacks=2))
+
+    assert found.records() == []
+    assert found.unfinished() == ["net (as-is), linf:0.15: 1 of 2 attacks were run, so there is no row"]
+    key = found.take(attack("fgsm", "00110000", attacks=2))
+    record = found.record(key)
+    assert [outcome.name for outcome in record.attacks] == ["fgsm", "pgd"]
+    assert record.robust.tolist() == flags("00001100").tolist()
+    assert found.unfinished() == []
+
+
+def test_a_judged_row_waits_for_its_trust_and_its_mitigated_attack_counts():
+    found = results(attack(judged=True))
+
+    assert found.unfinished() == [
+        "net (as-is), linf:0.15: 1 of 1 attacks were run, and test_trust was not, so there is no row"
+    ]
+    key = found.take(trust(TRUSTED, "11110000"))
+    record = found.record(key)
+    assert record.trust == TRUSTED
+    assert [outcome.name for outcome in record.attacks] == ["pgd", "mitigated"]
+    assert record.robust.sum() == 2
+
+
+def test_a_row_that_comes_again_the_same_is_no_news_and_another_replaces_it():
+    found = results(attack())
+
+    assert found.take(attack()) is None
+    key = found.take(attack(adversarial="11100000"))
+    assert found.record(key).robust.sum() == 3
+    assert len(found.records()) == len(found.complete()) == 1
+
+
+def test_rows_are_apart_by_threat_model_suite_and_origin():
+    parts = [{}, {"threat": "l2:0.5"}, {"suite": "quick-1"}, {"origin": "test_own.py::test_own"}]
+    found = results(*(attack(adversarial=f"{k:08b}", **part) for k, part in enumerate(parts)))
+
+    assert len(found.records()) == 4
+    assert [record.robust.sum() for record in found.reported()] == [6]
+    assert [bool(key.origin) for key in found.row_keys()] == [False, False, False, True]
+
+
+def test_what_a_users_test_reports_again_is_one_row():
+    found = results(attack(), attack(origin="test_own.py::test_own"))
+
+    assert len(found.complete()) == 2
+    assert len(found.records()) == 1
+
+
+def test_a_sample_counts_as_correct_only_if_it_was_so_in_every_process():
+    found = results(attack("pgd", "0" * 8, attacks=2), attack("fgsm", "0" * 8, attacks=2, correct="01111100"))
+
+    assert found.records()[0].correct.tolist() == flags("01111100").tolist()
+
+
+@pytest.mark.parametrize(("levels", "expected"), [((256, 256), 256), ((256, None), None), ((None, None), None)])
+def test_levels_are_those_of_all_attacks_or_none(levels, expected):
+    pairs = zip(("fgsm", "pgd"), levels, strict=True)
+    payloads = [attack(name, attacks=2, levels=level) for name, level in pairs]
+
+    assert results(*payloads).records()[0].levels == expected
+
+
+def test_the_record_counts_its_classes():
+    """The labels are 0 and 1 in turn: of class 0 the first is lost, of class 1 the second."""
+    record = results(attack(adversarial="10010000")).records()[0]
+
+    assert record.provenance["classes"] == {
+        "n": [4, 4],
+        "correct": [3, 3],
+        "robust": [2, 2],
+        "worst_robust": 0.5,
+    }
+    assert record.provenance["command"] == "pytest"
+    assert record.provenance["model"] == {"text": "net.py:make", "arch": None, "normalize": None}
+
+
+def test_trainings_are_listed_once():
+    card = TrainingCard({"recipe": "standard"}, "/weights.safetensors")
+
+    assert results(clean(trained=card), clean(trained=card), clean()).trained() == [card]
+
+
+@pytest.fixture
+def filed(tmp_path):
+    """Two attacks whose inputs wait in files: those of fgsm are 1, those of pgd are 2."""
+
+    def payload(name, adversarial, value):
+        x_adv = np.full((adversarial.count("1"), 2), value, np.float32)
+        inputs = str(write_inputs(tmp_path, name, x_adv, {}))
+        return attack(name, adversarial, attacks=2, inputs=inputs)
+
+    return results(payload("fgsm", "11000000", 1), payload("pgd", "01100000", 2))
+
+
+def test_evidence_has_one_input_a_sample_of_the_first_attack_that_found_one(filed):
+    (key,) = filed.row_keys()
+    evidence = filed.evidence(key, None, 0)
+
+    assert evidence.row.tolist() == [0, 1, 2]
+    assert evidence.by.tolist() == [0, 0, 1]
+    assert evidence.x_adv[:, 0].tolist() == [1, 1, 2]
+    assert evidence.y.tolist() == samples().y.tolist()
+    assert evidence.index.tolist() == samples().index.tolist()
+    assert filed.record(key).provenance["inputs"] == 3
+    assert len(filed.evidence(key, 2, 0).row) == 2
+
+
+def test_a_row_is_filed_with_what_the_fresh_process_says_and_its_inputs_are_removed(filed, tmp_path):
+    (key,) = filed.row_keys()
+    seen = []
+
+    def reverify(payload, record, evidence):
+        seen.append((payload.attack.outcome.name, len(evidence.row)))
+        return {"fresh": 3}
+
+    filed.file(tmp_path / "board", key, None, 0, reverify)
+    assert seen == [("fgsm", 3)]
+    assert filed.fates() == ["new"]
+    assert {path.name for path in filed.files} >= {"README.md", "results.csv"}
+    assert [*(tmp_path / "board" / "results").rglob("*.npz")]
+    assert [*(tmp_path / "parts").rglob("*.npz")]
+    filed.clear()
+    assert not [*(tmp_path / "parts").iterdir()]
+
+
+def test_where_the_fresh_process_refutes_the_inputs_nothing_is_filed(filed, tmp_path):
+    (key,) = filed.row_keys()
+
+    def reverify(*_):
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        filed.file(tmp_path / "board", key, None, 0, reverify)
+    assert not (tmp_path / "board").exists()
+
+
+@pytest.mark.parametrize(("partial", "kept"), [("", False), ("time", True)])
+def test_the_rounds_of_a_suite_go_once_it_came_to_its_end(tmp_path, partial, kept):
+    (tmp_path / "rounds").mkdir()
+    results(attack("quick-1", suite="quick-1", partial=partial, cache=str(tmp_path / "rounds"))).clear()
+
+    assert (tmp_path / "rounds").exists() == kept
+
+
+def test_labels_of_two_sets_of_samples_are_apart():
+    found = results(attack(correct="1111", adversarial="1000"), attack("fgsm", origin="test_own.py::test_own"))
+
+    assert [record.provenance["classes"]["n"] for record in found.records()] == [[2, 2], [4, 4]]
+
+
+def test_a_report_that_changes_is_another_record():
+    found, doubted = results(attack(judged=True), trust()), replace(TRUSTED, accepted=("x",))
+    found.take(trust(doubted))
+
+    assert found.records()[0].trust == doubted
