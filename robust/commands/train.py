@@ -32,6 +32,7 @@ from robust.train.factory import read_recipe
 from robust.train.failures import DivergedError
 from robust.train.plan import Plan
 from robust.train.prepare import rehearse
+from robust.train.setup import TrainingSpec
 from robust.train.validate import Epoch
 
 OTHERS = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # what weights are kept in elsewhere
@@ -158,21 +159,18 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
                 if ranks.first and not sys.stderr.isatty():
                     sys.stderr.write(f"{_line(epoch, plan)}, {took:.0f} s\n")
 
-            trained = train(
+            spec = TrainingSpec(
                 order.build,
                 recipe,
                 order.dataset,
                 order.threat,
-                seed=order.seed,
-                folder=order.folder,
-                name=order.spec.name,
-                source=None if order.spec.library else order.spec.path,
-                on_epoch=report,
-                on_batch=bar.batch,
-                ranks=ranks,
+                order.seed,
+                order.spec.name,
+                None if order.spec.library else order.spec.path,
             )
+            trained = train(spec, order.folder, on_epoch=report, on_batch=bar.batch, ranks=ranks)
         if order.file is not None and ranks.first:
-            trained = trained.copied(order.file)
+            trained = trained.copy_to(order.file)
         yield _told(order, trained)
 
 

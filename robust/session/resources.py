@@ -33,6 +33,7 @@ from robust.train.card import read_card
 from robust.train.factory import read_recipe
 from robust.train.prepare import rehearse
 from robust.train.recipe import AS_IS
+from robust.train.setup import TrainingSpec
 from robust.train.split import refuse_shared
 
 FEW = 64  # samples that a model and its cheaper copy must answer alike
@@ -235,19 +236,17 @@ class Resources:
         settings, spec = self.settings, variant.spec
         with self._progress(f"training {variant.training}") as bar:
             try:
-                trained = train(
+                training = TrainingSpec(
                     self._architecture(spec),
                     variant.training,
                     self.dataset,
                     self._threat_to_train,
-                    seed=settings.seed,
-                    folder=private(settings.home) / "models",
-                    name=spec.name,
-                    source=spec.path if spec.factory and not spec.library else None,
-                    on_epoch=bar.epoch,
-                    on_batch=bar.batch,
-                    ranks=self.ranks,
+                    settings.seed,
+                    spec.name,
+                    spec.path if spec.factory and not spec.library else None,
                 )
+                folder = private(settings.home) / "models"
+                trained = train(training, folder, on_epoch=bar.epoch, on_batch=bar.batch, ranks=self.ranks)
                 refuse_shared(trained.selection, self.samples)
             except (ValueError, LookupError) as error:
                 fail(f"{spec.text}, {variant.training}: {error.args[0]}")

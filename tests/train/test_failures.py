@@ -76,7 +76,7 @@ def test_a_training_that_collapses_goes_back_to_the_best_epoch_before(samples, m
     assert found.best.number == 2
     assert all(torch.equal(value, weights[1][name]) for name, value in found.weights.items())
     (note,) = found.notes
-    assert "catastrophic overfitting in epoch 4: 90.0% stand against one step and 0.0% against PGD" in note
+    assert "catastrophic overfitting in epoch 4: 90.0% of the samples are robust to one step and 0.0% to PGD" in note
 
 
 def test_robust_overfitting_is_told_as_best_and_last():
