@@ -101,7 +101,7 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
     with blame("device", args.device):
         device = ranks.device(read_device(options["device"]))
     with blame("data", args.data):
-        dataset = read_dataset(options["data"]).settled(download=args.download)
+        dataset = read_dataset(options["data"]).complete(download=args.download)
         few = dataset.load("train").take(np.arange(TRIED))
     threat, normalize = _threat(options["threat"], dataset, args.data), read_normalization(options["normalize"])
     here = Path.cwd()

@@ -66,7 +66,7 @@ class Resources:
     @cached_property
     def dataset(self) -> Dataset:
         """The data set of this run, downloaded where that was needed and allowed."""
-        found = self.settings.dataset.settled(download=self.settings.download)
+        found = self.settings.dataset.complete(download=self.settings.download)
         found.read("test")
         return found
 

@@ -26,7 +26,7 @@ from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.factory import read_recipe
 from robust.train.loop import Fit, fit
 from robust.train.plan import Plan
-from robust.train.setup import RunOptions, TrainingSpec
+from robust.train.setup import FitOptions, TrainingSpec
 from robust.train.split import split_off_validation
 from robust.train.validate import Epoch
 
@@ -76,7 +76,7 @@ def train(
     unfinished = folder / ".unfinished"
     ranks.once(lambda: private(unfinished))
     saved = unfinished / f"{key}.pt"
-    options = RunOptions(lambda epoch: on_epoch(epoch, method.plan), lambda n: on_batch(n, method.plan), saved, ranks)
+    options = FitOptions(lambda epoch: on_epoch(epoch, method.plan), lambda n: on_batch(n, method.plan), saved, ranks)
     with FileLock(unfinished / f"{key}.lock") if ranks.first else nullcontext():
         if not ranks.once(path.exists):
             result = fit(module, method, samples, spec.threat, seed=spec.seed, options=options)

@@ -9,18 +9,8 @@ from robust.records.files import read_object
 
 # The fields that a record keeps.
 RECORD_FIELDS = (
-    "recipe",
-    "options",
-    "data",
-    "threat",
-    "seed",
-    "learnt_from",
-    "best",
-    "last",
-    "notes",
-    "minutes",
-    "key",
-)
+    "recipe", "options", "data", "threat", "seed", "learnt_from", "best", "last", "notes", "minutes", "key",
+)  # fmt: skip
 
 
 def read_card(weights: Path) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ from robust.train.optim import build_criterion, l1_penalty
 from robust.train.plan import Plan
 from robust.train.prepare import prepare
 from robust.train.recipe import Around, StatefulRecipe
-from robust.train.setup import DEFAULT_OPTIONS, RunOptions, TrainingSetup
+from robust.train.setup import DEFAULT_OPTIONS, FitOptions, TrainingSetup
 from robust.train.split import split_off_validation
 from robust.train.training import Training
 from robust.train.validate import Epoch
@@ -53,7 +53,7 @@ def fit(
     threat: LpThreat,
     *,
     seed: int = 0,
-    options: RunOptions = DEFAULT_OPTIONS,
+    options: FitOptions = DEFAULT_OPTIONS,
 ) -> Fit:
     """Train `module`, in place, on a training split. The same seed gives the same weights on the same machine.
 
@@ -87,7 +87,7 @@ def _replays(method: Method) -> int:
     return replays
 
 
-def _run_epoch(training: Training, setup: TrainingSetup, options: RunOptions) -> None:
+def _run_epoch(training: Training, setup: TrainingSetup, options: FitOptions) -> None:
     """Run the rest of the current epoch."""
     n_batches, replays = count_batches(setup.learn, setup.method.plan), _replays(setup.method)
     saved_at, device = time.monotonic(), next(training.module.parameters()).device

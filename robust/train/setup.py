@@ -44,15 +44,13 @@ def _ignore(value: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
+class FitOptions:
     """How a training runs: whom it reports to, where its state is saved, and on which processes."""
 
     on_epoch: Callable[[Epoch], None] = _ignore
-    on_batch: Callable[[float], None] = (
-        _ignore  # called with the number of epochs done: 1.5 in the middle of the second
-    )
+    on_batch: Callable[[float], None] = _ignore  # takes the number of epochs done: 1.5 in the middle of the second
     saved: Path | None = None  # the file that holds the state of an unfinished training
     ranks: Ranks = ALONE
 
 
-DEFAULT_OPTIONS = RunOptions()
+DEFAULT_OPTIONS = FitOptions()

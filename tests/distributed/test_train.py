@@ -13,7 +13,7 @@ from robust.train.cache import train
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
 from robust.train.recipe import RECIPES
-from robust.train.setup import RunOptions, TrainingSpec
+from robust.train.setup import FitOptions, TrainingSpec
 from tests.distributed.together import together
 
 THREAT = LpThreat.parse("linf:0.15")
@@ -28,7 +28,7 @@ WORDS = {
     "swa": "pgd-at+swa:swa_start=0",
     "options": "pgd-at:l1=0.001:clip=1:smoothing=0.1:sampling=balanced",
     "weights": "standard:class_weights=balanced",
-    "pictures": "standard:augment=crop-flip",
+    "images": "standard:augment=crop-flip",
 }
 
 
@@ -82,7 +82,7 @@ def first_steps(ranks, word):
         patched.setattr(loop.Training, "start", lambda *args: seen.append(start(*args)) or seen[-1])
         patched.setattr(loop, "_run_step", stop_after(STEPS))
         with pytest.raises(Stopped):
-            fit(module, read_recipe(word), samples(420), THREAT, options=RunOptions(ranks=ranks))
+            fit(module, read_recipe(word), samples(420), THREAT, options=FitOptions(ranks=ranks))
     (training,) = seen
     return {
         "weights": {name: value.tolist() for name, value in training.kept.state_dict().items()},
@@ -133,7 +133,7 @@ def stopped(ranks, word, saved):
         patched.setattr(loop, "SAVE_EVERY", 0.0)
         patched.setattr(loop, "_run_step", stop_after(16 * (1 + word.count("replays"))))
         with pytest.raises(Stopped):
-            fit(Wide(), read_recipe(word), samples(200), THREAT, options=RunOptions(saved=saved, ranks=ranks))
+            fit(Wide(), read_recipe(word), samples(200), THREAT, options=FitOptions(saved=saved, ranks=ranks))
 
 
 def _plain(found):
@@ -143,10 +143,8 @@ def _plain(found):
 
 
 def gone_on(ranks, word, saved=None):
-    found = fit(Wide(), read_recipe(word), samples(200), THREAT, options=RunOptions(saved=saved, ranks=ranks))
-    return {name: value.tolist() for name, value in found.weights.items()}, [
-        epoch.card_fields() for epoch in found.curve
-    ]
+    found = fit(Wide(), read_recipe(word), samples(200), THREAT, options=FitOptions(saved=saved, ranks=ranks))
+    return _plain(found)
 
 
 def for_each(ranks, work, words, folder):
@@ -172,16 +170,14 @@ def with_norm(ranks):
     """What depends on a batch's company: of what comes out only that it is the same on all."""
     word = "pgd-at+swa:steps=1:epochs=2:batch=17:swa_start=0.5:augment=crop-flip"
     found = fit(
-        network(norm=True, dropout=0.2), read_recipe(word), samples(200), THREAT, options=RunOptions(ranks=ranks)
+        network(norm=True, dropout=0.2), read_recipe(word), samples(200), THREAT, options=FitOptions(ranks=ranks)
     )
-    return {name: value.tolist() for name, value in found.weights.items()}, [
-        epoch.card_fields() for epoch in found.curve
-    ]
+    return _plain(found)
 
 
 def refused(ranks, word):
     with pytest.raises(ValueError, match=r"\w+") as caught:
-        fit(network(), read_recipe(word), samples(200), THREAT, options=RunOptions(ranks=ranks))
+        fit(network(), read_recipe(word), samples(200), THREAT, options=FitOptions(ranks=ranks))
     return str(caught.value)
 
 

@@ -19,7 +19,7 @@ from robust.train import loop
 from robust.train.cache import train
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
-from robust.train.setup import RunOptions, TrainingSpec
+from robust.train.setup import FitOptions, TrainingSpec
 
 THREAT = LpThreat.parse("linf:0.1")
 ROOT = Path(__file__).parent.parent.parent
@@ -54,7 +54,7 @@ class Stopped(Exception):  # noqa: N818 - it is no error
 def test_it_goes_on_from_within_an_epoch(word, after, samples, tmp_path, monkeypatch):
     """Of 12 batches in 3 epochs; what was done after the last save is done again."""
     whole = fit(network(), read_recipe(word), samples, THREAT)
-    options = RunOptions(saved=tmp_path / "saved.pt")
+    options = FitOptions(saved=tmp_path / "saved.pt")
     monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
     saves, real = [], loop.Training.save
 
@@ -77,7 +77,7 @@ def test_it_goes_on_from_within_an_epoch(word, after, samples, tmp_path, monkeyp
 
 def test_what_is_over_stays_over(samples, tmp_path):
     epochs = []
-    method, options = read_recipe("standard:epochs=2"), RunOptions(epochs.append, saved=tmp_path / "saved.pt")
+    method, options = read_recipe("standard:epochs=2"), FitOptions(epochs.append, saved=tmp_path / "saved.pt")
     first = fit(network(), method, samples, THREAT, options=options)
     assert len(epochs) == 2
     second = fit(network(), method, samples, THREAT, options=options)
