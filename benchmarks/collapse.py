@@ -13,6 +13,7 @@ from robust.models.load import get_builder
 from robust.models.spec import ModelSpec
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
+from robust.train.setup import FitOptions
 from robust.train.validate import Epoch
 
 OUT = Path(__file__).parent / "collapse.md"
@@ -34,7 +35,8 @@ def main() -> int:
         torch.manual_seed(0)
         network = get_builder(ModelSpec.parse(NETWORK, Path()), None, (1, 28, 28), 10, Path())()
         epochs: list[Epoch] = []
-        fitted = fit(network, read_recipe(word), samples, LpThreat.parse(THREAT), seed=0, on_epoch=epochs.append)
+        options = FitOptions(on_epoch=epochs.append)
+        fitted = fit(network, read_recipe(word), samples, LpThreat.parse(THREAT), seed=0, options=options)
         columns.append([_told(epoch) for epoch in epochs])
         lines += [f"- {word}: {note}" for note in fitted.notes or ("nothing to report",)]
     rows = ([str(k), *row] for k, row in enumerate(zip_longest(*columns, fillvalue=""), 1))

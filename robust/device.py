@@ -1,4 +1,4 @@
-"""Where models run."""
+"""The devices on which models run."""
 
 import re
 
@@ -7,9 +7,9 @@ from torch import nn
 
 
 def parse_device(text: str) -> torch.device:
-    """The device of "auto", "cpu", "cuda", "cuda:1" or "mps"; ValueError for other words, and where there is none.
+    """Return the device for "auto", "cpu", "cuda", "cuda:1" or "mps"; ValueError for other text or a missing device.
 
-    Auto takes CUDA or the CPU. Apple's GPUs are for those who name them: nobody has compared their figures yet.
+    "auto" takes CUDA or the CPU. Apple's GPUs must be named: their figures have not been compared yet.
     """
     if text == "auto":
         text = "cuda" if torch.cuda.is_available() else "cpu"
@@ -25,5 +25,5 @@ def parse_device(text: str) -> torch.device:
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Where the module's parameters are; the CPU if it has none."""
+    """Return the device of the module's parameters; the CPU if it has none."""
     return next((p.device for p in module.parameters()), torch.device("cpu"))

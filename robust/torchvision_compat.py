@@ -1,4 +1,4 @@
-"""The door to torchvision: nothing else in the project imports it.
+"""Importing torchvision, also beside a CPU-only torch. No other module of the project imports it.
 
 PyPI's torchvision wheels are built for the CUDA torch. Beside a CPU-only torch their compiled part does not load, and
 `import torchvision` ends in "operator torchvision::nms does not exist". Models, transforms and data sets need nothing
@@ -19,7 +19,7 @@ _fragments: list[torch.library.Library] = []  # a library lives as long as its o
 
 
 def with_torchvision(load: Callable[[], T]) -> T:
-    """`load()`, which may import torchvision somewhere inside; called again where only the symptom stopped it."""
+    """Return `load()`, which may import torchvision; it is called again if only the symptom stopped it."""
     try:
         return load()
     except Exception as error:
@@ -30,14 +30,14 @@ def with_torchvision(load: Callable[[], T]) -> T:
 
 
 def _is_symptom(error: BaseException | None) -> bool:
-    """Whether the error is the symptom, or was raised because of it: transformers makes an ImportError of it."""
+    """Whether the error is the symptom, or was caused by it: transformers turns it into an ImportError."""
     if error is None or (isinstance(error, RuntimeError) and SYMPTOM in str(error)):
         return error is not None
     return _is_symptom(error.__cause__ or error.__context__)
 
 
 def import_torchvision(module: str = "torchvision") -> ModuleType:
-    """torchvision or one of its modules ("torchvision.models"), also beside a CPU-only torch."""
+    """Return torchvision or one of its modules ("torchvision.models"), also beside a CPU-only torch."""
     return with_torchvision(lambda: importlib.import_module(module))
 
 

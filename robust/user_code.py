@@ -1,4 +1,4 @@
-"""Running the code that a user named: files, modules, programs. Nothing else of the project executes a user's file."""
+"""Running code that the user names: files, modules, programs. No other module of the project runs a user's file."""
 
 import hashlib
 import importlib
@@ -16,14 +16,17 @@ from robust.attacks.registry import suggest
 
 T = TypeVar("T")
 
-# Where code is not the user's: what Python makes up, libraries, and this package with its attacks.
-OURS = Path(__file__).parent
+# Where code is not the user's: generated code, libraries, and this package with its attacks.
+PACKAGE = Path(__file__).parent
 LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-OTHERS = ("<", *(f"{folder}{os.sep}" for folder in (*LIBRARIES, OURS, (OURS / "attacks").resolve())))
+NOT_USER_CODE = ("<", *(f"{folder}{os.sep}" for folder in (*LIBRARIES, PACKAGE, (PACKAGE / "attacks").resolve())))
 
 
 def import_file(path: Path) -> ModuleType:
-    """Run a user's file as a module, once a process; its folder is importable from, as for `python FILE`."""
+    """Run a user's file as a module, once a process; it can import from its folder, as with `python FILE`.
+
+    ValueError, in one line, if it fails.
+    """
     name = f"robust_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
@@ -48,7 +51,10 @@ def import_file(path: Path) -> ModuleType:
 
 
 def import_module(name: str, path: Path) -> ModuleType:
-    """Import the module `name`, whose file is `path`, as a Python would that was started in the folder above it."""
+    """Import the module `name`, whose file is `path`, as Python would if started in the folder above it.
+
+    ValueError, in one line, if it fails, or if another module has that name.
+    """
     from robust.torchvision_compat import with_torchvision  # it imports torch
 
     above = path.parents[name.count(".") + (path.stem == "__init__")]
@@ -58,14 +64,14 @@ def import_module(name: str, path: Path) -> ModuleType:
         module = with_torchvision(lambda: importlib.import_module(name))
     except (Exception, SystemExit) as error:
         raise ValueError(f"importing {name} failed: {describe_user_error(error)}") from error
-    found = getattr(module, "__file__", None)
-    if found is None or Path(found).resolve() != path.resolve():
-        raise ValueError(f"another module is already imported as {name}: {found}, expected {path}")
+    file = getattr(module, "__file__", None)
+    if file is None or Path(file).resolve() != path.resolve():
+        raise ValueError(f"another module is already imported as {name}: {file}, expected {path}")
     return module
 
 
 def run_user_code(run: Callable[[], T], *folders: Path) -> T:
-    """What `run` returns, where modules in `folders` can be imported; ValueError, in one line, where it fails."""
+    """Return the result of `run`, which can import modules in `folders`; ValueError, in one line, if it fails."""
     from robust.torchvision_compat import with_torchvision  # it imports torch
 
     sys.path[:0] = [str(folder) for folder in folders if str(folder) not in sys.path]
@@ -76,23 +82,24 @@ def run_user_code(run: Callable[[], T], *folders: Path) -> T:
 
 
 def is_installed(name: str) -> bool:
-    """Whether there is a module of that name; it is not imported."""
+    """Whether there is a module of that name, without importing it."""
     try:
         return importlib.util.find_spec(name) is not None
-    except ValueError:  # some other has taken its place
+    except ValueError:  # a module without a spec has that name
         return False
 
 
 def look_up(module: ModuleType, name: str, where: str) -> Any:
-    """What `module` calls `name`; LookupError, with the nearest that it defines itself, where there is none."""
+    """Return the attribute `name` of the module; LookupError, with the nearest name that it defines, if it has none."""
     if not hasattr(module, name):
-        own = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", None) == module.__name__]
-        raise LookupError(f"{where} has no {suggest(name, own)}")
+        callables = {n: v for n, v in vars(module).items() if callable(v)}
+        defined = [n for n, v in callables.items() if getattr(v, "__module__", None) == module.__name__]
+        raise LookupError(f"{where} has no {suggest(name, defined)}")
     return getattr(module, name)
 
 
 def hash_sources(files: Iterable[Path]) -> str:
-    """SHA-256 of the files' names and contents, in whatever order they are given."""
+    """Return the SHA-256 of the files' names and contents, whatever their order."""
     sha = hashlib.sha256()
     for file in sorted({file.resolve() for file in files}, key=lambda path: path.as_posix()):
         sha.update(file.name.encode() + file.read_bytes())
@@ -100,14 +107,14 @@ def hash_sources(files: Iterable[Path]) -> str:
 
 
 def source_files(things: Iterable[type]) -> set[Path]:
-    """The files that these classes are written in; of one typed at a prompt there is none."""
+    """Return the files that define these classes; a class typed at a prompt has none."""
     files = {getattr(sys.modules.get(thing.__module__), "__file__", None) for thing in things}
     return {Path(file) for file in files if file}
 
 
 def describe_user_error(error: BaseException) -> str:
-    """One line: the kind of error, its first line, and where: in the user's own code, if it passed through some."""
+    """Return one line: the kind of error, its first line, and its place, in the user's code if that is on the stack."""
     frames = traceback.extract_tb(error.__traceback__)
-    last = next((frame for frame in reversed(frames) if not frame.filename.startswith(OTHERS)), frames[-1])
+    last = next((frame for frame in reversed(frames) if not frame.filename.startswith(NOT_USER_CODE)), frames[-1])
     lines = str(error).splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]} ({Path(last.filename).name}, line {last.lineno})"

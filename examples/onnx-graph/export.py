@@ -18,6 +18,6 @@ for _ in range(15):
         optimiser.zero_grad()
         F.cross_entropy(net(x[rows]), y[rows]).backward()
         optimiser.step()
-# For any number of pictures at once. The exporter that needs no package but onnx is the older one.
-axes = {"pictures": {0: "n"}}
-torch.onnx.export(net.eval(), (x[:1],), "net.onnx", dynamo=False, input_names=["pictures"], dynamic_axes=axes)
+# For any number of images at once. The exporter that needs no package but onnx is the older one.
+axes = {"images": {0: "n"}}
+torch.onnx.export(net.eval(), (x[:1],), "net.onnx", dynamo=False, input_names=["images"], dynamic_axes=axes)

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 class Net(nn.Module):
-    """Two convolutions and a linear layer, for grey pictures of 8x8 pixels from 0 to 1."""
+    """Two convolutions and a linear layer, for grey images of 8x8 pixels from 0 to 1."""
 
     mean: Tensor
     std: Tensor

@@ -1,4 +1,4 @@
-"""A network of torchvision for small grey pictures: pixels from 0 to 1 go in, logits come out."""
+"""A network of torchvision for small grey images: pixels from 0 to 1 go in, logits come out."""
 
 from torch import nn
 from torchvision.models import DenseNet

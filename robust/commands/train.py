@@ -32,6 +32,7 @@ from robust.train.factory import read_recipe
 from robust.train.failures import DivergedError
 from robust.train.plan import Plan
 from robust.train.prepare import rehearse
+from robust.train.setup import TrainingSpec
 from robust.train.validate import Epoch
 
 OTHERS = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # what weights are kept in elsewhere
@@ -100,7 +101,7 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
     with blame("device", args.device):
         device = ranks.device(read_device(options["device"]))
     with blame("data", args.data):
-        dataset = read_dataset(options["data"]).settled(download=args.download)
+        dataset = read_dataset(options["data"]).complete(download=args.download)
         few = dataset.load("train").take(np.arange(TRIED))
     threat, normalize = _threat(options["threat"], dataset, args.data), read_normalization(options["normalize"])
     here = Path.cwd()
@@ -158,21 +159,18 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
                 if ranks.first and not sys.stderr.isatty():
                     sys.stderr.write(f"{_line(epoch, plan)}, {took:.0f} s\n")
 
-            trained = train(
+            spec = TrainingSpec(
                 order.build,
                 recipe,
                 order.dataset,
                 order.threat,
-                seed=order.seed,
-                folder=order.folder,
-                name=order.spec.name,
-                source=None if order.spec.library else order.spec.path,
-                on_epoch=report,
-                on_batch=bar.batch,
-                ranks=ranks,
+                order.seed,
+                order.spec.name,
+                None if order.spec.library else order.spec.path,
             )
+            trained = train(spec, order.folder, on_epoch=report, on_batch=bar.batch, ranks=ranks)
         if order.file is not None and ranks.first:
-            trained = trained.copied(order.file)
+            trained = trained.copy_to(order.file)
         yield _told(order, trained)
 
 

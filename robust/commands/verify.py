@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> Verified:
     if not checks[-1].sound:
         return _shown(path, checks, [])
     evidence = Evidence.from_bytes(content)
-    dataset = _data(args, record).settled()
+    dataset = _data(args, record).complete()
     x, y = dataset.read("train" if record.data.split == "train" else "test")
     if len(evidence.index) and not 0 <= evidence.index.min() <= evidence.index.max() < len(y):
         return _shown(path, [*checks, Check("data", False, f"{dataset.name} has no such samples")], [])

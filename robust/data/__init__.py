@@ -1,4 +1,4 @@
-"""The data sets by name, one file each. Importing this package imports no numpy and no torch."""
+"""Data sets by name, one in each file. Importing this package imports neither numpy nor torch."""
 
 from robust.data.dataset import Dataset as Dataset
 from robust.data.dataset import Samples as Samples

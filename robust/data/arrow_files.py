@@ -1,4 +1,4 @@
-"""Files of Arrow and parquet, read with pyarrow: of strangers too, so what they claim is checked before it is used."""
+"""Files of Arrow and parquet, read with pyarrow. They are not trusted: what they claim is checked before it is used."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,107 +11,110 @@ from numpy.typing import NDArray
 from robust.attacks.text import brief, first_line, printable
 from robust.data.spool import open_scratch_file
 
-GROWTH = 100  # what a file may say it holds, over its size: pictures are compressed already
-AT_ONCE = 32  # rows of parquet that are unpacked at once
-BUFFER = 2**20  # bytes of parquet that are read at once
+MAX_GROWTH = 100  # of the content over the size of the file, since images are compressed already
+BATCH_ROWS = 32  # of parquet, unpacked at once
+BUFFER = 2**20  # bytes of parquet, read at once
 
 
 class Table(Protocol):
-    """A file of either kind, with a column of pictures and one of labels."""
+    """A file of either kind, with a column of images and one of labels."""
 
     path: Path
     labels: NDArray[Any]  # (n,)
 
-    def picture(self, row: int) -> bytes | None:
-        """Encoded, as it lies there; None where there is none."""
+    def image(self, row: int) -> bytes | None:
+        """Return the encoded image of a row; None if it has none."""
         ...
 
 
 def read_schema(path: Path) -> Any:
-    """Of the file's columns: pyarrow.Schema."""
-    with _sound(path):
+    """Return the schema of the file's columns, a pyarrow.Schema; ValueError, in one line, if the file is damaged."""
+    with _checked(path):
         if _is_parquet(path):
             return _parquet(path).schema_arrow
         return _pyarrow().ipc.open_stream(_pyarrow().memory_map(str(path))).schema
 
 
 def open_table(path: Path, image: str, label: str) -> Table:
-    """The file with these columns; ValueError, in one line, where it is damaged or claims what it cannot hold."""
-    with _sound(path):
+    """Open the file with these columns; ValueError, in one line, if it is damaged or claims more than it can hold."""
+    with _checked(path):
         return _Parquet(path, image, label) if _is_parquet(path) else _Arrow(path, image, label)
 
 
 class _Arrow:
-    """A stream as `datasets` saves it, mapped into memory."""
+    """A stream in the form that `datasets` saves, mapped into memory."""
 
     def __init__(self, path: Path, image: str, label: str) -> None:
         pa = _pyarrow()
         self.path = path
         table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
         self.labels = _numbers(table.column(label))
-        pictures = table.column(image)
-        pictures.validate(full=True)  # or a wrong offset reads elsewhere in memory
-        self._pictures = pa.chunked_array([_bytes(chunk) for chunk in pictures.chunks], pa.binary())
+        images = table.column(image)
+        images.validate(full=True)  # otherwise a wrong offset reads elsewhere in memory
+        self._images = pa.chunked_array([_bytes(chunk) for chunk in images.chunks], pa.binary())
 
-    def picture(self, row: int) -> bytes | None:
-        found: bytes | None = self._pictures[row].as_py()
-        return found
+    def image(self, row: int) -> bytes | None:
+        content: bytes | None = self._images[row].as_py()
+        return content
 
 
 class _Parquet:
-    """Parquet is read from the beginning of a row group only: one is copied to a temporary file when it is needed."""
+    """A file of parquet, whose row groups are each copied to a temporary file when they are needed.
+
+    The copy gives access to single rows: parquet itself is read only from the beginning of a row group.
+    """
 
     def __init__(self, path: Path, image: str, label: str) -> None:
         self.path = path
-        self._image = image
+        self._column = image
         self._file = _parquet(path)
-        self._most = GROWTH * path.stat().st_size
+        self._max_bytes = MAX_GROWTH * path.stat().st_size
         groups = [self._file.metadata.row_group(k) for k in range(self._file.num_row_groups)]
         sizes = [group.num_rows for group in groups]
         claimed = max([sum(sizes), *(group.total_byte_size for group in groups)])
-        if min([0, *sizes]) < 0 or claimed > self._most:
+        if min([0, *sizes]) < 0 or claimed > self._max_bytes:
             raise ValueError(f"it claims {sum(sizes)} rows and {claimed} bytes, in a file of {path.stat().st_size}")
         self._starts = np.cumsum([0, *sizes])
         self.labels = _numbers(self._file.read(columns=[label]).column(label))
-        self._copied: dict[int, list[slice | None]] = {}  # where the pictures of a row group are in the copy
+        self._copied: dict[int, list[slice | None]] = {}  # where the images of a row group are in the copy
         self._copy = open_scratch_file(self)
 
-    def picture(self, row: int) -> bytes | None:
+    def image(self, row: int) -> bytes | None:
         group = int(np.searchsorted(self._starts, row, "right")) - 1
-        with _sound(self.path):
+        with _checked(self.path):
             if group not in self._copied:
-                self._copied[group] = [*self._copy_of(group)]
+                self._copied[group] = [*self._copy_group(group)]
             place = self._copied[group][row - int(self._starts[group])]
         if place is None:
             return None
         self._copy.seek(place.start)
         return self._copy.read(place.stop - place.start)
 
-    def _copy_of(self, group: int) -> Iterator[slice | None]:
-        """Of each picture where it was put."""
+    def _copy_group(self, group: int) -> Iterator[slice | None]:
+        """Copy the images of a row group; yield the place of each."""
         at = self._copy.seek(0, 2)
-        for batch in self._file.iter_batches(AT_ONCE, [group], [self._image]):
+        for batch in self._file.iter_batches(BATCH_ROWS, [group], [self._column]):
             for content in _bytes(batch.column(0)).to_pylist():
                 if content is not None:
                     at += self._copy.write(content)
-                if at > self._most:
-                    raise ValueError(f"it unpacks to more than {GROWTH} times its size")
+                if at > self._max_bytes:
+                    raise ValueError(f"it unpacks to more than {MAX_GROWTH} times its size")
                 yield None if content is None else slice(at - len(content), at)
 
 
-def _bytes(pictures: Any) -> Any:
-    """An array of encoded pictures, whatever holds them, as pyarrow's binary."""
+def _bytes(images: Any) -> Any:
+    """Return an array of encoded images, in structs or not, as pyarrow's binary."""
     pa = _pyarrow()
-    held = pictures.field("bytes") if isinstance(pictures, pa.StructArray) else pictures
-    return held.cast(pa.binary())
+    content = images.field("bytes") if isinstance(images, pa.StructArray) else images
+    return content.cast(pa.binary())
 
 
 def _numbers(column: Any) -> NDArray[Any]:
     column.validate(full=True)
     if column.null_count:
         raise ValueError(f"{column.null_count} rows have no label")
-    found: NDArray[Any] = column.to_numpy()
-    return found
+    numbers: NDArray[Any] = column.to_numpy()
+    return numbers
 
 
 def _is_parquet(path: Path) -> bool:
@@ -122,18 +125,19 @@ def _is_parquet(path: Path) -> bool:
 def _parquet(path: Path) -> Any:
     from pyarrow.parquet import ParquetFile
 
-    return ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)  # or a whole row group would be in memory
+    return ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)  # otherwise a whole row group is in memory
 
 
 @contextmanager
-def _sound(path: Path) -> Iterator[None]:
+def _checked(path: Path) -> Iterator[None]:
+    """Turn whatever reading the file raises into a ValueError in one line."""
     try:
         yield
     except ImportError:
         raise ValueError("files of Arrow and parquet need pyarrow: pip install 'pytest-robust[arrow]'") from None
     except Exception as error:  # a damaged file raises anything
-        told = first_line(error)
-        raise ValueError(f"{printable(path.name)} is not a sound file of Arrow or parquet: {brief(told)}") from error
+        fault = brief(first_line(error))
+        raise ValueError(f"{printable(path.name)} is not a sound file of Arrow or parquet: {fault}") from error
 
 
 def _pyarrow() -> Any:

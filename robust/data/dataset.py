@@ -1,4 +1,7 @@
-"""What a data set declares and what it yields. No numpy at import: collecting tests reads the declarations."""
+"""Data sets: their declarations and their samples.
+
+Numpy is not imported at the top: collecting tests reads the declarations.
+"""
 
 import hashlib
 import math
@@ -30,7 +33,7 @@ SPLITS: dict[Split, tuple[str, ...]] = {"test": ("test", "val", "valid", "valida
 
 
 class NotHereError(LookupError):
-    """The data is not on this machine. A data set that has a `fetch` could be downloaded."""
+    """The data is not on this machine; a data set with a `fetch` can be downloaded."""
 
 
 class TooFewError(ValueError):
@@ -41,7 +44,7 @@ class TooFewError(ValueError):
 class Samples:
     """Some inputs of a split, their labels, and their numbers in that split."""
 
-    x: "NDArray[np.float32] | LazyInputs"  # (n, *shape), within the bounds; large ones are read where indexed
+    x: "NDArray[np.float32] | LazyInputs"  # (n, *shape), within the bounds; large inputs are read when indexed
     y: "NDArray[np.int64]"  # (n,)
     index: "NDArray[np.int64]"  # (n,), ascending
 
@@ -49,11 +52,12 @@ class Samples:
         return len(self.y)
 
     def take(self, rows: "NDArray[np.int64]") -> "Samples":
-        x = self.x.only(rows) if isinstance(self.x, LazyInputs) else self.x[rows]
+        """Return the samples in these rows, (m,)."""
+        x = self.x.take(rows) if isinstance(self.x, LazyInputs) else self.x[rows]
         return Samples(x, self.y[rows], self.index[rows])
 
     def draw(self, n: int, seed: int) -> "tuple[Samples, Samples]":
-        """(n samples, the others): drawn without replacement, each in ascending order."""
+        """Return (n samples drawn without replacement, the others), each in ascending order."""
         import numpy as np
 
         rows = draw_rows(len(self), n, seed)
@@ -70,24 +74,24 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What is known of a data set before it is read."""
+    """A data set, declared without reading it."""
 
     name: str
-    threat: str | None  # the threat model that is meant where none is given; None: the user must say
+    threat: str | None  # the default threat model; None: the user must give one
     lo: float
     hi: float
-    classes: int | None  # None where only the labels tell: see `settled`
-    shape: tuple[int, ...] | None  # likewise
+    classes: int | None  # None if only the labels tell: see `complete`
+    shape: tuple[int, ...] | None  # of one input; None as for `classes`
     read: Reader
-    fetch: Callable[[], None] | None = None  # downloads it
-    levels: int = 256  # that a value may have, evenly from lo to hi, where the samples keep to levels at all: 8 bits
-    transforms: tuple[str, ...] = ()  # what is done to the stored inputs before a model sees them
-    count: Callable[[], int | None] = lambda: None  # the classes, where the files name them
+    fetch: Callable[[], None] | None = None  # downloads the data
+    levels: int = 256  # evenly spaced values from lo to hi, if the samples are quantised: 8 bits by default
+    transforms: tuple[str, ...] = ()  # what is done to the stored inputs before they are used
+    count: Callable[[], int | None] = lambda: None  # the number of classes, if the files name them
 
-    def settled(self, *, download: bool = False) -> "Dataset":
-        """Return the data set with classes and shape filled in from the test split, if only that tells them.
+    def complete(self, *, download: bool = False) -> "Dataset":
+        """Return the data set with its classes and shape, read from the test split if they are not declared.
 
-        `download` allows to fetch it if it is not on this machine. NotHereError if it is nowhere, and is needed here.
+        With `download` the data is downloaded if it is not on this machine. NotHereError if it is needed and nowhere.
         """
         if download and self.fetch is not None and not self._is_here():
             self.fetch()
@@ -112,10 +116,10 @@ class Dataset:
         return True
 
     def load(self, split: Split, n: int | None = None, seed: int = 0) -> Samples:
-        """The samples of a split: all, or `n` drawn by `seed`, of which only these are read.
+        """Return the samples of a split: all, or `n` drawn by `seed`, in which case only these are read.
 
-        LookupError says where the data was looked for and how to get it. ValueError where they are not what the data
-        set declares; TooFewError where they are fewer than n.
+        NotHereError, a LookupError, says where the data was searched for and how to get it. ValueError if the samples
+        are not as declared; TooFewError if there are fewer than n.
         """
         x, y = self.read(split)
         if not len(y):
@@ -132,32 +136,34 @@ class Dataset:
     def _check(self, samples: Samples) -> None:
         for x in iter_parts(samples.x):
             if x.shape[1:] != self.shape or not ((x >= self.lo) & (x <= self.hi)).all():
-                told = f"inputs of shape {list(x.shape[1:])} from {x.min():g} to {x.max():g}"
-                wanted = f"{list(self.shape or ())} from {self.lo:g} to {self.hi:g}"
-                raise ValueError(
-                    f"{self.name} has {told}, expected {wanted}{self._way(float(x.min()), float(x.max()))}"
-                )
+                actual = f"inputs of shape {list(x.shape[1:])} from {x.min():g} to {x.max():g}"
+                expected = f"{list(self.shape or ())} from {self.lo:g} to {self.hi:g}"
+                advice = self._advise(float(x.min()), float(x.max()))
+                raise ValueError(f"{self.name} has {actual}, expected {expected}{advice}")
         y = samples.y
         if y.min() < 0 or y.max() >= (self.classes or 0):
             raise ValueError(
                 f"{self.name} has labels from {y.min()} to {y.max()}, expected 0 to {(self.classes or 0) - 1}"
             )
 
-    def _way(self, least: float, most: float) -> str:
-        """What to do about inputs that reach from `least` to `most`; nothing where these are within the bounds."""
-        if (self.lo <= least and most <= self.hi) or not (math.isfinite(least) and math.isfinite(most)):
+    def _advise(self, low: float, high: float) -> str:
+        """Return advice on inputs that reach from `low` to `high`; empty if these are within the bounds."""
+        if (self.lo <= low and high <= self.hi) or not (math.isfinite(low) and math.isfinite(high)):
             return ""
-        lo, hi = min(math.floor(least), self.lo), max(math.ceil(most), self.hi)
+        lo, hi = min(math.floor(low), self.lo), max(math.ceil(high), self.hi)
         divide = f"divide by {hi:g} where they are read, or " if (lo, self.lo, self.hi) == (0, 0, 1) else ""
         undo = "give the model's normalisation as --robust-normalize, or " if lo < 0 else ""
         return f"; {divide}{undo}declare their bounds, as :lo={lo:g}:hi={hi:g}"
 
 
 class Kind(Protocol):
-    """Makes a data set from what the user wrote after the kind's name: of npz:FILE:classes=10 the rest."""
+    """A kind of data set, such as npz: it makes a data set from the user's spec, such as npz:FILE:classes=10."""
 
     def __call__(self, text: str, folder: "Path", /) -> Dataset:
-        """ValueError for what is wrong with the text; relative paths are below `folder`. Nothing heavy is imported."""
+        """Return the data set of a spec; relative paths are below `folder`. ValueError if the spec is wrong.
+
+        Neither numpy nor torch is imported here.
+        """
         ...
 
 
@@ -171,7 +177,7 @@ def dataset(
     fetch: Callable[[], None] | None = None,
     levels: int = 256,
 ) -> Callable[[R], R]:
-    """A decorator: the function under it reads a split of the data set `name`, as (inputs, labels)."""
+    """Return a decorator for the function that reads a split of the data set `name`, as (inputs, labels)."""
 
     def declare(read: R) -> R:
         DATA.register(name)(Dataset(name, threat, *bounds, classes, shape, read, fetch, levels))
@@ -181,6 +187,6 @@ def dataset(
 
 
 def roots() -> list[Path]:
-    """The folders to look in, the first of them the one to download to."""
-    given = [Path(os.environ["ROBUST_DATA"])] if "ROBUST_DATA" in os.environ else []
-    return [*given, Path.home() / ".cache" / "torchvision", Path("data"), Path.home() / "data"]
+    """Return the folders that may hold data; downloads go to the first."""
+    chosen = [Path(os.environ["ROBUST_DATA"])] if "ROBUST_DATA" in os.environ else []
+    return [*chosen, Path.home() / ".cache" / "torchvision", Path("data"), Path.home() / "data"]

@@ -1,4 +1,4 @@
-"""From a user's words to a data set: "digits", "npz:FILE:classes=10", "data.py:load"."""
+"""Reading a spec of a data set: "digits", "npz:FILE:classes=10", "data.py:load"."""
 
 import re
 from pathlib import Path
@@ -9,16 +9,16 @@ from robust.data.user_function import function_dataset
 
 
 def open_data(text: str, folder: Path) -> Dataset:
-    """The data set that `text` describes, not yet read; relative paths are below `folder`.
+    """Return the data set of a spec, not yet read; relative paths are below `folder`.
 
-    LookupError for an unknown name, ValueError for what is wrong with the rest.
+    LookupError for an unknown name, ValueError if the rest of the spec is wrong.
     """
     text, only = split_subset(text)
-    found = _whole(text, folder)
-    return found if only is None else select_classes(found, only)
+    dataset = _open_whole(text, folder)
+    return dataset if only is None else select_classes(dataset, only)
 
 
-def _whole(text: str, folder: Path) -> Dataset:
+def _open_whole(text: str, folder: Path) -> Dataset:
     if re.match(r"[^:]+\.py(:|$)", text):
         return function_dataset(text, folder)
     name = text.partition(":")[0]

@@ -1,4 +1,4 @@
-"""Tables of encoded pictures and labels: which columns are meant, and what data set they are."""
+"""Tables of encoded images and labels as data sets."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns are meant, and how a picture becomes an input: "hf:DIR:label=fine_label:size=224"."""
+    """The columns to read, and how an image becomes an input: "hf:DIR:label=fine_label:size=224"."""
 
-    image: str | None = None  # by default the only one of encoded pictures
-    label: str | None = None  # by default the only one of classes, else the only one of whole numbers
+    image: str | None = None  # by default the only column of encoded images
+    label: str | None = None  # by default the only column of classes, else the only one of whole numbers
     classes: int | None = None  # by default as many as the file names, else one more than the largest test label
     size: int | None = None
     resize: int | None = None
     channels: int = 3
 
     def __post_init__(self) -> None:
-        _ = self.look
+        _ = self.transform
         if self.classes is not None and self.classes < 2:
             raise ValueError(f"classes must be at least 2, got {self.classes}")
 
     @property
-    def look(self) -> ImageTransform:
+    def transform(self) -> ImageTransform:
         return ImageTransform(self.size, self.resize, self.channels)
 
 
 def table_dataset(name: str, spec: Spec, files: Callable[[Split], list[Path]]) -> Dataset:
-    """The data set of the tables in the files of a split, of which there is at least one.
+    """Return the data set of the tables that `files` names for a split, at least one.
 
-    `spec` holds the options of `Columns`. Pictures are turned as `datasets` does.
+    `spec` holds the options of `Columns`. Images are rotated as by `datasets`.
     """
     columns = configure(Columns, Spec(spec.name, options=spec.options))
 
     @cache
-    def chosen() -> "tuple[str, str, int | None]":
+    def choose() -> "tuple[str, str, int | None]":
         from robust.data.arrow_files import read_schema
 
         path = files("test")[0]
-        return _chosen(path, read_schema(path), columns)
+        return _choose_columns(path, read_schema(path), columns)
 
     @cache
     def read(split: Split) -> "tuple[Images, NDArray[np.int64]]":
@@ -62,20 +62,20 @@ def table_dataset(name: str, spec: Spec, files: Callable[[Split], list[Path]]) -
 
         from robust.data.arrow_files import open_table
 
-        image, label, _ = chosen()
+        image, label, _ = choose()
         tables = [open_table(path, image, label) for path in files(split)]
         y = np.concatenate([to_labels(table.labels) for table in tables])
-        return Images(Encoded(tables), columns.look, upright=True), y
+        return Images(Encoded(tables), columns.transform, upright=True), y
 
-    transforms = ("turned as EXIF says", *columns.look.transforms)
-    name, shape = printable(name), columns.look.shape
+    transforms = ("turned as EXIF says", *columns.transform.transforms)
+    name, shape = printable(name), columns.transform.shape
     return Dataset(
-        name, THREAT, 0.0, 1.0, columns.classes, shape, read, transforms=transforms, count=lambda: chosen()[2]
+        name, THREAT, 0.0, 1.0, columns.classes, shape, read, transforms=transforms, count=lambda: choose()[2]
     )
 
 
 class Encoded:
-    """Pictures in the rows of tables, one table after the other."""
+    """Encoded images in the rows of tables, one table after the other."""
 
     def __init__(self, tables: "list[Table]") -> None:
         self._tables = tables
@@ -85,10 +85,10 @@ class Encoded:
 
     def open(self, row: int) -> BytesIO:
         table, at = self._place(row)
-        content = table.picture(at)
+        content = table.image(at)
         if content is None:
-            told = "a path at most, which is not followed"
-            raise ValueError(f"{self.name(row)} holds no picture ({told}); write the file with the pictures in it")
+            fault = f"{self.name(row)} holds no image (a path at most, which is not followed)"
+            raise ValueError(f"{fault}; write the file with the images in it")
         return BytesIO(content)
 
     def name(self, row: int) -> str:
@@ -103,38 +103,44 @@ class Encoded:
         raise IndexError(row)
 
 
-def _chosen(path: Path, schema: Any, columns: Columns) -> tuple[str, str, int | None]:
-    """(the column of pictures, that of labels, the classes that the file names); ValueError where it is not clear."""
-    named = _classes(schema.metadata or {})
+def _choose_columns(path: Path, schema: Any, columns: Columns) -> tuple[str, str, int | None]:
+    """Return (the column of images, the column of labels, the number of classes that the file names).
+
+    ValueError if the columns are not clear.
+    """
+    class_counts = _read_class_counts(schema.metadata or {})
     encoded = [field.name for field in schema if _is_encoded(field.type)]
     numbers = [field.name for field in schema if str(field.type).startswith(("int", "uint"))]
-    image = _one(path, "image", columns.image, encoded, "encoded pictures", schema.names)
-    label = _one(path, "label", columns.label, [*named] or numbers, "whole numbers", schema.names)
-    return image, label, named.get(label)
+    image = _choose_column(path, "image", columns.image, encoded, "encoded images", schema.names)
+    label = _choose_column(path, "label", columns.label, [*class_counts] or numbers, "whole numbers", schema.names)
+    return image, label, class_counts.get(label)
 
 
-def _one(path: Path, key: str, given: str | None, fit: list[str], what: str, names: Iterable[str]) -> str:
-    if given is not None and given in names:
-        return given
-    if given is None and len(fit) == 1:
-        return fit[0]
-    listed = ", ".join(map(printable, fit if given is None and fit else names))
-    wrong = f"no column {given!r}" if given is not None else f"{len(fit)} columns of {what}"
-    raise ValueError(f"{printable(path.name)} has {wrong}; name one with {key}=, of {listed or 'none'}")
+def _choose_column(
+    path: Path, key: str, chosen: str | None, candidates: list[str], kind: str, names: Iterable[str]
+) -> str:
+    """Return the column `chosen` by the user, or the only candidate; ValueError if there is none or several."""
+    if chosen is not None and chosen in names:
+        return chosen
+    if chosen is None and len(candidates) == 1:
+        return candidates[0]
+    listed = ", ".join(map(printable, candidates if chosen is None and candidates else names))
+    fault = f"no column {chosen!r}" if chosen is not None else f"{len(candidates)} columns of {kind}"
+    raise ValueError(f"{printable(path.name)} has {fault}; name one with {key}=, of {listed or 'none'}")
 
 
 def _is_encoded(kind: Any) -> bool:
-    """Bytes, or a struct that holds them, as `datasets` writes pictures."""
+    """Whether the type is bytes, or a struct of them, as `datasets` writes images."""
     if str(kind).startswith("struct"):
         return any(field.name == "bytes" and _is_encoded(field.type) for field in kind)
     return str(kind) in ("binary", "large_binary", "binary_view")
 
 
-def _classes(metadata: dict[bytes, bytes]) -> dict[str, int]:
-    """Of each column of classes how many `datasets` says there are."""
+def _read_class_counts(metadata: dict[bytes, bytes]) -> dict[str, int]:
+    """Return the number of classes of each column of classes, according to `datasets`."""
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
         kinds = {name: kind for name, kind in features.items() if kind.get("_type") == "ClassLabel"}
         return {name: len(kind["names"]) for name, kind in kinds.items()}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return {}  # of another writer
+        return {}  # another program wrote the file

@@ -1,4 +1,4 @@
-"""Encoded pictures as inputs: how they are opened, scaled and cut, and what is no sound picture."""
+"""Encoded images as inputs: opening, scaling and cropping; damaged images are refused."""
 
 import warnings
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-# Those that Pillow reads by itself: for some others it starts programs (EPS: Ghostscript).
+# The formats that Pillow reads by itself: for some others it starts programs (EPS: Ghostscript).
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
-# The radius that is published most for pictures of this kind: RobustBench's for ImageNet (2010.09670).
+# The radius that is published most for such images: RobustBench's for ImageNet (2010.09670).
 THREAT = "linf:4/255"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageTransform:
-    """How a picture becomes an input: "imagefolder:DIR:size=224"."""
+    """How an image becomes an input: "imagefolder:DIR:size=224"."""
 
-    size: int | None = None  # pixels a side, cut at the centre; by default as it is
-    resize: int | None = None  # what its shorter side is scaled to before that; by default `size`
+    size: int | None = None  # pixels a side of the crop at the centre; by default the image as it is
+    resize: int | None = None  # pixels of the shorter side before the crop; by default `size`
     channels: int = 3  # 1: grey
 
     def __post_init__(self) -> None:
@@ -39,12 +39,12 @@ class ImageTransform:
 
     @property
     def shape(self) -> tuple[int, ...] | None:
-        """None where only the pictures tell."""
+        """The shape of an input; None if only the images tell."""
         return None if self.size is None else (self.channels, self.size, self.size)
 
     @property
     def transforms(self) -> tuple[str, ...]:
-        """What is done, in words."""
+        """The steps of the transform, in words."""
         colours = ("RGB" if self.channels == 3 else "grey",)
         if self.size is None:
             return (*colours, "divided by 255")
@@ -53,24 +53,24 @@ class ImageTransform:
 
 
 class Sources(Protocol):
-    """Where pictures are."""
+    """Encoded images, each opened by its row."""
 
     def __len__(self) -> int: ...
 
     def open(self, row: int) -> Path | BytesIO: ...
 
     def name(self, row: int) -> str:
-        """For messages."""
+        """Return the name of a row's image, for messages."""
         ...
 
 
 class Images:
-    """Inputs that are opened only where they are read."""
+    """Inputs whose images are opened only when they are read."""
 
-    def __init__(self, sources: Sources, look: ImageTransform, *, upright: bool = False) -> None:
-        """`upright`: turned as its EXIF says, which `datasets` does and torchvision does not."""
+    def __init__(self, sources: Sources, transform: ImageTransform, *, upright: bool = False) -> None:
+        """Wrap the sources; with `upright` images are rotated as EXIF says, as by `datasets` and not by torchvision."""
         self._sources = sources
-        self._look = look
+        self._transform = transform
         self._upright = upright
 
     def __len__(self) -> int:
@@ -78,39 +78,42 @@ class Images:
 
     @cached_property
     def _shape(self) -> tuple[int, ...]:
-        return self._look.shape or self._input(0).shape
+        return self._transform.shape or self._input(0).shape
 
     def __getitem__(self, rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
-        """(n, channels, height, width) in [0, 1]; ValueError for a damaged one, or another size than the first's."""
+        """Return inputs (n, channels, height, width) in [0, 1].
+
+        ValueError for a damaged image, or one of another size than the first.
+        """
         import numpy as np
 
-        found = np.empty((len(rows), *self._shape), np.float32)
+        inputs = np.empty((len(rows), *self._shape), np.float32)
         for i, row in enumerate(rows):
-            picture = self._input(int(row))
-            if picture.shape != self._shape:
-                sizes = " and ".join(f"{w}x{h}" for _, h, w in (self._shape, picture.shape))
+            image = self._input(int(row))
+            if image.shape != self._shape:
+                sizes = " and ".join(f"{w}x{h}" for _, h, w in (self._shape, image.shape))
                 raise ValueError(
                     f"{self._sources.name(int(row))} is of another size than the first ({sizes}); "
                     "say what size the model takes, as :size=224"
                 )
-            found[i] = picture
-        return found
+            inputs[i] = image
+        return inputs
 
     def _input(self, row: int) -> "NDArray[np.float32]":
         import numpy as np
 
         source = self._sources.open(row)
         try:
-            picture = open_image(source, self._look, self._upright)
-        except Exception as error:  # a damaged picture raises anything
-            told = f"{self._sources.name(row)} is not a sound picture: {error}"
-            raise ValueError(brief(told.replace("\n", " "))) from error
-        pixels = np.asarray(picture, np.float32) / np.float32(255)
+            image = open_image(source, self._transform, self._upright)
+        except Exception as error:  # a damaged image raises anything
+            fault = f"{self._sources.name(row)} is not a sound image: {error}"
+            raise ValueError(brief(fault.replace("\n", " "))) from error
+        pixels = np.asarray(image, np.float32) / np.float32(255)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def open_image(source: Path | BytesIO, look: ImageTransform, upright: bool) -> "Image":
-    """The picture, as asked for. Of one with more pixels than Pillow thinks safe nothing but the header is read."""
+def open_image(source: Path | BytesIO, transform: ImageTransform, upright: bool) -> "Image":
+    """Open an image and transform it. If it has more pixels than Pillow considers safe, only its header is read."""
     from PIL import Image, ImageOps
 
     with warnings.catch_warnings():
@@ -118,14 +121,15 @@ def open_image(source: Path | BytesIO, look: ImageTransform, upright: bool) -> "
         with Image.open(source, formats=FORMATS) as file:
             if file.mode.startswith(("I", "F")):
                 raise ValueError("it has more than 8 bits a channel, and would be clipped; convert it")
-            turned = ImageOps.exif_transpose(file) if upright else file
-            picture = turned.convert("RGB" if look.channels == 3 else "L")
-    if look.size is None:
-        return picture
-    if look.resize is None:
-        return ImageOps.fit(picture, (look.size, look.size), Image.Resampling.BILINEAR)
-    width, height = picture.size
+            rotated = ImageOps.exif_transpose(file) if upright else file
+            image = rotated.convert("RGB" if transform.channels == 3 else "L")
+    size, resize = transform.size, transform.resize
+    if size is None:
+        return image
+    if resize is None:
+        return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+    width, height = image.size
     short = min(width, height)
-    picture = picture.resize((look.resize * width // short, look.resize * height // short), Image.Resampling.BILINEAR)
-    left, top = (round((side - look.size) / 2) for side in picture.size)
-    return picture.crop((left, top, left + look.size, top + look.size))
+    image = image.resize((resize * width // short, resize * height // short), Image.Resampling.BILINEAR)
+    left, top = (round((side - size) / 2) for side in image.size)
+    return image.crop((left, top, left + size, top + size))

@@ -1,4 +1,4 @@
-"""Files of numpy, also of strangers: what a header claims is held against what is there before memory is taken."""
+"""Files of numpy. They are not trusted: a header's claims are checked before memory is allocated."""
 
 import math
 import struct
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SMALL = 2**28  # bytes: what a packed array may have whatever the size of its file, and what is brought into memory
-RATIO = 100  # of a packed array's bytes to those in the file: more is a bomb
+SMALL = 2**28  # bytes of an array that may be packed at any ratio, and that is read into memory
+MAX_RATIO = 100  # of a packed array's bytes to those in the file; a larger ratio is a bomb
 
 
 def array_names(split: Split) -> list[tuple[str, str]]:
-    """What inputs and labels of a split may be called."""
+    """Return the names that the (inputs, labels) of a split may have."""
     return [(f"x_{split}", f"y_{split}"), *([("x", "y")] if split == "test" else [])]
 
 
 def map_array(path: Path) -> "NDArray[Any]":
-    """The array of a .npy, left on the disk; ValueError, in one line, where it is damaged or holds Python objects."""
+    """Map the array of a .npy, left on the disk; ValueError, in one line, if it is damaged or holds Python objects."""
     import numpy as np
 
     try:
         with path.open("rb") as file:
-            shape, fortran, dtype = _header(file)
+            shape, fortran, dtype = _read_header(file)
             start, claimed = file.tell(), math.prod(shape) * dtype.itemsize
         if claimed != path.stat().st_size - start:
             raise ValueError(
@@ -43,7 +43,7 @@ def map_array(path: Path) -> "NDArray[Any]":
 
 
 def read_npz(path: Path, pairs: list[tuple[str, str]]) -> "tuple[NDArray[Any], NDArray[Any]]":
-    """The first of the pairs of arrays that a .npz holds; ValueError as for `mapped`, or where it holds none."""
+    """Return the first of the pairs of arrays that a .npz holds; ValueError as in `map_array`, or if it holds none."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
@@ -53,52 +53,57 @@ def read_npz(path: Path, pairs: list[tuple[str, str]]) -> "tuple[NDArray[Any], N
             return x, y
     except Exception as error:
         raise ValueError(f"{printable(path.name)} is not a sound file of numpy.savez: {_line(error)}") from error
-    wanted = " or ".join(f"{x} and {y}" for x, y in pairs)
-    held = ", ".join(map(printable, names[:9])) or "nothing"
-    raise ValueError(f"{printable(path.name)} holds {held}; expected {wanted}")
+    expected = " or ".join(f"{x} and {y}" for x, y in pairs)
+    actual = ", ".join(map(printable, names[:9])) or "nothing"
+    raise ValueError(f"{printable(path.name)} holds {actual}; expected {expected}")
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> "list[NDArray[Any]]":
-    """Arrays of a .npz: in memory, or where they are if they are large and not compressed. Whatever zipfile raises."""
+    """Return arrays of a .npz: in memory, or mapped if they are large and not compressed.
+
+    ValueError, or whatever zipfile raises, if the file is damaged.
+    """
     import numpy as np
 
     with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as file:
-        found: list[NDArray[Any]] = []
+        arrays: list[NDArray[Any]] = []
         for name in names:
             member = archive.getinfo(f"{name}.npy")
-            shape, fortran, dtype, start = _checked(archive, member)
+            shape, fortran, dtype, start = _check_member(archive, member)
             if member.compress_type == zipfile.ZIP_STORED and member.file_size > SMALL:
-                at = _beginning(path, member) + start
-                found.append(np.memmap(path, dtype, "r", at, shape, "F" if fortran else "C"))
+                at = _content_start(path, member) + start
+                arrays.append(np.memmap(path, dtype, "r", at, shape, "F" if fortran else "C"))
             else:
-                found.append(file[name])
-    return found
+                arrays.append(file[name])
+    return arrays
 
 
-def _checked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> "tuple[tuple[int, ...], bool, np.dtype[Any], int]":
-    """(shape, whether in Fortran's order, type, where the numbers begin) of a packed array."""
-    if member.file_size > max(SMALL, RATIO * member.compress_size):
+def _check_member(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo
+) -> "tuple[tuple[int, ...], bool, np.dtype[Any], int]":
+    """Return (shape, Fortran order or not, type, start of the numbers) of a packed array; ValueError for a bomb."""
+    if member.file_size > max(SMALL, MAX_RATIO * member.compress_size):
         raise ValueError(f"{member.filename} unpacks to {member.file_size} bytes from {member.compress_size}")
     with archive.open(member) as file:
-        shape, fortran, dtype = _header(file)
+        shape, fortran, dtype = _read_header(file)
         start = file.tell()
     claimed = math.prod(shape) * dtype.itemsize
     if claimed != member.file_size - start:
-        told = f"{list(shape)} of {dtype}, {claimed} bytes, and holds {member.file_size - start}"
-        raise ValueError(f"{member.filename} claims {told}")
+        actual = member.file_size - start
+        raise ValueError(f"{member.filename} claims {list(shape)} of {dtype}, {claimed} bytes, and holds {actual}")
     return shape, fortran, dtype, start
 
 
-def _beginning(path: Path, member: zipfile.ZipInfo) -> int:
-    """Where a member's content begins in the file: after a header with its name and more."""
+def _content_start(path: Path, member: zipfile.ZipInfo) -> int:
+    """Return where a member's content begins in the file, after a header with its name and extra fields."""
     with path.open("rb") as file:
         file.seek(member.header_offset + 26)
-        name, more = struct.unpack("<HH", file.read(4))
-    return member.header_offset + 30 + int(name) + int(more)
+        name, extra = struct.unpack("<HH", file.read(4))
+    return member.header_offset + 30 + int(name) + int(extra)
 
 
-def _header(file: IO[bytes]) -> "tuple[tuple[int, ...], bool, np.dtype[Any]]":
-    """(shape, whether in Fortran's order, type) of an array; ValueError where it holds Python objects."""
+def _read_header(file: IO[bytes]) -> "tuple[tuple[int, ...], bool, np.dtype[Any]]":
+    """Return (shape, whether in Fortran's order, type) of an array; ValueError if it holds Python objects."""
     from numpy.lib import format as npy
 
     version = npy.read_magic(file)

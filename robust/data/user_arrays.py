@@ -1,4 +1,4 @@
-"""Users' own arrays as data sets: what npz:FILE and FILE.py:FUNCTION have in common."""
+"""Users' arrays as data sets, for npz:FILE, npy:DIR and FILE.py:FUNCTION."""
 
 import functools
 from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UserArrays:
-    """What only the user can tell: "npz:FILE:lo=-1:classes=100"."""
+    """Options that only the user can give: "npz:FILE:lo=-1:classes=100"."""
 
     lo: float = 0.0
     hi: float = 1.0
@@ -30,25 +30,25 @@ class UserArrays:
 
 
 def user_dataset(name: str, spec: Spec, read: Callable[[Split], tuple[Any, Any]]) -> Dataset:
-    """A data set of the arrays that `read` returns for a split, (n, *shape) and (n,); it is called once a split.
+    """Return a data set of the arrays that `read` returns for a split, (n, *shape) and (n,); it is called once a split.
 
     Inputs of type uint8 are pixels, and are divided by 255. `spec` holds the options of `UserArrays`.
     """
-    own = configure(UserArrays, Spec(spec.name, options=spec.options))
+    options = configure(UserArrays, Spec(spec.name, options=spec.options))
 
     @functools.cache
-    def converted(split: Split) -> "tuple[Floats, NDArray[np.int64]]":
+    def convert(split: Split) -> "tuple[Floats, NDArray[np.int64]]":
         x, y = read(split)
         return Floats(x), to_labels(y)
 
-    return Dataset(printable(name), None, own.lo, own.hi, own.classes, None, converted)
+    return Dataset(printable(name), None, options.lo, options.hi, options.classes, None, convert)
 
 
 class Floats:
-    """Inputs that become float32 only where they are read."""
+    """Inputs that become float32 only when they are read."""
 
     def __init__(self, x: Any) -> None:
-        """ValueError where `x` is no array of numbers: a numpy array, a tensor, a list."""
+        """Wrap a numpy array, a tensor or a list; ValueError if it is no array of numbers."""
         self._x = _array(x, "inputs")
         if self._x.ndim < 2 or (self._x.dtype != "uint8" and self._x.dtype.kind != "f"):
             raise ValueError(
@@ -67,15 +67,15 @@ class Floats:
 
 
 def to_labels(y: Any) -> "NDArray[np.int64]":
-    """Labels as int64, (n,); ValueError where they are no whole numbers."""
+    """Return labels as int64, (n,); ValueError if they are no whole numbers."""
     import numpy as np
 
-    found = _array(y, "labels")
-    if found.ndim == 2 and found.shape[1] == 1:
-        found = found[:, 0]  # as Keras stores them
-    if found.ndim != 1 or found.dtype.kind not in "iu":
-        raise ValueError(f"the labels are {found.dtype} of shape {list(found.shape)}, expected (n,) of whole numbers")
-    return found.astype(np.int64)
+    labels = _array(y, "labels")
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]  # Keras stores them so
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ValueError(f"the labels are {labels.dtype} of shape {list(labels.shape)}, expected (n,) of whole numbers")
+    return labels.astype(np.int64)
 
 
 def _array(values: Any, what: str) -> "NDArray[Any]":
@@ -83,5 +83,5 @@ def _array(values: Any, what: str) -> "NDArray[Any]":
 
     try:
         return np.asarray(values)
-    except Exception as error:  # whatever a user's object raises
+    except Exception as error:  # a user's object may raise anything
         raise ValueError(f"the {what} are {type(values).__name__}, expected an array") from error

@@ -1,4 +1,4 @@
-"""FILE.py:FUNCTION as a data set: the user's own code returns the arrays."""
+"""FILE.py:FUNCTION as a data set: the user's code returns the arrays."""
 
 import inspect
 from pathlib import Path
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def function_dataset(text: str, folder: Path) -> Dataset:
-    """The data set of "data.py:load", or "data.py:load:classes=10"; the options are those of `Own`.
+    """Return the data set of "data.py:load" or "data.py:load:classes=10"; the options are those of `UserArrays`.
 
-    The function returns (inputs, labels), or a map-style torch data set. It is called with "test" or "train" where it
-    takes an argument; where it takes none, what it returns is the test split.
+    The function returns (inputs, labels), or a map-style torch data set. If it takes an argument it is called with
+    "test" or "train"; else it returns the test split.
     """
     spec = Spec.parse(text)
     path = (folder / spec.name).resolve()
@@ -37,11 +37,11 @@ def _call(path: Path, name: str, split: Split) -> tuple[Any, Any]:
     if split == "train" and not takes_split:
         raise ValueError(f"{path.name}:{name} takes no argument, so it gives no training split; let it take `split`")
     try:
-        found = with_torchvision(lambda: function(split) if takes_split else function())
-        return _pair(found)
+        data = with_torchvision(lambda: function(split) if takes_split else function())
+        return _to_pair(data)
     except _WrongTypeError:
-        told = type(found).__name__
-        raise ValueError(f"{path.name}:{name} returned {told}, expected (inputs, labels) or a torch data set") from None
+        kind = type(data).__name__
+        raise ValueError(f"{path.name}:{name} returned {kind}, expected (inputs, labels) or a torch data set") from None
     except Exception as error:
         raise ValueError(f"{path.name}:{name} failed: {describe_user_error(error)}") from error
 
@@ -58,12 +58,13 @@ def _takes_an_argument(function: "Callable[..., object]") -> bool:
     return True
 
 
-def _pair(found: Any) -> tuple[Any, Any]:
-    if isinstance(found, tuple | list) and len(found) == 2:
-        return found[0], found[1]
-    if not (hasattr(found, "__getitem__") and hasattr(found, "__len__")) or isinstance(found, dict | str):
+def _to_pair(data: Any) -> tuple[Any, Any]:
+    """Return what the function returned as (inputs, labels)."""
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return data[0], data[1]
+    if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")) or isinstance(data, dict | str):
         raise _WrongTypeError
     import torch
 
-    inputs, labels = zip(*(found[i] for i in range(len(found))), strict=True)
+    inputs, labels = zip(*(data[i] for i in range(len(data))), strict=True)
     return torch.stack([torch.as_tensor(x) for x in inputs]), [int(y) for y in labels]

@@ -1,1 +1,1 @@
-"""Loading users' models: from a word on the command line to a module that takes inputs and returns logits."""
+"""Loading users' models: from a spec on the command line to a module that takes inputs and returns logits."""

@@ -1,4 +1,4 @@
-"""Models that only answer: an object with predict_proba, a function, an endpoint. No gradient leads to their input."""
+"""Models that only answer: an object with predict_proba, a function, an endpoint. They have no input gradient."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,33 +14,33 @@ from robust.user_code import describe_user_error
 
 KINDS = ("probabilities", "scores", "labels")
 Answer = tuple[str, ArrayLike]  # one of KINDS, and (n, classes) or for labels (n,)
-Ask = Callable[[NDArray[np.float32]], Answer]  # of inputs, (n, *shape)
+Ask = Callable[[NDArray[np.float32]], Answer]  # takes inputs, (n, *shape)
 
-TRIED = 8  # inputs that tell it from others
-TINY = 1e-30  # the logarithm of a probability of 0 is that of this
+PROBES = 8  # inputs whose answers identify the model
+TINY = 1e-30  # takes the place of a probability of 0 in the logarithm
 
 
 class BlackBox(nn.Module):
     """A model that is asked for its answers. Labels alone become scores of 1 for the class named and 0 for the others.
 
-    It shows no weights: the buffer `answers`, its answers to a few fixed inputs, stands for them where it is told from
-    other models. ValueError where an answer is not for the classes or not for each input.
+    It has no weights to hash: the buffer `answers`, its answers to a few fixed inputs, identifies it in their place.
+    ValueError if an answer does not have the right number of inputs or classes.
     """
 
-    answers: Tensor  # (TRIED, classes)
+    answers: Tensor  # (PROBES, classes)
 
     def __init__(self, ask: Ask, shape: tuple[int, ...], classes: int) -> None:
         super().__init__()
         self.classes = classes
         self.kind = ""  # of its answers
         self._ask = ask
-        fixed = Rng.of(0, torch.arange(TRIED)).uniform(torch.zeros(TRIED, *shape))
-        # Rounded, so that it is the same model on another machine.
+        fixed = Rng.of(0, torch.arange(PROBES)).uniform(torch.zeros(PROBES, *shape))
+        # Rounded, so that the hash is the same on another machine.
         self.register_buffer("answers", self(fixed).softmax(1).mul(1000).round())
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to know of its figures."""
+        """Notes on the figures of the model, for the user to read."""
         if self.kind == "labels":
             return (
                 "it answers with labels alone, which leave an attack to chance: the figures are loose upper bounds",
@@ -48,7 +48,7 @@ class BlackBox(nn.Module):
         return ()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (n, classes), detached."""
+        """Return logits (n, classes), detached."""
         self.kind, values = self._ask(x.detach().cpu().numpy())
         if (numbers := np.asarray(values)).dtype.kind not in "biuf":
             raise ValueError("answered with what are no numbers")
@@ -61,9 +61,10 @@ def is_black_box(module: nn.Module) -> bool:
 
 
 def _logits(kind: str, values: Tensor, n: int, classes: int) -> Tensor:
-    wanted = [n] if kind == "labels" else [n, classes]
-    if [*values.shape] != wanted:
-        raise ValueError(f"answered {n} inputs with {kind} of shape {[*values.shape]}, expected {wanted}")
+    """Return the answers as logits, (n, classes); ValueError if they are not answers of that kind."""
+    expected = [n] if kind == "labels" else [n, classes]
+    if [*values.shape] != expected:
+        raise ValueError(f"answered {n} inputs with {kind} of shape {[*values.shape]}, expected {expected}")
     if kind == "scores":
         return values
     if kind == "probabilities":
@@ -77,49 +78,49 @@ def _logits(kind: str, values: Tensor, n: int, classes: int) -> Tensor:
 
 
 def can_answer(thing: object) -> bool:
-    """Whether the thing is something that `asking` may take; a class is not, for it makes one."""
-    ways = (callable(thing), hasattr(thing, "predict_proba"), hasattr(thing, "predict"))
-    return any(ways) and not isinstance(thing, type)
+    """Whether `build_ask` can take the object; it cannot take a class."""
+    answers = callable(thing) or hasattr(thing, "predict_proba") or hasattr(thing, "predict")
+    return answers and not isinstance(thing, type)
 
 
 def build_ask(thing: object, classes: int) -> Ask:
-    """How a user's object is asked. ValueError for one that cannot be.
+    """Return a function that asks a user's object for its answers. ValueError if the object cannot answer.
 
-    predict_proba and predict get rows of numbers, as scikit-learn's do; a function gets the inputs as they are, and
-    returns scores (n, classes) or labels (n,).
+    predict_proba and predict get inputs (n, features), as scikit-learn's do; a function gets the inputs as they are,
+    (n, *shape), and returns scores (n, classes) or labels (n,).
     """
-    found: Any = thing
+    model: Any = thing
     if isinstance(thing, nn.Module):
         raise ValueError("a torch module has a gradient; name it without blackbox:")
     if hasattr(thing, "predict_proba"):
-        return lambda x: ("probabilities", _placed(found, _asked(found.predict_proba, _rows(x)), classes))
+        return lambda x: ("probabilities", _place_columns(model, _call(model.predict_proba, _flatten(x)), classes))
     if callable(thing):
-        return lambda x: _with_kind(_asked(found, x))
+        return lambda x: _add_kind(_call(model, x))
     if hasattr(thing, "predict"):
-        return lambda x: ("labels", _asked(found.predict, _rows(x)))
+        return lambda x: ("labels", _call(model.predict, _flatten(x)))
     raise ValueError(f"a {type(thing).__name__} has no predict_proba and no predict, and is no function")
 
 
-def _asked(ask: Callable[[NDArray[np.float32]], Any], x: NDArray[np.float32]) -> NDArray[Any]:
+def _call(function: Callable[[NDArray[np.float32]], Any], x: NDArray[np.float32]) -> NDArray[Any]:
     try:
-        return np.asarray(ask(x))
-    except Exception as error:  # of the user's code
+        return np.asarray(function(x))
+    except Exception as error:  # user code may raise anything
         raise ValueError(f"asking for its answers failed: {describe_user_error(error)}") from error
 
 
-def _rows(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def _flatten(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return x.reshape(len(x), -1)
 
 
-def _with_kind(values: NDArray[Any]) -> Answer:
+def _add_kind(values: NDArray[Any]) -> Answer:
     return ("labels" if values.ndim == 1 else "scores"), values
 
 
-def _placed(estimator: Any, values: NDArray[Any], classes: int) -> NDArray[np.float64]:
-    """Columns of probabilities where the classes are that they are of: an estimator may not have met them all."""
-    own = np.asarray(getattr(estimator, "classes_", np.arange(values.shape[-1])))
-    if own.dtype.kind not in "iu" or own.min() < 0 or own.max() >= classes or values.shape[-1] != len(own):
-        raise ValueError(f"its classes are {own.tolist()}, expected whole numbers from 0 to {classes - 1}")
+def _place_columns(estimator: Any, values: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    """Return probabilities (n, classes), each column at its class: an estimator may not have seen all classes."""
+    seen = np.asarray(getattr(estimator, "classes_", np.arange(values.shape[-1])))
+    if seen.dtype.kind not in "iu" or seen.min() < 0 or seen.max() >= classes or values.shape[-1] != len(seen):
+        raise ValueError(f"its classes are {seen.tolist()}, expected whole numbers from 0 to {classes - 1}")
     placed = np.zeros((len(values), classes))
-    placed[:, own] = values
+    placed[:, seen] = values
     return placed

@@ -1,6 +1,6 @@
-"""The word for a model behind HTTP, parsed: "http://127.0.0.1:8000/predict#rate=5&budget=10000". No torch here.
+"""The spec of a model behind HTTP: "http://127.0.0.1:8000/predict#rate=5&budget=10000". Torch is not imported.
 
-The options stand where a URL has its fragment, which is never sent.
+The options are in the fragment of the URL, which is never sent.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from robust.attacks.text import slug
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to ask, and how much of it at most. Every process of a run keeps to these by itself."""
+    """An address and the limits of its use. Each process of a run keeps to these limits by itself."""
 
     url: str
     batch: int = 64  # samples in a request
-    rate: float = 0.0  # requests in a second at most; 0: no limit
+    rate: float = 0.0  # maximum number of requests a second; 0: no limit
     timeout: float = 30.0  # seconds, for each request
-    retries: int = 3  # of a request that fails, or is told to come back later
-    budget: int = 1_000_000  # samples that are asked about in all
+    retries: int = 3  # of a request that fails, or is answered with a busy status
+    budget: int = 1_000_000  # maximum number of samples in all
 
     def __post_init__(self) -> None:
         for name in ("batch", "budget"):
@@ -32,7 +32,7 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> "Endpoint":
-        """ValueError for what is no URL, and for an option that is unknown or wrong."""
+        """Read a URL with options; ValueError if it is no URL, or if an option is unknown or wrong."""
         parts = urlsplit(text)
         if not parts.hostname or parts.username or parts.password:
             raise ValueError("expected a URL with a host and without a password, as http://127.0.0.1:8000/predict")
@@ -44,6 +44,6 @@ class Endpoint:
 
     @property
     def name(self) -> str:
-        """The host and the path, as one word: "127.0.0.1_8000_predict"."""
+        """The host and the path in one word: "127.0.0.1_8000_predict"."""
         parts = urlsplit(self.url)
         return slug(parts.netloc + parts.path)

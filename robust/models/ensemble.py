@@ -1,4 +1,4 @@
-"""Several models that answer as one."""
+"""Ensembles: several models that answer as one."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 class Ensemble(nn.Module):
     """Logits whose softmax is the mean of the members' (Lakshminarayanan et al. 2017, 1612.01474).
 
-    Not the mean of their logits, in which one that is unsure of nothing outvotes all others.
+    A mean of the logits would let one overconfident member outvote all others.
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
@@ -18,7 +18,10 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (n, classes): the logarithm of the mean, at the level of the members' own, so those of one are its."""
+        """Return logits (n, classes): the logarithm of the mean, at the level of the members' logits.
+
+        So an ensemble of one member returns that member's logits.
+        """
         logits = torch.stack([member(x.clone()) for member in self.members])
         level = logits.logsumexp(2, keepdim=True)
         return (logits - level).logsumexp(0) + level.mean(0) - math.log(len(logits))

@@ -1,6 +1,6 @@
-"""Formats that models come in, told by their content: the first bytes of a file, or the names in an archive or folder.
+"""The formats of models, recognised by content: the first bytes of a file, or the names in an archive or folder.
 
-A format is one file in robust/models/formats. No torch in this file.
+Each format is one file in robust/models/formats. Torch is not imported here.
 """
 
 from collections.abc import Callable
@@ -16,20 +16,20 @@ from robust.models.permissions import NOTHING, Permissions
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-HEAD = 64  # bytes that tell a format
+HEAD = 64  # bytes that suffice to recognise a format
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file or folder, looked at from outside."""
+    """A file or folder, with what is needed to recognise its format."""
 
     path: Path
-    head: bytes = b""  # its first bytes; of a folder none
-    members: tuple[str, ...] = ()  # the names in an archive or a folder, sorted; else none
+    head: bytes = b""  # its first bytes; empty for a folder
+    members: tuple[str, ...] = ()  # the names in an archive or a folder, sorted; else empty
 
     @classmethod
     def of(cls, path: Path) -> "Source":
-        """ValueError for an archive that is damaged or hostile."""
+        """Read the beginning or the names of a file or folder; ValueError for an archive that is damaged or hostile."""
         if path.is_dir():
             return cls(path, members=tuple(sorted(inner.name for inner in path.iterdir())))
         with path.open("rb") as file:
@@ -40,28 +40,31 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a model is loaded for, and what it may do meanwhile."""
+    """The data that a model is loaded for, and what the user permits it to do while it is loaded."""
 
     shape: tuple[int, ...] = ()  # of one input
     classes: int = 0
-    allowed: Permissions = NOTHING
-    normalize: str | None = None  # a canonical word of --robust-normalize; None: what the file itself says
+    permissions: Permissions = NOTHING
+    normalize: str | None = None  # canonical text of --robust-normalize; None: as the file itself says
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a file held: a module that takes (n, *shape) and returns logits, or weights for one."""
+    """The content of a file: a module that takes (n, *shape) and returns logits, or weights for one."""
 
     content: "nn.Module | dict[str, Tensor]"
-    notes: tuple[str, ...] = ()  # what was done to it on the way, for the user to read
+    notes: tuple[str, ...] = ()  # on what was done to it while loading, for the user to read
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How one format is told, and read. `read` raises ValueError, in one line that goes on from the file's name."""
+    """A format: `matches` recognises it and `read` reads it.
 
-    title: str  # as users call it: "a TorchScript program"
-    told: Callable[[Source], bool]
+    `read` raises ValueError, in one line that continues the file's name.
+    """
+
+    title: str  # the name that users know: "a TorchScript program"
+    matches: Callable[[Source], bool]
     read: Callable[[Source, Terms], Loaded]
     runs_code: bool = False
 
@@ -70,32 +73,35 @@ FORMATS: Registry[Format] = Registry("format", ("robust.models.formats",), "robu
 
 
 def model_format(
-    name: str, title: str, told: Callable[[Source], bool], *, runs_code: bool = False
+    name: str, title: str, matches: Callable[[Source], bool], *, runs_code: bool = False
 ) -> Callable[[Callable[[Source, Terms], Loaded]], Callable[[Source, Terms], Loaded]]:
-    """A decorator: the function under it reads the files that `told` tells.
+    """Return a decorator for the function that reads the files that `matches` recognises.
 
-    With `runs_code` it is called for files that the user allows to run code, and for no others.
+    With `runs_code` the function is called only for files that the user permits to run code.
     """
 
     def add(read: Callable[[Source, Terms], Loaded]) -> Callable[[Source, Terms], Loaded]:
-        FORMATS.register(name)(Format(title, told, read, runs_code))
+        FORMATS.register(name)(Format(title, matches, read, runs_code))
         return read
 
     return add
 
 
 def read_model(path: Path, terms: Terms) -> Loaded:
-    """What a file or folder holds; ValueError, in one line that goes on from its name, where it cannot be had."""
+    """Return the content of a file or folder.
+
+    ValueError, in one line that continues its name, if it cannot be read or may not be loaded.
+    """
     try:
         source = Source.of(path)
     except OSError as error:
         raise ValueError(f"cannot be read: {brief(str(error))}") from None
     formats = [FORMATS.get(name) for name in FORMATS.names()]
-    found = [one for one in formats if one.told(source)]
-    if len(found) != 1:
-        kinds = " and ".join(one.title for one in found) or "none of " + ", ".join(one.title for one in formats)
+    matching = [form for form in formats if form.matches(source)]
+    if len(matching) != 1:
+        kinds = " and ".join(form.title for form in matching) or "none of " + ", ".join(form.title for form in formats)
         raise ValueError(f"is {kinds} by its content")
-    if found[0].runs_code and not terms.allowed.runs(path):
-        what = f"is {found[0].title}, which runs code, so it was not loaded"
-        raise ValueError("; ".join([what, "save only model.state_dict()", *terms.allowed.ways(path)]))
-    return found[0].read(source, terms)
+    if matching[0].runs_code and not terms.permissions.allows_code(path):
+        fault = f"is {matching[0].title}, which runs code, so it was not loaded"
+        raise ValueError("; ".join([fault, "save only model.state_dict()", *terms.permissions.suggest_options(path)]))
+    return matching[0].read(source, terms)

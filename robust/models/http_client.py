@@ -1,4 +1,4 @@
-"""Asking an endpoint for its answers, within its limits.
+"""A client that asks an endpoint for its answers, within the limits that the user sets.
 
 A request is POST {"inputs": [...]}, n inputs as nested lists of numbers. The answer is an object of JSON with n
 "probabilities" or "scores", each a list with a number for each class, or n "labels".
@@ -15,15 +15,15 @@ from robust.attacks.text import brief, printable
 from robust.models.blackbox import KINDS, Answer
 from robust.models.endpoint import Endpoint
 
-BUSY = (429, 502, 503, 504)  # statuses after which it is asked again
-MOST_BYTES = 64 * 2**20  # of an answer
+BUSY = (429, 502, 503, 504)  # statuses after which a request is repeated
+MAX_BYTES = 64 * 2**20  # of an answer
 
 
 class Client:
-    """Answers of an endpoint. ValueError, in one line, where it does not give them."""
+    """Asks an endpoint for its answers. ValueError, in one line, if it does not give them."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        """LookupError where urllib3 is not installed."""
+        """Open a pool of connections; LookupError if urllib3 is not installed."""
         try:
             import urllib3
         except ModuleNotFoundError:
@@ -32,16 +32,17 @@ class Client:
             endpoint.retries, status_forcelist=BUSY, allowed_methods=None, backoff_factor=0.2, redirect=False
         )
         self.endpoint = endpoint
-        self.asked = 0  # samples
-        self._next = 0.0  # when the next request may start
+        self.samples_sent = 0
+        self._next = 0.0  # the time at which the next request may start
         self._pool = urllib3.PoolManager(retries=retry, timeout=endpoint.timeout)
 
     def __call__(self, x: NDArray[np.float32]) -> Answer:
-        """The answers to x, (n, *shape)."""
-        if self.asked + len(x) > (budget := self.endpoint.budget):
-            told = f"{self.asked} samples of its budget of {budget} are spent, and {len(x)} more were to be sent"
-            raise ValueError(f"{told}; attack fewer samples, take fewer steps, or raise #budget=")
-        self.asked += len(x)
+        """Return the answers to x, (n, *shape); ValueError if the budget does not suffice."""
+        sent, budget = self.samples_sent, self.endpoint.budget
+        if sent + len(x) > budget:
+            fault = f"{sent} samples of its budget of {budget} are spent, and {len(x)} more were to be sent"
+            raise ValueError(f"{fault}; attack fewer samples, take fewer steps, or raise #budget=")
+        self.samples_sent += len(x)
         size = self.endpoint.batch
         parts = [self._ask(x[start : start + size]) for start in range(0, len(x), size)]
         if len(kinds := {kind for kind, _ in parts}) > 1:
@@ -49,7 +50,7 @@ class Client:
         return parts[0][0], np.concatenate([values for _, values in parts])
 
     def _ask(self, x: NDArray[np.float32]) -> Answer:
-        content = self._json(json.dumps({"inputs": x.tolist()}).encode())
+        content = self._post(json.dumps({"inputs": x.tolist()}).encode())
         kind = next((kind for kind in KINDS if kind in content), None) if isinstance(content, dict) else None
         if kind is None:
             raise ValueError(f"it did not answer with an object of JSON that has {', '.join(KINDS)}")
@@ -58,8 +59,8 @@ class Client:
         except (ValueError, TypeError):
             raise ValueError(f"the {kind} that it answered with are no table of numbers") from None
 
-    def _json(self, body: bytes) -> Any:
-        """What it answers, read as JSON, when the next request may be sent."""
+    def _post(self, body: bytes) -> Any:
+        """Wait until the next request may be sent, send it, and return its answer, read as JSON."""
         from urllib3.exceptions import HTTPError
 
         time.sleep(max(0.0, self._next - time.monotonic()))
@@ -69,7 +70,7 @@ class Client:
             answer = self._pool.request(
                 "POST", self.endpoint.url, body=body, headers=headers, redirect=False, preload_content=False
             )
-            content = answer.read(MOST_BYTES + 1, decode_content=True)
+            content = answer.read(MAX_BYTES + 1, decode_content=True)
             answer.release_conn()
         except HTTPError as error:
             raise ValueError(f"no answer: {_reason(error)}") from None
@@ -77,8 +78,8 @@ class Client:
             raise ValueError(
                 f"answered with status {answer.status}: {printable(content[:200].decode(errors='replace'))}"
             )
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"answered with more than {MOST_BYTES // 2**20} MiB")
+        if len(content) > MAX_BYTES:
+            raise ValueError(f"answered with more than {MAX_BYTES // 2**20} MiB")
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
@@ -86,6 +87,6 @@ class Client:
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause, without urllib3's own objects."""
+    """Return the innermost cause in one line, without the addresses of urllib3's objects."""
     reason = getattr(error, "reason", None) or error
     return brief(str(reason).rpartition("object at ")[2].partition(": ")[2] or str(reason))

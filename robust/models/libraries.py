@@ -1,4 +1,4 @@
-"""Classifiers of torchvision and timm, made for the data and untrained: nothing is downloaded."""
+"""Untrained classifiers of torchvision and timm, made for the data: nothing is downloaded."""
 
 import importlib
 from collections.abc import Callable
@@ -14,25 +14,28 @@ COLOURS = 3
 
 
 def find_library_factory(library: str, name: str, shape: Shape, classes: int) -> Callable[..., nn.Module]:
-    """What makes the classifier; it takes the library's own options. LookupError where there is none of that name."""
-    known, make = (_torchvision if library == "torchvision" else _timm)(name, classes)
-    if name not in known:
-        raise LookupError(f"{library} has no classifier {suggest(name, known)}")
+    """Return a function that makes the classifier; it takes the library's options.
 
-    def made(**options: object) -> nn.Module:
+    LookupError if the library is not installed or has no classifier of that name.
+    """
+    names, make = (_torchvision if library == "torchvision" else _timm)(name, classes)
+    if name not in names:
+        raise LookupError(f"{library} has no classifier {suggest(name, names)}")
+
+    def build(**options: object) -> nn.Module:
         module: nn.Module = make(options)
         grey = len(shape) == 2 or shape[:-2] == (1,)
-        if grey and options.get("in_chans", COLOURS) == COLOURS:  # timm's own option for fewer
-            module.register_forward_pre_hook(_as_colour)
+        if grey and options.get("in_chans", COLOURS) == COLOURS:  # timm's option for fewer channels
+            module.register_forward_pre_hook(_to_colour)
         return module
 
-    return made
+    return build
 
 
 def _torchvision(name: str, classes: int) -> tuple[list[str], Callable[[dict[str, Any]], Any]]:
     models = import_torchvision("torchvision.models")
-    given = {"weights": None, "num_classes": classes}
-    return models.list_models(module=models), lambda options: models.get_model(name, **{**given, **options})
+    defaults = {"weights": None, "num_classes": classes}
+    return models.list_models(module=models), lambda options: models.get_model(name, **{**defaults, **options})
 
 
 def _timm(name: str, classes: int) -> tuple[list[str], Callable[[dict[str, Any]], Any]]:
@@ -40,11 +43,11 @@ def _timm(name: str, classes: int) -> tuple[list[str], Callable[[dict[str, Any]]
         timm = with_torchvision(lambda: importlib.import_module("timm"))
     except ModuleNotFoundError:
         raise LookupError("timm is not installed; pip install 'pytest-robust[timm]'") from None
-    given = {"pretrained": False, "num_classes": classes}
-    return timm.list_models(), lambda options: timm.create_model(name, **{**given, **options})
+    defaults = {"pretrained": False, "num_classes": classes}
+    return timm.list_models(), lambda options: timm.create_model(name, **{**defaults, **options})
 
 
-def _as_colour(module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
-    """Grey pictures, (n, height, width) or (n, 1, height, width), as (n, 3, height, width)."""
+def _to_colour(module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+    """Return grey images, (n, height, width) or (n, 1, height, width), as (n, 3, height, width)."""
     del module
     return inputs[0].reshape(len(inputs[0]), 1, *inputs[0].shape[-2:]).expand(-1, COLOURS, -1, -1)

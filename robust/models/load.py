@@ -1,4 +1,4 @@
-"""From a model's word to a module: run a factory, the user's or the zoo's, or fill it with weights from a file."""
+"""From a model's spec to a module: run a factory, the user's or the zoo's, or fill it with weights from a file."""
 
 import hashlib
 import inspect
@@ -35,7 +35,7 @@ class Subject:
     name: str
     training: str  # the recipe that trained it here, or "as-is"
     module: nn.Module
-    notes: tuple[str, ...] = ()  # what was done to it as it was loaded, for the user to read
+    notes: tuple[str, ...] = ()  # on what was done to it while loading, for the user to read
 
     @property
     def weights(self) -> str:
@@ -53,32 +53,32 @@ def load(
     shape: Shape,
     classes: int,
     folder: Path,
-    allowed: Permissions = NOTHING,
+    permissions: Permissions = NOTHING,
     normalize: str | None = None,
 ) -> Subject:
-    """The user's model as it is. ValueError or LookupError, in one line, where it cannot be had.
+    """Return the user's model as it is. ValueError or LookupError, in one line, if it cannot be loaded.
 
-    `normalize` is a canonical word of --robust-normalize.
+    `normalize` is a canonical text of --robust-normalize.
     """
-    terms = Terms(shape, classes, allowed, normalize)
+    terms = Terms(shape, classes, permissions, normalize)
     if not spec.members:
-        return _one(spec, arch, folder, terms)
-    subjects = [_of_ensemble(member, arch, folder, terms) for member in spec.members]
+        return _load_one(spec, arch, folder, terms)
+    subjects = [_load_member(member, arch, folder, terms) for member in spec.members]
     notes = [f"{subject.name}: {note}" for subject in subjects for note in subject.notes]
     mean = f"the answers are the mean probabilities of {len(subjects)} models"
     return Subject(spec.name, "as-is", Ensemble([subject.module for subject in subjects]), (mean, *notes))
 
 
-def _of_ensemble(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
+def _load_member(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
     try:
-        return _one(spec, arch, folder, terms)
+        return _load_one(spec, arch, folder, terms)
     except (ValueError, LookupError) as error:
         raise ValueError(f"{spec.text}: {error.args[0]}") from error
 
 
-def _one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
+def _load_one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
     if spec.answers:
-        return _black_box(spec, terms)
+        return _load_black_box(spec, terms)
     if spec.factory is not None:
         module = get_builder(spec, arch, terms.shape, terms.classes, folder, terms.normalize)()
         return Subject(spec.name, "as-is", module, describe_normalize(terms.normalize))
@@ -103,12 +103,12 @@ def _one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subje
     return Subject(spec.name, "as-is", module, notes)
 
 
-def _black_box(spec: ModelSpec, terms: Terms) -> Subject:
+def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
     if spec.library:
         ask: Ask = Client(Endpoint.parse(spec.text))
     else:
         options = dict(spec.options)
-        ask = build_ask(_called(spec.text, _own_factory(spec), *spec.args, **options), terms.classes)
+        ask = build_ask(_call(spec.text, _user_factory(spec), *spec.args, **options), terms.classes)
     box = BlackBox(ask, terms.shape, terms.classes)
     return Subject(
         spec.name, "as-is", add_normalization(box, terms.normalize), (*box.notes, *describe_normalize(terms.normalize))
@@ -118,10 +118,10 @@ def _black_box(spec: ModelSpec, terms: Terms) -> Subject:
 def get_builder(
     spec: ModelSpec, arch: str | None, shape: Shape, classes: int, folder: Path, normalize: str | None = None
 ) -> Build:
-    """What makes a fresh, untrained module of the user's model: its factory, or that of --robust-arch.
+    """Return a function that makes a fresh, untrained module of the user's model, by its factory or --robust-arch.
 
     `shape` and `classes` are the data's; the architectures of libraries are made for them. `normalize` is a canonical
-    word of --robust-normalize.
+    text of --robust-normalize. ValueError or LookupError, in one line, if there is no such factory.
     """
     if spec.answers or spec.members:
         raise ValueError(f"{spec.text} has no architecture that could be trained")
@@ -143,15 +143,15 @@ def _factory(spec: ModelSpec, shape: Shape, classes: int) -> Build:
     options = dict(spec.options)
     if spec.library == "zoo":
         make = ARCHITECTURES.get(spec.factory)
-        return lambda: _made(spec.text, make, shape, classes, *spec.args, **options)
+        return lambda: _make(spec.text, make, shape, classes, *spec.args, **options)
     if spec.library:
-        made = find_library_factory(spec.library, spec.factory, shape, classes)
-        return lambda: _made(spec.text, made, *spec.args, **options)
-    make_own = _own_factory(spec)
-    return lambda: _made(spec.text, make_own, *spec.args, **options)
+        library_factory = find_library_factory(spec.library, spec.factory, shape, classes)
+        return lambda: _make(spec.text, library_factory, *spec.args, **options)
+    user_factory = _user_factory(spec)
+    return lambda: _make(spec.text, user_factory, *spec.args, **options)
 
 
-def _own_factory(spec: ModelSpec) -> Callable[..., object]:
+def _user_factory(spec: ModelSpec) -> Callable[..., object]:
     assert spec.factory is not None
     module = import_module(spec.module, spec.path) if spec.module else import_file(spec.path)
     make = look_up(module, spec.factory, spec.path.name)
@@ -159,26 +159,26 @@ def _own_factory(spec: ModelSpec) -> Callable[..., object]:
         raise ValueError(f"{spec.text} is a module; name a function that returns it")
     if not callable(make):
         raise ValueError(f"{spec.text} is a {type(make).__name__}, expected a function or class that makes the model")
-    found: Callable[..., object] = make
-    return found
+    factory: Callable[..., object] = make
+    return factory
 
 
-def _made(what: str, make: Callable[..., object], *args: object, **options: object) -> nn.Module:
-    made = _called(what, make, *args, **options)
+def _make(what: str, make: Callable[..., object], *args: object, **options: object) -> nn.Module:
+    made = _call(what, make, *args, **options)
     if not isinstance(made, nn.Module):
         hint = f"; a model that only answers is written blackbox:{what}" if can_answer(made) else ""
         raise ValueError(f"{what} returned {type(made).__name__}, expected torch.nn.Module{hint}")
     return made
 
 
-def _called(what: str, make: Callable[..., object], *args: object, **options: object) -> object:
+def _call(what: str, make: Callable[..., object], *args: object, **options: object) -> object:
     try:
         inspect.signature(make).bind(*args, **options)
     except TypeError as error:
         example = f"{what.partition('(')[0]}(width=2)"
         raise ValueError(f"{what} cannot be called so: {error}; arguments are written as {example}") from None
     except ValueError:
-        pass  # a callable that does not tell its signature
+        pass  # a callable whose signature is not known
     try:
         return with_torchvision(lambda: make(*args, **options))
     except UnfitError as error:
@@ -188,7 +188,7 @@ def _called(what: str, make: Callable[..., object], *args: object, **options: ob
 
 
 def hash_weights(module: nn.Module) -> str:
-    """SHA-256 of all parameters and buffers with their names, the buffers that a state dict leaves out included."""
+    """Return the SHA-256 of all parameters and buffers with their names, also the buffers that no state dict holds."""
     sha = hashlib.sha256()
     for name, tensor in sorted({**dict(module.named_buffers()), **module.state_dict()}.items()):
         flat = tensor.detach().cpu().contiguous().reshape(-1)

@@ -1,4 +1,7 @@
-"""--robust-normalize: mean and deviation as part of the model. No torch at import: the option is read by this."""
+"""--robust-normalize: mean and deviation as part of the model.
+
+Torch is not imported at the top: the option is read with this module.
+"""
 
 import math
 from typing import TYPE_CHECKING
@@ -9,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 NONE = "none"
-# The customary figures of the training pictures, in [0, 1], by channel.
+# The customary figures of the training images, in [0, 1], by channel.
 NAMED = {
     "imagenet": "0.485,0.456,0.406/0.229,0.224,0.225",
     "cifar10": "0.4914,0.4822,0.4465/0.247,0.2435,0.2616",
@@ -18,14 +21,14 @@ FORM = "write MEAN/STD, as 0.5/0.25 or 0.485,0.456,0.406/0.229,0.224,0.225"
 
 
 def read_normalize(text: str) -> str:
-    """A name or "MEAN/STD", checked and in its canonical spelling; "none" is itself. ValueError for anything else."""
+    """Return a name or "MEAN/STD" in the canonical spelling; "none" stays. ValueError for anything else."""
     if text == NONE:
         return NONE
     written = NAMED.get(text, text)
     if "/" not in written:
         raise ValueError(f"unknown normalisation {suggest(text, [*NAMED, NONE])}; or {FORM}")
     try:
-        mean, std = ([float(word) for word in part.split(",")] for part in written.split("/"))
+        mean, std = ([float(number) for number in part.split(",")] for part in written.split("/"))
     except ValueError:
         raise ValueError(f"{text!r} is not of numbers; {FORM}") from None
     if len(mean) != len(std):
@@ -36,32 +39,33 @@ def read_normalize(text: str) -> str:
 
 
 def format_normalize(mean: list[float], std: list[float]) -> str:
+    """Return "MEAN/STD" in the canonical spelling."""
     return "/".join(",".join(f"{number:.6g}" for number in part) for part in (mean, std))
 
 
 def add_normalization(module: "nn.Module", text: str | None) -> "nn.Module":
-    """The module, which from now on normalises what it is given, as the canonical `text` says.
+    """Make the module normalise its inputs, as the canonical `text` says, and return it.
 
-    Mean and deviation are buffers of its own that no state dict holds: they are part of its weights' hash, and files of
-    weights fit it as before. It raises ValueError where their number is not that of an input's channels.
+    Mean and deviation are buffers that no state dict holds: they are part of the weights' hash, and files of weights
+    fit the module as before. The module raises a ValueError if their number is not that of an input's channels.
     """
     if text is None or text == NONE or "robust_mean" in dict(module.named_buffers(recurse=False)):
-        return module  # a factory may give the same module twice
+        return module  # a factory may return the same module twice
     import torch
 
     for name, part in zip(("robust_mean", "robust_std"), text.split("/"), strict=True):
-        module.register_buffer(name, torch.tensor([float(word) for word in part.split(",")]), persistent=False)
+        module.register_buffer(name, torch.tensor([float(number) for number in part.split(",")]), persistent=False)
     module.register_forward_pre_hook(_normalise)
     return module
 
 
 def describe_normalize(text: str | None) -> tuple[str, ...]:
-    """The notes on a model that is normalised so."""
+    """Return the notes on a model that is normalised as `text` says."""
     return () if text is None or text == NONE else (f"inputs are normalised by mean/deviation {text}",)
 
 
 def _normalise(module: "nn.Module", inputs: "tuple[Tensor]") -> "Tensor":
-    """Inputs (n, *shape): a number for all of them, or one for each channel of pictures, (n, channels, ...)."""
+    """Return inputs (n, *shape) normalised, by one number or by one for each channel of images, (n, channels, ...)."""
     x, mean, std = inputs[0], module.get_buffer("robust_mean"), module.get_buffer("robust_std")
     channels = x.shape[1] if x.dim() > 3 else 1
     if len(mean) not in (1, channels):

@@ -1,4 +1,4 @@
-"""Whole programs as modules: TorchScript, torch.export."""
+"""Programs as modules: TorchScript, torch.export."""
 
 import hashlib
 from typing import Self
@@ -10,9 +10,9 @@ from robust.models.format import Source
 
 
 class Program(nn.Module):
-    """A program from a file. Its mode is baked in, so that it is not told of another.
+    """A program from a file. Its mode is fixed in the program, so `train` and `eval` do not reach it.
 
-    The file's digest is a buffer: a program whose weights are folded into its code has no others to be told by.
+    The file's digest is a buffer: it identifies a program whose weights are folded into its code.
     """
 
     digest: Tensor
@@ -34,23 +34,23 @@ class Program(nn.Module):
 
 
 class Batched(nn.Module):
-    """Any batch for a module that takes from `least` to `most` inputs at once.
+    """A module that takes any batch, around one that takes from `min_batch` to `max_batch` inputs at once.
 
-    Larger ones are cut, and the last part is filled up with copies of its last input, whose answers are thrown away.
+    Larger batches are split, and the last part is filled up with copies of its last input, whose answers are dropped.
     """
 
-    def __init__(self, module: nn.Module, least: int, most: int) -> None:
+    def __init__(self, module: nn.Module, min_batch: int, max_batch: int) -> None:
         super().__init__()
         self.module = module
-        self.least = least
-        self.most = most
+        self.min_batch = min_batch
+        self.max_batch = max_batch
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self._part(part) for part in torch.split(x, self.most)])
+        return torch.cat([self._part(part) for part in torch.split(x, self.max_batch)])
 
     def _part(self, x: Tensor) -> Tensor:
         n = len(x)
-        if n < self.least:
-            x = torch.cat([x, x[-1:].expand(self.least - n, *x.shape[1:])])
+        if n < self.min_batch:
+            x = torch.cat([x, x[-1:].expand(self.min_batch - n, *x.shape[1:])])
         logits: Tensor = self.module(x)
         return logits[:n]

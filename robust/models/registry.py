@@ -1,4 +1,4 @@
-"""The model zoo by name. No torch in this file: collecting tests asks it for names."""
+"""The registry of the model zoo. Torch is not imported: collecting tests asks it for names."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,22 +9,22 @@ if TYPE_CHECKING:
 
 
 class Architecture(Protocol):
-    """A function or class that makes an untrained module; its further arguments are the user's options."""
+    """A function or class that makes an untrained module; its other arguments are the user's options."""
 
     def __call__(self, shape: tuple[int, ...], classes: int, /) -> "nn.Module":
-        """A module that takes (n, *shape) and returns (n, classes) logits; UnfitError where it cannot."""
+        """Return a module that takes (n, *shape) and returns logits (n, classes); UnfitError if it cannot be made."""
         ...
 
 
 class UnfitError(ValueError):
-    """An architecture does not go with the shape of the data, or with an option."""
+    """An architecture does not fit the shape of the data, or an option."""
 
 
 ARCHITECTURES: Registry[Architecture] = Registry("architecture", ("robust.models.zoo",), "robust.models")
 
 
 def check_whole(**options: object) -> None:
-    """UnfitError for an option that is not a whole number of at least 1."""
+    """Raise UnfitError for an option that is not a whole number of at least 1."""
     for name, value in options.items():
         if type(value) is not int or value < 1:
             raise UnfitError(f"{name} must be a whole number of at least 1, got {value!r}")

@@ -1,8 +1,9 @@
-"""The words for models, parsed: "net.py:make(width=2)", "pkg.mod:make", "weights.safetensors", "zoo:cnn".
+"""Specs of models: "net.py:make(width=2)", "pkg.mod:make", "weights.safetensors", "zoo:cnn".
 
-What is made of them: "ensemble:a.pt,b.pt", "blackbox:forest.py:make"; and what is asked: "http://127.0.0.1:8000/predict".
+Specs are combined, as in "ensemble:a.pt,b.pt" and "blackbox:forest.py:make"; an endpoint's spec is its address,
+"http://127.0.0.1:8000/predict".
 
-No torch here, and nothing of the user's is imported: collecting tests reads these words.
+Neither torch nor the user's code is imported here: collecting tests reads these specs.
 """
 
 import ast
@@ -19,36 +20,36 @@ from robust.models.endpoint import Endpoint
 from robust.models.registry import ARCHITECTURES
 
 LIBRARIES = ("zoo", "torchvision", "timm")
-WORD = rf"(.+?\.py|(?:{'|'.join(LIBRARIES)})(?=:)|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?"
-COMMA = r",(?![^(]*\))"  # outside of a call's brackets
+SPEC = rf"(.+?\.py|(?:{'|'.join(LIBRARIES)})(?=:)|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?"
+COMMA = r",(?![^(]*\))"  # outside the brackets of a call
 FORM = "write FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME, or a file"
-FOLDER = "config.json"  # what a folder of transformers holds
+FOLDER = "config.json"  # a file in every folder of transformers
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A file, and where it is Python code the factory in it and what that is called with; or what has no such file.
+    """A parsed spec: a file, and if it is Python code its factory and the factory's arguments.
 
-    That is a library's architecture, an ensemble or an endpoint: `path` is its word, as if a file in the root folder.
+    A library's architecture, an ensemble and an endpoint have no file; their `path` is made from the spec.
     """
 
     text: str  # as the user wrote it
     path: Path  # absolute; of a library "zoo:cnn-width8"
     factory: str | None = None  # None: a file of weights
-    args: tuple[object, ...] = field(default=(), hash=False)  # may be lists; the text tells them apart
+    args: tuple[object, ...] = field(default=(), hash=False)  # may hold lists, which have no hash; the text is hashed
     options: tuple[tuple[str, object], ...] = field(default=(), hash=False)
     module: str | None = None  # "pkg.mod" where the user named a module and not a file
-    library: str | None = None  # where there is no file: one of LIBRARIES, "ensemble" or "http"
+    library: str | None = None  # if there is no file: one of LIBRARIES, "ensemble" or "http"
     members: tuple["ModelSpec", ...] = ()  # of an ensemble
-    answers: bool = False  # whether all that it does is to answer: then there is no gradient
+    answers: bool = False  # whether the model only answers, so that it has no gradient
 
     @classmethod
     def parse(cls, text: str, folder: Path, *, absent: bool = False) -> "ModelSpec":
-        """Read a model's word; relative paths and modules are looked for below `folder` first.
+        """Read a model's spec; relative paths and modules are searched for below `folder` first.
 
-        Where they may be `absent`, weights that are not there are refused by `refuse_absent` later.
-        ValueError for no such file or module, no factory, or arguments that are not Python literals; LookupError for
-        an architecture that the zoo does not have.
+        With `absent`, files of weights may be missing here: `refuse_absent` refuses them later.
+        ValueError if there is no such file or module, no factory, or if the arguments are not Python literals;
+        LookupError for an architecture that the zoo does not have.
         """
         kind, _, rest = text.partition(":")
         if kind in ("http", "https"):
@@ -57,12 +58,12 @@ class ModelSpec:
             return cls._of_members(text, rest, folder, absent)
         if kind == "blackbox":
             return cls._of_answers(text, rest, folder)
-        match = re.fullmatch(WORD, text)
+        match = re.fullmatch(SPEC, text)
         name, factory, call = match.groups() if match else (text, None, None)
         if match and name in LIBRARIES:
             return cls._of_library(text, name, factory or "", call)
         module = None if not match or name.endswith(".py") else name
-        # Not resolved: a link goes by its own name, as pytest's arguments do.
+        # Not resolved: a link keeps its name, as in pytest's arguments.
         path = _module_file(name, folder) if module else Path(os.path.abspath(folder / name))
         if match or not absent:
             _refuse_absent(path, bool(match))
@@ -73,7 +74,7 @@ class ModelSpec:
 
     @classmethod
     def _of_library(cls, text: str, library: str, factory: str, call: str | None) -> "ModelSpec":
-        """Numbers after a name of the zoo are its first arguments: "zoo:wideresnet-28-10" is wideresnet(28, 10)."""
+        """Read the spec of a library's model; "zoo:wideresnet-28-10" is wideresnet(28, 10)."""
         args, options = _arguments(call) if call else ((), ())
         if library == "zoo" and factory not in ARCHITECTURES:
             if numbered := re.fullmatch(r"(.*?)((?:-\d+)+)", factory):
@@ -89,8 +90,8 @@ class ModelSpec:
         return cls(text, Path(f"http:{name}"), name, library="http", answers=True)
 
     @classmethod
-    def _of_members(cls, text: str, words: str, folder: Path, absent: bool) -> "ModelSpec":
-        members = tuple(cls.parse(word.strip(), folder, absent=absent) for word in re.split(COMMA, words))
+    def _of_members(cls, text: str, specs: str, folder: Path, absent: bool) -> "ModelSpec":
+        members = tuple(cls.parse(spec.strip(), folder, absent=absent) for spec in re.split(COMMA, specs))
         if len(members) < 2 or any(member.members for member in members):
             raise ValueError("an ensemble is of two models or more, as ensemble:a.safetensors,b.safetensors")
         name = "+".join(member.name for member in members)
@@ -98,44 +99,44 @@ class ModelSpec:
         return cls(text, Path(f"ensemble:{name}"), name, library="ensemble", members=members, answers=answers)
 
     @classmethod
-    def _of_answers(cls, text: str, word: str, folder: Path) -> "ModelSpec":
-        spec = cls.parse(word, folder)
+    def _of_answers(cls, text: str, inner: str, folder: Path) -> "ModelSpec":
+        spec = cls.parse(inner, folder)
         if spec.library or spec.factory is None:
             raise ValueError("name the function that makes what answers, as blackbox:forest.py:make")
         return replace(spec, text=text, answers=True)
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of weights that it is, or that its members are."""
-        own = (self.path,) if self.factory is None else ()
-        return own + tuple(path for member in self.members for path in member.files)
+        """The files of weights of the model, or of an ensemble's members."""
+        weights = (self.path,) if self.factory is None else ()
+        return weights + tuple(path for member in self.members for path in member.files)
 
     def refuse_absent(self) -> None:
-        """ValueError where a file of weights is not there."""
+        """Raise a ValueError if a file of weights is missing."""
         for path in self.files:
             _refuse_absent(path, False)
 
     @property
     def plain(self) -> bool:
-        """Whether the path alone tells which model it is: weights, `make` without arguments, or a library's."""
+        """Whether the path alone identifies the model: weights, `make` without arguments, or a library's model."""
         return self.library is not None or (self.factory in (None, "make") and not (self.args or self.options))
 
     @property
     def label(self) -> str:
-        """What tells it from other models of its file, as one word: "make", "wide-width2"."""
-        return slug("-".join((self.factory or "weights", *self._words)))
+        """A name that distinguishes the model from others of the same file: "make", "wide-width2"."""
+        return slug("-".join((self.factory or "weights", *self._arguments)))
 
     @property
     def name(self) -> str:
-        """What the model is called in tables and files: "net", "net-wide-width2" of "net.py:wide(width=2)", "cnn"."""
+        """The model's name in tables and files: "cnn", "net", or "net-wide-width2" for "net.py:wide(width=2)"."""
         if self.library:
             return self.label
         factory = () if self.factory in (None, "make") else (self.factory,)
         package = self.path.parent.name if self.path.stem == "__init__" else self.path.stem
-        return slug("-".join((package, *factory, *self._words)))
+        return slug("-".join((package, *factory, *self._arguments)))
 
     @property
-    def _words(self) -> list[str]:
+    def _arguments(self) -> list[str]:
         return [*map(str, self.args), *(f"{key}{value}" for key, value in self.options)]
 
 
@@ -146,13 +147,13 @@ def _refuse_absent(path: Path, code: bool) -> None:
 
 
 def _arguments(call: str) -> tuple[tuple[object, ...], tuple[tuple[str, object], ...]]:
-    """Read "(2, bias=True)"."""
+    """Read "(2, bias=True)" as ((2,), (("bias", True),)); ValueError for anything but Python literals."""
     try:
         tree = ast.parse(f"f{call}", mode="eval").body
         if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
             raise ValueError
         args = tuple(ast.literal_eval(arg) for arg in tree.args)
-        options = tuple((str(word.arg), ast.literal_eval(word.value)) for word in tree.keywords if word.arg)
+        options = tuple((str(option.arg), ast.literal_eval(option.value)) for option in tree.keywords if option.arg)
         if len(options) < len(tree.keywords):
             raise ValueError
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
@@ -161,7 +162,7 @@ def _arguments(call: str) -> tuple[tuple[object, ...], tuple[tuple[str, object],
 
 
 def _module_file(name: str, folder: Path) -> Path:
-    """The file of the module `name`; no package is imported to find it."""
+    """Return the file of the module `name`, without importing its package; ValueError if there is none."""
     top, *rest = name.split(".")
     try:
         spec = PathFinder.find_spec(top, [str(folder), *sys.path]) or importlib.util.find_spec(top)

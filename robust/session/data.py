@@ -18,7 +18,7 @@ class RunData:
     @cached_property
     def dataset(self) -> Dataset:
         """The data set of this run, downloaded if that is needed and allowed."""
-        dataset = self._settings.dataset.settled(download=self._settings.download)
+        dataset = self._settings.dataset.complete(download=self._settings.download)
         dataset.read("test")
         return dataset
 

@@ -25,6 +25,7 @@ from robust.settings.settings import Settings, Variant
 from robust.train.cache import Trained, load_selection, train
 from robust.train.card import read_card
 from robust.train.recipe import AS_IS
+from robust.train.setup import TrainingSpec
 from robust.train.split import refuse_shared
 from robust.verification.fresh_process import Source
 
@@ -147,19 +148,17 @@ class Models:
         settings, spec = self._settings, variant.spec
         with self._progress(f"training {variant.training}") as bar:
             try:
-                trained = train(
+                training = TrainingSpec(
                     self.builder(spec),
                     variant.training,
                     self._data.dataset,
                     self.threat_to_train,
-                    seed=settings.seed,
-                    folder=private(settings.home) / "models",
-                    name=spec.name,
-                    source=spec.path if spec.factory and not spec.library else None,
-                    on_epoch=bar.epoch,
-                    on_batch=bar.batch,
-                    ranks=self._ranks,
+                    settings.seed,
+                    spec.name,
+                    spec.path if spec.factory and not spec.library else None,
                 )
+                folder = private(settings.home) / "models"
+                trained = train(training, folder, on_epoch=bar.epoch, on_batch=bar.batch, ranks=self._ranks)
                 refuse_shared(trained.selection, self._data.samples)
             except (ValueError, LookupError) as error:
                 fail(f"{spec.text}, {variant.training}: {error.args[0]}")

@@ -113,7 +113,7 @@ def read_permissions(code: OptionValue, names: OptionValue) -> Permissions:
     for text in code.texts:
         with blame(code.name, text):
             allowed.append(_read_code(text, code.folder))
-    return Permissions(tuple(allowed), read_list(names, _read_global), names.folder, asked=True)
+    return Permissions(tuple(allowed), read_list(names, _read_global), names.folder, has_options=True)
 
 
 def _read_code(text: str, folder: Path) -> str:

@@ -1,1 +1,1 @@
-"""Adversarial training: one loop, one recipe a file, and a store of what was trained."""
+"""Adversarial training: one loop, one file for each recipe, and a cache of trained weights."""

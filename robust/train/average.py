@@ -1,4 +1,4 @@
-"""Running means of a module's weights: what the wrappers ema and swa keep."""
+"""Running means of a module's weights, for the wrappers ema and swa."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
-Mean = Callable[[Any, Any, Tensor | int], None]  # (means, weights, how many before) moves the means, in place
+Mean = Callable[[Any, Any, Tensor | int], None]  # (means, weights, number of earlier updates): moves the means in place
 
 
 class Average:
     """The mean of a module's weights over its steps from number `start` on; batch norm's statistics are the module's.
 
-    With `restate` those are estimated anew for the mean before it is looked at: its activations are others.
+    With `restate` the statistics are estimated again for the mean before it is validated, since its activations differ.
     """
 
     def __init__(self, module: nn.Module, start: int = 0, mean: Mean | None = None, restate: bool = False) -> None:
@@ -24,13 +24,13 @@ class Average:
         self.restate = restate and any(isinstance(part, _BatchNorm) for part in module.modules())
 
     def update(self, module: nn.Module, step: int) -> None:
-        """Take in the weights after step number `step`, from 0."""
+        """Add the module's weights after step number `step`, counted from 0."""
         if step >= self._start:
             self._mean.update_parameters(module)
             self._begun = True
 
     def kept(self, module: nn.Module) -> nn.Module:
-        """What is validated and kept: the mean, or before its start the module itself."""
+        """Return the module that is validated and kept: the mean, or before its start the module itself."""
         mean: nn.Module = self._mean.module
         return mean if self._begun else module
 

@@ -8,51 +8,43 @@ from torch import Tensor, nn
 
 from robust.attacks.rng import Rng, generator_seed
 from robust.attacks.task import Task
-from robust.attacks.threats.lp import LpThreat
 from robust.data.dataset import Samples
-from robust.distributed.ranks import ALONE, Ranks
 from robust.torchvision_compat import import_torchvision
 from robust.train.plan import Plan
+from robust.train.setup import TrainingSetup
 
 Transform = Callable[[Tensor], Tensor]
 
 
 def count_batches(learn: Samples, plan: Plan) -> int:
+    """Return the number of batches of an epoch."""
     return -(-len(learn) // plan.batch)
 
 
-def iter_batches(
-    module: nn.Module,
-    learn: Samples,
-    threat: LpThreat,
-    plan: Plan,
-    *,
-    seed: int,
-    epoch: int,
-    skip: int = 0,
-    ranks: Ranks = ALONE,
-) -> Iterator[Task]:
-    """From batch number `skip` on, this rank's share of each.
+def iter_batches(module: nn.Module, setup: TrainingSetup, epoch: int, skip: int = 0) -> Iterator[Task]:
+    """Yield this rank's share of each batch of an epoch, from batch number `skip` on.
 
     Augmentation draws from the global random stream, batch after batch, on every rank for the whole batch.
     """
+    learn, plan, threat, ranks = setup.learn, setup.method.plan, setup.threat, setup.ranks
     device = next(module.parameters()).device
     change = build_transform(plan, learn)
     y, index = torch.from_numpy(learn.y), torch.from_numpy(learn.index)
-    for rows in _order(learn, plan, seed, epoch).split(plan.batch)[skip:]:  # type: ignore[no-untyped-call]
-        if len(rows) < 2 * ranks.size <= plan.batch < len(learn):
+    for whole in _order(learn, plan, setup.seed, epoch).split(plan.batch)[skip:]:  # type: ignore[no-untyped-call]
+        if len(whole) < 2 * ranks.size <= plan.batch < len(learn):
             break  # the last: batch norm cannot learn from one sample
-        whole, rows = rows, rows[ranks.share]
+        rows = whole[ranks.share]
         batch = torch.from_numpy(learn.x[(rows if change is None else whole).numpy()])
-        batch = batch if change is None else torch.stack([change(each) for each in batch])[ranks.share]
+        batch = batch if change is None else torch.stack([change(image) for image in batch])[ranks.share]
         batch = batch.to(device).clamp(threat.lo, threat.hi) if change is not None else batch.to(device)
         if plan.channels_last and batch.dim() == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
-        rng = Rng.of(seed, index[rows].to(device)).fold(epoch)
+        rng = Rng.of(setup.seed, index[rows].to(device)).fold(epoch)
         yield Task.of(module, batch, y[rows].to(device), threat, rng)
 
 
 def _order(learn: Samples, plan: Plan, seed: int, epoch: int) -> Tensor:
+    """Return the rows of `learn` in the order of an epoch, (n,) int64."""
     generator = torch.Generator().manual_seed(generator_seed(seed * 1_000_003 + epoch))
     if plan.sampling == "shuffled":
         return torch.randperm(len(learn), generator=generator)
@@ -61,7 +53,10 @@ def _order(learn: Samples, plan: Plan, seed: int, epoch: int) -> Tensor:
 
 
 def build_transform(plan: Plan, learn: Samples) -> Transform | None:
-    """torchvision's v2 transforms for one image, (channels, height, width); ValueError where inputs are no images."""
+    """Return the plan's augmentation of one image, (channels, height, width), made of torchvision's v2 transforms.
+
+    Return None if the plan has none. ValueError if the inputs are no images.
+    """
     if plan.augment == "none":
         return None
     shape = learn.x.shape[1:]
@@ -69,8 +64,8 @@ def build_transform(plan: Plan, learn: Samples) -> Transform | None:
         raise ValueError(f"augment={plan.augment} is for images, the inputs have the shape {list(shape)}")
     v2 = import_torchvision("torchvision.transforms.v2")
     if plan.augment == "trivial":
-        found: Transform = v2.TrivialAugmentWide()
-        return found
+        trivial: Transform = v2.TrivialAugmentWide()
+        return trivial
     size, pad = list(shape[1:]), max(1, shape[1] // 8)  # 4 of 32 pixels, as is usual for CIFAR-10
     crop_flip: Transform = v2.Compose([v2.RandomCrop(size, padding=pad), v2.RandomHorizontalFlip()])
     return crop_flip

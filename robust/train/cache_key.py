@@ -1,4 +1,4 @@
-"""All that trained weights depend on: its hash is what they are kept by."""
+"""All that trained weights depend on; the cache finds them by its hash."""
 
 import copy
 import hashlib
@@ -11,58 +11,51 @@ from torch import Tensor, nn
 
 import robust
 from robust.attacks.rng import Rng, seeded
-from robust.attacks.threats.lp import LpThreat
-from robust.data.dataset import Dataset, Samples
+from robust.data.dataset import Samples
 from robust.models.load import hash_weights
 from robust.train.factory import Method
 from robust.train.recipe import start_recipe
+from robust.train.setup import TrainingSpec
 from robust.user_code import hash_sources, source_files
 
 
-def list_determinants(
-    module: nn.Module,
-    method: Method,
-    recipe: str,
-    dataset: Dataset,
-    samples: Samples,
-    threat: LpThreat,
-    seed: int,
-) -> dict[str, Any]:
-    """All that the trained weights depend on."""
+def list_determinants(spec: TrainingSpec, module: nn.Module, method: Method, samples: Samples) -> dict[str, Any]:
+    """Return all that the trained weights depend on, as JSON can hold it; `samples` are the training split."""
     return {
-        "recipe": recipe,
+        "recipe": spec.recipe,
         "options": method.options,
         "files": _files(method, module),
-        "data": {"name": dataset.name, "split": "train", "n": len(samples), "digest": samples.digest},
-        "threat": str(threat),
-        "seed": seed,
+        "data": {"name": spec.dataset.name, "split": "train", "n": len(samples), "digest": samples.digest},
+        "threat": str(spec.threat),
+        "seed": spec.seed,
         "architecture": {
             "text": str(module),
             "weights": hash_weights(module),
-            "answers": _probe(module, samples, seed),
+            "answers": _probe(module, samples, spec.seed),
         },
         "code": _code_hash(method),
         "versions": {"torch": torch.__version__, "pytest-robust": robust.__version__, "machine": platform.machine()},
         "device": next(module.parameters()).device.type,
+        "source": hashlib.sha256(spec.source.read_bytes()).hexdigest() if spec.source else None,
     }
 
 
 def _files(method: Method, module: nn.Module) -> dict[str, str]:
-    """What the options name, by its content; and a teacher's weights, which a Python file may take from elsewhere."""
-    named = {key: str(method.options.get(key) or "") for key in ("pretrained", "teacher")}
-    found = {key: hashlib.sha256(Path(text).read_bytes()).hexdigest() for key, text in named.items() if text}
+    """Hash the files that the options name, and a teacher's weights, which a Python file may load from elsewhere."""
+    paths = {key: str(method.options.get(key) or "") for key in ("pretrained", "teacher")}
+    hashes = {key: hashlib.sha256(Path(path).read_bytes()).hexdigest() for key, path in paths.items() if path}
     teacher = getattr(start_recipe(method.recipe, module), "teacher", None)
-    return found if teacher is None else {**found, "teacher weights": hash_weights(teacher)}
+    return hashes if teacher is None else {**hashes, "teacher weights": hash_weights(teacher)}
 
 
 def _probe(module: nn.Module, samples: Samples, seed: int) -> list[list[float]]:
-    """Answers and input gradients of a copy with other weights, also in training mode: they tell a changed forward.
+    """Return figures of a copy's answers and input gradients, in both modes: they differ if `forward` was changed.
 
-    Other weights, since a head that starts at zero would hide all that comes before it.
+    The copy has other weights, since a head that starts at zero would hide all that comes before it.
     """
     device = next(module.parameters()).device
     x = torch.from_numpy(samples.x[:4]).to(device)
-    found = []
+    figures = []
     for mode in (False, True):
         with seeded(seed, [device]):
             copied = copy.deepcopy(module).train(mode)
@@ -72,14 +65,14 @@ def _probe(module: nn.Module, samples: Samples, seed: int) -> list[list[float]]:
             leaf = x.clone().requires_grad_()
             answer = copied(leaf.clone())
             (grad,) = torch.autograd.grad(answer.square().sum(), leaf)
-            found += [_shadow(answer), _shadow(grad)]
-    return found
+            figures += [_summarise(answer), _summarise(grad)]
+    return figures
 
 
-def _shadow(tensor: Tensor) -> list[float]:
-    """[its length, its part in a fixed direction as a share of that]: few numbers, so that rounding seldom matters.
+def _summarise(tensor: Tensor) -> list[float]:
+    """Return [length, part in a fixed direction as a share of it]: few numbers, so that rounding rarely matters.
 
-    Rounded well above what another number of threads changes; adding 0.0 makes -0.0 and 0.0 the same.
+    They are rounded well above what another number of threads changes; adding 0.0 makes -0.0 and 0.0 the same.
     """
     flat = tensor.detach().cpu().double().flatten()[None]
     direction = Rng.of(0, torch.zeros(1, dtype=torch.int64)).normal(flat)
@@ -89,7 +82,7 @@ def _shadow(tensor: Tensor) -> list[float]:
 
 
 def _code_hash(method: Method) -> str:
-    """Of the attacks and the training code of this package, and of a recipe that comes from elsewhere."""
+    """Hash the attacks and the training code of this package, and the files of a recipe from elsewhere."""
     root = Path(robust.__file__).parent
     files = {*(root / "attacks").resolve().rglob("*.py"), *(root / "train").rglob("*.py")}
     return hash_sources(files | source_files(map(type, (method.recipe, *method.wrappers))))

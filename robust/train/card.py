@@ -7,14 +7,16 @@ from typing import Any
 from robust.attacks.spec import Spec
 from robust.records.files import read_object
 
-# What a record keeps of it.
-KEPT = ("recipe", "options", "data", "threat", "seed", "learnt_from", "best", "last", "notes", "minutes", "key")
+# The fields that a record keeps.
+RECORD_FIELDS = (
+    "recipe", "options", "data", "threat", "seed", "learnt_from", "best", "last", "notes", "minutes", "key",
+)  # fmt: skip
 
 
 def read_card(weights: Path) -> dict[str, Any] | None:
-    """The card of those weights, by the same name with .json; None where there is none, or it is of another file.
+    """Return the card beside a file of weights, with the suffix .json; None if there is none, or it is of another file.
 
-    What it says is its author's word, as a model's name is.
+    Its content is not verified: it is a claim of its author, as a model's name is.
     """
     try:
         card = read_object(weights.with_suffix(".json"))
@@ -29,18 +31,18 @@ def read_card(weights: Path) -> dict[str, Any] | None:
 
 
 def hash_content(content: bytes) -> str:
-    """Of a file of weights, what its card knows it by."""
+    """Return the SHA-256 of a file of weights, by which its card identifies it."""
     return hashlib.sha256(content).hexdigest()
 
 
 def summarise_card(card: dict[str, Any]) -> dict[str, Any]:
-    """Of a card what a record keeps."""
+    """Return the part of a card that a record keeps."""
     selected = {key: card["selected_by"][key] for key in ("n", "digest")}
-    return {**{key: card[key] for key in KEPT}, "selected_by": selected}
+    return {**{key: card[key] for key in RECORD_FIELDS}, "selected_by": selected}
 
 
 def describe_card(card: dict[str, Any]) -> str:
-    """A line about a training, from its card."""
+    """Return one line about a training, from its card."""
     best = card["best"]
     robust = "" if best["robust"] is None else f", robust {best['robust']:.1%}"
     return f"{card['recipe']} in {60 * card['minutes']:.0f} s, validation clean {best['clean']:.1%}{robust}"

@@ -1,4 +1,4 @@
-"""The state of a model while the inputs that it will learn from are searched for."""
+"""The state of a model while an attack crafts the inputs that it will learn from."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ from robust.attacks.engine import eval_mode
 
 @contextmanager
 def craft_mode(module: nn.Module, mode: str) -> Iterator[None]:
-    """Frozen parameters, in evaluation or in training mode; all is restored.
+    """Freeze the parameters, in the `mode` "eval" or "train", and restore everything afterwards.
 
-    In evaluation mode batch norm neither moves nor uses the statistics of inputs that are still being searched for,
-    which gives higher clean accuracy at equal robustness (Pang et al. 2021, 2010.00467).
+    In evaluation mode batch norm neither moves nor uses the statistics of inputs that are not final yet, which gives
+    higher clean accuracy at equal robustness (Pang et al. 2021, 2010.00467).
     """
     if mode == "eval":
         with eval_mode(module):

@@ -1,7 +1,7 @@
-"""What the ranks make of their shares of a batch: one gradient, averaged once a step.
+"""What several ranks share of a training step: one gradient, averaged once a step.
 
-In place of DistributedDataParallel, which knows one backward from one forward: here gradients are also taken of
-gradients, of the inputs, and at other weights.
+DistributedDataParallel cannot take its place, since it expects one backward after one forward: here gradients are also
+taken of gradients, of the inputs, and at other weights.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -17,12 +17,15 @@ from robust.train.training import Training
 
 
 def begin_on_ranks(module: nn.Module, plan: Plan, n: int, ranks: Ranks) -> nn.Module:
-    """The module with the first rank's weights, before its training on n samples; ValueError where that cannot be."""
+    """Return the module with the first rank's weights, to be trained on n samples.
+
+    ValueError if a batch is too small for the ranks, or if the plan needs GPUs that are not there.
+    """
     if ranks.size == 1:
         return module
     if min(plan.batch, n) < 2 * ranks.size:
-        told = f"a batch of {min(plan.batch, n)} is too small for {ranks.size} processes, which need two samples each"
-        raise ValueError(f"{told}; give batch, or start fewer")
+        fault = f"a batch of {min(plan.batch, n)} is too small for {ranks.size} processes, which need two samples each"
+        raise ValueError(f"{fault}; give batch, or start fewer")
     module.load_state_dict(ranks.once(module.state_dict))
     if not plan.sync_norm:
         return module
@@ -33,9 +36,9 @@ def begin_on_ranks(module: nn.Module, plan: Plan, n: int, ranks: Ranks) -> nn.Mo
 
 
 def average_over_ranks(training: Training, loss: Tensor, n: int) -> float:
-    """Make the gradients and batch norm's statistics those of the whole batch, n samples of which are this rank's.
+    """Average the gradients and batch norm's statistics over the whole batch, n samples of which are this rank's.
 
-    Returns the whole batch's loss.
+    Return the whole batch's loss.
     """
     loss, ranks = loss.detach().clone(), training.ranks
     if ranks.size > 1:
@@ -45,13 +48,13 @@ def average_over_ranks(training: Training, loss: Tensor, n: int) -> float:
 
 
 def running_statistics(module: nn.Module) -> list[Tensor]:
-    """Batch norm's running means and variances, of the layers that move them."""
+    """Return batch norm's running means and variances, of the layers in training mode."""
     layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.training]
     return [buffer for layer in layers for buffer in (layer.running_mean, layer.running_var) if buffer is not None]
 
 
 def separate_randomness(training: Training, seed: int) -> AbstractContextManager[None]:
-    """Within, what a rank draws from the global random stream, as dropout does, is its own; alone it is as it was."""
+    """Give each rank its own global random stream within, for dropout and the like; a single process keeps its own."""
     ranks = training.ranks
     if ranks.size == 1:
         return nullcontext()

@@ -1,4 +1,4 @@
-"""The end of an epoch: what it came to, what is kept, and whether to go on."""
+"""The end of an epoch: its validation, which weights are kept, and whether the training goes on."""
 
 from itertools import islice
 
@@ -6,31 +6,36 @@ import numpy as np
 from torch.optim.swa_utils import update_bn
 
 from robust.attacks.rng import seeded
+from robust.train.batches import iter_batches
 from robust.train.craft import craft_mode
 from robust.train.distributed import running_statistics
 from robust.train.failures import DivergedError, describe_collapse, describe_divergence, describe_new_faults
-from robust.train.training import Training, TrainingSetup
+from robust.train.setup import TrainingSetup
+from robust.train.training import Training
 from robust.train.validate import Epoch, validate
 
-RESTATED = 30  # batches from which batch norm's statistics are estimated for an average
+RESTATE_BATCHES = 30  # from which batch norm's statistics are estimated for an average
 
 
-def finish_epoch(training: Training, lesson: TrainingSetup) -> None:
-    """Look at the epoch that has come to its end, and decide what is kept and whether to go on."""
-    loss, selects, patience = float(np.mean(training.losses)), lesson.method.recipe.selects, lesson.method.plan.patience
+def finish_epoch(training: Training, setup: TrainingSetup) -> None:
+    """Validate the epoch, keep its weights if they are the best, and decide whether the training is over.
+
+    DivergedError if the weights are not finite.
+    """
+    loss, selects, patience = float(np.mean(training.losses)), setup.method.recipe.selects, setup.method.plan.patience
     if not all(bool(p.isfinite().all()) for p in training.module.parameters()):
         raise DivergedError(describe_divergence_at(training, training.losses[-1]))
     if training.average and training.average.restate:
-        _restate(training, lesson)
-    seen = validate(training.kept, selects, lesson.validation, lesson.threat, lesson.seed, lesson.ranks)
+        _restate(training, setup)
+    seen = validate(training.kept, selects, setup.validation, setup.threat, setup.seed, setup.ranks)
     lengths = training.lengths.means()
     epoch = Epoch(training.epoch, loss, training.rate, seen.clean, seen.robust, seen.one_step, seen.by_class, lengths)
-    before = [*training.curve]
+    earlier = [*training.curve]
     training.curve.append(epoch)
-    training.notes += describe_new_faults(epoch, before)
+    training.notes += describe_new_faults(epoch, earlier)
     best = None if training.best is None else training.curve[training.best]
-    if fall := describe_collapse(epoch, before):
-        training.notes.append(fall)
+    if collapse := describe_collapse(epoch, earlier):
+        training.notes.append(collapse)
         training.over = True
     elif best is None or epoch.score(selects) >= best.score(selects):  # of equals the later: it has learnt longer
         training.keep()
@@ -41,21 +46,21 @@ def finish_epoch(training: Training, lesson: TrainingSetup) -> None:
     training.lengths.clear()
 
 
-def _restate(training: Training, lesson: TrainingSetup) -> None:
-    """Estimate batch norm's statistics of the average, from inputs such as it was trained on."""
+def _restate(training: Training, setup: TrainingSetup) -> None:
+    """Estimate the batch norm statistics of the average from inputs like those it was trained on."""
     mean, device = training.kept, next(training.module.parameters()).device
     if mean is training.module:
         return
-    shown = []
-    with seeded(lesson.seed, [device]):
-        for task in islice(lesson.batches(mean, training.epoch), RESTATED):
-            with craft_mode(mean, lesson.method.plan.craft):
-                shown.append(training.course.inputs(task).detach())
-        update_bn(shown, mean)
-    lesson.ranks.mean(running_statistics(mean), 1)
+    inputs = []
+    with seeded(setup.seed, [device]):
+        for task in islice(iter_batches(mean, setup, training.epoch), RESTATE_BATCHES):
+            with craft_mode(mean, setup.method.plan.craft):
+                inputs.append(training.recipe_run.inputs(task).detach())
+        update_bn(inputs, mean)
+    setup.ranks.mean(running_statistics(mean), 1)
 
 
 def describe_divergence_at(training: Training, loss: float) -> str:
-    """The line about it."""
+    """Return one line on a divergence at the current step of the training."""
     rate = training.schedule.get_last_lr()[0]
     return describe_divergence(training.module, loss, rate, training.epoch, training.batch + 1)

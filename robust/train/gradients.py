@@ -1,13 +1,13 @@
-"""How long the gradients of the layers are, and what that tells."""
+"""The lengths of the layers' gradients, and the faults that they show."""
 
 import torch
 from torch import Tensor, nn
 
-VANISHING, EXPLODING = 1e-7, 1e3  # of a layer's mean length over an epoch
+VANISHING, EXPLODING = 1e-7, 1e3  # bounds of a layer's mean length over an epoch
 
 
 class Lengths:
-    """The mean over an epoch's steps; kept on the device, so that no step waits for it."""
+    """The mean lengths of the gradients over an epoch's steps, kept on the device so that no step waits for them."""
 
     def __init__(self, module: nn.Module) -> None:
         self._learning = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
@@ -18,13 +18,13 @@ class Lengths:
         self.steps = 0
 
     def add(self) -> None:
-        """Take in the gradients that the parameters have now."""
+        """Add the lengths of the parameters' current gradients."""
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for _, p in self._learning]
         self.total += torch.stack(torch._foreach_norm(grads)).float()
         self.steps += 1
 
     def means(self) -> dict[str, float]:
-        """By layer: what owns the parameters."""
+        """Return the mean length by layer, the module that owns the parameters."""
         squares: dict[str, float] = {}
         for (name, _), mean in zip(self._learning, _floats(self.total / max(self.steps, 1)), strict=True):
             layer = name.rpartition(".")[0] or name
@@ -33,15 +33,15 @@ class Lengths:
 
 
 def describe_lengths(lengths: dict[str, float]) -> list[str]:
-    """A line for gradients that vanish, and one for those that explode; none where neither is seen."""
+    """Return one line if gradients vanish in some layers, and one if they explode in some."""
     lines = []
-    for word, which in (
+    for verb, layers in (
         ("vanish", [layer for layer, length in lengths.items() if length < VANISHING]),
         ("explode", [layer for layer, length in lengths.items() if length > EXPLODING]),
     ):
-        if which:
-            example = f"{which[0]}: {lengths[which[0]]:.1g}"
-            lines.append(f"the gradients {word} in {len(which)} of {len(lengths)} layers ({example})")
+        if layers:
+            example = f"{layers[0]}: {lengths[layers[0]]:.1g}"
+            lines.append(f"the gradients {verb} in {len(layers)} of {len(lengths)} layers ({example})")
     return lines
 
 

@@ -1,7 +1,7 @@
-"""The optimiser of a plan."""
+"""The optimiser, the schedule and the loss of a plan."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,28 +15,25 @@ from robust.distributed.ranks import ALONE, Ranks
 from robust.train.plan import SHAPES, Plan
 from robust.train.recipe import LossFunction
 
-if TYPE_CHECKING:
-    from robust.train.plan import Plan
-
 
 def build_optimiser(module: nn.Module, plan: Plan) -> Optimizer:
-    """Over the parameters that are to learn; ValueError where there are none."""
+    """Return the plan's optimiser over the parameters that are not frozen; ValueError if there are none."""
     learning = [p for p in module.parameters() if p.requires_grad]
     if not learning:
         raise ValueError("there is nothing to train: the module has no parameters that are not frozen")
-    given: Any = {"lr": plan.lr, "weight_decay": plan.weight_decay}
+    options: Any = {"lr": plan.lr, "weight_decay": plan.weight_decay}
     match plan.optimiser:
         case "adam":
-            return Adam(learning, **given)
+            return Adam(learning, **options)
         case "adamw":
-            return AdamW(learning, **given)
+            return AdamW(learning, **options)
         case "rmsprop":
-            return RMSprop(learning, momentum=plan.momentum, **given)
-    return SGD(learning, momentum=plan.momentum, nesterov=plan.momentum > 0, **given)
+            return RMSprop(learning, momentum=plan.momentum, **options)
+    return SGD(learning, momentum=plan.momentum, nesterov=plan.momentum > 0, **options)
 
 
-def build_schedule(optimiser: Optimizer, plan: "Plan", steps: int) -> Any:
-    """A scheduler of torch, to be stepped after each of `steps` steps."""
+def build_schedule(optimiser: Optimizer, plan: Plan, steps: int) -> Any:
+    """Return the plan's scheduler of torch, to be stepped after each of `steps` steps of the optimiser."""
     if plan.schedule == "one-cycle":
         assert plan.lr is not None
         return OneCycleLR(optimiser, plan.lr, steps, anneal_strategy="linear", cycle_momentum=False)
@@ -47,9 +44,10 @@ def build_schedule(optimiser: Optimizer, plan: "Plan", steps: int) -> Any:
 def build_criterion(
     plan: Plan, learn: Samples, classes: int, device: torch.device, ranks: Ranks = ALONE
 ) -> LossFunction:
-    """Cross-entropy with smoothed labels and weighted classes, as the plan says; a mean over the batch.
+    """Return the plan's cross-entropy, with smoothed labels and weighted classes: (logits (N, C), y (N,)) -> scalar.
 
-    That of weighted classes is by the weights of the whole batch, not of a rank's share of it.
+    It is the mean over the batch. With weighted classes it is divided by the weights of the whole batch, not by those
+    of a rank's share.
     """
     weight = None
     if plan.class_weights == "balanced":
@@ -60,14 +58,14 @@ def build_criterion(
         return mean
 
     def shared(logits: Tensor, y: Tensor) -> Tensor:
-        own = torch.stack([weight[y].sum(), weight.new_tensor(len(y))])
-        weights, n = ranks.total(own)
-        scale: Tensor = own[0] / weights * n / own[1]
+        local = torch.stack([weight[y].sum(), weight.new_tensor(len(y))])
+        weights, n = ranks.total(local)
+        scale: Tensor = local[0] / weights * n / local[1]
         return mean(logits, y) * scale
 
     return shared
 
 
 def l1_penalty(module: nn.Module, plan: Plan) -> Tensor:
-    """The sum of the learning weights' sizes, times the plan's l1."""
+    """Return the sum of the absolute values of the weights that are not frozen, times the plan's l1."""
     return plan.l1 * torch.stack([p.abs().sum() for p in module.parameters() if p.requires_grad]).sum()

@@ -1,4 +1,4 @@
-"""What every recipe shares: how the optimiser goes down the loss that the recipe gives it."""
+"""The options that every recipe has: how the optimiser lowers the recipe's loss."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from robust.attacks.registry import suggest
 
-# The share of the peak at a share t of the training.
+# (share of the training that is done) -> share of the peak learning rate.
 SHAPES: dict[str, Callable[[float], float]] = {
     "cyclic": lambda t: min(t / 0.4, (1 - t) / 0.6),  # as the code of 2001.03994
     "cosine": lambda t: (1 + math.cos(math.pi * t)) / 2,
@@ -17,9 +17,9 @@ SHAPES: dict[str, Callable[[float], float]] = {
 
 MODES = ("eval", "train")
 
-RATES = {"sgd": 0.1, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}  # the peak, where none is given
+RATES = {"sgd": 0.1, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}  # the peak, by default
 
-WORDS = {
+CHOICES = {
     "optimiser": tuple(RATES),
     "schedule": ("one-cycle", *SHAPES),
     "init": ("own", "xavier", "he"),
@@ -44,31 +44,31 @@ class Plan:
     epochs: int = 30
     batch: int = 64
     optimiser: str = "sgd"  # adam, adamw, rmsprop
-    lr: float | None = None  # the peak; by default what suits the optimiser
+    lr: float | None = None  # the peak; by default a rate that suits the optimiser
     momentum: float = 0.9  # of sgd (Nesterov's) and rmsprop
     weight_decay: float = 5e-4
     schedule: str = "one-cycle"  # cyclic, cosine, piecewise, constant
-    warmup: int = 0  # epochs over which the rate rises first; of the other schedules
-    clip: float = 0.0  # the longest that the gradient of all weights may be; 0: as it is
-    l1: float = 0.0  # times the sum of all weights' sizes is added to the loss
-    dropout: float | None = None  # of the dropout layers that the module has; None: their own
-    smoothing: float = 0.0  # of the labels: this share goes to all classes alike
-    class_weights: str = "none"  # balanced: a class counts by how rare it is
-    sampling: str = "shuffled"  # balanced: every class is drawn alike often
+    warmup: int = 0  # epochs over which the rate rises first; not with one-cycle
+    clip: float = 0.0  # the largest norm of the gradient of all weights; 0: no limit
+    l1: float = 0.0  # the loss grows by this times the sum of all weights' absolute values
+    dropout: float | None = None  # the rate of the dropout layers that the module has; None: their own
+    smoothing: float = 0.0  # the share of each label that is spread over all classes alike
+    class_weights: str = "none"  # balanced: rare classes weigh more in the loss
+    sampling: str = "shuffled"  # balanced: every class is drawn equally often
     augment: str = "none"  # crop-flip, trivial
-    craft: str = "eval"  # train: batch norm and dropout as in training while inputs are searched for
-    init: str = "own"  # xavier, he: anew, of all linear layers and convolutions
+    craft: str = "eval"  # train: batch norm and dropout as in training while the attack crafts inputs
+    init: str = "own"  # xavier, he: new weights for all linear layers and convolutions
     pretrained: str = ""  # a file of weights to start from
-    freeze: str = ""  # parameters whose names begin so, several joined by +, stay as they are
-    patience: int = 0  # stop after so many epochs that were no better than the best; 0: never
-    sync_norm: bool = False  # of several processes batch norm takes the whole batch's statistics
-    precision: str = "float32"  # bfloat16: of the layers that bear it, while training
-    channels_last: bool = False  # the order in which pictures lie in memory
+    freeze: str = ""  # parameters whose names begin so are not trained; several are joined by +
+    patience: int = 0  # stop after this many epochs without a new best; 0: never
+    sync_norm: bool = False  # with several processes, batch norm uses the whole batch's statistics
+    precision: str = "float32"  # bfloat16: in the layers that support it, while training
+    channels_last: bool = False  # the memory layout of images
 
     def __post_init__(self) -> None:
-        for name, known in WORDS.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}: unknown word {suggest(getattr(self, name), known)}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: unknown word {suggest(getattr(self, name), choices)}")
         if self.lr is None:
             object.__setattr__(self, "lr", RATES[self.optimiser])
         for field in fields(self):

@@ -1,4 +1,4 @@
-"""What is done to a module before its training."""
+"""Preparing a module for its training."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropou
 
 
 def rehearse(module: nn.Module, method: Method, samples: Samples) -> None:
-    """Everything before the first step, on a module that is thrown away; ValueError for what would stop it there."""
+    """Run everything before the first step, on a module that is discarded; ValueError if anything would fail there."""
     prepare(module, method.plan)
     build_optimiser(module, method.plan)
     build_transform(method.plan, samples)
@@ -27,7 +27,7 @@ def rehearse(module: nn.Module, method: Method, samples: Samples) -> None:
 
 
 def prepare(module: nn.Module, plan: Plan) -> None:
-    """Weights, frozen layers, dropout and memory format as the plan says; ValueError where that cannot be."""
+    """Set weights, frozen layers, dropout and memory format as the plan says; ValueError if the module does not fit."""
     if plan.pretrained:
         try:
             fit_weights(module, read_weights(Path(plan.pretrained)))

@@ -1,4 +1,7 @@
-"""What an adversarial-training variant is, and its word. No torch at import: collecting tests asks for the names."""
+"""The protocols of training recipes and wrappers, and the parser of their specs.
+
+Torch is not imported here: collecting tests asks for the names.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -15,44 +18,42 @@ if TYPE_CHECKING:
 
 Selection = Literal["clean", "robust"]
 LossFunction = Callable[["Tensor", "Tensor"], "Tensor"]  # (logits (N, C), y (N,)) -> scalar: the plan's cross-entropy
-Gradients = Callable[
-    ["Sequence[Tensor]"], "list[Tensor | None]"
-]  # of the batch's loss in these parameters, as they are
+Gradients = Callable[["Sequence[Tensor]"], "list[Tensor | None]"]  # parameters -> the batch loss's gradients in them
 
 
 class RecipeRun(Protocol):
-    """What the loop asks, batch by batch.
+    """A recipe at work on one module: the loop calls its two methods for every batch.
 
-    Two methods and not one, so that a wrapper can ask for the loss again at inputs that were costly to find.
+    They are two and not one, so that a wrapper can ask for the loss again at inputs that were costly to find.
     """
 
     def inputs(self, task: "Task") -> "Tensor":
-        """What to learn from in place of the batch in `task`, (N, *features), detached.
+        """Return the inputs to learn from in place of the batch in `task`, (N, *features), detached.
 
-        The parameters are frozen meanwhile, and the model is in the mode for crafting. Where the result requires a
-        gradient, it has one when `learn` is called.
+        The parameters are frozen meanwhile, and the model is in the mode for crafting. If the returned tensor requires
+        a gradient, it has one when `learn` is called.
         """
         ...
 
     def loss(self, task: "Task", x: "Tensor", criterion: LossFunction) -> "Tensor":
-        """The scalar that the optimiser lowers, at those inputs; the model is in training mode."""
+        """Return the scalar that the optimiser lowers, at the inputs `x`; the model is in training mode."""
         ...
 
 
 class Plain(RecipeRun, Protocol):
-    """A frozen dataclass of options with two methods."""
+    """A recipe without a state: a frozen dataclass of options with the two methods of a run."""
 
-    selects: ClassVar[Selection]  # by which accuracy on the validation split the best epoch is chosen
+    selects: ClassVar[Selection]  # the accuracy on the validation split that chooses the best epoch
 
 
 @runtime_checkable
 class Prepared(Protocol):
-    """A frozen dataclass of options that needs more than these while it trains a module."""
+    """A recipe that needs more than its options while it trains a module: a frozen dataclass that makes the run."""
 
     selects: ClassVar[Selection]
 
     def begin(self, module: "nn.Module") -> RecipeRun:
-        """What the loop asks in its place."""
+        """Return the run of this recipe on the module."""
         ...
 
 
@@ -60,19 +61,19 @@ Recipe = Plain | Prepared
 
 
 def start_recipe(recipe: Recipe, module: "nn.Module") -> RecipeRun:
-    """What the loop asks while it trains `module` by the recipe."""
+    """Return the recipe's run on the module: the recipe itself, if it has no state."""
     return recipe.begin(module) if isinstance(recipe, Prepared) else recipe
 
 
 @runtime_checkable
 class StatefulRecipe(Protocol):
-    """A course that goes by the gradients at its inputs, and so has a state of its own.
+    """A run that uses the gradients at its inputs, and so has a state of its own.
 
-    A tensor in it leads with the places of a batch, so that ranks can share it out.
+    Each tensor of the state leads with the places of a batch, so that ranks can share it out.
     """
 
     def learn(self, task: "Task", x: "Tensor") -> None:
-        """Called between the loss's backward and the optimiser's step: x.grad is there."""
+        """Update the state, between the loss's backward and the optimiser's step; x.grad is set."""
         ...
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -85,7 +86,7 @@ class Around(Protocol):
     """A wrapper that changes the weights around the loss and its backward."""
 
     def around(self, module: "nn.Module", gradients: Gradients, epoch: int) -> AbstractContextManager[None]:
-        """Within, the weights are others; after it they are as they were. `epoch` counts from 1."""
+        """Change the weights within the context, and restore them after it; `epoch` counts from 1."""
         ...
 
 
@@ -94,21 +95,21 @@ class Averaging(Protocol):
     """A wrapper that averages the weights after every step; the average is what is validated and kept."""
 
     def begin(self, module: "nn.Module", steps: int) -> "Average":
-        """The average over a training of `steps` steps."""
+        """Return the average of the weights over a training of `steps` steps."""
         ...
 
 
-# The things are classes that keep the Plain or the Prepared protocol.
+# The registered classes keep the Plain or the Prepared protocol.
 RECIPES: Registry[type[Any]] = Registry("training recipe", ("robust.train.recipes",), "robust.recipes")
 
 # Frozen dataclasses that keep the Around or the Averaging protocol, written after a recipe: "trades+awp".
 WRAPPERS: Registry[type[Any]] = Registry("training wrapper", ("robust.train.wrappers",), "robust.wrappers")
 
-AS_IS = "as-is"  # the word for the user's model as it was loaded, beside the recipes
+AS_IS = "as-is"  # stands beside the recipes for the user's model as it was loaded
 
 
 def parse_recipe(text: str) -> tuple[str, tuple[str, ...], Spec]:
-    """Read "trades+awp+ema:beta=3" as ("trades", ("awp", "ema"), all of it); the order of the wrappers means nothing.
+    """Read "trades+awp+ema:beta=3" as ("trades", ("awp", "ema"), the whole spec); the wrappers' order does not matter.
 
     LookupError for an unknown name, ValueError for a wrapper that is given twice or wraps nothing.
     """

@@ -1,4 +1,4 @@
-"""What an epoch came to, on the validation split."""
+"""The accuracies of an epoch on the validation split."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,34 +22,37 @@ VALIDATION_BATCH = 250
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """Accuracies are shares of the validation split; None where the recipe does not select by robust accuracy."""
+    """The figures of an epoch. Accuracies are shares of the validation split, in [0, 1].
+
+    Robust accuracies are None if the recipe selects by clean accuracy.
+    """
 
     number: int  # from 1
     loss: float
-    lr: float  # of the last step
+    lr: float  # the learning rate of the last step
     clean: float
     robust: float | None  # under SELECTION_ATTACK
     one_step: float | None  # under ONE_STEP
-    by_class: tuple[float | None, ...]  # of what is selected by; None for a class without samples
-    gradients: dict[str, float]  # mean length, by layer
+    by_class: tuple[float | None, ...]  # the accuracy that selects, by class; None for a class without samples
+    gradients: dict[str, float]  # the mean length of the gradient by layer
 
     @property
     def worst_class(self) -> float:
-        """The accuracy of the class that has the lowest."""
+        """The lowest accuracy of a class."""
         return min(share for share in self.by_class if share is not None)
 
     def score(self, selects: Selection) -> float:
-        """What the best epoch has most of."""
+        """Return the accuracy that selects the best epoch."""
         return self.clean if selects == "clean" or self.robust is None else self.robust
 
-    def told(self) -> dict[str, Any]:
-        """For the card: all but the gradients, which have a file of their own."""
+    def card_fields(self) -> dict[str, Any]:
+        """Return the fields for the card: all except the gradients, which have their own file."""
         return {key: value for key, value in asdict(self).items() if key != "gradients"}
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Of an epoch what was seen on the validation split."""
+    """Accuracies on the validation split, in [0, 1]; robust ones are None if the recipe selects by clean accuracy."""
 
     clean: float
     robust: float | None
@@ -60,26 +63,26 @@ class Validation:
 def validate(
     module: nn.Module, selects: Selection, validation: Samples, threat: LpThreat, seed: int, ranks: Ranks = ALONE
 ) -> Validation:
-    """Attack the validation split, unless the recipe selects by clean accuracy."""
+    """Measure the accuracies on the validation split; it is not attacked if the recipe selects by clean accuracy."""
 
-    def look(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, ...]:
-        """(right, and not broken by one step, and not broken by the attack) of a batch, each (n,) bool."""
-        right, _ = answers(module, x, y)
+    def measure(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, ...]:
+        """Return (correct, robust to one step, robust to the selection attack) of a batch, each (n,) bool."""
+        correct, _ = answers(module, x, y)
         if selects == "clean":
-            return right, right, right
-        stands = []
+            return correct, correct, correct
+        outcomes = []
         for attack in (ONE_STEP, SELECTION_ATTACK):
-            left = right.clone()
-            adversarial = assail(module, attack, x[right], y[right], threat, seed=seed, index=index[right]).adversarial
-            left[right] = ~adversarial
-            stands.append(left)
-        return right, *stands
+            robust = correct.clone()
+            run = assail(module, attack, x[correct], y[correct], threat, seed=seed, index=index[correct])
+            robust[correct] = ~run.adversarial
+            outcomes.append(robust)
+        return correct, *outcomes
 
-    feed = Batcher(VALIDATION_BATCH, next(module.parameters()).device)
-    clean, one_step, robust = map(ranks.whole, feed.columns(look, ranks.deal(validation), bool, bool, bool))
+    batcher = Batcher(VALIDATION_BATCH, next(module.parameters()).device)
+    clean, one_step, robust = map(ranks.whole, batcher.columns(measure, ranks.deal(validation), bool, bool, bool))
     n, counts = len(validation), np.bincount(validation.y)
     by_class = np.bincount(validation.y, weights=robust)
-    shares = tuple(float(k / of) if of else None for k, of in zip(by_class, counts, strict=True))
+    shares = tuple(float(k / count) if count else None for k, count in zip(by_class, counts, strict=True))
     if selects == "clean":
         return Validation(int(clean.sum()) / n, None, None, shares)
     return Validation(int(clean.sum()) / n, int(robust.sum()) / n, int(one_step.sum()) / n, shares)

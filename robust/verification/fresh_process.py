@@ -51,10 +51,10 @@ class Source:
         """Return the model on its device; ValueError or LookupError, in one line, if it cannot be loaded."""
         spec, below = ModelSpec.parse(self.text, Path(self.folder)), Path(self.arch_folder)
         device, shape = parse_device(self.device), tuple(self.shape)
-        allowed = Permissions(tuple(self.code), tuple(self.safe_globals), Path(self.globals_folder))
+        permissions = Permissions(tuple(self.code), tuple(self.safe_globals), Path(self.globals_folder))
         with seeded(self.seed, [device]):  # for factories that start from random weights
             if self.trained is None:
-                module = load(spec, self.arch, shape, self.classes, below, allowed, self.normalize).module
+                module = load(spec, self.arch, shape, self.classes, below, permissions, self.normalize).module
             else:
                 module = get_builder(spec, self.arch, shape, self.classes, below, self.normalize)()
                 fit_weights(module, read_weights(Path(self.trained)))

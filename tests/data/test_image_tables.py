@@ -15,7 +15,7 @@ from robust.data.factory import open_data
 FEATURES = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["ant", "bee", "cat"])})
 
 
-def picture(seed, size=(6, 4)):
+def image(seed, size=(6, 4)):
     return Image.fromarray(np.random.RandomState(seed).randint(0, 256, (size[1], size[0], 3)).astype(np.uint8))
 
 
@@ -27,7 +27,7 @@ def encoded(image, kind="PNG", **options):
 
 def theirs(n, seed=0, labels=(0, 1)):
     """A data set of `datasets` in which no row is of the last class."""
-    rows = {"image": [picture(seed + i) for i in range(n)], "label": [labels[i % len(labels)] for i in range(n)]}
+    rows = {"image": [image(seed + i) for i in range(n)], "label": [labels[i % len(labels)] for i in range(n)]}
     return datasets.Dataset.from_dict(rows, features=FEATURES)
 
 
@@ -35,12 +35,12 @@ def pixels(dataset):
     return np.stack([np.asarray(row["image"], np.float32).transpose(2, 0, 1) / np.float32(255) for row in dataset])
 
 
-def table(pictures, labels=(0, 1), **columns):
-    return pa.table({"image": pa.array(pictures, pa.binary()), "label": pa.array([*labels], pa.int64()), **columns})
+def table(images, labels=(0, 1), **columns):
+    return pa.table({"image": pa.array(images, pa.binary()), "label": pa.array([*labels], pa.int64()), **columns})
 
 
 def opened(folder, word):
-    return open_data(word, folder).settled()
+    return open_data(word, folder).complete()
 
 
 def both(folder):
@@ -88,20 +88,20 @@ def test_one_split_alone_is_for_testing(tmp_path):
 
 @pytest.mark.parametrize("groups", [1, 3, 100])
 def test_rows_of_parquet_are_read_in_any_order(tmp_path, groups):
-    pictures = [encoded(picture(i)) for i in range(20)]
-    pq.write_table(table(pictures, [i % 2 for i in range(20)]), tmp_path / "a.parquet", row_group_size=groups)
+    images = [encoded(image(i)) for i in range(20)]
+    pq.write_table(table(images, [i % 2 for i in range(20)]), tmp_path / "a.parquet", row_group_size=groups)
     x, y = opened(tmp_path, "parquet:a.parquet").read("test")
 
     for rows in ([19, 0, 7], [3, 3], [*range(20)]):
-        expected = [np.asarray(picture(i), np.float32).transpose(2, 0, 1) / np.float32(255) for i in rows]
+        expected = [np.asarray(image(i), np.float32).transpose(2, 0, 1) / np.float32(255) for i in rows]
         assert np.array_equal(x[np.array(rows)], expected)
     assert y.tolist() == [0, 1] * 10
 
 
-def test_a_picture_is_turned_as_datasets_turns_it(tmp_path):
+def test_a_image_is_turned_as_datasets_turns_it(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright
-    pq.write_table(table([encoded(picture(0), "JPEG", exif=exif)] * 2), tmp_path / "a.parquet")
+    pq.write_table(table([encoded(image(0), "JPEG", exif=exif)] * 2), tmp_path / "a.parquet")
 
     assert opened(tmp_path, "parquet:a.parquet").shape == (3, 6, 4)
 
@@ -110,12 +110,12 @@ def test_scaling_and_cutting_are_those_of_torchvision(tmp_path):
     from robust.torchvision_compat import import_torchvision
 
     transforms = import_torchvision("torchvision.transforms")
-    pictures = [picture(0, (90, 61)), picture(1, (50, 77))]
-    pq.write_table(table([encoded(each) for each in pictures]), tmp_path / "a.parquet")
+    images = [image(0, (90, 61)), image(1, (50, 77))]
+    pq.write_table(table([encoded(each) for each in images]), tmp_path / "a.parquet")
     steps = [transforms.Resize(36), transforms.CenterCrop(32), transforms.ToTensor()]
     data = opened(tmp_path, "parquet:a.parquet:size=32:resize=36")
 
-    assert np.array_equal(data.load("test").x, [transforms.Compose(steps)(each).numpy() for each in pictures])
+    assert np.array_equal(data.load("test").x, [transforms.Compose(steps)(each).numpy() for each in images])
     assert data.transforms == (
         "turned as EXIF says",
         "RGB",
@@ -127,7 +127,7 @@ def test_scaling_and_cutting_are_those_of_torchvision(tmp_path):
 
 def test_columns_are_named_where_it_is_not_clear_which(tmp_path):
     fine = pa.array([3, 1], pa.int32())
-    pq.write_table(table([encoded(picture(i)) for i in (0, 1)], fine=fine), tmp_path / "a.parquet")
+    pq.write_table(table([encoded(image(i)) for i in (0, 1)], fine=fine), tmp_path / "a.parquet")
 
     assert opened(tmp_path, "parquet:a.parquet:label=fine").load("test").y.tolist() == [3, 1]
     with pytest.raises(ValueError, match=r"2 columns of whole numbers; name one with label=, of label, fine"):
@@ -156,7 +156,7 @@ def test_what_is_wrong_with_a_word_is_told(tmp_path, word, told):
     (tmp_path / "empty").mkdir()
     (tmp_path / "configs" / "plain_text").mkdir(parents=True)
     for path in ("a.parquet", "configs/plain_text/test-00000-of-00001.parquet"):
-        pq.write_table(table([encoded(picture(i)) for i in (0, 1)]), tmp_path / path)
+        pq.write_table(table([encoded(image(i)) for i in (0, 1)]), tmp_path / path)
 
     with pytest.raises(ValueError, match=told):
         opened(tmp_path, word)
@@ -185,12 +185,12 @@ def test_a_state_that_names_files_elsewhere_is_refused(tmp_path, names):
     assert "\x1b" not in str(error.value)
 
 
-def test_a_path_in_place_of_a_picture_is_not_followed(tmp_path):
-    picture(0).save(tmp_path / "secret.png")
+def test_a_path_in_place_of_a_image_is_not_followed(tmp_path):
+    image(0).save(tmp_path / "secret.png")
     rows = pa.array([{"bytes": None, "path": str(tmp_path / "secret.png")}] * 2)
     pq.write_table(pa.table({"image": rows, "label": [0, 1]}), tmp_path / "a.parquet")
 
-    with pytest.raises(ValueError, match=r"row 0 of a\.parquet holds no picture \(a path at most"):
+    with pytest.raises(ValueError, match=r"row 0 of a\.parquet holds no image \(a path at most"):
         opened(tmp_path, "parquet:a.parquet:image=image:size=4").load("test")
 
 
@@ -207,7 +207,7 @@ def stream(folder, batches):
 @pytest.mark.parametrize("kind", ["arrow", "parquet"])
 @pytest.mark.parametrize("damage", ["cut", "bent", "emptied", "swapped"])
 def test_a_damaged_file_is_told_in_one_line(tmp_path, kind, damage):
-    rows = table([encoded(picture(i)) for i in range(20)], [i % 2 for i in range(20)])
+    rows = table([encoded(image(i)) for i in range(20)], [i % 2 for i in range(20)])
     if kind == "arrow":
         path, word = stream(tmp_path / "a", rows.to_batches()), "hf:a"
     else:
@@ -219,7 +219,7 @@ def test_a_damaged_file_is_told_in_one_line(tmp_path, kind, damage):
     changed = {"cut": content[:middle], "bent": bent, "emptied": b"", "swapped": b"PAR1" + content[::-1]}
     path.write_bytes(changed[damage])
 
-    with pytest.raises(ValueError, match=r"is not a sound (file of Arrow or parquet|picture)") as error:
+    with pytest.raises(ValueError, match=r"is not a sound (file of Arrow or parquet|image)") as error:
         opened(tmp_path, word).load("test")
     assert "\n" not in str(error.value)
 
@@ -239,7 +239,7 @@ def test_a_file_that_claims_or_unpacks_to_more_than_it_can_hold_is_refused(tmp_p
     pq.write_table(pa.table({"image": pa.array([b""]).take(many), "label": many}), tmp_path / "rows.parquet")
     zeros = [bytes(2**25), bytes(2**25)]
     pq.write_table(table(zeros), tmp_path / "zeros.parquet", compression="zstd")
-    same = pa.array([encoded(picture(0, (90, 90)))]).take(pa.array(np.zeros(9000, np.int64)))
+    same = pa.array([encoded(image(0, (90, 90)))]).take(pa.array(np.zeros(9000, np.int64)))
     pq.write_table(pa.table({"image": same, "label": [0, 1] * 4500}), tmp_path / "same.parquet")
 
     for name, told in {"rows": "claims 1000000 rows", "zeros": "claims 2 rows and", "same": "unpacks to more"}.items():
@@ -248,7 +248,7 @@ def test_a_file_that_claims_or_unpacks_to_more_than_it_can_hold_is_refused(tmp_p
 
 
 def test_labels_that_are_missing_are_told(tmp_path):
-    pq.write_table(table([encoded(picture(i)) for i in (0, 1)], [0, None]), tmp_path / "a.parquet")
+    pq.write_table(table([encoded(image(i)) for i in (0, 1)], [0, None]), tmp_path / "a.parquet")
 
     with pytest.raises(ValueError, match="1 rows have no label"):
         opened(tmp_path, "parquet:a.parquet")

@@ -10,7 +10,7 @@ from robust.torchvision_compat import import_torchvision
 MODES = ["RGB", "L", "RGBA", "P"]
 
 
-def picture(path, size=(6, 4), mode="RGB", seed=0):
+def save_image(path, size=(6, 4), mode="RGB", seed=0):
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.RandomState(seed).randint(0, 256, (size[1], size[0], 3)).astype(np.uint8)
     Image.fromarray(pixels).convert(mode).save(path)
@@ -18,20 +18,20 @@ def picture(path, size=(6, 4), mode="RGB", seed=0):
 
 @pytest.fixture
 def folder(tmp_path):
-    """DIR/test and DIR/train, with three classes and pictures of every mode."""
+    """DIR/test and DIR/train, with three classes and images of every mode."""
     for split, many in (("test", 4), ("train", 2)):
         for c, name in enumerate(("cat", "ant", "bee")):
             for i in range(many):
-                picture(tmp_path / "pets" / split / name / f"{i}.png", mode=MODES[i], seed=10 * c + i)
+                save_image(tmp_path / "pets" / split / name / f"{i}.png", mode=MODES[i], seed=10 * c + i)
     return tmp_path
 
 
 def read(folder, options="", split="test"):
-    return open_data(f"imagefolder:pets{options}", folder).settled().load(split)
+    return open_data(f"imagefolder:pets{options}", folder).complete().load(split)
 
 
 @pytest.mark.parametrize("split", ["test", "train"])
-def test_pictures_and_labels_are_those_of_torchvision(folder, split):
+def test_images_and_labels_are_those_of_torchvision(folder, split):
     datasets, transforms = import_torchvision("torchvision.datasets"), import_torchvision("torchvision.transforms")
     theirs = datasets.ImageFolder(folder / "pets" / split, transforms.ToTensor())
     ours = read(folder, split=split)
@@ -56,7 +56,7 @@ def test_a_validation_folder_serves_for_testing(folder, name):
 
 def test_classes_in_the_folder_itself_are_for_testing_only(folder):
     (folder / "pets" / "test").rename(folder / "flat")
-    data = open_data("imagefolder:flat", folder).settled()
+    data = open_data("imagefolder:flat", folder).complete()
 
     assert len(data.load("test")) == 12
     with pytest.raises(ValueError, match="there is no train split: expected a folder"):
@@ -68,7 +68,7 @@ def test_size_and_channels_are_made_as_asked(folder):
     assert read(folder, ":size=5:channels=1").x.shape == (12, 1, 5, 5)
 
 
-def test_a_wide_picture_is_cut_at_its_centre(tmp_path):
+def test_a_wide_image_is_cut_at_its_centre(tmp_path):
     for name in "ab":
         (tmp_path / "pets" / name).mkdir(parents=True)
         wide = np.zeros((8, 24, 3), np.uint8)
@@ -78,19 +78,19 @@ def test_a_wide_picture_is_cut_at_its_centre(tmp_path):
     assert (read(tmp_path, ":size=8").x == 1).all()
 
 
-def test_pictures_of_several_sizes_need_one_said(folder):
-    picture(folder / "pets" / "test" / "cat" / "9.png", size=(7, 7))
+def test_images_of_several_sizes_need_one_said(folder):
+    save_image(folder / "pets" / "test" / "cat" / "9.png", size=(7, 7))
 
     with pytest.raises(ValueError, match=r"another size than the first \(6x4 and 7x7\); .*as :size=224"):
         read(folder)
 
 
-def test_a_damaged_picture_is_named_where_it_is_drawn(folder):
-    (folder / "pets" / "test" / "ant" / "0.png").write_bytes(b"no picture")
+def test_a_damaged_image_is_named_where_it_is_drawn(folder):
+    (folder / "pets" / "test" / "ant" / "0.png").write_bytes(b"no image")
 
-    with pytest.raises(ValueError, match=r"ant.0\.png is not a sound picture"):
+    with pytest.raises(ValueError, match=r"ant.0\.png is not a sound image"):
         read(folder)
-    data = open_data("imagefolder:pets:size=5", folder).settled()
+    data = open_data("imagefolder:pets:size=5", folder).complete()
     lucky = next(seed for seed in range(99) if 0 not in data_rows(seed))
     assert len(data.load("test", 3, seed=lucky)) == 3
 
@@ -101,7 +101,7 @@ def data_rows(seed):
     return draw_rows(12, 3, seed)
 
 
-def test_what_is_no_picture_and_what_is_hidden_is_left_out(folder):
+def test_what_is_no_image_and_what_is_hidden_is_left_out(folder):
     (folder / "pets" / "test" / "cat" / "notes.txt").write_text("cats")
     (folder / "pets" / "test" / ".cache").mkdir()
 
@@ -115,7 +115,7 @@ def test_what_is_no_picture_and_what_is_hidden_is_left_out(folder):
         ("imagefolder", "write imagefolder:DIR"),
         ("imagefolder:pets:size=0", "size must be at least 1"),
         ("imagefolder:pets:channels=2", "channels must be 1 or 3"),
-        ("imagefolder:pets/test/cat", "expected a folder of pictures for each class"),
+        ("imagefolder:pets/test/cat", "expected a folder of images for each class"),
     ],
 )
 def test_what_is_wrong_with_a_word_is_told(folder, word, told):

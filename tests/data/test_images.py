@@ -1,4 +1,4 @@
-"""Pictures of strangers: what is no sound picture is one line, and costs no memory."""
+"""Images of strangers: what is no sound image is one line, and costs no memory."""
 
 import struct
 import zlib
@@ -15,7 +15,7 @@ def chunk(kind, content):
 
 
 def png(width, height):
-    """A black picture of two colours, packed to a thousandth."""
+    """A black image of two colours, packed to a thousandth."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes((width // 8 + 1) * height), 9))
 
@@ -34,7 +34,7 @@ HOSTILE = {
 
 @pytest.fixture
 def folder(tmp_path):
-    """Write the first of three pictures, and open the folder."""
+    """Write the first of three images, and open the folder."""
 
     def write(content, name="0.png"):
         for where in "ab":
@@ -47,21 +47,21 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_picture_is_refused_in_one_line(folder, name):
+def test_a_hostile_image_is_refused_in_one_line(folder, name):
     content, told = HOSTILE[name]
 
-    with pytest.raises(ValueError, match=rf"0\.png is not a sound picture: .*{told}") as error:
+    with pytest.raises(ValueError, match=rf"0\.png is not a sound image: .*{told}") as error:
         folder(content).load("test")
     assert str(error.value).isprintable()
 
 
 def test_a_name_is_shown_without_what_a_terminal_obeys(folder):
-    with pytest.raises(ValueError, match=r"a.\?\[2J\.png is not a sound picture") as error:
+    with pytest.raises(ValueError, match=r"a.\?\[2J\.png is not a sound image") as error:
         folder(b"", "\x1b[2J.png").load("test")
     assert "\x1b" not in str(error.value)
 
 
-def test_a_picture_that_would_be_clipped_is_refused(folder, tmp_path):
+def test_a_image_that_would_be_clipped_is_refused(folder, tmp_path):
     Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "deep.png")
 
     with pytest.raises(ValueError, match="more than 8 bits a channel, and would be clipped; convert it"):

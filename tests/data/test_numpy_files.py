@@ -21,7 +21,7 @@ def npy(tmp_path):
         (tmp_path / "mine").mkdir(exist_ok=True)
         for name, array in arrays.items():
             np.save(tmp_path / "mine" / f"{name}.npy", array)
-        return open_data(f"npy:mine{options}", tmp_path).settled()
+        return open_data(f"npy:mine{options}", tmp_path).complete()
 
     return write
 
@@ -81,7 +81,7 @@ def test_a_hostile_array_is_refused_in_one_line(tmp_path, name, packed):
         (tmp_path / "bad" / "y.npy").write_bytes(good)
 
     with pytest.raises(ValueError, match=told) as error:
-        open_data(word, tmp_path).settled()
+        open_data(word, tmp_path).complete()
     assert str(error.value).isprintable()
 
 
@@ -94,14 +94,14 @@ def test_a_bomb_is_refused_unopened(tmp_path):
         file.writestr("y.npy", header((6,), "<i8") + Y.tobytes())
 
     with pytest.raises(ValueError, match=r"x\.npy unpacks to 272629888 bytes from"):
-        open_data("npz:bad.npz", tmp_path).settled()
+        open_data("npz:bad.npz", tmp_path).complete()
 
 
 def test_names_in_a_file_are_shown_without_what_a_terminal_obeys(tmp_path):
     np.savez(tmp_path / "bad.npz", **{"\x1b[2Jx": X})
 
     with pytest.raises(ValueError, match=r"holds \?\[2Jx; expected") as error:
-        open_data("npz:bad.npz", tmp_path).settled()
+        open_data("npz:bad.npz", tmp_path).complete()
     assert "\x1b" not in str(error.value)
 
 

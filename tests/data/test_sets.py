@@ -103,11 +103,11 @@ def test_a_split_is_the_same_in_every_version(name, split, n, digest):
     assert (len(samples), samples.digest[:8]) == (n, digest)
 
 
-def test_fashion_mnist_has_as_many_pictures_of_every_class():
+def test_fashion_mnist_has_as_many_images_of_every_class():
     assert np.bincount(load("fashion-mnist", "test").y).tolist() == [1000] * 10
 
 
-# Two pictures for training and one for testing, in the form of the published files.
+# Two images for training and one for testing, in the form of the published files.
 CONTENT = {
     "train-images-idx3-ubyte": bytes(16) + bytes(range(196)) * 8,
     "train-labels-idx1-ubyte": bytes(8) + bytes([9, 0]),

@@ -59,7 +59,7 @@ def test_rows_are_indexed_as_an_array_is():
         assert np.array_equal(rows[part], expected[part])
     assert np.array_equal(np.asarray(rows), expected)
     assert np.array_equal([*rows], expected)
-    assert np.array_equal(rows.only(np.array([2, 1]))[:], expected[[2, 1]])
+    assert np.array_equal(rows.take(np.array([2, 1]))[:], expected[[2, 1]])
 
 
 GROWTH = """
@@ -71,16 +71,16 @@ from robust.data import spool
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.threats.threat import read_threat
 from robust.evaluation.suite_run import SuiteCache, SuiteRun
-from robust.data import arrays, rows
+from robust.data import lazy_inputs, numpy_files
 from robust.data.factory import open_data
 from robust.evaluation.measure import measure_attack, measure_clean
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 
-rows.IN_MEMORY = spool.IN_MEMORY = arrays.SMALL = rows.PART = spool.PART = 2**22
+lazy_inputs.IN_MEMORY = spool.IN_MEMORY = numpy_files.SMALL = lazy_inputs.PART = spool.PART = 2**22
 folder, random = Path(sys.argv[1]), np.random.RandomState(0)
 
-def picture():
+def image():
     file = io.BytesIO()
     Image.fromarray(random.randint(0, 256, (8, 8, 3)).astype(np.uint8)).save(file, "PNG")
     return file.getvalue()
@@ -93,8 +93,8 @@ class Net(torch.nn.Module):
         return (x - 0.5).mean((2, 3)) @ self.w.T
 
 def run(n):
-    pq.write_table(pa.table({"image": [picture() for _ in range(n)], "label": [0, 1] * (n // 2)}), folder / "a.parquet")
-    samples = open_data("parquet:a.parquet:size=96", folder).settled().load("test")
+    pq.write_table(pa.table({"image": [image() for _ in range(n)], "label": [0, 1] * (n // 2)}), folder / "a.parquet")
+    samples = open_data("parquet:a.parquet:size=96", folder).complete().load("test")
     net, feed, threat = Net(), Batcher(16), read_threat("linf:0.5")
     clean = measure_clean(net, samples, batcher=feed)
     assert len(samples.digest) == 64 and clean.faulty == 0
@@ -102,7 +102,7 @@ def run(n):
     suite = Suite("s-1", (Stage("fgsm"),))
     cache = SuiteCache(folder / str(n))
     again = SuiteRun(net, samples, suite, threat, 2, RunOptions(feed), cache=cache).run(clean.correct)
-    assert found.broken.mean() == again.broken.mean() > 0.3
+    assert found.adversarial.mean() == again.adversarial.mean() > 0.3
 
 def watch():
     process = psutil.Process()
@@ -122,8 +122,8 @@ for n in (300, 1200):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which memory is a file's")
-def test_four_times_the_pictures_take_no_more_memory(tmp_path):
-    """1,200 pictures are 132 MB as float32, and their broken inputs are half as much again."""
+def test_four_times_the_images_take_no_more_memory(tmp_path):
+    """1,200 images are 132 MB as float32, and their broken inputs are half as much again."""
     told = subprocess.run([sys.executable, "-c", GROWTH, str(tmp_path)], capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     few, many = map(int, told.stdout.split())

@@ -8,7 +8,7 @@ from robust.data.factory import open_data
 
 
 def opened(word, folder="."):
-    return open_data(word, folder).settled()
+    return open_data(word, folder).complete()
 
 
 @pytest.mark.parametrize("split", ["test", "train"])

@@ -16,7 +16,7 @@ def npz(tmp_path):
 
     def write(options="", **arrays):
         np.savez(tmp_path / "mine.npz", **arrays)
-        return open_data(f"npz:mine.npz{options}", tmp_path).settled()
+        return open_data(f"npz:mine.npz{options}", tmp_path).complete()
 
     return write
 
@@ -96,7 +96,7 @@ def test_a_damaged_file_is_told(tmp_path, content):
     (tmp_path / "mine.npz").write_bytes(content)
 
     with pytest.raises(ValueError, match=r"mine\.npz is not a sound file"):
-        open_data("npz:mine.npz", tmp_path).settled()
+        open_data("npz:mine.npz", tmp_path).complete()
 
 
 def test_only_the_rows_that_are_drawn_are_read(npz):
@@ -128,7 +128,7 @@ ARRAYS = "    return np.ones((4, 2), np.float32) / 2, np.array([0, 1, 0, 1])"
     ],
 )
 def test_a_function_may_return_what_people_have(function, body):
-    samples = function(body).settled().load("test")
+    samples = function(body).complete().load("test")
 
     assert samples.x.tolist() == [[0.5, 0.5]] * 4
     assert samples.y.tolist() == [0, 1, 0, 1]
@@ -143,7 +143,7 @@ SPLITS = """def load(split):
 def test_a_function_is_told_the_split(function):
     data = function(SPLITS)
 
-    assert [len(data.settled().load(split)) for split in ("train", "test")] == [5, 3]
+    assert [len(data.complete().load(split)) for split in ("train", "test")] == [5, 3]
 
 
 @pytest.mark.parametrize(
@@ -158,11 +158,11 @@ def test_a_function_is_told_the_split(function):
 )
 def test_what_is_wrong_with_a_function_is_told(function, body, told):
     with pytest.raises((ValueError, LookupError), match=told):
-        function(body).settled()
+        function(body).complete()
 
 
 def test_a_function_without_an_argument_gives_nothing_to_train_on(function):
-    data = function(f"def load():\n{ARRAYS}").settled()
+    data = function(f"def load():\n{ARRAYS}").complete()
 
     with pytest.raises(ValueError, match="gives no training split; let it take `split`"):
         data.load("train")

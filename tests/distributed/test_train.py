@@ -13,6 +13,7 @@ from robust.train.cache import train
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
 from robust.train.recipe import RECIPES
+from robust.train.setup import FitOptions, TrainingSpec
 from tests.distributed.together import together
 
 THREAT = LpThreat.parse("linf:0.15")
@@ -27,7 +28,7 @@ WORDS = {
     "swa": "pgd-at+swa:swa_start=0",
     "options": "pgd-at:l1=0.001:clip=1:smoothing=0.1:sampling=balanced",
     "weights": "standard:class_weights=balanced",
-    "pictures": "standard:augment=crop-flip",
+    "images": "standard:augment=crop-flip",
 }
 
 
@@ -62,7 +63,7 @@ class Stopped(Exception):  # noqa: N818 - it is no error
 
 def stop_after(steps):
     """A way to descend that ends the training then."""
-    real, taken = loop._descend, []
+    real, taken = loop._run_step, []
 
     def descend(*args):
         if len(taken) == steps:
@@ -77,11 +78,11 @@ def first_steps(ranks, word):
     """The weights, all losses and means after the first steps of a training."""
     module, seen = Wide(torch.float32 if "class_weights" in word else torch.float64), []  # the weights are in float32
     with pytest.MonkeyPatch.context() as patched:
-        begin = loop.Training.begin
-        patched.setattr(loop.Training, "begin", lambda *args: seen.append(begin(*args)) or seen[-1])
-        patched.setattr(loop, "_descend", stop_after(STEPS))
+        start = loop.Training.start
+        patched.setattr(loop.Training, "start", lambda *args: seen.append(start(*args)) or seen[-1])
+        patched.setattr(loop, "_run_step", stop_after(STEPS))
         with pytest.raises(Stopped):
-            fit(module, read_recipe(word), samples(420), THREAT, ranks=ranks)
+            fit(module, read_recipe(word), samples(420), THREAT, options=FitOptions(ranks=ranks))
     (training,) = seen
     return {
         "weights": {name: value.tolist() for name, value in training.kept.state_dict().items()},
@@ -130,14 +131,20 @@ def stopped(ranks, word, saved):
     """Train, and stop in the second epoch, after a save within it."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(loop, "SAVE_EVERY", 0.0)
-        patched.setattr(loop, "_descend", stop_after(16 * (1 + word.count("replays"))))
+        patched.setattr(loop, "_run_step", stop_after(16 * (1 + word.count("replays"))))
         with pytest.raises(Stopped):
-            fit(Wide(), read_recipe(word), samples(200), THREAT, saved=saved, ranks=ranks)
+            fit(Wide(), read_recipe(word), samples(200), THREAT, options=FitOptions(saved=saved, ranks=ranks))
+
+
+def _plain(found):
+    """Return the weights and the curve as plain lists, to be sent to another process."""
+    weights = {name: value.tolist() for name, value in found.weights.items()}
+    return weights, [epoch.card_fields() for epoch in found.curve]
 
 
 def gone_on(ranks, word, saved=None):
-    found = fit(Wide(), read_recipe(word), samples(200), THREAT, saved=saved, ranks=ranks)
-    return {name: value.tolist() for name, value in found.weights.items()}, [epoch.told() for epoch in found.curve]
+    found = fit(Wide(), read_recipe(word), samples(200), THREAT, options=FitOptions(saved=saved, ranks=ranks))
+    return _plain(found)
 
 
 def for_each(ranks, work, words, folder):
@@ -162,29 +169,23 @@ def test_it_goes_on_with_another_number_of_processes(before, after, tmp_path):
 def with_norm(ranks):
     """What depends on a batch's company: of what comes out only that it is the same on all."""
     word = "pgd-at+swa:steps=1:epochs=2:batch=17:swa_start=0.5:augment=crop-flip"
-    found = fit(network(norm=True, dropout=0.2), read_recipe(word), samples(200), THREAT, ranks=ranks)
-    return {name: value.tolist() for name, value in found.weights.items()}, [epoch.told() for epoch in found.curve]
+    found = fit(
+        network(norm=True, dropout=0.2), read_recipe(word), samples(200), THREAT, options=FitOptions(ranks=ranks)
+    )
+    return _plain(found)
 
 
 def refused(ranks, word):
     with pytest.raises(ValueError, match=r"\w+") as caught:
-        fit(network(), read_recipe(word), samples(200), THREAT, ranks=ranks)
+        fit(network(), read_recipe(word), samples(200), THREAT, options=FitOptions(ranks=ranks))
     return str(caught.value)
 
 
 def kept(ranks, folder):
     epochs = []
-    found = train(
-        network,
-        "standard:epochs=2",
-        DATA.get("digits"),
-        THREAT,
-        seed=0,
-        folder=folder / str(ranks.rank),  # each as on a machine of its own
-        name="net",
-        on_epoch=lambda epoch, plan: epochs.append(epoch.number),
-        ranks=ranks,
-    )
+    spec = TrainingSpec(network, "standard:epochs=2", DATA.get("digits"), THREAT, 0, "net")
+    own = folder / str(ranks.rank)  # each as on a machine of its own
+    found = train(spec, own, on_epoch=lambda epoch, plan: epochs.append(epoch.number), ranks=ranks)
     return found.path, found.card["processes"], found.module.state_dict()["1.bias"].tolist(), epochs
 
 

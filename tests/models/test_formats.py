@@ -202,7 +202,7 @@ def test_programs_of_every_form_give_the_same_answers_where_they_are_allowed_to_
     spec = ModelSpec.parse("file", tmp_path)
 
     with pytest.raises(ValueError, match=r"so it was not loaded; .*--robust-run-code=\S*file$"):
-        load(spec, "users_net.py:Net", SHAPE, CLASSES, tmp_path, Permissions(asked=True))
+        load(spec, "users_net.py:Net", SHAPE, CLASSES, tmp_path, Permissions(has_options=True))
     subject = load(spec, "users_net.py:Net", SHAPE, CLASSES, tmp_path, allow(path))
 
     assert_same(subject.module, net)
@@ -223,10 +223,10 @@ def test_every_format_is_written_here():
 def test_a_module_of_names_that_the_user_allows_is_unpickled_with_these_alone(net, tmp_path):
     torch.save(net, tmp_path / "file")
     with pytest.raises(ValueError, match="--robust-safe-globals=") as error:
-        read_model(tmp_path / "file", Terms(allowed=Permissions(asked=True)))
+        read_model(tmp_path / "file", Terms(permissions=Permissions(has_options=True)))
     names = tuple(re.search("--robust-safe-globals=([^;]*);", str(error.value))[1].split(","))
 
-    found = read_model(tmp_path / "file", Terms(allowed=Permissions(safe_globals=names))).content
+    found = read_model(tmp_path / "file", Terms(permissions=Permissions(safe_globals=names))).content
 
     assert "users_net.Net" in names
     assert_same(found, net)
@@ -239,7 +239,9 @@ def test_a_program_is_told_by_its_file_where_its_weights_are_in_its_code(net, tm
     hashes = set()
     for k in range(2):
         script(net, tmp_path / f"{k}", frozen)
-        hashes.add(hash_weights(read_model(tmp_path / f"{k}", Terms(SHAPE, allowed=allow(tmp_path / f"{k}"))).content))
+        hashes.add(
+            hash_weights(read_model(tmp_path / f"{k}", Terms(SHAPE, permissions=allow(tmp_path / f"{k}"))).content)
+        )
         nn.init.normal_(net[0].weight)
     assert len(hashes) == 2
 
@@ -249,7 +251,7 @@ def test_code_that_fails_is_told_in_one_line(net, tmp_path, monkeypatch):
     monkeypatch.delattr("users_net.Net")
 
     with pytest.raises(ValueError, match=r"^failed to load: AttributeError: .*Net.* \(\w+\.py, line \d+\)$"):
-        read_model(tmp_path / "file", Terms(allowed=allow(tmp_path / "file")))
+        read_model(tmp_path / "file", Terms(permissions=allow(tmp_path / "file")))
 
 
 def test_a_program_of_two_inputs_is_refused(tmp_path):
@@ -257,7 +259,7 @@ def test_a_program_of_two_inputs_is_refused(tmp_path):
     torch.export.save(program, tmp_path / "file")
 
     with pytest.raises(ValueError, match=r"a torch\.export program of 2 inputs, expected one"):
-        read_model(tmp_path / "file", Terms(allowed=allow(tmp_path / "file")))
+        read_model(tmp_path / "file", Terms(permissions=allow(tmp_path / "file")))
 
 
 def test_an_older_torch_is_warned_of(net, tmp_path, monkeypatch):

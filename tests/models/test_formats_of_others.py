@@ -25,13 +25,13 @@ def test_a_graph_for_one_batch_takes_any_and_says_so(tmp_path):
 
 def test_a_graph_that_is_converted_wrongly_is_refused(tmp_path, monkeypatch):
     of_onnx_for_any_batch(tmp_path)
-    convert = onnx_format._converted
+    convert = onnx_format._convert
 
     def shifted(source):
         module, session = convert(source)
         return torch.nn.Sequential(module, torch.nn.Softmax(1)), session
 
-    monkeypatch.setattr(onnx_format, "_converted", shifted)
+    monkeypatch.setattr(onnx_format, "_convert", shifted)
     with pytest.raises(
         ValueError, match=r"^was converted from ONNX wrongly: its answers are .* from those of onnxrunt"
     ):

@@ -150,7 +150,7 @@ def of_transformers(folder):
 
 
 def save_vit(folder, channels, classes, mean, std):
-    """A tiny classifier of transformers for pictures of 8x8 pixels, and its processor."""
+    """A tiny classifier of transformers for images of 8x8 pixels, and its processor."""
 
     def library():
         from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor

@@ -17,7 +17,7 @@ from robust.models.zoo import vit
 from robust.models.zoo._preact import Block
 from robust.models.zoo.lstm import LSTM
 
-PICTURES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (28, 28), (2, 30, 21), (3, 1, 1)]
+IMAGES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (28, 28), (2, 30, 21), (3, 1, 1)]
 OTHERS = [(12,), (2, 3, 4, 5)]
 # Smaller than their defaults, so that they are quick.
 SMALL = {
@@ -27,7 +27,7 @@ SMALL = {
 }
 ANY_SHAPE = {"mlp"}
 NAMES = ARCHITECTURES.names()
-FITTING = [(name, shape) for name in NAMES for shape in PICTURES + OTHERS * (name in ANY_SHAPE)]
+FITTING = [(name, shape) for name in NAMES for shape in IMAGES + OTHERS * (name in ANY_SHAPE)]
 
 
 def make(name, shape, classes=5, **options):
@@ -131,7 +131,7 @@ def test_a_wideresnet_has_as_many_convolutions_as_it_is_deep(depth):
 
 
 @pytest.mark.parametrize(("name", "sizes"), [("preactresnet18", [32, 16, 8, 4]), ("wideresnet", [32, 16, 8])])
-def test_each_stage_after_the_first_halves_the_picture(name, sizes):
+def test_each_stage_after_the_first_halves_the_image(name, sizes):
     module, seen = make(name, (3, 32, 32)), {}
     for block in module.blocks:
         block.register_forward_hook(lambda block, x, y: seen.update({y.shape[2:]: None}))
@@ -174,7 +174,7 @@ def test_a_shortcut_starts_at_the_activated_input():
     ("height", "width", "size"),
     [(1, 1, 1), (8, 8, 1), (28, 28, 4), (32, 32, 4), (64, 64, 8), (8, 64, 8), (224, 224, 16), (512, 512, 16)],
 )
-def test_a_patch_is_about_an_eighth_of_the_picture(height, width, size):
+def test_a_patch_is_about_an_eighth_of_the_image(height, width, size):
     assert vit.patch_size(height, width) == size
 
 
@@ -212,7 +212,7 @@ def test_heads_that_do_not_divide_the_width_are_told():
         make("vit", (1, 8, 8), heads=5)
 
 
-def test_a_row_of_an_lstm_is_one_of_the_picture_with_all_its_channels():
+def test_a_row_of_an_lstm_is_one_of_the_image_with_all_its_channels():
     module, x = make("lstm", (3, 6, 5)), torch.rand(2, 3, 6, 5)
     rows = torch.stack([torch.cat([x[:, c, r] for c in range(3)], 1) for r in range(6)], 1)
 
@@ -252,7 +252,7 @@ def test_a_third_party_adds_an_architecture_through_an_entry_point(tmp_path, mon
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (28, 28)])
-def test_torchvision_sees_grey_pictures_in_colour(tmp_path, shape):
+def test_torchvision_sees_grey_images_in_colour(tmp_path, shape):
     spec, x = ModelSpec.parse("torchvision:resnet18", tmp_path), torch.rand(2, *shape)
     grey = get_builder(spec, None, shape, 4, tmp_path)().eval()
     colour = get_builder(spec, None, (3, 28, 28), 4, tmp_path)().eval()

@@ -1,4 +1,4 @@
-"""--robust-data=hf:DIR, in a whole run: read where it is indexed, and what was done to its pictures told."""
+"""--robust-data=hf:DIR, in a whole run: read where it is indexed, and what was done to its images told."""
 
 import io
 
@@ -13,7 +13,7 @@ from robust.records.evidence import Evidence
 from tests.plugin.test_main_job import MODEL, records
 
 
-def picture(seed):
+def image(seed):
     file = io.BytesIO()
     Image.fromarray(np.random.RandomState(seed).randint(0, 256, (9, 12)).astype(np.uint8)).save(file, "PNG")
     return file.getvalue()
@@ -23,7 +23,7 @@ def picture(seed):
 def tables(folder):
     (folder / "tables").mkdir()
     for split, n in (("test", 60), ("train", 90)):
-        table = pa.table({"image": [picture(1000 * n + i) for i in range(n)], "label": [i % 10 for i in range(n)]})
+        table = pa.table({"image": [image(1000 * n + i) for i in range(n)], "label": [i % 10 for i in range(n)]})
         pq.write_table(table, folder / "tables" / f"{split}.parquet")
     return folder
 

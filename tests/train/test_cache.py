@@ -13,6 +13,7 @@ from robust.attacks import LpThreat
 from robust.data.dataset import DATA
 from robust.train.cache import train
 from robust.train.recipe import RECIPES
+from robust.train.setup import TrainingSpec
 
 DIGITS = DATA.get("digits")
 THREAT = LpThreat.parse("linf:0.1")
@@ -22,8 +23,8 @@ def build():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 
 
-def trained(folder: Path, recipe="standard:epochs=1", *, build=build, threat=THREAT, seed=0, **given):
-    return train(build, recipe, DIGITS, threat, seed=seed, folder=folder, name="net", **given)
+def trained(folder: Path, recipe="standard:epochs=1", *, build=build, threat=THREAT, seed=0, source=None, **given):
+    return train(TrainingSpec(build, recipe, DIGITS, threat, seed, "net", source), folder, **given)
 
 
 def test_what_is_asked_for_again_is_not_trained_again(tmp_path):

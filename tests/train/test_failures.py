@@ -76,7 +76,7 @@ def test_a_training_that_collapses_goes_back_to_the_best_epoch_before(samples, m
     assert found.best.number == 2
     assert all(torch.equal(value, weights[1][name]) for name, value in found.weights.items())
     (note,) = found.notes
-    assert "catastrophic overfitting in epoch 4: 90.0% stand against one step and 0.0% against PGD" in note
+    assert "catastrophic overfitting in epoch 4: 90.0% of the samples are robust to one step and 0.0% to PGD" in note
 
 
 def test_robust_overfitting_is_told_as_best_and_last():
@@ -195,7 +195,7 @@ def drawn(root):
     return [node.get("d") for node in root.iter("{http://www.w3.org/2000/svg}path") if node.get("stroke-width")]
 
 
-def test_the_curve_as_a_picture():
+def test_the_curve_as_an_image():
     root = ET.fromstring(curve_svg(CURVE, best=2, title="a<b&c"))
     texts = {node.text for node in root.iter("{http://www.w3.org/2000/svg}text")}
 
@@ -204,7 +204,7 @@ def test_the_curve_as_a_picture():
     assert [len(path.split("L")) for path in drawn(root)] == [3, 3, 3]
 
 
-def test_a_curve_of_one_epoch_and_without_attacks_has_a_picture_too():
+def test_a_curve_of_one_epoch_and_without_attacks_has_an_image_too():
     root = ET.fromstring(curve_svg([epoch(1)], best=1, title="standard"))
 
     assert len(drawn(root)) == 1

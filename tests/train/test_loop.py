@@ -7,6 +7,7 @@ from robust.attacks import LpThreat
 from robust.data.dataset import DATA
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
+from robust.train.setup import FitOptions
 from robust.train.split import split_off_validation
 
 THREAT = LpThreat.parse("linf:0.1")
@@ -37,7 +38,7 @@ def test_the_same_seed_gives_the_same_weights(samples, rng_untouched):
 
 def test_the_best_epoch_by_validation_is_kept(samples):
     epochs = []
-    found = trained(samples, "pgd-at:steps=2:epochs=5", on_epoch=epochs.append)
+    found = trained(samples, "pgd-at:steps=2:epochs=5", options=FitOptions(on_epoch=epochs.append))
 
     assert list(found.curve) == epochs
     assert [epoch.number for epoch in epochs] == [1, 2, 3, 4, 5]

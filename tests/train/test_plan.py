@@ -18,6 +18,7 @@ from robust.train.loop import fit
 from robust.train.optim import build_criterion, build_optimiser, build_schedule, l1_penalty
 from robust.train.plan import Plan
 from robust.train.prepare import prepare, rehearse
+from robust.train.setup import TrainingSetup
 
 THREAT = LpThreat.parse("linf:0.1")
 
@@ -218,12 +219,16 @@ def test_the_penalty_is_of_what_learns():
     assert l1_penalty(net, Plan(l1=0.5)).item() == 3.0
 
 
+def setup(learn, options):
+    return TrainingSetup(read_recipe(f"standard:{options}"), THREAT, learn, learn, 0, F.cross_entropy)
+
+
 def test_classes_are_drawn_alike_often():
     labels = torch.cat(
         [
             task.y
             for epoch in range(20)
-            for task in iter_batches(network(), unbalanced(), THREAT, Plan(sampling="balanced"), seed=0, epoch=epoch)
+            for task in iter_batches(network(), setup(unbalanced(), "sampling=balanced"), epoch)
         ]
     )
 
@@ -235,7 +240,7 @@ def test_every_image_is_changed_by_itself_and_stays_within_the_bounds(samples):
     for augment in ("crop-flip", "trivial"):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            (task,) = iter_batches(network(), same, THREAT, Plan(augment=augment), seed=0, epoch=1)
+            (task,) = iter_batches(network(), setup(same, f"augment={augment}"), epoch=1)
 
         assert task.x.shape == (32, 1, 8, 8)
         assert ((task.x >= 0) & (task.x <= 1)).all()

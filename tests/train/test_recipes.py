@@ -82,7 +82,7 @@ def test_every_wrapper_is_among_those():
     assert set(WRAPPERS.names()) == {word for name in WRAPPED for word in name.split("+")[1:]}
 
 
-def course_and_task(name, data, trained, tmp_path, net=None):
+def run_and_task(name, data, trained, tmp_path, net=None):
     learn, _, _ = data
     net = net or network().train()
     x, y, index = (torch.from_numpy(array[:16]) for array in (learn.x, learn.y, learn.index))
@@ -95,12 +95,12 @@ def course_and_task(name, data, trained, tmp_path, net=None):
 
 @pytest.mark.parametrize("name", RECIPES.names())
 def test_the_loss_of_a_batch_is_a_finite_scalar_that_reaches_every_parameter(name, data, trained, tmp_path):
-    course, task = course_and_task(name, data, trained, tmp_path)
+    recipe_run, task = run_and_task(name, data, trained, tmp_path)
     net = task.model
 
     with craft_mode(net, "eval"):
-        x = course.inputs(task)
-    loss = course.loss(task, x, F.cross_entropy)
+        x = recipe_run.inputs(task)
+    loss = recipe_run.loss(task, x, F.cross_entropy)
     loss.backward()
 
     assert loss.shape == ()
@@ -111,9 +111,9 @@ def test_the_loss_of_a_batch_is_a_finite_scalar_that_reaches_every_parameter(nam
 
 @pytest.mark.parametrize("name", RECIPES.names())
 def test_the_inputs_are_within_the_bounds_and_of_projecting_recipes_within_the_ball(name, data, trained, tmp_path):
-    course, task = course_and_task(name, data, trained, tmp_path)
+    recipe_run, task = run_and_task(name, data, trained, tmp_path)
     with craft_mode(task.model, "eval"):
-        x = course.inputs(task)
+        x = recipe_run.inputs(task)
 
     assert x.shape == task.x.shape
     assert ((x >= 0) & (x <= 1)).all()

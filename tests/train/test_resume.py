@@ -19,6 +19,7 @@ from robust.train import loop
 from robust.train.cache import train
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
+from robust.train.setup import FitOptions, TrainingSpec
 
 THREAT = LpThreat.parse("linf:0.1")
 ROOT = Path(__file__).parent.parent.parent
@@ -53,6 +54,7 @@ class Stopped(Exception):  # noqa: N818 - it is no error
 def test_it_goes_on_from_within_an_epoch(word, after, samples, tmp_path, monkeypatch):
     """Of 12 batches in 3 epochs; what was done after the last save is done again."""
     whole = fit(network(), read_recipe(word), samples, THREAT)
+    options = FitOptions(saved=tmp_path / "saved.pt")
     monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
     saves, real = [], loop.Training.save
 
@@ -65,8 +67,8 @@ def test_it_goes_on_from_within_an_epoch(word, after, samples, tmp_path, monkeyp
     with monkeypatch.context() as stopping:
         stopping.setattr(loop.Training, "save", save)
         with pytest.raises(Stopped):
-            fit(network(), read_recipe(word), samples, THREAT, saved=tmp_path / "saved.pt")
-    found = fit(network(), read_recipe(word), samples, THREAT, saved=tmp_path / "saved.pt")
+            fit(network(), read_recipe(word), samples, THREAT, options=options)
+    found = fit(network(), read_recipe(word), samples, THREAT, options=options)
 
     assert found.curve == whole.curve
     assert found.best == whole.best
@@ -74,11 +76,13 @@ def test_it_goes_on_from_within_an_epoch(word, after, samples, tmp_path, monkeyp
 
 
 def test_what_is_over_stays_over(samples, tmp_path):
-    saved, epochs = tmp_path / "saved.pt", []
-    first = fit(network(), read_recipe("standard:epochs=2"), samples, THREAT, saved=saved)
-    second = fit(network(), read_recipe("standard:epochs=2"), samples, THREAT, saved=saved, on_epoch=epochs.append)
+    epochs = []
+    method, options = read_recipe("standard:epochs=2"), FitOptions(epochs.append, saved=tmp_path / "saved.pt")
+    first = fit(network(), method, samples, THREAT, options=options)
+    assert len(epochs) == 2
+    second = fit(network(), method, samples, THREAT, options=options)
 
-    assert not epochs
+    assert len(epochs) == 2
     assert first.curve == second.curve
 
 
@@ -94,13 +98,7 @@ test_resume.train_in(Path(sys.argv[1]))
 
 def train_in(folder):
     return train(
-        network,
-        "pgd-at+ema:steps=5:epochs=4",
-        DATA.get("digits"),
-        THREAT,
-        seed=0,
-        folder=folder,
-        name="net",
+        TrainingSpec(network, "pgd-at+ema:steps=5:epochs=4", DATA.get("digits"), THREAT, 0, "net"), folder
     ).path
 
 

@@ -161,21 +161,21 @@ def test_what_is_validated_is_what_is_kept(samples):
 def test_free_climbs_with_the_weights_gradient_and_hands_the_perturbation_on(batch):
     x, y = batch
     net = network().eval()
-    course = Free().begin(net)
+    recipe_run = Free().begin(net)
     task = Task.of(net, x, y, THREAT, Rng.of(0, torch.arange(len(x))))
 
-    first = course.inputs(task)
+    first = recipe_run.inputs(task)
     assert torch.equal(first.detach(), x)
-    course.loss(task, first, F.cross_entropy).backward()
+    recipe_run.loss(task, first, F.cross_entropy).backward()
     grad = first.grad.clone()
-    course.learn(task, first)
-    second = course.inputs(task).detach()
+    recipe_run.learn(task, first)
+    second = recipe_run.inputs(task).detach()
 
     torch.testing.assert_close(second, (x + 0.1 * grad.sign()).clamp(0, 1), rtol=0, atol=1e-5)
     assert THREAT.admits(second, x).all()
 
     few = task.only(torch.arange(len(x)) < 5)
-    torch.testing.assert_close(course.inputs(few).detach(), second[:5])
+    torch.testing.assert_close(recipe_run.inputs(few).detach(), second[:5])
 
 
 def test_free_takes_its_replays_of_every_batch(samples):

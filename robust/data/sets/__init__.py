@@ -1,1 +1,1 @@
-"""One data set a file, named as the file."""
+"""The data sets, one in each file, named as the file."""

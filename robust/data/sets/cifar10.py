@@ -1,4 +1,4 @@
-"""cifar10: 60,000 colour pictures of ten kinds of things, 32x32 pixels (Krizhevsky 2009).
+"""cifar10: 60,000 colour images of ten classes, 32x32 pixels (Krizhevsky 2009).
 
 The threat model is the radius of Madry et al. 2018 (1706.06083).
 """
@@ -18,5 +18,5 @@ if TYPE_CHECKING:
     "cifar10", threat="linf:8/255", classes=10, shape=(3, 32, 32), fetch=partial(torchvision_sets.fetch, "CIFAR10")
 )
 def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
-    """50,000 pictures for training, 10,000 for testing."""
+    """Read a split: 50,000 images for training, 10,000 for testing."""
     return torchvision_sets.read("CIFAR10", split)

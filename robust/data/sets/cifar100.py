@@ -1,6 +1,6 @@
-"""cifar100: 60,000 colour pictures of a hundred kinds of things, 32x32 pixels (Krizhevsky 2009).
+"""cifar100: 60,000 colour images of a hundred classes, 32x32 pixels (Krizhevsky 2009).
 
-The threat model is CIFAR-10's radius, as RobustBench does (2010.09670).
+The threat model is CIFAR-10's radius, as in RobustBench (2010.09670).
 """
 
 from functools import partial
@@ -18,5 +18,5 @@ if TYPE_CHECKING:
     "cifar100", threat="linf:8/255", classes=100, shape=(3, 32, 32), fetch=partial(torchvision_sets.fetch, "CIFAR100")
 )
 def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
-    """50,000 pictures for training, 10,000 for testing."""
+    """Read a split: 50,000 images for training, 10,000 for testing."""
     return torchvision_sets.read("CIFAR100", split)

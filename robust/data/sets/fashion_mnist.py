@@ -1,7 +1,7 @@
-"""fashion-mnist: 70,000 grey pictures of clothes, 28x28 pixels (Xiao, Rasul and Vollgraf 2017, 1708.07747).
+"""fashion-mnist: 70,000 grey images of clothes, 28x28 pixels (Xiao, Rasul and Vollgraf 2017, 1708.07747).
 
-Read from the Debian package dataset-fashion-mnist, or from where torchvision put it. Both keep the four IDX files of
-the original, Debian's compressed anew, so the content is checked, not the archives.
+It is read from the Debian package dataset-fashion-mnist, or from the folder of torchvision. Both hold the four original
+IDX files, Debian's compressed again, so the content is checked and not the archives.
 """
 
 import gzip
@@ -35,7 +35,7 @@ HEADER = {"images": 16, "labels": 8}  # bytes before the pixels or labels of an 
     fetch=partial(torchvision_sets.fetch, "FashionMNIST"),
 )
 def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
-    """60,000 pictures for training, 10,000 for testing."""
+    """Read a split: 60,000 images for training, 10,000 for testing."""
     import numpy as np
 
     part = "train" if split == "train" else "t10k"
@@ -48,14 +48,15 @@ def _content(part: str, kind: str) -> bytes:
     for folder in (folders := _folders()):
         for path in (folder / name, folder / f"{name}.gz"):
             if path.is_file():
-                return _checked(path, CONTENT[name])
+                return _read_checked(path, CONTENT[name])
     raise NotHereError(
         f"fashion-mnist is not on this machine (looked in {', '.join(map(str, folders))}). Install Debian's package "
         "dataset-fashion-mnist, or allow the download with --robust-download"
     )
 
 
-def _checked(path: Path, digest: str) -> bytes:
+def _read_checked(path: Path, digest: str) -> bytes:
+    """Return the uncompressed content of a file; LookupError if its SHA-256 is not `digest`."""
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, OSError, zlib.error):
@@ -66,5 +67,5 @@ def _checked(path: Path, digest: str) -> bytes:
 
 
 def _folders() -> list[Path]:
-    """Debian's folder, and torchvision's below the roots that people use."""
+    """Return Debian's folder, and torchvision's folder below each of the roots."""
     return [Path("/usr/share/datasets/fashion-mnist"), *(root / "FashionMNIST" / "raw" for root in roots())]

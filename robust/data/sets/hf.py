@@ -1,4 +1,4 @@
-"""hf:DIR: a folder of Hugging Face: what `datasets` saved with save_to_disk, or parquet as on the hub.
+"""hf:DIR: a folder of Hugging Face, saved by `datasets` with save_to_disk, or with parquet as on the hub.
 
 Nothing is downloaded, and no script in the folder is run.
 """
@@ -13,12 +13,12 @@ from robust.attacks.text import printable
 from robust.data.dataset import DATA, SPLITS, Dataset, Split
 from robust.data.image_tables import table_dataset
 
-STATE = "state.json"  # in a folder that save_to_disk wrote: the names of its files
+STATE = "state.json"  # holds the names of the files in a folder that save_to_disk wrote
 
 
 @DATA.register("hf")
 def hf(text: str, folder: Path) -> Dataset:
-    """The encoded pictures below DIR; its options are those of `Columns`."""
+    """Return the data set of encoded images below DIR; its options are those of `Columns`."""
     spec = Spec.parse(text)
     if len(spec.args) != 1:
         raise ValueError("write hf:DIR, or hf:DIR:size=224")
@@ -30,7 +30,7 @@ def hf(text: str, folder: Path) -> Dataset:
 
 
 def _files(root: Path, split: Split) -> list[Path]:
-    """The files of a split, in order; ValueError where there are none."""
+    """Return the files of a split, in order; ValueError if there are none."""
     if split == "test" and (root / STATE).is_file():
         return _saved(root)
     for name in SPLITS[split]:
@@ -50,7 +50,7 @@ def _files(root: Path, split: Split) -> list[Path]:
 
 
 def _parquet(root: Path, name: str) -> list[Path]:
-    """The files of the split `name` where the hub has them."""
+    """Return the files of the split `name`, in the places that the hub uses."""
     named = re.compile(rf"{name}([-._].*)?\.parquet")
     for folder in (root, root / "data"):
         if found := sorted(path for path in folder.glob("*.parquet") if named.fullmatch(path.name)):
@@ -59,13 +59,13 @@ def _parquet(root: Path, name: str) -> list[Path]:
 
 
 def _saved(folder: Path) -> list[Path]:
-    """The files that the state names, each in this folder itself."""
+    """Return the files that the state names, each in this folder itself; ValueError if one is not there."""
     try:
         names = [file["filename"] for file in json.loads((folder / STATE).read_text("utf-8"))["_data_files"]]
         here = {path.name: path for path in folder.glob("*.arrow")}
         if not names or not {*names} <= {*here}:
             raise ValueError(f"it names {', '.join(printable(str(name)) for name in names[:3]) or 'no file'}")
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        told = f"{printable(str(folder / STATE))} does not name Arrow files beside it: {error}"
-        raise ValueError(f"{told}; save the data set anew") from None
+        fault = f"{printable(str(folder / STATE))} does not name Arrow files beside it: {error}"
+        raise ValueError(f"{fault}; save the data set anew") from None
     return [here[name] for name in names]

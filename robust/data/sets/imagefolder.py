@@ -1,6 +1,6 @@
-"""imagefolder:DIR: a folder of pictures for each class, below DIR/test and DIR/train or in DIR itself.
+"""imagefolder:DIR: a folder of images for each class, below DIR/test and DIR/train or in DIR itself.
 
-The layout of torchvision's ImageFolder: classes are numbered in the order of their folders' names.
+The layout is that of torchvision's ImageFolder: classes are numbered in the order of their folders' names.
 """
 
 from dataclasses import dataclass
@@ -21,23 +21,23 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".
 
 @DATA.register("imagefolder")
 def imagefolder(text: str, folder: Path) -> Dataset:
-    """The pictures below DIR, opened only when they are used; its options are those of `ImageTransform`."""
+    """Return the data set of images below DIR, opened when they are used; its options are those of `ImageTransform`."""
     spec = Spec.parse(text)
     if len(spec.args) != 1:
         raise ValueError("write imagefolder:DIR, or imagefolder:DIR:size=224")
     root = (folder / spec.args[0]).resolve()
-    look = configure(ImageTransform, Spec(spec.name, options=spec.options))
+    transform = configure(ImageTransform, Spec(spec.name, options=spec.options))
     classes = _classes(_split(root, "test"))
 
     def read(split: Split) -> "tuple[Images, NDArray[np.int64]]":
-        return _read(root, look, split)
+        return _read(root, transform, split)
 
     name = printable(root.name)
-    return Dataset(name, THREAT, 0.0, 1.0, len(classes), look.shape, read, transforms=look.transforms)
+    return Dataset(name, THREAT, 0.0, 1.0, len(classes), transform.shape, read, transforms=transform.transforms)
 
 
 def _split(root: Path, split: Split) -> Path:
-    """The folder of a split's classes; of a folder without splits all is for testing."""
+    """Return the folder of a split's classes; a folder without splits is the test split. ValueError if none."""
     if not root.is_dir():
         raise ValueError(f"no such folder (looked for {root})")
     for name in SPLITS[split]:
@@ -46,33 +46,33 @@ def _split(root: Path, split: Split) -> Path:
     if split == "test" and not (root / "train").is_dir():
         return root
     names = " or ".join(f"{root / name}" for name in SPLITS[split][:2])
-    raise ValueError(f"there is no {split} split: expected a folder {names}, with a folder of pictures for each class")
+    raise ValueError(f"there is no {split} split: expected a folder {names}, with a folder of images for each class")
 
 
 def _classes(folder: Path) -> list[str]:
     found = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if len(found) < 2:
-        raise ValueError(f"expected a folder of pictures for each class in {folder}, found {len(found)} folders")
+        raise ValueError(f"expected a folder of images for each class in {folder}, found {len(found)} folders")
     return found
 
 
-def _read(root: Path, look: ImageTransform, split: Split) -> "tuple[Images, NDArray[np.int64]]":
+def _read(root: Path, transform: ImageTransform, split: Split) -> "tuple[Images, NDArray[np.int64]]":
     import numpy as np
 
     folder, classes = _split(root, split), _classes(_split(root, "test"))
-    if (mine := _classes(folder)) != classes:
-        odd = sorted({*mine} ^ {*classes})
+    if (here := _classes(folder)) != classes:
+        odd = sorted({*here} ^ {*classes})
         raise ValueError(
             f"the splits of {root.name} have different classes ({', '.join(odd[:3])}), so labels would mix"
         )
     paths = [sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in SUFFIXES) for name in classes]
-    labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(found) for found in paths])
-    return Images(Files([path for found in paths for path in found]), look), labels
+    labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(group) for group in paths])
+    return Images(Files([path for group in paths for path in group]), transform), labels
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Pictures that are files of their own."""
+    """Images that are files of their own."""
 
     paths: list[Path]
 

@@ -16,5 +16,5 @@ if TYPE_CHECKING:
 
 @dataset("mnist", threat="linf:0.3", classes=10, shape=(1, 28, 28), fetch=partial(torchvision_sets.fetch, "MNIST"))
 def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
-    """60,000 scans for training, 10,000 for testing."""
+    """Read a split: 60,000 scans for training, 10,000 for testing."""
     return torchvision_sets.read("MNIST", split)

@@ -1,6 +1,6 @@
 """npy:DIR: x_test.npy and y_test.npy, or x.npy and y.npy, and x_train.npy and y_train.npy to train on.
 
-The inputs stay on the disk: they may be larger than the memory.
+The inputs stay on the disk, so they may be larger than the memory.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @DATA.register("npy")
 def npy(text: str, folder: Path) -> Dataset:
-    """The data set in DIR; its options are those of `Own`. Nothing in the files is unpickled."""
+    """Return the data set in DIR; its options are those of `UserArrays`. Nothing in the files is unpickled."""
     spec = Spec.parse(text)
     if len(spec.args) != 1:
         raise ValueError("write npy:DIR, or npy:DIR:classes=10")
@@ -33,5 +33,5 @@ def _read(root: Path, split: Split) -> "tuple[NDArray[Any], NDArray[Any]]":
         x, y = (root / f"{name}.npy" for name in pair)
         if x.is_file() and y.is_file():
             return map_array(x), map_array(y)
-    wanted = " or ".join(f"{x}.npy and {y}.npy" for x, y in array_names(split))
-    raise ValueError(f"expected {wanted} in {printable(str(root))}")
+    expected = " or ".join(f"{x}.npy and {y}.npy" for x, y in array_names(split))
+    raise ValueError(f"expected {expected} in {printable(str(root))}")

@@ -11,7 +11,7 @@ from robust.data.user_arrays import user_dataset
 
 @DATA.register("npz")
 def npz(text: str, folder: Path) -> Dataset:
-    """The data set in FILE; its options are those of `Own`. Nothing in the file is unpickled."""
+    """Return the data set in FILE; its options are those of `UserArrays`. Nothing in the file is unpickled."""
     spec = Spec.parse(text)
     if len(spec.args) != 1:
         raise ValueError("write npz:FILE, or npz:FILE:classes=10")

@@ -1,4 +1,4 @@
-"""parquet:FILE: encoded pictures and their labels in a file of parquet, for testing only."""
+"""parquet:FILE: encoded images and their labels in a file of parquet, for testing only."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from robust.data.image_tables import table_dataset
 
 @DATA.register("parquet")
 def parquet(text: str, folder: Path) -> Dataset:
-    """The data set in FILE; its options are those of `Columns`."""
+    """Return the data set in FILE; its options are those of `Columns`."""
     spec = Spec.parse(text)
     if len(spec.args) != 1:
         raise ValueError("write parquet:FILE, or parquet:FILE:size=224")

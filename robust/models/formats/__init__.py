@@ -1,1 +1,1 @@
-"""The formats that models come in, one a file; see robust/models/format.py."""
+"""The formats of models, one in each file; see robust/models/format.py."""

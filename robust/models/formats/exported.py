@@ -1,6 +1,6 @@
 """Programs of torch.export, .pt2.
 
-torch.export.load unpickles in full where its restricted unpickler fails, so these are code.
+They can run code: torch.export.load unpickles without restrictions if its restricted unpickler fails.
 """
 
 import warnings
@@ -13,25 +13,25 @@ from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.program import Batched, Program
 from robust.user_code import run_user_code
 
-UNBOUNDED = 2**30  # samples: more than there ever are
+UNBOUNDED = 2**30  # a batch size that no data reaches
 
 
-def _told(source: Source) -> bool:
+def _matches(source: Source) -> bool:
     return any(name.endswith("/archive_format") for name in source.members)
 
 
-@model_format("exported", "a torch.export program", _told, runs_code=True)
+@model_format("exported", "a torch.export program", _matches, runs_code=True)
 def read(source: Source, terms: Terms) -> Loaded:
-    """The program as a module; ValueError where it does not take one tensor."""
+    """Return the program as a module; ValueError if it does not take exactly one tensor."""
     del terms
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the compiler that is imported on the way
+        warnings.simplefilter("ignore")  # the compiler, which is imported here, gives warnings
         program, module = run_user_code(lambda: _load(source))
-    least, most = _batch(program)
-    if least <= 1 and most >= UNBOUNDED:
+    low, high = _batch_limits(program)
+    if low <= 1 and high >= UNBOUNDED:
         return Loaded(Program(module, source))
-    told = f"{least}" if least == most else f"{least} to {most}" if most < UNBOUNDED else f"{least} or more"
-    return Loaded(Program(Batched(module, least, most), source), (f"made for batches of {told}",))
+    sizes = f"{low}" if low == high else f"{low} to {high}" if high < UNBOUNDED else f"{low} or more"
+    return Loaded(Program(Batched(module, low, high), source), (f"made for batches of {sizes}",))
 
 
 def _load(source: Source) -> tuple[ExportedProgram, nn.Module]:
@@ -40,8 +40,8 @@ def _load(source: Source) -> tuple[ExportedProgram, nn.Module]:
     return program, program.module()
 
 
-def _batch(program: ExportedProgram) -> tuple[int, int]:
-    """The smallest and the largest batch that the program takes."""
+def _batch_limits(program: ExportedProgram) -> tuple[int, int]:
+    """Return the sizes of the smallest and the largest batch that the program takes."""
     names = program.graph_signature.user_inputs
     inputs = [node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
     if len(inputs) != 1 or not isinstance(inputs[0], torch.Tensor) or not inputs[0].ndim:
@@ -52,5 +52,5 @@ def _batch(program: ExportedProgram) -> tuple[int, int]:
     bounds = program.range_constraints.get(size.node.expr)
     if bounds is None:
         return 1, UNBOUNDED
-    least, most = (int(min(bound, UNBOUNDED)) for bound in (bounds.lower, bounds.upper))
-    return least, most
+    low, high = (int(min(bound, UNBOUNDED)) for bound in (bounds.lower, bounds.upper))
+    return low, high

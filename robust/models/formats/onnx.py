@@ -1,4 +1,4 @@
-"""ONNX graphs, converted to torch so that there is a gradient, and compared with what onnxruntime answers."""
+"""ONNX graphs, converted to torch so that they have a gradient, and compared with onnxruntime."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,24 +13,24 @@ from robust.user_code import describe_user_error, is_installed, run_user_code
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-TRIED = 4  # inputs that both are shown
-CLOSE = 1e-4  # how far apart their answers may be, as a share of the largest
-NEXT = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"  # keys of protobuf: what may follow the version in a model
+PROBES = 4  # inputs on which both are compared
+MAX_ERROR = 1e-4  # of the answers, as a share of the largest
+NEXT_KEYS = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"  # keys of protobuf that may follow the version in a model
 
 
-def _told(source: Source) -> bool:
-    """A message of protobuf whose first field, the version of the format, is a small number."""
+def _matches(source: Source) -> bool:
+    """Whether the file is a message of protobuf whose first field, the version of the format, is a small number."""
     head = source.head[:3]
-    return len(head) == 3 and head[0] == 0x08 and 0 < head[1] < 0x40 and head[2] in NEXT
+    return len(head) == 3 and head[0] == 0x08 and 0 < head[1] < 0x40 and head[2] in NEXT_KEYS
 
 
-@model_format("onnx", "an ONNX graph", _told)
+@model_format("onnx", "an ONNX graph", _matches)
 def read(source: Source, terms: Terms) -> Loaded:
-    """The graph as a module. LookupError where what it takes is not installed."""
+    """Return the graph as a module; LookupError if a package that this needs is not installed."""
     for name in ("onnx", "onnxruntime", "onnx2pytorch"):
         if not is_installed(name):
             raise LookupError(f"{name} is not installed; pip install 'pytest-robust[onnx]'")
-    module, session = run_user_code(lambda: _converted(source))
+    module, session = run_user_code(lambda: _convert(source))
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or len(outputs) != 1 or not inputs[0].shape:
         raise ValueError(f"is an ONNX graph of {len(inputs)} inputs and {len(outputs)} outputs, expected one of each")
@@ -38,26 +38,26 @@ def read(source: Source, terms: Terms) -> Loaded:
     if isinstance(n, int):
         module = Batched(module, n, n)
         notes.append(f"made for batches of {n}")
-    _compare(module, session, n if isinstance(n, int) else TRIED, terms.shape)
+    _compare(module, session, n if isinstance(n, int) else PROBES, terms.shape)
     return Loaded(module, tuple(notes))
 
 
-def _converted(source: Source) -> tuple[nn.Module, Any]:
-    """(The graph as a module, as a session of onnxruntime.)"""
+def _convert(source: Source) -> tuple[nn.Module, Any]:
+    """Return the graph as (a module, a session of onnxruntime)."""
     import onnx
     import onnxruntime
     from onnx2pytorch import ConvertModel
 
     graph = onnx.load(source.path)
-    _fold(graph)
+    _fold_identities(graph)
     module: nn.Module = ConvertModel(graph)
     return module.eval(), onnxruntime.InferenceSession(str(source.path))
 
 
-def _fold(model: "ModelProto") -> None:
-    """Weights that go through an Identity, as old exporters write those that are shared, become weights themselves.
+def _fold_identities(model: "ModelProto") -> None:
+    """Replace each Identity of a weight, by which old exporters share weights, by a copy of the weight.
 
-    The converter would give them to a layer as inputs.
+    The converter would give the Identity's output to a layer as an input.
     """
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -70,16 +70,16 @@ def _fold(model: "ModelProto") -> None:
 
 
 def _compare(module: nn.Module, session: Any, n: int, shape: tuple[int, ...]) -> None:
-    """ValueError where the converted graph does not answer as onnxruntime does."""
+    """Raise a ValueError if the converted graph does not answer as onnxruntime does."""
     x = Rng.of(0, torch.arange(n)).uniform(torch.zeros(n, *shape))
     try:
         with torch.no_grad():
-            found: Tensor = module(x)
-        wanted = torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
-        apart = float((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-12))
+            answers: Tensor = module(x)
+        reference = torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
+        relative = float((answers - reference).abs().max() / reference.abs().max().clamp_min(1e-12))
     except Exception as error:
         raise ValueError(
             f"is an ONNX graph that does not take inputs of shape {[*shape]}: {describe_user_error(error)}"
         ) from error
-    if not apart <= CLOSE:
-        raise ValueError(f"was converted from ONNX wrongly: its answers are {apart:.2g} from those of onnxruntime")
+    if not relative <= MAX_ERROR:
+        raise ValueError(f"was converted from ONNX wrongly: its answers are {relative:.2g} from those of onnxruntime")

@@ -1,7 +1,8 @@
-"""Files of torch.save, and other pickles: state dicts, alone or with what else a training keeps; and whole modules.
+"""Files of torch.save, and other pickles: state dicts, alone or with the rest of a training's state, and whole modules.
 
-A pickle is a program. It is read by torch's restricted unpickler, which runs nothing but what it knows to be safe and
-what the user names; in full only where the user allows the file to run code. Never one after the other.
+A pickle is a program. It is read by torch's restricted unpickler, which accepts only names that are known to be safe or
+that the user permits; without restrictions only if the user permits the file to run code. The one never follows a
+failure of the other.
 """
 
 import pickle
@@ -19,28 +20,28 @@ from robust.models.permissions import Permissions
 from robust.models.pickle_scan import MAGIC, PickleNeeds, scan_pickle
 from robust.user_code import run_user_code
 
-SOUND = (2, 10)  # the version of torch that mended its restricted unpickler
-MOST_NAMES = 8  # in one line
+SOUND = (2, 10)  # the version of torch that repaired its restricted unpickler
+MAX_NAMES = 8  # in one line
 
 
-def _told(source: Source) -> bool:
-    """The archive of torch.save and no program, or a bare pickle."""
+def _matches(source: Source) -> bool:
+    """Whether the file is an archive of torch.save that is no program, or a bare pickle."""
     program = any(name.endswith(("/constants.pkl", "/archive_format")) for name in source.members)
     packed = any(name.endswith("/data.pkl") for name in source.members)
     return source.head[:1] == b"\x80" or (packed and not program)
 
 
-@model_format("torch-save", "a file of torch.save", _told)
+@model_format("torch-save", "a file of torch.save", _matches)
 def read(source: Source, terms: Terms) -> Loaded:
-    """The state dict or the module in it, out of its wrappers."""
-    if terms.allowed.runs(source.path):
-        here, below = source.path.parent, terms.allowed.folder
-        return unwrap(run_user_code(lambda: _unpickle(source), here, below))
-    loaded = unwrap(_restricted(source, terms.allowed))
-    return Loaded(loaded.content, loaded.notes + _warning())
+    """Return the state dict or the module in the file, without its wrappers; ValueError if it may not be unpickled."""
+    permissions = terms.permissions
+    if permissions.allows_code(source.path):
+        return unwrap(run_user_code(lambda: _unpickle(source), source.path.parent, permissions.folder))
+    loaded = unwrap(_unpickle_restricted(source, permissions))
+    return Loaded(loaded.content, loaded.notes + _version_notes())
 
 
-def _warning() -> tuple[str, ...]:
+def _version_notes() -> tuple[str, ...]:
     version = torch.__version__
     if tuple(map(int, version.split(".")[:2])) >= SOUND:
         return ()
@@ -54,42 +55,41 @@ def _unpickle(source: Source) -> object:
         return pickle.load(file)
 
 
-def _restricted(source: Source, allowed: Permissions) -> object:
-    safe = [(_resolved(name, allowed), name) for name in allowed.safe_globals]
-    # An open file, since for a path torch goes by the suffix. The warnings are of the loader's own housekeeping.
+def _unpickle_restricted(source: Source, permissions: Permissions) -> object:
+    safe = [(_import_global(name, permissions), name) for name in permissions.safe_globals]
+    # The file is opened here, since torch would judge a path by its suffix. The loader's warnings are internal.
     with source.path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals([*safe]):
         warnings.simplefilter("ignore")
-        found = scan_pickle(source, allowed.safe_globals)
-        if found.names:
-            raise ValueError(_refusal(source, found, allowed))
-        if found.fault:
-            raise ValueError(f"is not a sound file of torch.save: {brief(found.fault)}")
+        needs = scan_pickle(source, permissions.safe_globals)
+        if needs.names:
+            raise ValueError(_describe_refusal(source, needs, permissions))
+        if needs.fault:
+            raise ValueError(f"is not a sound file of torch.save: {brief(needs.fault)}")
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:
-            raise ValueError(_refusal(source, found, allowed)) from None
+            raise ValueError(_describe_refusal(source, needs, permissions)) from None
         except Exception as error:  # a damaged file raises anything
-            told = first_line(error)
-            raise ValueError(f"is not a sound file of torch.save: {brief(told)}") from None
+            raise ValueError(f"is not a sound file of torch.save: {brief(first_line(error))}") from None
 
 
-def _resolved(name: str, allowed: Permissions) -> Callable[..., Any]:
-    """What the user calls by that name, which imports its module."""
+def _import_global(name: str, permissions: Permissions) -> Callable[..., Any]:
+    """Import the module of a name that the user permits, and return the named object."""
     try:
-        found: Callable[..., Any] = run_user_code(lambda: pkgutil.resolve_name(name), allowed.folder)
+        found: Callable[..., Any] = run_user_code(lambda: pkgutil.resolve_name(name), permissions.folder)
     except ValueError as error:
         raise ValueError(f"--robust-safe-globals={name}: {error}") from None
     return found
 
 
-def _refusal(source: Source, found: PickleNeeds, allowed: Permissions) -> str:
-    """What stops the restricted unpickler, and what the user can do."""
-    names = join_names(found.names, MOST_NAMES)
-    what = f"needs {names}, not known to be safe to unpickle" if names else "holds what is not safe to unpickle"
-    if found.grave:
-        what = f"needs {names}, which act on the machine and which no weights need"
-    narrow = found.names if found.offered and not found.grave and len(found.names) <= MOST_NAMES else ()
+def _describe_refusal(source: Source, needs: PickleNeeds, permissions: Permissions) -> str:
+    """Return one line on what stops the restricted unpickler, and what the user can do."""
+    names = join_names(needs.names, MAX_NAMES)
+    fault = f"needs {names}, not known to be safe to unpickle" if names else "holds what is not safe to unpickle"
+    if needs.grave:
+        fault = f"needs {names}, which act on the machine and which no weights need"
+    narrow = needs.names if needs.offered and not needs.grave and len(needs.names) <= MAX_NAMES else ()
     save = 'save only the weights: torch.save(model.state_dict(), "weights.pt")'
-    if any(name.startswith("sklearn.") for name in found.names):
+    if any(name.startswith("sklearn.") for name in needs.names):
         save = "test it by a function of yours that loads it: --robust-model=blackbox:FILE.py:FACTORY"
-    return "; ".join([f"{what}, so it was not loaded", save, *allowed.ways(source.path, narrow)])
+    return "; ".join([f"{fault}, so it was not loaded", save, *permissions.suggest_options(source.path, narrow)])

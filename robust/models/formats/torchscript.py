@@ -9,20 +9,20 @@ from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.program import Batched, Program
 from robust.user_code import run_user_code
 
-BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # that people trace with, where the size ends up in the program
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # sizes that are usual in tracing, which fixes the size in the program
 
 
-def _told(source: Source) -> bool:
+def _matches(source: Source) -> bool:
     return any(name.endswith("/constants.pkl") for name in source.members)
 
 
-@model_format("torchscript", "a TorchScript program", _told, runs_code=True)
+@model_format("torchscript", "a TorchScript program", _matches, runs_code=True)
 def read(source: Source, terms: Terms) -> Loaded:
-    """The program as a module, in evaluation mode."""
+    """Return the program as a module, in evaluation mode."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         program = run_user_code(lambda: _load(source))
-    size = _batch(program, terms.shape)
+    size = _find_batch_size(program, terms.shape)
     if size is None:
         return Loaded(Program(program, source))
     return Loaded(Program(Batched(program, size, size), source), (f"made for batches of {size}",))
@@ -34,8 +34,8 @@ def _load(source: Source) -> nn.Module:
     return program
 
 
-def _batch(program: nn.Module, shape: tuple[int, ...]) -> int | None:
-    """The only batch size that the program takes, found by trying; None where it takes any, or none of these."""
+def _find_batch_size(program: nn.Module, shape: tuple[int, ...]) -> int | None:
+    """Return the only batch size that the program takes, found by trying; None if it takes any, or none of BATCHES."""
 
     def takes(n: int) -> bool:
         try:

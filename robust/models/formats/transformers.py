@@ -1,4 +1,4 @@
-"""Folders of transformers' save_pretrained: image classifiers with weights in safetensors, and no code of their own."""
+"""Folders of transformers' save_pretrained: image classifiers with weights in safetensors, without custom code."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from robust.user_code import is_installed, run_user_code
 
 PROCESSOR = "preprocessor_config.json"
 CONFIGS = ("config.json", PROCESSOR)
-MOST_BYTES = 2**24  # of a file of JSON
+MAX_BYTES = 2**24  # of a file of JSON
 
 
 class Logits(nn.Module):
@@ -29,15 +29,15 @@ class Logits(nn.Module):
         return logits
 
 
-def _told(source: Source) -> bool:
+def _matches(source: Source) -> bool:
     return not source.head and "config.json" in source.members
 
 
-@model_format("transformers", "a folder of transformers", _told)
+@model_format("transformers", "a folder of transformers", _matches)
 def read(source: Source, terms: Terms) -> Loaded:
-    """The classifier, normalised as its processor does unless the user says how. Its pictures are in [0, 1].
+    """Return the classifier, normalised as its processor does unless the user says how. Its images are in [0, 1].
 
-    LookupError where transformers is not installed.
+    ValueError if the folder has custom code or no safetensors; LookupError if transformers is not installed.
     """
     for name in CONFIGS:
         if name in source.members and "auto_map" in _json(source.path / name):
@@ -48,21 +48,21 @@ def read(source: Source, terms: Terms) -> Loaded:
         raise ValueError("is a folder of transformers without weights in safetensors, which save_pretrained writes")
     if not is_installed("transformers"):
         raise LookupError("transformers is not installed; pip install 'pytest-robust[transformers]'")
-    module = Logits(run_user_code(lambda: _pretrained(source.path)))
+    module = Logits(run_user_code(lambda: _load_classifier(source.path)))
     if terms.normalize is not None:
         return Loaded(module)
     if PROCESSOR not in source.members:
         return Loaded(module, (f"there is no {PROCESSOR}, so inputs are not normalised",))
-    own = read_normalize(run_user_code(lambda: _processor(source.path)))
-    return Loaded(add_normalization(module, own), describe_normalize(own))
+    normalize = read_normalize(run_user_code(lambda: _read_processor(source.path)))
+    return Loaded(add_normalization(module, normalize), describe_normalize(normalize))
 
 
-def _pretrained(path: Path) -> nn.Module:
+def _load_classifier(path: Path) -> nn.Module:
     from transformers import AutoModelForImageClassification
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    found, told = AutoModelForImageClassification.from_pretrained(
+    classifier, info = AutoModelForImageClassification.from_pretrained(
         path,
         local_files_only=True,
         trust_remote_code=False,
@@ -70,30 +70,30 @@ def _pretrained(path: Path) -> nn.Module:
         attn_implementation="eager",  # a config may name kernels to download
         output_loading_info=True,
     )
-    if lacking := sorted(told["missing_keys"]):  # transformers would draw them
-        raise ValueError(f"the weights lack {len(lacking)} of the model's ({join_names(lacking, 2)})")
-    module: nn.Module = found.eval()
+    if missing := sorted(info["missing_keys"]):  # transformers would draw them at random
+        raise ValueError(f"the weights lack {len(missing)} of the model's ({join_names(missing, 2)})")
+    module: nn.Module = classifier.eval()
     return module
 
 
-def _processor(path: Path) -> str:
-    """What the folder's processor does to pixels from 0 to 255, as MEAN/STD for the same from 0 to 1, or "none"."""
+def _read_processor(path: Path) -> str:
+    """Return the normalisation of the folder's processor, as MEAN/STD for pixels from 0 to 1, or "none"."""
     from transformers import AutoImageProcessor
 
-    own = AutoImageProcessor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    scale = 255 * (own.rescale_factor if own.do_rescale else 1.0)
-    mean, std = (own.image_mean, own.image_std) if own.do_normalize else ([0.0], [1.0])
+    processor = AutoImageProcessor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    scale = 255 * (processor.rescale_factor if processor.do_rescale else 1.0)
+    mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else ([0.0], [1.0])
     written = format_normalize([number / scale for number in mean], [number / scale for number in std])
     return NONE if written == "0/1" else written
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > MOST_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             raise ValueError("it is too large")
-        found = json.loads(path.read_text("utf-8"))
-        if not isinstance(found, dict):
+        content = json.loads(path.read_text("utf-8"))
+        if not isinstance(content, dict):
             raise ValueError("expected an object")
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"has a {path.name} that cannot be read: {brief(str(error))}") from None
-    return found
+    return content

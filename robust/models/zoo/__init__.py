@@ -1,1 +1,1 @@
-"""Untrained architectures, one a file, for inputs of any shape that makes sense."""
+"""Untrained architectures, one in each file, for inputs of every shape that suits them."""

@@ -1,18 +1,18 @@
 """Residual networks with pre-activation: He et al. 2016 (1603.05027).
 
-PreActResNet-18 and the WideResNets are this network with other numbers. For pictures of 32 pixels: the stem is 3x3,
-without max-pooling, and the last feature map is averaged, so that any other size goes as well.
+PreActResNet-18 and the WideResNets are this network with other widths and depths. It is made for images of 32 pixels:
+the stem is 3x3, without max-pooling. The last feature map is averaged, so that other sizes work as well.
 """
 
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from robust.models.zoo._picture import as_images, image_size
+from robust.models.zoo._image import as_images, image_size
 
 
 class Block(nn.Module):
-    """Norm, activation and convolution, twice, around which the input is carried; `skip=False` does not carry it."""
+    """Norm, activation and convolution, twice, with a skip connection unless `skip` is False."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, skip: bool) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Block(nn.Module):
 
 
 class PreAct(nn.Module):
-    """A stem, stages of `blocks` blocks each that halve the picture from the second on, and a linear head."""
+    """A stem, stages of `blocks` blocks each, which halve the image from the second on, and a linear head."""
 
     def __init__(
         self, shape: tuple[int, ...], classes: int, stem: int, widths: Sequence[int], blocks: int, skip: bool = True
@@ -42,12 +42,12 @@ class PreAct(nn.Module):
         super().__init__()
         channels, _, _ = image_size(shape)
         self.stem = nn.Conv2d(channels, stem, 3, padding=1, bias=False)
-        made, inputs = [], stem
+        stages, inputs = [], stem
         for stage, width in enumerate(widths):
             for block in range(blocks):
-                made.append(Block(inputs, width, 2 if stage and not block else 1, skip))
+                stages.append(Block(inputs, width, 2 if stage and not block else 1, skip))
                 inputs = width
-        self.blocks = nn.Sequential(*made)
+        self.blocks = nn.Sequential(*stages)
         self.norm = nn.BatchNorm2d(inputs)
         self.relu = nn.ReLU()
         self.head = nn.Linear(inputs, classes)

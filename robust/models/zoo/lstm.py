@@ -8,14 +8,14 @@ from robust.models.registry import ARCHITECTURES, UnfitError, check_whole
 
 @ARCHITECTURES.register("lstm")
 class LSTM(nn.Module):
-    """`depth` layers of `width` units; the state after the last row is what the classes are told from."""
+    """`depth` layers of `width` units; the head classifies the state after the last row."""
 
     def __init__(self, shape: tuple[int, ...], classes: int, width: int = 128, depth: int = 1) -> None:
         super().__init__()
         check_whole(width=width, depth=depth)
         if len(shape) not in (2, 3) or min(shape) < 1:
-            told = "(rows, columns) or (channels, rows, columns)"
-            raise UnfitError(f"needs inputs with rows, {told}, got inputs of {list(shape)}")
+            expected = "(rows, columns) or (channels, rows, columns)"
+            raise UnfitError(f"needs inputs with rows, {expected}, got inputs of {list(shape)}")
         channels, _, columns = (1, *shape)[-3:]
         self.lstm = nn.LSTM(channels * columns, width, depth, batch_first=True)
         self.head = nn.Linear(width, classes)

@@ -7,19 +7,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robust.models.registry import ARCHITECTURES, UnfitError, check_whole
-from robust.models.zoo._picture import as_images, image_size
+from robust.models.zoo._image import as_images, image_size
 
-LARGEST = 16  # pixels a side of a patch, as the paper's ViT/16
+MAX_PATCH = 16  # pixels a side, as the paper's ViT/16
 
 
 def patch_size(height: int, width: int) -> int:
-    """The power of two nearest to an eighth of the longer side: 1 for 8 pixels, 4 for 28 and 32, 16 for 224."""
+    """Return the power of two nearest to an eighth of the longer side: 1 for 8 pixels, 4 for 28 and 32, 16 for 224."""
     nearest = max(round(math.log2(max(height, width) / 8)), 0)
-    return min(1 << nearest, LARGEST)
+    return min(1 << nearest, MAX_PATCH)
 
 
 class Block(nn.Module):
-    """Self-attention and a perceptron, each after a norm and around which the tokens are carried."""
+    """Self-attention and a perceptron, each after a norm and with a skip connection."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Block(nn.Module):
         return y
 
     def _attend(self, x: Tensor) -> Tensor:
-        # Written out, since the fused kernels have no second derivative.
+        # Written out, since torch's fused kernels have no second derivative.
         query, key, value = self.mix(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
         mixed: Tensor = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
@@ -43,7 +43,7 @@ class Block(nn.Module):
 
 @ARCHITECTURES.register("vit")
 class ViT(nn.Module):
-    """Patches of the picture as tokens, a class token before them, and `depth` blocks; `width` is a token's length."""
+    """Patches of the image as tokens after a class token, and `depth` blocks; `width` is a token's length."""
 
     def __init__(
         self,

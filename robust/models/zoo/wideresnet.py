@@ -6,9 +6,9 @@ from robust.models.zoo._preact import PreAct
 
 @ARCHITECTURES.register("wideresnet")
 def wideresnet(shape: tuple[int, ...], classes: int, depth: int = 28, width: int = 10) -> PreAct:
-    """36.48 million parameters for CIFAR-10; `width` multiplies the channels of a ResNet.
+    """Return a WideResNet, by default with 36.48 million parameters for CIFAR-10.
 
-    `depth` counts the convolutions, those of the three shortcuts included.
+    `width` multiplies the channels of a ResNet; `depth` counts the convolutions, the three shortcuts' included.
     """
     check_whole(depth=depth, width=width)
     if depth < 10 or depth % 6 != 4:

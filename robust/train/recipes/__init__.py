@@ -1,1 +1,1 @@
-"""One adversarial-training variant a file, named as the file; defaults from the papers."""
+"""The recipes of adversarial training, one in each file, named as the file; defaults are the papers'."""

@@ -1,4 +1,4 @@
-"""What several recipes have in common."""
+"""Losses and gradients that several recipes use."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from robust.attacks.task import Task
 
 
 def divergence_from(clean: Tensor) -> Loss:
-    """KL(softmax(clean) || softmax(logits)), (N,), as a loss to be raised or lowered."""
+    """Return the loss KL(softmax(clean) || softmax(logits)), (N,); `clean` are logits (N, C)."""
     target = F.log_softmax(clean, dim=1)
 
     def divergence(logits: Tensor, y: Tensor) -> Tensor:
@@ -20,7 +20,7 @@ def divergence_from(clean: Tensor) -> Loss:
 
 
 def input_gradient(task: Task, x: Tensor) -> Tensor:
-    """d cross-entropy / d x at x, (N, features), itself differentiable with respect to the weights."""
+    """Return d cross-entropy / d x at x, (N, features), differentiable with respect to the weights."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         loss = F.cross_entropy(task.model(x.clone()), task.y, reduction="sum")

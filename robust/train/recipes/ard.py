@@ -21,7 +21,7 @@ from robust.train.recipes._shared import divergence_from
 @RECIPES.register("ard")
 @dataclass(frozen=True, slots=True)
 class ARD:
-    """The answers under PGD come close to the teacher's clean answers, both softened by a temperature.
+    """The divergence of the answers on PGD's inputs from the teacher's clean answers, both softened by a temperature.
 
     `teacher` is a file of weights of the same architecture, or FILE.py whose `make` returns the teacher.
     """
@@ -42,18 +42,18 @@ class ARD:
             raise ValueError(f"temperature must be above 0, got {self.temperature:g}")
         if not 0 < self.share <= 1:
             raise ValueError(f"share, of the teacher in the loss, must be above 0 and at most 1, got {self.share:g}")
-        self.attack()  # says what is wrong with the options
+        self.attack()  # raises an error if the options are wrong
 
     def attack(self) -> PGD:
         return PGD(self.steps, self.stride)
 
     def begin(self, module: nn.Module) -> RecipeRun:
-        return _Taught(self, load_teacher(self.teacher, module))
+        return _Distillation(self, load_teacher(self.teacher, module))
 
 
 @dataclass(frozen=True, slots=True)
-class _Taught:
-    """The recipe and its teacher."""
+class _Distillation:
+    """A run of the recipe with its teacher."""
 
     recipe: ARD
     teacher: nn.Module
@@ -64,15 +64,15 @@ class _Taught:
     def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         t, share = self.recipe.temperature, self.recipe.share
         with torch.no_grad():
-            wanted = self.teacher(task.x) / t
-        taught = t**2 * divergence_from(wanted)(task.model(x) / t, task.y).mean()
-        return taught if share == 1 else (1 - share) * criterion(task.model(task.x), task.y) + share * taught
+            target = self.teacher(task.x) / t
+        distilled = t**2 * divergence_from(target)(task.model(x) / t, task.y).mean()
+        return distilled if share == 1 else (1 - share) * criterion(task.model(task.x), task.y) + share * distilled
 
 
 def load_teacher(text: str, student: nn.Module) -> nn.Module:
-    """The module of FILE.py's `make`, or the student's architecture with weights from a file; frozen, for evaluation.
+    """Return the module of FILE.py's `make`, or the student's architecture with weights from a file.
 
-    ValueError or LookupError, in one line, where it cannot be had.
+    It is frozen and in evaluation mode. ValueError, in one line, if it cannot be loaded.
     """
     path = Path(text)
     try:

@@ -14,9 +14,9 @@ from robust.train.recipe import RECIPES, LossFunction, Selection
 @RECIPES.register("fgsm-at")
 @dataclass(frozen=True, slots=True)
 class FGSMAT:
-    """Cross-entropy on clean inputs and on those of one full step, half and half."""
+    """Cross-entropy on clean inputs and on the inputs of one full step, half and half."""
 
-    clean: float = 0.5  # the share of the clean inputs' loss; 0 learns from the step's alone
+    clean: float = 0.5  # the share of the clean inputs' loss; 0: the step's inputs alone
     selects: ClassVar[Selection] = "robust"
 
     def __post_init__(self) -> None:

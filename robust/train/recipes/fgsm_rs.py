@@ -20,7 +20,7 @@ class FGSMRS:
     selects: ClassVar[Selection] = "robust"
 
     def __post_init__(self) -> None:
-        self._attack()  # says what is wrong with the options
+        self._attack()  # raises an error if the options are wrong
 
     def _attack(self) -> PGD:
         return PGD(steps=1, stride=self.stride)

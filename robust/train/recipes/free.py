@@ -14,9 +14,9 @@ from robust.train.recipe import RECIPES, LossFunction, Selection
 @RECIPES.register("free")
 @dataclass(frozen=True, slots=True)
 class Free:
-    """Each batch is learnt from `replays` times, while the perturbation climbs; the next batch takes it over.
+    """`replays` steps on each batch, each of which also moves the perturbation; the next batch starts from it.
 
-    An epoch is `replays` steps on every batch: give it a share of the epochs of other recipes.
+    An epoch takes `replays` times as many steps as with other recipes: give fewer epochs.
     """
 
     replays: int = 8
@@ -31,7 +31,7 @@ class Free:
 
 
 class _Free:
-    """The perturbation: (batch, *features), one for each place in a batch."""
+    """A run with its perturbation, (batch, *features), one for each place in a batch."""
 
     def __init__(self) -> None:
         self._delta: Tensor | None = None

@@ -18,7 +18,7 @@ from robust.train.recipes._shared import input_gradient
 class GradAlign:
     """Cross-entropy after one full step, plus `align` times 1 - cos of the gradients at x and at a random neighbour.
 
-    The loss is then so close to linear in the ball that one step finds what many would.
+    This keeps the loss so close to linear in the ball that one step is as strong as many.
     """
 
     align: float = 0.2
@@ -34,5 +34,5 @@ class GradAlign:
     def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         here = input_gradient(task, task.x)
         there = input_gradient(task, task.threat.sample(task.x, task.rng))
-        apart = 1 - F.cosine_similarity(here, there, dim=1).mean()
-        return criterion(task.model(x), task.y) + self.align * apart
+        misalignment = 1 - F.cosine_similarity(here, there, dim=1).mean()
+        return criterion(task.model(x), task.y) + self.align * misalignment

@@ -1,4 +1,4 @@
-"""mart: what is misclassified already weighs more. Wang et al. 2020 (ICLR, openreview rklOg6EFwS)."""
+"""mart: samples that are already misclassified weigh more. Wang et al. 2020 (ICLR, openreview rklOg6EFwS)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,15 +12,15 @@ from robust.attacks.zoo.pgd import PGD
 from robust.train.recipe import RECIPES, LossFunction, Selection
 from robust.train.recipes._shared import divergence_from
 
-TINY = 1e-4  # keeps the logarithm finite where another class has all the probability
+TINY = 1e-4  # keeps the logarithm finite if another class has all the probability
 
 
 @RECIPES.register("mart")
 @dataclass(frozen=True, slots=True)
 class Mart:
-    """A cross-entropy with a margin on PGD's inputs, plus beta times the divergence from the clean answer.
+    """Cross-entropy with a margin on PGD's inputs, plus beta times the divergence from the clean answer.
 
-    The divergence counts by how unlikely the clean answer finds the label.
+    The divergence is weighted by the probability that the clean answer gives to all classes but the label.
     """
 
     beta: float = 5.0
@@ -30,7 +30,7 @@ class Mart:
     selects: ClassVar[Selection] = "robust"
 
     def __post_init__(self) -> None:
-        self._attack()  # says what is wrong with the options
+        self._attack()  # raises an error if the options are wrong
 
     def _attack(self) -> PGD:
         return PGD(self.steps, self.stride, self.start)

@@ -1,4 +1,4 @@
-"""n-fgsm: one step from strong noise, and nothing is projected. de Jorge et al. 2022 (2202.01181)."""
+"""n-fgsm: one step from strong noise, without projection. de Jorge et al. 2022 (2202.01181)."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,9 +14,9 @@ from robust.train.recipe import RECIPES, LossFunction, Selection
 @RECIPES.register("n-fgsm")
 @dataclass(frozen=True, slots=True)
 class NFGSM:
-    """Cross-entropy after noise from a ball of `noise` eps and a step of `stride` eps; only the bounds are kept.
+    """Cross-entropy after noise from a ball of `noise` eps and a step of `stride` eps, clipped to the bounds alone.
 
-    Projection would weaken the step; without it and with more noise than eps, the authors saw no collapse.
+    Projection onto the ball would weaken the step; without it and with noise above eps, the authors saw no collapse.
     """
 
     noise: float = 2.0  # radius of the noise, as a share of eps
@@ -40,6 +40,6 @@ class NFGSM:
 
 
 def _wider(threat: LpThreat, by: float, x: Tensor) -> LpThreat:
-    """The threat with a radius `by` times as long, at most the longest that there is within the bounds."""
-    most = LpThreat.widest(threat.norm, x, threat.lo, threat.hi)
-    return replace(threat, eps=min(threat.eps * Fraction(by), most.eps))
+    """Return the threat with its radius times `by`, at most the largest radius that the bounds allow."""
+    widest = LpThreat.widest(threat.norm, x, threat.lo, threat.hi)
+    return replace(threat, eps=min(threat.eps * Fraction(by), widest.eps))

@@ -14,14 +14,14 @@ from robust.train.recipe import RECIPES, LossFunction, Selection
 @RECIPES.register("pgd-at")
 @dataclass(frozen=True, slots=True)
 class PGDAT:
-    """Cross-entropy on the inputs that PGD finds; steps and stride as Rice, Wong and Kolter 2020 (2002.11569)."""
+    """Cross-entropy on PGD's inputs; steps and stride as Rice, Wong and Kolter 2020 (2002.11569)."""
 
     steps: int = 10
     stride: float = 0.25  # length of a step, as a share of eps: 2/255 for 8/255
     selects: ClassVar[Selection] = "robust"
 
     def __post_init__(self) -> None:
-        self._attack()  # says what is wrong with the options
+        self._attack()  # raises an error if the options are wrong
 
     def _attack(self) -> PGD:
         return PGD(self.steps, self.stride)

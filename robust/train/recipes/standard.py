@@ -1,4 +1,4 @@
-"""standard: cross-entropy on clean inputs. The baseline that adversarial training is measured against."""
+"""standard: cross-entropy on clean inputs, the baseline of adversarial training."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +12,7 @@ from robust.train.recipe import RECIPES, LossFunction, Selection
 @RECIPES.register("standard")
 @dataclass(frozen=True, slots=True)
 class Standard:
-    """No attack."""
+    """Cross-entropy on clean inputs, without an attack."""
 
     selects: ClassVar[Selection] = "clean"
 

@@ -1,4 +1,4 @@
-"""trades: accuracy and robustness traded by a factor beta. Zhang et al. 2019 (1901.08573)."""
+"""trades: a trade-off of accuracy and robustness by a factor beta. Zhang et al. 2019 (1901.08573)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +16,7 @@ from robust.train.recipes._shared import divergence_from
 @RECIPES.register("trades")
 @dataclass(frozen=True, slots=True)
 class Trades:
-    """Cross-entropy on clean inputs, plus beta times the divergence of the answers nearby from the clean answer."""
+    """Cross-entropy on clean inputs, plus beta times the divergence of PGD's answers from the clean answers."""
 
     beta: float = 6.0
     steps: int = 10
@@ -26,7 +26,7 @@ class Trades:
     selects: ClassVar[Selection] = "robust"
 
     def __post_init__(self) -> None:
-        self._attack("ce")  # says what is wrong with the options
+        self._attack("ce")  # raises an error if the options are wrong
 
     def _attack(self, loss: Loss | str) -> PGD:
         return PGD(self.steps, self.stride, self.start, loss)
@@ -36,6 +36,6 @@ class Trades:
         return run_steps(self._attack(divergence_from(clean)), task)
 
     def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
-        logits = task.model(task.x)  # one after the other, so that batch norm sees each kind by itself
+        logits = task.model(task.x)  # in separate passes, so that batch norm sees each kind by itself
         divergence = divergence_from(logits)(task.model(x), task.y)
         return criterion(logits, task.y) + self.beta * divergence.mean()

@@ -1,1 +1,1 @@
-"""What goes with every recipe and wraps it, one a file, named as the file: "trades+awp+ema"."""
+"""Wrappers of any recipe, one in each file, named as the file: "trades+awp+ema"."""

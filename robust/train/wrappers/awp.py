@@ -15,12 +15,12 @@ TINY = 1e-20
 @WRAPPERS.register("awp")
 @dataclass(frozen=True, slots=True)
 class AWP:
-    """The loss and its gradient are taken at weights that were moved up the loss, each layer by a share of its length.
+    """The loss and its gradient at weights that were moved to raise the loss, each layer by a share of its length.
 
     The paper takes .01 for pgd-at from the first epoch on, and .005 for trades after ten.
     """
 
-    gamma: float = 0.005  # length of the move, as a share of the layer's
+    gamma: float = 0.005  # length of the move, as a share of the layer's length
     awp_warmup: int = 0  # epochs without it
 
     def __post_init__(self) -> None:
@@ -31,7 +31,7 @@ class AWP:
 
     @contextmanager
     def around(self, module: nn.Module, gradients: Gradients, epoch: int) -> Iterator[None]:
-        """Biases and the weights of norms, which have one dimension, stay."""
+        """Move the weights within the context; biases and the weights of norms, which have one dimension, stay."""
         moved = [p for p in module.parameters() if p.requires_grad and p.dim() > 1] if epoch > self.awp_warmup else []
         if not moved:
             yield
@@ -40,7 +40,7 @@ class AWP:
         grads = gradients(moved)
         before = [p.detach().clone() for p in moved]
         with torch.no_grad():
-            for buffer, value in buffers:  # only the pass that is learnt from moves batch norm's statistics
+            for buffer, value in buffers:  # only the pass that is learnt from may move batch norm's statistics
                 buffer.copy_(value)
             for p, g in zip(moved, grads, strict=True):
                 if g is not None:

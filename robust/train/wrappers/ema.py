@@ -13,7 +13,7 @@ from robust.train.recipe import WRAPPERS
 @WRAPPERS.register("ema")
 @dataclass(frozen=True, slots=True)
 class EMA:
-    """Each step moves the mean by a share of 1 - ema_decay; by more among the first, to forget the start."""
+    """An exponential mean, which each step moves by a share of 1 - ema_decay, the first steps by more."""
 
     ema_decay: float = 0.995
 

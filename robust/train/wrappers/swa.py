@@ -11,7 +11,7 @@ from robust.train.recipe import WRAPPERS
 @WRAPPERS.register("swa")
 @dataclass(frozen=True, slots=True)
 class SWA:
-    """All steps from a share of the training on count alike; batch norm's statistics are estimated anew."""
+    """A plain mean over all steps from `swa_start` on; batch norm's statistics are estimated again."""
 
     swa_start: float = 0.75  # the share of the steps after which the mean begins
 

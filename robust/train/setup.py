@@ -1,0 +1,56 @@
+"""The specification of a training, its setup, and the options of its run, which do not change the weights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from robust.attacks.threats.lp import LpThreat
+from robust.data.dataset import Dataset, Samples
+from robust.distributed.ranks import ALONE, Ranks
+from robust.models.load import Build
+from robust.train.factory import Method
+from robust.train.recipe import LossFunction
+from robust.train.validate import Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSpec:
+    """What is trained, by which recipe, on which data and against which threat model."""
+
+    build: Build
+    recipe: str
+    dataset: Dataset
+    threat: LpThreat
+    seed: int
+    name: str  # of the model, for the names of the files
+    source: Path | None = None  # the file that the module comes from: another content is another module
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSetup:
+    """All that a step needs beside the module: the method, the samples, the threat model and the loss."""
+
+    method: Method
+    threat: LpThreat
+    learn: Samples
+    validation: Samples
+    seed: int
+    criterion: LossFunction
+    ranks: Ranks = ALONE  # each learns from its share of a batch
+
+
+def _ignore(value: object) -> None:
+    del value
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How a training runs: whom it reports to, where its state is saved, and on which processes."""
+
+    on_epoch: Callable[[Epoch], None] = _ignore
+    on_batch: Callable[[float], None] = _ignore  # takes the number of epochs done: 1.5 in the middle of the second
+    saved: Path | None = None  # the file that holds the state of an unfinished training
+    ranks: Ranks = ALONE
+
+
+DEFAULT_OPTIONS = FitOptions()
