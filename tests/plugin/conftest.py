@@ -13,6 +13,7 @@ from robust.attacks import LpThreat
 from robust.data.dataset import DATA
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
+from tests.forks import OUTER, ForkedWorker, fork_pytest
 
 # pytester forgets what an inner run imports first; these modules, and what they import, must not be made twice.
 for found in pkgutil.walk_packages(robust.__path__, "robust."):
@@ -91,6 +92,29 @@ def _no_other_plugins(pytester, monkeypatch):
     quiet = "-W ignore::pytest.PytestAssertRewriteWarning"
     monkeypatch.setenv("PYTEST_ADDOPTS", f"-p no:benchmark -p no:hypothesispytest {quiet}")
     monkeypatch.setattr("robust.settings.read.FRESH", 0)
+
+
+@pytest.fixture(autouse=True)
+def _forked_workers(monkeypatch):
+    """Each inner `-n 2` would import torch twice; a run by runpytest_subprocess still has fresh workers."""
+    for name in OUTER:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("execnet.gateway_io.Popen2IOMaster", ForkedWorker)
+
+
+@pytest.fixture
+def fork_run(pytester, monkeypatch):
+    """Do what runpytest_subprocess does, in a fork that has imported torch; `before` is called in it first."""
+
+    def fork_run(*args, before=None):
+        def popen(command, stdout, stderr, **_):
+            return fork_pytest(command[2:], pytester.path, stdout, stderr, before)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(pytester, "popen", popen)
+            return pytester.runpytest_subprocess(*args)
+
+    return fork_run
 
 
 @pytest.fixture(scope="session")

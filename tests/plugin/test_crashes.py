@@ -48,9 +48,9 @@ def test_a_worker_that_is_killed_takes_no_finished_row_with_it(run, pytester, fo
 
 
 @UNIX
-def test_a_run_that_is_killed_keeps_its_finished_rows_and_blocks_no_later_one(run, pytester, folder):
+def test_a_run_that_is_killed_keeps_its_finished_rows_and_blocks_no_later_one(run, fork_run, pytester, folder):
     pytester.makeconftest(CRASH)
-    killed = pytester.runpytest_subprocess(*TWO)
+    killed = fork_run(*TWO)
 
     assert killed.ret == -signal.SIGKILL
     assert filed(folder) == ["linf:0.15"]

@@ -313,7 +313,7 @@ class Opposite(torch.nn.Module):
     assert rows[rows.attack == "all"].clean_percent.nunique() == 2
 
 
-def test_a_row_whose_attacks_were_not_all_run_is_not_filed(pytester, folder):
+def test_a_row_whose_attacks_were_not_all_run_is_not_filed(pytester, fork_run, folder):
     pytester.makeconftest(
         """
         def pytest_runtest_call(item):
@@ -321,14 +321,14 @@ def test_a_row_whose_attacks_were_not_all_run_is_not_filed(pytester, folder):
                 raise KeyboardInterrupt
         """
     )
-    result = pytester.runpytest_subprocess(MODEL, "--robust-samples=60", UNCHECKED)
+    result = fork_run(MODEL, "--robust-samples=60", UNCHECKED)
 
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["net (as-is), linf:0.15: 1 of 2 attacks were run, so there is no row"])
     assert not (folder / "leaderboard" / "results").exists()
 
 
-def test_a_finished_row_is_filed_though_the_run_was_interrupted(pytester, folder):
+def test_a_finished_row_is_filed_though_the_run_was_interrupted(pytester, fork_run, folder):
     pytester.makeconftest(
         """
         def pytest_runtest_call(item):
@@ -336,7 +336,7 @@ def test_a_finished_row_is_filed_though_the_run_was_interrupted(pytester, folder
                 raise KeyboardInterrupt
         """
     )
-    pytester.runpytest_subprocess(MODEL, UNCHECKED, "--robust-samples=60", "--robust-threat=linf:0.15,l2:0.5")
+    fork_run(MODEL, UNCHECKED, "--robust-samples=60", "--robust-threat=linf:0.15,l2:0.5")
 
     assert [record.threat for record in records(folder / "leaderboard").values()] == ["linf:0.15"]
 

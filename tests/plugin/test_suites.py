@@ -178,10 +178,10 @@ robust.evaluation.suite_run.SampleState.add = add_or_die
 
 
 @UNIX
-def test_killed_it_goes_on_and_ends_with_the_same_outcome(pytester, mine):
+def test_killed_it_goes_on_and_ends_with_the_same_outcome(pytester, fork_run, mine):
     pytester.runpytest_inprocess(*SUITE, "--robust-leaderboard=whole").assert_outcomes(passed=2)
     pytester.makeconftest(KILL)
-    assert pytester.runpytest_subprocess(*SUITE).ret == -signal.SIGKILL
+    assert fork_run(*SUITE).ret == -signal.SIGKILL
     assert len(journals(mine)) == 3
 
     pytester.makeconftest(
@@ -189,7 +189,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_outcome(pytester, mine):
         "def counted(*args, **named):\n    calls.append(1)\n    return assail(*args, **named)\nc.assail = counted\n"
         "def pytest_terminal_summary(terminalreporter):\n    terminalreporter.write_line(f'rounds: {len(calls)}')"
     )
-    result = pytester.runpytest_subprocess(*SUITE)
+    result = fork_run(*SUITE)
     result.stdout.fnmatch_lines(["rounds: 1"])
     (whole,), (record,) = records(mine, "whole"), records(mine)
     assert record.same_outcomes(whole)
@@ -212,16 +212,16 @@ class Own(Noise):
 
 @UNIX
 @pytest.mark.parametrize("changed", ["net.py", "own.py"])
-def test_what_another_file_of_the_model_or_of_an_attack_found_is_not_gone_on_with(pytester, mine, changed):
+def test_what_another_file_of_the_model_or_of_an_attack_found_is_not_gone_on_with(pytester, fork_run, mine, changed):
     (mine / "own.py").write_text(OWN)
     (mine / "mine.toml").write_text(MINE.replace('"fgsm"', '"own"'))
     pytester.makeconftest(f"import own\n{KILL}")
-    pytester.runpytest_subprocess(*SUITE)
-    pytester.runpytest_subprocess(*SUITE)
+    fork_run(*SUITE)
+    fork_run(*SUITE)
     assert len({path.parent for path in journals(mine)}) == 1
 
     (mine / changed).write_text((mine / changed).read_text() + "\n# a change\n")
-    pytester.runpytest_subprocess(*SUITE)
+    fork_run(*SUITE)
 
     assert len({path.parent for path in journals(mine)}) == 2
 

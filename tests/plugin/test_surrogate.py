@@ -10,8 +10,8 @@ SAME = "--robust-attack=pgd:steps=5:surrogate=net.py:make"
 
 
 @pytest.mark.parametrize("extra", [(), ("-n2",)])
-def test_the_row_and_the_test_name_the_surrogate(pytester, folder, extra):
-    result = pytester.runpytest_subprocess(MODEL, UNCHECKED, "--robust-samples=60", SAME, "-v", *extra)
+def test_the_row_and_the_test_name_the_surrogate(fork_run, folder, extra):
+    result = fork_run(MODEL, UNCHECKED, "--robust-samples=60", SAME, "-v", *extra)
 
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*net.py::test_attack[[]pgd-steps5-surrogatenet.py_make-linf-0.15]*"])
@@ -38,11 +38,11 @@ def test_weights_serve_as_surrogate_with_the_architecture_of_the_run(run):
     )
 
 
-def test_the_path_in_an_ini_file_is_relative_to_it(pytester, folder):
+def test_the_path_in_an_ini_file_is_relative_to_it(pytester, fork_run, folder):
     pytester.makeini("[pytest]\nrobust_attack = fgsm:surrogate=net.py:make\nrobust_model = net.py:make")
     (folder / "below").mkdir()
 
-    result = pytester.runpytest_subprocess(UNCHECKED, "--rootdir=.", "-c", "tox.ini", "--robust-samples=60", "below")
+    result = fork_run(UNCHECKED, "--rootdir=.", "-c", "tox.ini", "--robust-samples=60", "below")
     result.assert_outcomes(passed=2)
 
 
