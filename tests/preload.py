@@ -5,9 +5,6 @@ import pkgutil
 import sys
 
 import pandas  # noqa: F401
-import rich.progress
-import rich.table
-import scipy.stats
 import torch
 
 import robust
