@@ -4,7 +4,7 @@
     outcome = assail(model, PGD(steps=40), x, y, LpThreat.parse("linf:8/255"))
     robust = ~outcome.adversarial
 
-Importing this package imports no torch; the names below do, on first use.
+Importing this package does not import torch; the names below do, when first used.
 """
 
 from importlib import import_module

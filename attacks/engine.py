@@ -1,9 +1,9 @@
-"""The Attack protocol, and the drivers: the only loops of the project.
+"""The Attack protocol, and the drivers: the only loops over attack steps in the project.
 
-An attack is a frozen dataclass of options with two pure methods, `init` and `step`. A driver runs them: `assail` for
-evaluation drops a sample as soon as it falls, `run_steps` for training keeps all to the last step, `min_norm`, in its
-own file, keeps the closest input that fools the model. The driver judges success itself, by the threat model and the
-model's own answer, so an attack cannot claim what did not happen.
+An attack is a frozen dataclass of options with two pure methods, `init` and `step`. A driver runs them: `assail`, for
+evaluation, drops a sample as soon as it is adversarial; `run_steps`, for training, keeps all samples to the last step;
+`minimize_norm`, in min_norm.py, keeps the closest input that fools the model. The driver itself judges success, by the
+threat model, the criterion and the model's own answer, so an attack cannot claim a success that it did not have.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,14 +23,14 @@ from robust.attacks.threats.threat import Threat
 
 
 class Ascent(NamedTuple):
-    """The state of a gradient attack; every tensor leads with the batch axis.
+    """The state of a gradient attack. The first axis of every tensor is the batch.
 
-    `done`, where a state has it, is (n,) bool: samples that no further step can change; the driver drops them.
+    A state may also have `done`, (n,) bool: samples that no further step can change. The driver drops them.
     """
 
     x: Tensor  # (n, *features), the iterate
-    logits: Tensor | None  # (n, classes) at x; None where the attack did not ask the model
-    grad: Tensor  # (n, *features), of the loss at x
+    logits: Tensor | None  # (n, classes) at x; None if the attack did not query the model
+    grad: Tensor  # (n, *features): of the loss at x
 
 
 S = TypeVar("S", bound=tuple[Any, ...])  # a NamedTuple like Ascent: .x, .logits, and what else the attack needs
@@ -38,38 +38,39 @@ S = TypeVar("S", bound=tuple[Any, ...])  # a NamedTuple like Ascent: .x, .logits
 
 @runtime_checkable
 class Attack(Protocol[S]):
-    """Options in fields, and two pure methods. Nothing is written on an attack after construction."""
+    """A frozen dataclass: options in fields, and two pure methods. It never changes after construction."""
 
     @property
     def steps(self) -> int:
-        """How often the driver calls `step`."""
+        """Return how often the driver calls `step`."""
         ...
 
     def init(self, task: Task) -> S:
-        """The first state, with the first iterate."""
+        """Return the first state, with the first iterate."""
         ...
 
     def step(self, task: Task, state: S, k: int) -> S:
-        """The state after step number k = 0, 1, ..., steps - 1."""
+        """Return the state after step number k = 0, 1, ..., steps - 1."""
         ...
 
 
 class Round(NamedTuple):
-    """An attack on the samples that still stand, and how its task differs; itself a plan of one round."""
+    """An attack on the samples that are still robust, and how its task differs. A round is itself a plan of one."""
 
     attack: Attack[Any]
     enter_round: Callable[[Task], Task]
 
     def rounds(self) -> Iterator["Round"]:
+        """Yield this round."""
         return iter([self])
 
 
 @runtime_checkable
 class Plan(Protocol):
-    """Attacks one after the other: what is made of several attacks has no `init` and `step`, but rounds."""
+    """Attacks one after the other. What consists of several attacks has rounds, in place of `init` and `step`."""
 
     def rounds(self) -> Iterator[Round]:
-        """The rounds, in order; each begins with the samples that no earlier one broke."""
+        """Yield the rounds in order; each begins with the samples that are robust to all earlier ones."""
         ...
 
 
@@ -77,18 +78,18 @@ AnyAttack = Attack[Any] | Plan
 
 
 def rounds_of(attack: AnyAttack) -> Iterator[Round]:
-    """The rounds of a plan; an attack is a plan of one."""
+    """Yield the rounds of a plan; an attack is a plan of one."""
     return attack.rounds() if isinstance(attack, Plan) else Round(attack, lambda task: task).rounds()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an attack did to a batch, sample by sample, as judged by the driver."""
+    """The result of an attack on a batch, sample by sample, as judged by the driver."""
 
     adversarial: Tensor  # (N,) bool: an admitted input with a finite, wrong answer was found
-    x_adv: Tensor  # (N, *features): that input where fallen, x elsewhere
-    faulty: Tensor  # (N,) bool: the model answered something not finite on the way; never a success of the attack
-    margin: Tensor  # (N,): the largest at x and at the last iterates, if admitted; -inf where faulty
+    x_adv: Tensor  # (N, *features): that input where adversarial, x elsewhere
+    faulty: Tensor  # (N,) bool: some answer of the model was not finite; never a success of the attack
+    margin: Tensor  # (N,): the largest at x and at the last iterates, if admitted; -inf if not finite
     cost: Cost
 
 
@@ -104,15 +105,16 @@ def assail(
     stop: Callable[[], bool] = lambda: False,
     criterion: Criterion = CLASS,
 ) -> Outcome:
-    """Attack every sample until it falls or the attack ends; of a union of threat models each in turn.
+    """Attack every sample until it is adversarial or the attack ends; the parts of a union are tried in turn.
 
-    A sample whose x itself is answered wrong has fallen at once, so that no figure is better than the clean one. After
-    each step `stop` is asked whether to end there, with what was found so far.
+    A sample whose clean x is answered wrong is adversarial at once, so that no figure is better than the clean one.
+    `stop` is called after each step; if it returns True the attack ends with the results so far.
 
-    x is (N, *features) within the threat's bounds, y (N,) int64, `index` (N,) the samples' numbers in their data set
-    (by default 0..N-1): with the seed they fix all that is random. The model is used in evaluation mode, and its
-    modes, gradients and parameters and the global random state are left as found. ValueError where x leaves the
-    threat's bounds: nothing near it could be admitted, and the model would look robust.
+    x is (N, *features) within the threat's bounds, y (N,) int64, or whatever labels the criterion takes. `index`, (N,)
+    int64, are the samples' numbers in their data set, by default 0 to N - 1; with the seed they determine everything
+    random. The model runs in evaluation mode; its modes, gradients and parameters and the global random state are
+    restored. Raise ValueError if x leaves the threat's bounds: no input near it could be admitted, and the model would
+    look robust.
     """
     first, *others = threat.parts
     with eval_mode(model, seed), torch.no_grad():
@@ -120,11 +122,11 @@ def assail(
         clean = judge(task, x, None)
         outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, clean.margin, task.cost)
         for part in (first, *others):
-            for each, enter_round in rounds_of(attack):
-                standing = replace(task, threat=part).only(~outcome.adversarial)
-                if not len(standing.x) or stop():
+            for round_attack, enter_round in rounds_of(attack):
+                robust = replace(task, threat=part).only(~outcome.adversarial)
+                if not len(robust.x) or stop():
                     return outcome
-                _assail(each, enter_round(standing), outcome, stop)
+                _assail(round_attack, enter_round(robust), outcome, stop)
     return outcome
 
 
@@ -137,24 +139,27 @@ def start(
     index: Tensor | None,
     criterion: Criterion = CLASS,
 ) -> Task:
-    """The task of a driver; ValueError where x leaves the threat's bounds."""
+    """Return the task that a driver begins with. Arguments are those of `assail`.
+
+    Raise ValueError if x leaves the threat's bounds.
+    """
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
-        told = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
-        raise ValueError(f"the inputs go {told}; give the threat model the bounds of the data, or scale the data")
+        ranges = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
+        raise ValueError(f"the inputs go {ranges}; give the threat model the bounds of the data, or scale the data")
     index = torch.arange(len(x), device=x.device) if index is None else index
     return Task.of(model, x, y, threat, Rng.of(seed, index), criterion)
 
 
 class Verdict(NamedTuple):
-    """The model's answers to inputs, judged."""
+    """The judgement of the model's answers to n inputs."""
 
     adversarial: Tensor  # (n,) bool: admitted and answered wrong
-    faulty: Tensor  # (n,) bool: answered with something not finite
-    margin: Tensor  # (n,): by how much the label is missed; -inf where the answer is not finite
+    faulty: Tensor  # (n,) bool: the answer is not finite
+    margin: Tensor  # (n,): how far the label is missed; -inf where the answer is not finite
 
 
 def _assail(attack: Attack[Any], task: Task, outcome: Outcome, stop: Callable[[], bool]) -> None:
-    """Attack the samples of `task`, and note in `outcome` what becomes of them."""
+    """Attack the samples of `task`, and write the results into `outcome`."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
         verdict, place = judge(task, state.x, state.logits), task.place
@@ -173,15 +178,18 @@ def _assail(attack: Attack[Any], task: Task, outcome: Outcome, stop: Callable[[]
         state = attack.step(task, state, k)
 
 
-def _note_margins(outcome: Outcome, task: Task, x: Tensor, verdict: Verdict, which: Tensor) -> None:
-    """Note how near these came at their last iterate: to ask after every step would cost as much as a projection."""
-    nearer = which & (verdict.margin > outcome.margin[task.place])
+def _note_margins(outcome: Outcome, task: Task, x: Tensor, verdict: Verdict, leaving: Tensor) -> None:
+    """Raise the margins of the samples in the mask `leaving`, (n,) bool, to those at their last iterates, if admitted.
+
+    Doing so after every step would cost as much as a projection.
+    """
+    nearer = leaving & (verdict.margin > outcome.margin[task.place])
     nearer[nearer.clone()] = task.threat.admits(x[nearer], task.x[nearer])
     outcome.margin[task.place[nearer]] = verdict.margin[nearer]
 
 
 def judge(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
-    """Of the iterates x, one for each sample of the task, and the model's answers to them, if it was asked."""
+    """Judge the iterates x, (n, *features); `logits` are the model's answers to them, or None to query it."""
     if not len(x):
         none = torch.zeros(0, dtype=torch.bool, device=x.device)
         return Verdict(none, none, x.new_zeros(0))
@@ -190,12 +198,12 @@ def judge(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
     adversarial = finite & ~task.criterion.accepts(logits, task.y)
     adversarial[adversarial.clone()] = task.threat.admits(x[adversarial], task.x[adversarial])
     if task.exact is not None:
-        adversarial[adversarial.clone()] = _wrong(task.only(adversarial), task.exact, x[adversarial])
+        adversarial[adversarial.clone()] = _is_wrong(task.only(adversarial), task.exact, x[adversarial])
     return Verdict(adversarial, ~finite, task.criterion.margin(logits, task.y).masked_fill(~finite, -torch.inf))
 
 
-def _wrong(task: Task, model: Model, x: Tensor) -> Tensor:
-    """Whether that model answers the iterates, (n, *features), with something finite and wrong: (n,) bool."""
+def _is_wrong(task: Task, model: Model, x: Tensor) -> Tensor:
+    """Mark the iterates, (n, *features), to which `model` gives a finite, wrong answer, (n,) bool."""
     if not len(x):
         return torch.zeros(0, dtype=torch.bool, device=x.device)
     logits = replace(task, model=model).logits(x)
@@ -203,7 +211,7 @@ def _wrong(task: Task, model: Model, x: Tensor) -> Tensor:
 
 
 def run_steps(attack: Attack[Any], task: Task) -> Tensor:
-    """The last iterate of every sample, (N, *features): what adversarial training learns from. No sample is dropped."""
+    """Return the last iterate of every sample, (N, *features), for adversarial training. No sample is dropped."""
     with torch.no_grad():
         state = attack.init(task)
         for k in range(attack.steps):
@@ -213,7 +221,10 @@ def run_steps(attack: Attack[Any], task: Task) -> Tensor:
 
 
 def answers(model: Model, x: Tensor, y: Tensor, seed: int = 0, criterion: Criterion = CLASS) -> tuple[Tensor, Tensor]:
-    """Of clean inputs: (answered right, answered with something not finite), each (N,) bool."""
+    """Query the model for clean inputs, (N, *features), in evaluation mode.
+
+    Return two masks, each (N,) bool: the answers that are right, and those that are not finite.
+    """
     with eval_mode(model, seed), torch.no_grad():
         logits = model(x.clone())
     finite = criterion.finite(logits)
@@ -221,7 +232,7 @@ def answers(model: Model, x: Tensor, y: Tensor, seed: int = 0, criterion: Criter
 
 
 def restrict(state: S, keep: Tensor) -> S:
-    """The state of the samples in the mask; a field may be a state of its own."""
+    """Return the state of the samples in the mask, (n,) bool; a field may itself be a state."""
     fields: list[Any] = [
         None if field is None else restrict(field, keep) if isinstance(field, tuple) else field[keep] for field in state
     ]
@@ -230,27 +241,30 @@ def restrict(state: S, keep: Tensor) -> S:
 
 @contextmanager
 def eval_mode(model: Model, seed: int = 0) -> Iterator[None]:
-    """Evaluation mode, frozen parameters and a random stream of its own (for models that draw); all is restored."""
+    """Put the model in evaluation mode with frozen parameters and a seeded random stream for the length of a block.
+
+    Modes, parameters and the global random state are restored afterwards.
+    """
     if not isinstance(model, nn.Module):
         with seeded(seed):
             yield
         return
     modes = [(module, module.training) for module in model.modules()]
-    learning = [(p, p.requires_grad) for p in model.parameters()]
-    with seeded(seed, (p.device for p, _ in learning)):
+    trainable = [(p, p.requires_grad) for p in model.parameters()]
+    with seeded(seed, (p.device for p, _ in trainable)):
         try:
             model.eval()
-            for parameter, _ in learning:
+            for parameter, _ in trainable:
                 parameter.requires_grad_(False)
             yield
         finally:
             for module, training in modes:
                 module.training = training
-            for parameter, flag in learning:
+            for parameter, flag in trainable:
                 parameter.requires_grad_(flag)
 
 
 def fold(r: int, enter_round: Any, task: Task) -> Task:
-    """The task of a round, with random stream number `r`."""
-    found: Task = enter_round(task.fold(r))
-    return found
+    """Return the task of a round, with random stream number `r`."""
+    entered: Task = enter_round(task.fold(r))
+    return entered

@@ -1,4 +1,4 @@
-"""From a user's words to an attack: "pgd:steps=40:restarts=5" is Restarts(PGD(steps=40), 5)."""
+"""Make attacks from specs and back: "pgd:steps=40:restarts=5" is Restarts(PGD(steps=40), 5)."""
 
 from collections.abc import Callable
 from dataclasses import Field, fields, is_dataclass
@@ -20,7 +20,7 @@ from robust.attacks.spec import Spec, configure
 from robust.attacks.task import Model, NoGradientError
 from robust.attacks.threats.threat import Threat
 
-# What goes with every attack and wraps it, by its option; the last is the outermost.
+# Wrappers that go with every attack, by option; the last is the outermost.
 WRAPPERS: dict[str, type[Any]] = {
     "odi": Diversified,
     "eot": EOT,
@@ -31,16 +31,16 @@ WRAPPERS: dict[str, type[Any]] = {
 
 
 def no_models(text: str) -> Model:
-    """What loads a surrogate where nothing does: ValueError."""
+    """Refuse to load a surrogate: always raise ValueError. The default of `load` in `make`."""
     del text
     raise ValueError("a surrogate is named, and nothing here loads models; use Transfer(attack, model)")
 
 
 def make(text: str | Spec, load: Callable[[str], Model] = no_models) -> AnyAttack:
-    """The attack that `text` describes; LookupError for an unknown name, ValueError for a wrong option.
+    """Make the attack of a spec, such as "pgd:steps=40:restarts=5".
 
-    `odi=K`, `eot=K`, `targets=K` and `restarts=R` go with every attack, and so does `surrogate=MODEL`: `load` makes a
-    model of that word.
+    `odi=K`, `eot=K`, `targets=K` and `restarts=R` go with every attack, and so does `surrogate=MODEL`: `load` makes the
+    model from that spec. Raise LookupError for an unknown name, ValueError for a wrong option.
     """
     spec = Spec.parse(text) if isinstance(text, str) else text
     cls, own = ATTACKS.get(spec.name), spec
@@ -58,38 +58,37 @@ def make(text: str | Spec, load: Callable[[str], Model] = no_models) -> AnyAttac
 
 
 def describe(attack: AnyAttack) -> str:
-    """The word for an attack object: that of PGD(steps=40) is "pgd:steps=40". Defaults are left out."""
+    """Return the spec of an attack object without its defaults: that of PGD(steps=40) is "pgd:steps=40"."""
     inner, spec = getattr(attack, "attack", None), Spec(type(attack).__name__.lower())
-    if inner is not None:  # what wraps it is told by its option
+    if inner is not None:  # a wrapper appears as its option
         spec = Spec.parse(describe(inner))
-    found = dict(spec.options)
+    values = dict(spec.options)
     options: tuple[Field[Any], ...] = fields(attack) if is_dataclass(attack) else ()
     for option in options:
         value = getattr(attack, option.name)
         if isinstance(value, bool | int | float | str) and (inner is not None or value != option.default):
-            found[option.name] = value
-        elif callable(value) and value is not option.default:  # a loss or a model of one's own
-            found[option.name] = getattr(value, "__name__", type(value).__name__)
-    return str(Spec(spec.name, spec.args, tuple(sorted(found.items()))))
+            values[option.name] = value
+        elif callable(value) and value is not option.default:  # the user's own loss or model
+            values[option.name] = getattr(value, "__name__", type(value).__name__)
+    return str(Spec(spec.name, spec.args, tuple(sorted(values.items()))))
 
 
 def needs_gradient(attack: AnyAttack, x: Tensor, threat: Threat, classes: int) -> bool:
-    """Whether the attack asks for a gradient; its first step is tried on `x`, one sample, and a stand-in without one.
+    """Whether the attack needs the gradient of the model.
 
-    A surrogate's gradient does not count. What else is wrong with the attack is told once it runs.
+    Its first step is tried on `x`, one sample (1, *features), and a model of `classes` classes that has no gradient.
+    The gradient of a surrogate does not count. Other faults of the attack are reported when it runs.
     """
     y = torch.zeros(1, dtype=torch.int64, device=x.device)
 
     def always_right(x: Tensor) -> Tensor:
         return F.one_hot(y.expand(len(x)), classes).to(x)
 
-    asked = count()
+    calls = count()  # of `stop`: before, at and after the first step
     try:
-        assail(
-            always_right, attack, x, y, threat, stop=lambda: next(asked) > 1
-        )  # asked before, at and after the first step
+        assail(always_right, attack, x, y, threat, stop=lambda: next(calls) > 1)
     except NoGradientError:
         return True
-    except ValueError as error:  # torchattacks asks autograd itself
+    except ValueError as error:  # torchattacks calls autograd itself
         return "does not require grad" in str(error)
     return False

@@ -1,4 +1,4 @@
-"""What depends on the norm of a perturbation, on flat tensors: (N, features), lengths (N,)."""
+"""Geometry of the norms linf, l2 and l1, on flat tensors (N, features); lengths are (N,)."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ Norm = Literal["linf", "l2", "l1"]
 
 
 def length_of(norm: Norm, d: Tensor) -> Tensor:
-    """||d||, (N,)."""
+    """Return ||d|| for each sample, (N,)."""
     match norm:
         case "linf":
             return d.abs().amax(1)
@@ -22,58 +22,60 @@ def length_of(norm: Norm, d: Tensor) -> Tensor:
 
 
 def dual(norm: Norm, g: Tensor) -> Tensor:
-    """max of <g, d> over ||d|| <= 1, (N,): the norm of g that goes with the norm of d."""
+    """Return max of <g, d> over ||d|| <= 1, (N,): the dual norm of g."""
     other: dict[Norm, Norm] = {"linf": "l1", "l2": "l2", "l1": "linf"}
     return length_of(other[norm], g)
 
 
 def onto_l1(d: Tensor, room: Tensor, radius: float | Tensor) -> Tensor:
-    """argmin of ||d' - d||_2 over ||d'||_1 <= radius with |d'| <= room on the side of d; (N, features), radius (N, 1).
+    """Project d, (N, features), onto the l1 ball of a radius, a number or (N, 1), within a box.
 
-    The solution is clamp(|d| - t, 0, room) with one threshold t for each sample (Croce and Hein 2021, 2103.01208).
-    Its length falls piecewise linearly in t, with a bend at every |d| and |d| - room, so t is found among these, as
+    Return argmin of ||d' - d||_2 over ||d'||_1 <= radius where d' has the signs of d and |d'| <= room, (N, features).
+    The solution is clamp(|d| - t, 0, room) with one threshold t for each sample (Croce and Hein 2021, 2103.01208). Its
+    length decreases piecewise linearly in t, with a bend at every |d| and |d| - room, so t is sought among these, as
     Duchi et al. 2008 do without a box.
     """
     size = d.abs()
     bends, order = torch.cat((size, size - room), 1).sort(dim=1, descending=True)
     slope = torch.where(order < d.shape[1], 1.0, -1.0).to(d.dtype)
     slopes, offsets = slope.cumsum(1), (slope * bends).cumsum(1)
-    lengths = offsets - bends * slopes  # at t = each of the bends: rising along the row
+    lengths = offsets - bends * slopes  # at t = each of the bends, increasing along the row
     last = (lengths < radius).sum(1, keepdim=True).clamp(1, bends.shape[1]) - 1
     steep = slopes.gather(1, last).clamp_min(1)
     threshold = ((offsets.gather(1, last) - radius) / steep).clamp_min(0)
-    found = torch.minimum((size - threshold).clamp_min(0), room)
-    # Far from the ball the difference above has lost digits, so the sum is put right once more.
-    return d.sign() * found * (radius / found.sum(1, keepdim=True).clamp_min(torch.finfo(d.dtype).tiny)).clamp_max(1)
+    projected = torch.minimum((size - threshold).clamp_min(0), room)
+    # Far from the ball the difference above loses digits, so the length is corrected once more.
+    length = projected.sum(1, keepdim=True).clamp_min(_tiny(d))
+    return d.sign() * projected * (radius / length).clamp_max(1)
 
 
 def laplace(rng: Rng, like: Tensor) -> Tensor:
-    """Laplace numbers: scaled to length 1 they are uniform on the l1 sphere."""
+    """Draw Laplace numbers like `like`, (N, features); scaled to length 1 they are uniform on the l1 sphere."""
     wide = like.to(widened(like.dtype))
     magnitude = -torch.log1p(-rng.fold(0).uniform(wide))
     return (magnitude * torch.where(rng.fold(1).uniform(wide) < 0.5, -1.0, 1.0)).to(like)
 
 
 def to_plane(norm: Norm, slope: Tensor, room: Tensor, gain: Tensor) -> Tensor:
-    """argmin of ||d|| over 0 <= d <= room with <slope, d> = gain; `room` where that cannot be had.
+    """Return argmin of ||d|| over 0 <= d <= room with <slope, d> = gain, (N, features); `room` if none gains so much.
 
     slope and room are (N, features) and not negative, gain is (N, 1). For l1 the steepest coordinates are filled first.
-    For the others d is min(t * v, room), where v is 1 for linf and the slope for l2: what is gained grows piecewise
-    linearly in t, with a bend where a coordinate meets its room (Hein and Andriushchenko 2017, 1705.08475).
+    For the others d is min(t * v, room), where v is 1 for linf and the slope for l2: the gain grows piecewise linearly
+    in t, with a bend where a coordinate reaches its room (Hein and Andriushchenko 2017, 1705.08475).
     """
     room = room * (slope > 0)
     if norm == "l1":
         order = slope.argsort(dim=1, descending=True)
-        steep, most = slope.gather(1, order), room.gather(1, order)
-        before = (steep * most).cumsum(1) - steep * most
-        move = torch.minimum(((gain - before) / steep.clamp_min(_tiny(slope))).clamp_min(0), most)
+        steep, limit = slope.gather(1, order), room.gather(1, order)
+        before = (steep * limit).cumsum(1) - steep * limit
+        move = torch.minimum(((gain - before) / steep.clamp_min(_tiny(slope))).clamp_min(0), limit)
         return torch.zeros_like(room).scatter(1, order, move)
     pace = slope if norm == "l2" else torch.ones_like(slope)
     bends, order = (room / pace.clamp_min(_tiny(slope))).sort(dim=1)
-    rate = (slope * pace * (room > 0)).gather(1, order)  # at which a coordinate gains until its bend
-    left = rate.flip(1).cumsum(1).flip(1)  # the rate of those that are not yet at theirs
+    rate = (slope * pace * (room > 0)).gather(1, order)  # the gain per t of a coordinate, until its bend
+    left = rate.flip(1).cumsum(1).flip(1)  # the rate of the coordinates that have not reached their bends
     full = (slope * room).gather(1, order).cumsum(1)
-    at_bend = full + bends * (left - rate)  # gained at t = each bend: rising along the row
+    at_bend = full + bends * (left - rate)  # the gain at t = each bend, increasing along the row
     k = (at_bend < gain).sum(1, keepdim=True)
     last = k.clamp_max(slope.shape[1] - 1)
     before = torch.where(last > 0, full.gather(1, (last - 1).clamp_min(0)), torch.zeros_like(gain))
@@ -82,6 +84,7 @@ def to_plane(norm: Norm, slope: Tensor, room: Tensor, gain: Tensor) -> Tensor:
 
 
 def _tiny(x: Tensor) -> float:
+    """Return the smallest positive normal number of the type of x."""
     return torch.finfo(x.dtype).tiny
 
 

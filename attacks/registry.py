@@ -1,6 +1,6 @@
-"""Names of things: attacks, data sets, recipes. A new thing is one new file in a package, or an entry point.
+"""Registries of attacks, data sets, recipes and the like. A new thing is one new file in a package, or an entry point.
 
-A thing is named as its file (`fgsm_rs.py` holds `fgsm-rs`), so the names are known without importing anything.
+A thing has the name of its file (`fgsm_rs.py` holds `fgsm-rs`), so names are listed without importing anything.
 """
 
 import difflib
@@ -15,22 +15,22 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 
-MAX_NAMES = 20  # more than that are no longer one line: then the nearest are told
+MAX_NAMES = 20  # more no longer fit in one line: then only the nearest are listed
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """The tail of a message about an unknown name: "'pdg', did you mean 'pgd'? Known: fgsm, pgd"."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: "'pdg', did you mean 'pgd'? Known: fgsm, pgd"."""
+    names = sorted(names)
+    close = difflib.get_close_matches(name, names, n=1)
     hint = f", did you mean {close[0]!r}?" if close else "."
     listed = (
-        known if len(known) <= MAX_NAMES else [*difflib.get_close_matches(name, known, 8, 0), f"... ({len(known)})"]
+        names if len(names) <= MAX_NAMES else [*difflib.get_close_matches(name, names, 8, 0), f"... ({len(names)})"]
     )
     return f"{name!r}{hint} Known: {', '.join(listed) or 'none'}"
 
 
 class Registry(Generic[T]):
-    """Things of one kind by name: those of the files in `packages`, and third parties' through `group` entry points."""
+    """Things of one kind by name: from the files of `packages`, and from third parties by entry points of `group`."""
 
     def __init__(self, kind: str, packages: Iterable[str], group: str) -> None:
         self.kind = kind
@@ -39,7 +39,7 @@ class Registry(Generic[T]):
         self._things: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """A decorator: the thing under it is found by `name`. A taken name is refused."""
+        """Return a decorator that registers the thing under it as `name`; it raises ValueError if the name is taken."""
 
         def add(thing: T) -> T:
             taken = self._things.get(name)
@@ -52,7 +52,10 @@ class Registry(Generic[T]):
 
     @contextmanager
     def adding(self, name: str, thing: T) -> Iterator[T]:
-        """Register a thing under a free name for the length of a block, as tests do, and remove it afterwards."""
+        """Register a thing for the length of a block, as tests do, and remove it afterwards.
+
+        Raise ValueError if the name is taken.
+        """
         if name in self:
             raise ValueError(f"the {self.kind} name {name!r} is taken; choose another")
         self._things[name] = thing
@@ -62,14 +65,14 @@ class Registry(Generic[T]):
             self._things.pop(name, None)
 
     def names(self) -> list[str]:
-        """All names, sorted, without importing what they stand for."""
+        """List all names, sorted, without importing the things."""
         return sorted({*self._things, *self._files(), *self._entries()})
 
     def __contains__(self, name: str) -> bool:
         return name in self._things or name in self._files() or name in self._entries()
 
     def get(self, name: str) -> T:
-        """The thing called `name`; LookupError, with the nearest name, where there is none."""
+        """Return the thing called `name`; raise LookupError, with the nearest name, if there is none."""
         if name not in self._things:
             if name in (files := self._files()):
                 importlib.import_module(files[name])
@@ -84,35 +87,40 @@ class Registry(Generic[T]):
         return self._things[name]
 
     def about(self, name: str) -> str:
-        """What the file of the thing says of it, or a third party's own docstring: the first line."""
+        """Return the first line of the docstring of the thing's file, or of a third party's thing itself."""
         thing = self.get(name)
         file = self._files().get(name)
-        told = (importlib.import_module(file) if file else thing).__doc__ or ""
-        return re.sub(rf"^{re.escape(name)}[:,] ", "", told.strip().partition("\n")[0])
+        doc = (importlib.import_module(file) if file else thing).__doc__ or ""
+        return re.sub(rf"^{re.escape(name)}[:,] ", "", doc.strip().partition("\n")[0])
 
     def refuse(self, name: str, *also: str) -> NoReturn:
-        """Raise the LookupError for an unknown name, with the nearest that is known, or is one of `also`."""
-        told = suggest(name, [*self.names(), *also])
-        own = f"; one of your own is registered first: for pytest in conftest.py, or by an entry point of {self._group}"
-        raise LookupError(f"unknown {self.kind} {told}{own * ('did you mean' not in told)}")
+        """Raise the LookupError for an unknown name, with the nearest of the names and of `also`."""
+        suggestion = suggest(name, [*self.names(), *also])
+        note = (
+            f"; one of your own is registered first: for pytest in conftest.py, or by an entry point of {self._group}"
+        )
+        raise LookupError(f"unknown {self.kind} {suggestion}{note * ('did you mean' not in suggestion)}")
 
     def _files(self) -> dict[str, str]:
-        found = {}
+        """Return the modules of the packages, by the names of the things that they hold."""
+        modules = {}
         for package in self._packages:
             spec = find_spec(package)
             for folder in (spec and spec.submodule_search_locations) or ():
                 for file in Path(folder).glob("[!_]*.py"):
-                    found[file.stem.replace("_", "-")] = f"{package}.{file.stem}"
-        return found
+                    modules[file.stem.replace("_", "-")] = f"{package}.{file.stem}"
+        return modules
 
     def _entries(self) -> dict[str, EntryPoint]:
+        """Return the entry points of third parties, by name."""
         return {entry.name: entry for entry in entry_points(group=self._group)}
 
 
 def _place(thing: object) -> str:
-    thing = getattr(thing, "read", thing)  # a data set is told by its reader
+    """Return the module and the name of the code that a thing is."""
+    thing = getattr(thing, "read", thing)  # a data set is identified by its reader
     return f"{getattr(thing, '__module__', '?')}.{getattr(thing, '__qualname__', thing)}"
 
 
-# The things are classes: frozen dataclasses that keep the Attack protocol of engine.py.
+# Classes: frozen dataclasses that implement the Attack protocol of engine.py.
 ATTACKS: Registry[type[Any]] = Registry("attack", ("robust.attacks.zoo", "robust.attacks.external"), "robust.attacks")

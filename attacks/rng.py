@@ -1,9 +1,9 @@
 """Random numbers that belong to a sample, not to a batch.
 
 Every sample has a key, and every draw is a hash of (key, position in the sample): counter-based, like JAX's keys and
-Philox (Salmon et al. 2011). So the same seed gives a sample the same numbers in whatever batch, on whatever device,
-in whatever order it is attacked, and the global generator is never touched. One vectorised hash replaces a
-`torch.Generator` per sample, which would cost a Python call per sample and draw.
+Philox (Salmon et al. 2011). So with the same seed a sample gets the same numbers in any batch, on any device and in any
+order, and the global generator is not used. One vectorised hash replaces a `torch.Generator` per sample, which would
+cost a Python call per sample and draw.
 """
 
 import math
@@ -19,43 +19,44 @@ GOLDEN, MIX_1, MIX_2 = (z - 2**64 for z in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5
 
 
 def _mix(z: Tensor) -> Tensor:
-    """The hash of z. In place where it can be: most of its time would go to fetching memory."""
+    """Return the hash of z, int64. It works in place where it can, since most of its time goes to memory access."""
     z = (z ^ _shift(z, 30)).mul_(MIX_1)
     z = z.bitwise_xor_(_shift(z, 27)).mul_(MIX_2)
     return z.bitwise_xor_(_shift(z, 31))
 
 
 def _shift(z: Tensor, bits: int) -> Tensor:
-    """A logical shift to the right; `>>` on int64 would copy the sign."""
+    """Shift to the right and fill with zeros; `>>` on int64 would copy the sign."""
     return (z >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def _signed(number: int) -> int:
-    """`number` modulo 2**64, as a signed 64-bit number."""
+    """Return `number` modulo 2**64, as a signed 64-bit number."""
     return (number + 2**63) % 2**64 - 2**63
 
 
 @dataclass(frozen=True, slots=True)
 class Rng:
-    """One key a sample; `fold` derives independent streams, the draws themselves change nothing."""
+    """Random streams, one key per sample. `fold` derives independent streams; drawing does not change the state."""
 
     key: Tensor  # (N,) int64
 
     @classmethod
     def of(cls, seed: int, index: Tensor) -> "Rng":
-        """Keys for the samples with these indices, (N,) int64, wherever they stand in a batch."""
+        """Make the keys of the samples with these indices in their data set, (N,) int64."""
         index = index.cpu() if index.device.type == "mps" else index  # Apple's GPUs know no float64, and draws need it
         return cls(_mix(_mix(index.to(torch.int64) * GOLDEN + GOLDEN) + _signed(seed)))
 
     def fold(self, k: int) -> "Rng":
-        """The independent stream number `k` of every sample (a step, a restart)."""
+        """Return the independent stream number `k` of every sample (a step, a restart)."""
         return Rng(_mix(self.key + _signed((k + 1) * MIX_1)))
 
     def only(self, keep: Tensor) -> "Rng":
+        """Return the streams of the samples in the mask `keep`, (N,) bool."""
         return Rng(self.key[keep.to(self.key.device)])
 
     def uniform(self, like: Tensor) -> Tensor:
-        """Numbers in [0, 1), of the shape (N, *features), the type and the device of `like`."""
+        """Draw numbers in [0, 1), of the shape (N, *features), the type and the device of `like`."""
         size = math.prod(like.shape[1:])
         place = torch.arange(1, size + 1, device=self.key.device)
         bits = _mix(self.key[:, None] + place * GOLDEN)
@@ -63,14 +64,14 @@ class Rng:
         return (_shift(bits, 64 - digits).to(widened(like.dtype)) * 2.0**-digits).to(like).reshape(like.shape)
 
     def normal(self, like: Tensor) -> Tensor:
-        """Standard normal numbers, of the shape, type and device of `like`; by Box and Muller (1958)."""
+        """Draw standard normal numbers of the shape, type and device of `like`, as Box and Muller (1958)."""
         wide = like.to(widened(like.dtype))
         radius = (-2 * torch.log1p(-self.fold(0).uniform(wide))).sqrt()
         return (radius * torch.cos(2 * math.pi * self.fold(1).uniform(wide))).to(like)
 
 
 def widened(dtype: torch.dtype) -> torch.dtype:
-    """The type to draw numbers of that type in: float32 for the half ones, whose few digits know no tails."""
+    """Return the type to draw numbers of `dtype` in: float32 for half precision, whose few digits have no tails."""
     return torch.promote_types(dtype, torch.float32)
 
 
@@ -81,9 +82,9 @@ def generator_seed(seed: int) -> int:
 
 @contextmanager
 def seeded(seed: int, devices: Iterable[torch.device] = ()) -> Iterator[None]:
-    """The global random streams, for code that knows no other: seeded within, and afterwards as they were found.
+    """Seed the global random streams for the length of a block, and restore them afterwards.
 
-    Those of the CPU and of the CUDA devices among `devices`; others are not touched.
+    It is for code that draws from them. They are those of the CPU and of the CUDA devices among `devices`.
     """
     indices = sorted({device.index or 0 for device in devices if device.type == "cuda"})
     with torch.random.fork_rng(devices=indices):

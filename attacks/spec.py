@@ -19,7 +19,7 @@ T = typing.TypeVar("T")
 
 
 def parse_value(text: str) -> Value:
-    """Read "true", "40", "0.5", "1/4" (a float) or any other word (itself)."""
+    """Read "true", "40", "0.5" or "1/4" (a float); return any other text as it is."""
     if text in ("true", "false"):
         return text == "true"
     if re.fullmatch(r"[+-]?\d+", text):
@@ -35,7 +35,7 @@ def parse_value(text: str) -> Value:
 class Spec:
     """A name with arguments and options: "torchattacks:PGD:steps=40" is torchattacks, ("PGD",), (("steps", 40),).
 
-    A value may have colons of its own: in "pgd:surrogate=net.py:make" what is no option belongs to the one before it.
+    A value may contain colons: in "pgd:surrogate=net.py:make" a part that is not an option belongs to the one before.
     """
 
     name: str
@@ -44,42 +44,48 @@ class Spec:
 
     @classmethod
     def parse(cls, text: str) -> "Spec":
-        name, *words = text.strip().split(":")
-        if not name or not all(words):
+        """Read a spec; raise ValueError if its form is wrong, or an option is given twice."""
+        name, *parts = text.strip().split(":")
+        if not name or not all(parts):
             raise ValueError(f"{text!r} is not of the form NAME or NAME:key=value:key=value")
         args: tuple[str, ...] = ()
         pairs: list[list[str]] = []
-        for word in words:
-            if re.match(r"\w+=", word):
-                pairs.append(word.split("=", 1))
+        for part in parts:
+            if re.match(r"\w+=", part):
+                pairs.append(part.split("=", 1))
             elif pairs:
-                pairs[-1][1] += f":{word}"
+                pairs[-1][1] += f":{part}"
             else:
-                args = (*args, word)
+                args = (*args, part)
         options = tuple(sorted((key, parse_value(value)) for key, value in pairs))  # the order means nothing
         if len(dict(options)) < len(options):
             raise ValueError(f"{text!r} gives an option twice")
         return cls(name, args, options)
 
     def __str__(self) -> str:
-        return ":".join((self.name, *self.args, *(f"{key}={_word(value)}" for key, value in self.options)))
+        return ":".join((self.name, *self.args, *(f"{key}={_value_text(value)}" for key, value in self.options)))
 
     @property
     def slug(self) -> str:
-        """The spec as one word for node ids and file names: "pgd-steps40-restarts5"."""
-        words = (f"{key}{_word(value)}" for key, value in self.options)
-        return "-".join(slug(word) for word in (self.name, *self.args, *words))
+        """Return the spec for node ids and file names: "pgd-restarts5-steps40"."""
+        options = (f"{key}{_value_text(value)}" for key, value in self.options)
+        return "-".join(slug(part) for part in (self.name, *self.args, *options))
 
     def without(self, key: str) -> "Spec":
+        """Return the spec without the option `key`."""
         return Spec(self.name, self.args, tuple(pair for pair in self.options if pair[0] != key))
 
 
-def _word(value: Value) -> str:
+def _value_text(value: Value) -> str:
+    """Return a value as `parse_value` reads it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def configure(cls: type[T], spec: Spec, **given: object) -> T:
-    """Make the frozen dataclass `cls` with the options of `spec`; unknown keys and wrong types are one clear line."""
+    """Make the frozen dataclass `cls` from the options of `spec` and the fields `given`.
+
+    Raise ValueError, in one line, for an unknown key, a value of the wrong type, or one that `cls` refuses.
+    """
     hints = typing.get_type_hints(cls)
     fields = {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.init and f.name not in given}  # type: ignore[arg-type]
     if spec.args:
@@ -95,14 +101,14 @@ def configure(cls: type[T], spec: Spec, **given: object) -> T:
 
 
 def _checked(spec: Spec, key: str, value: Value, hint: type) -> Value:
-    """`value` as the type that the field wants: an int serves for a float, nothing else is bent."""
+    """Return the value if its type is that of the field, an int also as a float; else raise ValueError."""
     accepted = (hint, *typing.get_args(hint))
     if type(value) in accepted:
         return value
     if float in accepted and type(value) is int:
         return float(value)
-    wanted = next((t.__name__ for t in (bool, int, float, str) if t in accepted), str(hint))
-    raise ValueError(f"{spec}: {key} must be of type {wanted}, got {_word(value)!r}")
+    expected = next((t.__name__ for t in (bool, int, float, str) if t in accepted), str(hint))
+    raise ValueError(f"{spec}: {key} must be of type {expected}, got {_value_text(value)!r}")
 
 
 def check_at_least_1(name: str, value: float) -> None:

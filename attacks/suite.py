@@ -1,6 +1,6 @@
 """Suites: ensembles of attacks as data, named and versioned, so that figures under one name are comparable.
 
-No torch in this file: collecting tests asks it for names.
+No torch in this file: collecting tests reads the names of suites.
 """
 
 import hashlib
@@ -17,21 +17,21 @@ from robust.attacks.spec import Spec, check_at_least_1
 from robust.attacks.text import slug
 from robust.attacks.words import NORMS
 
-WAYS = ("channels-last", "fold", "bf16")  # in which a suite may ask a cheaper copy of the model: see fast_copy.py
+WAYS = ("channels-last", "fold", "bf16")  # to make the copy of the model cheaper that a suite queries: see fast_copy.py
 SHIPPED = Path(__file__).parent / "suites"
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One attack of a suite, and which samples it is for: of those that stand the ones that came nearest to falling."""
+    """One attack of a suite, and which samples it attacks: of the robust ones those with the largest margin."""
 
     attack: str  # canonical: "pgd:restarts=8:steps=20"
-    norms: tuple[str, ...] = NORMS  # the threat models that it is for
-    hardest: float = 1.0  # share of the samples that stand
-    least: int = 1  # of them, where that is more than the share
-    patience: int | None = None  # rounds in a row that break nothing, after which the stage ends; None: all are run
-    widen: bool = False  # every round that breaks something doubles the share
-    follow: bool = False  # only where the stage before it broke something
+    norms: tuple[str, ...] = NORMS  # of the threat models that it is for
+    hardest: float = 1.0  # the share of the robust samples that is attacked, in (0, 1]
+    least: int = 1  # how many samples are attacked at least
+    patience: int | None = None  # the stage ends after so many rounds in a row without success; None: never
+    widen: bool = False  # every successful round doubles the share
+    follow: bool = False  # the stage runs only if the stage before it was successful
 
     def __post_init__(self) -> None:
         spec = Spec.parse(self.attack)
@@ -44,7 +44,7 @@ class Stage:
         if not self.norms:
             raise ValueError(f"norms is empty, expected one or more of {', '.join(NORMS)}")
         if not 0 < self.hardest <= 1:
-            raise ValueError(f"hardest, a share of the samples that stand, must be in (0, 1], got {self.hardest:g}")
+            raise ValueError(f"hardest, a share of the robust samples, must be in (0, 1], got {self.hardest:g}")
         check_at_least_1("least", self.least)
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience must be at least 1, got {self.patience}")
@@ -52,42 +52,43 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """Stages, one after the other, each on what those before it left."""
+    """Stages, one after the other, each on the samples that are robust to those before it."""
 
-    name: str  # "standard-1"; of a file of the user's own "mine-1a2b3c4d", by its content
+    name: str  # "standard-1"; "mine-1a2b3c4d" for a user's file, by its content
     stages: tuple[Stage, ...]
 
     @property
     def family(self) -> str:
-        """The name without the version: "standard", "mine"."""
+        """Return the name without the version: "standard", "mine"."""
         return self.name.rpartition("-")[0]
 
     def determinants(self, search: Sequence[str] = ()) -> dict[str, Any]:
-        """What determines the figures, as JSON can hold it; `search` is how a cheaper copy of the model is asked."""
+        """Return everything that determines the figures, for JSON; `search` is how the queried copy is made cheaper."""
         stages = [asdict(stage) | {"norms": list(stage.norms)} for stage in self.stages]
         return {"stages": stages} | ({"search": list(search)} if search else {})
 
 
 def suite_names() -> list[str]:
-    """The suites that come along."""
+    """List the suites that are shipped, sorted."""
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
 def read_suite(text: str, folder: Path) -> Suite:
-    """The suite of that name, or of a file of TOML, `folder`/`text`.
+    """Read the shipped suite of that name, or the TOML file `folder`/`text`.
 
-    ValueError or LookupError, in one line, where there is none, or something in it is wrong.
+    Raise LookupError or ValueError, in one line, if there is none, or something in it is wrong.
     """
-    if text in (known := suite_names()):
+    if text in (names := suite_names()):
         return Suite(text, _stages(SHIPPED / f"{text}.toml"))
     if not text.endswith(".toml"):
-        raise LookupError(f"unknown suite {suggest(text, known)}; or name a file of your own, as mine.toml")
+        raise LookupError(f"unknown suite {suggest(text, names)}; or name a file of your own, as mine.toml")
     stages = _stages(folder / text)
     content = json.dumps(Suite("", stages).determinants(), sort_keys=True)
     return Suite(f"{slug(Path(text).stem)}-{hashlib.sha256(content.encode()).hexdigest()[:8]}", stages)
 
 
 def _stages(path: Path) -> tuple[Stage, ...]:
+    """Read the stages of a TOML file; raise ValueError, in one line, if something in it is wrong."""
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -104,7 +105,7 @@ def _stages(path: Path) -> tuple[Stage, ...]:
 
 
 def _stage(where: str, table: dict[str, Any]) -> Stage:
-    """The stage of a table of TOML, whose arrays become tuples."""
+    """Make a stage of a TOML table, whose arrays become tuples; `where` begins the messages of errors."""
     hints = typing.get_type_hints(Stage)
     given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     try:
@@ -121,8 +122,8 @@ def _stage(where: str, table: dict[str, Any]) -> Stage:
 
 
 EXPECTED = {
-    "attack": "a word in quotes",
-    "norms": "a list of words in quotes",
+    "attack": "a string in quotes",
+    "norms": "a list of strings in quotes",
     "hardest": "a number",
     "least": "a whole number",
     "patience": "a whole number",
@@ -132,7 +133,8 @@ EXPECTED = {
 
 
 def _fits(value: object, hint: Any) -> bool:
+    """Whether the value has the type of a field; an int is also a float."""
     if typing.get_origin(hint) is tuple:
-        return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
-    wanted = (hint, *typing.get_args(hint))
-    return type(value) in wanted or (type(value) is int and float in wanted)
+        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    accepted = (hint, *typing.get_args(hint))
+    return type(value) in accepted or (type(value) is int and float in accepted)

@@ -1,4 +1,4 @@
-"""Task: what an attack works on, and the only way in which it asks the model, so that every call is counted."""
+"""Task: the model, samples and limits of an attack, which queries the model by it alone, so that calls are counted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,16 +15,16 @@ from robust.attacks.threats.lp import LpThreat
 
 Model = Callable[[Tensor], Tensor]
 
-WORDS = ("out of memory", "can't allocate memory", "not enough memory")  # CUDA's and MPS's, Linux', Windows'
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # CUDA and MPS, Linux, Windows
 
 
 class NoGradientError(ValueError):
-    """An attack asks for a gradient, and the model has none."""
+    """The error if an attack needs a gradient and the model has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Samples sent through the model, forward and backward, for each sample of the whole batch."""
+    """The number of forward and backward passes of each sample of the whole batch."""
 
     forwards: Tensor  # (N,) int64
     backwards: Tensor  # (N,) int64
@@ -32,7 +32,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What an attack works on: the model, the inputs that still stand, their labels, and what is allowed."""
+    """What an attack works on: the model, n samples that are still robust, and the threat model."""
 
     model: Model
     x: Tensor  # (n, *features), the clean inputs
@@ -40,28 +40,29 @@ class Task:
     threat: LpThreat
     rng: Rng
     cost: Cost  # of all N samples that the task began with
-    place: Tensor  # (n,) int64: where the n samples stand among these N
-    target: Tensor | None = None  # (n,) int64: the class that each should be taken for; None: any wrong one
-    origin: Tensor | None = None  # (n, *features): where to start from; None: where the attack likes
-    draws: int = 1  # of a model that draws: how many answers are averaged over
-    exact: Model | None = None  # where `model` is a cheaper copy: the one that decides
+    place: Tensor  # (n,) int64: the positions of the n samples among these N
+    target: Tensor | None = None  # (n,) int64: the class to reach; None: any wrong one
+    origin: Tensor | None = None  # (n, *features): where to start; None: the attack chooses
+    draws: int = 1  # how many answers of a random model are averaged
+    exact: Model | None = None  # the model that decides, if `model` is a cheaper copy
     criterion: Criterion = CLASS  # what a right answer is
 
     @classmethod
     def of(cls, model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criterion: Criterion = CLASS) -> "Task":
+        """Make the task of a whole batch: x (N, *features), y (N,) int64, or whatever labels the criterion takes."""
         place = torch.arange(len(x), device=x.device)
         cost = Cost(torch.zeros_like(place), torch.zeros_like(place))
         exact = model.exact if isinstance(model, FastCopy) else None
         return cls(model, x, y, threat, rng, cost, place, exact=exact, criterion=criterion)
 
     def start(self, share: float = 1.0) -> Tensor:
-        """Where to start, (n, *features): `origin`, or a random point of the threat model shrunk to `share` of it."""
+        """Return the start, (n, *features): `origin`, or a random point of the ball shrunk to `share`, from 0 to 1."""
         if self.origin is not None:
             return self.origin
         return self.x.lerp(self.threat.sample(self.x, self.rng), share) if share else self.x
 
     def logits(self, x: Tensor) -> Tensor:
-        """The model's answer at x, (n, classes), detached."""
+        """Query the model at x, (n, *features); return its answer, (n, classes), detached."""
         self._count(self.cost.forwards, self.draws)
         with torch.no_grad():  # a copy, for models that work in place
             answer = self.model(x.clone())
@@ -70,20 +71,21 @@ class Task:
         return answer / self.draws if self.draws > 1 else answer
 
     def ascent(self, x: Tensor, loss: str | Loss) -> tuple[Tensor, Tensor, Tensor]:
-        """(logits (n, classes), loss (n,), d loss / d x (n, *features)) at x, all detached.
+        """Return logits (n, classes), loss (n,) and d loss / d x (n, *features) at x, (n, *features), all detached.
 
-        The loss is one of losses.py by name, in its targeted form where there is a target, or (logits, y) -> (n,).
+        The loss is one of the criterion's by name, in its targeted form if there is a target, or a function
+        (logits, y) -> (n,). Raise NoGradientError if no gradient reaches x.
         """
         logits, value, grad = self._mean(lambda: self._ascent(x, loss))
-        # A gradient that is not a number must not carry the iterate away: that coordinate stays where it is.
+        # NaN in a gradient must not spoil the iterate: that coordinate is not moved.
         return logits, value, grad.nan_to_num(0.0)
 
-    def _mean(self, ask: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        """Of what is asked, over the draws."""
-        found = ask()
+    def _mean(self, query: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """Return the means of the results of `query` over the draws."""
+        totals = query()
         for _ in range(self.draws - 1):
-            found = tuple(total + one for total, one in zip(found, ask(), strict=True))
-        return found if self.draws == 1 else tuple(total / self.draws for total in found)
+            totals = tuple(total + result for total, result in zip(totals, query(), strict=True))
+        return totals if self.draws == 1 else tuple(total / self.draws for total in totals)
 
     def _ascent(self, x: Tensor, loss: str | Loss) -> tuple[Tensor, ...]:
         self._count(self.cost.forwards, 1)
@@ -107,7 +109,7 @@ class Task:
         return loss(logits, self.y)
 
     def gradients(self, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-        """(logits (n, C), d z_c / d x (n, k, *features)) at x for each of the `classes`, (n, k), all detached."""
+        """Return logits (n, C) and d z_c / d x (n, k, *features) at x for `classes`, (n, k) int64, all detached."""
         logits, grads = self._mean(lambda: self._gradients(x, classes))
         return logits, grads.nan_to_num(0.0)
 
@@ -122,13 +124,13 @@ class Task:
         return logits.detach(), torch.stack(grads, 1)
 
     def _count(self, counter: Tensor, times: int) -> None:
-        if len(self.place) == len(counter):  # all of them, in some order: ten times as fast as by their places
+        if len(self.place) == len(counter):  # all, in some order: ten times as fast as by position
             counter += times
         else:
             counter[self.place] += times
 
     def only(self, keep: Tensor) -> "Task":
-        """The task of the samples in the mask `keep`, (n,) bool; their cost is still counted in the whole."""
+        """Return the task of the samples in the mask `keep`, (n,) bool; the cost stays that of the whole batch."""
         if bool(keep.all()):
             return self  # a copy would stay in memory beside the batch for as long as the attack runs
         return replace(
@@ -142,28 +144,31 @@ class Task:
         )
 
     def fold(self, k: int) -> "Task":
-        """The same task with random stream number `k`."""
+        """Return the same task with random stream number `k`."""
         return replace(self, rng=self.rng.fold(k))
 
 
 def gradient(value: Tensor, x: Tensor, *, keep: bool = False) -> Tensor:
-    """d value / d x, of the shape of x; NoGradientError where none leads there. `keep` the graph to go back again."""
-    barred = "no gradient leads from the model's answers to its inputs; take square or noise"
+    """Return d value / d x, of the shape of x; `keep` retains the graph for another backward pass.
+
+    Raise NoGradientError if no gradient reaches x.
+    """
+    blocked = "no gradient leads from the model's answers to its inputs; take square or noise"
     if not value.requires_grad:
-        raise NoGradientError(barred)
+        raise NoGradientError(blocked)
     try:
         (grad,) = torch.autograd.grad(value, x, retain_graph=keep, allow_unused=True)
-    except RuntimeError as error:  # an operation without a derivative, or a tensor that was written over
+    except RuntimeError as error:  # an operation without a derivative, or a tensor that was overwritten
         if ran_out(error):
             raise
-        raise NoGradientError(f"{barred}: {str(error).split(': ')[0]}") from error
+        raise NoGradientError(f"{blocked}: {str(error).split(': ')[0]}") from error
     if grad is None:
-        raise NoGradientError(barred)
+        raise NoGradientError(blocked)
     return grad
 
 
 class Counted(nn.Module):
-    """`inner`, in evaluation mode, and how many samples went forward and backward through it."""
+    """A wrapper of `inner`, in evaluation mode, that counts forward and backward passes of samples."""
 
     def __init__(self, inner: Model) -> None:
         super().__init__()
@@ -172,6 +177,7 @@ class Counted(nn.Module):
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of `inner`, (n, classes), and count."""
         self.forwards += len(x)
         logits: Tensor = self.inner(x)
         if logits.requires_grad:
@@ -183,6 +189,6 @@ class Counted(nn.Module):
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether memory ran out, the GPU's or the machine's."""
-    told = isinstance(error, RuntimeError) and any(word in str(error) for word in WORDS)
-    return told or isinstance(error, torch.OutOfMemoryError | MemoryError)
+    """Whether the memory of the GPU or the machine ran out."""
+    reported = isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in OUT_OF_MEMORY)
+    return reported or isinstance(error, torch.OutOfMemoryError | MemoryError)

@@ -1,22 +1,22 @@
-"""Other people's text, made fit for node ids, file names, terminals and single lines. No torch here."""
+"""Sanitising of foreign text for node ids, file names, terminals and single lines. No torch in this file."""
 
 import re
 
-MAX_LENGTH = 1000  # signs of somebody else's error that are shown: zipfile's quotes the file
+MAX_LENGTH = 1000  # characters of a foreign error that are shown; zipfile's quotes the whole file
 
 
 def slug(text: str) -> str:
-    """Lower case, letters, digits, dots, dashes and underscores only: fit for node ids and file names, never empty."""
+    """Return text for node ids and file names: lower-case letters, digits and "._+-" only, never empty."""
     return re.sub(r"[^a-z0-9.+_-]+", "_", text.lower()).strip("_.") or "unnamed"
 
 
 def printable(text: str) -> str:
-    """Somebody else's text without what a terminal would obey, and without lines of its own."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+    """Return foreign text on one line, with a question mark for every control character."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def brief(text: str) -> str:
-    """Likewise somebody else's error, which may quote a whole file: the beginning of it."""
+    """Return the beginning of a foreign error, which may quote a whole file, as `printable` text."""
     return printable(text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}...")
 
 

@@ -9,7 +9,7 @@ from robust.attacks.engine import AnyAttack, Round, fold, rounds_of
 
 @dataclass(frozen=True, slots=True)
 class BestOf:
-    """Every attack on what those before it left: a sample is broken where any breaks it."""
+    """Every attack, on the samples that are robust to those before it: one success makes a sample adversarial."""
 
     attacks: tuple[AnyAttack, ...]
 
@@ -18,6 +18,7 @@ class BestOf:
             raise ValueError("there is no attack to choose from")
 
     def rounds(self) -> Iterator[Round]:
-        for k, each in enumerate(self.attacks):
-            for attack, enter_round in rounds_of(each):
+        """Yield the rounds of each attack, with random streams of their own."""
+        for k, part in enumerate(self.attacks):
+            for attack, enter_round in rounds_of(part):
                 yield Round(attack, partial(fold, k, enter_round))

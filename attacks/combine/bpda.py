@@ -14,9 +14,10 @@ Approximation = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class BPDA:
-    """`attack`, where the submodule called `module` answers as ever, and its gradient is that of `smooth`.
+    """`attack` on the model whose submodule `module` keeps its output and takes the gradient of `smooth`.
 
-    `smooth` is differentiable, and about equal to the submodule; by default it is the identity (straight through).
+    `smooth` is differentiable and about equal to the submodule; the default is the identity (straight-through).
+    ValueError if the model is no torch.nn.Module, or has no such submodule.
     """
 
     attack: Attack[Any]
@@ -34,21 +35,22 @@ class BPDA:
         return self.attack.step(self._through(task), state, k)
 
     def _through(self, task: Task) -> Task:
+        """Return the task with the model whose gradient is replaced."""
         model = task.model
         if not isinstance(model, nn.Module):
             raise ValueError("bpda needs a torch.nn.Module, to find the submodule in it")
-        known = [name for name, _ in model.named_modules() if name]
-        if self.module not in known:
-            raise ValueError(f"bpda: the model has no submodule {self.module!r}; it has {', '.join(known) or 'none'}")
+        names = [name for name, _ in model.named_modules() if name]
+        if self.module not in names:
+            raise ValueError(f"bpda: the model has no submodule {self.module!r}; it has {', '.join(names) or 'none'}")
         submodule = model.get_submodule(self.module)
 
         def bridge(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
             near = self.smooth(inputs[0])
             return near + (output - near).detach()
 
-        def asked(x: Tensor) -> Tensor:
+        def bridged(x: Tensor) -> Tensor:
             with submodule.register_forward_hook(bridge):
                 answer: Tensor = model(x)
                 return answer
 
-        return replace(task, model=asked)
+        return replace(task, model=bridged)

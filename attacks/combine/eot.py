@@ -1,4 +1,4 @@
-"""Expectation over transformation: "pgd:eot=20" for a model that draws (Athalye et al. 2018, 1707.07397)."""
+"""Expectation over transformation: "pgd:eot=20" for a random model (Athalye et al. 2018, 1707.07397)."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +10,7 @@ from robust.attacks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class EOT:
-    """`attack` with answers and gradients that are means over `eot` draws."""
+    """`attack` with answers and gradients that are means over `eot` draws of a random model."""
 
     attack: Attack[Any]
     eot: int = 20

@@ -12,9 +12,9 @@ from robust.attacks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Diversified:
-    """`attack` from a start that is far away in the space of answers, not only in that of inputs.
+    """`attack` from starts that differ in the logits, not only in the inputs.
 
-    From a random point `odi` steps of length eps lead along a random direction of the logits.
+    From a random point, `odi` steps of length eps ascend along a random direction of the logits.
     """
 
     attack: Attack[Any]
@@ -28,7 +28,7 @@ class Diversified:
         return self.odi + 1 + self.attack.steps
 
     def init(self, task: Task) -> Ascent:
-        return self._look(task, task.start())
+        return self._ascend(task, task.start())
 
     def step(self, task: Task, state: Any, k: int) -> Any:
         if k > self.odi:
@@ -36,9 +36,10 @@ class Diversified:
         if k == self.odi:
             return self.attack.init(replace(task, origin=state.x))
         x = task.threat.project(task.threat.step(state.x, state.grad, float(task.threat.eps)), task.x)
-        return self._look(task, x) if k + 1 < self.odi else Ascent(x, None, state.grad)
+        return self._ascend(task, x) if k + 1 < self.odi else Ascent(x, None, state.grad)
 
-    def _look(self, task: Task, x: Tensor) -> Ascent:
+    def _ascend(self, task: Task, x: Tensor) -> Ascent:
+        """Return the state at x with the gradient along the direction of each sample."""
         rng = task.rng.fold(1)
 
         def along(logits: Tensor, y: Tensor) -> Tensor:

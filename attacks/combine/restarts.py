@@ -10,7 +10,7 @@ from robust.attacks.spec import check_at_least_1
 
 @dataclass(frozen=True, slots=True)
 class Restarts:
-    """`attack` again and again, each time with fresh random numbers, on the samples that still stand."""
+    """`attack` repeatedly, with new random numbers each time, on the samples that are still robust."""
 
     attack: AnyAttack
     restarts: int = 5
@@ -19,6 +19,7 @@ class Restarts:
         check_at_least_1("restarts", self.restarts)
 
     def rounds(self) -> Iterator[Round]:
+        """Yield the rounds of the attack for each restart."""
         for r in range(self.restarts):
             for attack, enter_round in rounds_of(self.attack):
                 yield Round(attack, partial(fold, r, enter_round))

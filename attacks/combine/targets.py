@@ -1,4 +1,4 @@
-"""Targets: "apgd:loss=dlr:targets=9" tries to reach one wrong class after the other."""
+"""Targets: "apgd:loss=dlr:targets=9" aims at one wrong class after the other."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ from robust.attacks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """`attack` once for each of the wrong classes that the model thinks most likely, the likeliest first.
+    """`attack` once for each of the wrong classes with the largest logits at the clean input, in descending order.
 
-    With APGD and the loss dlr it is APGD-T, with FAB it is FAB-T, of Croce and Hein 2020 (2003.01690). ValueError, once
-    it runs, where the model has no more classes than targets.
+    With APGD and the loss dlr it is APGD-T, with FAB it is FAB-T, of Croce and Hein 2020 (2003.01690). ValueError when
+    it runs if the model does not have more classes than targets.
     """
 
     attack: AnyAttack
@@ -27,11 +27,13 @@ class Targets:
         check_at_least_1("targets", self.targets)
 
     def rounds(self) -> Iterator[Round]:
+        """Yield the rounds of the attack for each target."""
         for rank in range(self.targets):
             for attack, enter_round in rounds_of(self.attack):
                 yield Round(attack, partial(self._aim, rank, enter_round))
 
     def _aim(self, rank: int, enter_round: Any, task: Task) -> Task:
+        """Return the task with the wrong class of this rank as target; it costs one forward pass."""
         task = enter_round(task.fold(rank))
         logits = task.logits(task.x)
         if self.targets >= logits.shape[1]:

@@ -1,4 +1,4 @@
-"""Transfer: attack another model, and see whether the one that is tested falls for it (1602.02697)."""
+"""Transfer: attack another model, and judge the iterates by the model under test (1602.02697)."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from robust.attacks.task import Model, Task
 
 
 class TransferState(NamedTuple):
-    """The state: that of the attack on the surrogate, whose answers are not those of the model that is tested."""
+    """The state: `inner` is that of the attack on the surrogate; there are no logits of the model under test."""
 
     x: Tensor
     logits: None
@@ -20,9 +20,9 @@ class TransferState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """`attack` on the `surrogate`, a model in evaluation mode that takes the same inputs; each iterate is tried.
+    """`attack` on the `surrogate`, a model in evaluation mode that takes the same inputs; each iterate is judged.
 
-    It needs no gradient of the model that is tested, and finds what a masked gradient hides.
+    It needs no gradient of the model under test, so it succeeds where that gradient is masked.
     """
 
     attack: Attack[Any]
@@ -33,14 +33,14 @@ class Transfer:
         return self.attack.steps
 
     def init(self, task: Task) -> TransferState:
-        return _shown(self.attack.init(self._other(task)))
+        return _to_state(self.attack.init(self._on_surrogate(task)))
 
     def step(self, task: Task, state: TransferState, k: int) -> TransferState:
-        return _shown(self.attack.step(self._other(task), state.inner, k))
+        return _to_state(self.attack.step(self._on_surrogate(task), state.inner, k))
 
-    def _other(self, task: Task) -> Task:
+    def _on_surrogate(self, task: Task) -> Task:
         return replace(task, model=self.surrogate)
 
 
-def _shown(inner: Any) -> TransferState:
+def _to_state(inner: Any) -> TransferState:
     return TransferState(inner.x, None, inner, getattr(inner, "done", None))

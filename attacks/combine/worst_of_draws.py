@@ -1,4 +1,4 @@
-"""Held: for a model that draws, only the last iterate is judged, and by several draws: no lucky one ends the ascent."""
+"""Worst of draws: for a random model only the last iterate is judged, by several draws, so that no lucky one counts."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from robust.attacks.task import Task
 
 
 class WorstOfDrawsState(NamedTuple):
-    """The state: until the last step x itself, and the first answer to it."""
+    """The state: until the last step the clean x and the first answer to it; `inner` is that of the attack."""
 
     x: Tensor
     logits: Tensor
@@ -21,10 +21,10 @@ class WorstOfDrawsState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WorstOfDraws:
-    """`attack` to its last step, whatever the model answers on the way; then the rightest of `looks` answers counts.
+    """`attack` to its last step, whatever the model answers meanwhile; then the best of `looks` answers counts.
 
-    An input that barely fools a model that draws does so by luck, and not on a second look; a loss that rises further
-    leads to one that fools it in every draw. Within EOT the first answer is a mean, too.
+    An input that barely fools a random model does so by luck, and not in the next draw; a loss that rises further leads
+    to an input that fools it in every draw. Within EOT the first answer is a mean, too.
     """
 
     attack: Attack[Any]
@@ -44,10 +44,10 @@ class WorstOfDraws:
         inner = self.attack.step(task, state.inner, k)
         if k + 1 < self.steps:
             return WorstOfDrawsState(state.x, state.logits, inner)
-        return WorstOfDrawsState(inner.x, self._rightest(replace(task, draws=1), inner.x), inner)
+        return WorstOfDrawsState(inner.x, self._best_answer(replace(task, draws=1), inner.x), inner)
 
-    def _rightest(self, task: Task, x: Tensor) -> Tensor:
-        """For each sample the answer that misses its label least."""
+    def _best_answer(self, task: Task, x: Tensor) -> Tensor:
+        """Return for each sample the answer that misses its label least, (n, classes)."""
         answers = torch.stack([task.logits(x) for _ in range(self.looks)])  # (looks, n, classes)
-        missed = torch.stack([task.criterion.margin(logits, task.y) for logits in answers])
-        return answers[missed.argmin(0), torch.arange(len(x), device=x.device)]
+        margins = torch.stack([task.criterion.margin(logits, task.y) for logits in answers])
+        return answers[margins.argmin(0), torch.arange(len(x), device=x.device)]

@@ -1,1 +1,1 @@
-"""One other library a file: its attacks through our drivers, so that they are judged and counted like ours."""
+"""Attacks of other libraries, one library a file, run by our drivers, so that they are judged and counted like ours."""

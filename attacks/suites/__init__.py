@@ -1,1 +1,1 @@
-"""The suites that come along, one file each. They are frozen: a change is a new file, "standard-2"."""
+"""Shipped suites, one file each. They are frozen: a change is a new file, "standard-2"."""

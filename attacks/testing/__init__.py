@@ -1,4 +1,4 @@
-"""The contract that every attack must keep, as checks for the tests of third parties too. They need torch alone.
+"""The contract of attacks, as checks that the tests of third parties can use too. They need torch alone.
 
     import pytest
     from robust.attacks.testing import CHECKS, Case
@@ -7,8 +7,8 @@
     def test_my_attack_keeps_the_contract(check):
         check(Case(MyAttack(), "l2"))
 
-`check_attack(MyAttack())` runs all of them under every norm in one go. What does not hold is an AssertionError that
-says what the attack did, and what was expected.
+`check_attack(MyAttack())` runs all of them under every norm. A check that fails raises an AssertionError that says what
+the attack did, and what was expected.
 """
 
 from robust.attacks.testing.case import Case, norms_of

@@ -1,1 +1,1 @@
-"""Families of threat models, one file each: the inputs that an attacker may hand the model in place of x."""
+"""Families of threat models, one file each: the inputs that an attacker may use in place of x."""

@@ -15,15 +15,15 @@ from robust.attacks.geometry import Norm, dual, laplace, length_of, onto_l1, to_
 from robust.attacks.rng import Rng
 from robust.attacks.words import parse_threat, threat_text
 
-DUST = 1e-6  # of the box's width
+MAX_ROUNDING = 1e-6  # of the width of the bounds; a smaller distance counts as rounding
 
 
 @dataclass(frozen=True, slots=True)
 class LpThreat:
-    """||x' - x|| <= eps in the given norm, and lo <= x' <= hi in every feature.
+    """The inputs x' with ||x' - x|| <= eps in the given norm, and lo <= x' <= hi in every feature.
 
-    What `project` and `sample` return is inside exactly, judged in float64: they keep away from the edge by the few
-    roundings that an input of their type may suffer.
+    The results of `project` and `sample` are inside exactly, judged in float64: they keep a distance from the edge that
+    covers the rounding errors of their type.
     """
 
     norm: Norm
@@ -32,7 +32,7 @@ class LpThreat:
     hi: float = 1.0
 
     def __post_init__(self) -> None:
-        norm, eps = parse_threat(f"{self.norm}:{self.eps}")  # one place says what is wrong
+        norm, eps = parse_threat(f"{self.norm}:{self.eps}")  # it checks both
         object.__setattr__(self, "eps", eps)
         if not self.lo < self.hi:
             raise ValueError(f"the lower bound must be below the upper, got lo={self.lo}, hi={self.hi}")
@@ -42,13 +42,13 @@ class LpThreat:
 
     @classmethod
     def parse(cls, text: str, lo: float = 0.0, hi: float = 1.0) -> "LpThreat":
-        """Read "linf:8/255", "l2:0.5", "l1:12"; ValueError says what is wrong with anything else."""
+        """Read "linf:8/255", "l2:0.5" or "l1:12" for inputs in [lo, hi]; raise ValueError, in one line, for others."""
         norm, eps = parse_threat(text)
         return cls(cast(Norm, norm), eps, lo, hi)
 
     @classmethod
     def widest(cls, norm: Norm, x: Tensor, lo: float = 0.0, hi: float = 1.0) -> "LpThreat":
-        """The ball that holds all inputs within the bounds, of the shape of `x`."""
+        """Return the ball that holds all inputs within the bounds, of the shape of `x`, (N, *features)."""
         features = math.prod(x.shape[1:])
         across = {"linf": 1.0, "l2": math.sqrt(features), "l1": float(features)}[norm]
         return cls(norm, Fraction(across * (hi - lo)), lo, hi)
@@ -58,25 +58,27 @@ class LpThreat:
 
     @property
     def parts(self) -> "tuple[LpThreat, ...]":
+        """Return this ball alone; unions have several parts."""
         return (self,)
 
     @property
-    def dust(self) -> float:
-        """What is at most so far from x, or from the box's edge, is there, but for roundings."""
-        return DUST * (self.hi - self.lo)
+    def negligible(self) -> float:
+        """Return the distance from x, or from a bound, that counts as none: it may come from rounding."""
+        return MAX_ROUNDING * (self.hi - self.lo)
 
     def size(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """||x_adv - x||, (N,)."""
+        """Return ||x_adv - x|| in the norm, (N,)."""
         return length_of(self.norm, (x_adv - x).flatten(1))
 
     def admits(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        """Mark the x_adv within the ball and the bounds, (N,) bool, computed in float64."""
         inside = (x_adv >= self.lo) & (x_adv <= self.hi)
         where = "cpu" if x.device.type == "mps" else x.device  # Apple's GPUs know no float64
         size = self.size(x_adv.to(where, torch.float64), x.to(where, torch.float64))
         return inside.flatten(1).all(1) & (size <= float(self.eps)).to(x.device)
 
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """The admitted input that is nearest to x_adv in l2; for an l2 ball nearest in the ball, then in the box."""
+        """Return the admitted input nearest to x_adv in l2; for an l2 ball the nearest in the ball, then in the box."""
         threshold, radius = self._inner(x)
         d = (x_adv - x).flatten(1)
         if self.norm == "linf":
@@ -90,7 +92,7 @@ class LpThreat:
         return d.view_as(x).add_(x).clamp_(self.lo, self.hi)
 
     def shrink(self, x_adv: Tensor, x: Tensor, radius: Tensor) -> Tensor:
-        """`project` with a radius of its own, (N,), for each x; it may be left by a rounding."""
+        """Project x_adv onto the ball of each sample's `radius`, (N,), and the box; rounding may lead just outside."""
         d, radius = (x_adv - x).flatten(1), radius[:, None]
         if self.norm == "linf":
             d = d.clamp(-radius, radius)
@@ -102,25 +104,24 @@ class LpThreat:
         return (x + d.view_as(x)).clamp(self.lo, self.hi)
 
     def dual(self, grad: Tensor) -> Tensor:
-        """(N,): the length of a gradient in the dual norm, which bounds what a perturbation of length 1 can gain."""
+        """Return the dual norm of a gradient, (N,): the most that a perturbation of length 1 can gain."""
         return dual(self.norm, grad.flatten(1))
 
     def to_plane(self, x: Tensor, slope: Tensor, gap: Tensor) -> Tensor:
-        """x moved by the shortest d, in this norm and within the box, with <slope, d> = gap, (N,), of either sign.
+        """Move x by the shortest d in this norm, within the box, with <slope, d> = gap; gap is (N,), of either sign.
 
-        Where the box does not let it come so far it goes as far as it can.
+        If the box is too small for that, move x as far as it allows.
         """
         flat, g = x.flatten(1), slope.flatten(1) * torch.where(gap < 0, -1, 1)[:, None]
         move = to_plane(self.norm, g.abs(), self._room(flat, g), gap.abs()[:, None])
         return (x + (g.sign() * move).view_as(x)).clamp(self.lo, self.hi)
 
     def step(self, x: Tensor, grad: Tensor, length: float | Tensor) -> Tensor:
-        """x moved by `length` along the steepest ascent in this norm: argmax of <grad, d> over ||d|| <= length.
+        """Move x by argmax of <grad, d> over ||d|| <= length, the steepest ascent in this norm.
 
-        `length` is a number, or (N,).
-        For linf and l2 the result may leave the box and the ball; `project` ends a step. For l1 the maximiser puts all
-        on one coordinate, which in a box is soon used up, so there the box is part of the problem: coordinates are
-        filled up to the box's edge in the order of their gradient, which solves the problem with the box exactly.
+        `length` is a number, or (N,). For linf and l2 the result may leave the box and the ball; `project` ends a step.
+        For l1 the maximiser moves one coordinate, which soon reaches the edge of the box, so there the box is part of
+        the problem: coordinates are moved to the edge in the order of their gradient, which solves it exactly.
         """
         g = grad.flatten(1)
         length = length[:, None] if isinstance(length, Tensor) else length
@@ -133,22 +134,22 @@ class LpThreat:
         return d.view_as(x).add_(x)  # in place, here and in project: memory for a large batch costs more than the sum
 
     def sparse_step(self, x: Tensor, grad: Tensor, length: float | Tensor, share: float | Tensor) -> Tensor:
-        """x moved by `length` in l1, by the same amount in the coordinates with the largest gradients.
+        """Move x by `length` in l1, by the same amount in each of the coordinates with the largest gradients.
 
-        `length` and `share`, of the coordinates, are numbers or (N,). The steepest step would move one coordinate a
-        step; several do more where the loss is curved (Tramer and Boneh 2019, 1904.13000). Coordinates that the box
-        stops are left out.
+        `length`, and `share` of the coordinates, are numbers or (N,). The steepest step would move one coordinate;
+        several gain more where the loss is curved (Tramer and Boneh 2019, 1904.13000). Coordinates at the edge of the
+        box are left out.
         """
         flat, g = x.flatten(1), grad.flatten(1)
-        size = g.abs() * (self._room(flat, g) > self.dust)
+        size = g.abs() * (self._room(flat, g) > self.negligible)
         count = torch.as_tensor(share * g.shape[1], device=x.device).long().clamp(1, g.shape[1]).expand(len(x))
-        least = size.sort(dim=1, descending=True).values.gather(1, count[:, None] - 1)
-        signs = g.sign() * ((size >= least) & (size > 0))
-        each = torch.as_tensor(length).to(x) / signs.abs().sum(1).clamp_min(1)
-        return x + (signs * each[:, None]).view_as(x)
+        threshold = size.sort(dim=1, descending=True).values.gather(1, count[:, None] - 1)
+        signs = g.sign() * ((size >= threshold) & (size > 0))
+        amount = torch.as_tensor(length).to(x) / signs.abs().sum(1).clamp_min(1)
+        return x + (signs * amount[:, None]).view_as(x)
 
     def sample(self, x: Tensor, rng: Rng) -> Tensor:
-        """A point drawn uniformly from the ball around every x, then put into the box."""
+        """Draw a point uniformly from the ball around every x, and project it onto the box."""
         like = x.flatten(1)
         if self.norm == "linf":
             d = 2 * rng.uniform(like) - 1
@@ -159,24 +160,29 @@ class LpThreat:
         return self.project(x + float(self.eps) * d.view_as(x), x)
 
     def _inner(self, x: Tensor) -> tuple[float, float]:
-        """(from which length on to project, to which): both inside eps by what rounding x + d can add to the length."""
+        """Return (the length from which to project, the length to project to).
+
+        Both are below eps by more than the rounding of x + d can add to the length. Raise ValueError if eps is so small
+        that rounding matters.
+        """
         features = math.prod(x.shape[1:])
         per_feature = torch.finfo(x.dtype).eps / 2 * max(abs(self.lo), abs(self.hi))
-        many = {"linf": 1.0, "l2": math.sqrt(features), "l1": float(features)}[self.norm]
+        factor = {"linf": 1.0, "l2": math.sqrt(features), "l1": float(features)}[self.norm]
         eps = float(self.eps)
-        margin = per_feature * many + 4 * torch.finfo(x.dtype).eps * eps
+        margin = per_feature * factor + 4 * torch.finfo(x.dtype).eps * eps
         if margin > eps / 20:
             raise ValueError(f"{self} is too small for inputs of type {x.dtype} with {features} features: they round")
         return eps - margin, eps - 2 * margin
 
     def _room(self, x: Tensor, d: Tensor) -> Tensor:
-        """How far x, (N, features), may go in the direction of d before it meets the box."""
+        """Return how far each feature of x, (N, features), can move in the direction of d within the box."""
         return torch.where(d > 0, self.hi - x, x - self.lo).clamp_min(0)
 
     def _fill(self, x: Tensor, g: Tensor, length: float | Tensor) -> Tensor:
+        """Return the perturbation of l1 length `length` with the largest <g, d> in the box, all (N, features)."""
         room = self._room(x, g) * (g != 0)
         order = g.abs().argsort(dim=1, descending=True)
         room = room.gather(1, order)
-        used = room.cumsum(1) - room  # by the coordinates that come before
+        used = room.cumsum(1) - room  # by the coordinates before this one
         move = torch.minimum((length - used).clamp_min(0), room)
         return torch.zeros_like(x).scatter(1, order, move) * g.sign()

@@ -1,4 +1,4 @@
-"""The protocol that every threat model keeps, and how one is read from text.
+"""The protocol of threat models, and how they are read from text.
 
 Shapes: `x` and `x_adv` are (N, *features) of any rank; sizes and verdicts are (N,).
 """
@@ -13,29 +13,36 @@ from robust.attacks.threats.union import Union
 
 
 class Threat(Protocol):
-    """A set of inputs around every x. `str` of a threat is its canonical spelling."""
+    """A set of admitted inputs around every x. `str` of a threat is its canonical spelling."""
 
     @property
     def parts(self) -> tuple[LpThreat, ...]:
-        """The threat models that it is the union of; an input is broken where any of them breaks it."""
+        """Return the threat models whose union this is; a sample is adversarial if it is under any of them."""
         ...
 
     @property
-    def lo(self) -> float: ...
+    def lo(self) -> float:
+        """Return the lower bound of every feature."""
+        ...
 
     @property
-    def hi(self) -> float: ...
+    def hi(self) -> float:
+        """Return the upper bound of every feature."""
+        ...
 
     def sample(self, x: Tensor, rng: Rng) -> Tensor:
-        """A random admitted input for every x."""
+        """Draw a random admitted input for every x, (N, *features)."""
         ...
 
     def admits(self, x_adv: Tensor, x: Tensor) -> Tensor:
-        """Whether an attacker may present `x_adv` in place of `x`: (N,) bool, False where anything is not finite."""
+        """Mark the `x_adv` that an attacker may use in place of `x`, (N,) bool; False where anything is not finite."""
         ...
 
 
 def read_threat(text: str, lo: float = 0.0, hi: float = 1.0) -> LpThreat | Union:
-    """Read "linf:8/255", or the union "linf:8/255+l2:0.5"; ValueError says what is wrong with anything else."""
+    """Read "linf:8/255", or the union "linf:8/255+l2:0.5", for inputs in [lo, hi].
+
+    Raise ValueError, in one line, for anything else.
+    """
     parts = tuple(LpThreat.parse(part, lo, hi) for part in text.split("+"))
     return parts[0] if len(parts) == 1 else Union(parts)

@@ -11,7 +11,7 @@ from robust.attacks.threats.lp import LpThreat
 
 @dataclass(frozen=True, slots=True)
 class Union:
-    """What any of several threat models admits; they share their bounds."""
+    """The union of several threat models with the same bounds."""
 
     parts: tuple[LpThreat, ...]
 
@@ -21,21 +21,24 @@ class Union:
 
     @property
     def lo(self) -> float:
+        """Return the lower bound of every feature."""
         return self.parts[0].lo
 
     @property
     def hi(self) -> float:
+        """Return the upper bound of every feature."""
         return self.parts[0].hi
 
     def __str__(self) -> str:
         return "+".join(map(str, self.parts))
 
     def sample(self, x: Tensor, rng: Rng) -> Tensor:
-        """Of a random part of the union, for each x its own."""
+        """Draw for each x, (N, *features), from a part of the union that is drawn for that x."""
         like = x.flatten(1)[:, :1]
         which = (rng.fold(0).uniform(like)[:, 0] * len(self.parts)).long()
         drawn = torch.stack([part.sample(x, rng.fold(k + 1)) for k, part in enumerate(self.parts)])
         return drawn[which, torch.arange(len(x), device=x.device)]
 
     def admits(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        """Mark the inputs that any part admits, (N,) bool."""
         return torch.stack([part.admits(x_adv, x) for part in self.parts]).any(0)

@@ -1,4 +1,4 @@
-"""Where the boundary to another class would lie if the model were linear."""
+"""The boundary to another class of the linearised model."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,11 @@ from robust.attacks.task import Task
 
 
 def nearest_boundary(task: Task, x: Tensor, logits: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
-    """(gap (n,), slope (n, *features)) at x, whose logits are known: <slope, d> = gap leads to z_c = z_y.
+    """Return gap (n,) and slope (n, *features) of a boundary seen from x, (n, *features), with logits (n, classes).
 
-    c is the target, or of the `candidates` likeliest other classes the one whose boundary is nearest in the threat's
-    norm. The gap is below 0 where z_c is already the larger. A target costs one gradient, else each candidate does.
+    A step d with <slope, d> = gap leads to z_c = z_y. Class c is the target; without one it is the class whose boundary
+    is nearest in the threat's norm, of the `candidates` other classes with the largest logits. The gap is below 0 where
+    z_c is already the larger. The cost is one gradient for a target, else one for each candidate.
     """
     if task.target is not None:
         _, gain, slope = task.ascent(x, "margin")

@@ -13,40 +13,41 @@ from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 from robust.attacks.threats.lp import LpThreat
 
-INERTIA = 0.75  # share of the step proper in an update; the rest is the last update's
-FIRST, SHORTEST, SHRINK = 0.22, 0.06, 0.03  # of the steps: the first window, the last, and how much each is shorter
-RADII = ((3, 0.3), (2, 0.3), (1, 0.4))  # for l1: times eps, and the share of the steps at it
-L1_WINDOW, L1_SLOWER, L1_SLOWEST = 0.04, 1.5, 10.0  # of the steps; what divides the step size, and how often at most
+INERTIA = 0.75  # share of the new step in an update; the rest continues the last update
+FIRST_WINDOW, MIN_WINDOW, WINDOW_DECREASE = 0.22, 0.06, 0.03  # shares of the steps
+RADII = ((3, 0.3), (2, 0.3), (1, 0.4))  # for l1: (radius over eps, share of the steps with it)
+L1_WINDOW = 0.04  # share of the steps between two checks
+L1_DECREASE, L1_MAX_DECREASE = 1.5, 10.0  # divisors of the step size: at a check, and in all
 
 
 class APGDState(NamedTuple):
-    """The state: the last iterate, the point to go on from, the best so far, and what the step size goes by."""
+    """The state: the last iterate, the point to continue from, the best so far, and the step size with its counters."""
 
     x: Tensor
     logits: Tensor | None
     loss: Tensor  # (n,) at x
-    point: Tensor  # (n, *features): x, or after a check the best
+    point: Tensor  # (n, *features): x, or the best point after a check
     grad: Tensor  # at point
-    before: Tensor  # the point before
+    before: Tensor  # the previous point
     best: Tensor  # (n, *features)
     best_grad: Tensor
     best_loss: Tensor  # (n,)
     checked: Tensor  # (n,): best_loss at the last check
-    rises: Tensor  # (n,) int64: how often the loss rose since then
-    halved: Tensor  # (n,) bool: at the last check
+    rises: Tensor  # (n,) int64: how often the loss has risen since then
+    halved: Tensor  # (n,) bool: whether the last check halved the step size
     length: Tensor  # (n,): the step size
-    active: Tensor  # (n,): for l1, how many coordinates a step moves, as a share
-    nonzero: Tensor  # (n,): for l1, how many the best point had moved at the last check
+    active: Tensor  # (n,): for l1, the share of coordinates that a step moves
+    nonzero: Tensor  # (n,): for l1, the share that the best point had moved at the last check
 
 
 @ATTACKS.register("apgd")
 @dataclass(frozen=True, slots=True)
 class APGD:
-    """Ascent with momentum whose step size is halved where the loss stalls, each time from the best point so far."""
+    """Ascent with momentum; where the loss stalls, the step size is halved and the best point so far is resumed."""
 
     steps: int = 100
     loss: str | Loss = "ce"  # ce, margin, dlr or sice
-    rho: float = 0.75  # the share of rising steps that a window needs to keep its step size
+    rho: float = 0.75  # share of rising steps in a window below which the step size is halved
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)
@@ -57,15 +58,15 @@ class APGD:
     def init(self, task: Task) -> APGDState:
         task = self._at_radius(task, 0)
         x = task.start()
-        return self._begin(task, x if task.origin is None else task.threat.project(x, task.x))
+        return self._start(task, x if task.origin is None else task.threat.project(x, task.x))
 
     def step(self, task: Task, state: APGDState, k: int) -> APGDState:
-        radius, begun, length = self._stage(task, k)
+        radius, first, length = self._stage(task, k)
         task = self._at_radius(task, k)
-        if radius and k == begun:
-            return self._begin(task, task.threat.project(state.best, task.x))
-        x = self._sparse(task, state) if task.threat.norm == "l1" else self._move(task, state, first=k == begun)
-        if k + 1 == self.steps:  # nobody will use a gradient at the last iterate
+        if radius and k == first:
+            return self._start(task, task.threat.project(state.best, task.x))
+        x = self._move_sparse(task, state) if task.threat.norm == "l1" else self._move(task, state, first=k == first)
+        if k + 1 == self.steps:  # the gradient at the last iterate is not used
             return state._replace(x=x, logits=None)
         logits, loss, grad = task.ascent(x, self.loss)
         better = loss > state.best_loss
@@ -83,30 +84,32 @@ class APGD:
         )
         if task.threat.norm == "l1":
             window = max(int(L1_WINDOW * length), 1)
-            return self._check_sparse(task, state) if (k + 1 - begun) % window == 0 else state
+            return self._check_sparse(task, state) if (k + 1 - first) % window == 0 else state
         window = checkpoints(self.steps).get(k + 1, 0)
         return self._check(state, window) if window else state
 
     def _stage(self, task: Task, k: int) -> tuple[int, int, int]:
-        """(number of the stage, its first step, how many it has): for l1 one for each of RADII, else one in all."""
+        """Return (number, first step, length) of the stage of step k: for l1 one of RADII, else the only one."""
         if task.threat.norm != "l1":
             return 0, 0, self.steps
         ends = [round(self.steps * sum(share for _, share in RADII[: i + 1])) for i in range(len(RADII))]
         stage = next(i for i, end in enumerate(ends) if k < end or i == len(ends) - 1)
-        begun = ends[stage - 1] if stage else 0
-        return stage, begun, ends[stage] - begun
+        first = ends[stage - 1] if stage else 0
+        return stage, first, ends[stage] - first
 
     def _at_radius(self, task: Task, k: int) -> Task:
+        """Return the task with the radius of step k."""
         if task.threat.norm != "l1":
             return task
         times = RADII[self._stage(task, k)[0]][0]
         widest = LpThreat.widest("l1", task.x, task.threat.lo, task.threat.hi)
         return replace(task, threat=replace(task.threat, eps=min(times * task.threat.eps, widest.eps)))
 
-    def _begin(self, task: Task, x: Tensor) -> APGDState:
+    def _start(self, task: Task, x: Tensor) -> APGDState:
+        """Return the state of a stage that starts at x."""
         logits, loss, grad = task.ascent(x, self.loss)
         sparse = task.threat.norm == "l1"
-        moved = _moved(task, x)
+        moved = _share_moved(task, x)
         start = task.origin is None and not sparse
         return APGDState(
             x=x,
@@ -127,18 +130,20 @@ class APGD:
         )
 
     def _move(self, task: Task, state: APGDState, first: bool) -> Tensor:
+        """Return the next iterate for linf and l2; the first step of a stage has no momentum."""
         point = state.point
         x = task.threat.project(task.threat.step(point, state.grad, state.length), task.x)
         if first:
             return x
         return task.threat.project(point + INERTIA * (x - point) + (1 - INERTIA) * (point - state.before), task.x)
 
-    def _sparse(self, task: Task, state: APGDState) -> Tensor:
+    def _move_sparse(self, task: Task, state: APGDState) -> Tensor:
+        """Return the next iterate for l1."""
         moved = task.threat.sparse_step(state.point, state.grad, state.length, state.active)
         return task.threat.project(moved, task.x)
 
     def _check(self, state: APGDState, window: int) -> APGDState:
-        """Halve the step size where the loss rose seldom, or where nothing was gained with a size that was kept."""
+        """Halve the step size if the loss rose in few steps, or nothing was gained since a check that kept the size."""
         stalled = (state.checked >= state.best_loss) & ~state.halved
         halve = (state.rises <= self.rho * window) | stalled
         return state._replace(
@@ -151,36 +156,36 @@ class APGD:
         )
 
     def _check_sparse(self, task: Task, state: APGDState) -> APGDState:
-        """Go on from the best point with a long step where that became sparser, else with a shorter step."""
-        nonzero = _moved(task, state.best)
+        """Restart the step size from the best point if that became sparser, else shorten the step."""
+        nonzero = _share_moved(task, state.best)
         sparser = nonzero < 0.95 * state.nonzero
         longest = float(task.threat.eps)
-        length = torch.where(sparser, torch.full_like(state.length, longest), state.length / L1_SLOWER)
+        length = torch.where(sparser, torch.full_like(state.length, longest), state.length / L1_DECREASE)
         return state._replace(
             point=_pick(sparser, state.best, state.point),
             grad=_pick(sparser, state.best_grad, state.grad),
-            length=length.clamp(longest / L1_SLOWEST, longest),
+            length=length.clamp(longest / L1_MAX_DECREASE, longest),
             active=(nonzero / 1.5).clamp_min(1 / state.x[0].numel()),
             nonzero=nonzero,
         )
 
 
 def checkpoints(steps: int) -> dict[int, int]:
-    """After how many steps the step size is checked, and over how many it looks back."""
-    found, at = {}, 0
-    window, shortest, shrink = (max(int(share * steps), 1) for share in (FIRST, SHORTEST, SHRINK))
+    """Return the steps after which the step size is checked, each with the length of its window."""
+    windows, at = {}, 0
+    window, shortest, decrease = (max(int(share * steps), 1) for share in (FIRST_WINDOW, MIN_WINDOW, WINDOW_DECREASE))
     while (at := at + window) <= steps:
-        found[at] = window
-        window = max(window - shrink, shortest)
-    return found
+        windows[at] = window
+        window = max(window - decrease, shortest)
+    return windows
 
 
-def _moved(task: Task, x: Tensor) -> Tensor:
-    """(n,): the share of the coordinates that x has moved."""
-    far = (x - task.x).abs() > task.threat.dust
+def _share_moved(task: Task, x: Tensor) -> Tensor:
+    """Return the share of coordinates in which x differs from the clean input, (n,)."""
+    far = (x - task.x).abs() > task.threat.negligible
     return far.flatten(1).to(x).mean(1)
 
 
 def _pick(which: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """`a` for the samples in the mask, else `b`."""
+    """Return `a` for the samples in the mask `which`, (n,) bool, else `b`."""
     return torch.where(per_sample(which, a), a, b)

@@ -11,14 +11,14 @@ from robust.attacks.zoo.pgd import PGD, PGDState
 @ATTACKS.register("bim")
 @dataclass(frozen=True, slots=True)
 class BIM:
-    """`steps` steps of `stride` eps along the ascent of the loss, each projected, from x."""
+    """Take `steps` steps of `stride` eps along the ascent of the loss from x, each projected."""
 
     steps: int = 10
     stride: float = 0.25  # length of a step, as a share of eps
     loss: str | Loss = "ce"
 
     def __post_init__(self) -> None:
-        self._pgd()  # says what is wrong with the options
+        self._pgd()  # it checks the options
 
     def init(self, task: Task) -> PGDState:
         return self._pgd().init(task)
@@ -27,4 +27,5 @@ class BIM:
         return self._pgd().step(task, state, k)
 
     def _pgd(self) -> PGD:
+        """Return the PGD that this is."""
         return PGD(self.steps, self.stride, start=0.0, loss=self.loss)

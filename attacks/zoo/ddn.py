@@ -12,7 +12,7 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
-LONGEST, SHORTEST = 1.0, 0.01  # of the box's width: the step size, at first and at last
+FIRST_STEP, LAST_STEP = 1.0, 0.01  # the step size, as a share of the width of the bounds
 
 
 class DDNState(NamedTuple):
@@ -27,10 +27,10 @@ class DDNState(NamedTuple):
 @ATTACKS.register("ddn")
 @dataclass(frozen=True, slots=True)
 class DDN:
-    """Steps on a sphere around x that shrinks where the answer is wrong, and grows where it is right; for l2."""
+    """Take steps on a sphere around x that shrinks where the answer is wrong and grows where it is right; for l2."""
 
     steps: int = 100
-    gamma: float = 0.05  # by what share the radius changes in a step
+    gamma: float = 0.05  # the share by which the radius changes in a step
     loss: str | Loss = "ce"
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class DDN:
         wrong = ~task.criterion.accepts(state.logits, task.y)
         radius = state.radius * torch.where(wrong, 1 - self.gamma, 1 + self.gamma)
         wide = task.threat.hi - task.threat.lo
-        length = wide * (SHORTEST + (LONGEST - SHORTEST) * (1 + math.cos(math.pi * k / self.steps)) / 2)
+        length = wide * (LAST_STEP + (FIRST_STEP - LAST_STEP) * (1 + math.cos(math.pi * k / self.steps)) / 2)
         d = (task.threat.step(state.x, state.grad, length) - task.x).flatten(1)
         d = d / d.norm(dim=1, keepdim=True).clamp_min(torch.finfo(d.dtype).tiny) * radius[:, None]
         x = (task.x + d.view_as(task.x)).clamp(task.threat.lo, task.threat.hi)

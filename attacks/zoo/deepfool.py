@@ -11,7 +11,7 @@ from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 from robust.attacks.zoo._boundary import nearest_boundary
 
-BEYOND = 1e-4  # of a logit: how far over the boundary a step aims, which alone would leave it on this side
+OVER_BOUNDARY = 1e-4  # logits: a step aims so far over the boundary, for it would end just before it
 
 
 class DeepFoolState(NamedTuple):
@@ -20,17 +20,17 @@ class DeepFoolState(NamedTuple):
     x: Tensor
     logits: Tensor
     total: Tensor  # (n, *features)
-    done: Tensor  # (n,) bool: over the boundary
+    done: Tensor  # (n,) bool: beyond the boundary
 
 
 @ATTACKS.register("deepfool")
 @dataclass(frozen=True, slots=True)
 class DeepFool:
-    """The shortest step, in the norm of the threat model, over the nearest of the classes' linearised boundaries."""
+    """Take the shortest steps, in the norm of the threat, over the nearest linearised boundary to another class."""
 
     steps: int = 50
-    overshoot: float = 0.02  # of the whole way: how much farther the iterate is put
-    candidates: int = 9  # how many other classes, the likeliest, are looked at; each costs a gradient
+    overshoot: float = 0.02  # how much longer the perturbation is made, as a share
+    candidates: int = 9  # how many other classes, by their logits, are considered; each costs a gradient
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)
@@ -45,7 +45,7 @@ class DeepFool:
     def step(self, task: Task, state: DeepFoolState, k: int) -> DeepFoolState:
         gap, slope = nearest_boundary(task, state.x, state.logits, self.candidates)
         steep = task.threat.dual(slope)
-        length = torch.where(steep > 0, (gap.clamp_min(0) + BEYOND) / steep, torch.zeros_like(gap))
+        length = torch.where(steep > 0, (gap.clamp_min(0) + OVER_BOUNDARY) / steep, torch.zeros_like(gap))
         total = state.total + task.threat.step(state.x, slope, length) - state.x
         x = (task.x + (1 + self.overshoot) * total).clamp(task.threat.lo, task.threat.hi)
         answer = task.logits(x)

@@ -12,7 +12,7 @@ from robust.attacks.task import Task
 @ATTACKS.register("ffgsm")
 @dataclass(frozen=True, slots=True)
 class FFGSM:
-    """From a uniform start one step of `stride` eps along the ascent, projected."""
+    """Take one step of `stride` eps along the ascent from a uniform random start, and project it."""
 
     stride: float = 1.25  # length of the step, as a share of eps; the paper's
     loss: str | Loss = "ce"

@@ -12,7 +12,7 @@ from robust.attacks.task import Task
 @ATTACKS.register("fgsm")
 @dataclass(frozen=True, slots=True)
 class FGSM:
-    """One step of the full eps along the steepest ascent of the loss; the sign of the gradient for linf."""
+    """Take one step of the full eps along the steepest ascent of the loss: the sign of the gradient for linf."""
 
     loss: str = "ce"
     steps: ClassVar[int] = 1

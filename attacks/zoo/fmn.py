@@ -11,28 +11,28 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
-LONGEST, SHORTEST = 1.0, 0.01  # of the box's width: the step size, at first and at last
-GAMMA_LAST = 0.001
+FIRST_STEP, LAST_STEP = 1.0, 0.01  # the step size, as a share of the width of the bounds
+LAST_GAMMA = 0.001
 
 
 class FMNState(NamedTuple):
-    """The state: the iterate, and the radius of the ball that it must stay in."""
+    """The state: the iterate, and the radius of the ball in which it must stay."""
 
     x: Tensor
     logits: Tensor | None
     loss: Tensor  # (n,): the margin at x
     grad: Tensor
     radius: Tensor  # (n,)
-    best: Tensor  # (n,): the distance of the nearest wrong answer so far, inf where there is none
+    best: Tensor  # (n,): the smallest distance of a wrong answer so far; inf if there is none
 
 
 @ATTACKS.register("fmn")
 @dataclass(frozen=True, slots=True)
 class FMN:
-    """Ascent of the margin in a ball that adapts: to the estimated boundary, then ever more finely around it."""
+    """Ascend the margin in a ball whose radius adapts: to the estimated boundary, then ever more finely around it."""
 
     steps: int = 100
-    gamma: float = 0.05  # by what share the radius changes in a step, at first
+    gamma: float = 0.05  # the share by which the radius changes in the first step
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)
@@ -45,10 +45,10 @@ class FMN:
         return FMNState(task.x, logits, loss, grad, never, never)
 
     def step(self, task: Task, state: FMNState, k: int) -> FMNState:
-        falling = (1 + math.cos(math.pi * k / self.steps)) / 2
-        gamma = GAMMA_LAST + (self.gamma - GAMMA_LAST) * falling
+        decay = (1 + math.cos(math.pi * k / self.steps)) / 2
+        gamma = LAST_GAMMA + (self.gamma - LAST_GAMMA) * decay
         radius, best = self._radius(task, state, gamma)
-        length = (task.threat.hi - task.threat.lo) * (SHORTEST + (LONGEST - SHORTEST) * falling)
+        length = (task.threat.hi - task.threat.lo) * (LAST_STEP + (FIRST_STEP - LAST_STEP) * decay)
         flat = state.grad.flatten(1)
         unit = flat / flat.norm(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
         x = task.threat.shrink(state.x + length * unit.view_as(state.x), task.x, radius)
@@ -58,13 +58,13 @@ class FMN:
         return FMNState(x, logits, loss, grad, radius, best)
 
     def _radius(self, task: Task, state: FMNState, gamma: float) -> tuple[Tensor, Tensor]:
-        """(radius, best): within the best where the answer is wrong; else wider, or where the boundary must be."""
+        """Return (radius, best): a radius below the best where the answer is wrong, else a wider or estimated one."""
         size = task.threat.size(state.x, task.x)
         wrong = state.loss > 0
         best = torch.where(wrong, torch.minimum(size, state.best), state.best)
         steep = task.threat.dual(state.grad).clamp_min(torch.finfo(size.dtype).tiny)
         estimate = size - state.loss / steep  # the loss is below 0 there
-        # Where the box cuts an iterate short, size is below the radius, and the estimate alone may never grow.
+        # If the box stops an iterate, size is below the radius, and the estimate alone might never grow.
         estimate = torch.where(state.radius.isfinite(), torch.maximum(estimate, state.radius), estimate)
         grown = torch.where(best.isfinite(), state.radius, estimate) * (1 + gamma)
         shrunk = torch.minimum(state.radius, best) * (1 - gamma)

@@ -1,4 +1,4 @@
-"""MI-FGSM, with the diversity and the smoothing that make what it finds transfer to other models.
+"""MI-FGSM, with the input diversity and the smoothing that make adversarial examples transfer to other models.
 
 Momentum: Dong et al. 2018 (1710.06081). Input diversity, DI: Xie et al. 2019 (1803.06978). Translation invariance, TI:
 Dong et al. 2019 (1904.02884).
@@ -17,7 +17,7 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Model, Task
 
-SMALLEST = 0.9  # of its width: the least that input diversity shrinks a picture to
+MIN_SCALE = 0.9  # input diversity shrinks an image to no less than this share of its width
 
 
 class MIFGSMState(NamedTuple):
@@ -31,15 +31,15 @@ class MIFGSMState(NamedTuple):
 @ATTACKS.register("mifgsm")
 @dataclass(frozen=True, slots=True)
 class MIFGSM:
-    """Steps of eps / `steps` along a decaying sum of normalised gradients, from x.
+    """Take steps of eps / `steps` along a decaying sum of normalised gradients, from x.
 
-    `diversity` and `kernel` are for pictures, (N, C, H, W): ValueError for other inputs.
+    `diversity` and `kernel` are for images, (N, C, H, W): ValueError for other inputs.
     """
 
     steps: int = 10
-    decay: float = 1.0  # of the sum, from step to step
-    diversity: float = 0.0  # DI: how probably a gradient is taken at a shrunk and shifted copy; the paper's is 0.5
-    kernel: int = 0  # TI: width of the Gaussian that smooths a gradient, an odd number; 0 is none, the paper's is 15
+    decay: float = 1.0  # factor of the sum in each step
+    diversity: float = 0.0  # DI: probability of a gradient at a shrunk and shifted copy; 0.5 in the paper
+    kernel: int = 0  # TI: odd width of the Gaussian that smooths a gradient; 0 is none, 15 in the paper
     loss: str | Loss = "ce"
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class MIFGSM:
 
     def init(self, task: Task) -> MIFGSMState:
         if task.x.dim() != 4 and (self.diversity or self.kernel):
-            raise ValueError("diversity and kernel are for pictures, (N, C, H, W); leave them out for other inputs")
+            raise ValueError("diversity and kernel are for images, (N, C, H, W); leave them out for other inputs")
         x = task.start(0.0)
         logits, grad = self._gradient(task, x, 0)
         return MIFGSMState(x, logits, grad)
@@ -68,23 +68,23 @@ class MIFGSM:
         return MIFGSMState(x, logits, self.decay * state.velocity + grad)
 
     def _gradient(self, task: Task, x: Tensor, k: int) -> tuple[Tensor | None, Tensor]:
-        """(logits at x, or None where others were looked at; the gradient, scaled to a mean size of 1)."""
-        seen = task if not self.diversity else replace(task, model=_diverse(task, self.diversity, k))
-        logits, _, grad = seen.ascent(x, self.loss)
+        """Return the logits at x, None if the model saw other inputs, and the gradient scaled to a mean size of 1."""
+        diverse = task if not self.diversity else replace(task, model=_diverse(task, self.diversity, k))
+        logits, _, grad = diverse.ascent(x, self.loss)
         grad = _smooth(grad, self.kernel) if self.kernel else grad
         size = grad.flatten(1).abs().mean(1).clamp_min(torch.finfo(grad.dtype).tiny)
         return None if self.diversity else logits, grad / per_sample(size, grad)
 
 
 def _diverse(task: Task, probability: float, k: int) -> Model:
-    """The model, seeing each picture with this probability shrunk and put somewhere on a ground of zeros."""
+    """Return the model on inputs of which each is, with this probability, shrunk and put on zeros at a random place."""
     rng = task.rng.fold(k)
     like = task.x.flatten(1)[:, :1]
     draws = torch.cat([rng.fold(i).uniform(like) for i in range(4)], 1)
     scale = torch.where(
-        draws[:, 0] < probability, SMALLEST + (1 - SMALLEST) * draws[:, 1], torch.ones_like(draws[:, 1])
+        draws[:, 0] < probability, MIN_SCALE + (1 - MIN_SCALE) * draws[:, 1], torch.ones_like(draws[:, 1])
     )
-    # A picture of `scale` of the width can be moved by 1 - scale to either side.
+    # An image of `scale` of the width can be moved by 1 - scale to either side.
     shift = (2 * draws[:, 2:] - 1) * (1 - scale)[:, None]
     theta = torch.zeros(len(like), 2, 3).to(like)
     theta[:, 0, 0] = theta[:, 1, 1] = 1 / scale
@@ -98,7 +98,7 @@ def _diverse(task: Task, probability: float, k: int) -> Model:
 
 
 def _smooth(grad: Tensor, width: int) -> Tensor:
-    """The gradient under a Gaussian of three standard deviations to either side, as in the paper."""
+    """Smooth the gradient with a Gaussian of three standard deviations to either side, as in the paper."""
     places = torch.linspace(-3, 3, width).to(grad)
     line = torch.exp(-(places**2) / 2)
     line = line / line.sum()

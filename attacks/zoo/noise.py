@@ -1,4 +1,4 @@
-"""Random noise: what no attack should do worse than."""
+"""Random noise: the lower bound for every attack."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from robust.attacks.task import Task
 
 
 class NoiseState(NamedTuple):
-    """The state: the last draw; the driver asks the model."""
+    """The state: the last draw; the driver queries the model."""
 
     x: Tensor
     logits: None
@@ -20,7 +20,7 @@ class NoiseState(NamedTuple):
 @ATTACKS.register("noise")
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """`steps` points drawn uniformly from the threat model; no gradient is needed."""
+    """Draw `steps` points uniformly from the threat model; no gradient is needed."""
 
     steps: int = 100
 

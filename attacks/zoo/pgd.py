@@ -1,4 +1,4 @@
-"""PGD, projected gradient descent: Madry et al. 2018 (1706.06083); cycles are left as in 2503.19347."""
+"""PGD, projected gradient descent: Madry et al. 2018 (1706.06083); cycles end early as in 2503.19347."""
 
 import math
 from dataclasses import dataclass
@@ -13,39 +13,45 @@ from robust.attacks.rng import Rng
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
 
-FIRST_CYCLE = 8  # steps; hardly any sample cycles earlier, and short attacks, as in training, need not look
+FIRST_CYCLE = 8  # steps; hardly any sample cycles earlier, so short attacks, as in training, need not check
 
-BITS = {torch.float32: torch.int32, torch.float64: torch.int64, torch.float16: torch.int16, torch.bfloat16: torch.int16}
+# The integer types of as many bits.
+INTEGERS = {
+    torch.float32: torch.int32,
+    torch.float64: torch.int64,
+    torch.float16: torch.int16,
+    torch.bfloat16: torch.int16,
+}
 
 
 class PGDState(NamedTuple):
-    """The state: the iterate, and in which moves the sample was seen before."""
+    """The state: the iterate, and the fingerprints of the moves so far."""
 
     x: Tensor
     logits: Tensor | None
     grad: Tensor
-    seen: Tensor  # (n, moves) int64: their fingerprints
-    done: Tensor  # (n,) bool: in a cycle, so that no further step finds anything new
+    seen: Tensor  # (n, moves) int64: the fingerprints
+    done: Tensor  # (n,) bool: in a cycle, so that further steps repeat
 
 
 @ATTACKS.register("pgd")
 @dataclass(frozen=True, slots=True)
 class PGD:
-    """`steps` steps of `stride` eps along the steepest ascent of the loss, each projected, from a random start.
+    """Take `steps` steps of `stride` eps along the steepest ascent of the loss from a random start, each projected.
 
-    With `last` the steps shrink along half a cosine to that length. Without, for linf, an iterate determines all that
-    follow, so a sample that comes back to one is done.
+    With `last` the steps shrink along half a cosine to that length. Without it, for linf, an iterate determines all
+    later ones, so a sample that returns to an earlier iterate is done.
 
-    For l1 a step goes the share `stride` of the way to the corner of the ball and the box that the gradient points to;
-    the first go further, the very first all the way (Frank and Wolfe 1956; as an attack Chen et al. 2020, 1811.10828).
-    A projection would spread what a step gained over coordinates of less worth, and lose to one step of the full eps.
+    For l1 a step goes the share `stride` of the way to the corner of the ball and the box to which the gradient points;
+    the first steps go further, the very first all the way (Frank and Wolfe 1956; Chen et al. 2020, 1811.10828). A
+    projection would spread the gain of a step over less useful coordinates, and do worse than one step of the full eps.
     """
 
     steps: int = 40
     stride: float = 0.25  # length of a step, as a share of eps
     start: float = 1.0  # size of the random start, as a share of the ball; 0 starts at x
     loss: str | Loss = "ce"
-    last: float | None = None  # length of the last step, as a share of eps; None: that of all
+    last: float | None = None  # length of the last step, as a share of eps; None: `stride`
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)
@@ -67,28 +73,30 @@ class PGD:
         eps = float(task.threat.eps)
         if task.threat.norm == "l1":
             corner = task.threat.step(task.x, state.grad, eps)
-            x = state.x.lerp(corner, min(1.0, max(self._stride(k), 2 / (k + 2))))  # theirs, but no less than stride
+            share = max(self._stride(k), 2 / (k + 2))  # Frank and Wolfe's, but no less than `stride`
+            x = state.x.lerp(corner, min(1.0, share))
         else:
             x = task.threat.step(state.x, state.grad, self._stride(k) * eps)
         seen, done = state.seen, state.done
         if k >= FIRST_CYCLE and self.last is None and task.threat.norm == "linf":
-            # Of the move, not only of the iterate: a model that draws may give another gradient at the same place.
+            # Before the projection: a random model may give another gradient at the same iterate.
             mark = fingerprint(x)[:, None]
             seen, done = torch.cat((seen, mark), 1), (seen == mark).any(1)
         x = task.threat.project(x, task.x)
-        if k + 1 == self.steps:  # nobody will use a gradient at the last iterate
+        if k + 1 == self.steps:  # the gradient at the last iterate is not used
             return PGDState(x, None, state.grad, seen, done)
         logits, _, grad = task.ascent(x, self.loss)
         return PGDState(x, logits, grad, seen, done)
 
     def _stride(self, k: int) -> float:
+        """Return the length of step k, as a share of eps."""
         if self.last is None or self.steps == 1:
             return self.stride
         return self.last + (self.stride - self.last) * (1 + math.cos(math.pi * k / (self.steps - 1))) / 2
 
 
 def fingerprint(x: Tensor) -> Tensor:
-    """(N,) int64: equal for equal inputs, to the last bit, and for others by a chance of about 2**-40."""
-    bits = x.flatten(1).view(BITS[x.dtype])
+    """Return a hash of each input, (N,) int64: equal for equal bits, and for others with a chance of about 2**-40."""
+    bits = x.flatten(1).view(INTEGERS[x.dtype])
     keys = Rng.of(0, torch.arange(bits.shape[1], device=x.device)).key | 1
     return (bits * keys.to(x.device)).sum(1)

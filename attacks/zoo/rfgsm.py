@@ -12,7 +12,7 @@ from robust.attacks.task import Task
 @ATTACKS.register("rfgsm")
 @dataclass(frozen=True, slots=True)
 class RFGSM:
-    """A step of `start` eps in a random direction, for linf to a corner, and one of the rest along the ascent."""
+    """Take a random step of `start` eps, for linf to a corner, and one of the rest of eps along the ascent."""
 
     start: float = 0.5  # the random step, as a share of eps
     loss: str | Loss = "ce"

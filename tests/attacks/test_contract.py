@@ -229,8 +229,12 @@ def raising(error):
 
 
 BROKEN = [
-    (checks.check_what_is_found_fools_the_model, Faulty(idle), "broke none of 50 samples"),
-    (checks.check_what_is_found_fools_the_model, Faulty(lies), "the model answers 50 of 50 otherwise than was told"),
+    (checks.check_what_is_found_fools_the_model, Faulty(idle), "fooled an untrained network on none of 50 samples"),
+    (
+        checks.check_what_is_found_fools_the_model,
+        Faulty(lies),
+        "answers to 50 of 50 samples are not those of the state",
+    ),
     (checks.check_states_are_as_promised, Faulty(unnamed), "a state is a SimpleNamespace; expected a NamedTuple"),
     (checks.check_states_are_as_promised, Faulty(stale), "logits of a state are not the model's answer at its x"),
     (checks.check_states_are_as_promised, Faulty(attached), "x of a state is .* and requires a gradient"),
@@ -316,7 +320,7 @@ def test_all_at_once():
     check_attack(able, ["l2"])
 
     assert norms_of(able) == ("l2",)
-    with pytest.raises(AssertionError, match=r"under l2:0.5: told ''; expected a ValueError that names l2"):
+    with pytest.raises(AssertionError, match=r"under l2:0.5: the message is ''; expected a ValueError that names l2"):
         check_attack(able, [])
     with pytest.raises(AssertionError, match=r"under linf:0.05: raised ValueError"):
         check_attack(able, ["linf"])

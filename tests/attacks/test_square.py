@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from robust.attacks import LpThreat, Rng, assail, make
-from robust.attacks.zoo._pictures import bumps, corners, inside, picture, put
+from robust.attacks.zoo._images import draw_corners, make_bumps, mask_window, place_tiles, to_image
 from robust.attacks.zoo.square import Square
 from tests.attacks.models import Linear, inputs, network
 
@@ -63,28 +63,28 @@ def test_square_breaks_more_than_noise(ball):
 def test_every_input_is_apicture(shape, expected):
     x = inputs(6, shape)
 
-    assert picture(x).shape == (6, *expected)
-    assert torch.equal(picture(x).reshape(x.shape), x)
+    assert to_image(x).shape == (6, *expected)
+    assert torch.equal(to_image(x).reshape(x.shape), x)
 
 
 def test_a_window_is_of_the_scheduled_area_and_inside():
-    x = picture(inputs(200, (3, 10, 10)))
+    x = to_image(inputs(200, (3, 10, 10)))
     rng = Rng.of(0, torch.arange(200))
     sizes = [Square(steps=1000)._size(x, k, 1) for k in (0, 1, 5, 999)]
-    areas = [inside(x, corners(rng, x, size), size).flatten(1).sum(1).unique() for size in sizes]
+    areas = [mask_window(x, draw_corners(rng, x, size), size).flatten(1).sum(1).unique() for size in sizes]
 
     assert [area.tolist() for area in areas] == [[81], [42], [20], [1]]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 1), (3, 3), (5, 8)])
 def test_bumps_are_put_whole_into_their_windows(size):
-    x = picture(inputs(30, (3, 9, 10)))
-    corner = corners(Rng.of(1, torch.arange(30)), x, size)
-    for tile in bumps(size, x):
-        found = put(tile.expand(30, -1, -1), x, corner)
+    x = to_image(inputs(30, (3, 9, 10)))
+    corner = draw_corners(Rng.of(1, torch.arange(30)), x, size)
+    for tile in make_bumps(size, x):
+        found = place_tiles(tile.expand(30, -1, -1), x, corner)
 
         assert tile.norm() == pytest.approx(1)
-        assert torch.equal(found != 0, inside(x, corner, size))
+        assert torch.equal(found != 0, mask_window(x, corner, size))
         for row, top, left in zip(found[:, 0], *corner, strict=True):
             assert torch.equal(row[top : top + size[0], left : left + size[1]], tile)
 

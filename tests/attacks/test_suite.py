@@ -91,17 +91,17 @@ WRONG = {
     "stages = [": "mine.toml: Invalid value (at end of document)",
     "[[stages]]\n": 'mine.toml, stage 1: there is no attack; write attack = "pgd:steps=40"',
     MINE + "steps = 3\n": f"mine.toml, stage 1: unknown key 'steps'. Known: {KEYS}",
-    MINE + "hardest = 0\n": "mine.toml, stage 1: hardest, a share of the samples that stand, must be in (0, 1], got 0",
+    MINE + "hardest = 0\n": "mine.toml, stage 1: hardest, a share of the robust samples, must be in (0, 1], got 0",
     MINE + "hardest = true\n": "mine.toml, stage 1: hardest must be a number, got True",
     MINE + "least = 0\n": "mine.toml, stage 1: least must be at least 1, got 0",
     MINE + "patience = 0\n": "mine.toml, stage 1: patience must be at least 1, got 0",
     MINE + "widen = 1\n": "mine.toml, stage 1: widen must be true or false, got 1",
     MINE + "patience = 1.5\n": "mine.toml, stage 1: patience must be a whole number, got 1.5",
-    MINE + 'norms = "l2"\n': "mine.toml, stage 1: norms must be a list of words in quotes, got 'l2'",
+    MINE + 'norms = "l2"\n': "mine.toml, stage 1: norms must be a list of strings in quotes, got 'l2'",
     MINE + "norms = []\n": "mine.toml, stage 1: norms is empty, expected one or more of linf, l2, l1",
     MINE + 'norms = ["l3"]\n': "mine.toml, stage 1: unknown norm 'l3'. Known: l1, l2, linf",
-    MINE + "[[stages]]\nattack = 3\n": "mine.toml, stage 2: attack must be a word in quotes, got 3",
-    '[[stages]]\nattack = ["fgsm"]\n': "mine.toml, stage 1: attack must be a word in quotes, got ['fgsm']",
+    MINE + "[[stages]]\nattack = 3\n": "mine.toml, stage 2: attack must be a string in quotes, got 3",
+    '[[stages]]\nattack = ["fgsm"]\n': "mine.toml, stage 1: attack must be a string in quotes, got ['fgsm']",
 }
 
 
