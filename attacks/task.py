@@ -32,7 +32,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What an attack works on: the model, n samples that are still robust, and the threat model."""
+    """The subject of an attack: the model, n samples that are still robust, and the threat model."""
 
     model: Model
     x: Tensor  # (n, *features), the clean inputs

@@ -9,7 +9,7 @@ from robust.attacks.engine import AnyAttack, Round, fold, rounds_of
 
 @dataclass(frozen=True, slots=True)
 class BestOf:
-    """Every attack, on the samples that are robust to those before it: one success makes a sample adversarial."""
+    """Run every attack on the samples that are robust to those before it: one success makes a sample adversarial."""
 
     attacks: tuple[AnyAttack, ...]
 

@@ -14,7 +14,7 @@ Approximation = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class BPDA:
-    """`attack` on the model whose submodule `module` keeps its output and takes the gradient of `smooth`.
+    """Run `attack` on the model whose submodule `module` keeps its output and has the gradient of `smooth`.
 
     `smooth` is differentiable and about equal to the submodule; the default is the identity (straight-through).
     ValueError if the model is no torch.nn.Module, or has no such submodule.

@@ -10,7 +10,7 @@ from robust.attacks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class EOT:
-    """`attack` with answers and gradients that are means over `eot` draws of a random model."""
+    """Run `attack` with answers and gradients that are means over `eot` draws of a random model."""
 
     attack: Attack[Any]
     eot: int = 20

@@ -12,7 +12,7 @@ from robust.attacks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Diversified:
-    """`attack` from starts that differ in the logits, not only in the inputs.
+    """Run `attack` from starts that differ in the logits, not only in the inputs.
 
     From a random point, `odi` steps of length eps ascend along a random direction of the logits.
     """

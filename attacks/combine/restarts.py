@@ -10,7 +10,7 @@ from robust.attacks.spec import check_at_least_1
 
 @dataclass(frozen=True, slots=True)
 class Restarts:
-    """`attack` repeatedly, with new random numbers each time, on the samples that are still robust."""
+    """Run `attack` repeatedly, with new random numbers each time, on the samples that are still robust."""
 
     attack: AnyAttack
     restarts: int = 5

@@ -14,7 +14,7 @@ from robust.attacks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """`attack` once for each of the wrong classes with the largest logits at the clean input, in descending order.
+    """Run `attack` once for each of the wrong classes with the largest logits at the clean input, in this order.
 
     With APGD and the loss dlr it is APGD-T, with FAB it is FAB-T, of Croce and Hein 2020 (2003.01690). ValueError when
     it runs if the model does not have more classes than targets.

@@ -20,7 +20,7 @@ class TransferState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """`attack` on the `surrogate`, a model in evaluation mode that takes the same inputs; each iterate is judged.
+    """Run `attack` on the `surrogate`, a model in evaluation mode that takes the same inputs; judge each iterate.
 
     It needs no gradient of the model under test, so it succeeds where that gradient is masked.
     """

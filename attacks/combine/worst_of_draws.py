@@ -21,7 +21,7 @@ class WorstOfDrawsState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WorstOfDraws:
-    """`attack` to its last step, whatever the model answers meanwhile; then the best of `looks` answers counts.
+    """Run `attack` to its last step, whatever the model answers meanwhile; the best of `looks` answers then counts.
 
     An input that barely fools a random model does so by luck, and not in the next draw; a loss that rises further leads
     to an input that fools it in every draw. Within EOT the first answer is a mean, too.

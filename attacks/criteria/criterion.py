@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Criterion(Protocol):
-    """What a right answer is. `str` of a criterion is its name in options and records."""
+    """The definition of a right answer. `str` of a criterion is its name in options and records."""
 
     def finite(self, output: Tensor) -> Tensor:
         """Mark the answers that are finite throughout, (n,) bool; others are faults of the model."""

@@ -43,7 +43,7 @@ class APGDState(NamedTuple):
 @ATTACKS.register("apgd")
 @dataclass(frozen=True, slots=True)
 class APGD:
-    """Ascent with momentum; where the loss stalls, the step size is halved and the best point so far is resumed."""
+    """Ascend with momentum; where the loss stalls, halve the step size and resume from the best point so far."""
 
     steps: int = 100
     loss: str | Loss = "ce"  # ce, margin, dlr or sice
