@@ -1,6 +1,6 @@
-"""The pytest plugin: options and hooks only.
+"""The pytest plugin: options, hooks and fixtures.
 
-Installed but unused it costs nothing: no heavy import, no file, no process.
+If it is installed but unused, it costs nothing: no heavy import, no file, no process.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What a run does to its models: threat models, attacks and suites."""
+"""Plan the attacks of a run: threat models, attacks and suites."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ HOOK = "pytest_robust_attacks"
 
 @dataclass(frozen=True, slots=True)
 class AttackPlan:
-    """What every model goes through."""
+    """The attacks and suites that every model of the run is measured under."""
 
     threats: tuple[str, ...]  # canonical: "linf:8/255"
     attacks: tuple[str, ...]  # canonical: "pgd:steps=40"
