@@ -24,7 +24,7 @@ class Option:
 
     @property
     def dest(self) -> str:
-        """The key in an ini file and in pytest's options."""
+        """Return the key in an ini file and in pytest's options."""
         return dest(self.name)
 
 
@@ -241,7 +241,7 @@ def _read_ini(config: pytest.Config, option: Option) -> Any:
         form = (
             "true or false"
             if option.flag
-            else 'a list of words in quotes, as ["..."]'
+            else 'a list of texts in quotes, as ["..."]'
             if option.many
             else "it in quotes"
         )

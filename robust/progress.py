@@ -42,14 +42,14 @@ class TrainingBar:
 def training_bar(title: str, shown: bool = True) -> Iterator[TrainingBar]:
     """Show a bar that disappears at the end. On a narrow terminal the title is cut, not the progress."""
     console = Console(stderr=True)
-    epochs, left = MofNCompleteColumn(table_column=_uncut(5)), TimeRemainingColumn(table_column=_uncut(7))
-    tail = TextColumn("{task.fields[note]}", table_column=_uncut(25))
+    epochs, left = MofNCompleteColumn(table_column=_make_column(5)), TimeRemainingColumn(table_column=_make_column(7))
+    tail = TextColumn("{task.fields[note]}", table_column=_make_column(25))
     columns = (TextColumn("{task.description}"), epochs, left, tail)
     with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as bar:
         yield TrainingBar(bar, bar.add_task(title, total=None, note=""))
 
 
-def _uncut(width: int) -> Column:
+def _make_column(width: int) -> Column:
     """Return a column that a narrow terminal does not cut."""
     return Column(min_width=width, no_wrap=True)
 

@@ -22,10 +22,10 @@ from robust.models.load import Build, get_builder
 from robust.models.spec import ModelSpec
 from robust.progress import training_bar
 from robust.records.files import private
-from robust.settings.attack_plan import missing_threat
+from robust.settings.attack_plan import refuse_missing_threat
 from robust.settings.parsing import OptionError, blame, read_list
 from robust.settings.sources import Options, OptionValue, options_of_namespace
-from robust.settings.values import canonical_recipe, read_dataset, read_device, read_models, read_normalization
+from robust.settings.values import canonicalize_recipe, read_dataset, read_device, read_models, read_normalization
 from robust.train.cache import Trained, train
 from robust.train.card import describe_card
 from robust.train.factory import read_recipe
@@ -97,7 +97,7 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
             raise ValueError(
                 "is no Python file; name what makes the model, and start with --recipe=pgd-at:pretrained=FILE"
             )
-    recipes = read_list(options["train"], canonical_recipe, "pgd-at")
+    recipes = read_list(options["train"], canonicalize_recipe, "pgd-at")
     with blame("device", args.device):
         device = ranks.device(read_device(options["device"]))
     with blame("data", args.data):
@@ -123,7 +123,7 @@ def _read_threat(option: OptionValue, dataset: Dataset, data: str) -> LpThreat:
     """Return the threat model to train under: the user's, or else the data set's."""
     text = option.text or dataset.threat
     if text is None:
-        raise missing_threat(data)
+        refuse_missing_threat(data)
     with blame(option.name, text):
         if "+" in canonical_threat(text):
             raise ValueError("training is under one threat model, and this is a union")

@@ -84,7 +84,7 @@ def _find_data(args: argparse.Namespace, record: Record) -> Dataset:
 def load_model(args: argparse.Namespace, record: Record, dataset: Dataset) -> nn.Module:
     """Return the module that the user names, or else the row's, if that runs no code but this package's."""
     weights = None if args.model else find_weights(record, args.folder)
-    recorded = _provenance(record, "model")
+    recorded = _get_provenance(record, "model")
     text = args.model or args.arch or printable(str(recorded.get("text") or ""))
     if not (args.model or args.arch):
         where = f"{args.folder / 'weights'} or .robust/models"
@@ -118,7 +118,7 @@ def find_weights(record: Record, folder: Path) -> Path | None:
 
     The key on the card of the weights is the record's.
     """
-    key = _provenance(record, "training").get("key")
+    key = _get_provenance(record, "training").get("key")
     for card in (*(folder / "weights").glob("*.json"), *Path(".robust/models").glob("*.json")):
         weights = card.with_suffix(".safetensors")
         if key is not None and weights.exists() and read_object(card).get("key") == key:
@@ -126,7 +126,7 @@ def find_weights(record: Record, folder: Path) -> Path | None:
     return None
 
 
-def _provenance(record: Record, part: str) -> dict[str, Any]:
+def _get_provenance(record: Record, part: str) -> dict[str, Any]:
     """Return a part of the record's provenance; empty if it is not there."""
     content = record.provenance.get(part)
     return content if isinstance(content, dict) else {}

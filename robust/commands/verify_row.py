@@ -47,12 +47,12 @@ class Row:
 
     @property
     def batch(self) -> int:
-        """The batch size of the attacks, if the record has it."""
+        """Return the batch size of the attacks, if the record has it."""
         return int(self.record.provenance.get("batch", BATCH))
 
     @property
     def candidates(self) -> Candidates:
-        """The inputs of the evidence, to be verified."""
+        """Return the inputs of the evidence, to be verified."""
         samples, bounds = self.samples.take(self.evidence.row), (self.dataset.lo, self.dataset.hi)
         return Candidates(self.evidence.x_adv, samples.x, samples.y, self.record.threat, bounds, self.batch)
 

@@ -23,7 +23,7 @@ class RegressionCheck:
 
     @property
     def slug(self) -> str:
-        """The part of a test's name: "clean", "linf-8_255", "standard-1-linf-8_255"."""
+        """Return the part of a test's name: "clean", "linf-8_255", "standard-1-linf-8_255"."""
         return "clean" if self.margin.metric == CLEAN else pair_slug(self.row, self.threat)
 
 

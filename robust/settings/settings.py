@@ -61,14 +61,14 @@ class Settings:
 
     @property
     def tests(self) -> list[str]:
-        """The names of the shipped tests that have something to check."""
+        """Return the names of the shipped tests that have something to check."""
         checks = [["test_preflight"], ["test_trust"]] if self.verdict else [[], []]
         attacks = [*["test_attack"] * bool(self.attacks), *["test_suite"] * bool(self.suites)]
         return [*checks[0], "test_clean", *["test_regression"] * bool(self.guards), *attacks, *checks[1]]
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """The rows for each model and threat model: "" for all attacks together, and each suite."""
+        """Return the rows for each model and threat model: "" for all attacks together, and each suite."""
         return (*[""] * bool(self.attacks), *(suite.name for suite in self.suites))
 
     @property
@@ -78,12 +78,12 @@ class Settings:
 
     @property
     def guards(self) -> list[RegressionCheck]:
-        """The accuracies of each model that must not be worse than in a baseline."""
+        """Return the accuracies of each model that must not be worse than in a baseline."""
         return self.baselines.plan_checks(self.rows, self.threats)
 
     @property
     def everything(self) -> list[Variant]:
-        """Every model of the run, in every training."""
+        """Return every model of the run, in every training."""
         return [Variant(spec, training) for spec in self.models for training in self.trainings]
 
     def variants(self, path: Path) -> list[Variant]:

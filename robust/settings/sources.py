@@ -23,13 +23,13 @@ class OptionValue:
 
     @property
     def text(self) -> str | None:
-        """The text of an option that has one value; None if it is not given."""
+        """Return the text of an option that has one value; None if it is not given."""
         return self.texts[0] if self.texts else None
 
     @property
-    def words(self) -> list[str]:
-        """The texts of a list option, split at commas."""
-        return [word for text in self.texts for word in text.split(",")]
+    def items(self) -> list[str]:
+        """Return the texts of a list option, split at commas."""
+        return [item for text in self.texts for item in text.split(",")]
 
 
 Options = Mapping[str, OptionValue]  # every option of the plugin by its name, also those that are not given

@@ -310,7 +310,7 @@ def test_rounded_outcomes_that_are_not_so_are_found(folder, verify):
 
 
 def test_what_was_left_out_with_all_that_told_of_it_cannot_be_found(folder, verify):
-    """Whoever hides that samples were broken, and their inputs, looks like one whose attack was weak: survivors."""
+    """A row that hides adversarial samples and their inputs looks like a row of a weak attack."""
     (attack,) = Record.from_json(place().read_text()).attacks
     fewer = attack.adversarial & (np.cumsum(attack.adversarial) > 10)
     repacked(adversarial=fewer)

@@ -1,6 +1,6 @@
-"""What is wrong with a model or its data is told before the first test, in one line that begins with the option.
+"""Mistakes in a model or its data are reported before the first test, in one line that begins with the option.
 
-What is wrong with an option's value alone is in tests/settings/test_mistakes.py.
+Mistakes in an option's value alone are in tests/settings/test_mistakes.py.
 """
 
 import pickle
@@ -83,7 +83,7 @@ class Payload:
 
 @pytest.fixture
 def cluttered(folder, monkeypatch):
-    """The user's folder, with files that are wrong; what can be imported is as before when a test ends."""
+    """The user's folder, with files that are wrong; sys.path is restored when a test ends."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     (folder / "broken.py").write_text("def make(:\n")
@@ -134,7 +134,7 @@ def test_what_is_right_passes(cluttered):
 
 
 def refused(result, message):
-    """A run ends with this line as its only word, status 4 and no traceback."""
+    """Check that the run ended with this one line, status 4 and no traceback."""
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     lines = result.errlines + result.outlines
     assert [line for line in lines if line.startswith("ERROR: ")] == [f"ERROR: {message}"]
