@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from robust.distributed.ranks import ALONE
-from robust.session.resources import Resources
+from robust.session.resources import make_resources
+from robust.session.startup import check_settings
 from tests.settings.making import read
 
 NET, WEIGHTS, LINF = "model=net.py:make", "model=weights.pt", "threat=linf:0.1"
@@ -111,7 +112,7 @@ def check(folder, *typed):
     few = [] if any(text.startswith("samples=") for text in typed) else ["samples=60"]
     model = [] if any(text.startswith("model=") for text in typed) else [NET]
     config = SimpleNamespace(hook=SimpleNamespace(pytest_robust_load_model=lambda **_: None))
-    Resources(config, read(folder, *model, *few, *typed), None, ALONE).check()
+    check_settings(make_resources(config, read(folder, *model, *few, *typed), None, ALONE))
 
 
 @pytest.mark.parametrize("name", WRONG)
