@@ -163,7 +163,7 @@ def dest(name: str) -> str:
     return f"robust_{name.replace('-', '_')}"
 
 
-def words(given: Callable[[Option], Any]) -> list[str]:
+def spell_options(given: Callable[[Option], Any]) -> list[str]:
     """Return the options as they are typed.
 
     `given` returns the value of an option: None, a text, a list of texts, or whether a flag is set.

@@ -13,7 +13,7 @@ import pytest
 from robust.distributed.pytest_plugin import DistributedPlugin
 from robust.distributed.ranks import WAIT, Ranks, join
 from robust.distributed.shutdown import Shutdown
-from robust.options import words
+from robust.options import spell_options
 
 QUIET = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")  # it was, to get here
 
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace, ranks: Ranks) -> int:
     shutdown = Shutdown(ranks)
     plugin = DistributedPlugin(ranks, shutdown)
-    typed = ["--robust-only", *words(lambda option: getattr(args, option.dest, None)), *QUIET]
+    typed = ["--robust-only", *spell_options(lambda option: getattr(args, option.dest, None)), *QUIET]
     with _mute_others(ranks) as (screen, read_muted), shutdown.heeded():
         status = int(pytest.main(typed if ranks.first else [*typed, "-p", "no:cacheprovider"], plugins=[plugin]))
         plugin.refuse(read_muted().strip().rpartition("\n")[2].removeprefix("ERROR: "))

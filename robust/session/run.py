@@ -11,8 +11,7 @@ import pytest
 
 from robust.attacks.text import printable
 from robust.distributed import RANKS
-from robust.options import Option, value
-from robust.options import words as typed
+from robust.options import Option, spell_options, value
 from robust.session import SELECTED_BASELINE
 from robust.settings.read import read
 from robust.settings.settings import Settings
@@ -113,7 +112,7 @@ class Run:
         config = self.config.option
         words += [f"--rootdir={config.rootdir}"] if config.rootdir else []
         words += ["-c", config.inifilename] if config.inifilename else []
-        words += typed(given)
+        words += spell_options(given)
         return printable(shlex.join(words))
 
     @contextmanager
