@@ -218,7 +218,7 @@ def refuse_unknown(config: pytest.Config) -> None:
     raise pytest.UsageError(f"{config.inipath.name if config.inipath else '--override-ini'}: {message}")
 
 
-def value(config: pytest.Config, name: str) -> Any:
+def read_option(config: pytest.Config, name: str) -> Any:
     """Return what the command line says, else the ini file, else None (or [] for a list).
 
     pytest.UsageError if the value is empty, as by a variable that is not set: a gate would silently be off. And if the

@@ -11,7 +11,7 @@ import pytest
 
 from robust.attacks.text import printable
 from robust.distributed import RANKS
-from robust.options import Option, spell_options, value
+from robust.options import Option, read_option, spell_options
 from robust.session import SELECTED_BASELINE
 from robust.settings.read import read
 from robust.settings.settings import Settings
@@ -72,7 +72,7 @@ class Run:
     def accuracy_test(self) -> "AccuracyTest":
         from robust.session.accuracy_tests import AccuracyTest, Commands
 
-        row = self._command(lambda option: value(self.config, option.name))
+        row = self._command(lambda option: read_option(self.config, option.name))
         return AccuracyTest(self.resources, self.measurements, Commands(self._repeat, row))
 
     @cached_property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robust.options import OPTIONS, Option, value
+from robust.options import OPTIONS, Option, read_option
 
 if TYPE_CHECKING:
     import pytest
@@ -47,7 +47,7 @@ def options_of_config(config: "pytest.Config") -> Options:
 def _of_config(config: "pytest.Config", option: Option) -> OptionValue:
     typed = config.getoption(option.dest) is not None
     folder = config.invocation_params.dir if typed or config.inipath is None else config.inipath.parent
-    return OptionValue(option.name, _texts_of(value(config, option.name)), folder, typed)
+    return OptionValue(option.name, _texts_of(read_option(config, option.name)), folder, typed)
 
 
 def options_of_namespace(args: argparse.Namespace) -> Options:
