@@ -109,7 +109,7 @@ def blaming(option: str) -> Iterator[None]:
         yield
 
 
-def asked(config: pytest.Config, hook: str, /, **arguments: object) -> Any:
+def call_hook(config: pytest.Config, hook: str, /, **arguments: object) -> Any:
     """Call the hook of that name; ValueError, in one line, if an implementation of it fails."""
     try:
         return getattr(config.hook, hook)(config=config, **arguments)

@@ -7,7 +7,7 @@ import pytest
 
 from robust.settings.attack_plan import read_attack_plan, read_suite_time
 from robust.settings.baseline import read_baselines
-from robust.settings.parsing import Hooks, asked, call_no_hook, raise_usage_errors, read_list, read_whole
+from robust.settings.parsing import Hooks, call_hook, call_no_hook, raise_usage_errors, read_list, read_whole
 from robust.settings.settings import Settings
 from robust.settings.sources import Options, options_of_config
 from robust.settings.values import (
@@ -34,7 +34,7 @@ GALLERY = 6  # four images of each, and five with captum, keep a page small
 def read(config: pytest.Config) -> Settings:
     """Return the settings of this run; pytest.UsageError, in one line, for what is wrong with them."""
     with raise_usage_errors():
-        return read_settings(options_of_config(config), config.rootpath, partial(asked, config))
+        return read_settings(options_of_config(config), config.rootpath, partial(call_hook, config))
 
 
 def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> Settings:
