@@ -28,18 +28,18 @@ class TrainingBar:
     bar: Progress
     task: TaskID
 
-    def batch(self, done: float, plan: Plan) -> None:
+    def show_batch(self, done: float, plan: Plan) -> None:
         """Show that `done` of the planned epochs are done."""
         self.bar.update(self.task, completed=done, total=plan.epochs)
 
-    def epoch(self, epoch: Epoch, plan: Plan) -> None:
+    def show_epoch(self, epoch: Epoch, plan: Plan) -> None:
         """Show the accuracies of an epoch that was validated."""
         robust = "" if epoch.robust is None else f", robust {epoch.robust:.1%}"
         self.bar.update(self.task, completed=epoch.number, total=plan.epochs, note=f"clean {epoch.clean:.1%}{robust}")
 
 
 @contextmanager
-def training_bar(title: str, shown: bool = True) -> Iterator[TrainingBar]:
+def open_training_bar(title: str, shown: bool = True) -> Iterator[TrainingBar]:
     """Show a bar that disappears at the end. On a narrow terminal the title is cut, not the progress."""
     console = Console(stderr=True)
     epochs, left = MofNCompleteColumn(table_column=_make_column(5)), TimeRemainingColumn(table_column=_make_column(7))
@@ -55,7 +55,7 @@ def _make_column(width: int) -> Column:
 
 
 @contextmanager
-def suite_bar(title: str, n: int) -> Iterator[Watch]:
+def open_suite_bar(title: str, n: int) -> Iterator[Watch]:
     """Show a bar that disappears at the end; yields the function to call before every round on `n` samples."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), BarColumn(12))

@@ -20,7 +20,7 @@ from robust.distributed.shutdown import Shutdown
 from robust.evaluation.measure import check_model
 from robust.models.load import Build, get_builder
 from robust.models.spec import ModelSpec
-from robust.progress import training_bar
+from robust.progress import open_training_bar
 from robust.records.files import private
 from robust.settings.attack_plan import refuse_missing_threat
 from robust.settings.parsing import OptionError, blame, read_list
@@ -149,13 +149,13 @@ def _choose_places(out: Path | None, here: Path, recipes: int) -> tuple[Path, Pa
 def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
     """Train by each recipe, and yield the report on each as it ends."""
     for recipe in order.recipes:
-        with training_bar(f"training {recipe}", ranks.first) as bar:
+        with open_training_bar(f"training {recipe}", ranks.first) as bar:
             since = time.monotonic()
 
             def report(epoch: Epoch, plan: Plan) -> None:
                 nonlocal since
                 seconds, since = time.monotonic() - since, time.monotonic()
-                bar.epoch(epoch, plan)
+                bar.show_epoch(epoch, plan)
                 if ranks.first and not sys.stderr.isatty():
                     sys.stderr.write(f"{_describe_epoch(epoch, plan)}, {seconds:.0f} s\n")
 
@@ -168,7 +168,7 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
                 order.spec.name,
                 None if order.spec.library else order.spec.path,
             )
-            trained = train(spec, order.folder, on_epoch=report, on_batch=bar.batch, ranks=ranks)
+            trained = train(spec, order.folder, on_epoch=report, on_batch=bar.show_batch, ranks=ranks)
         if order.file is not None and ranks.first:
             trained = trained.copy_to(order.file)
         yield _describe_result(order, trained)

@@ -117,16 +117,16 @@ class Run:
 
     @contextmanager
     def _progress(self, title: str) -> "Iterator[TrainingBar]":
-        from robust.progress import training_bar
+        from robust.progress import open_training_bar
 
-        with self._uncaptured(), training_bar(title) as bar:
+        with self._uncaptured(), open_training_bar(title) as bar:
             yield bar
 
     @contextmanager
     def _watched(self, title: str, n: int) -> "Iterator[Watch]":
-        from robust.progress import suite_bar
+        from robust.progress import open_suite_bar
 
-        with self._uncaptured(), suite_bar(title, n) as watch:
+        with self._uncaptured(), open_suite_bar(title, n) as watch:
             yield watch
 
     def _uncaptured(self) -> "AbstractContextManager[None]":
