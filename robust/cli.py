@@ -1,4 +1,4 @@
-"""The console script `robust`: what needs no pytest."""
+"""The console script `robust`: its commands and their arguments."""
 
 import argparse
 import re
@@ -10,40 +10,43 @@ import robust
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command. Returns the exit status: 0; 4 for a mistake in what was asked.
+    """Run a command, and return the exit status.
 
-    1 where a training diverged, a row was not verified, or a model is worse than is allowed.
+    0 is success; 1 a training that diverged, a row that was not verified or a model that is worse than is allowed; 4 a
+    mistake in the arguments.
     """
     parser = argparse.ArgumentParser(prog="robust", description=robust.__doc__)
     parser.add_argument("--version", action="version", version=f"pytest-robust {robust.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    _add_board(commands.add_parser("board", help="make a leaderboard's files anew from its records, or merge several"))
-    list_ = commands.add_parser(
-        "list", help="list the suites, attacks, data sets, architectures, training recipes and what wraps them"
+    _add_board(
+        commands.add_parser("board", help="write a leaderboard's files again from its records, or merge several")
     )
-    list_.add_argument("name", nargs="?", metavar="NAME", help="one of them: tell what it is, and its options")
+    list_ = commands.add_parser(
+        "list", help="list the suites, attacks, data sets, architectures, training recipes and their wrappers"
+    )
+    list_.add_argument("name", nargs="?", metavar="NAME", help="one of them: describe it, with its options")
     _add_train(commands.add_parser("train", help="train a model's architecture adversarially"))
-    evaluate = commands.add_parser("evaluate", help="attack models as the plugin does, also on many GPUs with torchrun")
+    evaluate = commands.add_parser("evaluate", help="attack models as the plugin does, with torchrun also on many GPUs")
     _add_evaluate(evaluate)
-    _add_verify(commands.add_parser("verify", help="check a published row against its evidence, without attacking"))
-    _add_compare(commands.add_parser("compare", help="compare the rows of two runs, sample for sample"))
-    words = sys.argv[1:] if argv is None else argv
-    if words[:1] == ["evaluate"]:  # its options are the plugin's, also by their names there
-        words = [re.sub("^--robust-", "--", word) for word in words]
+    _add_verify(commands.add_parser("verify", help="check a published row against its evidence, without an attack"))
+    _add_compare(commands.add_parser("compare", help="compare the rows of two runs, sample by sample"))
+    typed = sys.argv[1:] if argv is None else argv
+    if typed[:1] == ["evaluate"]:  # its options are the plugin's, also by their names there
+        typed = [re.sub("^--robust-", "--", text) for text in typed]
     try:
-        args = parser.parse_args(words)
-    except SystemExit as done:  # argparse has told what is wrong; its own status for that is 2
+        args = parser.parse_args(typed)
+    except SystemExit as done:  # argparse has printed what is wrong; its own status for that is 2
         return 4 if done.code else 0
     try:
         if args.command == "train":
-            return _train(args)
+            return _run_train(args)
         if args.command == "verify":
-            return _verify(args)
+            return _run_verify(args)
         if args.command == "evaluate":
-            return _evaluate(args)
+            return _run_evaluate(args)
         if args.command == "compare":
-            return _compare(args)
-        sys.stdout.write(_board(args) if args.command == "board" else _list(args))
+            return _run_compare(args)
+        sys.stdout.write(_run_board(args) if args.command == "board" else _run_list(args))
     except (ValueError, LookupError, OSError) as error:
         sys.stderr.write(f"robust {args.command}: {error}\n")
         return 4
@@ -61,19 +64,19 @@ def _add_board(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="show RobustBench's model_info, DATA/THREAT/ID.json or a folder of these, beside the tables, unranked",
     )
-    add("--export", type=Path, metavar="DIR", help="write the rows, and what was imported, as such files")
+    add("--export", type=Path, metavar="DIR", help="write the rows, and the imported entries, as such files")
 
 
-def _board(args: argparse.Namespace) -> str:
+def _run_board(args: argparse.Namespace) -> str:
     from robust.commands.board import run
 
     return run(args)
 
 
-def _list(args: argparse.Namespace) -> str:
-    from robust.commands.list import known
+def _run_list(args: argparse.Namespace) -> str:
+    from robust.commands.list import run
 
-    return known(args.name)
+    return run(args)
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +86,11 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME, as net.py:make(width=2)",
     )
-    add("--normalize", metavar="MEAN/STD", help="make it part of the model, as --robust-normalize of pytest takes it")
+    add(
+        "--normalize",
+        metavar="MEAN/STD",
+        help="normalise inputs as a part of the model, as --robust-normalize of pytest does",
+    )
     add(
         "--recipe",
         dest="train",
@@ -93,9 +100,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "several by commas, or given again",
     )
     add("--data", default="digits", metavar="DATA", help="as --robust-data of pytest takes it; default: digits")
-    add("--download", action="store_true", help="download the data set where it is not on this machine")
+    add("--download", action="store_true", help="download the data set if it is not on this machine")
     add("--threat", metavar="NORM:EPS", help="what an attacker may do: linf:8/255; default: the data set's")
-    add("--seed", type=_whole, default=0, metavar="N", help="of all that is random; default: 0")
+    add("--seed", type=_read_whole, default=0, metavar="N", help="the seed of everything random; default: 0")
     add("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1 or mps")
     add(
         "--out",
@@ -107,7 +114,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    """The plugin's options by their own names."""
+    """Add the plugin's options by their own names."""
     from robust.options import OPTIONS
 
     parser.add_argument("robust_model", nargs="*", metavar="MODEL", help="as --robust-model of pytest takes it")
@@ -122,35 +129,42 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_wait(parser: argparse.ArgumentParser) -> None:
-    told = "under torchrun how long a process may keep the others waiting: 30s, 5m, 1h; default: 30m"
-    parser.add_argument("--wait", type=_time, metavar="TIME", help=told)
+    help_ = "under torchrun, how long a process may keep the others waiting: 30s, 5m, 1h; default: 30m"
+    parser.add_argument("--wait", type=_read_time, metavar="TIME", help=help_)
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("row", metavar="ROW", help="the path of a row's .json, or enough of its name to tell it from the others")
-    add("--leaderboard", dest="folder", type=Path, default=Path("leaderboard"), metavar="DIR", help="where the row is")
-    add("--model", metavar="MODEL", help="its model, as --robust-model of pytest takes it")
-    add("--arch", metavar="ARCH", help="what its weights belong to: those of --model, or those beside the row")
-    add("--normalize", metavar="MEAN/STD", help="as --robust-normalize was, where its row had one")
-    add("--data", metavar="DATA", help="its data set, where that does not go by its name alone: npz:FILE")
+    add("row", metavar="ROW", help="the path of a row's .json, or a part of its name that no other row has")
+    add(
+        "--leaderboard",
+        dest="folder",
+        type=Path,
+        default=Path("leaderboard"),
+        metavar="DIR",
+        help="the folder of the row",
+    )
+    add("--model", metavar="MODEL", help="the row's model, as --robust-model of pytest takes it")
+    add("--arch", metavar="ARCH", help="the architecture of the weights of --model, or of those beside the row")
+    add("--normalize", metavar="MEAN/STD", help="as --robust-normalize of the row's run, if it had one")
+    add("--data", metavar="DATA", help="the row's data set, if its name is not enough: npz:FILE")
     add("--device", default="cpu", metavar="DEVICE", help="cpu (default), auto, cuda, cuda:1 or mps")
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("before", type=Path, metavar="A", help="a baseline, a leaderboard's folder, or a row's .json")
-    add("after", type=Path, metavar="B", help="likewise")
+    add("after", type=Path, metavar="B", help="likewise, to be compared with A")
     add(
         "--fail",
         action="append",
         metavar="ACCURACY:POINTS",
-        help="exit status 1 where an accuracy dropped by more, significantly, as --robust-compare-fail of pytest: "
+        help="exit with status 1 if an accuracy drops by more, significantly, as --robust-compare-fail of pytest: "
         "robust_acc:2pp,clean_acc:1pp",
     )
 
 
-def _whole(text: str) -> int:
+def _read_whole(text: str) -> int:
     from robust.settings.parsing import parse_whole
 
     try:
@@ -159,7 +173,7 @@ def _whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}") from None
 
 
-def _time(text: str) -> float | None:
+def _read_time(text: str) -> float | None:
     from robust.settings.values import read_time
 
     try:
@@ -168,19 +182,19 @@ def _time(text: str) -> float | None:
         raise argparse.ArgumentTypeError(f"{error}, got {text!r}") from None
 
 
-def _train(args: argparse.Namespace) -> int:
+def _run_train(args: argparse.Namespace) -> int:
     from robust.commands.train import main
 
     return main(args)
 
 
-def _evaluate(args: argparse.Namespace) -> int:
+def _run_evaluate(args: argparse.Namespace) -> int:
     from robust.commands.evaluate import run
 
     return run(args)
 
 
-def _verify(args: argparse.Namespace) -> int:
+def _run_verify(args: argparse.Namespace) -> int:
     from robust.commands.verify import run
 
     verified = run(args)
@@ -188,7 +202,7 @@ def _verify(args: argparse.Namespace) -> int:
     return 0 if verified.sound else 1
 
 
-def _compare(args: argparse.Namespace) -> int:
+def _run_compare(args: argparse.Namespace) -> int:
     from robust.commands.compare import run
 
     compared = run(args)

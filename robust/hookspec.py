@@ -1,7 +1,7 @@
 """The hooks that conftest.py files and other plugins may implement.
 
-In a conftest.py, decorate them with `@pytest.hookimpl(optionalhook=True)`: then pytest also runs where this plugin is
-not installed, or is off by `-p no:robust`. Take only the arguments that you need.
+In a conftest.py, decorate them with `@pytest.hookimpl(optionalhook=True)`: then pytest also runs if this plugin is not
+installed, or is off by `-p no:robust`. Take only the arguments that you need.
 """
 
 from pathlib import Path
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @pytest.hookspec(firstresult=True)
 def pytest_robust_load_model(config: pytest.Config, path: Path) -> "nn.Module | None":
-    """Load a model from a file in a format of your own; None leaves it to the next, at last to the plugin itself.
+    """Load a model from a file in your own format; None leaves it to the next hook, and at last to the plugin.
 
-    `path` is the file of --robust-model=PATH, which exists. Called once in every process that measures. ::
+    `path` is the file of --robust-model=PATH, which exists. The hook is called once in every process that measures. ::
 
         @pytest.hookimpl(optionalhook=True)
         def pytest_robust_load_model(path):
@@ -31,9 +31,9 @@ def pytest_robust_load_model(config: pytest.Config, path: Path) -> "nn.Module | 
 
 @pytest.hookspec(firstresult=True)
 def pytest_robust_load_data(config: pytest.Config, name: str) -> "Dataset | None":
-    """Declare a data set of your own for --robust-data=NAME; None leaves it to the next.
+    """Declare your own data set for --robust-data=NAME; None leaves it to the next hook, and at last to the plugin.
 
-    Called while options are read, so import what is heavy only in the function that reads. ::
+    The hook is called while options are read, so import heavy modules only in the function that reads. ::
 
         @pytest.hookimpl(optionalhook=True)
         def pytest_robust_load_data(name):
@@ -46,9 +46,9 @@ def pytest_robust_load_data(config: pytest.Config, name: str) -> "Dataset | None
 
 @pytest.hookspec
 def pytest_robust_attacks(config: pytest.Config, attacks: list[str], threats: list[str]) -> None:
-    """Change what is run, in place, as `pytest_collection_modifyitems` does with tests.
+    """Change the lists of attacks and threat models in place, as `pytest_collection_modifyitems` does with tests.
 
-    Each word is as --robust-attack or --robust-threat takes it. ::
+    Their items are texts as --robust-attack and --robust-threat take them. ::
 
         @pytest.hookimpl(optionalhook=True)
         def pytest_robust_attacks(attacks):
@@ -59,9 +59,9 @@ def pytest_robust_attacks(config: pytest.Config, attacks: list[str], threats: li
 
 @pytest.hookspec
 def pytest_robust_record(config: pytest.Config, record: "Record") -> None:
-    """Called as soon as a row is complete and filed.
+    """Use a row, one model under one threat model, as soon as it is complete and filed.
 
-    That is on the controller, for one model under one threat model. ::
+    The hook is called on the controller of pytest-xdist, or in the only process. ::
 
         @pytest.hookimpl(optionalhook=True)
         def pytest_robust_record(record):
@@ -71,9 +71,9 @@ def pytest_robust_record(config: pytest.Config, record: "Record") -> None:
 
 @pytest.hookspec
 def pytest_robust_gates(config: pytest.Config, records: "list[Record]") -> list[str] | None:
-    """Gates of your own, after the last test.
+    """Decide your own gates after the last test; return a line for each that fails, or None.
 
-    Each line that is returned is told, and fails the run. ::
+    Each line is printed, and fails the run. ::
 
         @pytest.hookimpl(optionalhook=True)
         def pytest_robust_gates(records):
@@ -83,9 +83,9 @@ def pytest_robust_gates(config: pytest.Config, records: "list[Record]") -> list[
 
 @pytest.hookspec
 def pytest_robust_report(config: pytest.Config, folder: Path, records: "list[Record]") -> None:
-    """Write more files into the leaderboard's folder, after its own are written.
+    """Write more files into the leaderboard's folder, after its own files.
 
-    Not called without a leaderboard. ::
+    The hook is not called without a leaderboard. ::
 
         @pytest.hookimpl(optionalhook=True)
         def pytest_robust_report(folder, records):

@@ -1,6 +1,6 @@
 """The plugin's options, in one table. No torch in this file.
 
-Each --robust-NAME has an ini key robust_NAME, but for what is to be typed for the run at hand.
+Each --robust-NAME has an ini key robust_NAME, except the options that are meant for one run only.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ import pytest
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option; `many` may be given several times, and is a list of lines in an ini file."""
+    """One option; if `many`, it may be given several times, and is a list of lines in an ini file."""
 
     name: str
     metavar: str
@@ -24,6 +24,7 @@ class Option:
 
     @property
     def dest(self) -> str:
+        """Return the key in an ini file and in pytest's options."""
         return dest(self.name)
 
 
@@ -32,15 +33,21 @@ OPTIONS = (
         "model",
         "MODEL",
         "the model to test: FILE.py:FACTORY, as net.py:make or net.py:make(width=2); PACKAGE.MODULE:FACTORY; "
-        "a file of weights with --robust-arch; or with --robust-train an architecture, zoo:cnn, torchvision:resnet18, "
-        "timm:resnet18; several as one, ensemble:A,B; what only answers, blackbox:FILE.py:FACTORY or a URL",
+        "a file of weights with --robust-arch; with --robust-train an architecture, zoo:cnn, torchvision:resnet18 or "
+        "timm:resnet18; several models as one, ensemble:A,B; a model without gradients, blackbox:FILE.py:FACTORY or a "
+        "URL",
         many=True,
     ),
-    Option("arch", "ARCH", "what a file of weights belongs to: FILE.py:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME"),
+    Option(
+        "arch",
+        "ARCH",
+        "the architecture of a file of weights: FILE.py:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME",
+    ),
     Option(
         "normalize",
         "MEAN/STD",
-        "make it part of the model: 0.5/0.25, or by channel 0.49,0.48,0.45/0.25,0.24,0.26; imagenet, cifar10 or none",
+        "normalise inputs as a part of the model: 0.5/0.25, or by channel 0.49,0.48,0.45/0.25,0.24,0.26; imagenet, "
+        "cifar10 or none",
     ),
     Option(
         "run-code",
@@ -61,65 +68,66 @@ OPTIONS = (
         "the data set: digits (default), mnist, fashion-mnist, cifar10, cifar100, imagefolder:DIR, hf:DIR, "
         "parquet:FILE, npz:FILE, npy:DIR, or FILE.py:FUNCTION",
     ),
-    Option("download", "", "download the data set where it is not on this machine", flag=True),
+    Option("download", "", "download the data set if it is not on this machine", flag=True),
     Option(
         "threat",
         "NORM:EPS",
         "what an attacker may do: linf:8/255, l2:0.5, or a union, linf:8/255+l2:0.5; default: the data set's",
         many=True,
     ),
-    Option("attack", "ATTACK", "pgd:steps=40:restarts=5, torchattacks:APGD; default: fgsm,pgd", many=True),
+    Option("attack", "ATTACK", "an attack: pgd:steps=40:restarts=5, torchattacks:APGD; default: fgsm,pgd", many=True),
     Option(
         "suite",
         "SUITE",
-        "a suite of attacks, each on what those before it left: quick-1, standard-1, full-1, or a file of your own, "
-        "mine.toml; then no attack is run unless --robust-attack names one; none: no suite, whatever the ini file says",
+        "a suite of attacks, each on the samples that are robust so far: quick-1, standard-1, full-1, or your own "
+        "file, mine.toml; besides it only those attacks run that --robust-attack names; none: no suite, even if the "
+        "ini file names one",
         many=True,
     ),
     Option("time", "TIME", "stop a suite after 30s, 5m or 1h, with the bound that it reached; such a row has no rank"),
     Option(
         "search",
         "WAY",
-        "let suites ask a cheaper copy of the model, which itself confirms what falls: channels-last, fold (batch norm "
-        "into the convolutions before it), bf16; the row's record says so",
+        "let suites attack a cheaper copy of the model, which itself confirms every adversarial input: channels-last, "
+        "fold (batch norm into the convolutions before it), bf16; the row's record says so",
         many=True,
     ),
     Option(
         "train",
         "RECIPE",
-        "train the model's architecture and test what comes out: standard, pgd-at, trades+awp+ema:epochs=10; "
-        "as-is stands for the model as it was loaded",
+        "train the model's architecture and test the trained model: standard, pgd-at, trades+awp+ema:epochs=10; "
+        "as-is is the model as it was loaded",
         many=True,
     ),
     Option(
         "samples", "N|all", "how many test samples, drawn by the seed, or all; default: 1000, or all if there are fewer"
     ),
-    Option("seed", "N", "the seed of all that is random; default: 0"),
-    Option("batch-size", "N", "how many samples at once; default: what fits, halved where memory runs out"),
-    Option("device", "DEVICE", "cpu, cuda, cuda:1 or mps; default: auto, which is cuda where there is one, else cpu"),
+    Option("seed", "N", "the seed of everything random; default: 0"),
+    Option("batch-size", "N", "how many samples at once; default: as many as fit, halved if memory runs out"),
+    Option("device", "DEVICE", "cpu, cuda, cuda:1 or mps; default: auto, which is cuda if there is one, else cpu"),
     Option(
         "fail-under",
         "[SCOPE:]PERCENT",
-        "fail where the robust accuracy is below PERCENT; of a SCOPE only: clean, a threat model, an attack, or both "
-        "as in a test's name: clean:85, linf-8_255:40, pgd:35, pgd-linf-8_255:35",
+        "fail if the robust accuracy is below PERCENT; a SCOPE limits this to clean accuracy, a threat model, an "
+        "attack, or both as in a test's name: clean:85, linf-8_255:40, pgd:35, pgd-linf-8_255:35",
         many=True,
     ),
     Option(
         "fail-on",
         "WHAT",
-        "figure (default): fail where the figure is below the floor; ci: also where its interval reaches below",
+        "figure (default): fail if the accuracy is below the floor; ci: also if its interval reaches below",
     ),
     Option(
         "verdict",
         "VERDICT",
-        "trusted: fail where the figures of a row may not be believed; suspect (default): only where they cannot be; "
-        "none: check neither the model nor the attacks; what test_preflight finds fails unless it is accepted",
+        "the worst verdict on a row that passes: trusted, or suspect (default); none: check neither the model nor the "
+        "attacks; a finding of test_preflight fails unless it is accepted",
     ),
     Option("accept", "NAME", "a finding of test_preflight that you accept; the row shows it", many=True),
     Option(
         "save",
         "NAME",
-        "keep this run's rows as a baseline in .robust/baselines, under a number and NAME, by default the commit; has "
+        "save this run's rows as a baseline in .robust/baselines, under a number and NAME, by default the commit; has "
         "no ini key",
         bare=True,
         ini=False,
@@ -127,50 +135,52 @@ OPTIONS = (
     Option(
         "compare",
         "latest|auto|PATH",
-        "fail where the model is worse than in a baseline on the same samples: the latest; auto: the latest that "
-        "fits, of a commit that this one came from, and none passes; or a baseline, a leaderboard or a row's .json",
+        "fail if the model is worse than in a baseline on the same samples: the latest; auto: the latest that fits "
+        "from this commit's history, and the run passes if there is none; or a baseline, a leaderboard or a row's "
+        ".json",
     ),
     Option(
         "compare-fail",
         "ACCURACY:POINTS",
-        "how far an accuracy may drop: robust_acc:2pp, clean_acc:1pp; default: robust_acc:0pp, no drop that is "
-        "significant",
+        "how far an accuracy may drop: robust_acc:2pp, clean_acc:1pp; default: robust_acc:0pp, no significant drop",
         many=True,
     ),
-    Option("leaderboard", "DIR", "where records and leaderboard are written, or none; default: leaderboard"),
-    Option(
-        "evidence", "N", "keep the adversarial inputs of N broken samples a row, drawn by the seed; default: of all"
-    ),
-    Option("gallery", "N", "keep pictures of N broken samples a row for the page; default: 6; 0: none"),
+    Option("leaderboard", "DIR", "the folder for records and the leaderboard, or none; default: leaderboard"),
+    Option("evidence", "N", "keep N adversarial inputs of a row, drawn by the seed; default: all"),
+    Option("gallery", "N", "keep images of N adversarial inputs of a row for the page; default: 6; 0: none"),
     Option(
         "fresh",
         "N",
-        "show N broken inputs of a row, drawn by the seed, to the model loaded anew in a fresh process; default: 32; "
-        "0: none, which saves some seconds a row",
+        "verify N adversarial inputs of a row, drawn by the seed, on the model loaded again in a fresh process; "
+        "default: 32; 0: none, which saves some seconds a row",
     ),
-    Option("only", "", "run nothing but the robustness tests", flag=True),
+    Option("only", "", "run only the robustness tests", flag=True),
 )
 
 
 def dest(name: str) -> str:
-    """The key of an option in an ini file and in pytest's options."""
+    """Return the key of an option in an ini file and in pytest's options."""
     return f"robust_{name.replace('-', '_')}"
 
 
-def words(given: Callable[[Option], Any]) -> list[str]:
-    """The options as they are typed, from what is given for each: None, a text, several, or of a flag whether it is."""
+def spell_options(given: Callable[[Option], Any]) -> list[str]:
+    """Return the options as they are typed.
+
+    `given` returns the value of an option: None, a text, a list of texts, or whether a flag is set.
+    """
     typed = []
     for option in OPTIONS:
-        found = given(option)
+        content = given(option)
         if option.flag:
-            typed += [f"--robust-{option.name}"] * bool(found)
+            typed += [f"--robust-{option.name}"] * bool(content)
         else:
-            values = found if isinstance(found, list) else [found] if found is not None else []
-            typed += [f"--robust-{option.name}={value}" for value in values]
+            texts = content if isinstance(content, list) else [content] if content is not None else []
+            typed += [f"--robust-{option.name}={text}" for text in texts]
     return typed
 
 
 def add_options(parser: pytest.Parser) -> None:
+    """Declare every option, and the ini keys of those that have one."""
     group = parser.getgroup("robust", "adversarial robustness (pytest-robust)")
     for option in OPTIONS:
         flag, help_ = f"--robust-{option.name}", option.help
@@ -189,7 +199,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def refuse_unknown(config: pytest.Config) -> None:
-    """pytest.UsageError for a key in the ini file that begins as ours do, and that neither we nor another plugin know.
+    """Raise pytest.UsageError for a key in the ini file that begins like ours, unless some plugin declares it.
 
     pytest itself only warns of it, and a gate that is misspelt would pass.
     """
@@ -200,38 +210,38 @@ def refuse_unknown(config: pytest.Config) -> None:
     from robust.attacks.registry import suggest
 
     typed = next((option for option in OPTIONS if option.dest == wrong[0]), None)
-    told = (
+    message = (
         f"{typed.dest} is no key of an ini file, for it is of the run at hand: type --robust-{typed.name}"
         if typed
         else f"unknown key {suggest(wrong[0], [option.dest for option in OPTIONS if option.ini])}"
     )
-    raise pytest.UsageError(f"{config.inipath.name if config.inipath else '--override-ini'}: {told}")
+    raise pytest.UsageError(f"{config.inipath.name if config.inipath else '--override-ini'}: {message}")
 
 
-def value(config: pytest.Config, name: str) -> Any:
-    """What the command line says, else the ini file, else None (or [] for a list).
+def read_option(config: pytest.Config, name: str) -> Any:
+    """Return what the command line says, else the ini file, else None (or [] for a list).
 
-    pytest.UsageError where that is empty, as by a variable that is not set: a gate would silently be off. And where
-    the ini file holds a value of another type, as a number in pytest 9's [tool.pytest].
+    pytest.UsageError if the value is empty, as by a variable that is not set: a gate would silently be off. And if the
+    ini file holds a value of another type, as a number in pytest 9's [tool.pytest].
     """
     option = next(option for option in OPTIONS if option.name == name)
-    found = given = config.getoption(option.dest)
-    if given is None:
-        found = _of_ini(config, option) if option.ini else [] if option.many else None
-    if "" in (found if isinstance(found, list) else [found]) and not option.bare:
-        where = option.dest if given is None else f"--robust-{name}"
+    content = typed = config.getoption(option.dest)
+    if typed is None:
+        content = _read_ini(config, option) if option.ini else [] if option.many else None
+    if "" in (content if isinstance(content, list) else [content]) and not option.bare:
+        where = option.dest if typed is None else f"--robust-{name}"
         raise pytest.UsageError(f"{where}: expected {option.metavar}, and it is empty; leave it out for the default")
-    return found
+    return content
 
 
-def _of_ini(config: pytest.Config, option: Option) -> Any:
+def _read_ini(config: pytest.Config, option: Option) -> Any:
     try:
         return config.getini(option.dest)
     except (TypeError, ValueError, pytest.UsageError) as error:  # the last from pytest 9.2 on
         form = (
             "true or false"
             if option.flag
-            else 'a list of words in quotes, as ["..."]'
+            else 'a list of texts in quotes, as ["..."]'
             if option.many
             else "it in quotes"
         )

@@ -1,13 +1,13 @@
-"""The pytest plugin: options and hooks only.
+"""The pytest plugin: options, hooks and fixtures.
 
-Installed but unused it costs nothing: no heavy import, no file, no process.
+If it is installed but unused, it costs nothing: no heavy import, no file, no process.
 """
 
 from typing import TYPE_CHECKING
 
 import pytest
 
-from robust.options import add_options, refuse_unknown, value
+from robust.options import add_options, read_option, refuse_unknown
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.help or config.option.markers:  # these must answer, whatever the ini file says
         return
     refuse_unknown(config)
-    if value(config, "model"):
+    if read_option(config, "model"):
         from robust.session import SETTINGS
         from robust.session.collection import CollectionHooks
         from robust.session.hooks import RobustSession
@@ -52,14 +52,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(CollectionHooks(config, run.settings), "robust-collection")
         config.pluginmanager.register(selection, "robust-selection")
         config.pluginmanager.register(RobustSession(run, selection), "robust-session")
-    elif value(config, "only"):
+    elif read_option(config, "only"):
         how = "--robust-model=net.py:make of pytest, or as robust evaluate net.py:make"
         raise pytest.UsageError(f"there is no model to test; name one, as {how}")
 
 
 @pytest.fixture(scope="session")
 def _robust_run(request: pytest.FixtureRequest) -> "Run":
-    if not value(request.config, "model"):
+    if not read_option(request.config, "model"):
         pytest.skip("needs --robust-model")
     from robust.session.run import RUN
 

@@ -1,4 +1,4 @@
-"""A progress bar for training, on a terminal only."""
+"""Progress bars for trainings and suites, on a terminal only."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,49 +23,48 @@ from robust.train.validate import Epoch
 
 @dataclass(frozen=True, slots=True)
 class TrainingBar:
-    """What to tell of a training while it runs."""
+    """A bar that shows a training while it runs."""
 
     bar: Progress
     task: TaskID
 
-    def batch(self, done: float, plan: Plan) -> None:
-        """So many epochs are done, of those planned."""
+    def show_batch(self, done: float, plan: Plan) -> None:
+        """Show that `done` of the planned epochs are done."""
         self.bar.update(self.task, completed=done, total=plan.epochs)
 
-    def epoch(self, epoch: Epoch, plan: Plan) -> None:
-        """An epoch was validated."""
+    def show_epoch(self, epoch: Epoch, plan: Plan) -> None:
+        """Show the accuracies of an epoch that was validated."""
         robust = "" if epoch.robust is None else f", robust {epoch.robust:.1%}"
         self.bar.update(self.task, completed=epoch.number, total=plan.epochs, note=f"clean {epoch.clean:.1%}{robust}")
 
 
 @contextmanager
-def training_bar(title: str, shown: bool = True) -> Iterator[TrainingBar]:
-    """The bar leaves nothing behind. On a narrow terminal the title is cut, not how far it is."""
+def open_training_bar(title: str, shown: bool = True) -> Iterator[TrainingBar]:
+    """Show a bar that disappears at the end. On a narrow terminal the title is cut, not the progress."""
     console = Console(stderr=True)
-    epochs, left = MofNCompleteColumn(table_column=_whole(5)), TimeRemainingColumn(table_column=_whole(7))
-    tail = TextColumn("{task.fields[note]}", table_column=_whole(25))
-    words = (TextColumn("{task.description}"), epochs, left, tail)
-    with Progress(*words, console=console, transient=True, disable=not (shown and console.is_terminal)) as bar:
+    epochs, left = MofNCompleteColumn(table_column=_make_column(5)), TimeRemainingColumn(table_column=_make_column(7))
+    tail = TextColumn("{task.fields[note]}", table_column=_make_column(25))
+    columns = (TextColumn("{task.description}"), epochs, left, tail)
+    with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as bar:
         yield TrainingBar(bar, bar.add_task(title, total=None, note=""))
 
 
-def _whole(width: int) -> Column:
-    """Of a part that must stay readable."""
+def _make_column(width: int) -> Column:
+    """Return a column that a narrow terminal does not cut."""
     return Column(min_width=width, no_wrap=True)
 
 
 @contextmanager
-def suite_bar(title: str, n: int) -> Iterator[Watch]:
-    """Yields what to call before every round on `n` samples. The bar leaves nothing behind."""
+def open_suite_bar(title: str, n: int) -> Iterator[Watch]:
+    """Show a bar that disappears at the end; yields the function to call before every round on `n` samples."""
     console = Console(stderr=True)
-    shown = (TextColumn("{task.description}"), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), BarColumn(12))
-    with Progress(*shown, console=console, transient=True, disable=not console.is_terminal) as bar:
+    columns = (TextColumn("{task.description}"), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), BarColumn(12))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None, note="")
 
         def watch(progress: SuiteProgress) -> None:
             note = f"{progress.stage + 1} of {progress.stages} stages: at most {progress.robust / n:.1%} robust"
-            bar.update(
-                task, completed=progress.stage + progress.round / progress.rounds, total=progress.stages, note=note
-            )
+            completed = progress.stage + progress.round / progress.rounds
+            bar.update(task, completed=completed, total=progress.stages, note=note)
 
         yield watch

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from robust.options import OPTIONS, Option, words
+from robust.options import OPTIONS, Option, spell_options
 
 # The options of the plugin that are inputs by the same name; the others are given in `args`.
 NAMES = (
@@ -36,7 +36,7 @@ class Inputs:
     def arguments(self) -> list[str]:
         """What pytest is called with."""
         typed = {**self.options, "leaderboard": [str(self.report)]}
-        return ["--robust-only", *words(lambda option: typed.get(option.name)), *self.args]
+        return ["--robust-only", *spell_options(lambda option: typed.get(option.name)), *self.args]
 
 
 def variable(name: str) -> str:

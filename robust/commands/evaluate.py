@@ -13,33 +13,33 @@ import pytest
 from robust.distributed.pytest_plugin import DistributedPlugin
 from robust.distributed.ranks import WAIT, Ranks, join
 from robust.distributed.shutdown import Shutdown
-from robust.options import words
+from robust.options import spell_options
 
 QUIET = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")  # it was, to get here
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate. Returns pytest's exit status. The first rank alone reports and files."""
+    """Evaluate, and return pytest's exit status. The first rank alone reports and files."""
     with join(args.wait or WAIT) as ranks:
         return _evaluate(args, ranks)
 
 
 def _evaluate(args: argparse.Namespace, ranks: Ranks) -> int:
-    ending = Shutdown(ranks)
-    together = DistributedPlugin(ranks, ending)
-    typed = ["--robust-only", *words(lambda option: getattr(args, option.dest, None)), *QUIET]
-    with _heard(ranks) as (screen, said), ending.heeded():
-        status = int(pytest.main(typed if ranks.first else [*typed, "-p", "no:cacheprovider"], plugins=[together]))
-        together.refuse(said().strip().rpartition("\n")[2].removeprefix("ERROR: "))
+    shutdown = Shutdown(ranks)
+    plugin = DistributedPlugin(ranks, shutdown)
+    typed = ["--robust-only", *spell_options(lambda option: getattr(args, option.dest, None)), *QUIET]
+    with _mute_others(ranks) as (screen, read_muted), shutdown.heeded():
+        status = int(pytest.main(typed if ranks.first else [*typed, "-p", "no:cacheprovider"], plugins=[plugin]))
+        plugin.refuse(read_muted().strip().rpartition("\n")[2].removeprefix("ERROR: "))
         if status == pytest.ExitCode.INTERNAL_ERROR:
-            screen.write(said())
+            screen.write(read_muted())
         sys.stdout.flush()
-        return ending.close(status, "evaluate", screen)
+        return shutdown.close(status, "evaluate", screen)
 
 
 @contextmanager
-def _heard(ranks: Ranks) -> Iterator[tuple[TextIO, Callable[[], str]]]:
-    """Within, the first rank alone is heard. Yields (stderr as it was, what to call for what another wrote since)."""
+def _mute_others(ranks: Ranks) -> Iterator[tuple[TextIO, Callable[[], str]]]:
+    """Let only the first rank write to the terminal; yields (the real stderr, a function for the muted text)."""
     if ranks.first:
         yield sys.stderr, lambda: ""
         return
@@ -48,8 +48,8 @@ def _heard(ranks: Ranks) -> Iterator[tuple[TextIO, Callable[[], str]]]:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
 
-        def said() -> str:
+        def read_muted() -> str:
             file.seek(0)
             return file.read()
 
-        yield screen, said
+        yield screen, read_muted

@@ -1,4 +1,4 @@
-"""`robust train`: train a model's architecture, and keep what comes out where pytest finds it too."""
+"""`robust train`: train a model's architecture, and keep the weights where pytest finds them too."""
 
 import argparse
 import os
@@ -20,12 +20,12 @@ from robust.distributed.shutdown import Shutdown
 from robust.evaluation.measure import check_model
 from robust.models.load import Build, get_builder
 from robust.models.spec import ModelSpec
-from robust.progress import training_bar
+from robust.progress import open_training_bar
 from robust.records.files import private
-from robust.settings.attack_plan import missing_threat
+from robust.settings.attack_plan import refuse_missing_threat
 from robust.settings.parsing import OptionError, blame, read_list
 from robust.settings.sources import Options, OptionValue, options_of_namespace
-from robust.settings.values import canonical_recipe, read_dataset, read_device, read_models, read_normalization
+from robust.settings.values import canonicalize_recipe, read_dataset, read_device, read_models, read_normalization
 from robust.train.cache import Trained, train
 from robust.train.card import describe_card
 from robust.train.factory import read_recipe
@@ -35,59 +35,59 @@ from robust.train.prepare import rehearse
 from robust.train.setup import TrainingSpec
 from robust.train.validate import Epoch
 
-OTHERS = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # what weights are kept in elsewhere
-TRIED = 2  # samples that are shown to the model before its training
+OTHER_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # of files of weights elsewhere
+TRIAL_SAMPLES = 2  # on which the model is tried before its training
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for, and found to be sound."""
+    """What to train, after everything in it was checked."""
 
     spec: ModelSpec
     build: Build
     normalize: str | None  # canonical: "0.5/0.25"
     recipes: tuple[str, ...]
-    data: str  # as it was typed
+    data: str  # as the user wrote it
     dataset: Dataset
     threat: LpThreat
     seed: int
     folder: Path
-    file: Path | None  # where the weights are wanted, beside those in the folder
+    file: Path | None  # where the user wants a copy of the weights
 
 
 def main(args: argparse.Namespace) -> int:
-    """Train. Returns the exit status; of several ranks the first alone tells what comes of it."""
+    """Train, and return the exit status; of several ranks only the first one reports."""
     with join(args.wait or WAIT) as ranks:
         return _train(args, ranks)
 
 
 def _train(args: argparse.Namespace, ranks: Ranks) -> int:
-    ending, status, told = Shutdown(ranks), 0, ""
-    with ending.heeded():
+    shutdown, status, message = Shutdown(ranks), 0, ""
+    with shutdown.heeded():
         try:
             for text in run(ranks.agreed(lambda: read(args, ranks)), ranks):
                 if ranks.first:
                     sys.stdout.write(text)
                     sys.stdout.flush()
         except LostError as lost:
-            ending.lost = str(lost)
+            shutdown.lost = str(lost)
         except KeyboardInterrupt:
-            status, told = 130, "interrupted; the same command goes on from the last epoch"
+            status, message = 130, "interrupted; the same command goes on from the last epoch"
         except DivergedError as error:
-            status, told = 1, str(error)
+            status, message = 1, str(error)
         except (ValueError, LookupError, OSError) as error:
-            status, told = 4, str(error.args[0] if isinstance(error, LookupError) else error)
-        if told and ranks.first and not ending.told_to_end:
-            sys.stderr.write(f"robust train: {told}\n")
-        return ending.close(status, "train", sys.stderr)
+            status, message = 4, str(error.args[0] if isinstance(error, LookupError) else error)
+        if message and ranks.first and not shutdown.told_to_end:
+            sys.stderr.write(f"robust train: {message}\n")
+        return shutdown.close(status, "train", sys.stderr)
 
 
 def read(args: argparse.Namespace, ranks: Ranks = ALONE) -> Order:
-    """Return the order; ValueError, in one line on the argument, for what is wrong. Nothing is trained before."""
+    """Return the order; ValueError, in one line on the argument, for what is wrong. Nothing is trained yet."""
     try:
         return _read(args, options_of_namespace(args), ranks)
     except OptionError as error:
-        raise ValueError(_message(error)) from error
+        raise ValueError(_describe_error(error)) from error
 
 
 def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
@@ -97,13 +97,13 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
             raise ValueError(
                 "is no Python file; name what makes the model, and start with --recipe=pgd-at:pretrained=FILE"
             )
-    recipes = read_list(options["train"], canonical_recipe, "pgd-at")
+    recipes = read_list(options["train"], canonicalize_recipe, "pgd-at")
     with blame("device", args.device):
         device = ranks.device(read_device(options["device"]))
     with blame("data", args.data):
         dataset = read_dataset(options["data"]).complete(download=args.download)
-        few = dataset.load("train").take(np.arange(TRIED))
-    threat, normalize = _threat(options["threat"], dataset, args.data), read_normalization(options["normalize"])
+        few = dataset.load("train").take(np.arange(TRIAL_SAMPLES))
+    threat, normalize = _read_threat(options["threat"], dataset, args.data), read_normalization(options["normalize"])
     here = Path.cwd()
     with blame("model", spec.text):
         made = get_builder(spec, None, dataset.shape or (), dataset.classes or 0, here, normalize)
@@ -115,30 +115,30 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
     for recipe in recipes:
         with blame("train", recipe):
             rehearse(build(), read_recipe(recipe), few)
-    folder, file = _places(args.out, here, len(recipes))
+    folder, file = _choose_places(args.out, here, len(recipes))
     return Order(spec, build, normalize, recipes, args.data, dataset, threat, args.seed, folder, file)
 
 
-def _threat(option: OptionValue, dataset: Dataset, data: str) -> LpThreat:
+def _read_threat(option: OptionValue, dataset: Dataset, data: str) -> LpThreat:
     """Return the threat model to train under: the user's, or else the data set's."""
     text = option.text or dataset.threat
     if text is None:
-        raise missing_threat(data)
+        refuse_missing_threat(data)
     with blame(option.name, text):
         if "+" in canonical_threat(text):
             raise ValueError("training is under one threat model, and this is a union")
         return LpThreat.parse(canonical_threat(text), dataset.lo, dataset.hi)
 
 
-def _message(error: OptionError) -> str:
+def _describe_error(error: OptionError) -> str:
     """Return the message with the names that pytest's options have here."""
     name = {"model": "", "train": "--recipe="}.get(error.name, f"--{error.name}=")
     return f"{name}{error.text}: {str(error).replace('--robust-', '--')}"
 
 
-def _places(out: Path | None, here: Path, recipes: int) -> tuple[Path, Path | None]:
-    """Where what is trained is kept, and where a copy of it is wanted."""
-    if out is not None and out.suffix in OTHERS:
+def _choose_places(out: Path | None, here: Path, recipes: int) -> tuple[Path, Path | None]:
+    """Return (the folder for the weights, the file for a copy of them or None); ValueError for no such place."""
+    if out is not None and out.suffix in OTHER_SUFFIXES:
         raise ValueError(f"--out={out}: weights are kept as safetensors; write --out={out.with_suffix('.safetensors')}")
     file = out if out is not None and out.suffix == ".safetensors" else None
     if file is not None and recipes > 1:
@@ -147,17 +147,17 @@ def _places(out: Path | None, here: Path, recipes: int) -> tuple[Path, Path | No
 
 
 def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
-    """Train by each recipe; yields what to tell of each as it ends."""
+    """Train by each recipe, and yield the report on each as it ends."""
     for recipe in order.recipes:
-        with training_bar(f"training {recipe}", ranks.first) as bar:
+        with open_training_bar(f"training {recipe}", ranks.first) as bar:
             since = time.monotonic()
 
             def report(epoch: Epoch, plan: Plan) -> None:
                 nonlocal since
-                took, since = time.monotonic() - since, time.monotonic()
-                bar.epoch(epoch, plan)
+                seconds, since = time.monotonic() - since, time.monotonic()
+                bar.show_epoch(epoch, plan)
                 if ranks.first and not sys.stderr.isatty():
-                    sys.stderr.write(f"{_line(epoch, plan)}, {took:.0f} s\n")
+                    sys.stderr.write(f"{_describe_epoch(epoch, plan)}, {seconds:.0f} s\n")
 
             spec = TrainingSpec(
                 order.build,
@@ -168,18 +168,18 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
                 order.spec.name,
                 None if order.spec.library else order.spec.path,
             )
-            trained = train(spec, order.folder, on_epoch=report, on_batch=bar.batch, ranks=ranks)
+            trained = train(spec, order.folder, on_epoch=report, on_batch=bar.show_batch, ranks=ranks)
         if order.file is not None and ranks.first:
             trained = trained.copy_to(order.file)
-        yield _told(order, trained)
+        yield _describe_result(order, trained)
 
 
-def _line(epoch: Epoch, plan: Plan) -> str:
+def _describe_epoch(epoch: Epoch, plan: Plan) -> str:
     robust = "" if epoch.robust is None else f", robust {epoch.robust:.1%}"
     return f"epoch {epoch.number}/{plan.epochs}: loss {epoch.loss:.3g}, validation clean {epoch.clean:.1%}{robust}"
 
 
-def _told(order: Order, trained: Trained) -> str:
+def _describe_result(order: Order, trained: Trained) -> str:
     path, card = Path(os.path.relpath(trained.path)), trained.card
     weights = path if trained.copy is None else Path(os.path.relpath(trained.copy))
     test = [

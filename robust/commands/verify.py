@@ -1,4 +1,4 @@
-"""`robust verify`: find a row, the data and the model, and tell what was verified and what cannot be."""
+"""`robust verify`: find a row, the data and the model, and say what is verified and what cannot be."""
 
 import argparse
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from robust.attacks.text import printable
-from robust.commands.verify_row import Check, Row, check_files, check_row, supported
+from robust.commands.verify_row import Check, Row, bound_accuracy, check_files, check_row
 from robust.data.dataset import Dataset, Samples
 from robust.data.factory import open_data
 from robust.data.lazy_inputs import load_rows
@@ -19,82 +19,82 @@ from robust.records.files import read_object
 from robust.records.record import Record
 from robust.verification.fresh_process import Source
 
-SHOWN = 4  # rows that an ambiguous name is told to be of
+MAX_ROWS = 4  # are listed if a name is ambiguous
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What came out, for the terminal."""
+    """The result, and its text for the terminal."""
 
     sound: bool
     text: str
 
 
 def run(args: argparse.Namespace) -> Verified:
-    """Verify a row. ValueError or LookupError, in one line, where the row, the data or the model cannot be had."""
+    """Verify a row; ValueError or LookupError, in one line, if the row, the data or the model is missing."""
     path = find(args.row, args.folder)
     try:
         record = Record.from_json(path.read_text("utf-8"))
     except ValueError as error:
-        return _shown(path, [Check("record", False, str(error))], [])
-    checks = [Check("record", *_in_place(path, record))]
+        return _report(path, [Check("record", False, str(error))], [])
+    checks = [Check("record", *_check_place(path, record))]
     file = path.with_suffix(".npz")
     if not file.exists():
-        return _shown(path, [*checks, Check("evidence", False, f"there is no file {file.name} beside it")], [])
+        return _report(path, [*checks, Check("evidence", False, f"there is no file {file.name} beside it")], [])
     content = file.read_bytes()
     checks += check_files(record, content)
     if not checks[-1].sound:
-        return _shown(path, checks, [])
+        return _report(path, checks, [])
     evidence = Evidence.from_bytes(content)
-    dataset = _data(args, record).complete()
+    dataset = _find_data(args, record).complete()
     x, y = dataset.read("train" if record.data.split == "train" else "test")
     if len(evidence.index) and not 0 <= evidence.index.min() <= evidence.index.max() < len(y):
-        return _shown(path, [*checks, Check("data", False, f"{dataset.name} has no such samples")], [])
+        return _report(path, [*checks, Check("data", False, f"{dataset.name} has no such samples")], [])
     samples = Samples(load_rows(x, evidence.index), y[evidence.index], evidence.index)
-    row = Row(record, evidence, samples, dataset, model(args, record, dataset))
+    row = Row(record, evidence, samples, dataset, load_model(args, record, dataset))
     checks += check_row(row)
-    return _shown(path, checks, _limits(row))
+    return _report(path, checks, _describe_limits(row))
 
 
 def find(text: str, folder: Path) -> Path:
-    """The record at that path, of that stem below results/, or with enough of it; LookupError for none, or several."""
+    """Return the record at that path, or the only one with `text` in its name; LookupError for none, or several."""
     if (path := Path(text)).is_file():
         return path
     results = folder / "results"
-    known = {str(found.relative_to(results).with_suffix("")): found for found in sorted(results.rglob("*.json"))}
-    matching = [text] if text in known else [stem for stem in known if text in stem]
+    paths = {str(path.relative_to(results).with_suffix("")): path for path in sorted(results.rglob("*.json"))}
+    matching = [text] if text in paths else [stem for stem in paths if text in stem]
     if len(matching) == 1:
-        return known[matching[0]]
+        return paths[matching[0]]
     if not matching:
         raise LookupError(f"no row of {folder} has {text!r} in its name, and there is no such file")
-    more = ", ..." if len(matching) > SHOWN else ""
-    raise LookupError(f"{text!r} is in the names of {len(matching)} rows: {', '.join(matching[:SHOWN])}{more}")
+    more = ", ..." if len(matching) > MAX_ROWS else ""
+    raise LookupError(f"{text!r} is in the names of {len(matching)} rows: {', '.join(matching[:MAX_ROWS])}{more}")
 
 
-def _data(args: argparse.Namespace, record: Record) -> Dataset:
+def _find_data(args: argparse.Namespace, record: Record) -> Dataset:
     try:
         return open_data(args.data or record.data.name, Path.cwd())
     except LookupError as error:
         if args.data:
             raise
-        asked = "a row does not choose what is read; name its data yourself: --data=data.py:load"
-        raise LookupError(f"{error.args[0]}; {asked}") from None
+        hint = "a row does not choose what is read; name its data yourself: --data=data.py:load"
+        raise LookupError(f"{error.args[0]}; {hint}") from None
 
 
-def model(args: argparse.Namespace, record: Record, dataset: Dataset) -> nn.Module:
-    """The module that the user names; else what the row says, where that runs no code but this package's."""
-    made = None if args.model else weights_of(record, args.folder)
-    word = _said(record, "model")
-    text = args.model or args.arch or printable(str(word.get("text") or ""))
+def load_model(args: argparse.Namespace, record: Record, dataset: Dataset) -> nn.Module:
+    """Return the module that the user names, or else the row's, if that runs no code but this package's."""
+    weights = None if args.model else find_weights(record, args.folder)
+    recorded = _get_provenance(record, "model")
+    text = args.model or args.arch or printable(str(recorded.get("text") or ""))
     if not (args.model or args.arch):
         where = f"{args.folder / 'weights'} or .robust/models"
-        if made is None:
-            arch = f" --arch={printable(str(word['arch']))}" if word.get("arch") else ""
+        if weights is None:
+            arch = f" --arch={printable(str(recorded['arch']))}" if recorded.get("arch") else ""
             raise LookupError(
                 f"no weights of this row in {where}; name its model: --model={text or 'net.py:make'}{arch}"
             )
         if not text.startswith("zoo:"):
-            named = f"--arch={printable(str(word.get('arch') or text or 'net.py:make'))}"
+            named = f"--arch={printable(str(recorded.get('arch') or text or 'net.py:make'))}"
             raise ValueError(f"a row does not choose what code is run; name its architecture yourself: {named}")
     here = str(Path.cwd())
     assert dataset.shape is not None
@@ -107,15 +107,18 @@ def model(args: argparse.Namespace, record: Record, dataset: Dataset) -> nn.Modu
         normalize=read_normalize(args.normalize) if args.normalize else None,
         shape=dataset.shape,
         classes=dataset.classes,
-        trained=str(made) if made else None,
+        trained=str(weights) if weights else None,
         seed=record.seed,
         device=args.device,
     ).load()
 
 
-def weights_of(record: Record, folder: Path) -> Path | None:
-    """The weights that were trained for a row, by the key on their card: published beside it, or in .robust/models."""
-    key = _said(record, "training").get("key")
+def find_weights(record: Record, folder: Path) -> Path | None:
+    """Return the weights that were trained for a row, published beside it or in .robust/models; None for none.
+
+    The key on the card of the weights is the record's.
+    """
+    key = _get_provenance(record, "training").get("key")
     for card in (*(folder / "weights").glob("*.json"), *Path(".robust/models").glob("*.json")):
         weights = card.with_suffix(".safetensors")
         if key is not None and weights.exists() and read_object(card).get("key") == key:
@@ -123,38 +126,35 @@ def weights_of(record: Record, folder: Path) -> Path | None:
     return None
 
 
-def _said(record: Record, part: str) -> dict[str, Any]:
-    """A part of what the record tells of itself; nothing where that is not there."""
-    found = record.provenance.get(part)
-    return found if isinstance(found, dict) else {}
+def _get_provenance(record: Record, part: str) -> dict[str, Any]:
+    """Return a part of the record's provenance; empty if it is not there."""
+    content = record.provenance.get(part)
+    return content if isinstance(content, dict) else {}
 
 
-def _in_place(path: Path, record: Record) -> tuple[bool, str]:
-    """A row goes by its place: whether that is the record's own."""
+def _check_place(path: Path, record: Record) -> tuple[bool, str]:
+    """Return (whether the record is filed where it belongs, the message): its path is part of what it claims."""
     stem = path.resolve().with_suffix("").as_posix()
     placed = stem.endswith(f"/{record.stem}")
     return placed, "its counts are those of its outcomes" if placed else f"it belongs at {record.stem}"
 
 
-def _limits(row: Row) -> list[str]:
-    """What the evidence cannot show."""
+def _describe_limits(row: Row) -> list[str]:
+    """Return the lines on what the evidence cannot show."""
     record, inputs = row.record, len(row.evidence.row)
-    standing, adversarial = int(record.robust.sum()), int((record.correct & ~record.robust).sum())
+    robust, adversarial = int(record.robust.sum()), int((record.correct & ~record.robust).sum())
     recorded = f"robust: {100 * record.robust.mean():.2f} % recorded; "
-    lines = [f"{recorded}the inputs alone show at most {supported(row):.2f} %"]
-    rest = [f"the {adversarial - inputs} broken samples without inputs here"] * (inputs < adversarial)
-    rest += [f"the {standing} samples that stand, as an attack that was not run may break them"] * (standing > 0)
+    lines = [f"{recorded}the inputs alone show at most {bound_accuracy(row):.2f} %"]
+    rest = [f"the {adversarial - inputs} adversarial samples without inputs here"] * (inputs < adversarial)
+    rest += [f"the {robust} robust samples, as another attack may succeed on them"] * (robust > 0)
     return [*lines, f"cannot be verified: {'; '.join((*rest, 'what the attacks cost'))}"]
 
 
-def _shown(path: Path, checks: list[Check], limits: list[str]) -> Verified:
+def _report(path: Path, checks: list[Check], limits: list[str]) -> Verified:
     sound = all(check.sound for check in checks)
-    return Verified(sound, "".join(f"{line}\n" for line in (str(path), *_lines(checks), *limits, _verdict(sound))))
+    verdict = "verified" if sound else "NOT verified"
+    return Verified(sound, "".join(f"{line}\n" for line in (str(path), *_format_checks(checks), *limits, verdict)))
 
 
-def _lines(checks: list[Check]) -> Iterator[str]:
+def _format_checks(checks: list[Check]) -> Iterator[str]:
     return (f"  {check.what:<8}  {'sound' if check.sound else 'WRONG'}  {check.message}" for check in checks)
-
-
-def _verdict(sound: bool) -> str:
-    return "verified" if sound else "NOT verified"

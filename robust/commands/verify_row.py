@@ -1,4 +1,4 @@
-"""A published row, checked against its evidence: what it claims is recomputed where the evidence allows, not attacked.
+"""Check a published row against its evidence: recompute what the evidence allows, without an attack.
 
 Whoever changes a record, its inputs or the model has to change what is checked here all at once, and the model still
 has to answer so.
@@ -28,7 +28,7 @@ CLASSES = ("n", "correct", "robust")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     what: str
     sound: bool
@@ -37,32 +37,32 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record, its evidence, and the data and the model that these are said to be of."""
+    """A record, its evidence, and the data and the model that both are said to come from."""
 
     record: Record
     evidence: Evidence
-    samples: Samples  # of the evidence's numbers
+    samples: Samples  # those whose numbers the evidence holds
     dataset: Dataset
     module: nn.Module
 
     @property
     def batch(self) -> int:
-        """The attacks', where it is known."""
+        """Return the batch size of the attacks, if the record has it."""
         return int(self.record.provenance.get("batch", BATCH))
 
     @property
     def candidates(self) -> Candidates:
-        """The inputs of the evidence, to be verified."""
+        """Return the inputs of the evidence, to be verified."""
         samples, bounds = self.samples.take(self.evidence.row), (self.dataset.lo, self.dataset.hi)
         return Candidates(self.evidence.x_adv, samples.x, samples.y, self.record.threat, bounds, self.batch)
 
 
 def check_files(record: Record, content: bytes) -> Iterator[Check]:
-    """What the two files say of each other; nothing else can be believed where the last of these is not sound."""
+    """Check the record and its evidence against each other; if the last check fails, no other can be believed."""
     digest = hashlib.sha256(content).hexdigest()
     try:
         evidence = Evidence.from_bytes(content)
-        wrong = next(_discords(record, evidence), None)
+        wrong = next(_find_contradictions(record, evidence), None)
     except Exception as error:  # a damaged archive raises anything
         wrong = f"not a sound file: {error}"
     if digest != record.evidence:
@@ -72,12 +72,12 @@ def check_files(record: Record, content: bytes) -> Iterator[Check]:
     else:
         adversarial = int((record.correct & ~record.robust).sum())
         yield Check(
-            "evidence", True, f"sha256 {digest[:8]}, inputs of {len(evidence.row)} of {adversarial} broken samples"
+            "evidence", True, f"sha256 {digest[:8]}, inputs of {len(evidence.row)} of {adversarial} adversarial samples"
         )
 
 
 def check_row(row: Row) -> Iterator[Check]:
-    """The row against the data and the model."""
+    """Check the row against the data and the model; the model is not asked if the data is another."""
     record, samples = row.record, row.samples
     alike = row.evidence.x_adv.shape[1:] == samples.x.shape[1:] and np.array_equal(samples.y, row.evidence.y)
     same = alike and samples.digest == record.data.digest
@@ -90,23 +90,23 @@ def check_row(row: Row) -> Iterator[Check]:
         (weights, params) == (record.model.weights, record.model.params),
         f"sha256 {weights[:8]}, recorded {record.model.weights[:8]}",
     )
-    yield _inputs(row)
+    yield _check_inputs(row)
     if record.levels is not None:
-        yield _rounded(row)
+        yield _check_rounded(row)
     if row.evidence.gallery is not None:
-        yield _pictures(row, row.evidence.gallery)
-    yield _clean(row)
+        yield _check_images(row, row.evidence.gallery)
+    yield _check_clean(row)
 
 
-def supported(row: Row) -> float:
-    """The robust accuracy in percent that the evidence alone shows to be the most."""
+def bound_accuracy(row: Row) -> float:
+    """Return the upper bound on the robust accuracy, in percent, that the evidence alone shows."""
     left = row.record.correct.copy()
     left[row.evidence.row] = False
     return 100 * float(left.mean())
 
 
-def _discords(record: Record, evidence: Evidence) -> Iterator[str]:
-    """Where the record and its evidence, or the record's own parts, do not agree."""
+def _find_contradictions(record: Record, evidence: Evidence) -> Iterator[str]:
+    """Yield what contradicts between the record and its evidence, or within the record."""
     n, inputs = record.data.n, len(evidence.row)
     shapes = (len(evidence.y), len(evidence.index), len(evidence.x_adv), len(evidence.by))
     if shapes != (n, n, inputs, inputs):
@@ -119,7 +119,7 @@ def _discords(record: Record, evidence: Evidence) -> Iterator[str]:
     else:
         by = [record.attacks[k].adversarial[row] for k, row in zip(evidence.by, evidence.row, strict=True)]
         if missed := by.count(False):
-            yield f"inputs of {missed} samples that the record says are not broken"
+            yield f"inputs of {missed} samples that the record says are robust"
         adversarial = int((record.correct & ~record.robust).sum())
         if inputs != record.provenance.get("inputs", adversarial):
             yield f"{inputs} inputs, recorded {record.provenance.get('inputs', adversarial)}"
@@ -127,51 +127,58 @@ def _discords(record: Record, evidence: Evidence) -> Iterator[str]:
             (record.correct & ~record.robust)[gallery.row].all()
             and np.array_equal(evidence.y[gallery.row], gallery.label)
         ):
-            yield "pictures of samples that are not broken, or have other labels"
+            yield "images of samples that are not adversarial, or have other labels"
         if any((attack.adversarial & ~record.correct).any() for attack in record.attacks):
-            yield "samples that are broken, and not answered right without an attack"
+            yield "samples that are adversarial, and not answered right without an attack"
         if any(a.rounded is not None and (a.rounded & ~a.adversarial).any() for a in record.attacks):
-            yield "samples that are broken by rounded inputs alone"
+            yield "samples that are adversarial by rounded inputs alone"
         if any(a.stages and a.stages[-1].adversarial > a.adversarial.sum() for a in record.attacks):
-            yield "stages that broke more than all together"
-        if (recorded := record.provenance.get("classes")) and _by_class(record, evidence) != [
+            yield "stages that found more than all together"
+        if (recorded := record.provenance.get("classes")) and _count_by_class(record, evidence) != [
             recorded[key] for key in CLASSES
         ]:
             yield "counts by class that are not those of the outcomes"
 
 
-def _by_class(record: Record, evidence: Evidence) -> list[list[int]]:
-    flags: list[Flags | None] = [None, record.correct, record.robust]
-    return [np.bincount(evidence.y, weights=each).astype(int).tolist() for each in flags]
+def _count_by_class(record: Record, evidence: Evidence) -> list[list[int]]:
+    """Return the samples of each class: all, those answered right, and the robust ones."""
+    weights: list[Flags | None] = [None, record.correct, record.robust]
+    return [np.bincount(evidence.y, weights=flags).astype(int).tolist() for flags in weights]
 
 
-def _inputs(row: Row) -> Check:
-    """Every adversarial input, as `verify` has it; where only rounding speaks against one it is told."""
-    look = verify(row.module, row.candidates)
-    n, verified = len(look.fault), int((look.fault == 0).sum())
+def _check_inputs(row: Row) -> Check:
+    """Check every adversarial input; name those about which only rounding errors decide."""
+    verification = verify(row.module, row.candidates)
+    n, verified = len(verification.fault), int((verification.fault == 0).sum())
     text = f"{verified} of {n} are adversarial under {row.record.threat}"
-    edge = f"{look.edge} so nearly that rounding decides" if look.edge else ""
-    return Check("inputs", not look.wrong.any(), ", ".join(filter(None, (text, edge, describe_faults(look.wrong)))))
+    edge = f"{verification.edge} so nearly that rounding decides" if verification.edge else ""
+    faults = describe_faults(verification.wrong)
+    return Check("inputs", not verification.wrong.any(), ", ".join(filter(None, (text, edge, faults))))
 
 
-def _rounded(row: Row) -> Check:
+def _check_rounded(row: Row) -> Check:
+    """Check which inputs are still adversarial once they are rounded to what an image file can hold."""
     assert row.record.levels is not None
-    look, evidence = verify_rounded(row.module, row.candidates, row.record.levels), row.evidence
-    flags = [row.record.attacks[k].rounded for k in evidence.by]
-    recorded = np.array([each is not None and each[at] for each, at in zip(flags, evidence.row, strict=True)], bool)
-    other = int(((recorded != (look.fault == 0)) & ~look.near).sum())
-    text = f"{np.count_nonzero(look.fault == 0)} of {len(recorded)} still are, rounded to {row.record.levels} levels"
+    verification, evidence = verify_rounded(row.module, row.candidates, row.record.levels), row.evidence
+    adversarial = verification.fault == 0
+    by_attack = [row.record.attacks[k].rounded for k in evidence.by]
+    recorded = np.array(
+        [flags is not None and flags[at] for flags, at in zip(by_attack, evidence.row, strict=True)], bool
+    )
+    other = int(((recorded != adversarial) & ~verification.near).sum())
+    text = f"{np.count_nonzero(adversarial)} of {len(recorded)} still are, rounded to {row.record.levels} levels"
     return Check("rounded", not other, text + (f"; {other} not as recorded" if other else ""))
 
 
-def _pictures(row: Row, gallery: Gallery) -> Check:
-    """Whether the page shows the samples as the originals that they are."""
-    mine = to_images(row.samples.take(gallery.row).x[:], (row.dataset.lo, row.dataset.hi))
-    alike = mine.shape == gallery.original.shape and np.array_equal(mine, gallery.original)
-    return Check("pictures", alike, f"{len(mine)} originals are {'the' if alike else 'not all'} samples")
+def _check_images(row: Row, gallery: Gallery) -> Check:
+    """Check that the originals in the gallery are the samples."""
+    images = to_images(row.samples.take(gallery.row).x[:], (row.dataset.lo, row.dataset.hi))
+    alike = images.shape == gallery.original.shape and np.array_equal(images, gallery.original)
+    return Check("images", alike, f"{len(images)} originals are {'the' if alike else 'not all'} samples")
 
 
-def _clean(row: Row) -> Check:
+def _check_clean(row: Row) -> Check:
+    """Check the answers to the samples without an attack."""
     answered, near = check_labels(row.module, row.samples.x, row.samples.y, row.batch)
     differ = answered != row.record.correct
     other = int((differ & ~near).sum())

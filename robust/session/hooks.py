@@ -12,7 +12,7 @@ from robust.session import SELECTED_BASELINE
 from robust.session.fixtures import RESULTS, read_mark
 from robust.session.run import Run
 from robust.session.selection import Selection, find_floor, group_rows, node_id
-from robust.settings.parsing import asked
+from robust.settings.parsing import call_hook
 
 if TYPE_CHECKING:
     from robust.session.results import RowKey
@@ -137,7 +137,7 @@ class RobustSession:
     def _call_hook(self, name: str, **arguments: object) -> list[Any]:
         """Return what the implementations of a hook return. One that fails fails the run, and loses nothing."""
         try:
-            returned: list[Any] = asked(self.run.config, name, **arguments)
+            returned: list[Any] = call_hook(self.run.config, name, **arguments)
         except ValueError as error:
             self.failures.append(str(error))
             return []

@@ -158,7 +158,7 @@ class Models:
                     spec.path if spec.factory and not spec.library else None,
                 )
                 folder = private(settings.home) / "models"
-                trained = train(training, folder, on_epoch=bar.epoch, on_batch=bar.batch, ranks=self._ranks)
+                trained = train(training, folder, on_epoch=bar.show_epoch, on_batch=bar.show_batch, ranks=self._ranks)
                 refuse_shared(trained.selection, self._data.samples)
             except (ValueError, LookupError) as error:
                 fail(f"{spec.text}, {variant.training}: {error.args[0]}")

@@ -10,7 +10,7 @@ from robust.distributed.ranks import Ranks
 from robust.session.answers import Answers
 from robust.session.data import RunData
 from robust.session.models import Models, Progress
-from robust.settings.parsing import asked
+from robust.settings.parsing import call_hook
 from robust.settings.settings import Settings
 
 
@@ -33,4 +33,4 @@ def make_resources(config: pytest.Config, settings: Settings, progress: Progress
 
 
 def _load_by_hook(config: pytest.Config, path: Path) -> object:
-    return asked(config, "pytest_robust_load_model", path=path)
+    return call_hook(config, "pytest_robust_load_model", path=path)

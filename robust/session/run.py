@@ -11,8 +11,7 @@ import pytest
 
 from robust.attacks.text import printable
 from robust.distributed import RANKS
-from robust.options import Option, value
-from robust.options import words as typed
+from robust.options import Option, read_option, spell_options
 from robust.session import SELECTED_BASELINE
 from robust.settings.read import read
 from robust.settings.settings import Settings
@@ -73,7 +72,7 @@ class Run:
     def accuracy_test(self) -> "AccuracyTest":
         from robust.session.accuracy_tests import AccuracyTest, Commands
 
-        row = self._command(lambda option: value(self.config, option.name))
+        row = self._command(lambda option: read_option(self.config, option.name))
         return AccuracyTest(self.resources, self.measurements, Commands(self._repeat, row))
 
     @cached_property
@@ -113,21 +112,21 @@ class Run:
         config = self.config.option
         words += [f"--rootdir={config.rootdir}"] if config.rootdir else []
         words += ["-c", config.inifilename] if config.inifilename else []
-        words += typed(given)
+        words += spell_options(given)
         return printable(shlex.join(words))
 
     @contextmanager
     def _progress(self, title: str) -> "Iterator[TrainingBar]":
-        from robust.progress import training_bar
+        from robust.progress import open_training_bar
 
-        with self._uncaptured(), training_bar(title) as bar:
+        with self._uncaptured(), open_training_bar(title) as bar:
             yield bar
 
     @contextmanager
     def _watched(self, title: str, n: int) -> "Iterator[Watch]":
-        from robust.progress import suite_bar
+        from robust.progress import open_suite_bar
 
-        with self._uncaptured(), suite_bar(title, n) as watch:
+        with self._uncaptured(), open_suite_bar(title, n) as watch:
             yield watch
 
     def _uncaptured(self) -> "AbstractContextManager[None]":

@@ -1,1 +1,1 @@
-"""From options to values."""
+"""Read options, of pytest or of a command, into values that are checked."""

@@ -1,12 +1,13 @@
-"""What a run does to its models: threat models, attacks and suites."""
+"""Plan the attacks of a run: threat models, attacks and suites."""
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.spec import Spec
 from robust.attacks.suite import WAYS, Suite, read_suite
 from robust.attacks.words import canonical_threat, parse_threat
-from robust.settings.parsing import Hooks, OptionError, SettingsError, blame, read_list, read_words
+from robust.settings.parsing import Hooks, OptionError, SettingsError, blame, read_items, read_list
 from robust.settings.sources import Options, OptionValue
 from robust.settings.values import DATA, read_time
 
@@ -17,7 +18,7 @@ HOOK = "pytest_robust_attacks"
 
 @dataclass(frozen=True, slots=True)
 class AttackPlan:
-    """What every model goes through."""
+    """The attacks and suites that every model of the run is measured under."""
 
     threats: tuple[str, ...]  # canonical: "linf:8/255"
     attacks: tuple[str, ...]  # canonical: "pgd:steps=40"
@@ -26,7 +27,7 @@ class AttackPlan:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all attacks and suites, as they appear beside their accuracies."""
+        """Return the names of all attacks and suites, as they appear beside their accuracies."""
         return (*self.attacks, *(suite.name for suite in self.suites))
 
 
@@ -41,17 +42,17 @@ def read_attack_plan(options: Options, default_threat: str | None, blind: bool, 
     needs_threat = not threats
     _change(hooks, attacks, threats)
     if needs_threat and not threats:
-        raise missing_threat(options["data"].text or DATA)
+        refuse_missing_threat(options["data"].text or DATA)
     if not (threats and (attacks or suites)):
         option, what = ("attack", "attack") if threats else ("threat", "threat model")
         raise OptionError(option, None, f"there is no {what} left to run ({HOOK})")
     plan = AttackPlan(
-        read_words("threat", threats, canonical_threat),
-        read_words("attack", attacks, _read_attack),
+        read_items("threat", threats, canonical_threat),
+        read_items("attack", attacks, _read_attack),
         suites,
         read_list(options["search"], _read_way),
     )
-    _refuse_without_suites(options["search"], options["suite"])
+    _check_search(options["search"], options["suite"])
     for suite in suites:
         for threat in plan.threats:
             with blame("suite", suite.name):
@@ -59,14 +60,14 @@ def read_attack_plan(options: Options, default_threat: str | None, blind: bool, 
     return plan
 
 
-def missing_threat(data: str) -> OptionError:
-    """Return the error for a data set without a threat model of its own, if the user gives none either."""
-    return OptionError("data", data, "say what an attacker may do, as --robust-threat=linf:8/255")
+def refuse_missing_threat(data: str) -> NoReturn:
+    """Raise the OptionError for a data set without a threat model of its own, if the user gives none either."""
+    raise OptionError("data", data, "say what an attacker may do, as --robust-threat=linf:8/255")
 
 
 def read_suites(option: OptionValue) -> tuple[Suite, ...]:
     """Return the suites; none if the user switches off those of the ini file."""
-    return () if _without_suites(option) else read_list(option, lambda text: read_suite(text, option.folder))
+    return () if _has_no_suites(option) else read_list(option, lambda text: read_suite(text, option.folder))
 
 
 def read_suite_time(option: OptionValue, suites: OptionValue) -> float | None:
@@ -78,19 +79,19 @@ def read_suite_time(option: OptionValue, suites: OptionValue) -> float | None:
         return seconds
 
 
-def _without_suites(option: OptionValue) -> bool:
+def _has_no_suites(option: OptionValue) -> bool:
     """Whether the user wants none of the suites that the ini file names."""
     return option.texts == ("none",)
 
 
-def _refuse_without_suites(search: OptionValue, suites: OptionValue) -> None:
-    """OptionError if suites are to be searched in some way, and no suite is named."""
+def _check_search(search: OptionValue, suites: OptionValue) -> None:
+    """Refuse a way to search if no suite is named."""
     if search.texts and not suites.texts:
         raise OptionError(search.name, None, "it is for suites, and there is none; name one with --robust-suite")
 
 
 def _check_norms(suite: Suite, threat: str) -> None:
-    """ValueError if no stage is for one of the norms: nothing would be attacked, and the model would look robust."""
+    """Refuse a norm without a stage: nothing would be attacked, and the model would look robust."""
     for norm in (parse_threat(part)[0] for part in threat.split("+")):
         if not any(norm in stage.norms for stage in suite.stages):
             raise ValueError(f"no stage of {suite.name} is for {norm}, and the threat model is {threat}")
@@ -120,4 +121,4 @@ def _change(hooks: Hooks, attacks: list[str], threats: list[str]) -> None:
         raise SettingsError(f"{HOOK} returned a {type(returned[0]).__name__}; change the lists in place")
     for text in (*attacks, *threats):
         if not isinstance(text, str):
-            raise SettingsError(f"{HOOK}: {text!r} is no word, such as 'pgd:steps=40' or 'linf:8/255'")
+            raise SettingsError(f"{HOOK}: {text!r} is no text, such as 'pgd:steps=40' or 'linf:8/255'")

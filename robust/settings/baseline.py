@@ -1,4 +1,4 @@
-"""What the user says of baselines: which to compare with, how far an accuracy may drop, and whether to save one."""
+"""Read the options of baselines: which to compare with, how far an accuracy may drop, and whether to save one."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NAME = r"\w[\w.+-]*"
 
 @dataclass(frozen=True, slots=True)
 class RegressionCheck:
-    """An accuracy that must not drop: of a row, or of a model without an attack."""
+    """An accuracy that must not drop: the robust accuracy of a row, or the clean accuracy of a model."""
 
     margin: Tolerance
     row: str  # "" for all attacks together, or a suite
@@ -23,21 +23,24 @@ class RegressionCheck:
 
     @property
     def slug(self) -> str:
-        """As in a test's name: "clean", "linf-8_255", "standard-1-linf-8_255"."""
+        """Return the part of a test's name: "clean", "linf-8_255", "standard-1-linf-8_255"."""
         return "clean" if self.margin.metric == CLEAN else pair_slug(self.row, self.threat)
 
 
 @dataclass(frozen=True, slots=True)
 class Baselines:
-    """What is compared and what is kept."""
+    """The baseline to compare with, and the name to save one under."""
 
     compare: str | None  # "latest", "auto" or a path
-    folder: Path  # what a relative path is below
-    margins: tuple[Tolerance, ...]  # none where nothing is compared
-    save: str | None  # a name, "" for the commit's; None: nothing is kept
+    folder: Path  # where a relative path starts
+    margins: tuple[Tolerance, ...]  # none if nothing is compared
+    save: str | None  # a name, "" for the commit's; None: nothing is saved
 
-    def guards(self, rows: tuple[str, ...], threats: tuple[str, ...]) -> list[RegressionCheck]:
-        """Of each model the clean accuracy once, and the robust accuracy of each row; the quickest first."""
+    def plan_checks(self, rows: tuple[str, ...], threats: tuple[str, ...]) -> list[RegressionCheck]:
+        """Return the checks of each model: its clean accuracy once, and the robust accuracy of each row.
+
+        The quickest check is the first.
+        """
         pairs = [(row, threat) for threat in threats for row in rows]
         return [
             RegressionCheck(margin, *pair)
@@ -47,7 +50,7 @@ class Baselines:
 
 
 def read_baselines(compare: OptionValue, tolerances: OptionValue, save: OptionValue) -> Baselines:
-    """Return what is compared and saved; OptionError for what is wrong with one of the three options."""
+    """Return the baselines of a run; OptionError for what is wrong with one of the three options."""
     if compare.text is None and tolerances.typed:
         raise OptionError(tolerances.name, None, "say what to compare with, as --robust-compare=latest")
     margins = read_list(tolerances, read_tolerance, DEFAULT)

@@ -39,13 +39,13 @@ class OptionError(SettingsError):
 
 
 class Hooks(Protocol):
-    """Call the hook of that name; None, or a list without values, if nobody implements it."""
+    """A function that calls a hook by its name; it returns None, or an empty list, if nobody implements the hook."""
 
     def __call__(self, hook: str, /, **arguments: object) -> Any: ...
 
 
-def no_hooks(hook: str, /, **arguments: object) -> None:
-    """Stand for a run in which nobody implements a hook."""
+def call_no_hook(hook: str, /, **arguments: object) -> None:
+    """Return None, as in a run in which nobody implements the hook."""
 
 
 @contextmanager
@@ -61,16 +61,16 @@ def blame(name: str, text: str | None = None) -> Iterator[None]:
 
 
 def read_list(option: OptionValue, read_one: Callable[[str], T], default: str = "") -> tuple[T, ...]:
-    """Return the values of a list option in the user's order, each once; of the words of `default` if not given."""
-    return read_words(option.name, option.words if option.texts else filter(None, default.split(",")), read_one)
+    """Return the values of a list option in the user's order, each once; those of `default` if it is not given."""
+    return read_items(option.name, option.items if option.texts else filter(None, default.split(",")), read_one)
 
 
-def read_words(name: str, words: Iterable[str], read_one: Callable[[str], T]) -> tuple[T, ...]:
-    """Return the values of the words, each once; OptionError on the first word that `read_one` refuses."""
+def read_items(name: str, items: Iterable[str], read_one: Callable[[str], T]) -> tuple[T, ...]:
+    """Return the values of the items, each once; OptionError on the first item that `read_one` refuses."""
     values: dict[T, None] = {}
-    for word in words:
-        with blame(name, word):
-            values[read_one(word)] = None
+    for item in items:
+        with blame(name, item):
+            values[read_one(item)] = None
     return tuple(values)
 
 
@@ -91,7 +91,7 @@ def parse_whole(text: str, minimum: int, alternative: str = "") -> int:
 
 
 @contextmanager
-def usage_errors() -> Iterator[None]:
+def raise_usage_errors() -> Iterator[None]:
     """Turn a SettingsError inside into a pytest.UsageError: one line, exit status 4.
 
     The message may quote names that a stranger chose: of a file, a tensor, a class.
@@ -105,11 +105,11 @@ def usage_errors() -> Iterator[None]:
 @contextmanager
 def blaming(option: str) -> Iterator[None]:
     """Turn a ValueError or a LookupError inside into a pytest.UsageError on `option`, as "threat=lin:0.1"."""
-    with usage_errors(), blame(*option.split("=", 1)):
+    with raise_usage_errors(), blame(*option.split("=", 1)):
         yield
 
 
-def asked(config: pytest.Config, hook: str, /, **arguments: object) -> Any:
+def call_hook(config: pytest.Config, hook: str, /, **arguments: object) -> Any:
     """Call the hook of that name; ValueError, in one line, if an implementation of it fails."""
     try:
         return getattr(config.hook, hook)(config=config, **arguments)

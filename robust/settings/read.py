@@ -7,7 +7,7 @@ import pytest
 
 from robust.settings.attack_plan import read_attack_plan, read_suite_time
 from robust.settings.baseline import read_baselines
-from robust.settings.parsing import Hooks, asked, no_hooks, read_list, read_whole, usage_errors
+from robust.settings.parsing import Hooks, call_hook, call_no_hook, raise_usage_errors, read_list, read_whole
 from robust.settings.settings import Settings
 from robust.settings.sources import Options, options_of_config
 from robust.settings.values import (
@@ -33,11 +33,11 @@ GALLERY = 6  # four images of each, and five with captum, keep a page small
 
 def read(config: pytest.Config) -> Settings:
     """Return the settings of this run; pytest.UsageError, in one line, for what is wrong with them."""
-    with usage_errors():
-        return read_settings(options_of_config(config), config.rootpath, partial(asked, config))
+    with raise_usage_errors():
+        return read_settings(options_of_config(config), config.rootpath, partial(call_hook, config))
 
 
-def read_settings(options: Options, root: Path, hooks: Hooks = no_hooks) -> Settings:
+def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> Settings:
     """Return the settings that the options say; OptionError or SettingsError for what is wrong with them.
 
     `root` is the folder of the project, where results are written.

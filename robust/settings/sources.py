@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robust.options import OPTIONS, Option, value
+from robust.options import OPTIONS, Option, read_option
 
 if TYPE_CHECKING:
     import pytest
@@ -23,13 +23,13 @@ class OptionValue:
 
     @property
     def text(self) -> str | None:
-        """The text of an option that has one value; None if it is not given."""
+        """Return the text of an option that has one value; None if it is not given."""
         return self.texts[0] if self.texts else None
 
     @property
-    def words(self) -> list[str]:
-        """The texts of a list option, split at commas."""
-        return [word for text in self.texts for word in text.split(",")]
+    def items(self) -> list[str]:
+        """Return the texts of a list option, split at commas."""
+        return [item for text in self.texts for item in text.split(",")]
 
 
 Options = Mapping[str, OptionValue]  # every option of the plugin by its name, also those that are not given
@@ -47,7 +47,7 @@ def options_of_config(config: "pytest.Config") -> Options:
 def _of_config(config: "pytest.Config", option: Option) -> OptionValue:
     typed = config.getoption(option.dest) is not None
     folder = config.invocation_params.dir if typed or config.inipath is None else config.inipath.parent
-    return OptionValue(option.name, _texts_of(value(config, option.name)), folder, typed)
+    return OptionValue(option.name, _texts_of(read_option(config, option.name)), folder, typed)
 
 
 def options_of_namespace(args: argparse.Namespace) -> Options:

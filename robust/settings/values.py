@@ -11,7 +11,7 @@ from robust.models.normalize import read_normalize
 from robust.models.permissions import SHA256, Permissions
 from robust.models.spec import ModelSpec
 from robust.records.trust import Verdict
-from robust.settings.parsing import Hooks, OptionError, blame, no_hooks, read_list, read_whole
+from robust.settings.parsing import Hooks, OptionError, blame, call_no_hook, read_list, read_whole
 from robust.settings.sources import OptionValue
 from robust.train.recipe import AS_IS, parse_recipe
 from robust.trust.checks import PREFLIGHT
@@ -37,7 +37,7 @@ def read_models(option: OptionValue) -> tuple[ModelSpec, ...]:
     return tuple(models)
 
 
-def read_dataset(option: OptionValue, hooks: Hooks = no_hooks) -> Dataset:
+def read_dataset(option: OptionValue, hooks: Hooks = call_no_hook) -> Dataset:
     """Return the declaration of the data set: a hook's, or else this package's. Nothing is read."""
     text = option.text or DATA
     with blame(option.name, text):
@@ -87,10 +87,10 @@ def read_time(text: str | None) -> float | None:
 
 def read_training(text: str) -> str:
     """Return a recipe in its canonical spelling, or "as-is" for the model as it was loaded."""
-    return AS_IS if text == AS_IS else canonical_recipe(text)
+    return AS_IS if text == AS_IS else canonicalize_recipe(text)
 
 
-def canonical_recipe(text: str) -> str:
+def canonicalize_recipe(text: str) -> str:
     """Return a recipe in its canonical spelling; LookupError or ValueError for what is none."""
     return str(parse_recipe(text)[2])
 
@@ -135,7 +135,7 @@ def _read_global(text: str) -> str:
 
 def read_gates(floors: OptionValue, fail_on: OptionValue, attacks: tuple[str, ...], threats: tuple[str, ...]) -> Gates:
     """Return the floors of accuracies; their scopes are among these attacks (or suites) and threat models."""
-    found = read_list(floors, lambda word: read_floor(word, attacks, threats))
+    found = read_list(floors, lambda text: read_floor(text, attacks, threats))
     text = fail_on.text or "figure"
     rule = next((rule for rule in FAIL_ON if rule == text), None)
     if rule is None:

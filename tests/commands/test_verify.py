@@ -151,7 +151,7 @@ def test_a_row_is_verified_and_says_what_is_not(folder, verify):
     assert [line.split()[:2] for line in lines[1:-3]] == [
         [what, "sound"] for what in ("record", "evidence", "data", "model", "inputs", "rounded", "clean")
     ]
-    assert "samples that stand, as an attack that was not run may break them" in lines[-2]
+    assert "robust samples, as another attack may succeed on them" in lines[-2]
     assert lines[-1] == "verified"
 
 
@@ -238,10 +238,10 @@ LIES = {
     ),
     "inputs of another shape": (lambda: change_evidence(True, x_adv=lambda x: x.reshape(-1, 64)), "data", "digits"),
     "a sample that is not there": (lambda: change_evidence(True, index=lambda index: index + 9999), "data", "no such"),
-    "a sample that stands": (
+    "a robust sample": (
         lambda: change_evidence(True, row=lambda row: np.sort([np.setdiff1d(np.arange(80), row)[0], *row[1:]])),
         "evidence",
-        "not broken",
+        "says are robust",
     ),
     "an attack that is not there": (lambda: change_evidence(True, by=lambda by: by + 1), "evidence", "not there"),
     "fewer inputs": (
@@ -310,7 +310,7 @@ def test_rounded_outcomes_that_are_not_so_are_found(folder, verify):
 
 
 def test_what_was_left_out_with_all_that_told_of_it_cannot_be_found(folder, verify):
-    """Whoever hides that samples were broken, and their inputs, looks like one whose attack was weak: survivors."""
+    """A row that hides adversarial samples and their inputs looks like a row of a weak attack."""
     (attack,) = Record.from_json(place().read_text()).attacks
     fewer = attack.adversarial & (np.cumsum(attack.adversarial) > 10)
     repacked(adversarial=fewer)
@@ -386,10 +386,10 @@ def test_the_published_rows_are_verified(verify, monkeypatch, row):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (lambda pictures: pictures, "pictures  sound"),
-        (lambda pictures: replace(pictures, original=255 - pictures.original), "pictures  WRONG"),
-        (lambda pictures: replace(pictures, original=pictures.original[:, :4]), "pictures  WRONG"),
-        (lambda pictures: replace(pictures, label=pictures.label + 1), "pictures of samples that are not broken"),
+        (lambda pictures: pictures, "images    sound"),
+        (lambda pictures: replace(pictures, original=255 - pictures.original), "images    WRONG"),
+        (lambda pictures: replace(pictures, original=pictures.original[:, :4]), "images    WRONG"),
+        (lambda pictures: replace(pictures, label=pictures.label + 1), "images of samples that are not adversarial"),
     ],
     ids=["as they are", "others", "other sizes", "other labels"],
 )

@@ -1,6 +1,6 @@
-"""What is wrong with a model or its data is told before the first test, in one line that begins with the option.
+"""Mistakes in a model or its data are reported before the first test, in one line that begins with the option.
 
-What is wrong with an option's value alone is in tests/settings/test_mistakes.py.
+Mistakes in an option's value alone are in tests/settings/test_mistakes.py.
 """
 
 import pickle
@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from robust.distributed.ranks import ALONE
-from robust.session.resources import Resources
+from robust.session.resources import make_resources
+from robust.session.startup import check_settings
 from tests.settings.making import read
 
 NET, WEIGHTS, LINF = "model=net.py:make", "model=weights.pt", "threat=linf:0.1"
@@ -83,7 +84,7 @@ class Payload:
 
 @pytest.fixture
 def cluttered(folder, monkeypatch):
-    """The user's folder, with files that are wrong; what can be imported is as before when a test ends."""
+    """The user's folder, with files that are wrong; sys.path is restored when a test ends."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     (folder / "broken.py").write_text("def make(:\n")
@@ -111,7 +112,7 @@ def check(folder, *typed):
     few = [] if any(text.startswith("samples=") for text in typed) else ["samples=60"]
     model = [] if any(text.startswith("model=") for text in typed) else [NET]
     config = SimpleNamespace(hook=SimpleNamespace(pytest_robust_load_model=lambda **_: None))
-    Resources(config, read(folder, *model, *few, *typed), None, ALONE).check()
+    check_settings(make_resources(config, read(folder, *model, *few, *typed), None, ALONE))
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -134,7 +135,7 @@ def test_what_is_right_passes(cluttered):
 
 
 def refused(result, message):
-    """A run ends with this line as its only word, status 4 and no traceback."""
+    """Check that the run ended with this one line, status 4 and no traceback."""
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     lines = result.errlines + result.outlines
     assert [line for line in lines if line.startswith("ERROR: ")] == [f"ERROR: {message}"]

@@ -1,11 +1,11 @@
-"""What is wrong with an option is one line that begins with the option; messages.txt holds the whole lines."""
+"""A mistake in an option is one line that begins with the option; messages.txt holds the whole lines."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from robust.settings.parsing import SettingsError, usage_errors
+from robust.settings.parsing import SettingsError, raise_usage_errors
 from tests.settings.making import read
 
 NET = "model=net.py:make"
@@ -81,10 +81,10 @@ LINES = Path(__file__).with_name("messages.txt").read_text().splitlines()
 
 
 def refusal(folder, name):
-    """The message of pytest for what is typed."""
+    """Return the message of pytest for what is typed."""
     typed, *_ = WRONG[name]
     models = [] if any(text.startswith("model=") for text in typed) else [NET]
-    with pytest.raises(pytest.UsageError) as caught, usage_errors():
+    with pytest.raises(pytest.UsageError) as caught, raise_usage_errors():
         read(folder, *models, *typed)
     return str(caught.value)
 
@@ -100,7 +100,7 @@ def test_a_mistake_names_its_option(name, folder):
 
 
 def test_the_messages_are_those_of_the_file(folder):
-    """Lists of names are left out: a new attack is no new message."""
+    """Compare without the lists of names: a new attack is no new message."""
     lines = [f"{name} | {refusal(folder, name).replace(str(folder), 'HERE')}" for name in WRONG]
 
     assert [re.sub(r"Known: [^;]*", "Known: ...", line) for line in lines] == LINES
@@ -121,7 +121,7 @@ def test_a_command_calls_its_options_by_other_names(folder):
 
 
 def test_a_hostile_text_reaches_no_terminal(folder):
-    with pytest.raises(pytest.UsageError) as caught, usage_errors():
+    with pytest.raises(pytest.UsageError) as caught, raise_usage_errors():
         read(folder, NET, "threat=\x1b[2Jlinf:0.1" + "0" * 5000)
 
     assert "\x1b" not in str(caught.value)

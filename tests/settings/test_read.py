@@ -156,7 +156,7 @@ def test_a_hook_declares_data_and_changes_attacks_in_place(folder):
     [
         (lambda attacks, threats: attacks.clear(), "--robust-attack: there is no attack left"),
         (lambda attacks, threats: threats.clear(), "--robust-threat: there is no threat model left"),
-        (lambda attacks, threats: attacks.append(3), "pytest_robust_attacks: 3 is no word"),
+        (lambda attacks, threats: attacks.append(3), "pytest_robust_attacks: 3 is no text"),
         (lambda attacks, threats: attacks.append("pgdd"), "--robust-attack=pgdd: unknown attack"),
         (lambda attacks, threats: ["fgsm"], "pytest_robust_attacks returned a str; change the lists in place"),
     ],
