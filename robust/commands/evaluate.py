@@ -28,7 +28,7 @@ def _evaluate(args: argparse.Namespace, ranks: Ranks) -> int:
     ending = Shutdown(ranks)
     together = DistributedPlugin(ranks, ending)
     typed = ["--robust-only", *words(lambda option: getattr(args, option.dest, None)), *QUIET]
-    with _heard(ranks) as (screen, said), ending.heeded():
+    with _heard(ranks) as (screen, said), ending.catch_sigterm():
         status = int(pytest.main(typed if ranks.first else [*typed, "-p", "no:cacheprovider"], plugins=[together]))
         together.refuse(said().strip().rpartition("\n")[2].removeprefix("ERROR: "))
         if status == pytest.ExitCode.INTERNAL_ERROR:

@@ -63,9 +63,9 @@ def main(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace, ranks: Ranks) -> int:
     ending, status, told = Shutdown(ranks), 0, ""
-    with ending.heeded():
+    with ending.catch_sigterm():
         try:
-            for text in run(ranks.agreed(lambda: read(args, ranks)), ranks):
+            for text in run(ranks.agree(lambda: read(args, ranks)), ranks):
                 if ranks.first:
                     sys.stdout.write(text)
                     sys.stdout.flush()
@@ -77,7 +77,7 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> int:
             status, told = 1, str(error)
         except (ValueError, LookupError, OSError) as error:
             status, told = 4, str(error.args[0] if isinstance(error, LookupError) else error)
-        if told and ranks.first and not ending.told_to_end:
+        if told and ranks.first and not ending.terminated:
             sys.stderr.write(f"robust train: {told}\n")
         return ending.close(status, "train", sys.stderr)
 
