@@ -1,4 +1,4 @@
-"""Rows drawn by a seed, the same ones on every machine. No numpy at import: collecting tests imports this."""
+"""Draw rows by a seed, the same on every machine. No numpy at import, since collecting tests imports this."""
 
 from typing import TYPE_CHECKING
 

@@ -28,7 +28,7 @@ def _evaluate(args: argparse.Namespace, ranks: Ranks) -> int:
     shutdown = Shutdown(ranks)
     plugin = DistributedPlugin(ranks, shutdown)
     typed = ["--robust-only", *spell_options(lambda option: getattr(args, option.dest, None)), *QUIET]
-    with _mute_others(ranks) as (screen, read_muted), shutdown.heeded():
+    with _mute_others(ranks) as (screen, read_muted), shutdown.catch_sigterm():
         status = int(pytest.main(typed if ranks.first else [*typed, "-p", "no:cacheprovider"], plugins=[plugin]))
         plugin.refuse(read_muted().strip().rpartition("\n")[2].removeprefix("ERROR: "))
         if status == pytest.ExitCode.INTERNAL_ERROR:

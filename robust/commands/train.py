@@ -63,9 +63,9 @@ def main(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace, ranks: Ranks) -> int:
     shutdown, status, message = Shutdown(ranks), 0, ""
-    with shutdown.heeded():
+    with shutdown.catch_sigterm():
         try:
-            for text in run(ranks.agreed(lambda: read(args, ranks)), ranks):
+            for text in run(ranks.agree(lambda: read(args, ranks)), ranks):
                 if ranks.first:
                     sys.stdout.write(text)
                     sys.stdout.flush()
@@ -77,7 +77,7 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> int:
             status, message = 1, str(error)
         except (ValueError, LookupError, OSError) as error:
             status, message = 4, str(error.args[0] if isinstance(error, LookupError) else error)
-        if message and ranks.first and not shutdown.told_to_end:
+        if message and ranks.first and not shutdown.terminated:
             sys.stderr.write(f"robust train: {message}\n")
         return shutdown.close(status, "train", sys.stderr)
 

@@ -1,4 +1,4 @@
-"""Several processes that measure or train together."""
+"""Run measurements and trainings on several processes."""
 
 from typing import TYPE_CHECKING
 
@@ -7,4 +7,4 @@ import pytest
 if TYPE_CHECKING:
     from robust.distributed.ranks import Ranks
 
-RANKS: "pytest.StashKey[Ranks]" = pytest.StashKey()  # on the config where torchrun started several processes
+RANKS: "pytest.StashKey[Ranks]" = pytest.StashKey()  # on the config, if torchrun started several processes

@@ -1,4 +1,4 @@
-"""Together: a plugin of pytest, for what all ranks must agree on, and for how a run ends that has lost one."""
+"""A pytest plugin that keeps the ranks in agreement, and ends a run that has lost one."""
 
 from collections.abc import Generator
 from contextlib import suppress
@@ -12,12 +12,12 @@ from robust.distributed.shutdown import Shutdown
 
 
 class DistributedPlugin:
-    """What happens beside the session's own hooks where several processes run it."""
+    """Hooks for a session that several processes run."""
 
     def __init__(self, ranks: Ranks, ending: Shutdown) -> None:
         self.ranks = ranks
         self.ending = ending
-        self.begun = False
+        self.started = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -27,15 +27,15 @@ class DistributedPlugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionstart(self) -> Generator[None, None, None]:
-        """A mistake that one rank alone sees, as where its machine lacks the data, is told by the first."""
+        """Report an error that only one rank has, as when its machine lacks the data, on the first rank."""
         error = None
         try:
             yield
-        except Exception as failed:
-            error = failed
-        self.begun = True
+        except Exception as raised:
+            error = raised
+        self.started = True
         try:
-            self.ranks.agreed(lambda: _raise(error))
+            self.ranks.agree(lambda: _raise(error))
         except ElsewhereError as elsewhere:
             raise pytest.UsageError(str(elsewhere)) from elsewhere
         except LostError as lost:
@@ -51,11 +51,11 @@ class DistributedPlugin:
         self.ending.lost = str(lost)
         pytest.exit("a process of this run is lost", returncode=pytest.ExitCode.TESTS_FAILED)
 
-    def refuse(self, told: str) -> None:
-        """Tell the others that this rank has not come to the start of its session."""
-        if not self.begun:
+    def refuse(self, message: str) -> None:
+        """Send the others the error of this rank, if its session has not started."""
+        if not self.started:
             with suppress(ValueError, LostError):
-                self.ranks.agreed(lambda: _raise(ValueError(told)))
+                self.ranks.agree(lambda: _raise(ValueError(message)))
 
 
 def _raise(error: Exception | None) -> None:

@@ -1,7 +1,7 @@
-"""Ranks: the processes that torchrun started, which measure or train together. A process by itself is one of one.
+"""Ranks: the processes that torchrun started, which measure or train together. A single process is one rank of one.
 
-Every rank runs the same program on the same samples and knows the same of each, so that all take the same turns.
-They part only where one takes its share of the rows, or where the first does something for all.
+Every rank runs the same program on the same samples with the same state, so all take the same branches. They differ
+only in their share of the rows, and in what the first rank does for all.
 """
 
 import datetime
@@ -28,67 +28,67 @@ from robust.device import parse_device
 
 T = TypeVar("T")
 
-WAIT = 1800.0  # seconds, as torch's own processes wait for each other
-GRACE = 1.0  # seconds in which the first rank tells what became of another
-KEPT = "what was finished is kept, and the same command goes on from there, with any number of processes"
+WAIT = 1800.0  # seconds, the default of torch.distributed
+GRACE = 1.0  # seconds for the first rank to report a lost one
+RESUME = "what was finished is kept, and the same command goes on from there, with any number of processes"
 
 
 class LostError(RuntimeError):
-    """Another rank has died, or does not answer: in one line which, and what to do."""
+    """Another rank has died or does not answer; the message says in one line which, and what to do."""
 
 
 class ElsewhereError(ValueError):
-    """Another rank could not do its part: in one line which, and why."""
+    """Another rank failed; the message says in one line which, and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Which of the processes this one is. Each method but `share` is called by all of them, in the same order."""
+    """This process among all. Every rank must call the methods in the same order, except properties."""
 
     rank: int = 0
     size: int = 1
-    local: int = 0  # which of those on this machine
-    here: int = 1  # how many these are
+    local: int = 0  # rank on this machine
+    here: int = 1  # number of ranks on this machine
     wait: float = WAIT  # seconds that one may keep the others waiting
-    store: Any = None  # torchrun's, which outlives every rank
-    gpus: Any = None  # the process group of their GPUs, where each has one of its own
+    store: Any = None  # of torchrun; it outlives every rank
+    gpus: Any = None  # the process group of the GPUs, if each rank has one
 
     @property
     def first(self) -> bool:
-        """Whether it is this one that writes and reports."""
+        """Whether this is the rank that writes and reports."""
         return self.rank == 0
 
     @property
     def share(self) -> slice:
-        """Of rows in order those of this rank: hard ones stand together, so neighbours go to different ranks."""
+        """The rows of this rank: every size-th one, since rows of similar difficulty are neighbours."""
         return slice(self.rank, None, self.size)
 
     def device(self, text: str) -> torch.device:
-        """The device of that name; of several GPUs each rank of a machine has its own, unless one is named."""
+        """Return the device of that name; "cuda" is a different GPU for each rank of a machine."""
         device = parse_device(text)
         if device.type != "cuda" or device.index is not None or self.size == 1:
             return device
         return torch.device("cuda", self.local % torch.cuda.device_count())
 
     def whole(self, part: NDArray[T]) -> NDArray[T]:  # type: ignore[type-var]
-        """The rows that were shared out, from each rank's `part` of them, in order again."""
+        """Join the parts of all ranks, as `share` split them, to all rows in order."""
         parts = self.all(part)
-        found = np.empty((sum(map(len, parts)), *part.shape[1:]), part.dtype)
-        for rank, each in enumerate(parts):
-            found[rank :: self.size] = each
-        return found
+        rows = np.empty((sum(map(len, parts)), *part.shape[1:]), part.dtype)
+        for rank, values in enumerate(parts):
+            rows[rank :: self.size] = values
+        return rows
 
     def all(self, value: T) -> list[T]:
-        """Every rank's value."""
+        """Return the values of all ranks."""
         if self.size == 1:
             return [value]
-        found: list[T | None] = [None] * self.size
+        values: list[T | None] = [None] * self.size
         with self._meeting():
-            dist.all_gather_object(found, value)
-        return found  # type: ignore[return-value]
+            dist.all_gather_object(values, value)
+        return values  # type: ignore[return-value]
 
-    def agreed(self, work: Callable[[], T]) -> T:
-        """What `work` returns here; where it fails on one rank it raises on all, elsewhere ElsewhereError."""
+    def agree(self, work: Callable[[], T]) -> T:
+        """Return the result of `work` on this rank; if it fails on one rank, raise on all: ElsewhereError on others."""
         if self.size == 1:
             return work()
         error = result = None
@@ -96,43 +96,43 @@ class Ranks:
             result = work()
         except LostError:
             raise
-        except Exception as failed:
-            error = failed
-        told = self.all(error and (str(error.args[0] if error.args else "") or type(error).__name__))
+        except Exception as raised:
+            error = raised
+        messages = self.all(error and (str(error.args[0] if error.args else "") or type(error).__name__))
         if error is not None:
             raise error
-        for rank, line in enumerate(told):
-            if line is not None:
-                raise ElsewhereError(f"rank {rank}: {line}")
+        for rank, message in enumerate(messages):
+            if message is not None:
+                raise ElsewhereError(f"rank {rank}: {message}")
         return result  # type: ignore[return-value]
 
     def deal(self, samples: Samples) -> Samples:
-        """This rank's share of the samples."""
+        """Return this rank's share of the samples."""
         return samples if self.size == 1 else samples.take(np.arange(len(samples))[self.share])
 
     def total(self, tensor: Tensor) -> Tensor:
-        """The sum of all ranks' tensors, which are alike in shape and type."""
+        """Return the sum of the tensors of all ranks, which have the same shape and type."""
         if self.size == 1:
             return tensor
-        found = tensor.detach().clone()
+        total = tensor.detach().clone()
         with self._meeting():
-            dist.all_reduce(found, group=self.gpus if found.is_cuda else None)
-        return found
+            dist.all_reduce(total, group=self.gpus if total.is_cuda else None)
+        return total
 
     def mean(self, tensors: Sequence[Tensor], n: int) -> None:
-        """Make each of the tensors, in place, its mean over the samples of all ranks, of which this one has `n`."""
+        """Replace each tensor, in place, by its mean over the samples of all ranks; this rank has `n` samples."""
         if self.size == 1:
             return
         flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
-        found = self.total(torch.cat([flat, flat.new_ones(1)]) * n)
-        parts = (found[:-1] / found[-1]).split([tensor.numel() for tensor in tensors])  # type: ignore[no-untyped-call]
+        totals = self.total(torch.cat([flat, flat.new_ones(1)]) * n)
+        parts = (totals[:-1] / totals[-1]).split([tensor.numel() for tensor in tensors])  # type: ignore[no-untyped-call]
         with torch.no_grad():
             for tensor, part in zip(tensors, parts, strict=True):
                 tensor.copy_(part.view_as(tensor))
 
     def once(self, work: Callable[[], T]) -> T:
-        """What `work` returns to the first rank, which alone calls it; where it fails it raises on all."""
-        result = self.agreed(work if self.first else _nothing)
+        """Call `work` on the first rank only and return its result on all; if it fails, raise on all."""
+        result = self.agree(work if self.first else _nothing)
         if self.size == 1:
             return result  # type: ignore[return-value]
         box = [result]
@@ -141,25 +141,25 @@ class Ranks:
         return result if self.first else box[0]  # type: ignore[return-value]
 
     def inputs(self, x: NDArray[np.float32], counts: list[int]) -> NDArray[np.float32]:
-        """To the first rank the inputs of all, one rank's after the other's, of so many each; to the others none."""
+        """Return the inputs of all ranks, `counts` of each, in the order of ranks; on others than the first none."""
         if self.size == 1:
             return x
-        pile, step = Spool(x.shape[1:]), max(1, PART // max(1, 4 * math.prod(x.shape[1:])))
+        spool, step = Spool(x.shape[1:]), max(1, PART // max(1, 4 * math.prod(x.shape[1:])))
         pieces = [(rank, k, min(k + step, n)) for rank, n in enumerate(counts) for k in range(0, n, step)]
         with self._meeting():
             for rank, start, stop in pieces:
                 if rank == self.rank == 0:
-                    pile.add(x[start:stop])
+                    spool.add(x[start:stop])
                 elif self.first:
                     piece = torch.empty(stop - start, *x.shape[1:])
                     dist.recv(piece, rank)
-                    pile.add(piece.numpy())
+                    spool.add(piece.numpy())
                 elif rank == self.rank:
                     dist.send(torch.from_numpy(np.array(x[start:stop])), 0)
-        return pile.array()
+        return spool.array()
 
-    def tells(self) -> bool:
-        """Whether it is for this rank to tell that one was lost: the first does, unless it is the lost one itself."""
+    def claim_report(self) -> bool:
+        """Return whether this rank should report a lost one: the first rank to ask, usually rank 0, gets True."""
         if self.store is None:
             return True
         if not self.first:
@@ -171,27 +171,27 @@ class Ranks:
 
     @contextmanager
     def _meeting(self) -> Iterator[None]:
-        """Wait for all the ranks, then talk to them; LostError where one does not come, or leaves."""
+        """Wait for all ranks before the block; LostError if one does not come, or leaves during the block."""
         began = time.monotonic()
         try:
             dist.monitored_barrier(timeout=datetime.timedelta(seconds=self.wait), wait_all_ranks=True)
             yield
         except RuntimeError as error:
-            named = re.search(r"Ranks? ([\d, ]+) failed to pass", str(error))
-            who = f"rank {named[1] if named else self._cut_off()} of {self.size}"
+            match = re.search(r"Ranks? ([\d, ]+) failed to pass", str(error))
+            who = f"rank {match[1] if match else self._unreachable()} of {self.size}"
             late = time.monotonic() - began >= self.wait
             what = f"has not answered for {self.wait:g} s" if late else "is gone"
-            raise LostError(f"{who} {what}; {KEPT}") from error
+            raise LostError(f"{who} {what}; {RESUME}") from error
 
-    def _cut_off(self) -> str:
-        """The ranks that this one cannot write to; the others are connected with the first alone."""
-        found = [] if self.first else [0]
+    def _unreachable(self) -> str:
+        """Return the ranks that this one cannot write to; only the first is connected with all."""
+        lost = [] if self.first else [0]
         for rank in range(1, self.size if self.first else 0):
             try:
                 dist.isend(torch.zeros(1), rank)
             except RuntimeError:
-                found.append(rank)
-        return ", ".join(map(str, found)) or "?"
+                lost.append(rank)
+        return ", ".join(map(str, lost)) or "?"
 
 
 ALONE = Ranks()
@@ -199,9 +199,9 @@ ALONE = Ranks()
 
 @contextmanager
 def join(wait: float = WAIT) -> Iterator[Ranks]:
-    """Within, the processes that torchrun started are together; alone where it started none, or only this.
+    """Connect the processes that torchrun started for the block; yield ALONE if it started none, or only this one.
 
-    They talk by gloo, their GPUs by nccl, and they share the machine's cores.
+    They communicate by gloo, their GPUs by nccl, and share the cores of the machine.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or not dist.is_torchelastic_launched():
@@ -209,18 +209,18 @@ def join(wait: float = WAIT) -> Iterator[Ranks]:
         return
     local, here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     share_cores(here)
-    patience = datetime.timedelta(seconds=wait)
-    store, rank, _ = next(rendezvous("env://", timeout=patience))
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=patience)
+    timeout = datetime.timedelta(seconds=wait)
+    store, rank, _ = next(rendezvous("env://", timeout=timeout))
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timeout)
     try:
         gpus = dist.new_group(backend="nccl") if torch.cuda.device_count() >= here else None
         yield Ranks(rank, size, local, here, wait, store, gpus)
     finally:
-        dist.destroy_process_group()  # left to the interpreter's end, its threads may abort that
+        dist.destroy_process_group()  # its threads may abort the interpreter at exit otherwise
 
 
 def share_cores(processes: int) -> None:
-    """Processes on one machine get an even share of the threads; all at once would be in each other's way."""
+    """Give each process on this machine an even share of the threads; with all threads each, they slow each other."""
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
 
 

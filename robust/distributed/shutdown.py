@@ -1,4 +1,4 @@
-"""How a command ends where one of its ranks is lost: with one line, told once."""
+"""End a command on all ranks; if one is lost, report it in one line, once."""
 
 import signal
 from collections.abc import Iterator
@@ -6,57 +6,58 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TextIO
 
-from robust.distributed.ranks import KEPT, LostError, Ranks
+from robust.distributed.ranks import RESUME, LostError, Ranks
 
-SOON = 5.0  # seconds in which the ranks find out who of them is missing
+SHORT_WAIT = 5.0  # seconds for the ranks to find out which of them is missing
 
 
 class Shutdown:
-    """What one rank knows of the others' end."""
+    """The end of a command, as one rank sees it."""
 
     def __init__(self, ranks: Ranks) -> None:
         self.ranks = ranks
         self.lost = ""
-        self.told_to_end = False  # as torchrun does to all ranks where one has died
+        self.terminated = False  # by SIGTERM, which torchrun sends to all ranks when one has died
 
     @contextmanager
-    def heeded(self) -> Iterator[None]:
-        """Within, torchrun's SIGTERM is a KeyboardInterrupt."""
+    def catch_sigterm(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt in the block when torchrun sends SIGTERM."""
 
         def end(*_: object) -> None:
-            if not (self.lost or self.told_to_end):
-                self.told_to_end = True
+            if not (self.lost or self.terminated):
+                self.terminated = True
                 raise KeyboardInterrupt
 
         if self.ranks.size == 1:
             yield
             return
-        before = signal.signal(signal.SIGTERM, end)
+        previous = signal.signal(signal.SIGTERM, end)
         try:
             yield
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, previous)
 
     def close(self, status: int, command: str, screen: TextIO) -> int:
-        """The exit status, once all ranks have come here: torchrun ends the others as soon as one fails.
+        """Wait for all ranks, since torchrun ends the others as soon as one fails; return the exit status.
 
-        The first has `status`, the others 0. Where one is lost all have 1, and one of them writes a line about it.
+        The first rank returns `status`, the others 0. If one is lost all return 1, and one of them writes a line.
         """
         self.lost = self.lost or self._missing()
         if not self.lost:
             return status if self.ranks.first else 0
-        if self.ranks.tells():
+        if self.ranks.claim_report():
             screen.write(f"robust {command}: {self.lost}\n")
             screen.flush()
         return 1
 
     def _missing(self) -> str:
+        """Return which rank is lost, in one line; "" if none is."""
         try:
-            if not self.told_to_end:
+            if not self.terminated:
                 with suppress(KeyboardInterrupt):
                     self.ranks.all(None)
                     return ""
-            replace(self.ranks, wait=SOON).all(None)
+            replace(self.ranks, wait=SHORT_WAIT).all(None)
         except LostError as lost:
             return str(lost)
-        return f"ended by SIGTERM; {KEPT}"
+        return f"ended by SIGTERM; {RESUME}"

@@ -26,7 +26,7 @@ AttackFunction = Callable[[Tensor, Tensor, Tensor], Outcome | None]  # (x, y, in
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How attacks are run."""
+    """Options for running attacks."""
 
     batcher: Batcher
     seed: int = 0
@@ -86,7 +86,7 @@ def run_attack(
             batch=options.batcher.size,
         )
 
-    return _join_ranks(options.ranks.agreed(run_share), options.ranks)
+    return _join_ranks(options.ranks.agree(run_share), options.ranks)
 
 
 def _join_ranks(run: AttackRun, ranks: Ranks) -> AttackRun:

@@ -97,7 +97,7 @@ def measure_clean(
 ) -> CleanResult:
     """Measure the accuracy without an attack."""
     batcher, share = batcher or _default_batcher(module), ranks.deal(samples)
-    columns = ranks.agreed(lambda: batcher.columns(lambda x, y, index: answers(module, x, y, seed), share, bool, bool))
+    columns = ranks.agree(lambda: batcher.columns(lambda x, y, index: answers(module, x, y, seed), share, bool, bool))
     correct, faulty = map(ranks.whole, columns)
     return CleanResult(correct, int(faulty.sum()))
 

@@ -34,7 +34,7 @@ TIME, GATE = "time", "gate"  # the reasons why a suite may be stopped before its
 
 
 class SuiteProgress(NamedTuple):
-    """How far a suite is."""
+    """The progress of a suite."""
 
     stage: int  # from 0; only stages for the threat model count
     stages: int
@@ -48,14 +48,14 @@ Watch = Callable[[SuiteProgress], None]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When to stop before the end."""
+    """Conditions for stopping a suite before its end."""
 
     seconds: float = math.inf
     enough: Callable[[int], bool] = lambda robust: False  # whether that few robust samples decide the gate
 
 
 class SampleState:
-    """What is known about each of the n samples, and what it cost."""
+    """The state of the n samples between rounds, and the cost so far."""
 
     def __init__(self, samples: Samples, correct: Flags) -> None:
         self.robust = correct.copy()

@@ -1,1 +1,1 @@
-"""Rows: the record of what was done to each sample, its evidence, and the folder that holds both. No torch."""
+"""Rows: the record of what was measured for each sample, its evidence, and the folder of both. No torch."""

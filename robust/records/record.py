@@ -1,4 +1,4 @@
-"""A record: what was measured of one model, sample by sample, and how. No torch: boards are made from records alone."""
+"""A record: what was measured for one model, sample by sample, and how. No torch: boards need records alone."""
 
 import hashlib
 import json
@@ -14,12 +14,12 @@ from robust.records.attack_outcome import AttackOutcome, attack_from_json, attac
 from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 
 SCHEMA = 1
-MITIGATED = "mitigated"  # the name of what is run beside a row's attacks where these are in doubt
+MITIGATED = "mitigated"  # the name of the attack with mitigations that is run if a row's attacks are in doubt
 
 
 @dataclass(frozen=True)
 class DataUsed:
-    """Which samples were measured."""
+    """The samples that were measured."""
 
     name: str
     split: str
@@ -29,7 +29,7 @@ class DataUsed:
 
 @dataclass(frozen=True)
 class ModelUsed:
-    """Which model was measured."""
+    """The model that was measured."""
 
     name: str
     training: str  # the recipe that trained it, or "as-is"
@@ -39,78 +39,79 @@ class ModelUsed:
 
 @dataclass(frozen=True)
 class Record:
-    """One model under one threat model and one suite of attacks. Accuracies are shares of all n samples."""
+    """The measurement of one model under one threat model and one suite. Accuracies are shares of all n samples."""
 
     data: DataUsed
     model: ModelUsed
     threat: str
     seed: int
     correct: Flags  # (n,): answered right without an attack
-    attacks: tuple[AttackOutcome, ...]  # the mitigated one the last
+    attacks: tuple[AttackOutcome, ...]  # the mitigated one is the last
     provenance: dict[str, Any] = field(default_factory=dict)  # date, versions, how the model was trained
     evidence: str | None = None  # SHA-256 of the .npz with the adversarial inputs
-    levels: int | None = None  # that the inputs were rounded to; None where the data keeps to none
-    trust: TrustReport | None = None  # whether it may be believed; None where that was not checked
+    levels: int | None = None  # that the inputs were rounded to; None if the data is on none
+    trust: TrustReport | None = None  # the findings of the checks; None if nothing was checked
 
     @cached_property
     def suite(self) -> str:
-        """The attacks, as one word: "fgsm+pgd". Only rows of the same suite are comparable."""
+        """The attacks as one text: "fgsm+pgd". Only rows of the same suite are comparable."""
         return "+".join(sorted(Spec.parse(attack.name).slug for attack in self.planned))
 
     @property
     def planned(self) -> tuple[AttackOutcome, ...]:
-        """The attacks that were asked for: all but the mitigated one."""
+        """The attacks that the user chose: all except the mitigated one."""
         return tuple(attack for attack in self.attacks if attack.name != MITIGATED)
 
     @cached_property
     def robust(self) -> Flags:
-        """(n,): answered right, and broken by no attack."""
+        """(n,): answered right without an attack and under every attack."""
         return self.correct & ~union(attack.adversarial for attack in self.attacks)
 
     @cached_property
     def robust_rounded(self) -> Flags | None:
-        """(n,): `robust` against the same inputs rounded to `levels`; None where they were not."""
-        found = [attack.rounded for attack in self.attacks if attack.rounded is not None]
-        known = self.levels is not None and len(found) == len(self.attacks)
-        return self.correct & ~union(found) if known else None
+        """(n,): `robust` against the same inputs rounded to `levels`; None if they were not rounded."""
+        rounded = [attack.rounded for attack in self.attacks if attack.rounded is not None]
+        complete = self.levels is not None and len(rounded) == len(self.attacks)
+        return self.correct & ~union(rounded) if complete else None
 
     @property
     def partial(self) -> str:
-        """Why the attacks were stopped before their end: then there may be more that they break. "" for a whole one."""
+        """The reason why attacks were stopped before their end, so that `robust` is an upper bound; "" if none was."""
         return next((attack.partial for attack in self.attacks if attack.partial), "")
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What makes two records the same measurement."""
+        """The fields that two records of the same measurement share."""
         samples = (self.data.name, self.data.split, self.data.digest)
         return (*samples, self.threat, self.suite, self.model.name, self.model.training, self.model.weights, self.seed)
 
     @property
     def stem(self) -> str:
-        """Where it lives below results/, without the ending: data/threat/suite/model-training-weights8."""
-        name = f"{_short(slug(self.model.name))}-{Spec.parse(self.model.training).slug}-{self.model.weights[:8]}"
-        return "/".join((_short(slug(self.data.name)), threat_slug(self.threat), _short(self.suite), name))
+        """The path below results/ without the ending: data/threat/suite/model-training-weights8."""
+        name = f"{_shorten(slug(self.model.name))}-{Spec.parse(self.model.training).slug}-{self.model.weights[:8]}"
+        return "/".join((_shorten(slug(self.data.name)), threat_slug(self.threat), _shorten(self.suite), name))
 
     @property
     def recipe(self) -> str:
-        """What trained it: here, or, for weights that were loaded, by what the card beside them says; else "as-is"."""
-        told = self.provenance.get("training")  # anybody's word, of any type
-        return str(told.get("recipe", self.model.training)) if isinstance(told, dict) else self.model.training
+        """The recipe that trained the model, here or according to the card beside its weights; else "as-is"."""
+        card = self.provenance.get("training")  # not checked: it may be of any type
+        return str(card.get("recipe", self.model.training)) if isinstance(card, dict) else self.model.training
 
     @property
     def verdict(self) -> str:
-        """ "trusted", "suspect" or "broken"; "" where that was not checked."""
+        """The verdict: "trusted", "suspect" or "broken"; "" if nothing was checked."""
         return self.trust.verdict if self.trust else ""
 
     def same_outcomes(self, other: "Record") -> bool:
-        """Whether both measured the same, sample for sample, with the same options."""
-        return self.identity == other.identity and _outcomes(self) == _outcomes(other)
+        """Whether both have the same outcome for every sample, with the same options."""
+        return self.identity == other.identity and _list_outcomes(self) == _list_outcomes(other)
 
     def same_trust(self, other: "Record") -> bool:
-        """Whether both were doubted alike: what was doubted, not by how much, and what the mitigated attack broke."""
-        return _doubted(self) == _doubted(other)
+        """Whether both have the same findings, regardless of their values, and the same mitigated outcomes."""
+        return _list_findings(self) == _list_findings(other)
 
     def to_json(self) -> str:
+        """Return the record as JSON of schema 1."""
         content = {
             "schema": SCHEMA,
             "data": asdict(self.data),
@@ -132,7 +133,7 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str) -> "Record":
-        """ValueError where `text` is not a record of a schema that this version knows."""
+        """Read a record; ValueError if `text` is none of a schema that this version knows."""
         try:
             content = json.loads(text)
             if content["schema"] != SCHEMA:
@@ -162,7 +163,7 @@ class Record:
 
 
 def _check_types(part: object) -> None:
-    """TypeError where a field that is a number or a text holds something else."""
+    """Raise TypeError if a field that is a number or a text holds something else."""
     for name, hint in get_type_hints(type(part)).items():
         accepted = (int, float) if hint is float else hint
         if hint in (str, int, float) and (
@@ -171,25 +172,25 @@ def _check_types(part: object) -> None:
             raise TypeError(f"{name} must be of type {hint.__name__}, got {value!r}")
 
 
-def _outcomes(record: Record) -> list[object]:
-    """What two records of one measurement must agree in; options as JSON, which knows no tuples."""
+def _list_outcomes(record: Record) -> list[object]:
+    """List what two records of one measurement must agree in; options as JSON, which has no tuples."""
     attacks = (
-        (a.name, json.dumps(a.options, sort_keys=True), pack(a.adversarial), a.partial, _packed(a.rounded))
+        (a.name, json.dumps(a.options, sort_keys=True), pack(a.adversarial), a.partial, _pack_or_none(a.rounded))
         for a in record.planned
     )
     return [pack(record.correct), record.levels, *attacks]
 
 
-def _packed(flags: Flags | None) -> str | None:
+def _pack_or_none(flags: Flags | None) -> str | None:
     return None if flags is None else pack(flags)
 
 
-def _doubted(record: Record) -> object:
+def _list_findings(record: Record) -> object:
     trust = record.trust
     mitigated = [pack(attack.adversarial) for attack in record.attacks if attack.name == MITIGATED]
     return trust and (trust.checked, [(doubt.name, doubt.grade) for doubt in trust.doubts], trust.accepted, mitigated)
 
 
-def _short(name: str) -> str:
-    """A folder's name: a long one is cut, with a hash of the whole."""
+def _shorten(name: str) -> str:
+    """Return the name of a folder: a long one is cut and ends with a hash of the whole."""
     return name if len(name) <= 80 else f"{name[:70]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -1,7 +1,7 @@
 """The folder of records: results/<data>/<threat>/<suite>/<model>.json + .npz, and history/ for what was replaced.
 
-Every file is written whole beside its place and then moved there, under a lock on the folder, so a reader never sees
-half a file, a crash leaves the old one, and two runs at once take turns.
+Every file is written whole beside its place and then moved there, under a lock on the folder: a reader never sees half
+a file, a crash leaves the old one, and two runs at the same time take turns.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from robust.records.files import _write_all
 from robust.records.gallery import Gallery
 from robust.records.record import Record
 
-# How the files begin that are made from the records; one that begins otherwise is somebody else's.
+# The beginnings of the files that are made from the records; a file that begins otherwise is not overwritten.
 MADE = "<!-- made by pytest-robust from results/; edits are lost -->"
 GENERATED = {
     "README.md": MADE,
@@ -36,13 +36,13 @@ FATES: dict[Fate, str] = {
 
 
 def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
-    """File a record; call it under `locked`. Nothing is lost: of two records for one place, one goes to history/.
+    """File a record; call this under `locked`. Nothing is lost: of two records for one place, one goes to history/.
 
-    "new": the place was free. "same": the same measurement with the same outcomes, and the same doubts, is there, and
-    stays. "replaced": the older went to history/, for the new one has more samples, or is the same measurement by newer
-    options or code. "kept": anything else; the new one is in history/. So another seed or other samples of the same
-    number never replace a row, and nobody can draw a better one. A whole record replaces a partial one, and never the
-    other way; one that was not checked never replaces one that was.
+    "new": the place was free. "same": the same measurement with the same outcomes and findings is there, and stays.
+    "replaced": the older went to history/, since the new one has more samples, or is the same measurement by newer
+    options or code. "kept": anything else; the new one is in history/. So another seed, or as many other samples, never
+    replace a row, and nobody can choose the best of several draws. A whole record replaces a partial one, never the
+    other way; an unchecked record never replaces a checked one.
     """
     content = evidence.to_bytes()
     return _file(folder, replace(record, evidence=hashlib.sha256(content).hexdigest()), content)
@@ -53,13 +53,13 @@ def _file(folder: Path, record: Record, content: bytes | None) -> Fate:
     if not place.exists():
         _put(place, record.to_json(), content)
         return "new"
-    older = _record_at(place)
+    older = _read_record(place)
     if older.same_outcomes(record) and (record.trust is None or older.same_trust(record)):
         return "same"
     if not _replaces(record, older):
-        _put(_historic(folder, record), record.to_json(), content)
+        _put(_history_path(folder, record), record.to_json(), content)
         return "kept"
-    _put(_historic(folder, older), place.read_text("utf-8"), _read(place.with_suffix(".npz")))
+    _put(_history_path(folder, older), place.read_text("utf-8"), _read(place.with_suffix(".npz")))
     _put(place, record.to_json(), content)
     return "replaced"
 
@@ -71,12 +71,12 @@ def _replaces(record: Record, older: Record) -> bool:
 
 
 def describe_fates(fates: list[Fate]) -> str:
-    """What became of records, in one line."""
+    """Return what became of records, in one line."""
     return "; ".join(f"{fates.count(fate)} {word}" for fate, word in FATES.items() if fate in fates) or "no records"
 
 
 def check_folder(folder: Path) -> None:
-    """ValueError where the board would overwrite a file of somebody else's, or `folder` is a file."""
+    """Raise ValueError if the board would overwrite a file that it has not made, or `folder` is a file."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file, expected a folder")
     for name, beginning in GENERATED.items():
@@ -86,35 +86,35 @@ def check_folder(folder: Path) -> None:
 
 
 def records(folder: Path) -> list[Record]:
-    """All records in place, by path. ValueError names the file that is not one."""
-    return [_record_at(path) for path in sorted((folder / "results").rglob("*.json"))]
+    """Return all records in place, by path; ValueError names a file that is not a record."""
+    return [_read_record(path) for path in sorted((folder / "results").rglob("*.json"))]
 
 
-def _record_at(path: Path) -> Record:
+def _read_record(path: Path) -> Record:
     try:
         return Record.from_json(path.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: {error}; mend it or move it away") from None
 
 
-def galleries(folder: Path, found: Iterable[Record]) -> dict[str, Gallery]:
-    """The pictures of these records, by their stems, where they have some. ValueError names a file that is damaged."""
-    pictures = {}
-    for record in found:
+def galleries(folder: Path, rows: Iterable[Record]) -> dict[str, Gallery]:
+    """Return the galleries of those records that have one, by their stems; ValueError names a damaged file."""
+    by_stem = {}
+    for record in rows:
         path = folder / "results" / f"{record.stem}.npz"
         try:
             with np.load(path, allow_pickle=False) as file:
                 if gallery := Gallery.of(file):
-                    pictures[record.stem] = gallery
+                    by_stem[record.stem] = gallery
         except FileNotFoundError:  # a checkout may leave the evidence out
             continue
         except Exception as error:  # a damaged archive raises anything
             raise ValueError(f"{path}: {error}; mend it or move it away") from None
-    return pictures
+    return by_stem
 
 
 def merge(folder: Path, into: Path) -> list[Fate]:
-    """File all records of `folder` and their evidence in `into`, as `add` does; call it under `locked(into)`."""
+    """File all records of `folder` and their evidence in `into`, as `add` does; call this under `locked(into)`."""
     fates = []
     for record in records(folder):
         place = folder / "results" / f"{record.stem}.json"
@@ -123,16 +123,16 @@ def merge(folder: Path, into: Path) -> list[Fate]:
 
 
 def _read(path: Path) -> bytes | None:
-    """None where there is none: a checkout may leave the evidence out."""
+    """Read the file; None if there is none, since a checkout may leave the evidence out."""
     return path.read_bytes() if path.exists() else None
 
 
 def _put(place: Path, record: str, evidence: bytes | None) -> None:
-    """The older record goes before the newer's evidence comes: a record on disk always has its own."""
+    """Write a record and its evidence; an older record is removed first, so evidence is never beside another record."""
     contents = {} if evidence is None else {place.with_suffix(".npz"): evidence}
     _write_all({**contents, place: record.encode()}, stale=place)
 
 
-def _historic(folder: Path, record: Record) -> Path:
+def _history_path(folder: Path, record: Record) -> Path:
     digest = hashlib.sha256(record.to_json().encode()).hexdigest()[:8]
     return folder / "history" / f"{record.stem}-{digest}.json"

@@ -44,7 +44,7 @@ def doubts(record: Record) -> list[str]:
         return []
     who = printable(f"{record.model.name} ({record.recipe}), {record.threat}")
     marks = dict.fromkeys(trust.accepted, ", accepted")
-    told = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.told}; {d.hint}" for d in trust.doubts]
+    told = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.message}; {d.hint}" for d in trust.doubts]
     told += [f"{who}: {line}" for line in _mitigated(record)]
     if not record.partial and len(trust.skipped) > MANY * (len(trust.skipped) + len(trust.checked)):
         told.append(f"{who}: {trust.verdict} by fewer checks: these mean nothing here: {', '.join(trust.skipped)}")

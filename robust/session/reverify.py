@@ -21,7 +21,7 @@ def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record,
     Returns what the row's provenance says of it: how many were verified, or why none was. Raises UnverifiedError if
     one is not adversarial.
     """
-    few, setup = evidence.drawn(n_inputs, record.seed), payload.setup
+    few, setup = evidence.draw(n_inputs, record.seed), payload.setup
     if not len(few.row):
         return {"fresh": 0}
     try:

@@ -146,4 +146,4 @@ def _find_unattacked(results: list[AttackResult]) -> Iterator[Finding]:
 
 def describe_finding(finding: Finding) -> str:
     """Return a finding as one line."""
-    return f"{finding.name}: {finding.told}; {finding.hint}"
+    return f"{finding.name}: {finding.message}; {finding.hint}"

@@ -42,7 +42,7 @@ class Verification(NamedTuple):
 
     @property
     def wrong(self) -> Faults:
-        """`fault`, but 0 also where rounding explains it."""
+        """The faults, but 0 also where rounding explains one."""
         return np.where((self.fault >= ANSWERED_RIGHT) & self.near, 0, self.fault).astype(np.int8)
 
     @property

@@ -31,7 +31,7 @@ SECONDS = 600  # a process that has not answered by then is ended
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a model comes from, so that another process can load it. All fields go through JSON."""
+    """The source of a model, so that another process can load it. All fields go through JSON."""
 
     text: str  # the model as in --robust-model
     folder: str  # relative paths in `text` start here

@@ -57,7 +57,7 @@ def failing(ranks, which, once):
             raise KeyError("no such thing")
 
     try:
-        (ranks.once if once else ranks.agreed)(work)
+        (ranks.once if once else ranks.agree)(work)
     except (KeyError, ElsewhereError) as error:
         return type(error).__name__, error.args[0], ranks.all(1)
 
@@ -79,7 +79,7 @@ def losing(ranks, which, how):
     try:
         ranks.all(1)
     except LostError as error:
-        return str(error), ranks.tells()
+        return str(error), ranks.claim_report()
 
 
 @UNIX
@@ -98,7 +98,7 @@ def closed(ranks, how):
     """The exit status of each, and what it writes; the first takes its time."""
     screen, ending = io.StringIO(), Shutdown(ranks)
     began = time.monotonic()
-    with ending.heeded():
+    with ending.catch_sigterm():
         if ranks.first:
             time.sleep(0.5)
         elif how == "killed":
@@ -123,7 +123,7 @@ def test_one_that_is_lost_at_the_end_is_told_in_a_line():
 def terminated(ranks):
     """All are told to end, as a cluster does when the time is up."""
     screen, ending = io.StringIO(), Shutdown(ranks)
-    with ending.heeded():
+    with ending.catch_sigterm():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
         return ending.close(2, "train", screen), screen.getvalue()

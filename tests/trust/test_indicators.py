@@ -96,7 +96,7 @@ def test_an_indicator_finds_its_fault(name, grade, fault):
     finding = INDICATORS.get(name)(fault())
 
     assert (finding.name, finding.grade) == (name, grade)
-    assert "\n" not in finding.told + finding.hint
+    assert "\n" not in finding.message + finding.hint
 
 
 def test_an_attack_that_does_not_return_an_adversarial_query_is_found(forgetful):
@@ -142,8 +142,8 @@ def test_a_row_without_gradient_attacks_is_found_to_query_too_little():
     finding = INDICATORS.get("gradient-free-wins")(make_probe(f.make_linear(), "noise:steps=1"))
 
     assert finding.grade == "suspect"
-    assert finding.told.endswith("samples that the row's attacks left robust; expected none")
-    assert "gradient" not in finding.told + finding.hint
+    assert finding.message.endswith("samples that the row's attacks left robust; expected none")
+    assert "gradient" not in finding.message + finding.hint
 
 
 def test_every_indicator_has_a_test():

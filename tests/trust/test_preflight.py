@@ -160,7 +160,7 @@ def test_reversed_colours_are_found():
 
     assert not run_preflight(Mean(), colours, few)
     findings = run_preflight(nn.Sequential(Reversed(), Mean()), colours, few)
-    assert "100.0 % with the inputs with their colours in reverse order" in findings["picture-order"].told
+    assert "100.0 % with the inputs with their colours in reverse order" in findings["picture-order"].message
 
 
 class Signed(nn.Module):
@@ -184,7 +184,7 @@ def test_inputs_of_any_rank_are_tested_for_another_normalisation(shape):
     findings = run_preflight(
         Signed(x[0].size // 4), replace(DIGITS, classes=4, shape=shape), Samples(x, y, np.arange(240))
     )
-    assert "with the inputs normalised by" in findings["normalisation"].told
+    assert "with the inputs normalised by" in findings["normalisation"].message
 
 
 def test_the_docs_describe_every_check():

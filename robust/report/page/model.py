@@ -85,7 +85,7 @@ def _reasons(record: Record) -> Html:
         return tag("p", "Whether these figures may be believed was not checked.")
     accepted = dict.fromkeys(trust.accepted, ", accepted")
     doubts = (
-        tag("li", tag("b", f"{d.name} ({d.grade}{accepted.get(d.name, '')}): "), f"{d.told}; {d.hint}")
+        tag("li", tag("b", f"{d.name} ({d.grade}{accepted.get(d.name, '')}): "), f"{d.message}; {d.hint}")
         for d in trust.doubts
     )
     skipped = f" ({len(trust.skipped)} more would have meant nothing here)" if trust.skipped else ""
