@@ -106,9 +106,9 @@ def hash_sources(files: Iterable[Path]) -> str:
     return sha.hexdigest()
 
 
-def source_files(things: Iterable[type]) -> set[Path]:
+def source_files(classes: Iterable[type]) -> set[Path]:
     """Return the files that define these classes; a class typed at a prompt has none."""
-    files = {getattr(sys.modules.get(thing.__module__), "__file__", None) for thing in things}
+    files = {getattr(sys.modules.get(cls.__module__), "__file__", None) for cls in classes}
     return {Path(file) for file in files if file}
 
 

@@ -65,7 +65,7 @@ class Samples:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the numbers, the labels and the inputs: two runs saw the same samples exactly if these agree."""
+        """Return the SHA-256 of numbers, labels and inputs: two runs saw the same samples exactly if they agree."""
         sha = hashlib.sha256(self.index.astype("<i8").tobytes() + self.y.astype("<i8").tobytes())
         for x in iter_parts(self.x):
             sha.update(x.astype("<f4").tobytes())

@@ -24,9 +24,9 @@ def _open_whole(text: str, folder: Path) -> Dataset:
     name = text.partition(":")[0]
     if name not in DATA:
         DATA.refuse(name, "FILE.py:FUNCTION")
-    thing = DATA.get(name)
-    if not isinstance(thing, Dataset):
-        return thing(text, folder)
+    entry = DATA.get(name)
+    if not isinstance(entry, Dataset):
+        return entry(text, folder)
     if text != name:
         raise ValueError(f"{name} takes no options")
-    return thing
+    return entry

@@ -39,12 +39,12 @@ class ImageTransform:
 
     @property
     def shape(self) -> tuple[int, ...] | None:
-        """The shape of an input; None if only the images tell."""
+        """Return the shape of an input; None if only the images tell."""
         return None if self.size is None else (self.channels, self.size, self.size)
 
     @property
     def transforms(self) -> tuple[str, ...]:
-        """The steps of the transform, in words."""
+        """Return the steps of the transform, in words."""
         colours = ("RGB" if self.channels == 3 else "grey",)
         if self.size is None:
             return (*colours, "divided by 255")

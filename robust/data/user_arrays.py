@@ -62,8 +62,8 @@ class Floats:
     def __getitem__(self, rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
         import numpy as np
 
-        taken = self._x[rows]
-        return taken.astype(np.float32) / np.float32(255 if taken.dtype == np.uint8 else 1)
+        inputs = self._x[rows]
+        return inputs.astype(np.float32) / np.float32(255 if inputs.dtype == np.uint8 else 1)
 
 
 def to_labels(y: Any) -> "NDArray[np.int64]":

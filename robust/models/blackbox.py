@@ -40,7 +40,7 @@ class BlackBox(nn.Module):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes on the figures of the model, for the user to read."""
+        """Return notes on the figures of the model, for the user to read."""
         if self.kind == "labels":
             return (
                 "it answers with labels alone, which leave an attack to chance: the figures are loose upper bounds",
@@ -77,28 +77,28 @@ def _logits(kind: str, values: Tensor, n: int, classes: int) -> Tensor:
     return F.one_hot(labels, classes)
 
 
-def can_answer(thing: object) -> bool:
+def can_answer(candidate: object) -> bool:
     """Whether `build_ask` can take the object; it cannot take a class."""
-    answers = callable(thing) or hasattr(thing, "predict_proba") or hasattr(thing, "predict")
-    return answers and not isinstance(thing, type)
+    answers = callable(candidate) or hasattr(candidate, "predict_proba") or hasattr(candidate, "predict")
+    return answers and not isinstance(candidate, type)
 
 
-def build_ask(thing: object, classes: int) -> Ask:
+def build_ask(answerer: object, classes: int) -> Ask:
     """Return a function that asks a user's object for its answers. ValueError if the object cannot answer.
 
     predict_proba and predict get inputs (n, features), as scikit-learn's do; a function gets the inputs as they are,
     (n, *shape), and returns scores (n, classes) or labels (n,).
     """
-    model: Any = thing
-    if isinstance(thing, nn.Module):
+    model: Any = answerer
+    if isinstance(model, nn.Module):
         raise ValueError("a torch module has a gradient; name it without blackbox:")
-    if hasattr(thing, "predict_proba"):
+    if hasattr(model, "predict_proba"):
         return lambda x: ("probabilities", _place_columns(model, _call(model.predict_proba, _flatten(x)), classes))
-    if callable(thing):
+    if callable(model):
         return lambda x: _add_kind(_call(model, x))
-    if hasattr(thing, "predict"):
+    if hasattr(model, "predict"):
         return lambda x: ("labels", _call(model.predict, _flatten(x)))
-    raise ValueError(f"a {type(thing).__name__} has no predict_proba and no predict, and is no function")
+    raise ValueError(f"a {type(model).__name__} has no predict_proba and no predict, and is no function")
 
 
 def _call(function: Callable[[NDArray[np.float32]], Any], x: NDArray[np.float32]) -> NDArray[Any]:

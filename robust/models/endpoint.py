@@ -44,6 +44,6 @@ class Endpoint:
 
     @property
     def name(self) -> str:
-        """The host and the path in one word: "127.0.0.1_8000_predict"."""
+        """Return the host and the path in one word: "127.0.0.1_8000_predict"."""
         parts = urlsplit(self.url)
         return slug(parts.netloc + parts.path)

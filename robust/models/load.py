@@ -39,7 +39,7 @@ class Subject:
 
     @property
     def weights(self) -> str:
-        """SHA-256 of all parameters and buffers, with their names."""
+        """Return the SHA-256 of all parameters and buffers, with their names."""
         return hash_weights(self.module)
 
     @property

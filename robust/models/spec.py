@@ -107,7 +107,7 @@ class ModelSpec:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of weights of the model, or of an ensemble's members."""
+        """Return the files of weights of the model, or of an ensemble's members."""
         weights = (self.path,) if self.factory is None else ()
         return weights + tuple(path for member in self.members for path in member.files)
 
@@ -123,12 +123,12 @@ class ModelSpec:
 
     @property
     def label(self) -> str:
-        """A name that distinguishes the model from others of the same file: "make", "wide-width2"."""
+        """Return a name that distinguishes the model from others of the same file: "make", "wide-width2"."""
         return slug("-".join((self.factory or "weights", *self._arguments)))
 
     @property
     def name(self) -> str:
-        """The model's name in tables and files: "cnn", "net", or "net-wide-width2" for "net.py:wide(width=2)"."""
+        """Return the name in tables and files: "cnn", "net", or "net-wide-width2" for "net.py:wide(width=2)"."""
         if self.library:
             return self.label
         factory = () if self.factory in (None, "make") else (self.factory,)

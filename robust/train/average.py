@@ -29,7 +29,7 @@ class Average:
             self._mean.update_parameters(module)
             self._begun = True
 
-    def kept(self, module: nn.Module) -> nn.Module:
+    def select(self, module: nn.Module) -> nn.Module:
         """Return the module that is validated and kept: the mean, or before its start the module itself."""
         mean: nn.Module = self._mean.module
         return mean if self._begun else module

@@ -27,7 +27,7 @@ def finish_epoch(training: Training, setup: TrainingSetup) -> None:
         raise DivergedError(describe_divergence_at(training, training.losses[-1]))
     if training.average and training.average.restate:
         _restate(training, setup)
-    seen = validate(training.kept, selects, setup.validation, setup.threat, setup.seed, setup.ranks)
+    seen = validate(training.kept_module, selects, setup.validation, setup.threat, setup.seed, setup.ranks)
     lengths = training.lengths.means()
     epoch = Epoch(training.epoch, loss, training.rate, seen.clean, seen.robust, seen.one_step, seen.by_class, lengths)
     earlier = [*training.curve]
@@ -48,7 +48,7 @@ def finish_epoch(training: Training, setup: TrainingSetup) -> None:
 
 def _restate(training: Training, setup: TrainingSetup) -> None:
     """Estimate the batch norm statistics of the average from inputs like those it was trained on."""
-    mean, device = training.kept, next(training.module.parameters()).device
+    mean, device = training.kept_module, next(training.module.parameters()).device
     if mean is training.module:
         return
     inputs = []

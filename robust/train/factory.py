@@ -23,7 +23,7 @@ class Method:
 
     @property
     def options(self) -> dict[str, object]:
-        """The options of all parts by name, the defaults included."""
+        """Return the options of all parts by name, the defaults included."""
         return {key: value for part in (self.recipe, *self.wrappers, self.plan) for key, value in asdict(part).items()}
 
 

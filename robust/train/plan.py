@@ -45,7 +45,7 @@ class Plan:
     batch: int = 64
     optimiser: str = "sgd"  # adam, adamw, rmsprop
     lr: float | None = None  # the peak; by default a rate that suits the optimiser
-    momentum: float = 0.9  # of sgd (Nesterov's) and rmsprop
+    momentum: float = 0.9  # for sgd (Nesterov's) and rmsprop
     weight_decay: float = 5e-4
     schedule: str = "one-cycle"  # cyclic, cosine, piecewise, constant
     warmup: int = 0  # epochs over which the rate rises first; not with one-cycle

@@ -62,13 +62,13 @@ class Training:
         )
 
     @property
-    def kept(self) -> nn.Module:
-        """The module that is validated and whose weights are kept: the average, if there is one."""
-        return self.average.kept(self.module) if self.average else self.module
+    def kept_module(self) -> nn.Module:
+        """Return the module that is validated and whose weights are kept: the average, if there is one."""
+        return self.average.select(self.module) if self.average else self.module
 
     def keep(self) -> None:
         """Make the last epoch of the curve the best."""
-        self.best, self.weights = len(self.curve) - 1, copy.deepcopy(self.kept.state_dict())
+        self.best, self.weights = len(self.curve) - 1, copy.deepcopy(self.kept_module.state_dict())
 
     def save(self, path: Path) -> None:
         """Write the whole state atomically; the first rank writes it, in the form that a single process would write."""

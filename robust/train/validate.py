@@ -38,7 +38,7 @@ class Epoch:
 
     @property
     def worst_class(self) -> float:
-        """The lowest accuracy of a class."""
+        """Return the lowest accuracy of a class."""
         return min(share for share in self.by_class if share is not None)
 
     def score(self, selects: Selection) -> float:

@@ -85,7 +85,7 @@ def first_steps(ranks, word):
             fit(module, read_recipe(word), samples(420), THREAT, options=FitOptions(ranks=ranks))
     (training,) = seen
     return {
-        "weights": {name: value.tolist() for name, value in training.kept.state_dict().items()},
+        "weights": {name: value.tolist() for name, value in training.kept_module.state_dict().items()},
         "lengths": training.lengths.total.tolist(),
         "losses": training.losses,
     }

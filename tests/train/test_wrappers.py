@@ -107,7 +107,7 @@ def averaged(wrapper, values, steps):
     for step, value in enumerate(values):
         nn.init.constant_(net.weight, value)
         average.update(net, step)
-    return average.kept(net).weight.item(), average
+    return average.select(net).weight.item(), average
 
 
 def test_ema_is_the_exponential_mean_and_forgets_the_start_faster():
@@ -136,7 +136,7 @@ def test_an_average_goes_on_from_its_state(wrapper):
     for each in (average, other):
         each.update(net, 2)
 
-    assert torch.equal(average.kept(net).weight, other.kept(net).weight)
+    assert torch.equal(average.select(net).weight, other.select(net).weight)
 
 
 def test_swa_estimates_batch_norms_statistics_of_its_own_mean(samples):

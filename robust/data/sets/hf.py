@@ -36,8 +36,8 @@ def _files(root: Path, split: Split) -> list[Path]:
     for name in SPLITS[split]:
         if (root / name / STATE).is_file():
             return _saved(root / name)
-        if found := _parquet(root, name):
-            return found
+        if files := _parquet(root, name):
+            return files
     whole = sorted(root.glob("*.parquet"))
     if split == "test" and whole and not _parquet(root, "train"):
         return whole
@@ -51,10 +51,10 @@ def _files(root: Path, split: Split) -> list[Path]:
 
 def _parquet(root: Path, name: str) -> list[Path]:
     """Return the files of the split `name`, in the places that the hub uses."""
-    named = re.compile(rf"{name}([-._].*)?\.parquet")
+    pattern = re.compile(rf"{name}([-._].*)?\.parquet")
     for folder in (root, root / "data"):
-        if found := sorted(path for path in folder.glob("*.parquet") if named.fullmatch(path.name)):
-            return found
+        if files := sorted(path for path in folder.glob("*.parquet") if pattern.fullmatch(path.name)):
+            return files
     return sorted((root / name).glob("*.parquet"))
 
 

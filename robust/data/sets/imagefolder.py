@@ -50,10 +50,10 @@ def _split(root: Path, split: Split) -> Path:
 
 
 def _classes(folder: Path) -> list[str]:
-    found = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if len(found) < 2:
-        raise ValueError(f"expected a folder of images for each class in {folder}, found {len(found)} folders")
-    return found
+    classes = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if len(classes) < 2:
+        raise ValueError(f"expected a folder of images for each class in {folder}, found {len(classes)} folders")
+    return classes
 
 
 def _read(root: Path, transform: ImageTransform, split: Split) -> "tuple[Images, NDArray[np.int64]]":

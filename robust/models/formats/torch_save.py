@@ -76,10 +76,10 @@ def _unpickle_restricted(source: Source, permissions: Permissions) -> object:
 def _import_global(name: str, permissions: Permissions) -> Callable[..., Any]:
     """Import the module of a name that the user permits, and return the named object."""
     try:
-        found: Callable[..., Any] = run_user_code(lambda: pkgutil.resolve_name(name), permissions.folder)
+        imported: Callable[..., Any] = run_user_code(lambda: pkgutil.resolve_name(name), permissions.folder)
     except ValueError as error:
         raise ValueError(f"--robust-safe-globals={name}: {error}") from None
-    return found
+    return imported
 
 
 def _describe_refusal(source: Source, needs: PickleNeeds, permissions: Permissions) -> str:

@@ -28,7 +28,7 @@ class ARD:
 
     teacher: str = ""
     temperature: float = 30.0
-    share: float = 1.0  # of the teacher in the loss; the rest is cross-entropy on clean inputs
+    share: float = 1.0  # the share of the teacher in the loss; the rest is cross-entropy on clean inputs
     steps: int = 10
     stride: float = 0.25  # length of a step, as a share of eps: 2/255 for 8/255
     selects: ClassVar[Selection] = "robust"

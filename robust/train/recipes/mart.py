@@ -43,5 +43,5 @@ class Mart:
         label = task.y[:, None]
         rival = logits.softmax(1).scatter(1, label, 0.0).amax(1)
         boosted = criterion(logits, task.y) - torch.log1p(TINY - rival).mean()
-        doubt = 1 - clean.softmax(1).gather(1, label)[:, 0]
-        return boosted + self.beta * (divergence_from(clean)(logits, task.y) * doubt).mean()
+        weight = 1 - clean.softmax(1).gather(1, label)[:, 0]
+        return boosted + self.beta * (divergence_from(clean)(logits, task.y) * weight).mean()
