@@ -18,6 +18,8 @@ ATTACKS, THREATS = ("fgsm", "pgd:steps=5"), ("linf:8/255", "l2:0.5")
         ("pgd:steps=5:35.5", Floor(35.5, "pgd-steps5")),
         ("pgd:35", Floor(35.0, "pgd")),
         ("pgd-steps5-l2-0.5:0", Floor(0.0, "pgd-steps5-l2-0.5")),
+        ("40.5", Floor(40.5)),
+        ("100", Floor(100.0)),
     ],
 )
 def test_a_floor_is_read(text, floor):
@@ -40,6 +42,16 @@ def test_the_narrowest_floor_counts_and_of_two_as_narrow_the_higher():
         floors.remove(floor) if floor else floors.clear()
 
     assert found == [50, 40, 30, 20, 10, None]
+    gates = Gates((Floor(40.0), Floor(60.0), Floor(10.0, "pgd-l2-1"), Floor(20.0, "pgd")))
+    pairs = [("fgsm", "l1:1"), ("pgd:steps=9", "l1:1"), ("pgd", "l2:1")]
+    assert [gates.attack(*pair).percent for pair in pairs] == [60, 20, 10]
+
+
+def test_a_row_of_one_attack_has_the_floor_of_the_attack_and_any_other_that_of_all():
+    gates = Gates((Floor(90.0), Floor(20.0, "pgd")))
+
+    assert gates.row(["pgd:steps=5"], "linf:0.15").percent == 20
+    assert gates.row(["pgd:steps=5", "fgsm"], "linf:0.15").percent == 90
 
 
 def test_of_all_together_only_the_threat_models_floor_or_the_general_one_counts():

@@ -233,30 +233,6 @@ def test_a_row_of_the_users_own_test_is_compared_at_the_end(run, folder, pyteste
     )
 
 
-def test_a_row_of_the_users_own_that_does_not_fit_is_told_and_a_new_one_is_not(run, folder, pytester):
-    own = """
-        import numpy as np
-        import pytest
-
-        @pytest.fixture(scope="session")
-        def robust_data(robust_data):
-            return robust_data.take(np.arange({n}))
-
-        def test_own(robust_attack, robust_report):
-            robust_report.add(robust_attack("pgd:steps=3", "linf:{eps}"))
-        """
-    given = (MODEL, "--robust-leaderboard=none", "--robust-threat=linf:0.05")
-    pytester.makepyfile(test_own=own.format(n=50, eps=0.02))
-    run(*given, "--robust-save").assert_outcomes(passed=4)
-
-    pytester.makepyfile(test_own=own.format(n=40, eps=0.02))
-    run(*given, LATEST).stdout.fnmatch_lines(
-        ["WARNING net (as-is), linf:0.02, pgd-steps3: not compared with 0001_*: its row of * has 50 samples, not 40: *"]
-    )
-    pytester.makepyfile(test_own=own.format(n=40, eps=0.03))
-    run(*given, LATEST).stdout.no_fnmatch_line("*not compared*")
-
-
 # Which baseline
 
 
@@ -270,25 +246,6 @@ def test_auto_without_a_baseline_passes_and_says_so(run, folder):
     )
 
 
-def test_auto_passes_over_what_does_not_fit(run, saved):
-    run(MODEL, *ALONE, "--robust-save=seed", "--robust-seed=1")
-    result = run(MODEL, *ALONE, AUTO)
-
-    result.assert_outcomes(passed=4)
-    result.stdout.fnmatch_lines(["compared with 0001_main: *"])
-    refused = run(MODEL, *ALONE, LATEST)
-    assert refused.ret == pytest.ExitCode.USAGE_ERROR
-    refused.stderr.fnmatch_lines(["ERROR: --robust-compare=latest: 0002_seed: its row of net * has seed 1, not 0: *"])
-
-
-def test_auto_passes_over_a_commit_that_this_one_did_not_come_from(run, saved, monkeypatch):
-    (saved / ".robust/baselines/0001_main/baseline.json").write_text('{"commit": "abababababab", "dirty": false}')
-    for said, outcome in ((False, {"skipped": 1, "passed": 3}), (None, {"passed": 4}), (True, {"passed": 4})):
-        monkeypatch.setattr("robust.session.baseline.precedes", lambda *_, said=said: said)
-        run(MODEL, *ALONE, AUTO).assert_outcomes(**outcome)
-        run(MODEL, *ALONE, LATEST).assert_outcomes(passed=4)
-
-
 def test_a_leaderboard_is_a_baseline(run, folder):
     given = (MODEL, "--robust-only")
     run(*given)
@@ -296,20 +253,6 @@ def test_a_leaderboard_is_a_baseline(run, folder):
 
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["compared with leaderboard: *0 lost, 0 won, p = 1"])
-
-
-def test_a_named_baseline_of_one_model_is_for_the_one_of_this_run(run, saved):
-    named = "--robust-compare=.robust/baselines/0001_main"
-    model = ("--robust-model=weights.pt", "--robust-arch=net.py:bare")
-
-    run(*model, *ALONE, named).assert_outcomes(passed=4)
-    refused = run(*model, *ALONE, LATEST)
-    assert refused.ret == pytest.ExitCode.USAGE_ERROR
-    (told,) = [line for line in refused.errlines if line]
-    assert told.startswith("ERROR: --robust-compare=latest: 0001_main: it has no row of weights (as-is), ")
-    how, _, option = told.rpartition(" ")
-    assert how.endswith("; to compare whatever the model is called, name the row's own file:")
-    run(*model, *ALONE, option).assert_outcomes(passed=4)
 
 
 # What fails, and what is refused
@@ -393,14 +336,6 @@ def test_a_run_without_a_row_fails_to_save(run, folder):
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["FAILED --robust-save: no baseline was saved: no row was measured to its end"])
-
-
-def test_a_row_that_was_stopped_is_not_saved(run, folder):
-    suite = ("--robust-suite=quick-1", "--robust-time=0.0001s", "--robust-save")
-    result = run(MODEL, "--robust-only", "--robust-samples=60", *suite, fast=False)
-
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["FAILED --robust-save: no baseline was saved: the row of * was stopped by the time*"])
 
 
 def test_git_is_asked_where_a_baseline_is_saved_and_only_there(run, folder, monkeypatch):
