@@ -10,7 +10,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import termios
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.forkserver import ensure_running
 from multiprocessing.reduction import DupFd
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 from execnet.gateway_base import Popen2IO
 from execnet.gateway_io import popen_bootstrapline
+from pexpect.fdpexpect import fdspawn
 
 ROOT = Path(__file__).parent.parent
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -76,11 +78,22 @@ def fork_pytest(
         return Fork(_run_pytest, ["pytest", *map(str, args)], before, folder=folder, env=environment(), files=files)
 
 
+@contextlib.contextmanager
+def fork_terminal(args: Sequence[str], folder: str | Path) -> Iterator[fdspawn]:
+    """Run pytest on a terminal of 80 columns; the run must succeed, once all that was expected of it was seen."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    with os.fdopen(ours, "rb", buffering=0), os.fdopen(theirs, "wb", buffering=0) as terminal:
+        run = fork_pytest(args, folder, terminal, terminal)
+        yield fdspawn(ours, timeout=120, encoding="utf-8")
+        assert run.wait(120) == 0
+
+
 def _run_pytest(words: list[str], before: Callable[[], None] | None) -> None:
     if before:
         before()
     sys.argv = words
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, str(Path.cwd()))
     sys.exit(pytest.console_main())
 
 
@@ -90,7 +103,7 @@ class ForkedWorker(Popen2IO):
     def __init__(self, args: list[str], execmodel: Any) -> None:
         """Start the worker that execnet would start by the command `args`."""
         theirs, ours = os.pipe(), os.pipe()
-        self.popen = Fork(_follow, folder=os.getcwd(), env=environment(), files=(theirs[0], ours[1], 2))
+        self.popen = Fork(_follow, folder=Path.cwd(), env=environment(), files=(theirs[0], ours[1], 2))
         os.close(theirs[0])
         os.close(ours[1])
         super().__init__(os.fdopen(theirs[1], "wb"), os.fdopen(ours[0], "rb"), execmodel=execmodel)

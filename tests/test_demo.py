@@ -54,6 +54,7 @@ def test_the_make_target_runs_the_same_line():
     assert recipe.replace("\\\n", " ").split() == line.split()
 
 
+@pytest.mark.slow
 def test_the_table_in_the_readme_is_what_comes_out(board):
     by_training = {row.record.model.training: row for row in board.rows}
 
@@ -74,6 +75,7 @@ def test_the_table_in_the_readme_is_what_comes_out(board):
             )
 
 
+@pytest.mark.slow
 def test_adversarial_training_gains_40_points_under_pgd(folder):
     rows = pd.read_csv(folder / "results.csv")
     pgd = rows[rows.attack == "pgd"].set_index("training").robust_percent
@@ -81,6 +83,7 @@ def test_adversarial_training_gains_40_points_under_pgd(folder):
     assert pgd["pgd-at"] >= pgd["standard"] + 40
 
 
+@pytest.mark.slow
 def test_every_row_is_of_all_samples_and_the_worst_case(folder):
     rows = pd.read_csv(folder / "results.csv")
 

@@ -33,6 +33,7 @@ def installing(tmp_path):
     return {"PATH": path, "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}  # "0" means that there is none
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOLD)
 def test_an_example_does_what_is_told_of_it(name, tmp_path, request):
     told, folder = TOLD[name], tmp_path / name

@@ -1,6 +1,7 @@
 """A user's folder with a small trained model, for runs of pytest inside pytest."""
 
 import importlib
+import os
 import pkgutil
 
 import pytest
@@ -103,16 +104,19 @@ def _forked_workers(monkeypatch):
 
 
 @pytest.fixture
-def fork_run(pytester, monkeypatch):
-    """Do what runpytest_subprocess does, in a fork that has imported torch; `before` is called in it first."""
+def fork_run(pytester):
+    """Do what runpytest_subprocess does, in a fork that has imported torch; `before` is called in it first.
+
+    What it prints goes through a pipe, so that a limit to the size of files, which `before` may set, is not for that.
+    """
 
     def fork_run(*args, before=None):
-        def popen(command, stdout, stderr, **_):
-            return fork_pytest(command[2:], pytester.path, stdout, stderr, before)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(pytester, "popen", popen)
-            return pytester.runpytest_subprocess(*args)
+        ours, theirs = os.pipe()
+        with os.fdopen(theirs, "w") as pipe:
+            run = fork_pytest(args, pytester.path, pipe, pipe, before)
+        with os.fdopen(ours) as pipe:
+            lines = pipe.read().splitlines()
+        return pytest.RunResult(run.wait(), lines, [], 0.0)
 
     return fork_run
 

@@ -1,6 +1,6 @@
 """Which tests there are, what they are called, and how pytest's own options select them."""
 
-import sys
+import shlex
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -220,15 +220,14 @@ def test_the_users_test_in_a_file_with_a_model_can_be_given(node_ids, models):
     assert sorted(node_ids(*args, "test_net.py")) == sorted(ids)
 
 
-def test_the_command_that_repeats_a_model_outside_the_root_folder_keeps_its_ini_file(pytester, models):
+def test_the_command_that_repeats_a_model_outside_the_root_folder_keeps_its_ini_file(pytester, fork_run, models):
     inner = pytester.mkdir("project")
     (inner / "pytest.ini").write_text("[pytest]\nrobust_model = ../net.py:make\nrobust_samples = 20\n")
     args = (f"--rootdir={inner}", "-c", f"{inner / 'pytest.ini'}", "--robust-only", HIGH, UNCHECKED)
     result = pytester.runpytest_inprocess(*args)
     (command, *_) = [line for line in result.outlines if line.startswith("repeat: ")]
 
-    again = pytester.run("bash", "-c", f"{sys.executable} -m {command.removeprefix('repeat: ')}")
-    again.assert_outcomes(failed=1)
+    fork_run(*shlex.split(command.removeprefix("repeat: pytest "))).assert_outcomes(failed=1)
 
 
 def test_keywords_find_what_the_ids_show(node_ids, models):

@@ -9,15 +9,7 @@ import pytest
 
 from robust.session.waiting_inputs import HOST
 
-COMMAND = [
-    sys.executable,
-    "-m",
-    "pytest",
-    "--robust-model=net.py:make",
-    "--robust-samples=200",
-    "-p",
-    "no:cacheprovider",
-]
+GIVEN = ("--robust-model=net.py:make", "--robust-samples=100", "-p", "no:cacheprovider")
 
 
 def contents(folder):
@@ -29,28 +21,24 @@ def limited():
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
 
-def pytest_with(folder, *args, **options):
-    return subprocess.run([*COMMAND, *args], cwd=folder, capture_output=True, text=True, **options)
-
-
-def test_a_full_disk_leaves_the_leaderboard_as_it_was(folder):
-    assert pytest_with(folder).returncode == 0
+def test_a_full_disk_leaves_the_leaderboard_as_it_was(fork_run, folder):
+    assert fork_run(*GIVEN).ret == 0
     before = contents(folder / "leaderboard")
 
-    result = pytest_with(folder, "--robust-seed=1", preexec_fn=limited)
+    result = fork_run(*GIVEN, "--robust-seed=1", before=limited)
 
-    assert result.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "could not be written: [Errno 27] File too large" in result.stdout
-    assert "Traceback" not in result.stdout + result.stderr
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "could not be written: [Errno 27] File too large" in result.stdout.str()
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
     assert contents(folder / "leaderboard") == before
 
 
-def test_a_full_disk_is_one_line_of_a_suite_too(folder):
-    result = pytest_with(folder, "--robust-suite=quick-1", preexec_fn=limited)
+def test_a_full_disk_is_one_line_of_a_suite_too(fork_run, folder):
+    result = fork_run(*GIVEN, "--robust-suite=quick-1", before=limited)
 
-    assert result.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "could not be run: its rounds could not be written: [Errno 27] File too large" in result.stdout
-    assert "Traceback" not in result.stdout + result.stderr
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "could not be run: its rounds could not be written: [Errno 27] File too large" in result.stdout.str()
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
     assert not [*(folder / "leaderboard").rglob("*.json")]
 
 
@@ -77,7 +65,7 @@ def test_what_waited_for_the_row_of_a_killed_run_is_removed_by_the_next(folder, 
     assert {path.name for path in parts.iterdir()} == {elsewhere, alive}
 
 
-def test_a_leaderboard_that_cannot_be_written_fails_the_run_and_keeps_what_is_there(folder, pytester):
+def test_a_leaderboard_that_cannot_be_written_fails_the_run_and_keeps_what_is_there(fork_run, folder, pytester):
     pytester.makeconftest(
         """
         import resource
@@ -90,9 +78,9 @@ def test_a_leaderboard_that_cannot_be_written_fails_the_run_and_keeps_what_is_th
                 resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
         """
     )
-    result = pytest_with(folder)
+    result = fork_run(*GIVEN)
 
-    assert result.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "FAILED the leaderboard was not written: [Errno 27] File too large" in result.stdout
-    assert "5 passed" in result.stdout
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED the leaderboard was not written: [[]Errno 27] File too large*"])
+    result.assert_outcomes(passed=5)
     assert not [*(folder / "leaderboard").rglob("*.json")]

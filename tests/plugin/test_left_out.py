@@ -134,7 +134,7 @@ def test_ours_that_could_not_be_collected_were_not_left_out(pytester, project, w
 def test_a_worker_that_crashed_may_have_had_ours(pytester, project):
     (project / "test_mine.py").write_text("import os\n\ndef test_load(): os._exit(1)")
 
-    result = pytester.runpytest_subprocess("-n", "1", "--max-worker-restart=0", "-m", "not robust")
+    result = pytester.runpytest_inprocess("-n", "1", "--max-worker-restart=0", "-m", "not robust")
     fails_by_its_gates(result)
 
 

@@ -1,5 +1,4 @@
 import json
-import subprocess
 import sys
 
 import pandas as pd
@@ -7,6 +6,7 @@ import pytest
 
 from robust.records.evidence import Evidence
 from robust.records.record import Record
+from tests.forks import fork_pytest, fork_terminal
 from tests.plugin.conftest import UNCHECKED
 
 MODEL = "--robust-model=net.py:make"
@@ -371,22 +371,21 @@ def test_training_that_fails_is_one_line(run):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are a thing of Unix")
-def test_a_terminal_sees_the_progress_of_training(pytester, folder):
-    child = pytester.spawn_pytest(f"{MODEL} --robust-train=pgd-at:epochs=3 --robust-samples=20 {UNCHECKED}")
+def test_a_terminal_sees_the_progress_of_training(folder):
+    with fork_terminal([MODEL, "--robust-train=pgd-at:epochs=3", "--robust-samples=20", UNCHECKED], folder) as terminal:
+        terminal.expect("training pgd-at:epochs=3.*/3.*clean .*, robust")
+        terminal.expect("3 passed")
 
-    child.expect("training pgd-at:epochs=3.*/3.*clean .*, robust", timeout=60)
-    child.expect("3 passed", timeout=60)
 
-
-def test_two_runs_at_once_train_once_and_lose_nothing(pytester, folder):
+def test_two_runs_at_once_train_once_and_lose_nothing(folder):
     train = ("--robust-train=standard:epochs=3", "--robust-samples=60", "--robust-fresh=0", UNCHECKED)
-    command = [sys.executable, "-m", "pytest", MODEL, *train]
-    runs = [
-        subprocess.Popen([*command, f"--robust-threat={threat}"], cwd=folder, stdout=subprocess.DEVNULL)
-        for threat in ("linf:0.1,l2:0.5", "linf:0.1,l1:2")
-    ]
+    with (folder / "out").open("w") as out:
+        runs = [
+            fork_pytest([MODEL, *train, f"--robust-threat={threat}"], folder, out, out)
+            for threat in ("linf:0.1,l2:0.5", "linf:0.1,l1:2")
+        ]
+        assert [run.wait(120) for run in runs] == [0, 0]
 
-    assert [run.wait(timeout=120) for run in runs] == [0, 0]
     assert len([*(folder / ".robust" / "models").glob("*.safetensors")]) == 1
     rows = pd.read_csv(folder / "leaderboard" / "results.csv")
     assert sorted(rows[rows.attack == "all"].threat) == ["l1:2", "l2:0.5", "linf:0.1"]

@@ -77,7 +77,7 @@ def test_an_untrained_model_is_told_once_to_guess(run):
 def test_the_last_failed_are_run_again_and_workers_find_the_same(pytester, run, faults):
     preflight(run, "Unstable")
     args = ("--robust-model=faults.py:Unstable", "--robust-samples=60", "--robust-attack=fgsm", "-n", "2", "--lf")
-    result = pytester.runpytest_subprocess(*args, "-k", "preflight")
+    result = pytester.runpytest_inprocess(*args, "-k", "preflight")
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["nondeterministic: *", "*--robust-accept=nondeterministic,probabilities,wrong-mode"])

@@ -11,7 +11,10 @@ from safetensors.torch import save_file
 
 from robust.records.record import Record
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="network namespaces, and signals, are Linux's")
+pytestmark = [
+    pytest.mark.slow,  # tests/distributed holds what ranks do, a process at a time
+    pytest.mark.skipif(sys.platform != "linux", reason="network namespaces, and signals, are Linux's"),
+]
 
 # In float64, where the company of a batch changes nothing.
 NET = """

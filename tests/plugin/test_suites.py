@@ -5,10 +5,10 @@ import sys
 from xml.etree import ElementTree
 
 import pandas as pd
-import pexpect
 import pytest
 
 from robust.records.record import Record
+from tests.forks import fork_terminal
 from tests.plugin.conftest import UNCHECKED
 from tests.plugin.test_idle import REPORT
 
@@ -285,13 +285,8 @@ def test_below_a_failed_gate_there_is_no_list_of_checks_that_could_not_be_made(r
 
 
 @UNIX
-def test_a_terminal_shows_the_bound_so_far(pytester, mine):
-    child = pexpect.spawn(
-        sys.executable, ["-m", "pytest", *SUITE], cwd=str(mine), timeout=120, dimensions=(24, 80), encoding="utf-8"
-    )
-    child.expect(r"net, mine-[0-9a-f]{8}")
-    child.expect(r"\d of 2 stages: at most \d+\.\d% robust")
-    child.expect(pexpect.EOF)
-    child.close()
-
-    assert child.exitstatus == 0
+def test_a_terminal_shows_the_bound_so_far(mine):
+    with fork_terminal(SUITE, mine) as terminal:
+        terminal.expect(r"net, mine-[0-9a-f]{8}")
+        terminal.expect(r"\d of 2 stages: at most \d+\.\d% robust")
+        terminal.expect("2 passed")

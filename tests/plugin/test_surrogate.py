@@ -10,8 +10,8 @@ SAME = "--robust-attack=pgd:steps=5:surrogate=net.py:make"
 
 
 @pytest.mark.parametrize("extra", [(), ("-n2",)])
-def test_the_row_and_the_test_name_the_surrogate(fork_run, folder, extra):
-    result = fork_run(MODEL, UNCHECKED, "--robust-samples=60", SAME, "-v", *extra)
+def test_the_row_and_the_test_name_the_surrogate(pytester, folder, extra):
+    result = pytester.runpytest_inprocess(MODEL, UNCHECKED, "--robust-samples=60", SAME, "-v", *extra)
 
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*net.py::test_attack[[]pgd-steps5-surrogatenet.py_make-linf-0.15]*"])
