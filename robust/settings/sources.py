@@ -41,23 +41,23 @@ def options_of_config(config: "pytest.Config") -> Options:
     A relative path is below the working folder, or below the ini file's folder if it is written there.
     pytest.UsageError if a value is empty, or of another type than its ini key takes.
     """
-    return {option.name: _of_config(config, option) for option in OPTIONS}
+    return {option.name: _read_value(config, option) for option in OPTIONS}
 
 
-def _of_config(config: "pytest.Config", option: Option) -> OptionValue:
+def _read_value(config: "pytest.Config", option: Option) -> OptionValue:
     typed = config.getoption(option.dest) is not None
     folder = config.invocation_params.dir if typed or config.inipath is None else config.inipath.parent
-    return OptionValue(option.name, _texts_of(read_option(config, option.name)), folder, typed)
+    return OptionValue(option.name, _list_texts(read_option(config, option.name)), folder, typed)
 
 
 def options_of_namespace(args: argparse.Namespace) -> Options:
     """Take the plugin's options from a command's arguments, by name; relative paths are below the working folder."""
     given = {option.name: getattr(args, option.name.replace("-", "_"), None) for option in OPTIONS}
     here = Path.cwd()
-    return {name: OptionValue(name, _texts_of(it), here, it is not None) for name, it in given.items()}
+    return {name: OptionValue(name, _list_texts(it), here, it is not None) for name, it in given.items()}
 
 
-def _texts_of(given: object) -> tuple[str, ...]:
+def _list_texts(given: object) -> tuple[str, ...]:
     if isinstance(given, list):
         return tuple(given)
     if isinstance(given, bool):
