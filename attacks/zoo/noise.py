@@ -1,4 +1,4 @@
-"""Random noise: the lower bound for every attack."""
+"""Random noise: a baseline that every attack should beat."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

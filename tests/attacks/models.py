@@ -11,7 +11,7 @@ DUAL = {"linf": 1, "l2": 2, "l1": torch.inf}  # the norm of the gradient that a 
 
 
 class Linear(nn.Module):
-    """Two classes with logits (0, <w, x> + b): what every attack can reach at most is known in closed form.
+    """A linear model with logits (0, <w, x> + b), for which the optimum of every attack is known in closed form.
 
     The `others` are classes that never win, as losses that look at more than two need them.
     """
@@ -27,13 +27,13 @@ class Linear(nn.Module):
         return torch.stack([torch.zeros_like(z), z, *[torch.full_like(z, -10 - c) for c in range(self.others)]], 1)
 
     def best_margin(self, x: Tensor, y: Tensor, norm: str, eps: float) -> Tensor:
-        """max over the ball of z_other - z_y, (N,); the box inactive."""
+        """Return max over the ball of z_other - z_y, (N,); the box is inactive."""
         sign = 1 - 2 * y
         return sign * (self(x)[:, 1]) + eps * self.w.norm(DUAL[norm])
 
 
 class Affine(nn.Module):
-    """Logits that are affine in x, so that each class is reached best along one direction."""
+    """A model with logits affine in x, so that each class has one best direction."""
 
     def __init__(self, classes: int, features: int = 12) -> None:
         super().__init__()
@@ -44,17 +44,17 @@ class Affine(nn.Module):
         return x.flatten(1) @ self.weight.T
 
     def best_margins(self, x: Tensor, y: Tensor, norm: str, eps: float) -> Tensor:
-        """max over the ball of z_c - z_y, (N, classes), -inf for the label's; the box inactive."""
+        """Return max over the ball of z_c - z_y, (N, classes), -inf for the label; the box is inactive."""
         gap, steep = self._boundaries(x, y, norm)
         return (gap + eps * steep).scatter(1, y[:, None], -torch.inf)
 
     def distance(self, x: Tensor, norm: str) -> Tensor:
-        """To the nearest of the boundaries to each other class, (N,)."""
+        """Return the distance to the nearest boundary to another class, (N,)."""
         y = self(x).argmax(1)
         gap, steep = self._boundaries(x, y, norm)
         return (-gap / steep).scatter(1, y[:, None], torch.inf).amin(1)
 
     def _boundaries(self, x: Tensor, y: Tensor, norm: str) -> tuple[Tensor, Tensor]:
-        """(z_c - z_y, how much of it a step of length 1 can gain), each (N, classes)."""
+        """Return z_c - z_y, and how much of it a step of length 1 can gain, each (N, classes)."""
         z = self(x)
         return z - z.gather(1, y[:, None]), (self.weight[None] - self.weight[y][:, None]).norm(DUAL[norm], dim=2)

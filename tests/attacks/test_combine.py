@@ -88,7 +88,7 @@ def test_a_diversified_start_is_far_away_in_answers():
 
 
 class Noisy(nn.Module):
-    """A model that draws: the answer of `inner` with noise, by default as large as the logits."""
+    """A random model: the answer of `inner` with noise, by default as large as the logits."""
 
     def __init__(self, inner, share=1.0):
         super().__init__()
@@ -135,7 +135,7 @@ def test_held_shows_nothing_before_its_last_step_and_then_what_fools_again():
 
 
 class Rounded(nn.Module):
-    """Hides the gradient: 4 grey levels."""
+    """A model that hides its gradient by rounding to 4 grey levels."""
 
     def forward(self, x):
         return (3 * x).round() / 3
@@ -196,15 +196,15 @@ def test_any_attack_transfers_by_word(word):
 
 
 def test_a_surrogate_is_part_of_the_word_and_of_the_options():
-    """So that rows which were measured with another surrogate are not compared."""
+    """Rows that were measured with another surrogate are not compared."""
     attack = Transfer(PGD(steps=5), network())
     word = "pgd:steps=5:surrogate=sequential"
     assert describe(attack).lower() == word
 
-    told = options_of(attack)
-    assert told["attack"] == options_of(PGD(steps=5))
-    assert told["surrogate"] == f"Sequential:{hash_weights(network())[:8]}"
-    assert json.loads(json.dumps(told)) == told
+    options = options_of(attack)
+    assert options["attack"] == options_of(PGD(steps=5))
+    assert options["surrogate"] == f"Sequential:{hash_weights(network())[:8]}"
+    assert json.loads(json.dumps(options)) == options
 
 
 def test_where_nothing_loads_a_surrogate_it_says_what_to_use():

@@ -21,7 +21,7 @@ OURS = [name for name in ATTACKS.names() if name != "torchattacks"]
 
 
 def word(name, steps):
-    """The attack, with so many steps where it takes them."""
+    """Return the spec of the attack, with so many steps if it has the option."""
     return f"{name}:steps={steps}" if "steps" in {f.name for f in fields(ATTACKS.get(name))} else name
 
 
@@ -42,7 +42,7 @@ def test_every_attack_keeps_the_contract(check, case):
 
 @pytest.mark.parametrize("case", [Case(word(name, 100), norm) for name in OURS for norm in norms_of(name)], ids=str)
 def test_a_long_attack_keeps_to_the_box_too(case):
-    """What grows from step to step where there is no gradient needs many to become infinite."""
+    """A value that grows in each step without a gradient becomes infinite only after many."""
     checks.check_the_model_sees_the_box_only(case)
 
 
@@ -62,7 +62,7 @@ def well(task, state):
 
 @dataclass(frozen=True)
 class Faulty:
-    """FGSM, where every state goes through `fault`."""
+    """FGSM with `fault` applied to every state."""
 
     fault: Callable[[Any, Ascent], Any] = well
     steps: Any = 1
@@ -172,7 +172,7 @@ def draws_from_python(task, state):
     return state
 
 
-def wants_pictures(task, state):
+def wants_images(task, state):
     return nudged(task, state, 0 * state.x.mean((2, 3), keepdim=True))
 
 
@@ -192,7 +192,7 @@ def wants_two_samples(task, state):
 
 
 class Thawed:
-    """Not a dataclass: anything may be written on it."""
+    """An attack that is not a dataclass, so that it can be changed."""
 
     steps = 1
     init, step = Faulty.init, Faulty.step
@@ -201,7 +201,7 @@ class Thawed:
 
 @dataclass(frozen=True)
 class Noting(Faulty):
-    """Frozen, but keeps what it did in a list."""
+    """A frozen attack that keeps its history in a list."""
 
     notes: list[int] = field(default_factory=list)
 
@@ -212,7 +212,7 @@ class Noting(Faulty):
 
 @dataclass(frozen=True)
 class Forcing(Faulty):
-    """Frozen, and writes past that."""
+    """A frozen attack that changes itself nevertheless."""
 
     def step(self, task, state, k):
         object.__setattr__(self, "alpha", float(task.threat.eps))
@@ -262,7 +262,7 @@ BROKEN = [
     (checks.check_nothing_is_written_on_it, Thawed(), "it can be written on; expected a frozen dataclass"),
     (checks.check_nothing_is_written_on_it, Noting(), r"'notes': '\[\]'.* and is .*'notes': '\[0\]'"),
     (checks.check_nothing_is_written_on_it, Forcing(), "and is {'alpha': '0.5'"),
-    (checks.check_it_takes_any_inputs, Faulty(wants_pictures), r"raised IndexError for float32 \(3, 64\)"),
+    (checks.check_it_takes_any_inputs, Faulty(wants_images), r"raised IndexError for float32 \(3, 64\)"),
     (checks.check_it_takes_any_inputs, Faulty(wants_float32), "raised RuntimeError for float64"),
     (checks.check_it_takes_any_inputs, Faulty(wants_three_classes), "raised RuntimeError for float32"),
     (checks.check_it_takes_any_inputs, Faulty(wants_two_samples), "one sample has no variance"),
@@ -274,13 +274,13 @@ def test_what_keeps_the_contract_passes_every_check(check):
     check(Case(Faulty(), "l2"))
 
 
-def told_of(broken):
+def label_of(broken):
     return broken.fault.__name__ if isinstance(broken, Faulty) and broken.fault is not well else type(broken).__name__
 
 
-@pytest.mark.parametrize(("check", "broken", "told"), BROKEN, ids=[told_of(broken) for _, broken, _ in BROKEN])
-def test_what_does_not_is_caught_and_told(check, broken, told):
-    with pytest.raises(AssertionError, match=told):
+@pytest.mark.parametrize(("check", "broken", "message"), BROKEN, ids=[label_of(broken) for _, broken, _ in BROKEN])
+def test_what_does_not_is_caught_and_reported(check, broken, message):
+    with pytest.raises(AssertionError, match=message):
         check(Case(broken, "l2"))
 
 

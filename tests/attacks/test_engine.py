@@ -36,7 +36,7 @@ def test_the_model_is_restored_after_an_error():
 
 @pytest.mark.parametrize("attack", [FGSM(), PGD(start=1.0), Restarts(PGD(), 2)], ids=str)
 def test_a_sample_that_starts_misclassified_has_fallen_at_once(attack):
-    """Else a random start may heal it, and the model would look better than without an attack."""
+    """A random start might classify it right, and the model would look better than without an attack."""
     model, x, y = case(4)
     outcome = assail(model, attack, x, (y + 1) % 10, LINF)
 
@@ -52,7 +52,7 @@ class Moved(NamedTuple):
 
 
 class Cheat:
-    """Leaves the ball, and says of itself that the model was fooled."""
+    """An attack that leaves the ball, and claims that the model was fooled."""
 
     steps = 1
 
@@ -114,7 +114,7 @@ class Counter(NamedTuple):
 
 
 class Aging:
-    """Checks that the state that a step gets is that of the samples which still stand."""
+    """Check that the state which a step gets is that of the samples that are still robust."""
 
     steps = 5
 

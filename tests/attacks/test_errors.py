@@ -1,4 +1,4 @@
-"""What is wrong with an attack or its threat model is told in one line, with what to use instead."""
+"""Errors of attacks and threat models are one line, with what to use instead."""
 
 import re
 from dataclasses import fields
@@ -39,9 +39,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "told"), WRONG, ids=[told for _, told in WRONG])
-def test_what_is_wrong_is_told(wrong, told):
-    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+@pytest.mark.parametrize(("wrong", "message"), WRONG, ids=[message for _, message in WRONG])
+def test_what_is_wrong_is_reported(wrong, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         wrong()
 
 

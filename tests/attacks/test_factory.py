@@ -1,4 +1,4 @@
-"""Which attacks go with a model that only answers."""
+"""Attacks of a model that only answers: which need its gradient."""
 
 import pytest
 import torch
@@ -54,7 +54,7 @@ def test_a_union_is_tried_too():
 
 
 @pytest.mark.parametrize("word", ["pgd", "deepfool"])
-def test_a_model_without_a_gradient_is_told_with_what_to_take(word):
+def test_a_model_without_a_gradient_is_reported_with_what_to_take(word):
     def answers(x):
         return torch.zeros(len(x), 10).index_fill(1, torch.tensor(3), 1.0)
 

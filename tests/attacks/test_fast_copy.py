@@ -1,4 +1,4 @@
-"""The cheaper copy: it answers as the model does, and only the model says what has fallen."""
+"""The cheaper copy: it answers as the model does, and only the model decides what is adversarial."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def x():
 
 @pytest.fixture
 def network(x):
-    """With a batch norm that is not the identity, and many classes among its answers."""
+    """Make a network with a batch norm that is not the identity, and with many classes among its answers."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
     net[1].running_mean.normal_()
@@ -45,9 +45,9 @@ def test_it_answers_as_the_model_does_and_leaves_it_as_it_was(network, x, ways):
     before = {key: value.clone() for key, value in network.state_dict().items()}
     copy = make_fast_copy(network, ways, x)
     with torch.no_grad():
-        told, apart = network.eval()(x), (copy(x) - network(x)).abs().max()
+        expected, apart = network.eval()(x), (copy(x) - network(x)).abs().max()
 
-    assert apart <= (0.1 if "bf16" in ways else 1e-5) * told.abs().max()
+    assert apart <= (0.1 if "bf16" in ways else 1e-5) * expected.abs().max()
     assert copy(x).dtype == x.dtype
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
@@ -92,6 +92,6 @@ def test_a_model_that_draws_has_no_copy(x):
         make_fast_copy(Drawing(), ["bf16"], x)
 
 
-def test_what_cannot_be_copied_is_told(x):
+def test_what_cannot_be_copied_is_reported(x):
     with pytest.raises(ValueError, match=r"^search=fold: the model cannot be traced: .*control flow; leave fold out$"):
         make_fast_copy(Branching(), ["fold"], x)

@@ -28,7 +28,7 @@ def test_no_scale_turns_the_gradient_of_the_scale_free_cross_entropy():
 @pytest.mark.parametrize("classes", [2, 10])
 @pytest.mark.parametrize("loss", ["ce", "margin", "sice"])
 def test_a_loss_rises_all_the_way_to_the_boundary_and_beyond(loss, classes, target):
-    """So that what selects by it selects what came nearest."""
+    """Selection by the loss then selects the nearest samples."""
     way = torch.arange(-3.0, 3.0, 0.25)
     logits = torch.zeros(len(way), classes)
     logits[:, 1], logits[:, 2:] = way, -5.0

@@ -33,7 +33,7 @@ def test_within_a_twentieth_of_the_optimum_on_linear_models(name, norm, classes,
 @each
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 1.0)])
 @pytest.mark.parametrize("classes", [2, 100])
-def test_what_is_found_fools_the_model_within_the_bounds_at_the_distance_told(name, norm, bounds, classes):
+def test_what_is_found_fools_the_model_within_the_bounds_at_the_distance_given(name, norm, bounds, classes):
     model, x = network(classes=classes), inputs(30)
     y = model(x).argmax(1)
     found = minimize_norm(model, make(name), x, y, norm, bounds=bounds)

@@ -17,7 +17,7 @@ ATTACKS = [make(loss=loss) for make in (FGSM, PGD, APGD) for loss in LOSSES] + [
 
 
 def task(norm, shape=(3, 4), model=None):
-    """Of a model of 5 classes: by default three of them never win, so that every loss has one optimum."""
+    """Make the task of a model of 5 classes; by default three never win, so that every loss has one optimum."""
     model, x = model or Linear(12, others=3), inputs(40, shape) - 0.5
     y = model(x).argmax(1)
     threat = LpThreat(norm, EPS[norm], lo=-100, hi=100)  # the box is never touched
@@ -69,7 +69,7 @@ def test_with_targets_the_best_margin_to_every_class_is_reached(attack, norm):
     "attack", [FGSM("margin"), *(make(loss=loss) for make in (PGD, APGD) for loss in ("margin", "dlr"))], ids=describe
 )
 def test_with_every_class_a_target_exactly_those_fall_that_can(attack, norm):
-    """Not with cross-entropy, whose optimum towards a class also shuns the others."""
+    """Cross-entropy is left out: its optimum towards a class also avoids the others."""
     given = task(norm, model=Affine(5))
     adversarial = assail(given.model, Targets(attack, 4), given.x, given.y, given.threat).adversarial
 

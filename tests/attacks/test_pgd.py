@@ -11,7 +11,7 @@ THREAT = LpThreat.parse("linf:0.1")
 
 
 def lengths(attack):
-    """How far each step leads, as a share of eps; from one that is not projected."""
+    """Return the length of each step before projection, as a share of eps."""
     model, x = network(), torch.full((3, 64), 0.5, dtype=torch.float64)
     wide = LpThreat.parse("linf:0.5")
     task = Task.of(model, x, model(x).argmax(1), wide, Rng.of(0, torch.arange(3)))

@@ -42,7 +42,7 @@ def test_a_file_is_a_name_and_an_underscore_hides_it(zoo):
     assert zoo.names() == ["otter", "red-panda"]
 
 
-def test_names_are_told_without_importing_the_things(zoo):
+def test_names_are_reported_without_importing_the_things(zoo):
     assert "otter" in zoo
     assert "newt" not in zoo
     assert zoo.names()
@@ -57,19 +57,19 @@ def test_a_thing_is_imported_when_it_is_asked_for(zoo):
     assert "some_zoo.otter" not in sys.modules
 
 
-def test_an_unknown_name_is_told_with_the_nearest(zoo):
+def test_an_unknown_name_is_reported_with_the_nearest(zoo):
     with pytest.raises(LookupError) as error:
         zoo.get("red-pandas")
 
     assert error.value.args == ("unknown animal 'red-pandas', did you mean 'red-panda'? Known: otter, red-panda",)
 
 
-def test_where_none_is_near_it_is_told_how_one_of_ones_own_is_known(zoo):
+def test_where_none_is_near_it_is_said_how_one_of_ones_own_is_known(zoo):
     with pytest.raises(LookupError) as error:
         zoo.get("whale")
 
-    told = "one of your own is registered first: for pytest in conftest.py, or by an entry point of"
-    assert error.value.args == (f"unknown animal 'whale'. Known: otter, red-panda; {told} some.zoo",)
+    message = "one of your own is registered first: for pytest in conftest.py, or by an entry point of"
+    assert error.value.args == (f"unknown animal 'whale'. Known: otter, red-panda; {message} some.zoo",)
 
 
 def test_other_words_that_would_do_are_among_the_known(zoo):
@@ -78,7 +78,7 @@ def test_other_words_that_would_do_are_among_the_known(zoo):
 
 
 @pytest.mark.parametrize(
-    ("name", "known", "told"),
+    ("name", "known", "message"),
     [
         ("pdg", ["pgd", "fgsm"], "'pdg', did you mean 'pgd'? Known: fgsm, pgd"),
         ("x", ["pgd"], "'x'. Known: pgd"),
@@ -86,8 +86,8 @@ def test_other_words_that_would_do_are_among_the_known(zoo):
         ("", ["pgd"], "''. Known: pgd"),
     ],
 )
-def test_a_suggestion_is_the_nearest_name_where_one_is_near(name, known, told):
-    assert suggest(name, iter(known)) == told
+def test_a_suggestion_is_the_nearest_name_where_one_is_near(name, known, message):
+    assert suggest(name, iter(known)) == message
 
 
 class Cat:

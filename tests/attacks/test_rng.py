@@ -79,7 +79,7 @@ def test_every_start_is_a_number_and_admitted_in_every_type(text, dtype):
 
 
 def test_a_seed_draws_the_same_for_ever():
-    """Or no record could be had again."""
+    """Records must stay reproducible."""
     like = torch.zeros(1, 2)
 
     torch.testing.assert_close(

@@ -91,7 +91,7 @@ def test_options_fill_the_fields_and_an_int_serves_for_a_float():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("x:step=3", "x:step=3: x has no option 'step', did you mean 'steps'? Known: fast, loss, steps, stride"),
         ("x:steps=0.5", "x:steps=0.5: steps must be of type int, got '0.5'"),
@@ -101,8 +101,8 @@ def test_options_fill_the_fields_and_an_int_serves_for_a_float():
         ("x:word", "x:word: x takes options as key=value, not the bare word 'word'"),
     ],
 )
-def test_a_wrong_option_is_one_clear_line(text, told):
-    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+def test_a_wrong_option_is_one_clear_line(text, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         configure(Options, Spec.parse(text))
 
 

@@ -1,4 +1,4 @@
-"""Square and noise: attacks that ask for no gradient."""
+"""Square and noise: attacks without gradients."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Suites as data: those that come along are frozen, and what is wrong in one of the user's own is one line."""
+"""Suites as data: shipped ones are frozen, and an error in a user's own is one line."""
 
 import hashlib
 import json
@@ -106,17 +106,17 @@ WRONG = {
 
 
 @pytest.mark.parametrize("text", WRONG)
-def test_what_is_wrong_in_it_is_told_in_one_line(read, text):
+def test_what_is_wrong_in_it_is_reported_in_one_line(read, text):
     with pytest.raises((ValueError, LookupError), match=f"^{re.escape(WRONG[text])}$"):
         read(text)
 
 
-def test_an_attack_that_is_unknown_is_told_with_its_stage(read):
+def test_an_attack_that_is_unknown_is_reported_with_its_stage(read):
     with pytest.raises(ValueError, match=r"^mine.toml, stage 1: unknown attack 'pdg', did you mean 'pgd'\? Known: "):
         read('[[stages]]\nattack = "pdg:steps=3"\n')
 
 
-def test_a_suite_that_is_not_there_is_told(tmp_path):
+def test_a_suite_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(LookupError, match=r"^unknown suite 'standard', did you mean 'standard-1'\? Known: .*; or"):
         read_suite("standard", tmp_path)
     with pytest.raises(ValueError, match=r"^mine.toml cannot be read: No such file or directory$"):

@@ -15,7 +15,7 @@ SHAPES = [(5,), (1, 4, 4), (3, 2, 5), (1,)]
 
 @st.composite
 def cases(draw):
-    """(threat, x in the box, any x_adv), in float32 or float64."""
+    """Draw (threat, x in the box, any x_adv), in float32 or float64."""
     shape, dtype = draw(st.sampled_from(SHAPES)), draw(st.sampled_from([torch.float32, torch.float64]))
     lo, hi = draw(st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (-2.5, 3.0)]))
     eps = draw(st.fractions(min_value=Fraction(1, 255), max_value=1, max_denominator=255))
@@ -141,12 +141,12 @@ def test_text_comes_back_as_written(text):
     assert str(LpThreat.parse(text)) == text
 
 
-def test_eps_in_grey_levels_is_told():
+def test_eps_in_grey_levels_is_reported():
     with pytest.raises(ValueError, match=r"did you mean linf:8/255\?"):
         LpThreat.parse("linf:8")
 
 
-def test_bounds_the_wrong_way_round_are_told():
+def test_bounds_the_wrong_way_round_are_reported():
     with pytest.raises(ValueError, match="below the upper"):
         LpThreat.parse("linf:0.1", lo=1, hi=0)
 
@@ -178,7 +178,7 @@ def test_the_margin_of_usual_threats_is_below_a_part_in_500(text, shape):
 
 @st.composite
 def planes(draw):
-    """(threat, x in the box, slope with zeros in it, gap of either sign), in float64."""
+    """Draw (threat, x in the box, slope with zeros in it, gap of either sign), in float64."""
     lo, hi = draw(st.sampled_from([(0.0, 1.0), (-2.5, 3.0)]))
     threat = LpThreat(draw(st.sampled_from(NORMS)), Fraction(1, 2), lo, hi)
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
@@ -190,7 +190,7 @@ def planes(draw):
 
 
 def shortest(threat, x, slope, gap):
-    """The length of the shortest way within the box to the plane, by scipy; inf where the box does not let it."""
+    """Return the length of the shortest way in the box to the plane, by scipy; inf if the box has none."""
     bounds = [(threat.lo - v, threat.hi - v) for v in x]
     n = len(x)
     if threat.norm == "l2":

@@ -101,7 +101,7 @@ def test_the_same_seed_gives_the_same_outcome():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("torchattacks", "write torchattacks:NAME"),
         ("torchattacks:steps=3", "write torchattacks:NAME"),
@@ -110,13 +110,13 @@ def test_the_same_seed_gives_the_same_outcome():
         ("torchattacks:PGD:step=3", "has no option 'step', did you mean 'steps'"),
     ],
 )
-def test_a_wrong_word_is_told(text, told):
-    with pytest.raises((ValueError, LookupError), match=told):
+def test_a_wrong_word_is_reported(text, message):
+    with pytest.raises((ValueError, LookupError), match=message):
         make(text)
 
 
 @pytest.mark.parametrize(
-    ("name", "threat", "told"),
+    ("name", "threat", "message"),
     [
         ("PGD", L2, "is an attack for linf, the threat is l2:0.5"),
         ("PGDL2", LINF, "is an attack for l2, the threat is linf:8/255"),
@@ -124,9 +124,9 @@ def test_a_wrong_word_is_told(text, told):
         ("PGD", LpThreat("linf", Fraction(1, 10), -1, 1), r"needs inputs in \[0, 1\]"),
     ],
 )
-def test_a_threat_that_it_cannot_attack_is_told(name, threat, told):
+def test_a_threat_that_it_cannot_attack_is_reported(name, threat, message):
     model, x = network(dtype=torch.float32), inputs(3, dtype=torch.float32)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         assail(model, make(f"torchattacks:{name}"), x, model(x).argmax(1), threat)
 
 
@@ -153,7 +153,7 @@ def test_their_default_step_crosses_the_ball():
     assert threat.size(found.x_adv, x)[found.adversarial].max() > 0.25
 
 
-def test_what_theirs_raises_is_told_as_theirs():
+def test_what_theirs_raises_is_reported_as_theirs():
     model, x = network(dtype=torch.float32), inputs(3, dtype=torch.float32)
     with pytest.raises(ValueError, match="torchattacks:PIFGSM failed: RuntimeError: Given groups=3"):
         assail(model, make("torchattacks:PIFGSM"), x, model(x).argmax(1), LINF)

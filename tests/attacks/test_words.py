@@ -19,7 +19,7 @@ def test_a_threat_comes_back_as_written(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("lin:0.1", "did you mean 'linf'"),
         ("linf", "eps must be a number"),
@@ -32,8 +32,8 @@ def test_a_threat_comes_back_as_written(text):
         ("l2:-1", "above 0"),
     ],
 )
-def test_a_wrong_threat_is_told(text, told):
-    with pytest.raises(ValueError, match=told):
+def test_a_wrong_threat_is_reported(text, message):
+    with pytest.raises(ValueError, match=message):
         parse_threat(text)
 
 

@@ -79,7 +79,7 @@ def test_a_section_has_the_signature_the_options_and_the_methods():
 
     assert re.findall(r"^### (\w+)", page, re.MULTILINE) == [thing.name for _, thing in exported("robust.attacks")]
     assert "`DDN(steps: int = 100, gamma: float = 0.05, loss: str | Loss = 'ce')`\n\n" in page
-    assert "| `gamma` | `0.05` | by what share" in page
+    assert "| `gamma` | `0.05` | the share by which" in page
     assert "- `init(task: Task) -> S`\n\n  " in page
     assert "(attack: str | AnyAttack='pgd', threat: str | Threat | None=None) -> Result`" in made.fixtures()
     assert "```python\n@pytest.hookimpl(optionalhook=True)\n" in made.hooks()
