@@ -1,4 +1,4 @@
-"""What came out of an attack, as a user's own test sees it too."""
+"""Result: the outcome of an attack, as a user's own test sees it, too."""
 
 from dataclasses import dataclass
 
@@ -16,49 +16,53 @@ class Result:
 
     threat: str  # "linf:8/255"
     correct: Flags  # (n,): answered right without an attack
-    found: AttackResult
+    outcome: AttackResult
 
     @property
     def attack(self) -> str:
-        return self.found.attack
+        """The attack as --robust-attack takes it: "pgd:steps=40"."""
+        return self.outcome.attack
 
     @property
     def broken(self) -> Flags:
-        """(n,): answered right, and wrong for an input that the threat model admits."""
-        return self.found.adversarial
+        """(n,): the samples that are answered right, and wrong for an input that the threat model allows."""
+        return self.outcome.adversarial
 
     @property
     def robust(self) -> Flags:
-        """(n,): answered right, and not broken."""
-        return self.correct & ~self.found.adversarial
+        """(n,): the samples that are answered right, and not broken."""
+        return self.correct & ~self.outcome.adversarial
 
     @property
     def x_adv(self) -> NDArray[np.float32]:
-        """(broken, *shape): the inputs that broke them, in the samples' order."""
-        return self.found.x_adv
+        """(broken, *shape): the adversarial inputs, in the samples' order."""
+        return self.outcome.x_adv
 
     @property
     def n(self) -> int:
+        """The number of samples."""
         return len(self.correct)
 
     @property
     def clean_accuracy(self) -> float:
+        """The share of samples that are answered right, in [0, 1]."""
         return float(self.correct.mean())
 
     @property
     def accuracy(self) -> float:
-        """The robust accuracy."""
+        """The robust accuracy: the share of samples that are robust, in [0, 1]."""
         return float(self.robust.mean())
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % Wilson interval of `accuracy`."""
+        """The 95 % Wilson interval of `accuracy`, in [0, 1]."""
         return self.measured.low, self.measured.high
 
     @property
     def measured(self) -> Measured:
+        """The robust accuracy with its interval."""
         return Measured.of(int(self.robust.sum()), self.n)
 
     def __str__(self) -> str:
-        stopped = f", stopped by the {self.found.partial}," if self.found.partial else ""
+        stopped = f", stopped by the {self.outcome.partial}," if self.outcome.partial else ""
         return f"robust accuracy {self.measured} for {self.attack}{stopped} under {self.threat}"
