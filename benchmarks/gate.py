@@ -174,10 +174,8 @@ def compare(
     change: str, module: nn.Module, samples: Samples, seed: int, feed: Batcher, before: Measured, kept: list[Saved]
 ) -> Compared:
     began = time.process_time()
-    clean, replay = (
-        measure_clean(module, samples, seed, feed).correct,
-        replay_inputs(module, samples, kept, THREAT, feed),
-    )
+    clean = measure_clean(module, samples, seed, feed).correct
+    replay = replay_inputs(module, samples, kept, THREAT, feed)
     left, between = clean & ~replay.adversarial, time.process_time()
     early, rows = left.copy(), replay.first(before.robust, left)
     early[rows] &= measured(module, samples.take(rows), seed, feed).robust
