@@ -14,7 +14,7 @@ from rich.table import Table
 from robust.attacks.text import printable
 from robust.baseline.comparison import Comparison, name_samples
 from robust.baseline.matching import UnfitError, Wanted, find_match, refuse, robust_flags
-from robust.baseline.store import Baseline, read_numbers, read
+from robust.baseline.store import Baseline, read, read_numbers
 from robust.baseline.tolerance import WORDS, Tolerance, read_tolerance, refuse_twice
 from robust.records.record import Record
 
