@@ -58,16 +58,16 @@ class AccuracyTest:
         for name, share in (("robust", result.accuracy), ("low", low), ("high", high)):
             case.note(f"{name}_percent", round(100 * share, 4))
         case.note("n", result.n)
-        if result.outcome.partial:
-            case.note("partial", result.outcome.partial)
+        if result.found.partial:
+            case.note("partial", result.found.partial)
         self._judge_attack(case, result)
 
     def _judge_attack(self, case: Case, result: Result) -> None:
         floor = self._gates.attack(result.attack, result.threat)
-        if floor is not None and is_unattacked(result.outcome) and result.measured.percent >= floor.percent:
+        if floor is not None and is_unattacked(result.found) and result.measured.percent >= floor.percent:
             stopped = f"{result.attack} under {result.threat} was stopped by the time before its first stage ended"
             fail(f"--robust-fail-under={floor}: {stopped}, so nothing shows that it holds; give it more time")
-        self.judge(case, str(result), result.measured, floor, bound=result.outcome.partial == TIME)
+        self.judge(case, str(result), result.measured, floor, bound=result.found.partial == TIME)
 
     def report(self, case: Case, results: list[Result], floor: Floor | None) -> None:
         """Hand over the results that a user's test reports: those under one threat model make one row."""

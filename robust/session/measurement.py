@@ -95,10 +95,10 @@ class Measurements:
     def check(self, case: Case, result: Result, name: str, threat: str) -> None:
         """Fail the test if the model itself is at fault: then its figures mean nothing."""
         measured, n = f"{name} under {threat}", len(case.samples)
-        faulty = self._answers.clean(case.module, case.samples).faulty or result.outcome.faulty
+        faulty = self._answers.clean(case.module, case.samples).faulty or result.found.faulty
         if faulty:
             fail(f"the model answered {faulty} of {n} samples with NaN or infinity ({measured})")
-        self._check_unverified(case, result.outcome, measured)
+        self._check_unverified(case, result.found, measured)
 
     def round(self, case: Case, found: AttackResult, threat: Threat) -> AttackResult:
         """Add what is still adversarial when the inputs are rounded to the data's levels."""

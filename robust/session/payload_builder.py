@@ -36,7 +36,7 @@ class PayloadBuilder:
 
     def build_attack(self, case: Case, result: Result) -> AttackPayload:
         """Build the part of an attack: its outcomes, and the file where its inputs wait."""
-        found, dataset = result.outcome, self._settings.dataset
+        found, dataset = result.found, self._settings.dataset
         outcome = AttackOutcome(
             name=found.attack,
             options=found.options,

@@ -89,7 +89,7 @@ class RegressionTest:
             so_far = f"by the baseline's inputs and the attacks on {len(rows)} samples, before all were attacked"
             self._judge_early(case, check, Comparison(was_robust, bound), so_far)
         for result in (self._measurements.get(case, name, check.threat) for name in names):
-            if partial := result.outcome.partial:
+            if partial := result.found.partial:
                 fail(f"{result.attack} was stopped by the {partial}, so nothing shows that the model is still robust")
             robust &= ~result.broken
         self._judge(case, check, Comparison(was_robust, robust))

@@ -16,27 +16,27 @@ class Result:
 
     threat: str  # "linf:8/255"
     correct: Flags  # (n,): answered right without an attack
-    outcome: AttackResult
+    found: AttackResult  # inputs, cost and stages, as the attack left them
 
     @property
     def attack(self) -> str:
         """The attack as --robust-attack takes it: "pgd:steps=40"."""
-        return self.outcome.attack
+        return self.found.attack
 
     @property
     def broken(self) -> Flags:
         """(n,): the samples that are answered right, and wrong for an input that the threat model allows."""
-        return self.outcome.adversarial
+        return self.found.adversarial
 
     @property
     def robust(self) -> Flags:
         """(n,): the samples that are answered right, and not broken."""
-        return self.correct & ~self.outcome.adversarial
+        return self.correct & ~self.found.adversarial
 
     @property
     def x_adv(self) -> NDArray[np.float32]:
         """(broken, *shape): the adversarial inputs, in the samples' order."""
-        return self.outcome.x_adv
+        return self.found.x_adv
 
     @property
     def n(self) -> int:
@@ -64,5 +64,5 @@ class Result:
         return Measured.of(int(self.robust.sum()), self.n)
 
     def __str__(self) -> str:
-        stopped = f", stopped by the {self.outcome.partial}," if self.outcome.partial else ""
+        stopped = f", stopped by the {self.found.partial}," if self.found.partial else ""
         return f"robust accuracy {self.measured} for {self.attack}{stopped} under {self.threat}"

@@ -66,11 +66,11 @@ class TrustTest:
     def _measure(self, case: Case, name: str, threat: str) -> AttackResult:
         """Return what an attack of the row found: on all samples if it ran in this process, else on few_of them."""
         if (known := self._measurements.find(case, name, threat)) is not None:
-            return known.result.outcome
+            return known.result.found
         few = replace(case, samples=few_of(case.samples))
         result = self._measurements.run(few, name, threat)
         self._measurements.check(few, result, name, threat)
-        return result.outcome
+        return result.found
 
     def _examine(self, case: Case, probe: AttackProbe, threat: str) -> tuple[TrustReport, AttackPayload | None]:
         """Run the checks of a row, and an attack with mitigations if they find something.
