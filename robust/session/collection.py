@@ -24,8 +24,8 @@ class CollectionHooks:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.rootpath = config.rootpath
         self.settings = settings
-        self.ids = {word: spec.path for spec in settings.models if (word := self._id_prefix(spec))}
-        self.paths = [*dict.fromkeys(spec.path for spec in settings.models if spec.path not in self.ids.values())]
+        self.prefixes = {prefix: spec.path for spec in settings.models if (prefix := self._id_prefix(spec))}
+        self.paths = [*dict.fromkeys(spec.path for spec in settings.models if spec.path not in self.prefixes.values())]
         self.named = self._take_node_ids(config)
         self.absent = self._is_absent(config)
         self.library_nodes: list[RobustModelFile] = []
@@ -49,8 +49,8 @@ class CollectionHooks:
         named: dict[Path, list[str]] = {}
         others = []
         for arg in config.args:
-            word, _, test = arg.partition("::")
-            if (path := Path(word)) in self.ids:
+            prefix, _, test = arg.partition("::")
+            if (path := Path(prefix)) in self.prefixes:
                 named.setdefault(path, []).append(test)
             else:
                 others.append(arg)
@@ -65,8 +65,8 @@ class CollectionHooks:
         typed = self.settings.only or self.named or config.getoption(dest("model")) is not None
         if typed or config.args_source is not pytest.Config.ArgsSource.ARGS:
             return False
-        words = (arg.partition("::")[0] for arg in config.args)
-        paths = [Path(os.path.abspath(config.invocation_params.dir / word)) for word in words]
+        names = (arg.partition("::")[0] for arg in config.args)
+        paths = [Path(os.path.abspath(config.invocation_params.dir / name)) for name in names]
         return all(path.is_file() and path not in self.paths for path in paths)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> RobustModelFile | None:
@@ -96,8 +96,8 @@ class CollectionHooks:
                 report.result = []
             if not named and not self.named:
                 report.result.extend(self._node(collector, path) for path in self.paths)
-            words = self.named or (() if named else self.ids)
-            self.library_nodes = [self._library_node(collector, word) for word in words]
+            prefixes = self.named or (() if named else self.prefixes)
+            self.library_nodes = [self._library_node(collector, prefix) for prefix in prefixes]
             report.result.extend(self.library_nodes)
         return report
 
@@ -137,12 +137,12 @@ class CollectionHooks:
         node.model, node.tests = path, model_tests
         return node
 
-    def _library_node(self, session: pytest.Session, word: Path) -> RobustModelFile:
+    def _library_node(self, session: pytest.Session, prefix: Path) -> RobustModelFile:
         """Make the node of a model without a file: the root folder stands for it, with its conftest.py and for --lf."""
-        path, named = self.rootpath, self.named.get(word, [])
+        path, named = self.rootpath, self.named.get(prefix, [])
         node: RobustModelFile = RobustModelFile.from_parent(
-            session, path=path, nodeid=word.as_posix(), name=word.as_posix()
+            session, path=path, nodeid=prefix.as_posix(), name=prefix.as_posix()
         )
-        node.model, node.tests = self.ids[word], model_tests
+        node.model, node.tests = self.prefixes[prefix], model_tests
         node.named = () if "" in named else tuple(named)
         return node

@@ -1,4 +1,4 @@
-"""What the user's own tests use: robust_attack, robust_report, and the mark robust(threat=..., fail_under=...)."""
+"""The fixtures robust_attack and robust_report, and the mark robust(threat=..., fail_under=...), for user tests."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

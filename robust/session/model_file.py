@@ -14,7 +14,7 @@ class RobustModelFile(pytest.Module):
     """A model file as a test module, with the tests of model_tests.py."""
 
     tests: ModuleType  # that module: it knows the whole run, of which this file knows nothing
-    model: Path  # the ModelSpec's: this file, or a library's word
+    model: Path  # the ModelSpec's: this file, or a library and a name
     named: tuple[str, ...] = ()  # the tests of a library's model that the command line names; all if there are none
     existing: frozenset[str] = frozenset()  # those of `named` that exist
 
