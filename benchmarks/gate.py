@@ -19,7 +19,7 @@ from benchmarks import table
 from benchmarks.subjects import network
 from robust.attacks import LpThreat
 from robust.baseline.comparison import Comparison, Ruling
-from robust.baseline.replay import hardest, replayed
+from robust.baseline.replay import find_hardest, replay_inputs
 from robust.baseline.store import Saved
 from robust.baseline.tolerance import Tolerance, read_tolerance
 from robust.data.dataset import DATA, Dataset, Samples
@@ -165,7 +165,7 @@ def measured(module: nn.Module, samples: Samples, seed: int, feed: Batcher) -> M
 
 def kept_of(module: nn.Module, samples: Samples, before: Measured, seed: int, feed: Batcher) -> list[Saved]:
     """What a baseline keeps of it."""
-    strongest = hardest(module, samples, before.robust, THREAT, seed, feed)
+    strongest = find_hardest(module, samples, before.robust, THREAT, seed, feed)
     assert strongest is not None
     return [(before.found.x_adv, np.flatnonzero(before.found.adversarial)), strongest]
 
@@ -174,8 +174,9 @@ def compare(
     change: str, module: nn.Module, samples: Samples, seed: int, feed: Batcher, before: Measured, kept: list[Saved]
 ) -> Compared:
     began = time.process_time()
-    clean, replay = measure_clean(module, samples, seed, feed).correct, replayed(module, samples, kept, THREAT, feed)
-    left, between = clean & ~replay.fell, time.process_time()
+    clean = measure_clean(module, samples, seed, feed).correct
+    replay = replay_inputs(module, samples, kept, THREAT, feed)
+    left, between = clean & ~replay.adversarial, time.process_time()
     early, rows = left.copy(), replay.first(before.robust, left)
     early[rows] &= measured(module, samples.take(rows), seed, feed).robust
     seconds, after = (between - began, time.process_time() - between), measured(module, samples, seed, feed)

@@ -148,7 +148,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a figure keeps its floor, and what to say of the figure where it does not, or may not."""
+    """The decision whether a figure keeps its floor, and what to say of a figure that does not, or may not."""
 
     ruling: Ruling
     message: str = ""  # of a ruling "fails" the end of a sentence that begins with the figure; "" where it holds

@@ -68,16 +68,16 @@ def _robust_run(request: pytest.FixtureRequest) -> "Run":
 
 @pytest.fixture(scope="module")
 def _robust_variant(request: pytest.FixtureRequest, _robust_run: "Run") -> "Variant":
-    """The model under test, and how it is trained; set for every test that asks for the model, one by one."""
+    """Return the model under test, and how it is trained: the parameter of every test that asks for the model."""
     from robust.session.model_file import model_path
 
-    found: Variant = getattr(request, "param", None) or _robust_run.settings.variants(model_path(request.node))[0]
-    return found
+    variant: Variant = getattr(request, "param", None) or _robust_run.settings.variants(model_path(request.node))[0]
+    return variant
 
 
 @pytest.fixture(scope="module")
 def robust_model(_robust_variant: "Variant", _robust_run: "Run") -> "nn.Module":
-    """The model under test, in evaluation mode, on `robust_device`: inputs within the data's bounds in, logits out.
+    """Return the model under test, in evaluation mode, on `robust_device`: inputs within the bounds in, logits out.
 
     A test that asks for it is run with every model and every training of the run.
     """
@@ -86,22 +86,22 @@ def robust_model(_robust_variant: "Variant", _robust_run: "Run") -> "nn.Module":
 
 @pytest.fixture(scope="session")
 def robust_data(_robust_run: "Run") -> "Samples":
-    """The test samples of this run: .x (n, *shape), .y (n,), .index (n,), as numpy arrays.
+    """Return the test samples of this run: .x (n, *shape), .y (n,), .index (n,), as numpy arrays.
 
-    An x of more than 256 MB is read from the disk where it is indexed, as an array would be.
+    An x of more than 256 MB is read from the disk when it is indexed, as an array would be.
     """
     return _robust_run.resources.data.samples
 
 
 @pytest.fixture(scope="session")
 def robust_device(_robust_run: "Run") -> "torch.device":
-    """The torch.device that the model is on."""
+    """Return the torch.device that the model is on."""
     return _robust_run.resources.models.device
 
 
 @pytest.fixture(scope="session")
 def robust_seed(_robust_run: "Run") -> int:
-    """The seed of this run."""
+    """Return the seed of this run."""
     return _robust_run.settings.seed
 
 

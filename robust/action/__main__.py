@@ -3,7 +3,7 @@
 import os
 import sys
 
-from robust.action.step import gate
+from robust.action.step import run_step
 
 if __name__ == "__main__":
-    sys.exit(gate(os.environ, sys.stdout, sys.stderr))
+    sys.exit(run_step(os.environ, sys.stdout, sys.stderr))

@@ -6,37 +6,37 @@ from collections.abc import Iterator, Sequence
 from robust.action.outcome import Failure, Outcome
 from robust.attacks.text import printable
 
-MOST = 8  # of a kind; GitHub shows ten of a step and drops the others in silence
-LONGEST = 1000  # characters of one
+MAX_SHOWN = 8  # of a kind; GitHub shows ten of a step and drops the others in silence
+MAX_CHARACTERS = 1000  # characters of one
 
 
-def annotations(outcome: Outcome) -> Iterator[str]:
-    """An error for each failure, and a warning for what is to be read beside the figures: at most nine of each."""
-    yield from _some("error", outcome.failures)
-    yield from _some("warning", [Failure(text) for text in outcome.warnings])
+def annotate(outcome: Outcome) -> Iterator[str]:
+    """Yield an error for each failure and a warning for each warning of the run: at most nine of each."""
+    yield from _limit("error", outcome.failures)
+    yield from _limit("warning", [Failure(text) for text in outcome.warnings])
 
 
-def annotation(level: str, failure: Failure) -> str:
-    """One line, whatever the text holds: nothing in it can begin a command of its own."""
+def format_annotation(level: str, failure: Failure) -> str:
+    """Format one annotation as one line, whatever its text holds: nothing in it can begin a command of its own."""
     properties = {
         "file": printable(failure.path),
         "line": failure.line or "",
         "title": printable(failure.test) or "pytest-robust",
     }
-    told = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items() if value)
-    return f"::{level} {told}::{_data(clean(failure.text)[:LONGEST])}"
+    pairs = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items() if value)
+    return f"::{level} {pairs}::{_data(clean(failure.text)[:MAX_CHARACTERS])}"
 
 
 def clean(text: str) -> str:
-    """Somebody else's text, line by line, without what a terminal would obey."""
+    """Return somebody else's text without what a terminal would obey, line by line."""
     return "\n".join(printable(line) for line in re.split(r"\r\n|\r|\n", text.strip()))
 
 
-def _some(level: str, found: Sequence[Failure]) -> Iterator[str]:
-    for failure in found[:MOST]:
-        yield annotation(level, failure)
-    if len(found) > MOST:
-        yield annotation(level, Failure(f"... and {len(found) - MOST} more; the step's summary and its log have them"))
+def _limit(level: str, failures: Sequence[Failure]) -> Iterator[str]:
+    for failure in failures[:MAX_SHOWN]:
+        yield format_annotation(level, failure)
+    if (more := len(failures) - MAX_SHOWN) > 0:
+        yield format_annotation(level, Failure(f"... and {more} more; the step's summary and its log have them"))
 
 
 def _data(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The comment on a pull request, made where the token may write, from numbers that a stranger's run has written.
+"""Write the comment on a pull request, where the token may write, from numbers that a stranger's run has written.
 
 A script of its own, `python3 -I comment.py NUMBERS.json`: nothing is installed in that job, and nothing of the pull
 request is run or rendered. Each number is of its type and range, each word of a list here, or the file is refused.
@@ -18,10 +18,11 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-MARKER = "<!-- pytest-robust -->"  # how our comment begins, which is edited by the next run
-AUTHOR = "github-actions[bot]"  # whose it is: others may begin theirs like that
-SCHEMA, LARGEST, MOST = 1, 1 << 16, 50  # bytes of the file; rows, and comparisons
-COUNT = 10**9
+MARKER = "<!-- pytest-robust -->"  # our comment begins with it, and is edited by the next run
+AUTHOR = "github-actions[bot]"  # of our comment: others may begin theirs like that
+SCHEMA = 1
+MAX_BYTES, MAX_ROWS = 1 << 16, 50  # of the file; rows, and likewise comparisons
+MAX_COUNT = 10**9
 WORDS = {
     "norm": ("linf", "l2", "l1"),
     "verdict": ("trusted", "suspect", "broken", ""),
@@ -30,131 +31,131 @@ WORDS = {
     "fail_on": ("figure", "ci"),
 }
 
-Found = dict[str, Any]
+Numbers = dict[str, Any]
 
 
-def read(path: Path) -> Found:
-    """The numbers; ValueError where the file is none of ours, too large, or says what no run can have found."""
+def read(path: Path) -> Numbers:
+    """Read the numbers; raise ValueError if the file is not ours, too large, or says what no run can have found."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("no plain file")
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise ValueError(f"more than {LARGEST} bytes")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES} bytes")
     try:
-        return _numbers(json.loads(content))
+        return _check_numbers(json.loads(content))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _numbers(given: object) -> Found:
-    found = _keys(given, "schema", "status", "failures", "warnings", "rows", "compared")
-    _whole(found, "schema", SCHEMA, SCHEMA)
-    for key, most in (("status", 255), ("failures", COUNT), ("warnings", COUNT)):
-        _whole(found, key, 0, most)
-    return found | {
-        "rows": _each(found["rows"], _row, MOST),
-        "compared": _each(found["compared"], _comparison, MOST),
+def _check_numbers(given: object) -> Numbers:
+    numbers = _check_keys(given, "schema", "status", "failures", "warnings", "rows", "compared")
+    _check_whole(numbers, "schema", SCHEMA, SCHEMA)
+    for key, most in (("status", 255), ("failures", MAX_COUNT), ("warnings", MAX_COUNT)):
+        _check_whole(numbers, key, 0, most)
+    return numbers | {
+        "rows": _read_list(numbers["rows"], _row, MAX_ROWS),
+        "compared": _read_list(numbers["compared"], _comparison, MAX_ROWS),
     }
 
 
-def _row(given: object) -> Found:
-    row = _keys(given, "threat", "n", "correct", "robust", "floor", "fail_on", "verdict", "partial")
-    n = _whole(row, "n", 1, COUNT)
-    _whole(row, "robust", 0, _whole(row, "correct", 0, n))
+def _row(given: object) -> Numbers:
+    row = _check_keys(given, "threat", "n", "correct", "robust", "floor", "fail_on", "verdict", "partial")
+    n = _check_whole(row, "n", 1, MAX_COUNT)
+    _check_whole(row, "robust", 0, _check_whole(row, "correct", 0, n))
     for key in ("fail_on", "verdict"):
-        _word(row, key)
+        _check_word(row, key)
     if row["floor"] is not None:
-        _real(row, "floor", 0, 100)
+        _check_real(row, "floor", 0, 100)
     if type(row["partial"]) is not bool:
         raise ValueError("partial: expected true or false")
-    return row | {"threat": _each(row["threat"], _threat, 4)}
+    return row | {"threat": _read_list(row["threat"], _threat, 4)}
 
 
-def _threat(given: object) -> Found:
-    threat = _keys(given, "norm", "eps")
-    _word(threat, "norm")
-    _real(threat, "eps", 0, 1e9)
+def _threat(given: object) -> Numbers:
+    threat = _check_keys(given, "norm", "eps")
+    _check_word(threat, "norm")
+    _check_real(threat, "eps", 0, 1e9)
     return threat
 
 
-def _comparison(given: object) -> Found:
-    found = _keys(given, "metric", "n", "before", "after", "lost", "won", "p", "points", "ruling")
-    n = _whole(found, "n", 1, COUNT)
-    before, after = (_whole(found, key, 0, n) for key in ("before", "after"))
-    lost, won = _whole(found, "lost", 0, before), _whole(found, "won", 0, after)
+def _comparison(given: object) -> Numbers:
+    numbers = _check_keys(given, "metric", "n", "before", "after", "lost", "won", "p", "points", "ruling")
+    n = _check_whole(numbers, "n", 1, MAX_COUNT)
+    before, after = (_check_whole(numbers, key, 0, n) for key in ("before", "after"))
+    lost, won = _check_whole(numbers, "lost", 0, before), _check_whole(numbers, "won", 0, after)
     if before - lost + won != after:
         raise ValueError("before, lost, won and after do not agree")
     for key, most in (("p", 1), ("points", 100)):
-        _real(found, key, 0, most)
+        _check_real(numbers, key, 0, most)
     for key in ("metric", "ruling"):
-        _word(found, key)
-    return found
+        _check_word(numbers, key)
+    return numbers
 
 
-def _keys(given: object, *keys: str) -> Found:
+def _check_keys(given: object, *keys: str) -> Numbers:
     if type(given) is not dict or {*given} != {*keys}:
         raise ValueError(f"expected an object of {', '.join(keys)}")
     return given
 
 
-def _each(given: object, read_one: Callable[[object], T], most: int) -> list[T]:
+def _read_list(given: object, read_one: Callable[[object], T], most: int) -> list[T]:
     if type(given) is not list or len(given) > most:
         raise ValueError(f"expected a list of at most {most}")
     return [read_one(one) for one in given]
 
 
-def _whole(found: Found, key: str, least: int, most: int) -> int:
-    value = found[key]
+def _check_whole(numbers: Numbers, key: str, least: int, most: int) -> int:
+    value = numbers[key]
     if type(value) is not int or not least <= value <= most:
         raise ValueError(f"{key}: expected a whole number from {least} to {most}")
     return value
 
 
-def _real(found: Found, key: str, least: float, most: float) -> None:
-    value = found[key]
+def _check_real(numbers: Numbers, key: str, least: float, most: float) -> None:
+    value = numbers[key]
     if type(value) not in (int, float) or not least <= value <= most:  # NaN is in no range
         raise ValueError(f"{key}: expected a number from {least:g} to {most:g}")
 
 
-def _word(found: Found, key: str) -> None:
-    if type(found[key]) is not str or found[key] not in WORDS[key]:
+def _check_word(numbers: Numbers, key: str) -> None:
+    if type(numbers[key]) is not str or numbers[key] not in WORDS[key]:
         raise ValueError(f"{key}: expected one of {', '.join(WORDS[key])}")
 
 
-def render(found: Found | None, conclusion: str, url: str) -> str:
-    """The comment; None where the run has left no numbers. Whether it passed is GitHub's word, not the run's."""
-    told = {"success": "passed", "failure": "failed"}.get(conclusion, "did not finish")
-    lines = [MARKER, f"### Robustness: {told}", ""]
-    if found is None:
+def render(numbers: Numbers | None, conclusion: str, url: str) -> str:
+    """Return the comment; `numbers` is None if the run left no numbers. GitHub, not the run, says whether it passed."""
+    outcome = {"success": "passed", "failure": "failed"}.get(conclusion, "did not finish")
+    lines = [MARKER, f"### Robustness: {outcome}", ""]
+    if numbers is None:
         lines += ["The run left no figures.", ""]
     else:
-        lines += [*_table(_rows(found)), *_table(_comparisons(found))]
-        lines += [f"Failures: {found['failures']}. Warnings: {found['warnings']}.", ""]
+        lines += [*_table(_rows(numbers)), *_table(_comparisons(numbers))]
+        lines += [f"Failures: {numbers['failures']}. Warnings: {numbers['warnings']}.", ""]
     link = f"[the run]({url})" if re.fullmatch(r"https://[\w.-]+/[\w./-]+", url) else "the run"
     return "\n".join([*lines, f"Figures as {link} of this pull request reported them; its summary names the models."])
 
 
-def _rows(found: Found) -> Iterator[list[str]]:
-    if found["rows"]:
+def _rows(numbers: Numbers) -> Iterator[list[str]]:
+    if numbers["rows"]:
         yield ["", "threat model", "clean %", "robust %", "95 % interval", "floor", "gate", "verdict", "n"]
-    for k, row in enumerate(found["rows"], 1):
+    for k, row in enumerate(numbers["rows"], 1):
         n, robust = row["n"], 100 * row["robust"] / row["n"]
         low, high = (100 * share for share in wilson(row["robust"], n))
         floor = "" if row["floor"] is None else f"{row['floor']:g}"
-        gate = "" if row["floor"] is None else gate_of(robust, low, high, row)
+        gate = "" if row["floor"] is None else decide_gate(robust, low, high, row)
         figures = [f"{100 * row['correct'] / n:.1f}", f"{robust:.1f}", f"{low:.1f} to {high:.1f}", floor]
-        threat = " or ".join(f"{each['norm']} {size(each['eps'])}" for each in row["threat"])
+        threat = " or ".join(f"{part['norm']} {format_eps(part['eps'])}" for part in row["threat"])
         yield [str(k), threat, *figures, gate + ", partial" * row["partial"], row["verdict"], str(n)]
 
 
-def _comparisons(found: Found) -> Iterator[list[str]]:
-    if found["compared"]:
+def _comparisons(numbers: Numbers) -> Iterator[list[str]]:
+    if numbers["compared"]:
         yield ["compared with the baseline", "before %", "now %", "lost", "won", "p", "allowed drop", "gate"]
-    for each in found["compared"]:
-        shares = [f"{100 * each[key] / each['n']:.1f}" for key in ("before", "after")]
-        counts = [str(each["lost"]), str(each["won"]), f"{each['p']:.2g}", f"{each['points']:g}"]
-        yield [each["metric"].replace("_acc", " accuracy"), *shares, *counts, each["ruling"]]
+    for figures in numbers["compared"]:
+        shares = [f"{100 * figures[key] / figures['n']:.1f}" for key in ("before", "after")]
+        counts = [str(figures["lost"]), str(figures["won"]), f"{figures['p']:.2g}", f"{figures['points']:g}"]
+        yield [figures["metric"].replace("_acc", " accuracy"), *shares, *counts, figures["ruling"]]
 
 
 def _table(rows: Iterator[list[str]]) -> Iterator[str]:
@@ -165,65 +166,67 @@ def _table(rows: Iterator[list[str]]) -> Iterator[str]:
     yield ""
 
 
-def gate_of(percent: float, low: float, high: float, row: Found) -> str:
+def decide_gate(percent: float, low: float, high: float, row: Numbers) -> str:
     """Return the decision on a row's floor: robust.gates.decide again, which cannot be imported here."""
     if (low if row["fail_on"] == "ci" else percent) < row["floor"]:
         return "fails"
     return "inconclusive" if row["partial"] or low < row["floor"] < high else "holds"
 
 
-def size(eps: float) -> str:
-    """An eps as it is usually written: 8/255, 0.5."""
+def format_eps(eps: float) -> str:
+    """Format an eps as it is usually written: 8/255, 0.5."""
     levels = eps * 255
     return f"{round(levels)}/255" if levels >= 0.5 and math.isclose(levels, round(levels)) and eps < 1 else f"{eps:g}"
 
 
 def wilson(k: int, n: int) -> tuple[float, float]:
-    """The 95 % Wilson interval of k in n, as robust.stats.wilson has it, without scipy."""
+    """Return the 95 % Wilson interval of k in n, as robust.stats.wilson does, without scipy."""
     z = NormalDist().inv_cdf(0.975)
     middle, half = k + z**2 / 2, z * math.sqrt(k * (n - k) / n + z**2 / 4)
     return max(0.0, (middle - half) / (n + z**2)), min(1.0, (middle + half) / (n + z**2))
 
 
-def gh(path: str, *args: str, body: object = None) -> Any:
-    """What GitHub's API answers, by its own client, which has the token."""
+def call_gh(path: str, *args: str, body: object = None) -> Any:
+    """Return what GitHub's API answers, by its own client, which has the token."""
     command = ["gh", "api", path, *args, *(["--input", "-"] if body is not None else [])]
     given = None if body is None else json.dumps(body)
     return json.loads(subprocess.run(command, input=given, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
-def pages(path: str) -> Iterator[Found]:
-    """All entries of a list that comes page by page."""
-    for page in gh(f"{path}per_page=100", "--paginate", "--slurp"):
+def list_pages(path: str) -> Iterator[Numbers]:
+    """Yield all entries of a list that comes page by page."""
+    for page in call_gh(f"{path}per_page=100", "--paginate", "--slurp"):
         yield from page
 
 
 def post(repository: str, head: str, text: str) -> str:
-    """Write or edit the comment on the open pull request whose head it is; returns what was done.
+    """Write or edit the comment on the open pull request whose head is `head`; return what was done.
 
-    The number is asked for, not taken from the run, which could name any. One that has moved on gets the next run's.
+    GitHub gives the number of the pull request: the run could name any. One that has moved on gets the next run's.
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository) or not re.fullmatch(r"[0-9a-f]{40}", head):
         raise ValueError(f"expected OWNER/NAME and a commit, got {repository!r} and {head!r}")
-    number = next((each["number"] for each in pages(f"repos/{repository}/pulls?state=open&") if _heads(each, head)), 0)
+    number = next(
+        (pull["number"] for pull in list_pages(f"repos/{repository}/pulls?state=open&") if _heads(pull, head)), 0
+    )
     if not number:
         return f"no open pull request is at {head[:8]}"
-    for comment in pages(f"repos/{repository}/issues/{number}/comments?"):
+    for comment in list_pages(f"repos/{repository}/issues/{number}/comments?"):
         if (comment["user"] or {}).get("login") == AUTHOR and (comment["body"] or "").startswith(MARKER):
-            gh(f"repos/{repository}/issues/comments/{comment['id']}", "--method=PATCH", body={"body": text})
+            call_gh(f"repos/{repository}/issues/comments/{comment['id']}", "--method=PATCH", body={"body": text})
             return f"edited the comment on #{number}"
-    gh(f"repos/{repository}/issues/{number}/comments", "--method=POST", body={"body": text})
+    call_gh(f"repos/{repository}/issues/{number}/comments", "--method=POST", body={"body": text})
     return f"commented on #{number}"
 
 
-def _heads(pull: Found, head: str) -> bool:
+def _heads(pull: Numbers, head: str) -> bool:
     return bool(pull["head"]["sha"] == head)
 
 
 def main(path: Path, environment: Mapping[str, str]) -> str:
-    """What was done, or why nothing was: then ValueError."""
-    found = read(path) if os.path.lexists(path) else None
-    text = render(found, environment.get("CONCLUSION", ""), environment.get("RUN_URL", ""))
+    """Return what was done; raise ValueError, with the reason, if nothing was."""
+    numbers = read(path) if os.path.lexists(path) else None
+    text = render(numbers, environment.get("CONCLUSION", ""), environment.get("RUN_URL", ""))
     return post(environment.get("GH_REPO", ""), environment.get("HEAD_SHA", ""), text)
 
 

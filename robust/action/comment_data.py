@@ -1,4 +1,4 @@
-"""What a comment on a pull request may say: counts, thresholds and words of fixed lists, as JSON.
+"""The data of a comment on a pull request: counts, thresholds and words of fixed lists, as JSON.
 
 The run of a stranger's pull request writes it, and comment.py, which trusts nothing in it, reads it elsewhere.
 """
@@ -10,18 +10,19 @@ from typing import Any
 from robust.action.outcome import Line, Outcome
 
 SCHEMA = 1
-MOST = 50  # rows, and comparisons
+MAX_ROWS = 50  # rows, and comparisons
 COMPARED = ("metric", "n", "before", "after", "lost", "won", "p", "points", "ruling")
 
 
-def numbers(outcome: Outcome) -> str:
+def to_numbers(outcome: Outcome) -> str:
+    """Return the JSON text of an outcome's numbers, of at most so many rows and comparisons."""
     content = {
         "schema": SCHEMA,
         "status": outcome.status,
         "failures": len(outcome.failures),
         "warnings": len(outcome.warnings),
-        "rows": [_row(line) for line in outcome.lines[:MOST]],
-        "compared": [{key: figures[key] for key in COMPARED} for figures in outcome.compared.values()][:MOST],
+        "rows": [_row(line) for line in outcome.lines[:MAX_ROWS]],
+        "compared": [{key: figures[key] for key in COMPARED} for figures in outcome.compared.values()][:MAX_ROWS],
     }
     return json.dumps(content, indent=1) + "\n"
 

@@ -1,4 +1,4 @@
-"""From the action's inputs, which come in the environment, to the arguments of pytest: a list, that no shell sees."""
+"""The action's inputs, which come in the environment, and the arguments of pytest: a list that no shell sees."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ ARGS, REPORT_DIR = "args", "report-dir"
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the workflow says."""
+    """The inputs that the workflow gives."""
 
     options: dict[str, list[str]]  # the plugin's options by name; one that is not given is left to the ini file
     args: list[str]  # more arguments
@@ -34,21 +34,21 @@ class Inputs:
 
     @property
     def arguments(self) -> list[str]:
-        """What pytest is called with."""
+        """The arguments of pytest."""
         typed = {**self.options, "leaderboard": [str(self.report)]}
         return ["--robust-only", *spell_options(lambda option: typed.get(option.name)), *self.args]
 
 
 def variable(name: str) -> str:
-    """The name of the environment variable that an input comes in.
+    """Return the name of the environment variable of an input.
 
-    Not ROBUST_DATA and so on, which have meanings of their own.
+    It is not ROBUST_DATA and so on, which have meanings of their own.
     """
     return f"INPUT_{name.upper().replace('-', '_')}"
 
 
 def read_inputs(environment: Mapping[str, str]) -> Inputs:
-    """ValueError, in one line, where an input that is one value has several lines."""
+    """Read the inputs; raise ValueError, in one line, if an input that is one value has several lines."""
     options = {option.name: _given(environment, option) for option in OPTIONS if option.name in NAMES}
     report = _one(REPORT_DIR, _lines(environment, REPORT_DIR)) or ["robust-report"]
     return Inputs({name: given for name, given in options.items() if given}, _lines(environment, ARGS), Path(report[0]))
@@ -66,5 +66,5 @@ def _one(name: str, lines: list[str]) -> list[str]:
 
 
 def _lines(environment: Mapping[str, str], name: str) -> list[str]:
-    """The lines of an input that are not blank."""
+    """Return the lines of an input that are not blank."""
     return [line.strip() for line in environment.get(variable(name), "").split("\n") if line.strip()]

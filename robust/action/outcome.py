@@ -1,4 +1,4 @@
-"""What one run of pytest came to, as notes.py writes it in that process and the action reads it. No torch here."""
+"""The outcome of one run of pytest, as pytest_plugin.py writes it in that process and the action reads it. No torch."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields
@@ -14,12 +14,12 @@ Word = Literal["passed", "inconclusive", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A test that failed, or what the session as a whole was failed for: then `test` is empty."""
+    """A test that failed, or a reason why the session as a whole failed: then `test` is empty."""
 
     text: str
     test: str = ""  # its node id
-    path: str = ""  # the file that it is about, from the working directory; "" where there is none
-    line: int = 0  # in it; 0 where none is meant
+    path: str = ""  # its file, relative to the working directory; "" if there is none
+    line: int = 0  # in the file; 0 for none
 
     @property
     def kind(self) -> str:
@@ -44,28 +44,30 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All of a run."""
+    """The outcome of a run."""
 
     status: int  # pytest's exit status
     lines: list[Line] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)  # what is to be read beside the figures
-    compared: dict[str, dict[str, Any]] = field(default_factory=dict)  # with a baseline: what is told, and its figures
+    warnings: list[str] = field(default_factory=list)  # to be read beside the figures
+    compared: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # comparisons with a baseline: a line and its figures
     unsure: bool = False  # whether the decision on a floor was "inconclusive"
 
     @property
     def worst(self) -> Line | None:
-        """The least robust row."""
+        """The least robust row; None if there is none."""
         return min(self.lines, key=lambda line: float(line.record.robust.mean()), default=None)
 
     @property
     def regressed(self) -> bool | None:
-        """Whether the model is worse than the baseline; None where nothing was compared."""
+        """Whether the model is worse than the baseline; None if nothing was compared."""
         return any(figures["ruling"] == "fails" for figures in self.compared.values()) if self.compared else None
 
     @property
     def doubtful(self) -> bool:
-        """Whether it passed, and a figure does not settle its gate."""
+        """Whether the run passed, and a figure does not settle its gate."""
         rulings = [figures["ruling"] for figures in self.compared.values()]
         return self.status == 0 and (self.unsure or "inconclusive" in rulings)
 
@@ -76,18 +78,19 @@ class Outcome:
 
 
 def save(path: Path, outcome: Outcome) -> None:
+    """Write an outcome to a file, but for its status."""
     content = asdict(outcome) | {"lines": [_line(line) for line in outcome.lines]}
     path.write_text(json.dumps(content), "utf-8")
 
 
 def load(path: Path, status: int) -> Outcome:
-    """Of a run that ended with this status; ValueError where the file holds something else."""
+    """Read the outcome of a run that ended with this status; raise ValueError if the file holds something else."""
     try:
         content = json.loads(path.read_text("utf-8"))
-        lines = [Line(**{**each, "record": Record.from_json(each["record"])}) for each in content["lines"]]
-        failures = [Failure(**each) for each in content["failures"]]
-        told = list(content["warnings"]), dict(content["compared"]), bool(content["unsure"])
-        return Outcome(status, lines, failures, *told)
+        lines = [Line(**{**line, "record": Record.from_json(line["record"])}) for line in content["lines"]]
+        failures = [Failure(**failure) for failure in content["failures"]]
+        warnings, compared = list(content["warnings"]), dict(content["compared"])
+        return Outcome(status, lines, failures, warnings, compared, bool(content["unsure"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"not what a run notes: {type(error).__name__} {error}") from None
 

@@ -1,6 +1,6 @@
-"""A pytest plugin that notes what a run came to, for the action: `-p robust.action.pytest_plugin`.
+"""A pytest plugin that writes the outcome of a run for the action: `-p robust.action.pytest_plugin`.
 
-It reads the reports and the results, never what is printed. Importing it imports no torch.
+It reads the reports and the results of the session, never what is printed. Importing it imports no torch.
 """
 
 import os
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from robust.session.results import RowKey
     from robust.session.run import Run
 
-MOST = 4000  # characters of a test's message
+MAX_CHARACTERS = 4000  # characters of a test's message
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and os.environ.get(NOTES):
-        config.pluginmanager.register(Noted(config, Path(os.environ[NOTES])), "robust-action")
+        config.pluginmanager.register(OutcomeWriter(config, Path(os.environ[NOTES])), "robust-action")
 
 
-class Noted:
-    """The hooks of the process that reports."""
+class OutcomeWriter:
+    """The hooks of the process that reports, which write the outcome at the end."""
 
     def __init__(self, config: pytest.Config, path: Path) -> None:
         self._config, self._path = config, path
@@ -44,7 +44,7 @@ class Noted:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Once all others have finished: what they find then may fail the run, too."""
+        """Write the outcome once all other plugins have finished: what they find then may fail the run, too."""
         result = yield
         if (run := self._config.stash.get(RUN, None)) and run.files:
             from robust.action.outcome import save
@@ -71,10 +71,12 @@ class Noted:
         from robust.action.outcome import Failure
 
         file, line, _ = report.location or ("", None, "")
-        return Failure(str(report.longrepr)[:MOST], report.nodeid, self._path_of(file), 0 if line is None else line + 1)
+        return Failure(
+            str(report.longrepr)[:MAX_CHARACTERS], report.nodeid, self._path_of(file), 0 if line is None else line + 1
+        )
 
     def _path_of(self, file: str) -> str:
-        """From the working directory; "" where there is no such file in it: a library's model has none."""
+        """Return the path relative to the working directory; "" if it has no such file, as for a library's model."""
         path, here = self._config.rootpath / file, self._config.invocation_params.dir
         return path.relative_to(here).as_posix() if path.is_file() and path.is_relative_to(here) else ""
 

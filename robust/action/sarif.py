@@ -1,4 +1,4 @@
-"""What failed as SARIF 2.1.0, the OASIS standard's form, for GitHub's code scanning and for other readers."""
+"""Failures and warnings as SARIF 2.1.0, a standard of OASIS, for GitHub's code scanning and for other readers."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from robust.action.annotate import clean
 from robust.action.outcome import Failure, Outcome
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-MOST = 1000  # results; GitHub shows 5,000 of a run
+MAX_RESULTS = 1000  # results; GitHub shows 5,000 of a run
 RULES = {
     "test_clean": ("clean-accuracy", "The clean accuracy is below its floor."),
     "test_attack": ("robust-accuracy", "The accuracy under an attack is below its floor."),
@@ -28,25 +28,29 @@ FIGURE = re.compile(
 DOUBT = ("doubt", "To be read beside the figures.")
 
 
-def sarif(outcome: Outcome, fallback: str = "") -> str:
-    """The failures as errors, the warnings as warnings.
+def to_sarif(outcome: Outcome, fallback: str = "") -> str:
+    """Return the SARIF text of an outcome: its failures as errors, its warnings as warnings.
 
-    GitHub refuses a file with a result that has no place: `fallback` is the file for what is about none.
+    GitHub refuses a file with a result that has no place: `fallback` is the file of those that have none.
     """
-    found = [_result("error", RULES.get(failure.kind, OTHER)[0], failure, fallback) for failure in outcome.failures]
-    found += [_result("warning", DOUBT[0], Failure(text), fallback) for text in outcome.warnings]
-    known = dict([*RULES.values(), OTHER, DOUBT])
+    results = [_result("error", RULES.get(failure.kind, OTHER)[0], failure, fallback) for failure in outcome.failures]
+    results += [_result("warning", DOUBT[0], Failure(text), fallback) for text in outcome.warnings]
+    rules = dict([*RULES.values(), OTHER, DOUBT])
     driver = {
         "name": "pytest-robust",
         "semanticVersion": robust.__version__.replace(".dev", "-dev."),
-        "rules": [{"id": name, "shortDescription": {"text": told}} for name, told in known.items()],
+        "rules": [{"id": name, "shortDescription": {"text": text}} for name, text in rules.items()],
     }
-    content = {"$schema": SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": found[:MOST]}]}
+    content = {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results[:MAX_RESULTS]}],
+    }
     return json.dumps(content, indent=1) + "\n"
 
 
 def _result(level: str, rule: str, failure: Failure, fallback: str) -> dict[str, Any]:
-    """The fingerprint is of what failed, not of its figures: an alert stays the same while they change."""
+    """Return one result. Its fingerprint leaves out figures: an alert stays the same while they change."""
     mark = hashlib.sha256(f"{rule} {failure.test or FIGURE.sub('', failure.text)}".encode()).hexdigest()[:16]
     path = failure.path or fallback
     result: dict[str, Any] = {

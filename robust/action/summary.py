@@ -11,8 +11,8 @@ from robust.action.annotate import clean
 from robust.action.outcome import Line, Outcome, Word
 from robust.report.markdown import escape
 
-ROWS, MESSAGES = 50, 20  # the most that are shown
-LARGEST = 1 << 20  # bytes that GitHub takes of a step
+MAX_ROWS, MAX_MESSAGES = 50, 20  # the most that are shown
+MAX_BYTES = 1 << 20  # bytes that GitHub takes of a step
 WIDTH = 50  # letters of a bar of 100 %
 NAMED, FIGURES = ("model", "training", "data", "threat", "attacks"), ("clean %", "robust %", "95 % interval", "floor")
 HEADS = ("", *NAMED, *FIGURES, "gate", "verdict", "n")
@@ -25,34 +25,36 @@ HEADINGS: dict[Word, str] = {
 COMPARED = ("compared with the baseline", "before %", "now %", "lost", "won", "p", "allowed drop", "")
 
 
-def summary(outcome: Outcome) -> str:
-    """The whole, below GitHub's limit."""
+def format_summary(outcome: Outcome) -> str:
+    """Return the summary, which is below GitHub's limit."""
     parts = [HEADINGS[outcome.word]]
     if outcome.lines:
-        parts += [_table(outcome.lines[:ROWS]), _chart(outcome.lines[:ROWS])]
-    parts += [f"And {len(outcome.lines) - ROWS} rows more, in the report."] * (len(outcome.lines) > ROWS)
+        parts += [_table(outcome.lines[:MAX_ROWS]), _chart(outcome.lines[:MAX_ROWS])]
+    parts += [f"And {len(outcome.lines) - MAX_ROWS} rows more, in the report."] * (len(outcome.lines) > MAX_ROWS)
     if outcome.compared:
-        parts.append(_comparisons([*outcome.compared.values()][:ROWS]))
+        parts.append(_comparisons([*outcome.compared.values()][:MAX_ROWS]))
     failed = [f"{failure.test}\n{failure.text}".strip() for failure in outcome.failures]
     parts += _messages("What failed", failed) + _messages("To be read beside the figures", outcome.warnings)
     text = "\n\n".join(parts) + "\n"
-    return text if len(text.encode()) < LARGEST else f"{parts[0]}\n\nThe summary would be too large; see the report.\n"
+    return (
+        text if len(text.encode()) < MAX_BYTES else f"{parts[0]}\n\nThe summary would be too large; see the report.\n"
+    )
 
 
-def refusal(message: str) -> str:
-    """Where there is nothing to measure: what was asked for is wrong."""
-    return f"### Robustness: not measured\n\n{fenced(clean(message))}\n"
+def format_refusal(message: str) -> str:
+    """Return the summary of a step whose inputs are wrong, so that nothing was measured."""
+    return f"### Robustness: not measured\n\n{fence(clean(message))}\n"
 
 
-def fenced(text: str) -> str:
-    """A block of code around a text, which cannot end it."""
+def fence(text: str) -> str:
+    """Put a text into a block of code, which it cannot end."""
     longest = max(map(len, re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"
 
 
-def bar(percent: float, floor: float | None = None) -> str:
-    """A bar of so many percent, with a stroke where the floor is."""
+def draw_bar(percent: float, floor: float | None = None) -> str:
+    """Draw a bar of so many percent, with a stroke at the floor."""
     cells = ["\u2588" if k < round(percent * WIDTH / 100) else "\u2591" for k in range(WIDTH)]
     if floor is not None:
         cells[min(WIDTH - 1, round(floor * WIDTH / 100))] = "|"
@@ -73,17 +75,17 @@ def _cells(line: Line) -> list[str]:
 
 
 def _chart(lines: Sequence[Line]) -> str:
-    """Two bars a row, by its number in the table, so that no name is in it."""
+    """Draw two bars a row, by its number in the table, so that no name is in it."""
     shown = []
     for k, line in enumerate(lines, 1):
-        shown.append(f"{k:>3} clean   {bar(line.row.clean, line.clean_floor)} {line.row.clean:5.1f} %")
-        shown.append(f"    robust  {bar(line.row.robust, line.floor)} {line.row.robust:5.1f} %")
-    return fenced("\n".join(shown))
+        shown.append(f"{k:>3} clean   {draw_bar(line.row.clean, line.clean_floor)} {line.row.clean:5.1f} %")
+        shown.append(f"    robust  {draw_bar(line.row.robust, line.floor)} {line.row.robust:5.1f} %")
+    return fence("\n".join(shown))
 
 
-def _comparisons(found: Iterable[dict[str, object]]) -> str:
+def _comparisons(compared: Iterable[dict[str, object]]) -> str:
     rows = []
-    for figures in found:
+    for figures in compared:
         n, words = int(str(figures["n"])), str(figures["metric"]).replace("_acc", " accuracy")
         shares = [f"{100 * int(str(figures[key])) / n:.1f}" for key in ("before", "after")]
         counts = [str(figures["lost"]), str(figures["won"]), f"{float(str(figures['p'])):.2g}"]
@@ -98,5 +100,5 @@ def _rows(heads: Sequence[str], rules: Sequence[str], rows: Iterable[Sequence[st
 def _messages(title: str, texts: Sequence[str]) -> list[str]:
     if not texts:
         return []
-    more = [f"... and {len(texts) - MESSAGES} more; the log has them"] * (len(texts) > MESSAGES)
-    return [f"**{title}**", fenced("\n\n".join([*map(clean, texts[:MESSAGES]), *more]))]
+    more = [f"... and {len(texts) - MAX_MESSAGES} more; the log has them"] * (len(texts) > MAX_MESSAGES)
+    return [f"**{title}**", fence("\n\n".join([*map(clean, texts[:MAX_MESSAGES]), *more]))]

@@ -1,7 +1,7 @@
-"""Two outcomes on the same samples, and whether the second is worse by more than is allowed.
+"""Comparison: two outcomes on the same samples, and whether the second is worse by more than is allowed.
 
-The drop itself must be above the margin, and McNemar's exact test must show that it is not chance. The test is of the
-drop against none, not against the margin: see docs/baselines.md.
+The drop itself must be above the margin, and McNemar's exact test must show that it is not chance. The test compares
+the drop with none, not with the margin: see docs/baselines.md.
 """
 
 from dataclasses import dataclass
@@ -18,42 +18,44 @@ from robust.stats import mcnemar, newcombe
 
 Ruling = Literal["holds", "inconclusive", "fails"]
 
-SHOWN = 10  # samples that are named
+MAX_NAMED = 10  # samples
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was right of the same n samples before and after a change."""
+    """The samples, of the same n, that count for an accuracy before and after a change."""
 
     before: Flags  # (n,)
     after: Flags  # (n,)
 
     @property
     def lost(self) -> Flags:
+        """(n,): the samples that counted before alone."""
         return self.before & ~self.after
 
     @property
     def won(self) -> Flags:
+        """(n,): the samples that count after alone."""
         return self.after & ~self.before
 
     @property
     def points(self) -> float:
-        """The change in percentage points: below 0 where it is worse."""
+        """The change in percentage points; below 0 if it is worse."""
         return 100 * (int(self.after.sum()) - int(self.before.sum())) / len(self.before)
 
     @cached_property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of `points`."""
+        """The 95 % interval of `points`, by Newcombe's method for paired shares."""
         low, high = newcombe(self.after, self.before)
         return 100 * low, 100 * high
 
     @cached_property
     def p(self) -> float:
-        """McNemar's exact two-sided p-value that both are equally good."""
+        """The two-sided p-value of McNemar's exact test that both are equally good."""
         return mcnemar(self.before, self.after)
 
     def ruling(self, margin: Tolerance) -> Ruling:
-        """Whether the drop keeps the margin; inconclusive where it does not, and may be chance."""
+        """Decide whether the drop keeps the margin; inconclusive if it does not, but may be chance."""
         dropped = int(self.before.sum()) - int(self.after.sum())
         if 100 * dropped <= margin.points * len(self.before):
             return "holds"
@@ -67,8 +69,8 @@ class Comparison:
         return f"{before:.1f} to {after:.1f} %, {change}, {counts}"
 
 
-def named(which: Flags, numbers: NDArray[np.int64]) -> str:
-    """Some samples by their numbers in the split: "3, 17, 20" or "3, 17, ... (37 in all)"."""
-    found = numbers[which]
-    told = ", ".join(map(str, found[:SHOWN]))
-    return told if len(found) <= SHOWN else f"{told}, ... ({len(found)} in all)"
+def name_samples(which: Flags, numbers: NDArray[np.int64]) -> str:
+    """Name samples by their numbers in the split: "3, 17, 20" or "3, 17, ... (37 in all)"."""
+    chosen = numbers[which]
+    text = ", ".join(map(str, chosen[:MAX_NAMED]))
+    return text if len(chosen) <= MAX_NAMED else f"{text}, ... ({len(chosen)} in all)"

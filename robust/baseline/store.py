@@ -1,4 +1,4 @@
-"""Where baselines are kept: .robust/baselines/0003_main, each with results/ as a leaderboard has them, and a card.
+"""The store of baselines: .robust/baselines/0003_main, each with results/ as a leaderboard has them, and a card.
 
 So a leaderboard's folder, or one row of it, is a baseline too.
 """
@@ -31,11 +31,11 @@ Saved = tuple[NDArray[np.float32], NDArray[np.int64]]  # (inputs, *shape), and (
 
 @dataclass(frozen=True)
 class Baseline:
-    """Rows that were measured before, by the paths of their records, and what was checked out then."""
+    """Rows that were measured before, by the paths of their records, and the commit that was checked out."""
 
     path: Path
     rows: dict[Path, Record]
-    commit: str | None = None  # the hash, where git knew
+    commit: str | None = None  # its hash, if git knew it
     dirty: bool = False
 
     @property
@@ -46,12 +46,12 @@ class Baseline:
         return next(path for path, row in self.rows.items() if row is record)
 
     def __str__(self) -> str:
-        told = f" ({self.commit[:8]}{', with uncommitted changes' if self.dirty else ''})" if self.commit else ""
-        return printable(f"{self.path.name}{told}")
+        commit = f" ({self.commit[:8]}{', with uncommitted changes' if self.dirty else ''})" if self.commit else ""
+        return printable(f"{self.path.name}{commit}")
 
 
 def read(path: Path) -> Baseline:
-    """A baseline, a leaderboard or one record; ValueError or LookupError, in one line, where it is none of these."""
+    """Read a baseline, a leaderboard or one record; raise ValueError or LookupError, in one line, for anything else."""
     if path.is_file():
         return Baseline(path, {path: _record(path)})
     if not (path / "results").is_dir():
@@ -64,13 +64,13 @@ def read(path: Path) -> Baseline:
     return Baseline(path, rows, card.get("commit"), bool(card.get("dirty")))
 
 
-def saved_baselines(home: Path) -> list[Path]:
-    """The baselines that were saved, the newest first."""
+def list_baselines(home: Path) -> list[Path]:
+    """List the baselines that were saved, the newest first."""
     return [path for _, path in sorted(_numbered(home / "baselines"), reverse=True) if (path / CARD).exists()]
 
 
 def save(home: Path, name: str, commit: Commit | None, rows: Iterable[tuple[Record, Evidence, Saved | None]]) -> Path:
-    """Keep rows as a new baseline, with their adversarial inputs and the hardest; returns its folder."""
+    """Save rows as a new baseline, with their adversarial inputs and the hardest; return its folder."""
     folder = private(home) / "baselines"
     with locked(folder):
         number = 1 + max((number for number, _ in _numbered(folder)), default=0)
@@ -89,10 +89,10 @@ def save(home: Path, name: str, commit: Commit | None, rows: Iterable[tuple[Reco
     return place
 
 
-def inputs_of(path: Path) -> Iterable[Saved]:
-    """The inputs that were kept of the record at `path`: those that fooled its model, and the hardest.
+def read_inputs(path: Path) -> Iterable[Saved]:
+    """Yield the inputs of the record at `path`: those that fooled its model, and the hardest. None if it has no files.
 
-    ValueError, in one line, where a file is damaged; none where there is no file.
+    Raises ValueError, in one line, if a file is damaged.
     """
     for file in (path.with_suffix(".npz"), _hardest(path)):
         if file.exists():
@@ -100,8 +100,8 @@ def inputs_of(path: Path) -> Iterable[Saved]:
             yield x_adv, row
 
 
-def numbers_of(path: Path) -> NDArray[np.int64] | None:
-    """The samples' numbers in their split, (n,); None where the record at `path` is without its evidence."""
+def read_numbers(path: Path) -> NDArray[np.int64] | None:
+    """Read the samples' numbers in their split, (n,); None if the record at `path` has no evidence."""
     file = path.with_suffix(".npz")
     return _sound(file, ["index"])[0] if file.exists() else None
 
@@ -118,8 +118,8 @@ def _sound(file: Path, names: Iterable[str]) -> list[NDArray[Any]]:
 
 
 def _numbered(folder: Path) -> list[tuple[int, Path]]:
-    found = ((re.match(r"(\d{4,})_", path.name), path) for path in folder.glob("*_*"))
-    return [(int(match[1]), path) for match, path in found if match]
+    matches = ((re.match(r"(\d{4,})_", path.name), path) for path in folder.glob("*_*"))
+    return [(int(match[1]), path) for match, path in matches if match]
 
 
 def _record(path: Path) -> Record:

@@ -1,4 +1,4 @@
-"""How far an accuracy may drop, as the user writes it: "robust_acc:2pp". No numpy here: read at the start of a run."""
+"""Tolerance: how far an accuracy may drop, as the user writes it: "robust_acc:2pp". No numpy: read at the start."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ DEFAULT = f"{ROBUST}:0pp"  # a comparison that nothing can fail would be taken f
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """An accuracy, and by how many percentage points it may drop."""
+    """An accuracy, and the percentage points by which it may drop."""
 
     metric: str
     points: Fraction  # so that 2.3 points of 1,000 samples are 23
@@ -23,7 +23,7 @@ class Tolerance:
 
 
 def read_tolerance(text: str) -> Tolerance:
-    """Read "robust_acc:2pp"; ValueError for what is none, LookupError for another accuracy."""
+    """Read "robust_acc:2pp"; raise ValueError for what is no tolerance, LookupError for another accuracy."""
     metric, _, drop = text.partition(":")
     if metric not in WORDS:
         raise LookupError(f"unknown accuracy {suggest(metric, WORDS)}; write {ROBUST}:2pp")
@@ -33,7 +33,7 @@ def read_tolerance(text: str) -> Tolerance:
 
 
 def refuse_twice(margins: tuple[Tolerance, ...]) -> None:
-    """ValueError where one accuracy has two margins."""
+    """Raise ValueError if one accuracy has two margins."""
     metrics = [margin.metric for margin in margins]
     if twice := next((metric for metric in metrics if metrics.count(metric) > 1), None):
         raise ValueError(f"{twice} is given twice; of two margins only the narrower would count")

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from robust.attacks.text import printable
-from robust.baseline.comparison import Comparison, named
+from robust.baseline.comparison import Comparison, name_samples
 from robust.baseline.matching import UnfitError, Wanted, find_match, refuse, robust_flags
-from robust.baseline.store import Baseline, numbers_of, read
+from robust.baseline.store import Baseline, read, read_numbers
 from robust.baseline.tolerance import WORDS, Tolerance, read_tolerance, refuse_twice
 from robust.records.record import Record
 
@@ -80,14 +80,14 @@ def _describe(pair: Pair, margins: tuple[Tolerance, ...]) -> Iterator[str]:
     against = "" if before.model == after.model else f", against {model}"
     yield printable(f"{Wanted.of(after)}, n = {after.data.n}{against}")
     yield _format_table(pair, margins)
-    index = next((numbers for path in (second, first) if (numbers := numbers_of(path)) is not None), None)
+    index = next((numbers for path in (second, first) if (numbers := read_numbers(path)) is not None), None)
     which = "samples" if index is not None else "samples, by their places in the record,"
     index = np.arange(after.data.n) if index is None else index
     for metric, words in WORDS.items():
         paired = pair.compare(metric)
         for what, flags in (("lost", paired.lost), ("won", paired.won)):
             if flags.any():
-                yield f"{words}, {what}: {which} {named(flags, index)}"
+                yield f"{words}, {what}: {which} {name_samples(flags, index)}"
     yield ""
 
 

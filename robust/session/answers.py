@@ -1,4 +1,4 @@
-"""Answers: what the models of a run answer without an attack, asked for once, and the batches that they take."""
+"""Answers: the answers of models without an attack, computed once, and the batches that the models take."""
 
 import torch
 from torch import nn

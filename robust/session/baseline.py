@@ -10,9 +10,9 @@ from robust.attacks.factory import make
 from robust.attacks.spec import Spec
 from robust.attacks.text import printable
 from robust.baseline import store
-from robust.baseline.git import commit_of, precedes
-from robust.baseline.matching import AbsentError, UnfitError, Wanted, find_match, measured, refuse, robust_flags
-from robust.baseline.replay import hardest
+from robust.baseline.git import precedes, read_commit
+from robust.baseline.matching import AbsentError, UnfitError, Wanted, find_match, is_same_row, refuse, robust_flags
+from robust.baseline.replay import find_hardest
 from robust.baseline.store import Baseline, Saved, save
 from robust.baseline.tolerance import ROBUST
 from robust.data.dataset import Samples
@@ -53,7 +53,7 @@ def select(settings: Settings, data: RunData, models: Models) -> SelectedBaselin
     compare, home = settings.baselines.compare, settings.home
     assert compare is not None
     with blaming(f"compare={compare}"):
-        saved = store.saved_baselines(home)
+        saved = store.list_baselines(home)
         if compare == AUTO:
             return _select_newest(saved, settings, data, models)
         if compare == LATEST and not saved:
@@ -91,7 +91,7 @@ def find_row(
     try:
         return find_match(baseline.records, wanted, alone=not by_name and single)
     except AbsentError as error:
-        alike = (path for path, record in baseline.rows.items() if single and measured(record, wanted))
+        alike = (path for path, record in baseline.rows.items() if single and is_same_row(record, wanted))
         if (path := next(alike, None)) is None:
             raise
         file = os.path.relpath(path, settings.baselines.folder)
@@ -139,16 +139,16 @@ def save_rows(resources: Resources, results: Results) -> str:
         raise LookupError("no row was measured to its end")
     for key in keys:
         refuse(results.record(key))
-    commit = commit_of(settings.home.parent, settings.leaderboard)
+    commit = read_commit(settings.home.parent, settings.leaderboard)
     most = settings.evidence, settings.gallery
     records = ((key, results.record(key)) for key in keys)
-    rows = ((record, results.evidence(key, *most), _find_hardest(resources, record)) for key, record in records)
+    rows = ((record, results.evidence(key, *most), _hardest_of_row(resources, record)) for key, record in records)
     place = save(settings.home, settings.baselines.save, commit, rows)
     by = "" if commit is None else f", commit {commit.commit[:8]}{' with uncommitted changes' * commit.dirty}"
     return f"baseline saved: {place.relative_to(settings.home.parent)}{by}"
 
 
-def _find_hardest(resources: Resources, record: Record) -> Saved | None:
+def _hardest_of_row(resources: Resources, record: Record) -> Saved | None:
     """Find the hardest inputs of a row; None if its model or its samples are a test's own."""
     settings, samples = resources.settings, resources.data.samples
     names = (record.provenance["model"]["text"], record.model.training)
@@ -157,7 +157,7 @@ def _find_hardest(resources: Resources, record: Record) -> Saved | None:
     if hash_weights(module) != record.model.weights or samples.digest != record.data.digest:
         return None
     batcher, threat = resources.answers.batcher(module), resources.data.read_threat(record.threat)
-    saved = hardest(module, samples, robust_flags(record, ROBUST), threat, record.seed, batcher)
+    saved = find_hardest(module, samples, robust_flags(record, ROBUST), threat, record.seed, batcher)
     if saved is None or settings.evidence is None:
         return saved
     x_adv, rows = saved

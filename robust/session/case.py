@@ -1,4 +1,4 @@
-"""Case: what one test measures with, and what it hands to the session on its item."""
+"""Case: the model and the samples that a test measures with, and the stash in which it hands over its results."""
 
 from dataclasses import dataclass
 from typing import Any, NoReturn

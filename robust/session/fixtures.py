@@ -1,4 +1,4 @@
-"""What the user's own tests use: robust_attack, robust_report, and the mark robust(threat=..., fail_under=...)."""
+"""The fixtures robust_attack and robust_report, and the mark robust(threat=..., fail_under=...), for user tests."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -60,14 +60,11 @@ class Attacker:
         case.item.stash[RESULTS] = []
 
     def __call__(self, attack: "str | AnyAttack" = "pgd", threat: "str | Threat | None" = None) -> "Result":
-        """Attack the model. A result below the floor of the test's mark fails the test.
+        """Attack the model; `attack` is a text as --robust-attack takes it, or an object of robust.attacks.
 
-        Args:
-            attack: A text as --robust-attack takes it, or an object of robust.attacks.
-            threat: A text or an object, too; by default that of the test's mark, else the first of the run.
-
-        Returns:
-            What was found: accuracy, interval, robust, broken, x_adv.
+        `threat`, a text or an object too, is by default that of the test's mark, else the first of the run. If the
+        test's mark has a floor, a result below it fails the test. Returns the result: accuracy, interval, robust,
+        broken, x_adv.
         """
         result = self._measurements.measure(self._case, attack, str(threat or self._default_threat))
         self._case.item.stash[RESULTS].append(result)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class RobustSession:
-    """What happens at the start, at each report, and at the end."""
+    """The hooks of the session: at its start, at each report, and at its end."""
 
     def __init__(self, run: Run, selection: Selection) -> None:
         self.run = run

@@ -1,4 +1,4 @@
-"""Measurements: what attacks and suites find for a test, measured once in a process and then kept."""
+"""Measurements: the results of attacks and suites, measured once in a process and then kept."""
 
 import math
 from collections.abc import Callable
@@ -54,24 +54,24 @@ class Measurements:
 
     def get(self, case: Case, name: str, threat: str) -> Result:
         """Return what an attack or a suite of the run finds: measured before in this process, else now."""
-        known = self.find(case, name, threat)
-        return (known or self._measure_and_keep(case, name, threat, ahead=True)).result
+        measurement = self.find(case, name, threat)
+        return (measurement or self._measure_and_keep(case, name, threat, ahead=True)).result
 
     def take(self, case: Case, name: str, threat: str) -> Measurement:
         """Return the same for the test that is for it.
 
         What was measured ahead of the test is taken once: a test that is run again measures again.
         """
-        known = self.find(case, name, threat)
-        if known is not None and known.ahead:
-            known.ahead = False
-            return known
+        measurement = self.find(case, name, threat)
+        if measurement is not None and measurement.ahead:
+            measurement.ahead = False
+            return measurement
         return self._measure_and_keep(case, name, threat, ahead=False)
 
     def find(self, case: Case, name: str, threat: str) -> Measurement | None:
         """Return what was measured before in this process on the same module, samples and seed; None if nothing was."""
-        known = self._kept(case).get((name, threat, case.seed))
-        return known if known is not None and known.samples is case.samples else None
+        measurement = self._cache(case).get((name, threat, case.seed))
+        return measurement if measurement is not None and measurement.samples is case.samples else None
 
     def run(self, case: Case, name: str, threat: str, cache: SuiteCache | None = None) -> Result:
         """Measure an attack or a suite of the run. The result is neither checked nor kept."""
@@ -89,7 +89,7 @@ class Measurements:
         name = attack if isinstance(attack, str) else describe(attack)
         result = self._try(case, name, threat, lambda allowed, correct: self._attack(case, attack, allowed, correct))
         self.check(case, result, name, threat)
-        self._kept(case).setdefault((name, threat, case.seed), Measurement(case.samples, result))
+        self._cache(case).setdefault((name, threat, case.seed), Measurement(case.samples, result))
         return result
 
     def check(self, case: Case, result: Result, name: str, threat: str) -> None:
@@ -105,7 +105,7 @@ class Measurements:
         levels, batch = self._data.dataset.levels, self._answers.batcher(case.module).size
         return add_rounding(found, case.module, case.samples, threat, levels, batch)
 
-    def _kept(self, case: Case) -> dict[Key, Measurement]:
+    def _cache(self, case: Case) -> dict[Key, Measurement]:
         return self._measured.get(case.module, dict)
 
     def _measure_and_keep(self, case: Case, name: str, threat: str, *, ahead: bool) -> Measurement:
@@ -113,7 +113,7 @@ class Measurements:
         result = self.run(case, name, threat, cache)
         self.check(case, result, name, threat)
         measurement = Measurement(case.samples, result, str(cache.folder) if cache else "", ahead)
-        self._kept(case)[name, threat, case.seed] = measurement
+        self._cache(case)[name, threat, case.seed] = measurement
         return measurement
 
     def _try(self, case: Case, name: str, threat: str, attack: Callable[[Threat, Flags], AttackResult]) -> Result:

@@ -1,4 +1,4 @@
-"""The user's model file as a test module, whose tests are the shipped ones."""
+"""RobustModelFile: the user's model file as a test module, whose tests are the shipped ones."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatch
@@ -11,12 +11,12 @@ from robust.session import SETTINGS
 
 
 class RobustModelFile(pytest.Module):
-    """A model file as a test module: its tests are those of model_tests.py."""
+    """A model file as a test module, with the tests of model_tests.py."""
 
     tests: ModuleType  # that module: it knows the whole run, of which this file knows nothing
-    model: Path  # the ModelSpec's: this file, or a library's word
-    named: tuple[str, ...] = ()  # of a library's the tests that the command line names; all if there are none
-    found: frozenset[str] = frozenset()  # of these the ones that there are
+    model: Path  # the ModelSpec's: this file, or a library and a name
+    named: tuple[str, ...] = ()  # the tests of a library's model that the command line names; all if there are none
+    existing: frozenset[str] = frozenset()  # those of `named` that exist
 
     def _getobj(self) -> ModuleType:
         return self.tests
@@ -29,9 +29,9 @@ class RobustModelFile(pytest.Module):
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         for item in super().collect():
-            mine = {item.name, item.name.partition("[")[0]} & {*self.named}
-            self.found |= mine
-            if mine or not self.named:
+            named = {item.name, item.name.partition("[")[0]} & {*self.named}
+            self.existing |= named
+            if named or not self.named:
                 item.add_marker(pytest.mark.robust)
                 yield item
         patterns = self.config.getini("python_files")
@@ -41,11 +41,11 @@ class RobustModelFile(pytest.Module):
             and any(fnmatch(self.path.name, pattern) for pattern in patterns)
         ):
             # Named on the command line this node stands for the whole file, so the user's own tests in it come along.
-            own: pytest.Module = pytest.Module.from_parent(self.parent, path=self.path)
-            yield from own.collect()
+            users_file: pytest.Module = pytest.Module.from_parent(self.parent, path=self.path)
+            yield from users_file.collect()
 
 
 def model_path(node: pytest.Item | pytest.Collector) -> Path:
-    """Of our tests the path of their model, as its ModelSpec has it; of the user's the path of their file."""
+    """Return the path of the model of a shipped test, as its ModelSpec has it, or of the file of a user's test."""
     file = node.getparent(RobustModelFile)
     return file.model if file else node.path

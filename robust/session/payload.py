@@ -1,4 +1,4 @@
-"""ItemPayload: what one test measured, for the process that files it. Adversarial inputs go through a file."""
+"""ItemPayload: the measurements of one test, for the process that files them. Adversarial inputs go through a file."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ Labels = dict[str, list[list[int]]]  # by the samples' digest: their labels, and
 
 @dataclass(frozen=True, slots=True)
 class TrainingCard:
-    """How weights were trained, and the file that holds them."""
+    """The card of a training, and the file that holds the weights."""
 
     card: Json
     path: str
@@ -79,7 +79,7 @@ class RowPart:
 
 @dataclass(frozen=True, slots=True)
 class AttackPayload:
-    """What an attack did, and the file where its inputs wait."""
+    """The outcome of an attack, and the file where its inputs wait."""
 
     outcome: AttackOutcome
     levels: int | None  # that the inputs were rounded to; None where the data keeps to none
@@ -98,7 +98,7 @@ class AttackPayload:
 
 @dataclass(frozen=True, slots=True)
 class ItemPayload:
-    """What one test measured.
+    """The measurements of one test.
 
     test_clean has no row; test_trust has a report, and an attack only if one was run with mitigations.
     """

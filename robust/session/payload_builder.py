@@ -1,4 +1,4 @@
-"""PayloadBuilder: from what a test measured to the payload that the session files."""
+"""PayloadBuilder: builds the payload that the session files from the results of a test."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from robust.verification.candidates import Candidates
 
 
 class PayloadBuilder:
-    """Makes the payloads of the tests of one process."""
+    """Builds the payloads of the tests of one process."""
 
     def __init__(self, resources: Resources) -> None:
         self._settings = resources.settings
@@ -36,20 +36,20 @@ class PayloadBuilder:
 
     def build_attack(self, case: Case, result: Result) -> AttackPayload:
         """Build the part of an attack: its outcomes, and the file where its inputs wait."""
-        found, dataset = result.found, self._settings.dataset
+        attack = result.found
         outcome = AttackOutcome(
-            name=found.attack,
-            options=found.options,
-            adversarial=found.adversarial,
-            forwards=found.forwards,
-            backwards=found.backwards,
-            seconds=found.seconds,
-            stages=found.stages,
-            partial=found.partial,
-            rounded=found.rounded,
+            name=attack.attack,
+            options=attack.options,
+            adversarial=attack.adversarial,
+            forwards=attack.forwards,
+            backwards=attack.backwards,
+            seconds=attack.seconds,
+            stages=attack.stages,
+            partial=attack.partial,
+            rounded=attack.rounded,
         )
         images = self._draw_images(case, result)
-        levels = dataset.levels if found.rounded is not None else None
+        levels = self._settings.dataset.levels if attack.rounded is not None else None
         return AttackPayload(outcome, levels, self._write_inputs(case, result, images), tuple(images))
 
     def _build_setup(self, case: Case) -> Setup:

@@ -1,4 +1,4 @@
-"""PerModule: what is known of each module, by the module itself."""
+"""PerModule: a value for each module, by the module itself."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar

@@ -9,9 +9,9 @@ import pytest
 
 from robust.attacks.text import printable
 from robust.baseline import store
-from robust.baseline.comparison import Comparison, named
+from robust.baseline.comparison import Comparison, name_samples
 from robust.baseline.matching import AbsentError, UnfitError, Wanted, find_match, robust_flags
-from robust.baseline.replay import replayed
+from robust.baseline.replay import replay_inputs
 from robust.baseline.store import Baseline
 from robust.baseline.tolerance import CLEAN, ROBUST, WORDS, Tolerance, read_tolerance
 from robust.flags import pack, union, unpack
@@ -75,10 +75,11 @@ class RegressionTest:
         robust = self._answers.clean(case.module, case.samples).correct.copy()
         threat, batcher = self._data.read_threat(check.threat), self._answers.batcher(case.module)
         try:
-            replay = replayed(case.module, case.samples, store.inputs_of(baseline.path_of(before)), threat, batcher)
+            saved = store.read_inputs(baseline.path_of(before))
+            replay = replay_inputs(case.module, case.samples, saved, threat, batcher)
         except ValueError as error:
             fail(f"{baseline} cannot be compared with: {error.args[0]}")
-        robust &= ~replay.fell
+        robust &= ~replay.adversarial
         so_far = "by the baseline's inputs alone, before any attack"
         self._judge_early(case, check, Comparison(was_robust, robust), so_far)
         names = (check.row,) if check.row else self._settings.attacks
@@ -88,8 +89,8 @@ class RegressionTest:
             so_far = f"by the baseline's inputs and the attacks on {len(rows)} samples, before all were attacked"
             self._judge_early(case, check, Comparison(was_robust, bound), so_far)
         for result in (self._measurements.get(case, name, check.threat) for name in names):
-            if result.found.partial:
-                fail(f"{result.attack} was stopped by the {result.found.partial}, so nothing shows that the model held")
+            if partial := result.found.partial:
+                fail(f"{result.attack} was stopped by the {partial}, so nothing shows that the model is still robust")
             robust &= ~result.broken
         self._judge(case, check, Comparison(was_robust, robust))
 
@@ -117,7 +118,7 @@ class RegressionTest:
         if ruling == "inconclusive":
             case.warn(_describe_inconclusive(margin, row, comparison))
         if ruling == "fails":
-            lost = f"lost: samples {named(comparison.lost, case.samples.index)}"
+            lost = f"lost: samples {name_samples(comparison.lost, case.samples.index)}"
             repeat = f"repeat: {self._repeat} '{node_id(case.item)}'"
             fail("\n".join([f"{figure}: more than {margin} allows against {baseline}", lost, repeat]))
 

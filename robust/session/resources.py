@@ -1,4 +1,4 @@
-"""Resources: what a process loads once to measure, in parts: the data, the models, and their clean answers."""
+"""Resources: all that a process loads once to measure, in parts: the data, the models, and their clean answers."""
 
 from dataclasses import dataclass
 from functools import partial

@@ -1,4 +1,4 @@
-"""What came out of an attack, as a user's own test sees it too."""
+"""Result: the outcome of an attack, as a user's own test sees it, too."""
 
 from dataclasses import dataclass
 
@@ -16,47 +16,51 @@ class Result:
 
     threat: str  # "linf:8/255"
     correct: Flags  # (n,): answered right without an attack
-    found: AttackResult
+    found: AttackResult  # inputs, cost and stages, as the attack left them
 
     @property
     def attack(self) -> str:
+        """The attack as --robust-attack takes it: "pgd:steps=40"."""
         return self.found.attack
 
     @property
     def broken(self) -> Flags:
-        """(n,): answered right, and wrong for an input that the threat model admits."""
+        """(n,): the samples that are answered right, and wrong for an input that the threat model allows."""
         return self.found.adversarial
 
     @property
     def robust(self) -> Flags:
-        """(n,): answered right, and not broken."""
+        """(n,): the samples that are answered right, and not broken."""
         return self.correct & ~self.found.adversarial
 
     @property
     def x_adv(self) -> NDArray[np.float32]:
-        """(broken, *shape): the inputs that broke them, in the samples' order."""
+        """(broken, *shape): the adversarial inputs, in the samples' order."""
         return self.found.x_adv
 
     @property
     def n(self) -> int:
+        """The number of samples."""
         return len(self.correct)
 
     @property
     def clean_accuracy(self) -> float:
+        """The share of samples that are answered right, in [0, 1]."""
         return float(self.correct.mean())
 
     @property
     def accuracy(self) -> float:
-        """The robust accuracy."""
+        """The robust accuracy: the share of samples that are robust, in [0, 1]."""
         return float(self.robust.mean())
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % Wilson interval of `accuracy`."""
+        """The 95 % Wilson interval of `accuracy`, in [0, 1]."""
         return self.measured.low, self.measured.high
 
     @property
     def measured(self) -> Measured:
+        """The robust accuracy with its interval."""
         return Measured.of(int(self.robust.sum()), self.n)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Results: what the tests of a run measured, in the process that files it: from payloads to rows and their files."""
+"""Results: the measurements of a run in the process that files them: from payloads to rows and their files."""
 
 import shutil
 from collections.abc import Callable
@@ -25,7 +25,7 @@ Reverify = Callable[[ItemPayload, Record, Evidence], dict[str, Any]]  # returns 
 
 
 class RowKey(NamedTuple):
-    """What the results of one row have in common."""
+    """The key of a row: its results have this in common."""
 
     model_text: str
     training: str
@@ -37,7 +37,7 @@ class RowKey(NamedTuple):
 
 @dataclass
 class Results:
-    """What was measured so far. A test that ran twice counts as it ran the last time."""
+    """The measurements so far. A test that ran twice counts as it ran the last time."""
 
     payloads: list[ItemPayload] = field(default_factory=list)  # one or more for each finished test
     labels: Labels = field(default_factory=dict)  # of all samples that the payloads are of
@@ -53,7 +53,7 @@ class Results:
     _fates: dict[RowKey, Fate] = field(default_factory=dict)
 
     def take(self, payload: ItemPayload) -> RowKey | None:
-        """Take what a test measured. Returns the row that is complete now; None if it was so before, with the same."""
+        """Take a payload. Returns the row that it completes; None if that was complete with the same outcomes."""
         self.payloads.append(payload)
         if payload.row is None:
             return None

@@ -108,12 +108,12 @@ class Run:
 
     def _command(self, given: Callable[[Option], Any]) -> str:
         """Return the command of this run with these options and without node ids, as it is typed on a terminal."""
-        words = ["pytest"]
+        arguments = ["pytest"]
         config = self.config.option
-        words += [f"--rootdir={config.rootdir}"] if config.rootdir else []
-        words += ["-c", config.inifilename] if config.inifilename else []
-        words += spell_options(given)
-        return printable(shlex.join(words))
+        arguments += [f"--rootdir={config.rootdir}"] if config.rootdir else []
+        arguments += ["-c", config.inifilename] if config.inifilename else []
+        arguments += spell_options(given)
+        return printable(shlex.join(arguments))
 
     @contextmanager
     def _progress(self, title: str) -> "Iterator[TrainingBar]":

@@ -1,4 +1,4 @@
-"""Which tests of a session are selected, and which of them make one row together."""
+"""The selection of a session: whether shipped tests are selected, and which of them make one row together."""
 
 from typing import Any
 

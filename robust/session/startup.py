@@ -1,4 +1,4 @@
-"""What is tried before the first test, so that a mistake is one line and not a failure of each test."""
+"""The checks before the first test, so that a mistake is one line and not a failure of each test."""
 
 import torch
 

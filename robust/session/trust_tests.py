@@ -65,8 +65,8 @@ class TrustTest:
 
     def _measure(self, case: Case, name: str, threat: str) -> AttackResult:
         """Return what an attack of the row found: on all samples if it ran in this process, else on few_of them."""
-        if (known := self._measurements.find(case, name, threat)) is not None:
-            return known.result.found
+        if (measurement := self._measurements.find(case, name, threat)) is not None:
+            return measurement.result.found
         few = replace(case, samples=few_of(case.samples))
         result = self._measurements.run(few, name, threat)
         self._measurements.check(few, result, name, threat)
@@ -85,7 +85,7 @@ class TrustTest:
         """Run an attack with the mitigations for this model, beside the row's attacks; None if there is none.
 
         If only the row's attacks are `weak`, the attack needs no mitigation, and is an ordinary one. A model that only
-        answers is asked no more than the user chose: that may cost.
+        answers gets no queries but those that the user chose: they may cost.
         """
         module, samples, allowed = case.module, case.samples, self._data.read_threat(threat)
         if is_black_box(module):

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from robust.action import comment
-from robust.action.comment import MARKER, gate_of, read, render, size, wilson
-from robust.action.comment_data import numbers
+from robust.action.comment import MARKER, decide_gate, format_eps, read, render, wilson
+from robust.action.comment_data import to_numbers
 from robust.action.outcome import Line, Outcome
 from robust.gates import Floor, Measured, decide
 from robust.stats import wilson as exact
@@ -39,7 +39,7 @@ def found():
         Line(record(adversarial={"pgd": "11100000"}, threat="l2:0.5"), None, None),
     ]
     outcome = Outcome(1, lines, [], ["w"], {HOSTILE: COMPARED})
-    return json.loads(numbers(outcome))
+    return json.loads(to_numbers(outcome))
 
 
 def reading(path, content):
@@ -73,9 +73,9 @@ def test_the_largest_comment_is_one_that_github_takes():
     content = found()
     threat = {"norm": "linf", "eps": 0.123456789}
     row = content["rows"][0] | {"n": 10**9, "correct": 10**9, "threat": [threat] * 4, "partial": True}
-    rows = {"rows": [row] * comment.MOST, "compared": content["compared"] * comment.MOST}
+    rows = {"rows": [row] * comment.MAX_ROWS, "compared": content["compared"] * comment.MAX_ROWS}
 
-    assert len(render(comment._numbers(content | rows), "success", URL)) < 65536
+    assert len(render(comment._check_numbers(content | rows), "success", URL)) < 65536
 
 
 PATHS = [
@@ -168,17 +168,17 @@ def test_the_script_decides_on_numbers_as_the_run_does(floor, fail_on, partial):
     """The script is alone with the numbers: nothing of the project is installed where it runs."""
     made = record()
     line = Line(replace(made, attacks=(replace(made.attacks[0], partial=partial),)), floor, None, fail_on)
-    row, (numbered,) = line.row, json.loads(numbers(Outcome(0, [line])))["rows"]
+    row, (numbered,) = line.row, json.loads(to_numbers(Outcome(0, [line])))["rows"]
 
     decision = decide(Measured.of(6, 8), Floor(floor), fail_on, bound=bool(partial))
-    assert gate_of(row.robust, row.low, row.high, numbered) == decision.ruling
+    assert decide_gate(row.robust, row.low, row.high, numbered) == decision.ruling
 
 
 @pytest.mark.parametrize(
     ("eps", "told"), [(8 / 255, "8/255"), (0.5, "0.5"), (0.15, "0.15"), (0.0, "0"), (12.0, "12"), (1 / 255, "1/255")]
 )
 def test_an_eps_is_written_as_usual(eps, told):
-    assert size(eps) == told
+    assert format_eps(eps) == told
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from subprocess import run
 
 import pytest
 
-from robust.action.annotate import LONGEST, MOST, annotation, annotations
-from robust.action.comment_data import numbers
+from robust.action.annotate import MAX_CHARACTERS, MAX_SHOWN, annotate, format_annotation
+from robust.action.comment_data import to_numbers
 from robust.action.inputs import read_inputs
 from robust.action.outcome import Failure, Line, Outcome, load, save
-from robust.action.sarif import sarif
+from robust.action.sarif import to_sarif
 from robust.action.step import _figures
-from robust.action.summary import LARGEST, MESSAGES, ROWS, bar, fenced, summary
+from robust.action.summary import MAX_BYTES, MAX_MESSAGES, MAX_ROWS, draw_bar, fence, format_summary
 from robust.records.trust import TrustReport
 from tests.making import record
 
@@ -41,7 +41,7 @@ def hostile():
 
 
 def test_an_annotation_is_one_line_whatever_it_holds():
-    told = annotation("error", Failure(HOSTILE, HOSTILE, HOSTILE, 3))
+    told = format_annotation("error", Failure(HOSTILE, HOSTILE, HOSTILE, 3))
 
     assert told.splitlines() == [told]
     name, properties, text = re.fullmatch(r"::(\w+) ([^:]*)::(.*)", told).groups()
@@ -53,20 +53,20 @@ def test_an_annotation_is_one_line_whatever_it_holds():
 
 
 def test_at_most_nine_annotations_of_a_kind_and_the_last_says_how_many_more():
-    many = [Failure(f"wrong {k}") for k in range(MOST + 12)]
-    told = [*annotations(outcome(status=1, failures=many, warnings=["w"] * (MOST + 1)))]
+    many = [Failure(f"wrong {k}") for k in range(MAX_SHOWN + 12)]
+    told = [*annotate(outcome(status=1, failures=many, warnings=["w"] * (MAX_SHOWN + 1)))]
 
     assert [each.partition(" ")[0] for each in told] == ["::error"] * 9 + ["::warning"] * 9
-    assert told[MOST].endswith("::... and 12 more; the step's summary and its log have them")
-    assert len([*annotations(outcome(failures=many[:MOST]))]) == MOST
+    assert told[MAX_SHOWN].endswith("::... and 12 more; the step's summary and its log have them")
+    assert len([*annotate(outcome(failures=many[:MAX_SHOWN]))]) == MAX_SHOWN
 
 
 def test_a_long_message_is_cut():
-    assert len(annotation("error", Failure("x" * 10_000))) < LONGEST + 100
+    assert len(format_annotation("error", Failure("x" * 10_000))) < MAX_CHARACTERS + 100
 
 
 def test_the_summary_shows_names_as_text():
-    told = summary(hostile())
+    told = format_summary(hostile())
 
     head, rule, row = re.findall(r"^\|.*$", told, re.MULTILINE)[:3]
     assert {len(re.findall(r"(?<!\\)\|", each)) for each in (head, rule, row)} == {14}
@@ -80,34 +80,34 @@ def test_the_summary_shows_names_as_text():
 
 @pytest.mark.parametrize("text", ["```", "a ````` b", "", "`", "x\n```\n<script>"])
 def test_a_fence_is_longer_than_any_in_what_it_holds(text):
-    first, *middle, last = fenced(text).split("\n")
+    first, *middle, last = fence(text).split("\n")
 
     assert first == f"{last}text"
     assert last not in "\n".join(middle)
 
 
 def test_a_summary_keeps_below_the_limit_of_a_step():
-    many = outcome(*[line(50)] * (ROWS + 7), status=1, failures=[Failure("y" * 4000, "t")] * 500)
-    told = summary(many)
+    many = outcome(*[line(50)] * (MAX_ROWS + 7), status=1, failures=[Failure("y" * 4000, "t")] * 500)
+    told = format_summary(many)
 
-    assert len(told.encode()) < LARGEST
+    assert len(told.encode()) < MAX_BYTES
     assert "And 7 rows more, in the report." in told
-    assert f"... and {500 - MESSAGES} more; the log has them" in told
-    assert len(summary(outcome(status=1, failures=[Failure("\u2588" * 100_000)] * 20)).encode()) < LARGEST
+    assert f"... and {500 - MAX_MESSAGES} more; the log has them" in told
+    assert len(format_summary(outcome(status=1, failures=[Failure("\u2588" * 100_000)] * 20)).encode()) < MAX_BYTES
 
 
 def test_the_bars_say_what_the_table_says():
-    told = summary(outcome(line(50, "inconclusive", correct="11111100", adversarial={"pgd": "11000000"})))
+    told = format_summary(outcome(line(50, "inconclusive", correct="11111100", adversarial={"pgd": "11000000"})))
 
     assert "| 75.0 | 50.0 | 21.5 to 78.5 | 50 | inconclusive |  | 8 |" in told
-    assert bar(50, 60).count("█") == 25
-    assert bar(50, 60)[30] == "|"
-    assert (bar(0), bar(100)) == ("░" * 50, "█" * 50)
-    assert bar(100, 100)[-1] == "|"
+    assert draw_bar(50, 60).count("█") == 25
+    assert draw_bar(50, 60)[30] == "|"
+    assert (draw_bar(0), draw_bar(100)) == ("░" * 50, "█" * 50)
+    assert draw_bar(100, 100)[-1] == "|"
 
 
 def test_a_comparison_is_a_line():
-    told = summary(outcome(status=1, compared={"told": COMPARED}))
+    told = format_summary(outcome(status=1, compared={"told": COMPARED}))
 
     assert "| robust accuracy | 75.0 | 25.0 | 5 | 1 | 0.22 | 2 | fails |" in told
 
@@ -115,10 +115,10 @@ def test_a_comparison_is_a_line():
 @pytest.mark.parametrize(("ruling", "cell"), [(None, ""), ("holds", "holds"), ("inconclusive", "inconclusive")])
 def test_the_summary_shows_the_decision_of_the_run_and_makes_none(ruling, cell):
     """All 75 % of the samples that are answered right are robust: below 80 %, whatever the run has decided."""
-    assert f"| 80 | {cell} |  | 8 |" in summary(outcome(line(80, ruling)))
+    assert f"| 80 | {cell} |  | 8 |" in format_summary(outcome(line(80, ruling)))
     row = record()
     stopped = replace(row, attacks=(replace(row.attacks[0], partial="time"),))
-    assert f"| 80 | {cell}, partial |  | 8 |" in summary(outcome(Line(stopped, 80, None, ruling=ruling)))
+    assert f"| 80 | {cell}, partial |  | 8 |" in format_summary(outcome(Line(stopped, 80, None, ruling=ruling)))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_run_is_told_by_its_status_and_by_whether_its_gates_are_settled(status
     told = outcome(line(50), status=status, **found)
 
     assert told.word == word
-    assert word in summary(told).partition("\n")[0]
+    assert word in format_summary(told).partition("\n")[0]
 
 
 def test_the_outputs_are_of_the_least_robust_row():
@@ -162,7 +162,7 @@ def test_an_outcome_comes_back_as_it_was_noted(tmp_path):
 
 def test_sarif_has_what_the_standard_requires():
     """Section 3 of SARIF 2.1.0: what must be there, and the words of fixed lists."""
-    told = json.loads(sarif(hostile(), "pyproject.toml"))
+    told = json.loads(to_sarif(hostile(), "pyproject.toml"))
 
     assert {*told} <= {"$schema", "version", "runs"}
     assert told["version"] == "2.1.0"
@@ -185,7 +185,7 @@ def test_sarif_has_what_the_standard_requires():
 
 def test_an_alert_stays_the_same_while_its_figures_change():
     def mark(text, test="net.py::test_suite[quick-1]"):
-        (result,) = json.loads(sarif(outcome(status=1, failures=[Failure(text, test)])))["runs"][0]["results"]
+        (result,) = json.loads(to_sarif(outcome(status=1, failures=[Failure(text, test)])))["runs"][0]["results"]
         return result["partialFingerprints"]
 
     assert mark("robust accuracy 41 %") == mark("robust accuracy 40 %")
@@ -202,7 +202,7 @@ def test_an_alert_stays_the_same_while_its_figures_change():
 
 def test_numbers_hold_no_text_of_the_run():
     trusted = replace(record(name=HOSTILE, data=HOSTILE), trust=TrustReport((), (), ("masking",), (), 1.0))
-    told = numbers(
+    told = to_numbers(
         outcome(Line(trusted, 40, None), status=1, failures=[Failure(HOSTILE)], compared={HOSTILE: COMPARED})
     )
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from robust.baseline.comparison import Comparison, named
+from robust.baseline.comparison import Comparison, name_samples
 from robust.baseline.tolerance import read_tolerance
 from robust.stats import fisher
 from tests.test_stats import outcomes
@@ -50,6 +50,6 @@ def test_a_comparison_in_words():
 def test_at_most_ten_samples_are_named():
     numbers = np.arange(100) * 3
 
-    assert named(np.arange(100) < 3, numbers) == "0, 3, 6"
-    assert named(np.arange(100) < 10, numbers) == "0, 3, 6, 9, 12, 15, 18, 21, 24, 27"
-    assert named(np.arange(100) < 11, numbers) == "0, 3, 6, 9, 12, 15, 18, 21, 24, 27, ... (11 in all)"
+    assert name_samples(np.arange(100) < 3, numbers) == "0, 3, 6"
+    assert name_samples(np.arange(100) < 10, numbers) == "0, 3, 6, 9, 12, 15, 18, 21, 24, 27"
+    assert name_samples(np.arange(100) < 11, numbers) == "0, 3, 6, 9, 12, 15, 18, 21, 24, 27, ... (11 in all)"

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from robust.baseline import git
-from robust.baseline.git import Commit, commit_of, precedes
+from robust.baseline.git import Commit, precedes, read_commit
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def repository(tmp_path, monkeypatch):
 def test_the_commit_and_whether_files_were_changed_since(repository, tmp_path):
     head = repository(net="1")
 
-    assert commit_of(tmp_path) == Commit(head, dirty=False)
+    assert read_commit(tmp_path) == Commit(head, dirty=False)
     (tmp_path / "new").write_text("git does not know it")
-    assert commit_of(tmp_path) == Commit(head, dirty=False)
+    assert read_commit(tmp_path) == Commit(head, dirty=False)
     (tmp_path / "net").write_text("2")
-    assert commit_of(tmp_path) == Commit(head, dirty=True)
+    assert read_commit(tmp_path) == Commit(head, dirty=True)
 
 
 def test_what_the_run_writes_is_no_change(repository, tmp_path):
@@ -47,9 +47,9 @@ def test_what_the_run_writes_is_no_change(repository, tmp_path):
     repository(net="1")
     (tmp_path / "board" / "row").write_text("2")
 
-    assert commit_of(tmp_path).dirty
-    assert not commit_of(tmp_path, tmp_path / "board").dirty
-    assert commit_of(tmp_path, tmp_path.parent / "board").dirty
+    assert read_commit(tmp_path).dirty
+    assert not read_commit(tmp_path, tmp_path / "board").dirty
+    assert read_commit(tmp_path, tmp_path.parent / "board").dirty
 
 
 def test_a_change_outside_the_folder_counts(repository, tmp_path):
@@ -58,7 +58,7 @@ def test_a_change_outside_the_folder_counts(repository, tmp_path):
     repository(top="1")
     (tmp_path / "top").write_text("2")
 
-    assert commit_of(tmp_path / "part").dirty
+    assert read_commit(tmp_path / "part").dirty
 
 
 def test_which_commits_came_before(repository, tmp_path):
@@ -72,16 +72,16 @@ def test_which_commits_came_before(repository, tmp_path):
 
 def test_no_repository_and_no_git_are_fine(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert commit_of(tmp_path) is None
+    assert read_commit(tmp_path) is None
     assert precedes("ab" * 20, tmp_path) is None
 
     def missing(*args, **options):
         raise FileNotFoundError("git")
 
     monkeypatch.setattr(git.subprocess, "run", missing)
-    assert commit_of(tmp_path) is None
+    assert read_commit(tmp_path) is None
     assert precedes("ab" * 20, tmp_path) is None
 
 
 def test_a_repository_without_a_commit_is_none(repository, tmp_path):
-    assert commit_of(tmp_path) is None
+    assert read_commit(tmp_path) is None

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from robust.attacks import LpThreat
-from robust.baseline.replay import Replay, hardest, replayed
+from robust.baseline.replay import Replay, find_hardest, replay_inputs
 from robust.data.dataset import Samples
 from robust.evaluation.batching import Batcher
 
@@ -27,7 +27,7 @@ ROBUST = np.array([True, True, False, False, True])  # of model(1.0): the sum ca
 
 
 def test_the_hardest_input_of_each_sample_is_kept():
-    x_adv, rows = hardest(model(1.0), SAMPLES, ROBUST, BALL, 0, FEED)
+    x_adv, rows = find_hardest(model(1.0), SAMPLES, ROBUST, BALL, 0, FEED)
 
     assert rows.tolist() == [0, 1, 2, 3, 4]
     assert x_adv == pytest.approx(np.clip(X + np.array([[-0.1], [-0.1], [-0.1], [-0.1], [0.1]]), 0, 1), abs=1e-5)
@@ -37,22 +37,23 @@ def test_what_the_row_called_standing_and_falls_to_it_is_not_kept():
     """It would be held against another model alone."""
     said = np.array([True, True, True, False, True])
 
-    assert hardest(model(1.0), SAMPLES, said, BALL, 0, FEED)[1].tolist() == [0, 1, 3, 4]
+    assert find_hardest(model(1.0), SAMPLES, said, BALL, 0, FEED)[1].tolist() == [0, 1, 3, 4]
 
 
 def test_a_weaker_model_falls_to_them_where_the_old_one_stood():
-    kept = hardest(model(1.0), SAMPLES, ROBUST, BALL, 0, FEED)
+    kept = find_hardest(model(1.0), SAMPLES, ROBUST, BALL, 0, FEED)
 
-    assert replayed(model(1.0), SAMPLES, [kept], BALL, FEED).fell.tolist() == (~ROBUST).tolist()
-    assert replayed(model(1.12), SAMPLES, [kept], BALL, FEED).fell.tolist() == [False, True, True, False, False]
+    assert replay_inputs(model(1.0), SAMPLES, [kept], BALL, FEED).adversarial.tolist() == (~ROBUST).tolist()
+    weaker = replay_inputs(model(1.12), SAMPLES, [kept], BALL, FEED)
+    assert weaker.adversarial.tolist() == [False, True, True, False, False]
     #                                       the fourth is answered wrong as it is: it does not fall
-    assert not replayed(model(0.8), SAMPLES, [kept], BALL, FEED).fell.any()
+    assert not replay_inputs(model(0.8), SAMPLES, [kept], BALL, FEED).adversarial.any()
 
 
 def test_an_input_that_the_threat_model_does_not_admit_counts_for_nothing():
     far = np.zeros((1, 2), np.float32), np.array([0])
 
-    assert not replayed(model(1.0), SAMPLES, [far], BALL, FEED).fell.any()
+    assert not replay_inputs(model(1.0), SAMPLES, [far], BALL, FEED).adversarial.any()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_an_input_that_the_threat_model_does_not_admit_counts_for_nothing():
 )
 def test_inputs_of_other_samples_are_refused(wrong):
     with pytest.raises(ValueError, match="are not of these samples"):
-        replayed(model(1.0), SAMPLES, [wrong], BALL, FEED)
+        replay_inputs(model(1.0), SAMPLES, [wrong], BALL, FEED)
 
 
 def test_what_may_be_won_and_what_came_nearest_is_attacked_first():
@@ -81,13 +82,13 @@ def test_a_model_without_gradients_has_no_hardest_inputs():
         def forward(self, x):
             return super().forward(x.detach())
 
-    assert hardest(Detached(2, 2).requires_grad_(False), SAMPLES, ROBUST, BALL, 0, FEED) is None
+    assert find_hardest(Detached(2, 2).requires_grad_(False), SAMPLES, ROBUST, BALL, 0, FEED) is None
 
 
 def test_the_model_is_left_as_it_was():
     found = model(1.0).train()
     before = torch.random.get_rng_state()
-    replayed(found, SAMPLES, [hardest(found, SAMPLES, ROBUST, BALL, 0, FEED)], BALL, FEED)
+    replay_inputs(found, SAMPLES, [find_hardest(found, SAMPLES, ROBUST, BALL, 0, FEED)], BALL, FEED)
 
     assert torch.equal(before, torch.random.get_rng_state())
     assert found.training

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robust.baseline.git import Commit
-from robust.baseline.store import inputs_of, numbers_of, read, save, saved_baselines
+from robust.baseline.store import list_baselines, read, read_inputs, read_numbers, save
 from tests.making import evidence, file, record
 
 ROW, OTHER = record(adversarial={"pgd": "1100" + "0000"}), record(threat="linf:0.3")
@@ -21,7 +21,7 @@ def test_baselines_are_numbered_and_the_newest_comes_first(tmp_path):
     made = [saved(tmp_path), saved(tmp_path, "again"), saved(tmp_path, "", Commit("ab" * 20, dirty=True))]
 
     assert [path.name for path in made] == ["0001_main", "0002_again", "0003_abababab"]
-    assert saved_baselines(tmp_path) == made[::-1]
+    assert list_baselines(tmp_path) == made[::-1]
     assert [str(read(path)) for path in made[1:]] == [
         "0002_again",
         "0003_abababab (abababab, with uncommitted changes)",
@@ -39,17 +39,17 @@ def test_a_baseline_holds_its_rows_and_their_inputs(tmp_path):
 
     assert {record.threat for record in found.records} == {"linf:0.15", "linf:0.3"}
     row = next(record for record in found.records if record.threat == "linf:0.15")
-    broken, hardest = inputs_of(found.path_of(row))
+    broken, hardest = read_inputs(found.path_of(row))
     assert broken[1].tolist() == [0, 1]
     assert (hardest[0] == HARDEST[0]).all()
-    assert numbers_of(found.path_of(row)).tolist() == [0, 3, 6, 9, 12, 15, 18, 21]
+    assert read_numbers(found.path_of(row)).tolist() == [0, 3, 6, 9, 12, 15, 18, 21]
 
 
 def test_one_that_was_not_saved_to_its_end_is_none(tmp_path):
     first, second = saved(tmp_path), saved(tmp_path)
     (second / "baseline.json").unlink()
 
-    assert saved_baselines(tmp_path) == [first]
+    assert list_baselines(tmp_path) == [first]
     assert saved(tmp_path).name == "0003_main"  # its number is taken
 
 
@@ -60,7 +60,7 @@ def test_a_leaderboard_and_a_row_of_it_are_baselines(tmp_path):
     assert len(whole.records) == 2
     for path, row in whole.rows.items():
         assert read(path).records[0].identity == row.identity
-        assert len([*inputs_of(path)]) == 1
+        assert len([*read_inputs(path)]) == 1
 
 
 def test_rows_without_their_evidence_have_no_inputs(tmp_path):
@@ -68,8 +68,8 @@ def test_rows_without_their_evidence_have_no_inputs(tmp_path):
     (path,) = read(tmp_path).rows
     path.with_suffix(".npz").unlink()
 
-    assert [*inputs_of(path)] == []
-    assert numbers_of(path) is None
+    assert [*read_inputs(path)] == []
+    assert read_numbers(path) is None
 
 
 @pytest.mark.parametrize(
@@ -99,4 +99,4 @@ def test_damaged_inputs_are_one_line(tmp_path):
     (path,) = read(saved(tmp_path)).rows
     path.with_suffix(".npz").write_bytes(b"PK")
     with pytest.raises(ValueError, match=r"\.npz is damaged: .*"):
-        [*inputs_of(path)]
+        [*read_inputs(path)]

@@ -295,7 +295,7 @@ def test_a_suite_that_was_stopped_is_no_comparison(run, folder):
     run(*given, "--robust-save=main", fast=False)
     result = run(*given, LATEST, "--robust-time=0.0001s", fast=False)
 
-    result.stdout.fnmatch_lines(["quick-1 was stopped by the time, so nothing shows that the model held"])
+    result.stdout.fnmatch_lines(["quick-1 was stopped by the time, so nothing shows that the model is still robust"])
 
 
 @pytest.mark.parametrize(

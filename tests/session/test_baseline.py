@@ -148,8 +148,8 @@ def resources(folder, **changes):
 
 
 def test_a_baseline_is_saved_with_its_rows(tmp_path, monkeypatch, whole):
-    monkeypatch.setattr(module, "commit_of", lambda *_: None)
-    monkeypatch.setattr(module, "_find_hardest", lambda *_: None)
+    monkeypatch.setattr(module, "read_commit", lambda *_: None)
+    monkeypatch.setattr(module, "_hardest_of_row", lambda *_: None)
     found = results(whole())
 
     assert save_rows(resources(tmp_path), found) == "baseline saved: .robust/baselines/0001_main"
