@@ -14,7 +14,7 @@ from robust.models.load import hash_weights
 from robust.records.evidence import Evidence
 from robust.records.store import galleries, records
 from robust.report.board import boards
-from robust.report.csv import long, wide
+from robust.report.csv import long_csv, wide_csv
 from robust.report.markdown import markdown
 from robust.report.page.page import page
 
@@ -25,8 +25,8 @@ FOLDER = Path(__file__).parent.parent / "leaderboard"
     ("name", "render"),
     [
         ("README.md", markdown),
-        ("leaderboard.csv", wide),
-        ("results.csv", long),
+        ("leaderboard.csv", wide_csv),
+        ("results.csv", long_csv),
         ("index.html", lambda made: page(made, galleries(FOLDER, records(FOLDER)))),
     ],
 )

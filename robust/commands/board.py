@@ -7,7 +7,7 @@ from robust.records.files import locked, write
 from robust.records.store import Fate, check_folder, describe_fates, merge, records
 from robust.report.board import boards
 from robust.report.folder import write_board
-from robust.report.robustbench import FOLDER, entries, read_entries
+from robust.report.robustbench import FOLDER, make_entries, read_entries
 
 
 def run(args: argparse.Namespace) -> str:
@@ -45,7 +45,7 @@ def _export(folder: Path, out: Path) -> int:
     """Write an entry for each row, and the imported ones, below `out`; return their number."""
     claims = folder / FOLDER
     imported = read_entries(claims) if claims.is_dir() else []
-    texts = entries(boards(records(folder))) | {entry.place: entry.text for entry in imported}
+    texts = make_entries(boards(records(folder))) | {entry.place: entry.text for entry in imported}
     for place, text in texts.items():
         write(out / place, text.encode())
     return len(texts)

@@ -1,1 +1,1 @@
-"""From records to tables: rows, boards, and their spellings. Pure functions to strings, without torch."""
+"""Turn records into rows, boards, tables and pages: pure functions to strings, without torch."""

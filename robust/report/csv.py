@@ -1,4 +1,4 @@
-"""Boards as CSV, long: a line for each model and attack. And wide: a line for each model, a column for each attack."""
+"""Boards as CSV: long, one line for each model and attack, or wide, one line a model and one column an attack."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,38 +16,38 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def long(boards: Iterable[Board]) -> str:
-    """results.csv: what each attack leaves; "all" is the worst case over the attacks.
+def long_csv(boards: Iterable[Board]) -> str:
+    """Return results.csv: the robust accuracy under each attack, and under all of them as the attack "all".
 
-    A suite has one line more for each stage: what that and those before it left, at what cost together.
+    A suite has one more line for each stage: the robust accuracy and the cost after it.
     """
     return _csv(COLUMNS, [line for board in boards for row in board.rows for line in lines(board, row)])
 
 
-def wide(boards: Iterable[Board]) -> str:
-    """leaderboard.csv: of each row what results.csv says of all attacks, and what each of them leaves, in percent."""
+def wide_csv(boards: Iterable[Board]) -> str:
+    """Return leaderboard.csv: the line of each row for all attacks, and its robust accuracy under each, in percent."""
     return _csv(*wide_table(boards))
 
 
 def wide_table(boards: Iterable[Board]) -> tuple[list[str], list[Line]]:
-    """The columns and the lines of the wide one, in the boards' order."""
-    found, attacks = [], set()
+    """Return the columns and the lines of leaderboard.csv, in the order of the boards."""
+    rows, attacks = [], set()
     for board in boards:
         for row in board.rows:
-            whole, *each = lines(board, row)
-            under = {f"{line['attack']} percent": line["robust_percent"] for line in each}
+            total, *parts = lines(board, row)
+            under = {f"{line['attack']} percent": line["robust_percent"] for line in parts}
             attacks |= {*under}
-            found.append(whole | under)
-    return [*(column for column in COLUMNS if column != "attack"), *sorted(attacks)], found
+            rows.append(total | under)
+    return [*(column for column in COLUMNS if column != "attack"), *sorted(attacks)], rows
 
 
-def _csv(columns: Iterable[str], found: list[Line]) -> str:
-    cells = [{_guard(key): _guard(value) for key, value in line.items()} for line in found]
+def _csv(columns: Iterable[str], rows: list[Line]) -> str:
+    cells = [{_guard(key): _guard(value) for key, value in line.items()} for line in rows]
     return pd.DataFrame(cells, columns=[_guard(column) for column in columns]).to_csv(index=False, lineterminator="\n")
 
 
 def _guard(value: Any) -> Any:
-    """A spreadsheet would run a text that begins like a formula; a quote in front makes it text."""
+    """Put a quote in front of a text that a spreadsheet would run as a formula."""
     if not isinstance(value, str):
         return value
     text = " ".join(value.split())

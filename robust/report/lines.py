@@ -1,4 +1,4 @@
-"""The lines of the tables: of each row one for all attacks, one for each attack, and one for each stage of a suite."""
+"""The lines of the CSV tables: for each row one for all attacks, one for each attack, one for each stage."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,19 +15,19 @@ Line = dict[str, Any]
 
 
 def lines(board: Board, row: Row) -> list[Line]:
-    """The first is of all attacks together; percentages are of all n samples and have full precision."""
+    """Return the lines of a row, that for all attacks first; percentages are of all n samples and in full precision."""
     record = row.record
     attacks = sorted(record.attacks, key=lambda attack: attack.name)
-    found = [_line(board, row, each.name, _left(record, each), each) for each in (_all(attacks), *attacks)]
+    made = [_line(board, row, a.name, _count_robust(record, a), a) for a in (_join_attacks(attacks), *attacks)]
     correct = int(record.correct.sum())
     for k, stage in enumerate(stages_of(record), 1):
         name = f"{record.suite} after {k}: {stage.attack}"
-        found.append(_line(board, row, name, correct - stage.adversarial, stage))
-    return found
+        made.append(_line(board, row, name, correct - stage.adversarial, stage))
+    return made
 
 
-def _all(attacks: list[AttackOutcome]) -> AttackOutcome:
-    """The worst case: broken by any, at the cost of all."""
+def _join_attacks(attacks: list[AttackOutcome]) -> AttackOutcome:
+    """Return the worst case over the attacks, at the cost of all."""
     adversarial = union(attack.adversarial for attack in attacks)
     stored = [attack.rounded for attack in attacks if attack.rounded is not None]
     rounded = union(stored) if len(stored) == len(attacks) else None
@@ -35,7 +35,7 @@ def _all(attacks: list[AttackOutcome]) -> AttackOutcome:
     return AttackOutcome("all", {}, adversarial, forwards, backwards, sum(a.seconds for a in attacks), rounded=rounded)
 
 
-def _left(record: Record, attack: AttackOutcome) -> int:
+def _count_robust(record: Record, attack: AttackOutcome) -> int:
     return int((record.correct & ~attack.adversarial).sum())
 
 
@@ -78,7 +78,7 @@ def _line(board: Board, row: Row, attack: str, k: int, spent: AttackOutcome | St
 
 
 def _rounded_percent(record: Record, spent: AttackOutcome | StageOutcome) -> float | None:
-    """What is left where the inputs are rounded to the levels; it is not known after a suite's stages."""
+    """Return the robust accuracy against rounded inputs; None if unknown, as after a suite's stages."""
     if isinstance(spent, StageOutcome) or spent.rounded is None:
         return None
     return percent(int((record.correct & ~spent.rounded).sum()), record.data.n)

@@ -1,21 +1,21 @@
-"""Boards as Markdown that GitHub renders as the folder's page."""
+"""Boards as Markdown, which GitHub renders as the page of the folder."""
 
 from collections.abc import Iterable, Sequence
 from itertools import compress
 
 from robust.records.store import GENERATED
 from robust.report.board import Board
-from robust.report.robustbench import CLAIMS, HEADS, Imported, ordered
-from robust.report.table import LEGEND, cells, columns, rounded
+from robust.report.robustbench import CLAIMS, HEADS, Imported, sort_entries
+from robust.report.table import LEGEND, cells, columns, describe_rounding
 
 LINKS = (
-    "With charts, and what broke each model: [index.html](index.html), to be opened in a browser. All digits: "
-    "[leaderboard.csv](leaderboard.csv), a line a row; [results.csv](results.csv), a line an attack."
+    "Charts and the details of each model: [index.html](index.html), to be opened in a browser. Full precision: "
+    "[leaderboard.csv](leaderboard.csv), one line a row; [results.csv](results.csv), one line an attack."
 )
 
 
 def markdown(boards: Iterable[Board], imported: Sequence[Imported] = ()) -> str:
-    """The whole page."""
+    """Return the whole page."""
     head = [GENERATED["README.md"], "# Robustness leaderboard", "", LEGEND, "", LINKS]
     sections = [line for board in boards for line in _section(board)]
     return "\n".join([*head, *sections, *(_claims(imported) if imported else [])]) + "\n"
@@ -23,7 +23,7 @@ def markdown(boards: Iterable[Board], imported: Sequence[Imported] = ()) -> str:
 
 def _claims(imported: Sequence[Imported]) -> list[str]:
     heads = ["data", "threat", *HEADS]
-    rows = [[entry.data, entry.threat, *entry.cells] for entry in ordered(imported)]
+    rows = [[entry.data, entry.threat, *entry.cells] for entry in sort_entries(imported)]
     lines = [heads, [":---"] * len(heads), *([escape(cell) for cell in row] for row in rows)]
     return ["", "## Reported elsewhere", "", CLAIMS, "", *(f"| {' | '.join(line)} |" for line in lines)]
 
@@ -35,19 +35,19 @@ def _section(board: Board) -> list[str]:
         "",
         *table(board),
         *stages(board),
-        *(["", escape(told)] if (told := rounded(board)) else []),
+        *(["", escape(note)] if (note := describe_rounding(board)) else []),
     ]
 
 
 def stages(board: Board) -> list[str]:
-    """The lines that tell what a suite is."""
+    """Return the lines that list the stages of a suite."""
     listed = [f"{k}. {escape(attack)}" for k, attack in enumerate(board.stages, 1)]
-    told = "The stages, each on what those before it left ([results.csv](results.csv) tells how much):"
-    return ["", told, "", *listed] if listed else []
+    intro = "The stages, each on the samples that those before it left robust (figures: [results.csv](results.csv)):"
+    return ["", intro, "", *listed] if listed else []
 
 
 def table(board: Board) -> list[str]:
-    """The lines of one board's table."""
+    """Return the lines of the table of one board."""
     stages = {*board.columns} - {*board.attacks}
     shown = [column.title not in stages for column in columns(board)]
     rule = ["---:" if column.numeric else ":---" for column in columns(board)]
@@ -57,7 +57,7 @@ def table(board: Board) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """Names come from users: nothing in them may end a cell or open a tag, a link or an emphasis."""
+    """Escape a text of a user, so that nothing in it ends a cell or opens a tag, a link or an emphasis."""
     for sign in "\\`*_[]<>|#~&$":
         text = text.replace(sign, f"\\{sign}")
     text = text.replace("://", ":\\//").replace("www.", "www\\.")  # or GitHub makes links of addresses

@@ -1,6 +1,6 @@
-"""RobustBench's entries, model_info/<data>/<threat>/<id>.json: read as claims, and written of our own rows.
+"""RobustBench's entries, model_info/<data>/<threat>/<id>.json: read as claims, and written for our own rows.
 
-What is read is kept as it was, field for field: others measured it, in other ways, and nothing here has verified it.
+Entries are kept field for field: others measured them in other ways, and nothing here has verified them.
 """
 
 import json
@@ -15,58 +15,64 @@ from robust.attacks.words import parse_threat
 from robust.report.board import Board, Row
 
 FOLDER = "imported"  # below a leaderboard's
-THREATS = {"linf": "Linf", "l2": "L2", "l1": "L1"}  # ours, and what theirs are called
+THREATS = {"linf": "Linf", "l2": "L2", "l1": "L1"}  # our names -> their names
 NEEDED = ("name", "dataset", "architecture", "clean_acc")
-ROBUST = ("external", "autoattack_acc", "corruptions_acc")  # the figure that they rank by: the first that is there
+ROBUST = ("external", "autoattack_acc", "corruptions_acc")  # they rank by the first of these that an entry has
 
 HEADS = ("model", "paper", "architecture", "venue", "eps", "clean %", "robust %", "said to be unreliable")
 CLAIMS = (
     "Imported from RobustBench's model_info. Others measured these, with other attacks and on other samples; nothing "
-    "of it was verified here, so they have no rank, and no figure here may be held against one of them."
+    "was verified here, so they have no rank and cannot be compared with the figures above."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """One entry. Its figures are claims."""
+    """One entry; its figures are claims."""
 
-    data: str  # the folders that it is in: "cifar10"
+    data: str  # the name of its folder: "cifar10"
     threat: str  # "Linf", "corruptions"
-    id: str  # the file's name, which alone says which model it is
-    text: str  # the file
+    id: str  # the name of its file, which identifies the model
+    text: str  # the content of the file
 
     @property
     def fields(self) -> dict[str, Any]:
+        """The content as a dict."""
         content: dict[str, Any] = json.loads(self.text)
         return content
 
     @property
     def place(self) -> Path:
-        """Where it is below the folder of entries."""
+        """The path below the folder of entries."""
         return Path(self.data, self.threat, f"{self.id}.json")
 
     @property
     def robust(self) -> str:
-        """The figure that it is ranked by there, in percent, as written; "" where it has none."""
+        """The robust accuracy in percent that RobustBench ranks by, as written; "" if there is none."""
         fields = self.fields
         return next((str(fields[key]) for key in ROBUST if fields.get(key)), "")
 
     @property
     def cells(self) -> list[str]:
-        """For a table under HEADS."""
+        """The cells of a table with the columns HEADS."""
         fields = self.fields
-        doubt = "unknown" if fields.get("unreliable") is None else "yes" if fields["unreliable"] else "no"
+        unreliable = "unknown" if fields.get("unreliable") is None else "yes" if fields["unreliable"] else "no"
         keys = ("name", "architecture", "venue", "eps", "clean_acc")
-        return [self.id, *("" if fields.get(key) is None else str(fields[key]) for key in keys), self.robust, doubt]
+        return [
+            self.id,
+            *("" if fields.get(key) is None else str(fields[key]) for key in keys),
+            self.robust,
+            unreliable,
+        ]
 
 
-def ordered(imported: Iterable[Imported]) -> list[Imported]:
-    """By data, threat model and name: whoever is better is not for us to say."""
+def sort_entries(imported: Iterable[Imported]) -> list[Imported]:
+    """Return the entries by data, threat model and name, not by their figures, which are claims."""
     return sorted(imported, key=lambda entry: (entry.data, entry.threat, entry.id))
 
 
 def read_entry(path: Path) -> Imported:
-    """ValueError, in one line, where the file is no such entry."""
+    """Read an entry; ValueError, in one line, if the file is none."""
     try:
         text = path.read_text("utf-8")
         fields = json.loads(text)
@@ -82,28 +88,28 @@ def read_entry(path: Path) -> Imported:
 
 
 def read_entries(path: Path) -> list[Imported]:
-    """The entry, or all of a folder, by path."""
+    """Read an entry, or all of a folder, by path; LookupError if there is no such path, ValueError for other files."""
     if not path.exists():
         raise LookupError(f"{path}: no such file or folder")
     return [read_entry(file) for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
 
 
-def entries(boards: Sequence[Board]) -> dict[Path, str]:
-    """Our own rows as such entries, by their places: whole ones, under one norm."""
+def make_entries(boards: Sequence[Board]) -> dict[Path, str]:
+    """Return our rows as entries by their paths, without partial rows and unions of threat models."""
     placed = [
         (board, row) for board in boards for row in board.rows if row.rank is not None and "+" not in board.threat
     ]
-    return {_place(board, row): json.dumps(_entry(board, row), indent=2) + "\n" for board, row in placed}
+    return {_path_of(board, row): json.dumps(_entry(board, row), indent=2) + "\n" for board, row in placed}
 
 
-def _place(board: Board, row: Row) -> Path:
+def _path_of(board: Board, row: Row) -> Path:
     norm, _ = parse_threat(board.threat)
     *_, threat, suite, name = row.record.stem.split("/")
     return Path(slug(board.data).replace("-", ""), THREATS[norm], f"{name}-{threat}-{suite}.json")
 
 
 def _entry(board: Board, row: Row) -> dict[str, Any]:
-    """Our figure stands under "external", an evaluation that is not AutoAttack: it is none of theirs to repeat."""
+    """Return a row as an entry, its figure as "external", the field for evaluations other than AutoAttack."""
     record = row.record
     versions = record.provenance.get("versions", {})
     return {

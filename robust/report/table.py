@@ -5,23 +5,24 @@ from dataclasses import dataclass
 from robust.report.board import Board, Row, percent
 
 LEGEND = (
-    "Robust: answered right and broken by none of the attacks, in percent of all n samples, with the 95 % Wilson "
-    "interval; an upper bound of the true robustness: what is broken was verified, what stands cannot be. Rank: 1 + "
-    "the rows that are significantly better (exact McNemar test on the same samples, Holm's correction, 5 %), so rows "
-    "that cannot be told apart share a rank. Partial: stopped before the end of the suite, so that more may be broken; "
-    "never ranked."
+    "Robust: answered right without an attack and under every attack of the suite, in percent of all n samples, with "
+    "the 95 % Wilson interval. It is an upper bound of the true robustness: adversarial inputs were verified, but an "
+    "attack that was not run may find more of them. Rank: 1 + the number of rows that are significantly better (exact "
+    "McNemar test on the same samples, Holm's correction, 5 %), so rows without a significant difference share a rank. "
+    "Partial: the suite was stopped before its end, so more samples may be adversarial; such rows have no rank."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading, and whether its cells are numbers."""
+    """A column of a table; its cells are numbers if `numeric`."""
 
     title: str
     numeric: bool = True
 
 
 def columns(board: Board) -> list[Column]:
+    """Return the columns of a board's table."""
     attacks = [Column(name) for name in board.columns]
     return [
         Column("rank"),
@@ -39,31 +40,32 @@ def columns(board: Board) -> list[Column]:
     ]
 
 
-def rounded(board: Board) -> str:
-    """What is left where the adversarial inputs are rounded to the data's levels, of the rows where that differs."""
-    found = []
+def describe_rounding(board: Board) -> str:
+    """Return the robust accuracies against inputs rounded to the data's levels, for rows where they differ; or ""."""
+    figures = []
     for row in board.rows:
         stored, record = row.record.robust_rounded, row.record
         if stored is not None and stored.sum() != record.robust.sum():
             figure = percent(int(stored.sum()), record.data.n)
-            found.append(f"{record.model.name} ({record.recipe}) {figure:.1f} at {record.levels} levels")
-    told = "Some inputs fool no more once they are saved as the data is; robust % then: "
-    return f"{told}{'; '.join(found)}." if found else ""
+            figures.append(f"{record.model.name} ({record.recipe}) {figure:.1f} at {record.levels} levels")
+    intro = "Robust % against inputs rounded to the levels of the data, where that differs: "
+    return f"{intro}{'; '.join(figures)}." if figures else ""
 
 
-def alone(board: Board) -> str:
-    """What is left under each of several attacks, of a table that has no room for these; "" where there is one."""
+def describe_attacks(board: Board) -> str:
+    """Return the robust accuracy under each attack alone, for a table without these columns; "" for a single attack."""
     places = [k for k, name in enumerate(board.columns) if name in board.attacks]
     if len(places) < 2:
         return ""
-    told = []
+    texts = []
     for row in board.rows:
         figures = ("-" if row.under[k] is None else f"{row.under[k]:.1f}" for k in places)
-        told.append(f"{row.record.model.name} ({row.record.recipe}) {', '.join(figures)}")
-    return f"Under {', '.join(board.columns[k] for k in places)} alone: {'; '.join(told)}."
+        texts.append(f"{row.record.model.name} ({row.record.recipe}) {', '.join(figures)}")
+    return f"Under {', '.join(board.columns[k] for k in places)} alone: {'; '.join(texts)}."
 
 
 def cells(board: Board, row: Row) -> list[str]:
+    """Return the cells of a row, one for each column."""
     model, data = row.record.model, row.record.data
     figures = ["" if value is None else f"{value:.1f}" for value in (row.clean, *row.under, row.robust)]
     interval = f"{row.low:.1f} to {row.high:.1f}"

@@ -12,16 +12,16 @@ from robust.attacks.text import printable
 from robust.flags import union
 from robust.records.record import Record
 from robust.report.board import Board
-from robust.report.table import alone, cells, columns, rounded
+from robust.report.table import cells, columns, describe_attacks, describe_rounding
 
-MANY = 0.2  # of the checks, without which a verdict says less
-HIDDEN = ("drop", "n", "params", "weights")  # what a terminal of 80 columns has no room for
+MAX_SKIPPED = 0.2  # share of the checks; if more are skipped, the verdict is reported as weaker
+HIDDEN = ("drop", "n", "params", "weights")  # columns that do not fit in 80 characters
 
 
 def terminal(board: Board, width: int) -> str:
-    """One board, at most `width` characters wide; where that is little names are broken, or attacks left out."""
-    less = (*HIDDEN, *board.columns)
-    for colon, hidden in ((":", HIDDEN), (":\n", HIDDEN), (":\n", less)):
+    """Return one board, at most `width` characters wide; narrow ones break names, or leave the attacks' columns out."""
+    without_attacks = (*HIDDEN, *board.columns)
+    for colon, hidden in ((":", HIDDEN), (":\n", HIDDEN), (":\n", without_attacks)):
         table = _table(board, colon, hidden)
         if Console(width=10_000).measure(table).maximum <= width:
             break
@@ -30,46 +30,43 @@ def terminal(board: Board, width: int) -> str:
     sizes = sorted({row.record.data.n for row in board.rows})
     n = " to ".join(dict.fromkeys((str(sizes[0]), str(sizes[-1]))))
     lines = [f"{printable(board.data)}, {board.threat}, {board.suite}, n = {n}", file.getvalue().rstrip()]
-    notes = [alone(board)] * (hidden == less) + [rounded(board)]
+    notes = [describe_attacks(board)] * (hidden == without_attacks) + [describe_rounding(board)]
     return "\n".join([*lines, *(line for note in notes for line in textwrap.wrap(printable(note), width))])
 
 
-def doubts(record: Record) -> list[str]:
-    """A line for each reason not to believe a row, and one where many checks could tell nothing of it.
+def describe_findings(record: Record) -> list[str]:
+    """Return a line for each finding about a row, and one if many checks were skipped.
 
-    Of a partial row that goes without saying: it was stopped, and the checks that want whole attacks with it.
+    The latter is left out for a partial row, since many checks need complete attacks.
     """
     trust = record.trust
     if trust is None:
         return []
     who = printable(f"{record.model.name} ({record.recipe}), {record.threat}")
     marks = dict.fromkeys(trust.accepted, ", accepted")
-    told = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.message}; {d.hint}" for d in trust.doubts]
-    told += [f"{who}: {line}" for line in _mitigated(record)]
-    if not record.partial and len(trust.skipped) > MANY * (len(trust.skipped) + len(trust.checked)):
-        told.append(f"{who}: {trust.verdict} by fewer checks: these mean nothing here: {', '.join(trust.skipped)}")
-    return told
+    texts = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.message}; {d.hint}" for d in trust.doubts]
+    texts += [f"{who}: {line}" for line in _mitigated(record)]
+    if not record.partial and len(trust.skipped) > MAX_SKIPPED * (len(trust.skipped) + len(trust.checked)):
+        texts.append(f"{who}: {trust.verdict} by fewer checks; these do not apply: {', '.join(trust.skipped)}")
+    return texts
 
 
 def _mitigated(record: Record) -> Iterator[str]:
-    """What the search with the mitigations did to a row, whose figure it counts in."""
+    """Yield the effect of the mitigated attack on the figure of a row."""
     for attack in record.attacks[len(record.planned) :]:
-        asked, names = (
-            record.correct & ~union(each.adversarial for each in record.planned),
-            attack.options["mitigations"],
-        )
-        left = f"{asked.mean():.1%} robust without, {record.robust.mean():.1%} with it"
-        yield f"mitigated by {printable(', '.join(names)) or 'ordinary attacks'}: {left}"
+        without = record.correct & ~union(planned.adversarial for planned in record.planned)
+        names = printable(", ".join(attack.options["mitigations"])) or "ordinary attacks"
+        yield f"mitigated by {names}: {without.mean():.1%} robust without, {record.robust.mean():.1%} with it"
 
 
 def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:
-    """The board without the `hidden` columns, with `colon` for the colons of attacks and recipes."""
+    """Return the table without the `hidden` columns, with `colon` for the colons of attacks and recipes."""
     heads = columns(board)
     shown = [i for i, column in enumerate(heads) if column.title not in hidden]
     table = Table(box=None, pad_edge=False, header_style="")
     for i in shown:
         title = heads[i].title.replace(":", colon)
-        if heads[i].numeric:  # a name may be folded, though not to nothing; a figure may not
+        if heads[i].numeric:  # names may be folded, figures not
             table.add_column(title, justify="right", no_wrap=True)
         else:
             table.add_column(title, overflow="fold", min_width=6)

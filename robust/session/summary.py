@@ -10,7 +10,7 @@ from robust.attacks.text import printable
 from robust.records.record import Record
 from robust.records.store import describe_fates
 from robust.report.board import boards
-from robust.report.terminal import doubts, terminal
+from robust.report.terminal import describe_findings, terminal
 from robust.session.results import Results
 from robust.train.card import describe_card
 
@@ -31,7 +31,7 @@ def summarise(
         reporter.write_line(terminal(board, reporter._tw.fullwidth))
         reporter.write_line("")
     for record in records:
-        for line in doubts(record):
+        for line in describe_findings(record):
             reporter.write_line(line, yellow=True)
     for model, note in notes.items():
         reporter.write_line(f"loaded {printable(model)}: {note}")

@@ -35,9 +35,9 @@ def test_one_that_is_not_to_be_relied_on_is_grey_and_says_so():
         robust(61, 100), trust=TrustReport((Finding("flat", "suspect", 1, "a", "b"),), (), ("flat",), (), 1)
     )
     partial = replace(robust(61, 100), attacks=(replace(record("1" * 100).attacks[0], partial="time"),))
-    told = [json.loads(shields(row(made))) for made in (doubted, partial)]
+    contents = [json.loads(shields(row(made))) for made in (doubted, partial)]
 
-    assert [(each["message"], each["color"]) for each in told] == [
+    assert [(content["message"], content["color"]) for content in contents] == [
         ("61.0 %, suspect", "lightgrey"),
         ("at most 61.0 %", "lightgrey"),
     ]

@@ -6,7 +6,7 @@ import pytest
 from robust.records.attack_outcome import StageOutcome
 from robust.records.trust import TrustReport
 from robust.report.board import boards
-from robust.report.csv import long
+from robust.report.csv import long_csv
 from robust.report.markdown import markdown
 from robust.stats import wilson
 from tests.making import record, robust
@@ -81,7 +81,7 @@ def test_the_order_of_the_records_means_nothing():
         assert only(*order) == only(*made)
 
 
-def test_rows_that_cannot_be_told_apart_share_a_rank():
+def test_rows_without_a_significant_difference_share_a_rank():
     assert ranking(robust(500, 1000, "a"), robust(496, 1000, "b")) == [("a", 1), ("b", 1)]
 
 
@@ -192,11 +192,11 @@ def test_a_suite_that_was_stopped_at_once_is_a_row_too():
 
 def test_what_a_partial_row_looks_like():
     page = markdown(boards([staged((2,), partial="gate"), staged((2, 3), name="b")]))
-    table = long(boards([staged((2,), partial="gate")]))
+    table = long_csv(boards([staged((2,), partial="gate")]))
 
     assert "| partial | net | as-is | 100.0 | 75.0 |" in page
     assert "after 1" not in page
-    assert "tells how much):\n\n1. pgd:steps=1\n2. pgd:steps=2\n" in page
+    assert "(figures: [results.csv](results.csv)):\n\n1. pgd:steps=1\n2. pgd:steps=2\n" in page
     lines = [line.split(",") for line in table.splitlines()]
     assert [(line[4], line[7], line[15], line[24]) for line in lines[1:]] == [
         ("", "all", "6", "gate"),

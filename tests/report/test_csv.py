@@ -6,7 +6,7 @@ import pytest
 
 from robust.records.store import GENERATED
 from robust.report.board import boards
-from robust.report.csv import long, wide
+from robust.report.csv import long_csv, wide_csv
 from robust.stats import wilson
 from tests.making import record, robust, stored
 
@@ -24,7 +24,7 @@ def test_the_file_is_exactly_this():
 
     head = "1,digits,linf:0.15,fgsm+pgd,1,net,as-is"
     tail = "1234,sha256:ab12ab12ab12ab12,sha256:0008000800080008,0,2026-01-02,,,,,,"
-    assert long(boards([measured])) == (
+    assert long_csv(boards([measured])) == (
         "schema,data,threat,suite,rank,model,training,attack,n,clean_percent,robust_percent,low_percent,high_percent,"
         "drop_points,clean_correct,robust_correct,forwards,backwards,seconds,params,weights,samples,seed,date,partial,"
         "verdict,doubts,accepted,levels,rounded_percent\n"
@@ -36,7 +36,7 @@ def test_the_file_is_exactly_this():
 
 def test_each_model_has_a_line_for_all_attacks_and_one_for_each():
     made = [record(adversarial={"pgd": "0" * 8, "fgsm": "0" * 8}, name=name) for name in ("a", "b")]
-    table = read(long(boards(made)))
+    table = read(long_csv(boards(made)))
 
     assert [*zip(table.model, table.attack, strict=True)] == [
         (name, attack) for name in ("a", "b") for attack in ("all", "fgsm", "pgd")
@@ -44,14 +44,14 @@ def test_each_model_has_a_line_for_all_attacks_and_one_for_each():
 
 
 def test_all_attacks_together_are_the_worst_case_not_the_worst_attack():
-    table = read(long(boards([record("11111100", {"fgsm": "10000010", "pgd": "01000001"})])))
+    table = read(long_csv(boards([record("11111100", {"fgsm": "10000010", "pgd": "01000001"})])))
 
     assert table.robust_correct.tolist() == [4, 5, 5]
 
 
 def test_the_accuracy_to_rounded_inputs_stands_beside_the_other():
     made = stored(record("11111100", {"pgd": "11000000"}), 256, "10000000")
-    table = read(long(boards([made])))
+    table = read(long_csv(boards([made])))
 
     assert table.levels.tolist() == [256, 256]
     assert table.robust_percent.tolist() == [50, 50]
@@ -60,7 +60,7 @@ def test_the_accuracy_to_rounded_inputs_stands_beside_the_other():
 
 def test_figures_are_read_again_exactly():
     made = [robust(k, 97, f"net-{k:02}") for k in range(98)]
-    table = read(long(boards(made))).query("attack == 'all'").sort_values("model")
+    table = read(long_csv(boards(made))).query("attack == 'all'").sort_values("model")
 
     bounds = [tuple(100 * bound for bound in wilson(k, 97)) for k in range(98)]
     assert table.robust_percent.tolist() == [100 * k / 97 for k in range(98)]
@@ -70,7 +70,7 @@ def test_figures_are_read_again_exactly():
 def test_the_order_of_the_records_means_nothing():
     made = [record(name="a"), record(name="b"), record(data="mnist"), record(threat="linf:0.3")]
 
-    assert len({long(boards(order)) for order in permutations(made)}) == 1
+    assert len({long_csv(boards(order)) for order in permutations(made)}) == 1
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@"])
@@ -79,12 +79,12 @@ def test_a_cell_that_begins_like_a_formula_is_text(sign):
     made = record(name=hostile, data=hostile, date=hostile)
 
     for name in ("model", "data", "date"):
-        assert read(long(boards([made])))[name].tolist() == [f"'{hostile}"] * 2
+        assert read(long_csv(boards([made])))[name].tolist() == [f"'{hostile}"] * 2
 
 
 @pytest.mark.parametrize("name", ["\t=1", "\r=1", "\n=1", "a\r=1", "a\n=1", "a\r\n=1", 'a"\n=1', "a,=1"], ids=ascii)
 def test_no_name_begins_a_line_or_a_cell_with_a_formula(name):
-    table = read(long(boards([record(name=name)])))
+    table = read(long_csv(boards([record(name=name)])))
 
     assert table.attack.tolist() == ["all", "pgd"]
     assert not any(str(cell).lstrip().startswith("=") for cell in table.to_numpy().flat)
@@ -92,19 +92,19 @@ def test_no_name_begins_a_line_or_a_cell_with_a_formula(name):
 
 @pytest.mark.parametrize("name", ["a,b", 'say "a"', "a;b", "模型", "1e5", "NA", "a=b"], ids=ascii)
 def test_a_name_comes_back_as_it_was(name):
-    table = pd.read_csv(io.StringIO(long(boards([record(name=name)]))), dtype={"model": str}, keep_default_na=False)
+    table = pd.read_csv(io.StringIO(long_csv(boards([record(name=name)]))), dtype={"model": str}, keep_default_na=False)
 
     assert table.model.tolist() == [name, name]
 
 
 @pytest.mark.parametrize("weights", ["1e23" * 16, "0" * 64, "7" * 64])
 def test_a_digest_is_never_read_as_a_number(weights):
-    assert read(long(boards([record(weights=weights)]))).weights.tolist() == [f"sha256:{weights[:16]}"] * 2
+    assert read(long_csv(boards([record(weights=weights)]))).weights.tolist() == [f"sha256:{weights[:16]}"] * 2
 
 
 @pytest.mark.parametrize("records", [[], [record()]], ids=["none", "one"])
 def test_the_file_is_known_as_ours(records):
-    assert long(boards(records)).startswith(GENERATED["results.csv"])
+    assert long_csv(boards(records)).startswith(GENERATED["results.csv"])
 
 
 def test_the_wide_one_has_a_line_a_row_and_a_column_an_attack():
@@ -112,7 +112,7 @@ def test_the_wide_one_has_a_line_a_row_and_a_column_an_attack():
         record("11111100", {"pgd": "11000000", "fgsm": "10000000"}),
         record(threat="l2:1", adversarial={"=x": "1" * 8}),
     ]
-    table = read(wide(boards(made)))
+    table = read(wide_csv(boards(made)))
 
     assert table.threat.tolist() == ["l2:1", "linf:0.15"]
     assert table.robust_percent.tolist() == [0, 50]
@@ -123,7 +123,7 @@ def test_the_wide_one_has_a_line_a_row_and_a_column_an_attack():
 
 def test_the_wide_one_says_of_all_attacks_what_the_long_one_says():
     made = [record(name="=a", adversarial={"pgd": "11000000", "fgsm": "10000000"}), record(name="b")]
-    tall, flat = read(long(boards(made))).query("attack == 'all'"), read(wide(boards(made)))
+    tall, flat = read(long_csv(boards(made))).query("attack == 'all'"), read(wide_csv(boards(made)))
     shared = [column for column in tall.columns if column != "attack"]
 
     assert flat[shared].to_csv(index=False) == tall[shared].to_csv(index=False)

@@ -73,13 +73,13 @@ def test_the_page_is_exactly_this():
     )
 
 
-@pytest.mark.parametrize(("rounded", "told"), [("10000000", True), ("11000000", False)])
-def test_only_where_it_differs_the_accuracy_to_rounded_inputs_is_told(rounded, told):
+@pytest.mark.parametrize(("rounded", "noted"), [("10000000", True), ("11000000", False)])
+def test_the_accuracy_against_rounded_inputs_is_noted_only_where_it_differs(rounded, noted):
     page = markdown(boards([stored(record("11111100", {"pgd": "11000000"}, name="a_net"), 256, rounded)]))
-    line = "once they are saved as the data is; robust % then: a\\_net (as-is) 62.5 at 256 levels.\n"
+    line = "rounded to the levels of the data, where that differs: a\\_net (as-is) 62.5 at 256 levels.\n"
 
-    assert (line in page) == told
-    assert ("robust % then" in page) == told
+    assert (line in page) == noted
+    assert ("Robust % against" in page) == noted
 
 
 def test_each_board_is_a_section():

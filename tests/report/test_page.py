@@ -18,7 +18,7 @@ from robust.records.store import GENERATED
 from robust.report.board import boards
 from robust.report.page.curves import curves
 from robust.report.page.page import page
-from robust.report.page.scatter import front
+from robust.report.page.scatter import pareto_front
 from tests.browser.making import HOSTILE, KINDS, crowd, gallery
 from tests.making import record, robust
 
@@ -98,7 +98,7 @@ def test_the_front_joins_the_rows_that_none_beats_in_both():
     ]
     (board,) = boards(made)
 
-    assert [row.record.model.name for row in front(board.rows)] == ["least clean", "between", "cleanest"]
+    assert [row.record.model.name for row in pareto_front(board.rows)] == ["least clean", "between", "cleanest"]
 
 
 def test_a_curve_needs_two_eps_on_the_same_samples_and_begins_with_the_clean_accuracy():
@@ -154,30 +154,30 @@ def test_a_row_has_the_command_that_verifies_it(training, model, words):
     command = "pytest --robust-model=other.pt --robust-data=npz:a.npz --robust-leaderboard=b"
     made = replace(record(training=training), provenance={"command": command, "model": model})
 
-    told = f"robust verify {made.stem} {words} --normalize=0.5/0.5 --data=npz:a.npz --leaderboard=b"
-    assert f"<code>{told}</code>" in html(made)
+    command = f"robust verify {made.stem} {words} --normalize=0.5/0.5 --data=npz:a.npz --leaderboard=b"
+    assert f"<code>{command}</code>" in html(made)
 
 
 @pytest.mark.parametrize("odd", [None, 3, "pgd-at", ["a"], {"text": None}])
 def test_what_a_record_says_of_itself_may_be_of_any_type(odd):
-    told = replace(record("1110", {"pgd": "1000"}), provenance={"command": odd, "model": odd, "training": odd})
+    odd_record = replace(record("1110", {"pgd": "1000"}), provenance={"command": odd, "model": odd, "training": odd})
 
-    assert told.recipe == "as-is"
-    assert "<th>pgd<td>" in page(boards([told]), {})
+    assert odd_record.recipe == "as-is"
+    assert "<th>pgd<td>" in page(boards([odd_record]), {})
 
 
 @pytest.mark.parametrize("odd", ["", None, 3, ":", "a:b=[", "trades+"])
 def test_what_a_card_calls_a_recipe_may_be_none(odd):
-    told = replace(record("1110", {"pgd": "1000"}), provenance={"training": {"recipe": odd}})
+    odd_record = replace(record("1110", {"pgd": "1000"}), provenance={"training": {"recipe": odd}})
 
-    assert "<th>pgd<td>" in page(boards([told]), {})
+    assert "<th>pgd<td>" in page(boards([odd_record]), {})
 
 
 def test_a_row_shows_its_own_models_command_and_one_attack_once():
     made = record("1110", {"pgd": "1000"})
     ran = "pytest --robust-model=a.py:make --robust-model=b.py:make --robust-samples=4"
-    told = replace(made, provenance={"command": ran, "model": {"text": "b.py:make"}})
-    shown = page(boards([told]), {})
+    odd_record = replace(made, provenance={"command": ran, "model": {"text": "b.py:make"}})
+    shown = page(boards([odd_record]), {})
 
     assert "<code>pytest --robust-model=b.py:make --robust-samples=4</code>" in shown
     assert "<th>pgd<td>" in shown

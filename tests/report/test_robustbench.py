@@ -8,7 +8,7 @@ import pytest
 from robust.cli import main
 from robust.records.store import records
 from robust.report.board import boards
-from robust.report.robustbench import entries, read_entries
+from robust.report.robustbench import make_entries, read_entries
 from tests.making import file, record
 
 FULL = {
@@ -104,7 +104,7 @@ def test_what_is_imported_is_shown_marked_and_has_no_rank(given, folder):
 
 
 def test_our_own_rows_are_entries_too_and_claim_no_autoattack(folder, tmp_path):
-    found = entries(boards(records(folder)))
+    found = make_entries(boards(records(folder)))
     ((place, text),) = found.items()
     content = json.loads(text)
 
@@ -119,7 +119,7 @@ def test_our_own_rows_are_entries_too_and_claim_no_autoattack(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("place", "text", "told"),
+    ("place", "text", "message"),
     [
         ("cifar10/Linf/x.json", "{", "not JSON"),
         ("cifar10/Linf/x.json", "[]", "no text for name, dataset"),
@@ -128,7 +128,7 @@ def test_our_own_rows_are_entries_too_and_claim_no_autoattack(folder, tmp_path):
         ("cifar10/.x/x.json", json.dumps(FULL), "a folder of its dataset"),
     ],
 )
-def test_what_is_no_entry_is_one_line_and_changes_nothing(folder, tmp_path, capsys, place, text, told):
+def test_what_is_no_entry_is_one_line_and_changes_nothing(folder, tmp_path, capsys, place, text, message):
     path = tmp_path / "given" / place
     path.parent.mkdir(parents=True)
     path.write_text(text)
@@ -136,5 +136,5 @@ def test_what_is_no_entry_is_one_line_and_changes_nothing(folder, tmp_path, caps
     _, error = capsys.readouterr()
 
     assert (status, error.count("\n")) == (4, 1)
-    assert told in error
+    assert message in error
     assert not (folder / "imported").exists()

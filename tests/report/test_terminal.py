@@ -5,7 +5,7 @@ import pytest
 
 from robust.records.trust import Finding, TrustReport
 from robust.report.board import boards
-from robust.report.terminal import doubts, terminal
+from robust.report.terminal import describe_findings, terminal
 from tests.making import record, stored
 
 
@@ -33,20 +33,22 @@ def test_a_board_is_a_title_heads_and_a_line_for_each_model():
 
 
 @pytest.mark.parametrize("width", [40, 100])
-def test_the_accuracy_to_rounded_inputs_is_told_below_where_it_differs(width):
+def test_the_accuracy_against_rounded_inputs_is_noted_below_where_it_differs(width):
     made = stored(record("11111100", {"pgd": "11000000"}), 256, "10000000")
     lines = shown(made, width=width).splitlines()
 
-    told = "Some inputs fool no more once they are saved as the data is; robust % then: net (as-is) 62.5 at 256 levels."
-    assert " ".join(lines).endswith(told)
+    note = (
+        "Robust % against inputs rounded to the levels of the data, where that differs: net (as-is) 62.5 at 256 levels."
+    )
+    assert " ".join(lines).endswith(note)
     assert max(map(len, lines)) <= width
 
 
-@pytest.mark.parametrize(("sizes", "told"), [([8], "8"), ([8, 8], "8"), ([9, 8, 7], "7 to 9")], ids=str)
-def test_the_title_tells_the_number_of_samples(sizes, told):
+@pytest.mark.parametrize(("sizes", "n"), [([8], "8"), ([8, 8], "8"), ([9, 8, 7], "7 to 9")], ids=str)
+def test_the_title_holds_the_number_of_samples(sizes, n):
     title = shown(*(record("1" * n, name=f"net-{i}") for i, n in enumerate(sizes))).splitlines()[0]
 
-    assert title == f"digits, linf:0.15, pgd, n = {told}"
+    assert title == f"digits, linf:0.15, pgd, n = {n}"
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
@@ -99,19 +101,19 @@ def test_a_name_does_not_steer_the_terminal(field, control):
 
 
 @pytest.mark.parametrize(
-    ("skipped", "told"),
+    ("skipped", "lines"),
     [
         (("d",), []),
-        (("d", "e"), ["net (as-is), linf:0.15: suspect by fewer checks: these mean nothing here: d, e"]),
+        (("d", "e"), ["net (as-is), linf:0.15: suspect by fewer checks; these do not apply: d, e"]),
     ],
 )
-def test_a_verdict_is_told_with_its_reasons_and_where_many_checks_could_not_be_run(skipped, told):
+def test_a_verdict_is_shown_with_its_findings_and_with_many_skipped_checks(skipped, lines):
     trust = TrustReport((Finding("a", "suspect", 1.0, "it is odd", "look again"),), (), tuple("abcfg"), skipped, 1.0)
 
     reasons = ["net (as-is), linf:0.15: suspect: a: it is odd; look again"]
-    assert doubts(replace(record(), trust=trust)) == reasons + told
-    assert doubts(record()) == []
-    assert doubts(replace(partial(record(), "gate"), trust=trust)) == reasons
+    assert describe_findings(replace(record(), trust=trust)) == reasons + lines
+    assert describe_findings(record()) == []
+    assert describe_findings(replace(partial(record(), "gate"), trust=trust)) == reasons
 
 
 def partial(made, why):

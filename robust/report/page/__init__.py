@@ -1,1 +1,1 @@
-"""Boards as one page of HTML that needs nothing else: no network, no library, and no JavaScript to be read."""
+"""Boards as one page of HTML that needs no network and no library, and can be read without JavaScript."""

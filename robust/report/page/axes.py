@@ -70,7 +70,7 @@ class Axes:
         )
 
 
-def around(values: list[float], least: float = 4.0) -> tuple[float, float]:
+def pad_bounds(values: list[float], least: float = 4.0) -> tuple[float, float]:
     """Return bounds in percent around the values, with some room and at least `least` apart."""
     low, high = min(values), max(values)
     room = max(0.06 * (high - low), (least - (high - low)) / 2, 0.5)

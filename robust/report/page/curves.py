@@ -1,4 +1,4 @@
-"""Accuracy against eps: where a model has rows of one suite at several eps, each row is a point."""
+"""Charts of accuracy against eps, for models with rows of one suite at several eps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from itertools import groupby
 
 from robust.attacks.words import parse_threat
 from robust.report.board import Board, Row
-from robust.report.page.axes import Axes, around
+from robust.report.page.axes import Axes, pad_bounds
 from robust.report.page.marks import colour, legend, shape
 from robust.report.page.markup import Html, number, tag, void
 from robust.report.page.names import ModelKey, model_key
 from robust.stats import wilson
 
-MOST = 8  # curves in one picture
-TOLD = (
-    "Each mark is a row of its own, with the band of its 95 % interval; at 0 stands the clean accuracy. Between the "
-    "marks nothing was measured."
+MAX_CURVES = 8  # in one chart
+NOTE = (
+    "Each mark is a row, with the band of its 95 % interval; the mark at 0 is the clean accuracy. Nothing was measured "
+    "between the marks."
 )
 
 Group = tuple[str, str, str]  # data, norm, suite
@@ -24,7 +24,7 @@ Group = tuple[str, str, str]  # data, norm, suite
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One model's accuracies, from eps = 0, where it is the clean one, on."""
+    """The accuracies of one model from eps = 0, where it is the clean accuracy, upwards."""
 
     model: ModelKey
     group: Group
@@ -36,7 +36,7 @@ class Curve:
 
 
 def curves(boards: Sequence[Board]) -> list[Curve]:
-    """Every model that has rows at two eps or more, whole ones, under one norm and one suite on the same samples."""
+    """Return the curves of models with complete rows at two or more eps, for one norm, suite and set of samples."""
     rows = [row for board in boards for row in board.rows if row.rank is not None and "+" not in row.record.threat]
 
     def key(row: Row) -> tuple[Group, ModelKey, str]:
@@ -44,12 +44,12 @@ def curves(boards: Sequence[Board]) -> list[Curve]:
         norm, _ = parse_threat(record.threat)
         return (record.data.name, norm, record.suite), model_key(record), record.data.digest
 
-    found = []
-    for (group, model, _), mine in groupby(sorted(rows, key=key), key):
-        points = {parse_threat(row.record.threat)[1]: row for row in mine}
+    made = []
+    for (group, model, _), members in groupby(sorted(rows, key=key), key):
+        points = {parse_threat(row.record.threat)[1]: row for row in members}
         if len(points) > 1:
-            found.append(Curve(model, group, _points(points)))
-    return found
+            made.append(Curve(model, group, _points(points)))
+    return made
 
 
 def _points(rows: dict[Fraction, Row]) -> tuple[tuple[Fraction, str, float, float, float], ...]:
@@ -59,17 +59,21 @@ def _points(rows: dict[Fraction, Row]) -> tuple[tuple[Fraction, str, float, floa
     return (start, *((e, r.record.threat.partition(":")[2], r.robust, r.low, r.high) for e, r in sorted(rows.items())))
 
 
-def chart(found: Sequence[Curve], title: str) -> Html:
-    """The curves of one group in one picture, at most MOST of them: those that are highest at the largest eps."""
-    shown = sorted(found, key=lambda curve: (-curve.points[-1][2], curve.label))[:MOST]
+def chart(group: Sequence[Curve], title: str) -> Html:
+    """Draw the curves of one group, at most MAX_CURVES: those that are highest at their largest eps."""
+    shown = sorted(group, key=lambda curve: (-curve.points[-1][2], curve.label))[:MAX_CURVES]
     ticks = {eps: text for curve in shown for eps, text, *_ in curve.points}
     accuracies = [bound for curve in shown for point in curve.points for bound in point[3:]]
-    axes = Axes(0, float(max(ticks)), *around(accuracies), height=260 if title else 200)
-    _, norm, suite = found[0].group
-    left_out = f", the {MOST} best of {len(found)} models" if len(found) > MOST else ""
+    axes = Axes(0, float(max(ticks)), *pad_bounds(accuracies), height=260 if title else 200)
+    _, norm, suite = group[0].group
+    left_out = f", the {MAX_CURVES} best of {len(group)} models" if len(group) > MAX_CURVES else ""
     drawn = tag(
         "svg",
-        tag("title", f"Accuracy against eps, {norm}: ", "; ".join(f"{curve.label} {_told(curve)}" for curve in shown)),
+        tag(
+            "title",
+            f"Accuracy against eps, {norm}: ",
+            "; ".join(f"{curve.label} {_describe(curve)}" for curve in shown),
+        ),
         axes.frame(f"eps, {norm}", "accuracy, %", [(float(eps), text) for eps, text in sorted(ticks.items())]),
         *(_curve(axes, curve, k) for k, curve in enumerate(shown)),
         viewBox=f"0 0 {axes.width} {axes.height}",
@@ -80,7 +84,7 @@ def chart(found: Sequence[Curve], title: str) -> Html:
         tag(
             "figcaption",
             legend([(curve.label, k) for k, curve in enumerate(shown)]),
-            tag("p", f"{suite}{left_out}. {TOLD}"),
+            tag("p", f"{suite}{left_out}. {NOTE}"),
         )
         if title
         else None
@@ -102,5 +106,5 @@ def _curve(axes: Axes, curve: Curve, k: int) -> Html:
     )
 
 
-def _told(curve: Curve) -> str:
+def _describe(curve: Curve) -> str:
     return ", ".join(f"{y:.1f} % at {text}" for _, text, y, _, _ in curve.points)

@@ -1,4 +1,4 @@
-"""The gallery of a row: what was shown to the model, what was changed, and what the model looked at."""
+"""The gallery of a row: images of originals, changes, adversarial inputs and attributions."""
 
 import base64
 import io
@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from robust.records.gallery import Gallery, Images
-from robust.records.record import Record
 from robust.report.page.markup import Html, join, tag, void
 
-MOST = 24  # pictures a row: the page holds them all
+MAX_IMAGES = 24  # a row, since the page holds them all
 
 
-def pictures(record: Record, gallery: Gallery | None) -> Html:
-    """A line for each sample, closed until it is asked for; "" where the row has no pictures."""
+def gallery_section(gallery: Gallery | None) -> Html:
+    """Return the images, one line a sample, closed until the reader opens them; "" if there are none."""
     if gallery is None or not len(gallery.row):
         return join()
     kinds = {
@@ -25,26 +24,26 @@ def pictures(record: Record, gallery: Gallery | None) -> Html:
         "saliency": gallery.saliency,
         "integrated gradients": gallery.integrated,
     }
-    shown = {name: found for name, found in kinds.items() if found is not None}
-    rows = [_sample(gallery, k, shown) for k in range(min(len(gallery.row), MOST // len(shown)))]
+    images = {name: array for name, array in kinds.items() if array is not None}
+    rows = [_sample(gallery, k, images) for k in range(min(len(gallery.row), MAX_IMAGES // len(images)))]
     return tag(
         "details",
-        tag("summary", f"Gallery: {len(rows)} broken samples, drawn by the seed"),
+        tag("summary", f"Gallery: {len(rows)} adversarial samples, drawn by the seed"),
         tag("div", *rows, class_="gallery"),
-        tag("p", _told(gallery), class_="note"),
+        tag("p", _describe(gallery), class_="note"),
     )
 
 
-def _sample(gallery: Gallery, k: int, shown: dict[str, Images]) -> Html:
+def _sample(gallery: Gallery, k: int, images: dict[str, Images]) -> Html:
     before, after = gallery.label[k], gallery.answer[k]
-    told = f"class {before}, taken for {after} with {100 * gallery.sure[k]:.0f} %"
+    label = f"class {before}, answered {after} with {100 * gallery.sure[k]:.0f} %"
     figures = (
         tag(
             "figure",
-            void("img", src=data_uri(found[k]), alt=f"{name}: {told}", loading="lazy"),
+            void("img", src=data_uri(array[k]), alt=f"{name}: {label}", loading="lazy"),
             tag("figcaption", name),
         )
-        for name, found in shown.items()
+        for name, array in images.items()
     )
     return tag(
         "div",
@@ -57,11 +56,11 @@ def _sample(gallery: Gallery, k: int, shown: dict[str, Images]) -> Html:
     )
 
 
-def _told(gallery: Gallery) -> str:
+def _describe(gallery: Gallery) -> str:
     text = "The change is drawn around grey, scaled to its largest value."
     if gallery.saliency is None:
-        return f"{text} No gradient leads to the inputs, so there is no saliency."
-    text += " Saliency: the gradient of the loss at the original, the largest of its channels without sign."
+        return f"{text} The model has no gradient with respect to its inputs, so there is no saliency."
+    text += " Saliency: the absolute gradient of the loss at the original, the largest over the channels."
     if gallery.integrated is None:
         return (
             f"{text} For integrated gradients install captum, pip install 'pytest-robust[captum]', and measure again."
@@ -69,8 +68,8 @@ def _told(gallery: Gallery) -> str:
     return f"{text} Integrated gradients (1703.01365) of the right class, from the lowest input, by captum."
 
 
-def data_uri(picture: NDArray[np.uint8]) -> str:
-    """A picture, (height, width, 1 or 3), as the address of an image that is part of the page."""
+def data_uri(image: NDArray[np.uint8]) -> str:
+    """Return an image, (height, width, 1 or 3), as a data URI."""
     file = io.BytesIO()
-    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file, "PNG", optimize=True)
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

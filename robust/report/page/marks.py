@@ -1,4 +1,4 @@
-"""One shape and one colour for each way of training, so that neither alone carries the meaning."""
+"""Marks of charts: a shape and a colour for each way of training, so that neither alone carries the meaning."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -20,38 +20,38 @@ SHAPES = (
 
 
 def family(record: Record) -> str:
-    """How a model was trained, without options: "trades+awp"; a card's word that is no recipe counts for nothing."""
+    """Return the recipe of a model without options: "trades+awp"; a recipe on a card that does not parse is ignored."""
     try:
         return Spec.parse(record.recipe).name
     except ValueError:
         return Spec.parse(record.model.training).name
 
 
-def numbered(records: Iterable[Record]) -> dict[str, int]:
-    """The number of a mark for each family, the commonest first."""
+def number_families(records: Iterable[Record]) -> dict[str, int]:
+    """Return the number of the mark of each family, the most frequent first."""
     counts = Counter(map(family, records))
-    ordered = sorted(counts, key=lambda name: (-counts[name], name))
-    return {name: k for k, name in enumerate(ordered)}
+    names = sorted(counts, key=lambda name: (-counts[name], name))
+    return {name: k for k, name in enumerate(names)}
 
 
 def shape(mark: int) -> str:
-    """The address of its shape."""
+    """Return the link to the shape of a mark."""
     return f"#s{mark % len(SHAPES)}"
 
 
 def colour(mark: int) -> str:
-    """The class of its colour; marks that share a shape differ in it."""
+    """Return the CSS class of the colour of a mark; marks with the same shape have different colours."""
     return f"c{(mark + 3 * (mark // len(SHAPES))) % len(SHAPES)}"
 
 
 def shapes() -> Html:
-    """The shapes, once a page, for `use`."""
+    """Return the definitions of the shapes, once a page, for `use`."""
     drawn = (tag("symbol", void("path", d=d), id=f"s{k}", overflow="visible") for k, d in enumerate(SHAPES))
     return tag("svg", *drawn, class_="shapes", aria_hidden="true", width=0, height=0)
 
 
 def legend(marks: Iterable[tuple[str, int]]) -> Html:
-    """What the marks are of."""
+    """Return the legend of the marks."""
     items = (tag("li", _key(mark), name) for name, mark in marks)
     return tag("ul", *items, class_="legend")
 

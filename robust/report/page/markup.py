@@ -1,4 +1,4 @@
-"""HTML and SVG, escaped where it is made: what is not `Html` is somebody's text."""
+"""Build HTML and SVG; every child that is not `Html` is escaped."""
 
 import re
 from html import escape
@@ -10,49 +10,49 @@ PLAIN = re.compile(r"[\w#.-]+")  # an attribute's value that needs no quotes; a 
 
 
 class Html(str):
-    """Markup, to be written as it is."""
+    """Markup, which is written as it is."""
 
     __slots__ = ()
 
 
 def text(value: object) -> Html:
-    """Any text as markup that shows it: nothing in it opens a tag, ends an attribute or is obeyed by a terminal."""
+    """Return any value as markup of its text, without control characters; `Html` is returned as it is."""
     return value if isinstance(value, Html) else Html(escape(printable(re.sub(r"\s", " ", str(value)))))
 
 
 def join(*children: object) -> Html:
-    """Children one after the other; "" for None and False."""
+    """Join children to markup; None and False are left out."""
     return Html("".join(text(child) for child in children if child is not None and child is not False))
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Html:
-    """An element. `class_` is the attribute class, `aria_label` aria-label; None and False leave one out."""
+    """Return an element; `class_` is the attribute class, `aria_label` aria-label, and None or False leave one out."""
     end = "" if name in OPEN else f"</{name}>"
     return Html(f"<{name}{_attributes(attributes)}>{join(*children)}{end}")
 
 
 def void(name: str, /, **attributes: object) -> Html:
-    """An element that holds nothing, of HTML or of SVG."""
+    """Return an element without children."""
     return Html(f"<{name}{_attributes(attributes)} />")
 
 
 def _attributes(attributes: dict[str, object]) -> str:
-    found = []
+    parts = []
     for name, value in attributes.items():
         key = name.rstrip("_").replace("__", ":").replace("_", "-")
         if value is True:
-            found.append(f" {key}")
+            parts.append(f" {key}")
         elif value is not None and value is not False:
-            shown = text(value)
-            found.append(f" {key}={shown}" if PLAIN.fullmatch(shown) else f' {key}="{shown}"')
-    return "".join(found)
+            escaped = text(value)
+            parts.append(f" {key}={escaped}" if PLAIN.fullmatch(escaped) else f' {key}="{escaped}"')
+    return "".join(parts)
 
 
 def breakable(words: str) -> Html:
-    """An attack's or a recipe's words, whose lines may end after a colon."""
+    """Return the spec of an attack or a recipe, with possible line breaks after colons."""
     return Html(text(words).replace(":", ":<wbr>"))
 
 
 def number(value: float) -> str:
-    """A coordinate: at most one digit after the point."""
+    """Return a coordinate with at most one decimal."""
     return f"{value:.1f}".removesuffix(".0")

@@ -1,4 +1,4 @@
-"""A model's section: its rows, what broke it, whether that may be believed, and how to do it again."""
+"""The section of a model: its rows, the attacks, the findings of the checks, and how to reproduce them."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from robust.records.record import Record
 from robust.report.board import Board, Row
 from robust.report.lines import Line, lines
 from robust.report.page.curves import Curve, chart
-from robust.report.page.images import pictures
+from robust.report.page.images import gallery_section
 from robust.report.page.markup import Html, join, tag
 from robust.report.page.names import anchor, files, model_anchor, model_key
 from robust.report.page.ranking import verdict
@@ -17,11 +17,11 @@ MODEL = "--robust-model="
 
 Placed = tuple[Board, Row]
 
-MANY = 20  # classes; of more the worst are shown
+MAX_CLASSES = 20  # of more, the worst are shown
 
 
 def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mapping[str, Gallery]) -> Html:
-    """Of one model all rows, in the boards' order; its curves where there are some."""
+    """Return the section of a model with all its rows, in the order of the boards, and its curves."""
     record = placed[0][1].record
     model = record.model
     best = ", ".join(f"{row.robust:.1f} % under {row.record.threat}" for _, row in placed)
@@ -35,7 +35,7 @@ def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mappin
         tag(
             "div",
             chart(curves, "") if curves else None,
-            _pairs(_whole(record)),
+            _pairs(_describe_model(record)),
             *(_row(board, row, galleries.get(row.record.stem), record) for board, row in placed),
             id=model_anchor(model_key(record)),
         ),
@@ -44,7 +44,7 @@ def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mappin
 
 
 def _row(board: Board, row: Row, gallery: Gallery | None, first: Record) -> Html:
-    """What the section says of its first record is not said again."""
+    """Return the part of a row; facts that it shares with the section's first record are left out."""
     record = row.record
     return tag(
         "article",
@@ -53,17 +53,17 @@ def _row(board: Board, row: Row, gallery: Gallery | None, first: Record) -> Html
             "div", _attacks(lines(board, row)[len(record.attacks) == 1 :]), by_class(record), class_="wide", tabindex=0
         ),
         _reasons(record),
-        pictures(record, gallery),
+        gallery_section(gallery),
         _facts(record, first, len({other.record.data.digest for other in board.rows}) > 1),
         id=anchor(record),
     )
 
 
-def _attacks(found: list[Line]) -> Html:
-    """A line an attack, with its gradients a sample; the first is of all together, where there are several."""
-    heads = ("attack", "robust %", "95 % interval", "broken", "gradients", "seconds")
+def _attacks(rows: list[Line]) -> Html:
+    """Return the table of attacks, one line each, with gradients a sample; of several, the first line is for all."""
+    heads = ("attack", "robust %", "95 % interval", "adversarial", "gradients", "seconds")
     body = []
-    for line in found:
+    for line in rows:
         interval = f"{line['low_percent']:.1f} to {line['high_percent']:.1f}"
         adversarial = line["clean_correct"] - line["robust_correct"]
         cells = (f"{line['robust_percent']:.1f}", interval, f"{adversarial:,}")
@@ -82,20 +82,20 @@ def _attacks(found: list[Line]) -> Html:
 def _reasons(record: Record) -> Html:
     trust = record.trust
     if trust is None:
-        return tag("p", "Whether these figures may be believed was not checked.")
+        return tag("p", "No checks were run on these figures.")
     accepted = dict.fromkeys(trust.accepted, ", accepted")
     doubts = (
         tag("li", tag("b", f"{d.name} ({d.grade}{accepted.get(d.name, '')}): "), f"{d.message}; {d.hint}")
         for d in trust.doubts
     )
-    skipped = f" ({len(trust.skipped)} more would have meant nothing here)" if trust.skipped else ""
-    told = f"{len(trust.checked)} checks{skipped}"
-    found = f"; {len(trust.doubts)} found a reason to doubt:" if trust.doubts else ": no reason to doubt."
-    return join(tag("p", told + found), tag("ul", *doubts) if trust.doubts else None)
+    skipped = f" ({len(trust.skipped)} more do not apply here)" if trust.skipped else ""
+    checks = f"{len(trust.checked)} checks{skipped}"
+    result = f"; {len(trust.doubts)} found a reason to doubt:" if trust.doubts else ": no reason to doubt."
+    return join(tag("p", checks + result), tag("ul", *doubts) if trust.doubts else None)
 
 
-def _whole(record: Record) -> dict[str, str]:
-    """What is mostly the same of all rows of a model."""
+def _describe_model(record: Record) -> dict[str, str]:
+    """Return the facts that are usually the same for all rows of a model."""
     versions = record.provenance.get("versions", {})
     return {
         "weights": f"{record.model.params:,} parameters, sha256 {record.model.weights[:16]}",
@@ -104,59 +104,59 @@ def _whole(record: Record) -> dict[str, str]:
 
 
 def _facts(record: Record, first: Record, several: bool) -> Html:
-    """Where it was measured, on which samples where the board has several, how to do it again, and the evidence."""
+    """Return when and where a row was measured, its samples if the board has several sets, its commands and files."""
     provenance = record.provenance
     batches = f"batches of {provenance['batch']}" if "batch" in provenance else ""
     where = (provenance.get("date"), provenance.get("device"), batches, f"seed {record.seed}")
-    told = {
-        "measured": ", ".join(str(each) for each in where if each),
-        "with": _whole(record)["with"] * (_whole(record) != _whole(first)),
+    facts = {
+        "measured": ", ".join(str(part) for part in where if part),
+        "with": _describe_model(record)["with"] * (_describe_model(record) != _describe_model(first)),
         "samples": f"{record.data.split}, sha256 {record.data.digest[:8]}" * several,
         "notes": "; ".join(map(str, provenance.get("notes") or [])),
         "partial": f"stopped by the {record.partial}" if record.partial else "",
     }
-    return join(_pairs(told), _commands(record), _links(record))
+    return join(_pairs(facts), _commands(record), _links(record))
 
 
-def _pairs(told: Mapping[str, str]) -> Html:
-    return tag("dl", *(join(tag("dt", name), tag("dd", value)) for name, value in told.items() if value))
+def _pairs(facts: Mapping[str, str]) -> Html:
+    return tag("dl", *(join(tag("dt", name), tag("dd", value)) for name, value in facts.items() if value))
 
 
 def _commands(record: Record) -> Html:
-    again = _own(record)
+    again = _repeat_command(record)
     return tag(
         "pre",
-        tag("code", again) if again else "The record does not tell its command; it was made before records did.",
+        tag("code", again) if again else "The record holds no command: an older version made it.",
         Html("\n"),
-        tag("code", _verify(record, again)),
+        tag("code", _verify_command(record, again)),
     )
 
 
-def _verify(record: Record, again: str) -> str:
-    """What checks the row, where its command can be run: the model, and what else has no default."""
-    said = record.provenance.get("model")
-    model: dict[str, object] = said if isinstance(said, dict) else {}
-    text = "model" if record.model.training == "as-is" else "arch"  # by its card what was trained is found
-    named = {text: model.get("text")} | {key: model[key] for key in ("arch", "normalize") if model.get(key)}
-    words = ["robust", "verify", record.stem, *(f"--{key}={value}" for key, value in named.items() if value)]
-    kept = ("--robust-data=", "--robust-leaderboard=")
+def _verify_command(record: Record, again: str) -> str:
+    """Return the command that verifies the row: its model, and options without a default."""
+    recorded = record.provenance.get("model")
+    model: dict[str, object] = recorded if isinstance(recorded, dict) else {}
+    text = "model" if record.model.training == "as-is" else "arch"  # a trained model is found by its card
+    options = {text: model.get("text")} | {key: model[key] for key in ("arch", "normalize") if model.get(key)}
+    words = ["robust", "verify", record.stem, *(f"--{key}={value}" for key, value in options.items() if value)]
+    prefixes = ("--robust-data=", "--robust-leaderboard=")
     try:
-        asked = [word.replace("--robust-", "--") for word in shlex.split(again) if word.startswith(kept)]
+        given = [word.replace("--robust-", "--") for word in shlex.split(again) if word.startswith(prefixes)]
     except ValueError:
-        asked = []
-    return shlex.join([*words, *asked])
+        given = []
+    return shlex.join([*words, *given])
 
 
-def _own(record: Record) -> str:
-    """The command of the row: that of its run, without the other models. "" where the record does not tell."""
-    told, model = str(record.provenance.get("command") or ""), record.provenance.get("model")  # of any type
+def _repeat_command(record: Record) -> str:
+    """Return the command of the row's run without its other models; "" if the record holds none."""
+    command, model = str(record.provenance.get("command") or ""), record.provenance.get("model")  # of any type
     text = model.get("text") if isinstance(model, dict) else None
     try:
-        words = shlex.split(told)
+        words = shlex.split(command)
     except ValueError:
-        return told
-    own = f"--robust-model={text}"
-    return shlex.join(word for word in words if word == own or own not in words or not word.startswith(MODEL))
+        return command
+    option = f"{MODEL}{text}"
+    return shlex.join(word for word in words if word == option or option not in words or not word.startswith(MODEL))
 
 
 def _links(record: Record) -> Html:
@@ -165,14 +165,14 @@ def _links(record: Record) -> Html:
 
 
 def by_class(record: Record) -> Html:
-    """ "" where the record does not tell."""
-    told = record.provenance.get("classes")
-    if not told:
+    """Return the table of accuracies by class; "" if the record does not have them."""
+    classes = record.provenance.get("classes")
+    if not classes:
         return join()
-    counts = list(zip(told["n"], told["correct"], told["robust"], strict=True))
-    shown = sorted((k for k, (n, _, _) in enumerate(counts) if n), key=lambda k: counts[k][2] / counts[k][0])[:MANY]
-    shown.sort()
-    which = f"the {MANY} worst of {len(counts)} classes" if len(counts) > MANY else "by class"
+    counts = list(zip(classes["n"], classes["correct"], classes["robust"], strict=True))
+    worst_first = sorted((k for k, (n, _, _) in enumerate(counts) if n), key=lambda k: counts[k][2] / counts[k][0])
+    shown = sorted(worst_first[:MAX_CLASSES])
+    which = f"the {MAX_CLASSES} worst of {len(counts)} classes" if len(counts) > MAX_CLASSES else "by class"
     rows = [
         _line(f"{name} %", [100 * counts[k][at] / counts[k][0] for k in shown])
         for at, name in ((1, "clean"), (2, "robust"))
@@ -182,6 +182,6 @@ def by_class(record: Record) -> Html:
 
 
 def _line(name: str, shares: list[float]) -> Html:
-    """From 90 % on a cell has the table's own shade, which says so of most cells in no words."""
+    """Return a line of the table; cells below 90 % get the shade of their class h0 to h8."""
     cells = (tag("td", f"{share:.0f}", class_=f"h{int(share / 10)}" if share < 90 else None) for share in shares)
     return tag("tr", tag("th", name), *cells)

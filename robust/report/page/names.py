@@ -1,4 +1,4 @@
-"""Where things are on the page: an id for each row and each model, which stays when others come."""
+"""The ids of rows and models on the page, which do not change when others are added."""
 
 import hashlib
 from pathlib import PurePosixPath
@@ -9,24 +9,25 @@ ModelKey = tuple[str, str, str, str]
 
 
 def anchor(record: Record) -> str:
-    """Of a row."""
-    return f"r{_short(record.stem)}"
+    """Return the id of a row."""
+    return f"r{_hash(record.stem)}"
 
 
 def model_key(record: Record) -> ModelKey:
-    """What rows of one model on one data set have in common."""
+    """Return the key that rows of one model on one data set share."""
     return (record.data.name, record.model.name, record.model.training, record.model.weights)
 
 
 def model_anchor(key: ModelKey) -> str:
-    return f"m{_short(' '.join(key))}"
+    """Return the id of a model."""
+    return f"m{_hash(' '.join(key))}"
 
 
 def files(record: Record) -> tuple[str, str]:
-    """The record and its evidence, from the page's folder."""
+    """Return the paths of the record and its evidence, relative to the page."""
     place = PurePosixPath("results", f"{record.stem}.json")
     return str(place), str(place.with_suffix(".npz"))
 
 
-def _short(words: str) -> str:
+def _hash(words: str) -> str:
     return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()[:8]

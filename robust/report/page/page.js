@@ -1,5 +1,5 @@
 "use strict";
-// Sorting, filtering, downloads, and a link to what is seen. The page is whole without this file.
+// Sorting, filtering, downloads, and a link to the current view. The page is complete without this file.
 (() => {
   const at = (id) => document.getElementById(id);
   const data = JSON.parse(at("data").textContent);
@@ -8,14 +8,14 @@
   const rows = boards.flatMap((board) =>
     [...board.querySelectorAll("tbody tr")].map((line) => ({ line, board, words: line.textContent.toLowerCase() })));
   rows.forEach((row, k) => { row.k = k; });
-  let sorted = null; // {title, down}: of all tables
+  let sorted = null; // {title, down}, for all tables
 
   const words = (cell) => [...cell.childNodes].map((part) => part.textContent).join("\n").toLowerCase();
   const value = (cell, head) =>
     head.classList.contains("word") ? words(cell) : parseFloat(cell.textContent.replaceAll(",", ""));
 
   function compare(a, b, down) {
-    const none = (x) => x === "" || Number.isNaN(x); // what is not there comes last, whichever way
+    const none = (x) => x === "" || Number.isNaN(x); // missing values come last in both directions
     if (none(a) || none(b)) return none(a) - none(b);
     return (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1);
   }
@@ -28,12 +28,12 @@
         if (k === column) head.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
         else head.removeAttribute("aria-sort");
       });
-      const mine = rows.filter((row) => row.board === board);
+      const ordered = rows.filter((row) => row.board === board);
       if (column >= 0) {
-        const keys = new Map(mine.map((row) => [row, value(row.line.cells[column], heads[column])]));
-        mine.sort((a, b) => compare(keys.get(a), keys.get(b), sorted.down) || a.k - b.k);
+        const keys = new Map(ordered.map((row) => [row, value(row.line.cells[column], heads[column])]));
+        ordered.sort((a, b) => compare(keys.get(a), keys.get(b), sorted.down) || a.k - b.k);
       }
-      board.querySelector("tbody").append(...mine.map((row) => row.line));
+      board.querySelector("tbody").append(...ordered.map((row) => row.line));
     }
   }
 
@@ -42,8 +42,8 @@
   function filter() {
     const words = at("search").value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const { line, board, words: all } of rows) {
-      const own = { threat: board.dataset.threat, training: line.dataset.t, verdict: line.dataset.v };
-      const fits = filters.every((name) => ["", own[name]].includes(at(name).value));
+      const values = { threat: board.dataset.threat, training: line.dataset.t, verdict: line.dataset.v };
+      const fits = filters.every((name) => ["", values[name]].includes(at(name).value));
       line.hidden = !(fits && words.every((word) => all.includes(word)));
     }
     const links = new Set(shown().map((row) => row.line.querySelector("a").hash));
@@ -53,9 +53,9 @@
     for (const board of boards) board.hidden = !rows.some((row) => row.board === board && !row.line.hidden);
   }
 
-  function tell(more) {
+  function report(message) {
     const order = sorted ? `, sorted by ${sorted.title}, ${sorted.down ? "descending" : "ascending"}` : "";
-    at("state").textContent = `${shown().length} of ${rows.length} rows${order}${more ? `. ${more}` : ""}`;
+    at("state").textContent = `${shown().length} of ${rows.length} rows${order}${message ? `. ${message}` : ""}`;
   }
 
   function remember() {
@@ -73,23 +73,23 @@
     const state = new URLSearchParams(hash);
     at("search").value = state.get("q") ?? "";
     for (const name of filters) {
-      const known = [...at(name).options].some((option) => option.value === state.get(name));
-      at(name).value = known ? state.get(name) : "";
+      const exists = [...at(name).options].some((option) => option.value === state.get(name));
+      at(name).value = exists ? state.get(name) : "";
     }
     const order = state.get("sort");
     const title = order?.replace(/^-/, "");
-    const known = [...document.querySelectorAll(".board thead th")].some((head) => head.textContent === title);
-    sorted = known ? { title, down: order.startsWith("-") } : null;
+    const exists = [...document.querySelectorAll(".board thead th")].some((head) => head.textContent === title);
+    sorted = exists ? { title, down: order.startsWith("-") } : null;
     refresh();
   }
 
   function reveal(id) {
-    const found = at(id);
-    const model = found?.closest("details");
-    if (model) { model.open = true; found.scrollIntoView(); }
+    const target = at(id);
+    const model = target?.closest("details");
+    if (model) { model.open = true; target.scrollIntoView(); }
   }
 
-  function refresh(more) { arrange(); filter(); tell(more); }
+  function refresh() { arrange(); filter(); report(); }
 
   function save(name, type, content) {
     const link = document.createElement("a");
@@ -99,7 +99,7 @@
     URL.revokeObjectURL(link.href);
   }
 
-  // Of the rows that are seen, in the order in which they are, what leaderboard.csv says.
+  // The lines of leaderboard.csv for the visible rows, in their order.
   const numbers = new Map(rows.map((row) => [row.line, row.k]));
   const seen = () => [...document.querySelectorAll(".board tbody tr:not([hidden])")]
     .map((line) => data.rows[numbers.get(line)]);
@@ -111,7 +111,7 @@
 
   const actions = {
     link: () => navigator.clipboard.writeText(location.href)
-      .then(() => tell("The link is copied."), () => tell("Copy it from the address bar.")),
+      .then(() => report("The link is copied."), () => report("Copy it from the address bar.")),
     csv: () => save("leaderboard.csv", "text/csv", [data.columns, ...seen()].map((line) => `${csv(line)}\n`).join("")),
     json: () => {
       const lines = seen().map((line) => Object.fromEntries(data.columns.map((column, k) => [column, line[k]])));
@@ -139,5 +139,5 @@
   addEventListener("hashchange", restore);
   at("controls").hidden = false;
   restore();
-  tell();
+  report();
 })();

@@ -1,4 +1,4 @@
-"""The whole page."""
+"""The whole page of a leaderboard."""
 
 import base64
 import hashlib
@@ -22,9 +22,9 @@ from robust.report.table import LEGEND
 
 
 def page(boards: Sequence[Board], galleries: Mapping[str, Gallery], imported: Sequence[Imported] = ()) -> str:
-    """index.html. `galleries` are the pictures of rows, by the stems of their records."""
-    style, script = (_own(name) for name in ("page.css", "page.js"))
-    found = curves(boards)
+    """Return index.html; `galleries` are those of rows, by the stems of their records."""
+    style, script = (_read_asset(name) for name in ("page.css", "page.js"))
+    drawn = curves(boards)
     body = [
         shapes(),
         _header(boards),
@@ -32,9 +32,9 @@ def page(boards: Sequence[Board], galleries: Mapping[str, Gallery], imported: Se
         tag(
             "main",
             *(ranking.section(board, k) for k, board in enumerate(boards)),
-            _curves(found),
+            _curves(drawn),
             claims(imported),
-            _models(boards, found, galleries),
+            _models(boards, drawn, galleries),
             id="top",
         ),
         tag("footer", tag("p", "Made by pytest-robust from the records beside this page, and from nothing else.")),
@@ -53,12 +53,12 @@ def page(boards: Sequence[Board], galleries: Mapping[str, Gallery], imported: Se
     return f"{GENERATED['index.html']}\n{html}\n"
 
 
-def _own(name: str) -> str:
+def _read_asset(name: str) -> str:
     return files("robust.report.page").joinpath(name).read_text("utf-8")
 
 
 def _policy(style: str, script: str) -> str:
-    """Nothing is loaded, and nothing runs but what we have written."""
+    """Return the content security policy: nothing is loaded, and only this style and this script run."""
     digests = [base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (style, script)]
     return (
         f"default-src 'none'; img-src data:; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; "
@@ -67,7 +67,7 @@ def _policy(style: str, script: str) -> str:
 
 
 def _data(boards: Sequence[Board]) -> str:
-    """leaderboard.csv as JSON, for downloads; its lines are in the order of the tables' rows."""
+    """Return leaderboard.csv as JSON, for downloads, with its lines in the order of the rows of the tables."""
     columns, lines = wide_table(boards)
     content = {"columns": columns, "rows": [[line.get(column) for column in columns] for line in lines]}
     return json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
@@ -92,18 +92,18 @@ def _header(boards: Sequence[Board]) -> Html:
         tag("dl", *tiles, class_="tiles"),
         tag(
             "p",
-            "All digits: ",
+            "Full precision: ",
             _file("leaderboard.csv"),
-            ", a line a row; ",
+            ", one line a row; ",
             _file("results.csv"),
-            ", a line an attack.",
+            ", one line an attack.",
         ),
         tag("details", tag("summary", "How to read it"), tag("p", LEGEND)),
     )
 
 
 def _controls(boards: Sequence[Board]) -> Html:
-    """Hidden until JavaScript shows them: without it they would do nothing."""
+    """Return the controls, hidden until JavaScript shows them, since they do nothing without it."""
     records = [row.record for board in boards for row in board.rows]
     choices = {
         "threat": sorted({record.threat for record in records}),
@@ -133,25 +133,25 @@ def _file(name: str) -> Html:
 BUTTONS = {"link": "Copy link", "csv": "CSV", "json": "JSON", "clear": "Reset"}
 
 
-def _curves(found: Sequence[Curve]) -> Html:
-    if not found:
+def _curves(drawn: Sequence[Curve]) -> Html:
+    if not drawn:
         return join()
 
     def group(curve: Curve) -> tuple[str, str, str]:
         return curve.group
 
     charts = (
-        chart(list(mine), f"{data}, {norm}") for (data, norm, _), mine in groupby(sorted(found, key=group), group)
+        chart(list(members), f"{data}, {norm}") for (data, norm, _), members in groupby(sorted(drawn, key=group), group)
     )
     return tag("section", tag("h2", "Accuracy against eps", id="curves"), *charts, aria_labelledby="curves")
 
 
-def _models(boards: Sequence[Board], found: Sequence[Curve], galleries: Mapping[str, Gallery]) -> Html:
+def _models(boards: Sequence[Board], drawn: Sequence[Curve], galleries: Mapping[str, Gallery]) -> Html:
     placed: dict[ModelKey, list[model.Placed]] = {}
     for board in boards:
         for row in board.rows:
             placed.setdefault(model_key(row.record), []).append((board, row))
     sections = (
-        model.section(mine, [curve for curve in found if curve.model == key], galleries) for key, mine in placed.items()
+        model.section(rows, [curve for curve in drawn if curve.model == key], galleries) for key, rows in placed.items()
     )
     return tag("section", tag("h2", "Models", id="models"), *sections, aria_labelledby="models") if placed else join()

@@ -1,27 +1,27 @@
-"""A board's section: its chart, and the table that JavaScript can sort and filter, and that is whole without."""
+"""The section of a board: its chart, and its table, which JavaScript can sort and filter."""
 
 from robust.report.board import Board, Row
-from robust.report.page.marks import family, legend, numbered
+from robust.report.page.marks import family, legend, number_families
 from robust.report.page.markup import Html, breakable, join, number, tag, void
 from robust.report.page.names import anchor
 from robust.report.page.scatter import scatter
-from robust.report.table import Column, columns, rounded
+from robust.report.table import Column, columns, describe_rounding
 
 INTERVAL = "95 % interval"
 
 
 def section(board: Board, number_: int) -> Html:
-    """The whole section; `number_` tells the tables apart."""
-    marks = numbered(row.record for row in board.rows)
+    """Return the section of board number `number_`."""
+    marks = number_families(row.record for row in board.rows)
     chart = scatter(board, marks)
     return tag(
         "section",
         tag("h2", heading(board), " ", tag("small", board.suite), id=f"b{number_}"),
-        tag("p", told(board), class_="under"),
+        tag("p", describe_samples(board), class_="under"),
         tag("figure", chart, tag("figcaption", legend(marks.items()), _caption()), class_="plot") if chart else None,
-        table(board, number_),
+        table(board),
         _stages(board),
-        tag("p", rounded(board), class_="note") if rounded(board) else None,
+        tag("p", rounding, class_="note") if (rounding := describe_rounding(board)) else None,
         class_="board",
         aria_labelledby=f"b{number_}",
         data_threat=board.threat,
@@ -29,29 +29,31 @@ def section(board: Board, number_: int) -> Html:
 
 
 def heading(board: Board) -> str:
+    """Return the title of a board."""
     return f"{board.data}, {board.threat}"
 
 
-def told(board: Board) -> str:
-    """What all rows have in common."""
+def describe_samples(board: Board) -> str:
+    """Return the number of rows, and the number and hash of their samples."""
     sizes = sorted({row.record.data.n for row in board.rows})
     n = " to ".join(dict.fromkeys(f"{size:,}" for size in (sizes[0], sizes[-1])))
     rows = f"{len(board.rows)} row{'s' * (len(board.rows) > 1)}"
     digests = sorted({row.record.data.digest[:8] for row in board.rows})
     samples = (
-        f"{n} samples (sha256 {digests[0]})" if len(digests) == 1 else f"{n} samples, {len(digests)} choices of them"
+        f"{n} samples (sha256 {digests[0]})" if len(digests) == 1 else f"{n} samples, {len(digests)} selections of them"
     )
     return f"{rows}, {samples}"
 
 
-def table(board: Board, number_: int) -> Html:
+def table(board: Board) -> Html:
+    """Return the table of a board."""
     hidden = {INTERVAL, "training", *board.columns} - {*_attacks(board)}
     heads = [column for column in columns(board) if column.title not in hidden]
     return tag(
         "div",
         tag(
             "table",
-            tag("caption", f"{heading(board)}: {told(board)}", class_="hidden"),
+            tag("caption", f"{heading(board)}: {describe_samples(board)}", class_="hidden"),
             tag("thead", tag("tr", *map(_head, heads))),
             tag("tbody", *(_line(board, row) for row in board.rows)),
         ),
@@ -63,12 +65,12 @@ def table(board: Board, number_: int) -> Html:
 
 
 def _attacks(board: Board) -> tuple[str, ...]:
-    """The columns of attacks; none where one attack is all there is: it would say what the worst case says."""
+    """Return the columns of attacks; none if there is a single attack, whose figures equal the worst case."""
     return () if len(board.columns) == 1 and not board.stages else board.attacks
 
 
 def _head(column: Column) -> Html:
-    """Cells hold numbers unless their head says otherwise."""
+    """Return the head of a column; its class is that of names, or of long titles over numbers."""
     long = "long" if ":" in column.title else None
     return tag("th", breakable(column.title), scope="col", class_=long if column.numeric else "word")
 
@@ -97,13 +99,13 @@ def _line(board: Board, row: Row) -> Html:
 
 
 def verdict(row: Row) -> Html:
-    """As a word with a sign, never by its colour alone."""
+    """Return the verdict as a word, to which the style adds a sign and a colour."""
     word = row.record.verdict or "unchecked"
     return tag("span", word, class_=f"verdict {word}")
 
 
 def whisker(row: Row) -> Html:
-    """The robust accuracy between 0 and 100 %, with its interval; in words for a screen reader."""
+    """Draw the robust accuracy between 0 and 100 % with its interval, also written as text."""
     low, high = number(0.6 * row.low), max(0.6 * (row.high - row.low), 1)
     return join(
         tag(
@@ -120,7 +122,7 @@ def whisker(row: Row) -> Html:
 def _caption() -> Html:
     return tag(
         "p",
-        "Each point is a row, and leads to it; the thin lines are 95 % Wilson intervals. The stepped line joins the "
+        "Each point is a row and links to it; the thin lines are 95 % Wilson intervals. The stepped line joins the "
         "rows that no other beats in both accuracies. Hollow: partial, or not trusted. On the lower edge: rows "
         "below it.",
     )
@@ -130,4 +132,4 @@ def _stages(board: Board) -> Html | None:
     if not board.stages:
         return None
     listed = tag("ol", *(tag("li", tag("code", attack)) for attack in board.stages))
-    return tag("details", tag("summary", "What is left after each stage and those before it"), listed)
+    return tag("details", tag("summary", "The stages of the suite"), listed)

@@ -1,37 +1,40 @@
-"""Clean against robust accuracy: every row a point that leads to its section, with both intervals."""
+"""A chart of robust against clean accuracy: each row is a point with both intervals, and links to its section."""
 
 from robust.records.record import Record
 from robust.report.board import Board, Row
-from robust.report.page.axes import Axes, around
+from robust.report.page.axes import Axes, pad_bounds
 from robust.report.page.marks import colour, family, shape
 from robust.report.page.markup import Html, join, number, tag, void
 from robust.report.page.names import anchor
 from robust.stats import wilson
 
-MANY = 60  # rows whose intervals would hide what they are of, unless they are drawn faintly
+MAX_DISTINCT = 60  # rows; the intervals of more would hide the points, so they are drawn faintly
 
 
 def scatter(board: Board, marks: dict[str, int]) -> Html:
-    """A board's chart; "" where there are too few rows to be compared."""
+    """Return the chart of a board; "" for fewer than three rows."""
     if len(board.rows) < 3:
         return join()
     clean = [bound for row in board.rows for bound in _clean_interval(row)]
-    axes = Axes(*around(clean), *around([bound for row in _seen(board) for bound in (row.low, row.high)]))
-    best = front(board.rows)
-    told = f"{len(board.rows)} rows, whose numbers are in the table. The line joins those that no other beats in both."
+    robust = [bound for row in _scaling_rows(board) for bound in (row.low, row.high)]
+    axes = Axes(*pad_bounds(clean), *pad_bounds(robust))
+    best = pareto_front(board.rows)
+    description = (
+        f"{len(board.rows)} rows; the table has their figures. The line joins those that no other beats in both."
+    )
     return tag(
         "svg",
         tag("title", f"Clean against robust accuracy, {board.data}, {board.threat}"),
-        tag("desc", told),
+        tag("desc", description),
         axes.frame("clean accuracy, %", "robust accuracy, %"),
         _chance(axes, board.rows[0].record),
         void("path", class_="front", d=_steps(axes, best)),
-        # Pointers follow the points; a keyboard and a screen reader have the table, whose links are the same.
+        # For pointers only; the table has the same links for the keyboard and screen readers.
         tag(
             "g",
             *(_point(axes, row, marks[family(row.record)]) for row in reversed(board.rows)),
             aria_hidden="true",
-            class_="many" if len(board.rows) > MANY else None,
+            class_="many" if len(board.rows) > MAX_DISTINCT else None,
         ),
         viewBox=f"0 0 {axes.width} {axes.height}",
         class_="chart",
@@ -39,37 +42,37 @@ def scatter(board: Board, marks: dict[str, int]) -> Html:
     )
 
 
-def _seen(board: Board) -> list[Row]:
-    """The rows that the chart has room for: those with half of the best accuracy or more, where these are most.
+def _scaling_rows(board: Board) -> list[Row]:
+    """Return the rows that set the scale: those with at least half of the best accuracy, if they are the majority.
 
-    A few that lost all would press the others together; they are drawn on the lower edge.
+    A few rows near 0 would press the others together; they are drawn on the lower edge.
     """
     half = max(row.robust for row in board.rows) / 2
     high = [row for row in board.rows if row.robust >= half]
     return high if len(high) > 0.6 * len(board.rows) else [*board.rows]
 
 
-def front(rows: tuple[Row, ...]) -> list[Row]:
-    """The rows with a rank that no other beats in both accuracies, from the most robust on."""
-    found: list[Row] = []
-    able = (row for row in rows if row.rank is not None and row.record.verdict != "broken")
-    for row in sorted(able, key=lambda row: (-row.robust, -row.clean)):
-        if not found or row.clean > found[-1].clean:
-            found.append(row)
-    return found
+def pareto_front(rows: tuple[Row, ...]) -> list[Row]:
+    """Return the ranked rows that no other beats in both accuracies, the most robust first."""
+    best: list[Row] = []
+    ranked = (row for row in rows if row.rank is not None and row.record.verdict != "broken")
+    for row in sorted(ranked, key=lambda row: (-row.robust, -row.clean)):
+        if not best or row.clean > best[-1].clean:
+            best.append(row)
+    return best
 
 
 def _point(axes: Axes, row: Row, mark: int) -> Html:
     model = row.record.model
     figures = f"clean {row.clean:.1f} %, robust {row.robust:.1f} % ({row.low:.1f} to {row.high:.1f})"
-    told = f"{model.name}, {row.record.recipe}: {figures}"
+    title = f"{model.name}, {row.record.recipe}: {figures}"
     hollow = row.rank is None or row.record.verdict in ("suspect", "broken")
     drawn = join(
         void("path", d=_whiskers(axes, row)),
         void("use", href=shape(mark), x=number(axes.x(row.clean)), y=number(_y(axes, row))),
     )
     classes = f"{colour(mark)}{' hollow' * hollow}"
-    return tag("a", tag("title", told), drawn, href=f"#{anchor(row.record)}", tabindex=-1, class_=classes)
+    return tag("a", tag("title", title), drawn, href=f"#{anchor(row.record)}", tabindex=-1, class_=classes)
 
 
 def _clean_interval(row: Row) -> tuple[float, float]:
@@ -89,7 +92,7 @@ def _whiskers(axes: Axes, row: Row) -> str:
 
 
 def _steps(axes: Axes, rows: list[Row]) -> str:
-    """Along the edge of what is beaten: level from a row to the next one's clean accuracy, then down."""
+    """Return the path of steps along the front: level to the clean accuracy of a row, then down to the next."""
     if not rows:
         return ""
     path = f"M{axes.left} {number(axes.y(rows[0].robust))}"
@@ -100,7 +103,7 @@ def _steps(axes: Axes, rows: list[Row]) -> str:
 
 
 def _chance(axes: Axes, record: Record) -> Html:
-    """What guessing gets, where the record knows how many classes there are and the chart reaches down to it."""
+    """Return a line at the accuracy of guessing, if the number of classes is known and the chart reaches it."""
     classes = len(record.provenance.get("classes", {}).get("n", ()))
     if not classes or not axes.y0 <= 100 / classes <= axes.y1:
         return join()
