@@ -1,7 +1,6 @@
 import importlib
 import json
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from robust.data.dataset import DATA
 from robust.train.cache import train
 from robust.train.recipe import RECIPES
 from robust.train.setup import TrainingSpec
+from tests.train.processes import CONTEXT
 
 DIGITS = DATA.get("digits")
 THREAT = LpThreat.parse("linf:0.1")
@@ -103,7 +103,7 @@ def ask(folder):
 
 
 def test_processes_that_ask_at_once_wait_for_one(tmp_path):
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, CONTEXT) as pool:
         answers = [*pool.map(ask, [tmp_path, tmp_path])]
 
     assert len({path for path, _ in answers}) == 1

@@ -61,10 +61,10 @@ def samples():
     ],
 )
 def test_a_knob_leaves_a_training_that_learns_and_repeats_itself(options, samples, rng_untouched):
-    method = read_recipe(f"pgd-at:steps=1:epochs=4:{options}")
+    method = read_recipe(f"pgd-at:steps=1:epochs=2:{options}")
     a, b = (fit(network(), method, samples, THREAT) for _ in range(2))
 
-    assert a.best.clean > 0.25
+    assert a.curve[1].loss < a.curve[0].loss
     assert all(torch.equal(a.weights[name], b.weights[name]) for name in a.weights)
 
 

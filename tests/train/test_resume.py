@@ -1,10 +1,8 @@
 """A training that is stopped at any moment goes on to the very weights that it would have come to."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +13,18 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.data.dataset import DATA
+from robust.data.factory import open_data
 from robust.train import loop
 from robust.train.cache import train
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
 from robust.train.setup import FitOptions, TrainingSpec
+from tests.train.processes import CONTEXT
 
 THREAT = LpThreat.parse("linf:0.1")
-ROOT = Path(__file__).parent.parent.parent
 
-# What keeps a state: dropout and augmentation the random stream, batch norm, momenta, averages, a perturbation.
-WORDS = [
+# Each has another state: the random stream of dropout and augmentation, batch norm, momenta, averages, a perturbation.
+RECIPES = [
     "pgd-at:steps=1:epochs=3",
     "trades+awp+ema:steps=1:epochs=3:optimiser=adam:schedule=cosine:augment=crop-flip",
     "free+swa:replays=2:epochs=3:swa_start=0.4",
@@ -49,13 +48,20 @@ class Stopped(Exception):  # noqa: N818 - it is no error
     """The moment comes."""
 
 
-@pytest.mark.parametrize("word", WORDS)
-@pytest.mark.parametrize("after", [1, 5, 8, 11])
-def test_it_goes_on_from_within_an_epoch(word, after, samples, tmp_path, monkeypatch):
-    """Of 12 batches in 3 epochs; what was done after the last save is done again."""
-    whole = fit(network(), read_recipe(word), samples, THREAT)
-    options = FitOptions(saved=tmp_path / "saved.pt")
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+@pytest.fixture(scope="module")
+def whole(samples):
+    """Return a function: the uninterrupted training of a recipe, run once."""
+    return cache(lambda recipe: fit(network(), read_recipe(recipe), samples, THREAT))
+
+
+# Of 12 batches in 3 epochs: within the first epoch, and after the first and the last batch of the second.
+MOMENTS = [(1, RECIPES[0]), *((after, recipe) for after in (5, 8) for recipe in RECIPES)]
+
+
+@pytest.mark.parametrize(("after", "recipe"), MOMENTS)
+def test_it_goes_on_from_within_an_epoch(recipe, after, whole, samples, tmp_path, monkeypatch):
+    """Work that was done after the last save is done again."""
+    expected, options = whole(recipe), FitOptions(saved=tmp_path / "saved.pt")
     saves, real = [], loop.Training.save
 
     def save(self, path):
@@ -65,14 +71,15 @@ def test_it_goes_on_from_within_an_epoch(word, after, samples, tmp_path, monkeyp
             raise Stopped
 
     with monkeypatch.context() as stopping:
+        stopping.setattr(loop, "SAVE_EVERY", 0.0)
         stopping.setattr(loop.Training, "save", save)
         with pytest.raises(Stopped):
-            fit(network(), read_recipe(word), samples, THREAT, options=options)
-    found = fit(network(), read_recipe(word), samples, THREAT, options=options)
+            fit(network(), read_recipe(recipe), samples, THREAT, options=options)
+    resumed = fit(network(), read_recipe(recipe), samples, THREAT, options=options)
 
-    assert found.curve == whole.curve
-    assert found.best == whole.best
-    assert all(torch.equal(value, whole.weights[name]) for name, value in found.weights.items())
+    assert resumed.curve == expected.curve
+    assert resumed.best == expected.best
+    assert all(torch.equal(value, expected.weights[name]) for name, value in resumed.weights.items())
 
 
 def test_what_is_over_stays_over(samples, tmp_path):
@@ -86,44 +93,39 @@ def test_what_is_over_stays_over(samples, tmp_path):
     assert first.curve == second.curve
 
 
-CHILD = """
-import sys
-from pathlib import Path
-from robust.train import loop
-from tests.train import test_resume
-loop.SAVE_EVERY = 0.0
-test_resume.train_in(Path(sys.argv[1]))
-"""
+SPEC = TrainingSpec(network, "pgd-at+ema:steps=5:epochs=8", open_data("digits:only=3+5", Path()), THREAT, 0, "net")
 
 
 def train_in(folder):
-    return train(
-        TrainingSpec(network, "pgd-at+ema:steps=5:epochs=4", DATA.get("digits"), THREAT, 0, "net"), folder
-    ).path
+    """Train, and save after every batch."""
+    torch.set_num_threads(1)
+    loop.SAVE_EVERY = 0.0
+    return train(SPEC, folder).path
 
 
-def killed(folder, pause):
-    """Train in a process of its own, and kill it a while after it saved; whether it was still at work."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    child = subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], cwd=ROOT, env=environment)
+def is_killed_at_work(folder, pause):
+    """Train in a process of its own, kill it `pause` seconds after it saved; return whether it was still at work."""
+    child = CONTEXT.Process(target=train_in, args=(folder,))
+    child.start()
     seen = {path: path.stat().st_mtime_ns for path in folder.glob(".unfinished/*.pt")}
-    while child.poll() is None:
+    while child.is_alive():
         time.sleep(0.001)
         if any(path.stat().st_mtime_ns != seen.get(path) for path in folder.glob(".unfinished/*.pt")):
             break
     time.sleep(pause)
     child.kill()
-    return child.wait() == -signal.SIGKILL
+    child.join()
+    return child.exitcode == -signal.SIGKILL
 
 
 def test_killed_at_any_moment_it_ends_with_the_same_weights(tmp_path):
-    """Killed twice, a random while after something was saved, and then left to end."""
-    whole = train_in(tmp_path / "whole")
+    """Kill it twice, each time a random while after it saved, and then let it end."""
+    whole = train(SPEC, tmp_path / "whole").path
     folder = tmp_path / "killed"
 
-    assert [killed(folder, pause) for pause in np.random.default_rng().uniform(0, 0.1, 2)] == [True, True]
+    assert [is_killed_at_work(folder, pause) for pause in np.random.default_rng().uniform(0, 0.1, 2)] == [True, True]
     assert not [*folder.glob("*.safetensors")]
     (saved,) = folder.glob(".unfinished/*.pt")
-    a, b = load_file(whole), load_file(train_in(folder))
+    a, b = load_file(whole), load_file(train(SPEC, folder).path)
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert not saved.exists()
