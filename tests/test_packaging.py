@@ -104,6 +104,7 @@ def files_of_the_tree():
 SUITES = {f"robust/attacks/suites/{path.name}" for path in (ROOT / "attacks" / "suites").glob("*.toml")}
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_each_file_once_and_the_data(wheel):
     names = zipfile.ZipFile(wheel).namelist()
 
@@ -113,6 +114,7 @@ def test_the_wheel_holds_each_file_once_and_the_data(wheel):
     assert {name.split("/")[0] for name in names} == {"robust", wheel.name.split("-py3")[0] + ".dist-info"}
 
 
+@pytest.mark.slow
 def test_the_sdist_keeps_attacks_at_the_root_and_builds_the_same_wheel(sdist, wheel, tmp_path):
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, **SAFE)
@@ -127,6 +129,7 @@ def test_the_sdist_keeps_attacks_at_the_root_and_builds_the_same_wheel(sdist, wh
     assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
 
 
+@pytest.mark.slow
 def test_an_index_would_take_them(sdist, wheel, tmp_path):
     told = call(sys.executable, "-m", "twine", "check", "--strict", sdist, wheel, cwd=tmp_path)
 
@@ -170,6 +173,7 @@ def repository(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_it_runs_in_a_repository_with_an_attacks_folder(python, repository):
     told = call(
         python,
@@ -194,6 +198,7 @@ def test_it_runs_in_a_repository_with_an_attacks_folder(python, repository):
     assert str(ROOT) + os.sep not in origin
 
 
+@pytest.mark.slow
 def test_the_console_script_and_the_entry_point_are_installed(python, tmp_path):
     from robust.attacks import ATTACKS
 
@@ -203,6 +208,7 @@ def test_the_console_script_and_the_entry_point_are_installed(python, tmp_path):
     assert call(python, "-c", code, cwd=tmp_path).strip() == "robust.plugin"
 
 
+@pytest.mark.slow
 def test_the_editable_install_is_importable_from_the_checkout_and_from_elsewhere(source, tmp_path):
     python = install(tmp_path / "env", "--editable", source)
     for folder in (source, tmp_path):

@@ -63,6 +63,7 @@ def passed(tmp_path_factory):
     return where, run(source, inputs, cwd=where, folder=folder, environment={"PATH": path, **offline})
 
 
+@pytest.mark.slow
 def test_a_model_above_its_floors_passes(passed):
     _, ran = passed
 
@@ -78,6 +79,7 @@ def test_a_model_above_its_floors_passes(passed):
     assert f"| 1 | weights | as-is | digits | linf:0.15 | fgsm | {figures}" in ran.summary
 
 
+@pytest.mark.slow
 def test_the_report_has_the_leaderboard_a_badge_numbers_and_sarif(passed):
     where, ran = passed
     report = where / "robust-report"
@@ -112,6 +114,7 @@ def test_a_model_below_its_floor_fails_with_an_annotation(gate):
     assert "is below the required 95 %" in result["message"]["text"]
 
 
+@pytest.mark.slow
 def test_a_floor_inside_the_interval_is_inconclusive_and_what_did_not_change_has_not_regressed(passed, gate):
     baseline, _ = passed
 
@@ -184,6 +187,7 @@ def test_a_hostile_model_obtains_nothing(gate, tmp_path):
     assert "owned" not in told
 
 
+@pytest.mark.slow
 def test_a_model_worse_than_the_baseline_is_told(passed, gate, tmp_path):
     baseline, _ = passed
     where = workspace(tmp_path / "worse", "digits-standard")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import cache
 from random import random
 from types import SimpleNamespace
 from typing import Any
@@ -25,12 +26,14 @@ def word(name, steps):
     return f"{name}:steps={steps}" if "steps" in {f.name for f in fields(ATTACKS.get(name))} else name
 
 
-WORDS = [word(name, 20) for name in OURS]  # few are enough to break the contract
-WORDS += ["pgd:steps=10:restarts=3", "apgd:steps=20:targets=1", "pgd:steps=10:odi=2", "pgd:steps=10:eot=2"]
+SLOW = {"cw": 20, "ddn": 20}  # in fewer steps these find nothing
+WORDS = [word(name, SLOW.get(name, 6)) for name in OURS]  # few are enough to break the contract
+WORDS += ["pgd:steps=5:restarts=3", "apgd:steps=10:targets=1", "pgd:steps=5:odi=2", "pgd:steps=5:eot=2"]
 THEIRS = ["FGSM", "PGD:steps=5", "PGDL2:steps=5", "APGD:steps=10", "MIFGSM", "CW:steps=5", "Square:n_queries=50"]
 CASES = [Case(attack, norm) for attack in (*WORDS, BestOf((FGSM(), PGD(steps=3)))) for norm in NORMS]
 CASES += [Case(f"torchattacks:{name}", norm, batchwise=True, shapes=((3, 8, 8),)) for name in THEIRS for norm in NORMS]
-ABLE = [case for case in CASES if case.norm in norms_of(case.attack)]
+ALLOWED = cache(norms_of)  # which attacks with it
+ABLE = [case for case in CASES if case.norm in ALLOWED(case.attack)]
 EXEMPT = checks.check_the_batch_does_not_matter  # who is batchwise is
 KEPT = [(check, case) for case in ABLE for check in CHECKS if not (case.batchwise and check is EXEMPT)]
 
@@ -40,7 +43,7 @@ def test_every_attack_keeps_the_contract(check, case):
     check(case)
 
 
-@pytest.mark.parametrize("case", [Case(word(name, 100), norm) for name in OURS for norm in norms_of(name)], ids=str)
+@pytest.mark.parametrize("case", [Case(word(name, 100), norm) for name in OURS for norm in ALLOWED(name)], ids=str)
 def test_a_long_attack_keeps_to_the_box_too(case):
     """A value that grows in each step without a gradient becomes infinite only after many."""
     checks.check_the_model_sees_the_box_only(case)

@@ -9,18 +9,18 @@ from tests.attacks.models import Affine, inputs, network
 
 ABLE = [("deepfool", "linf"), ("deepfool", "l2"), ("deepfool", "l1"), ("ddn", "l2")]
 ABLE += [("fmn", "linf"), ("fmn", "l2"), ("fmn", "l1"), ("fab", "linf"), ("fab", "l2"), ("fab", "l1"), ("cw", "l2")]
+FEW = {"cw": 100}  # steps that find something; others need fewer
 WIDE = (-5.0, 5.0)  # the box is never touched
 each = pytest.mark.parametrize(("name", "norm"), ABLE)
 
 
 @each
-@pytest.mark.parametrize("classes", [2, 5])
-@pytest.mark.parametrize("shape", [(12,), (3, 4), (1, 2, 6)])
+@pytest.mark.parametrize(("classes", "shape"), [(2, (12,)), (5, (3, 4)), (2, (1, 2, 6))])
 def test_within_a_twentieth_of_the_optimum_on_linear_models(name, norm, classes, shape):
-    model, x = Affine(classes), inputs(40, shape) - 0.5
+    model, x = Affine(classes), inputs(20, shape) - 0.5
     # The others follow the likeliest class, which need not be the nearest: each is a target once.
     options = {"deepfool": "", "fab": "", "fmn": f":steps=300:targets={classes - 1}"}
-    options["cw"] = f":steps=3000:lr=0.001:targets={classes - 1}"  # the box is wide, and with it a step
+    options["cw"] = f":steps=1500:lr=0.002:targets={classes - 1}"  # the box is wide, and with it a step
     options["ddn"] = options["fmn"] + ":loss=margin"  # cross-entropy also shuns the other classes
     attack = make(name + options[name])
     found = minimize_norm(model, attack, x, model(x).argmax(1), norm, bounds=WIDE)
@@ -31,8 +31,7 @@ def test_within_a_twentieth_of_the_optimum_on_linear_models(name, norm, classes,
 
 
 @each
-@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 1.0)])
-@pytest.mark.parametrize("classes", [2, 100])
+@pytest.mark.parametrize(("bounds", "classes"), [((0.0, 1.0), 100), ((-1.0, 1.0), 2)])
 def test_what_is_found_fools_the_model_within_the_bounds_at_the_distance_given(name, norm, bounds, classes):
     model, x = network(classes=classes), inputs(30)
     y = model(x).argmax(1)
@@ -62,13 +61,15 @@ def test_fmn_finds_all_where_the_box_is_in_the_way(model, norm):
 
 @each
 def test_distances_do_not_depend_on_the_batch(name, norm):
-    model, x = network(), inputs(30)
+    model, x = network(), inputs(12)
     y = model(x).argmax(1)
-    whole = minimize_norm(model, make(name), x, y, norm).distance
+    attack = make(f"{name}:steps={FEW.get(name, 20)}")
+    whole = minimize_norm(model, attack, x, y, norm).distance
+    assert whole.isfinite().any()
 
-    for size in (1, 7):
+    for size in (1, 5):
         rows = torch.arange(len(x)).split(size)
-        parts = [minimize_norm(model, make(name), x[part], y[part], norm, index=part).distance for part in rows]
+        parts = [minimize_norm(model, attack, x[part], y[part], norm, index=part).distance for part in rows]
         torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-6, atol=1e-9)
 
 

@@ -12,7 +12,6 @@ the exit status of its last command. `<!-- here: examples, LICENSE as licence.tx
 repository into the folder of the page.
 """
 
-import multiprocessing
 import os
 import re
 import runpy
@@ -24,18 +23,16 @@ import tempfile
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing.reduction import DupFd as Handed
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import robust.cli
+from tests.forks import Fork
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["torch", "pandas", "scipy.stats", "rich.table", "pytest"])
 RUNNABLE = ("console", "sh", "python", "toml", "ini", "yaml")
 
 FENCE = re.compile(
@@ -136,10 +133,9 @@ def execute(command: str, folder: Path, **more: str) -> tuple[int, str]:
     }
     with tempfile.TemporaryFile("w+") as out:
         if FORKED.match(command) and "$(" not in command:
-            child = FORKS.Process(target=_door, args=(shlex.split(command), folder, known | told, Handed(out.fileno())))
-            child.start()
-            child.join()
-            status = child.exitcode
+            with Path(os.devnull).open() as null:
+                files = (null.fileno(), out.fileno(), out.fileno())
+                status = Fork(_door, shlex.split(command), folder=folder, env=known | told, files=files).wait()
         else:
             shell = ["bash", "-c", command]
             status = subprocess.run(shell, cwd=folder, env=known | told, stdout=out, stderr=out, check=False).returncode
@@ -147,17 +143,11 @@ def execute(command: str, folder: Path, **more: str) -> tuple[int, str]:
         return status or 0, out.read()
 
 
-def _door(words: list[str], folder: Path, environment: dict[str, str], out: Any) -> None:
+def _door(words: list[str]) -> None:
     """Do in this process what the console scripts do."""
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    handed = out.detach()
-    os.dup2(handed, 1)
-    os.dup2(handed, 2)
     sys.argv = words
     if words[0] == "python":
-        sys.path.insert(0, str(folder))
+        sys.path.insert(0, str(Path.cwd()))
         runpy.run_path(words[1], run_name="__main__")
         sys.exit()
     if words[0] == "pytest":

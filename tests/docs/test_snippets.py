@@ -21,7 +21,13 @@ NOT_RUN = {
 }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+# Their commands train, or attack all samples.
+SLOW = ("README", "baselines", "ci", "models", "publish", "python", "train", "tutorial")
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] * (page.stem in SLOW), id=page.name) for page in PAGES]
+)
 def test_what_a_page_shows_is_what_happens(page, tmp_path):
     text = page.read_text()
     model, x = network(), inputs()

@@ -254,12 +254,15 @@ def test_a_file_that_meets_the_missing_operators_is_given_them(make, monkeypatch
     ("source", "name"),
     [
         ("import torchvision\nmake = torchvision.models.squeezenet1_1", "SqueezeNet"),
-        ("import timm\ndef make(): return timm.create_model('test_resnet')", "ResNet"),
-        (
+        pytest.param(
+            "import timm\ndef make(): return timm.create_model('test_resnet')", "ResNet", marks=pytest.mark.slow
+        ),
+        pytest.param(
             "def make():\n"
             "    from transformers import ViTConfig, ViTModel\n"
             "    return ViTModel(ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=1))",
             "ViTModel",
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["torchvision", "timm", "transformers"],
