@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
-from robust.attacks.rng import Rng, seeded
+from robust.attacks.rng import Rng, rng_of, seeded
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat
@@ -100,45 +100,37 @@ def assail(
     y: Tensor,
     threat: Threat,
     *,
-    seed: int = 0,
-    index: Tensor | None = None,
-    stop: Callable[[], bool] = lambda: False,
+    seed: int | Rng = 0,
     criterion: Criterion = CLASS,
 ) -> Outcome:
     """Attack every sample until it is adversarial or the attack ends; the parts of a union are tried in turn.
 
     A sample whose clean x is answered wrong is adversarial at once, so that no figure is better than the clean one.
-    `stop` is called after each step; if it returns True the attack ends with the results so far.
-
-    x is (N, *features) within the threat's bounds, y (N,) int64, or whatever labels the criterion takes. `index`, (N,)
-    int64, are the samples' numbers in their data set, by default 0 to N - 1; with the seed they determine everything
-    random. The model runs in evaluation mode; its modes, gradients and parameters and the global random state are
-    restored. Raise ValueError if x leaves the threat's bounds: no input near it could be admitted, and the model would
-    look robust.
+    x is (N, *features) within the threat's bounds, y (N,) int64, or whatever labels the criterion takes. The seed
+    determines everything random; of a part of a data set give `Rng.of(seed, index)`, with the samples' numbers in it,
+    so that a sample draws the same in whatever batch. The model runs in evaluation mode; its modes, gradients and
+    parameters and the global random state are restored. Raise ValueError if x leaves the threat's bounds: no input
+    near it could be admitted, and the model would look robust.
     """
     first, *others = threat.parts
-    with eval_mode(model, seed), torch.no_grad():
-        task = start(model, x, y, first, seed, index, criterion)
+    rng = rng_of(seed, x)
+    with eval_mode(model, rng.seed), torch.no_grad():
+        task = start(model, x, y, first, rng, criterion)
         clean = judge(task, x, None)
         outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, clean.margin, task.cost)
         for part in (first, *others):
             for round_attack, enter_round in rounds_of(attack):
                 robust = replace(task, threat=part).only(~outcome.adversarial)
-                if not len(robust.x) or stop():
+                if not len(robust.x):
                     return outcome
-                _assail(round_attack, enter_round(robust), outcome, stop)
+                entered = enter_round(robust)
+                if entered.stop():
+                    return outcome
+                _assail(round_attack, entered, outcome)
     return outcome
 
 
-def start(
-    model: Model,
-    x: Tensor,
-    y: Tensor,
-    threat: LpThreat,
-    seed: int,
-    index: Tensor | None,
-    criterion: Criterion = CLASS,
-) -> Task:
+def start(model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criterion: Criterion = CLASS) -> Task:
     """Return the task that a driver begins with. Arguments are those of `assail`.
 
     Raise ValueError if x leaves the threat's bounds.
@@ -146,8 +138,7 @@ def start(
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
         ranges = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
         raise ValueError(f"the inputs go {ranges}; give the threat model the bounds of the data, or scale the data")
-    index = torch.arange(len(x), device=x.device) if index is None else index
-    return Task.of(model, x, y, threat, Rng.of(seed, index), criterion)
+    return Task.of(model, x, y, threat, rng, criterion)
 
 
 class Verdict(NamedTuple):
@@ -158,7 +149,7 @@ class Verdict(NamedTuple):
     margin: Tensor  # (n,): how far the label is missed; -inf where the answer is not finite
 
 
-def _assail(attack: Attack[Any], task: Task, outcome: Outcome, stop: Callable[[], bool]) -> None:
+def _assail(attack: Attack[Any], task: Task, outcome: Outcome) -> None:
     """Attack the samples of `task`, and write the results into `outcome`."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
@@ -168,7 +159,7 @@ def _assail(attack: Attack[Any], task: Task, outcome: Outcome, stop: Callable[[]
         outcome.adversarial[place[adversarial]] = True
         outcome.x_adv[place[adversarial]] = state.x[adversarial]
         leaving = adversarial if (done := getattr(state, "done", None)) is None else adversarial | done
-        if over := k == attack.steps or bool(leaving.all()) or stop():
+        if over := k == attack.steps or bool(leaving.all()) or task.stop():
             leaving = torch.ones_like(leaving)
         _note_margins(outcome, task, state.x, verdict, leaving)
         if over:

@@ -14,6 +14,7 @@ from robust.attacks.combine.odi import Diversified
 from robust.attacks.combine.restarts import Restarts
 from robust.attacks.combine.targets import Targets
 from robust.attacks.combine.transfer import Transfer
+from robust.attacks.combine.until import Until
 from robust.attacks.engine import AnyAttack, assail
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, configure
@@ -86,7 +87,7 @@ def needs_gradient(attack: AnyAttack, x: Tensor, threat: Threat, classes: int) -
 
     calls = count()  # of `stop`: before, at and after the first step
     try:
-        assail(always_right, attack, x, y, threat, stop=lambda: next(calls) > 1)
+        assail(always_right, Until(attack, lambda: next(calls) > 1), x, y, threat)
     except NoGradientError:
         return True
     except ValueError as error:  # torchattacks calls autograd itself

@@ -6,10 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robust.attacks.criteria.classification import CLASS
-from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge, restrict, rounds_of, start
 from robust.attacks.geometry import Norm
+from robust.attacks.rng import Rng, rng_of
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threats.lp import LpThreat
 
@@ -41,17 +40,16 @@ def minimize_norm(
     norm: Norm,
     *,
     bounds: tuple[float, float] = (0.0, 1.0),
-    seed: int = 0,
-    index: Tensor | None = None,
-    criterion: Criterion = CLASS,
+    seed: int | Rng = 0,
 ) -> MinNormResult:
     """Run an attack that seeks the smallest perturbation to its end, and keep the closest adversarial inputs.
 
     Arguments are those of `assail`, and what is restored too. The norm replaces the threat: distances are measured in
     it, and only the bounds limit the inputs.
     """
-    with eval_mode(model, seed), torch.no_grad():
-        task = start(model, x, y, LpThreat.widest(norm, x, *bounds), seed, index, criterion)
+    rng = rng_of(seed, x)
+    with eval_mode(model, rng.seed), torch.no_grad():
+        task = start(model, x, y, LpThreat.widest(norm, x, *bounds), rng)
         clean = judge(task, x, None)
         distance = torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
         distance[clean.adversarial] = 0.0

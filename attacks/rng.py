@@ -40,20 +40,21 @@ class Rng:
     """Random streams, one key per sample. `fold` derives independent streams; drawing does not change the state."""
 
     key: Tensor  # (N,) int64
+    seed: int = 0  # that the keys were made by
 
     @classmethod
     def of(cls, seed: int, index: Tensor) -> "Rng":
         """Make the keys of the samples with these indices in their data set, (N,) int64."""
         index = index.cpu() if index.device.type == "mps" else index  # Apple's GPUs know no float64, and draws need it
-        return cls(_mix(_mix(index.to(torch.int64) * GOLDEN + GOLDEN) + _signed(seed)))
+        return cls(_mix(_mix(index.to(torch.int64) * GOLDEN + GOLDEN) + _signed(seed)), seed)
 
     def fold(self, k: int) -> "Rng":
         """Return the independent stream number `k` of every sample (a step, a restart)."""
-        return Rng(_mix(self.key + _signed((k + 1) * MIX_1)))
+        return Rng(_mix(self.key + _signed((k + 1) * MIX_1)), self.seed)
 
     def only(self, keep: Tensor) -> "Rng":
         """Return the streams of the samples in the mask `keep`, (N,) bool."""
-        return Rng(self.key[keep.to(self.key.device)])
+        return Rng(self.key[keep.to(self.key.device)], self.seed)
 
     def uniform(self, like: Tensor) -> Tensor:
         """Draw numbers in [0, 1), of the shape (N, *features), the type and the device of `like`."""
@@ -68,6 +69,11 @@ class Rng:
         wide = like.to(widened(like.dtype))
         radius = (-2 * torch.log1p(-self.fold(0).uniform(wide))).sqrt()
         return (radius * torch.cos(2 * math.pi * self.fold(1).uniform(wide))).to(like)
+
+
+def rng_of(seed: int | Rng, x: Tensor) -> Rng:
+    """Return the random streams of the samples x, (N, *features); a seed alone numbers them from 0 to N - 1."""
+    return seed if isinstance(seed, Rng) else Rng.of(seed, torch.arange(len(x), device=x.device))
 
 
 def widened(dtype: torch.dtype) -> torch.dtype:

@@ -46,6 +46,7 @@ class Task:
     draws: int = 1  # how many answers of a random model are averaged
     exact: Model | None = None  # the model that decides, if `model` is a cheaper copy
     criterion: Criterion = CLASS  # what a right answer is
+    stop: Callable[[], bool] = lambda: False  # whether to end early; asked before the first step and after each
 
     @classmethod
     def of(cls, model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criterion: Criterion = CLASS) -> "Task":

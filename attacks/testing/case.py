@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from robust.attacks.engine import AnyAttack, Outcome, assail
 from robust.attacks.factory import describe, make
 from robust.attacks.geometry import Norm
+from robust.attacks.rng import Rng
 from robust.attacks.task import Model
 from robust.attacks.testing.models import inputs, network, straight
 from robust.attacks.threats.lp import LpThreat
@@ -55,7 +56,8 @@ class Case:
     def run(self, model: Model, x: Tensor, y: Tensor, index: Tensor | None = None) -> Outcome:
         """Run the attack on the samples."""
         with self.expect_no_error(x):
-            return assail(model, self.make(), x, y, self.threat, seed=3, index=index)
+            rng = 3 if index is None else Rng.of(3, index)
+            return assail(model, self.make(), x, y, self.threat, seed=rng)
 
     @contextmanager
     def expect_no_error(self, x: Tensor) -> Iterator[None]:

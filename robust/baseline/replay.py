@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.engine import eval_mode, run_steps, start
+from robust.attacks.rng import Rng
 from robust.attacks.task import NoGradientError
 from robust.attacks.threats.threat import Threat
 from robust.attacks.zoo.pgd import PGD
@@ -45,7 +46,7 @@ def find_hardest(
 
     def note(x: Tensor, y: Tensor, index: Tensor) -> None:
         with eval_mode(module, seed):
-            spool.add(run_steps(HARDEST, start(module, x, y, threat.parts[0], seed, index)).cpu().numpy())
+            spool.add(run_steps(HARDEST, start(module, x, y, threat.parts[0], Rng.of(seed, index))).cpu().numpy())
 
     try:
         feed.each(note, samples)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, eval_mode
 from robust.attacks.factory import describe, make
+from robust.attacks.rng import Rng
 from robust.attacks.text import first_line
 from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Dataset, Samples
@@ -118,7 +119,7 @@ def measure_attack(
     chosen = make(attack, options.load) if isinstance(attack, str) else attack
 
     def attack_batch(x: Tensor, y: Tensor, index: Tensor) -> Outcome:
-        return assail(module, chosen, x, y, threat, seed=options.seed, index=index)
+        return assail(module, chosen, x, y, threat, seed=Rng.of(options.seed, index))
 
     run = run_attack(module, samples, np.flatnonzero(correct), attack_batch, threat, options)
     adversarial, fault = np.zeros(len(samples), bool), np.zeros(len(samples), np.int8)

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacks.combine.until import Until
 from robust.attacks.engine import Outcome, Round, assail, fold, rounds_of
 from robust.attacks.factory import make
 from robust.attacks.fast_copy import FastCopy
+from robust.attacks.rng import Rng
 from robust.attacks.spec import Spec
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.threats.threat import Threat
@@ -175,7 +177,7 @@ class SuiteRun:
         def attack(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
             if time_is_up():
                 return None
-            return assail(model, current, x, y, part, seed=options.seed, index=index, stop=time_is_up)
+            return assail(model, Until(current, time_is_up), x, y, part, seed=Rng.of(options.seed, index))
 
         run = run_attack(self.module, self.samples, rows, attack, part, options)
         whole = not any(options.ranks.all(time_is_up()))

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from robust.attacks.engine import answers, assail
+from robust.attacks.rng import Rng
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.zoo.fgsm import FGSM
 from robust.attacks.zoo.pgd import PGD
@@ -73,7 +74,7 @@ def validate(
         outcomes = []
         for attack in (ONE_STEP, SELECTION_ATTACK):
             robust = correct.clone()
-            run = assail(module, attack, x[correct], y[correct], threat, seed=seed, index=index[correct])
+            run = assail(module, attack, x[correct], y[correct], threat, seed=Rng.of(seed, index[correct]))
             robust[correct] = ~run.adversarial
             outcomes.append(robust)
         return correct, *outcomes

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from robust.attacks import PGD, LpThreat, assail, make
+from robust.attacks.rng import Rng
 from robust.attacks.zoo.apgd import APGD, checkpoints
 from tests.attacks.models import inputs, network
 
@@ -53,7 +54,7 @@ def test_in_l1_what_a_rounding_moved_does_not_count():
     y, threat, attack = model(x).argmax(1), LpThreat.parse("l1:2"), make("apgd:targets=1")
     whole = assail(model, attack, x, y, threat, seed=3)
     for row in rows.split(1):
-        alone = assail(model, attack, x[row], y[row], threat, seed=3, index=row)
+        alone = assail(model, attack, x[row], y[row], threat, seed=Rng.of(3, row))
 
         assert torch.equal(alone.adversarial, whole.adversarial[row])
         torch.testing.assert_close(alone.x_adv, whole.x_adv[row], rtol=0, atol=1e-9)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from robust.attacks import PGD, LpThreat, Rng, Task, assail, make
+from robust.attacks import PGD, LpThreat, Task, assail, make
 from robust.attacks.combine.bestof import BestOf
 from robust.attacks.combine.bpda import BPDA
 from robust.attacks.combine.eot import EOT
@@ -19,7 +19,7 @@ from robust.attacks.combine.transfer import Transfer
 from robust.attacks.combine.worst_of_draws import WorstOfDraws
 from robust.attacks.engine import rounds_of
 from robust.attacks.factory import describe
-from robust.attacks.rng import seeded
+from robust.attacks.rng import Rng, seeded
 from robust.attacks.zoo.apgd import APGD
 from robust.attacks.zoo.fgsm import FGSM
 from robust.evaluation.measure import options_of
@@ -50,7 +50,8 @@ def test_what_is_found_is_admitted_and_does_not_depend_on_the_batch(attack):
     model, x, y = case()
     whole = assail(model, attack, x, y, LINF)
     parts = [
-        assail(model, attack, x[rows], y[rows], LINF, index=rows).adversarial for rows in torch.arange(len(x)).split(7)
+        assail(model, attack, x[rows], y[rows], LINF, seed=Rng.of(0, rows)).adversarial
+        for rows in torch.arange(len(x)).split(7)
     ]
 
     assert 0 < whole.adversarial.sum() < len(x)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from robust.attacks import APGD, DDN, FMN, PGD, LpThreat, Rng, Square, Task, assail, minimize_norm
+from robust.attacks import APGD, PGD, LpThreat, Rng, Square, Task, assail
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.engine import answers
 from robust.attacks.losses import LOSSES, margin
@@ -87,13 +87,3 @@ def test_the_engine_judges_by_another_criterion(attack):
     right, faulty = answers(model, x, y, criterion=Within())
     assert right.all()
     assert not faulty.any()
-
-
-@pytest.mark.parametrize("attack", [FMN(steps=40), DDN(steps=40)], ids=str)
-def test_the_smallest_change_is_sought_by_another_criterion(attack):
-    model, x = network(classes=1), inputs(20)
-    y = model(x)[:, 0].detach() + 0.1
-    result = minimize_norm(model, attack, x, y, "l2", criterion=Within())
-
-    assert result.distance.isfinite().all()
-    assert ((model(result.x_adv)[:, 0] - y).abs() > 0.2).all()

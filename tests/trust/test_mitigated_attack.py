@@ -6,6 +6,7 @@ from torch import nn
 
 from robust.attacks import LpThreat, assail
 from robust.attacks.combine.bestof import BestOf
+from robust.attacks.rng import Rng
 from robust.attacks.threats.threat import read_threat
 from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations
 from tests.attacks.models import inputs, network
@@ -109,6 +110,6 @@ def test_the_random_numbers_of_a_sample_do_not_depend_on_its_batch():
     whole = assail(model, attack, x, y, threat)
 
     rows = torch.arange(len(x)).split(7)
-    parts = torch.cat([assail(model, attack, x[part], y[part], threat, index=part).x_adv for part in rows])
+    parts = torch.cat([assail(model, attack, x[part], y[part], threat, seed=Rng.of(0, part)).x_adv for part in rows])
     torch.testing.assert_close(parts, whole.x_adv)
     assert 0 < whole.adversarial.sum() < 30
