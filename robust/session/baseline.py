@@ -118,7 +118,7 @@ def _select_newest(saved: Sequence[Path], settings: Settings, data: RunData, mod
 def _check_rows(baseline: Baseline, settings: Settings, data: RunData, models: Models) -> None:
     """Raise UnfitError if a row of this run has none to compare with."""
     for variant in settings.everything:
-        for check in settings.guards:
+        for check in settings.regression_checks:
             find_row(baseline, check, variant, data.samples, settings, data, models)
 
 

@@ -50,7 +50,7 @@ class RobustSession:
 
         self._checked = True
         check_settings(self.run.resources)
-        if self.run.settings.guards and (why := self.run.regression_test.selected.why):
+        if self.run.settings.regression_checks and (why := self.run.regression_test.selected.why):
             self.run.results.warnings[why] = None
 
     @property
@@ -61,7 +61,7 @@ class RobustSession:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Give a worker of pytest-xdist the baseline that the controller has selected."""
-        if self.run.settings.guards and self.run.files:
+        if self.run.settings.regression_checks and self.run.files:
             node.workerinput[SELECTED_BASELINE] = self.run.regression_test.selected.to_json()
 
     @pytest.hookimpl(tryfirst=True)
@@ -186,7 +186,7 @@ class RobustSession:
 
     @property
     def _compares(self) -> bool:
-        return bool(self.run.settings.guards) and self.run.regression_test.selected.baseline is not None
+        return bool(self.run.settings.regression_checks) and self.run.regression_test.selected.baseline is not None
 
     def _compare_reported(self) -> list[str]:
         """Return a line for each row of the user's that is worse than the baseline's; update the figures of ours."""

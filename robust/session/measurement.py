@@ -178,7 +178,7 @@ class Measurements:
         """
         settings = self._settings
         floor, seconds = settings.gates.attack(suite, threat), settings.seconds or math.inf
-        if settings.files or settings.guards or floor is None:
+        if settings.files or settings.regression_checks or floor is None:
             return Limits(seconds)
         fail_on = settings.gates.fail_on
         return Limits(seconds, lambda robust: decide(Measured.of(robust, n), floor, fail_on).ruling == "fails")
