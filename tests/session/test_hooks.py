@@ -56,7 +56,7 @@ def test_the_controller_builds_a_row_from_the_reports_of_two_workers():
         worker.pytest_runtest_logreport(report)
         controller.pytest_runtest_logreport(sent(report))
 
-    (record,) = controller.run.results.records()
+    (record,) = controller.run.results.list_records()
     assert [outcome.name for outcome in record.attacks] == ["fgsm", "pgd"]
     assert record.provenance["classes"]["n"] == [4, 4]
 
@@ -67,7 +67,7 @@ def test_a_worker_that_dies_takes_no_labels_with_it():
     successor = session(files=False)
     controller.pytest_runtest_logreport(sent(report_of(successor, attack())))
 
-    assert len(controller.run.results.records()) == 1
+    assert len(controller.run.results.list_records()) == 1
 
 
 def test_decisions_and_warnings_come_with_the_report_and_of_a_test_that_runs_again_the_last_count():
