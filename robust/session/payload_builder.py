@@ -84,7 +84,7 @@ class PayloadBuilder:
             candidates = Candidates(result.x_adv, samples.x, samples.y, result.threat, bounds, batch)
             gallery = illustrate(case.module, candidates, result.broken, most=settings.gallery, seed=case.seed)
         except Exception as error:
-            case.warn(f"no pictures under {result.threat}: {describe_user_error(error)}")
+            case.warn(f"no images under {result.threat}: {describe_user_error(error)}")
             return {}
         return gallery.arrays() if gallery else {}
 

@@ -61,7 +61,7 @@ class TrustTest:
         case.note("verdict", report.verdict)
         if VERDICTS.index(report.verdict) > VERDICTS.index(allowed):
             lines = [describe_finding(finding) for finding in report.doubts if finding.name not in report.accepted]
-            fail("\n".join([f"{report.verdict}: the figures under {threat} are not to be believed", *lines]))
+            fail("\n".join([f"{report.verdict}: the figures under {threat} cannot be believed", *lines]))
 
     def _measure(self, case: Case, name: str, threat: str) -> AttackResult:
         """Return what an attack of the row found: on all samples if it ran in this process, else on few_of them."""
