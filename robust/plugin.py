@@ -81,7 +81,7 @@ def robust_model(_robust_variant: "Variant", _robust_run: "Run") -> "nn.Module":
 
     A test that asks for it is run with every model and every training of the run.
     """
-    return _robust_run.resources.models.subject(_robust_variant).module
+    return _robust_run.resources.models.load(_robust_variant).module
 
 
 @pytest.fixture(scope="session")

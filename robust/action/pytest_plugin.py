@@ -56,11 +56,11 @@ class OutcomeWriter:
         from robust.action.outcome import Failure, Outcome
 
         results, session = run.results, self._config.pluginmanager.get_plugin("robust-session")
-        unfinished = results.unfinished()
+        unfinished = results.describe_unfinished()
         messages = [*(session.failures if session else ()), *(unfinished if status else ())]
         return Outcome(
             status,
-            lines=[_line(run, key) for key in results.row_keys()],
+            lines=[_line(run, key) for key in results.list_keys()],
             failures=[*map(self._failure, self._failed), *map(Failure, messages)],
             warnings=[*results.warnings, *(() if status else unfinished)],
             compared=results.compared,
@@ -88,7 +88,7 @@ def _line(run: "Run", key: "RowKey") -> "Line":
     gates, decision = run.settings.gates, run.gate_checks.decide(key)
     floor, clean_floor = run.gate_checks.floor_of(key), gates.clean()
     return Line(
-        record=run.results.record(key),
+        record=run.results.get_record(key),
         floor=None if floor is None else floor.percent,
         clean_floor=None if clean_floor is None else clean_floor.percent,
         fail_on=gates.fail_on,

@@ -66,10 +66,11 @@ def find_match(records: Sequence[Record], wanted: Wanted, alone: bool = False) -
 
 def refuse(record: Record) -> None:
     """Raise UnfitError if a row's figures cannot be compared."""
+    row = f"the row of {Wanted.of(record)}"
     if record.partial:
-        raise UnfitError(f"the row of {Wanted.of(record)} was stopped by the {record.partial}: more may be broken")
+        raise UnfitError(f"{row} was stopped by the {record.partial}: more samples may be adversarial")
     if record.verdict == "broken":
-        raise UnfitError(f"the verdict on the row of {Wanted.of(record)} is broken: its figures cannot be believed")
+        raise UnfitError(f"the verdict on {row} is broken: its figures cannot be believed")
 
 
 def robust_flags(record: Record, metric: str) -> Flags:

@@ -33,7 +33,7 @@ class AccuracyTest:
 
     def test_clean(self, case: Case) -> None:
         """Test the accuracy without an attack."""
-        clean, n = self._answers.clean(case.module, case.samples), len(case.samples)
+        clean, n = self._answers.get_clean(case.module, case.samples), len(case.samples)
         measured = Measured.of(int(clean.correct.sum()), n)
         case.note("clean_percent", round(measured.percent, 4))
         case.hand_over(self._payloads.build(case))

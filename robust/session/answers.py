@@ -27,7 +27,7 @@ class Answers:
         self._batchers: PerModule[Batcher] = PerModule()
         self._clean: PerModule[list[tuple[Samples, CleanResult]]] = PerModule()
 
-    def batcher(self, module: nn.Module) -> Batcher:
+    def get_batcher(self, module: nn.Module) -> Batcher:
         """Return what gives the module its batches."""
         return self._batchers.get(module, lambda: self._make_batcher(module))
 
@@ -35,18 +35,18 @@ class Answers:
         device, size = self._models.device, self._settings.batch_size
         return Batcher(size or fit_batch_size(module, self._data.samples.x[:1], device, self._ranks.here), device)
 
-    def fast_copy(self, module: nn.Module) -> FastCopy | None:
+    def make_fast_copy(self, module: nn.Module) -> FastCopy | None:
         """Return the cheaper copy that suites ask in the module's place; None if they ask the module itself."""
         search = self._settings.search
         x = torch.tensor(self._data.samples.x[:COMPARED_SAMPLES], device=self._models.device)
         return make_fast_copy(module, search, x) if search else None
 
-    def clean(self, module: nn.Module, samples: Samples) -> CleanResult:
+    def get_clean(self, module: nn.Module, samples: Samples) -> CleanResult:
         """Return the module's answers to the samples without an attack."""
         results = self._clean.get(module, list)
         for measured, result in results:
             if measured is samples:
                 return result
-        result = measure_clean(module, samples, self._settings.seed, self.batcher(module), self._ranks)
+        result = measure_clean(module, samples, self._settings.seed, self.get_batcher(module), self._ranks)
         results.append((samples, result))
         return result

@@ -118,14 +118,14 @@ def _select_newest(saved: Sequence[Path], settings: Settings, data: RunData, mod
 def _check_rows(baseline: Baseline, settings: Settings, data: RunData, models: Models) -> None:
     """Raise UnfitError if a row of this run has none to compare with."""
     for variant in settings.everything:
-        for check in settings.guards:
+        for check in settings.regression_checks:
             find_row(baseline, check, variant, data.samples, settings, data, models)
 
 
 def _list_options(row: str, settings: Settings, models: Models) -> dict[str, Any]:
     """List the options of the row's attacks, or of its suite, by name."""
     suites = {suite.name: suite.determinants(settings.search) for suite in settings.suites if suite.name == row}
-    return suites or {attack: options_of(make(attack, models.surrogate)) for attack in settings.attacks}
+    return suites or {attack: options_of(make(attack, models.load_surrogate)) for attack in settings.attacks}
 
 
 def save_rows(resources: Resources, results: Results) -> str:
@@ -133,17 +133,18 @@ def save_rows(resources: Resources, results: Results) -> str:
 
     Raises LookupError if there is no row, or one whose figures are none to compare with.
     """
-    settings, keys = resources.settings, results.row_keys()
+    settings, keys = resources.settings, results.list_keys()
     assert settings.baselines.save is not None
     if not keys:
         raise LookupError("no row was measured to its end")
     for key in keys:
-        refuse(results.record(key))
+        refuse(results.get_record(key))
     commit = read_commit(settings.home.parent, settings.leaderboard)
-    most = settings.evidence, settings.gallery
-    records = ((key, results.record(key)) for key in keys)
-    rows = ((record, results.evidence(key, *most), _hardest_of_row(resources, record)) for key, record in records)
-    place = save(settings.home, settings.baselines.save, commit, rows)
+    rows = (
+        (results.get_record(key), results.collect_evidence(key, settings.evidence, settings.gallery)) for key in keys
+    )
+    with_hardest = ((record, evidence, _hardest_of_row(resources, record)) for record, evidence in rows)
+    place = save(settings.home, settings.baselines.save, commit, with_hardest)
     by = "" if commit is None else f", commit {commit.commit[:8]}{' with uncommitted changes' * commit.dirty}"
     return f"baseline saved: {place.relative_to(settings.home.parent)}{by}"
 
@@ -153,10 +154,10 @@ def _hardest_of_row(resources: Resources, record: Record) -> Saved | None:
     settings, samples = resources.settings, resources.data.samples
     names = (record.provenance["model"]["text"], record.model.training)
     variant = next(variant for variant in settings.everything if (variant.spec.text, variant.training) == names)
-    module = resources.models.subject(variant).module
+    module = resources.models.load(variant).module
     if hash_weights(module) != record.model.weights or samples.digest != record.data.digest:
         return None
-    batcher, threat = resources.answers.batcher(module), resources.data.read_threat(record.threat)
+    batcher, threat = resources.answers.get_batcher(module), resources.data.read_threat(record.threat)
     saved = find_hardest(module, samples, robust_flags(record, ROBUST), threat, record.seed, batcher)
     if saved is None or settings.evidence is None:
         return saved

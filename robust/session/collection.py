@@ -120,7 +120,7 @@ class CollectionHooks:
             metafunc.parametrize("_robust_variant", variants, indirect=True, ids=ids, scope="module")
         shipped = metafunc.definition.getparent(RobustModelFile) is not None
         if shipped and "regression_check" in metafunc.fixturenames:
-            checks = self.settings.guards
+            checks = self.settings.regression_checks
             metafunc.parametrize("regression_check", checks, ids=[check.slug for check in checks])
         kinds = {
             "attack": self.settings.attacks,

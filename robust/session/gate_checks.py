@@ -18,14 +18,14 @@ class GateChecks:
 
     def floor_of(self, key: RowKey) -> Floor | None:
         """Return the floor of a row's figure; None if there is none."""
-        record, percent = self._results.record(key), self._results.part(key).floor
+        record, percent = self._results.get_record(key), self._results.get_part(key).floor
         if percent is not None:  # the user's test has set it
             return Floor(percent)
         return self._gates.row([attack.name for attack in record.planned], record.threat)
 
     def decide(self, key: RowKey) -> Decision | None:
         """Decide whether a row's figure keeps its floor; None if there is none."""
-        record, floor = self._results.record(key), self.floor_of(key)
+        record, floor = self._results.get_record(key), self.floor_of(key)
         if floor is None:
             return None
         return decide(_of_row(record), floor, self._gates.fail_on, bound=bool(record.partial))
@@ -36,7 +36,7 @@ class GateChecks:
         What is inconclusive becomes a warning.
         """
         failures = []
-        for key, record in self._results.complete():
+        for key, record in self._results.list_complete():
             for name, measured, decision in self._undecided(key, record):
                 who = f"{record.model.name} ({record.model.training}), {record.threat}"
                 figure = f"robust accuracy {measured} over {name}"
@@ -55,7 +55,7 @@ class GateChecks:
         """
         floor, together, row = self.floor_of(key), _of_row(record), self.decide(key)
         floors = [(attack, self._gates.attack(attack.name, record.threat)) for attack in record.planned]
-        if key.origin and self._results.part(key).floor is None:
+        if key.origin and self._results.get_part(key).floor is None:
             for attack, own in floors:
                 if own is not None and own != floor:
                     measured = _of_attack(record, attack)

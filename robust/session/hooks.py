@@ -50,7 +50,7 @@ class RobustSession:
 
         self._checked = True
         check_settings(self.run.resources)
-        if self.run.settings.guards and (why := self.run.regression_test.selected.why):
+        if self.run.settings.regression_checks and (why := self.run.regression_test.selected.why):
             self.run.results.warnings[why] = None
 
     @property
@@ -61,7 +61,7 @@ class RobustSession:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Give a worker of pytest-xdist the baseline that the controller has selected."""
-        if self.run.settings.guards and self.run.files:
+        if self.run.settings.regression_checks and self.run.files:
             node.workerinput[SELECTED_BASELINE] = self.run.regression_test.selected.to_json()
 
     @pytest.hookimpl(tryfirst=True)
@@ -132,7 +132,7 @@ class RobustSession:
         results.labels |= labels
         for content in payloads:
             if (key := results.take(ItemPayload.from_json(content))) and self._file(key):
-                self._call_hook("pytest_robust_record", record=results.record(key))
+                self._call_hook("pytest_robust_record", record=results.get_record(key))
 
     def _call_hook(self, name: str, **arguments: object) -> list[Any]:
         """Return what the implementations of a hook return. One that fails fails the run, and loses nothing."""
@@ -178,7 +178,7 @@ class RobustSession:
         self.failures += self._compare_reported()
         if not self.selection.left_out:
             self.failures += gate_checks.check_measured() + self._check_compared()
-        for lines in self._call_hook("pytest_robust_gates", records=self.run.results.records()):
+        for lines in self._call_hook("pytest_robust_gates", records=self.run.results.list_records()):
             if isinstance(lines, list | tuple) and all(isinstance(line, str) for line in lines):
                 self.failures += lines
             else:
@@ -186,7 +186,7 @@ class RobustSession:
 
     @property
     def _compares(self) -> bool:
-        return bool(self.run.settings.guards) and self.run.regression_test.selected.baseline is not None
+        return bool(self.run.settings.regression_checks) and self.run.regression_test.selected.baseline is not None
 
     def _compare_reported(self) -> list[str]:
         """Return a line for each row of the user's that is worse than the baseline's; update the figures of ours."""
@@ -211,7 +211,7 @@ class RobustSession:
             return
         results, folder, failed = self.run.results, self.run.settings.leaderboard, len(self.failures)
         if folder is not None and results.files:
-            self._call_hook("pytest_robust_report", folder=folder, records=results.records())
+            self._call_hook("pytest_robust_report", folder=folder, records=results.list_records())
         self._save(session)
         if not self._unwritten:
             results.clear()

@@ -95,14 +95,14 @@ class Measurements:
     def check(self, case: Case, result: Result, name: str, threat: str) -> None:
         """Fail the test if the model itself is at fault: then its figures mean nothing."""
         measured, n = f"{name} under {threat}", len(case.samples)
-        faulty = self._answers.clean(case.module, case.samples).faulty or result.found.faulty
+        faulty = self._answers.get_clean(case.module, case.samples).faulty or result.found.faulty
         if faulty:
             fail(f"the model answered {faulty} of {n} samples with NaN or infinity ({measured})")
         self._check_unverified(case, result.found, measured)
 
     def round(self, case: Case, found: AttackResult, threat: Threat) -> AttackResult:
         """Add what is still adversarial when the inputs are rounded to the data's levels."""
-        levels, batch = self._data.dataset.levels, self._answers.batcher(case.module).size
+        levels, batch = self._data.dataset.levels, self._answers.get_batcher(case.module).size
         return add_rounding(found, case.module, case.samples, threat, levels, batch)
 
     def _cache(self, case: Case) -> dict[Key, Measurement]:
@@ -120,7 +120,7 @@ class Measurements:
         """Run an attack on the samples that are answered right; fail the test, in one line, if it cannot be run."""
         try:
             allowed = self._data.read_threat(threat)
-            correct = self._answers.clean(case.module, case.samples).correct
+            correct = self._answers.get_clean(case.module, case.samples).correct
             found = attack(allowed, correct)
             rounded = self._ranks.once(lambda: self.round(case, found, allowed).rounded)
         except (ValueError, LookupError) as error:
@@ -132,7 +132,7 @@ class Measurements:
 
     def _options(self, case: Case) -> RunOptions:
         """Return how attacks are run on this case."""
-        return RunOptions(self._answers.batcher(case.module), case.seed, self._models.surrogate, self._ranks)
+        return RunOptions(self._answers.get_batcher(case.module), case.seed, self._models.load_surrogate, self._ranks)
 
     def _run_suite(
         self, case: Case, name: str, threat: Threat, limits: Limits, cache: SuiteCache | None, correct: Flags
@@ -145,7 +145,7 @@ class Measurements:
                 threat=threat,
                 classes=self._data.classes,
                 options=self._options(case),
-                fast_copy=self._answers.fast_copy(case.module),
+                fast_copy=self._answers.make_fast_copy(case.module),
                 cache=cache,
                 limits=limits,
                 watch=watch,
@@ -160,7 +160,7 @@ class Measurements:
             module=case.module,
             source=case.variant.spec.path,
             samples=case.samples,
-            correct=self._answers.clean(case.module, case.samples).correct,
+            correct=self._answers.get_clean(case.module, case.samples).correct,
             suite=self._suite(name),
             search=self._settings.search,
             threat=self._data.read_threat(threat),
@@ -178,7 +178,7 @@ class Measurements:
         """
         settings = self._settings
         floor, seconds = settings.gates.attack(suite, threat), settings.seconds or math.inf
-        if settings.files or settings.guards or floor is None:
+        if settings.files or settings.regression_checks or floor is None:
             return Limits(seconds)
         fail_on = settings.gates.fail_on
         return Limits(seconds, lambda robust: decide(Measured.of(robust, n), floor, fail_on).ruling == "fails")

@@ -55,7 +55,7 @@ class Models:
         """The device that models are put on."""
         return self._ranks.device(self._settings.device)
 
-    def subject(self, variant: Variant) -> Subject:
+    def load(self, variant: Variant) -> Subject:
         """Return a model as it was loaded, or trained by a recipe; in evaluation mode, on `device`."""
         if variant not in self._subjects:
             subject = self._load(variant) if variant.training == AS_IS else self._train(variant)
@@ -65,13 +65,13 @@ class Models:
             self._subjects[variant] = subject
         return self._subjects[variant]
 
-    def surrogate(self, text: str) -> nn.Module:
+    def load_surrogate(self, text: str) -> nn.Module:
         """Return another model, for attacks that are to transfer from it; `text` is as --robust-model takes it."""
-        module = self.subject(Variant(ModelSpec.parse(text, self._settings.attacks_below), AS_IS)).module
+        module = self.load(Variant(ModelSpec.parse(text, self._settings.attacks_below), AS_IS)).module
         check_model(module, self._data.dataset, self._data.samples)
         return module
 
-    def builder(self, spec: ModelSpec) -> Build:
+    def get_builder(self, spec: ModelSpec) -> Build:
         """Return a function that builds an untrained model of this architecture, on `device`."""
         settings, data = self._settings, self._data
         build = get_builder(
@@ -79,19 +79,19 @@ class Models:
         )
         return lambda: build().to(self.device)
 
-    def untrained(self, spec: ModelSpec) -> nn.Module:
+    def build_untrained(self, spec: ModelSpec) -> nn.Module:
         """Build an untrained model of this architecture by the seed of the run."""
         with seeded(self._settings.seed, [self.device]):
-            return self.builder(spec)()
+            return self.get_builder(spec)()
 
-    def card(self, variant: Variant) -> TrainingCard | None:
+    def get_card(self, variant: Variant) -> TrainingCard | None:
         """Return how the weights of a model were trained; None if nobody says so."""
         return self._cards.get(variant)
 
-    def source(self, variant: Variant, module: nn.Module) -> Source | str:
+    def find_source(self, variant: Variant, module: nn.Module) -> Source | str:
         """Return where another process finds the model, or why it cannot have it."""
         settings = self._settings
-        if module is not self.subject(variant).module:
+        if module is not self.load(variant).module:
             return "the model is the test's own"
         if variant in self._hooked:
             return "the model is loaded by pytest_robust_load_model"
@@ -149,7 +149,7 @@ class Models:
         with self._progress(f"training {variant.training}") as bar:
             try:
                 training = TrainingSpec(
-                    self.builder(spec),
+                    self.get_builder(spec),
                     variant.training,
                     self._data.dataset,
                     self.threat_to_train,

@@ -1,6 +1,6 @@
 """ItemPayload: the measurements of one test, for the process that files them. Adversarial inputs go through a file."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from robust.data.dataset import Samples
@@ -131,11 +131,6 @@ class ItemPayload:
             attack=attack and AttackPayload.from_json(attack, n),
             trust=trust and trust_from_json(trust),
         )
-
-    def of_row(self, **fields: Any) -> "ItemPayload":
-        """Return the payload with other fields of its row."""
-        assert self.row is not None
-        return replace(self, row=replace(self.row, **fields))
 
 
 def labels_of(samples: Samples) -> Labels:

@@ -30,7 +30,7 @@ class PayloadBuilder:
 
     def build(self, case: Case, row: RowPart | None = None, result: Result | None = None) -> ItemPayload:
         """Build the payload of a test: of its row, if it has one, and of an attack's result, if it ran one."""
-        correct = self._answers.clean(case.module, case.samples).correct
+        correct = self._answers.get_clean(case.module, case.samples).correct
         attack = None if result is None else self.build_attack(case, result)
         return ItemPayload(self._build_setup(case), correct, row, attack)
 
@@ -54,7 +54,7 @@ class PayloadBuilder:
 
     def _build_setup(self, case: Case) -> Setup:
         variant, samples, settings, dataset = case.variant, case.samples, self._settings, self._settings.dataset
-        loaded, subject = self._models.subject(variant), Subject(variant.spec.name, variant.training, case.module)
+        loaded, subject = self._models.load(variant), Subject(variant.spec.name, variant.training, case.module)
         return Setup(
             model=ModelUsed(subject.name, variant.training, subject.weights, subject.params),
             data=DataUsed(dataset.name, "test", len(samples), samples.digest),
@@ -65,9 +65,9 @@ class PayloadBuilder:
             transforms=dataset.transforms,
             notes=loaded.notes if loaded.module is case.module else (),  # a fixture of the user's may replace it
             device=str(device_of(case.module)),
-            batch=self._answers.batcher(case.module).size,
-            source=self._models.source(variant, case.module),
-            trained=self._models.card(variant),
+            batch=self._answers.get_batcher(case.module).size,
+            source=self._models.find_source(variant, case.module),
+            trained=self._models.get_card(variant),
         )
 
     def _draw_images(self, case: Case, result: Result) -> dict[str, NDArray[Any]]:
@@ -76,12 +76,15 @@ class PayloadBuilder:
         if settings.leaderboard is None or not settings.gallery or not self._is_first:
             return {}
         try:
-            samples, batch = case.samples.take(np.flatnonzero(result.broken)), self._answers.batcher(case.module).size
+            samples, batch = (
+                case.samples.take(np.flatnonzero(result.broken)),
+                self._answers.get_batcher(case.module).size,
+            )
             bounds = (dataset.lo, dataset.hi)
             candidates = Candidates(result.x_adv, samples.x, samples.y, result.threat, bounds, batch)
             gallery = illustrate(case.module, candidates, result.broken, most=settings.gallery, seed=case.seed)
         except Exception as error:
-            case.warn(f"no pictures under {result.threat}: {describe_user_error(error)}")
+            case.warn(f"no images under {result.threat}: {describe_user_error(error)}")
             return {}
         return gallery.arrays() if gallery else {}
 

@@ -55,7 +55,7 @@ class RegressionTest:
             pytest.skip(self.selected.why)
         before = self._find_row(case, check, baseline)
         if check.margin.metric == CLEAN:
-            after = self._answers.clean(case.module, case.samples).correct
+            after = self._answers.get_clean(case.module, case.samples).correct
             self._judge(case, check, Comparison(before.correct, after))
         else:
             self._test_robust(case, check, baseline, before)
@@ -72,8 +72,8 @@ class RegressionTest:
         First the inputs that the baseline keeps are tried, then the attacks on a few samples, and then on all.
         """
         was_robust = robust_flags(before, ROBUST)
-        robust = self._answers.clean(case.module, case.samples).correct.copy()
-        threat, batcher = self._data.read_threat(check.threat), self._answers.batcher(case.module)
+        robust = self._answers.get_clean(case.module, case.samples).correct.copy()
+        threat, batcher = self._data.read_threat(check.threat), self._answers.get_batcher(case.module)
         try:
             saved = store.read_inputs(baseline.path_of(before))
             replay = replay_inputs(case.module, case.samples, saved, threat, batcher)
@@ -130,7 +130,7 @@ def update_early(results: Results) -> None:
 
 def _update(results: Results, text: str, figures: Figures) -> tuple[str, Figures]:
     early = figures.pop("early", None)
-    record = early and next((record for key, record in results.complete() if _is_row(key, early["row"])), None)
+    record = early and next((record for key, record in results.list_complete() if _is_row(key, early["row"])), None)
     if not record:
         return text, figures
     before, after = (unpack(early[when], record.data.n) for when in ("before", "after"))
@@ -151,7 +151,7 @@ def compare_reported(results: Results, baseline: Baseline, margins: tuple[Tolera
 
 
 def _compare_reported(results: Results, baseline: Baseline, margin: Tolerance) -> Iterator[str]:
-    for record in results.reported():
+    for record in results.list_reported():
         who, row = printable(f"{record.model.name} ({record.model.training})"), f"{record.threat}, {record.suite}"
         try:
             before = find_match(baseline.records, Wanted.of(record))

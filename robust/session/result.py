@@ -30,7 +30,7 @@ class Result:
 
     @property
     def robust(self) -> Flags:
-        """(n,): the samples that are answered right, and not broken."""
+        """(n,): the samples that are answered right, and not in `broken`."""
         return self.correct & ~self.found.adversarial
 
     @property

@@ -89,21 +89,21 @@ class Results:
         y, index = self.labels[self._ordered(key)[0].setup.data.digest]
         return np.array(y, np.int64), np.array(index, np.int64)
 
-    def record(self, key: RowKey) -> Record:
+    def get_record(self, key: RowKey) -> Record:
         """Return the record of a complete row."""
         return self._records[key]
 
-    def part(self, key: RowKey) -> RowPart:
+    def get_part(self, key: RowKey) -> RowPart:
         """Return what the first of the row's attacks says of the row."""
         part = next(iter(self._rows[key].values())).row
         assert part is not None
         return part
 
-    def complete(self) -> list[tuple[RowKey, Record]]:
+    def list_complete(self) -> list[tuple[RowKey, Record]]:
         """List all rows that are complete, also those that were measured twice with the same outcomes."""
         return [*self._records.items()]
 
-    def row_keys(self) -> list[RowKey]:
+    def list_keys(self) -> list[RowKey]:
         """List the complete rows in the tests' order; of those that were measured twice with the same outcomes, one."""
         keys: list[RowKey] = []
         for key in (key for key in self._rows if key in self._records):
@@ -111,32 +111,32 @@ class Results:
                 keys.append(key)
         return keys
 
-    def records(self) -> list[Record]:
+    def list_records(self) -> list[Record]:
         """List their records."""
-        return [self._records[key] for key in self.row_keys()]
+        return [self._records[key] for key in self.list_keys()]
 
-    def reported(self) -> list[Record]:
+    def list_reported(self) -> list[Record]:
         """List the records that the user's own tests report."""
-        return [self._records[key] for key in self.row_keys() if key.origin]
+        return [self._records[key] for key in self.list_keys() if key.origin]
 
-    def unfinished(self) -> list[str]:
+    def describe_unfinished(self) -> list[str]:
         """Return a line for each row some of whose attacks were not run to their end."""
         lines = []
         for key, row in self._rows.items():
             if key not in self._records:
-                part, model = self.part(key), self._ordered(key)[0].setup.model
+                part, model = self.get_part(key), self._ordered(key)[0].setup.model
                 ran = f"{len(row)} of {part.attacks} attacks were run"
                 if part.judged and key not in self._trust:
                     ran += ", and test_trust was not"
                 lines.append(f"{model.name} ({model.training}), {part.threat}: {ran}, so there is no row")
         return lines
 
-    def trained(self) -> list[TrainingCard]:
+    def list_trained(self) -> list[TrainingCard]:
         """List how models were trained, each once."""
         cards = [payload.setup.trained for payload in self.payloads if payload.setup.trained]
         return [*{card.path: card for card in cards}.values()]
 
-    def fates(self) -> list[Fate]:
+    def list_fates(self) -> list[Fate]:
         """List what became of each row that was filed."""
         return [*self._fates.values()]
 
@@ -145,14 +145,14 @@ class Results:
 
         What `reverify` returns goes into the row's provenance; if it raises, nothing is filed.
         """
-        record, evidence = self._records[key], self.evidence(key, most, images)
+        record, evidence = self._records[key], self.collect_evidence(key, most, images)
         record.provenance["verified"] = reverify(self._ordered(key)[0], record, evidence)
         with locked(folder):
             fate = add(folder, record, evidence)
             self._fates.setdefault(key, fate)
             self.files = write_board(folder)
 
-    def evidence(self, key: RowKey, most: int | None, images: int) -> Evidence:
+    def collect_evidence(self, key: RowKey, most: int | None, images: int) -> Evidence:
         """Collect the adversarial inputs that wait for a row, and the images, each of at most so many samples.
 
         The number of inputs goes into the record's provenance.

@@ -1,4 +1,4 @@
-"""Verify the inputs of a row again, in a fresh process that loads the model anew."""
+"""Verify the inputs of a row again, in a fresh process that loads the model again."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record,
     if verification.wrong.any():
         raise UnverifiedError(
             f"{record.model.name} ({record.model.training}), {record.threat}: of {len(few.row)} inputs that were shown "
-            f"to the model loaded anew in a fresh process, {describe_faults(verification.wrong)}; the row was not "
+            f"to the model loaded again in a fresh process, {describe_faults(verification.wrong)}; the row was not "
             "filed, for its figures are of this process alone"
         )
     return {"fresh": len(few.row), "edge": verification.edge}

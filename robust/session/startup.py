@@ -49,7 +49,7 @@ def _check_data(settings: Settings, data: RunData) -> None:
 def _check_attacks(settings: Settings, models: Models) -> None:
     for option, text in _list_attacks(settings):
         with blaming(option):
-            make(text, models.surrogate)
+            make(text, models.load_surrogate)
 
 
 def _check_recipes(settings: Settings, data: RunData, models: Models) -> None:
@@ -64,13 +64,13 @@ def _check_model(spec: ModelSpec, settings: Settings, data: RunData, models: Mod
     """Show the model two samples, and train each recipe for a step. Untrained if only trained ones are tested."""
     with blaming(f"model={spec.text}"):
         as_is = AS_IS in settings.trainings
-        module = models.subject(Variant(spec, AS_IS)).module if as_is else models.untrained(spec)
+        module = models.load(Variant(spec, AS_IS)).module if as_is else models.build_untrained(spec)
         check_model(module, data.dataset, data.samples)
     if is_black_box(module):
         _refuse_gradients(spec, settings, data, models)
     for text in _list_recipes(settings):
         with blaming(f"train={text}"), seeded(settings.seed, [models.device]):
-            rehearse(models.builder(spec)(), read_recipe(text), data.samples)
+            rehearse(models.get_builder(spec)(), read_recipe(text), data.samples)
 
 
 def _refuse_gradients(spec: ModelSpec, settings: Settings, data: RunData, models: Models) -> None:
@@ -78,7 +78,7 @@ def _refuse_gradients(spec: ModelSpec, settings: Settings, data: RunData, models
     x = torch.from_numpy(data.samples.x[:1])
     for option, text in _list_attacks(settings):
         with blaming(option):
-            attack, threats = make(text, models.surrogate), map(data.read_threat, settings.threats)
+            attack, threats = make(text, models.load_surrogate), map(data.read_threat, settings.threats)
             if any(needs_gradient(attack, x, threat, data.classes) for threat in threats):
                 raise ValueError(
                     f"{text} needs a gradient, and {spec.text} only answers; take square or noise, or a surrogate, "

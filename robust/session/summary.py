@@ -22,7 +22,7 @@ def summarise(
 
     Paths are relative to `folder`; `notes` are on how models were loaded, by the model as the user wrote it.
     """
-    records, unfinished, warnings = results.records(), results.unfinished(), results.warnings
+    records, unfinished, warnings = results.list_records(), results.describe_unfinished(), results.warnings
     if not (records or failures or unfinished or warnings or results.compared):
         return
     reporter.ensure_newline()
@@ -64,7 +64,7 @@ def describe_verified(records: list[Record]) -> list[str]:
 
 
 def _write_trained(reporter: "pytest.TerminalReporter", results: Results, folder: Path) -> None:
-    for trained in results.trained():
+    for trained in results.list_trained():
         reporter.write_line(f"trained by {describe_card(trained.card)}: {_shorten(Path(trained.path), folder)}")
         for note in trained.card["notes"]:
             reporter.write_line(f"  {note}", yellow=True)
@@ -74,7 +74,7 @@ def _describe_files(results: Results, folder: Path) -> Iterator[str]:
     """Yield the lines on the leaderboard's files, the comparisons, and the baseline that was saved."""
     if results.files:
         files = ", ".join(_shorten(path, folder) for path in results.files)
-        yield f"leaderboard ({describe_fates(results.fates())}): {files}"
+        yield f"leaderboard ({describe_fates(results.list_fates())}): {files}"
     yield from results.compared
     if results.saved:
         yield results.saved

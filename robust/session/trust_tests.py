@@ -61,7 +61,7 @@ class TrustTest:
         case.note("verdict", report.verdict)
         if VERDICTS.index(report.verdict) > VERDICTS.index(allowed):
             lines = [describe_finding(finding) for finding in report.doubts if finding.name not in report.accepted]
-            fail("\n".join([f"{report.verdict}: the figures under {threat} are not to be believed", *lines]))
+            fail("\n".join([f"{report.verdict}: the figures under {threat} cannot be believed", *lines]))
 
     def _measure(self, case: Case, name: str, threat: str) -> AttackResult:
         """Return what an attack of the row found: on all samples if it ran in this process, else on few_of them."""
@@ -90,7 +90,7 @@ class TrustTest:
         module, samples, allowed = case.module, case.samples, self._data.read_threat(threat)
         if is_black_box(module):
             return None
-        correct, batcher = self._answers.clean(module, samples).correct, self._answers.batcher(module)
+        correct, batcher = self._answers.get_clean(module, samples).correct, self._answers.get_batcher(module)
         few = torch.from_numpy(few_of(samples).x).to(device_of(module))
         try:
             with self._measurements.watched(f"{case.variant.spec.name}, mitigations", len(samples)):
@@ -108,7 +108,7 @@ class TrustTest:
         return self._preflights.get(case.module, lambda: self._examine_model(case))
 
     def _examine_model(self, case: Case) -> TrustReport:
-        batcher = self._answers.batcher(case.module)
+        batcher = self._answers.get_batcher(case.module)
         probe = ModelProbe(case.module, few_of(case.samples), self._data.dataset, case.seed, batcher)
         return examine(PREFLIGHT, probe, self._settings.accepted)
 
@@ -117,14 +117,14 @@ class TrustTest:
         return AttackProbe(
             module=case.module,
             samples=few_of(case.samples),
-            correct=self._answers.clean(case.module, case.samples).correct[few_rows(n)],
+            correct=self._answers.get_clean(case.module, case.samples).correct[few_rows(n)],
             adversarial=union(result.adversarial[few_rows(len(result.adversarial))] for result in results),
             threat=self._data.read_threat(threat),
             attacks=self._list_attacks(row, threat),
             classes=self._data.classes,
             seed=case.seed,
-            feed=self._answers.batcher(case.module),
-            load=self._models.surrogate,
+            feed=self._answers.get_batcher(case.module),
+            load=self._models.load_surrogate,
             partial=any(result.partial for result in results),
         )
 

@@ -64,7 +64,7 @@ class Settings:
         """Return the names of the shipped tests that have something to check."""
         checks = [["test_preflight"], ["test_trust"]] if self.verdict else [[], []]
         attacks = [*["test_attack"] * bool(self.attacks), *["test_suite"] * bool(self.suites)]
-        return [*checks[0], "test_clean", *["test_regression"] * bool(self.guards), *attacks, *checks[1]]
+        return [*checks[0], "test_clean", *["test_regression"] * bool(self.regression_checks), *attacks, *checks[1]]
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ class Settings:
         return self.leaderboard is not None or self.baselines.save is not None
 
     @property
-    def guards(self) -> list[RegressionCheck]:
+    def regression_checks(self) -> list[RegressionCheck]:
         """Return the accuracies of each model that must not be worse than in a baseline."""
         return self.baselines.plan_checks(self.rows, self.threats)
 

@@ -59,5 +59,5 @@ def test_what_goes_wrong_with_pictures_costs_nothing_else(run, folder, monkeypat
     monkeypatch.setattr("robust.session.payload_builder.illustrate", broken)
     result = run(MODEL)
 
-    result.stdout.fnmatch_lines(["WARNING net (as-is): no pictures under linf:0.15: *no picture*"])
+    result.stdout.fnmatch_lines(["WARNING net (as-is): no images under linf:0.15: *no picture*"])
     assert kept(folder)[1].gallery is None

@@ -22,7 +22,7 @@ from robust.settings.baseline import Baselines, RegressionCheck
 from tests.making import attacked, evidence, flags, record
 from tests.session.making import attack, data, results, samples, settings
 
-MODELS = SimpleNamespace(surrogate=None)
+MODELS = SimpleNamespace(load_surrogate=None)
 ATTACKS = ("fgsm", "pgd:steps=5")
 DIGEST = samples().digest
 ROBUST = RegressionCheck(read_tolerance("robust_acc:0pp"), "", "linf:0.15")
@@ -32,7 +32,7 @@ def measured(**changes):
     """Return a record of what a run of `settings` measures."""
     broken = dict.fromkeys(ATTACKS, "11000000")
     found = record(adversarial=broken, name="mlp", digest=DIGEST, **changes)
-    options = (options_of(make(name, MODELS.surrogate)) for name in ATTACKS)
+    options = (options_of(make(name, MODELS.load_surrogate)) for name in ATTACKS)
     attacks = (attacked(name, "11000000", options=given) for name, given in zip(ATTACKS, options, strict=True))
     return replace(found, attacks=tuple(attacks))
 
@@ -143,7 +143,7 @@ def whole(tmp_path):
 def resources(folder, **changes):
     given = settings(folder, baselines=Baselines(None, folder, (), "main"), **changes)
     model = SimpleNamespace(module=SimpleNamespace(state_dict=dict))
-    models = SimpleNamespace(subject=lambda variant: model)
+    models = SimpleNamespace(load=lambda variant: model)
     return SimpleNamespace(settings=given, data=data(), models=models, answers=None)
 
 
@@ -154,7 +154,7 @@ def test_a_baseline_is_saved_with_its_rows(tmp_path, monkeypatch, whole):
 
     assert save_rows(resources(tmp_path), found) == "baseline saved: .robust/baselines/0001_main"
     (kept,) = read(tmp_path / ".robust" / "baselines" / "0001_main").records
-    assert kept.same_outcomes(found.records()[0])
+    assert kept.same_outcomes(found.list_records()[0])
 
 
 def test_a_run_without_a_whole_row_saves_nothing(tmp_path, whole):

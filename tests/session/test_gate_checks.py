@@ -98,7 +98,7 @@ def test_what_a_users_test_reports_is_decided_attack_by_attack(words, floor, fai
 
 def test_the_decision_on_a_row_is_there_for_whoever_reports_it():
     found = results(*row())
-    (key,) = found.row_keys()
+    (key,) = found.list_keys()
     rulings = {percent: GateChecks(found, gates(str(percent))).decide(key).ruling for percent in (5, 30, 37.5, 38, 90)}
 
     assert rulings == {5: "holds", 30: "inconclusive", 37.5: "inconclusive", 38: "fails", 90: "fails"}
@@ -108,7 +108,7 @@ def test_the_decision_on_a_row_is_there_for_whoever_reports_it():
 
 def test_a_row_that_was_stopped_is_a_bound():
     found = results(attack("quick-1", "10000000", suite="quick-1", partial="time"))
-    (key,) = found.row_keys()
+    (key,) = found.list_keys()
 
     assert GateChecks(found, gates("5")).decide(key).message.endswith("holds so far; give it more time")
     assert GateChecks(found, gates("90")).decide(key).ruling == "fails"

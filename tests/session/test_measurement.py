@@ -44,7 +44,8 @@ class Counted(Measurements):
     """Measurements that run nothing: each run is counted, and returns a result of its own."""
 
     def __init__(self, make=result, clean_faulty=0):
-        answers = SimpleNamespace(clean=lambda module, samples: CleanResult(np.ones(len(samples), bool), clean_faulty))
+        clean = CleanResult(np.ones(8, bool), clean_faulty)
+        answers = SimpleNamespace(get_clean=lambda module, samples: clean)
         parts = SimpleNamespace(settings=settings(), data=data(), models=None, answers=answers, ranks=None)
         super().__init__(parts, watched=None)
         self.make, self.runs = make, []

@@ -14,23 +14,23 @@ from tests.session.making import TRUSTED, attack, clean, results, samples, trust
 def test_a_row_is_complete_with_its_last_attack():
     found = results(clean(), attack("pgd", attacks=2))
 
-    assert found.records() == []
-    assert found.unfinished() == ["net (as-is), linf:0.15: 1 of 2 attacks were run, so there is no row"]
+    assert found.list_records() == []
+    assert found.describe_unfinished() == ["net (as-is), linf:0.15: 1 of 2 attacks were run, so there is no row"]
     key = found.take(attack("fgsm", "00110000", attacks=2))
-    record = found.record(key)
+    record = found.get_record(key)
     assert [outcome.name for outcome in record.attacks] == ["fgsm", "pgd"]
     assert record.robust.tolist() == flags("00001100").tolist()
-    assert found.unfinished() == []
+    assert found.describe_unfinished() == []
 
 
 def test_a_judged_row_waits_for_its_trust_and_its_mitigated_attack_counts():
     found = results(attack(judged=True))
 
-    assert found.unfinished() == [
+    assert found.describe_unfinished() == [
         "net (as-is), linf:0.15: 1 of 1 attacks were run, and test_trust was not, so there is no row"
     ]
     key = found.take(trust(TRUSTED, "11110000"))
-    record = found.record(key)
+    record = found.get_record(key)
     assert record.trust == TRUSTED
     assert [outcome.name for outcome in record.attacks] == ["pgd", "mitigated"]
     assert record.robust.sum() == 2
@@ -41,30 +41,30 @@ def test_a_row_that_comes_again_the_same_is_no_news_and_another_replaces_it():
 
     assert found.take(attack()) is None
     key = found.take(attack(adversarial="11100000"))
-    assert found.record(key).robust.sum() == 3
-    assert len(found.records()) == len(found.complete()) == 1
+    assert found.get_record(key).robust.sum() == 3
+    assert len(found.list_records()) == len(found.list_complete()) == 1
 
 
 def test_rows_are_apart_by_threat_model_suite_and_origin():
     parts = [{}, {"threat": "l2:0.5"}, {"suite": "quick-1"}, {"origin": "test_own.py::test_own"}]
     found = results(*(attack(adversarial=f"{k:08b}", **part) for k, part in enumerate(parts)))
 
-    assert len(found.records()) == 4
-    assert [record.robust.sum() for record in found.reported()] == [6]
-    assert [bool(key.origin) for key in found.row_keys()] == [False, False, False, True]
+    assert len(found.list_records()) == 4
+    assert [record.robust.sum() for record in found.list_reported()] == [6]
+    assert [bool(key.origin) for key in found.list_keys()] == [False, False, False, True]
 
 
 def test_what_a_users_test_reports_again_is_one_row():
     found = results(attack(), attack(origin="test_own.py::test_own"))
 
-    assert len(found.complete()) == 2
-    assert len(found.records()) == 1
+    assert len(found.list_complete()) == 2
+    assert len(found.list_records()) == 1
 
 
 def test_a_sample_counts_as_correct_only_if_it_was_so_in_every_process():
     found = results(attack("pgd", "0" * 8, attacks=2), attack("fgsm", "0" * 8, attacks=2, correct="01111100"))
 
-    assert found.records()[0].correct.tolist() == flags("01111100").tolist()
+    assert found.list_records()[0].correct.tolist() == flags("01111100").tolist()
 
 
 @pytest.mark.parametrize(("levels", "expected"), [((256, 256), 256), ((256, None), None), ((None, None), None)])
@@ -72,12 +72,12 @@ def test_levels_are_those_of_all_attacks_or_none(levels, expected):
     pairs = zip(("fgsm", "pgd"), levels, strict=True)
     payloads = [attack(name, attacks=2, levels=level) for name, level in pairs]
 
-    assert results(*payloads).records()[0].levels == expected
+    assert results(*payloads).list_records()[0].levels == expected
 
 
 def test_the_record_counts_its_classes():
     """The labels are 0 and 1 in turn: of class 0 the first is lost, of class 1 the second."""
-    record = results(attack(adversarial="10010000")).records()[0]
+    record = results(attack(adversarial="10010000")).list_records()[0]
 
     assert record.provenance["classes"] == {
         "n": [4, 4],
@@ -92,7 +92,7 @@ def test_the_record_counts_its_classes():
 def test_trainings_are_listed_once():
     card = TrainingCard({"recipe": "standard"}, "/weights.safetensors")
 
-    assert results(clean(trained=card), clean(trained=card), clean()).trained() == [card]
+    assert results(clean(trained=card), clean(trained=card), clean()).list_trained() == [card]
 
 
 @pytest.fixture
@@ -108,20 +108,20 @@ def filed(tmp_path):
 
 
 def test_evidence_has_one_input_a_sample_of_the_first_attack_that_found_one(filed):
-    (key,) = filed.row_keys()
-    evidence = filed.evidence(key, None, 0)
+    (key,) = filed.list_keys()
+    evidence = filed.collect_evidence(key, None, 0)
 
     assert evidence.row.tolist() == [0, 1, 2]
     assert evidence.by.tolist() == [0, 0, 1]
     assert evidence.x_adv[:, 0].tolist() == [1, 1, 2]
     assert evidence.y.tolist() == samples().y.tolist()
     assert evidence.index.tolist() == samples().index.tolist()
-    assert filed.record(key).provenance["inputs"] == 3
-    assert len(filed.evidence(key, 2, 0).row) == 2
+    assert filed.get_record(key).provenance["inputs"] == 3
+    assert len(filed.collect_evidence(key, 2, 0).row) == 2
 
 
 def test_a_row_is_filed_with_what_the_fresh_process_says_and_its_inputs_are_removed(filed, tmp_path):
-    (key,) = filed.row_keys()
+    (key,) = filed.list_keys()
     seen = []
 
     def reverify(payload, record, evidence):
@@ -130,7 +130,7 @@ def test_a_row_is_filed_with_what_the_fresh_process_says_and_its_inputs_are_remo
 
     filed.file(tmp_path / "board", key, None, 0, reverify)
     assert seen == [("fgsm", 3)]
-    assert filed.fates() == ["new"]
+    assert filed.list_fates() == ["new"]
     assert {path.name for path in filed.files} >= {"README.md", "results.csv"}
     assert [*(tmp_path / "board" / "results").rglob("*.npz")]
     assert [*(tmp_path / "parts").rglob("*.npz")]
@@ -139,7 +139,7 @@ def test_a_row_is_filed_with_what_the_fresh_process_says_and_its_inputs_are_remo
 
 
 def test_where_the_fresh_process_refutes_the_inputs_nothing_is_filed(filed, tmp_path):
-    (key,) = filed.row_keys()
+    (key,) = filed.list_keys()
 
     def reverify(*_):
         raise ArithmeticError
@@ -160,11 +160,11 @@ def test_the_rounds_of_a_suite_go_once_it_came_to_its_end(tmp_path, partial, kep
 def test_labels_of_two_sets_of_samples_are_apart():
     found = results(attack(correct="1111", adversarial="1000"), attack("fgsm", origin="test_own.py::test_own"))
 
-    assert [record.provenance["classes"]["n"] for record in found.records()] == [[2, 2], [4, 4]]
+    assert [record.provenance["classes"]["n"] for record in found.list_records()] == [[2, 2], [4, 4]]
 
 
 def test_a_report_that_changes_is_another_record():
     found, doubted = results(attack(judged=True), trust()), replace(TRUSTED, accepted=("x",))
     found.take(trust(doubted))
 
-    assert found.records()[0].trust == doubted
+    assert found.list_records()[0].trust == doubted

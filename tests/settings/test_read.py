@@ -92,10 +92,10 @@ def test_without_options_the_defaults_hold(folder):
         (["model=http://127.0.0.1:8000/predict"], lambda s: s.attacks == ("square", "noise")),
         (["threat=linf:8/255+l2:0.5"], lambda s: s.threats == ("linf:8/255+l2:0.5",)),
         (["suite=mine.toml", "threat=l2:1"], lambda s: s.suites[0].name.startswith("mine-")),
-        (["compare=latest"], lambda s: [guard.slug for guard in s.guards] == ["linf-0.15"]),
+        (["compare=latest"], lambda s: [check.slug for check in s.regression_checks] == ["linf-0.15"]),
         (
             ["compare=latest", "compare-fail=robust_acc:2pp,clean_acc:1pp", "threat=linf:0.1,l2:1", "suite=quick-1"],
-            lambda s: [guard.slug for guard in s.guards] == ["clean", "quick-1-linf-0.1", "quick-1-l2-1"],
+            lambda s: [check.slug for check in s.regression_checks] == ["clean", "quick-1-linf-0.1", "quick-1-l2-1"],
         ),
     ],
     ids=lambda it: " ".join(it) if isinstance(it, list) else "",
@@ -133,7 +133,7 @@ def test_weights_of_an_ini_file_may_be_absent_and_typed_ones_not(folder):
 
 
 def test_a_tolerance_in_an_ini_file_waits_for_a_comparison(folder):
-    assert read(folder, NET, ini=["compare-fail=robust_acc:2pp"]).guards == []
+    assert read(folder, NET, ini=["compare-fail=robust_acc:2pp"]).regression_checks == []
 
 
 def test_a_hook_declares_data_and_changes_attacks_in_place(folder):
