@@ -1,1 +1,1 @@
-"""Our attacks beside those of other libraries, on the same models and pictures, in one run: see README.md."""
+"""Compare our attacks with those of other libraries, on the same models and images: see README.md."""

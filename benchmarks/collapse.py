@@ -37,7 +37,7 @@ def main() -> int:
         epochs: list[Epoch] = []
         options = FitOptions(on_epoch=epochs.append)
         fitted = fit(network, read_recipe(word), samples, LpThreat.parse(THREAT), seed=0, options=options)
-        columns.append([_told(epoch) for epoch in epochs])
+        columns.append([_cell(epoch) for epoch in epochs])
         lines += [f"- {word}: {note}" for note in fitted.notes or ("nothing to report",)]
     rows = ([str(k), *row] for k, row in enumerate(zip_longest(*columns, fillvalue=""), 1))
     lines = [*table.markdown(("epoch", *(f"`{word}`" for word in WORDS)), rows, words=0), "", *lines]
@@ -46,7 +46,7 @@ def main() -> int:
     return 0
 
 
-def _told(epoch: Epoch) -> str:
+def _cell(epoch: Epoch) -> str:
     assert epoch.one_step is not None
     assert epoch.robust is not None
     return " / ".join(f"{100 * share:.1f}" for share in (epoch.clean, epoch.one_step, epoch.robust))

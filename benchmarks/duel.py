@@ -1,4 +1,4 @@
-"""One attack of ours against one of a peer: the same model, pictures and seed, and one judge for both."""
+"""Compare one attack of ours with one of a peer: the same model, images and seed, and one judge for both."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,21 +30,21 @@ SLACK_RATIO = 1.02  # how many times as far our median distance may be
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """What is compared. A threat model asks for robust accuracy; a norm alone for the median distance."""
+    """A comparison: of robust accuracies for a threat model, of median distances for a norm."""
 
     attack: str  # what both are
     threat: LpThreat | Norm
     ours: str  # the attack's word, or a suite's name
     peer: str  # the library
     theirs: Attacker
-    n: int  # pictures drawn
+    n: int  # images drawn
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one side did; the costs are of one picture that was attacked, or in seconds of processor time of all."""
+    """The result of one side; passes are per attacked image, seconds of processor time are for all."""
 
-    figure: float  # robust accuracy in percent of all n, or median distance of the pictures answered right
+    figure: float  # robust accuracy in percent of all n, or median distance of the images answered right
     forwards: float
     backwards: float
     seconds: float
@@ -66,7 +66,7 @@ class Row:
         return self.ours.figure <= SLACK_RATIO * self.theirs.figure
 
 
-def fight(duel: Duel, subject: Subject, seed: int) -> Row:
+def run_duel(duel: Duel, subject: Subject, seed: int) -> Row:
     """Both sides, one after the other."""
     return Row(subject.name, duel, side(duel, ours(duel, seed), subject, seed), side(duel, duel.theirs, subject, seed))
 
@@ -82,19 +82,19 @@ def ours(duel: Duel, seed: int) -> Attacker:
 
 def _suite(duel: Duel, seed: int, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     assert isinstance(duel.threat, LpThreat)
-    found = campaign(Subject("", model, x, y, len(x)), duel.ours, duel.threat, seed)
+    found = run_suite(Subject("", model, x, y, len(x)), duel.ours, duel.threat, seed)
     x_adv = x.clone()
     x_adv[torch.from_numpy(found.adversarial)] = torch.from_numpy(found.x_adv)
     return x_adv
 
 
-def campaign(on: Subject, suite: Suite | str, threat: LpThreat, seed: int) -> AttackResult:
-    """As a run with --robust-suite: in batches, and what falls is looked at again."""
+def run_suite(on: Subject, suite: Suite | str, threat: LpThreat, seed: int) -> AttackResult:
+    """Run a suite as --robust-suite does: in batches, with verification."""
     samples = Samples(on.x.numpy(), on.y.numpy(), np.arange(len(on.x)))
     with torch.no_grad():
         classes = on.model(on.x[:1]).shape[1]
-    chosen, feed = read_suite(suite, Path()) if isinstance(suite, str) else suite, Batcher(MAX_BATCH["cpu"])
-    return SuiteRun(on.model, samples, chosen, threat, classes, RunOptions(feed, seed)).run(np.ones(len(on.x), bool))
+    chosen, batcher = read_suite(suite, Path()) if isinstance(suite, str) else suite, Batcher(MAX_BATCH["cpu"])
+    return SuiteRun(on.model, samples, chosen, threat, classes, RunOptions(batcher, seed)).run(np.ones(len(on.x), bool))
 
 
 def side(duel: Duel, attack: Attacker, subject: Subject, seed: int) -> Side:
@@ -104,8 +104,8 @@ def side(duel: Duel, attack: Attacker, subject: Subject, seed: int) -> Side:
         x_adv = attack(counted, x.clone(), y.clone()).detach()
         seconds = CLOCK() - begun
     if isinstance(duel.threat, LpThreat):
-        standing = ~adversarial(subject.model, x_adv, x, y, duel.threat)
-        figure = 100 * int(standing.sum()) / subject.n
+        robust = ~adversarial(subject.model, x_adv, x, y, duel.threat)
+        figure = 100 * int(robust.sum()) / subject.n
     else:
         figure = median(distance(subject.model, x_adv, x, y, duel.threat))
     return Side(figure, counted.forwards / len(x), counted.backwards / len(x), seconds)

@@ -5,8 +5,8 @@ from benchmarks.peers import art, foolbox, torchattacks
 from robust.attacks import LpThreat
 from robust.attacks.geometry import Norm
 
-N = 1000  # pictures drawn
-N_SLOW = 500  # for attacks of thousands of forwards a picture
+N = 1000  # images drawn
+N_SLOW = 500  # for attacks of thousands of forwards an image
 N_LONG = 50  # for C&W, which takes 9,000 steps
 
 

@@ -1,7 +1,7 @@
 """`make bench-gate`: the gate against a baseline, on a model that was made worse and on one that was only rewritten.
 
-Twenty draws of 1,000 Fashion-MNIST test pictures, each with its own seed of the attack. Writes gate.md; ends in 1 where
-a bound does not hold. It takes some minutes.
+Twenty draws of 1,000 Fashion-MNIST test images, each with its own seed of the attack. Writes gate.md; the exit status
+is 1 if a bound does not hold. It takes some minutes.
 """
 
 import copy
@@ -33,7 +33,7 @@ from robust.stats import fisher
 PAGE = Path(__file__).parent / "gate.md"
 SEEDS, N, MODEL, ATTACK = 20, 1000, "pgd-at", "pgd"
 THREAT, MARGIN = LpThreat.parse("linf:0.1"), read_tolerance("robust_acc:1pp")
-NOISE, MORE = 0.075, 0.2  # of each tensor's deviation: the first costs about 3 points on pictures that are held out
+NOISE, MORE = 0.075, 0.2  # of each tensor's deviation: the first costs about 3 points on held-out images
 CAUGHT, PASSED, MISSED = 18, 20, 15  # of the seeds, what must hold
 HEADS = ("change", "seed", "robust %", "points", "lost", "won", "McNemar p", "unpaired p", "gate")
 HEADS_REPLAY = (*HEADS, "lost by replay", "to it only", "fails after", "replay s", "a few s", "all s")
@@ -50,7 +50,7 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One change on one draw of pictures."""
+    """One change on one draw of images."""
 
     change: str
     seed: int
@@ -58,7 +58,7 @@ class Compared:
     unpaired: float  # p-value
     replay: Comparison  # what is known before any attack
     early: Comparison  # what is known after the attack on a few
-    alone: int  # lost pictures that fall to replay and not to the attack
+    alone: int  # lost images that only replay finds
     seconds: tuple[float, float, float]  # of replay, of the attack on a few, of the attack on all
 
     @property
@@ -67,7 +67,7 @@ class Compared:
 
     @property
     def settled(self) -> str:
-        """When the gate fails."""
+        """The stage after which the gate fails; "" if it does not."""
         when = {"replay": self.replay, "a few": self.early, "all": self.paired}
         return next((word for word, paired in when.items() if paired.ruling(MARGIN) == "fails"), "")
 
@@ -99,7 +99,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A model on some pictures."""
+    """The measurement of a model on some images."""
 
     clean: Flags
     found: AttackResult
@@ -111,31 +111,31 @@ class Measured:
 
 
 def main() -> int:
-    """Returns the exit status: 1 where a bound does not hold."""
+    """Measure and write the page; return 1 if a bound does not hold."""
     data, model = DATA.get("fashion-mnist"), network(MODEL)
     assert isinstance(data, Dataset)
     changes = {
-        "made worse": (worse(model, NOISE), 250),
-        "made much worse": (worse(model, MORE), 250),
-        "rewritten": (rewritten(model), 100),
+        "made worse": (worsen(model, NOISE), 250),
+        "made much worse": (worsen(model, MORE), 250),
+        "rewritten": (rewrite(model), 100),
     }
     rows = []
     for seed in range(SEEDS):
-        samples, feed = data.load("test", N, seed), Batcher(250)
-        before = measured(model, samples, seed, feed)
-        kept = kept_of(model, samples, before, seed, feed)
+        samples, batcher = data.load("test", N, seed), Batcher(250)
+        before = measure(model, samples, seed, batcher)
+        kept = keep_inputs(model, samples, before, seed, batcher)
         for change, (module, batch) in changes.items():
             rows.append(compare(change, module, samples, seed, Batcher(batch), before, kept))
             sys.stdout.write(" | ".join(rows[-1].cells) + "\n")
     wrong = failures(rows)
-    lines = [*table.markdown(HEADS_REPLAY, (row.cells for row in rows), words=1), "", *told(rows), *wrong]
+    lines = [*table.markdown(HEADS_REPLAY, (row.cells for row in rows), words=1), "", *summarize(rows), *wrong]
     PAGE.write_text("\n".join(["# Gate", "", LEGEND, "", *lines, table.machine(("torch",)), ""]))
-    sys.stdout.write("\n".join([*told(rows), *wrong, ""]))
+    sys.stdout.write("\n".join([*summarize(rows), *wrong, ""]))
     return bool(wrong)
 
 
-def worse(model: nn.Module, noise: float) -> nn.Module:
-    """The model with noise on its weights."""
+def worsen(model: nn.Module, noise: float) -> nn.Module:
+    """Return the model with noise on its weights."""
     found, rng = copy.deepcopy(model), torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in found.parameters():
@@ -143,8 +143,8 @@ def worse(model: nn.Module, noise: float) -> nn.Module:
     return found
 
 
-def rewritten(model: nn.Module) -> nn.Module:
-    """The same function, but for rounding."""
+def rewrite(model: nn.Module) -> nn.Module:
+    """Return the model as the same function except for rounding."""
     found = copy.deepcopy(model)
     first, second = (layer for layer in found.modules() if isinstance(layer, nn.Conv2d))
     order = torch.randperm(first.out_channels, generator=torch.Generator().manual_seed(0))
@@ -156,30 +156,30 @@ def rewritten(model: nn.Module) -> nn.Module:
     return found
 
 
-def measured(module: nn.Module, samples: Samples, seed: int, feed: Batcher) -> Measured:
+def measure(module: nn.Module, samples: Samples, seed: int, batcher: Batcher) -> Measured:
     began = time.process_time()
-    clean = measure_clean(module, samples, seed, feed).correct
-    found = measure_attack(module, samples, clean, ATTACK, THREAT, RunOptions(feed, seed))
+    clean = measure_clean(module, samples, seed, batcher).correct
+    found = measure_attack(module, samples, clean, ATTACK, THREAT, RunOptions(batcher, seed))
     return Measured(clean, found, time.process_time() - began)
 
 
-def kept_of(module: nn.Module, samples: Samples, before: Measured, seed: int, feed: Batcher) -> list[Saved]:
-    """What a baseline keeps of it."""
-    strongest = find_hardest(module, samples, before.robust, THREAT, seed, feed)
+def keep_inputs(module: nn.Module, samples: Samples, before: Measured, seed: int, batcher: Batcher) -> list[Saved]:
+    """Return the inputs that a baseline keeps."""
+    strongest = find_hardest(module, samples, before.robust, THREAT, seed, batcher)
     assert strongest is not None
     return [(before.found.x_adv, np.flatnonzero(before.found.adversarial)), strongest]
 
 
 def compare(
-    change: str, module: nn.Module, samples: Samples, seed: int, feed: Batcher, before: Measured, kept: list[Saved]
+    change: str, module: nn.Module, samples: Samples, seed: int, batcher: Batcher, before: Measured, kept: list[Saved]
 ) -> Compared:
     began = time.process_time()
-    clean = measure_clean(module, samples, seed, feed).correct
-    replay = replay_inputs(module, samples, kept, THREAT, feed)
+    clean = measure_clean(module, samples, seed, batcher).correct
+    replay = replay_inputs(module, samples, kept, THREAT, batcher)
     left, between = clean & ~replay.adversarial, time.process_time()
     early, rows = left.copy(), replay.first(before.robust, left)
-    early[rows] &= measured(module, samples.take(rows), seed, feed).robust
-    seconds, after = (between - began, time.process_time() - between), measured(module, samples, seed, feed)
+    early[rows] &= measure(module, samples.take(rows), seed, batcher).robust
+    seconds, after = (between - began, time.process_time() - between), measure(module, samples, seed, batcher)
     paired = Comparison(before.robust, after.robust & left)
     return Compared(
         change=change,
@@ -193,20 +193,20 @@ def compare(
     )
 
 
-def told(rows: list[Compared]) -> list[str]:
-    """What the rows come to, a line for each change."""
+def summarize(rows: list[Compared]) -> list[str]:
+    """Return a line for each change."""
     lines = []
     for change in dict.fromkeys(row.change for row in rows):
-        mine = [row for row in rows if row.change == change]
-        seconds = [fmean(row.seconds[k] for row in mine) for k in range(3)]
-        failed, unpaired = count(mine, MARGIN), sum(row.unpaired < ALPHA for row in mine)
-        when = [sum(row.settled == word for row in mine) for word in ("replay", "a few", "all")]
-        lost, found, early = (sum(int(p.lost.sum()) for p in pairs) for pairs in pairs_of(mine))
+        group = [row for row in rows if row.change == change]
+        seconds = [fmean(row.seconds[k] for row in group) for k in range(3)]
+        failed, unpaired = count(group, MARGIN), sum(row.unpaired < ALPHA for row in group)
+        when = [sum(row.settled == word for row in group) for word in ("replay", "a few", "all")]
+        lost, found, early = (sum(int(p.lost.sum()) for p in pairs) for pairs in pairs_of(group))
         lines += [
-            f"**{change}**: {fmean(row.paired.points for row in mine):+.2f} points. The gate fails {failed} of "
-            f"{len(mine)} draws: {when[0]} after replay, {when[1]} after the attack on a few, {when[2]} after that "
+            f"**{change}**: {fmean(row.paired.points for row in group):+.2f} points. The gate fails {failed} of "
+            f"{len(group)} draws: {when[0]} after replay, {when[1]} after the attack on a few, {when[2]} after that "
             f"on all; the unpaired test is significant for {unpaired}. Of {lost} lost images {found} are found by "
-            f"replay and {early} after a few; {sum(row.alone for row in mine)} are found by replay only. Replay takes "
+            f"replay and {early} after a few; {sum(row.alone for row in group)} are found by replay only. Replay takes "
             f"{seconds[0]:.2f} s, a few {seconds[1]:.2f} s, all {seconds[2]:.2f} s.",
             "",
         ]
@@ -214,7 +214,7 @@ def told(rows: list[Compared]) -> list[str]:
 
 
 def pairs_of(rows: list[Compared]) -> tuple[list[Comparison], list[Comparison], list[Comparison]]:
-    """(in the end, after replay, after the attack on a few)."""
+    """Return the comparisons (in the end, after replay, after the attack on a few)."""
     return [row.paired for row in rows], [row.replay for row in rows], [row.early for row in rows]
 
 
@@ -223,7 +223,7 @@ def count(rows: list[Compared], margin: Tolerance) -> int:
 
 
 def failures(rows: list[Compared]) -> list[str]:
-    """A line for each bound that does not hold."""
+    """Return a line for each bound that does not hold."""
     made_worse = [row for row in rows if row.change == "made worse"]
     caught = count(made_worse, MARGIN)
     passed = sum(row.ruling != "fails" for row in rows if row.change == "rewritten")

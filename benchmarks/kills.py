@@ -1,4 +1,4 @@
-"""A run of a suite that is killed again and again ends as one that never was."""
+"""Check that a run of a suite that is killed again and again ends as one that is not."""
 
 import random
 import subprocess
@@ -15,7 +15,7 @@ MODEL = ROOT / "benchmarks/models/digits-pgd-at.safetensors"
 
 
 def kills(suite: str) -> list[str]:
-    """Run until the row is there, killed at random moments; begin again until it was KILLS times in all."""
+    """Run until the row exists, killed at random moments; begin again until there were KILLS kills."""
     moments, killed, ends, same = random.Random(0), 0, 0, 0
     with tempfile.TemporaryDirectory() as text:
         whole = _row(Path(text) / "whole", suite, None)
@@ -32,7 +32,7 @@ def kills(suite: str) -> list[str]:
 
 
 def _row(folder: Path, suite: str, seconds: float | None) -> Record | None:
-    """The row, or None where the run was killed before it was there."""
+    """Return the row; None if the run was killed before."""
     folder.mkdir(exist_ok=True)
     (folder / "pytest.ini").touch()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--robust-suite={suite}"]

@@ -1,4 +1,4 @@
-"""`make bench-ranks`: what two processes gain over one, who waits how long, and what 64 would gain: writes ranks.md."""
+"""`make bench-ranks`: the gain of two processes, the time that ranks wait, and the gain of 64. Writes ranks.md."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import robust.evaluation.attack_run
 from benchmarks import table
-from benchmarks.subjects import ROOT, network, pictures
+from benchmarks.subjects import ROOT, draw_images, network
 from robust.attacks.suite import read_suite
 from robust.attacks.threats.threat import read_threat
 from robust.data.dataset import Samples
@@ -30,7 +30,7 @@ from robust.evaluation.measure import BATCH, measure_clean
 from robust.evaluation.suite_run import SuiteRun
 
 MODEL, SUITE, THREAT, N, SEED = "pgd-at", "standard-1", "linf:0.1", 2000, 0
-TURNS, WHOLE = 5, 3  # of the suite, and of the whole command
+TURNS, WHOLE = 5, 3  # runs of the suite, and of the whole command
 GAIN = 1.6  # of two processes with a thread each, over one: at least
 MANY = (8, 64)
 OUT = ROOT / "benchmarks/ranks.md"
@@ -53,41 +53,46 @@ Round = tuple[NDArray[np.int64], NDArray[np.int64]]  # (samples, the passes that
 
 
 def child(folder: Path) -> None:
-    """One process of a turn: writes what it measured, and alone also what each sample took."""
-    x, y = pictures(N, SEED)
+    """Run one process of a turn and write its measurements; a single process also writes the cost of each sample."""
+    x, y = draw_images(N, SEED)
     samples, model, suite = Samples(x.numpy(), y.numpy(), np.arange(N)), network(MODEL), read_suite(SUITE, ROOT)
     with join() as ranks, _waiting() as waits, _recorded() as rounds:
         torch.set_num_threads(1)
         correct = measure_clean(model, samples, SEED).correct
-        campaign = SuiteRun(
+        suite_run = SuiteRun(
             model, samples, suite, read_threat(THREAT), 10, RunOptions(Batcher(BATCH), SEED, ranks=ranks)
         )
         ranks.all(None)
         waits.clear()
         began, used = time.monotonic(), time.process_time()
-        found = campaign.run(correct)
+        result = suite_run.run(correct)
         wall, used = time.monotonic() - began, time.process_time() - used
-    told = {"wall": wall, "used": used, "idle": sum(waits) / wall, "broken": np.flatnonzero(found.adversarial).tolist()}
-    told |= {"rounds": [[each.tolist() for each in pair] for pair in rounds]} if ranks.size == 1 else {}
-    (folder / f"{ranks.rank}.json").write_text(json.dumps(told))
+    content = {
+        "wall": wall,
+        "used": used,
+        "idle": sum(waits) / wall,
+        "broken": np.flatnonzero(result.adversarial).tolist(),
+    }
+    content |= {"rounds": [[array.tolist() for array in pair] for pair in rounds]} if ranks.size == 1 else {}
+    (folder / f"{ranks.rank}.json").write_text(json.dumps(content))
 
 
 @contextmanager
 def _waiting() -> Iterator[list[float]]:
-    """Yields the seconds of each wait for the other ranks."""
+    """Yield a list that grows by the seconds of each wait for the other ranks."""
     waits: list[float] = []
-    real = dist.monitored_barrier
+    barrier = dist.monitored_barrier
 
     def timed(*args: Any, **named: Any) -> None:
         began = time.monotonic()
-        real(*args, **named)
+        barrier(*args, **named)
         waits.append(time.monotonic() - began)
 
     dist.monitored_barrier = timed
     try:
         yield waits
     finally:
-        dist.monitored_barrier = real
+        dist.monitored_barrier = barrier
 
 
 @contextmanager
@@ -109,7 +114,7 @@ def _recorded() -> Iterator[list[Round]]:
 
 
 def turn(size: int) -> list[dict[str, Any]]:
-    """What each of so many processes tells of one run."""
+    """Return the measurements of each process in one run of `size` processes."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={size}", "-m", "benchmarks.ranks"]
         subprocess.run([*command, folder], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
@@ -117,7 +122,7 @@ def turn(size: int) -> list[dict[str, Any]]:
 
 
 def whole(size: int) -> float:
-    """Seconds of `robust evaluate` in so many processes."""
+    """Return the seconds of `robust evaluate` in `size` processes."""
     command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={size}", "-m", "robust", "evaluate"]
     command += [f"{ROOT}/benchmarks/models/{MODEL}.safetensors", f"--arch={ROOT}/examples/fashion_mnist.py:make"]
     command += [f"--suite={SUITE}", f"--threat={THREAT}", f"--samples={N}", "--data=fashion-mnist"]
@@ -129,7 +134,7 @@ def whole(size: int) -> float:
 
 
 def idle_shares(rounds: Iterable[Round], n: int, size: int) -> dict[str, float]:
-    """For each way of dealing the share of all ranks' time in which they wait."""
+    """Return the share of the ranks' time in which they wait, for each way to distribute the samples."""
     longest: dict[str, float] = dict.fromkeys(("anew", "once, by turns", "once, in blocks"), 0.0)
     work = 0.0
     for rows, passes in rounds:
@@ -141,7 +146,7 @@ def idle_shares(rounds: Iterable[Round], n: int, size: int) -> dict[str, float]:
 
 
 def tenfold(rounds: Iterable[Round], n: int) -> list[Round]:
-    """The rounds of ten times as many samples: each of the n samples ten times."""
+    """Return the rounds with each of the n samples ten times."""
     copies = n * np.arange(10)
     return [((rows[:, None] + copies).ravel(), np.repeat(passes, 10)) for rows, passes in rounds]
 
@@ -180,7 +185,7 @@ def main() -> int:
 
 
 def _row(turns: list[list[dict[str, Any]]], commands: list[float]) -> list[str]:
-    """Of as many processes as each turn tells of."""
+    """Return the line of the table for the number of processes in these turns."""
     idle = [median(ranks[rank]["idle"] for ranks in turns) for rank in range(len(turns[0]))]
     return [
         str(len(idle)),

@@ -1,4 +1,4 @@
-"""`make bench-search`: what it saves to let suites ask a cheaper copy of a model, and what that changes."""
+"""`make bench-search`: the time that a cheaper copy of a model saves in suites, and its effect on the figures."""
 
 import sys
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import table
-from benchmarks.subjects import network, pictures
+from benchmarks.subjects import draw_images, network
 from benchmarks.timing import CLOCK
 from robust.attacks.engine import eval_mode
 from robust.attacks.fast_copy import FastCopy, make_fast_copy
@@ -62,8 +62,8 @@ def _row(word: str, shape: tuple[int, ...], batch: int) -> list[str]:
     copies = [_copy(module, ways, x) for ways in WAYS]
     exact, *quick = _milliseconds([module, *copies], x)
     assert exact
-    told = ("n/a" if each is None else f"{exact / each:.2f}" for each in quick)
-    return [f"`{word}`", " x ".join(map(str, shape)), str(batch), f"{exact:.1f}", *told]
+    ratios = ("n/a" if each is None else f"{exact / each:.2f}" for each in quick)
+    return [f"`{word}`", " x ".join(map(str, shape)), str(batch), f"{exact:.1f}", *ratios]
 
 
 def _copy(module: nn.Module, ways: Sequence[str], x: Tensor) -> FastCopy | None:
@@ -74,7 +74,7 @@ def _copy(module: nn.Module, ways: Sequence[str], x: Tensor) -> FastCopy | None:
 
 
 def _milliseconds(modules: Sequence[nn.Module | None], x: Tensor) -> list[float | None]:
-    """Of a gradient, in turns; the first of each, in which memory is laid out, does not count."""
+    """Return the milliseconds of a gradient for each model, in turns; the first turn, a warm-up, does not count."""
     seconds: list[list[float]] = [[] for _ in modules]
     for _ in range(1 + ROUNDS):
         for module, times in zip(modules, seconds, strict=True):
@@ -92,18 +92,18 @@ def _gradient(module: nn.Module, x: Tensor) -> None:
 
 
 def _whole() -> list[str]:
-    """standard-1 by each way: what stands, and the time."""
-    x, y = pictures(N, SEED, "fashion-mnist")
+    """Return the table of standard-1 with each kind of copy: robust accuracy and time."""
+    x, y = draw_images(N, SEED, "fashion-mnist")
     module, samples = network(SUBJECT), Samples(x.numpy(), y.numpy(), np.arange(N))
-    feed = Batcher(250)
-    correct = measure_clean(module, samples, batcher=feed).correct
-    plain = SuiteRun(module, samples, read_suite("standard-1", Path()), read_threat(THREAT), 10, RunOptions(feed))
+    batcher = Batcher(250)
+    correct = measure_clean(module, samples, batcher=batcher).correct
+    plain = SuiteRun(module, samples, read_suite("standard-1", Path()), read_threat(THREAT), 10, RunOptions(batcher))
     rows = []
     for ways in ((), *WAYS):
         begun = CLOCK()
         found = replace(plain, fast_copy=make_fast_copy(module, ways, x[:64]) if ways else None).run(correct)
-        seconds, standing = CLOCK() - begun, int((correct & ~found.adversarial).sum())
-        rows.append([", ".join(ways) or "exact", f"{100 * standing / N:.1f}", f"{seconds:.1f}"])
+        seconds, robust = CLOCK() - begun, int((correct & ~found.adversarial).sum())
+        rows.append([", ".join(ways) or "exact", f"{100 * robust / N:.1f}", f"{seconds:.1f}"])
     return table.markdown(("asked", "robust %", "seconds"), rows, words=1)
 
 

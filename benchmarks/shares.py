@@ -6,7 +6,7 @@ import sys
 from collections import defaultdict
 
 from benchmarks import table
-from benchmarks.subjects import MODELS, network, pictures
+from benchmarks.subjects import MODELS, draw_images, network
 from benchmarks.timing import CLOCK
 from robust.attacks import PGD, LpThreat, assail
 
@@ -43,20 +43,20 @@ def part_of(function: Function) -> str:
 
 
 def shares(profile: cProfile.Profile) -> dict[str, float]:
-    """In percent of the whole, the largest first."""
-    found: dict[str, float] = defaultdict(float)
+    """Return the share of each part in percent, the largest first."""
+    percents: dict[str, float] = defaultdict(float)
     for function, (_, _, own, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
         if function[0] != "~":
-            found[part_of(function)] += own
+            percents[part_of(function)] += own
             continue
         for caller, (_, _, within, _) in callers.items():
-            found[part_of(caller)] += within
-    total = sum(found.values())
-    return {part: 100 * found[part] / total for part in sorted(found, key=lambda part: -found[part])}
+            percents[part_of(caller)] += within
+    total = sum(percents.values())
+    return {part: 100 * percents[part] / total for part in sorted(percents, key=lambda part: -percents[part])}
 
 
 def main() -> int:
-    x, y = pictures(1000, 0)
+    x, y = draw_images(1000, 0)
     for name in MODELS:
         model, ball, attack = network(name), LpThreat.parse("linf:0.1"), PGD(steps=40)
         assail(model, attack, x[:10], y[:10], ball)  # what is loaded on first use

@@ -1,7 +1,7 @@
 """`make bench-standard`: standard-1 and quick-1 beside AutoAttack standard, which torchattacks' parts make.
 
-Ten models, 500 test pictures each; then what each stage is good for, five seeds, and twenty kills. Writes standard.md;
-ends in 1 where a bound does not hold. It takes about an hour, most of it theirs.
+Ten models, 500 test images each; then each stage by itself, five seeds, and twenty kills. Writes standard.md; the exit
+status is 1 if a bound does not hold. It takes about an hour, most of it theirs.
 """
 
 import argparse
@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks import table
 from benchmarks.ablation import ablation
-from benchmarks.duel import Duel, Side, campaign, ours, side
+from benchmarks.duel import Duel, Side, ours, run_suite, side
 from benchmarks.kills import kills
 from benchmarks.peers import torchattacks
-from benchmarks.subjects import BOUTS, Bout
+from benchmarks.subjects import CASES, Case
 from robust.attacks import LpThreat
 
 PAGE = Path(__file__).parent / "standard.md"
@@ -34,10 +34,10 @@ TIMES, GRADIENTS, QUICK_POINTS, QUICK_TIMES, SPREAD = 1 / 10, 1 / 4, 1.0, 1 / 5,
 
 
 @dataclass(frozen=True, slots=True)
-class Fought:
-    """The three sides on one model."""
+class CaseResult:
+    """The results of the three sides on one model."""
 
-    bout: Bout
+    case: Case
     n: int
     suite: Side
     peer: Side
@@ -49,7 +49,7 @@ class Fought:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 1 where a bound does not hold."""
+    """Measure and write the page; return 1 if a bound does not hold."""
     parser = argparse.ArgumentParser(prog="benchmarks.standard", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="some of them only; the page is not written")
     parser.add_argument("--suite", default=SUITE, help="another, or a file of TOML; the page is not written")
@@ -57,50 +57,53 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--held-out", action="store_true", help="of the training split, to choose attacks by; likewise")
     args = parser.parse_args(argv)
     whole = not (args.models or args.held_out) and (args.suite, args.samples) == (SUITE, N)
-    fought = []
-    for bout in (bout for bout in BOUTS if not args.models or bout.name in args.models):
-        fought.append(fight(bout, args.suite, args.samples, held_out=args.held_out))
-        _say(lines(fought[-1:])[-1:] if len(fought) > 1 else lines(fought))
-    told = [*lines(fought), "", *bounds(fought)]
-    _say(bounds(fought))
+    results = []
+    for case in (case for case in CASES if not args.models or case.name in args.models):
+        results.append(run_duel(case, args.suite, args.samples, held_out=args.held_out))
+        _print(lines(results[-1:])[-1:] if len(results) > 1 else lines(results))
+    page = [*lines(results), "", *bounds(results)]
+    _print(bounds(results))
     if whole:
         for title, part in (("Stages", ablation(SUITE, SEED)), ("Seeds", seeds()), ("Kills", kills(SUITE))):
-            told += ["", f"## {title}", "", *part]
-            _say(["", f"## {title}", "", *part])
-        PAGE.write_text(table.page(f"{SUITE} and AutoAttack", LEGEND, told, SEED, PACKAGES), "utf-8")
-    return 1 if any("**no**" in line for line in told) else 0
+            page += ["", f"## {title}", "", *part]
+            _print(["", f"## {title}", "", *part])
+        PAGE.write_text(table.page(f"{SUITE} and AutoAttack", LEGEND, page, SEED, PACKAGES), "utf-8")
+    return 1 if any("**no**" in line for line in page) else 0
 
 
-def fight(bout: Bout, suite: str, n: int, *, held_out: bool = False) -> Fought:
-    """All sides on one model, one after the other."""
-    on, threat = bout.subject(n, SEED, held_out=held_out), LpThreat.parse(bout.threat)
+def run_duel(case: Case, suite: str, n: int, *, held_out: bool = False) -> CaseResult:
+    """Run all sides on one model, one after the other."""
+    on, threat = case.subject(n, SEED, held_out=held_out), LpThreat.parse(case.threat)
     duel = Duel("AutoAttack standard", threat, suite, "torchattacks", torchattacks.auto_attack(threat), n)
-    mine, quick = ours(duel, SEED), ours(replace(duel, ours=QUICK), SEED)
-    return Fought(bout, n, *(side(duel, attack, on, SEED) for attack in (mine, duel.theirs, quick)))
+    suite_attack, quick = ours(duel, SEED), ours(replace(duel, ours=QUICK), SEED)
+    return CaseResult(case, n, *(side(duel, attack, on, SEED) for attack in (suite_attack, duel.theirs, quick)))
 
 
-def lines(fought: list[Fought]) -> list[str]:
-    return table.markdown(HEADS, (_cells(one) for one in fought), words=2)
+def lines(results: list[CaseResult]) -> list[str]:
+    """Return the lines of the table."""
+    return table.markdown(HEADS, (_cells(result) for result in results), words=2)
 
 
-def _cells(one: Fought) -> list[str]:
+def _cells(result: CaseResult) -> list[str]:
     def cell(show: str, what: str) -> str:
-        return " / ".join(format(getattr(each, what), show) for each in one.sides)
+        return " / ".join(format(getattr(side, what), show) for side in result.sides)
 
     figures = (cell(".1f", "figure"), cell(".0f", "forwards"), cell(".0f", "backwards"), cell(".1f", "seconds"))
-    return [one.bout.name, one.bout.threat, str(one.n), *figures]
+    return [result.case.name, result.case.threat, str(result.n), *figures]
 
 
-def bounds(fought: list[Fought]) -> list[str]:
-    """What was promised, a line each."""
+def bounds(results: list[CaseResult]) -> list[str]:
+    """Return a line for each bound."""
     # Where every gradient is zero standard-1 spends queries that AutoAttack does not, and quick-1's steps say nothing:
     # costs are compared without that model, and shown with it.
-    alike = [one for one in fought if one.bout.name != "rounded"]
-    seconds, all_seconds = (_sums(some) for some in (alike, fought))
-    spent = [fmean(each.backwards for each in column) for column in zip(*(one.sides for one in fought), strict=True)]
-    lower = sum(one.suite.figure < one.peer.figure for one in fought)
-    higher = [one.bout.name for one in fought if one.suite.figure > one.peer.figure]
-    quick = max(one.quick.figure - one.suite.figure for one in alike)
+    alike = [result for result in results if result.case.name != "rounded"]
+    seconds, all_seconds = (_sums(some) for some in (alike, results))
+    spent = [
+        fmean(side.backwards for side in column) for column in zip(*(result.sides for result in results), strict=True)
+    ]
+    lower = sum(result.suite.figure < result.peer.figure for result in results)
+    higher = [result.case.name for result in results if result.suite.figure > result.peer.figure]
+    quick = max(result.quick.figure - result.suite.figure for result in alike)
     with_it = f"1/{all_seconds[1] / all_seconds[0]:.1f} with rounded"
     return [
         _line(f"never above AutoAttack ({', '.join(higher) or 'on none'}), below on {lower}", not higher and lower > 1),
@@ -114,31 +117,31 @@ def bounds(fought: list[Fought]) -> list[str]:
     ]
 
 
-def _sums(fought: list[Fought]) -> list[float]:
-    """Seconds of each side."""
-    return [sum(each.seconds for each in column) for column in zip(*(one.sides for one in fought), strict=True)]
+def _sums(results: list[CaseResult]) -> list[float]:
+    """Return the seconds of each side."""
+    return [sum(side.seconds for side in column) for column in zip(*(result.sides for result in results), strict=True)]
 
 
 def seeds() -> list[str]:
-    """Robust accuracy by five seeds of the attacks, on the same pictures."""
+    """Return the table of robust accuracies for five seeds of the attacks, on the same images."""
     rows, widest = [], 0.0
-    for bout in BOUTS:
-        on = bout.subject(N, SEED)
-        adversarial = (campaign(on, SUITE, LpThreat.parse(bout.threat), seed).adversarial for seed in range(SEEDS))
-        found = [100 * int(np.sum(~flags)) / N for flags in adversarial]
-        widest = max(widest, max(found) - min(found))
-        rows.append([bout.name, bout.threat, *(f"{figure:.1f}" for figure in found)])
+    for case in CASES:
+        on = case.subject(N, SEED)
+        adversarial = (run_suite(on, SUITE, LpThreat.parse(case.threat), seed).adversarial for seed in range(SEEDS))
+        figures = [100 * int(np.sum(~flags)) / N for flags in adversarial]
+        widest = max(widest, max(figures) - min(figures))
+        rows.append([case.name, case.threat, *(f"{figure:.1f}" for figure in figures)])
     head = ("model", "threat", *(f"seed {seed}" for seed in range(SEEDS)))
-    told = f"five seeds differ by at most {widest:.1f} points"
-    return [*table.markdown(head, rows, words=2), "", _line(told, round(widest, 6) <= SPREAD)]
+    text = f"five seeds differ by at most {widest:.1f} points"
+    return [*table.markdown(head, rows, words=2), "", _line(text, round(widest, 6) <= SPREAD)]
 
 
-def _line(told: str, holds: bool) -> str:
-    return f"- {told}: {'yes' if holds else '**no**'}"
+def _line(text: str, holds: bool) -> str:
+    return f"- {text}: {'yes' if holds else '**no**'}"
 
 
-def _say(told: list[str]) -> None:
-    sys.stdout.write("\n".join(told) + "\n")
+def _print(part: list[str]) -> None:
+    sys.stdout.write("\n".join(part) + "\n")
     sys.stdout.flush()
 
 

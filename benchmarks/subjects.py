@@ -1,4 +1,4 @@
-"""The models that are attacked, and the pictures: small networks that pytest-robust trained."""
+"""The models that are attacked, small networks that pytest-robust trained, and their test images."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +19,7 @@ LEVELS, SHARPER = 16, 1000.0  # of the masked models
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A model, and those of `n` pictures that it answers right: the others need no attack."""
+    """A model, and those of `n` images that it answers right; the others need no attack."""
 
     name: str
     model: nn.Module  # takes (N, *features) in [0, 1]
@@ -35,7 +35,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Bout:
+class Case:
     """A model that suites are compared on, and the threat model."""
 
     name: str
@@ -46,21 +46,21 @@ class Bout:
         return "digits" if self.name.startswith("digits") else "fashion-mnist"
 
     def subject(self, n: int, seed: int, *, held_out: bool = False) -> Subject:
-        """With `n` test pictures, or all where there are fewer; or pictures that no model here learnt from."""
-        return Subject.of(self.name, network(self.name), *pictures(n, seed, self.data, held_out=held_out))
+        """Return the model with `n` test images, or with training images that no model here learnt from."""
+        return Subject.of(self.name, network(self.name), *draw_images(n, seed, self.data, held_out=held_out))
 
 
-BOUTS = (
-    *(Bout(name, "linf:0.1") for name in ("standard", "fgsm-rs", "pgd-at", "trades")),
-    *(Bout(name, "l2:1.5") for name in ("pgd-at-l2", "trades-l2")),
-    *(Bout(name, "linf:0.15") for name in ("digits-standard", "digits-pgd-at")),
-    Bout("masked", "linf:0.1"),
-    Bout("rounded", "linf:0.1"),
+CASES = (
+    *(Case(name, "linf:0.1") for name in ("standard", "fgsm-rs", "pgd-at", "trades")),
+    *(Case(name, "l2:1.5") for name in ("pgd-at-l2", "trades-l2")),
+    *(Case(name, "linf:0.15") for name in ("digits-standard", "digits-pgd-at")),
+    Case("masked", "linf:0.1"),
+    Case("rounded", "linf:0.1"),
 )
 
 
 class Masked(nn.Module):
-    """Answers that saturate: the cross-entropy and its gradient are 0. Behind rounded inputs every gradient is."""
+    """A model with saturated answers, whose cross-entropy and its gradient are 0; `rounded` makes every gradient 0."""
 
     def __init__(self, network: nn.Module, *, rounded: bool) -> None:
         super().__init__()
@@ -75,19 +75,19 @@ class Masked(nn.Module):
 
 @cache
 def network(name: str) -> nn.Module:
-    """A model of MODELS or BOUTS, in evaluation mode and with frozen parameters."""
+    """Return a model of MODELS or CASES, in evaluation mode and with frozen parameters."""
     if name in ("masked", "rounded"):
         return Masked(network("standard"), rounded=name == "rounded")
-    spec, data = ModelSpec.parse(f"benchmarks/models/{name}.safetensors", ROOT), Bout(name, "").data
+    spec, data = ModelSpec.parse(f"benchmarks/models/{name}.safetensors", ROOT), Case(name, "").data
     arch, shape = f"examples/{data.replace('-', '_')}.py:make", {"digits": (1, 8, 8)}.get(data, (1, 28, 28))
     return load(spec, arch, shape, 10, ROOT).module.eval().requires_grad_(False)
 
 
 @cache
-def pictures(n: int, seed: int, name: str = "fashion-mnist", *, held_out: bool = False) -> tuple[Tensor, Tensor]:
-    """(x, y) of `n` test pictures drawn by `seed`; or of training pictures that no model here learnt from.
+def draw_images(n: int, seed: int, name: str = "fashion-mnist", *, held_out: bool = False) -> tuple[Tensor, Tensor]:
+    """Return (x, y) of `n` test images drawn by `seed`, or of training images that no model here learnt from.
 
-    The latter are what attacks are chosen by.
+    The training images are for choosing attacks.
     """
     data = DATA.get(name)
     assert isinstance(data, Dataset)

@@ -1,4 +1,4 @@
-"""Rows as Markdown."""
+"""Write rows as Markdown."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ LEGEND = (
 
 
 def page(title: str, legend: str, lines: Iterable[str], seed: int, packages: Sequence[str]) -> str:
-    """A file of figures: what was measured, where, and with what."""
+    """Return a page of figures with the machine, the packages and the seed."""
     return "\n".join([f"# {title}", "", legend, "", *lines, "", f"{machine(packages)} Seed {seed}."]) + "\n"
 
 
@@ -30,7 +30,7 @@ def references(rows: Iterable[Row]) -> list[str]:
 
 
 def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> list[str]:
-    """The lines of a table, whose first `words` columns are words and the others numbers."""
+    """Return the lines of a table whose first `words` columns are text and the others numbers."""
     rule = [":---" if k < words else "---:" for k in range(len(heads))]
     return [f"| {' | '.join(line)} |" for line in (heads, rule, *rows)]
 
@@ -70,8 +70,8 @@ def _seconds(side: Side) -> str:
 
 
 def machine(packages: Sequence[str]) -> str:
-    """What the figures depend on, in one sentence."""
+    """Return the machine and the versions of packages, in one sentence."""
     threads = torch.get_num_threads()
-    told = ", ".join(f"{name} {version(name)}" for name in packages)
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
     cores = f"{platform.machine()}, {os.cpu_count()} cores"
-    return f"{cores}, {threads} thread{'s' * (threads > 1)}, Python {platform.python_version()}, {told}."
+    return f"{cores}, {threads} thread{'s' * (threads > 1)}, Python {platform.python_version()}, {versions}."

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from benchmarks import table
 from benchmarks.duel import Attacker, adversarial
 from benchmarks.peers import foolbox, torchattacks
-from benchmarks.subjects import network, pictures
+from benchmarks.subjects import draw_images, network
 from benchmarks.timing import in_turns, peak_bytes
 from robust.attacks import PGD, LpThreat, Task, assail
 from robust.attacks.rng import Rng, seeded
@@ -51,11 +51,11 @@ def theirs(peer: str, steps: int) -> Attacker:
 
 
 class Measured:
-    """An attack on the pictures of the seed, to be called; and what the last call came to."""
+    """An attack on the images of the seed, to be called, and the result of the last call."""
 
     def __init__(self, attack: Attacker, name: str) -> None:
         self.attack, self.model = attack, network(name)
-        self.x, self.y = pictures(N, SEED)
+        self.x, self.y = draw_images(N, SEED)
 
     def __call__(self) -> None:
         self.counted = Counted(self.model)
@@ -64,7 +64,7 @@ class Measured:
 
     @property
     def robust(self) -> float:
-        """In percent: answered right, and not fallen."""
+        """The robust accuracy in percent."""
         with torch.no_grad():
             right = self.model(self.x).argmax(1) == self.y
         return 100 * int((right & ~adversarial(self.model, self.x_adv, self.x, self.y, BALL)).sum()) / N
@@ -76,7 +76,7 @@ class Measured:
 
 @pytest.fixture(scope="module")
 def rows() -> Iterator[list[list[str]]]:
-    """What the tests found; all of them together make the page."""
+    """Yield a list for the lines of the table; if all tests ran, write the page."""
     found: list[list[str]] = []
     yield found
     if len(found) == len(MOST_TIME) * 2 + 2:
@@ -86,22 +86,22 @@ def rows() -> Iterator[list[list[str]]]:
 @pytest.mark.parametrize("peer", ["torchattacks", "foolbox"])
 @pytest.mark.parametrize(("name", "steps"), MOST_TIME)
 def test_pgd(benchmark: Any, rows: list[list[str]], name: str, steps: int, peer: str) -> None:
-    mine, other = Measured(ours(steps), name), Measured(theirs(peer, steps), name)
-    ratio = in_turns(benchmark, mine, other, ROUNDS[steps])
+    own, other = Measured(ours(steps), name), Measured(theirs(peer, steps), name)
+    ratio = in_turns(benchmark, own, other, ROUNDS[steps])
 
-    robust, most = (mine.robust, other.robust), MOST_TIME[name, steps]
+    robust, most = (own.robust, other.robust), MOST_TIME[name, steps]
     seconds = f"{ratio.ours:.2f} s", f"{ratio.theirs:.2f} s", f"{ratio.times:.2f}", f"{most:.2f}"
-    pairs = f"{robust[0]:.1f} / {robust[1]:.1f}", f"{mine.gradients:.1f} / {other.gradients:.1f}"
+    pairs = f"{robust[0]:.1f} / {robust[1]:.1f}", f"{own.gradients:.1f} / {other.gradients:.1f}"
     rows.append([f"PGD, {steps} steps", name, peer, *seconds, *pairs])
     benchmark.group = f"{name}, {steps} steps"
-    benchmark.extra_info["robust"], benchmark.extra_info["gradients"] = robust, (mine.gradients, other.gradients)
+    benchmark.extra_info["robust"], benchmark.extra_info["gradients"] = robust, (own.gradients, other.gradients)
     assert robust[0] <= robust[1] + SLACK_POINTS
     assert ratio.times <= most
 
 
 @dataclass(frozen=True, slots=True)
 class Tireless:
-    """PGD that leaves no cycle, so that the batch stays full."""
+    """PGD that drops no samples in cycles, so that the batch stays full."""
 
     pgd: PGD
 
@@ -118,15 +118,15 @@ class Tireless:
 
 
 def hard(steps: int) -> tuple[nn.Module, Tensor, Tensor, Tensor]:
-    """(model, x, y, index): a batch of N that PGD breaks none of, made of those that it did not break."""
-    model, (x, y) = network("pgd-at"), pictures(N, SEED)
+    """Return (model, x, y, index): a batch of N samples that stay robust under PGD."""
+    model, (x, y) = network("pgd-at"), draw_images(N, SEED)
     (index,) = (~assail(model, PGD(steps, STRIDE), x, y, BALL, seed=SEED).adversarial).nonzero(as_tuple=True)
     index = index.repeat(N // len(index) + 1)[:N]
     return model, x[index], y[index], index
 
 
 def bare(model: nn.Module, x: Tensor, y: Tensor, steps: int) -> None:
-    """What `steps` steps ask of the model, and nothing else."""
+    """Call the model as `steps` steps do, and do nothing else."""
     for _ in range(steps):
         leaf = x.detach().requires_grad_()
         torch.autograd.grad(F.cross_entropy(model(leaf), y, reduction="sum"), leaf)
@@ -139,11 +139,11 @@ def test_a_step_costs_little_more_than_its_gradient(benchmark: Any, rows: list[l
     attack = Tireless(PGD(steps, STRIDE))
     model, x, y, index = hard(steps)
     counted = Counted(model)
-    mine = partial(assail, counted, attack, x, y, BALL, seed=Rng.of(SEED, index))
-    mine()
-    assert counted.backwards >= 0.999 * N * steps  # a sample may fall that another batch's rounding saved
+    own = partial(assail, counted, attack, x, y, BALL, seed=Rng.of(SEED, index))
+    own()
+    assert counted.backwards >= 0.999 * N * steps  # rounding in another batch may make a sample adversarial
 
-    ratio = in_turns(benchmark, mine, partial(bare, model, x, y, steps), rounds)
+    ratio = in_turns(benchmark, own, partial(bare, model, x, y, steps), rounds)
 
     each = (f"{1000 * seconds / steps:.1f} ms" for seconds in (ratio.ours, ratio.theirs))
     what = "a PGD step, batch full", "pgd-at", "forward and input gradient"

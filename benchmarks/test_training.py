@@ -54,7 +54,7 @@ def bare(samples: Samples) -> None:
 
 
 def test_throughput_of_pgd_at(benchmark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the steps alone: a bare loop has no validation."""
+    """Measure the steps alone, since a bare loop has no validation."""
     data = DATA.get("fashion-mnist")
     assert isinstance(data, Dataset)
     samples, _ = data.load("train").draw(N, SEED)

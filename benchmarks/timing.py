@@ -1,4 +1,4 @@
-"""Time and memory of one run beside another, in one process."""
+"""Compare the time and memory of two runs in one process."""
 
 import time
 from collections.abc import Callable
@@ -26,11 +26,11 @@ class Ratio:
 
 
 def in_turns(benchmark: Any, ours: Run, theirs: Run, rounds: int) -> Ratio:
-    """Theirs, ours, theirs, ours, ...; `benchmark` is pytest-benchmark's fixture, whose table tells of ours."""
-    mine: list[float] = []
+    """Time theirs, ours, theirs, ours, ...; `benchmark` is the fixture of pytest-benchmark, whose table shows ours."""
+    own: list[float] = []
     others: list[float] = []
-    benchmark.pedantic(partial(_clocked, ours, mine), setup=partial(_clocked, theirs, others), rounds=rounds)
-    ratio = Ratio(median(mine), median(others), median(a / b for a, b in zip(mine, others, strict=True)))
+    benchmark.pedantic(partial(_clocked, ours, own), setup=partial(_clocked, theirs, others), rounds=rounds)
+    ratio = Ratio(median(own), median(others), median(a / b for a, b in zip(own, others, strict=True)))
     benchmark.extra_info["theirs"], benchmark.extra_info["ratio"] = ratio.theirs, ratio.times
     return ratio
 

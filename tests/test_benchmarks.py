@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from benchmarks import subjects, table
-from benchmarks.duel import Duel, Row, Side, adversarial, distance, fight, median
+from benchmarks.duel import Duel, Row, Side, adversarial, distance, median, run_duel
 from benchmarks.shares import PARTS, shares
-from benchmarks.standard import Fought, bounds
-from benchmarks.subjects import BOUTS, Bout, Subject
+from benchmarks.standard import CaseResult, bounds
+from benchmarks.subjects import CASES, Case, Subject
 from benchmarks.timing import peak_bytes
 from robust.attacks import PGD, LpThreat, assail
 from robust.attacks.task import Counted
@@ -47,7 +47,7 @@ def test_only_what_is_answered_right_is_attacked(on):
 
 
 def test_both_sides_are_counted_and_judged_alike(on):
-    row = fight(Duel("PGD", BALL, "pgd:steps=5", "lazy", lazy, 50), on, 0)
+    row = run_duel(Duel("PGD", BALL, "pgd:steps=5", "lazy", lazy, 50), on, 0)
 
     assert row.theirs.figure == 80.0
     assert (row.theirs.forwards, row.theirs.backwards) == (1, 1)
@@ -56,15 +56,15 @@ def test_both_sides_are_counted_and_judged_alike(on):
     assert row.holds
 
 
-def test_a_suite_fights_as_an_attack_does(on):
-    row = fight(Duel("a suite", BALL, "quick-1", "lazy", lazy, 50), on, 0)
+def test_a_suite_is_compared_as_an_attack_is(on):
+    row = run_duel(Duel("a suite", BALL, "quick-1", "lazy", lazy, 50), on, 0)
 
     assert row.ours.figure < row.theirs.figure
     assert 0 < row.ours.backwards <= row.ours.forwards
 
 
 def test_what_never_fooled_the_model_is_infinitely_far(on):
-    row = fight(Duel("FMN", "l2", "fmn:steps=20", "lazy", lazy, 50), on, 0)
+    row = run_duel(Duel("FMN", "l2", "fmn:steps=20", "lazy", lazy, 50), on, 0)
 
     assert row.theirs.figure == torch.inf
     assert 0 < row.ours.figure < torch.inf
@@ -92,7 +92,7 @@ def test_the_judge_takes_nothing_outside_the_ball_or_the_box(on):
         ("l2", torch.inf, 1.0, False),
     ],
 )
-def test_a_bound_holds_or_not_and_the_table_tells(threat, ours, theirs, holds):
+def test_a_bound_holds_or_not_and_the_table_shows_it(threat, ours, theirs, holds):
     duel = Duel("PGD", threat, "pgd", "lazy", lazy, 500)
     row = Row("toy", duel, Side(ours, 10, 9, 1.25), Side(theirs, 20, 19, 2.5))
     heads, _, line = table.references([row])
@@ -103,23 +103,23 @@ def test_a_bound_holds_or_not_and_the_table_tells(threat, ours, theirs, holds):
     assert line.endswith(f"| 10 / 20 | 9 / 19 | 1.2 / 2.5 | {'yes' if holds else '**no**'} |")
 
 
-def test_the_page_tells_the_machine_and_the_seed():
-    told = table.page("References", table.LEGEND, table.references([]), 3, ("torch",))
+def test_the_page_shows_the_machine_and_the_seed():
+    text = table.page("References", table.LEGEND, table.references([]), 3, ("torch",))
 
-    assert told.startswith("# References\n\n")
-    assert f"torch {torch.__version__}" in told
-    assert told.endswith("Seed 3.\n")
+    assert text.startswith("# References\n\n")
+    assert f"torch {torch.__version__}" in text
+    assert text.endswith("Seed 3.\n")
 
 
-@pytest.mark.parametrize("bout", BOUTS, ids=lambda bout: bout.name)
-def test_the_models_are_what_their_cards_say(bout):
-    name = {"masked": "standard", "rounded": "standard"}.get(bout.name, bout.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_models_are_what_their_cards_say(case):
+    name = {"masked": "standard", "rounded": "standard"}.get(case.name, case.name)
     card = json.loads((Path(subjects.__file__).parent / "models" / f"{name}.json").read_text())
-    side = {"digits": 8}.get(bout.data, 28)
+    side = {"digits": 8}.get(case.data, 28)
 
-    assert subjects.network(bout.name)(torch.zeros(2, 1, side, side)).shape == (2, 10)
+    assert subjects.network(case.name)(torch.zeros(2, 1, side, side)).shape == (2, 10)
     assert card["recipe"].partition(":")[0] == name.removeprefix("digits-").removesuffix("-l2")
-    assert (card["data"]["name"], card["threat"]) == (bout.data, bout.threat)
+    assert (card["data"]["name"], card["threat"]) == (case.data, case.threat)
 
 
 @pytest.mark.parametrize("name", ["masked", "rounded"])
@@ -134,12 +134,12 @@ def test_the_masked_models_hide_their_gradients(name):
 
 
 def test_what_was_promised_is_held_against_all_models():
-    def fought(suite, peer, quick, name="pgd-at"):
-        return Fought(Bout(name, "linf:0.1"), 500, *(Side(*each) for each in (suite, peer, quick)))
+    def result(suite, peer, quick, name="pgd-at"):
+        return CaseResult(Case(name, "linf:0.1"), 500, *(Side(*each) for each in (suite, peer, quick)))
 
-    two = [fought((50, 9, 9, 5), (51, 90, 90, 60), (50.5, 1, 1, 1))] * 2
+    two = [result((50, 9, 9, 5), (51, 90, 90, 60), (50.5, 1, 1, 1))] * 2
     assert all(line.endswith(": yes") for line in bounds(two))
-    worse = bounds([*two, fought((50.2, 9, 9, 60), (50, 90, 30, 60), (51.4, 1, 1, 30), "trades")])
+    worse = bounds([*two, result((50.2, 9, 9, 60), (50, 90, 30, 60), (51.4, 1, 1, 30), "trades")])
     assert [line.rpartition(": ")[2] for line in worse] == ["**no**", "**no**", "yes", "**no**", "**no**"]
     assert "(trades), below on 2" in worse[0]
 

@@ -135,7 +135,7 @@ def test_newcombe_surrounds_the_difference_and_turns_with_it(both, only_a, only_
 
 
 def test_newcombe_joins_two_wilson_intervals_where_nothing_correlates():
-    """As Newcombe's interval of two independent shares does."""
+    """Compare with Newcombe's interval of two independent shares."""
     a, b = outcomes(both=6, only_a=4, only_b=9, neither=6)  # 6 * 6 = 4 * 9
     (low_a, high_a), (low_b, high_b) = wilson(10, 25), wilson(15, 25)
 

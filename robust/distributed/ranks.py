@@ -165,7 +165,7 @@ class Ranks:
         if not self.first:
             time.sleep(GRACE)
         try:
-            return bool(self.store.add("told", 1) == 1)
+            return bool(self.store.add("reported", 1) == 1)
         except RuntimeError:  # its machine is lost as well
             return True
 

@@ -102,7 +102,7 @@ def _answer_request(content: bytes) -> dict[str, Any]:
     except (ValueError, LookupError) as error:
         return {"reason": str(error.args[0])}
     if hash_weights(module) != request["weights"]:
-        return {"reason": "loaded anew, the model has other weights"}
+        return {"reason": "loaded again, the model has other weights"}
     bounds = tuple(request["bounds"])
     verification = verify(module, Candidates(**arrays, threat=request["threat"], bounds=bounds, batch=request["batch"]))
     return {"fault": verification.fault.tolist(), "near": verification.near.tolist()}

@@ -30,7 +30,7 @@ class Seen:
     wrong: list[str] = field(default_factory=list)
 
     def faults(self) -> list[str]:
-        """What axe-core finds, as "rule: element"."""
+        """Return the findings of axe-core as "rule: element"."""
         assert AXE.is_file(), f"axe-core is missing; {HINT}"
         self.page.evaluate(AXE.read_text("utf-8"))
         found = self.page.evaluate("() => axe.run()")["violations"]
@@ -52,7 +52,7 @@ def visit(browser, tmp_path):
         address = path.as_uri()
         seen.page.on("console", lambda message: seen.wrong.append(f"console: {message.text}"))
         seen.page.on("pageerror", lambda error: seen.wrong.append(f"error: {error}"))
-        seen.page.on("request", lambda asked: _note(seen, asked.url, address))
+        seen.page.on("request", lambda request: _note(seen, request.url, address))
         seen.page.goto(f"{address}{hash}")
         return seen
 

@@ -26,7 +26,7 @@ CLAIM = {
 
 @pytest.fixture(scope="module")
 def html():
-    """Twelve models at two eps, one with pictures, and an entry of somebody else's."""
+    """Twelve models at two eps, one with images, and an imported entry."""
     made = [*crowd(12, THREATS)]
     return page(boards(made), gallery(made[0]), [Imported("cifar10", "Linf", "Wang", json.dumps(CLAIM))])
 
@@ -53,8 +53,8 @@ def test_the_page_asks_for_nothing_and_complains_of_nothing(visit, html):
 @pytest.mark.parametrize(
     "part", ["<img src='http://127.0.0.1:9/x.png'>", "<script>1</script>", "<style>p{}</style>", "<p style='top:0'>"]
 )
-def test_a_page_with_more_in_it_is_told_of(visit, html, part):
-    """What is not ours is stopped by the policy, and these tests would see it."""
+def test_a_page_with_more_in_it_is_noticed(visit, html, part):
+    """Check that the policy blocks foreign content, and that these tests would notice it."""
     seen = visit(html.replace("<main", f"{part}<main"))
 
     assert "Content Security Policy" in " ".join(seen.wrong)
@@ -213,7 +213,7 @@ def test_a_download_of_hostile_names_holds_no_formula(visit):
 
 
 def test_524_rows_are_small_and_drawn_within_a_second(visit):
-    """500 made up, with all that a record may tell but pictures, and those that are published."""
+    """Return 500 made-up records with every field except images, and the published ones."""
     threats = ("linf:1/255", "linf:2/255", "linf:4/255", "linf:8/255")
     html = page(boards([*crowd(125, threats), *records(LEADERBOARD)]), {})
     assert len(html.encode()) < 1_500_000

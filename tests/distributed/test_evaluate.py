@@ -23,7 +23,7 @@ THREAT = read_threat("linf:0.03")
 
 
 class Wide(nn.Module):
-    """In float64, where the company of a batch changes nothing."""
+    """A model in float64, where the other samples of a batch change nothing."""
 
     def __init__(self, inner):
         super().__init__()
@@ -45,7 +45,7 @@ def options(ranks):
     return RunOptions(Batcher(17), ranks=ranks)
 
 
-def campaign(ranks, cache=None, watch=lambda told: None):
+def run_suite(ranks, cache=None, watch=lambda progress: None):
     model, samples = subject()
     clean = measure_clean(model, samples, batcher=Batcher(17), ranks=ranks)
     made = SuiteRun(model, samples, SUITE, THREAT, 10, options(ranks), cache=cache and SuiteCache(cache), watch=watch)
@@ -53,17 +53,17 @@ def campaign(ranks, cache=None, watch=lambda told: None):
 
 
 def measured(ranks):
-    """All that is measured of the samples."""
-    clean, suite = campaign(ranks)
+    """Return all that is measured on the samples."""
+    clean, suite = run_suite(ranks)
     model, samples = subject()
     single = measure_attack(model, samples, clean.correct, "pgd:steps=5", THREAT, options(ranks))
     few = measure_attack(model, samples.take(np.arange(2)), clean.correct[:2], "pgd", THREAT, options(ranks))
     return clean.correct.tolist(), clean.faulty, [outcome(found) for found in (suite, single, few)]
 
 
-def without_inputs(told):
-    correct, faulty, outcomes = told
-    return correct, faulty, [(broken, *rest) for broken, _, *rest in outcomes]
+def without_inputs(results):
+    correct, faulty, outcomes = results
+    return correct, faulty, [(adversarial, *rest) for adversarial, _, *rest in outcomes]
 
 
 @pytest.mark.parametrize("size", [2, 4])
@@ -82,19 +82,19 @@ class Stopped(Exception):  # noqa: N818 - it is no error
     """The moment comes."""
 
 
-def stop(rounds, told):
-    rounds.append(told)
+def stop(rounds, progress):
+    rounds.append(progress)
     if len(rounds) > 3:
         raise Stopped
 
 
 def stopped(ranks, folder):
     with pytest.raises(Stopped):
-        campaign(ranks, folder, partial(stop, []))
+        run_suite(ranks, folder, partial(stop, []))
 
 
 def gone_on(ranks, folder):
-    return outcome(campaign(ranks, folder)[1])
+    return outcome(run_suite(ranks, folder)[1])
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 1), (1, 2)])

@@ -1,4 +1,4 @@
-"""What ranks tell each other, and what they tell of one that fails, dies or hangs."""
+"""Communication of ranks, and their messages about one that fails, dies or hangs."""
 
 import io
 import os
@@ -65,9 +65,9 @@ def failing(ranks, which, once):
 @pytest.mark.parametrize(("which", "once"), [(0, False), (1, False), (0, True)])
 def test_what_fails_on_one_fails_on_all_and_they_go_on_together(which, once):
     found = together(2, failing, which, once)
-    told = {which: ("KeyError", "no such thing"), 1 - which: ("ElsewhereError", f"rank {which}: no such thing")}
+    expected = {which: ("KeyError", "no such thing"), 1 - which: ("ElsewhereError", f"rank {which}: no such thing")}
 
-    assert found == [(*told[rank], [1, 1]) for rank in (0, 1)]
+    assert found == [(*expected[rank], [1, 1]) for rank in (0, 1)]
 
 
 def losing(ranks, which, how):
@@ -88,14 +88,14 @@ def losing(ranks, which, how):
 )
 @pytest.mark.parametrize("which", [0, 1])
 def test_one_that_is_lost_is_named(which, how, what, wait):
-    (told,) = (each for each in together(2, losing, which, how, wait=wait) if each)
+    (answer,) = (value for value in together(2, losing, which, how, wait=wait) if value)
 
-    assert told[0].startswith(f"rank {which} of 2 {what}; what was finished is kept")
-    assert told[1]
+    assert answer[0].startswith(f"rank {which} of 2 {what}; what was finished is kept")
+    assert answer[1]
 
 
 def closed(ranks, how):
-    """The exit status of each, and what it writes; the first takes its time."""
+    """Return the exit status of each rank, and what it writes; the first is slow."""
     screen, ending = io.StringIO(), Shutdown(ranks)
     began = time.monotonic()
     with ending.catch_sigterm():
@@ -113,7 +113,7 @@ def test_all_end_together_and_the_first_alone_has_a_status():
 
 
 @UNIX
-def test_one_that_is_lost_at_the_end_is_told_in_a_line():
+def test_one_that_is_lost_at_the_end_is_reported_in_a_line():
     first, _ = together(2, closed, "killed")
 
     assert first[0] == 1
@@ -121,7 +121,7 @@ def test_one_that_is_lost_at_the_end_is_told_in_a_line():
 
 
 def terminated(ranks):
-    """All are told to end, as a cluster does when the time is up."""
+    """End all by SIGTERM, as a cluster does when the time is up."""
     screen, ending = io.StringIO(), Shutdown(ranks)
     with ending.catch_sigterm():
         with pytest.raises(KeyboardInterrupt):
@@ -130,7 +130,7 @@ def terminated(ranks):
 
 
 @UNIX
-def test_where_all_are_told_to_end_none_is_called_lost():
+def test_where_all_are_terminated_none_is_called_lost():
     found = together(2, terminated)
 
     assert [status for status, _ in found] == [1, 1]

@@ -42,7 +42,7 @@ def network(norm=False, dropout=0.0):
 
 
 class Wide(nn.Module):
-    """In float64: rounding grows from step to step, and is not what is asked about."""
+    """A model in float64, since rounding errors grow from step to step."""
 
     def __init__(self, dtype=torch.float64):
         super().__init__()
@@ -167,7 +167,7 @@ def test_it_goes_on_with_another_number_of_processes(before, after, tmp_path):
 
 
 def with_norm(ranks):
-    """What depends on a batch's company: of what comes out only that it is the same on all."""
+    """Check only that all ranks agree, since batch norm depends on the other samples of a batch."""
     word = "pgd-at+swa:steps=1:epochs=2:batch=17:swa_start=0.5:augment=crop-flip"
     found = fit(
         network(norm=True, dropout=0.2), read_recipe(word), samples(200), THREAT, options=FitOptions(ranks=ranks)

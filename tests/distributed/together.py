@@ -14,7 +14,7 @@ CONTEXT.set_forkserver_preload(["robust.commands.evaluate", "robust.evaluation.s
 
 
 def together(size, work, *args, wait=60.0):
-    """What `work(ranks, *args)` returns in each of so many processes; None of one that was killed."""
+    """Return the result of `work(ranks, *args)` in each of `size` processes; None for one that was killed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -25,12 +25,12 @@ def together(size, work, *args, wait=60.0):
         child.start()
     for _, sender in pipes:
         sender.close()
-    found = [_received(receiver) for receiver, _ in pipes]
+    answers = [_received(receiver) for receiver, _ in pipes]
     for child in children:
         child.join(60)
-    for rank, told in enumerate(found):
-        assert not isinstance(told, str), f"rank {rank}: {told}"
-    return [told and told[0] for told in found]
+    for rank, answer in enumerate(answers):
+        assert not isinstance(answer, str), f"rank {rank}: {answer}"
+    return [answer and answer[0] for answer in answers]
 
 
 def _received(receiver):

@@ -56,12 +56,12 @@ OUT = [
 @pytest.mark.parametrize("error", OUT, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_where_memory_runs_out_batches_are_halved_from_there_on_and_nothing_is_lost(error, most):
-    feed = Batcher(20)
-    found = torch.cat(feed.each(limited(most, error), samples()))
+    batcher = Batcher(20)
+    found = torch.cat(batcher.each(limited(most, error), samples()))
 
     assert found.tolist() == samples().index.tolist()
-    assert feed.size <= most
-    assert feed.size > most / 2 - 1
+    assert batcher.size <= most
+    assert batcher.size > most / 2 - 1
 
 
 @pytest.mark.parametrize("error", [*OUT[:1], ValueError("out of memory"), RuntimeError("mat1 and mat2")])
@@ -75,9 +75,9 @@ def test_a_real_allocation_that_fails_is_halved():
         torch.empty(len(x) * 2**50 // 8 if len(x) > 4 else 1)
         return index
 
-    feed = Batcher(16)
-    assert len(torch.cat(feed.each(work, samples()))) == 23
-    assert feed.size == 4
+    batcher = Batcher(16)
+    assert len(torch.cat(batcher.each(work, samples()))) == 23
+    assert batcher.size == 4
 
 
 @pytest.mark.parametrize("size", [1, 7, 250])

@@ -1,4 +1,4 @@
-"""Pictures of broken samples: what they show, and that making them changes nothing."""
+"""Images of adversarial samples: their content, and that making them changes nothing."""
 
 import sys
 from dataclasses import replace
@@ -34,7 +34,7 @@ def samples(x, y=None):
     return Samples(x.astype(np.float32), np.ones(len(x), np.int64) if y is None else y, np.arange(len(x)))
 
 
-def shown(module, x, x_adv, adversarial=None, **options):
+def make_gallery(module, x, x_adv, adversarial=None, **options):
     adversarial = np.ones(len(x), bool) if adversarial is None else adversarial
     attacked = samples(x[adversarial])
     candidates = Candidates(x_adv.astype(np.float32), attacked.x, attacked.y, "linf:1", (0.0, 1.0), 8)
@@ -44,7 +44,7 @@ def shown(module, x, x_adv, adversarial=None, **options):
 def test_the_maps_are_those_of_a_linear_model():
     """Saliency is the weights without sign; integrated gradients are weights times inputs (1703.01365, section 3)."""
     weights, x = np.array([[4.0, -2.0], [1.0, 0.0]]), np.array([[[0.5, 0.5], [1.0, 1.0]]])
-    found = shown(Weighted(weights), x, x)
+    found = make_gallery(Weighted(weights), x, x)
 
     assert found.saliency[0, ..., 0].tolist() == np.round(255 * np.abs(weights) / 4).astype(int).tolist()
     assert found.integrated[0, ..., 0].tolist() == np.round(255 * np.abs(weights * x[0]) / 2).astype(int).tolist()
@@ -52,7 +52,7 @@ def test_the_maps_are_those_of_a_linear_model():
 
 def test_original_change_and_adversarial_are_pixels():
     x, x_adv = np.array([[[0.0, 1.0], [0.2, 0.4]]]), np.array([[[0.1, 1.0], [0.2, 0.2]]])
-    found = shown(Weighted(np.ones((2, 2))), x, x_adv)
+    found = make_gallery(Weighted(np.ones((2, 2))), x, x_adv)
 
     assert found.original[0, ..., 0].tolist() == [[0, 255], [51, 102]]
     assert found.adversarial[0, ..., 0].tolist() == [[26, 255], [51, 51]]
@@ -61,7 +61,7 @@ def test_original_change_and_adversarial_are_pixels():
 
 def test_it_says_what_the_model_takes_the_inputs_for():
     x = np.ones((1, 2, 2))
-    found = shown(Weighted(np.ones((2, 2))), x, 0 * x)
+    found = make_gallery(Weighted(np.ones((2, 2))), x, 0 * x)
 
     assert (found.label.tolist(), found.answer.tolist(), found.sure.tolist()) == ([1], [0], [0.5])
 
@@ -69,32 +69,32 @@ def test_it_says_what_the_model_takes_the_inputs_for():
 def test_colours_stay_and_channels_come_last():
     x = np.zeros((1, 3, 2, 4))
     x[0, 0] = 1
-    found = shown(Weighted(np.ones((3, 2, 4))), x, x)
+    found = make_gallery(Weighted(np.ones((3, 2, 4))), x, x)
 
     assert found.original.shape == (1, 2, 4, 3)
     assert found.original[0, 0, 0].tolist() == [255, 0, 0]
     assert found.saliency.shape == found.integrated.shape == (1, 2, 4, 1)
 
 
-def test_large_pictures_are_made_smaller():
+def test_large_images_are_made_smaller():
     x = np.random.RandomState(0).rand(1, 1, 2 * SIDE, SIDE)
-    found = shown(Weighted(np.ones((1, 2 * SIDE, SIDE))), x, x)
+    found = make_gallery(Weighted(np.ones((1, 2 * SIDE, SIDE))), x, x)
 
     assert found.original.shape == (1, SIDE, SIDE // 2, 1)
     assert found.original[0, 0, 0, 0] == round(255 * x[0, 0, :2, :2].mean())
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 4, 4), (3, 2, 4, 4)], ids=str)
-def test_what_is_no_picture_has_none(shape):
+def test_what_is_no_image_has_none(shape):
     x = np.ones((2, *shape))
 
-    assert shown(Weighted(np.ones(shape)), x, x) is None
+    assert make_gallery(Weighted(np.ones(shape)), x, x) is None
 
 
-def test_without_broken_samples_there_are_none():
+def test_without_adversarial_samples_there_are_none():
     x = np.ones((2, 2, 2))
 
-    assert shown(Weighted(np.ones((2, 2))), x, x[:0], np.zeros(2, bool)) is None
+    assert make_gallery(Weighted(np.ones((2, 2))), x, x[:0], np.zeros(2, bool)) is None
 
 
 def test_a_model_without_a_gradient_has_no_maps():
@@ -103,7 +103,7 @@ def test_a_model_without_a_gradient_has_no_maps():
             return super().forward(x.detach().round())
 
     x = np.ones((1, 2, 2))
-    found = shown(Steps(np.ones((2, 2))), x, x)
+    found = make_gallery(Steps(np.ones((2, 2))), x, x)
 
     assert found.saliency is None
     assert found.integrated is None
@@ -114,7 +114,7 @@ def test_without_captum_only_its_column_is_left_out(monkeypatch):
     monkeypatch.setattr("robust.evaluation.illustrate.find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "captum", None)
     x = np.ones((1, 2, 2))
-    found = shown(Weighted(np.ones((2, 2))), x, x)
+    found = make_gallery(Weighted(np.ones((2, 2))), x, x)
 
     assert found.integrated is None
     assert found.saliency is not None
@@ -123,7 +123,7 @@ def test_without_captum_only_its_column_is_left_out(monkeypatch):
 def test_the_model_and_the_generator_are_as_before():
     module = nn.Sequential(Weighted(np.ones((2, 2))), nn.Dropout()).train()
     before, x = torch.get_rng_state(), np.ones((3, 2, 2))
-    shown(module, x, x)
+    make_gallery(module, x, x)
 
     assert torch.equal(torch.get_rng_state(), before)
     assert all(part.training for part in module.modules())
@@ -143,9 +143,9 @@ def test_what_attacks_choose_apart_joins_to_what_is_chosen_of_all(adversarial, s
 
 
 def made(rows, label=0, size=2):
-    pictures = np.zeros((len(rows), size, size, 1), np.uint8)
+    images = np.zeros((len(rows), size, size, 1), np.uint8)
     labels = np.full(len(rows), label)
-    return Gallery(rows, labels, labels, labels.astype(np.float32), pictures, pictures, pictures, pictures, None)
+    return Gallery(rows, labels, labels, labels.astype(np.float32), images, images, images, images, None)
 
 
 def test_it_comes_back_from_the_evidence_without_pickles_and_older_evidence_is_read():

@@ -1,4 +1,4 @@
-"""A suite on a model: what stands is attacked, the hardest first; stopped and gone on with, it ends the same."""
+"""A suite on a model: robust samples are attacked, the hardest first; stopped and resumed, it ends the same."""
 
 import math
 import shutil
@@ -39,7 +39,7 @@ def samples(n=60):
     return Samples(x.numpy(), MODEL(x).argmax(1).numpy(), 3 * np.arange(n))
 
 
-def campaign(suite=SUITE, threat="linf:0.03", module=MODEL, classes=10, **changes):
+def make_run(suite=SUITE, threat="linf:0.03", module=MODEL, classes=10, **changes):
     return SuiteRun(module, samples(), suite, read_threat(threat), classes, RunOptions(Batcher(17)), **changes)
 
 
@@ -48,7 +48,7 @@ def run(made):
 
 
 def outcome(found):
-    """All that must not depend on when a campaign was stopped."""
+    """Return all results that must not depend on when a run was stopped."""
     stages = [(stage.attack, stage.n, stage.adversarial, stage.forwards, stage.backwards) for stage in found.stages]
     return (
         found.adversarial.tolist(),
@@ -61,7 +61,7 @@ def outcome(found):
 
 
 def test_each_stage_goes_on_with_what_those_before_it_left():
-    found = run(campaign())
+    found = run(make_run())
     adversarial = [stage.adversarial for stage in found.stages]
 
     assert adversarial == sorted(adversarial)
@@ -72,37 +72,37 @@ def test_each_stage_goes_on_with_what_those_before_it_left():
 
 
 def test_what_it_finds_is_as_judged_by_the_model():
-    found = run(campaign())
-    x_adv, mine = torch.from_numpy(found.x_adv), samples()
+    found = run(make_run())
+    x_adv, given = torch.from_numpy(found.x_adv), samples()
     rows = np.flatnonzero(found.adversarial)
 
     assert len(x_adv) == len(rows)
-    assert (MODEL(x_adv).argmax(1).numpy() != mine.y[rows]).all()
-    assert read_threat("linf:0.03").admits(x_adv, torch.from_numpy(mine.x[rows])).all()
+    assert (MODEL(x_adv).argmax(1).numpy() != given.y[rows]).all()
+    assert read_threat("linf:0.03").admits(x_adv, torch.from_numpy(given.x[rows])).all()
 
 
 def test_one_stage_finds_what_its_attack_finds_but_for_other_random_numbers():
-    once = run(campaign(Suite("one-1", (Stage("fgsm"),))))
-    mine = samples()
-    plain = measure_attack(MODEL, mine, np.ones(60, bool), "fgsm", read_threat("linf:0.03"))
+    once = run(make_run(Suite("one-1", (Stage("fgsm"),))))
+    given = samples()
+    plain = measure_attack(MODEL, given, np.ones(60, bool), "fgsm", read_threat("linf:0.03"))
 
     assert once.adversarial.tolist() == plain.adversarial.tolist()
     assert (once.forwards, once.backwards) == (plain.forwards, plain.backwards)
 
 
 def test_stages_draw_numbers_of_their_own():
-    """Twice the same attack finds more than once."""
+    """Check that the same attack finds more in two stages than in one."""
     stage = Stage("noise:steps=5")
-    once, twice = (run(campaign(Suite("n-1", (stage,) * k), threat="linf:0.08")) for k in (1, 2))
+    once, twice = (run(make_run(Suite("n-1", (stage,) * k), threat="linf:0.08")) for k in (1, 2))
 
     assert twice.stages[0].adversarial == once.adversarial.sum() < twice.adversarial.sum()
 
 
 def test_the_hardest_are_those_that_came_nearest():
-    known = SampleState(samples(6), np.array([1, 1, 1, 1, 0, 1], bool))
+    state = SampleState(samples(6), np.array([1, 1, 1, 1, 0, 1], bool))
     margin = np.array([-3, -1, -2, 1, -5], np.float32)
     none = np.zeros(5, bool)
-    known.add(
+    state.add(
         AttackRun(
             rows=np.array([0, 1, 2, 3, 5]),
             adversarial=np.array([0, 0, 0, 1, 0], bool),
@@ -116,33 +116,33 @@ def test_the_hardest_are_those_that_came_nearest():
         )
     )
 
-    assert known.hardest(1).tolist() == [1, 2, 0, 5]
-    assert known.hardest(0.5).tolist() == [1, 2]
-    assert known.hardest(0.01).tolist() == [1]
-    assert known.hardest(0.01, 3).tolist() == [1, 2, 0]
-    assert known.hardest(0.01, 9).tolist() == [1, 2, 0, 5]
+    assert state.hardest(1).tolist() == [1, 2, 0, 5]
+    assert state.hardest(0.5).tolist() == [1, 2]
+    assert state.hardest(0.01).tolist() == [1]
+    assert state.hardest(0.01, 3).tolist() == [1, 2, 0]
+    assert state.hardest(0.01, 9).tolist() == [1, 2, 0, 5]
 
 
 def test_a_stage_that_no_longer_pays_ends():
-    """Rounds in a row that break nothing: the model's answers do not depend on its inputs, so none does."""
+    """Check patience with a model whose answers do not depend on its inputs, so no round finds anything."""
     constant = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     for parameter in constant.parameters():
         nn.init.zeros_(parameter)
-    mine = replace(samples(), y=np.zeros(60, np.int64))
+    given = replace(samples(), y=np.zeros(60, np.int64))
     backwards = {}
     for patience in (None, 1, 3):
         suite = Suite("p-1", (Stage("fgsm:restarts=8", patience=patience),))
-        made = replace(campaign(suite, module=constant), samples=mine)
+        made = replace(make_run(suite, module=constant), samples=given)
         backwards[patience] = run(made).backwards / 60
 
     assert backwards == {None: 8, 1: 1, 3: 3}
 
 
 def test_a_stage_that_pays_widens():
-    """From one sample in twenty: where every round breaks something the share is doubled, until all are attacked."""
+    """Start with one sample in twenty: each round that finds an adversarial input doubles the share, up to all."""
     narrow = Stage("noise:steps=3:restarts=6", hardest=0.05)
     shown = [
-        run(campaign(Suite("w-1", (stage,)), threat="linf:0.9")).stages[0].n
+        run(make_run(Suite("w-1", (stage,)), threat="linf:0.9")).stages[0].n
         for stage in (narrow, replace(narrow, widen=True))
     ]
 
@@ -152,7 +152,7 @@ def test_a_stage_that_pays_widens():
 @pytest.mark.parametrize(("first", "shown"), [("fgsm", True), ("pgd:steps=1:stride=0.0001:start=0", False)])
 def test_a_stage_that_follows_is_run_only_where_the_one_before_it_paid(first, shown):
     suite = Suite("f-1", (Stage(first, hardest=0.5), Stage(STRONG, follow=True)))
-    found = run(campaign(suite))
+    found = run(make_run(suite))
 
     assert (found.stages[0].adversarial > 0, found.stages[1].n > 0) == (shown, shown)
     assert len(found.stages) == 2
@@ -164,7 +164,7 @@ def test_there_are_never_more_targets_than_other_classes(classes):
     model = network(classes=classes, dtype=torch.float32)
     x = inputs(60, dtype=torch.float32)
     made = replace(
-        campaign(module=model, classes=classes),
+        make_run(module=model, classes=classes),
         samples=Samples(x.numpy(), model(x).argmax(1).numpy(), np.arange(60)),
     )
 
@@ -181,47 +181,47 @@ def test_a_stage_is_for_its_norms_of_a_union():
     assert narrow_threat(both, Stage("fgsm", ("l1",))) is None
 
     suite = Suite("u-1", (Stage("fgsm", ("l1",)), Stage("fgsm", ("linf",)), Stage("fgsm", ("l2",))))
-    found = run(campaign(suite, threat="linf:0.02+l2:0.3"))
+    found = run(make_run(suite, threat="linf:0.02+l2:0.3"))
     assert len(found.stages) == 2
     assert 0 < found.stages[0].adversarial < found.stages[1].adversarial
 
 
 class KilledError(Exception):
-    """As if the process ended here."""
+    """Raised where the process would end."""
 
 
 @pytest.mark.parametrize("k", range(1, 14, 3))
 def test_killed_after_any_round_it_goes_on_to_the_same_end(tmp_path, monkeypatch, k):
-    expected = outcome(run(campaign()))
+    expected = outcome(run(make_run()))
     cache = SuiteCache(tmp_path)
     writing = SuiteCache.write
 
-    def write_or_die(self, number, bout):
+    def write_or_die(self, number, attack_run):
         if number == k:
             raise KilledError
-        writing(self, number, bout)
+        writing(self, number, attack_run)
 
     monkeypatch.setattr(SuiteCache, "write", write_or_die)
     with pytest.raises(KilledError):
-        run(campaign(cache=cache))
+        run(make_run(cache=cache))
     monkeypatch.undo()
     assert len([*tmp_path.iterdir()]) == k
 
-    again = run(replace(campaign(cache=cache), options=RunOptions(Batcher(60))))  # now more memory is free
+    again = run(replace(make_run(cache=cache), options=RunOptions(Batcher(60))))  # now more memory is free
     assert outcome(again) == expected
-    assert outcome(run(campaign(cache=cache))) == outcome(again)
+    assert outcome(run(make_run(cache=cache))) == outcome(again)
 
 
 def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
-    first = run(campaign(cache=SuiteCache(tmp_path)))
+    first = run(make_run(cache=SuiteCache(tmp_path)))
     monkeypatch.setattr(robust.evaluation.suite_run, "assail", None)
 
-    assert outcome(run(campaign(cache=SuiteCache(tmp_path)))) == outcome(first)
+    assert outcome(run(make_run(cache=SuiteCache(tmp_path)))) == outcome(first)
 
 
 def test_a_folder_that_another_process_takes_away_costs_nothing_but_the_rounds(tmp_path, monkeypatch):
-    """The same campaign came to its end there, while a file was on its way."""
-    expected, beside = outcome(run(campaign())), robust.records.files._beside
+    """Remove the folder as another process does that ends the same run while a file is being written."""
+    expected, beside = outcome(run(make_run())), robust.records.files._beside
 
     def taken_away(path, fill):
         shutil.rmtree(path.parent, ignore_errors=True)
@@ -231,25 +231,25 @@ def test_a_folder_that_another_process_takes_away_costs_nothing_but_the_rounds(t
         return file
 
     monkeypatch.setattr("robust.records.files._beside", taken_away)
-    assert outcome(run(campaign(cache=SuiteCache(tmp_path / "rounds")))) == expected
+    assert outcome(run(make_run(cache=SuiteCache(tmp_path / "rounds")))) == expected
 
 
 def test_a_damaged_file_is_a_round_that_was_not_run(tmp_path):
-    first = run(campaign(cache=SuiteCache(tmp_path)))
+    first = run(make_run(cache=SuiteCache(tmp_path)))
     shutil.copytree(tmp_path, tmp_path / "copy")
     (tmp_path / "copy" / "0003.npz").write_bytes((tmp_path / "0003.npz").read_bytes()[:100])
 
-    assert outcome(run(campaign(cache=SuiteCache(tmp_path / "copy")))) == outcome(first)
+    assert outcome(run(make_run(cache=SuiteCache(tmp_path / "copy")))) == outcome(first)
 
 
-def test_a_bout_comes_back_from_its_file(tmp_path):
-    run(campaign(cache=SuiteCache(tmp_path)))
-    bout = SuiteCache(tmp_path).read(0)
+def test_a_run_comes_back_from_its_file(tmp_path):
+    run(make_run(cache=SuiteCache(tmp_path)))
+    attack_run = SuiteCache(tmp_path).read(0)
 
-    SuiteCache(tmp_path / "copy").write(0, bout)
+    SuiteCache(tmp_path / "copy").write(0, attack_run)
     assert (tmp_path / "copy" / "0000.npz").read_bytes() == (tmp_path / "0000.npz").read_bytes()
-    assert isinstance(bout.seconds, float)
-    assert isinstance(bout.batch, int)
+    assert isinstance(attack_run.seconds, float)
+    assert isinstance(attack_run.batch, int)
     assert SuiteCache(tmp_path).read(999) is None
 
 
@@ -272,9 +272,9 @@ def ticking(monkeypatch):
 
 @pytest.mark.parametrize("seconds", [1, 30, 100])
 def test_when_time_is_up_it_ends_with_what_it_has(monkeypatch, seconds):
-    whole = run(campaign())
+    whole = run(make_run())
     ticking(monkeypatch)
-    found = run(campaign(limits=Limits(seconds)))
+    found = run(make_run(limits=Limits(seconds)))
 
     assert found.partial == TIME
     assert found.adversarial.sum() <= whole.adversarial.sum()
@@ -284,18 +284,18 @@ def test_when_time_is_up_it_ends_with_what_it_has(monkeypatch, seconds):
 
 def test_with_more_time_it_goes_on_where_it_was(tmp_path, monkeypatch):
     ticking(monkeypatch)
-    first = run(campaign(limits=Limits(100), cache=SuiteCache(tmp_path)))
-    rest = run(campaign(cache=SuiteCache(tmp_path)))
+    first = run(make_run(limits=Limits(100), cache=SuiteCache(tmp_path)))
+    rest = run(make_run(cache=SuiteCache(tmp_path)))
 
     assert first.partial == TIME
     assert rest.partial == ""
-    assert outcome(rest) == outcome(run(campaign()))
+    assert outcome(rest) == outcome(run(make_run()))
 
 
 def test_it_stops_once_what_was_asked_is_settled():
-    whole = run(campaign())
+    whole = run(make_run())
     left = 60 - whole.stages[0].adversarial
-    found = run(campaign(limits=Limits(math.inf, lambda robust: robust <= left)))
+    found = run(make_run(limits=Limits(math.inf, lambda robust: robust <= left)))
 
     assert found.partial == GATE
     assert len(found.stages) == 1
@@ -304,13 +304,13 @@ def test_it_stops_once_what_was_asked_is_settled():
 
 def test_settled_by_the_last_round_of_all_it_is_whole():
     suite = Suite("g-1", (Stage(WEAK), Stage(STRONG)))
-    left = 60 - run(campaign(suite)).adversarial.sum()
+    left = 60 - run(make_run(suite)).adversarial.sum()
 
-    assert run(campaign(suite, limits=Limits(math.inf, lambda robust: robust <= left))).partial == ""
+    assert run(make_run(suite, limits=Limits(math.inf, lambda robust: robust <= left))).partial == ""
 
 
 class Moody(nn.Module):
-    """Another answer whenever it is shown 17 samples than else: what falls in the attack does not on a second look."""
+    """A model that answers batches of 17 differently, so adversarial inputs of the attack are not verified."""
 
     def __init__(self):
         super().__init__()
@@ -321,19 +321,19 @@ class Moody(nn.Module):
         return logits.roll(1, dims=1) if len(x) < 17 else logits
 
 
-def test_what_falls_and_is_not_confirmed_stands_on():
-    mine = samples(51)  # three full batches at first; what fell of them is fewer
+def test_what_is_not_verified_stays_robust():
+    given = samples(51)  # three full batches in the attack; the adversarial ones are fewer
     suite = Suite("m-1", (Stage(WEAK),))
-    made = replace(campaign(suite, module=Moody()), samples=mine)
+    made = replace(make_run(suite, module=Moody()), samples=given)
     found = made.run(np.ones(51, bool))
 
     assert found.fault.any() or found.adversarial.any()
-    plain = measure_attack(Moody(), mine, np.ones(51, bool), WEAK, made.threat, made.options)
+    plain = measure_attack(Moody(), given, np.ones(51, bool), WEAK, made.threat, made.options)
     assert (found.fault.tolist(), found.adversarial.tolist()) == (plain.fault.tolist(), plain.adversarial.tolist())
 
 
 def test_nothing_to_attack_is_no_error():
-    found = campaign().run(np.zeros(60, bool))
+    found = make_run().run(np.zeros(60, bool))
 
     assert (found.backwards, found.adversarial.sum(), found.partial) == (0, 0, "")
     assert len(found.stages) == len(SUITE.stages)

@@ -146,7 +146,7 @@ def test_own(robust_attack, robust_report):
         ({"test_own": OWN_MODEL}, "the model is the test's own"),
         ({"test_own": OWN_DATA}, "the samples are the test's own"),
         ({"net": NET + ONCE.format(act="raise OSError('made before')")}, "net.py:make failed: OSError: made before*"),
-        ({"net": NET + ONCE.format(act="net[1].weight.data *= 2")}, "loaded anew, the model has other weights"),
+        ({"net": NET + ONCE.format(act="net[1].weight.data *= 2")}, "loaded again, the model has other weights"),
     ],
     ids=["hook", "fixture", "samples", "not loadable", "other weights"],
 )

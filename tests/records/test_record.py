@@ -125,7 +125,7 @@ def test_a_record_without_one_of_its_parts_is_refused(key):
     ids=str,
 )
 def test_a_record_with_a_wrong_part_is_refused(path, value):
-    with pytest.raises(ValueError):  # noqa: PT011 - the cause is told in many ways
+    with pytest.raises(ValueError):  # noqa: PT011 - the messages vary
         Record.from_json(damaged(path, value))
 
 
@@ -200,7 +200,7 @@ def test_another_measurement_has_another_identity(changes):
 
 
 def test_outcomes_of_rounded_inputs_are_outcomes_too():
-    """So a record from before they were measured is replaced by one that has them."""
+    """Check that a record without rounded outcomes is replaced by one that has them."""
     older = record()
     newer = replace(older, levels=256, attacks=(replace(older.attacks[0], rounded=flags("0" * 8)),))
 
@@ -228,7 +228,7 @@ def test_other_options_are_another_measurement():
 
 
 def test_a_record_measured_the_same_as_itself_from_json():
-    """As torchattacks' options, which are tuples."""
+    """Check options that are tuples, as those of torchattacks are."""
     measured = replace(record(), attacks=(attacked("pgd", "0" * 8, options={"options": (("steps", 4),)}),))
 
     assert measured.same_outcomes(Record.from_json(measured.to_json()))

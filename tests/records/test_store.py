@@ -139,8 +139,8 @@ def test_many_processes_at_once_lose_nothing(tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pytest", "tests.making"])
     start = context.Barrier(WRITERS)
-    mine = [record(name=f"own-{k}") if k % 2 else record(name="shared", seed=k) for k in range(WRITERS)]
-    writers = [context.Process(target=file_at_once, args=(start, tmp_path, record)) for record in mine]
+    rows = [record(name=f"own-{k}") if k % 2 else record(name="shared", seed=k) for k in range(WRITERS)]
+    writers = [context.Process(target=file_at_once, args=(start, tmp_path, record)) for record in rows]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -162,7 +162,7 @@ def test_evidence_is_of_the_first_attack_that_broke_a_sample():
 
 @given(st.integers(1, 12).flatmap(lambda n: st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=1)))
 @settings(deadline=None)
-def test_evidence_has_one_input_for_each_broken_sample(broken):
+def test_evidence_has_one_input_for_each_adversarial_sample(broken):
     masks = [np.array(mask) for mask in broken]
     n = len(masks[0])
     got = Evidence.of(samples(n).y, samples(n).index, [(mask, inputs(k, mask)) for k, mask in enumerate(masks)])

@@ -1,4 +1,4 @@
-"""Verification shares nothing with the attacks, and finds each thing that can be wrong with an input."""
+"""Verification shares nothing with the attacks, and finds everything that can be wrong with an input."""
 
 import ast
 from pathlib import Path
@@ -30,7 +30,7 @@ class Bright(nn.Module):
         return torch.stack((torch.full_like(mean, 0.5), mean), 1) * 10
 
 
-def look(x_adv, x=X, threat="linf:0.1", module=None, batch=3, y=None):
+def check(x_adv, x=X, threat="linf:0.1", module=None, batch=3, y=None):
     y = np.zeros(len(x), np.int64) if y is None else y
     return verify(module or Bright(), Candidates(x_adv.astype(np.float32), x, y, threat, BOX, batch))
 
@@ -44,7 +44,7 @@ def test_nothing_is_shared_with_the_attacks(name):
     tree = ast.parse(Path(robust.verification.__file__).with_name(f"{name}.py").read_text())
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
-    mine = {
+    allowed = {
         "robust.verification.candidates",
         "robust.verification.distances",
         "robust.verification.check",
@@ -53,11 +53,11 @@ def test_nothing_is_shared_with_the_attacks(name):
         "robust.flags",
         "robust.sampling",
     }
-    assert {module for module in modules if module.startswith("robust")} <= mine
+    assert {module for module in modules if module.startswith("robust")} <= allowed
 
 
 def test_a_real_change_of_the_answer_is_verified():
-    found = look(X + 0.09)
+    found = check(X + 0.09)
 
     assert (found.fault == 0).all()
     assert describe_faults(found.fault) == ""
@@ -68,14 +68,14 @@ def test_a_real_change_of_the_answer_is_verified():
     [(X + 0.11, LARGE), (X - 0.05, ANSWERED_RIGHT), (X + np.float32(np.nan), LARGE), (X + np.float32(np.inf), LARGE)],
     ids=["larger", "kept", "nan", "infinite"],
 )
-def test_what_is_wrong_is_told(x_adv, fault):
-    assert look(x_adv).fault.tolist() == [fault] * 4
+def test_what_is_wrong_is_named(x_adv, fault):
+    assert check(x_adv).fault.tolist() == [fault] * 4
 
 
 def test_an_input_outside_of_the_box_is_no_input():
     x = np.full((2, 1, 2, 2), 0.98, np.float32)
 
-    assert look(x + 0.05, x, y=np.ones(2, np.int64)).fault.tolist() == [OUTSIDE] * 2
+    assert check(x + 0.05, x, y=np.ones(2, np.int64)).fault.tolist() == [OUTSIDE] * 2
 
 
 def test_bounds_are_rounded_as_the_inputs_are():
@@ -89,8 +89,8 @@ def test_bounds_are_rounded_as_the_inputs_are():
     assert not limits("linf:0.1", beyond, x, box)[1].any()
 
 
-def test_a_sample_that_is_answered_wrong_as_it_is_was_not_broken():
-    assert look(X + 0.09, y=np.ones(4, np.int64)).fault.tolist() == [CLEAN_WRONG] * 4
+def test_a_sample_that_is_answered_wrong_without_an_attack_is_not_adversarial():
+    assert check(X + 0.09, y=np.ones(4, np.int64)).fault.tolist() == [CLEAN_WRONG] * 4
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
@@ -99,7 +99,7 @@ def test_an_answer_that_is_not_finite_changes_nothing(odd):
         def forward(self, x):
             return torch.where(x.flatten(1).mean(1)[:, None] > 0.55, odd, super().forward(x))
 
-    assert look(X + 0.09, module=Odd()).fault.tolist() == [NOT_FINITE] * 4
+    assert check(X + 0.09, module=Odd()).fault.tolist() == [NOT_FINITE] * 4
 
 
 def test_one_float32_beyond_eps_is_too_large():
@@ -122,7 +122,7 @@ def test_what_holds_in_the_attacks_batches_only_is_no_change(batch):
             return nn.functional.one_hot(wrong.long(), 2).float()
 
     assert Alike()(torch.from_numpy(X + 0.09)).argmax(1).tolist() == [1] * 4
-    assert look(X + 0.09, module=Alike(), batch=batch).fault.tolist() == [ANSWERED_RIGHT] * 4
+    assert check(X + 0.09, module=Alike(), batch=batch).fault.tolist() == [ANSWERED_RIGHT] * 4
 
 
 def test_the_batches_are_not_the_attacks():
@@ -134,7 +134,7 @@ def test_the_batches_are_not_the_attacks():
             return super().forward(x)
 
     for batch in (1, 2, 3, 4):
-        look(X + 0.09, module=Seen(), batch=batch)
+        check(X + 0.09, module=Seen(), batch=batch)
         assert sizes
         assert batch not in sizes
         sizes.clear()
@@ -148,15 +148,15 @@ def test_the_model_is_shown_as_deployed_and_left_as_it_was():
 
     before = torch.random.get_rng_state()
 
-    look(X + 0.09, module=net)
+    check(X + 0.09, module=net)
     assert torch.equal(before, torch.random.get_rng_state())
     assert modes
     assert not any(modes)
     assert [module.training for module in net.modules()] == [True, False, True, True]
 
 
-def test_near_answers_are_told_apart_from_wrong_ones():
-    found = look(np.stack([X[0] - 1e-5, X[1] - 0.05, X[2] + 0.09, X[3] + 0.2]), batch=9)
+def test_near_answers_are_kept_apart_from_wrong_ones():
+    found = check(np.stack([X[0] - 1e-5, X[1] - 0.05, X[2] + 0.09, X[3] + 0.2]), batch=9)
 
     assert found.fault.tolist() == [ANSWERED_RIGHT, ANSWERED_RIGHT, 0, LARGE]
     assert found.wrong.tolist() == [0, ANSWERED_RIGHT, 0, LARGE]
@@ -187,4 +187,4 @@ def test_both_measures_agree(threat, seed, scale):
 
 
 def test_nothing_to_verify_is_no_error():
-    assert len(look(X[:0], X[:0]).fault) == 0
+    assert len(check(X[:0], X[:0]).fault) == 0
