@@ -175,7 +175,7 @@ def test_a_reloaded_file_declares_its_data_set_again(registry, tmp_path, monkeyp
     assert registry.get("third").read is module.read is not first
 
 
-def test_an_unknown_data_set_is_told_with_the_nearest():
+def test_an_unknown_data_set_is_reported_with_the_nearest():
     with pytest.raises(LookupError, match="unknown data set 'digit', did you mean 'digits'"):
         DATA.get("digit")
 

@@ -109,7 +109,7 @@ def test_what_is_no_image_and_what_is_hidden_is_left_out(folder):
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "message"),
     [
         ("imagefolder:gone", "no such folder"),
         ("imagefolder", "write imagefolder:DIR"),
@@ -118,8 +118,8 @@ def test_what_is_no_image_and_what_is_hidden_is_left_out(folder):
         ("imagefolder:pets/test/cat", "expected a folder of images for each class"),
     ],
 )
-def test_what_is_wrong_with_a_word_is_told(folder, word, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_is_wrong_with_a_word_is_reported(folder, word, message):
+    with pytest.raises(ValueError, match=message):
         open_data(word, folder)
 
 
@@ -130,7 +130,7 @@ def test_splits_of_different_classes_are_refused(folder):
         read(folder, split="train")
 
 
-def test_a_folder_without_a_test_split_is_told(folder):
+def test_a_folder_without_a_test_split_is_reported(folder):
     (folder / "pets" / "test").rename(folder / "elsewhere")
 
     with pytest.raises(ValueError, match=r"there is no test split: expected a folder .*test or .*val"):

@@ -173,7 +173,7 @@ def test_a_damaged_packed_file_is_refused_by_its_path(raw, damage):
         fashion_mnist.read("train")
 
 
-def test_files_that_are_missing_are_told_with_where_they_were_looked_for(raw):
+def test_files_that_are_missing_are_reported_with_where_they_were_looked_for(raw):
     with pytest.raises(LookupError, match="dataset-fashion-mnist") as error:
         fashion_mnist.read("test")
 

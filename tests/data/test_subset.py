@@ -46,7 +46,7 @@ def test_every_data_word_takes_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ("only=a", "different classes by number, as only=0"),
         ("only=1+1", "different classes by number"),
@@ -59,6 +59,6 @@ def test_every_data_word_takes_it(tmp_path):
         ("renumber=false", "digits takes no options"),
     ],
 )
-def test_what_is_wrong_is_told(options, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_is_wrong_is_reported(options, message):
+    with pytest.raises(ValueError, match=message):
         opened(f"digits:{options}").load("test")

@@ -65,7 +65,7 @@ def served(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100"])
-def test_what_is_not_on_this_machine_is_told_with_how_to_get_it(root, name):
+def test_what_is_not_on_this_machine_is_reported_with_how_to_get_it(root, name):
     with pytest.raises(NotHereError, match=r"is not on this machine .*--robust-download"):
         DATA.get(name).read("test")
 

@@ -175,8 +175,8 @@ def two_tables():
     whole = first + second
     start = whole.index(b"PK\x01\x02") - whole.index(b"PK\x01\x02", len(first))
     end = whole.rindex(b"PK\x05\x06") + 16
-    told = int.from_bytes(whole[end : end + 4], "little")
-    whole[end : end + 4] = (told + len(first) + start).to_bytes(4, "little")
+    recorded = int.from_bytes(whole[end : end + 4], "little")
+    whole[end : end + 4] = (recorded + len(first) + start).to_bytes(4, "little")
     return bytes(whole)
 
 

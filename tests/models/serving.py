@@ -1,4 +1,4 @@
-"""A real endpoint on this machine, which answers as it is told."""
+"""A real endpoint on this machine, which answers as it is configured."""
 
 import contextlib
 import json

@@ -131,8 +131,8 @@ TENSORS = st.fixed_dictionaries(
 @fuzz
 @given(st.dictionaries(st.text(max_size=5), TENSORS | st.text(max_size=5), max_size=3), st.binary(max_size=16))
 def test_headers_of_safetensors(check, header, rest):
-    told = json.dumps(header).encode()
-    check(len(told).to_bytes(8, "little") + told + rest)
+    head = json.dumps(header).encode()
+    check(len(head).to_bytes(8, "little") + head + rest)
 
 
 LEAVES = st.sampled_from([torch.ones(2), torch.ones(2, device="meta"), torch.ones(2).to_sparse(), 3, None, "x"])

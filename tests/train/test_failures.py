@@ -79,7 +79,7 @@ def test_a_training_that_collapses_goes_back_to_the_best_epoch_before(samples, m
     assert "catastrophic overfitting in epoch 4: 90.0% of the samples are robust to one step and 0.0% to PGD" in note
 
 
-def test_robust_overfitting_is_told_as_best_and_last():
+def test_robust_overfitting_is_reported_as_best_and_last():
     assert describe_overfitting(epoch(2, 0.5), epoch(9, 0.44)) == (
         "robust overfitting: 50.0% in epoch 2, the best, 44.0% in the last"
     )
@@ -87,13 +87,13 @@ def test_robust_overfitting_is_told_as_best_and_last():
     assert describe_overfitting(epoch(2), epoch(9)) is None
 
 
-def test_divergence_is_told_with_its_place():
+def test_divergence_is_reported_with_its_place():
     net = network()
     with torch.no_grad():
         net[3].weight[0, 0] = torch.nan
 
-    told = describe_divergence(net, float("nan"), 0.5, epoch=3, step=17)
-    assert "nan in epoch 3, step 17, at a learning rate of 0.5, weights that are not finite, first 3.weight" in told
+    message = describe_divergence(net, float("nan"), 0.5, epoch=3, step=17)
+    assert "nan in epoch 3, step 17, at a learning rate of 0.5, weights that are not finite, first 3.weight" in message
 
 
 def test_a_training_whose_last_step_breaks_the_weights_is_no_result(samples, monkeypatch):

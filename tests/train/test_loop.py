@@ -87,7 +87,7 @@ def test_a_last_batch_of_one_does_not_stop_batch_norm(samples):
     assert len(trained(one_over, "standard:epochs=1:batch=64").curve) == 1
 
 
-def test_divergence_is_told(samples):
+def test_divergence_is_reported(samples):
     with pytest.raises(
         ValueError, match=r"diverged: the loss became (nan|inf) in epoch 1, step \d+, .*; try a smaller lr"
     ):
