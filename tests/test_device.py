@@ -1,4 +1,4 @@
-"""Where models run."""
+"""The devices on which models run."""
 
 import pytest
 import torch

@@ -8,14 +8,14 @@ from robust import torchvision_compat
 
 @pytest.fixture
 def registered(monkeypatch):
-    """How often the schemas were asked for; they are not really registered."""
+    """Return a list that counts the registrations of the schemas, which do not really happen."""
     times = []
     monkeypatch.setattr(torchvision_compat, "_register_schemas", lambda: times.append(1))
     return times
 
 
 class Loader:
-    """Raises the given errors one after the other, then answers."""
+    """A loader that raises the given errors one after the other, and then answers."""
 
     def __init__(self, *errors):
         self.errors = list(errors)

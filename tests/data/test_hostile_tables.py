@@ -9,7 +9,7 @@ from tests.data.test_image_tables import encoded, image, open_table, table, writ
 
 
 def stream(folder, batches):
-    """A folder as save_to_disk makes it, of these record batches."""
+    """Write a folder as save_to_disk does, of these record batches."""
     folder.mkdir()
     write_state(folder, "data.arrow")
     with pa.OSFile(str(folder / "data.arrow"), "wb") as file, pa.ipc.new_stream(file, batches[0].schema) as writer:
@@ -23,9 +23,9 @@ def stream(folder, batches):
 def test_a_damaged_file_is_reported_in_one_line(tmp_path, kind, damage):
     rows = table([encoded(image(i)) for i in range(20)], [i % 2 for i in range(20)])
     if kind == "arrow":
-        path, word = stream(tmp_path / "a", rows.to_batches()), "hf:a"
+        path, spec = stream(tmp_path / "a", rows.to_batches()), "hf:a"
     else:
-        path, word = tmp_path / "a.parquet", "parquet:a.parquet"
+        path, spec = tmp_path / "a.parquet", "parquet:a.parquet"
         pq.write_table(rows, path)
     content = path.read_bytes()
     middle = len(content) // 2
@@ -34,7 +34,7 @@ def test_a_damaged_file_is_reported_in_one_line(tmp_path, kind, damage):
     path.write_bytes(changed[damage])
 
     with pytest.raises(ValueError, match=r"is not a sound (file of Arrow or parquet|image)") as error:
-        open_table(tmp_path, word).load("test")
+        open_table(tmp_path, spec).load("test")
     assert "\n" not in str(error.value)
 
 

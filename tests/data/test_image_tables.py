@@ -1,4 +1,4 @@
-"""hf:DIR and parquet:FILE, as `datasets` and pyarrow write them."""
+"""hf:DIR and parquet:FILE, in the forms that `datasets` and pyarrow write."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def encoded(image, kind="PNG", **options):
 
 
 def theirs(n, seed=0, labels=(0, 1)):
-    """A data set of `datasets` in which no row is of the last class."""
+    """Return a data set of `datasets` without a row of the last class."""
     rows = {"image": [image(seed + i) for i in range(n)], "label": [labels[i % len(labels)] for i in range(n)]}
     return datasets.Dataset.from_dict(rows, features=FEATURES)
 
@@ -80,10 +80,10 @@ def test_one_split_alone_is_for_testing(tmp_path):
     theirs(5).save_to_disk(tmp_path / "pets")
     theirs(5).to_parquet(tmp_path / "pets.parquet")
 
-    for word in ("hf:pets", "parquet:pets.parquet"):
-        assert np.array_equal(open_table(tmp_path, word).load("test").x, pixels(theirs(5)))
+    for spec in ("hf:pets", "parquet:pets.parquet"):
+        assert np.array_equal(open_table(tmp_path, spec).load("test").x, pixels(theirs(5)))
         with pytest.raises(ValueError, match=r"no train split|is one split"):
-            open_table(tmp_path, word).load("train")
+            open_table(tmp_path, spec).load("train")
 
 
 @pytest.mark.parametrize("groups", [1, 3, 100])
@@ -137,7 +137,7 @@ def test_columns_are_named_where_it_is_not_clear_which(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("word", "message"),
+    ("spec", "message"),
     [
         ("hf:gone", "no such folder"),
         ("hf", "write hf:DIR"),
@@ -152,14 +152,14 @@ def test_columns_are_named_where_it_is_not_clear_which(tmp_path):
         ("parquet:a.parquet:side=8", "no option 'side', did you mean 'size'"),
     ],
 )
-def test_what_is_wrong_with_a_word_is_reported(tmp_path, word, message):
+def test_what_is_wrong_with_a_spec_is_reported(tmp_path, spec, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "configs" / "plain_text").mkdir(parents=True)
     for path in ("a.parquet", "configs/plain_text/test-00000-of-00001.parquet"):
         pq.write_table(table([encoded(image(i)) for i in (0, 1)]), tmp_path / path)
 
     with pytest.raises(ValueError, match=message):
-        open_table(tmp_path, word)
+        open_table(tmp_path, spec)
 
 
 def test_without_pyarrow_it_is_reported_what_to_install(tmp_path, monkeypatch):

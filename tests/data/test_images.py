@@ -1,4 +1,4 @@
-"""Images of strangers: what is no sound image is one line, and costs no memory."""
+"""Untrusted images: a damaged one is reported in one line, and costs no memory."""
 
 import struct
 import zlib

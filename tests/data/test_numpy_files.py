@@ -1,4 +1,4 @@
-"""npy:DIR and npz:FILE: arrays of numpy, and what is no sound array."""
+"""npy:DIR and npz:FILE: arrays of numpy, sound and damaged."""
 
 import struct
 import zipfile
@@ -15,7 +15,7 @@ Y = np.array([0, 1, 2, 0, 1, 2])
 
 @pytest.fixture
 def npy(tmp_path):
-    """Save the arrays into a folder, and open that as the user's word does."""
+    """Return a function that saves arrays into a folder and opens it."""
 
     def write(options="", **arrays):
         (tmp_path / "mine").mkdir(exist_ok=True)

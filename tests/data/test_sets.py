@@ -118,7 +118,7 @@ CONTENT = {
 
 @pytest.fixture
 def raw(tmp_path, monkeypatch):
-    """A folder that is looked in, for files that pass as the published ones if they hold CONTENT."""
+    """Return a searched folder for files that pass as the published ones if they hold CONTENT."""
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
     monkeypatch.setattr(fashion_mnist, "CONTENT", hashes)
     monkeypatch.setattr(fashion_mnist, "_folders", lambda: [tmp_path / "nowhere", tmp_path])

@@ -1,4 +1,4 @@
-"""What a run finds, on a pile; and that the memory of a run does not grow with the samples."""
+"""The spool and lazy inputs: the memory of a run does not grow with the samples."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Users' own arrays: npz:FILE and FILE.py:FUNCTION."""
+"""Users' arrays: npz:FILE and FILE.py:FUNCTION."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ Y = np.array([0, 1, 2, 0, 1, 2])
 
 @pytest.fixture
 def npz(tmp_path):
-    """Write the arrays, and open them as the user's word does."""
+    """Return a function that writes arrays and opens them by their spec."""
 
     def write(options="", **arrays):
         np.savez(tmp_path / "mine.npz", **arrays)
@@ -23,7 +23,7 @@ def npz(tmp_path):
 
 @pytest.fixture
 def function(tmp_path):
-    """Write data.py, and open its function `load`."""
+    """Return a function that writes data.py and opens its function `load`."""
 
     def write(body, options=""):
         (tmp_path / "data.py").write_text(f"import numpy as np\nimport torch\n\n{body}\n")

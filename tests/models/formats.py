@@ -24,7 +24,7 @@ class Net(nn.Sequential):
 
 
 def script(net, path, change=torch.jit.script):
-    """Save it as TorchScript, which warns of its own end."""
+    """Save the module as TorchScript, without its deprecation warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.jit.save(change(net), path)
@@ -39,7 +39,7 @@ def traced(net, n):
 
 
 class Rigid(nn.Module):
-    """A network that is for one batch size only, as careless reshapes make it."""
+    """A network for one batch size only, as careless reshapes make it."""
 
     def __init__(self, net, n):
         super().__init__()
@@ -151,7 +151,7 @@ def allow(path):
 
 
 def answers(module, n):
-    """Logits, and the gradient of them that leads to the input."""
+    """Return (the logits, the gradient of their first column in the input)."""
     x = torch.rand(n, *SHAPE, generator=torch.Generator().manual_seed(n), requires_grad=True)
     logits = module(x)
     return logits.detach(), torch.autograd.grad(logits[:, 0].sum(), x)[0]

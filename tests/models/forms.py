@@ -43,7 +43,7 @@ def labels():
 
 
 def network(seed=0):
-    """A network as in NET, with statistics of its batch norm that matter."""
+    """Return a network as in NET, whose batch norm has statistics that matter."""
     with seeded(seed):
         names = {}
         exec(NET, names)
@@ -106,14 +106,14 @@ def of_ensemble(folder):
     nets = [network(0), network(1)]
     for name, net in zip("ab", nets, strict=True):
         safetensors.torch.save_file(net.state_dict(), folder / f"pgd-at+ema-{name}.safetensors")
-    word = "ensemble:pgd-at+ema-a.safetensors, pgd-at+ema-b.safetensors"
+    spec = "ensemble:pgd-at+ema-a.safetensors, pgd-at+ema-b.safetensors"
 
     def whole(x):
         one, other = nets[0](x), nets[1](x)
         level = (one.logsumexp(1, keepdim=True) + other.logsumexp(1, keepdim=True)) / 2
         return ((one.softmax(1) + other.softmax(1)) / 2).log() + level
 
-    return word, "net.py:make(width=4)", whole
+    return spec, "net.py:make(width=4)", whole
 
 
 def of_onnx(folder, **options):
@@ -136,7 +136,7 @@ def of_transformers(folder):
 
 
 def save_vit(folder, channels, classes, mean, std):
-    """A tiny classifier of transformers for images of 8x8 pixels, and its processor."""
+    """Save a tiny classifier of transformers for images of 8x8 pixels, and its processor."""
 
     def library():
         from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor

@@ -1,4 +1,4 @@
-"""Models that only answer: how they are asked, and what is wrong with their answers."""
+"""Models that only answer: their inputs, and the faults of their answers."""
 
 import re
 
@@ -18,7 +18,7 @@ def box(thing):
 
 
 class Estimator:
-    """Remembers the shapes that it is asked about."""
+    """An estimator that records the shapes of its inputs."""
 
     def __init__(self, classes=range(CLASSES)):
         self.classes_ = np.array([*classes])

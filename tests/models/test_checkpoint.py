@@ -48,7 +48,7 @@ def weights():
 
 
 class Bomb:
-    """Unpickling it makes a folder."""
+    """An object whose unpickling makes a folder."""
 
     def __init__(self, marker):
         self.marker = str(marker)
@@ -58,7 +58,7 @@ class Bomb:
 
 
 def refusal(path):
-    """What is said of a file that is refused: always one ValueError of one line."""
+    """Return the message about a refused file, a ValueError of one line."""
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the callers look at the message
         read_weights(path)
     assert error.type is ValueError

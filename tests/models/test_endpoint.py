@@ -1,4 +1,4 @@
-"""Asking a real server: its limits are kept, its failures are one line."""
+"""The client of an endpoint: it keeps the limits, and reports failures in one line."""
 
 import re
 import time
@@ -14,7 +14,7 @@ X = np.linspace(0, 1, 30, dtype=np.float32).reshape(10, 3)
 
 
 def sums(x):
-    """Two classes, by the sum of the inputs."""
+    """Return scores of two classes by the sum of the inputs."""
     total = x.sum(1)
     return {"scores": np.stack([total, -total], 1).tolist()}
 
@@ -144,6 +144,6 @@ def test_what_is_not_said_is_by_default():
         ("http://a.example/#url=b", "has no option 'url'"),
     ],
 )
-def test_a_wrong_word_is_one_line(text, message):
+def test_a_wrong_spec_is_one_line(text, message):
     with pytest.raises((ValueError, LookupError), match=re.escape(message)):
         Endpoint.parse(text)

@@ -1,4 +1,4 @@
-"""Every form that a model comes in, written by the library that it is of: the same logits, and the same gradient."""
+"""Every format of a model, written by its library: loaded it has the same logits and the same gradient."""
 
 import pickle
 import re
@@ -19,7 +19,7 @@ from tests.models.formats import CLASSES, NET, PROGRAMS, SHAPE, WEIGHTS, allow, 
 
 @pytest.fixture
 def net(tmp_path, monkeypatch):
-    """A module whose batch norm is not in its first state, of a class in a file of the user's."""
+    """Return a module of a class in a user's file, whose batch norm is not in its first state."""
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "users_net.py").write_text(NET)
     monkeypatch.delitem(sys.modules, "users_net", raising=False)
@@ -83,7 +83,7 @@ def test_a_module_of_names_that_the_user_allows_is_unpickled_with_these_alone(ne
 
 
 def test_a_program_is_identified_by_its_file_if_its_weights_are_in_its_code(net, tmp_path):
-    """Two frozen programs have no parameters; a record of one must not pass for one of the other."""
+    """Compare two frozen programs without parameters: a record of one must not pass for the other's."""
     hashes = set()
     for k in range(2):
         script(net, tmp_path / f"{k}", frozen)

@@ -1,4 +1,4 @@
-"""ONNX and transformers: what is refused, and what is reported."""
+"""ONNX and transformers: which files are refused, and which notes are given."""
 
 import json
 import sys

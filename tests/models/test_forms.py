@@ -1,4 +1,4 @@
-"""Each form that a model comes in, written by its own library: loaded it has the same answers and gradients."""
+"""Each form of a model, written by its own library: loaded it has the same answers and gradients."""
 
 import pytest
 import torch
@@ -11,14 +11,14 @@ from tests.models.forms import ANSWERS, CLASSES, GRADIENT, SHAPE, inputs, networ
 from tests.models.serving import serving
 
 
-def loaded(folder, word, arch=None, **more):
-    return load(ModelSpec.parse(word, folder), arch, SHAPE, CLASSES, folder, **more)
+def loaded(folder, spec, arch=None, **more):
+    return load(ModelSpec.parse(spec, folder), arch, SHAPE, CLASSES, folder, **more)
 
 
 @pytest.mark.parametrize("form", GRADIENT + ANSWERS)
 def test_a_form_answers_as_its_own_library_does(tmp_path, form):
-    word, arch, reference = form(tmp_path)
-    module, x = loaded(tmp_path, word, arch).module.eval(), inputs()
+    spec, arch, reference = form(tmp_path)
+    module, x = loaded(tmp_path, spec, arch).module.eval(), inputs()
 
     with torch.no_grad():
         torch.testing.assert_close(module(x), reference(x), atol=1e-5, rtol=1e-5)
@@ -27,8 +27,8 @@ def test_a_form_answers_as_its_own_library_does(tmp_path, form):
 
 @pytest.mark.parametrize("form", GRADIENT)
 def test_a_form_has_the_gradient_of_its_own_library(tmp_path, form):
-    word, arch, reference = form(tmp_path)
-    module, x = loaded(tmp_path, word, arch).module.eval(), inputs().requires_grad_()
+    spec, arch, reference = form(tmp_path)
+    module, x = loaded(tmp_path, spec, arch).module.eval(), inputs().requires_grad_()
 
     found, wanted = (torch.autograd.grad(net(x)[:, 1].sum(), x)[0] for net in (module, reference))
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
@@ -37,12 +37,12 @@ def test_a_form_has_the_gradient_of_its_own_library(tmp_path, form):
 
 @pytest.mark.parametrize("form", GRADIENT + ANSWERS)
 def test_a_form_differs_from_others_by_its_hash(tmp_path, form):
-    """The same twice, and another where it is normalised."""
-    word, arch, _ = form(tmp_path)
-    once, again = (loaded(tmp_path, word, arch).weights for _ in range(2))
+    """Hash a form twice, and once more with another normalisation."""
+    spec, arch, _ = form(tmp_path)
+    once, again = (loaded(tmp_path, spec, arch).weights for _ in range(2))
 
     assert once == again
-    assert loaded(tmp_path, word, arch, normalize="0.5/0.3").weights != once
+    assert loaded(tmp_path, spec, arch, normalize="0.5/0.3").weights != once
 
 
 KINDS = {

@@ -1,4 +1,4 @@
-"""Whatever a file holds, reading it ends in a model or in one clear line. `make fuzz` tries it for longer."""
+"""Reading a file of any content ends in a model or in one clear line. `make fuzz` tries it for longer."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def check(tmp_path, monkeypatch):
 
 
 def edits(content):
-    """A few bytes of the content overwritten, cut out or put in."""
+    """Draw the content with a few bytes overwritten, removed or inserted."""
     at = st.integers(0, len(content))
     return st.lists(st.tuples(at, st.integers(0, 4), st.binary(max_size=8)), max_size=5).map(
         lambda changes: edited(content, changes)

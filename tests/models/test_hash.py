@@ -1,4 +1,4 @@
-"""The hash of a module's weights: what it depends on, and what it does not."""
+"""The hash of a module's weights: it depends on names, shapes, types and values alone."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from robust.models.load import hash_weights
 
 
 class Many(nn.Module):
-    """Parameters and buffers of many kinds."""
+    """A module with parameters and buffers of many kinds."""
 
     def __init__(self):
         super().__init__()

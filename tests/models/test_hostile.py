@@ -1,4 +1,4 @@
-"""Files that would run code: none does, each is refused in one line, and memory stays bounded."""
+"""Hostile files: none runs code, each is refused in one line, and memory stays bounded."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def test_each_of_the_files_does_harm_to_a_naive_loader(tmp_path, name):
 
 @pytest.fixture
 def attempts(tmp_path):
-    """What each file was answered with, and the peak memory."""
+    """Return (the exit status and the output for each file, the peak memory)."""
     (tmp_path / "hostile").mkdir()
     for k, (name, write) in enumerate(HOSTILE.items()):
         path = tmp_path / "hostile" / NAMES.get(name, name)

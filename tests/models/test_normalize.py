@@ -40,7 +40,7 @@ def test_a_word_is_read(text, read):
         ("0/inf", "means must be finite"),
     ],
 )
-def test_a_wrong_word_is_one_line(text, message):
+def test_a_wrong_text_is_one_line(text, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         read_normalize(text)
 

@@ -1,4 +1,4 @@
-"""The model zoo: what every architecture must do, and what each paper says of its own."""
+"""The model zoo: properties of every architecture, and figures of the papers."""
 
 import copy
 import importlib
@@ -162,7 +162,7 @@ def test_without_skip_connections_there_are_no_shortcuts():
 
 
 def test_a_shortcut_starts_at_the_activated_input():
-    """As in the paper's code: where the shape changes, the pre-activation is shared."""
+    """Share the pre-activation where the shape changes, as in the paper's code."""
     block, x = Block(4, 8, 2, True).eval(), torch.rand(2, 4, 8, 8) - 0.5
     nn.init.zeros_(block.conv2.weight)
 
@@ -178,7 +178,7 @@ def test_a_row_of_an_lstm_is_one_of_the_image_with_all_its_channels():
 
 
 def test_cudnn_is_off_while_an_lstm_answers(monkeypatch):
-    """Its backward refuses evaluation mode, where every attack is made."""
+    """Turn cuDNN off: its backward refuses evaluation mode, in which attacks run."""
     seen, forward = [], nn.LSTM.forward
     monkeypatch.setattr(
         nn.LSTM, "forward", lambda self, x: seen.append(torch.backends.cudnn.enabled) or forward(self, x)

@@ -1,4 +1,4 @@
-"""The vision transformer: its patches, its attention, and what it refuses."""
+"""The vision transformer: its patches, its attention, and its limits."""
 
 import pytest
 import torch

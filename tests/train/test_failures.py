@@ -1,4 +1,4 @@
-"""The guards: each sees what it is for, and nothing else."""
+"""The detection of failed trainings: each check sees its failure, and no other."""
 
 import csv
 import io
@@ -114,7 +114,7 @@ def test_a_training_whose_last_step_breaks_the_weights_is_no_result(samples, mon
 @pytest.mark.parametrize(("scale", "word"), [(1e-9, "vanish"), (1e6, "explode")])
 def test_gradients_that_vanish_or_explode_are_named_once(scale, word, samples):
     class Scaled(nn.Sequential):
-        """Its answer hangs on the first layers by this factor."""
+        """A network whose gradients in the first layers are scaled by a factor."""
 
         def forward(self, x):
             inner = self[1](self[0](x))
@@ -191,7 +191,7 @@ def test_the_gradients_as_csv():
 
 
 def drawn(root):
-    """The paths of the curves."""
+    """Return the paths of the curves."""
     return [node.get("d") for node in root.iter("{http://www.w3.org/2000/svg}path") if node.get("stroke-width")]
 
 

@@ -14,7 +14,7 @@ from robust.train.plan import Plan
 
 
 def unbalanced(n=200):
-    """Of class 0 three times as many as of class 1."""
+    """Return samples of which class 0 has three times as many as class 1."""
     y = (np.arange(n) % 4 == 0).astype(np.int64)
     return Samples(np.zeros((n, 1, 8, 8), np.float32), y, np.arange(n))
 

@@ -1,4 +1,4 @@
-"""The knobs of the plan: each does what its word says."""
+"""The options of the plan: each does what its name says."""
 
 import numpy as np
 import pytest
@@ -147,7 +147,7 @@ def test_dropout_is_that_of_the_plan():
 
 
 def unbalanced(n=200):
-    """Of class 0 three times as many as of class 1."""
+    """Return samples of which class 0 has three times as many as class 1."""
     y = (np.arange(n) % 4 == 0).astype(np.int64)
     return Samples(np.zeros((n, 1, 8, 8), np.float32), y, np.arange(n))
 
