@@ -4,7 +4,7 @@ from torch import nn
 
 
 def make() -> nn.Module:
-    """Untrained: `--robust-train` trains it."""
+    """Return an untrained network: `--robust-train` trains it."""
     return nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1),
         nn.ReLU(),

@@ -1,4 +1,4 @@
-"""Where models run."""
+"""The devices on which models run."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ def test_auto_is_a_device_that_there_is():
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "mps"])
-def test_a_device_that_there_is_not_is_told_with_what_to_use(name):
+def test_a_device_that_there_is_not_is_reported_with_what_to_use(name):
     if name == "mps" and torch.backends.mps.is_available():
         pytest.skip("this machine has an Apple GPU")
 

@@ -8,14 +8,14 @@ from robust import torchvision_compat
 
 @pytest.fixture
 def registered(monkeypatch):
-    """How often the schemas were asked for; they are not really registered."""
+    """Return a list that counts the registrations of the schemas, which do not really happen."""
     times = []
     monkeypatch.setattr(torchvision_compat, "_register_schemas", lambda: times.append(1))
     return times
 
 
 class Loader:
-    """Raises the given errors one after the other, then answers."""
+    """A loader that raises the given errors one after the other, and then answers."""
 
     def __init__(self, *errors):
         self.errors = list(errors)
@@ -98,3 +98,33 @@ def test_the_door_opens_in_a_fresh_interpreter_and_stays_open():
     """
 
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("import torchvision\nmake = torchvision.models.squeezenet1_1", "SqueezeNet"),
+        pytest.param(
+            "import timm\ndef make(): return timm.create_model('test_resnet')", "ResNet", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "def make():\n"
+            "    from transformers import ViTConfig, ViTModel\n"
+            "    return ViTModel(ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=1))",
+            "ViTModel",
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["torchvision", "timm", "transformers"],
+)
+def test_a_file_that_imports_torchvision_loads_in_a_fresh_interpreter(tmp_path, source, name):
+    (tmp_path / "net.py").write_text(source)
+    (tmp_path / "main.py").write_text(
+        "from pathlib import Path\n"
+        "from robust.models.load import load\n"
+        "from robust.models.spec import ModelSpec\n"
+        "subject = load(ModelSpec.parse('net.py:make', Path()), None, (3,), 10, Path())\n"
+        f"assert type(subject.module).__name__ == '{name}'\n"
+    )
+
+    subprocess.run([sys.executable, "main.py"], cwd=tmp_path, check=True)

@@ -1,4 +1,4 @@
-"""Train with Lightning: `pip install lightning`, then `python train.py` writes classifier.ckpt anew."""
+"""Train with Lightning: `pip install lightning`, then `python train.py` writes classifier.ckpt again."""
 
 import lightning
 import torch

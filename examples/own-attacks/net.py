@@ -1,4 +1,4 @@
-"""What the attacks are tried on."""
+"""A model on which the attacks are tried."""
 
 from torch import nn
 

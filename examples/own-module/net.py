@@ -1,4 +1,4 @@
-"""A module of one's own, which normalises its inputs itself."""
+"""A user's module, which normalises its inputs itself."""
 
 import torch
 from torch import Tensor, nn

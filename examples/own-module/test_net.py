@@ -1,4 +1,4 @@
-"""The repository's own tests of the same model."""
+"""Tests that the repository has of the same model."""
 
 
 def test_ones_and_sevens_are_not_left_behind(robust_attack, robust_data):

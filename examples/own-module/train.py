@@ -1,4 +1,4 @@
-"""A training loop of one's own: `python train.py` writes the weights that pyproject.toml names."""
+"""A user's training loop: `python train.py` writes the weights that pyproject.toml names."""
 
 import torch
 from torch.nn import functional as F

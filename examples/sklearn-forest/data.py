@@ -1,4 +1,4 @@
-"""The data, as the training and the plugin read it: each calls `load`, the plugin with "test"."""
+"""The data of the training and of the plugin: each calls `load`, the plugin with "test"."""
 
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split

@@ -1,4 +1,4 @@
-"""What is tested: anything with predict_proba or predict, here of scikit-learn."""
+"""The model under test: any object with predict_proba or predict, here of scikit-learn."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`python train.py` fits a forest and keeps it in forest.joblib."""
+"""Fit a forest: `python train.py` writes it to forest.joblib."""
 
 import joblib
 from sklearn.ensemble import RandomForestClassifier

@@ -11,14 +11,14 @@ from robust.data.dataset import DATA, Dataset, Samples, dataset
 
 
 def samples(n=100):
-    """Every input and label tells its number."""
+    """Return samples whose inputs and labels are their numbers."""
     index = np.arange(n, dtype=np.int64)
     return Samples(np.repeat(index, 6).reshape(n, 2, 3).astype(np.float32), index % 10, index)
 
 
 @pytest.fixture
 def registry(monkeypatch):
-    """An empty registry, in which the test declares its data sets."""
+    """Return an empty registry, in which the test declares its data sets."""
     empty = Registry("data set", (), "robust.data")
     monkeypatch.setattr("robust.data.dataset.DATA", empty)
     yield empty
@@ -175,7 +175,7 @@ def test_a_reloaded_file_declares_its_data_set_again(registry, tmp_path, monkeyp
     assert registry.get("third").read is module.read is not first
 
 
-def test_an_unknown_data_set_is_told_with_the_nearest():
+def test_an_unknown_data_set_is_reported_with_the_nearest():
     with pytest.raises(LookupError, match="unknown data set 'digit', did you mean 'digits'"):
         DATA.get("digit")
 

@@ -1,4 +1,4 @@
-"""imagefolder:DIR, as torchvision's ImageFolder reads it."""
+"""imagefolder:DIR, compared with torchvision's ImageFolder."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def save_image(path, size=(6, 4), mode="RGB", seed=0):
 
 @pytest.fixture
 def folder(tmp_path):
-    """DIR/test and DIR/train, with three classes and images of every mode."""
+    """Write DIR/test and DIR/train, with three classes and images of every mode."""
     for split, many in (("test", 4), ("train", 2)):
         for c, name in enumerate(("cat", "ant", "bee")):
             for i in range(many):
@@ -109,7 +109,7 @@ def test_what_is_no_image_and_what_is_hidden_is_left_out(folder):
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("spec", "message"),
     [
         ("imagefolder:gone", "no such folder"),
         ("imagefolder", "write imagefolder:DIR"),
@@ -118,9 +118,9 @@ def test_what_is_no_image_and_what_is_hidden_is_left_out(folder):
         ("imagefolder:pets/test/cat", "expected a folder of images for each class"),
     ],
 )
-def test_what_is_wrong_with_a_word_is_told(folder, word, told):
-    with pytest.raises(ValueError, match=told):
-        open_data(word, folder)
+def test_what_is_wrong_with_a_spec_is_reported(folder, spec, message):
+    with pytest.raises(ValueError, match=message):
+        open_data(spec, folder)
 
 
 def test_splits_of_different_classes_are_refused(folder):
@@ -130,7 +130,7 @@ def test_splits_of_different_classes_are_refused(folder):
         read(folder, split="train")
 
 
-def test_a_folder_without_a_test_split_is_told(folder):
+def test_a_folder_without_a_test_split_is_reported(folder):
     (folder / "pets" / "test").rename(folder / "elsewhere")
 
     with pytest.raises(ValueError, match=r"there is no test split: expected a folder .*test or .*val"):

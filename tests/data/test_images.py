@@ -1,4 +1,4 @@
-"""Images of strangers: what is no sound image is one line, and costs no memory."""
+"""Untrusted images: a damaged one is reported in one line, and costs no memory."""
 
 import struct
 import zlib
@@ -52,9 +52,9 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_image_is_refused_in_one_line(folder, name):
-    write, told = HOSTILE[name]
+    write, message = HOSTILE[name]
 
-    with pytest.raises(ValueError, match=rf"0\.png is not a sound image: .*{told}") as error:
+    with pytest.raises(ValueError, match=rf"0\.png is not a sound image: .*{message}") as error:
         folder(write()).load("test")
     assert str(error.value).isprintable()
 

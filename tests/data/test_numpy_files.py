@@ -1,4 +1,4 @@
-"""npy:DIR and npz:FILE: arrays of numpy, and what is no sound array."""
+"""npy:DIR and npz:FILE: arrays of numpy, sound and damaged."""
 
 import struct
 import zipfile
@@ -15,7 +15,7 @@ Y = np.array([0, 1, 2, 0, 1, 2])
 
 @pytest.fixture
 def npy(tmp_path):
-    """Save the arrays into a folder, and open that as the user's word does."""
+    """Return a function that saves arrays into a folder and opens it."""
 
     def write(options="", **arrays):
         (tmp_path / "mine").mkdir(exist_ok=True)
@@ -66,21 +66,21 @@ HOSTILE = {
 @pytest.mark.parametrize("packed", [False, True], ids=["npy", "npz"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_array_is_refused_in_one_line(tmp_path, name, packed):
-    content, told = HOSTILE[name]
+    content, message = HOSTILE[name]
     good = header((6,), "<i8") + Y.tobytes()
     if packed:
         word = "npz:bad.npz"
         with zipfile.ZipFile(tmp_path / "bad.npz", "w", zipfile.ZIP_DEFLATED) as file:
             file.writestr("x.npy", content)
             file.writestr("y.npy", good)
-        told = told.replace("bytes, and", "bytes, and holds").replace(" are there", "")
+        message = message.replace("bytes, and", "bytes, and holds").replace(" are there", "")
     else:
         word = "npy:bad"
         (tmp_path / "bad").mkdir()
         (tmp_path / "bad" / "x.npy").write_bytes(content)
         (tmp_path / "bad" / "y.npy").write_bytes(good)
 
-    with pytest.raises(ValueError, match=told) as error:
+    with pytest.raises(ValueError, match=message) as error:
         open_data(word, tmp_path).complete()
     assert str(error.value).isprintable()
 
@@ -116,7 +116,7 @@ def test_large_arrays_of_a_file_stay_on_the_disk(tmp_path, monkeypatch):
         assert all(np.array_equal(*pair) for pair in ((x, X), (y, Y), (f, X)))
 
 
-def test_a_folder_without_the_arrays_is_told(npy, tmp_path):
+def test_a_folder_without_the_arrays_is_reported(npy, tmp_path):
     with pytest.raises(ValueError, match=r"expected x_test\.npy and y_test\.npy or x\.npy and y\.npy in"):
         npy(x=X)
     with pytest.raises(ValueError, match="no such folder"):

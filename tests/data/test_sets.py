@@ -118,7 +118,7 @@ CONTENT = {
 
 @pytest.fixture
 def raw(tmp_path, monkeypatch):
-    """A folder that is looked in, for files that pass as the published ones if they hold CONTENT."""
+    """Return a searched folder for files that pass as the published ones if they hold CONTENT."""
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
     monkeypatch.setattr(fashion_mnist, "CONTENT", hashes)
     monkeypatch.setattr(fashion_mnist, "_folders", lambda: [tmp_path / "nowhere", tmp_path])
@@ -173,7 +173,7 @@ def test_a_damaged_packed_file_is_refused_by_its_path(raw, damage):
         fashion_mnist.read("train")
 
 
-def test_files_that_are_missing_are_told_with_where_they_were_looked_for(raw):
+def test_files_that_are_missing_are_reported_with_where_they_were_looked_for(raw):
     with pytest.raises(LookupError, match="dataset-fashion-mnist") as error:
         fashion_mnist.read("test")
 

@@ -1,4 +1,4 @@
-"""What a run finds, on a pile; and that the memory of a run does not grow with the samples."""
+"""The spool and lazy inputs: the memory of a run does not grow with the samples."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def test_rows_are_picked(monkeypatch, most, rows):
     assert np.array_equal(pick_rows(X, rows), X[rows])
 
 
-def test_a_disk_without_room_is_told(monkeypatch):
+def test_a_disk_without_room_is_reported(monkeypatch):
     def full(owner):
         raise OSError(28, "No space left on device")
 
@@ -123,9 +123,9 @@ for n in (200, 800):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which memory is a file's")
 def test_four_times_the_images_take_no_more_memory(tmp_path):
-    """800 images are 39 MB as float32, and their broken inputs are a third of that or more."""
-    told = subprocess.run([sys.executable, "-c", GROWTH, str(tmp_path)], capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
-    few, many = map(int, told.stdout.split())
+    """Run 800 images, which are 39 MB as float32, and their adversarial inputs a third of that or more."""
+    result = subprocess.run([sys.executable, "-c", GROWTH, str(tmp_path)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    few, many = map(int, result.stdout.split())
 
     assert many - few < 20e6

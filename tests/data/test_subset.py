@@ -7,8 +7,8 @@ from PIL import Image
 from robust.data.factory import open_data
 
 
-def opened(word, folder="."):
-    return open_data(word, folder).complete()
+def opened(spec, folder="."):
+    return open_data(spec, folder).complete()
 
 
 @pytest.mark.parametrize("split", ["test", "train"])
@@ -38,15 +38,15 @@ def test_every_data_word_takes_it(tmp_path):
         Image.new("RGB", (6, 4)).save(tmp_path / "pets" / name / "0.png")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
-        for word in ("npz:mine.npz", "data.py:load"):
-            assert opened(f"{word}:only=5+1", tmp_path).load("test").y.tolist() == [1, 1, 0]
-            kept = opened(f"{word}:lo=-1:only=1+2:renumber=false", tmp_path)
+        for spec in ("npz:mine.npz", "data.py:load"):
+            assert opened(f"{spec}:only=5+1", tmp_path).load("test").y.tolist() == [1, 1, 0]
+            kept = opened(f"{spec}:lo=-1:only=1+2:renumber=false", tmp_path)
             assert (kept.lo, kept.classes, kept.load("test").y.tolist()) == (-1.0, 6, [1, 2, 1])
     assert opened("imagefolder:pets:only=2+0:size=5", tmp_path).load("test").y.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ("only=a", "different classes by number, as only=0"),
         ("only=1+1", "different classes by number"),
@@ -59,6 +59,6 @@ def test_every_data_word_takes_it(tmp_path):
         ("renumber=false", "digits takes no options"),
     ],
 )
-def test_what_is_wrong_is_told(options, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_is_wrong_is_reported(options, message):
+    with pytest.raises(ValueError, match=message):
         opened(f"digits:{options}").load("test")

@@ -1,4 +1,4 @@
-"""mnist, cifar10 and cifar100, as torchvision keeps them, and their download."""
+"""mnist, cifar10 and cifar100 in torchvision's files, and their download."""
 
 import functools
 import gzip
@@ -23,7 +23,7 @@ LABELS = (np.arange(N) % 10).astype(np.uint8)
 
 
 def idx(kind):
-    """A file of MNIST's format."""
+    """Return a file of MNIST's format."""
     array = PIXELS if kind == "images" else LABELS
     head = bytes((0, 0, 8, array.ndim)) + b"".join(size.to_bytes(4, "big") for size in array.shape)
     return head + array.tobytes()
@@ -31,7 +31,7 @@ def idx(kind):
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """The only folder that is looked in."""
+    """Return the only folder that is searched."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ROBUST_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
@@ -44,7 +44,7 @@ def md5(content):
 
 @pytest.fixture
 def served(tmp_path, monkeypatch):
-    """MNIST's files on a server of our own."""
+    """Serve MNIST's files on this machine."""
     folder = tmp_path / "served"
     folder.mkdir()
     resources = []
@@ -65,7 +65,7 @@ def served(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100"])
-def test_what_is_not_on_this_machine_is_told_with_how_to_get_it(root, name):
+def test_what_is_not_on_this_machine_is_reported_with_how_to_get_it(root, name):
     with pytest.raises(NotHereError, match=r"is not on this machine .*--robust-download"):
         DATA.get(name).read("test")
 

@@ -1,4 +1,4 @@
-"""Users' own arrays: npz:FILE and FILE.py:FUNCTION."""
+"""Users' arrays: npz:FILE and FILE.py:FUNCTION."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ Y = np.array([0, 1, 2, 0, 1, 2])
 
 @pytest.fixture
 def npz(tmp_path):
-    """Write the arrays, and open them as the user's word does."""
+    """Return a function that writes arrays and opens them by their spec."""
 
     def write(options="", **arrays):
         np.savez(tmp_path / "mine.npz", **arrays)
@@ -23,7 +23,7 @@ def npz(tmp_path):
 
 @pytest.fixture
 def function(tmp_path):
-    """Write data.py, and open its function `load`."""
+    """Return a function that writes data.py and opens its function `load`."""
 
     def write(body, options=""):
         (tmp_path / "data.py").write_text(f"import numpy as np\nimport torch\n\n{body}\n")
@@ -67,7 +67,7 @@ def test_bounds_and_classes_are_the_users_to_tell(npz):
 
 
 @pytest.mark.parametrize(
-    ("options", "arrays", "told"),
+    ("options", "arrays", "message"),
     [
         ("", {"x": X}, "holds x; expected x_test and y_test or x and y"),
         ("", {"x": X, "y": Y[:5]}, "has 6 inputs and 5 labels"),
@@ -86,13 +86,13 @@ def test_bounds_and_classes_are_the_users_to_tell(npz):
         (":size=3", {"x": X, "y": Y}, "no option 'size'"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_told(npz, options, arrays, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_is_wrong_with_a_file_is_reported(npz, options, arrays, message):
+    with pytest.raises(ValueError, match=message):
         npz(options, **arrays).load("test")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut off"])
-def test_a_damaged_file_is_told(tmp_path, content):
+def test_a_damaged_file_is_reported(tmp_path, content):
     (tmp_path / "mine.npz").write_bytes(content)
 
     with pytest.raises(ValueError, match=r"mine\.npz is not a sound file"):
@@ -140,14 +140,14 @@ SPLITS = """def load(split):
 """
 
 
-def test_a_function_is_told_the_split(function):
+def test_a_function_is_reported_the_split(function):
     data = function(SPLITS)
 
     assert [len(data.complete().load(split)) for split in ("train", "test")] == [5, 3]
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ("def lod(): pass", "data.py has no 'load', did you mean 'lod'"),
         ("def load():\n    return None", r"returned NoneType, expected \(inputs, labels\)"),
@@ -156,8 +156,8 @@ def test_a_function_is_told_the_split(function):
         ("def load():\n    return 'ab', [1, 2]", "the inputs are <U2"),
     ],
 )
-def test_what_is_wrong_with_a_function_is_told(function, body, told):
-    with pytest.raises((ValueError, LookupError), match=told):
+def test_what_is_wrong_with_a_function_is_reported(function, body, message):
+    with pytest.raises((ValueError, LookupError), match=message):
         function(body).complete()
 
 

@@ -1,4 +1,4 @@
-"""Model files that write a marker when a naive loader runs them, and that naive loader."""
+"""Model files that write a marker when a naive loader runs them, and such a loader."""
 
 import io
 import json
@@ -20,7 +20,7 @@ GIGANTIC = b"\x8a\x06" + (TERABYTE // 4).to_bytes(6, "little")  # as a pickle ha
 
 
 class Call:
-    """Unpickling it calls a function."""
+    """An object whose unpickling calls a function."""
 
     def __init__(self, function, *args):
         self.called = function, args
@@ -61,7 +61,7 @@ def members(content):
 
 
 def with_bomb(marker):
-    """A training's state with a payload between the weights."""
+    """Return a training's state with a payload between the weights."""
     return {"state_dict": {"0.weight": torch.ones(2, 3), "0.bias": bomb(marker)}, "epoch": 3}
 
 
@@ -94,7 +94,7 @@ def script(marker):
 
 
 def exported(marker):
-    """A torch.export program whose example inputs are a full pickle."""
+    """Return a torch.export program whose example inputs are an unrestricted pickle."""
     file = io.BytesIO()
     torch.export.save(torch.export.export(nn.Linear(2, 2), (torch.rand(2, 2),)), file)
     inside = members(file.getvalue())
@@ -102,29 +102,29 @@ def exported(marker):
 
 
 def named(marker, name):
-    """A pickle that calls the payload, and then something with that name."""
+    """Return a pickle that calls the payload, and then an object of that name."""
     return b"\x80\x02" + pickle.dumps(bomb(marker), 2)[2:-1] + f"c{name[0]}\n{name[1]}\n.".encode()
 
 
 def bloated(marker):
-    """A zip bomb: a payload, and zeros of two hundred times the file's size."""
+    """Return a zip bomb: a payload, and zeros of two hundred times the file's size."""
     inside = members(to_zip([bomb(marker)]))
     return to_archive(inside | {"archive/data/0": bytes(2**28)}, zipfile.ZIP_DEFLATED)
 
 
 def absurd(marker):
-    """The payload, then a tensor of a terabyte."""
+    """Return the payload, then a tensor of a terabyte."""
     return huge(to_legacy([bomb(marker), bomb(marker), torch.ones(7)]))
 
 
 def absurd_in_safetensors(marker):
-    """A header of a terabyte's tensor, and a pickle where its numbers belong."""
+    """Return a header that claims a tensor of a terabyte, and a pickle in place of its numbers."""
     header = json.dumps({"w": {"dtype": "F32", "shape": [TERABYTE // 4], "data_offsets": [0, TERABYTE]}}).encode()
     return len(header).to_bytes(8, "little") + header + pickle.dumps(bomb(marker))
 
 
 def long_names(marker):
-    """A payload in an archive with a table of contents of 18 MB."""
+    """Return a payload in an archive with a table of contents of 18 MB."""
     return to_archive(members(to_zip([bomb(marker)])) | {f"archive/{k}{'x' * 60_000}": b"" for k in range(300)})
 
 
@@ -159,24 +159,24 @@ HOSTILE = {
 
 
 def calls(*lines):
-    """An archive of torch.save whose pickle is a list of what these opcodes leave."""
+    """Return an archive of torch.save whose pickle is a list of the objects that these opcodes leave."""
     inside = members(to_zip([torch.ones(7)]))
     return to_archive(inside | {"archive/data.pkl": b"\x80\x02](" + b"".join(lines) + b"e."})
 
 
 def huge(content):
-    """Where it says seven, say a terabyte of float32."""
+    """Replace a size of seven by a terabyte of float32."""
     return content.replace(b"K\x07", GIGANTIC)
 
 
 def two_tables():
-    """An archive with a second table of contents, which readers that skip to it would read instead."""
+    """Return an archive with a second table of contents, which some readers would take for the first."""
     first, second = (bytearray(to_zip([torch.ones(k)])) for k in (2, 3))
     whole = first + second
     start = whole.index(b"PK\x01\x02") - whole.index(b"PK\x01\x02", len(first))
     end = whole.rindex(b"PK\x05\x06") + 16
-    told = int.from_bytes(whole[end : end + 4], "little")
-    whole[end : end + 4] = (told + len(first) + start).to_bytes(4, "little")
+    recorded = int.from_bytes(whole[end : end + 4], "little")
+    whole[end : end + 4] = (recorded + len(first) + start).to_bytes(4, "little")
     return bytes(whole)
 
 

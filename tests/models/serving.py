@@ -1,4 +1,4 @@
-"""A real endpoint on this machine, which answers as it is told."""
+"""A real endpoint on this machine."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Server:
-    """Answers with `predict`, unless there is something else in `instead`: a status, bytes, or seconds to wait."""
+    """A server that answers with `predict`, or with the entries of `instead`: a status, bytes, or seconds to wait."""
 
     def __init__(self, predict):
         self.predict = predict  # inputs (n, *shape) -> an object of JSON
@@ -22,7 +22,7 @@ class Server:
 
 @contextlib.contextmanager
 def serving(predict):
-    """A server while the block runs."""
+    """Serve while the block runs."""
     server = Server(predict)
 
     class Handler(BaseHTTPRequestHandler):

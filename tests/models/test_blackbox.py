@@ -1,4 +1,4 @@
-"""Models that only answer: how they are asked, and what is wrong with their answers."""
+"""Models that only answer: their inputs, and the faults of their answers."""
 
 import re
 
@@ -18,7 +18,7 @@ def box(thing):
 
 
 class Estimator:
-    """Remembers the shapes that it is asked about."""
+    """An estimator that records the shapes of its inputs."""
 
     def __init__(self, classes=range(CLASSES)):
         self.classes_ = np.array([*classes])
@@ -56,7 +56,7 @@ def test_a_function_gets_the_inputs_as_they_are():
 
 
 @pytest.mark.parametrize("thing", [Labeller(), Labeller().predict])
-def test_labels_are_scores_of_one_and_zero_and_that_is_told(thing):
+def test_labels_are_scores_of_one_and_zero_and_that_is_reported(thing):
     module = box(thing)
 
     assert torch.equal(module(torch.rand(5, *SHAPE)), torch.eye(CLASSES)[[0, 1, 2, 3, 0]])
@@ -72,7 +72,7 @@ def test_what_is_asked_is_not_changed_and_gets_no_gradient():
 
 
 @pytest.mark.parametrize(
-    ("thing", "told"),
+    ("thing", "message"),
     [
         (lambda x: np.zeros((len(x), 3)), "answered 8 inputs with scores of shape [8, 3], expected [8, 4]"),
         (lambda x: np.zeros((1, CLASSES)), "answered 8 inputs with scores of shape [1, 4], expected [8, 4]"),
@@ -86,8 +86,8 @@ def test_what_is_asked_is_not_changed_and_gets_no_gradient():
         (object(), "a object has no predict_proba and no predict, and is no function"),
     ],
 )
-def test_what_is_wrong_is_one_line(thing, told):
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_what_is_wrong_is_one_line(thing, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         box(thing)
 
 

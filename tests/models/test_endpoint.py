@@ -1,4 +1,4 @@
-"""Asking a real server: its limits are kept, its failures are one line."""
+"""The client of an endpoint: it keeps the limits, and reports failures in one line."""
 
 import re
 import time
@@ -14,7 +14,7 @@ X = np.linspace(0, 1, 30, dtype=np.float32).reshape(10, 3)
 
 
 def sums(x):
-    """Two classes, by the sum of the inputs."""
+    """Return scores of two classes by the sum of the inputs."""
     total = x.sum(1)
     return {"scores": np.stack([total, -total], 1).tolist()}
 
@@ -94,7 +94,7 @@ def test_the_budget_is_of_samples_and_not_overdrawn(server):
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (b"<html>", "answered with what is no JSON"),
         (b"[" * 100_000, "answered with what is no JSON"),
@@ -109,9 +109,9 @@ def test_the_budget_is_of_samples_and_not_overdrawn(server):
     ],
     ids=["html", "deep", "list", "other keys", "ragged", "object", "text", "large", "404", "301"],
 )
-def test_an_answer_that_is_none_is_one_line(server, answer, told):
+def test_an_answer_that_is_none_is_one_line(server, answer, message):
     server.instead = [answer]
-    with pytest.raises(ValueError, match=re.escape(told)):
+    with pytest.raises(ValueError, match=re.escape(message)):
         client(server)(X)
 
     assert len(server.times) == 1
@@ -129,7 +129,7 @@ def test_what_is_not_said_is_by_default():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("http://", "expected a URL with a host"),
         ("http:///predict", "expected a URL with a host"),
@@ -144,6 +144,6 @@ def test_what_is_not_said_is_by_default():
         ("http://a.example/#url=b", "has no option 'url'"),
     ],
 )
-def test_a_wrong_word_is_one_line(text, told):
-    with pytest.raises((ValueError, LookupError), match=re.escape(told)):
+def test_a_wrong_spec_is_one_line(text, message):
+    with pytest.raises((ValueError, LookupError), match=re.escape(message)):
         Endpoint.parse(text)

@@ -1,4 +1,4 @@
-"""Several models as one: what its answers mean, and that attacks and checks take them for what they are."""
+"""Ensembles: the meaning of their answers, for attacks and checks too."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ NETS = [network().requires_grad_(False), Affine(10, features=64).requires_grad_(
 
 
 class Plain(nn.Module):
-    """The same ensemble as the text-book has it: the logarithm of the mean probabilities."""
+    """The textbook's ensemble: the logarithm of the mean probabilities."""
 
     def forward(self, x):
         return sum(net(x).softmax(1) for net in NETS).div(len(NETS)).log()
@@ -41,7 +41,7 @@ def test_the_logits_of_one_model_are_its_own():
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("target", [None, 3], ids=["untargeted", "targeted"])
 def test_attacks_climb_the_same_slope(loss, target):
-    """What the answers are moved by moves all alike, and with the input: no loss of differences sees it."""
+    """Shift all logits by the same amount, which no loss of differences sees."""
     x = inputs(20)
     y = Plain()(x).argmax(1)
     aim = None if target is None else torch.full_like(y, target)
@@ -54,12 +54,12 @@ def test_attacks_climb_the_same_slope(loss, target):
     torch.testing.assert_close(grad, slope)
 
 
-@pytest.mark.parametrize("word", ["pgd:steps=5", "apgd:steps=10:loss=dlr", "fab:steps=10:targets=2"])
-def test_attacks_break_the_same_samples(word):
+@pytest.mark.parametrize("spec", ["pgd:steps=5", "apgd:steps=10:loss=dlr", "fab:steps=10:targets=2"])
+def test_attacks_break_the_same_samples(spec):
     x = inputs(40)
     y = Plain()(x).argmax(1)
     one, other = (
-        assail(model, make(word), x, y, LpThreat.parse("l2:0.3")).adversarial for model in (Plain(), Ensemble(NETS))
+        assail(model, make(spec), x, y, LpThreat.parse("l2:0.3")).adversarial for model in (Plain(), Ensemble(NETS))
     )
 
     assert 0 < one.sum() < 40

@@ -1,4 +1,4 @@
-"""ONNX and transformers: what is refused, and what is told."""
+"""ONNX and transformers: which files are refused, and which notes are given."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from robust.models.format import Terms, read_model
 from robust.models.formats import onnx as onnx_format
-from tests.models.test_forms import CLASSES, SHAPE, of_onnx, of_onnx_for_any_batch, save_vit
+from tests.models.forms import CLASSES, SHAPE, of_onnx, of_onnx_for_any_batch, save_vit
 
 TERMS = Terms(SHAPE, CLASSES)
 
@@ -66,7 +66,7 @@ def write(path, **changes):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "normalisation"),
     [
         ({}, "0.5,0.5,0.5/0.25,0.25,0.25"),
         ({"do_rescale": False}, "0.00196078,0.00196078,0.00196078/0.000980392,0.000980392,0.000980392"),
@@ -75,14 +75,14 @@ def write(path, **changes):
         ({"do_normalize": False}, None),
     ],
 )
-def test_what_the_processor_does_becomes_part_of_the_model(vit, changes, told):
+def test_what_the_processor_does_becomes_part_of_the_model(vit, changes, normalisation):
     write(vit / "preprocessor_config.json", **changes)
 
-    wanted = () if told is None else (f"inputs are normalised by mean/deviation {told}",)
+    wanted = () if normalisation is None else (f"inputs are normalised by mean/deviation {normalisation}",)
     assert read_model(vit, TERMS).notes == wanted
 
 
-def test_no_processor_is_told_and_the_users_word_is_the_last(vit):
+def test_no_processor_is_reported_and_the_users_word_is_the_last(vit):
     assert read_model(vit, Terms(SHAPE, CLASSES, normalize="none")).notes == ()
     (vit / "preprocessor_config.json").unlink()
     assert read_model(vit, TERMS).notes == ("there is no preprocessor_config.json, so inputs are not normalised",)
@@ -116,7 +116,9 @@ def test_a_config_that_is_none_is_one_line(vit, text):
 @pytest.mark.parametrize(
     ("module", "extra"), [("onnxruntime", "onnx"), ("onnx2pytorch", "onnx"), ("transformers", "transformers")]
 )
-def test_a_library_that_is_not_installed_is_told_with_the_extra_that_brings_it(tmp_path, monkeypatch, module, extra):
+def test_a_library_that_is_not_installed_is_reported_with_the_extra_that_brings_it(
+    tmp_path, monkeypatch, module, extra
+):
     of_onnx_for_any_batch(tmp_path)
     save_vit(tmp_path / "vit", SHAPE[0], CLASSES, [0.5] * 3, [0.25] * 3)
     monkeypatch.setitem(sys.modules, module, None)

@@ -1,4 +1,4 @@
-"""Whatever a file holds, reading it ends in a model or in one clear line. `make fuzz` tries it for longer."""
+"""Reading a file of any content ends in a model or in one clear line. `make fuzz` tries it for longer."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def check(tmp_path, monkeypatch):
 
 
 def edits(content):
-    """A few bytes of the content overwritten, cut out or put in."""
+    """Draw the content with a few bytes overwritten, removed or inserted."""
     at = st.integers(0, len(content))
     return st.lists(st.tuples(at, st.integers(0, 4), st.binary(max_size=8)), max_size=5).map(
         lambda changes: edited(content, changes)
@@ -131,8 +131,8 @@ TENSORS = st.fixed_dictionaries(
 @fuzz
 @given(st.dictionaries(st.text(max_size=5), TENSORS | st.text(max_size=5), max_size=3), st.binary(max_size=16))
 def test_headers_of_safetensors(check, header, rest):
-    told = json.dumps(header).encode()
-    check(len(told).to_bytes(8, "little") + told + rest)
+    head = json.dumps(header).encode()
+    check(len(head).to_bytes(8, "little") + head + rest)
 
 
 LEAVES = st.sampled_from([torch.ones(2), torch.ones(2, device="meta"), torch.ones(2).to_sparse(), 3, None, "x"])

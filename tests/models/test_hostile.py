@@ -1,4 +1,4 @@
-"""Files that would run code: none does, each is refused in one line, and memory stays bounded."""
+"""Hostile files: none runs code, each is refused in one line, and memory stays bounded."""
 
 import json
 import os
@@ -18,19 +18,19 @@ import contextlib, gc, io, json, pathlib, resource, sys
 import pytest, torch
 
 gc.freeze()  # each run ends with a garbage collection, and imports most of what there is to look through
-told = {}
+results = {}
 for path in sorted(pathlib.Path("hostile").iterdir()):
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         args = [f"--robust-model={path}", "--robust-arch=zoo:mlp", "--robust-only", "-p", "no:cacheprovider"]
         code = int(pytest.main(args))
-    told[path.name] = [code, out.getvalue(), err.getvalue()]
+    results[path.name] = [code, out.getvalue(), err.getvalue()]
 status = pathlib.Path("/proc/self/status")
 if status.exists():  # Linux counts what the parent held before this program was its own into ru_maxrss
     (peak,) = (1024 * int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
 else:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-print(json.dumps([told, peak]))
+print(json.dumps([results, peak]))
 """
 
 NAMES = {"torch.save": "=cmd|' <b>x<b> [x](x) \x1b[2J.pt"}  # spreadsheets, HTML, Markdown, terminals
@@ -49,7 +49,7 @@ def test_each_of_the_files_does_harm_to_a_naive_loader(tmp_path, name):
 
 @pytest.fixture
 def attempts(tmp_path):
-    """What each file was answered with, and the peak memory."""
+    """Return (the exit status and the output for each file, the peak memory)."""
     (tmp_path / "hostile").mkdir()
     for k, (name, write) in enumerate(HOSTILE.items()):
         path = tmp_path / "hostile" / NAMES.get(name, name)
@@ -63,11 +63,11 @@ def attempts(tmp_path):
 
 
 def test_hostile_files_are_refused_in_one_line_and_run_nothing(attempts, tmp_path):
-    told, peak = attempts
+    results, peak = attempts
 
-    assert len(told) == len(HOSTILE) + len(ABSURD)
+    assert len(results) == len(HOSTILE) + len(ABSURD)
     assert len(HOSTILE) >= 20
-    for name, (code, out, err) in told.items():
+    for name, (code, out, err) in results.items():
         lines = err.splitlines()
         assert code == pytest.ExitCode.USAGE_ERROR, name
         assert [line.startswith("ERROR: --robust-model=hostile/") for line in lines if line] == [True], (name, err)

@@ -1,4 +1,4 @@
-"""--robust-normalize: read, made part of a module, and told by its hash."""
+"""--robust-normalize: its reading, its part in a module, and its part in the hash of the weights."""
 
 import copy
 import re
@@ -28,7 +28,7 @@ def test_a_word_is_read(text, read):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("imagnet", "unknown normalisation 'imagnet', did you mean 'imagenet'?"),
         ("0.5", "write MEAN/STD, as 0.5/0.25 or 0.485,0.456,0.406/0.229,0.224,0.225"),
@@ -40,8 +40,8 @@ def test_a_word_is_read(text, read):
         ("0/inf", "means must be finite"),
     ],
 )
-def test_a_wrong_word_is_one_line(text, told):
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_a_wrong_text_is_one_line(text, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         read_normalize(text)
 
 
@@ -68,7 +68,7 @@ def test_three_numbers_go_with_nothing_else(shape, channels):
         module(torch.rand(2, *shape))
 
 
-def test_it_is_told_by_the_hash_and_not_by_the_state_dict():
+def test_it_is_reported_by_the_hash_and_not_by_the_state_dict():
     plain, seen = nn.Linear(3, 2), add_normalization(nn.Linear(3, 2), "0.5/0.25")
     seen.load_state_dict(plain.state_dict())  # files of weights fit as before
     other = add_normalization(copy.deepcopy(plain), "0.5/0.3")

@@ -33,7 +33,7 @@ def test_the_path_is_absolute_however_it_was_written(folder):
 
 
 @pytest.mark.parametrize("text", ["nope.py:make", "nope.pt", "net.py/make"])
-def test_a_missing_file_is_told_with_the_place_that_was_looked_at(folder, text):
+def test_a_missing_file_is_reported_with_the_place_that_was_looked_at(folder, text):
     with pytest.raises(ValueError, match="no such file") as error:
         ModelSpec.parse(text, folder)
 
@@ -47,7 +47,7 @@ def test_a_folder_is_no_model(folder, text):
 
 
 @pytest.mark.parametrize("text", ["net.py", "net.py:", "net.py:9", "net.py::make", "net.py:a.b", "net.py:a b"])
-def test_a_python_file_without_a_proper_factory_is_told_how_to_name_one(folder, text):
+def test_a_python_file_without_a_proper_factory_is_reported_how_to_name_one(folder, text):
     with pytest.raises(ValueError, match=r"as net\.py:make$"):
         ModelSpec.parse(text, folder)
 
@@ -92,7 +92,7 @@ def test_an_architecture_of_a_library_has_its_word_for_a_path(folder, text, call
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("zoo:wideresnt-28-10", "'wideresnt', did you mean 'wideresnet'?"),
         ("zoo:preactresnet-18", "'preactresnet', did you mean 'preactresnet18'?"),
@@ -101,8 +101,8 @@ def test_an_architecture_of_a_library_has_its_word_for_a_path(folder, text, call
         ("zoo:", "''. Known: cnn, "),
     ],
 )
-def test_what_the_zoo_has_not_is_told_with_the_nearest(folder, text, told):
-    with pytest.raises(LookupError, match=f"^unknown architecture {re.escape(told)}"):
+def test_what_the_zoo_has_not_is_reported_with_the_nearest(folder, text, message):
+    with pytest.raises(LookupError, match=f"^unknown architecture {re.escape(message)}"):
         ModelSpec.parse(text, folder)
 
 

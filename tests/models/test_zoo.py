@@ -1,4 +1,4 @@
-"""The model zoo: what every architecture must do, and what each paper says of its own."""
+"""The model zoo: properties of every architecture, and figures of the papers."""
 
 import copy
 import importlib
@@ -13,7 +13,6 @@ from robust.attacks.registry import Registry
 from robust.models.load import get_builder, load
 from robust.models.registry import ARCHITECTURES, UnfitError
 from robust.models.spec import ModelSpec
-from robust.models.zoo import vit
 from robust.models.zoo._preact import Block
 from robust.models.zoo.lstm import LSTM
 
@@ -92,7 +91,7 @@ def test_a_copy_answers_the_same(name):
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, "2", True])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_width_that_is_none_is_told(name, value):
+def test_a_width_that_is_none_is_reported(name, value):
     with pytest.raises(UnfitError, match=r"^width must be a whole number of at least 1, got "):
         make(name, (1, 8, 8), width=value)
 
@@ -142,7 +141,7 @@ def test_each_stage_after_the_first_halves_the_image(name, sizes):
 
 
 @pytest.mark.parametrize("depth", [4, 9, 29, 30])
-def test_a_depth_that_no_wide_residual_network_has_is_told(depth):
+def test_a_depth_that_no_wide_residual_network_has_is_reported(depth):
     with pytest.raises(UnfitError, match=f"^depth must be 10, 16, 22, 28, 34 or another 6k [+] 4, got {depth}$"):
         make("wideresnet", (3, 32, 32), depth=depth)
 
@@ -163,53 +162,11 @@ def test_without_skip_connections_there_are_no_shortcuts():
 
 
 def test_a_shortcut_starts_at_the_activated_input():
-    """As in the paper's code: where the shape changes, the pre-activation is shared."""
+    """Share the pre-activation where the shape changes, as in the paper's code."""
     block, x = Block(4, 8, 2, True).eval(), torch.rand(2, 4, 8, 8) - 0.5
     nn.init.zeros_(block.conv2.weight)
 
     torch.testing.assert_close(block(x), block.shortcut(torch.relu(block.norm1(x))))
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "size"),
-    [(1, 1, 1), (8, 8, 1), (28, 28, 4), (32, 32, 4), (64, 64, 8), (8, 64, 8), (224, 224, 16), (512, 512, 16)],
-)
-def test_a_patch_is_about_an_eighth_of_the_image(height, width, size):
-    assert vit.patch_size(height, width) == size
-
-
-def test_a_vit_has_a_place_for_every_patch_and_the_class_token():
-    assert make("vit", (3, 224, 224)).places.shape == (1, 197, 24)
-    assert make("vit", (2, 30, 21)).places.shape == (1, 1 + 8 * 6, 24)
-    assert make("vit", (3, 32, 32), patch=8).places.shape == (1, 17, 24)
-
-
-def test_a_vit_has_a_second_derivative():
-    module, x = make("vit", (1, 8, 8)), torch.rand(2, 1, 8, 8, requires_grad=True)
-    (grad,) = torch.autograd.grad(module(x).square().sum(), x, create_graph=True)
-    (curve,) = torch.autograd.grad(grad.square().sum(), x)
-
-    assert (curve != 0).all()
-
-
-def test_attention_is_that_of_torch():
-    block, x = vit.Block(24, 3), torch.rand(2, 5, 24)
-    theirs = nn.MultiheadAttention(24, 3, batch_first=True)
-    theirs.load_state_dict(
-        {
-            "in_proj_weight": block.mix.weight,
-            "in_proj_bias": block.mix.bias,
-            "out_proj.weight": block.out.weight,
-            "out_proj.bias": block.out.bias,
-        }
-    )
-
-    torch.testing.assert_close(block.out(block._attend(x)), theirs(x, x, x)[0])
-
-
-def test_heads_that_do_not_divide_the_width_are_told():
-    with pytest.raises(UnfitError, match=r"^width must be a multiple of heads, got 24 and 5$"):
-        make("vit", (1, 8, 8), heads=5)
 
 
 def test_a_row_of_an_lstm_is_one_of_the_image_with_all_its_channels():
@@ -221,7 +178,7 @@ def test_a_row_of_an_lstm_is_one_of_the_image_with_all_its_channels():
 
 
 def test_cudnn_is_off_while_an_lstm_answers(monkeypatch):
-    """Its backward refuses evaluation mode, where every attack is made."""
+    """Turn cuDNN off: its backward refuses evaluation mode, in which attacks run."""
     seen, forward = [], nn.LSTM.forward
     monkeypatch.setattr(
         nn.LSTM, "forward", lambda self, x: seen.append(torch.backends.cudnn.enabled) or forward(self, x)

@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from tests.models.forms import save_vit
 from tests.models.serving import serving
-from tests.models.test_forms import save_vit
 from tests.plugin.test_main_job import MODEL, records
 
 BLACK = """

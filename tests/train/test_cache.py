@@ -38,7 +38,7 @@ def test_what_is_asked_for_again_is_not_trained_again(tmp_path):
 
 
 class Doubled(nn.Module):
-    """The same text and the same weights as `build` makes, another answer."""
+    """A module with the same text and weights as `build` makes, and other answers."""
 
     def __init__(self):
         super().__init__()
@@ -96,7 +96,7 @@ def test_the_module_is_what_lies_on_the_disk(tmp_path):
 
 
 def ask(folder):
-    """In a process of its own: (the path, the epochs that were trained for it)."""
+    """Train in a process of its own; return (the path of the weights, the number of epochs that were trained)."""
     epochs = []
     path = trained(folder, "standard:epochs=2", on_epoch=lambda epoch, plan: epochs.append(epoch)).path
     return path, len(epochs)
@@ -111,7 +111,7 @@ def test_processes_that_ask_at_once_wait_for_one(tmp_path):
 
 
 class ZeroHead(nn.Module):
-    """Answers zero whatever comes before its head, until it is trained."""
+    """A module that answers zero whatever comes before its head, until it is trained."""
 
     def __init__(self, inner):
         super().__init__()
@@ -199,7 +199,7 @@ def test_the_content_of_the_files_that_options_name_is_in_the_key(tmp_path):
 
 
 def test_a_teacher_of_a_python_file_is_known_by_its_weights(tmp_path):
-    """The file stays the same, and what it loads is another."""
+    """Keep the Python file as it is, and change the weights that it loads."""
     (tmp_path / "net.py").write_text(
         "from pathlib import Path\nfrom safetensors.torch import load_file, save_file\nfrom torch import nn\n"
         "def make():\n    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))\n"
@@ -216,7 +216,7 @@ def test_a_teacher_of_a_python_file_is_known_by_its_weights(tmp_path):
     assert paths[0] != paths[1]
 
 
-def test_a_teacher_that_cannot_be_had_is_told(tmp_path):
+def test_a_teacher_that_cannot_be_had_is_reported(tmp_path):
     save_file({"other": torch.zeros(1)}, tmp_path / "weights.safetensors")
 
     with pytest.raises(ValueError, match=r"teacher=.*weights do not fit"):

@@ -1,4 +1,4 @@
-"""The words for methods: recipes, what wraps them, and options."""
+"""Specs of training methods: recipes, wrappers and options."""
 
 from dataclasses import fields
 
@@ -12,7 +12,7 @@ from robust.train.wrappers.awp import AWP
 from robust.train.wrappers.ema import EMA
 
 
-def test_a_word_carries_the_options_of_the_recipe_what_wraps_it_and_the_plan():
+def test_a_spec_carries_the_options_of_the_recipe_what_wraps_it_and_the_plan():
     method = read_recipe("trades+ema+awp:beta=3:gamma=0.01:epochs=7:lr=0.05")
 
     assert method.recipe == Trades(beta=3.0)
@@ -21,7 +21,7 @@ def test_a_word_carries_the_options_of_the_recipe_what_wraps_it_and_the_plan():
     assert {"beta": 3.0, "steps": 10, "gamma": 0.01, "epochs": 7, "lr": 0.05}.items() <= method.options.items()
 
 
-def test_no_two_parts_of_a_word_have_an_option_of_the_same_name():
+def test_no_two_parts_of_a_spec_have_an_option_of_the_same_name():
     shared = {f.name for f in fields(Plan)}
     wrapping = [{f.name for f in fields(WRAPPERS.get(name))} for name in WRAPPERS.names()]
 
@@ -35,7 +35,7 @@ def test_the_order_of_wrappers_means_nothing():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("trades:gama=1", "trades has no option 'gama'. Known: .*beta"),
         ("trades:gamma=1", "trades has no option 'gamma'"),
@@ -75,25 +75,25 @@ def test_the_order_of_wrappers_means_nothing():
         ),
     ],
 )
-def test_what_is_wrong_with_a_word_is_told_in_one_line(text, told):
-    with pytest.raises(ValueError, match=told) as error:
+def test_what_is_wrong_with_a_spec_is_reported_in_one_line(text, message):
+    with pytest.raises(ValueError, match=message) as error:
         read_recipe(text)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("pgdat", "unknown training recipe 'pgdat', did you mean 'pgd-at'"),
         ("pgd-at+apw", "unknown training wrapper 'apw', did you mean 'awp'"),
     ],
 )
-def test_an_unknown_name_is_told_with_the_nearest(text, told):
-    with pytest.raises(LookupError, match=told):
+def test_an_unknown_name_is_reported_with_the_nearest(text, message):
+    with pytest.raises(LookupError, match=message):
         read_recipe(text)
 
 
-def test_options_may_stand_in_a_toml_file_and_the_words_own_come_first(tmp_path):
+def test_options_may_stand_in_a_toml_file_and_the_specs_own_come_first(tmp_path):
     path = tmp_path / "train.toml"
     path.write_text('epochs = 4\nlr = 1\nschedule = "cosine"\n')
 
@@ -101,7 +101,7 @@ def test_options_may_stand_in_a_toml_file_and_the_words_own_come_first(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("epochs = ", "train.toml is not TOML"),
         ("epochs = [1]", "train.toml: epochs must be a number, a word, true or false"),
@@ -109,11 +109,11 @@ def test_options_may_stand_in_a_toml_file_and_the_words_own_come_first(tmp_path)
         ("epochs = 1.5", "epochs must be of type int"),
     ],
 )
-def test_what_is_wrong_with_a_toml_file_is_told_in_one_line(content, told, tmp_path):
+def test_what_is_wrong_with_a_toml_file_is_reported_in_one_line(content, message, tmp_path):
     path = tmp_path / "train.toml"
     path.write_text(content)
 
-    with pytest.raises(ValueError, match=told) as error:
+    with pytest.raises(ValueError, match=message) as error:
         read_recipe(f"pgd-at:config={path}")
     assert "\n" not in str(error.value)
 

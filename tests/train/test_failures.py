@@ -1,4 +1,4 @@
-"""The guards: each sees what it is for, and nothing else."""
+"""The detection of failed trainings: each check sees its failure, and no other."""
 
 import csv
 import io
@@ -79,7 +79,7 @@ def test_a_training_that_collapses_goes_back_to_the_best_epoch_before(samples, m
     assert "catastrophic overfitting in epoch 4: 90.0% of the samples are robust to one step and 0.0% to PGD" in note
 
 
-def test_robust_overfitting_is_told_as_best_and_last():
+def test_robust_overfitting_is_reported_as_best_and_last():
     assert describe_overfitting(epoch(2, 0.5), epoch(9, 0.44)) == (
         "robust overfitting: 50.0% in epoch 2, the best, 44.0% in the last"
     )
@@ -87,13 +87,13 @@ def test_robust_overfitting_is_told_as_best_and_last():
     assert describe_overfitting(epoch(2), epoch(9)) is None
 
 
-def test_divergence_is_told_with_its_place():
+def test_divergence_is_reported_with_its_place():
     net = network()
     with torch.no_grad():
         net[3].weight[0, 0] = torch.nan
 
-    told = describe_divergence(net, float("nan"), 0.5, epoch=3, step=17)
-    assert "nan in epoch 3, step 17, at a learning rate of 0.5, weights that are not finite, first 3.weight" in told
+    message = describe_divergence(net, float("nan"), 0.5, epoch=3, step=17)
+    assert "nan in epoch 3, step 17, at a learning rate of 0.5, weights that are not finite, first 3.weight" in message
 
 
 def test_a_training_whose_last_step_breaks_the_weights_is_no_result(samples, monkeypatch):
@@ -114,7 +114,7 @@ def test_a_training_whose_last_step_breaks_the_weights_is_no_result(samples, mon
 @pytest.mark.parametrize(("scale", "word"), [(1e-9, "vanish"), (1e6, "explode")])
 def test_gradients_that_vanish_or_explode_are_named_once(scale, word, samples):
     class Scaled(nn.Sequential):
-        """Its answer hangs on the first layers by this factor."""
+        """A network whose gradients in the first layers are scaled by a factor."""
 
         def forward(self, x):
             inner = self[1](self[0](x))
@@ -191,7 +191,7 @@ def test_the_gradients_as_csv():
 
 
 def drawn(root):
-    """The paths of the curves."""
+    """Return the paths of the curves."""
     return [node.get("d") for node in root.iter("{http://www.w3.org/2000/svg}path") if node.get("stroke-width")]
 
 

@@ -54,7 +54,7 @@ def test_standard_training_selects_by_clean_accuracy(samples):
 
 @pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "constant"])
 def test_the_rate_of_an_epoch_is_that_of_its_last_step(samples, schedule):
-    """The schedule is a step ahead by then, and one-cycle's is below 0 after the last."""
+    """Read the rate before the schedule moves on: one-cycle's is below 0 after the last step."""
     rates = [epoch.lr for epoch in trained(samples, f"standard:epochs=3:lr=0.1:schedule={schedule}").curve]
 
     assert all(0 < rate <= 0.1 for rate in rates)
@@ -62,7 +62,7 @@ def test_the_rate_of_an_epoch_is_that_of_its_last_step(samples, schedule):
 
 
 def test_the_weights_are_those_of_the_best_epoch(samples):
-    """A rate so high that the accuracies jump about, so that the best epoch is not the last."""
+    """Train at a rate so high that the accuracies jump about, so that the best epoch is not the last."""
     net = network()
     found = fit(net, read_recipe("standard:epochs=6:lr=3.0:momentum=0.0"), samples, THREAT)
     _, validation = split_off_validation(samples, 0)
@@ -87,7 +87,7 @@ def test_a_last_batch_of_one_does_not_stop_batch_norm(samples):
     assert len(trained(one_over, "standard:epochs=1:batch=64").curve) == 1
 
 
-def test_divergence_is_told(samples):
+def test_divergence_is_reported(samples):
     with pytest.raises(
         ValueError, match=r"diverged: the loss became (nan|inf) in epoch 1, step \d+, .*; try a smaller lr"
     ):

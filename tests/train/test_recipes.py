@@ -145,7 +145,7 @@ def test_crafting_leaves_mode_and_batch_norm_as_they_were(data):
 
 
 def test_what_free_carries_over_was_not_cut_to_the_last_inputs_box():
-    """Algorithm 1 of 1904.12843: the perturbation is clipped to eps, the inputs to the box."""
+    """Clip the perturbation to eps and the inputs to the box: algorithm 1 of 1904.12843."""
     net, y = network().eval(), torch.zeros(8, dtype=torch.int64)
     dark, grey = (torch.full((8, 1, 8, 8), shade) for shade in (0.0, 0.5))
     crafter = start_recipe(RECIPES.get("free")(), net)

@@ -1,4 +1,4 @@
-"""A training that is stopped at any moment goes on to the very weights that it would have come to."""
+"""A training that is stopped at any moment goes on to the same weights as without the stop."""
 
 import signal
 import time
@@ -45,7 +45,7 @@ def samples():
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
-    """The moment comes."""
+    """Raised at the moment of the stop."""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ MOMENTS = [(1, RECIPES[0]), *((after, recipe) for after in (5, 8) for recipe in 
 
 @pytest.mark.parametrize(("after", "recipe"), MOMENTS)
 def test_it_goes_on_from_within_an_epoch(recipe, after, whole, samples, tmp_path, monkeypatch):
-    """Work that was done after the last save is done again."""
+    """Repeat the work that was done after the last save."""
     expected, options = whole(recipe), FitOptions(saved=tmp_path / "saved.pt")
     saves, real = [], loop.Training.save
 

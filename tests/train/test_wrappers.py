@@ -1,4 +1,4 @@
-"""What wraps a recipe, and what keeps a state: compared with the papers' formulas on small cases."""
+"""Wrappers, and recipes with a state, compared with the papers' formulas on small cases."""
 
 import copy
 
@@ -36,7 +36,7 @@ def batch(samples):
 
 
 def gradients(net, x, y):
-    """Of the loss, in the weights that are asked for."""
+    """Return a function: the gradients of the loss in given weights."""
     return lambda of: torch.autograd.grad(F.cross_entropy(net(x), y), of, allow_unused=True)
 
 
@@ -92,16 +92,16 @@ def test_awp_waits_for_its_epoch(batch):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_awp_changes_what_is_learnt(precision, samples):
-    """A cache of the weights in another precision would hide that they moved."""
-    words = (f"{name}:steps=1:epochs=1:precision={precision}" for name in ("pgd-at", "pgd-at+awp:gamma=0.5"))
+    """Train without a cache of weights in another precision, which would hide that they moved."""
+    specs = (f"{name}:steps=1:epochs=1:precision={precision}" for name in ("pgd-at", "pgd-at+awp:gamma=0.5"))
     nets = [nn.Sequential(*(part for part in network() if not isinstance(part, nn.BatchNorm1d))) for _ in range(2)]
-    a, b = (fit(net, read_recipe(word), samples, THREAT).weights for net, word in zip(nets, words, strict=True))
+    a, b = (fit(net, read_recipe(spec), samples, THREAT).weights for net, spec in zip(nets, specs, strict=True))
 
     assert not torch.equal(a["1.weight"], b["1.weight"])
 
 
 def averaged(wrapper, values, steps):
-    """The mean that is kept after a module whose weights were these values, one a step."""
+    """Return (the mean of a weight that takes one of these values after each step, the average)."""
     net = nn.Linear(1, 1, bias=False)
     average = wrapper.begin(net, steps)
     for step, value in enumerate(values):
@@ -140,7 +140,7 @@ def test_an_average_goes_on_from_its_state(wrapper):
 
 
 def test_swa_estimates_batch_norms_statistics_of_its_own_mean(samples):
-    """Plain copies of the module's would be those of its last step."""
+    """Compare with the module's own statistics, which are those of its last step."""
     net = network()
     found = fit(net, read_recipe("pgd-at+swa:epochs=4:steps=2:swa_start=0.25"), samples, THREAT)
 

@@ -1,1 +1,1 @@
-"""The attacks of this repository. The plugin's own are `robust.attacks`, so that the names do not meet."""
+"""The attacks of this repository. The plugin's attacks are `robust.attacks`, so the names do not collide."""

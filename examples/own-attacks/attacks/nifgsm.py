@@ -18,14 +18,14 @@ class Moving(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NIFGSM:
-    """Steps of eps / `steps`. What it finds is judged by the driver, and not here."""
+    """NI-FGSM with steps of eps / `steps`. The engine, and not the attack, judges the iterates."""
 
     steps: int = 10
     decay: float = 1.0
 
     def init(self, task: Task) -> Moving:
         logits, _, grad = task.ascent(task.x, "ce")
-        return Moving(task.x, logits, _normalised(grad))
+        return Moving(task.x, logits, _normalise(grad))
 
     def step(self, task: Task, state: Moving, k: int) -> Moving:
         length = float(task.threat.eps) / self.steps
@@ -34,9 +34,9 @@ class NIFGSM:
             return Moving(x, None, state.velocity)
         ahead = task.threat.project(task.threat.step(x, state.velocity, self.decay * length), task.x)
         _, _, grad = task.ascent(ahead, "ce")
-        return Moving(x, None, self.decay * state.velocity + _normalised(grad))
+        return Moving(x, None, self.decay * state.velocity + _normalise(grad))
 
 
-def _normalised(grad: Tensor) -> Tensor:
+def _normalise(grad: Tensor) -> Tensor:
     size = grad.flatten(1).abs().mean(1).clamp_min(1e-30)
     return grad / size.view(-1, *[1] * (grad.dim() - 1))

@@ -1,4 +1,4 @@
-"""The contract that the plugin's own attacks keep: what is found is admitted, the model is left as found, and so on."""
+"""The contract of the plugin's attacks, checked for NI-FGSM: results within the threat, the model unchanged, and so on."""
 
 import pytest
 
