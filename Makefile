@@ -6,15 +6,21 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test docs docs-links leaderboard test-browser gauntlet test-pytests fuzz lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-ranks clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-ranks clean
 .DEFAULT_GOAL := test
 
 demo: .venv/ready
 	$(BIN)/pytest --robust-only --robust-model=examples/digits.py:make --robust-train=standard,fgsm-rs,pgd-at,trades \
 		--robust-leaderboard=demo-leaderboard
 
+# In at most four processes: each imports torch, and takes half a gigabyte.
+PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=worksteal
 test: .venv/ready
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not slow" $(PARALLEL)
+
+# What repeats at length, or with the whole stack, what `make test` shows: examples, pages, wheels, the demo.
+test-slow: .venv/ready
+	$(BIN)/pytest -m slow $(PARALLEL)
 
 # The page in a real browser, which is the system's; what is missing is installed where the machine is Debian's.
 AXE := .venv/axe/node_modules/axe-core/axe.min.js

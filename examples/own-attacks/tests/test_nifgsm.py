@@ -1,4 +1,4 @@
-"""The contract of the plugin's attacks, checked for NI-FGSM: results within the threat, the model unchanged, and so on."""
+"""The contract of the plugin's attacks, checked for NI-FGSM: results within the threat, the model unchanged."""
 
 import pytest
 
