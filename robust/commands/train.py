@@ -41,7 +41,7 @@ TRIAL_SAMPLES = 2  # on which the model is tried before its training
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to train, after everything in it was checked."""
+    """An order to train, in which everything was checked."""
 
     spec: ModelSpec
     build: Build

@@ -7,7 +7,7 @@ the round's number, so a suite that goes on from its cache ends as one that was 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -29,10 +29,9 @@ from robust.data.spool import Spool
 from robust.evaluation.attack_run import AttackRun, RunOptions, run_attack, sort_inputs
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_cache import SuiteCache
+from robust.evaluation.time_limit import GATE, TIME, Limits, is_past
 from robust.flags import Flags
 from robust.records.attack_outcome import StageOutcome
-
-TIME, GATE = "time", "gate"  # the reasons why a suite may be stopped before its end
 
 
 class SuiteProgress(NamedTuple):
@@ -46,14 +45,6 @@ class SuiteProgress(NamedTuple):
 
 
 Watch = Callable[[SuiteProgress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Conditions for stopping a suite before its end."""
-
-    seconds: float = math.inf
-    enough: Callable[[int], bool] = lambda robust: False  # whether that few robust samples decide the gate
 
 
 class SampleState:
@@ -101,7 +92,7 @@ class SuiteRun:
     options: RunOptions
     fast_copy: FastCopy | None = None  # of the module; the attacks ask it in place of the module
     cache: SuiteCache | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     watch: Watch = lambda progress: None  # called before each round
 
     def run(self, correct: Flags) -> AttackResult:
@@ -171,7 +162,7 @@ class SuiteRun:
         if (run := self._read_cache(state.rounds)) is not None:
             options.batcher.size = run.batch
             return run, True
-        time_is_up = partial(_is_past, time.monotonic() + self.limits.seconds - state.seconds)
+        time_is_up = partial(is_past, time.monotonic() + self.limits.seconds - state.seconds)
         model = self.fast_copy or self.module
 
         def attack(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
@@ -215,7 +206,3 @@ def cap_targets(attack: str, classes: int) -> str:
     spec = Spec.parse(attack)
     options = ((key, min(value, classes - 1) if key == "targets" else value) for key, value in spec.options)
     return str(Spec(spec.name, spec.args, tuple(options)))
-
-
-def _is_past(deadline: float) -> bool:
-    return time.monotonic() >= deadline

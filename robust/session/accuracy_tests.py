@@ -3,7 +3,8 @@
 import shlex
 from typing import NamedTuple
 
-from robust.evaluation.suite_run import TIME, is_unattacked
+from robust.evaluation.suite_run import is_unattacked
+from robust.evaluation.time_limit import TIME
 from robust.gates import Floor, Gates, Measured, decide
 from robust.session.case import DECISIONS, Case, fail
 from robust.session.measurement import Measurements

@@ -15,7 +15,8 @@ from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, add_rounding, measure_attack
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
-from robust.evaluation.suite_run import Limits, SuiteRun, Watch
+from robust.evaluation.suite_run import SuiteRun, Watch
+from robust.evaluation.time_limit import Limits
 from robust.flags import Flags
 from robust.gates import Measured, decide
 from robust.session.case import Case, fail

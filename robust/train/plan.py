@@ -36,7 +36,7 @@ SHARES = ("momentum", "smoothing", "dropout")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """By default SGD with momentum, and a learning rate that rises and falls linearly once.
+    """The options of every training: by default SGD with momentum, and a learning rate that rises and falls once.
 
     The cycle is that of Wong, Rice and Kolter 2020 (2001.03994).
     """

@@ -18,7 +18,8 @@ from robust.evaluation.attack_run import AttackRun, RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
 from robust.evaluation.suite_cache import SuiteCache
-from robust.evaluation.suite_run import GATE, TIME, Limits, SampleState, SuiteRun, cap_targets, narrow_threat
+from robust.evaluation.suite_run import SampleState, SuiteRun, cap_targets, narrow_threat
+from robust.evaluation.time_limit import GATE, TIME, Limits
 from tests.attacks.models import inputs, network
 
 WEAK, STRONG = "pgd:steps=1:stride=0.3:start=0", "pgd:loss=margin:steps=10:stride=1:last=0.01"
