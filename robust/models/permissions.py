@@ -1,4 +1,4 @@
-"""What model files may do: nothing by default, else what the user permits. Torch is not imported."""
+"""Permissions of model files: none by default, else those that the user gives. Torch is not imported."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ SHA256 = "sha256:"
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What the user permits on the command line."""
+    """The permissions that the user gives on the command line."""
 
     code: tuple[str, ...] = ()  # files that may run code: absolute paths, or "sha256:" and a digest
     safe_globals: tuple[str, ...] = ()  # names that pickles may use: "pkg.mod.Class"
