@@ -23,7 +23,7 @@ THREAT = "linf:4/255"
 
 @dataclass(frozen=True, slots=True)
 class ImageTransform:
-    """The way from an image to an input: "imagefolder:DIR:size=224"."""
+    """The transform of an image into an input: "imagefolder:DIR:size=224"."""
 
     size: int | None = None  # pixels a side of the crop at the centre; by default the image as it is
     resize: int | None = None  # pixels of the shorter side before the crop; by default `size`

@@ -1,4 +1,4 @@
-"""The permissions of model files: none by default, else those that the user gives. Torch is not imported."""
+"""Permissions of model files: none by default, else those that the user gives. Torch is not imported."""
 
 import hashlib
 import os

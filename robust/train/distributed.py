@@ -1,4 +1,4 @@
-"""A training step on several ranks: one gradient, averaged once a step.
+"""Training steps on several ranks: one gradient, averaged once a step.
 
 DistributedDataParallel cannot take its place, since it expects one backward after one forward: here gradients are also
 taken of gradients, of the inputs, and at other weights.

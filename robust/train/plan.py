@@ -36,9 +36,9 @@ SHARES = ("momentum", "smoothing", "dropout")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The options of every training: by default SGD with momentum, and a learning rate that rises and falls once.
+    """The options of the optimisation: by default SGD with momentum, and a rate that rises and falls linearly once.
 
-    The cycle is that of Wong, Rice and Kolter 2020 (2001.03994).
+    That cycle is the one of Wong, Rice and Kolter 2020 (2001.03994).
     """
 
     epochs: int = 30

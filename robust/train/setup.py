@@ -15,7 +15,7 @@ from robust.train.validate import Epoch
 
 @dataclass(frozen=True, slots=True)
 class TrainingSpec:
-    """The architecture to train, the recipe, the data and the threat model."""
+    """The specification of a training: the model, the recipe, the data and the threat model."""
 
     build: Build
     recipe: str
@@ -45,7 +45,7 @@ def _ignore(value: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """The way a training runs: whom it reports to, where its state is saved, and on which processes."""
+    """Options of a run: callbacks, the file of the saved state, and processes. The weights do not depend on them."""
 
     on_epoch: Callable[[Epoch], None] = _ignore
     on_batch: Callable[[float], None] = _ignore  # takes the number of epochs done: 1.5 in the middle of the second
