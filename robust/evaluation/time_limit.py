@@ -1,4 +1,4 @@
-"""When a suite stops before its end: at its time limit, or because its gate is decided."""
+"""The limits of a suite, which stops before its end at its time limit or once its gate is decided."""
 
 import math
 import time
