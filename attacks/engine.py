@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.rng import Rng, rng_of, seeded
+from robust.attacks.success import Verdict, judge
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat
@@ -141,14 +142,6 @@ def start(model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criter
     return Task.of(model, x, y, threat, rng, criterion)
 
 
-class Verdict(NamedTuple):
-    """The judgement of the model's answers to n inputs."""
-
-    adversarial: Tensor  # (n,) bool: admitted and answered wrong
-    faulty: Tensor  # (n,) bool: the answer is not finite
-    margin: Tensor  # (n,): how far the label is missed; -inf where the answer is not finite
-
-
 def _assail(attack: Attack[Any], task: Task, outcome: Outcome) -> None:
     """Attack the samples of `task`, and write the results into `outcome`."""
     state = attack.init(task)
@@ -177,28 +170,6 @@ def _note_margins(outcome: Outcome, task: Task, x: Tensor, verdict: Verdict, lea
     nearer = leaving & (verdict.margin > outcome.margin[task.place])
     nearer[nearer.clone()] = task.threat.admits(x[nearer], task.x[nearer])
     outcome.margin[task.place[nearer]] = verdict.margin[nearer]
-
-
-def judge(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
-    """Judge the iterates x, (n, *features); `logits` are the model's answers to them, or None to query it."""
-    if not len(x):
-        none = torch.zeros(0, dtype=torch.bool, device=x.device)
-        return Verdict(none, none, x.new_zeros(0))
-    logits = task.logits(x) if logits is None else logits
-    finite = task.criterion.finite(logits)
-    adversarial = finite & ~task.criterion.accepts(logits, task.y)
-    adversarial[adversarial.clone()] = task.threat.admits(x[adversarial], task.x[adversarial])
-    if task.exact is not None:
-        adversarial[adversarial.clone()] = _is_wrong(task.only(adversarial), task.exact, x[adversarial])
-    return Verdict(adversarial, ~finite, task.criterion.margin(logits, task.y).masked_fill(~finite, -torch.inf))
-
-
-def _is_wrong(task: Task, model: Model, x: Tensor) -> Tensor:
-    """Mark the iterates, (n, *features), to which `model` gives a finite, wrong answer, (n,) bool."""
-    if not len(x):
-        return torch.zeros(0, dtype=torch.bool, device=x.device)
-    logits = replace(task, model=model).logits(x)
-    return task.criterion.finite(logits) & ~task.criterion.accepts(logits, task.y)
 
 
 def run_steps(attack: Attack[Any], task: Task) -> Tensor:

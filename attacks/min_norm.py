@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge, restrict, rounds_of, start
+from robust.attacks.engine import AnyAttack, Attack, eval_mode, restrict, rounds_of, start
 from robust.attacks.geometry import Norm
 from robust.attacks.rng import Rng, rng_of
+from robust.attacks.success import judge
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threats.lp import LpThreat
 

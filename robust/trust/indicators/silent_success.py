@@ -6,8 +6,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from robust.attacks.engine import judge, rounds_of, run_steps
+from robust.attacks.engine import rounds_of, run_steps
 from robust.attacks.factory import make
+from robust.attacks.success import judge
 from robust.attacks.task import Task
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
