@@ -107,9 +107,9 @@ class Models:
             trained=str(trained.path) if trained else None,
             seed=settings.seed,
             device=str(device_of(module)),
-            code=settings.allowed.code,
-            safe_globals=settings.allowed.safe_globals,
-            globals_folder=str(settings.allowed.folder),
+            code=settings.permissions.code,
+            safe_globals=settings.permissions.safe_globals,
+            globals_folder=str(settings.permissions.folder),
         )
 
     @property
@@ -126,7 +126,7 @@ class Models:
             module = self._load_hook(spec.path) if spec.library is None else None  # the hook is for files
             if module is None:
                 self._read_cards(variant)
-                terms = (data.shape, data.classes, settings.folder, settings.allowed, settings.normalize)
+                terms = (data.shape, data.classes, settings.folder, settings.permissions, settings.normalize)
                 return load(spec, settings.arch, *terms)
         if not isinstance(module, nn.Module):
             raise ValueError(f"pytest_robust_load_model returned {type(module).__name__}, expected torch.nn.Module")

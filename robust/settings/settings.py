@@ -31,7 +31,7 @@ class Settings:
     models: tuple[ModelSpec, ...]
     arch: str | None
     normalize: str | None  # canonical: "0.5/0.25"
-    allowed: Permissions  # what model files may do
+    permissions: Permissions  # of model files
     data: str  # as the user wrote it
     dataset: Dataset  # as declared, not yet read
     download: bool

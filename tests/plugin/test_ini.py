@@ -17,7 +17,7 @@ SAYS = {
     "model": (["net.py:make"], ["net.py:bare"], lambda s: [spec.text for spec in s.models]),
     "arch": ("net.py:make", "net.py:bare", lambda s: s.arch),
     "normalize": ("0.5/0.25", "0.4/0.3", lambda s: s.normalize),
-    "safe-globals": (["argparse.Namespace"], ["pathlib.PurePosixPath"], lambda s: [*s.allowed.safe_globals]),
+    "safe-globals": (["argparse.Namespace"], ["pathlib.PurePosixPath"], lambda s: [*s.permissions.safe_globals]),
     "data": ("digits", "npz:data.npz", lambda s: s.data),
     "download": (True, None, lambda s: s.download),
     "threat": (["linf:0.1", "l2:0.3"], ["l2:0.5"], lambda s: [*s.threats]),
@@ -83,7 +83,7 @@ def test_what_is_for_the_run_at_hand_has_no_ini_key(settings, folder, pytester):
     assert [option.name for option in OPTIONS if not option.ini] == ["run-code", "save"]
     pytester.makeini("[pytest]\nrobust_model = net.py:make")
 
-    assert settings("--robust-run-code=weights.pt").allowed.code == (str(folder / "weights.pt"),)
+    assert settings("--robust-run-code=weights.pt").permissions.code == (str(folder / "weights.pt"),)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
