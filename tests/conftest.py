@@ -1,4 +1,5 @@
 import gc
+import multiprocessing
 
 import pytest
 import torch
@@ -9,9 +10,10 @@ torch.set_num_threads(1)  # these models are too small to be shared out
 
 
 def pytest_collection_finish():
-    """Keep all that is imported by now out of garbage collection: every inner run of pytest collects twice."""
+    """Leave all that is imported by now to no later garbage collection: each inner run of pytest has two."""
     gc.collect()
     gc.freeze()
+    multiprocessing.set_forkserver_preload(["tests.preload"])  # there is one server for all: see tests/forks.py
 
 
 @pytest.fixture

@@ -10,7 +10,16 @@ import torch
 import robust
 
 torch.set_num_threads(1)  # a pool of threads does not survive a fork
-for name in ("asyncio", "captum.attr", "pandas", "rich.progress", "rich.table", "scipy.stats", "xdist.remote"):
+for name in (
+    "asyncio",
+    "captum.attr",
+    "pandas",
+    "rich.progress",
+    "rich.table",
+    "scipy.stats",
+    "torch._dynamo",
+    "xdist.remote",
+):
     importlib.import_module(name)
 for found in pkgutil.walk_packages(robust.__path__, "robust."):
     importlib.import_module(found.name)

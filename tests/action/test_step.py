@@ -135,8 +135,8 @@ def test_a_floor_inside_the_interval_is_inconclusive_and_what_did_not_change_has
     [
         ({"data": "digits\nmnist"}, "input data: expected one line, got 2: digits / mnist"),
         ({"args": "--robust-attack=pdg"}, "--robust-attack=pdg: unknown attack 'pdg', did you mean 'pgd'?*"),
-        ({"model": "missing.safetensors"}, "--robust-model=missing.safetensors: *"),
-        ({"args": "--no-such-option"}, "unrecognized arguments: --no-such-option"),
+        pytest.param({"model": "missing.safetensors"}, "--robust-model=missing.safetensors: *", marks=pytest.mark.slow),
+        pytest.param({"args": "--no-such-option"}, "unrecognized arguments: --no-such-option", marks=pytest.mark.slow),
     ],
     ids=["lines", "attack", "model", "option"],
 )

@@ -78,6 +78,7 @@ def test_links_out_of_the_site_are_encrypted():
         assert not re.findall(r"\]\(http://", page.read_text()), page
 
 
+@pytest.mark.slow
 def test_the_image_shows_what_is_measured():
     """Only texts are compared: the curves depend on the last bit of a sum."""
     shown = (ROOT / "docs/_static/idea.svg").read_text()

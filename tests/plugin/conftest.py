@@ -85,13 +85,13 @@ UNCHECKED = "--robust-verdict=none"  # no test_preflight and no test_trust, whic
 
 @pytest.fixture(autouse=True)
 def _no_other_plugins(pytester, monkeypatch):
-    """pytest-benchmark makes a folder in every run, and Hypothesis takes a second to load.
+    """pytest-benchmark makes a folder in every run, and Hypothesis and anyio take a second to load.
 
     The warning is of a run inside a run: there, everything is imported already. Fresh processes would import torch for
     each of hundreds of rows; a test of them asks for one.
     """
     quiet = "-W ignore::pytest.PytestAssertRewriteWarning"
-    monkeypatch.setenv("PYTEST_ADDOPTS", f"-p no:benchmark -p no:hypothesispytest {quiet}")
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"-p no:benchmark -p no:hypothesispytest -p no:anyio {quiet}")
     monkeypatch.setattr("robust.settings.read.FRESH", 0)
 
 

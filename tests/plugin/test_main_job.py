@@ -227,11 +227,12 @@ def test_what_is_kept_for_ourselves_stays_out_of_version_control(run, folder):
     assert not list((folder / ".robust").rglob("*.npy"))
 
 
-def test_parallel_workers_find_the_same_and_train_once(pytester, folder):
-    options = ("--robust-samples=60", "--robust-train=standard:epochs=2,as-is", "--robust-fresh=0", MODEL, UNCHECKED)
+def test_parallel_workers_find_the_same_and_train_once(pytester, fork_run, folder):
+    given = ("--robust-samples=60", "--robust-train=standard:epochs=2,as-is", "--robust-fresh=0", "--robust-gallery=0")
+    options = (*given, MODEL, UNCHECKED)
     alone = pytester.runpytest_inprocess(*options)
     alone.assert_outcomes(passed=6)
-    both = pytester.runpytest_subprocess("-n", "2", *options, "--robust-leaderboard=parallel")
+    both = fork_run("-n", "2", *options, "--robust-leaderboard=parallel")  # with workers that are no forks
 
     both.assert_outcomes(passed=6)
     assert len([*(folder / ".robust" / "models").glob("*.safetensors")]) == 1

@@ -226,8 +226,8 @@ def test_what_another_file_of_the_model_or_of_an_attack_found_is_not_gone_on_wit
     assert len({path.parent for path in journals(mine)}) == 2
 
 
-@pytest.mark.parametrize("classes", [2, 10])
-def test_the_suites_that_come_along_run(pytester, folder, classes):
+@pytest.mark.parametrize(("classes", "threats"), [(2, "l2:0.5,linf:0.05+l1:1"), (10, "linf:0.1,l1:2")])
+def test_the_suites_that_come_along_run(pytester, folder, classes, threats):
     (folder / "two.py").write_text(
         "import numpy as np\nfrom robust.data.sets.digits import read\n"
         "def load(split):\n    x, y = read(split)\n"
@@ -235,10 +235,10 @@ def test_the_suites_that_come_along_run(pytester, folder, classes):
     )
     factory = "make" if classes == 10 else "two_classes"
     args = (f"--robust-model=net.py:{factory}", "--robust-data=two.py:load", "--robust-samples=20")
-    threats = "--robust-threat=linf:0.1,l2:0.5,l1:2,linf:0.05+l1:1"
+    suites = ("--robust-suite=quick-1,standard-1", f"--robust-threat={threats}")
 
-    result = pytester.runpytest_inprocess(*args, UNCHECKED, threats, "--robust-suite=quick-1,standard-1")
-    result.assert_outcomes(passed=9)
+    result = pytester.runpytest_inprocess(*args, UNCHECKED, *suites)
+    result.assert_outcomes(passed=5)
     assert all(record.attacks[0].stages for record in records(folder))
 
 

@@ -137,7 +137,6 @@ def test_a_replacement_that_crashed_can_be_repeated_and_nothing_is_lost(tmp_path
 def test_many_processes_at_once_lose_nothing(tmp_path):
     """Half of them have a model of their own, the others measure the same one, each with another seed."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "tests.making"])
     start = context.Barrier(WRITERS)
     rows = [record(name=f"own-{k}") if k % 2 else record(name="shared", seed=k) for k in range(WRITERS)]
     writers = [context.Process(target=file_at_once, args=(start, tmp_path, record)) for record in rows]
