@@ -63,7 +63,7 @@ def samples(n):
 
 
 def inputs(attack, adversarial):
-    """What the attack of that number found: (its number, the sample's row) for each broken sample."""
+    """Make the inputs that the attack of that number found: (its number, the sample's row) for each broken sample."""
     rows = np.flatnonzero(adversarial)
     return np.stack([np.full(len(rows), attack), rows], axis=1).astype(np.float32)
 

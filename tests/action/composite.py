@@ -15,7 +15,7 @@ EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 
 @dataclass
 class Ran:
-    """What became of it."""
+    """The outcome of a run of the action."""
 
     status: int = 0  # of the last step that was run
     log: str = ""  # what the steps wrote

@@ -252,7 +252,7 @@ def test_numbers_that_are_none_are_refused_before_anything_is_asked(posted, cont
 
 
 def test_the_script_runs_by_itself(tmp_path):
-    """Where nothing is installed: isolated, without the packages of this environment."""
+    """Run it isolated, without the packages of this environment: nothing is installed."""
     script = ROOT / "robust" / "action" / "comment.py"
     told = [sys.executable, "-I", "-S", str(script), str(tmp_path / "none.json")]
     done = subprocess.run(told, capture_output=True, text=True, check=False, env={})

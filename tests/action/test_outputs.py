@@ -1,4 +1,4 @@
-"""What the action tells of an outcome: annotations, the summary and SARIF, escaped and within their limits."""
+"""The action's outputs of an outcome: annotations, the summary and SARIF, escaped and within their limits."""
 
 import json
 import re

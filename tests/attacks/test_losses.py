@@ -68,7 +68,7 @@ def test_a_tie_of_logits_is_no_division_by_zero():
 
 
 def test_it_finds_what_underflow_hides():
-    """In float32 the softmax of such logits is 0 and 1 exactly, and has no gradient; theirs has."""
+    """The softmax of such logits is 0 and 1 exactly in float32, and has no gradient; these losses have one."""
     model, x = network(dtype=torch.float32), inputs(dtype=torch.float32)
     y, threat = model(x).argmax(1), LpThreat.parse("linf:0.1")
 

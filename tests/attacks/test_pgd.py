@@ -42,7 +42,7 @@ def test_a_step_of_no_length_is_refused():
 
 
 def test_a_sample_that_comes_back_is_left_only_where_steps_are_equal():
-    """With shrinking steps a point that was seen before may lead elsewhere."""
+    """A point that was seen before may lead elsewhere if the steps shrink."""
     model, x = network(), inputs()
     task = Task.of(model, x, model(x).argmax(1), THREAT, Rng.of(0, torch.arange(len(x))))
     done = {}
@@ -60,7 +60,7 @@ def test_a_sample_that_comes_back_is_left_only_where_steps_are_equal():
 @pytest.mark.parametrize("features", [64, 784])
 @pytest.mark.parametrize("classes", [2, 10])
 def test_under_l1_many_steps_do_no_worse_than_one(features, classes):
-    """From x itself the first step is that of FGSM."""
+    """The first step from x itself is that of FGSM."""
     model = Affine(classes, features)
     x = (3 * inputs(100, (features,)) - 1).clamp(0, 1)
     y = model(x).argmax(1)

@@ -1,4 +1,4 @@
-"""When a drop fails: beyond the margin, and more than chance."""
+"""A drop fails beyond the tolerance, if it is more than chance."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What git tells, and that it may be silent."""
+"""The answers of git, which may be missing."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""Which row of a baseline is compared with, and which are refused."""
+"""The row of a baseline that is compared with, and the rows that are refused."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""How tests call a command."""
+"""A command as tests call it."""
 
 import pytest
 

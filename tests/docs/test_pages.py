@@ -80,7 +80,7 @@ def test_links_out_of_the_site_are_encrypted():
 
 @pytest.mark.slow
 def test_the_image_shows_what_is_measured():
-    """Only texts are compared: the curves depend on the last bit of a sum."""
+    """Compare texts only: the curves depend on the last bit of a sum."""
     shown = (ROOT / "docs/_static/idea.svg").read_text()
 
     assert re.findall(r"<text[^>]*>(.*?)</text>", shown) == re.findall(r"<text[^>]*>(.*?)</text>", picture())

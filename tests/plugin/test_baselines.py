@@ -267,7 +267,7 @@ def test_a_gate_that_compared_nothing_fails(run, saved):
 
 
 def test_samples_of_the_users_own_fail_the_gate(run, saved, pytester):
-    """Only the test knows them."""
+    """The samples are known to the test alone."""
     pytester.makeconftest(
         """
         import pytest

@@ -1,4 +1,4 @@
-"""What a run and a training keep for themselves does not show in `git status`; and locks are still locks."""
+"""Private files of a run and of a training do not show in `git status`; and locks are still locks."""
 
 import subprocess
 
@@ -13,7 +13,7 @@ MODEL = "--robust-model=net.py:make"
 
 @pytest.fixture
 def status(folder):
-    """What git has not been told of, in a repository of the user's folder as it is."""
+    """Return the files that git does not know, in a repository of the user's folder as it is."""
 
     def git(*words):
         return subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True).stdout

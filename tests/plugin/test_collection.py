@@ -1,4 +1,4 @@
-"""Which tests there are, what they are called, and how pytest's own options select them."""
+"""The tests that there are, their names, and how pytest's own options select them."""
 
 import shlex
 from xml.etree import ElementTree
@@ -182,7 +182,7 @@ def test_node_ids_stay_as_they_are(node_ids, models, case):
 
 
 def test_a_symlink_goes_by_its_own_name(node_ids, models, pytester):
-    """As those of the Hugging Face cache, whose targets are named by their hash."""
+    """Symlinks of the Hugging Face cache are so: their targets are named by their hash."""
     (models / "link.safetensors").symlink_to(pytester.mkdir("blobs") / "ab12")
     (models / "weights.safetensors").rename(models / "blobs" / "ab12")
 

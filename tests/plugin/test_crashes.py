@@ -1,4 +1,4 @@
-"""What was finished stays, however a run ends."""
+"""Finished rows stay, however a run ends."""
 
 import signal
 import sys

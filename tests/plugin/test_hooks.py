@@ -59,7 +59,7 @@ def test_every_hook_has_an_example_that_fits_its_arguments(name):
 
 @pytest.mark.parametrize("name", HOOKS)
 def test_an_example_is_an_indented_block(name):
-    """Or it is not shown as code."""
+    """The page would not show it as code."""
     text = inspect.getdoc(getattr(hookspec, name))
 
     assert "::\n\n    @pytest.hookimpl(optionalhook=True)\n" in text

@@ -151,7 +151,7 @@ def test_samples_and_seed_decide_what_is_measured(run, folder):
 
 
 def test_all_samples_are_the_same_as_their_number(run, pytester, folder):
-    """And the command line's `all` undoes the number of the ini file."""
+    """The command line's `all` undoes the number of the ini file, too."""
     pytester.makeini("[pytest]\nrobust_samples = 50")
     args = (MODEL, UNCHECKED, "--robust-attack=fgsm")
 

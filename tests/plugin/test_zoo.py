@@ -46,7 +46,7 @@ def test_what_was_trained_is_not_trained_again(run, folder):
 
 
 def test_torchvision_is_trained_by_name(run, folder):
-    """On grey images, which it is shown in colour."""
+    """The images are grey, and are shown to it in colour."""
     model = "--robust-model=torchvision:shufflenet_v2_x0_5"
     run(model, "--robust-train=standard:epochs=1:batch=1000", "--robust-samples=10").assert_outcomes(passed=3)
 

@@ -1,4 +1,4 @@
-"""Which baseline a run is compared with, which row of it, what is saved, and what is compared at the end."""
+"""The baseline and the row that a run is compared with, what is saved, and what is compared at the end."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Which figures of a row are decided beside its tests, by which floor, and which floors nothing was measured for.
+"""The figures of a row that are decided beside its tests, their floors, and floors that nothing was measured for.
 
 Of 8 samples 6 are answered right; fgsm breaks 1 and pgd 2 of them: 62.5 and 50 % are left, and 37.5 % by both.
 """

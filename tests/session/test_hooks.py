@@ -1,4 +1,4 @@
-"""From a test to the process that files: what reports carry, also from workers of pytest-xdist that may die."""
+"""The way from a test to the process that files: what reports carry, also from workers of pytest-xdist that may die."""
 
 import json
 from types import SimpleNamespace

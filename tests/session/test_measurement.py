@@ -1,4 +1,4 @@
-"""What is measured once in a process, and by whom: a test that runs again measures again, nothing else does."""
+"""Measurements are made once in a process: a test that runs again measures again, nothing else does."""
 
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace

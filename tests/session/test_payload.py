@@ -1,4 +1,4 @@
-"""What a test hands over comes back from JSON as it was, whatever the test was."""
+"""Payloads come back from JSON as they were, whatever the test was."""
 
 import json
 from dataclasses import replace
@@ -44,7 +44,7 @@ def test_a_payload_comes_back_from_json(name):
 
 
 def test_payloads_are_small_since_labels_go_apart():
-    """Of 10,000 samples a flag each is 1,668 characters; the labels would be 60,000."""
+    """A flag for each of 10,000 samples is 1,668 characters; the labels would be 60,000."""
     text = plain(attack(correct="1" * 10_000, adversarial="0" * 10_000))
 
     assert len(text) < 5000

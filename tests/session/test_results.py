@@ -1,4 +1,4 @@
-"""From payloads to rows: when a row is complete, what its record says, and which files it leaves."""
+"""The way from payloads to rows: when a row is complete, what its record says, and which files it leaves."""
 
 from dataclasses import replace
 

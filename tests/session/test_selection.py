@@ -1,4 +1,4 @@
-"""Which tests make one row, which floor a test is for, and whether shipped tests are selected at all."""
+"""The tests that make one row, the floor that a test is for, and whether shipped tests are selected at all."""
 
 from types import SimpleNamespace
 from unittest.mock import Mock

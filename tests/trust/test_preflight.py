@@ -144,7 +144,7 @@ def test_preflight_sees_all_classes_of_sorted_data():
 
 @pytest.mark.parametrize("n", [1, 5, 40])
 def test_a_few_samples_cause_no_false_alarm(n):
-    """Only a single sample cannot be distinguished from guessing."""
+    """A single sample alone cannot be distinguished from guessing."""
     findings = run_preflight(Nearest(), few=samples().take(np.arange(n)))
 
     assert [*findings] == ["guessing"] * (n == 1)
