@@ -32,7 +32,7 @@ def test_a_floor_of_a_part_is_for_that_part(run, floor, holds, fails):
 
 
 def test_of_several_floors_each_test_keeps_its_narrowest(run):
-    """The choice of the floor, and whether it holds, are in tests/test_gates.py and tests/session/test_gate_checks.py."""
+    """The choice of a floor, and whether it holds, are in tests/test_gates.py and tests/session/test_gate_checks.py."""
     run(MODEL, *floors("20,90,clean:99", "fgsm:20")).assert_outcomes(passed=1, failed=2)
 
 
