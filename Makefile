@@ -14,13 +14,14 @@ demo: .venv/ready
 		--robust-leaderboard=demo-leaderboard
 
 # In at most four processes: each imports torch, and takes half a gigabyte.
-PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=worksteal
+PARALLEL := --numprocesses=auto --maxprocesses=4
 test: .venv/ready
-	$(BIN)/pytest -m "not slow" $(PARALLEL)
+	$(BIN)/pytest -m "not slow" $(PARALLEL) --dist=worksteal
 
-# What repeats at length, or with the whole stack, what `make test` shows: examples, pages, wheels, the demo.
+# What repeats at length, or with the whole stack, what `make test` shows: examples, pages, wheels, the demo. A file is
+# one process's, since its tests share what takes the time.
 test-slow: .venv/ready
-	$(BIN)/pytest -m slow $(PARALLEL)
+	$(BIN)/pytest -m slow $(PARALLEL) --dist=loadfile
 
 # The page in a real browser, which is the system's; what is missing is installed where the machine is Debian's.
 AXE := .venv/axe/node_modules/axe-core/axe.min.js

@@ -38,7 +38,8 @@ def make():
 
 
 def call(*command, cwd):
-    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True)
+    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, env=clean)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
