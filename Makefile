@@ -13,7 +13,7 @@ demo: .venv/ready
 	$(BIN)/pytest --robust-only --robust-model=examples/digits.py:make --robust-train=standard,fgsm-rs,pgd-at,trades \
 		--robust-leaderboard=demo-leaderboard
 
-# In at most four processes: each imports torch, and takes half a gigabyte.
+# In at most four processes: each imports torch, and takes up to a gigabyte.
 PARALLEL := --numprocesses=auto --maxprocesses=4
 test: .venv/ready
 	$(BIN)/pytest -m "not slow" $(PARALLEL) --dist=worksteal
