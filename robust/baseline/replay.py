@@ -35,7 +35,7 @@ FIRST = 0.1  # the share of the robust samples that are attacked before the othe
 
 
 def find_hardest(
-    module: nn.Module, samples: Samples, robust: Flags, threat: Threat, seed: int, feed: Batcher
+    module: nn.Module, samples: Samples, robust: Flags, threat: Threat, seed: int, batcher: Batcher
 ) -> Saved | None:
     """Find the hardest input of each sample, under the first part of the threat model.
 
@@ -49,11 +49,11 @@ def find_hardest(
             spool.add(run_steps(HARDEST, start(module, x, y, threat.parts[0], Rng.of(seed, index))).cpu().numpy())
 
     try:
-        feed.each(note, samples)
+        batcher.each(note, samples)
     except NoGradientError:
         return None
     x_adv = spool.array()
-    resisted, near = check_labels(module, x_adv, samples.y, feed.size)
+    resisted, near = check_labels(module, x_adv, samples.y, batcher.size)
     rows = np.flatnonzero(~robust | (resisted & ~near))
     return pick_rows(x_adv, rows), rows
 
@@ -74,27 +74,29 @@ class Replay(NamedTuple):
         return np.sort(np.concatenate([np.flatnonzero(now & ~before), nearest]))
 
 
-def replay_inputs(module: nn.Module, samples: Samples, saved: Iterable[Saved], threat: Threat, feed: Batcher) -> Replay:
+def replay_inputs(
+    module: nn.Module, samples: Samples, saved: Iterable[Saved], threat: Threat, batcher: Batcher
+) -> Replay:
     """Show the inputs to the model; each that fools it is verified, as a row's own are.
 
     Raises ValueError if they are not of these samples.
     """
-    adversarial, largest = np.zeros(len(samples), bool), _margins(module, samples, feed)
+    adversarial, largest = np.zeros(len(samples), bool), _margins(module, samples, batcher)
     for x_adv, row in saved:
         fits = len(x_adv) == len(row) and x_adv.shape[1:] == samples.x.shape[1:]
         if not fits or (len(row) and not 0 <= row.min() <= row.max() < len(samples)):
             raise ValueError("the inputs that the baseline keeps are not of these samples")
         chosen = samples.take(row)
-        verification = verify(module, candidates_of(chosen, x_adv, threat, feed.size))
+        verification = verify(module, candidates_of(chosen, x_adv, threat, batcher.size))
         adversarial[row[verification.fault == 0]] = True
-        largest[row] = np.maximum(largest[row], _margins(module, replace(chosen, x=x_adv), feed))
+        largest[row] = np.maximum(largest[row], _margins(module, replace(chosen, x=x_adv), batcher))
     return Replay(adversarial, largest)
 
 
-def _margins(module: nn.Module, samples: Samples, feed: Batcher) -> NDArray[np.float32]:
+def _margins(module: nn.Module, samples: Samples, batcher: Batcher) -> NDArray[np.float32]:
     def measure(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor]:
         with eval_mode(module), torch.no_grad():
             return (CLASS.margin(module(x), y),)
 
-    (margins,) = feed.columns(measure, samples, np.float32)
+    (margins,) = batcher.columns(measure, samples, np.float32)
     return margins

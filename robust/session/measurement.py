@@ -86,7 +86,7 @@ class Measurements:
     def measure(self, case: Case, attack: str | AnyAttack, threat: str) -> Result:
         """Measure an attack that a user's test chooses. Fail the test if the model itself is at fault."""
         if not isinstance(attack, str | Attack | Plan):
-            fail(f"{attack!r}: expected an attack, a word such as 'pgd:steps=40' or an object of robust.attacks")
+            fail(f"{attack!r}: expected an attack, a spec such as 'pgd:steps=40' or an object of robust.attacks")
         name = attack if isinstance(attack, str) else describe(attack)
         result = self._try(case, name, threat, lambda allowed, correct: self._attack(case, attack, allowed, correct))
         self.check(case, result, name, threat)

@@ -95,7 +95,7 @@ class TrustTest:
         try:
             with self._measurements.watched(f"{case.variant.spec.name}, mitigations", len(samples)):
                 attack = MitigatedAttack(module) if weak else choose_mitigations(module, few, allowed, case.seed)
-                found = run_mitigated(module, samples, correct, attack, allowed, seed=case.seed, feed=batcher)
+                found = run_mitigated(module, samples, correct, attack, allowed, seed=case.seed, batcher=batcher)
             found = self._measurements.round(case, found, allowed)
         except Exception as error:
             case.warn(f"no mitigation could be tried under {threat}: {describe_user_error(error)}")
@@ -123,7 +123,7 @@ class TrustTest:
             attacks=self._list_attacks(row, threat),
             classes=self._data.classes,
             seed=case.seed,
-            feed=self._answers.get_batcher(case.module),
+            batcher=self._answers.get_batcher(case.module),
             load=self._models.load_surrogate,
             partial=any(result.partial for result in results),
         )

@@ -44,7 +44,7 @@ class AttackProbe:
     attacks: tuple[str, ...]  # specs of the row's attacks, or of its suite's stages
     classes: int
     seed: int
-    feed: Batcher
+    batcher: Batcher
     load: Callable[[str], Model] = no_models  # loads the surrogate that a spec names
     partial: bool = False  # the row's attacks were stopped before their end
 
@@ -107,7 +107,7 @@ class AttackProbe:
     @property
     def x(self) -> Tensor:
         """Return the clean inputs, (m, *shape), on the model's device."""
-        return torch.from_numpy(self.samples.x).to(self.feed.device)
+        return torch.from_numpy(self.samples.x).to(self.batcher.device)
 
     def answer(self, seed: int = 0) -> Tensor:
         """Compute the model's logits at the clean inputs, (m, classes); a random model draws from `seed`."""
@@ -117,7 +117,7 @@ class AttackProbe:
                 logits: Tensor = self.module(x.clone())
                 return logits.cpu()
 
-        return torch.cat(self.feed.each(answer_batch, self.samples))
+        return torch.cat(self.batcher.each(answer_batch, self.samples))
 
     def take_first(self, n: int) -> "AttackProbe":
         """Restrict the probe to its first n samples."""
@@ -135,7 +135,7 @@ class AttackProbe:
 
         `threat` is the row's by default. Another `seed` than 0 gives other random numbers than those of the row.
         """
-        options = RunOptions(self.feed, self.seed + seed, self.load)
+        options = RunOptions(self.batcher, self.seed + seed, self.load)
         return measure_attack(self.module, self.samples, mask, attack, threat or self.threat, options)
 
     def run_on_batches(self, work: Callable[[Task], T], mask: Flags) -> list[T]:
@@ -145,4 +145,4 @@ class AttackProbe:
             with eval_mode(self.module, self.seed), torch.no_grad():
                 return work(Task.of(self.module, x, y, self.ball, Rng.of(self.seed, index)))
 
-        return self.feed.each(run_batch, self.samples.take(np.flatnonzero(mask)))
+        return self.batcher.each(run_batch, self.samples.take(np.flatnonzero(mask)))

@@ -67,7 +67,7 @@ def run_mitigated(
     threat: Threat,
     *,
     seed: int,
-    feed: Batcher,
+    batcher: Batcher,
 ) -> AttackResult:
     """Run the attack on the samples in the mask `correct`, (n,), and judge it on `module`.
 
@@ -75,7 +75,7 @@ def run_mitigated(
     samples that are left of such a model are attacked once more with another seed.
     """
     measure = partial(measure_attack, module, samples, attack=attack.build(), threat=threat)
-    options = RunOptions(feed, seed, draws=attack.draws > 1)
+    options = RunOptions(batcher, seed, draws=attack.draws > 1)
     first = measure(correct=correct, options=options)
     if not options.draws:
         return first

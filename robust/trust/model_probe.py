@@ -57,7 +57,7 @@ class ModelProbe:
     samples: Samples
     dataset: Dataset
     seed: int
-    feed: Batcher
+    batcher: Batcher
 
     @property
     def x(self) -> Inputs:
@@ -73,7 +73,7 @@ class ModelProbe:
     @cached_property
     def clean(self) -> CleanAnswers:
         """Compute answers and gradients at the clean inputs: one forward and two backward passes."""
-        parts = self.feed.each(lambda x, y, index: _answer(self.module, x, y, self.seed), self.samples)
+        parts = self.batcher.each(lambda x, y, index: _answer(self.module, x, y, self.seed), self.samples)
         logits, margin_grads, ce_grads, blocked = zip(*parts, strict=True)
         return CleanAnswers(torch.cat(logits), torch.cat(margin_grads), torch.cat(ce_grads), blocked[0])
 
@@ -125,9 +125,9 @@ class ModelProbe:
         Returns (m, classes), float64, on the CPU. A random model draws from `seed`. ValueError if the answer has
         another shape.
         """
-        feed = Batcher(min(size or self.feed.size, self.feed.size), self.feed.device)
+        batcher = Batcher(min(size or self.batcher.size, self.batcher.size), self.batcher.device)
         samples = Samples(x, np.zeros(len(x), np.int64), np.arange(len(x)))
-        return torch.cat(feed.each(lambda x, y, index: self._ask(x, self.seed + seed), samples))
+        return torch.cat(batcher.each(lambda x, y, index: self._ask(x, self.seed + seed), samples))
 
     def _ask(self, x: Tensor, seed: int) -> Tensor:
         with eval_mode(self.module, seed), torch.no_grad():

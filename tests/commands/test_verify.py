@@ -44,10 +44,10 @@ def make(name="weights.safetensors"):
 
 def measured(module, threat, n=80):
     """A record, and its evidence, as a run files them."""
-    samples, feed = DATA.get("digits").load("test", n), Batcher(30)
-    clean = measure_clean(module, samples, batcher=feed)
-    found = measure_attack(module, samples, clean.correct, "pgd:steps=5", read_threat(threat), RunOptions(feed))
-    found = add_rounding(found, module, samples, read_threat(threat), 17, feed.size)
+    samples, batcher = DATA.get("digits").load("test", n), Batcher(30)
+    clean = measure_clean(module, samples, batcher=batcher)
+    found = measure_attack(module, samples, clean.correct, "pgd:steps=5", read_threat(threat), RunOptions(batcher))
+    found = add_rounding(found, module, samples, read_threat(threat), 17, batcher.size)
     evidence = Evidence.of(samples.y, samples.index, [(found.adversarial, found.x_adv)])
     robust = clean.correct & ~found.adversarial
     counts = (np.bincount(samples.y, weights=each).astype(int).tolist() for each in (None, clean.correct, robust))

@@ -180,7 +180,7 @@ def test_a_state_that_names_files_elsewhere_is_refused(tmp_path, names):
     (tmp_path / "secret.arrow").touch()
     write_state(tmp_path / "pets", *names)
 
-    with pytest.raises(ValueError, match=r"does not name Arrow files beside it.*save the data set anew") as error:
+    with pytest.raises(ValueError, match=r"does not name Arrow files beside it.*save the data set again") as error:
         open_table(tmp_path, "hf:pets")
     assert "\x1b" not in str(error.value)
 

@@ -129,7 +129,7 @@ def test_a_few_inputs_that_are_not_verified_are_a_warning(case):
 
 
 def test_an_attack_of_the_users_that_is_no_attack_is_one_line(case):
-    with pytest.raises(pytest.fail.Exception, match="3: expected an attack, a word such as"):
+    with pytest.raises(pytest.fail.Exception, match="3: expected an attack, a spec such as"):
         Counted().measure(case, 3, "linf:0.15")
 
 

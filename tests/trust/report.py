@@ -49,7 +49,7 @@ def measure_mitigated(module: nn.Module) -> float:
     """Measure the robust accuracy after a plain evaluation and the mitigations, in percent."""
     attack = choose_mitigations(module, torch.from_numpy(samples().x), THREAT)
     robust = find_robust(module, *EVALUATION)
-    adversarial = run_mitigated(module, samples(), robust, attack, THREAT, seed=0, feed=Batcher(BATCH)).adversarial
+    adversarial = run_mitigated(module, samples(), robust, attack, THREAT, seed=0, batcher=Batcher(BATCH)).adversarial
     return 100 * float((robust & ~adversarial).mean())
 
 
@@ -57,9 +57,9 @@ def run_checks(module: nn.Module, *attacks: str):
     """Run the checks on the model, and on an evaluation of it with these attacks; returns the names of the findings."""
     correct = measure_clean(module, samples()).correct
     adversarial = correct & ~find_robust(module, *attacks)
-    feed = Batcher(BATCH)
-    attack_probe = AttackProbe(module, samples(), correct, adversarial, THREAT, attacks, 10, 0, feed)
-    model_probe = ModelProbe(module, samples(), DIGITS, 0, feed)
+    batcher = Batcher(BATCH)
+    attack_probe = AttackProbe(module, samples(), correct, adversarial, THREAT, attacks, 10, 0, batcher)
+    model_probe = ModelProbe(module, samples(), DIGITS, 0, batcher)
     report = join_reports(examine(PREFLIGHT, model_probe), examine(INDICATORS, attack_probe))
     return [finding.name for finding in report.doubts]
 

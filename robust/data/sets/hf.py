@@ -67,5 +67,5 @@ def _saved(folder: Path) -> list[Path]:
             raise ValueError(f"it names {', '.join(printable(str(name)) for name in names[:3]) or 'no file'}")
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         fault = f"{printable(str(folder / STATE))} does not name Arrow files beside it: {error}"
-        raise ValueError(f"{fault}; save the data set anew") from None
+        raise ValueError(f"{fault}; save the data set again") from None
     return [here[name] for name in names]
