@@ -166,8 +166,8 @@ def decide(measured: Measured, floor: Floor, fail_on: FailOn, bound: bool = Fals
     inside = 100 * measured.low < floor.percent < 100 * measured.high
     required = f"the required {floor.percent:g} %"
     if measured.percent < floor.percent:
-        doubt = ", which its interval contains: more samples would tell" if inside else ""
-        return Decision("fails", f"is below {required}{doubt}")
+        hint = ", which its interval contains: more samples would tell" if inside else ""
+        return Decision("fails", f"is below {required}{hint}")
     if fail_on == "ci" and 100 * measured.low < floor.percent:
         return Decision("fails", f"is not surely above {required}: its interval reaches below (--robust-fail-on=ci)")
     if bound:

@@ -152,8 +152,8 @@ class Record:
                 trust=trust_from_json(content["trust"]) if "trust" in content else None,
             )
             stages = (stage for attack in record.attacks for stage in attack.stages)
-            doubts = record.trust.doubts if record.trust else ()
-            for part in (record.data, record.model, *record.attacks, *stages, *doubts, record):
+            findings = record.trust.findings if record.trust else ()
+            for part in (record.data, record.model, *record.attacks, *stages, *findings, record):
                 _check_types(part)
             if json.loads(record.to_json()) != content:
                 raise ValueError("its counts and its outcomes do not agree")
@@ -188,7 +188,12 @@ def _pack_or_none(flags: Flags | None) -> str | None:
 def _list_findings(record: Record) -> object:
     trust = record.trust
     mitigated = [pack(attack.adversarial) for attack in record.attacks if attack.name == MITIGATED]
-    return trust and (trust.checked, [(doubt.name, doubt.grade) for doubt in trust.doubts], trust.accepted, mitigated)
+    return trust and (
+        trust.checked,
+        [(finding.name, finding.grade) for finding in trust.findings],
+        trust.accepted,
+        mitigated,
+    )
 
 
 def _shorten(name: str) -> str:

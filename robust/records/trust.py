@@ -7,6 +7,8 @@ from typing import Any, Literal
 Verdict = Literal["trusted", "suspect", "broken"]
 VERDICTS: tuple[Verdict, ...] = ("trusted", "suspect", "broken")  # from the best to the worst
 
+MESSAGE_KEY = "told"  # of a finding, in JSON of schema 1
+
 
 class NotApplicableError(Exception):
     """Raised by a check that would mean nothing here; it is then reported as skipped."""
@@ -28,7 +30,7 @@ class Finding:
 class TrustReport:
     """The result of all checks of one row."""
 
-    doubts: tuple[Finding, ...]
+    findings: tuple[Finding, ...]
     accepted: tuple[str, ...]  # names of findings that the user accepts: they are shown, and do not count
     checked: tuple[str, ...]  # names of the checks that were run
     skipped: tuple[str, ...]  # names of the checks that would have meant nothing here
@@ -37,32 +39,37 @@ class TrustReport:
     @property
     def verdict(self) -> Verdict:
         """The worst grade of the findings that are not accepted."""
-        return worst(doubt for doubt in self.doubts if doubt.name not in self.accepted)
+        return worst(finding for finding in self.findings if finding.name not in self.accepted)
 
 
-def worst(doubts: Iterable[Finding]) -> Verdict:
+def worst(findings: Iterable[Finding]) -> Verdict:
     """Return the worst grade of these findings; "trusted" if there are none."""
-    grades = {doubt.grade for doubt in doubts}
+    grades = {finding.grade for finding in findings}
     return next((verdict for verdict in reversed(VERDICTS) if verdict in grades), "trusted")
 
 
-def trust_to_json(trust: TrustReport) -> dict[str, Any]:
-    """Return the report as JSON can hold it; the verdict, which follows from the rest, is added for readers."""
-    doubts = tuple(_finding_to_json(doubt) for doubt in trust.doubts)
-    return {"verdict": trust.verdict, **asdict(trust), "doubts": doubts, "seconds": round(trust.seconds, 3)}
+def trust_to_json(report: TrustReport) -> dict[str, Any]:
+    """Convert a report to JSON; the verdict is stated for the reader of the file, since it follows from the rest."""
+    return {
+        "verdict": report.verdict,
+        "doubts": [_finding_to_json(finding) for finding in report.findings],
+        "accepted": report.accepted,
+        "checked": report.checked,
+        "skipped": report.skipped,
+        "seconds": round(report.seconds, 3),
+    }
 
 
 def trust_from_json(content: dict[str, Any]) -> TrustReport:
-    """Make the report from its JSON; KeyError or TypeError if that is damaged."""
-    doubts = tuple(_finding_from_json(**doubt) for doubt in content["doubts"])
+    """Convert JSON to the report that it was made from."""
+    findings = tuple(_finding_from_json(finding) for finding in content["doubts"])
     accepted, checked, skipped = (tuple(content[key]) for key in ("accepted", "checked", "skipped"))
-    return TrustReport(doubts, accepted, checked, skipped, content["seconds"])
+    return TrustReport(findings, accepted, checked, skipped, content["seconds"])
 
 
 def _finding_to_json(finding: Finding) -> dict[str, Any]:
-    """Return a finding as JSON can hold it; its message is called "told" there."""
-    return {"told" if key == "message" else key: value for key, value in asdict(finding).items()}
+    return {MESSAGE_KEY if key == "message" else key: value for key, value in asdict(finding).items()}
 
 
-def _finding_from_json(*, told: str, **fields: Any) -> Finding:
-    return Finding(message=told, **fields)
+def _finding_from_json(content: dict[str, Any]) -> Finding:
+    return Finding(**{"message" if key == MESSAGE_KEY else key: value for key, value in content.items()})

@@ -70,7 +70,7 @@ def _line(board: Board, row: Row, attack: str, k: int, spent: AttackOutcome | St
         "date": str(record.provenance.get("date", "")),
         "partial": record.partial,
         "verdict": record.verdict,
-        "doubts": _names(doubt.name for doubt in record.trust.doubts) if record.trust else "",
+        "doubts": _names(finding.name for finding in record.trust.findings) if record.trust else "",
         "accepted": _names(record.trust.accepted) if record.trust else "",
         "levels": record.levels,
         "rounded_percent": _rounded_percent(record, spent),

@@ -44,7 +44,7 @@ def describe_findings(record: Record) -> list[str]:
         return []
     who = printable(f"{record.model.name} ({record.recipe}), {record.threat}")
     marks = dict.fromkeys(trust.accepted, ", accepted")
-    texts = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.message}; {d.hint}" for d in trust.doubts]
+    texts = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.message}; {d.hint}" for d in trust.findings]
     texts += [f"{who}: {line}" for line in _mitigated(record)]
     if not record.partial and len(trust.skipped) > MAX_SKIPPED * (len(trust.skipped) + len(trust.checked)):
         texts.append(f"{who}: {trust.verdict} by fewer checks; these do not apply: {', '.join(trust.skipped)}")

@@ -29,7 +29,7 @@ def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record,
             raise NotDoneError(setup.source)
         if data.samples.digest != record.data.digest:
             raise NotDoneError("the samples are the test's own")
-        if record.trust and any(finding.name == "nondeterministic" for finding in record.trust.doubts):
+        if record.trust and any(finding.name == "nondeterministic" for finding in record.trust.findings):
             raise NotDoneError("the model draws at random")
         candidates = Candidates(
             x_adv=few.x_adv,

@@ -22,7 +22,7 @@ from robust.session.result import Result
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, PREFLIGHT, examine, join_reports
 from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations, run_mitigated
-from robust.trust.model_probe import ModelProbe, few_of, few_rows
+from robust.trust.model_probe import ModelProbe, draw_few_rows, load_few
 from robust.user_code import describe_user_error
 
 
@@ -42,7 +42,7 @@ class TrustTest:
     def test_preflight(self, case: Case) -> None:
         """Test a model before anything attacks it."""
         report = self._ranks.once(lambda: self._check_model(case))
-        if findings := [finding for finding in report.doubts if finding.name not in report.accepted]:
+        if findings := [finding for finding in report.findings if finding.name not in report.accepted]:
             names = ",".join(finding.name for finding in findings)
             hint = f"or accept what is meant to be so: --robust-accept={names}"
             fail("\n".join([*map(describe_finding, findings), hint]))
@@ -55,19 +55,19 @@ class TrustTest:
         results = [self._measure(case, name, threat) for name in names]
         probe = self._probe(case, row, threat, results)
         report, mitigated = self._ranks.once(lambda: self._examine(case, probe, threat))
-        report = replace(report, doubts=(*report.doubts, *_find_unattacked(results)))
+        report = replace(report, findings=(*report.findings, *_find_unattacked(results)))
         part = RowPart(threat=str(self._data.read_threat(threat)), command="", suite=row)
         case.hand_over(replace(self._payloads.build(case, part), trust=report, attack=mitigated))
         case.note("verdict", report.verdict)
         if VERDICTS.index(report.verdict) > VERDICTS.index(allowed):
-            lines = [describe_finding(finding) for finding in report.doubts if finding.name not in report.accepted]
+            lines = [describe_finding(finding) for finding in report.findings if finding.name not in report.accepted]
             fail("\n".join([f"{report.verdict}: the figures under {threat} cannot be believed", *lines]))
 
     def _measure(self, case: Case, name: str, threat: str) -> AttackResult:
-        """Return what an attack of the row found: on all samples if it ran in this process, else on few_of them."""
+        """Return what an attack of the row found: on all samples if it ran in this process, else on load_few them."""
         if (measurement := self._measurements.find(case, name, threat)) is not None:
             return measurement.result.found
-        few = replace(case, samples=few_of(case.samples))
+        few = replace(case, samples=load_few(case.samples))
         result = self._measurements.run(few, name, threat)
         self._measurements.check(few, result, name, threat)
         return result.found
@@ -78,8 +78,8 @@ class TrustTest:
         One rank runs them, since a sample's answer may depend on its batch.
         """
         report = join_reports(self._check_model(case), examine(INDICATORS, probe))
-        weak = all(finding.weak for finding in report.doubts)
-        return report, self._mitigate(case, threat, weak) if report.doubts else None
+        weak = all(finding.weak for finding in report.findings)
+        return report, self._mitigate(case, threat, weak) if report.findings else None
 
     def _mitigate(self, case: Case, threat: str, weak: bool) -> AttackPayload | None:
         """Run an attack with the mitigations for this model, beside the row's attacks; None if there is none.
@@ -91,7 +91,7 @@ class TrustTest:
         if is_black_box(module):
             return None
         correct, batcher = self._answers.get_clean(module, samples).correct, self._answers.get_batcher(module)
-        few = torch.from_numpy(few_of(samples).x).to(device_of(module))
+        few = torch.from_numpy(load_few(samples).x).to(device_of(module))
         try:
             with self._measurements.watched(f"{case.variant.spec.name}, mitigations", len(samples)):
                 attack = MitigatedAttack(module) if weak else choose_mitigations(module, few, allowed, case.seed)
@@ -109,16 +109,16 @@ class TrustTest:
 
     def _examine_model(self, case: Case) -> TrustReport:
         batcher = self._answers.get_batcher(case.module)
-        probe = ModelProbe(case.module, few_of(case.samples), self._data.dataset, case.seed, batcher)
+        probe = ModelProbe(case.module, load_few(case.samples), self._data.dataset, case.seed, batcher)
         return examine(PREFLIGHT, probe, self._settings.accepted)
 
     def _probe(self, case: Case, row: str, threat: str, results: list[AttackResult]) -> AttackProbe:
         n = len(case.samples)
         return AttackProbe(
             module=case.module,
-            samples=few_of(case.samples),
-            correct=self._answers.get_clean(case.module, case.samples).correct[few_rows(n)],
-            adversarial=union(result.adversarial[few_rows(len(result.adversarial))] for result in results),
+            samples=load_few(case.samples),
+            correct=self._answers.get_clean(case.module, case.samples).correct[draw_few_rows(n)],
+            adversarial=union(result.adversarial[draw_few_rows(len(result.adversarial))] for result in results),
             threat=self._data.read_threat(threat),
             attacks=self._list_attacks(row, threat),
             classes=self._data.classes,

@@ -58,7 +58,7 @@ def _run_check(checks: Registry[Any], name: str, probe: Any) -> Finding | None:
 def join_reports(before: TrustReport, after: TrustReport) -> TrustReport:
     """Join the reports of two rounds of checks of one row."""
     return TrustReport(
-        before.doubts + after.doubts,
+        before.findings + after.findings,
         before.accepted + after.accepted,
         before.checked + after.checked,
         before.skipped + after.skipped,

@@ -26,7 +26,7 @@ MIN_RANGE = 1e-12  # keeps a quotient finite if all logits are equal
 Inputs = NDArray[np.float32]
 
 
-def few_rows(n: int) -> NDArray[np.int64]:
+def draw_few_rows(n: int) -> NDArray[np.int64]:
     """Draw MAX_SAMPLES rows of n, ascending; return all if there are no more.
 
     The rows are random, since data may be sorted by class. The seed is fixed, so that all callers get the same rows.
@@ -34,9 +34,9 @@ def few_rows(n: int) -> NDArray[np.int64]:
     return draw_rows(n, MAX_SAMPLES, seed=0)
 
 
-def few_of(samples: Samples) -> Samples:
-    """Load the samples of `few_rows` into memory."""
-    few = samples.take(few_rows(len(samples)))
+def load_few(samples: Samples) -> Samples:
+    """Load the samples of `draw_few_rows` into memory."""
+    few = samples.take(draw_few_rows(len(samples)))
     return replace(few, x=few.x[:])
 
 

@@ -79,7 +79,7 @@ def test_what_only_answers_is_not_blamed_for_it(run, black):
     result.stdout.no_fnmatch_line("*mitigation*")
     trust = only_record(black).trust
     assert {"probabilities", "log-probabilities", "saturated", "no-gradient"} <= {*trust.skipped}
-    assert {doubt.grade for doubt in trust.doubts} == {"suspect"}
+    assert {doubt.grade for doubt in trust.findings} == {"suspect"}
 
 
 def test_labels_alone_are_told(run, black):

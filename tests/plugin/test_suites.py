@@ -147,7 +147,7 @@ def test_a_row_that_was_not_attacked_is_not_trusted(pytester, mine):
     pytester.runpytest_inprocess(*args, "--robust-time=0.000001s")
     (record,) = records(mine)
     assert record.verdict == "suspect"
-    assert [doubt.name for doubt in record.trust.doubts] == ["unattacked"]
+    assert [doubt.name for doubt in record.trust.findings] == ["unattacked"]
 
 
 def test_a_floor_that_a_stopped_suite_keeps_so_far_is_inconclusive(pytester, mine, monkeypatch):

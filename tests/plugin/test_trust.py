@@ -185,7 +185,7 @@ def test_a_suite_is_checked_on_a_model_of_two_or_three_classes(run, folder, only
         checked=True,
     )
 
-    assert not [doubt.message for doubt in row(folder).trust.doubts]
+    assert not [doubt.message for doubt in row(folder).trust.findings]
 
 
 def test_the_signs_see_the_outcomes_of_the_samples_that_they_look_at(run, folder):

@@ -133,7 +133,7 @@ def test_every_picture_of_a_page_is_whole():
 
 
 def test_a_row_has_its_command_its_evidence_and_the_reasons_to_doubt_it():
-    made = next(each for each in crowd(4, ("linf:0.1",)) if each.trust.doubts)
+    made = next(each for each in crowd(4, ("linf:0.1",)) if each.trust.findings)
     text = html(made)
 
     assert "pytest --robust-model=net.py:make --robust-threat=linf:0.1" in text

@@ -61,7 +61,7 @@ def run_checks(module: nn.Module, *attacks: str):
     attack_probe = AttackProbe(module, samples(), correct, adversarial, THREAT, attacks, 10, 0, batcher)
     model_probe = ModelProbe(module, samples(), DIGITS, 0, batcher)
     report = join_reports(examine(PREFLIGHT, model_probe), examine(INDICATORS, attack_probe))
-    return [finding.name for finding in report.doubts]
+    return [finding.name for finding in report.findings]
 
 
 def format_lines(cases: list[Defence], sound: dict[str, Base]) -> Iterator[str]:

@@ -115,7 +115,7 @@ SOUND_ATTACKS = ("pgd:loss=margin:steps=10", "apgd:loss=dlr:steps=10:targets=3")
 def test_a_sound_model_is_trusted_and_nearly_all_is_checked(threat, row):
     report = examine(INDICATORS, make_probe(f.make_linear(), *row, threat=threat))
 
-    assert report.doubts == ()
+    assert report.findings == ()
     assert report.skipped == ("silent-success",)
     assert report.verdict == "trusted"
 
@@ -124,7 +124,7 @@ def test_a_sound_model_is_trusted_and_nearly_all_is_checked(threat, row):
 def test_a_sound_model_with_a_fixed_batch_size_is_trusted_too(size):
     report = examine(INDICATORS, make_probe(Batched(f.make_linear(), size, size), "pgd:steps=10"))
 
-    assert report.doubts == ()
+    assert report.findings == ()
     assert "binarisation" in report.checked
 
 

@@ -14,19 +14,19 @@ from robust.data.dataset import Samples
 from robust.evaluation.batching import Batcher
 from robust.models.registry import ARCHITECTURES
 from robust.trust.checks import INDICATORS, PREFLIGHT, examine
-from robust.trust.model_probe import MAX_SAMPLES, ModelProbe, few_of
+from robust.trust.model_probe import MAX_SAMPLES, ModelProbe, load_few
 from tests.trust.faults import DIGITS, FAULTY, Nearest
 
 
 @cache
 def samples():
-    return few_of(DIGITS.load("test"))
+    return load_few(DIGITS.load("test"))
 
 
 def run_preflight(module, dataset=DIGITS, few=None, batch=250):
     """Return the findings by name."""
     report = examine(PREFLIGHT, ModelProbe(module, few or samples(), dataset, 0, Batcher(batch)))
-    return {finding.name: finding for finding in report.doubts}
+    return {finding.name: finding for finding in report.findings}
 
 
 @pytest.mark.parametrize("fault", FAULTY)
@@ -133,13 +133,13 @@ def test_inputs_are_compared_with_the_declared_range(lo, hi, grade):
 def test_preflight_sees_all_classes_of_sorted_data():
     test = DIGITS.load("test")
     order = np.argsort(test.y, kind="stable")
-    few = few_of(Samples(test.x[order], test.y[order], np.arange(len(test))))
+    few = load_few(Samples(test.x[order], test.y[order], np.arange(len(test))))
 
     assert len(few) == MAX_SAMPLES
     assert (np.diff(few.index) > 0).all()
     assert np.bincount(few.y).min() > MAX_SAMPLES / 20
     assert "guessing" in run_preflight(FAULTY["always the same"][0](), few=few)
-    assert few_of(few).index.tolist() == few.index.tolist()
+    assert load_few(few).index.tolist() == few.index.tolist()
 
 
 @pytest.mark.parametrize("n", [1, 5, 40])

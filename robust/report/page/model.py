@@ -84,14 +84,14 @@ def _reasons(record: Record) -> Html:
     if trust is None:
         return tag("p", "No checks were run on these figures.")
     accepted = dict.fromkeys(trust.accepted, ", accepted")
-    doubts = (
+    findings = (
         tag("li", tag("b", f"{d.name} ({d.grade}{accepted.get(d.name, '')}): "), f"{d.message}; {d.hint}")
-        for d in trust.doubts
+        for d in trust.findings
     )
     skipped = f" ({len(trust.skipped)} more do not apply here)" if trust.skipped else ""
     checks = f"{len(trust.checked)} checks{skipped}"
-    result = f"; {len(trust.doubts)} found a reason to doubt:" if trust.doubts else ": no reason to doubt."
-    return join(tag("p", checks + result), tag("ul", *doubts) if trust.doubts else None)
+    result = f"; {len(trust.findings)} found a reason to doubt:" if trust.findings else ": no reason to doubt."
+    return join(tag("p", checks + result), tag("ul", *findings) if trust.findings else None)
 
 
 def _describe_model(record: Record) -> dict[str, str]:
