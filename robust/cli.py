@@ -91,6 +91,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         metavar="MEAN/STD",
         help="normalise inputs as a part of the model, as --robust-normalize of pytest does",
     )
+    add("--output", metavar="FORM", help="what the model answers with, as --robust-output of pytest takes it")
     add(
         "--recipe",
         dest="train",
@@ -147,6 +148,7 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     add("--model", metavar="MODEL", help="the row's model, as --robust-model of pytest takes it")
     add("--arch", metavar="ARCH", help="the architecture of the weights of --model, or of those beside the row")
     add("--normalize", metavar="MEAN/STD", help="as --robust-normalize of the row's run, if it had one")
+    add("--output", metavar="FORM", help="as --robust-output of the row's run, if it had one")
     add("--data", metavar="DATA", help="the row's data set, if its name is not enough: npz:FILE")
     add("--device", default="cpu", metavar="DEVICE", help="cpu (default), auto, cuda, cuda:1 or mps")
 

@@ -50,6 +50,12 @@ OPTIONS = (
         "cifar10 or none",
     ),
     Option(
+        "output",
+        "[NAME:]logit|probability",
+        "what the model answers with, logit or probability, where its answers do not show it; and the tensor to read "
+        "where an answer holds several: logits, 0, heads.1, heads.1:probability",
+    ),
+    Option(
         "run-code",
         "PATH|sha256:DIGEST",
         "let a model file run code: a full pickle, a TorchScript or a torch.export program; has no ini key",

@@ -6,10 +6,11 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from robust.attacks.threats.lp import LpThreat
@@ -18,6 +19,7 @@ from robust.data.dataset import Dataset
 from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, join
 from robust.distributed.shutdown import Shutdown
 from robust.evaluation.measure import check_model
+from robust.models.format import Terms
 from robust.models.load import Build, get_builder
 from robust.models.spec import ModelSpec
 from robust.progress import open_training_bar
@@ -25,7 +27,14 @@ from robust.records.files import private
 from robust.settings.attack_plan import refuse_missing_threat
 from robust.settings.parsing import OptionError, blame, read_list
 from robust.settings.sources import Options, OptionValue, options_of_namespace
-from robust.settings.values import canonicalize_recipe, read_dataset, read_device, read_models, read_normalization
+from robust.settings.values import (
+    canonicalize_recipe,
+    read_dataset,
+    read_device,
+    read_models,
+    read_normalization,
+    read_output_form,
+)
 from robust.train.cache import Trained, train
 from robust.train.card import describe_card
 from robust.train.factory import read_recipe
@@ -46,6 +55,7 @@ class Order:
     spec: ModelSpec
     build: Build
     normalize: str | None  # canonical: "0.5/0.25"
+    output: str | None  # canonical: "logits:probability"
     recipes: tuple[str, ...]
     data: str  # as the user wrote it
     dataset: Dataset
@@ -101,22 +111,35 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
     with blame("device", args.device):
         device = ranks.device(read_device(options["device"]))
     with blame("data", args.data):
-        dataset = read_dataset(options["data"]).complete(download=args.download)
+        dataset = read_dataset(options["data"]).complete(download=args.download).count_classes()
         few = dataset.load("train").take(np.arange(TRIAL_SAMPLES))
     threat, normalize = _read_threat(options["threat"], dataset, args.data), read_normalization(options["normalize"])
     here = Path.cwd()
+    output = read_output_form(options["output"])
     with blame("model", spec.text):
-        made = get_builder(spec, None, dataset.shape or (), dataset.classes or 0, here, normalize)
+        terms = Terms(
+            shape=dataset.shape or (),
+            classes=dataset.classes or 0,
+            normalize=normalize,
+            output=output or "",
+            inputs=torch.from_numpy(few.x[:]),
+            declared=not dataset.open,
+        )
+        builder = get_builder(spec, None, here, terms)
 
         def build() -> nn.Module:
-            return made().to(device)
+            return builder().to(device)
 
-        check_model(build(), dataset, few)
+        subject = builder.build_subject()
+        for fault in dataset.remarks.find_faults(subject.columns, bool(output)):
+            raise ValueError(fault)
+        dataset = replace(dataset, classes=subject.classes) if dataset.open else dataset
+        check_model(subject.module, dataset, few)
     for recipe in recipes:
         with blame("train", recipe):
             rehearse(build(), read_recipe(recipe), few)
     folder, file = _choose_places(args.out, here, len(recipes))
-    return Order(spec, build, normalize, recipes, args.data, dataset, threat, args.seed, folder, file)
+    return Order(spec, build, normalize, output, recipes, args.data, dataset, threat, args.seed, folder, file)
 
 
 def _read_threat(option: OptionValue, dataset: Dataset, data: str) -> LpThreat:
@@ -187,6 +210,7 @@ def _describe_result(order: Order, trained: Trained) -> str:
         f"--robust-model={weights}",
         f"--robust-arch={order.spec.text}",
         *([f"--robust-normalize={order.normalize}"] if order.normalize else []),
+        *([f"--robust-output={order.output}"] if order.output else []),
         f"--robust-data={order.data}",
         f"--robust-threat={order.threat}",
     ]

@@ -10,14 +10,14 @@ from torch import nn
 
 from robust.attacks.text import printable
 from robust.commands.verify_row import Check, Row, bound_accuracy, check_files, check_row
-from robust.data.dataset import Dataset, Samples
+from robust.data.dataset import Dataset, Samples, Split
 from robust.data.factory import open_data
-from robust.data.lazy_inputs import load_rows
 from robust.models.normalize import read_normalize
+from robust.models.output_form import read_output
 from robust.records.evidence import Evidence
 from robust.records.files import read_object
 from robust.records.record import Record
-from robust.verification.fresh_process import Source
+from robust.verification.fresh_process import PROBED_INPUTS, Source
 
 MAX_ROWS = 4  # are listed if a name is ambiguous
 
@@ -47,11 +47,12 @@ def run(args: argparse.Namespace) -> Verified:
         return _report(path, checks, [])
     evidence = Evidence.from_bytes(content)
     dataset = _find_data(args, record).complete()
-    x, y = dataset.read("train" if record.data.split == "train" else "test")
-    if len(evidence.index) and not 0 <= evidence.index.min() <= evidence.index.max() < len(y):
+    split: Split = "train" if record.data.split == "train" else "test"
+    if len(evidence.index) and not 0 <= evidence.index.min() <= evidence.index.max() < len(dataset.read(split)[1]):
         return _report(path, [*checks, Check("data", False, f"{dataset.name} has no such samples")], [])
-    samples = Samples(load_rows(x, evidence.index), y[evidence.index], evidence.index)
-    row = Row(record, evidence, samples, dataset, load_model(args, record, dataset))
+    samples = dataset.read_rows(split, evidence.index)
+    dataset = dataset if dataset.classes is not None else dataset.widen(samples.y)
+    row = Row(record, evidence, samples, dataset, load_model(args, record, dataset, samples))
     checks += check_row(row)
     return _report(path, checks, _describe_limits(row))
 
@@ -81,7 +82,7 @@ def _find_data(args: argparse.Namespace, record: Record) -> Dataset:
         raise LookupError(f"{error.args[0]}; {hint}") from None
 
 
-def load_model(args: argparse.Namespace, record: Record, dataset: Dataset) -> nn.Module:
+def load_model(args: argparse.Namespace, record: Record, dataset: Dataset, samples: Samples) -> nn.Module:
     """Return the module that the user names, or else the row's, if that runs no code but this package's."""
     weights = None if args.model else find_weights(record, args.folder)
     recorded = _get_provenance(record, "model")
@@ -107,10 +108,11 @@ def load_model(args: argparse.Namespace, record: Record, dataset: Dataset) -> nn
         normalize=read_normalize(args.normalize) if args.normalize else None,
         shape=dataset.shape,
         classes=dataset.classes,
+        output=read_output(args.output) if args.output else "",
         trained=str(weights) if weights else None,
         seed=record.seed,
         device=args.device,
-    ).load()
+    ).load(samples.x[:PROBED_INPUTS], declared=not dataset.open)
 
 
 def find_weights(record: Record, folder: Path) -> Path | None:

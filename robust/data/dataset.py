@@ -4,16 +4,17 @@ Numpy is not imported at the top: collecting tests reads the declarations.
 """
 
 import hashlib
-import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from robust.attacks.registry import Registry
+from robust.data.bounds import Bounds, Clamped, OutsideError, advise_labels
 from robust.data.lazy_inputs import Inputs, LazyInputs, iter_parts, load_rows
+from robust.data.remarks import Remarks
 from robust.sampling import draw_rows
 
 if TYPE_CHECKING:
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from robust.data.items import LazyLabels
+
+    Labels = NDArray[np.int64] | LazyLabels  # (n,)
+
 Split = Literal["train", "test"]
 
 
-Reader = Callable[[Split], "tuple[Inputs, NDArray[np.int64]]"]
+Reader = Callable[[Split], "tuple[Inputs, Labels]"]
 
 DATA: "Registry[Dataset | Kind]" = Registry("data set", ("robust.data.sets",), "robust.data")
 R = TypeVar("R", bound=Reader)
@@ -87,11 +92,14 @@ class Dataset:
     levels: int = 256  # evenly spaced values from lo to hi, if the samples are quantised: 8 bits by default
     transforms: tuple[str, ...] = ()  # what is done to the stored inputs before they are used
     count: Callable[[], int | None] = lambda: None  # the number of classes, if the files name them
+    open: bool = False  # whether only labels tell the number of classes, so that a model may have more
+    remarks: Remarks = field(default_factory=Remarks, compare=False)  # filled in while samples are read
 
     def complete(self, *, download: bool = False) -> "Dataset":
         """Return the data set with its classes and shape, read from the test split if they are not declared.
 
         With `download` the data is downloaded if it is not on this machine. NotHereError if it is needed and nowhere.
+        The classes stay None where labels are read one by one: `count_classes` reads them all.
         """
         if download and self.fetch is not None and not self._is_here():
             self.fetch()
@@ -102,11 +110,19 @@ class Dataset:
             raise ValueError(f"{self.name} has no test samples")
         import numpy as np
 
-        return replace(
-            self,
-            classes=self.classes or self.count() or max(int(y.max()) + 1, 2),
-            shape=self.shape or x[np.zeros(1, np.int64)].shape[1:],
-        )
+        shape, classes = self.shape or x[np.zeros(1, np.int64)].shape[1:], self.classes or self.count()
+        completed = replace(self, shape=shape, classes=classes, open=self.open or classes is None)
+        return completed if classes is not None or not isinstance(y, np.ndarray) else completed.widen(y)
+
+    def widen(self, y: "NDArray[np.int64]") -> "Dataset":
+        """Return the data set with as many classes as the labels need, at least 2 and at least its own."""
+        return replace(self, classes=max(int(y.max()) + 1, 2, self.classes or 0))
+
+    def count_classes(self) -> "Dataset":
+        """Return the data set with its classes, for which all labels of the test split are read if need be."""
+        import numpy as np
+
+        return self if self.classes is not None else self.widen(np.asarray(self.read("test")[1]))
 
     def _is_here(self) -> bool:
         try:
@@ -128,32 +144,26 @@ class Dataset:
             raise TooFewError(f"{self.name} has {len(y)} {split} samples, {n} were asked for; 'all' is all of them")
         if len(x) != len(y):
             raise ValueError(f"{self.name} has {len(x)} inputs and {len(y)} labels")
-        rows = draw_rows(len(y), n, seed)
-        samples = Samples(load_rows(x, rows), y[rows], rows)
+        samples = self.read_rows(split, draw_rows(len(y), n, seed))
         self._check(samples)
         return samples
+
+    def read_rows(self, split: Split, rows: "NDArray[np.int64]") -> Samples:
+        """Return the samples of a split in these rows, (m,), ascending. They are not checked."""
+        x, y = self.read(split)
+        return Samples(load_rows(Clamped(x, Bounds(self.lo, self.hi), self.remarks), rows), y[rows], rows)
 
     def _check(self, samples: Samples) -> None:
         for x in iter_parts(samples.x):
             if x.shape[1:] != self.shape or not ((x >= self.lo) & (x <= self.hi)).all():
                 actual = f"inputs of shape {list(x.shape[1:])} from {x.min():g} to {x.max():g}"
                 expected = f"{list(self.shape or ())} from {self.lo:g} to {self.hi:g}"
-                advice = self._advise(float(x.min()), float(x.max()))
-                raise ValueError(f"{self.name} has {actual}, expected {expected}{advice}")
-        y = samples.y
-        if y.min() < 0 or y.max() >= (self.classes or 0):
-            raise ValueError(
-                f"{self.name} has labels from {y.min()} to {y.max()}, expected 0 to {(self.classes or 0) - 1}"
-            )
-
-    def _advise(self, low: float, high: float) -> str:
-        """Return advice on inputs that reach from `low` to `high`; empty if these are within the bounds."""
-        if (self.lo <= low and high <= self.hi) or not (math.isfinite(low) and math.isfinite(high)):
-            return ""
-        lo, hi = min(math.floor(low), self.lo), max(math.ceil(high), self.hi)
-        divide = f"divide by {hi:g} where they are read, or " if (lo, self.lo, self.hi) == (0, 0, 1) else ""
-        undo = "give the model's normalisation as --robust-normalize, or " if lo < 0 else ""
-        return f"; {divide}{undo}declare their bounds, as :lo={lo:g}:hi={hi:g}"
+                bounds = Bounds(self.lo, self.hi)
+                raise OutsideError(f"{self.name} has {actual}, expected {expected}", bounds, (x.min(), x.max()))
+        y, top = samples.y, self.classes or max(int(samples.y.max()) + 1, 2)
+        if y.min() < 0 or y.max() >= top:
+            seen = f"{self.name} has labels from {y.min()} to {y.max()}, expected 0 to {top - 1}"
+            raise ValueError(f"{seen}{advise_labels(int(y.min()), int(y.max()), self.classes, top)}")
 
 
 class Kind(Protocol):

@@ -1,8 +1,10 @@
 """Reading a spec of a data set: "digits", "npz:FILE:classes=10", "data.py:load"."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+from robust.attacks.spec import Spec
 from robust.data.dataset import DATA, Dataset
 from robust.data.subset import select_classes, split_subset
 from robust.data.user_function import function_dataset
@@ -13,9 +15,22 @@ def open_data(text: str, folder: Path) -> Dataset:
 
     LookupError for an unknown name, ValueError if the rest of the spec is wrong.
     """
+    text, name = split_name(text)
     text, only = split_subset(text)
     dataset = _open_whole(text, folder)
-    return dataset if only is None else select_classes(dataset, only)
+    dataset = dataset if only is None else select_classes(dataset, only)
+    return dataset if name is None else replace(dataset, name=name)
+
+
+def split_name(text: str) -> tuple[str, str | None]:
+    """Return (the spec without the option `name`, the name that the user gives the data set, or None)."""
+    if ":name=" not in text:
+        return text, None
+    spec = Spec.parse(text)
+    name = str(dict(spec.options)["name"])
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise ValueError(f"name={name}: expected letters, digits and ._+-")
+    return str(spec.without("name")), name
 
 
 def _open_whole(text: str, folder: Path) -> Dataset:

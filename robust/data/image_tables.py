@@ -12,7 +12,7 @@ from robust.attacks.spec import Spec, configure
 from robust.attacks.text import printable
 from robust.data.dataset import Dataset, Split
 from robust.data.images import THREAT, Images, ImageTransform
-from robust.data.user_arrays import to_labels
+from robust.data.labels import to_labels
 
 if TYPE_CHECKING:
     import numpy as np

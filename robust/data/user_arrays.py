@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 from robust.attacks.spec import Spec, configure
 from robust.attacks.text import printable
 from robust.data.dataset import Dataset, Split
+from robust.data.items import Items, LazyLabels
+from robust.data.labels import to_labels
+from robust.data.remarks import Remarks
+from robust.data.user_inputs import UserInputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +24,9 @@ class UserArrays:
 
     lo: float = 0.0
     hi: float = 1.0
-    classes: int | None = None  # by default one more than the largest label of the test split
+    classes: int | None = None  # by default as many as the model answers with, and the labels need
+    first: int = 0  # the number of the first class: 1 for labels that count from 1
+    turn: bool = True  # whether images of (height, width, channels) are turned to (channels, height, width)
 
     def __post_init__(self) -> None:
         if not self.lo < self.hi:
@@ -29,59 +35,23 @@ class UserArrays:
             raise ValueError(f"classes must be at least 2, got {self.classes}")
 
 
-def user_dataset(name: str, spec: Spec, read: Callable[[Split], tuple[Any, Any]]) -> Dataset:
-    """Return a data set of the arrays that `read` returns for a split, (n, *shape) and (n,); it is called once a split.
+Read = Callable[[Split, Remarks], tuple[Any, Any]]
 
-    Inputs of type uint8 are pixels, and are divided by 255. `spec` holds the options of `UserArrays`.
+
+def user_dataset(name: str, spec: Spec, read: Read) -> Dataset:
+    """Return a data set of what `read` returns for a split, inputs (n, *shape) and labels (n,), or both as `Items`.
+
+    `read` is called once a split. Pixels of uint8 are divided by 255. `spec` holds the options of `UserArrays`.
     """
     options = configure(UserArrays, Spec(spec.name, options=spec.options))
+    remarks = Remarks()
 
     @functools.cache
-    def convert(split: Split) -> "tuple[Floats, NDArray[np.int64]]":
-        x, y = read(split)
-        return Floats(x), to_labels(y)
+    def convert(split: Split) -> "tuple[UserInputs, NDArray[np.int64] | LazyLabels]":
+        x, y = read(split, remarks)
+        inputs = UserInputs(x, remarks, turn=options.turn)
+        if isinstance(y, Items):
+            return inputs, LazyLabels(y, lambda labels: to_labels(labels, remarks, options.first))
+        return inputs, to_labels(y, remarks, options.first)
 
-    return Dataset(printable(name), None, options.lo, options.hi, options.classes, None, convert)
-
-
-class Floats:
-    """Inputs that become float32 only when they are read."""
-
-    def __init__(self, x: Any) -> None:
-        """Wrap a numpy array, a tensor or a list; ValueError if it is no array of numbers."""
-        self._x = _array(x, "inputs")
-        if self._x.ndim < 2 or (self._x.dtype != "uint8" and self._x.dtype.kind != "f"):
-            raise ValueError(
-                f"the inputs are {self._x.dtype} of shape {list(self._x.shape)}, expected (n, *features) of floats, "
-                "or of pixels as uint8"
-            )
-
-    def __len__(self) -> int:
-        return len(self._x)
-
-    def __getitem__(self, rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
-        import numpy as np
-
-        inputs = self._x[rows]
-        return inputs.astype(np.float32) / np.float32(255 if inputs.dtype == np.uint8 else 1)
-
-
-def to_labels(y: Any) -> "NDArray[np.int64]":
-    """Return labels as int64, (n,); ValueError if they are no whole numbers."""
-    import numpy as np
-
-    labels = _array(y, "labels")
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]  # Keras stores them so
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise ValueError(f"the labels are {labels.dtype} of shape {list(labels.shape)}, expected (n,) of whole numbers")
-    return labels.astype(np.int64)
-
-
-def _array(values: Any, what: str) -> "NDArray[Any]":
-    import numpy as np
-
-    try:
-        return np.asarray(values)
-    except Exception as error:  # a user's object may raise anything
-        raise ValueError(f"the {what} are {type(values).__name__}, expected an array") from error
+    return Dataset(printable(name), None, options.lo, options.hi, options.classes, None, convert, remarks=remarks)

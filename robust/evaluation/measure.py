@@ -1,5 +1,6 @@
 """Measure a model: its accuracy on clean inputs, and which of its right answers an attack changes."""
 
+import re
 import time
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
@@ -66,18 +67,42 @@ def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
             logits = module(torch.tensor(x, device=device_of(module)))
     except Exception as error:
         message = first_line(error)
+        reason = _explain_missing_argument(error) or _explain_refusal(module, x.shape[1:])
         raise ValueError(
-            f"the model does not take {dataset.name}, samples of shape {list(x.shape[1:])}: {message}; "
-            f"{_explain_refusal(module, x.shape[1:])}"
+            f"the model does not take {dataset.name}, samples of shape {list(x.shape[1:])}: {message}; {reason}"
         ) from error
     if not isinstance(logits, Tensor) or logits.shape != (len(x), dataset.classes):
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(
             f"the model must answer {len(x)} samples of {dataset.name}, {dataset.classes} classes, "
-            f"with logits of shape {[len(x), dataset.classes]}, got {got}"
+            f"with logits of shape {[len(x), dataset.classes]}, got {got}{_explain_width(logits, samples)}"
         )
     if not logits.is_floating_point():
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")
+
+
+def _explain_missing_argument(error: Exception) -> str:
+    """Return how to call a model that needs more than the inputs; "" if the error is another one."""
+    missing = re.search(r"forward\(\) missing \d+ required \w+ arguments?: '(\w+)'", str(error))
+    if not isinstance(error, TypeError) or missing is None:
+        return ""
+    name = missing[1]
+    return (
+        f"give {name} in a model of three lines, and name it: class Wrapped(Net): def forward(self, x): "
+        f"return super().forward(x, {name}=...)"
+    )
+
+
+def _explain_width(answer: object, samples: Samples) -> str:
+    """Return advice on an answer, (n, k), that has another number of classes than the labels need; else nothing."""
+    if not isinstance(answer, Tensor) or answer.dim() != 2:
+        return ""
+    low, high, width = int(samples.y.min()), int(samples.y.max()), answer.shape[1]
+    if low == 1 and high == width:
+        return f"; the labels are from 1 to {high}: if they count from 1, say so, as :first=1 behind the data"
+    if width > high:
+        return f"; if the data have {width} classes, say so, as :classes={width} behind the data"
+    return f"; the labels go up to {high}"
 
 
 def _explain_refusal(module: nn.Module, shape: tuple[int, ...]) -> str:

@@ -46,6 +46,9 @@ class Terms:
     classes: int = 0
     permissions: Permissions = NOTHING
     normalize: str | None = None  # canonical text of --robust-normalize; None: as the file itself says
+    output: str = ""  # canonical text of --robust-output, or how an earlier load found the answers to be read
+    inputs: "Tensor | None" = None  # some of the data, on which it is tried how the answers are read; None: not tried
+    declared: bool = True  # whether the number of classes is sure; else the model may have more
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,7 +18,8 @@ from robust.models.format import Terms, read_model
 from robust.models.http_client import Client
 from robust.models.libraries import find_library_factory
 from robust.models.normalize import add_normalization, describe_normalize
-from robust.models.permissions import NOTHING, Permissions
+from robust.models.output import adapt_output
+from robust.models.output_form import SEPARATOR, OutputForm
 from robust.models.registry import ARCHITECTURES, UnfitError
 from robust.models.spec import ModelSpec
 from robust.torchvision_compat import with_torchvision
@@ -36,6 +37,13 @@ class Subject:
     training: str  # the recipe that trained it here, or "as-is"
     module: nn.Module
     notes: tuple[str, ...] = ()  # on what was done to it while loading, for the user to read
+    output: str = ""  # how its answers are read, so that another process reads them so
+    columns: int = 0  # of its answers; one is the logit, or the probability, of the second of two classes
+
+    @property
+    def classes(self) -> int:
+        """Return the number of classes that it answers with."""
+        return max(self.columns, 2)
 
     @property
     def weights(self) -> str:
@@ -47,26 +55,29 @@ class Subject:
         return sum(p.numel() for p in self.module.parameters())
 
 
-def load(
-    spec: ModelSpec,
-    arch: str | None,
-    shape: Shape,
-    classes: int,
-    folder: Path,
-    permissions: Permissions = NOTHING,
-    normalize: str | None = None,
-) -> Subject:
+def load(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
     """Return the user's model as it is. ValueError or LookupError, in one line, if it cannot be loaded.
 
-    `normalize` is a canonical text of --robust-normalize.
+    Relative paths in `arch`, the text of --robust-arch, are below `folder`.
     """
-    terms = Terms(shape, classes, permissions, normalize)
     if not spec.members:
         return _load_one(spec, arch, folder, terms)
-    subjects = [_load_member(member, arch, folder, terms) for member in spec.members]
+    forms = terms.output.split(SEPARATOR)
+    forms = forms if len(forms) == len(spec.members) else forms[:1] * len(spec.members)
+    subjects = [
+        _load_member(member, arch, folder, replace(terms, output=form))
+        for member, form in zip(spec.members, forms, strict=True)
+    ]
     notes = [f"{subject.name}: {note}" for subject in subjects for note in subject.notes]
     mean = f"the answers are the mean probabilities of {len(subjects)} models"
-    return Subject(spec.name, "as-is", Ensemble([subject.module for subject in subjects]), (mean, *notes))
+    return Subject(
+        spec.name,
+        "as-is",
+        Ensemble([subject.module for subject in subjects]),
+        (mean, *notes),
+        SEPARATOR.join(subject.output for subject in subjects),
+        max(subject.classes for subject in subjects),
+    )
 
 
 def _load_member(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
@@ -80,12 +91,10 @@ def _load_one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> 
     if spec.answers:
         return _load_black_box(spec, terms)
     if spec.factory is not None:
-        module = get_builder(spec, arch, terms.shape, terms.classes, folder, terms.normalize)()
-        return Subject(spec.name, "as-is", module, describe_normalize(terms.normalize))
+        return make_subject(spec.name, _find_factory(spec, arch, folder, terms)(), terms)
     loaded = read_model(spec.path, terms)
     if isinstance(loaded.content, nn.Module):
-        notes = (*loaded.notes, *describe_normalize(terms.normalize))
-        return Subject(spec.name, "as-is", add_normalization(loaded.content, terms.normalize), notes)
+        return make_subject(spec.name, loaded.content, terms, loaded.notes)
     weights = loaded.content
     if arch is None:
         first = next(iter(weights), None)
@@ -94,13 +103,30 @@ def _load_one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> 
             f"holds weights only ({len(weights)} tensors{example}). Say what they belong to: "
             "--robust-arch=net.py:make, --robust-arch=zoo:cnn or --robust-arch=torchvision:resnet18"
         )
-    module = get_builder(spec, arch, terms.shape, terms.classes, folder, terms.normalize)()
+    module = _find_factory(spec, arch, folder, terms)()
     try:
-        notes = (*loaded.notes, *fit_weights(module, weights), *describe_normalize(terms.normalize))
+        notes = (*loaded.notes, *fit_weights(module, weights))
     except ValueError as error:
-        faults = "; ".join((str(error), *loaded.notes))
+        library = not arch.partition(":")[0].endswith(".py")
+        more = f"the labels say {terms.classes} classes; if the model has more, say so, as :classes=N behind the data"
+        faults = "; ".join((str(error), *loaded.notes, *[more] * (library and not terms.declared)))
         raise ValueError(f"{faults}; the architecture is --robust-arch={arch}") from None
-    return Subject(spec.name, "as-is", module, notes)
+    return make_subject(spec.name, module, terms, notes)
+
+
+def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, ...] = ()) -> Subject:
+    """Return a user's module as a subject: it normalises its inputs as the terms say, and answers with logits.
+
+    `notes` are on how it was loaded. UnclearError, in one line, if its answers may be read in several ways.
+    """
+    module = add_normalization(module, terms.normalize)
+    wanted, notes = OutputForm.parse(terms.output), (*notes, *describe_normalize(terms.normalize))
+    reading = None
+    if terms.inputs is not None:
+        reading = adapt_output(module, terms.inputs, terms.classes, wanted, declared=terms.declared)
+    if reading is None:
+        return Subject(name, "as-is", module, notes, terms.output, terms.classes)
+    return Subject(name, "as-is", module, (*notes, *reading.notes), str(reading.form), reading.columns)
 
 
 def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
@@ -110,31 +136,49 @@ def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
         options = dict(spec.options)
         ask = build_ask(_call(spec.text, _user_factory(spec), *spec.args, **options), terms.classes)
     box = BlackBox(ask, terms.shape, terms.classes)
-    return Subject(
-        spec.name, "as-is", add_normalization(box, terms.normalize), (*box.notes, *describe_normalize(terms.normalize))
-    )
+    notes = (*box.notes, *describe_normalize(terms.normalize))
+    module = add_normalization(box, terms.normalize)
+    return Subject(spec.name, "as-is", module, notes, columns=terms.classes)
 
 
-def get_builder(
-    spec: ModelSpec, arch: str | None, shape: Shape, classes: int, folder: Path, normalize: str | None = None
-) -> Build:
+class Builder:
+    """A function that makes a fresh, untrained module of the user's model."""
+
+    def __init__(self, name: str, make: Build, terms: Terms) -> None:
+        self._name = name
+        self._make = make
+        self._terms = terms
+
+    def __call__(self) -> nn.Module:
+        return self.build_subject().module
+
+    def build_subject(self) -> Subject:
+        """Make a module. The answers of all later ones are read as those of the first."""
+        subject = make_subject(self._name, self._make(), self._terms)
+        self._terms = replace(self._terms, output=subject.output)
+        return subject
+
+
+def get_builder(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Builder:
     """Return a function that makes a fresh, untrained module of the user's model, by its factory or --robust-arch.
 
-    `shape` and `classes` are the data's; the architectures of libraries are made for them. `normalize` is a canonical
-    text of --robust-normalize. ValueError or LookupError, in one line, if there is no such factory.
+    The shape and the classes of the terms are the data's; the architectures of libraries are made for them. ValueError
+    or LookupError, in one line, if there is no such factory.
     """
+    return Builder(spec.name, _find_factory(spec, arch, folder, terms), terms)
+
+
+def _find_factory(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Build:
     if spec.answers or spec.members:
         raise ValueError(f"{spec.text} has no architecture that could be trained")
     if spec.factory is not None:
-        build = _factory(spec, shape, classes)
-    elif arch is None:
+        return _factory(spec, terms.shape, terms.classes)
+    if arch is None:
         raise ValueError(f"{spec.text} holds weights only; name the architecture with --robust-arch")
-    else:
-        try:
-            build = _factory(ModelSpec.parse(arch, folder), shape, classes)
-        except (ValueError, LookupError) as error:
-            raise ValueError(f"--robust-arch={arch}: {error.args[0]}") from error
-    return lambda: add_normalization(build(), normalize)
+    try:
+        return _factory(ModelSpec.parse(arch, folder), terms.shape, terms.classes)
+    except (ValueError, LookupError) as error:
+        raise ValueError(f"--robust-arch={arch}: {error.args[0]}") from error
 
 
 def _factory(spec: ModelSpec, shape: Shape, classes: int) -> Build:

@@ -1,12 +1,21 @@
 """RunData: the data set and the samples of a run, read when they are first asked for, and then kept."""
 
+from dataclasses import replace
 from functools import cached_property
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from robust.attacks.threats.threat import Threat, read_threat
+from robust.data.bounds import OutsideError
 from robust.data.dataset import Dataset, Samples
+from robust.models.load import Subject
+from robust.models.normalize import NONE
 from robust.settings.settings import Settings
 
 SAMPLES = 1000  # as many as most published evaluations use
+PROBED_SAMPLES = 16  # on which a model is tried as it is loaded
 
 
 class RunData:
@@ -14,20 +23,57 @@ class RunData:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._classes: int | None = None  # that the models answer with
 
     @cached_property
+    def _loaded(self) -> tuple[Dataset, Samples]:
+        settings = self._settings
+        dataset = settings.dataset.complete(download=settings.download)
+        most, wanted = len(dataset.read("test")[1]), settings.samples
+        n = most if wanted == "all" else wanted or min(SAMPLES, most)
+        try:
+            samples = dataset.load("test", n, settings.seed)
+        except OutsideError as error:
+            if settings.normalize in (None, NONE):
+                raise
+            raise error.for_normalising_model() from error
+        return dataset if dataset.classes is not None else dataset.widen(samples.y), samples
+
+    @property
     def dataset(self) -> Dataset:
         """The data set of this run, downloaded if that is needed and allowed."""
-        dataset = self._settings.dataset.complete(download=self._settings.download)
-        dataset.read("test")
-        return dataset
+        dataset = self._loaded[0]
+        return dataset if self._classes is None else replace(dataset, classes=self._classes, open=False)
 
-    @cached_property
+    @property
     def samples(self) -> Samples:
         """The test samples of this run, drawn by its seed."""
-        most, wanted = len(self.dataset.read("test")[1]), self._settings.samples
-        n = most if wanted == "all" else wanted or min(SAMPLES, most)
-        return self.dataset.load("test", n, self._settings.seed)
+        return self._loaded[1]
+
+    @property
+    def probe(self) -> Tensor:
+        """A few inputs from all of the samples, on which models are tried as they are loaded."""
+        n = len(self.samples)
+        return torch.from_numpy(self.samples.x[np.unique(np.linspace(0, n - 1, min(n, PROBED_SAMPLES)).astype(int))])
+
+    def fit(self, subject: Subject) -> None:
+        """Take the number of classes from a model that was loaded, where only labels say it.
+
+        ValueError, in one line, if the labels are no classes of this model.
+        """
+        for fault in self.dataset.remarks.find_faults(subject.columns, bool(self._settings.output)):
+            raise ValueError(fault)
+        if self.dataset.open and subject.classes > self.classes:
+            self.dataset.remarks.note(
+                f"{subject.classes} classes, as {subject.name} answers; the labels need {self.classes}"
+            )
+            self._classes = subject.classes
+
+    def count_classes(self) -> int:
+        """The number of classes that all labels need, for architectures that are made for the data."""
+        classes = self._settings.dataset.complete().count_classes().classes if self.dataset.open else self.classes
+        assert classes is not None
+        return classes
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -236,7 +236,10 @@ class RobustSession:
         if self.run.files and not self._idle:
             from robust.session.summary import summarise
 
-            folder, notes = self.run.config.invocation_params.dir, self.run.resources.models.notes
+            folder, resources = self.run.config.invocation_params.dir, self.run.resources
+            notes = {f"loaded {model}": note for model, note in resources.models.notes.items()}
+            if remarks := self.run.settings.dataset.remarks.notes:
+                notes[f"data {self.run.settings.dataset.name}"] = "; ".join(remarks)
             summarise(terminalreporter, self.run.results, self.failures, folder, notes)
 
 

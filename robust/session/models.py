@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from robust.attacks.threats.lp import LpThreat
 from robust.device import device_of
 from robust.distributed.ranks import Ranks
 from robust.evaluation.measure import check_model
-from robust.models.load import Build, Subject, get_builder, load
-from robust.models.normalize import add_normalization, describe_normalize
+from robust.models.format import Terms
+from robust.models.load import Build, Builder, Subject, get_builder, load, make_subject
 from robust.models.spec import ModelSpec
 from robust.progress import TrainingBar
 from robust.records.files import private
@@ -48,6 +49,7 @@ class Models:
         self._subjects: dict[Variant, Subject] = {}
         self._trained: dict[Variant, Trained] = {}
         self._cards: dict[Variant, TrainingCard] = {}
+        self._builders: dict[ModelSpec, Builder] = {}
         self._hooked: set[Variant] = set()  # loaded by an implementation of pytest_robust_load_model
 
     @cached_property
@@ -59,6 +61,7 @@ class Models:
         """Return a model as it was loaded, or trained by a recipe; in evaluation mode, on `device`."""
         if variant not in self._subjects:
             subject = self._load(variant) if variant.training == AS_IS else self._train(variant)
+            self._data.fit(subject)
             subject.module.to(self.device).eval()
             if subject.notes:
                 self.notes[variant.spec.text] = "; ".join(subject.notes)
@@ -73,16 +76,35 @@ class Models:
 
     def get_builder(self, spec: ModelSpec) -> Build:
         """Return a function that builds an untrained model of this architecture, on `device`."""
-        settings, data = self._settings, self._data
-        build = get_builder(
-            spec, settings.arch, data.shape, data.classes, settings.folder, normalize=settings.normalize
-        )
-        return lambda: build().to(self.device)
+        builder = self._get_builder(spec)
+        return lambda: builder().to(self.device)
 
     def build_untrained(self, spec: ModelSpec) -> nn.Module:
         """Build an untrained model of this architecture by the seed of the run."""
         with seeded(self._settings.seed, [self.device]):
-            return self.get_builder(spec)()
+            subject = self._get_builder(spec).build_subject()
+        self._data.fit(subject)
+        return subject.module.to(self.device)
+
+    def _get_builder(self, spec: ModelSpec) -> Builder:
+        if spec not in self._builders:
+            settings = self._settings
+            self._builders[spec] = get_builder(
+                spec, settings.arch, settings.folder, self._terms(self._data.count_classes())
+            )
+        return self._builders[spec]
+
+    def _terms(self, classes: int) -> Terms:
+        settings, data = self._settings, self._data
+        return Terms(
+            shape=data.shape,
+            classes=classes,
+            permissions=settings.permissions,
+            normalize=settings.normalize,
+            output=settings.output or "",
+            inputs=data.probe,
+            declared=not data.dataset.open,
+        )
 
     def get_card(self, variant: Variant) -> TrainingCard | None:
         """Return how the weights of a model were trained; None if nobody says so."""
@@ -104,6 +126,7 @@ class Models:
             normalize=settings.normalize,
             shape=self._data.shape,
             classes=self._data.classes,
+            output=self.load(variant).output,
             trained=str(trained.path) if trained else None,
             seed=settings.seed,
             device=str(device_of(module)),
@@ -121,18 +144,16 @@ class Models:
         return threat
 
     def _load(self, variant: Variant) -> Subject:
-        spec, settings, data = variant.spec, self._settings, self._data
+        spec, settings, terms = variant.spec, self._settings, self._terms(self._data.classes)
         with seeded(settings.seed, [self.device]):  # for factories that start from random weights
             module = self._load_hook(spec.path) if spec.library is None else None  # the hook is for files
             if module is None:
                 self._read_cards(variant)
-                terms = (data.shape, data.classes, settings.folder, settings.permissions, settings.normalize)
-                return load(spec, settings.arch, *terms)
+                return load(spec, settings.arch, settings.folder, terms)
         if not isinstance(module, nn.Module):
             raise ValueError(f"pytest_robust_load_model returned {type(module).__name__}, expected torch.nn.Module")
         self._hooked.add(variant)
-        normalize = settings.normalize
-        return Subject(spec.name, AS_IS, add_normalization(module, normalize), describe_normalize(normalize))
+        return make_subject(spec.name, module, terms)
 
     def _read_cards(self, variant: Variant) -> None:
         """Read how the weights in the model's files were trained; refuse them if these samples selected them."""
@@ -146,6 +167,7 @@ class Models:
 
     def _train(self, variant: Variant) -> Subject:
         settings, spec = self._settings, variant.spec
+        untrained = self._get_builder(spec).build_subject()
         with self._progress(f"training {variant.training}") as bar:
             try:
                 training = TrainingSpec(
@@ -164,4 +186,4 @@ class Models:
                 fail(f"{spec.text}, {variant.training}: {error.args[0]}")
         self._trained[variant] = trained
         self._cards[variant] = TrainingCard(trained.card, str(trained.path))
-        return Subject(spec.name, variant.training, trained.module, describe_normalize(settings.normalize))
+        return replace(untrained, training=variant.training, module=trained.module)

@@ -24,6 +24,7 @@ class PayloadBuilder:
 
     def __init__(self, resources: Resources) -> None:
         self._settings = resources.settings
+        self._data = resources.data
         self._models = resources.models
         self._answers = resources.answers
         self._is_first = resources.ranks.first
@@ -62,7 +63,7 @@ class PayloadBuilder:
             model_text=variant.spec.text,
             arch=settings.arch,
             normalize=settings.normalize,
-            transforms=dataset.transforms,
+            transforms=(*dataset.transforms, *self._data.dataset.remarks.notes),
             notes=loaded.notes if loaded.module is case.module else (),  # a fixture of the user's may replace it
             device=str(device_of(case.module)),
             batch=self._answers.get_batcher(case.module).size,

@@ -35,7 +35,6 @@ def check_settings(resources: Resources) -> None:
 
 def _check_data(settings: Settings, data: RunData) -> None:
     with blaming(f"data={settings.data}"):
-        _ = data.dataset
         try:
             _ = data.samples
         except TooFewError as error:

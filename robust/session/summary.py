@@ -20,7 +20,7 @@ def summarise(
 ) -> None:
     """Write the boards of this run, how models were loaded and trained, the files, and what failed.
 
-    Paths are relative to `folder`; `notes` are on how models were loaded, by the model as the user wrote it.
+    Paths are relative to `folder`; `notes` are on how models were loaded and data were read, by what they are on.
     """
     records, unfinished, warnings = results.list_records(), results.describe_unfinished(), results.warnings
     if not (records or failures or unfinished or warnings or results.compared):
@@ -33,8 +33,8 @@ def summarise(
     for record in records:
         for line in describe_findings(record):
             reporter.write_line(line, yellow=True)
-    for model, note in notes.items():
-        reporter.write_line(f"loaded {printable(model)}: {note}")
+    for subject, note in notes.items():
+        reporter.write_line(f"{printable(subject)}: {note}")
     for line in describe_verified(records):
         reporter.write_line(line)
     _write_trained(reporter, results, folder)

@@ -31,6 +31,7 @@ class Settings:
     models: tuple[ModelSpec, ...]
     arch: str | None
     normalize: str | None  # canonical: "0.5/0.25"
+    output: str | None  # how answers are read, canonical: "logits:probability"
     permissions: Permissions  # of model files
     data: str  # as the user wrote it
     dataset: Dataset  # as declared, not yet read

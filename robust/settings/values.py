@@ -8,6 +8,7 @@ from robust.data.dataset import Dataset
 from robust.data.factory import open_data
 from robust.gates import FAIL_ON, Gates, read_floor
 from robust.models.normalize import read_normalize
+from robust.models.output_form import read_output
 from robust.models.permissions import SHA256, Permissions
 from robust.models.spec import ModelSpec
 from robust.records.trust import Verdict
@@ -54,6 +55,12 @@ def read_normalization(option: OptionValue) -> str | None:
     """Return the normalisation in its canonical spelling, "0.5/0.25"; None if it is not given."""
     with blame(option.name, option.text):
         return read_normalize(option.text) if option.text else None
+
+
+def read_output_form(option: OptionValue) -> str | None:
+    """Return how answers are read in its canonical spelling, "logits:probability"; None if it is not given."""
+    with blame(option.name, option.text):
+        return read_output(option.text) if option.text else None
 
 
 def read_samples(option: OptionValue) -> int | Literal["all"] | None:

@@ -17,7 +17,6 @@ from robust.attacks.rng import seeded
 from robust.attacks.spec import Spec
 from robust.attacks.text import slug
 from robust.data.dataset import Dataset, Samples
-from robust.data.lazy_inputs import load_rows
 from robust.distributed.ranks import ALONE, Ranks
 from robust.records.files import private, read_object, write
 from robust.train.cache_key import list_determinants
@@ -96,8 +95,7 @@ def load_selection(card: dict[str, Any], dataset: Dataset) -> Samples | None:
         if card["data"]["name"] != dataset.name:
             return None
         rows = np.array(card["selected_by"]["index"], np.int64)
-        x, y = dataset.read("train")
-        selection = Samples(load_rows(x, rows), y[rows], rows)
+        selection = dataset.read_rows("train", rows)
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return selection if selection.digest == card["selected_by"]["digest"] else None

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from robust.attacks.rng import seeded
 from robust.device import parse_device
 from robust.models.checkpoint import fit_weights, read_weights
+from robust.models.format import Terms
 from robust.models.load import get_builder, hash_weights, load
 from robust.models.permissions import Permissions
 from robust.models.spec import ModelSpec
@@ -26,6 +29,7 @@ from robust.verification.check import Verification, verify
 
 # -P, or a robust.py of the user's would be taken for this package.
 COMMAND = [sys.executable, "-P", "-m", "robust.verification.fresh_process"]
+PROBED_INPUTS = 16  # on which the model is tried as it is loaded
 SECONDS = 600  # a process that has not answered by then is ended
 
 
@@ -40,6 +44,7 @@ class Source:
     normalize: str | None  # in canonical form, as in Settings
     shape: tuple[int, ...]  # of one input
     classes: int
+    output: str  # how its answers are read, as in Terms
     trained: str | None  # the file with the weights of a training; None for the model as it is
     seed: int
     device: str
@@ -47,16 +52,27 @@ class Source:
     safe_globals: tuple[str, ...] = ()
     globals_folder: str = ""
 
-    def load(self) -> nn.Module:
-        """Return the model on its device; ValueError or LookupError, in one line, if it cannot be loaded."""
+    def load(self, x: NDArray[np.float32], *, declared: bool = True) -> nn.Module:
+        """Return the model on its device; ValueError or LookupError, in one line, if it cannot be loaded.
+
+        It is tried on the inputs x, (n, *shape). `declared` is whether it must have `classes` classes, and not more.
+        """
         spec, below = ModelSpec.parse(self.text, Path(self.folder)), Path(self.arch_folder)
-        device, shape = parse_device(self.device), tuple(self.shape)
-        permissions = Permissions(tuple(self.code), tuple(self.safe_globals), Path(self.globals_folder))
+        device = parse_device(self.device)
+        terms = Terms(
+            shape=tuple(self.shape),
+            classes=self.classes,
+            permissions=Permissions(tuple(self.code), tuple(self.safe_globals), Path(self.globals_folder)),
+            normalize=self.normalize,
+            output=self.output,
+            inputs=torch.from_numpy(x[:PROBED_INPUTS]),
+            declared=declared,
+        )
         with seeded(self.seed, [device]):  # for factories that start from random weights
             if self.trained is None:
-                module = load(spec, self.arch, shape, self.classes, below, permissions, self.normalize).module
+                module = load(spec, self.arch, below, terms).module
             else:
-                module = get_builder(spec, self.arch, shape, self.classes, below, self.normalize)()
+                module = get_builder(spec, self.arch, below, terms)()
                 fit_weights(module, read_weights(Path(self.trained)))
         return module.to(device)
 
@@ -98,7 +114,7 @@ def _answer_request(content: bytes) -> dict[str, Any]:
         arrays = {key: file[key] for key in ("x_adv", "x", "y")}
     sys.path[:] = request["path"]  # as in the run; this package is imported by now, so it cannot be replaced
     try:
-        module = Source(**request["source"]).load()
+        module = Source(**request["source"]).load(arrays["x"])
     except (ValueError, LookupError) as error:
         return {"reason": str(error.args[0])}
     if hash_weights(module) != request["weights"]:

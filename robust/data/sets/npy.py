@@ -25,7 +25,7 @@ def npy(text: str, folder: Path) -> Dataset:
     root = (folder / spec.args[0]).resolve()
     if not root.is_dir():
         raise ValueError(f"no such folder (looked for {printable(str(root))})")
-    return user_dataset(root.name, spec, lambda split: _read(root, split))
+    return user_dataset(root.name, spec, lambda split, _: _read(root, split))
 
 
 def _read(root: Path, split: Split) -> "tuple[NDArray[Any], NDArray[Any]]":

@@ -18,4 +18,4 @@ def npz(text: str, folder: Path) -> Dataset:
     path = (folder / spec.args[0]).resolve()
     if not path.is_file():
         raise ValueError(f"no such file (looked for {printable(str(path))})")
-    return user_dataset(path.stem, spec, lambda split: read_npz(path, array_names(split)))
+    return user_dataset(path.stem, spec, lambda split, _: read_npz(path, array_names(split)))

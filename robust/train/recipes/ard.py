@@ -12,6 +12,7 @@ from robust.attacks.engine import run_steps
 from robust.attacks.task import Task
 from robust.attacks.zoo.pgd import PGD
 from robust.models.checkpoint import fit_weights, read_weights
+from robust.models.format import Terms
 from robust.models.load import get_builder
 from robust.models.spec import ModelSpec
 from robust.train.recipe import RECIPES, LossFunction, RecipeRun, Selection
@@ -77,7 +78,7 @@ def load_teacher(text: str, student: nn.Module) -> nn.Module:
     path = Path(text)
     try:
         if path.suffix == ".py":
-            teacher = get_builder(ModelSpec.parse(f"{text}:make", Path.cwd()), None, (), 0, Path.cwd())()
+            teacher = get_builder(ModelSpec.parse(f"{text}:make", Path.cwd()), None, Path.cwd(), Terms())()
         else:
             teacher = copy.deepcopy(student)
             fit_weights(teacher, read_weights(path))

@@ -1,0 +1,157 @@
+"""Data sets of items, as torch's: an item is read when it is drawn, and some are read twice to see that they agree."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from robust.data.convert import is_image, stack, to_array
+from robust.data.remarks import Remarks
+from robust.user_code import describe_user_error
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pair = tuple[NDArray[Any], NDArray[Any]]  # an input, (*shape), and its label as it is stored
+
+INPUTS = ("image", "img", "images", "pixel_values", "input", "inputs", "x", "X", "data", "features", "audio")
+LABELS = ("label", "labels", "y", "target", "targets", "class", "classes")
+CHECKED_ITEMS = 16  # read twice: a random flip of each is missed once in 65,536 times
+MAX_STREAM = 1_000_000  # items of a stream, which may have no end
+
+
+class Items:
+    """Items by number, each a pair or a mapping of an input and a label."""
+
+    def __init__(self, get: Callable[[int], Any], n: int, remarks: Remarks) -> None:
+        self._get = get
+        self._n = n
+        self._remarks = remarks
+        self._labels: dict[int, NDArray[Any]] = {}  # of the items that were read
+        self._checked = 0
+
+    def __len__(self) -> int:
+        return self._n
+
+    def read_rows(self, rows: "NDArray[np.int64]") -> "NDArray[Any]":
+        """Return the inputs of items, (n, *shape), and keep their labels.
+
+        ValueError if an item is no input and a label, or is another one when it is read again.
+        """
+        pairs = [self._read(int(row)) for row in rows]
+        for row, pair in [*zip(rows, pairs, strict=True)][: max(0, CHECKED_ITEMS - self._checked)]:
+            self._checked += 1
+            check_alike(pair, self._read(int(row)))
+        return stack([x for x, _ in pairs], "inputs")
+
+    __getitem__ = read_rows
+
+    def read_labels(self, rows: "NDArray[np.int64]") -> "NDArray[Any]":
+        """Return the labels of items, (n,) or (n, k), as they are stored."""
+        for row in rows:
+            if int(row) not in self._labels:
+                self._read(int(row))
+        return stack([self._labels[int(row)] for row in rows], "labels")
+
+    def _read(self, row: int) -> "Pair":
+        try:
+            item = self._get(row)
+        except Exception as error:  # a user's code may raise anything
+            raise ValueError(f"reading item {row} failed: {describe_user_error(error)}") from error
+        x, y = split_item(item, self._remarks)
+        pair = to_array(x, "inputs"), to_array(y, "labels")
+        self._labels[row] = pair[1]
+        return pair
+
+
+class LazyLabels:
+    """Labels of items, of which only those are read that are asked for."""
+
+    def __init__(self, items: Items, convert: "Callable[[NDArray[Any]], NDArray[np.int64]]") -> None:
+        self._items = items
+        self._convert = convert
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, rows: "NDArray[np.int64]") -> "NDArray[np.int64]":
+        return self._convert(self._items.read_labels(rows))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> "NDArray[Any]":
+        """Return all labels, for which all items are read."""
+        import numpy as np
+
+        labels = self[np.arange(len(self))]
+        return labels if dtype is None else labels.astype(dtype)
+
+
+def check_alike(pair: "Pair", again: "Pair") -> None:
+    """Raise ValueError if an item is another one when it is read again."""
+    import numpy as np
+
+    if not all(np.array_equal(one, other) for one, other in zip(pair, again, strict=True)):
+        raise ValueError(
+            "an item differs when it is read again, as by an augmentation that is random: give the items without it, "
+            "and let the recipe augment when training"
+        )
+
+
+def split_item(item: Any, remarks: Remarks) -> tuple[Any, Any]:
+    """Return (input, label) of an item; ValueError if it is not clear which they are."""
+    if isinstance(item, Mapping):
+        return split_mapping(item, "an item", remarks)
+    if not isinstance(item, tuple | list) or len(item) < 2:
+        raise ValueError(f"an item is {_describe(item)}, expected (input, label)")
+    if len(item) > 2:
+        if not _is_label(item[1]):
+            parts = ", ".join(map(_describe, item))
+            raise ValueError(f"an item is ({parts}), expected (input, label): models of several inputs are not tested")
+        remarks.note(f"of items of {len(item)} parts the first two are read, as input and label")
+    return item[0], item[1]
+
+
+def split_mapping(content: Mapping[Any, Any], kind: str, remarks: Remarks) -> tuple[Any, Any]:
+    """Return (inputs, labels) of a mapping, by their names; ValueError if it is not clear which they are."""
+    names = [next(iter([name for name in known if name in content]), None) for known in (INPUTS, LABELS)]
+    if None in names and len(content) == 2:  # whatever they are called, the label is the smaller one
+        first, second = content
+        by_form = (first, second) if _is_label(content[second]) else (second, first)
+        names = [*by_form] if _is_label(content[first]) != _is_label(content[second]) else names
+    if None in names:
+        keys = ", ".join(map(str, content)) or "nothing"
+        raise ValueError(f"{kind} holds {keys}; expected an input as 'image' or 'x' and a label as 'label' or 'y'")
+    remarks.note(f"inputs are {str(names[0])!r} and labels {str(names[1])!r} of {kind}")
+    return content[names[0]], content[names[1]]
+
+
+def read_stream(stream: Iterable[Any], remarks: Remarks) -> "tuple[list[NDArray[Any]], list[NDArray[Any]]]":
+    """Return (inputs, labels) of all items of a stream; ValueError if it has no end, or differs when read again."""
+    pairs: list[Pair] = []
+    for pair in _read_pairs(stream, remarks):
+        if len(pairs) == MAX_STREAM:
+            raise ValueError(f"the stream has more than {MAX_STREAM:,} items; let it end")
+        pairs.append(pair)
+    if iter(stream) is not stream:
+        for pair, again in zip(pairs[:CHECKED_ITEMS], _read_pairs(stream, remarks), strict=False):
+            check_alike(pair, again)
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def _read_pairs(stream: Iterable[Any], remarks: Remarks) -> "Iterator[Pair]":
+    try:
+        for item in stream:
+            x, y = split_item(item, remarks)
+            yield to_array(x, "inputs"), to_array(y, "labels")
+    except ValueError:
+        raise
+    except Exception as error:  # a user's code may raise anything
+        raise ValueError(f"reading its items failed: {describe_user_error(error)}") from error
+
+
+def _is_label(value: Any) -> bool:
+    """Whether the value is one number."""
+    return not is_image(value) and not isinstance(value, str | Mapping) and to_array(value, "labels").size == 1
+
+
+def _describe(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ + (f" {[*shape]}" if shape is not None else "")

@@ -1,0 +1,71 @@
+"""Users' inputs as float32: pixels divided by 255, images turned to channels first. Each change is noted."""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from robust.data.convert import to_array
+from robust.data.remarks import Remarks
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CHANNELS = (1, 3, 4)  # of images: grey, colours, colours and a fourth
+EXACT = 2**24  # whole numbers up to here are exact in float32
+
+
+class Source(Protocol):
+    """Stored inputs, read row by row."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: "NDArray[np.int64]", /) -> "NDArray[Any]": ...
+
+
+class UserInputs:
+    """Inputs that become float32 only when they are read."""
+
+    def __init__(self, source: Any, remarks: Remarks | None = None, *, turn: bool = True) -> None:
+        """Wrap a source, or anything that `to_array` takes; ValueError if it is no array of numbers.
+
+        With `turn`, images whose last axis is the channels, (n, height, width, channels), become (n, channels, ...).
+        """
+        import numpy as np
+
+        self._source: Source = source if hasattr(source, "read_rows") else to_array(source, "inputs")
+        self._remarks = remarks or Remarks()
+        self._turn = turn
+        if len(self._source):
+            _ = self[np.zeros(1, np.int64)]
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
+        import numpy as np
+
+        stored = self._source[rows]
+        if stored.ndim < 2 or stored.dtype.kind not in "biuf":
+            raise ValueError(
+                f"the inputs are {stored.dtype} of shape {[len(self), *stored.shape[1:]]}, expected (n, *features) of "
+                "numbers: floats, or pixels as uint8"
+            )
+        return np.ascontiguousarray(self._turned(self._scaled(stored)))
+
+    def _scaled(self, stored: "NDArray[Any]") -> "NDArray[np.float32]":
+        import numpy as np
+
+        if stored.dtype == np.uint8:
+            self._remarks.note("pixels, uint8, are divided by 255")
+            return stored.astype(np.float32) / np.float32(255)
+        if stored.dtype.kind in "iu" and stored.size and max(-int(stored.min()), int(stored.max())) > EXACT:
+            raise ValueError(f"the inputs are {stored.dtype} above {EXACT}, which float32 cannot hold; scale them")
+        return stored.astype(np.float32)
+
+    def _turned(self, inputs: "NDArray[np.float32]") -> "NDArray[np.float32]":
+        shape = inputs.shape[1:]
+        last = len(shape) == 3 and shape[2] in CHANNELS and min(shape[:2]) > max(CHANNELS)
+        if not (self._turn and last):
+            return inputs
+        turned = [shape[2], *shape[:2]]
+        self._remarks.note(f"images of shape {[*shape]} are turned to {turned}; turn=false behind the data leaves them")
+        return inputs.transpose(0, 3, 1, 2)

@@ -1,0 +1,121 @@
+"""Whatever a user's function returns as data, taken apart into inputs and labels."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from robust.data.convert import to_array
+from robust.data.dataset import SPLITS, Split
+from robust.data.items import LABELS, Items, read_stream, split_item, split_mapping
+from robust.data.remarks import Remarks
+
+EXPECTED = "(inputs, labels) or a torch data set"
+
+
+class WrongTypeError(Exception):
+    """The function returned something else than data."""
+
+
+def take_apart(data: Any, split: Split, remarks: Remarks) -> tuple[Any, Any]:
+    """Return (inputs, labels) as `user_dataset` takes them; both are `Items` if items are read when they are drawn.
+
+    Taken are a pair, a mapping or a table of inputs and labels, torch's data sets and loaders, lists and streams of
+    items, and a mapping of such to the names of splits. WrongTypeError for anything else; ValueError, in one line, if
+    it is not clear which part is which.
+    """
+    if isinstance(data, Mapping) and (names := [name for name in SPLITS[split] if name in data]):
+        return take_apart(data[names[0]], split, remarks)
+    if isinstance(data, str | bytes | type):
+        raise WrongTypeError
+    if hasattr(data, "collate_fn") and hasattr(data, "dataset"):
+        return _of_loader(data, remarks)
+    if hasattr(data, "columns") and hasattr(data, "to_numpy"):
+        return _of_table(data, remarks)
+    if isinstance(data, Mapping):
+        return split_mapping(data, "the data", remarks)
+    if isinstance(data, tuple | list):
+        return _of_sequence(data, remarks)
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        items = Items(data.__getitem__, len(data), remarks)
+        return items, items
+    if hasattr(data, "__iter__"):
+        return read_stream(data, remarks)
+    raise WrongTypeError
+
+
+def _of_sequence(data: tuple[Any, ...] | list[Any], remarks: Remarks) -> tuple[Any, Any]:
+    if len(data) == 2 and not all(_is_item(part) for part in data):
+        if all(_is_dataset(part) for part in data):
+            raise ValueError("it returned two data sets: return the one of the split, which it gets as an argument")
+        return data[0], data[1]
+    if data and all(_is_item(part) for part in data):
+        items = Items(data.__getitem__, len(data), remarks)
+        return items, items
+    raise WrongTypeError
+
+
+def _is_item(part: Any) -> bool:
+    """Whether a part of a list is an item: a mapping, or a pair of an input and one number."""
+    if isinstance(part, Mapping):
+        return True
+    return isinstance(part, tuple | list) and len(part) == 2 and getattr(part[1], "ndim", None) in (None, 0) and (
+        not isinstance(part[1], list | tuple) and not isinstance(part[0], int | float)
+    )  # fmt: skip
+
+
+def _is_dataset(part: Any) -> bool:
+    plain = isinstance(part, list | tuple) or hasattr(part, "shape") or hasattr(part, "to_numpy")
+    return not plain and hasattr(part, "__getitem__") and hasattr(part, "__len__")
+
+
+def _of_table(table: Any, remarks: Remarks) -> tuple[Any, Any]:
+    """Return the inputs and the labels of a table with both, whose column of labels is known by its name."""
+    names = [name for name in table.columns if str(name).lower() in LABELS]
+    if len(names) != 1:
+        listed = ", ".join(map(str, names)) or "none"
+        raise ValueError(f"its table has {listed} of the columns {', '.join(LABELS)}; return (inputs, labels)")
+    remarks.note(f"labels are the column {str(names[0])!r} of the table")
+    return table.drop(columns=names), table[names[0]]
+
+
+def _of_loader(loader: Any, remarks: Remarks) -> tuple[Any, Any]:
+    """Return the items of a torch DataLoader, in the order of its data set, which a shuffling loader has lost."""
+    from torch.utils.data import default_collate
+
+    dataset = loader.dataset
+    if not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
+        return read_stream(_Unbatched(loader, remarks) if loader.batch_size is not None else loader, remarks)
+    rows = _rows_of(loader)
+    remarks.note("a DataLoader is read in the order of its data set")
+
+    def get(row: int) -> Any:
+        item = dataset[rows[row]]
+        if loader.batch_size is None or loader.collate_fn is default_collate:
+            return item
+        x, y = split_item(loader.collate_fn([item]), remarks)
+        return to_array(x, "inputs")[0], to_array(y, "labels")[0]
+
+    items = Items(get, len(rows), remarks)
+    return items, items
+
+
+def _rows_of(loader: Any) -> list[int] | range:
+    """Return the rows that a loader gives: those of its sampler if that leaves some out, else all."""
+    rows = range(len(loader.dataset))
+    try:
+        drawn = len(loader.sampler)
+    except TypeError:
+        return rows
+    return rows if drawn >= len(rows) else sorted({int(row) for row in loader.sampler})
+
+
+class _Unbatched:
+    """The items in the batches of a loader."""
+
+    def __init__(self, batches: Iterable[Any], remarks: Remarks) -> None:
+        self._batches = batches
+        self._remarks = remarks
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        for batch in self._batches:
+            x, y = split_item(batch, self._remarks)
+            yield from zip(to_array(x, "inputs"), to_array(y, "labels"), strict=True)

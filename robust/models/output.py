@@ -1,0 +1,149 @@
+"""The door for users' answers: how a module's answers are read as logits is decided on a few inputs."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from robust.attacks.engine import eval_mode
+from robust.attacks.text import printable
+from robust.device import device_of
+from robust.models.output_form import LOGIT, PROBABILITY, OutputForm
+from robust.models.output_reader import HALVES, LastActivation, Reader, exact_logits, sum_to_one, tensors_in
+
+PREFERRED = "logits"  # the name that transformers, and most others, give to what is wanted here
+FORM = "--robust-output names one of them"
+
+
+class UnclearError(ValueError):
+    """The answers may be read in several ways, or in none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the answers of a module are read, with notes on it for the user."""
+
+    form: OutputForm  # decided: its kind is not empty
+    columns: int  # 1: two classes
+    notes: tuple[str, ...]
+
+
+def adapt_output(
+    module: nn.Module, x: Tensor, classes: int, wanted: OutputForm, *, declared: bool = True
+) -> Reading | None:
+    """Make the module answer with logits, (n, classes), whatever it answers with; return how it is read.
+
+    x is some inputs, (n, *shape), on which the module is tried. `declared` is whether the number of classes is sure;
+    else the model may have more. Returns None, and changes nothing, for a module that does not take x, or whose only
+    tensor is no answer to n inputs: `check_model` says what is wrong. UnclearError, in one line, if the answer may be
+    read in several ways, or not as `wanted`.
+    """
+    trial = _try(module, x)
+    if trial is None:
+        return None
+    answers = dict(tensors_in(trial.output))
+    widths = {name: width for name, answer in answers.items() if (width := _width(answer, len(x), classes, declared))}
+    if (name := _choose(answers, widths, classes, wanted.name)) is None:
+        return None
+    answer = answers[name].detach().float().reshape(len(x), -1)
+    kind, note = _decide_kind(answer, trial.last, wanted.kind)
+    columns = answer.shape[1]
+    notes = [f"of its answers {printable(name)!r} is read"] * bool(name)
+    if columns == 1 and kind == LOGIT:
+        note = "its one number a sample is taken as the logit of class 1"
+    notes += [note] * bool(note)
+    if answers[name].dtype in HALVES:
+        notes.append(f"its answers, {str(answers[name].dtype).removeprefix('torch.')}, become float32")
+    reading = Reading(OutputForm(name, kind), columns, tuple(notes))
+    if notes or answers[name].shape != (len(x), columns) or not trial.takes_one:
+        _install(module, Reader(module.forward, reading.form, max(columns, 2)))
+    return reading
+
+
+class _Trial(NamedTuple):
+    """The answer of a module to some inputs."""
+
+    output: Any
+    last: LastActivation
+    takes_one: bool  # whether it answers one input alone with as many axes
+
+
+def _try(module: nn.Module, x: Tensor) -> _Trial | None:
+    """Show the module some inputs, and one of them alone; None if it does not take them."""
+    x = x.to(device_of(module))
+    with eval_mode(module), torch.no_grad():
+        try:
+            with LastActivation() as last:
+                output = module(x.clone())
+        except Exception:  # a user's code may raise anything; `check_model` says what
+            return None
+        try:
+            alone = module(x[:1].clone())
+        except Exception:  # the preflight says what
+            return _Trial(output, last, True)
+    axes = [[answer.dim() for _, answer in tensors_in(one)] for one in (output, alone)]
+    return _Trial(output, last, axes[0] == axes[1])
+
+
+def _width(answer: Tensor, n: int, classes: int, declared: bool) -> int:
+    """Return how many classes the answer to n inputs is for, 1 for one column; 0 if it is not for these classes."""
+    if not answer.is_floating_point() or not answer.dim() or len(answer) != n:
+        return 0
+    columns = [size for size in answer.shape[1:] if size != 1]
+    if not columns:
+        return 1 if classes == 2 else 0
+    if len(columns) > 1 or (columns[0] != classes and (declared or columns[0] < classes)):
+        return 0
+    return columns[0]
+
+
+def _choose(answers: dict[str, Tensor], widths: dict[str, int], classes: int, wanted: str) -> str | None:
+    """Return the name of the answer to read: the one wanted, `logits`, or the only one that fits best.
+
+    None if there is but one tensor, and it does not fit.
+    """
+    listed = ", ".join(f"{printable(name)} {[*answer.shape]}" for name, answer in answers.items())
+    if wanted:
+        if wanted not in widths:
+            fault = "does not fit" if wanted in answers else "is not there"
+            raise UnclearError(f"the model answers with {listed or 'no tensor'}; {wanted!r} {fault}: {FORM}")
+        return wanted
+    if not widths:
+        if "" in answers:
+            return None
+        raise UnclearError(f"the model answers with {listed or 'no tensor'}, none of which is for {classes} classes")
+    names = [name for name in widths if name.rpartition(".")[2] == PREFERRED] or [*widths]
+    best = [name for name in names if widths[name] == classes] or [name for name in names if widths[name] > 1] or names
+    if len({id(answers[name]) for name in best}) > 1:
+        either = " or ".join(f"--robust-output={printable(name)}" for name in best)
+        raise UnclearError(f"the model answers with {listed}; say which tensor holds the logits: {either}")
+    return best[0]
+
+
+def _decide_kind(answer: Tensor, last: LastActivation, wanted: str) -> tuple[str, str]:
+    """Return (logit or probability, a note on it or "") for an answer (n, columns); UnclearError if it is unclear."""
+    columns, within = answer.shape[1], bool(((answer >= 0) & (answer <= 1)).all())
+    if wanted == PROBABILITY and not within:
+        seen = f"the model answers from {answer.min():.4g} to {answer.max():.4g}"
+        raise UnclearError(f"{seen}, and probabilities are from 0 to 1; say --robust-output=logit, or leave it out")
+    if wanted or not within:
+        return wanted or LOGIT, ""
+    pair = torch.cat([1 - answer, answer], 1) if columns == 1 else answer
+    ending = last.name if next(exact_logits(pair, last), None) is not None else ""
+    if ending or (columns > 1 and sum_to_one(answer)):
+        shown = f"its last step is a {ending}" if ending else "they are from 0 to 1 and sum to 1 in every row"
+        return PROBABILITY, f"its answers are probabilities ({shown}), and their log-odds are taken"
+    if columns > 1:
+        return LOGIT, ""
+    seen = "the model answers each sample with one number, and all are from 0 to 1"
+    raise UnclearError(f"{seen}; say what it is: --robust-output=probability or --robust-output=logit")
+
+
+def _install(module: nn.Module, reader: Reader) -> None:
+    """Let the module answer through the reader. The form is hashed with the weights: it is a part of the model."""
+    if isinstance(module.forward, Reader):  # a factory may return the same module twice
+        reader.forward = module.forward.forward
+    setattr(module, "forward", reader)  # noqa: B010 -- a method, to mypy
+    form = torch.tensor([*str(reader.form).encode()], dtype=torch.uint8)
+    module.register_buffer("robust_output", form, persistent=False)
