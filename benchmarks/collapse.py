@@ -9,6 +9,7 @@ import torch
 from benchmarks import table
 from robust.attacks import LpThreat
 from robust.data.factory import open_data
+from robust.models.format import Terms
 from robust.models.load import get_builder
 from robust.models.spec import ModelSpec
 from robust.train.factory import read_recipe
@@ -33,7 +34,7 @@ def main() -> int:
     columns, lines = [], []
     for word in WORDS:
         torch.manual_seed(0)
-        network = get_builder(ModelSpec.parse(NETWORK, Path()), None, (1, 28, 28), 10, Path())()
+        network = get_builder(ModelSpec.parse(NETWORK, Path()), None, Path(), Terms((1, 28, 28), 10))()
         epochs: list[Epoch] = []
         options = FitOptions(on_epoch=epochs.append)
         fitted = fit(network, read_recipe(word), samples, LpThreat.parse(THREAT), seed=0, options=options)

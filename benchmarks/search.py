@@ -22,6 +22,7 @@ from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_clean
 from robust.evaluation.suite_run import SuiteRun
+from robust.models.format import Terms
 from robust.models.load import get_builder
 from robust.models.spec import ModelSpec
 
@@ -57,7 +58,7 @@ def main() -> int:
 
 def _row(word: str, shape: tuple[int, ...], batch: int) -> list[str]:
     torch.manual_seed(SEED)
-    module = get_builder(ModelSpec.parse(word, Path()), None, shape, 10, Path())().eval()
+    module = get_builder(ModelSpec.parse(word, Path()), None, Path(), Terms(shape, 10))().eval()
     x = torch.rand(batch, *shape)
     copies = [_copy(module, ways, x) for ways in WAYS]
     exact, *quick = _milliseconds([module, *copies], x)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robust.data.dataset import DATA, Dataset
+from robust.models.format import Terms
 from robust.models.load import load
 from robust.models.spec import ModelSpec
 from robust.train.split import split_off_validation
@@ -80,7 +81,7 @@ def network(name: str) -> nn.Module:
         return Masked(network("standard"), rounded=name == "rounded")
     spec, data = ModelSpec.parse(f"benchmarks/models/{name}.safetensors", ROOT), Case(name, "").data
     arch, shape = f"examples/{data.replace('-', '_')}.py:make", {"digits": (1, 8, 8)}.get(data, (1, 28, 28))
-    return load(spec, arch, shape, 10, ROOT).module.eval().requires_grad_(False)
+    return load(spec, arch, ROOT, Terms(shape, 10)).module.eval().requires_grad_(False)
 
 
 @cache

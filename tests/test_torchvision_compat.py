@@ -121,9 +121,10 @@ def test_a_file_that_imports_torchvision_loads_in_a_fresh_interpreter(tmp_path, 
     (tmp_path / "net.py").write_text(source)
     (tmp_path / "main.py").write_text(
         "from pathlib import Path\n"
+        "from robust.models.format import Terms\n"
         "from robust.models.load import load\n"
         "from robust.models.spec import ModelSpec\n"
-        "subject = load(ModelSpec.parse('net.py:make', Path()), None, (3,), 10, Path())\n"
+        "subject = load(ModelSpec.parse('net.py:make', Path()), None, Path(), Terms((3,), 10))\n"
         f"assert type(subject.module).__name__ == '{name}'\n"
     )
 

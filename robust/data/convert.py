@@ -77,7 +77,8 @@ def _of_table(table: Any, kind: str) -> "NDArray[Any]":
             listed = ", ".join(map(printable, wrong[:MAX_LISTED])) + ", ..." * (len(wrong) > MAX_LISTED)
             raise ValueError(f"the {kind} have columns that are not of numbers ({listed}): encode them, or drop them")
     array: NDArray[Any] = table.to_numpy()
-    return array
+    numbers: NDArray[Any] = array.astype(float) if array.dtype == object and hasattr(table, "columns") else array
+    return numbers
 
 
 def _kind_of(dtype: Any) -> str:
@@ -86,12 +87,13 @@ def _kind_of(dtype: Any) -> str:
 
 
 def _of_image(image: Any) -> "NDArray[Any]":
-    """Return an image of 8 bits as (height, width, 3), or (height, width) if it is grey, of uint8."""
+    """Return an image of 8 bits as (channels, height, width) of uint8, with 1 channel or 3."""
     import numpy as np
 
     if image.mode.startswith(("I", "F")):
         raise ValueError("images of more than 8 bits a channel would be clipped; convert them to arrays of floats")
-    return np.asarray(image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB"))
+    pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB"))
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def _refuse(values: Any, kind: str, error: Exception) -> ValueError:

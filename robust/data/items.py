@@ -118,7 +118,7 @@ def split_mapping(content: Mapping[Any, Any], kind: str, remarks: Remarks) -> tu
         names = [*by_form] if _is_label(content[first]) != _is_label(content[second]) else names
     if None in names:
         keys = ", ".join(map(str, content)) or "nothing"
-        raise ValueError(f"{kind} holds {keys}; expected an input as 'image' or 'x' and a label as 'label' or 'y'")
+        raise ValueError(f"{kind} has {keys}; expected an input as 'image' or 'x' and a label as 'label' or 'y'")
     remarks.note(f"inputs are {str(names[0])!r} and labels {str(names[1])!r} of {kind}")
     return content[names[0]], content[names[1]]
 

@@ -34,8 +34,8 @@ class UserInputs:
         self._source: Source = source if hasattr(source, "read_rows") else to_array(source, "inputs")
         self._remarks = remarks or Remarks()
         self._turn = turn
-        if len(self._source):
-            _ = self[np.zeros(1, np.int64)]
+        if isinstance(self._source, np.ndarray):
+            self._check(self._source)
 
     def __len__(self) -> int:
         return len(self._source)
@@ -44,12 +44,15 @@ class UserInputs:
         import numpy as np
 
         stored = self._source[rows]
+        self._check(stored)
+        return np.ascontiguousarray(self._turned(self._scaled(stored)))
+
+    def _check(self, stored: "NDArray[Any]") -> None:
         if stored.ndim < 2 or stored.dtype.kind not in "biuf":
             raise ValueError(
-                f"the inputs are {stored.dtype} of shape {[len(self), *stored.shape[1:]]}, expected (n, *features) of "
+                f"the inputs are {stored.dtype} of shape {[*stored.shape]}, expected (n, *features) of "
                 "numbers: floats, or pixels as uint8"
             )
-        return np.ascontiguousarray(self._turned(self._scaled(stored)))
 
     def _scaled(self, stored: "NDArray[Any]") -> "NDArray[np.float32]":
         import numpy as np

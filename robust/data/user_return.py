@@ -31,7 +31,7 @@ def take_apart(data: Any, split: Split, remarks: Remarks) -> tuple[Any, Any]:
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):
         return _of_table(data, remarks)
     if isinstance(data, Mapping):
-        return split_mapping(data, "the data", remarks)
+        return split_mapping(data, "the mapping", remarks)
     if isinstance(data, tuple | list):
         return _of_sequence(data, remarks)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):

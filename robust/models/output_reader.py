@@ -76,7 +76,8 @@ def _to_logits(probabilities: Tensor, last: LastActivation) -> Tensor:
     for logits in exact_logits(probabilities, last):
         return logits.to(probabilities.dtype)
     if sum_to_one(probabilities):
-        return probabilities.clamp_min(TINY).log()
+        logs = probabilities.clamp_min(TINY).log()
+        return logs - logs.mean(1, keepdim=True)  # or they would be taken for log-probabilities that the user gave
     return probabilities.logit(EDGE)
 
 

@@ -239,7 +239,7 @@ class RobustSession:
             folder, resources = self.run.config.invocation_params.dir, self.run.resources
             notes = {f"loaded {model}": note for model, note in resources.models.notes.items()}
             if remarks := self.run.settings.dataset.remarks.notes:
-                notes[f"data {self.run.settings.dataset.name}"] = "; ".join(remarks)
+                notes[f"read {self.run.settings.data}"] = "; ".join(remarks)
             summarise(terminalreporter, self.run.results, self.failures, folder, notes)
 
 

@@ -35,7 +35,7 @@ def test_a_folder_of_arrays_is_read_and_stays_on_the_disk(npy, names, x):
     assert (data.name, data.classes, data.shape, data.threat) == ("mine", 3, (2, 2), None)
     assert np.array_equal(samples.x, x.astype(np.float32) / np.float32(255 if x.dtype == np.uint8 else 1))
     assert samples.y.tolist() == Y.tolist()
-    assert isinstance(data.read("test")[0]._x.base, np.memmap)
+    assert isinstance(data.read("test")[0]._source.base, np.memmap)
     assert len(data.load("train")) == 4
 
 

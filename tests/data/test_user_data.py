@@ -44,12 +44,12 @@ def test_arrays_of_a_file_are_the_test_split(npz, names):
 
 
 def test_pixels_are_divided_by_255_and_floats_are_not():
-    from robust.data.user_arrays import Floats
+    from robust.data.user_inputs import UserInputs
 
     rows = np.array([1, 3])
     pixels = (255 * X).astype(np.uint8)
-    assert np.array_equal(Floats(pixels)[rows], (pixels[rows] / 255).astype(np.float32))
-    assert np.array_equal(Floats(X.astype(np.float64))[rows], X[rows])
+    assert np.array_equal(UserInputs(pixels)[rows], (pixels[rows] / 255).astype(np.float32))
+    assert np.array_equal(UserInputs(X.astype(np.float64))[rows], X[rows])
 
 
 def test_both_splits_and_labels_in_a_column(npz):
@@ -71,14 +71,14 @@ def test_bounds_and_classes_are_the_users_to_tell(npz):
     [
         ("", {"x": X}, "holds x; expected x_test and y_test or x and y"),
         ("", {"x": X, "y": Y[:5]}, "has 6 inputs and 5 labels"),
-        ("", {"x": X, "y": Y.astype(float)}, "the labels are float64"),
+        ("", {"x": X, "y": Y + 0.5}, "the labels are float64"),
         ("", {"x": X, "y": Y - 1}, "labels from -1 to 1"),
         (":classes=2", {"x": X, "y": Y}, "labels from 0 to 2, expected 0 to 1"),
         ("", {"x": 2 * X, "y": Y}, "from 0 to 2, expected .* from 0 to 1; divide by 2 .* declare .* as :lo=0:hi=2$"),
         ("", {"x": 3 * X - 1, "y": Y}, "from -1 to 2, .*; give .* as --robust-normalize, or .*, as :lo=-1:hi=2$"),
         (":hi=2", {"x": 3 * X, "y": Y}, "from 0 to 3, expected .* from 0 to 2; declare their bounds, as :lo=0:hi=3$"),
         ("", {"x": X * np.nan, "y": Y}, "from nan to nan"),
-        ("", {"x": X.astype(int), "y": Y}, "the inputs are int64"),
+        ("", {"x": X.astype(str), "y": Y}, "the inputs are <U32"),
         ("", {"x": X[:, 0, 0], "y": Y}, "the inputs are float32 of shape"),
         ("", {"x": X[:0], "y": Y[:0]}, "has no test samples"),
         (":classes=1", {"x": X, "y": Y}, "classes must be at least 2"),
@@ -151,7 +151,10 @@ def test_a_function_is_reported_the_split(function):
     [
         ("def lod(): pass", "data.py has no 'load', did you mean 'lod'"),
         ("def load():\n    return None", r"returned NoneType, expected \(inputs, labels\)"),
-        ("def load():\n    return {'x': 1}", "returned dict"),
+        (
+            "def load():\n    return {'x': 1}",
+            "the mapping has x; expected an input as 'image' or 'x' and a label as 'label' or 'y'",
+        ),
         ("def load():\n    raise KeyError('x')", r"failed: KeyError: 'x' \(data.py, line 5\)"),
         ("def load():\n    return 'ab', [1, 2]", "the inputs are <U2"),
     ],
@@ -182,6 +185,6 @@ def test_a_word_opens_what_it_names(tmp_path):
 
 
 def test_a_batch_of_a_tensor_is_what_the_array_is():
-    from robust.data.user_arrays import Floats
+    from robust.data.user_inputs import UserInputs
 
-    assert np.array_equal(Floats(torch.from_numpy(X))[np.array([2])], X[2:3])
+    assert np.array_equal(UserInputs(torch.from_numpy(X))[np.array([2])], X[2:3])

@@ -36,7 +36,7 @@ def test_weights_of_every_form_give_the_same_answers(net, tmp_path, form):
     write, notes = WEIGHTS[form]
     write(net, tmp_path / "file")
 
-    subject = load(ModelSpec.parse("file", tmp_path), "users_net.py:Net", SHAPE, CLASSES, tmp_path)
+    subject = load(ModelSpec.parse("file", tmp_path), "users_net.py:Net", tmp_path, Terms(SHAPE, CLASSES))
 
     assert_same(subject.module, net)
     assert "; ".join(subject.notes) == notes
@@ -50,8 +50,8 @@ def test_programs_of_every_form_give_the_same_answers_where_they_are_allowed_to_
     spec = ModelSpec.parse("file", tmp_path)
 
     with pytest.raises(ValueError, match=r"so it was not loaded; .*--robust-run-code=\S*file$"):
-        load(spec, "users_net.py:Net", SHAPE, CLASSES, tmp_path, Permissions(has_options=True))
-    subject = load(spec, "users_net.py:Net", SHAPE, CLASSES, tmp_path, allow(path))
+        load(spec, "users_net.py:Net", tmp_path, Terms(SHAPE, CLASSES, Permissions(has_options=True)))
+    subject = load(spec, "users_net.py:Net", tmp_path, Terms(SHAPE, CLASSES, allow(path)))
 
     assert_same(subject.module, net)
     assert "; ".join(subject.notes) == notes

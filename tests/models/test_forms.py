@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from robust.models.blackbox import is_black_box
+from robust.models.format import Terms
 from robust.models.load import load
 from robust.models.spec import ModelSpec
 from tests.models.forms import ANSWERS, CLASSES, GRADIENT, SHAPE, inputs, network
@@ -12,7 +13,7 @@ from tests.models.serving import serving
 
 
 def loaded(folder, spec, arch=None, **more):
-    return load(ModelSpec.parse(spec, folder), arch, SHAPE, CLASSES, folder, **more)
+    return load(ModelSpec.parse(spec, folder), arch, folder, Terms(SHAPE, CLASSES, **more))
 
 
 @pytest.mark.parametrize("form", GRADIENT + ANSWERS)

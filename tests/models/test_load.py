@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from robust import torchvision_compat
+from robust.models.format import Terms
 from robust.models.load import get_builder, hash_weights, import_file, load
 from robust.models.spec import ModelSpec
 
@@ -23,7 +24,7 @@ def make(tmp_path):
 
     def write_and_load(source, factory="make"):
         (tmp_path / "net.py").write_text(source)
-        return load(ModelSpec.parse(f"net.py:{factory}", tmp_path), None, (3,), 10, tmp_path)
+        return load(ModelSpec.parse(f"net.py:{factory}", tmp_path), None, tmp_path, Terms((3,), 10))
 
     return write_and_load
 
@@ -35,7 +36,7 @@ def fill(tmp_path):
 
     def save_and_load(module, arch, classes=10):
         torch.save(module.state_dict(), tmp_path / "w.pt")
-        return load(ModelSpec.parse("w.pt", tmp_path), arch, (3,), classes, tmp_path)
+        return load(ModelSpec.parse("w.pt", tmp_path), arch, tmp_path, Terms((3,), classes))
 
     return save_and_load
 
@@ -58,7 +59,7 @@ def test_a_factory_makes_the_model(make, source, factory, name):
 
 def test_every_build_is_a_fresh_module(tmp_path):
     (tmp_path / "net.py").write_text(LINEAR)
-    build = get_builder(ModelSpec.parse("net.py:make", tmp_path), None, (3,), 10, tmp_path)
+    build = get_builder(ModelSpec.parse("net.py:make", tmp_path), None, tmp_path, Terms((3,), 10))
 
     assert build() is not build()
 
@@ -155,7 +156,7 @@ def test_weights_fill_the_architecture(tmp_path, save):
     trained = nn.Linear(3, 2)
     save(trained.state_dict(), tmp_path / "Trained.bin")
 
-    subject = load(ModelSpec.parse("Trained.bin", tmp_path), "net.py:make", (3,), 10, tmp_path)
+    subject = load(ModelSpec.parse("Trained.bin", tmp_path), "net.py:make", tmp_path, Terms((3,), 10))
 
     assert (subject.name, subject.training) == ("trained", "as-is")
     assert torch.equal(subject.module.weight, trained.weight)
@@ -176,7 +177,7 @@ def test_weights_alone_have_no_architecture(fill, tmp_path):
     fill(nn.Linear(3, 2), "net.py:make")
 
     with pytest.raises(ValueError, match=r"w\.pt holds weights only; name the architecture with --robust-arch"):
-        get_builder(ModelSpec.parse("w.pt", tmp_path), None, (3,), 10, tmp_path)
+        get_builder(ModelSpec.parse("w.pt", tmp_path), None, tmp_path, Terms((3,), 10))
 
 
 def test_weights_that_do_not_fit_are_reported_with_the_architecture(fill):

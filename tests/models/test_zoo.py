@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from robust.attacks.registry import Registry
+from robust.models.format import Terms
 from robust.models.load import get_builder, load
 from robust.models.registry import ARCHITECTURES, UnfitError
 from robust.models.spec import ModelSpec
@@ -203,7 +204,7 @@ def test_a_third_party_adds_an_architecture_through_an_entry_point(tmp_path, mon
     importlib.invalidate_caches()
 
     spec = ModelSpec.parse("zoo:heron-3(bias=False)", tmp_path)
-    subject = load(spec, None, (7,), 2, tmp_path)
+    subject = load(spec, None, tmp_path, Terms((7,), 2))
     del sys.modules["third_party_models"]
     assert (subject.name, subject.params) == ("heron-3-biasfalse", 14)
 
@@ -211,8 +212,8 @@ def test_a_third_party_adds_an_architecture_through_an_entry_point(tmp_path, mon
 @pytest.mark.parametrize("shape", [(1, 28, 28), (28, 28)])
 def test_torchvision_sees_grey_images_in_colour(tmp_path, shape):
     spec, x = ModelSpec.parse("torchvision:resnet18", tmp_path), torch.rand(2, *shape)
-    grey = get_builder(spec, None, shape, 4, tmp_path)().eval()
-    colour = get_builder(spec, None, (3, 28, 28), 4, tmp_path)().eval()
+    grey = get_builder(spec, None, tmp_path, Terms(shape, 4))().eval()
+    colour = get_builder(spec, None, tmp_path, Terms((3, 28, 28), 4))().eval()
     colour.load_state_dict(grey.state_dict())
 
     assert grey(x).shape == (2, 4)
@@ -223,5 +224,5 @@ def test_torchvision_sees_grey_images_in_colour(tmp_path, shape):
 def test_torchvision_takes_options(tmp_path):
     spec = ModelSpec.parse("torchvision:squeezenet1_1(dropout=0.25)", tmp_path)
 
-    dropout = get_builder(spec, None, (3, 64, 64), 4, tmp_path)().classifier[0]
+    dropout = get_builder(spec, None, tmp_path, Terms((3, 64, 64), 4))().classifier[0]
     assert (spec.name, dropout.p) == ("squeezenet1_1-dropout0.25", 0.25)

@@ -1,0 +1,178 @@
+"""The door as a user meets it: each form in which people have models and data, its figure or line, verdict and exit."""
+
+import pandas as pd
+import pytest
+
+from tests.plugin.forms_of_answers import TEN, TWO
+from tests.plugin.forms_of_data import PIXELS, REFUSED, TAKEN
+
+BASE = """
+from pathlib import Path
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from tests.plugin.forms_of_answers import REFUSED, TEN, TWO, Formed, NeedsMask
+
+class Columns(nn.Module):
+    def __init__(self, network, columns):
+        super().__init__()
+        self.network, self.columns = network, columns
+    def forward(self, x):
+        return self.network(x)[:, self.columns]
+
+def ten(form=None):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    net.load_state_dict(load_file(Path(__file__).with_name("weights.safetensors")))
+    return Formed(net, {**TEN, **REFUSED}[form]) if form else net
+
+def two(form=None):
+    net = Columns(ten(), [3, 5])
+    return Formed(net, {**TWO, **REFUSED}[form]) if form else net
+
+def conv():
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 10))
+
+def needs_mask():
+    return NeedsMask(ten())
+"""
+DATA = "from tests.plugin.forms_of_data import *\n\ndef load():\n    return {call}()\n"
+TEN_CLASSES, TWO_CLASSES = "--robust-data=digits", "--robust-data=digits:only=3+5"
+FAST = ("--robust-only", "--robust-gallery=0")
+
+
+@pytest.fixture
+def base(folder):
+    (folder / "base.py").write_text(BASE)
+    return folder
+
+
+@pytest.fixture
+def rows(run, base):
+    """Return a function that runs models of base.py; it returns the exit status and the rows by model."""
+
+    def rows(models, *args):
+        result = run(*(f"--robust-model=base.py:{model}" for model in models), *FAST, *args, fast=False, checked=True)
+        table = pd.read_csv(base / "leaderboard" / "results.csv").query("attack == 'all'").set_index("model")
+        return result, table[["clean_percent", "robust_percent", "verdict"]]
+
+    return rows
+
+
+@pytest.mark.slow  # a row takes a second of checks; the forms alone are tested in models/test_output.py
+@pytest.mark.parametrize(("plain", "forms", "data"), [("ten", TEN, TEN_CLASSES), ("two", TWO, TWO_CLASSES)])
+def test_every_form_of_answers_has_the_figures_and_the_verdict_of_the_plain_network(rows, plain, forms, data):
+    models = [plain, *(f"{plain}({form!r})" for form in forms)]
+    result, table = rows(models, data, "--robust-samples=60", "--robust-suite=quick-1")
+
+    assert (result.ret, len(table)) == (0, len(models))
+    assert len({*map(tuple, table.to_numpy().tolist())}) == 1
+    assert table.verdict.iloc[0] == "trusted"
+
+
+LINES = {
+    "ten('two-tensors')": "with 0 [16, 10], 1 [16, 10]; say which tensor ... --robust-output=0 or --robust-output=1",
+    "ten('none-fits')": "with features [16, 3], none of which is for 10 classes",
+    "ten('classes')": "with logits of shape [2, 10], got shape [2]",
+    "needs_mask": "give mask in a model of three lines ... super().forward(x, mask=...)",
+    "two('one-share')": "from 0 to 1; say what it is: --robust-output=probability or --robust-output=logit",
+}
+
+
+@pytest.mark.parametrize("model", LINES)
+def test_answers_that_may_mean_two_things_are_asked_for_in_one_line(run, base, model):
+    data = TWO_CLASSES if model.startswith("two") else TEN_CLASSES
+    result = run(f"--robust-model=base.py:{model}", data, *FAST)
+
+    assert result.ret == 4
+    assert len([*filter(None, result.errlines)]) == 1
+    assert result.errlines[0].startswith(f"ERROR: --robust-model=base.py:{model}: ")
+    assert all(part in result.errlines[0] for part in LINES[model].split(" ... "))
+
+
+@pytest.mark.parametrize(
+    ("model", "output"),
+    [("ten('two-tensors')", "1"), ("ten('two-tensors')", "0:logit"), ("two('one-share')", "probability")],
+)
+def test_the_user_says_what_the_answers_are(rows, model, output):
+    data = TWO_CLASSES if model.startswith("two") else TEN_CLASSES
+    plain = model.partition("(")[0]
+    attack = ("--robust-samples=30", "--robust-attack=fgsm:loss=margin", "--robust-verdict=none")
+    _, before = rows([plain], data, *attack)
+    _, after = rows([model], data, *attack, f"--robust-output={output}")
+
+    assert before.iloc[0, :2].tolist() == after.iloc[-1, :2].tolist()
+
+
+@pytest.fixture
+def form(base, run):
+    """Return a function that runs the plain model on a form of data."""
+
+    def form(table, name, *args, options=""):
+        take = "[0]" if table != "PIXELS" else ""
+        (base / "data.py").write_text(DATA.format(call=f"{table}[{name!r}]{take}"))
+        words = (f"--robust-data=data.py:load{options}", "--robust-threat=linf:0.15", "--robust-attack=fgsm")
+        return run("--robust-model=base.py:ten", *words, *FAST, *args, fast=False)
+
+    return form
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_data_that_cannot_be_used_are_refused_in_one_line(form, name):
+    result = form("REFUSED", name)
+
+    assert result.ret == 4
+    (line,) = filter(None, result.errlines)
+    assert line.startswith("ERROR: --robust-data=data.py:load: ") or line.startswith(
+        "ERROR: --robust-model=base.py:ten: "
+    )
+    assert REFUSED[name][1] in line
+
+
+@pytest.mark.slow  # that each form holds the same samples is tested in data/test_forms.py
+def test_every_form_of_data_has_the_figures_of_the_arrays(form, base):
+    figures = set()
+    for table, name in [*(("TAKEN", name) for name in TAKEN), *(("PIXELS", name) for name in PIXELS)]:
+        result = form(table, name)
+        row = pd.read_csv(base / "leaderboard" / "results.csv").iloc[-1]
+        assert result.ret == 0, name
+        figures.add((row.clean_percent, row.robust_percent))
+        note = TAKEN[name][1] if table == "TAKEN" else "divided by 255"
+        if note:
+            result.stdout.fnmatch_lines([f"read data.py:load: *{note.replace('[', '[[]')}*"])
+
+    assert len(figures) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "note"),
+    [
+        ("X[Y < 8], Y[Y < 8]", "10 classes, as base-ten answers; the labels need 8"),
+        ("X[Y < 8], Y[Y < 8] + 1", "labels count from 1"),
+    ],
+)
+def test_the_model_says_how_many_classes_there_are(base, run, body, note):
+    (base / "data.py").write_text(f"from tests.plugin.forms_of_data import *\n\ndef load():\n    return {body}\n")
+    first = ":first=1" if "+ 1" in body else ""
+    words = (f"--robust-data=data.py:load{first}", "--robust-threat=linf:0.15", "--robust-attack=fgsm", *FAST)
+    result = run("--robust-model=base.py:ten", *words, fast=False)
+
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([f"read data.py:load*: *{note}*"])
+
+
+@pytest.mark.parametrize(
+    ("body", "option", "line"),
+    [
+        ("(X - 0.5) / 0.25, Y", "--robust-normalize=0.5/0.25", "take the normalisation out of the data"),
+        ("X, (Y == 3).astype(float)", "", "say so with --robust-output=logit or --robust-output=probability"),
+        ("X[:, 0], Y", "", "An image has a channel axis"),
+    ],
+)
+def test_a_line_tells_the_way_on(base, run, body, option, line):
+    (base / "data.py").write_text(f"from tests.plugin.forms_of_data import *\n\ndef load():\n    return {body}\n")
+    model = "two('one-logit')" if "Y ==" in body else "conv" if ":, 0" in body else "ten"
+    words = ("--robust-data=data.py:load", "--robust-threat=linf:0.15", *filter(None, [option]))
+    result = run(f"--robust-model=base.py:{model}", *words)
+
+    assert result.ret == 4
+    assert line in result.errlines[0]
