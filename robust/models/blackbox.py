@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robust.attacks.rng import Rng
+from robust.models.output_form import PROBABILITY
 from robust.user_code import describe_user_error
 
 KINDS = ("probabilities", "scores", "labels")
@@ -63,6 +64,9 @@ def is_black_box(module: nn.Module) -> bool:
 def _logits(kind: str, values: Tensor, n: int, classes: int) -> Tensor:
     """Return the answers as logits, (n, classes); ValueError if they are not answers of that kind."""
     expected = [n] if kind == "labels" else [n, classes]
+    if kind != "labels" and values.numel() == n and classes == 2:
+        column = values.reshape(n)
+        values = torch.stack([1 - column if kind == "probabilities" else torch.zeros_like(column), column], 1)
     if [*values.shape] != expected:
         raise ValueError(f"answered {n} inputs with {kind} of shape {[*values.shape]}, expected {expected}")
     if kind == "scores":
@@ -83,11 +87,12 @@ def can_answer(candidate: object) -> bool:
     return answers and not isinstance(candidate, type)
 
 
-def build_ask(answerer: object, classes: int) -> Ask:
+def build_ask(answerer: object, classes: int, kind: str = "") -> Ask:
     """Return a function that asks a user's object for its answers. ValueError if the object cannot answer.
 
     predict_proba and predict get inputs (n, features), as scikit-learn's do; a function gets the inputs as they are,
-    (n, *shape), and returns scores (n, classes) or labels (n,).
+    (n, *shape), and returns scores (n, classes) or labels (n,); of two classes also one score each, (n,) or (n, 1).
+    `kind` is "probability" if its numbers are probabilities, "logit" if they are scores, and "" if they show it.
     """
     model: Any = answerer
     if isinstance(model, nn.Module):
@@ -95,7 +100,7 @@ def build_ask(answerer: object, classes: int) -> Ask:
     if hasattr(model, "predict_proba"):
         return lambda x: ("probabilities", _place_columns(model, _call(model.predict_proba, _flatten(x)), classes))
     if callable(model):
-        return lambda x: _add_kind(_call(model, x))
+        return lambda x: _add_kind(_call(model, x), classes, kind)
     if hasattr(model, "predict"):
         return lambda x: ("labels", _call(model.predict, _flatten(x)))
     raise ValueError(f"a {type(model).__name__} has no predict_proba and no predict, and is no function")
@@ -112,8 +117,19 @@ def _flatten(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return x.reshape(len(x), -1)
 
 
-def _add_kind(values: NDArray[Any]) -> Answer:
-    return ("labels" if values.ndim == 1 else "scores"), values
+def _add_kind(values: NDArray[Any], classes: int, kind: str) -> Answer:
+    """Return a function's answers with their kind; ValueError if one number for two classes may mean two things."""
+    if values.dtype.kind not in "biuf":
+        return "scores", values
+    if values.ndim == 1 and not kind and (classes > 2 or (values == np.floor(values)).all()):
+        return "labels", values
+    shares = bool(((values >= 0) & (values <= 1)).all())
+    if not kind and classes == 2 and values.size == len(values) and shares:
+        raise ValueError(
+            "answered each input with one number from 0 to 1; say what it is: --robust-output=probability or "
+            "--robust-output=logit"
+        )
+    return ("probabilities" if kind == PROBABILITY else "scores"), values
 
 
 def _place_columns(estimator: Any, values: NDArray[Any], classes: int) -> NDArray[np.float64]:

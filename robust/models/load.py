@@ -134,11 +134,15 @@ def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
         ask: Ask = Client(Endpoint.parse(spec.text))
     else:
         options = dict(spec.options)
-        ask = build_ask(_call(spec.text, _user_factory(spec), *spec.args, **options), terms.classes)
+        ask = build_ask(
+            _call(spec.text, _user_factory(spec), *spec.args, **options),
+            terms.classes,
+            OutputForm.parse(terms.output).kind,
+        )
     box = BlackBox(ask, terms.shape, terms.classes)
     notes = (*box.notes, *describe_normalize(terms.normalize))
     module = add_normalization(box, terms.normalize)
-    return Subject(spec.name, "as-is", module, notes, columns=terms.classes)
+    return Subject(spec.name, "as-is", module, notes, terms.output, terms.classes)
 
 
 class Builder:
@@ -148,6 +152,7 @@ class Builder:
         self._name = name
         self._make = make
         self._terms = terms
+        self._notes: tuple[str, ...] | None = None
 
     def __call__(self) -> nn.Module:
         return self.build_subject().module
@@ -156,7 +161,8 @@ class Builder:
         """Make a module. The answers of all later ones are read as those of the first."""
         subject = make_subject(self._name, self._make(), self._terms)
         self._terms = replace(self._terms, output=subject.output)
-        return subject
+        self._notes = subject.notes if self._notes is None else self._notes
+        return replace(subject, notes=self._notes)
 
 
 def get_builder(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Builder:

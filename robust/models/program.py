@@ -1,7 +1,8 @@
 """Programs as modules: TorchScript, torch.export."""
 
 import hashlib
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +25,8 @@ class Program(nn.Module):
             digest = hashlib.file_digest(file, "sha256").digest()
         self.register_buffer("digest", torch.tensor([*digest], dtype=torch.uint8))
 
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.program(x)
-        return logits
+    def forward(self, x: Tensor) -> Any:
+        return self.program(x)
 
     def train(self, mode: bool = True) -> Self:
         self.training = mode
@@ -45,12 +45,24 @@ class Batched(nn.Module):
         self.min_batch = min_batch
         self.max_batch = max_batch
 
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self._part(part) for part in torch.split(x, self.max_batch)])
+    def forward(self, x: Tensor) -> Any:
+        parts = [self._part(part) for part in torch.split(x, self.max_batch)]
+        return parts[0] if len(parts) == 1 else _map(lambda *tensors: torch.cat(tensors), *parts)
 
-    def _part(self, x: Tensor) -> Tensor:
+    def _part(self, x: Tensor) -> Any:
         n = len(x)
         if n < self.min_batch:
             x = torch.cat([x, x[-1:].expand(self.min_batch - n, *x.shape[1:])])
-        logits: Tensor = self.module(x)
-        return logits[:n]
+        return _map(lambda tensor: tensor[:n], self.module(x))
+
+
+def _map(call: Callable[..., Tensor], *outputs: Any) -> Any:
+    """Return one output in the containers of the outputs, whose tensors are `call` of theirs."""
+    first = outputs[0]
+    if isinstance(first, Tensor):
+        return call(*outputs)
+    if isinstance(first, Mapping):
+        return {key: _map(call, *(output[key] for output in outputs)) for key in first}
+    if isinstance(first, tuple | list):
+        return [_map(call, *parts) for parts in zip(*outputs, strict=True)]
+    return first

@@ -61,12 +61,16 @@ class Models:
         """Return a model as it was loaded, or trained by a recipe; in evaluation mode, on `device`."""
         if variant not in self._subjects:
             subject = self._load(variant) if variant.training == AS_IS else self._train(variant)
-            self._data.fit(subject)
+            self._take(variant.spec, subject)
             subject.module.to(self.device).eval()
-            if subject.notes:
-                self.notes[variant.spec.text] = "; ".join(subject.notes)
             self._subjects[variant] = subject
         return self._subjects[variant]
+
+    def _take(self, spec: ModelSpec, subject: Subject) -> None:
+        """Let the data take what a model tells of them, and keep the notes on it."""
+        self._data.fit(subject)
+        if subject.notes:
+            self.notes[spec.text] = "; ".join(subject.notes)
 
     def load_surrogate(self, text: str) -> nn.Module:
         """Return another model, for attacks that are to transfer from it; `text` is as --robust-model takes it."""
@@ -83,7 +87,7 @@ class Models:
         """Build an untrained model of this architecture by the seed of the run."""
         with seeded(self._settings.seed, [self.device]):
             subject = self._get_builder(spec).build_subject()
-        self._data.fit(subject)
+        self._take(spec, subject)
         return subject.module.to(self.device)
 
     def _get_builder(self, spec: ModelSpec) -> Builder:

@@ -117,3 +117,23 @@ def test_an_ensemble_is_as_sure_as_its_members_are_on_average():
 
     torch.testing.assert_close(found.softmax(1)[0, 0], (1 + 2 / (1 + torch.e)) / 3 * torch.tensor(1.0))
     assert found.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "expected"),
+    [
+        (lambda x: np.full(len(x), -1.5), "", [0, -1.5]),
+        (lambda x: np.full((len(x), 1), 0.5), "logit", [0, 0.5]),
+        (lambda x: np.full(len(x), 0.75), "probability", [np.log(0.25), np.log(0.75)]),
+        (lambda x: np.ones(len(x)), "", [0, 1]),
+    ],
+)
+def test_one_number_is_for_two_classes(answer, kind, expected):
+    module = BlackBox(build_ask(answer, 2, kind), SHAPE, 2)
+
+    torch.testing.assert_close(module(torch.rand(1, *SHAPE))[0], torch.tensor(expected, dtype=torch.float32))
+
+
+def test_one_number_that_may_be_a_probability_is_asked_for():
+    with pytest.raises(ValueError, match="--robust-output=probability or --robust-output=logit"):
+        BlackBox(build_ask(lambda x: np.full(len(x), 0.5), 2), SHAPE, 2)
