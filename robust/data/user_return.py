@@ -64,7 +64,7 @@ def _is_item(part: Any) -> bool:
 
 def _is_dataset(part: Any) -> bool:
     plain = isinstance(part, list | tuple) or hasattr(part, "shape") or hasattr(part, "to_numpy")
-    return not plain and hasattr(part, "__getitem__") and hasattr(part, "__len__")
+    return not plain and hasattr(part, "__len__") and (hasattr(part, "__getitem__") or hasattr(part, "collate_fn"))
 
 
 def _of_table(table: Any, remarks: Remarks) -> tuple[Any, Any]:

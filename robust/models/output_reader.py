@@ -75,6 +75,7 @@ def _to_logits(probabilities: Tensor, last: LastActivation) -> Tensor:
     """
     for logits in exact_logits(probabilities, last):
         return logits.to(probabilities.dtype)
+    probabilities = probabilities.where(probabilities.isfinite(), torch.nan)  # or a clamp would hide them
     if sum_to_one(probabilities):
         logs = probabilities.clamp_min(TINY).log()
         return logs - logs.mean(1, keepdim=True)  # or they would be taken for log-probabilities that the user gave
@@ -104,7 +105,9 @@ def _alike(one: Tensor, other: Tensor) -> bool:
 
 
 def sum_to_one(answer: Tensor) -> bool:
-    return bool(((answer.detach().double().sum(1) - 1).abs() <= MAX_ERROR).all())
+    """Whether the finite rows of an answer, (n, columns), each sum to 1."""
+    sums = answer.detach().double().sum(1)
+    return not bool(((sums - 1).abs() > MAX_ERROR).any())
 
 
 def tensors_in(output: Any, depth: int = MAX_DEPTH) -> Iterator[tuple[str, Tensor]]:

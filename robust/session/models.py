@@ -171,7 +171,8 @@ class Models:
 
     def _train(self, variant: Variant) -> Subject:
         settings, spec = self._settings, variant.spec
-        untrained = self._get_builder(spec).build_subject()
+        with seeded(settings.seed, [self.device]):
+            untrained = self._get_builder(spec).build_subject()
         with self._progress(f"training {variant.training}") as bar:
             try:
                 training = TrainingSpec(

@@ -32,6 +32,7 @@ class Setup:
     model_text: str  # as the user wrote it
     arch: str | None
     normalize: str | None
+    output: str | None
     transforms: tuple[str, ...]  # of the data
     notes: tuple[str, ...]  # on how the model was loaded
     device: str

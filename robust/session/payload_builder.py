@@ -63,6 +63,7 @@ class PayloadBuilder:
             model_text=variant.spec.text,
             arch=settings.arch,
             normalize=settings.normalize,
+            output=settings.output,
             transforms=(*dataset.transforms, *self._data.dataset.remarks.notes),
             notes=loaded.notes if loaded.module is case.module else (),  # a fixture of the user's may replace it
             device=str(device_of(case.module)),

@@ -42,7 +42,12 @@ def build_record(row: Sequence[ItemPayload], trust: TrustReport | None, labels: 
             "device": setup.device,
             "batch": setup.batch,
             "command": part.command,
-            "model": {"text": setup.model_text, "arch": setup.arch, "normalize": setup.normalize},
+            "model": {
+                "text": setup.model_text,
+                "arch": setup.arch,
+                "normalize": setup.normalize,
+                "output": setup.output,
+            },
             "notes": [*setup.notes],
             "transforms": [*setup.transforms],
             "training": setup.trained and summarise_card(setup.trained.card),

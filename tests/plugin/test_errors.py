@@ -61,7 +61,7 @@ WRONG = {
     "no data": (["data=npz:empty.npz", LINF], "has no test samples"),
     "objects as data": (["data=npz:objects.npz", LINF], "holds Python objects"),
     "data function fails": (["data=net.py:breaks", LINF], "RuntimeError: no such layer (net.py, line "),
-    "data function returns no data": (["data=net.py:words", LINF], "returned dict, expected (inputs, labels)"),
+    "data function returns no data": (["data=net.py:words", LINF], "the mapping has a; expected an input"),
     "too many samples": (["samples=9999"], "digits has 599 test samples"),
     "absent device": (["device=cuda:99"], "CUDA devices"),
     "attack option": (["attack=pgd:step=3"], "did you mean 'steps'"),

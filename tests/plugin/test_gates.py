@@ -103,7 +103,7 @@ class Net(torch.nn.Module):
     def forward(self, x):
         self.calls += 1
         logits = 0 * x.flatten(1)[:, :10]
-        wrong = (torch.arange(len(x)) < WRONG) & (self.calls == 5)
+        wrong = (torch.arange(len(x)) < WRONG) & (self.calls == 7)
         return logits + torch.nn.functional.one_hot(wrong.long(), 10)
 """
 

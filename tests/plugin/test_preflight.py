@@ -38,16 +38,15 @@ def test_each_finding_is_one_line_with_its_hint_and_then_how_to_accept_them(run,
     result.assert_outcomes(failed=1)
     lines = result.outlines
     first = next(k for k, line in enumerate(lines) if line.startswith("nondeterministic: "))
-    assert [line.partition(":")[0] for line in lines[first : first + 3]] == [
+    assert [line.partition(":")[0] for line in lines[first : first + 2]] == [
         "nondeterministic",
-        "probabilities",
         "wrong-mode",
     ]
-    accept = "or accept what is meant to be so: --robust-accept=nondeterministic,probabilities,wrong-mode"
-    assert lines[first + 3] == accept
+    accept = "or accept what is meant to be so: --robust-accept=nondeterministic,wrong-mode"
+    assert lines[first + 2] == accept
     preflight(run, "Unstable", accept.rpartition(" ")[2]).assert_outcomes(passed=1)
     result = preflight(run, "Unstable", "--robust-accept=wrong-mode")
-    result.stdout.fnmatch_lines(["*--robust-accept=nondeterministic,probabilities"])
+    result.stdout.fnmatch_lines(["*--robust-accept=nondeterministic"])
 
 
 @pytest.mark.parametrize(
@@ -80,4 +79,4 @@ def test_the_last_failed_are_run_again_and_workers_find_the_same(pytester, run, 
     result = pytester.runpytest_inprocess(*args, "-k", "preflight")
 
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["nondeterministic: *", "*--robust-accept=nondeterministic,probabilities,wrong-mode"])
+    result.stdout.fnmatch_lines(["nondeterministic: *", "*--robust-accept=nondeterministic,wrong-mode"])

@@ -86,7 +86,7 @@ def test_the_record_counts_its_classes():
         "worst_robust": 0.5,
     }
     assert record.provenance["command"] == "pytest"
-    assert record.provenance["model"] == {"text": "net.py:make", "arch": None, "normalize": None}
+    assert record.provenance["model"] == {"text": "net.py:make", "arch": None, "normalize": None, "output": None}
 
 
 def test_trainings_are_listed_once():

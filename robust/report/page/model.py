@@ -137,7 +137,7 @@ def _verify_command(record: Record, again: str) -> str:
     recorded = record.provenance.get("model")
     model: dict[str, object] = recorded if isinstance(recorded, dict) else {}
     text = "model" if record.model.training == "as-is" else "arch"  # a trained model is found by its card
-    options = {text: model.get("text")} | {key: model[key] for key in ("arch", "normalize") if model.get(key)}
+    options = {text: model.get("text")} | {key: model[key] for key in ("arch", "normalize", "output") if model.get(key)}
     words = ["robust", "verify", record.stem, *(f"--{key}={value}" for key, value in options.items() if value)]
     prefixes = ("--robust-data=", "--robust-leaderboard=")
     try:
