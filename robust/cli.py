@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     evaluate = commands.add_parser("evaluate", help="attack models as the plugin does, with torchrun also on many GPUs")
     _add_evaluate(evaluate)
     _add_verify(commands.add_parser("verify", help="check a published row against its evidence, without an attack"))
-    _add_show(commands.add_parser("show", help="write a row's adversarial inputs as pictures and arrays"))
+    _add_show(commands.add_parser("show", help="write a row's adversarial inputs as images and arrays"))
     _add_compare(commands.add_parser("compare", help="compare the rows of two runs, sample by sample"))
     typed = sys.argv[1:] if argv is None else argv
     if typed[:1] == ["evaluate"]:  # its options are the plugin's, also by their names there

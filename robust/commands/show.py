@@ -1,4 +1,4 @@
-"""`robust show`: write the adversarial inputs of a row as arrays and, if they are images, as pictures."""
+"""`robust show`: write the adversarial inputs of a row as arrays and, if they are images, as PNG."""
 
 import argparse
 from pathlib import Path
@@ -34,9 +34,9 @@ def run(args: argparse.Namespace) -> str:
     n = len(evidence.row)
     if not is_image(arrays["clean"].shape[1:]):
         shape = "x".join(map(str, arrays["clean"].shape[1:]))
-        return f"wrote {n} inputs to {out / ARRAYS}; no pictures: inputs of {shape} are no grey or colour images\n"
-    _write_pictures(out, arrays, dataset)
-    return f"wrote {n} inputs to {out}: {3 * n} pictures in clean, adversarial and difference, and {ARRAYS}\n"
+        return f"wrote {n} inputs to {out / ARRAYS}; no images: inputs of {shape} are neither grey nor in colour\n"
+    _write_images(out, arrays, dataset)
+    return f"wrote {n} inputs to {out}: {3 * n} images in clean, adversarial and difference, and {ARRAYS}\n"
 
 
 def collect_arrays(record: Record, evidence: Evidence, samples: Samples) -> dict[str, NDArray[np.generic]]:
@@ -56,10 +56,10 @@ def collect_arrays(record: Record, evidence: Evidence, samples: Samples) -> dict
     }
 
 
-def draw_pictures(
+def draw_images(
     clean: NDArray[np.float32], adversarial: NDArray[np.float32], bounds: tuple[float, float]
 ) -> dict[str, NDArray[np.uint8]]:
-    """Return the three pictures of one input by their folders: (height, width), or (height, width, 3).
+    """Return the three images of one input by their folders: (height, width), or (height, width, 3).
 
     The difference lies around grey, and its largest value is black or white.
     """
@@ -88,14 +88,14 @@ def _read_row(path: Path) -> tuple[Record, Evidence]:
     return record, evidence
 
 
-def _write_pictures(out: Path, arrays: dict[str, NDArray[np.generic]], dataset: Dataset) -> None:
+def _write_images(out: Path, arrays: dict[str, NDArray[np.generic]], dataset: Dataset) -> None:
     digits = len(str(arrays["number"].max()))
     columns = (arrays[name] for name in ("number", "label", "answer", "clean", "adversarial"))
     for number, label, answer, clean, adversarial in zip(*columns, strict=True):
         told = "" if answer == UNKNOWN else f"-answer{answer}"
-        for folder, picture in draw_pictures(clean, adversarial, (dataset.lo, dataset.hi)).items():
+        for folder, image in draw_images(clean, adversarial, (dataset.lo, dataset.hi)).items():
             (out / folder).mkdir(exist_ok=True)
-            Image.fromarray(picture).save(out / folder / f"{number:0{digits}}-label{label}{told}.png")
+            Image.fromarray(image).save(out / folder / f"{number:0{digits}}-label{label}{told}.png")
 
 
 def _to_bytes(image: NDArray[np.float64]) -> NDArray[np.uint8]:

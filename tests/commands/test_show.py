@@ -1,4 +1,4 @@
-"""`robust show`: the inputs of a row as pictures and arrays, exactly, and one line for what does not apply."""
+"""`robust show`: the inputs of a row as images and arrays, exactly, and one line for what does not apply."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from robust.cli import main
-from robust.commands.show import draw_pictures
+from robust.commands.show import draw_images
 from robust.data.dataset import DATA
 from robust.records.evidence import Evidence
 from robust.records.gallery import Gallery
@@ -51,7 +51,7 @@ def test_the_inputs_of_a_row_are_written_as_arrays_and_pictures(show, row):
 
     assert show() == (
         0,
-        f"wrote {n} inputs to out: {3 * n} pictures in clean, adversarial and difference, and inputs.npz\n",
+        f"wrote {n} inputs to out: {3 * n} images in clean, adversarial and difference, and inputs.npz\n",
         "",
     )
     with np.load("out/inputs.npz", allow_pickle=False) as file:
@@ -63,8 +63,8 @@ def test_the_inputs_of_a_row_are_written_as_arrays_and_pictures(show, row):
     assert arrays["answer"].tolist() == [7, *[-1] * (n - 1)]
     assert {*arrays["attack"]} == {"pgd:steps=5"}
     number, label = arrays["number"][0], arrays["label"][0]
-    picture = np.asarray(Image.open(f"out/adversarial/{number:03}-label{label}-answer7.png"))
-    assert np.array_equal(picture, np.rint(255 * evidence.x_adv[0, 0]))
+    image = np.asarray(Image.open(f"out/adversarial/{number:03}-label{label}-answer7.png"))
+    assert np.array_equal(image, np.rint(255 * evidence.x_adv[0, 0]))
     for folder in ("clean", "adversarial", "difference"):
         assert len([*Path("out", folder).glob("*.png")]) == n
 
@@ -75,11 +75,11 @@ def test_pictures_are_of_the_declared_bounds_and_of_the_inputs_form(shape):
     adversarial = clean.copy()
     adversarial.flat[0] = 0
 
-    pictures = draw_pictures(clean, adversarial, (-1, 1))
+    images = draw_images(clean, adversarial, (-1, 1))
 
-    assert {picture.shape for picture in pictures.values()} == {(2, 4, 3) if shape[0] == 3 else (2, 4)}
-    assert [pictures[name].flat[0] for name in ("clean", "adversarial", "difference")] == [0, 128, 255]
-    assert [picture.flat[-1] for picture in pictures.values()] == [0, 0, 128]
+    assert {image.shape for image in images.values()} == {(2, 4, 3) if shape[0] == 3 else (2, 4)}
+    assert [images[name].flat[0] for name in ("clean", "adversarial", "difference")] == [0, 128, 255]
+    assert [image.flat[-1] for image in images.values()] == [0, 0, 128]
 
 
 def test_inputs_that_are_no_images_are_arrays_alone(show, row, tmp_path):
@@ -97,7 +97,7 @@ def test_inputs_that_are_no_images_are_arrays_alone(show, row, tmp_path):
     status, out, err = show("--leaderboard=flat", "--data=npz:flat.npz")
 
     assert (status, err) == (0, "")
-    assert out.endswith("to out/inputs.npz; no pictures: inputs of 64 are no grey or colour images\n")
+    assert out.endswith("to out/inputs.npz; no images: inputs of 64 are neither grey nor in colour\n")
     assert [path.name for path in Path("out").iterdir()] == ["inputs.npz"]
 
 
