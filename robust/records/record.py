@@ -36,6 +36,11 @@ class ModelUsed:
     weights: str  # SHA-256 of its parameters and buffers
     params: int
 
+    @property
+    def stem(self) -> str:
+        """The end of the names of its records: model-training-weights8."""
+        return f"{_shorten(slug(self.name))}-{Spec.parse(self.training).slug}-{self.weights[:8]}"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -88,8 +93,9 @@ class Record:
     @property
     def stem(self) -> str:
         """The path below results/ without the ending: data/threat/suite/model-training-weights8."""
-        name = f"{_shorten(slug(self.model.name))}-{Spec.parse(self.model.training).slug}-{self.model.weights[:8]}"
-        return "/".join((_shorten(slug(self.data.name)), threat_slug(self.threat), _shorten(self.suite), name))
+        return "/".join(
+            (_shorten(slug(self.data.name)), threat_slug(self.threat), _shorten(self.suite), self.model.stem)
+        )
 
     @property
     def recipe(self) -> str:
