@@ -21,6 +21,7 @@ NAMES = (
     "time",
     "samples",
     "seed",
+    "draw",
     "device",
     "fail-under",
     "fail-on",

@@ -34,7 +34,8 @@ class RobustSession:
         parts = [settings.dataset.name, ", ".join(settings.threats)]
         parts += [f"attacks {', '.join(settings.attacks)}"] * bool(settings.attacks)
         parts += [f"suites {', '.join(suite.name for suite in settings.suites)}"] * bool(settings.suites)
-        return f"robust: {'; '.join(parts)}; seed {settings.seed}"
+        draw = f"; draw {settings.draw}" * (settings.draw != settings.seed)
+        return f"robust: {'; '.join(parts)}; seed {settings.seed}{draw}"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:

@@ -28,6 +28,7 @@ SAYS = {
     "train": (["as-is", "standard:epochs=1"], ["standard:epochs=2"], lambda s: [*s.trainings]),
     "samples": ("30", "20", lambda s: str(s.samples)),
     "seed": ("3", "2", lambda s: str(s.seed)),
+    "draw": ("3", "2", lambda s: str(s.draw)),
     "batch-size": ("7", "5", lambda s: str(s.batch_size)),
     "device": ("auto", "cpu", lambda s: s.device),
     "fail-under": (["clean:70", "40"], ["30"], lambda s: [str(floor) for floor in s.gates.floors]),
