@@ -190,12 +190,11 @@ class RobustSession:
         return bool(self.run.settings.regression_checks) and self.run.regression_test.selected.baseline is not None
 
     def _compare_reported(self) -> list[str]:
-        """Return a line for each row of the user's that is worse than the baseline's; update the figures of ours."""
+        """Return a line for each row of the user's that is worse than the baseline's."""
         if not self._compares:
             return []
-        from robust.session.regression_tests import compare_reported, update_early
+        from robust.session.regression_tests import compare_reported
 
-        update_early(self.run.results)
         baseline = self.run.regression_test.selected.baseline
         assert baseline is not None
         return compare_reported(self.run.results, baseline, self.run.settings.baselines.margins)
