@@ -11,6 +11,7 @@ NAMES = (
     "model",
     "arch",
     "normalize",
+    "output",
     "run-code",
     "safe-globals",
     "data",
