@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> str:
         raise ValueError(f"{dataset.name} is not the data of {path.name}: other samples; name the row's by --data")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not an empty folder; name another one: --out=DIR")
-    arrays = collect_arrays(record, evidence, samples)
+    arrays: dict[str, Any] = collect_arrays(record, evidence, samples)
     out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(out / ARRAYS, **arrays)
     n = len(evidence.row)
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> str:
     return f"wrote {n} inputs to {out}: {3 * n} images in clean, adversarial and difference, and {ARRAYS}\n"
 
 
-def collect_arrays(record: Record, evidence: Evidence, samples: Samples) -> dict[str, NDArray[np.generic]]:
+def collect_arrays(record: Record, evidence: Evidence, samples: Samples) -> dict[str, NDArray[Any]]:
     """Return the arrays of the file by their names, a line for each adversarial input."""
     shown = samples.take(evidence.row)
     answer = np.full(len(evidence.row), UNKNOWN)
@@ -64,7 +65,7 @@ def draw_images(
     The difference lies around grey, and its largest value is black or white.
     """
     change = adversarial.astype(np.float64) - clean
-    grey = 0.5 + 0.5 * change / max(float(np.abs(change).max()), np.finfo(np.float32).tiny)
+    grey = 0.5 + 0.5 * change / (float(np.abs(change).max()) or 1.0)
     lo, hi = bounds
     before, after = ((part.astype(np.float64) - lo) / (hi - lo) for part in (clean, adversarial))
     parts = {"clean": before, "adversarial": after, "difference": grey}
@@ -88,7 +89,7 @@ def _read_row(path: Path) -> tuple[Record, Evidence]:
     return record, evidence
 
 
-def _write_images(out: Path, arrays: dict[str, NDArray[np.generic]], dataset: Dataset) -> None:
+def _write_images(out: Path, arrays: dict[str, NDArray[Any]], dataset: Dataset) -> None:
     digits = len(str(arrays["number"].max()))
     columns = (arrays[name] for name in ("number", "label", "answer", "clean", "adversarial"))
     for number, label, answer, clean, adversarial in zip(*columns, strict=True):

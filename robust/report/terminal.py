@@ -91,11 +91,11 @@ def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:
     shown = _shown(board, hidden)
     table = Table(box=None, pad_edge=False, header_style="")
     for _, column in shown:
-        title, justify = column.title.replace(":", colon), "right" if column.numeric else "left"
+        title = column.title.replace(":", colon)
         if column.folds:
             table.add_column(title, overflow="fold", min_width=FOLDED)
         else:
-            table.add_column(title, justify=justify, no_wrap=True)
+            table.add_column(title, justify="right" if column.numeric else "left", no_wrap=True)
     for row in board.rows:
         line = cells(board, row)
         table.add_row(*(Text(printable(line[i]).replace(":", colon)) for i, _ in shown))
