@@ -29,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     evaluate = commands.add_parser("evaluate", help="attack models as the plugin does, with torchrun also on many GPUs")
     _add_evaluate(evaluate)
     _add_verify(commands.add_parser("verify", help="check a published row against its evidence, without an attack"))
+    _add_show(commands.add_parser("show", help="write a row's adversarial inputs as images and arrays"))
     _add_compare(commands.add_parser("compare", help="compare the rows of two runs, sample by sample"))
     typed = sys.argv[1:] if argv is None else argv
     if typed[:1] == ["evaluate"]:  # its options are the plugin's, also by their names there
@@ -46,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
             return _run_evaluate(args)
         if args.command == "compare":
             return _run_compare(args)
-        sys.stdout.write(_run_board(args) if args.command == "board" else _run_list(args))
+        sys.stdout.write({"board": _run_board, "list": _run_list, "show": _run_show}[args.command](args))
     except (ValueError, LookupError, OSError) as error:
         sys.stderr.write(f"robust {args.command}: {error}\n")
         return 4
@@ -134,7 +135,8 @@ def _add_wait(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wait", type=_read_time, metavar="TIME", help=help_)
 
 
-def _add_verify(parser: argparse.ArgumentParser) -> None:
+def _add_row(parser: argparse.ArgumentParser) -> None:
+    """Add what names a row, and its data."""
     add = parser.add_argument
     add("row", metavar="ROW", help="the path of a row's .json, or a part of its name that no other row has")
     add(
@@ -145,11 +147,21 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the folder of the row",
     )
+    add("--data", metavar="DATA", help="the row's data set, if its name is not enough: npz:FILE")
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    _add_row(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write; new, or empty")
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    _add_row(parser)
+    add = parser.add_argument
     add("--model", metavar="MODEL", help="the row's model, as --robust-model of pytest takes it")
     add("--arch", metavar="ARCH", help="the architecture of the weights of --model, or of those beside the row")
     add("--normalize", metavar="MEAN/STD", help="as --robust-normalize of the row's run, if it had one")
     add("--output", metavar="FORM", help="as --robust-output of the row's run, if it had one")
-    add("--data", metavar="DATA", help="the row's data set, if its name is not enough: npz:FILE")
     add("--device", default="cpu", metavar="DEVICE", help="cpu (default), auto, cuda, cuda:1 or mps")
 
 
@@ -202,6 +214,12 @@ def _run_verify(args: argparse.Namespace) -> int:
     verified = run(args)
     sys.stdout.write(verified.text)
     return 0 if verified.sound else 1
+
+
+def _run_show(args: argparse.Namespace) -> str:
+    from robust.commands.show import run
+
+    return run(args)
 
 
 def _run_compare(args: argparse.Namespace) -> int:

@@ -175,3 +175,10 @@ def decide(measured: Measured, floor: Floor, fail_on: FailOn, bound: bool = Fals
     if inside:
         return Decision("inconclusive", f"the floor of {floor.percent:g} % is inside the interval; use more samples")
     return Decision("holds")
+
+
+def describe_next(measured: Measured, floor: Floor, advice: str) -> str:
+    """Return what to try next once a figure has failed, as "next: ..."; "" if there is nothing."""
+    more = ["more samples make the interval narrower"] * (measured.percent >= floor.percent)
+    steps = "; ".join([*more, *filter(None, [advice])])
+    return f"next: {steps}" if steps else ""

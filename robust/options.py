@@ -109,6 +109,11 @@ OPTIONS = (
         "samples", "N|all", "how many test samples, drawn by the seed, or all; default: 1000, or all if there are fewer"
     ),
     Option("seed", "N", "the seed of everything random; default: 0"),
+    Option(
+        "draw",
+        "N",
+        "the seed of the draw of the samples alone, so that runs with other seeds see the same ones; default: the seed",
+    ),
     Option("batch-size", "N", "how many samples at once; default: as many as fit, halved if memory runs out"),
     Option("device", "DEVICE", "cpu, cuda, cuda:1 or mps; default: auto, which is cuda if there is one, else cpu"),
     Option(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from robust.gates import Decision, Floor, Gates, Measured, decide, read_floor
+from robust.gates import Decision, Floor, Gates, Measured, decide, describe_next, read_floor
 
 ATTACKS, THREATS = ("fgsm", "pgd:steps=5"), ("linf:8/255", "l2:0.5")
 
@@ -94,3 +94,16 @@ def test_an_upper_bound_never_shows_that_a_floor_holds(floor, ruling):
     assert decision.ruling == ruling
     if ruling == "inconclusive":
         assert decision.message == f"the floor of {floor} % holds so far; give it more time"
+
+
+@pytest.mark.parametrize(
+    ("k", "advice", "told"),
+    [
+        (45, "do it", "next: do it"),
+        (45, "", ""),
+        (55, "do it", "next: more samples make the interval narrower; do it"),  # it fails by its interval
+        (55, "", "next: more samples make the interval narrower"),
+    ],
+)
+def test_what_to_try_next_is_one_line(k, advice, told):
+    assert describe_next(Measured.of(k, 100), Floor(50.0), advice) == told

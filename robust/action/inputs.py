@@ -10,16 +10,26 @@ from robust.options import OPTIONS, Option, spell_options
 NAMES = (
     "model",
     "arch",
+    "normalize",
+    "output",
+    "run-code",
+    "safe-globals",
     "data",
+    "download",
     "threat",
+    "attack",
     "suite",
+    "time",
     "samples",
+    "seed",
+    "draw",
+    "device",
     "fail-under",
     "fail-on",
+    "verdict",
+    "accept",
     "compare",
     "compare-fail",
-    "device",
-    "run-code",
 )
 ARGS, REPORT_DIR = "args", "report-dir"
 
@@ -48,7 +58,7 @@ def variable(name: str) -> str:
 
 
 def read_inputs(environment: Mapping[str, str]) -> Inputs:
-    """Read the inputs; raise ValueError, in one line, if an input that is one value has several lines."""
+    """Read the inputs; raise ValueError, in one line, if an input has several lines or another word than it may."""
     options = {option.name: _given(environment, option) for option in OPTIONS if option.name in NAMES}
     report = _one(REPORT_DIR, _lines(environment, REPORT_DIR)) or ["robust-report"]
     return Inputs({name: given for name, given in options.items() if given}, _lines(environment, ARGS), Path(report[0]))
@@ -56,7 +66,17 @@ def read_inputs(environment: Mapping[str, str]) -> Inputs:
 
 def _given(environment: Mapping[str, str], option: Option) -> list[str]:
     lines = _lines(environment, option.name)
+    if option.flag:
+        return _switch(option.name, lines)
     return lines if option.many else _one(option.name, lines)
+
+
+def _switch(name: str, lines: list[str]) -> list[str]:
+    """Return the line if it says true; "false" leaves a flag to the ini file, as an input that is not given does."""
+    word = "".join(_one(name, lines)).lower() or "false"
+    if word not in ("true", "false"):
+        raise ValueError(f"input {name}: expected true or false, got {word}")
+    return lines * (word == "true")
 
 
 def _one(name: str, lines: list[str]) -> list[str]:

@@ -24,12 +24,14 @@ class Wanted:
     suite: str
     seed: int
     options: dict[str, Any]  # those of each attack, or of the suite, by name
+    draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
 
     @classmethod
     def of(cls, record: Record) -> "Wanted":
         """Return what a record is of."""
         model, options = record.model, {attack.name: attack.options for attack in record.planned}
-        return cls(record.data, model.name, model.training, record.threat, record.suite, record.seed, options)
+        what = (record.data, model.name, model.training, record.threat, record.suite)
+        return cls(*what, record.seed, options, record.draw)
 
     def __str__(self) -> str:
         return printable(f"{self.model} ({self.training}), {self.data.name}, {self.threat}, {self.suite}")
@@ -99,12 +101,18 @@ def _describe_difference(record: Record, wanted: Wanted) -> str:
         return f"has seed {record.seed}, not {wanted.seed}: take --robust-seed={record.seed}"
     if record.data.n != wanted.data.n:
         return f"has {record.data.n} samples, not {wanted.data.n}: take --robust-samples={record.data.n}"
+    if record.data != wanted.data and (drawn := _drawn_by(record)) != _drawn_by(wanted):
+        return f"has draw {drawn}, not {_drawn_by(wanted)}: take --robust-draw={drawn}"
     if record.data != wanted.data:
         now, before = wanted.data.digest[:8], record.data.digest[:8]
         return f"is of other samples (sha256 {before}, today's {now}): the data is not what it was"
     if _to_text(Wanted.of(record).options) != _to_text(wanted.options):
         return f"is of another version of {record.suite}, or of other options"
     return ""
+
+
+def _drawn_by(row: Record | Wanted) -> int:
+    return row.seed if row.draw is None else row.draw
 
 
 def _to_text(options: dict[str, Any]) -> str:

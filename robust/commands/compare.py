@@ -3,6 +3,7 @@
 import argparse
 import io
 import shutil
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from robust.baseline.matching import UnfitError, Wanted, find_match, refuse, rob
 from robust.baseline.store import Baseline, read, read_numbers
 from robust.baseline.tolerance import WORDS, Tolerance, read_tolerance, refuse_twice
 from robust.records.record import Record
+
+# What a narrower terminal leaves out of the table, in turn; the samples that were lost and won stand below it.
+NARROWER = ((), ("lost", "won"), ("lost", "won", "A %"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +96,44 @@ def _describe(pair: Pair, margins: tuple[Tolerance, ...]) -> Iterator[str]:
 
 
 def _format_table(pair: Pair, margins: tuple[Tolerance, ...]) -> str:
-    """Return a table with a line for each accuracy."""
-    table = Table(box=None, pad_edge=False, header_style="")
-    table.add_column("")
-    for title in ("A %", "B %", "points", "95 % interval", "lost", "won", "p"):
-        table.add_column(title, justify="right", no_wrap=True)
-    if margins:
-        table.add_column("gate")
-    for metric, words in WORDS.items():
-        paired, margin = pair.compare(metric), next((limit for limit in margins if limit.metric == metric), None)
-        shares, (low, high) = (f"{100 * flags.mean():.1f}" for flags in (paired.before, paired.after)), paired.interval
-        counts = (str(flags.sum()) for flags in (paired.lost, paired.won))
-        figures = [*shares, f"{paired.points:+.1f}", f"{low:+.1f} to {high:+.1f}", *counts, f"{paired.p:.2g}"]
-        gate = [f"{margin} {paired.ruling(margin)}" if margin else ""] * bool(margins)
-        table.add_row(words, *figures, *gate)
-    file = io.StringIO()
-    width = shutil.get_terminal_size().columns
-    Console(file=file, width=width, color_system=None, emoji=False, markup=False).print(table)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+    """Return a table with a line for each accuracy; a narrow terminal leaves columns out, and none that decides."""
+    lines, width = [_cells(pair, metric, margins) for metric in WORDS], shutil.get_terminal_size().columns
+    for hidden in NARROWER:
+        table = Table(box=None, pad_edge=False, header_style="")
+        shown = [title for title in lines[0] if title not in hidden]
+        for title in shown:
+            table.add_column(title, justify="left" if title in ("", "gate") else "right", no_wrap=True)
+        for line in lines:
+            cells = line | {"gate": line.get("gate", "").replace(" ", "\n" if hidden else " ")}
+            table.add_row(*(cells[title] for title in shown))
+        if Console(width=10_000).measure(table).maximum <= width:
+            file = io.StringIO()
+            Console(file=file, width=width, color_system=None, emoji=False, markup=False).print(table)
+            text = [line.rstrip() for line in file.getvalue().splitlines()]
+            return "\n".join([*text, *[f"(left out for want of width: {', '.join(hidden)})"] * bool(hidden)])
+    told = ((line.pop(""), line) for line in lines)
+    return "\n".join(
+        part
+        for words, line in told
+        for part in textwrap.wrap(
+            f"{words}: {', '.join(f'{name} {cell}' for name, cell in line.items() if cell)}", width
+        )
+    )
+
+
+def _cells(pair: Pair, metric: str, margins: tuple[Tolerance, ...]) -> dict[str, str]:
+    """Return the cells of an accuracy by the titles of their columns."""
+    paired, margin = pair.compare(metric), next((limit for limit in margins if limit.metric == metric), None)
+    before, after = (f"{100 * flags.mean():.1f}" for flags in (paired.before, paired.after))
+    low, high = paired.interval
+    cells = {
+        "": WORDS[metric],
+        "A %": before,
+        "B %": after,
+        "points": f"{paired.points:+.1f}",
+        "95 % interval": f"{low:+.1f} to {high:+.1f}",
+        "lost": str(paired.lost.sum()),
+        "won": str(paired.won.sum()),
+        "p": f"{paired.p:.2g}",
+    }
+    return cells | ({"gate": f"{margin} {paired.ruling(margin)}" if margin else ""} if margins else {})

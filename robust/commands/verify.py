@@ -46,11 +46,10 @@ def run(args: argparse.Namespace) -> Verified:
     if not checks[-1].sound:
         return _report(path, checks, [])
     evidence = Evidence.from_bytes(content)
-    dataset = _find_data(args, record).complete()
-    split: Split = "train" if record.data.split == "train" else "test"
-    if len(evidence.index) and not 0 <= evidence.index.min() <= evidence.index.max() < len(dataset.read(split)[1]):
+    dataset = find_data(args, record).complete()
+    samples = find_samples(dataset, record, evidence)
+    if samples is None:
         return _report(path, [*checks, Check("data", False, f"{dataset.name} has no such samples")], [])
-    samples = dataset.read_rows(split, evidence.index)
     dataset = dataset if dataset.classes is not None else dataset.widen(samples.y)
     row = Row(record, evidence, samples, dataset, load_model(args, record, dataset, samples))
     checks += check_row(row)
@@ -72,7 +71,8 @@ def find(text: str, folder: Path) -> Path:
     raise LookupError(f"{text!r} is in the names of {len(matching)} rows: {', '.join(matching[:MAX_ROWS])}{more}")
 
 
-def _find_data(args: argparse.Namespace, record: Record) -> Dataset:
+def find_data(args: argparse.Namespace, record: Record) -> Dataset:
+    """Return the data set that the user names, or else the row's, if reading it runs no code of others."""
     try:
         return open_data(args.data or record.data.name, Path.cwd())
     except LookupError as error:
@@ -80,6 +80,14 @@ def _find_data(args: argparse.Namespace, record: Record) -> Dataset:
             raise
         hint = "a row does not choose what is read; name its data yourself: --data=data.py:load"
         raise LookupError(f"{error.args[0]}; {hint}") from None
+
+
+def find_samples(dataset: Dataset, record: Record, evidence: Evidence) -> Samples | None:
+    """Return the samples whose numbers the evidence holds; None if the data set has no such samples."""
+    split: Split = "train" if record.data.split == "train" else "test"
+    if len(evidence.index) and not 0 <= evidence.index.min() <= evidence.index.max() < len(dataset.read(split)[1]):
+        return None
+    return dataset.read_rows(split, evidence.index)
 
 
 def load_model(args: argparse.Namespace, record: Record, dataset: Dataset, samples: Samples) -> nn.Module:

@@ -30,7 +30,7 @@ def illustrate(
     (height, width), or (1 or 3, height, width).
     """
     row = choose_rows(adversarial, most, seed)
-    if not len(row) or not _is_image(candidates.x_adv.shape[1:]):
+    if not len(row) or not is_image(candidates.x_adv.shape[1:]):
         return None
     places = (np.cumsum(adversarial) - 1)[row]
     y, bounds = candidates.y[places], candidates.bounds
@@ -62,7 +62,8 @@ def to_images(x: NDArray[np.float32], bounds: tuple[float, float]) -> Images:
     return _to_bytes(_to_planes(torch.from_numpy(np.array(x)), bounds))
 
 
-def _is_image(shape: tuple[int, ...]) -> bool:
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Whether inputs of this shape are images: (height, width), or (1 or 3, height, width)."""
     return len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
 
 

@@ -36,6 +36,11 @@ class ModelUsed:
     weights: str  # SHA-256 of its parameters and buffers
     params: int
 
+    @property
+    def stem(self) -> str:
+        """The end of the names of its records: model-training-weights8."""
+        return f"{_shorten(slug(self.name))}-{Spec.parse(self.training).slug}-{self.weights[:8]}"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -51,6 +56,7 @@ class Record:
     evidence: str | None = None  # SHA-256 of the .npz with the adversarial inputs
     levels: int | None = None  # that the inputs were rounded to; None if the data is on none
     trust: TrustReport | None = None  # the findings of the checks; None if nothing was checked
+    draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
 
     @cached_property
     def suite(self) -> str:
@@ -88,8 +94,9 @@ class Record:
     @property
     def stem(self) -> str:
         """The path below results/ without the ending: data/threat/suite/model-training-weights8."""
-        name = f"{_shorten(slug(self.model.name))}-{Spec.parse(self.model.training).slug}-{self.model.weights[:8]}"
-        return "/".join((_shorten(slug(self.data.name)), threat_slug(self.threat), _shorten(self.suite), name))
+        return "/".join(
+            (_shorten(slug(self.data.name)), threat_slug(self.threat), _shorten(self.suite), self.model.stem)
+        )
 
     @property
     def recipe(self) -> str:
@@ -125,6 +132,8 @@ class Record:
             "evidence": self.evidence,
             "provenance": self.provenance,
         }
+        if self.draw is not None:
+            content["draw"] = self.draw
         if self.robust_rounded is not None:
             content["rounded"] = {"levels": self.levels, "correct": int(self.robust_rounded.sum())}
         if self.trust is not None:
@@ -150,6 +159,7 @@ class Record:
                 evidence=content["evidence"],
                 levels=content["rounded"]["levels"] if "rounded" in content else None,
                 trust=trust_from_json(content["trust"]) if "trust" in content else None,
+                draw=int(content["draw"]) if "draw" in content else None,
             )
             stages = (stage for attack in record.attacks for stage in attack.stages)
             findings = record.trust.findings if record.trust else ()

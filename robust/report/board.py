@@ -27,7 +27,7 @@ class Row:
     @property
     def drop(self) -> float:
         """The clean minus the robust accuracy, in percentage points."""
-        return self.clean - self.robust
+        return percent(int(self.record.correct.sum()) - int(self.record.robust.sum()), self.record.data.n)
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ COLUMNS = (
     "forwards", "backwards", "seconds", "params", "weights", "samples", "seed", "date",
     "partial", "verdict", "doubts", "accepted", "levels", "rounded_percent",
 )  # fmt: skip
+PLACES = 4  # decimals of a figure in percent: below one sample in a million; the counts beside it are exact
 
 
 def long_csv(boards: Iterable[Board]) -> str:
@@ -21,7 +22,7 @@ def long_csv(boards: Iterable[Board]) -> str:
 
     A suite has one more line for each stage: the robust accuracy and the cost after it.
     """
-    return _csv(COLUMNS, [line for board in boards for row in board.rows for line in lines(board, row)])
+    return _csv(COLUMNS, [_round(line) for board in boards for row in board.rows for line in lines(board, row)])
 
 
 def wide_csv(boards: Iterable[Board]) -> str:
@@ -34,11 +35,15 @@ def wide_table(boards: Iterable[Board]) -> tuple[list[str], list[Line]]:
     rows, attacks = [], set()
     for board in boards:
         for row in board.rows:
-            total, *parts = lines(board, row)
+            total, *parts = map(_round, lines(board, row))
             under = {f"{line['attack']} percent": line["robust_percent"] for line in parts}
             attacks |= {*under}
             rows.append(total | under)
     return [*(column for column in COLUMNS if column != "attack"), *sorted(attacks)], rows
+
+
+def _round(line: Line) -> Line:
+    return {key: round(value, PLACES) if isinstance(value, float) else value for key, value in line.items()}
 
 
 def _csv(columns: Iterable[str], rows: list[Line]) -> str:

@@ -56,7 +56,7 @@ def _line(board: Board, row: Row, attack: str, k: int, spent: AttackOutcome | St
         "robust_percent": percent(k, n),
         "low_percent": 100 * low,
         "high_percent": 100 * high,
-        "drop_points": row.clean - percent(k, n),
+        "drop_points": percent(int(record.correct.sum()) - k, n),
         "clean_correct": int(record.correct.sum()),
         "robust_correct": k,
         "forwards": spent.forwards,
@@ -72,7 +72,7 @@ def _line(board: Board, row: Row, attack: str, k: int, spent: AttackOutcome | St
         "verdict": record.verdict,
         "doubts": _names(finding.name for finding in record.trust.findings) if record.trust else "",
         "accepted": _names(record.trust.accepted) if record.trust else "",
-        "levels": record.levels,
+        "levels": "" if record.levels is None else record.levels,  # None would make floats of the column
         "rounded_percent": _rounded_percent(record, spent),
     }
 

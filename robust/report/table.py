@@ -19,6 +19,7 @@ class Column:
 
     title: str
     numeric: bool = True
+    folds: bool = False  # whether a cell may be broken into lines anywhere, as a name may
 
 
 def columns(board: Board) -> list[Column]:
@@ -26,8 +27,8 @@ def columns(board: Board) -> list[Column]:
     attacks = [Column(name) for name in board.columns]
     return [
         Column("rank"),
-        Column("model", numeric=False),
-        Column("training", numeric=False),
+        Column("model", numeric=False, folds=True),
+        Column("training", numeric=False, folds=True),
         Column("clean %"),
         *attacks,
         Column("robust %"),

@@ -11,22 +11,29 @@ from rich.text import Text
 from robust.attacks.text import printable
 from robust.flags import union
 from robust.records.record import Record
-from robust.report.board import Board
-from robust.report.table import cells, columns, describe_attacks, describe_rounding
+from robust.report.board import Board, Row
+from robust.report.table import Column, cells, columns, describe_attacks, describe_rounding
 
 MAX_SKIPPED = 0.2  # share of the checks; if more are skipped, the verdict is reported as weaker
+FOLDED, GAP = 6, 2  # characters: of a folded name at least, and between columns
 HIDDEN = ("drop", "n", "params", "weights")  # columns that do not fit in 80 characters
 
 
 def terminal(board: Board, width: int) -> str:
-    """Return one board, at most `width` characters wide; narrow ones break names, or leave the attacks' columns out."""
+    """Return one board, at most `width` characters wide.
+
+    Narrow ones break names, leave the attacks' columns out, or have no columns at all: no figure or verdict is cut.
+    """
     without_attacks = (*HIDDEN, *board.columns)
     for colon, hidden in ((":", HIDDEN), (":\n", HIDDEN), (":\n", without_attacks)):
         table = _table(board, colon, hidden)
         if Console(width=10_000).measure(table).maximum <= width:
             break
     file = io.StringIO()
-    Console(file=file, width=width, color_system=None, emoji=False, markup=False).print(table)
+    if _narrowest(board, hidden) <= width:
+        Console(file=file, width=width, color_system=None, emoji=False, markup=False).print(table)
+    else:
+        file.write("\n".join(line for row in board.rows for line in _list_cells(board, row, hidden, width)))
     sizes = sorted({row.record.data.n for row in board.rows})
     n = " to ".join(dict.fromkeys((str(sizes[0]), str(sizes[-1]))))
     lines = [f"{printable(board.data)}, {board.threat}, {board.suite}, n = {n}", file.getvalue().rstrip()]
@@ -59,18 +66,37 @@ def _mitigated(record: Record) -> Iterator[str]:
         yield f"mitigated by {names}: {without.mean():.1%} robust without, {record.robust.mean():.1%} with it"
 
 
+def _shown(board: Board, hidden: tuple[str, ...]) -> list[tuple[int, Column]]:
+    return [(i, column) for i, column in enumerate(columns(board)) if column.title not in hidden]
+
+
+def _narrowest(board: Board, hidden: tuple[str, ...]) -> int:
+    """Return the width of the narrowest table that cuts nothing."""
+    lines, shown = [cells(board, row) for row in board.rows], _shown(board, hidden)
+    widths = (
+        FOLDED if column.folds else max(len(column.title), *(len(line[i]) for line in lines)) for i, column in shown
+    )
+    return sum(widths) + GAP * (len(shown) - 1)
+
+
+def _list_cells(board: Board, row: Row, hidden: tuple[str, ...], width: int) -> list[str]:
+    """Return a row without columns: each cell after its title."""
+    line = cells(board, row)
+    told = "; ".join(f"{column.title} {line[i]}" for i, column in _shown(board, hidden))
+    return textwrap.wrap(printable(told), width, subsequent_indent="  ")
+
+
 def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:
     """Return the table without the `hidden` columns, with `colon` for the colons of attacks and recipes."""
-    heads = columns(board)
-    shown = [i for i, column in enumerate(heads) if column.title not in hidden]
+    shown = _shown(board, hidden)
     table = Table(box=None, pad_edge=False, header_style="")
-    for i in shown:
-        title = heads[i].title.replace(":", colon)
-        if heads[i].numeric:  # names may be folded, figures not
-            table.add_column(title, justify="right", no_wrap=True)
+    for _, column in shown:
+        title = column.title.replace(":", colon)
+        if column.folds:
+            table.add_column(title, overflow="fold", min_width=FOLDED)
         else:
-            table.add_column(title, overflow="fold", min_width=6)
+            table.add_column(title, justify="right" if column.numeric else "left", no_wrap=True)
     for row in board.rows:
         line = cells(board, row)
-        table.add_row(*(Text(printable(line[i]).replace(":", colon)) for i in shown))
+        table.add_row(*(Text(printable(line[i]).replace(":", colon)) for i, _ in shown))
     return table

@@ -3,9 +3,11 @@
 import shlex
 from typing import NamedTuple
 
+from robust.attacks.words import threat_slug
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME
-from robust.gates import Floor, Gates, Measured, decide
+from robust.gates import Floor, Gates, Measured, decide, describe_next
+from robust.session.advice import CLEAN_ADVICE, advise
 from robust.session.case import DECISIONS, Case, fail
 from robust.session.measurement import Measurements
 from robust.session.payload import RowPart
@@ -28,6 +30,7 @@ class AccuracyTest:
     def __init__(self, resources: Resources, measurements: Measurements, commands: Commands) -> None:
         self.commands = commands
         self._answers = resources.answers
+        self._settings = resources.settings
         self._gates: Gates = resources.settings.gates
         self._measurements = measurements
         self._payloads = PayloadBuilder(resources)
@@ -40,7 +43,7 @@ class AccuracyTest:
         case.hand_over(self._payloads.build(case))
         if clean.faulty:
             fail(f"the model answered {clean.faulty} of {n} clean samples with NaN or infinity")
-        self.judge(case, f"clean accuracy {measured}", measured, self._gates.clean())
+        self.judge(case, f"clean accuracy {measured}", measured, self._gates.clean(), advice=CLEAN_ADVICE)
 
     def test_attack(self, case: Case, attack: str, threat: str, *, is_suite: bool = False) -> None:
         """Test the accuracy under one attack, or under one suite, which makes a row of its own."""
@@ -54,21 +57,25 @@ class AccuracyTest:
             judged=is_judged(case.item),
             cache=measurement.cache,
         )
-        case.hand_over(self._payloads.build(case, row, result))
+        payload = self._payloads.build(case, row, result)
+        case.hand_over(payload)
         low, high = result.interval
         for name, share in (("robust", result.accuracy), ("low", low), ("high", high)):
             case.note(f"{name}_percent", round(100 * share, 4))
         case.note("n", result.n)
         if result.found.partial:
             case.note("partial", result.found.partial)
-        self._judge_attack(case, result)
+        name = f"{threat_slug(threat)}/{attack}/" if is_suite else ""
+        model = payload.setup.model
+        self._judge_attack(case, result, advise(self._settings, model, f"{name}{model.stem}"))
 
-    def _judge_attack(self, case: Case, result: Result) -> None:
+    def _judge_attack(self, case: Case, result: Result, advice: str) -> None:
         floor = self._gates.attack(result.attack, result.threat)
         if floor is not None and is_unattacked(result.found) and result.measured.percent >= floor.percent:
             stopped = f"{result.attack} under {result.threat} was stopped by the time before its first stage ended"
             fail(f"--robust-fail-under={floor}: {stopped}, so nothing shows that it holds; give it more time")
-        self.judge(case, str(result), result.measured, floor, bound=result.found.partial == TIME)
+        bound = result.found.partial == TIME
+        self.judge(case, str(result), result.measured, floor, bound=bound, advice=advice)
 
     def report(self, case: Case, results: list[Result], floor: Floor | None) -> None:
         """Hand over the results that a user's test reports: those under one threat model make one row."""
@@ -85,16 +92,28 @@ class AccuracyTest:
         ]
         case.hand_over(*(self._payloads.build(case, row, result) for row, result in zip(rows, results, strict=True)))
 
-    def judge(self, case: Case, figure: str, measured: Measured, floor: Floor | None, *, bound: bool = False) -> None:
+    def judge(
+        self,
+        case: Case,
+        figure: str,
+        measured: Measured,
+        floor: Floor | None,
+        *,
+        bound: bool = False,
+        advice: str = "",
+    ) -> None:
         """Fail the test if the figure does not keep the floor; warn if that is not settled.
 
         `bound` says that the figure is an upper bound, since the time was up: more samples may be adversarial.
+        `advice` says what to try next.
         """
         if floor is None:
             return
         decision = decide(measured, floor, self._gates.fail_on, bound)
         case.item.stash.setdefault(DECISIONS, []).append(decision)
         if decision.ruling == "fails":
-            fail(f"{figure} {decision.message}\nrepeat: {self.commands.repeat} '{node_id(case.item)}'")
+            repeat = f"repeat: {self.commands.repeat} '{node_id(case.item)}'"
+            lines = f"{figure} {decision.message}", repeat, describe_next(measured, floor, advice)
+            fail("\n".join(filter(None, lines)))
         if decision.ruling == "inconclusive":
             case.warn(f"inconclusive: {figure}: {decision.message}")

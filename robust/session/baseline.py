@@ -85,6 +85,7 @@ def find_row(
         suite=check.row or "+".join(sorted(Spec.parse(attack).slug for attack in settings.attacks)),
         seed=settings.seed,
         options=_list_options(check.row, settings, models),
+        draw=settings.draw,
     )
     by_name = settings.baselines.compare in (AUTO, LATEST)
     single = len(settings.everything) == 1

@@ -32,7 +32,7 @@ class RunData:
         most, wanted = len(dataset.read("test")[1]), settings.samples
         n = most if wanted == "all" else wanted or min(SAMPLES, most)
         try:
-            samples = dataset.load("test", n, settings.seed)
+            samples = dataset.load("test", n, settings.draw)
         except OutsideError as error:
             if settings.normalize in (None, NONE):
                 raise

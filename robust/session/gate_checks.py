@@ -1,9 +1,9 @@
 """The gates that no test decides alone: of rows, once all is measured, and of floors that nothing was measured for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
-from robust.gates import CLEAN, Decision, Floor, Gates, Measured, decide, scopes
+from robust.gates import CLEAN, Decision, Floor, Gates, Measured, decide, describe_next, scopes
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.record import Record
 from robust.session.results import Results, RowKey
@@ -12,9 +12,11 @@ from robust.session.results import Results, RowKey
 class GateChecks:
     """The floors of a run, and the results that they are for."""
 
-    def __init__(self, results: Results, gates: Gates) -> None:
+    def __init__(self, results: Results, gates: Gates, advise: Callable[[Record], str] = lambda record: "") -> None:
+        """`advise` returns what to try next where a row's figure fails."""
         self._results = results
         self._gates = gates
+        self._advise = advise
 
     def floor_of(self, key: RowKey) -> Floor | None:
         """Return the floor of a row's figure; None if there is none."""
@@ -37,18 +39,19 @@ class GateChecks:
         """
         failures = []
         for key, record in self._results.list_complete():
-            for name, measured, decision in self._undecided(key, record):
+            for name, measured, floor, decision in self._undecided(key, record):
                 who = f"{record.model.name} ({record.model.training}), {record.threat}"
                 figure = f"robust accuracy {measured} over {name}"
                 self._results.decisions[f"{who}: {name}"] = [decision]
                 if decision.ruling == "fails":
-                    failures.append(f"{who}: {figure} {decision.message}")
+                    steps = describe_next(measured, floor, self._advise(record))
+                    failures.append("; ".join(filter(None, (f"{who}: {figure} {decision.message}", steps))))
                 if decision.ruling == "inconclusive":
                     self._results.warnings[f"{who}: inconclusive: {figure}: {decision.message}"] = None
         return failures
 
-    def _undecided(self, key: RowKey, record: Record) -> Iterator[tuple[str, Measured, Decision]]:
-        """Yield (the attacks' name, their figure, the decision on it).
+    def _undecided(self, key: RowKey, record: Record) -> Iterator[tuple[str, Measured, Floor, Decision]]:
+        """Yield (the attacks' name, their figure, its floor, the decision on it).
 
         A row of the shipped tests yields the figure of all attacks together, unless the test of one attack settles it.
         A row of a user's test yields the figure of each attack, too.
@@ -59,7 +62,7 @@ class GateChecks:
             for attack, own in floors:
                 if own is not None and own != floor:
                     measured = _of_attack(record, attack)
-                    yield attack.name, measured, decide(measured, own, self._gates.fail_on)
+                    yield attack.name, measured, own, decide(measured, own, self._gates.fail_on)
         if floor is None or row is None:
             return
         tested = [] if key.origin else [_of_attack(record, attack) for attack, own in floors if own == floor]
@@ -67,7 +70,7 @@ class GateChecks:
             decide(measured, floor, self._gates.fail_on).ruling == "fails" for measured in tested
         )
         if not settled:
-            yield record.suite, together, row
+            yield record.suite, together, floor, row
 
     def check_measured(self) -> list[str]:
         """Return a line for each floor that nothing was measured for."""

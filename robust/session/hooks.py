@@ -34,7 +34,8 @@ class RobustSession:
         parts = [settings.dataset.name, ", ".join(settings.threats)]
         parts += [f"attacks {', '.join(settings.attacks)}"] * bool(settings.attacks)
         parts += [f"suites {', '.join(suite.name for suite in settings.suites)}"] * bool(settings.suites)
-        return f"robust: {'; '.join(parts)}; seed {settings.seed}"
+        draw = f"; draw {settings.draw}" * (settings.draw != settings.seed)
+        return f"robust: {'; '.join(parts)}; seed {settings.seed}{draw}"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -189,12 +190,11 @@ class RobustSession:
         return bool(self.run.settings.regression_checks) and self.run.regression_test.selected.baseline is not None
 
     def _compare_reported(self) -> list[str]:
-        """Return a line for each row of the user's that is worse than the baseline's; update the figures of ours."""
+        """Return a line for each row of the user's that is worse than the baseline's."""
         if not self._compares:
             return []
-        from robust.session.regression_tests import compare_reported, update_early
+        from robust.session.regression_tests import compare_reported
 
-        update_early(self.run.results)
         baseline = self.run.regression_test.selected.baseline
         assert baseline is not None
         return compare_reported(self.run.results, baseline, self.run.settings.baselines.margins)

@@ -39,6 +39,7 @@ class Setup:
     batch: int  # samples at once
     source: Source | str  # where another process finds the model, or why it cannot have it
     trained: TrainingCard | None
+    draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
 
     def to_json(self) -> Json:
         return asdict(self)

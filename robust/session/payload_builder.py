@@ -70,6 +70,7 @@ class PayloadBuilder:
             batch=self._answers.get_batcher(case.module).size,
             source=self._models.find_source(variant, case.module),
             trained=self._models.get_card(variant),
+            draw=None if settings.draw == case.seed else settings.draw,
         )
 
     def _draw_images(self, case: Case, result: Result) -> dict[str, NDArray[Any]]:

@@ -29,6 +29,7 @@ def build_record(row: Sequence[ItemPayload], trust: TrustReport | None, labels: 
         model=setup.model,
         threat=part.threat,
         seed=setup.seed,
+        draw=setup.draw,
         correct=~union(~payload.correct for payload in row),  # in all of the processes that measured
         attacks=tuple(outcomes),
         levels=None if None in levels else levels[0],

@@ -1,6 +1,6 @@
 """The test of a row against a baseline: first the inputs that the baseline keeps are tried, then the row's attacks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -11,17 +11,17 @@ from robust.attacks.text import printable
 from robust.baseline import store
 from robust.baseline.comparison import Comparison, name_samples
 from robust.baseline.matching import AbsentError, UnfitError, Wanted, find_match, robust_flags
-from robust.baseline.replay import replay_inputs
+from robust.baseline.replay import Replay, replay_inputs
 from robust.baseline.store import Baseline
-from robust.baseline.tolerance import CLEAN, ROBUST, WORDS, Tolerance, read_tolerance
-from robust.flags import pack, union, unpack
+from robust.baseline.tolerance import CLEAN, ROBUST, WORDS, Tolerance
+from robust.flags import Flags, union
 from robust.records.record import Record
 from robust.session.baseline import SelectedBaseline, find_row, select
 from robust.session.case import COMPARED, Case, fail
 from robust.session.measurement import Measurements
 from robust.session.resources import Resources
-from robust.session.results import Results, RowKey
-from robust.session.selection import node_id
+from robust.session.results import Results
+from robust.session.selection import is_measured_anyway, node_id
 from robust.settings.baseline import RegressionCheck
 
 Figures = dict[str, Any]  # a comparison as numbers
@@ -67,49 +67,58 @@ class RegressionTest:
             fail(f"{baseline} cannot be compared with: {error.args[0]}")
 
     def _test_robust(self, case: Case, check: RegressionCheck, baseline: Baseline, before: Record) -> None:
-        """Compare as soon as something is known: losses that are too many at any point fail the test at once.
+        """Compare on all samples, or as soon as losses are too many, if nothing else here attacks the others.
 
-        First the inputs that the baseline keeps are tried, then the attacks on a few samples, and then on all.
+        First the inputs that the baseline keeps are tried, then the attacks on a few samples, and then on all. If
+        other tests measure the row anyway, an early end would save nothing, and tell of one loss by two figures.
         """
         was_robust = robust_flags(before, ROBUST)
-        robust = self._answers.get_clean(case.module, case.samples).correct.copy()
+        clean = self._answers.get_clean(case.module, case.samples).correct
+        replay = self._replay(case, check, baseline, before)
+        names = (check.row,) if check.row else self._settings.attacks
+        if not is_measured_anyway(case.item, check.threat, check.row, len(names)):
+            self._judge_early(case, check, was_robust, clean, replay, names)
+        results = [self._measurements.get(case, name, check.threat) for name in names]
+        robust = clean & ~union(result.broken for result in results)
+        comparison = Comparison(was_robust, robust & ~replay.adversarial)
+        for result in results:
+            if (partial := result.found.partial) and comparison.ruling(check.margin) != "fails":
+                fail(f"{result.attack} was stopped by the {partial}, so nothing shows that the model is still robust")
+        self._judge(case, check, comparison, _describe_replayed(robust, replay))
+
+    def _replay(self, case: Case, check: RegressionCheck, baseline: Baseline, before: Record) -> Replay:
         threat, batcher = self._data.read_threat(check.threat), self._answers.get_batcher(case.module)
         try:
             saved = store.read_inputs(baseline.path_of(before))
-            replay = replay_inputs(case.module, case.samples, saved, threat, batcher)
+            return replay_inputs(case.module, case.samples, saved, threat, batcher)
         except ValueError as error:
             fail(f"{baseline} cannot be compared with: {error.args[0]}")
-        robust &= ~replay.adversarial
-        so_far = "by the baseline's inputs alone, before any attack"
-        self._judge_early(case, check, Comparison(was_robust, robust), so_far)
-        names = (check.row,) if check.row else self._settings.attacks
-        if len(rows := replay.first(was_robust, robust)):
-            few, bound = replace(case, samples=case.samples.take(rows)), robust.copy()
-            bound[rows] &= ~union(self._measurements.run(few, name, check.threat).broken for name in names)
-            so_far = f"by the baseline's inputs and the attacks on {len(rows)} samples, before all were attacked"
-            self._judge_early(case, check, Comparison(was_robust, bound), so_far)
-        for result in (self._measurements.get(case, name, check.threat) for name in names):
-            if partial := result.found.partial:
-                fail(f"{result.attack} was stopped by the {partial}, so nothing shows that the model is still robust")
-            robust &= ~result.broken
-        self._judge(case, check, Comparison(was_robust, robust))
 
-    def _judge_early(self, case: Case, check: RegressionCheck, comparison: Comparison, so_far: str) -> None:
+    def _judge_early(
+        self, case: Case, check: RegressionCheck, before: Flags, clean: Flags, replay: Replay, names: Sequence[str]
+    ) -> None:
         """Fail the test if it fails already: attacks that are still to come can only make the loss larger."""
-        if comparison.ruling(check.margin) == "fails":
+        robust = clean & ~replay.adversarial
+        if (comparison := Comparison(before, robust)).ruling(check.margin) == "fails":
+            self._judge(case, check, comparison, " (so far: by the baseline's inputs alone, before any attack)")
+        if not len(rows := replay.first(before, robust)):
+            return
+        few = replace(case, samples=case.samples.take(rows))
+        robust[rows] &= ~union(self._measurements.run(few, name, check.threat).broken for name in names)
+        if (comparison := Comparison(before, robust)).ruling(check.margin) == "fails":
+            so_far = f"by the baseline's inputs and the attacks on {len(rows)} samples, before all were attacked"
             self._judge(case, check, comparison, f" (so far: {so_far})")
 
-    def _judge(self, case: Case, check: RegressionCheck, comparison: Comparison, so_far: str = "") -> None:
-        """Note the figures; fail the test if too much is lost, and warn if that may be chance."""
+    def _judge(self, case: Case, check: RegressionCheck, comparison: Comparison, note: str = "") -> None:
+        """Note the figures; fail the test if too much is lost, and warn if that may be chance.
+
+        `note` says in brackets what else belongs to the figure.
+        """
         margin, spec, baseline = check.margin, case.variant.spec, self.selected.baseline
         row = "" if margin.metric == CLEAN else f", {check.threat}, {check.row or 'all attacks'}"
-        figure = f"{WORDS[margin.metric]} {comparison}{so_far}"
+        figure = f"{WORDS[margin.metric]} {comparison}{note}"
         who = f"compared with {baseline}: {printable(f'{spec.name} ({case.variant.training})')}{row}"
         figures = {"text": f"{who}: {figure}", **figures_of(comparison, margin)}
-        if so_far:
-            threat = str(self._data.read_threat(check.threat))
-            flags = {"before": pack(comparison.before), "after": pack(comparison.after)}
-            figures["early"] = {"who": who, "row": [spec.text, case.variant.training, threat, check.row], **flags}
         case.item.stash[COMPARED] = figures
         case.note("points", round(comparison.points, 4))
         case.note("p", comparison.p)
@@ -123,25 +132,11 @@ class RegressionTest:
             fail("\n".join([f"{figure}: more than {margin} allows against {baseline}", lost, repeat]))
 
 
-def update_early(results: Results) -> None:
-    """Replace the figures of comparisons that failed early by the row's, if that was measured to its end after all."""
-    results.compared = dict(_update(results, text, figures) for text, figures in results.compared.items())
-
-
-def _update(results: Results, text: str, figures: Figures) -> tuple[str, Figures]:
-    early = figures.pop("early", None)
-    record = early and next((record for key, record in results.list_complete() if _is_row(key, early["row"])), None)
-    if not record:
-        return text, figures
-    before, after = (unpack(early[when], record.data.n) for when in ("before", "after"))
-    # What the baseline's inputs break counts here, and not in the row.
-    comparison = Comparison(before, after & robust_flags(record, ROBUST))
-    text = f"{early['who']}: {WORDS[ROBUST]} {comparison}"
-    return text, {"text": text, **figures_of(comparison, read_tolerance(figures["margin"]))}
-
-
-def _is_row(key: RowKey, row: list[str]) -> bool:
-    return not key.origin and [key.model_text, key.training, key.threat, key.suite] == row
+def _describe_replayed(robust: Flags, replay: Replay) -> str:
+    """Describe how the figure of the row, which knows no baseline, differs from the comparison; "" if not."""
+    alone = int((robust & replay.adversarial).sum())
+    samples = f"{alone} sample{'s are' if alone > 1 else ' is'} adversarial by the baseline's inputs alone"
+    return f" ({samples}, which the row with its {100 * robust.mean():.1f} % does not count)" if alone else ""
 
 
 def compare_reported(results: Results, baseline: Baseline, margins: tuple[Tolerance, ...]) -> list[str]:

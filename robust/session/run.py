@@ -97,9 +97,11 @@ class Run:
 
     @cached_property
     def gate_checks(self) -> "GateChecks":
+        from robust.session.advice import advise
         from robust.session.gate_checks import GateChecks
 
-        return GateChecks(self.results, self.settings.gates)
+        settings = self.settings
+        return GateChecks(self.results, settings.gates, lambda row: advise(settings, row.model, row.stem))
 
     @property
     def _repeat(self) -> str:

@@ -30,6 +30,14 @@ def count_attacks(item: pytest.Item) -> int:
     return sum(_row(other) == _row(item) and "row" not in _params(other) for other in item.session.items)
 
 
+def is_measured_anyway(item: pytest.Item, threat: str, suite: str, attacks: int) -> bool:
+    """Whether this session measures a row whatever the outcome of this test: so many attacks, or suites, make it."""
+    row, config = (model_path(item), _params(item).get("_robust_variant"), threat, suite), item.config
+    selected = sum(_row(other) == row and "row" not in _params(other) for other in item.session.items)
+    ends = 0 < (config.option.maxfail or 0) <= item.session.testsfailed + 1  # the session, if this test fails
+    return selected == attacks and not ends
+
+
 def is_judged(item: pytest.Item) -> bool:
     """Whether a test_trust of this session judges the row of this test."""
     return any(_row(other) == _row(item) and "row" in _params(other) for other in item.session.items)

@@ -44,6 +44,7 @@ class Settings:
     trainings: tuple[str, ...]  # recipes, and "as-is" for the model as it was loaded
     samples: int | Literal["all"] | None  # None: 1000, or all if there are fewer
     seed: int
+    draw: int  # the seed of the draw of the samples
     batch_size: int | None  # None: what fits into memory
     device: str  # "auto", or torch's name
     gates: Gates

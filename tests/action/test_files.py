@@ -9,6 +9,7 @@ from docs import made
 from robust.action.inputs import ARGS, NAMES, REPORT_DIR, variable
 from robust.action.outcome import Outcome
 from robust.action.step import _figures
+from robust.options import OPTIONS
 from tests.action.composite import ROOT
 from tests.action.test_outputs import line
 
@@ -16,6 +17,20 @@ ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 WORKFLOWS = sorted([*(ROOT / ".github" / "workflows").glob("*.yml"), *(ROOT / "examples").glob("*.yml")])
 PAGES = [ROOT / "README.md", ROOT / "docs" / "action.md", ROOT / "docs" / "ci.md", *WORKFLOWS]
 USES = re.compile(r"uses: ([\w.-]+/[\w./-]+)@(\S+?)[,\s].*?# (.+)$", re.MULTILINE)
+
+
+# Options of the plugin that are no inputs, and why; whoever needs one gives it in `args`.
+NO_INPUTS = {
+    "search": "saves time; the figure is the model's own",
+    "train": "a gate tests a model that is trained already",
+    "batch-size": "is found, and halved if memory runs out",
+    "save": "a baseline would be lost with the runner",
+    "leaderboard": "is report-dir",
+    "evidence": "only chooses what the report keeps",
+    "gallery": "only chooses what the report keeps",
+    "fresh": "saves seconds; the default checks",
+    "only": "is always given",
+}
 
 
 def steps(workflow):
@@ -33,6 +48,10 @@ def test_every_input_reaches_the_code_in_the_environment_alone():
     assert ACTION["runs"]["steps"][1]["env"] == given
     for path in (ROOT / "action.yml", ROOT / "comment" / "action.yml"):
         assert not [step for step in yaml.safe_load(path.read_text())["runs"]["steps"] if "${{" in step["run"]]
+
+
+def test_every_option_is_an_input_or_is_left_out_for_a_reason():
+    assert sorted([*NAMES, *NO_INPUTS]) == sorted(option.name for option in OPTIONS)
 
 
 def test_every_output_is_written():

@@ -21,6 +21,7 @@ def test_the_row_of_the_same_measurement_fits_whatever_the_weights():
     ("today", "why"),
     [
         (record(seed=1), "has seed 0, not 1: take --robust-seed=0"),
+        (replace(record(digest="12" * 32), draw=3), "has draw 0, not 3: take --robust-draw=0"),
         (record("1111"), "has 8 samples, not 4: take --robust-samples=8"),
         (record(digest="12" * 32), "is of other samples"),
         (replace(ROW, attacks=(attacked("pgd", "0" * 8, options={"steps": 9}),)), "is of another version of pgd"),

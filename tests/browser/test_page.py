@@ -3,15 +3,18 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from robust.records.store import records
+from robust.records.trust import TrustReport
 from robust.report.board import boards
 from robust.report.page.page import page
 from robust.report.robustbench import Imported
 from tests.browser.making import HOSTILE, crowd, gallery, hostile
+from tests.making import record
 
 LEADERBOARD = Path(__file__).parent.parent.parent / "leaderboard"
 THREATS = ("linf:2/255", "linf:4/255")
@@ -160,6 +163,20 @@ def test_without_javascript_all_is_there_and_nothing_that_would_not_work(visit, 
     assert seen.page.locator(".board .chart a").count() == 24
     assert seen.page.locator("button:visible, input:visible, select:visible").count() == 0
     assert seen.wrong == []
+
+
+@pytest.mark.parametrize("width", [390, 640, 800, 1280])
+def test_no_width_hides_a_column_that_decides(visit, width):
+    attacks = {f"pgd:steps={k}:restarts=5": "1" * 300 + "0" * 700 for k in range(6)}
+    made = record("1" * 1000, attacks, name="a-name-of-a-model-that-is-rather-long" * 2)
+    made = replace(made, trust=TrustReport((), (), ("a",), (), 1.0))
+    seen = visit(page(boards([made]), {}), viewport={"width": width, "height": 900})
+
+    heads = seen.page.locator(".scroll thead th").all()
+    ends = {head.inner_text().split()[0]: head.bounding_box() for head in heads if head.is_visible()}
+    for title in ("rank", "model", "robust", "verdict"):
+        assert ends[title]["x"] + ends[title]["width"] <= width
+    assert seen.page.locator(".narrow").is_visible() == ("weights" not in ends)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

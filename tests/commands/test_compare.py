@@ -47,6 +47,21 @@ def test_the_rows_are_compared_sample_for_sample(compare, folders):
     )
 
 
+@pytest.mark.parametrize("fail", [[], ["--fail=robust_acc:30pp,clean_acc:0pp"]], ids=["", "gate"])
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+def test_no_width_cuts_what_decides(compare, folders, monkeypatch, width, fail):
+    monkeypatch.setenv("COLUMNS", str(width))
+    _, lines, _ = compare(*folders, *fail)
+
+    table = lines[4 : next(k for k, line in enumerate(lines) if "lost: samples" in line)]
+    told = " ".join(" ".join(table).split())
+    assert max(map(len, table)) <= width
+    assert "…" not in told
+    for figure in ("70.0", "-30.0", "-45.4 to -15.2", "0.00049", *["robust_acc:30pp", "holds"] * bool(fail)):
+        assert figure in told
+    assert ("left out for want of width: lost, won" in told) == ((width, bool(fail)) in [(80, True), (60, False)])
+
+
 @pytest.mark.parametrize(
     ("fail", "status"),
     [

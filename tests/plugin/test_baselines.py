@@ -129,15 +129,22 @@ def test_a_great_loss_is_told_before_the_attacks(run, saved, change):
     )
 
 
-def test_what_failed_early_is_told_in_the_end_as_the_row_has_it(run, saved, change):
+def test_one_loss_is_one_figure_wherever_it_is_told(run, saved, change):
+    """Where the row is measured anyway: in the test, at its end, in JUnit's file, and beside the row."""
     change(3.0)
-    result = run(MODEL, *ALONE, LATEST)
+    result = run(MODEL, *ALONE, LATEST, "--junitxml=out.xml")
 
     result.assert_outcomes(passed=3, failed=1)
-    (told,) = [line for line in result.outlines if line.startswith("compared with 0001_main: ")]
+    told = [line for line in result.outlines if "robust accuracy" in line and " p = " in line]
+    figures = {re.search(r"robust accuracy (.*?, p = \S+?)(?=[ :(]|$)", line)[1] for line in told}
+    assert (len(told), len(figures)) == (2, 1)
+    assert not any("so far" in line for line in told)
+    points = re.search(r"([-+][\d.]+) points", told[0])[1]
+    (value,) = re.findall(r'robust.points" value="(.*?)"', (saved / "out.xml").read_text())
+    assert f"{float(value):+.1f}" == points
     robust = next(line for line in result.outlines if line.startswith("   1  net ")).split()
-    assert "so far" not in told
-    assert f" to {robust[-4]} %, " in told
+    after = re.search(r" to ([\d.]+) %", told[0])[1]
+    assert robust[-4] == after or f"the row with its {robust[-4]} %" in told[0]
 
 
 def test_the_attacks_on_a_few_samples_come_before_those_on_all(run, saved, monkeypatch):
@@ -149,7 +156,7 @@ def test_the_attacks_on_a_few_samples_come_before_those_on_all(run, saved, monke
     for file in path.parent.glob("*.npz"):
         file.unlink()
     monkeypatch.setattr("robust.baseline.replay.FIRST", 0.3)
-    result = run(MODEL, *ALONE, LATEST)
+    result = run(MODEL, *ALONE, LATEST, "-k", "regression")
 
     told = "(so far: by the baseline's inputs and the attacks on 15 samples, before all were attacked): more than *"
     result.stdout.fnmatch_lines([f"robust accuracy *{told}"])

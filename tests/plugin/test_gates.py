@@ -1,7 +1,9 @@
+import shlex
 import sys
 
 import pytest
 
+from robust.cli import main
 from tests.plugin.conftest import UNCHECKED
 
 MODEL = "--robust-model=net.py:make"
@@ -37,10 +39,17 @@ def test_the_command_that_is_told_repeats_the_failure(run, pytester):
     again.assert_outcomes(failed=1)
 
 
-def test_a_failed_gate_still_files_the_record(run, folder):
-    run(MODEL, "--robust-fail-under=90")
+def test_a_failed_gate_files_the_record_and_says_what_to_try_next(run, folder, monkeypatch):
+    result = run(MODEL, "--robust-fail-under=90")
 
     assert (folder / "leaderboard" / "results.csv").exists()
+    (told, _) = [line for line in result.outlines if line.startswith("next: ")]
+    command, training = told.removeprefix("next: ").split("; ")
+    assert training == "--robust-train=pgd-at trains the architecture"
+    monkeypatch.chdir(folder)
+    robust, *arguments = shlex.split(command.removesuffix(" writes the adversarial inputs"))
+    assert (robust, main(arguments)) == ("robust", 0)
+    assert (folder / "DIR" / "inputs.npz").exists()
 
 
 def test_the_worst_case_over_the_attacks_is_gated_too(run):
@@ -50,7 +59,10 @@ def test_the_worst_case_over_the_attacks_is_gated_too(run):
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*43 %*"]
+        [
+            "FAILED net (as-is), linf:0.15: robust accuracy * over fgsm+pgd-steps5 is below*43 %*; next: robust show "
+            "digits/linf-0.15/fgsm+pgd-steps5/net-as-is-* --out=DIR writes the adversarial inputs; --robust-train=*"
+        ]
     )
 
 

@@ -150,6 +150,20 @@ def test_samples_and_seed_decide_what_is_measured(run, folder):
     assert [record.data.n for record in history] == [50]
 
 
+def test_one_draw_is_the_same_samples_under_any_seed(run, folder):
+    rows = []
+    for options in ((), ("--robust-seed=1", "--robust-draw=0"), ("--robust-draw=1",)):
+        result = run(MODEL, *options, "--robust-attack=fgsm:restarts=2", f"--robust-leaderboard=board-{len(rows)}")
+        rows += records(folder / f"board-{len(rows)}").values()
+    first, attacked_again, drawn_again = rows
+
+    assert attacked_again.data == first.data
+    assert attacked_again.identity != first.identity
+    assert drawn_again.data.digest != first.data.digest
+    assert [(row.seed, row.draw) for row in rows] == [(0, None), (1, 0), (0, 1)]
+    result.stdout.fnmatch_lines(["robust: *; seed 0; draw 1"])
+
+
 def test_all_samples_are_the_same_as_their_number(run, pytester, folder):
     """The command line's `all` undoes the number of the ini file, too."""
     pytester.makeini("[pytest]\nrobust_samples = 50")

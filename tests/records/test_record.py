@@ -28,7 +28,8 @@ def made(draw):
     levels = draw(st.none() | st.integers(2, 256))
     if levels is not None:
         found = [replace(attack, rounded=flags(draw(same_length))) for attack in found]
-    return replace(base, attacks=tuple(found), evidence=draw(st.none() | texts), levels=levels)
+    found_by = {"attacks": tuple(found), "evidence": draw(st.none() | texts), "levels": levels}
+    return replace(base, **found_by, draw=draw(st.none() | st.integers(0, 2**64)))
 
 
 def plain(record):
@@ -112,6 +113,7 @@ def test_a_record_without_one_of_its_parts_is_refused(key):
         (["model", "weights"], 5),
         (["threat"], None),
         (["seed"], "0"),
+        (["draw"], "0"),
         (["clean", "bits"], "!!/A=="),
         (["clean", "bits"], "AAAA"),
         (["clean", "bits"], 5),

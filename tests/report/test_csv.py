@@ -1,4 +1,5 @@
 import io
+import re
 from itertools import permutations
 
 import pandas as pd
@@ -16,7 +17,7 @@ def read(text):
 
 
 def percents(k, n):
-    return ",".join(str(100 * bound) for bound in wilson(k, n))
+    return ",".join(str(round(100 * bound, 4)) for bound in wilson(k, n))
 
 
 def test_the_file_is_exactly_this():
@@ -58,13 +59,30 @@ def test_the_accuracy_to_rounded_inputs_stands_beside_the_other():
     assert table.rounded_percent.tolist() == [62.5, 62.5]
 
 
-def test_figures_are_read_again_exactly():
+def test_figures_have_four_decimals_and_counts_are_exact():
     made = [robust(k, 97, f"net-{k:02}") for k in range(98)]
     table = read(long_csv(boards(made))).query("attack == 'all'").sort_values("model")
 
-    bounds = [tuple(100 * bound for bound in wilson(k, 97)) for k in range(98)]
-    assert table.robust_percent.tolist() == [100 * k / 97 for k in range(98)]
+    bounds = [tuple(round(100 * bound, 4) for bound in wilson(k, 97)) for k in range(98)]
+    assert table.robust_correct.tolist() == [*range(98)]
+    assert table.robust_percent.tolist() == [round(100 * k / 97, 4) for k in range(98)]
     assert [*zip(table.low_percent, table.high_percent, strict=True)] == bounds
+
+
+@pytest.mark.parametrize("form", [long_csv, wide_csv])
+def test_no_number_has_the_noise_of_floats(form):
+    """89.0 - 81.8 is 7.200000000000003, and a column with a gap makes 256.0 of 256."""
+    made = [
+        stored(record("1" * 445 + "0" * 55, {"pgd": "1" * 36 + "0" * 464}), 256, "1" * 35 + "0" * 465),
+        record("1" * 445 + "0" * 55, {"pgd": "1" * 36 + "0" * 464}, name="plain"),
+    ]
+
+    text = form(boards(made))
+
+    assert not re.findall(r"\d\.\d{5,}", text)
+    table = read(text)
+    assert {*table.drop_points} == {7.2}
+    assert {*table.levels} == {"", "256"}
 
 
 def test_the_order_of_the_records_means_nothing():

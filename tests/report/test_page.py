@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from robust.records.store import GENERATED
+from robust.records.trust import TrustReport
 from robust.report.board import boards
 from robust.report.page.curves import curves
 from robust.report.page.page import page
@@ -70,6 +71,18 @@ def test_every_link_within_the_page_leads_somewhere_and_every_id_is_there_once()
 
     assert len(ids) == len(set(ids))
     assert links <= {*ids}
+
+
+def test_what_decides_stands_before_the_columns_that_a_narrow_window_scrolls():
+    made = record("1" * 8, {f"pgd:steps={k}": "1100" * 2 for k in range(6)}, name="net")
+    text = page(boards([replace(made, trust=TrustReport((), (), ("a",), (), 1.0))]), {})
+
+    heads = [re.sub("<.*?>", "", head) for head in re.findall(r"<th scope=col.*?>(.*?)(?=<th|<tbody)", text)]
+    assert heads[:5] == ["rank", "model", "robust %", "verdict", "clean %"]
+    assert heads[-4:] == ["drop", "n", "params", "weights"]
+    line, *_ = re.findall(r"<tbody><tr(.*?)</table>", text)
+    cells = [re.sub("<.*?>", " ", f"<td{cell}").split() for cell in re.split("<t[dh]", line)[1:]]
+    assert (cells[2][0], cells[3], cells[4]) == ("50.0", ["trusted"], ["100.0"])
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)

@@ -86,6 +86,21 @@ def test_a_long_name_is_folded_not_cut():
     assert "".join(re.match(r" +(?:1 +)?(\S+)", line)[1] for line in lines) == name
 
 
+@pytest.mark.parametrize("width", [80, 70, 60, 40, 30])
+@pytest.mark.parametrize("training", ["as-is", "trades:batch=128:beta=6:epochs=10"])
+def test_no_width_cuts_a_figure_or_a_verdict(width, training):
+    trust = TrustReport((Finding("a", "suspect", 1.0, "odd", "look"),), (), ("a",), (), 1.0)
+    measured = record("1" * 1000, {"pgd": "1" * 300 + "0" * 700}, name="a-name-that-is-long" * 4, training=training)
+
+    text = shown(replace(measured, trust=trust), width=width)
+
+    assert max(map(len, text.splitlines()[1:])) <= width
+    assert "…" not in text
+    told = " ".join(text.split())
+    assert {"100.0", "70.0", "suspect"} <= {*re.findall(r"[\w.]+", told)}
+    assert "67.1 to 72.8" in told
+
+
 @pytest.mark.parametrize("name", ["[red]x[/red]", ":smile:", "[/]", "[link=http://a.b]x[/link]"])
 def test_a_name_is_shown_as_it_is(name):
     assert words(shown(record(name=name), width=200).splitlines()[2])[1] == name

@@ -92,6 +92,7 @@ def settings(folder=Path(), **changes):
         "trainings": ("as-is",),
         "samples": None,
         "seed": 0,
+        "draw": 0,
         "batch_size": None,
         "device": "cpu",
         "gates": Gates(),

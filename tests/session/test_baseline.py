@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 from robust.attacks.factory import make
-from robust.baseline.comparison import Comparison
+from robust.baseline.replay import Replay
 from robust.baseline.store import read, save
 from robust.baseline.tolerance import read_tolerance
 from robust.evaluation.measure import options_of
-from robust.flags import pack
 from robust.records.record import ModelUsed
 from robust.session import baseline as module
 from robust.session.baseline import SelectedBaseline, find_row, save_rows, select
-from robust.session.regression_tests import compare_reported, figures_of, update_early
+from robust.session.regression_tests import _describe_replayed, compare_reported
 from robust.session.waiting_inputs import write_inputs
 from robust.settings.baseline import Baselines, RegressionCheck
 from tests.making import attacked, evidence, flags, record
@@ -216,17 +215,20 @@ def test_a_row_of_the_users_that_is_new_is_not_compared_and_one_that_does_not_fi
     assert not found.compared
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_a_comparison_that_failed_early_gets_the_figures_of_the_row_if_that_was_measured(whole):
-    margin = read_tolerance("robust_acc:0pp")
-    early = Comparison(flags("1" * 24), flags("0" * 6 + "1" * 18))
-    found = results(attack(adversarial=LOST, correct="1" * 24, attacks=1 if whole else 2))
-    row = {"who": "compared with 0001_main: net", "row": ["net.py:make", "as-is", "linf:0.15", ""]}
-    bits = {"before": pack(early.before), "after": pack(early.after)}
-    found.compared["early"] = {"text": "early", **figures_of(early, margin), "early": row | bits}
-    update_early(found)
-
-    ((text, figures),) = found.compared.items()
-    assert "early" not in figures
-    assert figures["after"] == (12 if whole else 18)
-    assert text.startswith("compared with 0001_main: net: robust accuracy 100.0 to 50.0 %" if whole else "early")
+@pytest.mark.parametrize(
+    ("replayed", "told"),
+    [
+        ("0000", ""),
+        ("0001", ""),  # the attacks of the row have found it, too
+        (
+            "1001",
+            " (1 sample is adversarial by the baseline's inputs alone, which the row with its 75.0 % does not count)",
+        ),
+        (
+            "1100",
+            " (2 samples are adversarial by the baseline's inputs alone, which the row with its 75.0 % does not count)",
+        ),
+    ],
+)
+def test_what_the_row_does_not_count_is_told(replayed, told):
+    assert _describe_replayed(flags("1110"), Replay(flags(replayed), np.zeros(4, np.float32))) == told

@@ -50,6 +50,7 @@ WRONG = {
     "wrapper without a recipe": (["train=awp"], "train=awp", "pgd-at+awp"),
     "no samples": (["samples=0"], "samples=0", "or all"),
     "seed": (["seed=x"], "seed=x", "0 or more"),
+    "draw": (["draw=x"], "draw=x", "0 or more"),
     "negative seed": (["seed=-1"], "seed=-1", "0 or more"),
     "seed of 19 digits": (["seed=1000000000000000000"], "seed=1000000000000000000", "18 digits"),
     "batch of none": (["batch-size=0"], "batch-size=0", "1 or more"),

@@ -32,6 +32,7 @@ GOOD = {
     "train": (["train=as-is,trades+ema+awp"], lambda s: s.trainings, ("as-is", "trades+awp+ema")),
     "samples": (["samples=20"], lambda s: s.samples, 20),
     "seed": (["seed=100000000000000000"], lambda s: s.seed, 10**17),
+    "draw": (["seed=7", "draw=0"], lambda s: (s.seed, s.draw), (7, 0)),
     "batch-size": (["batch-size=7"], lambda s: s.batch_size, 7),
     "device": (["device=cuda:1"], lambda s: s.device, "cuda:1"),
     "fail-under": (["fail-under=clean:85,40%"], lambda s: [*map(str, s.gates.floors)], ["clean:85", "40"]),
@@ -64,6 +65,10 @@ def test_every_option_is_looked_at_here():
 @pytest.mark.parametrize(("typed", "look", "expected"), GOOD.values(), ids=GOOD)
 def test_an_option_is_read(folder, typed, look, expected):
     assert look(read(folder, NET, *typed)) == expected
+
+
+def test_the_seed_draws_unless_it_is_said_otherwise(folder):
+    assert read(folder, NET, "seed=7").draw == 7
 
 
 def test_without_options_the_defaults_hold(folder):

@@ -107,7 +107,8 @@ def _facts(record: Record, first: Record, several: bool) -> Html:
     """Return when and where a row was measured, its samples if the board has several sets, its commands and files."""
     provenance = record.provenance
     batches = f"batches of {provenance['batch']}" if "batch" in provenance else ""
-    where = (provenance.get("date"), provenance.get("device"), batches, f"seed {record.seed}")
+    draw = "" if record.draw is None else f"draw {record.draw}"
+    where = (provenance.get("date"), provenance.get("device"), batches, f"seed {record.seed}", draw)
     facts = {
         "measured": ", ".join(str(part) for part in where if part),
         "with": _describe_model(record)["with"] * (_describe_model(record) != _describe_model(first)),

@@ -8,6 +8,11 @@ from robust.report.page.scatter import scatter
 from robust.report.table import Column, columns, describe_rounding
 
 INTERVAL = "95 % interval"
+FIRST = ("rank", "model", "robust %", "verdict")  # what decides, so that no width hides it; the others scroll
+NARROW = (
+    "This window is narrow: the columns n, params and weights are left out. The samples stand above the table, "
+    "parameters and weights at each model below."
+)
 
 
 def section(board: Board, number_: int) -> Html:
@@ -20,6 +25,7 @@ def section(board: Board, number_: int) -> Html:
         tag("p", describe_samples(board), class_="under"),
         tag("figure", chart, tag("figcaption", legend(marks.items()), _caption()), class_="plot") if chart else None,
         table(board),
+        tag("p", NARROW, class_="note narrow"),
         _stages(board),
         tag("p", rounding, class_="note") if (rounding := describe_rounding(board)) else None,
         class_="board",
@@ -48,7 +54,8 @@ def describe_samples(board: Board) -> str:
 def table(board: Board) -> Html:
     """Return the table of a board."""
     hidden = {INTERVAL, "training", *board.columns} - {*_attacks(board)}
-    heads = [column for column in columns(board) if column.title not in hidden]
+    shown = [column for column in columns(board) if column.title not in hidden]
+    heads = sorted(shown, key=lambda column: FIRST.index(column.title) if column.title in FIRST else len(FIRST))
     return tag(
         "div",
         tag(
@@ -85,10 +92,10 @@ def _line(board: Board, row: Row) -> Html:
         "tr",
         tag("td", "partial" if row.rank is None else row.rank, class_="rank"),
         name,
-        tag("td", f"{row.clean:.1f}"),
-        *figures,
         tag("td", tag("b", f"{row.robust:.1f}"), whisker(row), class_="robust"),
         *[tag("td", verdict(row), class_="word")] * board.judged,
+        tag("td", f"{row.clean:.1f}"),
+        *figures,
         tag("td", f"{row.drop:.1f}"),
         tag("td", f"{record.data.n:,}"),
         tag("td", f"{model.params:,}"),

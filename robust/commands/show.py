@@ -1,0 +1,106 @@
+"""`robust show`: write the adversarial inputs of a row as arrays and, if they are images, as PNG."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from robust.commands.verify import find, find_data, find_samples
+from robust.commands.verify_row import check_files
+from robust.data.dataset import Dataset, Samples
+from robust.evaluation.illustrate import is_image
+from robust.records.evidence import Evidence
+from robust.records.record import Record
+
+ARRAYS = "inputs.npz"
+UNKNOWN = -1  # the answer to an input of which the row keeps none
+
+
+def run(args: argparse.Namespace) -> str:
+    """Write the files; ValueError, LookupError or OSError, in one line, if there is nothing to show or no place."""
+    path, out = find(args.row, args.folder), args.out
+    record, evidence = _read_row(path)
+    dataset = find_data(args, record).complete()
+    samples = find_samples(dataset, record, evidence)
+    if samples is None or samples.digest != record.data.digest:
+        raise ValueError(f"{dataset.name} is not the data of {path.name}: other samples; name the row's by --data")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} is not an empty folder; name another one: --out=DIR")
+    arrays: dict[str, Any] = collect_arrays(record, evidence, samples)
+    out.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(out / ARRAYS, **arrays)
+    n = len(evidence.row)
+    if not is_image(arrays["clean"].shape[1:]):
+        shape = "x".join(map(str, arrays["clean"].shape[1:]))
+        return f"wrote {n} inputs to {out / ARRAYS}; no images: inputs of {shape} are neither grey nor in colour\n"
+    _write_images(out, arrays, dataset)
+    return f"wrote {n} inputs to {out}: {3 * n} images in clean, adversarial and difference, and {ARRAYS}\n"
+
+
+def collect_arrays(record: Record, evidence: Evidence, samples: Samples) -> dict[str, NDArray[Any]]:
+    """Return the arrays of the file by their names, a line for each adversarial input."""
+    shown = samples.take(evidence.row)
+    answer = np.full(len(evidence.row), UNKNOWN)
+    if (gallery := evidence.gallery) is not None:
+        _, here, there = np.intersect1d(evidence.row, gallery.row, return_indices=True)
+        answer[here] = gallery.answer[there]
+    return {
+        "number": shown.index,
+        "label": shown.y,
+        "answer": answer,
+        "attack": np.array([attack.name for attack in record.attacks])[evidence.by],
+        "clean": shown.x[:],
+        "adversarial": evidence.x_adv,
+    }
+
+
+def draw_images(
+    clean: NDArray[np.float32], adversarial: NDArray[np.float32], bounds: tuple[float, float]
+) -> dict[str, NDArray[np.uint8]]:
+    """Return the three images of one input by their folders: (height, width), or (height, width, 3).
+
+    The difference lies around grey, and its largest value is black or white.
+    """
+    change = adversarial.astype(np.float64) - clean
+    grey = 0.5 + 0.5 * change / (float(np.abs(change).max()) or 1.0)
+    lo, hi = bounds
+    before, after = ((part.astype(np.float64) - lo) / (hi - lo) for part in (clean, adversarial))
+    parts = {"clean": before, "adversarial": after, "difference": grey}
+    return {name: _to_bytes(part) for name, part in parts.items()}
+
+
+def _read_row(path: Path) -> tuple[Record, Evidence]:
+    try:
+        record = Record.from_json(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    file = path.with_suffix(".npz")
+    if not file.exists():
+        raise LookupError(f"{path} keeps no adversarial inputs: there is no file {file.name} beside it")
+    content = file.read_bytes()
+    if wrong := next((check.message for check in check_files(record, content) if not check.sound), None):
+        raise ValueError(f"{file} is not of this row: {wrong}; robust verify tells more")
+    evidence = Evidence.from_bytes(content)
+    if not len(evidence.row):
+        raise LookupError(f"{path} has no adversarial inputs: no attack has fooled the model on any sample")
+    return record, evidence
+
+
+def _write_images(out: Path, arrays: dict[str, NDArray[Any]], dataset: Dataset) -> None:
+    digits = len(str(arrays["number"].max()))
+    columns = (arrays[name] for name in ("number", "label", "answer", "clean", "adversarial"))
+    for number, label, answer, clean, adversarial in zip(*columns, strict=True):
+        told = "" if answer == UNKNOWN else f"-answer{answer}"
+        for folder, image in draw_images(clean, adversarial, (dataset.lo, dataset.hi)).items():
+            (out / folder).mkdir(exist_ok=True)
+            Image.fromarray(image).save(out / folder / f"{number:0{digits}}-label{label}{told}.png")
+
+
+def _to_bytes(image: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return values from 0 to 1 as 8 bits, the channels last; one channel is left out."""
+    last = image if image.ndim == 2 else image.transpose(1, 2, 0)
+    flat = last[..., 0] if last.ndim == 3 and last.shape[2] == 1 else last
+    return np.clip(np.rint(255 * flat), 0, 255).astype(np.uint8)
