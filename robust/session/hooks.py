@@ -145,14 +145,17 @@ class RobustSession:
 
     def _file(self, key: "RowKey") -> bool:
         """File a row if there is a leaderboard. Returns False if its inputs turned out not to be adversarial."""
-        from robust.session.reverify import UnverifiedError, reverify
+        from robust.session.reverify import UnverifiedError, judge_reverified, not_applicable, reverify
 
-        settings, folder = self.run.settings, self.run.settings.leaderboard
+        settings, results, folder = self.run.settings, self.run.results, self.run.settings.leaderboard
+        if folder is None and settings.fresh and results.get_record(key).has_adversarial:
+            results.add_reverified(key, not_applicable("there is no leaderboard, so the row keeps no input"))
         if folder is None or self._unwritten:
             return True
         try:
             verify = partial(reverify, self.run.resources.data, settings.fresh)
-            self.run.results.file(folder, key, settings.evidence, settings.gallery, verify)
+            results.file(folder, key, settings.evidence, settings.gallery, verify)
+            self.failures += judge_reverified(results.get_record(key), settings.verdict)
         except UnverifiedError as error:
             self.failures.append(str(error))
             return False

@@ -49,7 +49,10 @@ def summarise(
 
 
 def describe_verified(records: list[Record]) -> list[str]:
-    """Return a line on what was verified, and one for each row whose inputs no fresh process was shown, and why."""
+    """Return a line on what was verified, and one for each row whose inputs no fresh process was shown, and why.
+
+    A row that was checked has a finding instead.
+    """
     if not records:
         return []
     verified = [(record, record.provenance.get("verified", {})) for record in records]
@@ -58,7 +61,7 @@ def describe_verified(records: list[Record]) -> list[str]:
     missing = (
         f"not in a fresh process: {record.model.name} ({record.model.training}), {record.threat}: {content['reason']}"
         for record, content in verified
-        if "reason" in content
+        if "reason" in content and record.trust is None
     )
     return [f"verified: adversarial inputs, in other batches{fresh}; robust samples cannot be verified", *missing]
 
