@@ -9,8 +9,8 @@ LEGEND = (
     "the 95 % Wilson interval. It is an upper bound of the true robustness: adversarial inputs were verified, but an "
     "attack that was not run may find more of them. Rank: 1 + the number of rows that are significantly better (exact "
     "McNemar test on the same samples, Holm's correction, 5 %), so rows without a significant difference share a rank. "
-    "Partial: the suite was stopped before its end, so more samples may be adversarial; such rows have no rank. A verdict "
-    "with a star is without a check that could not be made; the findings of the row say which, and why."
+    "Partial: the suite was stopped before its end, so more samples may be adversarial; such rows have no rank. A "
+    "verdict with a star is without a check that could not be made; the findings of the row say which, and why."
 )
 
 

@@ -53,6 +53,7 @@ class AccuracyTest:
             attacks=count_attacks(case.item),
             judged=is_judged(case.item),
             cache=measurement.cache,
+            notes=self._note_fit(case, attack, result.threat),
         )
         case.hand_over(self._payloads.build(case, row, result))
         low, high = result.interval
@@ -62,6 +63,13 @@ class AccuracyTest:
         if result.found.partial:
             case.note("partial", result.found.partial)
         self._judge_attack(case, result)
+
+    def _note_fit(self, case: Case, attack: str, threat: str) -> tuple[str, ...]:
+        """Warn if few classes change the attack; return the note on it for the row, if there is one."""
+        note = self._measurements.describe_fit(attack, threat)
+        if note:
+            case.warn(note)
+        return (note,) if note else ()
 
     def _judge_attack(self, case: Case, result: Result) -> None:
         floor = self._gates.attack(result.attack, result.threat)
@@ -80,6 +88,7 @@ class AccuracyTest:
                 origin=origin,
                 attacks=threats.count(result.threat),
                 floor=None if floor is None else floor.percent,
+                notes=self._note_fit(case, result.attack, result.threat),
             )
             for result in results
         ]

@@ -172,7 +172,7 @@ def test_a_checked_row_is_suspect_if_its_model_does_not_load_again(run, pytester
     result.stdout.fnmatch_lines(
         [
             "net (as-is), linf:0.15: suspect: fresh-process: no input was shown *: net.py:make failed: *made before*",
-            "FAILED net (as-is), linf:0.15: suspect, and --robust-verdict=trusted: no input was shown *--robust-fresh=0*",
+            "FAILED net (as-is), linf:0.15: suspect, and --robust-verdict=trusted: no input *; --robust-fresh=0 *",
         ]
     )
 
