@@ -38,7 +38,7 @@ def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record,
     few, setup = evidence.draw(n_inputs, record.seed), payload.setup
     if not n_inputs or not record.has_adversarial:
         return Reverified({"fresh": 0})
-    if why := _find_obstacle(data, payload, record, few):
+    if why := _find_obstacle(data, payload, record):
         return not_applicable(why)
     assert isinstance(setup.source, Source)
     candidates = Candidates(
@@ -63,7 +63,7 @@ def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record,
     return Reverified({"fresh": len(few.row), "edge": verification.edge})
 
 
-def _find_obstacle(data: RunData, payload: ItemPayload, record: Record, few: Evidence) -> str:
+def _find_obstacle(data: RunData, payload: ItemPayload, record: Record) -> str:
     """Return what in the nature of the run leaves a fresh process nothing to look at; "" if nothing does."""
     if isinstance(payload.setup.source, str):
         return payload.setup.source
@@ -71,7 +71,7 @@ def _find_obstacle(data: RunData, payload: ItemPayload, record: Record, few: Evi
         return "the samples are the test's own"
     if record.trust and any(finding.name == "nondeterministic" for finding in record.trust.findings):
         return "the model draws at random"
-    return "" if len(few.row) else "the row keeps no input, by --robust-evidence=0"
+    return ""
 
 
 def not_applicable(reason: str) -> Reverified:

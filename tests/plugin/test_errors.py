@@ -36,6 +36,10 @@ WRONG = {
     "weights do not fit": ([WEIGHTS, "arch=net.py:narrow"], "[10, 64] in the file, [10, 10] in the model"),
     "weights alone, to be trained": ([WEIGHTS, "train=standard"], "name the architecture with --robust-arch"),
     "unknown to torchvision": (["model=torchvision:resnet81"], "did you mean 'resnet18'"),
+    "a function of torchvision": (
+        ["model=torchvision.models:resnet18"],
+        "; torchvision:resnet18 is made for the shape",
+    ),
     "unknown architecture": ([WEIGHTS, "arch=torchvision:resnet81"], "did you mean 'resnet18'"),
     "architecture file missing": ([WEIGHTS, "arch=nope.py:make"], "--robust-arch=nope.py:make: no such file"),
     "another shape": (["model=zoo:lstm", "data=npz:flat.npz", LINF], "got inputs of [3]"),

@@ -32,14 +32,11 @@ def checked(**changes):
     return found, *found.list_keys()
 
 
-def ask(record, source=SOURCE, *, digest=None, kept=None, n=3):
+def ask(record, source=SOURCE, *, digest=None, n=3):
     run = data()
     run.dataset = SimpleNamespace(lo=0.0, hi=1.0)
     run.samples = SimpleNamespace(x=run.samples.x, digest=digest or record.data.digest)
-    inputs = evidence(record)
-    if kept is not None:
-        inputs = inputs.draw(kept, 0)
-    return reverify(run, n, replace(attack(), setup=setup(source=source)), record, inputs)
+    return reverify(run, n, replace(attack(), setup=setup(source=source)), record, evidence(record))
 
 
 @pytest.fixture
@@ -54,7 +51,6 @@ def record():
         ({"source": "the model is the test's own"}, {}, "the model is the test's own"),
         ({"digest": "other"}, {}, "the samples are the test's own"),
         ({}, {"trust": replace(TRUSTED, findings=(RANDOM,))}, "the model draws at random"),
-        ({"kept": 0}, {}, "the row keeps no input, by --robust-evidence=0"),
     ],
 )
 def test_what_the_user_chose_to_be_so_is_a_note(record, given, change, reason):
