@@ -20,7 +20,7 @@ def parse_threat(text: str) -> tuple[str, Fraction]:
     """
     norm, _, radius = text.strip().partition(":")
     if (norm not in NORMS or "_" in radius) and (meant := _read_loosely(text)):
-        raise ValueError(f"{text!r}: write {meant}")
+        raise ValueError(f"{text!r}: write {'NORM:EPS, as ' * text.strip()[:1].isdigit()}{meant}")
     if norm not in NORMS:
         raise ValueError(f"{text!r}: unknown norm {suggest(norm, NORMS)}; write NORM:EPS, as linf:8/255")
     try:

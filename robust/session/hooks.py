@@ -93,7 +93,9 @@ class RobustSession:
             return report
         from robust.session.case import COMPARED, DECISIONS, PAYLOADS, SAMPLES, WARNINGS
         from robust.session.payload import labels_of
+        from robust.session.places import point_at_users_file
 
+        point_at_users_file(item, report, self.run.settings)
         if report.when == "call":
             report.robust_decisions = [asdict(decision) for decision in item.stash.get(DECISIONS, [])]
             report.robust_warnings = item.stash.get(WARNINGS, [])
@@ -105,7 +107,6 @@ class RobustSession:
             report.robust = [payload.to_json() for payload in item.stash[PAYLOADS]]
             samples = item.stash[SAMPLES]
             report.robust_labels = {} if samples.digest in self._sent else labels_of(samples)
-            report.location = (item.nodeid.partition("::")[0], None, report.location[2])
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -40,9 +40,9 @@ SUITES = {
     "pgd": "--robust-attack=pgd", "pgd:steps=4": "--robust-attack=pgd:steps=4",
 }  # fmt: skip
 THREATS = {
-    "8/255": "write linf:8/255", "Linf:8/255": "write linf:8/255", "L2:0.5": "write l2:0.5", "L1:12": "write l1:12",
+    "8/255": "as linf:8/255", "Linf:8/255": "write linf:8/255", "L2:0.5": "write l2:0.5", "L1:12": "write l1:12",
     "inf:8/255": "write linf:8/255", "linf=8/255": "write linf:8/255", "l_inf:8/255": "write linf:8/255",
-    "LINF 0.03": "write linf:0.03", "0.03": "write linf:0.03", "8": "write linf:8/255", "2:0.5": "write l2:0.5",
+    "LINF 0.03": "write linf:0.03", "0.03": "as linf:0.03", "8": "as linf:8/255", "2:0.5": "as l2:0.5",
     "eps=8/255": "write linf:8/255", "linf-8_255": "write linf:8/255", "linf:8_255": "write linf:8/255",
     "linf8/255": "write linf:8/255", "linf(8/255)": "write linf:8/255", "l∞:8/255": "write linf:8/255",
     "linf:8/255+L2:0.5": "write l2:0.5", "euclidean:1": "write l2:1", "Linf": "'linf'", "l3:1": "unknown norm",
