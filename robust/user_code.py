@@ -53,7 +53,7 @@ def as_program(name: str) -> Iterator[None]:
     arguments, out, err = sys.argv, WithoutUsage(sys.stdout), WithoutUsage(sys.stderr)
     sys.argv = [name]
     try:
-        with redirect_stdout(out), redirect_stderr(err):  # type: ignore[type-var]
+        with redirect_stdout(out), redirect_stderr(err):
             yield
     except SystemExit as error:
         out.held = ""

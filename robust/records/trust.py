@@ -41,6 +41,10 @@ class TrustReport:
         """The worst grade of the findings that are not accepted."""
         return worst(finding for finding in self.findings if finding.name not in self.accepted)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a finding of that name, accepted or not."""
+        return any(finding.name == name for finding in self.findings)
+
     @property
     def noted(self) -> bool:
         """Whether the verdict says less than all checks would: a finding is a note on one that could not be made."""

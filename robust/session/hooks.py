@@ -10,6 +10,7 @@ import pytest
 from robust.gates import Decision
 from robust.session import SELECTED_BASELINE
 from robust.session.fixtures import RESULTS, read_mark
+from robust.session.places import needs_model
 from robust.session.run import Run
 from robust.session.selection import Selection, find_floor, group_rows, node_id
 from robust.settings.parsing import call_hook
@@ -89,13 +90,11 @@ class RobustSession:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Put what the test measured on its report, as JSON can hold it: a worker's report goes to the controller."""
         report = yield
-        if not _needs_model(item):
+        if not needs_model(item):
             return report
         from robust.session.case import COMPARED, DECISIONS, PAYLOADS, SAMPLES, WARNINGS
         from robust.session.payload import labels_of
-        from robust.session.places import point_at_users_file
 
-        point_at_users_file(item, report, self.run.settings)
         if report.when == "call":
             report.robust_decisions = [asdict(decision) for decision in item.stash.get(DECISIONS, [])]
             report.robust_warnings = item.stash.get(WARNINGS, [])
@@ -146,11 +145,11 @@ class RobustSession:
 
     def _file(self, key: "RowKey") -> bool:
         """File a row if there is a leaderboard. Returns False if its inputs turned out not to be adversarial."""
-        from robust.session.reverify import UnverifiedError, judge_reverified, not_applicable, reverify
+        from robust.session.reverify import UNFILED, UnverifiedError, judge_reverified, reverify
 
         settings, results, folder = self.run.settings, self.run.results, self.run.settings.leaderboard
         if folder is None and settings.fresh and results.get_record(key).has_adversarial:
-            results.add_reverified(key, not_applicable("there is no leaderboard, so the row keeps no input"))
+            results.add_reverified(key, UNFILED)
         if folder is None or self._unwritten:
             return True
         try:
@@ -167,7 +166,7 @@ class RobustSession:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        if not session.testsfailed and (any(map(_needs_model, session.items)) or not self._idle):
+        if not session.testsfailed and (any(map(needs_model, session.items)) or not self._idle):
             self._check()
         result = yield
         if self.run.files and not self._idle:
@@ -245,8 +244,3 @@ class RobustSession:
             if remarks := self.run.settings.dataset.remarks.notes:
                 notes[f"read {self.run.settings.data}"] = "; ".join(remarks)
             summarise(terminalreporter, self.run.results, self.failures, folder, notes)
-
-
-def _needs_model(item: pytest.Item) -> bool:
-    """Whether a test needs the model: a shipped test, or one of the user's that asks for our fixtures."""
-    return "_robust_run" in getattr(item, "fixturenames", ())

@@ -15,6 +15,11 @@ from robust.settings.settings import Settings
 from robust.user_code import NOT_USER_CODE
 
 
+def needs_model(item: pytest.Item) -> bool:
+    """Whether a test needs the model: a shipped test, or one of the user's that asks for our fixtures."""
+    return "_robust_run" in getattr(item, "fixturenames", ())
+
+
 def point_at_users_file(item: pytest.Item, report: Any, settings: Settings) -> None:
     """Let the report of a test that needs the model point at the user's file, not into this package or a library."""
     shipped = item.getparent(RobustModelFile)

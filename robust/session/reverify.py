@@ -30,6 +30,10 @@ class Reverified:
     finding: Finding | None = None
 
 
+# Of a run that files no row: no input waits for one, and no verdict outlives the run.
+UNFILED = Reverified({"fresh": 0, "reason": "there is no leaderboard, for whose rows this is done"})
+
+
 def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record, evidence: Evidence) -> Reverified:
     """Verify at most `n_inputs` inputs of a row; `payload` is of one of its tests.
 
@@ -39,7 +43,7 @@ def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record,
     if not n_inputs or not record.has_adversarial:
         return Reverified({"fresh": 0})
     if why := _find_obstacle(data, payload, record):
-        return not_applicable(why)
+        return _not_done(why, "trusted", "the verdict is without this check; --robust-fresh=0 asks for none")
     assert isinstance(setup.source, Source)
     candidates = Candidates(
         x_adv=few.x_adv,
@@ -64,19 +68,17 @@ def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record,
 
 
 def _find_obstacle(data: RunData, payload: ItemPayload, record: Record) -> str:
-    """Return what in the nature of the run leaves a fresh process nothing to look at; "" if nothing does."""
+    """Return what hinders the check though nothing is at fault, since the user chose it; "" if nothing does.
+
+    The finding is then a note, which does not count.
+    """
     if isinstance(payload.setup.source, str):
         return payload.setup.source
     if data.samples.digest != record.data.digest:
         return "the samples are the test's own"
-    if record.trust and any(finding.name == "nondeterministic" for finding in record.trust.findings):
+    if record.trust and record.trust.has("nondeterministic"):
         return "the model draws at random"
     return ""
-
-
-def not_applicable(reason: str) -> Reverified:
-    """Return the result where no fault hinders the check, but what the user chose: a note, which does not count."""
-    return _not_done(reason, "trusted", "the verdict is without this check; --robust-fresh=0 asks for none")
 
 
 def _not_done(reason: str, grade: str, hint: str) -> Reverified:

@@ -15,7 +15,8 @@ from robust.report.markdown import markdown
 from robust.report.page.page import page
 from robust.report.terminal import describe_findings, terminal
 from robust.session import reverify as module
-from robust.session.reverify import judge_reverified, not_applicable, reverify
+from robust.session.reverify import UNFILED, _not_done, judge_reverified, reverify
+from robust.session.summary import describe_verified
 from robust.verification.check import Verification
 from robust.verification.fresh_process import NotDoneError, Source
 from tests.making import evidence
@@ -89,8 +90,7 @@ def test_what_was_done_is_no_finding(record, monkeypatch):
 
 def noted(grade):
     found, key = checked()
-    said = not_applicable("the model is loaded by a hook")
-    return found.add_reverified(key, replace(said, finding=replace(said.finding, grade=grade)))
+    return found.add_reverified(key, _not_done("the model is loaded by a hook", grade, "hint"))
 
 
 @pytest.mark.parametrize(("grade", "verdict", "shown"), [("trusted",) * 2 + ("trusted*",), ("suspect",) * 3])
@@ -127,7 +127,7 @@ def test_it_fails_where_only_trusted_rows_pass(grade, allowed, fails):
 
 def test_a_test_that_runs_again_with_the_same_outcomes_keeps_what_was_said():
     found, key = checked()
-    found.add_reverified(key, not_applicable("reason"))
+    found.add_reverified(key, _not_done("reason", "trusted", "hint"))
     found.take(replace(attack(judged=True), setup=setup(source=SOURCE)))
 
     assert [finding.name for finding in found.get_record(key).trust.findings] == ["fresh-process"]
@@ -137,6 +137,18 @@ def test_a_row_that_was_not_checked_says_it_in_its_provenance_alone():
     found = results(attack())
     (key,) = found.list_keys()
 
-    record = found.add_reverified(key, not_applicable("reason"))
+    record = found.add_reverified(key, _not_done("reason", "trusted", "hint"))
     assert record.trust is None
     assert record.provenance["verified"]["reason"] == "reason"
+
+
+def test_a_run_that_files_no_row_has_no_finding():
+    found, key = checked()
+    record = found.add_reverified(key, UNFILED)
+
+    assert record.trust.findings == ()
+    assert describe_verified([record])[1:] == [
+        "not in a fresh process: net (as-is), linf:0.15: there is no leaderboard, for whose rows this is done"
+    ]
+    assert describe_verified([record, record])[1].startswith("not in a fresh process: 2 rows: there is no leaderboard")
+    assert describe_verified([noted("suspect")])[1:] == []
