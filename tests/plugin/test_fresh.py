@@ -190,7 +190,7 @@ def test_without_a_leaderboard_no_input_is_kept_to_be_shown(run):
 def test_a_process_that_gives_no_answer_is_told(monkeypatch, command, reason):
     monkeypatch.setattr(fresh_process, "SECONDS", 0.5)
     monkeypatch.setattr(fresh_process, "COMMAND", [sys.executable, "-c", f"import sys, time; {command}"])
-    source = fresh_process.Source("net.py:make", ".", None, ".", None, (64,), 10, None, 0, "cpu")
+    source = fresh_process.Source("net.py:make", ".", None, ".", None, (64,), 10, "", None, 0, "cpu")
     x = np.zeros((1, 64))
 
     with pytest.raises(fresh_process.NotDoneError) as raised:

@@ -22,7 +22,7 @@ from robust.verification.fresh_process import NotDoneError, Source
 from tests.making import evidence
 from tests.session.making import TRUSTED, attack, data, results, setup, trust
 
-SOURCE = Source("net.py:make", ".", None, ".", None, (2,), 2, None, 0, "cpu")
+SOURCE = Source("net.py:make", ".", None, ".", None, (2,), 2, "", None, 0, "cpu")
 RANDOM = Finding("nondeterministic", "broken", None, "", "")
 
 
