@@ -39,7 +39,7 @@ def test_list_knows_the_shipped_ones(call):
         ("trades", ["training recipe trades: *", "  beta=6.0 *a number*", "with every recipe:", "  epochs=30 *"]),
         ("+ema", ["training wrapper ema: *", "with every recipe:"]),
         ("fashion-mnist", ["data set fashion-mnist: *", "  threat model by default: linf:0.1"]),
-        ("npz", ["data set npz: *", "  lo=0.0 *", "  classes=None *largest label*", "  only= *"]),
+        ("npz", ["data set npz: *", "  lo=0.0 *", "  classes=None *a whole number*", "  only= *"]),
         ("imagefolder", ["data set imagefolder: *", "  size=None *pixels*"]),
         ("wideresnet", ["architecture wideresnet: *", "  depth=28 *a whole number"]),
         ("standard-1", ["suite standard-1, *", "  pgd:*", "it takes no options*"]),

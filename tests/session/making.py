@@ -78,6 +78,7 @@ def settings(folder=Path(), **changes):
         "models": (ModelSpec.parse("zoo:mlp", Path(folder)),),
         "arch": None,
         "normalize": None,
+        "output": None,
         "permissions": NOTHING,
         "data": "digits",
         "dataset": Dataset("digits", None, 0.0, 1.0, 2, (2,), lambda split: None),
