@@ -82,7 +82,7 @@ LOSSES: dict[str, tuple[Loss, Targeted]] = {
 def check_loss(loss: str | Loss) -> None:
     """Raise ValueError for a name that is not in LOSSES; a function is always accepted."""
     if isinstance(loss, str) and loss not in LOSSES:
-        raise ValueError(f"unknown loss {suggest(loss, LOSSES)}")
+        raise ValueError(f"unknown loss {suggest(loss, LOSSES, 'loss')}")
 
 
 def _at(logits: Tensor, y: Tensor) -> Tensor:

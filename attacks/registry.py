@@ -13,15 +13,26 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
+from robust.attacks.synonyms import look_up_synonym, plain
+
 T = TypeVar("T")
 
 MAX_NAMES = 20  # more no longer fit in one line: then only the nearest are listed
 
 
-def suggest(name: str, names: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: "'pdg', did you mean 'pgd'? Known: fgsm, pgd"."""
+def suggest(name: str, names: Iterable[str], kind: str = "") -> str:
+    """Return the end of a message about an unknown name: "'pdg', did you mean 'pgd'? Known: fgsm, pgd".
+
+    For a word of the field that is no name of this `kind`, it is what to type: "'apgd-dlr'; write apgd:loss=dlr".
+    """
     names = sorted(names)
-    close = difflib.get_close_matches(name, names, n=1)
+    called = re.fullmatch(r"([\w+-]+)[\s(]+(.*?)\)?", name)
+    if called and called[1] in names:  # "pgd(steps=40)"
+        return f"{name!r}; write {':'.join([called[1], *re.split('[, ]+', called[2])])}"
+    same = [known for known in names if plain(known) == plain(name) != ""]
+    if not same and (answer := look_up_synonym(kind, name)):
+        return f"{name!r}; write {answer}"
+    close = same or difflib.get_close_matches(name, names, n=1)
     hint = f", did you mean {close[0]!r}?" if close else "."
     listed = (
         names if len(names) <= MAX_NAMES else [*difflib.get_close_matches(name, names, 8, 0), f"... ({len(names)})"]
@@ -95,11 +106,11 @@ class Registry(Generic[T]):
 
     def refuse(self, name: str, *also: str) -> NoReturn:
         """Raise the LookupError for an unknown name, with the nearest of the names and of `also`."""
-        suggestion = suggest(name, [*self.names(), *also])
+        suggestion = suggest(name, [*self.names(), *also], self.kind)
         note = (
             f"; one of your own is registered first: for pytest in conftest.py, or by an entry point of {self._group}"
         )
-        raise LookupError(f"unknown {self.kind} {suggestion}{note * ('did you mean' not in suggestion)}")
+        raise LookupError(f"unknown {self.kind} {suggestion}{note * ('. Known' in suggestion)}")
 
     def _files(self) -> dict[str, str]:
         """Return the modules of the packages, by the names of the things that they hold."""

@@ -92,7 +92,7 @@ def configure(cls: type[T], spec: Spec, **given: object) -> T:
         raise ValueError(f"{spec}: {spec.name} takes options as key=value, not the bare word {spec.args[0]!r}")
     for key, value in spec.options:
         if key not in fields:
-            raise ValueError(f"{spec}: {spec.name} has no option {suggest(key, fields)}")
+            raise ValueError(f"{spec}: {spec.name} has no option {suggest(key, fields, 'option')}")
         given[key] = _checked(spec, key, value, fields[key])
     try:
         return cls(**given)

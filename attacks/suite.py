@@ -81,7 +81,9 @@ def read_suite(text: str, folder: Path) -> Suite:
     if text in (names := suite_names()):
         return Suite(text, _stages(SHIPPED / f"{text}.toml"))
     if not text.endswith(".toml"):
-        raise LookupError(f"unknown suite {suggest(text, names)}; or name a file of your own, as mine.toml")
+        if Spec.parse(text).name in ATTACKS:
+            raise LookupError(f"{text} is an attack; write --robust-attack={text}")
+        raise LookupError(f"unknown suite {suggest(text, names, 'suite')}; or name a file of your own, as mine.toml")
     stages = _stages(folder / text)
     content = json.dumps(Suite("", stages).determinants(), sort_keys=True)
     return Suite(f"{slug(Path(text).stem)}-{hashlib.sha256(content.encode()).hexdigest()[:8]}", stages)

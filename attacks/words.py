@@ -3,9 +3,11 @@
 No torch in this file: collecting tests reads threat models, and must stay instant.
 """
 
+import re
 from fractions import Fraction
 
 from robust.attacks.registry import suggest
+from robust.attacks.synonyms import look_up_synonym, plain
 from robust.attacks.text import slug
 
 NORMS = ("linf", "l2", "l1")
@@ -17,16 +19,34 @@ def parse_threat(text: str) -> tuple[str, Fraction]:
     Raise ValueError if the norm is unknown, or eps is missing, not a number or not above 0.
     """
     norm, _, radius = text.strip().partition(":")
+    if (norm not in NORMS or "_" in radius) and (meant := _read_loosely(text)):
+        raise ValueError(f"{text!r}: write {'NORM:EPS, as ' * text.strip()[:1].isdigit()}{meant}")
     if norm not in NORMS:
         raise ValueError(f"{text!r}: unknown norm {suggest(norm, NORMS)}; write NORM:EPS, as linf:8/255")
     try:
-        eps = Fraction(radius)
+        eps = Fraction(re.sub(r"\s*/\s*", "/", radius))
         float(eps)
     except (ValueError, ZeroDivisionError, OverflowError):
         raise ValueError(f"{text!r}: eps must be a number such as 8/255, as in {norm}:8/255, got {radius!r}") from None
     if eps <= 0:
         raise ValueError(f"{text!r}: eps must be above 0, got {radius}")
     return norm, eps
+
+
+def _read_loosely(text: str) -> str:
+    """Return what is meant by "Linf:8/255", "l_inf = 8/255" or "8/255" alone, as it is to be typed; "" if unclear."""
+    match = re.fullmatch(r"\s*(.*?)[\s:=,(_-]*([\d.][\d./_]*)\s*\)?\s*", text)
+    if not match:
+        return ""
+    word = plain(match[1])
+    norm = word if word in NORMS else look_up_synonym("norm", word)
+    eps = match[2].replace("_", "/")
+    if word in ("", "eps", "epsilon"):
+        norm, eps = "linf", f"{eps}/255" if eps.isdigit() and int(eps) > 1 else eps
+    try:
+        return threat_text(*parse_threat(f"{norm}:{eps}")) if norm else ""
+    except ValueError:
+        return ""
 
 
 def threat_text(norm: str, eps: Fraction) -> str:

@@ -7,10 +7,11 @@ import os
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from robust.attacks.registry import suggest
 
@@ -20,6 +21,49 @@ T = TypeVar("T")
 PACKAGE = Path(__file__).parent
 LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
 NOT_USER_CODE = ("<", *(f"{folder}{os.sep}" for folder in (*LIBRARIES, PACKAGE, (PACKAGE / "attacks").resolve())))
+
+PARSERS = ("argparse", "click")  # packages that write how a program is used
+ADVICE = 'put what only a program does, as parsing arguments, under if __name__ == "__main__":'
+
+
+class WithoutUsage:
+    """A stream that holds back what parsers of arguments write; all else goes through at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.held = ""
+
+    def write(self, text: str) -> int:
+        if sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] not in PARSERS:
+            return self.stream.write(text)
+        self.held += text
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def as_program(name: str) -> Iterator[None]:
+    """Run the user's code inside as `python NAME` does: the arguments in sys.argv are pytest's, and none of its.
+
+    A code that wants some would end this process, with a usage that reads as if it were ours: SystemExit, with its last
+    line and what to do, has no other output.
+    """
+    arguments, out, err = sys.argv, WithoutUsage(sys.stdout), WithoutUsage(sys.stderr)
+    sys.argv = [name]
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            yield
+    except SystemExit as error:
+        out.held = ""
+        said = (err.held.strip().splitlines() or [str(error.code)])[-1]
+        err.held = ""
+        raise SystemExit(f"{said}; {ADVICE}").with_traceback(error.__traceback__) from error
+    finally:
+        sys.argv = arguments
+        for stream in (out, err):
+            stream.stream.write(stream.held)
 
 
 def import_file(path: Path) -> ModuleType:
@@ -41,7 +85,8 @@ def import_file(path: Path) -> ModuleType:
 
     execute = spec.loader.exec_module
     try:
-        with_torchvision(lambda: execute(module))
+        with as_program(str(path)):
+            with_torchvision(lambda: execute(module))
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         packaged = isinstance(error, ImportError) and "relative import" in str(error)
@@ -61,7 +106,8 @@ def import_module(name: str, path: Path) -> ModuleType:
     if str(above) not in sys.path:
         sys.path.insert(0, str(above))
     try:
-        module = with_torchvision(lambda: importlib.import_module(name))
+        with as_program(str(path)):
+            module = with_torchvision(lambda: importlib.import_module(name))
     except (Exception, SystemExit) as error:
         raise ValueError(f"importing {name} failed: {describe_user_error(error)}") from error
     file = getattr(module, "__file__", None)
@@ -76,7 +122,8 @@ def run_user_code(run: Callable[[], T], *folders: Path) -> T:
 
     sys.path[:0] = [str(folder) for folder in folders if str(folder) not in sys.path]
     try:
-        return with_torchvision(run)
+        with as_program(sys.argv[0]):
+            return with_torchvision(run)
     except (Exception, SystemExit) as error:
         raise ValueError(f"failed to load: {describe_user_error(error)}") from error
 

@@ -13,7 +13,7 @@ class EOT:
     """Run `attack` with answers and gradients that are means over `eot` draws of a random model."""
 
     attack: Attack[Any]
-    eot: int = 20
+    eot: int = 20  # answers of the model that each gradient and each loss is the mean of
 
     def __post_init__(self) -> None:
         check_at_least_1("eot, the number of draws,", self.eot)

@@ -18,7 +18,7 @@ class Diversified:
     """
 
     attack: Attack[Any]
-    odi: int = 5
+    odi: int = 5  # steps along a random direction of the logits, before the attack starts
 
     def __post_init__(self) -> None:
         check_at_least_1("odi, the number of diversifying steps,", self.odi)

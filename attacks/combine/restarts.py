@@ -13,7 +13,7 @@ class Restarts:
     """Run `attack` repeatedly, with new random numbers each time, on the samples that are still robust."""
 
     attack: AnyAttack
-    restarts: int = 5
+    restarts: int = 5  # runs of the attack, each from another random start
 
     def __post_init__(self) -> None:
         check_at_least_1("restarts", self.restarts)

@@ -21,7 +21,7 @@ class Targets:
     """
 
     attack: AnyAttack
-    targets: int = 9
+    targets: int = 9  # wrong classes that are aimed at, one after the other
 
     def __post_init__(self) -> None:
         check_at_least_1("targets", self.targets)

@@ -26,7 +26,7 @@ class Transfer:
     """
 
     attack: Attack[Any]
-    surrogate: Model
+    surrogate: Model  # the model that is attacked in place of the one under test
 
     @property
     def steps(self) -> int:

@@ -15,7 +15,7 @@ class BIM:
 
     steps: int = 10
     stride: float = 0.25  # length of a step, as a share of eps
-    loss: str | Loss = "ce"
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice
 
     def __post_init__(self) -> None:
         self._pgd()  # it checks the options

@@ -15,7 +15,7 @@ class FFGSM:
     """Take one step of `stride` eps along the ascent from a uniform random start, and project it."""
 
     stride: float = 1.25  # length of the step, as a share of eps; the paper's
-    loss: str | Loss = "ce"
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice
     steps: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from robust.attacks.task import Task
 class FGSM:
     """Take one step of the full eps along the steepest ascent of the loss: the sign of the gradient for linf."""
 
-    loss: str = "ce"
+    loss: str = "ce"  # ce, margin, dlr or sice
     steps: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

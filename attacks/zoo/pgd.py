@@ -50,7 +50,7 @@ class PGD:
     steps: int = 40
     stride: float = 0.25  # length of a step, as a share of eps
     start: float = 1.0  # size of the random start, as a share of the ball; 0 starts at x
-    loss: str | Loss = "ce"
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice
     last: float | None = None  # length of the last step, as a share of eps; None: `stride`
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ class RFGSM:
     """Take a random step of `start` eps, for linf to a corner, and one of the rest of eps along the ascent."""
 
     start: float = 0.5  # the random step, as a share of eps
-    loss: str | Loss = "ce"
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice
     steps: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

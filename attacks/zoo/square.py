@@ -39,9 +39,9 @@ class Square:
     square. The last two axes of x are the image, those before them its channels; a vector is an image of one row.
     """
 
-    steps: int = 5000
+    steps: int = 5000  # queries of the model, at most
     area: float = 0.8  # of the first squares, as a share of the image
-    loss: str | Loss = "margin"
+    loss: str | Loss = "margin"  # ce, margin, dlr or sice
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

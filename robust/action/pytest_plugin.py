@@ -57,11 +57,13 @@ class OutcomeWriter:
 
         results, session = run.results, self._config.pluginmanager.get_plugin("robust-session")
         unfinished = results.describe_unfinished()
+        models = {self._path_of(spec.path.as_posix()) for spec in run.settings.models}
+        model = models.pop() if len(models) == 1 else ""  # gates are of rows; of several models it would be a guess
         messages = [*(session.failures if session else ()), *(unfinished if status else ())]
         return Outcome(
             status,
             lines=[_line(run, key) for key in results.list_keys()],
-            failures=[*map(self._failure, self._failed), *map(Failure, messages)],
+            failures=[*map(self._failure, self._failed), *(Failure(text, path=model) for text in messages)],
             warnings=[*results.warnings, *(() if status else unfinished)],
             compared=results.compared,
             unsure=any(decision.ruling == "inconclusive" for decision in chain(*results.decisions.values())),

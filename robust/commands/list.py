@@ -1,18 +1,30 @@
 """`robust list`: all names that an option can take, or the description and options of one."""
 
 import argparse
+import inspect
+import re
+import typing
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from robust.attacks.registry import ATTACKS, Registry, suggest
 from robust.attacks.suite import read_suite, suite_names
+from robust.attacks.words import NORMS
 from robust.data.dataset import DATA, Dataset
 from robust.models.registry import ARCHITECTURES
 from robust.train.recipe import RECIPES, WRAPPERS
 
 KINDS: tuple[Registry[Any], ...] = (ATTACKS, DATA, ARCHITECTURES, RECIPES, WRAPPERS)
+THREATS = {
+    "linf": "linf:EPS, no value changes by more than EPS: linf:8/255",
+    "l2": "l2:EPS, the change has a Euclidean length of at most EPS: l2:0.5",
+    "l1": "l1:EPS, the changes of all values sum to at most EPS: l1:12",
+}
+EPS = "a number above 0, as 0.03 or 8/255, in the units of the data; with + a union, as linf:8/255+l2:0.5"
+TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+WIDTH = 24  # of an option with its default
 
 
 def run(args: argparse.Namespace) -> str:
@@ -24,18 +36,22 @@ def _list_all() -> Iterator[str]:
     yield f"suites: {', '.join(suite_names())}"
     for registry in KINDS:
         yield f"{registry.kind}s: {', '.join(registry.names())}"
+    yield f"threats: {', '.join(f'{norm}:EPS' for norm in NORMS)}"
 
 
 def _describe(name: str) -> Iterator[str]:
+    plain = name.removeprefix("+").partition(":")[0]
     if name in suite_names():
         stages = read_suite(name, Path()).stages
         lines = (f"  {stage.attack}" for stage in stages)
-        return iter([f"suite {name}, on the samples that are still robust:", *lines])
-    plain = name.removeprefix("+")
+        ends = "it takes no options; --robust-time=30m stops it"
+        return iter([f"suite {name}, on the samples that are still robust:", *lines, ends])
+    if plain in THREATS:
+        return iter([f"threat {plain}: {THREATS[plain]}", _option("EPS", EPS)])
     registry = next((registry for registry in KINDS if plain in registry), None)
     if registry is None:
-        names = [*suite_names(), *(other for registry in KINDS for other in registry.names())]
-        raise LookupError(f"unknown name {suggest(name, names)}")
+        names = [*suite_names(), *THREATS, *(other for registry in KINDS for other in registry.names())]
+        raise LookupError(f"unknown name {suggest(name, names, 'attack')}")
     return _describe_thing(registry, plain)
 
 
@@ -47,17 +63,70 @@ def _describe_thing(registry: Registry[Any], name: str) -> Iterator[str]:
     yield f"{registry.kind} {name}: {registry.about(name)}"
     if isinstance(thing, Dataset):
         yield f"  threat model by default: {thing.threat}"
-    yield from _list_options(thing)
+    if registry is DATA:
+        yield from _list_data_options(name)
+    elif registry is ARCHITECTURES:
+        yield from _list_arguments(thing)
+    if not hasattr(thing, "from_spec"):  # an attack of another library has options of its own
+        yield from _list_options(thing)
     if registry is ATTACKS:
-        yield f"with every attack: {', '.join(f'{option}=' for option in AROUND)}"
+        yield "with every attack:"
+        for option, wrapper in AROUND.items():
+            yield from _list_wrapper(option, wrapper)
     if registry in (RECIPES, WRAPPERS):
         yield "with every recipe:"
         yield from _list_options(Plan)
 
 
+def _list_data_options(name: str) -> Iterator[str]:
+    from robust.data.image_tables import Columns
+    from robust.data.images import ImageTransform
+    from robust.data.subset import Only
+    from robust.data.user_arrays import UserArrays
+
+    kinds = {"npz": UserArrays, "npy": UserArrays, "imagefolder": ImageTransform, "hf": Columns, "parquet": Columns}
+    yield from _list_options(kinds.get(name))
+    yield from _list_options(Only)
+
+
+def _list_wrapper(option: str, wrapper: type[Any]) -> Iterator[str]:
+    """Yield the line of an option that puts a wrapper around an attack."""
+    takes = _describe_type(typing.get_type_hints(wrapper)[option]) or "a model, as --robust-model takes it"
+    yield _option(f"{option}=", takes, _read_comments(wrapper).get(option, ""))
+
+
 def _list_options(thing: Any) -> Iterator[str]:
     """Yield a line for each option, if the thing is a class whose fields are its options."""
     if is_dataclass(thing) and isinstance(thing, type):
+        comments, hints = _read_comments(thing), typing.get_type_hints(thing)
         for field in fields(thing):
             value = str(field.default).lower() if isinstance(field.default, bool) else field.default
-            yield f"  {field.name}={value}"
+            shown = "" if field.default is MISSING else value
+            yield _option(f"{field.name}={shown}", _describe_type(hints[field.name]), comments.get(field.name, ""))
+
+
+def _list_arguments(function: Any) -> Iterator[str]:
+    """Yield a line for each argument of an architecture beside the shape of the data and the classes."""
+    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    for name, argument in [*inspect.signature(function).parameters.items()][2:]:
+        yield _option(f"{name}={argument.default}", _describe_type(hints.get(name)))
+
+
+def _option(option: str, *takes: str) -> str:
+    return f"  {option:{WIDTH}} {'; '.join(filter(None, takes))}".rstrip()
+
+
+def _describe_type(hint: Any) -> str:
+    """Return what a value of this type is, in words: "a whole number or none"."""
+    accepted = [hint, *typing.get_args(hint)]
+    words = [text for kind, text in TYPES.items() if kind in accepted]
+    return " or ".join(words[:2])
+
+
+def _read_comments(cls: type[Any]) -> dict[str, str]:
+    """Return the comment at the end of the line of each field, which says what it is."""
+    try:
+        source = inspect.getsource(cls)
+    except OSError:
+        return {}
+    return {match[1]: match[2] for match in re.finditer(r"^ {4}(\w+): [^#\n]*#\s*(.+)$", source, re.MULTILINE)}

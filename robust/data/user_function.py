@@ -33,15 +33,16 @@ def function_dataset(text: str, folder: Path) -> Dataset:
 
 def _call(path: Path, name: str, split: Split, remarks: Remarks) -> tuple[Any, Any]:
     from robust.torchvision_compat import with_torchvision
-    from robust.user_code import describe_user_error, import_file, look_up
+    from robust.user_code import as_program, describe_user_error, import_file, look_up
 
     function = look_up(import_file(path), name, path.name)
     takes_split = _takes_an_argument(function)
     if split == "train" and not takes_split:
         raise ValueError(f"{path.name}:{name} takes no argument, so it gives no training split; let it take `split`")
     try:
-        data = with_torchvision(lambda: function(split) if takes_split else function())
-    except Exception as error:
+        with as_program(str(path)):
+            data = with_torchvision(lambda: function(split) if takes_split else function())
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{path.name}:{name} failed: {describe_user_error(error)}") from error
     try:
         return with_torchvision(lambda: take_apart(data, split, remarks))

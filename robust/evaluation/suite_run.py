@@ -19,8 +19,8 @@ from robust.attacks.combine.until import Until
 from robust.attacks.engine import Outcome, Round, assail, fold, rounds_of
 from robust.attacks.factory import make
 from robust.attacks.fast_copy import FastCopy
+from robust.attacks.few_classes import fit_classes
 from robust.attacks.rng import Rng
-from robust.attacks.spec import Spec
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.threats.threat import Threat
 from robust.attacks.threats.union import Union
@@ -134,7 +134,7 @@ class SuiteRun:
         failures, share, attacked = 0, stage.hardest, np.zeros(len(self.samples), bool)
         rounds = [
             Round(attack, partial(fold, k, enter_round))  # each stage has random numbers of its own
-            for attack, enter_round in rounds_of(make(cap_targets(stage.attack, self.classes), self.options.load))
+            for attack, enter_round in rounds_of(make(fit_classes(stage.attack, self.classes), self.options.load))
         ]
         stages = [j for j, other in enumerate(self.suite.stages) if narrow_threat(self.threat, other) is not None]
         for r, current in enumerate(rounds):
@@ -199,10 +199,3 @@ def narrow_threat(threat: Threat, stage: Stage) -> Threat | None:
     """Return the part of a threat model that a stage is for; None if it is for no part."""
     parts = tuple(part for part in threat.parts if part.norm in stage.norms)
     return Union(parts) if len(parts) > 1 else next(iter(parts), None)
-
-
-def cap_targets(attack: str, classes: int) -> str:
-    """Return the attack's spec with at most as many targets as there are wrong classes."""
-    spec = Spec.parse(attack)
-    options = ((key, min(value, classes - 1) if key == "targets" else value) for key, value in spec.options)
-    return str(Spec(spec.name, spec.args, tuple(options)))

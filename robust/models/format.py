@@ -12,6 +12,7 @@ from robust.attacks.registry import Registry
 from robust.attacks.text import brief
 from robust.models.archive import SIGNATURE, read_member_names
 from robust.models.permissions import NOTHING, Permissions
+from robust.models.safetensors_header import has_header
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,6 +27,7 @@ class Source:
     path: Path
     head: bytes = b""  # its first bytes; empty for a folder
     members: tuple[str, ...] = ()  # the names in an archive or a folder, sorted; else empty
+    has_header: bool = False  # whether it is of safetensors, whose first bytes may be those of any other format
 
     @classmethod
     def of(cls, path: Path) -> "Source":
@@ -35,7 +37,7 @@ class Source:
         with path.open("rb") as file:
             head = file.read(HEAD)
         names = read_member_names(path) if head.startswith(SIGNATURE) else ()
-        return cls(path, head, tuple(sorted(names)))
+        return cls(path, head, tuple(sorted(names)), has_header(path, head))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from robust.models.output_form import SEPARATOR, OutputForm
 from robust.models.registry import ARCHITECTURES, UnfitError
 from robust.models.spec import ModelSpec
 from robust.torchvision_compat import with_torchvision
-from robust.user_code import describe_user_error, import_file, import_module, look_up
+from robust.user_code import as_program, describe_user_error, import_file, import_module, look_up
 
 Build = Callable[[], nn.Module]
 Shape = tuple[int, ...]  # of one input
@@ -230,10 +230,11 @@ def _call(what: str, make: Callable[..., object], *args: object, **options: obje
     except ValueError:
         pass  # a callable whose signature is not known
     try:
-        return with_torchvision(lambda: make(*args, **options))
+        with as_program(what.partition(":")[0]):
+            return with_torchvision(lambda: make(*args, **options))
     except UnfitError as error:
         raise ValueError(f"{what}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{what} failed: {describe_user_error(error)}") from error
 
 

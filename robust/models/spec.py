@@ -18,11 +18,12 @@ from pathlib import Path
 from robust.attacks.text import slug
 from robust.models.endpoint import Endpoint
 from robust.models.registry import ARCHITECTURES
+from robust.models.spec_hints import suggest_spec
 
 LIBRARIES = ("zoo", "torchvision", "timm")
 SPEC = rf"(.+?\.py|(?:{'|'.join(LIBRARIES)})(?=:)|[^\W\d][\w.]*(?=:[^\W\d]))(?::([^(]*)(\(.*\))?)?"
 COMMA = r",(?![^(]*\))"  # outside the brackets of a call
-FORM = "write FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME, or a file"
+SRC = "src"  # where many projects keep their packages, and Python does not look
 FOLDER = "config.json"  # a file in every folder of transformers
 
 
@@ -64,11 +65,13 @@ class ModelSpec:
             return cls._of_library(text, name, factory or "", call)
         module = None if not match or name.endswith(".py") else name
         # Not resolved: a link keeps its name, as in pytest's arguments.
-        path = _module_file(name, folder) if module else Path(os.path.abspath(folder / name))
+        path = _module_file(text, name, folder) if module else Path(os.path.abspath(folder / name))
         if match or not absent:
-            _refuse_absent(path, bool(match))
+            _refuse_absent(path, bool(match), suggest_spec(text, folder))
         if match and not (factory or "").isidentifier():
-            raise ValueError(f"name the function or class that makes the model, as {name}:make")
+            meant = (factory or "").strip(": .")
+            example = f"{name}:{meant}{call or ''}" if meant.isidentifier() else f"{name}:make"
+            raise ValueError(f"name the function or class that makes the model, as {example}")
         args, options = _arguments(call) if call else ((), ())
         return cls(text, path, factory, args, options, module)
 
@@ -114,7 +117,7 @@ class ModelSpec:
     def refuse_absent(self) -> None:
         """Raise a ValueError if a file of weights is missing."""
         for path in self.files:
-            _refuse_absent(path, False)
+            _refuse_absent(path, False, suggest_spec(self.text, path.parent))
 
     @property
     def plain(self) -> bool:
@@ -140,10 +143,10 @@ class ModelSpec:
         return [*map(str, self.args), *(f"{key}{value}" for key, value in self.options)]
 
 
-def _refuse_absent(path: Path, code: bool) -> None:
+def _refuse_absent(path: Path, code: bool, hint: str) -> None:
     if not (path.is_file() or (not code and (path / FOLDER).is_file())):
         where = "is a folder" if path.is_dir() else "no such file"
-        raise ValueError(f"{where} (looked for {path}); {FORM}")
+        raise ValueError(f"{where} (looked for {path}); {hint}")
 
 
 def _arguments(call: str) -> tuple[tuple[object, ...], tuple[tuple[str, object], ...]]:
@@ -161,18 +164,27 @@ def _arguments(call: str) -> tuple[tuple[object, ...], tuple[tuple[str, object],
     return args, options
 
 
-def _module_file(name: str, folder: Path) -> Path:
+def _module_file(text: str, name: str, folder: Path) -> Path:
     """Return the file of the module `name`, without importing its package; ValueError if there is none."""
+    if path := _find_module(name, [str(folder), *sys.path]):
+        return path
+    hint = suggest_spec(text, folder)
+    if _find_module(name, [str(folder / SRC)]):
+        hint = f'it is in {SRC}/, so say pythonpath = ["{SRC}"] in [tool.pytest.ini_options], or set PYTHONPATH={SRC}'
+    raise ValueError(f"there is no module {name} (looked in {folder} and on Python's path); {hint}")
+
+
+def _find_module(name: str, folders: list[str]) -> Path | None:
+    """Return the file of a module below one of the folders, or of an editable installation; None if there is none."""
     top, *rest = name.split(".")
     try:
-        spec = PathFinder.find_spec(top, [str(folder), *sys.path]) or importlib.util.find_spec(top)
+        spec = PathFinder.find_spec(top, folders) or importlib.util.find_spec(top)
         for part in rest:
             spec = _below(spec, part)
     except (ImportError, ValueError):
         spec = None
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
-        raise ValueError(f"there is no module {name} (looked in {folder} and on Python's path); {FORM}")
-    return Path(os.path.abspath(spec.origin))
+    found = spec is not None and spec.origin is not None and Path(spec.origin).is_file()
+    return Path(os.path.abspath(str(spec.origin))) if found and spec is not None else None
 
 
 def _below(spec: ModuleSpec | None, part: str) -> ModuleSpec | None:

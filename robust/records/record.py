@@ -73,6 +73,11 @@ class Record:
         """(n,): answered right without an attack and under every attack."""
         return self.correct & ~union(attack.adversarial for attack in self.attacks)
 
+    @property
+    def has_adversarial(self) -> bool:
+        """Whether any sample is adversarial, so that there is an input to verify."""
+        return bool((self.correct & ~self.robust).any())
+
     @cached_property
     def robust_rounded(self) -> Flags | None:
         """(n,): `robust` against the same inputs rounded to `levels`; None if they were not rounded."""
@@ -108,6 +113,11 @@ class Record:
     def verdict(self) -> str:
         """The verdict: "trusted", "suspect" or "broken"; "" if nothing was checked."""
         return self.trust.verdict if self.trust else ""
+
+    @property
+    def marked_verdict(self) -> str:
+        """The verdict as tables show it: "unchecked" if there is none, and with a star if a finding is a note on it."""
+        return f"{self.verdict or 'unchecked'}{'*' * bool(self.trust and self.trust.noted)}"
 
     def same_outcomes(self, other: "Record") -> bool:
         """Whether both have the same outcome for every sample, with the same options."""

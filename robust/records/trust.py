@@ -19,7 +19,7 @@ class Finding:
     """A reason to doubt a row."""
 
     name: str  # of the check
-    grade: str  # "suspect" or "broken": the verdict is at least this
+    grade: str  # "suspect" or "broken": the verdict is at least this; "trusted": a note, that does not count
     value: float | None  # what was measured, if anything
     message: str  # one line: what was measured, and what was expected
     hint: str  # one line: what to do
@@ -40,6 +40,15 @@ class TrustReport:
     def verdict(self) -> Verdict:
         """The worst grade of the findings that are not accepted."""
         return worst(finding for finding in self.findings if finding.name not in self.accepted)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a finding of that name, accepted or not."""
+        return any(finding.name == name for finding in self.findings)
+
+    @property
+    def noted(self) -> bool:
+        """Whether the verdict says less than all checks would: a finding is a note on one that could not be made."""
+        return any(finding.grade == "trusted" for finding in self.findings)
 
 
 def worst(findings: Iterable[Finding]) -> Verdict:

@@ -9,7 +9,8 @@ LEGEND = (
     "the 95 % Wilson interval. It is an upper bound of the true robustness: adversarial inputs were verified, but an "
     "attack that was not run may find more of them. Rank: 1 + the number of rows that are significantly better (exact "
     "McNemar test on the same samples, Holm's correction, 5 %), so rows without a significant difference share a rank. "
-    "Partial: the suite was stopped before its end, so more samples may be adversarial; such rows have no rank."
+    "Partial: the suite was stopped before its end, so more samples may be adversarial; such rows have no rank. A "
+    "verdict with a star is without a check that could not be made; the findings of the row say which, and why."
 )
 
 
@@ -70,6 +71,6 @@ def cells(board: Board, row: Row) -> list[str]:
     model, data = row.record.model, row.record.data
     figures = ["" if value is None else f"{value:.1f}" for value in (row.clean, *row.under, row.robust)]
     interval = f"{row.low:.1f} to {row.high:.1f}"
-    verdict = [row.record.verdict or "unchecked"] * board.judged
+    verdict = [row.record.marked_verdict] * board.judged
     tail = [interval, *verdict, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
     return ["partial" if row.rank is None else str(row.rank), model.name, row.record.recipe, *figures, *tail]

@@ -56,6 +56,7 @@ class AccuracyTest:
             attacks=count_attacks(case.item),
             judged=is_judged(case.item),
             cache=measurement.cache,
+            notes=self._note_fit(case, attack, result.threat, is_suite),
         )
         payload = self._payloads.build(case, row, result)
         case.hand_over(payload)
@@ -68,6 +69,13 @@ class AccuracyTest:
         name = f"{threat_slug(threat)}/{attack}/" if is_suite else ""
         model = payload.setup.model
         self._judge_attack(case, result, advise(self._settings, model, f"{name}{model.stem}"))
+
+    def _note_fit(self, case: Case, attack: str, threat: str, is_suite: bool) -> tuple[str, ...]:
+        """Return the note for the row if few classes change the attack. Who named the attack is also warned."""
+        note = self._measurements.describe_fit(attack, threat)
+        if note and not is_suite:
+            case.warn(note)
+        return (note,) if note else ()
 
     def _judge_attack(self, case: Case, result: Result, advice: str) -> None:
         floor = self._gates.attack(result.attack, result.threat)
@@ -87,6 +95,7 @@ class AccuracyTest:
                 origin=origin,
                 attacks=threats.count(result.threat),
                 floor=None if floor is None else floor.percent,
+                notes=self._note_fit(case, result.attack, result.threat),
             )
             for result in results
         ]

@@ -15,6 +15,7 @@ from robust.models.spec import ModelSpec
 from robust.options import dest
 from robust.session import model_tests
 from robust.session.model_file import RobustModelFile, model_path
+from robust.session.places import needs_model, point_at_users_file
 from robust.settings.settings import Settings
 
 
@@ -131,6 +132,14 @@ class CollectionHooks:
             if shipped and kind in metafunc.fixturenames:
                 pairs = [(name, threat) for threat in self.settings.threats for name in names]
                 metafunc.parametrize((kind, "threat"), pairs, ids=[pair_slug(*pair) for pair in pairs])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Let a report point at the user's file."""
+        report = yield
+        if needs_model(item):
+            point_at_users_file(item, report, self.settings)
+        return report
 
     def _node(self, parent: pytest.Collector, path: Path) -> RobustModelFile:
         node: RobustModelFile = RobustModelFile.from_parent(parent, path=path, nodeid=self._id(path).as_posix())

@@ -10,6 +10,7 @@ import pytest
 from robust.gates import Decision
 from robust.session import SELECTED_BASELINE
 from robust.session.fixtures import RESULTS, read_mark
+from robust.session.places import needs_model
 from robust.session.run import Run
 from robust.session.selection import Selection, find_floor, group_rows, node_id
 from robust.settings.parsing import call_hook
@@ -90,7 +91,7 @@ class RobustSession:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Put what the test measured on its report, as JSON can hold it: a worker's report goes to the controller."""
         report = yield
-        if not _needs_model(item):
+        if not needs_model(item):
             return report
         from robust.session.case import COMPARED, DECISIONS, PAYLOADS, SAMPLES, WARNINGS
         from robust.session.payload import labels_of
@@ -106,7 +107,6 @@ class RobustSession:
             report.robust = [payload.to_json() for payload in item.stash[PAYLOADS]]
             samples = item.stash[SAMPLES]
             report.robust_labels = {} if samples.digest in self._sent else labels_of(samples)
-            report.location = (item.nodeid.partition("::")[0], None, report.location[2])
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -146,14 +146,17 @@ class RobustSession:
 
     def _file(self, key: "RowKey") -> bool:
         """File a row if there is a leaderboard. Returns False if its inputs turned out not to be adversarial."""
-        from robust.session.reverify import UnverifiedError, reverify
+        from robust.session.reverify import UNFILED, UnverifiedError, judge_reverified, reverify
 
-        settings, folder = self.run.settings, self.run.settings.leaderboard
+        settings, results, folder = self.run.settings, self.run.results, self.run.settings.leaderboard
+        if folder is None and settings.fresh and results.get_record(key).has_adversarial:
+            results.add_reverified(key, UNFILED)
         if folder is None or self._unwritten:
             return True
         try:
             verify = partial(reverify, self.run.resources.data, settings.fresh)
-            self.run.results.file(folder, key, settings.evidence, settings.gallery, verify)
+            results.file(folder, key, settings.evidence, settings.gallery, verify)
+            self.failures += judge_reverified(results.get_record(key), settings.verdict)
         except UnverifiedError as error:
             self.failures.append(str(error))
             return False
@@ -164,7 +167,7 @@ class RobustSession:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        if not session.testsfailed and (any(map(_needs_model, session.items)) or not self._idle):
+        if not session.testsfailed and (any(map(needs_model, session.items)) or not self._idle):
             self._check()
         result = yield
         if self.run.files and not self._idle:
@@ -241,8 +244,3 @@ class RobustSession:
             if remarks := self.run.settings.dataset.remarks.notes:
                 notes[f"read {self.run.settings.data}"] = "; ".join(remarks)
             summarise(terminalreporter, self.run.results, self.failures, folder, notes)
-
-
-def _needs_model(item: pytest.Item) -> bool:
-    """Whether a test needs the model: a shipped test, or one of the user's that asks for our fixtures."""
-    return "_robust_run" in getattr(item, "fixturenames", ())

@@ -9,13 +9,14 @@ import numpy as np
 
 from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
+from robust.attacks.few_classes import describe_fit, fit_classes
 from robust.attacks.suite import Suite
 from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, add_rounding, measure_attack
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
-from robust.evaluation.suite_run import SuiteRun, Watch
+from robust.evaluation.suite_run import SuiteRun, Watch, narrow_threat
 from robust.evaluation.time_limit import Limits
 from robust.flags import Flags
 from robust.gates import Measured, decide
@@ -128,8 +129,23 @@ class Measurements:
             fail(f"{name} under {threat} could not be run: {error.args[0]}")
         return Result(str(allowed), correct, replace(found, rounded=rounded))
 
+    def list_attacks(self, name: str, threat: str) -> list[str]:
+        """Return the attack of that name; of a suite those stages that are for the threat model."""
+        suite = next((suite for suite in self._settings.suites if suite.name == name), None)
+        allowed = self._data.read_threat(threat)
+        return [stage.attack for stage in suite.stages if narrow_threat(allowed, stage)] if suite else [name]
+
+    def describe_fit(self, name: str, threat: str) -> str:
+        """Return a note on what few classes change in an attack or a suite; or ""."""
+        fit = describe_fit(self.list_attacks(name, threat), self._data.classes)
+        return f"{name} under {threat}: {fit}" if fit else ""
+
     def _attack(self, case: Case, attack: str | AnyAttack, threat: Threat, correct: Flags) -> AttackResult:
-        return measure_attack(case.module, case.samples, correct, attack, threat, self._options(case))
+        if not isinstance(attack, str):
+            return measure_attack(case.module, case.samples, correct, attack, threat, self._options(case))
+        fitted = fit_classes(attack, self._data.classes)
+        found = measure_attack(case.module, case.samples, correct, fitted, threat, self._options(case))
+        return replace(found, attack=attack)
 
     def _options(self, case: Case) -> RunOptions:
         """Return how attacks are run on this case."""

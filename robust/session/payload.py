@@ -77,6 +77,7 @@ class RowPart:
     judged: bool = False  # whether a test_trust of this session judges the row
     floor: float | None = None  # a percentage, which the user's test has set
     cache: str = ""  # the folder with the rounds of a suite
+    notes: tuple[str, ...] = ()  # on what the attack does otherwise than it says
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class ItemPayload:
         return cls(
             setup=Setup.from_json(setup),
             correct=unpack(content["correct"], n),
-            row=row and RowPart(**row),
+            row=row and RowPart(**row | {"notes": tuple(row["notes"])}),
             attack=attack and AttackPayload.from_json(attack, n),
             trust=trust and trust_from_json(trust),
         )

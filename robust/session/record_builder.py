@@ -20,14 +20,14 @@ from robust.train.card import summarise_card
 
 def build_record(row: Sequence[ItemPayload], trust: TrustReport | None, labels: NDArray[np.int64]) -> Record:
     """Build the record of a row from the payloads of its attacks, the mitigated one last, and the samples' labels."""
-    setup, part, attacks = row[0].setup, row[0].row, [payload.attack for payload in row]
-    assert part is not None
+    setup, attacks = row[0].setup, [payload.attack for payload in row]
+    parts = [payload.row for payload in row if payload.row is not None]
     outcomes: list[AttackOutcome] = [attack.outcome for attack in attacks if attack is not None]
     levels = [attack.levels for attack in attacks if attack is not None]
     record = Record(
         data=setup.data,
         model=setup.model,
-        threat=part.threat,
+        threat=parts[0].threat,
         seed=setup.seed,
         draw=setup.draw,
         correct=~union(~payload.correct for payload in row),  # in all of the processes that measured
@@ -42,14 +42,14 @@ def build_record(row: Sequence[ItemPayload], trust: TrustReport | None, labels: 
             },
             "device": setup.device,
             "batch": setup.batch,
-            "command": part.command,
+            "command": parts[0].command,
             "model": {
                 "text": setup.model_text,
                 "arch": setup.arch,
                 "normalize": setup.normalize,
                 "output": setup.output,
             },
-            "notes": [*setup.notes],
+            "notes": [*setup.notes, *dict.fromkeys(note for part in parts for note in part.notes)],
             "transforms": [*setup.transforms],
             "training": setup.trained and summarise_card(setup.trained.card),
         },

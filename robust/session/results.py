@@ -19,9 +19,10 @@ from robust.records.trust import TrustReport
 from robust.report.folder import write_board
 from robust.session.payload import AttackPayload, ItemPayload, Labels, RowPart, TrainingCard
 from robust.session.record_builder import build_record
+from robust.session.reverify import Reverified
 from robust.session.waiting_inputs import read_images, read_inputs, remove_inputs
 
-Reverify = Callable[[ItemPayload, Record, Evidence], dict[str, Any]]  # returns what the row says of a fresh process
+Reverify = Callable[[ItemPayload, Record, Evidence], Reverified]
 
 
 class RowKey(NamedTuple):
@@ -50,6 +51,7 @@ class Results:
     _trust: dict[RowKey, TrustReport] = field(default_factory=dict)
     _mitigated: dict[RowKey, ItemPayload] = field(default_factory=dict)  # an attack that was run beside a row
     _records: dict[RowKey, Record] = field(default_factory=dict)  # of the rows all of whose attacks were run
+    _reverified: dict[RowKey, Reverified] = field(default_factory=dict)
     _fates: dict[RowKey, Fate] = field(default_factory=dict)
 
     def take(self, payload: ItemPayload) -> RowKey | None:
@@ -74,7 +76,11 @@ class Results:
             return None
         before, record = self._records.get(key), build_record(self._ordered(key), trust, self._read_labels(key)[0])
         self._records[key] = record
-        return None if before is not None and record.same_outcomes(before) else key
+        if before is None or not record.same_outcomes(before):
+            return key
+        if key in self._reverified:
+            self.add_reverified(key, self._reverified[key])
+        return None
 
     def _ordered(self, key: RowKey) -> list[ItemPayload]:
         """Return the payloads of a row: its attacks by name, then the mitigated one."""
@@ -143,14 +149,24 @@ class Results:
     def file(self, folder: Path, key: RowKey, most: int | None, images: int, reverify: Reverify) -> None:
         """Add a row to the leaderboard, with evidence of at most `most` samples; write the board's files again.
 
-        What `reverify` returns goes into the row's provenance; if it raises, nothing is filed.
+        What `reverify` returns goes into the row; if it raises, nothing is filed.
         """
-        record, evidence = self._records[key], self.collect_evidence(key, most, images)
-        record.provenance["verified"] = reverify(self._ordered(key)[0], record, evidence)
+        evidence = self.collect_evidence(key, most, images)
+        record = self.add_reverified(key, reverify(self._ordered(key)[0], self._records[key], evidence))
         with locked(folder):
             fate = add(folder, record, evidence)
             self._fates.setdefault(key, fate)
             self.files = write_board(folder)
+
+    def add_reverified(self, key: RowKey, reverified: Reverified) -> Record:
+        """Add what came of the fresh process to a row, and to the findings about it if it was checked; return it."""
+        record, finding = self._records[key], reverified.finding
+        self._reverified[key] = reverified
+        record.provenance["verified"] = reverified.provenance
+        if record.trust and finding:
+            trust = replace(record.trust, findings=(*record.trust.findings, finding))
+            record = self._records[key] = replace(record, trust=trust)
+        return record
 
     def collect_evidence(self, key: RowKey, most: int | None, images: int) -> Evidence:
         """Collect the adversarial inputs that wait for a row, and the images, each of at most so many samples.

@@ -1,51 +1,100 @@
-"""Verify the inputs of a row again, in a fresh process that loads the model again."""
+"""Verify the inputs of a row again, in a fresh process that loads the model again.
 
+What a row says of it is a finding, unless it was done: that it could not be done must not look like a success.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
 from robust.records.evidence import Evidence
 from robust.records.record import Record
+from robust.records.trust import VERDICTS, Finding, Verdict, worst
 from robust.session.data import RunData
 from robust.session.payload import ItemPayload
 from robust.verification.candidates import Candidates
 from robust.verification.check import describe_faults
-from robust.verification.fresh_process import NotDoneError, verify_afresh
+from robust.verification.fresh_process import NotDoneError, Source, verify_afresh
+
+NAME = "fresh-process"  # of the finding
 
 
 class UnverifiedError(Exception):
     """A fresh process found inputs of a row not to be adversarial: in one line which row, and what is wrong."""
 
 
-def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record, evidence: Evidence) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Reverified:
+    """The result for a row: what its provenance says, and a finding if no input could be shown to the model."""
+
+    provenance: dict[str, Any]
+    finding: Finding | None = None
+
+
+# Of a run that files no row: no input waits for one, and no verdict outlives the run.
+UNFILED = Reverified({"fresh": 0, "reason": "there is no leaderboard, for whose rows this is done"})
+
+
+def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record, evidence: Evidence) -> Reverified:
     """Verify at most `n_inputs` inputs of a row; `payload` is of one of its tests.
 
-    Returns what the row's provenance says of it: how many were verified, or why none was. Raises UnverifiedError if
-    one is not adversarial.
+    Raises UnverifiedError if one is not adversarial.
     """
     few, setup = evidence.draw(n_inputs, record.seed), payload.setup
-    if not len(few.row):
-        return {"fresh": 0}
+    if not n_inputs or not record.has_adversarial:
+        return Reverified({"fresh": 0})
+    if why := _find_obstacle(data, payload, record):
+        return _not_done(why, "trusted", "the verdict is without this check; --robust-fresh=0 asks for none")
+    assert isinstance(setup.source, Source)
+    candidates = Candidates(
+        x_adv=few.x_adv,
+        x=data.samples.x[few.row],
+        y=few.y[few.row],
+        threat=record.threat,
+        bounds=(data.dataset.lo, data.dataset.hi),
+        batch=setup.batch,
+    )
     try:
-        if isinstance(setup.source, str):
-            raise NotDoneError(setup.source)
-        if data.samples.digest != record.data.digest:
-            raise NotDoneError("the samples are the test's own")
-        if record.trust and any(finding.name == "nondeterministic" for finding in record.trust.findings):
-            raise NotDoneError("the model draws at random")
-        candidates = Candidates(
-            x_adv=few.x_adv,
-            x=data.samples.x[few.row],
-            y=few.y[few.row],
-            threat=record.threat,
-            bounds=(data.dataset.lo, data.dataset.hi),
-            batch=setup.batch,
-        )
         verification = verify_afresh(setup.source, candidates, record.model.weights)
     except NotDoneError as error:
-        return {"fresh": 0, "reason": str(error)}
+        hint = "make it load in any process as in this one; --robust-fresh=0 asks for no such check"
+        return _not_done(str(error), "suspect", hint)
     if verification.wrong.any():
         raise UnverifiedError(
             f"{record.model.name} ({record.model.training}), {record.threat}: of {len(few.row)} inputs that were shown "
             f"to the model loaded again in a fresh process, {describe_faults(verification.wrong)}; the row was not "
             "filed, for its figures are of this process alone"
         )
-    return {"fresh": len(few.row), "edge": verification.edge}
+    return Reverified({"fresh": len(few.row), "edge": verification.edge})
+
+
+def _find_obstacle(data: RunData, payload: ItemPayload, record: Record) -> str:
+    """Return what hinders the check though nothing is at fault, since the user chose it; "" if nothing does.
+
+    The finding is then a note, which does not count.
+    """
+    if isinstance(payload.setup.source, str):
+        return payload.setup.source
+    if data.samples.digest != record.data.digest:
+        return "the samples are the test's own"
+    if record.trust and record.trust.has("nondeterministic"):
+        return "the model draws at random"
+    return ""
+
+
+def _not_done(reason: str, grade: str, hint: str) -> Reverified:
+    message = f"no input was shown to the model in a fresh process: {reason}"
+    return Reverified({"fresh": 0, "reason": reason}, Finding(NAME, grade, None, message, hint))
+
+
+def judge_reverified(record: Record, allowed: Verdict | None) -> list[str]:
+    """Return a line if the finding on a row is worse than the verdict that the user allows.
+
+    The row's tests have ended by then: test_trust judges all the other findings.
+    """
+    findings = [finding for finding in (record.trust.findings if record.trust else ()) if finding.name == NAME]
+    who = f"{record.model.name} ({record.model.training}), {record.threat}"
+    return [
+        f"{who}: {finding.grade}, and --robust-verdict={allowed}: {finding.message}; {finding.hint}"
+        for finding in findings
+        if allowed and VERDICTS.index(worst([finding])) > VERDICTS.index(allowed)
+    ]

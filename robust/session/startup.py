@@ -8,6 +8,7 @@ from robust.data.dataset import TooFewError
 from robust.evaluation.measure import check_model
 from robust.models.blackbox import is_black_box
 from robust.models.spec import ModelSpec
+from robust.models.spec_hints import suggest_library
 from robust.session.data import RunData
 from robust.session.models import Models
 from robust.session.resources import Resources
@@ -64,7 +65,10 @@ def _check_model(spec: ModelSpec, settings: Settings, data: RunData, models: Mod
     with blaming(f"model={spec.text}"):
         as_is = AS_IS in settings.trainings
         module = models.load(Variant(spec, AS_IS)).module if as_is else models.build_untrained(spec)
-        check_model(module, data.dataset, data.samples)
+        try:
+            check_model(module, data.dataset, data.samples)
+        except ValueError as error:
+            raise ValueError(f"{error}{suggest_library(spec.module, spec.factory)}") from error
     if is_black_box(module):
         _refuse_gradients(spec, settings, data, models)
     for text in _list_recipes(settings):

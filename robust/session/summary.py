@@ -12,6 +12,7 @@ from robust.records.store import describe_fates
 from robust.report.board import boards
 from robust.report.terminal import describe_findings, terminal
 from robust.session.results import Results
+from robust.session.reverify import NAME as FRESH
 from robust.train.card import describe_card
 
 
@@ -49,18 +50,25 @@ def summarise(
 
 
 def describe_verified(records: list[Record]) -> list[str]:
-    """Return a line on what was verified, and one for each row whose inputs no fresh process was shown, and why."""
+    """Return a line on what was verified, and one for each reason why a fresh process was shown no input of a row.
+
+    A row with a finding on it is left out.
+    """
     if not records:
         return []
     verified = [(record, record.provenance.get("verified", {})) for record in records]
     n_fresh = sum(content.get("fresh", 0) for _, content in verified)
     fresh = f", {n_fresh} also in a fresh process" if n_fresh else ""
-    missing = (
-        f"not in a fresh process: {record.model.name} ({record.model.training}), {record.threat}: {content['reason']}"
-        for record, content in verified
-        if "reason" in content
-    )
-    return [f"verified: adversarial inputs, in other batches{fresh}; robust samples cannot be verified", *missing]
+    missing: dict[str, list[str]] = {}
+    for record, content in verified:
+        if "reason" in content and not (record.trust and record.trust.has(FRESH)):
+            who = f"{record.model.name} ({record.model.training}), {record.threat}"
+            missing.setdefault(content["reason"], []).append(who)
+    lines = [
+        f"not in a fresh process: {rows[0] if len(rows) == 1 else f'{len(rows)} rows'}: {reason}"
+        for reason, rows in missing.items()
+    ]
+    return [f"verified: adversarial inputs, in other batches{fresh}; robust samples cannot be verified", *lines]
 
 
 def _write_trained(reporter: "pytest.TerminalReporter", results: Results, folder: Path) -> None:

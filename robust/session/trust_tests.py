@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import torch
 
+from robust.attacks.few_classes import fit_classes
 from robust.device import device_of
 from robust.evaluation.measure import AttackResult
-from robust.evaluation.suite_run import cap_targets, is_unattacked, narrow_threat
+from robust.evaluation.suite_run import is_unattacked
 from robust.flags import union
 from robust.models.blackbox import is_black_box
 from robust.records.record import MITIGATED
@@ -130,11 +131,8 @@ class TrustTest:
 
     def _list_attacks(self, row: str, threat: str) -> tuple[str, ...]:
         """List the attacks of a row; of a suite those stages that are for the threat model, as they are run."""
-        if not row:
-            return self._settings.attacks
-        suite = next(suite for suite in self._settings.suites if suite.name == row)
-        allowed, classes = self._data.read_threat(threat), self._data.classes
-        return tuple(cap_targets(stage.attack, classes) for stage in suite.stages if narrow_threat(allowed, stage))
+        attacks = self._measurements.list_attacks(row, threat) if row else self._settings.attacks
+        return tuple(fit_classes(attack, self._data.classes) for attack in attacks)
 
 
 def _find_unattacked(results: list[AttackResult]) -> Iterator[Finding]:

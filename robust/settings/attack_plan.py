@@ -5,11 +5,12 @@ from typing import NoReturn
 
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.spec import Spec
-from robust.attacks.suite import WAYS, Suite, read_suite
+from robust.attacks.suite import WAYS, Suite, read_suite, suite_names
 from robust.attacks.words import canonical_threat, parse_threat
 from robust.settings.parsing import Hooks, OptionError, SettingsError, blame, read_items, read_list
 from robust.settings.sources import Options, OptionValue
 from robust.settings.values import DATA, read_time
+from robust.train.recipe import RECIPES
 
 DEFAULT = "fgsm,pgd"  # if there is neither an attack nor a suite
 BLIND = "square,noise"  # likewise, if some model gives no gradient: all get the same attacks, to be compared
@@ -106,6 +107,10 @@ def _read_way(text: str) -> str:
 def _read_attack(text: str) -> str:
     """Return the attack in its canonical spelling; LookupError for an unknown name."""
     spec = Spec.parse(text)
+    if spec.name in suite_names():
+        raise LookupError(f"{spec.name} is a suite; write --robust-suite={spec.name}")
+    if spec.name not in ATTACKS and spec.name in RECIPES:
+        raise LookupError(f"{spec.name} is a training recipe; write --robust-train={text}")
     if spec.name not in ATTACKS:
         ATTACKS.refuse(spec.name)
     return str(spec)

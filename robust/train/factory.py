@@ -35,7 +35,7 @@ def read_recipe(text: str) -> Method:
     options = {f.name for part in parts for f in fields(part)}
     for key, _ in spec.options:
         if key not in options:
-            raise ValueError(f"{text}: {spec.name} has no option {suggest(key, {*options, CONFIG})}")
+            raise ValueError(f"{text}: {spec.name} has no option {suggest(key, {*options, CONFIG}, 'option')}")
     recipe, *wrapping, plan = (_configure_part(part, spec) for part in parts)
     averages = [name for name, wrapper in zip(wrappers, wrapping, strict=True) if isinstance(wrapper, Averaging)]
     if len(averages) > 1:

@@ -28,7 +28,10 @@ WRONG = [
     (lambda: make("pgd:targets=0"), "pgd:targets=0: targets must be at least 1, got 0"),
     (lambda: make("pgd:eot=0"), "pgd:eot=0: eot, the number of draws, must be at least 1, got 0"),
     (lambda: make("pgd:odi=0"), "pgd:odi=0: odi, the number of diversifying steps, must be at least 1, got 0"),
-    (lambda: make("fgsm:eps=1"), "fgsm:eps=1: fgsm has no option 'eps'. Known: loss"),
+    (
+        lambda: make("fgsm:eps=1"),
+        "fgsm:eps=1: fgsm has no option 'eps'; write the threat model: --robust-threat=linf:8/255",
+    ),
     (lambda: run("pgd:targets=10"), "the model has 10 classes, so at most targets=9"),
     (lambda: run("pgd:targets=2", classes=2), "the model has 2 classes, so at most targets=1"),
     (lambda: run("apgd:loss=dlr", classes=2), "dlr needs 3 classes or more, the model has 2; use the loss margin"),

@@ -22,6 +22,7 @@ def test_list_names_all_that_can_be_asked_for(call):
         f"architectures: {', '.join(ARCHITECTURES.names())}",
         f"training recipes: {', '.join(RECIPES.names())}",
         f"training wrappers: {', '.join(WRAPPERS.names())}",
+        "threats: linf:EPS, l2:EPS, l1:EPS",
     ]
 
 
@@ -34,13 +35,17 @@ def test_list_knows_the_shipped_ones(call):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("pgd", ["attack pgd: PGD, *", "  steps=40", "with every attack: *restarts=*"]),
-        ("trades", ["training recipe trades: *", "  beta=6.0", "with every recipe:", "  epochs=30"]),
+        ("pgd", ["attack pgd: PGD, *", "  steps=40 *a whole number*", "with every attack:", "  restarts= *number*"]),
+        ("trades", ["training recipe trades: *", "  beta=6.0 *a number*", "with every recipe:", "  epochs=30 *"]),
         ("+ema", ["training wrapper ema: *", "with every recipe:"]),
         ("fashion-mnist", ["data set fashion-mnist: *", "  threat model by default: linf:0.1"]),
-        ("npz", ["data set npz: *"]),
-        ("wideresnet", ["architecture wideresnet: *"]),
-        ("standard-1", ["suite standard-1, *", "  pgd:*"]),
+        ("npz", ["data set npz: *", "  lo=0.0 *", "  classes=None *a whole number*", "  only= *"]),
+        ("imagefolder", ["data set imagefolder: *", "  size=None *pixels*"]),
+        ("wideresnet", ["architecture wideresnet: *", "  depth=28 *a whole number"]),
+        ("standard-1", ["suite standard-1, *", "  pgd:*", "it takes no options*"]),
+        ("linf", ["threat linf: *linf:8/255", "  EPS *8/255*"]),
+        ("linf:8/255", ["threat linf: *"]),
+        ("apgd", ["attack apgd: *", "  loss=ce *ce, margin, dlr or sice", "  surrogate= *--robust-model*"]),
     ],
 )
 def test_list_tells_of_one_what_it_is_and_its_options(call, name, told):
@@ -56,3 +61,14 @@ def test_what_list_does_not_know_is_told_with_the_nearest(call):
 
     assert (status, out) == (4, "")
     assert err.startswith("robust list: unknown name 'trade', did you mean 'trades'?")
+
+
+@pytest.mark.parametrize("registry", [ATTACKS, DATA, ARCHITECTURES, RECIPES, WRAPPERS], ids=lambda r: r.kind)
+def test_whatever_takes_an_option_says_what(call, registry):
+    for name in registry.names():
+        lines = call("list", name)[1].splitlines()
+        assert not [line for line in lines if fnmatch(line, "  *=*") and len(line.split(maxsplit=1)) < 2], name
+
+
+def test_a_word_of_the_field_leads_to_the_right_one(call):
+    assert call("list", "AutoAttack")[2].endswith("'AutoAttack'; write --robust-suite=standard-1\n")

@@ -18,7 +18,7 @@ from robust.evaluation.attack_run import AttackRun, RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
 from robust.evaluation.suite_cache import SuiteCache
-from robust.evaluation.suite_run import SampleState, SuiteRun, cap_targets, narrow_threat
+from robust.evaluation.suite_run import SampleState, SuiteRun, narrow_threat
 from robust.evaluation.time_limit import GATE, TIME, Limits
 from tests.attacks.models import inputs, network
 
@@ -170,8 +170,6 @@ def test_there_are_never_more_targets_than_other_classes(classes):
     )
 
     assert run(made).stages[-1].attack == SUITE.stages[-1].attack
-    assert cap_targets("pgd:targets=9:steps=3", classes) == f"pgd:steps=3:targets={min(9, classes - 1)}"
-    assert cap_targets("pgd:steps=3", classes) == "pgd:steps=3"
 
 
 def test_a_stage_is_for_its_norms_of_a_union():

@@ -31,11 +31,18 @@ WRONG = {
     "a library that it calls raises": (["model=net.py:lacks"], "nosuch.safetensors (net.py, line "),
     "file does not run": (["model=broken.py:make"], "running broken.py failed: SyntaxError"),
     "file misses a module": (["model=lonely.py:make"], "'no_such_module' (lonely.py, line 1)"),
+    "file wants arguments": (["model=program.py:make"], "required: --lr; put what only a program does"),
+    "factory wants arguments": (["model=parses.py:make"], "required: --lr; put what only a program does"),
+    "data function wants arguments": (["data=parses.py:make", LINF], "required: --lr; put what only a program does"),
     "part of a package": (["model=package/part.py:make"], "PACKAGE.part:FACTORY"),
     "weights alone": ([WEIGHTS], "(2 tensors, first 1.weight [10, 64])"),
     "weights do not fit": ([WEIGHTS, "arch=net.py:narrow"], "[10, 64] in the file, [10, 10] in the model"),
     "weights alone, to be trained": ([WEIGHTS, "train=standard"], "name the architecture with --robust-arch"),
     "unknown to torchvision": (["model=torchvision:resnet81"], "did you mean 'resnet18'"),
+    "a function of torchvision": (
+        ["model=torchvision.models:resnet18"],
+        "; torchvision:resnet18 is made for the shape",
+    ),
     "unknown architecture": ([WEIGHTS, "arch=torchvision:resnet81"], "did you mean 'resnet18'"),
     "architecture file missing": ([WEIGHTS, "arch=nope.py:make"], "--robust-arch=nope.py:make: no such file"),
     "another shape": (["model=zoo:lstm", "data=npz:flat.npz", LINF], "got inputs of [3]"),
@@ -89,6 +96,9 @@ def cluttered(folder, monkeypatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     (folder / "broken.py").write_text("def make(:\n")
     (folder / "lonely.py").write_text("import no_such_module\n")
+    parse = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', required=True)\n"
+    (folder / "program.py").write_text(f"{parse}parser.parse_args()\n")
+    (folder / "parses.py").write_text(f"{parse}def make(): parser.parse_args()\n")
     (folder / "conv.py").write_text("from torch import nn\n\ndef make(): return nn.Conv2d(1, 10, 8)\n")
     (folder / "text.pt").write_text("not a checkpoint")
     torch.save(nn.Linear(2, 2), folder / "full.pt")

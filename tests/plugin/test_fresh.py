@@ -160,6 +160,29 @@ def test_where_it_cannot_be_done_the_row_says_so(run, pytester, folder, files, r
     result.stdout.fnmatch_lines([f"not in a fresh process: net (as-is), linf:0.15: {reason}"])
 
 
+@pytest.mark.usefixtures("here")
+def test_a_checked_row_is_suspect_if_its_model_does_not_load_again(run, pytester, folder):
+    pytester.makepyfile(net=NET + ONCE.format(act="raise OSError('made before')"))
+    result = run(MODEL, FRESH, "--robust-verdict=trusted", checked=True)
+
+    (record,) = records(folder / "leaderboard").values()
+    assert record.verdict == "suspect"
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines(
+        [
+            "net (as-is), linf:0.15: suspect: fresh-process: no input was shown *: net.py:make failed: *made before*",
+            "FAILED net (as-is), linf:0.15: suspect, and --robust-verdict=trusted: no input *; --robust-fresh=0 *",
+        ]
+    )
+
+
+def test_without_a_leaderboard_no_input_is_kept_to_be_shown(run):
+    result = run(MODEL, FRESH, "--robust-leaderboard=none")
+
+    result.stdout.fnmatch_lines(["not in a fresh process: net (as-is), linf:0.15: there is no leaderboard*"])
+
+
 @pytest.mark.parametrize(
     ("command", "reason"),
     [("sys.exit('no more memory')", "no more memory"), ("sys.exit(3)", "exit status 3"), ("time.sleep(60)", "*end*")],

@@ -66,3 +66,21 @@ def test_a_model_of_all_classes_is_tested_on_some_where_the_labels_stay(run, tab
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*answer 2 samples of digits:only=3+5, 2 classes*got shape [[]2, 10[]]*"])
     run(MODEL, "--robust-data=digits:only=3+5:renumber=false").assert_outcomes(passed=3)
+
+
+def test_few_classes_change_an_attack_and_a_suite_alike_and_the_row_says_so(run, pytester, folder):
+    pytester.makefile(".toml", mine='[[stages]]\nattack = "apgd:loss=dlr:steps=3:targets=9"')
+    data = ("--robust-model=net.py:two_classes", "--robust-data=digits:only=3+5", "--robust-threat=linf:0.1")
+    given = ("--robust-attack=apgd:loss=dlr:steps=3:targets=9", "--robust-suite=mine.toml")
+    result = run(*data, *given, "--robust-samples=60", fast=False)
+
+    result.assert_outcomes(passed=3)
+    alone, suite = sorted(records(folder / "leaderboard").values(), key=lambda record: record.suite)
+    assert alone.attacks[0].name == "apgd:loss=dlr:steps=3:targets=9"
+    assert (alone.robust == suite.robust).all()
+    note = "under linf:0.1: for 2 classes: targets=1 in place of 9, loss=margin in place of dlr"
+    for record in (alone, suite):
+        assert any(note in text for text in record.provenance["notes"])
+    result.stdout.fnmatch_lines_random(
+        [f"WARNING net-two_classes (as-is): {name}* {note}" for name in ("apgd", "mine")]
+    )

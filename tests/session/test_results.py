@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from robust.session.payload import TrainingCard
+from robust.session.reverify import Reverified
 from robust.session.waiting_inputs import write_inputs
 from tests.making import flags
 from tests.session.making import TRUSTED, attack, clean, results, samples, trust
@@ -126,7 +127,7 @@ def test_a_row_is_filed_with_what_the_fresh_process_says_and_its_inputs_are_remo
 
     def reverify(payload, record, evidence):
         seen.append((payload.attack.outcome.name, len(evidence.row)))
-        return {"fresh": 3}
+        return Reverified({"fresh": 3})
 
     filed.file(tmp_path / "board", key, None, 0, reverify)
     assert seen == [("fgsm", 3)]

@@ -21,7 +21,7 @@ NEXT_KEYS = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"  # keys of protobuf that may fol
 def _matches(source: Source) -> bool:
     """Whether the file is a message of protobuf whose first field, the version of the format, is a small number."""
     head = source.head[:3]
-    return len(head) == 3 and head[0] == 0x08 and 0 < head[1] < 0x40 and head[2] in NEXT_KEYS
+    return not source.has_header and len(head) == 3 and head[0] == 0x08 and 0 < head[1] < 0x40 and head[2] in NEXT_KEYS
 
 
 @model_format("onnx", "an ONNX graph", _matches)

@@ -2,13 +2,11 @@
 
 from robust.attacks.text import brief
 from robust.models.format import Loaded, Source, Terms, model_format
-
-MAX_HEADER = 2**24  # bytes: a hundred times the header of a large model
+from robust.models.safetensors_header import MAX_HEADER
 
 
 def _matches(source: Source) -> bool:
-    length = int.from_bytes(source.head[:8], "little")
-    return source.head[8:9] == b"{" and length < source.path.stat().st_size
+    return source.has_header
 
 
 @model_format("safetensors", "safetensors", _matches)

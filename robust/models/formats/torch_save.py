@@ -28,7 +28,8 @@ def _matches(source: Source) -> bool:
     """Whether the file is an archive of torch.save that is no program, or a bare pickle."""
     program = any(name.endswith(("/constants.pkl", "/archive_format")) for name in source.members)
     packed = any(name.endswith("/data.pkl") for name in source.members)
-    return source.head[:1] == b"\x80" or (packed and not program)
+    bare = source.head[:1] == b"\x80" and not source.has_header
+    return bare or (packed and not program)
 
 
 @model_format("torch-save", "a file of torch.save", _matches)

@@ -108,7 +108,7 @@ def _line(board: Board, row: Row) -> Html:
 def verdict(row: Row) -> Html:
     """Return the verdict as a word, to which the style adds a sign and a colour."""
     word = row.record.verdict or "unchecked"
-    return tag("span", word, class_=f"verdict {word}")
+    return tag("span", row.record.marked_verdict, class_=f"verdict {word}")
 
 
 def whisker(row: Row) -> Html:
