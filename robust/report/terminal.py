@@ -30,7 +30,7 @@ def terminal(board: Board, width: int) -> str:
         if Console(width=10_000).measure(table).maximum <= width:
             break
     file = io.StringIO()
-    if _narrowest(board, hidden) <= width:
+    if _narrowest(board, colon, hidden) <= width:
         Console(file=file, width=width, color_system=None, emoji=False, markup=False).print(table)
     else:
         file.write("\n".join(line for row in board.rows for line in _list_cells(board, row, hidden, width)))
@@ -70,20 +70,20 @@ def _shown(board: Board, hidden: tuple[str, ...]) -> list[tuple[int, Column]]:
     return [(i, column) for i, column in enumerate(columns(board)) if column.title not in hidden]
 
 
-def _narrowest(board: Board, hidden: tuple[str, ...]) -> int:
-    """Return the width of the narrowest table that cuts nothing."""
-    lines, shown = [cells(board, row) for row in board.rows], _shown(board, hidden)
-    widths = (
-        FOLDED if column.folds else max(len(column.title), *(len(line[i]) for line in lines)) for i, column in shown
-    )
+def _narrowest(board: Board, colon: str, hidden: tuple[str, ...]) -> int:
+    """Return the width of the narrowest table that cuts nothing, with `colon` for colons."""
+    rows, shown = [cells(board, row) for row in board.rows], _shown(board, hidden)
+    texts = {i: [column.title, *(row[i] for row in rows)] for i, column in shown}
+    lines = {i: [line for text in texts[i] for line in text.replace(":", colon).split("\n")] for i in texts}
+    widths = (FOLDED if column.folds else max(map(len, lines[i])) for i, column in shown)
     return sum(widths) + GAP * (len(shown) - 1)
 
 
 def _list_cells(board: Board, row: Row, hidden: tuple[str, ...], width: int) -> list[str]:
     """Return a row without columns: each cell after its title."""
     line = cells(board, row)
-    told = "; ".join(f"{column.title} {line[i]}" for i, column in _shown(board, hidden))
-    return textwrap.wrap(printable(told), width, subsequent_indent="  ")
+    text = "; ".join(f"{column.title} {line[i]}" for i, column in _shown(board, hidden))
+    return textwrap.wrap(printable(text), width, subsequent_indent="  ")
 
 
 def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:

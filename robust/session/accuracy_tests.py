@@ -95,7 +95,7 @@ class AccuracyTest:
                 origin=origin,
                 attacks=threats.count(result.threat),
                 floor=None if floor is None else floor.percent,
-                notes=self._note_fit(case, result.attack, result.threat),
+                notes=self._note_fit(case, result.attack, result.threat, is_suite=False),
             )
             for result in results
         ]
