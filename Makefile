@@ -10,7 +10,7 @@ export OMP_NUM_THREADS = 1
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
-	$(BIN)/pytest --robust-only --robust-model=examples/digits.py:make --robust-train=standard,fgsm-rs,pgd-at \
+	$(BIN)/pytest --robust-only --robust-model=examples/digits.py:make --robust-train=standard,fgsm-rs,n-fgsm \
 		--robust-leaderboard=demo-leaderboard
 
 # In at most four processes: each imports torch, and takes up to a gigabyte.
