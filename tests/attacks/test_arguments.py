@@ -102,7 +102,7 @@ def test_a_wrong_argument_is_one_line_that_says_what_to_give(wrong, error, messa
     [
         (lambda: minimize_norm(MODEL, DDN(), X.numpy(), Y, "l2"), TypeError, "x, the inputs, must be a torch.Tensor"),
         (lambda: minimize_norm(MODEL, DDN(), X, Y.float(), "l2"), TypeError, "the labels are float32, expected int64"),
-        (lambda: minimize_norm(MODEL, DDN(), X, Y, "L2"), ValueError, "unknown norm 'L2'. Known: l1, l2, linf; "),
+        (lambda: minimize_norm(MODEL, DDN(), X, Y, "L2"), ValueError, "unknown norm 'L2', did you mean 'l2'? "),
         (lambda: minimize_norm(MODEL, DDN(), X, Y, LINF), ValueError, "unknown norm 'linf:0.1', did you mean 'linf'? "),
         (lambda: minimize_norm(Answers(lambda z: (z,)), DDN(), X, Y, "l2"), TypeError, f"of logits; {WRAP}[0]"),
         (lambda: minimize_norm(MODEL, DDN(), 255 * X, Y, "l2"), ValueError, "give those of the data, as LpThreat"),
