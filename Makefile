@@ -9,8 +9,8 @@ export OMP_NUM_THREADS = 1
 .PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-ranks clean
 .DEFAULT_GOAL := test
 
-demo: .venv/ready
-	$(BIN)/pytest --robust-only --robust-model=examples/digits.py:make --robust-train=standard,fgsm-rs,pgd-at,trades \
+demo: .venv/demo
+	$(BIN)/pytest --robust-only --robust-model=examples/digits.py:make --robust-train=standard,fgsm-rs,n-fgsm \
 		--robust-leaderboard=demo-leaderboard
 
 # In at most four processes: each imports torch, and takes up to a gigabyte.
@@ -109,7 +109,7 @@ bench-gate: .venv/ready
 	$(BIN)/python -m benchmarks.gate
 
 bench-speed: .venv/peers
-	$(BIN)/pytest benchmarks --benchmark-enable --benchmark-timer=time.process_time --benchmark-group-by=group --benchmark-sort=name
+	$(BIN)/pytest -p benchmark benchmarks --benchmark-timer=time.process_time --benchmark-group-by=group --benchmark-sort=name
 
 bench-profile: .venv/ready
 	$(BIN)/python -m benchmarks.shares
@@ -121,10 +121,18 @@ bench-ranks: .venv/ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[peers]'
 	touch $@
 
-.venv/ready: pyproject.toml constraints.txt
-	@echo 'installing into .venv, which takes a minute or two'
+# The package alone. Python compiles a module when it first imports it: all of them would take longer than the rest.
+.venv/demo: pyproject.toml constraints.txt
+	@echo 'installing into .venv, which takes about a minute'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torchattacks,dev]'
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable .
+	touch $@
+
+# And the developers' tools. All modules are compiled here, once, and not by each process of the tests.
+.venv/ready: .venv/demo
+	@echo "installing the developers' tools into .venv, which takes a minute or two"
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[torchattacks,dev]'
+	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # some files are for other Pythons
 	touch $@
 
 clean:

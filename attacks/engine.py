@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.arguments import check_answer, check_arguments, check_threat
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.rng import Rng, rng_of, seeded
@@ -111,13 +112,16 @@ def assail(
     determines everything random; of a part of a data set give `Rng.of(seed, index)`, with the samples' numbers in it,
     so that a sample draws the same in whatever batch. The model runs in evaluation mode; its modes, gradients and
     parameters and the global random state are restored. Raise ValueError if x leaves the threat's bounds: no input
-    near it could be admitted, and the model would look robust.
+    near it could be admitted, and the model would look robust. Raise TypeError or ValueError, in one line, for what is
+    no such argument, and for a model that does not answer with a tensor of logits.
     """
+    check_threat(threat)
+    check_arguments(model, attack, x, y, criterion)
     first, *others = threat.parts
     rng = rng_of(seed, x)
     with eval_mode(model, rng.seed), torch.no_grad():
         task = start(model, x, y, first, rng, criterion)
-        clean = judge(task, x, None)
+        clean = judge_clean(task)
         outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, clean.margin, task.cost)
         for part in (first, *others):
             for round_attack, enter_round in rounds_of(attack):
@@ -138,8 +142,18 @@ def start(model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criter
     """
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
         ranges = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
-        raise ValueError(f"the inputs go {ranges}; give the threat model the bounds of the data, or scale the data")
+        give = "give those of the data, as LpThreat.parse(TEXT, lo=-1, hi=1) or minimize_norm(bounds=(-1, 1))"
+        raise ValueError(f"the inputs go {ranges}; {give}, or scale the data")
     return Task.of(model, x, y, threat, rng, criterion)
+
+
+def judge_clean(task: Task) -> Verdict:
+    """Judge the clean inputs; raise TypeError or ValueError, in one line, if the criterion cannot read the answers."""
+    if not len(task.x):
+        return judge(task, task.x, None)
+    logits = task.logits(task.x)
+    check_answer(logits, task.y, task.criterion)
+    return judge(task, task.x, logits)
 
 
 def _assail(attack: Attack[Any], task: Task, outcome: Outcome) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robust.attacks.engine import AnyAttack, Attack, eval_mode, restrict, rounds_of, start
+from robust.attacks.arguments import check_arguments, check_norm
+from robust.attacks.criteria.classification import CLASS
+from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, restrict, rounds_of, start
 from robust.attacks.geometry import Norm
 from robust.attacks.rng import Rng, rng_of
 from robust.attacks.success import judge
@@ -48,10 +50,12 @@ def minimize_norm(
     Arguments are those of `assail`, and what is restored too. The norm replaces the threat: distances are measured in
     it, and only the bounds limit the inputs.
     """
+    check_norm(norm)
+    check_arguments(model, attack, x, y, CLASS)
     rng = rng_of(seed, x)
     with eval_mode(model, rng.seed), torch.no_grad():
         task = start(model, x, y, LpThreat.widest(norm, x, *bounds), rng)
-        clean = judge(task, x, None)
+        clean = judge_clean(task)
         distance = torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
         distance[clean.adversarial] = 0.0
         result = MinNormResult(distance, x.clone(), clean.faulty, task.cost)

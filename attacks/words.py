@@ -24,13 +24,19 @@ def parse_threat(text: str) -> tuple[str, Fraction]:
     if norm not in NORMS:
         raise ValueError(f"{text!r}: unknown norm {suggest(norm, NORMS)}; write NORM:EPS, as linf:8/255")
     try:
-        eps = Fraction(re.sub(r"\s*/\s*", "/", radius))
+        eps = _read_eps(radius)
         float(eps)
     except (ValueError, ZeroDivisionError, OverflowError):
         raise ValueError(f"{text!r}: eps must be a number such as 8/255, as in {norm}:8/255, got {radius!r}") from None
     if eps <= 0:
         raise ValueError(f"{text!r}: eps must be above 0, got {radius}")
     return norm, eps
+
+
+def _read_eps(text: str) -> Fraction:
+    """Read "8/255", "0.5/255" or "0.03"; ValueError or ZeroDivisionError for anything else."""
+    numerator, denominator = text.split("/") if "/" in text else (text, "1")
+    return Fraction(numerator) / Fraction(denominator)
 
 
 def _read_loosely(text: str) -> str:
@@ -54,8 +60,9 @@ def threat_text(norm: str, eps: Fraction) -> str:
     decimal = f"{float(eps):.6g}"
     if "e" not in decimal and Fraction(decimal) == eps:
         return f"{norm}:{decimal}"
-    if 255 % eps.denominator == 0:
-        return f"{norm}:{eps * 255}/255"
+    if 510 % eps.denominator == 0:  # also half a level, as 0.5/255
+        whole, half = divmod(2 * 255 * eps, 2)
+        return f"{norm}:{whole}{'.5' if half else ''}/255"
     return f"{norm}:{eps}"
 
 
@@ -65,6 +72,23 @@ def canonical_threat(text: str) -> str:
     Raise ValueError as `parse_threat` does.
     """
     return "+".join(threat_text(*parse_threat(part)) for part in text.split("+"))
+
+
+def describe_threat(text: str, lo: float, hi: float) -> str:
+    """Return a threat model with its linf eps in shares of the range of the inputs, unless that is 1 wide.
+
+    "linf:8/255 = 1.6 % of -1..1 (4/255 of 0..1)": whoever thinks of inputs in [0, 1] sees another ball.
+    """
+    return " + ".join(_describe_ball(part, lo, hi) for part in text.split("+")) if hi - lo != 1 else text
+
+
+def _describe_ball(text: str, lo: float, hi: float) -> str:
+    norm, eps = parse_threat(text)
+    if norm != "linf":
+        return text
+    share = float(eps) / (hi - lo)
+    percent = f"{100 * share:.2g}" if share < 0.1 else f"{100 * share:.0f}"
+    return f"{text} = {percent} % of {lo:g}..{hi:g} ({255 * share:.3g}/255 of 0..1)"
 
 
 def threat_slug(text: str) -> str:

@@ -46,8 +46,8 @@ OPTIONS = (
     Option(
         "normalize",
         "MEAN/STD",
-        "normalise inputs as a part of the model: 0.5/0.25, or by channel 0.49,0.48,0.45/0.25,0.24,0.26; imagenet, "
-        "cifar10 or none",
+        "normalise inputs as a part of the model: 0.5/0.25, or by channel 0.49,0.48,0.45/0.25,0.24,0.26; 255 to divide "
+        "by 255; imagenet, cifar10 or none",
     ),
     Option(
         "output",

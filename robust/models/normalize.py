@@ -17,14 +17,17 @@ NAMED = {
     "imagenet": "0.485,0.456,0.406/0.229,0.224,0.225",
     "cifar10": "0.4914,0.4822,0.4465/0.247,0.2435,0.2616",
 }
-FORM = "write MEAN/STD, as 0.5/0.25 or 0.485,0.456,0.406/0.229,0.224,0.225"
+FORM = "write MEAN/STD, as 0.5/0.25 or 0.485,0.456,0.406/0.229,0.224,0.225; or 255 to divide by 255"
 
 
 def read_normalize(text: str) -> str:
-    """Return a name or "MEAN/STD" in the canonical spelling; "none" stays. ValueError for anything else."""
+    """Return a name or "MEAN/STD" in the canonical spelling; "none" stays. ValueError for anything else.
+
+    A whole number above 1 is a divisor, as 255 for pixels from 0 to 255. Other numbers alone could be a mean as well.
+    """
     if text == NONE:
         return NONE
-    written = NAMED.get(text, text)
+    written = f"0/{text}" if text.isdecimal() and int(text) > 1 else NAMED.get(text, text)
     if "/" not in written:
         raise ValueError(f"unknown normalisation {suggest(text, [*NAMED, NONE])}; or {FORM}")
     try:

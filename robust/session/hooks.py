@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from robust.attacks.words import describe_threat
 from robust.gates import Decision
 from robust.session import SELECTED_BASELINE
 from robust.session.fixtures import RESULTS, read_mark
@@ -32,7 +33,8 @@ class RobustSession:
 
     def pytest_report_header(self) -> str:
         settings = self.run.settings
-        parts = [settings.dataset.name, ", ".join(settings.threats)]
+        data = settings.dataset
+        parts = [data.name, ", ".join(describe_threat(text, data.lo, data.hi) for text in settings.threats)]
         parts += [f"attacks {', '.join(settings.attacks)}"] * bool(settings.attacks)
         parts += [f"suites {', '.join(suite.name for suite in settings.suites)}"] * bool(settings.suites)
         draw = f"; draw {settings.draw}" * (settings.draw != settings.seed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
 
 import torch
 
@@ -21,9 +22,10 @@ from robust.session.per_module import PerModule
 from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, PREFLIGHT, examine, join_reports
+from robust.trust.checks import INDICATORS, PREFLIGHT, THREAT_CHECKS, examine, join_reports
 from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations, run_mitigated
 from robust.trust.model_probe import ModelProbe, draw_few_rows, load_few
+from robust.trust.threat_probe import ThreatProbe
 from robust.user_code import describe_user_error
 
 
@@ -41,10 +43,12 @@ class TrustTest:
         self._preflights: PerModule[TrustReport] = PerModule()
 
     def test_preflight(self, case: Case) -> None:
-        """Test a model before anything attacks it."""
-        report = self._ranks.once(lambda: self._check_model(case))
+        """Test a model, and the threat models, before anything attacks it."""
+        reports = [self._ranks.once(lambda: self._check_model(case))]
+        reports += [self._check_threat(case, threat) for threat in self._settings.threats]
+        report = reduce(join_reports, reports)
         if findings := [finding for finding in report.findings if finding.name not in report.accepted]:
-            names = ",".join(finding.name for finding in findings)
+            names = ",".join(dict.fromkeys(finding.name for finding in findings))
             hint = f"or accept what is meant to be so: --robust-accept={names}"
             fail("\n".join([*map(describe_finding, findings), hint]))
 
@@ -56,6 +60,7 @@ class TrustTest:
         results = [self._measure(case, name, threat) for name in names]
         probe = self._probe(case, row, threat, results)
         report, mitigated = self._ranks.once(lambda: self._examine(case, probe, threat))
+        report = join_reports(report, self._check_threat(case, threat))
         report = replace(report, findings=(*report.findings, *_find_unattacked(results)))
         part = RowPart(threat=str(self._data.read_threat(threat)), command="", suite=row)
         case.hand_over(replace(self._payloads.build(case, part), trust=report, attack=mitigated))
@@ -112,6 +117,11 @@ class TrustTest:
         batcher = self._answers.get_batcher(case.module)
         probe = ModelProbe(case.module, load_few(case.samples), self._data.dataset, case.seed, batcher)
         return examine(PREFLIGHT, probe, self._settings.accepted)
+
+    def _check_threat(self, case: Case, threat: str) -> TrustReport:
+        """Run the checks of a threat model. No mitigation helps against what they find."""
+        probe = ThreatProbe(self._data.read_threat(threat), case.samples)
+        return examine(THREAT_CHECKS, probe, self._settings.accepted)
 
     def _probe(self, case: Case, row: str, threat: str, results: list[AttackResult]) -> AttackProbe:
         n = len(case.samples)

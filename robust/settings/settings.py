@@ -50,7 +50,7 @@ class Settings:
     gates: Gates
     baselines: Baselines
     verdict: Verdict | None  # the worst that passes; None: nothing is checked
-    accepted: tuple[str, ...]  # names of preflight checks
+    accepted: tuple[str, ...]  # names of checks of test_preflight
     leaderboard: Path | None
     evidence: int | None  # the adversarial inputs that a row keeps; None: all
     gallery: int  # the adversarial inputs whose images a row keeps

@@ -15,7 +15,7 @@ from robust.records.trust import Verdict
 from robust.settings.parsing import Hooks, OptionError, blame, call_no_hook, read_list, read_whole
 from robust.settings.sources import OptionValue
 from robust.train.recipe import AS_IS, parse_recipe
-from robust.trust.checks import PREFLIGHT
+from robust.trust.checks import PREFLIGHT, THREAT_CHECKS
 
 DATA = "digits"  # the data set where none is named
 UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -160,7 +160,7 @@ def read_verdict(option: OptionValue) -> Verdict | None:
 
 
 def read_check(text: str) -> str:
-    """Return the name of a preflight check; LookupError, with the nearest name, for another."""
-    if text not in PREFLIGHT:
-        PREFLIGHT.refuse(text)
+    """Return the name of a check of test_preflight; LookupError, with the nearest name, for another."""
+    if text not in PREFLIGHT and text not in THREAT_CHECKS:
+        PREFLIGHT.refuse(text, *THREAT_CHECKS.names())
     return text

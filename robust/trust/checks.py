@@ -1,4 +1,4 @@
-"""The checks by name: a new one is one file, in preflight/ or in indicators/.
+"""The checks by name: a new one is one file, in preflight/, threat_checks/ or indicators/.
 
 This module imports no torch, since the options ask it for names.
 """
@@ -14,10 +14,15 @@ from robust.user_code import describe_user_error
 if TYPE_CHECKING:
     from robust.trust.attack_probe import AttackProbe
     from robust.trust.model_probe import ModelProbe
+    from robust.trust.threat_probe import ThreatProbe
 
 # Faults of a model, before it is attacked.
 PREFLIGHT: "Registry[Callable[[ModelProbe], Finding | None]]" = Registry(
     "preflight check", ("robust.trust.preflight",), "robust.preflight"
+)
+# Faults of a threat model, given the data that it is for.
+THREAT_CHECKS: "Registry[Callable[[ThreatProbe], Finding | None]]" = Registry(
+    "threat check", ("robust.trust.threat_checks",), "robust.threat_checks"
 )
 # Indicators that the attacks failed for reasons of their own (Pintor et al. 2022, 2106.09947).
 INDICATORS: "Registry[Callable[[AttackProbe], Finding | None]]" = Registry(
@@ -26,7 +31,7 @@ INDICATORS: "Registry[Callable[[AttackProbe], Finding | None]]" = Registry(
 
 
 def examine(checks: Registry[Any], probe: Any, accepted: Iterable[str] = ()) -> TrustReport:
-    """Run all checks of a registry on a ModelProbe or an AttackProbe; a check that raises is a finding, too.
+    """Run all checks of a registry on a probe; a check that raises is a finding, too.
 
     `accepted` are names of findings that the user accepts; the report repeats those that occur.
     """

@@ -19,6 +19,8 @@ from robust.models.normalize import add_normalization, read_normalize
         ("imagenet", "0.485,0.456,0.406/0.229,0.224,0.225"),
         ("cifar10", "0.4914,0.4822,0.4465/0.247,0.2435,0.2616"),
         ("none", "none"),
+        ("255", "0/255"),
+        ("65535", "0/65535"),
         ("0.485,0.456,0.406/0.229,0.224,0.225", "0.485,0.456,0.406/0.229,0.224,0.225"),
     ],
 )
@@ -31,6 +33,8 @@ def test_a_word_is_read(text, read):
     ("text", "message"),
     [
         ("imagnet", "unknown normalisation 'imagnet', did you mean 'imagenet'?"),
+        ("1", "unknown normalisation '1'"),
+        ("127.5", "or 255 to divide by 255"),
         ("0.5", "write MEAN/STD, as 0.5/0.25 or 0.485,0.456,0.406/0.229,0.224,0.225"),
         ("0.5/x", "'0.5/x' is not of numbers"),
         ("1/2/3", "'1/2/3' is not of numbers"),

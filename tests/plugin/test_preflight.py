@@ -1,6 +1,10 @@
 """test_preflight, as a user meets it: what it says, what is accepted, and what stays in sight."""
 
+import numpy as np
 import pytest
+
+from robust.data.dataset import DATA
+from robust.records.record import Record
 
 FAULTS = """
 import torch
@@ -80,3 +84,35 @@ def test_the_last_failed_are_run_again_and_workers_find_the_same(pytester, run, 
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["nondeterministic: *", "*--robust-accept=nondeterministic,wrong-mode"])
+
+
+@pytest.fixture
+def pixels(folder):
+    """Two pictures of digits from 0 to 255, as most files have them, and what the run is to be told of them."""
+    test = DATA.get("digits").load("test", 60)
+    np.savez(folder / "pixels.npz", x=np.rint(255 * test.x).astype(np.float32), y=test.y)
+    return ("--robust-data=npz:pixels.npz:lo=0:hi=255", "--robust-normalize=255", "--robust-attack=fgsm")
+
+
+def test_eps_of_another_range_is_told_and_stays_with_its_row(run, folder, pixels):
+    threats = "--robust-threat=linf:8/255,linf:8"
+    result = run("--robust-model=net.py:make", *pixels, threats, checked=True)
+
+    header = "robust: pixels*; linf:8/255 = 0.012 % of 0..255 (*), linf:8 = 3.1 % of 0..255 (8/255 of 0..1); *"
+    told = "eps-units: linf:8/255 is 0.012 % of *; did you mean linf:8 (8 of 255 levels)?"
+    result.stdout.fnmatch_lines([header, told, "or accept what is meant to be so: --robust-accept=eps-units"])
+    assert result.ret == 1
+    rows = [Record.from_json(path.read_text()) for path in (folder / "leaderboard" / "results").rglob("*.json")]
+    assert {row.threat: [f.name for f in row.trust.findings] for row in rows} == {
+        "linf:8/255": ["eps-units"],
+        "linf:8": [],
+    }
+    assert {row.verdict for row in rows} == {"suspect", "trusted"}
+
+
+def test_eps_of_another_range_is_accepted_by_its_name(run, pixels):
+    args = ("--robust-model=net.py:make", *pixels, "--robust-threat=linf:8/255,linf:7/255", "-k", "preflight")
+
+    result = run(*args, checked=True)
+    result.stdout.fnmatch_lines(["eps-units: linf:8/255 *", "eps-units: linf:7/255 *", "*--robust-accept=eps-units"])
+    run(*args, "--robust-accept=eps-units", checked=True).assert_outcomes(passed=1)

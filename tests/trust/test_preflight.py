@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from robust.data.dataset import Samples
 from robust.evaluation.batching import Batcher
 from robust.models.registry import ARCHITECTURES
-from robust.trust.checks import INDICATORS, PREFLIGHT, examine
+from robust.trust.checks import INDICATORS, PREFLIGHT, THREAT_CHECKS, examine
 from robust.trust.model_probe import MAX_SAMPLES, ModelProbe, load_few
 from tests.trust.faults import DIGITS, FAULTY, Nearest
 
@@ -190,5 +190,5 @@ def test_inputs_of_any_rank_are_tested_for_another_normalisation(shape):
 def test_the_docs_describe_every_check():
     page = (Path(__file__).parent.parent.parent / "docs" / "trust.md").read_text()
 
-    for name in (*PREFLIGHT.names(), *INDICATORS.names()):
+    for name in (*PREFLIGHT.names(), *THREAT_CHECKS.names(), *INDICATORS.names()):
         assert f"**{name}**" in page, name

@@ -14,6 +14,12 @@ STATISTICS = {  # the means and deviations of the channels in [0, 1] that most m
     "CIFAR-10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
 }
 
+HINTS = {  # by the beginning of a scaling's description
+    "de-normalised": "normalise once: the data, or the model, does so already",
+    "divided by 255": "scale the inputs inside the model, as --robust-normalize=255 does",
+    "": "scale the inputs inside the model",
+}
+
 
 @PREFLIGHT.register("normalisation")
 def normalisation(probe: ModelProbe) -> Finding | None:
@@ -24,8 +30,7 @@ def normalisation(probe: ModelProbe) -> Finding | None:
     improvement = find_improvement(probe, dict(_transforms(probe.x)))
     if improvement is None:
         return None
-    doubled = improvement.name.startswith("de-normalised")
-    hint = "normalise once: the data, or the model, does so already" if doubled else "scale the inputs inside the model"
+    hint = next(hint for prefix, hint in HINTS.items() if improvement.name.startswith(prefix))
     return Finding("normalisation", improvement.grade, improvement.gain, improvement.message, hint)
 
 

@@ -1,0 +1,52 @@
+"""eps-units: eps is not in the units of the data, as 8/255 for pixels from 0 to 255."""
+
+from collections.abc import Iterator
+
+from robust.attacks.threats.lp import LpThreat
+from robust.records.trust import Finding
+from robust.trust.checks import THREAT_CHECKS
+from robust.trust.threat_probe import ThreatProbe
+from robust.verification.rounding import on_levels
+
+MAX_RANGE = 2.0  # of the data: [0, 1] and [-1, 1] are customary for an eps of k/255
+LEVELS = 256  # of 8 bits, as images are stored
+ROUNDING = 1e-6  # of a level
+
+
+@THREAT_CHECKS.register("eps-units")
+def eps_units(probe: ThreatProbe) -> Finding | None:
+    """Check that eps is in the units of the data, for each part of a union; the first that is not is the finding.
+
+    It is not where the range is wider than 2 and eps was written as k/255. Where eps is below one of the 256 levels
+    that all values have, no attack can change a stored value, in any norm. Other data may have a small eps: images that
+    were resized are on no levels, and 0.5/255 is in use.
+    """
+    return next(_find_mistakes(probe), None)
+
+
+def _find_mistakes(probe: ThreatProbe) -> Iterator[Finding]:
+    bounds = (probe.threat.lo, probe.threat.hi)
+    width = bounds[1] - bounds[0]
+    level = width / (LEVELS - 1)
+    for ball in probe.threat.parts:
+        eps = float(ball.eps)
+        seen = f"{ball} is {_percent(eps / width)} of the data's range, {bounds[0]:g} to {bounds[1]:g}"
+        if width > MAX_RANGE and str(ball).endswith("/255"):
+            message = f"{seen}; expected eps in the units of the data"
+            yield Finding("eps-units", "suspect", eps / width, message, _propose(ball, width))
+        elif eps < level * (1 - ROUNDING) and on_levels(probe.x, bounds, LEVELS):
+            message = f"{seen}, and no attack can change a stored value by it; expected one level, {level:.4g}, or more"
+            yield Finding("eps-units", "suspect", eps / width, message, _propose(ball, width))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
+
+
+def _propose(ball: LpThreat, width: float) -> str:
+    """Return a hint: the same share of this range as eps is of [0, 1]."""
+    if width <= MAX_RANGE:
+        return f"take {ball.norm}:{width:g}/{LEVELS - 1} or more, or data that keep their decimals"
+    meant = float(ball.eps) * width
+    levels = f" ({meant:.4g} of {LEVELS - 1} levels)" if width == LEVELS - 1 else ""
+    return f"did you mean {ball.norm}:{meant:.4g}{levels}?"
