@@ -99,7 +99,9 @@ def answers(kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "read"), [("attack", make), ("suite", suite), ("training recipe", read_training)], ids=lambda k: str(k)
+    ("kind", "read"),
+    [("attack", make), ("suite", suite), ("training recipe", read_training)],
+    ids=["attack", "suite", "recipe"],
 )
 def test_what_the_table_says_can_be_typed(kind, read):
     assert [read(answer) for answer in answers(kind)]
