@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-ranks clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -92,6 +92,10 @@ leaderboard: .venv/ready
 # Against other libraries, which are installed for it: see benchmarks/README.md.
 bench-references: .venv/peers
 	$(BIN)/python -m benchmarks.references
+
+# The program on a GPU, beside the CPU; without a GPU the CPU's half, to rehearse.
+check-gpu: .venv/ready
+	$(BIN)/python -m benchmarks.gpu
 
 bench-standard: .venv/peers
 	$(BIN)/python -m benchmarks.standard
