@@ -2,6 +2,7 @@
 
 import cProfile
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import nn
 
 from benchmarks import subjects, table
 from benchmarks.duel import Duel, Row, Side, adversarial, distance, median, run_duel
+from benchmarks.gpu import Check, Outcome, compare, run
 from benchmarks.shares import PARTS, shares
 from benchmarks.standard import CaseResult, bounds
 from benchmarks.subjects import CASES, Case, Subject
@@ -168,3 +170,21 @@ def test_the_shares_of_the_time_sum_to_all_of_it(on):
 
     assert sum(found.values()) == pytest.approx(100)
     assert set(found) == {part for *_, part in PARTS}  # a function that was renamed leaves its part without time
+
+
+def test_a_check_on_a_gpu_holds_if_both_devices_end_alike():
+    check = Check("quick-1", ("a", "b"))
+    cpu = Outcome((98.0, 40.0), "trusted", 1.0, sound=True)
+
+    assert compare(check, cpu, replace(cpu, figures=(98.5, 39.5)))
+    assert not compare(check, cpu, replace(cpu, figures=(98.0, 38.0)))
+    assert not compare(check, cpu, replace(cpu, text="suspect"))
+    assert not compare(check, cpu, replace(cpu, figures=(), sound=False))
+    assert compare(check, None, replace(cpu, figures=()))
+
+
+def test_the_engine_is_checked_in_a_process_of_its_own():
+    outcome = run(Check("engine", ("engine",)), "cpu")
+
+    assert outcome.sound, outcome.text
+    assert 70 < outcome.figures[1] < outcome.figures[0]
