@@ -51,8 +51,8 @@ OPTIONS = (
     ),
     Option(
         "output",
-        "[NAME:]logit|probability",
-        "what the model answers with, logit or probability, where its answers do not show it; and the tensor to read "
+        "[NAME:]logit|probability|log-probability",
+        "what the numbers are that the model answers with, where they do not show it; and the tensor to read "
         "where an answer holds several: logits, 0, heads.1, heads.1:probability",
     ),
     Option(

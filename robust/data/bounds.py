@@ -41,8 +41,10 @@ class OutsideError(ValueError):
 
 def _advise(bounds: Bounds, low: float, high: float) -> tuple[bool, str]:
     """Return (whether inputs from `low` to `high` look normalised, advice); no advice if they are within the bounds."""
-    if (bounds.lo <= low and high <= bounds.hi) or not (math.isfinite(low) and math.isfinite(high)):
+    if bounds.lo <= low and high <= bounds.hi:
         return False, ""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return False, "fill in what is missing or infinite, or leave such samples out"
     lo, hi = min(math.floor(low), bounds.lo), max(math.ceil(high), bounds.hi)
     declare = f"declare their bounds, as :lo={lo:g}:hi={hi:g}"
     if max(bounds.lo - low, high - bounds.hi) < OVERSHOOT * (bounds.hi - bounds.lo):
@@ -59,7 +61,7 @@ def advise_labels(low: int, high: int, classes: int | None, width: int) -> str:
     if low < 0:
         return f"; if they count from {low}, say so, as :first={low}; leave out samples without a class"
     if low == 1 and high == width:
-        return "; if they count from 1, say so, as :first=1"
+        return f"; if they count from 1, say so, as :first=1; if {high} is the class 0, give y % {high}"
     return f"; if there are more classes, say so, as :classes={high + 1}"
 
 

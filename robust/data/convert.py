@@ -25,6 +25,8 @@ def to_array(values: Any, kind: str) -> "NDArray[Any]":
             return _of_table(values, kind)
         if is_image(values):
             return _of_image(values)
+        if hasattr(values, "toarray"):  # a sparse matrix of scipy
+            values = values.toarray()
         if isinstance(values, list | tuple) and values and _is_rich(values[0]):
             return stack([to_array(value, kind) for value in values], kind)
         return np.asarray(values)

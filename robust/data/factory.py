@@ -22,6 +22,20 @@ def open_data(text: str, folder: Path) -> Dataset:
     return dataset if name is None else replace(dataset, name=name)
 
 
+def _hint_at_path(text: str, folder: Path) -> str:
+    """Return how to name the data in a file or a folder that is given alone; "" if there is none."""
+    path = text.partition(":")[0]
+    if (folder / path).is_dir():
+        return f"is a folder; write imagefolder:{path} for images, npy:{path} for arrays, hf:{path} for Hugging Face's"
+    if not (folder / path).is_file():
+        return ""
+    if (kind := Path(path).suffix.lower().lstrip(".")) in ("npz", "parquet"):
+        return f"is a file; write {kind}:{path}"
+    if kind == "npy":
+        return f"is a file of one array; write npy:{Path(path).parent} for x.npy and y.npy in that folder"
+    return f"is a file of no kind that is read by itself; read {path} in a function, as data.py:load"
+
+
 def split_name(text: str) -> tuple[str, str | None]:
     """Return (the spec without the option `name`, the name that the user gives the data set, or None)."""
     if ":name=" not in text:
@@ -38,6 +52,8 @@ def _open_whole(text: str, folder: Path) -> Dataset:
         return function_dataset(text, folder)
     name = text.partition(":")[0]
     if name not in DATA:
+        if hint := _hint_at_path(text, folder):
+            raise ValueError(hint)
         DATA.refuse(name, "FILE.py:FUNCTION")
     entry = DATA.get(name)
     if not isinstance(entry, Dataset):

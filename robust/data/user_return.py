@@ -33,7 +33,7 @@ def take_apart(data: Any, split: Split, remarks: Remarks) -> tuple[Any, Any]:
     if isinstance(data, Mapping):
         return split_mapping(data, "the mapping", remarks)
     if isinstance(data, tuple | list):
-        return _of_sequence(data, remarks)
+        return _of_sequence(data, split, remarks)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         items = Items(data.__getitem__, len(data), remarks)
         return items, items
@@ -42,7 +42,11 @@ def take_apart(data: Any, split: Split, remarks: Remarks) -> tuple[Any, Any]:
     raise WrongTypeError
 
 
-def _of_sequence(data: tuple[Any, ...] | list[Any], remarks: Remarks) -> tuple[Any, Any]:
+def _of_sequence(data: tuple[Any, ...] | list[Any], split: Split, remarks: Remarks) -> tuple[Any, Any]:
+    if len(data) == 2 and all(_is_pair(part) for part in data):
+        remarks.note("of the two pairs of (inputs, labels) the first is taken to train on and the second to test")
+        inputs, labels = data[split == "test"]
+        return inputs, labels
     if len(data) == 2 and not all(_is_item(part) for part in data):
         if all(_is_dataset(part) for part in data):
             raise ValueError("it returned two data sets: return the one of the split, which it gets as an argument")
@@ -57,9 +61,16 @@ def _is_item(part: Any) -> bool:
     """Whether a part of a list is an item: a mapping, or a pair of an input and one number."""
     if isinstance(part, Mapping):
         return True
-    return isinstance(part, tuple | list) and len(part) == 2 and getattr(part[1], "ndim", None) in (None, 0) and (
-        not isinstance(part[1], list | tuple) and not isinstance(part[0], int | float)
-    )  # fmt: skip
+    if not isinstance(part, tuple | list) or len(part) < 2 or isinstance(part[0], int | float):
+        return False
+    return not isinstance(part[1], list | tuple) and getattr(part[1], "ndim", None) in (None, 0)
+
+
+def _is_pair(part: Any) -> bool:
+    """Whether a part is a pair of as many inputs as labels, as Keras' data sets hold two of."""
+    if not isinstance(part, tuple | list) or len(part) != 2 or not all(hasattr(half, "__len__") for half in part):
+        return False
+    return not any(isinstance(half, str | Mapping) for half in part) and len(part[0]) == len(part[1]) > 1
 
 
 def _is_dataset(part: Any) -> bool:

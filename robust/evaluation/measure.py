@@ -99,7 +99,8 @@ def _explain_width(answer: object, samples: Samples) -> str:
         return ""
     low, high, width = int(samples.y.min()), int(samples.y.max()), answer.shape[1]
     if low == 1 and high == width:
-        return f"; the labels are from 1 to {high}: if they count from 1, say so, as :first=1 behind the data"
+        zero = f"if {high} is the class 0, give y % {high}"
+        return f"; the labels are from 1 to {high}: if they count from 1, say so, as :first=1 behind the data; {zero}"
     if width > high:
         return f"; if the data have {width} classes, say so, as :classes={width} behind the data"
     return f"; the labels go up to {high}"

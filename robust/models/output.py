@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from robust.attacks.engine import eval_mode
 from robust.attacks.text import printable
 from robust.device import device_of
-from robust.models.output_form import LOGIT, PROBABILITY, OutputForm
-from robust.models.output_reader import HALVES, LastActivation, Reader, exact_logits, sum_to_one, tensors_in
+from robust.models.output_form import LOG_PROBABILITY, LOGIT, PROBABILITY, OutputForm
+from robust.models.output_reader import HALVES, MAX_ERROR, LastActivation, Reader, exact_logits, sum_to_one, tensors_in
 
 PREFERRED = "logits"  # the name that transformers, and most others, give to what is wanted here
 FORM = "--robust-output names one of them"
@@ -127,6 +127,8 @@ def _decide_kind(answer: Tensor, last: LastActivation, wanted: str) -> tuple[str
     if wanted == PROBABILITY and not within:
         seen = f"the model answers from {answer.min():.4g} to {answer.max():.4g}"
         raise UnclearError(f"{seen}, and probabilities are from 0 to 1; say --robust-output=logit, or leave it out")
+    if not wanted and columns > 1 and bool((answer <= MAX_ERROR).all()) and sum_to_one(answer.exp()):
+        return LOG_PROBABILITY, "its answers are log-probabilities, and are taken as logits"
     if wanted or not within:
         return wanted or LOGIT, ""
     pair = torch.cat([1 - answer, answer], 1) if columns == 1 else answer

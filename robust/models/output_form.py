@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-LOGIT, PROBABILITY = "logit", "probability"
-KINDS = (LOGIT, PROBABILITY)
+LOGIT, PROBABILITY, LOG_PROBABILITY = "logit", "probability", "log-probability"
+KINDS = (LOGIT, PROBABILITY, LOG_PROBABILITY)
 SEPARATOR = "|"  # between the forms of an ensemble's members
 
 
@@ -12,7 +12,7 @@ class OutputForm:
     """The part of an answer that is read, and how: "logits", "probability", "head:probability"."""
 
     name: str = ""  # of the tensor, where an answer holds several: "logits", "0", "heads.1"; "": the only one that fits
-    kind: str = ""  # logit or probability; "": as the answers themselves show
+    kind: str = ""  # one of KINDS; "": as the answers themselves show
 
     @classmethod
     def parse(cls, text: str) -> "OutputForm":
@@ -21,9 +21,7 @@ class OutputForm:
         if not colon:
             return cls(kind=text) if text in KINDS else cls(name=text)
         if not name or kind not in KINDS:
-            raise ValueError(
-                "expected logit or probability, behind the name of a tensor if need be: logits:probability"
-            )
+            raise ValueError(f"expected {', '.join(KINDS)}, behind the name of a tensor if need be: logits:probability")
         return cls(name, kind)
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from robust.models.output_form import PROBABILITY, OutputForm
+from robust.models.output_form import LOG_PROBABILITY, PROBABILITY, OutputForm
 
 MAX_DEPTH = 4  # of containers in containers
 HALVES = (torch.float16, torch.bfloat16)
@@ -25,11 +25,14 @@ class Reader:
         self.classes = classes
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
-        if self.form.kind != PROBABILITY:
+        if self.form.kind not in (PROBABILITY, LOG_PROBABILITY):
             return self._columns(self._take(self.forward(*args, **kwargs)), args)
         with LastActivation() as last:
             answer = self._take(self.forward(*args, **kwargs))
-        return _to_logits(self._columns(answer, args), last)
+        answer = self._columns(answer, args)
+        if self.form.kind == PROBABILITY:
+            return _of_probabilities(answer, last)
+        return next(exact_logits(answer, last), answer - answer.mean(1, keepdim=True))
 
     def _take(self, output: Any) -> Tensor:
         tensor = dict(tensors_in(output)).get(self.form.name)
@@ -45,12 +48,15 @@ class Reader:
         if answer.numel() != n:
             raise ValueError(f"the model answered {n} inputs with shape {[*answer.shape]}")
         column = answer.reshape(n)
-        other = 1 - column if self.form.kind == PROBABILITY else torch.zeros_like(column)
-        return torch.stack([other, column], 1)
+        others: dict[str, Callable[[Tensor], Tensor]] = {
+            PROBABILITY: lambda p: 1 - p,
+            LOG_PROBABILITY: lambda logs: torch.log1p(-logs.exp().clamp_max(1 - EDGE)),
+        }
+        return torch.stack([others.get(self.form.kind, torch.zeros_like)(column), column], 1)
 
 
 class LastActivation(TorchFunctionMode):
-    """The input of the last sigmoid or softmax that the code inside calls: the logits, if it is the model's end."""
+    """The input of the last sigmoid or softmax that the code inside calls, the logits if it is the model's end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,13 +68,13 @@ class LastActivation(TorchFunctionMode):
     ) -> Any:
         name = getattr(func, "__name__", "").rstrip("_")
         inputs = [*args, *(kwargs or {}).values()]
-        if name in ("sigmoid", "softmax") and inputs and isinstance(inputs[0], Tensor):
+        if name in LAST_STEPS and inputs and isinstance(inputs[0], Tensor):
             self.x = inputs[0].clone() if func.__name__.endswith("_") else inputs[0]
             self.name = name
         return func(*args, **(kwargs or {}))
 
 
-def _to_logits(probabilities: Tensor, last: LastActivation) -> Tensor:
+def _of_probabilities(probabilities: Tensor, last: LastActivation) -> Tensor:
     """Return logits of probabilities (n, classes): what a final sigmoid or softmax took, or else their logarithms.
 
     In float32 a probability above 1 - 6e-8 is 1: there the logarithm has no gradient, and the last step's input has.
@@ -89,8 +95,7 @@ def exact_logits(probabilities: Tensor, last: LastActivation) -> Iterator[Tensor
         return
     if x.numel() == probabilities.numel():
         logits = x.reshape(probabilities.shape)
-        again = logits.sigmoid() if last.name == "sigmoid" else logits.softmax(1)
-        if _alike(again, probabilities):
+        if _alike(LAST_STEPS[last.name](logits), probabilities):
             yield logits
     elif last.name == "sigmoid" and x.numel() == n and probabilities.shape[1] == 2:
         column = x.reshape(n)
@@ -98,6 +103,14 @@ def exact_logits(probabilities: Tensor, last: LastActivation) -> Iterator[Tensor
         for logits in (torch.stack(pair, 1) for pair in ((zero, column), (column, zero))):
             if _alike(logits.softmax(1), probabilities):
                 yield logits
+
+
+# The last steps that are undone, by the name of their function.
+LAST_STEPS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "softmax": lambda logits: logits.softmax(1),
+    "log_softmax": lambda logits: logits.log_softmax(1),
+}
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

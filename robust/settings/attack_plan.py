@@ -1,5 +1,6 @@
 """Plan the attacks of a run: threat models, attacks and suites."""
 
+import re
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -38,6 +39,7 @@ def read_attack_plan(options: Options, default_threat: str | None, blind: bool, 
     `default_threat` is the data set's; `blind` is whether some model gives no gradient.
     """
     suites = read_suites(options["suite"])
+    _refuse_decimal_commas(options["threat"])
     threats = [*read_list(options["threat"], str, default_threat or "")]
     attacks = [*read_list(options["attack"], str, "" if suites else BLIND if blind else DEFAULT)]
     needs_threat = not threats
@@ -59,6 +61,14 @@ def read_attack_plan(options: Options, default_threat: str | None, blind: bool, 
             with blame("suite", suite.name):
                 _check_norms(suite, threat)
     return plan
+
+
+def _refuse_decimal_commas(option: OptionValue) -> None:
+    """Refuse "linf:0,1", which would be read as the two threat models "linf:0" and "1"."""
+    for text in option.texts:
+        if match := re.search(r"(\d+),(\d+)(?=$|[,+])", text):
+            point = f"{match[1]}.{match[2]}"
+            raise OptionError(option.name, text, f"write {point} with a point, for a comma separates threat models")
 
 
 def refuse_missing_threat(data: str) -> NoReturn:

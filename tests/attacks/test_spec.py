@@ -72,7 +72,10 @@ def test_a_spec_as_one_word(text, expected):
 
 
 def test_a_slug_is_safe_in_file_names_and_node_ids():
-    assert slug("../Über net [1]::x") == "ber_net_1_x"
+    assert slug("../Über net [1]::x") == "uber_net_1_x"
+    assert slug("Модель v2\u202e") == "v2"
+    assert slug("Модель") != slug("Сеть")
+    assert slug("../..") == "unnamed"
 
 
 @dataclass(frozen=True)

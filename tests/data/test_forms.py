@@ -87,3 +87,82 @@ def test_images_stay_as_they_are_where_the_user_says_so(open_form):
 
     assert data.shape == (8, 8, 1)
     assert not data.remarks.notes
+
+
+SPLITS = """
+import numpy as np
+
+X = {"train": np.zeros((7, 3)), "test": np.ones((5, 3))}
+Y = {"train": np.arange(7) % 2, "test": np.arange(5) % 2}
+
+def name_of(train):
+    return "train" if train else "test"
+
+def load(SIGNATURE):
+    return X[SPLIT], Y[SPLIT]
+"""
+
+
+@pytest.mark.parametrize(
+    ("signature", "split", "note"),
+    [
+        ("split", "split", ""),
+        ("name", "name", ""),
+        ("name='train'", "name", ""),
+        ("*names", "names[0]", ""),
+        ("train=True", "name_of(train)", "train=False"),
+        ("root='data', train=True", "name_of(train)", "train=False"),
+        ("is_train", "name_of(is_train)", "is_train=False"),
+        ("*, train=True", "name_of(train)", "train=False"),
+        ("test=False", "name_of(not test)", "test=True"),
+        ("train='train'", "train", "train='test'"),
+        ("root='data', split='train'", "split", "split='test'"),
+        ("*, mode='train'", "mode", "mode='test'"),
+        ("root='data', **options", "'test'", ""),
+        ("root='data'", "'test'", ""),
+        ("", "'test'", ""),
+    ],
+)
+def test_a_function_is_asked_for_the_test_split_by_the_argument_that_it_has(tmp_path, signature, split, note):
+    (tmp_path / "data.py").write_text(SPLITS.replace("SIGNATURE", signature).replace("SPLIT", split))
+    data = open_data("data.py:load", tmp_path).complete()
+
+    assert len(data.load("test")) == 5
+    assert note in "; ".join(data.remarks.notes)
+    if split == "'test'":
+        with pytest.raises(ValueError, match="it gives no training split"):
+            data.load("train")
+    else:
+        assert len(data.load("train")) == 7
+
+
+@pytest.mark.parametrize("signature", ["root, name", "*, root"])
+def test_a_function_that_needs_more_than_the_split_is_refused(tmp_path, signature):
+    (tmp_path / "data.py").write_text(SPLITS.replace("SIGNATURE", signature).replace("SPLIT", "'test'"))
+
+    with pytest.raises(ValueError, match="expected one argument, the split, or none"):
+        open_data("data.py:load", tmp_path).complete()
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("a.npz", "write npz:a.npz"),
+        ("b.parquet", "write parquet:b.parquet"),
+        ("c.csv", "read c.csv in a function, as data.py:load"),
+        ("d.npy", "write npy:."),
+        ("img", "write imagefolder:img"),
+    ],
+)
+def test_a_path_alone_leads_to_the_spec(tmp_path, path, line):
+    (tmp_path / path).mkdir() if "." not in path else (tmp_path / path).write_bytes(b"")
+
+    with pytest.raises(ValueError, match=line):
+        open_data(path, tmp_path)
+
+
+def test_a_sparse_matrix_is_filled(tmp_path):
+    returned = "csr_matrix([[0.1, 0], [0, 0.2]]), [0, 1]"
+    (tmp_path / "data.py").write_text(f"from scipy.sparse import csr_matrix\ndef load():\n    return {returned}\n")
+
+    assert np.allclose(open_data("data.py:load", tmp_path).complete().load("test").x, [[0.1, 0], [0, 0.2]])

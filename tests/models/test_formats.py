@@ -4,6 +4,8 @@ import pickle
 import re
 import sys
 
+import joblib
+import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -141,3 +143,22 @@ def test_a_pickle_of_scikit_learn_is_pointed_to_its_own_door(tmp_path):
 
     with pytest.raises(ValueError, match=r"so it was not loaded; .*--robust-model=blackbox:FILE\.py:FACTORY"):
         read_model(tmp_path / "forest.pkl", Terms())
+
+
+def test_numbers_of_numpy_beside_weights_are_loaded_with_the_names_that_the_refusal_says(net, tmp_path):
+    torch.save({"state_dict": net.state_dict(), "best": np.mean([97.8]), "epoch": np.int32(3)}, tmp_path / "file")
+    with pytest.raises(ValueError, match="--robust-safe-globals=") as error:
+        read_model(tmp_path / "file", Terms(permissions=Permissions(has_options=True)))
+    names = tuple(re.search("--robust-safe-globals=([^;]*);", str(error.value))[1].split(","))
+
+    content = read_model(tmp_path / "file", Terms(permissions=Permissions(safe_globals=names))).content
+
+    assert content.keys() == net.state_dict().keys()
+
+
+def test_a_file_of_joblib_is_not_said_to_be_loadable(tmp_path):
+    joblib.dump({"w": np.zeros(9)}, tmp_path / "weights.joblib")
+
+    with pytest.raises(ValueError, match="is a file of joblib") as error:
+        read_model(tmp_path / "weights.joblib", Terms(permissions=Permissions(has_options=True)))
+    assert "--robust-run-code" not in str(error.value)

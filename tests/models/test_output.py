@@ -138,5 +138,5 @@ def test_a_form_is_read(text, canonical):
 
 @pytest.mark.parametrize("text", ["logits:chance", ":logit"])
 def test_a_wrong_form_is_refused(text):
-    with pytest.raises(ValueError, match="expected logit or probability"):
+    with pytest.raises(ValueError, match="expected logit, probability, log-probability"):
         read_output(text)

@@ -43,6 +43,9 @@ TEN = {
     "softmax-function": lambda z: F.softmax(z, 1),
     "softmax-method": lambda z: {"probabilities": z.softmax(-1)},
     "sigmoid-module": nn.Sigmoid(),
+    "log-softmax-module": nn.LogSoftmax(1),
+    "log-softmax-function": lambda z: (F.log_softmax(z, dim=1), z[:, :4]),
+    "log-probabilities-by-hand": lambda z: z - z.logsumexp(1, keepdim=True),
     "softmax-by-hand": lambda z: z.exp() / z.exp().sum(1, keepdim=True),
 }
 

@@ -81,6 +81,8 @@ TAKEN = {
     "loader-with-collate": (lambda: DataLoader(Items(), collate_fn=_collate), "'pixel_values' and labels 'labels'"),
     "stream": (lambda: Stream(), ""),
     "loader-of-stream": (lambda: DataLoader(Stream(), batch_size=16), ""),
+    "pairs-of-train-and-test": (lambda: ((X[:9], Y[:9]), (X, Y)), "the second to test"),
+    "list-of-items-with-names": (lambda: [(x, int(y), "a.png") for x, y in zip(X, Y, strict=True)], "first two"),
     "generator": (lambda: _stream(), ""),
     "labels-in-a-column": (lambda: (X, Y[:, None]), "[60, 1] are taken as [60]"),
     "labels-float": (lambda: (X, Y.astype(np.float32)), "float32 of shape [60], are whole numbers"),
@@ -103,6 +105,8 @@ PIXELS = {
 # What is refused, with what its line must say.
 REFUSED = {
     "noisy": (lambda: Noisy(), "differs when it is read again"),
+    "zero-as-ten": (lambda: (X, np.where(Y == 0, 10, Y)), "if 10 is the class 0, give y % 10"),
+    "missing-values": (lambda: (np.where(X > 0.9, np.nan, X), Y), "fill in what is missing"),
     "texts": (lambda: (X, [str(y) for y in Y]), "number the classes as the model does"),
     "regression": (lambda: (X, Y + 0.5), "expected (n,) of whole numbers"),
     "several-labels": (lambda: (X, np.ones((N, 10), int)), "several labels a sample"),

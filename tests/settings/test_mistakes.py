@@ -32,6 +32,7 @@ WRONG = {
     "a folder without images": (["data=imagefolder:package"], "data=imagefolder:package", "0 folders"),
     "unknown norm": (["threat=lin:0.1"], "threat=lin:0.1", "'linf'"),
     "unknown norm in a union": (["threat=linf:0.1+l3:1"], "threat=linf:0.1+l3:1", "'l3'"),
+    "decimal comma": (["threat=linf:0,1"], "threat=linf:0,1", "write 0.1 with a point"),
     "no eps": (["threat=linf"], "threat=linf", "eps must be a number"),
     "unknown attack": (["attack=pgdd"], "attack=pgdd", "'pgd'"),
     "unknown attack after a comma": (["attack=fgsm,pgdd"], "attack=pgdd", "'pgd'"),

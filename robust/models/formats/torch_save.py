@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from robust.attacks.text import brief, first_line
@@ -22,6 +23,7 @@ from robust.user_code import run_user_code
 
 SOUND = (2, 10)  # the version of torch that repaired its restricted unpickler
 MAX_NAMES = 8  # in one line
+DTYPE = "numpy.dtype"  # of the numbers that numpy left in a checkpoint
 
 
 def _matches(source: Source) -> bool:
@@ -57,7 +59,9 @@ def _unpickle(source: Source) -> object:
 
 
 def _unpickle_restricted(source: Source, permissions: Permissions) -> object:
-    safe = [(_import_global(name, permissions), name) for name in permissions.safe_globals]
+    safe: list[Any] = [(_import_global(name, permissions), name) for name in permissions.safe_globals]
+    if DTYPE in permissions.safe_globals:
+        safe += [type(np.dtype(character)) for character in np.typecodes["All"]]  # which the unpickler asks for, too
     # The file is opened here, since torch would judge a path by its suffix. The loader's warnings are internal.
     with source.path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals([*safe]):
         warnings.simplefilter("ignore")
@@ -93,4 +97,6 @@ def _describe_refusal(source: Source, needs: PickleNeeds, permissions: Permissio
     save = 'save only the weights: torch.save(model.state_dict(), "weights.pt")'
     if any(name.startswith("sklearn.") for name in needs.names):
         save = "test it by a function of yours that loads it: --robust-model=blackbox:FILE.py:FACTORY"
+    if any(name.startswith("joblib.") for name in needs.names):  # torch cannot read it, with or without permission
+        return f"is a file of joblib, so it was not loaded; {save}, or load it in a function of yours: FILE.py:FACTORY"
     return "; ".join([f"{fault}, so it was not loaded", save, *permissions.suggest_options(source.path, narrow)])
