@@ -1,6 +1,7 @@
 """ONNX and transformers: which files are refused, and which notes are given."""
 
 import json
+import re
 import sys
 
 import onnx
@@ -108,9 +109,67 @@ def test_weights_as_a_pickle_are_refused(vit):
 def test_a_config_that_is_none_is_one_line(vit, text):
     (vit / "config.json").write_text(text)
 
-    with pytest.raises(ValueError, match=r"config\.json that cannot be read|^failed to load") as error:
+    with pytest.raises(ValueError, match=r"config\.json that cannot be read|of the type nosuch") as error:
         read_model(vit, TERMS)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"model_type": "timm_wrapper", "model_args": {"checkpoint_path": "w.bin"}},
+            "of the type timm_wrapper; read are",
+        ),
+        ({"model_type": "maskformer", "backbone": "resnet50"}, "of the type maskformer"),
+        ({"model_type": "../vit"}, "of the type ../vit"),
+        ({"model_type": ["vit"]}, "of the type"),
+        ({"num_labels": 10**9}, "num_labels=1000000000; expected 65536 at most"),
+        ({"num_hidden_layers": 10**5}, "num_hidden_layers=100000; expected"),
+        ({"hidden_size": 60000, "intermediate_size": 60000}, "of a network of"),
+        ({"hidden_size": "many"}, "failed to load"),
+    ],
+)
+def test_a_config_that_leads_elsewhere_is_refused(vit, changes, message):
+    write(vit / "config.json", **changes)
+
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        read_model(vit, TERMS)
+    assert "\n" not in str(error.value)
+
+
+def test_keys_that_name_other_loaders_do_not_reach_the_library(vit):
+    """A backbone would be downloaded, and a quantisation or an implementation would import kernels."""
+    other = {"backbone": "resnet50", "use_timm_backbone": True, "quantization_config": {"quant_method": "x"}}
+    write(vit / "config.json", **other, _name_or_path="https://example.org", attn_implementation="org/kernel")
+
+    module = read_model(vit, TERMS).content
+
+    assert not {*other} & {*module.classifier.config.to_dict()}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("adapter_config.json", "{}", "names another model"),
+        ("model.safetensors.index.json", '{"weight_map": {"a": "../a.safetensors"}}', "no file of weights here: ../a"),
+        ("model.safetensors.index.json", '{"weight_map": {"a": "w.bin"}}', "no file of weights here: w.bin"),
+        ("model.safetensors.index.json", "{}", "without a weight_map"),
+    ],
+)
+def test_files_beside_the_weights_that_lead_elsewhere_are_refused(vit, name, text, message):
+    (vit / name).write_text(text)
+
+    with pytest.raises(ValueError, match=re.escape(message)):
+        read_model(vit, TERMS)
+
+
+@pytest.mark.parametrize("changes", [{"image_mean": None}, {"image_std": ["a"]}, {"rescale_factor": "x"}])
+def test_a_processor_without_numbers_is_one_line(vit, changes):
+    write(vit / "preprocessor_config.json", **changes)
+
+    with pytest.raises(ValueError, match=r"has a preprocessor_config\.json with"):
+        read_model(vit, TERMS)
 
 
 @pytest.mark.parametrize(

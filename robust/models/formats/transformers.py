@@ -1,6 +1,6 @@
 """Folders of transformers' save_pretrained: image classifiers with weights in safetensors, without custom code."""
 
-import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from robust.attacks.text import brief
 from robust.models.checkpoint import join_names
 from robust.models.format import Loaded, Source, Terms, model_format
+from robust.models.formats._transformers_config import read_config, read_json, refuse_strangers
 from robust.models.normalize import NONE, add_normalization, describe_normalize, format_normalize, read_normalize
 from robust.user_code import is_installed, run_user_code
 
 PROCESSOR = "preprocessor_config.json"
 CONFIGS = ("config.json", PROCESSOR)
-MAX_BYTES = 2**24  # of a file of JSON
 
 
 class Logits(nn.Module):
@@ -40,7 +40,7 @@ def read(source: Source, terms: Terms) -> Loaded:
     ValueError if the folder has custom code or no safetensors; LookupError if transformers is not installed.
     """
     for name in CONFIGS:
-        if name in source.members and "auto_map" in _json(source.path / name):
+        if name in source.members and "auto_map" in read_json(source.path / name):
             raise ValueError(
                 f"has code of its own ({name}, auto_map), which is not run; name a FILE.py:FACTORY instead"
             )
@@ -48,22 +48,25 @@ def read(source: Source, terms: Terms) -> Loaded:
         raise ValueError("is a folder of transformers without weights in safetensors, which save_pretrained writes")
     if not is_installed("transformers"):
         raise LookupError("transformers is not installed; pip install 'pytest-robust[transformers]'")
-    module = Logits(run_user_code(lambda: _load_classifier(source.path)))
+    refuse_strangers(source.path, source.members)
+    config = read_config(source.path, source.members)
+    module = Logits(run_user_code(lambda: _load_classifier(source.path, config)))
     if terms.normalize is not None:
         return Loaded(module)
     if PROCESSOR not in source.members:
         return Loaded(module, (f"there is no {PROCESSOR}, so inputs are not normalised",))
-    normalize = read_normalize(run_user_code(lambda: _read_processor(source.path)))
+    normalize = read_normalize(_read_processor(source.path))
     return Loaded(add_normalization(module, normalize), describe_normalize(normalize))
 
 
-def _load_classifier(path: Path) -> nn.Module:
+def _load_classifier(path: Path, config: Any) -> nn.Module:
     from transformers import AutoModelForImageClassification
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     classifier, info = AutoModelForImageClassification.from_pretrained(
         path,
+        config=config,  # ours: what else stands in the file is not looked at
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,
@@ -77,23 +80,30 @@ def _load_classifier(path: Path) -> nn.Module:
 
 
 def _read_processor(path: Path) -> str:
-    """Return the normalisation of the folder's processor, as MEAN/STD for pixels from 0 to 1, or "none"."""
-    from transformers import AutoImageProcessor
+    """Return the normalisation of the folder's processor, as MEAN/STD for pixels from 0 to 1, or "none".
 
-    processor = AutoImageProcessor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    scale = 255 * (processor.rescale_factor if processor.do_rescale else 1.0)
-    mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else ([0.0], [1.0])
+    The file is read here: the library would choose a class of its own by what stands in it.
+    """
+    content = read_json(path / PROCESSOR)
+    rescale = content.get("rescale_factor", 1 / 255) if content.get("do_rescale", True) else 1.0
+    scale = 255 * _number(rescale)
+    mean, std = ([0.0], [1.0])
+    if content.get("do_normalize", True):
+        mean, std = (_numbers(content, key) for key in ("image_mean", "image_std"))
     written = format_normalize([number / scale for number in mean], [number / scale for number in std])
     return NONE if written == "0/1" else written
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError("it is too large")
-        content = json.loads(path.read_text("utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("expected an object")
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"has a {path.name} that cannot be read: {brief(str(error))}") from None
-    return content
+def _numbers(content: dict[str, Any], key: str) -> list[float]:
+    values = content.get(key)
+    if not isinstance(values, list | int | float) or values == []:
+        raise ValueError(
+            f"has a {PROCESSOR} without {key}; say how inputs are normalised, as --robust-normalize=0.5/0.5"
+        )
+    return [_number(value) for value in (values if isinstance(values, list) else [values])]
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"has a {PROCESSOR} with {brief(repr(value))}, expected a number")
+    return float(value)
