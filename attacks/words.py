@@ -11,6 +11,7 @@ from robust.attacks.synonyms import look_up_synonym, plain
 from robust.attacks.text import slug
 
 NORMS = ("linf", "l2", "l1")
+NUMBER = r"[+-]?[\d.]{1,40}(e[+-]?\d{1,3})?"  # with bounds: exact fractions grow with the exponent
 
 
 def parse_threat(text: str) -> tuple[str, Fraction]:
@@ -36,6 +37,8 @@ def parse_threat(text: str) -> tuple[str, Fraction]:
 def _read_eps(text: str) -> Fraction:
     """Read "8/255", "0.5/255" or "0.03"; ValueError or ZeroDivisionError for anything else."""
     numerator, denominator = text.split("/") if "/" in text else (text, "1")
+    if not all(re.fullmatch(NUMBER, number.strip()) for number in (numerator, denominator)):
+        raise ValueError("an exact fraction of such a number would fill the memory")
     return Fraction(numerator) / Fraction(denominator)
 
 

@@ -30,7 +30,7 @@ def read_member_names(path: Path) -> tuple[str, ...]:
                     raise ValueError("its table of contents is not where it says")
     except Exception as error:  # a damaged archive raises anything
         raise ValueError(f"is not a sound zip archive: {brief(str(error))}") from None
-    if len({member.filename for member in members}) < len(members):
+    if len({member.filename.casefold() for member in members}) < len(members):  # torch ignores the case
         raise ValueError("is an archive with two members of one name")
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/"))

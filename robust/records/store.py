@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from robust.attacks.text import brief, first_line
 from robust.records.evidence import Evidence
 from robust.records.files import _write_all
 from robust.records.gallery import Gallery
@@ -114,12 +115,33 @@ def galleries(folder: Path, rows: Iterable[Record]) -> dict[str, Gallery]:
 
 
 def merge(folder: Path, into: Path) -> list[Fate]:
-    """File all records of `folder` and their evidence in `into`, as `add` does; call this under `locked(into)`."""
-    fates = []
-    for record in records(folder):
-        place = folder / "results" / f"{record.stem}.json"
-        fates.append(_file(into, record, _read(place.with_suffix(".npz"))))
-    return fates
+    """File all records of `folder` and their evidence in `into`, as `add` does; call this under `locked(into)`.
+
+    All are read and checked before one is filed: ValueError names the file of a record that is not sound.
+    """
+    rows = records(folder)
+    for record in rows:
+        _check_evidence(folder, record)
+    return [_file(into, record, _read(_evidence_path(folder, record))) for record in rows]
+
+
+def _evidence_path(folder: Path, record: Record) -> Path:
+    return folder / "results" / f"{record.stem}.npz"
+
+
+def _check_evidence(folder: Path, record: Record) -> None:
+    """Raise ValueError if the evidence of a stranger's record is a link, another's, or damaged."""
+    path = _evidence_path(folder, record)
+    if any(part.is_symlink() for part in (path, *path.parents[: len(Path(record.stem).parts)])):
+        raise ValueError(f"{path}: is a link, or in a folder that is one; put the file itself there")
+    if (content := _read(path)) is None:
+        return
+    if hashlib.sha256(content).hexdigest() != record.evidence:
+        raise ValueError(f"{path}: is not the evidence of its record, by the digest; mend it or move both away")
+    try:
+        Evidence.from_bytes(content)
+    except Exception as error:  # a damaged archive raises anything
+        raise ValueError(f"{path}: {brief(first_line(error))}; mend it or move both away") from None
 
 
 def _read(path: Path) -> bytes | None:

@@ -3,6 +3,7 @@
 Nothing here is shared with the attacks, so no mistake of theirs is made twice.
 """
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from robust.verification.candidates import Candidates
 SLACK = 1e-12
 
 Floats = NDArray[np.float64]
+MAX_DIGITS = 60  # of an eps as it is written, whose exact fraction grows with the exponent
 
 
 class Ball(NamedTuple):
@@ -34,7 +36,9 @@ class Ball(NamedTuple):
 
 def read_balls(threat: str) -> list[Ball]:
     """Return the balls of a threat model: one of "linf:8/255", two of the union "linf:8/255+l2:0.5"."""
-    pairs = (text.split(":") for text in threat.split("+"))
+    pairs = [text.split(":") for text in threat.split("+")]
+    if any(len(eps) > MAX_DIGITS or re.search(r"e[+-]?\d{4}", eps) for _, eps in pairs):
+        raise ValueError(f"a threat model with eps of more than {MAX_DIGITS} digits, or with a huge exponent")
     return [Ball(norm, float(Fraction(eps))) for norm, eps in pairs]
 
 

@@ -3,6 +3,7 @@ from fractions import Fraction
 import pytest
 
 from robust.attacks.words import canonical_threat, describe_threat, parse_threat, threat_slug, threat_text
+from robust.verification.distances import read_balls
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,11 @@ def test_eps_is_described_in_shares_of_the_range(text, bounds, described):
 
 def test_a_threat_as_one_word():
     assert threat_slug("linf:8/255") == "linf-8_255"
+
+
+@pytest.mark.parametrize("eps", ["1e99999999", "1e-99999999", "1e99999999/255", "8/1e99999", "9" * 100])
+def test_a_number_whose_exact_fraction_would_fill_the_memory_is_refused(eps):
+    with pytest.raises(ValueError, match="eps must be a number such as 8/255"):
+        parse_threat(f"linf:{eps}")
+    with pytest.raises(ValueError, match="eps of more than"):
+        read_balls(f"linf:{eps}")

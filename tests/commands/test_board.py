@@ -137,6 +137,38 @@ def test_board_merges_folders_as_a_run_would(call, folder, tmp_path):
         assert hashlib.sha256(content).hexdigest() == made.evidence
 
 
+def _link(path, elsewhere):
+    elsewhere.write_bytes(path.read_bytes())
+    path.unlink()
+    path.symlink_to(elsewhere)
+
+
+def _damage(path, elsewhere):
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def _swap(path, elsewhere):
+    other = next(found for found in path.parents[3].rglob("*.npz") if found != path)
+    path.write_bytes(other.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [(_link, "is a link"), (_damage, "is not the evidence"), (_swap, "is not the evidence")]
+)
+def test_a_strangers_evidence_is_checked_before_anything_is_filed(call, folder, tmp_path, change, message):
+    """A link would copy a file of mine into my leaderboard."""
+    other, into = tmp_path / "other", tmp_path / "all"
+    file(other, record(name="d"), record(name="e", adversarial={"fgsm": "10000000"}))
+    path = next((other / "results").rglob("*.npz"))
+    change(path, tmp_path / "private")
+
+    status, _, line = call("board", other, "--into", into)
+
+    assert status == 4
+    assert message in line
+    assert not (into / "results").exists()
+
+
 def test_board_never_ranks_together_what_cannot_be_compared(call, folder, tmp_path):
     file(tmp_path / "other", record(name="z", data="mnist"), record(name="z", adversarial={"fgsm": "0" * 8}))
     call("board", folder, tmp_path / "other", "--into", tmp_path / "all")

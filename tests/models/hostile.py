@@ -180,12 +180,12 @@ def two_tables():
     return bytes(whole)
 
 
-def twice():
+def twice(name="data.pkl"):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         file = io.BytesIO(to_zip([torch.ones(7)]))
         with zipfile.ZipFile(file, "a") as archive:
-            archive.writestr("archive/data.pkl", b"\x80\x02}.")
+            archive.writestr(f"archive/{name}", b"\x80\x02}.")
     return file.getvalue()
 
 
@@ -203,6 +203,7 @@ ABSURD = {
     "long header": lambda: (2**25).to_bytes(8, "little") + b"{" + b" " * 2**25,
     "two tables of contents": two_tables,
     "two members of one name": twice,
+    "two members that differ in case": lambda: twice("Data.pkl"),
 }
 
 
