@@ -5,8 +5,11 @@ A request is POST {"inputs": [...]}, n inputs as nested lists of numbers. The an
 """
 
 import json
+import queue
+import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,8 @@ from robust.models.endpoint import Endpoint
 
 BUSY = (429, 502, 503, 504)  # statuses after which a request is repeated
 MAX_BYTES = 64 * 2**20  # of an answer
+SLACK = 5.0  # seconds for the pauses between attempts
+T = TypeVar("T")
 
 
 class Client:
@@ -28,8 +33,14 @@ class Client:
             import urllib3
         except ModuleNotFoundError:
             raise LookupError("urllib3 is not installed; pip install 'pytest-robust[http]'") from None
+        # A server's Retry-After is not followed: it may ask for a day.
         retry = urllib3.Retry(
-            endpoint.retries, status_forcelist=BUSY, allowed_methods=None, backoff_factor=0.2, redirect=False
+            endpoint.retries,
+            status_forcelist=BUSY,
+            allowed_methods=None,
+            backoff_factor=0.2,
+            redirect=False,
+            respect_retry_after_header=False,
         )
         self.endpoint = endpoint
         self.samples_sent = 0
@@ -56,34 +67,63 @@ class Client:
             raise ValueError(f"it did not answer with an object of JSON that has {', '.join(KINDS)}")
         try:
             return kind, np.array(content[kind], np.float64)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             raise ValueError(f"the {kind} that it answered with are no table of numbers") from None
 
     def _post(self, body: bytes) -> Any:
         """Wait until the next request may be sent, send it, and return its answer, read as JSON."""
-        from urllib3.exceptions import HTTPError
-
         time.sleep(max(0.0, self._next - time.monotonic()))
         self._next = time.monotonic() + (1 / self.endpoint.rate if self.endpoint.rate else 0.0)
-        headers = {"content-type": "application/json", "accept": "application/json"}
-        try:
-            answer = self._pool.request(
-                "POST", self.endpoint.url, body=body, headers=headers, redirect=False, preload_content=False
-            )
-            content = answer.read(MAX_BYTES + 1, decode_content=True)
-            answer.release_conn()
-        except HTTPError as error:
-            raise ValueError(f"no answer: {_reason(error)}") from None
-        if answer.status != 200:
-            raise ValueError(
-                f"answered with status {answer.status}: {printable(content[:200].decode(errors='replace'))}"
-            )
+        status, content = self._call_in_time(lambda: self._request(body))
+        if status != 200:
+            raise ValueError(f"answered with status {status}: {printable(content[:200].decode(errors='replace'))}")
         if len(content) > MAX_BYTES:
             raise ValueError(f"answered with more than {MAX_BYTES // 2**20} MiB")
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
             raise ValueError("answered with what is no JSON") from None
+
+    def _request(self, body: bytes) -> tuple[int, bytes]:
+        """Send a request, and return the status and the first bytes of the answer; ValueError if there is none."""
+        from urllib3.exceptions import HTTPError
+
+        headers = {"content-type": "application/json", "accept": "application/json", "accept-encoding": "identity"}
+        try:
+            answer = self._pool.request(
+                "POST", self.endpoint.url, body=body, headers=headers, redirect=False, preload_content=False
+            )
+            encoding = answer.headers.get("content-encoding", "identity")
+            if encoding != "identity":  # a few packed bytes may fill the memory
+                raise ValueError(f"answered in the encoding {printable(encoding)[:20]}; expected none")
+            content: bytes = answer.read(MAX_BYTES + 1, decode_content=False)
+            answer.release_conn()
+        except HTTPError as error:
+            raise ValueError(f"no answer: {_reason(error)}") from None
+        return int(answer.status), content
+
+    def _call_in_time(self, call: Callable[[], T]) -> T:
+        """Return what `call` returns; ValueError if it takes longer than all of its attempts may.
+
+        A server that sends a byte now and then never lets a socket's own timeout pass. The thread is left to its end.
+        """
+        seconds = self.endpoint.timeout * (self.endpoint.retries + 1)
+        outcomes: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue()
+
+        def run() -> None:
+            try:
+                outcomes.put((call(), None))
+            except BaseException as error:
+                outcomes.put((None, error))
+
+        threading.Thread(target=run, daemon=True).start()
+        try:
+            value, error = outcomes.get(timeout=seconds + SLACK)
+        except queue.Empty:
+            raise ValueError(f"no whole answer within {seconds:g} s") from None
+        if error is not None:
+            raise error
+        return cast("T", value)
 
 
 def _reason(error: Exception) -> str:

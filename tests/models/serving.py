@@ -32,10 +32,21 @@ def serving(predict):
             what = server.instead.pop(0) if server.instead else None
             if isinstance(what, float):
                 time.sleep(what)
-            if isinstance(what, int):
-                self.send_response(what)
-                self.send_header("content-length", "0")
+            if isinstance(what, int | tuple):  # a status, with other headers or without
+                status, headers = what if isinstance(what, tuple) else (what, {})
+                self.send_response(status)
+                for name, value in {"content-length": "0", **headers}.items():
+                    self.send_header(name, value)
                 self.end_headers()
+                return
+            if isinstance(what, list):  # bytes that come one after the other, with pauses
+                self.send_response(200)
+                self.send_header("content-length", "100")
+                self.end_headers()
+                for pause in what:
+                    time.sleep(pause)
+                    with contextlib.suppress(OSError):
+                        self.wfile.write(b" ")
                 return
             content = what if isinstance(what, bytes) else json.dumps(server.predict(x)).encode()
             server.sizes.append(len(x))

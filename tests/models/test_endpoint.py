@@ -147,3 +147,36 @@ def test_what_is_not_said_is_by_default():
 def test_a_wrong_spec_is_one_line(text, message):
     with pytest.raises((ValueError, LookupError), match=re.escape(message)):
         Endpoint.parse(text)
+
+
+@pytest.mark.parametrize("after", ["86400", "99999999999", "9" * 400, "soon"])
+def test_a_server_does_not_say_how_long_to_wait(server, after):
+    server.instead = [(503, {"retry-after": after})]
+    began = time.monotonic()
+    client(server)(X)
+
+    assert time.monotonic() - began < 3
+
+
+def test_packed_answers_are_refused(server):
+    server.instead = [(200, {"content-encoding": "gzip"})]
+
+    with pytest.raises(ValueError, match="in the encoding gzip; expected none"):
+        client(server)(X)
+
+
+def test_a_number_that_is_no_float_is_one_line(server):
+    server.instead = [b'{"scores": [[1' + b"0" * 400 + b", 0]]}"]
+
+    with pytest.raises(ValueError, match="no table of numbers"):
+        client(server)(X[:1])
+
+
+def test_an_answer_that_trickles_in_is_given_up(server, monkeypatch):
+    monkeypatch.setattr("robust.models.http_client.SLACK", 0.0)
+    server.instead = [[0.1] * 30]
+    began = time.monotonic()
+
+    with pytest.raises(ValueError, match="no whole answer within"):
+        client(server, "timeout=0.5&retries=0")(X)
+    assert time.monotonic() - began < 2
