@@ -17,6 +17,7 @@ from robust.data.dataset import Samples
 from robust.data.spool import Spool, pick_rows
 from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.batching import Batcher
+from robust.evaluation.time_limit import Deadline
 from robust.flags import Flags
 from robust.verification.candidates import Candidates
 from robust.verification.check import CLEAN_WRONG, Faults, verify
@@ -35,6 +36,7 @@ class RunOptions:
     # Whether the model's answers are random. Then a clean input may be answered wrong when an adversarial one is
     # verified, and the sample counts as adversarial all the same.
     draws: bool = False
+    deadline: Deadline | None = None  # at which an attack ends with what it has found
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacks.combine.until import Until
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, eval_mode
 from robust.attacks.factory import describe, make
 from robust.attacks.rng import Rng
@@ -20,6 +21,7 @@ from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.attack_run import RunOptions, candidates_of, run_attack, sort_inputs
 from robust.evaluation.batching import Batcher
+from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
 from robust.models.load import hash_weights
 from robust.records.attack_outcome import StageOutcome
@@ -143,11 +145,16 @@ def measure_attack(
     """
     began, options = time.monotonic(), options or RunOptions(_default_batcher(module))
     chosen = make(attack, options.load) if isinstance(attack, str) else attack
+    deadline = options.deadline
+    limited = Until(chosen, deadline) if deadline else chosen
 
-    def attack_batch(x: Tensor, y: Tensor, index: Tensor) -> Outcome:
-        return assail(module, chosen, x, y, threat, seed=Rng.of(options.seed, index))
+    def attack_batch(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
+        if deadline and deadline():
+            return None
+        return assail(module, limited, x, y, threat, seed=Rng.of(options.seed, index))
 
     run = run_attack(module, samples, np.flatnonzero(correct), attack_batch, threat, options)
+    stopped = any(options.ranks.all(deadline is not None and deadline.stopped))
     adversarial, fault = np.zeros(len(samples), bool), np.zeros(len(samples), np.int8)
     adversarial[run.rows], fault[run.rows] = run.adversarial, run.fault
     return AttackResult(
@@ -160,6 +167,7 @@ def measure_attack(
         forwards=int(run.cost[0]),
         backwards=int(run.cost[1]),
         seconds=time.monotonic() - began,
+        partial=TIME if stopped else "",
     )
 
 

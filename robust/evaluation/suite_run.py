@@ -5,7 +5,6 @@ the round's number, so a suite that goes on from its cache ends as one that was 
 """
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,7 +28,7 @@ from robust.data.spool import Spool
 from robust.evaluation.attack_run import AttackRun, RunOptions, run_attack, sort_inputs
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_cache import SuiteCache
-from robust.evaluation.time_limit import GATE, TIME, Limits, is_past
+from robust.evaluation.time_limit import GATE, TIME, Deadline, Limits
 from robust.flags import Flags
 from robust.records.attack_outcome import StageOutcome
 
@@ -50,7 +49,8 @@ Watch = Callable[[SuiteProgress], None]
 class SampleState:
     """The state of the n samples between rounds, and the cost so far."""
 
-    def __init__(self, samples: Samples, correct: Flags) -> None:
+    def __init__(self, samples: Samples, correct: Flags, deadline: Deadline | None = None) -> None:
+        self.deadline = deadline or Deadline(math.inf)
         self.robust = correct.copy()
         self.margin = np.full(len(samples), -np.inf, np.float32)
         self.inputs = Spool(samples.x.shape[1:])  # adversarial inputs
@@ -100,7 +100,8 @@ class SuiteRun:
 
         ValueError or LookupError if an attack cannot be run.
         """
-        state, outcomes, stopped = SampleState(self.samples, correct), [], ""
+        deadline = Deadline(self.limits.seconds, self.limits.clock)
+        state, outcomes, stopped = SampleState(self.samples, correct, deadline), [], ""
         succeeded = False
         for k, stage in enumerate(self.suite.stages):
             part = narrow_threat(self.threat, stage)
@@ -162,16 +163,15 @@ class SuiteRun:
         if (run := self._read_cache(state.rounds)) is not None:
             options.batcher.size = run.batch
             return run, True
-        time_is_up = partial(is_past, time.monotonic() + self.limits.seconds - state.seconds)
-        model = self.fast_copy or self.module
+        model, deadline = self.fast_copy or self.module, state.deadline
 
         def attack(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
-            if time_is_up():
+            if deadline():
                 return None
-            return assail(model, Until(current, time_is_up), x, y, part, seed=Rng.of(options.seed, index))
+            return assail(model, Until(current, deadline), x, y, part, seed=Rng.of(options.seed, index))
 
         run = run_attack(self.module, self.samples, rows, attack, part, options)
-        whole = not any(options.ranks.all(time_is_up()))
+        whole = not any(options.ranks.all(deadline.stopped))
         if whole:
             self._write_cache(state.rounds, run)
         return run, whole
@@ -191,7 +191,7 @@ class SuiteRun:
 
 
 def is_unattacked(result: AttackResult) -> bool:
-    """Whether time was up before the first stage ended, so that its robust accuracy says nothing."""
+    """Whether time was up before an attack, or a suite's first stage, ended: then its accuracy says nothing."""
     return result.partial == TIME and not result.stages
 
 

@@ -1,8 +1,9 @@
-"""The limits of a suite, which stops before its end at its time limit or once its gate is decided."""
+"""The time of a run and how its parts share it; and the limits of a suite, which may end once its gate is decided."""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 TIME, GATE = "time", "gate"  # the reasons why a suite may be stopped before its end
@@ -14,8 +15,66 @@ class Limits:
 
     seconds: float = math.inf
     enough: Callable[[int], bool] = lambda robust: False  # whether that few robust samples decide the gate
+    clock: Callable[[], float] = time.monotonic
 
 
-def is_past(deadline: float) -> bool:
-    """Whether the deadline, in seconds of `time.monotonic`, has passed."""
-    return time.monotonic() >= deadline
+class Deadline:
+    """A moment at which work ends. It is asked where work can be stopped, and notes whether it stopped any."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._end = clock, clock() + seconds
+        self.stopped = False
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left; 0 once it has passed."""
+        return max(0.0, self._end - self._clock())
+
+    def __call__(self) -> bool:
+        """Whether to stop: the deadline has passed."""
+        self.stopped = self.stopped or self._clock() >= self._end
+        return self.stopped
+
+
+class Budget:
+    """The time of a run, shared among its parts, and begun at its first test.
+
+    A part gets its share, by weight, of the time that is left as it begins. So what one does not need goes to the
+    next. Of several processes each expects to run an equal share of the parts, and all end at the same moment.
+    """
+
+    def __init__(
+        self, seconds: float | None = None, processes: int = 1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds, self._processes, self._clock = seconds, processes, clock
+        self._weights: dict[Hashable, float] = {}
+        self._begun: set[Hashable] = set()
+        self._end = math.inf
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether the run has all the time that it needs."""
+        return self._seconds is None
+
+    def begin(self, weights: dict[Hashable, float]) -> None:
+        """Start the clock; `weights` are those of the parts that will ask for their share."""
+        self._weights = weights
+        if self._seconds is not None:
+            self._end = self._clock() + self._seconds
+
+    def take(self, part: Hashable) -> float:
+        """Return the seconds that a part may take from now on; one that asks again gets a share again."""
+        weight = self._weights.get(part, 1.0)
+        planned = sum(self._weights.values()) / self._processes
+        ahead = planned - sum(self._weights[begun] for begun in self._begun if begun != part)
+        self._begun |= {part} & self._weights.keys()
+        return max(0.0, self._end - self._clock()) * weight / max(weight, ahead)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the clock for the length of a block, as of a training: cut short, it would be of no use."""
+        since = self._clock()
+        try:
+            yield
+        finally:
+            self._end += self._clock() - since

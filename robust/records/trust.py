@@ -14,6 +14,10 @@ class NotApplicableError(Exception):
     """Raised by a check that would mean nothing here; it is then reported as skipped."""
 
 
+class TimeUpError(Exception):
+    """Raised by a check that is out of time; it is then reported as not run."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """A reason to doubt a row."""
@@ -35,6 +39,7 @@ class TrustReport:
     checked: tuple[str, ...]  # names of the checks that were run
     skipped: tuple[str, ...]  # names of the checks that would have meant nothing here
     seconds: float
+    not_run: tuple[str, ...] = ()  # names of what there was no time for: checks, "mitigations"
 
     @property
     def verdict(self) -> Verdict:
@@ -66,14 +71,14 @@ def trust_to_json(report: TrustReport) -> dict[str, Any]:
         "checked": report.checked,
         "skipped": report.skipped,
         "seconds": round(report.seconds, 3),
-    }
+    } | ({"not_run": report.not_run} if report.not_run else {})
 
 
 def trust_from_json(content: dict[str, Any]) -> TrustReport:
     """Convert JSON to the report that it was made from."""
     findings = tuple(_finding_from_json(finding) for finding in content["doubts"])
     accepted, checked, skipped = (tuple(content[key]) for key in ("accepted", "checked", "skipped"))
-    return TrustReport(findings, accepted, checked, skipped, content["seconds"])
+    return TrustReport(findings, accepted, checked, skipped, content["seconds"], tuple(content.get("not_run", ())))
 
 
 def _finding_to_json(finding: Finding) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class AccuracyTest:
             case.note("partial", result.found.partial)
         name = f"{threat_slug(threat)}/{attack}/" if is_suite else ""
         model = payload.setup.model
-        self._judge_attack(case, result, advise(self._settings, model, f"{name}{model.stem}"))
+        self._judge_attack(case, result, is_suite, advise(self._settings, model, f"{name}{model.stem}"))
 
     def _note_fit(self, case: Case, attack: str, threat: str, is_suite: bool) -> tuple[str, ...]:
         """Return the note for the row if few classes change the attack. Who named the attack is also warned."""
@@ -77,10 +77,11 @@ class AccuracyTest:
             case.warn(note)
         return (note,) if note else ()
 
-    def _judge_attack(self, case: Case, result: Result, advice: str) -> None:
+    def _judge_attack(self, case: Case, result: Result, is_suite: bool, advice: str) -> None:
         floor = self._gates.attack(result.attack, result.threat)
         if floor is not None and is_unattacked(result.found) and result.measured.percent >= floor.percent:
-            stopped = f"{result.attack} under {result.threat} was stopped by the time before its first stage ended"
+            end = "its first stage ended" if is_suite else "it ended"
+            stopped = f"{result.attack} under {result.threat} was stopped by the time before {end}"
             fail(f"--robust-fail-under={floor}: {stopped}, so nothing shows that it holds; give it more time")
         bound = result.found.partial == TIME
         self.judge(case, str(result), result.measured, floor, bound=bound, advice=advice)

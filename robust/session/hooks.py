@@ -13,7 +13,7 @@ from robust.session import SELECTED_BASELINE
 from robust.session.fixtures import RESULTS, read_mark
 from robust.session.places import needs_model
 from robust.session.run import Run
-from robust.session.selection import Selection, find_floor, group_rows, node_id
+from robust.session.selection import Selection, find_floor, group_rows, node_id, weigh_parts
 from robust.settings.parsing import call_hook
 
 if TYPE_CHECKING:
@@ -171,6 +171,8 @@ class RobustSession:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         if not session.testsfailed and (any(map(needs_model, session.items)) or not self._idle):
             self._check()
+        if self.run.settings.seconds is not None:
+            self.run.resources.budget.begin(weigh_parts(session.items))
         result = yield
         if self.run.files and not self._idle:
             self._check_gates()

@@ -17,7 +17,7 @@ from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, add_rounding, measure_attack
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import SuiteRun, Watch, narrow_threat
-from robust.evaluation.time_limit import Limits
+from robust.evaluation.time_limit import Deadline, Limits
 from robust.flags import Flags
 from robust.gates import Measured, decide
 from robust.session.case import Case, fail
@@ -52,12 +52,15 @@ class Measurements:
         self._models = resources.models
         self._answers = resources.answers
         self._ranks = resources.ranks
+        self._budget = resources.budget
         self._measured: PerModule[dict[Key, Measurement]] = PerModule()
 
     def get(self, case: Case, name: str, threat: str) -> Result:
         """Return what an attack or a suite of the run finds: measured before in this process, else now."""
-        measurement = self.find(case, name, threat)
-        return (measurement or self._measure_and_keep(case, name, threat, ahead=True)).result
+        if (measurement := self.find(case, name, threat)) is None:
+            return self._measure_and_keep(case, name, threat, ahead=True).result
+        self.check(case, measurement.result, name, threat)
+        return measurement.result
 
     def take(self, case: Case, name: str, threat: str) -> Measurement:
         """Return the same for the test that is for it.
@@ -67,6 +70,7 @@ class Measurements:
         measurement = self.find(case, name, threat)
         if measurement is not None and measurement.ahead:
             measurement.ahead = False
+            self.check(case, measurement.result, name, threat)
             return measurement
         return self._measure_and_keep(case, name, threat, ahead=False)
 
@@ -75,11 +79,21 @@ class Measurements:
         measurement = self._cache(case).get((name, threat, case.seed))
         return measurement if measurement is not None and measurement.samples is case.samples else None
 
-    def run(self, case: Case, name: str, threat: str, cache: SuiteCache | None = None) -> Result:
-        """Measure an attack or a suite of the run. The result is neither checked nor kept."""
+    def run(
+        self, case: Case, name: str, threat: str, cache: SuiteCache | None = None, seconds: float | None = None
+    ) -> Result:
+        """Measure an attack or a suite of the run, by default in its share of the run's time.
+
+        The result is neither checked nor kept.
+        """
+        if seconds is None and not self._budget.unlimited:
+            seconds = self._ranks.once(lambda: self._budget.take((case.variant, threat, name)))
         if name in self._settings.attacks:
-            return self._try(case, name, threat, lambda allowed, correct: self._attack(case, name, allowed, correct))
-        limits = self._limits(name, threat, len(case.samples))
+            deadline = None if seconds is None else Deadline(seconds)
+            return self._try(
+                case, name, threat, lambda allowed, correct: self._attack(case, name, allowed, correct, deadline)
+            )
+        limits = self._limits(name, threat, len(case.samples), math.inf if seconds is None else seconds)
         return self._try(
             case, name, threat, lambda allowed, correct: self._run_suite(case, name, allowed, limits, cache, correct)
         )
@@ -113,9 +127,9 @@ class Measurements:
     def _measure_and_keep(self, case: Case, name: str, threat: str, *, ahead: bool) -> Measurement:
         cache = None if name in self._settings.attacks else self._suite_cache(case, name, threat)
         result = self.run(case, name, threat, cache)
-        self.check(case, result, name, threat)
         measurement = Measurement(case.samples, result, str(cache.folder) if cache else "", ahead)
-        self._cache(case)[name, threat, case.seed] = measurement
+        self._cache(case)[name, threat, case.seed] = measurement  # also if the check fails: it would fail again
+        self.check(case, result, name, threat)
         return measurement
 
     def _try(self, case: Case, name: str, threat: str, attack: Callable[[Threat, Flags], AttackResult]) -> Result:
@@ -140,11 +154,19 @@ class Measurements:
         fit = describe_fit(self.list_attacks(name, threat), self._data.classes)
         return f"{name} under {threat}: {fit}" if fit else ""
 
-    def _attack(self, case: Case, attack: str | AnyAttack, threat: Threat, correct: Flags) -> AttackResult:
+    def _attack(
+        self,
+        case: Case,
+        attack: str | AnyAttack,
+        threat: Threat,
+        correct: Flags,
+        deadline: Deadline | None = None,
+    ) -> AttackResult:
+        options = replace(self._options(case), deadline=deadline)
         if not isinstance(attack, str):
-            return measure_attack(case.module, case.samples, correct, attack, threat, self._options(case))
+            return measure_attack(case.module, case.samples, correct, attack, threat, options)
         fitted = fit_classes(attack, self._data.classes)
-        found = measure_attack(case.module, case.samples, correct, fitted, threat, self._options(case))
+        found = measure_attack(case.module, case.samples, correct, fitted, threat, options)
         return replace(found, attack=attack)
 
     def _options(self, case: Case) -> RunOptions:
@@ -188,13 +210,13 @@ class Measurements:
         except ValueError as error:
             fail(str(error))
 
-    def _limits(self, suite: str, threat: str, n: int) -> Limits:
+    def _limits(self, suite: str, threat: str, n: int, seconds: float) -> Limits:
         """Return when to stop a suite: at the end of its time; and once its gate fails, if nothing else needs the row.
 
         The number of robust samples only ever falls, so a gate that fails on the way fails in the end.
         """
         settings = self._settings
-        floor, seconds = settings.gates.attack(suite, threat), settings.seconds or math.inf
+        floor = settings.gates.attack(suite, threat)
         if settings.files or settings.regression_checks or floor is None:
             return Limits(seconds)
         fail_on = settings.gates.fail_on

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from robust.distributed.ranks import Ranks
+from robust.evaluation.time_limit import Budget
 from robust.session.answers import Answers
 from robust.session.data import RunData
 from robust.session.models import Models, Progress
@@ -23,13 +24,17 @@ class Resources:
     data: RunData
     models: Models
     answers: Answers
+    budget: Budget
 
 
-def make_resources(config: pytest.Config, settings: Settings, progress: Progress, ranks: Ranks) -> Resources:
-    """Make the resources of a run in this process. Nothing is loaded yet."""
+def make_resources(
+    config: pytest.Config, settings: Settings, progress: Progress, ranks: Ranks, processes: int = 1
+) -> Resources:
+    """Make the resources of a run in this process, one of several that share the tests out. Nothing is loaded yet."""
     data = RunData(settings)
     models = Models(settings, data, partial(_load_by_hook, config), progress, ranks)
-    return Resources(settings, ranks, data, models, Answers(settings, data, models, ranks))
+    budget = Budget(settings.seconds, processes)
+    return Resources(settings, ranks, data, models, Answers(settings, data, models, ranks), budget)
 
 
 def _load_by_hook(config: pytest.Config, path: Path) -> object:

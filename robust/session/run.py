@@ -58,9 +58,11 @@ class Run:
         from robust.distributed.ranks import ALONE, share_cores
         from robust.session.resources import make_resources
 
+        processes = int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) if self.is_worker else 1
         if self.is_worker:
-            share_cores(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
-        return make_resources(self.config, self.settings, self._progress, self.config.stash.get(RANKS, ALONE))
+            share_cores(processes)
+        ranks = self.config.stash.get(RANKS, ALONE)
+        return make_resources(self.config, self.settings, self._progress, ranks, processes)
 
     @cached_property
     def measurements(self) -> "Measurements":
@@ -121,7 +123,7 @@ class Run:
     def _progress(self, title: str) -> "Iterator[TrainingBar]":
         from robust.progress import open_training_bar
 
-        with self._uncaptured(), open_training_bar(title) as bar:
+        with self._uncaptured(), self.resources.budget.paused(), open_training_bar(title) as bar:
             yield bar
 
     @contextmanager

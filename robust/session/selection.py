@@ -1,13 +1,16 @@
 """The selection of a session: whether shipped tests are selected, and which of them make one row together."""
 
+from collections import Counter
+from collections.abc import Hashable
 from typing import Any
 
 import pytest
 
 from robust.gates import Floor
 from robust.session.model_file import RobustModelFile, model_path
-from robust.settings.settings import Settings
+from robust.settings.settings import Settings, Variant
 
+CHECKS = 0.25  # the share of a row's time that is kept for its checks
 SELECTED = "robust_selected"  # in workeroutput: whether a worker has selected some of the shipped tests
 
 
@@ -41,6 +44,31 @@ def is_measured_anyway(item: pytest.Item, threat: str, suite: str, attacks: int)
 def is_judged(item: pytest.Item) -> bool:
     """Whether a test_trust of this session judges the row of this test."""
     return any(_row(other) == _row(item) and "row" in _params(other) for other in item.session.items)
+
+
+def weigh_parts(items: list[pytest.Item]) -> dict[Hashable, float]:
+    """Weigh the parts that share the time of a run: each row's attacks, or its suite, and its checks. A row weighs 1.
+
+    A part's key is (model, threat model, attack or suite), with CHECKS in front of a row's name for its checks.
+    """
+    tests = Counter((_row(item), "row" in _params(item)) for item in items if _row(item) is not None)
+    weights: dict[Hashable, float] = {}
+    for item in items:
+        if (row := _row(item)) is None:
+            continue
+        params, attacks, checked = _params(item), tests[row, False], tests[row, True]
+        share = CHECKS if attacks and checked else 1.0
+        if "row" in params:
+            weights[checks_part(params["_robust_variant"], params["threat"], params["row"])] = share
+        else:
+            name = params.get("attack", params.get("suite"))
+            weights[params["_robust_variant"], params["threat"], name] = (1 - CHECKS * bool(checked)) / attacks
+    return weights
+
+
+def checks_part(variant: Variant, threat: str, row: str) -> Hashable:
+    """Return the key of a row's checks among the parts that share the time of a run."""
+    return variant, threat, (CHECKS, row)
 
 
 def find_floor(item: pytest.Item, settings: Settings) -> Floor | None:

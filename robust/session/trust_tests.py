@@ -1,15 +1,17 @@
 """The tests of trust: of a model before it is attacked, and of a row's figures afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 
 import torch
 
 from robust.attacks.few_classes import fit_classes
 from robust.device import device_of
+from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_run import is_unattacked
+from robust.evaluation.time_limit import TIME, Deadline
 from robust.flags import union
 from robust.models.blackbox import is_black_box
 from robust.records.record import MITIGATED
@@ -21,6 +23,7 @@ from robust.session.payload_builder import PayloadBuilder
 from robust.session.per_module import PerModule
 from robust.session.resources import Resources
 from robust.session.result import Result
+from robust.session.selection import CHECKS, checks_part
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, PREFLIGHT, THREAT_CHECKS, examine, join_reports
 from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations, run_mitigated
@@ -38,6 +41,7 @@ class TrustTest:
         self._data = resources.data
         self._models = resources.models
         self._answers = resources.answers
+        self._budget = resources.budget
         self._measurements = measurements
         self._payloads = PayloadBuilder(resources)
         self._preflights: PerModule[TrustReport] = PerModule()
@@ -57,11 +61,13 @@ class TrustTest:
         allowed = self._settings.verdict
         assert allowed is not None
         names = (row,) if row else self._settings.attacks
-        results = [self._measure(case, name, threat) for name in names]
-        probe = self._probe(case, row, threat, results)
-        report, mitigated = self._ranks.once(lambda: self._examine(case, probe, threat))
+        deadline = self._begin(case, row, threat)
+        results = [self._measure(case, name, threat, deadline, len(names)) for name in names]
+        probe = replace(self._probe(case, row, threat, results), deadline=deadline)
+        has_time = partial(_has_time, deadline, _measure_pace(results))
+        report, mitigated = self._ranks.once(lambda: self._examine(case, probe, threat, has_time))
         report = join_reports(report, self._check_threat(case, threat))
-        report = replace(report, findings=(*report.findings, *_find_unattacked(results)))
+        report = replace(report, findings=(*report.findings, *_find_unfinished(results, bool(row), report.not_run)))
         part = RowPart(threat=str(self._data.read_threat(threat)), command="", suite=row)
         case.hand_over(replace(self._payloads.build(case, part), trust=report, attack=mitigated))
         case.note("verdict", report.verdict)
@@ -69,44 +75,60 @@ class TrustTest:
             lines = [describe_finding(finding) for finding in report.findings if finding.name not in report.accepted]
             fail("\n".join([f"{report.verdict}: the figures under {threat} cannot be believed", *lines]))
 
-    def _measure(self, case: Case, name: str, threat: str) -> AttackResult:
-        """Return what an attack of the row found: on all samples if it ran in this process, else on load_few them."""
+    def _begin(self, case: Case, row: str, threat: str) -> Deadline | None:
+        """Return when the checks of a row have to end; None if they have all the time that they need."""
+        if self._budget.unlimited:
+            return None
+        return Deadline(self._ranks.once(lambda: self._budget.take(checks_part(case.variant, threat, row))))
+
+    def _measure(self, case: Case, name: str, threat: str, deadline: Deadline | None, n: int) -> AttackResult:
+        """Return what one of n attacks of the row found: on all samples if it ran in this process, else on load_few."""
         if (measurement := self._measurements.find(case, name, threat)) is not None:
+            self._measurements.check(case, measurement.result, name, threat)
             return measurement.result.found
         few = replace(case, samples=load_few(case.samples))
-        result = self._measurements.run(few, name, threat)
+        seconds = None if deadline is None else (1 - CHECKS) * deadline.left / n
+        result = self._measurements.run(few, name, threat, seconds=seconds)
         self._measurements.check(few, result, name, threat)
         return result.found
 
-    def _examine(self, case: Case, probe: AttackProbe, threat: str) -> tuple[TrustReport, AttackPayload | None]:
-        """Run the checks of a row, and an attack with mitigations if they find something.
+    def _examine(
+        self, case: Case, probe: AttackProbe, threat: str, has_time: Callable[[float], bool]
+    ) -> tuple[TrustReport, AttackPayload | None]:
+        """Run the checks of a row, and an attack with mitigations if they find something, while there is time.
 
         One rank runs them, since a sample's answer may depend on its batch.
         """
-        report = join_reports(self._check_model(case), examine(INDICATORS, probe))
-        weak = all(finding.weak for finding in report.findings)
-        return report, self._mitigate(case, threat, weak) if report.findings else None
+        report = join_reports(self._check_model(case), examine(INDICATORS, probe, has_time=has_time))
+        if not report.findings or is_black_box(case.module):  # its queries may cost: it gets those that were chosen
+            return report, None
+        deadline = probe.deadline
+        payload = None if deadline and deadline() else self._mitigate(case, threat, report, deadline)
+        stopped = ("mitigations",) if deadline and deadline.stopped else ()
+        return replace(report, not_run=report.not_run + stopped), payload
 
-    def _mitigate(self, case: Case, threat: str, weak: bool) -> AttackPayload | None:
+    def _mitigate(
+        self, case: Case, threat: str, report: TrustReport, deadline: Deadline | None
+    ) -> AttackPayload | None:
         """Run an attack with the mitigations for this model, beside the row's attacks; None if there is none.
 
-        If only the row's attacks are `weak`, the attack needs no mitigation, and is an ordinary one. A model that only
-        answers gets no queries but those that the user chose: they may cost.
+        If only the row's attacks are weak, the attack needs no mitigation, and is an ordinary one.
         """
         module, samples, allowed = case.module, case.samples, self._data.read_threat(threat)
-        if is_black_box(module):
-            return None
-        correct, batcher = self._answers.get_clean(module, samples).correct, self._answers.get_batcher(module)
+        correct = self._answers.get_clean(module, samples).correct
+        weak = all(finding.weak for finding in report.findings)
+        options = RunOptions(self._answers.get_batcher(module), case.seed, deadline=deadline)
         few = torch.from_numpy(load_few(samples).x).to(device_of(module))
         try:
             with self._measurements.watched(f"{case.variant.spec.name}, mitigations", len(samples)):
                 attack = MitigatedAttack(module) if weak else choose_mitigations(module, few, allowed, case.seed)
-                found = run_mitigated(module, samples, correct, attack, allowed, seed=case.seed, batcher=batcher)
+                found = run_mitigated(module, samples, correct, attack, allowed, options)
             found = self._measurements.round(case, found, allowed)
         except Exception as error:
             case.warn(f"no mitigation could be tried under {threat}: {describe_user_error(error)}")
             return None
-        found = replace(found, attack=MITIGATED, options={"mitigations": [*attack.names]} | found.options)
+        # What it has found holds; the row is partial only where its own attacks were stopped.
+        found = replace(found, attack=MITIGATED, partial="", options={"mitigations": [*attack.names]} | found.options)
         return self._payloads.build_attack(case, Result(str(allowed), correct, found))
 
     def _check_model(self, case: Case) -> TrustReport:
@@ -145,11 +167,30 @@ class TrustTest:
         return tuple(fit_classes(attack, self._data.classes) for attack in attacks)
 
 
-def _find_unattacked(results: list[AttackResult]) -> Iterator[Finding]:
-    """Yield a finding for each suite that ran out of time in its first stage. No check: it costs nothing to see."""
-    for result in filter(is_unattacked, results):
-        text = f"{result.attack} was stopped by the time before its first stage ended: its samples were hardly attacked"
-        yield Finding("unattacked", "suspect", None, text, "give it more time, with --robust-time")
+def _find_unfinished(results: list[AttackResult], is_suite: bool, not_run: tuple[str, ...]) -> Iterator[Finding]:
+    """Yield a finding for each attack that ran out of time, and one for the checks that there was no time for."""
+    hint = "give it more time, with --robust-time"
+    for result in (result for result in results if result.partial == TIME):
+        if is_unattacked(result):
+            end = "its first stage ended" if is_suite else "it ended"
+            text = f"{result.attack} was stopped by the time before {end}: its samples were hardly attacked"
+            yield Finding("unattacked", "suspect", None, text, hint)
+        else:
+            text = f"{result.attack} was stopped by the time after stage {len(result.stages)}; expected all its stages"
+            yield Finding("stopped", "suspect", None, text, hint)
+    if not_run:
+        yield Finding("not-run", "suspect", None, f"not run for lack of time: {', '.join(not_run)}", hint)
+
+
+def _has_time(deadline: Deadline | None, pace: float, passes: float) -> bool:
+    """Whether so many passes fit into the time that is left, at `pace` seconds a pass."""
+    return deadline is None or (not deadline() and passes * pace <= deadline.left)
+
+
+def _measure_pace(results: list[AttackResult]) -> float:
+    """Return the seconds that one pass of a sample took in the row's attacks; a backward pass counts as two."""
+    passes = sum(result.forwards + 2 * result.backwards for result in results)
+    return sum(result.seconds for result in results) / passes if passes else 0.0
 
 
 def describe_finding(finding: Finding) -> str:

@@ -10,7 +10,7 @@ from robust.attacks.suite import WAYS, Suite, read_suite, suite_names
 from robust.attacks.words import canonical_threat, parse_threat
 from robust.settings.parsing import Hooks, OptionError, SettingsError, blame, read_items, read_list
 from robust.settings.sources import Options, OptionValue
-from robust.settings.values import DATA, read_time
+from robust.settings.values import DATA
 from robust.train.recipe import RECIPES
 
 DEFAULT = "fgsm,pgd"  # if there is neither an attack nor a suite
@@ -79,15 +79,6 @@ def refuse_missing_threat(data: str) -> NoReturn:
 def read_suites(option: OptionValue) -> tuple[Suite, ...]:
     """Return the suites; none if the user switches off those of the ini file."""
     return () if _has_no_suites(option) else read_list(option, lambda text: read_suite(text, option.folder))
-
-
-def read_suite_time(option: OptionValue, suites: OptionValue) -> float | None:
-    """Return the seconds that a suite may take, or None; OptionError if there is no suite to be stopped."""
-    with blame(option.name, option.text):
-        seconds = read_time(option.text)
-        if seconds is not None and not suites.texts:
-            raise ValueError("it bounds suites, and there is none; name one with --robust-suite")
-        return seconds
 
 
 def _has_no_suites(option: OptionValue) -> bool:

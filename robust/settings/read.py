@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from robust.settings.attack_plan import read_attack_plan, read_suite_time
+from robust.settings.attack_plan import read_attack_plan
 from robust.settings.baseline import read_baselines
 from robust.settings.parsing import Hooks, call_hook, call_no_hook, raise_usage_errors, read_list, read_whole
 from robust.settings.settings import Settings
@@ -22,6 +22,7 @@ from robust.settings.values import (
     read_normalization,
     read_output_form,
     read_permissions,
+    read_run_time,
     read_samples,
     read_training,
     read_verdict,
@@ -57,7 +58,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         threats=plan.threats,
         attacks=plan.attacks,
         suites=plan.suites,
-        seconds=read_suite_time(options["time"], options["suite"]),
+        seconds=read_run_time(options["time"]),
         search=plan.search,
         trainings=read_list(options["train"], read_training, AS_IS),
         samples=read_samples(options["samples"]),

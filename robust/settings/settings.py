@@ -39,7 +39,7 @@ class Settings:
     threats: tuple[str, ...]  # canonical: "linf:8/255"
     attacks: tuple[str, ...]  # canonical: "pgd:steps=40"
     suites: tuple[Suite, ...]
-    seconds: float | None  # the time that a suite may take
+    seconds: float | None  # the time that the run may take; None: all it needs
     search: tuple[str, ...]  # how suites ask a cheaper copy of the model; empty: the model itself
     trainings: tuple[str, ...]  # recipes, and "as-is" for the model as it was loaded
     samples: int | Literal["all"] | None  # None: 1000, or all if there are fewer

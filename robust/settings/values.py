@@ -92,6 +92,12 @@ def read_time(text: str | None) -> float | None:
     return float(match[1]) * UNITS[match[2]]
 
 
+def read_run_time(option: OptionValue) -> float | None:
+    """Return the seconds that a run may take, or None for all that it needs."""
+    with blame(option.name, option.text):
+        return read_time(option.text)
+
+
 def read_training(text: str) -> str:
     """Return a recipe in its canonical spelling, or "as-is" for the model as it was loaded."""
     return AS_IS if text == AS_IS else canonicalize_recipe(text)

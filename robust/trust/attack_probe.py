@@ -20,8 +20,9 @@ from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack
+from robust.evaluation.time_limit import Deadline
 from robust.flags import Flags
-from robust.records.trust import NotApplicableError
+from robust.records.trust import NotApplicableError, TimeUpError
 from robust.trust.gradients import GradientTrace, join_batches, measure_linearity, trace_gradients
 
 T = TypeVar("T")
@@ -47,6 +48,7 @@ class AttackProbe:
     batcher: Batcher
     load: Callable[[str], Model] = no_models  # loads the surrogate that a spec names
     partial: bool = False  # the row's attacks were stopped before their end
+    deadline: Deadline | None = None  # after which no more queries are made
 
     @property
     def robust(self) -> Flags:
@@ -134,15 +136,25 @@ class AttackProbe:
         """Run one more attack on the samples in `mask`, (m,), and judge it as the row's attacks were judged.
 
         `threat` is the row's by default. Another `seed` than 0 gives other random numbers than those of the row.
+        TimeUpError if it does not end before the deadline.
         """
-        options = RunOptions(self.batcher, self.seed + seed, self.load)
-        return measure_attack(self.module, self.samples, mask, attack, threat or self.threat, options)
+        options = RunOptions(self.batcher, self.seed + seed, self.load, deadline=self.deadline)
+        found = measure_attack(self.module, self.samples, mask, attack, threat or self.threat, options)
+        if found.partial:
+            raise TimeUpError
+        return found
 
     def run_on_batches(self, work: Callable[[Task], T], mask: Flags) -> list[T]:
-        """Call `work` with the task of each batch of the samples in `mask`, in evaluation mode, without gradients."""
+        """Call `work` with the task of each batch of the samples in `mask`, in evaluation mode, without gradients.
+
+        TimeUpError once the deadline has passed; a task's `stop` tells, too.
+        """
+        stop = self.deadline or (lambda: False)
 
         def run_batch(x: Tensor, y: Tensor, index: Tensor) -> T:
+            if stop():
+                raise TimeUpError
             with eval_mode(self.module, self.seed), torch.no_grad():
-                return work(Task.of(self.module, x, y, self.ball, Rng.of(self.seed, index)))
+                return work(replace(Task.of(self.module, x, y, self.ball, Rng.of(self.seed, index)), stop=stop))
 
         return self.batcher.each(run_batch, self.samples.take(np.flatnonzero(mask)))

@@ -5,16 +5,18 @@ This module imports no torch, since the options ask it for names.
 
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from robust.attacks.registry import Registry
-from robust.records.trust import Finding, NotApplicableError, TrustReport
+from robust.records.trust import Finding, NotApplicableError, TimeUpError, TrustReport
 from robust.user_code import describe_user_error
 
 if TYPE_CHECKING:
     from robust.trust.attack_probe import AttackProbe
     from robust.trust.model_probe import ModelProbe
     from robust.trust.threat_probe import ThreatProbe
+
+UNKNOWN = float("inf")  # passes, of a check that does not say how many it takes: it comes last
 
 # Faults of a model, before it is attacked.
 PREFLIGHT: "Registry[Callable[[ModelProbe], Finding | None]]" = Registry(
@@ -30,29 +32,73 @@ INDICATORS: "Registry[Callable[[AttackProbe], Finding | None]]" = Registry(
 )
 
 
-def examine(checks: Registry[Any], probe: Any, accepted: Iterable[str] = ()) -> TrustReport:
-    """Run all checks of a registry on a probe; a check that raises is a finding, too.
+Check = TypeVar("Check", bound=Callable[..., Any])
 
-    `accepted` are names of findings that the user accepts; the report repeats those that occur.
+
+def costs(passes: "Callable[[Any], float]") -> Callable[[Check], Check]:
+    """Say how many passes of one sample a check takes at most, given its probe; a backward pass counts as two."""
+
+    def add(check: Check) -> Check:
+        check.passes = passes  # type: ignore[attr-defined]
+        return check
+
+    return add
+
+
+def examine(
+    checks: Registry[Any],
+    probe: Any,
+    accepted: Iterable[str] = (),
+    *,
+    has_time: Callable[[float], bool] = lambda passes: True,
+    watch: Callable[[str, int, int], None] = lambda name, k, n: None,
+) -> TrustReport:
+    """Run all checks of a registry on a probe, the cheapest first; a check that raises is a finding, too.
+
+    `accepted` are names of findings that the user accepts; the report repeats those that occur. `has_time` tells
+    whether so many passes fit into the time that is left: a check for which they do not is not started. `watch` is
+    called before each check with its name, its place and the number of checks.
     """
-    start, findings, checked, skipped = time.monotonic(), [], [], []
-    for name in checks.names():
+    start, names = time.monotonic(), checks.names()
+    found: dict[str, Finding | None] = {}
+    skipped, not_run = set(), set()
+    by_cost = sorted(names, key=lambda name: _count_passes(checks, name, probe))
+    for k, name in enumerate(by_cost):
+        watch(name, k, len(names))
         try:
-            finding = _run_check(checks, name, probe)
+            passes = _count_passes(checks, name, probe)  # anew: what others have measured costs nothing any more
+            if passes and not has_time(passes if passes < UNKNOWN else 0.0):
+                raise TimeUpError
+            found[name] = _run_check(checks, name, probe)
         except NotApplicableError:
-            skipped.append(name)
-        else:
-            checked.append(name)
-            findings += [finding] if finding else []
-    found = {finding.name for finding in findings}
-    accepted_found = tuple(name for name in accepted if name in found)
-    return TrustReport(tuple(findings), accepted_found, tuple(checked), tuple(skipped), time.monotonic() - start)
+            skipped.add(name)
+        except TimeUpError:
+            not_run.add(name)
+    findings = tuple(finding for name in names if (finding := found.get(name)))
+    occur = {finding.name for finding in findings}
+    return TrustReport(
+        findings,
+        tuple(name for name in accepted if name in occur),
+        checked=tuple(name for name in names if name in found),
+        skipped=tuple(name for name in names if name in skipped),
+        seconds=time.monotonic() - start,
+        not_run=tuple(name for name in names if name in not_run),
+    )
+
+
+def _count_passes(checks: Registry[Any], name: str, probe: Any) -> float:
+    """Count the passes that a check takes at most; UNKNOWN if it does not say, and 0 if it will not be run."""
+    try:
+        count: Callable[[Any], float] | None = getattr(checks.get(name), "passes", None)
+        return UNKNOWN if count is None else count(probe)
+    except Exception:  # the check itself says what is wrong, or that it does not apply
+        return 0.0
 
 
 def _run_check(checks: Registry[Any], name: str, probe: Any) -> Finding | None:
     try:
         finding: Finding | None = checks.get(name)(probe)
-    except NotApplicableError:
+    except (NotApplicableError, TimeUpError):
         raise
     except Exception as error:
         message = f"the check {name} could not be run: {describe_user_error(error)}"
@@ -68,4 +114,5 @@ def join_reports(before: TrustReport, after: TrustReport) -> TrustReport:
         before.checked + after.checked,
         before.skipped + after.skipped,
         before.seconds + after.seconds,
+        before.not_run + after.not_run,
     )

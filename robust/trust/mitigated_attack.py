@@ -23,7 +23,6 @@ from robust.attacks.zoo.pgd import PGD
 from robust.attacks.zoo.square import Square
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
-from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack
 from robust.flags import Flags
 
@@ -46,17 +45,21 @@ class MitigatedAttack:
     blur: float = 0.0  # a share of the threat model: gradients are averaged over a neighbourhood of this size, too
     queries: int = 0  # of an attack without gradients
 
-    def build(self) -> AnyAttack:
-        """Make the attack: several stages, each on the samples that are still robust."""
+    def build(self, module: nn.Module) -> AnyAttack:
+        """Make the attack on `module`: several stages, each on the samples that are still robust."""
         if self.draws > 1:
             stages = ((Transfer(_make_pgd(loss), self.model), draws) for loss, draws in RANDOM_STAGES)
             return BestOf(tuple(EOT(WorstOfDraws(attack, draws), self.draws) for attack, draws in stages))
-        attacks: list[Attack[Any]] = [Transfer(_make_pgd(loss), self.model) for loss in ("margin", "sice")]
+        attacks = [self._follow(_make_pgd(loss), module) for loss in ("margin", "sice")]
         if self.blur:
             attacks.append(Blur(EOT(_make_pgd("margin"), BLUR_DRAWS), self.model, self.blur))
         if self.queries:
             attacks.append(Square(self.queries))
         return BestOf(tuple(attacks))
+
+    def _follow(self, attack: PGD, module: nn.Module) -> Attack[Any]:
+        """Run an attack along the gradients of `model`; on the module itself its answers need not be asked again."""
+        return attack if self.model is module else Transfer(attack, self.model)
 
 
 def run_mitigated(
@@ -65,22 +68,21 @@ def run_mitigated(
     correct: Flags,
     attack: MitigatedAttack,
     threat: Threat,
-    *,
-    seed: int,
-    batcher: Batcher,
+    options: RunOptions,
 ) -> AttackResult:
     """Run the attack on the samples in the mask `correct`, (n,), and judge it on `module`.
 
-    A random model may answer a sample wrong by luck before the attack, and correctly when that is verified. So the
-    samples that are left of such a model are attacked once more with another seed.
+    At the deadline, if the options have one, it ends with what it has found. A random model may answer a sample wrong
+    by luck before the attack, and correctly when that is verified. So the samples that are left of such a model are
+    attacked once more with another seed.
     """
-    measure = partial(measure_attack, module, samples, attack=attack.build(), threat=threat)
-    options = RunOptions(batcher, seed, draws=attack.draws > 1)
+    measure = partial(measure_attack, module, samples, attack=attack.build(module), threat=threat)
+    options = replace(options, draws=attack.draws > 1)
     first = measure(correct=correct, options=options)
     if not options.draws:
         return first
     left = correct & ~first.adversarial
-    return _merge_results(first, measure(correct=left, options=replace(options, seed=seed + 1)))
+    return _merge_results(first, measure(correct=left, options=replace(options, seed=options.seed + 1)))
 
 
 def _merge_results(first: AttackResult, second: AttackResult) -> AttackResult:
@@ -95,6 +97,7 @@ def _merge_results(first: AttackResult, second: AttackResult) -> AttackResult:
         forwards=first.forwards + second.forwards,
         backwards=first.backwards + second.backwards,
         seconds=first.seconds + second.seconds,
+        partial=first.partial or second.partial,
     )
 
 

@@ -3,6 +3,8 @@
 import math
 import shutil
 from dataclasses import replace
+from functools import partial
+from itertools import count
 
 import numpy as np
 import pytest
@@ -252,28 +254,15 @@ def test_a_run_comes_back_from_its_file(tmp_path):
     assert SuiteCache(tmp_path).read(999) is None
 
 
-class Clock:
-    """A clock on which every look takes a second."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def monotonic(self):
-        self.now += 1.0
-        return self.now
-
-
-def ticking(monkeypatch):
-    clock = Clock()
-    for module in (robust.evaluation.attack_run, robust.evaluation.suite_run):
-        monkeypatch.setattr(module, "time", clock)
+def ticking(seconds):
+    """Return limits whose clock goes on by a second with every look."""
+    return Limits(seconds, clock=partial(next, count()))
 
 
 @pytest.mark.parametrize("seconds", [1, 30, 100])
-def test_when_time_is_up_it_ends_with_what_it_has(monkeypatch, seconds):
+def test_when_time_is_up_it_ends_with_what_it_has(seconds):
     whole = run(make_run())
-    ticking(monkeypatch)
-    found = run(make_run(limits=Limits(seconds)))
+    found = run(make_run(limits=ticking(seconds)))
 
     assert found.partial == TIME
     assert found.adversarial.sum() <= whole.adversarial.sum()
@@ -281,9 +270,8 @@ def test_when_time_is_up_it_ends_with_what_it_has(monkeypatch, seconds):
     assert found.backwards < whole.backwards
 
 
-def test_with_more_time_it_goes_on_where_it_was(tmp_path, monkeypatch):
-    ticking(monkeypatch)
-    first = run(make_run(limits=Limits(100), cache=SuiteCache(tmp_path)))
+def test_with_more_time_it_goes_on_where_it_was(tmp_path):
+    first = run(make_run(limits=ticking(100), cache=SuiteCache(tmp_path)))
     rest = run(make_run(cache=SuiteCache(tmp_path)))
 
     assert first.partial == TIME

@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 
 from robust.evaluation.measure import AttackResult, CleanResult
+from robust.evaluation.time_limit import Budget
 from robust.session.case import Case
 from robust.session.measurement import Measurements
 from robust.session.per_module import PerModule
@@ -46,7 +47,8 @@ class Counted(Measurements):
     def __init__(self, make=result, clean_faulty=0):
         clean = CleanResult(np.ones(8, bool), clean_faulty)
         answers = SimpleNamespace(get_clean=lambda module, samples: clean)
-        parts = SimpleNamespace(settings=settings(), data=data(), models=None, answers=answers, ranks=None)
+        shared = {"models": None, "answers": answers, "ranks": None, "budget": Budget()}
+        parts = SimpleNamespace(settings=settings(), data=data(), **shared)
         super().__init__(parts, watched=None)
         self.make, self.runs = make, []
 
@@ -102,14 +104,14 @@ def test_a_test_that_measured_itself_leaves_its_result_to_the_others(case):
         ),
     ],
 )
-def test_a_model_at_fault_fails_the_test_and_nothing_is_kept(case, made, message):
+def test_a_model_at_fault_fails_each_test_and_is_measured_once(case, made, message):
     measurements = Counted(lambda n: result(n, **made))
 
-    for method in (measurements.get, measurements.take):
+    for method in (measurements.take, measurements.get, measurements.get):
         with pytest.raises(pytest.fail.Exception) as failed:
             method(case, "fgsm", "linf:0.15")
         assert str(failed.value).startswith(message)
-    assert measurements.find(case, "fgsm", "linf:0.15") is None
+    assert measurements.runs == ["fgsm"]
 
 
 def test_a_model_that_answers_clean_samples_wrongly_fails_the_test_too(case):

@@ -43,7 +43,6 @@ WRONG = {
     "norm without a stage": (["suite=mine.toml", "threat=l2:1+linf:0.1"], "suite=mine-", "for linf"),
     "no time": (["time=5"], "time=5", "30s, 5m or 1h"),
     "zero time": (["time=0s"], "time=0s", "30s, 5m or 1h"),
-    "time without a suite": (["time=5s"], "time=5s", "--robust-suite"),
     "unknown way": (["suite=quick-1", "search=bf17"], "search=bf17", "'bf16'"),
     "way without a suite": (["search=bf16"], "search", "--robust-suite"),
     "unknown recipe": (["train=pgdat"], "train=pgdat", "'pgd-at'"),

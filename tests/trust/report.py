@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import BATCH, measure_attack, measure_clean
 from robust.trust.attack_probe import AttackProbe
@@ -49,7 +50,7 @@ def measure_mitigated(module: nn.Module) -> float:
     """Measure the robust accuracy after a plain evaluation and the mitigations, in percent."""
     attack = choose_mitigations(module, torch.from_numpy(samples().x), THREAT)
     robust = find_robust(module, *EVALUATION)
-    adversarial = run_mitigated(module, samples(), robust, attack, THREAT, seed=0, batcher=Batcher(BATCH)).adversarial
+    adversarial = run_mitigated(module, samples(), robust, attack, THREAT, RunOptions(Batcher(BATCH))).adversarial
     return 100 * float((robust & ~adversarial).mean())
 
 

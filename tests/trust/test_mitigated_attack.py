@@ -89,7 +89,7 @@ def test_a_mitigated_model_has_the_same_answers_and_a_gradient(model):
 def test_what_the_attack_finds_is_adversarial_for_the_model_itself():
     model, x = Functional(before=round_levels).eval(), inputs(40)
     y = model(x).argmax(1)
-    outcome = assail(model, choose_mitigations(model, x, THREAT).build(), x, y, THREAT)
+    outcome = assail(model, choose_mitigations(model, x, THREAT).build(model), x, y, THREAT)
 
     assert outcome.adversarial.any()
     assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.adversarial)
@@ -100,12 +100,12 @@ def test_every_threat_model_has_an_attack(text):
     model, x, threat = network().eval(), inputs(20), read_threat(text)
     y = model(x).argmax(1)
 
-    assert assail(model, choose_mitigations(model, x, threat).build(), x, y, threat).adversarial.any()
+    assert assail(model, choose_mitigations(model, x, threat).build(model), x, y, threat).adversarial.any()
 
 
 def test_the_random_numbers_of_a_sample_do_not_depend_on_its_batch():
     model, x = network().eval(), inputs(30)
-    y, attack = model(x).argmax(1), BestOf(MitigatedAttack(model, blur=0.5).build().attacks[-1:])
+    y, attack = model(x).argmax(1), BestOf(MitigatedAttack(model, blur=0.5).build(model).attacks[-1:])
     threat = LpThreat.parse("l2:0.08")
     whole = assail(model, attack, x, y, threat)
 

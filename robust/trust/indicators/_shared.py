@@ -1,14 +1,17 @@
 """Helpers that indicators share: the test of significance, the requirements, and the comparison with other attacks."""
 
-from robust.attacks.engine import AnyAttack
+from collections.abc import Sequence
+
+from robust.attacks.engine import AnyAttack, rounds_of
 from robust.attacks.factory import make
 from robust.records.trust import Finding, NotApplicableError
 from robust.stats import above
-from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
+from robust.trust.attack_probe import MAX_ATTACKS, MAX_TRACED_SAMPLES, AttackProbe
 
 MAX_SHARE = 0.005  # of the samples that only a weaker attack breaks, by luck; many published ranks differ by no more
 OWN_ATTACKS = "robust.attacks.zoo."  # of these the driver judges every iterate
 ORDINARY = "pgd:loss=margin:steps=20:stride=1:last=0.01"
+GRADIENT_PASSES = 3  # of a sample, for an answer and its gradient: a backward pass takes as long as two forward
 # Of a false alarm in one comparison; there are fewer than 20, so in one sound model of a hundred.
 MAX_P_VALUE = 0.0005
 
@@ -59,3 +62,20 @@ def choose_iterated(probe: AttackProbe) -> tuple[str, ...]:
     if not iterated:
         raise NotApplicableError("no attack of the row takes many steps")
     return tuple(iterated[:MAX_ATTACKS])
+
+
+def count_attack_passes(probe: AttackProbe, specs: Sequence[str] | None = None) -> int:
+    """Count the passes of one sample in attacks; by default in those of the row that indicators run again."""
+    chosen = probe.require_gradient_attacks()[:MAX_ATTACKS] if specs is None else specs
+    rounds = (attack for spec in chosen for attack, _ in rounds_of(make(spec, probe.load)))
+    return sum(GRADIENT_PASSES * attack.steps for attack in rounds)
+
+
+def count_trace_passes(probe: AttackProbe) -> float:
+    """Count the passes for the probe's `traces`; none if they were recorded."""
+    return 0 if "traces" in vars(probe) else count_attack_passes(probe) * probe.first_robust(MAX_TRACED_SAMPLES).sum()
+
+
+def count_linearity_passes(probe: AttackProbe) -> float:
+    """Count the passes for the probe's `linearity`; none if it was measured."""
+    return 0 if "linearity" in vars(probe) else 2 * (GRADIENT_PASSES + 1) * probe.robust.sum()

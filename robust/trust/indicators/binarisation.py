@@ -16,10 +16,10 @@ from robust.attacks.factory import make
 from robust.attacks.spec import Spec
 from robust.attacks.success import judge
 from robust.attacks.task import Task
-from robust.records.trust import Finding, NotApplicableError
+from robust.records.trust import Finding, NotApplicableError, TimeUpError
 from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
-from robust.trust.checks import INDICATORS
-from robust.trust.indicators._shared import ORDINARY, is_significant
+from robust.trust.checks import INDICATORS, costs
+from robust.trust.indicators._shared import ORDINARY, count_attack_passes, is_significant
 
 MAX_SAMPLES, INNER_INPUTS = 48, 100
 RESTARTS = 5  # of an attack: a single round misses up to a fifth on sound networks that were adversarially trained
@@ -30,6 +30,7 @@ MAX_MISSED = 0.05  # of the samples: the paper asks for 95 % success
 
 
 @INDICATORS.register("binarisation")
+@costs(lambda probe: (INNER_INPUTS + RESTARTS * count_attack_passes(probe)) * probe.first_robust(MAX_SAMPLES).sum())
 def binarisation(probe: AttackProbe) -> Finding | None:
     """Check that the row's attacks find 95 % of the inputs that are adversarial by construction (2206.13991).
 
@@ -40,6 +41,7 @@ def binarisation(probe: AttackProbe) -> Finding | None:
         raise NotApplicableError("a random input at the edge of an l1 ball differs in one feature")
     attacks, layer = _choose_attacks(probe), _find_last_layer(probe)
     mask = probe.first_robust(MAX_SAMPLES)
+    _require_samples(int(mask.sum()))
 
     def count_missed(specs: list[str]) -> tuple[int, int]:
         counts = probe.run_on_batches(lambda task: _count_missed(task, Features(task.model, layer), specs), mask)
@@ -47,8 +49,7 @@ def binarisation(probe: AttackProbe) -> Finding | None:
         return n, missed
 
     n, missed = count_missed(attacks)
-    if n < MIN_SAMPLES:
-        raise NotApplicableError(f"a layer could be fitted for only {n} samples")
+    _require_samples(n)
     if not is_significant(missed, n, MAX_MISSED):
         return None
     seen = f"{' and '.join(attacks)} missed {missed} of {n} inputs that are adversarial by construction; expected none"
@@ -88,6 +89,10 @@ class Readout(NamedTuple):
     bias: Tensor  # (n,): a score below 0 is label 0
     valid: Tensor  # (n,) bool: the layer separates the input at the edge from all others
 
+    def only(self, keep: Tensor) -> "Readout":
+        """Return the layers of the samples in the mask, (n,) bool."""
+        return Readout(*(values[keep] for values in self))
+
 
 def _choose_attacks(probe: AttackProbe) -> list[str]:
     """Return those of the row's attacks that work with two classes; NotApplicableError without any."""
@@ -97,6 +102,12 @@ def _choose_attacks(probe: AttackProbe) -> list[str]:
     if not attacks:
         raise NotApplicableError("no attack of the row can be run with two classes")
     return attacks[:MAX_ATTACKS]
+
+
+def _require_samples(n: int) -> None:
+    """Raise NotApplicableError for too few samples."""
+    if n < MIN_SAMPLES:
+        raise NotApplicableError(f"a layer could be fitted for only {n} samples")
 
 
 def _find_last_layer(probe: AttackProbe) -> nn.Module:
@@ -121,21 +132,29 @@ def _find_last_layer(probe: AttackProbe) -> nn.Module:
 
 def _count_missed(task: Task, features: Features, attacks: list[str]) -> tuple[int, int]:
     """Count (samples that have a layer, those of them for which all attacks fail)."""
-    layer = _fit_readout(task, features)
-
-    def answer_binary(x: Tensor) -> Tensor:
-        # The last term is 0: a gradient exists even if the features have none.
-        score = (features(x) * layer.weights).sum(1) + layer.bias + 0 * x.flatten(1).sum(1)
-        return torch.stack((torch.zeros_like(score), score), 1)
-
-    task = replace(task, model=answer_binary, y=torch.zeros_like(task.y))
-    adversarial = torch.zeros_like(layer.valid)
+    readout = _fit_readout(task, features)
+    left = readout.valid.clone()
     for text in attacks:
         spec = Spec.parse(text).without("restarts")
         options = (*spec.options, ("restarts", RESTARTS))
         for attack, enter_round in rounds_of(make(Spec(spec.name, spec.args, options))):
-            adversarial |= judge(task, run_steps(attack, enter_round(task)), None).adversarial
-    return int(layer.valid.sum()), int((layer.valid & ~adversarial).sum())
+            if task.stop():
+                raise TimeUpError
+            if bool(left.any()):
+                binary = _make_binary(task.only(left), features, readout.only(left))
+                left[left.clone()] = ~judge(binary, run_steps(attack, enter_round(binary)), None).adversarial
+    return int(readout.valid.sum()), int(left.sum())
+
+
+def _make_binary(task: Task, features: Features, readout: Readout) -> Task:
+    """Return the task with two classes, and the readout as the last layer."""
+
+    def answer_binary(x: Tensor) -> Tensor:
+        # The last term is 0: a gradient exists even if the features have none.
+        score = (features(x) * readout.weights).sum(1) + readout.bias + 0 * x.flatten(1).sum(1)
+        return torch.stack((torch.zeros_like(score), score), 1)
+
+    return replace(task, model=answer_binary, y=torch.zeros_like(task.y))
 
 
 def _fit_readout(task: Task, features: Features) -> Readout:

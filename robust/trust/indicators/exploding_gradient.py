@@ -2,14 +2,15 @@
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS
+from robust.trust.checks import INDICATORS, costs
 from robust.trust.gradients import STEP
-from robust.trust.indicators._shared import is_significant
+from robust.trust.indicators._shared import count_linearity_passes, is_significant
 
 MIN_GAIN = 0.01  # of the predicted gain
 
 
 @INDICATORS.register("exploding-gradient")
+@costs(lambda probe: count_linearity_passes(probe))
 def exploding_gradient(probe: AttackProbe) -> Finding | None:
     """Check that a small step along the gradient gains at least 1 % of the prediction (1802.00420).
 

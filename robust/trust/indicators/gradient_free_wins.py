@@ -2,13 +2,14 @@
 
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS
+from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import compare_gradient_free
 
 MAX_SAMPLES, QUERIES = 160, 150
 
 
 @INDICATORS.register("gradient-free-wins")
+@costs(lambda probe: QUERIES * probe.take_first(MAX_SAMPLES).robust.sum())
 def gradient_free_wins(probe: AttackProbe) -> Finding | None:
     """Check that Square (1912.00049) finds nothing that gradient attacks missed (1902.06705, 2003.01690).
 

@@ -2,11 +2,12 @@
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS
-from robust.trust.indicators._shared import ORDINARY, is_significant, require_complete
+from robust.trust.checks import INDICATORS, costs
+from robust.trust.indicators._shared import ORDINARY, count_attack_passes, is_significant, require_complete
 
 
 @INDICATORS.register("margin-wins")
+@costs(lambda probe: count_attack_passes(probe, [ORDINARY]) * probe.robust.sum())
 def margin_wins(probe: AttackProbe) -> Finding | None:
     """Check that PGD on the margin finds nothing that the row's attacks missed (Croce and Hein 2020, 2003.01690).
 

@@ -7,13 +7,14 @@ from robust.attacks.losses import cross_entropy
 from robust.attacks.task import Task
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS
+from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import is_significant, require_complete
 
 ATTACK = "pgd:loss=sice:steps=20:stride=1:last=0.01"
 
 
 @INDICATORS.register("saturated-loss")
+@costs(lambda probe: probe.robust.sum())
 def saturated_loss(probe: AttackProbe) -> Finding | None:
     """Check that no sample is robust only because its cross-entropy rounds to 0 (1608.04644; 2003.01690).
 

@@ -2,15 +2,16 @@
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS
+from robust.trust.checks import INDICATORS, costs
 from robust.trust.gradients import STEP
-from robust.trust.indicators._shared import is_significant
+from robust.trust.indicators._shared import count_linearity_passes, is_significant
 
 MIN_RATIO, MAX_RATIO = 0.5, 2.0  # of gain over predicted gain; no sound network of the tests left this range
 MAX_SHARE = 0.05  # of the samples, which lie at a kink: there the gradient is that of another piece
 
 
 @INDICATORS.register("shattered-gradient")
+@costs(lambda probe: count_linearity_passes(probe))
 def shattered_gradient(probe: AttackProbe) -> Finding | None:
     """Check that the gradient predicts a small step within a factor of 2, at clean and at random inputs (1802.00420).
 

@@ -12,13 +12,14 @@ from robust.attacks.success import judge
 from robust.attacks.task import Task
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
-from robust.trust.checks import INDICATORS
-from robust.trust.indicators._shared import OWN_ATTACKS, is_significant, require_complete
+from robust.trust.checks import INDICATORS, costs
+from robust.trust.indicators._shared import OWN_ATTACKS, count_attack_passes, is_significant, require_complete
 
 MAX_SAMPLES = 64
 
 
 @INDICATORS.register("silent-success")
+@costs(lambda probe: count_attack_passes(probe) * probe.first_robust(MAX_SAMPLES).sum())
 def silent_success(probe: AttackProbe) -> Finding | None:
     """Check that attacks of other libraries return the adversarial inputs that they query (failure 3 of 2106.09947).
 

@@ -2,13 +2,20 @@
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS
-from robust.trust.indicators._shared import choose_iterated, is_significant, require_complete, require_deterministic
+from robust.trust.checks import INDICATORS, costs
+from robust.trust.indicators._shared import (
+    GRADIENT_PASSES,
+    choose_iterated,
+    is_significant,
+    require_complete,
+    require_deterministic,
+)
 
 MAX_SHARE = 0.02  # of the samples: on sound networks attacks with a random start missed up to 1 % that FGSM found
 
 
 @INDICATORS.register("single-step-wins")
+@costs(lambda probe: GRADIENT_PASSES * probe.correct.sum())
 def single_step_wins(probe: AttackProbe) -> Finding | None:
     """Check, sample by sample, that FGSM finds nothing that iterated attacks miss (1802.00420)."""
     require_complete(probe)

@@ -8,7 +8,7 @@ from robust.attacks.combine.transfer import Transfer
 from robust.attacks.zoo.pgd import PGD
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS
+from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import compare_gradient_free
 
 STEPS = 10
@@ -16,6 +16,7 @@ RIDGE = 1e-3  # of the kernel's largest value: the substitute answers its traini
 
 
 @INDICATORS.register("transfer-wins")
+@costs(lambda probe: len(probe.samples) + STEPS * probe.robust.sum())
 def transfer_wins(probe: AttackProbe) -> Finding | None:
     """Check that an attack on a substitute (1602.02697) finds nothing that attacks on the model missed."""
     substitute = fit_substitute(probe.x, probe.answer().argmax(1).to(probe.x.device), probe.classes)
