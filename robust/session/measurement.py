@@ -24,6 +24,7 @@ from robust.session.case import Case, fail
 from robust.session.per_module import PerModule
 from robust.session.resources import Resources
 from robust.session.result import Result
+from robust.session.selection import part_of
 from robust.verification.check import LARGE, OUTSIDE, describe_faults
 
 Watched = Callable[[str, int], AbstractContextManager[Watch]]  # (title, samples)
@@ -87,7 +88,7 @@ class Measurements:
         The result is neither checked nor kept.
         """
         if seconds is None and not self._budget.unlimited:
-            seconds = self._ranks.once(lambda: self._budget.take((case.variant, threat, name)))
+            seconds = self._ranks.once(lambda: self._budget.take(part_of(case.item, threat, name)))
         if name in self._settings.attacks:
             deadline = None if seconds is None else Deadline(seconds)
             return self._try(

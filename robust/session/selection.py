@@ -8,7 +8,7 @@ import pytest
 
 from robust.gates import Floor
 from robust.session.model_file import RobustModelFile, model_path
-from robust.settings.settings import Settings, Variant
+from robust.settings.settings import Settings
 
 CHECKS = 0.25  # the share of a row's time that is kept for its checks
 SELECTED = "robust_selected"  # in workeroutput: whether a worker has selected some of the shipped tests
@@ -47,28 +47,24 @@ def is_judged(item: pytest.Item) -> bool:
 
 
 def weigh_parts(items: list[pytest.Item]) -> dict[Hashable, float]:
-    """Weigh the parts that share the time of a run: each row's attacks, or its suite, and its checks. A row weighs 1.
-
-    A part's key is (model, threat model, attack or suite), with CHECKS in front of a row's name for its checks.
-    """
-    tests = Counter((_row(item), "row" in _params(item)) for item in items if _row(item) is not None)
+    """Weigh the parts that share the time of a run: a row's attacks, or its suite, and its checks. A row weighs 1."""
+    tests = Counter((row, "row" in _params(item)) for item in items if (row := _row(item)))
     weights: dict[Hashable, float] = {}
     for item in items:
-        if (row := _row(item)) is None:
-            continue
-        params, attacks, checked = _params(item), tests[row, False], tests[row, True]
-        share = CHECKS if attacks and checked else 1.0
-        if "row" in params:
-            weights[checks_part(params["_robust_variant"], params["threat"], params["row"])] = share
-        else:
-            name = params.get("attack", params.get("suite"))
-            weights[params["_robust_variant"], params["threat"], name] = (1 - CHECKS * bool(checked)) / attacks
+        if row := _row(item):
+            params, attacks, checked = _params(item), tests[row, False], bool(tests[row, True])
+            if "row" in params:
+                part, weight = part_of(item, params["threat"], params["row"], checks=True), CHECKS if attacks else 1.0
+            else:
+                part = part_of(item, params["threat"], params.get("attack", params.get("suite", "")))
+                weight = (1 - CHECKS * checked) / attacks
+            weights[part] = weight
     return weights
 
 
-def checks_part(variant: Variant, threat: str, row: str) -> Hashable:
-    """Return the key of a row's checks among the parts that share the time of a run."""
-    return variant, threat, (CHECKS, row)
+def part_of(item: pytest.Item, threat: str, name: str, *, checks: bool = False) -> Hashable:
+    """Return the key of an attack or a suite among these parts, or that of a row's checks, for the model of a test."""
+    return model_path(item), _params(item).get("_robust_variant"), threat, name, checks
 
 
 def find_floor(item: pytest.Item, settings: Settings) -> Floor | None:

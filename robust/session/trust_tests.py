@@ -23,7 +23,7 @@ from robust.session.payload_builder import PayloadBuilder
 from robust.session.per_module import PerModule
 from robust.session.resources import Resources
 from robust.session.result import Result
-from robust.session.selection import CHECKS, checks_part
+from robust.session.selection import CHECKS, part_of
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, PREFLIGHT, THREAT_CHECKS, examine, join_reports
 from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations, run_mitigated
@@ -79,7 +79,7 @@ class TrustTest:
         """Return when the checks of a row have to end; None if they have all the time that they need."""
         if self._budget.unlimited:
             return None
-        return Deadline(self._ranks.once(lambda: self._budget.take(checks_part(case.variant, threat, row))))
+        return Deadline(self._ranks.once(lambda: self._budget.take(part_of(case.item, threat, row, checks=True))))
 
     def _measure(self, case: Case, name: str, threat: str, deadline: Deadline | None, n: int) -> AttackResult:
         """Return what one of n attacks of the row found: on all samples if it ran in this process, else on load_few."""

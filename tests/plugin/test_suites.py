@@ -147,12 +147,29 @@ def test_a_row_that_was_not_attacked_is_not_trusted(pytester, mine):
     pytester.runpytest_inprocess(*args, "--robust-time=0.000001s")
     (record,) = records(mine)
     assert record.verdict == "suspect"
-    assert [doubt.name for doubt in record.trust.findings] == ["unattacked"]
+    assert [doubt.name for doubt in record.trust.findings] == ["unattacked", "not-run"]
+
+
+def test_plain_attacks_are_stopped_too(pytester, mine):
+    args = (MODEL, UNCHECKED, "--robust-samples=60", "--robust-attack=pgd", "--robust-time=0.000001s")
+    result = pytester.runpytest_inprocess(*args, "--robust-fail-under=50")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    (record,) = records(mine)
+    assert (record.partial, int(record.attacks[0].adversarial.sum())) == ("time", 0)
+    result.stdout.fnmatch_lines(
+        ["--robust-fail-under=50: pgd under linf:0.15 was stopped by the time before it ended*"]
+    )
 
 
 def test_a_floor_that_a_stopped_suite_keeps_so_far_is_inconclusive(pytester, mine, monkeypatch):
     calls = iter(range(99))
-    monkeypatch.setattr("robust.evaluation.time_limit.time.monotonic", lambda: 0.0 if next(calls) < 9 else 1e9)
+
+    def stop_soon(deadline):
+        deadline.stopped = next(calls) > 6
+        return deadline.stopped
+
+    monkeypatch.setattr("robust.evaluation.time_limit.Deadline.__call__", stop_soon)
     result = pytester.runpytest_inprocess(*SUITE, "--robust-time=1h", "--robust-fail-under=20")
 
     assert records(mine)[0].attacks[0].stages

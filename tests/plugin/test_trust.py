@@ -157,8 +157,8 @@ def make():
 """
 
 
-def test_of_a_row_that_was_stopped_only_what_still_means_something_is_checked(run, folder):
-    run(
+def test_what_there_was_no_time_for_is_named_and_the_row_is_suspect(run, folder):
+    result = run(
         "--robust-model=net.py:make",
         "--robust-samples=60",
         "--robust-suite=quick-1",
@@ -169,8 +169,11 @@ def test_of_a_row_that_was_stopped_only_what_still_means_something_is_checked(ru
 
     found = row(folder)
     assert found.partial == "time"
-    assert {"noise-wins", "more-steps-pay"} <= {*found.trust.skipped}
-    assert "zero-gradient" in found.trust.checked
+    assert {"noise-wins", "more-steps-pay"} <= {*found.trust.not_run}
+    assert not {*found.trust.not_run} & {*found.trust.checked, *found.trust.skipped}
+    assert "not-finite" in found.trust.checked  # of test_preflight
+    assert found.verdict == "suspect"
+    result.stdout.fnmatch_lines(["*: suspect: not-run: not run for lack of time: *noise-wins*; give it more time*"])
 
 
 @pytest.mark.parametrize("only", ["3+5", "3+5+8"])

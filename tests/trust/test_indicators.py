@@ -15,6 +15,7 @@ from robust.attacks.threats.threat import read_threat
 from robust.data.dataset import DATA
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
+from robust.evaluation.time_limit import Deadline
 from robust.flags import union
 from robust.models.program import Batched
 from robust.records.trust import NotApplicableError
@@ -220,3 +221,43 @@ def test_a_substitute_learns_its_labels():
 
     assert torch.equal(substitute(x).argmax(1), labels)
     assert math.isclose(substitute.width, float(torch.pdist(x.flatten(1)).median()))
+
+
+def test_the_cheapest_check_comes_first_and_one_without_time_is_not_started():
+    probe, order = make_probe(f.make_linear(), "pgd:steps=5"), []
+    report = examine(
+        INDICATORS, probe, has_time=lambda passes: passes < 3000, watch=lambda name, k, n: order.append(name)
+    )
+
+    assert order.index("unstable-predictions") < order.index("margin-wins") < order.index("gradient-free-wins")
+    assert {"gradient-free-wins", "binarisation"} <= {*report.not_run}
+    assert {"unstable-predictions", "zero-gradient"} <= {*report.checked}
+    assert report.not_run == tuple(sorted(report.not_run))
+    assert not {*report.not_run} & {*report.checked, *report.skipped}
+
+
+def test_a_check_that_is_out_of_time_says_nothing():
+    probe = replace(make_probe(f.make_linear(), "pgd:steps=5"), deadline=Deadline(0.0))
+    report = examine(INDICATORS, probe)
+
+    assert report.findings == ()
+    assert {"margin-wins", "zero-gradient", "binarisation", "unstable-predictions"} <= {*report.not_run}
+
+
+def test_a_check_that_says_no_cost_comes_last():
+    order = []
+    with INDICATORS.adding("a-new-one", lambda probe: None):
+        watch = lambda name, k, n: order.append((name, k, n))  # noqa: E731
+        report = examine(
+            INDICATORS, make_probe(f.make_linear(), "fgsm"), has_time=lambda passes: not passes, watch=watch
+        )
+
+    assert order[-1][0] == "a-new-one"
+    assert order[-1][1:] == (len(order) - 1, len(order))
+    assert "a-new-one" in report.checked
+
+
+def test_every_indicator_says_what_it_costs():
+    probe = make_probe(f.make_linear(), "pgd:steps=5")
+
+    assert all(INDICATORS.get(name).passes(probe) >= 0 for name in INDICATORS.names())
