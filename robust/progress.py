@@ -17,6 +17,7 @@ from rich.progress import (
 from rich.table import Column
 
 from robust.evaluation.suite_run import SuiteProgress, Watch
+from robust.train.card import describe_figures
 from robust.train.plan import Plan
 from robust.train.validate import Epoch
 
@@ -34,8 +35,9 @@ class TrainingBar:
 
     def show_epoch(self, epoch: Epoch, plan: Plan) -> None:
         """Show the accuracies of an epoch that was validated."""
-        robust = "" if epoch.robust is None else f", robust {epoch.robust:.1%}"
-        self.bar.update(self.task, completed=epoch.number, total=plan.epochs, note=f"clean {epoch.clean:.1%}{robust}")
+        self.bar.update(
+            self.task, completed=epoch.number, total=plan.epochs, note=describe_figures(epoch.clean, epoch.robust)
+        )
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from robust.settings.values import (
     read_output_form,
 )
 from robust.train.cache import Trained, train
-from robust.train.card import describe_card
+from robust.train.card import describe_card, describe_figures
 from robust.train.factory import read_recipe
 from robust.train.failures import DivergedError
 from robust.train.plan import Plan
@@ -198,8 +198,8 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
 
 
 def _describe_epoch(epoch: Epoch, plan: Plan) -> str:
-    robust = "" if epoch.robust is None else f", robust {epoch.robust:.1%}"
-    return f"epoch {epoch.number}/{plan.epochs}: loss {epoch.loss:.3g}, validation clean {epoch.clean:.1%}{robust}"
+    figures = describe_figures(epoch.clean, epoch.robust)
+    return f"epoch {epoch.number}/{plan.epochs}: loss {epoch.loss:.3g}; on validation: {figures}"
 
 
 def _describe_result(order: Order, trained: Trained) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.gates import Decision
+from robust.gates import Decision, Measured
 from robust.records.evidence import Evidence
 from robust.records.files import locked
 from robust.records.gallery import Gallery, join_galleries
@@ -136,6 +136,16 @@ class Results:
                     ran += ", and test_trust was not"
                 lines.append(f"{model.name} ({model.training}), {part.threat}: {ran}, so there is no row")
         return lines
+
+    def describe_clean(self) -> list[str]:
+        """Return a line on the clean accuracy of each model that has no row, which would show it."""
+        shown = {(record.model, record.data.digest) for record in self.list_records()}
+        lines = {}
+        for payload in self.payloads:
+            model, measured = payload.setup.model, Measured.of(int(payload.correct.sum()), len(payload.correct))
+            if (model, payload.setup.data.digest) not in shown:
+                lines[f"{model.name} ({model.training}): clean accuracy {measured}"] = None
+        return [*lines]
 
     def list_trained(self) -> list[TrainingCard]:
         """List how models were trained, each once."""

@@ -24,7 +24,8 @@ def summarise(
     Paths are relative to `folder`; `notes` are on how models were loaded and data were read, by what they are on.
     """
     records, unfinished, warnings = results.list_records(), results.describe_unfinished(), results.warnings
-    if not (records or failures or unfinished or warnings or results.compared):
+    clean = results.describe_clean()
+    if not (records or clean or failures or unfinished or warnings or results.compared):
         return
     reporter.ensure_newline()
     reporter.section("robustness")
@@ -34,6 +35,8 @@ def summarise(
     for record in records:
         for line in describe_findings(record):
             reporter.write_line(line, yellow=True)
+    for line in clean:
+        reporter.write_line(printable(line))
     for subject, note in notes.items():
         reporter.write_line(f"{printable(subject)}: {note}")
     for line in describe_verified(records):

@@ -22,11 +22,12 @@ from robust.records.files import private, read_object, write
 from robust.train.cache_key import list_determinants
 from robust.train.card import hash_content
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
-from robust.train.factory import read_recipe
+from robust.train.factory import Method, read_recipe
 from robust.train.loop import Fit, fit
 from robust.train.plan import Plan
 from robust.train.setup import FitOptions, TrainingSpec
 from robust.train.split import split_off_validation
+from robust.train.strength import count_samples, measure_strength
 from robust.train.validate import Epoch
 
 BESIDE = (".json", ".csv", ".gradients.csv", ".svg")
@@ -80,6 +81,7 @@ def train(
         if not ranks.once(path.exists):
             result = fit(module, method, samples, spec.threat, seed=spec.seed, options=options)
             card = {**card, "key": key, **_results(result, samples, spec.seed), "processes": ranks.size}
+            card |= ranks.once(lambda: _measure_suite(module, method, result, samples, spec))
             ranks.once(lambda: _write(path, result, card))
             ranks.once(lambda: saved.unlink(missing_ok=True))
     module.load_state_dict(ranks.once(lambda: load_file(path)))  # so that the weights on the disk are measured
@@ -113,6 +115,19 @@ def _write(path: Path, result: Fit, card: dict[str, Any]) -> None:
     for suffix, text in zip(BESIDE, texts, strict=True):
         write(path.with_suffix(suffix), text.encode())
     write(path, weights)
+
+
+def _measure_suite(
+    module: nn.Module, method: Method, result: Fit, samples: Samples, spec: TrainingSpec
+) -> dict[str, Any]:
+    """Return the card's field on what a suite leaves of the best epoch; none if the recipe is not for robustness."""
+    if result.best.robust is None:
+        return {}
+    learn, validation = split_off_validation(samples, spec.seed)
+    part = np.arange(count_samples(method, len(learn), len(validation), len(result.curve)))
+    module.load_state_dict(result.weights)
+    classes = len(result.best.by_class)
+    return {"suite": measure_strength(module, validation.take(part), spec.threat, classes=classes, seed=spec.seed)}
 
 
 def _results(result: Fit, samples: Samples, seed: int) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 from robust.attacks.spec import Spec
 from robust.records.files import read_object
 
+SELECTION_NAME = "PGD-10"  # the attack that selects epochs: a weak one, since every epoch is attacked
+
 # The fields that a record keeps.
 RECORD_FIELDS = (
     "recipe", "options", "data", "threat", "seed", "learnt_from", "best", "last", "notes", "minutes", "key",
@@ -38,11 +40,18 @@ def hash_content(content: bytes) -> str:
 def summarise_card(card: dict[str, Any]) -> dict[str, Any]:
     """Return the part of a card that a record keeps."""
     selected = {key: card["selected_by"][key] for key in ("n", "digest")}
-    return {**{key: card[key] for key in RECORD_FIELDS}, "selected_by": selected}
+    suite = {"suite": card["suite"]} if "suite" in card else {}
+    return {**{key: card[key] for key in RECORD_FIELDS}, "selected_by": selected, **suite}
 
 
 def describe_card(card: dict[str, Any]) -> str:
     """Return one line about a training, from its card."""
-    best = card["best"]
-    robust = "" if best["robust"] is None else f", robust {best['robust']:.1%}"
-    return f"{card['recipe']} in {60 * card['minutes']:.0f} s, validation clean {best['clean']:.1%}{robust}"
+    seconds, figures = 60 * card["minutes"], describe_figures(card["best"]["clean"], card["best"]["robust"])
+    suite, n = card.get("suite"), card["selected_by"]["n"]
+    stronger = f", {suite['name']} {suite['robust']:.1%} (on {suite['n']} of {n})" if suite else ""
+    return f"{card['recipe']} in {seconds:.0f} s; on validation: {figures}{stronger}"
+
+
+def describe_figures(clean: float, robust: float | None) -> str:
+    """Return the accuracies of an epoch on validation, each named for what measured it."""
+    return f"clean {clean:.1%}" + ("" if robust is None else f", {SELECTION_NAME} {robust:.1%}")

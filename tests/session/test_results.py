@@ -24,6 +24,15 @@ def test_a_row_is_complete_with_its_last_attack():
     assert found.describe_unfinished() == []
 
 
+def test_a_model_without_a_row_is_shown_by_its_clean_accuracy():
+    n, k = len(clean().correct), int(clean().correct.sum())
+    (line,) = results(clean(), clean()).describe_clean()
+
+    assert line.startswith(f"net (as-is): clean accuracy {100 * k / n:.1f} % (95 % interval ")
+    assert line.endswith(f", {k}/{n})")
+    assert results(clean(), attack()).describe_clean() == []
+
+
 def test_a_judged_row_waits_for_its_trust_and_its_mitigated_attack_counts():
     found = results(attack(judged=True))
 
