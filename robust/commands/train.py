@@ -82,7 +82,7 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> int:
         except LostError as lost:
             shutdown.lost = str(lost)
         except KeyboardInterrupt:
-            status, message = 130, "interrupted; the same command goes on from the last epoch"
+            status, message = 130, "interrupted; it is kept, and the same command goes on from the last epoch"
         except DivergedError as error:
             status, message = 1, str(error)
         except (ValueError, LookupError, OSError) as error:
@@ -191,7 +191,14 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
                 order.spec.name,
                 None if order.spec.library else order.spec.path,
             )
-            trained = train(spec, order.folder, on_epoch=report, on_batch=bar.show_batch, ranks=ranks)
+            trained = train(
+                spec,
+                order.folder,
+                on_epoch=report,
+                on_batch=bar.show_batch,
+                on_resume=bar.show_resumed,
+                ranks=ranks,
+            )
         if order.file is not None and ranks.first:
             trained = trained.copy_to(order.file)
         yield _describe_result(order, trained)

@@ -37,6 +37,7 @@ class RunOptions:
     # verified, and the sample counts as adversarial all the same.
     draws: bool = False
     deadline: Deadline | None = None  # at which an attack ends with what it has found
+    watch: Callable[[float], None] = lambda share: None  # told before each step which share of the attack is done
 
 
 @dataclass(frozen=True, slots=True)

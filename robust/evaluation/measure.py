@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.combine.until import Until
-from robust.attacks.engine import AnyAttack, Outcome, answers, assail, eval_mode
+from robust.attacks.engine import AnyAttack, Outcome, answers, assail, eval_mode, rounds_of
 from robust.attacks.factory import describe, make
 from robust.attacks.rng import Rng
 from robust.attacks.text import first_line
@@ -21,6 +21,7 @@ from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.attack_run import RunOptions, candidates_of, run_attack, sort_inputs
 from robust.evaluation.batching import Batcher
+from robust.evaluation.steps import Steps, count_steps
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
 from robust.models.load import hash_weights
@@ -145,15 +146,16 @@ def measure_attack(
     """
     began, options = time.monotonic(), options or RunOptions(_default_batcher(module))
     chosen = make(attack, options.load) if isinstance(attack, str) else attack
-    deadline = options.deadline
-    limited = Until(chosen, deadline) if deadline else chosen
+    deadline, rows = options.deadline, np.flatnonzero(correct)
+    rounds = [part.steps for part, _ in rounds_of(chosen)]
+    limited = Until(chosen, Steps(count_steps(rounds, len(rows), options.batcher.size), deadline, options.watch))
 
     def attack_batch(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
         if deadline and deadline():
             return None
         return assail(module, limited, x, y, threat, seed=Rng.of(options.seed, index))
 
-    run = run_attack(module, samples, np.flatnonzero(correct), attack_batch, threat, options)
+    run = run_attack(module, samples, rows, attack_batch, threat, options)
     stopped = any(options.ranks.all(deadline is not None and deadline.stopped))
     adversarial, fault = np.zeros(len(samples), bool), np.zeros(len(samples), np.int8)
     adversarial[run.rows], fault[run.rows] = run.adversarial, run.fault

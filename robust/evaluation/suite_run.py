@@ -27,6 +27,7 @@ from robust.data.dataset import Samples
 from robust.data.spool import Spool
 from robust.evaluation.attack_run import AttackRun, RunOptions, run_attack, sort_inputs
 from robust.evaluation.measure import AttackResult
+from robust.evaluation.steps import Steps, count_steps
 from robust.evaluation.suite_cache import SuiteCache
 from robust.evaluation.time_limit import GATE, TIME, Deadline, Limits
 from robust.flags import Flags
@@ -38,7 +39,7 @@ class SuiteProgress(NamedTuple):
 
     stage: int  # from 0; only stages for the threat model count
     stages: int
-    round: int  # of the stage, from 0
+    round: float  # of the stage, from 0: 1.5 in the middle of the second
     rounds: int
     robust: int  # samples
 
@@ -93,7 +94,7 @@ class SuiteRun:
     fast_copy: FastCopy | None = None  # of the module; the attacks ask it in place of the module
     cache: SuiteCache | None = None
     limits: Limits = field(default_factory=Limits)
-    watch: Watch = lambda progress: None  # called before each round
+    watch: Watch = lambda progress: None  # called before each round, and before each step of an attack
 
     def run(self, correct: Flags) -> AttackResult:
         """Run the suite on the samples in the mask `correct`, (n,).
@@ -140,12 +141,13 @@ class SuiteRun:
         stages = [j for j, other in enumerate(self.suite.stages) if narrow_threat(self.threat, other) is not None]
         for r, current in enumerate(rounds):
             robust = int(state.robust.sum())
-            self.watch(SuiteProgress(stages.index(k), len(stages), r, len(rounds), robust))
+            place = SuiteProgress(stages.index(k), len(stages), r, len(rounds), robust)
+            self.watch(place)
             if not robust or failures == stage.patience:
                 break
             if self.limits.enough(robust):
                 return int(attacked.sum()), GATE
-            run, whole = self._run_round(current, state.hardest(share, stage.least), part, state)
+            run, whole = self._run_round(current, state.hardest(share, stage.least), part, state, place)
             state.add(run)
             if not whole:
                 return int(attacked.sum()), TIME
@@ -156,7 +158,7 @@ class SuiteRun:
         return int(attacked.sum()), ""
 
     def _run_round(
-        self, current: Round, rows: NDArray[np.int64], part: Threat, state: SampleState
+        self, current: Round, rows: NDArray[np.int64], part: Threat, state: SampleState, place: SuiteProgress
     ) -> tuple[AttackRun, bool]:
         """Run a round, or read it from the cache. Returns (its outcome, whether it came to its end)."""
         options = self.options
@@ -164,11 +166,16 @@ class SuiteRun:
             options.batcher.size = run.batch
             return run, True
         model, deadline = self.fast_copy or self.module, state.deadline
+        steps = Steps(
+            count_steps([current.attack.steps], len(rows), options.batcher.size),
+            deadline,
+            lambda share: self.watch(place._replace(round=place.round + share)),
+        )
 
         def attack(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
             if deadline():
                 return None
-            return assail(model, Until(current, deadline), x, y, part, seed=Rng.of(options.seed, index))
+            return assail(model, Until(current, steps), x, y, part, seed=Rng.of(options.seed, index))
 
         run = run_attack(self.module, self.samples, rows, attack, part, options)
         whole = not any(options.ranks.all(deadline.stopped))

@@ -37,7 +37,8 @@ class AccuracyTest:
 
     def test_clean(self, case: Case) -> None:
         """Test the accuracy without an attack."""
-        clean, n = self._answers.get_clean(case.module, case.samples), len(case.samples)
+        with self._measurements.show_bar(f"{case.variant.spec.name}, clean accuracy"):
+            clean, n = self._answers.get_clean(case.module, case.samples), len(case.samples)
         measured = Measured.of(int(clean.correct.sum()), n)
         case.note("clean_percent", round(measured.percent, 4))
         case.hand_over(self._payloads.build(case))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -16,10 +17,11 @@ from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, add_rounding, measure_attack
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
-from robust.evaluation.suite_run import SuiteRun, Watch, narrow_threat
+from robust.evaluation.suite_run import SuiteRun, narrow_threat
 from robust.evaluation.time_limit import Deadline, Limits
 from robust.flags import Flags
 from robust.gates import Measured, decide
+from robust.progress import Bar, watch_suite
 from robust.session.case import Case, fail
 from robust.session.per_module import PerModule
 from robust.session.resources import Resources
@@ -27,7 +29,7 @@ from robust.session.result import Result
 from robust.session.selection import part_of
 from robust.verification.check import LARGE, OUTSIDE, describe_faults
 
-Watched = Callable[[str, int], AbstractContextManager[Watch]]  # (title, samples)
+ShowBar = Callable[[str], AbstractContextManager[Bar]]  # takes the title
 Key = tuple[str, str, int]  # an attack or a suite, a threat model, a seed
 
 MAX_UNVERIFIED = 0.005  # of the samples: more than float32 rounding in another batch explains
@@ -46,8 +48,8 @@ class Measurement:
 class Measurements:
     """The measurements of one process."""
 
-    def __init__(self, resources: Resources, watched: Watched) -> None:
-        self.watched = watched  # shows how far a suite is
+    def __init__(self, resources: Resources, show_bar: ShowBar) -> None:
+        self.show_bar = show_bar  # shows how far a part of the run is
         self._settings = resources.settings
         self._data = resources.data
         self._models = resources.models
@@ -163,12 +165,11 @@ class Measurements:
         correct: Flags,
         deadline: Deadline | None = None,
     ) -> AttackResult:
-        options = replace(self._options(case), deadline=deadline)
-        if not isinstance(attack, str):
-            return measure_attack(case.module, case.samples, correct, attack, threat, options)
-        fitted = fit_classes(attack, self._data.classes)
-        found = measure_attack(case.module, case.samples, correct, fitted, threat, options)
-        return replace(found, attack=attack)
+        name = attack if isinstance(attack, str) else describe(attack)
+        fitted = fit_classes(attack, self._data.classes) if isinstance(attack, str) else attack
+        with self.show_bar(f"{case.variant.spec.name}, {name}") as bar:
+            options = replace(self._options(case), deadline=deadline, watch=partial(bar.show, f"under {threat}"))
+            return replace(measure_attack(case.module, case.samples, correct, fitted, threat, options), attack=name)
 
     def _options(self, case: Case) -> RunOptions:
         """Return how attacks are run on this case."""
@@ -177,7 +178,7 @@ class Measurements:
     def _run_suite(
         self, case: Case, name: str, threat: Threat, limits: Limits, cache: SuiteCache | None, correct: Flags
     ) -> AttackResult:
-        with self.watched(f"{case.variant.spec.name}, {name}", len(case.samples)) as watch:
+        with self.show_bar(f"{case.variant.spec.name}, {name}") as bar:
             return SuiteRun(
                 module=case.module,
                 samples=case.samples,
@@ -188,7 +189,7 @@ class Measurements:
                 fast_copy=self._answers.make_fast_copy(case.module),
                 cache=cache,
                 limits=limits,
-                watch=watch,
+                watch=watch_suite(bar, len(case.samples)),
             ).run(correct)
 
     def _suite(self, name: str) -> Suite:

@@ -185,10 +185,20 @@ class Models:
                     spec.path if spec.factory and not spec.library else None,
                 )
                 folder = private(settings.home) / "models"
-                trained = train(training, folder, on_epoch=bar.show_epoch, on_batch=bar.show_batch, ranks=self._ranks)
+                trained = train(
+                    training,
+                    folder,
+                    on_epoch=bar.show_epoch,
+                    on_batch=bar.show_batch,
+                    on_resume=bar.show_resumed,
+                    ranks=self._ranks,
+                )
                 refuse_shared(trained.selection, self._data.samples)
             except (ValueError, LookupError) as error:
                 fail(f"{spec.text}, {variant.training}: {error.args[0]}")
+            except KeyboardInterrupt:
+                bar.show_interrupted()
+                raise
         self._trained[variant] = trained
         self._cards[variant] = TrainingCard(trained.card, str(trained.path))
         return replace(untrained, training=variant.training, module=trained.module)

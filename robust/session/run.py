@@ -19,8 +19,7 @@ from robust.settings.settings import Settings
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from robust.evaluation.suite_run import Watch
-    from robust.progress import TrainingBar
+    from robust.progress import Bar, TrainingBar
     from robust.session.accuracy_tests import AccuracyTest
     from robust.session.gate_checks import GateChecks
     from robust.session.measurement import Measurements
@@ -68,7 +67,7 @@ class Run:
     def measurements(self) -> "Measurements":
         from robust.session.measurement import Measurements
 
-        return Measurements(self.resources, self._watched)
+        return Measurements(self.resources, self._show_bar)
 
     @cached_property
     def accuracy_test(self) -> "AccuracyTest":
@@ -119,19 +118,24 @@ class Run:
         arguments += spell_options(given)
         return printable(shlex.join(arguments))
 
+    @property
+    def _shown(self) -> bool:
+        """Whether this process shows how far the run is: of the ranks of torchrun the first one does."""
+        return self.resources.ranks.first
+
     @contextmanager
     def _progress(self, title: str) -> "Iterator[TrainingBar]":
         from robust.progress import open_training_bar
 
-        with self._uncaptured(), self.resources.budget.paused(), open_training_bar(title) as bar:
+        with self._uncaptured(), self.resources.budget.paused(), open_training_bar(title, self._shown) as bar:
             yield bar
 
     @contextmanager
-    def _watched(self, title: str, n: int) -> "Iterator[Watch]":
-        from robust.progress import open_suite_bar
+    def _show_bar(self, title: str) -> "Iterator[Bar]":
+        from robust.progress import open_bar
 
-        with self._uncaptured(), open_suite_bar(title, n) as watch:
-            yield watch
+        with self._uncaptured(), open_bar(title, self._shown) as bar:
+            yield bar
 
     def _uncaptured(self) -> "AbstractContextManager[None]":
         """Let what is written inside reach the terminal."""

@@ -99,7 +99,9 @@ class TrustTest:
 
         One rank runs them, since a sample's answer may depend on its batch.
         """
-        report = join_reports(self._check_model(case), examine(INDICATORS, probe, has_time=has_time))
+        with self._measurements.show_bar(f"{case.variant.spec.name}, checks of the figures") as bar:
+            found = examine(INDICATORS, probe, has_time=has_time, watch=lambda name, share: bar.show(name, share))
+        report = join_reports(self._check_model(case), found)
         if not report.findings or is_black_box(case.module):  # its queries may cost: it gets those that were chosen
             return report, None
         deadline = probe.deadline
@@ -120,9 +122,11 @@ class TrustTest:
         options = RunOptions(self._answers.get_batcher(module), case.seed, deadline=deadline)
         few = torch.from_numpy(load_few(samples).x).to(device_of(module))
         try:
-            with self._measurements.watched(f"{case.variant.spec.name}, mitigations", len(samples)):
+            with self._measurements.show_bar(f"{case.variant.spec.name}, mitigations") as bar:
+                bar.show("choosing them", 0.0)
                 attack = MitigatedAttack(module) if weak else choose_mitigations(module, few, allowed, case.seed)
-                found = run_mitigated(module, samples, correct, attack, allowed, options)
+                watch = partial(bar.show, ", ".join(attack.names) or "ordinary attacks")
+                found = run_mitigated(module, samples, correct, attack, allowed, replace(options, watch=watch))
             found = self._measurements.round(case, found, allowed)
         except Exception as error:
             case.warn(f"no mitigation could be tried under {threat}: {describe_user_error(error)}")
@@ -138,7 +142,8 @@ class TrustTest:
     def _examine_model(self, case: Case) -> TrustReport:
         batcher = self._answers.get_batcher(case.module)
         probe = ModelProbe(case.module, load_few(case.samples), self._data.dataset, case.seed, batcher)
-        return examine(PREFLIGHT, probe, self._settings.accepted)
+        with self._measurements.show_bar(f"{case.variant.spec.name}, preflight") as bar:
+            return examine(PREFLIGHT, probe, self._settings.accepted, watch=lambda name, share: bar.show(name, share))
 
     def _check_threat(self, case: Case, threat: str) -> TrustReport:
         """Run the checks of a threat model. No mitigation helps against what they find."""

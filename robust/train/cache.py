@@ -34,6 +34,7 @@ BESIDE = (".json", ".csv", ".gradients.csv", ".svg")
 
 OnEpoch = Callable[[Epoch, Plan], None]
 OnBatch = Callable[[float, Plan], None]  # (the number of epochs done, the plan)
+OnResume = Callable[[int, Plan], None]  # (the epoch at which an earlier training goes on, the plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ def train(
     *,
     on_epoch: OnEpoch = lambda epoch, plan: None,
     on_batch: OnBatch = lambda done, plan: None,
+    on_resume: OnResume = lambda epoch, plan: None,
     ranks: Ranks = ALONE,
 ) -> Trained:
     """Train a fresh module as `spec` says, or load the weights from an earlier such training in `folder`.
@@ -76,7 +78,13 @@ def train(
     unfinished = folder / ".unfinished"
     ranks.once(lambda: private(unfinished))
     saved = unfinished / f"{key}.pt"
-    options = FitOptions(lambda epoch: on_epoch(epoch, method.plan), lambda n: on_batch(n, method.plan), saved, ranks)
+    options = FitOptions(
+        lambda epoch: on_epoch(epoch, method.plan),
+        lambda done: on_batch(done, method.plan),
+        lambda epoch: on_resume(epoch, method.plan),
+        saved,
+        ranks,
+    )
     with FileLock(unfinished / f"{key}.lock") if ranks.first else nullcontext():
         if not ranks.once(path.exists):
             result = fit(module, method, samples, spec.threat, seed=spec.seed, options=options)

@@ -72,6 +72,8 @@ def fit(
         training = Training.start(module, method, plan.epochs * count_batches(learn, plan) * _replays(method), ranks)
         if options.saved is not None:
             training.load(options.saved)
+        if training.step:
+            options.on_resume(training.epoch)
         while training.epoch <= plan.epochs and not training.over:
             _run_epoch(training, setup, options)
             finish_epoch(training, setup)

@@ -51,20 +51,22 @@ def examine(
     accepted: Iterable[str] = (),
     *,
     has_time: Callable[[float], bool] = lambda passes: True,
-    watch: Callable[[str, int, int], None] = lambda name, k, n: None,
+    watch: Callable[[str, float], None] = lambda name, share: None,
 ) -> TrustReport:
     """Run all checks of a registry on a probe, the cheapest first; a check that raises is a finding, too.
 
     `accepted` are names of findings that the user accepts; the report repeats those that occur. `has_time` tells
     whether so many passes fit into the time that is left: a check for which they do not is not started. `watch` is
-    called before each check with its name, its place and the number of checks.
+    called before each check with its name, and the share of all that is done.
     """
     start, names = time.monotonic(), checks.names()
     found: dict[str, Finding | None] = {}
     skipped, not_run = set(), set()
-    by_cost = sorted(names, key=lambda name: _count_passes(checks, name, probe))
-    for k, name in enumerate(by_cost):
-        watch(name, k, len(names))
+    by_cost = sorted((_count_passes(checks, name, probe), name) for name in names)
+    total, done = sum(passes for passes, _ in by_cost if passes < UNKNOWN), 0.0
+    for k, (expected, name) in enumerate(by_cost):
+        watch(name, done / total if total else k / len(names))
+        done += expected if expected < UNKNOWN else 0.0
         try:
             passes = _count_passes(checks, name, probe)  # anew: what others have measured costs nothing any more
             if passes and not has_time(passes if passes < UNKNOWN else 0.0):

@@ -49,7 +49,7 @@ class Counted(Measurements):
         answers = SimpleNamespace(get_clean=lambda module, samples: clean)
         shared = {"models": None, "answers": answers, "ranks": None, "budget": Budget()}
         parts = SimpleNamespace(settings=settings(), data=data(), **shared)
-        super().__init__(parts, watched=None)
+        super().__init__(parts, show_bar=None)
         self.make, self.runs = make, []
 
     def run(self, case, name, threat, cache=None):

@@ -226,7 +226,7 @@ def test_a_substitute_learns_its_labels():
 def test_the_cheapest_check_comes_first_and_one_without_time_is_not_started():
     probe, order = make_probe(f.make_linear(), "pgd:steps=5"), []
     report = examine(
-        INDICATORS, probe, has_time=lambda passes: passes < 3000, watch=lambda name, k, n: order.append(name)
+        INDICATORS, probe, has_time=lambda passes: passes < 3000, watch=lambda name, share: order.append(name)
     )
 
     assert order.index("unstable-predictions") < order.index("margin-wins") < order.index("gradient-free-wins")
@@ -244,17 +244,21 @@ def test_a_check_that_is_out_of_time_says_nothing():
     assert {"margin-wins", "zero-gradient", "binarisation", "unstable-predictions"} <= {*report.not_run}
 
 
-def test_a_check_that_says_no_cost_comes_last():
-    order = []
+def test_a_check_that_says_no_cost_comes_last_and_the_share_that_is_done_grows():
+    seen = []
     with INDICATORS.adding("a-new-one", lambda probe: None):
-        watch = lambda name, k, n: order.append((name, k, n))  # noqa: E731
         report = examine(
-            INDICATORS, make_probe(f.make_linear(), "fgsm"), has_time=lambda passes: not passes, watch=watch
+            INDICATORS,
+            make_probe(f.make_linear(), "fgsm"),
+            has_time=lambda passes: not passes,
+            watch=lambda name, share: seen.append((name, share)),
         )
 
-    assert order[-1][0] == "a-new-one"
-    assert order[-1][1:] == (len(order) - 1, len(order))
+    names, shares = zip(*seen, strict=True)
+    assert names[-1] == "a-new-one"
     assert "a-new-one" in report.checked
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert list(shares) == sorted(shares)
 
 
 def test_every_indicator_says_what_it_costs():
