@@ -90,7 +90,12 @@ OPTIONS = (
         "ini file names one",
         many=True,
     ),
-    Option("time", "TIME", "stop a suite after 30s, 5m or 1h, with the bound that it reached; such a row has no rank"),
+    Option(
+        "time",
+        "TIME",
+        "end the tests after 30s, 5m or 1h: a quarter is kept for the checks; what did not run is named, such a row is at "
+        "best suspect, and has no rank if its attacks were stopped",
+    ),
     Option(
         "search",
         "WAY",

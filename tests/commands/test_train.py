@@ -137,7 +137,11 @@ def test_what_is_interrupted_goes_on_with_the_same_command(call, tmp_path, monke
 
     with monkeypatch.context() as pressing:
         pressing.setattr(train, "_describe_epoch", interrupt)
-        assert call(*given) == (130, "", "robust train: interrupted; it is kept, and the same command goes on from the last epoch\n")
+        assert call(*given) == (
+            130,
+            "",
+            "robust train: interrupted; it is kept, and the same command goes on from the last epoch\n",
+        )
     status, _, err = call(*given)
     a, b = (load_file(next((tmp_path / folder).glob("*.safetensors"))) for folder in ("models", "whole"))
 

@@ -209,8 +209,8 @@ def test_the_architecture_is_trained_by_recipes_once(run, folder):
             "net.py::test_attack[[]standard-epochs2-pgd-steps5-linf-0.15] PASSED*",
             "net.py::test_clean[[]as-is] PASSED*",
             "net.py::test_attack[[]pgd-at-epochs1-steps2-fgsm-linf-0.15] PASSED*",
-            "trained by standard:epochs=2 in * s, validation clean *%: .robust/models/net-standard-epochs2-*",
-            "trained by pgd-at:epochs=1:steps=2 in * s, validation clean *%, robust *%: .robust/*",
+            "trained by standard:epochs=2 in * s; on validation: clean *%: .robust/models/net-standard-epochs2-*",
+            "trained by pgd-at:epochs=1:steps=2 in * s; on validation: clean *%, PGD-10 *%, quick-1 *% (on 32 of *): .robust/*",
             "leaderboard (3 new): *",
         ],
         consecutive=False,
@@ -388,7 +388,7 @@ def test_training_that_fails_is_one_line(run):
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are a thing of Unix")
 def test_a_terminal_sees_the_progress_of_training(folder):
     with fork_terminal([MODEL, "--robust-train=pgd-at:epochs=3", "--robust-samples=20", UNCHECKED], folder) as terminal:
-        terminal.expect("training pgd-at:epochs=3.*/3.*clean .*, robust")
+        terminal.expect("training pgd-at:epochs=3.*epoch ..3; clean .*, PGD-10 ")
         terminal.expect("3 passed")
 
 

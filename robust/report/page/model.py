@@ -88,8 +88,9 @@ def _reasons(record: Record) -> Html:
         tag("li", tag("b", f"{d.name} ({d.grade}{accepted.get(d.name, '')}): "), f"{d.message}; {d.hint}")
         for d in trust.findings
     )
-    skipped = f" ({len(trust.skipped)} more do not apply here)" if trust.skipped else ""
-    checks = f"{len(trust.checked)} checks{skipped}"
+    others = [f"{len(trust.skipped)} more do not apply here"] * bool(trust.skipped)
+    others += [f"not run for lack of time: {', '.join(trust.not_run)}"] * bool(trust.not_run)
+    checks = f"{len(trust.checked)} checks" + f" ({'; '.join(others)})" * bool(others)
     result = f"; {len(trust.findings)} found a reason to doubt:" if trust.findings else ": no reason to doubt."
     return join(tag("p", checks + result), tag("ul", *findings) if trust.findings else None)
 
