@@ -93,8 +93,8 @@ OPTIONS = (
     Option(
         "time",
         "TIME",
-        "end the tests after 30s, 5m or 1h: a quarter is kept for the checks; what did not run is named, such a row is at "
-        "best suspect, and has no rank if its attacks were stopped",
+        "end the tests after 30s, 5m or 1h: a quarter is kept for the checks; what did not run is named, such a row is "
+        "at best suspect, and has no rank if its attacks were stopped",
     ),
     Option(
         "search",

@@ -167,7 +167,7 @@ def watch_suite(bar: Bar, n: int) -> Watch:
     """Return what shows the progress of a suite on n samples."""
 
     def watch(progress: SuiteProgress) -> None:
-        note = f"stage {progress.stage + 1} of {progress.stages}: at most {progress.robust / n:.1%} robust"
+        note = f"{progress.stage + 1} of {progress.stages} stages: at most {progress.robust / n:.1%} robust"
         bar.show(note, (progress.stage + progress.round / progress.rounds) / progress.stages)
 
     return watch

@@ -77,7 +77,7 @@ def test_a_suite_tells_its_stage_and_its_bound():
     bar = progress.Bar("net, quick-1")
     watch_suite(bar, 200)(SuiteProgress(1, 4, 0.5, 1, 50))
 
-    assert (bar.note, bar.share) == ("stage 2 of 4: at most 25.0% robust", 0.375)
+    assert (bar.note, bar.share) == ("2 of 4 stages: at most 25.0% robust", 0.375)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "0:05"), (65, "1:05"), (3661, "1:01:01")])

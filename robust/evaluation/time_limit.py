@@ -56,10 +56,13 @@ class Budget:
         """Whether the run has all the time that it needs."""
         return self._seconds is None
 
-    def begin(self, weights: dict[Hashable, float]) -> None:
-        """Start the clock; `weights` are those of the parts that will ask for their share."""
+    def plan(self, weights: dict[Hashable, float]) -> None:
+        """Say which parts will ask for their share, and how much each weighs."""
         self._weights = weights
-        if self._seconds is not None:
+
+    def start(self) -> None:
+        """Start the clock; only the first call does."""
+        if self._seconds is not None and math.isinf(self._end):
             self._end = self._clock() + self._seconds
 
     def take(self, part: Hashable) -> float:

@@ -82,7 +82,9 @@ class RobustSession:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Fail a test that has a floor and attacked nothing: its floor gates nothing."""
+        """Start the clock. Fail a test that has a floor and attacked nothing: its floor gates nothing."""
+        if self.run.settings.seconds is not None and needs_model(item):
+            self.run.resources.budget.start()
         result = yield
         if (floor := read_mark(item).floor) and not item.stash.get(RESULTS, None):
             reason = "robust_attack was not called, so nothing shows that it holds"
@@ -172,7 +174,7 @@ class RobustSession:
         if not session.testsfailed and (any(map(needs_model, session.items)) or not self._idle):
             self._check()
         if self.run.settings.seconds is not None:
-            self.run.resources.budget.begin(weigh_parts(session.items))
+            self.run.resources.budget.plan(weigh_parts(session.items))
         result = yield
         if self.run.files and not self._idle:
             self._check_gates()

@@ -24,7 +24,8 @@ def clock():
 
 def begin(clock, weights, seconds=80.0, processes=1):
     budget = Budget(seconds, processes, clock)
-    budget.begin(weights)
+    budget.plan(weights)
+    budget.start()
     return budget
 
 
@@ -64,6 +65,14 @@ def test_rows_share_equally_whatever_the_order_of_their_tests(clock):
             clock.now += taken[row, part]
 
     assert taken == {("a", "suite"): 30, ("b", "suite"): 30, ("a", "checks"): 10, ("b", "checks"): 10}
+
+
+def test_the_clock_starts_once(clock):
+    budget = begin(clock, ROW)
+    clock.now += 40
+    budget.start()
+
+    assert budget.take("suite") == 30
 
 
 def test_no_part_gets_more_than_is_left(clock):
@@ -108,7 +117,8 @@ def test_a_training_takes_none_of_the_time(clock):
 
 def test_a_run_without_a_limit_has_all_the_time():
     budget = Budget()
-    budget.begin(ROW)
+    budget.plan(ROW)
+    budget.start()
 
     assert budget.unlimited
     assert budget.take("suite") == math.inf

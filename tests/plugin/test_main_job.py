@@ -210,7 +210,7 @@ def test_the_architecture_is_trained_by_recipes_once(run, folder):
             "net.py::test_clean[[]as-is] PASSED*",
             "net.py::test_attack[[]pgd-at-epochs1-steps2-fgsm-linf-0.15] PASSED*",
             "trained by standard:epochs=2 in * s; on validation: clean *%: .robust/models/net-standard-epochs2-*",
-            "trained by pgd-at:epochs=1:steps=2 in * s; on validation: clean *%, PGD-10 *%, quick-1 *% (on 32 of *): .robust/*",
+            "trained by pgd-at:epochs=1:steps=2 in * s; on validation: clean *%, PGD-10 *%, quick-1 *% (on 32 *",
             "leaderboard (3 new): *",
         ],
         consecutive=False,

@@ -19,24 +19,29 @@ MAX_SAMPLES = 64
 
 
 @INDICATORS.register("silent-success")
-@costs(lambda probe: count_attack_passes(probe) * probe.first_robust(MAX_SAMPLES).sum())
+@costs(lambda probe: count_attack_passes(probe, _list_foreign(probe)) * probe.first_robust(MAX_SAMPLES).sum())
 def silent_success(probe: AttackProbe) -> Finding | None:
     """Check that attacks of other libraries return the adversarial inputs that they query (failure 3 of 2106.09947).
 
     An attack that returns its last iterate may miss a better one. NotApplicableError without such an attack.
     """
     require_complete(probe)
-    attacks = [spec for spec in probe.require_gradient_attacks() if _is_foreign(probe, spec)]
+    attacks = _list_foreign(probe)
     if not attacks:
         raise NotApplicableError("the driver judged every iterate of the row's attacks")
     mask = probe.first_robust(MAX_SAMPLES)
-    for attack in attacks[:MAX_ATTACKS]:
+    for attack in attacks:
         count = sum(probe.run_on_batches(partial(_count_missed, probe, attack), mask))
         if is_significant(count, n := int(mask.sum())):
             message = f"{attack} queried adversarial inputs and did not return them for {count} of {n} samples"
             hint = "take an attack of this project, such as apgd: all its iterates are judged"
             return Finding("silent-success", "broken", count / n, f"{message}; expected none", hint)
     return None
+
+
+def _list_foreign(probe: AttackProbe) -> list[str]:
+    """List the first of the row's attacks that are another library's."""
+    return [spec for spec in probe.require_gradient_attacks() if _is_foreign(probe, spec)][:MAX_ATTACKS]
 
 
 def _is_foreign(probe: AttackProbe, spec: str) -> bool:
