@@ -48,6 +48,18 @@ def test_another_rank_is_silent(capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_a_training_says_that_it_goes_on_and_that_it_is_kept(capfd):
+    with open_training_bar("training pgd-at") as bar:
+        bar.show_resumed(2, Plan(epochs=3))
+        bar.show_interrupted()
+
+    kept = "interrupted; it is kept, and the same command goes on from the last epoch, or the last minutes"
+    assert capfd.readouterr().err.splitlines() == [
+        "training pgd-at: goes on from an earlier training, at epoch 2 of 3",
+        f"training pgd-at: {kept}",
+    ]
+
+
 def test_a_short_part_writes_nothing(capfd):
     with open_bar("net, checks") as bar:
         bar.show("a", 0.5)

@@ -140,7 +140,7 @@ class Results:
     def describe_clean(self) -> list[str]:
         """Return a line on the clean accuracy of each model that has no row, which would show it."""
         shown = {(record.model, record.data.digest) for record in self.list_records()}
-        lines = {}
+        lines: dict[str, None] = {}
         for payload in self.payloads:
             model, measured = payload.setup.model, Measured.of(int(payload.correct.sum()), len(payload.correct))
             if (model, payload.setup.data.digest) not in shown:

@@ -149,7 +149,7 @@ class AttackProbe:
 
         TimeUpError once the deadline has passed; a task's `stop` tells, too.
         """
-        stop = self.deadline or (lambda: False)
+        stop: Callable[[], bool] = self.deadline or (lambda: False)
 
         def run_batch(x: Tensor, y: Tensor, index: Tensor) -> T:
             if stop():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from robust.flags import pack, unpack
 from robust.records.record import Record
+from robust.records.trust import TrustReport
 from tests.making import attacked, flags, record
 
 bits = st.text("01", min_size=1, max_size=40)
@@ -243,3 +244,12 @@ def test_a_mitigated_attack_makes_no_other_measurement():
     assert plain.identity == doubted.identity
     assert plain.same_outcomes(doubted)
     assert doubted.robust.sum() == 1
+
+
+@pytest.mark.parametrize("not_run", [(), ("binarisation", "mitigations")])
+def test_what_there_was_no_time_for_comes_back_and_a_row_without_it_is_as_before(not_run):
+    trust = TrustReport((), (), ("guessing",), (), 0.5, not_run)
+    text = replace(record(), trust=trust).to_json()
+
+    assert Record.from_json(text).trust == trust
+    assert ("not_run" in json.loads(text)["trust"]) == bool(not_run)

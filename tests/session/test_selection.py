@@ -7,7 +7,17 @@ import pytest
 
 from robust.gates import Floor, Gates
 from robust.session.model_file import RobustModelFile
-from robust.session.selection import SELECTED, Selection, count_attacks, find_floor, group_rows, is_judged, node_id
+from robust.session.selection import (
+    SELECTED,
+    Selection,
+    count_attacks,
+    find_floor,
+    group_rows,
+    is_judged,
+    node_id,
+    part_of,
+    weigh_parts,
+)
 from tests.session.making import settings
 
 
@@ -45,6 +55,33 @@ def test_the_tests_of_a_row_are_counted_and_its_judge_is_found():
 
     assert [count_attacks(each) for each in (fgsm, pgd, other, suite, judge)] == [2, 2, 1, 1, 2]
     assert [is_judged(each) for each in (fgsm, pgd, other, suite, own)] == [True, True, False, False, False]
+
+
+def test_a_row_shares_its_time_between_its_attacks_and_its_checks():
+    items = session(
+        item("test_clean"),
+        item(**ATTACK),
+        item(**ATTACK | {"attack": "pgd"}),
+        item("test_suite", **SUITE),
+        item("test_suite", **SUITE | {"threat": "l2:0.5"}),
+        item("test_own", ours=False, **ATTACK),
+        item("test_trust", row="", threat="linf:0.15"),
+        item("test_trust", row="quick-1", threat="linf:0.15"),
+        item("test_trust", row="pgd", threat="l1:2"),
+    )
+    weights = weigh_parts([*items])
+    any_test = items[0]
+
+    assert {part[2:]: weight for part, weight in weights.items()} == {
+        ("linf:0.15", "fgsm", False): 0.375,
+        ("linf:0.15", "pgd", False): 0.375,
+        ("linf:0.15", "", True): 0.25,
+        ("linf:0.15", "quick-1", False): 0.75,
+        ("linf:0.15", "quick-1", True): 0.25,
+        ("l2:0.5", "quick-1", False): 1.0,
+        ("l1:2", "pgd", True): 1.0,
+    }
+    assert part_of(any_test, "linf:0.15", "quick-1", checks=True) in weights
 
 
 def test_xdist_gets_a_group_for_each_row_and_ids_are_told_without_it():

@@ -61,7 +61,8 @@ MOMENTS = [(1, RECIPES[0]), *((after, recipe) for after in (5, 8) for recipe in 
 @pytest.mark.parametrize(("after", "recipe"), MOMENTS)
 def test_it_goes_on_from_within_an_epoch(recipe, after, whole, samples, tmp_path, monkeypatch):
     """Repeat the work that was done after the last save."""
-    expected, options = whole(recipe), FitOptions(saved=tmp_path / "saved.pt")
+    expected, resumed_at = whole(recipe), []
+    options = FitOptions(on_resume=resumed_at.append, saved=tmp_path / "saved.pt")
     saves, real = [], loop.Training.save
 
     def save(self, path):
@@ -75,8 +76,10 @@ def test_it_goes_on_from_within_an_epoch(recipe, after, whole, samples, tmp_path
         stopping.setattr(loop.Training, "save", save)
         with pytest.raises(Stopped):
             fit(network(), read_recipe(recipe), samples, THREAT, options=options)
+    assert resumed_at == []
     resumed = fit(network(), read_recipe(recipe), samples, THREAT, options=options)
 
+    assert resumed_at == [1 if after == 1 else 2]
     assert resumed.curve == expected.curve
     assert resumed.best == expected.best
     assert all(torch.equal(value, expected.weights[name]) for name, value in resumed.weights.items())
