@@ -92,7 +92,7 @@ def _count_passes(checks: Registry[Any], name: str, probe: Any) -> float:
     """Count the passes that a check takes at most; UNKNOWN if it does not say, and 0 if it will not be run."""
     try:
         count: Callable[[Any], float] | None = getattr(checks.get(name), "passes", None)
-        return UNKNOWN if count is None else count(probe)
+        return UNKNOWN if count is None else float(count(probe))  # of numpy, maybe
     except Exception:  # the check itself says what is wrong, or that it does not apply
         return 0.0
 

@@ -39,7 +39,13 @@ def read_balls(threat: str) -> list[Ball]:
     pairs = [text.split(":") for text in threat.split("+")]
     if any(len(eps) > MAX_DIGITS or re.search(r"e[+-]?\d{4}", eps) for _, eps in pairs):
         raise ValueError(f"a threat model with eps of more than {MAX_DIGITS} digits, or with a huge exponent")
-    return [Ball(norm, float(Fraction(eps))) for norm, eps in pairs]
+    return [Ball(norm, _read_eps(eps)) for norm, eps in pairs]
+
+
+def _read_eps(text: str) -> float:
+    """Read "0.5", "8/255" or "0.5/255", which is no literal of Fraction."""
+    numerator, _, denominator = text.partition("/")
+    return float(Fraction(numerator) / Fraction(denominator or 1))
 
 
 def measure_norm(norm: str, d: Floats) -> Floats:

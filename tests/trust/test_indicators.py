@@ -258,6 +258,7 @@ def test_a_check_that_says_no_cost_comes_last_and_the_share_that_is_done_grows()
     assert names[-1] == "a-new-one"
     assert "a-new-one" in report.checked
     assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert {*map(type, shares)} == {float}
     assert list(shares) == sorted(shares)
 
 

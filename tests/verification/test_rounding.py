@@ -34,7 +34,7 @@ def steps(stored, x, levels=256):
 
 
 @pytest.mark.parametrize("levels", [17, 256])
-@pytest.mark.parametrize("threat", ["linf:8/255", "linf:0.1", "l2:0.5", "l1:3", "linf:0.01+l1:4"])
+@pytest.mark.parametrize("threat", ["linf:8/255", "linf:0.5/255", "linf:0.1", "l2:0.5", "l1:3", "linf:0.01+l1:4"])
 def test_what_is_rounded_is_on_levels_and_inside(threat, levels):
     x = images(levels=levels)
     x_adv = attacked(x, threat)
