@@ -1,6 +1,6 @@
 """The tests of trust: of a model before it is attacked, and of a row's figures afterwards."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial, reduce
 
@@ -30,6 +30,8 @@ from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations, r
 from robust.trust.model_probe import ModelProbe, draw_few_rows, load_few
 from robust.trust.threat_probe import ThreatProbe
 from robust.user_code import describe_user_error
+
+MORE_TIME = "give it more time, with --robust-time"
 
 
 class TrustTest:
@@ -62,12 +64,13 @@ class TrustTest:
         assert allowed is not None
         names = (row,) if row else self._settings.attacks
         deadline = self._begin(case, row, threat)
+        elsewhere = [name for name in names if self._measurements.find(case, name, threat) is None]
         results = [self._measure(case, name, threat, deadline, len(names)) for name in names]
         probe = replace(self._probe(case, row, threat, results), deadline=deadline)
         has_time = partial(_has_time, deadline, _measure_pace(results))
         report, mitigated = self._ranks.once(lambda: self._examine(case, probe, threat, has_time))
         report = join_reports(report, self._check_threat(case, threat))
-        report = replace(report, findings=(*report.findings, *_find_unfinished(results, bool(row), report.not_run)))
+        report = _note_unfinished(report, results, elsewhere, is_suite=bool(row))
         part = RowPart(threat=str(self._data.read_threat(threat)), command="", suite=row)
         case.hand_over(replace(self._payloads.build(case, part), trust=report, attack=mitigated))
         case.note("verdict", report.verdict)
@@ -172,19 +175,31 @@ class TrustTest:
         return tuple(fit_classes(attack, self._data.classes) for attack in attacks)
 
 
-def _find_unfinished(results: list[AttackResult], is_suite: bool, not_run: tuple[str, ...]) -> Iterator[Finding]:
-    """Yield a finding for each attack that ran out of time, and one for the checks that there was no time for."""
-    hint = "give it more time, with --robust-time"
-    for result in (result for result in results if result.partial == TIME):
-        if is_unattacked(result):
-            end = "its first stage ended" if is_suite else "it ended"
-            text = f"{result.attack} was stopped by the time before {end}: its samples were hardly attacked"
-            yield Finding("unattacked", "suspect", None, text, hint)
-        else:
-            text = f"{result.attack} was stopped by the time after stage {len(result.stages)}; expected all its stages"
-            yield Finding("stopped", "suspect", None, text, hint)
-    if not_run:
-        yield Finding("not-run", "suspect", None, f"not run for lack of time: {', '.join(not_run)}", hint)
+def _note_unfinished(
+    report: TrustReport, results: list[AttackResult], elsewhere: list[str], is_suite: bool
+) -> TrustReport:
+    """Add a finding for each attack that ran out of time, and one for all else that there was no time for.
+
+    Attacks that another process has run for the row were run again here, for the checks.
+    """
+    stopped = [result for result in results if result.partial == TIME]
+    again = [f"{result.attack} again for the checks" for result in stopped if result.attack in elsewhere]
+    report = replace(report, not_run=(*again, *report.not_run))
+    findings = [_describe_stop(result, is_suite) for result in stopped if result.attack not in elsewhere]
+    if report.not_run:
+        text = f"not run for lack of time: {', '.join(report.not_run)}"
+        findings.append(Finding("not-run", "suspect", None, text, MORE_TIME))
+    return replace(report, findings=(*report.findings, *findings))
+
+
+def _describe_stop(result: AttackResult, is_suite: bool) -> Finding:
+    """Return the finding on an attack or a suite that was stopped by the time."""
+    if is_unattacked(result):
+        end = "its first stage ended" if is_suite else "it ended"
+        text = f"{result.attack} was stopped by the time before {end}: its samples were hardly attacked"
+        return Finding("unattacked", "suspect", None, text, MORE_TIME)
+    text = f"{result.attack} was stopped by the time after stage {len(result.stages)}; expected all its stages"
+    return Finding("stopped", "suspect", None, text, MORE_TIME)
 
 
 def _has_time(deadline: Deadline | None, pace: float, passes: float) -> bool:
