@@ -83,7 +83,7 @@ class Stopped(Exception):  # noqa: N818 - it is no error
 
 
 def stop(rounds, progress):
-    rounds.append(progress)
+    rounds += [progress] * isinstance(progress.round, int)  # between two steps of an attack it is none
     if len(rounds) > 3:
         raise Stopped
 
