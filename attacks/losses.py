@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-
 Loss = Callable[[Tensor, Tensor], Tensor]
 Targeted = Callable[[Tensor, Tensor, Tensor], Tensor]
 

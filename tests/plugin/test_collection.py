@@ -292,7 +292,10 @@ def pytest_unconfigure():
     "args",
     [
         ["--robust-model=pkg.mod:make(width=2)"],
-        ["--robust-model=zoo:wideresnet-28-10", "--robust-attack=pgd:steps=5:restarts=2:surrogate=torchvision:resnet18"],
+        [
+            "--robust-model=zoo:wideresnet-28-10",
+            "--robust-attack=pgd:steps=5:restarts=2:surrogate=torchvision:resnet18",
+        ],
         [MODEL, "--robust-data=npz:data.npz:classes=10", "--robust-threat=linf:0.1"],
         [MODEL, "--robust-data=imagefolder:pictures", "--robust-threat=linf:0.1"],
         [MODEL, "--robust-data=hf:tables:only=3+5", "--robust-threat=linf:0.1"],

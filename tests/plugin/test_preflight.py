@@ -57,7 +57,11 @@ def test_each_finding_is_one_line_with_its_hint_and_then_how_to_accept_them(run,
     ("name", "finding", "told"),
     [
         ("detached", "no-gradient", "fgsm under linf:0.15 could not be run: no gradient leads from *"),
-        ("nan", "not-finite", "not attacked, *: not-finite: 60 of 60 clean samples *--robust-accept=not-finite,guessing"),
+        (
+            "nan",
+            "not-finite",
+            "not attacked, *: not-finite: 60 of 60 clean samples *--robust-accept=not-finite,guessing",
+        ),
     ],
 )
 def test_what_no_figure_can_be_had_of_is_named_and_fails_each_attack_in_one_line(run, faults, name, finding, told):

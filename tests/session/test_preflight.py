@@ -135,7 +135,7 @@ def list_tests(preflight):
 @pytest.mark.parametrize("test", ["attack", "suite", "trust", "regression"])
 def test_each_test_that_attacks_fails_before_it_measures_anything_and_leaves_no_row(case, test):
     preflight = Known(finding("normalisation"))
-    with pytest.raises(pytest.fail.Exception, match="^not attacked, .*: normalisation: "):
+    with pytest.raises(pytest.fail.Exception, match=r"^not attacked, .*: normalisation: "):
         list_tests(preflight)[test](case)
 
     assert case.item.stash == {}
