@@ -7,9 +7,10 @@ would make another model if it were imported earlier.
 import ast
 from pathlib import Path
 
+from robust.models.checkpoint import refuse_bare_weights
 from robust.models.format import Terms, recognise
 from robust.models.libraries import find_library_factory
-from robust.models.load import find_user_factory, refuse_bare_weights, refuse_untrainable
+from robust.models.load import find_user_factory
 from robust.models.permissions import Permissions
 from robust.models.spec import ModelSpec
 
@@ -29,7 +30,7 @@ def check_early(
                 raise
             raise ValueError(f"{member.text}: {error.args[0]}") from error
     if trained:
-        refuse_untrainable(spec, arch)
+        spec.refuse_untrainable(arch)
 
 
 def _check_one(spec: ModelSpec, arch: str | None, folder: Path, permissions: Permissions, as_is: bool) -> None:

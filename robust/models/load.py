@@ -2,17 +2,15 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from robust.attacks.text import printable
 from robust.models.blackbox import Ask, BlackBox, build_ask, can_answer
-from robust.models.checkpoint import fit_weights
+from robust.models.checkpoint import fit_weights, refuse_bare_weights
 from robust.models.endpoint import Endpoint
 from robust.models.ensemble import Ensemble
 from robust.models.format import Terms, read_model
@@ -110,16 +108,6 @@ def _load_one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> 
     return make_subject(spec.name, module, terms, notes)
 
 
-def refuse_bare_weights(weights: Mapping[str, Tensor]) -> NoReturn:
-    """Raise the ValueError for weights without an architecture."""
-    first = next(iter(weights), None)
-    example = f", first {printable(first)} {list(weights[first].shape)}" if first else ""
-    raise ValueError(
-        f"holds weights only ({len(weights)} tensors{example}). Say what they belong to: "
-        "--robust-arch=net.py:make, --robust-arch=zoo:cnn or --robust-arch=torchvision:resnet18"
-    )
-
-
 def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, ...] = ()) -> Subject:
     """Return a user's module as a subject: it normalises its inputs as the terms say, and answers with logits.
 
@@ -181,7 +169,7 @@ def get_builder(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -
 
 
 def _find_factory(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Build:
-    refuse_untrainable(spec, arch)
+    spec.refuse_untrainable(arch)
     if spec.factory is not None:
         return _factory(spec, terms.shape, terms.classes)
     assert arch is not None
@@ -189,14 +177,6 @@ def _find_factory(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms)
         return _factory(ModelSpec.parse(arch, folder), terms.shape, terms.classes)
     except (ValueError, LookupError) as error:
         raise ValueError(f"--robust-arch={arch}: {error.args[0]}") from error
-
-
-def refuse_untrainable(spec: ModelSpec, arch: str | None) -> None:
-    """Raise a ValueError if nothing makes a fresh module of this model."""
-    if spec.answers or spec.members:
-        raise ValueError(f"{spec.text} has no architecture that could be trained")
-    if spec.factory is None and arch is None:
-        raise ValueError(f"{spec.text} holds weights only; name the architecture with --robust-arch")
 
 
 def _factory(spec: ModelSpec, shape: Shape, classes: int) -> Build:
