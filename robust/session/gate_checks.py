@@ -35,9 +35,9 @@ class GateChecks:
     def check_rows(self) -> list[str]:
         """Decide the figures of all rows that no test has decided. Returns a line for each that fails.
 
-        What is inconclusive becomes a warning.
+        What is inconclusive becomes a warning. A row that was not made though all tests passed fails, too.
         """
-        failures = []
+        failures = [] if self._results.excused else self._results.describe_unfinished()
         for key, record in self._results.list_complete():
             for name, measured, floor, decision in self._undecided(key, record):
                 who = f"{record.model.name} ({record.model.training}), {record.threat}"

@@ -13,7 +13,7 @@ from robust.session import SELECTED_BASELINE
 from robust.session.fixtures import RESULTS, read_mark
 from robust.session.places import needs_model
 from robust.session.run import Run
-from robust.session.selection import Selection, find_floor, group_rows, node_id
+from robust.session.selection import Selection, describe_unmeasured, group_rows, is_excuse
 from robust.settings.parsing import call_hook
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ class RobustSession:
             report.robust_decisions = [asdict(decision) for decision in item.stash.get(DECISIONS, [])]
             report.robust_warnings = item.stash.get(WARNINGS, [])
             report.robust_compared = item.stash.get(COMPARED, None)
-        if report.skipped and PAYLOADS not in item.stash and (floor := find_floor(item, self.run.settings)):
-            reason = f"{node_id(item)} was skipped, so nothing shows that it holds"
-            report.robust_skipped = f"--robust-fail-under={floor}: {reason}"
+        report.robust_ours = True
+        if PAYLOADS not in item.stash:
+            report.robust_unmeasured = describe_unmeasured(item, report, self.run.settings)
         if report.when == "call" and PAYLOADS in item.stash:
             report.robust = [payload.to_json() for payload in item.stash[PAYLOADS]]
             samples = item.stash[SAMPLES]
@@ -116,8 +116,9 @@ class RobustSession:
         self._sent.update(getattr(report, "robust_labels", ()))
         if not self.run.files:
             return
-        if message := getattr(report, "robust_skipped", ""):
+        if message := getattr(report, "robust_unmeasured", ""):
             self.failures.append(message)
+        self.run.results.excused |= is_excuse(report)
         if not hasattr(report, "robust_warnings"):  # a test without the model, or not its call
             return
         results = self.run.results

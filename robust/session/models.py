@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from robust.attacks.rng import seeded
+from robust.attacks.state import State
 from robust.attacks.threats.lp import LpThreat
 from robust.device import device_of
 from robust.distributed.ranks import Ranks
@@ -57,6 +58,7 @@ class Models:
         self._progress = progress
         self._ranks = ranks
         self._subjects: dict[Variant, Subject] = {}
+        self._states: dict[Variant, State] = {}  # as they were loaded: what is hashed is what was loaded
         self._trained: dict[Variant, Trained] = {}
         self._cards: dict[Variant, TrainingCard] = {}
         self._builders: dict[ModelSpec, Builder] = {}
@@ -85,8 +87,9 @@ class Models:
         if variant not in self._subjects:
             subject = self._load(variant) if variant.training == AS_IS else self._train(variant)
             self._take(variant.spec, subject)
-            subject.module.to(self.device).eval()
+            self._states[variant] = State(subject.module.to(self.device).eval())
             self._subjects[variant] = subject
+        self._states[variant].restore(known=True)  # a test of the user's may have asked the model itself
         return self._subjects[variant]
 
     def _take(self, spec: ModelSpec, subject: Subject) -> None:

@@ -45,6 +45,7 @@ class Results:
     warnings: dict[str, None] = field(default_factory=dict)  # what to read beside the figures, in order, each once
     decisions: dict[str, list[Decision]] = field(default_factory=dict)  # by test, or by the line that names a row
     compared: dict[str, dict[str, Any]] = field(default_factory=dict)  # a line for each comparison, and its figures
+    excused: bool = False  # whether a test failed or was skipped: then a row may be missing
     saved: str = ""  # what became of the baseline that was to be saved
     files: list[Path] = field(default_factory=list)
     _rows: dict[RowKey, dict[str, ItemPayload]] = field(default_factory=dict)  # by attack
@@ -134,8 +135,16 @@ class Results:
                 ran = f"{len(row)} of {part.attacks} attacks were run"
                 if part.judged and key not in self._trust:
                     ran += ", and test_trust was not"
-                lines.append(f"{model.name} ({model.training}), {part.threat}: {ran}, so there is no row")
+                who = f"{model.name} ({model.training}), {part.threat}"
+                lines.append(f"{who}: {ran}, so there is no row{self._describe_change(key)}")
         return lines
+
+    def _describe_change(self, key: RowKey) -> str:
+        """Return that the tests of a row met different weights, if they did; else ""."""
+        keys = (*self._rows, *self._trust)
+        hashes = {other.weights[:8]: None for other in keys if other._replace(weights=key.weights) == key}
+        met = " and ".join(hashes)
+        return f"; something changed its weights between the tests: {met}" if len(hashes) > 1 else ""
 
     def list_trained(self) -> list[TrainingCard]:
         """List how models were trained, each once."""
