@@ -55,7 +55,7 @@ class State:
     def restore(self, *, known: bool = False) -> list[str]:
         """Put back what was written, or only what is known to be; return the names of what had changed, and mark it."""
         changed = [kept for kept in self._kept.values() if not known or kept.key in _marks(kept.owner)]
-        changed = [kept for kept in changed if _put_back(kept)]
+        changed = [kept for kept in changed if _put_back(kept, fresh=known)]
         changed += self._remove_new()
         for kept in changed:
             vars(kept.owner).setdefault(MARK, set()).add(kept.key)
@@ -159,19 +159,22 @@ def _tensors(value: Any) -> list[Tensor]:
     return [value] if isinstance(value, Tensor) else [*value] if isinstance(value, tuple) else []
 
 
-def _put_back(kept: _Kept) -> bool:
-    """Put a value back; return whether another one was there."""
+def _put_back(kept: _Kept, *, fresh: bool) -> bool:
+    """Put a value back, in a `fresh` storage if need be; return whether another one was there.
+
+    What numpy has seen, as a hash does, cannot be resized, and observers resize.
+    """
     now = _read(kept)
     if now is ABSENT or not _can_keep(now):  # a number, or a module that was made by the first forward
         return False
     tensors = _tensors(now)
     changed = len(tensors) != len(kept.copies) or not all(map(_same, tensors, kept.copies))
-    if now is kept.value and not changed:
+    if now is kept.value and not changed and not fresh:
         return False
     if now is not kept.value:
         setattr(kept.owner, kept.key, kept.value)
     for tensor, copy in zip(_tensors(kept.value), kept.copies, strict=True):
-        if not _same(tensor, copy):
+        if fresh or not _same(tensor, copy):
             tensor.data = copy.clone()  # a copy in place would fail where a backward pass is still to come
     return changed
 

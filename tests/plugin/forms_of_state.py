@@ -5,7 +5,7 @@ from itertools import count
 
 import torch
 from torch import nn
-from torch.ao.quantization import MinMaxObserver
+from torch.ao.quantization import PerChannelMinMaxObserver
 from torch.utils.checkpoint import checkpoint
 
 COUNT = count()
@@ -58,7 +58,7 @@ class Observed(Wrapped):
 
     def __init__(self, network):
         super().__init__(network)
-        self.observer = MinMaxObserver()
+        self.observer = PerChannelMinMaxObserver(ch_axis=1)
 
     def forward(self, x):
         return self.network(self.observer(x))
