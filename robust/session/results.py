@@ -45,7 +45,6 @@ class Results:
     warnings: dict[str, None] = field(default_factory=dict)  # what to read beside the figures, in order, each once
     decisions: dict[str, list[Decision]] = field(default_factory=dict)  # by test, or by the line that names a row
     compared: dict[str, dict[str, Any]] = field(default_factory=dict)  # a line for each comparison, and its figures
-    excused: bool = False  # whether a test failed or was skipped: then a row may be missing
     saved: str = ""  # what became of the baseline that was to be saved
     files: list[Path] = field(default_factory=list)
     _rows: dict[RowKey, dict[str, ItemPayload]] = field(default_factory=dict)  # by attack
