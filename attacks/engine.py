@@ -7,7 +7,7 @@ threat model, the criterion and the model's own answer, so an attack cannot clai
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from robust.attacks.arguments import check_answer, check_arguments, check_threat
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
+from robust.attacks.guards import differentiable
 from robust.attacks.rng import Rng, rng_of, seeded
+from robust.attacks.state import kept
 from robust.attacks.success import Verdict, judge
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threats.lp import LpThreat
@@ -110,10 +112,10 @@ def assail(
     A sample whose clean x is answered wrong is adversarial at once, so that no figure is better than the clean one.
     x is (N, *features) within the threat's bounds, y (N,) int64, or whatever labels the criterion takes. The seed
     determines everything random; of a part of a data set give `Rng.of(seed, index)`, with the samples' numbers in it,
-    so that a sample draws the same in whatever batch. The model runs in evaluation mode; its modes, gradients and
-    parameters and the global random state are restored. Raise ValueError if x leaves the threat's bounds: no input
-    near it could be admitted, and the model would look robust. Raise TypeError or ValueError, in one line, for what is
-    no such argument, and for a model that does not answer with a tensor of logits.
+    so that a sample draws the same in whatever batch. The model runs in evaluation mode; its modes, gradients,
+    parameters, buffers and the global random state are restored. Raise ValueError if x leaves the threat's bounds: no
+    input near it could be admitted, and the model would look robust. Raise TypeError or ValueError, in one line, for
+    what is no such argument, and for a model that does not answer with a tensor of logits.
     """
     check_threat(threat)
     check_arguments(model, attack, x, y, criterion)
@@ -216,10 +218,10 @@ def restrict(state: S, keep: Tensor) -> S:
 
 
 @contextmanager
-def eval_mode(model: Model, seed: int = 0) -> Iterator[None]:
+def eval_mode(model: Model, seed: int = 0, *, restored: bool = True) -> Iterator[None]:
     """Put the model in evaluation mode with frozen parameters and a seeded random stream for the length of a block.
 
-    Modes, parameters and the global random state are restored afterwards.
+    Modes, parameters, the global random state, and if `restored` what forwards write on the model, are put back.
     """
     if not isinstance(model, nn.Module):
         with seeded(seed):
@@ -227,7 +229,8 @@ def eval_mode(model: Model, seed: int = 0) -> Iterator[None]:
         return
     modes = [(module, module.training) for module in model.modules()]
     trainable = [(p, p.requires_grad) for p in model.parameters()]
-    with seeded(seed, (p.device for p, _ in trainable)):
+    state = kept(model) if restored else nullcontext()
+    with seeded(seed, (p.device for p, _ in trainable)), differentiable(model), state:
         try:
             model.eval()
             for parameter, _ in trainable:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.rng import seeded
+from robust.attacks.state import kept
 from robust.attacks.text import first_line
 
 MAX_DIFFERENCE = 0.1  # share of the largest logit; rounding to bfloat16, layer after layer, stays below it
@@ -46,7 +47,7 @@ def make_fast_copy(module: nn.Module, ways: Sequence[str], x: Tensor) -> FastCop
     if "channels-last" in ways:
         quick.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     fast = FastCopy(module, quick, ways)
-    with seeded(0, [x.device]), torch.no_grad():
+    with seeded(0, [x.device]), torch.no_grad(), kept(plain), kept(fast):
         exact, answer = plain(x.clone()), fast(x.clone())
     apart = float((exact - answer).abs().max() / exact.abs().max())
     if not apart <= MAX_DIFFERENCE:

@@ -59,7 +59,7 @@ class OutcomeWriter:
         unfinished = results.describe_unfinished()
         models = {self._path_of(spec.path.as_posix()) for spec in run.settings.models}
         model = models.pop() if len(models) == 1 else ""  # gates are of rows; of several models it would be a guess
-        messages = [*(session.failures if session else ()), *(unfinished if status else ())]
+        messages = dict.fromkeys([*(session.failures if session else ()), *(unfinished if status else ())])
         return Outcome(
             status,
             lines=[_line(run, key) for key in results.list_keys()],

@@ -80,6 +80,19 @@ def fit_batch_size(module: nn.Module, x: NDArray[np.float32], device: torch.devi
     return max(1, min(MAX_BATCH.get(device.type, MAX_BATCH["cpu"]), fitting))
 
 
+def find_fitting_size(module: nn.Module, samples: Samples, batcher: Batcher) -> int:
+    """Return the largest half, quarter and so on of the size of a batch that the module takes; 0 if it takes none."""
+    size = min(batcher.size, len(samples))
+    while size := size // 2:
+        try:
+            with eval_mode(module), torch.no_grad():
+                module(torch.tensor(samples.x[:size], device=batcher.device))
+        except Exception:  # a user's code may raise anything
+            continue
+        return size
+    return 0
+
+
 def _activation_bytes(module: nn.Module, x: NDArray[np.float32], device: torch.device) -> float:
     """Return the bytes that autograd keeps for these inputs, without the model's parameters and buffers."""
     weights = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}

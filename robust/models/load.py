@@ -9,9 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from robust.attacks.text import printable
 from robust.models.blackbox import Ask, BlackBox, build_ask, can_answer
-from robust.models.checkpoint import fit_weights
+from robust.models.checkpoint import fit_weights, refuse_bare_weights
 from robust.models.endpoint import Endpoint
 from robust.models.ensemble import Ensemble
 from robust.models.format import Terms, read_model
@@ -97,12 +96,7 @@ def _load_one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> 
         return make_subject(spec.name, loaded.content, terms, loaded.notes)
     weights = loaded.content
     if arch is None:
-        first = next(iter(weights), None)
-        example = f", first {printable(first)} {list(weights[first].shape)}" if first else ""
-        raise ValueError(
-            f"holds weights only ({len(weights)} tensors{example}). Say what they belong to: "
-            "--robust-arch=net.py:make, --robust-arch=zoo:cnn or --robust-arch=torchvision:resnet18"
-        )
+        refuse_bare_weights(weights)
     module = _find_factory(spec, arch, folder, terms)()
     try:
         notes = (*loaded.notes, *fit_weights(module, weights))
@@ -135,7 +129,7 @@ def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
     else:
         options = dict(spec.options)
         ask = build_ask(
-            _call(spec.text, _user_factory(spec), *spec.args, **options),
+            _call(spec.text, find_user_factory(spec), *spec.args, **options),
             terms.classes,
             OutputForm.parse(terms.output).kind,
         )
@@ -175,12 +169,10 @@ def get_builder(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -
 
 
 def _find_factory(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Build:
-    if spec.answers or spec.members:
-        raise ValueError(f"{spec.text} has no architecture that could be trained")
+    spec.refuse_untrainable(arch)
     if spec.factory is not None:
         return _factory(spec, terms.shape, terms.classes)
-    if arch is None:
-        raise ValueError(f"{spec.text} holds weights only; name the architecture with --robust-arch")
+    assert arch is not None
     try:
         return _factory(ModelSpec.parse(arch, folder), terms.shape, terms.classes)
     except (ValueError, LookupError) as error:
@@ -197,11 +189,12 @@ def _factory(spec: ModelSpec, shape: Shape, classes: int) -> Build:
     if spec.library:
         library_factory = find_library_factory(spec.library, spec.factory, shape, classes)
         return lambda: _make(spec.text, library_factory, *spec.args, **options)
-    user_factory = _user_factory(spec)
+    user_factory = find_user_factory(spec)
     return lambda: _make(spec.text, user_factory, *spec.args, **options)
 
 
-def _user_factory(spec: ModelSpec) -> Callable[..., object]:
+def find_user_factory(spec: ModelSpec) -> Callable[..., object]:
+    """Run the user's file, and return its factory; ValueError or LookupError, in one line, if there is none."""
     assert spec.factory is not None
     module = import_module(spec.module, spec.path) if spec.module else import_file(spec.path)
     make = look_up(module, spec.factory, spec.path.name)

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.engine import eval_mode
+from robust.attacks.state import State, list_written, name_few
 from robust.attacks.text import printable
 from robust.device import device_of
+from robust.models.batches import Parted, agree, fit_batches
 from robust.models.output_form import LOG_PROBABILITY, LOGIT, PROBABILITY, OutputForm
 from robust.models.output_reader import HALVES, MAX_ERROR, LastActivation, Reader, exact_logits, sum_to_one, tensors_in
 
@@ -39,7 +41,10 @@ def adapt_output(
     tensor is no answer to n inputs: `check_model` says what is wrong. UnclearError, in one line, if the answer may be
     read in several ways, or not as `wanted`.
     """
-    trial = _try(module, x)
+    trial, sizes = _try(module, x), None
+    if (trial is None or not trial.takes_alone) and (sizes := fit_batches(module, x)):
+        x = sizes.repeat(x)
+        trial = _try(module, x)
     if trial is None:
         return None
     answers = dict(tensors_in(trial.output))
@@ -55,7 +60,8 @@ def adapt_output(
     notes += [note] * bool(note)
     if answers[name].dtype in HALVES:
         notes.append(f"its answers, {str(answers[name].dtype).removeprefix('torch.')}, become float32")
-    reading = Reading(OutputForm(name, kind), columns, tuple(notes))
+    done = [*notes, *[str(sizes)] * bool(sizes), *_describe_written(module)]
+    reading = Reading(OutputForm(name, kind), columns, tuple(done))
     if notes or answers[name].shape != (len(x), columns) or not trial.takes_one:
         _install(module, Reader(module.forward, reading.form, max(columns, 2)))
     return reading
@@ -67,23 +73,41 @@ class _Trial(NamedTuple):
     output: Any
     last: LastActivation
     takes_one: bool  # whether it answers one input alone with as many axes
+    takes_alone: bool  # whether it answers one input alone as it does among others
 
 
 def _try(module: nn.Module, x: Tensor) -> _Trial | None:
     """Show the module some inputs, and one of them alone; None if it does not take them."""
-    x = x.to(device_of(module))
-    with eval_mode(module), torch.no_grad():
-        try:
-            with LastActivation() as last:
-                output = module(x.clone())
-        except Exception:  # a user's code may raise anything; `check_model` says what
-            return None
-        try:
-            alone = module(x[:1].clone())
-        except Exception:  # the preflight says what
-            return _Trial(output, last, True)
+    x, state = x.to(device_of(module)), State(module, parameters=True)
+    try:
+        with LastActivation() as last:
+            output = _ask(module, x)
+    except Exception:  # a user's code may raise anything; `check_model` says what
+        return None
+    finally:
+        state.restore()
+    try:
+        alone = _ask(module, x[:1])
+    except Exception:  # the preflight says what
+        return _Trial(output, last, takes_one=True, takes_alone=False)
     axes = [[answer.dim() for _, answer in tensors_in(one)] for one in (output, alone)]
-    return _Trial(output, last, axes[0] == axes[1])
+    return _Trial(output, last, axes[0] == axes[1], _first_agrees(output, alone))
+
+
+def _ask(module: nn.Module, x: Tensor) -> Any:
+    with eval_mode(module), torch.no_grad():
+        return module(x.clone())
+
+
+def _first_agrees(output: Any, alone: Any) -> bool:
+    """Whether the first input gets the same answer among others as alone."""
+    pairs = zip(tensors_in(output), tensors_in(alone), strict=False)
+    return all(not many.numel() or not many.dim() or agree(one, many) for (_, many), (_, one) in pairs)
+
+
+def _describe_written(module: nn.Module) -> list[str]:
+    written = list_written(module)
+    return [f"its forward writes {name_few(written)}, put back before each batch"] * bool(written)
 
 
 def _width(answer: Tensor, n: int, classes: int, declared: bool) -> int:
@@ -144,8 +168,10 @@ def _decide_kind(answer: Tensor, last: LastActivation, wanted: str) -> tuple[str
 
 def _install(module: nn.Module, reader: Reader) -> None:
     """Let the module answer through the reader. The form is hashed with the weights: it is a part of the model."""
-    if isinstance(module.forward, Reader):  # a factory may return the same module twice
-        reader.forward = module.forward.forward
-    setattr(module, "forward", reader)  # noqa: B010 -- a method, to mypy
+    outer: Any = module.forward if isinstance(module.forward, Parted) else module  # each part is read by itself
+    reader.forward = outer.forward
+    if isinstance(reader.forward, Reader):  # a factory may return the same module twice
+        reader.forward = reader.forward.forward
+    outer.forward = reader
     form = torch.tensor([*str(reader.form).encode()], dtype=torch.uint8)
     module.register_buffer("robust_output", form, persistent=False)

@@ -46,14 +46,22 @@ class Batched(nn.Module):
         self.max_batch = max_batch
 
     def forward(self, x: Tensor) -> Any:
-        parts = [self._part(part) for part in torch.split(x, self.max_batch)]
-        return parts[0] if len(parts) == 1 else _map(lambda *tensors: torch.cat(tensors), *parts)
+        return call_in_parts(self.module, x, self.min_batch, self.max_batch)
 
-    def _part(self, x: Tensor) -> Any:
-        n = len(x)
-        if n < self.min_batch:
-            x = torch.cat([x, x[-1:].expand(self.min_batch - n, *x.shape[1:])])
-        return _map(lambda tensor: tensor[:n], self.module(x))
+
+def call_in_parts(call: Callable[[Tensor], Any], x: Tensor, least: int, most: float) -> Any:
+    """Return what `call` answers to x, (n, *shape), if it is given from `least` to `most` inputs at once."""
+    parts = [_call_filled(call, part, least) for part in torch.split(x, int(min(most, max(len(x), 1))))]
+    return parts[0] if len(parts) == 1 else _map(lambda *tensors: torch.cat(tensors), *parts)
+
+
+def _call_filled(call: Callable[[Tensor], Any], x: Tensor, least: int) -> Any:
+    """Fill x up to `least` inputs with copies of the last; return the answers to x alone."""
+    n = len(x)
+    if n >= least:
+        return call(x)
+    answer = call(torch.cat([x, x[-1:].expand(least - n, *x.shape[1:])]))
+    return _map(lambda tensor: tensor[:n], answer)
 
 
 def _map(call: Callable[..., Tensor], *outputs: Any) -> Any:

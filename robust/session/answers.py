@@ -6,12 +6,15 @@ from torch import nn
 from robust.attacks.fast_copy import FastCopy, make_fast_copy
 from robust.data.dataset import Samples
 from robust.distributed.ranks import Ranks
-from robust.evaluation.batching import Batcher, fit_batch_size
+from robust.evaluation.batching import Batcher, find_fitting_size, fit_batch_size
 from robust.evaluation.measure import CleanResult, measure_clean
+from robust.models.blackbox import is_black_box
+from robust.session.case import fail
 from robust.session.data import RunData
 from robust.session.models import Models
 from robust.session.per_module import PerModule
 from robust.settings.settings import Settings
+from robust.user_code import describe_user_error
 
 COMPARED_SAMPLES = 64  # that a model and its cheaper copy must answer alike
 
@@ -47,6 +50,15 @@ class Answers:
         for measured, result in results:
             if measured is samples:
                 return result
-        result = measure_clean(module, samples, self._settings.seed, self.get_batcher(module), self._ranks)
+        batcher = self.get_batcher(module)
+        try:
+            result = measure_clean(module, samples, self._settings.seed, batcher, self._ranks)
+        except Exception as error:  # a user's code may raise anything
+            if not is_black_box(module) and (fitting := find_fitting_size(module, samples, batcher)):
+                fail(
+                    f"the model does not take {min(batcher.size, len(samples))} samples at once: "
+                    f"{describe_user_error(error)}; it takes {fitting}: --robust-batch-size={fitting}"
+                )
+            raise
         results.append((samples, result))
         return result

@@ -32,12 +32,12 @@ class GateChecks:
             return None
         return decide(_of_row(record), floor, self._gates.fail_on, bound=bool(record.partial))
 
-    def check_rows(self) -> list[str]:
+    def check_rows(self, *, excused: bool = False) -> list[str]:
         """Decide the figures of all rows that no test has decided. Returns a line for each that fails.
 
-        What is inconclusive becomes a warning.
+        What is inconclusive becomes a warning. A row that was not made fails, too, unless it is `excused`.
         """
-        failures = []
+        failures = [] if excused else self._results.describe_unfinished()
         for key, record in self._results.list_complete():
             for name, measured, floor, decision in self._undecided(key, record):
                 who = f"{record.model.name} ({record.model.training}), {record.threat}"

@@ -13,7 +13,7 @@ from robust.session import SELECTED_BASELINE
 from robust.session.fixtures import RESULTS, read_mark
 from robust.session.places import needs_model
 from robust.session.run import Run
-from robust.session.selection import Selection, find_floor, group_rows, node_id, weigh_parts
+from robust.session.selection import Selection, describe_unmeasured, group_rows, is_excuse, weigh_parts
 from robust.settings.parsing import call_hook
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class RobustSession:
         self.selection = selection
         self.failures: list[str] = []  # of the session as a whole
         self._unwritten = False  # whether the leaderboard could not be written
+        self._excused = False  # whether a test failed or was skipped: then a row may be missing
         self._checked = False  # whether the models were loaded, and all else was tried
         self._sent: set[str] = set()  # the digests of the samples whose labels were sent
 
@@ -104,9 +105,9 @@ class RobustSession:
             report.robust_decisions = [asdict(decision) for decision in item.stash.get(DECISIONS, [])]
             report.robust_warnings = item.stash.get(WARNINGS, [])
             report.robust_compared = item.stash.get(COMPARED, None)
-        if report.skipped and PAYLOADS not in item.stash and (floor := find_floor(item, self.run.settings)):
-            reason = f"{node_id(item)} was skipped, so nothing shows that it holds"
-            report.robust_skipped = f"--robust-fail-under={floor}: {reason}"
+        report.robust_ours = True
+        if PAYLOADS not in item.stash:
+            report.robust_unmeasured = describe_unmeasured(item, report, self.run.settings)
         if report.when == "call" and PAYLOADS in item.stash:
             report.robust = [payload.to_json() for payload in item.stash[PAYLOADS]]
             samples = item.stash[SAMPLES]
@@ -118,8 +119,9 @@ class RobustSession:
         self._sent.update(getattr(report, "robust_labels", ()))
         if not self.run.files:
             return
-        if message := getattr(report, "robust_skipped", ""):
+        if message := getattr(report, "robust_unmeasured", ""):
             self.failures.append(message)
+        self._excused |= is_excuse(report)
         if not hasattr(report, "robust_warnings"):  # a test without the model, or not its call
             return
         results = self.run.results
@@ -184,7 +186,7 @@ class RobustSession:
     def _check_gates(self) -> None:
         """Add a line to the failures for each gate that fails, or that nothing was measured for."""
         gate_checks = self.run.gate_checks
-        self.failures += gate_checks.check_rows()
+        self.failures += gate_checks.check_rows(excused=self._excused)
         self.failures += self._compare_reported()
         if not self.selection.left_out:
             self.failures += gate_checks.check_measured() + self._check_compared()
@@ -216,7 +218,7 @@ class RobustSession:
         return [f"--robust-compare-fail={margin}: {reason}" for margin in margins if margin not in compared]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if not self.run.files or self._idle:
+        if not self.run.files or self._idle or session.exitstatus == pytest.ExitCode.USAGE_ERROR:
             return
         results, folder, failed = self.run.results, self.run.settings.leaderboard, len(self.failures)
         if folder is not None and results.files:
@@ -241,8 +243,8 @@ class RobustSession:
         except (OSError, ValueError, LookupError) as error:
             self.failures.append(f"--robust-save: no baseline was saved: {error}")
 
-    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        if self.run.files and not self._idle:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter", exitstatus: int) -> None:
+        if self.run.files and not self._idle and exitstatus != pytest.ExitCode.USAGE_ERROR:
             from robust.session.summary import summarise
 
             folder, resources = self.run.config.invocation_params.dir, self.run.resources

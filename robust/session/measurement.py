@@ -11,6 +11,7 @@ import numpy as np
 from robust.attacks.engine import AnyAttack, Attack, Plan
 from robust.attacks.factory import describe
 from robust.attacks.few_classes import describe_fit, fit_classes
+from robust.attacks.state import list_written, name_few
 from robust.attacks.suite import Suite
 from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
@@ -235,6 +236,8 @@ class Measurements:
                 if outside
                 else "the model's answers are random, or depend on the batch, and no figure can be trusted"
             )
+            written = list_written(case.module)
+            cause += f"; its forward writes {name_few(written)}" if written and not outside else ""
             fail(f"{measured}: {unverified} of {n} samples {refuted}: {cause}")
         if unverified:
             case.warn(f"{measured}: {unverified} samples {refuted}; they count as robust")

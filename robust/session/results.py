@@ -134,7 +134,8 @@ class Results:
                 ran = f"{len(row)} of {part.attacks} attacks were run"
                 if part.judged and key not in self._trust:
                     ran += ", and test_trust was not"
-                lines.append(f"{model.name} ({model.training}), {part.threat}: {ran}, so there is no row")
+                who = f"{model.name} ({model.training}), {part.threat}"
+                lines.append(f"{who}: {ran}, so there is no row{self._describe_change(key)}")
         return lines
 
     def describe_clean(self) -> list[str]:
@@ -146,6 +147,13 @@ class Results:
             if (model, payload.setup.data.digest) not in shown:
                 lines[f"{model.name} ({model.training}): clean accuracy {measured}"] = None
         return [*lines]
+
+    def _describe_change(self, key: RowKey) -> str:
+        """Return that the tests of a row met different weights, if they did; else ""."""
+        keys = (*self._rows, *self._trust)
+        hashes = {other.weights[:8]: None for other in keys if other._replace(weights=key.weights) == key}
+        met = " and ".join(hashes)
+        return f"; something changed its weights between the tests: {met}" if len(hashes) > 1 else ""
 
     def list_trained(self) -> list[TrainingCard]:
         """List how models were trained, each once."""

@@ -77,6 +77,20 @@ def find_floor(item: pytest.Item, settings: Settings) -> Floor | None:
     return gates.clean() if item.getparent(RobustModelFile) and item.name.startswith("test_clean") else None
 
 
+def describe_unmeasured(item: pytest.Item, report: pytest.TestReport, settings: Settings) -> str:
+    """Return a line for a shipped test that has measured nothing, though a floor or a row needs it; else ""."""
+    if report.skipped and (floor := find_floor(item, settings)):
+        return f"--robust-fail-under={floor}: {node_id(item)} was skipped, so nothing shows that it holds"
+    passed = report.when == "call" and report.outcome == "passed"
+    return f"{node_id(item)} passed, and measured nothing" if passed and _row(item) else ""
+
+
+def is_excuse(report: Any) -> bool:
+    """Whether a row may be missing after this report: a test failed, or one that needs the model was skipped."""
+    outcome = getattr(report, "outcome", "")
+    return outcome == "failed" or (outcome == "skipped" and hasattr(report, "robust_ours"))
+
+
 def _row(item: pytest.Item) -> object:
     """Return what the tests of one row have in common; None for a test without a row."""
     params = _params(item)

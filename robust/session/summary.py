@@ -44,7 +44,7 @@ def summarise(
     _write_trained(reporter, results, folder)
     for line in _describe_files(results, folder):
         reporter.write_line(line)
-    for line in unfinished:
+    for line in (line for line in unfinished if line not in failures):
         reporter.write_line(line, yellow=True)
     for line in warnings:
         reporter.write_line(f"WARNING {line}", yellow=True, bold=True)

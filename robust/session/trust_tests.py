@@ -20,14 +20,14 @@ from robust.session.case import Case, fail
 from robust.session.measurement import Measurements
 from robust.session.payload import AttackPayload, RowPart
 from robust.session.payload_builder import PayloadBuilder
-from robust.session.per_module import PerModule
+from robust.session.preflight import Preflight
 from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.session.selection import CHECKS, part_of
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, PREFLIGHT, THREAT_CHECKS, examine, join_reports
+from robust.trust.checks import INDICATORS, THREAT_CHECKS, examine, join_reports
 from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations, run_mitigated
-from robust.trust.model_probe import ModelProbe, draw_few_rows, load_few
+from robust.trust.model_probe import draw_few_rows, load_few
 from robust.trust.threat_probe import ThreatProbe
 from robust.user_code import describe_user_error
 
@@ -37,7 +37,7 @@ MORE_TIME = "give it more time, with --robust-time"
 class TrustTest:
     """The tests of one process."""
 
-    def __init__(self, resources: Resources, measurements: Measurements) -> None:
+    def __init__(self, resources: Resources, measurements: Measurements, preflight: Preflight) -> None:
         self._settings = resources.settings
         self._ranks = resources.ranks
         self._data = resources.data
@@ -46,11 +46,11 @@ class TrustTest:
         self._budget = resources.budget
         self._measurements = measurements
         self._payloads = PayloadBuilder(resources)
-        self._preflights: PerModule[TrustReport] = PerModule()
+        self._preflight = preflight
 
     def test_preflight(self, case: Case) -> None:
         """Test a model, and the threat models, before anything attacks it."""
-        reports = [self._ranks.once(lambda: self._check_model(case))]
+        reports = [self._preflight.check(case)]
         reports += [self._check_threat(case, threat) for threat in self._settings.threats]
         report = reduce(join_reports, reports)
         if findings := [finding for finding in report.findings if finding.name not in report.accepted]:
@@ -62,13 +62,15 @@ class TrustTest:
         """Test whether a row's figures may be believed. `row` is a suite, or "" for all attacks together."""
         allowed = self._settings.verdict
         assert allowed is not None
+        self._preflight.refuse_futile(case)
         names = (row,) if row else self._settings.attacks
         deadline = self._begin(case, row, threat)
         elsewhere = [name for name in names if self._measurements.find(case, name, threat) is None]
         results = [self._measure(case, name, threat, deadline, len(names)) for name in names]
         probe = replace(self._probe(case, row, threat, results), deadline=deadline)
         has_time = partial(_has_time, deadline, _measure_pace(results))
-        report, mitigated = self._ranks.once(lambda: self._examine(case, probe, threat, has_time))
+        before = self._preflight.check(case)
+        report, mitigated = self._ranks.once(lambda: self._examine(case, probe, before, threat, has_time))
         report = join_reports(report, self._check_threat(case, threat))
         report = _note_unfinished(report, results, elsewhere, is_suite=bool(row))
         part = RowPart(threat=str(self._data.read_threat(threat)), command="", suite=row)
@@ -96,15 +98,15 @@ class TrustTest:
         return result.found
 
     def _examine(
-        self, case: Case, probe: AttackProbe, threat: str, has_time: Callable[[float], bool]
+        self, case: Case, probe: AttackProbe, before: TrustReport, threat: str, has_time: Callable[[float], bool]
     ) -> tuple[TrustReport, AttackPayload | None]:
-        """Run the checks of a row, and an attack with mitigations if they find something, while there is time.
+        """Run the checks of a row, and an attack with mitigations if they, or those `before`, find something.
 
-        One rank runs them, since a sample's answer may depend on its batch.
+        What there is no time for is not run. One rank runs them, since a sample's answer may depend on its batch.
         """
         with self._measurements.show_bar(f"{case.variant.spec.name}, checks of the figures") as bar:
             found = examine(INDICATORS, probe, has_time=has_time, watch=lambda name, share: bar.show(name, share))
-        report = join_reports(self._check_model(case), found)
+        report = join_reports(before, found)
         if not report.findings or is_black_box(case.module):  # its queries may cost: it gets those that were chosen
             return report, None
         deadline = probe.deadline
@@ -137,16 +139,6 @@ class TrustTest:
         # What it has found holds; the row is partial only where its own attacks were stopped.
         found = replace(found, attack=MITIGATED, partial="", options={"mitigations": [*attack.names]} | found.options)
         return self._payloads.build_attack(case, Result(str(allowed), correct, found))
-
-    def _check_model(self, case: Case) -> TrustReport:
-        """Run the checks of a model, once for each."""
-        return self._preflights.get(case.module, lambda: self._examine_model(case))
-
-    def _examine_model(self, case: Case) -> TrustReport:
-        batcher = self._answers.get_batcher(case.module)
-        probe = ModelProbe(case.module, load_few(case.samples), self._data.dataset, case.seed, batcher)
-        with self._measurements.show_bar(f"{case.variant.spec.name}, preflight") as bar:
-            return examine(PREFLIGHT, probe, self._settings.accepted, watch=lambda name, share: bar.show(name, share))
 
     def _check_threat(self, case: Case, threat: str) -> TrustReport:
         """Run the checks of a threat model. No mitigation helps against what they find."""

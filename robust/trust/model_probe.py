@@ -119,18 +119,18 @@ class ModelProbe:
         """Predict the classes of inputs (m, *shape), (m,); -1 for an answer that is not finite."""
         return _predict(self.ask(x))
 
-    def ask(self, x: Inputs, *, size: int | None = None, seed: int = 0) -> Tensor:
+    def ask(self, x: Inputs, *, size: int | None = None, seed: int = 0, restored: bool = True) -> Tensor:
         """Query the model for its logits at inputs (m, *shape), in batches of `size` at most.
 
-        Returns (m, classes), float64, on the CPU. A random model draws from `seed`. ValueError if the answer has
-        another shape.
+        Returns (m, classes), float64, on the CPU. A random model draws from `seed`. What a forward writes on the model
+        is put back, if `restored`. ValueError if the answer has another shape.
         """
         batcher = Batcher(min(size or self.batcher.size, self.batcher.size), self.batcher.device)
         samples = Samples(x, np.zeros(len(x), np.int64), np.arange(len(x)))
-        return torch.cat(batcher.each(lambda x, y, index: self._ask(x, self.seed + seed), samples))
+        return torch.cat(batcher.each(lambda x, y, index: self._ask(x, self.seed + seed, restored), samples))
 
-    def _ask(self, x: Tensor, seed: int) -> Tensor:
-        with eval_mode(self.module, seed), torch.no_grad():
+    def _ask(self, x: Tensor, seed: int, restored: bool) -> Tensor:
+        with eval_mode(self.module, seed, restored=restored), torch.no_grad():
             logits: Tensor = self.module(x.clone())
         if logits.shape != (len(x), self.classes):
             seen = f"an answer of shape {list(logits.shape)} to a batch of {len(x)}"

@@ -4,6 +4,7 @@ The model answers each input together with its clean one, in another order and i
 attack's. It must answer the clean input right and the other wrong there, so an effect of the batch does not pass.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from robust.data.lazy_inputs import LazyInputs
 from robust.flags import Flags
@@ -104,9 +105,10 @@ def _check_inputs(
     """Return (finite, right, near a tie), each as long as y, for the inputs that `take_inputs` returns for places."""
     finite, right, near = (np.zeros(len(y), bool) for _ in range(3))
     order, size = shuffled_rows(len(y), seed), batch // 2 or 2
-    with _deployed(module, seed) as device:
+    with _deployed(module, seed) as device, _remembered(module) as put_back:
         for start in range(0, len(y), size):
             rows = order[start : start + size]
+            put_back()
             logits = module(torch.from_numpy(take_inputs(rows)).to(device)).float().cpu().numpy()
             finite[rows], right[rows], near[rows] = _check_logits(logits.astype(np.float64), y[rows])
     return finite, right, near
@@ -128,7 +130,8 @@ def _deployed(module: nn.Module, seed: int) -> Iterator[torch.device]:
     modes: dict[Any, bool] = {part: part.training for part in module.modules()}
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     indices = [device.index or 0] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=indices), torch.no_grad():
+    with torch.random.fork_rng(devices=indices), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the model's: the run has shown them
         torch.default_generator.manual_seed(seed % 2**63)
         for index in indices:
             torch.cuda.default_generators[index].manual_seed(seed % 2**63)
@@ -138,3 +141,42 @@ def _deployed(module: nn.Module, seed: int) -> Iterator[torch.device]:
         finally:
             for part, training in modes.items():
                 part.training = training
+
+
+@contextmanager
+def _remembered(module: nn.Module) -> Iterator[Callable[[], None]]:
+    """Yield a function that puts back what forwards write on the module: its tensors, also those in attributes."""
+    parts = [*module.modules()]
+    tables: list[dict[str, Any]] = [table for part in parts for table in (part._buffers, part._parameters, vars(part))]
+    saved = [{key: value for key, value in table.items() if _is_state(value)} for table in tables]
+    copies = {id(tensor): tensor.detach().clone() for values in saved for tensor in _tensors_of(values)}
+
+    def put_back() -> None:
+        for table, values in zip(tables, saved, strict=True):
+            for key in [key for key, value in table.items() if key not in values and _is_state(value)]:
+                del table[key]
+            for key, value in values.items():
+                if key in table and table[key] is not value and _is_state(table[key]):
+                    table[key] = value
+            for tensor in _tensors_of(values):
+                if not torch.equal(tensor, copies[id(tensor)]):
+                    tensor.data = copies[id(tensor)].clone()
+
+    try:
+        yield put_back
+    finally:
+        put_back()
+
+
+def _is_state(value: object) -> bool:
+    """Whether a forward may leave this behind: a tensor, a tuple of tensors, or None."""
+    parts = value if isinstance(value, tuple) else (value,)
+    return value is None or all(
+        isinstance(part, Tensor) and part.layout == torch.strided and not hasattr(part, "__tensor_flatten__")
+        for part in parts
+    )
+
+
+def _tensors_of(values: dict[str, Any]) -> Iterator[Tensor]:
+    for value in values.values():
+        yield from value if isinstance(value, tuple) else [] if value is None else [value]

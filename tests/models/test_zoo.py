@@ -15,7 +15,6 @@ from robust.models.load import get_builder, load
 from robust.models.registry import ARCHITECTURES, UnfitError
 from robust.models.spec import ModelSpec
 from robust.models.zoo._preact import Block
-from robust.models.zoo.lstm import LSTM
 
 IMAGES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (28, 28), (2, 30, 21), (3, 1, 1)]
 OTHERS = [(12,), (2, 3, 4, 5)]
@@ -176,18 +175,6 @@ def test_a_row_of_an_lstm_is_one_of_the_image_with_all_its_channels():
 
     assert module.lstm.input_size == 15
     torch.testing.assert_close(module(x), module.head(module.lstm(rows)[0][:, -1]))
-
-
-def test_cudnn_is_off_while_an_lstm_answers(monkeypatch):
-    """Turn cuDNN off: its backward refuses evaluation mode, in which attacks run."""
-    seen, forward = [], nn.LSTM.forward
-    monkeypatch.setattr(
-        nn.LSTM, "forward", lambda self, x: seen.append(torch.backends.cudnn.enabled) or forward(self, x)
-    )
-    before = torch.backends.cudnn.enabled
-    LSTM((4, 4), 2)(torch.rand(1, 4, 4))
-
-    assert (seen, torch.backends.cudnn.enabled) == ([False], before)
 
 
 def test_a_third_party_adds_an_architecture_through_an_entry_point(tmp_path, monkeypatch):

@@ -1,16 +1,20 @@
 """The door as a user meets it: each form in which people have models and data, its figure or line, verdict and exit."""
 
+from fnmatch import fnmatch
+
 import pandas as pd
 import pytest
 
 from tests.plugin.forms_of_answers import TEN, TWO
 from tests.plugin.forms_of_data import PIXELS, REFUSED, TAKEN
+from tests.plugin.forms_of_state import DOUBTED, NOTES, SAME
 
 BASE = """
 from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from tests.plugin import forms_of_state
 from tests.plugin.forms_of_answers import REFUSED, TEN, TWO, Formed, NeedsMask
 
 class Columns(nn.Module):
@@ -28,6 +32,13 @@ def ten(form=None):
 def two(form=None):
     net = Columns(ten(), [3, 5])
     return Formed(net, {**TWO, **REFUSED}[form]) if form else net
+
+def state(form):
+    torch.manual_seed(0)
+    return {**forms_of_state.SAME, **{form: kind[0] for form, kind in forms_of_state.DOUBTED.items()}}[form](ten())
+
+def other(name):
+    return getattr(forms_of_state, name)(ten())
 
 def conv():
     return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 10))
@@ -176,3 +187,82 @@ def test_a_line_tells_the_way_on(base, run, body, option, line):
 
     assert result.ret == 4
     assert line in result.errlines[0]
+
+
+# Models that are not worth an attack: what becomes of the inputs x and the answers of the plain network; the reason.
+NOT_ATTACKED = {
+    "turned": ("net(x.flip(-1, -2))", "picture-order: *with the inputs turned by 180 degrees"),
+    "mirrored": ("net(x.flip(-1))", "picture-order: *with the inputs mirrored left to right"),
+    "upside_down": ("net(x.flip(-2))", "picture-order: *with the inputs mirrored top to bottom"),
+    "quarter": ("net(x.rot90(1, (-2, -1)))", "picture-order: *with the inputs turned by 90 degrees to the right"),
+    "negative": ("net(1 - x)", "picture-order: *with the inputs inverted"),
+    "bytes": ("net(x / 255)", "normalisation: *with the inputs times 255"),
+    "from_one": ("net(x).roll(1, 1)", "labels-permuted: *"),
+    "untrained": ("net(0 * x)", "guessing: *"),
+    "nan": ("net(x) / 0 * 0", "not-finite: *"),
+}
+FORMS = """
+from base import nn, ten
+
+class Form(nn.Module):
+    def __init__(self, change):
+        super().__init__()
+        self.net, self.change = ten(), change
+    def forward(self, x):
+        return self.change(self.net, x)
+
+"""
+
+
+def test_a_model_that_is_not_worth_an_attack_is_not_attacked(run, base):
+    makers = [f"def {name}():\n    return Form(lambda net, x: {body})" for name, (body, _) in NOT_ATTACKED.items()]
+    (base / "forms.py").write_text(FORMS + "\n".join(makers))
+    models = (f"--robust-model=forms.py:{name}" for name in NOT_ATTACKED)
+    result = run(*models, *FAST, "--robust-samples=200", "--robust-suite=standard-1", fast=False, checked=True)
+
+    n = len(NOT_ATTACKED)
+    result.assert_outcomes(passed=n - 1, failed=3 * n + 1)  # test_clean passes but for NaN
+    lines = [line for line in result.outlines if line.startswith("not attacked, ")]
+    assert len(lines) == 2 * n
+    for (_, reason), line in zip(NOT_ATTACKED.values(), lines[::2], strict=True):
+        assert fnmatch(line, f"not attacked, since no figure could mean anything: {reason}*--robust-accept=*"), line
+    assert not (base / "leaderboard").exists()
+
+
+QUICK = ("--robust-samples=60", "--robust-suite=quick-1")
+
+
+@pytest.mark.slow  # a row takes a second of checks; the forms alone are tested in models/test_forward.py
+def test_every_form_of_state_has_the_figures_and_the_verdict_of_the_plain_network(rows):
+    models = ["ten", *(f"state({form!r})" for form in SAME)]
+    result, table = rows(models, TEN_CLASSES, *QUICK)
+
+    assert (result.ret, len(table)) == (0, len(models))
+    assert len({*map(tuple, table.to_numpy().tolist())}) == 1
+    result.stdout.fnmatch_lines_random([f"loaded *state('{form}'): *{note}*" for form, note in NOTES.items()])
+
+
+@pytest.mark.slow  # findings and figures are tested in trust/test_preflight.py and models/test_forward.py
+def test_answers_that_depend_on_a_state_are_never_trusted(rows):
+    result, table = rows([f"state({form!r})" for form in DOUBTED], TEN_CLASSES, *QUICK)
+
+    assert result.ret == 1
+    assert {*table.verdict} == {"suspect", "broken"}
+    lines = [f"{finding}: *{said}*" for _, finding, said in DOUBTED.values()]
+    result.stdout.fnmatch_lines_random(lines)
+
+
+def test_a_batch_that_is_too_large_is_told_with_one_that_fits(run, base):
+    result = run("--robust-model=base.py:other('Rows')", TEN_CLASSES, *FAST, "--robust-samples=60", "-k", "clean")
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["the model does not take 60 samples at once: *; it takes 30: --robust-batch-size=30"])
+
+
+def test_a_run_whose_rows_were_not_made_does_not_pass(run, base):
+    words = ("--robust-samples=30", "--robust-attack=fgsm", "-k", "attack or trust")
+    result = run("--robust-model=base.py:other('Remade')", TEN_CLASSES, *FAST, *words, fast=False, checked=True)
+
+    result.assert_outcomes(passed=2)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["FAILED *test_trust was not, so there is no row; something changed its weights*"])

@@ -135,3 +135,12 @@ def test_a_floor_that_nothing_was_measured_for_is_a_line(word, payloads, line):
 
     expected = f"--robust-fail-under={line}, so nothing shows that it holds"
     assert lines == ([expected] if line else [])
+
+
+@pytest.mark.parametrize("excused", [False, True])
+def test_a_row_that_was_not_made_fails_unless_a_test_failed_or_was_skipped(excused):
+    found = results(attack(judged=True))
+    lines = GateChecks(found, gates()).check_rows(excused=excused)
+
+    assert lines == ([] if excused else found.describe_unfinished())
+    assert GateChecks(results(attack()), gates()).check_rows() == []

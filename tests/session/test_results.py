@@ -9,7 +9,7 @@ from robust.session.payload import TrainingCard
 from robust.session.reverify import Reverified
 from robust.session.waiting_inputs import write_inputs
 from tests.making import flags
-from tests.session.making import TRUSTED, attack, clean, results, samples, trust
+from tests.session.making import TRUSTED, attack, clean, results, samples, setup, trust
 
 
 def test_a_row_is_complete_with_its_last_attack():
@@ -44,6 +44,16 @@ def test_a_judged_row_waits_for_its_trust_and_its_mitigated_attack_counts():
     assert record.trust == TRUSTED
     assert [outcome.name for outcome in record.attacks] == ["pgd", "mitigated"]
     assert record.robust.sum() == 2
+
+
+def test_a_row_whose_tests_met_different_weights_is_unfinished_and_says_so():
+    other = trust(TRUSTED)
+    found = results(attack(judged=True), replace(other, setup=setup(weights="cd34" * 16)))
+
+    assert found.describe_unfinished() == [
+        "net (as-is), linf:0.15: 1 of 1 attacks were run, and test_trust was not, so there is no row; "
+        "something changed its weights between the tests: ab12ab12 and cd34cd34"
+    ]
 
 
 def test_a_row_that_comes_again_the_same_is_no_news_and_another_replaces_it():

@@ -12,10 +12,12 @@ from torch.nn import functional as F
 
 from robust.data.dataset import Samples
 from robust.evaluation.batching import Batcher
+from robust.models.batches import fit_batches
 from robust.models.registry import ARCHITECTURES
 from robust.trust.checks import INDICATORS, PREFLIGHT, THREAT_CHECKS, examine
 from robust.trust.model_probe import MAX_SAMPLES, ModelProbe, load_few
-from tests.trust.faults import DIGITS, FAULTY, Nearest
+from tests.plugin.forms_of_state import DOUBTED, SAME
+from tests.trust.faults import DIGITS, FAULTY, Nearest, make_linear
 
 
 @cache
@@ -34,6 +36,23 @@ def test_each_fault_is_found_and_nothing_else(fault):
     make, names = FAULTY[fault]
 
     assert {*run_preflight(make())} == names
+
+
+@pytest.mark.parametrize("form", DOUBTED)
+def test_answers_that_depend_on_what_was_asked_before_are_found_with_the_name(form):
+    make, name, said = DOUBTED[form]
+    module = make(make_linear())
+    if form == "positions":
+        fit_batches(module, torch.from_numpy(samples().x[:16]))
+
+    assert said in run_preflight(module)[name].message
+
+
+@pytest.mark.parametrize("form", sorted({*SAME} - {"squeezed", "viewed", "hidden"}))
+def test_what_is_written_and_never_read_is_no_finding(form):
+    torch.manual_seed(0)
+
+    assert run_preflight(SAME[form](make_linear())) == {}
 
 
 class Standardised(nn.Conv2d):
@@ -73,6 +92,8 @@ TRAINED = {
     "float64 inside": lambda: Nearest(last=torch.Tensor.double),
     "logits far from 0": lambda: Nearest(last=lambda z: z + 1000),
     "logits close to each other": lambda: Nearest(last=lambda z: z / 100),
+    "alike for mirrored images": lambda: Nearest(lambda x: (x + x.flip(-1)) / 2),
+    "alike for turned images": lambda: Nearest(lambda x: (x + x.flip(-1, -2)) / 2),
     "clamped to the box": lambda: Nearest(lambda x: x.clamp(0, 1)),
 }
 SMALL = {

@@ -1,6 +1,5 @@
 """lstm: an LSTM that reads the input row by row. Hochreiter and Schmidhuber 1997 (10.1162/neco.1997.9.8.1735)."""
 
-import torch
 from torch import Tensor, nn
 
 from robust.models.registry import ARCHITECTURES, UnfitError, check_whole
@@ -22,8 +21,6 @@ class LSTM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x if x.dim() == 3 else x.transpose(1, 2).flatten(2)  # (n, rows, channels * columns)
-        # cuDNN's LSTM has no gradient in evaluation mode, and an attack needs one.
-        with torch.backends.cudnn.flags(enabled=False):
-            _, (state, _) = self.lstm(rows)
+        _, (state, _) = self.lstm(rows)
         logits: Tensor = self.head(state[-1])
         return logits

@@ -18,14 +18,15 @@ SINGLE_SAMPLES = 4  # that are shown alone
 
 @PREFLIGHT.register("depends-on-batch")
 def depends_on_batch(probe: ModelProbe) -> Finding | None:
-    """Check that small batches of one label, and single samples, get the same logits (Carlini, TRADES #3)."""
+    """Check that small batches of one label, pairs, and single samples, get the same logits (Carlini, TRADES #3)."""
     if not probe.deterministic:  # random logits differ in any batch
         return None
     order = np.argsort(probe.samples.y, kind="stable")
     x, logits = probe.x[order], probe.logits[order]
     try:
         in_batches = measure_change(logits, probe.ask(x, size=SMALL_BATCH))
-        alone = measure_change(logits[:SINGLE_SAMPLES], probe.ask(x[:SINGLE_SAMPLES], size=1))
+        few = x[:SINGLE_SAMPLES]
+        alone = max(measure_change(logits[:SINGLE_SAMPLES], probe.ask(few, size=size)) for size in (1, 2))
     except Exception as error:
         why = error.args[0] if isinstance(error, ValueError) else describe_user_error(error)
         message = f"the model does not answer a sample alone, or in a small batch: {why}"

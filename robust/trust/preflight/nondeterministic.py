@@ -1,8 +1,9 @@
 """nondeterministic: the same inputs get different answers, so something in the model is random."""
 
+from robust.attacks.state import State, name_few
 from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
-from robust.trust.model_probe import MAX_NOISE, ModelProbe
+from robust.trust.model_probe import MAX_NOISE, SMALL_BATCH, ModelProbe
 
 
 @PREFLIGHT.register("nondeterministic")
@@ -14,5 +15,9 @@ def nondeterministic(probe: ModelProbe) -> Finding | None:
     if probe.deterministic:
         return None
     seen = f"logits of the same inputs differ by up to {probe.noise:.2g} times their range"
-    hint = "remove the randomness, or attack the mean over draws, as pgd:eot=20 does"
-    return Finding("nondeterministic", "broken", probe.noise, f"{seen}; expected at most {MAX_NOISE:g}", hint)
+    state = State(probe.module, parameters=True)
+    probe.ask(probe.x[:SMALL_BATCH])
+    written = [*state.restore(), *state.list_counted()]
+    where = f"; its forward writes {name_few(written)}" if written else ""
+    hint = "remove the randomness or the state, or attack the mean over draws, as pgd:eot=20 does"
+    return Finding("nondeterministic", "broken", probe.noise, f"{seen}; expected at most {MAX_NOISE:g}{where}", hint)

@@ -1,0 +1,62 @@
+"""keeps-state: the answers depend on what the model was asked before: a counter, a moving average, a hidden state.
+
+It is measured as it was loaded; deployed, it answers otherwise after every batch.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from robust.attacks.state import State, name_few
+from robust.records.trust import Finding
+from robust.trust.checks import PREFLIGHT
+from robust.trust.model_probe import MAX_NOISE, REPEATS, SMALL_BATCH, Inputs, ModelProbe, measure_change
+from robust.user_code import describe_user_error
+
+
+class _Change(NamedTuple):
+    """What other inputs did to the answers."""
+
+    size: float  # as a share of the logits' range
+    names: list[str]  # of what was written on the model
+    seen: str
+
+
+@PREFLIGHT.register("keeps-state")
+def keeps_state(probe: ModelProbe) -> Finding | None:
+    """Check that the same inputs get the same logits after others, though nothing is put back in between."""
+    if not probe.deterministic:  # random logits differ anyway
+        return None
+    x = probe.x[:SMALL_BATCH]
+    change = _ask_after(probe, [x[::-1].copy()])
+    if change.names and change.size <= MAX_NOISE:  # something is written: it is given time to matter
+        change = _ask_after(probe, [*_draw_noise(probe, x), probe.x])
+    if change.size <= MAX_NOISE:
+        return None
+    where = f"; its forward writes {name_few(change.names)}" if change.names else ""
+    hint = "let forward read nothing that it writes; the figures are those of the model as it was loaded"
+    return Finding("keeps-state", "suspect", change.size, f"{change.seen}{where}", hint)
+
+
+def _ask_after(probe: ModelProbe, others: list[Inputs]) -> _Change:
+    """Return how the logits of the first samples change after the model has answered others."""
+    x = probe.x[:SMALL_BATCH]
+    before, state = probe.ask(x), State(probe.module, parameters=True)
+    try:
+        for other in others:
+            probe.ask(other, restored=False)
+        size = measure_change(before, probe.ask(x, restored=False))
+        seen = f"logits of the same inputs differ by up to {size:.2g} times their range after other inputs"
+        seen += f", expected at most {MAX_NOISE:g}"
+    except Exception as error:  # a state of another batch may not fit the next
+        size, seen = 1.0, f"after other inputs the model does not answer: {describe_user_error(error)}"
+    finally:
+        counted = state.list_counted()
+        written = state.restore()
+    return _Change(size, [*written, *counted], seen)
+
+
+def _draw_noise(probe: ModelProbe, x: Inputs) -> list[Inputs]:
+    """Return inputs like x that are uniform noise, which move a state further than the samples do."""
+    draw, data = np.random.default_rng(0), probe.dataset
+    return [draw.uniform(data.lo, data.hi, x.shape).astype(np.float32) for _ in range(REPEATS)]
