@@ -40,9 +40,9 @@ class Known(Preflight):
     """A preflight whose findings are known, and accepted by their names."""
 
     def __init__(self, *findings, accepted=(), verdict="suspect"):
-        parts = {"data": data(), "answers": None, "models": None, "ranks": Once()}
+        parts = {"data": data(), "answers": None, "models": None, "ranks": Once(), "budget": None}
         self.parts = SimpleNamespace(settings=settings(verdict=verdict), **parts)
-        super().__init__(self.parts)
+        super().__init__(self.parts, show_bar=None)
         self.report = TrustReport(tuple(findings), tuple(accepted), (), (), 0.0)
         self.runs = 0
 
