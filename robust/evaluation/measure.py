@@ -21,7 +21,7 @@ from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.attack_run import RunOptions, candidates_of, run_attack, sort_inputs
 from robust.evaluation.batching import Batcher
 from robust.flags import Flags
-from robust.models.load import hash_weights
+from robust.models.weights import hash_weights
 from robust.records.attack_outcome import StageOutcome
 from robust.verification.check import Faults
 from robust.verification.rounding import on_levels, verify_rounded

@@ -1,6 +1,5 @@
 """From a model's spec to a module: run a factory, the user's or the zoo's, or fill it with weights from a file."""
 
-import hashlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from torch import nn
 from robust.attacks.text import printable
 from robust.models.blackbox import Ask, BlackBox, build_ask, can_answer
 from robust.models.checkpoint import fit_weights
+from robust.models.compiled import COMPILED, add_eager_form, check_compiled, is_compiled
 from robust.models.endpoint import Endpoint
 from robust.models.ensemble import Ensemble
 from robust.models.format import Terms, read_model
@@ -20,8 +20,11 @@ from robust.models.libraries import find_library_factory
 from robust.models.normalize import add_normalization, describe_normalize
 from robust.models.output import adapt_output
 from robust.models.output_form import SEPARATOR, OutputForm
+from robust.models.precision import fit_precision
 from robust.models.registry import ARCHITECTURES, UnfitError
 from robust.models.spec import ModelSpec
+from robust.models.traits import find_traits
+from robust.models.weights import count_parameters, hash_weights
 from robust.torchvision_compat import with_torchvision
 from robust.user_code import as_program, describe_user_error, import_file, import_module, look_up
 
@@ -52,7 +55,8 @@ class Subject:
 
     @property
     def params(self) -> int:
-        return sum(p.numel() for p in self.module.parameters())
+        """Return the number of parameters."""
+        return count_parameters(self.module)
 
 
 def load(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
@@ -60,8 +64,14 @@ def load(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subje
 
     Relative paths in `arch`, the text of --robust-arch, are below `folder`.
     """
-    if not spec.members:
-        return _load_one(spec, arch, folder, terms)
+    make = _load_ensemble if spec.members else _load_one
+    subject = make(spec, arch, folder, terms)
+    if terms.inputs is not None and is_compiled(subject.module):
+        check_compiled(subject.module, terms.inputs)
+    return subject
+
+
+def _load_ensemble(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
     forms = terms.output.split(SEPARATOR)
     forms = forms if len(forms) == len(spec.members) else forms[:1] * len(spec.members)
     subjects = [
@@ -119,14 +129,21 @@ def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, .
 
     `notes` are on how it was loaded. UnclearError, in one line, if its answers may be read in several ways.
     """
-    module = add_normalization(module, terms.normalize)
-    wanted, notes = OutputForm.parse(terms.output), (*notes, *describe_normalize(terms.normalize))
-    reading = None
+    module = add_eager_form(module)
+    notes = (*notes, *[COMPILED] * is_compiled(module))
     if terms.inputs is not None:
-        reading = adapt_output(module, terms.inputs, terms.classes, wanted, declared=terms.declared)
+        notes += fit_precision(module, terms.inputs)
+    module = add_normalization(module, terms.normalize)
+    notes += describe_normalize(terms.normalize)
+    if terms.inputs is None:
+        return Subject(name, "as-is", module, notes, terms.output, terms.classes)
+    wanted = OutputForm.parse(terms.output)
+    reading = adapt_output(module, terms.inputs, terms.classes, wanted, declared=terms.declared)
     if reading is None:
         return Subject(name, "as-is", module, notes, terms.output, terms.classes)
-    return Subject(name, "as-is", module, (*notes, *reading.notes), str(reading.form), reading.columns)
+    traits = find_traits(module, terms.inputs)
+    notes += (*reading.notes, *(traits.notes if traits else ()))
+    return Subject(name, "as-is", module, notes, str(reading.form), reading.columns)
 
 
 def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
@@ -236,13 +253,3 @@ def _call(what: str, make: Callable[..., object], *args: object, **options: obje
         raise ValueError(f"{what}: {error}") from None
     except (Exception, SystemExit) as error:
         raise ValueError(f"{what} failed: {describe_user_error(error)}") from error
-
-
-def hash_weights(module: nn.Module) -> str:
-    """Return the SHA-256 of all parameters and buffers with their names, also the buffers that no state dict holds."""
-    sha = hashlib.sha256()
-    for name, tensor in sorted({**dict(module.named_buffers()), **module.state_dict()}.items()):
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        sha.update(f"{name} {flat.dtype} {list(tensor.shape)}".encode())
-        sha.update(flat.view(torch.uint8).numpy())
-    return sha.hexdigest()
