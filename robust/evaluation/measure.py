@@ -21,6 +21,7 @@ from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.attack_run import RunOptions, candidates_of, run_attack, sort_inputs
 from robust.evaluation.batching import Batcher
 from robust.flags import Flags
+from robust.models.traits import judges
 from robust.models.weights import hash_weights
 from robust.records.attack_outcome import StageOutcome
 from robust.verification.check import Faults
@@ -122,9 +123,15 @@ def _explain_refusal(module: nn.Module, shape: tuple[int, ...]) -> str:
 def measure_clean(
     module: nn.Module, samples: Samples, seed: int = 0, batcher: Batcher | None = None, ranks: Ranks = ALONE
 ) -> CleanResult:
-    """Measure the accuracy without an attack."""
+    """Measure the accuracy without an attack: an answer is right if it is so in every form in which answers count."""
     batcher, share = batcher or _default_batcher(module), ranks.deal(samples)
-    columns = ranks.agree(lambda: batcher.columns(lambda x, y, index: answers(module, x, y, seed), share, bool, bool))
+    forms = judges(module)
+
+    def judge(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        right, faulty = zip(*(answers(form, x, y, seed) for form in forms), strict=True)
+        return torch.stack(right).all(0), torch.stack(faulty).any(0)
+
+    columns = ranks.agree(lambda: batcher.columns(judge, share, bool, bool))
     correct, faulty = map(ranks.whole, columns)
     return CleanResult(correct, int(faulty.sum()))
 
