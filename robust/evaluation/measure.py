@@ -68,7 +68,7 @@ def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
             logits = module(torch.tensor(x, device=device_of(module)))
     except Exception as error:
         message = first_line(error)
-        reason = _explain_missing_argument(error) or _explain_refusal(module, x.shape[1:])
+        reason = _explain_error(error) or _explain_refusal(module, x.shape[1:])
         raise ValueError(
             f"the model does not take {dataset.name}, samples of shape {list(x.shape[1:])}: {message}; {reason}"
         ) from error
@@ -82,8 +82,11 @@ def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")
 
 
-def _explain_missing_argument(error: Exception) -> str:
-    """Return how to call a model that needs more than the inputs; "" if the error is another one."""
+def _explain_error(error: Exception) -> str:
+    """Return what to do if the model warns and a filter raises it, or needs more than the inputs; "" otherwise."""
+    if isinstance(error, Warning):
+        kind = f"{type(error).__name__}, which the filterwarnings of pytest make an error"
+        return f'it is a {kind}: add "ignore::{type(error).__name__}" to them'
     missing = re.search(r"forward\(\) missing \d+ required \w+ arguments?: '(\w+)'", str(error))
     if not isinstance(error, TypeError) or missing is None:
         return ""

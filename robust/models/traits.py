@@ -3,6 +3,7 @@
 What is found as a model is loaded stands on its module, so that every later step sees it.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -30,14 +31,7 @@ class Traits:
         """Return notes on how the model is attacked and judged."""
         through = "through its gradient" if self.gradient else "by queries, since no gradient reaches its inputs"
         notes = [f"its parameters are quantised: it is attacked {through}"]
-        if self.by_batch:
-            notes.append(describe_by_batch(self.change))
-        return tuple(notes)
-
-    @property
-    def by_batch(self) -> bool:
-        """Whether the answer to an input depends on the others of its batch."""
-        return self.change > 0
+        return (*notes, *[describe_by_batch(self.change)] * bool(self.change))
 
 
 def describe_by_batch(change: float) -> str:
@@ -64,13 +58,17 @@ def find_traits(module: nn.Module, x: Tensor) -> Traits | None:
         return None
     change = float((together - alone).abs().max()) if apart > MIN_CHANGE else 0.0
     traits = Traits(_has_gradient(module, x), change)
+    if not traits.gradient:  # torch would warn of every attempt to follow one
+        module.register_forward_hook(_detach)
     setattr(module, NAME, traits)
     return traits
 
 
-def _has_gradient(module: nn.Module, x: Tensor) -> bool:
-    import warnings
+def _detach(module: nn.Module, inputs: tuple[Tensor, ...], answer: Tensor) -> Tensor:
+    return answer.detach()
 
+
+def _has_gradient(module: nn.Module, x: Tensor) -> bool:
     leaf = x.clone().requires_grad_()
     with eval_mode(module), torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of kernels without a derivative
@@ -94,9 +92,9 @@ def only_answers(module: nn.Module) -> bool:
     return is_queried(module) or any(isinstance(part, BlackBox) for part in module.modules())
 
 
-def is_by_batch(module: nn.Module) -> bool:
-    """Whether the module, or a part of it, is quantised by the batch."""
-    return any(traits.by_batch for traits in _list_traits(module))
+def batch_change(module: nn.Module) -> float:
+    """Return by how much the logits of a quantised module differ between an input alone and in a batch; 0 of others."""
+    return max((traits.change for traits in _list_traits(module)), default=0.0)
 
 
 def _list_traits(module: nn.Module) -> list[Traits]:
@@ -122,4 +120,4 @@ def judges(module: nn.Module) -> tuple[nn.Module, ...]:
     each input alone.
     """
     deployed = AsCompiled(module) if is_compiled(module) else module
-    return (deployed, Alone(module)) if is_by_batch(module) else (deployed,)
+    return (deployed, Alone(module)) if batch_change(module) else (deployed,)

@@ -144,7 +144,7 @@ class Measurements:
         """Return a note on what is run otherwise than an attack or a suite says; or ""."""
         run = self.list_attacks(case, name, threat)
         if is_queried(case.module) and run != [name]:
-            return f"{name} under {threat}: no gradient reaches the inputs, so {' and '.join(run)} are run in its place"
+            return f"{name} under {threat}: no gradient reaches the inputs, so it is run as {' and '.join(run)}"
         fit = describe_fit(run, self._data.classes)
         return f"{name} under {threat}: {fit}" if fit else ""
 
