@@ -24,6 +24,7 @@ from robust.flags import Flags
 from robust.models.traits import judges
 from robust.models.weights import hash_weights
 from robust.records.attack_outcome import StageOutcome
+from robust.user_code import explain_warning
 from robust.verification.check import Faults
 from robust.verification.rounding import on_levels, verify_rounded
 
@@ -84,9 +85,8 @@ def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
 
 def _explain_error(error: Exception) -> str:
     """Return what to do if the model warns and a filter raises it, or needs more than the inputs; "" otherwise."""
-    if isinstance(error, Warning):
-        kind = f"{type(error).__name__}, which the filterwarnings of pytest make an error"
-        return f'it is a {kind}: add "ignore::{type(error).__name__}" to them'
+    if reason := explain_warning(error):
+        return reason
     missing = re.search(r"forward\(\) missing \d+ required \w+ arguments?: '(\w+)'", str(error))
     if not isinstance(error, TypeError) or missing is None:
         return ""

@@ -36,6 +36,8 @@ def fit_weights(module: nn.Module, weights: Weights) -> tuple[str, ...]:
     ValueError lists the tensors that are missing, unexpected, of another shape or of complex numbers.
     """
     state = module.state_dict()
+    if compiled := any(COMPILED in name for name in state):  # in whole or in part: names are compared without that
+        state, weights = _take_off_compiled(state), _take_off_compiled(weights)
     stripped, notes = strip_prefixes(weights, state)
     both = sorted(state.keys() & stripped.keys())
     faults = {
@@ -51,8 +53,13 @@ def fit_weights(module: nn.Module, weights: Weights) -> tuple[str, ...]:
     if any(faults.values()):
         messages = (f"{len(names)} {kind} ({join_names(names, 2)})" for kind, names in faults.items() if names)
         raise ValueError(f"weights do not fit: {'; '.join((*messages, *notes))}")
-    module.load_state_dict(stripped)
+    names = module.state_dict() if compiled else {}
+    module.load_state_dict({name: stripped[name.replace(COMPILED, "")] for name in names} or stripped)
     return notes
+
+
+def _take_off_compiled(weights: Weights) -> Weights:
+    return {name.replace(COMPILED, ""): tensor for name, tensor in weights.items()}
 
 
 def unwrap(content: object) -> Loaded:

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.engine import eval_mode
-from robust.attacks.text import first_line
 from robust.device import device_of
 from robust.models.program import Batched
 
@@ -24,9 +23,9 @@ class Compiled(nn.Module):
         self.module = module
         self.as_deployed = False
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, x: Tensor) -> Any:
         with torch.compiler.set_stance("default" if self.as_deployed else "force_eager"):
-            return self.module(*args, **kwargs)
+            return self.module(x)
 
 
 class AsCompiled(nn.Module):
@@ -72,7 +71,8 @@ def check_compiled(module: nn.Module, x: Tensor) -> None:
             AsCompiled(module)(x)
         except Exception as error:  # the compiler raises anything
             hint = "give it without torch.compile, or repair what compiles it"
-            raise ValueError(f"torch.compile fails: {first_line(error)}; {hint}") from error
+            said = " ".join(str(error).split("\n")[:2])  # the second line is what a compiler says
+            raise ValueError(f"torch.compile fails: {said}; {hint}") from error
 
 
 def _list_compiled(module: nn.Module) -> list[Compiled]:

@@ -1,11 +1,11 @@
 """From a model's spec to a module: run a factory, the user's or the zoo's, or fill it with weights from a file."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from robust.attacks.text import printable
@@ -26,7 +26,7 @@ from robust.models.spec import ModelSpec
 from robust.models.traits import find_traits
 from robust.models.weights import count_parameters, hash_weights
 from robust.torchvision_compat import with_torchvision
-from robust.user_code import as_program, describe_user_error, import_file, import_module, look_up
+from robust.user_code import as_program, describe_user_error, explain_warning, import_file, import_module, look_up
 
 Build = Callable[[], nn.Module]
 Shape = tuple[int, ...]  # of one input
@@ -247,9 +247,11 @@ def _call(what: str, make: Callable[..., object], *args: object, **options: obje
     except ValueError:
         pass  # a callable whose signature is not known
     try:
-        with as_program(what.partition(":")[0]):
+        with as_program(what.partition(":")[0]), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")  # torch's of itself
             return with_torchvision(lambda: make(*args, **options))
     except UnfitError as error:
         raise ValueError(f"{what}: {error}") from None
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{what} failed: {describe_user_error(error)}") from error
+        reason = "; ".join(filter(None, (describe_user_error(error), explain_warning(error))))
+        raise ValueError(f"{what} failed: {reason}") from error
