@@ -21,7 +21,7 @@ from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.attack_run import RunOptions, candidates_of, run_attack, sort_inputs
 from robust.evaluation.batching import Batcher
 from robust.flags import Flags
-from robust.models.traits import judges
+from robust.models.judged import judges
 from robust.models.weights import hash_weights
 from robust.records.attack_outcome import StageOutcome
 from robust.user_code import explain_warning

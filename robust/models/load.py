@@ -11,7 +11,7 @@ from torch import nn
 from robust.attacks.text import printable
 from robust.models.blackbox import Ask, BlackBox, build_ask, can_answer
 from robust.models.checkpoint import fit_weights
-from robust.models.compiled import COMPILED, add_eager_form, check_compiled, is_compiled
+from robust.models.compiled import add_eager_form, check_compiled
 from robust.models.endpoint import Endpoint
 from robust.models.ensemble import Ensemble
 from robust.models.format import Terms, read_model
@@ -66,7 +66,7 @@ def load(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subje
     """
     make = _load_ensemble if spec.members else _load_one
     subject = make(spec, arch, folder, terms)
-    if terms.inputs is not None and is_compiled(subject.module):
+    if terms.inputs is not None:
         check_compiled(subject.module, terms.inputs)
     return subject
 
@@ -129,8 +129,8 @@ def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, .
 
     `notes` are on how it was loaded. UnclearError, in one line, if its answers may be read in several ways.
     """
-    module = add_eager_form(module)
-    notes = (*notes, *[COMPILED] * is_compiled(module))
+    module, found = add_eager_form(module)
+    notes = (*notes, *found)
     if terms.inputs is not None:
         notes += fit_precision(module, terms.inputs)
     module = add_normalization(module, terms.normalize)
@@ -141,8 +141,7 @@ def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, .
     reading = adapt_output(module, terms.inputs, terms.classes, wanted, declared=terms.declared)
     if reading is None:
         return Subject(name, "as-is", module, notes, terms.output, terms.classes)
-    traits = find_traits(module, terms.inputs)
-    notes += (*reading.notes, *(traits.notes if traits else ()))
+    notes += (*reading.notes, *find_traits(module, terms.inputs))
     return Subject(name, "as-is", module, notes, str(reading.form), reading.columns)
 
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from robust.data.lazy_inputs import LazyInputs
 from robust.flags import Flags
-from robust.models.traits import judges
+from robust.models.judged import judges
 from robust.sampling import shuffled_rows
 from robust.verification.candidates import Candidates
 from robust.verification.distances import Floats, check_limits

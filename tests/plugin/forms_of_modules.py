@@ -138,19 +138,28 @@ class Child(Within):
         return self.network(x)
 
 
+def compile_quietly(what: Any) -> Any:
+    """Return what torch.compile makes; its import gives warnings of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.compile(what)
+
+
 def compiled_forward(net: nn.Module) -> nn.Module:
-    net.forward = torch.compile(net.forward)
+    net.forward = compile_quietly(net.forward)
     return net
 
 
 def compiled_in_place(net: nn.Module) -> nn.Module:
-    net.compile()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net.compile()
     return net
 
 
 COMPILED = {
-    "compile": torch.compile,
-    "compiled-part": lambda net: Child(torch.compile(net)),
+    "compile": compile_quietly,
+    "compiled-part": lambda net: Child(compile_quietly(net)),
     "compiled-forward": compiled_forward,
     "compiled-in-place": compiled_in_place,
 }

@@ -47,7 +47,7 @@ def read(source: Source, terms: Terms) -> Loaded:
 
 
 def _check_sound(loaded: Loaded) -> Loaded:
-    """Return what was loaded; ValueError for a module that its own class did not pickle whole, as some quantised ones."""
+    """Return what was loaded; ValueError for a module that was not pickled whole, as some quantised ones."""
     if isinstance(loaded.content, nn.Module):
         try:
             loaded.content.state_dict()

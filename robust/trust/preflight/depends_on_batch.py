@@ -5,7 +5,8 @@ Then the steps of an attack and the verification of its result see different mod
 
 import numpy as np
 
-from robust.models.traits import batch_change, describe_by_batch
+from robust.models.judged import batch_change
+from robust.models.traits import describe_by_batch
 from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import SMALL_BATCH, ModelProbe, measure_change
