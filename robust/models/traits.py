@@ -15,6 +15,7 @@ from robust.models.judged import BY_BATCH, Alone
 from robust.models.weights import is_packed
 
 MIN_CHANGE = 1e-4  # of the largest logit: rounding in another batch changes less
+DIM = 0.25
 QUERIED = "robust_queried"  # the attribute of a module that passes no gradient
 
 
@@ -57,7 +58,11 @@ def only_answers(module: nn.Module) -> bool:
 
 
 def _measure_change(module: nn.Module, x: Tensor) -> float:
-    """Return by how much the logits differ between an input alone and in a batch; 0 if rounding explains it."""
+    """Return by how much the logits differ between an input alone and in a batch; 0 if rounding explains it.
+
+    A scale that is taken of the batch is another one for dim inputs alone, of which the batch has some.
+    """
+    x = torch.cat([x, x * DIM])
     with eval_mode(module), torch.no_grad():
         together, alone = module(x.clone()), Alone(module)(x.clone())
     change = float((together - alone).abs().max())

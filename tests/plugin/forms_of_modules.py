@@ -138,6 +138,13 @@ class Child(Within):
         return self.network(x)
 
 
+def import_compiler() -> None:
+    """Import all of the compiler, by using it; some of its files cannot be imported twice in a process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.compile(nn.Softplus())(torch.zeros(2))
+
+
 def compile_quietly(what: Any) -> Any:
     """Return what torch.compile makes; its import gives warnings of its own."""
     with warnings.catch_warnings():
