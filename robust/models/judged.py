@@ -36,7 +36,7 @@ class Alone(nn.Module):
         self.module = module
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.module(one) for one in x.split(1)])
+        return torch.cat([self.module(one) for one in torch.split(x, 1)])
 
 
 class Compiled(nn.Module):
@@ -66,7 +66,7 @@ class AsCompiled(nn.Module):
             try:
                 for part in parts:
                     part.as_deployed = True
-                return torch.cat([self._ask(batch) for batch in x.split(BATCH)])
+                return torch.cat([self._ask(batch) for batch in torch.split(x, BATCH)])
             finally:
                 for part in parts:
                     part.as_deployed = False

@@ -1,7 +1,5 @@
 """From a model's spec to a module: run a factory, the user's or the zoo's, or fill it with weights from a file."""
 
-import inspect
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,11 +7,12 @@ from pathlib import Path
 from torch import nn
 
 from robust.attacks.text import printable
-from robust.models.blackbox import Ask, BlackBox, build_ask, can_answer
+from robust.models.blackbox import Ask, BlackBox, build_ask
 from robust.models.checkpoint import fit_weights
 from robust.models.compiled import add_eager_form, check_compiled
 from robust.models.endpoint import Endpoint
 from robust.models.ensemble import Ensemble
+from robust.models.factories import call_factory, find_user_factory, make_module
 from robust.models.format import Terms, read_model
 from robust.models.http_client import Client
 from robust.models.libraries import find_library_factory
@@ -21,12 +20,10 @@ from robust.models.normalize import add_normalization, describe_normalize
 from robust.models.output import adapt_output
 from robust.models.output_form import SEPARATOR, OutputForm
 from robust.models.precision import fit_precision
-from robust.models.registry import ARCHITECTURES, UnfitError
+from robust.models.registry import ARCHITECTURES
 from robust.models.spec import ModelSpec
 from robust.models.traits import find_traits
 from robust.models.weights import count_parameters, hash_weights
-from robust.torchvision_compat import with_torchvision
-from robust.user_code import as_program, describe_user_error, explain_warning, import_file, import_module, look_up
 
 Build = Callable[[], nn.Module]
 Shape = tuple[int, ...]  # of one input
@@ -151,7 +148,7 @@ def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
     else:
         options = dict(spec.options)
         ask = build_ask(
-            _call(spec.text, _user_factory(spec), *spec.args, **options),
+            call_factory(spec.text, find_user_factory(spec), *spec.args, **options),
             terms.classes,
             OutputForm.parse(terms.output).kind,
         )
@@ -209,48 +206,9 @@ def _factory(spec: ModelSpec, shape: Shape, classes: int) -> Build:
     options = dict(spec.options)
     if spec.library == "zoo":
         make = ARCHITECTURES.get(spec.factory)
-        return lambda: _make(spec.text, make, shape, classes, *spec.args, **options)
+        return lambda: make_module(spec.text, make, shape, classes, *spec.args, **options)
     if spec.library:
         library_factory = find_library_factory(spec.library, spec.factory, shape, classes)
-        return lambda: _make(spec.text, library_factory, *spec.args, **options)
-    user_factory = _user_factory(spec)
-    return lambda: _make(spec.text, user_factory, *spec.args, **options)
-
-
-def _user_factory(spec: ModelSpec) -> Callable[..., object]:
-    assert spec.factory is not None
-    module = import_module(spec.module, spec.path) if spec.module else import_file(spec.path)
-    make = look_up(module, spec.factory, spec.path.name)
-    if isinstance(make, nn.Module):
-        raise ValueError(f"{spec.text} is a module; name a function that returns it")
-    if not callable(make):
-        raise ValueError(f"{spec.text} is a {type(make).__name__}, expected a function or class that makes the model")
-    factory: Callable[..., object] = make
-    return factory
-
-
-def _make(what: str, make: Callable[..., object], *args: object, **options: object) -> nn.Module:
-    made = _call(what, make, *args, **options)
-    if not isinstance(made, nn.Module):
-        hint = f"; a model that only answers is written blackbox:{what}" if can_answer(made) else ""
-        raise ValueError(f"{what} returned {type(made).__name__}, expected torch.nn.Module{hint}")
-    return made
-
-
-def _call(what: str, make: Callable[..., object], *args: object, **options: object) -> object:
-    try:
-        inspect.signature(make).bind(*args, **options)
-    except TypeError as error:
-        example = f"{what.partition('(')[0]}(width=2)"
-        raise ValueError(f"{what} cannot be called so: {error}; arguments are written as {example}") from None
-    except ValueError:
-        pass  # a callable whose signature is not known
-    try:
-        with as_program(what.partition(":")[0]), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")  # torch's of itself
-            return with_torchvision(lambda: make(*args, **options))
-    except UnfitError as error:
-        raise ValueError(f"{what}: {error}") from None
-    except (Exception, SystemExit) as error:
-        reason = "; ".join(filter(None, (describe_user_error(error), explain_warning(error))))
-        raise ValueError(f"{what} failed: {reason}") from error
+        return lambda: make_module(spec.text, library_factory, *spec.args, **options)
+    user_factory = find_user_factory(spec)
+    return lambda: make_module(spec.text, user_factory, *spec.args, **options)

@@ -24,7 +24,7 @@ def hash_weights(module: nn.Module) -> str:
         if isinstance(part, Tensor):
             flat = part.detach().cpu().contiguous().reshape(-1)
             sha.update(f"{name} {flat.dtype} {list(part.shape)}".encode())
-            sha.update(flat.view(torch.uint8).numpy())
+            sha.update(flat.view(torch.uint8).numpy().data)
         else:
             sha.update(f"{name} {part}".encode())
     return sha.hexdigest()
