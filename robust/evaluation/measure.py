@@ -111,14 +111,11 @@ def _explain_width(answer: object, samples: Samples) -> str:
 
 
 def _explain_refusal(module: nn.Module, shape: tuple[int, ...]) -> str:
-    """Return a likely reason why a model does not take inputs that are float32, of this shape and on one device."""
+    """Return a likely reason why a model does not take inputs of this shape on one device."""
     tensors = [*module.parameters(), *module.buffers()]
     devices = {str(tensor.device) for tensor in tensors}
-    types = {str(tensor.dtype) for tensor in tensors if tensor.is_floating_point()} - {"torch.float32"}
     if len(devices) > 1:
         return f"parts of it are on {' and '.join(sorted(devices))}: register what it needs as buffers"
-    if types:
-        return f"its numbers are {' and '.join(sorted(types))}, inputs are torch.float32: call float() on it"
     channel = f" An image has a channel axis, as {[1, *shape]}" if len(shape) == 2 else ""
     return f"is this the data that it was made for (--robust-data)?{channel}"
 

@@ -34,6 +34,7 @@ def fit_precision(module: nn.Module, x: Tensor) -> tuple[str, ...]:
         if _takes(module, x.to(dtype)):
             module.register_forward_pre_hook(_make_cast(dtype))
             return (f"its inputs become {_name(dtype)}, as its parameters are",)
+    _convert(module)  # the type is not what it fails for: `check_model` says what is
     return ()
 
 
