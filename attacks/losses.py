@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robust.attacks.registry import suggest
-
 Loss = Callable[[Tensor, Tensor], Tensor]
 Targeted = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -77,12 +75,6 @@ LOSSES: dict[str, tuple[Loss, Targeted]] = {
     "dlr": (dlr, dlr_to),
     "sice": (scale_free_cross_entropy, scale_free_cross_entropy_to),
 }
-
-
-def check_loss(loss: str | Loss) -> None:
-    """Raise ValueError for a name that is not in LOSSES; a function is always accepted."""
-    if isinstance(loss, str) and loss not in LOSSES:
-        raise ValueError(f"unknown loss {suggest(loss, LOSSES, 'loss')}")
 
 
 def _at(logits: Tensor, y: Tensor) -> Tensor:

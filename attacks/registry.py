@@ -97,6 +97,11 @@ class Registry(Generic[T]):
                 self.refuse(name)
         return self._things[name]
 
+    def find_file(self, name: str) -> Path | None:
+        """Find the file that holds the thing, without importing it; None if no file of the packages does."""
+        spec = find_spec(files[name]) if name in (files := self._files()) else None
+        return Path(spec.origin) if spec and spec.origin else None
+
     def about(self, name: str) -> str:
         """Return the first line of the docstring of the thing's file, or of a third party's thing itself."""
         thing = self.get(name)

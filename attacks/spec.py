@@ -17,6 +17,8 @@ Value = bool | int | float | str
 
 T = typing.TypeVar("T")
 
+LOSSES = ("ce", "margin", "dlr", "sice")  # the names of losses.LOSSES, which imports torch
+
 
 def parse_value(text: str) -> Value:
     """Read "true", "40", "0.5" or "1/4" (a float); return any other text as it is."""
@@ -115,3 +117,9 @@ def check_at_least_1(name: str, value: float) -> None:
     """Raise ValueError if an option's value is below 1."""
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+def check_loss(loss: object) -> None:
+    """Raise ValueError for a name that is not in LOSSES; a function is always accepted."""
+    if isinstance(loss, str) and loss not in LOSSES:
+        raise ValueError(f"unknown loss {suggest(loss, LOSSES, 'loss')}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from robust.attacks.registry import ATTACKS, suggest
+from robust.attacks.source_options import check_options
 from robust.attacks.spec import Spec, check_at_least_1
 from robust.attacks.text import slug
 from robust.attacks.words import NORMS
@@ -37,6 +38,7 @@ class Stage:
         spec = Spec.parse(self.attack)
         if spec.name not in ATTACKS:
             ATTACKS.refuse(spec.name)
+        check_options(spec)
         object.__setattr__(self, "attack", str(spec))
         for norm in self.norms:
             if norm not in NORMS:

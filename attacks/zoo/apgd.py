@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from robust.attacks.geometry import per_sample
-from robust.attacks.losses import Loss, check_loss
+from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
-from robust.attacks.spec import check_at_least_1
+from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.threats.lp import LpThreat
 

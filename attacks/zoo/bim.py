@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
+from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.zoo.pgd import PGD, PGDState
 
@@ -18,7 +19,10 @@ class BIM:
     loss: str | Loss = "ce"  # ce, margin, dlr or sice
 
     def __post_init__(self) -> None:
-        self._pgd()  # it checks the options
+        check_at_least_1("steps", self.steps)
+        if self.stride <= 0:
+            raise ValueError(f"stride, a share of eps, must be above 0, got {self.stride:g}")
+        check_loss(self.loss)
 
     def init(self, task: Task) -> PGDState:
         return self._pgd().init(task)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robust.attacks.losses import Loss, check_loss
+from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
-from robust.attacks.spec import check_at_least_1
+from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 
 FIRST_STEP, LAST_STEP = 1.0, 0.01  # the step size, as a share of the width of the bounds

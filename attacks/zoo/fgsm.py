@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from robust.attacks.engine import Ascent
-from robust.attacks.losses import check_loss
 from robust.attacks.registry import ATTACKS
+from robust.attacks.spec import check_loss
 from robust.attacks.task import Task
 
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robust.attacks.geometry import per_sample
-from robust.attacks.losses import Loss, check_loss
+from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
-from robust.attacks.spec import check_at_least_1
+from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Model, Task
 
 MIN_SCALE = 0.9  # input diversity shrinks an image to no less than this share of its width

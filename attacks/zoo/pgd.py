@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robust.attacks.losses import Loss, check_loss
+from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng
-from robust.attacks.spec import check_at_least_1
+from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 
 FIRST_CYCLE = 8  # steps; hardly any sample cycles earlier, so short attacks, as in training, need not check

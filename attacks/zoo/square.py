@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from robust.attacks.geometry import per_sample
-from robust.attacks.losses import Loss, check_loss
+from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng
-from robust.attacks.spec import check_at_least_1
+from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.zoo._images import draw_corners, draw_signs, make_bumps, mask_window, place_tiles, to_image
 

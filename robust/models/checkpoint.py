@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,16 @@ def read_weights(path: Path) -> Weights:
     if isinstance(content, nn.Module):
         raise ValueError("is a whole model, expected a state dict; save only model.state_dict()")
     return content
+
+
+def refuse_bare_weights(weights: Weights) -> NoReturn:
+    """Raise the ValueError for weights without an architecture."""
+    first = next(iter(weights), None)
+    example = f", first {printable(first)} {list(weights[first].shape)}" if first else ""
+    raise ValueError(
+        f"holds weights only ({len(weights)} tensors{example}). Say what they belong to: "
+        "--robust-arch=net.py:make, --robust-arch=zoo:cnn or --robust-arch=torchvision:resnet18"
+    )
 
 
 def fit_weights(module: nn.Module, weights: Weights) -> tuple[str, ...]:

@@ -72,21 +72,23 @@ class Format:
     matches: Callable[[Source], bool]
     read: Callable[[Source, Terms], Loaded]
     runs_code: bool = False
+    alone: bool = False  # whether `read` needs nothing of the data
 
 
 FORMATS: Registry[Format] = Registry("format", ("robust.models.formats",), "robust.formats")
 
 
 def model_format(
-    name: str, title: str, matches: Callable[[Source], bool], *, runs_code: bool = False
+    name: str, title: str, matches: Callable[[Source], bool], *, runs_code: bool = False, alone: bool = False
 ) -> Callable[[Callable[[Source, Terms], Loaded]], Callable[[Source, Terms], Loaded]]:
     """Return a decorator for the function that reads the files that `matches` recognises.
 
-    With `runs_code` the function is called only for files that the user permits to run code.
+    With `runs_code` the function is called only for files that the user permits to run code; `alone` says that it
+    needs nothing of the data, so that a file at fault can be refused before they are read.
     """
 
     def add(read: Callable[[Source, Terms], Loaded]) -> Callable[[Source, Terms], Loaded]:
-        FORMATS.register(name)(Format(title, matches, read, runs_code))
+        FORMATS.register(name)(Format(title, matches, read, runs_code, alone))
         return read
 
     return add
@@ -97,6 +99,12 @@ def read_model(path: Path, terms: Terms) -> Loaded:
 
     ValueError, in one line that continues its name, if it cannot be read or may not be loaded.
     """
+    form, source = recognise(path, terms.permissions)
+    return form.read(source, terms)
+
+
+def recognise(path: Path, permissions: Permissions) -> tuple[Format, Source]:
+    """Return the format of a file or folder; ValueError as in `read_model`."""
     try:
         source = Source.of(path)
     except OSError as error:
@@ -106,7 +114,7 @@ def read_model(path: Path, terms: Terms) -> Loaded:
     if len(matching) != 1:
         kinds = " and ".join(form.title for form in matching) or "none of " + ", ".join(form.title for form in formats)
         raise ValueError(f"is {kinds} by its content")
-    if matching[0].runs_code and not terms.permissions.allows_code(path):
+    if matching[0].runs_code and not permissions.allows_code(path):
         fault = f"is {matching[0].title}, which runs code, so it was not loaded"
-        raise ValueError("; ".join([fault, "save only model.state_dict()", *terms.permissions.suggest_options(path)]))
-    return matching[0].read(source, terms)
+        raise ValueError("; ".join([fault, "save only model.state_dict()", *permissions.suggest_options(path)]))
+    return matching[0], source

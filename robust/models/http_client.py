@@ -93,10 +93,11 @@ class Client:
             answer = self._pool.request(
                 "POST", self.endpoint.url, body=body, headers=headers, redirect=False, preload_content=False
             )
-            encoding = answer.headers.get("content-encoding", "identity")
-            if encoding != "identity":  # a few packed bytes may fill the memory
-                raise ValueError(f"answered in the encoding {printable(encoding)[:20]}; expected none")
-            content: bytes = answer.read(MAX_BYTES + 1, decode_content=False)
+            try:
+                content = _read(answer)
+            except BaseException:
+                answer.close()
+                raise
             answer.release_conn()
         except HTTPError as error:
             raise ValueError(f"no answer: {_reason(error)}") from None
@@ -124,6 +125,15 @@ class Client:
         if error is not None:
             raise error
         return cast("T", value)
+
+
+def _read(answer: Any) -> bytes:
+    """Return the first bytes of an answer; ValueError if they are packed: a few may fill the memory."""
+    encoding = answer.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise ValueError(f"answered in the encoding {printable(encoding)[:20]}; expected none")
+    content: bytes = answer.read(MAX_BYTES + 1, decode_content=False)
+    return content
 
 
 def _reason(error: Exception) -> str:

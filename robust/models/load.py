@@ -6,9 +6,8 @@ from pathlib import Path
 
 from torch import nn
 
-from robust.attacks.text import printable
 from robust.models.blackbox import Ask, BlackBox, build_ask
-from robust.models.checkpoint import fit_weights
+from robust.models.checkpoint import fit_weights, refuse_bare_weights
 from robust.models.compiled import add_eager_form, check_compiled
 from robust.models.endpoint import Endpoint
 from robust.models.ensemble import Ensemble
@@ -104,12 +103,7 @@ def _load_one(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> 
         return make_subject(spec.name, loaded.content, terms, loaded.notes)
     weights = loaded.content
     if arch is None:
-        first = next(iter(weights), None)
-        example = f", first {printable(first)} {list(weights[first].shape)}" if first else ""
-        raise ValueError(
-            f"holds weights only ({len(weights)} tensors{example}). Say what they belong to: "
-            "--robust-arch=net.py:make, --robust-arch=zoo:cnn or --robust-arch=torchvision:resnet18"
-        )
+        refuse_bare_weights(weights)
     module = _find_factory(spec, arch, folder, terms)()
     try:
         notes = (*loaded.notes, *fit_weights(module, weights))
@@ -188,12 +182,10 @@ def get_builder(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -
 
 
 def _find_factory(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Build:
-    if spec.answers or spec.members:
-        raise ValueError(f"{spec.text} has no architecture that could be trained")
+    spec.refuse_untrainable(arch)
     if spec.factory is not None:
         return _factory(spec, terms.shape, terms.classes)
-    if arch is None:
-        raise ValueError(f"{spec.text} holds weights only; name the architecture with --robust-arch")
+    assert arch is not None
     try:
         return _factory(ModelSpec.parse(arch, folder), terms.shape, terms.classes)
     except (ValueError, LookupError) as error:

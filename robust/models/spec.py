@@ -119,6 +119,13 @@ class ModelSpec:
         for path in self.files:
             _refuse_absent(path, False, suggest_spec(self.text, path.parent))
 
+    def refuse_untrainable(self, arch: str | None) -> None:
+        """Raise a ValueError if nothing makes a fresh module of this model; `arch` is the text of --robust-arch."""
+        if self.answers or self.members:
+            raise ValueError(f"{self.text} has no architecture that could be trained")
+        if self.factory is None and arch is None:
+            raise ValueError(f"{self.text} holds weights only; name the architecture with --robust-arch")
+
     @property
     def plain(self) -> bool:
         """Whether the path alone identifies the model: weights, `make` without arguments, or a library's model."""

@@ -12,6 +12,7 @@ from robust.session.case import DECISIONS, Case, fail
 from robust.session.measurement import Measurements
 from robust.session.payload import RowPart
 from robust.session.payload_builder import PayloadBuilder
+from robust.session.preflight import Preflight
 from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.session.selection import count_attacks, is_judged, node_id
@@ -27,12 +28,15 @@ class Commands(NamedTuple):
 class AccuracyTest:
     """The tests of one process, and the gates on their figures."""
 
-    def __init__(self, resources: Resources, measurements: Measurements, commands: Commands) -> None:
+    def __init__(
+        self, resources: Resources, measurements: Measurements, preflight: Preflight, commands: Commands
+    ) -> None:
         self.commands = commands
         self._answers = resources.answers
         self._settings = resources.settings
         self._gates: Gates = resources.settings.gates
         self._measurements = measurements
+        self._preflight = preflight
         self._payloads = PayloadBuilder(resources)
 
     def test_clean(self, case: Case) -> None:
@@ -47,6 +51,7 @@ class AccuracyTest:
 
     def test_attack(self, case: Case, attack: str, threat: str, *, is_suite: bool = False) -> None:
         """Test the accuracy under one attack, or under one suite, which makes a row of its own."""
+        self._preflight.refuse_futile(case)
         measurement = self._measurements.take(case, attack, threat)
         result = measurement.result
         row = RowPart(

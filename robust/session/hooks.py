@@ -212,7 +212,7 @@ class RobustSession:
         return [f"--robust-compare-fail={margin}: {reason}" for margin in margins if margin not in compared]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if not self.run.files or self._idle:
+        if not self.run.files or self._idle or session.exitstatus == pytest.ExitCode.USAGE_ERROR:
             return
         results, folder, failed = self.run.results, self.run.settings.leaderboard, len(self.failures)
         if folder is not None and results.files:
@@ -237,8 +237,8 @@ class RobustSession:
         except (OSError, ValueError, LookupError) as error:
             self.failures.append(f"--robust-save: no baseline was saved: {error}")
 
-    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        if self.run.files and not self._idle:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter", exitstatus: int) -> None:
+        if self.run.files and not self._idle and exitstatus != pytest.ExitCode.USAGE_ERROR:
             from robust.session.summary import summarise
 
             folder, resources = self.run.config.invocation_params.dir, self.run.resources

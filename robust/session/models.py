@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from robust.attacks.threats.lp import LpThreat
 from robust.device import device_of
 from robust.distributed.ranks import Ranks
 from robust.evaluation.measure import check_model
+from robust.models.early import check_early
 from robust.models.format import Terms
 from robust.models.load import Build, Builder, Subject, get_builder, load, make_subject
 from robust.models.spec import ModelSpec
@@ -31,7 +33,15 @@ from robust.train.split import refuse_shared
 from robust.verification.fresh_process import Source
 
 Progress = Callable[[str], AbstractContextManager[TrainingBar]]
-LoadHook = Callable[[Path], object]  # returns what an implementation of pytest_robust_load_model loads, or None
+
+
+class LoadHook(Protocol):
+    """The hook pytest_robust_load_model: whether anybody implements it, and what is loaded then, or None."""
+
+    @property
+    def implemented(self) -> bool: ...
+
+    def __call__(self, path: Path) -> object: ...
 
 
 class Models:
@@ -56,6 +66,19 @@ class Models:
     def device(self) -> torch.device:
         """The device that models are put on."""
         return self._ranks.device(self._settings.device)
+
+    def check_early(self, spec: ModelSpec, trainings: tuple[str, ...] = (AS_IS,)) -> None:
+        """Check what can be known of a model before the data are read, unless a hook may load it."""
+        spec.refuse_absent()
+        settings, trained = self._settings, any(training != AS_IS for training in trainings)
+        if not self._load_hook.implemented or spec.library:  # the hook is for files
+            as_is, arch = AS_IS in trainings, settings.arch
+            check_early(spec, arch, settings.folder, settings.permissions, as_is=as_is, trained=trained)
+
+    def check_surrogate(self, text: str) -> nn.Module:
+        """Check the same of a surrogate; return a module that only stands for it."""
+        self.check_early(ModelSpec.parse(text, self._settings.attacks_below))
+        return nn.Identity()
 
     def load(self, variant: Variant) -> Subject:
         """Return a model as it was loaded, or trained by a recipe; in evaluation mode, on `device`."""

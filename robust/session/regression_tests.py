@@ -19,6 +19,7 @@ from robust.records.record import Record
 from robust.session.baseline import SelectedBaseline, find_row, select
 from robust.session.case import COMPARED, Case, fail
 from robust.session.measurement import Measurements
+from robust.session.preflight import Preflight
 from robust.session.resources import Resources
 from robust.session.results import Results
 from robust.session.selection import is_measured_anyway, node_id
@@ -31,13 +32,19 @@ class RegressionTest:
     """The comparisons of one process."""
 
     def __init__(
-        self, resources: Resources, measurements: Measurements, repeat: str, selected: list[str] | None
+        self,
+        resources: Resources,
+        measurements: Measurements,
+        preflight: Preflight,
+        repeat: str,
+        selected: list[str] | None,
     ) -> None:
         self._settings = resources.settings
         self._data = resources.data
         self._models = resources.models
         self._answers = resources.answers
         self._measurements = measurements
+        self._preflight = preflight
         self._repeat = repeat  # the command of this run, without node ids
         self._given = selected  # what the controller has selected, in a worker
 
@@ -58,6 +65,7 @@ class RegressionTest:
             after = self._answers.get_clean(case.module, case.samples).correct
             self._judge(case, check, Comparison(before.correct, after))
         else:
+            self._preflight.refuse_futile(case)
             self._test_robust(case, check, baseline, before)
 
     def _find_row(self, case: Case, check: RegressionCheck, baseline: Baseline) -> Record:

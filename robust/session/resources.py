@@ -1,7 +1,6 @@
 """Resources: all that a process loads once to measure, in parts: the data, the models, and their clean answers."""
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,9 +27,21 @@ class Resources:
 def make_resources(config: pytest.Config, settings: Settings, progress: Progress, ranks: Ranks) -> Resources:
     """Make the resources of a run in this process. Nothing is loaded yet."""
     data = RunData(settings)
-    models = Models(settings, data, partial(_load_by_hook, config), progress, ranks)
+    models = Models(settings, data, LoadHook(config), progress, ranks)
     return Resources(settings, ranks, data, models, Answers(settings, data, models, ranks))
 
 
-def _load_by_hook(config: pytest.Config, path: Path) -> object:
-    return call_hook(config, "pytest_robust_load_model", path=path)
+class LoadHook:
+    """The hook pytest_robust_load_model."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @property
+    def implemented(self) -> bool:
+        """Whether anybody implements it, so that files may be loaded that are of no format."""
+        return bool(self._config.hook.pytest_robust_load_model.get_hookimpls())
+
+    def __call__(self, path: Path) -> object:
+        """Return what an implementation loads, or None."""
+        return call_hook(self._config, "pytest_robust_load_model", path=path)

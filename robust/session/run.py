@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from robust.session.accuracy_tests import AccuracyTest
     from robust.session.gate_checks import GateChecks
     from robust.session.measurement import Measurements
+    from robust.session.preflight import Preflight
     from robust.session.regression_tests import RegressionTest
     from robust.session.resources import Resources
     from robust.session.results import Results
@@ -69,17 +70,23 @@ class Run:
         return Measurements(self.resources, self._watched)
 
     @cached_property
+    def preflight(self) -> "Preflight":
+        from robust.session.preflight import Preflight
+
+        return Preflight(self.resources)
+
+    @cached_property
     def accuracy_test(self) -> "AccuracyTest":
         from robust.session.accuracy_tests import AccuracyTest, Commands
 
         row = self._command(lambda option: read_option(self.config, option.name))
-        return AccuracyTest(self.resources, self.measurements, Commands(self._repeat, row))
+        return AccuracyTest(self.resources, self.measurements, self.preflight, Commands(self._repeat, row))
 
     @cached_property
     def trust_test(self) -> "TrustTest":
         from robust.session.trust_tests import TrustTest
 
-        return TrustTest(self.resources, self.measurements)
+        return TrustTest(self.resources, self.measurements, self.preflight)
 
     @cached_property
     def regression_test(self) -> "RegressionTest":
@@ -87,7 +94,7 @@ class Run:
 
         given: Any = getattr(self.config, "workerinput", None)
         selected = given and given[SELECTED_BASELINE]
-        return RegressionTest(self.resources, self.measurements, self._repeat, selected)
+        return RegressionTest(self.resources, self.measurements, self.preflight, self._repeat, selected)
 
     @cached_property
     def results(self) -> "Results":

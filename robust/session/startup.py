@@ -22,16 +22,27 @@ from robust.train.recipe import AS_IS
 def check_settings(resources: Resources) -> None:
     """Check all that can be wrong with the settings; raise pytest.UsageError, in one line, at the first mistake."""
     settings, data, models = resources.settings, resources.data, resources.models
-    for spec in settings.models:
-        with blaming(f"model={spec.text}"):
-            spec.refuse_absent()
-    with blaming(f"device={settings.device}"):
-        _ = models.device
+    _check_early(settings, models)
     _check_data(settings, data)
-    _check_attacks(settings, models)
-    _check_recipes(settings, data, models)
+    _check_surrogates(settings, models)
+    _check_training(settings, data, models)
     for spec in settings.models:
         _check_model(spec, settings, data, models)
+
+
+def _check_early(settings: Settings, models: Models) -> None:
+    """Check what needs no data, which may take long to read."""
+    with blaming(f"device={settings.device}"):
+        _ = models.device
+    for spec in settings.models:
+        with blaming(f"model={spec.text}"):
+            models.check_early(spec, settings.trainings)
+    for option, text in _list_attacks(settings):
+        with blaming(option):
+            make(text, models.check_surrogate)
+    for text in _list_recipes(settings):
+        with blaming(f"train={text}"):
+            read_recipe(text)
 
 
 def _check_data(settings: Settings, data: RunData) -> None:
@@ -46,16 +57,15 @@ def _check_data(settings: Settings, data: RunData) -> None:
             data.read_threat(text)
 
 
-def _check_attacks(settings: Settings, models: Models) -> None:
+def _check_surrogates(settings: Settings, models: Models) -> None:
     for option, text in _list_attacks(settings):
         with blaming(option):
             make(text, models.load_surrogate)
 
 
-def _check_recipes(settings: Settings, data: RunData, models: Models) -> None:
+def _check_training(settings: Settings, data: RunData, models: Models) -> None:
     for text in _list_recipes(settings):
         with blaming(f"train={text}"):
-            read_recipe(text)
             _ = models.threat_to_train
             data.dataset.read("train")
 

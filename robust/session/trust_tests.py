@@ -18,13 +18,13 @@ from robust.session.case import Case, fail
 from robust.session.measurement import Measurements
 from robust.session.payload import AttackPayload, RowPart
 from robust.session.payload_builder import PayloadBuilder
-from robust.session.per_module import PerModule
+from robust.session.preflight import Preflight
 from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, PREFLIGHT, THREAT_CHECKS, examine, join_reports
+from robust.trust.checks import INDICATORS, THREAT_CHECKS, examine, join_reports
 from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations, run_mitigated
-from robust.trust.model_probe import ModelProbe, draw_few_rows, load_few
+from robust.trust.model_probe import draw_few_rows, load_few
 from robust.trust.threat_probe import ThreatProbe
 from robust.user_code import describe_user_error
 
@@ -32,7 +32,7 @@ from robust.user_code import describe_user_error
 class TrustTest:
     """The tests of one process."""
 
-    def __init__(self, resources: Resources, measurements: Measurements) -> None:
+    def __init__(self, resources: Resources, measurements: Measurements, preflight: Preflight) -> None:
         self._settings = resources.settings
         self._ranks = resources.ranks
         self._data = resources.data
@@ -40,11 +40,11 @@ class TrustTest:
         self._answers = resources.answers
         self._measurements = measurements
         self._payloads = PayloadBuilder(resources)
-        self._preflights: PerModule[TrustReport] = PerModule()
+        self._preflight = preflight
 
     def test_preflight(self, case: Case) -> None:
         """Test a model, and the threat models, before anything attacks it."""
-        reports = [self._ranks.once(lambda: self._check_model(case))]
+        reports = [self._preflight.check(case)]
         reports += [self._check_threat(case, threat) for threat in self._settings.threats]
         report = reduce(join_reports, reports)
         if findings := [finding for finding in report.doubts if finding.name not in report.accepted]:
@@ -56,10 +56,12 @@ class TrustTest:
         """Test whether a row's figures may be believed. `row` is a suite, or "" for all attacks together."""
         allowed = self._settings.verdict
         assert allowed is not None
+        self._preflight.refuse_futile(case)
         names = (row,) if row else self._settings.attacks
         results = [self._measure(case, name, threat) for name in names]
         probe = self._probe(case, row, threat, results)
-        report, mitigated = self._ranks.once(lambda: self._examine(case, probe, threat))
+        before = self._preflight.check(case)
+        report, mitigated = self._ranks.once(lambda: self._examine(case, probe, before, threat))
         report = join_reports(report, self._check_threat(case, threat))
         report = replace(report, findings=(*report.findings, *_find_unattacked(results)))
         part = RowPart(threat=str(self._data.read_threat(threat)), command="", suite=row)
@@ -78,12 +80,14 @@ class TrustTest:
         self._measurements.check(few, result, name, threat)
         return result.found
 
-    def _examine(self, case: Case, probe: AttackProbe, threat: str) -> tuple[TrustReport, AttackPayload | None]:
-        """Run the checks of a row, and an attack with mitigations if they find something.
+    def _examine(
+        self, case: Case, probe: AttackProbe, before: TrustReport, threat: str
+    ) -> tuple[TrustReport, AttackPayload | None]:
+        """Run the checks of a row, and an attack with mitigations if they, or those `before`, find something.
 
         One rank runs them, since a sample's answer may depend on its batch.
         """
-        report = join_reports(self._check_model(case), examine(INDICATORS, probe))
+        report = join_reports(before, examine(INDICATORS, probe))
         weak = all(finding.weak for finding in report.doubts)
         return report, self._mitigate(case, threat, weak) if report.doubts else None
 
@@ -108,15 +112,6 @@ class TrustTest:
             return None
         found = replace(found, attack=MITIGATED, options={"mitigations": [*attack.names]} | found.options)
         return self._payloads.build_attack(case, Result(str(allowed), correct, found))
-
-    def _check_model(self, case: Case) -> TrustReport:
-        """Run the checks of a model, once for each."""
-        return self._preflights.get(case.module, lambda: self._examine_model(case))
-
-    def _examine_model(self, case: Case) -> TrustReport:
-        batcher = self._answers.get_batcher(case.module)
-        probe = ModelProbe(case.module, load_few(case.samples), self._data.dataset, case.seed, batcher)
-        return examine(PREFLIGHT, probe, self._settings.accepted)
 
     def _check_threat(self, case: Case, threat: str) -> TrustReport:
         """Run the checks of a threat model. No mitigation helps against what they find."""

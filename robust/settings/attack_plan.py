@@ -2,12 +2,15 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from robust.attacks.registry import ATTACKS, suggest
+from robust.attacks.source_options import SURROGATE, check_options
 from robust.attacks.spec import Spec
 from robust.attacks.suite import WAYS, Suite, read_suite, suite_names
 from robust.attacks.words import canonical_threat, parse_threat
+from robust.models.spec import ModelSpec
 from robust.settings.parsing import Hooks, OptionError, SettingsError, blame, read_items, read_list
 from robust.settings.sources import Options, OptionValue
 from robust.settings.values import DATA, read_time
@@ -55,6 +58,9 @@ def read_attack_plan(options: Options, default_threat: str | None, blind: bool, 
         suites,
         read_list(options["search"], _read_way),
     )
+    for attack in plan.attacks:
+        with blame("attack", attack):
+            _check_surrogate(attack, options["attack"].folder)
     _check_search(options["search"], options["suite"])
     for suite in suites:
         for threat in plan.threats:
@@ -115,7 +121,10 @@ def _read_way(text: str) -> str:
 
 
 def _read_attack(text: str) -> str:
-    """Return the attack in its canonical spelling; LookupError for an unknown name."""
+    """Return the attack in its canonical spelling.
+
+    LookupError for an unknown name; ValueError for an option that is known to be wrong without torch.
+    """
     spec = Spec.parse(text)
     if spec.name in suite_names():
         raise LookupError(f"{spec.name} is a suite; write --robust-suite={spec.name}")
@@ -123,7 +132,17 @@ def _read_attack(text: str) -> str:
         raise LookupError(f"{spec.name} is a training recipe; write --robust-train={text}")
     if spec.name not in ATTACKS:
         ATTACKS.refuse(spec.name)
+    try:
+        check_options(spec)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix(f"{spec}: ")) from None
     return str(spec)
+
+
+def _check_surrogate(attack: str, folder: Path) -> None:
+    """Raise ValueError or LookupError if the surrogate is no spec of a model, or its code is not there."""
+    if surrogate := dict(Spec.parse(attack).options).get(SURROGATE):
+        ModelSpec.parse(str(surrogate), folder, absent=True)
 
 
 def _change(hooks: Hooks, attacks: list[str], threats: list[str]) -> None:

@@ -29,6 +29,10 @@ INDICATORS: "Registry[Callable[[AttackProbe], Finding | None]]" = Registry(
     "indicator", ("robust.trust.indicators",), "robust.indicators"
 )
 
+# The preflight checks after whose finding, if it is broken, no attack could tell anything of the model, so that none is
+# run; the cause comes before what it leads to.
+FUTILE = ("not-finite", "normalisation", "picture-order", "labels-permuted", "guessing")
+
 
 def examine(checks: Registry[Any], probe: Any, accepted: Iterable[str] = ()) -> TrustReport:
     """Run all checks of a registry on a probe; a check that raises is a finding, too.
@@ -58,6 +62,12 @@ def _run_check(checks: Registry[Any], name: str, probe: Any) -> Finding | None:
         message = f"the check {name} could not be run: {describe_user_error(error)}"
         return Finding(name, "suspect", None, message, "repair the model if it is at fault; else report a bug")
     return finding
+
+
+def find_futile(report: TrustReport) -> list[Finding]:
+    """Return the findings that make every attack on the model futile, without those that the user accepts."""
+    broken = {f.name: f for f in report.findings if f.grade == "broken" and f.name not in report.accepted}
+    return [broken[name] for name in FUTILE if name in broken]
 
 
 def join_reports(before: TrustReport, after: TrustReport) -> TrustReport:

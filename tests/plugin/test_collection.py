@@ -292,7 +292,10 @@ def pytest_unconfigure():
     "args",
     [
         ["--robust-model=pkg.mod:make(width=2)"],
-        ["--robust-model=zoo:wideresnet-28-10", "--robust-model=torchvision:resnet18"],
+        [
+            "--robust-model=zoo:wideresnet-28-10",
+            "--robust-attack=pgd:steps=5:restarts=2:surrogate=torchvision:resnet18",
+        ],
         [MODEL, "--robust-data=npz:data.npz:classes=10", "--robust-threat=linf:0.1"],
         [MODEL, "--robust-data=imagefolder:pictures", "--robust-threat=linf:0.1"],
         [MODEL, "--robust-data=hf:tables:only=3+5", "--robust-threat=linf:0.1"],
@@ -314,6 +317,15 @@ def test_collecting_imports_neither_torch_nor_the_users_code(pytester, models, a
 
     assert result.ret == 0
     result.stdout.re_match_lines([r".*::test_clean", r"imported:\s*$"])
+
+
+def test_a_wrong_option_of_an_attack_is_refused_while_collecting_without_torch(pytester, models):
+    pytester.makeconftest(MODULES)
+    result = pytester.runpytest_subprocess("--collect-only", MODEL, "--robust-attack=pgd:stepz=3")
+
+    assert result.ret == 4
+    assert "no option 'stepz', did you mean 'steps'?" in result.stderr.str()
+    result.stdout.re_match_lines([r"imported:\s*$"])
 
 
 def test_junit_files_name_the_tests_and_hold_their_figures(run, folder):

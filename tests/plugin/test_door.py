@@ -1,5 +1,7 @@
 """The door as a user meets it: each form in which people have models and data, its figure or line, verdict and exit."""
 
+from fnmatch import fnmatch
+
 import pandas as pd
 import pytest
 
@@ -217,3 +219,43 @@ def test_a_deployed_network_has_the_figures_of_the_plain_one(rows, form):
     assert low < row.robust_percent < (row.clean_percent if form in ATTACKED_BY_QUERIES else low + 8)
     if note:
         result.stdout.fnmatch_lines([f"loaded base.py:{model.replace('[', '[[]')}: *{note}*"])
+
+
+# Models that are not worth an attack: what becomes of the inputs x and the answers of the plain network; the reason.
+NOT_ATTACKED = {
+    "turned": ("net(x.flip(-1, -2))", "picture-order: *with the inputs turned by 180 degrees"),
+    "mirrored": ("net(x.flip(-1))", "picture-order: *with the inputs mirrored left to right"),
+    "upside_down": ("net(x.flip(-2))", "picture-order: *with the inputs mirrored top to bottom"),
+    "quarter": ("net(x.rot90(1, (-2, -1)))", "picture-order: *with the inputs turned by 90 degrees to the right"),
+    "negative": ("net(1 - x)", "picture-order: *with the inputs inverted"),
+    "bytes": ("net(x / 255)", "normalisation: *with the inputs times 255"),
+    "from_one": ("net(x).roll(1, 1)", "labels-permuted: *"),
+    "untrained": ("net(0 * x)", "guessing: *"),
+    "nan": ("net(x) / 0 * 0", "not-finite: *"),
+}
+FORMS = """
+from base import nn, ten
+
+class Form(nn.Module):
+    def __init__(self, change):
+        super().__init__()
+        self.net, self.change = ten(), change
+    def forward(self, x):
+        return self.change(self.net, x)
+
+"""
+
+
+def test_a_model_that_is_not_worth_an_attack_is_not_attacked(run, base):
+    makers = [f"def {name}():\n    return Form(lambda net, x: {body})" for name, (body, _) in NOT_ATTACKED.items()]
+    (base / "forms.py").write_text(FORMS + "\n".join(makers))
+    models = (f"--robust-model=forms.py:{name}" for name in NOT_ATTACKED)
+    result = run(*models, *FAST, "--robust-samples=200", "--robust-suite=standard-1", fast=False, checked=True)
+
+    n = len(NOT_ATTACKED)
+    result.assert_outcomes(passed=n - 1, failed=3 * n + 1)  # test_clean passes but for NaN
+    lines = [line for line in result.outlines if line.startswith("not attacked, ")]
+    assert len(lines) == 2 * n
+    for (_, reason), line in zip(NOT_ATTACKED.values(), lines[::2], strict=True):
+        assert fnmatch(line, f"not attacked, since no figure could mean anything: {reason}*--robust-accept=*"), line
+    assert not (base / "leaderboard").exists()

@@ -56,6 +56,13 @@ WRONG = {
     "pickle with a payload": (["model=evil.pt", BARE], "needs io.open, which act on the machine"),
     "name that is not there": (["model=full.pt", "safe-globals=torch.nn.Linaer"], "AttributeError"),
     "no checkpoint": (["model=text.pt", BARE], "by its content"),
+    "safetensors cut short": (["model=cut.safetensors", BARE], "is not a sound safetensors file"),
+    "archive cut short": (["model=cut.pt", BARE], "is not a sound zip archive"),
+    "member of an ensemble cut short": (["model=ensemble:weights.pt,cut.pt", BARE], "cut.pt: is not a sound"),
+    "architecture without a factory": (
+        [WEIGHTS, "arch=net.py:bear"],
+        "--robust-arch=net.py:bear: net.py has no 'bear'",
+    ),
     "data does not fit": (["model=net.py:narrow"], "is this the data that it was made for (--robust-data)?"),
     "wrong number of classes": (["model=net.py:two_classes"], "logits of shape [2, 10], got shape [2, 2]"),
     "inputs without a channel axis": (["model=conv.py:make", LINF, "data=npz:rows.npz"], "as [1, 8, 8]"),
@@ -74,17 +81,27 @@ WRONG = {
     "data function returns no data": (["data=net.py:words", LINF], "the mapping has a; expected an input"),
     "too many samples": (["samples=9999"], "digits has 599 test samples"),
     "absent device": (["device=cuda:99"], "CUDA devices"),
-    "attack option": (["attack=pgd:step=3"], "did you mean 'steps'"),
-    "attack value": (["attack=pgd:steps=0"], "at least 1, got 0"),
-    "no surrogate": (["attack=pgd:surrogate=none.py:make"], "no such file"),
+    "no weights of a surrogate": (["attack=pgd:surrogate=none.pt"], "no such file"),
+    "no factory of a surrogate": (["attack=pgd:surrogate=net.py:mke"], "did you mean 'make'"),
     "surrogate for other data": (["attack=pgd:surrogate=net.py:narrow"], "does not take digits"),
     "surrogate without architecture": (["attack=pgd:surrogate=weights.pt"], "holds weights only"),
+    "option of a torchattack": (["attack=torchattacks:PGD:step=3"], "did you mean 'steps'"),
     "unknown torchattack": (["attack=torchattacks:PDG"], "did you mean 'PGD'"),
     "eps in grey levels": (["threat=linf:8"], "did you mean linf:8/255?"),
     "recipe option": (["train=trades:gamma=6"], "no option 'gamma'"),
     "recipe value": (["train=trades:epochs=0"], "epochs must be above 0, got 0"),
     "nothing to train on": (["train=standard", LINF, GOOD], "expected x_train and y_train"),
 }
+
+# Of these, those that no data are read for.
+EARLY = [
+    *("missing name", "file does not run", "weights alone", "weights alone, to be trained", "unknown to torchvision"),
+    *("unknown architecture", "architecture file missing", "architecture without a factory", "full pickle"),
+    *("pickle with a payload", "no checkpoint", "safetensors cut short", "archive cut short"),
+    *("member of an ensemble cut short", "absent device", "no weights of a surrogate", "no factory of a surrogate"),
+    *("surrogate without architecture", "option of a torchattack", "unknown torchattack", "recipe option"),
+    "recipe value",
+]
 
 
 class Payload:
@@ -105,6 +122,9 @@ def cluttered(folder, monkeypatch):
     (folder / "conv.py").write_text("from torch import nn\n\ndef make(): return nn.Conv2d(1, 10, 8)\n")
     (folder / "text.pt").write_text("not a checkpoint")
     torch.save(nn.Linear(2, 2), folder / "full.pt")
+    for suffix in ("safetensors", "pt"):
+        whole = (folder / f"weights.{suffix}").read_bytes()
+        (folder / f"cut.{suffix}").write_bytes(whole[: len(whole) // 2])
     (folder / "evil.pt").write_bytes(pickle.dumps(Payload(), protocol=2))
     (folder / "package").mkdir()
     (folder / "package" / "part.py").write_text("from . import other\n")
@@ -120,12 +140,24 @@ def cluttered(folder, monkeypatch):
     return folder
 
 
+class NoHook:
+    """The hook pytest_robust_load_model, which nobody implements."""
+
+    def __call__(self, **given):
+        return None
+
+    def get_hookimpls(self):
+        return []
+
+
 def check(folder, *typed):
     """Try everything, as a run does before its first test; no hook is implemented."""
     few = [] if any(text.startswith("samples=") for text in typed) else ["samples=60"]
     model = [] if any(text.startswith("model=") for text in typed) else [NET]
-    config = SimpleNamespace(hook=SimpleNamespace(pytest_robust_load_model=lambda **_: None))
-    check_settings(make_resources(config, read(folder, *model, *few, *typed), None, ALONE))
+    config = SimpleNamespace(hook=SimpleNamespace(pytest_robust_load_model=NoHook()))
+    resources = make_resources(config, read(folder, *model, *few, *typed), None, ALONE)
+    check_settings(resources)
+    return resources
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -140,6 +172,51 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(name, cluttered):
     assert word in line
     assert "\n" not in line
     assert {*cluttered.rglob("*")} == before
+
+
+@pytest.mark.parametrize("name", EARLY)
+def test_what_needs_no_data_is_said_before_they_are_read(name, cluttered):
+    (wrong, *others), word = WRONG[name]
+    with pytest.raises(pytest.UsageError) as caught:
+        check(cluttered, wrong, *others, "data=net.py:breaks", LINF)
+
+    assert str(caught.value).startswith(f"--robust-{wrong}: ")
+    assert word in str(caught.value)
+
+
+# Each makes a model, in a way that its source does not show at once.
+SOURCES = {
+    "by a star": "from net import *\n",
+    "by another name": "from net import bare as make\n",
+    "in a condition": "import net\nif net.NUMBER == 3:\n    make = net.bare\n",
+    "by a loop": "import net\nfor name in ['make']:\n    globals()[name] = net.bare\n",
+    "on demand": "def __getattr__(name):\n    import net\n    return net.bare\n",
+}
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+def test_a_factory_is_found_however_it_is_defined(source, cluttered):
+    (cluttered / "own.py").write_text(source)
+
+    check(cluttered, "model=own.py:make")
+
+
+def test_a_file_that_seeds_random_numbers_makes_the_model_that_it_makes_alone(cluttered):
+    """The seed counts only for a factory that is called as the file is imported: it is not imported before."""
+    (cluttered / "own.py").write_text("import torch\nfrom net import bare\ntorch.manual_seed(5)\nmake = bare\n")
+    torch.manual_seed(5)
+    weight = nn.Linear(64, 10).weight
+
+    resources = check(cluttered, "model=own.py:make")
+    (variant,) = resources.settings.everything
+    assert torch.equal(resources.models.load(variant).module[1].weight, weight)
+
+
+def test_a_hook_may_load_what_is_of_no_format(pytester, cluttered):
+    pytester.makeconftest("import net\n\ndef pytest_robust_load_model(path): return net.make()\n")
+    result = pytester.runpytest_inprocess("--robust-model=text.pt", "--robust-samples=60", "-k", "clean")
+
+    result.assert_outcomes(passed=1)
 
 
 def test_what_is_right_passes(cluttered):

@@ -57,7 +57,11 @@ def test_each_finding_is_one_line_with_its_hint_and_then_how_to_accept_them(run,
     ("name", "finding", "told"),
     [
         ("detached", "no-gradient", "fgsm under linf:0.15 could not be run: no gradient leads from *"),
-        ("nan", "not-finite", "the model answered 60 of 60 samples with NaN or infinity (fgsm under linf:0.15)"),
+        (
+            "nan",
+            "not-finite",
+            "not attacked, *: not-finite: 60 of 60 clean samples *--robust-accept=not-finite,guessing",
+        ),
     ],
 )
 def test_what_no_figure_can_be_had_of_is_named_and_fails_each_attack_in_one_line(run, faults, name, finding, told):
@@ -68,13 +72,45 @@ def test_what_no_figure_can_be_had_of_is_named_and_fails_each_attack_in_one_line
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_an_untrained_model_is_told_once_to_guess(run):
-    result = run("--robust-model=net.py:bare", "-k", "preflight or clean or fgsm", checked=True)
+BARE = ("--robust-model=net.py:bare", "--robust-fail-under=0")
+REASON = "not attacked, since no figure could mean anything: guessing: *; or attack it *: --robust-accept=guessing"
 
-    result.assert_outcomes(passed=2, failed=1)
-    # In CI pytest repeats the message in its short summary.
+
+def test_an_untrained_model_is_told_to_guess_and_is_not_attacked(run, folder):
+    result = run(*BARE, "--robust-suite=quick-1", checked=True)
+
+    result.assert_outcomes(passed=1, failed=6)
     assert len([line for line in result.outlines if line.startswith("guessing: ")]) == 1
-    run("--robust-model=net.py:bare", "-k", "clean or fgsm").stdout.no_fnmatch_line("*guessing*")
+    assert len([line for line in result.outlines if line.startswith("not attacked, ")]) == 5
+    result.stdout.fnmatch_lines([REASON, "FAILED --robust-fail-under=0: no attack was run, *"])
+    assert not [*folder.glob("leaderboard/results/**/*.json")]
+
+
+@pytest.mark.parametrize("more", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_it_is_not_attacked_either_where_the_attack_alone_is_selected(run, more):
+    result = run(*BARE, "-k", "fgsm", *more, checked=True)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([REASON])
+
+
+def test_a_trained_variant_is_attacked_beside_it(run):
+    given = ("--robust-model=net.py:bare", "--robust-train=as-is,standard:epochs=4", "-k", "fgsm")
+    result = run(*given, checked=True)
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*test_attack[[]bare-as-is-fgsm-linf-0.15] *", REASON])
+
+
+@pytest.mark.parametrize("way", ["--robust-accept=guessing", "--robust-verdict=none"])
+def test_who_accepts_what_was_found_has_it_attacked(run, way):
+    run(*BARE, "-k", "fgsm", way, checked=True).assert_outcomes(passed=1)
+
+
+def test_a_test_of_the_users_attacks_what_it_likes(run, pytester):
+    pytester.makepyfile(test_own="def test_own(robust_attack): assert robust_attack('fgsm').n == 60")
+
+    run("--robust-model=net.py:bare", "-k", "test_own", checked=True).assert_outcomes(passed=1)
 
 
 def test_the_last_failed_are_run_again_and_workers_find_the_same(pytester, run, faults):

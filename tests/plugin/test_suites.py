@@ -272,7 +272,9 @@ def test_a_wrong_option_in_a_suites_file_is_one_line_before_any_attack(pytester,
     result = pytester.runpytest_inprocess(MODEL, "--robust-samples=20", "--robust-suite=option.toml")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --robust-suite=option-*: fgsm:steps=3: fgsm has no option 'steps'*"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: --robust-suite=option.toml: option.toml, stage 1: fgsm:steps=3: fgsm has no option 'steps'*"]
+    )
     assert not (folder / "leaderboard").exists()
 
 

@@ -9,5 +9,6 @@ def folder(tmp_path):
         (tmp_path / name).write_text("raise RuntimeError\n")
     (tmp_path / "package").mkdir()
     (tmp_path / "wrong.toml").write_text('[[stages]]\nattack = "fgsm"\nsteps = 3\n')
+    (tmp_path / "option.toml").write_text('[[stages]]\nattack = "pgd:stepz=3"\n')
     (tmp_path / "mine.toml").write_text('[[stages]]\nattack = "fgsm"\nnorms = ["l2"]\n')
     return tmp_path

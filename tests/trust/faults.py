@@ -105,6 +105,12 @@ FAULTY = {
     "normalised twice": (lambda: Nearest(lambda x: ((norm(norm(x)) + 1) / 2).abs()), {"guessing", "normalisation"}),
     "black on white": (lambda: Nearest(lambda x: 1 - x), {"guessing", "picture-order"}),
     "columns first": (lambda: Nearest(lambda x: x.mT), {"guessing", "picture-order"}),
+    "half a turn": (lambda: Nearest(lambda x: x.flip(-1, -2)), {"picture-order"}),
+    "a quarter turn": (lambda: Nearest(lambda x: x.rot90(1, (-2, -1))), {"guessing", "picture-order"}),
+    "a quarter turn back": (lambda: Nearest(lambda x: x.rot90(-1, (-2, -1))), {"picture-order"}),
+    "half a turn and columns first": (lambda: Nearest(lambda x: x.mT.flip(-1, -2)), {"picture-order"}),
+    "left to right": (lambda: Nearest(lambda x: x.flip(-1)), {"picture-order"}),
+    "upside down": (lambda: Nearest(lambda x: x.flip(-2)), {"picture-order"}),
     "labels from one": (lambda: Nearest(last=lambda z: z.roll(1, 1)), {"guessing", "labels-permuted"}),
     "classes in another order": (lambda: Nearest(last=lambda z: z[:, SHUFFLE]), {"labels-permuted"}),
     "two classes exchanged": (

@@ -73,6 +73,8 @@ TRAINED = {
     "float64 inside": lambda: Nearest(last=torch.Tensor.double),
     "logits far from 0": lambda: Nearest(last=lambda z: z + 1000),
     "logits close to each other": lambda: Nearest(last=lambda z: z / 100),
+    "alike for mirrored images": lambda: Nearest(lambda x: (x + x.flip(-1)) / 2),
+    "alike for turned images": lambda: Nearest(lambda x: (x + x.flip(-1, -2)) / 2),
     "clamped to the box": lambda: Nearest(lambda x: x.clamp(0, 1)),
 }
 SMALL = {

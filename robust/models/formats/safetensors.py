@@ -9,7 +9,7 @@ def _matches(source: Source) -> bool:
     return source.has_header
 
 
-@model_format("safetensors", "safetensors", _matches)
+@model_format("safetensors", "safetensors", _matches, alone=True)
 def read(source: Source, terms: Terms) -> Loaded:
     """Return the tensors by name; ValueError if the file is damaged."""
     del terms

@@ -36,7 +36,7 @@ def _matches(source: Source) -> bool:
     return bare or (packed and not program)
 
 
-@model_format("torch-save", "a file of torch.save", _matches)
+@model_format("torch-save", "a file of torch.save", _matches, alone=True)
 def read(source: Source, terms: Terms) -> Loaded:
     """Return the state dict or the module in the file, without its wrappers; ValueError if it may not be unpickled."""
     permissions = terms.permissions

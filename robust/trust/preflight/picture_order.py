@@ -1,6 +1,7 @@
-"""picture-order: images have another form than in training: other colour order, inverted, or transposed."""
+"""picture-order: images have another form than in training: turned, mirrored, inverted, or other colours first."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -9,12 +10,23 @@ from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import Inputs, ModelProbe
 from robust.trust.preflight._better import Transform, find_improvement
 
+ORDERS = {  # of rows and columns: whether they are exchanged, and then which axes run backwards
+    "turned by 180 degrees": (False, (-2, -1)),
+    "mirrored left to right": (False, (-1,)),
+    "mirrored top to bottom": (False, (-2,)),
+    "transposed": (True, ()),
+    "turned by 90 degrees to the left": (True, (-2,)),
+    "turned by 90 degrees to the right": (True, (-1,)),
+    "transposed and turned by 180 degrees": (True, (-2, -1)),
+}
+
 
 @PREFLIGHT.register("picture-order")
 def picture_order(probe: ModelProbe) -> Finding | None:
     """Check that no other form of the images improves the accuracy.
 
-    OpenCV reads blue first; MNIST is white on black; some files store columns before rows.
+    OpenCV reads blue first; MNIST is white on black; some files store columns before rows, or the last row first, and
+    cameras turn.
     """
     improvement = find_improvement(probe, dict(_transforms(probe.x, probe.dataset.lo + probe.dataset.hi)))
     if improvement is None:
@@ -31,7 +43,12 @@ def _transforms(x: Inputs, ends: float) -> Iterator[tuple[str, Transform]]:
     if x.ndim not in (3, 4):
         return
     yield "inverted", lambda x: np.float32(ends) - x
-    if x.shape[-1] == x.shape[-2]:
-        yield "transposed", lambda x: np.ascontiguousarray(x.swapaxes(-1, -2))
+    for name, (transposed, backwards) in ORDERS.items():
+        if not transposed or x.shape[-1] == x.shape[-2]:
+            yield name, partial(_reorder, transposed=transposed, backwards=backwards)
     if x.ndim == 4 and x.shape[1] == 3:
         yield "with their colours in reverse order", lambda x: np.ascontiguousarray(x[:, ::-1])
+
+
+def _reorder(x: Inputs, transposed: bool, backwards: tuple[int, ...]) -> Inputs:
+    return np.ascontiguousarray(np.flip(x.swapaxes(-1, -2) if transposed else x, backwards))

@@ -1,0 +1,39 @@
+"""Preflight: the checks of models before they are attacked, once for each; a hopeless model is not attacked."""
+
+from robust.records.trust import TrustReport
+from robust.session.case import Case, fail
+from robust.session.per_module import PerModule
+from robust.session.resources import Resources
+from robust.trust.checks import PREFLIGHT, examine, find_futile
+from robust.trust.model_probe import ModelProbe, load_few
+
+
+class Preflight:
+    """The checks of the models of one process. On several ranks all must ask in the same order."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._settings = resources.settings
+        self._ranks = resources.ranks
+        self._data = resources.data
+        self._answers = resources.answers
+        self._reports: PerModule[TrustReport] = PerModule()
+
+    def check(self, case: Case) -> TrustReport:
+        """Run the checks of a model, once for each, on the first rank."""
+        return self._reports.get(case.module, lambda: self._ranks.once(lambda: self._examine(case)))
+
+    def refuse_futile(self, case: Case) -> None:
+        """Fail the test, before it attacks the model, if no figure could mean anything; without verdicts do nothing."""
+        if self._settings.verdict is None:
+            return
+        if futile := find_futile(self.check(case)):
+            first, names = futile[0], ",".join(finding.name for finding in futile)
+            fail(
+                f"not attacked, since no figure could mean anything: {first.name}: {first.message}; {first.hint}; "
+                f"or attack it all the same: --robust-accept={names}"
+            )
+
+    def _examine(self, case: Case) -> TrustReport:
+        batcher = self._answers.get_batcher(case.module)
+        probe = ModelProbe(case.module, load_few(case.samples), self._data.dataset, case.seed, batcher)
+        return examine(PREFLIGHT, probe, self._settings.accepted)
