@@ -11,7 +11,7 @@ from robust.device import device_of
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_run import is_unattacked
 from robust.flags import union
-from robust.models.blackbox import is_black_box
+from robust.models.traits import only_answers
 from robust.records.record import MITIGATED
 from robust.records.trust import VERDICTS, Finding, TrustReport
 from robust.session.case import Case, fail
@@ -47,7 +47,7 @@ class TrustTest:
         reports = [self._preflight.check(case)]
         reports += [self._check_threat(case, threat) for threat in self._settings.threats]
         report = reduce(join_reports, reports)
-        if findings := [finding for finding in report.findings if finding.name not in report.accepted]:
+        if findings := [finding for finding in report.doubts if finding.name not in report.accepted]:
             names = ",".join(dict.fromkeys(finding.name for finding in findings))
             hint = f"or accept what is meant to be so: --robust-accept={names}"
             fail("\n".join([*map(describe_finding, findings), hint]))
@@ -88,8 +88,8 @@ class TrustTest:
         One rank runs them, since a sample's answer may depend on its batch.
         """
         report = join_reports(before, examine(INDICATORS, probe))
-        weak = all(finding.weak for finding in report.findings)
-        return report, self._mitigate(case, threat, weak) if report.findings else None
+        weak = all(finding.weak for finding in report.doubts)
+        return report, self._mitigate(case, threat, weak) if report.doubts else None
 
     def _mitigate(self, case: Case, threat: str, weak: bool) -> AttackPayload | None:
         """Run an attack with the mitigations for this model, beside the row's attacks; None if there is none.
@@ -98,7 +98,7 @@ class TrustTest:
         answers gets no queries but those that the user chose: they may cost.
         """
         module, samples, allowed = case.module, case.samples, self._data.read_threat(threat)
-        if is_black_box(module):
+        if only_answers(module):
             return None
         correct, batcher = self._answers.get_clean(module, samples).correct, self._answers.get_batcher(module)
         few = torch.from_numpy(load_few(samples).x).to(device_of(module))
@@ -126,7 +126,7 @@ class TrustTest:
             correct=self._answers.get_clean(case.module, case.samples).correct[draw_few_rows(n)],
             adversarial=union(result.adversarial[draw_few_rows(len(result.adversarial))] for result in results),
             threat=self._data.read_threat(threat),
-            attacks=self._list_attacks(row, threat),
+            attacks=self._list_attacks(case, row, threat),
             classes=self._data.classes,
             seed=case.seed,
             batcher=self._answers.get_batcher(case.module),
@@ -134,9 +134,10 @@ class TrustTest:
             partial=any(result.partial for result in results),
         )
 
-    def _list_attacks(self, row: str, threat: str) -> tuple[str, ...]:
+    def _list_attacks(self, case: Case, row: str, threat: str) -> tuple[str, ...]:
         """List the attacks of a row; of a suite those stages that are for the threat model, as they are run."""
-        attacks = self._measurements.list_attacks(row, threat) if row else self._settings.attacks
+        names = (row,) if row else self._settings.attacks
+        attacks = [attack for name in names for attack in self._measurements.list_attacks(case, name, threat)]
         return tuple(fit_classes(attack, self._data.classes) for attack in attacks)
 
 
