@@ -42,6 +42,17 @@ def make_fast_copy(module: nn.Module, ways: Sequence[str], x: Tensor) -> FastCop
     memory; bf16: products are computed in bfloat16. x is a few inputs, (n, *features), on which both must give the same
     answers. Raise ValueError if they differ, as those of a random model do, or if the module cannot be copied.
     """
+    try:
+        return _make_fast_copy(module, ways, x)
+    except ValueError:
+        raise
+    except Exception as error:  # packed parameters have no copies, or kernels for no other type
+        raise ValueError(
+            f"search={','.join(ways)}: there is no such copy: {first_line(error)}; leave it out"
+        ) from error
+
+
+def _make_fast_copy(module: nn.Module, ways: Sequence[str], x: Tensor) -> FastCopy:
     plain = copy.deepcopy(module).eval()
     quick = _fold_batch_norm(plain) if "fold" in ways else copy.deepcopy(plain)
     if "channels-last" in ways:

@@ -159,6 +159,14 @@ def source_files(classes: Iterable[type]) -> set[Path]:
     return {Path(file) for file in files if file}
 
 
+def explain_warning(error: BaseException) -> str:
+    """Return what to do if a warning was raised, since a filter makes it an error; "" for another error."""
+    if not isinstance(error, Warning):
+        return ""
+    name = type(error).__name__
+    return f'it is a {name}, which the filterwarnings of pytest make an error: add "ignore::{name}" to them'
+
+
 def describe_user_error(error: BaseException) -> str:
     """Return one line: the kind of error, its first line, and its place, in the user's code if that is on the stack."""
     frames = traceback.extract_tb(error.__traceback__)

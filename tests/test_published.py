@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from examples.digits import make as digits
 from examples.fashion_mnist import make as fashion
-from robust.models.load import hash_weights
+from robust.models.weights import hash_weights
 from robust.records.evidence import Evidence
 from robust.records.store import galleries, records
 from robust.report.board import boards

@@ -15,7 +15,7 @@ from robust.data.dataset import Dataset, Samples
 from robust.evaluation.illustrate import to_images
 from robust.evaluation.measure import BATCH
 from robust.flags import Flags
-from robust.models.load import hash_weights
+from robust.models.weights import count_parameters, hash_weights
 from robust.records.evidence import Evidence
 from robust.records.gallery import Gallery
 from robust.records.record import Record
@@ -84,7 +84,7 @@ def check_row(row: Row) -> Iterator[Check]:
     yield Check("data", same, f"{record.data.name}, {len(samples)} samples, sha256 {samples.digest[:8]}")
     if not same:
         return
-    weights, params = hash_weights(row.module), sum(p.numel() for p in row.module.parameters())
+    weights, params = hash_weights(row.module), count_parameters(row.module)
     yield Check(
         "model",
         (weights, params) == (record.model.weights, record.model.params),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from robust.attacks.engine import eval_mode
 from robust.attacks.task import ran_out
 from robust.data.dataset import Samples
+from robust.models.weights import has_storage
 
 T = TypeVar("T")
 
@@ -95,12 +96,12 @@ def find_fitting_size(module: nn.Module, samples: Samples, batcher: Batcher) -> 
 
 def _activation_bytes(module: nn.Module, x: NDArray[np.float32], device: torch.device) -> float:
     """Return the bytes that autograd keeps for these inputs, without the model's parameters and buffers."""
-    weights = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers())}
+    tensors = filter(has_storage, (*module.parameters(), *module.buffers()))
+    weights = {tensor.untyped_storage().data_ptr() for tensor in tensors}
     sizes: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
+        if has_storage(tensor) and (storage := tensor.untyped_storage()).data_ptr() not in weights:
             sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 

@@ -24,8 +24,10 @@ from robust.evaluation.batching import Batcher
 from robust.evaluation.steps import Steps, count_steps
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
-from robust.models.load import hash_weights
+from robust.models.judged import judges
+from robust.models.weights import hash_weights
 from robust.records.attack_outcome import StageOutcome
+from robust.user_code import explain_warning
 from robust.verification.check import Faults
 from robust.verification.rounding import on_levels, verify_rounded
 
@@ -70,7 +72,7 @@ def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
             logits = module(torch.tensor(x, device=device_of(module)))
     except Exception as error:
         message = first_line(error)
-        reason = _explain_missing_argument(error) or _explain_refusal(module, x.shape[1:])
+        reason = _explain_error(error) or _explain_refusal(module, x.shape[1:])
         raise ValueError(
             f"the model does not take {dataset.name}, samples of shape {list(x.shape[1:])}: {message}; {reason}"
         ) from error
@@ -84,8 +86,10 @@ def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")
 
 
-def _explain_missing_argument(error: Exception) -> str:
-    """Return how to call a model that needs more than the inputs; "" if the error is another one."""
+def _explain_error(error: Exception) -> str:
+    """Return what to do if the model warns and a filter raises it, or needs more than the inputs; "" otherwise."""
+    if reason := explain_warning(error):
+        return reason
     missing = re.search(r"forward\(\) missing \d+ required \w+ arguments?: '(\w+)'", str(error))
     if not isinstance(error, TypeError) or missing is None:
         return ""
@@ -110,14 +114,11 @@ def _explain_width(answer: object, samples: Samples) -> str:
 
 
 def _explain_refusal(module: nn.Module, shape: tuple[int, ...]) -> str:
-    """Return a likely reason why a model does not take inputs that are float32, of this shape and on one device."""
+    """Return a likely reason why a model does not take inputs of this shape on one device."""
     tensors = [*module.parameters(), *module.buffers()]
     devices = {str(tensor.device) for tensor in tensors}
-    types = {str(tensor.dtype) for tensor in tensors if tensor.is_floating_point()} - {"torch.float32"}
     if len(devices) > 1:
         return f"parts of it are on {' and '.join(sorted(devices))}: register what it needs as buffers"
-    if types:
-        return f"its numbers are {' and '.join(sorted(types))}, inputs are torch.float32: call float() on it"
     channel = f" An image has a channel axis, as {[1, *shape]}" if len(shape) == 2 else ""
     return f"is this the data that it was made for (--robust-data)?{channel}"
 
@@ -125,9 +126,15 @@ def _explain_refusal(module: nn.Module, shape: tuple[int, ...]) -> str:
 def measure_clean(
     module: nn.Module, samples: Samples, seed: int = 0, batcher: Batcher | None = None, ranks: Ranks = ALONE
 ) -> CleanResult:
-    """Measure the accuracy without an attack."""
+    """Measure the accuracy without an attack: an answer is right if it is so in every form in which answers count."""
     batcher, share = batcher or _default_batcher(module), ranks.deal(samples)
-    columns = ranks.agree(lambda: batcher.columns(lambda x, y, index: answers(module, x, y, seed), share, bool, bool))
+    forms = judges(module)
+
+    def judge(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        right, faulty = zip(*(answers(form, x, y, seed) for form in forms), strict=True)
+        return torch.stack(right).all(0), torch.stack(faulty).any(0)
+
+    columns = ranks.agree(lambda: batcher.columns(judge, share, bool, bool))
     correct, faulty = map(ranks.whole, columns)
     return CleanResult(correct, int(faulty.sum()))
 

@@ -23,7 +23,7 @@ from robust.data.numpy_files import read_arrays
 from robust.device import device_of
 from robust.evaluation.attack_run import AttackRun
 from robust.flags import Flags, pack
-from robust.models.load import hash_weights
+from robust.models.weights import hash_weights
 from robust.records.files import private, write_arrays
 from robust.user_code import hash_sources, source_files
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from robust.attacks.rng import Rng
 from robust.models.output_form import PROBABILITY
+from robust.models.weights import is_packed
 from robust.user_code import describe_user_error
 
 KINDS = ("probabilities", "scores", "labels")
@@ -96,6 +97,8 @@ def build_ask(answerer: object, classes: int, kind: str = "") -> Ask:
     """
     model: Any = answerer
     if isinstance(model, nn.Module):
+        if is_packed(model):
+            raise ValueError("a quantised module is asked as it is; name it without blackbox:")
         raise ValueError("a torch module has a gradient; name it without blackbox:")
     if hasattr(model, "predict_proba"):
         return lambda x: ("probabilities", _place_columns(model, _call(model.predict_proba, _flatten(x)), classes))

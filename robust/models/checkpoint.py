@@ -1,8 +1,8 @@
 """Reading weights from a file, and loading them into a module."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ WRAPPERS = (
 PREFIXES = ("module.", "model.", "net.")  # of nn.DataParallel and the like, and of Lightning modules
 COMPILED = "_orig_mod."  # of torch.compile, at any depth
 MAX_DEPTH = 4  # of nested wrappers or prefixes
+BY_FUNCTION = "test it by a function of yours that quantises the network and loads them: --robust-model=FILE.py:FACTORY"
 
 
 def read_weights(path: Path) -> Weights:
@@ -45,6 +46,8 @@ def fit_weights(module: nn.Module, weights: Weights) -> tuple[str, ...]:
     ValueError lists the tensors that are missing, unexpected, of another shape or of complex numbers.
     """
     state = module.state_dict()
+    if compiled := any(COMPILED in name for name in state):  # in whole or in part: names are compared without that
+        state, weights = _take_off_compiled(state), _take_off_compiled(weights)
     stripped, notes = strip_prefixes(weights, state)
     both = sorted(state.keys() & stripped.keys())
     faults = {
@@ -60,8 +63,13 @@ def fit_weights(module: nn.Module, weights: Weights) -> tuple[str, ...]:
     if any(faults.values()):
         messages = (f"{len(names)} {kind} ({join_names(names, 2)})" for kind, names in faults.items() if names)
         raise ValueError(f"weights do not fit: {'; '.join((*messages, *notes))}")
-    module.load_state_dict(stripped)
+    names = module.state_dict() if compiled else {}
+    module.load_state_dict({name: stripped[name.replace(COMPILED, "")] for name in names} or stripped)
     return notes
+
+
+def _take_off_compiled(weights: Weights) -> Weights:
+    return {name.replace(COMPILED, ""): tensor for name, tensor in weights.items()}
 
 
 def unwrap(content: object) -> Loaded:
@@ -81,6 +89,8 @@ def unwrap(content: object) -> Loaded:
     if not isinstance(content, dict):
         kind = printable(type(content).__name__)
         raise ValueError(f"holds a {kind}, not a state dict; save only model.state_dict()")
+    if is_quantised(content):
+        raise ValueError(f"holds the weights of a quantised model; {BY_FUNCTION}")
     if not _is_state_dict(content):
         listed = join_names(map(str, content), 4)
         hint = "save only model.state_dict(), alone or under 'state_dict'"
@@ -89,6 +99,16 @@ def unwrap(content: object) -> Loaded:
     if odd:
         raise ValueError(f"holds tensors that are no plain arrays of numbers: {join_names(odd, 4)}")
     return Loaded(dict(content), tuple(notes))
+
+
+def is_quantised(content: Mapping[Any, Any]) -> bool:
+    """Whether a state dict, or one of those in it, is of a quantised model."""
+    return any(
+        "_packed_params" in str(key)
+        or (isinstance(value, Tensor) and value.is_quantized)
+        or (isinstance(value, Mapping) and is_quantised(value))
+        for key, value in content.items()
+    )
 
 
 def _only_state_dict(content: dict[object, object]) -> list[str]:

@@ -8,9 +8,9 @@ import ast
 from pathlib import Path
 
 from robust.models.checkpoint import refuse_bare_weights
+from robust.models.factories import find_user_factory
 from robust.models.format import Terms, recognise
 from robust.models.libraries import find_library_factory
-from robust.models.load import find_user_factory
 from robust.models.permissions import Permissions
 from robust.models.spec import ModelSpec
 

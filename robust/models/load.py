@@ -1,28 +1,28 @@
 """From a model's spec to a module: run a factory, the user's or the zoo's, or fill it with weights from a file."""
 
-import hashlib
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from torch import nn
 
-from robust.models.blackbox import Ask, BlackBox, build_ask, can_answer
+from robust.models.blackbox import Ask, BlackBox, build_ask
 from robust.models.checkpoint import fit_weights, refuse_bare_weights
+from robust.models.compiled import add_eager_form, check_compiled
 from robust.models.endpoint import Endpoint
 from robust.models.ensemble import Ensemble
+from robust.models.factories import call_factory, find_user_factory, make_module
 from robust.models.format import Terms, read_model
 from robust.models.http_client import Client
 from robust.models.libraries import find_library_factory
 from robust.models.normalize import add_normalization, describe_normalize
 from robust.models.output import adapt_output
 from robust.models.output_form import SEPARATOR, OutputForm
-from robust.models.registry import ARCHITECTURES, UnfitError
+from robust.models.precision import fit_precision
+from robust.models.registry import ARCHITECTURES
 from robust.models.spec import ModelSpec
-from robust.torchvision_compat import with_torchvision
-from robust.user_code import as_program, describe_user_error, import_file, import_module, look_up
+from robust.models.traits import find_traits
+from robust.models.weights import count_parameters, hash_weights
 
 Build = Callable[[], nn.Module]
 Shape = tuple[int, ...]  # of one input
@@ -51,7 +51,8 @@ class Subject:
 
     @property
     def params(self) -> int:
-        return sum(p.numel() for p in self.module.parameters())
+        """Return the number of parameters."""
+        return count_parameters(self.module)
 
 
 def load(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
@@ -59,8 +60,14 @@ def load(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subje
 
     Relative paths in `arch`, the text of --robust-arch, are below `folder`.
     """
-    if not spec.members:
-        return _load_one(spec, arch, folder, terms)
+    make = _load_ensemble if spec.members else _load_one
+    subject = make(spec, arch, folder, terms)
+    if terms.inputs is not None:
+        check_compiled(subject.module, terms.inputs)
+    return subject
+
+
+def _load_ensemble(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subject:
     forms = terms.output.split(SEPARATOR)
     forms = forms if len(forms) == len(spec.members) else forms[:1] * len(spec.members)
     subjects = [
@@ -113,14 +120,20 @@ def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, .
 
     `notes` are on how it was loaded. UnclearError, in one line, if its answers may be read in several ways.
     """
-    module = add_normalization(module, terms.normalize)
-    wanted, notes = OutputForm.parse(terms.output), (*notes, *describe_normalize(terms.normalize))
-    reading = None
+    module, found = add_eager_form(module)
+    notes = (*notes, *found)
     if terms.inputs is not None:
-        reading = adapt_output(module, terms.inputs, terms.classes, wanted, declared=terms.declared)
+        notes += fit_precision(module, terms.inputs)
+    module = add_normalization(module, terms.normalize)
+    notes += describe_normalize(terms.normalize)
+    if terms.inputs is None:
+        return Subject(name, "as-is", module, notes, terms.output, terms.classes)
+    wanted = OutputForm.parse(terms.output)
+    reading = adapt_output(module, terms.inputs, terms.classes, wanted, declared=terms.declared)
     if reading is None:
         return Subject(name, "as-is", module, notes, terms.output, terms.classes)
-    return Subject(name, "as-is", module, (*notes, *reading.notes), str(reading.form), reading.columns)
+    notes += (*reading.notes, *find_traits(module, terms.inputs))
+    return Subject(name, "as-is", module, notes, str(reading.form), reading.columns)
 
 
 def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
@@ -129,7 +142,7 @@ def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
     else:
         options = dict(spec.options)
         ask = build_ask(
-            _call(spec.text, find_user_factory(spec), *spec.args, **options),
+            call_factory(spec.text, find_user_factory(spec), *spec.args, **options),
             terms.classes,
             OutputForm.parse(terms.output).kind,
         )
@@ -185,57 +198,9 @@ def _factory(spec: ModelSpec, shape: Shape, classes: int) -> Build:
     options = dict(spec.options)
     if spec.library == "zoo":
         make = ARCHITECTURES.get(spec.factory)
-        return lambda: _make(spec.text, make, shape, classes, *spec.args, **options)
+        return lambda: make_module(spec.text, make, shape, classes, *spec.args, **options)
     if spec.library:
         library_factory = find_library_factory(spec.library, spec.factory, shape, classes)
-        return lambda: _make(spec.text, library_factory, *spec.args, **options)
+        return lambda: make_module(spec.text, library_factory, *spec.args, **options)
     user_factory = find_user_factory(spec)
-    return lambda: _make(spec.text, user_factory, *spec.args, **options)
-
-
-def find_user_factory(spec: ModelSpec) -> Callable[..., object]:
-    """Run the user's file, and return its factory; ValueError or LookupError, in one line, if there is none."""
-    assert spec.factory is not None
-    module = import_module(spec.module, spec.path) if spec.module else import_file(spec.path)
-    make = look_up(module, spec.factory, spec.path.name)
-    if isinstance(make, nn.Module):
-        raise ValueError(f"{spec.text} is a module; name a function that returns it")
-    if not callable(make):
-        raise ValueError(f"{spec.text} is a {type(make).__name__}, expected a function or class that makes the model")
-    factory: Callable[..., object] = make
-    return factory
-
-
-def _make(what: str, make: Callable[..., object], *args: object, **options: object) -> nn.Module:
-    made = _call(what, make, *args, **options)
-    if not isinstance(made, nn.Module):
-        hint = f"; a model that only answers is written blackbox:{what}" if can_answer(made) else ""
-        raise ValueError(f"{what} returned {type(made).__name__}, expected torch.nn.Module{hint}")
-    return made
-
-
-def _call(what: str, make: Callable[..., object], *args: object, **options: object) -> object:
-    try:
-        inspect.signature(make).bind(*args, **options)
-    except TypeError as error:
-        example = f"{what.partition('(')[0]}(width=2)"
-        raise ValueError(f"{what} cannot be called so: {error}; arguments are written as {example}") from None
-    except ValueError:
-        pass  # a callable whose signature is not known
-    try:
-        with as_program(what.partition(":")[0]):
-            return with_torchvision(lambda: make(*args, **options))
-    except UnfitError as error:
-        raise ValueError(f"{what}: {error}") from None
-    except (Exception, SystemExit) as error:
-        raise ValueError(f"{what} failed: {describe_user_error(error)}") from error
-
-
-def hash_weights(module: nn.Module) -> str:
-    """Return the SHA-256 of all parameters and buffers with their names, also the buffers that no state dict holds."""
-    sha = hashlib.sha256()
-    for name, tensor in sorted({**dict(module.named_buffers()), **module.state_dict()}.items()):
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        sha.update(f"{name} {flat.dtype} {list(tensor.shape)}".encode())
-        sha.update(flat.view(torch.uint8).numpy())
-    return sha.hexdigest()
+    return lambda: make_module(spec.text, user_factory, *spec.args, **options)

@@ -46,13 +46,18 @@ class TrustReport:
         """The worst grade of the findings that are not accepted."""
         return worst(finding for finding in self.findings if finding.name not in self.accepted)
 
+    @property
+    def doubts(self) -> tuple[Finding, ...]:
+        """The findings that are no mere notes."""
+        return tuple(finding for finding in self.findings if finding.grade != "trusted")
+
     def has(self, name: str) -> bool:
         """Whether there is a finding of that name, accepted or not."""
         return any(finding.name == name for finding in self.findings)
 
     @property
     def noted(self) -> bool:
-        """Whether the verdict says less than all checks would: a finding is a note on one that could not be made."""
+        """Whether the verdict says less than all checks would: a finding is a note, on one that could not be made."""
         return any(finding.grade == "trusted" for finding in self.findings)
 
 

@@ -77,8 +77,8 @@ class AccuracyTest:
         self._judge_attack(case, result, is_suite, advise(self._settings, model, f"{name}{model.stem}"))
 
     def _note_fit(self, case: Case, attack: str, threat: str, is_suite: bool) -> tuple[str, ...]:
-        """Return the note for the row if few classes change the attack. Who named the attack is also warned."""
-        note = self._measurements.describe_fit(attack, threat)
+        """Return the note for the row if the attack is run otherwise. Who named the attack is also warned."""
+        note = self._measurements.describe_changes(case, attack, threat)
         if note and not is_suite:
             case.warn(note)
         return (note,) if note else ()

@@ -18,7 +18,7 @@ from robust.baseline.tolerance import ROBUST
 from robust.data.dataset import Samples
 from robust.data.spool import pick_rows
 from robust.evaluation.measure import options_of
-from robust.models.load import hash_weights
+from robust.models.weights import hash_weights
 from robust.records.record import DataUsed, Record
 from robust.sampling import draw_rows
 from robust.session.data import RunData

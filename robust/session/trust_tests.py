@@ -13,7 +13,7 @@ from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME, Deadline
 from robust.flags import union
-from robust.models.blackbox import is_black_box
+from robust.models.traits import only_answers
 from robust.records.record import MITIGATED
 from robust.records.trust import VERDICTS, Finding, TrustReport
 from robust.session.case import Case, fail
@@ -53,7 +53,7 @@ class TrustTest:
         reports = [self._preflight.check(case)]
         reports += [self._check_threat(case, threat) for threat in self._settings.threats]
         report = reduce(join_reports, reports)
-        if findings := [finding for finding in report.findings if finding.name not in report.accepted]:
+        if findings := [finding for finding in report.doubts if finding.name not in report.accepted]:
             names = ",".join(dict.fromkeys(finding.name for finding in findings))
             hint = f"or accept what is meant to be so: --robust-accept={names}"
             fail("\n".join([*map(describe_finding, findings), hint]))
@@ -107,7 +107,7 @@ class TrustTest:
         with self._measurements.show_bar(f"{case.variant.spec.name}, checks of the figures") as bar:
             found = examine(INDICATORS, probe, has_time=has_time, watch=lambda name, share: bar.show(name, share))
         report = join_reports(before, found)
-        if not report.findings or is_black_box(case.module):  # its queries may cost: it gets those that were chosen
+        if not report.doubts or only_answers(case.module):  # its queries may cost: it gets those that were chosen
             return report, None
         deadline = probe.deadline
         payload = None if deadline and deadline() else self._mitigate(case, threat, report, deadline)
@@ -123,7 +123,7 @@ class TrustTest:
         """
         module, samples, allowed = case.module, case.samples, self._data.read_threat(threat)
         correct = self._answers.get_clean(module, samples).correct
-        weak = all(finding.weak for finding in report.findings)
+        weak = all(finding.weak for finding in report.doubts)
         options = RunOptions(self._answers.get_batcher(module), case.seed, deadline=deadline)
         few = torch.from_numpy(load_few(samples).x).to(device_of(module))
         try:
@@ -153,7 +153,7 @@ class TrustTest:
             correct=self._answers.get_clean(case.module, case.samples).correct[draw_few_rows(n)],
             adversarial=union(result.adversarial[draw_few_rows(len(result.adversarial))] for result in results),
             threat=self._data.read_threat(threat),
-            attacks=self._list_attacks(row, threat),
+            attacks=self._list_attacks(case, row, threat),
             classes=self._data.classes,
             seed=case.seed,
             batcher=self._answers.get_batcher(case.module),
@@ -161,9 +161,10 @@ class TrustTest:
             partial=any(result.partial for result in results),
         )
 
-    def _list_attacks(self, row: str, threat: str) -> tuple[str, ...]:
+    def _list_attacks(self, case: Case, row: str, threat: str) -> tuple[str, ...]:
         """List the attacks of a row; of a suite those stages that are for the threat model, as they are run."""
-        attacks = self._measurements.list_attacks(row, threat) if row else self._settings.attacks
+        names = (row,) if row else self._settings.attacks
+        attacks = [attack for name in names for attack in self._measurements.list_attacks(case, name, threat)]
         return tuple(fit_classes(attack, self._data.classes) for attack in attacks)
 
 

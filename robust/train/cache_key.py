@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import robust
 from robust.attacks.rng import Rng, seeded
 from robust.data.dataset import Samples
-from robust.models.load import hash_weights
+from robust.models.weights import hash_weights
 from robust.train.factory import Method
 from robust.train.recipe import start_recipe
 from robust.train.setup import TrainingSpec

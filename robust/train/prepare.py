@@ -8,6 +8,7 @@ from torch import nn
 from robust.attacks.registry import suggest
 from robust.data.dataset import Samples
 from robust.models.checkpoint import fit_weights, read_weights
+from robust.models.traits import is_queried
 from robust.train.batches import build_transform
 from robust.train.factory import Method
 from robust.train.optim import build_optimiser
@@ -20,6 +21,10 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropou
 
 def rehearse(module: nn.Module, method: Method, samples: Samples) -> None:
     """Run everything before the first step, on a module that is discarded; ValueError if anything would fail there."""
+    if is_queried(module):
+        raise ValueError(
+            "the model is quantised, and cannot be trained; train the network, and quantise what comes of it"
+        )
     prepare(module, method.plan)
     build_optimiser(module, method.plan)
     build_transform(method.plan, samples)

@@ -33,6 +33,12 @@ MAX_NOISE = 1e-3  # of the size of the answers; kernels on a GPU add in any orde
 MAX_TRACED_SAMPLES = 64  # whose gradients are recorded in every iteration of an attack
 
 
+def follows_gradient(attack: str) -> bool:
+    """Whether an attack, given by its spec, follows the model's own gradient."""
+    spec = Spec.parse(attack)
+    return spec.name not in GRADIENT_FREE and "surrogate" not in dict(spec.options)
+
+
 @dataclass(frozen=True)
 class AttackProbe:
     """A model, m of its samples, and the outcome of the row's attacks on them."""
@@ -58,10 +64,7 @@ class AttackProbe:
     @cached_property
     def gradient_attacks(self) -> tuple[str, ...]:
         """List those of the row's attacks that follow the model's own gradient."""
-        specs = [(text, Spec.parse(text)) for text in self.attacks]
-        return tuple(
-            text for text, spec in specs if spec.name not in GRADIENT_FREE and "surrogate" not in dict(spec.options)
-        )
+        return tuple(filter(follows_gradient, self.attacks))
 
     def require_gradient_attacks(self) -> tuple[str, ...]:
         """Return `gradient_attacks`; NotApplicableError if there are none: then the figure depends on no gradient."""

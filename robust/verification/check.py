@@ -1,7 +1,8 @@
 """Verify that inputs are adversarial: measure their distances again, and ask the model as it is deployed.
 
 The model answers each input together with its clean one, in another order and in batches of another size than the
-attack's. It must answer the clean input right and the other wrong there, so an effect of the batch does not pass.
+attack's. It must answer the clean input right and the other wrong there, so an effect of the batch does not pass. A
+model whose answers depend on the batch by its nature, as in dynamic int8, must do so for each input alone as well.
 """
 
 import warnings
@@ -16,19 +17,22 @@ from torch import Tensor, nn
 
 from robust.data.lazy_inputs import LazyInputs
 from robust.flags import Flags
+from robust.models.judged import judges
 from robust.sampling import shuffled_rows
 from robust.verification.candidates import Candidates
 from robust.verification.distances import Floats, check_limits
 
 Faults = NDArray[np.int8]  # (n,): 0 where an input is verified, else the first thing that is wrong with it
 
-LARGE, OUTSIDE, NOT_FINITE, ANSWERED_RIGHT, CLEAN_WRONG = range(1, 6)
+LARGE, OUTSIDE, NOT_FINITE, ANSWERED_RIGHT, CLEAN_WRONG, RIGHT_ALONE, RIGHT_IN_BATCH = range(1, 8)
 FAULT_NAMES = {
     LARGE: "larger than eps",
     OUTSIDE: "outside the data's bounds",
     NOT_FINITE: "answered with NaN or infinity",
     ANSWERED_RIGHT: "answered right",
     CLEAN_WRONG: "of a sample that is answered wrong without an attack",
+    RIGHT_ALONE: "answered right alone",
+    RIGHT_IN_BATCH: "answered right in another batch, and wrong alone",
 }
 
 # Share of the largest logit. Two answers that are closer may swap by rounding in another batch, also that of TF32.
@@ -43,12 +47,13 @@ class Verification(NamedTuple):
 
     @property
     def wrong(self) -> Faults:
-        """The faults, but 0 also where rounding explains one."""
-        return np.where((self.fault >= ANSWERED_RIGHT) & self.near, 0, self.fault).astype(np.int8)
+        """The faults, but 0 also where rounding explains one, or the batch alone."""
+        explained = ((self.fault >= ANSWERED_RIGHT) & self.near) | (self.fault == RIGHT_IN_BATCH)
+        return np.where(explained, 0, self.fault).astype(np.int8)
 
     @property
     def edge(self) -> int:
-        """The number of faults that rounding explains."""
+        """The number of faults that rounding explains, or the batch."""
         return int(((self.fault > 0) & (self.wrong == 0)).sum())
 
 
@@ -64,7 +69,20 @@ def verify(module: nn.Module, candidates: Candidates, seed: int = 0) -> Verifica
 
 
 def check_answers(module: nn.Module, candidates: Candidates, seed: int = 0) -> Verification:
-    """Check that the model answers each clean input right and each candidate wrong; distances are not checked."""
+    """Check that the model answers each clean input right and each candidate wrong; distances are not checked.
+
+    It must do so in all forms in which its answers count.
+    """
+    in_batch, *others = (_check_form(form, candidates, seed) for form in judges(module))
+    for alone in others:
+        fault = np.where(alone.fault == ANSWERED_RIGHT, RIGHT_ALONE, alone.fault)
+        by_batch = (fault == 0) & (in_batch.fault >= ANSWERED_RIGHT)
+        fault = np.where(by_batch, RIGHT_IN_BATCH, np.where(fault == 0, in_batch.fault, fault))
+        in_batch = Verification(fault.astype(np.int8), in_batch.near | alone.near)
+    return in_batch
+
+
+def _check_form(module: nn.Module, candidates: Candidates, seed: int) -> Verification:
     n = len(candidates.y)
 
     def take_inputs(places: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -85,8 +103,9 @@ def check_labels(
     module: nn.Module, x: NDArray[np.float32] | LazyInputs, y: NDArray[np.int64], batch: int
 ) -> tuple[Flags, Flags]:
     """Return (answered right, so close to another answer that rounding may swap them), each (n,), for inputs x."""
-    _, right, near = _check_inputs(module, lambda places: x[places], y, batch, seed=0)
-    return right, near
+    checked = [_check_inputs(form, lambda places: x[places], y, batch, seed=0) for form in judges(module)]
+    _, right, near = zip(*checked, strict=True)
+    return np.logical_and.reduce(right), np.logical_or.reduce(near)
 
 
 def describe_faults(fault: Faults) -> str:

@@ -21,9 +21,10 @@ from robust.attacks.rng import seeded
 from robust.device import parse_device
 from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.format import Terms
-from robust.models.load import get_builder, hash_weights, load
+from robust.models.load import get_builder, load
 from robust.models.permissions import Permissions
 from robust.models.spec import ModelSpec
+from robust.models.weights import hash_weights
 from robust.verification.candidates import Candidates
 from robust.verification.check import Verification, verify
 

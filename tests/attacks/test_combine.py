@@ -23,7 +23,7 @@ from robust.attacks.rng import Rng, seeded
 from robust.attacks.zoo.apgd import APGD
 from robust.attacks.zoo.fgsm import FGSM
 from robust.evaluation.measure import options_of
-from robust.models.load import hash_weights
+from robust.models.weights import hash_weights
 from tests.attacks.models import inputs, network
 
 LINF = LpThreat.parse("linf:1/20")

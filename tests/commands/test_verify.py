@@ -22,7 +22,7 @@ from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.illustrate import illustrate
 from robust.evaluation.measure import add_rounding, measure_attack, measure_clean
-from robust.models.load import hash_weights
+from robust.models.weights import hash_weights
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.evidence import Evidence
 from robust.records.record import DataUsed, ModelUsed, Record

@@ -12,10 +12,11 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from robust.models.format import FORMATS, Terms, read_model
-from robust.models.load import hash_weights, load
+from robust.models.load import load
 from robust.models.permissions import Permissions
 from robust.models.program import Batched
 from robust.models.spec import ModelSpec
+from robust.models.weights import hash_weights
 from tests.models.formats import CLASSES, NET, PROGRAMS, SHAPE, WEIGHTS, allow, assert_same, frozen, script
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from robust.models.load import hash_weights
+from robust.models.weights import hash_weights
 
 
 class Many(nn.Module):

@@ -7,8 +7,10 @@ from torch import nn
 
 from robust import torchvision_compat
 from robust.models.format import Terms
-from robust.models.load import get_builder, hash_weights, import_file, load
+from robust.models.load import get_builder, load
 from robust.models.spec import ModelSpec
+from robust.models.weights import hash_weights
+from robust.user_code import import_file
 
 LINEAR = """
 from torch import nn

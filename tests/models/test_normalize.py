@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from robust.models.load import hash_weights
 from robust.models.normalize import add_normalization, read_normalize
+from robust.models.weights import hash_weights
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from torch import nn
 
 from robust.models.ensemble import Ensemble
 from robust.models.format import Terms
-from robust.models.load import hash_weights, make_subject
+from robust.models.load import make_subject
 from robust.models.output import UnclearError
 from robust.models.output_form import OutputForm, read_output
+from robust.models.weights import hash_weights
 from tests.plugin.forms_of_answers import REFUSED, TEN, TWO, Formed
 
 LOUD = 60.0  # logits so far apart that float32 rounds their probabilities to 0 and 1

@@ -67,7 +67,7 @@ def detached():
     return Detached(*bare())
 
 def double():
-    return bare().double()
+    return narrow().double()
 
 class Astray(nn.Sequential):
     def to(self, *args, **kwargs):

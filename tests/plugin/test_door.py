@@ -7,6 +7,7 @@ import pytest
 
 from tests.plugin.forms_of_answers import TEN, TWO
 from tests.plugin.forms_of_data import PIXELS, REFUSED, TAKEN
+from tests.plugin.forms_of_modules import COMPILED, HALVES_AND_DOUBLES, LOW_PRECISION, QUANTISED, import_compiler
 from tests.plugin.forms_of_state import DOUBTED, NOTES, SAME
 
 BASE = """
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 from tests.plugin import forms_of_state
 from tests.plugin.forms_of_answers import REFUSED, TEN, TWO, Formed, NeedsMask
+from tests.plugin.forms_of_modules import make
 
 class Columns(nn.Module):
     def __init__(self, network, columns):
@@ -39,6 +41,10 @@ def state(form):
 
 def other(name):
     return getattr(forms_of_state, name)(ten())
+
+
+def deployed(form):
+    return make(ten(), form)
 
 def conv():
     return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 10))
@@ -187,6 +193,42 @@ def test_a_line_tells_the_way_on(base, run, body, option, line):
 
     assert result.ret == 4
     assert line in result.errlines[0]
+
+
+DEPLOYED = {  # form: (what is said as it is loaded, the verdict, the exit status)
+    **dict.fromkeys(HALVES_AND_DOUBLES, ("its parameters, *, become float32", "trusted", 0)),
+    **dict.fromkeys(LOW_PRECISION, ("", "suspect", 1)),
+    "cast-double": ("", "trusted", 0),
+    "dynamic": ("attacked by queries, *; its answers depend on the batch *", "trusted", 0),
+    "static": ("its parameters are quantised: it is attacked by queries, *", "trusted", 0),
+    "subclass": ("its parameters are quantised: it is attacked through its gradient", "trusted", 0),
+    **dict.fromkeys(COMPILED, ("torch.compile: it is attacked in its eager form, *", "trusted", 0)),
+}
+ATTACKED_BY_QUERIES = ("dynamic", "static")
+
+
+@pytest.fixture(scope="module")
+def compiler():
+    """Import the compiler before pytester notes what is imported, and forgets the rest."""
+    import_compiler()
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.slow  # torch.compile takes up to a minute, and queries of int8 ten seconds
+@pytest.mark.parametrize("form", [*HALVES_AND_DOUBLES, *LOW_PRECISION, *QUANTISED, *COMPILED])
+def test_a_deployed_network_has_the_figures_of_the_plain_one(rows, form):
+    note, verdict, status = DEPLOYED[form]
+    model = f"deployed({form!r})"
+    words = (TEN_CLASSES, "--robust-samples=60", "--robust-suite=quick-1", "--robust-threat=linf:0.1")
+    result, table = rows(["ten", model], *words)
+    plain, row = table.loc["base-ten"], table.drop("base-ten").iloc[0]
+
+    assert (result.ret, row.verdict) == (status, verdict)
+    assert abs(row.clean_percent - plain.clean_percent) < 4  # rounding may change two samples of sixty
+    low = plain.robust_percent - 4
+    assert low < row.robust_percent < (row.clean_percent if form in ATTACKED_BY_QUERIES else low + 8)
+    if note:
+        result.stdout.fnmatch_lines([f"loaded base.py:{model.replace('[', '[[]')}: *{note}*"])
 
 
 # Models that are not worth an attack: what becomes of the inputs x and the answers of the plain network; the reason.

@@ -66,7 +66,10 @@ WRONG = {
     "data does not fit": (["model=net.py:narrow"], "is this the data that it was made for (--robust-data)?"),
     "wrong number of classes": (["model=net.py:two_classes"], "logits of shape [2, 10], got shape [2, 2]"),
     "inputs without a channel axis": (["model=conv.py:make", LINF, "data=npz:rows.npz"], "as [1, 8, 8]"),
-    "numbers of another type": (["model=net.py:double"], "call float() on it"),
+    "numbers of another type and inputs of another width": (
+        ["model=net.py:double"],
+        "cannot be multiplied (2x64 and 10x10); is this the data",
+    ),
     "parts on another device": (["model=net.py:astray"], "on cpu and meta"),
     "inputs outside the bounds": (["data=npz:wide.npz", LINF], "divide by 255"),
     "inputs without their labels": (["data=npz:short.npz", LINF], "80 inputs and 79 labels"),

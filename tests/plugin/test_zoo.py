@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from robust.attacks.rng import seeded
-from robust.models.load import hash_weights
 from robust.models.registry import ARCHITECTURES
+from robust.models.weights import hash_weights
 
 MLP = "--robust-model=zoo:mlp(width=16, depth=1)"
 CNN = "--robust-model=zoo:cnn(width=2)"

@@ -10,11 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+import robust.models.judged
 import robust.verification
 from robust.attacks.rng import Rng
 from robust.attacks.threats.threat import read_threat
+from robust.models.judged import BY_BATCH
 from robust.verification.candidates import Candidates
-from robust.verification.check import ANSWERED_RIGHT, CLEAN_WRONG, LARGE, NOT_FINITE, OUTSIDE, describe_faults, verify
+from robust.verification.check import (
+    ANSWERED_RIGHT,
+    CLEAN_WRONG,
+    LARGE,
+    NOT_FINITE,
+    OUTSIDE,
+    RIGHT_ALONE,
+    RIGHT_IN_BATCH,
+    describe_faults,
+    verify,
+)
 from robust.verification.distances import check_limits, measure_norm, read_balls
 
 BOX = (0.0, 1.0)
@@ -51,9 +63,17 @@ def test_nothing_is_shared_with_the_attacks(name):
         "robust.data.lazy_inputs",
         "robust.data.spool",
         "robust.flags",
+        "robust.models.judged",
         "robust.sampling",
     }
     assert {module for module in modules if module.startswith("robust")} <= allowed
+
+
+def test_the_forms_that_are_judged_share_nothing_either():
+    tree = ast.parse(Path(robust.models.judged.__file__).read_text())
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+    assert modules == {"typing", "torch"}
 
 
 def test_a_real_change_of_the_answer_is_verified():
@@ -188,3 +208,36 @@ def test_both_measures_agree(threat, seed, scale):
 
 def test_nothing_to_verify_is_no_error():
     assert len(check(X[:0], X[:0]).fault) == 0
+
+
+class Relative(torch.nn.Module):
+    """A stand-in for dynamic int8: class 1 is where an input is brighter than 0.5, or than the mean of its batch."""
+
+    def forward(self, x):
+        bright = x.flatten(1).mean(1)
+        bar = bright.mean() if len(x) > 1 else 0.5
+        return torch.stack([torch.zeros_like(bright), bright - bar], 1)
+
+
+@pytest.mark.parametrize(
+    ("light", "fault"), [(0.7, 0), (0.45, RIGHT_ALONE), (0.3, RIGHT_ALONE)], ids=["both", "batch", "neither"]
+)
+def test_a_model_whose_answers_depend_on_the_batch_must_be_fooled_alone_as_well(light, fault):
+    module = Relative()
+    setattr(module, BY_BATCH, 0.1)
+    x = np.full((2, 4), 0.2, np.float32)
+    x_adv = np.full((2, 4), light, np.float32)
+
+    assert check(x_adv, x, "linf:0.6", module, batch=8).fault.tolist() == [fault] * 2
+
+
+def test_an_input_that_only_another_batch_saves_is_not_counted_and_refutes_nothing():
+    module = Relative()
+    setattr(module, BY_BATCH, 0.1)
+    x = np.float32([[0.3], [0.3], [0.3]])
+    x_adv = np.float32([[0.55], [1.0], [1.0]])
+
+    found = check(x_adv, x, "linf:0.9", module, batch=12)
+
+    assert found.fault.tolist() == [RIGHT_IN_BATCH, 0, 0]
+    assert not found.wrong.any()

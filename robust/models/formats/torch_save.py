@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from robust.attacks.text import brief, first_line
-from robust.models.checkpoint import join_names, unwrap
+from robust.models.checkpoint import BY_FUNCTION, join_names, unwrap
 from robust.models.format import Loaded, Source, Terms, model_format
 from robust.models.permissions import Permissions
 from robust.models.pickle_scan import MAGIC, PickleNeeds, scan_pickle
@@ -24,6 +25,7 @@ from robust.user_code import run_user_code
 SOUND = (2, 10)  # the version of torch that repaired its restricted unpickler
 MAX_NAMES = 8  # in one line
 DTYPE = "numpy.dtype"  # of the numbers that numpy left in a checkpoint
+PACKED = ("torch.ScriptObject", "torch.ao.", "torch._C.ScriptObject", "torchao.")  # of quantised models
 
 
 def _matches(source: Source) -> bool:
@@ -39,9 +41,19 @@ def read(source: Source, terms: Terms) -> Loaded:
     """Return the state dict or the module in the file, without its wrappers; ValueError if it may not be unpickled."""
     permissions = terms.permissions
     if permissions.allows_code(source.path):
-        return unwrap(run_user_code(lambda: _unpickle(source), source.path.parent, permissions.folder))
-    loaded = unwrap(_unpickle_restricted(source, permissions))
+        return _check_sound(unwrap(run_user_code(lambda: _unpickle(source), source.path.parent, permissions.folder)))
+    loaded = _check_sound(unwrap(_unpickle_restricted(source, permissions)))
     return Loaded(loaded.content, loaded.notes + _version_notes())
+
+
+def _check_sound(loaded: Loaded) -> Loaded:
+    """Return what was loaded; ValueError for a module that was not pickled whole, as some quantised ones."""
+    if isinstance(loaded.content, nn.Module):
+        try:
+            loaded.content.state_dict()
+        except Exception as error:  # a user's code may raise anything
+            raise ValueError(f"does not hold the whole module: {brief(first_line(error))}; {BY_FUNCTION}") from error
+    return loaded
 
 
 def _version_notes() -> tuple[str, ...]:
@@ -99,4 +111,6 @@ def _describe_refusal(source: Source, needs: PickleNeeds, permissions: Permissio
         save = "test it by a function of yours that loads it: --robust-model=blackbox:FILE.py:FACTORY"
     if any(name.startswith("joblib.") for name in needs.names):  # torch cannot read it, with or without permission
         return f"is a file of joblib, so it was not loaded; {save}, or load it in a function of yours: FILE.py:FACTORY"
+    if any(name.startswith(PACKED) for name in needs.names):  # other permissions would not load every such model
+        return f"{fault}, so it was not loaded; {BY_FUNCTION}"
     return "; ".join([f"{fault}, so it was not loaded", save, *permissions.suggest_options(source.path, narrow)])

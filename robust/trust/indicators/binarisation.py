@@ -75,11 +75,11 @@ class Features:
         with self.layer.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0])):
             self.model(x)
         if len(features[-1]) == len(x):
-            return features[-1]
+            return features[-1].float()
         parts = torch.cat(features)
         if not 0 <= len(parts) - len(x) < len(features[0]):
             raise NotApplicableError("the last layer is called several times for an input")
-        return parts[: len(x)]
+        return parts[: len(x)].float()
 
 
 class Readout(NamedTuple):

@@ -28,7 +28,8 @@ class Straight(nn.Module):
         straight = self.slope * (x - x.detach())
 
         def replace_gradient(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-            return (inputs[0].detach() + straight,) if inputs[0].shape == x.shape else inputs
+            u = inputs[0].detach()
+            return (u + straight.to(u.dtype),) if u.shape == x.shape else inputs
 
         with self.inner.get_submodule(self.entry).register_forward_pre_hook(replace_gradient):
             answer: Tensor = self.inner(x)
@@ -65,5 +66,6 @@ def _fit_slope(u: Tensor, x: Tensor) -> float:
 
 
 def _centre(values: Tensor) -> Tensor:
-    """Flatten a tensor and subtract its mean."""
-    return values.flatten() - values.mean()
+    """Flatten a tensor, in float32, and subtract its mean."""
+    values = values.float().flatten()
+    return values - values.mean()

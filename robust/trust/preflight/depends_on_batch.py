@@ -5,6 +5,8 @@ Then the steps of an attack and the verification of its result see different mod
 
 import numpy as np
 
+from robust.models.judged import batch_change
+from robust.models.traits import describe_by_batch
 from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import SMALL_BATCH, ModelProbe, measure_change
@@ -32,6 +34,9 @@ def depends_on_batch(probe: ModelProbe) -> Finding | None:
         message = f"the model does not answer a sample alone, or in a small batch: {why}"
         return Finding("depends-on-batch", "broken", None, message, "accept batches of every size, also of one")
     change = max(in_batches, alone)
+    if by_batch := batch_change(probe.module):
+        hint = "in other batches a few samples may be answered otherwise"
+        return Finding("depends-on-batch", "trusted", by_batch, describe_by_batch(by_batch), hint)
     if change <= MAX_CHANGE:
         return None
     seen = f"logits of the same inputs in other batches differ by up to {change:.2g} times their range"

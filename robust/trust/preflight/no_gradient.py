@@ -1,6 +1,6 @@
 """no-gradient: no gradient leads from the answers to the inputs, or only for some samples."""
 
-from robust.models.blackbox import is_black_box
+from robust.models.traits import is_queried, only_answers
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import ModelProbe
@@ -16,7 +16,10 @@ def no_gradient(probe: ModelProbe) -> Finding | None:
     Unlike the gradient of the cross-entropy it does not vanish when a model is confident. NotApplicableError for a
     black box.
     """
-    if is_black_box(probe.module):
+    if is_queried(probe.module):
+        message = "its parameters are quantised, and no gradient reaches the inputs: it is attacked by queries"
+        return Finding("no-gradient", "trusted", None, message, "the figures are loose upper bounds, as of a black box")
+    if only_answers(probe.module):
         raise NotApplicableError
     sizes, n = probe.clean.margin_grad[probe.finite], int(probe.finite.sum())
     if not n:

@@ -1,6 +1,6 @@
 """probabilities: the model returns probabilities instead of logits."""
 
-from robust.models.blackbox import is_black_box
+from robust.models.traits import only_answers
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import ModelProbe
@@ -15,7 +15,7 @@ def probabilities(probe: ModelProbe) -> Finding | None:
 
     NotApplicableError for a black box: it may answer so, and it has no gradient.
     """
-    if is_black_box(probe.module):
+    if only_answers(probe.module):
         raise NotApplicableError
     logits = probe.logits[probe.finite]
     if not len(logits) or float(logits.min()) < -MAX_ERROR or float(logits.max()) > 1 + MAX_ERROR:

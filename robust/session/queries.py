@@ -1,0 +1,24 @@
+"""What is run on a quantised model that passes no gradient: queries in place of the attacks that follow a gradient."""
+
+from dataclasses import replace
+
+from robust.attacks.suite import Stage, Suite
+from robust.trust.attack_probe import follows_gradient
+
+SQUARE, NOISE = Stage("square", ("linf", "l2")), Stage("noise")
+
+
+def replace_attack(attack: str, attacks: tuple[str, ...]) -> str:
+    """Return what is run in place of one of the run's attacks: square for the last that needs a gradient, else noise.
+
+    Square does not search an l1 ball; there it refuses, as for a black box.
+    """
+    if not follows_gradient(attack):
+        return attack
+    return SQUARE.attack if attack == [other for other in attacks if follows_gradient(other)][-1] else NOISE.attack
+
+
+def replace_stages(suite: Suite) -> Suite:
+    """Return the suite with square and noise in place of its stages that follow a gradient."""
+    kept = tuple(stage for stage in suite.stages if not follows_gradient(stage.attack))
+    return suite if len(kept) == len(suite.stages) else replace(suite, stages=(SQUARE, NOISE, *kept))

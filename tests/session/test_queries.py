@@ -1,0 +1,30 @@
+"""Queries in place of attacks that follow a gradient, for quantised models that pass none."""
+
+from pathlib import Path
+
+import pytest
+
+from robust.attacks.suite import read_suite
+from robust.session.queries import replace_attack, replace_stages
+
+
+@pytest.mark.parametrize(
+    ("attacks", "run"),
+    [
+        (("fgsm", "pgd"), ["noise", "square"]),
+        (("pgd:steps=5",), ["square"]),
+        (("square:steps=100", "noise"), ["square:steps=100", "noise"]),
+        (("pgd:surrogate=net.py:make", "fgsm"), ["pgd:surrogate=net.py:make", "square"]),
+    ],
+)
+def test_square_stands_in_for_the_last_attack_that_needs_a_gradient_and_noise_for_the_others(attacks, run):
+    assert [replace_attack(attack, attacks) for attack in attacks] == run
+
+
+def test_a_suite_keeps_its_name_and_the_stages_that_need_no_gradient():
+    quick, full = (replace_stages(read_suite(name, Path())) for name in ("quick-1", "full-1"))
+
+    assert quick.name == "quick-1"
+    assert [stage.attack for stage in quick.stages] == ["square", "noise"]
+    assert [stage.attack for stage in full.stages[:2]] == ["square", "noise"]
+    assert "square:restarts=8:steps=5000" in [stage.attack for stage in full.stages]
