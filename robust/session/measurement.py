@@ -88,10 +88,7 @@ class Measurements:
     def run(
         self, case: Case, name: str, threat: str, cache: SuiteCache | None = None, seconds: float | None = None
     ) -> Result:
-        """Measure an attack or a suite of the run, by default in its share of the run's time.
-
-        The result is neither checked nor kept.
-        """
+        """Measure an attack or a suite, by default in its share of the run's time. It is neither checked nor kept."""
         if seconds is None and not self._budget.unlimited:
             seconds = self._ranks.once(lambda: self._budget.take(part_of(case.item, threat, name)))
         if name in self._settings.attacks:
@@ -167,12 +164,7 @@ class Measurements:
         return f"{name} under {threat}: {fit}" if fit else ""
 
     def _attack(
-        self,
-        case: Case,
-        attack: str | AnyAttack,
-        threat: Threat,
-        correct: Flags,
-        deadline: Deadline | None = None,
+        self, case: Case, attack: str | AnyAttack, threat: Threat, correct: Flags, deadline: Deadline | None = None
     ) -> AttackResult:
         name = attack if isinstance(attack, str) else describe(attack)
         fitted = fit_classes(attack, self._data.classes) if isinstance(attack, str) else attack
