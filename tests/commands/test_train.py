@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from robust.cli import main
 from robust.commands import train
 from robust.data.dataset import DATA, NotHereError
+from tests.forks import environment
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -248,6 +249,7 @@ def test_a_terminal_sees_a_bar(tmp_path):
         timeout=120,
         encoding="utf-8",
         dimensions=(24, 80),
+        env=environment(),  # not that of a worker, which has no bar
     )
     child.expect("training pgd-at:epochs=3")
     child.expect(r"\d:\d\d:\d\d.*epoch ./3; clean .*, PGD-10 .*%")

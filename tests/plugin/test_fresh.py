@@ -86,7 +86,7 @@ def test_what_holds_in_the_runs_own_process_only_is_not_filed(pytester, monkeypa
     monkeypatch.delenv("ROBUST_TEST_FRAGILE", raising=False)
     pytester.makepyfile(net=CHANGED.format(name="ROBUST_TEST_FRAGILE"))
     result = pytester.runpytest_inprocess(
-        "--robust-model=net.py:Net", "--robust-attack=pgd:steps=5", "--robust-fresh=5"
+        "--robust-model=net.py:Net", "--robust-attack=pgd:steps=5", "--robust-fresh=5", "--robust-accept=guessing"
     )
     monkeypatch.delenv("ROBUST_TEST_FRAGILE")
 
