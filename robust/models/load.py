@@ -18,7 +18,7 @@ from robust.models.libraries import find_library_factory
 from robust.models.normalize import add_normalization, describe_normalize
 from robust.models.output import adapt_output
 from robust.models.output_form import SEPARATOR, OutputForm
-from robust.models.precision import fit_precision
+from robust.models.precision import copy_inference_tensors, fit_precision
 from robust.models.registry import ARCHITECTURES
 from robust.models.spec import ModelSpec
 from robust.models.traits import find_traits
@@ -121,7 +121,7 @@ def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, .
     `notes` are on how it was loaded. UnclearError, in one line, if its answers may be read in several ways.
     """
     module, found = add_eager_form(module)
-    notes = (*notes, *found)
+    notes = (*notes, *found, *copy_inference_tensors(module))
     if terms.inputs is not None:
         notes += fit_precision(module, terms.inputs)
     module = add_normalization(module, terms.normalize)

@@ -38,6 +38,21 @@ def fit_precision(module: nn.Module, x: Tensor) -> tuple[str, ...]:
     return ()
 
 
+def copy_inference_tensors(module: nn.Module) -> tuple[str, ...]:
+    """Replace tensors that were made in inference mode, which have no gradient; return a note if there are some."""
+    copies: dict[int, Tensor] = {}
+    with torch.no_grad():
+        for part in module.modules():
+            for table in (part._parameters, part._buffers):
+                for key, tensor in table.items():
+                    if tensor is not None and tensor.is_inference():
+                        if id(tensor) not in copies:  # a tensor may stand in several places
+                            copy = tensor.clone()
+                            copies[id(tensor)] = nn.Parameter(copy) if isinstance(tensor, nn.Parameter) else copy
+                        table[key] = copies[id(tensor)]  # type: ignore[assignment]
+    return ("its tensors, made in inference mode, are copied",) if copies else ()
+
+
 def _convert(module: nn.Module) -> Callable[[], None]:
     """Convert the tensors of other types; return a function that undoes it."""
     plain = filter(has_storage, (*module.parameters(), *module.buffers()))

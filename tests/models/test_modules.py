@@ -207,3 +207,19 @@ def test_a_quantised_module_is_no_black_box_and_cannot_be_trained():
 def test_a_copy_that_cannot_be_made_is_refused_in_one_line():
     with pytest.raises(ValueError, match=r"^search=bf16: there is no such copy: .*; leave it out$"):
         make_fast_copy(load("subclass").module, ["bf16"], X)
+
+
+@torch.inference_mode()
+def made_in_inference_mode():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.BatchNorm1d(10))
+
+
+def test_tensors_of_inference_mode_are_copied_so_that_they_have_a_gradient():
+    module = made_in_inference_mode()
+    x = torch.rand(4, 1, 8, 8, requires_grad=True)
+    subject = make_subject("net", module, Terms((1, 8, 8), 10, inputs=torch.rand(4, 1, 8, 8)))
+    subject.module.eval()(x).sum().backward()
+
+    assert x.grad is not None
+    assert "inference mode" in subject.notes[0]
+    assert subject.params == 64 * 10 + 30
