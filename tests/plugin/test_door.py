@@ -121,8 +121,9 @@ def test_the_user_says_what_the_answers_are(rows, model, output):
 
 
 @pytest.fixture
-def form(base, run):
+def form(base, run, monkeypatch):
     """Return a function that runs the plain model on a form of data."""
+    monkeypatch.setattr("sys.dont_write_bytecode", True)  # two files of one size within a second are one to Python
 
     def form(table, name, *args, options=""):
         take = "[0]" if table != "PIXELS" else ""
