@@ -21,6 +21,7 @@ from robust.distributed.shutdown import Shutdown
 from robust.evaluation.measure import check_model
 from robust.models.format import Terms
 from robust.models.load import Build, get_builder
+from robust.models.normalize import NONE
 from robust.models.spec import ModelSpec
 from robust.progress import open_training_bar
 from robust.records.files import private
@@ -216,7 +217,7 @@ def _describe_result(order: Order, trained: Trained) -> str:
         "pytest",
         f"--robust-model={weights}",
         f"--robust-arch={order.spec.text}",
-        *([f"--robust-normalize={order.normalize}"] if order.normalize else []),
+        f"--robust-normalize={order.normalize or NONE}",  # also where an ini file says another one
         *([f"--robust-output={order.output}"] if order.output else []),
         f"--robust-data={order.data}",
         f"--robust-threat={order.threat}",

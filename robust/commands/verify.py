@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> Verified:
     dataset = dataset if dataset.classes is not None else dataset.widen(samples.y)
     row = Row(record, evidence, samples, dataset, load_model(args, record, dataset, samples))
     checks += check_row(row)
-    return _report(path, checks, _describe_limits(row))
+    return _report(path, checks, [*_describe_limits(row), *_hint_at_options(args, record, checks)])
 
 
 def find(text: str, folder: Path) -> Path:
@@ -158,6 +158,15 @@ def _describe_limits(row: Row) -> list[str]:
     rest = [f"the {adversarial - inputs} adversarial samples without inputs here"] * (inputs < adversarial)
     rest += [f"the {robust} robust samples, as another attack may succeed on them"] * (robust > 0)
     return [*lines, f"cannot be verified: {'; '.join((*rest, 'what the attacks cost'))}"]
+
+
+def _hint_at_options(args: argparse.Namespace, record: Record, checks: list[Check]) -> list[str]:
+    """Return a line with the options that the row was measured with and that this command lacks, if a check failed."""
+    recorded = _get_provenance(record, "model")
+    missing = [key for key in ("normalize", "output") if recorded.get(key) and not getattr(args, key)]
+    if not missing or all(check.sound for check in checks):
+        return []
+    return ["the row was measured with " + " ".join(f"--{key}={printable(str(recorded[key]))}" for key in missing)]
 
 
 def _report(path: Path, checks: list[Check], limits: list[str]) -> Verified:

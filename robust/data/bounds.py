@@ -46,7 +46,7 @@ def _advise(bounds: Bounds, low: float, high: float) -> tuple[bool, str]:
     if not (math.isfinite(low) and math.isfinite(high)):
         return False, "fill in what is missing or infinite, or leave such samples out"
     lo, hi = min(math.floor(low), bounds.lo), max(math.ceil(high), bounds.hi)
-    declare = f"declare their bounds, as :lo={lo:g}:hi={hi:g}"
+    declare = f"declare their bounds, in whose units eps is, as :lo={lo:g}:hi={hi:g}"
     if max(bounds.lo - low, high - bounds.hi) < OVERSHOOT * (bounds.hi - bounds.lo):
         clamp = f"clamp them where they are read, as x.clip({bounds.lo:g}, {bounds.hi:g})"
         return False, f"resampling overshoots: {clamp}, or {declare}"

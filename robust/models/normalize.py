@@ -62,6 +62,14 @@ def add_normalization(module: "nn.Module", text: str | None) -> "nn.Module":
     return module
 
 
+def find_normalization(module: "nn.Module") -> str:
+    """Return how the module normalises by `add_normalization`, in the canonical spelling; "none" if it does not."""
+    buffers = dict(module.named_buffers(recurse=False))
+    if "robust_mean" not in buffers:
+        return NONE
+    return format_normalize(*(buffers[name].tolist() for name in ("robust_mean", "robust_std")))
+
+
 def describe_normalize(text: str | None) -> tuple[str, ...]:
     """Return the notes on a model that is normalised as `text` says."""
     return () if text is None or text == NONE else (f"inputs are normalised by mean/deviation {text}",)

@@ -19,7 +19,9 @@ def advise(settings: Settings, model: ModelUsed, row: str) -> str:
     if not any(spec.answers for spec in settings.models if spec.name == model.name):  # else there is nothing to train
         undefended = Spec.parse(model.training).name in UNDEFENDED
         parts.append(
-            "--robust-train=pgd-at trains the architecture" if undefended else "robust list names more recipes"
+            "--robust-train=pgd-at trains the architecture anew, with :pretrained=FILE from weights"
+            if undefended
+            else "robust list names more recipes"
         )
     return "; ".join(parts)
 

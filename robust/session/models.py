@@ -19,6 +19,7 @@ from robust.evaluation.measure import check_model
 from robust.models.early import check_early
 from robust.models.format import Terms
 from robust.models.load import Build, Builder, Subject, get_builder, load, make_subject
+from robust.models.normalize import NONE
 from robust.models.spec import ModelSpec
 from robust.progress import TrainingBar
 from robust.records.files import private
@@ -192,11 +193,19 @@ class Models:
                 continue
             if (selection := load_selection(card, self._data.dataset)) is not None:
                 refuse_shared(selection, self._data.samples)
+            trained, now = card.get("normalize"), self._settings.normalize or NONE
+            if trained is not None and trained != now:
+                fault = f"the card says that the weights were trained with --robust-normalize={trained}"
+                raise ValueError(f"{fault}, and this run has {now}; say the same")
             if variant.spec.files == (path,):
                 self._cards[variant] = TrainingCard(card, str(path))
 
     def _train(self, variant: Variant) -> Subject:
         settings, spec = self._settings, variant.spec
+        if spec.files and "pretrained=" not in variant.training:
+            start = f"--robust-train={variant.training}:pretrained={spec.text}"
+            note = f"new weights are trained; to start from these, say {start}"
+            self.notes[f"{spec.text}, {variant.training}"] = note
         with seeded(settings.seed, [self.device]):
             untrained = self._get_builder(spec).build_subject()
         with self._progress(f"training {variant.training}") as bar:

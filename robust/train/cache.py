@@ -18,6 +18,7 @@ from robust.attacks.spec import Spec
 from robust.attacks.text import slug
 from robust.data.dataset import Dataset, Samples
 from robust.distributed.ranks import ALONE, Ranks
+from robust.models.normalize import find_normalization
 from robust.records.files import private, read_object, write
 from robust.train.cache_key import list_determinants
 from robust.train.card import hash_content
@@ -89,6 +90,7 @@ def train(
         if not ranks.once(path.exists):
             result = fit(module, method, samples, spec.threat, seed=spec.seed, options=options)
             card = {**card, "key": key, **_results(result, samples, spec.seed), "processes": ranks.size}
+            card["normalize"] = find_normalization(module)
             card |= ranks.once(lambda: _measure_suite(module, method, result, samples, spec))
             ranks.once(lambda: _write(path, result, card))
             ranks.once(lambda: saved.unlink(missing_ok=True))

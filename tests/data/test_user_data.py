@@ -76,7 +76,11 @@ def test_bounds_and_classes_are_the_users_to_tell(npz):
         (":classes=2", {"x": X, "y": Y}, "labels from 0 to 2, expected 0 to 1"),
         ("", {"x": 2 * X, "y": Y}, "from 0 to 2, expected .* from 0 to 1; divide by 2 .* declare .* as :lo=0:hi=2$"),
         ("", {"x": 3 * X - 1, "y": Y}, "from -1 to 2, .*; give .* as --robust-normalize, or .*, as :lo=-1:hi=2$"),
-        (":hi=2", {"x": 3 * X, "y": Y}, "from 0 to 3, expected .* from 0 to 2; declare their bounds, as :lo=0:hi=3$"),
+        (
+            ":hi=2",
+            {"x": 3 * X, "y": Y},
+            "from 0 to 3, expected .* 0 to 2; declare their bounds, .*, as :lo=0:hi=3$",
+        ),
         ("", {"x": X * np.nan, "y": Y}, "from nan to nan"),
         ("", {"x": X.astype(str), "y": Y}, "the inputs are <U32"),
         ("", {"x": X[:, 0, 0], "y": Y}, "the inputs are float32 of shape"),

@@ -45,7 +45,7 @@ def test_a_failed_gate_files_the_record_and_says_what_to_try_next(run, folder, m
     assert (folder / "leaderboard" / "results.csv").exists()
     (told, _) = [line for line in result.outlines if line.startswith("next: ")]
     command, training = told.removeprefix("next: ").split("; ")
-    assert training == "--robust-train=pgd-at trains the architecture"
+    assert training == "--robust-train=pgd-at trains the architecture anew, with :pretrained=FILE from weights"
     monkeypatch.chdir(folder)
     robust, *arguments = shlex.split(command.removesuffix(" writes the adversarial inputs"))
     assert (robust, main(arguments)) == ("robust", 0)

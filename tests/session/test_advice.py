@@ -10,7 +10,7 @@ from robust.session.advice import advise
 from tests.making import record
 from tests.session.making import settings
 
-TRAIN = "--robust-train=pgd-at trains the architecture"
+TRAIN = "--robust-train=pgd-at trains the architecture anew, with :pretrained=FILE from weights"
 SHOW = "writes the adversarial inputs"
 
 

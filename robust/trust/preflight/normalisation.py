@@ -17,7 +17,7 @@ STATISTICS = {  # the means and deviations of the channels in [0, 1] that most m
 HINTS = {  # by the beginning of a scaling's description
     "de-normalised": "normalise once: the data, or the model, does so already",
     "divided by 255": "scale the inputs inside the model, as --robust-normalize=255 does",
-    "": "scale the inputs inside the model",
+    "": "scale the inputs inside the model, as --robust-normalize=MEAN/STD does",
 }
 
 
