@@ -20,7 +20,7 @@ from robust.attacks.threats.lp import LpThreat
 class MinNormResult:
     """The closest inputs that fool the model, sample by sample, as judged by the driver."""
 
-    distance: Tensor  # (N,) float64: to x, in the norm; 0 if x itself is answered wrong, inf if none was found
+    distance: Tensor  # (N,): to x, in the norm; 0 if x itself is answered wrong, inf if none was found
     x_adv: Tensor  # (N, *features): that input; x if none was found
     faulty: Tensor  # (N,) bool: as in Outcome
     cost: Cost
@@ -56,7 +56,7 @@ def minimize_norm(
     with eval_mode(model, rng.seed), torch.no_grad():
         task = start(model, x, y, LpThreat.widest(norm, x, *bounds), rng)
         clean = judge_clean(task)
-        distance = torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
+        distance = torch.full((len(x),), torch.inf, dtype=_exact_type(x), device=x.device)
         distance[clean.adversarial] = 0.0
         result = MinNormResult(distance, x.clone(), clean.faulty, task.cost)
         task = task.only(distance > 0)
@@ -66,12 +66,18 @@ def minimize_norm(
     return result
 
 
+def _exact_type(x: Tensor) -> torch.dtype:
+    """Return the type in which distances are measured: Apple's GPUs know no float64."""
+    return torch.float32 if x.device.type == "mps" else torch.float64
+
+
 def _approach(attack: Attack[Any], task: Task, result: MinNormResult) -> None:
     """Run the attack on the samples of `task` to its end, and write closer adversarial inputs into `result`."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
         adversarial, faulty, _ = judge(task, state.x, state.logits)
-        distance = task.threat.size(state.x.double(), task.x.double())
+        exact = _exact_type(task.x)
+        distance = task.threat.size(state.x.to(exact), task.x.to(exact))
         better = adversarial & (distance < result.distance[task.place])
         result.faulty[task.place[faulty]] = True
         result.distance[task.place[better]] = distance[better]

@@ -39,7 +39,7 @@ def illustrate(
     clean, label, shifted = (torch.from_numpy(np.array(part)).to(device) for part in inputs)
     with eval_mode(module, seed):
         with torch.no_grad():
-            shares = module(shifted.clone()).double().softmax(1).cpu()
+            shares = module(shifted.clone()).cpu().double().softmax(1)
         saliency = _saliency(module, clean, label)
         integrated = None if saliency is None else _integrate(module, clean, label, bounds[0], candidates.batch)
     before, after = _to_planes(clean, bounds), _to_planes(shifted, bounds)
@@ -101,7 +101,7 @@ def _to_map(values: Tensor) -> Images:
 def _to_planes(x: Tensor, bounds: tuple[float, float]) -> Tensor:
     """Return (k, channels, height, width) from 0 to 1, no larger than SIDE."""
     lo, hi = bounds
-    return _shrink((_add_channel(x).double() - lo) / (hi - lo))
+    return _shrink((_add_channel(x).cpu().double() - lo) / (hi - lo))
 
 
 def _add_channel(x: Tensor) -> Tensor:
@@ -119,6 +119,6 @@ def _scale(x: Tensor) -> Tensor:
 
 def _to_bytes(x: Tensor) -> Images:
     """Return values from 0 to 1 as 8 bits, the channels last."""
-    values = (255 * x.double()).round().clamp(0, 255).to(torch.uint8)
-    images: Images = values.permute(0, 2, 3, 1).cpu().numpy()
+    values = (255 * x.cpu().double()).round().clamp(0, 255).to(torch.uint8)
+    images: Images = values.permute(0, 2, 3, 1).numpy()
     return images

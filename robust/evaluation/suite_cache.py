@@ -115,7 +115,7 @@ def _probe(module: nn.Module, samples: Samples) -> list[float]:
             grad = gradient(answers.square().sum(), x)
         except ValueError:  # an attack that needs a gradient will say so
             grad = torch.zeros_like(x)
-    return [float(f"{float(tensor.detach().double().norm()):.3g}") for tensor in (answers, grad)]
+    return [float(f"{float(tensor.detach().cpu().double().norm()):.3g}") for tensor in (answers, grad)]
 
 
 # The code that decides what a round does, and to which rows.

@@ -117,7 +117,7 @@ def agree(few: Tensor, many: Tensor) -> bool:
     width = many.numel() // len(many)
     if few.numel() % width or few.numel() > many.numel():
         return False
-    small, large = few.detach().double().flatten(), many.detach().double().flatten()
+    small, large = few.detach().cpu().double().flatten(), many.detach().cpu().double().flatten()
     change = (small - large[: len(small)]).abs().amax()
     return not bool(change > MAX_CHANGE * (large.amax() - large.amin()))
 

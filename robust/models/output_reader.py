@@ -119,7 +119,7 @@ def _alike(one: Tensor, other: Tensor) -> bool:
 
 def sum_to_one(answer: Tensor) -> bool:
     """Whether the finite rows of an answer, (n, columns), each sum to 1."""
-    sums = answer.detach().double().sum(1)
+    sums = answer.detach().cpu().double().sum(1)
     return not bool(((sums - 1).abs() > MAX_ERROR).any())
 
 

@@ -8,9 +8,11 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from robust.models.format import Terms, read_model
 from robust.models.formats import onnx as onnx_format
+from robust.models.program import Batched
 from tests.models.forms import CLASSES, SHAPE, of_onnx, of_onnx_for_any_batch, save_vit
 
 TERMS = Terms(SHAPE, CLASSES)
@@ -20,8 +22,41 @@ def test_a_graph_for_one_batch_takes_any_and_says_so(tmp_path):
     of_onnx(tmp_path)
     loaded = read_model(tmp_path / "w.onnx", TERMS)
 
+    assert loaded.notes == ("converted from ONNX", "made for batches of 3, and takes others")
+    assert loaded.content(torch.rand(7, *SHAPE)).shape == (7, CLASSES)
+    assert not isinstance(loaded.content, Batched)  # else a batch of one would be asked for each input
+
+
+def test_a_graph_that_holds_its_batch_is_asked_batch_by_batch(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_format, "_takes_any", lambda *_: False)
+    of_onnx(tmp_path)
+    loaded = read_model(tmp_path / "w.onnx", TERMS)
+
     assert loaded.notes == ("converted from ONNX", "made for batches of 3")
     assert loaded.content(torch.rand(7, *SHAPE)).shape == (7, CLASSES)
+
+
+def test_another_answer_in_a_larger_batch_keeps_the_batch():
+    """A graph may hold the number of its batch, and answer more inputs wrongly or not at all."""
+    first = nn.Identity()
+    first.forward = lambda x: x - x[:1]
+
+    assert not onnx_format._takes_any(first, Batched(first, 1, 1), 1, (3,))
+    assert onnx_format._takes_any(nn.Identity(), Batched(nn.Identity(), 1, 1), 1, (3,))
+
+
+def test_whole_numbers_as_inputs_are_refused(tmp_path):
+    node = onnx.helper.make_node("Cast", ["x"], ["y"], to=onnx.TensorProto.FLOAT)
+    parts = [
+        onnx.helper.make_tensor_value_info(name, kind, ["n", 4])
+        for name, kind in (("x", onnx.TensorProto.INT32), ("y", onnx.TensorProto.FLOAT))
+    ]
+    opsets = [onnx.helper.make_opsetid("", 13)]
+    graph = onnx.helper.make_graph([node], "g", parts[:1], parts[1:])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "w.onnx")
+
+    with pytest.raises(ValueError, match="is an ONNX graph of int32 inputs, expected float"):
+        read_model(tmp_path / "w.onnx", Terms((4,), 4))
 
 
 def test_a_graph_that_is_converted_wrongly_is_refused(tmp_path, monkeypatch):
