@@ -1,4 +1,4 @@
-"""What users give to the drivers is checked once, before an attack begins: each mistake is one line."""
+"""Checks of the arguments that users give to the drivers, once before an attack begins: each mistake is one line."""
 
 from collections.abc import Mapping
 from typing import Any, NoReturn

@@ -1,4 +1,4 @@
-"""What torch refuses in a model's gradient, though the model itself is sound, and what is done about it for a block."""
+"""Guards for sound models whose gradient torch refuses: for the length of a block it passes."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,7 +28,7 @@ def differentiable(module: nn.Module) -> Iterator[None]:
 
 
 class _Checkpoint:
-    """What `checkpoint(use_reentrant=True)` calls: the other variant, which knows torch.autograd.grad."""
+    """The function that `checkpoint(use_reentrant=True)` calls: the other variant, which knows torch.autograd.grad."""
 
     @staticmethod
     def apply(run: Any, preserve: bool, *args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a forward writes on its own module: buffers, parameters, tensors in attributes. Here it is put back.
+"""State that a forward writes on its own module, in buffers, parameters and attributes: it is put back here.
 
 A model that is measured answers each batch as it was loaded: a counter, a moving average or a hidden state must not
 carry from one batch to the next. What was once seen to be written is marked on its module, and is from then on put back

@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal; elsewhere, as in the log of a CI job, a line at least every 30 seconds."""
+"""The progress of a run: a bar on a terminal; elsewhere, as in a log of CI, a line at least every 30 seconds."""
 
 import os
 import sys

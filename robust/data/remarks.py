@@ -11,7 +11,7 @@ Form = Literal["whole", "float", "one-hot"]
 
 @dataclass(slots=True)
 class Remarks:
-    """What reading a data set showed. It is filled in while the data are read."""
+    """Remarks on one data set, filled in while the data are read."""
 
     notes: dict[str, None] = field(default_factory=dict)  # for the user, in order, each once
     form: Form = "whole"  # of the labels as they are stored

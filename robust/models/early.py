@@ -1,4 +1,4 @@
-"""What can be said of a model before the data are read: of its weights by their file, of its factory by its source.
+"""Checks of a model before the data are read: of its weights by their file, of its factory by its source.
 
 A file of the user's is run only if it is bound to fail: one that draws, or seeds, random numbers as it is imported
 would make another model if it were imported earlier.

@@ -24,7 +24,7 @@ class UnclearError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How the answers of a module are read, with notes on it for the user."""
+    """The way in which the answers of a module are read, with notes on it for the user."""
 
     form: OutputForm  # decided: its kind is not empty
     columns: int  # 1: two classes

@@ -1,4 +1,4 @@
-"""What is probably meant by a spec of a model that names nothing here. Torch is not imported."""
+"""Hints at the probable meaning of a model's spec that names nothing here. Torch is not imported."""
 
 import re
 from pathlib import Path

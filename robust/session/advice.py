@@ -1,4 +1,4 @@
-"""What to try next once a floor has failed: the command that shows what fooled the model, and one that trains it."""
+"""Advice once a floor has failed: the command that shows what fooled the model, and one that trains it."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""What is run on a quantised model that passes no gradient: queries in place of the attacks that follow a gradient."""
+"""Attacks on a quantised model that passes no gradient: queries in place of the attacks that follow a gradient."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What quick-1 leaves of a trained model, on part of the validation split: the attack that selects epochs is weaker."""
+"""The accuracy of a trained model under quick-1, on part of the validation split: stronger than what selects epochs."""
 
 from pathlib import Path
 from typing import Any

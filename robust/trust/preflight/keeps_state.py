@@ -15,7 +15,7 @@ from robust.user_code import describe_user_error
 
 
 class _Change(NamedTuple):
-    """What other inputs did to the answers."""
+    """The effect of other inputs on the answers."""
 
     size: float  # as a share of the logits' range
     names: list[str]  # of what was written on the model
