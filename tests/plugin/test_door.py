@@ -125,11 +125,11 @@ def form(base, run, monkeypatch):
     """Return a function that runs the plain model on a form of data."""
     monkeypatch.setattr("sys.dont_write_bytecode", True)  # two files of one size within a second are one to Python
 
-    def form(table, name, *args, options=""):
+    def form(table, name, *args, options="", checked=False):
         take = "[0]" if table != "PIXELS" else ""
         (base / "data.py").write_text(DATA.format(call=f"{table}[{name!r}]{take}"))
         words = (f"--robust-data=data.py:load{options}", "--robust-threat=linf:0.15", "--robust-attack=fgsm")
-        return run("--robust-model=base.py:ten", *words, *FAST, *args, fast=False)
+        return run("--robust-model=base.py:ten", *words, *FAST, *args, fast=False, checked=checked)
 
     return form
 
@@ -147,13 +147,13 @@ def test_data_that_cannot_be_used_are_refused_in_one_line(form, name):
 
 
 @pytest.mark.slow  # that each form holds the same samples is tested in data/test_forms.py
-def test_every_form_of_data_has_the_figures_of_the_arrays(form, base):
+def test_every_form_of_data_has_the_figures_and_the_verdict_of_the_arrays(form, base):
     figures = set()
     for table, name in [*(("TAKEN", name) for name in TAKEN), *(("PIXELS", name) for name in PIXELS)]:
-        result = form(table, name)
+        result = form(table, name, checked=True)
         row = pd.read_csv(base / "leaderboard" / "results.csv").iloc[-1]
         assert result.ret == 0, name
-        figures.add((row.clean_percent, row.robust_percent))
+        figures.add((row.clean_percent, row.robust_percent, row.verdict))
         note = TAKEN[name][1] if table == "TAKEN" else "divided by 255"
         if note:
             result.stdout.fnmatch_lines([f"read data.py:load: *{note.replace('[', '[[]')}*"])
