@@ -25,6 +25,7 @@ from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, measure_attack
 from robust.flags import Flags
+from robust.trust.sloped import Sloped
 
 MAX_SAMPLES = 16  # on which the mitigations are chosen: enough to see whether a gradient passes
 STEPS = 20
@@ -43,6 +44,7 @@ class MitigatedAttack:
     names: tuple[str, ...] = ()  # of the mitigations that were applied
     draws: int = 1  # over which a gradient is averaged
     blur: float = 0.0  # a share of the threat model: gradients are averaged over a neighbourhood of this size, too
+    slopes: bool = False  # they are measured, since no gradient leads anywhere
     queries: int = 0  # of an attack without gradients
 
     def build(self, module: nn.Module) -> AnyAttack:
@@ -53,6 +55,8 @@ class MitigatedAttack:
         attacks = [self._follow(_make_pgd(loss), module) for loss in ("margin", "sice")]
         if self.blur:
             attacks.append(Blur(EOT(_make_pgd("margin"), BLUR_DRAWS), self.model, self.blur))
+        if self.slopes:
+            attacks.append(Sloped(PGD(2 * STEPS, stride=1.0, loss="margin", last=0.01), self.model))
         if self.queries:
             attacks.append(Square(self.queries))
         return BestOf(tuple(attacks))

@@ -1,0 +1,39 @@
+"""wrong-gradient: the gradient is not that of what the model computes."""
+
+from robust.models.traits import only_answers
+from robust.records.trust import Finding, NotApplicableError
+from robust.trust.attack_probe import AttackProbe
+from robust.trust.checks import INDICATORS, costs
+from robust.trust.indicators._shared import is_significant, require_deterministic
+from robust.trust.slopes import DIRECTIONS, Slopes, measure_slopes
+
+MAX_SAMPLES = 32
+MAX_ERROR = 0.1  # of the slopes; on sound networks at most 2e-3, of defences with a wrong gradient 0.2 and more
+MAX_SHARE = 0.05  # of the samples, which have a kink between the two ends of a step
+MAX_COARSE = 0.6  # of the slopes over a quarter of the ball; up to 0.4 for nine in ten samples of sound networks
+
+
+@INDICATORS.register("wrong-gradient")
+@costs(lambda probe: (4 * DIRECTIONS + 3) * min(MAX_SAMPLES, len(probe.samples)))
+def wrong_gradient(probe: AttackProbe) -> Finding | None:
+    """Check that the gradient of the margin predicts its slopes along random directions, in float64.
+
+    Numerical gradients have been the test of derived ones since there were any; an attack that follows a wrong one
+    fails for no reason of the model's (1802.00420). A model that rounds, with gradients that pass straight through, is
+    constant along short steps: it is held to the slopes over a quarter of the ball. NotApplicableError for what passes
+    no gradient at all: see no-gradient.
+    """
+    if only_answers(probe.module):
+        raise NotApplicableError("the model passes no gradient")
+    require_deterministic(probe)
+    few = probe.take_first(MAX_SAMPLES)
+    parts = few.run_on_batches(lambda task: measure_slopes(task, few.module), few.correct | ~few.correct)
+    slopes = Slopes.join(parts)
+    wrong = slopes.wrong(MAX_ERROR, MAX_COARSE)
+    count, n = int(wrong.sum()), len(wrong)
+    if not is_significant(count, n, MAX_SHARE):
+        return None
+    error = float(slopes.error[wrong].median())
+    seen = f"the gradient of the margin mispredicts its slopes by {100 * error:.0f} % at {count} of {n} inputs"
+    hint = "look for detach, no_grad, a custom backward pass, or a solver whose backward pass is cut short"
+    return Finding("wrong-gradient", "suspect", count / n, f"{seen}; expected less than {100 * MAX_ERROR:g} %", hint)
