@@ -1,5 +1,6 @@
 """The subject of the indicators: the outcome of a row's attacks on a few samples, and means to run more attacks."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -7,8 +8,10 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacks.criteria.classification import CLASS
 from robust.attacks.engine import AnyAttack, eval_mode
 from robust.attacks.factory import no_models
 from robust.attacks.rng import Rng
@@ -30,7 +33,11 @@ T = TypeVar("T")
 GRADIENT_FREE = ("noise", "square")  # attacks that need no gradient
 MAX_ATTACKS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
 MAX_NOISE = 1e-3  # of the size of the answers; kernels on a GPU add in any order, and differ by far less
-MAX_TRACED_SAMPLES = 64  # whose gradients are recorded in every iteration of an attack
+MAX_TRACED_SAMPLES = 20  # whose gradients are recorded in every iteration of an attack
+MAX_ASKED_TWICE = 32  # samples that tell whether a model is random
+MAX_LINEAR_SAMPLES = 64  # at which a step along the gradient is compared with its gain
+HARDEST, MIN_HARDEST = 0.125, 8  # share and number of the robust samples on which an attack is tried first
+MIN_HINTS = 2  # samples that it must break there to be tried on the others
 
 
 def follows_gradient(attack: str) -> bool:
@@ -91,7 +98,8 @@ class AttackProbe:
     @cached_property
     def randomised(self) -> bool:
         """Whether the model answers the same inputs differently the second time."""
-        first, second = (self.answer(seed) for seed in (0, 1))
+        few = self.take_first(MAX_ASKED_TWICE)
+        first, second = (few.answer(seed) for seed in (0, 1))
         return float((first - second).abs().max()) > MAX_NOISE * max(float(first.abs().max()), 1e-12)
 
     @cached_property
@@ -104,8 +112,9 @@ class AttackProbe:
             raise NotApplicableError("the model is random: the gain of a step does not follow from its gradient")
         self.require_gradient_attacks()
         shares = {"clean": 0.0, "random": 1.0}
+        few = self.first_robust(MAX_LINEAR_SAMPLES)
         return {
-            inputs: join_batches(self.run_on_batches(partial(measure_linearity, share=share), self.robust))
+            inputs: join_batches(self.run_on_batches(partial(measure_linearity, share=share), few))
             for inputs, share in shares.items()
         }
 
@@ -132,6 +141,36 @@ class AttackProbe:
     def first_robust(self, n: int) -> Flags:
         """Mark the first n of the samples that are robust, (m,)."""
         return self.robust & (np.cumsum(self.robust) <= n)
+
+    @cached_property
+    def lead(self) -> NDArray[np.float64]:
+        """Compute the lead of the label's logit over the highest other, (m,); inf where that is no number."""
+        margin = -CLASS.margin(self.answer(), torch.from_numpy(self.samples.y)).double().numpy()
+        return np.where(np.isfinite(margin), margin, np.inf)
+
+    def hardest(self, mask: Flags) -> Flags:
+        """Mark the samples of `mask` with the smallest lead, (m,): an attack breaks these first, if it breaks any."""
+        n = max(MIN_HARDEST, math.ceil(HARDEST * mask.sum()))
+        order = np.argsort(np.where(mask, self.lead, np.inf), kind="stable")
+        chosen = np.zeros_like(mask)
+        chosen[order[:n]] = True
+        return chosen & mask
+
+    def find(self, attack: str | AnyAttack, *, seed: int = 0) -> Flags:
+        """Mark the robust samples, (m,), for which one more attack finds an adversarial example; see `measure`.
+
+        It is tried on the hardest first, and on the others only if it breaks some of these: most attacks on most sound
+        models break none.
+        """
+        first = self.hardest(self.robust)
+        found = self.measure(attack, first, seed=seed).adversarial
+        if found.sum() < MIN_HINTS:
+            return found
+        return found | self.measure(attack, self.robust & ~first, seed=seed).adversarial
+
+    def count_hardest(self) -> int:
+        """Count the samples on which `find` tries an attack first."""
+        return min(int(self.robust.sum()), max(MIN_HARDEST, math.ceil(HARDEST * self.robust.sum())))
 
     def measure(
         self, attack: str | AnyAttack, mask: Flags, threat: Threat | None = None, seed: int = 0

@@ -6,7 +6,7 @@ from robust.attacks.engine import AnyAttack, rounds_of
 from robust.attacks.factory import make
 from robust.records.trust import Finding, NotApplicableError
 from robust.stats import above
-from robust.trust.attack_probe import MAX_ATTACKS, MAX_TRACED_SAMPLES, AttackProbe
+from robust.trust.attack_probe import MAX_ATTACKS, MAX_LINEAR_SAMPLES, MAX_TRACED_SAMPLES, AttackProbe
 
 MAX_SHARE = 0.005  # of the samples that only a weaker attack breaks, by luck; many published ranks differ by no more
 OWN_ATTACKS = "robust.attacks.zoo."  # of these the driver judges every iterate
@@ -40,7 +40,7 @@ def compare_gradient_free(probe: AttackProbe, name: str, attack: str | AnyAttack
     gradients. `description` names the attack in the message.
     """
     require_complete(probe)
-    adversarial, m = probe.measure(attack, probe.robust).adversarial, len(probe.samples)
+    adversarial, m = probe.find(attack), len(probe.samples)
     if probe.gradient_attacks and is_significant(int(adversarial.sum()), m):
         adversarial = adversarial & ~probe.measure(ORDINARY, adversarial).adversarial
     count = int(adversarial.sum())
@@ -78,4 +78,6 @@ def count_trace_passes(probe: AttackProbe) -> float:
 
 def count_linearity_passes(probe: AttackProbe) -> float:
     """Count the passes for the probe's `linearity`; none if it was measured."""
-    return 0 if "linearity" in vars(probe) else 2 * (GRADIENT_PASSES + 1) * probe.robust.sum()
+    if "linearity" in vars(probe):
+        return 0
+    return 2 * (GRADIENT_PASSES + 1) * float(probe.first_robust(MAX_LINEAR_SAMPLES).sum())

@@ -9,7 +9,7 @@ MAX_SAMPLES, QUERIES = 160, 150
 
 
 @INDICATORS.register("gradient-free-wins")
-@costs(lambda probe: QUERIES * probe.take_first(MAX_SAMPLES).robust.sum())
+@costs(lambda probe: QUERIES * probe.count_hardest())
 def gradient_free_wins(probe: AttackProbe) -> Finding | None:
     """Check that Square (1912.00049) finds nothing that gradient attacks missed (1902.06705, 2003.01690).
 

@@ -7,7 +7,7 @@ from robust.trust.indicators._shared import ORDINARY, count_attack_passes, is_si
 
 
 @INDICATORS.register("margin-wins")
-@costs(lambda probe: count_attack_passes(probe, [ORDINARY]) * probe.robust.sum())
+@costs(lambda probe: count_attack_passes(probe, [ORDINARY]) * probe.count_hardest())
 def margin_wins(probe: AttackProbe) -> Finding | None:
     """Check that PGD on the margin finds nothing that the row's attacks missed (Croce and Hein 2020, 2003.01690).
 
@@ -15,7 +15,7 @@ def margin_wins(probe: AttackProbe) -> Finding | None:
     """
     require_complete(probe)
     probe.require_gradient_attacks()
-    count, m = int(probe.measure(ORDINARY, probe.robust, seed=1).adversarial.sum()), len(probe.samples)
+    count, m = int(probe.find(ORDINARY, seed=1).sum()), len(probe.samples)
     if not is_significant(count, m):
         return None
     seen = f"{ORDINARY} found adversarial examples for {count} of {m} samples that the row's attacks left robust"

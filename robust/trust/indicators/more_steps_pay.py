@@ -16,14 +16,14 @@ ROUNDS = ("restarts", "targets", "odi")  # options that are removed: one round f
 
 
 @INDICATORS.register("more-steps-pay")
-@costs(lambda probe: 2 * count_attack_passes(probe) * probe.take_first(MAX_SAMPLES).robust.sum())
+@costs(lambda probe: 2 * count_attack_passes(probe) * probe.take_first(MAX_SAMPLES).count_hardest())
 def more_steps_pay(probe: AttackProbe) -> Finding | None:
     """Check that the row's attacks converged: more steps or restarts must gain nothing (1902.06705)."""
     require_complete(probe)
     attacks = probe.require_gradient_attacks()[:MAX_ATTACKS]
     attack, steps = max((lengthen(probe, spec) for spec in attacks), key=lambda longer: longer[1])
     probe = probe.take_first(min(MAX_SAMPLES, MAX_GRADIENTS // steps))
-    count, m = int(probe.measure(attack, probe.robust, seed=1).adversarial.sum()), len(probe.samples)
+    count, m = int(probe.find(attack, seed=1).sum()), len(probe.samples)
     if not is_significant(count, m):
         return None
     seen = f"{attack} from other starts found adversarial examples for {count} of {m} samples"

@@ -9,7 +9,7 @@ DRAWS = 20
 
 
 @INDICATORS.register("noise-wins")
-@costs(lambda probe: DRAWS * probe.robust.sum())
+@costs(lambda probe: DRAWS * probe.count_hardest())
 def noise_wins(probe: AttackProbe) -> Finding | None:
     """Check that random noise finds nothing that the row's attacks missed (1802.00420, 1902.06705)."""
     return compare_gradient_free(probe, "noise-wins", f"noise:steps={DRAWS}", f"{DRAWS} draws of random noise")

@@ -16,7 +16,7 @@ RIDGE = 1e-3  # of the kernel's largest value: the substitute answers its traini
 
 
 @INDICATORS.register("transfer-wins")
-@costs(lambda probe: len(probe.samples) + STEPS * probe.robust.sum())
+@costs(lambda probe: len(probe.samples) + STEPS * probe.count_hardest())
 def transfer_wins(probe: AttackProbe) -> Finding | None:
     """Check that an attack on a substitute (1602.02697) finds nothing that attacks on the model missed."""
     substitute = fit_substitute(probe.x, probe.answer().argmax(1).to(probe.x.device), probe.classes)
