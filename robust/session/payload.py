@@ -111,6 +111,7 @@ class ItemPayload:
     row: RowPart | None = None
     attack: AttackPayload | None = None
     trust: TrustReport | None = None
+    nearby: tuple[tuple[float, ...], ...] | None = None  # logits of inputs nearby, after the attacks
 
     def to_json(self) -> Json:
         """Return the payload as JSON can hold it."""
@@ -120,6 +121,7 @@ class ItemPayload:
             "row": self.row and asdict(self.row),
             "attack": self.attack and self.attack.to_json(),
             "trust": self.trust and trust_to_json(self.trust),
+            "nearby": self.nearby,
         }
 
     @classmethod
@@ -133,6 +135,7 @@ class ItemPayload:
             row=row and RowPart(**row | {"notes": tuple(row["notes"])}),
             attack=attack and AttackPayload.from_json(attack, n),
             trust=trust and trust_from_json(trust),
+            nearby=content["nearby"] and tuple(map(tuple, content["nearby"])),
         )
 
 

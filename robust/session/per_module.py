@@ -22,3 +22,7 @@ class PerModule(Generic[T]):
         if id(module) not in self._values:
             self._values[id(module)] = (module, make())
         return self._values[id(module)][1]
+
+    def find(self, module: nn.Module) -> T | None:
+        """Return the module's value; None if there is none yet."""
+        return self._values[id(module)][1] if id(module) in self._values else None

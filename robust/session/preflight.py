@@ -1,5 +1,7 @@
 """Preflight: the checks of models before they are attacked, once for each; a hopeless model is not attacked."""
 
+from torch import Tensor, nn
+
 from robust.records.trust import TrustReport
 from robust.session.case import Case, fail
 from robust.session.measurement import ShowBar
@@ -19,10 +21,15 @@ class Preflight:
         self._data = resources.data
         self._answers = resources.answers
         self._reports: PerModule[TrustReport] = PerModule()
+        self._before: PerModule[Tensor] = PerModule()
 
     def check(self, case: Case) -> TrustReport:
         """Run the checks of a model, once for each, on the first rank."""
         return self._reports.get(case.module, lambda: self._ranks.once(lambda: self._examine(case)))
+
+    def find_answers(self, module: nn.Module) -> Tensor | None:
+        """Return the logits of the samples of `load_few` as they were before any attack; None on all other ranks."""
+        return self._before.find(module)
 
     def refuse_futile(self, case: Case) -> None:
         """Fail the test, before it attacks the model, if no figure could mean anything; without verdicts do nothing."""
@@ -39,4 +46,5 @@ class Preflight:
         batcher = self._answers.get_batcher(case.module)
         probe = ModelProbe(case.module, load_few(case.samples), self._data.dataset, case.seed, batcher)
         with self._show_bar(f"{case.variant.spec.name}, preflight") as bar:
+            self._before.get(case.module, lambda: probe.clean.logits)
             return examine(PREFLIGHT, probe, self._settings.accepted, watch=lambda name, share: bar.show(name, share))

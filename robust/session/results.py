@@ -22,7 +22,8 @@ from robust.session.record_builder import build_record
 from robust.session.reverify import Reverified
 from robust.session.waiting_inputs import read_images, read_inputs, remove_inputs
 
-Reverify = Callable[[ItemPayload, Record, Evidence], Reverified]
+Logits = tuple[tuple[float, ...], ...]
+Reverify = Callable[[ItemPayload, Record, Evidence, Logits | None], Reverified]
 
 
 class RowKey(NamedTuple):
@@ -49,6 +50,7 @@ class Results:
     files: list[Path] = field(default_factory=list)
     _rows: dict[RowKey, dict[str, ItemPayload]] = field(default_factory=dict)  # by attack
     _trust: dict[RowKey, TrustReport] = field(default_factory=dict)
+    _nearby: dict[RowKey, Logits | None] = field(default_factory=dict)  # what the model answered after the attacks
     _mitigated: dict[RowKey, ItemPayload] = field(default_factory=dict)  # an attack that was run beside a row
     _records: dict[RowKey, Record] = field(default_factory=dict)  # of the rows all of whose attacks were run
     _reverified: dict[RowKey, Reverified] = field(default_factory=dict)
@@ -61,7 +63,7 @@ class Results:
             return None
         key = _key(payload, payload.row)
         if payload.trust is not None:
-            self._trust[key] = payload.trust
+            self._trust[key], self._nearby[key] = payload.trust, payload.nearby
             if payload.attack is not None:
                 self._mitigated[key] = payload
         elif payload.attack is not None:
@@ -170,7 +172,8 @@ class Results:
         What `reverify` returns goes into the row; if it raises, nothing is filed.
         """
         evidence = self.collect_evidence(key, most, images)
-        record = self.add_reverified(key, reverify(self._ordered(key)[0], self._records[key], evidence))
+        reverified = reverify(self._ordered(key)[0], self._records[key], evidence, self._nearby.get(key))
+        record = self.add_reverified(key, reverified)
         with locked(folder):
             fate = add(folder, record, evidence)
             self._fates.setdefault(key, fate)

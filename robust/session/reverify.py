@@ -3,19 +3,25 @@
 What a row says of it is a finding, unless it was done: that it could not be done must not look like a success.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from robust.records.evidence import Evidence
 from robust.records.record import Record
 from robust.records.trust import VERDICTS, Finding, Verdict, worst
 from robust.session.data import RunData
 from robust.session.payload import ItemPayload
+from robust.trust.model_probe import measure_change
 from robust.verification.candidates import Candidates
 from robust.verification.check import describe_faults
 from robust.verification.fresh_process import NotDoneError, Source, verify_afresh
+from robust.verification.nearby import MOST, draw_nearby
 
 NAME = "fresh-process"  # of the finding
+MAX_CHANGE = 0.03  # of the logits' range; another batch rounds otherwise, see depends-on-batch
 
 
 class UnverifiedError(Exception):
@@ -34,13 +40,21 @@ class Reverified:
 UNFILED = Reverified({"fresh": 0, "reason": "there is no leaderboard, for whose rows this is done"})
 
 
-def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record, evidence: Evidence) -> Reverified:
-    """Verify at most `n_inputs` inputs of a row; `payload` is of one of its tests.
+def reverify(
+    data: RunData,
+    n_inputs: int,
+    payload: ItemPayload,
+    record: Record,
+    evidence: Evidence,
+    logits: Sequence[Sequence[float]] | None = None,
+) -> Reverified:
+    """Verify at most `n_inputs` inputs of a row, and compare the answers to others; `payload` is of one of its tests.
 
-    Raises UnverifiedError if one is not adversarial.
+    `logits` are this process's answers to the inputs of `draw_nearby`, (k, classes), after the attacks. Raises
+    UnverifiedError if an input is not adversarial.
     """
     few, setup = evidence.draw(n_inputs, record.seed), payload.setup
-    if not n_inputs or not record.has_adversarial:
+    if not n_inputs or not (record.has_adversarial or logits):
         return Reverified({"fresh": 0})
     if why := _find_obstacle(data, payload, record):
         return _not_done(why, "trusted", "the verdict is without this check; --robust-fresh=0 asks for none")
@@ -54,7 +68,8 @@ def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record,
         batch=setup.batch,
     )
     try:
-        verification = verify_afresh(setup.source, candidates, record.model.weights)
+        nearby = draw_nearby(data.samples, record.threat, candidates.bounds, record.seed) if logits else None
+        verification, answers = verify_afresh(setup.source, candidates, record.model.weights, nearby)
     except NotDoneError as error:
         hint = "make it load in any process as in this one; --robust-fresh=0 asks for no such check"
         return _not_done(str(error), "suspect", hint)
@@ -64,7 +79,18 @@ def reverify(data: RunData, n_inputs: int, payload: ItemPayload, record: Record,
             f"to the model loaded again in a fresh process, {describe_faults(verification.wrong)}; the row was not "
             "filed, for its figures are of this process alone"
         )
-    return Reverified({"fresh": len(few.row), "edge": verification.edge})
+    provenance = {"fresh": len(few.row), "edge": verification.edge}
+    if logits is None or answers is None:
+        return Reverified(provenance)
+    change = measure_change(torch.tensor(logits, dtype=torch.float64), torch.from_numpy(answers))
+    return Reverified(provenance, _describe_change(change) if change > MAX_CHANGE else None)
+
+
+def _describe_change(change: float) -> Finding:
+    seen = f"a fresh process, which had seen no sample, answers inputs near {MOST} of them otherwise: the logits differ"
+    message = f"{seen} by up to {change:.2g} times their range; expected at most {MAX_CHANGE:g}"
+    hint = "let the answer depend on the input alone: on no counter, clock, cache, or what was asked before"
+    return Finding(NAME, "broken", change, message, hint)
 
 
 def _find_obstacle(data: RunData, payload: ItemPayload, record: Record) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial, reduce
 
+import numpy as np
 import torch
 
 from robust.attacks.few_classes import fit_classes
@@ -12,7 +13,7 @@ from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME, Deadline
-from robust.flags import union
+from robust.flags import Flags, union
 from robust.models.traits import only_answers
 from robust.records.record import MITIGATED
 from robust.records.trust import VERDICTS, Finding, TrustReport
@@ -26,10 +27,17 @@ from robust.session.result import Result
 from robust.session.selection import CHECKS, part_of
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, THREAT_CHECKS, examine, join_reports
-from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations, run_mitigated
+from robust.trust.mitigated_attack import (
+    MitigatedAttack,
+    attack_hardest_first,
+    choose_mitigations,
+    run_mitigated,
+)
 from robust.trust.model_probe import draw_few_rows, load_few
+from robust.trust.settle import Tried, settle
 from robust.trust.threat_probe import ThreatProbe
 from robust.user_code import describe_user_error
+from robust.verification.nearby import ask_nearby, draw_nearby
 
 MORE_TIME = "give it more time, with --robust-time"
 
@@ -67,14 +75,16 @@ class TrustTest:
         deadline = self._begin(case, row, threat)
         elsewhere = [name for name in names if self._measurements.find(case, name, threat) is None]
         results = [self._measure(case, name, threat, deadline, len(names)) for name in names]
-        probe = replace(self._probe(case, row, threat, results), deadline=deadline)
         has_time = partial(_has_time, deadline, _measure_pace(results))
         before = self._preflight.check(case)
-        report, mitigated = self._ranks.once(lambda: self._examine(case, probe, before, threat, has_time))
+        probe = replace(self._probe(case, row, threat, results), deadline=deadline)
+        left = _mark_left(self._answers.get_clean(case.module, case.samples).correct, results)
+        report, mitigated = self._ranks.once(lambda: self._examine(case, probe, before, left, has_time))
         report = join_reports(report, self._check_threat(case, threat))
         report = _note_unfinished(report, results, elsewhere, is_suite=bool(row))
         part = RowPart(threat=str(self._data.read_threat(threat)), command="", suite=row)
-        case.hand_over(replace(self._payloads.build(case, part), trust=report, attack=mitigated))
+        nearby = self._ranks.once(lambda: self._ask_nearby(case, part.threat))
+        case.hand_over(replace(self._payloads.build(case, part), trust=report, attack=mitigated, nearby=nearby))
         case.note("verdict", report.verdict)
         if VERDICTS.index(report.verdict) > VERDICTS.index(allowed):
             lines = [describe_finding(finding) for finding in report.findings if finding.name not in report.accepted]
@@ -98,7 +108,7 @@ class TrustTest:
         return result.found
 
     def _examine(
-        self, case: Case, probe: AttackProbe, before: TrustReport, threat: str, has_time: Callable[[float], bool]
+        self, case: Case, probe: AttackProbe, before: TrustReport, left: Flags, has_time: Callable[[float], bool]
     ) -> tuple[TrustReport, AttackPayload | None]:
         """Run the checks of a row, and an attack with mitigations if they, or those `before`, find something.
 
@@ -109,36 +119,48 @@ class TrustTest:
         report = join_reports(before, found)
         if not report.doubts or only_answers(case.module):  # its queries may cost: it gets those that were chosen
             return report, None
-        deadline = probe.deadline
-        payload = None if deadline and deadline() else self._mitigate(case, threat, report, deadline)
-        stopped = ("mitigations",) if deadline and deadline.stopped else ()
-        return replace(report, not_run=report.not_run + stopped), payload
+        if probe.deadline and probe.deadline():
+            return replace(report, not_run=(*report.not_run, "mitigations")), None
+        result = self._mitigate(case, report, probe, left)
+        if probe.deadline and probe.deadline.stopped:
+            report = replace(report, not_run=(*report.not_run, "mitigations"))
+        elif result is not None:
+            found, tried = result.found, result.found.options["samples"]
+            names = tuple(found.options["mitigations"])
+            report = settle(report, Tried(names, int(found.adversarial.sum()), tried, len(left)))
+        return report, None if result is None else self._payloads.build_attack(case, result)
 
-    def _mitigate(
-        self, case: Case, threat: str, report: TrustReport, deadline: Deadline | None
-    ) -> AttackPayload | None:
+    def _mitigate(self, case: Case, report: TrustReport, probe: AttackProbe, left: Flags) -> Result | None:
         """Run an attack with the mitigations for this model, beside the row's attacks; None if there is none.
 
-        If only the row's attacks are weak, the attack needs no mitigation, and is an ordinary one.
+        It is tried on the hardest of the samples that are `left`, and on all others if some of these fall. If only the
+        row's attacks are weak, the attack needs no mitigation, and is an ordinary one.
         """
-        module, samples, allowed = case.module, case.samples, self._data.read_threat(threat)
-        correct = self._answers.get_clean(module, samples).correct
+        module, samples, allowed = case.module, case.samples, probe.threat
         weak = all(finding.weak for finding in report.doubts)
-        options = RunOptions(self._answers.get_batcher(module), case.seed, deadline=deadline)
-        few = torch.from_numpy(load_few(samples).x).to(device_of(module))
+        options = RunOptions(self._answers.get_batcher(module), case.seed, deadline=probe.deadline)
+        few = torch.from_numpy(probe.samples.x).to(device_of(module))
         try:
             with self._measurements.show_bar(f"{case.variant.spec.name}, mitigations") as bar:
                 bar.show("choosing them", 0.0)
                 attack = MitigatedAttack(module) if weak else choose_mitigations(module, few, allowed, case.seed)
-                watch = partial(bar.show, ", ".join(attack.names) or "ordinary attacks")
-                found = run_mitigated(module, samples, correct, attack, allowed, replace(options, watch=watch))
+                watched = replace(options, watch=partial(bar.show, ", ".join(attack.names) or "ordinary attacks"))
+                run = partial(run_mitigated, module, samples, attack=attack, threat=allowed, options=watched)
+                found, tried = attack_hardest_first(run, _spread(probe.hardest(probe.robust), len(samples)), left)
             found = self._measurements.round(case, found, allowed)
         except Exception as error:
-            case.warn(f"no mitigation could be tried under {threat}: {describe_user_error(error)}")
+            case.warn(f"no mitigation could be tried under {allowed}: {describe_user_error(error)}")
             return None
         # What it has found holds; the row is partial only where its own attacks were stopped.
-        found = replace(found, attack=MITIGATED, partial="", options={"mitigations": [*attack.names]} | found.options)
-        return self._payloads.build_attack(case, Result(str(allowed), correct, found))
+        shown = {"mitigations": [*attack.names], "samples": tried} | found.options
+        found = replace(found, attack=MITIGATED, partial="", options=shown)
+        return Result(str(allowed), self._answers.get_clean(module, samples).correct, found)
+
+    def _ask_nearby(self, case: Case, threat: str) -> tuple[tuple[float, ...], ...]:
+        """Return the logits of the inputs of `draw_nearby`, after the attacks, for a fresh process to compare."""
+        dataset = self._data.dataset
+        x = draw_nearby(case.samples, threat, (dataset.lo, dataset.hi), case.seed)
+        return tuple(map(tuple, ask_nearby(case.module, x, case.seed).tolist()))
 
     def _check_threat(self, case: Case, threat: str) -> TrustReport:
         """Run the checks of a threat model. No mitigation helps against what they find."""
@@ -157,6 +179,7 @@ class TrustTest:
             classes=self._data.classes,
             seed=case.seed,
             batcher=self._answers.get_batcher(case.module),
+            before=self._preflight.find_answers(case.module),
             load=self._models.load_surrogate,
             partial=any(result.partial for result in results),
         )
@@ -166,6 +189,19 @@ class TrustTest:
         names = (row,) if row else self._settings.attacks
         attacks = [attack for name in names for attack in self._measurements.list_attacks(case, name, threat)]
         return tuple(fit_classes(attack, self._data.classes) for attack in attacks)
+
+
+def _mark_left(correct: Flags, results: list[AttackResult]) -> Flags:
+    """Mark the samples that are correct and that no attack of the row broke, (n,); of attacks on a few all are left."""
+    whole = [result.adversarial for result in results if len(result.adversarial) == len(correct)]
+    return correct & ~union(whole) if whole else correct
+
+
+def _spread(few: Flags, n: int) -> Flags:
+    """Mark those of n samples that are marked among the samples of `load_few`."""
+    flags = np.zeros(n, bool)
+    flags[draw_few_rows(n)[few]] = True
+    return flags
 
 
 def _note_unfinished(

@@ -18,9 +18,7 @@ from torch.overrides import TorchFunctionMode
 DETACHING = (Tensor.detach, Tensor.detach_, torch.detach, torch.detach_, Tensor.data.__get__)  # type: ignore[attr-defined]
 HOOKS = (Tensor.register_hook, Tensor.register_post_accumulate_grad_hook)
 FLAT = tuple(
-    getattr(where, name)
-    for where in (torch, Tensor)
-    for name in ("round", "floor", "ceil", "trunc", "sign", "fix")
+    getattr(where, name) for where in (torch, Tensor) for name in ("round", "floor", "ceil", "trunc", "sign", "fix")
 )
 
 

@@ -61,6 +61,7 @@ class AttackProbe:
     batcher: Batcher
     load: Callable[[str], Model] = no_models  # loads the surrogate that a spec names
     partial: bool = False  # the row's attacks were stopped before their end
+    before: Tensor | None = None  # (m, classes): the logits of the samples before the attacks
     deadline: Deadline | None = None  # after which no more queries are made
 
     @property

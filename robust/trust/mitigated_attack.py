@@ -27,6 +27,7 @@ from robust.evaluation.measure import AttackResult, measure_attack
 from robust.flags import Flags
 from robust.trust.sloped import Sloped
 
+MIN_HINTS = 2  # samples that must fall among the hardest for the others to be attacked
 MAX_SAMPLES = 16  # on which the mitigations are chosen: enough to see whether a gradient passes
 STEPS = 20
 BLUR_DRAWS = 10  # random inputs over which a blurred gradient is averaged
@@ -87,6 +88,17 @@ def run_mitigated(
         return first
     left = correct & ~first.adversarial
     return _merge_results(first, measure(correct=left, options=replace(options, seed=options.seed + 1)))
+
+
+def attack_hardest_first(run: Callable[[Flags], AttackResult], first: Flags, left: Flags) -> tuple[AttackResult, int]:
+    """Call `run` with those samples of `left`, (n,), that are in `first`, and with the others if some of these fall.
+
+    Return the result, and the number of samples that were attacked.
+    """
+    found = run(left & first)
+    if found.adversarial.sum() < MIN_HINTS or not (left & ~first).any():
+        return found, int((left & first).sum())
+    return _merge_results(found, run(left & ~first)), int(left.sum())
 
 
 def _merge_results(first: AttackResult, second: AttackResult) -> AttackResult:

@@ -84,8 +84,11 @@ def copy_in_float64(module: nn.Module, x: Tensor) -> nn.Module | None:
         return None
     try:
         double = copy.deepcopy(module).double()
-        with eval_mode(double), torch.no_grad():
-            answer = double(x[:4].double())
+        with eval_mode(double), torch.enable_grad():
+            leaf = x[:4].double().requires_grad_()
+            answer = double(leaf.clone())
+            if answer.requires_grad:
+                torch.autograd.grad(answer.sum(), leaf, allow_unused=True)
     except Exception:  # a user's code may raise anything: then it works in float32 alone
         return None
     return double if answer.dtype == torch.float64 and not answer.equal(answer.float().double()) else None

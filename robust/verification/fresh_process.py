@@ -10,7 +10,7 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from robust.models.spec import ModelSpec
 from robust.models.weights import hash_weights
 from robust.verification.candidates import Candidates
 from robust.verification.check import Verification, verify
+from robust.verification.nearby import ask_nearby
 
 # -P, or a robust.py of the user's would be taken for this package.
 COMMAND = [sys.executable, "-P", "-m", "robust.verification.fresh_process"]
@@ -78,14 +79,24 @@ class Source:
         return module.to(device)
 
 
+class Afresh(NamedTuple):
+    """The result of a fresh process."""
+
+    verification: Verification
+    logits: NDArray[np.float64] | None  # (k, classes): its answers to the inputs nearby, if there were some
+
+
 class NotDoneError(Exception):
     """The model could not be loaded again, so nothing is known about the inputs; the message is one line."""
 
 
-def verify_afresh(source: Source, candidates: Candidates, weights: str) -> Verification:
-    """Verify the candidates in a fresh process.
+def verify_afresh(
+    source: Source, candidates: Candidates, weights: str, nearby: NDArray[np.float32] | None = None
+) -> Afresh:
+    """Verify the candidates in a fresh process, and ask it for the logits of the inputs `nearby`, (k, *features).
 
-    `weights` is the SHA-256 that the model must have there. NotDoneError if the process comes to no result.
+    It answers these first, when it has seen no sample. `weights` is the SHA-256 that the model must have there.
+    NotDoneError if the process comes to no result.
     """
     request = {
         "path": sys.path,
@@ -94,7 +105,10 @@ def verify_afresh(source: Source, candidates: Candidates, weights: str) -> Verif
         **{key: getattr(candidates, key) for key in ("threat", "bounds", "batch")},
     }
     file = io.BytesIO()
-    np.savez(file, x_adv=candidates.x_adv, x=candidates.x, y=candidates.y, request=json.dumps(request))
+    arrays = {"x_adv": candidates.x_adv, "x": candidates.x, "y": candidates.y}
+    if nearby is not None:
+        arrays["nearby"] = nearby
+    np.savez(file, request=json.dumps(request), **arrays)
     try:
         process = subprocess.run(COMMAND, input=file.getvalue(), capture_output=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -105,7 +119,8 @@ def verify_afresh(source: Source, candidates: Candidates, weights: str) -> Verif
     answer: dict[str, Any] = json.loads(process.stdout)
     if "reason" in answer:
         raise NotDoneError(answer["reason"])
-    return Verification(np.array(answer["fault"], np.int8), np.array(answer["near"], bool))
+    verification = Verification(np.array(answer["fault"], np.int8), np.array(answer["near"], bool))
+    return Afresh(verification, None if nearby is None else np.array(answer["logits"], np.float64))
 
 
 def _answer_request(content: bytes) -> dict[str, Any]:
@@ -113,16 +128,19 @@ def _answer_request(content: bytes) -> dict[str, Any]:
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         request = json.loads(str(file["request"]))
         arrays = {key: file[key] for key in ("x_adv", "x", "y")}
+        nearby = file["nearby"] if "nearby" in file else None
     sys.path[:] = request["path"]  # as in the run; this package is imported by now, so it cannot be replaced
     try:
-        module = Source(**request["source"]).load(arrays["x"])
+        module = Source(**request["source"]).load(arrays["x"] if nearby is None else nearby)
     except (ValueError, LookupError) as error:
         return {"reason": str(error.args[0])}
     if hash_weights(module) != request["weights"]:
         return {"reason": "loaded again, the model has other weights"}
+    # Inputs nearby come before the samples: a model that keeps what it is asked has nothing to compare them with.
+    logits = [] if nearby is None else ask_nearby(module, nearby, request["source"]["seed"]).tolist()
     bounds = tuple(request["bounds"])
     verification = verify(module, Candidates(**arrays, threat=request["threat"], bounds=bounds, batch=request["batch"]))
-    return {"fault": verification.fault.tolist(), "near": verification.near.tolist()}
+    return {"fault": verification.fault.tolist(), "near": verification.near.tolist(), "logits": logits}
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def test_a_row_is_filed_with_what_the_fresh_process_says_and_its_inputs_are_remo
     (key,) = filed.list_keys()
     seen = []
 
-    def reverify(payload, record, evidence):
+    def reverify(payload, record, evidence, logits):
         seen.append((payload.attack.outcome.name, len(evidence.row)))
         return Reverified({"fresh": 3})
 

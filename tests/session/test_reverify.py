@@ -18,7 +18,7 @@ from robust.session import reverify as module
 from robust.session.reverify import UNFILED, _not_done, judge_reverified, reverify
 from robust.session.summary import describe_verified
 from robust.verification.check import Verification
-from robust.verification.fresh_process import NotDoneError, Source
+from robust.verification.fresh_process import Afresh, NotDoneError, Source
 from tests.making import evidence
 from tests.session.making import TRUSTED, attack, data, results, setup, trust
 
@@ -82,7 +82,7 @@ def test_where_nothing_is_asked_for_or_nothing_adversarial_there_is_nothing_to_s
 
 def test_what_was_done_is_no_finding(record, monkeypatch):
     clean = Verification(np.zeros(2, np.int8), np.zeros(2, bool))
-    monkeypatch.setattr(module, "verify_afresh", lambda *_: clean)
+    monkeypatch.setattr(module, "verify_afresh", lambda *_: Afresh(clean, None))
 
     assert ask(record).provenance == {"fresh": 2, "edge": 0}
     assert ask(record).finding is None

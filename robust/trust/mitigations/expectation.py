@@ -5,13 +5,17 @@ from dataclasses import replace
 import torch
 
 from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
+from robust.trust.redrawn import Redrawn
 
 DRAWS = 20
 
 
 @MITIGATIONS.register("expectation")
 def expectation(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
-    """Average over DRAWS if the same inputs, shown twice, get different answers."""
+    """Average over DRAWS if the same inputs, shown twice, get different answers, or would but for a seed of its own."""
+    redrawn = Redrawn(attack.model)
     with torch.no_grad():
-        same = attack.model(context.x.clone()).equal(attack.model(context.x.clone()))
-    return None if same else replace(attack, draws=DRAWS)
+        first, second, third = (model(context.x.clone()) for model in (attack.model, attack.model, redrawn))
+    if not first.equal(second):
+        return replace(attack, draws=DRAWS)
+    return None if first.equal(third) else replace(attack, model=redrawn, draws=DRAWS)

@@ -3,6 +3,8 @@
 It is measured as it was loaded; deployed, it answers otherwise after every batch.
 """
 
+import copy
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +14,9 @@ from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import MAX_NOISE, REPEATS, SMALL_BATCH, Inputs, ModelProbe, measure_change
 from robust.user_code import describe_user_error
+
+
+NEARBY = 0.02  # of the inputs' range
 
 
 class _Change(NamedTuple):
@@ -31,6 +36,8 @@ def keeps_state(probe: ModelProbe) -> Finding | None:
     change = _ask_after(probe, [x[::-1].copy()])
     if change.names and change.size <= MAX_NOISE:  # something is written: it is given time to matter
         change = _ask_after(probe, [*_draw_noise(probe, x), probe.x])
+    if change.size <= MAX_NOISE:
+        change = _ask_beside(probe)
     if change.size <= MAX_NOISE:
         return None
     where = f"; its forward writes {name_few(change.names)}" if change.names else ""
@@ -54,6 +61,26 @@ def _ask_after(probe: ModelProbe, others: list[Inputs]) -> _Change:
         counted = state.list_counted()
         written = state.restore()
     return _Change(size, [*written, *counted], seen)
+
+
+def _ask_beside(probe: ModelProbe) -> _Change:
+    """Return how the logits of new inputs differ between copies of the model that saw, and did not see, others nearby.
+
+    A model that keeps its inputs, or its answers to them, is found so; what it keeps outside itself is not copied.
+    """
+    x = probe.x[:SMALL_BATCH]
+    middle = (x + x[::-1]) / 2
+    step = NEARBY * (probe.dataset.hi - probe.dataset.lo)
+    signs = np.random.default_rng(probe.seed).choice(np.float32([-1, 1]), x.shape)
+    beside = np.clip(middle + np.float32(step) * signs, probe.dataset.lo, probe.dataset.hi)
+    try:
+        fresh, used = (replace(probe, module=copy.deepcopy(probe.module)) for _ in range(2))
+    except Exception:  # packed or foreign parameters have no copies
+        return _Change(0.0, [], "")
+    used.ask(middle, restored=False)
+    size = measure_change(fresh.ask(beside), used.ask(beside, restored=False))
+    seen = f"logits of the same inputs differ by up to {size:.2g} times their range after others beside them"
+    return _Change(size, [], f"{seen}, expected at most {MAX_NOISE:g}")
 
 
 def _draw_noise(probe: ModelProbe, x: Inputs) -> list[Inputs]:

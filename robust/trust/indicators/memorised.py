@@ -1,0 +1,56 @@
+"""memorised: the margin falls off a cliff at one distance from the samples: the model knows them.
+
+A table of the samples, and of all inputs within some radius, answers them with their labels.
+"""
+
+import torch
+from torch import Tensor
+
+from robust.attacks.task import Task
+from robust.records.trust import Finding
+from robust.trust.attack_probe import AttackProbe
+from robust.trust.checks import INDICATORS, costs
+from robust.trust.indicators._shared import is_significant, require_deterministic
+from robust.trust.slopes import reach
+
+MAX_SAMPLES = 24
+# Of the ball. A margin that changes in proportion to the radius changes by 13 % from one to the next.
+RADII = (0.0, 0.001, 0.01, 0.1, *(0.25 * 1.15**k for k in range(19)))
+CLIFF = 0.5  # of the whole change of a margin, between two neighbouring radii
+MAX_SHARE = 0.1  # of the samples that have their cliff between the same two
+
+
+@INDICATORS.register("memorised")
+@costs(lambda probe: len(RADII) * min(MAX_SAMPLES, int(probe.correct.sum())))
+def memorised(probe: AttackProbe) -> Finding | None:
+    """Check that margins change gradually along rays from the samples, or at a distance of each sample's own.
+
+    A network is nearly linear over a small step. NotApplicableError for a union, whose edge has no one size.
+    """
+    require_deterministic(probe)
+    few = probe.take_first(MAX_SAMPLES)
+    parts = few.run_on_batches(_find_cliffs, few.correct)
+    cliffs = torch.cat([torch.zeros(0, len(RADII) - 1), *parts])
+    if not len(cliffs):
+        return None
+    counts = (cliffs > CLIFF).sum(0)
+    k, n = int(counts.argmax()), len(cliffs)
+    count = int(counts[k])
+    if not is_significant(count, n, MAX_SHARE):
+        return None
+    seen = (
+        f"from {RADII[k]:.2g} to {RADII[k + 1]:.2g} eps from the samples the margins of {count} of {n} change by more"
+    )
+    message = f"{seen} than {100 * CLIFF:g} % of what they change up to {RADII[-1]:.2g} eps; expected few"
+    hint = "the model may hold the samples that it is measured on; evaluate on samples that it has never seen"
+    return Finding("memorised", "broken", count / n, message, hint)
+
+
+def _find_cliffs(task: Task) -> Tensor:
+    """Return the change of the margin between neighbouring radii along a ray, as a share of its range, (n, radii - 1)."""
+    signs = task.rng.normal(task.x).sign()
+    step = reach(task.threat, task.x)
+    inputs = [(task.x + radius * step * signs).clamp(task.threat.lo, task.threat.hi) for radius in RADII]
+    margins = torch.stack([task.criterion.margin(task.logits(x), task.y) for x in inputs], 1).nan_to_num(1e9)
+    spread = (margins.amax(1) - margins.amin(1)).clamp_min(1e-30)
+    return (margins.diff(dim=1).abs() / spread[:, None]).cpu()

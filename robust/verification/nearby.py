@@ -1,0 +1,41 @@
+"""Inputs near the samples, by which two processes compare what one model answers; drawn without the attacks' code."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from robust.attacks.engine import eval_mode
+from robust.attacks.words import parse_threat
+from robust.data.dataset import Samples
+from robust.device import device_of
+from robust.sampling import draw_rows
+
+MOST = 16  # inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Nearby:
+    """Some inputs, and the logits that a model gave them."""
+
+    x: NDArray[np.float32]  # (k, *features)
+    logits: NDArray[np.float64]  # (k, classes)
+
+
+def draw_nearby(samples: Samples, threat: str, bounds: tuple[float, float], seed: int) -> NDArray[np.float32]:
+    """Draw for a few of the samples an input at the edge of the ball, (k, *features): each value moves up or down."""
+    x = samples.x[draw_rows(len(samples), MOST, seed)]
+    norm, eps = parse_threat(threat.partition("+")[0])
+    features = int(np.prod(x.shape[1:]))
+    step = float(eps) / {"linf": 1.0, "l2": features**0.5, "l1": float(features)}[norm]
+    signs = np.random.RandomState(seed % 2**32).choice(np.float32([-1, 1]), x.shape)
+    return np.clip(x + np.float32(step) * signs, np.float32(bounds[0]), np.float32(bounds[1]))
+
+
+def ask_nearby(module: nn.Module, x: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
+    """Return the logits of inputs (k, *features), (k, classes), in evaluation mode and one batch."""
+    with eval_mode(module, seed), torch.no_grad():
+        logits: NDArray[np.float64] = module(torch.from_numpy(x).to(device_of(module))).double().cpu().numpy()
+    return logits
