@@ -7,6 +7,7 @@ from robust.session.case import Case, fail
 from robust.session.measurement import ShowBar
 from robust.session.per_module import PerModule
 from robust.session.resources import Resources
+from robust.settings.settings import Settings
 from robust.trust.checks import PREFLIGHT, examine, find_futile
 from robust.trust.model_probe import ModelProbe, load_few
 
@@ -44,7 +45,15 @@ class Preflight:
 
     def _examine(self, case: Case) -> TrustReport:
         batcher = self._answers.get_batcher(case.module)
-        probe = ModelProbe(case.module, load_few(case.samples), self._data.dataset, case.seed, batcher)
+        few, attacks = load_few(case.samples), _list_attacks(self._settings)
+        probe = ModelProbe(case.module, few, self._data.dataset, case.seed, batcher, attacks)
         with self._show_bar(f"{case.variant.spec.name}, preflight") as bar:
             self._before.get(case.module, lambda: probe.clean.logits)
             return examine(PREFLIGHT, probe, self._settings.accepted, watch=lambda name, share: bar.show(name, share))
+
+
+def _list_attacks(settings: Settings) -> tuple[str, ...]:
+    """List the attacks of the run, and the stages of its suites for the norms of its threat models."""
+    norms = {part.partition(":")[0] for threat in settings.threats for part in threat.split("+")}
+    stages = [stage for suite in settings.suites for stage in suite.stages if norms.intersection(stage.norms)]
+    return (*settings.attacks, *(stage.attack for stage in stages))

@@ -27,6 +27,7 @@ from robust.session.result import Result
 from robust.session.selection import CHECKS, part_of
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, THREAT_CHECKS, examine, join_reports
+from robust.trust.fixed import count_fixed
 from robust.trust.mitigated_attack import (
     MitigatedAttack,
     attack_hardest_first,
@@ -117,7 +118,8 @@ class TrustTest:
         with self._measurements.show_bar(f"{case.variant.spec.name}, checks of the figures") as bar:
             found = examine(INDICATORS, probe, has_time=has_time, watch=lambda name, share: bar.show(name, share))
         report = join_reports(before, found)
-        if not report.doubts or only_answers(case.module):  # its queries may cost: it gets those that were chosen
+        # The queries of a black box may cost: it gets those that were chosen. A user's attacker may not move all.
+        if not report.doubts or only_answers(case.module) or probe.fixed:
             return report, None
         if probe.deadline and probe.deadline():
             return replace(report, not_run=(*report.not_run, "mitigations")), None
@@ -125,9 +127,7 @@ class TrustTest:
         if probe.deadline and probe.deadline.stopped:
             report = replace(report, not_run=(*report.not_run, "mitigations"))
         elif result is not None:
-            found, tried = result.found, result.found.options["samples"]
-            names = tuple(found.options["mitigations"])
-            report = settle(report, Tried(names, int(found.adversarial.sum()), tried, len(left)))
+            report = settle(report, Tried.of(result.found))
         return report, None if result is None else self._payloads.build_attack(case, result)
 
     def _mitigate(self, case: Case, report: TrustReport, probe: AttackProbe, left: Flags) -> Result | None:
@@ -179,6 +179,9 @@ class TrustTest:
             classes=self._data.classes,
             seed=case.seed,
             batcher=self._answers.get_batcher(case.module),
+            fixed=count_fixed(self._list_attacks(case, row, threat), results, case.samples),
+            dataset=self._data.dataset,
+            indices=case.samples.index,
             before=self._preflight.find_answers(case.module),
             load=self._models.load_surrogate,
             partial=any(result.partial for result in results),

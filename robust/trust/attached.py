@@ -68,7 +68,7 @@ class _Attaching(TorchFunctionMode):
             return SimpleNamespace(remove=lambda: None)
         result = func(*args, **(kwargs or {}))
         if self.through and func in FLAT and isinstance(args[0], Tensor) and args[0].is_floating_point():
-            return args[0] + torch._C._VariableFunctions.detach(result - args[0])  # type: ignore[attr-defined]
+            return args[0] + torch._C._VariableFunctions.detach(result - args[0])
         return result
 
 

@@ -19,17 +19,19 @@ from robust.attacks.spec import Spec
 from robust.attacks.task import Model, Task
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat
-from robust.data.dataset import Samples
+from robust.data.dataset import Dataset, Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack
 from robust.evaluation.time_limit import Deadline
 from robust.flags import Flags
+from robust.models.traits import only_answers
 from robust.records.trust import NotApplicableError, TimeUpError
 from robust.trust.gradients import GradientTrace, join_batches, measure_linearity, trace_gradients
 
 T = TypeVar("T")
 
+ORDINARY = "pgd:loss=margin:steps=20:stride=1:last=0.01"
 GRADIENT_FREE = ("noise", "square")  # attacks that need no gradient
 MAX_ATTACKS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
 MAX_NOISE = 1e-3  # of the size of the answers; kernels on a GPU add in any order, and differ by far less
@@ -61,6 +63,9 @@ class AttackProbe:
     batcher: Batcher
     load: Callable[[str], Model] = no_models  # loads the surrogate that a spec names
     partial: bool = False  # the row's attacks were stopped before their end
+    fixed: int = 0  # features that a user's attack leaves as they are: the checks' attacks would move them
+    dataset: Dataset | None = None  # that the samples are from
+    indices: NDArray[np.int64] | None = None  # of all samples that were measured; None: of these
     before: Tensor | None = None  # (m, classes): the logits of the samples before the attacks
     deadline: Deadline | None = None  # after which no more queries are made
 
@@ -71,8 +76,12 @@ class AttackProbe:
 
     @cached_property
     def gradient_attacks(self) -> tuple[str, ...]:
-        """List those of the row's attacks that follow the model's own gradient."""
-        return tuple(filter(follows_gradient, self.attacks))
+        """List those of the row's attacks that follow the model's own gradient.
+
+        Where none does though the model has one, as after a search by queries alone, it is an ordinary attack.
+        """
+        own = tuple(filter(follows_gradient, self.attacks))
+        return own or (() if only_answers(self.module) else (ORDINARY,))
 
     def require_gradient_attacks(self) -> tuple[str, ...]:
         """Return `gradient_attacks`; NotApplicableError if there are none: then the figure depends on no gradient."""
@@ -124,15 +133,24 @@ class AttackProbe:
         """Return the clean inputs, (m, *shape), on the model's device."""
         return torch.from_numpy(self.samples.x).to(self.batcher.device)
 
+    @property
+    def measured(self) -> NDArray[np.int64]:
+        """Return the numbers in their split of all samples that the row's attacks measured."""
+        return self.samples.index if self.indices is None else self.indices
+
     def answer(self, seed: int = 0) -> Tensor:
         """Compute the model's logits at the clean inputs, (m, classes); a random model draws from `seed`."""
+        return self.answer_samples(self.samples, seed)
+
+    def answer_samples(self, samples: Samples, seed: int = 0) -> Tensor:
+        """Compute the model's logits at other samples, (k, classes)."""
 
         def answer_batch(x: Tensor, y: Tensor, index: Tensor) -> Tensor:
             with eval_mode(self.module, self.seed + seed), torch.no_grad():
                 logits: Tensor = self.module(x.clone())
                 return logits.cpu()
 
-        return torch.cat(self.batcher.each(answer_batch, self.samples))
+        return torch.cat(self.batcher.each(answer_batch, samples))
 
     def take_first(self, n: int) -> "AttackProbe":
         """Restrict the probe to its first n samples."""
@@ -171,7 +189,7 @@ class AttackProbe:
 
     def count_hardest(self) -> int:
         """Count the samples on which `find` tries an attack first."""
-        return min(int(self.robust.sum()), max(MIN_HARDEST, math.ceil(HARDEST * self.robust.sum())))
+        return int(self.hardest(self.robust).sum())
 
     def measure(
         self, attack: str | AnyAttack, mask: Flags, threat: Threat | None = None, seed: int = 0

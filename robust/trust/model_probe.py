@@ -58,6 +58,7 @@ class ModelProbe:
     dataset: Dataset
     seed: int
     batcher: Batcher
+    attacks: tuple[str, ...] | None = None  # specs of all attacks and stages of the run; None: any
 
     @property
     def x(self) -> Inputs:
@@ -128,6 +129,12 @@ class ModelProbe:
         batcher = Batcher(min(size or self.batcher.size, self.batcher.size), self.batcher.device)
         samples = Samples(x, np.zeros(len(x), np.int64), np.arange(len(x)))
         return torch.cat(batcher.each(lambda x, y, index: self._ask(x, self.seed + seed, restored), samples))
+
+    def move(self, x: Inputs, step: float) -> Inputs:
+        """Move each value of inputs up or down at random by a share of the range, within the bounds."""
+        signs = np.random.default_rng(self.seed).choice(np.array([-1, 1], np.float32), x.shape)
+        moved = x + np.float32(step * (self.dataset.hi - self.dataset.lo)) * signs
+        return np.clip(moved, np.float32(self.dataset.lo), np.float32(self.dataset.hi))
 
     def _ask(self, x: Tensor, seed: int, restored: bool) -> Tensor:
         with eval_mode(self.module, seed, restored=restored), torch.no_grad():

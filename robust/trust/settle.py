@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from robust.evaluation.measure import AttackResult
 from robust.records.trust import Finding, TrustReport
 
 TOLERANCE = 0.02  # of the samples: a stronger attack breaks so many on a sound model, too, as suites differ by
@@ -33,6 +34,12 @@ class Tried:
     tried: int  # samples, the hardest first
     n: int  # samples of the row
 
+    @classmethod
+    def of(cls, found: AttackResult) -> "Tried":
+        """Take it from the attack's result; the options of a row's mitigated attack say what was tried."""
+        names, tried = tuple(found.options["mitigations"]), found.options["samples"]
+        return cls(names, int(found.adversarial.sum()), tried, len(found.adversarial))
+
     @property
     def confirms(self) -> bool:
         """Whether more fell than a sound model loses to a stronger attack."""
@@ -43,7 +50,7 @@ class Tried:
 
 
 def settle(report: TrustReport, tried: Tried) -> TrustReport:
-    """Return the report in which each doubt about gradients is broken, with what fell, or a note, with what was tried."""
+    """Make each doubt about gradients broken, with what fell, or a note, with what was tried."""
     return replace(report, findings=tuple(_settle(finding, tried) for finding in report.findings))
 
 

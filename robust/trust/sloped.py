@@ -1,4 +1,4 @@
-"""An attack along measured slopes, where no gradient can be had: directions drawn anew mend one estimate at each step."""
+"""An attack along measured slopes, where no gradient leads anywhere: new directions mend the estimate at each step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ class Sloped:
 
     def _query(self, task: Task, estimate: Tensor, k: int, run: Callable[[Task], Any]) -> SlopedState:
         slopes = _Slopes(self.model, _draw_directions(task, k), STEP * reach(task.threat, task.x), estimate)
-        inner = run(replace(task, model=lambda x: _Numeric.apply(x, slopes)))
+        inner = run(replace(task, model=lambda x: _Numeric.apply(x, slopes)))  # type: ignore[no-untyped-call]
         return SlopedState(inner.x, None, inner, slopes.estimate)
 
 

@@ -5,6 +5,7 @@ Stochastic gradient checking: a gradient g is held to central differences along 
 """
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.engine import eval_mode
-from robust.attacks.rng import Rng
 from robust.attacks.task import Model, Task
 from robust.attacks.threats.lp import LpThreat
 
@@ -50,7 +50,7 @@ class Slopes(NamedTuple):
 def measure_slopes(task: Task, module: nn.Module, wrap: Callable[[nn.Module], nn.Module] | None = None) -> Slopes:
     """Compare the gradient of the margin with its slopes, at a random point of the ball for each sample.
 
-    It takes (4 DIRECTIONS + 1) forward passes and one backward pass of each sample, and 2 DIRECTIONS more where the first
+    It takes 4 DIRECTIONS + 2 forward passes and one backward pass of each sample, and 2 DIRECTIONS more where the first
     step had a kink. The gradient is that of `differentiate`, which has the answers of `module`; by default of `module`.
     """
     exact = copy_in_float64(module, task.x)
@@ -134,4 +134,5 @@ def _relative_error(measured: Tensor, predicted: Tensor, noise: Tensor) -> Tenso
 def reach(threat: LpThreat, x: Tensor) -> float:
     """Return the step along signs at which they reach the edge of the ball."""
     features = x[0].numel()
-    return float(threat.eps) / {"linf": 1.0, "l2": features**0.5, "l1": float(features)}[threat.norm]
+    scale: dict[str, float] = {"linf": 1.0, "l2": math.sqrt(features), "l1": float(features)}
+    return float(threat.eps) / scale[threat.norm]

@@ -105,7 +105,7 @@ def verify_afresh(
         **{key: getattr(candidates, key) for key in ("threat", "bounds", "batch")},
     }
     file = io.BytesIO()
-    arrays = {"x_adv": candidates.x_adv, "x": candidates.x, "y": candidates.y}
+    arrays: dict[str, Any] = {"x_adv": candidates.x_adv, "x": candidates.x, "y": candidates.y}
     if nearby is not None:
         arrays["nearby"] = nearby
     np.savez(file, request=json.dumps(request), **arrays)
@@ -128,7 +128,7 @@ def _answer_request(content: bytes) -> dict[str, Any]:
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         request = json.loads(str(file["request"]))
         arrays = {key: file[key] for key in ("x_adv", "x", "y")}
-        nearby = file["nearby"] if "nearby" in file else None
+        nearby = file.get("nearby")
     sys.path[:] = request["path"]  # as in the run; this package is imported by now, so it cannot be replaced
     try:
         module = Source(**request["source"]).load(arrays["x"] if nearby is None else nearby)

@@ -30,7 +30,7 @@ def draw_nearby(samples: Samples, threat: str, bounds: tuple[float, float], seed
     norm, eps = parse_threat(threat.partition("+")[0])
     features = int(np.prod(x.shape[1:]))
     step = float(eps) / {"linf": 1.0, "l2": features**0.5, "l1": float(features)}[norm]
-    signs = np.random.RandomState(seed % 2**32).choice(np.float32([-1, 1]), x.shape)
+    signs = np.random.RandomState(seed % 2**32).choice(np.array([-1, 1], np.float32), x.shape)
     return np.clip(x + np.float32(step) * signs, np.float32(bounds[0]), np.float32(bounds[1]))
 
 

@@ -6,11 +6,10 @@ from robust.attacks.engine import AnyAttack, rounds_of
 from robust.attacks.factory import make
 from robust.records.trust import Finding, NotApplicableError
 from robust.stats import above
-from robust.trust.attack_probe import MAX_ATTACKS, MAX_LINEAR_SAMPLES, MAX_TRACED_SAMPLES, AttackProbe
+from robust.trust.attack_probe import MAX_ATTACKS, MAX_LINEAR_SAMPLES, MAX_TRACED_SAMPLES, ORDINARY, AttackProbe
 
 MAX_SHARE = 0.005  # of the samples that only a weaker attack breaks, by luck; many published ranks differ by no more
 OWN_ATTACKS = "robust.attacks.zoo."  # of these the driver judges every iterate
-ORDINARY = "pgd:loss=margin:steps=20:stride=1:last=0.01"
 GRADIENT_PASSES = 3  # of a sample, for an answer and its gradient: a backward pass takes as long as two forward
 # Of a false alarm in one comparison; there are fewer than 20, so in one sound model of a hundred.
 MAX_P_VALUE = 0.0005
@@ -27,6 +26,12 @@ def require_complete(probe: AttackProbe) -> None:
         raise NotApplicableError("the row's attacks were stopped before their end")
 
 
+def require_free(probe: AttackProbe) -> None:
+    """Raise NotApplicableError if the user's attack keeps features fixed: the attacks of checks would move these."""
+    if probe.fixed:
+        raise NotApplicableError(f"the row's attack leaves {probe.fixed} features as they are")
+
+
 def require_deterministic(probe: AttackProbe) -> None:
     """Raise NotApplicableError for a randomised model: on it one attack finds by luck what another misses."""
     if probe.randomised:
@@ -40,6 +45,7 @@ def compare_gradient_free(probe: AttackProbe, name: str, attack: str | AnyAttack
     gradients. `description` names the attack in the message.
     """
     require_complete(probe)
+    require_free(probe)
     adversarial, m = probe.find(attack), len(probe.samples)
     if probe.gradient_attacks and is_significant(int(adversarial.sum()), m):
         adversarial = adversarial & ~probe.measure(ORDINARY, adversarial).adversarial

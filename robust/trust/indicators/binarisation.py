@@ -17,9 +17,9 @@ from robust.attacks.spec import Spec
 from robust.attacks.success import judge
 from robust.attacks.task import Task
 from robust.records.trust import Finding, NotApplicableError, TimeUpError
-from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
+from robust.trust.attack_probe import MAX_ATTACKS, ORDINARY, AttackProbe
 from robust.trust.checks import INDICATORS, costs
-from robust.trust.indicators._shared import ORDINARY, count_attack_passes, is_significant
+from robust.trust.indicators._shared import count_attack_passes, is_significant
 
 MAX_SAMPLES, INNER_INPUTS = 24, 50
 RESTARTS = 5  # of an attack: a single round misses up to a fifth on sound networks that were adversarially trained

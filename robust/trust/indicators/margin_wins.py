@@ -1,9 +1,9 @@
 """margin-wins: an ordinary attack on the margin finds adversarial examples that the row's attacks missed."""
 
 from robust.records.trust import Finding
-from robust.trust.attack_probe import AttackProbe
+from robust.trust.attack_probe import ORDINARY, AttackProbe
 from robust.trust.checks import INDICATORS, costs
-from robust.trust.indicators._shared import ORDINARY, count_attack_passes, is_significant, require_complete
+from robust.trust.indicators._shared import count_attack_passes, is_significant, require_complete, require_free
 
 
 @INDICATORS.register("margin-wins")
@@ -14,6 +14,7 @@ def margin_wins(probe: AttackProbe) -> Finding | None:
     The gradient of the cross-entropy may vanish, or lead to another class than the nearest, after any number of steps.
     """
     require_complete(probe)
+    require_free(probe)
     probe.require_gradient_attacks()
     count, m = int(probe.find(ORDINARY, seed=1).sum()), len(probe.samples)
     if not is_significant(count, m):

@@ -47,7 +47,7 @@ def memorised(probe: AttackProbe) -> Finding | None:
 
 
 def _find_cliffs(task: Task) -> Tensor:
-    """Return the change of the margin between neighbouring radii along a ray, as a share of its range, (n, radii - 1)."""
+    """Return the changes of the margin from one radius to the next along a ray, as shares of its range, (n, k)."""
     signs = task.rng.normal(task.x).sign()
     step = reach(task.threat, task.x)
     inputs = [(task.x + radius * step * signs).clamp(task.threat.lo, task.threat.hi) for radius in RADII]

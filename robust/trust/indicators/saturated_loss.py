@@ -8,7 +8,7 @@ from robust.attacks.task import Task
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
-from robust.trust.indicators._shared import is_significant, require_complete
+from robust.trust.indicators._shared import is_significant, require_complete, require_free
 
 ATTACK = "pgd:loss=sice:steps=20:stride=1:last=0.01"
 
@@ -21,6 +21,7 @@ def saturated_loss(probe: AttackProbe) -> Finding | None:
     Its gradient then lacks the part of the label.
     """
     require_complete(probe)
+    require_free(probe)
     probe.require_gradient_attacks()
     flat = probe.robust.copy()
     flat[flat] = np.concatenate([*probe.run_on_batches(_rounds_to_0, probe.robust), np.zeros(0, bool)])

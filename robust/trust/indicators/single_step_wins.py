@@ -9,6 +9,7 @@ from robust.trust.indicators._shared import (
     is_significant,
     require_complete,
     require_deterministic,
+    require_free,
 )
 
 MAX_SAMPLES = 64
@@ -20,6 +21,7 @@ MAX_SHARE = 0.02  # of the samples: on sound networks attacks with a random star
 def single_step_wins(probe: AttackProbe) -> Finding | None:
     """Check, sample by sample, that FGSM finds nothing that iterated attacks miss (1802.00420)."""
     require_complete(probe)
+    require_free(probe)
     require_deterministic(probe)
     probe = probe.take_first(MAX_SAMPLES)
     attacks, missed = choose_iterated(probe), probe.measure("fgsm", probe.correct).adversarial

@@ -15,7 +15,6 @@ from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import MAX_NOISE, REPEATS, SMALL_BATCH, Inputs, ModelProbe, measure_change
 from robust.user_code import describe_user_error
 
-
 NEARBY = 0.02  # of the inputs' range
 
 
@@ -69,10 +68,8 @@ def _ask_beside(probe: ModelProbe) -> _Change:
     A model that keeps its inputs, or its answers to them, is found so; what it keeps outside itself is not copied.
     """
     x = probe.x[:SMALL_BATCH]
-    middle = (x + x[::-1]) / 2
-    step = NEARBY * (probe.dataset.hi - probe.dataset.lo)
-    signs = np.random.default_rng(probe.seed).choice(np.float32([-1, 1]), x.shape)
-    beside = np.clip(middle + np.float32(step) * signs, probe.dataset.lo, probe.dataset.hi)
+    middle = (x + x[::-1]) / np.float32(2)
+    beside = probe.move(middle, NEARBY)
     try:
         fresh, used = (replace(probe, module=copy.deepcopy(probe.module)) for _ in range(2))
     except Exception:  # packed or foreign parameters have no copies

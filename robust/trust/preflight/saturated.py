@@ -2,6 +2,10 @@
 
 import torch
 
+from robust.attacks.engine import rounds_of
+from robust.attacks.factory import make
+from robust.attacks.registry import ATTACKS
+from robust.attacks.spec import Spec
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT
 from robust.trust.model_probe import ModelProbe
@@ -14,9 +18,10 @@ MAX_SHARE, MAX_SUSPECT_SHARE = 0.01, 0.1
 def saturated(probe: ModelProbe) -> Finding | None:
     """Check that the softmax does not round to exactly 0 and 1, as in defensive distillation (1608.04644).
 
-    NotApplicableError if no gradient reaches the inputs: see no-gradient.
+    NotApplicableError if no gradient reaches the inputs: see no-gradient; or if no attack of the run follows the
+    cross-entropy, whose gradient is then nobody's concern.
     """
-    if probe.clean.blocked:
+    if probe.clean.blocked or not (probe.attacks is None or any(map(follows_cross_entropy, probe.attacks))):
         raise NotApplicableError
     correct = torch.from_numpy(probe.correct)
     valid = correct & probe.finite & (probe.clean.margin_grad > 0)
@@ -29,3 +34,15 @@ def saturated(probe: ModelProbe) -> Finding | None:
     message = f"{seen}; expected at most {100 * MAX_SHARE:g} %"
     hint = "divide the logits by a constant, or attack with loss=margin, loss=dlr or loss=sice"
     return Finding("saturated", "broken" if share > MAX_SUSPECT_SHARE else "suspect", share, message, hint)
+
+
+def follows_cross_entropy(attack: str) -> bool:
+    """Whether an attack, given by its spec, follows the gradient of the cross-entropy, as far as can be told."""
+    spec = Spec.parse(attack).without("surrogate")
+    if (loss := dict(spec.options).get("loss")) is not None:
+        return loss == "ce"
+    (inner, _), *_ = rounds_of(make(spec))
+    while hasattr(inner, "attack"):  # a combination wraps another attack
+        inner = inner.attack
+    foreign = not type(inner).__module__.startswith("robust.attacks.zoo.")
+    return spec.name in ATTACKS.names() and (foreign or getattr(inner, "loss", "") == "ce")
