@@ -38,7 +38,7 @@ MAX_NOISE = 1e-3  # of the size of the answers; kernels on a GPU add in any orde
 MAX_TRACED_SAMPLES = 20  # whose gradients are recorded in every iteration of an attack
 MAX_ASKED_TWICE = 32  # samples that tell whether a model is random
 MAX_LINEAR_SAMPLES = 64  # at which a step along the gradient is compared with its gain
-HARDEST, MIN_HARDEST = 0.125, 8  # share and number of the robust samples on which an attack is tried first
+HARDEST, MIN_HARDEST = 1 / 12, 8  # share and number of the robust samples on which an attack is tried first
 MIN_HINTS = 2  # samples that it must break there to be tried on the others
 
 

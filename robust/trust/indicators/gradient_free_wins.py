@@ -5,7 +5,7 @@ from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import compare_gradient_free
 
-MAX_SAMPLES, QUERIES = 160, 150
+MAX_SAMPLES, QUERIES = 160, 120
 
 
 @INDICATORS.register("gradient-free-wins")

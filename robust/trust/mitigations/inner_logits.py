@@ -1,49 +1,82 @@
-"""inner-logits: the attack follows the outputs of the last layer, before a softmax, a scaling or a detector.
+"""inner-logits: the attack follows logits inside the model, before what scales, votes, detects or writes over them.
 
-Carlini and Wagner 2017 (1608.04644) broke defensive distillation in this way.
+Carlini and Wagner 2017 (1608.04644) broke defensive distillation in this way; Tramer et al. 2020 (2002.08347) broke
+ensembles by their members' logits.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
-from robust.trust.mitigations._calls import Call, record_calls
+from robust.trust.mitigations._calls import record_calls
 
 MIN_AGREEMENT = 0.75  # of layer and model on the label, as a share of the clean inputs and random ones nearby
+MIN_MEMBER_AGREEMENT = 0.5  # of a member of an ensemble
+MAX_MEMBERS = 16
 
 
 class Inner(nn.Module):
-    """A model that returns the output of the submodule `layer` of `inner`."""
+    """A model that returns the output of a submodule of `inner`, or the mean log-probabilities of several."""
 
-    def __init__(self, inner: nn.Module, layer: str) -> None:
+    def __init__(self, inner: nn.Module, layers: list[str]) -> None:
         super().__init__()
-        self.inner, self.layer = inner, layer
+        self.inner, self.layers = inner, layers
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs: list[Tensor] = []
-        with self.inner.get_submodule(self.layer).register_forward_hook(
-            lambda _, inputs, output: outputs.append(output)
-        ):
+        outputs: dict[str, Tensor] = {}
+
+        def make_hook(name: str) -> Callable[..., None]:
+            return lambda _, inputs, output: outputs.__setitem__(name, output)
+
+        hooks = [self.inner.get_submodule(name).register_forward_hook(make_hook(name)) for name in self.layers]
+        try:
             self.inner(x)
-        return outputs[-1]
+        finally:
+            for hook in hooks:
+                hook.remove()
+        if len(self.layers) == 1:
+            return outputs[self.layers[0]]
+        return torch.stack([outputs[name].log_softmax(1) for name in self.layers]).mean(0)
 
 
 @MITIGATIONS.register("inner-logits")
 def inner_logits(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
-    """Take the last layer with parameters and an output for each class, if it has the same labels by other numbers."""
-    x = torch.cat((context.x, context.nearby))
+    """Take what has the model's labels by other numbers: a layer with an output for each class, or the mean of some."""
+    inner = find_inner(attack.model, torch.cat((context.x, context.nearby)))
+    return None if inner is None else replace(attack, model=inner)
+
+
+def find_inner(model: nn.Module, x: Tensor) -> Inner | None:
+    """Find the layers of a model whose logits have the labels of its answers to x, (n, *features); None without any.
+
+    The last of those that agree best; several together if no single one agrees with nearly all labels, and they do.
+    """
     with torch.no_grad():
-        answer: Tensor = attack.model(x)
-        calls = record_calls(attack.model, x)
-    layers = [call for call in calls if _has_parameters(call) and call.output.shape == answer.shape]
-    if not layers or layers[-1].output.equal(answer):
+        answer: Tensor = model(x.clone())
+        calls = record_calls(model, x)
+    labels, outputs = answer.argmax(1), {}
+    for call in calls:
+        if (
+            isinstance(call.output, Tensor)
+            and call.output.shape == answer.shape
+            and not _is_known(call.output, outputs)
+        ):
+            outputs[call.name] = call.output
+    outputs = {name: output for name, output in outputs.items() if output.isfinite().all()}
+    if not outputs or next(reversed(outputs.values())).equal(answer):
         return None
-    agreement = (layers[-1].output.argmax(1) == answer.argmax(1)).float().mean()
-    return replace(attack, model=Inner(attack.model, layers[-1].name)) if agreement >= MIN_AGREEMENT else None
+    agreement = {name: _agree(output, labels) for name, output in outputs.items()}
+    best = max(agreement, key=lambda name: (round(agreement[name], 2), [*outputs].index(name)))
+    members = [name for name, share in agreement.items() if share >= MIN_MEMBER_AGREEMENT][:MAX_MEMBERS]
+    if len(members) > 1:
+        mean = torch.stack([outputs[name].log_softmax(1) for name in members]).mean(0)
+        if _agree(mean, labels) > max(agreement[best], MIN_AGREEMENT):
+            return Inner(model, members)
+    return Inner(model, [best]) if agreement[best] >= MIN_AGREEMENT else None
 
 
-def _has_parameters(call: Call) -> bool:
-    """Whether the submodule has parameters of its own, and returned a tensor."""
-    return isinstance(call.output, Tensor) and any(True for _ in call.module.parameters(recurse=False))
+def _agree(output: Tensor, labels: Tensor) -> float:
+    return float((output.argmax(1) == labels).float().mean())

@@ -1,0 +1,95 @@
+"""RayS: search for the nearest boundary along rays, by labels alone (Chen and Gu 2020, 2006.12792)."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from robust.attacks.registry import ATTACKS
+from robust.attacks.spec import check_at_least_1
+from robust.attacks.task import Task
+
+PRECISION = 0.05  # of the ball: a search for a radius ends at this distance
+
+
+class RaySState(NamedTuple):
+    """The state: the last query, and for each sample the best ray, and the search along another one."""
+
+    x: Tensor
+    logits: Tensor
+    ray: Tensor  # (n, features): signs
+    radius: Tensor  # (n,): the smallest at which the label is another
+    trial: Tensor  # (n, features): the ray that is tried
+    low: Tensor  # (n,): below it the trial's radius was not found
+    high: Tensor  # (n,): at it the label is another
+    asked: Tensor  # (n,): the radius of the last query
+    searching: Tensor  # (n,) bool: whether the trial's radius is being searched for
+    block: Tensor  # (n,) int64: 2**level + number of the block that is turned
+
+
+@ATTACKS.register("rays")
+@dataclass(frozen=True, slots=True)
+class RayS:
+    """Turn the signs of a ray block by block, and keep a turn that brings the boundary nearer; one query a step.
+
+    Blocks are halved when all of one size were turned. Only labels are used, no margin and no gradient, so nothing that
+    a model writes into its logits beside the label can mislead it. For linf.
+    """
+
+    steps: int = 1000  # queries of the model, at most
+
+    def __post_init__(self) -> None:
+        check_at_least_1("steps", self.steps)
+
+    def init(self, task: Task) -> RaySState:
+        """Return the first state: the ray to the far end of each value's range. ValueError for l2 and l1."""
+        if task.threat.norm != "linf":
+            raise ValueError(f"rays is for linf, the threat is {task.threat.norm}; use square or noise")
+        middle = (task.threat.lo + task.threat.hi) / 2
+        ray = torch.where(task.x > middle, -1.0, 1.0).flatten(1).to(task.x)
+        widest = torch.full_like(ray[:, 0], task.threat.hi - task.threat.lo)
+        x = _along(task, ray, widest)
+        none, first = torch.zeros_like(widest, dtype=torch.bool), torch.ones_like(widest, dtype=torch.int64)
+        logits = task.logits(x)
+        return RaySState(x, logits, ray, widest, ray, torch.zeros_like(widest), widest, widest, none, first)
+
+    def step(self, task: Task, state: RaySState, k: int) -> RaySState:
+        fooled = ~task.criterion.accepts(state.logits, task.y)
+        # The answer to the last query: a trial that fools the model at the best radius so far is worth a search.
+        found = fooled & (state.asked <= state.high)
+        high = torch.where(found, state.asked, state.high)
+        low = torch.where(fooled, state.low, torch.where(state.searching, state.asked, state.low))
+        searching = torch.where(state.searching, True, found)
+        precise = searching & (high - low <= PRECISION * float(task.threat.eps))
+        ray = torch.where(precise[:, None], state.trial, state.ray)
+        radius = torch.where(precise, high, state.radius)
+        searching &= ~precise
+        block = torch.where(searching, state.block, _next_block(state.block, ray.shape[1]))
+        trial = torch.where(searching[:, None], state.trial, _turn(ray, block))
+        low, high = torch.where(searching, low, 0.0), torch.where(searching, high, radius)
+        asked = torch.where(searching, (low + high) / 2, radius)
+        x = _along(task, trial, asked)
+        return RaySState(x, task.logits(x), ray, radius, trial, low, high, asked, searching, block)
+
+
+def _along(task: Task, ray: Tensor, radius: Tensor) -> Tensor:
+    """Move each input along its ray, within the bounds; within the ball exactly where the radius is eps or less."""
+    x = (task.x.flatten(1) + radius[:, None] * ray).view_as(task.x).clamp(task.threat.lo, task.threat.hi)
+    inside = (radius <= float(task.threat.eps)).view(-1, *[1] * (x.dim() - 1))
+    return torch.where(inside, task.threat.project(x, task.x), x)
+
+
+def _next_block(block: Tensor, features: int) -> Tensor:
+    """Return the next block; after the last one of single features, the first, which is the whole ray."""
+    size = 2 ** (block.double().log2().floor() + 0.0)
+    following = block + 1
+    return torch.where((following >= 2 * size) & (size >= features), torch.ones_like(block), following)
+
+
+def _turn(ray: Tensor, block: Tensor) -> Tensor:
+    """Turn the signs of a block of each ray: of 2**level blocks that number, (n, features)."""
+    blocks = 2 ** block.double().log2().floor()
+    place = torch.arange(ray.shape[1], device=ray.device)
+    number = (place * blocks[:, None] / ray.shape[1]).floor()
+    return torch.where(number == (block - blocks)[:, None], -ray, ray)
