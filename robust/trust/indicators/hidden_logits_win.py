@@ -16,7 +16,7 @@ STEPS = 20
 @INDICATORS.register("hidden-logits-win")
 @costs(lambda probe: 3 * STEPS * probe.count_hardest())
 def hidden_logits_win(probe: AttackProbe) -> Finding | None:
-    """Check that the logits of a layer, or of an ensemble's members, lead to nothing more than the answers (2002.08347).
+    """Check that the logits of a layer, or of an ensemble's members, lead no further than the answers (2002.08347).
 
     What stands between them and the answer may keep the label, and lead every loss astray. NotApplicableError if no
     layer has logits other than the answers.

@@ -57,15 +57,11 @@ def find_inner(model: nn.Module, x: Tensor) -> Inner | None:
     with torch.no_grad():
         answer: Tensor = model(x.clone())
         calls = record_calls(model, x)
-    labels, outputs = answer.argmax(1), {}
+    labels, outputs = answer.argmax(1), dict[str, Tensor]()
     for call in calls:
-        if (
-            isinstance(call.output, Tensor)
-            and call.output.shape == answer.shape
-            and not _is_known(call.output, outputs)
-        ):
+        logits = isinstance(call.output, Tensor) and call.output.shape == answer.shape
+        if logits and call.output.isfinite().all() and not any(call.output.equal(other) for other in outputs.values()):
             outputs[call.name] = call.output
-    outputs = {name: output for name, output in outputs.items() if output.isfinite().all()}
     if not outputs or next(reversed(outputs.values())).equal(answer):
         return None
     agreement = {name: _agree(output, labels) for name, output in outputs.items()}
