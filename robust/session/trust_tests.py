@@ -29,7 +29,6 @@ from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, THREAT_CHECKS, examine, join_reports
 from robust.trust.fixed import count_fixed
 from robust.trust.mitigated_attack import (
-    MitigatedAttack,
     attack_hardest_first,
     choose_mitigations,
     run_mitigated,
@@ -134,7 +133,7 @@ class TrustTest:
         """Run an attack with the mitigations for this model, beside the row's attacks; None if there is none.
 
         It is tried on the hardest of the samples that are `left`, and on all others if some of these fall. If only the
-        row's attacks are weak, the attack needs no mitigation, and is an ordinary one.
+        row's attacks are weak, the attack is an ordinary one, along the best gradient that the model has.
         """
         module, samples, allowed = case.module, case.samples, probe.threat
         weak = all(finding.weak for finding in report.doubts)
@@ -143,7 +142,8 @@ class TrustTest:
         try:
             with self._measurements.show_bar(f"{case.variant.spec.name}, mitigations") as bar:
                 bar.show("choosing them", 0.0)
-                attack = MitigatedAttack(module) if weak else choose_mitigations(module, few, allowed, case.seed)
+                attack = choose_mitigations(module, few, allowed, case.seed)
+                attack = attack.plain() if weak else attack
                 watched = replace(options, watch=partial(bar.show, ", ".join(attack.names) or "ordinary attacks"))
                 run = partial(run_mitigated, module, samples, attack=attack, threat=allowed, options=watched)
                 found, tried = attack_hardest_first(run, _spread(probe.hardest(probe.robust), len(samples)), left)

@@ -168,12 +168,19 @@ class AttackProbe:
         return np.where(np.isfinite(margin), margin, np.inf)
 
     def hardest(self, mask: Flags) -> Flags:
-        """Mark the samples of `mask` with the smallest lead, (m,): an attack breaks these first, if it breaks any."""
-        n = max(MIN_HARDEST, math.ceil(HARDEST * mask.sum()))
-        order = np.argsort(np.where(mask, self.lead, np.inf), kind="stable")
+        """Mark a few of the samples of `mask`, (m,), on which an attack is tried first.
+
+        An attack breaks those with the smallest lead first, if it breaks any. Every other one is drawn from all, since
+        a model may write its leads as it likes.
+        """
+        rows = np.flatnonzero(mask)
+        n = min(len(rows), max(MIN_HARDEST, math.ceil(HARDEST * len(rows))))
+        drawn = np.random.default_rng(self.seed).permutation(rows)[: n // 2]
+        by_lead = rows[np.argsort(self.lead[rows], kind="stable")]
         chosen = np.zeros_like(mask)
-        chosen[order[:n]] = True
-        return chosen & mask
+        chosen[drawn] = True
+        chosen[by_lead[~chosen[by_lead]][: n - len(drawn)]] = True
+        return chosen
 
     def find(self, attack: str | AnyAttack, *, seed: int = 0) -> Flags:
         """Mark the robust samples, (m,), for which one more attack finds an adversarial example; see `measure`.

@@ -48,6 +48,11 @@ class MitigatedAttack:
     slopes: bool = False  # they are measured, since no gradient leads anywhere
     queries: int = 0  # of an attack without gradients
 
+    def plain(self) -> "MitigatedAttack":
+        """Return the attack without what is slow: only the gradient stays that of the mitigated model."""
+        names = tuple(name for name in self.names if name not in ("blur", "queries"))
+        return replace(self, names=names, blur=0.0, queries=0, slopes=False)
+
     def build(self, module: nn.Module) -> AnyAttack:
         """Make the attack on `module`: several stages, each on the samples that are still robust."""
         if self.draws > 1:
