@@ -20,6 +20,7 @@ SETTLED = frozenset(
         "saturated",
         "saturated-loss",
         "no-gradient",
+        "low-precision",
         "sets-seed",
     )
 )

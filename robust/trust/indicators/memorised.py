@@ -17,6 +17,7 @@ MAX_SAMPLES = 24
 # Of the ball. A margin that changes in proportion to the radius changes by 13 % from one to the next.
 RADII = (0.0, 0.001, 0.01, 0.1, *(0.25 * 1.15**k for k in range(19)))
 CLIFF = 0.5  # of the whole change of a margin, between two neighbouring radii
+STEEPER = 3.0  # times the change between the radii before and after: a margin may also change ever faster
 MAX_SHARE = 0.1  # of the samples that have their cliff between the same two
 
 
@@ -30,10 +31,10 @@ def memorised(probe: AttackProbe) -> Finding | None:
     require_deterministic(probe)
     few = probe.take_first(MAX_SAMPLES)
     parts = few.run_on_batches(_find_cliffs, few.correct)
-    cliffs = torch.cat([torch.zeros(0, len(RADII) - 1), *parts])
+    cliffs = torch.cat([torch.zeros(0, len(RADII) - 2, dtype=torch.bool), *parts])
     if not len(cliffs):
         return None
-    counts = (cliffs > CLIFF).sum(0)
+    counts = cliffs.sum(0)
     k, n = int(counts.argmax()), len(cliffs)
     count = int(counts[k])
     if not is_significant(count, n, MAX_SHARE):
@@ -47,10 +48,13 @@ def memorised(probe: AttackProbe) -> Finding | None:
 
 
 def _find_cliffs(task: Task) -> Tensor:
-    """Return the changes of the margin from one radius to the next along a ray, as shares of its range, (n, k)."""
+    """Mark where the margin falls off a cliff between one radius and the next along a ray, (n, k) bool."""
     signs = task.rng.normal(task.x).sign()
     step = reach(task.threat, task.x)
     inputs = [(task.x + radius * step * signs).clamp(task.threat.lo, task.threat.hi) for radius in RADII]
     margins = torch.stack([task.criterion.margin(task.logits(x), task.y) for x in inputs], 1).nan_to_num(1e9)
     spread = (margins.amax(1) - margins.amin(1)).clamp_min(1e-30)
-    return (margins.diff(dim=1).abs() / spread[:, None]).cpu()
+    changes = margins.diff(dim=1).abs() / spread[:, None]
+    before = torch.cat((torch.zeros_like(changes[:, :1]), changes[:, :-2]), 1)
+    around = torch.maximum(before, changes[:, 1:])
+    return ((changes[:, :-1] > CLIFF) & (changes[:, :-1] > STEEPER * around)).cpu()
