@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from robust.attacks.spec import Spec
+from robust.attacks.text import shorten_texts
 from robust.records.files import read_object
 
 SELECTION_NAME = "PGD-10"  # the attack that selects epochs: a weak one, since every epoch is attacked
+
+DAMAGED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)  # of cards at fault
 
 # The fields that a record keeps.
 RECORD_FIELDS = (
@@ -24,10 +27,11 @@ def read_card(weights: Path) -> dict[str, Any] | None:
         card = read_object(weights.with_suffix(".json"))
         if card["file"] != hash_content(weights.read_bytes()):
             return None
+        card = shorten_texts(card)
         Spec.parse(card["recipe"])
         describe_card(card)
         summarise_card(card)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, *DAMAGED):
         return None
     return card
 

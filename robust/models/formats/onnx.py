@@ -1,5 +1,6 @@
 """ONNX graphs, converted to torch so that they have a gradient, and compared with onnxruntime."""
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 PROBES = 4  # inputs on which both are compared
 MAX_ERROR = 1e-4  # of the answers, as a share of the largest
+MAX_BATCH = 2**16  # inputs for which a graph may be made
+SECONDS = 60.0  # that onnxruntime may take for the probes: a graph can have loops without end
+SILENT = 4  # the severity from which on onnxruntime writes its log: fatal; it would quote names of the file
 NEXT_KEYS = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"  # keys of protobuf that may follow the version in a model
 
 
@@ -41,6 +45,9 @@ def read(source: Source, terms: Terms) -> Loaded:
         kind = inputs[0].type.removeprefix("tensor(").removesuffix(")")
         raise ValueError(f"is an ONNX graph of {kind} inputs, expected float: export it with inputs of float32")
     n, notes = inputs[0].shape[0], ["converted from ONNX"]
+    if isinstance(n, int) and not 0 < n <= MAX_BATCH:
+        raise ValueError(f"is an ONNX graph for batches of {n}; expected 1 to {MAX_BATCH}, or of any size")
+    _compare(module, session, n if isinstance(n, int) else PROBES, terms.shape)
     if isinstance(n, int):
         whole = Batched(module, n, n)
         if _takes_any(module, whole, n, terms.shape):
@@ -48,7 +55,6 @@ def read(source: Source, terms: Terms) -> Loaded:
         else:
             module = whole
             notes.append(f"made for batches of {n}")
-    _compare(module, session, n if isinstance(n, int) else PROBES, terms.shape)
     return Loaded(module, tuple(notes))
 
 
@@ -75,7 +81,35 @@ def _convert(source: Source) -> tuple[nn.Module, Any]:
     graph = onnx.load(source.path)
     _fold_identities(graph)
     module: nn.Module = ConvertModel(graph)
-    return module.eval(), onnxruntime.InferenceSession(str(source.path))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = SILENT
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # they compute constants
+    return module.eval(), onnxruntime.InferenceSession(str(source.path), options)
+
+
+def _ask_runtime(session: Any, x: Tensor) -> list[Tensor]:
+    """Return onnxruntime's answers to x; ValueError if it takes too long."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = SILENT
+    over = threading.Event()
+
+    def stop() -> None:
+        over.set()
+        options.terminate = True
+
+    timer = threading.Timer(SECONDS, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        return [*map(torch.from_numpy, session.run(None, {session.get_inputs()[0].name: x.numpy()}, options))]
+    except Exception:
+        if over.is_set():
+            raise ValueError(f"it did not answer {len(x)} inputs within {SECONDS:g} seconds") from None
+        raise
+    finally:
+        timer.cancel()
 
 
 def _fold_identities(model: "ModelProto") -> None:
@@ -95,12 +129,12 @@ def _fold_identities(model: "ModelProto") -> None:
 
 def _compare(module: nn.Module, session: Any, n: int, shape: tuple[int, ...]) -> None:
     """Raise a ValueError if the converted graph does not answer as onnxruntime does."""
-    x = Rng.of(0, torch.arange(n)).uniform(torch.zeros(n, *shape))
     try:
+        x = Rng.of(0, torch.arange(n)).uniform(torch.zeros(n, *shape))
+        references = _ask_runtime(session, x)  # first, since it can be stopped
         with torch.no_grad():
             output = module(x)
         answers: list[Tensor] = [output] if isinstance(output, Tensor) else [*output]
-        references = map(torch.from_numpy, session.run(None, {session.get_inputs()[0].name: x.numpy()}))
         relative = max(
             float((answer - reference).abs().max() / reference.abs().max().clamp_min(1e-12))
             for answer, reference in zip(answers, references, strict=True)
