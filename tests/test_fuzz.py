@@ -79,7 +79,7 @@ def test_records(content):
     try:
         assert_shown_harmlessly(Record.from_json(json.dumps(content)))
     except ValueError as error:
-        refused(error)
+        assert type(error) is ValueError, repr(error)  # noqa: PT017 - some of the records are sound
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)

@@ -1,10 +1,13 @@
 """ONNX graphs, converted to torch so that they have a gradient, and compared with onnxruntime."""
 
 import threading
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from robust.attacks.rng import Rng
 from robust.models.format import Loaded, Source, Terms, model_format
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 PROBES = 4  # inputs on which both are compared
 MAX_ERROR = 1e-4  # of the answers, as a share of the largest
 MAX_BATCH = 2**16  # inputs for which a graph may be made
-SECONDS = 60.0  # that onnxruntime may take for the probes: a graph can have loops without end
+SECONDS = 60.0  # that the probes may take: a graph can have loops without end
 SILENT = 4  # the severity from which on onnxruntime writes its log: fatal; it would quote names of the file
 NEXT_KEYS = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"  # keys of protobuf that may follow the version in a model
 
@@ -65,7 +68,7 @@ def _takes_any(module: nn.Module, whole: nn.Module, n: int, shape: tuple[int, ..
     """
     x = Rng.of(0, torch.arange(2 * n + 1)).uniform(torch.zeros(2 * n + 1, *shape))
     try:
-        with torch.no_grad():
+        with torch.no_grad(), Deadline():
             outputs = [[one] if isinstance(one, Tensor) else [*one] for one in (module(x), whole(x))]
         return all(torch.allclose(one, other, rtol=1e-3, atol=1e-5) for one, other in zip(*outputs, strict=True))
     except Exception:  # the graph holds the number itself; what else may be wrong is found by `_compare`
@@ -84,7 +87,25 @@ def _convert(source: Source) -> tuple[nn.Module, Any]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = SILENT
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # they compute constants
-    return module.eval(), onnxruntime.InferenceSession(str(source.path), options)
+    session = onnxruntime.InferenceSession(  # without a fallback, which prints what failed
+        str(source.path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
+    return module.eval(), session
+
+
+class Deadline(TorchFunctionMode):
+    """Stop the calls of torch in the block once they take too long: ValueError. A call that has begun goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end = time.monotonic() + SECONDS
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if time.monotonic() > self.end:
+            raise ValueError(f"it did not answer within {SECONDS:g} seconds")
+        return func(*args, **(kwargs or {}))
 
 
 def _ask_runtime(session: Any, x: Tensor) -> list[Tensor]:
@@ -106,7 +127,7 @@ def _ask_runtime(session: Any, x: Tensor) -> list[Tensor]:
         return [*map(torch.from_numpy, session.run(None, {session.get_inputs()[0].name: x.numpy()}, options))]
     except Exception:
         if over.is_set():
-            raise ValueError(f"it did not answer {len(x)} inputs within {SECONDS:g} seconds") from None
+            raise ValueError(f"it did not answer within {SECONDS:g} seconds") from None
         raise
     finally:
         timer.cancel()
@@ -132,7 +153,7 @@ def _compare(module: nn.Module, session: Any, n: int, shape: tuple[int, ...]) ->
     try:
         x = Rng.of(0, torch.arange(n)).uniform(torch.zeros(n, *shape))
         references = _ask_runtime(session, x)  # first, since it can be stopped
-        with torch.no_grad():
+        with torch.no_grad(), Deadline():
             output = module(x)
         answers: list[Tensor] = [output] if isinstance(output, Tensor) else [*output]
         relative = max(

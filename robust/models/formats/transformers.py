@@ -79,7 +79,7 @@ def _load_classifier(path: Path, config: Any) -> tuple[nn.Module, tuple[str, ...
     if missing := sorted(info["missing_keys"]):  # transformers would draw them at random
         raise ValueError(f"the weights lack {len(missing)} of the model's ({join_names(missing, 2)})")
     unused = sorted(info["unexpected_keys"])
-    note = f"{len(unused)} tensors of the weights are not the model's ({join_names(unused, 2)}), and were left out"
+    note = f"the weights hold more than the model has, which was left out: {join_names(unused, 2)}"
     return classifier.eval(), (note,) * bool(unused)
 
 
