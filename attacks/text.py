@@ -45,7 +45,12 @@ def printable_lines(text: str) -> str:
 
 def brief(text: str, most: int = MAX_LENGTH) -> str:
     """Return the beginning of foreign text, which may be a whole file, as `printable` text."""
-    return printable(text if len(text) <= most else f"{text[:most]}...")
+    return printable(cut(text, most))
+
+
+def cut(text: str, most: int) -> str:
+    """Return the beginning of a text that is longer."""
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def cell(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from robust.attacks.text import brief
+from robust.attacks.text import cut
 from robust.report.board import Board, Row, percent
 
 MAX_NAME = 300  # characters of a name that a table shows
@@ -75,5 +75,5 @@ def cells(board: Board, row: Row) -> list[str]:
     interval = f"{row.low:.1f} to {row.high:.1f}"
     verdict = [row.record.marked_verdict] * board.judged
     tail = [interval, *verdict, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
-    names = [brief(name, MAX_NAME) for name in (model.name, row.record.recipe)]
+    names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
     return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

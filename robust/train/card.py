@@ -24,10 +24,10 @@ def read_card(weights: Path) -> dict[str, Any] | None:
     Its content is not verified: it is a claim of its author, as a model's name is.
     """
     try:
-        card = read_object(weights.with_suffix(".json"))
-        if card["file"] != hash_content(weights.read_bytes()):
+        content = read_object(weights.with_suffix(".json"))
+        if content["file"] != hash_content(weights.read_bytes()):
             return None
-        card = shorten_texts(card)
+        card: dict[str, Any] = shorten_texts(content)
         Spec.parse(card["recipe"])
         describe_card(card)
         summarise_card(card)
