@@ -35,7 +35,7 @@ def printable(text: str) -> str:
     """
     if not text.isprintable():
         text = "".join(character if character.isprintable() else "?" for character in text)
-    return COMMAND.sub(r"\1?", text)
+    return COMMAND.sub(r"\1?", text) if "::" in text or "##" in text else text
 
 
 def printable_lines(text: str) -> str:
