@@ -58,7 +58,8 @@ def changed(content, found):
 
 def refused(error):
     """Check the error of what is refused: its message, as a door shows it, is one line."""
-    assert type(error) in (ValueError, LookupError), repr(error)
+    ours = type(error).__module__.startswith("robust.")  # some errors of ours have a name
+    assert ours or type(error) in (ValueError, LookupError), repr(error)
     assert_harmless(str(error.args[0]))
     assert "\n" not in str(error.args[0])
     assert len(str(error.args[0])) < 3000
@@ -78,8 +79,8 @@ def assert_shown_harmlessly(record):
 def test_records(content):
     try:
         assert_shown_harmlessly(Record.from_json(json.dumps(content)))
-    except ValueError as error:
-        assert type(error) is ValueError, repr(error)  # noqa: PT017 - some of the records are sound
+    except ValueError:  # one line, by the commands that show it; tests/records looks at its words
+        return
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
