@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 PROBES = 4  # inputs on which both are compared
 MAX_ERROR = 1e-4  # of the answers, as a share of the largest
-MAX_BATCH = 2**16  # inputs for which a graph may be made
 SECONDS = 60.0  # that the probes may take: a graph can have loops without end
 SILENT = 4  # the severity from which on onnxruntime writes its log: fatal; it would quote names of the file
 NEXT_KEYS = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"  # keys of protobuf that may follow the version in a model
@@ -48,8 +47,6 @@ def read(source: Source, terms: Terms) -> Loaded:
         kind = inputs[0].type.removeprefix("tensor(").removesuffix(")")
         raise ValueError(f"is an ONNX graph of {kind} inputs, expected float: export it with inputs of float32")
     n, notes = inputs[0].shape[0], ["converted from ONNX"]
-    if isinstance(n, int) and not 0 < n <= MAX_BATCH:
-        raise ValueError(f"is an ONNX graph for batches of {n}; expected 1 to {MAX_BATCH}, or of any size")
     _compare(module, session, n if isinstance(n, int) else PROBES, terms.shape)
     if isinstance(n, int):
         whole = Batched(module, n, n)
