@@ -86,7 +86,11 @@ def check_folder(folder: Path) -> None:
 
 def records(folder: Path) -> list[Record]:
     """Return all records in place, by path; ValueError names a file that is not a record."""
-    return [_read_record(path) for path in sorted((folder / "results").rglob("*.json"))]
+    return [_read_record(path) for path in _list_paths(folder)]
+
+
+def _list_paths(folder: Path) -> list[Path]:
+    return sorted((folder / "results").rglob("*.json"))
 
 
 def _read_record(path: Path) -> Record:
@@ -113,9 +117,13 @@ def galleries(folder: Path, rows: Iterable[Record]) -> dict[str, Gallery]:
 
 def sound_records(folder: Path) -> list[Record]:
     """Return all records of a stranger's folder, with their evidence checked; ValueError names a file at fault."""
-    rows = records(folder)
-    for record in rows:
+    rows = []
+    for path in _list_paths(folder):
+        record = _read_record(path)
+        if path != record_path(folder, record):
+            raise ValueError(f"{path}: by what it says it belongs at {record_path(folder, record)}; move it there")
         _read_evidence(folder, record)
+        rows.append(record)
     return rows
 
 

@@ -73,6 +73,12 @@ def measured(module, threat, n=80):
 def made(tmp_path_factory):
     """A folder with a model, its leaderboard of one row, and another model's weights."""
     folder = tmp_path_factory.mktemp("made")
+    add(folder / "leaderboard", *make_row(folder))
+    return folder
+
+
+def make_row(folder):
+    """Make a model in the folder, with another model's weights; return its record and its evidence."""
     (folder / "net.py").write_text(NET)
     torch.manual_seed(0)
     net, (x, y) = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), DATA.get("digits").read("train")
@@ -83,8 +89,7 @@ def made(tmp_path_factory):
         optimiser.step()
     save_file(net.state_dict(), folder / "weights.safetensors")
     save_file({key: 1.01 * value for key, value in net.state_dict().items()}, folder / "other.safetensors")
-    add(folder / "leaderboard", *measured(net, "linf:0.15"))
-    return folder
+    return measured(net, "linf:0.15")
 
 
 @pytest.fixture
