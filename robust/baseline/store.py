@@ -61,7 +61,8 @@ def read(path: Path) -> Baseline:
     if not rows:
         raise LookupError(f"{path / 'results'} holds no records")
     card = read_object(path / CARD)
-    return Baseline(path, rows, card.get("commit"), bool(card.get("dirty")))
+    commit = card.get("commit")
+    return Baseline(path, rows, commit if isinstance(commit, str) else None, card.get("dirty") is True)
 
 
 def list_baselines(home: Path) -> list[Path]:

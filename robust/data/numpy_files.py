@@ -12,7 +12,6 @@ from robust.data.dataset import Split
 from robust.records.npz import SMALL, check_member, read_header
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 

@@ -38,7 +38,7 @@ def take_flags(columns: dict[str, Column], name: str) -> Flags:
 
 def _write(column: Column) -> dict[str, str]:
     if column.dtype == bool:
-        return {BITS: pack(column)}
+        return {BITS: pack(column.astype(bool, copy=False))}
     return {FLOAT32: base64.b64encode(column.astype("<f4").tobytes()).decode()}
 
 

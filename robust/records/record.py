@@ -73,6 +73,11 @@ class Record:
         return "+".join(sorted(Spec.parse(attack.name).slug for attack in self.planned))
 
     @property
+    def board(self) -> tuple[str, str, str, str]:
+        """What comparable rows share: data set, threat model, suite, and criterion."""
+        return self.data.name, self.threat, self.suite, json.dumps(self.criterion, sort_keys=True)
+
+    @property
     def planned(self) -> tuple[AttackOutcome, ...]:
         """The attacks that the user chose: all except the mitigated one."""
         return tuple(attack for attack in self.attacks if attack.name != MITIGATED)

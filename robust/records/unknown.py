@@ -23,7 +23,7 @@ def find_unknown(content: Any, known: Any, place: str = "$") -> dict[Any, Any]:
     elif content == known:
         return {}
     else:
-        raise ValueError(brief(f"its counts and its outcomes do not agree: {place} is {content!r}, expected {known!r}"))
+        raise ValueError(brief(f"its parts do not agree: {place} is {content!r}, by the rest of it {known!r}"))
     return unknown | {key: deeper for key, *both in parts if (deeper := find_unknown(*both))}
 
 

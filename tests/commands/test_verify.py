@@ -210,17 +210,25 @@ def swapped(y):
 
 
 LIES = {
-    "damaged record": (lambda: change_json(lambda c: c["clean"].update(correct=80)), "record", "counts and its outcom"),
-    "damaged count of the robust": (lambda: change_json(lambda c: c["robust"].update(correct=80)), "record", "counts"),
-    "count of the broken": (lambda: change_json(lambda c: c["attacks"][0].update(adversarial=1)), "record", "counts"),
+    "damaged record": (lambda: change_json(lambda c: c["clean"].update(correct=80)), "record", "parts do not agree"),
+    "damaged count of the robust": (
+        lambda: change_json(lambda c: c["robust"].update(correct=80)),
+        "record",
+        "$.robust.correct",
+    ),
+    "count of the broken": (lambda: change_json(lambda c: c["attacks"][0].update(broken=1)), "record", "broken is 1"),
     "count of a class": (
         lambda: change_json(lambda c: c["provenance"]["classes"]["robust"].__setitem__(0, 8)),
         "evidence",
         "counts by class",
     ),
     "number of inputs": (lambda: change_json(lambda c: c["provenance"].update(inputs=3)), "evidence", "recorded 3"),
-    "rounded count": (lambda: change_json(lambda c: c["rounded"].update(correct=80)), "record", "counts"),
-    "another threat model": (lambda: change_json(lambda c: c.update(threat="linf:0.3")), "record", "belongs at"),
+    "rounded count": (lambda: change_json(lambda c: c["rounded"].update(correct=80)), "record", "$.robust.correct"),
+    "another threat model": (
+        lambda: change_json(lambda c: (c.update(threat="linf:0.3"), c["identity"].update(threat="linf:0.3"))),
+        "record",
+        "belongs at",
+    ),
     "no evidence": (lambda: place().with_suffix(".npz").unlink(), "evidence", "no file"),
     "damaged evidence": (lambda: place().with_suffix(".npz").write_bytes(b"PK"), "evidence", "sha256"),
     "nudged pixel": (lambda: change_evidence(False, x_adv=nudged(0.2)), "evidence", "sha256"),
@@ -346,7 +354,7 @@ def test_weights_beside_the_row_are_found_by_the_key_on_their_card(folder, verif
 
 
 def test_a_row_chooses_no_data(folder, verify):
-    change_json(lambda content: content["data"].update(name="mine"))
+    change_json(lambda content: (content["data"].update(name="mine"), content["identity"].update(data="mine")))
     told = "unknown data set 'mine'. Known: "
     status, _, err = verify(place(), MODEL)
 
@@ -365,7 +373,7 @@ def test_a_row_chooses_no_code(folder, verify, tmp_path):
 def test_an_older_record_without_the_newer_fields_is_verified_too(folder, verify):
     def strip(content):
         content["provenance"] = {}
-        del content["rounded"], content["attacks"][0]["rounded"]
+        del content["rounded"], content["attacks"][0]["rounded"], content["attacks"][0]["columns"]["rounded"]
 
     change_json(strip)
     status, out, _ = verify("net", MODEL)

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import unittest.mock
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from robust.records.record import Record
 from robust.records.store import add
 from robust.records.trust import Finding, TrustReport
 from tests.commands.test_verify import make_row
+from tests.making import record as record_of
 
 DEEP = "[deep]"  # stands for 5,000 lists in one another, which json.dumps cannot write
 GONE = "[gone]"  # the key is left out
@@ -33,6 +35,8 @@ VALUES = [
     "", "x", "x" * 5000, "../../../x", "/etc/passwd", "a\nb\0", "\x1b[2J\u202e", "\ud800", "::error::x", "<b>|`",
     "linf:1e99999999", [], [[None]], {}, {"a": {"b": 1}}, DEEP, GONE,
 ]  # fmt: skip
+FINDING = Finding("masking", "suspect", 0.5, "told", "hint", weak=True)
+TRUST = TrustReport((FINDING,), ("masking",), ("masking",), ("other",), 0.5, ("binarisation",))
 
 
 def list_places(content, place=()):
@@ -59,7 +63,6 @@ def make(folder):
     (pgd,) = record.attacks
     n, broken = record.data.n, int(pgd.adversarial.sum())
     stages = (StageOutcome("pgd:steps=5", n, broken, 1, 1, 1.0), StageOutcome("fab", 3, broken, 1, 1, 1.0))
-    finding = Finding("masking", "suspect", 0.5, "told", "hint", weak=True)
     images = np.zeros((1, 8, 8, 1), np.uint8)
     one = evidence.row[:1]
     gallery = Gallery(one, evidence.y[one], one, np.ones(1, np.float32), images, images, images, None, None)
@@ -70,7 +73,7 @@ def make(folder):
         record,
         attacks=(replace(pgd, name="quick-1", stages=stages, options={"stages": [{"attack": "fab"}]}),),
         provenance={**record.provenance, **versions, **told, **training},
-        trust=TrustReport((finding,), ("masking",), ("masking",), ("other",), 0.5, ("binarisation",)),
+        trust=TRUST,
         columns={"score": np.ones(n, np.float32)},
         draw=5,
     )
@@ -134,7 +137,8 @@ def select(path, place):
 
 def run(every=1, start=0):
     """Return (number of changes, faults) of each `every`-th change, from number `start`."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+    unsafe = unittest.mock.patch("os.fsync")  # nothing here outlives the process, and disks are slow
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), unsafe:
         home = Path(folder)
         path = make(home)
         text = path.read_text("utf-8")
@@ -145,6 +149,22 @@ def run(every=1, start=0):
             for fault in find_faults(path, change(text, place, value), home)
         ]
     return len(changes), faults
+
+
+def find_tracebacks():
+    """Return the changes that reading a record ends in anything but a record or one line."""
+    made = replace(record_of(adversarial={"fgsm": "11000000", "pgd": "10000000"}), levels=17)
+    made = replace(made, attacks=tuple(replace(attack, rounded=attack.adversarial) for attack in made.attacks))
+    text, faults = replace(made, trust=TRUST).to_json(), []
+    for place in list_places(json.loads(text)):
+        for value in VALUES:
+            try:
+                Record.from_json(change(text, place, value)).stem  # noqa: B018 - it may fail
+            except ValueError as error:
+                faults += [(place, value, str(error))] * ("\n" in str(error) or not str(error).isprintable())
+            except Exception as error:
+                faults.append((place, value, repr(error)))
+    return faults
 
 
 if __name__ == "__main__":
