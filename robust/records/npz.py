@@ -33,7 +33,7 @@ def read_npz(file: Path | IO[bytes], needed: Iterable[str], optional: Iterable[s
 
 
 def check_array(arrays: "Mapping[str, NDArray[Any]]", name: str, kinds: str, shape: tuple[int | None, ...]) -> None:
-    """Raise ValueError if an array is not of these kinds (numpy's letters: "iu" are whole numbers), or of this shape."""
+    """Check the kind of an array (letters of numpy: "iu" are whole numbers), and its shape; raise ValueError."""
     array = arrays[name]
     fits = len(array.shape) == len(shape) and all(b is None or a == b for a, b in zip(array.shape, shape, strict=True))
     if array.dtype.kind not in kinds or not fits:

@@ -186,11 +186,6 @@ class Content(Struct):
     trust: Trust | UnsetType = UNSET
 
 
-def names_of(kind: type[Struct]) -> tuple[str, ...]:
-    """Return the keys of a part of a record."""
-    return kind.__struct_fields__
-
-
 def validate(content: object) -> None:
     """Check that the content of a file is of schema 2; ValueError, in one line, names the place of the first fault."""
     try:

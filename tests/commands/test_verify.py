@@ -223,7 +223,7 @@ LIES = {
         "counts by class",
     ),
     "number of inputs": (lambda: change_json(lambda c: c["provenance"].update(inputs=3)), "evidence", "recorded 3"),
-    "rounded count": (lambda: change_json(lambda c: c["rounded"].update(correct=80)), "record", "$.robust.correct"),
+    "rounded count": (lambda: change_json(lambda c: c["rounded"].update(correct=80)), "record", "$.rounded.correct"),
     "another threat model": (
         lambda: change_json(lambda c: (c.update(threat="linf:0.3"), c["identity"].update(threat="linf:0.3"))),
         "record",

@@ -7,7 +7,6 @@ has taken a record may fail afterwards. `every=20` as an argument takes each twe
 import contextlib
 import io
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -135,20 +134,16 @@ def select(path, place):
         yield f"--compare: {type(error).__name__}: {str(error)[:200]}"
 
 
-def run(every=1, start=0):
-    """Return (number of changes, faults) of each `every`-th change, from number `start`."""
+def run(every=1):
+    """Yield, for each `every`-th change, the lines on what goes wrong."""
     unsafe = unittest.mock.patch("os.fsync")  # nothing here outlives the process, and disks are slow
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), unsafe:
-        home = Path(folder)
-        path = make(home)
+        path = make(Path(folder))
         text = path.read_text("utf-8")
-        changes = [(place, value) for place in list_places(json.loads(text)) for value in VALUES][start::every]
-        faults = [
-            f"{'.'.join(map(str, place))} = {value!r:.40}: {fault}"
-            for place, value in changes
-            for fault in find_faults(path, change(text, place, value), home)
-        ]
-    return len(changes), faults
+        changes = [(place, value) for place in list_places(json.loads(text)) for value in VALUES]
+        for place, value in changes[::every]:
+            faults = find_faults(path, change(text, place, value), Path(folder))
+            yield [f"{'.'.join(map(str, place))} = {value!r:.40}: {fault}" for fault in faults]
 
 
 def find_tracebacks():
@@ -169,7 +164,10 @@ def find_tracebacks():
 
 if __name__ == "__main__":
     every = int(next((word.removeprefix("every=") for word in sys.argv[1:] if word.startswith("every=")), 1))
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    count, found = run(every)
-    sys.stdout.write("".join(f"{line}\n" for line in [*found, f"{count} changed records, {len(found)} faults"]))
-    sys.exit(bool(found))
+    changed = wrong = 0
+    for faults in run(every):
+        changed, wrong = changed + 1, wrong + len(faults)
+        sys.stdout.write("".join(f"{line}\n" for line in faults))
+        sys.stdout.flush()
+    sys.stdout.write(f"{changed} changed records, {wrong} faults\n")
+    sys.exit(bool(wrong))

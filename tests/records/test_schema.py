@@ -192,5 +192,5 @@ def test_what_cannot_be_rendered_is_named_and_none_is_filed(tmp_path, monkeypatc
 
 def test_changed_records_end_in_one_line_and_poison_no_board():
     """Check a few of the changes that `make mutate-records` makes, all of which Record.from_json alone meets here."""
-    assert mutations.run(every=397)[1] == []
+    assert not any(mutations.run(every=397))
     assert mutations.find_tracebacks() == []
