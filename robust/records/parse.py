@@ -13,6 +13,7 @@ from robust.records.schema_1 import upgrade
 
 MAX_DEPTH = 64  # of nested objects and lists: a record has eight, and what writes or draws it may be recursive
 MAX_SEED = 2**128
+HALF = "\\ud"  # where JSON has half a character (a surrogate), or two that are one
 
 
 def parse_content(text: str) -> Json:
@@ -34,6 +35,15 @@ def parse_content(text: str) -> Json:
     return content  # type: ignore[no-any-return]
 
 
+def write_content(content: Json) -> str:
+    """Return the text of a record, without half characters, which the name of a file may have."""
+    text = json.dumps(content, indent=1)
+    if HALF in text:
+        whole = json.dumps(content, ensure_ascii=False).encode(errors="replace")
+        text = json.dumps(json.loads(whole), indent=1)
+    return f"{text}\n"
+
+
 def refuse_idle(unknown: Json, known: Json) -> None:
     """Raise ValueError if a key beside `known`, what this version writes, is one that it would have written if true."""
     parts: list[tuple[Json, Json, type[Struct]]] = [(known, unknown, Content)]
@@ -46,7 +56,7 @@ def refuse_idle(unknown: Json, known: Json) -> None:
 def _load(text: str) -> Any:
     try:
         content = json.loads(text)
-        if "\\ud" in text.lower():
+        if HALF in text.lower():
             json.dumps(content, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError(f"not a record: nested deeper than {MAX_DEPTH}") from None

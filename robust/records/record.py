@@ -12,7 +12,7 @@ from robust.attacks.words import threat_slug
 from robust.flags import Flags, pack, union
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
 from robust.records.columns import Columns, read_columns, take_flags, write_columns
-from robust.records.parse import parse_content, refuse_idle
+from robust.records.parse import parse_content, refuse_idle, write_content
 from robust.records.schema import SCHEMA
 from robust.records.schema_1 import CRITERION
 from robust.records.trust import TrustReport, trust_from_json, trust_to_json
@@ -156,7 +156,7 @@ class Record:
 
     def to_json(self) -> str:
         """Return the record as JSON of schema 2."""
-        return json.dumps(put_back(self._list_known(), self.unknown), indent=1) + "\n"
+        return write_content(put_back(self._list_known(), self.unknown))
 
     @classmethod
     def from_json(cls, text: str) -> "Record":

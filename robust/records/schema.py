@@ -140,13 +140,6 @@ class Fresh(Struct):
     reason: str = ""
 
 
-class Card(Struct):
-    """How the model was trained, as the card beside its weights says."""
-
-    recipe: str = ""
-    key: str = ""
-
-
 class Provenance(Struct):
     """When, where and how; older versions left some of it out."""
 
@@ -158,7 +151,7 @@ class Provenance(Struct):
     model: Source | None = None
     notes: list[str] = []
     transforms: list[str] = []
-    training: Card | None = None
+    training: Json | None = None  # of the card beside the weights, which anybody may have written
     classes: Classes | UnsetType = UNSET
     inputs: Count = 0
     verified: Fresh | UnsetType = UNSET

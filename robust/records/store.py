@@ -44,7 +44,9 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
     other way; an unchecked record never replaces a checked one.
     """
     content = evidence.to_bytes()
-    return _file(folder, replace(record, evidence=hashlib.sha256(content).hexdigest()), content)
+    filed = replace(record, evidence=hashlib.sha256(content).hexdigest())
+    Record.from_json(filed.to_json())  # one that could not be read again would end every later board
+    return _file(folder, filed, content)
 
 
 def _file(folder: Path, record: Record, content: bytes | None) -> Fate:

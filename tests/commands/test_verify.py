@@ -401,7 +401,7 @@ def test_the_published_rows_are_verified(verify, monkeypatch, row):
     [
         (lambda pictures: pictures, "images    sound"),
         (lambda pictures: replace(pictures, original=255 - pictures.original), "images    WRONG"),
-        (lambda pictures: replace(pictures, original=pictures.original[:, :4]), "images    WRONG"),
+        (lambda pictures: replace(pictures, original=pictures.original[:, :4]), "of shape [3, 8, 8, 1], expected"),
         (lambda pictures: replace(pictures, label=pictures.label + 1), "images of samples that are not adversarial"),
     ],
     ids=["as they are", "others", "other sizes", "other labels"],
