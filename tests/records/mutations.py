@@ -126,7 +126,7 @@ def select(path, place):
         baseline = read(place)
         find_match(baseline.records, wanted)
         [*read_inputs(place)]
-        read_numbers(place)
+        read_numbers(place, wanted.data.n)
     except (ValueError, UnfitError) as error:
         if "\n" in str(error) or not str(error):
             yield f"--compare: {error!r:.200}"
