@@ -12,7 +12,7 @@ from robust.records.schema import SCHEMA, Attack, Content, Json, validate
 from robust.records.schema_1 import upgrade
 
 MAX_DEPTH = 64  # of nested objects and lists: a record has eight, and what writes or draws it may be recursive
-MAX_SEED = 2**128
+MAX_DIGITS = 40  # of a whole number: a seed may have 39
 HALF = "\\ud"  # where JSON has half a character (a surrogate), or two that are one
 
 
@@ -55,7 +55,7 @@ def refuse_idle(unknown: Json, known: Json) -> None:
 
 def _load(text: str) -> Any:
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_int=_read_whole)
         if HALF in text.lower():
             json.dumps(content, ensure_ascii=False).encode()
     except RecursionError:
@@ -72,6 +72,13 @@ def _load(text: str) -> Any:
     raise ValueError(f"not a record: nested deeper than {MAX_DEPTH}")
 
 
+def _read_whole(text: str) -> int:
+    """Read a whole number; ValueError for one that floats and libraries stumble over."""
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits, expected at most {MAX_DIGITS}")
+    return int(text)
+
+
 def _parts(whole: Any) -> list[Any]:
     """Return the objects and lists right inside an object or a list."""
     values = whole.values() if isinstance(whole, dict) else whole if isinstance(whole, list) else ()
@@ -79,13 +86,10 @@ def _parts(whole: Any) -> list[Any]:
 
 
 def _check_words(content: Json) -> None:
-    """Raise ValueError if this version cannot read a threat model, an attack, a recipe or a seed."""
+    """Raise ValueError if this version cannot read a threat model, an attack or a recipe."""
     canonical_threat(content["threat"])
     for spec in (content["model"]["training"], *(attack["name"] for attack in content["attacks"])):
         Spec.parse(spec)
-    for key in ("seed", "draw"):
-        if abs(content.get(key, 0)) > MAX_SEED:
-            raise ValueError(f"not a record: its {key} has more than {MAX_SEED.bit_length() - 1} bits")
 
 
 def _check_counts(content: Json) -> None:
