@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from robust.attacks.text import printable
 from robust.baseline.tolerance import CLEAN
 from robust.flags import Flags, union
 from robust.records.record import DataUsed, Record
+from robust.records.schema_1 import CRITERION
 
 MAX_LISTED = 4  # rows of a baseline that are named if none fits
 
@@ -25,13 +26,14 @@ class Wanted:
     seed: int
     options: dict[str, Any]  # those of each attack, or of the suite, by name
     draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
+    criterion: dict[str, Any] = field(default_factory=CRITERION.copy)
 
     @classmethod
     def of(cls, record: Record) -> "Wanted":
         """Return what a record is of."""
         model, options = record.model, {attack.name: attack.options for attack in record.planned}
         what = (record.data, model.name, model.training, record.threat, record.suite)
-        return cls(*what, record.seed, options, record.draw)
+        return cls(*what, record.seed, options, record.draw, record.criterion)
 
     def __str__(self) -> str:
         return printable(f"{self.model} ({self.training}), {self.data.name}, {self.threat}, {self.suite}")
@@ -97,6 +99,8 @@ def _matches(record: Record, wanted: Wanted, alone: bool) -> bool:
 
 def _describe_difference(record: Record, wanted: Wanted) -> str:
     """Describe why they are not the same measurement, as the end of a sentence; "" if they are."""
+    if record.criterion != wanted.criterion:
+        return f"was judged by the criterion {_to_text(record.criterion)}, not {_to_text(wanted.criterion)}"
     if record.seed != wanted.seed:
         return f"has seed {record.seed}, not {wanted.seed}: take --robust-seed={record.seed}"
     if record.data.n != wanted.data.n:
