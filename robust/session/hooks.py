@@ -177,7 +177,8 @@ class RobustSession:
         if not session.testsfailed and (any(map(needs_model, session.items)) or not self._idle):
             self._check()
         if self.run.settings.seconds is not None:
-            self.run.resources.budget.plan(weigh_parts(session.items))
+            checked = self.run.settings.verdict is not None
+            self.run.resources.budget.plan(weigh_parts(session.items, preflight=checked))
         result = yield
         if self.run.files and not self._idle:
             self._check_gates()

@@ -1,11 +1,13 @@
 """Preflight: the checks of models before they are attacked, once for each; a hopeless model is not attacked."""
 
+from robust.evaluation.time_limit import Deadline
 from robust.records.trust import TrustReport
 from robust.session.case import Case, fail
 from robust.session.measurement import ShowBar
 from robust.session.per_module import PerModule
 from robust.session.resources import Resources
-from robust.trust.checks import PREFLIGHT, examine, find_futile
+from robust.session.selection import preflight_of
+from robust.trust.checks import PREFLIGHT, examine, find_futile, load_checks
 from robust.trust.model_probe import ModelProbe, load_few
 
 
@@ -18,11 +20,17 @@ class Preflight:
         self._ranks = resources.ranks
         self._data = resources.data
         self._answers = resources.answers
+        self._budget = resources.budget
         self._reports: PerModule[TrustReport] = PerModule()
 
     def check(self, case: Case) -> TrustReport:
         """Run the checks of a model, once for each, on the first rank."""
-        return self._reports.get(case.module, lambda: self._ranks.once(lambda: self._examine(case)))
+        return self._reports.get(case.module, lambda: self._measure(case))
+
+    def _measure(self, case: Case) -> TrustReport:
+        # All ranks compute the clean answers, which tell how long a pass takes.
+        pace = 0.0 if self._budget.unlimited else self._answers.get_clean(case.module, case.samples).pace
+        return self._ranks.once(lambda: self._examine(case, pace))
 
     def refuse_futile(self, case: Case) -> None:
         """Fail the test, before it attacks the model, if no figure could mean anything; without verdicts do nothing."""
@@ -35,8 +43,17 @@ class Preflight:
                 f"or attack it all the same: --robust-accept={names}"
             )
 
-    def _examine(self, case: Case) -> TrustReport:
-        batcher = self._answers.get_batcher(case.module)
-        probe = ModelProbe(case.module, load_few(case.samples), self._data.dataset, case.seed, batcher)
+    def _examine(self, case: Case, pace: float) -> TrustReport:
+        """Run the checks, at `pace` seconds a pass of a sample; one that there is no time for is not run."""
+        batcher, budget = self._answers.get_batcher(case.module), self._budget
+        load_checks(PREFLIGHT)
+        deadline = None if budget.unlimited else Deadline(budget.take(preflight_of(case.item)))
+        probe = ModelProbe(case.module, load_few(case.samples), self._data.dataset, case.seed, batcher, deadline)
         with self._show_bar(f"{case.variant.spec.name}, preflight") as bar:
-            return examine(PREFLIGHT, probe, self._settings.accepted, watch=lambda name, share: bar.show(name, share))
+            return examine(
+                PREFLIGHT,
+                probe,
+                self._settings.accepted,
+                has_time=lambda passes: deadline is None or deadline.has(passes * pace),
+                watch=bar.show,
+            )

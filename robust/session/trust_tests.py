@@ -53,6 +53,8 @@ class TrustTest:
         reports = [self._preflight.check(case)]
         reports += [self._check_threat(case, threat) for threat in self._settings.threats]
         report = reduce(join_reports, reports)
+        if report.not_run:
+            case.warn(f"preflight: not run for lack of time: {', '.join(report.not_run)}; {MORE_TIME}")
         if findings := [finding for finding in report.doubts if finding.name not in report.accepted]:
             names = ",".join(dict.fromkeys(finding.name for finding in findings))
             hint = f"or accept what is meant to be so: --robust-accept={names}"
@@ -197,7 +199,7 @@ def _describe_stop(result: AttackResult, is_suite: bool) -> Finding:
 
 def _has_time(deadline: Deadline | None, pace: float, passes: float) -> bool:
     """Whether so many passes fit into the time that is left, at `pace` seconds a pass."""
-    return deadline is None or (not deadline() and passes * pace <= deadline.left)
+    return deadline is None or deadline.has(passes * pace)
 
 
 def _measure_pace(results: list[AttackResult]) -> float:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from robust.data.dataset import Samples
 from robust.evaluation.batching import Batcher
+from robust.evaluation.time_limit import Deadline
 from robust.models.batches import fit_batches
 from robust.models.registry import ARCHITECTURES
 from robust.trust.checks import INDICATORS, PREFLIGHT, THREAT_CHECKS, examine
@@ -140,6 +141,53 @@ def test_the_checks_share_ten_forward_and_two_backward_passes_and_leave_the_mode
     assert torch.equal(torch.get_rng_state(), state)
     assert all(p.grad is None and p.requires_grad for p in module.parameters())
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
+
+
+class Clock:
+    """A clock that a model moves."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("seconds", "done"),
+    [
+        (0, []),
+        (256, ["wrong-mode"]),
+        (512, ["guessing", "not-finite", "wrong-mode"]),
+        (1e5, PREFLIGHT.names()),
+    ],
+)
+def test_what_does_not_fit_into_the_time_is_not_run_and_named(seconds, done):
+    """A sample takes a second."""
+    clock, module = Clock(), FAULTY["columns first"][0]()
+    deadline = Deadline(seconds, clock)
+    module.register_forward_pre_hook(lambda _, inputs: setattr(clock, "now", clock.now + len(inputs[0])))
+    probe = ModelProbe(module, samples(), DIGITS, 0, Batcher(64), deadline)
+
+    report = examine(PREFLIGHT, probe, has_time=deadline.has)
+    assert {*done} <= {*report.checked}
+    assert {*report.checked} | {*report.not_run} == {*PREFLIGHT.names()}
+    assert clock.now <= seconds
+    assert ("picture-order" in {finding.name for finding in report.findings}) == (seconds == 1e5)
+
+
+@pytest.mark.parametrize("name", PREFLIGHT.names())
+def test_no_check_asks_more_often_than_it_says(name):
+    """A check whose costs are too low is started when it has no time."""
+    module, asked = FAULTY["columns first"][0](), []
+    module.register_forward_pre_hook(lambda _, inputs: asked.append(len(inputs[0])))
+    module.linear.register_full_backward_hook(lambda _, into, out: asked.append(2 * len(out[0])))
+    probe = ModelProbe(module, samples(), DIGITS, 0, Batcher(64), Deadline(60))
+    check = PREFLIGHT.get(name)
+
+    expected = check.passes(probe)
+    check(probe)
+    assert sum(asked) <= expected
+    assert check.passes(probe) <= expected
 
 
 @pytest.mark.parametrize(

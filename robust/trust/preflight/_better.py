@@ -23,11 +23,25 @@ class Improvement(NamedTuple):
     grade: str
 
 
+def count_passes(probe: ModelProbe, transforms: Mapping[str, Transform]) -> float:
+    """Count the passes of one sample that `find_improvement` takes; a backward pass counts as two."""
+    before = probe.count_passes("logits")
+    if not transforms or (not before and _is_good(probe)):
+        return before
+    n = len(probe.samples)
+    return before + probe.count_passes("noise") + len(transforms) * min(SCREENED_SAMPLES, n) + n
+
+
+def _is_good(probe: ModelProbe) -> bool:
+    """Whether the model's accuracy is such that no transform could improve it enough."""
+    return bool(probe.correct.mean() > 1 - MIN_GAIN)
+
+
 def find_improvement(probe: ModelProbe, transforms: Mapping[str, Transform]) -> Improvement | None:
     """Return the best of the transforms if it improves the accuracy by MIN_GAIN at least, and significantly."""
     samples, correct = probe.samples, probe.correct
     # A transform that drowns a model's own noise improves it, and is no sign of a mistake.
-    if not transforms or correct.mean() > 1 - MIN_GAIN or not probe.deterministic:
+    if not transforms or _is_good(probe) or not probe.deterministic:
         return None
     x, y = samples.x[:SCREENED_SAMPLES], samples.y[:SCREENED_SAMPLES]
     rates = {name: (probe.classify(transform(x)) == y).mean() for name, transform in transforms.items()}

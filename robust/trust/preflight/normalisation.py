@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT
+from robust.trust.checks import PREFLIGHT, costs
 from robust.trust.model_probe import Inputs, ModelProbe
-from robust.trust.preflight._better import Transform, find_improvement
+from robust.trust.preflight._better import Transform, count_passes, find_improvement
 
 STATISTICS = {  # the means and deviations of the channels in [0, 1] that most models are trained with
     "ImageNet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -22,6 +22,7 @@ HINTS = {  # by the beginning of a scaling's description
 
 
 @PREFLIGHT.register("normalisation")
+@costs(lambda probe: count_passes(probe, dict(_transforms(probe.x[:1]))))
 def normalisation(probe: ModelProbe) -> Finding | None:
     """Check that no other scaling of the inputs improves the accuracy (RobustBench #115, torchattacks #1).
 
