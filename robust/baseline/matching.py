@@ -47,13 +47,16 @@ class AbsentError(UnfitError):
     """A baseline has no row of that name under that threat model and suite."""
 
 
-def find_match(records: Sequence[Record], wanted: Wanted, alone: bool = False) -> Record:
+def find_match(records: Sequence[Record], wanted: Wanted, alone: bool = False, any_training: bool = False) -> Record:
     """Find the row to compare with; raise UnfitError if there is none, or if its figures cannot be compared with.
 
     `alone` says that this run measures one model: then the row of a baseline with one model fits, whatever its name.
+    With `any_training` the model as it was trained otherwise will do, if the baseline has no row of this training.
     """
     alone = alone and len({(record.model.name, record.model.training) for record in records}) == 1
     matches = [record for record in records if _matches(record, wanted, alone)]
+    if not matches and any_training:
+        matches = [record for record in records if is_same_row(record, wanted) and record.model.name == wanted.model]
     if not matches:
         names = [*dict.fromkeys(str(Wanted.of(record)) for record in records)]
         more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""

@@ -199,6 +199,7 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
                 on_epoch=report,
                 on_batch=bar.show_batch,
                 on_resume=bar.show_resumed,
+                on_start=lambda line: bar.bar.say(line.replace("--robust-", "--")),
                 ranks=ranks,
             )
         if order.file is not None and ranks.first:

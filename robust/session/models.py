@@ -141,6 +141,11 @@ class Models:
         """Return how the weights of a model were trained; None if nobody says so."""
         return self._cards.get(variant)
 
+    def get_recipe(self, variant: Variant) -> str:
+        """Return the recipe that the card of a model names; "" if there is no card."""
+        card = self.get_card(variant)
+        return str(card.card["recipe"]) if card else ""
+
     def find_source(self, variant: Variant, module: nn.Module) -> Source | str:
         """Return where another process finds the model, or why it cannot have it."""
         settings = self._settings
@@ -226,6 +231,7 @@ class Models:
                     on_epoch=bar.show_epoch,
                     on_batch=bar.show_batch,
                     on_resume=bar.show_resumed,
+                    on_start=bar.bar.say,
                     ranks=self._ranks,
                 )
                 refuse_shared(trained.selection, self._data.samples)

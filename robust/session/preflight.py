@@ -9,6 +9,7 @@ from robust.session.resources import Resources
 from robust.session.selection import preflight_of
 from robust.trust.checks import PREFLIGHT, examine, find_futile, load_checks
 from robust.trust.model_probe import ModelProbe, load_few
+from robust.trust.training_cause import explain_by_training
 
 
 class Preflight:
@@ -19,6 +20,7 @@ class Preflight:
         self._settings = resources.settings
         self._ranks = resources.ranks
         self._data = resources.data
+        self._models = resources.models
         self._answers = resources.answers
         self._budget = resources.budget
         self._reports: PerModule[TrustReport] = PerModule()
@@ -50,10 +52,11 @@ class Preflight:
         deadline = None if budget.unlimited else Deadline(budget.take(preflight_of(case.item)))
         probe = ModelProbe(case.module, load_few(case.samples), self._data.dataset, case.seed, batcher, deadline)
         with self._show_bar(f"{case.variant.spec.name}, preflight") as bar:
-            return examine(
+            report = examine(
                 PREFLIGHT,
                 probe,
                 self._settings.accepted,
                 has_time=lambda passes: deadline is None or deadline.has(passes * pace),
                 watch=bar.show,
             )
+        return explain_by_training(report, self._models.get_recipe(case.variant))

@@ -29,6 +29,7 @@ from robust.trust.checks import INDICATORS, THREAT_CHECKS, examine, join_reports
 from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations, run_mitigated
 from robust.trust.model_probe import draw_few_rows, load_few
 from robust.trust.threat_probe import ThreatProbe
+from robust.trust.training_cause import explain_by_training
 from robust.user_code import describe_user_error
 
 MORE_TIME = "give it more time, with --robust-time"
@@ -108,7 +109,7 @@ class TrustTest:
         """
         with self._measurements.show_bar(f"{case.variant.spec.name}, checks of the figures") as bar:
             found = examine(INDICATORS, probe, has_time=has_time, watch=lambda name, share: bar.show(name, share))
-        report = join_reports(before, found)
+        report = join_reports(before, explain_by_training(found, self._models.get_recipe(case.variant)))
         if not report.doubts or only_answers(case.module):  # its queries may cost: it gets those that were chosen
             return report, None
         deadline = probe.deadline
