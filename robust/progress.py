@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
@@ -162,6 +162,19 @@ def open_training_bar(title: str, shown: bool = True) -> Iterator[TrainingBar]:
     """Show a training while the block runs."""
     with open_bar(title, shown) as bar:
         yield TrainingBar(bar)
+
+
+@contextmanager
+def tell_kept(bar: Bar, count_rounds: Callable[[], int]) -> Iterator[None]:
+    """Say that a suite goes on from rounds of an earlier run, and if it is interrupted, that its rounds are kept."""
+    if kept := count_rounds():
+        bar.say(f"goes on from an earlier run, of which {kept} round{'s are' if kept > 1 else ' is'} kept")
+    try:
+        yield
+    except KeyboardInterrupt:
+        rounds = count_rounds()
+        bar.say(f"interrupted; rounds that are kept: {rounds}; the same command goes on from them")
+        raise
 
 
 def watch_suite(bar: Bar, n: int) -> Watch:

@@ -23,7 +23,7 @@ from robust.evaluation.time_limit import Deadline, Limits
 from robust.flags import Flags
 from robust.gates import Measured, decide
 from robust.models.traits import is_queried
-from robust.progress import Bar, watch_suite
+from robust.progress import Bar, tell_kept, watch_suite
 from robust.session.case import Case, fail
 from robust.session.per_module import PerModule
 from robust.session.queries import replace_attack, replace_stages
@@ -184,7 +184,7 @@ class Measurements:
     def _run_suite(
         self, case: Case, name: str, threat: Threat, limits: Limits, cache: SuiteCache | None, correct: Flags
     ) -> AttackResult:
-        with self.show_bar(f"{case.variant.spec.name}, {name}") as bar:
+        with self.show_bar(f"{case.variant.spec.name}, {name}") as bar, tell_kept(bar, cache.count if cache else int):
             return SuiteRun(
                 module=case.module,
                 samples=case.samples,
@@ -243,8 +243,8 @@ class Measurements:
                 if outside
                 else "the model's answers are random, or depend on the batch, and no figure can be trusted"
             )
-            written = list_written(case.module)
-            cause += f"; its forward writes {name_few(written)}" if written and not outside else ""
+            if (written := list_written(case.module)) and not outside:
+                cause += f"; its forward writes {name_few(written)}"
             fail(f"{measured}: {unverified} of {n} samples {refuted}: {cause}")
         if unverified:
             case.warn(f"{measured}: {unverified} samples {refuted}; they count as robust")
