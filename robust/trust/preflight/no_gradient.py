@@ -30,5 +30,5 @@ def no_gradient(probe: ModelProbe) -> Finding | None:
         return None
     seen = f"the gradient of the margin is 0 or NaN at {100 * share:.1f} % of the samples"
     message = probe.clean.blocked or f"{seen}; expected at most {100 * MAX_SHARE:g} %"
-    hint = "look for detach, no_grad, round, sign or argmax in the model; or attack without a gradient, as square does"
+    hint = "look for detach, no_grad, inference_mode, round, sign or argmax; or attack without gradients, as by square"
     return Finding("no-gradient", "broken" if share > MAX_SUSPECT_SHARE else "suspect", share, message, hint)
