@@ -24,13 +24,13 @@ class Improvement(NamedTuple):
     grade: str
 
 
-def count_passes(probe: ModelProbe, transforms: Mapping[str, Transform]) -> float:
-    """Count the passes of one sample that `find_improvement` takes; a backward pass counts as two."""
+def count_passes(probe: ModelProbe, transforms: int) -> float:
+    """Count the passes of one sample that `find_improvement` takes for so many transforms; a backward pass counts as two."""
     before = probe.count_passes("logits")
     if not transforms or (not before and _is_good(probe)):
         return before
     n = len(probe.samples)
-    return before + probe.count_passes("noise") + len(transforms) * min(SCREENED_SAMPLES, n) + FINALISTS * n
+    return before + probe.count_passes("noise") + transforms * min(SCREENED_SAMPLES, n) + FINALISTS * n
 
 
 def _is_good(probe: ModelProbe) -> bool:

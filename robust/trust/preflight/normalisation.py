@@ -31,7 +31,7 @@ class _Scaling(NamedTuple):
 
 
 @PREFLIGHT.register("normalisation")
-@costs(lambda probe: count_passes(probe, dict(_scalings(probe.x[:1]))))
+@costs(lambda probe: count_passes(probe, len([*_scalings(probe.x[:1])])))
 def normalisation(probe: ModelProbe) -> Finding | None:
     """Check that no other scaling of the inputs improves the accuracy (RobustBench #115, torchattacks #1).
 

@@ -22,7 +22,7 @@ ORDERS = {  # of rows and columns: whether they are exchanged, and then which ax
 
 
 @PREFLIGHT.register("picture-order")
-@costs(lambda probe: count_passes(probe, dict(_transforms(probe.x[:1], 0.0))))
+@costs(lambda probe: count_passes(probe, len([*_transforms(probe.x[:1], 0.0)])))
 def picture_order(probe: ModelProbe) -> Finding | None:
     """Check that no other form of the images improves the accuracy.
 
