@@ -194,3 +194,13 @@ def test_the_rounds_of_a_suite_are_removed_once_they_have_made_a_whole_row(tmp_p
     ] == [True] * judged
     found.clear()
     assert folder.exists() == kept
+
+
+def test_a_suite_that_was_stopped_in_another_process_than_the_checks_is_suspect():
+    cut = attack("quick-1", suite="quick-1", judged=True, partial="time")
+    (record,) = results(cut, trust(suite="quick-1")).list_records()
+
+    (finding,) = record.trust.findings
+    assert (finding.name, record.verdict) == ("stopped", "suspect")
+    (whole,) = results(attack("quick-1", suite="quick-1", judged=True), trust(suite="quick-1")).list_records()
+    assert whole.verdict == "trusted"

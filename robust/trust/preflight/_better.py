@@ -25,7 +25,7 @@ class Improvement(NamedTuple):
 
 
 def count_passes(probe: ModelProbe, transforms: int) -> float:
-    """Count the passes of one sample that `find_improvement` takes for so many transforms; a backward pass counts as two."""
+    """Count the passes that `find_improvement` takes for so many transforms; a backward pass counts as two."""
     before = probe.count_passes("logits")
     if not transforms or (not before and _is_good(probe)):
         return before
