@@ -8,6 +8,7 @@ from robust.trust.model_probe import Inputs, ModelProbe
 
 SCREENED_SAMPLES = 64  # on which the transforms compete; those that come close to the best are tested on all samples
 FINALISTS, MAX_BEHIND = 2, 0.15  # how many at most, and by which share of the samples they may be behind the best
+TIE = 0.02  # of the samples: a transform that is better by less is no likelier
 MIN_GAIN = 0.05  # of the samples: a smaller gain is no finding
 MAX_P_VALUE = 0.01  # of McNemar's test, times the number of transforms (Bonferroni)
 BROKEN_GAIN = 0.2  # of the samples: no sound model gains more
@@ -41,7 +42,7 @@ def _is_good(probe: ModelProbe) -> bool:
 def find_improvement(probe: ModelProbe, transforms: Mapping[str, Transform]) -> Improvement | None:
     """Return the best of the transforms if it improves the accuracy by MIN_GAIN at least, and significantly.
 
-    Of several that do equally well it is the first.
+    Of several that do about equally well it is the first.
     """
     samples, correct = probe.samples, probe.correct
     # A transform that drowns a model's own noise improves it, and is no sign of a mistake.
@@ -52,7 +53,8 @@ def find_improvement(probe: ModelProbe, transforms: Mapping[str, Transform]) -> 
     close = [name for name in rates if rates[name] >= max(rates.values()) - MAX_BEHIND]
     finalists = sorted(close, key=rates.__getitem__, reverse=True)[:FINALISTS]
     answers = {name: probe.classify(transforms[name](probe.x)) == samples.y for name in rates if name in finalists}
-    best = max(answers, key=lambda name: answers[name].sum())
+    most = max(right.mean() for right in answers.values())
+    best = next(name for name, right in answers.items() if right.mean() >= most - TIE)
     transformed = answers[best]
     gain = float(transformed.mean() - max(correct.mean(), probe.majority))
     if gain < MIN_GAIN or mcnemar(transformed, correct) * len(transforms) > MAX_P_VALUE:
