@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -46,9 +46,14 @@ test-pytests: .venv/ready
 	done
 	$(BIN)/pytest tests/plugin
 
-# Files of models at random, for about ten minutes; in 8 GB of memory, so that what fills it is found.
+# Files of strangers at random, models, data, records, cards, suites, and answers of endpoints, for about twenty minutes;
+# in 8 GB of memory, so that what fills it is found.
 fuzz: .venv/ready
-	ulimit -v 8388608; FUZZ_EXAMPLES=15000 $(BIN)/pytest tests/models/test_fuzz.py
+	ulimit -v 8388608; FUZZ_EXAMPLES=15000 $(BIN)/pytest tests/models/test_fuzz.py tests/test_fuzz.py
+
+# Each field of a record replaced by each of 30 values, shown to all commands that read records: a quarter of an hour.
+mutate-records: .venv/ready
+	$(BIN)/python -m tests.records.mutations
 
 lint: .venv/ready lint-workflows
 	$(BIN)/ruff format --check .

@@ -90,8 +90,10 @@ def generator_seed(seed: int) -> int:
 def seeded(seed: int, devices: Iterable[torch.device] = ()) -> Iterator[None]:
     """Seed the global random streams for the length of a block, and restore them afterwards.
 
-    It is for code that draws from them. They are those of the CPU and of the CUDA devices among `devices`.
+    It is for code that draws from them. They are those of the CPU and of the CUDA devices among `devices`. A default
+    type that the block sets is set back, too: a model's forward may have done so for all of the process.
     """
+    default = torch.get_default_dtype()
     indices = sorted({device.index or 0 for device in devices if device.type == "cuda"})
     with torch.random.fork_rng(devices=indices):
         # torch.manual_seed would also reseed devices that are not restored here
@@ -99,4 +101,7 @@ def seeded(seed: int, devices: Iterable[torch.device] = ()) -> Iterator[None]:
         for index in indices:
             with torch.cuda.device(index):
                 torch.cuda.manual_seed(generator_seed(seed))
-        yield
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(default)

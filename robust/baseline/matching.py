@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from robust.attacks.text import printable
 from robust.baseline.tolerance import CLEAN
 from robust.flags import Flags, union
 from robust.records.record import DataUsed, Record
+from robust.records.schema_1 import CRITERION
 
 MAX_LISTED = 4  # rows of a baseline that are named if none fits
 
@@ -25,13 +26,14 @@ class Wanted:
     seed: int
     options: dict[str, Any]  # those of each attack, or of the suite, by name
     draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
+    criterion: dict[str, Any] = field(default_factory=CRITERION.copy)
 
     @classmethod
     def of(cls, record: Record) -> "Wanted":
         """Return what a record is of."""
         model, options = record.model, {attack.name: attack.options for attack in record.planned}
         what = (record.data, model.name, model.training, record.threat, record.suite)
-        return cls(*what, record.seed, options, record.draw)
+        return cls(*what, record.seed, options, record.draw, record.criterion)
 
     def __str__(self) -> str:
         return printable(f"{self.model} ({self.training}), {self.data.name}, {self.threat}, {self.suite}")
@@ -45,13 +47,16 @@ class AbsentError(UnfitError):
     """A baseline has no row of that name under that threat model and suite."""
 
 
-def find_match(records: Sequence[Record], wanted: Wanted, alone: bool = False) -> Record:
+def find_match(records: Sequence[Record], wanted: Wanted, alone: bool = False, any_training: bool = False) -> Record:
     """Find the row to compare with; raise UnfitError if there is none, or if its figures cannot be compared with.
 
     `alone` says that this run measures one model: then the row of a baseline with one model fits, whatever its name.
+    With `any_training` the model as it was trained otherwise will do, if the baseline has no row of this training.
     """
     alone = alone and len({(record.model.name, record.model.training) for record in records}) == 1
     matches = [record for record in records if _matches(record, wanted, alone)]
+    if not matches and any_training:
+        matches = [record for record in records if is_same_row(record, wanted) and record.model.name == wanted.model]
     if not matches:
         names = [*dict.fromkeys(str(Wanted.of(record)) for record in records)]
         more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
@@ -97,6 +102,8 @@ def _matches(record: Record, wanted: Wanted, alone: bool) -> bool:
 
 def _describe_difference(record: Record, wanted: Wanted) -> str:
     """Describe why they are not the same measurement, as the end of a sentence; "" if they are."""
+    if record.criterion != wanted.criterion:
+        return f"was judged by the criterion {_to_text(record.criterion)}, not {_to_text(wanted.criterion)}"
     if record.seed != wanted.seed:
         return f"has seed {record.seed}, not {wanted.seed}: take --robust-seed={record.seed}"
     if record.data.n != wanted.data.n:

@@ -61,7 +61,8 @@ def read(path: Path) -> Baseline:
     if not rows:
         raise LookupError(f"{path / 'results'} holds no records")
     card = read_object(path / CARD)
-    return Baseline(path, rows, card.get("commit"), bool(card.get("dirty")))
+    commit = card.get("commit")
+    return Baseline(path, rows, commit if isinstance(commit, str) else None, card.get("dirty") is True)
 
 
 def list_baselines(home: Path) -> list[Path]:
@@ -97,13 +98,20 @@ def read_inputs(path: Path) -> Iterable[Saved]:
     for file in (path.with_suffix(".npz"), _hardest(path)):
         if file.exists():
             x_adv, row = _sound(file, KEPT)
+            if x_adv.dtype != np.float32 or row.dtype.kind not in "iu" or row.ndim != 1:
+                raise ValueError(f"{printable(str(file))} is damaged: x_adv is {x_adv.dtype}, row is {row.dtype}")
             yield x_adv, row
 
 
-def read_numbers(path: Path) -> NDArray[np.int64] | None:
-    """Read the samples' numbers in their split, (n,); None if the record at `path` has no evidence."""
+def read_numbers(path: Path, n: int) -> NDArray[np.int64] | None:
+    """Read the n samples' numbers in their split, (n,); None if the record at `path` has no evidence."""
     file = path.with_suffix(".npz")
-    return _sound(file, ["index"])[0] if file.exists() else None
+    if not file.exists():
+        return None
+    (index,) = _sound(file, ["index"])
+    if index.shape != (n,) or index.dtype.kind not in "iu":
+        raise ValueError(f"{printable(str(file))} is not of its record: {index.dtype} of {index.shape} for {n} samples")
+    return index
 
 
 def _hardest(path: Path) -> Path:

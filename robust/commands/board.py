@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from robust.records.files import locked, write
-from robust.records.store import Fate, check_folder, describe_fates, merge, records
+from robust.records.store import Fate, check_folder, describe_fates, merge, records, sound_records
 from robust.report.board import boards
-from robust.report.folder import write_board
+from robust.report.folder import check_rendering, write_board
 from robust.report.robustbench import FOLDER, make_entries, read_entries
 
 
@@ -38,7 +38,11 @@ def _choose_folder(folders: list[Path], into: Path | None) -> Path:
 
 
 def _merge(folders: list[Path], into: Path) -> list[Fate]:
-    return [fate for folder in folders if folder.resolve() != into.resolve() for fate in merge(folder, into)]
+    """File the records of all folders in `into`: all are read, checked and rendered before one is filed."""
+    theirs = {folder: sound_records(folder) for folder in folders if folder.resolve() != into.resolve()}
+    for folder, rows in theirs.items():
+        check_rendering(folder, rows)
+    return [fate for folder, rows in theirs.items() for fate in merge(folder, rows, into)]
 
 
 def _export(folder: Path, out: Path) -> int:

@@ -84,9 +84,10 @@ def _describe(pair: Pair, margins: tuple[Tolerance, ...]) -> Iterator[str]:
     against = "" if before.model == after.model else f", against {model}"
     yield printable(f"{Wanted.of(after)}, n = {after.data.n}{against}")
     yield _format_table(pair, margins)
-    index = next((numbers for path in (second, first) if (numbers := read_numbers(path)) is not None), None)
+    n = after.data.n
+    index = next((numbers for path in (second, first) if (numbers := read_numbers(path, n)) is not None), None)
     which = "samples" if index is not None else "samples, by their places in the record,"
-    index = np.arange(after.data.n) if index is None else index
+    index = np.arange(n) if index is None else index
     for metric, words in WORDS.items():
         paired = pair.compare(metric)
         for what, flags in (("lost", paired.lost), ("won", paired.won)):

@@ -5,17 +5,14 @@ import struct
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from robust.attacks.text import brief, first_line, printable
 from robust.data.dataset import Split
+from robust.records.npz import SMALL, check_member, read_header
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
-
-SMALL = 2**28  # bytes of an array that may be packed at any ratio, and that is read into memory
-MAX_RATIO = 100  # of a packed array's bytes to those in the file; a larger ratio is a bomb
 
 
 def array_names(split: Split) -> list[tuple[str, str]]:
@@ -29,7 +26,7 @@ def map_array(path: Path) -> "NDArray[Any]":
 
     try:
         with path.open("rb") as file:
-            shape, fortran, dtype = _read_header(file)
+            shape, fortran, dtype = read_header(file)
             start, claimed = file.tell(), math.prod(shape) * dtype.itemsize
         if claimed != path.stat().st_size - start:
             raise ValueError(
@@ -69,7 +66,7 @@ def read_arrays(path: Path, names: Iterable[str]) -> "list[NDArray[Any]]":
         arrays: list[NDArray[Any]] = []
         for name in names:
             member = archive.getinfo(f"{name}.npy")
-            shape, fortran, dtype, start = _check_member(archive, member)
+            shape, fortran, dtype, start = check_member(archive, member)
             if member.compress_type == zipfile.ZIP_STORED and member.file_size > SMALL:
                 at = _content_start(path, member) + start
                 arrays.append(np.memmap(path, dtype, "r", at, shape, "F" if fortran else "C"))
@@ -78,42 +75,12 @@ def read_arrays(path: Path, names: Iterable[str]) -> "list[NDArray[Any]]":
     return arrays
 
 
-def _check_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo
-) -> "tuple[tuple[int, ...], bool, np.dtype[Any], int]":
-    """Return (shape, Fortran order or not, type, start of the numbers) of a packed array; ValueError for a bomb."""
-    if member.file_size > max(SMALL, MAX_RATIO * member.compress_size):
-        raise ValueError(f"{member.filename} unpacks to {member.file_size} bytes from {member.compress_size}")
-    with archive.open(member) as file:
-        shape, fortran, dtype = _read_header(file)
-        start = file.tell()
-    claimed = math.prod(shape) * dtype.itemsize
-    if claimed != member.file_size - start:
-        actual = member.file_size - start
-        raise ValueError(f"{member.filename} claims {list(shape)} of {dtype}, {claimed} bytes, and holds {actual}")
-    return shape, fortran, dtype, start
-
-
 def _content_start(path: Path, member: zipfile.ZipInfo) -> int:
     """Return where a member's content begins in the file, after a header with its name and extra fields."""
     with path.open("rb") as file:
         file.seek(member.header_offset + 26)
         name, extra = struct.unpack("<HH", file.read(4))
     return member.header_offset + 30 + int(name) + int(extra)
-
-
-def _read_header(file: IO[bytes]) -> "tuple[tuple[int, ...], bool, np.dtype[Any]]":
-    """Return (shape, whether in Fortran's order, type) of an array; ValueError if it holds Python objects."""
-    from numpy.lib import format as npy
-
-    version = npy.read_magic(file)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = read(file)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects, which are pickles and can run code; save numbers")
-    if min(shape, default=0) < 0:
-        raise ValueError(f"its shape is {list(shape)}")
-    return shape, fortran, dtype
 
 
 def _line(error: Exception) -> str:

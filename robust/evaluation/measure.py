@@ -41,6 +41,7 @@ class CleanResult:
 
     correct: Flags  # (n,)
     faulty: int  # samples whose answer is not finite
+    pace: float = 0.0  # seconds that a sample takes, in batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,11 @@ def measure_clean(
         right, faulty = zip(*(answers(form, x, y, seed) for form in forms), strict=True)
         return torch.stack(right).all(0), torch.stack(faulty).any(0)
 
+    began = time.monotonic()
     columns = ranks.agree(lambda: batcher.columns(judge, share, bool, bool))
+    pace = (time.monotonic() - began) / max(1, len(share))
     correct, faulty = map(ranks.whole, columns)
-    return CleanResult(correct, int(faulty.sum()))
+    return CleanResult(correct, int(faulty.sum()), pace)
 
 
 def measure_attack(
@@ -155,12 +158,12 @@ def measure_attack(
     chosen = make(attack, options.load) if isinstance(attack, str) else attack
     deadline, rows = options.deadline, np.flatnonzero(correct)
     rounds = [part.steps for part, _ in rounds_of(chosen)]
-    limited = Until(chosen, Steps(count_steps(rounds, len(rows), options.batcher.size), deadline, options.watch))
+    steps = Steps(count_steps(rounds, len(rows), options.batcher.size), deadline, options.watch)
 
     def attack_batch(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
-        if deadline and deadline():
+        if steps.over:
             return None
-        return assail(module, limited, x, y, threat, seed=Rng.of(options.seed, index))
+        return assail(module, Until(chosen, steps), x, y, threat, seed=Rng.of(options.seed, index))
 
     run = run_attack(module, samples, rows, attack_batch, threat, options)
     stopped = any(options.ranks.all(deadline is not None and deadline.stopped))

@@ -43,6 +43,10 @@ class SuiteCache:
             return None
         return AttackRun(**values | {"seconds": float(values["seconds"]), "batch": int(values["batch"])})
 
+    def count(self) -> int:
+        """Count the rounds that are kept."""
+        return sum(1 for _ in self.folder.glob("*.npz"))
+
     def write(self, k: int, run: AttackRun) -> None:
         """Write round number k; ValueError if that fails."""
         try:

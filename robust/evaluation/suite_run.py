@@ -27,7 +27,7 @@ from robust.data.dataset import Samples
 from robust.data.spool import Spool
 from robust.evaluation.attack_run import AttackRun, RunOptions, run_attack, sort_inputs
 from robust.evaluation.measure import AttackResult
-from robust.evaluation.steps import Steps, count_steps
+from robust.evaluation.steps import FIRST, Steps, count_steps
 from robust.evaluation.suite_cache import SuiteCache
 from robust.evaluation.time_limit import GATE, TIME, Deadline, Limits
 from robust.flags import Flags
@@ -170,10 +170,11 @@ class SuiteRun:
             count_steps([current.attack.steps], len(rows), options.batcher.size),
             deadline,
             lambda share: self.watch(place._replace(round=place.round + share)),
+            least=0 if state.rounds else FIRST,
         )
 
         def attack(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
-            if deadline():
+            if steps.over:
                 return None
             return assail(model, Until(current, steps), x, y, part, seed=Rng.of(options.seed, index))
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 TIME, GATE = "time", "gate"  # the reasons why a suite may be stopped before its end
+STEP_SHARE = 1 / 32  # of the time of a run: a step of a batch takes no more where a smaller batch helps
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class Deadline:
     def left(self) -> float:
         """The seconds that are left; 0 once it has passed."""
         return max(0.0, self._end - self._clock())
+
+    def has(self, seconds: float) -> bool:
+        """Whether so much time is left."""
+        return not self() and seconds <= self.left
 
     def __call__(self) -> bool:
         """Whether to stop: the deadline has passed."""
@@ -55,6 +60,11 @@ class Budget:
     def unlimited(self) -> bool:
         """Whether the run has all the time that it needs."""
         return self._seconds is None
+
+    @property
+    def moment(self) -> float:
+        """The seconds that a step, which nothing interrupts, may take at most."""
+        return math.inf if self._seconds is None else STEP_SHARE * self._seconds
 
     def plan(self, weights: dict[Hashable, float]) -> None:
         """Say which parts will ask for their share, and how much each weighs."""

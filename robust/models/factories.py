@@ -4,6 +4,7 @@ import inspect
 import warnings
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 from robust.models.blackbox import can_answer
@@ -29,6 +30,8 @@ def find_user_factory(spec: ModelSpec) -> Callable[..., object]:
 def make_module(what: str, make: Callable[..., object], *args: object, **options: object) -> nn.Module:
     """Return the module that a factory makes; ValueError, in one line, if it makes none."""
     made = call_factory(what, make, *args, **options)
+    if isinstance(made, torch.export.ExportedProgram):
+        made = made.module()
     if not isinstance(made, nn.Module):
         hint = f"; a model that only answers is written blackbox:{what}" if can_answer(made) else ""
         raise ValueError(f"{what} returned {type(made).__name__}, expected torch.nn.Module{hint}")

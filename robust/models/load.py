@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from robust.models.blackbox import Ask, BlackBox, build_ask
@@ -14,15 +15,18 @@ from robust.models.ensemble import Ensemble
 from robust.models.factories import call_factory, find_user_factory, make_module
 from robust.models.format import Terms, read_model
 from robust.models.http_client import Client
+from robust.models.lazy import fill_lazy
 from robust.models.libraries import find_library_factory
 from robust.models.normalize import add_normalization, describe_normalize
 from robust.models.output import adapt_output
 from robust.models.output_form import SEPARATOR, OutputForm
 from robust.models.precision import copy_inference_tensors, fit_precision
+from robust.models.program import allow_modes
 from robust.models.registry import ARCHITECTURES
 from robust.models.spec import ModelSpec
 from robust.models.traits import find_traits
 from robust.models.weights import count_parameters, hash_weights
+from robust.user_code import describe_user_error
 
 Build = Callable[[], nn.Module]
 Shape = tuple[int, ...]  # of one input
@@ -120,6 +124,8 @@ def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, .
 
     `notes` are on how it was loaded. UnclearError, in one line, if its answers may be read in several ways.
     """
+    allow_modes(module)
+    notes = (*notes, *fill_lazy(module, terms.inputs))
     module, found = add_eager_form(module)
     notes = (*notes, *found, *copy_inference_tensors(module))
     if terms.inputs is not None:
@@ -134,6 +140,14 @@ def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, .
         return Subject(name, "as-is", module, notes, terms.output, terms.classes)
     notes += (*reading.notes, *find_traits(module, terms.inputs))
     return Subject(name, "as-is", module, notes, str(reading.form), reading.columns)
+
+
+def place(module: nn.Module, device: torch.device) -> nn.Module:
+    """Put a module on a device and into evaluation mode; ValueError, in one line, if it cannot be."""
+    try:
+        return module.to(device).eval()
+    except Exception as error:  # a user's code may raise anything
+        raise ValueError(f"its evaluation mode on {device} fails: {describe_user_error(error)}") from error
 
 
 def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:

@@ -33,6 +33,23 @@ class Program(nn.Module):
         return self
 
 
+def allow_modes(module: nn.Module) -> None:
+    """Let `train` and `eval` of programs of torch.export do nothing to the program: their own raise an error."""
+    for part in module.modules():
+        own = [name for name in ("train", "eval") if name in vars(part)]
+        if isinstance(part, torch.fx.GraphModule) and any(_is_refused(vars(part)[name]) for name in own):
+            for name in own:
+                delattr(part, name)
+
+
+def _is_refused(change: Callable[[], object]) -> bool:
+    try:
+        change()
+    except NotImplementedError:
+        return True
+    return False
+
+
 class Batched(nn.Module):
     """A module that takes any batch, around one that takes from `min_batch` to `max_batch` inputs at once.
 

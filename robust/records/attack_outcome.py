@@ -1,9 +1,10 @@
 """The outcome of an attack or a suite for each sample, and its JSON. No torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from robust.flags import Flags, pack, unpack
+from robust.flags import Flags
+from robust.records.columns import Columns, read_columns, take_flags, write_columns
 
 
 @dataclass(frozen=True)
@@ -31,35 +32,34 @@ class AttackOutcome:
     stages: tuple[StageOutcome, ...] = ()  # of a suite, those that were run to their end
     partial: str = ""  # why it was stopped before its end; "" if it was not
     rounded: Flags | None = None  # (n,): adversarial also after the input is rounded to the record's levels
+    columns: Columns = field(default_factory=dict)  # more values for each of the n samples
 
 
 def attack_to_json(attack: AttackOutcome) -> dict[str, Any]:
     """Return the outcome as JSON can hold it, without `stages`, `partial` and `rounded` if they are empty."""
-    content = {
+    rounded = {} if attack.rounded is None else {"rounded": attack.rounded}
+    return {
         "name": attack.name,
         "options": attack.options,
-        **_flags_to_json(attack.adversarial),
+        "broken": int(attack.adversarial.sum()),
         **_cost_to_json(attack),
+        **({"stages": [_stage_to_json(stage) for stage in attack.stages]} if attack.stages else {}),
+        **({"partial": attack.partial} if attack.partial else {}),
+        **{name: {"broken": int(flags.sum())} for name, flags in rounded.items()},
+        "columns": write_columns({"broken": attack.adversarial, **rounded, **attack.columns}),
     }
-    if attack.stages:
-        content["stages"] = [_stage_to_json(stage) for stage in attack.stages]
-    if attack.partial:
-        content["partial"] = attack.partial
-    if attack.rounded is not None:
-        content["rounded"] = _flags_to_json(attack.rounded)
-    return content
 
 
 def attack_from_json(content: dict[str, Any], n: int) -> AttackOutcome:
-    """Make the outcome over n samples from its JSON; KeyError, TypeError or ValueError if that is damaged."""
-    keys = ("name", "options", "forwards", "backwards", "seconds")
-    stages = tuple(_stage_from_json(**stage) for stage in content.get("stages", ()))
+    """Make the outcome over n samples from its JSON, which the schema has passed; ValueError for damaged columns."""
+    columns = read_columns(content["columns"], n)
     return AttackOutcome(
-        **{key: content[key] for key in keys},
-        adversarial=unpack(content["bits"], n),
-        stages=stages,
+        **{key: content[key] for key in ("name", "options", "forwards", "backwards", "seconds")},
+        adversarial=take_flags(columns, "broken"),
+        stages=tuple(_stage_from_json(stage) for stage in content.get("stages", ())),
         partial=content.get("partial", ""),
-        rounded=unpack(content["rounded"]["bits"], n) if "rounded" in content else None,
+        rounded=take_flags(columns, "rounded") if "rounded" in columns else None,
+        columns=columns,
     )
 
 
@@ -67,12 +67,9 @@ def _stage_to_json(stage: StageOutcome) -> dict[str, Any]:
     return {"attack": stage.attack, "n": stage.n, "broken": stage.adversarial, **_cost_to_json(stage)}
 
 
-def _stage_from_json(*, broken: int, **others: Any) -> StageOutcome:
-    return StageOutcome(adversarial=broken, **others)
-
-
-def _flags_to_json(adversarial: Flags) -> dict[str, Any]:
-    return {"broken": int(adversarial.sum()), "bits": pack(adversarial)}
+def _stage_from_json(content: dict[str, Any]) -> StageOutcome:
+    keys = ("attack", "n", "forwards", "backwards", "seconds")
+    return StageOutcome(**{key: content[key] for key in keys}, adversarial=content["broken"])
 
 
 def _cost_to_json(spent: AttackOutcome | StageOutcome) -> dict[str, Any]:

@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.flags import Flags
-from robust.records.gallery import Gallery
+from robust.records.gallery import GALLERY, Gallery
+from robust.records.npz import check_array, read_npz
 from robust.sampling import draw_rows
+
+PARTS = ("x_adv", "row", "by", "y", "index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,11 @@ class Evidence:
     @classmethod
     def from_bytes(cls, content: bytes) -> "Evidence":
         """Read the evidence from an .npz; a damaged one raises any Exception."""
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays: dict[str, Any] = {key: file[key] for key in ("x_adv", "row", "by", "y", "index")}
-            return cls(**arrays, gallery=Gallery.of(file))
+        arrays = read_npz(io.BytesIO(content), PARTS, GALLERY)
+        x_adv, y = arrays["x_adv"], arrays["y"]
+        if x_adv.dtype != np.float32 or not x_adv.ndim:
+            raise ValueError(f"x_adv is {x_adv.dtype} of shape {list(x_adv.shape)}, expected float32 of (inputs, ...)")
+        for name, n in (("row", len(x_adv)), ("by", len(x_adv)), ("y", y.size), ("index", y.size)):
+            check_array(arrays, name, "iu", (n,))
+        parts: dict[str, Any] = {name: arrays[name] for name in PARTS}
+        return cls(**parts, gallery=Gallery.of(arrays))

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robust.flags import Flags
+from robust.records.npz import check_array, read_npz
 from robust.sampling import shuffled_rows
 
 PREFIX = "gallery_"  # of the names of its arrays in the .npz
+MAX_SIDE = 1024  # pixels: nine times what is written
 
 Images = NDArray[np.uint8]  # (k, height, width, 1 or 3)
 
@@ -36,17 +39,48 @@ class Gallery:
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Gallery | None":
-        """Make the gallery from the arrays of a file; None if it holds no images."""
+        """Make the gallery from the arrays of a file; None if it holds no images, ValueError for other shapes."""
         if f"{PREFIX}row" not in arrays:
             return None
+        _check(arrays)
         parts: dict[str, Any] = {part.name: arrays.get(PREFIX + part.name) for part in fields(cls)}
         return cls(**parts)
+
+    @classmethod
+    def read(cls, path: Path) -> "Gallery | None":
+        """Read the gallery of an .npz, without the inputs in it; a damaged one raises any Exception."""
+        return cls.of(read_npz(path, (), GALLERY))
 
     def take(self, places: NDArray[np.int64]) -> "Gallery":
         """Return the gallery of the samples at these places."""
         parts: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
         taken: dict[str, Any] = {name: None if array is None else array[places] for name, array in parts.items()}
         return Gallery(**taken)
+
+
+GALLERY = tuple(PREFIX + part.name for part in fields(Gallery))
+OPTIONAL = (f"{PREFIX}saliency", f"{PREFIX}integrated")
+
+
+def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raise ValueError if the arrays are not those of a gallery."""
+    if missing := [name for name in GALLERY if name not in arrays and name not in OPTIONAL]:
+        raise ValueError(f"it has images, and no array {missing[0]}")
+    k = arrays[f"{PREFIX}row"].size
+    original = arrays[f"{PREFIX}original"]
+    for name in GALLERY[:3]:
+        check_array(arrays, name, "iu", (k,))
+    check_array(arrays, f"{PREFIX}sure", "f", (k,))
+    for name in GALLERY[4:]:
+        if name in arrays:
+            check_array(arrays, name, "u", (k, *original.shape[1:3], original.shape[-1]))
+            _check_image(name, arrays[name])
+
+
+def _check_image(name: str, images: NDArray[Any]) -> None:
+    _, height, width, channels = images.shape
+    if images.dtype != np.uint8 or channels not in (1, 3) or not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+        raise ValueError(f"{name} is {images.dtype} of shape {list(images.shape)}, expected images in 8 bits")
 
 
 def choose_rows(adversarial: Flags, most: int, seed: int) -> NDArray[np.int64]:

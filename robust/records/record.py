@@ -2,18 +2,23 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, get_type_hints
+from typing import Any
 
 from robust.attacks.spec import Spec
 from robust.attacks.text import slug
 from robust.attacks.words import threat_slug
-from robust.flags import Flags, pack, union, unpack
+from robust.flags import Flags, pack, union
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
+from robust.records.columns import Columns, read_columns, take_flags, write_columns
+from robust.records.parse import parse_content, refuse_idle, write_content
+from robust.records.schema import SCHEMA
+from robust.records.schema_1 import CRITERION
 from robust.records.trust import TrustReport, trust_from_json, trust_to_json
+from robust.records.unknown import find_unknown, put_back
 
-SCHEMA = 1
+MAX_NAME = 200  # characters of a part of a path: file systems take 255, and endings are to come
 MITIGATED = "mitigated"  # the name of the attack with mitigations that is run if a row's attacks are in doubt
 
 
@@ -39,7 +44,8 @@ class ModelUsed:
     @property
     def stem(self) -> str:
         """The end of the names of its records: model-training-weights8."""
-        return f"{_shorten(slug(self.name))}-{Spec.parse(self.training).slug}-{self.weights[:8]}"
+        training = _shorten(Spec.parse(self.training).slug, MAX_NAME - 100)
+        return f"{_shorten(slug(self.name))}-{training}-{self.weights[:8]}"
 
 
 @dataclass(frozen=True)
@@ -57,11 +63,19 @@ class Record:
     levels: int | None = None  # that the inputs were rounded to; None if the data is on none
     trust: TrustReport | None = None  # the findings of the checks; None if nothing was checked
     draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
+    criterion: dict[str, Any] = field(default_factory=CRITERION.copy)  # what is a right answer: its name, and options
+    columns: Columns = field(default_factory=dict)  # more values for each of the n samples
+    unknown: dict[str, Any] = field(default_factory=dict)  # what its file has that this version does not know, by place
 
     @cached_property
     def suite(self) -> str:
         """The attacks as one text: "fgsm+pgd". Only rows of the same suite are comparable."""
         return "+".join(sorted(Spec.parse(attack.name).slug for attack in self.planned))
+
+    @property
+    def board(self) -> tuple[str, str, str, str]:
+        """What comparable rows share: data set, threat model, suite, and criterion."""
+        return self.data.name, self.threat, self.suite, json.dumps(self.criterion, sort_keys=True)
 
     @property
     def planned(self) -> tuple[AttackOutcome, ...]:
@@ -90,17 +104,30 @@ class Record:
         """The reason why attacks were stopped before their end, so that `robust` is an upper bound; "" if none was."""
         return next((attack.partial for attack in self.attacks if attack.partial), "")
 
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """The fields that two records of the same measurement share, also those that this version does not know."""
+        return put_back(self._identity, self.unknown.get("identity", {}))  # type: ignore[no-any-return]
+
     @property
-    def identity(self) -> tuple[object, ...]:
-        """The fields that two records of the same measurement share."""
-        samples = (self.data.name, self.data.split, self.data.digest)
-        return (*samples, self.threat, self.suite, self.model.name, self.model.training, self.model.weights, self.seed)
+    def _identity(self) -> dict[str, Any]:
+        data, model = self.data, self.model
+        return {
+            **{"data": data.name, "split": data.split, "digest": data.digest, "threat": self.threat},
+            **{"criterion": self.criterion, "suite": self.suite, "model": model.name, "training": model.training},
+            **{"weights": model.weights, "seed": self.seed},
+        }
 
     @property
     def stem(self) -> str:
         """The path below results/ without the ending: data/threat/suite/model-training-weights8."""
         return "/".join(
-            (_shorten(slug(self.data.name)), threat_slug(self.threat), _shorten(self.suite), self.model.stem)
+            (
+                _shorten(slug(self.data.name)),
+                _shorten(threat_slug(self.threat), MAX_NAME),
+                _shorten(self.suite),
+                self.model.stem,
+            )
         )
 
     @property
@@ -128,81 +155,67 @@ class Record:
         return _list_findings(self) == _list_findings(other)
 
     def to_json(self) -> str:
-        """Return the record as JSON of schema 1."""
-        content = {
-            "schema": SCHEMA,
-            "data": asdict(self.data),
-            "threat": self.threat,
-            "suite": self.suite,
-            "seed": self.seed,
-            "model": asdict(self.model),
-            "clean": {"correct": int(self.correct.sum()), "bits": pack(self.correct)},
-            "robust": {"correct": int(self.robust.sum())},
-            "attacks": [attack_to_json(attack) for attack in self.attacks],
-            "evidence": self.evidence,
-            "provenance": self.provenance,
-        }
-        if self.draw is not None:
-            content["draw"] = self.draw
-        if self.robust_rounded is not None:
-            content["rounded"] = {"levels": self.levels, "correct": int(self.robust_rounded.sum())}
-        if self.trust is not None:
-            content["trust"] = trust_to_json(self.trust)
-        return json.dumps(content, indent=1) + "\n"
+        """Return the record as JSON of schema 2."""
+        return write_content(put_back(self._list_known(), self.unknown))
 
     @classmethod
     def from_json(cls, text: str) -> "Record":
-        """Read a record; ValueError if `text` is none of a schema that this version knows."""
-        try:
-            content = json.loads(text)
-            if content["schema"] != SCHEMA:
-                raise ValueError(f"schema {content['schema']}, expected {SCHEMA}")
-            n = int(content["data"]["n"])
-            record = cls(
-                data=DataUsed(**content["data"]),
-                model=ModelUsed(**content["model"]),
-                threat=content["threat"],
-                seed=content["seed"],
-                correct=unpack(content["clean"]["bits"], n),
-                attacks=tuple(attack_from_json(attack, n) for attack in content["attacks"]),
-                provenance=dict(content["provenance"]),
-                evidence=content["evidence"],
-                levels=content["rounded"]["levels"] if "rounded" in content else None,
-                trust=trust_from_json(content["trust"]) if "trust" in content else None,
-                draw=int(content["draw"]) if "draw" in content else None,
-            )
-            stages = (stage for attack in record.attacks for stage in attack.stages)
-            findings = record.trust.findings if record.trust else ()
-            for part in (record.data, record.model, *record.attacks, *stages, *findings, record):
-                _check_types(part)
-            if json.loads(record.to_json()) != content:
-                raise ValueError("its counts and its outcomes do not agree")
-        except (KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise ValueError(f"not a record: {type(error).__name__} {error}") from None
+        """Read a record of schema 1 or 2; ValueError, in one line, if `text` is none."""
+        content = parse_content(text)
+        n = content["data"]["n"]
+        columns = read_columns(content["columns"], n)
+        record = cls(
+            data=DataUsed(**{key: content["data"][key] for key in ("name", "split", "n", "digest")}),
+            model=ModelUsed(**{key: content["model"][key] for key in ("name", "training", "weights", "params")}),
+            threat=content["threat"],
+            seed=content["seed"],
+            correct=take_flags(columns, "correct"),
+            attacks=tuple(attack_from_json(attack, n) for attack in content["attacks"]),
+            provenance=content["provenance"],
+            evidence=content["evidence"],
+            levels=content["rounded"]["levels"] if "rounded" in content else None,
+            trust=trust_from_json(content["trust"]) if "trust" in content else None,
+            draw=content.get("draw"),
+            criterion=content["criterion"],
+            columns=columns,
+        )
+        if not record.planned:
+            raise ValueError(f"not a record: its only attack is the {MITIGATED} one")
+        known = record._list_known()
+        record.unknown.update(find_unknown(content, known))
+        refuse_idle(record.unknown, known)
         return record
 
-
-def _check_types(part: object) -> None:
-    """Raise TypeError if a field that is a number or a text holds something else."""
-    for name, hint in get_type_hints(type(part)).items():
-        accepted = (int, float) if hint is float else hint
-        if hint in (str, int, float) and (
-            type(value := getattr(part, name)) is bool or not isinstance(value, accepted)
-        ):
-            raise TypeError(f"{name} must be of type {hint.__name__}, got {value!r}")
+    def _list_known(self) -> dict[str, Any]:
+        """Return what this version writes of the record."""
+        rounded, draw, trust = self.robust_rounded, self.draw, self.trust
+        return {
+            "schema": SCHEMA,
+            "identity": self._identity,
+            "data": {**vars(self.data)},
+            "threat": self.threat,
+            "criterion": self.criterion,
+            "suite": self.suite,
+            "seed": self.seed,
+            **({} if draw is None else {"draw": draw}),
+            "model": {**vars(self.model)},
+            "clean": {"correct": int(self.correct.sum())},
+            "robust": {"correct": int(self.robust.sum())},
+            **({} if rounded is None else {"rounded": {"levels": self.levels, "correct": int(rounded.sum())}}),
+            "columns": write_columns({"correct": self.correct, **self.columns}),
+            "attacks": [attack_to_json(attack) for attack in self.attacks],
+            "evidence": self.evidence,
+            "provenance": self.provenance,
+            **({} if trust is None else {"trust": trust_to_json(trust)}),
+        }
 
 
 def _list_outcomes(record: Record) -> list[object]:
     """List what two records of one measurement must agree in; options as JSON, which has no tuples."""
-    attacks = (
-        (a.name, json.dumps(a.options, sort_keys=True), pack(a.adversarial), a.partial, _pack_or_none(a.rounded))
-        for a in record.planned
-    )
-    return [pack(record.correct), record.levels, *attacks]
-
-
-def _pack_or_none(flags: Flags | None) -> str | None:
-    return None if flags is None else pack(flags)
+    attacks = [attack_to_json(attack) for attack in record.planned]
+    keys = ("name", "options", "columns", "partial")
+    outcomes = [json.dumps({key: attack.get(key) for key in keys}, sort_keys=True) for attack in attacks]
+    return [write_columns({"correct": record.correct, **record.columns}), record.levels, *outcomes]
 
 
 def _list_findings(record: Record) -> object:
@@ -216,6 +229,6 @@ def _list_findings(record: Record) -> object:
     )
 
 
-def _shorten(name: str) -> str:
+def _shorten(name: str, most: int = 80) -> str:
     """Return the name of a folder: a long one is cut and ends with a hash of the whole."""
-    return name if len(name) <= 80 else f"{name[:70]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return name if len(name) <= most else f"{name[: most - 10]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

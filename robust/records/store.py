@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from robust.attacks.text import brief, first_line
 from robust.records.evidence import Evidence
 from robust.records.files import _write_all
@@ -46,11 +44,13 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
     other way; an unchecked record never replaces a checked one.
     """
     content = evidence.to_bytes()
-    return _file(folder, replace(record, evidence=hashlib.sha256(content).hexdigest()), content)
+    filed = replace(record, evidence=hashlib.sha256(content).hexdigest())
+    Record.from_json(filed.to_json())  # one that could not be read again would end every later board
+    return _file(folder, filed, content)
 
 
 def _file(folder: Path, record: Record, content: bytes | None) -> Fate:
-    place = folder / "results" / f"{record.stem}.json"
+    place = record_path(folder, record)
     if not place.exists():
         _put(place, record.to_json(), content)
         return "new"
@@ -88,7 +88,11 @@ def check_folder(folder: Path) -> None:
 
 def records(folder: Path) -> list[Record]:
     """Return all records in place, by path; ValueError names a file that is not a record."""
-    return [_read_record(path) for path in sorted((folder / "results").rglob("*.json"))]
+    return [_read_record(path) for path in _list_paths(folder)]
+
+
+def _list_paths(folder: Path) -> list[Path]:
+    return sorted((folder / "results").rglob("*.json"))
 
 
 def _read_record(path: Path) -> Record:
@@ -102,46 +106,64 @@ def galleries(folder: Path, rows: Iterable[Record]) -> dict[str, Gallery]:
     """Return the galleries of those records that have one, by their stems; ValueError names a damaged file."""
     by_stem = {}
     for record in rows:
-        path = folder / "results" / f"{record.stem}.npz"
+        path = record_path(folder, record).with_suffix(".npz")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                if gallery := Gallery.of(file):
-                    by_stem[record.stem] = gallery
+            if gallery := Gallery.read(path):
+                by_stem[record.stem] = gallery
         except FileNotFoundError:  # a checkout may leave the evidence out
             continue
         except Exception as error:  # a damaged archive raises anything
-            raise ValueError(f"{path}: {error}; mend it or move it away") from None
+            raise ValueError(f"{path}: {brief(first_line(error))}; mend it or move it away") from None
     return by_stem
 
 
-def merge(folder: Path, into: Path) -> list[Fate]:
-    """File all records of `folder` and their evidence in `into`, as `add` does; call this under `locked(into)`.
-
-    All are read and checked before one is filed: ValueError names the file of a record that is not sound.
-    """
-    rows = records(folder)
-    for record in rows:
-        _check_evidence(folder, record)
-    return [_file(into, record, _read(_evidence_path(folder, record))) for record in rows]
-
-
-def _evidence_path(folder: Path, record: Record) -> Path:
-    return folder / "results" / f"{record.stem}.npz"
+def sound_records(folder: Path) -> list[Record]:
+    """Return all records of a stranger's folder, with their evidence checked; ValueError names a file at fault."""
+    rows = []
+    for path in _list_paths(folder):
+        record = _read_record(path)
+        if path != record_path(folder, record):
+            raise ValueError(f"{path}: by what it says it belongs at {record_path(folder, record)}; move it there")
+        _read_evidence(folder, record)
+        rows.append(record)
+    return rows
 
 
-def _check_evidence(folder: Path, record: Record) -> None:
-    """Raise ValueError if the evidence of a stranger's record is a link, another's, or damaged."""
-    path = _evidence_path(folder, record)
+def merge(folder: Path, rows: Iterable[Record], into: Path) -> list[Fate]:
+    """File records of `folder` and their evidence in `into`, as `add` does; call this under `locked(into)`."""
+    return [_file(into, record, _read_evidence(folder, record)) for record in rows]
+
+
+def record_path(folder: Path, record: Record) -> Path:
+    """Return where a record belongs in a folder."""
+    return folder / "results" / f"{record.stem}.json"
+
+
+def _read_evidence(folder: Path, record: Record) -> bytes | None:
+    """Read the evidence of a stranger's record; ValueError if it is a link, another's, or damaged. None for none."""
+    path = record_path(folder, record).with_suffix(".npz")
     if any(part.is_symlink() for part in (path, *path.parents[: len(Path(record.stem).parts)])):
         raise ValueError(f"{path}: is a link, or in a folder that is one; put the file itself there")
     if (content := _read(path)) is None:
-        return
+        return None
     if hashlib.sha256(content).hexdigest() != record.evidence:
         raise ValueError(f"{path}: is not the evidence of its record, by the digest; mend it or move both away")
     try:
-        Evidence.from_bytes(content)
+        _check_rows(Evidence.from_bytes(content), record)
     except Exception as error:  # a damaged archive raises anything
         raise ValueError(f"{path}: {brief(first_line(error))}; mend it or move both away") from None
+    return content
+
+
+def _check_rows(evidence: Evidence, record: Record) -> None:
+    """Raise ValueError if the evidence has other samples or attacks than its record."""
+    galleries = () if evidence.gallery is None else (evidence.gallery.row,)
+    n, places = (
+        record.data.n,
+        [(evidence.by, len(record.attacks)), *((row, record.data.n) for row in (evidence.row, *galleries))],
+    )
+    if len(evidence.y) != n or any(len(at) and not 0 <= at.min() <= at.max() < most for at, most in places):
+        raise ValueError(f"it has other samples than the {n} of its record, or other attacks")
 
 
 def _read(path: Path) -> bytes | None:

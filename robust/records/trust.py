@@ -1,13 +1,13 @@
 """Findings that speak against a row, and the verdict that follows from all of them. No torch."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Verdict = Literal["trusted", "suspect", "broken"]
 VERDICTS: tuple[Verdict, ...] = ("trusted", "suspect", "broken")  # from the best to the worst
 
-MESSAGE_KEY = "told"  # of a finding, in JSON of schema 1
+MESSAGE_KEY = "told"  # of a finding, in JSON
 
 
 class NotApplicableError(Exception):
@@ -72,11 +72,11 @@ def trust_to_json(report: TrustReport) -> dict[str, Any]:
     return {
         "verdict": report.verdict,
         "doubts": [_finding_to_json(finding) for finding in report.findings],
-        "accepted": report.accepted,
-        "checked": report.checked,
-        "skipped": report.skipped,
+        "accepted": [*report.accepted],
+        "checked": [*report.checked],
+        "skipped": [*report.skipped],
         "seconds": round(report.seconds, 3),
-    } | ({"not_run": report.not_run} if report.not_run else {})
+    } | ({"not_run": [*report.not_run]} if report.not_run else {})
 
 
 def trust_from_json(content: dict[str, Any]) -> TrustReport:
@@ -87,8 +87,9 @@ def trust_from_json(content: dict[str, Any]) -> TrustReport:
 
 
 def _finding_to_json(finding: Finding) -> dict[str, Any]:
-    return {MESSAGE_KEY if key == "message" else key: value for key, value in asdict(finding).items()}
+    return {MESSAGE_KEY if key == "message" else key: value for key, value in vars(finding).items()}
 
 
 def _finding_from_json(content: dict[str, Any]) -> Finding:
-    return Finding(**{"message" if key == MESSAGE_KEY else key: value for key, value in content.items()})
+    keys = ("name", "grade", "value", "hint", "weak")
+    return Finding(**{key: content[key] for key in keys}, message=content[MESSAGE_KEY])

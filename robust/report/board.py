@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations, groupby
+from operator import attrgetter
 
 from robust.attacks.spec import Spec
 from robust.records.attack_outcome import StageOutcome
@@ -69,9 +70,7 @@ class Board:
 def boards(records: Iterable[Record]) -> list[Board]:
     """Return all boards by data and threat model, first those with verdicts, then by suite."""
 
-    def key(record: Record) -> tuple[str, str, str]:
-        return record.data.name, record.threat, record.suite
-
+    key = attrgetter("board")
     made = [_make_board(list(group)) for _, group in groupby(sorted(records, key=key), key)]
     return sorted(made, key=lambda board: (board.data, board.threat, not board.judged, board.suite))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from robust.attacks.text import cell, printable
 from robust.report.board import Board
 from robust.report.lines import Line, lines
 
@@ -22,7 +23,7 @@ def long_csv(boards: Iterable[Board]) -> str:
 
     A suite has one more line for each stage: the robust accuracy and the cost after it.
     """
-    return _csv(COLUMNS, [_round(line) for board in boards for row in board.rows for line in lines(board, row)])
+    return _csv(COLUMNS, [_tidy_line(line) for board in boards for row in board.rows for line in lines(board, row)])
 
 
 def wide_csv(boards: Iterable[Board]) -> str:
@@ -35,15 +36,20 @@ def wide_table(boards: Iterable[Board]) -> tuple[list[str], list[Line]]:
     rows, attacks = [], set()
     for board in boards:
         for row in board.rows:
-            total, *parts = map(_round, lines(board, row))
+            total, *parts = map(_tidy_line, lines(board, row))
             under = {f"{line['attack']} percent": line["robust_percent"] for line in parts}
             attacks |= {*under}
             rows.append(total | under)
     return [*(column for column in COLUMNS if column != "attack"), *sorted(attacks)], rows
 
 
-def _round(line: Line) -> Line:
-    return {key: round(value, PLACES) if isinstance(value, float) else value for key, value in line.items()}
+def _tidy_line(line: Line) -> Line:
+    """Return a line with figures of few decimals and texts that a reader of any table can show."""
+    return {key: _tidy(value) for key, value in line.items()}
+
+
+def _tidy(value: Any) -> Any:
+    return round(value, PLACES) if isinstance(value, float) else printable(value) if isinstance(value, str) else value
 
 
 def _csv(columns: Iterable[str], rows: list[Line]) -> str:
@@ -52,8 +58,4 @@ def _csv(columns: Iterable[str], rows: list[Line]) -> str:
 
 
 def _guard(value: Any) -> Any:
-    """Put a quote in front of a text that a spreadsheet would run as a formula."""
-    if not isinstance(value, str):
-        return value
-    text = " ".join(value.split())
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return cell(value) if isinstance(value, str) else value

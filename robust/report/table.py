@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from robust.attacks.text import cut
 from robust.report.board import Board, Row, percent
 
+MAX_NAME = 300  # characters of a name that a table shows
 LEGEND = (
     "Robust: answered right without an attack and under every attack of the suite, in percent of all n samples, with "
     "the 95 % Wilson interval. It is an upper bound of the true robustness: adversarial inputs were verified, but an "
@@ -73,4 +75,5 @@ def cells(board: Board, row: Row) -> list[str]:
     interval = f"{row.low:.1f} to {row.high:.1f}"
     verdict = [row.record.marked_verdict] * board.judged
     tail = [interval, *verdict, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
-    return ["partial" if row.rank is None else str(row.rank), model.name, row.record.recipe, *figures, *tail]
+    names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
+    return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

@@ -16,27 +16,35 @@ from robust.report.table import Column, cells, columns, describe_attacks, descri
 
 MAX_SKIPPED = 0.2  # share of the checks; if more are skipped, the verdict is reported as weaker
 FOLDED, GAP = 6, 2  # characters: of a folded name at least, and between columns
+SHORTENED = 12  # characters of a shortened name at least; fewer tell nothing
 HIDDEN = ("drop", "n", "params", "weights")  # columns that do not fit in 80 characters
 
 
 def terminal(board: Board, width: int) -> str:
     """Return one board, at most `width` characters wide.
 
-    Narrow ones break names, leave the attacks' columns out, or have no columns at all: no figure or verdict is cut.
+    Narrow ones shorten names that stay distinct, or break them, leave the attacks' columns out, or have no columns at
+    all: no figure or verdict is cut.
     """
     without_attacks = (*HIDDEN, *board.columns)
-    for colon, hidden in ((":", HIDDEN), (":\n", HIDDEN), (":\n", without_attacks)):
-        table = _table(board, colon, hidden)
+    for colon, hidden, room in (
+        (":", HIDDEN, None),
+        (":", HIDDEN, width),
+        (":\n", HIDDEN, None),
+        (":", without_attacks, width),
+        (":\n", without_attacks, None),
+    ):
+        table = _table(board, colon, hidden, room)
         if Console(width=10_000).measure(table).maximum <= width:
             break
     file = io.StringIO()
-    if _narrowest(board, colon, hidden) <= width:
+    if room is not None or _narrowest(board, colon, hidden) <= width:
         Console(file=file, width=width, color_system=None, emoji=False, markup=False).print(table)
     else:
         file.write("\n".join(line for row in board.rows for line in _list_cells(board, row, hidden, width)))
     sizes = sorted({row.record.data.n for row in board.rows})
     n = " to ".join(dict.fromkeys((str(sizes[0]), str(sizes[-1]))))
-    lines = [f"{printable(board.data)}, {board.threat}, {board.suite}, n = {n}", file.getvalue().rstrip()]
+    lines = [printable(f"{board.data}, {board.threat}, {board.suite}, n = {n}"), file.getvalue().rstrip()]
     notes = [describe_attacks(board)] * (hidden == without_attacks) + [describe_rounding(board)]
     return "\n".join([*lines, *(line for note in notes for line in textwrap.wrap(printable(note), width))])
 
@@ -49,20 +57,20 @@ def describe_findings(record: Record) -> list[str]:
     trust = record.trust
     if trust is None:
         return []
-    who = printable(f"{record.model.name} ({record.recipe}), {record.threat}")
+    who = f"{record.model.name} ({record.recipe}), {record.threat}"
     marks = dict.fromkeys(trust.accepted, ", accepted")
     texts = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.message}; {d.hint}" for d in trust.findings]
     texts += [f"{who}: {line}" for line in _mitigated(record)]
     if not record.partial and len(trust.skipped) > MAX_SKIPPED * (len(trust.skipped) + len(trust.checked)):
         texts.append(f"{who}: {trust.verdict} by fewer checks; these do not apply: {', '.join(trust.skipped)}")
-    return texts
+    return [*map(printable, texts)]
 
 
 def _mitigated(record: Record) -> Iterator[str]:
     """Yield the effect of the mitigated attack on the figure of a row."""
     for attack in record.attacks[len(record.planned) :]:
         without = record.correct & ~union(planned.adversarial for planned in record.planned)
-        names = printable(", ".join(attack.options["mitigations"])) or "ordinary attacks"
+        names = ", ".join(attack.options["mitigations"]) or "ordinary attacks"
         yield f"mitigated by {names}: {without.mean():.1%} robust without, {record.robust.mean():.1%} with it"
 
 
@@ -86,17 +94,44 @@ def _list_cells(board: Board, row: Row, hidden: tuple[str, ...], width: int) -> 
     return textwrap.wrap(printable(text), width, subsequent_indent="  ")
 
 
-def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:
-    """Return the table without the `hidden` columns, with `colon` for the colons of attacks and recipes."""
-    shown = _shown(board, hidden)
+def _shorten_names(rows: list[list[str]], shown: list[tuple[int, Column]], width: int) -> None:
+    """Shorten names that may be folded so that each is one line, if there is room, and they stay distinct."""
+    texts = {i: [column.title, *(row[i] for row in rows)] for i, column in shown}
+    longest = {i: max(len(line) for text in texts[i] for line in text.split("\n")) for i in texts}
+    folding = sorted((i for i, column in shown if column.folds), key=longest.__getitem__)
+    room = width - GAP * (len(shown) - 1) - sum(longest[i] for i in texts if i not in folding)
+    for k, i in enumerate(folding):  # the shorter ones first: what they leave is for the longest
+        size = min(longest[i], room // (len(folding) - k))
+        room -= size
+        names = {row[i]: shorten(row[i], size) for row in rows}
+        if size >= min(SHORTENED, longest[i]) and len({*names.values()}) == len(names):
+            for row in rows:
+                row[i] = names[row[i]]
+
+
+def shorten(text: str, size: int) -> str:
+    """Return a text of at most `size` characters: its middle is left out where it is longer."""
+    if len(text) <= size:
+        return text
+    tail = (size - 1) // 2
+    return f"{text[: size - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _table(board: Board, colon: str, hidden: tuple[str, ...], width: int | None = None) -> Table:
+    """Return the table without the `hidden` columns, with `colon` for the colons of attacks and recipes.
+
+    If a width is given, names that are too long for it are shortened.
+    """
+    shown, rows = _shown(board, hidden), [cells(board, row) for row in board.rows]
+    if width is not None:
+        _shorten_names(rows, shown, width)
     table = Table(box=None, pad_edge=False, header_style="")
     for _, column in shown:
-        title = column.title.replace(":", colon)
+        title = printable(column.title).replace(":", colon)
         if column.folds:
             table.add_column(title, overflow="fold", min_width=FOLDED)
         else:
             table.add_column(title, justify="right" if column.numeric else "left", no_wrap=True)
-    for row in board.rows:
-        line = cells(board, row)
+    for line in rows:
         table.add_row(*(Text(printable(line[i]).replace(":", colon)) for i, _ in shown))
     return table

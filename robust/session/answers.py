@@ -16,6 +16,7 @@ from robust.session.per_module import PerModule
 from robust.settings.settings import Settings
 from robust.user_code import describe_user_error
 
+STEP_PASSES = 3  # of a step of an attack; the backward pass counts as two
 COMPARED_SAMPLES = 64  # that a model and its cheaper copy must answer alike
 
 
@@ -37,6 +38,16 @@ class Answers:
     def _make_batcher(self, module: nn.Module) -> Batcher:
         device, size = self._models.device, self._settings.batch_size
         return Batcher(size or fit_batch_size(module, self._data.samples.x[:1], device, self._ranks.here), device)
+
+    def shorten_batches(self, module: nn.Module, samples: Samples, seconds: float) -> float:
+        """Let a step of an attack on one batch take so many seconds at most, if a smaller batch can do so.
+
+        Returns the seconds that a pass of one sample takes.
+        """
+        batcher, pace = self.get_batcher(module), self.get_clean(module, samples).pace
+        if STEP_PASSES * pace * batcher.size > seconds:
+            batcher.size = max(1, int(seconds / (STEP_PASSES * pace)))
+        return pace
 
     def make_fast_copy(self, module: nn.Module) -> FastCopy | None:
         """Return the cheaper copy that suites ask in the module's place; None if they ask the module itself."""

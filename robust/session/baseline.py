@@ -90,7 +90,8 @@ def find_row(
     by_name = settings.baselines.compare in (AUTO, LATEST)
     single = len(settings.everything) == 1
     try:
-        return find_match(baseline.records, wanted, alone=not by_name and single)
+        other = single and settings.baselines.compare == LATEST
+        return find_match(baseline.records, wanted, alone=not by_name and single, any_training=other)
     except AbsentError as error:
         alike = (path for path, record in baseline.rows.items() if single and is_same_row(record, wanted))
         if (path := next(alike, None)) is None:

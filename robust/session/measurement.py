@@ -23,7 +23,7 @@ from robust.evaluation.time_limit import Deadline, Limits
 from robust.flags import Flags
 from robust.gates import Measured, decide
 from robust.models.traits import is_queried
-from robust.progress import Bar, watch_suite
+from robust.progress import Bar, tell_kept, watch_suite
 from robust.session.case import Case, fail
 from robust.session.per_module import PerModule
 from robust.session.queries import replace_attack, replace_stages
@@ -35,6 +35,7 @@ from robust.verification.check import LARGE, OUTSIDE, RIGHT_ALONE, describe_faul
 ShowBar = Callable[[str], AbstractContextManager[Bar]]  # takes the title
 Key = tuple[str, str, int]  # an attack or a suite, a threat model, a seed
 
+VERIFYING = 4  # passes of a sample after an attack: its clean and its adversarial input, also rounded
 MAX_UNVERIFIED = 0.005  # of the samples: more than float32 rounding in another batch explains
 
 
@@ -89,19 +90,23 @@ class Measurements:
         self, case: Case, name: str, threat: str, cache: SuiteCache | None = None, seconds: float | None = None
     ) -> Result:
         """Measure an attack or a suite, by default in its share of the run's time. It is neither checked nor kept."""
-        if seconds is None and not self._budget.unlimited:
-            seconds = self._ranks.once(lambda: self._budget.take(part_of(case.item, threat, name)))
+        seconds = self._take_time(case, name, threat) if seconds is None else seconds
         if name in self._settings.attacks:
             (run,) = self.list_attacks(case, name, threat)
-            deadline = None if seconds is None else Deadline(seconds)
-            result = self._try(
-                case, name, threat, lambda allowed, correct: self._attack(case, run, allowed, correct, deadline)
-            )
+            result = self._try(case, name, threat, partial(self._attack, case, run, deadline=Deadline(seconds)))
             return replace(result, found=replace(result.found, attack=name))
-        limits = self._limits(name, threat, len(case.samples), math.inf if seconds is None else seconds)
+        limits = self._limits(name, threat, len(case.samples), seconds)
         return self._try(
             case, name, threat, lambda allowed, correct: self._run_suite(case, name, allowed, limits, cache, correct)
         )
+
+    def _take_time(self, case: Case, name: str, threat: str) -> float:
+        """Return the seconds for an attack or a suite itself: what it finds is verified after it."""
+        if self._budget.unlimited:
+            return math.inf
+        share = self._ranks.once(lambda: self._budget.take(part_of(case.item, threat, name)))
+        pace = self._answers.shorten_batches(case.module, case.samples, self._budget.moment)
+        return max(share / 2, share - VERIFYING * len(case.samples) * pace)
 
     def measure(self, case: Case, attack: str | AnyAttack, threat: str) -> Result:
         """Measure an attack that a user's test chooses. Fail the test if the model itself is at fault."""
@@ -179,7 +184,7 @@ class Measurements:
     def _run_suite(
         self, case: Case, name: str, threat: Threat, limits: Limits, cache: SuiteCache | None, correct: Flags
     ) -> AttackResult:
-        with self.show_bar(f"{case.variant.spec.name}, {name}") as bar:
+        with self.show_bar(f"{case.variant.spec.name}, {name}") as bar, tell_kept(bar, cache.count if cache else int):
             return SuiteRun(
                 module=case.module,
                 samples=case.samples,
@@ -238,8 +243,8 @@ class Measurements:
                 if outside
                 else "the model's answers are random, or depend on the batch, and no figure can be trusted"
             )
-            written = list_written(case.module)
-            cause += f"; its forward writes {name_few(written)}" if written and not outside else ""
+            if (written := list_written(case.module)) and not outside:
+                cause += f"; its forward writes {name_few(written)}"
             fail(f"{measured}: {unverified} of {n} samples {refuted}: {cause}")
         if unverified:
             case.warn(f"{measured}: {unverified} samples {refuted}; they count as robust")

@@ -18,7 +18,7 @@ from robust.distributed.ranks import Ranks
 from robust.evaluation.measure import check_model
 from robust.models.early import check_early
 from robust.models.format import Terms
-from robust.models.load import Build, Builder, Subject, get_builder, load, make_subject
+from robust.models.load import Build, Builder, Subject, get_builder, load, make_subject, place
 from robust.models.normalize import NONE
 from robust.models.spec import ModelSpec
 from robust.progress import TrainingBar
@@ -88,7 +88,7 @@ class Models:
         if variant not in self._subjects:
             subject = self._load(variant) if variant.training == AS_IS else self._train(variant)
             self._take(variant.spec, subject)
-            self._states[variant] = State(subject.module.to(self.device).eval())
+            self._states[variant] = State(place(subject.module, self.device))
             self._subjects[variant] = subject
         self._states[variant].restore(known=True)  # a test of the user's may have asked the model itself
         return self._subjects[variant]
@@ -112,10 +112,13 @@ class Models:
 
     def build_untrained(self, spec: ModelSpec) -> nn.Module:
         """Build an untrained model of this architecture by the seed of the run."""
-        with seeded(self._settings.seed, [self.device]):
-            subject = self._get_builder(spec).build_subject()
+        subject = self._build_untrained(spec)
         self._take(spec, subject)
         return subject.module.to(self.device)
+
+    def _build_untrained(self, spec: ModelSpec) -> Subject:
+        with seeded(self._settings.seed, [self.device]):
+            return self._get_builder(spec).build_subject()
 
     def _get_builder(self, spec: ModelSpec) -> Builder:
         if spec not in self._builders:
@@ -140,6 +143,11 @@ class Models:
     def get_card(self, variant: Variant) -> TrainingCard | None:
         """Return how the weights of a model were trained; None if nobody says so."""
         return self._cards.get(variant)
+
+    def get_recipe(self, variant: Variant) -> str:
+        """Return the recipe that the card of a model names; "" if there is no card."""
+        card = self.get_card(variant)
+        return str(card.card["recipe"]) if card else ""
 
     def find_source(self, variant: Variant, module: nn.Module) -> Source | str:
         """Return where another process finds the model, or why it cannot have it."""
@@ -206,8 +214,7 @@ class Models:
             start = f"--robust-train={variant.training}:pretrained={spec.text}"
             note = f"new weights are trained; to start from these, say {start}"
             self.notes[f"{spec.text}, {variant.training}"] = note
-        with seeded(settings.seed, [self.device]):
-            untrained = self._get_builder(spec).build_subject()
+        untrained = self._build_untrained(spec)
         with self._progress(f"training {variant.training}") as bar:
             try:
                 training = TrainingSpec(
@@ -226,6 +233,7 @@ class Models:
                     on_epoch=bar.show_epoch,
                     on_batch=bar.show_batch,
                     on_resume=bar.show_resumed,
+                    on_start=bar.bar.say,
                     ranks=self._ranks,
                 )
                 refuse_shared(trained.selection, self._data.samples)

@@ -2,14 +2,17 @@
 
 from torch import Tensor, nn
 
+from robust.evaluation.time_limit import Deadline
 from robust.records.trust import TrustReport
 from robust.session.case import Case, fail
 from robust.session.measurement import ShowBar
 from robust.session.per_module import PerModule
 from robust.session.resources import Resources
+from robust.session.selection import preflight_of
 from robust.settings.settings import Settings
-from robust.trust.checks import PREFLIGHT, examine, find_futile
+from robust.trust.checks import PREFLIGHT, examine, find_futile, load_checks
 from robust.trust.model_probe import ModelProbe, load_few
+from robust.trust.training_cause import explain_by_training
 
 
 class Preflight:
@@ -20,13 +23,20 @@ class Preflight:
         self._settings = resources.settings
         self._ranks = resources.ranks
         self._data = resources.data
+        self._models = resources.models
         self._answers = resources.answers
+        self._budget = resources.budget
         self._reports: PerModule[TrustReport] = PerModule()
         self._before: PerModule[Tensor] = PerModule()
 
     def check(self, case: Case) -> TrustReport:
         """Run the checks of a model, once for each, on the first rank."""
-        return self._reports.get(case.module, lambda: self._ranks.once(lambda: self._examine(case)))
+        return self._reports.get(case.module, lambda: self._measure(case))
+
+    def _measure(self, case: Case) -> TrustReport:
+        # All ranks compute the clean answers, which tell how long a pass takes.
+        pace = 0.0 if self._budget.unlimited else self._answers.get_clean(case.module, case.samples).pace
+        return self._ranks.once(lambda: self._examine(case, pace))
 
     def find_answers(self, module: nn.Module) -> Tensor | None:
         """Return the logits of the samples of `load_few` as they were before any attack; None on all other ranks."""
@@ -43,13 +53,24 @@ class Preflight:
                 f"or attack it all the same: --robust-accept={names}"
             )
 
-    def _examine(self, case: Case) -> TrustReport:
-        batcher = self._answers.get_batcher(case.module)
+    def _examine(self, case: Case, pace: float) -> TrustReport:
+        """Run the checks, at `pace` seconds a pass of a sample; one that there is no time for is not run."""
+        batcher, budget = self._answers.get_batcher(case.module), self._budget
+        load_checks(PREFLIGHT)
+        deadline = None if budget.unlimited else Deadline(budget.take(preflight_of(case.item)))
         few, attacks = load_few(case.samples), _list_attacks(self._settings)
-        probe = ModelProbe(case.module, few, self._data.dataset, case.seed, batcher, attacks)
+        probe = ModelProbe(case.module, few, self._data.dataset, case.seed, batcher, attacks, deadline)
         with self._show_bar(f"{case.variant.spec.name}, preflight") as bar:
+            report = examine(
+                PREFLIGHT,
+                probe,
+                self._settings.accepted,
+                has_time=lambda passes: deadline is None or deadline.has(passes * pace),
+                watch=bar.show,
+            )
+        if "clean" in vars(probe):
             self._before.get(case.module, lambda: probe.clean.logits)
-            return examine(PREFLIGHT, probe, self._settings.accepted, watch=lambda name, share: bar.show(name, share))
+        return explain_by_training(report, self._models.get_recipe(case.variant))
 
 
 def _list_attacks(settings: Settings) -> tuple[str, ...]:

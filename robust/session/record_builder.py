@@ -3,6 +3,7 @@
 import datetime
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 import robust
+from robust.evaluation.time_limit import TIME
 from robust.flags import union
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.record import Record
-from robust.records.trust import TrustReport
+from robust.records.trust import Finding, TrustReport
 from robust.session.payload import ItemPayload
 from robust.train.card import summarise_card
 
@@ -53,10 +55,20 @@ def build_record(row: Sequence[ItemPayload], trust: TrustReport | None, labels: 
             "transforms": [*setup.transforms],
             "training": setup.trained and summarise_card(setup.trained.card),
         },
-        trust=trust,
+        trust=trust and _note_stopped(trust, outcomes),
     )
     record.provenance["classes"] = count_classes(record, labels)
     return record
+
+
+def _note_stopped(trust: TrustReport, outcomes: list[AttackOutcome]) -> TrustReport:
+    """Add a finding on attacks that ran out of time, if test_trust did not see it: they ran in another process."""
+    stopped = [outcome.name for outcome in outcomes if outcome.partial == TIME]
+    if not stopped or trust.has("stopped") or trust.has("unattacked"):
+        return trust
+    text = f"{' and '.join(stopped)} was stopped by the time, in another process than that of the checks"
+    finding = Finding("stopped", "suspect", None, text, "give it more time, with --robust-time")
+    return replace(trust, findings=(*trust.findings, finding))
 
 
 def count_classes(record: Record, labels: NDArray[np.int64]) -> dict[str, Any]:

@@ -59,11 +59,11 @@ class RegressionTest:
         """Test an accuracy against the baseline's."""
         baseline = self.selected.baseline
         if baseline is None:
-            pytest.skip(self.selected.why)
+            pytest.skip(printable(self.selected.why))
         before = self._find_row(case, check, baseline)
         if check.margin.metric == CLEAN:
             after = self._answers.get_clean(case.module, case.samples).correct
-            self._judge(case, check, Comparison(before.correct, after))
+            self._judge(case, check, Comparison(before.correct, after), _describe_training(case, before))
         else:
             self._preflight.refuse_futile(case)
             self._test_robust(case, check, baseline, before)
@@ -92,7 +92,8 @@ class RegressionTest:
         for result in results:
             if (partial := result.found.partial) and comparison.ruling(check.margin) != "fails":
                 fail(f"{result.attack} was stopped by the {partial}, so nothing shows that the model is still robust")
-        self._judge(case, check, comparison, _describe_replayed(robust, replay))
+        note = _describe_replayed(robust, replay) + _describe_training(case, before)
+        self._judge(case, check, comparison, note)
 
     def _replay(self, case: Case, check: RegressionCheck, baseline: Baseline, before: Record) -> Replay:
         threat, batcher = self._data.read_threat(check.threat), self._answers.get_batcher(case.module)
@@ -138,6 +139,12 @@ class RegressionTest:
             lost = f"lost: samples {name_samples(comparison.lost, case.samples.index)}"
             repeat = f"repeat: {self._repeat} '{node_id(case.item)}'"
             fail("\n".join([f"{figure}: more than {margin} allows against {baseline}", lost, repeat]))
+
+
+def _describe_training(case: Case, before: Record) -> str:
+    """Return a note if the baseline's row is of the same model, trained otherwise; else ""."""
+    other = before.model.name == case.variant.spec.name and before.model.training != case.variant.training
+    return printable(f" (the baseline's row is of {before.model.training})") if other else ""
 
 
 def _describe_replayed(robust: Flags, replay: Replay) -> str:

@@ -137,7 +137,8 @@ class Results:
                 if part.judged and key not in self._trust:
                     ran += ", and test_trust was not"
                 who = f"{model.name} ({model.training}), {part.threat}"
-                lines.append(f"{who}: {ran}, so there is no row{self._describe_change(key)}")
+                kept = "; its rounds are kept, and the same command goes on from them" * bool(part.cache)
+                lines.append(f"{who}: {ran}, so there is no row{self._describe_change(key)}{kept}")
         return lines
 
     def describe_clean(self) -> list[str]:
@@ -203,13 +204,16 @@ class Results:
         return replace(evidence, gallery=_join_images(attacks, record, images))
 
     def clear(self) -> None:
-        """Remove the adversarial inputs that waited for their row, and the rounds of suites that came to their end."""
-        for payload in (payload for key in {**self._rows, **self._mitigated} for payload in self._ordered(key)):
+        """Remove the adversarial inputs that waited for their row, and the rounds of suites that have made one.
+
+        Of a row that is not complete, since its test_trust was interrupted, the rounds are kept for the next run.
+        """
+        for key, payload in [(k, payload) for k in {**self._rows, **self._mitigated} for payload in self._ordered(k)]:
             if payload.attack is None or payload.row is None:
                 continue
             if payload.attack.inputs:
                 remove_inputs(payload.attack.inputs)
-            if payload.row.cache and not payload.attack.outcome.partial:
+            if payload.row.cache and key in self._records and not payload.attack.outcome.partial:
                 shutil.rmtree(payload.row.cache, ignore_errors=True)
 
 

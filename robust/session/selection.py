@@ -11,6 +11,7 @@ from robust.session.model_file import RobustModelFile, model_path
 from robust.settings.settings import Settings
 
 CHECKS = 0.25  # the share of a row's time that is kept for its checks
+PREFLIGHT = 1 / 8  # of the time of a run
 SELECTED = "robust_selected"  # in workeroutput: whether a worker has selected some of the shipped tests
 
 
@@ -46,8 +47,11 @@ def is_judged(item: pytest.Item) -> bool:
     return any(_row(other) == _row(item) and "row" in _params(other) for other in item.session.items)
 
 
-def weigh_parts(items: list[pytest.Item]) -> dict[Hashable, float]:
-    """Weigh the parts that share the time of a run: a row's attacks, or its suite, and its checks. A row weighs 1."""
+def weigh_parts(items: list[pytest.Item], *, preflight: bool = True) -> dict[Hashable, float]:
+    """Weigh the parts that share the time of a run: a row's attacks, or its suite, and its checks. A row weighs 1.
+
+    With `preflight`, that of all models together gets its share before them.
+    """
     tests = Counter((row, "row" in _params(item)) for item in items if (row := _row(item)))
     weights: dict[Hashable, float] = {}
     for item in items:
@@ -59,7 +63,14 @@ def weigh_parts(items: list[pytest.Item]) -> dict[Hashable, float]:
                 part = part_of(item, params["threat"], params.get("attack", params.get("suite", "")))
                 weight = (1 - CHECKS * checked) / attacks
             weights[part] = weight
-    return weights
+    models = {preflight_of(item) for item in items if _row(item)} if preflight else ()
+    before = PREFLIGHT / (1 - PREFLIGHT) * sum(weights.values())
+    return weights | {model: before / len(models) for model in models}
+
+
+def preflight_of(item: pytest.Item) -> Hashable:
+    """Return the key of preflight among these parts, for the model of a test."""
+    return model_path(item), _params(item).get("_robust_variant")
 
 
 def part_of(item: pytest.Item, threat: str, name: str, *, checks: bool = False) -> Hashable:

@@ -28,14 +28,11 @@ from robust.session.selection import CHECKS, part_of
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, THREAT_CHECKS, examine, join_reports
 from robust.trust.fixed import count_fixed
-from robust.trust.mitigated_attack import (
-    attack_hardest_first,
-    choose_mitigations,
-    run_mitigated,
-)
+from robust.trust.mitigated_attack import attack_hardest_first, choose_mitigations, run_mitigated
 from robust.trust.model_probe import draw_few_rows, load_few
 from robust.trust.settle import Tried, settle
 from robust.trust.threat_probe import ThreatProbe
+from robust.trust.training_cause import explain_by_training
 from robust.user_code import describe_user_error
 from robust.verification.nearby import ask_nearby, draw_nearby
 
@@ -61,6 +58,8 @@ class TrustTest:
         reports = [self._preflight.check(case)]
         reports += [self._check_threat(case, threat) for threat in self._settings.threats]
         report = reduce(join_reports, reports)
+        if report.not_run:
+            case.warn(f"preflight: not run for lack of time: {', '.join(report.not_run)}; {MORE_TIME}")
         if findings := [finding for finding in report.doubts if finding.name not in report.accepted]:
             names = ",".join(dict.fromkeys(finding.name for finding in findings))
             hint = f"or accept what is meant to be so: --robust-accept={names}"
@@ -116,7 +115,7 @@ class TrustTest:
         """
         with self._measurements.show_bar(f"{case.variant.spec.name}, checks of the figures") as bar:
             found = examine(INDICATORS, probe, has_time=has_time, watch=lambda name, share: bar.show(name, share))
-        report = join_reports(before, found)
+        report = join_reports(before, explain_by_training(found, self._models.get_recipe(case.variant)))
         # The queries of a black box may cost: it gets those that were chosen. A user's attacker may not move all.
         if not report.doubts or only_answers(case.module) or probe.fixed:
             return report, None
@@ -236,7 +235,7 @@ def _describe_stop(result: AttackResult, is_suite: bool) -> Finding:
 
 def _has_time(deadline: Deadline | None, pace: float, passes: float) -> bool:
     """Whether so many passes fit into the time that is left, at `pace` seconds a pass."""
-    return deadline is None or (not deadline() and passes * pace <= deadline.left)
+    return deadline is None or deadline.has(passes * pace)
 
 
 def _measure_pace(results: list[AttackResult]) -> float:

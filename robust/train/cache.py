@@ -62,6 +62,7 @@ def train(
     on_epoch: OnEpoch = lambda epoch, plan: None,
     on_batch: OnBatch = lambda done, plan: None,
     on_resume: OnResume = lambda epoch, plan: None,
+    on_start: Callable[[str], None] = lambda line: None,
     ranks: Ranks = ALONE,
 ) -> Trained:
     """Train a fresh module as `spec` says, or load the weights from an earlier such training in `folder`.
@@ -83,6 +84,7 @@ def train(
         lambda epoch: on_epoch(epoch, method.plan),
         lambda done: on_batch(done, method.plan),
         lambda epoch: on_resume(epoch, method.plan),
+        on_start,
         saved,
         ranks,
     )
@@ -108,7 +110,7 @@ def load_selection(card: dict[str, Any], dataset: Dataset) -> Samples | None:
             return None
         rows = np.array(card["selected_by"]["index"], np.int64)
         selection = dataset.read_rows("train", rows)
-    except (OSError, ValueError, LookupError, TypeError):
+    except Exception:  # the card is a stranger's, and so are the numbers of its samples
         return None
     return selection if selection.digest == card["selected_by"]["digest"] else None
 

@@ -29,6 +29,7 @@ from robust.train.prepare import prepare
 from robust.train.recipe import Around, StatefulRecipe
 from robust.train.setup import DEFAULT_OPTIONS, FitOptions, TrainingSetup
 from robust.train.split import split_off_validation
+from robust.train.start import describe_start
 from robust.train.training import Training
 from robust.train.validate import Epoch
 
@@ -74,6 +75,8 @@ def fit(
             training.load(options.saved)
         if training.step:
             options.on_resume(training.epoch)
+        elif plan.pretrained:
+            options.on_start(ranks.once(lambda: describe_start(training.module, validation)))
         while training.epoch <= plan.epochs and not training.over:
             _run_epoch(training, setup, options)
             finish_epoch(training, setup)

@@ -5,6 +5,7 @@ This module imports no torch, since the options ask it for names.
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from robust.attacks.registry import Registry
@@ -47,6 +48,13 @@ def costs(passes: "Callable[[Any], float]") -> Callable[[Check], Check]:
         return check
 
     return add
+
+
+def load_checks(checks: Registry[Any]) -> None:
+    """Import all checks of a registry, which may take seconds. One that cannot be imported says so when it is run."""
+    for name in checks.names():
+        with suppress(Exception):
+            checks.get(name)
 
 
 def examine(

@@ -14,7 +14,9 @@ from robust.attacks.engine import eval_mode
 from robust.attacks.task import gradient
 from robust.data.dataset import Dataset, Samples
 from robust.evaluation.batching import Batcher
+from robust.evaluation.time_limit import Deadline
 from robust.flags import Flags
+from robust.records.trust import TimeUpError
 from robust.sampling import draw_rows
 
 MAX_SAMPLES = 256  # of a ModelProbe or an AttackProbe
@@ -51,7 +53,10 @@ class CleanAnswers(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelProbe:
-    """A model, n of its samples and the declaration of the data set. Results that several checks need are cached."""
+    """A model, n of its samples and the declaration of the data set. Results that several checks need are cached.
+
+    TimeUpError if the model is asked after the deadline.
+    """
 
     module: nn.Module
     samples: Samples
@@ -59,6 +64,7 @@ class ModelProbe:
     seed: int
     batcher: Batcher
     attacks: tuple[str, ...] | None = None  # specs of all attacks and stages of the run; None: any
+    deadline: Deadline | None = None  # after which the model is asked no more
 
     @property
     def x(self) -> Inputs:
@@ -78,15 +84,26 @@ class ModelProbe:
         logits, margin_grads, ce_grads, blocked = zip(*parts, strict=True)
         return CleanAnswers(torch.cat(logits), torch.cat(margin_grads), torch.cat(ce_grads), blocked[0])
 
-    @property
+    @cached_property
     def logits(self) -> Tensor:
-        """Return the clean logits, (n, classes), float64."""
-        return self.clean.logits.double()
+        """Return the clean logits, (n, classes), float64: without gradients, which take longer, if time is short."""
+        return self.clean.logits.double() if self.deadline is None else self.ask(self.x)
+
+    def count_passes(self, *results: str) -> float:
+        """Count the passes of one sample that these results still take; a backward pass counts as two."""
+        n = len(self.samples)
+        passes = {"clean": 5 * n, "logits": 5 * n if self.deadline is None else n, "noise": REPEATS * self.n_small}
+        return sum(passes[name] for name in results if name not in self.__dict__)
+
+    @property
+    def n_small(self) -> int:
+        """Return the number of samples in a small batch."""
+        return min(SMALL_BATCH, len(self.samples))
 
     @cached_property
     def finite(self) -> Tensor:
         """Mark the samples whose logits are all finite, (n,) bool."""
-        return CLASS.finite(self.clean.logits)
+        return CLASS.finite(self.logits)
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
@@ -137,6 +154,8 @@ class ModelProbe:
         return np.clip(moved, np.float32(self.dataset.lo), np.float32(self.dataset.hi))
 
     def _ask(self, x: Tensor, seed: int, restored: bool) -> Tensor:
+        if self.deadline and self.deadline():
+            raise TimeUpError
         with eval_mode(self.module, seed, restored=restored), torch.no_grad():
             logits: Tensor = self.module(x.clone())
         if logits.shape != (len(x), self.classes):

@@ -49,6 +49,17 @@ def test_of_one_model_each_the_names_need_not_agree():
         find_match([ROW, record(name="third")], today, alone=True)
 
 
+def test_the_same_model_trained_otherwise_will_do_where_that_is_allowed_and_nothing_else_fits():
+    today = Wanted.of(record(training="pgd-at"))
+    same = record(training="pgd-at", weights="cd34" * 16)
+
+    assert find_match([ROW], today, any_training=True) is ROW
+    assert find_match([ROW, same], today, any_training=True) is same
+    for rows in ([ROW, record(training="trades")], [record(name="other")], [record(threat="linf:0.3")]):
+        with pytest.raises(UnfitError):
+            find_match(rows, today, any_training=True)
+
+
 def test_two_rows_that_fit_are_refused():
     with pytest.raises(UnfitError, match=r"2 rows of net .*, of weights ab12ab12, cd34cd34; name the row's own"):
         find_match([ROW, record(weights="cd34" * 16)], Wanted.of(ROW))

@@ -42,7 +42,7 @@ def test_a_baseline_holds_its_rows_and_their_inputs(tmp_path):
     broken, hardest = read_inputs(found.path_of(row))
     assert broken[1].tolist() == [0, 1]
     assert (hardest[0] == HARDEST[0]).all()
-    assert read_numbers(found.path_of(row)).tolist() == [0, 3, 6, 9, 12, 15, 18, 21]
+    assert read_numbers(found.path_of(row), 8).tolist() == [0, 3, 6, 9, 12, 15, 18, 21]
 
 
 def test_one_that_was_not_saved_to_its_end_is_none(tmp_path):
@@ -69,7 +69,7 @@ def test_rows_without_their_evidence_have_no_inputs(tmp_path):
     path.with_suffix(".npz").unlink()
 
     assert [*read_inputs(path)] == []
-    assert read_numbers(path) is None
+    assert read_numbers(path, 8) is None
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_rows_without_their_evidence_have_no_inputs(tmp_path):
         (lambda path: None, "there is no such file or folder"),
         (lambda path: path.mkdir(), "holds no records"),
         (lambda path: (path / "results").mkdir(parents=True), "holds no records"),
-        (lambda path: path.write_text("{}"), "not a record: KeyError 'schema'"),
+        (lambda path: path.write_text("{}"), "not a record of a schema that this version knows: 1 or 2, got None"),
     ],
 )
 def test_what_is_no_baseline_is_told(tmp_path, make, told):
@@ -90,7 +90,7 @@ def test_what_is_no_baseline_is_told(tmp_path, make, told):
 
 def test_a_damaged_card_loses_the_commit_alone(tmp_path):
     path = saved(tmp_path, commit=Commit("ab" * 20, dirty=False))
-    for content in ("[]", "{", json.dumps({"schema": 1})):
+    for content in ("[]", "{", json.dumps({"schema": 1}), json.dumps({"commit": 5})):
         (path / "baseline.json").write_text(content)
         assert read(path).commit is None
 
@@ -100,3 +100,16 @@ def test_damaged_inputs_are_one_line(tmp_path):
     path.with_suffix(".npz").write_bytes(b"PK")
     with pytest.raises(ValueError, match=r"\.npz is damaged: .*"):
         [*read_inputs(path)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"index": np.arange(7)}, {"index": np.zeros(8)}, {"row": np.zeros(2)}, {"x_adv": np.zeros((2, 2))}],
+    ids=str,
+)
+def test_inputs_and_numbers_of_another_kind_are_one_line(tmp_path, changes):
+    (path,) = read(saved(tmp_path)).rows
+    with np.load(path.with_suffix(".npz")) as arrays:
+        np.savez(path.with_suffix(".npz"), **({**arrays} | changes))
+    with pytest.raises(ValueError, match=r"\.npz is (damaged|not of its record): "):
+        ([*read_inputs(path)], read_numbers(path, 8))

@@ -73,6 +73,12 @@ def measured(module, threat, n=80):
 def made(tmp_path_factory):
     """A folder with a model, its leaderboard of one row, and another model's weights."""
     folder = tmp_path_factory.mktemp("made")
+    add(folder / "leaderboard", *make_row(folder))
+    return folder
+
+
+def make_row(folder):
+    """Make a model in the folder, with another model's weights; return its record and its evidence."""
     (folder / "net.py").write_text(NET)
     torch.manual_seed(0)
     net, (x, y) = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), DATA.get("digits").read("train")
@@ -83,8 +89,7 @@ def made(tmp_path_factory):
         optimiser.step()
     save_file(net.state_dict(), folder / "weights.safetensors")
     save_file({key: 1.01 * value for key, value in net.state_dict().items()}, folder / "other.safetensors")
-    add(folder / "leaderboard", *measured(net, "linf:0.15"))
-    return folder
+    return measured(net, "linf:0.15")
 
 
 @pytest.fixture
@@ -205,17 +210,25 @@ def swapped(y):
 
 
 LIES = {
-    "damaged record": (lambda: change_json(lambda c: c["clean"].update(correct=80)), "record", "counts and its outcom"),
-    "damaged count of the robust": (lambda: change_json(lambda c: c["robust"].update(correct=80)), "record", "counts"),
-    "count of the broken": (lambda: change_json(lambda c: c["attacks"][0].update(adversarial=1)), "record", "counts"),
+    "damaged record": (lambda: change_json(lambda c: c["clean"].update(correct=80)), "record", "parts do not agree"),
+    "damaged count of the robust": (
+        lambda: change_json(lambda c: c["robust"].update(correct=80)),
+        "record",
+        "$.robust.correct",
+    ),
+    "count of the broken": (lambda: change_json(lambda c: c["attacks"][0].update(broken=1)), "record", "broken is 1"),
     "count of a class": (
         lambda: change_json(lambda c: c["provenance"]["classes"]["robust"].__setitem__(0, 8)),
         "evidence",
         "counts by class",
     ),
     "number of inputs": (lambda: change_json(lambda c: c["provenance"].update(inputs=3)), "evidence", "recorded 3"),
-    "rounded count": (lambda: change_json(lambda c: c["rounded"].update(correct=80)), "record", "counts"),
-    "another threat model": (lambda: change_json(lambda c: c.update(threat="linf:0.3")), "record", "belongs at"),
+    "rounded count": (lambda: change_json(lambda c: c["rounded"].update(correct=80)), "record", "$.rounded.correct"),
+    "another threat model": (
+        lambda: change_json(lambda c: (c.update(threat="linf:0.3"), c["identity"].update(threat="linf:0.3"))),
+        "record",
+        "belongs at",
+    ),
     "no evidence": (lambda: place().with_suffix(".npz").unlink(), "evidence", "no file"),
     "damaged evidence": (lambda: place().with_suffix(".npz").write_bytes(b"PK"), "evidence", "sha256"),
     "nudged pixel": (lambda: change_evidence(False, x_adv=nudged(0.2)), "evidence", "sha256"),
@@ -341,7 +354,7 @@ def test_weights_beside_the_row_are_found_by_the_key_on_their_card(folder, verif
 
 
 def test_a_row_chooses_no_data(folder, verify):
-    change_json(lambda content: content["data"].update(name="mine"))
+    change_json(lambda content: (content["data"].update(name="mine"), content["identity"].update(data="mine")))
     told = "unknown data set 'mine'. Known: "
     status, _, err = verify(place(), MODEL)
 
@@ -360,7 +373,7 @@ def test_a_row_chooses_no_code(folder, verify, tmp_path):
 def test_an_older_record_without_the_newer_fields_is_verified_too(folder, verify):
     def strip(content):
         content["provenance"] = {}
-        del content["rounded"], content["attacks"][0]["rounded"]
+        del content["rounded"], content["attacks"][0]["rounded"], content["attacks"][0]["columns"]["rounded"]
 
     change_json(strip)
     status, out, _ = verify("net", MODEL)
@@ -388,7 +401,7 @@ def test_the_published_rows_are_verified(verify, monkeypatch, row):
     [
         (lambda pictures: pictures, "images    sound"),
         (lambda pictures: replace(pictures, original=255 - pictures.original), "images    WRONG"),
-        (lambda pictures: replace(pictures, original=pictures.original[:, :4]), "images    WRONG"),
+        (lambda pictures: replace(pictures, original=pictures.original[:, :4]), "of shape [3, 8, 8, 1], expected"),
         (lambda pictures: replace(pictures, label=pictures.label + 1), "images of samples that are not adversarial"),
     ],
     ids=["as they are", "others", "other sizes", "other labels"],

@@ -12,6 +12,7 @@ from docs.source import ROOT, exported, registered
 from docs.tables import PAGES, PLACE, filled
 from robust.attacks.registry import ATTACKS
 from robust.options import OPTIONS
+from robust.records import schema
 from robust.records.record import Record
 from robust.train.plan import Plan
 from robust.train.recipe import RECIPES, WRAPPERS
@@ -103,6 +104,8 @@ def test_the_keys_of_a_record_are_in_the_table():
         content = json.loads(path.read_text())
         assert Record.from_json(path.read_text())
         assert {*content, *content["data"], *content["model"], *content["attacks"][0]} <= told
+    parts = (schema.Content, schema.Data, schema.Model, schema.Attack, schema.Trust, schema.Doubt, schema.Rounded)
+    assert {name for part in parts for name in part.__struct_fields__} <= told
 
 
 def test_a_comment_behind_a_field_and_a_paper_are_read(tmp_path):

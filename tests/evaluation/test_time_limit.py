@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from robust.evaluation.steps import FIRST, Steps
 from robust.evaluation.time_limit import Budget, Deadline
 
 
@@ -113,6 +114,14 @@ def test_a_training_takes_none_of_the_time(clock):
         clock.now += 1000
 
     assert budget.take("suite") == 60
+
+
+@pytest.mark.parametrize(("least", "taken"), [(FIRST, 3), (0, 0)])
+def test_the_first_batch_takes_a_step_however_late_it_is(clock, least, taken):
+    """It asks as it begins, as it enters the round, before the first step, and after it."""
+    steps = Steps(9, Deadline(0, clock), lambda share: None, least)
+
+    assert [steps.over, *(steps() for _ in range(4))] == [False] * taken + [True] * (5 - taken)
 
 
 def test_a_run_without_a_limit_has_all_the_time():

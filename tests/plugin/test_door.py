@@ -5,6 +5,7 @@ from fnmatch import fnmatch
 import pandas as pd
 import pytest
 
+from tests.plugin import forms_of_deployment
 from tests.plugin.forms_of_answers import TEN, TWO
 from tests.plugin.forms_of_data import PIXELS, REFUSED, TAKEN
 from tests.plugin.forms_of_modules import COMPILED, HALVES_AND_DOUBLES, LOW_PRECISION, QUANTISED, import_compiler
@@ -15,7 +16,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from tests.plugin import forms_of_state
+from tests.plugin import forms_of_deployment, forms_of_state
 from tests.plugin.forms_of_answers import REFUSED, TEN, TWO, Formed, NeedsMask
 from tests.plugin.forms_of_modules import make
 
@@ -25,6 +26,9 @@ class Columns(nn.Module):
         self.network, self.columns = network, columns
     def forward(self, x):
         return self.network(x)[:, self.columns]
+
+def shipped(form):
+    return {**forms_of_deployment.DEPLOYED, **forms_of_deployment.JUDGED}[form](ten())
 
 def ten(form=None):
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
@@ -272,6 +276,10 @@ def test_a_model_that_is_not_worth_an_attack_is_not_attacked(run, base):
     assert not (base / "leaderboard").exists()
 
 
+JUDGED_BY = [
+    ("no-gradient", "no gradient leads from the model's answers to its inputs"),
+    ("nondeterministic", "logits of the same inputs differ by up to"),
+]
 QUICK = ("--robust-samples=60", "--robust-suite=quick-1")
 
 
@@ -293,6 +301,31 @@ def test_answers_that_depend_on_a_state_are_never_trusted(rows):
     assert {*table.verdict} == {"suspect", "broken"}
     lines = [f"{finding}: *{said}*" for _, finding, said in DOUBTED.values()]
     result.stdout.fnmatch_lines_random(lines)
+
+
+@pytest.mark.slow  # a row takes a second of checks; the forms alone are tested in models/test_deployment.py
+def test_every_form_of_deployment_has_the_figures_and_the_verdict_of_the_plain_network(rows):
+    models = ["ten", *(f"shipped({form!r})" for form in forms_of_deployment.DEPLOYED)]
+    result, table = rows(models, TEN_CLASSES, *QUICK)
+
+    assert (result.ret, len(table)) == (0, len(models))
+    assert len({*map(tuple, table.to_numpy().tolist())}) == 1
+    result.stdout.fnmatch_lines_random(
+        [
+            "loaded *shipped('exported-fixed'): it takes batches of 1 only, *",
+            "loaded *shipped('lazy'): its lazy layers got their shapes from a few samples",
+        ]
+    )
+
+
+@pytest.mark.slow
+def test_deployed_models_without_a_gradient_or_with_draws_fail_in_one_line(run, base):
+    models = (f"--robust-model=base.py:shipped({form!r})" for form in forms_of_deployment.JUDGED)
+    result = run(*models, TEN_CLASSES, *QUICK, fast=False, checked=True)
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines_random([f"{name}: {said}*" for name, said in JUDGED_BY])
+    result.stdout.no_fnmatch_line("*Traceback*")
 
 
 def test_a_batch_that_is_too_large_is_told_with_one_that_fits(run, base):

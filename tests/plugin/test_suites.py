@@ -1,5 +1,6 @@
 """--robust-suite and --robust-time: one item, one row, its stages' figures; stopped, resumed, and told in one line."""
 
+import re
 import signal
 import sys
 from xml.etree import ElementTree
@@ -177,6 +178,34 @@ def test_a_floor_that_a_stopped_suite_keeps_so_far_is_inconclusive(pytester, min
     assert result.ret == pytest.ExitCode.OK
     told = "the floor of 20 % holds so far; give it more time"
     result.stdout.fnmatch_lines([f"WARNING net (as-is): inconclusive: robust accuracy * for {NAME}, stopped *: {told}"])
+
+
+SLOW = """
+import time
+from net import make as plain
+
+def make():
+    net = plain()
+    net.register_forward_pre_hook(lambda net, inputs: time.sleep(0.01 * len(inputs[0])))
+    return net
+"""
+
+
+def test_the_time_bounds_preflight_too_and_the_suite_gets_most_of_it(pytester, mine):
+    """A clean pass takes 0.1 s, preflight as a whole 2.5 s, the suite far more."""
+    (mine / "slow.py").write_text(SLOW)
+    args = ("--robust-model=slow.py:make", "--robust-samples=10", "--robust-suite=quick-1", "--robust-time=2s")
+    result = pytester.runpytest_inprocess(*args, "--durations=0", "-vv")
+
+    calls = re.findall(r"([\d.]+)s call +slow.py::test_(\w+)", result.stdout.str())
+    seconds = {test: float(text) for text, test in calls}
+    assert sum(seconds.values()) < 1.3 * 2
+    assert seconds["preflight"] < 0.8  # the clean answers included
+    (record,) = records(mine)
+    assert record.partial == "time"
+    assert record.attacks[0].forwards > 2 * 10
+    assert "nondeterministic" in record.trust.not_run
+    result.stdout.fnmatch_lines(["WARNING slow (as-is): preflight: not run for lack of time: *nondeterministic*"])
 
 
 KILL = """

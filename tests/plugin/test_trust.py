@@ -171,7 +171,7 @@ def test_what_there_was_no_time_for_is_named_and_the_row_is_suspect(run, folder)
     assert found.partial == "time"
     assert {"noise-wins", "more-steps-pay"} <= {*found.trust.not_run}
     assert not {*found.trust.not_run} & {*found.trust.checked, *found.trust.skipped}
-    assert "not-finite" in found.trust.checked  # of test_preflight
+    assert "not-finite" in found.trust.not_run  # of test_preflight
     assert found.verdict == "suspect"
     result.stdout.fnmatch_lines(["*: suspect: not-run: not run for lack of time: *noise-wins*; give it more time*"])
 

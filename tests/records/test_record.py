@@ -29,7 +29,8 @@ def made(draw):
     levels = draw(st.none() | st.integers(2, 256))
     if levels is not None:
         found = [replace(attack, rounded=flags(draw(same_length))) for attack in found]
-    found_by = {"attacks": tuple(found), "evidence": draw(st.none() | texts), "levels": levels}
+    hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
+    found_by = {"attacks": tuple(found), "evidence": draw(st.none() | hashes), "levels": levels}
     return replace(base, **found_by, draw=draw(st.none() | st.integers(0, 2**64)))
 
 
@@ -81,20 +82,20 @@ def test_what_is_not_a_record_is_refused(text):
         Record.from_json(text)
 
 
-@pytest.mark.parametrize("schema", [0, 2, "1", None])
+@pytest.mark.parametrize("schema", [0, 3, "1", None, True, [2], 2.0, "\x1b[2J"])
 def test_another_schema_is_refused(schema):
-    with pytest.raises(ValueError, match=f"schema {schema}, expected 1"):
+    with pytest.raises(ValueError, match=r"^not a record of a schema that this version knows: 1 or 2, got [^\x1b]*$"):
         Record.from_json(damaged(["schema"], schema))
 
 
 @pytest.mark.parametrize(
-    "key", ["schema", "data", "threat", "seed", "model", "clean", "attacks", "evidence", "provenance"]
+    "key", ["identity", "data", "threat", "seed", "model", "clean", "columns", "attacks", "evidence", "provenance"]
 )
 def test_a_record_without_one_of_its_parts_is_refused(key):
     content = json.loads(record().to_json())
     del content[key]
 
-    with pytest.raises(ValueError, match=f"not a record: KeyError '{key}'"):
+    with pytest.raises(ValueError, match=f"not a record: Object missing required field `{key}`"):
         Record.from_json(json.dumps(content))
 
 
@@ -107,7 +108,6 @@ def test_a_record_without_one_of_its_parts_is_refused(key):
         (["data", "n"], "8"),
         (["data", "n"], None),
         (["data", "n"], float("inf")),
-        (["data", "colour"], "red"),
         (["data", "name"], None),
         (["model"], ["net"]),
         (["model", "name"], None),
@@ -115,12 +115,27 @@ def test_a_record_without_one_of_its_parts_is_refused(key):
         (["threat"], None),
         (["seed"], "0"),
         (["draw"], "0"),
-        (["clean", "bits"], "!!/A=="),
-        (["clean", "bits"], "AAAA"),
-        (["clean", "bits"], 5),
+        (["model", "weights"], "../../../x"),
+        (["threat"], "linf:1e99999999"),
+        (["suite"], "fgsm"),
+        (["criterion"], {}),
+        (["identity", "weights"], "12" * 32),
+        (["columns"], {}),
+        (["columns", "correct"], {"float32": "AAAA"}),
+        (["columns", "correct", "bits"], "!!/A=="),
+        (["columns", "correct", "bits"], "AAAA"),
+        (["columns", "correct", "bits"], 5),
+        (["columns", "score"], {"float32": "AAAA"}),
+        (["clean", "correct"], 7),
+        (["robust", "correct"], 7),
+        (["rounded"], {"levels": 17, "correct": 6}),
         (["attacks"], []),
-        (["attacks", 0, "bits"], ""),
-        (["attacks", 0, "bits"], "é"),
+        (["attacks", 0, "broken"], 1),
+        (["attacks", 0, "rounded"], {"broken": 0}),
+        (["attacks", 0, "columns", "broken", "bits"], ""),
+        (["attacks", 0, "columns", "broken", "bits"], "é"),
+        (["attacks", 0, "name"], "mitigated"),
+        (["attacks", 0, "seconds"], float("nan")),
         (["attacks", 0, "name"], ""),
         (["attacks", 0, "seconds"], None),
         (["provenance"], None),
@@ -128,7 +143,7 @@ def test_a_record_without_one_of_its_parts_is_refused(key):
     ids=str,
 )
 def test_a_record_with_a_wrong_part_is_refused(path, value):
-    with pytest.raises(ValueError):  # noqa: PT011 - the messages vary
+    with pytest.raises(ValueError, match=r"^.+$"):
         Record.from_json(damaged(path, value))
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from robust.records.store import GENERATED
 from robust.records.trust import TrustReport
 from robust.report.board import boards
+from robust.report.page.axes import Axes
 from robust.report.page.curves import curves
 from robust.report.page.page import page
 from robust.report.page.scatter import pareto_front
@@ -112,6 +113,17 @@ def test_the_front_joins_the_rows_that_none_beats_in_both():
     (board,) = boards(made)
 
     assert [row.record.model.name for row in pareto_front(board.rows)] == ["least clean", "between", "cleanest"]
+
+
+def test_each_row_stands_at_its_place_within_the_axes_of_the_chart_also_a_low_one():
+    made = [robust(k, 40, name=f"net-{k}") for k in (32, 33, 34, 35, 4, 2)]
+    points = [tag for name, tag in Tags(html(*made)).found if name == "use" and "x" in tag and "y" in tag]
+    heights = sorted({float(point["y"]) for point in points})
+
+    assert len(heights) == 6
+    axes = Axes(0, 1, 0, 1)
+    assert axes.top < heights[0]
+    assert heights[-1] < axes.y_end
 
 
 def test_a_curve_needs_two_eps_on_the_same_samples_and_begins_with_the_clean_accuracy():

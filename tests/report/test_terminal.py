@@ -79,11 +79,22 @@ def test_a_terminal_too_narrow_for_the_headings_cuts_no_figure(attacks):
     assert {*re.findall(r"(?<= )[\d.]+", line)} == {"1", "100.0", "70.0", "67.1", "72.8"}
 
 
-def test_a_long_name_is_folded_not_cut():
-    name = "n" + "".join(f"{k:03}" for k in range(40))
-    lines = shown(record(name=name), width=80).splitlines()[2:]
+LONG = "n" + "".join(f"{k:03}" for k in range(40))
 
-    assert "".join(re.match(r" +(?:1 +)?(\S+)", line)[1] for line in lines) == name
+
+def test_a_long_name_is_shortened_in_its_middle_where_it_does_not_fit():
+    line = shown(record(name=LONG, training="trades:batch=128:beta=6:epochs=10"), width=80).splitlines()[-1]
+
+    assert words(line)[1:3] == ["n0000010…7038039", "trades:b…ochs=10"]
+    assert LONG in shown(record(name=LONG), width=250)
+    assert "trades:beta=6" in shown(record(name=LONG, training="trades:beta=6"), width=80)  # a short one stays whole
+
+
+def test_long_names_that_would_be_the_same_when_shortened_are_folded_not_cut():
+    a, b = (LONG[:60] + letter + LONG[61:] for letter in "ab")
+    lines = shown(record(name=a), record("11110000", name=b), width=80).splitlines()[2:]
+
+    assert "".join(re.match(r" +(?:1 +)?(\S+)", line)[1] for line in lines) == a + b
 
 
 @pytest.mark.parametrize("width", [80, 70, 60, 40, 30])
@@ -95,7 +106,7 @@ def test_no_width_cuts_a_figure_or_a_verdict(width, training):
     text = shown(replace(measured, trust=trust), width=width)
 
     assert max(map(len, text.splitlines()[1:])) <= width
-    assert "…" not in text
+    assert not re.search(r"\d…|…\d+\.", text)
     told = " ".join(text.split())
     assert {"100.0", "70.0", "suspect"} <= {*re.findall(r"[\w.]+", told)}
     assert "67.1 to 72.8" in told

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from torch import nn
 
+from robust.evaluation.time_limit import Budget
 from robust.records.trust import Finding, TrustReport
 from robust.session.accuracy_tests import AccuracyTest, Commands
 from robust.session.case import Case
@@ -40,13 +41,13 @@ class Known(Preflight):
     """A preflight whose findings are known, and accepted by their names."""
 
     def __init__(self, *findings, accepted=(), verdict="suspect"):
-        parts = {"data": data(), "answers": None, "models": None, "ranks": Once(), "budget": None}
+        parts = {"data": data(), "answers": None, "models": None, "ranks": Once(), "budget": Budget()}
         self.parts = SimpleNamespace(settings=settings(verdict=verdict), **parts)
         super().__init__(self.parts, show_bar=None)
         self.report = TrustReport(tuple(findings), tuple(accepted), (), (), 0.0)
         self.runs = 0
 
-    def _examine(self, case):
+    def _examine(self, case, pace):
         self.runs += 1
         return self.report
 

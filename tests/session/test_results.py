@@ -169,14 +169,6 @@ def test_where_the_fresh_process_refutes_the_inputs_nothing_is_filed(filed, tmp_
     assert not (tmp_path / "board").exists()
 
 
-@pytest.mark.parametrize(("partial", "kept"), [("", False), ("time", True)])
-def test_the_rounds_of_a_suite_go_once_it_came_to_its_end(tmp_path, partial, kept):
-    (tmp_path / "rounds").mkdir()
-    results(attack("quick-1", suite="quick-1", partial=partial, cache=str(tmp_path / "rounds"))).clear()
-
-    assert (tmp_path / "rounds").exists() == kept
-
-
 def test_labels_of_two_sets_of_samples_are_apart():
     found = results(attack(correct="1111", adversarial="1000"), attack("fgsm", origin="test_own.py::test_own"))
 
@@ -188,3 +180,27 @@ def test_a_report_that_changes_is_another_record():
     found.take(trust(doubted))
 
     assert found.list_records()[0].trust == doubted
+
+
+@pytest.mark.parametrize(("judged", "partial", "kept"), [(False, "", False), (True, "", True), (False, "time", True)])
+def test_the_rounds_of_a_suite_are_removed_once_they_have_made_a_whole_row(tmp_path, judged, partial, kept):
+    folder = tmp_path / "rounds"
+    folder.mkdir()
+    found = results(attack("quick-1", suite="quick-1", judged=judged, partial=partial, cache=str(folder)))
+
+    assert [
+        line.endswith("; its rounds are kept, and the same command goes on from them")
+        for line in found.describe_unfinished()
+    ] == [True] * judged
+    found.clear()
+    assert folder.exists() == kept
+
+
+def test_a_suite_that_was_stopped_in_another_process_than_the_checks_is_suspect():
+    cut = attack("quick-1", suite="quick-1", judged=True, partial="time")
+    (record,) = results(cut, trust(suite="quick-1")).list_records()
+
+    (finding,) = record.trust.findings
+    assert (finding.name, record.verdict) == ("stopped", "suspect")
+    (whole,) = results(attack("quick-1", suite="quick-1", judged=True), trust(suite="quick-1")).list_records()
+    assert whole.verdict == "trusted"

@@ -16,6 +16,7 @@ from robust.session.selection import (
     is_judged,
     node_id,
     part_of,
+    preflight_of,
     weigh_parts,
 )
 from tests.session.making import settings
@@ -69,7 +70,7 @@ def test_a_row_shares_its_time_between_its_attacks_and_its_checks():
         item("test_trust", row="quick-1", threat="linf:0.15"),
         item("test_trust", row="pgd", threat="l1:2"),
     )
-    weights = weigh_parts([*items])
+    weights = weigh_parts([*items], preflight=False)
     any_test = items[0]
 
     assert {part[2:]: weight for part, weight in weights.items()} == {
@@ -82,6 +83,21 @@ def test_a_row_shares_its_time_between_its_attacks_and_its_checks():
         ("l1:2", "pgd", True): 1.0,
     }
     assert part_of(any_test, "linf:0.15", "quick-1", checks=True) in weights
+
+
+def test_preflight_of_all_models_gets_an_eighth_of_the_time():
+    items = session(
+        *(item(**ATTACK, _robust_variant=variant) for variant in "ab"),
+        item("test_trust", row="", threat="linf:0.15", _robust_variant="a"),
+        item("test_preflight", _robust_variant="a"),
+        item(ours=False),
+    )
+    weights = weigh_parts([*items])
+
+    shares = [weights[preflight_of(items[k])] / sum(weights.values()) for k in (0, 1)]
+    assert shares == pytest.approx([1 / 16, 1 / 16])
+    assert preflight_of(items[3]) == preflight_of(items[0])
+    assert len(weights) == 5
 
 
 def test_xdist_gets_a_group_for_each_row_and_ids_are_told_without_it():

@@ -6,6 +6,7 @@ from html import escape
 from robust.attacks.text import printable
 
 OPEN = frozenset({"td", "th", "tr", "li", "dt", "dd", "option", "thead", "tbody"})  # HTML needs no end tags of these
+SPACE = re.compile(r"\s")
 PLAIN = re.compile(r"[\w#.-]+")  # an attribute's value that needs no quotes; a large page is a fifth smaller so
 
 
@@ -17,7 +18,7 @@ class Html(str):
 
 def text(value: object) -> Html:
     """Return any value as markup of its text, without control characters; `Html` is returned as it is."""
-    return value if isinstance(value, Html) else Html(escape(printable(re.sub(r"\s", " ", str(value)))))
+    return value if isinstance(value, Html) else Html(escape(printable(SPACE.sub(" ", str(value)))))
 
 
 def join(*children: object) -> Html:

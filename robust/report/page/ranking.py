@@ -130,8 +130,7 @@ def _caption() -> Html:
     return tag(
         "p",
         "Each point is a row and links to it; the thin lines are 95 % Wilson intervals. The stepped line joins the "
-        "rows that no other beats in both accuracies. Hollow: partial, or not trusted. On the lower edge: rows "
-        "below it.",
+        "rows that no other beats in both accuracies. Hollow: partial, or not trusted.",
     )
 
 

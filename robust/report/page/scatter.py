@@ -16,7 +16,7 @@ def scatter(board: Board, marks: dict[str, int]) -> Html:
     if len(board.rows) < 3:
         return join()
     clean = [bound for row in board.rows for bound in _clean_interval(row)]
-    robust = [bound for row in _scaling_rows(board) for bound in (row.low, row.high)]
+    robust = [bound for row in board.rows for bound in (row.low, row.high)]
     axes = Axes(*pad_bounds(clean), *pad_bounds(robust))
     best = pareto_front(board.rows)
     description = (
@@ -42,16 +42,6 @@ def scatter(board: Board, marks: dict[str, int]) -> Html:
     )
 
 
-def _scaling_rows(board: Board) -> list[Row]:
-    """Return the rows that set the scale: those with at least half of the best accuracy, if they are the majority.
-
-    A few rows near 0 would press the others together; they are drawn on the lower edge.
-    """
-    half = max(row.robust for row in board.rows) / 2
-    high = [row for row in board.rows if row.robust >= half]
-    return high if len(high) > 0.6 * len(board.rows) else [*board.rows]
-
-
 def pareto_front(rows: tuple[Row, ...]) -> list[Row]:
     """Return the ranked rows that no other beats in both accuracies, the most robust first."""
     best: list[Row] = []
@@ -69,7 +59,7 @@ def _point(axes: Axes, row: Row, mark: int) -> Html:
     hollow = row.rank is None or row.record.verdict in ("suspect", "broken")
     drawn = join(
         void("path", d=_whiskers(axes, row)),
-        void("use", href=shape(mark), x=number(axes.x(row.clean)), y=number(_y(axes, row))),
+        void("use", href=shape(mark), x=number(axes.x(row.clean)), y=number(axes.y(row.robust))),
     )
     classes = f"{colour(mark)}{' hollow' * hollow}"
     return tag("a", tag("title", title), drawn, href=f"#{anchor(row.record)}", tabindex=-1, class_=classes)
@@ -80,15 +70,10 @@ def _clean_interval(row: Row) -> tuple[float, float]:
     return 100 * low, 100 * high
 
 
-def _y(axes: Axes, row: Row) -> float:
-    return axes.y(max(row.robust, axes.y0))
-
-
 def _whiskers(axes: Axes, row: Row) -> str:
     left, right = _clean_interval(row)
-    across = f"M{number(axes.x(left))} {number(_y(axes, row))}H{number(axes.x(right))}"
-    low, high = max(row.low, axes.y0), max(min(row.high, axes.y1), axes.y0)
-    return f"{across}M{number(axes.x(row.clean))} {number(axes.y(low))}V{number(axes.y(high))}"
+    across = f"M{number(axes.x(left))} {number(axes.y(row.robust))}H{number(axes.x(right))}"
+    return f"{across}M{number(axes.x(row.clean))} {number(axes.y(row.low))}V{number(axes.y(row.high))}"
 
 
 def _steps(axes: Axes, rows: list[Row]) -> str:
@@ -98,7 +83,7 @@ def _steps(axes: Axes, rows: list[Row]) -> str:
     path = f"M{axes.left} {number(axes.y(rows[0].robust))}"
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         path += f"H{number(axes.x(row.clean))}"
-        path += f"V{number(_y(axes, following) if following else axes.y_end)}"
+        path += f"V{number(axes.y(following.robust) if following else axes.y_end)}"
     return path
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from robust.models.judged import batch_change
 from robust.models.traits import describe_by_batch
-from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT
+from robust.records.trust import Finding, TimeUpError
+from robust.trust.checks import PREFLIGHT, costs
 from robust.trust.model_probe import SMALL_BATCH, ModelProbe, measure_change
 from robust.user_code import describe_user_error
 
@@ -19,6 +19,7 @@ SINGLE_SAMPLES = 4  # that are shown alone
 
 
 @PREFLIGHT.register("depends-on-batch")
+@costs(lambda probe: probe.count_passes("noise", "logits") + len(probe.samples) + 2 * SINGLE_SAMPLES)
 def depends_on_batch(probe: ModelProbe) -> Finding | None:
     """Check that small batches of one label, pairs, and single samples, get the same logits (Carlini, TRADES #3)."""
     if not probe.deterministic:  # random logits differ in any batch
@@ -29,6 +30,8 @@ def depends_on_batch(probe: ModelProbe) -> Finding | None:
         in_batches = measure_change(logits, probe.ask(x, size=SMALL_BATCH))
         few = x[:SINGLE_SAMPLES]
         alone = max(measure_change(logits[:SINGLE_SAMPLES], probe.ask(few, size=size)) for size in (1, 2))
+    except TimeUpError:
+        raise
     except Exception as error:
         why = error.args[0] if isinstance(error, ValueError) else describe_user_error(error)
         message = f"the model does not answer a sample alone, or in a small batch: {why}"

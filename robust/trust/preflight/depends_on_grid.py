@@ -6,7 +6,7 @@ Samples lie on a grid of levels, and adversarial inputs do not: a model that tel
 import torch
 
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT
+from robust.trust.checks import PREFLIGHT, costs
 from robust.trust.model_probe import MIN_RANGE, SMALL_BATCH, ModelProbe
 
 STEPS = (1e-6, 1e-3)  # of the inputs' range: rounding, and a quarter of a level of 8 bits
@@ -14,6 +14,7 @@ MAX_CHANGE = 0.05  # of the logits' range, of the median sample; on sound networ
 
 
 @PREFLIGHT.register("depends-on-grid")
+@costs(lambda probe: probe.count_passes("noise", "logits") + len(STEPS) * probe.n_small)
 def depends_on_grid(probe: ModelProbe) -> Finding | None:
     """Check that inputs a hair beside the samples get the answers of the samples, as good as."""
     if not probe.deterministic:

@@ -4,11 +4,12 @@ import numpy as np
 
 from robust.records.trust import Finding
 from robust.stats import wilson
-from robust.trust.checks import PREFLIGHT
+from robust.trust.checks import PREFLIGHT, costs
 from robust.trust.model_probe import ModelProbe
 
 
 @PREFLIGHT.register("guessing")
+@costs(lambda probe: probe.count_passes("logits"))
 def guessing(probe: ModelProbe) -> Finding | None:
     """Check that the clean accuracy is significantly above chance (1902.06705; AutoAttack #64).
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from robust.attacks.state import State, name_few
-from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT
+from robust.records.trust import Finding, TimeUpError
+from robust.trust.checks import PREFLIGHT, costs
 from robust.trust.model_probe import MAX_NOISE, REPEATS, SMALL_BATCH, Inputs, ModelProbe, measure_change
 from robust.user_code import describe_user_error
 
@@ -27,6 +27,7 @@ class _Change(NamedTuple):
 
 
 @PREFLIGHT.register("keeps-state")
+@costs(lambda probe: probe.count_passes("noise") + 6 * probe.n_small)
 def keeps_state(probe: ModelProbe) -> Finding | None:
     """Check that the same inputs get the same logits after others, though nothing is put back in between."""
     if not probe.deterministic:  # random logits differ anyway
@@ -54,6 +55,8 @@ def _ask_after(probe: ModelProbe, others: list[Inputs]) -> _Change:
         size = measure_change(before, probe.ask(x, restored=False))
         seen = f"logits of the same inputs differ by up to {size:.2g} times their range after other inputs"
         seen += f", expected at most {MAX_NOISE:g}"
+    except TimeUpError:
+        raise
     except Exception as error:  # a state of another batch may not fit the next
         size, seen = 1.0, f"after other inputs the model does not answer: {describe_user_error(error)}"
     finally:

@@ -6,7 +6,7 @@ from scipy.optimize import linear_sum_assignment
 
 from robust.records.trust import Finding
 from robust.stats import mcnemar
-from robust.trust.checks import PREFLIGHT
+from robust.trust.checks import PREFLIGHT, costs
 from robust.trust.model_probe import ModelProbe
 
 MIN_GAIN = 0.05  # of the samples: a smaller gain is no finding
@@ -18,6 +18,7 @@ Classes = NDArray[np.int64]
 
 
 @PREFLIGHT.register("labels-permuted")
+@costs(lambda probe: probe.count_passes("logits"))
 def labels_permuted(probe: ModelProbe) -> Finding | None:
     """Check that no other numbering of the classes is correct for far more samples (AutoAttack #64).
 

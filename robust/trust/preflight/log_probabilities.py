@@ -2,13 +2,14 @@
 
 from robust.models.traits import only_answers
 from robust.records.trust import Finding, NotApplicableError
-from robust.trust.checks import PREFLIGHT
+from robust.trust.checks import PREFLIGHT, costs
 from robust.trust.model_probe import ModelProbe
 
 MAX_ERROR = 0.01  # of a sum of 1: half precision rounds no further
 
 
 @PREFLIGHT.register("log-probabilities")
+@costs(lambda probe: probe.count_passes("logits"))
 def log_probabilities(probe: ModelProbe) -> Finding | None:
     """Check that the exponentials of the logits do not sum to 1: a loss that is scaled by a logit would be wrong.
 

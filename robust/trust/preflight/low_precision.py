@@ -3,13 +3,14 @@
 import torch
 
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT
+from robust.trust.checks import PREFLIGHT, costs
 from robust.trust.model_probe import ModelProbe
 
 MIN_VALUES = 64  # different numbers: fewer show nothing about the precision
 
 
 @PREFLIGHT.register("low-precision")
+@costs(lambda probe: probe.count_passes("logits"))
 def low_precision(probe: ModelProbe) -> Finding | None:
     """Check that the logits have more digits than half precision, in which attacks are weaker (AutoAttack #51)."""
     logits = probe.logits[probe.finite]

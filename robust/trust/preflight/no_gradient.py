@@ -2,7 +2,7 @@
 
 from robust.models.traits import is_queried, only_answers
 from robust.records.trust import Finding, NotApplicableError
-from robust.trust.checks import PREFLIGHT
+from robust.trust.checks import PREFLIGHT, costs
 from robust.trust.model_probe import ModelProbe
 
 # Of the samples: above the first suspect, above the second broken. A sound network of four ReLUs had none at 7 %.
@@ -10,6 +10,7 @@ MAX_SHARE, MAX_SUSPECT_SHARE = 0.1, 0.25
 
 
 @PREFLIGHT.register("no-gradient")
+@costs(lambda probe: probe.count_passes("logits", "clean"))
 def no_gradient(probe: ModelProbe) -> Finding | None:
     """Check that the gradient of the margin is finite and not 0 (1802.00420; indicator 1 of 2106.09947).
 
@@ -29,5 +30,5 @@ def no_gradient(probe: ModelProbe) -> Finding | None:
         return None
     seen = f"the gradient of the margin is 0 or NaN at {100 * share:.1f} % of the samples"
     message = probe.clean.blocked or f"{seen}; expected at most {100 * MAX_SHARE:g} %"
-    hint = "look for detach, no_grad, round, sign or argmax in the model; or attack without a gradient, as square does"
+    hint = "look for detach, no_grad, inference_mode, round, sign or argmax; or attack without gradients, as by square"
     return Finding("no-gradient", "broken" if share > MAX_SUSPECT_SHARE else "suspect", share, message, hint)

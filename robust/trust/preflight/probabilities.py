@@ -2,7 +2,7 @@
 
 from robust.models.traits import only_answers
 from robust.records.trust import Finding, NotApplicableError
-from robust.trust.checks import PREFLIGHT
+from robust.trust.checks import PREFLIGHT, costs
 from robust.trust.model_probe import ModelProbe
 
 MAX_ERROR = 0.01  # of a sum of 1: half precision rounds no further
@@ -10,6 +10,7 @@ CONFIDENT = 0.9  # probability that a trained model gives to some sample
 
 
 @PREFLIGHT.register("probabilities")
+@costs(lambda probe: probe.count_passes("logits"))
 def probabilities(probe: ModelProbe) -> Finding | None:
     """Check that the answers are no probabilities: through a second softmax the gradient vanishes (2003.01690).
 

@@ -7,7 +7,7 @@ from robust.attacks.factory import make
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec
 from robust.records.trust import Finding, NotApplicableError
-from robust.trust.checks import PREFLIGHT
+from robust.trust.checks import PREFLIGHT, costs
 from robust.trust.model_probe import ModelProbe
 
 # Of the samples that are classified correctly: above the first suspect, above the second broken.
@@ -15,6 +15,7 @@ MAX_SHARE, MAX_SUSPECT_SHARE = 0.01, 0.1
 
 
 @PREFLIGHT.register("saturated")
+@costs(lambda probe: probe.count_passes("logits", "clean"))
 def saturated(probe: ModelProbe) -> Finding | None:
     """Check that the softmax does not round to exactly 0 and 1, as in defensive distillation (1608.04644).
 
