@@ -16,14 +16,27 @@ Line = dict[str, Any]
 
 def lines(board: Board, row: Row) -> list[Line]:
     """Return the lines of a row, that for all attacks first; percentages are of all n samples and in full precision."""
-    record = row.record
-    attacks = sorted(record.attacks, key=lambda attack: attack.name)
-    made = [_line(board, row, a.name, _count_robust(record, a), a) for a in (_join_attacks(attacks), *attacks)]
+    return [line_of_all(board, row), *(_line(board, row, *part) for part in list_parts(row.record))]
+
+
+def line_of_all(board: Board, row: Row) -> Line:
+    """Return the line of a row for all attacks together, the attack "all"."""
+    return _line(board, row, "all", int(row.record.robust.sum()), _join_attacks(_sort_attacks(row.record)))
+
+
+def list_parts(record: Record) -> list[tuple[str, int, AttackOutcome | StageOutcome]]:
+    """List (name, number of robust samples, cost) of each attack alone, and of a suite after each stage."""
     correct = int(record.correct.sum())
-    for k, stage in enumerate(stages_of(record), 1):
-        name = f"{record.suite} after {k}: {stage.attack}"
-        made.append(_line(board, row, name, correct - stage.adversarial, stage))
-    return made
+    attacks = [(a.name, int((record.correct & ~a.adversarial).sum()), a) for a in _sort_attacks(record)]
+    stages = [
+        (f"{record.suite} after {k}: {stage.attack}", correct - stage.adversarial, stage)
+        for k, stage in enumerate(stages_of(record), 1)
+    ]
+    return [*attacks, *stages]
+
+
+def _sort_attacks(record: Record) -> list[AttackOutcome]:
+    return sorted(record.attacks, key=lambda attack: attack.name)
 
 
 def _join_attacks(attacks: list[AttackOutcome]) -> AttackOutcome:
@@ -33,10 +46,6 @@ def _join_attacks(attacks: list[AttackOutcome]) -> AttackOutcome:
     rounded = union(stored) if len(stored) == len(attacks) else None
     forwards, backwards = sum(a.forwards for a in attacks), sum(a.backwards for a in attacks)
     return AttackOutcome("all", {}, adversarial, forwards, backwards, sum(a.seconds for a in attacks), rounded=rounded)
-
-
-def _count_robust(record: Record, attack: AttackOutcome) -> int:
-    return int((record.correct & ~attack.adversarial).sum())
 
 
 def _line(board: Board, row: Row, attack: str, k: int, spent: AttackOutcome | StageOutcome) -> Line:

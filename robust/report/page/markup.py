@@ -17,7 +17,10 @@ class Html(str):
 
 def text(value: object) -> Html:
     """Return any value as markup of its text, without control characters; `Html` is returned as it is."""
-    return value if isinstance(value, Html) else Html(escape(printable(re.sub(r"\s", " ", str(value)))))
+    if isinstance(value, Html):
+        return value
+    words = str(value)
+    return Html(escape(words if words.isprintable() else printable(re.sub(r"\s", " ", words))))
 
 
 def join(*children: object) -> Html:
