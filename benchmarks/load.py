@@ -35,7 +35,7 @@ from robust.report.folder import write_board
 folder, (record,) = Path(sys.argv[1]), make_records(1, int(sys.argv[2]))
 with locked(folder):
     add(folder, record, draw_evidence(record))
-    write_board(folder)
+    write_board(folder, keep=True)
 """
 
 
