@@ -39,8 +39,21 @@ def mcnemar(a: Flags, b: Flags) -> float:
 
 def mcnemar_all(only_a: Counts, only_b: Counts) -> PValues:
     """Return `mcnemar` of many pairs, of each from the numbers of samples that only one of both has right."""
-    least = np.minimum(only_a, only_b).astype(float)
-    p_values: PValues = np.minimum(1.0, 2 * bdtr(least, only_a + only_b, 0.5))
+    least, total = np.minimum(only_a, only_b), only_a + only_b
+    most = int(total.max(initial=0)) + 1
+    pairs = least * most + total
+    table = np.empty((most // 2 + 1) * most)
+    if table.size > pairs.size:
+        return _fair_tails(least, total)
+    known = np.zeros(table.size, bool)  # among many pairs there are few different ones
+    known[pairs] = True
+    different = np.flatnonzero(known)
+    table[different] = _fair_tails(*np.divmod(different, most))
+    return table[pairs]
+
+
+def _fair_tails(least: Counts, total: Counts) -> PValues:
+    p_values: PValues = np.minimum(1.0, 2 * bdtr(least.astype(float), total, 0.5))
     return p_values
 
 

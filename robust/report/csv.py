@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from robust.report.board import Board, percent
@@ -50,13 +51,18 @@ def _csv(columns: Iterable[str], rows: Iterable[Line]) -> str:
     file, names = io.StringIO(), [*columns]
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(map(_guard, names))
-    writer.writerows([_guard(line.get(name)) for name in names] for line in map(_round, rows))
+    writer.writerows([_cell(line.get(name)) for name in names] for line in rows)
     return file.getvalue()
 
 
-def _guard(value: Any) -> Any:
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, PLACES)
+    return _guard(value) if isinstance(value, str) else value
+
+
+@lru_cache(4096)  # the same few texts stand in thousands of lines
+def _guard(value: str) -> str:
     """Put a quote in front of a text that a spreadsheet would run as a formula."""
-    if not isinstance(value, str):
-        return value
     text = " ".join(value.split())
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

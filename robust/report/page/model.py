@@ -130,16 +130,17 @@ def _pairs(facts: Mapping[str, str]) -> Html:
 
 
 def _commands(record: Record) -> Html:
-    again = _repeat_command(record)
+    words = _repeat_words(record)
+    again = shlex.join(words) if words else str(record.provenance.get("command") or "")  # of any type
     return tag(
         "pre",
         tag("code", again) if again else "The record holds no command: an older version made it.",
         Html("\n"),
-        tag("code", _verify_command(record, again)),
+        tag("code", _verify_command(record, words)),
     )
 
 
-def _verify_command(record: Record, again: str) -> str:
+def _verify_command(record: Record, again: list[str]) -> str:
     """Return the command that verifies the row: its model, and options without a default."""
     recorded = record.provenance.get("model")
     model: dict[str, object] = recorded if isinstance(recorded, dict) else {}
@@ -147,23 +148,19 @@ def _verify_command(record: Record, again: str) -> str:
     options = {text: model.get("text")} | {key: model[key] for key in ("arch", "normalize", "output") if model.get(key)}
     words = ["robust", "verify", record.stem, *(f"--{key}={value}" for key, value in options.items() if value)]
     prefixes = ("--robust-data=", "--robust-leaderboard=")
-    try:
-        given = [word.replace("--robust-", "--") for word in shlex.split(again) if word.startswith(prefixes)]
-    except ValueError:
-        given = []
-    return shlex.join([*words, *given])
+    return shlex.join([*words, *(word.replace("--robust-", "--") for word in again if word.startswith(prefixes))])
 
 
-def _repeat_command(record: Record) -> str:
-    """Return the command of the row's run without its other models; "" if the record holds none."""
+def _repeat_words(record: Record) -> list[str]:
+    """Return the command of the row's run without its other models; none if the record holds no command."""
     command, model = str(record.provenance.get("command") or ""), record.provenance.get("model")  # of any type
     text = model.get("text") if isinstance(model, dict) else None
     try:
         words = shlex.split(command)
     except ValueError:
-        return command
+        return []
     option = f"{MODEL}{text}"
-    return shlex.join(word for word in words if word == option or option not in words or not word.startswith(MODEL))
+    return [word for word in words if word == option or option not in words or not word.startswith(MODEL)]
 
 
 def _links(record: Record, up: str) -> Html:
