@@ -44,7 +44,8 @@ def further_section(board: Board, layout: Layout, number: int) -> Html:
     """Return the section of a board on the page of this number, with the rows that stand there alone."""
     lines = (_line(board, row, layout.link(row.record, "")) for row in board.rows[slice_of(number)])
     title = tag("h2", heading(board), " ", tag("small", board.suite))
-    return tag("section", title, table(board, lines), further_links(board, number), class_="board")
+    samples = tag("p", describe_samples(board), class_="under")
+    return tag("section", title, samples, table(board, lines), further_links(board, number), class_="board")
 
 
 def heading(board: Board) -> str:
@@ -140,7 +141,7 @@ def whisker(row: Row) -> Html:
 
 
 def _caption(board: Board) -> Html:
-    others = f" Of the rows after the first {MAX_ROWS} only the points are drawn." * (len(board.rows) > MAX_ROWS)
+    others = f" Rows after the first {MAX_ROWS} are small circles without a link." * (len(board.rows) > MAX_ROWS)
     return tag(
         "p",
         "Each point is a row and links to it; the thin lines are 95 % Wilson intervals. The stepped line joins the "

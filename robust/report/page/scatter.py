@@ -63,19 +63,19 @@ def pareto_front(rows: tuple[Row, ...]) -> list[Row]:
 
 
 def _points(axes: Axes, board: Board, marks: dict[str, int], layout: Layout) -> list[Html]:
-    """Return a point for each row, those after the first MAX_ROWS without interval, title and link."""
+    """Return a point for each row, those after the first MAX_ROWS as small circles without a link."""
     points = []
     for k, row in enumerate(board.rows):
         mark = marks[family(row.record)]
         hollow = row.rank is None or row.record.verdict in ("suspect", "broken")
         classes = f"{colour(mark)}{' hollow' * hollow}"
-        at = {"href": shape(mark), "x": number(axes.x(row.clean)), "y": number(_y(axes, row))}
+        x, y = number(axes.x(row.clean)), number(_y(axes, row))
         if k < MAX_ROWS:
-            parts = (tag("title", _describe(row)), void("path", d=_whiskers(axes, row)), void("use", **at))
-            address = layout.link(row.record, f"{FOLDER}/")
-            points.append(tag("a", *parts, href=address, tabindex=-1, class_=classes))
-        else:
-            points.append(void("use", **at, class_=classes))
+            drawn = (void("path", d=_whiskers(axes, row)), void("use", href=shape(mark), x=x, y=y))
+            link = {"href": layout.link(row.record, f"{FOLDER}/"), "tabindex": -1}
+            points.append(tag("a", tag("title", _describe(row)), *drawn, **link, class_=classes))
+        else:  # a browser draws thousands of circles quickly, and of nothing else
+            points.append(void("circle", cx=x, cy=y, r=2, class_=classes))
     return points
 
 
