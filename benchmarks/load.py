@@ -80,7 +80,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
     parser.add_argument("sizes", nargs="*", type=int, default=SIZES)
     sizes = parser.parse_args().sizes
-    print("rows    board: s  again: s   MB   one row more: s   MB   index.html: MB")
+    print("rows    board: s  again: s   MB   one row more: s   MB   index.html: MB")  # noqa: T201
     for size in sizes:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -90,7 +90,8 @@ def main() -> int:
             (seconds, memory), (again, _) = (measure("-m", "robust", "board", name) for _ in range(2))
             more, most = measure("-c", ADD, name, str(size))
             page = (folder / "index.html").stat().st_size / 1e6
-            print(f"{size:4,d} {seconds:11.1f} {again:9.1f} {memory:5d} {more:13.1f} {most:6d} {page:12.2f}", flush=True)
+            figures = f"{seconds:11.1f} {again:9.1f} {memory:5d} {more:13.1f} {most:6d} {page:12.2f}"
+            print(f"{size:5,d} {figures}", flush=True)  # noqa: T201
     return 0
 
 

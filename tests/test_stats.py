@@ -106,7 +106,12 @@ def holm(p_values):
 
 @pytest.mark.parametrize(
     ("p", "significant"),
-    [([0.01, 0.04, 0.03, 0.005], [True, False, False, True]), ([0.02, 0.02], [True, True]), ([0.06], [False]), ([], [])],
+    [
+        ([0.01, 0.04, 0.03, 0.005], [True, False, False, True]),
+        ([0.02, 0.02], [True, True]),
+        ([0.06], [False]),
+        ([], []),
+    ],
     ids=str,
 )
 def test_holm_gives_what_a_hand_computes(p, significant):

@@ -1,22 +1,23 @@
 """Write the generated files of a leaderboard folder from its records alone."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from robust.records.files import write
+from robust.records.files import begins, write
 from robust.records.record import Record
-from robust.records.store import GENERATED, galleries, records
+from robust.records.store import GENERATED, PAGES, galleries, records
 from robust.report.badge import badges, is_generated
 from robust.report.board import Board, boards
 from robust.report.csv import long_csv, wide_csv
 from robust.report.markdown import markdown
 from robust.report.page.document import begin
 from robust.report.page.further import model_pages, row_pages
-from robust.report.page.layout import FOLDER as PAGES
 from robust.report.page.layout import Layout
 from robust.report.page.page import page
-from robust.report.robustbench import FOLDER, read_entries
+from robust.report.robustbench import FOLDER, Imported, read_entries
+
+MADE = ("index.html", "README.md", "leaderboard.csv", "results.csv")
 
 
 def write_board(folder: Path, keep: bool = False) -> list[Path]:
@@ -25,38 +26,40 @@ def write_board(folder: Path, keep: bool = False) -> list[Path]:
     With `keep` a further page of models stays if it says that it was made from the same records, as after a run that
     added one row to thousands; without it, nothing that is in the folder but records and evidence is believed.
     """
-    rows, claims = records(folder), folder / FOLDER
-    made, imported = boards(rows), read_entries(claims) if claims.is_dir() else []
-    within = {} if Layout.of(made).models else galleries(folder, rows)
-    files = {
-        "index.html": page(made, within, imported),
-        "README.md": markdown(made, imported),
-        "leaderboard.csv": wide_csv(made),
-        "results.csv": long_csv(made),
-    }
-    images = {name: content for board in made for name, content in badges(board).items()}
-    for name, content in {**files, **{f"badges/{name}": content for name, content in images.items()}}.items():
+    claims = folder / FOLDER
+    made, imported = boards(records(folder)), read_entries(claims) if claims.is_dir() else []
+    written = set()
+    for name, content in render(folder, made, imported):
         write(folder / name, content.encode())
-    for stale in (folder / "badges").glob("*"):
-        if stale.name not in images and is_generated(stale.read_text("utf-8", errors="replace")):
-            stale.unlink()
-    _write_pages(folder, made, keep)
-    return [folder / name for name in files]
-
-
-def _write_pages(folder: Path, made: Sequence[Board], keep: bool) -> None:
-    """Write the further pages of a large leaderboard, and remove those that are no more."""
-    current = set()
-    for path, content in row_pages(made):
-        write(folder / path, content.encode())
-        current.add(folder / path)
+        written.add(name)
     for models in model_pages(made):
         note = models.note({record.stem: _digest(folder, record) for record in models.records})
-        if not (keep and _begins(folder / models.path, f"{begin(note)}\n")):
+        if not (keep and begins(folder / models.path, f"{begin(note)}\n")):
             write(folder / models.path, models.html(galleries(folder, models.records), note).encode())
-        current.add(folder / models.path)
-    for stale in {*(folder / PAGES).glob("*.html")} - current:
-        if _begins(stale, GENERATED["index.html"]):
+        written.add(models.path)
+    _remove_stale(folder, written)
+    return [folder / name for name in MADE]
+
+
+def render(folder: Path, made: Sequence[Board], imported: Sequence[Imported]) -> Iterator[tuple[str, str]]:
+    """Yield the paths and texts of all files but the further pages of models."""
+    rows = [row.record for board in made for row in board.rows]
+    yield "index.html", page(made, {} if Layout.of(made).models else galleries(folder, rows), imported)
+    yield "README.md", markdown(made, imported)
+    yield "leaderboard.csv", wide_csv(made)
+    yield "results.csv", long_csv(made)
+    for board in made:
+        yield from ((f"badges/{name}", content) for name, content in badges(board).items())
+    yield from row_pages(made)
+
+
+def _remove_stale(folder: Path, written: set[str]) -> None:
+    """Remove the badges and pages of ours that were not written."""
+    for stale in (folder / "badges").glob("*"):
+        if f"badges/{stale.name}" not in written and is_generated(stale.read_text("utf-8", errors="replace")):
+            stale.unlink()
+    for stale in (folder / PAGES).glob("*.html"):
+        if f"{PAGES}/{stale.name}" not in written and begins(stale, GENERATED["index.html"]):
             stale.unlink()
 
 
@@ -65,11 +68,3 @@ def _digest(folder: Path, record: Record) -> str:
     path = folder / "results" / f"{record.stem}.json"
     content = path.read_bytes() if path.exists() else record.to_json().encode()
     return hashlib.sha256(content).hexdigest() + "without" * (not path.with_suffix(".npz").exists())
-
-
-def _begins(path: Path, beginning: str) -> bool:
-    """Whether the file is there and begins so."""
-    if not path.exists():
-        return False
-    with path.open("rb") as file:
-        return file.read(len(beginning.encode())) == beginning.encode()

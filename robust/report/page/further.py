@@ -10,7 +10,7 @@ from robust.report.board import Board
 from robust.report.page import model, ranking
 from robust.report.page.curves import Curve, group_curves
 from robust.report.page.document import document, read_asset
-from robust.report.page.layout import FOLDER, Layout, Placed, count_pages, model_page, place_models, row_page
+from robust.report.page.layout import PAGES, Layout, Placed, count_pages, model_page, place_models, row_page
 from robust.report.page.marks import shapes
 from robust.report.page.markup import Html, tag
 from robust.report.page.names import ModelKey
@@ -29,7 +29,7 @@ class ModelPage:
     @property
     def path(self) -> str:
         """The path below the leaderboard's folder."""
-        return f"{FOLDER}/{model_page(self.number)}"
+        return f"{PAGES}/{model_page(self.number)}"
 
     @property
     def records(self) -> list[Record]:
@@ -69,11 +69,9 @@ def row_pages(boards: Sequence[Board]) -> Iterator[tuple[str, str]]:
     """Yield (path, content) of the pages with the rows of boards that are not in the tables of index.html."""
     layout = Layout.of(boards)
     for number in range(2, 1 + max(map(count_pages, boards), default=0)):
-        sections = (
-            ranking.further_section(board, layout, number) for board in boards if number <= count_pages(board)
-        )
+        sections = (ranking.further_section(board, layout, number) for board in boards if number <= count_pages(board))
         title = f"Rows, page {number}"
-        yield f"{FOLDER}/{row_page(number)}", document(title, _header(title), tag("main", *sections, id="top"))
+        yield f"{PAGES}/{row_page(number)}", document(title, _header(title), tag("main", *sections, id="top"))
 
 
 def _header(title: str) -> Html:

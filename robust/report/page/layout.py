@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from robust.records.record import Record
+from robust.records.store import PAGES
 from robust.report.board import Board, Row
 from robust.report.page.markup import Html, tag
 from robust.report.page.names import ModelKey, anchor, hash_model, model_key
 
 MAX_ROWS = 100  # of a board in one table, and of all boards with their models in one page
 MODELS = 32  # in a further page, about
-FOLDER = "pages"
 
 Placed = tuple[Board, Row]
 
@@ -76,7 +76,8 @@ def further_links(board: Board, number: int) -> Html | None:
     if count_pages(board) < 2:
         return None
     texts = (tag("li", _link(board, k, number)) for k in range(1, 1 + count_pages(board)))
-    return tag("nav", tag("p", f"All {len(board.rows):,} rows:"), tag("ul", *texts), class_="further", aria_label=f"rows of {board.data}, {board.threat}, {board.suite}")
+    name = f"rows of {board.data}, {board.threat}, {board.suite}"
+    return tag("nav", tag("p", f"All {len(board.rows):,} rows:"), tag("ul", *texts), class_="further", aria_label=name)
 
 
 def _link(board: Board, k: int, number: int) -> Html:
@@ -84,5 +85,5 @@ def _link(board: Board, k: int, number: int) -> Html:
     words = f"{shown.start + 1:,} to {min(shown.stop, len(board.rows)):,}"
     if k == number:
         return tag("b", words)
-    here = f"{FOLDER}/" if number == 1 else ""
+    here = f"{PAGES}/" if number == 1 else ""
     return tag("a", words, href="../index.html" if k == 1 else f"{here}{row_page(k)}")

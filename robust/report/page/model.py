@@ -19,9 +19,7 @@ MODEL = "--robust-model="
 MAX_CLASSES = 20  # of more, the worst are shown
 
 
-def section(
-    placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mapping[str, Gallery], up: str = ""
-) -> Html:
+def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mapping[str, Gallery], up: str = "") -> Html:
     """Return the section of a model with all its rows, in the order of the boards, and its curves.
 
     `up` leads from the page to the leaderboard's folder.

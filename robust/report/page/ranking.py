@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from robust.report.board import Board, Row
-from robust.report.page.layout import FOLDER, MAX_ROWS, Layout, further_links, slice_of
+from robust.report.page.layout import MAX_ROWS, PAGES, Layout, further_links, slice_of
 from robust.report.page.marks import family, legend, number_families
 from robust.report.page.markup import Html, breakable, join, number, tag, void
 from robust.report.page.scatter import scatter
@@ -19,15 +19,13 @@ NARROW = (
 
 def section(board: Board, number_: int, layout: Layout) -> Html:
     """Return the section of board number `number_`, with the first rows in its table and the others in a template."""
-    marks = number_families(row.record for row in board.rows)
-    chart = scatter(board, marks, layout)
-    lines = [_line(board, row, layout.link(row.record, f"{FOLDER}/")) for row in board.rows]
+    lines = [_line(board, row, layout.link(row.record, f"{PAGES}/")) for row in board.rows]
     shown = slice_of(1)
     return tag(
         "section",
         tag("h2", heading(board), " ", tag("small", board.suite), id=f"b{number_}"),
         tag("p", describe_samples(board), class_="under"),
-        tag("figure", chart, tag("figcaption", legend(marks.items()), _caption(board)), class_="plot") if chart else None,
+        _plot(board, layout),
         table(board, lines[shown]),
         further_links(board, 1),
         tag("template", *lines[shown.stop :]) if lines[shown.stop :] else None,
@@ -37,6 +35,16 @@ def section(board: Board, number_: int, layout: Layout) -> Html:
         class_="board",
         aria_labelledby=f"b{number_}",
         data_threat=board.threat,
+    )
+
+
+def _plot(board: Board, layout: Layout) -> Html | None:
+    marks = number_families(row.record for row in board.rows)
+    chart = scatter(board, marks, layout)
+    return (
+        tag("figure", chart, tag("figcaption", legend(marks.items()), _caption(board)), class_="plot")
+        if chart
+        else None
     )
 
 

@@ -3,7 +3,7 @@
 from robust.records.record import Record
 from robust.report.board import Board, Row
 from robust.report.page.axes import Axes, pad_bounds
-from robust.report.page.layout import FOLDER, MAX_ROWS, Layout
+from robust.report.page.layout import MAX_ROWS, PAGES, Layout
 from robust.report.page.marks import colour, family, shape
 from robust.report.page.markup import Html, join, number, tag, void
 from robust.stats import wilson
@@ -72,7 +72,7 @@ def _points(axes: Axes, board: Board, marks: dict[str, int], layout: Layout) -> 
         x, y = number(axes.x(row.clean)), number(_y(axes, row))
         if k < MAX_ROWS:
             drawn = (void("path", d=_whiskers(axes, row)), void("use", href=shape(mark), x=x, y=y))
-            link = {"href": layout.link(row.record, f"{FOLDER}/"), "tabindex": -1}
+            link = {"href": layout.link(row.record, f"{PAGES}/"), "tabindex": -1}
             points.append(tag("a", tag("title", _describe(row)), *drawn, **link, class_=classes))
         else:  # a browser draws thousands of circles quickly, and of nothing else
             points.append(void("circle", cx=x, cy=y, r=2, class_=classes))
