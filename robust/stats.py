@@ -49,7 +49,8 @@ def mcnemar_all(only_a: Counts, only_b: Counts) -> PValues:
     known[pairs] = True
     different = np.flatnonzero(known)
     table[different] = _fair_tails(*np.divmod(different, most))
-    return table[pairs]
+    p_values: PValues = table[pairs]
+    return p_values
 
 
 def _fair_tails(least: Counts, total: Counts) -> PValues:

@@ -47,7 +47,7 @@ def _compare(outcomes: Sequence[Flags], groups: NDArray[np.int64], start: int) -
     for group in np.unique(later[:ROWS]):
         members = np.flatnonzero(later == group)
         block = members[members < ROWS]
-        both = _count_both([outcomes[start + k] for k in members], len(block))
+        both = _count_both([outcomes[start + k] for k in members.tolist()], len(block))
         only_a, only_b = right[block, None] - both, right[members] - both
         p_values[np.ix_(block, members)] = mcnemar_all(only_a, only_b)
     return p_values

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from robust.records.gallery import Gallery
 from robust.records.record import Record
+from robust.records.store import PAGES
 from robust.report.board import Board
 from robust.report.page import model, ranking
 from robust.report.page.curves import Curve, group_curves
 from robust.report.page.document import document, read_asset
-from robust.report.page.layout import PAGES, Layout, Placed, count_pages, model_page, place_models, row_page
+from robust.report.page.layout import Layout, Placed, count_pages, model_page, place_models, row_page
 from robust.report.page.marks import shapes
 from robust.report.page.markup import Html, tag
 from robust.report.page.names import ModelKey

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
+from robust.records.store import PAGES
 from robust.report.board import Board, Row
-from robust.report.page.layout import MAX_ROWS, PAGES, Layout, further_links, slice_of
+from robust.report.page.layout import MAX_ROWS, Layout, further_links, slice_of
 from robust.report.page.marks import family, legend, number_families
 from robust.report.page.markup import Html, breakable, join, number, tag, void
 from robust.report.page.scatter import scatter

@@ -1,9 +1,10 @@
 """A chart of robust against clean accuracy: each row is a point with both intervals, and links to its section."""
 
 from robust.records.record import Record
+from robust.records.store import PAGES
 from robust.report.board import Board, Row
 from robust.report.page.axes import Axes, pad_bounds
-from robust.report.page.layout import MAX_ROWS, PAGES, Layout
+from robust.report.page.layout import MAX_ROWS, Layout
 from robust.report.page.marks import colour, family, shape
 from robust.report.page.markup import Html, join, number, tag, void
 from robust.stats import wilson
