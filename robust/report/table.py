@@ -13,6 +13,8 @@ LEGEND = (
     "verdict with a star is without a check that could not be made; the findings of the row say which, and why."
 )
 
+MAX_ATTACKS = 24  # whose figures a terminal lists below a table
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -59,6 +61,13 @@ def describe_attacks(board: Board) -> str:
     places = [k for k, name in enumerate(board.columns) if name in board.attacks]
     if len(places) < 2:
         return ""
+    if len(places) > MAX_ATTACKS:
+        lowest = [
+            min((row.under[k], board.columns[k]) for k in places if row.under[k] is not None) for row in board.rows
+        ]
+        pairs = zip(board.rows, lowest, strict=True)
+        texts = [f"{row.record.model.name} ({row.record.recipe}) {least:.1f} by {name}" for row, (least, name) in pairs]
+        return f"The lowest of {len(places):,} attacks alone: {'; '.join(texts)}; results.csv of a leaderboard has all."
     texts = []
     for row in board.rows:
         figures = ("-" if row.under[k] is None else f"{row.under[k]:.1f}" for k in places)
