@@ -46,9 +46,10 @@ test-pytests: .venv/ready
 	done
 	$(BIN)/pytest tests/plugin
 
-# Files of models at random, for about ten minutes; in 8 GB of memory, so that what fills it is found.
+# Files of strangers at random, models, data, records, cards, suites, and answers of endpoints, for about twenty minutes;
+# in 8 GB of memory, so that what fills it is found.
 fuzz: .venv/ready
-	ulimit -v 8388608; FUZZ_EXAMPLES=15000 $(BIN)/pytest tests/models/test_fuzz.py
+	ulimit -v 8388608; FUZZ_EXAMPLES=15000 $(BIN)/pytest tests/models/test_fuzz.py tests/test_fuzz.py
 
 lint: .venv/ready lint-workflows
 	$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import robust
+from robust.attacks.text import brief, printable_lines
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -47,9 +48,11 @@ def main(argv: list[str] | None = None) -> int:
             return _run_evaluate(args)
         if args.command == "compare":
             return _run_compare(args)
-        sys.stdout.write({"board": _run_board, "list": _run_list, "show": _run_show}[args.command](args))
+        sys.stdout.write(
+            printable_lines({"board": _run_board, "list": _run_list, "show": _run_show}[args.command](args))
+        )
     except (ValueError, LookupError, OSError) as error:
-        sys.stderr.write(f"robust {args.command}: {error}\n")
+        sys.stderr.write(f"robust {args.command}: {brief(str(error))}\n")
         return 4
     return 0
 
@@ -212,7 +215,7 @@ def _run_verify(args: argparse.Namespace) -> int:
     from robust.commands.verify import run
 
     verified = run(args)
-    sys.stdout.write(verified.text)
+    sys.stdout.write(printable_lines(verified.text))
     return 0 if verified.sound else 1
 
 
@@ -226,5 +229,5 @@ def _run_compare(args: argparse.Namespace) -> int:
     from robust.commands.compare import run
 
     compared = run(args)
-    sys.stdout.write(compared.text)
+    sys.stdout.write(printable_lines(compared.text))
     return 1 if compared.failed else 0

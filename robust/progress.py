@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from robust.attacks.text import printable
 from robust.evaluation.suite_run import SuiteProgress, Watch
 from robust.train.card import describe_figures
 from robust.train.plan import Plan
@@ -30,7 +31,7 @@ class Bar:
     """A part of a run while it runs: what it does now, and the share of it that is done."""
 
     def __init__(self, title: str) -> None:
-        self.title, self.note, self.share = title, "", 0.0
+        self.title, self.note, self.share = printable(title), "", 0.0
         self._start: tuple[float, float] | None = None  # (the time, the share that was done) when it was first shown
 
     def show(self, note: str, share: float) -> None:
@@ -59,7 +60,7 @@ class TerminalBar(Bar):
 
     def __init__(self, title: str, progress: Progress) -> None:
         super().__init__(title)
-        self.progress, self.task = progress, progress.add_task(title, total=None, note="")
+        self.progress, self.task = progress, progress.add_task(self.title, total=None, note="")
 
     def show(self, note: str, share: float) -> None:
         super().show(note, share)
@@ -111,11 +112,11 @@ def _write_lines(bar: Bar, over: Event) -> None:
 def _make_columns() -> list[TextColumn | BarColumn | TaskProgressColumn | TimeElapsedColumn | TimeRemainingColumn]:
     """Return the columns; a narrow terminal cuts the title, not what is told of the progress."""
     return [
-        TextColumn("{task.description}", table_column=Column(no_wrap=True, ratio=1)),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
         BarColumn(12, table_column=Column(min_width=12)),
         TaskProgressColumn(table_column=_fix(4)),
         TimeRemainingColumn(table_column=_fix(7)),
-        TextColumn("{task.fields[note]}", table_column=_fix(25)),
+        TextColumn("{task.fields[note]}", markup=False, table_column=_fix(25)),
     ]
 
 

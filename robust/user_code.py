@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, TextIO, TypeVar
 
 from robust.attacks.registry import suggest
+from robust.attacks.text import brief, printable
 
 T = TypeVar("T")
 
@@ -172,4 +173,4 @@ def describe_user_error(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     last = next((frame for frame in reversed(frames) if not frame.filename.startswith(NOT_USER_CODE)), frames[-1])
     lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]} ({Path(last.filename).name}, line {last.lineno})"
+    return f"{type(error).__name__}: {brief(lines[0])} ({printable(Path(last.filename).name)}, line {last.lineno})"

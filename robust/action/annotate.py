@@ -1,13 +1,12 @@
 """Annotations: lines of a step's output that GitHub shows beside the code, escaped, and within its limits."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from robust.action.outcome import Failure, Outcome
-from robust.attacks.text import printable
+from robust.attacks.text import brief, printable, printable_lines
 
 MAX_SHOWN = 8  # of a kind; GitHub shows ten of a step and drops the others in silence
-MAX_CHARACTERS = 1000  # characters of one
+MAX_CHARACTERS, MAX_TITLE = 1000, 200  # characters of one, and of its title
 
 
 def annotate(outcome: Outcome) -> Iterator[str]:
@@ -21,7 +20,7 @@ def format_annotation(level: str, failure: Failure) -> str:
     properties = {
         "file": printable(failure.path),
         "line": failure.line or "",
-        "title": printable(failure.test) or "pytest-robust",
+        "title": brief(failure.test, MAX_TITLE) or "pytest-robust",
     }
     pairs = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items() if value)
     return f"::{level} {pairs}::{_data(clean(failure.text)[:MAX_CHARACTERS])}"
@@ -29,7 +28,7 @@ def format_annotation(level: str, failure: Failure) -> str:
 
 def clean(text: str) -> str:
     """Return somebody else's text without what a terminal would obey, line by line."""
-    return "\n".join(printable(line) for line in re.split(r"\r\n|\r|\n", text.strip()))
+    return printable_lines(text.strip())
 
 
 def _limit(level: str, failures: Sequence[Failure]) -> Iterator[str]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from robust.attacks.text import brief, printable_lines
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.words import canonical_threat
 from robust.data.dataset import Dataset
@@ -78,7 +79,7 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> int:
         try:
             for text in run(ranks.agree(lambda: read(args, ranks)), ranks):
                 if ranks.first:
-                    sys.stdout.write(text)
+                    sys.stdout.write(printable_lines(text))
                     sys.stdout.flush()
         except LostError as lost:
             shutdown.lost = str(lost)
@@ -89,7 +90,7 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> int:
         except (ValueError, LookupError, OSError) as error:
             status, message = 4, str(error.args[0] if isinstance(error, LookupError) else error)
         if message and ranks.first and not shutdown.terminated:
-            sys.stderr.write(f"robust train: {message}\n")
+            sys.stderr.write(f"robust train: {brief(message)}\n")
         return shutdown.close(status, "train", sys.stderr)
 
 

@@ -3,6 +3,7 @@
 Each format is one file in robust/models/formats. Torch is not imported here.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from robust.attacks.registry import Registry
 from robust.attacks.text import brief
 from robust.models.archive import SIGNATURE, read_member_names
+from robust.models.limits import limit_memory, measure_size
 from robust.models.permissions import NOTHING, Permissions
 from robust.models.safetensors_header import has_header
 
@@ -100,7 +102,11 @@ def read_model(path: Path, terms: Terms) -> Loaded:
     ValueError, in one line that continues its name, if it cannot be read or may not be loaded.
     """
     form, source = recognise(path, terms.permissions)
-    return form.read(source, terms)
+    with warnings.catch_warnings(record=True) as caught, limit_memory(measure_size(path)):
+        loaded = form.read(source, terms)
+    for warning in caught:  # a library's, which may quote a name in the file
+        warnings.warn_explicit(brief(str(warning.message)), warning.category, warning.filename, warning.lineno)
+    return loaded
 
 
 def recognise(path: Path, permissions: Permissions) -> tuple[Format, Source]:

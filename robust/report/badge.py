@@ -2,6 +2,7 @@
 
 import json
 
+from robust.attacks.text import printable
 from robust.records.store import MADE
 from robust.report.board import Board, Row
 from robust.report.page.markup import text
@@ -17,7 +18,7 @@ HEX = {
 
 def label(row: Row) -> str:
     """Return the left half of the badge."""
-    return f"robust acc. ({row.record.threat})"
+    return printable(f"robust acc. ({row.record.threat})")
 
 
 def message(row: Row) -> str:

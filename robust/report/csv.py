@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from robust.attacks.text import cell, printable
 from robust.report.board import Board, percent
 from robust.report.lines import Line, line_of_all, lines, list_parts
 
@@ -37,14 +38,19 @@ def wide_table(boards: Iterable[Board]) -> tuple[list[str], list[Line]]:
     attacks: dict[str, str] = {}
     for board in boards:
         for row in board.rows:
-            parts = {attacks.setdefault(name, f"{name} percent"): k for name, k, _ in list_parts(row.record)}
+            parts = {attacks.setdefault(name, f"{printable(name)} percent"): k for name, k, _ in list_parts(row.record)}
             under = {name: percent(k, row.record.data.n) for name, k in parts.items()}
-            rows.append(_round(line_of_all(board, row) | under))
+            rows.append(_tidy_line(line_of_all(board, row) | under))
     return [*(column for column in COLUMNS if column != "attack"), *sorted(attacks.values())], rows
 
 
-def _round(line: Line) -> Line:
-    return {key: round(value, PLACES) if isinstance(value, float) else value for key, value in line.items()}
+def _tidy_line(line: Line) -> Line:
+    """Return a line with figures of few decimals and texts that a reader of any table can show."""
+    return {key: _tidy(value) for key, value in line.items()}
+
+
+def _tidy(value: Any) -> Any:
+    return round(value, PLACES) if isinstance(value, float) else printable(value) if isinstance(value, str) else value
 
 
 def _csv(columns: Iterable[str], rows: Iterable[Line]) -> str:
@@ -56,13 +62,7 @@ def _csv(columns: Iterable[str], rows: Iterable[Line]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, PLACES)
-    return _guard(value) if isinstance(value, str) else value
+    return _guard(value) if isinstance(value, str) else _tidy(value)
 
 
-@lru_cache(4096)  # the same few texts stand in thousands of lines
-def _guard(value: str) -> str:
-    """Put a quote in front of a text that a spreadsheet would run as a formula."""
-    text = " ".join(value.split())
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+_guard = lru_cache(4096)(cell)  # the same few texts stand in thousands of lines

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import compress
 
+from robust.attacks.text import printable
 from robust.records.store import GENERATED
 from robust.report.board import Board
 from robust.report.robustbench import CLAIMS, HEADS, Imported, sort_entries
@@ -58,7 +59,7 @@ def table(board: Board) -> list[str]:
 
 def escape(text: str) -> str:
     """Escape a text of a user, so that nothing in it ends a cell or opens a tag, a link or an emphasis."""
+    text = printable(" ".join(text.split()))
     for sign in "\\`*_[]<>|#~&$":
         text = text.replace(sign, f"\\{sign}")
-    text = text.replace("://", ":\\//").replace("www.", "www\\.")  # or GitHub makes links of addresses
-    return " ".join(text.split())
+    return text.replace("://", ":\\//").replace("www.", "www\\.")  # or GitHub makes links of addresses

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robust.attacks.text import slug
+from robust.attacks.text import brief, slug
 from robust.attacks.words import parse_threat
 from robust.report.board import Board, Row
 
 FOLDER = "imported"  # below a leaderboard's
 THREATS = {"linf": "Linf", "l2": "L2", "l1": "L1"}  # our names -> their names
 NEEDED = ("name", "dataset", "architecture", "clean_acc")
+MAX_CELL = 200  # characters of a field that a table shows
 ROBUST = ("external", "autoattack_acc", "corruptions_acc")  # they rank by the first of these that an entry has
 
 HEADS = ("model", "paper", "architecture", "venue", "eps", "clean %", "robust %", "said to be unreliable")
@@ -50,7 +51,7 @@ class Imported:
     def robust(self) -> str:
         """The robust accuracy in percent that RobustBench ranks by, as written; "" if there is none."""
         fields = self.fields
-        return next((str(fields[key]) for key in ROBUST if fields.get(key)), "")
+        return next((brief(str(fields[key]), MAX_CELL) for key in ROBUST if fields.get(key)), "")
 
     @property
     def cells(self) -> list[str]:
@@ -60,7 +61,7 @@ class Imported:
         keys = ("name", "architecture", "venue", "eps", "clean_acc")
         return [
             self.id,
-            *("" if fields.get(key) is None else str(fields[key]) for key in keys),
+            *("" if fields.get(key) is None else brief(str(fields[key]), MAX_CELL) for key in keys),
             self.robust,
             unreliable,
         ]

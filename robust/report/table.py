@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from robust.attacks.text import cut
 from robust.report.board import Board, Row, percent
 
+MAX_NAME = 300  # characters of a name that a table shows
 LEGEND = (
     "Robust: answered right without an attack and under every attack of the suite, in percent of all n samples, with "
     "the 95 % Wilson interval. It is an upper bound of the true robustness: adversarial inputs were verified, but an "
@@ -62,17 +64,19 @@ def describe_attacks(board: Board) -> str:
     if len(places) < 2:
         return ""
     if len(places) > MAX_ATTACKS:
-        lowest = [
-            min((row.under[k], board.columns[k]) for k in places if row.under[k] is not None) for row in board.rows
-        ]
-        pairs = zip(board.rows, lowest, strict=True)
-        texts = [f"{row.record.model.name} ({row.record.recipe}) {least:.1f} by {name}" for row, (least, name) in pairs]
+        texts = [f"{row.record.model.name} ({row.record.recipe}) {_lowest(board, row, places)}" for row in board.rows]
         return f"The lowest of {len(places):,} attacks alone: {'; '.join(texts)}; results.csv of a leaderboard has all."
     texts = []
     for row in board.rows:
         figures = ("-" if row.under[k] is None else f"{row.under[k]:.1f}" for k in places)
         texts.append(f"{row.record.model.name} ({row.record.recipe}) {', '.join(figures)}")
     return f"Under {', '.join(board.columns[k] for k in places)} alone: {'; '.join(texts)}."
+
+
+def _lowest(board: Board, row: Row, places: list[int]) -> str:
+    measured = ((figure, board.columns[k]) for k in places if (figure := row.under[k]) is not None)
+    figure, name = min(measured, default=(row.robust, "all together"))
+    return f"{figure:.1f} by {name}"
 
 
 def cells(board: Board, row: Row) -> list[str]:
@@ -82,4 +86,5 @@ def cells(board: Board, row: Row) -> list[str]:
     interval = f"{row.low:.1f} to {row.high:.1f}"
     verdict = [row.record.marked_verdict] * board.judged
     tail = [interval, *verdict, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
-    return ["partial" if row.rank is None else str(row.rank), model.name, row.record.recipe, *figures, *tail]
+    names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
+    return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

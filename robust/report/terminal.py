@@ -36,7 +36,7 @@ def terminal(board: Board, width: int) -> str:
         file.write("\n".join(line for row in board.rows for line in _list_cells(board, row, hidden, width)))
     sizes = sorted({row.record.data.n for row in board.rows})
     n = " to ".join(dict.fromkeys((str(sizes[0]), str(sizes[-1]))))
-    lines = [f"{printable(board.data)}, {board.threat}, {board.suite}, n = {n}", file.getvalue().rstrip()]
+    lines = [printable(f"{board.data}, {board.threat}, {board.suite}, n = {n}"), file.getvalue().rstrip()]
     notes = [describe_attacks(board)] * (hidden == without_attacks) + [describe_rounding(board)]
     return "\n".join([*lines, *(line for note in notes for line in textwrap.wrap(printable(note), width))])
 
@@ -49,20 +49,20 @@ def describe_findings(record: Record) -> list[str]:
     trust = record.trust
     if trust is None:
         return []
-    who = printable(f"{record.model.name} ({record.recipe}), {record.threat}")
+    who = f"{record.model.name} ({record.recipe}), {record.threat}"
     marks = dict.fromkeys(trust.accepted, ", accepted")
     texts = [f"{who}: {d.grade}{marks.get(d.name, '')}: {d.name}: {d.message}; {d.hint}" for d in trust.findings]
     texts += [f"{who}: {line}" for line in _mitigated(record)]
     if not record.partial and len(trust.skipped) > MAX_SKIPPED * (len(trust.skipped) + len(trust.checked)):
         texts.append(f"{who}: {trust.verdict} by fewer checks; these do not apply: {', '.join(trust.skipped)}")
-    return texts
+    return [*map(printable, texts)]
 
 
 def _mitigated(record: Record) -> Iterator[str]:
     """Yield the effect of the mitigated attack on the figure of a row."""
     for attack in record.attacks[len(record.planned) :]:
         without = record.correct & ~union(planned.adversarial for planned in record.planned)
-        names = printable(", ".join(attack.options["mitigations"])) or "ordinary attacks"
+        names = ", ".join(attack.options["mitigations"]) or "ordinary attacks"
         yield f"mitigated by {names}: {without.mean():.1%} robust without, {record.robust.mean():.1%} with it"
 
 
@@ -91,7 +91,7 @@ def _table(board: Board, colon: str, hidden: tuple[str, ...]) -> Table:
     shown = _shown(board, hidden)
     table = Table(box=None, pad_edge=False, header_style="")
     for _, column in shown:
-        title = column.title.replace(":", colon)
+        title = printable(column.title).replace(":", colon)
         if column.folds:
             table.add_column(title, overflow="fold", min_width=FOLDED)
         else:

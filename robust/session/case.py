@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 import pytest
 from torch import nn
 
+from robust.attacks.text import printable, printable_lines
 from robust.data.dataset import Samples
 from robust.gates import Decision
 from robust.session.payload import ItemPayload
@@ -35,7 +36,8 @@ class Case:
 
     def note(self, name: str, value: object) -> None:
         """Add a property to the test, which JUnit files show as robust.NAME."""
-        self.item.user_properties.append((f"robust.{name}", value))
+        shown = printable(value) if isinstance(value, str) else value
+        self.item.user_properties.append((f"robust.{name}", shown))
 
     def warn(self, text: str) -> None:
         """Show a warning at the end of the run. Not a Python warning: no filter may hide it, nor make a gate of it."""
@@ -46,4 +48,4 @@ class Case:
 
 def fail(message: str) -> NoReturn:
     """Fail the test with this message and nothing else, also from within an `except`."""
-    raise pytest.fail.Exception(message, pytrace=False) from None
+    raise pytest.fail.Exception(printable_lines(message), pytrace=False) from None

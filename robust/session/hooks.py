@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from robust.attacks.text import printable
 from robust.attacks.words import describe_threat
 from robust.gates import Decision
 from robust.session import SELECTED_BASELINE
@@ -39,7 +40,7 @@ class RobustSession:
         parts += [f"attacks {', '.join(settings.attacks)}"] * bool(settings.attacks)
         parts += [f"suites {', '.join(suite.name for suite in settings.suites)}"] * bool(settings.suites)
         draw = f"; draw {settings.draw}" * (settings.draw != settings.seed)
-        return f"robust: {'; '.join(parts)}; seed {settings.seed}{draw}"
+        return printable(f"robust: {'; '.join(parts)}; seed {settings.seed}{draw}")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:

@@ -59,7 +59,7 @@ class RegressionTest:
         """Test an accuracy against the baseline's."""
         baseline = self.selected.baseline
         if baseline is None:
-            pytest.skip(self.selected.why)
+            pytest.skip(printable(self.selected.why))
         before = self._find_row(case, check, baseline)
         if check.margin.metric == CLEAN:
             after = self._answers.get_clean(case.module, case.samples).correct

@@ -1,7 +1,7 @@
 """The plugin's section at the end of pytest's output."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,24 +32,20 @@ def summarise(
     for board in boards(records):
         reporter.write_line(terminal(board, reporter._tw.fullwidth))
         reporter.write_line("")
-    for record in records:
-        for line in describe_findings(record):
-            reporter.write_line(line, yellow=True)
-    for line in clean:
-        reporter.write_line(printable(line))
-    for subject, note in notes.items():
-        reporter.write_line(f"{printable(subject)}: {note}")
-    for line in describe_verified(records):
-        reporter.write_line(line)
-    _write_trained(reporter, results, folder)
-    for line in _describe_files(results, folder):
-        reporter.write_line(line)
-    for line in (line for line in unfinished if line not in failures):
-        reporter.write_line(line, yellow=True)
-    for line in warnings:
-        reporter.write_line(f"WARNING {line}", yellow=True, bold=True)
-    for line in failures:
-        reporter.write_line(f"FAILED {line}", red=True)
+
+    def write(lines: Iterable[str], **markup: bool) -> None:
+        for line in lines:
+            reporter.write_line(printable(line), **markup)
+
+    write((line for record in records for line in describe_findings(record)), yellow=True)
+    write([*clean, *(f"{subject}: {note}" for subject, note in notes.items()), *describe_verified(records)])
+    for trained in results.list_trained():
+        write([f"trained by {describe_card(trained.card)}: {_shorten(Path(trained.path), folder)}"])
+        write((f"  {note}" for note in trained.card["notes"]), yellow=True)
+    write(_describe_files(results, folder))
+    write((line for line in unfinished if line not in failures), yellow=True)
+    write((f"WARNING {line}" for line in warnings), yellow=True, bold=True)
+    write((f"FAILED {line}" for line in failures), red=True)
 
 
 def describe_verified(records: list[Record]) -> list[str]:
@@ -72,13 +68,6 @@ def describe_verified(records: list[Record]) -> list[str]:
         for reason, rows in missing.items()
     ]
     return [f"verified: adversarial inputs, in other batches{fresh}; robust samples cannot be verified", *lines]
-
-
-def _write_trained(reporter: "pytest.TerminalReporter", results: Results, folder: Path) -> None:
-    for trained in results.list_trained():
-        reporter.write_line(f"trained by {describe_card(trained.card)}: {_shorten(Path(trained.path), folder)}")
-        for note in trained.card["notes"]:
-            reporter.write_line(f"  {note}", yellow=True)
 
 
 def _describe_files(results: Results, folder: Path) -> Iterator[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from robust.attacks.spec import Spec
+from robust.attacks.text import shorten_texts
 from robust.records.files import read_object
 
 SELECTION_NAME = "PGD-10"  # the attack that selects epochs: a weak one, since every epoch is attacked
@@ -21,13 +22,14 @@ def read_card(weights: Path) -> dict[str, Any] | None:
     Its content is not verified: it is a claim of its author, as a model's name is.
     """
     try:
-        card = read_object(weights.with_suffix(".json"))
-        if card["file"] != hash_content(weights.read_bytes()):
+        content = read_object(weights.with_suffix(".json"))
+        if content["file"] != hash_content(weights.read_bytes()):
             return None
+        card: dict[str, Any] = shorten_texts(content)
         Spec.parse(card["recipe"])
         describe_card(card)
         summarise_card(card)
-    except (OSError, ValueError, LookupError, TypeError):
+    except Exception:  # a stranger's card may hold anything
         return None
     return card
 

@@ -3,10 +3,9 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from robust.report.page.axes import Axes
-from robust.report.page.markup import number
+from robust.report.page.markup import number, text
 from robust.train.validate import Epoch
 
 LINES = (("clean", "#1b6ac9"), ("one_step", "#b8860b"), ("robust", "#b3261e"))
@@ -30,7 +29,7 @@ def curve_svg(curve: Sequence[Epoch], best: int, title: str) -> str:
     axes = Axes(1, last, 0, 100, width=640, height=360, left=48, right=110, bottom=36)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {axes.width} {axes.height}" font-family="sans-serif" '
-        f'font-size="12"><title>{escape(title)}</title><rect width="100%" height="100%" fill="white"/>'
+        f'font-size="12"><title>{text(title)}</title><rect width="100%" height="100%" fill="white"/>'
     ]
     for percent in range(0, 101, 20):
         y = number(axes.y(percent) + 4)

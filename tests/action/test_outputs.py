@@ -47,7 +47,7 @@ def test_an_annotation_is_one_line_whatever_it_holds():
     name, properties, text = re.fullmatch(r"::(\w+) ([^:]*)::(.*)", told).groups()
     assert name == "error"
     assert [each.partition("=")[0] for each in properties.split(",")] == ["file", "line", "title"]
-    assert text.startswith("a|b%0A%0A::error::x%0A<script>")
+    assert text.startswith("a|b%0A%0A:?error::x%0A<script>")
     assert "\x1b" not in told
     assert "%25 , :" in text
 

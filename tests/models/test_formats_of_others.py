@@ -140,6 +140,16 @@ def test_weights_as_a_pickle_are_refused(vit):
         read_model(vit, TERMS)
 
 
+def test_tensors_that_the_model_does_not_use_are_noted_and_their_names_not_logged(vit, capfd):
+    weights = load_file(vit / "model.safetensors")
+    save_file({**weights, "::error::x\x1b[2J": torch.ones(1)}, vit / "model.safetensors")
+
+    note = read_model(vit, Terms(SHAPE, CLASSES, normalize="none")).notes[0]
+
+    assert note == "the weights hold more than the model has, which was left out: :?error::x?[2J"
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"model_type": "nosuch"}', "[" * 100_000])
 def test_a_config_that_is_none_is_one_line(vit, text):
     (vit / "config.json").write_text(text)
@@ -160,6 +170,14 @@ def test_a_config_that_is_none_is_one_line(vit, text):
         ({"model_type": "../vit"}, "of the type ../vit"),
         ({"model_type": ["vit"]}, "of the type"),
         ({"num_labels": 10**9}, "num_labels=1000000000; expected 65536 at most"),
+        ({"num_labels": 1e9}, "num_labels=1000000000.0; expected 65536 at most"),
+        ({"image_size": 10**6}, "image_size=1000000; expected"),
+        ({"layer_norm_eps": float("nan")}, "layer_norm_eps=nan; expected"),
+        ({"pooler_act\x1b": 10**400}, "pooler_act?=1000"),
+        ({"rope_scaling": [1] * 5000}, "5000 numbers of rope_scaling; expected 4096 at most"),
+        ({"model_type": "levit"}, "of the type levit"),
+        ({"model_type": "efficientnet", "depth_coefficient": 1e9}, "depth_coefficient=1000000000.0; expected"),
+        ({"model_type": "efficientnet", "num_block_repeats": [60000] * 7}, "which its weights cannot fill"),
         ({"num_hidden_layers": 10**5}, "num_hidden_layers=100000; expected"),
         ({"hidden_size": 60000, "intermediate_size": 60000}, "of a network of"),
         ({"hidden_size": "many"}, "failed to load"),

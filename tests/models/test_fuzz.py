@@ -15,7 +15,9 @@ from safetensors.torch import save as to_safetensors
 from robust.models.checkpoint import WRAPPERS, strip_prefixes, unwrap
 from robust.models.format import Terms, read_model
 from tests.models.hostile import HOSTILE, members, to_archive, to_legacy, to_zip
+from tests.models.hostile_graphs import GREEDY, TALKATIVE, bend, repeated
 
+NO_DATA = Terms()
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
 fuzz = settings(
     max_examples=EXAMPLES,
@@ -53,10 +55,10 @@ def check(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "file"
 
-    def check(content):
+    def check(content, terms=NO_DATA):
         path.write_bytes(content)
         try:
-            read_model(path, Terms())
+            read_model(path, terms)
         except ValueError as error:
             assert type(error) is ValueError, repr(error)  # noqa: PT017 - some of the files are sound
             assert str(error).isprintable()  # noqa: PT017
@@ -158,3 +160,11 @@ def test_wrappers_of_any_kind(found):
 ))  # fmt: skip
 def test_hostile_files_with_a_few_bytes_changed(check, content):
     check(content)
+
+
+@fuzz
+@given(st.sampled_from([*TALKATIVE.values(), *GREEDY.values(), repeated(3)]), st.data())
+def test_graphs_with_a_few_things_changed(check, model, data):
+    for _ in range(data.draw(st.integers(1, 3))):
+        model = bend(model, lambda values: data.draw(st.sampled_from(values)))
+    check(model.SerializeToString(), Terms((4,), 4))

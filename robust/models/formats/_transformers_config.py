@@ -3,8 +3,11 @@
 A config can name other loaders, files, code and models of the network. None of these is followed.
 """
 
+import itertools
 import json
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,16 @@ from robust.models.checkpoint import join_names
 from robust.user_code import run_user_code
 
 MAX_BYTES = 2**24  # of a file of JSON
-MAX_SIZE = 2**16  # of any whole number in a config: larger than any width, and than most numbers of classes
+MAX_SIZE = 2**16  # of any number in a config: larger than any width, and than most numbers of classes
+MAX_LIST = 2**12  # entries of a list: more than any network has layers
+PARTS = 100  # modules and parameters to a tensor of the weights: more than any network has
 
-# Image classifiers that are built from their config alone: no other model's config, backbone or library is in it.
+# Image classifiers that are built from their config alone: no other model's config, backbone or library is in it. Not
+# levit, whose construction counts pairs of pixels one by one: by its config for days.
 TYPES = frozenset(
     {
         "beit", "bit", "convnext", "convnextv2", "cvt", "data2vec-vision", "deit", "dinov2", "dinov2_with_registers",
-        "efficientnet", "focalnet", "hgnet_v2", "hiera", "ijepa", "levit", "mobilenet_v1", "mobilenet_v2", "mobilevit",
+        "efficientnet", "focalnet", "hgnet_v2", "hiera", "ijepa", "mobilenet_v1", "mobilenet_v2", "mobilevit",
         "mobilevitv2", "poolformer", "pvt", "pvt_v2", "regnet", "resnet", "segformer", "swiftformer", "swin", "swinv2",
         "vit", "vit_msn",
     }
@@ -66,12 +72,12 @@ def read_config(folder: Path, members: tuple[str, ...]) -> Any:
     content = read_json(folder / "config.json")
     kind = content.get("model_type")
     if not isinstance(kind, str) or kind not in TYPES:
-        fault = f"is a folder of transformers of the type {printable(str(kind))}"
+        fault = f"is a folder of transformers of the type {brief(str(kind), 80)}"
         raise ValueError(f"{fault}; read are image classifiers of these: {', '.join(sorted(TYPES))}")
     tensors, size = _measure_weights(folder, members)
     _refuse_large(content, tensors)
     config = run_user_code(lambda: _build_config(kind, content))
-    needed = run_user_code(lambda: _count_numbers(config))
+    needed = run_user_code(lambda: _count_numbers(config, tensors))
     if needed > size:
         raise ValueError(f"has a config.json of a network of {needed:,} numbers, and weights of {size:,} bytes")
     return config
@@ -85,14 +91,37 @@ def _build_config(kind: str, content: dict[str, Any]) -> Any:
     return config_class(**{key: value for key, value in content.items() if key in keys})
 
 
-def _count_numbers(config: Any) -> int:
-    """Return the number of parameters of the config's network, which is built without memory for them."""
+def _count_numbers(config: Any, tensors: int) -> int:
+    """Return the number of parameters of the config's network, which is built without memory for them.
+
+    It is not built to the end if it has many more parts than the weights have tensors.
+    """
     import torch
     from transformers import AutoModelForImageClassification
 
-    with torch.device("meta"):
+    with torch.device("meta"), _limit_parts(PARTS * (tensors + 10)):
         module = AutoModelForImageClassification.from_config(config, attn_implementation="eager")
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+@contextmanager
+def _limit_parts(most: int) -> Iterator[None]:
+    """Stop the construction of a network at so many modules and parameters: ValueError."""
+    from torch.nn.modules import module
+
+    parts = itertools.count(1)
+
+    def count(*_: object) -> None:
+        if next(parts) > most:
+            raise ValueError(f"the network has more than {most} parts, which its weights cannot fill")
+
+    hooks = (module.register_module_module_registration_hook, module.register_module_parameter_registration_hook)
+    handles = [register(count) for register in hooks]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _refuse_large(content: object, tensors: int, key: str = "") -> None:
@@ -101,12 +130,16 @@ def _refuse_large(content: object, tensors: int, key: str = "") -> None:
         for name, value in content.items():
             _refuse_large(value, tensors, str(name))
     elif isinstance(content, list):
+        if len(content) > MAX_LIST:
+            raise ValueError(
+                f"has a config.json with {len(content)} numbers of {brief(key)}; expected {MAX_LIST} at most"
+            )
         for value in content:
             _refuse_large(value, tensors, key)
-    elif isinstance(content, int) and not isinstance(content, bool):
+    elif isinstance(content, int | float):
         most = tensors if "layers" in key or "depth" in key else MAX_SIZE
-        if abs(content) > most:
-            raise ValueError(f"has a config.json with {printable(key)}={content}; expected {most} at most")
+        if not abs(content) <= most:  # NaN is not, either
+            raise ValueError(f"has a config.json with {brief(key)}={brief(repr(content), 40)}; expected {most} at most")
 
 
 def _measure_weights(folder: Path, members: tuple[str, ...]) -> tuple[int, int]:

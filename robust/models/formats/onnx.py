@@ -1,9 +1,13 @@
 """ONNX graphs, converted to torch so that they have a gradient, and compared with onnxruntime."""
 
+import threading
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from robust.attacks.rng import Rng
 from robust.models.format import Loaded, Source, Terms, model_format
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
 
 PROBES = 4  # inputs on which both are compared
 MAX_ERROR = 1e-4  # of the answers, as a share of the largest
+SECONDS = 60.0  # that the probes may take: a graph can have loops without end
+SILENT = 4  # the severity from which on onnxruntime writes its log: fatal; it would quote names of the file
 NEXT_KEYS = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"  # keys of protobuf that may follow the version in a model
 
 
@@ -41,6 +47,7 @@ def read(source: Source, terms: Terms) -> Loaded:
         kind = inputs[0].type.removeprefix("tensor(").removesuffix(")")
         raise ValueError(f"is an ONNX graph of {kind} inputs, expected float: export it with inputs of float32")
     n, notes = inputs[0].shape[0], ["converted from ONNX"]
+    _compare(module, session, n if isinstance(n, int) else PROBES, terms.shape)
     if isinstance(n, int):
         whole = Batched(module, n, n)
         if _takes_any(module, whole, n, terms.shape):
@@ -48,7 +55,6 @@ def read(source: Source, terms: Terms) -> Loaded:
         else:
             module = whole
             notes.append(f"made for batches of {n}")
-    _compare(module, session, n if isinstance(n, int) else PROBES, terms.shape)
     return Loaded(module, tuple(notes))
 
 
@@ -59,7 +65,7 @@ def _takes_any(module: nn.Module, whole: nn.Module, n: int, shape: tuple[int, ..
     """
     x = Rng.of(0, torch.arange(2 * n + 1)).uniform(torch.zeros(2 * n + 1, *shape))
     try:
-        with torch.no_grad():
+        with torch.no_grad(), Deadline():
             outputs = [[one] if isinstance(one, Tensor) else [*one] for one in (module(x), whole(x))]
         return all(torch.allclose(one, other, rtol=1e-3, atol=1e-5) for one, other in zip(*outputs, strict=True))
     except Exception:  # the graph holds the number itself; what else may be wrong is found by `_compare`
@@ -75,7 +81,53 @@ def _convert(source: Source) -> tuple[nn.Module, Any]:
     graph = onnx.load(source.path)
     _fold_identities(graph)
     module: nn.Module = ConvertModel(graph)
-    return module.eval(), onnxruntime.InferenceSession(str(source.path))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = SILENT
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # they compute constants
+    session = onnxruntime.InferenceSession(  # without a fallback, which prints what failed
+        str(source.path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
+    return module.eval(), session
+
+
+class Deadline(TorchFunctionMode):
+    """Stop the calls of torch in the block once they take too long: ValueError. A call that has begun goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end = time.monotonic() + SECONDS
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if time.monotonic() > self.end:
+            raise ValueError(f"it did not answer within {SECONDS:g} seconds")
+        return func(*args, **(kwargs or {}))
+
+
+def _ask_runtime(session: Any, x: Tensor) -> list[Tensor]:
+    """Return onnxruntime's answers to x; ValueError if it takes too long."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = SILENT
+    over = threading.Event()
+
+    def stop() -> None:
+        over.set()
+        options.terminate = True
+
+    timer = threading.Timer(SECONDS, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        return [*map(torch.from_numpy, session.run(None, {session.get_inputs()[0].name: x.numpy()}, options))]
+    except Exception:
+        if over.is_set():
+            raise ValueError(f"it did not answer within {SECONDS:g} seconds") from None
+        raise
+    finally:
+        timer.cancel()
 
 
 def _fold_identities(model: "ModelProto") -> None:
@@ -95,12 +147,12 @@ def _fold_identities(model: "ModelProto") -> None:
 
 def _compare(module: nn.Module, session: Any, n: int, shape: tuple[int, ...]) -> None:
     """Raise a ValueError if the converted graph does not answer as onnxruntime does."""
-    x = Rng.of(0, torch.arange(n)).uniform(torch.zeros(n, *shape))
     try:
-        with torch.no_grad():
+        x = Rng.of(0, torch.arange(n)).uniform(torch.zeros(n, *shape))
+        references = _ask_runtime(session, x)  # first, since it can be stopped
+        with torch.no_grad(), Deadline():
             output = module(x)
         answers: list[Tensor] = [output] if isinstance(output, Tensor) else [*output]
-        references = map(torch.from_numpy, session.run(None, {session.get_inputs()[0].name: x.numpy()}))
         relative = max(
             float((answer - reference).abs().max() / reference.abs().max().clamp_min(1e-12))
             for answer, reference in zip(answers, references, strict=True)

@@ -1,6 +1,8 @@
 """Folders of transformers' save_pretrained: image classifiers with weights in safetensors, without custom code."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,33 +52,49 @@ def read(source: Source, terms: Terms) -> Loaded:
         raise LookupError("transformers is not installed; pip install 'pytest-robust[transformers]'")
     refuse_strangers(source.path, source.members)
     config = read_config(source.path, source.members)
-    module = Logits(run_user_code(lambda: _load_classifier(source.path, config)))
+    classifier, notes = run_user_code(lambda: _load_classifier(source.path, config))
+    module = Logits(classifier)
     if terms.normalize is not None:
-        return Loaded(module)
+        return Loaded(module, notes)
     if PROCESSOR not in source.members:
-        return Loaded(module, (f"there is no {PROCESSOR}, so inputs are not normalised",))
+        return Loaded(module, (*notes, f"there is no {PROCESSOR}, so inputs are not normalised"))
     normalize = read_normalize(_read_processor(source.path))
-    return Loaded(add_normalization(module, normalize), describe_normalize(normalize))
+    return Loaded(add_normalization(module, normalize), (*notes, *describe_normalize(normalize)))
 
 
-def _load_classifier(path: Path, config: Any) -> nn.Module:
+def _load_classifier(path: Path, config: Any) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return the classifier, and a note on weights that it does not use."""
     from transformers import AutoModelForImageClassification
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
-    classifier, info = AutoModelForImageClassification.from_pretrained(
-        path,
-        config=config,  # ours: what else stands in the file is not looked at
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        attn_implementation="eager",  # a config may name kernels to download
-        output_loading_info=True,
-    )
+    with _silence():
+        classifier, info = AutoModelForImageClassification.from_pretrained(
+            path,
+            config=config,  # ours: what else stands in the file is not looked at
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            attn_implementation="eager",  # a config may name kernels to download
+            output_loading_info=True,
+        )
     if missing := sorted(info["missing_keys"]):  # transformers would draw them at random
         raise ValueError(f"the weights lack {len(missing)} of the model's ({join_names(missing, 2)})")
-    module: nn.Module = classifier.eval()
-    return module
+    unused = sorted(info["unexpected_keys"])
+    note = f"the weights hold more than the model has, which was left out: {join_names(unused, 2)}"
+    return classifier.eval(), (note,) * bool(unused)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep back the library's progress and log, which quotes the names of tensors: what matters is told by us."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _read_processor(path: Path) -> str:

@@ -8,6 +8,7 @@ from robust.attacks.text import printable
 
 OPEN = frozenset({"td", "th", "tr", "li", "dt", "dd", "option", "thead", "tbody"})  # HTML needs no end tags of these
 SIGNS = re.compile("[&<>\"']")  # what `escape` replaces; most texts have none
+SPACE = re.compile(r"\s")
 PLAIN = re.compile(r"[\w#.-]+")  # an attribute's value that needs no quotes; a large page is a fifth smaller so
 
 
@@ -22,8 +23,7 @@ def text(value: object) -> Html:
     if isinstance(value, Html):
         return value
     words = str(value)
-    if not words.isprintable():
-        words = printable(re.sub(r"\s", " ", words))
+    words = printable(words if words.isprintable() else SPACE.sub(" ", words))
     return Html(escape(words) if SIGNS.search(words) else words)
 
 

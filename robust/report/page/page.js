@@ -120,7 +120,7 @@
   }
 
   // A spreadsheet would run a text that begins like a formula.
-  const guarded = (cell) => (typeof cell === "string" && /^[\s]*[=+\-@]/.test(cell) ? `'${cell}` : cell ?? "");
+  const guarded = (cell) => (typeof cell === "string" ? cell.replace(/(^|;)\s*(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g, "$1'") : cell ?? "");
   const quoted = (cell) => (/[",\r\n]/.test(cell) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell));
   const csv = (line) => line.map((cell) => quoted(guarded(cell))).join(",");
 
