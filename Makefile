@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -122,6 +122,10 @@ bench-speed: .venv/peers
 
 bench-profile: .venv/ready
 	$(BIN)/python -m benchmarks.shares
+
+# What leaderboards of up to 4,000 rows cost.
+bench-load: .venv/ready
+	$(BIN)/python -m benchmarks.load
 
 bench-ranks: .venv/ready
 	$(BIN)/python -m benchmarks.ranks

@@ -33,6 +33,14 @@ def write(path: Path, content: bytes) -> None:
         _write_all({path: content})
 
 
+def begins(path: Path, beginning: str) -> bool:
+    """Whether the file is there and begins so."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(beginning.encode())) == beginning.encode()
+
+
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     """Write a whole .npz without pickles, or nothing; arrays that are on disk are not read into memory."""
     _beside(path, lambda file: np.savez(file, **arrays)).replace(path)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from robust.attacks.text import brief, first_line
 from robust.records.evidence import Evidence
-from robust.records.files import _write_all
+from robust.records.files import _write_all, begins
 from robust.records.gallery import Gallery
 from robust.records.record import Record
 
@@ -24,6 +24,7 @@ GENERATED = {
     "results.csv": "schema,",
     "index.html": f"<!doctype html>{MADE}",
 }
+PAGES = "pages"  # the folder of the further pages of a large leaderboard, which begin as index.html does
 
 Fate = Literal["new", "same", "replaced", "kept"]
 FATES: dict[Fate, str] = {
@@ -80,9 +81,10 @@ def check_folder(folder: Path) -> None:
     """Raise ValueError if the board would overwrite a file that it has not made, or `folder` is a file."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file, expected a folder")
-    for name, beginning in GENERATED.items():
-        path = folder / name
-        if path.exists() and not path.read_text("utf-8", errors="replace").startswith(beginning):
+    pages = (path for kind in ("models", "rows") for path in (folder / PAGES).glob(f"{kind}-*.html"))
+    beginnings = {folder / name: beginning for name, beginning in GENERATED.items()}
+    for path, beginning in (beginnings | dict.fromkeys(pages, GENERATED["index.html"])).items():
+        if path.exists() and not begins(path, beginning):
             raise ValueError(f"{path} is not a leaderboard of ours and would be overwritten; choose another folder")
 
 
