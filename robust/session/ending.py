@@ -63,7 +63,7 @@ class Ending:
 
 @contextmanager
 def _contained(item: pytest.Item) -> Iterator[None]:
-    """Fail a test whose model would end the run: by sys.exit, or by pytest.exit, which a user's test may call itself."""
+    """Fail a test whose model would end the run, by sys.exit or pytest.exit; a user's test may call the latter."""
     try:
         yield
     except ENDS as error:

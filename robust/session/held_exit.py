@@ -1,4 +1,4 @@
-"""Hold the exit status: what runs in this process cannot end it with 0 before the gates are decided, or after they fail.
+"""Hold the exit status: nothing in this process ends it with 0 before the gates are decided, or after they fail.
 
 A model's code runs in the process that judges it. os._exit and os.exec* end it before pytest can say anything.
 """
@@ -29,8 +29,8 @@ class HeldExit:
         """Hold the process until `decide`."""
         if self._process == -1:
             sys.addaudithook(self._audit)  # it cannot be removed
-            for module in (os, sys.modules.get(os.name)):  # posix or nt, where os has it from
-                setattr(module, "_exit", self._exit)
+            os._exit = self._exit  # type: ignore[assignment]
+            vars(sys.modules[os.name])["_exit"] = self._exit  # posix or nt, where os has it from
         self._process, self._status = os.getpid(), None
 
     def decide(self, status: int) -> None:
@@ -50,9 +50,9 @@ class HeldExit:
         self._end(status)
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
-        if event == "os.exec" or (event == "ctypes.dlsym" and args[1] in NATIVE):
-            if self._process == os.getpid() and self._status != 0:
-                raise EndedError("os.exec*" if event == "os.exec" else f"{args[1]} of the C library")
+        native = event == "ctypes.dlsym" and args[1] in NATIVE
+        if (native or event == "os.exec") and self._process == os.getpid() and self._status != 0:
+            raise EndedError(f"{args[1]} of the C library" if native else "os.exec*")
 
 
 HELD = HeldExit()
