@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock
-from safetensors.torch import load_file, save
-from torch import nn
+from safetensors.torch import load, save
+from torch import Tensor, nn
 
 from robust.attacks.rng import seeded
 from robust.attacks.spec import Spec
@@ -19,9 +19,9 @@ from robust.attacks.text import slug
 from robust.data.dataset import Dataset, Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.models.normalize import find_normalization
-from robust.records.files import private, read_object, write
+from robust.records.files import private, write
 from robust.train.cache_key import list_determinants
-from robust.train.card import hash_content
+from robust.train.card import hash_content, read_card
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.factory import Method, read_recipe
 from robust.train.loop import Fit, fit
@@ -87,18 +87,32 @@ def train(
         ranks,
     )
     with FileLock(unfinished / f"{key}.lock") if ranks.first else nullcontext():
-        if not ranks.once(path.exists):
+        kept = ranks.once(lambda: _read_kept(path, key))
+        if kept is None:
             result = fit(module, method, samples, spec.threat, seed=spec.seed, options=options)
             card = {**card, "key": key, **_results(result, samples, spec.seed), "processes": ranks.size}
             card["normalize"] = find_normalization(module)
             card |= ranks.once(lambda: _measure_suite(module, method, result, samples, spec))
             ranks.once(lambda: _write(path, result, card))
             ranks.once(lambda: saved.unlink(missing_ok=True))
-    module.load_state_dict(ranks.once(lambda: load_file(path)))  # so that the weights on the disk are measured
-    card = ranks.once(lambda: read_object(path.with_suffix(".json")))
-    if not card:
-        raise ValueError(f"{path}: there is no sound card (.json) beside these weights; remove them to train again")
+            kept = ranks.once(lambda: _read_kept(path, key))  # so that the weights on the disk are measured
+    if kept is None:
+        raise ValueError(f"{path}: is not what was written there; is the disk sound?")
+    weights, card = kept
+    module.load_state_dict(weights)
     return Trained(module, path, card, split_off_validation(samples, spec.seed)[1])
+
+
+def _read_kept(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Return the weights of an earlier training and their card; None if there is none, or a file of it is damaged.
+
+    Then the training is made again: what a cache holds is only worth having if it is what was written.
+    """
+    card = read_card(path)
+    if card is None or card["key"] != key:
+        return None
+    content = path.read_bytes()
+    return (load(content), card) if hash_content(content) == card["file"] else None
 
 
 def load_selection(card: dict[str, Any], dataset: Dataset) -> Samples | None:
