@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(selection, "robust-selection")
         session = RobustSession(run, selection)
         config.pluginmanager.register(session, "robust-session")
-        config.pluginmanager.register(Ending(session), "robust-ending")
+        config.pluginmanager.register(Ending(session.failures), "robust-ending")
     elif read_option(config, "only"):
         how = "--robust-model=net.py:make of pytest, or as robust evaluate net.py:make"
         raise pytest.UsageError(f"there is no model to test; name one, as {how}")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.attacks.files import read_text
 from robust.attacks.text import printable
 from robust.baseline.git import Commit
 from robust.data.numpy_files import read_arrays
@@ -132,6 +133,6 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
 
 def _record(path: Path) -> Record:
     try:
-        return Record.from_json(path.read_text("utf-8"))
+        return Record.from_json(read_text(path))
     except (OSError, ValueError) as error:
         raise ValueError(f"{printable(str(path))}: {error}") from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robust.attacks.files import open_regular
 from robust.attacks.registry import Registry
 from robust.attacks.text import brief
 from robust.models.archive import SIGNATURE, read_member_names
@@ -36,7 +37,7 @@ class Source:
         """Read the beginning or the names of a file or folder; ValueError for an archive that is damaged or hostile."""
         if path.is_dir():
             return cls(path, members=tuple(sorted(inner.name for inner in path.iterdir())))
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(HEAD)
         names = read_member_names(path) if head.startswith(SIGNATURE) else ()
         return cls(path, head, tuple(sorted(names)), has_header(path, head))

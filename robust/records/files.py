@@ -12,6 +12,8 @@ from typing import IO, Any
 import numpy as np
 from filelock import FileLock
 
+from robust.attacks.files import read_content, read_text
+
 
 def private(folder: Path) -> Path:
     """Make the folder if it is missing, with a file that keeps it out of version control; return it."""
@@ -29,7 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def write(path: Path, content: bytes) -> None:
     """Write a whole file or nothing; a file with this content is left alone."""
-    if not (path.exists() and path.read_bytes() == content):
+    if not (path.exists() and read_content(path) == content):
         _write_all({path: content})
 
 
@@ -41,7 +43,7 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
 def read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object that a file holds, as a card does; {} if there is no file, or it holds something else."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from robust.attacks.files import read_content, read_text, refuse_irregular
 from robust.attacks.text import brief, first_line
 from robust.records.evidence import Evidence
 from robust.records.files import _write_all
@@ -60,7 +61,7 @@ def _file(folder: Path, record: Record, content: bytes | None) -> Fate:
     if not _replaces(record, older):
         _put(_history_path(folder, record), record.to_json(), content)
         return "kept"
-    _put(_history_path(folder, older), place.read_text("utf-8"), _read(place.with_suffix(".npz")))
+    _put(_history_path(folder, older), read_text(place), _read(place.with_suffix(".npz")))
     _put(place, record.to_json(), content)
     return "replaced"
 
@@ -82,7 +83,7 @@ def check_folder(folder: Path) -> None:
         raise ValueError(f"{folder} is a file, expected a folder")
     for name, beginning in GENERATED.items():
         path = folder / name
-        if path.exists() and not path.read_text("utf-8", errors="replace").startswith(beginning):
+        if path.exists() and not read_text(path, "replace").startswith(beginning):
             raise ValueError(f"{path} is not a leaderboard of ours and would be overwritten; choose another folder")
 
 
@@ -97,7 +98,7 @@ def _list_paths(folder: Path) -> list[Path]:
 
 def _read_record(path: Path) -> Record:
     try:
-        return Record.from_json(path.read_text("utf-8"))
+        return Record.from_json(read_text(path))
     except ValueError as error:
         raise ValueError(f"{path}: {error}; mend it or move it away") from None
 
@@ -108,6 +109,7 @@ def galleries(folder: Path, rows: Iterable[Record]) -> dict[str, Gallery]:
     for record in rows:
         path = record_path(folder, record).with_suffix(".npz")
         try:
+            refuse_irregular(path)
             if gallery := Gallery.read(path):
                 by_stem[record.stem] = gallery
         except FileNotFoundError:  # a checkout may leave the evidence out
@@ -168,7 +170,7 @@ def _check_rows(evidence: Evidence, record: Record) -> None:
 
 def _read(path: Path) -> bytes | None:
     """Read the file; None if there is none, since a checkout may leave the evidence out."""
-    return path.read_bytes() if path.exists() else None
+    return read_content(path) if path.exists() else None
 
 
 def _put(place: Path, record: str, evidence: bytes | None) -> None:

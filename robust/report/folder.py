@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from robust.attacks.files import read_text
 from robust.attacks.text import brief, first_line
 from robust.records.files import write
 from robust.records.record import Record
@@ -21,7 +22,7 @@ def write_board(folder: Path) -> list[Path]:
     for name, content in {**files, **{f"badges/{name}": content for name, content in images.items()}}.items():
         write(folder / name, content.encode())
     for stale in (folder / "badges").glob("*"):
-        if stale.name not in images and is_generated(stale.read_text("utf-8", errors="replace")):
+        if stale.name not in images and is_generated(read_text(stale, "replace")):
             stale.unlink()
     return [folder / name for name in files]
 

@@ -2,16 +2,12 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import pytest
 
 from robust.session.held_exit import HELD
 from robust.session.places import needs_model
 from robust.user_code import PACKAGE, describe_user_error
-
-if TYPE_CHECKING:
-    from robust.session.hooks import RobustSession
 
 ENDS = (SystemExit, pytest.exit.Exception)
 NAMED = 3  # tests that the line on those that did not run names
@@ -20,8 +16,8 @@ NAMED = 3  # tests that the line on those that did not run names
 class Ending:
     """The hooks that hold what was planned against what was reported."""
 
-    def __init__(self, session: "RobustSession") -> None:
-        self._session = session  # whose failures the end adds to
+    def __init__(self, failures: list[str]) -> None:
+        self._failures = failures  # of the session as a whole
         self._planned: dict[str, None] = {}  # the tests that need the model, in order
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -57,7 +53,7 @@ class Ending:
             first = ", ".join([*self._planned][:NAMED]) + ", ..." * (len(self._planned) > NAMED)
             n = len(self._planned)
             why = f"the run was ended with status 0 before {n} of its tests had run: {first}"
-            self._session.failures.append(f"{why}; so nothing shows what they would")
+            self._failures.append(f"{why}; so nothing shows what they would")
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -13,6 +13,7 @@ from filelock import FileLock
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from robust.attacks.files import read_content
 from robust.attacks.rng import seeded
 from robust.attacks.spec import Spec
 from robust.attacks.text import slug
@@ -111,7 +112,7 @@ def _read_kept(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]]
     card = read_card(path)
     if card is None or card["key"] != key:
         return None
-    content = path.read_bytes()
+    content = read_content(path)
     return (load(content), card) if hash_content(content) == card["file"] else None
 
 

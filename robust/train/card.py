@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from robust.attacks.files import read_content
 from robust.attacks.spec import Spec
 from robust.attacks.text import shorten_texts
 from robust.records.files import read_object
@@ -37,7 +38,7 @@ def read_card(weights: Path) -> dict[str, Any] | None:
     """
     try:
         content = read_object(weights.with_suffix(".json"))
-        if content["file"] != hash_content(weights.read_bytes()) or not _is_sound(content):
+        if content["file"] != hash_content(read_content(weights)) or not _is_sound(content):
             return None
         card: dict[str, Any] = shorten_texts(content)
         Spec.parse(card["recipe"])
