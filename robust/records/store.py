@@ -13,7 +13,7 @@ from typing import Literal
 from robust.attacks.files import read_content, read_text, refuse_irregular
 from robust.attacks.text import brief, first_line
 from robust.records.evidence import Evidence
-from robust.records.files import _write_all
+from robust.records.files import _write_all, refuse_links
 from robust.records.gallery import Gallery
 from robust.records.record import Record
 
@@ -53,16 +53,16 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
 def _file(folder: Path, record: Record, content: bytes | None) -> Fate:
     place = record_path(folder, record)
     if not place.exists():
-        _put(place, record.to_json(), content)
+        _put(folder, place, record.to_json(), content)
         return "new"
     older = _read_record(place)
     if older.same_outcomes(record) and (record.trust is None or older.same_trust(record)):
         return "same"
     if not _replaces(record, older):
-        _put(_history_path(folder, record), record.to_json(), content)
+        _put(folder, _history_path(folder, record), record.to_json(), content)
         return "kept"
-    _put(_history_path(folder, older), read_text(place), _read(place.with_suffix(".npz")))
-    _put(place, record.to_json(), content)
+    _put(folder, _history_path(folder, older), read_text(place), _read(place.with_suffix(".npz")))
+    _put(folder, place, record.to_json(), content)
     return "replaced"
 
 
@@ -173,8 +173,9 @@ def _read(path: Path) -> bytes | None:
     return read_content(path) if path.exists() else None
 
 
-def _put(place: Path, record: str, evidence: bytes | None) -> None:
+def _put(folder: Path, place: Path, record: str, evidence: bytes | None) -> None:
     """Write a record and its evidence; an older record is removed first, so evidence is never beside another record."""
+    refuse_links(folder, place)
     contents = {} if evidence is None else {place.with_suffix(".npz"): evidence}
     _write_all({**contents, place: record.encode()}, stale=place)
 

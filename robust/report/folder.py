@@ -4,7 +4,7 @@ from pathlib import Path
 
 from robust.attacks.files import read_text
 from robust.attacks.text import brief, first_line
-from robust.records.files import write
+from robust.records.files import refuse_links, write
 from robust.records.record import Record
 from robust.records.store import galleries, record_path, records
 from robust.report.badge import badges, is_generated
@@ -19,6 +19,7 @@ def write_board(folder: Path) -> list[Path]:
     """Write tables, page and badges; call this under `locked`. Return the paths of tables and page."""
     claims = folder / FOLDER
     files, images = _render(folder, records(folder), read_entries(claims) if claims.is_dir() else [])
+    refuse_links(folder, folder / "badges")
     for name, content in {**files, **{f"badges/{name}": content for name, content in images.items()}}.items():
         write(folder / name, content.encode())
     for stale in (folder / "badges").glob("*"):

@@ -20,7 +20,7 @@ from robust.attacks.text import slug
 from robust.data.dataset import Dataset, Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.models.normalize import find_normalization
-from robust.records.files import private, write
+from robust.records.files import private, refuse_links, write
 from robust.train.cache_key import list_determinants
 from robust.train.card import hash_content, read_card
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
@@ -78,8 +78,8 @@ def train(
     key = hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
     path = folder / f"{slug(spec.name)}-{Spec.parse(spec.recipe).slug[:60]}-{key[:8]}.safetensors"
     unfinished = folder / ".unfinished"
-    ranks.once(lambda: private(unfinished))
-    saved = unfinished / f"{key}.pt"
+    saved, lock = unfinished / f"{key}.pt", unfinished / f"{key}.lock"
+    ranks.once(lambda: private(refuse_links(folder.parent, lock).parent))
     options = FitOptions(
         lambda epoch: on_epoch(epoch, method.plan),
         lambda done: on_batch(done, method.plan),
@@ -87,7 +87,7 @@ def train(
         saved,
         ranks,
     )
-    with FileLock(unfinished / f"{key}.lock") if ranks.first else nullcontext():
+    with FileLock(lock) if ranks.first else nullcontext():
         kept = ranks.once(lambda: _read_kept(path, key))
         if kept is None:
             result = fit(module, method, samples, spec.threat, seed=spec.seed, options=options)

@@ -80,9 +80,9 @@ def test_a_compressed_stream_is_held_to_its_size_before_it_is_unpacked(tmp_path,
         (tmp_path / name).mkdir()
         write_state(tmp_path / name, "data.arrow")
         options = pa.ipc.IpcWriteOptions(compression=codec)
-        with pa.OSFile(str(tmp_path / name / "data.arrow"), "wb") as file:
-            with pa.ipc.new_stream(file, rows.schema, options=options) as writer:
-                writer.write_table(rows)
+        path = str(tmp_path / name / "data.arrow")
+        with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, rows.schema, options=options) as writer:
+            writer.write_table(rows)
 
     assert len(open_table(tmp_path, "hf:honest").load("test")) == 20
     before = pa.total_allocated_bytes()
