@@ -98,7 +98,7 @@ def _stages(path: Path) -> tuple[Stage, ...]:
         content = tomllib.loads(read_text(path))
     except OSError as error:
         raise ValueError(f"{path.name} cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:  # no TOML, or not UTF-8
+    except (ValueError, RecursionError) as error:  # no TOML, not UTF-8, or nested too deeply
         raise ValueError(f"{path.name}: {error}") from None
     for key in content:
         if key != "stages":

@@ -231,6 +231,8 @@ class Models:
                     ranks=self._ranks,
                 )
                 refuse_shared(trained.selection, self._data.samples)
+            except OSError as error:
+                fail(f"{spec.text}, {variant.training}: the training could not be written: {error}")
             except (ValueError, LookupError) as error:
                 fail(f"{spec.text}, {variant.training}: {error.args[0]}")
             except KeyboardInterrupt:

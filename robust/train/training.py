@@ -84,7 +84,11 @@ class Training:
         content = self.ranks.once(lambda: read_content(path) if path.exists() else b"")
         if not content:
             return
-        state = torch.load(io.BytesIO(content), map_location=self._device, weights_only=True)
+        try:
+            state = torch.load(io.BytesIO(content), map_location=self._device, weights_only=True)
+        except Exception:  # a damaged file raises anything
+            self.notes.append("what an earlier training had saved is damaged, so it began anew")
+            return
         self.module.load_state_dict(state["module"])
         with torch.no_grad():
             for name, buffer in self.module.named_buffers():
