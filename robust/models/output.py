@@ -10,7 +10,7 @@ from robust.attacks.engine import eval_mode
 from robust.attacks.state import State, list_written, name_few
 from robust.attacks.text import printable
 from robust.device import device_of
-from robust.models.batches import Parted, agree, fit_batches
+from robust.models.batches import Parted, agree, find_unusual, fit_batches, refuse_unusual
 from robust.models.output_form import LOG_PROBABILITY, LOGIT, PROBABILITY, OutputForm
 from robust.models.output_reader import HALVES, MAX_ERROR, LastActivation, Reader, exact_logits, sum_to_one, tensors_in
 

@@ -49,7 +49,7 @@ def test_a_state_dict_nested_deeply_is_one_line(tmp_path):
         for member in sound.infolist():
             file.writestr(member, deep if member.filename.endswith("data.pkl") else sound.read(member))
 
-    with pytest.raises(ValueError, match="is nested too deeply, or claims too much, to be a file of torch.save"):
+    with pytest.raises(ValueError, match=r"is nested too deeply, or claims too much, to be a file of torch.save"):
         read_model(tmp_path / "deep.pt", Terms())
 
 
@@ -63,7 +63,7 @@ def test_an_onnx_graph_for_huge_batches_is_one_line(tmp_path):
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "big.onnx"
     )
 
-    with pytest.raises(ValueError, match="is an ONNX graph for batches of 2147483647, which are .* bytes; expected"):
+    with pytest.raises(ValueError, match=r"is an ONNX graph for batches of 2147483647, which are .* bytes; expected"):
         read_model(tmp_path / "big.onnx", Terms((64,), 64))
 
 
