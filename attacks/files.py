@@ -5,8 +5,8 @@ To open a named pipe waits for a writer, and a device may never end; a link can 
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from robust.attacks.text import printable
 
@@ -24,7 +24,7 @@ class UnfitFileError(OSError, ValueError):
     """A file that is not read, since it is no regular one or is too large; the message is one line."""
 
 
-def open_regular(path: Path, most: int | None = None) -> BinaryIO:
+def open_regular(path: Path, most: int | None = None) -> BufferedReader:
     """Open a regular file of at most `most` bytes to read it; UnfitFileError for anything else."""
     try:
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

@@ -29,7 +29,7 @@ class HeldExit:
         """Hold the process until `decide`."""
         if self._process == -1:
             sys.addaudithook(self._audit)  # it cannot be removed
-            os._exit = self._exit  # type: ignore[assignment]
+            os._exit = self._exit
             vars(sys.modules[os.name])["_exit"] = self._exit  # posix or nt, where os has it from
         self._process, self._status = os.getpid(), None
 
