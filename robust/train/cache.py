@@ -20,7 +20,7 @@ from robust.attacks.text import slug
 from robust.data.dataset import Dataset, Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.models.normalize import find_normalization
-from robust.records.files import private, refuse_links, write
+from robust.records.files import private, read_object, refuse_links, write
 from robust.train.cache_key import list_determinants
 from robust.train.card import hash_content, read_card
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
@@ -109,8 +109,8 @@ def _read_kept(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]]
 
     Then the training is made again: what a cache holds is only worth having if it is what was written.
     """
-    card = read_card(path)
-    if card is None or card["key"] != key:
+    card = read_object(path.with_suffix(".json"))  # our own, whose texts are not shortened as a stranger's are
+    if read_card(path) is None or card["key"] != key:
         return None
     content = read_content(path)
     return (load(content), card) if hash_content(content) == card["file"] else None

@@ -53,20 +53,6 @@ def test_a_state_dict_nested_deeply_is_one_line(tmp_path):
         read_model(tmp_path / "deep.pt", Terms())
 
 
-def test_an_onnx_graph_for_huge_batches_is_one_line(tmp_path):
-    onnx = pytest.importorskip("onnx")
-    kind, helper = onnx.TensorProto.FLOAT, onnx.helper
-    x = helper.make_tensor_value_info("x", kind, [2**31 - 1, 64])
-    y = helper.make_tensor_value_info("y", kind, [2**31 - 1, 64])
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "graph", [x], [y])
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "big.onnx"
-    )
-
-    with pytest.raises(ValueError, match=r"is an ONNX graph for batches of 2147483647, which are .* bytes; expected"):
-        read_model(tmp_path / "big.onnx", Terms((64,), 64))
-
-
 @pytest.mark.parametrize("value", ["[65]", "[[1]]", "[true]", "[{a = 1}]"])
 @pytest.mark.parametrize("key", ["robust_fail_under", "robust_threat"])
 def test_an_ini_list_of_something_else_than_texts_is_one_line(run, pytester, key, value):
