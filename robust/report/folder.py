@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from robust.attacks.files import read_text
 from robust.attacks.text import brief, first_line
-from robust.records.files import begins, write
+from robust.records.files import begins, refuse_links, write
 from robust.records.record import Record
 from robust.records.store import GENERATED, PAGES, galleries, record_path, records
 from robust.report.badge import badges, is_generated
@@ -29,6 +30,8 @@ def write_board(folder: Path, keep: bool = False) -> list[Path]:
     """
     claims = folder / FOLDER
     made, imported = boards(records(folder)), read_entries(claims) if claims.is_dir() else []
+    for below in ("badges", PAGES):
+        refuse_links(folder, folder / below)
     written = set()
     for name, content in render(folder, made, imported):
         write(folder / name, content.encode())
@@ -57,7 +60,7 @@ def render(folder: Path, made: Sequence[Board], imported: Sequence[Imported]) ->
 def _remove_stale(folder: Path, written: set[str]) -> None:
     """Remove the badges and pages of ours that were not written."""
     for stale in (folder / "badges").glob("*"):
-        if f"badges/{stale.name}" not in written and is_generated(stale.read_text("utf-8", errors="replace")):
+        if f"badges/{stale.name}" not in written and is_generated(read_text(stale, "replace")):
             stale.unlink()
     for stale in (folder / PAGES).glob("*.html"):
         if f"{PAGES}/{stale.name}" not in written and begins(stale, GENERATED["index.html"]):
