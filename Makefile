@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -54,6 +54,10 @@ fuzz: .venv/ready
 # Each field of a record replaced by each of 30 values, shown to all commands that read records: a quarter of an hour.
 mutate-records: .venv/ready
 	$(BIN)/python -m tests.records.mutations
+
+# Commands that are killed, have no room, or find their files cut: an hour or so. The next of each must be whole.
+soak: .venv/ready
+	$(BIN)/python -m tests.soak
 
 lint: .venv/ready lint-workflows
 	$(BIN)/ruff format --check .
@@ -122,6 +126,10 @@ bench-speed: .venv/peers
 
 bench-profile: .venv/ready
 	$(BIN)/python -m benchmarks.shares
+
+# What leaderboards of up to 4,000 rows cost.
+bench-load: .venv/ready
+	$(BIN)/python -m benchmarks.load
 
 bench-ranks: .venv/ready
 	$(BIN)/python -m benchmarks.ranks

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from robust.attacks.files import read_text
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import check_options
 from robust.attacks.spec import Spec, check_at_least_1
@@ -94,10 +95,10 @@ def read_suite(text: str, folder: Path) -> Suite:
 def _stages(path: Path) -> tuple[Stage, ...]:
     """Read the stages of a TOML file; raise ValueError, in one line, if something in it is wrong."""
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(read_text(path))
     except OSError as error:
-        raise ValueError(f"{path.name} cannot be read: {error.strerror}") from None
-    except ValueError as error:  # no TOML, or not UTF-8
+        raise ValueError(f"{path.name} cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:  # no TOML, not UTF-8, or nested too deeply
         raise ValueError(f"{path.name}: {error}") from None
     for key in content:
         if key != "stages":

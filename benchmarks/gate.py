@@ -27,7 +27,7 @@ from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import AttackResult, measure_attack, measure_clean
 from robust.flags import Flags
-from robust.report.board import ALPHA
+from robust.report.ranks import ALPHA
 from robust.stats import fisher
 
 PAGE = Path(__file__).parent / "gate.md"

@@ -51,8 +51,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.write(
             printable_lines({"board": _run_board, "list": _run_list, "show": _run_show}[args.command](args))
         )
-    except (ValueError, LookupError, OSError) as error:
-        sys.stderr.write(f"robust {args.command}: {brief(str(error))}\n")
+    except (ValueError, LookupError, OSError, RecursionError, MemoryError, OverflowError) as error:
+        sys.stderr.write(f"robust {args.command}: {brief(str(error) or type(error).__name__)}\n")
         return 4
     return 0
 

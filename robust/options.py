@@ -244,6 +244,9 @@ def read_option(config: pytest.Config, name: str) -> Any:
     content = typed = config.getoption(option.dest)
     if typed is None:
         content = _read_ini(config, option) if option.ini else [] if option.many else None
+        if isinstance(content, list) and (odd := [item for item in content if not isinstance(item, str)]):
+            form = 'a list of texts in quotes, as ["..."]'
+            raise pytest.UsageError(f"{option.dest}: expected {form}, got {odd[0]!r:.80}")
     if "" in (content if isinstance(content, list) else [content]) and not option.bare:
         where = option.dest if typed is None else f"--robust-{name}"
         raise pytest.UsageError(f"{where}: expected {option.metavar}, and it is empty; leave it out for the default")

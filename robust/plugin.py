@@ -42,16 +42,22 @@ def pytest_configure(config: pytest.Config) -> None:
     if read_option(config, "model"):
         from robust.session import SETTINGS
         from robust.session.collection import CollectionHooks
+        from robust.session.ending import Ending
+        from robust.session.held_exit import HELD
         from robust.session.hooks import RobustSession
         from robust.session.run import RUN, Run
         from robust.session.selection import Selection
 
+        HELD.start()
+        config.add_cleanup(HELD.stop)
         config.stash[RUN] = run = Run(config)
         config.stash[SETTINGS] = run.settings
         selection = Selection(config, run.settings)
         config.pluginmanager.register(CollectionHooks(config, run.settings), "robust-collection")
         config.pluginmanager.register(selection, "robust-selection")
-        config.pluginmanager.register(RobustSession(run, selection), "robust-session")
+        session = RobustSession(run, selection)
+        config.pluginmanager.register(session, "robust-session")
+        config.pluginmanager.register(Ending(session.failures), "robust-ending")
     elif read_option(config, "only"):
         how = "--robust-model=net.py:make of pytest, or as robust evaluate net.py:make"
         raise pytest.UsageError(f"there is no model to test; name one, as {how}")

@@ -1,18 +1,24 @@
 """Intervals and comparisons of accuracies. This imports scipy, so it is imported late."""
 
 import math
-from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
-from scipy.special import bdtr, ndtri
-from scipy.stats import binomtest, fisher_exact
+from numpy.typing import NDArray
+from scipy.special import bdtr, gammaln, ndtri
+from scipy.stats import binomtest
 
 from robust.flags import Flags
+
+Counts = NDArray[np.int64]
+PValues = NDArray[np.float64]
+
+EQUAL = 1 + 1e-7  # two probabilities within this factor are the same, as in R's fisher.test
 
 
 def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Return the Wilson score interval of k successes in n, as shares (Wilson 1927)."""
-    z, share = float(ndtri(0.5 + level / 2)), k / n
+    z, share = _quantile(0.5 + level / 2), k / n
     middle, weight = share + z**2 / (2 * n), 1 + z**2 / n
     half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     # The bounds at 0 and n are exact; rounding would move them a little.
@@ -20,10 +26,36 @@ def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return low, 1.0 if k == n else (middle + half) / weight
 
 
+@cache
+def _quantile(share: float) -> float:
+    return float(ndtri(share))
+
+
 def mcnemar(a: Flags, b: Flags) -> float:
     """Return the exact two-sided p-value of equal accuracy, for outcomes (n,) on the same samples (McNemar 1947)."""
-    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
+    only_a, only_b = np.array([(a & ~b).sum()]), np.array([(b & ~a).sum()])
+    return float(mcnemar_all(only_a, only_b)[0])
+
+
+def mcnemar_all(only_a: Counts, only_b: Counts) -> PValues:
+    """Return `mcnemar` of many pairs, of each from the numbers of samples that only one of both has right."""
+    least, total = np.minimum(only_a, only_b), only_a + only_b
+    most = int(total.max(initial=0)) + 1
+    pairs = least * most + total
+    table = np.empty((most // 2 + 1) * most)
+    if table.size > pairs.size:
+        return _fair_tails(least, total)
+    known = np.zeros(table.size, bool)  # among many pairs there are few different ones
+    known[pairs] = True
+    different = np.flatnonzero(known)
+    table[different] = _fair_tails(*np.divmod(different, most))
+    p_values: PValues = table[pairs]
+    return p_values
+
+
+def _fair_tails(least: Counts, total: Counts) -> PValues:
+    p_values: PValues = np.minimum(1.0, 2 * bdtr(least.astype(float), total, 0.5))
+    return p_values
 
 
 def newcombe(a: Flags, b: Flags) -> tuple[float, float]:
@@ -52,17 +84,39 @@ def _phi(a: Flags, b: Flags) -> float:
 
 def fisher(a: Flags, b: Flags) -> float:
     """Return the exact two-sided p-value of equal accuracy, for outcomes on different samples (Fisher 1922)."""
-    table = np.array([[a.sum(), (~a).sum()], [b.sum(), (~b).sum()]], np.int64)
-    return float(fisher_exact(table).pvalue)
+    counts = (np.array([count]) for count in (a.sum(), len(a), b.sum(), len(b)))
+    return float(fisher_all(*counts)[0])
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values so that all comparisons together err with the stated probability (Holm 1979)."""
-    adjusted, worst = [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        worst = max(worst, min(1.0, p_values[i] * (len(p_values) - rank)))
-        adjusted[i] = worst
-    return adjusted
+def fisher_all(k_a: Counts, n_a: Counts, k_b: Counts, n_b: Counts) -> PValues:
+    """Return `fisher` of many pairs, of each from k of n samples; pairs with equal sizes and sum share the work."""
+    margins, which = np.unique(np.stack([n_a, n_b, k_a + k_b]), axis=1, return_inverse=True)
+    order = np.argsort(which.ravel(), kind="stable")
+    ends = np.cumsum(np.bincount(which.ravel(), minlength=margins.shape[1]))
+    p_values = np.ones(len(k_a))
+    for (size_a, size_b, total), members in zip(margins.T.tolist(), np.split(order, ends[:-1]), strict=True):
+        p_values[members] = _fisher_tails(k_a[members], size_a, size_b, total)
+    return p_values
+
+
+def _fisher_tails(k_a: Counts, n_a: int, n_b: int, total: int) -> PValues:
+    """Return the probabilities of tables that are at most as likely as those with `k_a`, the margins being fixed."""
+    first = max(0, total - n_b)
+    k = np.arange(first, min(total, n_a) + 1)
+    logs = -(gammaln(k + 1) + gammaln(n_a - k + 1) + gammaln(total - k + 1) + gammaln(n_b - total + k + 1))
+    weights = np.exp(logs - logs.max())
+    ascending = np.sort(weights)
+    sums = np.cumsum(ascending)
+    tails = sums[np.searchsorted(ascending, weights[k_a - first] * EQUAL, side="right") - 1]
+    p_values: PValues = np.minimum(1.0, tails / sums[-1])
+    return p_values
+
+
+def holm_bound(p_values: PValues, alpha: float) -> float:
+    """Return the bound below which p-values are significant, so that all together err with alpha (Holm 1979)."""
+    ordered = np.sort(p_values)
+    fails = ordered * np.arange(len(ordered), 0, -1) >= alpha
+    return float(ordered[fails.argmax()]) if fails.any() else math.inf
 
 
 def above(k: int, n: int, share: float) -> float:

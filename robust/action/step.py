@@ -16,6 +16,7 @@ from robust.action.inputs import Inputs, read_inputs
 from robust.action.outcome import Failure, Outcome, load
 from robust.action.sarif import to_sarif
 from robust.action.summary import format_refusal, format_summary
+from robust.records.files import write
 from robust.report.badge import shields, svg
 
 USAGE_ERROR = 4  # pytest's exit status if its arguments are wrong
@@ -96,7 +97,7 @@ def _report(folder: Path, outcome: Outcome, environment: Mapping[str, str]) -> N
     if outcome.worst:
         files |= {"badge.json": shields(outcome.worst.row), "badge.svg": svg(outcome.worst.row)}
     for name, content in files.items():
-        (folder / name).write_text(content, "utf-8")
+        write(folder / name, content.encode())
 
 
 def _figures(outcome: Outcome) -> dict[str, str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from robust.baseline.tolerance import Tolerance
 from robust.flags import Flags
-from robust.report.board import ALPHA
+from robust.report.ranks import ALPHA
 from robust.stats import mcnemar, newcombe
 
 Ruling = Literal["holds", "inconclusive", "fails"]

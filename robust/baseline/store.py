@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.attacks.files import read_text
 from robust.attacks.text import printable
 from robust.baseline.git import Commit
 from robust.data.numpy_files import read_arrays
 from robust.records.evidence import Evidence
-from robust.records.files import locked, private, read_object, write, write_arrays
+from robust.records.files import locked, private, read_object, refuse_links, write, write_arrays
 from robust.records.record import Record
 from robust.records.store import add
 
@@ -72,10 +73,11 @@ def list_baselines(home: Path) -> list[Path]:
 
 def save(home: Path, name: str, commit: Commit | None, rows: Iterable[tuple[Record, Evidence, Saved | None]]) -> Path:
     """Save rows as a new baseline, with their adversarial inputs and the hardest; return its folder."""
-    folder = private(home) / "baselines"
+    folder = refuse_links(home, private(home) / "baselines")
     with locked(folder):
         number = 1 + max((number for number, _ in _numbered(folder)), default=0)
         place = folder / f"{number:04}_{name or (commit.commit[:8] if commit else 'unnamed')}"
+        refuse_links(home, place)
         for record, evidence, hardest in rows:
             add(place, record, evidence)
             if hardest is not None:
@@ -132,6 +134,6 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
 
 def _record(path: Path) -> Record:
     try:
-        return Record.from_json(path.read_text("utf-8"))
+        return Record.from_json(read_text(path))
     except (OSError, ValueError) as error:
         raise ValueError(f"{printable(str(path))}: {error}") from None

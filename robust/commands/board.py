@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from robust.records.files import locked, write
+from robust.records.files import locked, refuse_links, write
 from robust.records.store import Fate, check_folder, describe_fates, merge, records, sound_records
 from robust.report.board import boards
 from robust.report.folder import check_rendering, write_board
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> str:
         if args.into is not None:
             lines.append(f"{folder}: {describe_fates(_merge(args.folders, folder))}")
         for entry in (*old_entries, *new_entries):
-            write(folder / FOLDER / entry.place, entry.text.encode())
+            write(refuse_links(folder, folder / FOLDER / entry.place), entry.text.encode())
         lines += [*[f"imported {len(new_entries)}, not ranked"] * bool(new_entries), *map(str, write_board(folder))]
         if args.export:
             lines.append(f"{args.export}: {_export(folder, args.export)} entries")
@@ -51,5 +51,5 @@ def _export(folder: Path, out: Path) -> int:
     imported = read_entries(claims) if claims.is_dir() else []
     texts = make_entries(boards(records(folder))) | {entry.place: entry.text for entry in imported}
     for place, text in texts.items():
-        write(out / place, text.encode())
+        write(refuse_links(out, out / place), text.encode())
     return len(texts)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from robust.attacks.files import read_content, read_text
 from robust.commands.verify import find, find_data, find_samples
 from robust.commands.verify_row import check_files
 from robust.data.dataset import Dataset, Samples
@@ -74,13 +75,13 @@ def draw_images(
 
 def _read_row(path: Path) -> tuple[Record, Evidence]:
     try:
-        record = Record.from_json(path.read_text("utf-8"))
+        record = Record.from_json(read_text(path))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     file = path.with_suffix(".npz")
     if not file.exists():
         raise LookupError(f"{path} keeps no adversarial inputs: there is no file {file.name} beside it")
-    content = file.read_bytes()
+    content = read_content(file)
     if wrong := next((check.message for check in check_files(record, content) if not check.sound), None):
         raise ValueError(f"{file} is not of this row: {wrong}; robust verify tells more")
     evidence = Evidence.from_bytes(content)

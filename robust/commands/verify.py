@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from robust.attacks.files import read_content, read_text
 from robust.attacks.text import printable
 from robust.commands.verify_row import Check, Row, bound_accuracy, check_files, check_row
 from robust.data.dataset import Dataset, Samples, Split
@@ -34,14 +35,14 @@ def run(args: argparse.Namespace) -> Verified:
     """Verify a row; ValueError or LookupError, in one line, if the row, the data or the model is missing."""
     path = find(args.row, args.folder)
     try:
-        record = Record.from_json(path.read_text("utf-8"))
+        record = Record.from_json(read_text(path))
     except ValueError as error:
         return _report(path, [Check("record", False, str(error))], [])
     checks = [Check("record", *_check_place(path, record))]
     file = path.with_suffix(".npz")
     if not file.exists():
         return _report(path, [*checks, Check("evidence", False, f"there is no file {file.name} beside it")], [])
-    content = file.read_bytes()
+    content = read_content(file)
     checks += check_files(record, content)
     if not checks[-1].sound:
         return _report(path, checks, [])

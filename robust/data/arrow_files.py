@@ -8,7 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.attacks.files import open_regular
 from robust.attacks.text import brief, first_line, printable
+from robust.data.arrow_message import unpacked_size
 from robust.data.spool import open_scratch_file
 
 MAX_GROWTH = 100  # of the content over the size of the file, since images are compressed already
@@ -47,7 +49,7 @@ class _Arrow:
     def __init__(self, path: Path, image: str, label: str) -> None:
         pa = _pyarrow()
         self.path = path
-        table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
+        table = _read_stream(path)
         self.labels = _numbers(table.column(label))
         images = table.column(image)
         images.validate(full=True)  # otherwise a wrong offset reads elsewhere in memory
@@ -102,6 +104,20 @@ class _Parquet:
                 yield None if content is None else slice(at - len(content), at)
 
 
+def _read_stream(path: Path) -> Any:
+    """Return the table of a stream; ValueError if it unpacks to more, or has more rows, than its size allows."""
+    pa, size = _pyarrow(), path.stat().st_size
+    unpacked = 0
+    for message in pa.ipc.MessageReader.open_stream(pa.memory_map(str(path))):
+        unpacked += unpacked_size(memoryview(message.metadata), memoryview(message.body or b""))
+        if unpacked > MAX_GROWTH * size:
+            raise ValueError(f"it unpacks to {unpacked} bytes, in a file of {size}")
+    table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
+    if table.num_rows > size:  # each has a label at least; columns of nulls take no bytes
+        raise ValueError(f"it claims {table.num_rows} rows, in a file of {size} bytes")
+    return table
+
+
 def _bytes(images: Any) -> Any:
     """Return an array of encoded images, in structs or not, as pyarrow's binary."""
     pa = _pyarrow()
@@ -118,7 +134,7 @@ def _numbers(column: Any) -> NDArray[Any]:
 
 
 def _is_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(4) == b"PAR1"
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from robust.attacks.files import open_regular
 from robust.attacks.text import brief
 
 if TYPE_CHECKING:
@@ -112,13 +113,17 @@ class Images:
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
+def _opened(source: Path | BytesIO) -> BinaryIO:
+    return open_regular(source) if isinstance(source, Path) else source
+
+
 def open_image(source: Path | BytesIO, transform: ImageTransform, upright: bool) -> "Image":
     """Open an image and transform it. If it has more pixels than Pillow considers safe, only its header is read."""
     from PIL import Image, ImageOps
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(source, formats=FORMATS) as file:
+        with _opened(source) as stream, Image.open(stream, formats=FORMATS) as file:
             if file.mode.startswith(("I", "F")):
                 raise ValueError("it has more than 8 bits a channel, and would be clipped; convert it")
             rotated = ImageOps.exif_transpose(file) if upright else file

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robust.attacks.files import open_regular, refuse_irregular
 from robust.attacks.text import brief, first_line, printable
 from robust.data.dataset import Split
 from robust.records.npz import SMALL, check_member, read_header
@@ -25,7 +26,7 @@ def map_array(path: Path) -> "NDArray[Any]":
     import numpy as np
 
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             shape, fortran, dtype = read_header(file)
             start, claimed = file.tell(), math.prod(shape) * dtype.itemsize
         if claimed != path.stat().st_size - start:
@@ -42,6 +43,7 @@ def map_array(path: Path) -> "NDArray[Any]":
 def read_npz(path: Path, pairs: list[tuple[str, str]]) -> "tuple[NDArray[Any], NDArray[Any]]":
     """Return the first of the pairs of arrays that a .npz holds; ValueError as in `map_array`, or if it holds none."""
     try:
+        refuse_irregular(path)
         with zipfile.ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
         pair = next((pair for pair in pairs if {*pair} <= {*names}), None)
@@ -62,6 +64,7 @@ def read_arrays(path: Path, names: Iterable[str]) -> "list[NDArray[Any]]":
     """
     import numpy as np
 
+    refuse_irregular(path)
     with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as file:
         arrays: list[NDArray[Any]] = []
         for name in names:

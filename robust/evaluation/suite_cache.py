@@ -24,7 +24,7 @@ from robust.device import device_of
 from robust.evaluation.attack_run import AttackRun
 from robust.flags import Flags, pack
 from robust.models.weights import hash_weights
-from robust.records.files import private, write_arrays
+from robust.records.files import private, refuse_links, write_arrays
 from robust.user_code import hash_sources, source_files
 
 
@@ -99,11 +99,12 @@ class SuiteInputs:
 
 def suite_cache(home: Path, inputs: SuiteInputs) -> SuiteCache:
     """Return the cache of these rounds below `home`, which is made; ValueError if it cannot be written."""
+    name = f"{inputs.suite.name}-{threat_slug(str(inputs.threat))}-{inputs.key[:16]}"
     try:
         folder = private(home)
-    except OSError as error:
+        refuse_links(folder, folder / "suites" / name)
+    except (OSError, ValueError) as error:
         raise ValueError(f"the rounds of {inputs.suite.name} could not be written: {error}") from error
-    name = f"{inputs.suite.name}-{threat_slug(str(inputs.threat))}-{inputs.key[:16]}"
     return SuiteCache(folder / "suites" / name)
 
 

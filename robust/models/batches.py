@@ -98,6 +98,7 @@ class _Trials:
         tensor = next((tensor for _, tensor in tensors_in(answer)), None)
         if tensor is None or not tensor.numel():
             return None
+        refuse_unusual(tensor)
         squeezed = n == 1 and tensor.dim() < 2
         if tensor.shape[:1] != (n,) and not squeezed:
             return None
@@ -107,6 +108,20 @@ class _Trials:
         """Whether the same inputs are answered alike in batches of two sizes."""
         few, many = self.ask(one), self.ask(other)
         return few is not None and many is not None and agree(few, many)
+
+
+def find_unusual(answer: Tensor) -> str:
+    """Return how a tensor is no plain array of numbers, in a word; "" if it is one."""
+    kinds = {"nested": answer.is_nested, "meta": answer.is_meta, "quantised": answer.is_quantized}
+    kinds["sparse"] = not answer.is_nested and answer.layout is not torch.strided
+    return next((name for name, found in kinds.items() if found), "")
+
+
+def refuse_unusual(answer: Tensor) -> None:
+    """Raise ValueError for an answer that is no plain array of numbers, by which no attack can go."""
+    if kind := find_unusual(answer):
+        plain = "to_padded_tensor" if kind == "nested" else "dequantize" if kind == "quantised" else "to_dense"
+        raise ValueError(f"the model answers with a {kind} tensor, expected a plain one of logits, as by .{plain}()")
 
 
 def agree(few: Tensor, many: Tensor) -> bool:

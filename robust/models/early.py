@@ -51,7 +51,7 @@ def _check_weights(path: Path, arch: str | None, permissions: Permissions) -> No
     form, source = recognise(path, permissions)
     if not form.alone or permissions.safe_globals or permissions.allows_code(path):
         return
-    content = form.read(source, Terms(permissions=permissions)).content
+    content = form.read_file(source, Terms(permissions=permissions)).content
     if arch is None and isinstance(content, dict):
         refuse_bare_weights(content)
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robust.attacks.files import open_regular
 from robust.attacks.registry import Registry
-from robust.attacks.text import brief
+from robust.attacks.text import brief, first_line
 from robust.models.archive import SIGNATURE, read_member_names
 from robust.models.limits import limit_memory, measure_size
 from robust.models.permissions import NOTHING, Permissions
@@ -36,7 +37,7 @@ class Source:
         """Read the beginning or the names of a file or folder; ValueError for an archive that is damaged or hostile."""
         if path.is_dir():
             return cls(path, members=tuple(sorted(inner.name for inner in path.iterdir())))
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(HEAD)
         names = read_member_names(path) if head.startswith(SIGNATURE) else ()
         return cls(path, head, tuple(sorted(names)), has_header(path, head))
@@ -76,6 +77,14 @@ class Format:
     runs_code: bool = False
     alone: bool = False  # whether `read` needs nothing of the data
 
+    def read_file(self, source: Source, terms: "Terms") -> "Loaded":
+        """Read a file; ValueError, too, for one that asks for more depth, memory or numbers than there are."""
+        try:
+            return self.read(source, terms)
+        except (RecursionError, MemoryError, OverflowError) as error:
+            fault = brief(first_line(error))
+            raise ValueError(f"is nested too deeply, or claims too much, to be {self.title}: {fault}") from None
+
 
 FORMATS: Registry[Format] = Registry("format", ("robust.models.formats",), "robust.formats")
 
@@ -103,7 +112,7 @@ def read_model(path: Path, terms: Terms) -> Loaded:
     """
     form, source = recognise(path, terms.permissions)
     with warnings.catch_warnings(record=True) as caught, limit_memory(measure_size(path)):
-        loaded = form.read(source, terms)
+        loaded = form.read_file(source, terms)
     for warning in caught:  # a library's, which may quote a name in the file
         warnings.warn_explicit(brief(str(warning.message)), warning.category, warning.filename, warning.lineno)
     return loaded

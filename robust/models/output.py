@@ -10,7 +10,7 @@ from robust.attacks.engine import eval_mode
 from robust.attacks.state import State, list_written, name_few
 from robust.attacks.text import printable
 from robust.device import device_of
-from robust.models.batches import Parted, agree, fit_batches
+from robust.models.batches import Parted, agree, find_unusual, fit_batches, refuse_unusual
 from robust.models.output_form import LOG_PROBABILITY, LOGIT, PROBABILITY, OutputForm
 from robust.models.output_reader import HALVES, MAX_ERROR, LastActivation, Reader, exact_logits, sum_to_one, tensors_in
 
@@ -86,6 +86,9 @@ def _try(module: nn.Module, x: Tensor) -> _Trial | None:
         return None
     finally:
         state.restore()
+    answers = [answer for _, answer in tensors_in(output)]
+    if answers and all(map(find_unusual, answers)):
+        refuse_unusual(answers[0])
     try:
         alone = _ask(module, x[:1])
     except Exception:  # the preflight says what
@@ -102,7 +105,8 @@ def _ask(module: nn.Module, x: Tensor) -> Any:
 def _first_agrees(output: Any, alone: Any) -> bool:
     """Whether the first input gets the same answer among others as alone."""
     pairs = zip(tensors_in(output), tensors_in(alone), strict=False)
-    return all(not many.numel() or not many.dim() or agree(one, many) for (_, many), (_, one) in pairs)
+    plain = [(many, one) for (_, many), (_, one) in pairs if not find_unusual(many)]
+    return all(not many.numel() or not many.dim() or agree(one, many) for many, one in plain)
 
 
 def _describe_written(module: nn.Module) -> list[str]:
@@ -112,7 +116,7 @@ def _describe_written(module: nn.Module) -> list[str]:
 
 def _width(answer: Tensor, n: int, classes: int, declared: bool) -> int:
     """Return how many classes the answer to n inputs is for, 1 for one column; 0 if it is not for these classes."""
-    if not answer.is_floating_point() or not answer.dim() or len(answer) != n:
+    if find_unusual(answer) or not answer.is_floating_point() or not answer.dim() or len(answer) != n:
         return 0
     columns = [size for size in answer.shape[1:] if size != 1]
     if not columns:

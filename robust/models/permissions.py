@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from robust.attacks.files import open_regular
+
 SHA256 = "sha256:"
 
 
@@ -35,5 +37,5 @@ NOTHING = Permissions()
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

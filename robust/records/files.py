@@ -2,35 +2,86 @@
 
 import json
 import os
+import platform
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import psutil
 from filelock import FileLock
+
+from robust.attacks.files import open_regular, read_content, read_text
+from robust.attacks.text import slug
+
+HOST = slug(platform.node())  # a folder may be shared by machines, which know nothing of each other's processes
+TEMPORARY = ".robust-*-*-*.tmp"  # HOST, the process that writes it, and what keeps two of its files apart
+DAY = 86400.0  # seconds after which a temporary file is nobody's, whatever its process
+_swept: set[Path] = set()  # the folders that this process has swept
 
 
 def private(folder: Path) -> Path:
-    """Make the folder if it is missing, with a file that keeps it out of version control; return it."""
+    """Make the folder if it is missing, with a file that keeps it out of version control; return it.
+
+    A .gitignore that is there is left alone: the folder may be another than it seems.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write(folder / ".gitignore", b"# Made by pytest-robust.\n*\n")
+    if not os.path.lexists(folder / ".gitignore"):
+        write(folder / ".gitignore", b"# Made by pytest-robust.\n*\n")
     return folder
+
+
+def refuse_links(root: Path, path: Path) -> Path:
+    """Return `path`, which is below `root`; ValueError if it leads through a link, and so to somewhere else.
+
+    `root` itself is the user's choice, and may be one.
+    """
+    for part in (path, *path.parents):
+        if part == root:
+            break
+        if part.is_symlink():
+            raise ValueError(f"{part} is a link, and what is written there would be elsewhere; remove it")
+    return path
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Lock the folder, made if it is missing, for one process at a time."""
-    with FileLock(private(folder / ".locks") / "folder"):
+    locks = private(refuse_links(folder, folder / ".locks"))
+    with FileLock(refuse_links(folder, locks / "folder")):
+        sweep(folder, "**/")
         yield
+
+
+def sweep(folder: Path, below: str = "") -> None:
+    """Remove, once a process, the temporary files of runs that were killed; with `below` "**/" in all its folders."""
+    if folder / below in _swept:
+        return
+    _swept.add(folder / below)
+    for file in folder.glob(below + TEMPORARY):
+        host, process, _ = file.name.removeprefix(".robust-").rsplit("-", 2)
+        with suppress(OSError):  # another process may remove it, too
+            dead = host == HOST and process.isdecimal() and not psutil.pid_exists(int(process))
+            if dead or time.time() - file.lstat().st_mtime > DAY:
+                file.unlink()
 
 
 def write(path: Path, content: bytes) -> None:
     """Write a whole file or nothing; a file with this content is left alone."""
-    if not (path.exists() and path.read_bytes() == content):
+    if not (path.exists() and read_content(path) == content):
         _write_all({path: content})
+
+
+def begins(path: Path, beginning: str) -> bool:
+    """Whether the file is there and begins so."""
+    if not path.exists():
+        return False
+    with open_regular(path) as file:
+        return file.read(len(beginning.encode())) == beginning.encode()
 
 
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
@@ -41,7 +92,7 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
 def read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object that a file holds, as a card does; {} if there is no file, or it holds something else."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -72,7 +123,9 @@ def _fill(content: bytes, file: IO[bytes]) -> None:
 def _beside(path: Path, fill: Callable[[IO[bytes]], object]) -> Path:
     """Write a temporary file with `fill` in the folder of `path`; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    sweep(path.parent)
+    prefix = f".robust-{HOST}-{os.getpid()}-"
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=prefix, suffix=".tmp", delete=False) as file:
         try:
             fill(file)
             file.flush()

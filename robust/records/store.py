@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from robust.attacks.files import read_content, read_text, refuse_irregular
 from robust.attacks.text import brief, first_line
 from robust.records.evidence import Evidence
-from robust.records.files import _write_all
+from robust.records.files import _write_all, begins, refuse_links
 from robust.records.gallery import Gallery
 from robust.records.record import Record
 
@@ -24,6 +25,7 @@ GENERATED = {
     "results.csv": "schema,",
     "index.html": f"<!doctype html>{MADE}",
 }
+PAGES = "pages"  # the folder of the further pages of a large leaderboard, which begin as index.html does
 
 Fate = Literal["new", "same", "replaced", "kept"]
 FATES: dict[Fate, str] = {
@@ -52,16 +54,16 @@ def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
 def _file(folder: Path, record: Record, content: bytes | None) -> Fate:
     place = record_path(folder, record)
     if not place.exists():
-        _put(place, record.to_json(), content)
+        _put(folder, place, record.to_json(), content)
         return "new"
     older = _read_record(place)
     if older.same_outcomes(record) and (record.trust is None or older.same_trust(record)):
         return "same"
     if not _replaces(record, older):
-        _put(_history_path(folder, record), record.to_json(), content)
+        _put(folder, _history_path(folder, record), record.to_json(), content)
         return "kept"
-    _put(_history_path(folder, older), place.read_text("utf-8"), _read(place.with_suffix(".npz")))
-    _put(place, record.to_json(), content)
+    _put(folder, _history_path(folder, older), read_text(place), _read(place.with_suffix(".npz")))
+    _put(folder, place, record.to_json(), content)
     return "replaced"
 
 
@@ -80,9 +82,10 @@ def check_folder(folder: Path) -> None:
     """Raise ValueError if the board would overwrite a file that it has not made, or `folder` is a file."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file, expected a folder")
-    for name, beginning in GENERATED.items():
-        path = folder / name
-        if path.exists() and not path.read_text("utf-8", errors="replace").startswith(beginning):
+    pages = (path for kind in ("models", "rows") for path in (folder / PAGES).glob(f"{kind}-*.html"))
+    beginnings = {folder / name: beginning for name, beginning in GENERATED.items()}
+    for path, beginning in (beginnings | dict.fromkeys(pages, GENERATED["index.html"])).items():
+        if path.exists() and not begins(path, beginning):
             raise ValueError(f"{path} is not a leaderboard of ours and would be overwritten; choose another folder")
 
 
@@ -97,7 +100,7 @@ def _list_paths(folder: Path) -> list[Path]:
 
 def _read_record(path: Path) -> Record:
     try:
-        return Record.from_json(path.read_text("utf-8"))
+        return Record.from_json(read_text(path))
     except ValueError as error:
         raise ValueError(f"{path}: {error}; mend it or move it away") from None
 
@@ -108,6 +111,7 @@ def galleries(folder: Path, rows: Iterable[Record]) -> dict[str, Gallery]:
     for record in rows:
         path = record_path(folder, record).with_suffix(".npz")
         try:
+            refuse_irregular(path)
             if gallery := Gallery.read(path):
                 by_stem[record.stem] = gallery
         except FileNotFoundError:  # a checkout may leave the evidence out
@@ -168,11 +172,12 @@ def _check_rows(evidence: Evidence, record: Record) -> None:
 
 def _read(path: Path) -> bytes | None:
     """Read the file; None if there is none, since a checkout may leave the evidence out."""
-    return path.read_bytes() if path.exists() else None
+    return read_content(path) if path.exists() else None
 
 
-def _put(place: Path, record: str, evidence: bytes | None) -> None:
+def _put(folder: Path, place: Path, record: str, evidence: bytes | None) -> None:
     """Write a record and its evidence; an older record is removed first, so evidence is never beside another record."""
+    refuse_links(folder, place)
     contents = {} if evidence is None else {place.with_suffix(".npz"): evidence}
     _write_all({**contents, place: record.encode()}, stale=place)
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import combinations, groupby
+from functools import cached_property, lru_cache
+from itertools import groupby, zip_longest
 from operator import attrgetter
 
 from robust.attacks.spec import Spec
 from robust.records.attack_outcome import StageOutcome
 from robust.records.record import MITIGATED, Record
-from robust.stats import fisher, holm, mcnemar, wilson
-
-ALPHA = 0.05
+from robust.report.ranks import ranks
+from robust.stats import wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,12 @@ class Row:
         return f"{model.name}-{model.training}-{model.weights[:8]}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Board:
     """The rows of the same data, threat model and attacks.
 
-    The columns are the attacks; for a suite "after 1", "after 2", ...: the robust accuracy after that many stages.
+    The columns are the attacks; for a suite "after 1", "after 2", ...: the robust accuracy after that many stages. What
+    is found by a look at all rows is found once, since each row of a large board asks for it.
     """
 
     data: str
@@ -50,17 +51,22 @@ class Board:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
 
-    @property
+    @cached_property
     def attacks(self) -> tuple[str, ...]:
         """The columns without those of a suite's stages, for tables that have no room for them."""
         return tuple(name for name in self.columns if not self.stages or name == MITIGATED)
 
-    @property
+    @cached_property
     def judged(self) -> bool:
         """Whether any row has a verdict."""
         return any(row.record.trust for row in self.rows)
 
-    @property
+    @cached_property
+    def digests(self) -> frozenset[str]:
+        """The digests of the samples: of several, rows were measured on different ones."""
+        return frozenset(row.record.data.digest for row in self.rows)
+
+    @cached_property
     def stages(self) -> tuple[str, ...]:
         """The attacks of a suite's stages, as many as any row completed; empty for attacks."""
         longest = max((stages_of(row.record) for row in self.rows), key=len)
@@ -90,12 +96,6 @@ def stage_percent(record: Record, stage: StageOutcome) -> float:
     return percent(int(record.correct.sum()) - stage.adversarial, record.data.n)
 
 
-def attack_percent(record: Record, name: str) -> float | None:
-    """Return the robust accuracy under one attack, in percent of all n samples; None if it was not run."""
-    adversarial = next((a.adversarial for a in record.attacks if Spec.parse(a.name) == Spec.parse(name)), None)
-    return None if adversarial is None else percent(int((record.correct & ~adversarial).sum()), record.data.n)
-
-
 def _make_board(records: list[Record]) -> Board:
     def key(record: Record) -> tuple[object, ...]:
         figures = (-record.robust.mean(), -record.correct.mean())
@@ -103,14 +103,14 @@ def _make_board(records: list[Record]) -> Board:
 
     ordered = sorted(records, key=key)
     whole = [record for record in ordered if not record.partial]
-    ranks = [*_ranks(whole), *[None] * (len(ordered) - len(whole))]
+    ranked = ranks([record.robust for record in whole], [record.data for record in whole])
     suite = any(stages_of(record) or record.partial for record in ordered)
     reached = range(1, 1 + max(len(stages_of(record)) for record in ordered))
     attacks = sorted(attack.name for attack in ordered[0].planned)
     columns = tuple(f"after {k}" for k in reached) if suite else tuple(attacks)
     columns += (MITIGATED,) * any(len(record.attacks) > len(record.planned) for record in ordered)
     rows = sorted(  # by rank first, since a paired test may rank a lower figure higher
-        (_make_row(record, rank, columns, suite) for record, rank in zip(ordered, ranks, strict=True)),
+        (_make_row(record, rank, columns, suite) for record, rank in zip_longest(ordered, ranked)),
         key=lambda row: len(ordered) + 1 if row.rank is None else row.rank,
     )
     return Board(ordered[0].data.name, ordered[0].threat, ordered[0].suite, columns, tuple(rows))
@@ -120,19 +120,15 @@ def _make_row(record: Record, rank: int | None, columns: tuple[str, ...], suite:
     n, k = record.data.n, int(record.robust.sum())
     low, high = wilson(k, n)
     after = {f"after {k}": stage_percent(record, stage) for k, stage in enumerate(stages_of(record), 1)}
-    under = [after.get(name) if suite and name != MITIGATED else attack_percent(record, name) for name in columns]
+    alone = _attack_percents(record)
+    under = [after.get(name) if suite and name != MITIGATED else alone.get(_parse(name)) for name in columns]
     return Row(record, rank, percent(int(record.correct.sum()), n), percent(k, n), 100 * low, 100 * high, tuple(under))
 
 
-def _ranks(ordered: list[Record]) -> list[int]:
-    """Return 1 + the number of significantly better rows: McNemar on equal samples, else Fisher, with Holm over all."""
-    pairs = list(combinations(range(len(ordered)), 2))  # the first of a pair has the higher figure
-    p_values = holm([_p_value(ordered[a], ordered[b]) for a, b in pairs])
-    better = [0] * len(ordered)
-    for (_, worse), p in zip(pairs, p_values, strict=True):
-        better[worse] += p < ALPHA
-    return [1 + count for count in better]
+def _attack_percents(record: Record) -> dict[Spec, float]:
+    """Return the robust accuracy under each attack alone, in percent of all n samples."""
+    counts = {_parse(a.name): int((record.correct & ~a.adversarial).sum()) for a in reversed(record.attacks)}
+    return {spec: percent(count, record.data.n) for spec, count in counts.items()}
 
 
-def _p_value(a: Record, b: Record) -> float:
-    return (mcnemar if a.data == b.data else fisher)(a.robust, b.robust)
+_parse = lru_cache(4096)(Spec.parse)  # the same few texts stand in every row

@@ -1,13 +1,14 @@
 """Boards as CSV: long, one line for each model and attack, or wide, one line a model and one column an attack."""
 
+import csv
+import io
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
-import pandas as pd
-
 from robust.attacks.text import cell, printable
-from robust.report.board import Board
-from robust.report.lines import Line, lines
+from robust.report.board import Board, percent
+from robust.report.lines import Line, line_of_all, lines, list_parts
 
 COLUMNS = (
     "schema", "data", "threat", "suite", "rank", "model", "training", "attack", "n",
@@ -23,7 +24,7 @@ def long_csv(boards: Iterable[Board]) -> str:
 
     A suite has one more line for each stage: the robust accuracy and the cost after it.
     """
-    return _csv(COLUMNS, [_tidy_line(line) for board in boards for row in board.rows for line in lines(board, row)])
+    return _csv(COLUMNS, (line for board in boards for row in board.rows for line in lines(board, row)))
 
 
 def wide_csv(boards: Iterable[Board]) -> str:
@@ -33,14 +34,14 @@ def wide_csv(boards: Iterable[Board]) -> str:
 
 def wide_table(boards: Iterable[Board]) -> tuple[list[str], list[Line]]:
     """Return the columns and the lines of leaderboard.csv, in the order of the boards."""
-    rows, attacks = [], set()
+    rows: list[Line] = []
+    attacks: dict[str, str] = {}
     for board in boards:
         for row in board.rows:
-            total, *parts = map(_tidy_line, lines(board, row))
-            under = {f"{line['attack']} percent": line["robust_percent"] for line in parts}
-            attacks |= {*under}
-            rows.append(total | under)
-    return [*(column for column in COLUMNS if column != "attack"), *sorted(attacks)], rows
+            parts = {attacks.setdefault(name, f"{printable(name)} percent"): k for name, k, _ in list_parts(row.record)}
+            under = {name: percent(k, row.record.data.n) for name, k in parts.items()}
+            rows.append(_tidy_line(line_of_all(board, row) | under))
+    return [*(column for column in COLUMNS if column != "attack"), *sorted(attacks.values())], rows
 
 
 def _tidy_line(line: Line) -> Line:
@@ -52,10 +53,16 @@ def _tidy(value: Any) -> Any:
     return round(value, PLACES) if isinstance(value, float) else printable(value) if isinstance(value, str) else value
 
 
-def _csv(columns: Iterable[str], rows: list[Line]) -> str:
-    cells = [{_guard(key): _guard(value) for key, value in line.items()} for line in rows]
-    return pd.DataFrame(cells, columns=[_guard(column) for column in columns]).to_csv(index=False, lineterminator="\n")
+def _csv(columns: Iterable[str], rows: Iterable[Line]) -> str:
+    file, names = io.StringIO(), [*columns]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(map(_guard, names))
+    writer.writerows([_cell(line.get(name)) for name in names] for line in rows)
+    return file.getvalue()
 
 
-def _guard(value: Any) -> Any:
-    return cell(value) if isinstance(value, str) else value
+def _cell(value: Any) -> Any:
+    return _guard(value) if isinstance(value, str) else _tidy(value)
+
+
+_guard = lru_cache(4096)(cell)  # the same few texts stand in thousands of lines

@@ -16,14 +16,32 @@ Line = dict[str, Any]
 
 def lines(board: Board, row: Row) -> list[Line]:
     """Return the lines of a row, that for all attacks first; percentages are of all n samples and in full precision."""
-    record = row.record
-    attacks = sorted(record.attacks, key=lambda attack: attack.name)
-    made = [_line(board, row, a.name, _count_robust(record, a), a) for a in (_join_attacks(attacks), *attacks)]
+    shared = _share(board, row)
+    return [shared | _part(row.record, *part) for part in (_all_attacks(row.record), *list_parts(row.record))]
+
+
+def line_of_all(board: Board, row: Row) -> Line:
+    """Return the line of a row for all attacks together, the attack "all"."""
+    return _share(board, row) | _part(row.record, *_all_attacks(row.record))
+
+
+def _all_attacks(record: Record) -> tuple[str, int, AttackOutcome]:
+    return "all", int(record.robust.sum()), _join_attacks(_sort_attacks(record))
+
+
+def list_parts(record: Record) -> list[tuple[str, int, AttackOutcome | StageOutcome]]:
+    """List (name, number of robust samples, cost) of each attack alone, and of a suite after each stage."""
     correct = int(record.correct.sum())
-    for k, stage in enumerate(stages_of(record), 1):
-        name = f"{record.suite} after {k}: {stage.attack}"
-        made.append(_line(board, row, name, correct - stage.adversarial, stage))
-    return made
+    attacks = [(a.name, int((record.correct & ~a.adversarial).sum()), a) for a in _sort_attacks(record)]
+    stages = [
+        (f"{record.suite} after {k}: {stage.attack}", correct - stage.adversarial, stage)
+        for k, stage in enumerate(stages_of(record), 1)
+    ]
+    return [*attacks, *stages]
+
+
+def _sort_attacks(record: Record) -> list[AttackOutcome]:
+    return sorted(record.attacks, key=lambda attack: attack.name)
 
 
 def _join_attacks(attacks: list[AttackOutcome]) -> AttackOutcome:
@@ -35,13 +53,9 @@ def _join_attacks(attacks: list[AttackOutcome]) -> AttackOutcome:
     return AttackOutcome("all", {}, adversarial, forwards, backwards, sum(a.seconds for a in attacks), rounded=rounded)
 
 
-def _count_robust(record: Record, attack: AttackOutcome) -> int:
-    return int((record.correct & ~attack.adversarial).sum())
-
-
-def _line(board: Board, row: Row, attack: str, k: int, spent: AttackOutcome | StageOutcome) -> Line:
-    record, n = row.record, row.record.data.n
-    low, high = wilson(k, n)
+def _share(board: Board, row: Row) -> Line:
+    """Return the cells that all lines of a row have."""
+    record = row.record
     return {
         "schema": SCHEMA,
         "data": board.data,
@@ -50,18 +64,9 @@ def _line(board: Board, row: Row, attack: str, k: int, spent: AttackOutcome | St
         "rank": "" if row.rank is None else row.rank,
         "model": record.model.name,
         "training": record.recipe,
-        "attack": attack,
-        "n": n,
+        "n": record.data.n,
         "clean_percent": row.clean,
-        "robust_percent": percent(k, n),
-        "low_percent": 100 * low,
-        "high_percent": 100 * high,
-        "drop_points": percent(int(record.correct.sum()) - k, n),
         "clean_correct": int(record.correct.sum()),
-        "robust_correct": k,
-        "forwards": spent.forwards,
-        "backwards": spent.backwards,
-        "seconds": round(spent.seconds, 3),
         "params": record.model.params,
         # "sha256:", or a reader would take some digests for numbers
         "weights": f"sha256:{record.model.weights[:16]}",
@@ -73,6 +78,23 @@ def _line(board: Board, row: Row, attack: str, k: int, spent: AttackOutcome | St
         "doubts": _names(finding.name for finding in record.trust.findings) if record.trust else "",
         "accepted": _names(record.trust.accepted) if record.trust else "",
         "levels": "" if record.levels is None else record.levels,  # None would make floats of the column
+    }
+
+
+def _part(record: Record, attack: str, k: int, spent: AttackOutcome | StageOutcome) -> Line:
+    """Return the cells of a line of its own, after an attack that left k samples robust."""
+    n = record.data.n
+    low, high = wilson(k, n)
+    return {
+        "attack": attack,
+        "robust_percent": percent(k, n),
+        "low_percent": 100 * low,
+        "high_percent": 100 * high,
+        "drop_points": percent(int(record.correct.sum()) - k, n),
+        "robust_correct": k,
+        "forwards": spent.forwards,
+        "backwards": spent.backwards,
+        "seconds": round(spent.seconds, 3),
         "rounded_percent": _rounded_percent(record, spent),
     }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robust.attacks.files import read_text
 from robust.attacks.text import brief, slug
 from robust.attacks.words import parse_threat
 from robust.report.board import Board, Row
@@ -75,7 +76,7 @@ def sort_entries(imported: Iterable[Imported]) -> list[Imported]:
 def read_entry(path: Path) -> Imported:
     """Read an entry; ValueError, in one line, if the file is none."""
     try:
-        text = path.read_text("utf-8")
+        text = read_text(path)
         fields = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON: {error}") from None

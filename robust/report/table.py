@@ -15,6 +15,8 @@ LEGEND = (
     "verdict with a star is without a check that could not be made; the findings of the row say which, and why."
 )
 
+MAX_ATTACKS = 24  # whose figures a terminal lists below a table
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -61,11 +63,20 @@ def describe_attacks(board: Board) -> str:
     places = [k for k, name in enumerate(board.columns) if name in board.attacks]
     if len(places) < 2:
         return ""
+    if len(places) > MAX_ATTACKS:
+        texts = [f"{row.record.model.name} ({row.record.recipe}) {_lowest(board, row, places)}" for row in board.rows]
+        return f"The lowest of {len(places):,} attacks alone: {'; '.join(texts)}; results.csv of a leaderboard has all."
     texts = []
     for row in board.rows:
         figures = ("-" if row.under[k] is None else f"{row.under[k]:.1f}" for k in places)
         texts.append(f"{row.record.model.name} ({row.record.recipe}) {', '.join(figures)}")
     return f"Under {', '.join(board.columns[k] for k in places)} alone: {'; '.join(texts)}."
+
+
+def _lowest(board: Board, row: Row, places: list[int]) -> str:
+    measured = ((figure, board.columns[k]) for k in places if (figure := row.under[k]) is not None)
+    figure, name = min(measured, default=(row.robust, "all together"))
+    return f"{figure:.1f} by {name}"
 
 
 def cells(board: Board, row: Row) -> list[str]:

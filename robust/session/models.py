@@ -25,6 +25,7 @@ from robust.progress import TrainingBar
 from robust.records.files import private
 from robust.session.case import fail
 from robust.session.data import RunData
+from robust.session.ending import refuse_end
 from robust.session.payload import TrainingCard
 from robust.settings.settings import Settings, Variant
 from robust.train.cache import Trained, load_selection, train
@@ -86,7 +87,8 @@ class Models:
     def load(self, variant: Variant) -> Subject:
         """Return a model as it was loaded, or trained by a recipe; in evaluation mode, on `device`."""
         if variant not in self._subjects:
-            subject = self._load(variant) if variant.training == AS_IS else self._train(variant)
+            with refuse_end():
+                subject = self._load(variant) if variant.training == AS_IS else self._train(variant)
             self._take(variant.spec, subject)
             self._states[variant] = State(place(subject.module, self.device))
             self._subjects[variant] = subject
@@ -237,6 +239,8 @@ class Models:
                     ranks=self._ranks,
                 )
                 refuse_shared(trained.selection, self._data.samples)
+            except OSError as error:
+                fail(f"{spec.text}, {variant.training}: the training could not be written: {error}")
             except (ValueError, LookupError) as error:
                 fail(f"{spec.text}, {variant.training}: {error.args[0]}")
             except KeyboardInterrupt:

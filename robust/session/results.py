@@ -178,7 +178,7 @@ class Results:
         with locked(folder):
             fate = add(folder, record, evidence)
             self._fates.setdefault(key, fate)
-            self.files = write_board(folder)
+            self.files = write_board(folder, keep=True)
 
     def add_reverified(self, key: RowKey, reverified: Reverified) -> Record:
         """Add what came of the fresh process to a row, and to the findings about it if it was checked; return it."""

@@ -12,6 +12,7 @@ from robust.settings.settings import Settings
 
 CHECKS = 0.25  # the share of a row's time that is kept for its checks
 PREFLIGHT = 1 / 8  # of the time of a run
+TALLY = pytest.StashKey[tuple[int, Counter[tuple[object, bool]]]]()
 SELECTED = "robust_selected"  # in workeroutput: whether a worker has selected some of the shipped tests
 
 
@@ -31,20 +32,29 @@ def node_id(item: pytest.Item) -> str:
 
 def count_attacks(item: pytest.Item) -> int:
     """Count the attacks, or suites, that make the row of this test."""
-    return sum(_row(other) == _row(item) and "row" not in _params(other) for other in item.session.items)
+    return _tally(item.session)[_row(item), False]
 
 
 def is_measured_anyway(item: pytest.Item, threat: str, suite: str, attacks: int) -> bool:
     """Whether this session measures a row whatever the outcome of this test: so many attacks, or suites, make it."""
     row, config = (model_path(item), _params(item).get("_robust_variant"), threat, suite), item.config
-    selected = sum(_row(other) == row and "row" not in _params(other) for other in item.session.items)
+    selected = _tally(item.session)[row, False]
     ends = 0 < (config.option.maxfail or 0) <= item.session.testsfailed + 1  # the session, if this test fails
     return selected == attacks and not ends
 
 
 def is_judged(item: pytest.Item) -> bool:
     """Whether a test_trust of this session judges the row of this test."""
-    return any(_row(other) == _row(item) and "row" in _params(other) for other in item.session.items)
+    return _tally(item.session)[_row(item), True] > 0
+
+
+def _tally(session: pytest.Session) -> Counter[tuple[object, bool]]:
+    """Count the session's tests by (row, whether they judge it), once: each of a thousand tests asks for it."""
+    counted, tally = session.stash.get(TALLY, (-1, Counter[tuple[object, bool]]()))
+    if counted != len(session.items):  # tests were deselected since
+        tally = Counter((_row(item), "row" in _params(item)) for item in session.items)
+        session.stash[TALLY] = len(session.items), tally
+    return tally
 
 
 def weigh_parts(items: list[pytest.Item], *, preflight: bool = True) -> dict[Hashable, float]:

@@ -1,10 +1,15 @@
 """The checks before the first test, so that a mistake is one line and not a failure of each test."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
 import torch
 
 from robust.attacks.factory import make, needs_gradient
 from robust.attacks.rng import seeded
 from robust.data.dataset import TooFewError
+from robust.distributed.ranks import LostError
 from robust.evaluation.measure import check_model
 from robust.models.blackbox import is_black_box
 from robust.models.spec import ModelSpec
@@ -17,6 +22,9 @@ from robust.settings.settings import Settings, Variant
 from robust.train.factory import read_recipe
 from robust.train.prepare import rehearse
 from robust.train.recipe import AS_IS
+from robust.user_code import describe_user_error
+
+EXPECTED = (ValueError, LookupError, pytest.UsageError, LostError, KeyboardInterrupt)  # told in one line already
 
 
 def check_settings(resources: Resources) -> None:
@@ -30,49 +38,64 @@ def check_settings(resources: Resources) -> None:
         _check_model(spec, settings, data, models)
 
 
+@contextmanager
+def trying(option: str) -> Iterator[None]:
+    """Turn any error inside into a pytest.UsageError on `option`: the user's code may raise whatever there is.
+
+    So may libraries on the user's files, and SystemExit, pytest.exit or pytest.skip would end the run.
+    """
+    with blaming(option):
+        try:
+            yield
+        except EXPECTED:
+            raise
+        except BaseException as error:
+            raise ValueError(f"failed: {describe_user_error(error)}") from error
+
+
 def _check_early(settings: Settings, models: Models) -> None:
     """Check what needs no data, which may take long to read."""
-    with blaming(f"device={settings.device}"):
+    with trying(f"device={settings.device}"):
         _ = models.device
     for spec in settings.models:
-        with blaming(f"model={spec.text}"):
+        with trying(f"model={spec.text}"):
             models.check_early(spec, settings.trainings)
     for option, text in _list_attacks(settings):
-        with blaming(option):
+        with trying(option):
             make(text, models.check_surrogate)
     for text in _list_recipes(settings):
-        with blaming(f"train={text}"):
+        with trying(f"train={text}"):
             read_recipe(text)
 
 
 def _check_data(settings: Settings, data: RunData) -> None:
-    with blaming(f"data={settings.data}"):
+    with trying(f"data={settings.data}"):
         try:
             _ = data.samples
         except TooFewError as error:
-            with blaming(f"samples={settings.samples}"):
+            with trying(f"samples={settings.samples}"):
                 raise error
     for text in settings.threats:
-        with blaming(f"threat={text}"):
+        with trying(f"threat={text}"):
             data.read_threat(text)
 
 
 def _check_surrogates(settings: Settings, models: Models) -> None:
     for option, text in _list_attacks(settings):
-        with blaming(option):
+        with trying(option):
             make(text, models.load_surrogate)
 
 
 def _check_training(settings: Settings, data: RunData, models: Models) -> None:
     for text in _list_recipes(settings):
-        with blaming(f"train={text}"):
+        with trying(f"train={text}"):
             _ = models.threat_to_train
             data.dataset.read("train")
 
 
 def _check_model(spec: ModelSpec, settings: Settings, data: RunData, models: Models) -> None:
     """Show the model two samples, and train each recipe for a step. Untrained if only trained ones are tested."""
-    with blaming(f"model={spec.text}"):
+    with trying(f"model={spec.text}"):
         as_is = AS_IS in settings.trainings
         module = models.load(Variant(spec, AS_IS)).module if as_is else models.build_untrained(spec)
         try:
@@ -82,7 +105,7 @@ def _check_model(spec: ModelSpec, settings: Settings, data: RunData, models: Mod
     if is_black_box(module):
         _refuse_gradients(spec, settings, data, models)
     for text in _list_recipes(settings):
-        with blaming(f"train={text}"), seeded(settings.seed, [models.device]):
+        with trying(f"train={text}"), seeded(settings.seed, [models.device]):
             rehearse(models.get_builder(spec)(), read_recipe(text), data.samples)
 
 
@@ -90,7 +113,7 @@ def _refuse_gradients(spec: ModelSpec, settings: Settings, data: RunData, models
     """Raise UsageError if an attack, or a stage of a suite, needs a gradient, which this model does not have."""
     x = torch.from_numpy(data.samples.x[:1])
     for option, text in _list_attacks(settings):
-        with blaming(option):
+        with trying(option):
             attack, threats = make(text, models.load_surrogate), map(data.read_threat, settings.threats)
             if any(needs_gradient(attack, x, threat, data.classes) for threat in threats):
                 raise ValueError(

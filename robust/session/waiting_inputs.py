@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import platform
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -13,11 +12,9 @@ from typing import Any
 import psutil
 from numpy.typing import NDArray
 
-from robust.attacks.text import slug
 from robust.data.numpy_files import read_arrays
-from robust.records.files import private, write_arrays
+from robust.records.files import HOST, private, refuse_links, write_arrays
 
-HOST = slug(platform.node())  # the folder may be shared by machines, which know nothing of each other's processes
 OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()  # who files the row, also of a dead worker
 FOLDER = f"{HOST}-{OWNER}-{uuid.uuid4().hex[:8]}"
 
@@ -51,7 +48,7 @@ def remove_inputs(path: str) -> None:
 
 def _own_folder(home: Path) -> Path:
     """Return the folder of this process. The first time, remove the folders of runs that were killed here."""
-    parent = private(home) / "parts"
+    parent = refuse_links(home, private(home) / "parts")
     if not (parent / FOLDER).exists():
         for folder in parent.glob("*-*-*"):
             host, pid, _ = folder.name.rsplit("-", 2)

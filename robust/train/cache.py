@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock
-from safetensors.torch import load_file, save
-from torch import nn
+from safetensors.torch import load, save
+from torch import Tensor, nn
 
+from robust.attacks.files import read_content
 from robust.attacks.rng import seeded
 from robust.attacks.spec import Spec
 from robust.attacks.text import slug
 from robust.data.dataset import Dataset, Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.models.normalize import find_normalization
-from robust.records.files import private, read_object, write
+from robust.records.files import private, read_object, refuse_links, write
 from robust.train.cache_key import list_determinants
-from robust.train.card import hash_content
+from robust.train.card import hash_content, read_card
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.factory import Method, read_recipe
 from robust.train.loop import Fit, fit
@@ -78,8 +79,8 @@ def train(
     key = hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
     path = folder / f"{slug(spec.name)}-{Spec.parse(spec.recipe).slug[:60]}-{key[:8]}.safetensors"
     unfinished = folder / ".unfinished"
-    ranks.once(lambda: private(unfinished))
-    saved = unfinished / f"{key}.pt"
+    saved, lock = unfinished / f"{key}.pt", unfinished / f"{key}.lock"
+    ranks.once(lambda: private(refuse_links(folder.parent, lock).parent))
     options = FitOptions(
         lambda epoch: on_epoch(epoch, method.plan),
         lambda done: on_batch(done, method.plan),
@@ -88,19 +89,33 @@ def train(
         saved,
         ranks,
     )
-    with FileLock(unfinished / f"{key}.lock") if ranks.first else nullcontext():
-        if not ranks.once(path.exists):
+    with FileLock(lock) if ranks.first else nullcontext():
+        kept = ranks.once(lambda: _read_kept(path, key))
+        if kept is None:
             result = fit(module, method, samples, spec.threat, seed=spec.seed, options=options)
             card = {**card, "key": key, **_results(result, samples, spec.seed), "processes": ranks.size}
             card["normalize"] = find_normalization(module)
             card |= ranks.once(lambda: _measure_suite(module, method, result, samples, spec))
             ranks.once(lambda: _write(path, result, card))
             ranks.once(lambda: saved.unlink(missing_ok=True))
-    module.load_state_dict(ranks.once(lambda: load_file(path)))  # so that the weights on the disk are measured
-    card = ranks.once(lambda: read_object(path.with_suffix(".json")))
-    if not card:
-        raise ValueError(f"{path}: there is no sound card (.json) beside these weights; remove them to train again")
+            kept = ranks.once(lambda: _read_kept(path, key))  # so that the weights on the disk are measured
+    if kept is None:
+        raise ValueError(f"{path}: is not what was written there; is the disk sound?")
+    weights, card = kept
+    module.load_state_dict(weights)
     return Trained(module, path, card, split_off_validation(samples, spec.seed)[1])
+
+
+def _read_kept(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Return the weights of an earlier training and their card; None if there is none, or a file of it is damaged.
+
+    Then the training is made again: what a cache holds is only worth having if it is what was written.
+    """
+    card = read_object(path.with_suffix(".json"))  # our own, whose texts are not shortened as a stranger's are
+    if read_card(path) is None or card["key"] != key:
+        return None
+    content = read_content(path)
+    return (load(content), card) if hash_content(content) == card["file"] else None
 
 
 def load_selection(card: dict[str, Any], dataset: Dataset) -> Samples | None:

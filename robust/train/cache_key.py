@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import robust
+from robust.attacks.files import read_content
 from robust.attacks.rng import Rng, seeded
 from robust.data.dataset import Samples
 from robust.models.weights import hash_weights
@@ -43,7 +44,7 @@ def list_determinants(spec: TrainingSpec, module: nn.Module, method: Method, sam
 def _files(method: Method, module: nn.Module) -> dict[str, str]:
     """Hash the files that the options name, and a teacher's weights, which a Python file may load from elsewhere."""
     paths = {key: str(method.options.get(key) or "") for key in ("pretrained", "teacher")}
-    hashes = {key: hashlib.sha256(Path(path).read_bytes()).hexdigest() for key, path in paths.items() if path}
+    hashes = {key: hashlib.sha256(read_content(Path(path))).hexdigest() for key, path in paths.items() if path}
     teacher = getattr(start_recipe(method.recipe, module), "teacher", None)
     return hashes if teacher is None else {**hashes, "teacher weights": hash_weights(teacher)}
 

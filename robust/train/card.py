@@ -1,9 +1,11 @@
 """The card beside a file of weights: how they were trained, as JSON."""
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
+from robust.attacks.files import read_content
 from robust.attacks.spec import Spec
 from robust.attacks.text import shorten_texts
 from robust.records.files import read_object
@@ -15,15 +17,28 @@ RECORD_FIELDS = (
     "recipe", "options", "data", "threat", "seed", "learnt_from", "best", "last", "notes", "minutes", "key",
 )  # fmt: skip
 
+# The types of what the rest of the program reads of a card. Of a field with a dict, those of its own fields.
+NUMBER, SHARE = (int, float), (int, float, type(None))
+EPOCH = {"clean": NUMBER, "robust": SHARE, "number": int}
+TYPES: dict[str, Any] = {
+    **{"recipe": str, "options": dict, "threat": str, "seed": int, "notes": list, "minutes": NUMBER, "key": str},
+    **{"curve": list, "normalize": (str, type(None)), "data": {"name": str}, "learnt_from": {"n": int}},
+    **{"selected_by": {"n": int, "digest": str, "index": list}, "best": EPOCH, "last": EPOCH},
+    "suite": {"name": str, "n": int, "robust": NUMBER},
+}
+OPTIONAL = ("suite", "normalize")  # of a recipe that is not for robustness; of cards before there was the option
+
 
 def read_card(weights: Path) -> dict[str, Any] | None:
-    """Return the card beside a file of weights, with the suffix .json; None if there is none, or it is of another file.
+    """Return the card beside a file of weights, with the suffix .json.
+
+    None if there is none, if it is of another file, or if it holds something else than a card does.
 
     Its content is not verified: it is a claim of its author, as a model's name is.
     """
     try:
         content = read_object(weights.with_suffix(".json"))
-        if content["file"] != hash_content(weights.read_bytes()):
+        if content["file"] != hash_content(read_content(weights)) or not _is_sound(content):
             return None
         card: dict[str, Any] = shorten_texts(content)
         Spec.parse(card["recipe"])
@@ -32,6 +47,23 @@ def read_card(weights: Path) -> dict[str, Any] | None:
     except Exception:  # a stranger's card may hold anything
         return None
     return card
+
+
+def _is_sound(card: dict[str, Any], types: dict[str, Any] = TYPES) -> bool:
+    """Whether the fields of a card, or of a part of it, are there and of these types."""
+    given = {name: card[name] for name in types if name in card}
+    if any(name not in given for name in types if name not in OPTIONAL):
+        return False
+    return all(_fits(value, types[name]) for name, value in given.items()) and all(
+        isinstance(note, str) for note in given.get("notes", ())
+    )
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if isinstance(kind, dict):
+        return isinstance(value, dict) and _is_sound(value, kind)
+    finite = not isinstance(value, float) or math.isfinite(value)
+    return isinstance(value, kind) and finite and not isinstance(value, bool)
 
 
 def hash_content(content: bytes) -> str:

@@ -5,8 +5,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from robust.attacks.files import read_text
 from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec, configure
+from robust.attacks.text import first_line
 from robust.train.plan import Plan
 from robust.train.recipe import RECIPES, WRAPPERS, Averaging, Recipe, parse_recipe
 
@@ -56,11 +58,11 @@ def _with_config(spec: Spec) -> Spec:
         return spec
     path = Path(str(options.pop(CONFIG)))
     try:
-        from_file = tomllib.loads(path.read_text("utf-8"))
-    except OSError:
+        from_file = tomllib.loads(read_text(path))
+    except FileNotFoundError:
         raise ValueError(f"{spec}: no such file (looked for {path.absolute()})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{spec}: {path.name} is not TOML: {error}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{spec}: {path.name} is not TOML: {first_line(error)}") from None
     for key, value in from_file.items():
         if not isinstance(value, bool | int | float | str):
             raise ValueError(f"{spec}: {path.name}: {key} must be a number, a word, true or false")

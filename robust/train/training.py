@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from robust.attacks.files import read_content
 from robust.distributed.ranks import ALONE, Ranks
 from robust.records.files import write
 from robust.train.average import Average
@@ -80,10 +81,14 @@ class Training:
 
     def load(self, path: Path) -> None:
         """Go on from the saved state, if the first rank has the file."""
-        content = self.ranks.once(lambda: path.read_bytes() if path.exists() else b"")
+        content = self.ranks.once(lambda: read_content(path) if path.exists() else b"")
         if not content:
             return
-        state = torch.load(io.BytesIO(content), map_location=self._device, weights_only=True)
+        try:
+            state = torch.load(io.BytesIO(content), map_location=self._device, weights_only=True)
+        except Exception:  # a damaged file raises anything
+            self.notes.append("what an earlier training had saved is damaged, so it began anew")
+            return
         self.module.load_state_dict(state["module"])
         with torch.no_grad():
             for name, buffer in self.module.named_buffers():

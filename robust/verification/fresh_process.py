@@ -116,7 +116,10 @@ def verify_afresh(
     if process.returncode:
         lines = process.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {process.returncode}"]
         raise NotDoneError(lines[-1])
-    answer: dict[str, Any] = json.loads(process.stdout)
+    try:
+        answer: dict[str, Any] = json.loads(process.stdout)
+    except ValueError:  # the model's code has ended it, or written over its answer
+        raise NotDoneError("the process ended without an answer") from None
     if "reason" in answer:
         raise NotDoneError(answer["reason"])
     verification = Verification(np.array(answer["fault"], np.int8), np.array(answer["near"], bool))

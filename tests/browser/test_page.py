@@ -11,6 +11,7 @@ import pytest
 from robust.records.store import records
 from robust.records.trust import TrustReport
 from robust.report.board import boards
+from robust.report.folder import write_board
 from robust.report.page.page import page
 from robust.report.robustbench import Imported
 from tests.browser.making import HOSTILE, crowd, gallery, hostile
@@ -244,3 +245,99 @@ PAINTED = """() => {
   const painted = performance.getEntriesByType("paint").map((entry) => entry.startTime);
   return Math.max(...painted, performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd);
 }"""
+
+
+@pytest.fixture(scope="module")
+def large():
+    """A board of 250 rows, which is more than a page shows."""
+    return page(boards([*crowd(250, THREATS[:1])]), {})
+
+
+def test_a_large_board_draws_a_hundred_rows_and_more_when_asked(visit, large):
+    seen = visit(large)
+    more = seen.page.get_by_role("button", name="Show 100 more of 250 rows")
+
+    assert seen.page.locator(".board tbody tr").count() == 100
+    more.click()
+    assert seen.page.locator(".board tbody tr").count() == 200
+    seen.page.get_by_role("button", name="Show 50 more of 250 rows").click()
+    assert seen.page.locator(".board tbody tr").count() == 250
+    assert seen.page.locator(".further button:visible").count() == 0
+    assert seen.page.get_by_role("status").inner_text() == "250 of 250 rows"
+    assert seen.wrong == []
+
+
+def test_rows_that_are_not_drawn_are_found_sorted_and_downloaded(visit, large):
+    seen = visit(large)
+    last = seen.page.evaluate(
+        "document.querySelector('template').content.lastElementChild.querySelector('a').textContent"
+    )
+    seen.page.get_by_label("search").fill(last)
+    found = column(seen.page, "model")
+    seen.page.get_by_label("search").fill("")
+    click(seen.page, "robust %")
+    click(seen.page, "robust %")
+    lowest = [float(text) for text in column(seen.page, "robust")]
+    with seen.page.expect_download() as download:
+        seen.page.get_by_role("button", name="JSON", exact=True).click()
+    lines = json.loads(Path(download.value.path()).read_text("utf-8"))
+
+    assert last in found
+    assert len(lowest) == 100
+    assert lowest == sorted(lowest)
+    assert [round(line["robust_percent"], 1) for line in lines[:100]] == lowest
+    assert len({line["model"] for line in lines}) == 250
+
+
+def test_points_of_rows_that_do_not_fit_are_hidden(visit, large):
+    seen = visit(large)
+    seen.page.get_by_label("search").fill("resnet-24")
+
+    assert seen.page.get_by_role("status").inner_text() == "11 of 250 rows"
+    assert seen.page.locator(".points > :not(.gone)").count() == 11
+
+
+def test_axe_finds_nothing_on_a_large_board(visit, large):
+    seen = visit(large)
+
+    assert seen.faults() == []
+
+
+def write_large(folder):
+    """Write a leaderboard of 110 rows, with all its pages."""
+    for each in crowd(110, THREATS[:1]):
+        path = folder / "results" / f"{each.stem}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(each.to_json())
+    write_board(folder)
+
+
+def test_a_link_to_a_row_leads_on_to_its_page_and_opens_its_section(browser, tmp_path):
+    write_large(tmp_path)
+    seen = browser.new_page()
+    seen.goto((tmp_path / "index.html").as_uri())
+    place, _, row = seen.locator(".board tbody a").last.get_attribute("href").partition("#")
+    for follow in (False, True):
+        seen.goto((tmp_path / "index.html").as_uri() + f"#{row}" * (not follow))
+        if follow:
+            seen.locator(".board tbody a").last.click()
+        seen.wait_for_url(f"**/{place}#{row}")
+        assert seen.locator(f"[id={row}]").is_visible()
+        assert seen.locator("details.model[open]").count() == 1
+    seen.close()
+
+
+def test_without_javascript_a_large_board_goes_on_in_linked_pages(browser, tmp_path):
+    write_large(tmp_path)
+    context = browser.new_context(java_script_enabled=False)
+    seen = context.new_page()
+    seen.goto((tmp_path / "index.html").as_uri())
+    first = seen.locator(".board tbody a:visible").all_text_contents()
+    seen.get_by_role("link", name="101 to 110").click()
+    others = seen.locator(".board tbody a:visible").all_text_contents()
+
+    assert (len(first), len(others), len({*first, *others})) == (100, 10, 110)
+    seen.locator(".board tbody a").last.click()
+    assert seen.locator("details.model[open]").count() == 1
+    assert seen.locator("button:visible").count() == 0
+    context.close()

@@ -70,3 +70,22 @@ def test_labels_that_are_missing_are_reported(tmp_path):
 
     with pytest.raises(ValueError, match="1 rows have no label"):
         open_table(tmp_path, "parquet:a.parquet")
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_a_compressed_stream_is_held_to_its_size_before_it_is_unpacked(tmp_path, codec):
+    honest = table([encoded(image(i)) for i in range(20)], [i % 2 for i in range(20)])
+    bomb = table([bytes(2**25), bytes(2**25)])
+    for name, rows in (("honest", honest), ("bomb", bomb)):
+        (tmp_path / name).mkdir()
+        write_state(tmp_path / name, "data.arrow")
+        options = pa.ipc.IpcWriteOptions(compression=codec)
+        path = str(tmp_path / name / "data.arrow")
+        with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, rows.schema, options=options) as writer:
+            writer.write_table(rows)
+
+    assert len(open_table(tmp_path, "hf:honest").load("test")) == 20
+    before = pa.total_allocated_bytes()
+    with pytest.raises(ValueError, match=r"data.arrow is not a sound file .*it unpacks to \d+ bytes, in a file of"):
+        open_table(tmp_path, "hf:bomb")
+    assert pa.total_allocated_bytes() - before < 2**20

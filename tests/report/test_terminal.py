@@ -145,3 +145,11 @@ def test_a_verdict_is_shown_with_its_findings_and_with_many_skipped_checks(skipp
 def partial(made, why):
     """The record, stopped before its end."""
     return replace(made, attacks=tuple(replace(attack, partial=why) for attack in made.attacks))
+
+
+def test_of_hundreds_of_attacks_only_the_lowest_figure_is_told():
+    attacks = {f"pgd:steps={k}": "1" * (k % 5) + "0" * (8 - k % 5) for k in range(1, 301)}
+    (board,) = boards([record("1" * 8, attacks)])
+    text = terminal(board, 80).replace("\n", " ")
+
+    assert "The lowest of 300 attacks alone: net (as-is) 50.0 by pgd:steps=104;" in text

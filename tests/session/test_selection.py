@@ -36,7 +36,7 @@ def item(name="test_attack", ours=True, **params):
 
 def session(*items):
     for each in items:
-        each.session = SimpleNamespace(items=[*items])
+        each.session = SimpleNamespace(items=[*items], stash=pytest.Stash())
     return items
 
 

@@ -243,3 +243,44 @@ def test_the_curves_lie_beside_the_weights(tmp_path):
     assert path.with_suffix(".csv").read_text().count("\n") == 3
     assert path.with_suffix(".gradients.csv").read_text().startswith("epoch,1\n1,")
     assert path.with_suffix(".svg").read_text().startswith("<svg ")
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def change(**fields):
+    def write(path):
+        card = path.with_suffix(".json")
+        card.write_text(json.dumps(json.loads(card.read_text()) | fields))
+
+    return write
+
+
+DAMAGES = {
+    "a flipped bit": flip,
+    "half of the weights": lambda path: path.write_bytes(path.read_bytes()[:-200]),
+    "no weights": lambda path: path.write_bytes(b""),
+    "no card": lambda path: path.with_suffix(".json").unlink(),
+    "half a card": lambda path: path.with_suffix(".json").write_text('{"key": '),
+    "a deep card": lambda path: path.with_suffix(".json").write_text("[" * 10**5),
+    "a card of another training": change(key="0" * 64),
+    "a card with numbers for notes": change(notes=[1]),
+    "a card with a text for the best epoch": change(best="93 %"),
+    "a card with a huge time": change(minutes=10**400),
+    "a card with infinite time": change(minutes=float("inf")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_what_is_damaged_is_trained_again(tmp_path, damage):
+    first = trained(tmp_path)
+    damage(first.path)
+    epochs = []
+    again = trained(tmp_path, on_epoch=lambda epoch, plan: epochs.append(epoch))
+
+    assert len(epochs) == 1
+    assert torch.equal(first.module[1].weight, again.module[1].weight)
+    assert again.card["minutes"] < 1

@@ -8,6 +8,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+from robust.attacks.files import read_text
 from robust.attacks.spec import Spec
 from robust.attacks.text import printable
 from robust.data.dataset import DATA, SPLITS, Dataset, Split
@@ -61,7 +62,7 @@ def _parquet(root: Path, name: str) -> list[Path]:
 def _saved(folder: Path) -> list[Path]:
     """Return the files that the state names, each in this folder itself; ValueError if one is not there."""
     try:
-        names = [file["filename"] for file in json.loads((folder / STATE).read_text("utf-8"))["_data_files"]]
+        names = [file["filename"] for file in json.loads(read_text(folder / STATE))["_data_files"]]
         here = {path.name: path for path in folder.glob("*.arrow")}
         if not names or not {*names} <= {*here}:
             raise ValueError(f"it names {', '.join(printable(str(name)) for name in names[:3]) or 'no file'}")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from robust.attacks.files import open_regular, read_content
 from robust.attacks.text import brief, printable
 from robust.models.checkpoint import join_names
 from robust.user_code import run_user_code
@@ -38,9 +39,7 @@ STRANGERS = ("adapter_config.json", "config.json.index.json")  # files by which 
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object in a file of JSON; ValueError, in one line, if there is none."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError("it is too large")
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_content(path, MAX_BYTES))
         if not isinstance(content, dict):
             raise ValueError("expected an object")
     except (OSError, ValueError, RecursionError) as error:
@@ -148,7 +147,7 @@ def _measure_weights(folder: Path, members: tuple[str, ...]) -> tuple[int, int]:
     for name in members:
         if name.endswith(".safetensors"):
             try:
-                with (folder / name).open("rb") as file:
+                with open_regular(folder / name) as file:
                     (length,) = struct.unpack("<Q", file.read(8))
                     header = json.loads(file.read(min(length, MAX_BYTES)))
                     size += file.seek(0, 2) - 8 - length

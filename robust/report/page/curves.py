@@ -52,6 +52,14 @@ def curves(boards: Sequence[Board]) -> list[Curve]:
     return made
 
 
+def group_curves(boards: Sequence[Board]) -> dict[ModelKey, list[Curve]]:
+    """Return the curves of each model that has any."""
+    grouped: dict[ModelKey, list[Curve]] = {}
+    for curve in curves(boards):
+        grouped.setdefault(curve.model, []).append(curve)
+    return grouped
+
+
 def _points(rows: dict[Fraction, Row]) -> tuple[tuple[Fraction, str, float, float, float], ...]:
     first = rows[min(rows)]
     low, high = wilson(int(first.record.correct.sum()), first.record.data.n)

@@ -1,11 +1,13 @@
 """Build HTML and SVG; every child that is not `Html` is escaped."""
 
 import re
+from functools import cache
 from html import escape
 
 from robust.attacks.text import printable
 
 OPEN = frozenset({"td", "th", "tr", "li", "dt", "dd", "option", "thead", "tbody"})  # HTML needs no end tags of these
+SIGNS = re.compile("[&<>\"']")  # what `escape` replaces; most texts have none
 SPACE = re.compile(r"\s")
 PLAIN = re.compile(r"[\w#.-]+")  # an attribute's value that needs no quotes; a large page is a fifth smaller so
 
@@ -18,7 +20,11 @@ class Html(str):
 
 def text(value: object) -> Html:
     """Return any value as markup of its text, without control characters; `Html` is returned as it is."""
-    return value if isinstance(value, Html) else Html(escape(printable(SPACE.sub(" ", str(value)))))
+    if isinstance(value, Html):
+        return value
+    words = str(value)
+    words = printable(words if words.isprintable() else SPACE.sub(" ", words))
+    return Html(escape(words) if SIGNS.search(words) else words)
 
 
 def join(*children: object) -> Html:
@@ -40,13 +46,18 @@ def void(name: str, /, **attributes: object) -> Html:
 def _attributes(attributes: dict[str, object]) -> str:
     parts = []
     for name, value in attributes.items():
-        key = name.rstrip("_").replace("__", ":").replace("_", "-")
+        key = _key(name)
         if value is True:
             parts.append(f" {key}")
         elif value is not None and value is not False:
             escaped = text(value)
             parts.append(f" {key}={escaped}" if PLAIN.fullmatch(escaped) else f' {key}="{escaped}"')
     return "".join(parts)
+
+
+@cache
+def _key(name: str) -> str:
+    return name.rstrip("_").replace("__", ":").replace("_", "-")
 
 
 def breakable(words: str) -> Html:

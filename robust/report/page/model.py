@@ -9,19 +9,21 @@ from robust.report.board import Board, Row
 from robust.report.lines import Line, lines
 from robust.report.page.curves import Curve, chart
 from robust.report.page.images import gallery_section
+from robust.report.page.layout import Placed
 from robust.report.page.markup import Html, join, tag
 from robust.report.page.names import anchor, files, model_anchor, model_key
 from robust.report.page.ranking import verdict
 
 MODEL = "--robust-model="
 
-Placed = tuple[Board, Row]
-
 MAX_CLASSES = 20  # of more, the worst are shown
 
 
-def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mapping[str, Gallery]) -> Html:
-    """Return the section of a model with all its rows, in the order of the boards, and its curves."""
+def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mapping[str, Gallery], up: str = "") -> Html:
+    """Return the section of a model with all its rows, in the order of the boards, and its curves.
+
+    `up` leads from the page to the leaderboard's folder.
+    """
     record = placed[0][1].record
     model = record.model
     best = ", ".join(f"{row.robust:.1f} % under {row.record.threat}" for _, row in placed)
@@ -36,14 +38,14 @@ def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mappin
             "div",
             chart(curves, "") if curves else None,
             _pairs(_describe_model(record)),
-            *(_row(board, row, galleries.get(row.record.stem), record) for board, row in placed),
+            *(_row(board, row, galleries.get(row.record.stem), record, up) for board, row in placed),
             id=model_anchor(model_key(record)),
         ),
         class_="model",
     )
 
 
-def _row(board: Board, row: Row, gallery: Gallery | None, first: Record) -> Html:
+def _row(board: Board, row: Row, gallery: Gallery | None, first: Record, up: str) -> Html:
     """Return the part of a row; facts that it shares with the section's first record are left out."""
     record = row.record
     return tag(
@@ -54,7 +56,8 @@ def _row(board: Board, row: Row, gallery: Gallery | None, first: Record) -> Html
         ),
         _reasons(record),
         gallery_section(gallery),
-        _facts(record, first, len({other.record.data.digest for other in board.rows}) > 1),
+        _facts(record, first, len(board.digests) > 1),
+        _links(record, up),
         id=anchor(record),
     )
 
@@ -105,7 +108,7 @@ def _describe_model(record: Record) -> dict[str, str]:
 
 
 def _facts(record: Record, first: Record, several: bool) -> Html:
-    """Return when and where a row was measured, its samples if the board has several sets, its commands and files."""
+    """Return when and where a row was measured, its samples if the board has several sets, and its commands."""
     provenance = record.provenance
     batches = f"batches of {provenance['batch']}" if "batch" in provenance else ""
     draw = "" if record.draw is None else f"draw {record.draw}"
@@ -117,7 +120,7 @@ def _facts(record: Record, first: Record, several: bool) -> Html:
         "notes": "; ".join(map(str, provenance.get("notes") or [])),
         "partial": f"stopped by the {record.partial}" if record.partial else "",
     }
-    return join(_pairs(facts), _commands(record), _links(record))
+    return join(_pairs(facts), _commands(record))
 
 
 def _pairs(facts: Mapping[str, str]) -> Html:
@@ -125,16 +128,17 @@ def _pairs(facts: Mapping[str, str]) -> Html:
 
 
 def _commands(record: Record) -> Html:
-    again = _repeat_command(record)
+    words = _repeat_words(record)
+    again = shlex.join(words) if words else str(record.provenance.get("command") or "")  # of any type
     return tag(
         "pre",
         tag("code", again) if again else "The record holds no command: an older version made it.",
         Html("\n"),
-        tag("code", _verify_command(record, again)),
+        tag("code", _verify_command(record, words)),
     )
 
 
-def _verify_command(record: Record, again: str) -> str:
+def _verify_command(record: Record, again: list[str]) -> str:
     """Return the command that verifies the row: its model, and options without a default."""
     recorded = record.provenance.get("model")
     model: dict[str, object] = recorded if isinstance(recorded, dict) else {}
@@ -142,27 +146,23 @@ def _verify_command(record: Record, again: str) -> str:
     options = {text: model.get("text")} | {key: model[key] for key in ("arch", "normalize", "output") if model.get(key)}
     words = ["robust", "verify", record.stem, *(f"--{key}={value}" for key, value in options.items() if value)]
     prefixes = ("--robust-data=", "--robust-leaderboard=")
-    try:
-        given = [word.replace("--robust-", "--") for word in shlex.split(again) if word.startswith(prefixes)]
-    except ValueError:
-        given = []
-    return shlex.join([*words, *given])
+    return shlex.join([*words, *(word.replace("--robust-", "--") for word in again if word.startswith(prefixes))])
 
 
-def _repeat_command(record: Record) -> str:
-    """Return the command of the row's run without its other models; "" if the record holds none."""
+def _repeat_words(record: Record) -> list[str]:
+    """Return the command of the row's run without its other models; none if the record holds no command."""
     command, model = str(record.provenance.get("command") or ""), record.provenance.get("model")  # of any type
     text = model.get("text") if isinstance(model, dict) else None
     try:
         words = shlex.split(command)
     except ValueError:
-        return command
+        return []
     option = f"{MODEL}{text}"
-    return shlex.join(word for word in words if word == option or option not in words or not word.startswith(MODEL))
+    return [word for word in words if word == option or option not in words or not word.startswith(MODEL)]
 
 
-def _links(record: Record) -> Html:
-    path, evidence = files(record)
+def _links(record: Record, up: str) -> Html:
+    path, evidence = (f"{up}{name}" for name in files(record))
     return tag("p", tag("a", "record", href=path), " · ", tag("a", "evidence", href=evidence))
 
 

@@ -23,6 +23,11 @@ def model_anchor(key: ModelKey) -> str:
     return f"m{_hash(' '.join(key))}"
 
 
+def hash_model(key: ModelKey) -> int:
+    """Return a number of 32 bits that is a model's own."""
+    return int(_hash(" ".join(key)), 16)
+
+
 def files(record: Record) -> tuple[str, str]:
     """Return the paths of the record and its evidence, relative to the page."""
     place = PurePosixPath("results", f"{record.stem}.json")

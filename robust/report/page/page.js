@@ -1,13 +1,17 @@
-"use strict";
 // Sorting, filtering, downloads, and a link to the current view. The page is complete without this file.
 (() => {
   const at = (id) => document.getElementById(id);
-  const data = JSON.parse(at("data").textContent);
   const filters = ["threat", "training", "verdict"];
-  const boards = [...document.querySelectorAll(".board")];
-  const rows = boards.flatMap((board) =>
-    [...board.querySelectorAll("tbody tr")].map((line) => ({ line, board, words: line.textContent.toLowerCase() })));
-  rows.forEach((row, k) => { row.k = k; });
+  const FIRST = 100; // rows of a board that are drawn until more are asked for
+  const boards = [...document.querySelectorAll(".board")].map((section, number) => {
+    const body = section.querySelector("tbody");
+    const others = section.querySelector("template")?.content.children ?? [];
+    const points = [...section.querySelectorAll(".points > *")].reverse();
+    const rows = [...body.rows, ...others].map((line, k) => ({ line, k, number, point: points[k] }));
+    for (const row of rows) row.words = row.line.textContent.toLowerCase();
+    return { section, body, rows, fitting: rows, most: FIRST, heads: [...section.querySelectorAll("thead th")] };
+  });
+  const total = boards.reduce((sum, board) => sum + board.rows.length, 0);
   let sorted = null; // {title, down}, for all tables
 
   const words = (cell) => [...cell.childNodes].map((part) => part.textContent).join("\n").toLowerCase();
@@ -20,42 +24,41 @@
     return (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1);
   }
 
-  function arrange() {
-    for (const board of boards) {
-      const heads = [...board.querySelectorAll("thead th")];
-      const column = sorted ? heads.findIndex((head) => head.textContent === sorted.title) : -1;
-      heads.forEach((head, k) => {
-        if (k === column) head.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
-        else head.removeAttribute("aria-sort");
-      });
-      const ordered = rows.filter((row) => row.board === board);
-      if (column >= 0) {
-        const keys = new Map(ordered.map((row) => [row, value(row.line.cells[column], heads[column])]));
-        ordered.sort((a, b) => compare(keys.get(a), keys.get(b), sorted.down) || a.k - b.k);
-      }
-      board.querySelector("tbody").append(...ordered.map((row) => row.line));
-    }
+  function arrange({ heads, fitting }) {
+    const column = sorted ? heads.findIndex((head) => head.textContent === sorted.title) : -1;
+    heads.forEach((head, k) => {
+      if (k === column) head.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
+      else head.removeAttribute("aria-sort");
+    });
+    if (column < 0) return;
+    const keys = new Map(fitting.map((row) => [row, value(row.line.cells[column], heads[column])]));
+    fitting.sort((a, b) => compare(keys.get(a), keys.get(b), sorted.down) || a.k - b.k);
   }
 
-  const shown = () => rows.filter((row) => !row.line.hidden);
+  function filter(board, words) {
+    const fits = ({ line, words: all }) => {
+      const values = { threat: board.section.dataset.threat, training: line.dataset.t, verdict: line.dataset.v };
+      return filters.every((name) => ["", values[name]].includes(at(name).value)) && words.every((w) => all.includes(w));
+    };
+    board.fitting = board.rows.filter(fits);
+    const found = new Set(board.fitting);
+    for (const row of board.rows) row.point?.classList.toggle("gone", !found.has(row));
+    board.section.hidden = !found.size;
+  }
 
-  function filter() {
-    const words = at("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const { line, board, words: all } of rows) {
-      const values = { threat: board.dataset.threat, training: line.dataset.t, verdict: line.dataset.v };
-      const fits = filters.every((name) => ["", values[name]].includes(at(name).value));
-      line.hidden = !(fits && words.every((word) => all.includes(word)));
-    }
-    const links = new Set(shown().map((row) => row.line.querySelector("a").hash));
-    for (const point of document.querySelectorAll(".board .chart a")) {
-      point.classList.toggle("gone", !links.has(point.getAttribute("href")));
-    }
-    for (const board of boards) board.hidden = !rows.some((row) => row.board === board && !row.line.hidden);
+  // Rows that are not drawn are not in the document: a browser takes seconds for thousands.
+  function draw(board) {
+    board.body.replaceChildren(...board.fitting.slice(0, board.most).map((row) => row.line));
+    if (!board.more) return;
+    const left = board.fitting.length - board.most;
+    board.more.hidden = left <= 0;
+    board.more.textContent = `Show ${Math.min(left, board.most)} more of ${board.fitting.length} rows`;
   }
 
   function report(message) {
     const order = sorted ? `, sorted by ${sorted.title}, ${sorted.down ? "descending" : "ascending"}` : "";
-    at("state").textContent = `${shown().length} of ${rows.length} rows${order}${message ? `. ${message}` : ""}`;
+    const shown = boards.reduce((sum, board) => sum + board.fitting.length, 0);
+    at("state").textContent = `${shown} of ${total} rows${order}${message ? `. ${message}` : ""}`;
   }
 
   function remember() {
@@ -69,7 +72,7 @@
 
   function restore() {
     const hash = location.hash.slice(1);
-    if (hash && !hash.includes("=")) return reveal(hash);
+    if (hash && !hash.includes("=")) return at(hash) || follow(`#${hash}`);
     const state = new URLSearchParams(hash);
     at("search").value = state.get("q") ?? "";
     for (const name of filters) {
@@ -83,13 +86,18 @@
     refresh();
   }
 
-  function reveal(id) {
-    const target = at(id);
-    const model = target?.closest("details");
-    if (model) { model.open = true; target.scrollIntoView(); }
+  // The section of a row of a large leaderboard is on another page, to which the row's link leads.
+  function follow(hash) {
+    const links = boards.flatMap((board) => board.rows.map((row) => row.line.querySelector("a").getAttribute("href")));
+    const link = links.find((each) => each.endsWith(hash) && each !== hash);
+    if (link) location.replace(link);
   }
 
-  function refresh() { arrange(); filter(); report(); }
+  function refresh() {
+    const words = at("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const board of boards) { board.most = FIRST; filter(board, words); arrange(board); draw(board); }
+    report();
+  }
 
   function save(name, type, content) {
     const link = document.createElement("a");
@@ -99,10 +107,17 @@
     URL.revokeObjectURL(link.href);
   }
 
-  // The lines of leaderboard.csv for the visible rows, in their order.
-  const numbers = new Map(rows.map((row) => [row.line, row.k]));
-  const seen = () => [...document.querySelectorAll(".board tbody tr:not([hidden])")]
-    .map((line) => data.rows[numbers.get(line)]);
+  // The lines of leaderboard.csv for the rows that fit, in their order.
+  let data = null;
+  function seen() {
+    data ??= JSON.parse(at("data").textContent);
+    return boards.flatMap((board) => board.fitting.map(({ number, k }) => {
+      const { same, at: places, rows } = data.boards[number];
+      const line = data.columns.map((_, column) => same[column] ?? null);
+      places.forEach((column, place) => { line[column] = rows[k][place]; });
+      return line;
+    }));
+  }
 
   // A spreadsheet would run a text that begins like a formula.
   const guarded = (cell) => (typeof cell === "string" ? cell.replace(/(^|;)\s*(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g, "$1'") : cell ?? "");
@@ -112,7 +127,10 @@
   const actions = {
     link: () => navigator.clipboard.writeText(location.href)
       .then(() => report("The link is copied."), () => report("Copy it from the address bar.")),
-    csv: () => save("leaderboard.csv", "text/csv", [data.columns, ...seen()].map((line) => `${csv(line)}\n`).join("")),
+    csv: () => {
+      const lines = seen();
+      save("leaderboard.csv", "text/csv", [data.columns, ...lines].map((line) => `${csv(line)}\n`).join(""));
+    },
     json: () => {
       const lines = seen().map((line) => Object.fromEntries(data.columns.map((column, k) => [column, line[k]])));
       save("leaderboard.json", "application/json", `${JSON.stringify(lines, null, 1)}\n`);
@@ -133,11 +151,17 @@
       remember();
     });
   }
+  for (const board of boards.filter((each) => each.rows.length > FIRST)) {
+    board.more = document.createElement("button");
+    board.more.type = "button";
+    board.more.addEventListener("click", () => { board.most *= 2; draw(board); });
+    board.section.querySelector(".further").replaceChildren(board.more);
+  }
   for (const name of ["search", ...filters]) at(name).addEventListener("input", () => { refresh(); remember(); });
   for (const [name, act] of Object.entries(actions)) at(name).addEventListener("click", act);
   at("controls").addEventListener("submit", (event) => event.preventDefault());
   addEventListener("hashchange", restore);
   at("controls").hidden = false;
   restore();
-  report();
+  if (!at("state").textContent) refresh();
 })();

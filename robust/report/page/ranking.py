@@ -1,9 +1,12 @@
 """The section of a board: its chart, and its table, which JavaScript can sort and filter."""
 
+from collections.abc import Iterable
+
+from robust.records.store import PAGES
 from robust.report.board import Board, Row
+from robust.report.page.layout import MAX_ROWS, Layout, further_links, slice_of
 from robust.report.page.marks import family, legend, number_families
 from robust.report.page.markup import Html, breakable, join, number, tag, void
-from robust.report.page.names import anchor
 from robust.report.page.scatter import scatter
 from robust.report.table import Column, columns, describe_rounding
 
@@ -15,16 +18,18 @@ NARROW = (
 )
 
 
-def section(board: Board, number_: int) -> Html:
-    """Return the section of board number `number_`."""
-    marks = number_families(row.record for row in board.rows)
-    chart = scatter(board, marks)
+def section(board: Board, number_: int, layout: Layout) -> Html:
+    """Return the section of board number `number_`, with the first rows in its table and the others in a template."""
+    lines = [_line(board, row, layout.link(row.record, f"{PAGES}/")) for row in board.rows]
+    shown = slice_of(1)
     return tag(
         "section",
         tag("h2", heading(board), " ", tag("small", board.suite), id=f"b{number_}"),
         tag("p", describe_samples(board), class_="under"),
-        tag("figure", chart, tag("figcaption", legend(marks.items()), _caption()), class_="plot") if chart else None,
-        table(board),
+        _plot(board, layout),
+        table(board, lines[shown]),
+        further_links(board, 1),
+        tag("template", *lines[shown.stop :]) if lines[shown.stop :] else None,
         tag("p", NARROW, class_="note narrow"),
         _stages(board),
         tag("p", rounding, class_="note") if (rounding := describe_rounding(board)) else None,
@@ -32,6 +37,24 @@ def section(board: Board, number_: int) -> Html:
         aria_labelledby=f"b{number_}",
         data_threat=board.threat,
     )
+
+
+def _plot(board: Board, layout: Layout) -> Html | None:
+    marks = number_families(row.record for row in board.rows)
+    chart = scatter(board, marks, layout)
+    return (
+        tag("figure", chart, tag("figcaption", legend(marks.items()), _caption(board)), class_="plot")
+        if chart
+        else None
+    )
+
+
+def further_section(board: Board, layout: Layout, number: int) -> Html:
+    """Return the section of a board on the page of this number, with the rows that stand there alone."""
+    lines = (_line(board, row, layout.link(row.record, "")) for row in board.rows[slice_of(number)])
+    title = tag("h2", heading(board), " ", tag("small", board.suite))
+    samples = tag("p", describe_samples(board), class_="under")
+    return tag("section", title, samples, table(board, lines), further_links(board, number), class_="board")
 
 
 def heading(board: Board) -> str:
@@ -51,8 +74,8 @@ def describe_samples(board: Board) -> str:
     return f"{rows}, {samples}"
 
 
-def table(board: Board) -> Html:
-    """Return the table of a board."""
+def table(board: Board, lines: Iterable[Html]) -> Html:
+    """Return the table of a board with these of its lines."""
     hidden = {INTERVAL, "training", *board.columns} - {*_attacks(board)}
     shown = [column for column in columns(board) if column.title not in hidden]
     heads = sorted(shown, key=lambda column: FIRST.index(column.title) if column.title in FIRST else len(FIRST))
@@ -62,7 +85,7 @@ def table(board: Board) -> Html:
             "table",
             tag("caption", f"{heading(board)}: {describe_samples(board)}", class_="hidden"),
             tag("thead", tag("tr", *map(_head, heads))),
-            tag("tbody", *(_line(board, row) for row in board.rows)),
+            tag("tbody", *lines),
         ),
         class_="scroll",
         tabindex=0,
@@ -82,9 +105,9 @@ def _head(column: Column) -> Html:
     return tag("th", breakable(column.title), scope="col", class_=long if column.numeric else "word")
 
 
-def _line(board: Board, row: Row) -> Html:
+def _line(board: Board, row: Row, address: str) -> Html:
     record, model = row.record, row.record.model
-    link = tag("a", model.name, href=f"#{anchor(record)}")
+    link = tag("a", model.name, href=address)
     name = tag("th", link, tag("small", breakable(record.recipe)), scope="row", class_="name")
     under = dict(zip(board.columns, row.under, strict=True))
     figures = [tag("td", "" if under[name] is None else f"{under[name]:.1f}") for name in _attacks(board)]
@@ -126,11 +149,12 @@ def whisker(row: Row) -> Html:
     )
 
 
-def _caption() -> Html:
+def _caption(board: Board) -> Html:
+    others = f" Rows after the first {MAX_ROWS} are small circles without a link." * (len(board.rows) > MAX_ROWS)
     return tag(
         "p",
         "Each point is a row and links to it; the thin lines are 95 % Wilson intervals. The stepped line joins the "
-        "rows that no other beats in both accuracies. Hollow: partial, or not trusted.",
+        f"rows that no other beats in both accuracies. Hollow: partial, or not trusted.{others}",
     )
 
 

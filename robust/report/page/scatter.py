@@ -1,17 +1,18 @@
 """A chart of robust against clean accuracy: each row is a point with both intervals, and links to its section."""
 
 from robust.records.record import Record
+from robust.records.store import PAGES
 from robust.report.board import Board, Row
 from robust.report.page.axes import Axes, pad_bounds
+from robust.report.page.layout import MAX_ROWS, Layout
 from robust.report.page.marks import colour, family, shape
 from robust.report.page.markup import Html, join, number, tag, void
-from robust.report.page.names import anchor
 from robust.stats import wilson
 
 MAX_DISTINCT = 60  # rows; the intervals of more would hide the points, so they are drawn faintly
 
 
-def scatter(board: Board, marks: dict[str, int]) -> Html:
+def scatter(board: Board, marks: dict[str, int], layout: Layout) -> Html:
     """Return the chart of a board; "" for fewer than three rows."""
     if len(board.rows) < 3:
         return join()
@@ -32,9 +33,9 @@ def scatter(board: Board, marks: dict[str, int]) -> Html:
         # For pointers only; the table has the same links for the keyboard and screen readers.
         tag(
             "g",
-            *(_point(axes, row, marks[family(row.record)]) for row in reversed(board.rows)),
+            *reversed(_points(axes, board, marks, layout)),
             aria_hidden="true",
-            class_="many" if len(board.rows) > MAX_DISTINCT else None,
+            class_="points many" if len(board.rows) > MAX_DISTINCT else "points",
         ),
         viewBox=f"0 0 {axes.width} {axes.height}",
         class_="chart",
@@ -52,17 +53,26 @@ def pareto_front(rows: tuple[Row, ...]) -> list[Row]:
     return best
 
 
-def _point(axes: Axes, row: Row, mark: int) -> Html:
-    model = row.record.model
+def _points(axes: Axes, board: Board, marks: dict[str, int], layout: Layout) -> list[Html]:
+    """Return a point for each row, those after the first MAX_ROWS as small circles without a link."""
+    points = []
+    for k, row in enumerate(board.rows):
+        mark = marks[family(row.record)]
+        hollow = row.rank is None or row.record.verdict in ("suspect", "broken")
+        classes = f"{colour(mark)}{' hollow' * hollow}"
+        x, y = number(axes.x(row.clean)), number(axes.y(row.robust))
+        if k < MAX_ROWS:
+            drawn = (void("path", d=_whiskers(axes, row)), void("use", href=shape(mark), x=x, y=y))
+            link = {"href": layout.link(row.record, f"{PAGES}/"), "tabindex": -1}
+            points.append(tag("a", tag("title", _describe(row)), *drawn, **link, class_=classes))
+        else:  # a browser draws thousands of circles quickly, and of nothing else
+            points.append(void("circle", cx=x, cy=y, r=2, class_=classes))
+    return points
+
+
+def _describe(row: Row) -> str:
     figures = f"clean {row.clean:.1f} %, robust {row.robust:.1f} % ({row.low:.1f} to {row.high:.1f})"
-    title = f"{model.name}, {row.record.recipe}: {figures}"
-    hollow = row.rank is None or row.record.verdict in ("suspect", "broken")
-    drawn = join(
-        void("path", d=_whiskers(axes, row)),
-        void("use", href=shape(mark), x=number(axes.x(row.clean)), y=number(axes.y(row.robust))),
-    )
-    classes = f"{colour(mark)}{' hollow' * hollow}"
-    return tag("a", tag("title", title), drawn, href=f"#{anchor(row.record)}", tabindex=-1, class_=classes)
+    return f"{row.record.model.name}, {row.record.recipe}: {figures}"
 
 
 def _clean_interval(row: Row) -> tuple[float, float]:
