@@ -5,7 +5,8 @@
 
 import pytest
 
-from tests.trust.gauntlet import BASES, GAUNTLET, SOUND, samples, train
+from tests.trust.gauntlet import BASES, SOUND, samples, train
+from tests.trust.hidden_gradient_cases import GAUNTLET
 from tests.trust.report import EVALUATION, SOUND_ATTACKS, measure_accuracy, measure_mitigated, run_checks
 
 MIN_GAIN = 15  # points of apparent accuracy that a defence must gain, or it tests nothing
