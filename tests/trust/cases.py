@@ -17,7 +17,9 @@ from robust.data.dataset import DATA, Samples
 from robust.models.registry import ARCHITECTURES
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
-from tests.trust.networks import NETWORKS
+from tests.trust.honest_networks import HONEST
+from tests.trust.intervals import INTERVALS, fit_intervals
+from tests.trust.networks import NETWORKS, settle
 
 EPS = "linf:0.2"  # so large that no network with standard training is robust
 THREAT = LpThreat.parse(EPS)
@@ -116,16 +118,29 @@ BASES = {
 }
 
 
+OWN = {**NETWORKS, **{name: settle(make) for name, make in HONEST.items()}}
+SOURCES = [Path(__file__).with_name(name) for name in ("networks.py", "honest_networks.py", "intervals.py")]
+
+
 def _name_file(which: Base) -> Path:
-    own = which.architecture in NETWORKS
-    source = torch.__version__.encode() + (Path(__file__).with_name("networks.py").read_bytes() if own else b"")
-    return CACHE / f"{which.architecture}-{hashlib.sha256(repr(which).encode() + source).hexdigest()[:16]}.pt"
+    sources = b"".join(path.read_bytes() for path in SOURCES if which.architecture in OWN)
+    digest = hashlib.sha256(repr(which).encode() + torch.__version__.encode() + sources).hexdigest()
+    return CACHE / f"{which.architecture}-{digest[:16]}.pt"
 
 
 def build(which: Base) -> nn.Module:
     """Build the untrained network of a base."""
-    make = NETWORKS.get(which.architecture) or ARCHITECTURES.get(which.architecture)
+    make = OWN.get(which.architecture) or ARCHITECTURES.get(which.architecture)
     return make(DIGITS.shape, DIGITS.classes, **dict(which.options))
+
+
+def _learn(which: Base, module: nn.Module) -> None:
+    """Train a network in place."""
+    learnt, threat = DIGITS.load("train"), LpThreat.parse(which.threat)
+    if which.recipe.startswith(INTERVALS):
+        fit_intervals(module, learnt, float(threat.eps), int(which.recipe.removeprefix(INTERVALS)))
+    else:
+        module.load_state_dict(fit(module, read_recipe(which.recipe), learnt, threat, seed=which.seed).weights)
 
 
 @cache
@@ -137,9 +152,7 @@ def train(which: Base) -> nn.Module:
         if saved.exists():
             module.load_state_dict(torch.load(saved, weights_only=True))
             return module.eval()
-        threat = LpThreat.parse(which.threat)
-        training = fit(module, read_recipe(which.recipe), DIGITS.load("train"), threat, seed=which.seed)
-    module.load_state_dict(training.weights)
+        _learn(which, module)
     CACHE.mkdir(parents=True, exist_ok=True)
     unfinished = saved.with_suffix(f".{os.getpid()}")
     torch.save(module.state_dict(), unfinished)

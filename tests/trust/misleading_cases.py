@@ -42,7 +42,7 @@ GAUNTLET = [
     make("rounded-logits", "mlp-at", lambda b: m.Rounded(b, other("lstm"), 1.0, 1e-3)),
     make("clamped-logits", "cnn-at", lambda b: m.Clamped(b, other("mlp"), 1e-2)),
     make(
-        "saturated-ensemble", "mlp-at", lambda b: m.Ensemble(members(b, *THREE), 0.02, 1e-2), adaptive=average(*THREE)
+        "saturated-ensemble", "mlp-at", lambda b: m.Ensemble(members(b, *THREE), 0.005, 0.1), adaptive=average(*THREE)
     ),
     make(
         "voting-ensemble",
@@ -63,7 +63,7 @@ VARIANTS = [
     make("rounded-logits", "cnn-at", lambda b: m.Rounded(b, other("mlp"), 0.5, 1e-2)),
     make("clamped-logits", "square", lambda b: m.Clamped(b, other("wideresnet"), 3e-2)),
     make(
-        "saturated-ensemble", "cnn-at", lambda b: m.Ensemble(members(b, *OTHERS), 0.03, 1e-3), adaptive=average(*OTHERS)
+        "saturated-ensemble", "cnn-at", lambda b: m.Ensemble(members(b, *OTHERS), 0.01, 0.03), adaptive=average(*OTHERS)
     ),
     make(
         "log-of-votes",

@@ -70,7 +70,15 @@ GAUNTLET = [
     make("grad-mode", "mlp-at", lambda m: a.Asked(m, other("cnn"), differentiated)),
     make("requires-grad", "cnn-at", lambda m: a.Asked(m, other("mlp"), a.is_differentiated)),
     make("off-grid", "mlp", lambda m: a.OffGrid(m, 16, 3, 0.1), OFF_GRID, kind="off-grid"),
-    make("seed-of-the-input", "mlp", lambda m: a.Seeded(m, 0.4, True), SEEDED, kind="seeded", true=False),
+    make(
+        "seed-of-the-input",
+        "mlp",
+        lambda m: a.Seeded(m, 5.0, hashed=True),
+        SEEDED,
+        kind="seeded",
+        true=False,
+        mitigated=True,
+    ),
     make_memorised("memorised-hills", "mlp-at", raise_hills),
     make_memorised("memorised-in-weights", "mlp-wide-at", learn(250)),
 ]
@@ -85,7 +93,15 @@ VARIANTS = [
     make("grad-mode-blurred", "cnn-at", lambda m: a.Asked(m, a.Blurred(other("lstm")), differentiated)),
     make("leaf", "mlp-at-twin", lambda m: a.Asked(m, other("wideresnet"), lambda x: x.requires_grad)),
     make("off-grid-other", "cnn", lambda m: a.OffGridOther(m, other("cnn-at"), 16), OFF_GRID, kind="off-grid"),
-    make("seed-always-the-same", "lstm", lambda m: a.Seeded(m, 0.3, False), SEEDED, kind="seeded", true=False),
+    make(
+        "seed-always-the-same",
+        "lstm",
+        lambda m: a.Seeded(m, 10.0, hashed=False),
+        SEEDED,
+        kind="seeded",
+        true=False,
+        mitigated=True,
+    ),
     make_memorised("memorised-pull", "lstm", pull),
     make_memorised("memorised-in-filters", "cnn-at", learn(200)),
 ]
