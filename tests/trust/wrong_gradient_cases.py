@@ -33,7 +33,7 @@ GAUNTLET = [
     make("not-transposed", "square", w.untransposed),
     make("turned-back-twice", "mlp-at", w.turned),
     make("hook-on-hidden", "mlp-at", lambda m: w.Hooked(m, w.drop_largest(0.5), "2")),
-    make("detached-contrast", "contrast", lambda m: w.change(m, cut=True)),
+    make("detached-contrast", "contrast", lambda m: w.change(m, cut=True), "linf:0.2"),
     make("pooled-to-corner", "max-pool", lambda m: w.pool_to_corner(m, nn.MaxPool2d)),
     make("best-expert-detached", "experts", lambda m: w.change(m, best_cut=True)),
 ]
