@@ -25,7 +25,7 @@ EPS = "linf:0.2"  # so large that no network with standard training is robust
 THREAT = LpThreat.parse(EPS)
 DIGITS = DATA.get("digits")
 N = 200
-# A folder of trained weights, so that a second run need not train them again.
+# A folder of trained weights, so that a second run need not train them again; delete it when training has changed.
 CACHE = Path(os.environ.get("ROBUST_GAUNTLET_CACHE") or Path(tempfile.gettempdir()) / "robust-gauntlet")
 
 Defend = Callable[[nn.Module, Samples], nn.Module]
@@ -101,7 +101,7 @@ BASES = {
     "pyramid": make_base("pyramid", AT + "15"),
     "skips": make_base("skips", AT + "15", seed=1),
     "gated": make_base("gated", AT + "15"),
-    "attention": make_base("attention", AT + "15", seed=1),
+    "attention": make_base("attention", "standard:optimiser=adam:lr=0.003:epochs=20", seed=2),
     "equilibrium": make_base("equilibrium", AT + "15", fed=6, steps=10),
     "hopfield": make_base("equilibrium", AT + "15", seed=1, width=64, fed=2, steps=5),
     "gru-rows": make_base("recurrent", AT + "15"),
@@ -119,12 +119,12 @@ BASES = {
 
 
 OWN = {**NETWORKS, **{name: settle(make) for name, make in HONEST.items()}}
-SOURCES = [Path(__file__).with_name(name) for name in ("networks.py", "honest_networks.py", "intervals.py")]
 
 
 def _name_file(which: Base) -> Path:
-    sources = b"".join(path.read_bytes() for path in SOURCES if which.architecture in OWN)
-    digest = hashlib.sha256(repr(which).encode() + torch.__version__.encode() + sources).hexdigest()
+    """Name the file of the weights by all that they depend on, but for the parts that networks share."""
+    source = getattr(OWN.get(which.architecture), "source", "")
+    digest = hashlib.sha256(f"{which!r}{torch.__version__}{source}".encode()).hexdigest()
     return CACHE / f"{which.architecture}-{digest[:16]}.pt"
 
 

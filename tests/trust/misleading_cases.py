@@ -56,7 +56,7 @@ GAUNTLET = [
 VARIANTS = [
     make("written-confidence", "cnn-at", lambda b: m.Confidence(b, other("wideresnet"))),
     make("decoy-classes", "mlp-at-twin", lambda b: m.Decoys(b, other("lstm"), 0.5)),
-    make("waves", "cnn-at", lambda b: m.Waves(b, 3.0, 8.0)),
+    make("waves", "cnn-at", lambda b: m.Waves(b, 1.2, 5.0)),
     make("thermostat", "cnn-at", lambda b: m.Thermostat(b, 2.0, 3.0)),
     make("inverted-confidence", "square", lambda b: m.Inverted(b, 3.0, 1.0)),
     make("squashed", "cnn-at", lambda b: m.Squashed(b, other("mlp"), 50.0, 0.1)),

@@ -3,6 +3,7 @@
 As they stand their gradients are right; `tests.trust.wrong_gradients` changes copies of them.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 
@@ -99,10 +100,10 @@ class Attention(nn.Module):
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(16 * width, 64), nn.ReLU(), nn.Linear(64, classes))
 
     def forward(self, x: Tensor) -> Tensor:
-        tokens = self.embed(x).flatten(2).transpose(1, 2)
-        queries, keys = self.pairs(tokens + self.places).chunk(2, 2)
-        weights = (queries @ keys.transpose(1, 2) / 2).softmax(2)
-        return self.head((weights.detach() if self.cut else weights) @ self.values(tokens))
+        tokens = self.embed(x).flatten(2).transpose(1, 2) + self.places
+        queries, keys = self.pairs(tokens).chunk(2, 2)
+        weights = (queries @ keys.transpose(1, 2)).softmax(2)
+        return self.head(tokens.relu() / 4 + (weights.detach() if self.cut else weights) @ self.values(tokens))
 
 
 class Equilibrium(nn.Module):
@@ -216,6 +217,7 @@ def settle(make: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
         module(torch.zeros(2, *shape))
         return module
 
+    build.source = inspect.getsource(make)
     return build
 
 

@@ -49,25 +49,22 @@ class Shared(Cached):
         super().__init__(base, radius, Shared.STORE)
 
 
-class Neighbours(nn.Module):
-    """The mean of the labels of earlier queries nearby, kept in buffers, is added to the logits."""
+class Votes(nn.Module):
+    """The mean of the labels of the first queries, where they are near, is added to the logits."""
 
-    def __init__(self, base: nn.Module, radius: float, size: int = 4000) -> None:
+    def __init__(self, base: nn.Module, radius: float, calls: int) -> None:
         super().__init__()
-        self.base, self.radius = base, radius
-        self.register_buffer("x", torch.full((size, 64), 9.0))
-        self.register_buffer("answers", torch.zeros(size, 10))
-        self.register_buffer("n", torch.zeros((), dtype=torch.long))
+        self.base, self.radius, self.calls = base, radius, calls
+        self.queries: list[Tensor] = []
+        self.labels: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
         logits = self.base(x)
-        near = (measure_distance(x, self.x) <= self.radius).float()
-        votes = near @ self.answers / near.sum(1, keepdim=True).clamp(min=1)
-        room = max(0, min(len(x), len(self.x) - int(self.n)))
-        self.x[self.n : self.n + room] = x.detach().flatten(1)[:room]
-        self.answers[self.n : self.n + room] = harden(logits)[:room]
-        self.n += room
-        return logits + 3 * votes
+        if len(self.queries) < self.calls:
+            self.queries.append(x.detach().clone())
+            self.labels.append(harden(logits))
+        near = (measure_distance(x, torch.cat(self.queries)) <= self.radius).to(logits)
+        return logits + near @ torch.cat(self.labels) / near.sum(1, keepdim=True).clamp(min=1)
 
 
 class CallCounter(nn.Module):
@@ -82,17 +79,43 @@ class CallCounter(nn.Module):
         return self.base(x) if self.seen <= self.calls else self.later(x)
 
 
-class BufferCounter(nn.Module):
-    """Every other call is answered by another network; the count is a buffer."""
+class EveryFew(nn.Module):
+    """The base answers the first of every few calls, another network the rest."""
 
-    def __init__(self, base: nn.Module, other: nn.Module) -> None:
+    def __init__(self, base: nn.Module, other: nn.Module, few: int) -> None:
         super().__init__()
-        self.base, self.other = base, other
-        self.register_buffer("calls", torch.zeros((), dtype=torch.long))
+        self.base, self.other, self.few, self.calls = base, other, few, 0
 
     def forward(self, x: Tensor) -> Tensor:
         self.calls += 1
-        return (self.base if self.calls % 2 else self.other)(x)
+        return (self.base if self.calls % self.few == 1 else self.other)(x)
+
+
+class BufferCounter(nn.Module):
+    """The same as CallCounter, with a count that is a buffer."""
+
+    def __init__(self, base: nn.Module, later: Answer, calls: int) -> None:
+        super().__init__()
+        self.base, self.later, self.calls = base, later, calls
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen += 1
+        return self.base(x) if self.seen <= self.calls else self.later(x)
+
+
+class Adapting(nn.Module):
+    """A bias that learns from every query to keep to the labels given so far, as adaptation at test time does."""
+
+    def __init__(self, base: nn.Module, rate: float) -> None:
+        super().__init__()
+        self.base, self.rate = base, rate
+        self.register_buffer("share", torch.full((10,), 0.1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.base(x) - self.share.log()
+        self.share = (1 - self.rate) * self.share + self.rate * logits.detach().softmax(1).mean(0)
+        return logits
 
 
 class Suspicious(nn.Module):
