@@ -107,7 +107,7 @@ BASES = {
     "gru-rows": make_base("recurrent", AT + "15"),
     "rnn-columns": make_base("recurrent", AT + "15", seed=1, kind="rnn", transpose=True),
     "contrast": make_base("contrast", AT + "15"),
-    "standardised": make_base("contrast", AT + "15", seed=1, whole=True),
+    "sharpened": make_base("contrast", AT + "15", seed=1, window=3),
     "square": make_base("square", AT + "20"),
     "square-conv": make_base("square-conv", AT + "15", seed=1),
     "sine": make_base("sine", AT + "20", seed=1),

@@ -68,7 +68,7 @@ VARIANTS = [
     make(
         "log-of-votes",
         "cnn-at",
-        lambda b: m.Voting(members(b, *OTHERS), other("mlp"), 0.05, log=True),
+        lambda b: m.Voting(members(b, *OTHERS), other("lstm"), 0.02, log=True),
         adaptive=average(*OTHERS),
     ),
     make("ranks", "cnn-at", lambda b: m.Ranks(b, other("lstm"), 0.05, 1e-2)),

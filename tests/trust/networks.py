@@ -142,11 +142,11 @@ class Recurrent(nn.Module):
 
 
 class Contrast(nn.Module):
-    """Inputs minus their local mean, by their local deviation (or those of the image); detached on demand."""
+    """Inputs minus their local mean, by their local deviation, both detached on demand."""
 
-    def __init__(self, classes: int, width: int = 8, whole: bool = False) -> None:
+    def __init__(self, classes: int, width: int = 8, window: int = 5) -> None:
         super().__init__()
-        self.whole, self.cut = whole, False
+        self.window, self.cut = window, False
         self.net = nn.Sequential(conv(width), conv(2 * width, 2), nn.Flatten(), nn.LazyLinear(classes))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ class Contrast(nn.Module):
         return self.net((x - mean) / deviation)
 
     def average(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3), keepdim=True) if self.whole else F.avg_pool2d(x, 5, 1, 2, count_include_pad=False)
+        return F.avg_pool2d(x, self.window, 1, self.window // 2, count_include_pad=False)
 
 
 class Sine(nn.Module):

@@ -39,7 +39,7 @@ GAUNTLET = [
 ]
 VARIANTS = [
     make("no-grad-branch", "residual", lambda m: w.change(m, detached=frozenset({0, 1, 2}))),
-    make("detached-level", "skips", lambda m: w.change(m, cut=True)),
+    make("detached-level", "skips", lambda m: w.change(m, cut=True), "linf:0.2"),
     make("detached-attention", "attention", lambda m: w.change(m, cut=True), "linf:0.1"),
     make("gradient-of-a-float-twin", "cnn-at", lambda m: _deploy_quantised(m, 15, "cnn")),
     make(
@@ -48,7 +48,7 @@ VARIANTS = [
         lambda m: w.Hooked(m, lambda grad: grad * (torch.arange(8) >= 4).float()[:, None]),
     ),
     make("wrong-signs", "mlp-at", lambda m: w.Hooked(m, lambda grad: grad * w.draw_factors((1.0, 1.0, -1.0), 1))),
-    make("truncated-equilibrium", "hopfield", lambda m: w.change(m, tracked=4)),
+    make("truncated-equilibrium", "hopfield", lambda m: w.change(m, tracked=4), "linf:0.2"),
     make("truncated-recurrence", "rnn-columns", lambda m: w.change(m, tracked=2)),
     make("sine-of-sine", "sine", lambda m: w.sine_of_sine(m, Sine)),
     make("not-flipped", "square-conv", w.unflipped),
@@ -59,7 +59,7 @@ VARIANTS = [
         lambda m: w.Hooked(m, lambda grad: grad * 10 ** w.draw_factors((-3.0, -2.0, -1.0, 0.0, 1.0, 2.0), 2)),
         "l2:1",
     ),
-    make("detached-standard", "standardised", lambda m: w.change(m, cut=True)),
+    make("detached-contrast", "sharpened", lambda m: w.change(m, cut=True), "linf:0.2"),
     make("pooled-to-corner", "average-pool", lambda m: w.pool_to_corner(m, nn.AvgPool2d)),
     make("best-expert-detached", "experts-deep", lambda m: w.change(m, best_cut=True)),
 ]
