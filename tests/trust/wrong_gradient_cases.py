@@ -27,7 +27,7 @@ GAUNTLET = [
     make("gradient-of-a-twin", "mlp", lambda m: _deploy(m, "cnn"), "linf:0.1"),
     make("dead-coordinates", "mlp-at", lambda m: w.scale_coordinates(m, w.make_checkerboard())),
     make("wrong-signs", "cnn-at", lambda m: w.scale_coordinates(m, w.draw_factors((1.0, 1.0, 1.0, -1.0), 0))),
-    make("truncated-equilibrium", "equilibrium", lambda m: w.change(m, tracked=6)),
+    make("truncated-equilibrium", "equilibrium", lambda m: w.change(m, tracked=6), "linf:0.2"),
     make("truncated-recurrence", "gru-rows", lambda m: w.change(m, tracked=3)),
     make("swapped-slopes", "square", lambda m: w.relu_mask_swapped(m, 0.0)),
     make("not-transposed", "square", w.untransposed),
@@ -39,7 +39,7 @@ GAUNTLET = [
 ]
 VARIANTS = [
     make("no-grad-branch", "residual", lambda m: w.change(m, detached=frozenset({0, 1, 2}))),
-    make("detached-level", "skips", lambda m: w.change(m, cut=True), "linf:0.2"),
+    make("detached-level", "skips", lambda m: w.change(m, cut=True), "linf:0.1"),
     make("detached-attention", "attention", lambda m: w.change(m, cut=True), "linf:0.1"),
     make("gradient-of-a-float-twin", "cnn-at", lambda m: _deploy_quantised(m, 15, "cnn")),
     make(
