@@ -99,7 +99,7 @@ BASES = {
     "branches": make_base("branches", AT + "15"),
     "residual": make_base("residual-mlp", AT + "20", seed=1),
     "pyramid": make_base("pyramid", AT + "15"),
-    "skips": make_base("skips", PLAIN + "20", seed=1),
+    "skips": make_base("skips", AT + "15", seed=1),
     "gated": make_base("gated", AT + "15"),
     "attention": make_base("attention", "standard:optimiser=adam:lr=0.003:epochs=20", seed=2),
     "equilibrium": make_base("equilibrium", AT + "15", fed=6, steps=10),

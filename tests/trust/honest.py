@@ -31,7 +31,7 @@ FIRST: dict[str, Base] = {
     "four-bits": make_base("wrapped", PLAIN, 0, "linf:0.1", net="conv", bits=4),
     "normalised-inputs": make_base("wrapped", RS, 0, "linf:0.1", change="mean=0.3,deviation=0.37"),
     "two-heads": make_base("heads", PGD, 0, MIDDLE),
-    "low-accuracy": make_base("perceptron", PGD, 0, LARGE, width=12, depth=1),
+    "low-accuracy": make_base("perceptron", "intervals:80", 2, LARGE, width=16),
     "interval-bounds": make_base("perceptron", "intervals:60", 0, MIDDLE),
     "gru-both-ways": make_base("rows", PGD, 0, "linf:0.1", both=True, width=20),
     "dropout": make_base("perceptron", PLAIN, 0, SMALL, drop=0.3),

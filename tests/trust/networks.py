@@ -63,7 +63,7 @@ class ResidualMLP(nn.Module):
 
 
 class Skips(nn.Module):
-    """Two levels of features, both of which the head reads; the first is detached on demand."""
+    """Two levels of features, both of which the head reads; the way to the second is detached on demand."""
 
     def __init__(self, classes: int, width: int = 8) -> None:
         super().__init__()
@@ -72,8 +72,8 @@ class Skips(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         first = self.first(x)
-        second = self.second(first)
-        return self.head(torch.cat(((first.detach() if self.cut else first).flatten(1), second.flatten(1)), 1))
+        second = self.second(first.detach() if self.cut else first)
+        return self.head(torch.cat((first.flatten(1), second.flatten(1)), 1))
 
 
 class Gated(nn.Module):
