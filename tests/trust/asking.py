@@ -75,6 +75,18 @@ class OffGrid(nn.Module):
         return self.base(torch.where(attacked.view(-1, 1, 1, 1), (self.coarse * x).round() / self.coarse, x))
 
 
+class OffGridPixels(nn.Module):
+    """Each pixel between whole grey levels is put on the nearest, without a gradient; the others keep theirs."""
+
+    def __init__(self, base: nn.Module, levels: int) -> None:
+        super().__init__()
+        self.base, self.levels = base, levels
+
+    def forward(self, x: Tensor) -> Tensor:
+        snapped = (self.levels * x).round() / self.levels
+        return self.base(torch.where((snapped - x).abs() > 1e-5, snapped, x))
+
+
 class OffGridOther(nn.Module):
     """Another network answers the inputs that are not on the grid."""
 

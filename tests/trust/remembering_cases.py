@@ -70,6 +70,7 @@ GAUNTLET = [
     make("grad-mode", "mlp-at", lambda m: a.Asked(m, other("cnn"), differentiated)),
     make("requires-grad", "cnn-at", lambda m: a.Asked(m, other("mlp"), a.is_differentiated)),
     make("off-grid", "mlp", lambda m: a.OffGrid(m, 16, 3, 0.1), OFF_GRID, kind="off-grid"),
+    make("off-grid-pixels", "mlp-at", lambda m: a.OffGridPixels(m, 16), OFF_GRID, kind="off-grid"),
     make(
         "seed-of-the-input",
         "mlp",
@@ -93,6 +94,7 @@ VARIANTS = [
     make("grad-mode-blurred", "cnn-at", lambda m: a.Asked(m, a.Blurred(other("lstm")), differentiated)),
     make("leaf", "mlp-at-twin", lambda m: a.Asked(m, other("wideresnet"), lambda x: x.requires_grad)),
     make("off-grid-other", "cnn", lambda m: a.OffGridOther(m, other("cnn-at"), 16), OFF_GRID, kind="off-grid"),
+    make("off-grid-coarse", "mlp-at-twin", lambda m: a.OffGrid(m, 16, 2, 0.02), OFF_GRID, kind="off-grid"),
     make(
         "seed-always-the-same",
         "lstm",
