@@ -15,6 +15,7 @@ from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, PREFLIGHT, examine, join_reports
 from robust.trust.mitigated_attack import choose_mitigations, run_mitigated
 from robust.trust.model_probe import ModelProbe
+from tests.trust.evaluations import EVALUATION_VARIANTS, EVALUATIONS, Evaluation, WeakEvaluation
 from tests.trust.gauntlet import (
     BASES,
     DIGITS,
@@ -28,6 +29,7 @@ from tests.trust.gauntlet import (
     samples,
     train,
 )
+from tests.trust.remembering_cases import RESTORED
 
 EVALUATION = ("fgsm", "pgd")  # a plain evaluation, which the defences fool
 # An evaluation of sound models: plain PGD leaves 10 to 15 points too much of networks that were trained with it, so a
@@ -110,10 +112,32 @@ def format_lines(cases: list[Defence], sound: dict[str, Base]) -> Iterator[str]:
     yield f"flagged with the right reason: {flagged.total()} of {len(cases)}; false alarms: {alarms} of {len(sound)}"
 
 
+def measure_evaluation(evaluation: Evaluation) -> float:
+    """Measure the robust accuracy that an evaluation reports, in percent."""
+    module, chosen, threat = evaluation.module, evaluation.samples, evaluation.threat
+    robust = measure_clean(module, chosen).correct
+    for attack in evaluation.attacks:
+        robust = robust & ~measure_attack(module, chosen, robust, attack, threat).adversarial
+    return 100 * float(robust.mean())
+
+
+def format_evaluations(cases: list[WeakEvaluation]) -> Iterator[str]:
+    """Yield the lines of a table of evaluations that prove little, each beside a fair one."""
+    yield "| evaluation | samples | attacks | reports | a fair one |"
+    yield "| :--- | ---: | :--- | ---: | ---: |"
+    for case in cases:
+        weak, fair = case.build()
+        figures = " | ".join(f"{measure_evaluation(one):.1f}" for one in (weak, fair))
+        yield f"| {case.name} | {len(weak.samples)} | {' '.join(weak.attacks)} | {figures} |"
+
+
 if __name__ == "__main__":
     for title, table in (
         ("Gauntlet", format_lines(GAUNTLET, SOUND)),
         ("Held out", format_lines(VARIANTS, SOUND_VARIANTS)),
+        ("State that is put back", format_lines(RESTORED, {})),
+        ("Evaluations that prove little", format_evaluations(EVALUATIONS)),
+        ("Held out", format_evaluations(EVALUATION_VARIANTS)),
     ):
         sys.stdout.write(f"{title}\n")
         for line in table:
