@@ -1,0 +1,71 @@
+"""Honest networks and how they were trained: of each half no check may say anything. The second was kept aside."""
+
+from tests.trust.cases import Base, make_base
+
+ADAM = ":optimiser=adam:lr=0.005:epochs="
+PLAIN = "standard:weight_decay=0" + ADAM + "20"
+PGD, TRADES, RS = "pgd-at:steps=4" + ADAM + "15", "trades:steps=4" + ADAM + "15", "fgsm-rs" + ADAM + "20"
+SMALL, MIDDLE, LARGE = "linf:0.05", "linf:0.15", "linf:0.25"  # threat models, of training and evaluation
+
+FIRST: dict[str, Base] = {
+    "gelu-group-norm": make_base("conv", PGD, 0, MIDDLE, act="gelu", norm="group"),
+    "max-pool-large-eps": make_base("conv", PGD, 0, LARGE, pool="max", width=12),
+    "average-pool-tanh": make_base("conv", PLAIN, 0, SMALL, pool="average", act="tanh"),
+    "sigmoid": make_base("perceptron", PLAIN, 0, SMALL, act="sigmoid"),
+    "elu-layer-norm": make_base("conv", TRADES, 0, "linf:0.1", act="elu", norm="layer"),
+    "leaky-instance-norm": make_base("conv", PGD, 0, MIDDLE, act="leaky", norm="instance"),
+    "weight-norm": make_base("conv", PLAIN, 0, "linf:0.1", weights="normed"),
+    "spectral-norm": make_base("perceptron", PGD, 0, MIDDLE, spectral=True),
+    "stochastic-depth": make_base("residual", PGD, 0, MIDDLE),
+    "squeeze-excite": make_base("residual", PLAIN, 0, SMALL, squeeze=True, keep=1.0),
+    "maxout": make_base("maxout", PGD, 0, MIDDLE),
+    "soft-experts": make_base("experts", PGD, 2, MIDDLE),
+    "attention": make_base("attention", PGD.replace("0.005", "0.003"), 2, "linf:0.1"),
+    "prototypes": make_base("prototypes", PLAIN, 0, "linf:0.1", scale=2.0),
+    "gaussian-kernel": make_base("prototypes", PGD, 0, MIDDLE, kind="gaussian"),
+    "soft-neighbours": make_base("soft-neighbours", PLAIN, 0, SMALL),
+    "polynomial": make_base("perceptron", PGD, 0, MIDDLE, act="square"),
+    "large-logits": make_base("wrapped", PGD, 0, MIDDLE, change="scale=100"),
+    "bfloat16": make_base("wrapped", PGD, 0, MIDDLE, net="conv", half=True),
+    "eight-bits": make_base("wrapped", PGD, 0, MIDDLE, net="perceptron", bits=8),
+    "four-bits": make_base("wrapped", PLAIN, 0, "linf:0.1", net="conv", bits=4),
+    "normalised-inputs": make_base("wrapped", RS, 0, "linf:0.1", change="mean=0.3,deviation=0.37"),
+    "two-heads": make_base("heads", PGD, 0, MIDDLE),
+    "low-accuracy": make_base("perceptron", "intervals:80", 2, LARGE, width=16),
+    "interval-bounds": make_base("perceptron", "intervals:60", 0, MIDDLE),
+    "gru-both-ways": make_base("rows", PGD, 0, "linf:0.1", both=True, width=20),
+    "dropout": make_base("perceptron", PLAIN, 0, SMALL, drop=0.3),
+    "wide": make_base("perceptron", PGD, 0, "linf:0.2", width=384, depth=1),
+    "contrast": make_base("contrast", PLAIN, 2, SMALL),
+}
+SECOND: dict[str, Base] = {
+    "silu-batch-norm": make_base("conv", PGD, 1, MIDDLE, act="silu", norm="batch", width=12),
+    "max-pool-larger-eps": make_base("conv", PGD, 1, LARGE, pool="max", width=16, norm="group"),
+    "lp-pool-softplus": make_base("conv", PLAIN, 1, "linf:0.1", pool="lp", act="softplus"),
+    "deep-tanh": make_base("perceptron", PGD, 1, "linf:0.1", act="tanh", depth=4, width=40),
+    "mish-group-norm": make_base("conv", RS, 1, "linf:0.1", act="mish", norm="group"),
+    "hardswish-instance-norm": make_base("conv", TRADES, 1, MIDDLE, act="hardswish", norm="instance"),
+    "weight-norm-trained": make_base("conv", PGD, 1, MIDDLE, weights="normed", act="prelu"),
+    "spectral-convolutions": make_base("conv", TRADES, 1, "linf:0.1", weights="spectral"),
+    "stochastic-depth-deep": make_base("residual", PLAIN, 1, SMALL, depth=5, keep=0.6),
+    "squeeze-excite-trained": make_base("residual", PGD, 1, MIDDLE, squeeze=True, keep=1.0, width=16),
+    "maxout-plain": make_base("maxout", PLAIN, 1, SMALL, pieces=3, width=48),
+    "soft-experts": make_base("experts", TRADES, 3, "linf:0.1", n=5, width=24),
+    "attention": make_base("attention", PLAIN.replace("0.005", "0.003"), 3, SMALL, width=24),
+    "prototypes-trained": make_base("prototypes", PGD, 1, MIDDLE, kind="distance", scale=8.0),
+    "gaussian-kernel": make_base("prototypes", PLAIN, 1, SMALL, kind="gaussian", width=16),
+    "soft-neighbours-trained": make_base("soft-neighbours", PGD, 1, "linf:0.1", n=80),
+    "polynomial-convolutions": make_base("conv", PLAIN, 1, SMALL, act="square"),
+    "large-logits": make_base("wrapped", PGD, 1, "linf:0.1", net="conv", change="scale=300"),
+    "bfloat16": make_base("wrapped", PLAIN, 1, SMALL, half=True, act="relu6"),
+    "eight-bits": make_base("wrapped", PGD, 1, MIDDLE, net="conv", bits=8, pool="average"),
+    "four-bits": make_base("wrapped", PGD, 1, MIDDLE, net="perceptron", bits=4),
+    "normalised-inputs": make_base("wrapped", PGD, 1, MIDDLE, net="conv", change="mean=0.5,deviation=0.25"),
+    "two-heads": make_base("heads", TRADES, 1, "linf:0.1", log=True),
+    "interval-bounds-low": make_base("perceptron", "intervals:60", 1, "linf:0.25", width=48),
+    "rnn": make_base("rows", PLAIN, 1, SMALL, kind="rnn"),
+    "lstm-both-ways": make_base("rows", PGD, 1, "linf:0.1", kind="lstm", both=True, width=24),
+    "sine": make_base("sine", PGD, 2, MIDDLE, width=48),
+    "one-layer": make_base("perceptron", TRADES, 1, MIDDLE, width=6, depth=1, act="elu"),
+    "recurrent-loop": make_base("equilibrium", PGD, 2, MIDDLE, width=40, steps=12, fed=12),
+}
