@@ -59,7 +59,7 @@ class Preflight:
         load_checks(PREFLIGHT)
         deadline = None if budget.unlimited else Deadline(budget.take(preflight_of(case.item)))
         few, attacks = load_few(case.samples), _list_attacks(self._settings)
-        probe = ModelProbe(case.module, few, self._data.dataset, case.seed, batcher, attacks, deadline)
+        probe = ModelProbe(case.module, few, self._data.dataset, case.seed, batcher, deadline, attacks)
         with self._show_bar(f"{case.variant.spec.name}, preflight") as bar:
             report = examine(
                 PREFLIGHT,

@@ -22,6 +22,12 @@ FLAT = tuple(
 )
 
 
+def cut(x: Tensor) -> Tensor:
+    """Detach a tensor, also where `attached` holds: for mitigations, which put another gradient in place."""
+    with torch._C.DisableTorchFunction():
+        return x.detach()
+
+
 class Attached(nn.Module):
     """A model with the answers of `inner`, whose gradients pass what would stop or change them."""
 
@@ -68,7 +74,7 @@ class _Attaching(TorchFunctionMode):
             return SimpleNamespace(remove=lambda: None)
         result = func(*args, **(kwargs or {}))
         if self.through and func in FLAT and isinstance(args[0], Tensor) and args[0].is_floating_point():
-            return args[0] + torch._C._VariableFunctions.detach(result - args[0])
+            return args[0] + cut(result - args[0])
         return result
 
 

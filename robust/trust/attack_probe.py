@@ -32,7 +32,7 @@ from robust.trust.gradients import GradientTrace, join_batches, measure_linearit
 T = TypeVar("T")
 
 ORDINARY = "pgd:loss=margin:steps=20:stride=1:last=0.01"
-GRADIENT_FREE = ("noise", "square")  # attacks that need no gradient
+GRADIENT_FREE = ("noise", "rays", "square")  # attacks that need no gradient
 MAX_ATTACKS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
 MAX_NOISE = 1e-3  # of the size of the answers; kernels on a GPU add in any order, and differ by far less
 MAX_TRACED_SAMPLES = 20  # whose gradients are recorded in every iteration of an attack

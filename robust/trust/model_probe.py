@@ -63,8 +63,8 @@ class ModelProbe:
     dataset: Dataset
     seed: int
     batcher: Batcher
-    attacks: tuple[str, ...] | None = None  # specs of all attacks and stages of the run; None: any
     deadline: Deadline | None = None  # after which the model is asked no more
+    attacks: tuple[str, ...] | None = None  # specs of all attacks and stages of the run; None: any
 
     @property
     def x(self) -> Inputs:
@@ -122,11 +122,15 @@ class ModelProbe:
         return float(np.bincount(self.samples.y).max()) / len(self.samples)
 
     @cached_property
+    def small(self) -> Tensor:
+        """Compute the logits of a small batch of the samples, (k, classes), float64."""
+        return self.ask(self.x[:SMALL_BATCH])
+
+    @cached_property
     def noise(self) -> float:
         """Measure how far the answers to a small batch differ between seeds; see `measure_change`."""
-        x = self.x[:SMALL_BATCH]
-        first, *others = (self.ask(x, seed=k) for k in range(REPEATS))
-        return max(measure_change(first, other) for other in others)
+        others = (self.ask(self.x[:SMALL_BATCH], seed=k) for k in range(1, REPEATS))
+        return max(measure_change(self.small, other) for other in others)
 
     @property
     def deterministic(self) -> bool:
@@ -147,17 +151,21 @@ class ModelProbe:
         samples = Samples(x, np.zeros(len(x), np.int64), np.arange(len(x)))
         return torch.cat(batcher.each(lambda x, y, index: self._ask(x, self.seed + seed, restored), samples))
 
-    def move(self, x: Inputs, step: float) -> Inputs:
-        """Move each value of inputs up or down at random by a share of the range, within the bounds."""
-        signs = np.random.default_rng(self.seed).choice(np.array([-1, 1], np.float32), x.shape)
-        moved = x + np.float32(step * (self.dataset.hi - self.dataset.lo)) * signs
-        return np.clip(moved, np.float32(self.dataset.lo), np.float32(self.dataset.hi))
+    def ask_for_gradient(self, x: Inputs) -> Tensor:
+        """Query the model in one batch as an attack does that wants a gradient; see `ask`."""
+        return self._ask(torch.from_numpy(x).to(self.batcher.device), self.seed, restored=True, gradient=True)
 
-    def _ask(self, x: Tensor, seed: int, restored: bool) -> Tensor:
+    def move(self, x: Inputs, step: float) -> Inputs:
+        """Move each value of inputs up or down at random by a share of their range, within that range."""
+        lo, hi = x.min(), x.max()
+        signs = np.random.default_rng(self.seed).choice(np.array([-1, 1], np.float32), x.shape)
+        return np.clip(x + np.float32(step) * (hi - lo) * signs, lo, hi)
+
+    def _ask(self, x: Tensor, seed: int, restored: bool, *, gradient: bool = False) -> Tensor:
         if self.deadline and self.deadline():
             raise TimeUpError
-        with eval_mode(self.module, seed, restored=restored), torch.no_grad():
-            logits: Tensor = self.module(x.clone())
+        with eval_mode(self.module, seed, restored=restored), torch.set_grad_enabled(gradient):
+            logits: Tensor = self.module(x.clone().requires_grad_(gradient).clone())
         if logits.shape != (len(x), self.classes):
             seen = f"an answer of shape {list(logits.shape)} to a batch of {len(x)}"
             raise ValueError(f"{seen}, expected {[len(x), self.classes]}")

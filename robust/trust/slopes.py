@@ -31,6 +31,7 @@ class Slopes(NamedTuple):
     fine: Tensor  # (n,): of a step that is as short as rounding allows
     coarse: Tensor  # (n,): of a step that is a share of the ball
     flat: Tensor  # (n,) bool: the model is constant along the fine steps, though its gradient is not 0
+    still: Tensor  # (n,) bool: it is constant along them, and its gradient is 0
 
     @classmethod
     def join(cls, parts: Sequence["Slopes"]) -> "Slopes":
@@ -68,11 +69,11 @@ def measure_slopes(task: Task, module: nn.Module, wrap: Callable[[nn.Module], nn
         return _relative_error(measured, predicted, ROUNDING * torch.finfo(dtype).eps * size / step), measured
 
     fine, measured = compare(h)
-    flat = (measured == 0).all(1) & (predicted != 0).any(1)
+    constant, still = (measured == 0).all(1), (predicted == 0).all(1)
     if exact is not None and bool((fine > 0.01).any()):
         fine = torch.minimum(fine, compare(h * RETRY)[0])
     coarse, _ = compare(COARSE * reach(task.threat, x))
-    return Slopes(*(part.cpu() for part in (fine, coarse, flat)))
+    return Slopes(*(part.cpu() for part in (fine, coarse, constant & ~still, constant & still)))
 
 
 def copy_in_float64(module: nn.Module, x: Tensor) -> nn.Module | None:

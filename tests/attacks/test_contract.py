@@ -17,7 +17,7 @@ from robust.attacks.testing import CHECKS, Case, check_attack, check_refusal, ch
 from robust.attacks.testing.case import NORMS
 
 # The norms of those that are not for all.
-ONLY: dict[str, tuple[Norm, ...]] = {"cw": ("l2",), "ddn": ("l2",), "square": ("linf", "l2")}
+ONLY: dict[str, tuple[Norm, ...]] = {"cw": ("l2",), "ddn": ("l2",), "rays": ("linf",), "square": ("linf", "l2")}
 OURS = [name for name in ATTACKS.names() if name != "torchattacks"]
 
 

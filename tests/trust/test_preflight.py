@@ -156,8 +156,8 @@ class Clock:
     ("seconds", "done"),
     [
         (0, []),
-        (256, ["wrong-mode"]),
-        (512, ["guessing", "not-finite", "wrong-mode"]),
+        (256, ["input-range", "wrong-mode"]),
+        (640, ["guessing", "input-range", "not-finite", "wrong-mode"]),
         (1e5, PREFLIGHT.names()),
     ],
 )

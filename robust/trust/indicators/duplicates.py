@@ -16,7 +16,8 @@ MAX_SHARE = 0.1  # of the samples
 def duplicates(probe: AttackProbe) -> Finding | None:
     """Check that few samples are copies of others, or almost: an interval takes them for independent (1902.06705)."""
     x = flatten(probe.samples.x[:])
-    near, first = NEAR * (probe.ball.hi - probe.ball.lo), np.ones(len(x), bool)
+    part = probe.threat.parts[0]
+    near, first = NEAR * (part.hi - part.lo), np.ones(len(x), bool)
     for k in range(1, len(x)):
         first[k] = not (np.abs(x[:k][first[:k]] - x[k]).max(1) <= near).any()
     count, n = int((~first).sum()), len(x)

@@ -60,9 +60,10 @@ def find_inner(model: nn.Module, x: Tensor) -> Inner | None:
     labels, outputs = answer.argmax(1), dict[str, Tensor]()
     for call in calls:
         logits = isinstance(call.output, Tensor) and call.output.shape == answer.shape
-        if logits and call.output.isfinite().all() and not any(call.output.equal(other) for other in outputs.values()):
+        known = logits and any(call.output.equal(other) for other in (answer, *outputs.values()))
+        if logits and not known and call.output.isfinite().all():
             outputs[call.name] = call.output
-    if not outputs or next(reversed(outputs.values())).equal(answer):
+    if not outputs:
         return None
     agreement = {name: _agree(output, labels) for name, output in outputs.items()}
     best = max(agreement, key=lambda name: (round(agreement[name], 2), [*outputs].index(name)))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from robust.trust.attached import cut
 from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 from robust.trust.mitigations._calls import Call, record_calls
 
@@ -37,7 +38,7 @@ def _make_hook(reach: float) -> Any:
         u = inputs[0]
         with torch.no_grad():  # forward, since a call would run this hook again
             slope: Tensor = (module.forward(u + reach) - module.forward(u - reach)) / (2 * reach)
-        return output.detach() + slope * (u - u.detach())
+        return cut(output) + slope * (u - cut(u))
 
     return replace_gradient
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from robust.trust.attached import cut
 from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 from robust.trust.mitigations._calls import record_calls
 
@@ -25,10 +26,10 @@ class Straight(nn.Module):
         self.inner, self.entry, self.slope = inner, entry, slope
 
     def forward(self, x: Tensor) -> Tensor:
-        straight = self.slope * (x - x.detach())
+        straight = self.slope * (x - cut(x))
 
         def replace_gradient(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-            u = inputs[0].detach()
+            u = cut(inputs[0])
             return (u + straight.to(u.dtype),) if u.shape == x.shape else inputs
 
         with self.inner.get_submodule(self.entry).register_forward_pre_hook(replace_gradient):

@@ -55,4 +55,6 @@ def _measure_errors(
         slopes = measure_slopes(task, model, repair)
     except Exception:  # a repair may lead to code that was never meant to be differentiated
         return _Errors(1.0, 1.0)
-    return _Errors(float(slopes.error.median()), float(slopes.coarse.median()))
+    # A gradient of 0 where the model is constant is right, and leads nowhere.
+    near = torch.where(slopes.still, slopes.coarse, slopes.error)
+    return _Errors(float(near.median()), float(slopes.coarse.median()))

@@ -11,12 +11,12 @@ MAX_CHANGE = 0.03  # of the logits' range; kernels for inference round otherwise
 
 
 @PREFLIGHT.register("depends-on-grad")
-@costs(lambda probe: probe.count_passes("noise", "logits", "clean") + probe.n_small)
+@costs(lambda probe: probe.count_passes("noise") + probe.n_small)
 def depends_on_grad(probe: ModelProbe) -> Finding | None:
     """Check that a model does not look whether its caller wants a gradient."""
     if not probe.deterministic:  # random logits differ anyway
         return None
-    change = measure_change(probe.ask(probe.x[:SMALL_BATCH]), probe.logits[:SMALL_BATCH])
+    change = measure_change(probe.small, probe.ask_for_gradient(probe.x[:SMALL_BATCH]))
     if change <= MAX_CHANGE:
         return None
     seen = f"logits differ by up to {change:.2g} times their range between inputs with and without requires_grad"

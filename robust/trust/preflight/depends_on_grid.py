@@ -14,13 +14,13 @@ MAX_CHANGE = 0.05  # of the logits' range, of the median sample; on sound networ
 
 
 @PREFLIGHT.register("depends-on-grid")
-@costs(lambda probe: probe.count_passes("noise", "logits") + len(STEPS) * probe.n_small)
+@costs(lambda probe: probe.count_passes("noise") + len(STEPS) * probe.n_small)
 def depends_on_grid(probe: ModelProbe) -> Finding | None:
     """Check that inputs a hair beside the samples get the answers of the samples, as good as."""
     if not probe.deterministic:
         return None
     x = probe.x[:SMALL_BATCH]
-    before = probe.logits[:SMALL_BATCH]
+    before = probe.small
     spread = (before.amax(1) - before.amin(1)).nan_to_num(0.0).clamp_min(MIN_RANGE)
     for step in STEPS:
         changes = (probe.ask(probe.move(x, step)) - before).abs().amax(1) / spread

@@ -27,7 +27,7 @@ class _Change(NamedTuple):
 
 
 @PREFLIGHT.register("keeps-state")
-@costs(lambda probe: probe.count_passes("noise") + 6 * probe.n_small)
+@costs(lambda probe: probe.count_passes("noise") + 5 * probe.n_small)
 def keeps_state(probe: ModelProbe) -> Finding | None:
     """Check that the same inputs get the same logits after others, though nothing is put back in between."""
     if not probe.deterministic:  # random logits differ anyway
@@ -48,7 +48,7 @@ def keeps_state(probe: ModelProbe) -> Finding | None:
 def _ask_after(probe: ModelProbe, others: list[Inputs]) -> _Change:
     """Return how the logits of the first samples change after the model has answered others."""
     x = probe.x[:SMALL_BATCH]
-    before, state = probe.ask(x), State(probe.module, parameters=True)
+    before, state = probe.small, State(probe.module, parameters=True)
     try:
         for other in others:
             probe.ask(other, restored=False)

@@ -9,7 +9,7 @@ from robust.trust.redrawn import Redrawn
 
 
 @PREFLIGHT.register("sets-seed")
-@costs(lambda probe: probe.count_passes("noise") + 2 * probe.n_small)
+@costs(lambda probe: probe.count_passes("noise") + probe.n_small)
 def sets_seed(probe: ModelProbe) -> Finding | None:
     """Check that a model whose answers repeat does not owe it to a seed of its own (1802.00420 on random defences).
 
@@ -18,8 +18,8 @@ def sets_seed(probe: ModelProbe) -> Finding | None:
     """
     if not probe.deterministic:
         return None
-    x = probe.x[:SMALL_BATCH]
-    change = measure_change(probe.ask(x), replace(probe, module=Redrawn(probe.module)).ask(x))
+    redrawn = replace(probe, module=Redrawn(probe.module))
+    change = measure_change(probe.small, redrawn.ask(probe.x[:SMALL_BATCH]))
     if change <= MAX_NOISE:
         return None
     seen = f"with other random numbers the logits differ by up to {change:.2g} times their range"
