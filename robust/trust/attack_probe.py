@@ -35,10 +35,10 @@ ORDINARY = "pgd:loss=margin:steps=20:stride=1:last=0.01"
 GRADIENT_FREE = ("noise", "rays", "square")  # attacks that need no gradient
 MAX_ATTACKS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
 MAX_NOISE = 1e-3  # of the size of the answers; kernels on a GPU add in any order, and differ by far less
-MAX_TRACED_SAMPLES = 20  # whose gradients are recorded in every iteration of an attack
+MAX_TRACED_SAMPLES = 12  # whose gradients are recorded in every iteration of an attack
 MAX_ASKED_TWICE = 32  # samples that tell whether a model is random
-MAX_LINEAR_SAMPLES = 64  # at which a step along the gradient is compared with its gain
-HARDEST, MIN_HARDEST = 1 / 12, 8  # share and number of the robust samples on which an attack is tried first
+MAX_LINEAR_SAMPLES = 40  # at which a step along the gradient is compared with its gain
+HARDEST, MIN_HARDEST = 1 / 16, 6  # share and number of the robust samples on which an attack is tried first
 MIN_HINTS = 2  # samples that it must break there to be tried on the others
 
 

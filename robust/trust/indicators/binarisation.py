@@ -21,7 +21,7 @@ from robust.trust.attack_probe import MAX_ATTACKS, ORDINARY, AttackProbe
 from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import count_attack_passes, is_significant
 
-MAX_SAMPLES, INNER_INPUTS = 24, 50
+MAX_SAMPLES, INNER_INPUTS = 20, 40
 RESTARTS = 5  # of an attack: a single round misses up to a fifth on sound networks that were adversarially trained
 MIN_SAMPLES = 16  # that have a layer
 REACH = 0.95  # of the ball, in which the inner inputs lie

@@ -5,7 +5,7 @@ from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import compare_gradient_free
 
-MAX_SAMPLES, QUERIES = 160, 120
+MAX_SAMPLES, QUERIES = 160, 100
 
 
 @INDICATORS.register("gradient-free-wins")

@@ -5,7 +5,7 @@ from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import compare_gradient_free
 
-QUERIES = 160
+QUERIES = 120
 
 
 @INDICATORS.register("labels-win")

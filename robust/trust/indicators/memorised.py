@@ -13,7 +13,7 @@ from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import is_significant, require_deterministic
 from robust.trust.slopes import reach
 
-MAX_SAMPLES = 24
+MAX_SAMPLES = 16
 # Of the ball. A margin that changes in proportion to the radius changes by 13 % from one to the next.
 RADII = (0.0, 0.001, 0.01, 0.1, *(0.25 * 1.15**k for k in range(19)))
 CLIFF = 0.5  # of the whole change of a margin, between two neighbouring radii

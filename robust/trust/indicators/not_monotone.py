@@ -15,7 +15,7 @@ from robust.trust.indicators._shared import (
     require_deterministic,
 )
 
-MAX_SAMPLES = 32
+MAX_SAMPLES = 16
 MAX_LOST = 0.02  # of the samples: adversarial in a ball, and by luck not in one of twice the size
 
 

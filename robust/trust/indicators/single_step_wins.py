@@ -12,7 +12,7 @@ from robust.trust.indicators._shared import (
     require_free,
 )
 
-MAX_SAMPLES = 64
+MAX_SAMPLES = 40
 MAX_SHARE = 0.02  # of the samples: on sound networks attacks with a random start missed up to 1 % that FGSM found
 
 

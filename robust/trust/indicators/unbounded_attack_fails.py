@@ -6,7 +6,7 @@ from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import count_attack_passes, is_significant
 
-MAX_SAMPLES, ATTACK = 32, "pgd:loss=margin:start=0:steps=40:stride=0.1"
+MAX_SAMPLES, ATTACK = 24, "pgd:loss=margin:start=0:steps=40:stride=0.1"
 
 
 @INDICATORS.register("unbounded-attack-fails")

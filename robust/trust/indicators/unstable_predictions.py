@@ -11,7 +11,7 @@ from robust.trust.gradients import join_batches
 from robust.trust.indicators._shared import is_significant
 
 REACH, DRAWS = 0.25, 8  # of the ball, and the number of random perturbations of a sample within it
-MAX_SAMPLES = 32
+MAX_SAMPLES = 24
 MAX_CHANGE = 0.3  # of the margin; on the sound networks of the tests up to 0.07 on average
 MAX_SHARE = 0.05  # of the samples, whose margin is almost 0
 

@@ -7,7 +7,7 @@ from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import is_significant, require_deterministic
 from robust.trust.slopes import DIRECTIONS, Slopes, measure_slopes
 
-MAX_SAMPLES = 32
+MAX_SAMPLES = 24
 MAX_ERROR = 0.1  # of the slopes; on sound networks at most 2e-3, of defences with a wrong gradient 0.2 and more
 MAX_SHARE = 0.05  # of the samples, which have a kink between the two ends of a step
 MAX_COARSE = 0.6  # of the slopes over a quarter of the ball; up to 0.4 for nine in ten samples of sound networks
