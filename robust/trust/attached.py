@@ -13,6 +13,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function, grad_mode
+from torch.autograd.function import _SingleLevelFunction
 from torch.overrides import TorchFunctionMode
 
 DETACHING = (Tensor.detach, Tensor.detach_, torch.detach, torch.detach_, Tensor.data.__get__)  # type: ignore[attr-defined]
@@ -51,7 +52,8 @@ def attached(module: nn.Module, *, functions: bool = False, through: bool = Fals
             stack.enter_context(patch.object(kind, "__exit__", lambda self, *error: None))
         stack.enter_context(patch.object(grad_mode.set_grad_enabled, "__init__", lambda self, mode: None))
         if functions:
-            stack.enter_context(patch.object(Function, "apply", classmethod(_apply)))
+            # below Function, whose `apply` models keep under other names
+            stack.enter_context(patch.object(_SingleLevelFunction, "apply", classmethod(_apply)))
         for part in module.modules():
             stack.enter_context(_without_hooks(part))
         stack.enter_context(_Attaching(through))
@@ -68,13 +70,15 @@ class _Attaching(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func in DETACHING:
-            return args[0]
+        kwargs = kwargs or {}
         if func in HOOKS:
             return SimpleNamespace(remove=lambda: None)
-        result = func(*args, **(kwargs or {}))
-        if self.through and func in FLAT and isinstance(args[0], Tensor) and args[0].is_floating_point():
-            return args[0] + cut(result - args[0])
+        first = args[0] if args else kwargs.get("input")
+        if func in DETACHING:
+            return first
+        result = func(*args, **kwargs)
+        if self.through and func in FLAT and isinstance(first, Tensor) and first.is_floating_point():
+            return first + cut(result - first)
         return result
 
 

@@ -17,6 +17,7 @@ from robust.attacks.task import Model, Task
 from robust.attacks.threats.lp import LpThreat
 
 DIRECTIONS = 8
+MIN_FLAT = 2  # of them, along which a model that rounds is constant; a smooth one is so by chance along none
 FINE = 1e-6  # of the inputs' range, in float64; 1e-3 in float32
 FINE_FLOAT32 = 1e-3
 RETRY = 1 / 64  # of the step: a shorter one seldom has the kink of the first between its ends
@@ -64,16 +65,20 @@ def measure_slopes(task: Task, module: nn.Module, wrap: Callable[[nn.Module], nn
     directions = [_draw_direction(task, x, k) for k in range(DIRECTIONS)]
     predicted = torch.stack([(grad * d).flatten(1).sum(1) for d in directions], 1)
 
-    def compare(step: float) -> tuple[Tensor, Tensor]:
+    def compare(step: float) -> tuple[Tensor, Tensor, Tensor]:
         measured = torch.stack([_slope(model, x, d, step, margin) for d in directions], 1)
-        return _relative_error(measured, predicted, ROUNDING * torch.finfo(dtype).eps * size / step), measured
+        noise = ROUNDING * torch.finfo(dtype).eps * size / step
+        # Constant but for rounding, as x + (rounded - x).detach() is; of many values some pass an edge all the same.
+        constant = measured.abs() <= noise
+        flat, still = ((constant & which).sum(1) >= MIN_FLAT for which in (predicted.abs() > noise, predicted == 0))
+        return _relative_error(measured, predicted, noise), flat, still
 
-    fine, measured = compare(h)
-    constant, still = (measured == 0).all(1), (predicted == 0).all(1)
+    fine, flat, still = compare(h)
     if exact is not None and bool((fine > 0.01).any()):
-        fine = torch.minimum(fine, compare(h * RETRY)[0])
-    coarse, _ = compare(COARSE * reach(task.threat, x))
-    return Slopes(*(part.cpu() for part in (fine, coarse, constant & ~still, constant & still)))
+        shorter = compare(h * RETRY)
+        fine, flat, still = torch.minimum(fine, shorter[0]), flat | shorter[1], still | shorter[2]
+    coarse, *_ = compare(COARSE * reach(task.threat, x))
+    return Slopes(*(part.cpu() for part in (fine, coarse, flat, still & ~flat)))
 
 
 def copy_in_float64(module: nn.Module, x: Tensor) -> nn.Module | None:
