@@ -18,7 +18,7 @@ from robust.trust.model_probe import measure_change
 from robust.verification.candidates import Candidates
 from robust.verification.check import describe_faults
 from robust.verification.fresh_process import NotDoneError, Source, verify_afresh
-from robust.verification.nearby import MOST, draw_nearby
+from robust.verification.nearby import draw_nearby
 
 NAME = "fresh-process"  # of the finding
 MAX_CHANGE = 0.03  # of the logits' range; another batch rounds otherwise, see depends-on-batch
@@ -83,11 +83,11 @@ def reverify(
     if logits is None or answers is None:
         return Reverified(provenance)
     change = measure_change(torch.tensor(logits, dtype=torch.float64), torch.from_numpy(answers))
-    return Reverified(provenance, _describe_change(change) if change > MAX_CHANGE else None)
+    return Reverified(provenance, _describe_change(change, len(answers)) if change > MAX_CHANGE else None)
 
 
-def _describe_change(change: float) -> Finding:
-    seen = f"a fresh process, which had seen no sample, answers inputs near {MOST} of them otherwise: the logits differ"
+def _describe_change(change: float, n: int) -> Finding:
+    seen = f"a fresh process, which had seen no sample, answers inputs near {n} of them otherwise: the logits differ"
     message = f"{seen} by up to {change:.2g} times their range; expected at most {MAX_CHANGE:g}"
     hint = "let the answer depend on the input alone: on no counter, clock, cache, or what was asked before"
     return Finding(NAME, "broken", change, message, hint)

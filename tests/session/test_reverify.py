@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from robust.data.dataset import Samples
 from robust.records.record import Record
 from robust.records.trust import Finding
 from robust.report.board import boards
@@ -22,6 +23,13 @@ from robust.verification.fresh_process import Afresh, NotDoneError, Source
 from tests.making import evidence
 from tests.session.making import TRUSTED, attack, data, results, setup, trust
 
+
+class Numbered(Samples):
+    """Samples with a digest that is given."""
+
+    digest = ""
+
+
 SOURCE = Source("net.py:make", ".", None, ".", None, (2,), 2, "", None, 0, "cpu")
 RANDOM = Finding("nondeterministic", "broken", None, "", "")
 
@@ -33,11 +41,12 @@ def checked(**changes):
     return found, *found.list_keys()
 
 
-def ask(record, source=SOURCE, *, digest=None, n=3):
+def ask(record, source=SOURCE, *, digest=None, n=3, logits=None):
     run = data()
     run.dataset = SimpleNamespace(lo=0.0, hi=1.0)
-    run.samples = SimpleNamespace(x=run.samples.x, digest=digest or record.data.digest)
-    return reverify(run, n, replace(attack(), setup=setup(source=source)), record, evidence(record))
+    run.samples = Numbered(run.samples.x, run.samples.y, run.samples.index)
+    run.samples.digest = digest or record.data.digest
+    return reverify(run, n, replace(attack(), setup=setup(source=source)), record, evidence(record), logits)
 
 
 @pytest.fixture
@@ -86,6 +95,65 @@ def test_what_was_done_is_no_finding(record, monkeypatch):
 
     assert ask(record).provenance == {"fresh": 2, "edge": 0}
     assert ask(record).finding is None
+
+
+LOGITS = ((0.0, 10.0), (10.0, 0.0))  # of this process
+
+
+def answer_afresh(monkeypatch, logits):
+    """Let the fresh process find nothing wrong, and answer the inputs nearby so; return what it is asked."""
+    asked = []
+
+    def verify_afresh(source, candidates, weights, nearby):
+        asked.append(nearby)
+        good = Verification(np.zeros(len(candidates.y), np.int8), np.zeros(len(candidates.y), bool))
+        return Afresh(good, None if nearby is None else np.array(logits))
+
+    monkeypatch.setattr(module, "verify_afresh", verify_afresh)
+    return asked
+
+
+def test_an_answer_that_is_another_in_a_fresh_process_is_broken(record, monkeypatch):
+    answer_afresh(monkeypatch, ((0.0, 10.0), (10.0, 0.31)))
+    found = ask(record, logits=LOGITS)
+
+    assert (found.finding.name, found.finding.grade) == ("fresh-process", "broken")
+    assert found.finding.value == pytest.approx(0.031)
+    assert found.finding.message == (
+        "a fresh process, which had seen no sample, answers inputs near 2 of them otherwise: the logits differ by up "
+        "to 0.031 times their range; expected at most 0.03"
+    )
+    assert "no counter, clock, cache" in found.finding.hint
+    assert found.provenance == {"fresh": 2, "edge": 0}
+
+
+@pytest.mark.parametrize("logits", [LOGITS, ((0.0, 10.29), (10.0, 0.0))])
+def test_answers_that_differ_by_rounding_are_no_finding(record, monkeypatch, logits):
+    answer_afresh(monkeypatch, logits)
+
+    assert ask(record, logits=LOGITS).finding is None
+
+
+def test_without_adversarial_inputs_the_answers_are_compared_all_the_same(record, monkeypatch):
+    robust = replace(record, attacks=tuple(replace(one, adversarial=np.zeros(8, bool)) for one in record.attacks))
+    asked = answer_afresh(monkeypatch, LOGITS[::-1])
+
+    assert ask(robust, logits=LOGITS).finding.grade == "broken"
+    assert [nearby.shape for nearby in asked] == [(8, 2)]
+
+
+def test_without_answers_of_this_process_none_are_asked_for(record, monkeypatch):
+    asked = answer_afresh(monkeypatch, None)
+
+    assert ask(record).finding is None
+    assert asked == [None]
+
+
+def test_answers_are_not_compared_where_none_are_asked_for(record, monkeypatch):
+    asked = answer_afresh(monkeypatch, LOGITS[::-1])
+
+    assert ask(record, n=0, logits=LOGITS).finding is None
+    assert asked == []
 
 
 def noted(grade):

@@ -189,9 +189,14 @@ def test_nothing_stays_patched_after_an_exception():
     module = Plain(nn.Sequential(double))
     kept = dict(double._backward_hooks)
     module.fail = Plain(fail)
-    with pytest.raises(RuntimeError, match="no answer"), attached(module, functions=True, through=True):
-        assert not double._backward_hooks
-        module.fail(X)
+
+    def run():
+        with attached(module, functions=True, through=True):
+            assert not double._backward_hooks
+            module.fail(X)
+
+    with pytest.raises(RuntimeError, match="no answer"):
+        run()
 
     assert double._backward_hooks == kept
     leaf = X.clone().requires_grad_()

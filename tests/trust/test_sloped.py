@@ -54,7 +54,7 @@ def test_it_is_for_every_norm(subject, norm):
 
 
 def test_a_sample_gets_the_same_in_any_batch(subject):
-    model, x, y, threat = subject
+    model, x, y, _ = subject
     attack = Sloped(PGD(4, stride=1.0, loss="margin"), model)
     small = LpThreat.parse("linf:0.01")
     index = torch.arange(len(x))
