@@ -1,0 +1,212 @@
+"""The checks of the samples that were measured, on arrays: what they find, with the figure on what is left."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from robust.attacks import LpThreat
+from robust.data.dataset import Dataset, Samples
+from robust.evaluation.batching import Batcher
+from robust.records.trust import NotApplicableError
+from robust.trust.attack_probe import AttackProbe
+from robust.trust.checks import INDICATORS
+
+CLASSES, FEATURES = 4, 6
+THREAT = LpThreat.parse("linf:0.1")
+
+
+class Axes(nn.Module):
+    """The logit of a class is one of the features."""
+
+    def forward(self, x):
+        return x[:, :CLASSES]
+
+
+def draw(n, seed=0, lead=0.2):
+    """Draw samples that `Axes` answers right, by a lead from 0 to `lead`."""
+    random = np.random.default_rng(seed)
+    x, y = random.uniform(0, 0.5, (n, FEATURES)).astype(np.float32), np.arange(n) % CLASSES
+    x[np.arange(n), y] = 0.5 + random.uniform(0.001, lead, n)
+    return x, y
+
+
+def make_dataset(**splits):
+    def read(split):
+        return splits[split]
+
+    return Dataset("arrays", None, 0.0, 1.0, CLASSES, (FEATURES,), read)
+
+
+def make_probe(x, y, robust=None, **changes):
+    n = len(y)
+    robust = np.ones(n, bool) if robust is None else np.asarray(robust, bool)
+    samples, batcher = Samples(x, y, np.arange(n)), Batcher(100)
+    probe = AttackProbe(Axes(), samples, np.ones(n, bool), ~robust, THREAT, ("pgd",), CLASSES, 0, batcher)
+    return replace(probe, **changes)
+
+
+def run(name, probe):
+    return INDICATORS.get(name)(probe)
+
+
+# duplicates
+
+
+def repeat(n, distinct):
+    x, y = draw(distinct)
+    rows = np.arange(n) % distinct
+    return x[rows], y[rows]
+
+
+def test_copies_are_counted_and_left_out():
+    robust = np.arange(40) % 20 < 5
+    finding = run("duplicates", make_probe(*repeat(40, 20), robust))
+
+    assert (finding.name, finding.grade, finding.value) == ("duplicates", "suspect", 0.5)
+    assert finding.message == "20 of 40 samples are copies of others; expected at most 10 %"
+    assert finding.hint == "leave the copies out: on the 20 distinct ones robust accuracy is 25.0 %"
+
+
+def test_copies_but_for_three_levels_of_8_bits_are_copies_too():
+    x, y = repeat(40, 20)
+    x[20:] += np.float32(2 / 255)
+    assert run("duplicates", make_probe(x, y)).value == 0.5
+    x[20:] += np.float32(2 / 255)
+    assert run("duplicates", make_probe(x, y)) is None
+
+
+@pytest.mark.parametrize(("n", "distinct"), [(40, 40), (40, 36)])
+def test_a_few_copies_are_no_finding(n, distinct):
+    assert run("duplicates", make_probe(*repeat(n, distinct))) is None
+
+
+# one-class
+
+
+@pytest.mark.parametrize(("present", "found"), [(1, True), (2, True), (3, False), (4, False)])
+def test_more_than_half_of_the_classes_are_expected(present, found):
+    x, y = draw(40)
+    few = y < present
+    finding = run("one-class", make_probe(x[few], y[few]))
+
+    assert (finding is not None) == found
+    if finding:
+        assert finding.message == (
+            f"the labels of {few.sum()} samples are of {present} of 4 classes; expected nearly all"
+        )
+        assert finding.value == present / 4
+
+
+def test_of_two_classes_both_are_expected():
+    x, y = draw(40)
+    assert run("one-class", make_probe(x[y == 0], y[y == 0], classes=2)).grade == "suspect"
+    assert run("one-class", make_probe(x[y < 2], y[y < 2], classes=2)) is None
+
+
+def test_few_samples_need_not_be_of_all_classes():
+    x, y = draw(40)
+    assert run("one-class", make_probe(x[y == 0], y[y == 0], classes=6)) is None
+
+
+# training-samples
+
+
+def test_samples_of_the_training_split_are_counted():
+    x, y = draw(40)
+    probe = make_probe(x, y, np.arange(40) < 30, dataset=make_dataset(train=(x[:10], y[:10]), test=(x, y)))
+    finding = run("training-samples", probe)
+
+    assert (finding.grade, finding.value) == ("suspect", 0.25)
+    assert finding.message == "10 of 40 samples are in the training split, too; expected at most 5 %"
+    assert finding.hint.endswith("on the 30 others robust accuracy is 66.7 %")
+
+
+def test_if_all_are_there_are_no_others():
+    x, y = draw(40)
+    probe = make_probe(x, y, dataset=make_dataset(train=(x, y), test=(x, y)))
+
+    assert run("training-samples", probe).hint.endswith("there are no others")
+
+
+def test_other_samples_and_a_few_shared_ones_are_no_finding():
+    (x, y), (other, labels) = draw(40), draw(60, seed=1)
+    other[:2] = x[:2]
+
+    assert run("training-samples", make_probe(x, y, dataset=make_dataset(train=(other, labels)))) is None
+
+
+@pytest.mark.parametrize("dataset", [None, make_dataset(test=draw(4))], ids=["none", "no training split"])
+def test_without_a_training_split_it_does_not_apply(dataset):
+    with pytest.raises(NotApplicableError, match="no training split"):
+        run("training-samples", make_probe(*draw(40), dataset=dataset))
+
+
+# easy-samples
+
+
+def make_easy(lead=0.2, split="test", n=60):
+    """Make a probe of n samples with a larger lead than 80 others of their split, or of the training split."""
+    (x, y), (others, labels) = draw(n, lead=lead), draw(80, seed=1, lead=0.2)
+    if split == "train":
+        return make_probe(x, y, dataset=make_dataset(test=(x, y), train=(others, labels)))
+    whole = np.concatenate([x, others]), np.concatenate([y, labels])
+    return make_probe(x, y, dataset=make_dataset(test=whole))
+
+
+@pytest.mark.parametrize(("split", "where"), [("test", "the rest of their split"), ("train", "the training split")])
+def test_a_model_that_is_surer_of_its_samples_than_of_others_is_found(split, where):
+    finding = run("easy-samples", make_easy(0.45, split))
+
+    assert (finding.name, finding.grade) == ("easy-samples", "suspect")
+    assert 0.65 < finding.value < 0.9
+    assert f"surer of a sample than of one of {where}, where it is right for 100.0 %" in finding.message
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+@pytest.mark.parametrize("lead", [0.2, 0.05])
+def test_equal_or_harder_samples_are_no_finding(lead, split):
+    assert run("easy-samples", make_easy(lead, split)) is None
+
+
+def test_eight_samples_may_be_easier_by_chance():
+    assert run("easy-samples", make_easy(0.3, n=8)) is None
+
+
+def test_the_samples_that_were_measured_are_not_the_others():
+    """Those that were chosen for the probe are a part of those that were measured."""
+    probe = make_easy(0.45)
+    assert run("easy-samples", replace(probe, indices=np.arange(60))) is not None
+    with pytest.raises(NotApplicableError, match="no other samples"):
+        run("easy-samples", replace(probe, indices=np.arange(140)))
+
+
+def test_a_data_set_that_is_not_known_has_no_others():
+    with pytest.raises(NotApplicableError, match="not known"):
+        run("easy-samples", make_probe(*draw(40)))
+
+
+def test_a_random_model_has_no_lead():
+    class Random(Axes):
+        def forward(self, x):
+            return super().forward(x) + torch.rand(len(x), CLASSES)
+
+    with pytest.raises(NotApplicableError, match="random"):
+        run("easy-samples", replace(make_easy(), module=Random()))
+
+
+# few-samples
+
+
+def test_few_samples_are_a_note_with_the_interval():
+    finding = run("few-samples", make_probe(*draw(20), np.arange(20) < 10))
+
+    assert (finding.grade, finding.value) == ("trusted", 20.0)
+    assert finding.message == "20 samples: the 95 % interval of robust accuracy is 29.9 to 70.1 %"
+
+
+@pytest.mark.parametrize(("n", "found"), [(1, True), (29, True), (30, False)])
+def test_thirty_are_enough(n, found):
+    assert (run("few-samples", make_probe(*draw(n))) is not None) == found
