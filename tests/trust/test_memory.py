@@ -123,7 +123,7 @@ class Counts(Base):
 
 
 def test_a_global_counter_is_found_after_the_attacks():
-    module = Counts(8)
+    module = Counts(9)
     before = make_probe(module).answer()
     assert indicate("depends-on-queries", module, before=before) is None
 
