@@ -16,7 +16,10 @@ DRAWING = {
     for where, names in (
         (functional, "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout gumbel_softmax rrelu"),
         (torch, "rand randn rand_like randn_like randint randint_like randperm normal bernoulli multinomial poisson"),
-        (Tensor, "normal_ uniform_ bernoulli_ bernoulli random_ exponential_ multinomial log_normal_ geometric_"),
+        (
+            Tensor,
+            "normal_ uniform_ bernoulli_ bernoulli random_ exponential_ multinomial log_normal_ geometric_ cauchy_",
+        ),
     )
     for name in names.split()
 }
@@ -30,18 +33,21 @@ class Redrawn(nn.Module):
         self.inner = inner
 
     def forward(self, x: Tensor) -> Tensor:
-        with drawing_anew():
+        with drawing_anew(x.device):
             answer: Tensor = self.inner(x)
             return answer
 
 
 @contextmanager
-def drawing_anew() -> Iterator[None]:
-    """For the length of a block, take random numbers of torch from a stream that the block cannot seed."""
+def drawing_anew(device: torch.device) -> Iterator[None]:
+    """For the length of a block, take random numbers of torch from a stream that the block cannot seed.
+
+    They are those of the CPU and of the device.
+    """
     stream = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
     state = torch.random.get_rng_state()
     try:
-        with _DrawingAnew(stream):
+        with _DrawingAnew(stream, device):
             yield
     finally:
         torch.random.set_rng_state(state)  # or the next call would draw the same, if the block set its seed
@@ -50,9 +56,9 @@ def drawing_anew() -> Iterator[None]:
 class _DrawingAnew(TorchFunctionMode):
     """Seed the global generator, and leave out the caller's, before each draw."""
 
-    def __init__(self, stream: torch.Generator) -> None:
+    def __init__(self, stream: torch.Generator, device: torch.device) -> None:
         super().__init__()
-        self.stream = stream
+        self.stream, self.device = stream, device
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -61,5 +67,5 @@ class _DrawingAnew(TorchFunctionMode):
         if func not in DRAWING:
             return func(*args, **kwargs)
         kwargs.pop("generator", None)
-        with seeded(int(torch.randint(2**62, (), generator=self.stream))):
+        with seeded(int(torch.randint(2**62, (), generator=self.stream)), [self.device]):
             return func(*args, **kwargs)

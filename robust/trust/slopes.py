@@ -53,7 +53,7 @@ def measure_slopes(task: Task, module: nn.Module, wrap: Callable[[nn.Module], nn
     """Compare the gradient of the margin with its slopes, at a random point of the ball for each sample.
 
     It takes 4 DIRECTIONS + 2 forward passes and one backward pass of each sample, and 2 DIRECTIONS more where the first
-    step had a kink. The gradient is that of `differentiate`, which has the answers of `module`; by default of `module`.
+    step had a kink. The gradient is that of `wrap(module)`, which has the answers of `module`; by default of `module`.
     """
     exact = copy_in_float64(module, task.x)
     dtype = torch.float32 if exact is None else torch.float64

@@ -76,6 +76,14 @@ def test_a_model_that_rounds_with_a_gradient_straight_through_is_held_to_coarse_
     assert measure(Net(lambda x: straight_through(half_detached(x)))).wrong(0.1, 0.6).float().mean() > 0.5
 
 
+def test_a_rounded_model_without_a_gradient_is_right_and_constant():
+    slopes = measure(Net(lambda x: (128 * x).round() / 128))
+
+    assert slopes.still.all()
+    assert not slopes.flat.any()
+    assert not measure(Net(after=torch.Tensor.detach)).still.any()
+
+
 def test_of_many_rounded_values_some_pass_an_edge():
     """At 3e4 levels most steps of 1e-6 have an edge between their ends, for some of 64 values."""
     slopes = measure(Net(lambda x: x + ((3e4 * x).round() / 3e4 - x).detach()))
