@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from robust.attacks.zoo.mifgsm import MIFGSM
     from robust.attacks.zoo.noise import Noise
     from robust.attacks.zoo.pgd import PGD
+    from robust.attacks.zoo.rays import RayS
     from robust.attacks.zoo.rfgsm import RFGSM
     from robust.attacks.zoo.square import Square
 
@@ -70,6 +71,7 @@ __all__ = [
     "Noise",
     "Outcome",
     "Plan",
+    "RayS",
     "Restarts",
     "Rng",
     "Square",
@@ -112,6 +114,7 @@ _HOME = {
     "Plan": "engine",
     "Restarts": "combine.restarts",
     "Rng": "rng",
+    "RayS": "zoo.rays",
     "Square": "zoo.square",
     "Targets": "combine.targets",
     "Task": "task",

@@ -11,7 +11,7 @@ MIN_SAMPLES = 30
 @INDICATORS.register("few-samples")
 @costs(lambda probe: 0)
 def few_samples(probe: AttackProbe) -> Finding | None:
-    """Note that an interval is wide: for 30 samples of which half fall it spans 35 points."""
+    """Note that an interval is wide: for 30 samples of which half fall it spans 34 points."""
     k, n = int(probe.robust.sum()), len(probe.samples)
     if n >= MIN_SAMPLES:
         return None
