@@ -159,7 +159,8 @@ class ModelProbe:
         """Move each value of inputs up or down at random by a share of their range, within that range."""
         lo, hi = x.min(), x.max()
         signs = np.random.default_rng(self.seed).choice(np.array([-1, 1], np.float32), x.shape)
-        return np.clip(x + np.float32(step) * (hi - lo) * signs, lo, hi)
+        moved: Inputs = np.clip(x + np.float32(step) * (hi - lo) * signs, lo, hi)
+        return moved
 
     def _ask(self, x: Tensor, seed: int, restored: bool, *, gradient: bool = False) -> Tensor:
         if self.deadline and self.deadline():
