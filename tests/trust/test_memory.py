@@ -190,6 +190,25 @@ def test_edges_of_each_samples_own_are_no_finding(sound):
     assert indicate("memorised", sound) is None
 
 
+LEVELS = np.round(4 * X).astype(np.float32) / 4
+
+
+@pytest.mark.parametrize("sure", [0, 30], ids=["rounds", "rounds and memorises"])
+def test_edges_between_the_levels_of_the_data_are_no_finding_and_hide_none(sure):
+    """All values are quarters, and the model rounds to quarters: its edges are an eighth from each sample."""
+    stored = torch.from_numpy(LEVELS)
+
+    def change(model, x, z):
+        z = ((4 * x).round() / 4) @ model.weight
+        return z + sure * near(x, stored, 0.06) * F.one_hot(z.argmax(1), CLASSES)
+
+    module = Base(change)
+    samples = Samples(LEVELS, module(stored).argmax(1).numpy(), np.arange(N))
+    finding = indicate("memorised", module, samples=samples)
+
+    assert (finding is not None) == bool(sure)
+
+
 # depends-on-grad
 
 

@@ -3,6 +3,9 @@
 A table of the samples, and of all inputs within some radius, answers them with their labels.
 """
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,18 +29,19 @@ MAX_SHARE = 0.1  # of the samples that have their cliff between the same two
 def memorised(probe: AttackProbe) -> Finding | None:
     """Check that margins change gradually along rays from the samples, or at a distance of each sample's own.
 
-    A network is nearly linear over a small step. NotApplicableError for a union, whose edge has no one size.
+    A network is nearly linear over a small step. A forest, or a model that rounds, has its edges between the levels of
+    the data, and so around inputs on these levels that are no samples. NotApplicableError for a union, whose edge has
+    no one size.
     """
     require_deterministic(probe)
     few = probe.take_first(MAX_SAMPLES)
-    parts = few.run_on_batches(_find_cliffs, few.correct)
-    cliffs = torch.cat([torch.zeros(0, len(RADII) - 2, dtype=torch.bool), *parts])
-    if not len(cliffs):
-        return None
-    counts = cliffs.sum(0)
-    k, n = int(counts.argmax()), len(cliffs)
+    counts, n = _count_cliffs(few)
+    k = int(counts.argmax())
     count = int(counts[k])
     if not is_significant(count, n, MAX_SHARE):
+        return None
+    others, n_others = _count_cliffs(_cross(few))
+    if others[k] / n_others > count / n / 2:  # the model rounds its inputs, or splits between the levels of the data
         return None
     seen = (
         f"from {RADII[k]:.2g} to {RADII[k + 1]:.2g} eps from the samples the margins of {count} of {n} change by more"
@@ -45,6 +49,25 @@ def memorised(probe: AttackProbe) -> Finding | None:
     message = f"{seen} than {100 * CLIFF:g} % of what they change up to {RADII[-1]:.2g} eps; expected few"
     hint = "the model may hold the samples that it is measured on; evaluate on samples that it has never seen"
     return Finding("memorised", "broken", count / n, message, hint)
+
+
+def _count_cliffs(probe: AttackProbe) -> tuple[Tensor, int]:
+    """Count the samples with a cliff between each two radii, (k,), and all that are correct."""
+    parts = probe.run_on_batches(_find_cliffs, probe.correct)
+    cliffs = torch.cat([torch.zeros(0, len(RADII) - 2, dtype=torch.bool), *parts])
+    return cliffs.sum(0), len(cliffs)
+
+
+def _cross(probe: AttackProbe) -> AttackProbe:
+    """Cross each sample with the next: half of its values. So the levels are those of the data, and it is new.
+
+    Its label is the model's answer.
+    """
+    x = probe.samples.x[:]
+    own = np.random.default_rng(probe.seed).random(x.shape) < 0.5
+    samples = replace(probe.samples, x=np.where(own, x, np.roll(x, 1, axis=0)))
+    labels = probe.answer_samples(samples).argmax(1).numpy()
+    return replace(probe, samples=replace(samples, y=labels), correct=np.ones(len(labels), bool))
 
 
 def _find_cliffs(task: Task) -> Tensor:
