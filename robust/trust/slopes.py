@@ -22,6 +22,7 @@ FINE = 1e-6  # of the inputs' range, in float64; 1e-3 in float32
 FINE_FLOAT32 = 1e-3
 RETRY = 1 / 64  # of the step: a shorter one seldom has the kink of the first between its ends
 COARSE = 0.25  # of the ball
+ROUGH = 2  # times the error of coarse slopes; a wrong gradient has about the same along all steps
 ROUNDING = 64  # units in the last place of the largest logit, for the sums of a deep network
 DIRECTION_STREAM = 0xD1  # number of its stream of random numbers
 
@@ -31,7 +32,7 @@ class Slopes(NamedTuple):
 
     fine: Tensor  # (n,): of a step that is as short as rounding allows
     coarse: Tensor  # (n,): of a step that is a share of the ball
-    flat: Tensor  # (n,) bool: the model is constant along the fine steps, though its gradient is not 0
+    flat: Tensor  # (n,) bool: the model rounds: it is constant along fine steps, though its gradient is not 0
     still: Tensor  # (n,) bool: it is constant along them, and its gradient is 0
 
     @classmethod
@@ -78,6 +79,8 @@ def measure_slopes(task: Task, module: nn.Module, wrap: Callable[[nn.Module], nn
         shorter = compare(h * RETRY)
         fine, flat, still = torch.minimum(fine, shorter[0]), flat | shorter[1], still | shorter[2]
     coarse, *_ = compare(COARSE * reach(task.threat, x))
+    if exact is None:  # it may compute in half precision, of which short steps show nothing but rounding
+        flat = flat | (fine > ROUGH * coarse)
     return Slopes(*(part.cpu() for part in (fine, coarse, flat, still & ~flat)))
 
 

@@ -132,6 +132,23 @@ def test_casts_to_float32_inside_are_no_wrong_gradient(sound):
     assert not measure(sound).wrong(0.1, 0.6).any()
 
 
+class Half(Net):
+    """A network that computes in half precision."""
+
+    def __init__(self, dtype, before=lambda x: x):
+        super().__init__(before)
+        self.dtype = dtype
+
+    def forward(self, x):
+        return self.net.to(self.dtype)(self.before(x).to(self.dtype)).to(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_no_wrong_gradient_and_hides_none(dtype):
+    assert not measure(Half(dtype)).wrong(0.1, 0.6).any()
+    assert measure(Half(dtype, half_detached)).wrong(0.1, 0.6).float().mean() > 0.5
+
+
 def test_a_copy_in_float64_has_more_digits_and_leaves_the_model_as_it_is():
     module = Net()
     double = copy_in_float64(module, X)
