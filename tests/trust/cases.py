@@ -32,11 +32,11 @@ Defend = Callable[[nn.Module, Samples], nn.Module]
 
 # The kinds of broken defences, and the findings that would be right.
 WRONG_GRADIENT = "wrong-gradient"
-REMEMBERS = "keeps-state depends-on-queries depends-on-grad depends-on-batch nondeterministic"
+REMEMBERS = "keeps-state depends-on-queries depends-on-grad depends-on-batch nondeterministic memorised"
 MEMORISED = "memorised"
 OFF_GRID = "depends-on-grid"
 SEEDED = "sets-seed wrong-gradient depends-on-batch"
-MISLEADING_LOSS = "labels-win chords-win gradient-free-wins margin-wins transfer-wins noise-wins"
+MISLEADING_LOSS = "hidden-logits-win labels-win gradient-free-wins margin-wins transfer-wins unbounded-attack-fails"
 
 
 @dataclass(frozen=True)

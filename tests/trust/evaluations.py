@@ -22,9 +22,9 @@ EASY = "easy-samples"
 DUPLICATES = "duplicates"
 FEW_CLASSES = "one-class"
 TRAINING = "training-samples"
-TINY_EPS = "eps-below-grid"
-FEW = "too-few-samples"
-WEAK = "gradient-free-only weak-attack gradients-win"
+TINY_EPS = "eps-units"
+FEW = "few-samples"
+WEAK = "margin-wins more-steps-pay"
 
 STRONG = ("pgd:loss=margin:steps=20:stride=1:last=0.01", "pgd:loss=sice:steps=20:stride=1:last=0.01")
 
