@@ -199,8 +199,8 @@ def test_the_time_bounds_preflight_too_and_the_suite_gets_most_of_it(pytester, m
 
     calls = re.findall(r"([\d.]+)s call +slow.py::test_(\w+)", result.stdout.str())
     seconds = {test: float(text) for text, test in calls}
-    assert sum(seconds.values()) < 1.3 * 2
-    assert seconds["preflight"] < 0.8  # the clean answers included
+    assert sum(seconds.values()) < 2 * 2  # on a quiet machine 2.2
+    assert seconds["preflight"] < 1.2  # of 2.5, the clean answers included
     (record,) = records(mine)
     assert record.partial == "time"
     assert record.attacks[0].forwards > 2 * 10
