@@ -20,7 +20,6 @@ SETTLED = frozenset(
         "saturated",
         "saturated-loss",
         "no-gradient",
-        "low-precision",
         "sets-seed",
     )
 )

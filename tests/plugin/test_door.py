@@ -202,7 +202,7 @@ def test_a_line_tells_the_way_on(base, run, body, option, line):
 
 DEPLOYED = {  # form: (what is said as it is loaded, the verdict, the exit status)
     **dict.fromkeys(HALVES_AND_DOUBLES, ("its parameters, *, become float32", "trusted", 0)),
-    **dict.fromkeys(LOW_PRECISION, ("", "suspect", 1)),
+    **dict.fromkeys(LOW_PRECISION, ("", "trusted", 0)),
     "cast-double": ("", "trusted", 0),
     "dynamic": ("attacked by queries, *; its answers depend on the batch *", "trusted", 0),
     "static": ("its parameters are quantised: it is attacked by queries, *", "trusted", 0),

