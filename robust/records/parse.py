@@ -1,6 +1,7 @@
 """Parse the text of a record, which a stranger may have written: one line says what is wrong, whatever it is."""
 
 import json
+import re
 from typing import Any
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from robust.records.schema_1 import upgrade
 
 MAX_DEPTH = 64  # of nested objects and lists: a record has eight, and what writes or draws it may be recursive
 MAX_DIGITS = 40  # of a whole number: a seed may have 39
+LONG = re.compile(rf"\d{{{MAX_DIGITS + 1}}}")
 HALF = "\\ud"  # where JSON has half a character (a surrogate), or two that are one
 
 
@@ -55,7 +57,7 @@ def refuse_idle(unknown: Json, known: Json) -> None:
 
 def _load(text: str) -> Any:
     try:
-        content = json.loads(text, parse_int=_read_whole)
+        content = json.loads(text, parse_int=_read_whole if LONG.search(text) else None)
         if HALF in text.lower():
             json.dumps(content, ensure_ascii=False).encode()
     except RecursionError:
@@ -82,7 +84,7 @@ def _read_whole(text: str) -> int:
 def _parts(whole: Any) -> list[Any]:
     """Return the objects and lists right inside an object or a list."""
     values = whole.values() if isinstance(whole, dict) else whole if isinstance(whole, list) else ()
-    return [value for value in values if isinstance(value, dict | list)]
+    return [value for value in values if value.__class__ in (dict, list)]
 
 
 def _check_words(content: Json) -> None:
