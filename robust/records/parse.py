@@ -1,7 +1,6 @@
 """Parse the text of a record, which a stranger may have written: one line says what is wrong, whatever it is."""
 
 import json
-import re
 from typing import Any
 
 from msgspec import Struct
@@ -14,7 +13,6 @@ from robust.records.schema_1 import upgrade
 
 MAX_DEPTH = 64  # of nested objects and lists: a record has eight, and what writes or draws it may be recursive
 MAX_DIGITS = 40  # of a whole number: a seed may have 39
-LONG = re.compile(rf"\d{{{MAX_DIGITS + 1}}}")
 HALF = "\\ud"  # where JSON has half a character (a surrogate), or two that are one
 
 
@@ -57,7 +55,7 @@ def refuse_idle(unknown: Json, known: Json) -> None:
 
 def _load(text: str) -> Any:
     try:
-        content = json.loads(text, parse_int=_read_whole if LONG.search(text) else None)
+        content = json.loads(text, parse_int=_read_whole)
         if HALF in text.lower():
             json.dumps(content, ensure_ascii=False).encode()
     except RecursionError:
