@@ -17,7 +17,7 @@ from pathlib import Path
 from robust.cli import main
 from robust.records.files import TEMPORARY
 from robust.records.store import records
-from tests.forks import Fork, environment, fork_pytest
+from tests.forks import CONTEXT, Fork, environment, fork_pytest
 
 MOMENTS = 25  # at which each command is killed
 WRITERS = 4
@@ -187,5 +187,6 @@ def soak(base: Path, wanted: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    CONTEXT.set_forkserver_preload(["tests.preload"])  # importing torch takes ten times as long as a run here
     with tempfile.TemporaryDirectory() as folder:
         sys.exit(bool(soak(Path(folder), sys.argv[1:])))
