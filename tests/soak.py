@@ -21,8 +21,8 @@ from tests.forks import CONTEXT, Fork, environment, fork_pytest
 
 MOMENTS = 25  # at which each command is killed
 WRITERS = 4
-LIMITS = [0, *(2**k for k in range(6, 19, 3))]  # bytes that a file may have on a disk that is full
-CUTS = (0.0, 0.7)  # the shares of a file that are left of it
+LIMITS = [0, *(2**k for k in range(6, 19, 2))]  # bytes that a file may have on a disk that is full
+CUTS = (0.0, 0.3, 0.9)  # the shares of a file that are left of it
 NET = "from torch import nn\ndef make():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
 SUITE = '[[stages]]\nattack = "fgsm"\n[[stages]]\nattack = "pgd:steps=5"\n'
 GIVEN = ("-p", "no:cacheprovider", "-p", "no:randomly", "--robust-only", "--robust-samples=40", "--robust-fresh=0")
