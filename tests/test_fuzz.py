@@ -125,6 +125,14 @@ def test_cards(weights, content):
     assert_shown_harmlessly(replace(SOUND, provenance={"training": summarise_card(card)}))
 
 
+def test_a_suite_that_is_refused_is_quoted_without_control_characters(weights):
+    path = weights.with_suffix(".toml")
+    path.write_text('[[stages]]\nattack = "pgd:\tloss=ce"\n')
+    with pytest.raises(ValueError, match="bare word") as caught:
+        read_suite("w.toml", path.parent)
+    refused(caught.value)
+
+
 @fuzz
 @given(st.sampled_from(sorted(SHIPPED.glob("*.toml"))).flatmap(lambda path: edits(path.read_bytes())))
 def test_suites(weights, content):
