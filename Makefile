@@ -51,11 +51,11 @@ test-pytests: .venv/ready
 fuzz: .venv/ready
 	ulimit -v 8388608; FUZZ_EXAMPLES=15000 $(BIN)/pytest tests/models/test_fuzz.py tests/test_fuzz.py
 
-# Each field of a record replaced by each of 30 values, shown to all commands that read records: a quarter of an hour.
+# Each field of a record replaced by each of 30 values, shown to all commands that read records: about five minutes.
 mutate-records: .venv/ready
 	$(BIN)/python -m tests.records.mutations
 
-# Commands that are killed, have no room, or find their files cut: an hour or so. The next of each must be whole.
+# Commands that are killed, have no room, or find their files cut: about four minutes. The next of each must be whole.
 soak: .venv/ready
 	$(BIN)/python -m tests.soak
 

@@ -9,6 +9,7 @@ import re
 import typing
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from robust.attacks.registry import suggest
 from robust.attacks.text import slug
@@ -44,8 +45,9 @@ class Spec:
     args: tuple[str, ...] = ()
     options: tuple[tuple[str, Value], ...] = ()
 
-    @classmethod
-    def parse(cls, text: str) -> "Spec":
+    @staticmethod
+    @lru_cache(1024)  # thousands of records have the same few
+    def parse(text: str) -> "Spec":
         """Read a spec; raise ValueError if its form is wrong, or an option is given twice."""
         name, *parts = text.strip().split(":")
         if not name or not all(parts):
@@ -62,7 +64,7 @@ class Spec:
         options = tuple(sorted((key, parse_value(value)) for key, value in pairs))  # the order means nothing
         if len(dict(options)) < len(options):
             raise ValueError(f"{text!r} gives an option twice")
-        return cls(name, args, options)
+        return Spec(name, args, options)
 
     def __str__(self) -> str:
         return ":".join((self.name, *self.args, *(f"{key}={_value_text(value)}" for key, value in self.options)))

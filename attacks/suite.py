@@ -16,7 +16,7 @@ from robust.attacks.files import read_text
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import check_options
 from robust.attacks.spec import Spec, check_at_least_1
-from robust.attacks.text import slug
+from robust.attacks.text import printable, slug
 from robust.attacks.words import NORMS
 
 WAYS = ("channels-last", "fold", "bf16")  # to make the copy of the model cheaper that a suite queries: see fast_copy.py
@@ -123,7 +123,7 @@ def _stage(where: str, table: dict[str, Any]) -> Stage:
                 raise ValueError(f"{key} must be {EXPECTED[key]}, got {table[key]!r}")
         return Stage(**given)
     except (ValueError, LookupError) as error:
-        raise ValueError(f"{where}: {error.args[0]}") from None
+        raise ValueError(printable(f"{where}: {error.args[0]}")) from None
 
 
 EXPECTED = {

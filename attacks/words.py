@@ -5,6 +5,7 @@ No torch in this file: collecting tests reads threat models, and must stay insta
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 from robust.attacks.registry import suggest
 from robust.attacks.synonyms import look_up_synonym, plain
@@ -26,10 +27,10 @@ def parse_threat(text: str) -> tuple[str, Fraction]:
         raise ValueError(f"{text!r}: unknown norm {suggest(norm, NORMS)}; write NORM:EPS, as linf:8/255")
     try:
         eps = _read_eps(radius)
-        float(eps)
+        size = float(eps)
     except (ValueError, ZeroDivisionError, OverflowError):
         raise ValueError(f"{text!r}: eps must be a number such as 8/255, as in {norm}:8/255, got {radius!r}") from None
-    if eps <= 0:
+    if size <= 0:  # also what no float can hold
         raise ValueError(f"{text!r}: eps must be above 0, got {radius}")
     return norm, eps
 
@@ -69,6 +70,7 @@ def threat_text(norm: str, eps: Fraction) -> str:
     return f"{norm}:{eps}"
 
 
+@lru_cache(256)  # thousands of records have the same few
 def canonical_threat(text: str) -> str:
     """Return a threat model, or a union such as "linf:8/255+l2:0.5", in its canonical spelling.
 
@@ -94,6 +96,7 @@ def _describe_ball(text: str, lo: float, hi: float) -> str:
     return f"{text} = {percent} % of {lo:g}..{hi:g} ({255 * share:.3g}/255 of 0..1)"
 
 
+@lru_cache(256)
 def threat_slug(text: str) -> str:
     """Return a threat model as part of node ids and folders: "linf-8_255"."""
     return slug(text.replace(":", "-"))

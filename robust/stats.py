@@ -6,7 +6,6 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, gammaln, ndtri
-from scipy.stats import binomtest
 
 from robust.flags import Flags
 
@@ -121,4 +120,6 @@ def holm_bound(p_values: PValues, alpha: float) -> float:
 
 def above(k: int, n: int, share: float) -> float:
     """Return the exact one-sided p-value of k or more successes in n, each with the probability `share`."""
+    from scipy.stats import binomtest  # it takes longer to import than a board of a thousand rows to draw
+
     return float(binomtest(k, n, share, alternative="greater").pvalue)

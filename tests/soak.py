@@ -1,24 +1,23 @@
 """Faults, one after the other: `make soak`. After each, the same command again is whole, or says one line.
 
+`python -m tests.soak board train` takes the parts of these names only.
 What is killed, filled, cut and marked: a run that trains and files rows, a training by itself, and the board.
 """
 
-import json
 import resource
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from robust.cli import main
 from robust.records.files import TEMPORARY
 from robust.records.store import records
-from tests.forks import Fork, environment, fork_pytest
+from tests.forks import CONTEXT, Fork, environment, fork_pytest
 
 MOMENTS = 25  # at which each command is killed
 WRITERS = 4
@@ -161,26 +160,33 @@ def _cut(share: float, content: bytes) -> bytes:
     return content[: int(share * len(content))]
 
 
-def soak(base: Path) -> dict[str, Any]:
-    """Return the faults of each part, in a folder of its own."""
+def parts(base: Path) -> Iterator[tuple[str, Iterator[str]]]:
+    """Yield the parts and their faults, each in folders of its own."""
     filled = fresh(base)
-    found: dict[str, list[str]] = {"first run": [*faults(filled, pytest_run(filled), SOUND)]}
+    yield "first run", faults(filled, pytest_run(filled), SOUND)
+    yield "files that are cut or marked", spoil(filled, base)
+    yield "writers at once", write_at_once(base)
     for name in COMMANDS:
-        found[f"{name}, killed"] = [*kill(base, name, filled)]
-        found[f"{name}, disk full"] = [*fill(base, name, filled)]
-        _say(found)
-    found["writers at once"] = [*write_at_once(base)]
-    found["files that are cut or marked"] = [*spoil(filled, base)]
-    _say(found)
-    return found
+        yield f"{name}, killed", kill(base, name, filled)
+        yield f"{name}, disk full", fill(base, name, filled)
 
 
-def _say(found: dict[str, list[str]]) -> None:
-    sys.stderr.write(json.dumps({part: len(lines) for part, lines in found.items()}) + "\n")
+def soak(base: Path, wanted: Sequence[str]) -> int:
+    """Print the faults as they are found, and how many each part has; return how many there are."""
+    total = 0
+    for part, found in parts(base):
+        if wanted and not part.startswith(("first", *wanted)):
+            continue
+        began, count = time.monotonic(), 0
+        for line in found:
+            count += 1
+            print(f"{part}: {line}", flush=True)  # noqa: T201
+        print(f"{part}: {count} faults in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201
+        total += count
+    return total
 
 
 if __name__ == "__main__":
+    CONTEXT.set_forkserver_preload(["tests.preload"])  # importing torch takes ten times as long as a run here
     with tempfile.TemporaryDirectory() as folder:
-        lines = [f"{part}: {line}" for part, told in soak(Path(folder)).items() for line in told]
-    sys.stdout.write("\n".join([*lines, f"{len(lines)} faults"]) + "\n")
-    sys.exit(bool(lines))
+        sys.exit(bool(soak(Path(folder), sys.argv[1:])))

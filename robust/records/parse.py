@@ -82,7 +82,7 @@ def _read_whole(text: str) -> int:
 def _parts(whole: Any) -> list[Any]:
     """Return the objects and lists right inside an object or a list."""
     values = whole.values() if isinstance(whole, dict) else whole if isinstance(whole, list) else ()
-    return [value for value in values if isinstance(value, dict | list)]
+    return [value for value in values if value.__class__ in (dict, list)]
 
 
 def _check_words(content: Json) -> None:

@@ -87,6 +87,11 @@ class Record:
         """(n,): answered right without an attack and under every attack."""
         return self.correct & ~union(attack.adversarial for attack in self.attacks)
 
+    @cached_property
+    def counts(self) -> tuple[int, int]:
+        """How many samples are answered right without an attack, and how many are robust."""
+        return int(self.correct.sum()), int(self.robust.sum())
+
     @property
     def has_adversarial(self) -> bool:
         """Whether any sample is adversarial, so that there is an input to verify."""
@@ -118,7 +123,7 @@ class Record:
             **{"weights": model.weights, "seed": self.seed},
         }
 
-    @property
+    @cached_property
     def stem(self) -> str:
         """The path below results/ without the ending: data/threat/suite/model-training-weights8."""
         return "/".join(
@@ -199,8 +204,8 @@ class Record:
             "seed": self.seed,
             **({} if draw is None else {"draw": draw}),
             "model": {**vars(self.model)},
-            "clean": {"correct": int(self.correct.sum())},
-            "robust": {"correct": int(self.robust.sum())},
+            "clean": {"correct": self.counts[0]},
+            "robust": {"correct": self.counts[1]},
             **({} if rounded is None else {"rounded": {"levels": self.levels, "correct": int(rounded.sum())}}),
             "columns": write_columns({"correct": self.correct, **self.columns}),
             "attacks": [attack_to_json(attack) for attack in self.attacks],

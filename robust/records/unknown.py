@@ -11,7 +11,7 @@ def find_unknown(content: Any, known: Any, place: str = "$") -> dict[Any, Any]:
     ValueError names the first place where both have a value, and these differ: what follows from other values is
     written for people to read, and must be true.
     """
-    if content is known:
+    if content is known or content == known:
         return {}
     if isinstance(content, dict) and isinstance(known, dict):
         if missing := next((key for key in known if key not in content), None):
@@ -20,8 +20,6 @@ def find_unknown(content: Any, known: Any, place: str = "$") -> dict[Any, Any]:
         parts = [(key, content[key], known[key], f"{place}.{key}") for key in known]
     elif isinstance(content, list) and isinstance(known, list) and len(content) == len(known):
         unknown, parts = {}, [(k, *pair, f"{place}[{k}]") for k, pair in enumerate(zip(content, known, strict=True))]
-    elif content == known:
-        return {}
     else:
         raise ValueError(brief(f"its parts do not agree: {place} is {content!r}, by the rest of it {known!r}"))
     return unknown | {key: deeper for key, *both in parts if (deeper := find_unknown(*both))}

@@ -28,7 +28,7 @@ class Row:
     @property
     def drop(self) -> float:
         """The clean minus the robust accuracy, in percentage points."""
-        return percent(int(self.record.correct.sum()) - int(self.record.robust.sum()), self.record.data.n)
+        return percent(self.record.counts[0] - self.record.counts[1], self.record.data.n)
 
     @property
     def name(self) -> str:
@@ -67,6 +67,11 @@ class Board:
         return frozenset(row.record.data.digest for row in self.rows)
 
     @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """How many samples the rows have, each number once, ascending."""
+        return tuple(sorted({row.record.data.n for row in self.rows}))
+
+    @cached_property
     def stages(self) -> tuple[str, ...]:
         """The attacks of a suite's stages, as many as any row completed; empty for attacks."""
         longest = max((stages_of(row.record) for row in self.rows), key=len)
@@ -93,7 +98,7 @@ def stages_of(record: Record) -> tuple[StageOutcome, ...]:
 
 def stage_percent(record: Record, stage: StageOutcome) -> float:
     """Return the robust accuracy after a stage of a suite, in percent of all n samples."""
-    return percent(int(record.correct.sum()) - stage.adversarial, record.data.n)
+    return percent(record.counts[0] - stage.adversarial, record.data.n)
 
 
 def _make_board(records: list[Record]) -> Board:
@@ -117,12 +122,12 @@ def _make_board(records: list[Record]) -> Board:
 
 
 def _make_row(record: Record, rank: int | None, columns: tuple[str, ...], suite: bool) -> Row:
-    n, k = record.data.n, int(record.robust.sum())
+    n, k = record.data.n, record.counts[1]
     low, high = wilson(k, n)
     after = {f"after {k}": stage_percent(record, stage) for k, stage in enumerate(stages_of(record), 1)}
     alone = _attack_percents(record)
     under = [after.get(name) if suite and name != MITIGATED else alone.get(_parse(name)) for name in columns]
-    return Row(record, rank, percent(int(record.correct.sum()), n), percent(k, n), 100 * low, 100 * high, tuple(under))
+    return Row(record, rank, percent(record.counts[0], n), percent(k, n), 100 * low, 100 * high, tuple(under))
 
 
 def _attack_percents(record: Record) -> dict[Spec, float]:

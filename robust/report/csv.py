@@ -62,7 +62,7 @@ def _csv(columns: Iterable[str], rows: Iterable[Line]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    return _guard(value) if isinstance(value, str) else _tidy(value)
+    return _guard(value) if isinstance(value, str) else round(value, PLACES) if isinstance(value, float) else value
 
 
 _guard = lru_cache(4096)(cell)  # the same few texts stand in thousands of lines

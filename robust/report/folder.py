@@ -1,7 +1,9 @@
 """Write the generated files of a leaderboard folder from its records alone."""
 
+import gc
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from robust.attacks.files import read_text
@@ -28,6 +30,23 @@ def write_board(folder: Path, keep: bool = False) -> list[Path]:
     With `keep` a further page of models stays if it says that it was made from the same records, as after a run that
     added one row to thousands; without it, nothing that is in the folder but records and evidence is believed.
     """
+    with _uncollected():
+        return _write(folder, keep)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the collection of garbage: it would look through thousands of records again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _write(folder: Path, keep: bool) -> list[Path]:
     claims = folder / FOLDER
     made, imported = boards(records(folder)), read_entries(claims) if claims.is_dir() else []
     for below in ("badges", PAGES):

@@ -26,12 +26,12 @@ def line_of_all(board: Board, row: Row) -> Line:
 
 
 def _all_attacks(record: Record) -> tuple[str, int, AttackOutcome]:
-    return "all", int(record.robust.sum()), _join_attacks(_sort_attacks(record))
+    return "all", record.counts[1], _join_attacks(_sort_attacks(record))
 
 
 def list_parts(record: Record) -> list[tuple[str, int, AttackOutcome | StageOutcome]]:
     """List (name, number of robust samples, cost) of each attack alone, and of a suite after each stage."""
-    correct = int(record.correct.sum())
+    correct = record.counts[0]
     attacks = [(a.name, int((record.correct & ~a.adversarial).sum()), a) for a in _sort_attacks(record)]
     stages = [
         (f"{record.suite} after {k}: {stage.attack}", correct - stage.adversarial, stage)
@@ -66,7 +66,7 @@ def _share(board: Board, row: Row) -> Line:
         "training": record.recipe,
         "n": record.data.n,
         "clean_percent": row.clean,
-        "clean_correct": int(record.correct.sum()),
+        "clean_correct": record.counts[0],
         "params": record.model.params,
         # "sha256:", or a reader would take some digests for numbers
         "weights": f"sha256:{record.model.weights[:16]}",
@@ -90,7 +90,7 @@ def _part(record: Record, attack: str, k: int, spent: AttackOutcome | StageOutco
         "robust_percent": percent(k, n),
         "low_percent": 100 * low,
         "high_percent": 100 * high,
-        "drop_points": percent(int(record.correct.sum()) - k, n),
+        "drop_points": percent(record.counts[0] - k, n),
         "robust_correct": k,
         "forwards": spent.forwards,
         "backwards": spent.backwards,

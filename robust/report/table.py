@@ -51,7 +51,7 @@ def describe_rounding(board: Board) -> str:
     figures = []
     for row in board.rows:
         stored, record = row.record.robust_rounded, row.record
-        if stored is not None and stored.sum() != record.robust.sum():
+        if stored is not None and stored.sum() != record.counts[1]:
             figure = percent(int(stored.sum()), record.data.n)
             figures.append(f"{record.model.name} ({record.recipe}) {figure:.1f} at {record.levels} levels")
     intro = "Robust % against inputs rounded to the levels of the data, where that differs: "

@@ -1,5 +1,6 @@
 """The checks before the first test, so that a mistake is one line and not a failure of each test."""
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ import torch
 
 from robust.attacks.factory import make, needs_gradient
 from robust.attacks.rng import seeded
+from robust.attacks.text import printable_lines
 from robust.data.dataset import TooFewError
 from robust.distributed.ranks import LostError
 from robust.evaluation.measure import check_model
@@ -27,8 +29,21 @@ from robust.user_code import describe_user_error
 EXPECTED = (ValueError, LookupError, pytest.UsageError, LostError, KeyboardInterrupt)  # told in one line already
 
 
-def check_settings(resources: Resources) -> None:
-    """Check all that can be wrong with the settings; raise pytest.UsageError, in one line, at the first mistake."""
+def check_settings(resources: Resources, full_trace: bool = False) -> None:
+    """Check all that can be wrong with the settings; raise pytest.UsageError, in one line, at the first mistake.
+
+    With `full_trace` the traceback follows: since any error becomes one line, a bug of ours would be hard to find.
+    """
+    try:
+        _check_all(resources)
+    except pytest.UsageError as error:
+        if not full_trace:
+            raise
+        trace = printable_lines("".join(traceback.format_exception(error)))
+        raise pytest.UsageError(*error.args, trace) from error
+
+
+def _check_all(resources: Resources) -> None:
     settings, data, models = resources.settings, resources.data, resources.models
     _check_early(settings, models)
     _check_data(settings, data)

@@ -36,6 +36,7 @@ def test_a_threat_comes_back_as_written(text):
         ("l2:nan", "eps must be a number"),
         ("linf:0", "above 0"),
         ("l2:-1", "above 0"),
+        ("l1:1e-999", "above 0"),  # no float is that small
     ],
 )
 def test_a_wrong_threat_is_reported(text, message):

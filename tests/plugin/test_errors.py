@@ -150,14 +150,25 @@ class NoHook:
         return []
 
 
-def check(folder, *typed):
+def check(folder, *typed, **given):
     """Try everything, as a run does before its first test; no hook is implemented."""
     few = [] if any(text.startswith("samples=") for text in typed) else ["samples=60"]
     model = [] if any(text.startswith("model=") for text in typed) else [NET]
     config = SimpleNamespace(hook=SimpleNamespace(pytest_robust_load_model=NoHook()))
     resources = make_resources(config, read(folder, *model, *few, *typed), None, ALONE)
-    check_settings(resources)
+    check_settings(resources, **given)
     return resources
+
+
+def test_full_trace_shows_where_an_error_came_from(cluttered):
+    (cluttered / "bad.py").write_text("def make(): raise BaseException")
+    with pytest.raises(pytest.UsageError) as caught:
+        check(cluttered, "model=bad.py:make", full_trace=True)
+
+    line, trace = caught.value.args
+    assert line.startswith("--robust-model=bad.py:make: ")
+    assert trace.startswith("Traceback")
+    assert "bad.py" in trace
 
 
 @pytest.mark.parametrize("name", WRONG)

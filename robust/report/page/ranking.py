@@ -64,10 +64,9 @@ def heading(board: Board) -> str:
 
 def describe_samples(board: Board) -> str:
     """Return the number of rows, and the number and hash of their samples."""
-    sizes = sorted({row.record.data.n for row in board.rows})
-    n = " to ".join(dict.fromkeys(f"{size:,}" for size in (sizes[0], sizes[-1])))
+    n = " to ".join(dict.fromkeys(f"{size:,}" for size in (board.sizes[0], board.sizes[-1])))
     rows = f"{len(board.rows)} row{'s' * (len(board.rows) > 1)}"
-    digests = sorted({row.record.data.digest[:8] for row in board.rows})
+    digests = sorted({digest[:8] for digest in board.digests})
     samples = (
         f"{n} samples (sha256 {digests[0]})" if len(digests) == 1 else f"{n} samples, {len(digests)} selections of them"
     )
