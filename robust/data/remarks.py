@@ -1,6 +1,7 @@
 """Remarks on data: what the user should know of how they were read, and what their labels are."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +21,15 @@ class Remarks:
     def note(self, text: str) -> None:
         """Add a note."""
         self.notes[text] = None
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Leave the remarks as they are, for the length of a block that reads what is not measured."""
+        before = dict(self.notes), self.form, self.columns
+        try:
+            yield
+        finally:
+            self.notes, self.form, self.columns = before
 
     def find_faults(self, columns: int, chosen: bool) -> Iterator[str]:
         """Yield why the labels are no classes of a model that answers with so many columns.

@@ -125,10 +125,28 @@ def test_samples_of_the_training_split_are_counted():
 
 
 def test_if_all_are_there_are_no_others():
-    x, y = draw(40)
-    probe = make_probe(x, y, dataset=make_dataset(train=(x, y), test=(x, y)))
+    (x, y), train = draw(40), draw(60)
+    train[0][:40] = x
+    probe = make_probe(x, y, dataset=make_dataset(train=train, test=(x, y)))
 
     assert run("training-samples", probe).hint.endswith("there are no others")
+
+
+def test_a_function_that_returns_the_same_for_both_splits_has_no_training_split():
+    x, y = draw(40)
+    with pytest.raises(NotApplicableError, match="same samples in both splits"):
+        run("training-samples", make_probe(x, y, dataset=make_dataset(train=(x, y), test=(x, y))))
+
+
+@pytest.mark.parametrize("name", ["training-samples", "easy-samples"])
+def test_remarks_on_other_samples_do_not_stay(name):
+    x, y = draw(40)
+    dataset = make_dataset(train=draw(60, seed=1), test=(x, y))
+    read = dataset.read
+    noting = replace(dataset, read=lambda split: dataset.remarks.note(split) or read(split))
+    run(name, make_probe(x, y, dataset=noting))
+
+    assert "train" not in dataset.remarks.notes
 
 
 def test_other_samples_and_a_few_shared_ones_are_no_finding():
@@ -179,7 +197,7 @@ def test_the_samples_that_were_measured_are_not_the_others():
     """Those that were chosen for the probe are a part of those that were measured."""
     probe = make_easy(0.45)
     assert run("easy-samples", replace(probe, indices=np.arange(60))) is not None
-    with pytest.raises(NotApplicableError, match="no other samples"):
+    with pytest.raises(NotApplicableError, match="train split cannot be read"):
         run("easy-samples", replace(probe, indices=np.arange(140)))
 
 

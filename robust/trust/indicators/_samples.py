@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.data.dataset import Samples
+from robust.data.dataset import Samples, Split, TooFewError
 from robust.flags import Flags
 from robust.records.trust import NotApplicableError
 from robust.trust.attack_probe import AttackProbe
@@ -14,20 +14,30 @@ MIN_OTHERS, MAX_OTHERS = 32, 128
 def load_others(probe: AttackProbe) -> tuple[str, Samples]:
     """Load samples that were not measured: of the same split if it has enough, else of the training split.
 
-    Return where they are from, too. NotApplicableError if there are none.
+    Only as many are read as are needed. Return where they are from, too. NotApplicableError if there are none.
     """
     if probe.dataset is None:
         raise NotApplicableError("the data set is not known")
-    for name, split in (("the rest of their split", "test"), ("the training split", "train")):
+    drawn = _draw(probe, "test", MAX_OTHERS + len(probe.measured))
+    rest = drawn.take(np.flatnonzero(~np.isin(drawn.index, probe.measured))[:MAX_OTHERS])
+    if len(rest) >= MIN_OTHERS:
+        return "the rest of their split", rest
+    train = _draw(probe, "train", MAX_OTHERS)
+    if len(train) < MIN_OTHERS:
+        raise NotApplicableError("the data has too few other samples")
+    return "the training split", train
+
+
+def _draw(probe: AttackProbe, split: Split, most: int) -> Samples:
+    """Draw at most so many samples of a split; NotApplicableError if it cannot be read."""
+    assert probe.dataset is not None
+    with probe.dataset.remarks.unchanged():
         try:
-            whole = probe.dataset.load("train" if split == "train" else "test")
-        except Exception:  # a function of the user's may know one split alone
-            continue
-        rows = np.arange(len(whole)) if split == "train" else np.setdiff1d(whole.index, probe.measured)
-        if len(rows) >= MIN_OTHERS:
-            chosen = np.sort(np.random.default_rng(probe.seed).permutation(rows)[:MAX_OTHERS])
-            return name, whole.take(chosen)
-    raise NotApplicableError("the data has no other samples")
+            return probe.dataset.load(split, most, probe.seed + 1)
+        except TooFewError:
+            return probe.dataset.load(split)
+        except Exception as error:  # a function of the user's may know one split alone
+            raise NotApplicableError(f"the {split} split cannot be read") from error
 
 
 def describe_rest(probe: AttackProbe, keep: Flags, what: str) -> str:
