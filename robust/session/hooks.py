@@ -55,7 +55,9 @@ class RobustSession:
         from robust.session.startup import check_settings
 
         self._checked = True
-        check_settings(self.run.resources, self.run.config.option.fulltrace)
+        check_settings(
+            self.run.resources, bool(self.run.config.getoption("fulltrace", False))
+        )  # absent with -p no:terminal
         if self.run.settings.regression_checks and (why := self.run.regression_test.selected.why):
             self.run.results.warnings[why] = None
 
