@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,6 @@ from numpy.typing import NDArray
 
 from robust.data.numpy_files import read_arrays
 from robust.records.files import HOST, private, refuse_links, write_arrays
-
-OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()  # who files the row, also of a dead worker
-FOLDER = f"{HOST}-{OWNER}-{uuid.uuid4().hex[:8]}"
 
 
 def write_inputs(home: Path, name: str, x_adv: NDArray[Any], images: dict[str, NDArray[Any]]) -> Path:
@@ -49,9 +47,17 @@ def remove_inputs(path: str) -> None:
 def _own_folder(home: Path) -> Path:
     """Return the folder of this process. The first time, remove the folders of runs that were killed here."""
     parent = refuse_links(home, private(home) / "parts")
-    if not (parent / FOLDER).exists():
+    own = parent / _name_folder(os.getpid())
+    if not own.exists():
         for folder in parent.glob("*-*-*"):
             host, pid, _ = folder.name.rsplit("-", 2)
             if host == HOST and pid.isdecimal() and not psutil.pid_exists(int(pid)):
                 shutil.rmtree(folder, ignore_errors=True)
-    return parent / FOLDER
+    return own
+
+
+@cache
+def _name_folder(process: int) -> str:
+    """Name the folder of a process; a fork of one that has named its own gets another."""
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else process  # who files the row, also of a dead worker
+    return f"{HOST}-{owner}-{uuid.uuid4().hex[:8]}"
