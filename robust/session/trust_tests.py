@@ -30,7 +30,7 @@ from robust.trust.checks import INDICATORS, THREAT_CHECKS, examine, join_reports
 from robust.trust.fixed import count_fixed
 from robust.trust.mitigated_attack import attack_hardest_first, choose_mitigations, run_mitigated
 from robust.trust.model_probe import draw_few_rows, load_few
-from robust.trust.settle import Tried, settle
+from robust.trust.settle import FIRST, MIN_FIRST, Tried, needs_all, settle
 from robust.trust.threat_probe import ThreatProbe
 from robust.trust.training_cause import explain_by_training
 from robust.user_code import describe_user_error
@@ -145,7 +145,8 @@ class TrustTest:
                 attack = attack.plain() if weak else attack
                 watched = replace(options, watch=partial(bar.show, ", ".join(attack.names) or "ordinary attacks"))
                 run = partial(run_mitigated, module, samples, attack=attack, threat=allowed, options=watched)
-                found, tried = attack_hardest_first(run, _spread(probe.hardest(probe.robust), len(samples)), left)
+                first = _spread(probe.hardest(probe.robust, FIRST, MIN_FIRST), len(samples))
+                found, tried = attack_hardest_first(run, left if weak or needs_all(report) else first, left)
             found = self._measurements.round(case, found, allowed)
         except Exception as error:
             case.warn(f"no mitigation could be tried under {allowed}: {describe_user_error(error)}")

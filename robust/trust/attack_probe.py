@@ -167,14 +167,14 @@ class AttackProbe:
         margin = -CLASS.margin(self.answer(), torch.from_numpy(self.samples.y)).double().numpy()
         return np.where(np.isfinite(margin), margin, np.inf)
 
-    def hardest(self, mask: Flags) -> Flags:
-        """Mark a few of the samples of `mask`, (m,), on which an attack is tried first.
+    def hardest(self, mask: Flags, share: float = HARDEST, least: int = MIN_HARDEST) -> Flags:
+        """Mark a share of the samples of `mask`, (m,), at least so many, on which an attack is tried first.
 
         An attack breaks those with the smallest lead first, if it breaks any. Every other one is drawn from all, since
         a model may write its leads as it likes.
         """
         rows = np.flatnonzero(mask)
-        n = min(len(rows), max(MIN_HARDEST, math.ceil(HARDEST * len(rows))))
+        n = min(len(rows), max(least, math.ceil(share * len(rows))))
         drawn = np.random.default_rng(self.seed).permutation(rows)[: n // 2]
         by_lead = rows[np.argsort(self.lead[rows], kind="stable")]
         chosen = np.zeros_like(mask)

@@ -25,6 +25,10 @@ SETTLED = frozenset(
 )
 
 
+# Samples that the attack is tried on first. What was found to be broken is dismissed by an attack on all samples alone.
+FIRST, MIN_FIRST = 1 / 3, 32
+
+
 @dataclass(frozen=True)
 class Tried:
     """The attack with mitigations on samples that the row's attacks left robust."""
@@ -47,6 +51,11 @@ class Tried:
 
     def __str__(self) -> str:
         return f"an attack with {', '.join(self.names) or 'no mitigation'} broke {self.broken} of {self.tried} samples"
+
+
+def needs_all(report: TrustReport) -> bool:
+    """Whether a doubt that is settled is broken by its own evidence, so that a few samples do not dismiss it."""
+    return any(finding.grade == "broken" and finding.name in SETTLED for finding in report.findings)
 
 
 def settle(report: TrustReport, tried: Tried) -> TrustReport:

@@ -8,7 +8,7 @@ import pytest
 from robust.evaluation.measure import AttackResult
 from robust.records.trust import Finding, TrustReport
 from robust.trust.checks import INDICATORS, PREFLIGHT
-from robust.trust.settle import SETTLED, Tried, settle
+from robust.trust.settle import SETTLED, Tried, needs_all, settle
 
 DOUBT = Finding("wrong-gradient", "suspect", 0.9, "the gradient mispredicts its slopes", "look for detach")
 
@@ -90,3 +90,16 @@ def test_it_is_taken_from_the_result_of_the_attack():
     assert Tried.of(found) == Tried(("secant",), 3, 12, 4)
     assert str(Tried.of(found)) == "an attack with secant broke 3 of 12 samples"
     assert str(tried(0, names=())) == "an attack with no mitigation broke 0 of 20 samples"
+
+
+@pytest.mark.parametrize(
+    ("name", "grade", "expected"),
+    [
+        ("no-gradient", "broken", True),
+        ("wrong-gradient", "suspect", False),
+        ("memorised", "broken", False),
+    ],
+)
+def test_what_is_broken_by_its_own_evidence_is_dismissed_on_all_samples_alone(name, grade, expected):
+    """An ensemble that saturates was once trusted: none of the ten samples that were tried fell, and a fifth of all."""
+    assert needs_all(report(replace(DOUBT, name=name, grade=grade))) == expected
