@@ -1,4 +1,4 @@
-"""What a stranger may write where others read it, and where it goes: texts, values of JSON, and the check of both."""
+"""Content of strangers, and where it goes: texts, values of JSON, and the check of both."""
 
 import copy
 import re

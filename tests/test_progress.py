@@ -1,4 +1,4 @@
-"""How far a run is: a line at least every so often where there is no terminal, with what is done and the time left."""
+"""The progress of a run: a line every so often where there is no terminal, with what is done and the time left."""
 
 import re
 import time

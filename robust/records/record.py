@@ -74,7 +74,7 @@ class Record:
 
     @property
     def board(self) -> tuple[str, str, str, str]:
-        """What comparable rows share: data set, threat model, suite, and criterion."""
+        """Return what comparable rows share: data set, threat model, suite, and criterion."""
         return self.data.name, self.threat, self.suite, json.dumps(self.criterion, sort_keys=True)
 
     @property
@@ -89,7 +89,7 @@ class Record:
 
     @cached_property
     def counts(self) -> tuple[int, int]:
-        """How many samples are answered right without an attack, and how many are robust."""
+        """Count the samples that are answered right without an attack, and those that are robust."""
         return int(self.correct.sum()), int(self.robust.sum())
 
     @property

@@ -33,7 +33,7 @@ class Data(Struct):
 
 
 class Criterion(Struct):
-    """What is a right answer."""
+    """The criterion: what is a right answer."""
 
     name: Word
 
@@ -60,7 +60,7 @@ class Broken(Struct):
 
 
 class Rounded(Struct):
-    """What is robust after rounding."""
+    """The samples that are robust after rounding."""
 
     levels: Annotated[int, Meta(ge=2, le=2**32)]
     correct: Count
@@ -124,7 +124,7 @@ class Classes(Struct):
 
 
 class Source(Struct):
-    """What the user named as the model."""
+    """The model as the user named it."""
 
     text: str | None = None
     arch: str | None = None
@@ -133,7 +133,7 @@ class Source(Struct):
 
 
 class Fresh(Struct):
-    """What was verified in a fresh process."""
+    """The inputs that were verified in a fresh process."""
 
     fresh: Count = 0
     edge: Count = 0

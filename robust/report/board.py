@@ -68,7 +68,7 @@ class Board:
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
-        """How many samples the rows have, each number once, ascending."""
+        """List the numbers of samples that the rows have, each once, ascending."""
         return tuple(sorted({row.record.data.n for row in self.rows}))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What is said of given weights before a training starts from them."""
+"""Remarks on given weights before a training starts from them."""
 
 from typing import NamedTuple
 

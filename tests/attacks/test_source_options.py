@@ -1,4 +1,4 @@
-"""What the source of an attack says of its options is what the attack itself says."""
+"""The source of an attack says of its options what the attack itself says."""
 
 import dataclasses
 

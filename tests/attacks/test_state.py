@@ -1,4 +1,4 @@
-"""What forwards write on a module is put back: at the end of a block, and then before each call."""
+"""All that forwards write on a module is put back: at the end of a block, and then before each call."""
 
 import copy
 

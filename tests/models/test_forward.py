@@ -1,4 +1,4 @@
-"""What a forward does besides answering: what it writes is put back, and any size of batch is taken."""
+"""Side effects of a forward: what it writes is put back, and any size of batch is taken."""
 
 import pytest
 import torch

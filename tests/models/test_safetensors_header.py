@@ -1,4 +1,4 @@
-"""Which files are of safetensors: every length of a header, and no pickle."""
+"""Files of safetensors are known by their header: every length of a header, and no pickle."""
 
 import json
 import os

@@ -130,7 +130,7 @@ def test_a_great_loss_is_told_before_the_attacks(run, saved, change):
 
 
 def test_one_loss_is_one_figure_wherever_it_is_told(run, saved, change):
-    """Where the row is measured anyway: in the test, at its end, in JUnit's file, and beside the row."""
+    """Check it where the row is measured anyway: in the test, at its end, in JUnit's file, and beside the row."""
     change(3.0)
     result = run(MODEL, *ALONE, LATEST, "--junitxml=out.xml")
 

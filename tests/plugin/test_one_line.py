@@ -1,4 +1,4 @@
-"""What was an internal error of pytest, or a traceback, is one line: neither kind ends a run with status 3."""
+"""Internal errors of pytest, and tracebacks, are one line now: neither kind ends a run with status 3."""
 
 import pickle
 import zipfile

@@ -1,4 +1,4 @@
-"""What a failure points at: the user's file, and never the package in site-packages."""
+"""A failure points at the user's file, and never the package in site-packages."""
 
 import xml.etree.ElementTree as ET
 

@@ -1,4 +1,4 @@
-"""Where files are written: never through a link that lies in the folder, and temporary files do not stay."""
+"""Files are written in place: never through a link that lies in the folder, and temporary files do not stay."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What is advised below a failed floor: a command that can be typed, and a training where one would help."""
+"""The advice below a failed floor: a command that can be typed, and a training where one would help."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -25,7 +25,7 @@ class Item:
 
 
 class Once:
-    """What stands for Ranks: it counts the rounds in which they meet."""
+    """A stand-in for Ranks that counts the rounds in which they meet."""
 
     first = True
 

@@ -1,4 +1,4 @@
-"""What a row says where no fresh process could look at its inputs."""
+"""The finding of a row where no fresh process could look at its inputs."""
 
 import json
 from dataclasses import replace

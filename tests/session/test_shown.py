@@ -1,4 +1,4 @@
-"""What the run and the commands print holds nothing that a terminal or a log of CI obeys, whoever wrote it."""
+"""The output of the run and of the commands holds nothing that a terminal or a log of CI obeys, whoever wrote it."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ class Reporter:
 
 
 class Results:
-    """What a run came to, with a stranger's text wherever there is any."""
+    """Make the result of a run, with a stranger's text wherever there is any."""
 
     warnings = compared = (TEXT,)
     saved, files = TEXT, ()

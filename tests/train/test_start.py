@@ -1,4 +1,4 @@
-"""What is said of weights before a training starts from them."""
+"""Remarks on weights before a training starts from them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the gauntlet is made of: trained networks, broken defences of them, and the samples."""
+"""Parts of the gauntlet: trained networks, broken defences of them, and the samples."""
 
 import hashlib
 import os

@@ -107,7 +107,7 @@ class Rounded(nn.Module):
 
 
 class Clamped(nn.Module):
-    """How far each logit is below the largest, clipped at a small ceiling; another network writes far larger parts."""
+    """The distance of each logit below the largest, clipped at a small ceiling; another network writes larger parts."""
 
     def __init__(self, base: nn.Module, decoy: nn.Module, ceiling: float) -> None:
         super().__init__()

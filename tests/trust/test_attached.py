@@ -1,4 +1,4 @@
-"""What stops or changes a gradient is left out, the answers stay, and nothing of it outlives a block."""
+"""All that stops or changes a gradient is left out, the answers stay, and nothing of it outlives a block."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What only JavaScript can use: the controls, and the lines that they download."""
+"""Controls that only JavaScript can use, and the lines that they download."""
 
 import json
 from collections.abc import Sequence

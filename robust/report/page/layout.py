@@ -1,4 +1,4 @@
-"""Where rows and models stand: all in index.html, or those of a large leaderboard in further pages, in pages/."""
+"""Places of rows and models: all in index.html, or those of a large leaderboard in further pages, in pages/."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
