@@ -303,3 +303,11 @@ def test_every_indicator_says_what_it_costs():
     probe = make_probe(f.make_linear(), "pgd:steps=5")
 
     assert all(INDICATORS.get(name).passes(probe) >= 0 for name in INDICATORS.names())
+
+
+def test_what_only_other_stages_break_says_nothing_about_the_first_in_a_larger_ball():
+    """A network that was trained in linf was doubted under l2: only FAB broke most of its samples."""
+    probe = make_probe(f.make_linear(), "pgd:start=0:steps=2:stride=0.01", threat="linf:0.05")
+    fallen = replace(probe, adversarial=probe.correct.copy())
+
+    assert INDICATORS.get("not-monotone")(fallen) is None

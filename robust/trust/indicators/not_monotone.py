@@ -20,7 +20,7 @@ MAX_LOST = 0.02  # of the samples: adversarial in a ball, and by luck not in one
 
 
 @INDICATORS.register("not-monotone")
-@costs(lambda probe: count_attack_passes(probe) * len(probe.take_first(MAX_SAMPLES).samples))
+@costs(lambda probe: 2 * count_attack_passes(probe) * len(probe.take_first(MAX_SAMPLES).samples))
 def not_monotone(probe: AttackProbe) -> Finding | None:
     """Check that accuracy does not rise with the size of the ball, since the larger holds the smaller (1902.06705)."""
     require_complete(probe)
@@ -30,7 +30,10 @@ def not_monotone(probe: AttackProbe) -> Finding | None:
     widest = LpThreat.widest(ball.norm, probe.x[:1], ball.lo, ball.hi)
     half, double = replace(ball, eps=ball.eps / 2), replace(ball, eps=min(2 * ball.eps, widest.eps))
     gained = int((probe.robust & ~_keep_robust(probe, attacks, probe.robust, half)).sum())
-    lost = int(_keep_robust(probe, attacks, probe.correct & probe.adversarial, double).sum())
+    # What only later stages of a suite break says nothing about these attacks.
+    fallen = probe.correct & probe.adversarial
+    fallen = fallen & ~_keep_robust(probe, attacks, fallen, ball)
+    lost = int(_keep_robust(probe, attacks, fallen, double).sum())
     hint = "the attacks converge to poor inputs; use --robust-suite=full-1"
     if is_significant(gained, m):
         seen = f"within {half} {' and '.join(attacks)} found adversarial examples for {gained} of {m} samples"
