@@ -25,9 +25,9 @@ from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, measure_attack
 from robust.flags import Flags
+from robust.trust.attack_probe import MIN_HINTS
 from robust.trust.sloped import Sloped
 
-MIN_HINTS = 2  # samples that must fall among the hardest for the others to be attacked
 MAX_SAMPLES = 16  # on which the mitigations are chosen: enough to see whether a gradient passes
 STEPS = 20
 BLUR_DRAWS = 10  # random inputs over which a blurred gradient is averaged

@@ -15,7 +15,7 @@ TEXT = "".join(text for name, text in TEXTS.items() if name != "long")
 
 
 class Reporter:
-    """As much of pytest's terminal reporter as the summary uses."""
+    """A part of pytest's terminal reporter: what the summary uses."""
 
     def __init__(self):
         self.lines = []
