@@ -1,0 +1,216 @@
+"""A network as a list of operators in the order of their evaluation, read by torch.export.
+
+It is exported for one sample, so that a value has the shape (1, ...); several samples are a further dimension before.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from robust.certification.errors import NoBoundsError
+from robust.certification.operators import make_operator
+from robust.certification.operators.curves import Curve
+from robust.certification.operators.operator import Call, Operator, Slot
+
+OF_SEVERAL = ("getitem",)  # takes one of the values of an operator that has several
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An operator with its constants: a function of the values of the nodes `sources`."""
+
+    operator: Operator
+    sources: tuple[int, ...]  # positions in the graph, each before the node's own
+    shape: tuple[int, ...]  # of its value, (1, ...)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The nodes of a network; the first is the input, the last the logits, (1, classes)."""
+
+    shape: tuple[int, ...]  # of the input, (1, *features)
+    nodes: list[Node] = field(default_factory=list)  # node i has the position i + 1
+
+    @property
+    def output(self) -> int:
+        """Return the position of the logits."""
+        return len(self.nodes)
+
+    def shape_of(self, position: int) -> tuple[int, ...]:
+        """Return the shape of the value at a position, (1, ...)."""
+        return self.nodes[position - 1].shape if position else self.shape
+
+    @cached_property
+    def largest(self) -> int:
+        """Return the number of values of the largest node."""
+        return max(math.prod(shape) for shape in (self.shape, *(node.shape for node in self.nodes)))
+
+    @cached_property
+    def bounded(self) -> int:
+        """Return the number of values, of the operator with the most, that lines bound for it."""
+        sources = [source for node in self.nodes if not node.operator.affine for source in node.sources]
+        return max([math.prod(self.shape_of(source)) for source in sources if self.is_worth(source)], default=1)
+
+    def is_affine(self, position: int) -> bool:
+        """Whether the value at a position is an affine function of the input."""
+        return position in self._affine
+
+    @cached_property
+    def _affine(self) -> set[int]:
+        found = {0}
+        for position, node in enumerate(self.nodes, 1):
+            if node.operator.affine and found.issuperset(node.sources):
+                found.add(position)
+        return found
+
+    def is_worth(self, position: int) -> bool:
+        """Whether lines can bound the value better than its sources' bounds do: not where one number decides it."""
+        return position > 0 and not isinstance(self.nodes[position - 1].operator, Curve)
+
+    @property
+    def classes(self) -> int:
+        """Return the number of logits."""
+        return self.shape_of(self.output)[1]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the logits, (n, classes), for x, (n, *features), in float64 for a graph whose constants are."""
+        values = [x.unsqueeze(1)]
+        for node in self.nodes:
+            values.append(node.operator.value(*(values[source] for source in node.sources)))
+        return values[-1].squeeze(1)
+
+
+def read_graph(module: nn.Module, x: Tensor, *, live: bool = False) -> Graph:
+    """Return the graph of a module for inputs like x, (1, *features).
+
+    Its constants are in float64; or, if `live`, the parameters of the module themselves, as a training needs them.
+
+    Raise NoBoundsError, with the layer and the operator, for a network that cannot be exported, or has an operator
+    for which no bounds are known.
+    """
+    program = _export(module, x)
+    constants = _constants(program, module if live else None)
+    reader = _Reader(Graph(tuple(x.shape)), (lambda value: value) if live else _in_double)
+    for node in program.graph.nodes:
+        reader.add(node, constants)
+    return reader.graph
+
+
+def _export(module: nn.Module, x: Tensor) -> Any:
+    was_training = module.training
+    try:
+        program = torch.export.export(module.eval(), (x,), strict=False)
+        return program.run_decompositions({})  # so that nothing works in place
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        kind = type(error).__name__
+        if "DataDependent" in kind or "data-dependent" in str(error) or "ynamic control flow" in str(error):
+            raise NoBoundsError(f"its control flow depends on the data ({kind})") from error
+        raise NoBoundsError(f"torch.export cannot read it ({kind}: {first[:160]})") from error
+    finally:
+        module.train(was_training)
+
+
+def _constants(program: Any, live: nn.Module | None) -> dict[str, Any]:
+    """Return the tensors that a program holds, by the names of its placeholders: in float64, or those of `live`."""
+    signature = program.graph_signature
+    held = {**program.state_dict, **program.constants}
+    if live is not None:
+        held |= dict(live.named_parameters(remove_duplicate=False)) | dict(live.named_buffers(remove_duplicate=False))
+    names = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
+    return {
+        placeholder: held[name] if live is not None else _in_double(held[name]) for placeholder, name in names.items()
+    }
+
+
+def _in_double(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        return value.double() if value.is_floating_point() else value
+    return value
+
+
+class _Reader:
+    """The nodes so far, each by the name of what it was made from."""
+
+    def __init__(self, graph: Graph, fix: Callable[[Any], Any]) -> None:
+        self.graph = graph
+        self._fix = lambda value: pytree.tree_map(fix, value)
+        self._places: dict[str, int] = {}
+        self._known: dict[str, Any] = {}  # values that do not depend on the input
+        self._several: dict[str, Any] = {}  # nodes with several values, of which getitem takes one
+
+    def add(self, node: Any, constants: dict[str, Any]) -> None:
+        if node.op == "placeholder":
+            if node.name in constants:
+                self._known[node.name] = constants[node.name]
+            elif self._places:
+                raise NoBoundsError("it takes several inputs")
+            else:
+                self._places[node.name] = 0
+        elif node.op == "call_function":
+            self._call(node)
+        elif node.op == "output":
+            self._end(node)
+        else:
+            raise NoBoundsError(f"layer {_layer(node)!r} ({node.op} {node.target})")
+
+    def _call(self, node: Any) -> None:
+        if not any(source.name in self._places or source.name in self._several for source in node.all_input_nodes):
+            args, kwargs = pytree.tree_map_only(
+                torch.fx.Node, lambda each: self._known[each.name], (node.args, node.kwargs)
+            )
+            self._known[node.name] = self._fix(node.target(*args, **kwargs))
+        elif getattr(node.target, "__name__", "") in OF_SEVERAL:
+            source, index = node.args
+            self._insert(node, self._several[source.name], index)
+        elif isinstance(node.meta.get("val"), Tensor):
+            self._insert(node, node, None)
+        else:
+            self._several[node.name] = node
+
+    def _insert(self, node: Any, called: Any, index: int | None) -> None:
+        """Add the node for `node`, which is the value number `index` of the operator `called`."""
+        call, sources = self._bind(called, index)
+        where, shape = f"layer {_layer(called)!r} (aten::{call.name})", tuple(node.meta["val"].shape)
+        operator = make_operator(call, sources, [self.graph.shape_of(each) for each in sources], shape)
+        if operator is None:
+            raise NoBoundsError(where)
+        self.graph.nodes.append(Node(operator, sources, shape))
+        self._places[node.name] = self.graph.output
+
+    def _bind(self, node: Any, index: int | None) -> tuple[Call, tuple[int, ...]]:
+        sources: list[int] = []
+
+        def fill(each: Any) -> Any:
+            if each.name in self._places:
+                sources.append(self._places[each.name])
+                return Slot(len(sources) - 1)
+            return self._known[each.name]
+
+        args, kwargs = pytree.tree_map_only(torch.fx.Node, fill, (node.args, dict(node.kwargs)))
+        return Call(node.target, tuple(args), kwargs, index), tuple(sources)
+
+    def _end(self, node: Any) -> None:
+        (outputs,) = node.args
+        if len(outputs) != 1:
+            raise NoBoundsError(f"it answers with {len(outputs)} values")
+        place = self._places.get(outputs[0].name, 0)
+        if place != self.graph.output or len(self.graph.shape_of(place)) != 2:
+            raise NoBoundsError("its logits are not what it computes last")
+
+
+def _layer(node: Any) -> str:
+    """Return the path of the module that a node is part of, "features.0"; "model" for the outermost."""
+    stack = [*node.meta.get("nn_module_stack", {}).values()]
+    return str(stack[-1][0] if stack else "") or "model"

@@ -1,0 +1,138 @@
+"""Affine operators: their bounds are exact for independent sources, and lines are the operators themselves.
+
+None is written by hand: torch has the functions, and their transposes by automatic differentiation.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robust.certification.operators.operator import Call, Interval, Lines, Shapes, Slot, flat
+
+# Each value is a sum of values of the sources with coefficients that are not negative, and a constant.
+STRUCTURE = (
+    *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "permute", "transpose", "t", "squeeze", "unsqueeze"),
+    *("expand", "slice", "select", "narrow", "index_select", "index", "gather", "cat", "stack", "clone", "alias"),
+    *(
+        "contiguous",
+        "detach",
+        "flip",
+        "roll",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "channel_shuffle",
+        "unfold",
+        "im2col",
+    ),
+    *(
+        "repeat",
+        "repeat_interleave",
+        "split",
+        "split_with_sizes",
+        "chunk",
+        "unbind",
+        "tensor_split",
+        "cumsum",
+        "diagonal",
+    ),
+    *("avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
+    *("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "mean", "sum", "pad", "constant_pad_nd", "movedim", "swapaxes"),
+    *("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d", "upsample_nearest1d"),
+    *("upsample_nearest2d", "upsample_bilinear2d", "upsample_linear1d", "lift_fresh_copy", "dropout", "expand_as"),
+)
+# Each value depends on one value of each source.
+ELEMENTWISE = (*("add", "sub", "rsub", "neg", "mul", "div", "where", "lerp", "masked_fill"),)
+# The constant tensors are the coefficients.
+WEIGHTED = (
+    *("linear", "addmm", "mm", "bmm", "baddbmm", "matmul", "mv", "addmv", "conv1d", "conv2d", "conv3d", "convolution"),
+    *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "einsum", "dot", "tensordot"),
+)
+
+
+class Affine:
+    """A function f(x) = Jx + f(0)."""
+
+    affine = True
+
+    def __init__(self, call: Call, shapes: Shapes) -> None:
+        self._call, self._shapes = call, shapes
+
+    def value(self, *values: Tensor) -> Tensor:
+        """Return the value, (n, 1, ...), for values of n samples."""
+        return torch.vmap(self._call)(*values)
+
+    def interval(self, *sources: Interval) -> Interval:
+        """Return bounds of the value from bounds of its sources."""
+        middle = self.value(*((each.lo + each.hi) / 2 for each in sources))
+        reach = self.reach(*((each.hi - each.lo) / 2 for each in sources))
+        return Interval(middle - reach, middle + reach).widen()
+
+    def reach(self, *radii: Tensor) -> Tensor:
+        """Return |J| times the radii of the sources, which are not negative."""
+        return torch.vmap(self._call)(*radii) - self._call(*self._zeros(radii[0]))
+
+    def _zeros(self, like: Tensor) -> list[Tensor]:
+        return [like.new_zeros(shape) for shape in self._shapes]
+
+    def relax(self, *sources: Interval) -> Lines:
+        """Return itself."""
+        return self
+
+    def back(self, a: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+        """Return a times J, by source, and a times f(0); see `Lines`."""
+        rows = a.flatten(0, 1)
+        constant, pull = torch.func.vjp(self._call, *self._zeros(a))
+        grads = torch.vmap(pull)(rows)
+        bias = flat(rows, 1) @ constant.flatten()
+        return [grad.unflatten(0, a.shape[:2]) for grad in grads], bias.unflatten(0, a.shape[:2])
+
+    def undecided(self, *sources: Interval) -> Sequence[Tensor]:
+        """Mark nothing: the lines do not depend on the bounds."""
+        return [torch.zeros_like(each.lo, dtype=torch.bool) for each in sources]
+
+
+class Elementwise(Affine):
+    """An affine function of each element."""
+
+    def reach(self, *radii: Tensor) -> Tensor:
+        """Return |J| times the radii."""
+        zeros = self._zeros(radii[0])
+        at_zero, total = self._call(*zeros), torch.zeros(())
+        for place, radius in enumerate(radii):
+            alone = [zero.expand(len(radius), *zero.shape) for zero in zeros]
+            alone[place] = radius
+            total = total + (torch.vmap(self._call)(*alone) - at_zero).abs()
+        return total
+
+
+class Weighted(Affine):
+    """An affine function whose coefficients are its constant tensors, or products of them."""
+
+    def reach(self, *radii: Tensor) -> Tensor:
+        """Return |J| times the radii."""
+        absolute = self._call.over(torch.abs)
+        return torch.vmap(absolute)(*radii) - absolute(*self._zeros(radii[0]))
+
+
+def _batch_norm(x: Tensor, *held: Any) -> Tensor:
+    """Return what the batch norm of ATen does, for which torch has no rule to run over samples."""
+    weight, bias, mean, variance, _, eps = held
+    sides = [1, -1, *[1] * (x.dim() - 2)]
+    scale = (variance + eps).rsqrt() * (1 if weight is None else weight)
+    shift = (0 if bias is None else bias) - mean * scale
+    return x * scale.view(sides) + shift.view(sides)
+
+
+def make_affine(call: Call, shapes: Shapes) -> Affine | None:
+    """Return the operator of a call that is affine in all its slots; None for others."""
+    name = call.name
+    if name == "_native_batch_norm_legit_no_training":
+        return Elementwise(Call(_batch_norm, call.args, {}), shapes)
+    if name in STRUCTURE:
+        return Affine(call, shapes)
+    if name in ELEMENTWISE:
+        products = (name == "mul" and len(shapes) > 1) or (name == "div" and isinstance(call.args[1], Slot))
+        return None if products else Elementwise(call, shapes)
+    return Weighted(call, shapes) if name in WEIGHTED and len(shapes) == 1 else None

@@ -1,0 +1,218 @@
+"""Functions of one number, applied to each element: a line below and a line above each.
+
+For a slope the nearest line is known from the curve's values at a few points: exactly where it is linear between them,
+and else with room for how far it bends between two. The slope is that of the hull of the points at the middle, which
+leaves the least area between curve and line; for ReLU this is CROWN's choice (1811.00866).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from robust.certification.operators.operator import Call, Interval, Slot, flat
+
+POINTS = 65  # of a smooth curve, for constants
+FEW = 9  # of them, for slopes
+
+Bend = Callable[[Interval], Tensor | float]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A function that is linear between `kinks`, or whose second derivative there is at most `bend`."""
+
+    function: Callable[[Tensor], Tensor]
+    kinks: Sequence[float] = ()
+    bend: Bend | None = None
+    above: float = -math.inf  # it is bounded for larger numbers only
+
+    affine: bool = field(default=False, init=False)
+
+    def value(self, *values: Tensor) -> Tensor:
+        """Return the value, (n, 1, ...), for values of n samples."""
+        return self.function(values[0])
+
+    def interval(self, *sources: Interval) -> Interval:
+        """Return bounds of the value from bounds of its source."""
+        at = self.sample(sources[0], POINTS)
+        return Interval(at.y.amin(0) - at.room, at.y.amax(0) + at.room).widen()
+
+    def sample(self, source: Interval, points: int) -> "Sampled":
+        """Return values of the curve for a source within these bounds: at kinks, at the ends and between them."""
+        lo, hi = source
+        lo = torch.where(lo > self.above, lo, math.nan)  # what is not a number proves nothing
+        shares = torch.linspace(0, 1, points if self.bend else 2, dtype=torch.float64).tolist()
+        ends = [lo.lerp(hi, share) for share in shares]
+        x = torch.stack(ends + [lo.clamp_min(kink).minimum(hi) for kink in self.kinks])
+        room = torch.zeros_like(lo)
+        if self.bend is not None:
+            room = self.bend(Interval(lo, hi)) * ((hi - lo) / (points - 1)) ** 2 / 8
+        return Sampled(x, self.function(x), room)
+
+    def relax(self, *sources: Interval) -> "CurveLines":
+        """Return the lines that leave the least area for a source within these bounds."""
+        few = self.sample(sources[0], FEW)
+        return CurveLines(self.sample(sources[0], POINTS), few.hull_slope(1), few.hull_slope(-1))
+
+    def undecided(self, *sources: Interval) -> Sequence[Tensor]:
+        """Mark where the curve is no line within the bounds."""
+        lo, hi = sources[0]
+        if self.bend is not None:
+            return [hi > lo]
+        marks = torch.zeros_like(lo, dtype=torch.bool)
+        for kink in self.kinks:
+            marks |= (lo < kink) & (kink < hi)
+        return [marks]
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Points of a curve, (points, b, 1, ...), and how far it may leave what is linear between them."""
+
+    x: Tensor
+    y: Tensor
+    room: Tensor
+
+    def hull_slope(self, side: int) -> Tensor:
+        """Return the slope of the hull above (side 1) or below (-1) at the middle of the bounds, (b, 1, ...)."""
+        order = self.x.argsort(0)
+        x, y = self.x.gather(0, order), side * self.y.gather(0, order)
+        middle = x[0].lerp(x[-1], 0.5)
+        height, slope = torch.full_like(middle, -math.inf), torch.zeros_like(middle)
+        for i in range(len(x)):
+            for j in range(i + 1, len(x)):
+                run = x[j] - x[i]
+                chord = (y[j] - y[i]) / torch.where(run > 0, run, 1)
+                at = y[i] + chord * (middle - x[i])
+                better = (x[i] <= middle) & (middle <= x[j]) & (run > 0) & (at > height)
+                height, slope = torch.where(better, at, height), torch.where(better, chord, slope)
+        return side * slope
+
+    def slopes(self) -> tuple[Tensor, Tensor]:
+        """Return the least and the largest slope between two neighbouring points, (b, 1, 1, ...)."""
+        order = self.x.argsort(0)
+        x, y = self.x.gather(0, order), self.y.gather(0, order)
+        run = x.diff(dim=0)
+        slope = y.diff(dim=0) / torch.where(run > 0, run, 1)
+        low, high = (torch.where(run > 0, slope, sign * math.inf) for sign in (1, -1))
+        return low.amin(0).unsqueeze(1), high.amax(0).unsqueeze(1)
+
+    def constants(self, slope: Tensor, side: int) -> Tensor:
+        """Return the least c for which slope * x + c is above the curve (side 1), or the largest for below (-1).
+
+        The slope is (b, k, 1, ...), as is the result.
+        """
+        x, y = self.x.unsqueeze(2), self.y.unsqueeze(2)
+        if side > 0:
+            return (y - slope * x).amax(0) + self.room.unsqueeze(1)
+        return (y - slope * x).amin(0) - self.room.unsqueeze(1)
+
+
+class CurveLines:
+    """Lines with the slopes `below` and `above`, (b, 1, ...) or, for k rows each their own, (b, k, 1, ...)."""
+
+    def __init__(self, at: Sampled, below: Tensor, above: Tensor) -> None:
+        self.at = at
+        rank = at.room.dim() + 1
+        self.below, self.above = (each if each.dim() == rank else each.unsqueeze(1) for each in (below, above))
+        self.low, self.high = at.constants(self.below, -1), at.constants(self.above, 1)
+
+    def back(self, a: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+        """Return coefficients and constants; see `Lines`."""
+        positive, negative = a.clamp_min(0), a.clamp_max(0)
+        constant = flat(positive * self.low + negative * self.high, 2).sum(2)
+        return [positive * self.below + negative * self.above], constant
+
+
+def _leaky(call: Call) -> Curve:
+    slope = float(call.constant(1, "negative_slope", 0.01))
+    return Curve(partial(F.leaky_relu, negative_slope=slope), (0.0,))
+
+
+def _clamp(call: Call) -> Curve:
+    lo, hi = (call.constant(place, name, None) for place, name in ((1, "min"), (2, "max")))
+    return _between(lo, hi)
+
+
+def _between(lo: float | None, hi: float | None) -> Curve:
+    """Return the curve of a clamp; its ends are numbers."""
+    if any(isinstance(end, Tensor | Slot) for end in (lo, hi)):
+        raise NotImplementedError
+    return Curve(lambda x: x.clamp(lo, hi), [float(end) for end in (lo, hi) if end is not None])
+
+
+def _elu(call: Call) -> Curve:
+    alpha, scale, rate = (float(call.constant(place, name, 1)) for place, name in ELU)
+    bend = abs(alpha * scale * rate**2)
+    return Curve(
+        lambda x: scale * torch.where(x > 0, x, alpha * torch.expm1(rate * x.clamp_max(0))), (0.0,), lambda _: bend
+    )
+
+
+ELU = ((1, "alpha"), (2, "scale"), (3, "input_scale"))
+
+
+def _softplus(call: Call) -> Curve:
+    beta = float(call.constant(1, "beta", 1))
+    return Curve(lambda x: F.softplus(x, beta, 1e9), (), lambda _: beta / 4)
+
+
+def _gelu(call: Call) -> Curve:
+    kind = call.constant(1, "approximate", "none")
+    return Curve(partial(F.gelu, approximate=kind), (), lambda _: 0.85)  # 0.798 and 0.80 at 0
+
+
+def make_prelu(call: Call, shape: tuple[int, ...]) -> Curve:
+    """Return the curve of a PReLU, whose slopes are those of the channels of its source, (1, channels, ...)."""
+    slope = call.args[1].reshape(-1, *[1] * (len(shape) - 2))
+    return Curve(lambda x: torch.where(x > 0, x, slope * x), (0.0,))
+
+
+def _pow(call: Call) -> Curve | None:
+    power = call.args[1]
+    if power == 2:
+        return SQUARE
+    return {0.5: SQRT, -1: RECIPROCAL, -0.5: RSQRT, 1: None}.get(power)
+
+
+SQUARE = Curve(torch.square, (), lambda _: 2.0)
+SQRT = Curve(torch.sqrt, (), lambda s: s.lo**-1.5 / 4, above=0.0)
+RSQRT = Curve(torch.rsqrt, (), lambda s: 0.75 * s.lo**-2.5, above=0.0)
+RECIPROCAL = Curve(torch.reciprocal, (), lambda s: 2 * s.lo**-3, above=0.0)
+RELU = Curve(torch.relu, (0.0,))
+
+# The bounds of second derivatives are checked by tests on a grid.
+CURVES: dict[str, Curve | Callable[[Call], Curve | None]] = {
+    "relu": RELU,
+    "relu6": _between(0, 6),
+    "abs": Curve(torch.abs, (0.0,)),
+    "leaky_relu": _leaky,
+    "hardtanh": lambda call: _between(call.constant(1, "min_val", -1), call.constant(2, "max_val", 1)),
+    "clamp": _clamp,
+    "clamp_min": lambda call: _between(call.constant(1, "min", None), None),
+    "clamp_max": lambda call: _between(None, call.constant(1, "max", None)),
+    "hardsigmoid": Curve(F.hardsigmoid, (-3.0, 3.0)),
+    "hardswish": Curve(F.hardswish, (-3.0, 3.0), lambda _: 1 / 3),
+    "sigmoid": Curve(torch.sigmoid, (), lambda _: 0.0963),
+    "log_sigmoid": Curve(F.logsigmoid, (), lambda _: 0.25),
+    "tanh": Curve(torch.tanh, (), lambda _: 0.77),
+    "erf": Curve(torch.erf, (), lambda _: 0.968),
+    "gelu": _gelu,
+    "silu": Curve(F.silu, (), lambda _: 0.5),
+    "softplus": _softplus,
+    "elu": _elu,
+    "exp": Curve(torch.exp, (), lambda s: s.hi.exp()),
+    "log": Curve(torch.log, (), lambda s: s.lo**-2, above=0.0),
+    "sin": Curve(torch.sin, (), lambda _: 1.0),
+    "cos": Curve(torch.cos, (), lambda _: 1.0),
+    "square": SQUARE,
+    "sqrt": SQRT,
+    "rsqrt": RSQRT,
+    "reciprocal": RECIPROCAL,
+    "pow": _pow,
+}

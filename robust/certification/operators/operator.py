@@ -1,0 +1,104 @@
+"""What an operator of a network must know to be bounded."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+# Relative, of float64 sums in whatever order: an interval is widened by it, so that rounding never cuts it.
+ROUNDING = 1e-12
+
+
+class Interval(NamedTuple):
+    """Bounds of a value, (b, 1, ...) each, for b samples."""
+
+    lo: Tensor
+    hi: Tensor
+
+    def widen(self) -> "Interval":
+        """Return it with room for the rounding of what computed it."""
+        room = ROUNDING * (self.lo.abs() + self.hi.abs())
+        return Interval(self.lo - room, self.hi + room)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of the n-th value in the arguments of a call."""
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of torch with its constants; what it is called with fills the slots."""
+
+    function: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    index: int | None = None  # which of its values, if it has several
+
+    @property
+    def name(self) -> str:
+        """Return the operator's name in ATen: "relu"."""
+        return str(self.function._schema.name).removeprefix("aten::")
+
+    def __call__(self, *values: Tensor) -> Tensor:
+        """Return the function's value for values of one sample, (1, ...) each."""
+        args, kwargs = pytree.tree_map_only(Slot, lambda slot: values[slot.n], (self.args, self.kwargs))
+        result = self.function(*args, **kwargs)
+        return result if self.index is None else result[self.index]
+
+    def over(self, change: Callable[[Tensor], Tensor]) -> "Call":
+        """Return the call with each constant tensor of floats changed."""
+        args, kwargs = pytree.tree_map_only(
+            Tensor, lambda each: change(each) if each.is_floating_point() else each, (self.args, self.kwargs)
+        )
+        return Call(self.function, args, kwargs, self.index)
+
+    def constant(self, place: int, name: str, default: Any) -> Any:
+        """Return the constant argument at a place, or of a name."""
+        return self.args[place] if place < len(self.args) else self.kwargs.get(name, default)
+
+
+Shapes = Sequence[tuple[int, ...]]
+
+
+class Lines(Protocol):
+    """An affine function below an operator's value, and one above, of its sources."""
+
+    def back(self, a: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+        """Return, for each row of a, (b, k, 1, ...), coefficients of the sources and a constant, (b, k).
+
+        With them an affine function of the sources is at most a times the operator's value, for values within the
+        intervals that the lines were made for.
+        """
+        ...
+
+
+def flat(values: Tensor, dims: int) -> Tensor:
+    """Return values with all dimensions after the first `dims` as one, though it be of none."""
+    return values.reshape(*values.shape[:dims], -1)
+
+
+class Operator(Protocol):
+    """A function of one or more values of a network, and its bounds."""
+
+    affine: bool
+
+    def value(self, *values: Tensor) -> Tensor:
+        """Return the value, (n, 1, ...), for values of n samples."""
+        ...
+
+    def interval(self, *sources: Interval) -> Interval:
+        """Return bounds of the value from bounds of its sources."""
+        ...
+
+    def relax(self, *sources: Interval) -> Lines:
+        """Return lines around the value for sources within these bounds."""
+        ...
+
+    def undecided(self, *sources: Interval) -> Sequence[Tensor]:
+        """Mark, in each source, (b, 1, ...) bool, the values whose tighter bounds would move the lines."""
+        ...

@@ -1,0 +1,155 @@
+"""Maxima: of the windows of a pooling layer, along a dimension, or of two values.
+
+A maximum is at least its value with the largest lower bound. Above, it is a line in the value i with the largest upper
+bound: the largest upper bound of the others, u, and from there on a share of how far value i is above its own lower
+bound; where no other value reaches value i's lower bound it is value i itself.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from robust.certification.operators.operator import Call, Interval, Shapes, flat
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """The maxima of groups of values; `groups` are positions in the flattened sources, one past them for none."""
+
+    groups: Tensor  # (values, size) int64
+    shape: tuple[int, ...]  # (1, ...), of the value
+    shapes: Shapes  # of the sources
+    affine: bool = field(default=False, init=False)
+
+    def _members(self, values: Sequence[Tensor]) -> Tensor:
+        """Return the values of each group, (n, values, size); -inf where a group has none."""
+        joined = torch.cat([flat(each, 1) for each in values], 1)
+        return F.pad(joined, (0, 1), value=-math.inf)[:, self.groups]
+
+    def value(self, *values: Tensor) -> Tensor:
+        """Return the value, (n, 1, ...), for values of n samples."""
+        return self._members(values).amax(2).reshape(-1, *self.shape)
+
+    def interval(self, *sources: Interval) -> Interval:
+        """Return bounds of the value from bounds of its sources."""
+        return Interval(self.value(*(each.lo for each in sources)), self.value(*(each.hi for each in sources)))
+
+    def relax(self, *sources: Interval) -> "MaximumLines":
+        """Return lines for sources within these bounds."""
+        lo = self._members([each.lo for each in sources])
+        hi = self._members([each.hi for each in sources])
+        highest = hi.argmax(2, keepdim=True)
+        floor = lo.gather(2, highest).squeeze(2)
+        top = hi.gather(2, highest).squeeze(2)
+        others = hi.scatter(2, highest, -math.inf).amax(2)
+        wide = (others > floor) & (top > floor)
+        share = torch.where(wide, (top - others) / torch.where(wide, top - floor, 1), 1).clamp(0, 1)
+        constant = torch.where(wide, others - share * floor, 0)
+        groups = self.groups.expand(len(lo), -1, -1)
+        take = lambda which: groups.gather(2, which).squeeze(2)  # noqa: E731
+        return MaximumLines(take(lo.argmax(2, keepdim=True)), take(highest), share, constant, self)
+
+    def undecided(self, *sources: Interval) -> Sequence[Tensor]:
+        """Mark the values that may be the maximum of a group that has several such."""
+        lo = self._members([each.lo for each in sources])
+        hi = self._members([each.hi for each in sources])
+        able = hi > lo.amax(2, keepdim=True)
+        able &= able.sum(2, keepdim=True) > 1
+        size = sum(math.prod(shape) for shape in self.shapes)
+        marks = torch.zeros(len(lo), size + 1, dtype=torch.int64)
+        marks.scatter_add_(1, self.groups.flatten().expand(len(lo), -1), flat(able, 1).long())
+        return _split(marks[:, :-1] > 0, self.shapes, 1)
+
+
+@dataclass(frozen=True)
+class MaximumLines:
+    """One value of each group below, and one with a slope and a constant above, (b, values) each."""
+
+    low: Tensor
+    high: Tensor
+    share: Tensor
+    constant: Tensor
+    of: Maximum
+
+    def back(self, a: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+        """Return coefficients and constants; see `Lines`."""
+        rows = flat(a, 2)
+        positive, negative = rows.clamp_min(0), rows.clamp_max(0)
+        size = sum(math.prod(shape) for shape in self.of.shapes)
+        b, k = torch.broadcast_shapes((len(self.low), 1), rows.shape[:2])
+        whole = (b, k, rows.shape[2])
+        into = rows.new_zeros(b, k, size)
+        into = into.scatter_add(2, self.low.unsqueeze(1).expand(whole), positive.expand(whole))
+        scaled = negative * self.share.unsqueeze(1)
+        into = into.scatter_add(2, self.high.unsqueeze(1).expand(whole), scaled.expand(whole))
+        return _split(into, self.of.shapes, 2), (negative * self.constant.unsqueeze(1)).sum(2)
+
+
+def _split(joined: Tensor, shapes: Shapes, dim: int) -> list[Tensor]:
+    """Return the parts of the flattened sources, in their shapes."""
+    parts = joined.split([math.prod(shape) for shape in shapes], dim)
+    return [part.reshape(*joined.shape[:dim], *shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def make_maximum(call: Call, shapes: Shapes, shape: tuple[int, ...]) -> Maximum | None:
+    """Return the operator of a pooling, of a maximum along dimensions, or of two values; None for others."""
+    sizes = [math.prod(each) for each in shapes]
+    whole = torch.arange(sum(sizes))
+    places = [part.view(each) for part, each in zip(whole.split(sizes), shapes, strict=True)]
+    if call.name.startswith("max_pool"):
+        groups = _pool(call, places[0], shape)
+    elif call.name == "maximum" and len(shapes) == 2:
+        groups = torch.stack([each.expand(shape).flatten() for each in places], 1)
+    elif call.name in ("amax", "max"):
+        groups = _along(call, places[0])
+    else:
+        return None
+    return None if groups is None else Maximum(groups, shape, shapes)
+
+
+def _pool(call: Call, places: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return the groups of a pooling over the last one or two dimensions."""
+    rank = int(call.name.removeprefix("max_pool")[0])
+    none = places.numel()
+    size, stride, padding, dilation = _sides(call, rank)
+    images = places.reshape(-1, *places.shape[-rank:])
+    starts = []
+    for axis in range(rank):
+        first = torch.arange(shape[shape_axis(axis, rank)]) * stride[axis] - padding[axis]
+        starts.append(first[:, None] + torch.arange(size[axis]) * dilation[axis])  # (out, size) along this axis
+    grids = torch.meshgrid(*(each.flatten() for each in starts), indexing="ij")
+    valid = torch.stack([(grid >= 0) & (grid < images.shape[axis + 1]) for axis, grid in enumerate(grids)]).all(0)
+    index = [grid.clamp(0, images.shape[axis + 1] - 1) for axis, grid in enumerate(grids)]
+    found = torch.where(valid, images[(slice(None), *index)], none)
+    for axis in range(rank):
+        found = found.unflatten(1 + 2 * axis, starts[axis].shape)
+    order = [0, *range(1, 2 * rank, 2), *range(2, 2 * rank + 1, 2)]
+    return found.permute(order).reshape(-1, math.prod(size))
+
+
+def shape_axis(axis: int, rank: int) -> int:
+    """Return the place of a pooled axis in a shape."""
+    return axis - rank
+
+
+def _sides(call: Call, rank: int) -> list[list[int]]:
+    """Return kernel size, stride, padding and dilation, each by axis."""
+    found: list[list[int]] = []
+    for place, (name, default) in enumerate((("kernel_size", 1), ("stride", []), ("padding", 0), ("dilation", 1)), 1):
+        given = call.constant(place, name, default)
+        given = found[0] if given in ([], ()) else given
+        found.append([given] * rank if isinstance(given, int) else list(given) * (rank if len(given) == 1 else 1))
+    return found
+
+
+def _along(call: Call, places: Tensor) -> Tensor | None:
+    """Return the groups of a maximum along dimensions."""
+    dims = call.constant(1, "dim", [])
+    dims = [dims] if isinstance(dims, int) else list(dims) or list(range(places.dim()))
+    dims = sorted(dim % places.dim() for dim in dims)
+    rest = [dim for dim in range(places.dim()) if dim not in dims]
+    return places.permute(*rest, *dims).flatten(len(rest)).reshape(-1, math.prod(places.shape[dim] for dim in dims))
