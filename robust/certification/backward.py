@@ -37,7 +37,7 @@ def bound_below(
             here = constant + _read(frontier | {position: a}, bounds)
             best = torch.fmax(best, here)
             if position not in lines:
-                return best.nan_to_num(-math.inf, posinf=-math.inf)
+                return _proved(best)
         coefficients, added = (node.operator if node.operator.affine else lines[position]).back(a)
         constant = constant + added
         for source, part in zip(node.sources, coefficients, strict=True):
@@ -47,7 +47,12 @@ def bound_below(
         if not waiting:
             break
     best = torch.fmax(best, constant + ball.least(frontier[0]))
-    return best.nan_to_num(-math.inf, posinf=-math.inf)
+    return _proved(best)
+
+
+def _proved(bound: Tensor) -> Tensor:
+    """Return a bound with -inf for what proves nothing: for no number, and for an overflow."""
+    return bound.nan_to_num(-math.inf, posinf=-math.inf, neginf=-math.inf)
 
 
 def _read(frontier: Rows, bounds: Mapping[int, Interval]) -> Tensor:
