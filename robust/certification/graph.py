@@ -222,6 +222,8 @@ class _Reader:
         operator = make_operator(call, sources, [self.graph.shape_of(each) for each in sources], shape)
         if operator is None:
             raise NoBoundsError(_where(called))
+        if isinstance(operator, Curve):
+            sources = sources[:1]  # a square is a product of one value with itself
         self.graph.nodes.append(Node(operator, sources, shape))
         self._places[node.name] = self.graph.output
 

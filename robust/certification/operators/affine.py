@@ -17,13 +17,11 @@ STRUCTURE = (
     *("expand", "slice", "select", "narrow", "index_select", "index", "gather", "cat", "stack", "clone", "alias"),
     *(
         "contiguous",
-        "detach",
         "flip",
         "roll",
         "pixel_shuffle",
         "pixel_unshuffle",
         "channel_shuffle",
-        "unfold",
         "im2col",
     ),
     *(
@@ -125,11 +123,30 @@ def _batch_norm(x: Tensor, *held: Any) -> Tensor:
     return x * scale.view(sides) + shift.view(sides)
 
 
+def _unfold(x: Tensor, dim: int, size: int, step: int) -> Tensor:
+    """Return what the unfold of ATen does, whose transpose torch has no rule for to run over rows."""
+    dim %= x.dim()
+    starts = torch.arange(0, x.shape[dim] - size + 1, step)
+    windows = x.index_select(dim, (starts[:, None] + torch.arange(size)).flatten())
+    return windows.unflatten(dim, (len(starts), size)).movedim(dim + 1, -1)
+
+
+def _copy(x: Tensor) -> Tensor:
+    """Return what a detach does, whose derivative is 0 only by word."""
+    return x.clone()
+
+
+REPLACED = {"unfold": _unfold, "detach": _copy}
+
+
 def make_affine(call: Call, shapes: Shapes) -> Affine | None:
     """Return the operator of a call that is affine in all its slots; None for others."""
     name = call.name
     if name == "_native_batch_norm_legit_no_training":
-        return Elementwise(Call(_batch_norm, call.args, {}), shapes) if len(shapes) == 1 and call.index == 0 else None
+        sound = len(shapes) == 1 and call.index == 0
+        return Elementwise(Call(_batch_norm, call.args, {}), shapes) if sound else None
+    if name in REPLACED:
+        return Affine(Call(REPLACED[name], call.args, {}), shapes)
     if name == "_to_copy":
         dtype = call.kwargs.get("dtype")
         return Affine(call, shapes) if dtype is None or dtype.is_floating_point else None
