@@ -164,7 +164,7 @@ def _softplus(call: Call) -> Curve | None:
     beta, threshold = (float(call.constant(place, name, default)) for place, name, default in SOFTPLUS)
     if threshold < LINEAR:
         return None  # it jumps there
-    return Curve(lambda x: F.softplus(x, beta, 1e9), (), lambda _: abs(beta) / 4)
+    return Curve(lambda x: torch.logaddexp(beta * x, x.new_zeros(())) / beta, (), lambda _: abs(beta) / 4)
 
 
 def _gelu(call: Call) -> Curve:
