@@ -8,15 +8,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from robust.attacks import LpThreat
+from robust.certification import alpha
 from robust.certification.alpha import optimise_margins
 from robust.certification.ball import Ball
 from robust.certification.crown import bound_by_intervals, bound_by_lines
 from robust.certification.graph import read_graph
 from tests.certification.networks import CLASSES, networks, redraw
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "7"))
 fuzz = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-WEIGHTS = 3  # of each network
+WEIGHTS = 4  # of each network: most of the time goes into reading it
 SAMPLES, POINTS, STEPS = 3, 60, 8
 EPS = ["0.001", "0.03", "0.15", "0.5", "1"]
 SCALES = [1.0, 1e6, 1e-3]
@@ -81,8 +82,15 @@ def assert_sound(graph, threat, x, y, generator):
     assert torch.all(by_intervals <= by_lines + room)
 
 
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """Let slopes be optimised for a few steps: any are sound."""
+    monkeypatch.setattr(alpha, "STEPS", 5)
+
+
 @fuzz
 @given(st.data())
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_no_point_of_the_ball_is_below_a_bound(norm, data):
     module, shape = data.draw(networks())
