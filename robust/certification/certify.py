@@ -1,7 +1,8 @@
 """Certify samples: the cheapest method first, the dearer ones for what is left open."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +12,14 @@ from torch import Tensor, nn
 
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat
-from robust.certification.alpha import optimise_margins
+from robust.certification.alpha import bound_by_best_lines
 from robust.certification.ball import NORMS, Ball
-from robust.certification.crown import Bounds, bound_by_intervals, bound_by_lines
+from robust.certification.crown import bound_by_intervals, bound_by_lines
 from robust.certification.errors import NoBoundsError
 from robust.certification.graph import Graph, read_graph
 from robust.certification.slack import measure_slack
 from robust.data.dataset import Samples
+from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
 
 METHODS = ("ibp", "crown", "alpha-crown")  # the cheapest first; a method means the best of it and of those before
@@ -61,26 +63,34 @@ class Certifier:
             return max(1, min(128, ROOM // self.graph.largest))
         return max(1, min(32, ROOM // (self.graph.largest * self.graph.bounded)))
 
-    def bound(self, x: Tensor, y: Tensor, method: str) -> Tensor:
-        """Return lower bounds of the margins over the balls, less the slack, (b,) float64: certified above 0.
+    def bound(self, x: Tensor, y: Tensor, method: str) -> tuple[Tensor, Tensor]:
+        """Return (margins over the balls, (b,) float64, which of METHODS proved it, (b,) int64, or -1).
 
-        x is (b, *features), y (b,) int64. They are of the best of the method and of those before.
+        x is (b, *features), y (b,) int64. A margin is a lower bound, the best of the method and of those before, less
+        the slack for rounding; a sample is certified if it is above 0.
         """
-        found = [
-            self._bound_part(x, y, part, method) - measure_slack(self.module, self.graph, x, part)
-            for part in self.parts
-        ]
-        return torch.stack(found).amin(0)
+        margins = torch.full((len(METHODS), len(x)), math.inf, dtype=torch.float64)
+        for part in self.parts:
+            slack = measure_slack(self.module, self.graph, x, part)
+            for place, found in self._bound_part(x, y, part, method):
+                margins[place] = torch.minimum(margins[place], found - slack)
+        margins[margins.isposinf()] = -math.inf  # a method that was not asked
+        proved = margins > 0
+        first = torch.where(proved.any(0), proved.long().argmax(0), -1)
+        return margins.amax(0), first
 
-    def _bound_part(self, x: Tensor, y: Tensor, part: LpThreat, method: str) -> Tensor:
+    def _bound_part(self, x: Tensor, y: Tensor, part: LpThreat, method: str) -> Iterator[tuple[int, Tensor]]:
+        """Yield (the place of a method in METHODS, its lower bounds)."""
         ball = Ball.around(x.double(), part)
-        make: Callable[[Graph, Ball], Bounds] = bound_by_intervals if method == "ibp" else bound_by_lines
         with torch.no_grad():
-            bounds = make(self.graph, ball)
+            if method == "ibp":
+                yield 0, bound_by_intervals(self.graph, ball).margins(y).amin(1)
+                return
+            bounds = bound_by_lines(self.graph, ball)
             margins = bounds.margins(y)
-        if method == "alpha-crown":
-            margins = optimise_margins(bounds, y, margins)
-        return margins.amin(1)
+            yield 1, margins.amin(1)
+            if method == "alpha-crown":
+                yield 2, bound_by_best_lines(bounds, y, margins).amin(1)
 
 
 def certify(
@@ -97,20 +107,18 @@ def certify(
     `stop` is asked before each batch; `watch` is told the method, how many samples it has bounded, and of how many.
     """
     began = time.perf_counter()
-    margin = np.full(len(samples), -np.inf)
-    by, partial = {}, ""
-    for each in METHODS[: METHODS.index(method) + 1]:
-        left = np.flatnonzero(correct & ~(margin > 0))
+    margin, by, partial = np.full(len(samples), -np.inf), np.full(len(samples), -1, np.int8), ""
+    for each in dict.fromkeys((METHODS[0], method)):
+        left = np.flatnonzero(correct & (by < 0))
         size = certifier.batch(each)
         for start in range(0, len(left), size):
             watch(each, start, len(left))
             if stop():
-                partial = "time"
+                partial = TIME
                 break
             rows = left[start : start + size]
             some = samples.take(rows)
-            found = certifier.bound(torch.tensor(some.x[:]), torch.from_numpy(some.y), each)
-            margin[rows] = np.maximum(margin[rows], found.numpy())
-        by[each] = int((margin[left] > 0).sum())
-    lower = margin.astype(np.float32)
-    return Certificate(method, margin > 0, lower, by, time.perf_counter() - began, partial)
+            lower, which = certifier.bound(torch.tensor(some.x[:]), torch.from_numpy(some.y), each)
+            margin[rows], by[rows] = np.maximum(margin[rows], lower.numpy()), which.numpy()
+    counts = {name: int((by == place).sum()) for place, name in enumerate(METHODS) if place <= METHODS.index(method)}
+    return Certificate(method, by >= 0, margin.astype(np.float32), counts, time.perf_counter() - began, partial)

@@ -40,7 +40,9 @@ class Graph:
     """The nodes of a network; the first is the input, the last the logits, (1, classes)."""
 
     shape: tuple[int, ...]  # of the input, (1, *features)
+    live: bool = False  # its constants are a module's parameters, which change
     nodes: list[Node] = field(default_factory=list)  # node i has the position i + 1
+    kept: dict[int, Any] = field(default_factory=dict)  # what callers keep of a graph that is not live, by position
 
     @property
     def output(self) -> int:
@@ -101,7 +103,7 @@ def read_graph(module: nn.Module, x: Tensor, *, live: bool = False) -> Graph:
     """
     program = _export(module, x)
     constants = _constants(program, module if live else None)
-    reader = _Reader(Graph(tuple(x.shape)), (lambda value: value) if live else _in_double)
+    reader = _Reader(Graph(tuple(x.shape), live), (lambda value: value) if live else _in_double)
     for node in program.graph.nodes:
         reader.add(node, constants)
     return reader.graph

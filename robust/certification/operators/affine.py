@@ -81,7 +81,7 @@ class Affine:
     def back(self, a: Tensor) -> tuple[Sequence[Tensor], Tensor]:
         """Return a times J, by source, and a times f(0); see `Lines`."""
         rows = a.flatten(0, 1)
-        constant, pull = torch.func.vjp(self._call, *self._zeros(a))
+        constant, pull = torch.func.vjp(self._call, *self._zeros(a))[:2]
         grads = torch.vmap(pull)(rows)
         bias = flat(rows, 1) @ constant.flatten()
         return [grad.unflatten(0, a.shape[:2]) for grad in grads], bias.unflatten(0, a.shape[:2])
@@ -111,7 +111,8 @@ class Weighted(Affine):
     def reach(self, *radii: Tensor) -> Tensor:
         """Return |J| times the radii."""
         absolute = self._call.over(torch.abs)
-        return (torch.vmap(absolute)(*radii) - absolute(*self._zeros(radii[0]))).abs()  # alpha may be below 0
+        reach: Tensor = torch.vmap(absolute)(*radii) - absolute(*self._zeros(radii[0]))
+        return reach.abs()  # a factor of the whole may be negative
 
 
 def _batch_norm(x: Tensor, *held: Any) -> Tensor:
@@ -120,7 +121,8 @@ def _batch_norm(x: Tensor, *held: Any) -> Tensor:
     sides = [1, -1, *[1] * (x.dim() - 2)]
     scale = (variance + eps).rsqrt() * (1 if weight is None else weight)
     shift = (0 if bias is None else bias) - mean * scale
-    return x * scale.view(sides) + shift.view(sides)
+    normalised: Tensor = x * scale.view(sides) + shift.view(sides)
+    return normalised
 
 
 def _unfold(x: Tensor, dim: int, size: int, step: int) -> Tensor:
