@@ -35,7 +35,7 @@ class Slot:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Call:
     """A function of torch with its constants; what it is called with fills the slots."""
 
@@ -55,6 +55,10 @@ class Call:
         result = self.function(*args, **kwargs)
         value: Tensor = result if self.index is None else result[self.index]
         return value
+
+    def __repr__(self) -> str:
+        """Return its function alone: torch.vmap asks for it at each call, and tensors take long to write."""
+        return f"Call({self.function})"
 
     def over(self, change: Callable[[Tensor], Tensor]) -> "Call":
         """Return the call with each constant tensor of floats changed."""
