@@ -1,4 +1,4 @@
-"""Functions of one tensor that hold each operator of the tables, by what is said of them: (shape, function, modules)."""
+"""Functions of one tensor that hold each operator of the tables: (shape of the input, function, modules)."""
 
 import torch
 from torch import nn

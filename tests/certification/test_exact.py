@@ -1,6 +1,7 @@
 """Bounds beside exact answers: equal for affine networks, never above for tiny ReLU networks."""
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_no_method_certifies_less_than_a_cheaper_one(digits, threat):
     certifier = Certifier.of(net, torch.rand(1, 5), read_threat(threat))
     found = [certify(certifier, samples, np.arange(40) > 0, method) for method in METHODS]
     assert found[-1].certified.sum() > 5
-    for cheaper, dearer in zip(found, found[1:], strict=False):
+    for cheaper, dearer in pairwise(found):
         assert np.all(dearer.certified[cheaper.certified])
     for each in found:
         assert not each.certified[0]  # it was not to be asked
