@@ -80,4 +80,4 @@ def bound_below(
         rows = rows.through(graph, lines).to_curves(graph)
     else:
         best = torch.fmax(best, rows.constant + ball.least(rows.of[0]))
-    return best.nan_to_num(-math.inf, posinf=-math.inf)
+    return best.nan_to_num(-math.inf, posinf=-math.inf, neginf=-math.inf)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -138,15 +139,15 @@ def _leaky(call: Call) -> Curve:
     return Curve(partial(F.leaky_relu, negative_slope=slope), (0.0,))
 
 
-def _clamp(call: Call) -> Curve:
+def _clamp(call: Call) -> Curve | None:
     lo, hi = (call.constant(place, name, None) for place, name in ((1, "min"), (2, "max")))
     return _between(lo, hi)
 
 
-def _between(lo: float | None, hi: float | None) -> Curve:
-    """Return the curve of a clamp; its ends are numbers."""
+def _between(lo: Any, hi: Any) -> Curve | None:
+    """Return the curve of a clamp whose ends are numbers; None for others."""
     if any(isinstance(end, Tensor | Slot) for end in (lo, hi)):
-        raise NotImplementedError
+        return None
     return Curve(lambda x: x.clamp(lo, hi), [float(end) for end in (lo, hi) if end is not None])
 
 
@@ -159,11 +160,15 @@ def _elu(call: Call) -> Curve:
 
 
 ELU = ((1, "alpha"), (2, "scale"), (3, "input_scale"))
+SOFTPLUS = ((1, "beta", 1), (2, "threshold", 20))
+LINEAR = 17  # from here on softplus is its argument, as near as float32 knows
 
 
-def _softplus(call: Call) -> Curve:
-    beta = float(call.constant(1, "beta", 1))
-    return Curve(lambda x: F.softplus(x, beta, 1e9), (), lambda _: beta / 4)
+def _softplus(call: Call) -> Curve | None:
+    beta, threshold = (float(call.constant(place, name, default)) for place, name, default in SOFTPLUS)
+    if threshold < LINEAR:
+        return None  # it jumps there
+    return Curve(lambda x: torch.logaddexp(beta * x, x.new_zeros(())) / beta, (), lambda _: abs(beta) / 4)
 
 
 def _gelu(call: Call) -> Curve:
@@ -171,14 +176,21 @@ def _gelu(call: Call) -> Curve:
     return Curve(partial(F.gelu, approximate=kind), (), lambda _: 0.85)  # 0.798 and 0.80 at 0
 
 
-def make_prelu(call: Call, shape: tuple[int, ...]) -> Curve:
-    """Return the curve of a PReLU, whose slopes are those of the channels of its source, (1, channels, ...)."""
+def make_prelu(call: Call, shape: tuple[int, ...]) -> Curve | None:
+    """Return the curve of a PReLU, whose slopes are those of the channels of its source, (1, channels, ...).
+
+    None where the slopes are no constants.
+    """
+    if not isinstance(call.args[1], Tensor):
+        return None
     slope = call.args[1].reshape(-1, *[1] * (len(shape) - 2))
     return Curve(lambda x: torch.where(x > 0, x, slope * x), (0.0,))
 
 
 def _pow(call: Call) -> Curve | None:
     power = call.args[1]
+    if not isinstance(power, int | float):
+        return None
     if power == 2:
         return SQUARE
     return {0.5: SQRT, -1: RECIPROCAL, -0.5: RSQRT, 1: None}.get(power)
@@ -193,7 +205,7 @@ RELU = Curve(torch.relu, (0.0,))
 # The bounds of second derivatives are checked by tests on a grid.
 CURVES: dict[str, Curve | Callable[[Call], Curve | None]] = {
     "relu": RELU,
-    "relu6": _between(0, 6),
+    "relu6": lambda _: _between(0, 6),
     "abs": Curve(torch.abs, (0.0,)),
     "leaky_relu": _leaky,
     "hardtanh": lambda call: _between(call.constant(1, "min_val", -1), call.constant(2, "max_val", 1)),

@@ -100,12 +100,14 @@ def make_maximum(call: Call, shapes: Shapes, shape: tuple[int, ...]) -> Maximum 
     sizes = [math.prod(each) for each in shapes]
     whole = torch.arange(sum(sizes))
     places = [part.view(each) for part, each in zip(torch.split(whole, sizes), shapes, strict=True)]
+    if call.index:
+        return None  # where the maxima are
     groups: Tensor | None = None
     if call.name.startswith("max_pool"):
         groups = _pool(call, places[0], shape)
-    elif call.name == "maximum" and len(shapes) == 2:
+    elif call.name in ("maximum", "max") and len(shapes) == 2:
         groups = torch.stack([each.expand(shape).flatten() for each in places], 1)
-    elif call.name in ("amax", "max"):
+    elif call.name in ("amax", "max") and not isinstance(call.constant(1, "dim", None), Tensor):
         groups = _along(call, places[0])
     return None if groups is None else Maximum(groups, shape, shapes)
 
