@@ -20,9 +20,9 @@ from torch.utils import _pytree as pytree
 from robust.attacks.engine import eval_mode
 from robust.certification.errors import NoBoundsError
 from robust.certification.operators import make_operator
-from robust.certification.simpler import SIMPLER
 from robust.certification.operators.curves import Curve
 from robust.certification.operators.operator import Call, Operator, Slot
+from robust.certification.simpler import SIMPLER
 
 OF_SEVERAL = ("getitem",)  # takes one of the values of an operator that has several
 
@@ -182,7 +182,7 @@ class _Reader:
 
     def __init__(self, graph: Graph, fix: Callable[[Any], Any]) -> None:
         self.graph = graph
-        self._fix = lambda value: pytree.tree_map(fix, value)
+        self._fix: Callable[[Any], Any] = lambda value: pytree.tree_map(fix, value)
         self._places: dict[str, int] = {}
         self._known: dict[str, Any] = {}  # values that do not depend on the input
         self._several: dict[str, Any] = {}  # nodes with several values, of which getitem takes one

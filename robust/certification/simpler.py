@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 aten = torch.ops.aten
 
@@ -31,7 +30,9 @@ def log_softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor
 
 def divide(x: Any, y: Any) -> Tensor:
     """Return the quotient; by a value of the network it is a product with its inverse."""
-    return x * y.reciprocal() if isinstance(y, Tensor) else x * (1 / y)
+    inverse = y.reciprocal() if isinstance(y, Tensor) else 1 / y
+    quotient: Tensor = x * inverse
+    return quotient
 
 
 def layer_norm(
@@ -74,8 +75,8 @@ def attend(
     *,
     scale: float | None = None,
     enable_gqa: bool = False,
-) -> Tensor:
-    """Return scaled dot-product attention, without a mask."""
+) -> Any:
+    """Return scaled dot-product attention; what has a mask stays as it is."""
     if mask is not None or is_causal or enable_gqa or dropout:
         return NotImplemented
     scores = (q * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)) @ k.transpose(-2, -1)
