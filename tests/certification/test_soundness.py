@@ -1,6 +1,7 @@
 """Bounds of random networks: below what is found at points of the ball, and none below a cheaper one. `make fuzz`: more."""
 
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,15 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from robust.attacks import LpThreat
-from robust.certification.alpha import optimise_margins
+from robust.certification import alpha
+from robust.certification.alpha import bound_by_best_lines
 from robust.certification.ball import Ball
 from robust.certification.crown import bound_by_intervals, bound_by_lines
 from robust.certification.graph import read_graph
 from tests.certification.networks import CLASSES, networks, redraw
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "7"))
 fuzz = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-WEIGHTS = 3  # of each network
+WEIGHTS = 4  # of each network: most of the time goes into reading it
 SAMPLES, POINTS, STEPS = 3, 60, 8
 EPS = ["0.001", "0.03", "0.15", "0.5", "1"]
 SCALES = [1.0, 1e6, 1e-3]
@@ -73,16 +75,24 @@ def assert_sound(graph, threat, x, y, generator):
         bounds = bound_by_lines(graph, ball)
         by_lines = bounds.margins(y)
         scale = graph(x).abs().amax()
-    by_slopes = optimise_margins(bounds, y, by_lines)
+    by_slopes = bound_by_best_lines(bounds, y, by_lines)
     room = 1e-9 * (1 + scale)
     found = worst_margins(graph, threat, x, y, generator)
     assert torch.all(by_slopes <= found + room)
-    assert torch.all(by_lines <= by_slopes)
+    assert torch.all(by_lines <= by_slopes + room)
     assert torch.all(by_intervals <= by_lines + room)
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """Let slopes be optimised for a few steps: any are sound."""
+    monkeypatch.setattr(alpha, "STEPS", 4)
+    monkeypatch.setattr(alpha, "INNER_STEPS", 2)
 
 
 @fuzz
 @given(st.data())
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_no_point_of_the_ball_is_below_a_bound(norm, data):
     module, shape = data.draw(networks())
@@ -93,4 +103,4 @@ def test_no_point_of_the_ball_is_below_a_bound(norm, data):
         redraw(module, seed, data.draw(st.sampled_from(SCALES)))
         threat = LpThreat.parse(f"{norm}:{data.draw(st.sampled_from(EPS))}")
         y = torch.randint(CLASSES, (SAMPLES,), generator=generator)
-        assert_sound(graph, threat, on_the_edge(shape, generator), y, generator)
+        assert_sound(replace(graph, live=False, kept={}), threat, on_the_edge(shape, generator), y, generator)
