@@ -30,7 +30,7 @@ class Slot:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # torch.vmap asks for it at each call, and would print the constants
 class Call:
     """A function of torch with its constants; what it is called with fills the slots."""
 
