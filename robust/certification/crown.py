@@ -25,7 +25,10 @@ class Bounds:
 
     def margins(self, y: Tensor) -> Tensor:
         """Return lower bounds of the label's logit less each other, (b, classes - 1), for labels y, (b,)."""
-        rows = spread_margins(y, self.graph.classes, self.ball.x.dtype)
+        return self.below(spread_margins(y, self.graph.classes, self.ball.x.dtype))
+
+    def below(self, rows: Tensor) -> Tensor:
+        """Return lower bounds, (b, k), of rows of coefficients times the logits, (b, k, 1, classes)."""
         return bound_below(self.graph, {self.graph.output: rows}, self.ball, self.by_value, self.lines)
 
 

@@ -103,7 +103,7 @@ def read_graph(module: nn.Module, x: Tensor, *, live: bool = False) -> Graph:
 
 
 def _export(module: nn.Module, x: Tensor) -> Any:
-    was_training = module.training
+    modes = {part: part.training for part in module.modules()}
     try:
         program = torch.export.export(module.eval(), (x,), strict=False)
         return program.run_decompositions({})  # so that nothing works in place
@@ -114,7 +114,8 @@ def _export(module: nn.Module, x: Tensor) -> Any:
             raise NoBoundsError(f"its control flow depends on the data ({kind})") from error
         raise NoBoundsError(f"torch.export cannot read it ({kind}: {first[:160]})") from error
     finally:
-        module.train(was_training)
+        for part, mode in modes.items():
+            part.training = mode
 
 
 def _constants(program: Any, live: nn.Module | None) -> dict[str, Any]:
@@ -171,6 +172,8 @@ class _Reader:
                 torch.fx.Node, lambda each: self._known[each.name], (node.args, node.kwargs)
             )
             self._known[node.name] = self._fix(node.target(*args, **kwargs))
+            if _is_computed(self._known[node.name]):
+                raise NoBoundsError(f"layer {_layer(node)!r} computes its weights from others ({node.target})")
         elif getattr(node.target, "__name__", "") in OF_SEVERAL:
             source, index = node.args
             self._insert(node, self._several[source.name], index)
@@ -208,6 +211,11 @@ class _Reader:
         place = self._places.get(outputs[0].name, 0)
         if place != self.graph.output or len(self.graph.shape_of(place)) != 2:
             raise NoBoundsError("its logits are not what it computes last")
+
+
+def _is_computed(value: Any) -> bool:
+    """Whether a value would not follow the parameters that it was made from: it is no view of one."""
+    return isinstance(value, Tensor) and value.requires_grad and not value.is_leaf and not value._is_view()
 
 
 def _layer(node: Any) -> str:

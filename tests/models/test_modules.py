@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from robust.attacks.fast_copy import make_fast_copy
+from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import read_threat
 from robust.data.dataset import Samples
 from robust.evaluation.measure import measure_clean
