@@ -4,6 +4,7 @@ It is exported for one sample, so that a value has the shape (1, ...); several s
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -105,8 +106,10 @@ def read_graph(module: nn.Module, x: Tensor, *, live: bool = False) -> Graph:
 def _export(module: nn.Module, x: Tensor) -> Any:
     modes = {part: part.training for part in module.modules()}
     try:
-        program = torch.export.export(module.eval(), (x,), strict=False)
-        return program.run_decompositions({})  # so that nothing works in place
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own, on what it will change: no fault of the module
+            program = torch.export.export(module.eval(), (x,), strict=False)
+            return program.run_decompositions({})  # so that nothing works in place
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else ""
         kind = type(error).__name__
