@@ -25,7 +25,12 @@ class Bounds:
 
     def margins(self, y: Tensor) -> Tensor:
         """Return lower bounds of the label's logit less each other, (b, classes - 1), for labels y, (b,)."""
-        return self.below(spread_margins(y, self.graph.classes, self.ball.x.dtype))
+        return self.below(spread_margins(y, self.graph.classes, self.dtype))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the type of the logits."""
+        return self.by_value[self.graph.output].lo.dtype
 
     def below(self, rows: Tensor) -> Tensor:
         """Return lower bounds, (b, k), of rows of coefficients times the logits, (b, k, 1, classes)."""

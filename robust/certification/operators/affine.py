@@ -125,11 +125,18 @@ def _batch_norm(x: Tensor, *held: Any) -> Tensor:
     return x * scale.view(sides) + shift.view(sides)
 
 
+def _convert(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return x in a type, unless that is a narrower one: the bounds are of real numbers."""
+    return x.to(dtype) if torch.promote_types(x.dtype, dtype) == dtype else x
+
+
 def make_affine(call: Call, shapes: Shapes) -> Affine | None:
     """Return the operator of a call that is affine in all its slots; None for others."""
     name = call.name
     if name == "_native_batch_norm_legit_no_training":
         return Elementwise(Call(_batch_norm, call.args, {}), shapes)
+    if name == "_to_copy" and call.kwargs.get("dtype", torch.float32).is_floating_point:
+        return Affine(Call(_convert, (*call.args, call.kwargs.get("dtype", torch.float32)), {}), shapes)
     if name in STRUCTURE:
         return Affine(call, shapes)
     if name in ELEMENTWISE:

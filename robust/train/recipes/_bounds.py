@@ -106,5 +106,5 @@ def bound_rivals(bounds: Bounds, y: Tensor, logits: Tensor, rivals: int) -> Tens
 
 def _rows(bounds: Bounds, y: Tensor) -> Tensor:
     """Return coefficients of the logits, (n, classes, 1, classes): 1 for the label, -1 for each class."""
-    eye = torch.eye(bounds.graph.classes, device=y.device, dtype=bounds.ball.x.dtype)
+    eye = torch.eye(bounds.graph.classes, device=y.device, dtype=bounds.dtype)
     return (eye[y].unsqueeze(1) - eye).unsqueeze(2)

@@ -25,6 +25,7 @@ class CrownIBP:
     ramp_start: float = 0.05  # shares of the training
     ramp_end: float = 0.5
     selects: ClassVar[Selection] = "certified"
+    plan: ClassVar[dict[str, float]] = {"clip": 1.0}
 
     def __post_init__(self) -> None:
         check_at_least_1("rivals", self.rivals)

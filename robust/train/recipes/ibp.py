@@ -22,6 +22,7 @@ class IBP:
     ramp_start: float = 0.05  # shares of the training
     ramp_end: float = 0.5
     selects: ClassVar[Selection] = "certified"
+    plan: ClassVar[dict[str, float]] = {"clip": 1.0}
 
     def __post_init__(self) -> None:
         check_ramp(self)
