@@ -208,6 +208,8 @@ class _Reader:
                 torch.fx.Node, lambda each: self._known[each.name], (node.args, node.kwargs)
             )
             self._known[node.name] = self._fix(node.target(*self._fix(args), **self._fix(kwargs)))
+            if self.graph.live and _is_computed(self._known[node.name]):
+                raise NoBoundsError(f"layer {_layer(node)!r} computes its weights from others ({node.target})")
         elif getattr(node.target, "__name__", "") in OF_SEVERAL:
             source, index = node.args
             self._insert(node, self._several[source.name], index)
@@ -258,6 +260,11 @@ def _where(node: Any) -> str:
     """Return the layer and the operator of a node, in words."""
     schema = getattr(node.target, "_schema", None)
     return f"layer {_layer(node)!r} ({schema.name if schema else node.target})"
+
+
+def _is_computed(value: Any) -> bool:
+    """Whether a value would not follow the parameters that it was made from: it is no view of one."""
+    return isinstance(value, Tensor) and value.requires_grad and not value.is_leaf and not value._is_view()
 
 
 def _layer(node: Any) -> str:

@@ -121,7 +121,7 @@ def _check_model(spec: ModelSpec, settings: Settings, data: RunData, models: Mod
         _refuse_gradients(spec, settings, data, models)
     for text in _list_recipes(settings):
         with trying(f"train={text}"), seeded(settings.seed, [models.device]):
-            rehearse(models.get_builder(spec)(), read_recipe(text), data.samples)
+            rehearse(models.get_builder(spec)(), read_recipe(text), data.samples, models.threat_to_train)
 
 
 def _refuse_gradients(spec: ModelSpec, settings: Settings, data: RunData, models: Models) -> None:
