@@ -13,17 +13,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacks.engine import eval_mode
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat
 from robust.certification.alpha import optimise_margins
 from robust.certification.ball import Ball
 from robust.certification.crown import Bounds, bound_by_intervals, bound_by_lines
+from robust.certification.errors import NoBoundsError
 from robust.certification.graph import Graph, read_graph
 from robust.certification.interrupt import StoppedError, check_stopped, until
 from robust.certification.journal import Journal
 from robust.certification.slack import measure_slack
 from robust.certification.words import METHODS, refuse_threat
 from robust.data.dataset import Samples
+from robust.device import device_of
 from robust.distributed.ranks import Ranks
 from robust.flags import Flags
 from robust.models.weights import hash_weights
@@ -31,6 +34,7 @@ from robust.records.certificate import Certificate
 from robust.user_code import hash_sources
 
 TIME = "time"  # the reason why one may end early
+MAX_NOISE = 1e-5  # of the largest logit: more is not the rounding of kernels that add in another order
 ROOM = 2**22  # values of samples times rows of one batch
 
 
@@ -51,6 +55,16 @@ class Certifier:
         """
         refuse_threat(str(threat))
         return cls(module, read_graph(module, x), threat.parts)
+
+    def check(self, x: Tensor) -> None:
+        """Raise NoBoundsError if the network answers x, (n, *features), at random, or otherwise than its graph."""
+        x = x.to(device_of(self.module))
+        with eval_mode(self.module), torch.no_grad():
+            first, second = self.module(x.clone()), self.module(x.clone())
+        if not (first - second).abs().max() <= MAX_NOISE * first.abs().max():
+            raise NoBoundsError("its answers are random, or keep a state: the same input is answered otherwise again")
+        for part in self.parts:
+            measure_slack(self.module, self.graph, x, part)
 
     def batch(self, method: str) -> int:
         """Return how many samples to bound at once."""

@@ -24,6 +24,15 @@ class Cost:
     n: int  # samples to certify
     processes: int = 1
 
+    def share(self, method: str, left: int) -> float:
+        """Return which share of the work is done, at most, once a method has so many samples left to bound."""
+        total, done = self.n * sum(self.paces.values()), 0.0
+        for each, pace in self.paces.items():
+            done += pace * (self.n - left if each == method else self.n)
+            if each == method:
+                break
+        return done / total if total else 0.0
+
     def limit(self, seconds: float) -> dict[str, int]:
         """Return how many samples a batch of each method may have to take so many seconds at most."""
         return {method: max(1, int(min(seconds / pace, 2**20))) for method, pace in self.paces.items()}
