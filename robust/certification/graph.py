@@ -4,7 +4,6 @@ It is exported for one sample, so that a value has the shape (1, ...); several s
 """
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -106,10 +105,8 @@ def read_graph(module: nn.Module, x: Tensor, *, live: bool = False) -> Graph:
 def _export(module: nn.Module, x: Tensor) -> Any:
     was_training = module.training
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch gives warnings of its own
-            program = torch.export.export(module.eval(), (x,), strict=False)
-            return program.run_decompositions({})  # so that nothing works in place
+        program = torch.export.export(module.eval(), (x,), strict=False)
+        return program.run_decompositions({})  # so that nothing works in place
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else ""
         kind = type(error).__name__
@@ -169,8 +166,6 @@ class _Reader:
             raise NoBoundsError(f"layer {_layer(node)!r} ({node.op} {node.target})")
 
     def _call(self, node: Any) -> None:
-        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
-            raise NoBoundsError(f"layer {_layer(node)!r} ({node.target}) is random")
         if not any(source.name in self._places or source.name in self._several for source in node.all_input_nodes):
             args, kwargs = pytree.tree_map_only(
                 torch.fx.Node, lambda each: self._known[each.name], (node.args, node.kwargs)
