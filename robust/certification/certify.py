@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.threats.lp import LpThreat
@@ -19,21 +18,10 @@ from robust.certification.graph import Graph, read_graph
 from robust.certification.slack import measure_slack
 from robust.data.dataset import Samples
 from robust.flags import Flags
+from robust.records.certificate import Certificate
 
 METHODS = ("ibp", "crown", "alpha-crown")  # the cheapest first; a method means the best of it and of those before
 ROOM = 2**22  # values of samples times rows of one batch
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What is proved of n samples."""
-
-    method: str
-    certified: Flags  # (n,): no input of the ball is answered wrong
-    margin: NDArray[np.float32]  # (n,): a lower bound of the margin over the ball, less the slack; -inf: not asked
-    by: dict[str, int]  # how many each method certified
-    seconds: float
-    partial: str = ""  # why it ended early; what was not asked is open
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +101,4 @@ def certify(
             margin[rows] = np.maximum(margin[rows], found.numpy())
         by[each] = int((margin[left] > 0).sum())
     lower = margin.astype(np.float32)
-    return Certificate(method, margin > 0, lower, by, time.perf_counter() - began, partial)
+    return Certificate(method, lower > 0, lower, by, time.perf_counter() - began, partial)
