@@ -14,16 +14,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from robust.certification.certify import Certificate
     from robust.certification.errors import NoBoundsError
     from robust.certification.tensors import certify_samples
+    from robust.records.certificate import Certificate
 
 __all__ = ["Certificate", "NoBoundsError", "certify_samples"]
 
-_HOME = {"Certificate": "certify", "NoBoundsError": "errors", "certify_samples": "tensors"}
+_HOME = {
+    "Certificate": "robust.records.certificate",
+    "NoBoundsError": "robust.certification.errors",
+    "certify_samples": "robust.certification.tensors",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(import_module(_HOME[name]), name)

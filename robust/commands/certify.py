@@ -16,7 +16,7 @@ from torch import nn
 from robust.attacks.registry import suggest
 from robust.attacks.text import printable_lines
 from robust.certification.ball import NORMS
-from robust.certification.certify import METHODS, Certificate, Certifier, certify
+from robust.certification.certify import METHODS, Certifier, certify
 from robust.certification.errors import NoBoundsError
 from robust.data.dataset import Samples
 from robust.device import device_of
@@ -24,6 +24,7 @@ from robust.distributed.ranks import ALONE
 from robust.evaluation.time_limit import Budget, Deadline
 from robust.flags import Flags
 from robust.progress import Bar, open_bar, open_training_bar
+from robust.records.certificate import Certificate
 from robust.session.answers import Answers
 from robust.session.data import RunData
 from robust.session.models import Models
