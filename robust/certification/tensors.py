@@ -32,7 +32,7 @@ def certify_samples(model: nn.Module, x: Tensor, y: Tensor, threat: Threat, meth
         raise ValueError(f"unknown method {suggest(method, METHODS)}")
     if not len(x):
         raise ValueError("there are no samples to certify")
-    x, y = x.detach().float(), y.cpu()
+    x, y = x.detach(), y.cpu()
     correct = _find_correct(model, x, y)
     certifier = Certifier.of(model, x[:1].to(device_of(model)), threat)
     return certify(certifier, Samples(x.cpu().numpy(), y.numpy(), np.arange(len(y))), correct.numpy(), method)

@@ -30,6 +30,10 @@ def test_it_certifies_what_keeps_a_margin_over_the_ball(method):
     assert certificate.method == method
 
 
+def test_a_model_of_float64_is_asked_in_its_type():
+    assert certify_samples(linear().double(), X.double(), Y, THREAT).certified.tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize(
     ("changed", "error", "told"),
     [
