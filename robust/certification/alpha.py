@@ -24,8 +24,6 @@ def optimise_margins(bounds: Bounds, y: Tensor, margins: Tensor) -> Tensor:
         if isinstance(lines, CurveLines)
     }
     parameters = [each for slope in slopes.values() for each in slope.parameters]
-    if not parameters:
-        return margins  # there is no slope to choose
     optimiser = torch.optim.Adam(parameters, lr=RATE)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, DECAY)
     best = margins
@@ -34,11 +32,11 @@ def optimise_margins(bounds: Bounds, y: Tensor, margins: Tensor) -> Tensor:
             lines = bounds.lines | {position: slope.lines() for position, slope in slopes.items()}
             found = bound_below(graph, rows, bounds.ball, bounds.by_value, lines)
             grads = torch.autograd.grad(-found.sum(), parameters, allow_unused=True)
+        for parameter, grad in zip(parameters, grads, strict=True):
+            parameter.grad = grad
         best = torch.fmax(best, found.detach())
         if not bool((best.amin(1) <= 0).any()):
             break
-        for parameter, grad in zip(parameters, grads, strict=True):
-            parameter.grad = grad
         optimiser.step()
         schedule.step()
         for slope in slopes.values():

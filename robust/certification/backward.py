@@ -13,6 +13,7 @@ from torch import Tensor
 
 from robust.certification.ball import Ball
 from robust.certification.graph import Graph
+from robust.certification.interrupt import check_stopped
 from robust.certification.operators.operator import Interval, Lines, flat
 
 Rows = dict[int, Tensor]  # coefficients, (b, k, 1, ...), by the position of the value
@@ -31,6 +32,7 @@ def bound_below(
     waiting = [-position for position in frontier]
     heapq.heapify(waiting)
     while position := -heapq.heappop(waiting):
+        check_stopped()
         node = graph.nodes[position - 1]
         a = frontier.pop(position)
         if not node.operator.affine:

@@ -184,6 +184,8 @@ class _Reader:
             raise NoBoundsError(f"layer {_layer(node)!r} ({node.op} {node.target})")
 
     def _call(self, node: Any) -> None:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise NoBoundsError(f"layer {_layer(node)!r} ({node.target}) is random")
         if not any(source.name in self._places or source.name in self._several for source in node.all_input_nodes):
             args, kwargs = pytree.tree_map_only(
                 torch.fx.Node, lambda each: self._known[each.name], (node.args, node.kwargs)

@@ -141,8 +141,9 @@ class RobustSession:
         results = self.run.results
         results.labels |= labels
         for content in payloads:
-            if (key := results.take(ItemPayload.from_json(content))) and self._file(key):
-                self._call_hook("pytest_robust_record", record=results.get_record(key))
+            for key in results.take(ItemPayload.from_json(content)):
+                if self._file(key):
+                    self._call_hook("pytest_robust_record", record=results.get_record(key))
 
     def _call_hook(self, name: str, **arguments: object) -> list[Any]:
         """Return what the implementations of a hook return. One that fails fails the run, and loses nothing."""

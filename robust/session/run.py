@@ -79,9 +79,11 @@ class Run:
     @cached_property
     def accuracy_test(self) -> "AccuracyTest":
         from robust.session.accuracy_tests import AccuracyTest, Commands
+        from robust.session.certification import Certification
 
         row = self._command(lambda option: read_option(self.config, option.name))
-        return AccuracyTest(self.resources, self.measurements, self.preflight, Commands(self._repeat, row))
+        certification, commands = Certification(self.resources, self._show_bar), Commands(self._repeat, row)
+        return AccuracyTest(self.resources, self.measurements, self.preflight, certification, commands)
 
     @cached_property
     def trust_test(self) -> "TrustTest":
