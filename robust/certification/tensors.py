@@ -9,7 +9,8 @@ from robust.attacks.criteria.classification import CLASS
 from robust.attacks.engine import eval_mode
 from robust.attacks.registry import suggest
 from robust.attacks.threats.threat import Threat
-from robust.certification.certify import METHODS, Certifier, certify
+from robust.certification.certify import Certifier, certify
+from robust.certification.words import METHODS
 from robust.data.dataset import Samples
 from robust.device import device_of
 from robust.records.certificate import Certificate

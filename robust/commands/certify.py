@@ -1,9 +1,11 @@
 """`robust certify`: prove for which samples no input of the threat model is answered wrong. No attack is run."""
 
 import argparse
+import re
+import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,26 +13,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from robust.attacks.registry import suggest
 from robust.attacks.text import printable_lines
-from robust.certification.ball import NORMS
-from robust.certification.certify import METHODS, Certifier, certify
+from robust.certification.certify import Certifier, certify
+from robust.certification.cost import Cost, measure_cost
 from robust.certification.errors import NoBoundsError
+from robust.certification.journal import open_journal
+from robust.certification.words import METHODS
 from robust.data.dataset import Samples
-from robust.device import device_of
 from robust.distributed.ranks import ALONE
 from robust.evaluation.time_limit import Budget, Deadline
 from robust.flags import Flags
-from robust.progress import Bar, open_bar, open_training_bar
+from robust.progress import Bar, open_bar, open_training_bar, tell_kept
 from robust.records.certificate import Certificate
 from robust.session.answers import Answers
 from robust.session.data import RunData
 from robust.session.models import Models
 from robust.session.resources import Resources
 from robust.session.startup import check_settings
-from robust.settings.parsing import SettingsError
+from robust.settings.parsing import OptionError, SettingsError
 from robust.settings.read import read_settings
 from robust.settings.settings import Variant
 from robust.settings.sources import options_of_namespace
@@ -40,28 +41,19 @@ from robust.train.recipe import AS_IS
 LISTED = 20  # open samples whose numbers are told
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A model of the command under one threat model."""
-
-    name: str
-    threat: str
-    certifier: Certifier
-    correct: Flags  # (n,)
-
-
 @dataclass
 class Stopwatch:
     """Measure the time of each method, and show how far it is."""
 
     bar: Bar
+    cost: Cost
     began: dict[str, float] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)  # samples
 
     def __call__(self, method: str, done: int, of: int) -> None:
         self.began.setdefault(method, time.perf_counter())
         self.asked[method] = of
-        self.bar.show(f"{method}, {done} of {of} samples", done / of)
+        self.bar.show(f"{method}, {of - done} left", self.cost.share(method, of - done))
 
     def pace(self, ended: float) -> dict[str, float]:
         """Return the seconds a sample of each method that was asked."""
@@ -87,26 +79,45 @@ def main(args: argparse.Namespace) -> int:
 
 def run(args: argparse.Namespace) -> Iterator[str]:
     """Yield the report on each model under each threat model; all of them are checked before the first."""
-    if args.certify not in METHODS:
-        raise ValueError(f"--method={args.certify}: unknown method {suggest(args.certify, METHODS)}")
     resources = _prepare(args)
-    deadline = None if resources.settings.seconds is None else Deadline(resources.settings.seconds)
-    stop = deadline or (lambda: False)
-    samples, data = resources.data.samples, resources.data.dataset.name
-    for case in list(_open_cases(resources)):
-        title = f"{case.name} under {case.threat}"
-        with open_bar(f"certifying {title}") as bar, _refusing(case.name):
-            watch = Stopwatch(bar)
-            certificate = certify(case.certifier, samples, case.correct, args.certify, stop=stop, watch=watch)
-        paces = watch.pace(time.perf_counter())
-        heading = f"{title}: {len(samples)} samples of {data}, {_share(case.correct)} right without an attack"
-        yield "".join(f"{line}\n" for line in (heading, *describe(certificate, samples, case.correct, paces)))
+    seconds = resources.settings.seconds
+    stop = _never if seconds is None else Deadline(seconds)
+    for variant in resources.settings.everything:
+        for threat in resources.settings.threats:
+            yield "".join(f"{line}\n" for line in _report(resources, variant, threat, stop))
+
+
+def _never() -> bool:
+    return False
+
+
+def _report(resources: Resources, variant: Variant, text: str, stop: Callable[[], bool]) -> Iterator[str]:
+    """Certify the samples that a model answers right under a threat model, and yield the lines of the report."""
+    settings, samples, data = resources.settings, resources.data.samples, resources.data.dataset.name
+    module, threat = resources.models.load(variant).module, resources.data.read_threat(text)
+    correct, method = resources.answers.get_clean(module, samples).correct, str(settings.certify)
+    title = f"{_name(variant)} under {text}"
+    with _refusing(_name(variant)), open_bar(title) as bar:
+        certifier = Certifier.of(module, torch.tensor(samples.x[:1]), threat)
+        journal = open_journal(settings.home, threat, certifier.hash(samples, variant.spec.path))
+        cost = measure_cost(certifier, samples, correct, method, stop)
+        bar.say(cost.describe())
+        watch = Stopwatch(bar, cost)
+        with tell_kept(bar, journal.count, "sample"):
+            certificate = certify(certifier, samples, correct, method, stop=stop, watch=watch, journal=journal)
+    paces = watch.pace(time.perf_counter())
+    if not certificate.partial and journal.folder:
+        shutil.rmtree(journal.folder, ignore_errors=True)
+    yield f"{title}: {len(samples)} samples of {data}, {_share(correct)} right without an attack"
+    yield from describe(certificate, samples, correct, paces)
 
 
 def _prepare(args: argparse.Namespace) -> Resources:
     """Return the data and the models, tried as a run of pytest tries them; ValueError for what is wrong."""
     try:
         settings = read_settings(options_of_namespace(args), Path.cwd())
+        if settings.certify is None:
+            raise OptionError("certify", args.certify, f"expected one of {', '.join(METHODS)}")
         data = RunData(settings)
         models = Models(settings, data, _NoHook(), open_training_bar, ALONE)
         answers = Answers(settings, data, models, ALONE)
@@ -130,29 +141,9 @@ class _NoHook:
 
 def _rename(message: str) -> str:
     """Return a message about options of pytest with their names here."""
-    return message.removeprefix("--robust-model=").replace("--robust-", "--")
-
-
-def _open_cases(resources: Resources) -> Iterator[Case]:
-    """Yield each model under each threat model; ValueError, in one line, for one that cannot be certified."""
-    settings, models, samples = resources.settings, resources.models, resources.data.samples
-    for spec in settings.models if AS_IS not in settings.trainings else ():  # before they are trained
-        for text in settings.threats:
-            _open_certifier(resources, spec.text, models.build_untrained(spec), text)
-    for variant in settings.everything:
-        module, name = models.load(variant).module, _name(variant)
-        certifiers = [_open_certifier(resources, name, module, text) for text in settings.threats]
-        correct = resources.answers.get_clean(module, samples).correct
-        for text, certifier in zip(settings.threats, certifiers, strict=True):
-            yield Case(name, text, certifier, correct)
-
-
-def _open_certifier(resources: Resources, name: str, module: nn.Module, text: str) -> Certifier:
-    threat = resources.data.read_threat(text)
-    if any(part.norm not in NORMS for part in threat.parts):
-        raise ValueError(f"--threat={text}: certificates are for {' and '.join(NORMS)}, and unions of them")
-    with _refusing(name):
-        return Certifier.of(module, torch.tensor(resources.data.samples.x[:1], device=device_of(module)), threat)
+    message = message.removesuffix("; --robust-certify=none leaves it out").removeprefix("--robust-model=")
+    message = re.sub("^--robust-certify=[^:]*: (?=.* cannot be certified: )", "", message)
+    return message.replace("--robust-certify=", "--method=").replace("--robust-", "--")
 
 
 @contextmanager

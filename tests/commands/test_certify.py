@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from robust.certification.cost import Cost
 from robust.commands.certify import Stopwatch, describe
 from robust.records.certificate import Certificate
 from tests.making import flags, samples
@@ -46,7 +47,10 @@ def test_a_line_for_each_method_and_the_bracket(certify):
     status, out, err = certify("--threat=linf:0.1", "--method=crown")
     lines = out.splitlines()
 
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert re.fullmatch(
+        r"net.py:make under linf:0.1: \d samples to certify, at most about .* s; a sample: ibp .* s, crown .* s\n", err
+    )
     right = re.fullmatch(
         r"net.py:make under linf:0.1: 40 samples of digits, (\d+\.\d) % right without an attack", lines[0]
     )[1]
@@ -73,7 +77,8 @@ def test_each_threat_model_has_its_part_and_unions_are_certified_where_each_part
             "--method=crwn",
             "--method=crwn: unknown method 'crwn', did you mean 'crown'? Known: alpha-crown, crown, ibp",
         ),
-        ("--threat=l1:3", "--threat=l1:3: certificates are for linf and l2, and unions of them"),
+        ("--threat=l1:3", "--method=alpha-crown: no bounds are known for l1:3; certificates are for linf and l2"),
+        ("--method=none", "--method=none: expected one of ibp, crown, alpha-crown"),
         ("--threat=lin:1", "--threat=lin:1: unknown norm 'lin', did you mean 'linf'?"),
         ("--samples=9999", "--samples=9999: digits has 599 test samples"),
         ("--data=dgits", "--data=dgits: unknown data set 'dgits'"),
@@ -123,9 +128,9 @@ def test_the_pace_of_a_method_is_by_the_samples_that_it_was_asked(monkeypatch):
 
     times = iter([0.0, 9.0, 10.0])
     monkeypatch.setattr("robust.commands.certify.time.perf_counter", lambda: next(times))
-    watch = Stopwatch(Shown())
+    watch = Stopwatch(Shown(), Cost({"ibp": 1.0, "crown": 3.0}, 100))
     watch("ibp", 0, 100)
     watch("crown", 0, 10)
 
-    assert watch.bar.note == "crown, 0 of 10 samples"
+    assert (watch.bar.note, watch.bar.share) == ("crown, 10 left", (100 + 3 * 90) / 400)
     assert watch.pace(14.0) == {"ibp": 0.09, "crown": 0.5}
