@@ -24,6 +24,8 @@ def optimise_margins(bounds: Bounds, y: Tensor, margins: Tensor) -> Tensor:
         if isinstance(lines, CurveLines)
     }
     parameters = [each for slope in slopes.values() for each in slope.parameters]
+    if not parameters:
+        return margins  # there is no slope to choose
     optimiser = torch.optim.Adam(parameters, lr=RATE)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, DECAY)
     best = margins

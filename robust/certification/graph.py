@@ -3,8 +3,12 @@
 It is exported for one sample, so that a value has the shape (1, ...); several samples are a further dimension before.
 """
 
+import io
+import logging
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -105,8 +109,9 @@ def read_graph(module: nn.Module, x: Tensor, *, live: bool = False) -> Graph:
 def _export(module: nn.Module, x: Tensor) -> Any:
     was_training = module.training
     try:
-        program = torch.export.export(module.eval(), (x,), strict=False)
-        return program.run_decompositions({})  # so that nothing works in place
+        with _quiet():
+            program = torch.export.export(module.eval(), (x,), strict=False)
+            return program.run_decompositions({})  # so that nothing works in place
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else ""
         kind = type(error).__name__
@@ -115,6 +120,19 @@ def _export(module: nn.Module, x: Tensor) -> Any:
         raise NoBoundsError(f"torch.export cannot read it ({kind}: {first[:160]})") from error
     finally:
         module.train(was_training)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what torch warns of, logs and prints as it exports: the error has it."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 def _constants(program: Any, live: nn.Module | None) -> dict[str, Any]:
@@ -166,6 +184,8 @@ class _Reader:
             raise NoBoundsError(f"layer {_layer(node)!r} ({node.op} {node.target})")
 
     def _call(self, node: Any) -> None:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise NoBoundsError(f"layer {_layer(node)!r} ({node.target}) is random")
         if not any(source.name in self._places or source.name in self._several for source in node.all_input_nodes):
             args, kwargs = pytree.tree_map_only(
                 torch.fx.Node, lambda each: self._known[each.name], (node.args, node.kwargs)
