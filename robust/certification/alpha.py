@@ -33,9 +33,9 @@ def optimise_margins(bounds: Bounds, y: Tensor, margins: Tensor) -> Tensor:
         with torch.enable_grad():
             lines = bounds.lines | {position: slope.lines() for position, slope in slopes.items()}
             found = bound_below(graph, rows, bounds.ball, bounds.by_value, lines)
-            grads = torch.autograd.grad(-found.sum(), parameters, allow_unused=True)
-        for parameter, grad in zip(parameters, grads, strict=True):
-            parameter.grad = grad
+            loss = -found.sum()
+            optimiser.zero_grad()
+            loss.backward()
         best = torch.fmax(best, found.detach())
         if not bool((best.amin(1) <= 0).any()):
             break

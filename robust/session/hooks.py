@@ -191,7 +191,7 @@ class RobustSession:
     def _check_gates(self) -> None:
         """Add a line to the failures for each gate that fails, or that nothing was measured for."""
         gate_checks = self.run.gate_checks
-        self.failures += gate_checks.check_rows(excused=self._excused)
+        self.failures += gate_checks.check_rows(excused=self._excused) + gate_checks.check_contradictions()
         self.failures += self._compare_reported()
         if not self.selection.left_out:
             self.failures += gate_checks.check_measured() + self._check_compared()

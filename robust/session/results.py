@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.flags import Flags
 from robust.gates import Decision, Measured
 from robust.records.evidence import Evidence
 from robust.records.files import locked
@@ -104,6 +105,10 @@ class Results:
         """Return the labels of the row's samples, (n,), and their numbers in the split, (n,)."""
         y, index = self.labels[self._ordered(key)[0].setup.data.digest]
         return np.array(y, np.int64), np.array(index, np.int64)
+
+    def list_numbers(self, key: RowKey, marked: Flags) -> list[int]:
+        """List the numbers in the split of the samples of a row that are marked, (n,)."""
+        return self._read_labels(key)[1][marked].tolist()  # type: ignore[no-any-return]
 
     def get_record(self, key: RowKey) -> Record:
         """Return the record of a complete row."""

@@ -112,7 +112,7 @@ def read_certification(option: OptionValue, threats: tuple[str, ...], models: tu
             refuse_threat(threat)
         for spec in models:
             if spec.answers:
-                raise ValueError(f"{spec.text} cannot be certified: it only answers, and bounds need its layers")
+                raise ValueError(f"{spec.text} cannot be certified: it only answers, and a bound needs its layers")
     return method
 
 
