@@ -213,7 +213,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="ACCURACY:POINTS",
         help="exit with status 1 if an accuracy drops by more, significantly, as --robust-compare-fail of pytest: "
-        "robust_acc:2pp,clean_acc:1pp",
+        "robust_acc:2pp,clean_acc:1pp,certified_acc:2pp",
     )
 
 

@@ -166,7 +166,8 @@ OPTIONS = (
     Option(
         "compare-fail",
         "ACCURACY:POINTS",
-        "how far an accuracy may drop: robust_acc:2pp, clean_acc:1pp; default: robust_acc:0pp, no significant drop",
+        "how far an accuracy may drop: robust_acc:2pp, clean_acc:1pp, certified_acc:2pp; default: robust_acc:0pp, no "
+        "significant drop, and with --robust-certify certified_acc:0pp",
         many=True,
     ),
     Option("leaderboard", "DIR", "the folder for records and the leaderboard, or none; default: leaderboard"),

@@ -9,12 +9,14 @@ from robust.certification.certify import Certifier, certify
 from robust.certification.cost import measure_cost
 from robust.certification.errors import NoBoundsError
 from robust.certification.journal import Journal, open_journal
+from robust.data.dataset import Samples
 from robust.evaluation.time_limit import Deadline
 from robust.gates import CERTIFIED
 from robust.progress import Bar, tell_kept
 from robust.records.certificate import Certificate
 from robust.session.case import Case, fail
 from robust.session.measurement import ShowBar
+from robust.session.per_module import PerModule
 from robust.session.resources import Resources
 from robust.session.selection import part_of
 
@@ -29,12 +31,21 @@ class Certification:
         self._data = resources.data
         self._answers = resources.answers
         self._budget = resources.budget
+        self._known: PerModule[dict[str, tuple[Samples, Certificate, str]]] = PerModule()  # by threat model
 
     def certify(self, case: Case, threat: str) -> tuple[Certificate, str]:
         """Certify the samples that are answered right. Returns the certificate, and the folder of its journal.
 
-        Fail the test, in one line, if that cannot be done.
+        Fail the test, in one line, if that cannot be done. What another test has certified is not certified again.
         """
+        known = self._known.get(case.module, dict)
+        samples, certificate, folder = known.get(threat, (None, None, ""))
+        if samples is not case.samples or certificate is None:
+            certificate, folder = self._certify(case, threat)
+            known[threat] = case.samples, certificate, folder
+        return certificate, folder
+
+    def _certify(self, case: Case, threat: str) -> tuple[Certificate, str]:
         name, method = case.variant.spec.name, str(self._settings.certify)
         with self._show_bar(f"{name}, {method} under {threat}") as bar:
             try:

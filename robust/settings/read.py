@@ -69,7 +69,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         batch_size=read_whole(options["batch-size"], 1),
         device=read_device(options["device"]),
         gates=read_gates(options["fail-under"], options["fail-on"], plan.names, plan.threats, certified=bool(method)),
-        baselines=read_baselines(options["compare"], options["compare-fail"], options["save"]),
+        baselines=read_baselines(options["compare"], options["compare-fail"], options["save"], certified=bool(method)),
         verdict=read_verdict(options["verdict"]),
         accepted=read_list(options["accept"], read_check),
         leaderboard=read_leaderboard(options["leaderboard"], root),
