@@ -92,6 +92,18 @@ class Attack(Struct):
     rounded: Broken | UnsetType = UNSET
 
 
+class Certificate(Struct):
+    """What is proved of the samples."""
+
+    method: Word
+    certified: Count
+    open: Count
+    by: dict[str, Count]
+    seconds: Seconds
+    columns: dict[str, Column]
+    partial: str | UnsetType = UNSET
+
+
 class Doubt(Struct):
     """A finding."""
 
@@ -176,6 +188,7 @@ class Content(Struct):
     provenance: Provenance
     draw: int | UnsetType = UNSET
     rounded: Rounded | UnsetType = UNSET
+    certificate: Certificate | UnsetType = UNSET
     trust: Trust | UnsetType = UNSET
 
 

@@ -47,6 +47,11 @@ class TrustReport:
         return worst(finding for finding in self.findings if finding.name not in self.accepted)
 
     @property
+    def outcome(self) -> tuple[object, ...]:
+        """Return what two reports on the same must agree in: the findings, regardless of their values."""
+        return self.checked, [(finding.name, finding.grade) for finding in self.findings], self.accepted
+
+    @property
     def doubts(self) -> tuple[Finding, ...]:
         """The findings that are no mere notes."""
         return tuple(finding for finding in self.findings if finding.grade != "trusted")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from robust.attacks.text import cut
 from robust.report.board import Board, Row, percent
+from robust.stats import wilson
 
 MAX_NAME = 300  # characters of a name that a table shows
 LEGEND = (
@@ -38,12 +39,28 @@ def columns(board: Board) -> list[Column]:
         *attacks,
         Column("robust %"),
         Column("95 % interval"),
+        *[Column("certified %"), Column("open %")] * board.certified,
         *[Column("verdict", numeric=False)] * board.judged,
         Column("drop"),
         Column("n"),
         Column("params"),
         Column("weights", numeric=False),
     ]
+
+
+def describe_bracket(row: Row, sign: str) -> str:
+    """Return both bounds of the true robustness, "96.0 <= robust <= 96.5", and what lies between; or "".
+
+    `sign` stands for "at most". What is certified is proved for all inputs; what was attacked, for those found.
+    """
+    certificate, record = row.record.certificate, row.record
+    if certificate is None or row.certified is None or record.open is None:
+        return ""
+    n_open, low, high = int(record.open.sum()), *wilson(int(certificate.certified.sum()), record.data.n)
+    who = f"{record.model.name} ({record.recipe}): {row.certified:.1f} {sign} robust {sign} {row.robust:.1f}"
+    partial = ", stopped by the time" * bool(certificate.partial)
+    proved = f"certified by {certificate.method}{partial}, 95 % interval {100 * low:.1f} to {100 * high:.1f}"
+    return f"{who} ({proved}; {n_open} of {record.data.n} open)"
 
 
 def describe_rounding(board: Board) -> str:
@@ -85,6 +102,7 @@ def cells(board: Board, row: Row) -> list[str]:
     figures = ["" if value is None else f"{value:.1f}" for value in (row.clean, *row.under, row.robust)]
     interval = f"{row.low:.1f} to {row.high:.1f}"
     verdict = [row.record.marked_verdict] * board.judged
-    tail = [interval, *verdict, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
+    proved = ["" if value is None else f"{value:.1f}" for value in (row.certified, row.open)] * board.certified
+    tail = [interval, *proved, *verdict, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
     names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
     return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

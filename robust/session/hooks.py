@@ -141,8 +141,9 @@ class RobustSession:
         results = self.run.results
         results.labels |= labels
         for content in payloads:
-            if (key := results.take(ItemPayload.from_json(content))) and self._file(key):
-                self._call_hook("pytest_robust_record", record=results.get_record(key))
+            for key in results.take(ItemPayload.from_json(content)):
+                if self._file(key):
+                    self._call_hook("pytest_robust_record", record=results.get_record(key))
 
     def _call_hook(self, name: str, **arguments: object) -> list[Any]:
         """Return what the implementations of a hook return. One that fails fails the run, and loses nothing."""
@@ -190,7 +191,7 @@ class RobustSession:
     def _check_gates(self) -> None:
         """Add a line to the failures for each gate that fails, or that nothing was measured for."""
         gate_checks = self.run.gate_checks
-        self.failures += gate_checks.check_rows(excused=self._excused)
+        self.failures += gate_checks.check_rows(excused=self._excused) + gate_checks.check_contradictions()
         self.failures += self._compare_reported()
         if not self.selection.left_out:
             self.failures += gate_checks.check_measured() + self._check_compared()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from torch import nn
 
 from robust.attacks.factory import make, needs_gradient
 from robust.attacks.rng import seeded
@@ -26,6 +27,7 @@ from robust.train.prepare import rehearse
 from robust.train.recipe import AS_IS
 from robust.user_code import describe_user_error
 
+CERTIFIED_SAMPLES = 4  # on which a model is tried before it is certified
 EXPECTED = (ValueError, LookupError, pytest.UsageError, LostError, KeyboardInterrupt)  # told in one line already
 
 
@@ -117,11 +119,25 @@ def _check_model(spec: ModelSpec, settings: Settings, data: RunData, models: Mod
             check_model(module, data.dataset, data.samples)
         except ValueError as error:
             raise ValueError(f"{error}{suggest_library(spec.module, spec.factory)}") from error
+    for threat in settings.threats if settings.certify else ():
+        with trying(f"certify={settings.certify}"):
+            _refuse_certificate(spec, module, data, threat)
     if is_black_box(module):
         _refuse_gradients(spec, settings, data, models)
     for text in _list_recipes(settings):
         with trying(f"train={text}"), seeded(settings.seed, [models.device]):
             rehearse(models.get_builder(spec)(), read_recipe(text), data.samples, models.threat_to_train)
+
+
+def _refuse_certificate(spec: ModelSpec, module: nn.Module, data: RunData, threat: str) -> None:
+    """Raise ValueError if no bounds are known for the model and the threat model."""
+    from robust.certification.certify import Certifier  # which reads the network by torch.export
+
+    x = torch.tensor(data.samples.x[:CERTIFIED_SAMPLES])
+    try:
+        Certifier.of(module, x[:1], data.read_threat(threat)).check(x)
+    except ValueError as error:
+        raise ValueError(f"{spec.text} cannot be certified: {error}; --robust-certify=none leaves it out") from error
 
 
 def _refuse_gradients(spec: ModelSpec, settings: Settings, data: RunData, models: Models) -> None:

@@ -39,7 +39,9 @@ def onto(threat, points, x):
     if threat.norm == "linf":
         d = d.clamp(-eps, eps)
     else:
-        d = d * (eps / d.flatten(2).norm(dim=2).clamp_min(1e-300)).clamp_max(1).reshape(*d.shape[:2], *[1] * (d.dim() - 2))
+        d = d * (eps / d.flatten(2).norm(dim=2).clamp_min(1e-300)).clamp_max(1).reshape(
+            *d.shape[:2], *[1] * (d.dim() - 2)
+        )
     return (x + d).clamp(threat.lo, threat.hi)
 
 

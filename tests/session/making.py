@@ -88,6 +88,7 @@ def settings(folder=Path(), **changes):
         "attacks": ("fgsm", "pgd:steps=5"),
         "suites": (),
         "seconds": None,
+        "certify": None,
         "search": (),
         "trainings": ("as-is",),
         "samples": None,

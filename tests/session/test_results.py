@@ -17,7 +17,7 @@ def test_a_row_is_complete_with_its_last_attack():
 
     assert found.list_records() == []
     assert found.describe_unfinished() == ["net (as-is), linf:0.15: 1 of 2 attacks were run, so there is no row"]
-    key = found.take(attack("fgsm", "00110000", attacks=2))
+    (key,) = found.take(attack("fgsm", "00110000", attacks=2))
     record = found.get_record(key)
     assert [outcome.name for outcome in record.attacks] == ["fgsm", "pgd"]
     assert record.robust.tolist() == flags("00001100").tolist()
@@ -39,7 +39,7 @@ def test_a_judged_row_waits_for_its_trust_and_its_mitigated_attack_counts():
     assert found.describe_unfinished() == [
         "net (as-is), linf:0.15: 1 of 1 attacks were run, and test_trust was not, so there is no row"
     ]
-    key = found.take(trust(TRUSTED, "11110000"))
+    (key,) = found.take(trust(TRUSTED, "11110000"))
     record = found.get_record(key)
     assert record.trust == TRUSTED
     assert [outcome.name for outcome in record.attacks] == ["pgd", "mitigated"]
@@ -59,8 +59,8 @@ def test_a_row_whose_tests_met_different_weights_is_unfinished_and_says_so():
 def test_a_row_that_comes_again_the_same_is_no_news_and_another_replaces_it():
     found = results(attack())
 
-    assert found.take(attack()) is None
-    key = found.take(attack(adversarial="11100000"))
+    assert found.take(attack()) == []
+    (key,) = found.take(attack(adversarial="11100000"))
     assert found.get_record(key).robust.sum() == 3
     assert len(found.list_records()) == len(found.list_complete()) == 1
 
