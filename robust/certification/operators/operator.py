@@ -58,6 +58,10 @@ class Call:
         value: Tensor = result if self.index is None else result[self.index]
         return value
 
+    def __repr__(self) -> str:
+        """Return its function alone: torch.vmap asks for it at each call, and tensors take long to write."""
+        return f"Call({self.function})"
+
     def over(self, change: Callable[[Tensor], Tensor]) -> "Call":
         """Return the call with each constant tensor of floats changed."""
         args, kwargs = pytree.tree_map_only(
