@@ -33,12 +33,12 @@ def optimise_margins(bounds: Bounds, y: Tensor, margins: Tensor) -> Tensor:
         with torch.enable_grad():
             lines = bounds.lines | {position: slope.lines() for position, slope in slopes.items()}
             found = bound_below(graph, rows, bounds.ball, bounds.by_value, lines)
-            loss = -found.sum()
-            optimiser.zero_grad()
-            loss.backward()
+            grads = torch.autograd.grad(-found.sum(), parameters, allow_unused=True)
         best = torch.fmax(best, found.detach())
         if not bool((best.amin(1) <= 0).any()):
             break
+        for parameter, grad in zip(parameters, grads, strict=True):
+            parameter.grad = grad
         optimiser.step()
         schedule.step()
         for slope in slopes.values():

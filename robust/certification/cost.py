@@ -39,6 +39,8 @@ class Cost:
 
     def describe(self) -> str:
         """Return one line: the most that it takes, since a dearer method bounds only what the cheaper leave open."""
+        if not self.paces:
+            return f"{self.n} samples to certify"
         most = self.n * sum(self.paces.values()) / self.processes
         each = ", ".join(f"{method} {_format(pace)}" for method, pace in self.paces.items())
         return f"{self.n} samples to certify, at most about {_format(most)}; a sample: {each}"

@@ -1,5 +1,8 @@
 """The run of a certification: what it keeps, goes on from, shares out, and does when its time is up."""
 
+from dataclasses import replace
+from functools import cache, partial
+
 import numpy as np
 import pytest
 import torch
@@ -12,31 +15,26 @@ from robust.certification.cost import Cost, measure_cost
 from robust.certification.interrupt import check_stopped
 from robust.certification.journal import Journal, Known, open_journal
 from robust.data.dataset import Samples
-from robust.flags import Flags
 from tests.distributed.together import together
 
 N = 40
 
 
+@cache
 def make():
-    """Return (a certifier, 40 samples, those that are answered right)."""
+    """Return (a certifier of batches of 8, 40 samples, those that are answered right: all but three)."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 3))
     x = torch.rand(N, 6)
     y = net(x).argmax(1)
     y[:3] = (y[:3] + 1) % 3
-    samples = Samples(x.numpy(), y.numpy(), np.arange(N))
-    correct: Flags = np.arange(N) >= 3
     certifier = Certifier.of(net, x[:1], read_threat("linf:0.05"))
-    return (
-        Certifier(certifier.module, certifier.graph, certifier.parts, dict.fromkeys(("ibp", "crown"), 8)),
-        samples,
-        correct,
-    )
+    samples = Samples(x.numpy(), y.numpy(), np.arange(N))
+    return replace(certifier, limits=dict.fromkeys(("ibp", "crown"), 8)), samples, np.arange(N) >= 3
 
 
-def counted(certifier, monkeypatch, most=10**9):
-    """Return the list of (method, samples) that are bounded from now on; the run is killed before one more than most."""
+def count_bounds(monkeypatch, most=10**9):
+    """Return the list of (method, samples) that are bounded from now on; after so many the run is killed."""
     calls, bound = [], Certifier.bound
 
     def count(self, x, y, method):
@@ -50,72 +48,67 @@ def counted(certifier, monkeypatch, most=10**9):
 
 
 def test_the_dearer_method_is_asked_only_for_what_the_cheaper_leaves_open(monkeypatch):
-    certifier, samples, correct = make()
-    calls = counted(certifier, monkeypatch)
-    found = certify(certifier, samples, correct, "crown")
+    calls = count_bounds(monkeypatch)
+    found = certify(*make(), "crown")
 
     asked = {method: sum(n for each, n in calls if each == method) for method in ("ibp", "crown")}
     assert asked == {"ibp": N - 3, "crown": N - 3 - found.by["ibp"]}
     assert 0 < found.by["ibp"] < found.by["ibp"] + found.by["crown"] == found.certified.sum() < N - 3
-    assert np.isneginf(found.margin[:3]).all() and not found.certified[:3].any()
+    assert np.isneginf(found.margin[:3]).all()
     assert (found.certified == (found.margin > 0)).all()
 
 
 @pytest.mark.parametrize("most", [2, 6])
 def test_killed_it_goes_on_and_ends_with_the_same_certificate(tmp_path, monkeypatch, most):
     monkeypatch.setattr(journals, "EVERY", -1.0)
-    certifier, samples, correct = make()
-    whole = certify(certifier, samples, correct, "crown")
-    n = len(counted(certifier, monkeypatch))
-    folder = lambda: open_journal(tmp_path, read_threat("linf:0.05"), certifier.hash(samples, tmp_path))  # noqa: E731
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        counted(certifier, patch, most)
-        certify(certifier, samples, correct, "crown", journal=folder())
+    run = partial(certify, *make(), "crown")
+    reopen = partial(open_journal, tmp_path, read_threat("linf:0.05"), "ab" * 8)
+    with monkeypatch.context() as patch:
+        calls = count_bounds(patch)
+        whole = run()
+    with monkeypatch.context() as patch:
+        count_bounds(patch, most)
+        journal = reopen()
+        with pytest.raises(KeyboardInterrupt):
+            run(journal=journal)
 
-    calls = counted(certifier, monkeypatch)
-    assert folder().count() == min(8 * most, N - 3)
-    found = certify(certifier, samples, correct, "crown", journal=folder())
-    full = []
-    monkeypatch.undo()
-    full = counted(certifier, monkeypatch)
-    certify(certifier, samples, correct, "crown")
-    assert n == 0 and len(calls) == len(full) - most
+    assert reopen().count() == min(8 * most, N - 3)
+    left = count_bounds(monkeypatch)
+    found = run(journal=reopen())
+    assert left == calls[most:]
     assert (found.outcome, found.by) == (whole.outcome, whole.by)
     assert np.array_equal(found.margin, whole.margin)
 
 
 def test_what_one_method_has_bounded_another_does_not_bound_again(tmp_path, monkeypatch):
-    certifier, samples, correct = make()
-    journal = Journal(tmp_path)
-    cheap = certify(certifier, samples, correct, "ibp", journal=journal)
-    calls = counted(certifier, monkeypatch)
-    both = certify(certifier, samples, correct, "crown", journal=journal)
+    run = partial(certify, *make(), journal=Journal(tmp_path))
+    cheap = run("ibp")
+    calls = count_bounds(monkeypatch)
+    both = run("crown")
 
     assert {method for method, _ in calls} == {"crown"}
     assert both.by["ibp"] == cheap.certified.sum()
-    again = certify(certifier, samples, correct, "ibp", journal=journal)
+    again = run("ibp")
     assert (again.method, again.by) == ("ibp", {"ibp": both.certified.sum()})
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 300])
 def test_a_damaged_journal_is_none(tmp_path, damage):
-    certifier, samples, correct = make()
     (tmp_path / journals.FILE).write_bytes(damage)
 
     assert Journal(tmp_path).count() == 0
-    found = certify(certifier, samples, correct, "ibp", journal=Journal(tmp_path))
-    assert found.outcome == certify(certifier, samples, correct, "ibp").outcome
+    assert certify(*make(), "ibp", journal=Journal(tmp_path)).outcome == certify(*make(), "ibp").outcome
 
 
 def test_a_journal_of_other_weights_or_samples_is_another(tmp_path):
     certifier, samples, _ = make()
     key = certifier.hash(samples, tmp_path)
-    with torch.no_grad():
-        certifier.module[0].weight[0, 0] += 1
+    other = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 3))
 
-    assert certifier.hash(samples, tmp_path) != key
-    assert make()[0].hash(samples, tmp_path) == key
-    assert make()[0].hash(samples.take(np.arange(5)), tmp_path) != key
+    assert replace(certifier).hash(samples, tmp_path) == key
+    assert replace(certifier, module=other).hash(samples, tmp_path) != key
+    assert replace(certifier, parts=read_threat("linf:0.06").parts).hash(samples, tmp_path) != key
+    assert certifier.hash(samples.take(np.arange(5)), tmp_path) != key
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
@@ -125,47 +118,29 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
         open_journal(tmp_path / "file", read_threat("linf:0.1"), "ab" * 8)
 
 
-@pytest.mark.parametrize("after", [0, 1, 40])
+@pytest.mark.parametrize("after", [0, 1, 12])
 def test_time_that_is_up_leaves_samples_open_and_the_journal_keeps_the_rest(tmp_path, after):
-    certifier, samples, correct = make()
     asked = []
-    found = certify(
-        certifier,
-        samples,
-        correct,
-        "crown",
-        stop=lambda: asked.append(1) or len(asked) > after,
-        journal=Journal(tmp_path),
-    )
+    run = partial(certify, *make(), "crown", journal=Journal(tmp_path))
+    found = run(stop=lambda: asked.append(1) or len(asked) > after)
 
-    whole = certify(certifier, samples, correct, "crown")
+    whole = certify(*make(), "crown")
     assert found.partial == "time"
-    assert found.certified.sum() < whole.certified.sum() and not (found.certified & ~whole.certified).any()
-    assert certify(certifier, samples, correct, "crown", journal=Journal(tmp_path)).outcome == whole.outcome
+    assert found.certified.sum() < whole.certified.sum()
+    assert not (found.certified & ~whole.certified).any()
+    assert run().outcome == whole.outcome
 
 
 def share(ranks):
-    certifier, samples, correct = make()
-    found = certify(certifier, samples, correct, "crown", journal=Journal(None, ranks))
-    return found.outcome, found.by
+    found = certify(*make(), "crown", journal=Journal(None, ranks))
+    stopped = certify(*make(), "ibp", stop=lambda: ranks.rank == 1, journal=Journal(None, ranks))
+    return found.outcome, found.by, stopped.partial
 
 
-def test_ranks_share_the_samples_and_all_know_the_same():
-    certifier, samples, correct = make()
-    alone = certify(certifier, samples, correct, "crown")
+def test_ranks_share_the_samples_and_all_know_the_same_and_one_whose_time_is_up_ends_all():
+    alone = certify(*make(), "crown")
 
-    assert together(2, share) == [(alone.outcome, alone.by)] * 2
-
-
-def stop_one(ranks):
-    certifier, samples, correct = make()
-    return certify(
-        certifier, samples, correct, "ibp", stop=lambda: ranks.rank == 1, journal=Journal(None, ranks)
-    ).partial
-
-
-def test_one_rank_whose_time_is_up_ends_all():
-    assert together(2, stop_one) == ["time", "time"]
+    assert together(2, share) == [(alone.outcome, alone.by, "time")] * 2
 
 
 def test_without_a_limit_a_bound_is_not_ended():
@@ -174,12 +149,12 @@ def test_without_a_limit_a_bound_is_not_ended():
 
 def test_what_it_will_cost_is_measured_on_a_few_samples(monkeypatch):
     certifier, samples, correct = make()
-    calls = counted(certifier, monkeypatch)
+    calls = count_bounds(monkeypatch)
     cost = measure_cost(certifier, samples, correct, "crown")
 
     assert calls == [("ibp", 8), ("crown", 8)]
     assert (cost.n, [*cost.paces]) == (N - 3, ["ibp", "crown"])
-    assert measure_cost(certifier, samples, ~correct & False, "crown").describe() == "0 samples to certify"
+    assert measure_cost(certifier, samples, correct & False, "crown").describe() == "0 samples to certify"
     assert measure_cost(certifier, samples, correct, "crown", stop=lambda: True).paces == {}
 
 
