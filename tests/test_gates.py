@@ -18,6 +18,10 @@ ATTACKS, THREATS = ("fgsm", "pgd:steps=5"), ("linf:8/255", "l2:0.5")
         ("pgd:steps=5:35.5", Floor(35.5, "pgd-steps5")),
         ("pgd:35", Floor(35.0, "pgd")),
         ("pgd-steps5-l2-0.5:0", Floor(0.0, "pgd-steps5-l2-0.5")),
+        ("certified:60", Floor(60.0, "certified")),
+        ("certified@linf:8/255:60", Floor(60.0, "certified-linf-8_255")),
+        ("certified-l2-0.5:60", Floor(60.0, "certified-l2-0.5")),
+        ("robust@l2:0.5:60", Floor(60.0, "l2-0.5")),
         ("40.5", Floor(40.5)),
         ("100", Floor(100.0)),
     ],
@@ -26,7 +30,9 @@ def test_a_floor_is_read(text, floor):
     assert read_floor(text, ATTACKS, THREATS) == floor
 
 
-@pytest.mark.parametrize("text", ["", "x", "0.4", "-1", "101", "nan", "clean:", "l2:0.7:40", "40:clean"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "0.4", "-1", "101", "nan", "clean:", "l2:0.7:40", "40:clean", "certified@l2:1:9"]
+)
 def test_what_is_no_floor_is_refused(text):
     with pytest.raises(ValueError, match=r"expected a percentage|unknown scope"):
         read_floor(text, ATTACKS, THREATS)
@@ -45,6 +51,17 @@ def test_the_narrowest_floor_counts_and_of_two_as_narrow_the_higher():
     gates = Gates((Floor(40.0), Floor(60.0), Floor(10.0, "pgd-l2-1"), Floor(20.0, "pgd")))
     pairs = [("fgsm", "l1:1"), ("pgd:steps=9", "l1:1"), ("pgd", "l2:1")]
     assert [gates.attack(*pair).percent for pair in pairs] == [60, 20, 10]
+
+
+def test_a_floor_of_what_is_certified_is_for_nothing_else():
+    gates = Gates(tuple(read_floor(word, ATTACKS, THREATS) for word in ("certified:60", "certified@l2:0.5:40")))
+
+    assert [gates.certified(threat).percent for threat in THREATS] == [60, 40]
+    assert gates.clean() is gates.attack("fgsm", "l2:0.5") is gates.together("l2:0.5") is None
+    assert Gates((Floor(40.0), Floor(50.0, "clean"), Floor(60.0, "l2-0.5"))).certified("l2:0.5") is None
+    assert all(floor.is_certified for floor in gates.floors)
+    assert not Floor(40.0).is_certified
+    assert not Floor(40.0, "clean").is_certified
 
 
 def test_a_row_of_one_attack_has_the_floor_of_the_attack_and_any_other_that_of_all():

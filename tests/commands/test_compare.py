@@ -171,7 +171,8 @@ def test_what_is_certified_is_compared_where_both_rows_have_it_by_one_method(com
 @pytest.mark.parametrize("after", [(0, ""), (20, "ibp")])
 def test_what_is_no_more_certified_in_the_same_way_is_told_and_fails_where_a_margin_is_given(compare, proved, after):
     folders = proved((20, "crown"), after)
-    told = f"what is certified is not compared: net (as-is), digits, linf:0.15, pgd: A by crown, B by {after[1] or 'nothing'}"
+    by = f"A by crown, B by {after[1] or 'nothing'}"
+    told = f"what is certified is not compared: net (as-is), digits, linf:0.15, pgd: {by}"
 
     status, lines, _ = compare(*folders)
     assert (status, lines[-1]) == (0, told)

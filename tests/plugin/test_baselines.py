@@ -243,7 +243,7 @@ def test_a_row_of_the_users_own_test_is_compared_at_the_end(run, folder, pyteste
 # Which baseline
 
 
-def test_a_model_that_lost_certified_samples_fails(run, folder, change):
+def test_a_model_that_lost_certified_samples_fails(exporting, run, folder, change):
     options = (MODEL, *ALONE, "--robust-certify=ibp", "--robust-attack=fgsm")
     run(*options, "--robust-save=main").stdout.fnmatch_lines(["baseline saved: *"])
     change(1.0)
@@ -259,7 +259,7 @@ def test_a_model_that_lost_certified_samples_fails(run, folder, change):
     )
 
 
-def test_a_baseline_without_a_certificate_leaves_the_other_comparisons(run, saved):
+def test_a_baseline_without_a_certificate_leaves_the_other_comparisons(exporting, run, saved):
     result = run(MODEL, *ALONE, LATEST, "--robust-certify=ibp", "-k", "regression", "-rs")
 
     result.assert_outcomes(passed=1, skipped=1)

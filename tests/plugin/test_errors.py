@@ -88,6 +88,13 @@ WRONG = {
     "option of a torchattack": (["attack=torchattacks:PGD:step=3"], "did you mean 'steps'"),
     "unknown torchattack": (["attack=torchattacks:PDG"], "did you mean 'PGD'"),
     "eps in grey levels": (["threat=linf:8"], "did you mean linf:8/255?"),
+    "operator without bounds": (
+        ["certify=ibp", "model=odd.py:Sorts"],
+        "odd.py:Sorts cannot be certified: layer 'model' (aten::sort); --robust-certify=none leaves it out",
+    ),
+    "control flow on data": (["certify=ibp", "model=odd.py:Branches"], "its control flow depends on the data"),
+    "random answers": (["certify=ibp", "model=odd.py:Draws"], "random"),
+    "answers that change": (["certify=ibp", "model=odd.py:Counts"], "answers are random, or keep a state"),
     "recipe option": (["train=trades:gamma=6"], "no option 'gamma'"),
     "recipe value": (["train=trades:epochs=0"], "epochs must be above 0, got 0"),
     "nothing to train on": (["train=standard", LINF, GOOD], "expected x_train and y_train"),
@@ -102,6 +109,36 @@ EARLY = [
     *("surrogate without architecture", "option of a torchattack", "unknown torchattack", "recipe option"),
     "recipe value",
 ]
+
+
+ODD = """
+import random
+import torch
+import net
+
+class Sorts(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = net.make()
+
+    def forward(self, x):
+        return self.net(self.change(x))
+
+    def change(self, x):
+        return x.sort()[0]
+
+class Branches(Sorts):
+    def change(self, x):
+        return x if x.sum() > 3 else -x
+
+class Draws(Sorts):
+    def change(self, x):
+        return x + 1e-6 * torch.randn_like(x)
+
+class Counts(Sorts):
+    def change(self, x):
+        return x + 1e-3 * random.random()
+"""
 
 
 class Payload:
@@ -120,6 +157,7 @@ def cluttered(folder, monkeypatch):
     (folder / "program.py").write_text(f"{parse}parser.parse_args()\n")
     (folder / "parses.py").write_text(f"{parse}def make(): parser.parse_args()\n")
     (folder / "conv.py").write_text("from torch import nn\n\ndef make(): return nn.Conv2d(1, 10, 8)\n")
+    (folder / "odd.py").write_text(ODD)
     (folder / "text.pt").write_text("not a checkpoint")
     torch.save(nn.Linear(2, 2), folder / "full.pt")
     for suffix in ("safetensors", "pt"):

@@ -7,6 +7,7 @@ from robust.records.gallery import Gallery
 from robust.records.record import Record
 from robust.report.board import Board, Row
 from robust.report.lines import Line, lines
+from robust.report.page import bracket
 from robust.report.page.curves import Curve, chart
 from robust.report.page.images import gallery_section
 from robust.report.page.layout import Placed
@@ -51,6 +52,7 @@ def _row(board: Board, row: Row, gallery: Gallery | None, first: Record, up: str
     return tag(
         "article",
         tag("h4", f"{record.threat}, {record.suite} ", verdict(row)),
+        bracket.section(row),
         tag(
             "div", _attacks(lines(board, row)[len(record.attacks) == 1 :]), by_class(record), class_="wide", tabindex=0
         ),
