@@ -103,6 +103,14 @@ class Doubt(Struct):
     weak: bool
 
 
+class Part(Struct):
+    """The cost of a part of the checks."""
+
+    name: Word
+    seconds: Seconds
+    passes: Count
+
+
 class Trust(Struct):
     """The result of all checks."""
 
@@ -113,6 +121,7 @@ class Trust(Struct):
     skipped: list[str]
     seconds: Seconds
     not_run: list[str] | UnsetType = UNSET
+    parts: list[Part] | UnsetType = UNSET
 
 
 class Classes(Struct):

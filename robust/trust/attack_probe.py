@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TypeVar
 
@@ -28,18 +28,21 @@ from robust.flags import Flags
 from robust.models.traits import only_answers
 from robust.records.trust import NotApplicableError, TimeUpError
 from robust.trust.gradients import GradientTrace, join_batches, measure_linearity, trace_gradients
+from robust.trust.pass_budget import PassBudget
+from robust.trust.pass_share import GRADIENT_FREE
 
 T = TypeVar("T")
 
 ORDINARY = "pgd:loss=margin:steps=20:stride=1:last=0.01"
-GRADIENT_FREE = ("noise", "rays", "square")  # attacks that need no gradient
 MAX_ATTACKS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
 MAX_NOISE = 1e-3  # of the size of the answers; kernels on a GPU add in any order, and differ by far less
 MAX_TRACED_SAMPLES = 12  # whose gradients are recorded in every iteration of an attack
 MAX_ASKED_TWICE = 32  # samples that tell whether a model is random
 MAX_LINEAR_SAMPLES = 40  # at which a step along the gradient is compared with its gain
 HARDEST, MIN_HARDEST = 1 / 16, 6  # share and number of the robust samples on which an attack is tried first
-MIN_HINTS = 2  # samples that it must break there to be tried on the others
+FEWEST = 3  # samples of these, if the budget allows no more
+MIN_HINTS = 2  # samples that it must break there to be tried on others
+MIN_OTHERS = 24  # of those, hardest first: enough to be significant among MAX_SAMPLES
 
 
 def follows_gradient(attack: str) -> bool:
@@ -68,6 +71,7 @@ class AttackProbe:
     indices: NDArray[np.int64] | None = None  # of all samples that were measured; None: of these
     before: Tensor | None = None  # (m, classes): the logits of the samples before the attacks
     deadline: Deadline | None = None  # after which no more queries are made
+    budget: PassBudget = field(default_factory=PassBudget)  # of all checks: each looks at so many samples as it allows
 
     @property
     def robust(self) -> Flags:
@@ -146,6 +150,7 @@ class AttackProbe:
         """Compute the model's logits at other samples, (k, classes)."""
 
         def answer_batch(x: Tensor, y: Tensor, index: Tensor) -> Tensor:
+            self.budget.add(len(x))
             with eval_mode(self.module, self.seed + seed), torch.no_grad():
                 logits: Tensor = self.module(x.clone())
                 return logits.cpu()
@@ -154,12 +159,20 @@ class AttackProbe:
 
     def take_first(self, n: int) -> "AttackProbe":
         """Restrict the probe to its first n samples."""
-        samples = self.samples.take(np.arange(min(n, len(self.samples))))
-        return replace(self, samples=samples, correct=self.correct[:n], adversarial=self.adversarial[:n])
+        if n >= len(self.samples):
+            return self
+        samples = self.samples.take(np.arange(n))
+        few = replace(self, samples=samples, correct=self.correct[:n], adversarial=self.adversarial[:n])
+        vars(few).update({"lead": self.lead[:n]})
+        return few
+
+    def take_few(self, n: int) -> "AttackProbe":
+        """Restrict the probe to its first n samples, or as many as the budget allows."""
+        return self.take_first(self.budget.few(n))
 
     def first_robust(self, n: int) -> Flags:
-        """Mark the first n of the samples that are robust, (m,)."""
-        return self.robust & (np.cumsum(self.robust) <= n)
+        """Mark the first n of the samples that are robust, (m,), or as many as the budget allows."""
+        return self.robust & (np.cumsum(self.robust) <= self.budget.few(n))
 
     @cached_property
     def lead(self) -> NDArray[np.float64]:
@@ -170,11 +183,20 @@ class AttackProbe:
     def hardest(self, mask: Flags, share: float = HARDEST, least: int = MIN_HARDEST) -> Flags:
         """Mark a share of the samples of `mask`, (m,), at least so many, on which an attack is tried first.
 
+        They are fewer if the budget does not allow so many.
         An attack breaks those with the smallest lead first, if it breaks any. Every other one is drawn from all, since
         a model may write its leads as it likes.
         """
+        return self.pick_hardest(mask, self.budget.few(max(least, math.ceil(share * mask.sum())), FEWEST))
+
+    def cut(self, queries: int) -> int:
+        """Return how many queries an attack takes that is tried on the hardest samples, if the budget is small."""
+        return self.budget.cut(queries, max(MIN_HARDEST, math.ceil(HARDEST * self.robust.sum())), FEWEST)
+
+    def pick_hardest(self, mask: Flags, n: int) -> Flags:
+        """Mark the n hardest samples of `mask`, (m,)."""
         rows = np.flatnonzero(mask)
-        n = min(len(rows), max(least, math.ceil(share * len(rows))))
+        n = min(len(rows), n)
         drawn = np.random.default_rng(self.seed).permutation(rows)[: n // 2]
         by_lead = rows[np.argsort(self.lead[rows], kind="stable")]
         chosen = np.zeros_like(mask)
@@ -186,13 +208,16 @@ class AttackProbe:
         """Mark the robust samples, (m,), for which one more attack finds an adversarial example; see `measure`.
 
         It is tried on the hardest first, and on the others only if it breaks some of these: most attacks on most sound
-        models break none.
+        models break none. Of the others it gets as many as half of the passes that are left are for.
         """
-        first = self.hardest(self.robust)
+        first, spent = self.hardest(self.robust), self.budget.spent
         found = self.measure(attack, first, seed=seed).adversarial
         if found.sum() < MIN_HINTS:
             return found
-        return found | self.measure(attack, self.robust & ~first, seed=seed).adversarial
+        each = max(1.0, (self.budget.spent - spent) / first.sum())
+        n = min(float(len(first)), max(MIN_OTHERS, self.budget.left / 2 / each))
+        others = self.pick_hardest(self.robust & ~first, int(n))
+        return found | self.measure(attack, others, seed=seed).adversarial
 
     def count_hardest(self) -> int:
         """Count the samples on which `find` tries an attack first."""
@@ -208,6 +233,7 @@ class AttackProbe:
         """
         options = RunOptions(self.batcher, self.seed + seed, self.load, deadline=self.deadline)
         found = measure_attack(self.module, self.samples, mask, attack, threat or self.threat, options)
+        self.budget.add(found.forwards + 2 * found.backwards)
         if found.partial:
             raise TimeUpError
         return found
@@ -223,6 +249,7 @@ class AttackProbe:
             if stop():
                 raise TimeUpError
             with eval_mode(self.module, self.seed), torch.no_grad():
-                return work(replace(Task.of(self.module, x, y, self.ball, Rng.of(self.seed, index)), stop=stop))
+                model = self.budget.counting(self.module)
+                return work(replace(Task.of(model, x, y, self.ball, Rng.of(self.seed, index)), stop=stop))
 
         return self.batcher.each(run_batch, self.samples.take(np.flatnonzero(mask)))

@@ -7,10 +7,10 @@ from robust.attacks.factory import make
 from robust.records.trust import Finding, NotApplicableError
 from robust.stats import above
 from robust.trust.attack_probe import MAX_ATTACKS, MAX_LINEAR_SAMPLES, MAX_TRACED_SAMPLES, ORDINARY, AttackProbe
+from robust.trust.pass_share import GRADIENT_PASSES
 
 MAX_SHARE = 0.005  # of the samples that only a weaker attack breaks, by luck; many published ranks differ by no more
 OWN_ATTACKS = "robust.attacks.zoo."  # of these the driver judges every iterate
-GRADIENT_PASSES = 3  # of a sample, for an answer and its gradient: a backward pass takes as long as two forward
 # Of a false alarm in one comparison; there are about 20, so in one sound model of a hundred.
 MAX_P_VALUE = 0.0005
 

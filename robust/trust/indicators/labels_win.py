@@ -9,7 +9,7 @@ QUERIES = 120
 
 
 @INDICATORS.register("labels-win")
-@costs(lambda probe: QUERIES * probe.count_hardest())
+@costs(lambda probe: probe.cut(QUERIES) * probe.count_hardest())
 def labels_win(probe: AttackProbe) -> Finding | None:
     """Check that RayS (2006.12792) finds nothing that attacks on the logits missed (2002.08347 on misleading losses).
 
@@ -18,4 +18,5 @@ def labels_win(probe: AttackProbe) -> Finding | None:
     """
     if any(part.norm != "linf" for part in probe.threat.parts):
         raise NotApplicableError("rays is for linf")
-    return compare_gradient_free(probe, "labels-win", f"rays:steps={QUERIES}", f"rays with {QUERIES} queries")
+    queries = probe.cut(QUERIES)
+    return compare_gradient_free(probe, "labels-win", f"rays:steps={queries}", f"rays with {queries} queries")
