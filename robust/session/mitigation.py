@@ -19,7 +19,7 @@ from robust.session.measurement import Measurements
 from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.first_look import FirstLook, attack_hardest_first
+from robust.trust.first_look import FirstLook, Hunt, attack_hardest_first
 from robust.trust.mitigated_attack import MAX_SAMPLES, MitigatedAttack, choose_mitigations, run_mitigated
 from robust.trust.model_probe import draw_few_rows
 from robust.trust.settle import needs_all
@@ -94,16 +94,12 @@ class Mitigation:
             probe.budget.add(found.forwards + 2 * found.backwards)
             return found
 
-        look = FirstLook.plan(attack, module, probe.budget, int(probe.robust.sum()))
+        rows = draw_few_rows(len(samples))
 
-        def pick(n: int) -> Flags:
-            return _spread(probe.pick_hardest(probe.robust, n), len(samples))
+        def pick(mask: Flags, n: int) -> Flags:
+            flags = np.zeros_like(mask)
+            flags[rows[probe.pick_hardest(mask[rows], n)]] = True
+            return flags
 
-        return attack_hardest_first(run, look, pick, left, whole=whole)
-
-
-def _spread(few: Flags, n: int) -> Flags:
-    """Mark those of n samples that are marked among the samples of `load_few`."""
-    flags = np.zeros(n, bool)
-    flags[draw_few_rows(n)[few]] = True
-    return flags
+        look = FirstLook.plan(attack, module, probe.budget, int(left[rows].sum()))
+        return attack_hardest_first(Hunt(run, pick, look, left, np.zeros_like(left)), whole=whole)

@@ -1,6 +1,5 @@
 """The subject of the indicators: the outcome of a row's attacks on a few samples, and means to run more attacks."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -28,21 +27,18 @@ from robust.flags import Flags
 from robust.models.traits import only_answers
 from robust.records.trust import NotApplicableError, TimeUpError
 from robust.trust.gradients import GradientTrace, join_batches, measure_linearity, trace_gradients
+from robust.trust.hardest import FEWEST, MIN_HINTS, MIN_OTHERS, count_first, pick_hardest
 from robust.trust.pass_budget import PassBudget
 from robust.trust.pass_share import GRADIENT_FREE
 
 T = TypeVar("T")
 
-ORDINARY = "pgd:loss=margin:steps=20:stride=1:last=0.01"
+ORDINARY, ORDINARY_PASSES = "pgd:loss=margin:steps=20:stride=1:last=0.01", 60  # the passes of a sample that resists
 MAX_ATTACKS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
 MAX_NOISE = 1e-3  # of the size of the answers; kernels on a GPU add in any order, and differ by far less
 MAX_TRACED_SAMPLES = 12  # whose gradients are recorded in every iteration of an attack
 MAX_ASKED_TWICE = 32  # samples that tell whether a model is random
 MAX_LINEAR_SAMPLES = 40  # at which a step along the gradient is compared with its gain
-HARDEST, MIN_HARDEST = 1 / 16, 6  # share and number of the robust samples on which an attack is tried first
-FEWEST = 3  # samples of these, if the budget allows no more
-MIN_HINTS = 2  # samples that it must break there to be tried on others
-MIN_OTHERS = 24  # of those, hardest first: enough to be significant among MAX_SAMPLES
 
 
 def follows_gradient(attack: str) -> bool:
@@ -163,7 +159,8 @@ class AttackProbe:
             return self
         samples = self.samples.take(np.arange(n))
         few = replace(self, samples=samples, correct=self.correct[:n], adversarial=self.adversarial[:n])
-        vars(few).update({"lead": self.lead[:n]})
+        if "lead" in vars(self):  # it was asked for already
+            vars(few)["lead"] = self.lead[:n]
         return few
 
     def take_few(self, n: int) -> "AttackProbe":
@@ -180,48 +177,47 @@ class AttackProbe:
         margin = -CLASS.margin(self.answer(), torch.from_numpy(self.samples.y)).double().numpy()
         return np.where(np.isfinite(margin), margin, np.inf)
 
-    def hardest(self, mask: Flags, share: float = HARDEST, least: int = MIN_HARDEST) -> Flags:
-        """Mark a share of the samples of `mask`, (m,), at least so many, on which an attack is tried first.
-
-        They are fewer if the budget does not allow so many.
-        An attack breaks those with the smallest lead first, if it breaks any. Every other one is drawn from all, since
-        a model may write its leads as it likes.
-        """
-        return self.pick_hardest(mask, self.budget.few(max(least, math.ceil(share * mask.sum())), FEWEST))
+    def count_hardest(self) -> int:
+        """Count the samples on which `find` tries an attack first, as many as the budget allows."""
+        return self.budget.few(count_first(int(self.robust.sum())), FEWEST)
 
     def cut(self, queries: int) -> int:
-        """Return how many queries an attack takes that is tried on the hardest samples, if the budget is small."""
-        return self.budget.cut(queries, max(MIN_HARDEST, math.ceil(HARDEST * self.robust.sum())), FEWEST)
+        """Return how many queries an attack takes that `find` tries, where the budget does not allow so many."""
+        return self.budget.cut(queries, count_first(int(self.robust.sum())), FEWEST)
 
     def pick_hardest(self, mask: Flags, n: int) -> Flags:
-        """Mark the n hardest samples of `mask`, (m,)."""
-        rows = np.flatnonzero(mask)
-        n = min(len(rows), n)
-        drawn = np.random.default_rng(self.seed).permutation(rows)[: n // 2]
-        by_lead = rows[np.argsort(self.lead[rows], kind="stable")]
-        chosen = np.zeros_like(mask)
-        chosen[drawn] = True
-        chosen[by_lead[~chosen[by_lead]][: n - len(drawn)]] = True
-        return chosen
+        """Mark n of the samples in `mask`, (m,), on which an attack is tried first."""
+        return pick_hardest(mask, self.lead, n, self.seed)
 
     def find(self, attack: str | AnyAttack, *, seed: int = 0) -> Flags:
         """Mark the robust samples, (m,), for which one more attack finds an adversarial example; see `measure`.
 
-        It is tried on the hardest first, and on the others only if it breaks some of these: most attacks on most sound
-        models break none. Of the others it gets as many as half of the passes that are left are for.
+        It is tried on the hardest first, and on others only if it breaks some of these: most attacks on most sound
+        models break none. Of the others it gets as many as the budget allows.
         """
-        first, spent = self.hardest(self.robust), self.budget.spent
+        first, spent = self.pick_hardest(self.robust, self.count_hardest()), self.budget.spent
         found = self.measure(attack, first, seed=seed).adversarial
         if found.sum() < MIN_HINTS:
             return found
-        each = max(1.0, (self.budget.spent - spent) / first.sum())
-        n = min(float(len(first)), max(MIN_OTHERS, self.budget.left / 2 / each))
-        others = self.pick_hardest(self.robust & ~first, int(n))
-        return found | self.measure(attack, others, seed=seed).adversarial
+        each = (self.budget.spent - spent) / first.sum() + ORDINARY_PASSES  # on what it finds, an ordinary one is run
+        n = min(float(len(first)), max(MIN_OTHERS, self.budget.left / 4 / each))
+        return found | self.measure(attack, self.pick_hardest(self.robust & ~first, int(n)), seed=seed).adversarial
 
-    def count_hardest(self) -> int:
-        """Count the samples on which `find` tries an attack first."""
-        return int(self.hardest(self.robust).sum())
+    def find_ordinary(self, mask: Flags) -> Flags:
+        """Mark the samples of `mask`, (m,), for which an ordinary attack finds an adversarial example.
+
+        It is run once on each: what it finds for one does not depend on the others.
+        """
+        asked, broken = self._ordinary
+        if (new := mask & ~asked).any():
+            broken |= self.measure(ORDINARY, new).adversarial
+            asked |= new
+        return mask & broken
+
+    @cached_property
+    def _ordinary(self) -> tuple[Flags, Flags]:
+        """Return the samples that an ordinary attack was run on, and those that it broke; each (m,)."""
+        return np.zeros_like(self.correct), np.zeros_like(self.correct)
 
     def measure(
         self, attack: str | AnyAttack, mask: Flags, threat: Threat | None = None, seed: int = 0

@@ -7,12 +7,11 @@ for the sake of a better one, with those of its stages that have found something
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
 from torch import nn
 
 from robust.evaluation.measure import AttackResult
 from robust.flags import Flags
-from robust.trust.attack_probe import MIN_HINTS
+from robust.trust.hardest import MIN_HINTS
 from robust.trust.mitigated_attack import MitigatedAttack, merge_results
 from robust.trust.pass_budget import PassBudget
 
@@ -40,30 +39,44 @@ class FirstLook:
         return cls(attack, tuple(max(min(LEAST, most), int(share)) for share in shares), passes)
 
 
-Run = Callable[[Flags, MitigatedAttack], AttackResult]
+@dataclass
+class Hunt:
+    """The attack on the samples that are left, stage by stage."""
+
+    run: Callable[[Flags, MitigatedAttack], AttackResult]  # attacks the samples of a mask, (n,)
+    pick: Callable[[Flags, int], Flags]  # marks so many of the hardest samples of a mask, (n,)
+    look: FirstLook
+    left: Flags  # (n,)
+    tried: Flags  # (n,)
+    found: AttackResult | None = None
+
+    def attack(self, mask: Flags, *stages: int, short: bool) -> bool:
+        """Run stages of the attack on those samples of `mask`, (n,), that are left; tell whether some fall."""
+        self.tried = self.tried | mask
+        part = self.run(mask & self.left, replace(self.look.attack, chosen=stages, short=short))
+        self.found = merge_results(self.found, part) if self.found else part
+        self.left = self.left & ~part.adversarial
+        return bool(part.adversarial.any())
+
+    def look_at(self, stage: int, mask: Flags, count: int) -> bool:
+        """Run a stage on so many of the samples of `mask`, (n,); tell whether some fall."""
+        return self.attack(self.pick(mask, count), stage, short=self.look.attack.short)
 
 
-def attack_hardest_first(
-    run: Run, look: FirstLook, pick: Callable[[int], Flags], left: Flags, *, whole: bool
-) -> tuple[AttackResult, int]:
-    """Call `run` with a few of the samples that are `left`, (n,), and with all of them if some of these fall.
+def attack_hardest_first(hunt: Hunt, *, whole: bool) -> tuple[AttackResult, int]:
+    """Attack a few of the samples, and all of them if some of these fall, with the stages that break some.
 
-    `pick` marks the hardest of them, (n,), given their number. `whole`: where none falls, stages that take few passes
-    are still run on all. Return the result, and the number of samples that were attacked.
+    A stage that broke none of the first samples is then tried on a few that are left. `whole`: where none falls, stages
+    that take few passes are still run on all. Return the result, and the number of samples that were attacked.
     """
-    found, useful, tried = None, [], np.zeros_like(left)
-    for k, count in enumerate(look.counts):
-        mask = left & pick(count)
-        tried |= mask
-        part = run(mask & ~found.adversarial if found else mask, replace(look.attack, chosen=(k,)))
-        useful += [k] * bool(part.adversarial.any())
-        found = merge_results(found, part) if found else part
-    assert found is not None
-    others = left & ~found.adversarial
-    if found.adversarial.sum() < MIN_HINTS:
-        others = left & ~tried
-        useful = [k for k, passes in enumerate(look.passes) if passes <= CHEAP] if whole else []
-    if not useful or not others.any():
-        return found, int(tried.sum())
-    rest = run(others, replace(look.attack, chosen=tuple(useful), short=False))
-    return merge_results(found, rest), int(left.sum())
+    start, look = hunt.left, hunt.look
+    useful = [k for k, count in enumerate(look.counts) if hunt.look_at(k, start, count)]
+    assert hunt.found is not None
+    if hunt.found.adversarial.sum() >= MIN_HINTS:
+        hunt.attack(start, *useful, short=False)
+        for k in range(len(look.counts)):
+            if k not in useful and hunt.look_at(k, hunt.left, LEAST):
+                hunt.attack(hunt.left, k, short=False)
+    elif whole and (cheap := [k for k, passes in enumerate(look.passes) if passes <= CHEAP]):
+        hunt.attack(start & ~hunt.tried, *cheap, short=False)
+    return hunt.found, int((start & hunt.tried).sum())

@@ -12,7 +12,9 @@ STEPS = 20  # of an attack that does not say how many
 # Passes of a sample that the attacks of a row may take at most: up to the first number, as in quick-1, the checks may
 # take as many as the row; where it is four times as large, as in standard-1, a quarter.
 WHOLE, LEAST_SHARE = 400, 0.25
-LEAST = 40  # passes of each sample that is checked: an attack of a single step takes 3, which would leave no check
+# Passes of each sample that is checked, at least; and in a row whose attacks may take fewer than those of quick-1: a
+# single step takes 3, which would leave no check.
+LEAST, LEAST_OF_FEW, FEW = 40, 80, 200
 CHECKS = 0.75  # of all these passes; the others are for mitigations
 
 
@@ -23,7 +25,9 @@ def share_of(attacks: Iterable[str]) -> float:
 
 def count_affordable(attacks: Iterable[str], taken: float, samples: int) -> float:
     """Count the passes that the checks of a row may take, whose attacks took so many; so many samples are checked."""
-    return max(share_of(attacks) * taken, float(LEAST * samples))
+    specs = (*attacks,)
+    least = LEAST if sum(map(_count_planned, specs)) >= FEW else LEAST_OF_FEW
+    return max(share_of(specs) * taken, float(least * samples))
 
 
 def _count_planned(attack: str) -> int:

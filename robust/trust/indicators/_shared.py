@@ -48,7 +48,7 @@ def compare_gradient_free(probe: AttackProbe, name: str, attack: str | AnyAttack
     require_free(probe)
     adversarial, m = probe.find(attack), len(probe.samples)
     if probe.gradient_attacks and is_significant(int(adversarial.sum()), m):
-        adversarial = adversarial & ~probe.measure(ORDINARY, adversarial).adversarial
+        adversarial = adversarial & ~probe.find_ordinary(adversarial)
     count = int(adversarial.sum())
     if not is_significant(count, m):
         return None
