@@ -50,16 +50,16 @@ class Hunt:
     tried: Flags  # (n,)
     found: AttackResult | None = None
 
-    def attack(self, mask: Flags, *stages: int, short: bool) -> bool:
-        """Run stages of the attack on those samples of `mask`, (n,), that are left; tell whether some fall."""
+    def attack(self, mask: Flags, *stages: int, short: bool) -> int:
+        """Run stages of the attack on those samples of `mask`, (n,), that are left; return how many fall."""
         self.tried = self.tried | mask
         part = self.run(mask & self.left, replace(self.look.attack, chosen=stages, short=short))
         self.found = merge_results(self.found, part) if self.found else part
         self.left = self.left & ~part.adversarial
-        return bool(part.adversarial.any())
+        return int(part.adversarial.sum())
 
-    def look_at(self, stage: int, mask: Flags, count: int) -> bool:
-        """Run a stage on so many of the samples of `mask`, (n,); tell whether some fall."""
+    def look_at(self, stage: int, mask: Flags, count: int) -> int:
+        """Run a stage on so many of the samples of `mask`, (n,); return how many fall."""
         return self.attack(self.pick(mask, count), stage, short=self.look.attack.short)
 
 
@@ -75,7 +75,7 @@ def attack_hardest_first(hunt: Hunt, *, whole: bool) -> tuple[AttackResult, int]
     if hunt.found.adversarial.sum() >= MIN_HINTS:
         hunt.attack(start, *useful, short=False)
         for k in range(len(look.counts)):
-            if k not in useful and hunt.look_at(k, hunt.left, LEAST):
+            if k not in useful and hunt.look_at(k, hunt.left, LEAST) >= MIN_HINTS:
                 hunt.attack(hunt.left, k, short=False)
     elif whole and (cheap := [k for k, passes in enumerate(look.passes) if passes <= CHEAP]):
         hunt.attack(start & ~hunt.tried, *cheap, short=False)

@@ -23,11 +23,14 @@ def share_of(attacks: Iterable[str]) -> float:
     return min(1.0, max(LEAST_SHARE, WHOLE / max(1, sum(map(_count_planned, attacks)))))
 
 
+def least_of(attacks: Iterable[str]) -> int:
+    """Return the passes of each sample that the checks of a row may take whatever its attacks took."""
+    return LEAST if sum(map(_count_planned, attacks)) >= FEW else LEAST_OF_FEW
+
+
 def count_affordable(attacks: Iterable[str], taken: float, samples: int) -> float:
     """Count the passes that the checks of a row may take, whose attacks took so many; so many samples are checked."""
-    specs = (*attacks,)
-    least = LEAST if sum(map(_count_planned, specs)) >= FEW else LEAST_OF_FEW
-    return max(share_of(specs) * taken, float(least * samples))
+    return max(share_of(specs := (*attacks,)) * taken, float(least_of(specs) * samples))
 
 
 def _count_planned(attack: str) -> int:
