@@ -27,13 +27,13 @@ from robust.flags import Flags
 from robust.models.traits import only_answers
 from robust.records.trust import NotApplicableError, TimeUpError
 from robust.trust.gradients import GradientTrace, join_batches, measure_linearity, trace_gradients
-from robust.trust.hardest import FEWEST, MIN_HINTS, MIN_OTHERS, count_first, pick_hardest
+from robust.trust.hardest import FEWEST, MIN_HINTS, MORE, count_first, pick_hardest
 from robust.trust.pass_budget import PassBudget
 from robust.trust.pass_share import GRADIENT_FREE
 
 T = TypeVar("T")
 
-ORDINARY, ORDINARY_PASSES = "pgd:loss=margin:steps=20:stride=1:last=0.01", 60  # the passes of a sample that resists
+ORDINARY = "pgd:loss=margin:steps=20:stride=1:last=0.01"
 MAX_ATTACKS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
 MAX_NOISE = 1e-3  # of the size of the answers; kernels on a GPU add in any order, and differ by far less
 MAX_TRACED_SAMPLES = 12  # whose gradients are recorded in every iteration of an attack
@@ -189,19 +189,19 @@ class AttackProbe:
         """Mark n of the samples in `mask`, (m,), on which an attack is tried first."""
         return pick_hardest(mask, self.lead, n, self.seed)
 
-    def find(self, attack: str | AnyAttack, *, seed: int = 0) -> Flags:
-        """Mark the robust samples, (m,), for which one more attack finds an adversarial example; see `measure`.
+    def find(self, attack: str | AnyAttack, enough: Callable[[Flags], bool], *, seed: int = 0) -> Flags:
+        """Mark robust samples, (m,), for which one more attack finds an adversarial example; see `measure`.
 
         It is tried on the hardest first, and on others only if it breaks some of these: most attacks on most sound
-        models break none. Of the others it gets as many as the budget allows.
+        models break none. It goes on until what it has found is `enough`, or it hardly finds any more.
         """
-        first, spent = self.pick_hardest(self.robust, self.count_hardest()), self.budget.spent
-        found = self.measure(attack, first, seed=seed).adversarial
-        if found.sum() < MIN_HINTS:
-            return found
-        each = (self.budget.spent - spent) / first.sum() + ORDINARY_PASSES  # on what it finds, an ordinary one is run
-        n = min(float(len(first)), max(MIN_OTHERS, self.budget.left / 4 / each))
-        return found | self.measure(attack, self.pick_hardest(self.robust & ~first, int(n)), seed=seed).adversarial
+        tried = self.pick_hardest(self.robust, self.count_hardest())
+        found = last = self.measure(attack, tried, seed=seed).adversarial
+        while last.sum() >= MIN_HINTS and not enough(found) and (others := self.robust & ~tried).any():
+            more = self.pick_hardest(others, MORE)
+            last = self.measure(attack, more, seed=seed).adversarial
+            tried, found = tried | more, found | last
+        return found
 
     def find_ordinary(self, mask: Flags) -> Flags:
         """Mark the samples of `mask`, (m,), for which an ordinary attack finds an adversarial example.

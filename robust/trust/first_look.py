@@ -11,13 +11,13 @@ from torch import nn
 
 from robust.evaluation.measure import AttackResult
 from robust.flags import Flags
-from robust.trust.hardest import MIN_HINTS
+from robust.trust.hardest import MIN_HINTS, MORE
 from robust.trust.mitigated_attack import MitigatedAttack, merge_results
 from robust.trust.pass_budget import PassBudget
 
 FIRST, MIN_FIRST = 1 / 3, 32  # share and number of the samples on which it is tried, if the budget allows it
 LEAST = 6  # on which every stage is tried, whatever the budget
-CHEAP = 100  # passes of a sample in a stage that is run on all samples, if not less can settle a doubt
+CHEAP = 100  # passes of a sample in a stage that is run on all samples, where some fall or all are needed
 
 
 @dataclass(frozen=True)
@@ -62,21 +62,29 @@ class Hunt:
         """Run a stage on so many of the samples of `mask`, (n,); return how many fall."""
         return self.attack(self.pick(mask, count), stage, short=self.look.attack.short)
 
+    def go_on(self, stage: int) -> None:
+        """Run a stage on some that are left, the hardest first, and on more for as long as they fall."""
+        rest, fallen = self.left, MIN_HINTS
+        while fallen >= MIN_HINTS and rest.any():
+            more = more if (more := self.pick(rest, MORE)).any() else rest  # of many samples it picks among some
+            fallen, rest = self.attack(more, stage, short=False), rest & ~more
+
 
 def attack_hardest_first(hunt: Hunt, *, whole: bool) -> tuple[AttackResult, int]:
-    """Attack a few of the samples, and all of them if some of these fall, with the stages that break some.
+    """Attack a few of the samples, and all of them if some of these fall, with the stages that break some or are cheap.
 
-    A stage that broke none of the first samples is then tried on a few that are left. `whole`: where none falls, stages
-    that take few passes are still run on all. Return the result, and the number of samples that were attacked.
+    Another stage is then tried on some that are left. `whole`: where none falls, the cheap stages are still run on all.
+    Return the result, and the number of samples that were attacked.
     """
     start, look = hunt.left, hunt.look
-    useful = [k for k, count in enumerate(look.counts) if hunt.look_at(k, start, count)]
+    cheap = {k for k, passes in enumerate(look.passes) if passes <= CHEAP}
+    useful = {k for k, count in enumerate(look.counts) if hunt.look_at(k, start, count)}
     assert hunt.found is not None
     if hunt.found.adversarial.sum() >= MIN_HINTS:
-        hunt.attack(start, *useful, short=False)
-        for k in range(len(look.counts)):
-            if k not in useful and hunt.look_at(k, hunt.left, LEAST) >= MIN_HINTS:
-                hunt.attack(hunt.left, k, short=False)
-    elif whole and (cheap := [k for k, passes in enumerate(look.passes) if passes <= CHEAP]):
-        hunt.attack(start & ~hunt.tried, *cheap, short=False)
+        hunt.attack(start, *sorted(useful | cheap), short=False)
+        for k in sorted({*range(len(look.counts))} - useful - cheap):
+            if hunt.look_at(k, hunt.left, LEAST):
+                hunt.go_on(k)
+    elif whole and cheap:
+        hunt.attack(start & ~hunt.tried, *sorted(cheap), short=False)
     return hunt.found, int((start & hunt.tried).sum())

@@ -9,8 +9,8 @@ from robust.flags import Flags
 
 HARDEST, MIN_HARDEST = 1 / 16, 6  # share and number of the robust samples on which an attack is tried first
 FEWEST = 3  # of these, if the budget allows no more
-MIN_HINTS = 2  # samples that it must break there to be tried on others
-MIN_OTHERS = 24  # of those, hardest first: enough to be significant among all that are checked
+MIN_HINTS = 2  # samples that it must break there to be tried on more
+MORE = 24  # samples at a time, hardest first
 
 
 def count_first(n: int) -> int:

@@ -35,7 +35,9 @@ VALUES = [
     "linf:1e99999999", [], [[None]], {}, {"a": {"b": 1}}, DEEP, GONE,
 ]  # fmt: skip
 FINDING = Finding("masking", "suspect", 0.5, "told", "hint", weak=True)
-TRUST = TrustReport((FINDING,), ("masking",), ("masking",), ("other",), 0.5, ("binarisation",), (Part("masking", 0.2, 40),))
+TRUST = TrustReport(
+    (FINDING,), ("masking",), ("masking",), ("other",), 0.5, ("binarisation",), (Part("masking", 0.2, 40),)
+)
 
 
 def list_places(content, place=()):

@@ -1,11 +1,10 @@
-"""The passes of all checks are a share of those of the row's attacks, and each check looks at as many samples as fit."""
+"""The passes of all checks are a share of those of the row's attacks: each check looks at as many samples as fit."""
 
 import math
 
 import pytest
 import torch
 
-from robust.trust.checks import INDICATORS, examine
 from robust.trust.pass_budget import PassBudget
 from robust.trust.pass_share import CHECKS, LEAST, LEAST_OF_FEW, count_affordable, share_of
 

@@ -22,7 +22,8 @@ def more_steps_pay(probe: AttackProbe) -> Finding | None:
     require_complete(probe)
     attack, steps = _choose(probe)
     probe = probe.take_first(min(MAX_SAMPLES, MAX_GRADIENTS // steps))
-    count, m = int(probe.find(attack, seed=1).sum()), len(probe.samples)
+    m = len(probe.samples)
+    count = int(probe.find(attack, lambda found: is_significant(int(found.sum()), m), seed=1).sum())
     if not is_significant(count, m):
         return None
     seen = f"{attack} from other starts found adversarial examples for {count} of {m} samples"
