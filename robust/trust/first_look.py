@@ -66,7 +66,8 @@ class Hunt:
         """Run a stage on some that are left, the hardest first, and on more for as long as they fall."""
         rest, fallen = self.left, MIN_HINTS
         while fallen >= MIN_HINTS and rest.any():
-            more = more if (more := self.pick(rest, MORE)).any() else rest  # of many samples it picks among some
+            some = self.pick(rest, MORE)
+            more = some if some.any() else rest  # of many samples it picks among a few
             fallen, rest = self.attack(more, stage, short=False), rest & ~more
 
 
