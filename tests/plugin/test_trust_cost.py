@@ -12,7 +12,7 @@ import os
 from net import make as plain
 from torch import is_grad_enabled, nn
 
-FILE = open("passes.txt", "a", 1)  # a line at a time
+FILE = os.open("passes.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 class Counting(nn.Module):
     def __init__(self):
@@ -22,7 +22,7 @@ class Counting(nn.Module):
     def forward(self, x):
         test = os.environ.get("PYTEST_CURRENT_TEST", "start").split("::")[-1].split(" ")[0]
         passes = len(x) * (3 if is_grad_enabled() and x.requires_grad else 1)
-        FILE.write(f"{test} {passes}\\n")
+        os.write(FILE, f"{test} {passes}\\n".encode())
         return self.net(x)
 
 def make():
