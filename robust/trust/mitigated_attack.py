@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from robust.attacks.combine.bestof import BestOf
 from robust.attacks.combine.eot import EOT
+from robust.attacks.combine.targets import Targets
 from robust.attacks.combine.transfer import Transfer, TransferState
 from robust.attacks.combine.worst_of_draws import WorstOfDraws
 from robust.attacks.engine import AnyAttack, Attack, eval_mode
@@ -30,6 +31,7 @@ from robust.trust.sloped import Sloped
 
 MAX_SAMPLES = 16  # on which the mitigations are chosen: enough to see whether a gradient passes
 STEPS = 20
+AIMED_STEPS, MAX_TARGETS = 8, 9  # steps to each class, of so many at most, to see whether that finds more
 BLUR_DRAWS = 10  # random inputs over which a blurred gradient is averaged
 BLUR_STREAM = 0xB1  # number of its stream of random numbers
 # For a random model: losses, and the number of draws that must all be wrong. The last stage accepts a single one, since
@@ -46,6 +48,7 @@ class MitigatedAttack:
     draws: int = 1  # over which a gradient is averaged
     blur: float = 0.0  # a share of the threat model: gradients are averaged over a neighbourhood of this size, too
     slopes: bool = False  # they are measured, since no gradient leads anywhere
+    targets: int = 0  # classes that it aims at, one after the other
     queries: int = 0  # of an attack without gradients
 
     def plain(self) -> "MitigatedAttack":
@@ -58,7 +61,9 @@ class MitigatedAttack:
         if self.draws > 1:
             stages = ((Transfer(_make_pgd(loss), self.model), draws) for loss, draws in RANDOM_STAGES)
             return BestOf(tuple(EOT(WorstOfDraws(attack, draws), self.draws) for attack, draws in stages))
-        attacks = [self._follow(_make_pgd(loss), module) for loss in ("margin", "sice")]
+        attacks: list[AnyAttack] = [self._follow(_make_pgd(loss), module) for loss in ("margin", "sice")]
+        if self.targets:
+            attacks.append(Targets(self._follow(_make_pgd("margin"), module), self.targets))
         if self.blur:
             attacks.append(Blur(EOT(_make_pgd("margin"), BLUR_DRAWS), self.model, self.blur))
         if self.slopes:
@@ -120,6 +125,11 @@ def _merge_results(first: AttackResult, second: AttackResult) -> AttackResult:
         seconds=first.seconds + second.seconds,
         partial=first.partial or second.partial,
     )
+
+
+def count_targets(classes: int) -> int:
+    """Return at how many wrong classes an attack aims."""
+    return min(MAX_TARGETS, classes - 1)
 
 
 def _make_pgd(loss: str) -> PGD:
