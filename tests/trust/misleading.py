@@ -41,15 +41,23 @@ class Decoys(nn.Module):
         return torch.where(first > 0, torch.zeros_like(others), -self.gap - F.softplus(-others))
 
 
-class OneDecoy(nn.Module):
-    """One wrong class stands right below the largest logit wherever another network says so, and never above it.
+class Hidden(nn.Module):
+    """A network that is kept out of the modules, so that no logits inside it are outputs of submodules."""
 
-    The networks are kept out of the modules, so that their logits are no outputs of submodules.
-    """
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.hidden = (inner.eval(),)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.hidden[0](x)
+
+
+class OneDecoy(nn.Module):
+    """One wrong class stands right below the largest logit wherever another network says so, and never above it."""
 
     def __init__(self, base: nn.Module, decoy: nn.Module, offset: int, gap: float, scale: float) -> None:
         super().__init__()
-        self.hidden, self.offset, self.gap, self.scale = (base, decoy), offset, gap, scale
+        self.hidden, self.offset, self.gap, self.scale = (base, decoy), offset, gap, scale  # of no hook's modules
 
     def forward(self, x: Tensor) -> Tensor:
         logits, others = self.scale * self.hidden[0](x), self.hidden[1](x)
