@@ -13,7 +13,7 @@ from robust.trust.indicators._shared import (
 )
 from robust.trust.mitigated_attack import AIMED_STEPS, count_targets
 
-LUCK = 0.02  # of the samples: of sound networks it broke up to 3 % that an ordinary attack left, and not significantly
+LUCK = 0.02  # of the samples: on 75 of 76 sound networks it broke not significantly more beyond an ordinary attack
 
 
 @INDICATORS.register("targets-win")

@@ -1,5 +1,6 @@
 """training-samples: samples of the training split were measured."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +73,7 @@ def _search(probe: AttackProbe) -> Search:
 def _search_rows(probe: AttackProbe, dataset: Dataset) -> Search:
     source, _ = dataset.read("train")
     total, shape = len(source), probe.samples.x.shape[1:]
-    most = int(MAX_VALUES // max(1, np.prod(shape)))
+    most = int(MAX_VALUES // max(1, math.prod(shape)))
     rows = draw_rows(total, min(total, most if is_array(source) else min(most, MAX_ITEMS)), probe.seed)
     inputs = Clamped(source, Bounds(dataset.lo, dataset.hi), dataset.remarks)
     _refuse_same(probe, dataset, inputs)
