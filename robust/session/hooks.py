@@ -171,6 +171,8 @@ class RobustSession:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         if not session.testsfailed and (any(map(needs_model, session.items)) or not self._idle):
             self._check()
+        if self._checked and self.run.files:
+            self.run.foretell()
         if self.run.settings.seconds is not None:
             checked = self.run.settings.verdict is not None
             self.run.resources.budget.plan(weigh_parts(session.items, preflight=checked))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from robust.attacks.combine.bestof import BestOf
 from robust.attacks.combine.eot import EOT
+from robust.attacks.combine.targets import Targets
 from robust.attacks.combine.transfer import Transfer, TransferState
 from robust.attacks.combine.worst_of_draws import WorstOfDraws
 from robust.attacks.engine import AnyAttack, Attack, eval_mode
@@ -30,6 +31,7 @@ from robust.trust.sloped import DIRECTIONS, Sloped
 
 MAX_SAMPLES = 16  # on which the mitigations are chosen: enough to see whether a gradient passes
 STEPS = 20
+AIMED_STEPS, MAX_TARGETS = 8, 9  # steps to each class, of so many at most, to see whether that finds more
 BLUR_DRAWS = 10  # random inputs over which a blurred gradient is averaged
 # The same, and the queries and the steps along slopes, of an attack that is cut short.
 SHORT_DRAWS, SHORT_QUERIES, SHORT_STEPS = 4, 250, 12
@@ -56,6 +58,7 @@ class MitigatedAttack:
     draws: int = 1  # over which a gradient is averaged
     blur: float = 0.0  # a share of the threat model: gradients are averaged over a neighbourhood of this size, too
     slopes: bool = False  # they are measured, since no gradient leads anywhere
+    targets: int = 0  # classes that it aims at, one after the other
     queries: int = 0  # of an attack without gradients
     chosen: tuple[int, ...] = ()  # the numbers of the stages that are run; all, if there are none
     short: bool = False  # its long stages are cut short
@@ -79,6 +82,9 @@ class MitigatedAttack:
             parts = tuple(EOT(WorstOfDraws(attack, draws), mean) for attack, draws in attacks)
             return [Stage(BestOf(parts), RANDOM_RUNS * len(parts) * mean * gradients)]
         stages = [Stage(self._follow(_make_pgd(loss), module), gradients) for loss in ("margin", "sice")]
+        if self.targets:
+            aimed = Targets(self._follow(_make_pgd("margin"), module), self.targets)
+            stages.append(Stage(aimed, self.targets * gradients))
         if self.blur:
             draws = SHORT_DRAWS if self.short else BLUR_DRAWS
             stages.append(Stage(Blur(EOT(_make_pgd("margin"), draws), self.model, self.blur), draws * gradients))
@@ -133,6 +139,11 @@ def merge_results(first: AttackResult, second: AttackResult) -> AttackResult:
         seconds=first.seconds + second.seconds,
         partial=first.partial or second.partial,
     )
+
+
+def count_targets(classes: int) -> int:
+    """Return at how many wrong classes an attack aims."""
+    return min(MAX_TARGETS, classes - 1)
 
 
 def _make_pgd(loss: str) -> PGD:
