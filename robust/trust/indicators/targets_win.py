@@ -3,7 +3,7 @@
 from robust.attacks.spec import Spec
 from robust.flags import Flags
 from robust.records.trust import Finding, NotApplicableError
-from robust.trust.attack_probe import AttackProbe
+from robust.trust.attack_probe import ORDINARY, AttackProbe
 from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import (
     is_significant,
