@@ -132,9 +132,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_certificate(pytester, fork_run
     assert len(journals(folder)) == 1
 
     result = fork_run(*RUN, "-p", "no:conftest", "--noconftest")
-    result.stderr.fnmatch_lines(
-        ["net, crown under linf:0.05: goes on from an earlier run, of which 20 samples *"]
-    )
+    result.stderr.fnmatch_lines(["net, crown under linf:0.05: goes on from an earlier run, of which 20 samples *"])
     (whole,), (record,) = records(folder, "whole"), records(folder)
     assert record.same_certificate(whole)
     assert not journals(folder)
@@ -154,6 +152,4 @@ def test_a_certified_sample_that_is_broken_fails_the_run_and_both_are_filed(pyte
     broken = record.contradicted
     assert broken.sum() == record.correct.sum() - record.robust.sum() > 0
     assert json.loads(path.with_suffix(".json").read_text())["evidence"]
-    result.stdout.fnmatch_lines(
-        ["FAILED net (as-is), linf:0.05: samples *: certified by crown, and answered *"]
-    )
+    result.stdout.fnmatch_lines(["FAILED net (as-is), linf:0.05: samples *: certified by crown, and answered *"])
