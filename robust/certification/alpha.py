@@ -55,17 +55,20 @@ def optimise(bounds: Bounds, rows: Rows, best: Tensor, steps: int) -> Tensor:
     slopes = {at: Slopes.of(lines, k) for at, lines in bounds.lines.items() if isinstance(lines, CurveLines)}
     if not slopes:
         return best
-    optimiser = torch.optim.Adam([each for slope in slopes.values() for each in (slope.below, slope.above)], lr=RATE)
+    parameters = [each for slope in slopes.values() for each in (slope.below, slope.above)]
+    optimiser = torch.optim.Adam(parameters, lr=RATE)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, DECAY)
     for _ in range(steps):
         with torch.enable_grad():
             lines = bounds.lines | {position: slope.lines() for position, slope in slopes.items()}
             found = bound_below(bounds.graph, rows, bounds.ball, bounds.by_value, lines)
-            optimiser.zero_grad()
-            torch.where(found.isfinite(), found, 0).sum().neg().backward()  # type: ignore[no-untyped-call]
+            loss = -torch.where(found.isfinite(), found, 0).sum()
+            grads = torch.autograd.grad(loss, parameters, allow_unused=True)
         best = torch.fmax(best, found.detach())
         if bool((best > 0).all()):
             break
+        for parameter, grad in zip(parameters, grads, strict=True):
+            parameter.grad = grad
         optimiser.step()
         schedule.step()
         for slope in slopes.values():

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from robust.certification.ball import Ball
 from robust.certification.graph import Graph
+from robust.certification.interrupt import check_stopped
 from robust.certification.operators.operator import Interval, Lines, flat
 
 
@@ -38,6 +39,7 @@ class Rows:
 
     def through(self, graph: Graph, lines: Mapping[int, Lines]) -> "Rows":
         """Return functions, of the sources of the last value, that are nowhere above these."""
+        check_stopped()
         position = max(self.of)
         node = graph.nodes[position - 1]
         around = node.operator.relax() if node.operator.affine else lines[position]

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from robust.attacks import LpThreat
-from robust.certification.errors import NoBoundsError
 from robust.certification.operators.operator import Interval, flat
+from robust.certification.words import refuse_threat
 
-NORMS = ("linf", "l2")
 # Relative, of the sums that make a bound, which float64 rounds at 1e-16 a term.
 ROUNDING = 1e-9
 MULTIPLIERS = 4  # tried for the l2 ball's edge
@@ -30,8 +29,7 @@ class Ball:
 
         Raise NoBoundsError for a norm for which there are no bounds.
         """
-        if threat.norm not in NORMS:
-            raise NoBoundsError(f"no bounds are known for {threat}; certificates are for {' and '.join(NORMS)}")
+        refuse_threat(str(threat))
         x, eps = x.unsqueeze(1), float(threat.eps)
         box = Interval((x - eps).clamp_min(threat.lo).minimum(x), (x + eps).clamp_max(threat.hi).maximum(x))
         return cls(threat.norm, eps, x, box.widen())

@@ -33,8 +33,12 @@ class Bounds:
 
     def margins(self, y: Tensor) -> Tensor:
         """Return lower bounds of the label's logit less each other, (b, classes - 1), for labels y, (b,)."""
-        rows = spread_margins(y, self.graph.classes, self.ball.x.dtype)
-        return self.below(Rows.at(self.graph.output, rows))
+        return self.below(Rows.at(self.graph.output, spread_margins(y, self.graph.classes, self.dtype)))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the type of the logits."""
+        return self.by_value[self.graph.output].lo.dtype
 
 
 def spread_margins(y: Tensor, classes: int, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -22,6 +22,7 @@ from robust.certification.errors import NoBoundsError
 from robust.certification.operators import make_operator
 from robust.certification.operators.curves import Curve
 from robust.certification.operators.operator import Call, Operator, Slot
+from robust.certification.simpler import SIMPLER
 
 OF_SEVERAL = ("getitem",)  # takes one of the values of an operator that has several
 
@@ -113,7 +114,7 @@ def _export(module: nn.Module, x: Tensor) -> Any:
     try:
         with eval_mode(module), _quiet():
             program = torch.export.export(module, (x,), strict=False)
-            program = program.run_decompositions({})  # so that nothing works in place
+            program = program.run_decompositions(SIMPLER)  # so that nothing works in place
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else ""
         kind = type(error).__name__
@@ -181,7 +182,7 @@ class _Reader:
 
     def __init__(self, graph: Graph, fix: Callable[[Any], Any]) -> None:
         self.graph = graph
-        self._fix = lambda value: pytree.tree_map(fix, value)
+        self._fix: Callable[[Any], Any] = lambda value: pytree.tree_map(fix, value)
         self._places: dict[str, int] = {}
         self._known: dict[str, Any] = {}  # values that do not depend on the input
         self._several: dict[str, Any] = {}  # nodes with several values, of which getitem takes one
@@ -207,6 +208,8 @@ class _Reader:
                 torch.fx.Node, lambda each: self._known[each.name], (node.args, node.kwargs)
             )
             self._known[node.name] = self._fix(node.target(*self._fix(args), **self._fix(kwargs)))
+            if self.graph.live and _is_computed(self._known[node.name]):
+                raise NoBoundsError(f"layer {_layer(node)!r} computes its weights from others ({node.target})")
         elif getattr(node.target, "__name__", "") in OF_SEVERAL:
             source, index = node.args
             self._insert(node, self._several[source.name], index)
@@ -257,6 +260,11 @@ def _where(node: Any) -> str:
     """Return the layer and the operator of a node, in words."""
     schema = getattr(node.target, "_schema", None)
     return f"layer {_layer(node)!r} ({schema.name if schema else node.target})"
+
+
+def _is_computed(value: Any) -> bool:
+    """Whether a value would not follow the parameters that it was made from: it is no view of one."""
+    return isinstance(value, Tensor) and value.requires_grad and not value.is_leaf and not value._is_view()
 
 
 def _layer(node: Any) -> str:

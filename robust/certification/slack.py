@@ -24,7 +24,7 @@ OTHERWISE = 1e-2  # relative, of the largest logit: more is no rounding
 
 
 def measure_slack(module: nn.Module, graph: Graph, x: Tensor, threat: LpThreat) -> Tensor:
-    """Return what a margin at x, (b, *features), in exact arithmetic must exceed to be one of the deployed network, (b,).
+    """Return what a margin at x, (b, *features), in exact arithmetic must exceed, (b,), to be one as deployed.
 
     It is infinite for a sample near which the deployed network's logits are infinite or no numbers.
 

@@ -13,7 +13,6 @@ from robust.certification.operators.products import BILINEAR
 from tests.certification.models import Function, assert_operators_hold
 from tests.certification.operators import CASES, FLAT, IMAGE, SEQUENCE, VOLUME
 
-
 NAMES = {*STRUCTURE, *ELEMENTWISE, *WEIGHTED, *CURVES, *BILINEAR}
 
 

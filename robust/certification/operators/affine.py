@@ -130,7 +130,7 @@ def _unfold(x: Tensor, dim: int, size: int, step: int) -> Tensor:
     dim %= x.dim()
     starts = torch.arange(0, x.shape[dim] - size + 1, step)
     windows = x.index_select(dim, (starts[:, None] + torch.arange(size)).flatten())
-    return windows.unflatten(dim, (len(starts), size)).movedim(dim + 1, -1)
+    return windows.reshape(*x.shape[:dim], len(starts), size, *x.shape[dim + 1 :]).movedim(dim + 1, -1)
 
 
 def _copy(x: Tensor) -> Tensor:

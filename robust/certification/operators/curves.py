@@ -31,6 +31,7 @@ class Curve:
     kinks: Sequence[float] = ()
     bend: Bend | None = None
     above: float = -math.inf  # it is bounded for larger numbers only
+    rising: bool = False  # it nowhere falls: its values at two ends are its bounds between them
 
     affine: bool = field(default=False, init=False)
 
@@ -40,6 +41,8 @@ class Curve:
 
     def interval(self, *sources: Interval) -> Interval:
         """Return bounds of the value from bounds of its source."""
+        if self.rising:
+            return Interval(self.function(sources[0].lo), self.function(sources[0].hi)).widen()
         at = self.sample(sources[0], POINTS)
         return Interval(at.y.amin(0) - at.room, at.y.amax(0) + at.room).widen()
 
@@ -200,12 +203,12 @@ SQUARE = Curve(torch.square, (), lambda _: 2.0)
 SQRT = Curve(torch.sqrt, (), lambda s: s.lo**-1.5 / 4, above=0.0)
 RSQRT = Curve(torch.rsqrt, (), lambda s: 0.75 * s.lo**-2.5, above=0.0)
 RECIPROCAL = Curve(torch.reciprocal, (), lambda s: 2 * s.lo**-3, above=0.0)
-RELU = Curve(torch.relu, (0.0,))
+RELU = Curve(torch.relu, (0.0,), rising=True)
 
 # The bounds of second derivatives are checked by tests on a grid.
 CURVES: dict[str, Curve | Callable[[Call], Curve | None]] = {
     "relu": RELU,
-    "relu6": _between(0, 6),
+    "relu6": lambda _: _between(0, 6),
     "abs": Curve(torch.abs, (0.0,)),
     "leaky_relu": _leaky,
     "hardtanh": lambda call: _between(call.constant(1, "min_val", -1), call.constant(2, "max_val", 1)),
@@ -214,9 +217,9 @@ CURVES: dict[str, Curve | Callable[[Call], Curve | None]] = {
     "clamp_max": lambda call: _between(None, call.constant(1, "max", None)),
     "hardsigmoid": Curve(F.hardsigmoid, (-3.0, 3.0)),
     "hardswish": Curve(F.hardswish, (-3.0, 3.0), lambda _: 1 / 3),
-    "sigmoid": Curve(torch.sigmoid, (), lambda _: 0.0963),
+    "sigmoid": Curve(torch.sigmoid, (), lambda _: 0.0963, rising=True),
     "log_sigmoid": Curve(F.logsigmoid, (), lambda _: 0.25),
-    "tanh": Curve(torch.tanh, (), lambda _: 0.77),
+    "tanh": Curve(torch.tanh, (), lambda _: 0.77, rising=True),
     "erf": Curve(torch.erf, (), lambda _: 0.968),
     "gelu": _gelu,
     "silu": Curve(F.silu, (), lambda _: 0.5),

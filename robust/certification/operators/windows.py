@@ -100,9 +100,9 @@ def make_maximum(call: Call, shapes: Shapes, shape: tuple[int, ...]) -> Maximum 
     sizes = [math.prod(each) for each in shapes]
     whole = torch.arange(sum(sizes))
     places = [part.view(each) for part, each in zip(torch.split(whole, sizes), shapes, strict=True)]
-    groups: Tensor | None = None
     if call.index:
         return None  # where the maxima are
+    groups: Tensor | None = None
     if call.name.startswith("max_pool"):
         groups = _pool(call, places[0], shape)
     elif call.name in ("maximum", "max") and len(shapes) == 2:
