@@ -81,7 +81,7 @@ REFUSED = {
     "an error": (UNIT, lambda x, m: m(x) * (1 // (len(x) - 1)), "(ZeroDivisionError: "),
     # Products in disguise.
     "lerp by two": (UNIT, lambda x, m: m(torch.lerp(x, x.flip(1), x)), "layer 'model' (aten::lerp)"),
-    "a quotient": (UNIT, lambda x, m: m(x / (1 + x)), "layer 'model' (aten::div)"),
+    "a logarithm of two": (UNIT, lambda x, m: m(torch.logaddexp(x, x.flip(1))), "layer 'model' (aten::logaddexp)"),
     "batch norm by the input": (
         UNIT,
         lambda x, m: m(F.batch_norm(x, torch.zeros(SIZE), torch.ones(SIZE), weight=x[0])),
@@ -92,16 +92,12 @@ REFUSED = {
     "clamps of each": (UNIT, lambda x, m: m(x.clamp(min=torch.zeros(SIZE))), "layer 'model' (aten::clamp)"),
     "a softplus that jumps": (UNIT, lambda x, m: m(F.softplus(x, threshold=1)), "layer 'model' (aten::softplus)"),
     # Layers without bounds.
-    "softmax": (UNIT, lambda x, m: m(x).softmax(1), "layer 'model' (aten::softmax)"),
-    "attention": (
+    "attention with a mask": (
         (4, SIZE),
-        lambda x, m: m(x, x, x)[0].mean(1),
-        "layer 'parts.0' (aten::softmax)",
-        lambda: nn.MultiheadAttention(SIZE, 2, batch_first=True),
+        lambda x, m: m(F.scaled_dot_product_attention(x, x, x, is_causal=True).mean(1)),
+        "layer 'model' (aten::",
     ),
     "instance norm": (IMAGE, mixed, "layer 'parts.0' (aten::instance_norm)", lambda: nn.InstanceNorm2d(2)),
-    "layer norm": (UNIT, mixed, "layer 'parts.0' (aten::layer_norm)", lambda: nn.LayerNorm(SIZE)),
-    "group norm": (IMAGE, mixed, "layer 'parts.0' (aten::group_norm)", lambda: nn.GroupNorm(1, 2)),
     "batch norm of the batch": (IMAGE, mixed, "(aten::", lambda: nn.BatchNorm2d(2, track_running_stats=False)),
     "an LSTM": ((4, SIZE), lambda x, m: m(x)[0][:, -1], "layer 'parts.0' (aten::lstm)", lambda: nn.LSTM(SIZE, 3)),
     # Chance.
@@ -125,7 +121,7 @@ MODULES = {
     "a count in an attribute": (lambda: Counting(False), OTHERWISE),
     "two inputs": (TwoInputs, "missing a required argument: 'y'"),
 }
-QUICK = ["control flow", "a mask", "numpy", "lerp by two", "softmax", "noise", "two answers", "a constant"]
+QUICK = ["control flow", "a mask", "numpy", "lerp by two", "instance norm", "noise", "two answers", "a constant"]
 QUICK += ["gradient mode", "other samples"]
 
 
