@@ -63,10 +63,10 @@ def optimise(bounds: Bounds, rows: Rows, best: Tensor, steps: int) -> Tensor:
             lines = bounds.lines | {position: slope.lines() for position, slope in slopes.items()}
             found = bound_below(bounds.graph, rows, bounds.ball, bounds.by_value, lines)
             loss = -torch.where(found.isfinite(), found, 0).sum()
-            grads = torch.autograd.grad(loss, parameters, allow_unused=True)
         best = torch.fmax(best, found.detach())
-        if bool((best > 0).all()):
+        if bool((best > 0).all()) or not loss.requires_grad:  # no curve with slopes lies before these values
             break
+        grads = torch.autograd.grad(loss, parameters, allow_unused=True)
         for parameter, grad in zip(parameters, grads, strict=True):
             parameter.grad = grad
         optimiser.step()
