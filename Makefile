@@ -46,10 +46,12 @@ test-pytests: .venv/ready
 	done
 	$(BIN)/pytest tests/plugin
 
-# Files of strangers at random, models, data, records, cards, suites, and answers of endpoints, for about twenty minutes;
+# Files of strangers at random, models, data, records, cards, suites, and answers of endpoints, for about twenty minutes,
+# and the bounds of 10,000 random networks;
 # in 8 GB of memory, so that what fills it is found.
 fuzz: .venv/ready
 	ulimit -v 8388608; FUZZ_EXAMPLES=15000 $(BIN)/pytest tests/models/test_fuzz.py tests/test_fuzz.py
+	FUZZ_EXAMPLES=1250 $(BIN)/pytest tests/certification/test_soundness.py
 
 # Each field of a record replaced by each of 30 values, shown to all commands that read records: about five minutes.
 mutate-records: .venv/ready
