@@ -1,4 +1,4 @@
-"""Bounds of random networks: below what points of the ball have, slopes no worse for being sought. `make fuzz`: more."""
+"""Bounds of random networks: below what points of the ball have; sought slopes are no worse. `make fuzz`: more."""
 
 import os
 from dataclasses import replace
