@@ -147,7 +147,7 @@ class Payload:
 
 
 @pytest.fixture
-def cluttered(folder, monkeypatch):
+def cluttered(exporting, folder, monkeypatch):
     """The user's folder, with files that are wrong; sys.path is restored when a test ends."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
