@@ -1,5 +1,6 @@
 """The cells of a board, the same for the terminal and for Markdown."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from robust.attacks.text import cut
@@ -15,6 +16,10 @@ LEGEND = (
     "Partial: the suite was stopped before its end, so more samples may be adversarial; such rows have no rank. A "
     "verdict with a star is without a check that could not be made; the findings of the row say which, and why."
 )
+PROOFS = (
+    "Certified: a bound proves, in exact arithmetic, that no input within the threat model is answered wrong. It is a "
+    "lower bound of the true robustness. Open: neither certified nor broken."
+)
 
 MAX_ATTACKS = 24  # whose figures a terminal lists below a table
 
@@ -26,6 +31,11 @@ class Column:
     title: str
     numeric: bool = True
     folds: bool = False  # whether a cell may be broken into lines anywhere, as a name may
+
+
+def legend(boards: Iterable[Board]) -> str:
+    """Return what the columns of these boards mean."""
+    return f"{LEGEND} {PROOFS}" if any(board.certified for board in boards) else LEGEND
 
 
 def columns(board: Board) -> list[Column]:

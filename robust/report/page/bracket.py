@@ -11,7 +11,7 @@ from robust.report.board import Row, percent
 from robust.report.page.markup import Html, tag, void
 from robust.stats import wilson
 
-COLUMNS, PITCH = 100, 7  # samples in a line, and pixels between two
+COLUMNS, PITCH = 50, 7  # samples in a line, and pixels between two
 MAX_MARKS = 1000  # samples that are drawn
 # Each state has a shape of its own, so that colour alone carries no meaning: paths in the cell of a sample.
 SHAPES = {

@@ -18,7 +18,7 @@ NOTE = (
     "Each mark is a row, with the band of its 95 % interval; the mark at 0 is the clean accuracy. Nothing was measured "
     "between the marks."
 )
-PROOFS = " The dashed lines with feet are what is certified."
+PROOFS = " The dotted lines are what is certified."
 
 Group = tuple[str, str, str]  # data, norm, suite
 
@@ -116,17 +116,12 @@ def _curve(axes: Axes, curve: Curve, k: int) -> Html:
         "g",
         void("path", class_="band", d=f"M{'L'.join(upper + lower)}z"),
         void("path", class_="line", d=axes.polyline((float(eps), y) for eps, _, y, _, _ in curve.points)),
-        void("path", class_="proof", d=_proofs(axes, curve)) if curve.certified else None,
+        void("path", class_="proof", d=axes.polyline((float(e), y) for e, y in curve.certified))
+        if curve.certified
+        else None,
         *marks,
         class_=colour(k),
     )
-
-
-def _proofs(axes: Axes, curve: Curve) -> str:
-    """Return the line through what is certified, with a foot at each row."""
-    at = [(axes.x(float(eps)), number(axes.y(percent))) for eps, percent in curve.certified]
-    feet = (f"M{number(x - 4)} {y}H{number(x + 4)}" for x, y in at)
-    return f"M{'L'.join(f'{number(x)} {y}' for x, y in at)}{''.join(feet)}"
 
 
 def _describe(curve: Curve) -> str:

@@ -160,7 +160,7 @@ def whisker(row: Row) -> Html:
 
 
 def _caption(board: Board) -> Html:
-    proofs = " The dashed lines go down to what is certified." * board.certified
+    proofs = " The dotted lines go down to what is certified." * board.certified
     others = f" Rows after the first {MAX_ROWS} are small circles without a link." * (len(board.rows) > MAX_ROWS)
     return tag(
         "p",
