@@ -2,7 +2,7 @@
 
 import pytest
 
-from robust.gates import Decision, Floor, Gates, Measured, decide, describe_next, read_floor
+from robust.gates import Decision, Floor, Gates, Measured, decide, describe_next, foresee, read_floor
 
 ATTACKS, THREATS = ("fgsm", "pgd:steps=5"), ("linf:8/255", "l2:0.5")
 
@@ -124,3 +124,66 @@ def test_an_upper_bound_never_shows_that_a_floor_holds(floor, ruling):
 )
 def test_what_to_try_next_is_one_line(k, advice, told):
     assert describe_next(Measured.of(k, 100), Floor(50.0), advice) == told
+
+
+@pytest.mark.parametrize("fail_on", ["figure", "ci"])
+@pytest.mark.parametrize("percent", [0.0, 3.0, 40.0, 50.0, 95.0, 99.5, 100.0])
+@pytest.mark.parametrize("n", [1, 20, 100, 999])
+def test_what_is_foreseen_is_what_will_be_decided(n, percent, fail_on):
+    floor = Floor(percent)
+    figures = [Measured.of(k, n) for k in range(n + 1)]
+    rulings = [decide(figure, floor, fail_on).ruling for figure in figures]
+    forecast = foresee(floor, n, fail_on)
+    last = max(
+        (figure.percent for figure, ruling in zip(figures, rulings, strict=True) if ruling != "holds"), default=0
+    )
+
+    assert (forecast is None) == ("holds" in rulings and last < percent + 2)
+    if forecast:
+        assert forecast.hopeless == ("holds" not in rulings)
+    if forecast and not forecast.hopeless:
+        assert f" with {n} samples a figure from {percent:g} to {last:.1f} % is " in forecast.message
+
+
+@pytest.mark.parametrize(
+    ("floor", "n", "fail_on", "message"),
+    [
+        (
+            Floor(40.0),
+            100,
+            "figure",
+            "--robust-fail-under=40: with 100 samples a figure from 40 to 49.0 % is inconclusive; "
+            "to tell 2 points above it take 2305",
+        ),
+        (
+            Floor(90.0, "clean"),
+            200,
+            "ci",
+            "--robust-fail-under=clean:90: with 200 samples a figure from 90 to 94.0 % is not enough "
+            "(--robust-fail-on=ci); to tell 2 points above it take 865",
+        ),
+        (
+            Floor(95.0, "linf-0.1"),
+            20,
+            "figure",
+            "--robust-fail-under=linf-0.1:95: with 20 samples no figure is high enough: even 20/20 is inconclusive; "
+            "take 73 or more",
+        ),
+        (
+            Floor(100.0),
+            20,
+            "ci",
+            "--robust-fail-under=100: with 20 samples no figure is high enough: even 20/20 is not enough "
+            "(--robust-fail-on=ci); no number of samples is enough",
+        ),
+    ],
+)
+def test_what_is_foreseen_is_told_in_one_line(floor, n, fail_on, message):
+    forecast = foresee(floor, n, fail_on)
+    assert (forecast and forecast.message) == message
+
+
+@pytest.mark.parametrize(("percent", "needed"), [(50.0, 2401), (40.0, 2305), (95.0, 457)])
+def test_so_many_samples_as_are_told_settle_two_points(percent, needed):
+    assert foresee(Floor(percent), round(1.05 * needed), "figure") is None
+    assert f"take {needed}" in foresee(Floor(percent), round(0.9 * needed), "figure").message
