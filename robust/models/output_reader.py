@@ -12,6 +12,7 @@ from robust.models.output_form import LOG_PROBABILITY, PROBABILITY, OutputForm
 
 MAX_DEPTH = 4  # of containers in containers
 HALVES = (torch.float16, torch.bfloat16)
+IS_EXPORTING = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)  # the former since torch 2.7
 TINY, EDGE = 1e-30, 1e-7  # a probability of 0 in a logarithm; of 0 or 1 in log-odds, where float32 ends
 MAX_ERROR = 1e-4  # of probabilities: of their sum, and of what a final sigmoid or softmax gives again
 
@@ -114,6 +115,8 @@ LAST_STEPS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
+    if IS_EXPORTING():  # then no value is known; whoever exports compares the answers
+        return True
     return bool(((one.detach().float() - other.detach().float()).abs() <= MAX_ERROR).all())
 
 
