@@ -1,6 +1,7 @@
 """The floors of accuracies, and the decision whether they hold. No torch: floors are read at the start of a run."""
 
 import contextlib
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,7 @@ FAIL_ON: tuple[FailOn, ...] = ("figure", "ci")
 Ruling = Literal["holds", "inconclusive", "fails"]
 
 CLEAN, CERTIFIED = "clean", "certified"
+NEAR = 2.0  # points above a floor that a run should be able to tell from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,31 @@ def decide(measured: Measured, floor: Floor, fail_on: FailOn, bound: bool = Fals
     if inside:
         return Decision("inconclusive", f"the floor of {floor.percent:g} % is inside the interval; use more samples")
     return Decision("holds")
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What n samples cannot settle, in one line, and whether it is every outcome."""
+
+    message: str
+    hopeless: bool
+
+
+def foresee(floor: Floor, n: int, fail_on: FailOn) -> Forecast | None:
+    """Foresee which figures of n samples will not settle whether the floor holds; None if all are near the floor."""
+    from robust.stats import count_needed
+
+    holds = bisect_left(range(n + 1), True, key=lambda k: decide(Measured.of(k, n), floor, fail_on).ruling == "holds")
+    top, share = 100 * (holds - 1) / n, floor.percent / 100
+    if holds <= n and top - floor.percent < NEAR:
+        return None
+    word = "inconclusive" if fail_on == "figure" else "not enough (--robust-fail-on=ci)"
+    start = f"--robust-fail-under={floor}: with {n} samples"
+    if holds <= n:
+        more = f"to tell {NEAR:g} points above it take {count_needed(share, NEAR / 100)}"
+        return Forecast(f"{start} a figure from {floor.percent:g} to {top:.1f} % is {word}; {more}", hopeless=False)
+    more = f"take {count_needed(share, 1 - share)} or more" if share < 1 else "no number of samples is enough"
+    return Forecast(f"{start} no figure is high enough: even {n}/{n} is {word}; {more}", hopeless=True)
 
 
 def describe_next(measured: Measured, floor: Floor, advice: str) -> str:

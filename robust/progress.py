@@ -153,7 +153,7 @@ class TrainingBar:
 
     def show_epoch(self, epoch: Epoch, plan: Plan) -> None:
         """Show the accuracies of an epoch that was validated."""
-        self._figures = f"; {describe_figures(epoch.clean, epoch.robust)}"
+        self._figures = f"; {describe_figures(epoch.clean, epoch.robust, epoch.certified)}"
         self.show_batch(epoch.number, plan)
 
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from robust.attacks.engine import eval_mode
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat
-from robust.certification.alpha import optimise_margins
+from robust.certification.alpha import bound_by_best_lines
 from robust.certification.ball import Ball
-from robust.certification.crown import Bounds, bound_by_intervals, bound_by_lines
+from robust.certification.crown import bound_by_intervals, bound_by_lines
 from robust.certification.errors import NoBoundsError
 from robust.certification.graph import Graph, read_graph
 from robust.certification.interrupt import StoppedError, check_stopped, until
@@ -102,12 +102,11 @@ class Certifier:
 
     def _bound_part(self, x: Tensor, y: Tensor, part: LpThreat, method: str) -> Tensor:
         ball = Ball.around(x.double(), part)
-        make: Callable[[Graph, Ball], Bounds] = bound_by_intervals if method == "ibp" else bound_by_lines
         with torch.no_grad():
-            bounds = make(self.graph, ball)
+            bounds = bound_by_intervals(self.graph, ball) if method == METHODS[0] else bound_by_lines(self.graph, ball)
             margins = bounds.margins(y)
-        if method == "alpha-crown":
-            margins = optimise_margins(bounds, y, margins)
+            if method == "alpha-crown":
+                margins = bound_by_best_lines(bounds, y, margins)
         return margins.amin(1)
 
 

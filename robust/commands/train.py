@@ -139,7 +139,7 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
         check_model(subject.module, dataset, few)
     for recipe in recipes:
         with blame("train", recipe):
-            rehearse(build(), read_recipe(recipe), few)
+            rehearse(build(), read_recipe(recipe), few, threat)
     folder, file = _choose_places(args.out, here, len(recipes))
     return Order(spec, build, normalize, output, recipes, args.data, dataset, threat, args.seed, folder, file)
 
@@ -208,7 +208,7 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
 
 
 def _describe_epoch(epoch: Epoch, plan: Plan) -> str:
-    figures = describe_figures(epoch.clean, epoch.robust)
+    figures = describe_figures(epoch.clean, epoch.robust, epoch.certified)
     return f"epoch {epoch.number}/{plan.epochs}: loss {epoch.loss:.3g}; on validation: {figures}"
 
 

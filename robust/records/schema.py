@@ -115,6 +115,14 @@ class Doubt(Struct):
     weak: bool
 
 
+class Part(Struct):
+    """The cost of a part of the checks."""
+
+    name: Word
+    seconds: Seconds
+    passes: Count
+
+
 class Trust(Struct):
     """The result of all checks."""
 
@@ -125,6 +133,7 @@ class Trust(Struct):
     skipped: list[str]
     seconds: Seconds
     not_run: list[str] | UnsetType = UNSET
+    parts: list[Part] | UnsetType = UNSET
 
 
 class Classes(Struct):

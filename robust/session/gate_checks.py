@@ -3,7 +3,18 @@
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from robust.gates import CLEAN, Decision, Floor, Gates, Measured, certified_scopes, decide, describe_next, scopes
+from robust.gates import (
+    CLEAN,
+    Decision,
+    Floor,
+    Gates,
+    Measured,
+    certified_scopes,
+    decide,
+    describe_next,
+    foresee,
+    scopes,
+)
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.record import Record
 from robust.session.results import Results, RowKey
@@ -19,6 +30,12 @@ class GateChecks:
         self._results = results
         self._gates = gates
         self._advise = advise
+
+    def foretell(self, n: int) -> list[str]:
+        """Return a line for each floor that some figures of n samples will not settle; a warning, too, if none will."""
+        forecasts = [*filter(None, (foresee(floor, n, self._gates.fail_on) for floor in self._gates.floors))]
+        self._results.warnings |= {forecast.message: None for forecast in forecasts if forecast.hopeless}
+        return [forecast.message for forecast in forecasts]
 
     def floor_of(self, key: RowKey) -> Floor | None:
         """Return the floor of a row's figure; None if there is none."""

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from robust.attacks.text import printable
-from robust.attacks.words import describe_threat
 from robust.gates import Decision
 from robust.session import SELECTED_BASELINE
 from robust.session.fixtures import RESULTS, read_mark
+from robust.session.header import describe_run
 from robust.session.places import needs_model
 from robust.session.run import Run
 from robust.session.selection import Selection, describe_unmeasured, group_rows, is_excuse, weigh_parts
@@ -33,14 +32,8 @@ class RobustSession:
         self._checked = False  # whether the models were loaded, and all else was tried
         self._sent: set[str] = set()  # the digests of the samples whose labels were sent
 
-    def pytest_report_header(self) -> str:
-        settings = self.run.settings
-        data = settings.dataset
-        parts = [data.name, ", ".join(describe_threat(text, data.lo, data.hi) for text in settings.threats)]
-        parts += [f"attacks {', '.join(settings.attacks)}"] * bool(settings.attacks)
-        parts += [f"suites {', '.join(suite.name for suite in settings.suites)}"] * bool(settings.suites)
-        draw = f"; draw {settings.draw}" * (settings.draw != settings.seed)
-        return printable(f"robust: {'; '.join(parts)}; seed {settings.seed}{draw}")
+    def pytest_report_header(self) -> list[str]:
+        return describe_run(self.run.settings)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -179,6 +172,8 @@ class RobustSession:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         if not session.testsfailed and (any(map(needs_model, session.items)) or not self._idle):
             self._check()
+        if self._checked and self.run.files:
+            self.run.foretell()
         if self.run.settings.seconds is not None:
             checked = self.run.settings.verdict is not None
             self.run.resources.budget.plan(weigh_parts(session.items, preflight=checked))

@@ -121,6 +121,14 @@ class Run:
         settings = self.settings
         return GateChecks(self.results, settings.gates, lambda row: advise(settings, row.model, row.stem))
 
+    def foretell(self) -> None:
+        """Tell, before anything is measured, which figures could not settle whether a floor holds."""
+        lines = self.gate_checks.foretell(len(self.resources.data.samples))
+        reporter = self.config.pluginmanager.getplugin("terminalreporter")
+        if reporter and self.config.get_verbosity() >= 0:
+            for line in lines:
+                reporter.write_line(f"robust: {printable(line)}")
+
     @property
     def _repeat(self) -> str:
         """The command of this run as it was typed."""

@@ -148,7 +148,7 @@ def _measure_suite(
     module: nn.Module, method: Method, result: Fit, samples: Samples, spec: TrainingSpec
 ) -> dict[str, Any]:
     """Return the card's field on what a suite leaves of the best epoch; none if the recipe is not for robustness."""
-    if result.best.robust is None:
+    if method.recipe.selects == "clean":
         return {}
     learn, validation = split_off_validation(samples, spec.seed)
     part = np.arange(count_samples(method, len(learn), len(validation), len(result.curve)))

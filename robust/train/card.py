@@ -19,14 +19,15 @@ RECORD_FIELDS = (
 
 # The types of what the rest of the program reads of a card. Of a field with a dict, those of its own fields.
 NUMBER, SHARE = (int, float), (int, float, type(None))
-EPOCH = {"clean": NUMBER, "robust": SHARE, "number": int}
+EPOCH = {"clean": NUMBER, "robust": SHARE, "certified": NUMBER, "number": int}
 TYPES: dict[str, Any] = {
     **{"recipe": str, "options": dict, "threat": str, "seed": int, "notes": list, "minutes": NUMBER, "key": str},
     **{"curve": list, "normalize": (str, type(None)), "data": {"name": str}, "learnt_from": {"n": int}},
     **{"selected_by": {"n": int, "digest": str, "index": list}, "best": EPOCH, "last": EPOCH},
     "suite": {"name": str, "n": int, "robust": NUMBER},
 }
-OPTIONAL = ("suite", "normalize")  # of a recipe that is not for robustness; of cards before there was the option
+# Of a recipe not for robustness; of cards before there was the option; of a recipe not for certificates.
+OPTIONAL = ("suite", "normalize", "certified")
 
 
 def read_card(weights: Path) -> dict[str, Any] | None:
@@ -80,12 +81,14 @@ def summarise_card(card: dict[str, Any]) -> dict[str, Any]:
 
 def describe_card(card: dict[str, Any]) -> str:
     """Return one line about a training, from its card."""
-    seconds, figures = 60 * card["minutes"], describe_figures(card["best"]["clean"], card["best"]["robust"])
+    best, seconds = card["best"], 60 * card["minutes"]
+    figures = describe_figures(best["clean"], best["robust"], best.get("certified"))
     suite, n = card.get("suite"), card["selected_by"]["n"]
     stronger = f", {suite['name']} {suite['robust']:.1%} (on {suite['n']} of {n})" if suite else ""
     return f"{card['recipe']} in {seconds:.0f} s; on validation: {figures}{stronger}"
 
 
-def describe_figures(clean: float, robust: float | None) -> str:
+def describe_figures(clean: float, robust: float | None, certified: float | None = None) -> str:
     """Return the accuracies of an epoch on validation, each named for what measured it."""
-    return f"clean {clean:.1%}" + ("" if robust is None else f", {SELECTION_NAME} {robust:.1%}")
+    shares = {"clean": clean, SELECTION_NAME: robust, "certified": certified}
+    return ", ".join(f"{name} {share:.1%}" for name, share in shares.items() if share is not None)

@@ -8,13 +8,13 @@ from robust.report.page.axes import Axes
 from robust.report.page.markup import number, text
 from robust.train.validate import Epoch
 
-LINES = (("clean", "#1b6ac9"), ("one_step", "#b8860b"), ("robust", "#b3261e"))
+LINES = (("clean", "#1b6ac9"), ("one_step", "#b8860b"), ("robust", "#b3261e"), ("certified", "#2e7d32"))
 
 
 def curve_csv(curve: Sequence[Epoch]) -> str:
     """Return a row for each epoch; accuracies are shares of the validation split."""
-    rows = [(e.number, e.loss, e.lr, e.clean, e.robust, e.one_step, e.worst_class) for e in curve]
-    return _csv([("epoch", "loss", "lr", "clean", "robust", "one_step", "worst_class"), *rows])
+    rows = [(e.number, e.loss, e.lr, e.clean, e.robust, e.one_step, e.worst_class, e.certified) for e in curve]
+    return _csv([("epoch", "loss", "lr", "clean", "robust", "one_step", "worst_class", "certified"), *rows])
 
 
 def gradients_csv(curve: Sequence[Epoch]) -> str:

@@ -1,5 +1,6 @@
 """The end of an epoch: its validation, which weights are kept, and whether the training goes on."""
 
+from dataclasses import asdict
 from itertools import islice
 
 import numpy as np
@@ -29,7 +30,7 @@ def finish_epoch(training: Training, setup: TrainingSetup) -> None:
         _restate(training, setup)
     seen = validate(training.kept_module, selects, setup.validation, setup.threat, setup.seed, setup.ranks)
     lengths = training.lengths.means()
-    epoch = Epoch(training.epoch, loss, training.rate, seen.clean, seen.robust, seen.one_step, seen.by_class, lengths)
+    epoch = Epoch(number=training.epoch, loss=loss, lr=training.rate, gradients=lengths, **asdict(seen))
     earlier = [*training.curve]
     training.curve.append(epoch)
     training.notes += describe_new_faults(epoch, earlier)

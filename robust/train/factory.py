@@ -38,7 +38,8 @@ def read_recipe(text: str) -> Method:
     for key, _ in spec.options:
         if key not in options:
             raise ValueError(f"{text}: {spec.name} has no option {suggest(key, {*options, CONFIG}, 'option')}")
-    recipe, *wrapping, plan = (_configure_part(part, spec) for part in parts)
+    recipe, *wrapping = (_configure_part(part, spec) for part in parts[:-1])
+    plan = _configure_part(Plan, _with_plan(parts[0], spec))
     averages = [name for name, wrapper in zip(wrappers, wrapping, strict=True) if isinstance(wrapper, Averaging)]
     if len(averages) > 1:
         raise ValueError(f"{text}: {' and '.join(averages)} both say which weights are kept; take one")
@@ -49,6 +50,11 @@ def _configure_part(cls: type[Any], spec: Spec) -> Any:
     """Return an instance of `cls` with those options of the spec that it has."""
     names = {f.name for f in fields(cls)}
     return configure(cls, Spec(spec.name, spec.args, tuple(pair for pair in spec.options if pair[0] in names)))
+
+
+def _with_plan(recipe: type[Any], spec: Spec) -> Spec:
+    """Return the spec with the options of the loop that the recipe sets where the spec does not."""
+    return Spec(spec.name, spec.args, tuple(sorted({**getattr(recipe, "plan", {}), **dict(spec.options)}.items())))
 
 
 def _with_config(spec: Spec) -> Spec:

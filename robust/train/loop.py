@@ -26,7 +26,7 @@ from robust.train.failures import DivergedError, describe_overfitting
 from robust.train.optim import build_criterion, l1_penalty
 from robust.train.plan import Plan
 from robust.train.prepare import prepare
-from robust.train.recipe import Around, StatefulRecipe
+from robust.train.recipe import Around, Scheduled, StatefulRecipe
 from robust.train.setup import DEFAULT_OPTIONS, FitOptions, TrainingSetup
 from robust.train.split import split_off_validation
 from robust.train.start import describe_start
@@ -109,6 +109,8 @@ def _run_epoch(training: Training, setup: TrainingSetup, options: FitOptions) ->
 def _run_step(training: Training, setup: TrainingSetup, task: Task, device: torch.device) -> float:
     """Take one step of the optimiser on a batch; return the batch's loss."""
     _set_train_mode(training.module)
+    if isinstance(training.recipe_run, Scheduled):
+        training.recipe_run.reach(training.step / training.steps)
     x, value = _backward(training, setup, task, device)
     training.lengths.add()
     if isinstance(training.recipe_run, StatefulRecipe):

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from robust.attacks.registry import suggest
+from robust.attacks.threats.lp import LpThreat
 from robust.data.dataset import Samples
 from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.traits import is_queried
@@ -13,13 +14,13 @@ from robust.train.batches import build_transform
 from robust.train.factory import Method
 from robust.train.optim import build_optimiser
 from robust.train.plan import Plan
-from robust.train.recipe import start_recipe
+from robust.train.recipe import Demanding, start_recipe
 
 WITH_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
 
-def rehearse(module: nn.Module, method: Method, samples: Samples) -> None:
+def rehearse(module: nn.Module, method: Method, samples: Samples, threat: LpThreat) -> None:
     """Run everything before the first step, on a module that is discarded; ValueError if anything would fail there."""
     if is_queried(module):
         raise ValueError(
@@ -29,6 +30,9 @@ def rehearse(module: nn.Module, method: Method, samples: Samples) -> None:
     build_optimiser(module, method.plan)
     build_transform(method.plan, samples)
     start_recipe(method.recipe, module)
+    if isinstance(method.recipe, Demanding):
+        x = torch.from_numpy(samples.x[:1]).to(next(module.parameters()).device)
+        method.recipe.check(module, x, threat)
 
 
 def prepare(module: nn.Module, plan: Plan) -> None:

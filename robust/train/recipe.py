@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from robust.attacks.task import Task
+    from robust.attacks.threats.lp import LpThreat
     from robust.train.average import Average
 
-Selection = Literal["clean", "robust"]
+Selection = Literal["clean", "robust", "certified"]
 LossFunction = Callable[["Tensor", "Tensor"], "Tensor"]  # (logits (N, C), y (N,)) -> scalar: the plan's cross-entropy
 Gradients = Callable[["Sequence[Tensor]"], "list[Tensor | None]"]  # parameters -> the batch loss's gradients in them
 
@@ -79,6 +80,24 @@ class StatefulRecipe(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Scheduled(Protocol):
+    """A run whose loss depends on how far the training is."""
+
+    def reach(self, share: float) -> None:
+        """Take note, before each step, of the share of the training's steps that are done, from 0 to below 1."""
+        ...
+
+
+@runtime_checkable
+class Demanding(Protocol):
+    """A recipe that does not suit every module and threat model."""
+
+    def check(self, module: "nn.Module", x: "Tensor", threat: "LpThreat") -> None:
+        """Raise ValueError, in one line, for what it cannot train; x is some of the inputs, (n, *features)."""
+        ...
 
 
 @runtime_checkable

@@ -37,6 +37,7 @@ class Training:
     epoch: int = 1  # the number of the current epoch
     batch: int = 0  # batches of the current epoch that are done
     step: int = 0  # steps that are done in all
+    steps: int = 1  # of the whole training
     rate: float = 0.0  # the learning rate of the last step
     losses: list[float] = field(default_factory=list)  # of the current epoch
     curve: list[Epoch] = field(default_factory=list)
@@ -60,6 +61,7 @@ class Training:
             averages[0] if averages else None,
             Lengths(module),
             ranks,
+            steps=steps,
         )
 
     @property

@@ -1,9 +1,11 @@
 """The accuracies of an epoch on the validation split."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from robust.attacks.engine import answers, assail
@@ -11,6 +13,9 @@ from robust.attacks.rng import Rng
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.zoo.fgsm import FGSM
 from robust.attacks.zoo.pgd import PGD
+from robust.certification.ball import Ball
+from robust.certification.crown import bound_by_intervals
+from robust.certification.graph import read_graph
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.batching import Batcher
@@ -25,7 +30,7 @@ VALIDATION_BATCH = 250
 class Epoch:
     """The figures of an epoch. Accuracies are shares of the validation split, in [0, 1].
 
-    Robust accuracies are None if the recipe selects by clean accuracy.
+    Of the robust accuracies and the certified one, those are None that the recipe does not select by.
     """
 
     number: int  # from 1
@@ -36,6 +41,7 @@ class Epoch:
     one_step: float | None  # under ONE_STEP
     by_class: tuple[float | None, ...]  # the accuracy that selects, by class; None for a class without samples
     gradients: dict[str, float]  # the mean length of the gradient by layer
+    certified: float | None = None  # by intervals
 
     @property
     def worst_class(self) -> float:
@@ -44,46 +50,77 @@ class Epoch:
 
     def score(self, selects: Selection) -> float:
         """Return the accuracy that selects the best epoch."""
-        return self.clean if selects == "clean" or self.robust is None else self.robust
+        found = {"clean": self.clean, "robust": self.robust, "certified": self.certified}[selects]
+        return self.clean if found is None else found
 
     def card_fields(self) -> dict[str, Any]:
         """Return the fields for the card: all except the gradients, which have their own file."""
-        return {key: value for key, value in asdict(self).items() if key != "gradients"}
+        none = {"gradients"} | ({"certified"} if self.certified is None else set())
+        return {key: value for key, value in asdict(self).items() if key not in none}
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Accuracies on the validation split, in [0, 1]; robust ones are None if the recipe selects by clean accuracy."""
+    """Accuracies on the validation split, in [0, 1], as those of an epoch."""
 
     clean: float
     robust: float | None
     one_step: float | None
+    certified: float | None
     by_class: tuple[float | None, ...]
 
 
 def validate(
     module: nn.Module, selects: Selection, validation: Samples, threat: LpThreat, seed: int, ranks: Ranks = ALONE
 ) -> Validation:
-    """Measure the accuracies on the validation split; it is not attacked if the recipe selects by clean accuracy."""
+    """Measure the accuracies on the validation split: the clean one, and those that the recipe selects by."""
+    n, counts = len(validation), np.bincount(validation.y)
+    judge = _choose_judge(module, selects, validation, threat, seed)
 
     def measure(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, ...]:
-        """Return (correct, robust to one step, robust to the selection attack) of a batch, each (n,) bool."""
         correct, _ = answers(module, x, y)
-        if selects == "clean":
-            return correct, correct, correct
-        outcomes = []
-        for attack in (ONE_STEP, SELECTION_ATTACK):
-            robust = correct.clone()
-            run = assail(module, attack, x[correct], y[correct], threat, seed=Rng.of(seed, index[correct]))
-            robust[correct] = ~run.adversarial
-            outcomes.append(robust)
-        return correct, *outcomes
+        return correct, *judge(x, y, index, correct)
 
     batcher = Batcher(VALIDATION_BATCH, next(module.parameters()).device)
-    clean, one_step, robust = map(ranks.whole, batcher.columns(measure, ranks.deal(validation), bool, bool, bool))
-    n, counts = len(validation), np.bincount(validation.y)
-    by_class = np.bincount(validation.y, weights=robust)
-    shares = tuple(float(k / count) if count else None for k, count in zip(by_class, counts, strict=True))
+    clean, one_step, best = map(ranks.whole, batcher.columns(measure, ranks.deal(validation), bool, bool, bool))
+    by_class = np.bincount(validation.y, weights=best)
+    by_class = tuple(float(k / count) if count else None for k, count in zip(by_class, counts, strict=True))
+    share = int(best.sum()) / n
+    return Validation(
+        int(clean.sum()) / n,
+        share if selects == "robust" else None,
+        int(one_step.sum()) / n if selects == "robust" else None,
+        share if selects == "certified" else None,
+        by_class,
+    )
+
+
+# (x, y, index, which are correct) -> (robust to one step, what selects), each (n,) bool
+Judge = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def _choose_judge(module: nn.Module, selects: Selection, validation: Samples, threat: LpThreat, seed: int) -> Judge:
+    """Return what tells for which samples a module does what the recipe selects by."""
+
+    def attack(x: Tensor, y: Tensor, index: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
+        outcomes = []
+        for each in (ONE_STEP, SELECTION_ATTACK):
+            robust = correct.clone()
+            run = assail(module, each, x[correct], y[correct], threat, seed=Rng.of(seed, index[correct]))
+            robust[correct] = ~run.adversarial
+            outcomes.append(robust)
+        return outcomes[0], outcomes[1]
+
     if selects == "clean":
-        return Validation(int(clean.sum()) / n, None, None, shares)
-    return Validation(int(clean.sum()) / n, int(robust.sum()) / n, int(one_step.sum()) / n, shares)
+        return lambda x, y, index, correct: (correct, correct)
+    if selects == "robust":
+        return attack
+    device = next(module.parameters()).device
+    graph = read_graph(module, torch.from_numpy(validation.x[:1]).to(device), live=True)
+
+    def certify(x: Tensor, y: Tensor, index: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            margins = bound_by_intervals(graph, Ball.around(x, threat)).margins(y)
+        return correct, correct & (margins.amin(1) > 0)
+
+    return certify

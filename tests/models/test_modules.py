@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from robust.attacks.fast_copy import make_fast_copy
+from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import read_threat
 from robust.data.dataset import Samples
 from robust.evaluation.measure import measure_clean
@@ -201,7 +202,7 @@ def test_a_quantised_module_is_no_black_box_and_cannot_be_trained():
         build_ask(make(network(), "static"), 10)
     samples = Samples(X.numpy(), np.zeros(16, np.int64), np.arange(16))
     with pytest.raises(ValueError, match="is quantised, and cannot be trained"):
-        rehearse(load("dynamic").module, read_recipe("standard"), samples)
+        rehearse(load("dynamic").module, read_recipe("standard"), samples, LpThreat.parse("linf:0.1"))
 
 
 def test_a_copy_that_cannot_be_made_is_refused_in_one_line():

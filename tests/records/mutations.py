@@ -23,7 +23,7 @@ from robust.records.attack_outcome import StageOutcome
 from robust.records.gallery import Gallery
 from robust.records.record import Record
 from robust.records.store import add
-from robust.records.trust import Finding, TrustReport
+from robust.records.trust import Finding, Part, TrustReport
 from tests.commands.test_verify import make_row
 from tests.making import certificate
 from tests.making import record as record_of
@@ -36,7 +36,9 @@ VALUES = [
     "linf:1e99999999", [], [[None]], {}, {"a": {"b": 1}}, DEEP, GONE,
 ]  # fmt: skip
 FINDING = Finding("masking", "suspect", 0.5, "told", "hint", weak=True)
-TRUST = TrustReport((FINDING,), ("masking",), ("masking",), ("other",), 0.5, ("binarisation",))
+TRUST = TrustReport(
+    (FINDING,), ("masking",), ("masking",), ("other",), 0.5, ("binarisation",), (Part("masking", 0.2, 40),)
+)
 
 
 def list_places(content, place=()):

@@ -100,7 +100,7 @@ def test_weights_are_started_from_a_file(tmp_path):
 
 def test_a_module_without_parameters_is_reported():
     with pytest.raises(ValueError, match="there is nothing to train: the module has no parameters"):
-        rehearse(nn.Flatten(), read_recipe("standard"), unbalanced())
+        rehearse(nn.Flatten(), read_recipe("standard"), unbalanced(), LpThreat.parse("linf:0.1"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
@@ -18,9 +19,15 @@ class Interval(NamedTuple):
     hi: Tensor
 
     def widen(self) -> "Interval":
-        """Return it with room for the rounding of what computed it."""
+        """Return it with room for the rounding of what computed it; as it is in float32, which proves nothing."""
+        if self.lo.dtype != torch.float64:
+            return self
         room = ROUNDING * (self.lo.abs() + self.hi.abs())
         return Interval(self.lo - room, self.hi + room)
+
+    def meet(self, other: "Interval") -> "Interval":
+        """Return the tighter of both bounds on each side."""
+        return Interval(torch.fmax(self.lo, other.lo), torch.fmin(self.hi, other.hi))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,7 @@ class Slot:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # torch.vmap asks for it at each call, and would print the constants
 class Call:
     """A function of torch with its constants; what it is called with fills the slots."""
 
@@ -48,7 +55,12 @@ class Call:
         """Return the function's value for values of one sample, (1, ...) each."""
         args, kwargs = pytree.tree_map_only(Slot, lambda slot: values[slot.n], (self.args, self.kwargs))
         result = self.function(*args, **kwargs)
-        return result if self.index is None else result[self.index]
+        value: Tensor = result if self.index is None else result[self.index]
+        return value
+
+    def __repr__(self) -> str:
+        """Return its function alone: torch.vmap asks for it at each call, and tensors take long to write."""
+        return f"Call({self.function})"
 
     def over(self, change: Callable[[Tensor], Tensor]) -> "Call":
         """Return the call with each constant tensor of floats changed."""
@@ -85,7 +97,10 @@ def flat(values: Tensor, dims: int) -> Tensor:
 class Operator(Protocol):
     """A function of one or more values of a network, and its bounds."""
 
-    affine: bool
+    @property
+    def affine(self) -> bool:
+        """Whether the function is affine; then its lines are the function, whatever the bounds."""
+        ...
 
     def value(self, *values: Tensor) -> Tensor:
         """Return the value, (n, 1, ...), for values of n samples."""

@@ -96,6 +96,7 @@ def _reasons(record: Record) -> Html:
     others = [f"{len(trust.skipped)} more do not apply here"] * bool(trust.skipped)
     others += [f"not run for lack of time: {', '.join(trust.not_run)}"] * bool(trust.not_run)
     checks = f"{len(trust.checked)} checks" + f" ({'; '.join(others)})" * bool(others)
+    checks += f", {trust.passes:,} passes, {trust.seconds:,.1f} s" * bool(trust.passes)
     result = f"; {len(trust.findings)} found a reason to doubt:" if trust.findings else ": no reason to doubt."
     return join(tag("p", checks + result), tag("ul", *findings) if trust.findings else None)
 
