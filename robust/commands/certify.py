@@ -1,11 +1,12 @@
 """`robust certify`: prove for which samples no input of the threat model is answered wrong. No attack is run."""
 
 import argparse
+import math
 import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,17 +82,13 @@ def run(args: argparse.Namespace) -> Iterator[str]:
     """Yield the report on each model under each threat model; all of them are checked before the first."""
     resources = _prepare(args)
     seconds = resources.settings.seconds
-    stop = _never if seconds is None else Deadline(seconds)
+    stop = Deadline(math.inf if seconds is None else seconds)
     for variant in resources.settings.everything:
         for threat in resources.settings.threats:
             yield "".join(f"{line}\n" for line in _report(resources, variant, threat, stop))
 
 
-def _never() -> bool:
-    return False
-
-
-def _report(resources: Resources, variant: Variant, text: str, stop: Callable[[], bool]) -> Iterator[str]:
+def _report(resources: Resources, variant: Variant, text: str, stop: Deadline) -> Iterator[str]:
     """Certify the samples that a model answers right under a threat model, and yield the lines of the report."""
     settings, samples, data = resources.settings, resources.data.samples, resources.data.dataset.name
     module, threat = resources.models.load(variant).module, resources.data.read_threat(text)
@@ -100,7 +97,7 @@ def _report(resources: Resources, variant: Variant, text: str, stop: Callable[[]
     with _refusing(_name(variant)), open_bar(title) as bar:
         certifier = Certifier.of(module, torch.tensor(samples.x[:1]), threat)
         journal = open_journal(settings.home, threat, certifier.hash(samples, variant.spec.path))
-        cost = measure_cost(certifier, samples, correct, method, stop)
+        cost = measure_cost(certifier, samples, correct, method, stop.left)
         bar.say(cost.describe())
         watch = Stopwatch(bar, cost)
         with tell_kept(bar, journal.count, "sample"):
