@@ -17,6 +17,11 @@ def check_arguments(model: object, attack: object, x: object, y: object, criteri
     if not callable(model):
         _refuse("the model", model, "a torch.nn.Module, or a function from inputs to logits")
     _check_attack(attack)
+    check_samples(x, y, criterion)
+
+
+def check_samples(x: object, y: object, criterion: Criterion) -> None:
+    """Raise a TypeError or a ValueError, which says what to give, unless these are inputs and their labels."""
     _check_tensor("x, the inputs,", x)
     assert isinstance(x, Tensor)
     if not x.is_floating_point():

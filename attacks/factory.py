@@ -1,6 +1,9 @@
 """Make attacks from specs and back: "pgd:steps=40:restarts=5" is Restarts(PGD(steps=40), 5)."""
 
+import io
+import re
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import Field, fields, is_dataclass
 from itertools import count
 from typing import Any
@@ -19,6 +22,7 @@ from robust.attacks.engine import AnyAttack, assail
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, configure
 from robust.attacks.task import Model, NoGradientError
+from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat
 
 # Wrappers that go with every attack, by option; the last is the outermost.
@@ -93,3 +97,31 @@ def needs_gradient(attack: AnyAttack, x: Tensor, threat: Threat, classes: int) -
     except ValueError as error:  # torchattacks calls autograd itself
         return "does not require grad" in str(error)
     return False
+
+
+MAX_TRIED = 5  # calls of the model that tell whether an attack is for a norm: it refuses one before it asks
+
+
+def find_refusal(text: str, x: Tensor, ball: LpThreat, classes: int) -> str:
+    """Return the message with which the attack of a spec refuses the norm of a ball; "" if it takes it.
+
+    Its first step is tried on `x`, one sample (1, *features), and a model of `classes` classes that is always right. A
+    refusal is a ValueError that names the norm. Other faults of the attack are reported when it runs.
+    """
+    y = torch.zeros(1, dtype=torch.int64, device=x.device)
+    calls, stops = count(), count()
+
+    def always_right(x: Tensor) -> Tensor:
+        if next(calls) >= MAX_TRIED:
+            raise TimeoutError
+        return F.one_hot(y.expand(len(x)), classes).to(x) + 0 * x.flatten(1).sum(1, keepdim=True)
+
+    try:
+        with redirect_stdout(io.StringIO()):  # torchattacks prints that the model has no device
+            attack = Until(make(text, lambda _: always_right), lambda: next(stops) > 1)
+            assail(always_right, attack, x, y, ball)
+    except ValueError as error:
+        return str(error) if re.search(rf"\b{ball.norm}\b", str(error)) else ""
+    except Exception:  # reported when it runs
+        return ""
+    return ""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from docs.source import ROOT, Option, Thing, exported, heading, papers, registered, things
+from docs.source import ROOT, Option, Thing, exported, heading, papers, registered, things, words
 
 
 def options() -> str:
@@ -102,6 +102,15 @@ def data() -> str:
     return table(("name", "what it is", "threat model by default"), rows)
 
 
+def operators() -> str:
+    """Return the operators of networks that can be certified, a line for each kind of bounds."""
+    rows = []
+    for name, (kind, names) in OPERATORS.items():
+        path = ROOT / f"robust/certification/operators/{name}.py"
+        rows.append((kind, ", ".join(f"`{word}`" for word in sorted(words(path, *names)))))
+    return table(("kind", "operators"), rows)
+
+
 def suites() -> str:
     """Return a section for each suite, the shortest first: the comment at the top of its file, and its stages."""
     parts = []
@@ -139,7 +148,13 @@ def api(module: str) -> str:
     return "\n".join(_described(thing) for _, thing in exported(module))
 
 
-TABLES = (action, attacks, data, files, options, plan, recipes, wrapping)
+OPERATORS = {  # by the file: what they are, and the constants and functions there that name them
+    "affine": ("affine, with exact lines", ("STRUCTURE", "ELEMENTWISE", "WEIGHTED", "make_affine")),
+    "curves": ("functions of each number", ("CURVES",)),
+    "windows": ("maxima", ("make_maximum",)),
+    "products": ("products of two values of the network", ("BILINEAR",)),
+}
+TABLES = (action, attacks, data, files, operators, options, plan, recipes, wrapping)
 SECTIONS = (api, commands, each_attack, each_recipe, fixtures, hooks, suites)
 MAKERS: dict[str, Callable[..., str]] = {make.__name__: make for make in (*TABLES, *SECTIONS)}
 

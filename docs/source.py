@@ -74,6 +74,20 @@ def registered(folder: str) -> list[Thing]:
     return found
 
 
+def words(path: Path, *names: str) -> list[str]:
+    """Return the texts in constants and functions at the top of a file, each once: of a dict its keys."""
+    found: dict[str, None] = {}
+    for node in ast.parse(path.read_text()).body:
+        named = _assigned(node) or getattr(node, "name", "")
+        if named not in names:
+            continue
+        value: ast.AST | None = getattr(node, "value", None)
+        parts = value.keys if isinstance(value, ast.Dict) else ast.walk(_without_docstring(node))
+        texts = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+        found |= dict.fromkeys(texts)
+    return list(found)
+
+
 def exported(module: str) -> list[tuple[str, Thing]]:
     """Return (its module, thing) for each name in a package's __all__."""
     tree = ast.parse(place(module).read_text())
@@ -87,6 +101,17 @@ def exported(module: str) -> list[tuple[str, Thing]]:
         ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and _sets(node, "__all__")
     )
     return [(home[name], next(t for t in things(place(home[name])) if t.name == name)) for name in names]
+
+
+def _assigned(node: ast.stmt) -> str:
+    """Return the name that a statement assigns to, or ""."""
+    targets = getattr(node, "targets", [getattr(node, "target", None)])
+    return targets[0].id if isinstance(targets[0], ast.Name) else ""
+
+
+def _without_docstring(node: ast.stmt) -> ast.Module:
+    body = node.body if isinstance(node, ast.FunctionDef) else [node]
+    return ast.Module([part for part in body if not isinstance(getattr(part, "value", None), ast.Constant)], [])
 
 
 def _sets(node: ast.Assign, name: str) -> bool:

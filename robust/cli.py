@@ -4,10 +4,18 @@ import argparse
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import robust
 from robust.attacks.text import brief, printable_lines
+
+if TYPE_CHECKING:
+    from robust.options import Option
+
+CERTIFYING = (  # the options of `robust certify`
+    *("arch", "normalize", "output", "run-code", "safe-globals", "data", "download", "threat", "train"),
+    *("samples", "seed", "draw", "batch-size", "time", "device"),
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,11 +37,14 @@ def main(argv: list[str] | None = None) -> int:
     _add_train(commands.add_parser("train", help="train a model's architecture adversarially"))
     evaluate = commands.add_parser("evaluate", help="attack models as the plugin does, with torchrun also on many GPUs")
     _add_evaluate(evaluate)
+    _add_certify(
+        commands.add_parser("certify", help="prove for which samples no input of the threat model is answered wrong")
+    )
     _add_verify(commands.add_parser("verify", help="check a published row against its evidence, without an attack"))
     _add_show(commands.add_parser("show", help="write a row's adversarial inputs as images and arrays"))
     _add_compare(commands.add_parser("compare", help="compare the rows of two runs, sample by sample"))
     typed = sys.argv[1:] if argv is None else argv
-    if typed[:1] == ["evaluate"]:  # its options are the plugin's, also by their names there
+    if typed[:1] in (["evaluate"], ["certify"]):  # the options are the plugin's, also by their names there
         typed = [re.sub("^--robust-", "--", text) for text in typed]
     try:
         args = parser.parse_args(typed)
@@ -46,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
             return _run_verify(args)
         if args.command == "evaluate":
             return _run_evaluate(args)
+        if args.command == "certify":
+            return _run_certify(args)
         if args.command == "compare":
             return _run_compare(args)
         sys.stdout.write(
@@ -124,13 +137,36 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("robust_model", nargs="*", metavar="MODEL", help="as --robust-model of pytest takes it")
     for option in OPTIONS:
-        if option.name in ("model", "only"):
-            continue
-        kind: dict[str, Any] = {"action": "store_true"} if option.flag else {"metavar": option.metavar}
-        kind |= {"action": "append"} if option.many else {}
-        kind |= {"nargs": "?", "const": ""} if option.bare else {}
-        parser.add_argument(f"--{option.name}", dest=option.dest, default=None, help=option.help, **kind)
+        if option.name not in ("model", "only"):
+            _add_option(parser, option, option.dest)
     _add_wait(parser)
+
+
+def _add_option(parser: argparse.ArgumentParser, option: "Option", dest: str) -> None:
+    """Add one option of the plugin."""
+    kind: dict[str, Any] = {"action": "store_true"} if option.flag else {"metavar": option.metavar}
+    kind |= {"action": "append"} if option.many else {}
+    kind |= {"nargs": "?", "const": ""} if option.bare else {}
+    parser.add_argument(f"--{option.name}", dest=dest, default=None, help=option.help, **kind)
+
+
+def _add_certify(parser: argparse.ArgumentParser) -> None:
+    """Add those of the plugin's options that certificates depend on, by their own names."""
+    from robust.options import OPTIONS
+
+    parser.add_argument("model", nargs="+", metavar="MODEL", help="as --robust-model of pytest takes it")
+    parser.add_argument(
+        "--method",
+        "--certify",
+        dest="certify",
+        default="alpha-crown",
+        metavar="METHOD",
+        help="ibp, crown or alpha-crown (default): each with the cheaper ones before it",
+    )
+    parser.set_defaults(leaderboard="none")
+    for option in OPTIONS:
+        if option.name in CERTIFYING:
+            _add_option(parser, option, option.name.replace("-", "_"))
 
 
 def _add_wait(parser: argparse.ArgumentParser) -> None:
@@ -177,7 +213,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="ACCURACY:POINTS",
         help="exit with status 1 if an accuracy drops by more, significantly, as --robust-compare-fail of pytest: "
-        "robust_acc:2pp,clean_acc:1pp",
+        "robust_acc:2pp,clean_acc:1pp,certified_acc:2pp",
     )
 
 
@@ -209,6 +245,12 @@ def _run_evaluate(args: argparse.Namespace) -> int:
     from robust.commands.evaluate import run
 
     return run(args)
+
+
+def _run_certify(args: argparse.Namespace) -> int:
+    from robust.commands.certify import main
+
+    return main(args)
 
 
 def _run_verify(args: argparse.Namespace) -> int:

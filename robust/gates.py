@@ -1,6 +1,7 @@
 """The floors of accuracies, and the decision whether they hold. No torch: floors are read at the start of a run."""
 
 import contextlib
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,13 +14,15 @@ FailOn = Literal["figure", "ci"]
 FAIL_ON: tuple[FailOn, ...] = ("figure", "ci")
 Ruling = Literal["holds", "inconclusive", "fails"]
 
-CLEAN = "clean"
+CLEAN, CERTIFIED = "clean", "certified"
+NEAR = 2.0  # points above a floor that a run should be able to tell from it
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
     """A percentage, and the accuracy that must not be below it: None is every robust accuracy, "clean" the clean one.
 
+    "certified" is the share of samples that are certified, and "certified-linf-8_255" that under one threat model.
     Otherwise `scope` is a part of a test's name: "linf-8_255", "pgd-steps40" or "pgd-steps40-linf-8_255"; or "pgd",
     which is every attack of that name, whatever its options, or "standard", a suite whatever its version.
     """
@@ -29,6 +32,11 @@ class Floor:
 
     def __str__(self) -> str:
         return f"{self.percent:g}" if self.scope is None else f"{self.scope}:{self.percent:g}"
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether it is a floor of what is certified."""
+        return self.scope is not None and self.scope.partition("-")[0] == CERTIFIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,10 @@ class Gates:
     def clean(self) -> Floor | None:
         """Return the floor of the clean accuracy."""
         return self._narrowest([CLEAN])
+
+    def certified(self, threat: str) -> Floor | None:
+        """Return the floor of what is certified under one threat model."""
+        return self._narrowest(*certified_scopes(threat))
 
     def attack(self, attack: str, threat: str) -> Floor | None:
         """Return the floor of one attack, or one suite, under one threat model."""
@@ -61,6 +73,11 @@ class Gates:
             if found:
                 return max(found, key=lambda floor: floor.percent)
         return None
+
+
+def certified_scopes(threat: str) -> list[list[str | None]]:
+    """Return the scopes that what is certified under a threat model is in, the narrowest first."""
+    return [[pair_slug(CERTIFIED, threat)], [CERTIFIED]]
 
 
 def scopes(attack: str, threat: str) -> list[list[str | None]]:
@@ -85,13 +102,16 @@ def pair_slug(attack: str, threat: str) -> str:
 
 
 def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...]) -> Floor:
-    """Read "40", "40%", "clean:85", "linf:8/255:40", "pgd-linf-8_255:35"; raise ValueError for anything else."""
+    """Read "40", "40%", "clean:85", "certified@linf:8/255:60" or "pgd-linf-8_255:35".
+
+    Raise ValueError for anything else.
+    """
     scope, _, number = text.rpartition(":")
     if not scope:
         return Floor(read_percent(number))
-    words = {CLEAN}
+    words = {CLEAN, CERTIFIED}
     for threat in threats:
-        words |= {threat_slug(threat), *(pair_slug(attack, threat) for attack in attacks)}
+        words |= {threat_slug(threat), pair_slug(CERTIFIED, threat), *(pair_slug(attack, threat) for attack in attacks)}
     for attack in attacks:
         words |= {Spec.parse(attack).slug, *_families(Spec.parse(attack))}
     word = next((word for word in _spellings(scope) if word in words), None)
@@ -103,6 +123,9 @@ def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...]) ->
 def _spellings(scope: str) -> Iterator[str]:
     """Yield what a scope may mean: itself, or a threat model or an attack as they are written in a test's name."""
     yield scope
+    measure, _, threat = scope.partition("@")
+    with contextlib.suppress(ValueError):
+        yield pair_slug("" if measure == "robust" else measure, canonical_threat(threat))
     with contextlib.suppress(ValueError):
         yield threat_slug(canonical_threat(scope))
     with contextlib.suppress(ValueError):
@@ -175,6 +198,31 @@ def decide(measured: Measured, floor: Floor, fail_on: FailOn, bound: bool = Fals
     if inside:
         return Decision("inconclusive", f"the floor of {floor.percent:g} % is inside the interval; use more samples")
     return Decision("holds")
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What n samples cannot settle, in one line, and whether it is every outcome."""
+
+    message: str
+    hopeless: bool
+
+
+def foresee(floor: Floor, n: int, fail_on: FailOn) -> Forecast | None:
+    """Foresee which figures of n samples will not settle whether the floor holds; None if all are near the floor."""
+    from robust.stats import count_needed
+
+    holds = bisect_left(range(n + 1), True, key=lambda k: decide(Measured.of(k, n), floor, fail_on).ruling == "holds")
+    top, share = 100 * (holds - 1) / n, floor.percent / 100
+    if holds <= n and top - floor.percent < NEAR:
+        return None
+    word = "inconclusive" if fail_on == "figure" else "not enough (--robust-fail-on=ci)"
+    start = f"--robust-fail-under={floor}: with {n} samples"
+    if holds <= n:
+        more = f"to tell {NEAR:g} points above it take {count_needed(share, NEAR / 100)}"
+        return Forecast(f"{start} a figure from {floor.percent:g} to {top:.1f} % is {word}; {more}", hopeless=False)
+    more = f"take {count_needed(share, 1 - share)} or more" if share < 1 else "no number of samples is enough"
+    return Forecast(f"{start} no figure is high enough: even {n}/{n} is {word}; {more}", hopeless=True)
 
 
 def describe_next(measured: Measured, floor: Floor, advice: str) -> str:

@@ -104,6 +104,13 @@ OPTIONS = (
         many=True,
     ),
     Option(
+        "certify",
+        "METHOD",
+        "prove of each sample, where bounds can, that no input within the threat model is answered wrong: ibp, crown "
+        "or alpha-crown, each after those before it; the row then shows certified <= robust <= attacked; for linf, l2 "
+        "and their unions; none: no proofs, even if the ini file names a method",
+    ),
+    Option(
         "train",
         "RECIPE",
         "train the model's architecture and test the trained model: standard, pgd-at, trades+awp+ema:epochs=10; "
@@ -124,8 +131,9 @@ OPTIONS = (
     Option(
         "fail-under",
         "[SCOPE:]PERCENT",
-        "fail if the robust accuracy is below PERCENT; a SCOPE limits this to clean accuracy, a threat model, an "
-        "attack, or both as in a test's name: clean:85, linf-8_255:40, pgd:35, pgd-linf-8_255:35",
+        "fail if the robust accuracy is below PERCENT; a SCOPE limits this to clean accuracy, what is certified, a "
+        "threat model, an attack, or both as in a test's name: clean:85, certified:60, linf-8_255:40, pgd:35, "
+        "pgd-linf-8_255:35",
         many=True,
     ),
     Option(
@@ -158,7 +166,8 @@ OPTIONS = (
     Option(
         "compare-fail",
         "ACCURACY:POINTS",
-        "how far an accuracy may drop: robust_acc:2pp, clean_acc:1pp; default: robust_acc:0pp, no significant drop",
+        "how far an accuracy may drop: robust_acc:2pp, clean_acc:1pp, certified_acc:2pp; default: robust_acc:0pp, no "
+        "significant drop, and with --robust-certify certified_acc:0pp",
         many=True,
     ),
     Option("leaderboard", "DIR", "the folder for records and the leaderboard, or none; default: leaderboard"),

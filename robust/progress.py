@@ -165,15 +165,17 @@ def open_training_bar(title: str, shown: bool = True) -> Iterator[TrainingBar]:
 
 
 @contextmanager
-def tell_kept(bar: Bar, count_rounds: Callable[[], int]) -> Iterator[None]:
-    """Say that a suite goes on from rounds of an earlier run, and if it is interrupted, that its rounds are kept."""
-    if kept := count_rounds():
-        bar.say(f"goes on from an earlier run, of which {kept} round{'s are' if kept > 1 else ' is'} kept")
+def tell_kept(bar: Bar, count: Callable[[], int], what: str = "round") -> Iterator[None]:
+    """Say that a suite goes on from rounds of an earlier run, and if it is interrupted, that its rounds are kept.
+
+    A certification keeps samples.
+    """
+    if kept := count():
+        bar.say(f"goes on from an earlier run, of which {kept} {what}{'s are' if kept > 1 else ' is'} kept")
     try:
         yield
     except KeyboardInterrupt:
-        rounds = count_rounds()
-        bar.say(f"interrupted; rounds that are kept: {rounds}; the same command goes on from them")
+        bar.say(f"interrupted; {what}s that are kept: {count()}; the same command goes on from them")
         raise
 
 

@@ -25,6 +25,11 @@ def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return low, 1.0 if k == n else (middle + half) / weight
 
 
+def count_needed(share: float, margin: float, level: float = 0.95) -> int:
+    """Return how many samples it takes so that the Wilson interval of share + margin, below 1, begins at the share."""
+    return math.ceil(_quantile(0.5 + level / 2) ** 2 * share * (1 - share) / margin**2)
+
+
 @cache
 def _quantile(share: float) -> float:
     return float(ndtri(share))

@@ -22,7 +22,7 @@ FLOORS = [
     ["robust.report", "robust.hookspec"],
     ["robust.distributed"],
     ["robust.verification"],
-    ["robust.evaluation"],
+    ["robust.evaluation", "robust.certification"],
     ["robust.trust", "robust.train", "robust.baseline"],
     ["robust.progress"],
     ["robust.settings"],

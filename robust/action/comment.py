@@ -26,7 +26,7 @@ MAX_COUNT = 10**9
 WORDS = {
     "norm": ("linf", "l2", "l1"),
     "verdict": ("trusted", "suspect", "broken", ""),
-    "metric": ("clean_acc", "robust_acc"),
+    "metric": ("clean_acc", "robust_acc", "certified_acc"),
     "ruling": ("holds", "inconclusive", "fails"),
     "fail_on": ("figure", "ci"),
 }

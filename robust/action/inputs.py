@@ -19,6 +19,7 @@ NAMES = (
     "threat",
     "attack",
     "suite",
+    "certify",
     "time",
     "samples",
     "seed",

@@ -17,6 +17,7 @@ RULES = {
     "test_clean": ("clean-accuracy", "The clean accuracy is below its floor."),
     "test_attack": ("robust-accuracy", "The accuracy under an attack is below its floor."),
     "test_suite": ("robust-accuracy", "The accuracy under an attack is below its floor."),
+    "test_certified": ("certified-accuracy", "The certified accuracy is below its floor, or contradicted."),
     "test_regression": ("regression", "The model is worse than the baseline."),
     "test_preflight": ("preflight", "The model is none whose robustness can be measured."),
     "test_trust": ("trust", "The figures may not be believed."),

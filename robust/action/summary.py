@@ -15,8 +15,8 @@ MAX_ROWS, MAX_MESSAGES = 50, 20  # the most that are shown
 MAX_BYTES = 1 << 20  # bytes that GitHub takes of a step
 WIDTH = 50  # letters of a bar of 100 %
 NAMED, FIGURES = ("model", "training", "data", "threat", "attacks"), ("clean %", "robust %", "95 % interval", "floor")
-HEADS = ("", *NAMED, *FIGURES, "gate", "verdict", "n")
-RULES = ("---:", *[":---"] * 5, *["---:"] * 4, ":---", ":---", "---:")
+REST = ("gate", "verdict", "n")
+CERTIFIED = "certified %"  # a column where some row has a certificate
 HEADINGS: dict[Word, str] = {
     "passed": "### Robustness: passed",
     "inconclusive": "### Robustness: passed, inconclusive\n\nA gate is not settled: more samples or time would tell.",
@@ -62,16 +62,21 @@ def draw_bar(percent: float, floor: float | None = None) -> str:
 
 
 def _table(lines: Sequence[Line]) -> str:
-    return _rows(HEADS, RULES, ([str(k), *_cells(line)] for k, line in enumerate(lines, 1)))
+    certified = [CERTIFIED] * any(line.record.certificate for line in lines)
+    heads = ("", *NAMED, *FIGURES, *certified, *REST)
+    rules = ("---:", *[":---"] * 5, *["---:"] * (4 + len(certified)), ":---", ":---", "---:")
+    return _rows(heads, rules, ([str(k), *_cells(line, bool(certified))] for k, line in enumerate(lines, 1)))
 
 
-def _cells(line: Line) -> list[str]:
+def _cells(line: Line, certified: bool) -> list[str]:
     row, record = line.row, line.record
     named = [record.model.name, record.model.training, record.data.name, record.threat, record.suite]
     figures = [f"{row.clean:.1f}", f"{row.robust:.1f}", f"{row.low:.1f} to {row.high:.1f}"]
     floor = "" if line.floor is None else f"{line.floor:g}"
     gate = (line.ruling or "") + ", partial" * bool(record.partial)
-    return [*(escape(clean(name)[:200]) for name in named), *figures, floor, gate, record.verdict, str(record.data.n)]
+    proved = "" if record.certificate is None else f"{100 * record.certificate.certified.mean():.1f}"
+    shown = [*figures, floor, *[proved] * certified, gate, record.verdict, str(record.data.n)]
+    return [*(escape(clean(name)[:200]) for name in named), *shown]
 
 
 def _chart(lines: Sequence[Line]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from robust.attacks.text import printable
-from robust.baseline.tolerance import CLEAN
+from robust.baseline.tolerance import CERTIFIED, CLEAN
 from robust.flags import Flags, union
 from robust.records.record import DataUsed, Record
 from robust.records.schema_1 import CRITERION
@@ -80,13 +80,32 @@ def refuse(record: Record) -> None:
         raise UnfitError(f"the verdict on {row} is broken: its figures cannot be believed")
 
 
+class UncertifiedError(UnfitError):
+    """A row has no certificate that could be compared with."""
+
+
+def certified_flags(record: Record, method: str | None = None) -> Flags:
+    """Return the samples that a row certifies, (n,), by a method; UncertifiedError if none were, or by another one."""
+    certificate, row = record.certificate, f"the row of {Wanted.of(record)}"
+    if certificate is None:
+        raise UncertifiedError(f"{row} has no certificate; it was measured without --robust-certify")
+    if certificate.partial:
+        raise UncertifiedError(f"the certificate of {row} was stopped by the {certificate.partial}")
+    if method not in (None, certificate.method):
+        now = f"{certificate.method}, not {method}: take --robust-certify={certificate.method}"
+        raise UncertifiedError(f"{row} was certified by {now}")
+    return certificate.certified
+
+
 def robust_flags(record: Record, metric: str) -> Flags:
-    """Return the samples that an accuracy counts, (n,).
+    """Return the samples that an accuracy counts, (n,); UncertifiedError where a row has no certificate.
 
     What a mitigated attack breaks does not count: it was not asked for, and is not run for every row.
     """
     if metric == CLEAN:
         return record.correct
+    if metric == CERTIFIED:
+        return certified_flags(record)
     return record.correct & ~union(attack.adversarial for attack in record.planned)
 
 

@@ -6,9 +6,10 @@ from fractions import Fraction
 
 from robust.attacks.registry import suggest
 
-CLEAN, ROBUST = "clean_acc", "robust_acc"
-WORDS = {CLEAN: "clean accuracy", ROBUST: "robust accuracy"}
+CLEAN, ROBUST, CERTIFIED = "clean_acc", "robust_acc", "certified_acc"
+WORDS = {CLEAN: "clean accuracy", ROBUST: "robust accuracy", CERTIFIED: "certified accuracy"}
 DEFAULT = f"{ROBUST}:0pp"  # a comparison that nothing can fail would be taken for a gate
+DEFAULT_CERTIFIED = f"{CERTIFIED}:0pp"  # besides, where samples are certified
 
 
 @dataclass(frozen=True, slots=True)

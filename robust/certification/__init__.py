@@ -1,5 +1,33 @@
 """Certificates: proofs, sample by sample, that no input of a ball is answered wrong.
 
+    from robust.certification import certify_samples
+    certificate = certify_samples(model, x, y, LpThreat.parse("linf:0.1"))
+    certificate.certified  # (N,) bool
+
 A network becomes a graph of operators (`graph.py`); each operator bounds its output by intervals (`interval.py`) and by
 lines (`backward.py`), and `certify.py` asks the cheapest method first. Every bound is of float64.
+
+Importing this package does not import torch; the names below do, when first used.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from robust.certification.errors import NoBoundsError
+    from robust.certification.tensors import certify_samples
+    from robust.records.certificate import Certificate
+
+__all__ = ["Certificate", "NoBoundsError", "certify_samples"]
+
+_HOME = {
+    "Certificate": "robust.records.certificate",
+    "NoBoundsError": "robust.certification.errors",
+    "certify_samples": "robust.certification.tensors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

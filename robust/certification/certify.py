@@ -1,39 +1,41 @@
 """Certify samples: the cheapest method first, the dearer ones for what is left open."""
 
+import hashlib
+import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacks.engine import eval_mode
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat
-from robust.certification.alpha import optimise_margins
-from robust.certification.ball import NORMS, Ball
-from robust.certification.crown import Bounds, bound_by_intervals, bound_by_lines
+from robust.certification.alpha import bound_by_best_lines
+from robust.certification.ball import Ball
+from robust.certification.crown import bound_by_intervals, bound_by_lines
 from robust.certification.errors import NoBoundsError
 from robust.certification.graph import Graph, read_graph
+from robust.certification.interrupt import StoppedError, check_stopped, until
+from robust.certification.journal import Journal
 from robust.certification.slack import measure_slack
+from robust.certification.words import METHODS, refuse_threat
 from robust.data.dataset import Samples
+from robust.device import device_of
+from robust.distributed.ranks import Ranks
 from robust.flags import Flags
+from robust.models.weights import hash_weights
+from robust.records.certificate import Certificate
+from robust.user_code import hash_sources
 
-METHODS = ("ibp", "crown", "alpha-crown")  # the cheapest first; a method means the best of it and of those before
+TIME = "time"  # the reason why one may end early
+MAX_NOISE = 1e-5  # of the largest logit: more is not the rounding of kernels that add in another order
 ROOM = 2**22  # values of samples times rows of one batch
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What is proved of n samples."""
-
-    method: str
-    certified: Flags  # (n,): no input of the ball is answered wrong
-    margin: NDArray[np.float32]  # (n,): a lower bound of the margin over the ball, less the slack; -inf: not asked
-    by: dict[str, int]  # how many each method certified
-    seconds: float
-    partial: str = ""  # why it ended early; what was not asked is open
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Certifier:
     module: nn.Module
     graph: Graph
     parts: tuple[LpThreat, ...]  # a union is certified where each part is
+    limits: Mapping[str, int] = field(default_factory=dict)  # samples of a batch at most, by method
 
     @classmethod
     def of(cls, module: nn.Module, x: Tensor, threat: Threat) -> "Certifier":
@@ -50,16 +53,23 @@ class Certifier:
 
         Raise NoBoundsError, in one line, for a network or a threat model without bounds.
         """
-        for part in threat.parts:
-            if part.norm not in NORMS:
-                raise NoBoundsError(f"no bounds are known for {part}; certificates are for {' and '.join(NORMS)}")
+        refuse_threat(str(threat))
         return cls(module, read_graph(module, x), threat.parts)
+
+    def check(self, x: Tensor) -> None:
+        """Raise NoBoundsError if the network answers x, (n, *features), at random, or otherwise than its graph."""
+        x = x.to(device_of(self.module))
+        with eval_mode(self.module), torch.no_grad():
+            first, second = self.module(x.clone()), self.module(x.clone())
+        if not (first - second).abs().max() <= MAX_NOISE * first.abs().max():
+            raise NoBoundsError("its answers are random, or keep a state: the same input is answered otherwise again")
+        for part in self.parts:
+            measure_slack(self.module, self.graph, x, part)
 
     def batch(self, method: str) -> int:
         """Return how many samples to bound at once."""
-        if method == "ibp":
-            return max(1, min(128, ROOM // self.graph.largest))
-        return max(1, min(32, ROOM // (self.graph.largest * self.graph.bounded)))
+        most, values = (128, 1) if method == "ibp" else (32, self.graph.bounded)
+        return max(1, min(most, ROOM // (self.graph.largest * values), self.limits.get(method, most)))
 
     def bound(self, x: Tensor, y: Tensor, method: str) -> Tensor:
         """Return lower bounds of the margins over the balls, less the slack, (b,) float64: certified above 0.
@@ -72,14 +82,31 @@ class Certifier:
         ]
         return torch.stack(found).amin(0)
 
+    def hash(self, samples: Samples, source: Path) -> str:
+        """Return a hash of everything that the bounds of samples depend on.
+
+        `source` is the file of the user that makes the module; it need not exist.
+        """
+        answers = self.graph(torch.tensor(samples.x[:8]).double())
+        content = {
+            "threat": [[str(part), part.lo, part.hi] for part in self.parts],
+            "samples": samples.digest,
+            "weights": hash_weights(self.module),
+            "module": str(self.module),
+            "source": hashlib.sha256(source.read_bytes()).hexdigest() if source.is_file() else None,
+            "answers": f"{float(answers.norm()):.6g}",  # code can change them at equal weights
+            "code": hash_sources(set(Path(__file__).parent.rglob("*.py"))),
+            "torch": torch.__version__,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
     def _bound_part(self, x: Tensor, y: Tensor, part: LpThreat, method: str) -> Tensor:
         ball = Ball.around(x.double(), part)
-        make: Callable[[Graph, Ball], Bounds] = bound_by_intervals if method == "ibp" else bound_by_lines
         with torch.no_grad():
-            bounds = make(self.graph, ball)
+            bounds = bound_by_intervals(self.graph, ball) if method == METHODS[0] else bound_by_lines(self.graph, ball)
             margins = bounds.margins(y)
-        if method == "alpha-crown":
-            margins = optimise_margins(bounds, y, margins)
+            if method == "alpha-crown":
+                margins = bound_by_best_lines(bounds, y, margins)
         return margins.amin(1)
 
 
@@ -91,26 +118,50 @@ def certify(
     *,
     stop: Callable[[], bool] = lambda: False,
     watch: Callable[[str, int, int], None] = lambda method, done, of: None,
+    journal: Journal | None = None,
 ) -> Certificate:
     """Certify those of n samples that are marked `correct`, (n,), by a method of METHODS and those before it.
 
-    `stop` is asked before each batch; `watch` is told the method, how many samples it has bounded, and of how many.
+    `stop` is asked in every step; `watch` is told the method, how many samples it has bounded, and of how many. Each
+    batch is shared out to the ranks of the journal, where all must call this with the same arguments.
     """
-    began = time.perf_counter()
-    margin = np.full(len(samples), -np.inf)
-    by, partial = {}, ""
-    for each in METHODS[: METHODS.index(method) + 1]:
-        left = np.flatnonzero(correct & ~(margin > 0))
-        size = certifier.batch(each)
+    journal = journal or Journal()
+    known, ended = journal.read(len(samples)), ""
+    for k, each in enumerate(METHODS[: METHODS.index(method) + 1]):
+        left = known.find_left(correct, k)
+        size = certifier.batch(each) * journal.ranks.size
         for start in range(0, len(left), size):
             watch(each, start, len(left))
-            if stop():
-                partial = "time"
+            rows, began = left[start : start + size], time.perf_counter()
+            margin = _bound_together(certifier, samples.take(rows), each, stop, journal.ranks)
+            if margin is None:
+                ended = TIME
                 break
-            rows = left[start : start + size]
-            some = samples.take(rows)
-            found = certifier.bound(torch.tensor(some.x[:]), torch.from_numpy(some.y), each)
-            margin[rows] = np.maximum(margin[rows], found.numpy())
-        by[each] = int((margin[left] > 0).sum())
-    lower = margin.astype(np.float32)
-    return Certificate(method, margin > 0, lower, by, time.perf_counter() - began, partial)
+            known.add(rows, margin, k)
+            known.seconds += time.perf_counter() - began
+            journal.ranks.agree(partial(journal.write, known))
+        if ended:
+            break
+    journal.ranks.agree(partial(journal.write, known, now=True))
+    return known.conclude(method, correct, ended)
+
+
+def _bound_together(
+    certifier: Certifier, samples: Samples, method: str, stop: Callable[[], bool], ranks: Ranks
+) -> NDArray[np.float32] | None:
+    """Bound the margins of a batch, (b,), that the ranks share; None if it is time to end on one of them."""
+
+    def bound() -> NDArray[np.float32] | None:
+        some = ranks.deal(samples)
+        try:
+            with until(stop):
+                check_stopped()
+                if not len(some):
+                    return np.zeros(0, np.float32)
+                found = certifier.bound(torch.tensor(some.x[:]), torch.from_numpy(some.y), method)
+        except StoppedError:
+            return None
+        return found.numpy().astype(np.float32)
+
+    found = ranks.agree(bound)
+    return None if any(ranks.all(found is None)) or found is None else ranks.whole(found)

@@ -1,17 +1,21 @@
 """Bounds of each value of a network: by intervals, and by lines where tighter ones matter."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from robust.certification.backward import bound_below
+from robust.certification.backward import Rows, bound_below
 from robust.certification.ball import Ball
 from robust.certification.graph import Graph
 from robust.certification.operators.operator import Interval, Lines, flat
 
+Tighten = Callable[["Bounds", int, Tensor], None]
+
 ROOM = 2**24  # float64 values of one chunk of rows
+KEPT = 2**23  # float64 values, of the rows of a layer that are the same for all samples
 
 
 @dataclass
@@ -23,18 +27,18 @@ class Bounds:
     by_value: dict[int, Interval] = field(default_factory=dict)
     lines: dict[int, Lines] = field(default_factory=dict)
 
+    def below(self, rows: Rows) -> Tensor:
+        """Return lower bounds of affine functions of the values, (b, k)."""
+        return bound_below(self.graph, rows, self.ball, self.by_value, self.lines)
+
     def margins(self, y: Tensor) -> Tensor:
         """Return lower bounds of the label's logit less each other, (b, classes - 1), for labels y, (b,)."""
-        return self.below(spread_margins(y, self.graph.classes, self.dtype))
+        return self.below(Rows.at(self.graph.output, spread_margins(y, self.graph.classes, self.dtype)))
 
     @property
     def dtype(self) -> torch.dtype:
         """Return the type of the logits."""
         return self.by_value[self.graph.output].lo.dtype
-
-    def below(self, rows: Tensor) -> Tensor:
-        """Return lower bounds, (b, k), of rows of coefficients times the logits, (b, k, 1, classes)."""
-        return bound_below(self.graph, {self.graph.output: rows}, self.ball, self.by_value, self.lines)
 
 
 def spread_margins(y: Tensor, classes: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -57,33 +61,53 @@ def bound_by_intervals(graph: Graph, ball: Ball) -> Bounds:
     return found
 
 
-def bound_by_lines(graph: Graph, ball: Ball) -> Bounds:
-    """Return bounds by lines, of CROWN with its own bounds of inner values, or by intervals where these are tighter."""
-    found = Bounds(graph, ball, {0: ball.box})
+def bound_by_lines(graph: Graph, ball: Ball, known: Bounds | None = None, tighten: "Tighten | None" = None) -> Bounds:
+    """Return bounds by lines, of CROWN with its own bounds of inner values, or by intervals where these are tighter.
+
+    With bounds that are `known`, `tighten` is how those of inner values become tighter.
+    """
+    found, tighten = Bounds(graph, ball, {0: ball.box}), tighten or _tighten
     for position in range(1, graph.output + 1):
         node = graph.nodes[position - 1]
         sources = [found.by_value[source] for source in node.sources]
         if not node.operator.affine:
             for source, marks in zip(node.sources, node.operator.undecided(*sources), strict=True):
                 if graph.is_worth(source) and bool(marks.any()):
-                    _tighten(found, source, marks)
+                    tighten(found, source, marks)
             sources = [found.by_value[source] for source in node.sources]
             found.lines[position] = node.operator.relax(*sources)
-        found.by_value[position] = node.operator.interval(*sources)
+        bounds = node.operator.interval(*sources)
+        found.by_value[position] = bounds.meet(known.by_value[position]) if known else bounds
     return found
 
 
 def _tighten(found: Bounds, position: int, marks: Tensor) -> None:
     """Bound the marked values at a position, (b, 1, ...) bool, from behind."""
-    graph, ball = found.graph, found.ball
+    graph = found.graph
     which = flat(marks, 1).any(0).nonzero().squeeze(1)
     lo, hi = (flat(each, 1).clone() for each in found.by_value[position])
     chunk = max(1, ROOM // (graph.largest * len(lo)))
-    for some in which.split(chunk):
-        rows = lo.new_zeros(1, len(some), math.prod(graph.shape_of(position)))
-        rows[0, torch.arange(len(some)), some] = 1
-        rows = rows.reshape(1, len(some), *graph.shape_of(position))
-        low, high = (bound_below(graph, {position: sign * rows}, ball, found.by_value, found.lines) for sign in (1, -1))
-        lo[:, some], hi[:, some] = torch.fmax(lo[:, some], low), torch.fmin(hi[:, some], -high)
+    for some in torch.split(which, chunk):
+        rows = spread_values(graph, position, some, lo.dtype)
+        lo[:, some] = torch.fmax(lo[:, some], found.below(rows))
+        hi[:, some] = torch.fmin(hi[:, some], -found.below(-rows))
     shape = graph.shape_of(position)
     found.by_value[position] = Interval(lo.reshape(-1, *shape), hi.reshape(-1, *shape))
+
+
+def spread_values(graph: Graph, position: int, which: Tensor, dtype: torch.dtype = torch.float64) -> Rows:
+    """Return the functions that are the values at a position, those of the flat indices `which`, (k,)."""
+    size = math.prod(graph.shape_of(position))
+    if graph.live or not graph.is_affine(position) or size * math.prod(graph.shape) > KEPT:
+        return _spread(graph, position, which, dtype)
+    if position not in graph.kept:
+        graph.kept[position] = _spread(graph, position, torch.arange(size), dtype)
+    rows: Rows = graph.kept[position]
+    return rows.take(which)
+
+
+def _spread(graph: Graph, position: int, which: Tensor, dtype: torch.dtype) -> Rows:
+    shape = graph.shape_of(position)
+    one_hot = torch.zeros(1, len(which), math.prod(shape), dtype=dtype)
+    one_hot[0, torch.arange(len(which)), which] = 1
+    return Rows.at(position, one_hot.reshape(1, len(which), *shape)).to_curves(graph)

@@ -3,9 +3,12 @@
 It is exported for one sample, so that a value has the shape (1, ...); several samples are a further dimension before.
 """
 
+import io
+import logging
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,10 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from robust.attacks.engine import eval_mode
 from robust.certification.errors import NoBoundsError
 from robust.certification.operators import make_operator
 from robust.certification.operators.curves import Curve
 from robust.certification.operators.operator import Call, Operator, Slot
+from robust.certification.simpler import SIMPLER
 
 OF_SEVERAL = ("getitem",)  # takes one of the values of an operator that has several
 
@@ -36,7 +41,9 @@ class Graph:
     """The nodes of a network; the first is the input, the last the logits, (1, classes)."""
 
     shape: tuple[int, ...]  # of the input, (1, *features)
+    live: bool = False  # its constants are a module's parameters, which change
     nodes: list[Node] = field(default_factory=list)  # node i has the position i + 1
+    kept: dict[int, Any] = field(default_factory=dict)  # what callers keep of a graph that is not live, by position
 
     @property
     def output(self) -> int:
@@ -97,28 +104,52 @@ def read_graph(module: nn.Module, x: Tensor, *, live: bool = False) -> Graph:
     """
     program = _export(module, x)
     constants = _constants(program, module if live else None)
-    reader = _Reader(Graph(tuple(x.shape)), (lambda value: value) if live else _in_double)
+    reader = _Reader(Graph(tuple(x.shape), live), (lambda value: value) if live else _in_double)
     for node in program.graph.nodes:
         reader.add(node, constants)
     return reader.graph
 
 
 def _export(module: nn.Module, x: Tensor) -> Any:
-    modes = {part: part.training for part in module.modules()}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's own, on what it will change: no fault of the module
-            program = torch.export.export(module.eval(), (x,), strict=False)
-            return program.run_decompositions({})  # so that nothing works in place
+        with eval_mode(module), _quiet():
+            program = torch.export.export(module, (x,), strict=False)
+            program = program.run_decompositions(SIMPLER)  # so that nothing works in place
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else ""
         kind = type(error).__name__
         if "DataDependent" in kind or "data-dependent" in str(error) or "ynamic control flow" in str(error):
             raise NoBoundsError(f"its control flow depends on the data ({kind})") from error
         raise NoBoundsError(f"torch.export cannot read it ({kind}: {first[:160]})") from error
+    _check_ends(program)
+    return program
+
+
+def _check_ends(program: Any) -> None:
+    """Raise NoBoundsError for a program that does not take one tensor, answer with one and change nothing else."""
+    signature = program.graph_signature
+    if changed := [*signature.buffers_to_mutate.values()]:
+        raise NoBoundsError(f"it keeps state: a forward changes its buffer {changed[0]!r}")
+    if signature.user_inputs_to_mutate:
+        raise NoBoundsError("a forward changes its input in place")
+    if len(signature.user_inputs) != 1:
+        raise NoBoundsError(f"it takes {len(signature.user_inputs)} inputs")
+    if not program.call_spec.out_spec.is_leaf():
+        kind = program.call_spec.out_spec.type
+        raise NoBoundsError(f"it answers with a {getattr(kind, '__name__', kind)}, expected one tensor of logits")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what torch warns of, logs and prints on its way: of its own code, or told in one line by the error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
     finally:
-        for part, mode in modes.items():
-            part.training = mode
+        logging.disable(before)
 
 
 def _constants(program: Any, live: nn.Module | None) -> dict[str, Any]:
@@ -138,6 +169,8 @@ def _constants(program: Any, live: nn.Module | None) -> dict[str, Any]:
 
 
 def _in_double(value: Any) -> Any:
+    if isinstance(value, torch.dtype):
+        return torch.float64 if value.is_floating_point else value
     if isinstance(value, Tensor):
         value = value.detach().cpu()
         return value.double() if value.is_floating_point() else value
@@ -149,7 +182,7 @@ class _Reader:
 
     def __init__(self, graph: Graph, fix: Callable[[Any], Any]) -> None:
         self.graph = graph
-        self._fix = lambda value: pytree.tree_map(fix, value)
+        self._fix: Callable[[Any], Any] = lambda value: pytree.tree_map(fix, value)
         self._places: dict[str, int] = {}
         self._known: dict[str, Any] = {}  # values that do not depend on the input
         self._several: dict[str, Any] = {}  # nodes with several values, of which getitem takes one
@@ -158,8 +191,6 @@ class _Reader:
         if node.op == "placeholder":
             if node.name in constants:
                 self._known[node.name] = constants[node.name]
-            elif self._places:
-                raise NoBoundsError("it takes several inputs")
             else:
                 self._places[node.name] = 0
         elif node.op == "call_function":
@@ -167,31 +198,37 @@ class _Reader:
         elif node.op == "output":
             self._end(node)
         else:
-            raise NoBoundsError(f"layer {_layer(node)!r} ({node.op} {node.target})")
+            raise NoBoundsError(_where(node))
 
     def _call(self, node: Any) -> None:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise NoBoundsError(_where(node))  # it draws at random, though its value may look like a constant
         if not any(source.name in self._places or source.name in self._several for source in node.all_input_nodes):
             args, kwargs = pytree.tree_map_only(
                 torch.fx.Node, lambda each: self._known[each.name], (node.args, node.kwargs)
             )
-            self._known[node.name] = self._fix(node.target(*args, **kwargs))
-            if _is_computed(self._known[node.name]):
+            self._known[node.name] = self._fix(node.target(*self._fix(args), **self._fix(kwargs)))
+            if self.graph.live and _is_computed(self._known[node.name]):
                 raise NoBoundsError(f"layer {_layer(node)!r} computes its weights from others ({node.target})")
         elif getattr(node.target, "__name__", "") in OF_SEVERAL:
             source, index = node.args
             self._insert(node, self._several[source.name], index)
         elif isinstance(node.meta.get("val"), Tensor):
             self._insert(node, node, None)
-        else:
+        elif isinstance(node.meta.get("val"), list | tuple):
             self._several[node.name] = node
+        elif node.users:
+            raise NoBoundsError(_where(node))  # a number that depends on the input
 
     def _insert(self, node: Any, called: Any, index: int | None) -> None:
         """Add the node for `node`, which is the value number `index` of the operator `called`."""
         call, sources = self._bind(called, index)
-        where, shape = f"layer {_layer(called)!r} (aten::{call.name})", tuple(node.meta["val"].shape)
+        shape = tuple(node.meta["val"].shape)
         operator = make_operator(call, sources, [self.graph.shape_of(each) for each in sources], shape)
         if operator is None:
-            raise NoBoundsError(where)
+            raise NoBoundsError(_where(called))
+        if isinstance(operator, Curve):
+            sources = sources[:1]  # a square is a product of one value with itself
         self.graph.nodes.append(Node(operator, sources, shape))
         self._places[node.name] = self.graph.output
 
@@ -205,15 +242,24 @@ class _Reader:
             return self._known[each.name]
 
         args, kwargs = pytree.tree_map_only(torch.fx.Node, fill, (node.args, dict(node.kwargs)))
-        return Call(node.target, tuple(args), kwargs, index), tuple(sources)
+        return Call(node.target, tuple(self._fix(args)), self._fix(kwargs), index), tuple(sources)
 
     def _end(self, node: Any) -> None:
-        (outputs,) = node.args
-        if len(outputs) != 1:
-            raise NoBoundsError(f"it answers with {len(outputs)} values")
-        place = self._places.get(outputs[0].name, 0)
-        if place != self.graph.output or len(self.graph.shape_of(place)) != 2:
+        ((logits,),) = node.args
+        place = self._places.get(getattr(logits, "name", ""))
+        if place is None:
+            raise NoBoundsError("its answer does not depend on its input")
+        if place != self.graph.output:
             raise NoBoundsError("its logits are not what it computes last")
+        shape = self.graph.shape_of(place)
+        if len(shape) != 2 or shape[0] != 1 or shape[1] < 2:
+            raise NoBoundsError(f"it answers one input with the shape {shape}, expected (1, classes)")
+
+
+def _where(node: Any) -> str:
+    """Return the layer and the operator of a node, in words."""
+    schema = getattr(node.target, "_schema", None)
+    return f"layer {_layer(node)!r} ({schema.name if schema else node.target})"
 
 
 def _is_computed(value: Any) -> bool:

@@ -5,6 +5,8 @@ between is measured, not proved: the largest difference of its logits from the g
 points around them, ten times over, and no less than a few roundings of the largest logit.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -21,21 +23,31 @@ POINTS = 3  # around each sample
 OTHERWISE = 1e-2  # relative, of the largest logit: more is no rounding
 
 
-def measure_slack(module: nn.Module, graph: Graph, x: Tensor, threat: LpThreat) -> float:
-    """Return what a margin at x, (b, *features), in exact arithmetic must exceed to be one of the deployed network.
+def measure_slack(module: nn.Module, graph: Graph, x: Tensor, threat: LpThreat) -> Tensor:
+    """Return what a margin at x, (b, *features), in exact arithmetic must exceed, (b,), to be one as deployed.
 
-    Raise NoBoundsError if the network does not answer as its graph does.
+    It is infinite for a sample near which the deployed network's logits are infinite or no numbers. Raise NoBoundsError
+    if the network does not answer as its graph does.
     """
     points = [x, *(threat.sample(x, Rng.of(k, torch.arange(len(x)))) for k in range(POINTS))]
-    largest = apart = 0.0
-    eps = 0.0
+    if len(x) == 1:
+        points.append(torch.cat(points))  # a sample's answer may not depend on others
+    finite = torch.ones(len(x), dtype=torch.bool)
+    largest = apart = eps = 0.0
     with eval_mode(module), torch.no_grad():
         for each in points:
             answers = module(each.to(device_of(module)))
             eps = torch.finfo(answers.dtype).eps
             answers = answers.cpu().double()
-            largest = max(largest, answers.abs().amax().item())
-            apart = max(apart, (answers - graph(each.cpu().double())).abs().amax().item())
-    if not apart <= OTHERWISE * max(1.0, largest):
+            usable = answers.isfinite().all(1)
+            finite &= usable.view(-1, len(x)).all(0)
+            size, distance = answers.abs(), (answers - graph(each.cpu().double())).abs()
+            largest = max(largest, _largest(size[usable]))
+            apart = max(apart, _largest(distance[usable].nan_to_num(math.inf)))
+    if apart > OTHERWISE * max(1.0, largest):
         raise NoBoundsError("it answers otherwise than the graph that torch.export reads: by more than its input")
-    return 2 * (SAFETY * apart + ROUNDINGS * eps * largest)
+    return torch.where(finite, 2 * (SAFETY * apart + ROUNDINGS * eps * largest), math.inf).double()
+
+
+def _largest(values: Tensor) -> float:
+    return values.amax().item() if values.numel() else 0.0

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from robust.attacks.text import printable
-from robust.baseline.comparison import Comparison, name_samples
+from robust.baseline.comparison import Comparison, Ruling, name_samples
 from robust.baseline.matching import UnfitError, Wanted, find_match, refuse, robust_flags
 from robust.baseline.store import Baseline, read, read_numbers
-from robust.baseline.tolerance import WORDS, Tolerance, read_tolerance, refuse_twice
+from robust.baseline.tolerance import CERTIFIED, WORDS, Tolerance, read_tolerance, refuse_twice
 from robust.records.record import Record
 
 # What a narrower terminal leaves out of the table, in turn; the samples that were lost and won stand below it.
@@ -38,8 +38,15 @@ class Pair:
     before: tuple[Path, Record]
     after: tuple[Path, Record]
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """List the accuracies that both have; a row need not have a certificate."""
+        methods = [record.certificate and record.certificate.method for _, record in (self.before, self.after)]
+        certified = methods[0] is not None and methods[0] == methods[1]
+        return tuple(metric for metric in WORDS if metric != CERTIFIED or certified)
+
     def compare(self, metric: str) -> Comparison:
-        """Compare one accuracy, "clean_acc" or "robust_acc", sample by sample."""
+        """Compare one accuracy, "clean_acc", "robust_acc" or "certified_acc", sample by sample."""
         return Comparison(robust_flags(self.before[1], metric), robust_flags(self.after[1], metric))
 
 
@@ -53,13 +60,32 @@ def run(args: argparse.Namespace) -> Compared:
         raise LookupError(f"nothing can be compared: {notes[0]}")
     paired = [pair.before[1] for pair in pairs]
     left = [record for record in before.records if not any(record is other for other in paired)]
+    notes += [note for pair in pairs if (note := _describe_uncertified(pair))]
     notes += [f"of A alone, so nothing shows that it holds: {Wanted.of(record)}" for record in left]
-    rulings = [pair.compare(margin.metric).ruling(margin) for pair in pairs for margin in margins]
+    rulings = [_decide(pair, margin) for pair in pairs for margin in margins]
     failed = "fails" in rulings or bool(margins and left)
     heads = [f"A: {before}", f"B: {after}", ""]
     lines = [*heads, *(line for pair in pairs for line in _describe(pair, margins)), *notes]
     verdict = [f"FAILED: B is not as good as A, by {', '.join(map(str, margins))}"] * failed
     return Compared(failed, "".join(f"{line}\n" for line in [*lines, *verdict]))
+
+
+def _decide(pair: Pair, margin: Tolerance) -> Ruling:
+    """Decide whether an accuracy keeps its margin: it fails if nothing shows that what A certifies still holds."""
+    if margin.metric in pair.metrics:
+        return pair.compare(margin.metric).ruling(margin)
+    if pair.before[1].certificate is None:
+        raise LookupError(f"--fail={margin}: the row {Wanted.of(pair.before[1])} of A has no certificate")
+    return "fails"
+
+
+def _describe_uncertified(pair: Pair) -> str:
+    """Say why what is certified is not compared, though a row has a certificate; "" if it is, or none has one."""
+    records = [record for _, record in (pair.before, pair.after)]
+    methods = [record.certificate.method if record.certificate else "nothing" for record in records]
+    if methods[0] == methods[1]:
+        return ""
+    return f"what is certified is not compared: {Wanted.of(records[1])}: A by {methods[0]}, B by {methods[1]}"
 
 
 def _pair_rows(before: Baseline, after: Baseline) -> tuple[list[Pair], list[str]]:
@@ -88,8 +114,8 @@ def _describe(pair: Pair, margins: tuple[Tolerance, ...]) -> Iterator[str]:
     index = next((numbers for path in (second, first) if (numbers := read_numbers(path, n)) is not None), None)
     which = "samples" if index is not None else "samples, by their places in the record,"
     index = np.arange(n) if index is None else index
-    for metric, words in WORDS.items():
-        paired = pair.compare(metric)
+    for metric in pair.metrics:
+        paired, words = pair.compare(metric), WORDS[metric]
         for what, flags in (("lost", paired.lost), ("won", paired.won)):
             if flags.any():
                 yield f"{words}, {what}: {which} {name_samples(flags, index)}"
@@ -98,7 +124,7 @@ def _describe(pair: Pair, margins: tuple[Tolerance, ...]) -> Iterator[str]:
 
 def _format_table(pair: Pair, margins: tuple[Tolerance, ...]) -> str:
     """Return a table with a line for each accuracy; a narrow terminal leaves columns out, and none that decides."""
-    lines, width = [_cells(pair, metric, margins) for metric in WORDS], shutil.get_terminal_size().columns
+    lines, width = [_cells(pair, metric, margins) for metric in pair.metrics], shutil.get_terminal_size().columns
     for hidden in NARROWER:
         table = Table(box=None, pad_edge=False, header_style="")
         shown = [title for title in lines[0] if title not in hidden]

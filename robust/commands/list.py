@@ -6,12 +6,14 @@ import re
 import typing
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from robust.attacks.registry import ATTACKS, Registry, suggest
 from robust.attacks.suite import read_suite, suite_names
 from robust.attacks.words import NORMS
+from robust.certification.words import METHODS
 from robust.data.dataset import DATA, Dataset
 from robust.models.registry import ARCHITECTURES
 from robust.train.recipe import RECIPES, WRAPPERS
@@ -21,6 +23,11 @@ THREATS = {
     "linf": "linf:EPS, no value changes by more than EPS: linf:8/255",
     "l2": "l2:EPS, the change has a Euclidean length of at most EPS: l2:0.5",
     "l1": "l1:EPS, the changes of all values sum to at most EPS: l1:12",
+}
+CERTIFICATES = {
+    "ibp": "interval bound propagation (1810.12715), the cheapest; tight for networks that were trained for it",
+    "crown": "an affine function below the margin (1811.00866), after ibp for what that leaves open",
+    "alpha-crown": "crown with optimised slopes (2011.13824), the dearest, after ibp and crown",
 }
 EPS = "a number above 0, as 0.03 or 8/255, in the units of the data; with + a union, as linf:8/255+l2:0.5"
 TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
@@ -37,6 +44,7 @@ def _list_all() -> Iterator[str]:
     for registry in KINDS:
         yield f"{registry.kind}s: {', '.join(registry.names())}"
     yield f"threats: {', '.join(f'{norm}:EPS' for norm in NORMS)}"
+    yield f"certificates: {', '.join(METHODS)}"
 
 
 def _describe(name: str) -> Iterator[str]:
@@ -49,10 +57,12 @@ def _describe(name: str) -> Iterator[str]:
     if plain in THREATS:
         return iter([f"threat {plain}: {THREATS[plain]}", _option("EPS", EPS)])
     registry = next((registry for registry in KINDS if plain in registry), None)
-    if registry is None:
-        names = [*suite_names(), *THREATS, *(other for registry in KINDS for other in registry.names())]
+    proof = [f"certificate {plain}: {CERTIFICATES[plain]}; --robust-certify={plain}"] if plain in METHODS else []
+    if registry is None and not proof:
+        registered = (other for registry in KINDS for other in registry.names())
+        names = [*suite_names(), *THREATS, *METHODS, *registered]
         raise LookupError(f"unknown name {suggest(name, names, 'attack')}")
-    return _describe_thing(registry, plain)
+    return chain(proof, _describe_thing(registry, plain) if registry else ())
 
 
 def _describe_thing(registry: Registry[Any], name: str) -> Iterator[str]:

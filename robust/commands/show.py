@@ -33,12 +33,14 @@ def run(args: argparse.Namespace) -> str:
     arrays: dict[str, Any] = collect_arrays(record, evidence, samples)
     out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(out / ARRAYS, **arrays)
-    n = len(evidence.row)
+    n, told = len(evidence.row), _describe_contradictions(record, evidence)
     if not is_image(arrays["clean"].shape[1:]):
         shape = "x".join(map(str, arrays["clean"].shape[1:]))
-        return f"wrote {n} inputs to {out / ARRAYS}; no images: inputs of {shape} are neither grey nor in colour\n"
+        return (
+            f"wrote {n} inputs to {out / ARRAYS}; no images: inputs of {shape} are neither grey nor in colour{told}\n"
+        )
     _write_images(out, arrays, dataset)
-    return f"wrote {n} inputs to {out}: {3 * n} images in clean, adversarial and difference, and {ARRAYS}\n"
+    return f"wrote {n} inputs to {out}: {3 * n} images in clean, adversarial and difference, and {ARRAYS}{told}\n"
 
 
 def collect_arrays(record: Record, evidence: Evidence, samples: Samples) -> dict[str, NDArray[Any]]:
@@ -48,6 +50,7 @@ def collect_arrays(record: Record, evidence: Evidence, samples: Samples) -> dict
     if (gallery := evidence.gallery) is not None:
         _, here, there = np.intersect1d(evidence.row, gallery.row, return_indices=True)
         answer[here] = gallery.answer[there]
+    certificate = record.certificate
     return {
         "number": shown.index,
         "label": shown.y,
@@ -55,7 +58,14 @@ def collect_arrays(record: Record, evidence: Evidence, samples: Samples) -> dict
         "attack": np.array([attack.name for attack in record.attacks])[evidence.by],
         "clean": shown.x[:],
         "adversarial": evidence.x_adv,
+        **({} if certificate is None else {"certified": certificate.certified[evidence.row]}),
     }
+
+
+def _describe_contradictions(record: Record, evidence: Evidence) -> str:
+    """Say how many of the inputs are of certified samples, of which there should be none; "" if there are none."""
+    count = int(record.contradicted[evidence.row].sum())
+    return f"; {count} of them of certified samples, so that the input or the bound is wrong" if count else ""
 
 
 def draw_images(

@@ -156,8 +156,12 @@ def _describe_limits(row: Row) -> list[str]:
     robust, adversarial = int(record.robust.sum()), int((record.correct & ~record.robust).sum())
     recorded = f"robust: {100 * record.robust.mean():.2f} % recorded; "
     lines = [f"{recorded}the inputs alone show at most {bound_accuracy(row):.2f} %"]
+    if record.certificate is not None and record.open is not None:
+        robust = int(record.open.sum())
+        lines[0] += f", the bounds at least {100 * record.certificate.certified.mean():.2f} %"
+    left = "open" if record.certificate is not None else "robust"
     rest = [f"the {adversarial - inputs} adversarial samples without inputs here"] * (inputs < adversarial)
-    rest += [f"the {robust} robust samples, as another attack may succeed on them"] * (robust > 0)
+    rest += [f"the {robust} {left} samples, as another attack may succeed on them"] * (robust > 0)
     return [*lines, f"cannot be verified: {'; '.join((*rest, 'what the attacks cost'))}"]
 
 

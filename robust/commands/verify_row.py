@@ -11,11 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
+from robust.attacks.threats.threat import read_threat
+from robust.commands.verify_bounds import certify_again
 from robust.data.dataset import Dataset, Samples
 from robust.evaluation.illustrate import to_images
 from robust.evaluation.measure import BATCH
 from robust.flags import Flags
 from robust.models.weights import count_parameters, hash_weights
+from robust.records.certificate import Certificate
 from robust.records.evidence import Evidence
 from robust.records.gallery import Gallery
 from robust.records.record import Record
@@ -96,6 +99,8 @@ def check_row(row: Row) -> Iterator[Check]:
     if row.evidence.gallery is not None:
         yield _check_images(row, row.evidence.gallery)
     yield _check_clean(row)
+    if record.certificate is not None:
+        yield _check_bounds(row, record.certificate)
 
 
 def bound_accuracy(row: Row) -> float:
@@ -175,6 +180,21 @@ def _check_images(row: Row, gallery: Gallery) -> Check:
     images = to_images(row.samples.take(gallery.row).x[:], (row.dataset.lo, row.dataset.hi))
     alike = images.shape == gallery.original.shape and np.array_equal(images, gallery.original)
     return Check("images", alike, f"{len(images)} originals are {'the' if alike else 'not all'} samples")
+
+
+def _check_bounds(row: Row, certificate: Certificate) -> Check:
+    """Compute the bounds of the certified samples again."""
+    threat = read_threat(row.record.threat, row.dataset.lo, row.dataset.hi)
+    try:
+        certified, near = certify_again(row.module, row.samples, threat, certificate)
+    except ValueError as error:
+        return Check("bounds", False, f"cannot be computed again: {error}")
+    lost, contradicted = int((~certified & ~near).sum()), int(row.record.contradicted.sum())
+    text = f"{certified.sum()} of {len(certified)} samples are certified again, by {certificate.method} or cheaper"
+    edge = f", {near.sum()} so nearly that rounding decides" if near.any() else ""
+    faults = [f"{lost} are not"] * bool(lost)
+    faults += [f"{contradicted} are certified and broken, of which one is wrong"] * bool(contradicted)
+    return Check("bounds", not faults, "; ".join([text + edge, *faults]))
 
 
 def _check_clean(row: Row) -> Check:

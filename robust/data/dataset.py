@@ -144,13 +144,15 @@ class Dataset:
             raise TooFewError(f"{self.name} has {len(y)} {split} samples, {n} were asked for; 'all' is all of them")
         if len(x) != len(y):
             raise ValueError(f"{self.name} has {len(x)} inputs and {len(y)} labels")
-        samples = self.read_rows(split, draw_rows(len(y), n, seed))
+        samples = self._take(x, y, draw_rows(len(y), n, seed))
         self._check(samples)
         return samples
 
     def read_rows(self, split: Split, rows: "NDArray[np.int64]") -> Samples:
         """Return the samples of a split in these rows, (m,), ascending. They are not checked."""
-        x, y = self.read(split)
+        return self._take(*self.read(split), rows)
+
+    def _take(self, x: "Inputs", y: "Labels", rows: "NDArray[np.int64]") -> Samples:
         return Samples(load_rows(Clamped(x, Bounds(self.lo, self.hi), self.remarks), rows), y[rows], rows)
 
     def _check(self, samples: Samples) -> None:

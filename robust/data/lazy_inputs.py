@@ -32,6 +32,11 @@ class LazyInputs:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def array(self) -> bool:
+        """Whether its source is an array: see `is_array`."""
+        return is_array(self._source)
+
     @overload
     def __getitem__(self, part: "slice | NDArray[np.int64]", /) -> "NDArray[np.float32]": ...
     @overload
@@ -56,6 +61,13 @@ def load_rows(source: Inputs, rows: "NDArray[np.int64]") -> "NDArray[np.float32]
     """Return rows of a source: as an array in memory, or as lazy inputs if they are large."""
     inputs = LazyInputs(source, rows, source[rows[:1]].shape[1:])
     return inputs if 4 * math.prod(inputs.shape) > IN_MEMORY else inputs[:]
+
+
+def is_array(x: Inputs) -> bool:
+    """Whether inputs are rows of an array, so that many are read at once; of others each is decoded or computed."""
+    import numpy as np
+
+    return isinstance(x, np.ndarray) or getattr(x, "array", False) is True
 
 
 def iter_parts(x: "NDArray[np.float32] | LazyInputs") -> Iterator["NDArray[np.float32]"]:

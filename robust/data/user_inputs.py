@@ -40,6 +40,13 @@ class UserInputs:
     def __len__(self) -> int:
         return len(self._source)
 
+    @property
+    def array(self) -> bool:
+        """Whether they are stored as an array, and not read item by item."""
+        import numpy as np
+
+        return isinstance(self._source, np.ndarray)
+
     def __getitem__(self, rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
         import numpy as np
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from robust.attacks.spec import Spec
 from robust.attacks.text import brief
 from robust.attacks.words import canonical_threat
-from robust.records.schema import SCHEMA, Attack, Content, Json, validate
+from robust.records.schema import SCHEMA, Attack, Certificate, Content, Json, validate
 from robust.records.schema_1 import upgrade
 
 MAX_DEPTH = 64  # of nested objects and lists: a record has eight, and what writes or draws it may be recursive
@@ -48,6 +48,8 @@ def refuse_idle(unknown: Json, known: Json) -> None:
     """Raise ValueError if a key beside `known`, what this version writes, is one that it would have written if true."""
     parts: list[tuple[Json, Json, type[Struct]]] = [(known, unknown, Content)]
     parts += [(known["attacks"][k], part, Attack) for k, part in unknown.get("attacks", {}).items()]
+    if "certificate" in known:
+        parts.append((known["certificate"], unknown.get("certificate", {}), Certificate))
     for written, part, kind in parts:
         if idle := [key for key in kind.__struct_fields__ if key in part and key not in written]:
             raise ValueError(f"its parts do not agree: {idle[0]} does not follow from the rest of it")

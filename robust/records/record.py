@@ -11,6 +11,7 @@ from robust.attacks.text import slug
 from robust.attacks.words import threat_slug
 from robust.flags import Flags, pack, union
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
+from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
 from robust.records.columns import Columns, read_columns, take_flags, write_columns
 from robust.records.parse import parse_content, refuse_idle, write_content
 from robust.records.schema import SCHEMA
@@ -65,6 +66,7 @@ class Record:
     draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
     criterion: dict[str, Any] = field(default_factory=CRITERION.copy)  # what is a right answer: its name, and options
     columns: Columns = field(default_factory=dict)  # more values for each of the n samples
+    certificate: Certificate | None = None  # what is proved of the samples; None if nothing was asked
     unknown: dict[str, Any] = field(default_factory=dict)  # what its file has that this version does not know, by place
 
     @cached_property
@@ -86,6 +88,16 @@ class Record:
     def robust(self) -> Flags:
         """(n,): answered right without an attack and under every attack."""
         return self.correct & ~union(attack.adversarial for attack in self.attacks)
+
+    @property
+    def open(self) -> Flags | None:
+        """(n,): robust under every attack, and not certified; None without a certificate."""
+        return None if self.certificate is None else self.robust & ~self.certificate.certified
+
+    @property
+    def contradicted(self) -> Flags:
+        """(n,): certified, and answered wrong all the same: the bound or the answer is at fault."""
+        return ~self.robust & (False if self.certificate is None else self.certificate.certified)
 
     @cached_property
     def counts(self) -> tuple[int, int]:
@@ -126,14 +138,8 @@ class Record:
     @cached_property
     def stem(self) -> str:
         """The path below results/ without the ending: data/threat/suite/model-training-weights8."""
-        return "/".join(
-            (
-                _shorten(slug(self.data.name)),
-                _shorten(threat_slug(self.threat), MAX_NAME),
-                _shorten(self.suite),
-                self.model.stem,
-            )
-        )
+        threat = _shorten(threat_slug(self.threat), MAX_NAME)
+        return "/".join((_shorten(slug(self.data.name)), threat, _shorten(self.suite), self.model.stem))
 
     @property
     def recipe(self) -> str:
@@ -159,6 +165,10 @@ class Record:
         """Whether both have the same findings, regardless of their values, and the same mitigated outcomes."""
         return _list_findings(self) == _list_findings(other)
 
+    def same_certificate(self, other: "Record") -> bool:
+        """Whether both have the same samples certified, by the same method, regardless of the bounds' values."""
+        return len({record.certificate and record.certificate.outcome for record in (self, other)}) == 1
+
     def to_json(self) -> str:
         """Return the record as JSON of schema 2."""
         return write_content(put_back(self._list_known(), self.unknown))
@@ -183,6 +193,7 @@ class Record:
             draw=content.get("draw"),
             criterion=content["criterion"],
             columns=columns,
+            certificate=certificate_from_json(content["certificate"], n) if "certificate" in content else None,
         )
         if not record.planned:
             raise ValueError(f"not a record: its only attack is the {MITIGATED} one")
@@ -193,7 +204,7 @@ class Record:
 
     def _list_known(self) -> dict[str, Any]:
         """Return what this version writes of the record."""
-        rounded, draw, trust = self.robust_rounded, self.draw, self.trust
+        rounded, draw, trust, certificate = self.robust_rounded, self.draw, self.trust, self.certificate
         return {
             "schema": SCHEMA,
             "identity": self._identity,
@@ -209,6 +220,7 @@ class Record:
             **({} if rounded is None else {"rounded": {"levels": self.levels, "correct": int(rounded.sum())}}),
             "columns": write_columns({"correct": self.correct, **self.columns}),
             "attacks": [attack_to_json(attack) for attack in self.attacks],
+            **({} if certificate is None else {"certificate": certificate_to_json(certificate, self.robust)}),
             "evidence": self.evidence,
             "provenance": self.provenance,
             **({} if trust is None else {"trust": trust_to_json(trust)}),
@@ -217,21 +229,14 @@ class Record:
 
 def _list_outcomes(record: Record) -> list[object]:
     """List what two records of one measurement must agree in; options as JSON, which has no tuples."""
-    attacks = [attack_to_json(attack) for attack in record.planned]
-    keys = ("name", "options", "columns", "partial")
+    keys, attacks = ("name", "options", "columns", "partial"), map(attack_to_json, record.planned)
     outcomes = [json.dumps({key: attack.get(key) for key in keys}, sort_keys=True) for attack in attacks]
     return [write_columns({"correct": record.correct, **record.columns}), record.levels, *outcomes]
 
 
 def _list_findings(record: Record) -> object:
-    trust = record.trust
     mitigated = [pack(attack.adversarial) for attack in record.attacks if attack.name == MITIGATED]
-    return trust and (
-        trust.checked,
-        [(finding.name, finding.grade) for finding in trust.findings],
-        trust.accepted,
-        mitigated,
-    )
+    return record.trust and (*record.trust.outcome, mitigated)
 
 
 def _shorten(name: str, most: int = 80) -> str:

@@ -92,6 +92,18 @@ class Attack(Struct):
     rounded: Broken | UnsetType = UNSET
 
 
+class Certificate(Struct):
+    """What is proved of the samples."""
+
+    method: Word
+    certified: Count
+    open: Count
+    by: dict[str, Count]
+    seconds: Seconds
+    columns: dict[str, Column]
+    partial: str | UnsetType = UNSET
+
+
 class Doubt(Struct):
     """A finding."""
 
@@ -101,6 +113,14 @@ class Doubt(Struct):
     told: str
     hint: str
     weak: bool
+
+
+class Part(Struct):
+    """The cost of a part of the checks."""
+
+    name: Word
+    seconds: Seconds
+    passes: Count
 
 
 class Trust(Struct):
@@ -113,6 +133,7 @@ class Trust(Struct):
     skipped: list[str]
     seconds: Seconds
     not_run: list[str] | UnsetType = UNSET
+    parts: list[Part] | UnsetType = UNSET
 
 
 class Classes(Struct):
@@ -176,6 +197,7 @@ class Content(Struct):
     provenance: Provenance
     draw: int | UnsetType = UNSET
     rounded: Rounded | UnsetType = UNSET
+    certificate: Certificate | UnsetType = UNSET
     trust: Trust | UnsetType = UNSET
 
 

@@ -39,7 +39,8 @@ FATES: dict[Fate, str] = {
 def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
     """File a record; call this under `locked`. Nothing is lost: of two records for one place, one goes to history/.
 
-    "new": the place was free. "same": the same measurement with the same outcomes and findings is there, and stays.
+    "new": the place was free. "same": the same measurement with the same outcomes, findings and certificate is there,
+    and stays, also if the new one was not checked or not certified.
     "replaced": the older went to history/, since the new one has more samples, or is the same measurement by newer
     options or code. "kept": anything else; the new one is in history/. So another seed, or as many other samples, never
     replace a row, and nobody can choose the best of several draws. A whole record replaces a partial one, never the
@@ -57,7 +58,9 @@ def _file(folder: Path, record: Record, content: bytes | None) -> Fate:
         _put(folder, place, record.to_json(), content)
         return "new"
     older = _read_record(place)
-    if older.same_outcomes(record) and (record.trust is None or older.same_trust(record)):
+    same_trust = record.trust is None or older.same_trust(record)
+    same_certificate = record.certificate is None or older.same_certificate(record)
+    if older.same_outcomes(record) and same_trust and same_certificate:
         return "same"
     if not _replaces(record, older):
         _put(folder, _history_path(folder, record), record.to_json(), content)

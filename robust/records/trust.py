@@ -31,6 +31,15 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Part:
+    """The cost of one check, or of the mitigations."""
+
+    name: str
+    seconds: float
+    passes: int  # of one sample through the model; a backward pass counts as two
+
+
+@dataclass(frozen=True)
 class TrustReport:
     """The result of all checks of one row."""
 
@@ -40,11 +49,22 @@ class TrustReport:
     skipped: tuple[str, ...]  # names of the checks that would have meant nothing here
     seconds: float
     not_run: tuple[str, ...] = ()  # names of what there was no time for: checks, "mitigations"
+    parts: tuple[Part, ...] = ()  # the cost of each; rows of older versions have none
 
     @property
     def verdict(self) -> Verdict:
         """The worst grade of the findings that are not accepted."""
         return worst(finding for finding in self.findings if finding.name not in self.accepted)
+
+    @property
+    def outcome(self) -> tuple[object, ...]:
+        """Return what two reports on the same must agree in: the findings, regardless of their values."""
+        return self.checked, [(finding.name, finding.grade) for finding in self.findings], self.accepted
+
+    @property
+    def passes(self) -> int:
+        """The passes of all parts."""
+        return sum(part.passes for part in self.parts)
 
     @property
     def doubts(self) -> tuple[Finding, ...]:
@@ -69,21 +89,28 @@ def worst(findings: Iterable[Finding]) -> Verdict:
 
 def trust_to_json(report: TrustReport) -> dict[str, Any]:
     """Convert a report to JSON; the verdict is stated for the reader of the file, since it follows from the rest."""
-    return {
+    content = {
         "verdict": report.verdict,
         "doubts": [_finding_to_json(finding) for finding in report.findings],
         "accepted": [*report.accepted],
         "checked": [*report.checked],
         "skipped": [*report.skipped],
         "seconds": round(report.seconds, 3),
-    } | ({"not_run": [*report.not_run]} if report.not_run else {})
+    }
+    if report.not_run:
+        content["not_run"] = [*report.not_run]
+    if report.parts:
+        content["parts"] = [vars(part) | {"seconds": round(part.seconds, 3)} for part in report.parts]
+    return content
 
 
 def trust_from_json(content: dict[str, Any]) -> TrustReport:
     """Convert JSON to the report that it was made from."""
     findings = tuple(_finding_from_json(finding) for finding in content["doubts"])
     accepted, checked, skipped = (tuple(content[key]) for key in ("accepted", "checked", "skipped"))
-    return TrustReport(findings, accepted, checked, skipped, content["seconds"], tuple(content.get("not_run", ())))
+    parts = tuple(Part(part["name"], part["seconds"], part["passes"]) for part in content.get("parts", ()))
+    not_run = tuple(content.get("not_run", ()))
+    return TrustReport(findings, accepted, checked, skipped, content["seconds"], not_run, parts)
 
 
 def _finding_to_json(finding: Finding) -> dict[str, Any]:

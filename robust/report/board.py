@@ -31,6 +31,18 @@ class Row:
         return percent(self.record.counts[0] - self.record.counts[1], self.record.data.n)
 
     @property
+    def certified(self) -> float | None:
+        """The certified samples in percent of all n; None without a certificate."""
+        certificate = self.record.certificate
+        return None if certificate is None else percent(int(certificate.certified.sum()), self.record.data.n)
+
+    @property
+    def open(self) -> float | None:
+        """The open samples, neither certified nor broken, in percent of all n; None without a certificate."""
+        marks = self.record.open
+        return None if marks is None else percent(int(marks.sum()), self.record.data.n)
+
+    @property
     def name(self) -> str:
         """The model, its training and the beginning of the hash of its weights."""
         model = self.record.model
@@ -60,6 +72,11 @@ class Board:
     def judged(self) -> bool:
         """Whether any row has a verdict."""
         return any(row.record.trust for row in self.rows)
+
+    @cached_property
+    def certified(self) -> bool:
+        """Whether any row has a certificate."""
+        return any(row.record.certificate for row in self.rows)
 
     @cached_property
     def digests(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ COLUMNS = (
     "clean_percent", "robust_percent", "low_percent", "high_percent", "drop_points", "clean_correct", "robust_correct",
     "forwards", "backwards", "seconds", "params", "weights", "samples", "seed", "date",
     "partial", "verdict", "doubts", "accepted", "levels", "rounded_percent",
+    "certify", "certified", "certified_low", "certified_high", "open",
 )  # fmt: skip
 PLACES = 4  # decimals of a figure in percent: below one sample in a million; the counts beside it are exact
 

@@ -77,8 +77,19 @@ def _share(board: Board, row: Row) -> Line:
         "verdict": record.verdict,
         "doubts": _names(finding.name for finding in record.trust.findings) if record.trust else "",
         "accepted": _names(record.trust.accepted) if record.trust else "",
+        **_certificate(record),
         "levels": "" if record.levels is None else record.levels,  # None would make floats of the column
     }
+
+
+def _certificate(record: Record) -> Line:
+    """Return the cells of what is certified, in percent of all n samples; none without a certificate."""
+    if (certificate := record.certificate) is None or record.open is None:
+        return {}
+    k, n = int(certificate.certified.sum()), record.data.n
+    low, high = wilson(k, n)
+    shares = {"certified": percent(k, n), "certified_low": 100 * low, "certified_high": 100 * high}
+    return {"certify": certificate.method, **shares, "open": percent(int(record.open.sum()), n)}
 
 
 def _part(record: Record, attack: str, k: int, spent: AttackOutcome | StageOutcome) -> Line:

@@ -1,13 +1,13 @@
 """Boards as Markdown, which GitHub renders as the page of the folder."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import compress
 
 from robust.attacks.text import printable
 from robust.records.store import GENERATED
 from robust.report.board import Board
 from robust.report.robustbench import CLAIMS, HEADS, Imported, sort_entries
-from robust.report.table import LEGEND, cells, columns, describe_rounding
+from robust.report.table import cells, columns, describe_rounding, legend
 
 LINKS = (
     "Charts and the details of each model: [index.html](index.html), to be opened in a browser. Full precision: "
@@ -15,9 +15,9 @@ LINKS = (
 )
 
 
-def markdown(boards: Iterable[Board], imported: Sequence[Imported] = ()) -> str:
+def markdown(boards: Sequence[Board], imported: Sequence[Imported] = ()) -> str:
     """Return the whole page."""
-    head = [GENERATED["README.md"], "# Robustness leaderboard", "", LEGEND, "", LINKS]
+    head = [GENERATED["README.md"], "# Robustness leaderboard", "", legend(boards), "", LINKS]
     sections = [line for board in boards for line in _section(board)]
     return "\n".join([*head, *sections, *(_claims(imported) if imported else [])]) + "\n"
 

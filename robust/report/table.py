@@ -1,9 +1,11 @@
 """The cells of a board, the same for the terminal and for Markdown."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from robust.attacks.text import cut
 from robust.report.board import Board, Row, percent
+from robust.stats import wilson
 
 MAX_NAME = 300  # characters of a name that a table shows
 LEGEND = (
@@ -13,6 +15,10 @@ LEGEND = (
     "McNemar test on the same samples, Holm's correction, 5 %), so rows without a significant difference share a rank. "
     "Partial: the suite was stopped before its end, so more samples may be adversarial; such rows have no rank. A "
     "verdict with a star is without a check that could not be made; the findings of the row say which, and why."
+)
+PROOFS = (
+    "Certified: a bound proves, in exact arithmetic, that no input within the threat model is answered wrong. It is a "
+    "lower bound of the true robustness. Open: neither certified nor broken."
 )
 
 MAX_ATTACKS = 24  # whose figures a terminal lists below a table
@@ -27,6 +33,11 @@ class Column:
     folds: bool = False  # whether a cell may be broken into lines anywhere, as a name may
 
 
+def legend(boards: Iterable[Board]) -> str:
+    """Return what the columns of these boards mean."""
+    return f"{LEGEND} {PROOFS}" if any(board.certified for board in boards) else LEGEND
+
+
 def columns(board: Board) -> list[Column]:
     """Return the columns of a board's table."""
     attacks = [Column(name) for name in board.columns]
@@ -38,12 +49,28 @@ def columns(board: Board) -> list[Column]:
         *attacks,
         Column("robust %"),
         Column("95 % interval"),
+        *[Column("certified %"), Column("open %")] * board.certified,
         *[Column("verdict", numeric=False)] * board.judged,
         Column("drop"),
         Column("n"),
         Column("params"),
         Column("weights", numeric=False),
     ]
+
+
+def describe_bracket(row: Row, sign: str) -> str:
+    """Return both bounds of the true robustness, "96.0 <= robust <= 96.5", and what lies between; or "".
+
+    `sign` stands for "at most". What is certified is proved for all inputs; what was attacked, for those found.
+    """
+    certificate, record = row.record.certificate, row.record
+    if certificate is None or row.certified is None or record.open is None:
+        return ""
+    n_open, low, high = int(record.open.sum()), *wilson(int(certificate.certified.sum()), record.data.n)
+    who = f"{record.model.name} ({record.recipe}): {row.certified:.1f} {sign} robust {sign} {row.robust:.1f}"
+    partial = ", stopped by the time" * bool(certificate.partial)
+    proved = f"certified by {certificate.method}{partial}, 95 % interval {100 * low:.1f} to {100 * high:.1f}"
+    return f"{who} ({proved}; {n_open} of {record.data.n} open)"
 
 
 def describe_rounding(board: Board) -> str:
@@ -85,6 +112,7 @@ def cells(board: Board, row: Row) -> list[str]:
     figures = ["" if value is None else f"{value:.1f}" for value in (row.clean, *row.under, row.robust)]
     interval = f"{row.low:.1f} to {row.high:.1f}"
     verdict = [row.record.marked_verdict] * board.judged
-    tail = [interval, *verdict, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
+    proved = ["" if value is None else f"{value:.1f}" for value in (row.certified, row.open)] * board.certified
+    tail = [interval, *proved, *verdict, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
     names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
     return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

@@ -12,7 +12,7 @@ from robust.attacks.text import printable
 from robust.flags import union
 from robust.records.record import Record
 from robust.report.board import Board, Row
-from robust.report.table import Column, cells, columns, describe_attacks, describe_rounding
+from robust.report.table import Column, cells, columns, describe_attacks, describe_bracket, describe_rounding
 
 MAX_SKIPPED = 0.2  # share of the checks; if more are skipped, the verdict is reported as weaker
 FOLDED, GAP = 6, 2  # characters: of a folded name at least, and between columns
@@ -20,8 +20,8 @@ SHORTENED = 12  # characters of a shortened name at least; fewer tell nothing
 HIDDEN = ("drop", "n", "params", "weights")  # columns that do not fit in 80 characters
 
 
-def terminal(board: Board, width: int) -> str:
-    """Return one board, at most `width` characters wide.
+def terminal(board: Board, width: int, sign: str = "<=") -> str:
+    """Return one board, at most `width` characters wide; `sign` is the one for "at most" that the terminal has.
 
     Narrow ones shorten names that stay distinct, or break them, leave the attacks' columns out, or have no columns at
     all: no figure or verdict is cut.
@@ -45,7 +45,8 @@ def terminal(board: Board, width: int) -> str:
     sizes = sorted({row.record.data.n for row in board.rows})
     n = " to ".join(dict.fromkeys((str(sizes[0]), str(sizes[-1]))))
     lines = [printable(f"{board.data}, {board.threat}, {board.suite}, n = {n}"), file.getvalue().rstrip()]
-    notes = [describe_attacks(board)] * (hidden == without_attacks) + [describe_rounding(board)]
+    brackets = [bracket for row in board.rows if (bracket := describe_bracket(row, sign))]
+    notes = [*brackets, *[describe_attacks(board)] * (hidden == without_attacks), describe_rounding(board)]
     return "\n".join([*lines, *(line for note in notes for line in textwrap.wrap(printable(note), width))])
 
 

@@ -1,21 +1,24 @@
 """The tests of accuracies: without an attack, under one attack, and under one suite."""
 
 import shlex
+from dataclasses import replace
 from typing import NamedTuple
 
 from robust.attacks.words import threat_slug
+from robust.certification.words import METHODS
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME
 from robust.gates import Floor, Gates, Measured, decide, describe_next
 from robust.session.advice import CLEAN_ADVICE, advise
 from robust.session.case import DECISIONS, Case, fail
+from robust.session.certification import Certification
 from robust.session.measurement import Measurements
 from robust.session.payload import RowPart
 from robust.session.payload_builder import PayloadBuilder
 from robust.session.preflight import Preflight
 from robust.session.resources import Resources
 from robust.session.result import Result
-from robust.session.selection import count_attacks, is_judged, node_id
+from robust.session.selection import count_attacks, is_judged, is_to_certify, node_id
 
 
 class Commands(NamedTuple):
@@ -29,9 +32,16 @@ class AccuracyTest:
     """The tests of one process, and the gates on their figures."""
 
     def __init__(
-        self, resources: Resources, measurements: Measurements, preflight: Preflight, commands: Commands
+        self,
+        resources: Resources,
+        measurements: Measurements,
+        preflight: Preflight,
+        certification: Certification,
+        commands: Commands,
     ) -> None:
         self.commands = commands
+        self._data = resources.data
+        self._certification = certification
         self._answers = resources.answers
         self._settings = resources.settings
         self._gates: Gates = resources.settings.gates
@@ -61,6 +71,7 @@ class AccuracyTest:
             suite=attack if is_suite else "",
             attacks=count_attacks(case.item),
             judged=is_judged(case.item),
+            certified=is_to_certify(case.item),
             cache=measurement.cache,
             notes=self._note_fit(case, attack, result.threat, is_suite),
         )
@@ -75,6 +86,29 @@ class AccuracyTest:
         name = f"{threat_slug(threat)}/{attack}/" if is_suite else ""
         model = payload.setup.model
         self._judge_attack(case, result, is_suite, advise(self._settings, model, f"{name}{model.stem}"))
+
+    def test_certified(self, case: Case, threat: str) -> None:
+        """Test the share of the samples that are certified."""
+        self._preflight.refuse_futile(case)
+        certificate, cache = self._certification.certify(case, threat)
+        row = RowPart(str(self._data.read_threat(threat)), self.commands.row, cache=cache)
+        case.hand_over(replace(self._payloads.build(case, row), certificate=certificate))
+        measured = Measured.of(int(certificate.certified.sum()), len(case.samples))
+        shares = {"certified": measured.k / measured.n, "low": measured.low, "high": measured.high}
+        for name, share in shares.items():
+            case.note(f"{name}_percent", round(100 * share, 4))
+        case.note("n", measured.n)
+        case.note("certify", certificate.method)
+        if certificate.partial:
+            case.note("partial", certificate.partial)
+        advice = "give it more time, with --robust-time" if certificate.partial else self._advise_method()
+        figure = f"certified {measured} by {certificate.method} under {threat}"
+        self.judge(case, figure, measured, self._gates.certified(threat), advice=advice)
+
+    def _advise_method(self) -> str:
+        """Return the next method to try, where there is a dearer one."""
+        dearer = METHODS[METHODS.index(str(self._settings.certify)) + 1 :]
+        return f"--robust-certify={dearer[0]} certifies more, in more time" if dearer else ""
 
     def _note_fit(self, case: Case, attack: str, threat: str, is_suite: bool) -> tuple[str, ...]:
         """Return the note for the row if the attack is run otherwise. Who named the attack is also warned."""

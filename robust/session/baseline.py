@@ -11,10 +11,19 @@ from robust.attacks.spec import Spec
 from robust.attacks.text import printable
 from robust.baseline import store
 from robust.baseline.git import precedes, read_commit
-from robust.baseline.matching import AbsentError, UnfitError, Wanted, find_match, is_same_row, refuse, robust_flags
+from robust.baseline.matching import (
+    AbsentError,
+    UnfitError,
+    Wanted,
+    certified_flags,
+    find_match,
+    is_same_row,
+    refuse,
+    robust_flags,
+)
 from robust.baseline.replay import find_hardest
 from robust.baseline.store import Baseline, Saved, save
-from robust.baseline.tolerance import ROBUST
+from robust.baseline.tolerance import CERTIFIED, ROBUST
 from robust.data.dataset import Samples
 from robust.data.spool import pick_rows
 from robust.evaluation.measure import options_of
@@ -121,7 +130,9 @@ def _check_rows(baseline: Baseline, settings: Settings, data: RunData, models: M
     """Raise UnfitError if a row of this run has none to compare with."""
     for variant in settings.everything:
         for check in settings.regression_checks:
-            find_row(baseline, check, variant, data.samples, settings, data, models)
+            record = find_row(baseline, check, variant, data.samples, settings, data, models)
+            if check.margin.metric == CERTIFIED and settings.baselines.strict:
+                certified_flags(record, settings.certify)
 
 
 def _list_options(row: str, settings: Settings, models: Models) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from robust.attacks.text import printable
+from robust.attacks.words import threat_slug
 from robust.gates import pair_slug
 from robust.models.spec import ModelSpec
 from robust.options import dest
@@ -123,6 +124,9 @@ class CollectionHooks:
         if shipped and "regression_check" in metafunc.fixturenames:
             checks = self.settings.regression_checks
             metafunc.parametrize("regression_check", checks, ids=[check.slug for check in checks])
+        if shipped and "certified_threat" in metafunc.fixturenames:
+            threats = self.settings.threats
+            metafunc.parametrize("certified_threat", threats, ids=[threat_slug(threat) for threat in threats])
         kinds = {
             "attack": self.settings.attacks,
             "suite": [suite.name for suite in self.settings.suites],

@@ -3,10 +3,23 @@
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from robust.gates import CLEAN, Decision, Floor, Gates, Measured, decide, describe_next, scopes
+from robust.gates import (
+    CLEAN,
+    Decision,
+    Floor,
+    Gates,
+    Measured,
+    certified_scopes,
+    decide,
+    describe_next,
+    foresee,
+    scopes,
+)
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.record import Record
 from robust.session.results import Results, RowKey
+
+NAMED = 5  # samples that a line names
 
 
 class GateChecks:
@@ -17,6 +30,12 @@ class GateChecks:
         self._results = results
         self._gates = gates
         self._advise = advise
+
+    def foretell(self, n: int) -> list[str]:
+        """Return a line for each floor that some figures of n samples will not settle; a warning, too, if none will."""
+        forecasts = [*filter(None, (foresee(floor, n, self._gates.fail_on) for floor in self._gates.floors))]
+        self._results.warnings |= {forecast.message: None for forecast in forecasts if forecast.hopeless}
+        return [forecast.message for forecast in forecasts]
 
     def floor_of(self, key: RowKey) -> Floor | None:
         """Return the floor of a row's figure; None if there is none."""
@@ -72,12 +91,25 @@ class GateChecks:
         if not settled:
             yield record.suite, together, floor, row
 
+    def check_contradictions(self) -> list[str]:
+        """Return a line for each row some of whose samples are certified and broken at once."""
+        lines = []
+        for key, record in self._results.list_complete():
+            if record.certificate is not None and record.contradicted.any():
+                numbers = self._results.list_numbers(key, record.contradicted)
+                who = f"{record.model.name} ({record.model.training}), {record.threat}"
+                lines.append(describe_contradiction(who, numbers, record))
+        return lines
+
     def check_measured(self) -> list[str]:
         """Return a line for each floor that nothing was measured for."""
         return [_unmeasured(floor) for floor in self._gates.floors if not self._is_measured(floor)]
 
     def _is_measured(self, floor: Floor) -> bool:
         """Whether anything was measured that is held to the floor."""
+        if floor.is_certified:
+            proofs = (payload.row for payload in self._results.payloads if payload.certificate and payload.row)
+            return any(floor.scope in chain(*certified_scopes(row.threat)) for row in proofs)
         if floor.scope == CLEAN:
             return any(payload.row is None for payload in self._results.payloads)
         return any(
@@ -85,6 +117,17 @@ class GateChecks:
             for payload in self._results.payloads
             if payload.row and payload.row.floor is None and payload.attack and not payload.trust
         )
+
+
+def describe_contradiction(who: str, numbers: list[int], record: Record) -> str:
+    """Return the line on samples, by their numbers in the split, that are certified and broken at once."""
+    more = f" and {len(numbers) - NAMED} more" * (len(numbers) > NAMED)
+    which = f"{'samples' if len(numbers) > 1 else 'sample'} {', '.join(map(str, numbers[:NAMED]))}{more}"
+    method = record.certificate.method if record.certificate else ""
+    return (
+        f"{who}: {which} of the split: certified by {method}, and answered wrong for a verified input; one of "
+        "the two is at fault, and no figure of the row can be believed; the row holds both, so report it with the row"
+    )
 
 
 def _of_row(record: Record) -> Measured:
@@ -97,5 +140,7 @@ def _of_attack(record: Record, attack: AttackOutcome) -> Measured:
 
 def _unmeasured(floor: Floor) -> str:
     reasons = {None: "no attack was run", CLEAN: "the clean accuracy was not measured"}
+    if floor.is_certified:
+        reasons[floor.scope] = "nothing was certified"
     reason = reasons.get(floor.scope, f"no attack was run for {floor.scope}")
     return f"--robust-fail-under={floor}: {reason}, so nothing shows that it holds"

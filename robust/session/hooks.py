@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from robust.attacks.text import printable
-from robust.attacks.words import describe_threat
 from robust.gates import Decision
 from robust.session import SELECTED_BASELINE
 from robust.session.fixtures import RESULTS, read_mark
+from robust.session.header import describe_run
 from robust.session.places import needs_model
 from robust.session.run import Run
 from robust.session.selection import Selection, describe_unmeasured, group_rows, is_excuse, weigh_parts
@@ -33,14 +32,8 @@ class RobustSession:
         self._checked = False  # whether the models were loaded, and all else was tried
         self._sent: set[str] = set()  # the digests of the samples whose labels were sent
 
-    def pytest_report_header(self) -> str:
-        settings = self.run.settings
-        data = settings.dataset
-        parts = [data.name, ", ".join(describe_threat(text, data.lo, data.hi) for text in settings.threats)]
-        parts += [f"attacks {', '.join(settings.attacks)}"] * bool(settings.attacks)
-        parts += [f"suites {', '.join(suite.name for suite in settings.suites)}"] * bool(settings.suites)
-        draw = f"; draw {settings.draw}" * (settings.draw != settings.seed)
-        return printable(f"robust: {'; '.join(parts)}; seed {settings.seed}{draw}")
+    def pytest_report_header(self) -> list[str]:
+        return describe_run(self.run.settings)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -141,8 +134,9 @@ class RobustSession:
         results = self.run.results
         results.labels |= labels
         for content in payloads:
-            if (key := results.take(ItemPayload.from_json(content))) and self._file(key):
-                self._call_hook("pytest_robust_record", record=results.get_record(key))
+            for key in results.take(ItemPayload.from_json(content)):
+                if self._file(key):
+                    self._call_hook("pytest_robust_record", record=results.get_record(key))
 
     def _call_hook(self, name: str, **arguments: object) -> list[Any]:
         """Return what the implementations of a hook return. One that fails fails the run, and loses nothing."""
@@ -178,6 +172,8 @@ class RobustSession:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         if not session.testsfailed and (any(map(needs_model, session.items)) or not self._idle):
             self._check()
+        if self._checked and self.run.files:
+            self.run.foretell()
         if self.run.settings.seconds is not None:
             checked = self.run.settings.verdict is not None
             self.run.resources.budget.plan(weigh_parts(session.items, preflight=checked))
@@ -190,7 +186,7 @@ class RobustSession:
     def _check_gates(self) -> None:
         """Add a line to the failures for each gate that fails, or that nothing was measured for."""
         gate_checks = self.run.gate_checks
-        self.failures += gate_checks.check_rows(excused=self._excused)
+        self.failures += gate_checks.check_rows(excused=self._excused) + gate_checks.check_contradictions()
         self.failures += self._compare_reported()
         if not self.selection.left_out:
             self.failures += gate_checks.check_measured() + self._check_compared()

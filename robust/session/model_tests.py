@@ -26,6 +26,11 @@ def test_regression(pytestconfig: pytest.Config, _robust_case: "Case", regressio
     pytestconfig.stash[RUN].regression_test.test_regression(_robust_case, regression_check)
 
 
+def test_certified(pytestconfig: pytest.Config, _robust_case: "Case", certified_threat: str) -> None:
+    """Test of how many samples it is proved that no input within the threat model is answered wrong."""
+    pytestconfig.stash[RUN].accuracy_test.test_certified(_robust_case, certified_threat)
+
+
 def test_attack(pytestconfig: pytest.Config, _robust_case: "Case", attack: str, threat: str) -> None:
     """Test the model's accuracy under one attack, which starts on all samples that are answered right."""
     pytestconfig.stash[RUN].accuracy_test.test_attack(_robust_case, attack, threat)

@@ -6,6 +6,7 @@ from typing import Any
 from robust.data.dataset import Samples
 from robust.flags import Flags, pack, unpack
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
+from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
 from robust.records.record import DataUsed, ModelUsed
 from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 from robust.verification.fresh_process import Source
@@ -76,7 +77,8 @@ class RowPart:
     attacks: int = 1  # that make the row
     judged: bool = False  # whether a test_trust of this session judges the row
     floor: float | None = None  # a percentage, which the user's test has set
-    cache: str = ""  # the folder with the rounds of a suite
+    certified: bool = False  # whether a test_certified of this session certifies the row's samples
+    cache: str = ""  # the folder with the rounds of a suite, or with what is certified so far
     notes: tuple[str, ...] = ()  # on what the attack does otherwise than it says
 
 
@@ -103,7 +105,8 @@ class AttackPayload:
 class ItemPayload:
     """The measurements of one test.
 
-    test_clean has no row; test_trust has a report, and an attack only if one was run with mitigations.
+    test_clean has no row; test_certified has a certificate; test_trust has a report, and an attack only if one was run
+    with mitigations.
     """
 
     setup: Setup
@@ -112,6 +115,7 @@ class ItemPayload:
     attack: AttackPayload | None = None
     trust: TrustReport | None = None
     nearby: tuple[tuple[float, ...], ...] | None = None  # logits of inputs nearby, after the attacks
+    certificate: Certificate | None = None
 
     def to_json(self) -> Json:
         """Return the payload as JSON can hold it."""
@@ -122,12 +126,14 @@ class ItemPayload:
             "attack": self.attack and self.attack.to_json(),
             "trust": self.trust and trust_to_json(self.trust),
             "nearby": self.nearby,
+            "certificate": self.certificate and certificate_to_json(self.certificate, self.correct),
         }
 
     @classmethod
     def from_json(cls, content: Json) -> "ItemPayload":
         """Read what `to_json` returned."""
         setup, row, attack, trust = (content[key] for key in ("setup", "row", "attack", "trust"))
+        certificate = content["certificate"]
         n = setup["data"]["n"]
         return cls(
             setup=Setup.from_json(setup),
@@ -136,6 +142,7 @@ class ItemPayload:
             attack=attack and AttackPayload.from_json(attack, n),
             trust=trust and trust_from_json(trust),
             nearby=content["nearby"] and tuple(map(tuple, content["nearby"])),
+            certificate=certificate and certificate_from_json(certificate, n),
         )
 
 

@@ -14,13 +14,19 @@ import robust
 from robust.evaluation.time_limit import TIME
 from robust.flags import union
 from robust.records.attack_outcome import AttackOutcome
+from robust.records.certificate import Certificate
 from robust.records.record import Record
 from robust.records.trust import Finding, TrustReport
 from robust.session.payload import ItemPayload
 from robust.train.card import summarise_card
 
 
-def build_record(row: Sequence[ItemPayload], trust: TrustReport | None, labels: NDArray[np.int64]) -> Record:
+def build_record(
+    row: Sequence[ItemPayload],
+    trust: TrustReport | None,
+    labels: NDArray[np.int64],
+    certificate: Certificate | None = None,
+) -> Record:
     """Build the record of a row from the payloads of its attacks, the mitigated one last, and the samples' labels."""
     setup, attacks = row[0].setup, [payload.attack for payload in row]
     parts = [payload.row for payload in row if payload.row is not None]
@@ -56,6 +62,7 @@ def build_record(row: Sequence[ItemPayload], trust: TrustReport | None, labels: 
             "training": setup.trained and summarise_card(setup.trained.card),
         },
         trust=trust and _note_stopped(trust, outcomes),
+        certificate=certificate,
     )
     record.provenance["classes"] = count_classes(record, labels)
     return record

@@ -10,14 +10,23 @@ import pytest
 from robust.attacks.text import printable
 from robust.baseline import store
 from robust.baseline.comparison import Comparison, name_samples
-from robust.baseline.matching import AbsentError, UnfitError, Wanted, find_match, robust_flags
+from robust.baseline.matching import (
+    AbsentError,
+    UncertifiedError,
+    UnfitError,
+    Wanted,
+    certified_flags,
+    find_match,
+    robust_flags,
+)
 from robust.baseline.replay import Replay, replay_inputs
 from robust.baseline.store import Baseline
-from robust.baseline.tolerance import CLEAN, ROBUST, WORDS, Tolerance
+from robust.baseline.tolerance import CERTIFIED, CLEAN, ROBUST, WORDS, Tolerance
 from robust.flags import Flags, union
 from robust.records.record import Record
 from robust.session.baseline import SelectedBaseline, find_row, select
 from robust.session.case import COMPARED, Case, fail
+from robust.session.certification import Certification
 from robust.session.measurement import Measurements
 from robust.session.preflight import Preflight
 from robust.session.resources import Resources
@@ -36,6 +45,7 @@ class RegressionTest:
         resources: Resources,
         measurements: Measurements,
         preflight: Preflight,
+        certification: Certification,
         repeat: str,
         selected: list[str] | None,
     ) -> None:
@@ -45,6 +55,7 @@ class RegressionTest:
         self._answers = resources.answers
         self._measurements = measurements
         self._preflight = preflight
+        self._certification = certification
         self._repeat = repeat  # the command of this run, without node ids
         self._given = selected  # what the controller has selected, in a worker
 
@@ -64,6 +75,9 @@ class RegressionTest:
         if check.margin.metric == CLEAN:
             after = self._answers.get_clean(case.module, case.samples).correct
             self._judge(case, check, Comparison(before.correct, after), _describe_training(case, before))
+        elif check.margin.metric == CERTIFIED:
+            self._preflight.refuse_futile(case)
+            self._test_certified(case, check, before)
         else:
             self._preflight.refuse_futile(case)
             self._test_robust(case, check, baseline, before)
@@ -73,6 +87,19 @@ class RegressionTest:
             return find_row(baseline, check, case.variant, case.samples, self._settings, self._data, self._models)
         except UnfitError as error:
             fail(f"{baseline} cannot be compared with: {error.args[0]}")
+
+    def _test_certified(self, case: Case, check: RegressionCheck, before: Record) -> None:
+        """Compare what is certified, by the same method. The test is skipped if the baseline certifies nothing."""
+        try:
+            was_certified = certified_flags(before, self._settings.certify)
+        except UncertifiedError as error:  # one that the user asked for was refused before the first test
+            pytest.skip(printable(f"{self.selected.baseline}: {error.args[0]}"))
+        certificate, _ = self._certification.certify(case, check.threat)
+        comparison = Comparison(was_certified, certificate.certified)
+        if certificate.partial and comparison.ruling(check.margin) != "holds":
+            stopped = f"{certificate.method} was stopped by the {certificate.partial}"
+            fail(f"{stopped}, so nothing shows that as many samples are still certified")
+        self._judge(case, check, comparison, _describe_training(case, before))
 
     def _test_robust(self, case: Case, check: RegressionCheck, baseline: Baseline, before: Record) -> None:
         """Compare on all samples, or as soon as losses are too many, if nothing else here attacks the others.
@@ -124,7 +151,9 @@ class RegressionTest:
         `note` says in brackets what else belongs to the figure.
         """
         margin, spec, baseline = check.margin, case.variant.spec, self.selected.baseline
-        row = "" if margin.metric == CLEAN else f", {check.threat}, {check.row or 'all attacks'}"
+        row = {CLEAN: "", CERTIFIED: f", {check.threat}, {self._settings.certify}"}.get(
+            margin.metric, f", {check.threat}, {check.row or 'all attacks'}"
+        )
         figure = f"{WORDS[margin.metric]} {comparison}{note}"
         who = f"compared with {baseline}: {printable(f'{spec.name} ({case.variant.training})')}{row}"
         figures = {"text": f"{who}: {figure}", **figures_of(comparison, margin)}

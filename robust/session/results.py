@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.flags import Flags
 from robust.gates import Decision, Measured
 from robust.records.evidence import Evidence
 from robust.records.files import locked
@@ -50,39 +51,47 @@ class Results:
     files: list[Path] = field(default_factory=list)
     _rows: dict[RowKey, dict[str, ItemPayload]] = field(default_factory=dict)  # by attack
     _trust: dict[RowKey, TrustReport] = field(default_factory=dict)
+    _certified: dict[RowKey, ItemPayload] = field(default_factory=dict)  # by the row's key without its suite
     _nearby: dict[RowKey, Logits | None] = field(default_factory=dict)  # what the model answered after the attacks
     _mitigated: dict[RowKey, ItemPayload] = field(default_factory=dict)  # an attack that was run beside a row
     _records: dict[RowKey, Record] = field(default_factory=dict)  # of the rows all of whose attacks were run
     _reverified: dict[RowKey, Reverified] = field(default_factory=dict)
     _fates: dict[RowKey, Fate] = field(default_factory=dict)
 
-    def take(self, payload: ItemPayload) -> RowKey | None:
-        """Take a payload. Returns the row that it completes; None if that was complete with the same outcomes."""
+    def take(self, payload: ItemPayload) -> list[RowKey]:
+        """Take a payload. Returns the rows that it completes, without one that was complete with the same outcomes."""
         self.payloads.append(payload)
         if payload.row is None:
-            return None
+            return []
         key = _key(payload, payload.row)
+        if payload.certificate is not None:
+            self._certified[key] = payload
+            return [other for other in self._rows if _of_proof(other) == key and self._complete(other)]
         if payload.trust is not None:
             self._trust[key], self._nearby[key] = payload.trust, payload.nearby
             if payload.attack is not None:
                 self._mitigated[key] = payload
         elif payload.attack is not None:
             self._rows.setdefault(key, {})[payload.attack.outcome.name] = payload
-        return self._complete(key)
+        return [key] if self._complete(key) else []
 
-    def _complete(self, key: RowKey) -> RowKey | None:
-        """Build the row's record, if all is there that belongs to it."""
-        row, trust = self._rows.get(key, {}), self._trust.get(key)
+    def _complete(self, key: RowKey) -> bool:
+        """Build the row's record, if all is there that belongs to it. Returns whether it is a new one."""
+        row, trust, certified = self._rows.get(key, {}), self._trust.get(key), self._certified.get(_of_proof(key))
         parts = [payload.row for payload in row.values() if payload.row is not None]
-        if not parts or any(len(row) < part.attacks or (part.judged and not trust) for part in parts):
-            return None
-        before, record = self._records.get(key), build_record(self._ordered(key), trust, self._read_labels(key)[0])
-        self._records[key] = record
-        if before is None or not record.same_outcomes(before):
-            return key
+        if not parts or any(
+            len(row) < part.attacks or (part.judged and not trust) or (part.certified and not certified)
+            for part in parts
+        ):
+            return False
+        labels, certificate = self._read_labels(key)[0], None if certified is None else certified.certificate
+        record = build_record(self._ordered(key), trust, labels, certificate)
+        before, self._records[key] = self._records.get(key), record
+        if before is None or not (record.same_outcomes(before) and record.same_certificate(before)):
+            return True
         if key in self._reverified:
             self.add_reverified(key, self._reverified[key])
-        return None
+        return False
 
     def _ordered(self, key: RowKey) -> list[ItemPayload]:
         """Return the payloads of a row: its attacks by name, then the mitigated one."""
@@ -96,6 +105,10 @@ class Results:
         """Return the labels of the row's samples, (n,), and their numbers in the split, (n,)."""
         y, index = self.labels[self._ordered(key)[0].setup.data.digest]
         return np.array(y, np.int64), np.array(index, np.int64)
+
+    def list_numbers(self, key: RowKey, marked: Flags) -> list[int]:
+        """List the numbers in the split of the samples of a row that are marked, (n,)."""
+        return self._read_labels(key)[1][marked].tolist()  # type: ignore[no-any-return]
 
     def get_record(self, key: RowKey) -> Record:
         """Return the record of a complete row."""
@@ -136,6 +149,8 @@ class Results:
                 ran = f"{len(row)} of {part.attacks} attacks were run"
                 if part.judged and key not in self._trust:
                     ran += ", and test_trust was not"
+                if part.certified and _of_proof(key) not in self._certified:
+                    ran += ", and test_certified was not"
                 who = f"{model.name} ({model.training}), {part.threat}"
                 kept = "; its rounds are kept, and the same command goes on from them" * bool(part.cache)
                 lines.append(f"{who}: {ran}, so there is no row{self._describe_change(key)}{kept}")
@@ -153,8 +168,9 @@ class Results:
 
     def _describe_change(self, key: RowKey) -> str:
         """Return that the tests of a row met different weights, if they did; else ""."""
-        keys = (*self._rows, *self._trust)
-        hashes = {other.weights[:8]: None for other in keys if other._replace(weights=key.weights) == key}
+        keys = (*self._rows, *self._trust, *self._certified)
+        same = (other for other in keys if other._replace(weights=key.weights, suite=key.suite) == key)
+        hashes = {other.weights[:8]: None for other in same}
         met = " and ".join(hashes)
         return f"; something changed its weights between the tests: {met}" if len(hashes) > 1 else ""
 
@@ -215,6 +231,15 @@ class Results:
                 remove_inputs(payload.attack.inputs)
             if payload.row.cache and key in self._records and not payload.attack.outcome.partial:
                 shutil.rmtree(payload.row.cache, ignore_errors=True)
+        for key, payload in self._certified.items():
+            whole = all(other in self._records for other in self._rows if _of_proof(other) == key)
+            if whole and payload.row and payload.certificate and not payload.certificate.partial:
+                shutil.rmtree(payload.row.cache, ignore_errors=True)
+
+
+def _of_proof(key: RowKey) -> RowKey:
+    """Return the key of the certificate that belongs to a row: what is certified is so whatever attacks there are."""
+    return key._replace(suite="")
 
 
 def _key(payload: ItemPayload, row: RowPart) -> RowKey:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from robust.progress import Bar, TrainingBar
     from robust.session.accuracy_tests import AccuracyTest
+    from robust.session.certification import Certification
     from robust.session.gate_checks import GateChecks
     from robust.session.measurement import Measurements
     from robust.session.preflight import Preflight
@@ -77,11 +78,18 @@ class Run:
         return Preflight(self.resources, self._show_bar)
 
     @cached_property
+    def certification(self) -> "Certification":
+        from robust.session.certification import Certification
+
+        return Certification(self.resources, self._show_bar)
+
+    @cached_property
     def accuracy_test(self) -> "AccuracyTest":
         from robust.session.accuracy_tests import AccuracyTest, Commands
 
         row = self._command(lambda option: read_option(self.config, option.name))
-        return AccuracyTest(self.resources, self.measurements, self.preflight, Commands(self._repeat, row))
+        commands = Commands(self._repeat, row)
+        return AccuracyTest(self.resources, self.measurements, self.preflight, self.certification, commands)
 
     @cached_property
     def trust_test(self) -> "TrustTest":
@@ -95,7 +103,9 @@ class Run:
 
         given: Any = getattr(self.config, "workerinput", None)
         selected = given and given[SELECTED_BASELINE]
-        return RegressionTest(self.resources, self.measurements, self.preflight, self._repeat, selected)
+        return RegressionTest(
+            self.resources, self.measurements, self.preflight, self.certification, self._repeat, selected
+        )
 
     @cached_property
     def results(self) -> "Results":
@@ -110,6 +120,14 @@ class Run:
 
         settings = self.settings
         return GateChecks(self.results, settings.gates, lambda row: advise(settings, row.model, row.stem))
+
+    def foretell(self) -> None:
+        """Tell, before anything is measured, which figures could not settle whether a floor holds."""
+        lines = self.gate_checks.foretell(len(self.resources.data.samples))
+        reporter = self.config.pluginmanager.getplugin("terminalreporter")
+        if reporter and self.config.get_verbosity() >= 0:
+            for line in lines:
+                reporter.write_line(f"robust: {printable(line)}")
 
     @property
     def _repeat(self) -> str:

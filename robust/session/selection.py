@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from robust.gates import Floor
+from robust.gates import CERTIFIED, Floor
 from robust.session.model_file import RobustModelFile, model_path
 from robust.settings.settings import Settings
 
@@ -48,11 +48,16 @@ def is_judged(item: pytest.Item) -> bool:
     return _tally(item.session)[_row(item), True] > 0
 
 
+def is_to_certify(item: pytest.Item) -> bool:
+    """Whether a test_certified of this session certifies the samples of this test's row."""
+    return _tally(item.session)[part_of(item, _params(item)["threat"], CERTIFIED), False] > 0
+
+
 def _tally(session: pytest.Session) -> Counter[tuple[object, bool]]:
     """Count the session's tests by (row, whether they judge it), once: each of a thousand tests asks for it."""
     counted, tally = session.stash.get(TALLY, (-1, Counter[tuple[object, bool]]()))
     if counted != len(session.items):  # tests were deselected since
-        tally = Counter((_row(item), "row" in _params(item)) for item in session.items)
+        tally = Counter((_proof(item) or _row(item), "row" in _params(item)) for item in session.items)
         session.stash[TALLY] = len(session.items), tally
     return tally
 
@@ -60,7 +65,7 @@ def _tally(session: pytest.Session) -> Counter[tuple[object, bool]]:
 def weigh_parts(items: list[pytest.Item], *, preflight: bool = True) -> dict[Hashable, float]:
     """Weigh the parts that share the time of a run: a row's attacks, or its suite, and its checks. A row weighs 1.
 
-    With `preflight`, that of all models together gets its share before them.
+    So does a certificate. With `preflight`, that of all models together gets its share before them.
     """
     tests = Counter((row, "row" in _params(item)) for item in items if (row := _row(item)))
     weights: dict[Hashable, float] = {}
@@ -73,7 +78,8 @@ def weigh_parts(items: list[pytest.Item], *, preflight: bool = True) -> dict[Has
                 part = part_of(item, params["threat"], params.get("attack", params.get("suite", "")))
                 weight = (1 - CHECKS * checked) / attacks
             weights[part] = weight
-    models = {preflight_of(item) for item in items if _row(item)} if preflight else ()
+    weights |= {proof: 1.0 for item in items if (proof := _proof(item))}
+    models = {preflight_of(item) for item in items if _row(item) or _proof(item)} if preflight else ()
     before = PREFLIGHT / (1 - PREFLIGHT) * sum(weights.values())
     return weights | {model: before / len(models) for model in models}
 
@@ -91,6 +97,8 @@ def part_of(item: pytest.Item, threat: str, name: str, *, checks: bool = False) 
 def find_floor(item: pytest.Item, settings: Settings) -> Floor | None:
     """Find the floor that a shipped test is for. If the test is skipped, nothing shows that the floor holds."""
     params, gates, attacks = _params(item), settings.gates, settings.attacks
+    if "certified_threat" in params:
+        return gates.certified(params["certified_threat"])
     if name := params.get("attack", params.get("suite")):
         return gates.attack(name, params["threat"])
     if "row" in params:  # without test_trust there is no row, which its attacks together are
@@ -103,7 +111,7 @@ def describe_unmeasured(item: pytest.Item, report: pytest.TestReport, settings: 
     if report.skipped and (floor := find_floor(item, settings)):
         return f"--robust-fail-under={floor}: {node_id(item)} was skipped, so nothing shows that it holds"
     passed = report.when == "call" and report.outcome == "passed"
-    return f"{node_id(item)} passed, and measured nothing" if passed and _row(item) else ""
+    return f"{node_id(item)} passed, and measured nothing" if passed and (_row(item) or _proof(item)) else ""
 
 
 def is_excuse(report: Any) -> bool:
@@ -119,6 +127,12 @@ def _row(item: pytest.Item) -> object:
         return None
     suite = params.get("row", params.get("suite", ""))
     return model_path(item), params.get("_robust_variant"), params["threat"], suite
+
+
+def _proof(item: pytest.Item) -> Hashable:
+    """Return what a test_certified is among the tests, and the parts of the time; None for another test."""
+    threat = _params(item).get("certified_threat")
+    return threat and part_of(item, threat, CERTIFIED)
 
 
 def _params(item: pytest.Item) -> dict[str, Any]:

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from torch import nn
 
-from robust.attacks.factory import make, needs_gradient
+from robust.attacks.factory import find_refusal, make, needs_gradient
 from robust.attacks.rng import seeded
 from robust.attacks.text import printable_lines
+from robust.attacks.words import NORMS
 from robust.data.dataset import TooFewError
 from robust.distributed.ranks import LostError
 from robust.evaluation.measure import check_model
@@ -26,6 +28,7 @@ from robust.train.prepare import rehearse
 from robust.train.recipe import AS_IS
 from robust.user_code import describe_user_error
 
+CERTIFIED_SAMPLES = 4  # on which a model is tried before it is certified
 EXPECTED = (ValueError, LookupError, pytest.UsageError, LostError, KeyboardInterrupt)  # told in one line already
 
 
@@ -47,6 +50,7 @@ def _check_all(resources: Resources) -> None:
     settings, data, models = resources.settings, resources.data, resources.models
     _check_early(settings, models)
     _check_data(settings, data)
+    _check_norms(settings, data)
     _check_surrogates(settings, models)
     _check_training(settings, data, models)
     for spec in settings.models:
@@ -95,6 +99,19 @@ def _check_data(settings: Settings, data: RunData) -> None:
             data.read_threat(text)
 
 
+def _check_norms(settings: Settings, data: RunData) -> None:
+    """Refuse an attack, or a stage of a suite, for a norm of the threat models that it is not for."""
+    x = torch.from_numpy(data.samples.x[:1])
+    balls = [ball for text in settings.threats for ball in data.read_threat(text).parts]
+    attacks = [(f"attack={text}", text, NORMS) for text in settings.attacks]
+    stages = [(f"suite={suite.name}", stage.attack, stage.norms) for suite in settings.suites for stage in suite.stages]
+    for option, text, norms in attacks + stages:
+        for ball in balls:
+            with trying(option):
+                if ball.norm in norms and (refusal := find_refusal(text, x, ball, data.classes)):
+                    raise ValueError(refusal)
+
+
 def _check_surrogates(settings: Settings, models: Models) -> None:
     for option, text in _list_attacks(settings):
         with trying(option):
@@ -117,11 +134,25 @@ def _check_model(spec: ModelSpec, settings: Settings, data: RunData, models: Mod
             check_model(module, data.dataset, data.samples)
         except ValueError as error:
             raise ValueError(f"{error}{suggest_library(spec.module, spec.factory)}") from error
+    for threat in settings.threats if settings.certify else ():
+        with trying(f"certify={settings.certify}"):
+            _refuse_certificate(spec, module, data, threat)
     if is_black_box(module):
         _refuse_gradients(spec, settings, data, models)
     for text in _list_recipes(settings):
         with trying(f"train={text}"), seeded(settings.seed, [models.device]):
             rehearse(models.get_builder(spec)(), read_recipe(text), data.samples, models.threat_to_train)
+
+
+def _refuse_certificate(spec: ModelSpec, module: nn.Module, data: RunData, threat: str) -> None:
+    """Raise ValueError if no bounds are known for the model and the threat model."""
+    from robust.certification.certify import Certifier  # which reads the network by torch.export
+
+    x = torch.tensor(data.samples.x[:CERTIFIED_SAMPLES])
+    try:
+        Certifier.of(module, x[:1], data.read_threat(threat)).check(x)
+    except ValueError as error:
+        raise ValueError(f"{spec.text} cannot be certified: {error}; --robust-certify=none leaves it out") from error
 
 
 def _refuse_gradients(spec: ModelSpec, settings: Settings, data: RunData, models: Models) -> None:

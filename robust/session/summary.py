@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from robust.attacks.text import printable
+from robust.gates import Measured
 from robust.records.record import Record
 from robust.records.store import describe_fates
 from robust.report.board import boards
@@ -24,13 +25,13 @@ def summarise(
     Paths are relative to `folder`; `notes` are on how models were loaded and data were read, by what they are on.
     """
     records, unfinished, warnings = results.list_records(), results.describe_unfinished(), results.warnings
-    clean = results.describe_clean()
+    clean = [*results.describe_clean(), *describe_certified(results)]
     if not (records or clean or failures or unfinished or warnings or results.compared):
         return
     reporter.ensure_newline()
     reporter.section("robustness")
     for board in boards(records):
-        reporter.write_line(terminal(board, reporter._tw.fullwidth))
+        reporter.write_line(terminal(board, reporter._tw.fullwidth, _find_sign(reporter)))
         reporter.write_line("")
 
     def write(lines: Iterable[str], **markup: bool) -> None:
@@ -46,6 +47,27 @@ def summarise(
     write((line for line in unfinished if line not in failures), yellow=True)
     write((f"WARNING {line}" for line in warnings), yellow=True, bold=True)
     write((f"FAILED {line}" for line in failures), red=True)
+
+
+def _find_sign(reporter: "pytest.TerminalReporter") -> str:
+    """Return the sign for "at most" that the terminal has."""
+    try:
+        "≤".encode(getattr(getattr(reporter._tw, "_file", None), "encoding", None) or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return "<="
+    return "≤"
+
+
+def describe_certified(results: Results) -> list[str]:
+    """Return a line on each certificate that no row shows."""
+    shown = {(record.model, record.threat) for record in results.list_records() if record.certificate}
+    lines: dict[str, None] = {}
+    for payload in results.payloads:
+        model, certificate, row = payload.setup.model, payload.certificate, payload.row
+        if certificate and row and (model, row.threat) not in shown:
+            measured = Measured.of(int(certificate.certified.sum()), len(payload.correct))
+            lines[f"{model.name} ({model.training}), {row.threat}: certified {measured} by {certificate.method}"] = None
+    return [*lines]
 
 
 def describe_verified(records: list[Record]) -> list[str]:

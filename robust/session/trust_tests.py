@@ -4,36 +4,30 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial, reduce
 
-import numpy as np
-import torch
-
 from robust.attacks.few_classes import fit_classes
-from robust.device import device_of
-from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME, Deadline
 from robust.flags import Flags, union
 from robust.models.traits import only_answers
-from robust.records.record import MITIGATED
 from robust.records.trust import VERDICTS, Finding, TrustReport
 from robust.session.case import Case, fail
 from robust.session.measurement import Measurements
+from robust.session.mitigation import Mitigation
 from robust.session.payload import AttackPayload, RowPart
 from robust.session.payload_builder import PayloadBuilder
 from robust.session.preflight import Preflight
 from robust.session.resources import Resources
-from robust.session.result import Result
 from robust.session.selection import CHECKS, part_of
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, THREAT_CHECKS, examine, join_reports
 from robust.trust.fixed import count_fixed
-from robust.trust.mitigated_attack import attack_hardest_first, choose_mitigations, run_mitigated
 from robust.trust.model_probe import draw_few_rows, load_few
-from robust.trust.settle import FIRST, MIN_FIRST, Tried, needs_all, settle
+from robust.trust.pass_budget import PassBudget
+from robust.trust.pass_share import count_affordable
+from robust.trust.settle import Tried, settle
 from robust.trust.threat_probe import ThreatProbe
 from robust.trust.training_cause import explain_by_training
-from robust.user_code import describe_user_error
 from robust.verification.nearby import ask_nearby, draw_nearby
 
 MORE_TIME = "give it more time, with --robust-time"
@@ -51,6 +45,7 @@ class TrustTest:
         self._budget = resources.budget
         self._measurements = measurements
         self._payloads = PayloadBuilder(resources)
+        self._mitigation = Mitigation(resources, measurements)
         self._preflight = preflight
 
     def test_preflight(self, case: Case) -> None:
@@ -76,7 +71,7 @@ class TrustTest:
         results = [self._measure(case, name, threat, deadline, len(names)) for name in names]
         has_time = partial(_has_time, deadline, _measure_pace(results))
         before = self._preflight.check(case)
-        probe = replace(self._probe(case, row, threat, results), deadline=deadline)
+        probe = replace(self._probe(case, row, threat, results, before.passes), deadline=deadline)
         left = _mark_left(self._answers.get_clean(case.module, case.samples).correct, results)
         report, mitigated = self._ranks.once(lambda: self._examine(case, probe, before, left, has_time))
         report = join_reports(report, self._check_threat(case, threat))
@@ -113,7 +108,8 @@ class TrustTest:
 
         What there is no time for is not run. One rank runs them, since a sample's answer may depend on its batch.
         """
-        with self._measurements.show_bar(f"{case.variant.spec.name}, checks of the figures") as bar:
+        title = f"{case.variant.spec.name}, checks of the figures, {probe.budget}"
+        with self._measurements.show_bar(title) as bar:
             found = examine(INDICATORS, probe, has_time=has_time, watch=lambda name, share: bar.show(name, share))
         report = join_reports(before, explain_by_training(found, self._models.get_recipe(case.variant)))
         # The queries of a black box may cost: it gets those that were chosen. A user's attacker may not move all.
@@ -121,40 +117,13 @@ class TrustTest:
             return report, None
         if probe.deadline and probe.deadline():
             return replace(report, not_run=(*report.not_run, "mitigations")), None
-        result = self._mitigate(case, report, probe, left)
+        result, cost = self._mitigation.run(case, report, probe, left)
+        report = replace(report, parts=(*report.parts, cost))
         if probe.deadline and probe.deadline.stopped:
             report = replace(report, not_run=(*report.not_run, "mitigations"))
         elif result is not None:
             report = settle(report, Tried.of(result.found))
         return report, None if result is None else self._payloads.build_attack(case, result)
-
-    def _mitigate(self, case: Case, report: TrustReport, probe: AttackProbe, left: Flags) -> Result | None:
-        """Run an attack with the mitigations for this model, beside the row's attacks; None if there is none.
-
-        It is tried on the hardest of the samples that are `left`, and on all others if some of these fall. If only the
-        row's attacks are weak, the attack is an ordinary one, along the best gradient that the model has.
-        """
-        module, samples, allowed = case.module, case.samples, probe.threat
-        weak = all(finding.weak for finding in report.doubts)
-        options = RunOptions(self._answers.get_batcher(module), case.seed, deadline=probe.deadline)
-        few = torch.from_numpy(probe.samples.x).to(device_of(module))
-        try:
-            with self._measurements.show_bar(f"{case.variant.spec.name}, mitigations") as bar:
-                bar.show("choosing them", 0.0)
-                attack = choose_mitigations(module, few, allowed, case.seed)
-                attack = attack.plain() if weak else attack
-                watched = replace(options, watch=partial(bar.show, ", ".join(attack.names) or "ordinary attacks"))
-                run = partial(run_mitigated, module, samples, attack=attack, threat=allowed, options=watched)
-                first = _spread(probe.hardest(probe.robust, FIRST, MIN_FIRST), len(samples))
-                found, tried = attack_hardest_first(run, left if weak or needs_all(report) else first, left)
-            found = self._measurements.round(case, found, allowed)
-        except Exception as error:
-            case.warn(f"no mitigation could be tried under {allowed}: {describe_user_error(error)}")
-            return None
-        # What it has found holds; the row is partial only where its own attacks were stopped.
-        shown = {"mitigations": [*attack.names], "samples": tried} | found.options
-        found = replace(found, attack=MITIGATED, partial="", options=shown)
-        return Result(str(allowed), self._answers.get_clean(module, samples).correct, found)
 
     def _ask_nearby(self, case: Case, threat: str) -> tuple[tuple[float, ...], ...]:
         """Return the logits of the inputs of `draw_nearby`, after the attacks, for a fresh process to compare."""
@@ -167,19 +136,23 @@ class TrustTest:
         probe = ThreatProbe(self._data.read_threat(threat), case.samples)
         return examine(THREAT_CHECKS, probe, self._settings.accepted)
 
-    def _probe(self, case: Case, row: str, threat: str, results: list[AttackResult]) -> AttackProbe:
-        n = len(case.samples)
+    def _probe(self, case: Case, row: str, threat: str, results: list[AttackResult], spent: int) -> AttackProbe:
+        """Make the subject of a row's indicators; preflight has spent so many passes."""
+        n, attacks = len(case.samples), self._list_attacks(case, row, threat)
+        taken = sum((result.forwards + 2 * result.backwards) * n / len(result.adversarial) for result in results)
+        few = load_few(case.samples)
         return AttackProbe(
             module=case.module,
-            samples=load_few(case.samples),
+            samples=few,
             correct=self._answers.get_clean(case.module, case.samples).correct[draw_few_rows(n)],
             adversarial=union(result.adversarial[draw_few_rows(len(result.adversarial))] for result in results),
             threat=self._data.read_threat(threat),
-            attacks=self._list_attacks(case, row, threat),
+            attacks=attacks,
+            budget=PassBudget(count_affordable(attacks, taken, len(few)), spent),
             classes=self._data.classes,
             seed=case.seed,
             batcher=self._answers.get_batcher(case.module),
-            fixed=count_fixed(self._list_attacks(case, row, threat), results, case.samples),
+            fixed=count_fixed(attacks, results, case.samples),
             dataset=self._data.dataset,
             indices=case.samples.index,
             before=self._preflight.find_answers(case.module),
@@ -198,13 +171,6 @@ def _mark_left(correct: Flags, results: list[AttackResult]) -> Flags:
     """Mark the samples that are correct and that no attack of the row broke, (n,); of attacks on a few all are left."""
     whole = [result.adversarial for result in results if len(result.adversarial) == len(correct)]
     return correct & ~union(whole) if whole else correct
-
-
-def _spread(few: Flags, n: int) -> Flags:
-    """Mark those of n samples that are marked among the samples of `load_few`."""
-    flags = np.zeros(n, bool)
-    flags[draw_few_rows(n)[few]] = True
-    return flags
 
 
 def _note_unfinished(

@@ -4,7 +4,16 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from robust.baseline.tolerance import CLEAN, DEFAULT, Tolerance, read_tolerance, refuse_twice
+from robust.baseline.tolerance import (
+    CERTIFIED,
+    CLEAN,
+    DEFAULT,
+    DEFAULT_CERTIFIED,
+    ROBUST,
+    Tolerance,
+    read_tolerance,
+    refuse_twice,
+)
 from robust.gates import pair_slug
 from robust.settings.parsing import OptionError, blame, read_list
 from robust.settings.sources import OptionValue
@@ -15,7 +24,7 @@ NAME = r"\w[\w.+-]*"
 
 @dataclass(frozen=True, slots=True)
 class RegressionCheck:
-    """An accuracy that must not drop: the robust accuracy of a row, or the clean accuracy of a model."""
+    """An accuracy that must not drop: the robust accuracy of a row, or what is clean or certified of a model."""
 
     margin: Tolerance
     row: str  # "" for all attacks together, or a suite
@@ -23,8 +32,10 @@ class RegressionCheck:
 
     @property
     def slug(self) -> str:
-        """Return the part of a test's name: "clean", "linf-8_255", "standard-1-linf-8_255"."""
-        return "clean" if self.margin.metric == CLEAN else pair_slug(self.row, self.threat)
+        """Return the part of a test's name: "clean", "linf-8_255", "standard-1-linf-8_255", "certified-linf-8_255"."""
+        if self.margin.metric == CLEAN:
+            return "clean"
+        return pair_slug("certified" if self.margin.metric == CERTIFIED else self.row, self.threat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +46,39 @@ class Baselines:
     folder: Path  # where a relative path starts
     margins: tuple[Tolerance, ...]  # none if nothing is compared
     save: str | None  # a name, "" for the commit's; None: nothing is saved
+    strict: bool = True  # whether a baseline without a certificate is refused where one is to be compared
 
     def plan_checks(self, rows: tuple[str, ...], threats: tuple[str, ...]) -> list[RegressionCheck]:
-        """Return the checks of each model: its clean accuracy once, and the robust accuracy of each row.
+        """Return the checks of each model: its clean accuracy once, the robust accuracy of each row.
 
-        The quickest check is the first.
+        And what is certified under each threat model. The quickest check is the first.
         """
         pairs = [(row, threat) for threat in threats for row in rows]
+        some = {CLEAN: pairs[:1], CERTIFIED: [(row, threat) for threat in threats for row in rows[:1]]}
+        order = (CLEAN, ROBUST, CERTIFIED)
         return [
             RegressionCheck(margin, *pair)
-            for margin in sorted(self.margins, key=lambda margin: margin.metric)
-            for pair in (pairs[:1] if margin.metric == CLEAN else pairs)
+            for margin in sorted(self.margins, key=lambda margin: order.index(margin.metric))
+            for pair in some.get(margin.metric, pairs)
         ]
 
 
-def read_baselines(compare: OptionValue, tolerances: OptionValue, save: OptionValue) -> Baselines:
-    """Return the baselines of a run; OptionError for what is wrong with one of the three options."""
+def read_baselines(
+    compare: OptionValue, tolerances: OptionValue, save: OptionValue, *, certified: bool = False
+) -> Baselines:
+    """Return the baselines of a run; OptionError for what is wrong with one of the three options.
+
+    `certified` is whether samples are: then those of the baseline must not be lost, either.
+    """
     if compare.text is None and tolerances.typed:
         raise OptionError(tolerances.name, None, "say what to compare with, as --robust-compare=latest")
-    margins = read_list(tolerances, read_tolerance, DEFAULT)
+    margins = read_list(tolerances, read_tolerance, ",".join([DEFAULT, *[DEFAULT_CERTIFIED] * certified]))
     with blame(tolerances.name):
         refuse_twice(margins)
-    return Baselines(compare.text, compare.folder, margins if compare.text else (), _read_name(save))
+    if not certified and (proof := next((margin for margin in margins if margin.metric == CERTIFIED), None)):
+        raise OptionError(tolerances.name, str(proof), "nothing is certified; say how, as --robust-certify=crown")
+    given = margins if compare.text else ()
+    return Baselines(compare.text, compare.folder, given, _read_name(save), bool(tolerances.texts))
 
 
 def _read_name(option: OptionValue) -> str | None:

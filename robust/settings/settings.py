@@ -40,6 +40,7 @@ class Settings:
     attacks: tuple[str, ...]  # canonical: "pgd:steps=40"
     suites: tuple[Suite, ...]
     seconds: float | None  # the time that the run may take; None: all it needs
+    certify: str | None  # the method that samples are certified by; None: none is
     search: tuple[str, ...]  # how suites ask a cheaper copy of the model; empty: the model itself
     trainings: tuple[str, ...]  # recipes, and "as-is" for the model as it was loaded
     samples: int | Literal["all"] | None  # None: 1000, or all if there are fewer
@@ -65,8 +66,10 @@ class Settings:
     def tests(self) -> list[str]:
         """Return the names of the shipped tests that have something to check."""
         checks = [["test_preflight"], ["test_trust"]] if self.verdict else [[], []]
+        proofs = ["test_certified"] * bool(self.certify)
         attacks = [*["test_attack"] * bool(self.attacks), *["test_suite"] * bool(self.suites)]
-        return [*checks[0], "test_clean", *["test_regression"] * bool(self.regression_checks), *attacks, *checks[1]]
+        compared = ["test_regression"] * bool(self.regression_checks)
+        return [*checks[0], "test_clean", *compared, *proofs, *attacks, *checks[1]]
 
     @property
     def rows(self) -> tuple[str, ...]:

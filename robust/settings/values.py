@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from robust.certification.words import read_method, refuse_threat
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
 from robust.gates import FAIL_ON, Gates, read_floor
@@ -98,6 +99,23 @@ def read_run_time(option: OptionValue) -> float | None:
         return read_time(option.text)
 
 
+def read_certification(option: OptionValue, threats: tuple[str, ...], models: tuple[ModelSpec, ...]) -> str | None:
+    """Return the method that samples are certified by; None where none is.
+
+    OptionError for another method, and for a threat model or a model that has no bounds whatever its layers are.
+    """
+    if option.text in (None, "none"):
+        return None
+    with blame(option.name, option.text):
+        method = read_method(option.text)
+        for threat in threats:
+            refuse_threat(threat)
+        for spec in models:
+            if spec.answers:
+                raise ValueError(f"{spec.text} cannot be certified: it only answers, and a bound needs its layers")
+    return method
+
+
 def read_training(text: str) -> str:
     """Return a recipe in its canonical spelling, or "as-is" for the model as it was loaded."""
     return AS_IS if text == AS_IS else canonicalize_recipe(text)
@@ -146,9 +164,21 @@ def _read_global(text: str) -> str:
     return text
 
 
-def read_gates(floors: OptionValue, fail_on: OptionValue, attacks: tuple[str, ...], threats: tuple[str, ...]) -> Gates:
-    """Return the floors of accuracies; their scopes are among these attacks (or suites) and threat models."""
+def read_gates(
+    floors: OptionValue,
+    fail_on: OptionValue,
+    attacks: tuple[str, ...],
+    threats: tuple[str, ...],
+    *,
+    certified: bool = False,
+) -> Gates:
+    """Return the floors of accuracies; their scopes are among these attacks (or suites) and threat models.
+
+    `certified` is whether anything is: without it, a floor of what is certified is refused.
+    """
     found = read_list(floors, lambda text: read_floor(text, attacks, threats))
+    if not certified and (proof := next((floor for floor in found if floor.is_certified), None)):
+        raise OptionError(floors.name, str(proof), "nothing is certified; say how, as --robust-certify=crown")
     text = fail_on.text or "figure"
     rule = next((rule for rule in FAIL_ON if rule == text), None)
     if rule is None:

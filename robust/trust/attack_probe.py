@@ -1,8 +1,7 @@
 """The subject of the indicators: the outcome of a row's attacks on a few samples, and means to run more attacks."""
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TypeVar
 
@@ -28,18 +27,18 @@ from robust.flags import Flags
 from robust.models.traits import only_answers
 from robust.records.trust import NotApplicableError, TimeUpError
 from robust.trust.gradients import GradientTrace, join_batches, measure_linearity, trace_gradients
+from robust.trust.hardest import FEWEST, MIN_HINTS, MORE, count_first, pick_hardest
+from robust.trust.pass_budget import PassBudget
+from robust.trust.pass_share import GRADIENT_FREE
 
 T = TypeVar("T")
 
 ORDINARY = "pgd:loss=margin:steps=20:stride=1:last=0.01"
-GRADIENT_FREE = ("noise", "rays", "square")  # attacks that need no gradient
 MAX_ATTACKS = 2  # of the row's attacks that are run again: a suite's first stages do most of its work
 MAX_NOISE = 1e-3  # of the size of the answers; kernels on a GPU add in any order, and differ by far less
 MAX_TRACED_SAMPLES = 12  # whose gradients are recorded in every iteration of an attack
 MAX_ASKED_TWICE = 32  # samples that tell whether a model is random
 MAX_LINEAR_SAMPLES = 40  # at which a step along the gradient is compared with its gain
-HARDEST, MIN_HARDEST = 1 / 16, 6  # share and number of the robust samples on which an attack is tried first
-MIN_HINTS = 2  # samples that it must break there to be tried on the others
 
 
 def follows_gradient(attack: str) -> bool:
@@ -68,6 +67,7 @@ class AttackProbe:
     indices: NDArray[np.int64] | None = None  # of all samples that were measured; None: of these
     before: Tensor | None = None  # (m, classes): the logits of the samples before the attacks
     deadline: Deadline | None = None  # after which no more queries are made
+    budget: PassBudget = field(default_factory=PassBudget)  # of all checks: each looks at so many samples as it allows
 
     @property
     def robust(self) -> Flags:
@@ -146,6 +146,7 @@ class AttackProbe:
         """Compute the model's logits at other samples, (k, classes)."""
 
         def answer_batch(x: Tensor, y: Tensor, index: Tensor) -> Tensor:
+            self.budget.add(len(x))
             with eval_mode(self.module, self.seed + seed), torch.no_grad():
                 logits: Tensor = self.module(x.clone())
                 return logits.cpu()
@@ -154,12 +155,21 @@ class AttackProbe:
 
     def take_first(self, n: int) -> "AttackProbe":
         """Restrict the probe to its first n samples."""
-        samples = self.samples.take(np.arange(min(n, len(self.samples))))
-        return replace(self, samples=samples, correct=self.correct[:n], adversarial=self.adversarial[:n])
+        if n >= len(self.samples):
+            return self
+        samples = self.samples.take(np.arange(n))
+        few = replace(self, samples=samples, correct=self.correct[:n], adversarial=self.adversarial[:n])
+        if "lead" in vars(self):  # it was asked for already
+            vars(few)["lead"] = self.lead[:n]
+        return few
+
+    def take_few(self, n: int) -> "AttackProbe":
+        """Restrict the probe to its first n samples, or as many as the budget allows."""
+        return self.take_first(self.budget.few(n))
 
     def first_robust(self, n: int) -> Flags:
-        """Mark the first n of the samples that are robust, (m,)."""
-        return self.robust & (np.cumsum(self.robust) <= n)
+        """Mark the first n of the samples that are robust, (m,), or as many as the budget allows."""
+        return self.robust & (np.cumsum(self.robust) <= self.budget.few(n))
 
     @cached_property
     def lead(self) -> NDArray[np.float64]:
@@ -167,36 +177,47 @@ class AttackProbe:
         margin = -CLASS.margin(self.answer(), torch.from_numpy(self.samples.y)).double().numpy()
         return np.where(np.isfinite(margin), margin, np.inf)
 
-    def hardest(self, mask: Flags, share: float = HARDEST, least: int = MIN_HARDEST) -> Flags:
-        """Mark a share of the samples of `mask`, (m,), at least so many, on which an attack is tried first.
-
-        An attack breaks those with the smallest lead first, if it breaks any. Every other one is drawn from all, since
-        a model may write its leads as it likes.
-        """
-        rows = np.flatnonzero(mask)
-        n = min(len(rows), max(least, math.ceil(share * len(rows))))
-        drawn = np.random.default_rng(self.seed).permutation(rows)[: n // 2]
-        by_lead = rows[np.argsort(self.lead[rows], kind="stable")]
-        chosen = np.zeros_like(mask)
-        chosen[drawn] = True
-        chosen[by_lead[~chosen[by_lead]][: n - len(drawn)]] = True
-        return chosen
-
-    def find(self, attack: str | AnyAttack, *, seed: int = 0) -> Flags:
-        """Mark the robust samples, (m,), for which one more attack finds an adversarial example; see `measure`.
-
-        It is tried on the hardest first, and on the others only if it breaks some of these: most attacks on most sound
-        models break none.
-        """
-        first = self.hardest(self.robust)
-        found = self.measure(attack, first, seed=seed).adversarial
-        if found.sum() < MIN_HINTS:
-            return found
-        return found | self.measure(attack, self.robust & ~first, seed=seed).adversarial
-
     def count_hardest(self) -> int:
-        """Count the samples on which `find` tries an attack first."""
-        return int(self.hardest(self.robust).sum())
+        """Count the samples on which `find` tries an attack first, as many as the budget allows."""
+        return self.budget.few(count_first(int(self.robust.sum())), FEWEST)
+
+    def cut(self, queries: int) -> int:
+        """Return how many queries an attack takes that `find` tries, where the budget does not allow so many."""
+        return self.budget.cut(queries, count_first(int(self.robust.sum())), FEWEST)
+
+    def pick_hardest(self, mask: Flags, n: int) -> Flags:
+        """Mark n of the samples in `mask`, (m,), on which an attack is tried first."""
+        return pick_hardest(mask, self.lead, n, self.seed)
+
+    def find(self, attack: str | AnyAttack, enough: Callable[[Flags], bool], *, seed: int = 0) -> Flags:
+        """Mark robust samples, (m,), for which one more attack finds an adversarial example; see `measure`.
+
+        It is tried on the hardest first, and on others only if it breaks some of these: most attacks on most sound
+        models break none. It goes on until what it has found is `enough`, or it hardly finds any more.
+        """
+        tried = self.pick_hardest(self.robust, self.count_hardest())
+        found = last = self.measure(attack, tried, seed=seed).adversarial
+        while last.sum() >= MIN_HINTS and not enough(found) and (others := self.robust & ~tried).any():
+            more = self.pick_hardest(others, MORE)
+            last = self.measure(attack, more, seed=seed).adversarial
+            tried, found = tried | more, found | last
+        return found
+
+    def find_ordinary(self, mask: Flags) -> Flags:
+        """Mark the samples of `mask`, (m,), for which an ordinary attack finds an adversarial example.
+
+        It is run once on each: what it finds for one does not depend on the others.
+        """
+        asked, broken = self._ordinary
+        if (new := mask & ~asked).any():
+            broken |= self.measure(ORDINARY, new).adversarial
+            asked |= new
+        return mask & broken
+
+    @cached_property
+    def _ordinary(self) -> tuple[Flags, Flags]:
+        """Return the samples that an ordinary attack was run on, and those that it broke; each (m,)."""
+        return np.zeros_like(self.correct), np.zeros_like(self.correct)
 
     def measure(
         self, attack: str | AnyAttack, mask: Flags, threat: Threat | None = None, seed: int = 0
@@ -208,6 +229,7 @@ class AttackProbe:
         """
         options = RunOptions(self.batcher, self.seed + seed, self.load, deadline=self.deadline)
         found = measure_attack(self.module, self.samples, mask, attack, threat or self.threat, options)
+        self.budget.add(found.forwards + 2 * found.backwards)
         if found.partial:
             raise TimeUpError
         return found
@@ -223,6 +245,7 @@ class AttackProbe:
             if stop():
                 raise TimeUpError
             with eval_mode(self.module, self.seed), torch.no_grad():
-                return work(replace(Task.of(self.module, x, y, self.ball, Rng.of(self.seed, index)), stop=stop))
+                model = self.budget.counting(self.module)
+                return work(replace(Task.of(model, x, y, self.ball, Rng.of(self.seed, index)), stop=stop))
 
         return self.batcher.each(run_batch, self.samples.take(np.flatnonzero(mask)))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from robust.attacks.registry import Registry
-from robust.records.trust import Finding, NotApplicableError, TimeUpError, TrustReport
+from robust.records.trust import Finding, NotApplicableError, Part, TimeUpError, TrustReport
 from robust.user_code import describe_user_error
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from robust.trust.model_probe import ModelProbe
     from robust.trust.threat_probe import ThreatProbe
 
+MIN_SECONDS = 0.001  # of a check without passes, to be told
 UNKNOWN = float("inf")  # passes, of a check that does not say how many it takes: it comes last
 
 # Faults of a model, before it is attacked.
@@ -41,7 +42,10 @@ Check = TypeVar("Check", bound=Callable[..., Any])
 
 
 def costs(passes: "Callable[[Any], float]") -> Callable[[Check], Check]:
-    """Say how many passes of one sample a check takes at most, given its probe; a backward pass counts as two."""
+    """Say how many passes of one sample a check takes if it finds nothing, given its probe; a backward counts as two.
+
+    Checks that share what they measure name the same function.
+    """
 
     def add(check: Check) -> Check:
         check.passes = passes  # type: ignore[attr-defined]
@@ -69,16 +73,20 @@ def examine(
 
     `accepted` are names of findings that the user accepts; the report repeats those that occur. `has_time` tells
     whether so many passes fit into the time that is left: a check for which they do not is not started. `watch` is
-    called before each check with its name, and the share of all that is done.
+    called before each check with its name, and the share of all that is done. Checks look at fewer samples where the
+    probe's budget is too small for all: what one leaves goes to the next.
     """
     start, names = time.monotonic(), checks.names()
     found: dict[str, Finding | None] = {}
+    parts: list[Part] = []
     skipped, not_run = set(), set()
     by_cost = sorted((_count_passes(checks, name, probe), name) for name in names)
     total, done = sum(passes for passes, _ in by_cost if passes < UNKNOWN), 0.0
     for k, (expected, name) in enumerate(by_cost):
         watch(name, done / total if total else k / len(names))
         done += expected if expected < UNKNOWN else 0.0
+        _plan(checks, [later for _, later in by_cost[k:]], probe)
+        began, spent = time.monotonic(), _count_spent(probe)
         try:
             passes = _count_passes(checks, name, probe)  # anew: what others have measured costs nothing any more
             if passes and not has_time(passes if passes < UNKNOWN else 0.0):
@@ -88,6 +96,7 @@ def examine(
             skipped.add(name)
         except TimeUpError:
             not_run.add(name)
+        parts.append(Part(name, time.monotonic() - began, int(_count_spent(probe) - spent)))
     findings = tuple(finding for name in names if (finding := found.get(name)))
     occur = {finding.name for finding in findings}
     return TrustReport(
@@ -97,7 +106,29 @@ def examine(
         skipped=tuple(name for name in names if name in skipped),
         seconds=time.monotonic() - start,
         not_run=tuple(name for name in names if name in not_run),
+        parts=tuple(part for part in parts if part.passes or part.seconds >= MIN_SECONDS),
     )
+
+
+def _plan(checks: Registry[Any], names: list[str], probe: Any) -> None:
+    """Set the budget of the probe, if it has one, for the checks that are left."""
+    if (budget := getattr(probe, "budget", None)) is None:
+        return
+    budget.plan(0)
+    passes = {getattr(_get(checks, name), "passes", None): _count_passes(checks, name, probe) for name in names}
+    budget.plan(sum(count for count in passes.values() if count < UNKNOWN))
+
+
+def _count_spent(probe: Any) -> float:
+    budget = getattr(probe, "budget", None)
+    return 0 if budget is None else budget.spent
+
+
+def _get(checks: Registry[Any], name: str) -> Any:
+    """Return a check; None if it cannot be imported: it says so when it is run."""
+    with suppress(Exception):
+        return checks.get(name)
+    return None
 
 
 def _count_passes(checks: Registry[Any], name: str, probe: Any) -> float:
@@ -135,4 +166,5 @@ def join_reports(before: TrustReport, after: TrustReport) -> TrustReport:
         before.skipped + after.skipped,
         before.seconds + after.seconds,
         before.not_run + after.not_run,
+        before.parts + after.parts,
     )

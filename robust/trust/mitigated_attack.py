@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from robust.attacks.combine.bestof import BestOf
 from robust.attacks.combine.eot import EOT
+from robust.attacks.combine.targets import Targets
 from robust.attacks.combine.transfer import Transfer, TransferState
 from robust.attacks.combine.worst_of_draws import WorstOfDraws
 from robust.attacks.engine import AnyAttack, Attack, eval_mode
@@ -25,16 +26,27 @@ from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, measure_attack
 from robust.flags import Flags
-from robust.trust.attack_probe import MIN_HINTS
-from robust.trust.sloped import Sloped
+from robust.trust.pass_share import GRADIENT_PASSES
+from robust.trust.sloped import DIRECTIONS, Sloped
 
 MAX_SAMPLES = 16  # on which the mitigations are chosen: enough to see whether a gradient passes
 STEPS = 20
+AIMED_STEPS, MAX_TARGETS = 8, 9  # steps to each class, of so many at most, to see whether that finds more
 BLUR_DRAWS = 10  # random inputs over which a blurred gradient is averaged
+# The same, and the queries and the steps along slopes, of an attack that is cut short.
+SHORT_DRAWS, SHORT_QUERIES, SHORT_STEPS = 4, 250, 12
 BLUR_STREAM = 0xB1  # number of its stream of random numbers
+RANDOM_RUNS = 2  # on a random model, with other seeds
 # For a random model: losses, and the number of draws that must all be wrong. The last stage accepts a single one, since
 # few samples are left for it, and luck decides about them.
 RANDOM_STAGES = (("ce", 10), ("margin", 10), ("ce", 1))
+
+
+class Stage(NamedTuple):
+    """A part of the attack, on the samples that are still robust."""
+
+    attack: AnyAttack
+    passes: int  # of a sample that resists
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,10 @@ class MitigatedAttack:
     draws: int = 1  # over which a gradient is averaged
     blur: float = 0.0  # a share of the threat model: gradients are averaged over a neighbourhood of this size, too
     slopes: bool = False  # they are measured, since no gradient leads anywhere
+    targets: int = 0  # classes that it aims at, one after the other
     queries: int = 0  # of an attack without gradients
+    chosen: tuple[int, ...] = ()  # the numbers of the stages that are run; all, if there are none
+    short: bool = False  # its long stages are cut short
 
     def plain(self) -> "MitigatedAttack":
         """Return the attack without what is slow: only the gradient stays that of the mitigated model."""
@@ -55,17 +70,32 @@ class MitigatedAttack:
 
     def build(self, module: nn.Module) -> AnyAttack:
         """Make the attack on `module`: several stages, each on the samples that are still robust."""
+        stages = self.stages(module)
+        return BestOf(tuple(stages[k].attack for k in self.chosen or range(len(stages))))
+
+    def stages(self, module: nn.Module) -> list[Stage]:
+        """Make all stages, whichever are chosen; on a random model each needs those before it."""
+        gradients = GRADIENT_PASSES * STEPS
         if self.draws > 1:
-            stages = ((Transfer(_make_pgd(loss), self.model), draws) for loss, draws in RANDOM_STAGES)
-            return BestOf(tuple(EOT(WorstOfDraws(attack, draws), self.draws) for attack, draws in stages))
-        attacks = [self._follow(_make_pgd(loss), module) for loss in ("margin", "sice")]
+            mean = min(self.draws, SHORT_DRAWS) if self.short else self.draws
+            attacks = ((Transfer(_make_pgd(loss), self.model), draws) for loss, draws in RANDOM_STAGES)
+            parts = tuple(EOT(WorstOfDraws(attack, draws), mean) for attack, draws in attacks)
+            return [Stage(BestOf(parts), RANDOM_RUNS * len(parts) * mean * gradients)]
+        stages = [Stage(self._follow(_make_pgd(loss), module), gradients) for loss in ("margin", "sice")]
+        if self.targets:
+            aimed = Targets(self._follow(_make_pgd("margin"), module), self.targets)
+            stages.append(Stage(aimed, self.targets * gradients))
         if self.blur:
-            attacks.append(Blur(EOT(_make_pgd("margin"), BLUR_DRAWS), self.model, self.blur))
+            draws = SHORT_DRAWS if self.short else BLUR_DRAWS
+            stages.append(Stage(Blur(EOT(_make_pgd("margin"), draws), self.model, self.blur), draws * gradients))
         if self.slopes:
-            attacks.append(Sloped(PGD(2 * STEPS, stride=1.0, loss="margin", last=0.01), self.model))
+            steps = SHORT_STEPS if self.short else 2 * STEPS
+            sloped = Sloped(PGD(steps, stride=1.0, loss="margin", last=0.01), self.model)
+            stages.append(Stage(sloped, steps * (1 + 2 * DIRECTIONS)))
         if self.queries:
-            attacks.append(Square(self.queries))
-        return BestOf(tuple(attacks))
+            queries = min(self.queries, SHORT_QUERIES) if self.short else self.queries
+            stages.append(Stage(Square(queries), queries))
+        return stages
 
     def _follow(self, attack: PGD, module: nn.Module) -> Attack[Any]:
         """Run an attack along the gradients of `model`; on the module itself its answers need not be asked again."""
@@ -92,21 +122,10 @@ def run_mitigated(
     if not options.draws:
         return first
     left = correct & ~first.adversarial
-    return _merge_results(first, measure(correct=left, options=replace(options, seed=options.seed + 1)))
+    return merge_results(first, measure(correct=left, options=replace(options, seed=options.seed + 1)))
 
 
-def attack_hardest_first(run: Callable[[Flags], AttackResult], first: Flags, left: Flags) -> tuple[AttackResult, int]:
-    """Call `run` with those samples of `left`, (n,), that are in `first`, and with the others if some of these fall.
-
-    Return the result, and the number of samples that were attacked.
-    """
-    found = run(left & first)
-    if found.adversarial.sum() < MIN_HINTS or not (left & ~first).any():
-        return found, int((left & first).sum())
-    return _merge_results(found, run(left & ~first)), int(left.sum())
-
-
-def _merge_results(first: AttackResult, second: AttackResult) -> AttackResult:
+def merge_results(first: AttackResult, second: AttackResult) -> AttackResult:
     """Merge the results of two runs that attacked different samples."""
     rows = np.concatenate([np.flatnonzero(first.adversarial), np.flatnonzero(second.adversarial)])
     return replace(
@@ -120,6 +139,11 @@ def _merge_results(first: AttackResult, second: AttackResult) -> AttackResult:
         seconds=first.seconds + second.seconds,
         partial=first.partial or second.partial,
     )
+
+
+def count_targets(classes: int) -> int:
+    """Return at how many wrong classes an attack aims."""
+    return min(MAX_TARGETS, classes - 1)
 
 
 def _make_pgd(loss: str) -> PGD:

@@ -1,6 +1,6 @@
 """The subject of the preflight checks: a model and its answers to a few samples, which the checks share."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,11 +18,13 @@ from robust.evaluation.time_limit import Deadline
 from robust.flags import Flags
 from robust.records.trust import TimeUpError
 from robust.sampling import draw_rows
+from robust.trust.pass_budget import PassBudget
 
 MAX_SAMPLES = 256  # of a ModelProbe or an AttackProbe
 SMALL_BATCH = 32  # samples that are shown many times, and the size of the batches that depends-on-batch compares
 REPEATS = 8  # forward passes of the small batch, each with another seed
 MAX_NOISE = 1e-3  # of the logits' range: kernels that add in another order differ by far less
+CLEAN_PASSES = 5  # of a sample, for its answer and two gradients
 MIN_RANGE = 1e-12  # keeps a quotient finite if all logits are equal
 
 Inputs = NDArray[np.float32]
@@ -65,6 +67,7 @@ class ModelProbe:
     batcher: Batcher
     deadline: Deadline | None = None  # after which the model is asked no more
     attacks: tuple[str, ...] | None = None  # specs of all attacks and stages of the run; None: any
+    budget: PassBudget = field(default_factory=PassBudget)  # which counts the passes
 
     @property
     def x(self) -> Inputs:
@@ -80,6 +83,7 @@ class ModelProbe:
     @cached_property
     def clean(self) -> CleanAnswers:
         """Compute answers and gradients at the clean inputs: one forward and two backward passes."""
+        self.budget.add(CLEAN_PASSES * len(self.samples))
         parts = self.batcher.each(lambda x, y, index: _answer(self.module, x, y, self.seed), self.samples)
         logits, margin_grads, ce_grads, blocked = zip(*parts, strict=True)
         return CleanAnswers(torch.cat(logits), torch.cat(margin_grads), torch.cat(ce_grads), blocked[0])
@@ -92,7 +96,8 @@ class ModelProbe:
     def count_passes(self, *results: str) -> float:
         """Count the passes of one sample that these results still take; a backward pass counts as two."""
         n = len(self.samples)
-        passes = {"clean": 5 * n, "logits": 5 * n if self.deadline is None else n, "noise": REPEATS * self.n_small}
+        clean = CLEAN_PASSES * n
+        passes = {"clean": clean, "logits": clean if self.deadline is None else n, "noise": REPEATS * self.n_small}
         return sum(passes[name] for name in results if name not in self.__dict__)
 
     @property
@@ -165,6 +170,7 @@ class ModelProbe:
     def _ask(self, x: Tensor, seed: int, restored: bool, *, gradient: bool = False) -> Tensor:
         if self.deadline and self.deadline():
             raise TimeUpError
+        self.budget.add(len(x))
         with eval_mode(self.module, seed, restored=restored), torch.set_grad_enabled(gradient):
             logits: Tensor = self.module(x.clone().requires_grad_(gradient).clone())
         if logits.shape != (len(x), self.classes):

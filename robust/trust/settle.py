@@ -25,10 +25,6 @@ SETTLED = frozenset(
 )
 
 
-# Samples that the attack is tried on first. What was found to be broken is dismissed by an attack on all samples alone.
-FIRST, MIN_FIRST = 1 / 3, 32
-
-
 @dataclass(frozen=True)
 class Tried:
     """The attack with mitigations on samples that the row's attacks left robust."""

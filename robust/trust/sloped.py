@@ -52,6 +52,7 @@ class Sloped:
     def _query(self, task: Task, estimate: Tensor, k: int, run: Callable[[Task], Any]) -> SlopedState:
         slopes = _Slopes(self.model, _draw_directions(task, k), STEP * reach(task.threat, task.x), estimate)
         inner = run(replace(task, model=lambda x: _Numeric.apply(x, slopes)))  # type: ignore[no-untyped-call]
+        task.cost.forwards[task.place] += slopes.queries
         return SlopedState(inner.x, None, inner, slopes.estimate)
 
 
@@ -60,10 +61,12 @@ class _Slopes:
 
     def __init__(self, model: nn.Module, directions: Tensor, step: float, estimate: Tensor) -> None:
         self.model, self.directions, self.estimate = model, directions, estimate
+        self.queries = 0  # of each input, for slopes
         self.step = step * directions.shape[0] ** 0.5  # a direction has length 1: then this is its elements' size
 
     def mend(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the gradient of the weighted logits, (n, *features); weights is (n, classes)."""
+        self.queries += 2 * self.directions.shape[1]
         for d in self.directions.T:
             offset = (self.step * d).view_as(x[0])
             with torch.no_grad():

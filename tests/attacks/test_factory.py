@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from robust.attacks import ATTACKS, LpThreat, assail, make
-from robust.attacks.factory import needs_gradient
+from robust.attacks.factory import find_refusal, needs_gradient
 from robust.attacks.task import NoGradientError
+from robust.attacks.testing import norms_of
 from robust.attacks.threats.threat import read_threat
 from tests.attacks.models import inputs, network
 
@@ -60,3 +61,23 @@ def test_a_model_without_a_gradient_is_reported_with_what_to_take(word):
 
     with pytest.raises(NoGradientError, match="take square or noise"):
         assail(answers, make(word), torch.rand(2, 3, 8, 8), torch.tensor([3, 3]), LINF)
+
+
+THEIRS = ["torchattacks:PGD", "torchattacks:PGDL2", "torchattacks:APGD:steps=5"]
+
+
+@pytest.mark.parametrize("word", [*WORDS, "cw:restarts=2", "rays:eot=2", "square:odi=2", "pgd:targets=3", *THEIRS])
+def test_an_attack_refuses_the_norms_that_it_is_not_for_and_no_other(word, capsys):
+    threats, x = map(LpThreat.parse, ("linf:0.1", "l2:1", "l1:5")), torch.full((1, 3, 8, 8), 0.5)
+    refusals = {threat.norm: find_refusal(word, x, threat, 10) for threat in threats}
+
+    assert capsys.readouterr().out == ""
+    assert tuple(norm for norm, refusal in refusals.items() if not refusal) == norms_of(word)
+    assert all(norm in refusal and "use " in refusal for norm, refusal in refusals.items() if refusal)
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+@pytest.mark.parametrize("shape", [(3,), (1, 8, 8), (2, 2, 4, 4)])
+def test_what_an_attack_needs_otherwise_is_no_refusal_of_a_norm(shape, classes):
+    for word in ("torchattacks:DIFGSM", "apgd:loss=dlr", "pgd:targets=9", "pgd:surrogate=x"):
+        assert find_refusal(word, torch.zeros(1, *shape), LINF, classes) == ""

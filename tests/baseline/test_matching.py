@@ -1,12 +1,14 @@
 """The row of a baseline that is compared with, and the rows that are refused."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
-from robust.baseline.matching import UnfitError, Wanted, find_match, robust_flags
+from robust.baseline.matching import UncertifiedError, UnfitError, Wanted, certified_flags, find_match, robust_flags
+from robust.baseline.tolerance import CERTIFIED
 from robust.records.trust import Finding, TrustReport
-from tests.making import attacked, flags, record
+from tests.making import attacked, certificate, flags, record
 
 ROW = record()
 
@@ -87,3 +89,27 @@ def test_what_a_mitigated_search_broke_was_not_asked_for():
 
     assert (robust_flags(row, "robust_acc") == flags("11111100")).all()
     assert (robust_flags(row, "clean_acc") == row.correct).all()
+
+
+def certified(certificate):
+    return replace(record("1" * 8), certificate=certificate)
+
+
+def test_what_a_row_certifies_is_compared_where_the_method_is_the_same():
+    row = certified(certificate("11110000"))
+
+    assert certified_flags(row, "crown").tolist() == robust_flags(row, CERTIFIED).tolist() == [True] * 4 + [False] * 4
+
+
+@pytest.mark.parametrize(
+    ("proof", "why"),
+    [
+        (None, "the row of net (as-is), digits, linf:0.15, pgd has no certificate"),
+        (certificate("11110000", "ibp"), "was certified by ibp, not crown: take --robust-certify=ibp"),
+        (replace(certificate("11110000"), partial="time"), "was stopped by the time"),
+    ],
+    ids=["none", "method", "partial"],
+)
+def test_what_is_certified_otherwise_is_refused(proof, why):
+    with pytest.raises(UncertifiedError, match=re.escape(why)):
+        certified_flags(certified(proof), "crown")

@@ -12,6 +12,7 @@ from robust.baseline.tolerance import DEFAULT, Tolerance, read_tolerance, refuse
         ("clean_acc:0.5pp", Tolerance("clean_acc", Fraction(1, 2))),
         ("robust_acc:0pp", Tolerance("robust_acc", Fraction(0))),
         ("robust_acc:100pp", Tolerance("robust_acc", Fraction(100))),
+        ("certified_acc:2pp", Tolerance("certified_acc", Fraction(2))),
         (DEFAULT, Tolerance("robust_acc", Fraction(0))),
     ],
 )

@@ -1,9 +1,11 @@
 """robust compare: the table, the exit status, and what cannot be compared."""
 
+from dataclasses import replace
+
 import pytest
 
 from robust.cli import main
-from tests.making import file, record
+from tests.making import certificate, file, record
 
 STOOD, FELL = "0" * 40, "1" * 12 + "0" * 28
 
@@ -142,3 +144,43 @@ def test_a_mistake_is_exit_status_4(compare, folders, tmp_path, monkeypatch, arg
 
     assert (status, lines) == (4, [])
     assert told in err
+
+
+@pytest.fixture
+def proved(tmp_path):
+    """A function that makes two leaderboards of rows that certify the first samples, by a method each."""
+
+    def make(before, after):
+        for name, (k, method) in (("a", before), ("b", after)):
+            proof = certificate("1" * k + "0" * (40 - k), method) if k else None
+            file(tmp_path / name, replace(record("1" * 40, weights=(name * 4).ljust(64, "0")), certificate=proof))
+        return tmp_path / "a", tmp_path / "b"
+
+    return make
+
+
+def test_what_is_certified_is_compared_where_both_rows_have_it_by_one_method(compare, proved):
+    status, lines, _ = compare(*proved((20, "crown"), (8, "crown")), "--fail=certified_acc:2pp")
+
+    assert status == 1
+    table = [line.split() for line in lines if line.startswith("certified accuracy ")]
+    assert table[0][2:5] == ["50.0", "20.0", "-30.0"]
+    assert "certified accuracy, lost: samples 24, 27, 30, 33, 36, 39, 42, 45, 48, 51, ... (12 in all)" in lines
+
+
+@pytest.mark.parametrize("after", [(0, ""), (20, "ibp")])
+def test_what_is_no_more_certified_in_the_same_way_is_told_and_fails_where_a_margin_is_given(compare, proved, after):
+    folders = proved((20, "crown"), after)
+    by = f"A by crown, B by {after[1] or 'nothing'}"
+    told = f"what is certified is not compared: net (as-is), digits, linf:0.15, pgd: {by}"
+
+    status, lines, _ = compare(*folders)
+    assert (status, lines[-1]) == (0, told)
+    assert compare(*folders, "--fail=certified_acc:2pp")[0] == 1
+
+
+def test_a_margin_on_what_is_not_certified_before_is_a_mistake(compare, proved):
+    status, _, err = compare(*proved((0, ""), (8, "crown")), "--fail=certified_acc:2pp")
+
+    assert status == 4
+    assert "--fail=certified_acc:2pp: the row net (as-is), digits, linf:0.15, pgd of A has no certificate" in err

@@ -23,6 +23,7 @@ def test_list_names_all_that_can_be_asked_for(call):
         f"training recipes: {', '.join(RECIPES.names())}",
         f"training wrappers: {', '.join(WRAPPERS.names())}",
         "threats: linf:EPS, l2:EPS, l1:EPS",
+        "certificates: ibp, crown, alpha-crown",
     ]
 
 
@@ -45,6 +46,8 @@ def test_list_knows_the_shipped_ones(call):
         ("standard-1", ["suite standard-1, *", "  pgd:*", "it takes no options*"]),
         ("linf", ["threat linf: *linf:8/255", "  EPS *8/255*"]),
         ("linf:8/255", ["threat linf: *"]),
+        ("crown", ["certificate crown: *1811.00866*; --robust-certify=crown"]),
+        ("alpha-crown", ["certificate alpha-crown: *2011.13824*"]),
         ("apgd", ["attack apgd: *", "  loss=ce *ce, margin, dlr or sice", "  surrogate= *--robust-model*"]),
     ],
 )

@@ -16,6 +16,7 @@ from robust.records.gallery import Gallery
 from robust.records.record import Record
 from robust.records.store import add
 from tests.commands.test_verify import measured
+from tests.making import certificate
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +150,14 @@ def test_other_samples_are_refused(show, tmp_path):
 
     assert (status, out) == (4, "")
     assert "is not the data of net-as-is-" in err
+
+
+def test_inputs_of_certified_samples_are_told(show, row):
+    record, evidence = row
+    first = np.isin(np.arange(60), evidence.row[:2])
+    add(Path("other"), replace(record, certificate=certificate("".join(map(str, first.astype(int))))), evidence)
+
+    told = "; 2 of them of certified samples, so that the input or the bound is wrong"
+    assert show("--leaderboard=other")[1].endswith(f"and inputs.npz{told}\n")
+    with np.load("out/inputs.npz", allow_pickle=False) as file:
+        assert file["certified"].tolist() == [True, True] + [False] * (len(evidence.row) - 2)

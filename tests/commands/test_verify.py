@@ -4,6 +4,7 @@ import hashlib
 import html
 import json
 import re
+import runpy
 import shlex
 import shutil
 from dataclasses import replace
@@ -16,7 +17,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from robust.attacks.threats.threat import read_threat
+from robust.certification.certify import Certifier, certify
 from robust.cli import main
+from robust.commands.verify_bounds import certify_again
 from robust.data.dataset import DATA, NotHereError
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
@@ -419,3 +422,65 @@ def test_pictures_are_those_of_the_samples(folder, verify, change, line):
 
     assert status == int(not line.endswith("sound"))
     assert line in out
+
+
+@pytest.fixture
+def certified(folder):
+    """A function that files the row with a certificate, of its linear model by intervals, which are exact for it."""
+
+    def add_row(change=lambda certificate: certificate):
+        net = runpy.run_path("net.py")["make"]()
+        record, evidence = measured(net, "linf:0.03")
+        samples = DATA.get("digits").load("test", 80)
+        certifier = Certifier.of(net, torch.from_numpy(samples.x[:1]), read_threat("linf:0.03"))
+        proof = change(certify(certifier, samples, record.correct, "ibp"))
+        add(Path("certified"), replace(record, certificate=proof), evidence)
+        return record, proof
+
+    return add_row
+
+
+def test_the_bounds_of_certified_samples_are_computed_again(certified, verify):
+    record, proof = certified()
+    status, out, _ = verify("net", "--leaderboard=certified", MODEL)
+    k, left = int(proof.certified.sum()), int((record.robust & ~proof.certified).sum())
+
+    assert status == 0
+    assert f"  bounds    sound  {k} of {k} samples are certified again, by ibp or cheaper\n" in out
+    assert f", the bounds at least {100 * k / 80:.2f} %\n" in out
+    assert f"the {left} open samples" in out or not left
+
+
+def test_samples_that_are_not_certified_are_found(certified, verify):
+    def claim(proof):
+        margin = np.where(proof.margin > 0, proof.margin, np.float32(1))
+        return replace(proof, certified=margin > 0, margin=margin, by={"ibp": 80})
+
+    record, _ = certified(claim)
+    status, out, _ = verify("net", "--leaderboard=certified", MODEL)
+    lost = int((~record.robust).sum())
+
+    assert status == 1
+    line = next(line for line in out.splitlines() if line.startswith("  bounds    WRONG"))
+    assert re.search(rf"; \d+ are not; {lost} are certified and broken, of which one is wrong$", line)
+
+
+def test_a_margin_that_rounding_decides_is_no_fault(certified):
+    record, proof = certified()
+    net, samples = runpy.run_path("net.py")["make"](), DATA.get("digits").load("test", 80)
+    broken = np.flatnonzero(record.correct & ~proof.certified)[:1]
+    margin = proof.margin.copy()
+    margin[broken] = 1e-9
+    claimed = replace(proof, certified=margin > 0, margin=margin)
+
+    again, near = certify_again(net, samples, read_threat("linf:0.03"), claimed)
+    assert (again.sum(), near.sum()) == (proof.certified.sum(), 1)
+
+
+def test_a_method_that_there_is_not_is_one_line(certified, verify):
+    certified(lambda proof: replace(proof, method="magic"))
+
+    assert (
+        "  bounds    WRONG  cannot be computed again: the method 'magic' is none of ibp, crown, alpha-crown\n"
+        in verify("net", "--leaderboard=certified", MODEL)[1]
+    )

@@ -123,3 +123,16 @@ def test_a_comment_behind_a_field_and_a_paper_are_read(tmp_path):
     assert thing.signature == "(steps: int = 3)"
     assert [(m.name, m.signature, m.returns) for m in thing.members] == [("told", "(k: int)", " -> str")]
     assert source.papers(thing.heading).endswith("([2001.00001](https://arxiv.org/abs/2001.00001)).")
+
+
+def test_the_operators_that_are_told_are_those_that_have_bounds():
+    from robust.certification.operators import affine, curves, products
+
+    lines = re.findall(r"^\| ([a-z].*?) \| (`.*) \|$", made.operators(), re.MULTILINE)
+    told = {kind: set(re.findall(r"`(\w+)`", names)) for kind, names in lines}
+
+    assert len(told) == len(made.OPERATORS)
+    assert told["affine, with exact lines"] >= {*affine.STRUCTURE, *affine.ELEMENTWISE, *affine.WEIGHTED}
+    assert told["functions of each number"] == {*curves.CURVES}
+    assert told["maxima"] >= {"max_pool", "maximum", "amax"}
+    assert told["products of two values of the network"] == {*products.BILINEAR}

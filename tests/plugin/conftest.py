@@ -11,6 +11,7 @@ from torch import nn
 
 import robust
 from robust.attacks import LpThreat
+from robust.certification.graph import read_graph
 from robust.data.dataset import DATA
 from robust.train.factory import read_recipe
 from robust.train.loop import fit
@@ -119,6 +120,12 @@ def fork_run(pytester):
         return pytest.RunResult(run.wait(), lines, [], 0.0)
 
     return fork_run
+
+
+@pytest.fixture(scope="session")
+def exporting():
+    """Import what torch.export imports late, before the inner runs that certify: torch cannot import it twice."""
+    read_graph(nn.Linear(1, 1), torch.zeros(1, 1))
 
 
 @pytest.fixture(scope="session")

@@ -243,6 +243,29 @@ def test_a_row_of_the_users_own_test_is_compared_at_the_end(run, folder, pyteste
 # Which baseline
 
 
+def test_a_model_that_lost_certified_samples_fails(exporting, run, folder, change):
+    options = (MODEL, *ALONE, "--robust-certify=ibp", "--robust-attack=fgsm")
+    run(*options, "--robust-save=main").stdout.fnmatch_lines(["baseline saved: *"])
+    change(1.0)
+    result = run(*options, LATEST, "-k", "certified", "--junitxml=out.xml")
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "certified accuracy * points *: more than certified_acc:0pp allows against 0001_main",
+            "lost: samples *",
+            "repeat: pytest * 'net.py::test_regression[[]certified-linf-0.05]'",
+        ]
+    )
+
+
+def test_a_baseline_without_a_certificate_leaves_the_other_comparisons(exporting, run, saved):
+    result = run(MODEL, *ALONE, LATEST, "--robust-certify=ibp", "-k", "regression", "-rs")
+
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED *: 0001_main: the row of net *has no certificate; *--robust-certify*"])
+
+
 def test_auto_without_a_baseline_passes_and_says_so(run, folder):
     result = run(MODEL, *ALONE, AUTO, "-rs")
 

@@ -299,6 +299,7 @@ def pytest_unconfigure():
         [MODEL, "--robust-data=npz:data.npz:classes=10", "--robust-threat=linf:0.1"],
         [MODEL, "--robust-data=imagefolder:pictures", "--robust-threat=linf:0.1"],
         [MODEL, "--robust-data=hf:tables:only=3+5", "--robust-threat=linf:0.1"],
+        [MODEL, "--robust-certify=alpha-crown", "--robust-fail-under=certified@linf:0.15:60"],
         [MODEL, "--robust-data=cifar10", "--robust-train=trades,as-is", "--robust-fail-under=clean:80"],
         [MODEL, "--robust-data=data.py:load", "--robust-threat=linf:0.1", "--robust-attack=torchattacks:APGD"],
     ],

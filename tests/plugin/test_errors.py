@@ -81,6 +81,13 @@ WRONG = {
     "data function returns no data": (["data=net.py:words", LINF], "the mapping has a; expected an input"),
     "too many samples": (["samples=9999"], "digits has 599 test samples"),
     "absent device": (["device=cuda:99"], "CUDA devices"),
+    "an attack for another norm": (["attack=rays:steps=20", "threat=l2:1"], "rays is for linf, the threat is l2; use"),
+    "an attack for another norm of a union": (["attack=square", "threat=linf:0.1+l1:3"], "square is for linf and l2"),
+    "an attack for another norm, by a surrogate": (
+        ["attack=cw:restarts=2:surrogate=net.py:bare", LINF],
+        "cw is for l2, the threat is linf; use fmn",
+    ),
+    "a torchattack for another norm": (["attack=torchattacks:PGD", "threat=l2:1"], "PGD is an attack for linf, the"),
     "no weights of a surrogate": (["attack=pgd:surrogate=none.pt"], "no such file"),
     "no factory of a surrogate": (["attack=pgd:surrogate=net.py:mke"], "did you mean 'make'"),
     "surrogate for other data": (["attack=pgd:surrogate=net.py:narrow"], "does not take digits"),
@@ -88,6 +95,13 @@ WRONG = {
     "option of a torchattack": (["attack=torchattacks:PGD:step=3"], "did you mean 'steps'"),
     "unknown torchattack": (["attack=torchattacks:PDG"], "did you mean 'PGD'"),
     "eps in grey levels": (["threat=linf:8"], "did you mean linf:8/255?"),
+    "operator without bounds": (
+        ["certify=ibp", "model=odd.py:Sorts"],
+        "odd.py:Sorts cannot be certified: layer 'model' (aten::sort); --robust-certify=none leaves it out",
+    ),
+    "control flow on data": (["certify=ibp", "model=odd.py:Branches"], "its control flow depends on the data"),
+    "random answers": (["certify=ibp", "model=odd.py:Draws"], "random"),
+    "answers that change": (["certify=ibp", "model=odd.py:Counts"], "answers are random, or keep a state"),
     "recipe option": (["train=trades:gamma=6"], "no option 'gamma'"),
     "recipe value": (["train=trades:epochs=0"], "epochs must be above 0, got 0"),
     "nothing to train on": (["train=standard", LINF, GOOD], "expected x_train and y_train"),
@@ -102,6 +116,36 @@ EARLY = [
     *("surrogate without architecture", "option of a torchattack", "unknown torchattack", "recipe option"),
     "recipe value",
 ]
+
+
+ODD = """
+import random
+import torch
+import net
+
+class Sorts(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = net.make()
+
+    def forward(self, x):
+        return self.net(self.change(x))
+
+    def change(self, x):
+        return x.sort()[0]
+
+class Branches(Sorts):
+    def change(self, x):
+        return x if x.sum() > 3 else -x
+
+class Draws(Sorts):
+    def change(self, x):
+        return x + 1e-6 * torch.randn_like(x)
+
+class Counts(Sorts):
+    def change(self, x):
+        return x + 1e-3 * random.random()
+"""
 
 
 class Payload:
@@ -120,6 +164,7 @@ def cluttered(folder, monkeypatch):
     (folder / "program.py").write_text(f"{parse}parser.parse_args()\n")
     (folder / "parses.py").write_text(f"{parse}def make(): parser.parse_args()\n")
     (folder / "conv.py").write_text("from torch import nn\n\ndef make(): return nn.Conv2d(1, 10, 8)\n")
+    (folder / "odd.py").write_text(ODD)
     (folder / "text.pt").write_text("not a checkpoint")
     torch.save(nn.Linear(2, 2), folder / "full.pt")
     for suffix in ("safetensors", "pt"):
@@ -228,6 +273,16 @@ def test_a_hook_may_load_what_is_of_no_format(pytester, cluttered):
     result = pytester.runpytest_inprocess("--robust-model=text.pt", "--robust-samples=60", "-k", "clean")
 
     result.assert_outcomes(passed=1)
+
+
+def test_a_stage_is_refused_for_the_norms_that_it_says_it_is_for(cluttered):
+    stage = '[[stages]]\nattack = "rays:steps=5"\n'
+    for name, norms in ("own", ""), ("fine", 'norms = ["linf"]\n[[stages]]\nattack = "pgd"\n'):
+        (cluttered / f"{name}.toml").write_text(stage + norms)
+
+    check(cluttered, NET, "suite=fine.toml", "threat=linf:0.1+l2:1")
+    with pytest.raises(pytest.UsageError, match=r"^--robust-suite=own-\w+: rays is for linf, the threat is l2; use "):
+        check(cluttered, NET, "suite=own.toml", "threat=linf:0.1+l2:1")
 
 
 def test_what_is_right_passes(cluttered):

@@ -14,6 +14,16 @@ def test_a_floor_that_holds_passes(run):
 
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.OK
+    told = "robust: --robust-fail-under=10: with 60 samples a figure from 10 to 16.7 % is inconclusive; to tell *"
+    result.stdout.fnmatch_lines(["collected *", told, "*net.py ...*"])
+    result.stdout.no_fnmatch_line("WARNING*")
+
+
+def test_too_few_samples_for_any_figure_to_hold_are_told_before_and_after(run):
+    result = run(MODEL, "--robust-fail-under=clean:98", "-k", "clean")
+
+    told = "--robust-fail-under=clean:98: with 60 samples no figure is high enough: even 60/60 is inconclusive; take *"
+    result.stdout.fnmatch_lines(["collected *", f"robust: {told}", "*net.py *", f"WARNING {told}"])
 
 
 def test_a_floor_that_does_not_hold_fails_with_the_figure_and_the_command(run):

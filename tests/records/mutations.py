@@ -23,8 +23,9 @@ from robust.records.attack_outcome import StageOutcome
 from robust.records.gallery import Gallery
 from robust.records.record import Record
 from robust.records.store import add
-from robust.records.trust import Finding, TrustReport
+from robust.records.trust import Finding, Part, TrustReport
 from tests.commands.test_verify import make_row
+from tests.making import certificate
 from tests.making import record as record_of
 
 DEEP = "[deep]"  # stands for 5,000 lists in one another, which json.dumps cannot write
@@ -35,7 +36,9 @@ VALUES = [
     "linf:1e99999999", [], [[None]], {}, {"a": {"b": 1}}, DEEP, GONE,
 ]  # fmt: skip
 FINDING = Finding("masking", "suspect", 0.5, "told", "hint", weak=True)
-TRUST = TrustReport((FINDING,), ("masking",), ("masking",), ("other",), 0.5, ("binarisation",))
+TRUST = TrustReport(
+    (FINDING,), ("masking",), ("masking",), ("other",), 0.5, ("binarisation",), (Part("masking", 0.2, 40),)
+)
 
 
 def list_places(content, place=()):
@@ -75,6 +78,7 @@ def make(folder):
         trust=TRUST,
         columns={"score": np.ones(n, np.float32)},
         draw=5,
+        certificate=replace(certificate("0" + "1" * (n - 1)), partial="time"),
     )
     add(folder / "base", record, replace(evidence, gallery=gallery))
     (path,) = (folder / "base" / "results").rglob("*.json")
@@ -150,7 +154,7 @@ def make_text():
     """Return the text of a record with the attacks fgsm and pgd."""
     made = replace(record_of(adversarial={"fgsm": "11000000", "pgd": "10000000"}), levels=17)
     made = replace(made, attacks=tuple(replace(attack, rounded=attack.adversarial) for attack in made.attacks))
-    return replace(made, trust=TRUST).to_json()
+    return replace(made, trust=TRUST, certificate=certificate("00111100")).to_json()
 
 
 def find_tracebacks(text):

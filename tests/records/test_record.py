@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from robust.flags import pack, unpack
 from robust.records.record import Record
-from robust.records.trust import TrustReport
+from robust.records.trust import Part, TrustReport
 from tests.making import attacked, flags, record
 
 bits = st.text("01", min_size=1, max_size=40)
@@ -268,3 +268,13 @@ def test_what_there_was_no_time_for_comes_back_and_a_row_without_it_is_as_before
 
     assert Record.from_json(text).trust == trust
     assert ("not_run" in json.loads(text)["trust"]) == bool(not_run)
+
+
+@pytest.mark.parametrize("parts", [(), (Part("binarisation", 0.25, 1441), Part("mitigations", 2.0, 0))])
+def test_the_cost_of_each_part_comes_back_and_a_row_without_it_is_as_before(parts):
+    trust = TrustReport((), (), ("guessing",), (), 0.5, parts=parts)
+    text = replace(record(), trust=trust).to_json()
+
+    assert Record.from_json(text).trust == trust
+    assert ("parts" in json.loads(text)["trust"]) == bool(parts)
+    assert trust.passes == sum(part.passes for part in parts)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise, permutations
 
 import pytest
@@ -8,8 +9,8 @@ from markdown_it import MarkdownIt
 from robust.records.store import GENERATED
 from robust.report.board import boards
 from robust.report.markdown import LINKS, markdown, table
-from robust.report.table import LEGEND
-from tests.making import record, stored
+from robust.report.table import LEGEND, PROOFS
+from tests.making import certificate, record, stored
 
 HOSTILE = [
     "a|b",
@@ -71,6 +72,16 @@ def test_the_page_is_exactly_this():
 | 1 | b | pgd-at | 50.0 | 25.0 | 0.0 | 0.0 | 0.0 to 32.4 | 50.0 | 8 | 1,234 | ab12ab12 |
 """
     )
+
+
+def test_what_is_certified_is_a_column_where_some_row_has_a_certificate():
+    proved = replace(record("11111100", {"pgd": "11000000"}, name="a"), certificate=certificate("00111000"))
+    text = markdown(boards([proved, record("11110000", name="b")]))
+
+    assert f"{LEGEND} {PROOFS}\n" in text
+    assert "| robust % | 95 % interval | certified % | open % | drop |" in text
+    assert "| 50.0 | 21.5 to 78.5 | 37.5 | 12.5 | 25.0 |" in text
+    assert "| 50.0 | 21.5 to 78.5 |  |  | 0.0 |" in text
 
 
 @pytest.mark.parametrize(("rounded", "noted"), [("10000000", True), ("11000000", False)])

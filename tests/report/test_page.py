@@ -18,11 +18,12 @@ from robust.records.store import GENERATED
 from robust.records.trust import TrustReport
 from robust.report.board import boards
 from robust.report.page.axes import Axes
+from robust.report.page.bracket import MAX_MARKS, find_states
 from robust.report.page.curves import curves
 from robust.report.page.page import page
 from robust.report.page.scatter import pareto_front
 from tests.browser.making import HOSTILE, KINDS, crowd, gallery
-from tests.making import record, robust
+from tests.making import certificate, record, robust
 
 
 def html(*records, **galleries):
@@ -207,3 +208,74 @@ def test_a_row_shows_its_own_models_command_and_one_attack_once():
     assert "<code>pytest --robust-model=b.py:make --robust-samples=4</code>" in shown
     assert "<th>pgd<td>" in shown
     assert "<th>all<td>" not in shown
+
+
+def proved(correct="11111100", broken="11000000", certified="00111000", **changes):
+    return replace(record(correct, {"pgd": broken}, **changes), certificate=certificate(certified))
+
+
+def test_each_sample_is_in_one_state():
+    row = proved("11111100", "11000000", "01110000")
+    states = find_states(row, row.certificate)
+
+    told = {name: "".join(map(str, which.astype(int))) for name, which in states.items()}
+    assert told == {
+        "certified": "00110000",
+        "open": "00001100",
+        "broken": "10000000",
+        "wrong": "00000011",
+        "contradicted": "01000000",
+    }
+    assert (sum(which.astype(int) for which in states.values()) == 1).all()
+
+
+def test_a_row_shows_its_bracket_and_a_mark_for_each_sample():
+    text = html(proved())
+
+    assert "37.5 ≤ robust ≤ 50.0 %" in text
+    assert "certified by crown (crown 3) in 1.5 s" in text
+    assert "The samples in the order of their numbers: 3 certified; 1 open; 2 broken; 2 wrong" in text
+    drawn = [
+        (tag["class"], tag["d"].count("M"))
+        for name, tag in Tags(text).found
+        if name == "path" and tag.get("class") in ("certified", "open")
+    ]
+    assert drawn == [("certified", 3), ("open", 1), ("certified", 1), ("open", 1)]  # the last are of the legend
+
+
+def test_of_many_samples_the_first_are_drawn_and_all_are_counted():
+    n = MAX_MARKS + 10
+    text = html(proved("1" * n, "0" * n, "1" * n))
+
+    marks = [
+        tag["d"].count("M") for name, tag in Tags(text).found if name == "path" and tag.get("class") == "certified"
+    ]
+    assert marks == [MAX_MARKS, 1]  # and the key
+    assert f"the first 1,000 of {n:,} samples are drawn" in text
+
+
+def test_the_table_has_both_ends_of_the_bracket_where_a_row_has_a_certificate():
+    def heads(*rows):
+        return re.findall(r"<th scope=col[^>]*>([^<]*)", html(*rows))
+
+    assert heads(record(), proved(name="other"))[:5] == ["rank", "model", "certified %", "robust %", "open %"]
+    assert heads(record())[:4] == ["rank", "model", "robust %", "clean %"]
+    for rows in ([record(), proved(name="other")], [record()]):
+        body = re.search(r"<tbody>(.*?)</table>", html(*rows), re.S)[1]
+        cells = {line.count("<td") + line.count("<th") for line in body.split("<tr")[1:]}
+        assert cells == {len(heads(*rows))}
+
+
+def test_the_charts_go_down_to_what_is_certified():
+    rows = [
+        proved(name=f"net-{k}", certified="0" * k + "1" * (8 - k), broken="0" * 8, correct="1" * 8) for k in (2, 4, 6)
+    ]
+    text = html(*rows)
+
+    assert text.count("class=proof") >= 2 * len(rows)  # of the chart, and of the table
+    assert ", certified 25.0 %" in text
+    assert "The dotted lines go down to what is certified." in text
+
+    curve = [proved(threat=f"linf:0.{k}") for k in (1, 2)]
+    assert "; certified 37.5 % at 0.1, 37.5 % at 0.2" in html(*curve)
+    assert "dotted" not in html(record(), record(threat="linf:0.3"))

@@ -17,7 +17,7 @@ from robust.session.payload import AttackPayload, ItemPayload, RowPart, Setup, l
 from robust.session.results import Results
 from robust.settings.baseline import Baselines
 from robust.settings.settings import Settings
-from tests.making import attacked, flags
+from tests.making import attacked, certificate, flags
 
 CORRECT = "11111100"
 TRUSTED = TrustReport((), (), ("nondeterministic",), (), 0.5)
@@ -64,6 +64,12 @@ def trust(report=TRUSTED, mitigated=None, *, correct=CORRECT, suite=""):
     return ItemPayload(setup(n=len(correct)), flags(correct), part, payload, report)
 
 
+def certified(which="11010000", *, correct=CORRECT, weights="ab12" * 16, threat="linf:0.15", cache="", partial=""):
+    part = RowPart(threat, "pytest", cache=cache)
+    proved = replace(certificate(which), partial=partial)
+    return ItemPayload(setup(n=len(correct), weights=weights), flags(correct), part, certificate=proved)
+
+
 def results(*payloads):
     """Return the results of these payloads, whose samples are those of `samples`."""
     found = Results()
@@ -88,6 +94,7 @@ def settings(folder=Path(), **changes):
         "attacks": ("fgsm", "pgd:steps=5"),
         "suites": (),
         "seconds": None,
+        "certify": None,
         "search": (),
         "trainings": ("as-is",),
         "samples": None,

@@ -18,7 +18,7 @@ from robust.session.baseline import SelectedBaseline, find_row, save_rows, selec
 from robust.session.regression_tests import _describe_replayed, compare_reported
 from robust.session.waiting_inputs import write_inputs
 from robust.settings.baseline import Baselines, RegressionCheck
-from tests.making import attacked, evidence, flags, record
+from tests.making import attacked, certificate, evidence, flags, record
 from tests.session.making import attack, data, results, samples, settings
 
 MODELS = SimpleNamespace(load_surrogate=None)
@@ -47,6 +47,27 @@ def asked(folder, compare, *margins, **changes):
 
 def selected(given):
     return select(given, data(), MODELS)
+
+
+@pytest.mark.parametrize(
+    ("strict", "proof", "told"),
+    [
+        (True, None, "has no certificate"),
+        (True, certificate("11111100", "ibp"), "was certified by ibp, not crown"),
+        (True, certificate("11111100"), None),
+        (False, None, None),
+    ],
+)
+def test_a_baseline_without_a_certificate_is_refused_where_that_is_to_be_compared(tmp_path, strict, proof, told):
+    saved(tmp_path, replace(measured(), certificate=proof))
+    margins = tuple(map(read_tolerance, ("robust_acc:0pp", "certified_acc:0pp")))
+    given = settings(tmp_path, baselines=Baselines("latest", tmp_path, margins, None, strict), certify="crown")
+
+    if told is None:
+        assert selected(given).baseline is not None
+    else:
+        with pytest.raises(pytest.UsageError, match=f"compare=latest: .*{told}"):
+            selected(given)
 
 
 @pytest.mark.parametrize("compare", ["latest", "auto"])

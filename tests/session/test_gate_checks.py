@@ -7,7 +7,7 @@ import pytest
 
 from robust.gates import Gates, read_floor
 from robust.session.gate_checks import GateChecks
-from tests.session.making import attack, clean, results, trust
+from tests.session.making import attack, certified, clean, results, trust
 
 NAMES, THREATS = ("fgsm", "pgd:steps=5", "quick-1"), ("linf:0.15", "l2:0.5")
 BOTH = {"fgsm": "10000000", "pgd:steps=5": "01100000"}
@@ -144,3 +144,27 @@ def test_a_row_that_was_not_made_fails_unless_a_test_failed_or_was_skipped(excus
 
     assert lines == ([] if excused else found.describe_unfinished())
     assert GateChecks(results(attack()), gates()).check_rows() == []
+
+
+def test_a_floor_of_what_is_certified_needs_a_certificate_of_that_threat_model():
+    proved = results(certified())
+    checks = [GateChecks(proved, gates(word)).check_measured() for word in ("certified:60", "certified@l2:0.5:60")]
+
+    assert checks[0] == []
+    assert checks[1][0].endswith("certified-l2-0.5:60: nothing was certified, so nothing shows that it holds")
+    assert len(GateChecks(results(attack()), gates("certified:60")).check_measured()) == 1
+    assert len(GateChecks(proved, gates("clean:60")).check_measured()) == 1
+
+
+def test_a_sample_that_is_certified_and_broken_fails_and_is_named_by_its_number_in_the_split():
+    found = results(attack(certified=True, adversarial="01100000"), certified("11010000"))
+
+    assert GateChecks(found, gates()).check_contradictions() == [
+        "net (as-is), linf:0.15: sample 3 of the split: certified by crown, and answered wrong for a verified input; "
+        "one of the two is at fault, and no figure of the row can be believed; the row holds both, so report it with "
+        "the row"
+    ]
+    many = results(attack(certified=True, adversarial="11111100"), certified("11111110"))
+    (line,) = GateChecks(many, gates()).check_contradictions()
+    assert "samples 0, 3, 6, 9, 12 and 2 more of the split" in line
+    assert GateChecks(results(attack(adversarial="00100000"), certified()), gates()).check_contradictions() == []

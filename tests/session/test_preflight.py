@@ -120,7 +120,7 @@ def test_a_model_is_checked_once_and_so_often_do_ranks_meet(case):
 def list_tests(preflight):
     """Return each test that would attack, on measurements that do not exist."""
     parts, baseline = preflight.parts, SimpleNamespace(selected=SimpleNamespace(baseline="latest"))
-    accuracy = AccuracyTest(parts, None, preflight, Commands("", ""))
+    accuracy = AccuracyTest(parts, None, preflight, None, Commands("", ""))
     regression = RegressionTest(parts, None, preflight, "", None)
     regression.selected = baseline.selected
     regression._find_row = lambda *_: SimpleNamespace(correct=None)

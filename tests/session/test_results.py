@@ -9,7 +9,7 @@ from robust.session.payload import TrainingCard
 from robust.session.reverify import Reverified
 from robust.session.waiting_inputs import write_inputs
 from tests.making import flags
-from tests.session.making import TRUSTED, attack, clean, results, samples, setup, trust
+from tests.session.making import TRUSTED, attack, certified, clean, results, samples, setup, trust
 
 
 def test_a_row_is_complete_with_its_last_attack():
@@ -17,7 +17,7 @@ def test_a_row_is_complete_with_its_last_attack():
 
     assert found.list_records() == []
     assert found.describe_unfinished() == ["net (as-is), linf:0.15: 1 of 2 attacks were run, so there is no row"]
-    key = found.take(attack("fgsm", "00110000", attacks=2))
+    (key,) = found.take(attack("fgsm", "00110000", attacks=2))
     record = found.get_record(key)
     assert [outcome.name for outcome in record.attacks] == ["fgsm", "pgd"]
     assert record.robust.tolist() == flags("00001100").tolist()
@@ -39,11 +39,69 @@ def test_a_judged_row_waits_for_its_trust_and_its_mitigated_attack_counts():
     assert found.describe_unfinished() == [
         "net (as-is), linf:0.15: 1 of 1 attacks were run, and test_trust was not, so there is no row"
     ]
-    key = found.take(trust(TRUSTED, "11110000"))
+    (key,) = found.take(trust(TRUSTED, "11110000"))
     record = found.get_record(key)
     assert record.trust == TRUSTED
     assert [outcome.name for outcome in record.attacks] == ["pgd", "mitigated"]
     assert record.robust.sum() == 2
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_row_waits_for_its_certificate_and_has_it_whichever_comes_first(first):
+    payloads = [certified(), attack(certified=True, adversarial="00100000")]
+    found = results(*(payloads if first else payloads[::-1]))
+
+    (record,) = found.list_records()
+    assert record.certificate.certified.tolist() == flags("11010000").tolist()
+    assert found.describe_unfinished() == []
+
+
+def test_a_row_without_the_certificate_that_is_to_come_is_unfinished():
+    assert results(attack(certified=True)).describe_unfinished() == [
+        "net (as-is), linf:0.15: 1 of 1 attacks were run, and test_certified was not, so there is no row"
+    ]
+    assert results(attack()).list_records()[0].certificate is None
+
+
+def test_one_certificate_is_for_all_rows_of_its_model_and_threat_model_and_for_no_other():
+    others = [{"threat": "l2:0.5"}, {"origin": "own.py::a"}]
+    rows = [{"certified": True}, {"certified": True, "suite": "quick-1"}, *others]
+    found = results(*(attack(adversarial=f"00{k:06b}", **row) for k, row in enumerate(rows)))
+
+    keys = found.take(certified())
+    assert [key.suite for key in keys] == ["", "quick-1"]
+    assert [bool(record.certificate) for _, record in found.list_complete()] == [False, False, True, True]
+    other = results(attack(certified=True), certified(weights="cd34" * 16))
+    assert other.describe_unfinished()[0].endswith("between the tests: ab12ab12 and cd34cd34")
+
+
+def test_a_certificate_that_comes_again_the_same_is_no_news():
+    found = results(attack(certified=True), certified())
+
+    assert found.take(certified()) == []
+    assert len(found.take(certified("11000000"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("payloads", "kept"),
+    [
+        ([{}], False),
+        ([{}, {"suite": "quick-1"}], False),
+        ([{}, {"suite": "quick-1", "attacks": 2}], True),
+        ([], False),
+    ],
+)
+def test_what_was_certified_is_kept_until_its_rows_are_made(tmp_path, payloads, kept):
+    found = results(certified(cache=str(tmp_path)), *(attack(certified=True, **part) for part in payloads))
+    found.clear()
+
+    assert tmp_path.exists() == kept
+
+
+def test_what_was_certified_before_the_time_was_up_is_kept(tmp_path):
+    results(attack(certified=True), certified(cache=str(tmp_path), partial="time")).clear()
+
+    assert tmp_path.exists()
 
 
 def test_a_row_whose_tests_met_different_weights_is_unfinished_and_says_so():
@@ -59,8 +117,8 @@ def test_a_row_whose_tests_met_different_weights_is_unfinished_and_says_so():
 def test_a_row_that_comes_again_the_same_is_no_news_and_another_replaces_it():
     found = results(attack())
 
-    assert found.take(attack()) is None
-    key = found.take(attack(adversarial="11100000"))
+    assert found.take(attack()) == []
+    (key,) = found.take(attack(adversarial="11100000"))
     assert found.get_record(key).robust.sum() == 3
     assert len(found.list_records()) == len(found.list_complete()) == 1
 

@@ -14,6 +14,7 @@ from robust.session.selection import (
     find_floor,
     group_rows,
     is_judged,
+    is_to_certify,
     node_id,
     part_of,
     preflight_of,
@@ -85,6 +86,22 @@ def test_a_row_shares_its_time_between_its_attacks_and_its_checks():
     assert part_of(any_test, "linf:0.15", "quick-1", checks=True) in weights
 
 
+def test_a_certificate_belongs_to_all_rows_of_its_threat_model_and_weighs_as_much_as_one():
+    proof, attack, suite, other, clean = session(
+        item("test_certified", certified_threat="linf:0.15"),
+        item(**ATTACK),
+        item("test_suite", **SUITE),
+        item(**ATTACK | {"threat": "l2:0.5"}),
+        item("test_clean"),
+    )
+
+    assert [is_to_certify(each) for each in (attack, suite, other)] == [True, True, False]
+    assert [count_attacks(each) for each in (attack, suite, other)] == [1, 1, 1]
+    weights = weigh_parts([proof, attack, clean])
+    assert weights[part_of(proof, "linf:0.15", "certified")] == weights[part_of(attack, "linf:0.15", "fgsm")] == 1
+    assert len(weights) == 3
+
+
 def test_preflight_of_all_models_gets_an_eighth_of_the_time():
     items = session(
         *(item(**ATTACK, _robust_variant=variant) for variant in "ab"),
@@ -123,6 +140,8 @@ def test_xdist_gets_a_group_for_each_row_and_ids_are_told_without_it():
         (item(**ATTACK), [Floor(20), Floor(30, "linf-0.15")], 30),
         (item(**ATTACK), [Floor(30, "pgd")], None),
         (item("test_suite", **SUITE), [Floor(30, "quick-1")], 30),
+        (item("test_certified", certified_threat="linf:0.15"), [Floor(20), Floor(60, "certified")], 60),
+        (item("test_certified", certified_threat="linf:0.15"), [Floor(20), Floor(80, "clean")], None),
         (item("test_clean"), [Floor(20)], None),
         (item("test_clean"), [Floor(20), Floor(80, "clean")], 80),
         (item("test_trust", row="", threat="linf:0.15"), [Floor(20)], 20),

@@ -34,7 +34,7 @@ class Results:
     """Make the result of a run, with a stranger's text wherever there is any."""
 
     warnings = compared = (TEXT,)
-    saved, files = TEXT, ()
+    saved, files, payloads = TEXT, (), ()
 
     def list_records(self):
         row = record(name=TEXT, data=TEXT)

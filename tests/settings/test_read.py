@@ -29,6 +29,7 @@ GOOD = {
     "suite": (["suite=quick-1"], lambda s: ([suite.name for suite in s.suites], s.attacks), (["quick-1"], ())),
     "time": (["suite=quick-1", "time=1.5m"], lambda s: s.seconds, 90.0),
     "search": (["suite=quick-1", "search=bf16,fold"], lambda s: s.search, ("bf16", "fold")),
+    "certify": (["certify=crown"], lambda s: (s.certify, s.tests[2]), ("crown", "test_certified")),
     "train": (["train=as-is,trades+ema+awp"], lambda s: s.trainings, ("as-is", "trades+awp+ema")),
     "samples": (["samples=20"], lambda s: s.samples, 20),
     "seed": (["seed=100000000000000000"], lambda s: s.seed, 10**17),

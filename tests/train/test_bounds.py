@@ -134,7 +134,9 @@ def test_frozen_batch_norm_stays_frozen_while_the_network_is_read(task):
 
 @pytest.fixture(scope="module")
 def trained(samples):
-    return {name: fit(network(), read_recipe(f"{name}:epochs=6:batch=8"), samples, THREAT) for name in ("ibp", "standard")}
+    return {
+        name: fit(network(), read_recipe(f"{name}:epochs=6:batch=8"), samples, THREAT) for name in ("ibp", "standard")
+    }
 
 
 def test_it_certifies_more_than_standard_training_does(trained):

@@ -36,7 +36,9 @@ REMEMBERS = "keeps-state depends-on-queries depends-on-grad depends-on-batch non
 MEMORISED = "memorised"
 OFF_GRID = "depends-on-grid"
 SEEDED = "sets-seed wrong-gradient depends-on-batch"
-MISLEADING_LOSS = "hidden-logits-win labels-win gradient-free-wins margin-wins transfer-wins unbounded-attack-fails"
+MISLEADING_LOSS = (
+    "hidden-logits-win labels-win gradient-free-wins margin-wins targets-win transfer-wins unbounded-attack-fails"
+)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,31 @@ class Decoys(nn.Module):
         return torch.where(first > 0, torch.zeros_like(others), -self.gap - F.softplus(-others))
 
 
+class Hidden(nn.Module):
+    """A network that is kept out of the modules, so that no logits inside it are outputs of submodules."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.hidden = (inner.eval(),)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.hidden[0](x)
+
+
+class OneDecoy(nn.Module):
+    """One wrong class stands right below the largest logit wherever another network says so, and never above it."""
+
+    def __init__(self, base: nn.Module, decoy: nn.Module, offset: int, gap: float, scale: float) -> None:
+        super().__init__()
+        self.hidden, self.offset, self.gap, self.scale = (base, decoy), offset, gap, scale  # of no hook's modules
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits, others = self.scale * self.hidden[0](x), self.hidden[1](x)
+        best, label = logits.max(1, keepdim=True)
+        one = (label + self.offset) % logits.shape[1]
+        return logits.scatter(1, one, best - self.gap - F.softplus(-others.gather(1, one)))
+
+
 class Waves(nn.Module):
     """The margin m becomes h(m) > 0, which has valleys: descent ends in one, far from the boundary."""
 

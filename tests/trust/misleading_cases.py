@@ -52,6 +52,8 @@ GAUNTLET = [
     ),
     make("ranks", "mlp-at", lambda b: m.Ranks(b, other("cnn"), 0.02, 1e-3)),
     make("hard-gate", "cnn-at", lambda b: m.Gate(b, other("mlp"), 3.0)),
+    make("hidden-confidence", "mlp-at", lambda b: m.Hidden(m.Confidence(b, other("cnn"))), threat="l2:1"),
+    make("one-decoy", "mlp-at", lambda b: m.OneDecoy(b, other("cnn"), 5, 0.05, 10.0), threat="l2:1"),
 ]
 VARIANTS = [
     make("written-confidence", "cnn-at", lambda b: m.Confidence(b, other("wideresnet"))),
@@ -73,4 +75,6 @@ VARIANTS = [
     ),
     make("ranks", "cnn-at", lambda b: m.Ranks(b, other("lstm"), 0.05, 1e-2)),
     make("hard-gate", "square", lambda b: m.Gate(b, other("wideresnet"), 5.0)),
+    make("hidden-temperature", "cnn-at", lambda b: m.Hidden(m.Thermostat(b, 1.5, 1.0)), threat="l1:2"),
+    make("one-decoy", "cnn-at", lambda b: m.OneDecoy(b, other("mlp"), 3, 0.01, 30.0)),
 ]

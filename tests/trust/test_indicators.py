@@ -20,12 +20,13 @@ from robust.flags import union
 from robust.models.program import Batched
 from robust.models.traits import QUERIED
 from robust.records.trust import NotApplicableError
-from robust.trust.attack_probe import AttackProbe
+from robust.trust.attack_probe import ORDINARY, AttackProbe
 from robust.trust.checks import INDICATORS, examine
 from robust.trust.indicators.more_steps_pay import lengthen
 from robust.trust.indicators.transfer_wins import fit_substitute
 from tests.trust import defences as d
 from tests.trust import faults as f
+from tests.trust.misleading import Hidden, OneDecoy, Thermostat
 
 DIGITS = DATA.get("digits")
 WEAK = "pgd:start=0:steps=4:stride=0.1"  # reaches at most 0.4 eps
@@ -81,6 +82,15 @@ def forgetful():
         yield
 
 
+def make_decoy():
+    torch.manual_seed(0)
+    return OneDecoy(f.make_linear(), nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), 5, 0.05, 30.0)
+
+
+def make_hidden():
+    return Hidden(Thermostat(f.make_linear(), 1.5, 1.0))
+
+
 FAULTS = [
     ("zero-gradient", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Rounded(16)), "pgd")),
     ("nan-gradient", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Rooted()), "pgd")),
@@ -105,9 +115,11 @@ FAULTS = [
     ("transfer-wins", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Rounded(16)), "pgd")),
     ("more-steps-pay", "suspect", lambda: make_probe(f.make_linear(), WEAK)),
     ("margin-wins", "suspect", lambda: make_probe(f.make_linear(), "fgsm", "pgd", threat="l2:0.8")),
+    ("targets-win", "suspect", lambda: make_probe(make_decoy(), "fgsm", "pgd", threat="l2:1")),
     ("unstable-predictions", "suspect", lambda: make_probe(f.Jumpy(), "fgsm")),
     ("wrong-gradient", "suspect", lambda: make_probe(d.Detached(f.make_linear(), 0.1), "pgd")),
     ("labels-win", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Rounded(16)), "pgd", threat="linf:0.2")),
+    ("labels-win", "broken", lambda: make_probe(make_hidden(), "pgd", ORDINARY, threat="l2:1")),
     ("binarisation", "broken", lambda: make_probe(d.Before(f.make_linear(), d.Rounded(16)), "pgd")),
 ]
 
@@ -138,8 +150,7 @@ def test_a_sound_model_is_trusted_and_nearly_all_is_checked(threat, row):
 
     assert report.findings == ()
     unknown = {"depends-on-queries", "easy-samples", "training-samples"}  # no data set, no answers from before
-    labels = {"labels-win"} if threat.startswith("l2") else set()
-    assert {*report.skipped} == {"silent-success", "hidden-logits-win"} | unknown | labels
+    assert {*report.skipped} == {"silent-success", "hidden-logits-win"} | unknown
     assert report.verdict == "trusted"
 
 
@@ -194,7 +205,7 @@ GRADIENT_FREE = {"noise-wins", "gradient-free-wins", "transfer-wins"}
         (lambda: make_black_box("square:steps=20"), {*GRADIENT_FREE, *SAMPLES, "labels-win", "memorised"}),
         (
             lambda: make_probe(f.make_linear(), "fgsm", threat="linf:0.1+l2:1"),
-            {*GRADIENT_FREE, *SAMPLES, "margin-wins", "more-steps-pay", "randomised"},
+            {*GRADIENT_FREE, *SAMPLES, "margin-wins", "more-steps-pay", "randomised", "targets-win", "labels-win"},
         ),
     ],
     ids=["no gradient", "union"],

@@ -1,5 +1,7 @@
 """The mitigations recognise the models that they suit, change no answer, and leave the model unchanged."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from robust.attacks.rng import Rng
 from robust.attacks.threats.threat import read_threat
 from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations
 from tests.attacks.models import inputs, network
+from tests.trust.misleading import OneDecoy
 
 THREAT = LpThreat.parse("linf:0.2")
 ALWAYS = ("blur", "queries")
@@ -44,6 +47,11 @@ def round_levels(x):
     return (32 * x).round() / 32
 
 
+def make_decoy():
+    torch.manual_seed(0)
+    return OneDecoy(network(), nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).double(), 5, 0.05, 300.0)
+
+
 @pytest.mark.parametrize(
     ("model", "mitigation"),
     [
@@ -54,6 +62,7 @@ def round_levels(x):
         (nn.Sequential(network(), nn.Softmax(1)), "inner-logits"),
         (Functional(after=lambda z: 1000 * z), "inner-logits"),
         (Functional(before=lambda x: x + 0.01 * torch.randn_like(x)), "expectation"),
+        (make_decoy(), "targets"),
     ],
 )
 def test_a_mitigation_is_applied_to_what_it_suits(model, mitigation):
@@ -93,6 +102,15 @@ def test_what_the_attack_finds_is_adversarial_for_the_model_itself():
 
     assert outcome.adversarial.any()
     assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.adversarial)
+
+
+def test_an_attack_that_aims_breaks_what_a_decoy_hides():
+    model, x, threat = make_decoy(), inputs(40), LpThreat.parse("linf:0.05")
+    y, attack = model(x).argmax(1), choose_mitigations(model, x, threat).plain()
+    attacks = attack.build(model), replace(attack, targets=0).build(model)
+    aimed, nearest = (int(assail(model, each, x, y, threat).adversarial.sum()) for each in attacks)
+
+    assert aimed >= nearest + 10
 
 
 @pytest.mark.parametrize("text", ["linf:0.3", "l2:3", "l1:20", "linf:0.1+l2:1"])

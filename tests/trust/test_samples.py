@@ -1,5 +1,6 @@
 """The checks of the samples that were measured, on arrays: what they find, with the figure on what is left."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,12 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.data.dataset import Dataset, Samples
+from robust.data.user_inputs import UserInputs
 from robust.evaluation.batching import Batcher
 from robust.records.trust import NotApplicableError
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS
+from robust.trust.indicators import training_samples
 
 CLASSES, FEATURES = 4, 6
 THREAT = LpThreat.parse("linf:0.1")
@@ -160,6 +163,112 @@ def test_other_samples_and_a_few_shared_ones_are_no_finding():
 def test_without_a_training_split_it_does_not_apply(dataset):
     with pytest.raises(NotApplicableError, match="no training split"):
         run("training-samples", make_probe(*draw(40), dataset=dataset))
+
+
+def count_reads(**splits):
+    """Return (a data set of arrays, the splits that were read of it so far)."""
+    reads, dataset = [], make_dataset(**splits)
+    return replace(dataset, read=lambda split: reads.append(split) or dataset.read(split)), reads
+
+
+def test_the_training_split_is_read_once():
+    x, y = draw(40)
+    dataset, reads = count_reads(train=(x[:10], y[:10]), test=(x, y))
+    run("training-samples", make_probe(x, y, dataset=dataset))
+
+    assert reads == ["train"]
+
+
+def test_a_split_is_read_once_when_it_is_loaded():
+    dataset, reads = count_reads(test=draw(40))
+    dataset.load("test", 5)
+
+    assert reads == ["test"]
+
+
+class ByItem:
+    """Inputs that are read item by item, as files are."""
+
+    def __init__(self, x):
+        self.x, self.rows = x, []
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, rows):
+        self.rows.extend(rows.tolist())
+        return self.x[rows]
+
+
+def mix(x, y, n):
+    """Return n samples of a training split, among them these, in another order."""
+    others, labels = draw(n - len(y), seed=1)
+    order = np.random.default_rng(2).permutation(n)
+    return np.concatenate([x, others])[order], np.concatenate([y, labels])[order]
+
+
+def test_users_arrays_are_searched_too():
+    x, y = draw(40)
+    train = mix(x[:10], y[:10], 60)
+    dataset = replace(make_dataset(test=(x, y)), read=lambda split: (UserInputs(train[0]), train[1]))
+
+    assert run("training-samples", make_probe(x, y, dataset=dataset)).value == 0.25
+
+
+def test_items_are_searched_up_to_a_number():
+    x, y = draw(200)
+    items, labels = mix(x, y, 300)
+    items = ByItem(items)
+    finding = run("training-samples", make_probe(x, y, dataset=make_dataset(train=(items, labels), test=(x, y))))
+
+    assert finding.value == 1
+    assert {*items.rows} == {*range(300)}
+
+
+def test_a_part_of_many_items_tells_of_all():
+    x, y = draw(200)
+    items, labels = mix(x, y, 20_000)
+    items = ByItem(items)
+    finding = run("training-samples", make_probe(x, y, dataset=make_dataset(train=(items, labels), test=(x, y))))
+
+    assert len(items.rows) <= 2000 + 16
+    assert finding.grade == "suspect"
+    assert re.fullmatch(
+        r"(1\d|2\d) of 200 samples are among the 2000 training samples, of 20000, that were searched; "
+        "expected at most 0.5 %",
+        finding.message,
+    )
+    assert re.search(r"no training has seen: about \d+ % of these are training samples$", finding.hint)
+
+
+@pytest.mark.parametrize("shared", [0, 8])
+def test_a_few_shared_items_are_no_finding(shared):
+    x, y = draw(200)
+    items, labels = mix(x[:shared], y[:shared], 20_000)
+
+    assert run("training-samples", make_probe(x, y, dataset=make_dataset(train=(ByItem(items), labels)))) is None
+
+
+def test_of_an_array_that_is_too_large_a_part_is_searched(monkeypatch):
+    monkeypatch.setattr(training_samples, "MAX_VALUES", 100 * FEATURES)
+    x, y = draw(200)
+    finding = run("training-samples", make_probe(x, y, dataset=make_dataset(train=mix(x, y, 300), test=(x, y))))
+
+    assert "among the 100 training samples, of 300, that were searched; expected at most 1.7 %" in finding.message
+
+
+def test_items_that_are_the_same_in_both_splits_are_one_split():
+    x, y = draw(200)
+    dataset = make_dataset(train=(ByItem(x), y), test=(x, y))
+    with pytest.raises(NotApplicableError, match="same samples in both splits"):
+        run("training-samples", make_probe(x, y, dataset=dataset))
+
+
+def test_a_training_split_that_begins_with_the_samples_is_a_finding():
+    (x, y), (others, labels) = draw(40), draw(60, seed=1)
+    train = np.concatenate([x, others]), np.concatenate([y, labels])
+
+    assert run("training-samples", make_probe(x, y, dataset=make_dataset(train=train, test=(x, y)))).value == 1
 
 
 # easy-samples

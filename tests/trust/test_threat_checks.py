@@ -9,9 +9,9 @@ from robust.trust.checks import THREAT_CHECKS, examine
 from robust.trust.threat_probe import ThreatProbe
 
 
-def check(text, lo, hi, *, quantised):
-    """Return the findings on a threat model for values all over the range, on 256 levels or on none."""
-    x = np.random.RandomState(0).randint(0, 256, (70, 3, 4, 4)) / 255
+def check(text, lo, hi, *, quantised, levels=256):
+    """Return the findings on a threat model for values all over the range, on so many levels or on none."""
+    x = np.random.RandomState(0).randint(0, levels, (70, 3, 4, 4)) / (levels - 1)
     x = (lo + (hi - lo) * (x if quantised else 0.9 * x + 0.0123)).astype(np.float32)
     samples = Samples(x, np.zeros(70, np.int64), np.arange(70))
     return examine(THREAT_CHECKS, ThreatProbe(read_threat(text, lo, hi), samples)).findings
@@ -81,3 +81,44 @@ def test_less_than_a_level_is_a_finding_for_data_on_levels_alone(text, bounds, h
 )
 def test_what_is_in_the_units_of_the_data_is_no_finding(text, bounds, quantised):
     assert not check(text, *bounds, quantised=quantised)
+
+
+@pytest.mark.parametrize(
+    ("text", "bounds", "levels", "level"),
+    [
+        ("linf:0.05", (0, 1), 17, "0.0625"),
+        ("l2:0.05", (0, 1), 17, "0.0625"),
+        ("l1:0.05", (0, 1), 17, "0.0625"),
+        ("linf:0.1", (-1, 1), 17, "0.125"),
+        ("linf:0.9", (0, 16), 17, "1"),
+        ("linf:0.3", (0, 1), 2, "1"),
+        ("linf:0.003", (0, 1), 255, "0.003937"),
+        ("l2:0.5+linf:8/255", (0, 1), 16, "0.06667"),
+    ],
+)
+def test_less_than_one_of_fewer_levels_is_a_note(text, bounds, levels, level):
+    (finding,) = check(text, *bounds, quantised=True, levels=levels)
+
+    assert (finding.name, finding.grade) == ("eps-units", "trusted")
+    assert f"is below one level, {level}, of this data, which has {levels}: what breaks" in finding.message
+    assert finding.hint.endswith(f"{finding.message.split(':')[0]}:{level} or more")
+    assert not check(text, *bounds, quantised=False, levels=levels)
+
+
+@pytest.mark.parametrize("text", ["linf:1/16", "linf:0.0625", "linf:0.1", "l2:0.07"])
+def test_one_of_few_levels_is_no_finding(text):
+    assert not check(text, 0, 1, quantised=True, levels=17)
+
+
+def test_a_mistake_comes_before_a_note():
+    (finding,) = check("linf:0.9+linf:8/255", 0, 16, quantised=True, levels=17)
+
+    assert (finding.grade, finding.hint) == ("suspect", "did you mean linf:0.502?")
+
+
+@pytest.mark.parametrize("values", [[0.3], [0.3, 0.4], [0.0, 0.01, 0.9]])
+def test_a_few_values_are_on_no_levels_of_their_own(values):
+    x = np.resize(np.array(values, np.float32), (6, 1, 2, 2))
+    samples = Samples(x, np.zeros(6, np.int64), np.arange(6))
+
+    assert not examine(THREAT_CHECKS, ThreatProbe(read_threat("linf:0.005", 0, 1), samples)).findings

@@ -21,7 +21,8 @@ def make_operator(call: Call, sources: tuple[int, ...], shapes: Shapes, shape: t
     curve = CURVES.get(call.name)
     if curve is not None and len(sources) == 1:
         return curve if isinstance(curve, Curve) else curve(call)
-    if (found := make_affine(call, shapes) or make_maximum(call, shapes, shape)) is not None:
+    found = make_affine(call, shapes) or make_maximum(call, shapes, shape)
+    if found is not None:
         return found
     if call.name in BILINEAR and len(sources) == 2:
         return Product(call)

@@ -17,13 +17,11 @@ STRUCTURE = (
     *("expand", "slice", "select", "narrow", "index_select", "index", "gather", "cat", "stack", "clone", "alias"),
     *(
         "contiguous",
-        "detach",
         "flip",
         "roll",
         "pixel_shuffle",
         "pixel_unshuffle",
         "channel_shuffle",
-        "unfold",
         "im2col",
     ),
     *(
@@ -71,7 +69,7 @@ class Affine:
 
     def reach(self, *radii: Tensor) -> Tensor:
         """Return |J| times the radii of the sources, which are not negative."""
-        return torch.vmap(self._call)(*radii) - self._call(*self._zeros(radii[0]))
+        return (torch.vmap(self._call)(*radii) - self._call(*self._zeros(radii[0]))).abs()  # a divisor may be below 0
 
     def _zeros(self, like: Tensor) -> list[Tensor]:
         return [like.new_zeros(shape) for shape in self._shapes]
@@ -83,7 +81,7 @@ class Affine:
     def back(self, a: Tensor) -> tuple[Sequence[Tensor], Tensor]:
         """Return a times J, by source, and a times f(0); see `Lines`."""
         rows = a.flatten(0, 1)
-        constant, pull = torch.func.vjp(self._call, *self._zeros(a))
+        constant, pull = torch.func.vjp(self._call, *self._zeros(a))[:2]
         grads = torch.vmap(pull)(rows)
         bias = flat(rows, 1) @ constant.flatten()
         return [grad.unflatten(0, a.shape[:2]) for grad in grads], bias.unflatten(0, a.shape[:2])
@@ -113,7 +111,8 @@ class Weighted(Affine):
     def reach(self, *radii: Tensor) -> Tensor:
         """Return |J| times the radii."""
         absolute = self._call.over(torch.abs)
-        return torch.vmap(absolute)(*radii) - absolute(*self._zeros(radii[0]))
+        reach: Tensor = torch.vmap(absolute)(*radii) - absolute(*self._zeros(radii[0]))
+        return reach.abs()  # a factor of the whole may be negative
 
 
 def _batch_norm(x: Tensor, *held: Any) -> Tensor:
@@ -122,24 +121,48 @@ def _batch_norm(x: Tensor, *held: Any) -> Tensor:
     sides = [1, -1, *[1] * (x.dim() - 2)]
     scale = (variance + eps).rsqrt() * (1 if weight is None else weight)
     shift = (0 if bias is None else bias) - mean * scale
-    return x * scale.view(sides) + shift.view(sides)
+    normalised: Tensor = x * scale.view(sides) + shift.view(sides)
+    return normalised
 
 
-def _convert(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return x in a type, unless that is a narrower one: the bounds are of real numbers."""
-    return x.to(dtype) if torch.promote_types(x.dtype, dtype) == dtype else x
+def _unfold(x: Tensor, dim: int, size: int, step: int) -> Tensor:
+    """Return what the unfold of ATen does, whose transpose torch has no rule for to run over rows."""
+    dim %= x.dim()
+    starts = torch.arange(0, x.shape[dim] - size + 1, step)
+    windows = x.index_select(dim, (starts[:, None] + torch.arange(size)).flatten())
+    return windows.reshape(*x.shape[:dim], len(starts), size, *x.shape[dim + 1 :]).movedim(dim + 1, -1)
+
+
+def _copy(x: Tensor) -> Tensor:
+    """Return what a detach does, whose derivative is 0 only by word."""
+    return x.clone()
+
+
+REPLACED = {"unfold": _unfold, "detach": _copy}
 
 
 def make_affine(call: Call, shapes: Shapes) -> Affine | None:
     """Return the operator of a call that is affine in all its slots; None for others."""
     name = call.name
     if name == "_native_batch_norm_legit_no_training":
-        return Elementwise(Call(_batch_norm, call.args, {}), shapes)
-    if name == "_to_copy" and call.kwargs.get("dtype", torch.float32).is_floating_point:
-        return Affine(Call(_convert, (*call.args, call.kwargs.get("dtype", torch.float32)), {}), shapes)
+        sound = len(shapes) == 1 and call.index == 0
+        return Elementwise(Call(_batch_norm, call.args, {}), shapes) if sound else None
+    if name in REPLACED:
+        return Affine(Call(REPLACED[name], call.args, {}), shapes)
+    if name == "_to_copy":
+        dtype = call.kwargs.get("dtype")
+        return Affine(call, shapes) if dtype is None or dtype.is_floating_point else None
     if name in STRUCTURE:
         return Affine(call, shapes)
     if name in ELEMENTWISE:
-        products = (name == "mul" and len(shapes) > 1) or (name == "div" and isinstance(call.args[1], Slot))
-        return None if products else Elementwise(call, shapes)
+        return None if _is_product(call, shapes) else Elementwise(call, shapes)
     return Weighted(call, shapes) if name in WEIGHTED and len(shapes) == 1 else None
+
+
+def _is_product(call: Call, shapes: Shapes) -> bool:
+    """Whether a call on each element is no affine function of its slots."""
+    if call.name == "mul":
+        return len(shapes) > 1
+    if call.name == "div":
+        return isinstance(call.args[1], Slot) or call.kwargs.get("rounding_mode") is not None
+    return call.name == "lerp" and isinstance(call.args[2], Slot) and len(shapes) > 1

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from robust.certification.operators.operator import Call, Interval, Slot, flat
 
 POINTS = 65  # of a smooth curve, for constants
-FEW = 9  # of them, for slopes
+FEW = 8  # of them, for slopes; even, so that none is the middle
 
 Bend = Callable[[Interval], Tensor | float]
 
@@ -127,9 +128,13 @@ class CurveLines:
 
     def back(self, a: Tensor) -> tuple[Sequence[Tensor], Tensor]:
         """Return coefficients and constants; see `Lines`."""
-        positive, negative = a.clamp_min(0), a.clamp_max(0)
-        constant = flat(positive * self.low + negative * self.high, 2).sum(2)
-        return [positive * self.below + negative * self.above], constant
+        positive, gap = a.clamp_min(0), self.low - self.high
+        if gap.shape[1] == 1:  # of all rows: a product of matrices
+            high, gap = (flat(each, 2).transpose(1, 2) for each in (self.high, gap))
+            constant = (flat(a, 2) @ high + flat(positive, 2) @ gap).squeeze(2)
+        else:
+            constant = flat(a * self.high + positive * gap, 2).sum(2)
+        return [torch.addcmul(a * self.above, positive, self.below - self.above)], constant
 
 
 def _leaky(call: Call) -> Curve:
@@ -137,15 +142,15 @@ def _leaky(call: Call) -> Curve:
     return Curve(partial(F.leaky_relu, negative_slope=slope), (0.0,))
 
 
-def _clamp(call: Call) -> Curve:
+def _clamp(call: Call) -> Curve | None:
     lo, hi = (call.constant(place, name, None) for place, name in ((1, "min"), (2, "max")))
     return _between(lo, hi)
 
 
-def _between(lo: float | None, hi: float | None) -> Curve:
-    """Return the curve of a clamp; its ends are numbers."""
+def _between(lo: Any, hi: Any) -> Curve | None:
+    """Return the curve of a clamp whose ends are numbers; None for others."""
     if any(isinstance(end, Tensor | Slot) for end in (lo, hi)):
-        raise NotImplementedError
+        return None
     return Curve(lambda x: x.clamp(lo, hi), [float(end) for end in (lo, hi) if end is not None])
 
 
@@ -158,11 +163,15 @@ def _elu(call: Call) -> Curve:
 
 
 ELU = ((1, "alpha"), (2, "scale"), (3, "input_scale"))
+SOFTPLUS = ((1, "beta", 1), (2, "threshold", 20))
+LINEAR = 17  # from here on softplus is its argument, as near as float32 knows
 
 
-def _softplus(call: Call) -> Curve:
-    beta = float(call.constant(1, "beta", 1))
-    return Curve(lambda x: F.softplus(x, beta, 1e9), (), lambda _: beta / 4)
+def _softplus(call: Call) -> Curve | None:
+    beta, threshold = (float(call.constant(place, name, default)) for place, name, default in SOFTPLUS)
+    if threshold < LINEAR:
+        return None  # it jumps there
+    return Curve(lambda x: torch.logaddexp(beta * x, x.new_zeros(())) / beta, (), lambda _: abs(beta) / 4)
 
 
 def _gelu(call: Call) -> Curve:
@@ -170,14 +179,21 @@ def _gelu(call: Call) -> Curve:
     return Curve(partial(F.gelu, approximate=kind), (), lambda _: 0.85)  # 0.798 and 0.80 at 0
 
 
-def make_prelu(call: Call, shape: tuple[int, ...]) -> Curve:
-    """Return the curve of a PReLU, whose slopes are those of the channels of its source, (1, channels, ...)."""
+def make_prelu(call: Call, shape: tuple[int, ...]) -> Curve | None:
+    """Return the curve of a PReLU, whose slopes are those of the channels of its source, (1, channels, ...).
+
+    None where the slopes are no constants.
+    """
+    if not isinstance(call.args[1], Tensor):
+        return None
     slope = call.args[1].reshape(-1, *[1] * (len(shape) - 2))
     return Curve(lambda x: torch.where(x > 0, x, slope * x), (0.0,))
 
 
 def _pow(call: Call) -> Curve | None:
     power = call.args[1]
+    if not isinstance(power, int | float):
+        return None
     if power == 2:
         return SQUARE
     return {0.5: SQRT, -1: RECIPROCAL, -0.5: RSQRT, 1: None}.get(power)
@@ -192,7 +208,7 @@ RELU = Curve(torch.relu, (0.0,), rising=True)
 # The bounds of second derivatives are checked by tests on a grid.
 CURVES: dict[str, Curve | Callable[[Call], Curve | None]] = {
     "relu": RELU,
-    "relu6": _between(0, 6),
+    "relu6": lambda _: _between(0, 6),
     "abs": Curve(torch.abs, (0.0,)),
     "leaky_relu": _leaky,
     "hardtanh": lambda call: _between(call.constant(1, "min_val", -1), call.constant(2, "max_val", 1)),

@@ -25,6 +25,10 @@ class Interval(NamedTuple):
         room = ROUNDING * (self.lo.abs() + self.hi.abs())
         return Interval(self.lo - room, self.hi + room)
 
+    def meet(self, other: "Interval") -> "Interval":
+        """Return the tighter of both bounds on each side."""
+        return Interval(torch.fmax(self.lo, other.lo), torch.fmin(self.hi, other.hi))
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
@@ -51,7 +55,12 @@ class Call:
         """Return the function's value for values of one sample, (1, ...) each."""
         args, kwargs = pytree.tree_map_only(Slot, lambda slot: values[slot.n], (self.args, self.kwargs))
         result = self.function(*args, **kwargs)
-        return result if self.index is None else result[self.index]
+        value: Tensor = result if self.index is None else result[self.index]
+        return value
+
+    def __repr__(self) -> str:
+        """Return its function alone: torch.vmap asks for it at each call, and tensors take long to write."""
+        return f"Call({self.function})"
 
     def over(self, change: Callable[[Tensor], Tensor]) -> "Call":
         """Return the call with each constant tensor of floats changed."""
@@ -88,7 +97,10 @@ def flat(values: Tensor, dims: int) -> Tensor:
 class Operator(Protocol):
     """A function of one or more values of a network, and its bounds."""
 
-    affine: bool
+    @property
+    def affine(self) -> bool:
+        """Whether the function is affine; then its lines are the function, whatever the bounds."""
+        ...
 
     def value(self, *values: Tensor) -> Tensor:
         """Return the value, (n, 1, ...), for values of n samples."""

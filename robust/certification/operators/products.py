@@ -48,7 +48,7 @@ class ProductLines:
 
     def back(self, a: Tensor) -> tuple[Sequence[Tensor], Tensor]:
         """Return coefficients and constants; see `Lines`."""
-        b = torch.broadcast_shapes(a.shape[:1], self.x.lo.shape[:1])[0]
+        b = max(len(a), len(self.x.lo))
         a = a.expand(b, *a.shape[1:])
         positive, negative = a.clamp_min(0), a.clamp_max(0)
         lx, ly, uy = self.x.lo, self.y.lo, self.y.hi
@@ -61,7 +61,8 @@ class ProductLines:
         """Return rows times the derivative by one of the two values, at (x, y), (b, k, 1, ...)."""
 
         def one(row: Tensor, x: Tensor, y: Tensor) -> Tensor:
-            return torch.func.vjp(self.of.call, x, y)[1](row)[which]
+            part: Tensor = torch.func.vjp(self.of.call, x, y)[1](row)[which]
+            return part
 
         of_sample = torch.vmap(one, in_dims=(0, None, None))
         return torch.vmap(of_sample)(rows, x, y)

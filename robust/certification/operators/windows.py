@@ -50,8 +50,8 @@ class Maximum:
         share = torch.where(wide, (top - others) / torch.where(wide, top - floor, 1), 1).clamp(0, 1)
         constant = torch.where(wide, others - share * floor, 0)
         groups = self.groups.expand(len(lo), -1, -1)
-        take = lambda which: groups.gather(2, which).squeeze(2)  # noqa: E731
-        return MaximumLines(take(lo.argmax(2, keepdim=True)), take(highest), share, constant, self)
+        low, high = (groups.gather(2, which).squeeze(2) for which in (lo.argmax(2, keepdim=True), highest))
+        return MaximumLines(low, high, share, constant, self)
 
     def undecided(self, *sources: Interval) -> Sequence[Tensor]:
         """Mark the values that may be the maximum of a group that has several such."""
@@ -80,7 +80,7 @@ class MaximumLines:
         rows = flat(a, 2)
         positive, negative = rows.clamp_min(0), rows.clamp_max(0)
         size = sum(math.prod(shape) for shape in self.of.shapes)
-        b, k = torch.broadcast_shapes((len(self.low), 1), rows.shape[:2])
+        b, k = max(len(rows), len(self.low)), rows.shape[1]
         whole = (b, k, rows.shape[2])
         into = rows.new_zeros(b, k, size)
         into = into.scatter_add(2, self.low.unsqueeze(1).expand(whole), positive.expand(whole))
@@ -91,7 +91,7 @@ class MaximumLines:
 
 def _split(joined: Tensor, shapes: Shapes, dim: int) -> list[Tensor]:
     """Return the parts of the flattened sources, in their shapes."""
-    parts = joined.split([math.prod(shape) for shape in shapes], dim)
+    parts = torch.split(joined, [math.prod(shape) for shape in shapes], dim)
     return [part.reshape(*joined.shape[:dim], *shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
@@ -99,15 +99,16 @@ def make_maximum(call: Call, shapes: Shapes, shape: tuple[int, ...]) -> Maximum 
     """Return the operator of a pooling, of a maximum along dimensions, or of two values; None for others."""
     sizes = [math.prod(each) for each in shapes]
     whole = torch.arange(sum(sizes))
-    places = [part.view(each) for part, each in zip(whole.split(sizes), shapes, strict=True)]
+    places = [part.view(each) for part, each in zip(torch.split(whole, sizes), shapes, strict=True)]
+    if call.index:
+        return None  # where the maxima are
+    groups: Tensor | None = None
     if call.name.startswith("max_pool"):
         groups = _pool(call, places[0], shape)
-    elif call.name == "maximum" and len(shapes) == 2:
+    elif call.name in ("maximum", "max") and len(shapes) == 2:
         groups = torch.stack([each.expand(shape).flatten() for each in places], 1)
-    elif call.name in ("amax", "max"):
+    elif call.name in ("amax", "max") and not isinstance(call.constant(1, "dim", None), Tensor):
         groups = _along(call, places[0])
-    else:
-        return None
     return None if groups is None else Maximum(groups, shape, shapes)
 
 
@@ -119,21 +120,24 @@ def _pool(call: Call, places: Tensor, shape: tuple[int, ...]) -> Tensor:
     images = places.reshape(-1, *places.shape[-rank:])
     starts = []
     for axis in range(rank):
-        first = torch.arange(shape[shape_axis(axis, rank)]) * stride[axis] - padding[axis]
+        first = torch.arange(shape[axis - rank]) * stride[axis] - padding[axis]
         starts.append(first[:, None] + torch.arange(size[axis]) * dilation[axis])  # (out, size) along this axis
     grids = torch.meshgrid(*(each.flatten() for each in starts), indexing="ij")
     valid = torch.stack([(grid >= 0) & (grid < images.shape[axis + 1]) for axis, grid in enumerate(grids)]).all(0)
     index = [grid.clamp(0, images.shape[axis + 1] - 1) for axis, grid in enumerate(grids)]
-    found = torch.where(valid, images[(slice(None), *index)], none)
-    for axis in range(rank):
-        found = found.unflatten(1 + 2 * axis, starts[axis].shape)
+    places = images.flatten(1)[:, _flat_index(index, images.shape[1:])]
+    found = torch.where(valid, places, none)
+    found = found.reshape(len(images), *(side for start in starts for side in start.shape))
     order = [0, *range(1, 2 * rank, 2), *range(2, 2 * rank + 1, 2)]
     return found.permute(order).reshape(-1, math.prod(size))
 
 
-def shape_axis(axis: int, rank: int) -> int:
-    """Return the place of a pooled axis in a shape."""
-    return axis - rank
+def _flat_index(index: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+    """Return the positions in a flattened array of this shape."""
+    flat_index = torch.zeros_like(index[0])
+    for along, side in zip(index, shape, strict=True):
+        flat_index = flat_index * side + along
+    return flat_index
 
 
 def _sides(call: Call, rank: int) -> list[list[int]]:

@@ -18,6 +18,7 @@ NOTE = (
     "Each mark is a row, with the band of its 95 % interval; the mark at 0 is the clean accuracy. Nothing was measured "
     "between the marks."
 )
+PROOFS = " The dotted lines are what is certified."
 
 Group = tuple[str, str, str]  # data, norm, suite
 
@@ -29,6 +30,7 @@ class Curve:
     model: ModelKey
     group: Group
     points: tuple[tuple[Fraction, str, float, float, float], ...]  # (eps, as written, percent, low, high)
+    certified: tuple[tuple[Fraction, float], ...] = ()  # (eps, percent), where a row has a certificate
 
     @property
     def label(self) -> str:
@@ -48,7 +50,7 @@ def curves(boards: Sequence[Board]) -> list[Curve]:
     for (group, model, _), members in groupby(sorted(rows, key=key), key):
         points = {parse_threat(row.record.threat)[1]: row for row in members}
         if len(points) > 1:
-            made.append(Curve(model, group, _points(points)))
+            made.append(Curve(model, group, _points(points), _certified(points)))
     return made
 
 
@@ -67,11 +69,16 @@ def _points(rows: dict[Fraction, Row]) -> tuple[tuple[Fraction, str, float, floa
     return (start, *((e, r.record.threat.partition(":")[2], r.robust, r.low, r.high) for e, r in sorted(rows.items())))
 
 
+def _certified(rows: dict[Fraction, Row]) -> tuple[tuple[Fraction, float], ...]:
+    return tuple((eps, row.certified) for eps, row in sorted(rows.items()) if row.certified is not None)
+
+
 def chart(group: Sequence[Curve], title: str) -> Html:
     """Draw the curves of one group, at most MAX_CURVES: those that are highest at their largest eps."""
     shown = sorted(group, key=lambda curve: (-curve.points[-1][2], curve.label))[:MAX_CURVES]
     ticks = {eps: text for curve in shown for eps, text, *_ in curve.points}
     accuracies = [bound for curve in shown for point in curve.points for bound in point[3:]]
+    accuracies += [percent for curve in shown for _, percent in curve.certified]
     axes = Axes(0, float(max(ticks)), *pad_bounds(accuracies), height=260 if title else 200)
     _, norm, suite = group[0].group
     left_out = f", the {MAX_CURVES} best of {len(group)} models" if len(group) > MAX_CURVES else ""
@@ -92,7 +99,7 @@ def chart(group: Sequence[Curve], title: str) -> Html:
         tag(
             "figcaption",
             legend([(curve.label, k) for k, curve in enumerate(shown)]),
-            tag("p", f"{suite}{left_out}. {NOTE}"),
+            tag("p", f"{suite}{left_out}. {NOTE}{PROOFS * any(curve.certified for curve in shown)}"),
         )
         if title
         else None
@@ -109,10 +116,15 @@ def _curve(axes: Axes, curve: Curve, k: int) -> Html:
         "g",
         void("path", class_="band", d=f"M{'L'.join(upper + lower)}z"),
         void("path", class_="line", d=axes.polyline((float(eps), y) for eps, _, y, _, _ in curve.points)),
+        void("path", class_="proof", d=axes.polyline((float(e), y) for e, y in curve.certified))
+        if curve.certified
+        else None,
         *marks,
         class_=colour(k),
     )
 
 
 def _describe(curve: Curve) -> str:
-    return ", ".join(f"{y:.1f} % at {text}" for _, text, y, _, _ in curve.points)
+    figures = ", ".join(f"{y:.1f} % at {text}" for _, text, y, _, _ in curve.points)
+    proved = ", ".join(f"{percent:.1f} % at {float(eps):.3g}" for eps, percent in curve.certified)
+    return f"{figures}{f'; certified {proved}' if proved else ''}"

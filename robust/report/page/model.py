@@ -7,6 +7,7 @@ from robust.records.gallery import Gallery
 from robust.records.record import Record
 from robust.report.board import Board, Row
 from robust.report.lines import Line, lines
+from robust.report.page import bracket
 from robust.report.page.curves import Curve, chart
 from robust.report.page.images import gallery_section
 from robust.report.page.layout import Placed
@@ -51,6 +52,7 @@ def _row(board: Board, row: Row, gallery: Gallery | None, first: Record, up: str
     return tag(
         "article",
         tag("h4", f"{record.threat}, {record.suite} ", verdict(row)),
+        bracket.section(row),
         tag(
             "div", _attacks(lines(board, row)[len(record.attacks) == 1 :]), by_class(record), class_="wide", tabindex=0
         ),
@@ -94,6 +96,7 @@ def _reasons(record: Record) -> Html:
     others = [f"{len(trust.skipped)} more do not apply here"] * bool(trust.skipped)
     others += [f"not run for lack of time: {', '.join(trust.not_run)}"] * bool(trust.not_run)
     checks = f"{len(trust.checked)} checks" + f" ({'; '.join(others)})" * bool(others)
+    checks += f", {trust.passes:,} passes, {trust.seconds:,.1f} s" * bool(trust.passes)
     result = f"; {len(trust.findings)} found a reason to doubt:" if trust.findings else ": no reason to doubt."
     return join(tag("p", checks + result), tag("ul", *findings) if trust.findings else None)
 

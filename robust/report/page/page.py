@@ -15,7 +15,7 @@ from robust.report.page.marks import shapes
 from robust.report.page.markup import Html, join, tag
 from robust.report.page.names import model_key
 from robust.report.robustbench import Imported
-from robust.report.table import LEGEND
+from robust.report.table import legend
 
 
 def page(boards: Sequence[Board], galleries: Mapping[str, Gallery], imported: Sequence[Imported] = ()) -> str:
@@ -60,7 +60,7 @@ def _header(boards: Sequence[Board]) -> Html:
             _file("results.csv"),
             ", one line an attack.",
         ),
-        tag("details", tag("summary", "How to read it"), tag("p", LEGEND)),
+        tag("details", tag("summary", "How to read it"), tag("p", legend(boards))),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from robust.records.store import PAGES
 from robust.report.board import Board, Row
+from robust.report.page import bracket
 from robust.report.page.layout import MAX_ROWS, Layout, further_links, slice_of
 from robust.report.page.marks import family, legend, number_families
 from robust.report.page.markup import Html, breakable, join, number, tag, void
@@ -11,7 +12,14 @@ from robust.report.page.scatter import scatter
 from robust.report.table import Column, columns, describe_rounding
 
 INTERVAL = "95 % interval"
-FIRST = ("rank", "model", "robust %", "verdict")  # what decides, so that no width hides it; the others scroll
+FIRST = (
+    "rank",
+    "model",
+    "certified %",
+    "robust %",
+    "open %",
+    "verdict",
+)  # what decides, so that no width hides it; the others scroll
 NARROW = (
     "This window is narrow: the columns n, params and weights are left out. The samples stand above the table, "
     "parameters and weights at each model below."
@@ -114,7 +122,9 @@ def _line(board: Board, row: Row, address: str) -> Html:
         "tr",
         tag("td", "partial" if row.rank is None else row.rank, class_="rank"),
         name,
+        *[bracket.cell(row)] * board.certified,
         tag("td", tag("b", f"{row.robust:.1f}"), whisker(row), class_="robust"),
+        *[tag("td", "" if row.open is None else f"{row.open:.1f}")] * board.certified,
         *[tag("td", verdict(row), class_="word")] * board.judged,
         tag("td", f"{row.clean:.1f}"),
         *figures,
@@ -134,11 +144,12 @@ def verdict(row: Row) -> Html:
 
 
 def whisker(row: Row) -> Html:
-    """Draw the robust accuracy between 0 and 100 % with its interval, also written as text."""
+    """Draw the robust accuracy between 0 and 100 % with its interval, also written as text, and what is certified."""
     low, high = number(0.6 * row.low), max(0.6 * (row.high - row.low), 1)
     return join(
         tag(
             "svg",
+            void("path", class_="proof", d=f"M0 5h{number(0.6 * row.certified)}") if row.certified else None,
             void("path", class_="span", d=f"M{low} 5h{number(high)}"),
             void("path", class_="dot", d=f"M{number(0.6 * row.robust)} 1v8"),
             viewBox="0 0 60 10",
@@ -149,11 +160,12 @@ def whisker(row: Row) -> Html:
 
 
 def _caption(board: Board) -> Html:
+    proofs = " The dotted lines go down to what is certified." * board.certified
     others = f" Rows after the first {MAX_ROWS} are small circles without a link." * (len(board.rows) > MAX_ROWS)
     return tag(
         "p",
         "Each point is a row and links to it; the thin lines are 95 % Wilson intervals. The stepped line joins the "
-        f"rows that no other beats in both accuracies. Hollow: partial, or not trusted.{others}",
+        f"rows that no other beats in both accuracies. Hollow: partial, or not trusted.{proofs}{others}",
     )
 
 

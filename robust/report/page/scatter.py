@@ -17,7 +17,7 @@ def scatter(board: Board, marks: dict[str, int], layout: Layout) -> Html:
     if len(board.rows) < 3:
         return join()
     clean = [bound for row in board.rows for bound in _clean_interval(row)]
-    robust = [bound for row in board.rows for bound in (row.low, row.high)]
+    robust = [bound for row in board.rows for bound in (row.low, row.high, row.certified) if bound is not None]
     axes = Axes(*pad_bounds(clean), *pad_bounds(robust))
     best = pareto_front(board.rows)
     description = (
@@ -62,7 +62,7 @@ def _points(axes: Axes, board: Board, marks: dict[str, int], layout: Layout) -> 
         classes = f"{colour(mark)}{' hollow' * hollow}"
         x, y = number(axes.x(row.clean)), number(axes.y(row.robust))
         if k < MAX_ROWS:
-            drawn = (void("path", d=_whiskers(axes, row)), void("use", href=shape(mark), x=x, y=y))
+            drawn = (void("path", d=_whiskers(axes, row)), _proof(axes, row), void("use", href=shape(mark), x=x, y=y))
             link = {"href": layout.link(row.record, f"{PAGES}/"), "tabindex": -1}
             points.append(tag("a", tag("title", _describe(row)), *drawn, **link, class_=classes))
         else:  # a browser draws thousands of circles quickly, and of nothing else
@@ -72,7 +72,8 @@ def _points(axes: Axes, board: Board, marks: dict[str, int], layout: Layout) -> 
 
 def _describe(row: Row) -> str:
     figures = f"clean {row.clean:.1f} %, robust {row.robust:.1f} % ({row.low:.1f} to {row.high:.1f})"
-    return f"{row.record.model.name}, {row.record.recipe}: {figures}"
+    proved = "" if row.certified is None else f", certified {row.certified:.1f} %"
+    return f"{row.record.model.name}, {row.record.recipe}: {figures}{proved}"
 
 
 def _clean_interval(row: Row) -> tuple[float, float]:
@@ -84,6 +85,15 @@ def _whiskers(axes: Axes, row: Row) -> str:
     left, right = _clean_interval(row)
     across = f"M{number(axes.x(left))} {number(axes.y(row.robust))}H{number(axes.x(right))}"
     return f"{across}M{number(axes.x(row.clean))} {number(axes.y(row.low))}V{number(axes.y(row.high))}"
+
+
+def _proof(axes: Axes, row: Row) -> Html | None:
+    """Return the line from the robust accuracy down to what is certified, with a foot; None without a certificate."""
+    if row.certified is None:
+        return None
+    x, foot = axes.x(row.clean), number(axes.y(row.certified))
+    line = f"M{number(x)} {number(axes.y(row.robust))}V{foot}M{number(x - 4)} {foot}H{number(x + 4)}"
+    return void("path", class_="proof", d=line)
 
 
 def _steps(axes: Axes, rows: list[Row]) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from robust.attacks.task import Task
 from robust.attacks.threats.lp import LpThreat
+from robust.certification.backward import Rows
 from robust.certification.ball import Ball
 from robust.certification.crown import Bounds, bound_by_intervals
 from robust.certification.errors import NoBoundsError
@@ -87,7 +88,7 @@ class BoundRun:
 
 def bound_logits(bounds: Bounds, y: Tensor) -> Tensor:
     """Return upper bounds of each logit less the label's, (n, classes), 0 for the label itself."""
-    return -bounds.below(_rows(bounds, y))
+    return -bounds.below(Rows.at(bounds.graph.output, _rows(bounds, y)))
 
 
 def bound_rivals(bounds: Bounds, y: Tensor, logits: Tensor, rivals: int) -> Tensor:
@@ -101,7 +102,7 @@ def bound_rivals(bounds: Bounds, y: Tensor, logits: Tensor, rivals: int) -> Tens
     others = logits.detach().scatter(1, y[:, None], -math.inf)
     which = others.topk(min(rivals, graph.classes - 1), 1).indices
     rows = _rows(bounds, y).gather(1, which[:, :, None, None].expand(-1, -1, 1, graph.classes))
-    return logits.scatter(1, which, -replace(bounds, lines=lines).below(rows))
+    return logits.scatter(1, which, -replace(bounds, lines=lines).below(Rows.at(graph.output, rows)))
 
 
 def _rows(bounds: Bounds, y: Tensor) -> Tensor:

@@ -14,15 +14,17 @@ MIN_OTHERS, MAX_OTHERS = 32, 128
 def load_others(probe: AttackProbe) -> tuple[str, Samples]:
     """Load samples that were not measured: of the same split if it has enough, else of the training split.
 
-    Only as many are read as are needed. Return where they are from, too. NotApplicableError if there are none.
+    Only as many are read as are needed, and as the budget allows. Return where they are from, too. NotApplicableError
+    if there are none.
     """
     if probe.dataset is None:
         raise NotApplicableError("the data set is not known")
-    drawn = _draw(probe, "test", MAX_OTHERS + len(probe.measured))
-    rest = drawn.take(np.flatnonzero(~np.isin(drawn.index, probe.measured))[:MAX_OTHERS])
+    most = max(MIN_OTHERS, probe.budget.few(MAX_OTHERS))
+    drawn = _draw(probe, "test", most + len(probe.measured))
+    rest = drawn.take(np.flatnonzero(~np.isin(drawn.index, probe.measured))[:most])
     if len(rest) >= MIN_OTHERS:
         return "the rest of their split", rest
-    train = _draw(probe, "train", MAX_OTHERS)
+    train = _draw(probe, "train", most)
     if len(train) < MIN_OTHERS:
         raise NotApplicableError("the data has too few other samples")
     return "the training split", train

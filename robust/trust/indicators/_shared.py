@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from robust.attacks.engine import AnyAttack, rounds_of
 from robust.attacks.factory import make
+from robust.flags import Flags
 from robust.records.trust import Finding, NotApplicableError
 from robust.stats import above
 from robust.trust.attack_probe import MAX_ATTACKS, MAX_LINEAR_SAMPLES, MAX_TRACED_SAMPLES, ORDINARY, AttackProbe
+from robust.trust.pass_share import GRADIENT_PASSES
 
 MAX_SHARE = 0.005  # of the samples that only a weaker attack breaks, by luck; many published ranks differ by no more
 OWN_ATTACKS = "robust.attacks.zoo."  # of these the driver judges every iterate
-GRADIENT_PASSES = 3  # of a sample, for an answer and its gradient: a backward pass takes as long as two forward
 # Of a false alarm in one comparison; there are about 20, so in one sound model of a hundred.
 MAX_P_VALUE = 0.0005
 
@@ -46,10 +47,14 @@ def compare_gradient_free(probe: AttackProbe, name: str, attack: str | AnyAttack
     """
     require_complete(probe)
     require_free(probe)
-    adversarial, m = probe.find(attack), len(probe.samples)
-    if probe.gradient_attacks and is_significant(int(adversarial.sum()), m):
-        adversarial = adversarial & ~probe.measure(ORDINARY, adversarial).adversarial
-    count = int(adversarial.sum())
+    m = len(probe.samples)
+
+    def count_masked(adversarial: Flags) -> int:
+        if probe.gradient_attacks and is_significant(int(adversarial.sum()), m):
+            adversarial = adversarial & ~probe.find_ordinary(adversarial)
+        return int(adversarial.sum())
+
+    count = count_masked(probe.find(attack, lambda found: is_significant(count_masked(found), m)))
     if not is_significant(count, m):
         return None
     seen = f"{description} found adversarial examples for {count} of {m} samples"

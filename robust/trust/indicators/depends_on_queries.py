@@ -10,7 +10,7 @@ MAX_SAMPLES = 32
 
 
 @INDICATORS.register("depends-on-queries")
-@costs(lambda probe: min(MAX_SAMPLES, len(probe.samples)))
+@costs(lambda probe: len(probe.take_few(MAX_SAMPLES).samples))
 def depends_on_queries(probe: AttackProbe) -> Finding | None:
     """Check that the answers to clean samples are those from before the attacks: no counter, clock or cache decides.
 
@@ -20,8 +20,8 @@ def depends_on_queries(probe: AttackProbe) -> Finding | None:
     require_deterministic(probe)
     if probe.before is None:
         raise NotApplicableError("the model was not asked before the attacks")
-    few = probe.take_first(MAX_SAMPLES)
-    change = measure_change(probe.before[:MAX_SAMPLES].double(), few.answer().double())
+    few = probe.take_few(MAX_SAMPLES)
+    change = measure_change(probe.before[: len(few.samples)].double(), few.answer().double())
     if change <= MAX_NOISE:
         return None
     seen = f"after the attacks the logits of the samples differ by up to {change:.2g} times their range"

@@ -7,14 +7,14 @@ from robust.attacks.criteria.classification import CLASS
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
-from robust.trust.indicators._samples import MAX_OTHERS, load_others
+from robust.trust.indicators._samples import MAX_OTHERS, MIN_OTHERS, load_others
 from robust.trust.indicators._shared import MAX_P_VALUE, require_deterministic
 
 MAX_SURER = 0.6  # chance that a sample's lead is above that of another one; 0.5 if neither was chosen
 
 
 @INDICATORS.register("easy-samples")
-@costs(lambda probe: MAX_OTHERS)
+@costs(lambda probe: max(MIN_OTHERS, probe.budget.few(MAX_OTHERS)))
 def easy_samples(probe: AttackProbe) -> Finding | None:
     """Check that the label leads by no more than at samples that were not measured, by the test of Mann and Whitney.
 

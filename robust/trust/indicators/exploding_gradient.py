@@ -10,7 +10,7 @@ MIN_GAIN = 0.01  # of the predicted gain
 
 
 @INDICATORS.register("exploding-gradient")
-@costs(lambda probe: count_linearity_passes(probe))
+@costs(count_linearity_passes)
 def exploding_gradient(probe: AttackProbe) -> Finding | None:
     """Check that a small step along the gradient gains at least 1 % of the prediction (1802.00420).
 

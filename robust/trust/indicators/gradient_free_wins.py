@@ -9,7 +9,7 @@ MAX_SAMPLES, QUERIES = 160, 100
 
 
 @INDICATORS.register("gradient-free-wins")
-@costs(lambda probe: QUERIES * probe.count_hardest())
+@costs(lambda probe: probe.cut(QUERIES) * probe.count_hardest())
 def gradient_free_wins(probe: AttackProbe) -> Finding | None:
     """Check that Square (1912.00049) finds nothing that gradient attacks missed (1902.06705, 2003.01690).
 
@@ -17,5 +17,6 @@ def gradient_free_wins(probe: AttackProbe) -> Finding | None:
     """
     if any(part.norm == "l1" for part in probe.threat.parts):
         raise NotApplicableError("square is for linf and l2")
-    attack, description = f"square:steps={QUERIES}", f"square with {QUERIES} queries"
+    queries = probe.cut(QUERIES)
+    attack, description = f"square:steps={queries}", f"square with {queries} queries"
     return compare_gradient_free(probe.take_first(MAX_SAMPLES), "gradient-free-wins", attack, description)

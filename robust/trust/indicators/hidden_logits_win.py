@@ -23,7 +23,9 @@ def hidden_logits_win(probe: AttackProbe) -> Finding | None:
     """
     require_deterministic(probe)
     with eval_mode(probe.module, probe.seed):
-        inner = find_inner(probe.module, probe.x[:MAX_SAMPLES])
+        x = probe.x[:MAX_SAMPLES]
+        probe.budget.add(2 * len(x))
+        inner = find_inner(probe.module, x)
     if inner is None:
         raise NotApplicableError("no layer has logits other than the answers")
     attack = Transfer(PGD(STEPS, stride=1.0, loss="margin", last=0.01), inner)

@@ -16,7 +16,8 @@ def margin_wins(probe: AttackProbe) -> Finding | None:
     require_complete(probe)
     require_free(probe)
     probe.require_gradient_attacks()
-    count, m = int(probe.find(ORDINARY, seed=1).sum()), len(probe.samples)
+    m = len(probe.samples)
+    count = int(probe.find(ORDINARY, lambda found: is_significant(int(found.sum()), m), seed=1).sum())
     if not is_significant(count, m):
         return None
     seen = f"{ORDINARY} found adversarial examples for {count} of {m} samples that the row's attacks left robust"

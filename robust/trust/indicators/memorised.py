@@ -25,7 +25,7 @@ MAX_SHARE = 0.1  # of the samples that have their cliff between the same two
 
 
 @INDICATORS.register("memorised")
-@costs(lambda probe: len(RADII) * min(MAX_SAMPLES, int(probe.correct.sum())))
+@costs(lambda probe: len(RADII) * int(probe.take_few(MAX_SAMPLES).correct.sum()))
 def memorised(probe: AttackProbe) -> Finding | None:
     """Check that margins change gradually along rays from the samples, or at a distance of each sample's own.
 
@@ -34,7 +34,7 @@ def memorised(probe: AttackProbe) -> Finding | None:
     no one size.
     """
     require_deterministic(probe)
-    few = probe.take_first(MAX_SAMPLES)
+    few = probe.take_few(MAX_SAMPLES)
     counts, n = _count_cliffs(few)
     k = int(counts.argmax())
     count = int(counts[k])

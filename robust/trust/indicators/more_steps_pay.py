@@ -16,20 +16,26 @@ ROUNDS = ("restarts", "targets", "odi")  # options that are removed: one round f
 
 
 @INDICATORS.register("more-steps-pay")
-@costs(lambda probe: 2 * count_attack_passes(probe) * probe.take_first(MAX_SAMPLES).count_hardest())
+@costs(lambda probe: count_attack_passes(probe, [_choose(probe)[0]]) * probe.take_first(MAX_SAMPLES).count_hardest())
 def more_steps_pay(probe: AttackProbe) -> Finding | None:
     """Check that the row's attacks converged: more steps or restarts must gain nothing (1902.06705)."""
     require_complete(probe)
-    attacks = probe.require_gradient_attacks()[:MAX_ATTACKS]
-    attack, steps = max((lengthen(probe, spec) for spec in attacks), key=lambda longer: longer[1])
+    attack, steps = _choose(probe)
     probe = probe.take_first(min(MAX_SAMPLES, MAX_GRADIENTS // steps))
-    count, m = int(probe.find(attack, seed=1).sum()), len(probe.samples)
+    m = len(probe.samples)
+    count = int(probe.find(attack, lambda found: is_significant(int(found.sum()), m), seed=1).sum())
     if not is_significant(count, m):
         return None
     seen = f"{attack} from other starts found adversarial examples for {count} of {m} samples"
     message = f"{seen} that the row's attacks left robust; expected none"
     hint = "take more steps or restarts, as --robust-suite=standard-1 does"
     return Finding("more-steps-pay", "suspect", count / m, message, hint, weak=True)
+
+
+def _choose(probe: AttackProbe) -> tuple[str, int]:
+    """Choose the longest of the row's first attacks; return it with twice its steps, and these."""
+    attacks = probe.require_gradient_attacks()[:MAX_ATTACKS]
+    return max((lengthen(probe, spec) for spec in attacks), key=lambda longer: longer[1])
 
 
 def lengthen(probe: AttackProbe, text: str) -> tuple[str, int]:

@@ -7,7 +7,7 @@ from robust.trust.indicators._shared import count_trace_passes
 
 
 @INDICATORS.register("nan-gradient")
-@costs(lambda probe: count_trace_passes(probe))
+@costs(count_trace_passes)
 def nan_gradient(probe: AttackProbe) -> Finding | None:
     """Check that all answers and gradients are finite, since no attack can follow others (1802.00420; ART)."""
     for trace in probe.traces:

@@ -20,12 +20,12 @@ MAX_LOST = 0.02  # of the samples: adversarial in a ball, and by luck not in one
 
 
 @INDICATORS.register("not-monotone")
-@costs(lambda probe: 2 * count_attack_passes(probe) * len(probe.take_first(MAX_SAMPLES).samples))
+@costs(lambda probe: count_attack_passes(probe) * len(probe.take_few(MAX_SAMPLES).samples))
 def not_monotone(probe: AttackProbe) -> Finding | None:
     """Check that accuracy does not rise with the size of the ball, since the larger holds the smaller (1902.06705)."""
     require_complete(probe)
     require_deterministic(probe)
-    probe, ball = probe.take_first(MAX_SAMPLES), probe.ball
+    probe, ball = probe.take_few(MAX_SAMPLES), probe.ball
     attacks, m = choose_iterated(probe), len(probe.samples)
     widest = LpThreat.widest(ball.norm, probe.x[:1], ball.lo, ball.hi)
     half, double = replace(ball, eps=ball.eps / 2), replace(ball, eps=min(2 * ball.eps, widest.eps))

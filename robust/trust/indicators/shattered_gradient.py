@@ -11,7 +11,7 @@ MAX_SHARE = 0.05  # of the samples, which lie at a kink: there the gradient is t
 
 
 @INDICATORS.register("shattered-gradient")
-@costs(lambda probe: count_linearity_passes(probe))
+@costs(count_linearity_passes)
 def shattered_gradient(probe: AttackProbe) -> Finding | None:
     """Check that the gradient predicts a small step within a factor of 2, at clean and at random inputs (1802.00420).
 

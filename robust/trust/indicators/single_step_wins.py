@@ -4,26 +4,26 @@ from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import (
-    GRADIENT_PASSES,
     choose_iterated,
     is_significant,
     require_complete,
     require_deterministic,
     require_free,
 )
+from robust.trust.pass_share import GRADIENT_PASSES
 
 MAX_SAMPLES = 40
 MAX_SHARE = 0.02  # of the samples: on sound networks attacks with a random start missed up to 1 % that FGSM found
 
 
 @INDICATORS.register("single-step-wins")
-@costs(lambda probe: GRADIENT_PASSES * probe.take_first(MAX_SAMPLES).correct.sum())
+@costs(lambda probe: GRADIENT_PASSES * probe.take_few(MAX_SAMPLES).correct.sum())
 def single_step_wins(probe: AttackProbe) -> Finding | None:
     """Check, sample by sample, that FGSM finds nothing that iterated attacks miss (1802.00420)."""
     require_complete(probe)
     require_free(probe)
     require_deterministic(probe)
-    probe = probe.take_first(MAX_SAMPLES)
+    probe = probe.take_few(MAX_SAMPLES)
     attacks, missed = choose_iterated(probe), probe.measure("fgsm", probe.correct).adversarial
     for attack in attacks:
         missed = missed & ~probe.measure(attack, missed).adversarial

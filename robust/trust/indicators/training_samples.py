@@ -1,15 +1,33 @@
 """training-samples: samples of the training split were measured."""
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
-from robust.data.dataset import Samples
+from robust.data.bounds import Bounds, Clamped
+from robust.data.dataset import Dataset
+from robust.data.lazy_inputs import LazyInputs, is_array, iter_parts
+from robust.flags import Flags
 from robust.records.trust import Finding, NotApplicableError
+from robust.sampling import draw_rows
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._samples import describe_rest
+from robust.trust.indicators._shared import is_significant
 
-MAX_VALUES = 2e8  # of a training split that is read for this
+MAX_VALUES = 2e8  # that are read of a training split for this
+MAX_ITEMS = 2000  # that are read where each is decoded or computed
 MAX_SHARE = 0.05  # of the samples: sets of images are known to share some between their splits
+SAME = 16  # samples with the same numbers in both splits tell that these are one
+
+
+class Search(NamedTuple):
+    """What was found in a training split."""
+
+    known: Flags  # (m,): the samples that are there, too
+    searched: int  # samples of the split
+    total: int  # samples of the split
 
 
 @INDICATORS.register("training-samples")
@@ -17,31 +35,58 @@ MAX_SHARE = 0.05  # of the samples: sets of images are known to share some betwe
 def training_samples(probe: AttackProbe) -> Finding | None:
     """Check that no samples lie in the training split of the data, value by value (1902.06705).
 
-    NotApplicableError if there is none, it is not in memory, or it is the split that was measured under another name.
+    Of a split that is large, or read item by item, a part is drawn; then so many must be found there that more than the
+    allowed share of the samples is significantly in all of it. NotApplicableError if there is no training split, or it
+    is the one that was measured under another name.
     """
-    train = _read_training_split(probe)
-    known = {row.tobytes() for row in train.x[:]}
-    new = np.array([row.tobytes() not in known for row in probe.samples.x[:]])
-    count, n = int((~new).sum()), len(new)
-    if count == n and len(train) == len(probe.dataset.load("test")):  # type: ignore[union-attr]
-        raise NotApplicableError("the data has the same samples in both splits")
-    if count <= MAX_SHARE * n:
-        return None
-    message = f"{count} of {n} samples are in the training split, too; expected at most {100 * MAX_SHARE:g} %"
-    hint = f"measure on samples that no training has seen: {describe_rest(probe, new, 'others')}"
-    return Finding("training-samples", "suspect", count / n, message, hint)
+    known, searched, total = _search(probe)
+    count, n, part = int(known.sum()), len(known), searched / total
+    allowed = f"expected at most {100 * MAX_SHARE * part:.2g} %"
+    if part == 1 and count > MAX_SHARE * n:
+        message = f"{count} of {n} samples are in the training split, too; {allowed}"
+        hint = f"measure on samples that no training has seen: {describe_rest(probe, ~known, 'others')}"
+        return Finding("training-samples", "suspect", count / n, message, hint)
+    if part < 1 and is_significant(count, n, MAX_SHARE * part):
+        among = f"{searched} training samples, of {total}, that were searched"
+        message = f"{count} of {n} samples are among the {among}; {allowed}"
+        hint = (
+            f"measure on samples that no training has seen: about {min(100, 100 * count / n / part):.0f} % of these are"
+        )
+        return Finding("training-samples", "suspect", count / n, message, f"{hint} training samples")
+    return None
 
 
-def _read_training_split(probe: AttackProbe) -> Samples:
-    """Read the training split, if its inputs are an array in memory; NotApplicableError if not."""
+def _search(probe: AttackProbe) -> Search:
+    """Search the training split for the samples; NotApplicableError if it cannot be read."""
     nothing = NotApplicableError("there is no training split that could be searched")
     if probe.dataset is None:
         raise nothing
     with probe.dataset.remarks.unchanged():
         try:
-            x, _ = probe.dataset.read("train")
-        except Exception as error:  # a function of the user's may know one split alone
+            return _search_rows(probe, probe.dataset)
+        except NotApplicableError:
+            raise
+        except Exception as error:  # a function of the user's may know one split alone, and a file may be damaged
             raise nothing from error
-        if not isinstance(x, np.ndarray) or x.size > MAX_VALUES:
-            raise nothing
-        return probe.dataset.load("train")
+
+
+def _search_rows(probe: AttackProbe, dataset: Dataset) -> Search:
+    source, _ = dataset.read("train")
+    total, shape = len(source), probe.samples.x.shape[1:]
+    most = int(MAX_VALUES // max(1, math.prod(shape)))
+    rows = draw_rows(total, min(total, most if is_array(source) else min(most, MAX_ITEMS)), probe.seed)
+    inputs = Clamped(source, Bounds(dataset.lo, dataset.hi), dataset.remarks)
+    _refuse_same(probe, dataset, inputs)
+    own = [row.tobytes() for row in probe.samples.x[:]]
+    wanted, found = {*own}, set[bytes]()
+    for x in iter_parts(LazyInputs(inputs, rows, shape)):
+        found |= wanted.intersection(row.tobytes() for row in x)
+    return Search(np.array([row in found for row in own]), len(rows), total)
+
+
+def _refuse_same(probe: AttackProbe, dataset: Dataset, inputs: Clamped) -> None:
+    """Raise NotApplicableError if the samples have the same numbers in a training split that is as long as theirs."""
+    few = probe.samples.take(np.arange(min(SAME, len(probe.samples))))
+    there = int(few.index.max()) < len(inputs) and np.array_equal(inputs[few.index], few.x)
+    if there and len(inputs) == len(dataset.read("test")[1]):
+        raise NotApplicableError("the data has the same samples in both splits")

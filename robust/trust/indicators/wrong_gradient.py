@@ -8,13 +8,14 @@ from robust.trust.indicators._shared import is_significant, require_deterministi
 from robust.trust.slopes import DIRECTIONS, Slopes, measure_slopes
 
 MAX_SAMPLES = 24
+PASSES = 4 * DIRECTIONS + 4  # of a sample, where no step has a kink
 MAX_ERROR = 0.1  # of the slopes; on sound networks at most 2e-3, of defences with a wrong gradient 0.2 and more
 MAX_SHARE = 0.05  # of the samples, which have a kink between the two ends of a step
 MAX_COARSE = 0.6  # of the slopes over a quarter of the ball; up to 0.4 for nine in ten samples of sound networks
 
 
 @INDICATORS.register("wrong-gradient")
-@costs(lambda probe: (4 * DIRECTIONS + 3) * min(MAX_SAMPLES, len(probe.samples)))
+@costs(lambda probe: PASSES * len(probe.take_few(MAX_SAMPLES).samples))
 def wrong_gradient(probe: AttackProbe) -> Finding | None:
     """Check that the gradient of the margin predicts its slopes along random directions, in float64.
 
@@ -26,7 +27,8 @@ def wrong_gradient(probe: AttackProbe) -> Finding | None:
     if only_answers(probe.module):
         raise NotApplicableError("the model passes no gradient")
     require_deterministic(probe)
-    few = probe.take_first(MAX_SAMPLES)
+    few = probe.take_few(MAX_SAMPLES)
+    few.budget.add(PASSES * len(few.samples))  # of copies of the model
     parts = few.run_on_batches(lambda task: measure_slopes(task, few.module), few.correct | ~few.correct)
     slopes = Slopes.join(parts)
     wrong = slopes.wrong(MAX_ERROR, MAX_COARSE)

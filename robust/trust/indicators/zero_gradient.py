@@ -7,7 +7,7 @@ from robust.trust.indicators._shared import count_trace_passes, is_significant
 
 
 @INDICATORS.register("zero-gradient")
-@costs(lambda probe: count_trace_passes(probe))
+@costs(count_trace_passes)
 def zero_gradient(probe: AttackProbe) -> Finding | None:
     """Check that each gradient of an attack's own loss is not 0, from the start on (1802.00420; 2106.09947)."""
     for trace in probe.traces:

@@ -6,7 +6,9 @@ from typing import NamedTuple
 from robust.stats import mcnemar
 from robust.trust.model_probe import Inputs, ModelProbe
 
-SCREENED_SAMPLES = 64  # on which the transforms compete; those that come close to the best are tested on all samples
+# The transforms compete on a quarter of the samples, but on so many at least and at most. Those that come close to the
+# best, and are better than none, are tested on all samples.
+MIN_SCREENED, MAX_SCREENED = 16, 64
 FINALISTS, MAX_BEHIND = 2, 0.15  # how many at most, and by which share of the samples they may be behind the best
 TIE = 0.02  # of the samples: a transform that is better by less is no likelier
 MIN_GAIN = 0.05  # of the samples: a smaller gain is no finding
@@ -31,7 +33,11 @@ def count_passes(probe: ModelProbe, transforms: int) -> float:
     if not transforms or (not before and _is_good(probe)):
         return before
     n = len(probe.samples)
-    return before + probe.count_passes("noise") + transforms * min(SCREENED_SAMPLES, n) + FINALISTS * n
+    return before + probe.count_passes("noise") + transforms * _count_screened(n) + FINALISTS * n
+
+
+def _count_screened(n: int) -> int:
+    return min(n, max(MIN_SCREENED, min(MAX_SCREENED, n // 4)))
 
 
 def _is_good(probe: ModelProbe) -> bool:
@@ -48,9 +54,13 @@ def find_improvement(probe: ModelProbe, transforms: Mapping[str, Transform]) -> 
     # A transform that drowns a model's own noise improves it, and is no sign of a mistake.
     if not transforms or _is_good(probe) or not probe.deterministic:
         return None
-    x, y = samples.x[:SCREENED_SAMPLES], samples.y[:SCREENED_SAMPLES]
+    n = _count_screened(len(samples))
+    x, y = samples.x[:n], samples.y[:n]
     rates = {name: (probe.classify(transform(x)) == y).mean() for name, transform in transforms.items()}
-    close = [name for name in rates if rates[name] >= max(rates.values()) - MAX_BEHIND]
+    least, now = max(rates.values()) - MAX_BEHIND, correct[:n].mean()
+    close = [name for name in rates if rates[name] >= least and rates[name] > now]
+    if not close:
+        return None
     finalists = sorted(close, key=rates.__getitem__, reverse=True)[:FINALISTS]
     answers = {name: probe.classify(transforms[name](probe.x)) == samples.y for name in rates if name in finalists}
     most = max(right.mean() for right in answers.values())

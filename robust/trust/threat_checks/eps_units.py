@@ -1,6 +1,9 @@
-"""eps-units: eps is not in the units of the data, as 8/255 for pixels from 0 to 255."""
+"""eps-units: eps is not in the units of the data, as 8/255 for pixels from 0 to 255, or below one of its levels."""
 
 from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
 
 from robust.attacks.threats.lp import LpThreat
 from robust.records.trust import Finding
@@ -11,6 +14,7 @@ from robust.verification.rounding import on_levels
 MAX_RANGE = 2.0  # of the data: [0, 1] and [-1, 1] are customary for an eps of k/255
 LEVELS = 256  # of 8 bits, as images are stored
 ROUNDING = 1e-6  # of a level
+MAX_VALUES = 2**16  # that suggest a number of levels; all inputs must then be on them
 
 
 @THREAT_CHECKS.register("eps-units")
@@ -18,10 +22,12 @@ def eps_units(probe: ThreatProbe) -> Finding | None:
     """Check that eps is in the units of the data, for each part of a union; the first that is not is the finding.
 
     It is not where the range is wider than 2 and eps was written as k/255. Where eps is below one of the 256 levels
-    that all values have, no attack can change a stored value, in any norm. Other data may have a small eps: images that
-    were resized are on no levels, and 0.5/255 is in use.
+    that all values have, no attack can change a stored value, in any norm: the least change is one level of one value.
+    It is a note where the data has fewer levels, as the 17 of digits, since there a smaller eps is customary. Other
+    data may have a small eps: images that were resized are on no levels, and 0.5/255 is in use.
     """
-    return next(_find_mistakes(probe), None)
+    doubt = next(_find_mistakes(probe), None)
+    return doubt or next(_find_small(probe), None)
 
 
 def _find_mistakes(probe: ThreatProbe) -> Iterator[Finding]:
@@ -34,9 +40,40 @@ def _find_mistakes(probe: ThreatProbe) -> Iterator[Finding]:
         if width > MAX_RANGE and str(ball).endswith("/255"):
             message = f"{seen}; expected eps in the units of the data"
             yield Finding("eps-units", "suspect", eps / width, message, _propose(ball, width))
-        elif eps < level * (1 - ROUNDING) and on_levels(probe.x, bounds, LEVELS):
+        elif _is_below(eps, level) and on_levels(probe.x, bounds, LEVELS):
             message = f"{seen}, and no attack can change a stored value by it; expected one level, {level:.4g}, or more"
             yield Finding("eps-units", "suspect", eps / width, message, _propose(ball, width))
+
+
+def _find_small(probe: ThreatProbe) -> Iterator[Finding]:
+    """Yield a note for each part whose eps is below one level of data that has fewer than 256."""
+    width = probe.threat.hi - probe.threat.lo
+    levels = _count_levels(probe.x, (probe.threat.lo, probe.threat.hi))
+    level = width / (levels - 1) if levels else 0.0
+    for ball in probe.threat.parts:
+        if _is_below(float(ball.eps), level):
+            seen = f"{ball} is below one level, {level:.4g}, of this data, which has {levels}"
+            message = f"{seen}: what breaks the model are inputs that no sample of this data can be"
+            hint = f"the attacker may add what the data cannot hold; else take {ball.norm}:{level:.4g} or more"
+            yield Finding("eps-units", "trusted", float(ball.eps) / width, message, hint)
+
+
+def _is_below(eps: float, level: float) -> bool:
+    return eps < level * (1 - ROUNDING)
+
+
+def _count_levels(x: NDArray[np.float32], bounds: tuple[float, float]) -> int:
+    """Return the least number of evenly spaced levels, below 256, that has every value; 0 if none has.
+
+    Half of the levels must occur: a few values are on some levels by chance.
+    """
+    flat = x.reshape(-1)
+    few = np.unique(flat[:: -(-len(flat) // MAX_VALUES)])[:, None]
+    if len(few) >= LEVELS:
+        return 0
+    most = min(LEVELS - 1, 2 * len(few))
+    fitting = (n for n in range(2, most + 1) if on_levels(few, bounds, n) and on_levels(x, bounds, n))
+    return next(fitting, 0)
 
 
 def _percent(share: float) -> str:

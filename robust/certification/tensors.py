@@ -1,0 +1,50 @@
+"""Certify tensors: the driver for Python, as `robust.attacks.assail` is that of attacks."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robust.attacks.arguments import check_answer, check_samples, check_threat
+from robust.attacks.criteria.classification import CLASS
+from robust.attacks.engine import eval_mode
+from robust.attacks.registry import suggest
+from robust.attacks.threats.threat import Threat
+from robust.certification.certify import Certifier, certify
+from robust.certification.words import METHODS
+from robust.data.dataset import Samples
+from robust.device import device_of
+from robust.records.certificate import Certificate
+
+BATCH = 250
+
+
+def certify_samples(model: nn.Module, x: Tensor, y: Tensor, threat: Threat, method: str = "alpha-crown") -> Certificate:
+    """Certify each sample of which the model's answer is right, by a method and the cheaper ones before it.
+
+    x is (N, *features) within the threat's bounds, y (N,) int64. The methods are ibp, crown and alpha-crown. Raise
+    NoBoundsError, in one line, for a network or a threat model for which no bounds are known; TypeError or ValueError
+    for other arguments than these.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the model is of type {type(model).__name__}, expected a torch.nn.Module")
+    check_samples(x, y, CLASS)
+    check_threat(threat)
+    if method not in METHODS:
+        raise ValueError(f"unknown method {suggest(method, METHODS)}")
+    if not len(x):
+        raise ValueError("there are no samples to certify")
+    x, y = x.detach(), y.cpu()
+    correct = _find_correct(model, x, y)
+    certifier = Certifier.of(model, x[:1].to(device_of(model)), threat)
+    return certify(certifier, Samples(x.cpu().numpy(), y.numpy(), np.arange(len(y))), correct.numpy(), method)
+
+
+def _find_correct(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """Return the samples that are answered right, (N,) bool."""
+    found = []
+    with eval_mode(model), torch.no_grad():
+        for inputs, labels in zip(x.split(BATCH), y.split(BATCH), strict=True):
+            logits = model(inputs.to(device_of(model)))
+            check_answer(logits, labels, CLASS)
+            found.append(logits.cpu().argmax(1) == labels)
+    return torch.cat(found)

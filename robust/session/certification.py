@@ -1,0 +1,84 @@
+"""Certification: the certificates of the samples, by a test of their own, in its share of the run's time."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from robust.certification.certify import Certifier, certify
+from robust.certification.cost import measure_cost
+from robust.certification.errors import NoBoundsError
+from robust.certification.journal import Journal, open_journal
+from robust.data.dataset import Samples
+from robust.evaluation.time_limit import Deadline
+from robust.gates import CERTIFIED
+from robust.progress import Bar, tell_kept
+from robust.records.certificate import Certificate
+from robust.session.case import Case, fail
+from robust.session.measurement import ShowBar
+from robust.session.per_module import PerModule
+from robust.session.resources import Resources
+from robust.session.selection import part_of
+
+
+class Certification:
+    """The certificates of one process."""
+
+    def __init__(self, resources: Resources, show_bar: ShowBar) -> None:
+        self._show_bar = show_bar
+        self._settings = resources.settings
+        self._ranks = resources.ranks
+        self._data = resources.data
+        self._answers = resources.answers
+        self._budget = resources.budget
+        self._known: PerModule[dict[str, tuple[Samples, Certificate, str]]] = PerModule()  # by threat model
+
+    def certify(self, case: Case, threat: str) -> tuple[Certificate, str]:
+        """Certify the samples that are answered right. Returns the certificate, and the folder of its journal.
+
+        Fail the test, in one line, if that cannot be done. What another test has certified is not certified again.
+        """
+        known = self._known.get(case.module, dict)
+        samples, certificate, folder = known.get(threat, (None, None, ""))
+        if samples is not case.samples or certificate is None:
+            certificate, folder = self._certify(case, threat)
+            known[threat] = case.samples, certificate, folder
+        return certificate, folder
+
+    def _certify(self, case: Case, threat: str) -> tuple[Certificate, str]:
+        name, method = case.variant.spec.name, str(self._settings.certify)
+        with self._show_bar(f"{name}, {method} under {threat}") as bar:
+            try:
+                allowed = self._data.read_threat(threat)
+                certifier = Certifier.of(case.module, torch.tensor(case.samples.x[:1]), allowed)
+                key = certifier.hash(case.samples, case.variant.spec.path)
+                journal = self._ranks.agree(lambda: open_journal(self._settings.home, allowed, key, self._ranks))
+                with tell_kept(bar, journal.count, "sample"):
+                    certificate = self._run(case, certifier, journal, bar, self._find_end(case, threat))
+                return certificate, str(journal.folder)
+            except NoBoundsError as error:
+                fail(f"{name} cannot be certified under {threat}: {error}")
+            except ValueError as error:
+                fail(str(error))
+
+    def _find_end(self, case: Case, threat: str) -> Callable[[], bool]:
+        """Return what says whether the time for the bounds is up."""
+        if self._budget.unlimited:
+            return lambda: False
+        return Deadline(self._ranks.once(lambda: self._budget.take(part_of(case.item, threat, CERTIFIED))))
+
+    def _run(
+        self, case: Case, certifier: Certifier, journal: Journal, bar: Bar, stop: Callable[[], bool]
+    ) -> Certificate:
+        method, samples = str(self._settings.certify), case.samples
+        correct = self._answers.get_clean(case.module, samples).correct
+        cost = self._ranks.once(lambda: measure_cost(certifier, samples, correct, method, stop))
+        cost = replace(cost, processes=self._ranks.size)
+        bar.say(cost.describe())
+        if not self._budget.unlimited:
+            certifier = replace(certifier, limits=cost.limit(self._budget.moment))
+
+        def watch(method: str, done: int, of: int) -> None:
+            bar.show(f"{method}, {of - done} left", cost.share(method, of - done))
+
+        return certify(certifier, samples, correct, method, stop=stop, watch=watch, journal=journal)

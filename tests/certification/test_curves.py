@@ -1,0 +1,85 @@
+"""Curves: how far they bend, and lines of any slope, over intervals of every size."""
+
+import pytest
+import torch
+
+from robust.certification.operators.curves import CURVES, Curve, CurveLines, make_prelu
+from robust.certification.operators.operator import Call, Interval, Slot
+
+
+def curve(name, *args, **kwargs):
+    found = CURVES[name]
+    return found if isinstance(found, Curve) else found(Call(None, (Slot(0), *args), kwargs))
+
+
+SMOOTH = {
+    **{name: found for name, found in CURVES.items() if isinstance(found, Curve) and found.bend is not None},
+    "gelu": curve("gelu"),
+    "gelu tanh": curve("gelu", approximate="tanh"),
+    "elu": curve("elu"),
+    "elu of numbers": curve("elu", -1.7, 1.3, 0.6),
+    "softplus": curve("softplus"),
+    "softplus of numbers": curve("softplus", -3.0),
+}
+BENT = {
+    "relu": curve("relu"),
+    "leaky above 1": curve("leaky_relu", 2.5),
+    "leaky below 0": curve("leaky_relu", -0.5),
+    "clamp": curve("clamp", -1, 2.5),
+    "clamp upside down": curve("clamp", 2.5, -1),
+    "abs": curve("abs"),
+    "hardsigmoid": curve("hardsigmoid"),
+    "prelu": make_prelu(Call(None, (Slot(0), torch.tensor([-0.3, 1.4]).double()), {}), (1, 2)),
+}
+ALL = SMOOTH | BENT
+ENDS = [(-30, 30), (-3, 3), (-1, 2), (0.2, 0.9), (-0.1, 0), (1e-3, 20), (5, 6), (-9, -8), (-400, 300)]
+
+
+def ranges(found):
+    return [Interval(*torch.tensor(ends).double()) for ends in ENDS if ends[0] > found.above]
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_no_second_derivative_is_above_what_is_said(name):
+    found = SMOOTH[name]
+    for each in ranges(found):
+        x = torch.linspace(*(end.item() for end in each), 20_011, dtype=torch.float64).requires_grad_()
+        (slope,) = torch.autograd.grad(found.function(x).sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad(slope.sum(), x)
+        second = second.nan_to_num(0)  # torch's own, of softplus far out
+        smooth = torch.stack([(x - kink).abs() > 1e-9 for kink in found.kinks]).all(0) if found.kinks else x == x
+        limit = torch.as_tensor(found.bend(each), dtype=torch.float64)
+        assert torch.all(second.abs()[smooth] <= limit * (1 + 1e-9)), (each, second.abs().max(), limit)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_curve_is_within_its_interval_and_between_lines_of_any_slope(name):
+    found, generator = ALL[name], torch.Generator().manual_seed(0)
+    tiny = [(0.5, 0.5), (0.5, 0.5 + 1e-9), (7.0, 7.0), (1e6, 1e6 + 1), (3e4, 6e4)]
+    ends = torch.tensor([each for each in (*ENDS, *tiny) if each[0] > found.above], dtype=torch.float64)
+    if name == "exp":
+        ends = ends[ends[:, 1] < 700]
+    lo, hi = (end[:, None, None].expand(-1, 1, 2) for end in ends.T)
+    source = Interval(lo, hi)
+    x = lo + (hi - lo) * torch.linspace(0, 1, 997, dtype=torch.float64)[:, None, None, None]
+    y, room = found.function(x), 1e-9 * (1 + found.function(x).abs())
+    interval = found.interval(source)
+    assert torch.all((interval.lo <= y + room) & (y <= interval.hi + room))
+    own = found.relax(source)
+    low, high = own.at.slopes()
+    slopes = [own.below, own.above, *(torch.rand(lo.shape, generator=generator)[:, None] * 4 - 2 for _ in range(3))]
+    between = low + (high - low) * torch.rand(low.shape, generator=generator, dtype=torch.float64)
+    slopes.append(torch.where(between.isfinite(), between, 0))
+    for slope in slopes:
+        lines = CurveLines(own.at, slope, slope)
+        at = (slope.squeeze(1) * x, slope.squeeze(1).abs() * x.abs() * 1e-9)
+        assert torch.all(at[0] + lines.low.squeeze(1) <= y + room + at[1])
+        assert torch.all(at[0] + lines.high.squeeze(1) >= y - room - at[1])
+
+
+@pytest.mark.parametrize("name", [name for name, found in ALL.items() if found.above == 0])
+def test_where_a_curve_is_not_defined_nothing_is_proved(name):
+    source = Interval(torch.tensor([[-0.1], [0.0]]).double(), torch.tensor([[1.0], [1.0]]).double())
+    assert ALL[name].interval(source).lo.isnan().all()
+    assert ALL[name].interval(source).hi.isnan().all()
+    assert ALL[name].relax(source).back(torch.zeros(2, 3, 1).double())[1].isnan().all()
