@@ -22,7 +22,7 @@ class CrownIBP:
     """
 
     rivals: int = 2  # how many, of each sample
-    kappa: float = 0.5  # the share of the clean loss from the ramp's end on
+    kappa: float = 0.2  # the share of the clean loss from the ramp's end on
     ramp_start: float = 0.05  # the share of the training after which eps grows
     ramp_end: float = 0.5  # the share after which it is whole, and the bounds are those of intervals
     selects: ClassVar[Selection] = "certified"

@@ -21,7 +21,7 @@ class IBP:
     trainings. The bounds are those of the deployed network, of batch norm's running statistics.
     """
 
-    kappa: float = 0.5  # the share of the clean loss from the ramp's end on
+    kappa: float = 0.2  # the share of the clean loss from the ramp's end on
     ramp_start: float = 0.05  # the share of the training after which eps grows
     ramp_end: float = 0.5  # the share after which it is whole
     selects: ClassVar[Selection] = "certified"
