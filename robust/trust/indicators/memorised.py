@@ -15,7 +15,8 @@ from robust.models.traits import only_answers
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
-from robust.trust.indicators._shared import GRADIENT_PASSES, is_significant, require_deterministic
+from robust.trust.indicators._shared import is_significant, require_deterministic
+from robust.trust.pass_share import GRADIENT_PASSES
 from robust.trust.slopes import reach
 
 MAX_SAMPLES, MAX_FLAT = 16, 8  # whose edges, and whose gradients, are looked for
