@@ -66,10 +66,10 @@ def optimise(bounds: Bounds, rows: Rows, best: Tensor, steps: int) -> Tensor:
         with torch.enable_grad():
             found = bound_below(bounds.graph, rows, bounds.ball, bounds.by_value, bounds.lines | free)
             loss = -torch.where(found.isfinite(), found, 0).sum()
-            grads = torch.autograd.grad(loss, slopes, allow_unused=True)
         best = torch.fmax(best, found.detach())
-        if bool((best > 0).all()):
+        if bool((best > 0).all()) or not loss.requires_grad:  # no curve with slopes lies before these values
             break
+        grads = torch.autograd.grad(loss, slopes, allow_unused=True)
         for slope, grad in zip(slopes, grads, strict=True):
             slope.grad = grad
         optimiser.step()
