@@ -28,8 +28,9 @@ OTHERWISE = 1e-2  # relative, of the largest logit: more is no rounding
 def measure_slack(module: nn.Module, graph: Graph, x: Tensor, threat: LpThreat) -> Tensor:
     """Return what a margin at x, (b, *features), in exact arithmetic must exceed, (b,), to be one as deployed.
 
-    It is infinite for a sample near which the deployed network's logits are infinite or no numbers. Raise NoBoundsError
-    if the network does not answer as its graph does.
+    It is infinite for a sample near which the deployed network's logits are infinite or no numbers.
+
+    Raise NoBoundsError if the network does not answer as its graph does.
     """
     points = [x, *(threat.sample(x, Rng.of(k, torch.arange(len(x)))) for k in range(POINTS))]
     if len(x) == 1:

@@ -120,10 +120,10 @@ def _alike(one: Tensor, other: Tensor) -> bool:
     return bool(((one.detach().float() - other.detach().float()).abs() <= MAX_ERROR).all())
 
 
-def sum_to_one(answer: Tensor) -> bool:
+def sum_to_one(answer: Tensor, error: float = MAX_ERROR) -> bool:
     """Whether the finite rows of an answer, (n, columns), each sum to 1."""
     sums = answer.detach().cpu().double().sum(1)
-    return not bool(((sums - 1).abs() > MAX_ERROR).any())
+    return not bool(((sums - 1).abs() > error).any())
 
 
 def tensors_in(output: Any, depth: int = MAX_DEPTH) -> Iterator[tuple[str, Tensor]]:
