@@ -144,7 +144,7 @@ class Draws(Sorts):
 
 class Counts(Sorts):
     def change(self, x):
-        return x + 1e-3 * random.random()
+        return x * random.random()
 """
 
 
