@@ -108,7 +108,7 @@ class FreeLines:
         lines = (start.below, start.above, start.low, start.high)
         self._below, self._above, self._low, self._high = (torch.where(fixed, flat(each, 2), 0) for each in lines)
         at = start.at
-        self._at = Sampled(*(flat(each, 2)[:, :, which] for each in (at.x, at.y)), flat(at.room, 1)[:, which])
+        self._at = Sampled(flat(at.x, 2)[:, :, which], flat(at.y, 2)[:, :, which], flat(at.room, 1)[:, which])
         self._ends = self._at.slopes()
         self.below, self.above = (
             flat(each, 2)[:, :, which].expand(-1, k, -1).clone().requires_grad_() for each in (start.below, start.above)
