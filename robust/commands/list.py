@@ -4,10 +4,11 @@ import argparse
 import inspect
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from robust.attacks.registry import ATTACKS, Registry, suggest
@@ -85,7 +86,7 @@ def _describe_thing(registry: Registry[Any], name: str) -> Iterator[str]:
             yield from _list_wrapper(option, wrapper)
     if registry in (RECIPES, WRAPPERS):
         yield "with every recipe:"
-        yield from _list_options(Plan)
+        yield from _list_options(Plan, getattr(thing, "plan", {}))
 
 
 def _list_data_options(name: str) -> Iterator[str]:
@@ -105,13 +106,14 @@ def _list_wrapper(option: str, wrapper: type[Any]) -> Iterator[str]:
     yield _option(f"{option}=", takes, _read_comments(wrapper).get(option, ""))
 
 
-def _list_options(thing: Any) -> Iterator[str]:
-    """Yield a line for each option, if the thing is a class whose fields are its options."""
+def _list_options(thing: Any, own: Mapping[str, Any] = MappingProxyType({})) -> Iterator[str]:
+    """Yield a line for each option, if the thing is a class whose fields are its options; `own` are other defaults."""
     if is_dataclass(thing) and isinstance(thing, type):
         comments, hints = _read_comments(thing), typing.get_type_hints(thing)
         for field in fields(thing):
-            value = str(field.default).lower() if isinstance(field.default, bool) else field.default
-            shown = "" if field.default is MISSING else value
+            default = own.get(field.name, field.default)
+            value = str(default).lower() if isinstance(default, bool) else default
+            shown = "" if default is MISSING else value
             yield _option(f"{field.name}={shown}", _describe_type(hints[field.name]), comments.get(field.name, ""))
 
 

@@ -42,7 +42,10 @@ class RecipeRun(Protocol):
 
 
 class Plain(RecipeRun, Protocol):
-    """A recipe without a state: a frozen dataclass of options with the two methods of a run."""
+    """A recipe without a state: a frozen dataclass of options with the two methods of a run.
+
+    A class variable `plan`, if it has one, holds other defaults of the loop's options.
+    """
 
     selects: ClassVar[Selection]  # the accuracy on the validation split that chooses the best epoch
 

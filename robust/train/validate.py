@@ -66,8 +66,8 @@ class Validation:
     clean: float
     robust: float | None
     one_step: float | None
-    certified: float | None
     by_class: tuple[float | None, ...]
+    certified: float | None = None
 
 
 def validate(
@@ -90,8 +90,8 @@ def validate(
         int(clean.sum()) / n,
         share if selects == "robust" else None,
         int(one_step.sum()) / n if selects == "robust" else None,
-        share if selects == "certified" else None,
         by_class,
+        share if selects == "certified" else None,
     )
 
 

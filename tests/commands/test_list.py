@@ -38,6 +38,7 @@ def test_list_knows_the_shipped_ones(call):
     [
         ("pgd", ["attack pgd: PGD, *", "  steps=40 *a whole number*", "with every attack:", "  restarts= *number*"]),
         ("trades", ["training recipe trades: *", "  beta=6.0 *a number*", "with every recipe:", "  epochs=30 *"]),
+        ("crown-ibp", ["training recipe crown-ibp: *", "  rivals=2 *", "with every recipe:", "  clip=1.0 *"]),
         ("+ema", ["training wrapper ema: *", "with every recipe:"]),
         ("fashion-mnist", ["data set fashion-mnist: *", "  threat model by default: linf:0.1"]),
         ("npz", ["data set npz: *", "  lo=0.0 *", "  classes=None *a whole number*", "  only= *"]),

@@ -23,12 +23,14 @@ from tests.train.processes import CONTEXT
 
 THREAT = LpThreat.parse("linf:0.1")
 
-# Each has another state: the random stream of dropout and augmentation, batch norm, momenta, averages, a perturbation.
+# Each has another state: the random stream of dropout and augmentation, batch norm, momenta, averages, a perturbation,
+# how far a ramp is.
 RECIPES = [
     "pgd-at:steps=1:epochs=3",
     "trades+awp+ema:steps=1:epochs=3:optimiser=adam:schedule=cosine:augment=crop-flip",
     "free+swa:replays=2:epochs=3:swa_start=0.4",
     "standard:epochs=3:sampling=balanced:optimiser=rmsprop",
+    "ibp+ema:epochs=3",
 ]
 
 

@@ -17,13 +17,14 @@ from robust.train.recipes._bounds import BoundRun, bound_logits, bound_rivals, c
 class CrownIBP:
     """As ibp, with worst logits that begin as those of lines and become those of intervals over the ramp.
 
-    Lines are drawn only for the `rivals` with the largest logits by intervals, which saves most of their cost.
+    Lines are drawn only for the rivals with the largest logits by intervals, which saves most of their cost. Gradients
+    are clipped as with ibp.
     """
 
-    rivals: int = 2
-    kappa: float = 0.5  # the share of the clean loss from the ramp's end on
-    ramp_start: float = 0.05  # shares of the training
-    ramp_end: float = 0.5
+    rivals: int = 2  # how many, of each sample
+    kappa: float = 0.2  # the share of the clean loss from the ramp's end on
+    ramp_start: float = 0.05  # the share of the training after which eps grows
+    ramp_end: float = 0.5  # the share after which it is whole, and the bounds are those of intervals
     selects: ClassVar[Selection] = "certified"
     plan: ClassVar[dict[str, float]] = {"clip": 1.0}
 

@@ -16,11 +16,14 @@ class IBP:
     """Cross-entropy on clean inputs, mixed with that of the worst logits within bounds by intervals.
 
     eps grows from 0 over the ramp, and the clean loss's share falls from 1 to kappa.
+
+    Gradients are clipped at a norm of 1 unless `clip` says otherwise: without that the bounds' gradients end most
+    trainings. The bounds are those of the deployed network, of batch norm's running statistics.
     """
 
-    kappa: float = 0.5  # the share of the clean loss from the ramp's end on
-    ramp_start: float = 0.05  # shares of the training
-    ramp_end: float = 0.5
+    kappa: float = 0.2  # the share of the clean loss from the ramp's end on
+    ramp_start: float = 0.05  # the share of the training after which eps grows
+    ramp_end: float = 0.5  # the share after which it is whole
     selects: ClassVar[Selection] = "certified"
     plan: ClassVar[dict[str, float]] = {"clip": 1.0}
 
