@@ -23,7 +23,10 @@ class Product:
         return torch.vmap(self.call)(*values)
 
     def interval(self, *sources: Interval) -> Interval:
-        """Return bounds of the value: middle and reach of each source, multiplied out."""
+        """Return bounds of the value: the corners of numbers; of matrices middle and reach, multiplied out."""
+        if self.call.name == "mul":
+            corners = torch.stack([self.value(x, y) for x in sources[0] for y in sources[1]])
+            return Interval(corners.amin(0), corners.amax(0)).widen()
         (cx, rx), (cy, ry) = (((each.lo + each.hi) / 2, (each.hi - each.lo) / 2) for each in sources)
         middle = self.value(cx, cy)
         reach = self.value(cx.abs(), ry) + self.value(rx, cy.abs()) + self.value(rx, ry)
