@@ -104,7 +104,8 @@ class Sampled:
         (lo, hi, kink), (at_lo, at_hi, at_kink) = self.x, self.y
         over = lambda rise, run: rise / torch.where(run > 0, run, 1)  # noqa: E731
         chord = over(at_hi - at_lo, hi - lo)
-        piece = torch.where(lo.lerp(hi, 0.5) <= kink, over(at_kink - at_lo, kink - lo), over(at_hi - at_kink, hi - kink))
+        middle = lo.lerp(hi, 0.5)
+        piece = torch.where(middle <= kink, over(at_kink - at_lo, kink - lo), over(at_hi - at_kink, hi - kink))
         convex = at_kink <= at_lo + chord * (kink - lo)
         return torch.where(convex, piece, chord), torch.where(convex, chord, piece)
 
