@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -116,6 +116,10 @@ bench-search: .venv/ready
 # A collapse of fgsm-at, caught; Fashion-MNIST must be on the machine.
 bench-collapse: .venv/ready
 	$(BIN)/python -m benchmarks.collapse
+
+# The brackets of published networks, and the time of bounds; likewise.
+bench-bounds: .venv/ready
+	$(BIN)/python -m benchmarks.bounds
 
 # What a comparison with a baseline catches, and lets pass; likewise.
 bench-gate: .venv/ready

@@ -106,7 +106,7 @@ def operators() -> str:
     """Return the operators of networks that can be certified, a line for each kind of bounds."""
     rows = []
     for name, (kind, names) in OPERATORS.items():
-        path = ROOT / f"robust/certification/operators/{name}.py"
+        path = ROOT / f"robust/certification/{name}.py"
         rows.append((kind, ", ".join(f"`{word}`" for word in sorted(words(path, *names)))))
     return table(("kind", "operators"), rows)
 
@@ -149,10 +149,11 @@ def api(module: str) -> str:
 
 
 OPERATORS = {  # by the file: what they are, and the constants and functions there that name them
-    "affine": ("affine, with exact lines", ("STRUCTURE", "ELEMENTWISE", "WEIGHTED", "make_affine")),
-    "curves": ("functions of each number", ("CURVES",)),
-    "windows": ("maxima", ("make_maximum",)),
-    "products": ("products of two values of the network", ("BILINEAR",)),
+    "operators/affine": ("affine, with exact lines", ("STRUCTURE", "ELEMENTWISE", "WEIGHTED", "make_affine")),
+    "operators/curves": ("functions of each number", ("CURVES",)),
+    "operators/windows": ("maxima", ("POOLS", "OF_TWO", "ALONG")),
+    "operators/products": ("products of two values of the network", ("BILINEAR",)),
+    "simpler": ("functions of those above", ("SIMPLER",)),
 }
 TABLES = (action, attacks, data, files, operators, options, plan, recipes, wrapping)
 SECTIONS = (api, commands, each_attack, each_recipe, fixtures, hooks, suites)

@@ -75,7 +75,7 @@ def registered(folder: str) -> list[Thing]:
 
 
 def words(path: Path, *names: str) -> list[str]:
-    """Return the texts in constants and functions at the top of a file, each once: of a dict its keys."""
+    """Return the words in constants and functions at the top of a file, each once: of a dict its keys."""
     found: dict[str, None] = {}
     for node in ast.parse(path.read_text()).body:
         named = _assigned(node) or getattr(node, "name", "")
@@ -83,9 +83,16 @@ def words(path: Path, *names: str) -> list[str]:
             continue
         value: ast.AST | None = getattr(node, "value", None)
         parts = value.keys if isinstance(value, ast.Dict) else ast.walk(_without_docstring(node))
-        texts = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
-        found |= dict.fromkeys(texts)
+        found |= dict.fromkeys(filter(None, map(_word, parts)))
     return list(found)
+
+
+def _word(node: ast.AST | None) -> str:
+    """Return a text, or the operator in aten.softmax.int that is a key; "" for other parts."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    dotted = ast.unparse(node).split(".") if isinstance(node, ast.Attribute) else []
+    return dotted[1] if dotted[:1] == ["aten"] else ""
 
 
 def exported(module: str) -> list[tuple[str, Thing]]:

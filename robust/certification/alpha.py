@@ -1,21 +1,25 @@
 """Optimised slopes (alpha-CROWN, 2011.13824): a line of any slope that touches its curve is sound; the best is sought.
 
+Of lines above, too, though within a ReLU's bounds none is tighter than the chord: functions of earlier lines may leave
+these bounds, which were found otherwise.
+
 Each function that is bounded has slopes of its own. The values of small inner layers are bounded so before the margins.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from robust.certification.backward import Rows, bound_below
 from robust.certification.crown import Bounds, bound_by_lines, spread_margins, spread_values
-from robust.certification.operators.curves import CurveLines
+from robust.certification.operators.curves import CurveLines, Sampled
 from robust.certification.operators.operator import Interval, flat
 
 STEPS, INNER_STEPS = 20, 10
 RATE, DECAY = 0.25, 0.9
-ROOM = 2**22  # slopes of one layer's values
+NEAR = 0.4  # of what was missing before: where more is missing still, better inner bounds would not suffice
+ROOM = 2**22  # values of the functions that bound one inner layer
 
 
 def bound_by_best_lines(bounds: Bounds, y: Tensor, margins: Tensor) -> Tensor:
@@ -26,8 +30,9 @@ def bound_by_best_lines(bounds: Bounds, y: Tensor, margins: Tensor) -> Tensor:
     if bool((margins.amin(1) > 0).all()):
         return margins
     rows = Rows.at(bounds.graph.output, spread_margins(y, bounds.graph.classes))
-    margins = optimise(bounds, rows, margins, STEPS)
-    if bool((margins.amin(1) > 0).all()):
+    before, margins = margins.amin(1), optimise(bounds, rows, margins, STEPS)
+    near = (margins.amin(1) <= 0) & (margins.amin(1) > NEAR * before)
+    if not bool(near.any()):
         return margins
     inner = bound_by_lines(bounds.graph, bounds.ball, bounds, tighten_best)
     return optimise(inner, rows, torch.fmax(margins, inner.margins(y)), STEPS)
@@ -36,8 +41,8 @@ def bound_by_best_lines(bounds: Bounds, y: Tensor, margins: Tensor) -> Tensor:
 def tighten_best(found: Bounds, position: int, marks: Tensor) -> None:
     """Bound the marked values at a position, (b, 1, ...) bool, with optimised slopes, if they are few."""
     which = flat(marks, 1).any(0).nonzero().squeeze(1)
-    slopes = sum(lines.low[:, 0].numel() for lines in found.lines.values() if isinstance(lines, CurveLines))
-    if not slopes or 2 * len(which) * slopes > ROOM:
+    slopes = sum(len(_find_undecided(found, at)) for at, lines in found.lines.items() if isinstance(lines, CurveLines))
+    if not slopes or 2 * len(which) * len(marks) * found.graph.largest > ROOM:
         return
     rows = spread_values(found.graph, position, which)
     both = Rows({k: torch.cat([a, -a], 1) for k, a in rows.of.items()}, torch.cat([rows.constant, -rows.constant], 1))
@@ -51,54 +56,80 @@ def tighten_best(found: Bounds, position: int, marks: Tensor) -> None:
 
 def optimise(bounds: Bounds, rows: Rows, best: Tensor, steps: int) -> Tensor:
     """Return the best lower bounds found of affine functions, (b, k), at least `best`; stop where all are above 0."""
-    k = best.shape[1]
-    slopes = {at: Slopes.of(lines, k) for at, lines in bounds.lines.items() if isinstance(lines, CurveLines)}
-    if not slopes:
+    free = {at: lines for at in bounds.lines if (lines := _free(bounds, at, best.shape[1])) is not None}
+    if not free:
         return best
-    parameters = [each for slope in slopes.values() for each in (slope.below, slope.above)]
-    optimiser = torch.optim.Adam(parameters, lr=RATE)
+    slopes = [each for lines in free.values() for each in (lines.below, lines.above)]
+    optimiser = torch.optim.Adam(slopes, lr=RATE)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, DECAY)
     for _ in range(steps):
         with torch.enable_grad():
-            lines = bounds.lines | {position: slope.lines() for position, slope in slopes.items()}
-            found = bound_below(bounds.graph, rows, bounds.ball, bounds.by_value, lines)
+            found = bound_below(bounds.graph, rows, bounds.ball, bounds.by_value, bounds.lines | free)
             loss = -torch.where(found.isfinite(), found, 0).sum()
-            grads = torch.autograd.grad(loss, parameters, allow_unused=True)
         best = torch.fmax(best, found.detach())
-        if bool((best > 0).all()):
+        if bool((best > 0).all()) or not loss.requires_grad:  # no curve with slopes lies before these values
             break
-        for parameter, grad in zip(parameters, grads, strict=True):
-            parameter.grad = grad
+        grads = torch.autograd.grad(loss, slopes, allow_unused=True)
+        for slope, grad in zip(slopes, grads, strict=True):
+            slope.grad = grad
         optimiser.step()
         schedule.step()
-        for slope in slopes.values():
-            slope.clamp()
+        for lines in free.values():
+            lines.clamp()
     return best
 
 
-@dataclass(frozen=True, slots=True)
-class Slopes:
-    """The slopes of one operator, for each of k functions its own, (b, k, 1, ...)."""
+def _free(bounds: Bounds, position: int, k: int) -> "FreeLines | None":
+    """Return the lines of a curve with free slopes; None for other operators, and for a curve that is a line there."""
+    lines = bounds.lines[position]
+    if not isinstance(lines, CurveLines):
+        return None
+    which = _find_undecided(bounds, position)
+    return FreeLines(lines, which, k) if len(which) else None
 
-    start: CurveLines
-    below: Tensor
-    above: Tensor
 
-    @classmethod
-    def of(cls, lines: CurveLines, k: int) -> "Slopes":
-        """Return slopes that begin as those of `lines`."""
-        below, above = (
-            each.expand(-1, k, *each.shape[2:]).clone().requires_grad_() for each in (lines.below, lines.above)
+def _find_undecided(bounds: Bounds, position: int) -> Tensor:
+    """Return the flat positions of the values, of any sample, around which an operator's lines are no line."""
+    node = bounds.graph.nodes[position - 1]
+    marks = node.operator.undecided(*(bounds.by_value[source] for source in node.sources))
+    return flat(marks[0], 1).any(0).nonzero().squeeze(1)
+
+
+class FreeLines:
+    """Lines of one operator whose slopes are free, for each of k functions, where the curve is no line.
+
+    The values there are at the flat positions `which`; elsewhere the lines are those of `start`, and touch.
+    """
+
+    def __init__(self, start: CurveLines, which: Tensor, k: int) -> None:
+        self.which, self._shape = which, start.below.shape[2:]
+        fixed = torch.ones(flat(start.below, 2).shape[2], dtype=torch.bool)
+        fixed[which] = False
+        lines = (start.below, start.above, start.low, start.high)
+        self._below, self._above, self._low, self._high = (torch.where(fixed, flat(each, 2), 0) for each in lines)
+        at = start.at
+        self._at = Sampled(flat(at.x, 2)[:, :, which], flat(at.y, 2)[:, :, which], flat(at.room, 1)[:, which])
+        self._ends = self._at.slopes()
+        self.below, self.above = (
+            flat(each, 2)[:, :, which].expand(-1, k, -1).clone().requires_grad_() for each in (start.below, start.above)
         )
-        return cls(lines, below, above)
 
-    def lines(self) -> CurveLines:
-        """Return the lines of the present slopes."""
-        return CurveLines(self.start.at, self.below, self.above)
+    def back(self, a: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+        """Return coefficients and constants; see `Lines`."""
+        rows = flat(a, 2)
+        positive = rows.clamp_min(0)
+        into = torch.addcmul(rows * self._above, positive, self._below - self._above)
+        constant = rows @ self._high.mT + positive @ (self._low - self._high).mT
+        low, high = self._at.constants(self.below, -1), self._at.constants(self.above, 1)
+        few, positive = rows[:, :, self.which], positive[:, :, self.which]
+        freely = torch.addcmul(few * self.above, positive, self.below - self.above)
+        constant = constant.squeeze(2) + torch.addcmul(few * high, positive, low - high).sum(2)
+        into = into.index_copy(2, self.which, freely)
+        return [into.reshape(*into.shape[:2], *self._shape)], constant
 
     def clamp(self) -> None:
         """Keep the slopes among those that a line which touches the curve may have."""
-        low, high = self.start.at.slopes()
+        low, high = self._ends
         with torch.no_grad():
             for each in (self.below, self.above):
                 each.copy_(each.maximum(low).minimum(high))

@@ -24,6 +24,7 @@ from robust.certification.operators.curves import Curve
 from robust.certification.operators.operator import Call, Operator, Slot
 from robust.certification.simpler import SIMPLER
 
+OF_SHAPES = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")  # constants, of its shape
 OF_SEVERAL = ("getitem",)  # takes one of the values of an operator that has several
 
 
@@ -102,12 +103,24 @@ def read_graph(module: nn.Module, x: Tensor, *, live: bool = False) -> Graph:
     Raise NoBoundsError, with the layer and the operator, for a network that cannot be exported, or has an operator
     for which no bounds are known.
     """
+    module = module if hasattr(module.forward, "__code__") else Plain(module)
     program = _export(module, x)
     constants = _constants(program, module if live else None)
     reader = _Reader(Graph(tuple(x.shape), live), (lambda value: value) if live else _in_double)
     for node in program.graph.nodes:
         reader.add(node, constants)
     return reader.graph
+
+
+class Plain(nn.Module):
+    """A module whose `forward` is an object, as one that reads answers is: torch.export wants a function."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.robust_plain = module
+
+    def forward(self, x: Tensor) -> Any:
+        return self.robust_plain(x)
 
 
 def _export(module: nn.Module, x: Tensor) -> Any:
@@ -204,21 +217,29 @@ class _Reader:
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
             raise NoBoundsError(_where(node))  # it draws at random, though its value may look like a constant
         if not any(source.name in self._places or source.name in self._several for source in node.all_input_nodes):
-            args, kwargs = pytree.tree_map_only(
-                torch.fx.Node, lambda each: self._known[each.name], (node.args, node.kwargs)
-            )
-            self._known[node.name] = self._fix(node.target(*self._fix(args), **self._fix(kwargs)))
+            self._compute(node)
             if self.graph.live and _is_computed(self._known[node.name]):
                 raise NoBoundsError(f"layer {_layer(node)!r} computes its weights from others ({node.target})")
         elif getattr(node.target, "__name__", "") in OF_SEVERAL:
             source, index = node.args
             self._insert(node, self._several[source.name], index)
+        elif Call(node.target, (), {}).name in OF_SHAPES:
+            self._compute(node)
         elif isinstance(node.meta.get("val"), Tensor):
             self._insert(node, node, None)
         elif isinstance(node.meta.get("val"), list | tuple):
             self._several[node.name] = node
         elif node.users:
             raise NoBoundsError(_where(node))  # a number that depends on the input
+
+    def _compute(self, node: Any) -> None:
+        """Keep what an operator makes of values that do not depend on the input, or of shapes alone."""
+
+        def fill(each: Any) -> Any:
+            return self._known[each.name] if each.name in self._known else torch.zeros(each.meta["val"].shape)
+
+        args, kwargs = pytree.tree_map_only(torch.fx.Node, fill, (node.args, dict(node.kwargs)))
+        self._known[node.name] = self._fix(node.target(*self._fix(args), **self._fix(kwargs)))
 
     def _insert(self, node: Any, called: Any, index: int | None) -> None:
         """Add the node for `node`, which is the value number `index` of the operator `called`."""
@@ -270,4 +291,5 @@ def _is_computed(value: Any) -> bool:
 def _layer(node: Any) -> str:
     """Return the path of the module that a node is part of, "features.0"; "model" for the outermost."""
     stack = [*node.meta.get("nn_module_stack", {}).values()]
-    return str(stack[-1][0] if stack else "") or "model"
+    path = str(stack[-1][0] if stack else "")
+    return path.removeprefix("robust_plain").removeprefix(".") or "model"

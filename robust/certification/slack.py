@@ -6,6 +6,7 @@ points around them, ten times over, and no less than a few roundings of the larg
 """
 
 import math
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from robust.attacks.threats.lp import LpThreat
 from robust.certification.errors import NoBoundsError
 from robust.certification.graph import Graph
 from robust.device import device_of
+from robust.models.judged import judges
 
 SAFETY = 10
 ROUNDINGS = 16
@@ -26,8 +28,9 @@ OTHERWISE = 1e-2  # relative, of the largest logit: more is no rounding
 def measure_slack(module: nn.Module, graph: Graph, x: Tensor, threat: LpThreat) -> Tensor:
     """Return what a margin at x, (b, *features), in exact arithmetic must exceed, (b,), to be one as deployed.
 
-    It is infinite for a sample near which the deployed network's logits are infinite or no numbers. Raise NoBoundsError
-    if the network does not answer as its graph does.
+    It is infinite for a sample near which the deployed network's logits are infinite or no numbers.
+
+    Raise NoBoundsError if the network does not answer as its graph does.
     """
     points = [x, *(threat.sample(x, Rng.of(k, torch.arange(len(x)))) for k in range(POINTS))]
     if len(x) == 1:
@@ -35,8 +38,8 @@ def measure_slack(module: nn.Module, graph: Graph, x: Tensor, threat: LpThreat) 
     finite = torch.ones(len(x), dtype=torch.bool)
     largest = apart = eps = 0.0
     with eval_mode(module), torch.no_grad():
-        for each in points:
-            answers = module(each.to(device_of(module)))
+        for form, each in product(judges(module), points):  # as it is deployed, also where that is compiled
+            answers = form(each.to(device_of(module)))
             eps = torch.finfo(answers.dtype).eps
             answers = answers.cpu().double()
             usable = answers.isfinite().all(1)

@@ -43,7 +43,7 @@ def _find_correct(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Return the samples that are answered right, (N,) bool."""
     found = []
     with eval_mode(model), torch.no_grad():
-        for inputs, labels in zip(x.split(BATCH), y.split(BATCH), strict=True):
+        for inputs, labels in zip(torch.split(x, BATCH), torch.split(y, BATCH), strict=True):
             logits = model(inputs.to(device_of(model)))
             check_answer(logits, labels, CLASS)
             found.append(logits.cpu().argmax(1) == labels)

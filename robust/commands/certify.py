@@ -1,11 +1,12 @@
 """`robust certify`: prove for which samples no input of the threat model is answered wrong. No attack is run."""
 
 import argparse
+import math
 import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,18 +49,21 @@ class Stopwatch:
     bar: Bar
     cost: Cost
     began: dict[str, float] = field(default_factory=dict)
-    asked: dict[str, int] = field(default_factory=dict)  # samples
+    bounded: dict[str, tuple[int, int]] = field(default_factory=dict)  # samples before its last batch, and of how many
 
     def __call__(self, method: str, done: int, of: int) -> None:
         self.began.setdefault(method, time.perf_counter())
-        self.asked[method] = of
+        self.bounded[method] = done, of
         self.bar.show(f"{method}, {of - done} left", self.cost.share(method, of - done))
 
-    def pace(self, ended: float) -> dict[str, float]:
-        """Return the seconds a sample of each method that was asked."""
+    def pace(self, ended: float, stopped: bool = False) -> dict[str, float]:
+        """Return the seconds a sample of each method; if `stopped`, the last batch of the last one does not count."""
         ends = [*self.began.values(), ended][1:]
-        spans = zip(self.began.items(), ends, strict=True)
-        return {method: (end - since) / self.asked[method] for (method, since), end in spans}
+        counts = [of for _, of in self.bounded.values()]
+        if stopped and counts:
+            counts[-1] = [*self.bounded.values()][-1][0]
+        spans = zip(self.began.items(), ends, counts, strict=True)
+        return {method: (end - since) / count for (method, since), end, count in spans if count}
 
 
 def main(args: argparse.Namespace) -> int:
@@ -81,17 +85,13 @@ def run(args: argparse.Namespace) -> Iterator[str]:
     """Yield the report on each model under each threat model; all of them are checked before the first."""
     resources = _prepare(args)
     seconds = resources.settings.seconds
-    stop = _never if seconds is None else Deadline(seconds)
+    stop = Deadline(math.inf if seconds is None else seconds)
     for variant in resources.settings.everything:
         for threat in resources.settings.threats:
             yield "".join(f"{line}\n" for line in _report(resources, variant, threat, stop))
 
 
-def _never() -> bool:
-    return False
-
-
-def _report(resources: Resources, variant: Variant, text: str, stop: Callable[[], bool]) -> Iterator[str]:
+def _report(resources: Resources, variant: Variant, text: str, stop: Deadline) -> Iterator[str]:
     """Certify the samples that a model answers right under a threat model, and yield the lines of the report."""
     settings, samples, data = resources.settings, resources.data.samples, resources.data.dataset.name
     module, threat = resources.models.load(variant).module, resources.data.read_threat(text)
@@ -100,12 +100,12 @@ def _report(resources: Resources, variant: Variant, text: str, stop: Callable[[]
     with _refusing(_name(variant)), open_bar(title) as bar:
         certifier = Certifier.of(module, torch.tensor(samples.x[:1]), threat)
         journal = open_journal(settings.home, threat, certifier.hash(samples, variant.spec.path))
-        cost = measure_cost(certifier, samples, correct, method, stop)
+        cost = measure_cost(certifier, samples, correct, method, stop.left)
         bar.say(cost.describe())
         watch = Stopwatch(bar, cost)
         with tell_kept(bar, journal.count, "sample"):
             certificate = certify(certifier, samples, correct, method, stop=stop, watch=watch, journal=journal)
-    paces = watch.pace(time.perf_counter())
+    paces = watch.pace(time.perf_counter(), bool(certificate.partial))
     if not certificate.partial and journal.folder:
         shutil.rmtree(journal.folder, ignore_errors=True)
     yield f"{title}: {len(samples)} samples of {data}, {_share(correct)} right without an attack"
@@ -165,11 +165,12 @@ def describe(certificate: Certificate, samples: Samples, correct: Flags, paces: 
     for method, found in certificate.by.items():
         total += found
         low, high = wilson(total, n)
-        pace = f"{paces[method]:.2g} s a sample" if method in paces else "not asked"
+        unasked = "stopped" if certificate.partial else "not asked"
+        pace = f"{paces[method]:.2g} s a sample" if method in paces else unasked
         share = f"{100 * total / n:5.1f} % certified ({100 * low:.1f} to {100 * high:.1f})"
         yield f"  {method:<11}  {share}, {total} of {n}, {pace}"
     if certificate.partial:
-        yield "  stopped by --time before each sample was asked"
+        yield "  stopped by --time before each sample was bounded; the same command goes on from there"
     left = correct & ~certificate.certified
     numbers = samples.index[left]
     more = ", ..." if len(numbers) > LISTED else ""

@@ -12,8 +12,11 @@ from robust.attacks.text import printable
 from robust.device import device_of
 from robust.models.batches import Parted, agree, find_unusual, fit_batches, refuse_unusual
 from robust.models.output_form import LOG_PROBABILITY, LOGIT, PROBABILITY, OutputForm
-from robust.models.output_reader import HALVES, MAX_ERROR, LastActivation, Reader, exact_logits, sum_to_one, tensors_in
+from robust.models.output_reader import HALVES, LastActivation, Reader, exact_logits, sum_to_one, tensors_in
 
+# Of the sum of probabilities whose logarithms are given: half precision, or a small number that keeps them finite. To
+# take logits for such logarithms changes them by a constant alone, which no class gains by.
+MAX_LOG_ERROR = 0.01
 PREFERRED = "logits"  # the name that transformers, and most others, give to what is wanted here
 FORM = "--robust-output names one of them"
 
@@ -155,7 +158,7 @@ def _decide_kind(answer: Tensor, last: LastActivation, wanted: str) -> tuple[str
     if wanted == PROBABILITY and not within:
         seen = f"the model answers from {answer.min():.4g} to {answer.max():.4g}"
         raise UnclearError(f"{seen}, and probabilities are from 0 to 1; say --robust-output=logit, or leave it out")
-    if not wanted and columns > 1 and bool((answer <= MAX_ERROR).all()) and sum_to_one(answer.exp()):
+    if not wanted and columns > 1 and bool((answer <= MAX_LOG_ERROR).all()) and sum_to_one(answer.exp(), MAX_LOG_ERROR):
         return LOG_PROBABILITY, "its answers are log-probabilities, and are taken as logits"
     if wanted or not within:
         return wanted or LOGIT, ""

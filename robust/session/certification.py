@@ -1,6 +1,6 @@
 """Certification: the certificates of the samples, by a test of their own, in its share of the run's time."""
 
-from collections.abc import Callable
+import math
 from dataclasses import replace
 
 import torch
@@ -61,18 +61,16 @@ class Certification:
             except ValueError as error:
                 fail(str(error))
 
-    def _find_end(self, case: Case, threat: str) -> Callable[[], bool]:
-        """Return what says whether the time for the bounds is up."""
+    def _find_end(self, case: Case, threat: str) -> Deadline:
+        """Return when the time for the bounds is up."""
         if self._budget.unlimited:
-            return lambda: False
+            return Deadline(math.inf)
         return Deadline(self._ranks.once(lambda: self._budget.take(part_of(case.item, threat, CERTIFIED))))
 
-    def _run(
-        self, case: Case, certifier: Certifier, journal: Journal, bar: Bar, stop: Callable[[], bool]
-    ) -> Certificate:
+    def _run(self, case: Case, certifier: Certifier, journal: Journal, bar: Bar, stop: Deadline) -> Certificate:
         method, samples = str(self._settings.certify), case.samples
         correct = self._answers.get_clean(case.module, samples).correct
-        cost = self._ranks.once(lambda: measure_cost(certifier, samples, correct, method, stop))
+        cost = self._ranks.once(lambda: measure_cost(certifier, samples, correct, method, stop.left))
         cost = replace(cost, processes=self._ranks.size)
         bar.say(cost.describe())
         if not self._budget.unlimited:

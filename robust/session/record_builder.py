@@ -20,6 +20,8 @@ from robust.records.trust import Finding, TrustReport
 from robust.session.payload import ItemPayload
 from robust.train.card import summarise_card
 
+CONTRADICTED = "contradicted"  # the name of the finding
+
 
 def build_record(
     row: Sequence[ItemPayload],
@@ -65,7 +67,17 @@ def build_record(
         certificate=certificate,
     )
     record.provenance["classes"] = count_classes(record, labels)
-    return record
+    return _note_contradicted(record)
+
+
+def _note_contradicted(record: Record) -> Record:
+    """Add a finding if samples are certified and broken at once: one of the two is wrong, so no figure counts."""
+    if record.trust is None or not record.contradicted.any():
+        return record
+    n = int(record.contradicted.sum())
+    text = f"{n} samples are certified, and answered wrong for inputs that were verified"
+    finding = Finding(CONTRADICTED, "broken", n, text, "report it with the row, which holds both")
+    return replace(record, trust=replace(record.trust, findings=(*record.trust.findings, finding)))
 
 
 def _note_stopped(trust: TrustReport, outcomes: list[AttackOutcome]) -> TrustReport:

@@ -160,6 +160,18 @@ class ModelProbe:
         """Query the model in one batch as an attack does that wants a gradient; see `ask`."""
         return self._ask(torch.from_numpy(x).to(self.batcher.device), self.seed, restored=True, gradient=True)
 
+    def measure_gradient(self, x: Inputs) -> Tensor:
+        """Return the gradient of the margin at inputs beside the first samples, in one batch, (m, *shape).
+
+        ValueError if no gradient reaches the inputs.
+        """
+        if self.deadline and self.deadline():
+            raise TimeUpError
+        leaf = torch.from_numpy(x).to(self.batcher.device).requires_grad_()
+        labels = torch.from_numpy(self.samples.y[: len(x)]).to(leaf.device)
+        with eval_mode(self.module, self.seed), torch.enable_grad():
+            return gradient(CLASS.loss("margin", self.module(leaf.clone()), labels).sum(), leaf).cpu()
+
     def move(self, x: Inputs, step: float) -> Inputs:
         """Move each value of inputs up or down at random by a share of their range, within that range."""
         lo, hi = x.min(), x.max()

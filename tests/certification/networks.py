@@ -104,7 +104,7 @@ def networks(draw, depth=4):
             blocks.append(nn.Flatten() if draw(st.booleans()) else nn.AdaptiveAvgPool2d(draw(st.integers(1, 2))))
             x = blocks[-1](x)
     blocks += [nn.Flatten(), nn.Linear(x[0].numel(), CLASSES)]
-    return nn.Sequential(*blocks).double().eval(), shape
+    return nn.Sequential(*blocks).double().eval().requires_grad_(False), shape
 
 
 def redraw(module, seed, scale=1.0):

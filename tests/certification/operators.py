@@ -1,4 +1,4 @@
-"""Functions of one tensor that hold each operator of the tables, by what is said of them: (shape, function, modules)."""
+"""Functions of one tensor that hold each operator of the tables: (shape of the input, function, modules)."""
 
 import torch
 from torch import nn
@@ -101,10 +101,10 @@ CASES = {
     "mm": (FLAT, lambda x: torch.mm(x, W.T)),
     "matmul from the left": (SEQUENCE, lambda x: W[:, :2] @ x),
     "bmm": (SEQUENCE, lambda x: torch.bmm(x, W.T.expand(len(x), 6, 4))),
-    "baddbmm": (SEQUENCE, lambda x: torch.baddbmm(W[:2, :4].expand(len(x), 2, 4), x, W.T.expand(len(x), 6, 4), alpha=-2)),
-    "mv": (FLAT, lambda x: torch.mv(x, C).unsqueeze(1)),
-    "addmv": (FLAT, lambda x: torch.addmv(C[:1], x, C, alpha=-1).unsqueeze(1)),
-    "dot": (FLAT, lambda x: torch.dot(x[0], C).view(1, 1)),
+    "baddbmm": (SEQUENCE, lambda x: torch.baddbmm(W[:2, :4].expand(1, 2, 4), x, W.T.expand(1, 6, 4), alpha=-2)),
+    "mv": (FLAT, lambda x: torch.mv(x, C).unsqueeze(1).repeat(1, 2)),
+    "addmv": (FLAT, lambda x: torch.addmv(C[:1], x, C, alpha=-1).unsqueeze(1).repeat(1, 2)),
+    "dot": (FLAT, lambda x: torch.dot(x[0], C).view(1, 1).repeat(1, 2)),
     "einsum": (SEQUENCE, lambda x: torch.einsum("nij,kj,i->nk", x, W, C[:2])),
     "tensordot": (SEQUENCE, lambda x: torch.tensordot(x, W, ([2], [1]))),
     "conv1d": (SEQUENCE, lambda x, m: m(x), nn.Conv1d(2, 3, 3, padding=1, dilation=2)),
@@ -136,6 +136,17 @@ CASES = {
     "matmul of two": (SEQUENCE, lambda x: x @ x.mT),
     "bmm of two": (SEQUENCE, lambda x: torch.bmm(x.mT, x)),
     "mm of two": (FLAT, lambda x: torch.mm(x.reshape(2, 3).T, x.reshape(2, 3))[None].flatten(1)),
+    # What is told in terms of simpler functions.
+    "softmax": (SEQUENCE, lambda x: (3 * x).softmax(2)),
+    "log_softmax": (IMAGE, lambda x: x.log_softmax(1)),
+    "a quotient": (FLAT, lambda x: x / (0.5 + x.flip(1).square())),
+    "a number over the input": (FLAT, lambda x: 2 / (0.5 + x.square())),
+    "layer norm": (SEQUENCE, lambda x: F.layer_norm(x, (6,), C, W[0])),
+    "layer norm over two": (SEQUENCE, lambda x: F.layer_norm(x, (2, 6))),
+    "group norm": (IMAGE, lambda x: F.group_norm(x, 2, C[:2], C[2:4])),
+    "rms norm": (SEQUENCE, lambda x: F.rms_norm(x, (6,), C, 0.1)),
+    "attention": (SEQUENCE, lambda x: F.scaled_dot_product_attention(x, 2 * x.flip(1), x.roll(1, 2))),
+    "attention of heads": (SEQUENCE, lambda x, m: m(x, x, x)[0], nn.MultiheadAttention(6, 2, batch_first=True)),
     # Curves.
     "relu": (FLAT, F.relu),
     "relu6": (FLAT, lambda x: F.relu6(4 * x)),

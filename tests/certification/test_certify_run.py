@@ -152,20 +152,29 @@ def test_what_it_will_cost_is_measured_on_a_few_samples(monkeypatch):
     calls = count_bounds(monkeypatch)
     cost = measure_cost(certifier, samples, correct, "crown")
 
-    assert calls == [("ibp", 8), ("crown", 8)]
-    assert (cost.n, [*cost.paces]) == (N - 3, ["ibp", "crown"])
+    assert calls == [("ibp", 1), ("ibp", 8), ("crown", 1), ("crown", 8)]
+    assert (cost.n, [*cost.paces], cost.slow) == (N - 3, ["ibp", "crown"], "")
     assert measure_cost(certifier, samples, correct & False, "crown").describe() == "0 samples to certify"
-    assert measure_cost(certifier, samples, correct, "crown", stop=lambda: True).paces == {}
+
+
+def test_measuring_takes_an_eighth_of_the_time_at_most(monkeypatch):
+    cost = measure_cost(*make(), "crown", seconds=0.0)
+
+    assert (cost.paces, cost.slow) == ({}, "ibp")
+    assert cost.describe() == "37 samples to certify, and one alone takes ibp longer than can be waited for here"
+    assert cost.limit(2.0)["crown"] == 1
+    assert cost.share("crown", 5) == 0
+    monkeypatch.setattr("robust.certification.cost.LONG", 0.0)
+    assert [*measure_cost(*make(), "crown").paces] == ["ibp", "crown"]
 
 
 def test_the_cost_is_one_line_and_limits_batches():
     cost = Cost({"ibp": 0.004, "crown": 0.5}, 1000, processes=2)
 
     assert cost.describe() == "1000 samples to certify, at most about 4.2 min; a sample: ibp 0.004 s, crown 0.5 s"
-    assert cost.limit(2.0) == {"ibp": 500, "crown": 4}
+    assert cost.limit(2.0) == {"ibp": 500, "crown": 4, "alpha-crown": 1}
     assert cost.limit(0.1)["crown"] == 1
     assert 0 == cost.share("ibp", 1000) < cost.share("ibp", 0) < cost.share("crown", 500) < cost.share("crown", 0) == 1
-    assert Cost({}, 0).share("ibp", 0) == 0
 
 
 def test_what_was_asked_further_before_counts_for_the_method_that_is_asked_now():

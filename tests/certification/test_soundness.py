@@ -1,4 +1,4 @@
-"""Bounds of random networks: below what is found at points of the ball, and none below a cheaper one. `make fuzz`: more."""
+"""Bounds of random networks: below what points of the ball have, and none below a cheaper one. `make fuzz`: more."""
 
 import os
 from dataclasses import replace

@@ -118,7 +118,9 @@ def test_what_is_open_is_counted_over_all_samples_and_named():
 def test_time_that_ran_out_is_told():
     certificate = Certificate("ibp", flags("10"), np.zeros(2, np.float32), {"ibp": 1}, 1.0, partial="time")
 
-    assert "  stopped by --time before each sample was asked" in describe(certificate, samples(2), flags("11"), {})
+    lines = [*describe(certificate, samples(2), flags("11"), {})]
+    assert lines[0].endswith(", 1 of 2, stopped")
+    assert lines[1].startswith("  stopped by --time before each sample was bounded")
 
 
 def test_the_pace_of_a_method_is_by_the_samples_that_it_was_asked(monkeypatch):
@@ -134,3 +136,4 @@ def test_the_pace_of_a_method_is_by_the_samples_that_it_was_asked(monkeypatch):
 
     assert (watch.bar.note, watch.bar.share) == ("crown, 10 left", (100 + 3 * 90) / 400)
     assert watch.pace(14.0) == {"ibp": 0.09, "crown": 0.5}
+    assert watch.pace(14.0, stopped=True) == {"ibp": 0.09}  # the only batch of crown was not finished

@@ -50,6 +50,20 @@ def test_every_form_gives_the_logits_of_the_network(classes, form, n):
     assert OutputForm.parse(subject.output).kind
 
 
+@pytest.mark.parametrize(
+    "logarithm",
+    [lambda p: (p + 1e-4).log(), lambda p: p.log().bfloat16().float()],
+    ids=["smoothed", "half precision"],
+)
+def test_logarithms_of_probabilities_that_sum_to_one_as_good_as_are_told(logarithm):
+    net, x = network(), torch.rand(5, 1, 8, 8)
+    subject = make_subject("net", Formed(net, lambda z: logarithm(z.softmax(1))), terms(10))
+
+    assert subject.output == "log-probability"
+    assert subject.notes[0].startswith("its answers are log-probabilities")
+    assert torch.allclose(margins(subject.module, x)[0], margins(net, x)[0], atol=0.05)
+
+
 @pytest.mark.parametrize("form", ["softmax-function", "sigmoid-module"])
 def test_the_last_step_is_undone_where_its_answers_are_rounded_to_0_and_1(form):
     net, x = network(), torch.rand(5, 1, 8, 8)

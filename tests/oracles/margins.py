@@ -1,4 +1,4 @@
-"""The least margin of a tiny ReLU network over an linf ball within the bounds of the inputs, and its nearest adversary."""
+"""The least margin of a tiny ReLU network over an linf ball within the inputs' bounds, and its nearest adversary."""
 
 import math
 

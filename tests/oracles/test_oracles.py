@@ -1,6 +1,7 @@
 """The oracles against answers that are known, and against each other's definition at random points."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ TENT = [(np.array([[1.0], [-1.0]]), np.array([-0.5, 0.5])), (np.array([[1.0, 1.0
 def drawn(seed, sizes=(3, 4, 3, 3)):
     """Return a random network of these sizes, and an input."""
     rng = np.random.default_rng(seed)
-    layers = [(rng.normal(size=(n, m)), rng.normal(size=n) / 2) for m, n in zip(sizes, sizes[1:], strict=False)]
+    layers = [(rng.normal(size=(n, m)), rng.normal(size=n) / 2) for m, n in pairwise(sizes)]
     return layers, rng.uniform(size=sizes[0]), rng
 
 

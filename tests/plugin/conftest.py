@@ -125,7 +125,7 @@ def fork_run(pytester):
 @pytest.fixture(scope="session")
 def exporting():
     """Import what torch.export imports late, before the inner runs that certify: torch cannot import it twice."""
-    read_graph(nn.Linear(1, 1), torch.zeros(1, 1))
+    read_graph(nn.Linear(1, 2), torch.zeros(1, 1))
 
 
 @pytest.fixture(scope="session")

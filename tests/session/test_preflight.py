@@ -121,7 +121,7 @@ def list_tests(preflight):
     """Return each test that would attack, on measurements that do not exist."""
     parts, baseline = preflight.parts, SimpleNamespace(selected=SimpleNamespace(baseline="latest"))
     accuracy = AccuracyTest(parts, None, preflight, None, Commands("", ""))
-    regression = RegressionTest(parts, None, preflight, "", None)
+    regression = RegressionTest(parts, None, preflight, None, "", None)
     regression.selected = baseline.selected
     regression._find_row = lambda *_: SimpleNamespace(correct=None)
     check = SimpleNamespace(margin=SimpleNamespace(metric="robust_acc"), row="", threat="linf:0.15")

@@ -75,6 +75,15 @@ def test_one_certificate_is_for_all_rows_of_its_model_and_threat_model_and_for_n
     assert other.describe_unfinished()[0].endswith("between the tests: ab12ab12 and cd34cd34")
 
 
+def test_a_row_that_its_certificate_contradicts_is_broken_whatever_the_checks_say():
+    payloads = [attack(certified=True, judged=True, adversarial="11100000"), trust()]
+    (record,) = results(*payloads, certified("11010000")).list_records()
+
+    assert record.verdict == "broken"
+    assert [(finding.name, finding.value) for finding in record.trust.findings] == [("contradicted", 2)]
+    assert results(*payloads, certified("00010000")).list_records()[0].verdict == "trusted"
+
+
 def test_a_certificate_that_comes_again_the_same_is_no_news():
     found = results(attack(certified=True), certified())
 

@@ -33,7 +33,7 @@ Defend = Callable[[nn.Module, Samples], nn.Module]
 # The kinds of broken defences, and the findings that would be right.
 WRONG_GRADIENT = "wrong-gradient"
 REMEMBERS = "keeps-state depends-on-queries depends-on-grad depends-on-batch nondeterministic memorised"
-MEMORISED = "memorised"
+MEMORISED = "memorised easy-samples"  # the second compares with samples that it cannot know
 OFF_GRID = "depends-on-grid"
 SEEDED = "sets-seed wrong-gradient depends-on-batch"
 MISLEADING_LOSS = (

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Answer = Callable[[Tensor], Tensor]
+MOST = 1000  # stored inputs, of a store that would take too long to search if it grew on
 
 
 def harden(logits: Tensor) -> Tensor:
@@ -17,7 +18,7 @@ def harden(logits: Tensor) -> Tensor:
 
 def measure_distance(x: Tensor, stored: Tensor) -> Tensor:
     """Measure the largest difference between each input and each of the stored ones, (n, stored)."""
-    return (x.detach().flatten(1)[:, None] - stored.flatten(1)).abs().amax(2)
+    return torch.cdist(x.detach().flatten(1), stored.flatten(1), p=float("inf"))
 
 
 class Cached(nn.Module):
@@ -34,7 +35,7 @@ class Cached(nn.Module):
         near, which = measure_distance(x, torch.cat([xs for xs, _ in self.store])).min(1)
         known = (near <= self.radius)[:, None]
         remembered = torch.cat([answers for _, answers in self.store])[which]
-        if not known.all():
+        if not known.all() and sum(len(xs) for xs, _ in self.store) < MOST:
             self.store.append((x.detach()[~known[:, 0]], logits.detach()[~known[:, 0]]))
         return torch.where(known, remembered + logits - logits.detach(), logits)
 
@@ -124,7 +125,8 @@ class Suspicious(nn.Module):
     def __init__(self, base: nn.Module, radius: float, patience: int) -> None:
         super().__init__()
         self.base, self.radius, self.patience = base, radius, patience
-        self.log: list[tuple[Tensor, Tensor, list[int]]] = []  # an input, the answer to it, and the number of queries
+        self.log: list[tuple[Tensor, list[int]]] = []  # the answers to some inputs, and the numbers of queries
+        self.inputs: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
         logits = self.base(x)
@@ -136,12 +138,14 @@ class Suspicious(nn.Module):
     def recall(self, x: Tensor, logits: Tensor) -> Tensor | None:
         """Return the answer to the nearest earlier query if there were too many of them; note this one."""
         if self.log:
-            distances = torch.stack([earlier for earlier, _, _ in self.log]).sub(x).flatten(1).norm(dim=1)
+            distances = torch.cat(self.inputs).sub(x.flatten()).norm(dim=1)
             if float(distances.min()) <= self.radius:
-                _, answer, queries = self.log[int(distances.argmin())]
+                answer, queries = self.log[int(distances.argmin())]
                 queries[0] += 1
                 return answer if queries[0] > self.patience else None
-        self.log.append((x, logits, [1]))
+        if len(self.log) < MOST:
+            self.log.append((logits, [1]))
+            self.inputs.append(x.flatten()[None])
         return None
 
 

@@ -1,5 +1,6 @@
 """Models that remember what they were asked, know their samples, or look at who asks."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -88,6 +89,78 @@ def test_a_list_on_the_module_is_found():
 
     assert (finding.name, finding.grade) == ("keeps-state", "suspect")
     assert "after others beside them" in finding.message
+
+
+STORE: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+
+def recall(z, x, store):
+    """Answer as the nearest input of the store, if it is near."""
+    for seen, answer in store:
+        z = torch.where(near(x, seen, 0.05), answer[torch.cdist(x.detach(), seen, p=torch.inf).argmin(1)], z)
+    store.append((x.detach().clone(), z.detach().clone()))
+    return z
+
+
+def by_global():
+    return lambda model, x, z: recall(z, x, STORE)
+
+
+def by_closure():
+    store = []
+    return lambda model, x, z: recall(z, x, store)
+
+
+def by_class():
+    class Shared:
+        store = []  # noqa: RUF012
+
+    return lambda model, x, z: recall(z, x, Shared.store)
+
+
+def by_default():
+    return lambda model, x, z, store=[]: recall(z, x, store)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a copy of the module shares these; forks are for Linux")
+@pytest.mark.parametrize("keep", [by_global, by_closure, by_class, by_default])
+def test_a_store_that_is_not_on_the_module_is_found(keep):
+    STORE.clear()
+    finding = check("keeps-state", Base(keep()))
+
+    assert (finding.name, finding.grade) == ("keeps-state", "suspect")
+    assert "after others beside them" in finding.message
+
+
+def test_a_model_that_remembers_after_a_few_queries_alone_is_found():
+    class Patient(Base):
+        def __init__(self):
+            super().__init__()
+            self.seen, self.answers, self.asked = torch.zeros(0, FEATURES), torch.zeros(0, CLASSES), {}
+
+        def forward(self, x):
+            rows = [self.answer(one, logits) for one, logits in zip(x, super().forward(x), strict=True)]
+            return torch.stack(rows)
+
+        def answer(self, x, z):
+            distance = (self.seen - x).abs().amax(1)
+            if not len(distance) or distance.min() > 0.05:
+                self.seen, self.answers = torch.cat((self.seen, x[None])), torch.cat((self.answers, z[None]))
+                return z
+            nearest = int(distance.argmin())
+            self.asked[nearest] = self.asked.get(nearest, 0) + 1
+            return self.answers[nearest] if self.asked[nearest] > 8 else z
+
+    assert check("keeps-state", Patient()).name == "keeps-state"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks are for Linux")
+def test_what_the_check_asks_beside_the_samples_is_not_kept_here():
+    """The figures after it are those of a model that was asked its samples alone."""
+    STORE.clear()
+    check("keeps-state", Base(by_global()))
+
+    assert all(near(x, torch.from_numpy(X), 1e-6).all() for x, _ in STORE)
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["nothing", "samples"])
@@ -209,6 +282,33 @@ def test_edges_between_the_levels_of_the_data_are_no_finding_and_hide_none(sure)
     assert (finding is not None) == bool(sure)
 
 
+def pull(stored):
+    """Make a model that takes inputs near a stored one for nearer to it than they are."""
+
+    def change(model, x, z):
+        nearest = stored[torch.cdist(x.detach(), stored, p=torch.inf).argmin(1)]
+        offset = x - nearest
+        distance = (offset / 0.1).square().mean(1, keepdim=True)
+        return (nearest + offset * distance / (1 + distance)) @ model.weight
+
+    return Base(change)
+
+
+def test_a_gradient_that_is_small_at_the_samples_alone_is_found():
+    finding = indicate("memorised", pull(torch.from_numpy(X)))
+
+    assert (finding.name, finding.grade) == ("memorised", "broken")
+    assert "0.25 eps from the samples the gradient is" in finding.message
+
+
+def test_a_gradient_that_is_small_at_other_inputs_too_is_no_finding():
+    """All inputs are on the levels of the data, and the model is flat at each of these."""
+    smooth = Base(lambda model, x, z: (x - (2 * torch.pi * 4 * x).sin() / (2 * torch.pi * 4)) @ model.weight)
+    samples = Samples(LEVELS, smooth(torch.from_numpy(LEVELS)).argmax(1).numpy(), np.arange(N))
+
+    assert indicate("memorised", smooth, samples=samples) is None
+
+
 # depends-on-grad
 
 
@@ -260,6 +360,21 @@ def test_a_model_that_rounds_its_inputs_is_not(levels):
         return ((levels * x).round() / levels) @ model.weight
 
     assert check("depends-on-grid", Base(change)) is None
+
+
+def test_a_gradient_that_is_lost_between_the_levels_alone_is_found():
+    """The answers are as good as the same: a level is far larger than the step."""
+
+    def snap(model, x, z):
+        level = (8 * x).round() / 8
+        return torch.where((level - x).abs() > 1e-6, level.detach(), x) @ model.weight
+
+    on_grid = ((8 * X).round() / 8).astype(np.float32)
+    probe = ModelProbe(Base(snap), replace(SAMPLES, x=on_grid), DATA, 0, Batcher(16))
+    finding = PREFLIGHT.get("depends-on-grid")(probe)
+
+    assert (finding.name, finding.grade) == ("depends-on-grid", "broken")
+    assert "of a gradient's elements 0" in finding.message
 
 
 # sets-seed

@@ -15,6 +15,13 @@ from torch.nn import functional as F
 
 from robust.certification.operators.operator import Call, Interval, Shapes, flat
 
+POOLS = (
+    *("max_pool1d", "max_pool2d", "max_pool3d"),
+    *("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices"),
+)
+OF_TWO = ("maximum", "max")
+ALONG = ("amax", "max")
+
 
 @dataclass(frozen=True)
 class Maximum:
@@ -103,11 +110,11 @@ def make_maximum(call: Call, shapes: Shapes, shape: tuple[int, ...]) -> Maximum 
     if call.index:
         return None  # where the maxima are
     groups: Tensor | None = None
-    if call.name.startswith("max_pool"):
+    if call.name in POOLS:
         groups = _pool(call, places[0], shape)
-    elif call.name in ("maximum", "max") and len(shapes) == 2:
+    elif call.name in OF_TWO and len(shapes) == 2:
         groups = torch.stack([each.expand(shape).flatten() for each in places], 1)
-    elif call.name in ("amax", "max") and not isinstance(call.constant(1, "dim", None), Tensor):
+    elif call.name in ALONG and not isinstance(call.constant(1, "dim", None), Tensor):
         groups = _along(call, places[0])
     return None if groups is None else Maximum(groups, shape, shapes)
 

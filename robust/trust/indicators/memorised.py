@@ -1,6 +1,7 @@
-"""memorised: the margin falls off a cliff at one distance from the samples: the model knows them.
+"""memorised: the margin falls off a cliff at one distance from the samples, or is flat there: the model knows them.
 
-A table of the samples, and of all inputs within some radius, answers them with their labels.
+A table of the samples, and of all inputs within some radius, answers them with their labels. One that pulls inputs to
+the samples has no edge, but a gradient that is small at exactly these.
 """
 
 from dataclasses import replace
@@ -9,23 +10,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robust.attacks.task import Task
+from robust.attacks.task import NoGradientError, Task
+from robust.models.traits import only_answers
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import is_significant, require_deterministic
+from robust.trust.pass_share import GRADIENT_PASSES
 from robust.trust.slopes import reach
 
-MAX_SAMPLES = 16
+MAX_SAMPLES, MAX_FLAT = 16, 8  # whose edges, and whose gradients, are looked for
 # Of the ball. A margin that changes in proportion to the radius changes by 13 % from one to the next.
 RADII = (0.0, 0.001, 0.01, 0.1, *(0.25 * 1.15**k for k in range(19)))
 CLIFF = 0.5  # of the whole change of a margin, between two neighbouring radii
 STEEPER = 3.0  # times the change between the radii before and after: a margin may also change ever faster
 MAX_SHARE = 0.1  # of the samples that have their cliff between the same two
+STEP = 0.25  # of the ball, to where gradients are compared with those at the samples
+MAX_GROWTH = 5.0  # of the median gradient on the way; sound networks have at most 1.1
+HINT = "the model may hold the samples that it is measured on; evaluate on samples that it has never seen"
 
 
 @INDICATORS.register("memorised")
-@costs(lambda probe: len(RADII) * int(probe.take_few(MAX_SAMPLES).correct.sum()))
+@costs(lambda probe: len(RADII) * _count(probe, MAX_SAMPLES) + 2 * GRADIENT_PASSES * _count(probe, MAX_FLAT))
 def memorised(probe: AttackProbe) -> Finding | None:
     """Check that margins change gradually along rays from the samples, or at a distance of each sample's own.
 
@@ -35,6 +41,14 @@ def memorised(probe: AttackProbe) -> Finding | None:
     """
     require_deterministic(probe)
     few = probe.take_few(MAX_SAMPLES)
+    return _find_edge(few) or _find_flat(few.take_few(MAX_FLAT))
+
+
+def _count(probe: AttackProbe, most: int) -> int:
+    return int(probe.take_few(most).correct.sum())
+
+
+def _find_edge(few: AttackProbe) -> Finding | None:
     counts, n = _count_cliffs(few)
     k = int(counts.argmax())
     count = int(counts[k])
@@ -47,8 +61,35 @@ def memorised(probe: AttackProbe) -> Finding | None:
         f"from {RADII[k]:.2g} to {RADII[k + 1]:.2g} eps from the samples the margins of {count} of {n} change by more"
     )
     message = f"{seen} than {100 * CLIFF:g} % of what they change up to {RADII[-1]:.2g} eps; expected few"
-    hint = "the model may hold the samples that it is measured on; evaluate on samples that it has never seen"
-    return Finding("memorised", "broken", count / n, message, hint)
+    return Finding("memorised", "broken", count / n, message, HINT)
+
+
+def _find_flat(few: AttackProbe) -> Finding | None:
+    """Check that gradients at the samples are no smaller than beside them, unless other inputs have it so, too."""
+    if only_answers(few.module) or not few.correct.any():
+        return None
+    try:
+        growth = _measure_growth(few)
+        if growth <= MAX_GROWTH or _measure_growth(_cross(few)) > MAX_GROWTH:
+            return None
+    except NoGradientError:
+        return None
+    seen = f"{STEP:g} eps from the samples the gradient is {growth:.2g} times as large as at the samples"
+    message = f"{seen}, for half of them; expected at most {MAX_GROWTH:g}"
+    return Finding("memorised", "broken", growth, message, HINT)
+
+
+def _measure_growth(probe: AttackProbe) -> float:
+    """Measure by how much the gradient of the margin grows on a way from the samples; the median."""
+    return float(torch.cat(probe.run_on_batches(_compare_gradients, probe.correct)).median())
+
+
+def _compare_gradients(task: Task) -> Tensor:
+    step = STEP * reach(task.threat, task.x) * task.rng.normal(task.x).sign()
+    inputs = (task.x, (task.x + step).clamp(task.threat.lo, task.threat.hi))
+    here, beside = (task.ascent(x, "margin")[2].double().flatten(1).norm(dim=1) for x in inputs)
+    growth: Tensor = beside / here.clamp_min(1e-30)
+    return growth.cpu()
 
 
 def _count_cliffs(probe: AttackProbe) -> tuple[Tensor, int]:

@@ -4,18 +4,24 @@ It is measured as it was loaded; deployed, it answers otherwise after every batc
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from robust.attacks.state import State, name_few
 from robust.records.trust import Finding, TimeUpError
 from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.forked import SECONDS, can_fork, run_forked
 from robust.trust.model_probe import MAX_NOISE, REPEATS, SMALL_BATCH, Inputs, ModelProbe, measure_change
 from robust.user_code import describe_user_error
 
-NEARBY = 0.02  # of the inputs' range
+NEARBY = (0.02, 0.005)  # of the inputs' range: a store may take inputs for the same from a small distance on
+BESIDE = 8  # new inputs
+CROWD = 12  # inputs beside each of them: a model may answer the first few as if it kept nothing
 
 
 class _Change(NamedTuple):
@@ -27,7 +33,7 @@ class _Change(NamedTuple):
 
 
 @PREFLIGHT.register("keeps-state")
-@costs(lambda probe: probe.count_passes("noise") + 5 * probe.n_small)
+@costs(lambda probe: probe.count_passes("noise") + 2 * probe.n_small + BESIDE * (1 + CROWD + 2 * len(NEARBY)))
 def keeps_state(probe: ModelProbe) -> Finding | None:
     """Check that the same inputs get the same logits after others, though nothing is put back in between."""
     if not probe.deterministic:  # random logits differ anyway
@@ -66,23 +72,46 @@ def _ask_after(probe: ModelProbe, others: list[Inputs]) -> _Change:
 
 
 def _ask_beside(probe: ModelProbe) -> _Change:
-    """Return how the logits of new inputs differ between copies of the model that saw, and did not see, others nearby.
+    """Return how the logits of new inputs differ with and without others beside them that were asked before.
 
-    A model that keeps its inputs, or its answers to them, is found so; what it keeps outside itself is not copied.
+    A model that keeps its inputs, or its answers to them, is found so. Both are asked apart from this process, where
+    they would be kept; see `_ask_apart`.
     """
-    x = probe.x[:SMALL_BATCH]
-    middle = (x + x[::-1]) / np.float32(2)
-    beside = probe.move(middle, NEARBY)
+    x = probe.x[:BESIDE]
+    middle = (x + np.roll(x, 1, axis=0)) / np.float32(2)
+    beside = np.concatenate([probe.move(middle, step) for step in NEARBY])
+    crowd = _draw_beside(probe, middle)
+
+    def ask_used(apart: ModelProbe) -> Tensor:
+        for others in (middle, *crowd):
+            apart.ask(others, restored=False)
+        return apart.ask(beside, restored=False)
+
     try:
-        fresh, used = (replace(probe, module=copy.deepcopy(probe.module)) for _ in range(2))
-        used.ask(middle, restored=False)
-        size = measure_change(fresh.ask(beside), used.ask(beside, restored=False))
+        fresh = _ask_apart(probe, lambda apart: apart.ask(beside))
+        size = measure_change(fresh, _ask_apart(probe, ask_used))
     except TimeUpError:
         raise
     except Exception:  # packed or foreign parameters have no copies, and copies of scripts do not run as they do
         return _Change(0.0, [], "")
     seen = f"logits of the same inputs differ by up to {size:.2g} times their range after others beside them"
     return _Change(size, [], f"{seen}, expected at most {MAX_NOISE:g}")
+
+
+def _ask_apart(probe: ModelProbe, ask: Callable[[ModelProbe], Tensor]) -> Tensor:
+    """Return the logits that `ask` gets in a fork, which has its own globals, too; of a copy where there is no fork."""
+    if can_fork(probe.module):
+        seconds = min(SECONDS, probe.deadline.left) if probe.deadline else SECONDS
+        if (logits := run_forked(lambda: ask(probe).numpy(), seconds)) is not None:
+            return torch.from_numpy(logits)
+    return ask(replace(probe, module=copy.deepcopy(probe.module)))
+
+
+def _draw_beside(probe: ModelProbe, x: Inputs) -> list[Inputs]:
+    """Draw batches of inputs that are at most the largest of NEARBY away from x."""
+    draw, reach = np.random.default_rng(probe.seed), max(NEARBY) * (x.max() - x.min())
+    moves = (draw.uniform(-reach, reach, x.shape).astype(np.float32) for _ in range(CROWD))
+    return [np.clip(x + move, x.min(), x.max()) for move in moves]
 
 
 def _draw_noise(probe: ModelProbe, x: Inputs) -> list[Inputs]:
