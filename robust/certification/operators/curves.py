@@ -102,10 +102,9 @@ class Sampled:
     def hull_slopes_of_three(self) -> tuple[Tensor, Tensor]:
         """Return what `hull_slope` does, below and above, for two ends and a kink between them: in less time."""
         (lo, hi, kink), (at_lo, at_hi, at_kink) = self.x, self.y
-        over = lambda rise, run: rise / torch.where(run > 0, run, 1)  # noqa: E731
-        chord = over(at_hi - at_lo, hi - lo)
+        chord = _over(at_hi - at_lo, hi - lo)
         middle = lo.lerp(hi, 0.5)
-        piece = torch.where(middle <= kink, over(at_kink - at_lo, kink - lo), over(at_hi - at_kink, hi - kink))
+        piece = torch.where(middle <= kink, _over(at_kink - at_lo, kink - lo), _over(at_hi - at_kink, hi - kink))
         convex = at_kink <= at_lo + chord * (kink - lo)
         return torch.where(convex, piece, chord), torch.where(convex, chord, piece)
 
@@ -127,6 +126,11 @@ class Sampled:
         if side > 0:
             return (y - slope * x).amax(0) + self.room.unsqueeze(1)
         return (y - slope * x).amin(0) - self.room.unsqueeze(1)
+
+
+def _over(rise: Tensor, run: Tensor) -> Tensor:
+    """Return the slope of a rise over a run; 0 over none."""
+    return rise / torch.where(run > 0, run, 1)
 
 
 class CurveLines:
