@@ -83,8 +83,8 @@ def validate(
 
     batcher = Batcher(VALIDATION_BATCH, next(module.parameters()).device)
     clean, one_step, best = map(ranks.whole, batcher.columns(measure, ranks.deal(validation), bool, bool, bool))
-    by_class = np.bincount(validation.y, weights=best)
-    by_class = tuple(float(k / count) if count else None for k, count in zip(by_class, counts, strict=True))
+    of_class = np.bincount(validation.y, weights=best)
+    by_class = tuple(float(k / count) if count else None for k, count in zip(of_class, counts, strict=True))
     share = int(best.sum()) / n
     return Validation(
         int(clean.sum()) / n,

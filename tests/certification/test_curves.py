@@ -83,3 +83,30 @@ def test_where_a_curve_is_not_defined_nothing_is_proved(name):
     assert ALL[name].interval(source).lo.isnan().all()
     assert ALL[name].interval(source).hi.isnan().all()
     assert ALL[name].relax(source).back(torch.zeros(2, 3, 1).double())[1].isnan().all()
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "below", "above"),
+    [
+        (-1.0, 3.0, (1.0, 0.0), (0.75, 0.75)),
+        (-3.0, 1.0, (0.0, 0.0), (0.25, 0.75)),
+        (1.0, 2.0, (1.0, 0.0), (1.0, 0.0)),
+        (-2.0, -1.0, (0.0, 0.0), (0.0, 0.0)),
+    ],
+)
+def test_the_lines_of_relu_are_crowns(lo, hi, below, above):
+    """Compare slopes and constants with those of 1811.00866."""
+    ends = Interval(*(torch.full((1, 1), end, dtype=torch.float64) for end in (lo, hi)))
+    lines = CURVES["relu"].relax(ends)
+
+    assert (lines.below.item(), lines.low.item()) == pytest.approx(below)
+    assert (lines.above.item(), lines.high.item()) == pytest.approx(above)
+
+
+@pytest.mark.parametrize("curve", [CURVES["relu"], Curve(lambda x: torch.where(x < 0.3, 2 * x, 0.6), (0.3,))])
+def test_the_hull_of_three_points_is_the_hull(curve):
+    lo, hi = torch.randn(2, 1000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).sort(0).values
+    few = curve.sample(Interval(lo, hi), 9)
+
+    for found, side in zip(few.hull_slopes_of_three(), (-1, 1), strict=True):
+        torch.testing.assert_close(found, few.hull_slope(side))

@@ -30,9 +30,14 @@ Worst = Callable[[Bounds, Tensor, float], Tensor]
 class Ramp(Protocol):
     """The options of how eps grows from 0 to its full size, and the clean loss's share falls from 1 to kappa."""
 
-    kappa: float
-    ramp_start: float
-    ramp_end: float
+    @property
+    def kappa(self) -> float: ...
+
+    @property
+    def ramp_start(self) -> float: ...
+
+    @property
+    def ramp_end(self) -> float: ...
 
 
 def check_ramp(ramp: Ramp) -> None:
@@ -61,8 +66,8 @@ def check_bounds(module: nn.Module, x: Tensor, threat: LpThreat) -> None:
 class BoundRun:
     """A run that lowers a mix of the clean loss and the loss at the worst logits."""
 
-    def __init__(self, ramp: Ramp, worst: Worst) -> None:
-        self._ramp, self._worst = ramp, worst
+    def __init__(self, module: nn.Module, ramp: Ramp, worst: Worst) -> None:
+        self._module, self._ramp, self._worst = module, ramp, worst
         self._graph: Graph | None = None
         self._risen = 1.0  # the share of eps that is reached
 
@@ -78,7 +83,7 @@ class BoundRun:
         if self._risen == 0:
             return clean
         if self._graph is None:
-            self._graph = read_graph(task.model, x[:1], live=True)
+            self._graph = read_graph(self._module, x[:1], live=True)
         threat = replace(task.threat, eps=task.threat.eps * Fraction(self._risen))
         with torch.autocast(x.device.type, enabled=False):  # bounds of 8 bits would be those of their rounding
             bounds = bound_by_intervals(self._graph, Ball.around(x, threat))

@@ -36,8 +36,7 @@ class CrownIBP:
         check_bounds(module, x, threat)
 
     def begin(self, module: nn.Module) -> BoundRun:
-        del module
-        return BoundRun(self, self._worst)
+        return BoundRun(module, self, self._worst)
 
     def _worst(self, bounds: Bounds, y: Tensor, risen: float) -> Tensor:
         by_intervals = bound_logits(bounds, y)

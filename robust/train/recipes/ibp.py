@@ -34,5 +34,4 @@ class IBP:
         check_bounds(module, x, threat)
 
     def begin(self, module: nn.Module) -> BoundRun:
-        del module
-        return BoundRun(self, lambda bounds, y, risen: bound_logits(bounds, y))
+        return BoundRun(module, self, lambda bounds, y, risen: bound_logits(bounds, y))
