@@ -1,8 +1,10 @@
 """`make bench-bounds`: the brackets of published networks, and how the time of bounds grows with the network."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -88,7 +90,7 @@ def _growth() -> Iterator[list[str]]:
         network = build().eval().requires_grad_(False)
         certifier = Certifier.of(network, x[:1], LpThreat.parse("linf:0.02"))
         y = network(x).argmax(1)
-        values = sum(torch.Size(node.shape).numel() for node in certifier.graph.nodes)
+        values = sum(math.prod(node.shape) for node in certifier.graph.nodes)
         yield [name, f"{values:,}", *(f"{_time(certifier, x, y, method):.3f}" for method in METHODS)]
 
 
@@ -102,8 +104,8 @@ def _time(certifier: Certifier, x: torch.Tensor, y: torch.Tensor, method: str) -
 
 def perceptron(width: int, layers: int) -> nn.Module:
     """Return a random network of linear layers."""
-    sizes = [784, *[width] * layers]
-    parts = [part for a, b in zip(sizes, sizes[1:], strict=False) for part in (nn.Linear(a, b), nn.ReLU())]
+    sizes = pairwise([784, *[width] * layers])
+    parts = [part for a, b in sizes for part in (nn.Linear(a, b), nn.ReLU())]
     return nn.Sequential(nn.Flatten(), *parts, nn.Linear(width, 10))
 
 

@@ -1,8 +1,5 @@
 """Optimised slopes (alpha-CROWN, 2011.13824): a line of any slope that touches its curve is sound; the best is sought.
 
-Of lines above, too, though within a ReLU's bounds none is tighter than the chord: functions of earlier lines may leave
-these bounds, which were found otherwise.
-
 Each function that is bounded has slopes of its own. The values of small inner layers are bounded so before the margins.
 """
 
@@ -16,9 +13,9 @@ from robust.certification.crown import Bounds, bound_by_lines, spread_margins, s
 from robust.certification.operators.curves import CurveLines, Sampled
 from robust.certification.operators.operator import Interval, flat
 
-STEPS, INNER_STEPS = 20, 10
+STEPS, INNER_STEPS = 12, 6
 RATE, DECAY = 0.25, 0.9
-NEAR = 0.4  # of what was missing before: where more is missing still, better inner bounds would not suffice
+NEAR = 0.8  # of what was missing before: where more is missing still, better inner bounds would not suffice
 ROOM = 2**22  # values of the functions that bound one inner layer
 
 
@@ -57,14 +54,14 @@ def tighten_best(found: Bounds, position: int, marks: Tensor) -> None:
 def optimise(bounds: Bounds, rows: Rows, best: Tensor, steps: int) -> Tensor:
     """Return the best lower bounds found of affine functions, (b, k), at least `best`; stop where all are above 0."""
     free = {at: lines for at in bounds.lines if (lines := _free(bounds, at, best.shape[1])) is not None}
-    if not free:
+    slopes = [each for lines in free.values() for each in lines.slopes]
+    if not slopes:
         return best
-    slopes = [each for lines in free.values() for each in (lines.below, lines.above)]
     optimiser = torch.optim.Adam(slopes, lr=RATE)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, DECAY)
     for _ in range(steps):
         with torch.enable_grad():
-            found = bound_below(bounds.graph, rows, bounds.ball, bounds.by_value, bounds.lines | free)
+            found = bound_below(bounds.graph, rows, bounds.ball, None, bounds.lines | free)
             loss = -torch.where(found.isfinite(), found, 0).sum()
         best = torch.fmax(best, found.detach())
         if bool((best > 0).all()) or not loss.requires_grad:  # no curve with slopes lies before these values
@@ -111,8 +108,10 @@ class FreeLines:
         self._at = Sampled(flat(at.x, 2)[:, :, which], flat(at.y, 2)[:, :, which], flat(at.room, 1)[:, which])
         self._ends = self._at.slopes()
         self.below, self.above = (
-            flat(each, 2)[:, :, which].expand(-1, k, -1).clone().requires_grad_() for each in (start.below, start.above)
+            flat(each, 2)[:, :, which].expand(-1, k, -1).clone().requires_grad_(self._at.turns(side))
+            for each, side in ((start.below, -1), (start.above, 1))
         )
+        self.slopes = [each for each in (self.below, self.above) if each.requires_grad]
 
     def back(self, a: Tensor) -> tuple[Sequence[Tensor], Tensor]:
         """Return coefficients and constants; see `Lines`."""
@@ -131,5 +130,5 @@ class FreeLines:
         """Keep the slopes among those that a line which touches the curve may have."""
         low, high = self._ends
         with torch.no_grad():
-            for each in (self.below, self.above):
+            for each in self.slopes:
                 each.copy_(each.maximum(low).minimum(high))

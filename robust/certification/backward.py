@@ -66,17 +66,18 @@ class Rows:
 
 
 def bound_below(
-    graph: Graph, rows: Rows, ball: Ball, bounds: Mapping[int, Interval], lines: Mapping[int, Lines]
+    graph: Graph, rows: Rows, ball: Ball, bounds: Mapping[int, Interval] | None, lines: Mapping[int, Lines]
 ) -> Tensor:
     """Return the best lower bound found of each function over the ball, (b, k); -inf for none.
 
     `bounds` are those of each value; `lines` those of the operators by position. Without lines of an operator the bound
-    ends at it, and is that of the intervals there.
+    ends at it, and is that of the intervals there. Without bounds of values it is that at the inputs alone.
     """
     best = torch.tensor(-math.inf)
     rows = rows.to_curves(graph)
     while position := max(rows.of):
-        best = torch.fmax(best, rows.read(bounds))
+        if bounds is not None:
+            best = torch.fmax(best, rows.read(bounds))
         if position not in lines:
             break
         rows = rows.through(graph, lines).to_curves(graph)

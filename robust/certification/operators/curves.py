@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from robust.certification.operators.operator import Call, Interval, Slot, flat
 
 POINTS = 65  # of a smooth curve, for constants
+FLAT = 1e-9  # a smaller difference of slopes is rounding
 FEW = 8  # of them, for slopes; even, so that none is the middle
 
 Bend = Callable[[Interval], Tensor | float]
@@ -52,7 +53,7 @@ class Curve:
         lo = torch.where(lo > self.above, lo, math.nan)  # what is not a number proves nothing
         shares = torch.linspace(0, 1, points if self.bend else 2, dtype=torch.float64).tolist()
         ends = [lo.lerp(hi, share) for share in shares]
-        x = torch.stack(ends + [lo.clamp_min(kink).minimum(hi) for kink in self.kinks])
+        x = torch.stack([lo.clamp_min(kink).minimum(hi) for kink in self.kinks] + ends)
         room = torch.zeros_like(lo)
         if self.bend is not None:
             room = self.bend(Interval(lo, hi)) * ((hi - lo) / (points - 1)) ** 2 / 8
@@ -101,7 +102,7 @@ class Sampled:
 
     def hull_slopes_of_three(self) -> tuple[Tensor, Tensor]:
         """Return what `hull_slope` does, below and above, for two ends and a kink between them: in less time."""
-        (lo, hi, kink), (at_lo, at_hi, at_kink) = self.x, self.y
+        (kink, lo, hi), (at_kink, at_lo, at_hi) = self.x, self.y
         chord = _over(at_hi - at_lo, hi - lo)
         middle = lo.lerp(hi, 0.5)
         piece = torch.where(middle <= kink, _over(at_kink - at_lo, kink - lo), _over(at_hi - at_kink, hi - kink))
@@ -110,12 +111,23 @@ class Sampled:
 
     def slopes(self) -> tuple[Tensor, Tensor]:
         """Return the least and the largest slope between two neighbouring points, (b, 1, 1, ...)."""
+        low, high = self._steps(math.inf), self._steps(-math.inf)
+        return low.amin(0).unsqueeze(1), high.amax(0).unsqueeze(1)
+
+    def turns(self, side: int) -> bool:
+        """Whether a line on this side, 1 above or -1 below, may touch other points than both ends.
+
+        If not, the one through the ends is the best.
+        """
+        slopes = side * self._steps(math.nan)
+        return bool((slopes[1:] < slopes[:-1] - FLAT).any())
+
+    def _steps(self, none: float) -> Tensor:
+        """Return the slopes between neighbouring points, (points - 1, b, 1, ...); `none` where two are the same."""
         order = self.x.argsort(0)
         x, y = self.x.gather(0, order), self.y.gather(0, order)
         run = x.diff(dim=0)
-        slope = y.diff(dim=0) / torch.where(run > 0, run, 1)
-        low, high = (torch.where(run > 0, slope, sign * math.inf) for sign in (1, -1))
-        return low.amin(0).unsqueeze(1), high.amax(0).unsqueeze(1)
+        return torch.where(run > 0, y.diff(dim=0) / torch.where(run > 0, run, 1), none)
 
     def constants(self, slope: Tensor, side: int) -> Tensor:
         """Return the least c for which slope * x + c is above the curve (side 1), or the largest for below (-1).
@@ -123,9 +135,16 @@ class Sampled:
         The slope is (b, k, 1, ...), as is the result.
         """
         x, y = self.x.unsqueeze(2), self.y.unsqueeze(2)
-        if side > 0:
-            return (y - slope * x).amax(0) + self.room.unsqueeze(1)
-        return (y - slope * x).amin(0) - self.room.unsqueeze(1)
+        if not slope.requires_grad:
+            off = y - slope * x
+            return off.amax(0) + self.room.unsqueeze(1) if side > 0 else off.amin(0) - self.room.unsqueeze(1)
+        # Of points that are as near the derivative is that of the first: a kink holds a line of any slope between its
+        # neighbours', and the mean with an end's would lead away.
+        best = y[0] - slope * x[0]
+        for k in range(1, len(x)):
+            off = y[k] - slope * x[k]
+            best = torch.where(side * off > side * best, off, best)
+        return best + side * self.room.unsqueeze(1)
 
 
 def _over(rise: Tensor, run: Tensor) -> Tensor:
