@@ -13,7 +13,7 @@ from robust.session.fixtures import RESULTS, read_mark
 from robust.session.header import describe_run
 from robust.session.places import needs_model
 from robust.session.run import Run
-from robust.session.selection import Selection, describe_unmeasured, group_rows, is_excuse, weigh_parts
+from robust.session.selection import Selection, describe_unmeasured, group_rows, is_excuse, is_shipped, weigh_parts
 from robust.settings.parsing import call_hook
 
 if TYPE_CHECKING:
@@ -48,9 +48,8 @@ class RobustSession:
         from robust.session.startup import check_settings
 
         self._checked = True
-        check_settings(
-            self.run.resources, bool(self.run.config.getoption("fulltrace", False))
-        )  # absent with -p no:terminal
+        trace = bool(self.run.config.getoption("fulltrace", False))  # absent with -p no:terminal
+        check_settings(self.run.resources, trace)
         if self.run.settings.regression_checks and (why := self.run.regression_test.selected.why):
             self.run.results.warnings[why] = None
 
@@ -64,6 +63,12 @@ class RobustSession:
         """Give a worker of pytest-xdist the baseline that the controller has selected."""
         if self.run.settings.regression_checks and self.run.files:
             node.workerinput[SELECTED_BASELINE] = self.run.regression_test.selected.to_json()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Foretell once a worker has collected shipped tests: the controller collects nothing."""
+        if self._checked and any(map(is_shipped, ids)):
+            self.run.foretell()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -172,7 +177,7 @@ class RobustSession:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         if not session.testsfailed and (any(map(needs_model, session.items)) or not self._idle):
             self._check()
-        if self._checked and self.run.files:
+        if self._checked and session.items:
             self.run.foretell()
         if self.run.settings.seconds is not None:
             checked = self.run.settings.verdict is not None

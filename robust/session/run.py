@@ -43,6 +43,7 @@ class Run:
         self.config = config
         self.settings: Settings = read(config)
         self.is_worker = hasattr(config, "workerinput")
+        self._foretold = False
 
     @property
     def files(self) -> bool:
@@ -122,7 +123,10 @@ class Run:
         return GateChecks(self.results, settings.gates, lambda row: advise(settings, row.model, row.stem))
 
     def foretell(self) -> None:
-        """Tell, before anything is measured, which figures could not settle whether a floor holds."""
+        """Tell once, before anything is measured, which figures could not settle whether a floor holds."""
+        if self._foretold or not self.files:
+            return
+        self._foretold = True
         lines = self.gate_checks.foretell(len(self.resources.data.samples))
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter and self.config.get_verbosity() >= 0:

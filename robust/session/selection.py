@@ -13,6 +13,15 @@ from robust.settings.settings import Settings
 CHECKS = 0.25  # the share of a row's time that is kept for its checks
 PREFLIGHT = 1 / 8  # of the time of a run
 TALLY = pytest.StashKey[tuple[int, Counter[tuple[object, bool]]]]()
+SHIPPED = (
+    "test_preflight",
+    "test_clean",
+    "test_certified",
+    "test_attack",
+    "test_suite",
+    "test_trust",
+    "test_regression",
+)
 SELECTED = "robust_selected"  # in workeroutput: whether a worker has selected some of the shipped tests
 
 
@@ -139,6 +148,11 @@ def _params(item: pytest.Item) -> dict[str, Any]:
     """Return the parameters of a shipped test; none of a user's test, which makes rows of its own."""
     ours = isinstance(item, pytest.Function) and item.getparent(RobustModelFile) is not None
     return item.callspec.params if ours and hasattr(item, "callspec") else {}
+
+
+def is_shipped(nodeid: str) -> bool:
+    """Whether a node id, of another process, is called as a shipped test is."""
+    return nodeid.partition("::")[2].partition("[")[0] in SHIPPED
 
 
 class Selection:

@@ -26,6 +26,7 @@ SAYS = {
     "suite": (["quick-1", "full-1"], ["standard-1"], lambda s: [suite.name for suite in s.suites]),
     "time": ("30s", "40s", lambda s: f"{s.seconds:g}s"),
     "search": (["bf16", "fold"], ["channels-last"], lambda s: [*s.search]),
+    "certify": ("crown", "ibp", lambda s: s.certify),
     "train": (["as-is", "standard:epochs=1"], ["standard:epochs=2"], lambda s: [*s.trainings]),
     "samples": ("30", "20", lambda s: str(s.samples)),
     "seed": ("3", "2", lambda s: str(s.seed)),

@@ -18,7 +18,9 @@ LUCK = 0.02  # of the samples: on 75 of 76 sound networks it broke not significa
 
 
 @INDICATORS.register("targets-win")
-@costs(lambda probe: (GRADIENT_PASSES * AIMED_STEPS + 1) * count_targets(probe.classes) * probe.count_hardest())
+@costs(
+    lambda probe: (GRADIENT_PASSES * probe.cut(AIMED_STEPS) + 1) * count_targets(probe.classes) * probe.count_hardest()
+)
 def targets_win(probe: AttackProbe) -> Finding | None:
     """Check that no ascent to a class of its own finds what the row's attacks missed (2002.08347, 2003.01690).
 
@@ -39,7 +41,7 @@ def targets_win(probe: AttackProbe) -> Finding | None:
         enough = is_significant(int(found.sum()), m, LUCK)
         return int((found & ~probe.find_ordinary(found)).sum()) if enough else 0
 
-    aimed = f"pgd:loss=margin:steps={AIMED_STEPS}:stride=1:last=0.01:targets={targets}"
+    aimed = f"pgd:loss=margin:steps={probe.cut(AIMED_STEPS)}:stride=1:last=0.01:targets={targets}"
     count = count_missed(probe.find(aimed, lambda found: is_significant(count_missed(found), m, LUCK)))
     if not is_significant(count, m, LUCK):
         return None
