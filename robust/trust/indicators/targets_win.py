@@ -5,6 +5,7 @@ from robust.flags import Flags
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import ORDINARY, AttackProbe
 from robust.trust.checks import INDICATORS, costs
+from robust.trust.hardest import count_first
 from robust.trust.indicators._shared import (
     is_significant,
     require_complete,
@@ -14,25 +15,34 @@ from robust.trust.indicators._shared import (
 from robust.trust.mitigated_attack import AIMED_STEPS, count_targets
 from robust.trust.pass_share import GRADIENT_PASSES
 
+MAX_SHARE = 0.2  # of the passes of all checks
 LUCK = 0.02  # of the samples: on 75 of 76 sound networks it broke not significantly more beyond an ordinary attack
 
 
+def count_planned(probe: AttackProbe) -> float:
+    """Count the passes of the ascents; 0 where all of them would take too much of what the checks may take."""
+    each = GRADIENT_PASSES * AIMED_STEPS * count_targets(probe.classes)
+    if each * count_first(int(probe.robust.sum())) > MAX_SHARE * probe.budget.total:
+        return 0
+    return (GRADIENT_PASSES * probe.cut(AIMED_STEPS) + 1) * count_targets(probe.classes) * probe.count_hardest()
+
+
 @INDICATORS.register("targets-win")
-@costs(
-    lambda probe: (GRADIENT_PASSES * probe.cut(AIMED_STEPS) + 1) * count_targets(probe.classes) * probe.count_hardest()
-)
+@costs(count_planned)
 def targets_win(probe: AttackProbe) -> Finding | None:
     """Check that no ascent to a class of its own finds what the row's attacks missed (2002.08347, 2003.01690).
 
     The logit next to the label may be a decoy, which comes near and never wins: every loss that takes the nearest class
     climbs it. Samples that an ordinary attack breaks do not count: see margin-wins. NotApplicableError for two classes,
-    and where the row's attacks aim at as many classes.
+    where the row's attacks aim at as many classes, and where it would take too many passes.
     """
     require_complete(probe)
     require_free(probe)
     require_deterministic(probe)
     probe.require_gradient_attacks()
     targets, m = count_targets(probe.classes), len(probe.samples)
+    if not count_planned(probe):
+        raise NotApplicableError("an ascent to each class would take most of what the checks of so few samples may")
     if targets < 2 or _count_aims(probe) >= targets:
         raise NotApplicableError("the row's attacks aim at each class, or there is one wrong class alone")
 

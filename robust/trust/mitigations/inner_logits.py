@@ -34,10 +34,12 @@ class Inner(nn.Module):
 
         hooks = [self.inner.get_submodule(name).register_forward_hook(make_hook(name)) for name in self.layers]
         try:
-            self.inner(x)
+            answer: Tensor = self.inner(x)
         finally:
             for hook in hooks:
                 hook.remove()
+        if len(outputs) < len(self.layers):  # it answers without them, as from a store of its answers
+            return answer
         if len(self.layers) == 1:
             return outputs[self.layers[0]]
         return torch.stack([outputs[name].log_softmax(1) for name in self.layers]).mean(0)
