@@ -95,8 +95,11 @@ docs-links: .venv-docs/ready
 PUBLISH = $(BIN)/pytest --robust-only --robust-suite=standard-1 --robust-samples=all --robust-evidence=200
 WEIGHTS = $(addprefix --robust-model=,$(sort $(wildcard leaderboard/weights/$(1).safetensors)))
 leaderboard: .venv/ready
-	$(PUBLISH) $(call WEIGHTS,digits-*) --robust-arch=examples/digits.py:make
-	$(PUBLISH) $(call WEIGHTS,cnn-[!l]*) --robust-arch=examples/fashion_mnist.py:make --robust-data=fashion-mnist
+	$(PUBLISH) $(call WEIGHTS,digits-[!i]*) --robust-arch=examples/digits.py:make
+	$(PUBLISH) $(call WEIGHTS,digits-ibp) --robust-arch=examples/digits.py:make --robust-certify=alpha-crown
+	$(PUBLISH) $(call WEIGHTS,cnn-[!il]*) --robust-arch=examples/fashion_mnist.py:make --robust-data=fashion-mnist
+	$(PUBLISH) $(call WEIGHTS,cnn-ibp) --robust-arch=examples/fashion_mnist.py:make --robust-data=fashion-mnist \
+		--robust-certify=alpha-crown
 	$(PUBLISH) $(call WEIGHTS,cnn-l2-*) $(call WEIGHTS,cnn-standard) --robust-arch=examples/fashion_mnist.py:make \
 		--robust-data=fashion-mnist --robust-threat=l2:1.5
 

@@ -62,7 +62,7 @@ def _brackets(name: str) -> Iterator[list[str]]:
     for text in THREATS:
         threat = LpThreat.parse(text)
         found = [certify_timed(subject, threat, method) for method in METHODS]
-        shares = [100 * certified.mean() * len(subject.y) / N for certified, _ in found]
+        shares = [100 * round(certified.sum().item()) / N for certified, _ in found]
         clean, robust = 100 * len(subject.y) / N, 100 * count_robust(subject, threat) / N
         seconds = " / ".join(f"{each:.3f}" for _, each in found)
         figures = [f"{each:.0f}" for each in (clean, robust, *shares, robust - shares[-1])]
