@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +25,7 @@ OUT = Path(__file__).parent / "bounds.md"
 N, SEED, GROWTH_N = 100, 0, 5
 NETWORKS = ("cnn-standard", "cnn-pgd-at", "cnn-trades", "cnn-ibp")
 THREATS = ("linf:0.02", "linf:0.1", "l2:0.2")
-SIZES = {
+SIZES: dict[str, Callable[[], nn.Module]] = {
     "3 layers of 100": lambda: perceptron(100, 3),
     "3 layers of 200": lambda: perceptron(200, 3),
     "3 layers of 400": lambda: perceptron(400, 3),
@@ -87,7 +87,8 @@ def _growth() -> Iterator[list[str]]:
     x, _ = draw_images(GROWTH_N, SEED, "fashion-mnist")
     for name, build in SIZES.items():
         torch.manual_seed(SEED)
-        network = build().eval().requires_grad_(False)
+        network = build().eval()
+        network.requires_grad_(False)
         certifier = Certifier.of(network, x[:1], LpThreat.parse("linf:0.02"))
         y = network(x).argmax(1)
         values = sum(math.prod(node.shape) for node in certifier.graph.nodes)

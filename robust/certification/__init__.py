@@ -4,8 +4,8 @@
     certificate = certify_samples(model, x, y, LpThreat.parse("linf:0.1"))
     certificate.certified  # (N,) bool
 
-A network becomes a graph of operators (`graph.py`); each operator bounds its output by intervals (`interval.py`) and by
-lines (`backward.py`), and `certify.py` asks the cheapest method first. Every bound is of float64.
+`read.py` makes a graph of operators of a network; each operator bounds its value by intervals and by lines; `crown.py`
+and `alpha.py` bound what is asked of all of them, and `certify.py` asks the cheapest method first, in float64.
 
 Importing this package does not import torch; the names below do, when first used.
 """

@@ -20,9 +20,10 @@ from robust.certification.alpha import bound_by_best_lines
 from robust.certification.ball import Ball
 from robust.certification.crown import bound_by_intervals, bound_by_lines
 from robust.certification.errors import NoBoundsError
-from robust.certification.graph import Graph, read_graph
+from robust.certification.graph import Graph
 from robust.certification.interrupt import StoppedError, check_stopped, until
 from robust.certification.journal import Journal
+from robust.certification.read import read_graph
 from robust.certification.slack import measure_slack
 from robust.certification.words import METHODS, refuse_threat
 from robust.data.dataset import Samples

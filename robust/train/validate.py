@@ -15,7 +15,7 @@ from robust.attacks.zoo.fgsm import FGSM
 from robust.attacks.zoo.pgd import PGD
 from robust.certification.ball import Ball
 from robust.certification.crown import bound_by_intervals
-from robust.certification.graph import read_graph
+from robust.certification.read import read_graph
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.batching import Batcher

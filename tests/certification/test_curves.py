@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from robust.certification.operators.curves import CURVES, Curve, CurveLines, make_prelu
+from robust.certification.operators.curves import Curve, CurveLines
+from robust.certification.operators.functions import CURVES, make_prelu
 from robust.certification.operators.operator import Call, Interval, Slot
 
 

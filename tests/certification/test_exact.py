@@ -15,7 +15,7 @@ from robust.certification.ball import Ball
 from robust.certification.certify import METHODS, Certifier, certify
 from robust.certification.crown import bound_by_intervals, bound_by_lines
 from robust.certification.errors import NoBoundsError
-from robust.certification.graph import read_graph
+from robust.certification.read import read_graph
 from robust.data.dataset import Samples
 from tests.certification.models import Function
 from tests.oracles.l2 import least_in_l2_and_box

@@ -6,10 +6,10 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.certification.ball import Ball
-from robust.certification.graph import read_graph
 from robust.certification.operators.affine import ELEMENTWISE, STRUCTURE, WEIGHTED
-from robust.certification.operators.curves import CURVES
+from robust.certification.operators.functions import CURVES
 from robust.certification.operators.products import BILINEAR
+from robust.certification.read import read_graph
 from tests.certification.models import Function, assert_operators_hold
 from tests.certification.operators import CASES, FLAT, IMAGE, SEQUENCE, VOLUME
 

@@ -13,7 +13,7 @@ from robust.certification import alpha
 from robust.certification.alpha import bound_by_best_lines
 from robust.certification.ball import Ball
 from robust.certification.crown import bound_by_intervals, bound_by_lines
-from robust.certification.graph import read_graph
+from robust.certification.read import read_graph
 from tests.certification.networks import CLASSES, networks, redraw
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "7"))

@@ -127,14 +127,14 @@ def test_a_comment_behind_a_field_and_a_paper_are_read(tmp_path):
 
 def test_the_operators_that_are_told_are_those_that_have_bounds():
     from robust.certification import simpler
-    from robust.certification.operators import affine, curves, products, windows
+    from robust.certification.operators import affine, functions, products, windows
 
     lines = re.findall(r"^\| ([a-z].*?) \| (`.*) \|$", made.operators(), re.MULTILINE)
     told = {kind: set(re.findall(r"`(\w+)`", names)) for kind, names in lines}
 
     assert len(told) == len(made.OPERATORS)
     assert told["affine, with exact lines"] >= {*affine.STRUCTURE, *affine.ELEMENTWISE, *affine.WEIGHTED}
-    assert told["functions of each number"] == {*curves.CURVES}
+    assert told["functions of each number"] == {*functions.CURVES}
     assert told["maxima"] == {*windows.POOLS, *windows.OF_TWO, *windows.ALONG}
     assert told["products of two values of the network"] == {*products.BILINEAR}
     assert told["functions of those above"] == {

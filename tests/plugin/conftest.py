@@ -11,7 +11,7 @@ from torch import nn
 
 import robust
 from robust.attacks import LpThreat
-from robust.certification.graph import read_graph
+from robust.certification.read import read_graph
 from robust.data.dataset import DATA
 from robust.train.factory import read_recipe
 from robust.train.loop import fit

@@ -1,7 +1,8 @@
 """The operators whose bounds are known, one kind a file, by their names in ATen."""
 
 from robust.certification.operators.affine import make_affine
-from robust.certification.operators.curves import CURVES, SQUARE, Curve, make_prelu
+from robust.certification.operators.curves import Curve
+from robust.certification.operators.functions import CURVES, SQUARE, make_prelu
 from robust.certification.operators.operator import Call, Operator, Shapes
 from robust.certification.operators.products import BILINEAR, Product
 from robust.certification.operators.windows import make_maximum

@@ -19,8 +19,9 @@ from robust.certification.backward import Rows
 from robust.certification.ball import Ball
 from robust.certification.crown import Bounds, bound_by_intervals
 from robust.certification.errors import NoBoundsError
-from robust.certification.graph import Graph, read_graph
+from robust.certification.graph import Graph
 from robust.certification.operators.operator import Lines
+from robust.certification.read import read_graph
 from robust.train.recipe import LossFunction
 
 # (bounds by intervals, labels, the share of eps that is reached) -> the worst logits less the label's, (n, classes)
