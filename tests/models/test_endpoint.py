@@ -48,7 +48,7 @@ def test_the_rate_is_kept(server):
     ask(X)
 
     assert len(server.times) == 4
-    assert min(np.diff(server.times)) > 0.04  # a twentieth of a second, less what the request itself took
+    assert server.times[-1] - server.times[0] > 0.12  # three times a twentieth of a second, less what a request took
 
 
 def test_what_fails_for_a_time_is_asked_again(server):

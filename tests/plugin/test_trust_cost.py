@@ -30,8 +30,11 @@ def make():
 """
 
 
+MANY, SLACK = 50, 1.05  # with fewer samples the least numbers of samples and steps of each check come to a little more
+
+
 @pytest.mark.parametrize(
-    ("n", "most"), [(16, {"quick-1": 1.05}), (60, {"quick-1": 1.0, "standard-1": 0.25})], ids=["16", "60"]
+    ("n", "most"), [(16, {"quick-1": 1.0}), (60, {"quick-1": 1.0, "standard-1": 0.25})], ids=["16", "60"]
 )
 def test_all_checks_take_their_share_of_the_passes_of_a_suite(run, folder, n, most):
     (folder / "counting.py").write_text(COUNTING)
@@ -48,7 +51,7 @@ def test_all_checks_take_their_share_of_the_passes_of_a_suite(run, folder, n, mo
         passes[test] += int(count)
     for name, part in most.items():
         suite, checks = (passes[f"test_{kind}[{name}-linf-0.15]"] for kind in ("suite", "trust"))
-        assert 0 < passes["test_preflight"] + checks <= part * suite
+        assert 0 < passes["test_preflight"] + checks <= part * suite * (1 if n > MANY else SLACK)
     for path in (folder / "leaderboard" / "results").rglob("*.json"):
         found = Record.from_json(path.read_text())
         told = {entry["name"]: entry for entry in json.loads(path.read_text())["trust"]["parts"]}
