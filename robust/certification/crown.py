@@ -109,7 +109,10 @@ def spread_values(graph: Graph, position: int, which: Tensor, dtype: torch.dtype
     if graph.live or not graph.is_affine(position) or size * math.prod(graph.shape) > KEPT:
         return _spread(graph, position, which, dtype)
     if position not in graph.kept:
-        graph.kept[position] = _spread(graph, position, torch.arange(size), dtype)
+        chunks = torch.split(torch.arange(size), max(1, ROOM // graph.largest))
+        parts = [_spread(graph, position, some, dtype) for some in chunks]
+        of_input = torch.cat([part.of[0] for part in parts], 1)
+        graph.kept[position] = Rows({0: of_input}, torch.cat([part.constant for part in parts], 1))
     rows: Rows = graph.kept[position]
     return rows.take(which)
 

@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from robust.attacks import LpThreat
-from robust.certification import NoBoundsError, certify_samples
+from robust.certification import NoBoundsError, certify_samples, crown
+from robust.certification.read import read_graph
 from tests.certification.models import Function
 
 MANY = 60  # features, of which random points are far from the corners
@@ -67,3 +68,14 @@ def test_what_rounds_or_has_no_order_is_refused(name):
         certify_samples(
             nn.Sequential(Function(REFUSED[name])), torch.rand(1, 6), torch.tensor([0]), LpThreat.parse("linf:0.1")
         )
+
+
+def test_the_rows_that_are_kept_are_made_in_chunks(monkeypatch):
+    net, made = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)), []
+    monkeypatch.setattr(crown, "ROOM", 12)
+    spread = crown._spread
+    monkeypatch.setattr(crown, "_spread", lambda *args: made.append(len(args[2])) or spread(*args))
+    graph = read_graph(net, torch.rand(1, 4))
+    kept = crown.spread_values(graph, 1, torch.arange(6))
+    assert made == [2, 2, 2]
+    assert torch.equal(kept.of[0][0, :, 0].float(), net[0].weight)
