@@ -11,7 +11,7 @@ from torch import Tensor
 from robust.certification.backward import Rows, bound_below
 from robust.certification.crown import Bounds, bound_by_lines, spread_margins, spread_values
 from robust.certification.operators.curves import CurveLines, Sampled
-from robust.certification.operators.operator import Interval, flat
+from robust.certification.operators.operator import flat
 
 STEPS, INNER_STEPS = 12, 6
 RATE, DECAY = 0.25, 0.9
@@ -43,12 +43,9 @@ def tighten_best(found: Bounds, position: int, marks: Tensor) -> None:
         return
     rows = spread_values(found.graph, position, which)
     both = Rows({k: torch.cat([a, -a], 1) for k, a in rows.of.items()}, torch.cat([rows.constant, -rows.constant], 1))
-    lo, hi = (flat(each, 1).clone() for each in found.by_value[position])
-    known = torch.cat([lo[:, which], -hi[:, which]], 1)
-    low, high = optimise(found, both, known, INNER_STEPS).chunk(2, 1)
-    lo[:, which], hi[:, which] = low, -high
-    shape = found.graph.shape_of(position)
-    found.by_value[position] = Interval(lo.reshape(-1, *shape), hi.reshape(-1, *shape))
+    lo, hi = (flat(each, 1)[:, which] for each in found.by_value[position])
+    low, high = optimise(found, both, torch.cat([lo, -hi], 1), INNER_STEPS).chunk(2, 1)
+    found.by_value[position] = found.by_value[position].tighten(which, low, -high)
 
 
 def optimise(bounds: Bounds, rows: Rows, best: Tensor, steps: int) -> Tensor:

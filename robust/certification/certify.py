@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class Certifier:
             margins = bounds.margins(y)
             if method == "alpha-crown":
                 margins = bound_by_best_lines(bounds, y, margins)
-        return margins.amin(1)
+        return torch.where(bounds.finite(), margins.amin(1), -math.inf)
 
 
 def certify(

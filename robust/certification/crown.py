@@ -35,6 +35,14 @@ class Bounds:
         """Return lower bounds of the label's logit less each other, (b, classes - 1), for labels y, (b,)."""
         return self.below(Rows.at(self.graph.output, spread_margins(y, self.graph.classes, self.dtype)))
 
+    def finite(self) -> Tensor:
+        """Mark the samples whose values are finite as deployed too, all over the ball, (b,) bool."""
+        found = torch.ones(len(self.ball.x), dtype=torch.bool)
+        for position, node in enumerate(self.graph.nodes, 1):
+            lo, hi = (flat(each, 1) for each in self.by_value[position])
+            found &= ((lo >= -node.most) & (hi <= node.most)).all(1)
+        return found
+
     @property
     def dtype(self) -> torch.dtype:
         """Return the type of the logits."""
@@ -85,14 +93,14 @@ def _tighten(found: Bounds, position: int, marks: Tensor) -> None:
     """Bound the marked values at a position, (b, 1, ...) bool, from behind."""
     graph = found.graph
     which = flat(marks, 1).any(0).nonzero().squeeze(1)
-    lo, hi = (flat(each, 1).clone() for each in found.by_value[position])
-    chunk = max(1, ROOM // (graph.largest * len(lo)))
+    known = found.by_value[position]
+    chunk = max(1, ROOM // (graph.largest * len(known.lo)))
+    low, high = [], []
     for some in torch.split(which, chunk):
-        rows = spread_values(graph, position, some, lo.dtype)
-        lo[:, some] = torch.fmax(lo[:, some], found.below(rows))
-        hi[:, some] = torch.fmin(hi[:, some], -found.below(-rows))
-    shape = graph.shape_of(position)
-    found.by_value[position] = Interval(lo.reshape(-1, *shape), hi.reshape(-1, *shape))
+        rows = spread_values(graph, position, some, known.lo.dtype)
+        low.append(found.below(rows))
+        high.append(-found.below(-rows))
+    found.by_value[position] = known.tighten(which, torch.cat(low, 1), torch.cat(high, 1))
 
 
 def spread_values(graph: Graph, position: int, which: Tensor, dtype: torch.dtype = torch.float64) -> Rows:
@@ -101,7 +109,10 @@ def spread_values(graph: Graph, position: int, which: Tensor, dtype: torch.dtype
     if graph.live or not graph.is_affine(position) or size * math.prod(graph.shape) > KEPT:
         return _spread(graph, position, which, dtype)
     if position not in graph.kept:
-        graph.kept[position] = _spread(graph, position, torch.arange(size), dtype)
+        chunks = torch.split(torch.arange(size), max(1, ROOM // graph.largest))
+        parts = [_spread(graph, position, some, dtype) for some in chunks]
+        of_input = torch.cat([part.of[0] for part in parts], 1)
+        graph.kept[position] = Rows({0: of_input}, torch.cat([part.constant for part in parts], 1))
     rows: Rows = graph.kept[position]
     return rows.take(which)
 

@@ -21,6 +21,7 @@ class Node:
     operator: Operator
     sources: tuple[int, ...]  # positions in the graph, each before the node's own
     shape: tuple[int, ...]  # of its value, (1, ...)
+    most: float = math.inf  # the largest number of its type in the deployed network, which is infinite beyond
 
 
 @dataclass(frozen=True)

@@ -114,13 +114,15 @@ class _Reader:
     def _insert(self, node: Any, called: Any, index: int | None) -> None:
         """Add the node for `node`, which is the value number `index` of the operator `called`."""
         call, sources = self._bind(called, index)
-        shape = tuple(node.meta["val"].shape)
+        shape, dtype = tuple(node.meta["val"].shape), node.meta["val"].dtype
+        if not dtype.is_floating_point or dtype.itemsize < 2:
+            raise NoBoundsError(_where(called))  # integers and 8 bits round; complex numbers have no order
         operator = make_operator(call, sources, [self.graph.shape_of(each) for each in sources], shape)
         if operator is None:
             raise NoBoundsError(_where(called))
         if isinstance(operator, Curve):
             sources = sources[:1]  # a square is a product of one value with itself
-        self.graph.nodes.append(Node(operator, sources, shape))
+        self.graph.nodes.append(Node(operator, sources, shape, torch.finfo(dtype).max))
         self._places[node.name] = self.graph.output
 
     def _bind(self, node: Any, index: int | None) -> tuple[Call, tuple[int, ...]]:

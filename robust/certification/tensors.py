@@ -36,6 +36,7 @@ def certify_samples(model: nn.Module, x: Tensor, y: Tensor, threat: Threat, meth
     x, y = x.detach(), y.cpu()
     correct = _find_correct(model, x, y)
     certifier = Certifier.of(model, x[:1].to(device_of(model)), threat)
+    certifier.check(x[:1])
     return certify(certifier, Samples(x.cpu().numpy(), y.numpy(), np.arange(len(y))), correct.numpy(), method)
 
 

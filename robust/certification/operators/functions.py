@@ -29,8 +29,10 @@ def _between(lo: Any, hi: Any) -> Curve | None:
     return Curve(lambda x: x.clamp(lo, hi), [float(end) for end in (lo, hi) if end is not None])
 
 
-def _elu(call: Call) -> Curve:
+def _elu(call: Call) -> Curve | None:
     alpha, scale, rate = (float(call.constant(place, name, 1)) for place, name in ELU)
+    if rate < 0:
+        return None  # it bends ever more below 0
     bend = abs(alpha * scale * rate**2)
     return Curve(
         lambda x: scale * torch.where(x > 0, x, alpha * torch.expm1(rate * x.clamp_max(0))), (0.0,), lambda _: bend

@@ -29,6 +29,16 @@ class Interval(NamedTuple):
         """Return the tighter of both bounds on each side."""
         return Interval(torch.fmax(self.lo, other.lo), torch.fmin(self.hi, other.hi))
 
+    def tighten(self, which: Tensor, low: Tensor, high: Tensor) -> "Interval":
+        """Return it with the values at the flat indices `which`, (k,), no further apart than low and high, (b, k).
+
+        What is not a number stays so: it says that the value may be none, which no bound of numbers may hide.
+        """
+        lo, hi = (flat(each, 1).clone() for each in self)
+        lo[:, which] = torch.maximum(lo[:, which], low)
+        hi[:, which] = torch.minimum(hi[:, which], high)
+        return Interval(lo.reshape(self.lo.shape), hi.reshape(self.hi.shape))
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:

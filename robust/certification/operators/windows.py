@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robust.certification.operators.operator import Call, Interval, Shapes, flat
+from robust.certification.operators.operator import Call, Interval, Shapes, Slot, flat
 
 POOLS = (
     *("max_pool1d", "max_pool2d", "max_pool3d"),
@@ -37,6 +37,11 @@ class Maximum:
         joined = torch.cat([flat(each, 1) for each in values], 1)
         return F.pad(joined, (0, 1), value=-math.inf)[:, self.groups]
 
+    def _pick(self, members: Tensor) -> Tensor:
+        """Return the largest of each group, (n, values, 1), and never none."""
+        present = self.groups < sum(math.prod(shape) for shape in self.shapes)
+        return members.clamp_min(torch.finfo(members.dtype).min).where(present, -math.inf).argmax(2, keepdim=True)
+
     def value(self, *values: Tensor) -> Tensor:
         """Return the value, (n, 1, ...), for values of n samples."""
         return self._members(values).amax(2).reshape(-1, *self.shape)
@@ -49,7 +54,7 @@ class Maximum:
         """Return lines for sources within these bounds."""
         lo = self._members([each.lo for each in sources])
         hi = self._members([each.hi for each in sources])
-        highest = hi.argmax(2, keepdim=True)
+        lowest, highest = self._pick(lo), self._pick(hi)
         floor = lo.gather(2, highest).squeeze(2)
         top = hi.gather(2, highest).squeeze(2)
         others = hi.scatter(2, highest, -math.inf).amax(2)
@@ -57,7 +62,7 @@ class Maximum:
         share = torch.where(wide, (top - others) / torch.where(wide, top - floor, 1), 1).clamp(0, 1)
         constant = torch.where(wide, others - share * floor, 0)
         groups = self.groups.expand(len(lo), -1, -1)
-        low, high = (groups.gather(2, which).squeeze(2) for which in (lo.argmax(2, keepdim=True), highest))
+        low, high = (groups.gather(2, which).squeeze(2) for which in (lowest, highest))
         return MaximumLines(low, high, share, constant, self)
 
     def undecided(self, *sources: Interval) -> Sequence[Tensor]:
@@ -114,9 +119,11 @@ def make_maximum(call: Call, shapes: Shapes, shape: tuple[int, ...]) -> Maximum 
         groups = _pool(call, places[0], shape)
     elif call.name in OF_TWO and len(shapes) == 2:
         groups = torch.stack([each.expand(shape).flatten() for each in places], 1)
-    elif call.name in ALONG and not isinstance(call.constant(1, "dim", None), Tensor):
+    elif call.name in ALONG and not isinstance(call.constant(1, "dim", None), Tensor | Slot):
         groups = _along(call, places[0])
-    return None if groups is None else Maximum(groups, shape, shapes)
+    if groups is None or bool((groups == len(whole)).all(1).any()):
+        return None  # a window of padding alone is no number
+    return Maximum(groups, shape, shapes)
 
 
 def _pool(call: Call, places: Tensor, shape: tuple[int, ...]) -> Tensor:

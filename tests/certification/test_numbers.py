@@ -1,0 +1,81 @@
+"""What is no number, or too large for the type of the deployed network, is never certified."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from robust.attacks import LpThreat
+from robust.certification import NoBoundsError, certify_samples, crown
+from robust.certification.read import read_graph
+from tests.certification.models import Function
+
+MANY = 60  # features, of which random points are far from the corners
+
+
+def certified(function, x, y, method="alpha-crown"):
+    found = certify_samples(Function(function), x, torch.tensor(y), LpThreat.parse("linf:0.1"), method)
+    return found.certified.tolist()
+
+
+def of_log(x):
+    """Answer with a sigmoid of a logarithm, which is no number at a corner of the first sample's ball."""
+    z = 3 * torch.log(x[:, :MANY].mean(1, keepdim=True) - 0.1) + x[:, MANY : MANY + 1]
+    return torch.cat([z.sigmoid(), 10 * F.relu(x[:, MANY + 1 :] - 0.5) + 0.2], 1)
+
+
+@pytest.mark.parametrize("method", ["crown", "alpha-crown"])
+def test_no_bound_of_other_samples_hides_what_is_no_number(method):
+    x = torch.full((3, MANY + 2), 0.55)
+    x[0, :MANY], x[:, -1] = 0.19, torch.tensor([0.9, 0.3, 0.9])
+    y = of_log(x).argmax(1).tolist()
+    assert of_log(x[:1] - 0.1).isnan().any()
+    assert certified(of_log, x, y, method) == [False, False, True]
+
+
+LARGE = {
+    "float32": lambda z: z * 1e30 * 4.9e8 * 1e-30 * 1e-9,
+    "float16": lambda z: (z * 1e5).half().float() * 1e-6,
+}
+
+
+@pytest.mark.parametrize(("name", "at"), [("float32", 0.62), ("float16", 0.58)])
+def test_an_overflow_at_a_corner_alone_is_open(name, at):
+    def answer(x):
+        return torch.cat([1 + 0 * x[:, :1], LARGE[name](x.mean(1, keepdim=True))], 1)
+
+    x = torch.full((1, MANY), at)
+    assert answer(x + 0.1).isinf().any()
+    assert certified(answer, x, [0]) == [False]
+    assert certified(answer, x - 0.2, [0]) == [True]
+
+
+REFUSED = {
+    "a sum of integers": lambda x: x.sum(1, dtype=torch.long).view(1, 1) * x[:, :2],
+    "a cumulative sum of integers": lambda x: x.cumsum(1, dtype=torch.long).float(),
+    "bits": lambda x: x.view(torch.int32).float(),
+    "8 bits": lambda x: x + 1e-3 * x.to(torch.float8_e4m3fn).float(),
+    "complex numbers": lambda x: (x * (3 + 4j)).abs(),
+    "an ELU that bends ever more": lambda x: torch.ops.aten.elu(x - 0.5, -1.0, 1.0, -1.0),
+    "the maximum with a constant": lambda x: torch.ops.aten.max.other(torch.ones(6) / 3, x),
+    "a window of padding alone": lambda x: F.max_pool1d(x[:, None, :2], 2, 1, 1, 3).sigmoid()[:, 0].expand(1, 2),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_rounds_or_has_no_order_is_refused(name):
+    with pytest.raises(NoBoundsError, match=r"^layer '0' \(aten::"):
+        certify_samples(
+            nn.Sequential(Function(REFUSED[name])), torch.rand(1, 6), torch.tensor([0]), LpThreat.parse("linf:0.1")
+        )
+
+
+def test_the_rows_that_are_kept_are_made_in_chunks(monkeypatch):
+    net, made = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)), []
+    monkeypatch.setattr(crown, "ROOM", 12)
+    spread = crown._spread
+    monkeypatch.setattr(crown, "_spread", lambda *args: made.append(len(args[2])) or spread(*args))
+    graph = read_graph(net, torch.rand(1, 4))
+    kept = crown.spread_values(graph, 1, torch.arange(6))
+    assert made == [2, 2, 2]
+    assert torch.equal(kept.of[0][0, :, 0].float(), net[0].weight)
