@@ -142,11 +142,16 @@ def start(model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criter
 
     Raise ValueError if x leaves the threat's bounds.
     """
+    check_bounds(x, threat)
+    return Task.of(model, x, y, threat, rng, criterion)
+
+
+def check_bounds(x: Tensor, threat: Threat) -> None:
+    """Raise ValueError if x, (N, *features), leaves the threat's bounds."""
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
         ranges = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
         give = "give those of the data, as LpThreat.parse(TEXT, lo=-1, hi=1) or minimize_norm(bounds=(-1, 1))"
         raise ValueError(f"the inputs go {ranges}; {give}, or scale the data")
-    return Task.of(model, x, y, threat, rng, criterion)
 
 
 def judge_clean(task: Task) -> Verdict:

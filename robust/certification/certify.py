@@ -70,7 +70,7 @@ class Certifier:
 
     def batch(self, method: str) -> int:
         """Return how many samples to bound at once."""
-        most, values = (128, 1) if method == "ibp" else (32, self.graph.bounded)
+        most, values = {"ibp": (128, 1), "crown": (32, self.graph.bounded)}.get(method, (4, self.graph.bounded))
         return max(1, min(most, ROOM // (self.graph.largest * values), self.limits.get(method, most)))
 
     def bound(self, x: Tensor, y: Tensor, method: str) -> Tensor:

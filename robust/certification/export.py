@@ -60,9 +60,12 @@ def _quiet() -> Iterator[None]:
     """Keep back what torch warns of, logs and prints on its way: of its own code, or told in one line by the error."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
+    trace = logging.getLogger("torch.__trace")  # it writes whether it is asked to or not
+    silent, trace.disabled = trace.disabled, True
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(before)
+        trace.disabled = silent

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from robust.attacks.arguments import check_answer, check_samples, check_threat
 from robust.attacks.criteria.classification import CLASS
-from robust.attacks.engine import eval_mode
+from robust.attacks.engine import check_bounds, eval_mode
 from robust.attacks.registry import suggest
 from robust.attacks.threats.threat import Threat
 from robust.certification.certify import Certifier, certify
@@ -29,6 +29,7 @@ def certify_samples(model: nn.Module, x: Tensor, y: Tensor, threat: Threat, meth
         raise TypeError(f"the model is of type {type(model).__name__}, expected a torch.nn.Module")
     check_samples(x, y, CLASS)
     check_threat(threat)
+    check_bounds(x, threat)
     if method not in METHODS:
         raise ValueError(f"unknown method {suggest(method, METHODS)}")
     if not len(x):

@@ -108,7 +108,7 @@ class AccuracyTest:
     def _advise_method(self) -> str:
         """Return the next method to try, where there is a dearer one."""
         dearer = METHODS[METHODS.index(str(self._settings.certify)) + 1 :]
-        return f"--robust-certify={dearer[0]} certifies more, in more time" if dearer else ""
+        return f"--robust-certify={dearer[0]} may certify more, in more time" if dearer else ""
 
     def _note_fit(self, case: Case, attack: str, threat: str, is_suite: bool) -> tuple[str, ...]:
         """Return the note for the row if the attack is run otherwise. Who named the attack is also warned."""
