@@ -24,6 +24,14 @@ def inner_runs_see_no_ci():
         os.environ.pop(name, None)
 
 
+@pytest.fixture(autouse=True)
+def default_dtype_stays():
+    """Put torch's default type back: some models of strangers change it."""
+    before = torch.get_default_dtype()
+    yield
+    torch.set_default_dtype(before)
+
+
 @pytest.fixture
 def rng_untouched():
     """The global random state must be the same afterwards."""

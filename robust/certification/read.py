@@ -26,6 +26,8 @@ def read_graph(module: nn.Module, x: Tensor, *, live: bool = False) -> Graph:
     Raise NoBoundsError, with the layer and the operator, for a network that cannot be exported, or has an operator
     for which no bounds are known.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise NoBoundsError("torch.export reads no scripted or traced module; take the module that it was made of")
     module = module if hasattr(module.forward, "__code__") else Plain(module)
     program = export_program(module, x)
     constants = _constants(program, module if live else None)
