@@ -18,6 +18,7 @@ NOT_RUN = {
     "records.md": 1,
     "scale.md": 3,
     "tutorial.md": 1,
+    "train.md": 1,
 }
 
 
