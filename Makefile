@@ -47,8 +47,7 @@ test-pytests: .venv/ready
 	$(BIN)/pytest tests/plugin
 
 # Files of strangers at random, models, data, records, cards, suites, and answers of endpoints, for about twenty minutes,
-# and the bounds of 10,000 random networks;
-# in 8 GB of memory, so that what fills it is found.
+# in 8 GB of memory, so that what fills it is found; then the bounds of 10,000 random networks, for half an hour.
 fuzz: .venv/ready
 	ulimit -v 8388608; FUZZ_EXAMPLES=15000 $(BIN)/pytest tests/models/test_fuzz.py tests/test_fuzz.py
 	FUZZ_EXAMPLES=1250 $(BIN)/pytest tests/certification/test_soundness.py
