@@ -202,7 +202,7 @@ def decide(measured: Measured, floor: Floor, fail_on: FailOn, bound: bool = Fals
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What n samples cannot settle, in one line, and whether it is every outcome."""
+    """A line on what n samples cannot settle, and whether it is every outcome."""
 
     message: str
     hopeless: bool

@@ -1,6 +1,6 @@
 """The ball around each sample, within the bounds of the inputs, and the least value of affine functions in it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -33,10 +33,6 @@ class Ball:
         x, eps = x.unsqueeze(1), float(threat.eps)
         box = Interval((x - eps).clamp_min(threat.lo).minimum(x), (x + eps).clamp_max(threat.hi).maximum(x))
         return cls(threat.norm, eps, x, box.widen())
-
-    def __getitem__(self, which: slice) -> "Ball":
-        """Return the balls of some samples."""
-        return replace(self, x=self.x[which], box=Interval(self.box.lo[which], self.box.hi[which]))
 
     def least(self, a: Tensor) -> Tensor:
         """Return the least value of <a, x'> over each ball, (b, k), for a, (b or 1, k, 1, *features)."""

@@ -1,4 +1,4 @@
-"""What a certification will cost: measured on a few samples before it starts, since it may be seconds or days."""
+"""The cost of a certification: measured on a few samples before it starts, since it may be seconds or days."""
 
 import math
 import time
@@ -21,7 +21,7 @@ TIMED = 1 / 8  # of the time for the bounds that measuring may take
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What each method takes."""
+    """The time that each method takes."""
 
     paces: dict[str, float]  # seconds a sample, of the methods that could be timed
     n: int  # samples to certify

@@ -1,4 +1,4 @@
-"""What a certification knows so far, kept on the disk while it runs: one that was killed goes on.
+"""The state of a certification, kept on the disk while it runs: one that was killed goes on.
 
 A bound of a sample depends on neither the other samples nor the number of processes, but for the slack of its batch. So
 a run goes on with any number of processes, and by another method.
@@ -27,7 +27,7 @@ FILE = "margins.npz"
 
 @dataclass(slots=True)
 class Known:
-    """What is known of n samples."""
+    """The state of n samples."""
 
     margin: NDArray[np.float32]  # (n,): the best lower bound so far; -inf: not asked
     asked: NDArray[np.int8]  # (n,): how many of METHODS have bounded it

@@ -1,4 +1,4 @@
-"""How far the deployed network may be from the real numbers that the bounds are about.
+"""The slack between the deployed network and the real numbers that the bounds are about.
 
 The deployed network rounds, in float32 or less; the bounds are of the same network in exact arithmetic. What lies
 between is measured, not proved: the largest difference of its logits from the graph's in float64, at the samples, at

@@ -12,7 +12,7 @@ from robust.records.columns import read_columns, take_flags, write_columns
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What is proved of n samples."""
+    """The proofs for n samples."""
 
     method: str  # the dearest that was asked: "crown"
     certified: Flags  # (n,): no input of the ball is answered wrong

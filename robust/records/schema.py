@@ -93,7 +93,7 @@ class Attack(Struct):
 
 
 class Certificate(Struct):
-    """What is proved of the samples."""
+    """The proofs for the samples."""
 
     method: Word
     certified: Count

@@ -1,4 +1,4 @@
-"""How many passes the checks of a row may take, by what its attacks take. No torch: the header of a run tells it."""
+"""The passes that the checks of a row may take, by those of its attacks. No torch: the header of a run tells it."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What is no number, or too large for the type of the deployed network, is never certified."""
+"""Values that are no numbers, or too large for the type of the deployed network, are never certified."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What an operator of a network must know to be bounded."""
+"""Protocols of operators and of their bounds."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ SAME = 16  # samples with the same numbers in both splits tell that these are on
 
 
 class Search(NamedTuple):
-    """What was found in a training split."""
+    """The samples found in a training split."""
 
     known: Flags  # (m,): the samples that are there, too
     searched: int  # samples of the split
