@@ -14,7 +14,7 @@ STEPS = 20  # of an attack that does not say how many
 WHOLE, LEAST_SHARE = 400, 0.25
 # Passes of each sample that is checked, at least; and in a row whose attacks may take fewer than those of quick-1: a
 # single step takes 3, which would leave no check.
-LEAST, LEAST_OF_FEW, FEW = 40, 80, 200
+LEAST, LEAST_OF_FEW, FEW = 16, 80, 200
 CHECKS = 0.75  # of all these passes; the others are for mitigations
 
 

@@ -24,6 +24,18 @@ SETTLED = frozenset(
     )
 )
 
+# Findings that another attack broke what the row's attacks left: if they are broken, more is known to fall.
+OUTDONE = frozenset(
+    (
+        "gradient-free-wins",
+        "hidden-logits-win",
+        "labels-win",
+        "noise-wins",
+        "single-step-wins",
+        "transfer-wins",
+    )
+)
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -50,8 +62,8 @@ class Tried:
 
 
 def needs_all(report: TrustReport) -> bool:
-    """Whether a doubt that is settled is broken by its own evidence, so that a few samples do not dismiss it."""
-    return any(finding.grade == "broken" and finding.name in SETTLED for finding in report.findings)
+    """Whether a doubt about the attacks is broken by its own evidence, so that a few samples do not dismiss it."""
+    return any(finding.grade == "broken" and finding.name in SETTLED | OUTDONE for finding in report.findings)
 
 
 def settle(report: TrustReport, tried: Tried) -> TrustReport:

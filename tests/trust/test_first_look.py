@@ -35,15 +35,22 @@ def make_hunt(weak_to, calls, counts=(8, 8, 6, 6)):
 @pytest.mark.parametrize(
     ("whole", "more", "tried"), [(False, [], 8), (True, [((0, 1), N - 8, False)], N)], ids=["a few", "all"]
 )
-@pytest.mark.parametrize("fallen", [set(), {3}])
-def test_where_none_or_one_falls_it_ends_with_what_is_cheap(fallen, whole, more, tried):
+def test_where_none_falls_it_ends_with_what_is_cheap(whole, more, tried):
     calls = []
-    found, attacked = attack_hardest_first(make_hunt({0: fallen}, calls), whole=whole)
+    found, attacked = attack_hardest_first(make_hunt({}, calls), whole=whole)
 
     assert [stages for stages, *_ in calls[:4]] == [(0,), (1,), (2,), (3,)]
     assert all(short for *_, short in calls[:4])
     assert calls[4:] == more
-    assert (found.adversarial.sum(), attacked) == (len(fallen), tried)
+    assert (found.adversarial.sum(), attacked) == (0, tried)
+
+
+@pytest.mark.parametrize(("whole", "tried"), [(False, 8), (True, N)], ids=["by luck", "as more is known to fall"])
+def test_a_single_sample_that_falls_counts_where_all_are_needed(whole, tried):
+    found, attacked = attack_hardest_first(make_hunt({0: {3, *range(20, N)}}, []), whole=whole)
+
+    assert attacked == tried
+    assert found.adversarial[20:].all() == whole
 
 
 def test_where_some_fall_what_broke_them_and_what_is_cheap_goes_on_with_all():

@@ -11,8 +11,9 @@ from robust.attacks.combine.bestof import BestOf
 from robust.attacks.rng import Rng
 from robust.attacks.threats.threat import read_threat
 from robust.trust.mitigated_attack import MitigatedAttack, choose_mitigations
+from robust.trust.mitigations.inner_logits import find_inner
 from tests.attacks.models import inputs, network
-from tests.trust.misleading import OneDecoy
+from tests.trust.misleading import Clamped, OneDecoy
 
 THREAT = LpThreat.parse("linf:0.2")
 ALWAYS = ("blur", "queries")
@@ -34,6 +35,17 @@ class Step(nn.Module):
         return (4 * x).round() / 4
 
 
+class Nearest(nn.Module):
+    """A network that answers as for the nearest of its inputs."""
+
+    def __init__(self, x, logits):
+        super().__init__()
+        self.x, self.logits = x.flatten(1), logits
+
+    def forward(self, x):
+        return self.logits[torch.cdist(x.flatten(1), self.x).argmin(1)]
+
+
 def make_stepped():
     """Make a network with steps after its first activation."""
     first, *others = network()
@@ -52,6 +64,18 @@ def make_decoy():
     return OneDecoy(network(), nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).double(), 5, 0.05, 300.0)
 
 
+class Unseen(nn.Module):
+    """A model whose functions no mode sees, as those of a compiled one; nor is it among the modules."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.hidden = (model,)
+
+    def forward(self, x):
+        with torch._C.DisableTorchFunction():
+            return self.hidden[0](x)
+
+
 @pytest.mark.parametrize(
     ("model", "mitigation"),
     [
@@ -62,7 +86,8 @@ def make_decoy():
         (nn.Sequential(network(), nn.Softmax(1)), "inner-logits"),
         (Functional(after=lambda z: 1000 * z), "inner-logits"),
         (Functional(before=lambda x: x + 0.01 * torch.randn_like(x)), "expectation"),
-        (make_decoy(), "targets"),
+        (make_decoy(), "inner-logits"),
+        (Unseen(make_decoy()), "targets"),
     ],
 )
 def test_a_mitigation_is_applied_to_what_it_suits(model, mitigation):
@@ -104,8 +129,17 @@ def test_what_the_attack_finds_is_adversarial_for_the_model_itself():
     assert torch.equal(model(outcome.x_adv).argmax(1) != y, outcome.adversarial)
 
 
+def test_of_two_networks_that_agree_on_the_samples_the_one_that_decides_is_followed():
+    """A decoy that was trained as well as the base once stood for it, since it came last."""
+    base, x = network(), inputs(40)
+    decoy = Nearest(x, 2 * base(x).detach())
+    assert torch.equal(decoy(x).argmax(1), base(x).argmax(1))
+
+    assert find_inner(Clamped(base, decoy, 0.01).eval(), x).layers == ["base"]
+
+
 def test_an_attack_that_aims_breaks_what_a_decoy_hides():
-    model, x, threat = make_decoy(), inputs(40), LpThreat.parse("linf:0.05")
+    model, x, threat = Unseen(make_decoy()), inputs(40), LpThreat.parse("linf:0.05")
     y, attack = model(x).argmax(1), choose_mitigations(model, x, threat).plain()
     attacks = attack.build(model), replace(attack, targets=0).build(model)
     aimed, nearest = (int(assail(model, each, x, y, threat).adversarial.sum()) for each in attacks)

@@ -97,6 +97,8 @@ def test_it_is_taken_from_the_result_of_the_attack():
     [
         ("no-gradient", "broken", True),
         ("wrong-gradient", "suspect", False),
+        ("hidden-logits-win", "broken", True),
+        ("hidden-logits-win", "suspect", False),
         ("memorised", "broken", False),
     ],
 )

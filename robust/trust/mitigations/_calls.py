@@ -17,8 +17,11 @@ class Call:
     output: Any = None
 
 
-def record_calls(model: nn.Module, x: Tensor) -> list[Call]:
-    """Record the calls of submodules with one tensor while the model answers x, in the order in which they begin."""
+def record_calls(model: nn.Module, x: Tensor) -> tuple[list[Call], Tensor]:
+    """Record the calls of submodules with one tensor while the model answers x, in the order in which they begin.
+
+    Return the answer, too.
+    """
     calls: list[Call] = []
 
     def make_hook(name: str) -> Any:
@@ -39,8 +42,8 @@ def record_calls(model: nn.Module, x: Tensor) -> list[Call]:
     hooks = [module.register_forward_pre_hook(make_hook(name)) for name, module in submodules]
     hooks += [module.register_forward_hook(end) for _, module in submodules]
     try:
-        model(x)
+        answer: Tensor = model(x)
     finally:
         for hook in hooks:
             hook.remove()
-    return calls
+    return calls, answer

@@ -4,19 +4,23 @@ Carlini and Wagner 2017 (1608.04644) broke defensive distillation in this way; T
 ensembles by their members' logits.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 from robust.trust.mitigations._calls import record_calls
 
-MIN_AGREEMENT = 0.75  # of layer and model on the label, as a share of the clean inputs and random ones nearby
+Key = TypeVar("Key")
+
+MIN_AGREEMENT = 0.75  # of layer and model on the label, as a share of the inputs that `find_inner` looks at
 MIN_MEMBER_AGREEMENT = 0.5  # of a member of an ensemble
 MAX_MEMBERS = 16
+CLEARLY = 0.1  # by which a value between the submodules must agree better than their outputs
 
 
 class Inner(nn.Module):
@@ -45,6 +49,49 @@ class Inner(nn.Module):
         return torch.stack([outputs[name].log_softmax(1) for name in self.layers]).mean(0)
 
 
+class InnerValue(nn.Module):
+    """A model that returns a value which a function computes inside `inner`, in code that no submodule stands for."""
+
+    def __init__(self, inner: nn.Module, value: "_Value") -> None:
+        super().__init__()
+        self.inner, self.number, self.width = inner, value.number, value.tensor.shape[1]
+        self.layers = [f"{value.function}() inside it"]
+
+    def forward(self, x: Tensor) -> Tensor:
+        with _Values(len(x)) as values:
+            answer: Tensor = self.inner(x)
+        found = values.of_width(self.width)[self.number : self.number + 1]
+        return found[0].tensor if found else answer
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A tensor of the size of logits, the function that returned it, and its number among such tensors."""
+
+    number: int
+    function: str
+    tensor: Tensor
+
+
+class _Values(TorchFunctionMode):
+    """The values with n rows that functions of torch return within a block."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n, self.seen = n, list[tuple[str, Tensor]]()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and result.dim() == 2 and len(result) == self.n and result.is_floating_point():
+            self.seen.append((getattr(func, "__name__", "function"), result))
+        return result
+
+    def of_width(self, width: int) -> list[_Value]:
+        """Return those of (n, width)."""
+        chosen = [(function, tensor) for function, tensor in self.seen if tensor.shape[1] == width]
+        return [_Value(number, function, tensor) for number, (function, tensor) in enumerate(chosen)]
+
+
 @MITIGATIONS.register("inner-logits")
 def inner_logits(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
     """Take what has the model's labels by other numbers: a layer with an output for each class, or the mean of some."""
@@ -52,28 +99,54 @@ def inner_logits(context: Context, attack: MitigatedAttack) -> MitigatedAttack |
     return None if inner is None else replace(attack, model=inner)
 
 
-def find_inner(model: nn.Module, x: Tensor) -> Inner | None:
-    """Find the layers of a model whose logits have the labels of its answers to x, (n, *features); None without any.
+def find_inner(model: nn.Module, x: Tensor) -> Inner | InnerValue | None:
+    """Find what inside a model has the labels of its answers, by other numbers; None without any.
 
-    The last of those that agree best; several together if no single one agrees with nearly all labels, and they do.
+    It looks at the inputs x, (n, *features), and at means of two, where networks that were trained alike differ most:
+    2 n passes. Found are: the last of those submodules that agree best; several together if no single one agrees with
+    nearly all labels, and they do; or a value that functions compute between the submodules, the first of those that
+    agree best and have a gradient, if that is clearly better.
     """
-    with torch.no_grad():
-        answer: Tensor = model(x.clone())
-        calls = record_calls(model, x)
-    labels, outputs = answer.argmax(1), dict[str, Tensor]()
-    for call in calls:
-        if _is_new(call.output, (answer, *outputs.values())):
-            outputs[call.name] = call.output
-    if not outputs:
-        return None
-    agreement = {name: _agree(output, labels) for name, output in outputs.items()}
+    x = torch.cat((x, (x + x.roll(1, 0)) / 2))
+    with torch.enable_grad(), _Values(len(x)) as values:
+        calls, answer = record_calls(model, x.clone().requires_grad_())
+    layers, share = _choose_layers(_choose_new(((call.name, call.output) for call in calls), answer), answer)
+    value, of_value = _choose_value(values.of_width(answer.shape[1]), answer)
+    if value is not None and of_value >= max(MIN_AGREEMENT, share + CLEARLY):
+        return InnerValue(model, value)
+    return Inner(model, layers) if share >= MIN_AGREEMENT else None
+
+
+def _choose_layers(outputs: dict[str, Tensor], answer: Tensor) -> tuple[list[str], float]:
+    """Choose the layer that agrees best with the answer, or several together; return how well they agree."""
+    agreement = {name: _agree(output, answer) for name, output in outputs.items()}
+    if not agreement:
+        return [], 0.0
     best = max(agreement, key=lambda name: (round(agreement[name], 2), [*outputs].index(name)))
     members = [name for name, share in agreement.items() if share >= MIN_MEMBER_AGREEMENT][:MAX_MEMBERS]
     if len(members) > 1:
-        mean = torch.stack([outputs[name].log_softmax(1) for name in members]).mean(0)
-        if _agree(mean, labels) > max(agreement[best], MIN_AGREEMENT):
-            return Inner(model, members)
-    return Inner(model, [best]) if agreement[best] >= MIN_AGREEMENT else None
+        together = _agree(torch.stack([outputs[name].log_softmax(1) for name in members]).mean(0), answer)
+        if together > max(agreement[best], MIN_AGREEMENT):
+            return members, together
+    return [best], agreement[best]
+
+
+def _choose_value(values: list["_Value"], answer: Tensor) -> tuple["_Value | None", float]:
+    """Choose the first of the values that agree best with the answer and have a gradient; return how well it agrees."""
+    seen = {value.number: value for value in values if value.tensor.requires_grad}
+    outputs = _choose_new(((number, value.tensor) for number, value in seen.items()), answer)
+    agreement = {number: round(_agree(output, answer), 2) for number, output in outputs.items()}
+    best = max(agreement, key=lambda number: agreement[number], default=None)
+    return (None, 0.0) if best is None else (seen[best], agreement[best])
+
+
+def _choose_new(outputs: Iterable[tuple[Key, Any]], answer: Tensor) -> dict[Key, Tensor]:
+    """Choose those that have the shape of the answer, are finite, and equal neither it nor one before."""
+    new: dict[Key, Tensor] = {}
+    for name, output in outputs:
+        if _is_new(output, (answer, *new.values())):
+            new[name] = output
+    return new
 
 
 def _is_new(output: Any, known: tuple[Tensor, ...]) -> bool:
@@ -86,5 +159,5 @@ def _is_new(output: Any, known: tuple[Tensor, ...]) -> bool:
         return False
 
 
-def _agree(output: Tensor, labels: Tensor) -> float:
-    return float((output.argmax(1) == labels).float().mean())
+def _agree(output: Tensor, answer: Tensor) -> float:
+    return float((output.argmax(1) == answer.argmax(1)).float().mean())

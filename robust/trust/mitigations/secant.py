@@ -47,7 +47,7 @@ def _make_hook(reach: float) -> Any:
 def secant(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
     """Take secants for the submodules without parameters that work element by element, and have no gradient."""
     with torch.no_grad():
-        activations = [call for call in record_calls(attack.model, context.nearby) if _is_activation(call)]
+        activations = [call for call in record_calls(attack.model, context.nearby)[0] if _is_activation(call)]
     flat = {
         call.name: reach
         for call in activations

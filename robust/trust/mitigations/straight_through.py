@@ -42,7 +42,7 @@ def straight_through(context: Context, attack: MitigatedAttack) -> MitigatedAtta
     """Bypass all before that submodule if a gradient that is sent back from there arrives changed."""
     with torch.enable_grad():
         x = context.nearby.requires_grad_()
-        calls = [call for call in record_calls(attack.model, x) if call.input.shape == x.shape]
+        calls = [call for call in record_calls(attack.model, x)[0] if call.input.shape == x.shape]
         alike = [call for call in calls if _correlate(call.input.detach(), x.detach()) >= MIN_INPUT_CORRELATION]
         if not alike:
             return None
