@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from robust.attacks.engine import eval_mode
 from robust.certification.errors import NoBoundsError
-from robust.certification.simpler import SIMPLER
+from robust.certification.simpler import all_simpler
 
 
 class Plain(nn.Module):
@@ -30,7 +30,7 @@ def export_program(module: nn.Module, x: Tensor) -> Any:
     try:
         with eval_mode(module), _quiet():
             program = torch.export.export(module, (x,), strict=False)
-            program = program.run_decompositions(SIMPLER)  # so that nothing works in place
+            program = program.run_decompositions(all_simpler())  # so that nothing works in place
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else ""
         kind = type(error).__name__

@@ -1,5 +1,6 @@
 """Graphs are read from what torch.export writes."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,14 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from robust.certification.errors import NoBoundsError
+from robust.certification.errors import NoBoundsError, UnknownOptionError
 from robust.certification.export import Plain, export_program
 from robust.certification.graph import Graph, Node
-from robust.certification.operators import make_operator
+from robust.certification.operators import KNOWN, make_operator
 from robust.certification.operators.curves import Curve
 from robust.certification.operators.operator import Call, Slot
 
 OF_SHAPES = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")  # constants, of its shape
+UNSET = ("empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided")  # any numbers
 OF_SEVERAL = ("getitem",)  # takes one of the values of an operator that has several
 
 
@@ -91,7 +93,7 @@ class _Reader:
         if not any(source.name in self._places or source.name in self._several for source in node.all_input_nodes):
             self._compute(node)
             if self.graph.live and _is_computed(self._known[node.name]):
-                raise NoBoundsError(f"layer {_layer(node)!r} computes its weights from others ({node.target})")
+                raise NoBoundsError(f"{_told(node)} computes its weights from others ({node.target})")
         elif getattr(node.target, "__name__", "") in OF_SEVERAL:
             source, index = node.args
             self._insert(node, self._several[source.name], index)
@@ -111,15 +113,21 @@ class _Reader:
             return self._known[each.name] if each.name in self._known else torch.zeros(each.meta["val"].shape)
 
         args, kwargs = pytree.tree_map_only(torch.fx.Node, fill, (node.args, dict(node.kwargs)))
-        self._known[node.name] = self._fix(node.target(*self._fix(args), **self._fix(kwargs)))
+        self._known[node.name] = found = self._fix(node.target(*self._fix(args), **self._fix(kwargs)))
+        if isinstance(found, Tensor) and found.is_floating_point() and Call(node.target, (), {}).name in UNSET:
+            found.fill_(math.nan)  # what is read of it proves nothing
 
     def _insert(self, node: Any, called: Any, index: int | None) -> None:
         """Add the node for `node`, which is the value number `index` of the operator `called`."""
         call, sources = self._bind(called, index)
         shape, dtype = tuple(node.meta["val"].shape), node.meta["val"].dtype
         if not dtype.is_floating_point or dtype.itemsize < 2:
-            raise NoBoundsError(_where(called))  # integers and 8 bits round; complex numbers have no order
-        operator = make_operator(call, sources, [self.graph.shape_of(each) for each in sources], shape)
+            why = f": no bounds are known for values of {dtype}" if call.name in KNOWN else ""
+            raise NoBoundsError(_where(called) + why)  # integers and 8 bits round; complex numbers have no order
+        try:
+            operator = make_operator(call, sources, [self.graph.shape_of(each) for each in sources], shape)
+        except UnknownOptionError as error:
+            raise NoBoundsError(f"{_where(called)}: no bounds are known for {error}") from error
         if operator is None:
             raise NoBoundsError(_where(called))
         if isinstance(operator, Curve):
@@ -152,9 +160,18 @@ class _Reader:
 
 
 def _where(node: Any) -> str:
-    """Return the layer and the operator of a node, in words."""
-    schema = getattr(node.target, "_schema", None)
-    return f"layer {_layer(node)!r} ({schema.name if schema else node.target})"
+    """Return the layer and the operator of a node, in words: "layer 'features.3' (aten::sort)"."""
+    schema, called = getattr(node.target, "_schema", None), node.meta.get("torch_fn", ("", ""))[1]
+    operator = schema.name if schema else str(node.target)
+    called = called.rpartition(".")[2]  # by the user; "method_descriptor.sort" for a method
+    told = called and called not in operator and not called.startswith("__")  # "__rpow__" of a sign
+    part = f", part of {called}" if told else ""
+    return f"{_told(node)} ({operator}{part})"
+
+
+def _told(node: Any) -> str:
+    layer = _layer(node)
+    return f"layer {layer!r}" if layer else "the model's own forward"
 
 
 def _is_computed(value: Any) -> bool:
@@ -163,7 +180,7 @@ def _is_computed(value: Any) -> bool:
 
 
 def _layer(node: Any) -> str:
-    """Return the path of the module that a node is part of, "features.0"; "model" for the outermost."""
+    """Return the path of the module that a node is part of, "features.0"; "" for the outermost."""
     stack = [*node.meta.get("nn_module_stack", {}).values()]
     path = str(stack[-1][0] if stack else "")
-    return path.removeprefix("robust_plain").removeprefix(".") or "model"
+    return path.removeprefix("robust_plain").removeprefix(".")

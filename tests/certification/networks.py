@@ -11,9 +11,14 @@ CLASSES = 3
 ACTIVATIONS = [
     nn.ReLU, lambda: nn.LeakyReLU(1.6), lambda: nn.LeakyReLU(-0.4), nn.PReLU, nn.Sigmoid, nn.Tanh, nn.GELU,
     lambda: nn.GELU("tanh"), nn.SiLU, nn.ELU, nn.Softplus, lambda: nn.Hardtanh(-0.3, 0.6), nn.ReLU6, nn.Hardswish,
-    nn.LogSigmoid, lambda: Function(torch.abs), lambda: Function(torch.square), lambda: Function(torch.sin),
+    nn.LogSigmoid, nn.SELU, lambda: nn.CELU(0.6), nn.Mish, lambda: nn.Softplus(2, 0.5), nn.Softsign,
+    lambda: Function(torch.abs), lambda: Function(torch.square), lambda: Function(torch.sin),
+    lambda: Function(lambda x: x**3), lambda: Function(lambda x: x.clamp(-2, 2) ** 4),
 ]  # fmt: skip
 activations = st.sampled_from(ACTIVATIONS).map(lambda make: make())
+adaptive = st.sampled_from([nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d]).flatmap(
+    lambda pool: st.integers(1, 2).map(pool)
+)
 paddings = st.sampled_from(["zeros", "reflect", "replicate", "circular"])
 
 
@@ -39,13 +44,16 @@ def pools(draw):
 @st.composite
 def image_blocks(draw, shape):
     channels = shape[0]
-    kind = draw(st.sampled_from(["conv", "pool", "norm", "act", "residual", "cat", "pad", "twice", "gate", "up"]))
+    kinds = ["conv", "pool", "norm", "own norm", "act", "residual", "cat", "pad", "twice", "gate", "up"]
+    kind = draw(st.sampled_from(kinds))
     if kind == "conv":
         return draw(convolutions(channels))
     if kind == "pool":
         return draw(pools())
     if kind == "norm":
         return nn.BatchNorm2d(channels, affine=draw(st.booleans()))
+    if kind == "own norm":
+        return nn.InstanceNorm2d(channels, eps=0.1, affine=draw(st.booleans()))
     act = draw(activations)
     if kind == "act":
         return act
@@ -78,6 +86,11 @@ def flat_blocks(draw, shape):
                 Function(lambda x, act, linear: linear(act(linear(x))) - x, act, linear),
                 Function(lambda x, act: act(x) * (x.square().mean(1, keepdim=True) + 0.1).rsqrt(), act),
                 Function(lambda x, act: torch.maximum(act(x), x.flip(1)), act),
+                Function(lambda x, act: torch.minimum(act(x), x.flip(1)) - x.amin(1, keepdim=True), act),
+                Function(lambda x, act: F.normalize(act(x) + 1, dim=1), act),
+                Function(lambda x, act: act(x) - x.logsumexp(1, keepdim=True), act),
+                Function(lambda x, act: act(x) / (0.5 + x.std(1, correction=0, keepdim=True)), act),
+                Function(lambda x, act: torch.einsum("ni,nj->nij", act(x), x).amax(2), act),
                 Function(lambda x, act: (act(x).unsqueeze(2) @ x.unsqueeze(1)).flatten(1), act),
                 Function(lambda x, act: act(x) + x.amax(1, keepdim=True) + x.detach(), act),
                 Function(lambda x, act: (act(x).clamp(-0.5, 1.5) + 0.2).exp(), act),
@@ -101,7 +114,7 @@ def networks(draw, depth=4):
             blocks.append(block)
             x = after
         if x.dim() == 4 and draw(st.booleans()):
-            blocks.append(nn.Flatten() if draw(st.booleans()) else nn.AdaptiveAvgPool2d(draw(st.integers(1, 2))))
+            blocks.append(nn.Flatten() if draw(st.booleans()) else draw(adaptive))
             x = blocks[-1](x)
     blocks += [nn.Flatten(), nn.Linear(x[0].numel(), CLASSES)]
     return nn.Sequential(*blocks).double().eval().requires_grad_(False), shape

@@ -57,7 +57,7 @@ REFUSED = {
     "8 bits": lambda x: x + 1e-3 * x.to(torch.float8_e4m3fn).float(),
     "complex numbers": lambda x: (x * (3 + 4j)).abs(),
     "an ELU that bends ever more": lambda x: torch.ops.aten.elu(x - 0.5, -1.0, 1.0, -1.0),
-    "the maximum with a constant": lambda x: torch.ops.aten.max.other(torch.ones(6) / 3, x),
+    "the maximum with integers": lambda x: torch.maximum(x.long(), torch.ones(6)).float(),
     "a window of padding alone": lambda x: F.max_pool1d(x[:, None, :2], 2, 1, 1, 3).sigmoid()[:, 0].expand(1, 2),
 }
 
@@ -79,3 +79,11 @@ def test_the_rows_that_are_kept_are_made_in_chunks(monkeypatch):
     kept = crown.spread_values(graph, 1, torch.arange(6))
     assert made == [2, 2, 2]
     assert torch.equal(kept.of[0][0, :, 0].float(), net[0].weight)
+
+
+def test_numbers_that_are_not_set_prove_nothing():
+    def answer(x):
+        return torch.cat([x.sum(1, keepdim=True), torch.empty(len(x), 1) * 0], 1)
+
+    with pytest.raises(NoBoundsError, match="otherwise than the graph"):
+        certified(answer, torch.full((1, 6), 0.5), [0])

@@ -6,14 +6,12 @@ from torch import nn
 
 from robust.attacks import LpThreat
 from robust.certification.ball import Ball
-from robust.certification.operators.affine import ELEMENTWISE, STRUCTURE, WEIGHTED
-from robust.certification.operators.functions import CURVES
-from robust.certification.operators.products import BILINEAR
 from robust.certification.read import read_graph
 from tests.certification.models import Function, assert_operators_hold
 from tests.certification.operators import CASES, FLAT, IMAGE, SEQUENCE, VOLUME
 
-NAMES = {*STRUCTURE, *ELEMENTWISE, *WEIGHTED, *CURVES, *BILINEAR}
+
+LONG = ("a GRU", "an LSTM", "an RNN", "attention of heads", "upsample_bicubic2d", "cdist", "bilinear")  # many operators
 
 
 def parts_of(name):
@@ -49,7 +47,7 @@ def check(names, shape):
 
 @pytest.mark.parametrize("shape", [FLAT, SEQUENCE, IMAGE, VOLUME, (4, 2, 3), (1, 4, 6)], ids=str)
 def test_operators_are_the_modules_and_their_bounds_hold(shape):
-    check([name for name, case in CASES.items() if case[0] == shape], shape)
+    check([name for name, case in CASES.items() if case[0] == shape and name not in LONG], shape)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from tests.certification.models import Function
 
 SIZE = 6
 UNIT, IMAGE = (SIZE,), (2, 4, 4)
+OWN = "the model's own forward"
 OTHERWISE = "it answers otherwise than the graph"
 
 
@@ -66,44 +67,86 @@ def mixed(x, norm):
 REFUSED = {
     # What it does with its input.
     "control flow": (UNIT, lambda x, m: m(x) if x.sum() > 0 else -m(x), "its control flow depends on the data"),
-    "a number of the data": (UNIT, lambda x, m: m(x * x.mean().item()), "aten::item"),
-    "a mask": (UNIT, lambda x, m: m(x * (x > 0.3)), "layer 'model' (aten::gt)"),
-    "a sign": (UNIT, lambda x, m: m(x.sign()), "layer 'model' (aten::sign)"),
-    "rounding": (UNIT, lambda x, m: m(Rounded.apply(x)), "layer 'model' (aten::round)"),
-    "rounding by division": (UNIT, lambda x, m: m(torch.div(x, 0.3, rounding_mode="floor")), "(aten::div)"),
-    "integers": (UNIT, lambda x, m: m(x.long().float()), "layer 'model' (aten::_to_copy)"),
-    "a sorting": (UNIT, lambda x, m: m(x.sort(1).values), "layer 'model' (aten::sort)"),
+    "a number of the data": (UNIT, lambda x, m: m(x * x.mean().item()), "(aten::_local_scalar_dense, part of item)"),
+    "a mask": (UNIT, lambda x, m: m(x * (x > 0.3)), OWN + " (aten::gt)"),
+    "a sign": (UNIT, lambda x, m: m(x.sign()), OWN + " (aten::sign)"),
+    "rounding": (UNIT, lambda x, m: m(Rounded.apply(x)), OWN + " (aten::round)"),
+    "rounding by division": (
+        UNIT,
+        lambda x, m: m(torch.div(x, 0.3, rounding_mode="floor")),
+        ": no bounds are known for rounding_mode='floor'",
+    ),
+    "integers": (
+        UNIT,
+        lambda x, m: m(x.long().float()),
+        "part of long): no bounds are known for values of torch.int64",
+    ),
+    "a sorting": (UNIT, lambda x, m: m(x.sort(1).values), OWN + " (aten::sort)"),
     "an input changed in place": (UNIT, lambda x, m: m(x.mul_(2)), "a forward changes its input in place"),
-    "values set": (UNIT, with_item, "layer 'model' (aten::"),
-    "where the maximum is": (UNIT, lambda x, m: m(x + x.max(1, keepdim=True).indices), "layer 'model' (aten::max)"),
-    "a transform": (UNIT, lambda x, m: m(torch.fft.fft(x).real), "(aten::fft_fft)"),
+    "values set": (UNIT, with_item, OWN + " (aten::"),
+    "where the maximum is": (
+        UNIT,
+        lambda x, m: m(x + x.max(1, keepdim=True).indices),
+        "(aten::max): no bounds are known for values of torch.int64",
+    ),
+    "a transform": (UNIT, lambda x, m: m(torch.fft.fft(x).real), "(aten::_fft_r2c, part of fft_fft)"),
     "numpy": (UNIT, lambda x, m: m(torch.from_numpy(x.detach().numpy())), "torch.export cannot read it"),
     "an error": (UNIT, lambda x, m: m(x) * (1 // (len(x) - 1)), "(ZeroDivisionError: "),
     # Products in disguise.
-    "lerp by two": (UNIT, lambda x, m: m(torch.lerp(x, x.flip(1), x)), "layer 'model' (aten::lerp)"),
-    "a logarithm of two": (UNIT, lambda x, m: m(torch.logaddexp(x, x.flip(1))), "layer 'model' (aten::logaddexp)"),
+    "lerp by two": (
+        UNIT,
+        lambda x, m: m(torch.lerp(x, x.flip(1), x)),
+        "(aten::lerp): no bounds are known for a weight that",
+    ),
+    "an angle of two": (UNIT, lambda x, m: m(torch.atan2(x, x.flip(1))), OWN + " (aten::atan2)"),
     "batch norm by the input": (
         UNIT,
         lambda x, m: m(F.batch_norm(x, torch.zeros(SIZE), torch.ones(SIZE), weight=x[0])),
-        "(aten::_native_batch_norm_legit_no_training)",
+        "(aten::_native_batch_norm_legit_no_training): no bounds are known for weights that depend on the input",
     ),
-    "prelu by the input": (UNIT, lambda x, m: m(torch.prelu(x, x[0, :1])), "layer 'model' (aten::prelu)"),
-    "powers of each": (UNIT, lambda x, m: m(x ** torch.arange(6.0)), "layer 'model' (aten::pow)"),
-    "clamps of each": (UNIT, lambda x, m: m(x.clamp(min=torch.zeros(SIZE))), "layer 'model' (aten::clamp)"),
-    "a softplus that jumps": (UNIT, lambda x, m: m(F.softplus(x, threshold=1)), "layer 'model' (aten::softplus)"),
+    "prelu by the input": (
+        UNIT,
+        lambda x, m: m(torch.prelu(x, x[0, :1])),
+        "(aten::prelu): no bounds are known for a slope that",
+    ),
+    "powers of each": (
+        UNIT,
+        lambda x, m: m(x ** torch.arange(6.0)),
+        "(aten::pow): no bounds are known for an exponent that is a tensor",
+    ),
+    "powers of a negative number": (
+        UNIT,
+        lambda x, m: m((-2.0) ** x),
+        "(aten::pow): no bounds are known for a base of -2",
+    ),
+    "clamps to the input": (
+        UNIT,
+        lambda x, m: m(x.clamp(min=x.flip(1))),
+        "(aten::clamp): no bounds are known for a clamp",
+    ),
+    "a threshold that jumps": (
+        UNIT,
+        lambda x, m: m(F.threshold(x, 0.5, 0)),
+        "(aten::threshold): no bounds are known for a",
+    ),
+    "a larger constant": (
+        UNIT,
+        lambda x, m: m(torch.maximum(x[:, :1], torch.ones(SIZE))),
+        "for a constant of a larger",
+    ),
+    "weights of the input": (
+        UNIT,
+        lambda x, m: m(F.conv1d(x[None], x[None, :, :1])[0]),
+        "(aten::conv1d): no bounds are known for weights that depend on the input",
+    ),
+    "a part of what is called": (UNIT, lambda x, m: m(F.hardshrink(x, 0.1)), OWN + " (aten::le, part of hardshrink)"),
     # Layers without bounds.
-    "attention with a mask": (
-        (4, SIZE),
-        lambda x, m: m(F.scaled_dot_product_attention(x, x, x, is_causal=True).mean(1)),
-        "layer 'model' (aten::",
-    ),
-    "instance norm": (IMAGE, mixed, "layer 'parts.0' (aten::instance_norm)", lambda: nn.InstanceNorm2d(2)),
     "batch norm of the batch": (IMAGE, mixed, "(aten::", lambda: nn.BatchNorm2d(2, track_running_stats=False)),
-    "an LSTM": ((4, SIZE), lambda x, m: m(x)[0][:, -1], "layer 'parts.0' (aten::lstm)", lambda: nn.LSTM(SIZE, 3)),
+    "an LSTM over the batch": ((4, SIZE), lambda x, m: m(x)[0][:, -1], OTHERWISE, lambda: nn.LSTM(SIZE, 3)),
     # Chance.
-    "noise": (UNIT, lambda x, m: m(x + 1e-5 * torch.randn(1, SIZE)), "layer 'model' (aten::randn)"),
-    "noise like the input": (UNIT, lambda x, m: m(x + 1e-5 * torch.randn_like(x)), "layer 'model' (aten::randn_like)"),
-    "dropout that stays": (UNIT, lambda x, m: m(F.dropout(x)), "layer 'model' (aten::native_dropout)"),
+    "noise": (UNIT, lambda x, m: m(x + 1e-5 * torch.randn(1, SIZE)), OWN + " (aten::randn)"),
+    "noise like the input": (UNIT, lambda x, m: m(x + 1e-5 * torch.randn_like(x)), OWN + " (aten::randn_like)"),
+    "dropout that stays": (UNIT, lambda x, m: m(F.dropout(x)), OWN + " (aten::native_dropout)"),
     # What it answers.
     "two answers": (UNIT, lambda x, m: (m(x), x), "it answers with a tuple, expected one tensor of logits"),
     "a dictionary": (UNIT, lambda x, m: {"logits": m(x)}, "it answers with a dict, expected one tensor of logits"),
@@ -121,7 +164,7 @@ MODULES = {
     "a count in an attribute": (lambda: Counting(False), OTHERWISE),
     "two inputs": (TwoInputs, "missing a required argument: 'y'"),
 }
-QUICK = ["control flow", "a mask", "numpy", "lerp by two", "instance norm", "noise", "two answers", "a constant"]
+QUICK = ["control flow", "a mask", "numpy", "lerp by two", "noise", "two answers", "a constant"]
 QUICK += ["gradient mode", "other samples"]
 
 

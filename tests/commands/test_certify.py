@@ -82,7 +82,7 @@ def test_each_threat_model_has_its_part_and_unions_are_certified_where_each_part
         ("--threat=lin:1", "--threat=lin:1: unknown norm 'lin', did you mean 'linf'?"),
         ("--samples=9999", "--samples=9999: digits has 599 test samples"),
         ("--data=dgits", "--data=dgits: unknown data set 'dgits'"),
-        ("Sorted", "net.py:Sorted cannot be certified: layer 'model' (aten::sort)"),
+        ("Sorted", "net.py:Sorted cannot be certified: the model's own forward (aten::sort)"),
         ("Branch", "net.py:Branch cannot be certified: its control flow depends on the data"),
         ("nope", "net.py:nope: net.py has no 'nope'"),
         ("--time=5", "--time=5: expected a time above 0"),

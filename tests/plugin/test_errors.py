@@ -97,7 +97,7 @@ WRONG = {
     "eps in grey levels": (["threat=linf:8"], "did you mean linf:8/255?"),
     "operator without bounds": (
         ["certify=ibp", "model=odd.py:Sorts"],
-        "odd.py:Sorts cannot be certified: layer 'model' (aten::sort); --robust-certify=none leaves it out",
+        "odd.py:Sorts cannot be certified: the model's own forward (aten::sort); --robust-certify=none leaves it out",
     ),
     "control flow on data": (["certify=ibp", "model=odd.py:Branches"], "its control flow depends on the data"),
     "random answers": (["certify=ibp", "model=odd.py:Draws"], "(aten::randn_like)"),

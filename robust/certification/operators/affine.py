@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robust.certification.errors import UnknownOptionError
 from robust.certification.operators.operator import Call, Interval, Lines, Shapes, Slot, flat
+from robust.certification.operators.products import BILINEAR
 
 # Each value is a sum of values of the sources with coefficients that are not negative, and a constant.
 STRUCTURE = (
@@ -23,6 +25,7 @@ STRUCTURE = (
         "pixel_unshuffle",
         "channel_shuffle",
         "im2col",
+        "col2im",
     ),
     *(
         "repeat",
@@ -44,8 +47,8 @@ STRUCTURE = (
 ELEMENTWISE = (*("add", "sub", "rsub", "neg", "mul", "div", "where", "lerp", "masked_fill"),)
 # The constant tensors are the coefficients.
 WEIGHTED = (
-    *("linear", "addmm", "mm", "bmm", "baddbmm", "matmul", "mv", "addmv", "conv1d", "conv2d", "conv3d", "convolution"),
-    *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "einsum", "dot", "tensordot"),
+    *("linear", "addmm", "mm", "bmm", "matmul", "addmv", "conv1d", "conv2d", "conv3d", "convolution"),
+    *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
 )
 
 
@@ -139,30 +142,48 @@ def _copy(x: Tensor) -> Tensor:
 
 
 REPLACED = {"unfold": _unfold, "detach": _copy}
+NORM = "_native_batch_norm_legit_no_training"
+CAST = "_to_copy"
+AFFINE = {*STRUCTURE, *ELEMENTWISE, *WEIGHTED, *REPLACED, NORM, CAST}
 
 
 def make_affine(call: Call, shapes: Shapes) -> Affine | None:
-    """Return the operator of a call that is affine in all its slots; None for others."""
+    """Return the operator of a call that is affine in all its slots; None for others.
+
+    Raise UnknownOptionError for an affine operator that is none as it is called.
+    """
     name = call.name
-    if name == "_native_batch_norm_legit_no_training":
-        sound = len(shapes) == 1 and call.index == 0
-        return Elementwise(Call(_batch_norm, call.args, {}), shapes) if sound else None
+    if name == NORM:
+        if len(shapes) > 1:
+            raise UnknownOptionError("weights that depend on the input")
+        return Elementwise(Call(_batch_norm, call.args, {}), shapes) if call.index == 0 else None
     if name in REPLACED:
         return Affine(Call(REPLACED[name], call.args, {}), shapes)
-    if name == "_to_copy":
-        dtype = call.kwargs.get("dtype")
-        return Affine(call, shapes) if dtype is None or dtype.is_floating_point else None
+    if name == CAST:
+        _refuse_integers(call.kwargs.get("dtype"))
+        return Affine(call, shapes)
     if name in STRUCTURE:
         return Affine(call, shapes)
     if name in ELEMENTWISE:
         return None if _is_product(call, shapes) else Elementwise(call, shapes)
-    return Weighted(call, shapes) if name in WEIGHTED and len(shapes) == 1 else None
+    if name not in WEIGHTED:
+        return None
+    if len(shapes) > 1 and name not in BILINEAR:
+        raise UnknownOptionError("weights that depend on the input")
+    return Weighted(call, shapes) if len(shapes) == 1 else None
+
+
+def _refuse_integers(dtype: torch.dtype | None) -> None:
+    if dtype is not None and not dtype.is_floating_point:
+        raise UnknownOptionError(f"a cast to {dtype}")
 
 
 def _is_product(call: Call, shapes: Shapes) -> bool:
-    """Whether a call on each element is no affine function of its slots."""
-    if call.name == "mul":
-        return len(shapes) > 1
-    if call.name == "div":
-        return isinstance(call.args[1], Slot) or call.kwargs.get("rounding_mode") is not None
-    return call.name == "lerp" and isinstance(call.args[2], Slot) and len(shapes) > 1
+    """Whether a call on each element is a product of two values; UnknownOptionError for what else is not affine."""
+    if call.name == "div" and (mode := call.kwargs.get("rounding_mode")) is not None:
+        raise UnknownOptionError(f"rounding_mode={mode!r}")
+    if call.name == "div" and isinstance(call.args[1], Slot):
+        raise UnknownOptionError("a divisor that depends on the input")
+    if call.name == "lerp" and isinstance(call.args[2], Slot) and len(shapes) > 1:
+        raise UnknownOptionError("a weight that depends on the input")
+    return call.name == "mul" and len(shapes) > 1

@@ -8,6 +8,7 @@ leaves the least area between curve and line; for ReLU this is CROWN's choice (1
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -26,10 +27,12 @@ class Curve:
     """A function that is linear between `kinks`, or whose second derivative there is at most `bend`."""
 
     function: Callable[[Tensor], Tensor]
-    kinks: Sequence[float] = ()
+    kinks: Sequence[float | Tensor] = ()
     bend: Bend | None = None
     above: float = -math.inf  # it is bounded for larger numbers only
-    rising: bool = False  # it nowhere falls: its values at two ends are its bounds between them
+    turns: tuple[float, ...] | None = None  # between them it only rises or only falls; None: this is not known
+    exact: bool = False  # it picks one of several numbers: nothing is rounded
+    jump: Bend | None = None  # how far it may be from the function that bends so
 
     affine: bool = field(default=False, init=False)
 
@@ -39,22 +42,32 @@ class Curve:
 
     def interval(self, *sources: Interval) -> Interval:
         """Return bounds of the value from bounds of its source."""
-        if self.rising:
-            return Interval(self.function(sources[0].lo), self.function(sources[0].hi)).widen()
-        at = self.sample(sources[0], POINTS)
-        return Interval(at.y.amin(0) - at.room, at.y.amax(0) + at.room).widen()
+        if self.turns is None:
+            at = self.sample(sources[0], POINTS)
+            return Interval(at.y.amin(0) - at.room, at.y.amax(0) + at.room).widen()
+        lo, hi = self._within(sources[0])
+        at_ends = [self.function(x) for x in (lo, hi, *(lo.clamp_min(turn).minimum(hi) for turn in self.turns))]
+        found = Interval(reduce(torch.minimum, at_ends), reduce(torch.maximum, at_ends))
+        return found if self.exact else found.widen_ends()
+
+    def _within(self, source: Interval) -> Interval:
+        """Return the bounds of the source, of which one is no number, which proves nothing, where it may leave off."""
+        return Interval(torch.where(source.lo > self.above, source.lo, math.nan), source.hi)
 
     def sample(self, source: Interval, points: int) -> "Sampled":
         """Return values of the curve for a source within these bounds: at kinks, at the ends and between them."""
-        lo, hi = source
-        lo = torch.where(lo > self.above, lo, math.nan)  # what is not a number proves nothing
+        lo, hi = self._within(source)
         shares = torch.linspace(0, 1, points if self.bend else 2, dtype=torch.float64).tolist()
         ends = [lo.lerp(hi, share) for share in shares]
         x = torch.stack([lo.clamp_min(kink).minimum(hi) for kink in self.kinks] + ends)
-        room = torch.zeros_like(lo)
+        y, room = self.function(x), torch.zeros_like(lo)
         if self.bend is not None:
             room = self.bend(Interval(lo, hi)) * ((hi - lo) / (points - 1)) ** 2 / 8
-        return Sampled(x, self.function(x), room)
+            if self.turns == ():  # it stays between two values that are next to each other
+                room = room.fmin(y[-points:].diff(dim=0).abs().amax(0))
+        if self.jump is not None:
+            room = room + self.jump(Interval(lo, hi))
+        return Sampled(x, y, room)
 
     def relax(self, *sources: Interval) -> "CurveLines":
         """Return the lines that leave the least area for a source within these bounds."""

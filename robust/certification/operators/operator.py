@@ -25,6 +25,12 @@ class Interval(NamedTuple):
         room = ROUNDING * (self.lo.abs() + self.hi.abs())
         return Interval(self.lo - room, self.hi + room)
 
+    def widen_ends(self) -> "Interval":
+        """Return it with room for the rounding of a function, which is relative to its value at each end."""
+        if self.lo.dtype != torch.float64:
+            return self
+        return Interval(self.lo - ROUNDING * self.lo.abs(), self.hi + ROUNDING * self.hi.abs())
+
     def meet(self, other: "Interval") -> "Interval":
         """Return the tighter of both bounds on each side."""
         return Interval(torch.fmax(self.lo, other.lo), torch.fmin(self.hi, other.hi))
@@ -58,8 +64,9 @@ class Call:
 
     @property
     def name(self) -> str:
-        """Return the operator's name in ATen: "relu"."""
-        return str(self.function._schema.name).removeprefix("aten::")
+        """Return the operator's name in ATen: "relu"; "getitem" for what is no operator."""
+        schema = getattr(self.function, "_schema", None)
+        return str(schema.name if schema else self.function.__name__).removeprefix("aten::")
 
     def __call__(self, *values: Tensor) -> Tensor:
         """Return the function's value for values of one sample, (1, ...) each."""

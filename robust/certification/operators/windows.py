@@ -13,14 +13,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robust.certification.operators.operator import Call, Interval, Shapes, Slot, flat
+from robust.certification.errors import UnknownOptionError
+from robust.certification.operators.operator import Call, Interval, Shapes, flat
 
 POOLS = (
     *("max_pool1d", "max_pool2d", "max_pool3d"),
     *("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices"),
+    *("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"),
 )
 OF_TWO = ("maximum", "max")
 ALONG = ("amax", "max")
+MAXIMA = {*POOLS, *OF_TWO, *ALONG}
 
 
 @dataclass(frozen=True)
@@ -108,42 +111,59 @@ def _split(joined: Tensor, shapes: Shapes, dim: int) -> list[Tensor]:
 
 
 def make_maximum(call: Call, shapes: Shapes, shape: tuple[int, ...]) -> Maximum | None:
-    """Return the operator of a pooling, of a maximum along dimensions, or of two values; None for others."""
+    """Return the operator of a pooling, of a maximum along dimensions, or of two values; None for others.
+
+    Raise UnknownOptionError for what else these operators do.
+    """
+    if call.name not in MAXIMA:
+        return None
+    if call.index:
+        raise UnknownOptionError("the places of the maxima")
     sizes = [math.prod(each) for each in shapes]
     whole = torch.arange(sum(sizes))
     places = [part.view(each) for part, each in zip(torch.split(whole, sizes), shapes, strict=True)]
-    if call.index:
-        return None  # where the maxima are
-    groups: Tensor | None = None
     if call.name in POOLS:
         groups = _pool(call, places[0], shape)
-    elif call.name in OF_TWO and len(shapes) == 2:
+    elif len(shapes) == 2:
         groups = torch.stack([each.expand(shape).flatten() for each in places], 1)
-    elif call.name in ALONG and not isinstance(call.constant(1, "dim", None), Tensor | Slot):
+    else:
         groups = _along(call, places[0])
-    if groups is None or bool((groups == len(whole)).all(1).any()):
-        return None  # a window of padding alone is no number
+    if bool((groups == len(whole)).all(1).any()):
+        raise UnknownOptionError("a window of padding alone")  # its maximum is no number
     return Maximum(groups, shape, shapes)
 
 
 def _pool(call: Call, places: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return the groups of a pooling over the last one or two dimensions."""
-    rank = int(call.name.removeprefix("max_pool")[0])
+    """Return the groups of a pooling over the last one, two or three dimensions."""
+    rank = int(call.name.removeprefix("adaptive_").removeprefix("max_pool")[0])
     none = places.numel()
-    size, stride, padding, dilation = _sides(call, rank)
     images = places.reshape(-1, *places.shape[-rank:])
-    starts = []
-    for axis in range(rank):
-        first = torch.arange(shape[axis - rank]) * stride[axis] - padding[axis]
-        starts.append(first[:, None] + torch.arange(size[axis]) * dilation[axis])  # (out, size) along this axis
-    grids = torch.meshgrid(*(each.flatten() for each in starts), indexing="ij")
+    windows = _windows(call, images.shape[1:], shape[-rank:])
+    grids = torch.meshgrid(*(each.flatten() for each in windows), indexing="ij")
     valid = torch.stack([(grid >= 0) & (grid < images.shape[axis + 1]) for axis, grid in enumerate(grids)]).all(0)
     index = [grid.clamp(0, images.shape[axis + 1] - 1) for axis, grid in enumerate(grids)]
     places = images.flatten(1)[:, _flat_index(index, images.shape[1:])]
     found = torch.where(valid, places, none)
-    found = found.reshape(len(images), *(side for start in starts for side in start.shape))
+    found = found.reshape(len(images), *(side for each in windows for side in each.shape))
     order = [0, *range(1, 2 * rank, 2), *range(2, 2 * rank + 1, 2)]
-    return found.permute(order).reshape(-1, math.prod(size))
+    return found.permute(order).reshape(-1, math.prod(each.shape[1] for each in windows))
+
+
+def _windows(call: Call, sides: Sequence[int], out: Sequence[int]) -> list[Tensor]:
+    """Return the positions of each window along each axis, (windows, size); outside of the image for none."""
+    if call.name.startswith("adaptive"):
+        return [_adaptive(side, n) for side, n in zip(sides, out, strict=True)]
+    size, stride, padding, dilation = _sides(call, len(sides))
+    starts = [torch.arange(n) * stride[axis] - padding[axis] for axis, n in enumerate(out)]
+    return [each[:, None] + torch.arange(size[axis]) * dilation[axis] for axis, each in enumerate(starts)]
+
+
+def _adaptive(side: int, n: int) -> Tensor:
+    """Return the windows of an adaptive pooling of a side to n values: they share it, and overlap where they must."""
+    k = torch.arange(n)
+    starts, ends = k * side // n, -(-(k + 1) * side // n)
+    found = starts[:, None] + torch.arange(int((ends - starts).max()))
+    return torch.where(found < ends[:, None], found, -1)
 
 
 def _flat_index(index: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
@@ -164,7 +184,7 @@ def _sides(call: Call, rank: int) -> list[list[int]]:
     return found
 
 
-def _along(call: Call, places: Tensor) -> Tensor | None:
+def _along(call: Call, places: Tensor) -> Tensor:
     """Return the groups of a maximum along dimensions."""
     dims = call.constant(1, "dim", [])
     dims = [dims] if isinstance(dims, int) else list(dims) or list(range(places.dim()))
