@@ -10,7 +10,6 @@ from robust.certification.read import read_graph
 from tests.certification.models import Function, assert_operators_hold
 from tests.certification.operators import CASES, FLAT, IMAGE, SEQUENCE, VOLUME
 
-
 LONG = ("a GRU", "an LSTM", "an RNN", "attention of heads", "upsample_bicubic2d", "cdist", "bilinear")  # many operators
 
 
