@@ -165,17 +165,26 @@ def open_training_bar(title: str, shown: bool = True) -> Iterator[TrainingBar]:
 
 
 @contextmanager
-def tell_kept(bar: Bar, count: Callable[[], int], what: str = "round") -> Iterator[None]:
-    """Say that a suite goes on from rounds of an earlier run, and if it is interrupted, that its rounds are kept.
-
-    A certification keeps samples.
-    """
+def tell_kept(bar: Bar, count: Callable[[], int]) -> Iterator[None]:
+    """Say that a suite goes on from rounds of an earlier run, and if it is interrupted, that its rounds are kept."""
     if kept := count():
-        bar.say(f"goes on from an earlier run, of which {kept} {what}{'s are' if kept > 1 else ' is'} kept")
+        bar.say(f"goes on from an earlier run, of which {kept} round{'s are' if kept > 1 else ' is'} kept")
     try:
         yield
     except KeyboardInterrupt:
-        bar.say(f"interrupted; {what}s that are kept: {count()}; the same command goes on from them")
+        bar.say(f"interrupted; rounds that are kept: {count()}; the same command goes on from them")
+        raise
+
+
+@contextmanager
+def tell_certified(bar: Bar, describe: Callable[[], str]) -> Iterator[None]:
+    """Say what a certification goes on from, and if it is interrupted, what is kept."""
+    if kept := describe():
+        bar.say(f"goes on from an earlier run: {kept}")
+    try:
+        yield
+    except KeyboardInterrupt:
+        bar.say(f"interrupted; kept: {describe() or 'nothing yet'}; the same command goes on from there")
         raise
 
 

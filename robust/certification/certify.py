@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from robust.certification.crown import bound_by_intervals, bound_by_lines
 from robust.certification.errors import NoBoundsError
 from robust.certification.graph import Graph
 from robust.certification.interrupt import StoppedError, check_stopped, until
-from robust.certification.journal import Journal
+from robust.certification.journal import Journal, Known
 from robust.certification.read import read_graph
 from robust.certification.slack import measure_slack
 from robust.certification.words import METHODS, refuse_threat
@@ -129,23 +129,33 @@ def certify(
     """
     journal = journal or Journal()
     known, ended = journal.read(len(samples)), ""
-    for k, each in enumerate(METHODS[: METHODS.index(method) + 1]):
-        left = known.find_left(correct, k)
-        size = certifier.batch(each) * journal.ranks.size
-        for start in range(0, len(left), size):
-            watch(each, start, len(left))
-            rows, began = left[start : start + size], time.perf_counter()
-            margin = _bound_together(certifier, samples.take(rows), each, stop, journal.ranks)
+    try:
+        for k, rows, done, of in _batches(certifier, known, correct, method, journal.ranks.size):
+            watch(METHODS[k], done, of)
+            began = time.perf_counter()
+            margin = _bound_together(certifier, samples.take(rows), METHODS[k], stop, journal.ranks)
             if margin is None:
                 ended = TIME
                 break
             known.add(rows, margin, k)
             known.seconds += time.perf_counter() - began
             journal.ranks.agree(partial(journal.write, known))
-        if ended:
-            break
+    except KeyboardInterrupt:
+        journal.write(known, now=True)
+        raise
     journal.ranks.agree(partial(journal.write, known, now=True))
     return known.conclude(method, correct, ended)
+
+
+def _batches(
+    certifier: Certifier, known: Known, correct: Flags, method: str, processes: int
+) -> Iterator[tuple[int, NDArray[np.int64], int, int]]:
+    """Yield (the number of a method, the samples to bound by it next, how many it has bounded, of how many)."""
+    for k, each in enumerate(METHODS[: METHODS.index(method) + 1]):
+        left = known.find_left(correct, k)
+        size = certifier.batch(each) * processes
+        for start in range(0, len(left), size):
+            yield k, left[start : start + size], start, len(left)
 
 
 def _bound_together(

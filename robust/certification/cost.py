@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from robust.certification.certify import Certifier
 from robust.certification.interrupt import StoppedError, until
+from robust.certification.journal import Known
 from robust.certification.words import METHODS
 from robust.data.dataset import Samples
 from robust.flags import Flags
@@ -21,22 +23,23 @@ TIMED = 1 / 8  # of the time for the bounds that measuring may take
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The time that each method takes."""
+    """The time that each method takes at most, at the pace that was measured."""
 
     paces: dict[str, float]  # seconds a sample, of the methods that could be timed
-    n: int  # samples to certify
+    left: dict[str, int]  # samples that each method has still to bound, if the cheaper ones certify none
     processes: int = 1
     slow: str = ""  # the method that took longer than measuring may, if one did
 
     def share(self, method: str, left: int) -> float:
         """Return which share of the work is done, at most, once a method has so many samples left to bound."""
-        total, done = self.n * sum(self.paces.values()), 0.0
-        if method not in self.paces:
+        total = sum(pace * self.left[each] for each, pace in self.paces.items())
+        if method not in self.paces or not total:
             return 0.0
+        done = 0.0
         for each, pace in self.paces.items():
-            done += pace * (self.n - left if each == method else self.n)
             if each == method:
-                break
+                return (done + pace * max(0, self.left[each] - left)) / total
+            done += pace * self.left[each]
         return done / total
 
     def limit(self, seconds: float) -> dict[str, int]:
@@ -46,40 +49,56 @@ class Cost:
 
     def describe(self) -> str:
         """Return one line: the most that it takes, since a dearer method bounds only what the cheaper leave open."""
-        line = f"{self.n} samples to certify"
+        line = f"{max(self.left.values())} samples to certify"
         if self.slow:
             line += f", and one alone takes {self.slow} longer than can be waited for here"
         elif self.paces:
-            line += f", at most about {_format(self.n * sum(self.paces.values()) / self.processes)}"
+            seconds = sum(pace * self.left[method] for method, pace in self.paces.items())
+            line += f", at most about {_format(seconds / self.processes)}"
         each = ", ".join(f"{method} {_format(pace)}" for method, pace in self.paces.items())
         return f"{line}; a sample: {each}" if each else line
 
 
 def measure_cost(
-    certifier: Certifier, samples: Samples, correct: Flags, method: str, seconds: float = math.inf
+    certifier: Certifier,
+    samples: Samples,
+    correct: Flags,
+    method: str,
+    seconds: float = math.inf,
+    known: Known | None = None,
 ) -> Cost:
-    """Time a method and those before it on a few of the samples that are marked `correct`, (n,).
+    """Time a method and those before it on a few of the samples that they have to bound.
 
-    `seconds` are those that there are for the bounds.
+    They are those of n that are marked `correct`, (n,), and not yet `known`. A dearer method is timed on what the
+    cheaper leave open, on which it takes longest. `seconds` are those that there are for the bounds.
     """
+    known = known or Known.of_none(len(samples))
+    methods = METHODS[: METHODS.index(method) + 1]
+    left = {each: known.find_left(correct, k) for k, each in enumerate(methods)}
+    counts = {each: len(rows) for each, rows in left.items()}
     paces: dict[str, float] = {}
-    rows, end = np.flatnonzero(correct), time.perf_counter() + min(MOST, TIMED * seconds)
-    for each in METHODS[: METHODS.index(method) + 1] if len(rows) else ():
+    end, certified = time.perf_counter() + min(MOST, TIMED * seconds), np.zeros(0, np.int64)
+    for each in (each for each in methods if left[each].size):
+        rows = left[each][:FEW]
+        unsure = np.setdiff1d(rows, certified)
+        rows = unsure if unsure.size else rows
         try:
             with until(lambda: time.perf_counter() > end):
-                paces[each] = _time(certifier, samples.take(rows[:1]), each)
+                paces[each], margin = _time(certifier, samples.take(rows[:1]), each)
                 if paces[each] < LONG:
-                    paces[each] = _time(certifier, samples.take(rows[: min(FEW, certifier.batch(each))]), each)
+                    rows = rows[: certifier.batch(each)]
+                    paces[each], margin = _time(certifier, samples.take(rows), each)
+                    certified = np.union1d(certified, rows[margin.numpy() > 0])
         except StoppedError:
-            return Cost(paces, len(rows), slow="" if each in paces else each)
-    return Cost(paces, len(rows))
+            return Cost(paces, counts, slow="" if each in paces else each)
+    return Cost(paces, counts)
 
 
-def _time(certifier: Certifier, samples: Samples, method: str) -> float:
-    """Return the seconds that the bounds of a sample take."""
+def _time(certifier: Certifier, samples: Samples, method: str) -> tuple[float, Tensor]:
+    """Return the seconds that the bounds of a sample take, and the bounds."""
     began = time.perf_counter()
-    certifier.bound(torch.tensor(samples.x[:]), torch.from_numpy(samples.y), method)
-    return (time.perf_counter() - began) / len(samples)
+    margin = certifier.bound(torch.tensor(samples.x[:]), torch.from_numpy(samples.y), method)
+    return (time.perf_counter() - began) / len(samples), margin
 
 
 def _format(seconds: float) -> str:

@@ -47,6 +47,15 @@ class Known:
         self.margin[rows] = np.maximum(self.margin[rows], margin)
         self.asked[rows] = k + 1
 
+    def describe(self, correct: Flags, method: str) -> str:
+        """Return how many of the correct samples a method and those before it have settled; "" if none was asked."""
+        if not (self.asked > 0).any():
+            return ""
+        left = len(self.find_left(correct, METHODS.index(method)))
+        certified = int((correct & (self.margin > 0)).sum())
+        still = int(correct.sum()) - certified - left
+        return f"{certified} samples certified, {still} left open by {method}, {left} not yet settled"
+
     def conclude(self, method: str, correct: Flags, partial: str) -> Certificate:
         """Return the certificate of the correct samples."""
         margin = np.where(correct, self.margin, np.float32(-np.inf)).astype(np.float32)
@@ -65,10 +74,10 @@ class Journal:
     ranks: Ranks = ALONE
     _written: float = field(default_factory=time.monotonic)
 
-    def count(self) -> int:
-        """Count the samples that an earlier run has bounded."""
+    def describe(self, correct: Flags, method: str) -> str:
+        """Return what is kept of the correct samples, (n,), in words; "" for nothing. It asks no other rank."""
         known = self._read()
-        return 0 if known is None else int((known.asked > 0).sum())
+        return known.describe(correct, method) if known is not None and len(known.margin) == len(correct) else ""
 
     def read(self, n: int) -> Known:
         """Return what is known of n samples. The first rank reads, since other machines need not have its disk."""

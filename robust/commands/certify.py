@@ -25,7 +25,7 @@ from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE
 from robust.evaluation.time_limit import Budget, Deadline
 from robust.flags import Flags
-from robust.progress import Bar, open_bar, open_training_bar, tell_kept
+from robust.progress import Bar, open_bar, open_training_bar, tell_certified
 from robust.records.certificate import Certificate
 from robust.session.answers import Answers
 from robust.session.data import RunData
@@ -100,10 +100,10 @@ def _report(resources: Resources, variant: Variant, text: str, stop: Deadline) -
     with _refusing(_name(variant)), open_bar(title) as bar:
         certifier = Certifier.of(module, torch.tensor(samples.x[:1]), threat)
         journal = open_journal(settings.home, threat, certifier.hash(samples, variant.spec.path))
-        cost = measure_cost(certifier, samples, correct, method, stop.left)
-        bar.say(cost.describe())
-        watch = Stopwatch(bar, cost)
-        with tell_kept(bar, journal.count, "sample"):
+        with tell_certified(bar, lambda: journal.describe(correct, method)):
+            cost = measure_cost(certifier, samples, correct, method, stop.left, journal.read(len(samples)))
+            bar.say(cost.describe())
+            watch = Stopwatch(bar, cost)
             certificate = certify(certifier, samples, correct, method, stop=stop, watch=watch, journal=journal)
     paces = watch.pace(time.perf_counter(), bool(certificate.partial))
     if not certificate.partial and journal.folder:

@@ -12,7 +12,7 @@ from robust.certification.journal import Journal, open_journal
 from robust.data.dataset import Samples
 from robust.evaluation.time_limit import Deadline
 from robust.gates import CERTIFIED
-from robust.progress import Bar, tell_kept
+from robust.progress import Bar, tell_certified
 from robust.records.certificate import Certificate
 from robust.session.case import Case, fail
 from robust.session.measurement import ShowBar
@@ -53,8 +53,7 @@ class Certification:
                 certifier = Certifier.of(case.module, torch.tensor(case.samples.x[:1]), allowed)
                 key = certifier.hash(case.samples, case.variant.spec.path)
                 journal = self._ranks.agree(lambda: open_journal(self._settings.home, allowed, key, self._ranks))
-                with tell_kept(bar, journal.count, "sample"):
-                    certificate = self._run(case, certifier, journal, bar, self._find_end(case, threat))
+                certificate = self._run(case, certifier, journal, bar, self._find_end(case, threat))
                 return certificate, str(journal.folder)
             except NoBoundsError as error:
                 fail(f"{name} cannot be certified under {threat}: {error}")
@@ -70,13 +69,15 @@ class Certification:
     def _run(self, case: Case, certifier: Certifier, journal: Journal, bar: Bar, stop: Deadline) -> Certificate:
         method, samples = str(self._settings.certify), case.samples
         correct = self._answers.get_clean(case.module, samples).correct
-        cost = self._ranks.once(lambda: measure_cost(certifier, samples, correct, method, stop.left))
-        cost = replace(cost, processes=self._ranks.size)
-        bar.say(cost.describe())
-        if not self._budget.unlimited:
-            certifier = replace(certifier, limits=cost.limit(self._budget.moment))
+        known = journal.read(len(samples))
+        with tell_certified(bar, lambda: journal.describe(correct, method)):
+            cost = self._ranks.once(lambda: measure_cost(certifier, samples, correct, method, stop.left, known))
+            cost = replace(cost, processes=self._ranks.size)
+            bar.say(cost.describe())
+            if not self._budget.unlimited:
+                certifier = replace(certifier, limits=cost.limit(self._budget.moment))
 
-        def watch(method: str, done: int, of: int) -> None:
-            bar.show(f"{method}, {of - done} left", cost.share(method, of - done))
+            def watch(method: str, done: int, of: int) -> None:
+                bar.show(f"{method}, {of - done} left", cost.share(method, of - done))
 
-        return certify(certifier, samples, correct, method, stop=stop, watch=watch, journal=journal)
+            return certify(certifier, samples, correct, method, stop=stop, watch=watch, journal=journal)

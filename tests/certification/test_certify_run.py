@@ -1,5 +1,6 @@
 """The run of a certification: what it keeps, goes on from, shares out, and does when its time is up."""
 
+import re
 from dataclasses import replace
 from functools import cache, partial
 
@@ -72,7 +73,11 @@ def test_killed_it_goes_on_and_ends_with_the_same_certificate(tmp_path, monkeypa
         with pytest.raises(KeyboardInterrupt):
             run(journal=journal)
 
-    assert reopen().count() == min(8 * most, N - 3)
+    correct = make()[2]
+    certified, still, left = map(int, re.findall(r"\d+", reopen().describe(correct, "crown")))
+    assert certified + still + left == N - 3
+    assert left > 0
+    assert (certified > 0, still > 0) == (True, most == 6)  # the last batch is of crown
     left = count_bounds(monkeypatch)
     found = run(journal=reopen())
     assert left == calls[most:]
@@ -96,7 +101,7 @@ def test_what_one_method_has_bounded_another_does_not_bound_again(tmp_path, monk
 def test_a_damaged_journal_is_none(tmp_path, damage):
     (tmp_path / journals.FILE).write_bytes(damage)
 
-    assert Journal(tmp_path).count() == 0
+    assert Journal(tmp_path).describe(make()[2], "ibp") == ""
     assert certify(*make(), "ibp", journal=Journal(tmp_path)).outcome == certify(*make(), "ibp").outcome
 
 
@@ -152,9 +157,32 @@ def test_what_it_will_cost_is_measured_on_a_few_samples(monkeypatch):
     calls = count_bounds(monkeypatch)
     cost = measure_cost(certifier, samples, correct, "crown")
 
-    assert calls == [("ibp", 1), ("ibp", 8), ("crown", 1), ("crown", 8)]
-    assert (cost.n, [*cost.paces], cost.slow) == (N - 3, ["ibp", "crown"], "")
+    (first, second), (third, fourth) = calls[:2], calls[2:]
+    assert (first, second, third) == (("ibp", 1), ("ibp", 8), ("crown", 1))
+    assert fourth[0] == "crown"
+    assert 0 < fourth[1] < 8  # what ibp leaves open takes longest
+    assert (cost.left, [*cost.paces], cost.slow) == ({"ibp": N - 3, "crown": N - 3}, ["ibp", "crown"], "")
     assert measure_cost(certifier, samples, correct & False, "crown").describe() == "0 samples to certify"
+
+
+def test_what_is_known_costs_no_more(tmp_path):
+    certifier, samples, correct = make()
+    certify(certifier, samples, correct, "ibp", journal=Journal(tmp_path))
+    known = Journal(tmp_path).read(N)
+    left = int((correct & ~(known.margin > 0)).sum())
+    cost = measure_cost(certifier, samples, correct, "crown", known=known)
+
+    assert (cost.left, 0 < left < N - 3) == ({"ibp": 0, "crown": left}, True)
+    assert cost.describe().startswith(f"{left} samples to certify, at most about ")
+    assert (
+        known.describe(correct, "crown")
+        == f"{N - 3 - left} samples certified, 0 left open by crown, {left} not yet settled"
+    )
+    assert (
+        known.describe(correct, "ibp")
+        == f"{N - 3 - left} samples certified, {left} left open by ibp, 0 not yet settled"
+    )
+    assert Known.of_none(N).describe(correct, "ibp") == ""
 
 
 def test_measuring_takes_an_eighth_of_the_time_at_most(monkeypatch):
@@ -169,7 +197,7 @@ def test_measuring_takes_an_eighth_of_the_time_at_most(monkeypatch):
 
 
 def test_the_cost_is_one_line_and_limits_batches():
-    cost = Cost({"ibp": 0.004, "crown": 0.5}, 1000, processes=2)
+    cost = Cost({"ibp": 0.004, "crown": 0.5}, {"ibp": 1000, "crown": 1000}, processes=2)
 
     assert cost.describe() == "1000 samples to certify, at most about 4.2 min; a sample: ibp 0.004 s, crown 0.5 s"
     assert cost.limit(2.0) == {"ibp": 500, "crown": 4, "alpha-crown": 1}

@@ -130,7 +130,7 @@ def test_the_pace_of_a_method_is_by_the_samples_that_it_was_asked(monkeypatch):
 
     times = iter([0.0, 9.0, 10.0])
     monkeypatch.setattr("robust.commands.certify.time.perf_counter", lambda: next(times))
-    watch = Stopwatch(Shown(), Cost({"ibp": 1.0, "crown": 3.0}, 100))
+    watch = Stopwatch(Shown(), Cost({"ibp": 1.0, "crown": 3.0}, {"ibp": 100, "crown": 100}))
     watch("ibp", 0, 100)
     watch("crown", 0, 10)
 
