@@ -16,7 +16,7 @@ from robust.data.dataset import Samples
 from robust.flags import Flags
 
 FEW = 8  # samples that each method is timed on; only one where that takes long, and fewer where a batch is smaller
-LONG = 0.5  # seconds
+LONG = 2.0  # seconds
 MOST = 60.0  # seconds that measuring may take
 TIMED = 1 / 8  # of the time for the bounds that measuring may take
 
@@ -84,11 +84,10 @@ def measure_cost(
         rows = unsure if unsure.size else rows
         try:
             with until(lambda: time.perf_counter() > end):
-                paces[each], margin = _time(certifier, samples.take(rows[:1]), each)
-                if paces[each] < LONG:
-                    rows = rows[: certifier.batch(each)]
-                    paces[each], margin = _time(certifier, samples.take(rows), each)
-                    certified = np.union1d(certified, rows[margin.numpy() > 0])
+                for some in (rows[:1], rows[: certifier.batch(each)]):  # the first finds what all samples share, too
+                    if paces.get(each, 0) < LONG:
+                        paces[each], margin = _time(certifier, samples.take(some), each)
+                        certified = np.union1d(certified, some[margin.numpy() > 0])
         except StoppedError:
             return Cost(paces, counts, slow="" if each in paces else each)
     return Cost(paces, counts)
