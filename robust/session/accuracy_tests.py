@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from robust.attacks.words import threat_slug
-from robust.certification.words import METHODS
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME
+from robust.flags import Flags
 from robust.gates import Floor, Gates, Measured, decide, describe_next
-from robust.session.advice import CLEAN_ADVICE, advise
+from robust.session.advice import CLEAN_ADVICE, advise, advise_certified
 from robust.session.case import DECISIONS, Case, fail
 from robust.session.certification import Certification
 from robust.session.measurement import Measurements
@@ -101,14 +101,19 @@ class AccuracyTest:
         case.note("certify", certificate.method)
         if certificate.partial:
             case.note("partial", certificate.partial)
-        advice = "give it more time, with --robust-time" if certificate.partial else self._advise_method()
+        floor = self._gates.certified(threat)
+        advice = advise_certified(certificate, self._find_robust(case, threat), floor)
         figure = f"certified {measured} by {certificate.method} under {threat}"
-        self.judge(case, figure, measured, self._gates.certified(threat), advice=advice)
+        self.judge(case, figure, measured, floor, advice=advice)
 
-    def _advise_method(self) -> str:
-        """Return the next method to try, where there is a dearer one."""
-        dearer = METHODS[METHODS.index(str(self._settings.certify)) + 1 :]
-        return f"--robust-certify={dearer[0]} may certify more, in more time" if dearer else ""
+    def _find_robust(self, case: Case, threat: str) -> Flags:
+        """Return which samples, (n,), are right, and not broken by what this process has measured."""
+        robust = self._answers.get_clean(case.module, case.samples).correct.copy()
+        for name in (*self._settings.attacks, *(suite.name for suite in self._settings.suites)):
+            measurement = self._measurements.find(case, name, threat)
+            if measurement is not None:
+                robust &= ~measurement.result.found.adversarial
+        return robust
 
     def _note_fit(self, case: Case, attack: str, threat: str, is_suite: bool) -> tuple[str, ...]:
         """Return the note for the row if the attack is run otherwise. Who named the attack is also warned."""

@@ -38,6 +38,8 @@ from robust.settings.baseline import AUTO, LATEST, RegressionCheck
 from robust.settings.parsing import blaming
 from robust.settings.settings import Settings, Variant
 
+LISTED = 5  # baselines that an error names
+
 
 @dataclass(frozen=True, slots=True)
 class SelectedBaseline:
@@ -68,12 +70,28 @@ def select(settings: Settings, data: RunData, models: Models) -> SelectedBaselin
         if compare == LATEST and not saved:
             raise LookupError(f"there is no baseline in {home / 'baselines'}; make one with --robust-save")
         path = saved[0] if compare == LATEST else settings.baselines.folder / compare
+        if not path.exists():
+            raise LookupError(_describe_missing(path, saved, settings.baselines.folder))
         baseline = store.read(path)
         try:
             _check_rows(baseline, settings, data, models)
         except UnfitError as error:
             raise UnfitError(f"{path.name}: {error.args[0]}") from None
         return SelectedBaseline(baseline)
+
+
+def _describe_missing(path: Path, saved: Sequence[Path], folder: Path) -> str:
+    """Return why nothing lies at a path, which may be the name that a baseline was saved under, and what there is."""
+    paths = [os.path.relpath(each, folder) for each in saved]
+    named = [place for place, each in zip(paths, saved, strict=True) if each.name.partition("_")[2] == path.name]
+    if named:
+        there = f"what was saved as {path.name} is {named[0]}"
+    elif paths:
+        there = f"saved here, the newest first: {', '.join(paths[:LISTED])}{', ...' if len(paths) > LISTED else ''}"
+    else:
+        there = "none is saved here; make one with --robust-save"
+    what = f"{LATEST}, {AUTO}, or the path of a baseline, a leaderboard or a row's .json"
+    return printable(f"there is no such file or folder (looked for {path}); expected {what}; {there}")
 
 
 def find_row(

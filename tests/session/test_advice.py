@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from robust.gates import Floor
 from robust.models.spec import ModelSpec
-from robust.session.advice import advise
-from tests.making import record
+from robust.session.advice import advise, advise_certified
+from tests.making import certificate, flags, record
 from tests.session.making import settings
 
 TRAIN = "--robust-train=pgd-at trains the architecture anew, with :pretrained=FILE from weights"
+TRAINED = "the recipes ibp and crown-ibp train for certificates"
 SHOW = "writes the adversarial inputs"
 
 
@@ -46,3 +48,20 @@ def test_a_model_that_only_answers_is_not_to_be_trained(tmp_path):
     given = settings(leaderboard=Path("leaderboard").absolute(), models=(forest,))
 
     assert advise(given, replace(record().model, name=forest.name), "row") == f"robust show row --out=DIR {SHOW}"
+
+
+@pytest.mark.parametrize(
+    ("method", "partial", "percent", "told"),
+    [
+        ("ibp", "", 30, "--robust-certify=crown may certify more, in more time"),
+        ("crown", "", 40, "--robust-certify=alpha-crown may certify more, in more time"),
+        ("alpha-crown", "", 40, TRAINED),
+        ("crown", "time", 40, "give it more time, with --robust-time"),
+        ("crown", "", 41, f"no bound can reach it: 40.0 % are answered right and not broken; {TRAINED}"),
+        ("crown", "time", 60, f"no bound can reach it: 40.0 % are answered right and not broken; {TRAINED}"),
+    ],
+)
+def test_what_may_certify_more_is_told_where_it_can(method, partial, percent, told):
+    proof = replace(certificate("1000000000", method), partial=partial)
+
+    assert advise_certified(proof, flags("1111000000"), Floor(percent, "certified")) == told

@@ -70,6 +70,24 @@ def test_a_baseline_without_a_certificate_is_refused_where_that_is_to_be_compare
             selected(given)
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], "none is saved here; make one with --robust-save"),
+        (["main", "old", "main"], "what was saved as main is .robust/baselines/0003_main"),
+        (["old", "mainly"], "newest first: .robust/baselines/0002_mainly, .robust/baselines/0001_old"),
+        (["a"] * 6, "0006_a, .robust/baselines/0005_a, .*0002_a, \\.\\.\\."),
+    ],
+)
+def test_a_name_that_is_no_path_is_told_which_baselines_there_are(tmp_path, names, told):
+    for name in names:
+        saved(tmp_path, measured(), name=name)
+    expected = f"main\\); expected latest, auto, or the path of a baseline, a leaderboard or a row's .json; .*{told}$"
+
+    with pytest.raises(pytest.UsageError, match=rf"^--robust-compare=main: there is no such file .*{expected}"):
+        selected(asked(tmp_path, "main"))
+
+
 @pytest.mark.parametrize("compare", ["latest", "auto"])
 def test_the_newest_baseline_is_selected(tmp_path, compare):
     saved(tmp_path, measured())
