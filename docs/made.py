@@ -149,7 +149,7 @@ def api(module: str) -> str:
 
 
 OPERATORS = {  # by the file: what they are, and the constants and functions there that name them
-    "operators/affine": ("affine, with exact lines", ("STRUCTURE", "ELEMENTWISE", "WEIGHTED", "make_affine")),
+    "operators/affine": ("affine, with exact lines", ("STRUCTURE", "ELEMENTWISE", "WEIGHTED", "REPLACED", "OTHERS")),
     "operators/functions": ("functions of each number", ("CURVES",)),
     "operators/windows": ("maxima", ("POOLS", "OF_TWO", "ALONG")),
     "operators/products": ("products of two values of the network", ("BILINEAR",)),

@@ -39,7 +39,7 @@ def log_softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor
     return apart.exp().sum(-1).log().neg().movedim(-1, dim)
 
 
-def logsumexp(x: Tensor, dims: Sequence[int], keepdim: bool = False) -> Tensor:
+def logsumexp(x: Tensor, dims: list[int], keepdim: bool = False) -> Tensor:
     """Return the logarithm of the sum of exponentials, of differences from the mean: they do not overflow."""
     mean = x.mean(dims, keepdim=True)
     found = mean + (x - mean).exp().sum(dims, keepdim=True).log()

@@ -7,8 +7,9 @@ from torch import nn
 from robust.attacks import LpThreat
 from robust.certification.ball import Ball
 from robust.certification.read import read_graph
+from tests.certification.functions import CASES
 from tests.certification.models import Function, assert_operators_hold
-from tests.certification.operators import CASES, FLAT, IMAGE, SEQUENCE, VOLUME
+from tests.certification.operators import FLAT, IMAGE, SEQUENCE, VOLUME
 
 LONG = ("a GRU", "an LSTM", "an RNN", "attention of heads", "upsample_bicubic2d", "cdist", "bilinear")  # many operators
 

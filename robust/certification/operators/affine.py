@@ -142,9 +142,9 @@ def _copy(x: Tensor) -> Tensor:
 
 
 REPLACED = {"unfold": _unfold, "detach": _copy}
-NORM = "_native_batch_norm_legit_no_training"
-CAST = "_to_copy"
-AFFINE = {*STRUCTURE, *ELEMENTWISE, *WEIGHTED, *REPLACED, NORM, CAST}
+OTHERS = ("_native_batch_norm_legit_no_training", "_to_copy")
+NORM, CAST = OTHERS
+AFFINE = {*STRUCTURE, *ELEMENTWISE, *WEIGHTED, *REPLACED, *OTHERS}
 
 
 def make_affine(call: Call, shapes: Shapes) -> Affine | None:
