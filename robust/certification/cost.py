@@ -85,7 +85,7 @@ def measure_cost(
         try:
             with until(lambda: time.perf_counter() > end):
                 for some in (rows[:1], rows[: certifier.batch(each)]):  # the first finds what all samples share, too
-                    if paces.get(each, 0) < LONG:
+                    if each not in paces or paces[each] < LONG:
                         paces[each], margin = _time(certifier, samples.take(some), each)
                         certified = np.union1d(certified, some[margin.numpy() > 0])
         except StoppedError:
