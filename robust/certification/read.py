@@ -164,7 +164,7 @@ def _where(node: Any) -> str:
     schema, called = getattr(node.target, "_schema", None), node.meta.get("torch_fn", ("", ""))[1]
     operator = schema.name if schema else str(node.target)
     called = called.rpartition(".")[2]  # by the user; "method_descriptor.sort" for a method
-    told = called and called not in operator and not called.startswith("__")  # "__rpow__" of a sign
+    told = called and called.strip("_") not in operator and not called.startswith("__")  # "__rpow__" of a sign
     part = f", part of {called}" if told else ""
     return f"{_told(node)} ({operator}{part})"
 
