@@ -20,9 +20,10 @@ from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.first_look import FirstLook, Hunt, attack_hardest_first
+from robust.trust.hardest import MIN_HINTS
 from robust.trust.mitigated_attack import MAX_SAMPLES, MitigatedAttack, choose_mitigations, run_mitigated
 from robust.trust.model_probe import draw_few_rows
-from robust.trust.settle import needs_all
+from robust.trust.settle import is_outdone, needs_all
 from robust.user_code import describe_user_error
 
 CHOICE = 60  # passes of a sample with which the mitigations are chosen
@@ -52,13 +53,12 @@ class Mitigation:
 
     def _try(self, case: Case, report: TrustReport, probe: AttackProbe, left: Flags) -> Result | None:
         module, allowed = case.module, probe.threat
-        weak = all(finding.weak for finding in report.doubts)
         try:
             with self._measurements.show_bar(f"{case.variant.spec.name}, mitigations") as bar:
                 bar.show("choosing them", 0.0)
-                attack = self._choose(probe, weak)
+                attack = self._choose(probe, _is_weak(report))
                 watch = partial(bar.show, ", ".join(attack.names) or "ordinary attacks")
-                found, tried = self._attack(case, probe, attack, left, watch, whole=needs_all(report) or weak)
+                found, tried = self._attack(case, probe, attack, left, watch, report)
             found = self._measurements.round(case, found, allowed)
         except Exception as error:
             case.warn(f"no mitigation could be tried under {allowed}: {describe_user_error(error)}")
@@ -82,8 +82,7 @@ class Mitigation:
         attack: MitigatedAttack,
         left: Flags,
         watch: Callable[[float], None],
-        *,
-        whole: bool,
+        report: TrustReport,
     ) -> tuple[AttackResult, int]:
         """Run the attack on a few of the samples that are `left`, and on others as `attack_hardest_first` says."""
         module, samples = case.module, case.samples
@@ -102,4 +101,10 @@ class Mitigation:
             return flags
 
         look = FirstLook.plan(attack, module, probe.budget, int(left[rows].sum()))
-        return attack_hardest_first(Hunt(run, pick, look, left, np.zeros_like(left)), whole=whole)
+        hunt = Hunt(run, pick, look, left, np.zeros_like(left), hints=1 if is_outdone(report) else MIN_HINTS)
+        return attack_hardest_first(hunt, whole=needs_all(report) or is_outdone(report) or _is_weak(report))
+
+
+def _is_weak(report: TrustReport) -> bool:
+    """Whether only the row's attacks are in doubt."""
+    return all(finding.weak for finding in report.doubts)

@@ -48,6 +48,7 @@ class Hunt:
     look: FirstLook
     left: Flags  # (n,)
     tried: Flags  # (n,)
+    hints: int = MIN_HINTS  # samples that must fall at first for it to go on with all
     found: AttackResult | None = None
 
     def attack(self, mask: Flags, *stages: int, short: bool) -> int:
@@ -74,15 +75,14 @@ class Hunt:
 def attack_hardest_first(hunt: Hunt, *, whole: bool) -> tuple[AttackResult, int]:
     """Attack a few of the samples, and all of them if some of these fall, with the stages that break some or are cheap.
 
-    Another stage is then tried on some that are left. `whole`: a single one suffices, and where none falls the cheap
-    stages are still run on all.
+    Another stage is then tried on some that are left. `whole`: where none falls, the cheap stages are still run on all.
     Return the result, and the number of samples that were attacked.
     """
     start, look = hunt.left, hunt.look
     cheap = {k for k, passes in enumerate(look.passes) if passes <= CHEAP}
     useful = {k for k, count in enumerate(look.counts) if hunt.look_at(k, start, count)}
     assert hunt.found is not None
-    if hunt.found.adversarial.sum() >= (1 if whole else MIN_HINTS):
+    if hunt.found.adversarial.sum() >= hunt.hints:
         hunt.attack(start, *sorted(useful | cheap), short=False)
         for k in sorted({*range(len(look.counts))} - useful - cheap):
             if hunt.look_at(k, hunt.left, LEAST):

@@ -62,8 +62,17 @@ class Tried:
 
 
 def needs_all(report: TrustReport) -> bool:
-    """Whether a doubt about the attacks is broken by its own evidence, so that a few samples do not dismiss it."""
-    return any(finding.grade == "broken" and finding.name in SETTLED | OUTDONE for finding in report.findings)
+    """Whether a doubt that is settled is broken by its own evidence, so that a few samples do not dismiss it."""
+    return _has_broken(report, SETTLED)
+
+
+def is_outdone(report: TrustReport) -> bool:
+    """Whether samples that the row's attacks left robust are known to fall."""
+    return _has_broken(report, OUTDONE)
+
+
+def _has_broken(report: TrustReport, names: frozenset[str]) -> bool:
+    return any(finding.grade == "broken" and finding.name in names for finding in report.findings)
 
 
 def settle(report: TrustReport, tried: Tried) -> TrustReport:
