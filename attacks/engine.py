@@ -20,7 +20,7 @@ from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.guards import differentiable
 from robust.attacks.rng import Rng, rng_of, seeded
 from robust.attacks.state import kept
-from robust.attacks.success import Verdict, judge
+from robust.attacks.success import Verdict, judge, margin_of
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat
@@ -124,7 +124,7 @@ def assail(
     with eval_mode(model, rng.seed), torch.no_grad():
         task = start(model, x, y, first, rng, criterion)
         clean = judge_clean(task)
-        outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, clean.margin, task.cost)
+        outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, margin_of(task, clean.logits), task.cost)
         for part in (first, *others):
             for round_attack, enter_round in rounds_of(attack):
                 robust = replace(task, threat=part).only(~outcome.adversarial)
@@ -167,30 +167,39 @@ def _assail(attack: Attack[Any], task: Task, outcome: Outcome) -> None:
     """Attack the samples of `task`, and write the results into `outcome`."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
-        verdict, place = judge(task, state.x, state.logits), task.place
-        adversarial = verdict.adversarial
-        outcome.faulty[place[verdict.faulty]] = True
-        outcome.adversarial[place[adversarial]] = True
-        outcome.x_adv[place[adversarial]] = state.x[adversarial]
-        leaving = adversarial if (done := getattr(state, "done", None)) is None else adversarial | done
-        if over := k == attack.steps or bool(leaving.all()) or task.stop():
+        verdict = judge(task, state.x, state.logits)
+        if not verdict.clear:
+            _note_successes(outcome, task, state.x, verdict)
+        leaving, some = verdict.adversarial, not verdict.clear
+        if (done := getattr(state, "done", None)) is not None:
+            leaving, some = leaving | done, True
+        if over := k == attack.steps or (some and bool(leaving.all())) or task.stop():
             leaving = torch.ones_like(leaving)
-        _note_margins(outcome, task, state.x, verdict, leaving)
-        if over:
-            break
-        if bool(leaving.any()):
+        if over or (some and bool(leaving.any())):
+            _note_margins(outcome, task, state.x, verdict.logits, leaving)
+            if over:
+                break
             task, state = task.only(~leaving), restrict(state, ~leaving)
         state = attack.step(task, state, k)
 
 
-def _note_margins(outcome: Outcome, task: Task, x: Tensor, verdict: Verdict, leaving: Tensor) -> None:
+def _note_successes(outcome: Outcome, task: Task, x: Tensor, verdict: Verdict) -> None:
+    """Write into `outcome` which iterates x, (n, *features), are adversarial, and which answers are faults."""
+    outcome.faulty[task.place[verdict.faulty]] = True
+    fallen = task.place[verdict.adversarial]
+    outcome.adversarial[fallen] = True
+    outcome.x_adv[fallen] = x[verdict.adversarial]
+
+
+def _note_margins(outcome: Outcome, task: Task, x: Tensor, logits: Tensor, leaving: Tensor) -> None:
     """Raise the margins of the samples in the mask `leaving`, (n,) bool, to those at their last iterates, if admitted.
 
     Doing so after every step would cost as much as a projection.
     """
-    nearer = leaving & (verdict.margin > outcome.margin[task.place])
+    margin = margin_of(task, logits)
+    nearer = leaving & (margin > outcome.margin[task.place])
     nearer[nearer.clone()] = task.threat.admits(x[nearer], task.x[nearer])
-    outcome.margin[task.place[nearer]] = verdict.margin[nearer]
+    outcome.margin[task.place[nearer]] = margin[nearer]
 
 
 def run_steps(attack: Attack[Any], task: Task) -> Tensor:

@@ -22,8 +22,7 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
     """Return max over c != y of z_c, minus z_y: above 0 for a wrong answer (Carlini & Wagner 2017, 1608.04644)."""
-    right = torch.zeros_like(logits, dtype=torch.bool).scatter(1, y[:, None], True)
-    return logits.masked_fill(right, -torch.inf).amax(1) - _at(logits, y)
+    return logits.scatter(1, y[:, None], -torch.inf).amax(1) - _at(logits, y)
 
 
 def dlr(logits: Tensor, y: Tensor) -> Tensor:

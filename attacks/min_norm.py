@@ -11,7 +11,7 @@ from robust.attacks.criteria.classification import CLASS
 from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, restrict, rounds_of, start
 from robust.attacks.geometry import Norm
 from robust.attacks.rng import Rng, rng_of
-from robust.attacks.success import judge
+from robust.attacks.success import Verdict, judge
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threats.lp import LpThreat
 
@@ -75,16 +75,22 @@ def _approach(attack: Attack[Any], task: Task, result: MinNormResult) -> None:
     """Run the attack on the samples of `task` to its end, and write closer adversarial inputs into `result`."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
-        adversarial, faulty, _ = judge(task, state.x, state.logits)
-        exact = _exact_type(task.x)
-        distance = task.threat.size(state.x.to(exact), task.x.to(exact))
-        better = adversarial & (distance < result.distance[task.place])
-        result.faulty[task.place[faulty]] = True
-        result.distance[task.place[better]] = distance[better]
-        result.x_adv[task.place[better]] = state.x[better]
+        verdict = judge(task, state.x, state.logits)
+        if not verdict.clear:
+            _note_nearer(result, task, state.x, verdict)
         done = getattr(state, "done", None)
         if k == attack.steps or (done is not None and bool(done.all())):
             break
         if done is not None and bool(done.any()):
             task, state = task.only(~done), restrict(state, ~done)
         state = attack.step(task, state, k)
+
+
+def _note_nearer(result: MinNormResult, task: Task, x: Tensor, verdict: Verdict) -> None:
+    """Write into `result` which iterates x, (n, *features), are closer than those so far, and which are faults."""
+    exact = _exact_type(x)
+    distance = task.threat.size(x.to(exact), task.x.to(exact))
+    better = verdict.adversarial & (distance < result.distance[task.place])
+    result.faulty[task.place[verdict.faulty]] = True
+    result.distance[task.place[better]] = distance[better]
+    result.x_adv[task.place[better]] = x[better]

@@ -14,21 +14,33 @@ class Verdict(NamedTuple):
 
     adversarial: Tensor  # (n,) bool: admitted and answered wrong
     faulty: Tensor  # (n,) bool: the answer is not finite
-    margin: Tensor  # (n,): how far the label is missed; -inf where the answer is not finite
+    logits: Tensor  # (n, classes): the answers
+    clear: bool  # whether every answer is finite and right, so that both masks are empty
 
 
 def judge(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
     """Judge the iterates x, (n, *features); `logits` are the model's answers to them, or None to query it."""
     if not len(x):
         none = torch.zeros(0, dtype=torch.bool, device=x.device)
-        return Verdict(none, none, x.new_zeros(0))
+        return Verdict(none, none, x.new_zeros(0), clear=True)
     logits = task.logits(x) if logits is None else logits
     finite = task.criterion.finite(logits)
-    adversarial = finite & ~task.criterion.accepts(logits, task.y)
+    wrong = ~task.criterion.accepts(logits, task.y)
+    faulty = ~finite
+    if not bool((wrong | faulty).any()):  # as after most steps; what follows costs as much as the answers to a few x
+        return Verdict(wrong, faulty, logits, clear=True)
+    adversarial = finite & wrong
     adversarial[adversarial.clone()] = task.threat.admits(x[adversarial], task.x[adversarial])
     if task.exact is not None:
         adversarial[adversarial.clone()] = _is_wrong(task.only(adversarial), task.exact, x[adversarial])
-    return Verdict(adversarial, ~finite, task.criterion.margin(logits, task.y).masked_fill(~finite, -torch.inf))
+    return Verdict(adversarial, faulty, logits, clear=False)
+
+
+def margin_of(task: Task, logits: Tensor) -> Tensor:
+    """Return how far the answers, (n, classes), miss their labels, (n,); -inf where one is not finite."""
+    if not len(logits):
+        return logits.new_zeros(0)
+    return task.criterion.margin(logits, task.y).masked_fill(~task.criterion.finite(logits), -torch.inf)
 
 
 def _is_wrong(task: Task, model: Model, x: Tensor) -> Tensor:

@@ -159,6 +159,10 @@ class LpThreat:
             d = d * share / length_of(self.norm, d)[:, None]
         return self.project(x + float(self.eps) * d.view_as(x), x)
 
+    def reach(self, x: Tensor) -> float:
+        """Return the length to which `project` shortens: eps, less what rounding can add to it."""
+        return self._inner(x)[1]
+
     def _inner(self, x: Tensor) -> tuple[float, float]:
         """Return (the length from which to project, the length to project to).
 

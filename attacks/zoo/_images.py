@@ -1,9 +1,14 @@
-"""Windows and bumps in images, (n, channels, rows, columns), at a place of its own in each sample."""
+"""Images, (n, channels, rows, columns), windows at a place of their own in each, and the bumps that fill them."""
+
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from robust.attacks.rng import Rng
+
+Size = tuple[int, int]  # height and width
 
 
 def to_image(x: Tensor) -> Tensor:
@@ -16,53 +21,55 @@ def draw_signs(rng: Rng, like: Tensor) -> Tensor:
     return torch.where(rng.uniform(like) < 0.5, -1.0, 1.0).to(like)
 
 
-def draw_corners(rng: Rng, like: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Draw (top, left), each (n, 1) int64: the corner of a window of (height, width) in each image of `like`."""
-    first = like[:, 0, 0, :1]
+class Windows(NamedTuple):
+    """The draws of several steps: where the windows lie, and which way they change.
+
+    A draw takes as long for many steps as for one, so a step of its own would cost more than a query of a small model.
+    """
+
+    first: Tensor  # (n, steps, windows) int64: the position of the first pixel among those of a channel
+    up: Tensor  # (n, steps, channels) int64: 0 or 1
+    turned: Tensor  # (n, steps) int64: 0 or 1
+
+
+def draw_windows(rng: Rng, like: Tensor, size: Size, steps: int, windows: int) -> Windows:
+    """Draw windows of this size within the images of `like`, for so many steps."""
+    channels, rows, columns = like.shape[1:]
+    shape = (len(like), steps, 2 * windows + channels + 1)
+    draws = rng.uniform(torch.empty(shape, device=like.device))  # float32, as half precision has few places
+    tops, lefts, up, turned = draws.split((windows, windows, channels, 1), 2)
     top, left = (
-        (rng.fold(i).uniform(first) * (length - side + 1)).long().clamp_max(length - side)
-        for i, (length, side) in enumerate(zip(like.shape[2:], size, strict=True))
+        (draw * (length - side + 1)).long().clamp_max(length - side)
+        for draw, length, side in ((tops, rows, size[0]), (lefts, columns, size[1]))
     )
-    return top, left
+    return Windows(top * columns + left, (up < 0.5).long(), (turned[:, :, 0] < 0.5).long())
 
 
-def mask_window(like: Tensor, corner: tuple[Tensor, Tensor], size: tuple[int, int]) -> Tensor:
-    """Mark the window of (height, width) at the corner of each image of `like`, (n, 1, rows, columns) bool."""
-    rows, columns = (
-        (torch.arange(length, device=like.device) >= first) & (torch.arange(length, device=like.device) < first + side)
-        for length, first, side in zip(like.shape[2:], corner, size, strict=True)
-    )
-    mask: Tensor = rows[:, None, :, None] & columns[:, None, None, :]
-    return mask
+@lru_cache(32)
+def window_pixels(size: Size, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return the positions of a window's pixels in an image, (channels * height * width,) int64, less its first one's.
+
+    `shape` is (channels, rows, columns) of the image.
+    """
+    channels, rows, columns = (torch.arange(length, device=device) for length in (shape[0], *size))
+    return (channels[:, None, None] * (shape[1] * shape[2]) + rows[:, None] * shape[2] + columns).flatten()
 
 
-def place_tiles(tile: Tensor, like: Tensor, corner: tuple[Tensor, Tensor]) -> Tensor:
-    """Put the tiles, (n, height, width), at these corners on zeros, (n, 1, rows, columns)."""
-    size = (tile.shape[1], tile.shape[2])
-    row, column = (
-        (torch.arange(length, device=like.device) - first).clamp(0, side - 1)
-        for length, first, side in zip(like.shape[2:], corner, size, strict=True)
-    )
-    spread = tile.gather(1, row[:, :, None].expand(-1, -1, size[1]))
-    spread = spread.gather(2, column[:, None, :].expand(-1, spread.shape[1], -1))
-    placed: Tensor = spread[:, None] * mask_window(like, corner, size)
-    return placed
-
-
-def make_bumps(size: tuple[int, int], like: Tensor) -> Tensor:
+@lru_cache(32)
+def make_bumps(size: Size, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Make two bumps, (2, height, width), each of l2 length 1: a hill above its negative, and one beside it."""
     height, width = size
-    upright = torch.cat((_hill(height // 2, width, like), -_hill(height - height // 2, width, like)), 0)
-    abreast = torch.cat((_hill(height, width // 2, like), -_hill(height, width - width // 2, like)), 1)
+    upright = torch.cat((_hill(height // 2, width), -_hill(height - height // 2, width)), 0)
+    abreast = torch.cat((_hill(height, width // 2), -_hill(height, width - width // 2)), 1)
     both = torch.stack((upright, abreast))
-    return both / both.square().sum((1, 2), keepdim=True).sqrt()
+    return (both / both.square().sum((1, 2), keepdim=True).sqrt()).to(device, dtype)
 
 
-def _hill(height: int, width: int, like: Tensor) -> Tensor:
+def _hill(height: int, width: int) -> Tensor:
     """Make a hill, (height, width), of length 1: the height at Chebyshev distance d is the sum of 1 / i**2, i > d."""
-    row = (torch.arange(height, device=like.device) - height // 2).abs()
-    column = (torch.arange(width, device=like.device) - width // 2).abs()
+    row = (torch.arange(height, device="cpu") - height // 2).abs()
+    column = (torch.arange(width, device="cpu") - width // 2).abs()
     farthest = max(height // 2, width // 2) + 1
-    steps = 1 / torch.arange(1, farthest + 1, dtype=like.dtype, device=like.device).square()
+    steps = 1 / torch.arange(1, farthest + 1, dtype=torch.float64, device="cpu").square()
     hill = steps.flip(0).cumsum(0).flip(0)[torch.maximum(row[:, None], column)]
     return hill / hill.square().sum().sqrt()
