@@ -25,15 +25,14 @@ def judge(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
         return Verdict(none, none, x.new_zeros(0), clear=True)
     logits = task.logits(x) if logits is None else logits
     finite = task.criterion.finite(logits)
-    wrong = ~task.criterion.accepts(logits, task.y)
-    faulty = ~finite
-    if not bool((wrong | faulty).any()):  # as after most steps; what follows costs as much as the answers to a few x
-        return Verdict(wrong, faulty, logits, clear=True)
-    adversarial = finite & wrong
+    right = finite & task.criterion.accepts(logits, task.y)
+    if bool(right.all()):  # as after most steps; what follows takes as long as a model's answers to a few inputs
+        return Verdict(none := ~right, none, logits, clear=True)
+    adversarial = finite & ~right
     adversarial[adversarial.clone()] = task.threat.admits(x[adversarial], task.x[adversarial])
     if task.exact is not None:
         adversarial[adversarial.clone()] = _is_wrong(task.only(adversarial), task.exact, x[adversarial])
-    return Verdict(adversarial, faulty, logits, clear=False)
+    return Verdict(adversarial, ~finite, logits, clear=False)
 
 
 def margin_of(task: Task, logits: Tensor) -> Tensor:

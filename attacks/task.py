@@ -128,7 +128,9 @@ class Task:
         if len(self.place) == len(counter):  # all, in some order: ten times as fast as by position
             counter += times
         else:
-            counter.index_add_(0, self.place, torch.ones_like(self.place), alpha=times)  # a fifth of what indexing takes
+            counter.index_add_(
+                0, self.place, torch.ones_like(self.place), alpha=times
+            )  # a fifth of what indexing takes
 
     def only(self, keep: Tensor) -> "Task":
         """Return the task of the samples in the mask `keep`, (n,) bool; the cost stays that of the whole batch."""

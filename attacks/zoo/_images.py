@@ -1,5 +1,6 @@
 """Images, (n, channels, rows, columns), windows at a place of their own in each, and the bumps that fill them."""
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -11,9 +12,23 @@ from robust.attacks.rng import Rng
 Size = tuple[int, int]  # height and width
 
 
+class Frame(NamedTuple):
+    """The shape of an image."""
+
+    channels: int
+    rows: int
+    columns: int
+
+
+def frame_of(x: Tensor) -> Frame:
+    """Return the shape of the images x, of any rank; a vector is an image of one row."""
+    *channels, rows, columns = (1, 1, *x.shape[1:])
+    return Frame(math.prod(channels), rows, columns)
+
+
 def to_image(x: Tensor) -> Tensor:
-    """Return x, of any rank, in the shape (n, channels, rows, columns); a vector is an image of one row."""
-    return x.reshape(len(x), -1, *((1,) * (3 - x.dim())), *x.shape[max(1, x.dim() - 2) :])
+    """Return x, of any rank, in the shape (n, channels, rows, columns)."""
+    return x.reshape(len(x), *frame_of(x))
 
 
 def draw_signs(rng: Rng, like: Tensor) -> Tensor:
@@ -24,7 +39,7 @@ def draw_signs(rng: Rng, like: Tensor) -> Tensor:
 class Windows(NamedTuple):
     """The draws of several steps: where the windows lie, and which way they change.
 
-    A draw takes as long for many steps as for one, so a step of its own would cost more than a query of a small model.
+    A draw takes as long for many steps as for one, and for one step longer than the answer of a small model.
     """
 
     first: Tensor  # (n, steps, windows) int64: the position of the first pixel among those of a channel
@@ -32,27 +47,24 @@ class Windows(NamedTuple):
     turned: Tensor  # (n, steps) int64: 0 or 1
 
 
-def draw_windows(rng: Rng, like: Tensor, size: Size, steps: int, windows: int) -> Windows:
-    """Draw windows of this size within the images of `like`, for so many steps."""
-    channels, rows, columns = like.shape[1:]
-    shape = (len(like), steps, 2 * windows + channels + 1)
-    draws = rng.uniform(torch.empty(shape, device=like.device))  # float32, as half precision has few places
-    tops, lefts, up, turned = draws.split((windows, windows, channels, 1), 2)
+def draw_windows(rng: Rng, frame: Frame, size: Size, steps: int, windows: int) -> Windows:
+    """Draw windows of this size within images, for so many steps."""
+    shape = (len(rng.key), steps, 2 * windows + frame.channels + 1)
+    draws = rng.uniform(torch.empty(shape, device=rng.key.device))  # float32, as half precision has few places
+    tops, lefts, up, turned = draws.split((windows, windows, frame.channels, 1), 2)
     top, left = (
         (draw * (length - side + 1)).long().clamp_max(length - side)
-        for draw, length, side in ((tops, rows, size[0]), (lefts, columns, size[1]))
+        for draw, length, side in ((tops, frame.rows, size[0]), (lefts, frame.columns, size[1]))
     )
-    return Windows(top * columns + left, (up < 0.5).long(), (turned[:, :, 0] < 0.5).long())
+    return Windows(top * frame.columns + left, (up < 0.5).long(), (turned[:, :, 0] < 0.5).long())
 
 
 @lru_cache(32)
-def window_pixels(size: Size, shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Return the positions of a window's pixels in an image, (channels * height * width,) int64, less its first one's.
-
-    `shape` is (channels, rows, columns) of the image.
-    """
-    channels, rows, columns = (torch.arange(length, device=device) for length in (shape[0], *size))
-    return (channels[:, None, None] * (shape[1] * shape[2]) + rows[:, None] * shape[2] + columns).flatten()
+def window_pixels(size: Size, frame: Frame, device: torch.device) -> Tensor:
+    """Return the positions of a window's pixels in an image, (channels * height * width,) int64, less the first's."""
+    channels, rows, columns = (torch.arange(length, device=device) for length in (frame.channels, *size))
+    places = channels[:, None, None] * (frame.rows * frame.columns) + rows[:, None] * frame.columns + columns
+    return places.flatten()
 
 
 @lru_cache(32)

@@ -1,7 +1,9 @@
 """Square: random search in shrinking squares, without gradients (Andriushchenko et al. 2020, 1912.00049)."""
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -12,7 +14,17 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng, widened
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
-from robust.attacks.zoo._images import Size, Windows, draw_signs, draw_windows, make_bumps, to_image, window_pixels
+from robust.attacks.zoo._images import (
+    Frame,
+    Size,
+    Windows,
+    draw_signs,
+    draw_windows,
+    frame_of,
+    make_bumps,
+    to_image,
+    window_pixels,
+)
 
 # The area of the squares is halved after these shares of the steps: the paper's 10, 50, 200, ... of 10,000.
 HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
@@ -29,7 +41,7 @@ class SquareState(NamedTuple):
     logits: Tensor
     best: Tensor  # (n, *features)
     loss: Tensor  # (n,) there
-    spent: Tensor  # (n,): for l2, the squared distance of best to the clean x
+    spent: Tensor | None  # (n,): for l2, the squared distance of best to the clean x
     corners: Tensor | None  # (n, 2 * features): for linf, the lower and the upper corner of the ball
     windows: Windows | None  # of the steps of this block
 
@@ -66,95 +78,106 @@ class Square:
             x = task.threat.step(task.x, _grid(task.rng, like).reshape(task.x.shape), eps)
         x = task.threat.project(x, task.x)
         logits = task.logits(x)
-        return SquareState(x, logits, x, task.loss(logits, self.loss), _energy(x - task.x), corners, None)
+        return SquareState(x, logits, x, task.loss(logits, self.loss), None, corners, None)
 
     def step(self, task: Task, state: SquareState, k: int) -> SquareState:
-        like, sparse = to_image(task.x), task.threat.norm == "linf"
-        size = self._size(like, k, 1) if sparse else _odd(self._size(like, k, MIN_BUMP), like)
-        place, count = self._block(k, like.shape[1])
+        frame, sparse = frame_of(task.x), task.threat.norm == "linf"
+        level = bisect_right(_ends(self.steps), k)
+        area = self.area / 2**level
+        size = square_size(frame, area, 1) if sparse else bump_size(frame, area)
+        place, count = self._block(k, level, frame.channels)
         if not place:
-            windows = draw_windows(task.rng.fold(k), like, size, count, 1 if sparse else 2)
-            state = state._replace(windows=windows, spent=_energy(state.best - task.x))  # anew, as rounding adds up
-        assert state.windows is not None
-        move = Windows(*(draws[:, place] for draws in state.windows))
-        pixels = window_pixels(size, like.shape[1:], like.device)
+            windows = draw_windows(task.rng.fold(k), frame, size, count, 1 if sparse else 2)
+            spent = None if sparse else _energy(state.best - task.x)  # anew, as rounding adds up
+            state = state._replace(windows=windows, spent=spent)
+        pixels = window_pixels(size, frame, task.x.device)
         if sparse:
-            x, spent = _to_corner(state, move, pixels), state.spent
+            x, spent = _to_corner(state, place, pixels), None
         else:
-            x, spent = _add_bump(task, state, move, pixels, make_bumps(size, state.spent.dtype, like.device))
+            x, spent = _add_bump(task, state, place, pixels, size)
         x = x.view_as(task.x)
         logits = task.logits(x)
         loss = task.loss(logits, self.loss)
         better = loss > state.loss
-        rows = better.nonzero()[:, 0]
+        rows = better.nonzero().squeeze(1)
+        state = state._replace(x=x, logits=logits)
+        if not len(rows):
+            return state
         return state._replace(
-            x=x,
-            logits=logits,
             best=state.best.index_copy(0, rows, x[rows]),
             loss=torch.where(better, loss, state.loss),
-            spent=torch.where(better, spent, state.spent),
+            spent=None if spent is None else torch.where(better, spent, state.spent),
         )
 
-    def _block(self, k: int, channels: int) -> tuple[int, int]:
+    def _block(self, k: int, level: int, channels: int) -> tuple[int, int]:
         """Return the place of step k among those whose windows are drawn at once, of one size, and their number."""
-        ends = [math.ceil(share * self.steps) for share in HALVINGS]
-        start = max((end for end in ends if end <= k), default=0)
-        end = min((end for end in ends if end > k), default=self.steps)
+        start, end = (0, *_ends(self.steps), self.steps)[level : level + 2]
         most = max(1, DRAWS // (channels + 5))
         place = (k - start) % most
         return place, min(most, end - k + place)
 
-    def _size(self, like: Tensor, k: int, min_side: int) -> Size:
-        """Return (height, width) of the squares of step k, wider if the image is too low for them."""
-        rows, columns = like.shape[2:]
-        area = self.area / 2 ** sum(k >= share * self.steps for share in HALVINGS) * rows * columns
-        height = min(max(round(math.sqrt(area)), min_side), rows)
-        return height, min(max(round(area / height), min_side), columns)
+
+@lru_cache(32)
+def _ends(steps: int) -> tuple[int, ...]:
+    """Return the steps at which the area of the squares is halved."""
+    return tuple(math.ceil(share * steps) for share in HALVINGS)
 
 
-def _to_corner(state: SquareState, move: Windows, pixels: Tensor) -> Tensor:
+def _to_corner(state: SquareState, place: int, pixels: Tensor) -> Tensor:
     """Move a square to a corner of the ball, drawn for each channel; return x, (n, features)."""
     assert state.corners is not None
-    best, channels = state.best.flatten(1), move.up.shape[1]
-    here = move.first + pixels
-    corner = here.view(len(best), channels, -1) + (move.up * best.shape[1])[:, :, None]
-    return best.scatter(1, here, state.corners.gather(1, corner.view_as(here)))
+    assert state.windows is not None
+    best, up = state.best.flatten(1), state.windows.up.select(1, place)
+    here = state.windows.first.select(1, place) + pixels
+    corner = here.view(*up.shape, -1) + (up * best.shape[1]).unsqueeze(2)
+    return best.scatter(1, here, state.corners.gather(1, corner.flatten(1)))
 
 
-def _add_bump(task: Task, state: SquareState, move: Windows, pixels: Tensor, bumps: Tensor) -> tuple[Tensor, Tensor]:
+def _add_bump(task: Task, state: SquareState, place: int, pixels: Tensor, size: Size) -> tuple[Tensor, Tensor]:
     """Add a bump to one square, as long as that square, another one and the rest of the ball allow.
 
     Return x, (n, features), and its squared distance to the clean x, (n,). Only pixels of the two squares are touched:
     passes over whole images would take a multiple of the time.
     """
-    x, best, channels = task.x.flatten(1), state.best.flatten(1), move.up.shape[1]
-    both = (move.first[:, :, None] + pixels).flatten(1)
-    here = both[:, : len(pixels)]
+    assert state.spent is not None
+    assert state.windows is not None
+    first, up, turned = (draws.select(1, place) for draws in state.windows)
+    x, best, m = task.x.flatten(1), state.best.flatten(1), len(pixels)
+    both = (first.unsqueeze(2) + pixels).flatten(1)  # (n, 2 * m)
+    here, there = both.split(m, 1)
     clean = x.gather(1, both)
-    d = (best.gather(1, both) - clean).to(state.spent).view(len(x), 2, channels, -1)
-    clean_here, clean_there = clean.split(len(pixels), 1)
-    moved = best.scatter(1, both[:, len(pixels) :], clean_there)
-    length = torch.linalg.vector_norm(d, dim=3)
+    d = (best.gather(1, both) - clean).to(state.spent).view(len(x), 2, up.shape[1], -1)
+    clean_here, clean_there = clean.split(m, 1)
+    moved = best.scatter(1, there, clean_there)
     rest = (moved.gather(1, here) - clean_here).to(d).view_as(d[:, 0])  # of the square, outside of the other one
-    freed = length[:, 1].square() + rest.square().sum(2)
-    spare = (task.threat.reach(task.x) ** 2 - state.spent).clamp_min(0) / channels
-    bump = bumps.flatten(1)[move.turned][:, None] * (2 * move.up - 1)[:, :, None]
-    bump = bump + d[:, 0] / length[:, 0, :, None].clamp_min(TINY)
-    bump = bump * ((freed + spare[:, None]).sqrt() / torch.linalg.vector_norm(bump, dim=2).clamp_min(TINY))[:, :, None]
-    new = (clean_here + bump.flatten(1)).to(x).clamp_(task.threat.lo, task.threat.hi)
-    spent = state.spent - freed.sum(1) + (new - clean_here).to(d).square().sum(1)
+    length = torch.linalg.vector_norm(d, dim=3)
+    freed = length[:, 1].square() + rest.square().sum(2)  # (n, channels)
+    spare = (task.threat.reach(x) ** 2 - state.spent).clamp_min_(0) / up.shape[1]
+    bump = make_bumps(size, d.dtype, d.device)[turned].view(len(x), 1, -1) * (2 * up - 1).unsqueeze(2)
+    bump = bump + d[:, 0] / length[:, 0].clamp_min(TINY).unsqueeze(2)
+    allowed = (freed + spare.unsqueeze(1)).sqrt_() / torch.linalg.vector_norm(bump, dim=2).clamp_min_(TINY)
+    new = (clean_here + (bump * allowed.unsqueeze(2)).flatten(1)).to(x).clamp_(task.threat.lo, task.threat.hi)
+    spent = state.spent - freed.sum(1) + (new - clean_here).to(d).square_().sum(1)
     return moved.scatter_(1, here, new), spent
+
+
+@lru_cache(256)
+def square_size(frame: Frame, area: float, least: int) -> Size:
+    """Return (height, width) of squares of this share of the area and of at least this side, wider if rows are few."""
+    pixels = area * frame.rows * frame.columns
+    height = min(max(round(math.sqrt(pixels)), least), frame.rows)
+    return height, min(max(round(pixels / height), least), frame.columns)
+
+
+def bump_size(frame: Frame, area: float) -> Size:
+    """Return (height, width) with odd sides, so that a bump has a middle, if the image has room for it."""
+    height, width = square_size(frame, area, MIN_BUMP)
+    return min(height | 1, frame.rows), min(width | 1, frame.columns)
 
 
 def _energy(d: Tensor) -> Tensor:
     """Return the squared l2 length of each perturbation, (n,)."""
     return d.flatten(1).to(widened(d.dtype)).square().sum(1)
-
-
-def _odd(size: Size, like: Tensor) -> Size:
-    """Return the size with odd sides, so that it has a middle, if the image has room for it."""
-    height, width = (min(side | 1, limit) for side, limit in zip(size, like.shape[2:], strict=True))
-    return height, width
 
 
 def _grid(rng: Rng, like: Tensor) -> Tensor:
