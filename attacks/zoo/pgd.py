@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -98,5 +99,10 @@ class PGD:
 def fingerprint(x: Tensor) -> Tensor:
     """Return a hash of each input, (N,) int64: equal for equal bits, and for others with a chance of about 2**-40."""
     bits = x.flatten(1).view(INTEGERS[x.dtype])
-    keys = Rng.of(0, torch.arange(bits.shape[1], device=x.device)).key | 1
-    return (bits * keys.to(x.device)).sum(1)
+    return (bits * _keys(bits.shape[1], x.device)).sum(1)
+
+
+@lru_cache(8)  # they take as long as the answers of a small model to a few inputs
+def _keys(features: int, device: torch.device) -> Tensor:
+    """Return odd numbers, (features,) int64, that look random."""
+    return (Rng.of(0, torch.arange(features, device=device)).key | 1).to(device)

@@ -43,7 +43,16 @@ class SquareState(NamedTuple):
     loss: Tensor  # (n,) there
     spent: Tensor | None  # (n,): for l2, the squared distance of best to the clean x
     corners: Tensor | None  # (n, 2 * features): for linf, the lower and the upper corner of the ball
-    windows: Windows | None  # of the steps of this block
+    first: Tensor | None  # these are the fields of Windows, for the steps of this block
+    up: Tensor | None
+    turned: Tensor | None
+
+    def windows(self, place: int) -> Windows:
+        """Return the draws of the step at this place in the block."""
+        assert self.first is not None
+        assert self.up is not None
+        assert self.turned is not None
+        return Windows(self.first.select(1, place), self.up.select(1, place), self.turned.select(1, place))
 
 
 @ATTACKS.register("square")
@@ -78,7 +87,7 @@ class Square:
             x = task.threat.step(task.x, _grid(task.rng, like).reshape(task.x.shape), eps)
         x = task.threat.project(x, task.x)
         logits = task.logits(x)
-        return SquareState(x, logits, x, task.loss(logits, self.loss), None, corners, None)
+        return SquareState(x, logits, x, task.loss(logits, self.loss), None, corners, None, None, None)
 
     def step(self, task: Task, state: SquareState, k: int) -> SquareState:
         frame, sparse = frame_of(task.x), task.threat.norm == "linf"
@@ -89,7 +98,7 @@ class Square:
         if not place:
             windows = draw_windows(task.rng.fold(k), frame, size, count, 1 if sparse else 2)
             spent = None if sparse else _energy(state.best - task.x)  # anew, as rounding adds up
-            state = state._replace(windows=windows, spent=spent)
+            state = state._replace(spent=spent, **windows._asdict())
         pixels = window_pixels(size, frame, task.x.device)
         if sparse:
             x, spent = _to_corner(state, place, pixels), None
@@ -126,9 +135,8 @@ def _ends(steps: int) -> tuple[int, ...]:
 def _to_corner(state: SquareState, place: int, pixels: Tensor) -> Tensor:
     """Move a square to a corner of the ball, drawn for each channel; return x, (n, features)."""
     assert state.corners is not None
-    assert state.windows is not None
-    best, up = state.best.flatten(1), state.windows.up.select(1, place)
-    here = state.windows.first.select(1, place) + pixels
+    first, up, _ = state.windows(place)
+    best, here = state.best.flatten(1), first + pixels
     corner = here.view(*up.shape, -1) + (up * best.shape[1]).unsqueeze(2)
     return best.scatter(1, here, state.corners.gather(1, corner.flatten(1)))
 
@@ -140,8 +148,7 @@ def _add_bump(task: Task, state: SquareState, place: int, pixels: Tensor, size: 
     passes over whole images would take a multiple of the time.
     """
     assert state.spent is not None
-    assert state.windows is not None
-    first, up, turned = (draws.select(1, place) for draws in state.windows)
+    first, up, turned = state.windows(place)
     x, best, m = task.x.flatten(1), state.best.flatten(1), len(pixels)
     both = (first.unsqueeze(2) + pixels).flatten(1)  # (n, 2 * m)
     here, there = both.split(m, 1)
