@@ -47,16 +47,17 @@ class Windows(NamedTuple):
     turned: Tensor  # (n, steps) int64: 0 or 1
 
 
-def draw_windows(rng: Rng, frame: Frame, size: Size, steps: int, windows: int) -> Windows:
+def draw_windows(rng: Rng, frame: Frame, size: Size, steps: int, windows: int, device: torch.device) -> Windows:
     """Draw windows of this size within images, for so many steps."""
     shape = (len(rng.key), steps, 2 * windows + frame.channels + 1)
-    draws = rng.uniform(torch.empty(shape, device=rng.key.device))  # float32, as half precision has few places
-    tops, lefts, up, turned = draws.split((windows, windows, frame.channels, 1), 2)
+    draws = rng.uniform(torch.empty(shape, device=device))  # float32, as half precision has few places
+    tops, lefts, others = draws[..., :windows], draws[..., windows : 2 * windows], draws[..., 2 * windows :]
     top, left = (
         (draw * (length - side + 1)).long().clamp_max(length - side)
         for draw, length, side in ((tops, frame.rows, size[0]), (lefts, frame.columns, size[1]))
     )
-    return Windows(top * frame.columns + left, (up < 0.5).long(), (turned[:, :, 0] < 0.5).long())
+    ups = (others < 0.5).long()
+    return Windows(top * frame.columns + left, ups[..., :-1], ups[..., -1])
 
 
 @lru_cache(32)

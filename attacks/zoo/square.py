@@ -90,17 +90,17 @@ class Square:
         return SquareState(x, logits, x, task.loss(logits, self.loss), None, corners, None, None, None)
 
     def step(self, task: Task, state: SquareState, k: int) -> SquareState:
-        frame, sparse = frame_of(task.x), task.threat.norm == "linf"
+        frame, linf = frame_of(task.x), task.threat.norm == "linf"
         level = bisect_right(_ends(self.steps), k)
         area = self.area / 2**level
-        size = square_size(frame, area, 1) if sparse else bump_size(frame, area)
+        size = square_size(frame, area, 1) if linf else bump_size(frame, area)
         place, count = self._block(k, level, frame.channels)
         if not place:
-            windows = draw_windows(task.rng.fold(k), frame, size, count, 1 if sparse else 2)
-            spent = None if sparse else _energy(state.best - task.x)  # anew, as rounding adds up
+            windows = draw_windows(task.rng.fold(k), frame, size, count, 1 if linf else 2, task.x.device)
+            spent = None if linf else _energy(state.best - task.x)  # anew, as rounding adds up
             state = state._replace(spent=spent, **windows._asdict())
         pixels = window_pixels(size, frame, task.x.device)
-        if sparse:
+        if linf:
             x, spent = _to_corner(state, place, pixels), None
         else:
             x, spent = _add_bump(task, state, place, pixels, size)
@@ -115,7 +115,7 @@ class Square:
         return state._replace(
             best=state.best.index_copy(0, rows, x[rows]),
             loss=torch.where(better, loss, state.loss),
-            spent=None if spent is None else torch.where(better, spent, state.spent),
+            spent=None if spent is None or state.spent is None else torch.where(better, spent, state.spent),
         )
 
     def _block(self, k: int, level: int, channels: int) -> tuple[int, int]:
@@ -151,11 +151,11 @@ def _add_bump(task: Task, state: SquareState, place: int, pixels: Tensor, size: 
     first, up, turned = state.windows(place)
     x, best, m = task.x.flatten(1), state.best.flatten(1), len(pixels)
     both = (first.unsqueeze(2) + pixels).flatten(1)  # (n, 2 * m)
-    here, there = both.split(m, 1)
+    here, there = both[:, :m], both[:, m:]
     clean = x.gather(1, both)
     d = (best.gather(1, both) - clean).to(state.spent).view(len(x), 2, up.shape[1], -1)
-    clean_here, clean_there = clean.split(m, 1)
-    moved = best.scatter(1, there, clean_there)
+    clean_here = clean[:, :m]
+    moved = best.scatter(1, there, clean[:, m:])
     rest = (moved.gather(1, here) - clean_here).to(d).view_as(d[:, 0])  # of the square, outside of the other one
     length = torch.linalg.vector_norm(d, dim=3)
     freed = length[:, 1].square() + rest.square().sum(2)  # (n, channels)

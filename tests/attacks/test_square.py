@@ -11,7 +11,7 @@ from robust.attacks.zoo._images import Frame, Windows, draw_windows, make_bumps,
 from robust.attacks.zoo.square import DRAWS, Square, _ends, bump_size, square_size
 from tests.attacks.models import Linear, inputs, network
 
-LINF = LpThreat.parse("linf:0.05")
+LINF, CPU = LpThreat.parse("linf:0.05"), torch.device("cpu")
 
 
 @pytest.mark.parametrize("word", ["square:steps=30", "noise:steps=30"])
@@ -95,14 +95,14 @@ def test_each_step_has_a_place_in_a_block_of_one_size(steps, channels):
 
 
 def _windows(size, frame, n=40, windows=1):
-    draws = draw_windows(Rng.of(1, torch.arange(n)), frame, size, 6, windows)
+    draws = draw_windows(Rng.of(1, torch.arange(n)), frame, size, 6, windows, CPU)
     return Windows(*(draw[:, 3] for draw in draws))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 1), (3, 3), (5, 8), (9, 10)])
 def test_windows_lie_inside_and_everywhere(size):
     frame = Frame(3, 9, 10)
-    pixels = window_pixels(size, frame, torch.device("cpu"))
+    pixels = window_pixels(size, frame, CPU)
     counts = torch.zeros(3000, 3 * 9 * 10).scatter(1, _windows(size, frame, 3000).first + pixels, 1.0).view(-1, *frame)
 
     assert (counts.sum((2, 3)) == math.prod(size)).all()
@@ -113,15 +113,15 @@ def test_windows_lie_inside_and_everywhere(size):
 
 def test_the_windows_of_a_sample_are_those_of_the_sample_alone():
     frame, rng = Frame(2, 7, 7), Rng.of(5, torch.arange(9))
-    together = draw_windows(rng, frame, (3, 3), 11, 2)
-    alone = draw_windows(rng.only(torch.arange(9) == 4), frame, (3, 3), 11, 2)
+    together = draw_windows(rng, frame, (3, 3), 11, 2, CPU)
+    alone = draw_windows(rng.only(torch.arange(9) == 4), frame, (3, 3), 11, 2, CPU)
 
     assert all(torch.equal(a[4:5], b) for a, b in zip(together, alone, strict=True))
 
 
 @pytest.mark.parametrize("size", [(1, 5), (3, 3), (4, 6)])
 def test_bumps_are_of_length_1_and_fill_their_windows(size):
-    bumps = make_bumps(size, torch.float64, torch.device("cpu"))
+    bumps = make_bumps(size, torch.float64, CPU)
 
     assert bumps.shape == (2, *size)
     assert torch.allclose(bumps.flatten(1).norm(dim=1), torch.ones(2, dtype=torch.float64))
