@@ -87,7 +87,8 @@ class Square:
             x = task.threat.step(task.x, _grid(task.rng, like).reshape(task.x.shape), eps)
         x = task.threat.project(x, task.x)
         logits = task.logits(x)
-        return SquareState(x, logits, x, task.loss(logits, self.loss), None, corners, None, None, None)
+        spent = None if corners is not None else _energy(x - task.x)
+        return SquareState(x, logits, x, task.loss(logits, self.loss), spent, corners, None, None, None)
 
     def step(self, task: Task, state: SquareState, k: int) -> SquareState:
         frame, linf = frame_of(task.x), task.threat.norm == "linf"
@@ -97,8 +98,7 @@ class Square:
         place, count = self._block(k, level, frame.channels)
         if not place:
             windows = draw_windows(task.rng.fold(k), frame, size, count, 1 if linf else 2, task.x.device)
-            spent = None if linf else _energy(state.best - task.x)  # anew, as rounding adds up
-            state = state._replace(spent=spent, **windows._asdict())
+            state = state._replace(**windows._asdict())
         pixels = window_pixels(size, frame, task.x.device)
         if linf:
             x, spent = _to_corner(state, place, pixels), None
@@ -144,8 +144,8 @@ def _to_corner(state: SquareState, place: int, pixels: Tensor) -> Tensor:
 def _add_bump(task: Task, state: SquareState, place: int, pixels: Tensor, size: Size) -> tuple[Tensor, Tensor]:
     """Add a bump to one square, as long as that square, another one and the rest of the ball allow.
 
-    Return x, (n, features), and its squared distance to the clean x, (n,). Only pixels of the two squares are touched:
-    passes over whole images would take a multiple of the time.
+    Return x, (n, features), and its squared distance to the clean x, (n,). The bump is made of pixels of the squares
+    alone: masks of whole images would take a multiple of the time.
     """
     assert state.spent is not None
     first, up, turned = state.windows(place)
@@ -165,7 +165,17 @@ def _add_bump(task: Task, state: SquareState, place: int, pixels: Tensor, size: 
     allowed = (freed + spare.unsqueeze(1)).sqrt_() / torch.linalg.vector_norm(bump, dim=2).clamp_min_(TINY)
     new = (clean_here + (bump * allowed.unsqueeze(2)).flatten(1)).to(x).clamp_(task.threat.lo, task.threat.hi)
     spent = state.spent - freed.sum(1) + (new - clean_here).to(d).square_().sum(1)
-    return moved.scatter_(1, here, new), spent
+    return _stretch(task, moved.scatter_(1, here, new), x, spent)
+
+
+def _stretch(task: Task, moved: Tensor, x: Tensor, spent: Tensor) -> tuple[Tensor, Tensor]:
+    """Move the points, (n, features), away from x as far as the ball allows: the box has shortened what was added.
+
+    `spent`, (n,), are their squared distances to x. Return the points, and theirs.
+    """
+    scale = task.threat.reach(x) / spent.clamp_min(TINY).sqrt()
+    stretched = torch.addcmul(x, moved - x, scale.to(x).unsqueeze(1)).clamp_(task.threat.lo, task.threat.hi)
+    return stretched, _energy(stretched - x)
 
 
 @lru_cache(256)

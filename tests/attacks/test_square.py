@@ -162,9 +162,9 @@ def _bump_by_masks(x, best, radius, move, size):
     bump = bump + inside / inside.norm(dim=(2, 3), keepdim=True).clamp_min(1e-12)
     spare = (radius**2 - d.square().sum((1, 2, 3), keepdim=True)).clamp_min(0) / x.shape[1]
     length = ((d * (here | there)).square().sum((2, 3), keepdim=True) + spare).sqrt()
-    return (
-        x + torch.where(here, bump * length / bump.norm(dim=(2, 3), keepdim=True).clamp_min(1e-12), d * ~there)
-    ).clamp(0, 1)
+    moved = x + torch.where(here, bump * length / bump.norm(dim=(2, 3), keepdim=True).clamp_min(1e-12), d * ~there)
+    d = moved.clamp(0, 1) - x
+    return (x + d * radius / d.square().sum((1, 2, 3), keepdim=True).sqrt()).clamp(0, 1)
 
 
 @pytest.mark.parametrize("shape", [(3, 7, 8), (2, 4, 30), (1, 6, 6)])
