@@ -43,6 +43,7 @@ def tighten_best(found: Bounds, position: int, marks: Tensor) -> None:
         return
     rows = spread_values(found.graph, position, which)
     both = Rows({k: torch.cat([a, -a], 1) for k, a in rows.of.items()}, torch.cat([rows.constant, -rows.constant], 1))
+    both = both.less(found.room(position, which).repeat(1, 2))
     lo, hi = (flat(each, 1)[:, which] for each in found.by_value[position])
     low, high = optimise(found, both, torch.cat([lo, -hi], 1), INNER_STEPS).chunk(2, 1)
     found.by_value[position] = found.by_value[position].tighten(which, low, -high)
@@ -58,7 +59,7 @@ def optimise(bounds: Bounds, rows: Rows, best: Tensor, steps: int) -> Tensor:
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, DECAY)
     for _ in range(steps):
         with torch.enable_grad():
-            found = bound_below(bounds.graph, rows, bounds.ball, None, bounds.lines | free)
+            found = bound_below(bounds.graph, rows, bounds.ball, None, bounds.lines | free, bounds.noise)
             loss = -torch.where(found.isfinite(), found, 0).sum()
         best = torch.fmax(best, found.detach())
         if bool((best > 0).all()) or not loss.requires_grad:  # no curve with slopes lies before these values

@@ -37,7 +37,11 @@ class Rows:
         """Return the functions with the other sign."""
         return Rows({position: -a for position, a in self.of.items()}, -self.constant)
 
-    def through(self, graph: Graph, lines: Mapping[int, Lines]) -> "Rows":
+    def less(self, room: Tensor) -> "Rows":
+        """Return the functions lower by so much, (b, k)."""
+        return Rows(self.of, self.constant - room)
+
+    def through(self, graph: Graph, lines: Mapping[int, Lines], noise: Mapping[int, Tensor]) -> "Rows":
         """Return functions, of the sources of the last value, that are nowhere above these."""
         check_stopped()
         position = max(self.of)
@@ -47,13 +51,15 @@ class Rows:
         of = {other: a for other, a in self.of.items() if other != position}
         for source, part in zip(node.sources, parts, strict=True):
             of[source] = of[source] + part if source in of else part
+        if position in noise:
+            added = added - (flat(self.of[position].abs(), 2) @ flat(noise[position], 1).unsqueeze(2)).squeeze(2)
         return Rows(of, self.constant + added)
 
-    def to_curves(self, graph: Graph) -> "Rows":
+    def to_curves(self, graph: Graph, noise: Mapping[int, Tensor]) -> "Rows":
         """Return the same functions, of the values behind all operators that are affine and nearer."""
         rows = self
         while (position := max(rows.of)) and graph.nodes[position - 1].operator.affine:
-            rows = rows.through(graph, {})
+            rows = rows.through(graph, {}, noise)
         return rows
 
     def read(self, bounds: Mapping[int, Interval]) -> Tensor:
@@ -66,21 +72,27 @@ class Rows:
 
 
 def bound_below(
-    graph: Graph, rows: Rows, ball: Ball, bounds: Mapping[int, Interval] | None, lines: Mapping[int, Lines]
+    graph: Graph,
+    rows: Rows,
+    ball: Ball,
+    bounds: Mapping[int, Interval] | None,
+    lines: Mapping[int, Lines],
+    noise: Mapping[int, Tensor],
 ) -> Tensor:
     """Return the best lower bound found of each function over the ball, (b, k); -inf for none.
 
     `bounds` are those of each value; `lines` those of the operators by position. Without lines of an operator the bound
     ends at it, and is that of the intervals there. Without bounds of values it is that at the inputs alone.
+    `noise` is how far each value may be rounded off, (b, 1, ...).
     """
     best = torch.tensor(-math.inf)
-    rows = rows.to_curves(graph)
+    rows = rows.to_curves(graph, noise)
     while position := max(rows.of):
         if bounds is not None:
             best = torch.fmax(best, rows.read(bounds))
         if position not in lines:
             break
-        rows = rows.through(graph, lines).to_curves(graph)
+        rows = rows.through(graph, lines, noise).to_curves(graph, noise)
     else:
         best = torch.fmax(best, rows.constant + ball.least(rows.of[0]))
     return best.nan_to_num(-math.inf, posinf=-math.inf, neginf=-math.inf)

@@ -10,6 +10,7 @@ from torch import Tensor
 from robust.certification.backward import Rows, bound_below
 from robust.certification.ball import Ball
 from robust.certification.graph import Graph
+from robust.certification.operators.affine import Affine
 from robust.certification.operators.operator import Interval, Lines, flat
 
 Tighten = Callable[["Bounds", int, Tensor], None]
@@ -26,10 +27,37 @@ class Bounds:
     ball: Ball
     by_value: dict[int, Interval] = field(default_factory=dict)
     lines: dict[int, Lines] = field(default_factory=dict)
+    noise: dict[int, Tensor] = field(default_factory=dict)  # how far the deployed value may be rounded off
+    carried: dict[int, Tensor] = field(default_factory=dict)  # the same since the last operators that are not affine
 
     def below(self, rows: Rows) -> Tensor:
         """Return lower bounds of affine functions of the values, (b, k)."""
-        return bound_below(self.graph, rows, self.ball, self.by_value, self.lines)
+        return bound_below(self.graph, rows, self.ball, self.by_value, self.lines, self.noise)
+
+    def pass_on(self, position: int) -> Interval:
+        """Return the interval of the value at a position, with room for what the deployed network rounds there."""
+        node = self.graph.nodes[position - 1]
+        sources = [self.by_value[source] for source in node.sources]
+        bounds = node.operator.interval(*sources)
+        if self.graph.live or not node.unit:
+            return bounds
+        if isinstance(node.operator, Affine) and any(source in self.carried for source in node.sources):
+            ends = zip(node.sources, sources, strict=True)
+            carried = [self.carried.get(at, torch.zeros_like(each.lo)) for at, each in ends]
+            self.carried[position] = node.operator.reach(*carried)
+        n, size = node.operator.rounding(*sources)
+        if not n:
+            return bounds
+        share = n * node.unit  # as of Higham 2002, 3.1: sums in any order
+        self.noise[position] = noise = torch.as_tensor(size) * (share / (1 - share) if share < 1 / 2 else math.inf)
+        if node.operator.affine:
+            self.carried[position] = noise + self.carried.get(position, 0)
+        return Interval(bounds.lo - noise, bounds.hi + noise)
+
+    def room(self, position: int, which: Tensor) -> Tensor:
+        """Return the room for what is rounded after the last operators that are not affine, (b, k), of some values."""
+        carried = self.carried.get(position)
+        return torch.zeros(1, len(which)) if carried is None else flat(carried, 1)[:, which]
 
     def margins(self, y: Tensor) -> Tensor:
         """Return lower bounds of the label's logit less each other, (b, classes - 1), for labels y, (b,)."""
@@ -65,7 +93,7 @@ def bound_by_intervals(graph: Graph, ball: Ball) -> Bounds:
             for source in node.sources:
                 if graph.is_affine(source):
                     _tighten(found, source, torch.ones_like(found.by_value[source].lo, dtype=torch.bool))
-        found.by_value[position] = node.operator.interval(*(found.by_value[source] for source in node.sources))
+        found.by_value[position] = found.pass_on(position)
     return found
 
 
@@ -84,7 +112,7 @@ def bound_by_lines(graph: Graph, ball: Ball, known: Bounds | None = None, tighte
                     tighten(found, source, marks)
             sources = [found.by_value[source] for source in node.sources]
             found.lines[position] = node.operator.relax(*sources)
-        bounds = node.operator.interval(*sources)
+        bounds = found.pass_on(position)
         found.by_value[position] = bounds.meet(known.by_value[position]) if known else bounds
     return found
 
@@ -97,9 +125,9 @@ def _tighten(found: Bounds, position: int, marks: Tensor) -> None:
     chunk = max(1, ROOM // (graph.largest * len(known.lo)))
     low, high = [], []
     for some in torch.split(which, chunk):
-        rows = spread_values(graph, position, some, known.lo.dtype)
-        low.append(found.below(rows))
-        high.append(-found.below(-rows))
+        rows, room = spread_values(graph, position, some, known.lo.dtype), found.room(position, some)
+        low.append(found.below(rows.less(room)))
+        high.append(-found.below((-rows).less(room)))
     found.by_value[position] = known.tighten(which, torch.cat(low, 1), torch.cat(high, 1))
 
 
@@ -121,4 +149,4 @@ def _spread(graph: Graph, position: int, which: Tensor, dtype: torch.dtype) -> R
     shape = graph.shape_of(position)
     one_hot = torch.zeros(1, len(which), math.prod(shape), dtype=dtype)
     one_hot[0, torch.arange(len(which)), which] = 1
-    return Rows.at(position, one_hot.reshape(1, len(which), *shape)).to_curves(graph)
+    return Rows.at(position, one_hot.reshape(1, len(which), *shape)).to_curves(graph, {})

@@ -22,6 +22,7 @@ class Node:
     sources: tuple[int, ...]  # positions in the graph, each before the node's own
     shape: tuple[int, ...]  # of its value, (1, ...)
     most: float = math.inf  # the largest number of its type in the deployed network, which is infinite beyond
+    unit: float = 0.0  # the largest relative error of one rounding there; 0 where it is not bounded
 
 
 @dataclass(frozen=True)

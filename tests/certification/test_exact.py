@@ -51,7 +51,7 @@ def affine(name):
     """Return the graph of an affine network, and the shape of its inputs."""
     torch.manual_seed(0)
     shape, make = AFFINE[name]
-    return read_graph(make(), torch.rand(1, *shape)), shape
+    return read_graph(make().double(), torch.rand(1, *shape, dtype=torch.float64)), shape
 
 
 @cache
@@ -59,7 +59,8 @@ def tiny(seed):
     """Return a tiny ReLU network and its graph."""
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 3))
-    return net, read_graph(net, torch.rand(1, 3))
+    net = net.double()
+    return net, read_graph(net, torch.rand(1, 3, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("name", AFFINE)
@@ -112,7 +113,9 @@ def test_the_slack_covers_the_rounding_of_large_logits():
     certifier = Certifier.of(net, x[:1], LpThreat.parse("linf:0.001"))
     margins = certifier.bound(x, torch.zeros(64, dtype=torch.int64), "alpha-crown")
     assert torch.all(margins < 0)
-    in_real_numbers = bound_by_lines(certifier.graph, Ball.around(x.double(), certifier.parts[0]))
+    in_real_numbers = bound_by_lines(
+        read_graph(net.double(), x[:1].double()), Ball.around(x.double(), certifier.parts[0])
+    )
     assert torch.all(in_real_numbers.margins(torch.zeros(64, dtype=torch.int64)) > -0.2)
 
 

@@ -1,5 +1,7 @@
 """Values that are no numbers, or too large for the type of the deployed network, are never certified."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,8 @@ from torch.nn import functional as F
 
 from robust.attacks import LpThreat
 from robust.certification import NoBoundsError, certify_samples, crown
+from robust.certification.ball import Ball
+from robust.certification.crown import bound_by_lines
 from robust.certification.read import read_graph
 from tests.certification.models import Function
 
@@ -87,3 +91,23 @@ def test_numbers_that_are_not_set_prove_nothing():
 
     with pytest.raises(NoBoundsError, match="otherwise than the graph"):
         certified(answer, torch.full((1, 6), 0.5), [0])
+
+
+def test_bounds_are_below_what_float32_makes_of_sums_that_cancel():
+    """At the corner where the margin is least, exactly 0.001, all terms are large, and nearly cancel."""
+    threat, below, exact_is_above = LpThreat.parse("linf:0.1"), [], []
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        x, net = torch.rand(1, MANY, generator=generator) * 0.7 + 0.15, nn.Linear(MANY, 2).requires_grad_(False)
+        weight = torch.randn(MANY, generator=generator) * 1e4
+        net.weight.copy_(torch.stack([weight, 0 * weight]))
+        corner = (x.double() - 0.1 * weight.sign()).float()
+        net.bias.copy_(torch.stack([0.001 - corner[0].double() @ weight.double(), torch.zeros(()).double()]))
+        rounded = (lambda logits: logits[:, 0] - logits[:, 1])(net(corner)).item()
+        label = torch.zeros(1, dtype=torch.int64)
+        graphs = [read_graph(each, x.to(each.weight.dtype)) for each in (net, copy.deepcopy(net).double())]
+        with_room, exact = (bound_by_lines(each, Ball.around(x.double(), threat)).margins(label) for each in graphs)
+        below.append(with_room.item() <= rounded)
+        exact_is_above.append(exact.item() > rounded)
+    assert all(below)
+    assert any(exact_is_above)

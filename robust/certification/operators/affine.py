@@ -3,7 +3,9 @@
 None is written by hand: torch has the functions, and their transposes by automatic differentiation.
 """
 
+import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -52,6 +54,15 @@ WEIGHTED = (
 )
 
 
+# Each value is a sum of several; the others of STRUCTURE copy.
+SUMS = (
+    *("avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
+    *("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "mean", "sum", "cumsum", "col2im", "upsample_bilinear2d"),
+    *("upsample_linear1d",),
+)
+EXTRA = 6  # roundings of a value beside those of its sum: of products, of constants as they are kept, of a factor
+
+
 class Affine:
     """A function f(x) = Jx + f(0)."""
 
@@ -93,9 +104,28 @@ class Affine:
         """Mark nothing: the lines do not depend on the bounds."""
         return [torch.zeros_like(each.lo, dtype=torch.bool) for each in sources]
 
+    def rounding(self, *sources: Interval) -> tuple[float, Tensor | float]:
+        """Return how much is rounded: each sum as often as it has terms."""
+        if not (terms := self.terms):  # only constants are rounded, once
+            constants = self.constants()
+            return (1, constants) if bool(constants.any()) else (0, 0.0)
+        return terms + EXTRA, self.reach(*(each.size() for each in sources)) + self.constants()
+
+    @cached_property
+    def terms(self) -> int:
+        """Return how many terms a sum has at most; 0 for what only copies."""
+        return _count_terms(self._call, self._shapes) if self._call.name in SUMS else 0
+
+    def constants(self) -> Tensor:
+        """Return the size of the constant terms."""
+        like = torch.zeros((), dtype=torch.float64)
+        return self._call(*self._zeros(like)).abs()
+
 
 class Elementwise(Affine):
     """An affine function of each element."""
+
+    terms = 2
 
     def reach(self, *radii: Tensor) -> Tensor:
         """Return |J| times the radii."""
@@ -116,6 +146,24 @@ class Weighted(Affine):
         absolute = self._call.over(torch.abs)
         reach: Tensor = torch.vmap(absolute)(*radii) - absolute(*self._zeros(radii[0]))
         return reach.abs()  # a factor of the whole may be negative
+
+    @cached_property
+    def terms(self) -> int:
+        """Return how many terms a sum has at most."""
+        if self._call.name.startswith("add"):
+            return sum(math.prod(shape) for shape in self._shapes)
+        ones = [torch.ones(shape, dtype=torch.float64) for shape in self._shapes]
+        return int(self._call.over(lambda each: (each != 0).to(each.dtype))(*ones).amax())
+
+
+class BatchNorm(Elementwise):
+    """A batch norm by what is kept."""
+
+    def constants(self) -> Tensor:
+        """Return the size of the constant terms, of which the deployed network adds two."""
+        at_zero, args = super().constants(), self._call.args
+        alone = Call(_batch_norm, (args[0], args[1], None, *args[3:]), {})
+        return at_zero + 2 * alone(*self._zeros(at_zero)).abs()
 
 
 def _batch_norm(x: Tensor, *held: Any) -> Tensor:
@@ -156,12 +204,12 @@ def make_affine(call: Call, shapes: Shapes) -> Affine | None:
     if name == NORM:
         if len(shapes) > 1:
             raise UnknownOptionError("weights that depend on the input")
-        return Elementwise(Call(_batch_norm, call.args, {}), shapes) if call.index == 0 else None
+        return BatchNorm(Call(_batch_norm, call.args, {}), shapes) if call.index == 0 else None
     if name in REPLACED:
         return Affine(Call(REPLACED[name], call.args, {}), shapes)
     if name == CAST:
         _refuse_integers(call.kwargs.get("dtype"))
-        return Affine(call, shapes)
+        return Elementwise(call, shapes)
     if name in STRUCTURE:
         return Affine(call, shapes)
     if name in ELEMENTWISE:
@@ -176,6 +224,21 @@ def make_affine(call: Call, shapes: Shapes) -> Affine | None:
 def _refuse_integers(dtype: torch.dtype | None) -> None:
     if dtype is not None and not dtype.is_floating_point:
         raise UnknownOptionError(f"a cast to {dtype}")
+
+
+def _count_terms(call: Call, shapes: Shapes) -> int:
+    """Return how many values a sum of a call has at most."""
+    (shape, *_), name = shapes, call.name.removeprefix("_").removeprefix("adaptive_")
+    if name in ("mean", "sum"):
+        return math.prod(shape) // max(1, call(torch.zeros(shape)).numel())
+    if not name.startswith("avg_pool"):
+        return sum(math.prod(each) for each in shapes)
+    rank, size = int(name[len("avg_pool")]), call.args[1]
+    if "adaptive" in call.name:
+        out = call(torch.zeros(shape)).shape
+        return math.prod(side // n + 2 for side, n in zip(shape[-rank:], out[-rank:], strict=True))
+    sides = [size] if isinstance(size, int) else list(size)
+    return int(math.prod(sides)) ** (rank if len(sides) == 1 else 1)
 
 
 def _is_product(call: Call, shapes: Shapes) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from robust.certification.operators.operator import Interval, flat
 
+LIBRARY = 8  # roundings, of a function's value and of its argument
 POINTS = 65  # of a smooth curve, for constants
 FLAT = 1e-9  # a smaller difference of slopes is rounding
 FEW = 8  # of them, for slopes; even, so that none is the middle
@@ -75,6 +76,13 @@ class Curve:
         if len(few.x) == 3:
             return CurveLines(few, *few.hull_slopes_of_three())
         return CurveLines(self.sample(sources[0], POINTS), few.hull_slope(-1), few.hull_slope(1))
+
+    def rounding(self, *sources: Interval) -> tuple[float, Tensor | float]:
+        """Return how much is rounded: functions of libraries are taken to be as near as that."""
+        if self.exact:  # only the ends of a clamp are rounded, once
+            ends = reduce(torch.maximum, (torch.as_tensor(kink, dtype=torch.float64).abs() for kink in self.kinks))
+            return (1, ends) if bool(ends.any()) else (0, 0.0)
+        return LIBRARY, sources[0].size() + self.interval(*sources).size()
 
     def undecided(self, *sources: Interval) -> Sequence[Tensor]:
         """Mark where the curve is no line within the bounds."""

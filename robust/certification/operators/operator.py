@@ -31,6 +31,10 @@ class Interval(NamedTuple):
             return self
         return Interval(self.lo - ROUNDING * self.lo.abs(), self.hi + ROUNDING * self.hi.abs())
 
+    def size(self) -> Tensor:
+        """Return the largest size of each value."""
+        return torch.maximum(self.lo.abs(), self.hi.abs())
+
     def meet(self, other: "Interval") -> "Interval":
         """Return the tighter of both bounds on each side."""
         return Interval(torch.fmax(self.lo, other.lo), torch.fmin(self.hi, other.hi))
@@ -133,4 +137,11 @@ class Operator(Protocol):
 
     def undecided(self, *sources: Interval) -> Sequence[Tensor]:
         """Mark, in each source, (b, 1, ...) bool, the values whose tighter bounds would move the lines."""
+        ...
+
+    def rounding(self, *sources: Interval) -> tuple[float, Tensor | float]:
+        """Return by how much the deployed value is off: a number of roundings, and the size that each is relative to.
+
+        Each rounding is of at most the unit of the network's type; sums may be in any order. 0: nothing is rounded.
+        """
         ...

@@ -36,6 +36,11 @@ class Product:
         """Return the planes for sources within these bounds."""
         return ProductLines(self, *sources)
 
+    def rounding(self, *sources: Interval) -> tuple[float, Tensor | float]:
+        """Return how much is rounded: each sum as often as it has terms."""
+        terms = 1 if self.call.name == "mul" else sources[0].lo.shape[-1]
+        return terms + 1, self.value(*(each.size() for each in sources))
+
     def undecided(self, *sources: Interval) -> Sequence[Tensor]:
         """Mark what is not a point."""
         return [each.hi > each.lo for each in sources]

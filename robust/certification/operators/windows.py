@@ -68,6 +68,10 @@ class Maximum:
         low, high = (groups.gather(2, which).squeeze(2) for which in (lowest, highest))
         return MaximumLines(low, high, share, constant, self)
 
+    def rounding(self, *sources: Interval) -> tuple[float, Tensor | float]:
+        """Return that nothing is rounded."""
+        return 0, 0.0
+
     def undecided(self, *sources: Interval) -> Sequence[Tensor]:
         """Mark the values that may be the maximum of a group that has several such."""
         lo = self._members([each.lo for each in sources])
