@@ -39,20 +39,26 @@ class Bounds:
         node = self.graph.nodes[position - 1]
         sources = [self.by_value[source] for source in node.sources]
         bounds = node.operator.interval(*sources)
-        if self.graph.live or not node.unit:
+        noise = None if self.graph.live else node.noise(*sources)
+        self._carry(position, noise)
+        if noise is None:
             return bounds
-        if isinstance(node.operator, Affine) and any(source in self.carried for source in node.sources):
-            ends = zip(node.sources, sources, strict=True)
-            carried = [self.carried.get(at, torch.zeros_like(each.lo)) for at, each in ends]
-            self.carried[position] = node.operator.reach(*carried)
-        n, size = node.operator.rounding(*sources)
-        if not n:
-            return bounds
-        share = n * node.unit  # as of Higham 2002, 3.1: sums in any order
-        self.noise[position] = noise = torch.as_tensor(size) * (share / (1 - share) if share < 1 / 2 else math.inf)
-        if node.operator.affine:
-            self.carried[position] = noise + self.carried.get(position, 0)
+        self.noise[position] = noise = noise.expand_as(bounds.lo)
         return Interval(bounds.lo - noise, bounds.hi + noise)
+
+    def _carry(self, position: int, noise: Tensor | None) -> None:
+        """Add what is rounded at a position to what is rounded before, back to the last operators not affine."""
+        node = self.graph.nodes[position - 1]
+        if not isinstance(node.operator, Affine):
+            return
+        found = noise
+        if any(source in self.carried for source in node.sources):
+            each = [self.carried.get(at, torch.zeros_like(self.by_value[at].lo)) for at in node.sources]
+            before = node.operator.reach(*each)
+            found = before if noise is None else before + noise
+        if found is not None:
+            shape = (len(self.ball.x), *node.shape)
+            self.carried[position] = found.expand(shape)
 
     def room(self, position: int, which: Tensor) -> Tensor:
         """Return the room for what is rounded after the last operators that are not affine, (b, k), of some values."""

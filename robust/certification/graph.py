@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from robust.certification.operators.curves import Curve
-from robust.certification.operators.operator import Operator
+from robust.certification.operators.operator import Interval, Operator
+
+DOUBLE = 2.0**-53  # the unit of float64, in which the bounds themselves are computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,20 @@ class Node:
     shape: tuple[int, ...]  # of its value, (1, ...)
     most: float = math.inf  # the largest number of its type in the deployed network, which is infinite beyond
     unit: float = 0.0  # the largest relative error of one rounding there; 0 where it is not bounded
+    least: float = 0.0  # its smallest normal number: a smaller one may be lost
+
+    def noise(self, *sources: Interval) -> Tensor | None:
+        """Return how far the deployed value is off the operator's, for deployed values of the sources.
+
+        It is (b, 1, ...), or what expands to that; None if it is not off, or by how much is not known.
+        """
+        n, size = self.operator.rounding(*sources)
+        if not n or not self.unit:
+            return None
+        size = torch.as_tensor(size, dtype=torch.float64)
+        share = n * (self.unit + DOUBLE)  # in any order: Higham 2002, 3.1
+        found = size * (share / (1 - share) if share < 1 / 2 else math.inf) + n * self.least
+        return torch.where(size <= self.most, found, math.inf)  # beyond, a part of the sum may be infinite
 
 
 @dataclass(frozen=True)

@@ -132,8 +132,9 @@ class _Reader:
             raise NoBoundsError(_where(called))
         if isinstance(operator, Curve):
             sources = sources[:1]  # a square is a product of one value with itself
-        unit = torch.finfo(dtype).eps / 2 if dtype.itemsize >= 4 else 0.0  # half precision adds up in another type
-        self.graph.nodes.append(Node(operator, sources, shape, torch.finfo(dtype).max, unit))
+        kind = torch.finfo(dtype)
+        unit = kind.eps / 2 if dtype.itemsize >= 4 else 0.0  # half precision adds up in another type
+        self.graph.nodes.append(Node(operator, sources, shape, kind.max, unit, kind.tiny))
         self._places[node.name] = self.graph.output
 
     def _bind(self, node: Any, index: int | None) -> tuple[Call, tuple[int, ...]]:

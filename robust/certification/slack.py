@@ -1,9 +1,9 @@
-"""The slack between the deployed network and the real numbers that the bounds are about.
+"""What is measured of the rounding of the deployed network, beside the room that the bounds have for it.
 
-The deployed network rounds, in float32 or less; the bounds are of the same network in exact arithmetic. What lies
-between is measured, not proved: the largest difference of its logits from the graph's in float64, at the samples, at
-points around them and where all features are largest or smallest, ten times over, and no less than a few roundings of
-the largest logit.
+The bounds have room for each rounding of sums in float32 (see `Node.noise`). They have none for half precision, for
+kernels that do more than add up products, and for weights that are computed. So the network is compared with its graph
+in float64: the largest difference of its logits, at the samples, at points around them and where all features are
+largest or smallest, ten times over, and no less than a few roundings of the largest logit, is taken off the margins.
 """
 
 import math
@@ -27,7 +27,7 @@ OTHERWISE = 1e-2  # relative, of the largest logit: more is no rounding
 
 
 def measure_slack(module: nn.Module, graph: Graph, x: Tensor, threat: LpThreat) -> Tensor:
-    """Return what a margin at x, (b, *features), in exact arithmetic must exceed, (b,), to be one as deployed.
+    """Return what a margin at x, (b, *features), must exceed besides, (b,), to be one as deployed.
 
     It is infinite for a sample near which the deployed network's logits are infinite or no numbers.
 

@@ -12,6 +12,7 @@ from robust.certification import NoBoundsError, certify_samples, crown
 from robust.certification.ball import Ball
 from robust.certification.crown import bound_by_lines
 from robust.certification.read import read_graph
+from robust.certification.slack import measure_slack
 from tests.certification.models import Function
 
 MANY = 60  # features, of which random points are far from the corners
@@ -111,3 +112,36 @@ def test_bounds_are_below_what_float32_makes_of_sums_that_cancel():
         exact_is_above.append(exact.item() > rounded)
     assert all(below)
     assert any(exact_is_above)
+
+
+EVERY_OTHER = torch.tensor([1.0, -1.0]).repeat(4)
+
+
+def gated(seed):
+    """Return a network whose logit 0 is 0 in real numbers: of terms, near one corner of the ball alone, that cancel."""
+    generator, pairs = torch.Generator().manual_seed(seed), 32
+    net = nn.Sequential(nn.Linear(8, 1), nn.ReLU(), nn.Linear(1, 2 * pairs), nn.ReLU(), nn.Linear(2 * pairs, 2))
+    net.requires_grad_(False)
+    net[0].weight.copy_(1e5 * EVERY_OTHER)
+    net[0].bias.fill_(-7 / 8 * 1e5)  # the corner is at 1e5: nothing passes but of the last eighth
+    factors = torch.rand(pairs, 2, generator=generator) + 0.5
+    net[2].weight.copy_(factors.reshape(-1, 1))
+    net[2].bias.zero_()
+    net[4].weight.copy_(torch.stack([(factors.flip(1) * torch.tensor([1, -1])).flatten(), torch.zeros(2 * pairs)]))
+    net[4].bias.zero_()
+    return net
+
+
+def test_sums_that_cancel_at_a_corner_that_no_sample_shows_certify_nothing():
+    """The measured slack sees 0 wherever it looks; at a corner float32 makes of a sum of 0 enough to fall by."""
+    x, label = torch.full((1, 8), 0.5), torch.zeros(1, dtype=torch.int64)
+    corner, threat = x + 0.125 * EVERY_OTHER, LpThreat.parse("linf:0.125")
+    nets = [gated(seed) for seed in range(20)]
+    net, off = min(((each, each(corner)[0, 0].item()) for each in nets), key=lambda found: found[1])
+    net[4].bias[0] = -off / 2
+    assert threat.admits(corner, x).all()
+    assert (net(x).argmax(), net(corner).argmax()) == (0, 1)
+    graph = read_graph(copy.deepcopy(net).double(), x.double())
+    in_real_numbers = bound_by_lines(graph, Ball.around(x.double(), threat)).margins(label)
+    assert in_real_numbers.item() > measure_slack(net, graph, x, threat).item()
+    assert not certify_samples(net, x, label, threat).certified.any()

@@ -3,7 +3,6 @@
 None is written by hand: torch has the functions, and their transposes by automatic differentiation.
 """
 
-import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -14,36 +13,19 @@ from torch import Tensor
 from robust.certification.errors import UnknownOptionError
 from robust.certification.operators.operator import Call, Interval, Lines, Shapes, Slot, flat
 from robust.certification.operators.products import BILINEAR
+from robust.certification.operators.rounding import COPIES, EXTRA, INTERPOLATED, count_terms
 
 # Each value is a sum of values of the sources with coefficients that are not negative, and a constant.
 STRUCTURE = (
     *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "permute", "transpose", "t", "squeeze", "unsqueeze"),
     *("expand", "slice", "select", "narrow", "index_select", "index", "gather", "cat", "stack", "clone", "alias"),
-    *(
-        "contiguous",
-        "flip",
-        "roll",
-        "pixel_shuffle",
-        "pixel_unshuffle",
-        "channel_shuffle",
-        "im2col",
-        "col2im",
-    ),
-    *(
-        "repeat",
-        "repeat_interleave",
-        "split",
-        "split_with_sizes",
-        "chunk",
-        "unbind",
-        "tensor_split",
-        "cumsum",
-        "diagonal",
-    ),
+    *("contiguous", "flip", "roll", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "im2col", "col2im"),
+    *("repeat", "repeat_interleave", "split", "split_with_sizes", "chunk", "unbind", "tensor_split", "cumsum"),
     *("avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
     *("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "mean", "sum", "pad", "constant_pad_nd", "movedim", "swapaxes"),
     *("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d", "upsample_nearest1d"),
     *("upsample_nearest2d", "upsample_bilinear2d", "upsample_linear1d", "lift_fresh_copy", "dropout", "expand_as"),
+    "diagonal",
 )
 # Each value depends on one value of each source.
 ELEMENTWISE = (*("add", "sub", "rsub", "neg", "mul", "div", "where", "lerp", "masked_fill"),)
@@ -52,15 +34,6 @@ WEIGHTED = (
     *("linear", "addmm", "mm", "bmm", "matmul", "addmv", "conv1d", "conv2d", "conv3d", "convolution"),
     *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
 )
-
-
-# Each value is a sum of several; the others of STRUCTURE copy.
-SUMS = (
-    *("avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
-    *("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "mean", "sum", "cumsum", "col2im", "upsample_bilinear2d"),
-    *("upsample_linear1d",),
-)
-EXTRA = 6  # roundings of a value beside those of its sum: of products, of constants as they are kept, of a factor
 
 
 class Affine:
@@ -114,7 +87,7 @@ class Affine:
     @cached_property
     def terms(self) -> int:
         """Return how many terms a sum has at most; 0 for what only copies."""
-        return _count_terms(self._call, self._shapes) if self._call.name in SUMS else 0
+        return count_terms(self._call, self._shapes)
 
     def constants(self) -> Tensor:
         """Return the size of the constant terms."""
@@ -125,7 +98,10 @@ class Affine:
 class Elementwise(Affine):
     """An affine function of each element."""
 
-    terms = 2
+    @cached_property
+    def terms(self) -> int:
+        """Return how many terms a sum has at most; 0 for what only copies."""
+        return 0 if self._call.name in COPIES else 2
 
     def reach(self, *radii: Tensor) -> Tensor:
         """Return |J| times the radii."""
@@ -150,14 +126,34 @@ class Weighted(Affine):
     @cached_property
     def terms(self) -> int:
         """Return how many terms a sum has at most."""
-        if self._call.name.startswith("add"):
-            return sum(math.prod(shape) for shape in self._shapes)
+        if self._call.name.startswith("add"):  # its factors hide the count
+            return 1 + max(side for each in self._call.args if isinstance(each, Tensor) for side in each.shape)
         ones = [torch.ones(shape, dtype=torch.float64) for shape in self._shapes]
         return int(self._call.over(lambda each: (each != 0).to(each.dtype))(*ones).amax())
+
+    def constants(self) -> Tensor:
+        """Return the size of the constant terms, of which each may be a sum of products."""
+        like = torch.zeros((), dtype=torch.float64)
+        return self._call.over(torch.abs)(*self._zeros(like)).abs()
+
+
+class Interpolation(Affine):
+    """A linear interpolation, whose coefficients the network computes from positions."""
+
+    def rounding(self, *sources: Interval) -> tuple[float, Tensor | float]:
+        """Return how much is rounded: a coefficient as far as its position, of at most the side, is off."""
+        sides = self._shapes[0][2:]
+        largest = flat(sources[0].size(), 1).amax(1)
+        return 8 * sum(side + 1 for side in sides) + EXTRA, largest.view(-1, *[1] * len(self._shapes[0]))
 
 
 class BatchNorm(Elementwise):
     """A batch norm by what is kept."""
+
+    @cached_property
+    def terms(self) -> int:
+        """Return more than of a sum of two: the scale alone is rounded some times."""
+        return 6
 
     def constants(self) -> Tensor:
         """Return the size of the constant terms, of which the deployed network adds two."""
@@ -210,6 +206,8 @@ def make_affine(call: Call, shapes: Shapes) -> Affine | None:
     if name == CAST:
         _refuse_integers(call.kwargs.get("dtype"))
         return Elementwise(call, shapes)
+    if name in INTERPOLATED:
+        return Interpolation(call, shapes)
     if name in STRUCTURE:
         return Affine(call, shapes)
     if name in ELEMENTWISE:
@@ -224,21 +222,6 @@ def make_affine(call: Call, shapes: Shapes) -> Affine | None:
 def _refuse_integers(dtype: torch.dtype | None) -> None:
     if dtype is not None and not dtype.is_floating_point:
         raise UnknownOptionError(f"a cast to {dtype}")
-
-
-def _count_terms(call: Call, shapes: Shapes) -> int:
-    """Return how many values a sum of a call has at most."""
-    (shape, *_), name = shapes, call.name.removeprefix("_").removeprefix("adaptive_")
-    if name in ("mean", "sum"):
-        return math.prod(shape) // max(1, call(torch.zeros(shape)).numel())
-    if not name.startswith("avg_pool"):
-        return sum(math.prod(each) for each in shapes)
-    rank, size = int(name[len("avg_pool")]), call.args[1]
-    if "adaptive" in call.name:
-        out = call(torch.zeros(shape)).shape
-        return math.prod(side // n + 2 for side, n in zip(shape[-rank:], out[-rank:], strict=True))
-    sides = [size] if isinstance(size, int) else list(size)
-    return int(math.prod(sides)) ** (rank if len(sides) == 1 else 1)
 
 
 def _is_product(call: Call, shapes: Shapes) -> bool:

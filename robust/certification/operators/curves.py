@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from robust.certification.operators.operator import Interval, flat
+from robust.certification.operators.rounding import LIBRARY
 
-LIBRARY = 8  # roundings, of a function's value and of its argument
 POINTS = 65  # of a smooth curve, for constants
 FLAT = 1e-9  # a smaller difference of slopes is rounding
 FEW = 8  # of them, for slopes; even, so that none is the middle
@@ -78,7 +78,7 @@ class Curve:
         return CurveLines(self.sample(sources[0], POINTS), few.hull_slope(-1), few.hull_slope(1))
 
     def rounding(self, *sources: Interval) -> tuple[float, Tensor | float]:
-        """Return how much is rounded: functions of libraries are taken to be as near as that."""
+        """Return how much is rounded, of a function's value and of its argument."""
         if self.exact:  # only the ends of a clamp are rounded, once
             ends = reduce(torch.maximum, (torch.as_tensor(kink, dtype=torch.float64).abs() for kink in self.kinks))
             return (1, ends) if bool(ends.any()) else (0, 0.0)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from robust.certification.operators.operator import Call, Interval, flat
+from robust.certification.operators.rounding import EXTRA
 
 BILINEAR = ("mul", "matmul", "bmm", "mm")
 
@@ -39,7 +40,7 @@ class Product:
     def rounding(self, *sources: Interval) -> tuple[float, Tensor | float]:
         """Return how much is rounded: each sum as often as it has terms."""
         terms = 1 if self.call.name == "mul" else sources[0].lo.shape[-1]
-        return terms + 1, self.value(*(each.size() for each in sources))
+        return terms + EXTRA, self.value(*(each.size() for each in sources))
 
     def undecided(self, *sources: Interval) -> Sequence[Tensor]:
         """Mark what is not a point."""
