@@ -31,4 +31,4 @@ def count_terms(call: Call, shapes: Shapes) -> int:
         out = call(torch.zeros(shape)).shape
         return math.prod(side // n + 2 for side, n in zip(shape[-rank:], out[-rank:], strict=True))
     sides = [size] if isinstance(size, int) else list(size)
-    return int(math.prod(sides)) ** (rank if len(sides) == 1 else 1)
+    return math.prod(sides * rank if len(sides) == 1 else sides)
