@@ -4,7 +4,7 @@ It is that of one sample, so that a value has the shape (1, ...); several sample
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -50,10 +50,6 @@ class Graph:
     live: bool = False  # its constants are a module's parameters, which change
     nodes: list[Node] = field(default_factory=list)  # node i has the position i + 1
     kept: dict[int, Any] = field(default_factory=dict)  # what callers keep of a graph that is not live, by position
-
-    def in_real_numbers(self) -> "Graph":
-        """Return the graph of a network that rounds nothing."""
-        return replace(self, nodes=[replace(node, unit=0.0) for node in self.nodes])
 
     @property
     def output(self) -> int:

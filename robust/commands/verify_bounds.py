@@ -1,11 +1,8 @@
 """Compute the bounds of a row's certified samples again, from the weights and the data alone.
 
 Nothing of the run that certified them is used, but the method that it names. A sample near 0 is bounded alone, too: the
-slack for rounding is that of a batch, and the batches of the run were others. Rounding decides, too, where the bounds
-would do for real numbers: earlier versions had no room for float32 in them.
+slack for rounding is that of a batch, and the batches of the run were others.
 """
-
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -31,13 +28,11 @@ def certify_again(module: nn.Module, samples: Samples, threat: Threat, certifica
     rows = np.flatnonzero(certificate.certified)
     certifier = Certifier.of(module, torch.tensor(samples.x[:1]), threat)
     certified = _certify(certifier, samples.take(rows), certificate.method)
-    near, real = np.zeros_like(certified), replace(certifier, graph=certifier.graph.in_real_numbers())
+    near = np.zeros_like(certified)
     for k in np.flatnonzero(~certified):
         alone = samples.take(rows[k : k + 1])
         certified[k] = _certify(certifier, alone, certificate.method)[0]
-        if not certified[k]:
-            near[k] = certificate.margin[rows[k]] <= _slack(certifier, alone)
-            near[k] |= _certify(real, alone, certificate.method)[0]
+        near[k] = not certified[k] and certificate.margin[rows[k]] <= _slack(certifier, alone)
     return certified, near
 
 

@@ -1,9 +1,7 @@
 """Values that are no numbers, or too large for the type of the deployed network, are never certified."""
 
 import copy
-from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -15,8 +13,6 @@ from robust.certification.ball import Ball
 from robust.certification.crown import bound_by_lines
 from robust.certification.read import read_graph
 from robust.certification.slack import measure_slack
-from robust.commands.verify_bounds import certify_again
-from robust.data.dataset import Samples
 from tests.certification.models import Function
 
 MANY = 60  # features, of which random points are far from the corners
@@ -148,8 +144,4 @@ def test_sums_that_cancel_at_a_corner_that_no_sample_shows_certify_nothing():
     graph = read_graph(copy.deepcopy(net).double(), x.double())
     in_real_numbers = bound_by_lines(graph, Ball.around(x.double(), threat)).margins(label)
     assert in_real_numbers.item() > measure_slack(net, graph, x, threat).item()
-    found = certify_samples(net, x, label, threat)
-    assert not found.certified.any()
-    claimed = replace(found, certified=~found.certified, margin=found.margin + 1)
-    samples = Samples(x.numpy(), label.numpy(), np.arange(1))
-    assert [*map(list, certify_again(net, samples, threat, claimed))] == [[False], [True]]  # rounding decides
+    assert not certify_samples(net, x, label, threat).certified.any()
