@@ -17,7 +17,7 @@ LEGEND = (
     "verdict with a star is without a check that could not be made; the findings of the row say which, and why."
 )
 PROOFS = (
-    "Certified: a bound proves, in exact arithmetic, that no input within the threat model is answered wrong. It is a "
+    "Certified: a bound proves that no input within the threat model is answered wrong, rounding included. It is a "
     "lower bound of the true robustness. Open: neither certified nor broken."
 )
 
