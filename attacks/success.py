@@ -22,12 +22,12 @@ def judge(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
     """Judge the iterates x, (n, *features); `logits` are the model's answers to them, or None to query it."""
     if not len(x):
         none = torch.zeros(0, dtype=torch.bool, device=x.device)
-        return Verdict(none, none, x.new_zeros(0), clear=True)
+        return Verdict(none, none.clone(), x.new_zeros(0), clear=True)
     logits = task.logits(x) if logits is None else logits
     finite = task.criterion.finite(logits)
     right = finite & task.criterion.accepts(logits, task.y)
     if bool(right.all()):  # as after most steps; what follows takes as long as a model's answers to a few inputs
-        return Verdict(none := ~right, none, logits, clear=True)
+        return Verdict(~right, ~finite, logits, clear=True)  # two masks: an outcome writes into both
     adversarial = finite & ~right
     adversarial[adversarial.clone()] = task.threat.admits(x[adversarial], task.x[adversarial])
     if task.exact is not None:

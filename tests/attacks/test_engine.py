@@ -84,6 +84,14 @@ def test_an_answer_that_is_not_finite_is_a_fault_and_no_success():
     assert not outcome.adversarial[high].any()
 
 
+def test_a_success_is_no_fault():
+    model, x, y = case()
+    outcome = assail(model, FGSM(), x, y, LINF)
+
+    assert outcome.adversarial.any()
+    assert not outcome.faulty.any()
+
+
 def test_a_gradient_that_is_not_a_number_does_not_move_the_iterate():
     x, y = inputs(3, (4,)), torch.zeros(3, dtype=torch.int64)
 
