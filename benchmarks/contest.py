@@ -3,6 +3,8 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,62 +20,87 @@ from robust.attacks.suite import read_suite
 from robust.evaluation.suite_run import narrow_threat
 
 RESULTS = Path(__file__).parent / "results"
-Sides = dict[str, tuple[Attacker, str]]  # by name: an attack, and what it is made of
 
 
-def contest(case: Case, threat: LpThreat, suite: str, seed: int, *, held_out: bool, again: bool = False) -> Run:
-    """Return the run of a network in a threat model, measured as far as it is not kept.
+@dataclass(frozen=True)
+class Contest:
+    """What is compared: a suite with the others, on test images or on those to choose by."""
 
-    On test images all sides are measured as soon as one is outdated, so that their times are of the same hour; on those
-    to choose by, what is kept of the others will do.
-    """
-    path = RESULTS / ("held-out" if held_out else "test") / f"{case.name}.json"
-    on = case.subject(case.n, seed, held_out=held_out)
-    sides = _sides(on, threat, suite, seed)
-    inputs = {name: digest(case, on, threat, seed, content) for name, (_, content) in sides.items()}
-    kept = read_runs(path).get(str(threat)) or Run(str(threat), on.n, len(on.x), {})
-    due = [*inputs] if again else kept.outdated(inputs)
-    if due:
-        due = due if held_out else [*inputs]
-        measured = _measure(on, threat, {name: sides[name][0] for name in due}, inputs, seed)
-        kept = Run(str(threat), on.n, len(on.x), kept.outcomes | measured)
-        write_run(path, kept)
-    return kept
+    case: Case
+    threat: LpThreat
+    suite: str  # shipped, or a file of TOML
+    seed: int
+    held_out: bool = False
 
+    @property
+    def path(self) -> Path:
+        return RESULTS / ("held-out" if self.held_out else "test") / f"{self.case.name}.json"
 
-def _sides(on: Subject, threat: LpThreat, suite: str, seed: int) -> Sides:
-    sides: Sides = {}
-    for text in (suite, QUICK):
-        read = read_suite(text, Path())
-        stages = [str(stage) for stage in read.stages if narrow_threat(threat, stage)]
-        sides[read.name] = suite_attacker(text, threat, seed), " ".join(stages)
-    with torch.no_grad():
-        classes = on.model(on.x[:1]).shape[1]
-    made_of = f"torchattacks {version('torchattacks')}, {torchattacks.REVISION}"
-    return sides | {PEER: (torchattacks.auto_attack(threat, classes), made_of)}
+    @cached_property
+    def on(self) -> Subject:
+        return self.case.subject(self.case.n, self.seed, held_out=self.held_out)
 
+    @property
+    def kept(self) -> Run:
+        """Return what was measured before, however long ago."""
+        kept = read_runs(self.path).get(str(self.threat))
+        return kept or Run(str(self.threat), self.on.n, len(self.on.x), {})
 
-def digest(case: Case, on: Subject, threat: LpThreat, seed: int, content: str) -> str:
-    """Return the digest of what determines an outcome: the network, its weights, the images, and the attack."""
-    made = hashlib.sha256(f"{case.name} {case.arch} {on.n} {threat} {seed} {content}".encode())
-    for part in (case.path.read_bytes(), on.x.numpy().tobytes(), on.y.numpy().tobytes()):
-        made.update(hashlib.sha256(part).digest())
-    return made.hexdigest()[:16]
+    @cached_property
+    def inputs(self) -> dict[str, str]:
+        """Return for each side a digest of what determines its outcome: network, weights, images and attack."""
+        case, on = self.case, self.on
+        subject = hashlib.sha256(f"{case.name} {case.arch} {on.n} {self.threat} {self.seed}".encode())
+        for part in (case.path.read_bytes(), on.x.numpy().tobytes(), on.y.numpy().tobytes()):
+            subject.update(hashlib.sha256(part).digest())
+        return {
+            name: hashlib.sha256(subject.digest() + content.encode()).hexdigest()[:16]
+            for name, content in self._contents().items()
+        }
+
+    def _contents(self) -> dict[str, str]:
+        """Return what each side is made of, by its name: of a suite the stages that are for this threat model."""
+        contents = {}
+        for suite in (read_suite(text, Path()) for text in (self.suite, QUICK)):
+            contents[suite.name] = " ".join(str(stage) for stage in suite.stages if narrow_threat(self.threat, stage))
+        return contents | {PEER: f"torchattacks {version('torchattacks')}, {torchattacks.REVISION}"}
+
+    def outdated(self) -> list[str]:
+        """Return the sides that are to be measured.
+
+        On test images all are as soon as one is, so that their times are of the same hour; on those to choose by, what
+        is kept of the others will do.
+        """
+        due = self.kept.outdated(self.inputs)
+        return due if self.held_out or not due else [*self.inputs]
+
+    def run(self, *, again: bool = False) -> Run:
+        """Return the outcomes of all sides, measured as far as they are not kept."""
+        if due := [*self.inputs] if again else self.outdated():
+            outcomes = self.kept.outcomes | self._measure(due)
+            write_run(self.path, Run(str(self.threat), self.on.n, len(self.on.x), outcomes))
+        return self.kept
+
+    def _measure(self, names: Iterable[str]) -> dict[str, Outcome]:
+        on, measured = self.on, defaultdict(list)
+        for name in turns(names):
+            effort = spend(self._attacker(name), on, self.seed)
+            robust = ~adversarial(on.model, effort.x_adv, on.x, on.y, self.threat)
+            left = tuple(robust.nonzero().flatten().tolist())
+            outcome = Outcome(left, effort.forwards, effort.backwards, effort.seconds, self.inputs[name])
+            measured[name].append(outcome)
+        return {name: mean_time(outcomes) for name, outcomes in measured.items()}
+
+    def _attacker(self, name: str) -> Attacker:
+        if name != PEER:
+            return suite_attacker(name if name == QUICK else self.suite, self.threat, self.seed)
+        with torch.no_grad():
+            classes = self.on.model(self.on.x[:1]).shape[1]
+        return torchattacks.auto_attack(self.threat, classes)
 
 
 def turns(names: Iterable[str]) -> list[str]:
     """Return the order in which the sides are measured: AutoAttack once, and the others before and after it."""
+    names = [*names]
     ours = [name for name in names if name != PEER]
-    return [*ours, *([PEER] if PEER in names else []), *reversed(ours)]
-
-
-def _measure(
-    on: Subject, threat: LpThreat, sides: dict[str, Attacker], inputs: dict[str, str], seed: int
-) -> dict[str, Outcome]:
-    measured = defaultdict(list)
-    for name in turns(sides):
-        effort = spend(sides[name], on, seed)
-        robust = ~adversarial(on.model, effort.x_adv, on.x, on.y, threat)
-        left = tuple(robust.nonzero().flatten().tolist())
-        measured[name].append(Outcome(left, effort.forwards, effort.backwards, effort.seconds, inputs[name]))
-    return {name: mean_time(outcomes) for name, outcomes in measured.items()}
+    return [*ours, *(name for name in names if name == PEER), *reversed(ours)]

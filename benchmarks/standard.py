@@ -9,22 +9,23 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
+
 from benchmarks import table
-from benchmarks.contest import RESULTS, contest
-from benchmarks.outcomes import read_runs
+from benchmarks.contest import Contest
 from benchmarks.standard_page import QUICK, Result, describe, tables
 from benchmarks.subjects import CASES
 from robust.attacks import LpThreat
 from robust.attacks.suite import read_suite
 
 PAGE = Path(__file__).parent / "standard.md"
-PACKAGES = ("torch", "torchattacks", "adversarial-robustness-toolbox")
+PACKAGES = ("torch", "torchattacks")
 SEED, SUITE = 0, "standard-1"
 LEGEND = (
     f"Each cell is {SUITE} / AutoAttack standard / {QUICK}. Right is the number of the n images that the network "
-    "answers right, which are attacked. Robust % is the robust accuracy in percent of all n, judged by the same code. Forwards "
-    "and backwards are the samples sent through the network per attacked image. Seconds are processor time, and time "
-    f"is {SUITE}'s share of AutoAttack's. With l1, AutoAttack is APGD-CE of ART and FAB-T of torchattacks alone."
+    "answers right, which are attacked. Robust % is the robust accuracy in percent of all n, judged by the same code. "
+    "Forwards and backwards are the samples sent through the network per attacked image. Seconds are processor time, "
+    f"and time is {SUITE}'s share of AutoAttack's. With l1, AutoAttack is APGD-CE of ART and FAB-T of torchattacks."
 )
 
 
@@ -38,13 +39,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--suite", default=SUITE, help="another, or a file of TOML; needs --held-out")
     parser.add_argument("--held-out", action="store_true", help="images to choose by; the table is only shown")
     args = parser.parse_args(argv)
+    torch.set_num_threads(1)
     if args.suite != SUITE and not args.held_out:
         parser.error("--suite is to choose by; give --held-out with it")
     cases = [case for case in CASES if not args.networks or {case.name, f"half:{case.half}"} & {*args.networks}]
+    if untrained := [case.name for case in cases if not case.path.exists()]:
+        parser.error(f"no weights of {', '.join(untrained)}; make bench-networks trains them")
     wanted = [(case, threat) for case in cases for threat in (case.threats[:1] if args.usual else case.threats)]
     name, measured = read_suite(args.suite, Path()).name, []
     for case, threat in [] if args.page else wanted:
-        run = contest(case, LpThreat.parse(threat), args.suite, SEED, held_out=args.held_out, again=args.again)
+        run = Contest(case, LpThreat.parse(threat), args.suite, SEED, args.held_out).run(again=args.again)
         measured.append(Result(case, run, name))
         _print(describe(measured[-1]))
     if args.held_out:
@@ -54,15 +58,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def write_page() -> int:
-    """Write the page of all kept results on test images; return 1 if a bound does not hold."""
+    """Write the page of all results that are kept and current; return 1 if a bound does not hold."""
     results, missing = [], []
-    for case in CASES:
-        runs = read_runs(RESULTS / "test" / f"{case.name}.json")
-        for threat in case.threats:
-            if threat in runs:
-                results.append(Result(case, runs[threat], SUITE))
-            else:
-                missing.append(f"{case.name} {threat}")
+    for contest in (Contest(case, LpThreat.parse(threat), SUITE, SEED) for case in CASES for threat in case.threats):
+        if not contest.case.path.exists() or contest.outdated():
+            missing.append(f"{contest.case.name} {contest.threat}")
+        else:
+            results.append(Result(contest.case, contest.kept, SUITE))
     lines = tables(results) + [f"- not measured: {', '.join(missing)}"] * bool(missing)
     PAGE.write_text(table.page(f"{SUITE} and AutoAttack", LEGEND, lines, SEED, PACKAGES), "utf-8")
     _print(*lines)
