@@ -58,4 +58,5 @@ def _crops(split: "Split", n: int, rng: np.random.RandomState) -> "NDArray[np.fl
 def _halve(x: "NDArray[np.float32]") -> "NDArray[np.float32]":
     """Return pictures of half the size, the means of 2x2 pixels."""
     n, channels, height, width = x.shape
-    return x.reshape(n, channels, height // 2, 2, width // 2, 2).mean((3, 5), dtype=np.float32)
+    halved: NDArray[np.float32] = x.reshape(n, channels, height // 2, 2, width // 2, 2).mean((3, 5), dtype=np.float32)
+    return halved

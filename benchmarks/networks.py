@@ -1,6 +1,7 @@
 """`make bench-networks`: train the networks of networks.toml whose weights are missing, one after the other."""
 
 import argparse
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -58,9 +59,9 @@ def find_eps(left: Callable[[float], float], usual: float, most: float) -> float
     """Return the eps at which a falling share is about SHARE, by halving a range on a logarithmic scale."""
     low, high = usual / RANGE, min(usual * RANGE, most)
     for _ in range(HALVINGS):
-        middle = (low * high) ** 0.5
+        middle = math.sqrt(low * high)
         low, high = (middle, high) if left(middle) > SHARE else (low, middle)
-    return (low * high) ** 0.5
+    return math.sqrt(low * high)
 
 
 def _print(line: str) -> None:

@@ -25,7 +25,8 @@ LEGEND = (
     f"Each cell is {SUITE} / AutoAttack standard / {QUICK}. Right is the number of the n images that the network "
     "answers right, which are attacked. Robust % is the robust accuracy in percent of all n, judged by the same code. "
     "Forwards and backwards are the samples sent through the network per attacked image. Seconds are processor time, "
-    f"and time is {SUITE}'s share of AutoAttack's. With l1, AutoAttack is APGD-CE of ART and FAB-T of torchattacks."
+    f"Time and gradients are {SUITE}'s shares of AutoAttack's; **+1** is one image more than AutoAttack left. With l1, "
+    "AutoAttack is APGD-CE of ART and FAB-T of torchattacks."
 )
 
 

@@ -14,7 +14,7 @@ HALVES = {
     "aside": "Second half, set aside until the choice was made",
     "chosen-on": "Networks that standard-1 was first chosen on",
 }
-HEADS = ("network", "threat", "n", "right", "robust %", "forwards", "backwards", "seconds", "time")
+HEADS = ("network", "threat", "n", "right", "robust %", "forwards", "backwards", "seconds", "time", "gradients")
 TIMES, GRADIENTS = Fraction(1, 20), Fraction(1, 10)  # of AutoAttack's, in the sum
 BELOW = Fraction(1, 3)  # of the networks
 TIMES_EACH, WORTH, TIMES_REST, SECONDS_REST = Fraction(1, 8), 20.0, Fraction(1, 10), 2.0  # of each network
@@ -83,7 +83,7 @@ def sums(results: Sequence[Result]) -> list[str]:
     ]
     below = sum(result.above < 0 for result in results)
     above = [f"{result.case.name} {result.run.threat} by {result.above}" for result in results if result.above > 0]
-    figures = f"in {len(results)} rows below AutoAttack in {below}, above it in {len(above)}"
+    figures = f"of {len(results)} rows {below} below AutoAttack, {len(above)} above it"
     return [f"- {line}" for line in (*costs, figures + f": {', '.join(above)}" * bool(above))]
 
 
@@ -99,12 +99,15 @@ def bounds(results: Sequence[Result]) -> list[str]:
     return [
         _line(f"never above AutoAttack (above on {len(above)} of {len(names)} networks)", not above),
         _line(f"below it on a third of the networks (on {len(below)})", len(below) >= BELOW * len(names)),
-        _line(f"time: {_ratio(seconds, _sum(peer, 'seconds'))}, 1/20", seconds <= TIMES * _sum(peer, "seconds")),
-        _line(f"gradients: {_ratio(gradients, theirs)}, 1/10", gradients <= GRADIENTS * theirs),
+        _line(
+            f"at most 1/20 of its time ({_ratio(seconds, _sum(peer, 'seconds'))})",
+            seconds <= TIMES * _sum(peer, "seconds"),
+        ),
+        _line(f"at most 1/10 of its gradients ({_ratio(gradients, theirs)})", gradients <= GRADIENTS * theirs),
         _line(f"on no network more than 1/8 of the time ({', '.join(dear) or 'on none'})", not dear),
         _line(f"{QUICK} leaves at most 1.5 points more ({most:.1f})", most <= QUICK_POINTS),
         _line(
-            f"{QUICK}'s time: {_ratio(_sum(quick, 'seconds'), seconds)} of the suite's, 1/8",
+            f"{QUICK} takes at most 1/8 of the suite's time ({_ratio(_sum(quick, 'seconds'), seconds)})",
             _sum(quick, "seconds") <= QUICK_TIMES * seconds,
         ),
     ]
@@ -123,9 +126,10 @@ def _cells(result: Result) -> list[str]:
     run = result.run
     robust = " / ".join(f"{run.robust(name):.1f}" for name in (result.suite_name, PEER, QUICK))
     seconds = " / ".join(f"{side.seconds:.1f}" for side in result.sides)
-    time = _ratio(result.suite.seconds, result.peer.seconds) + " **above**" * (result.above > 0)
+    robust += f" **+{result.above}**" * (result.above > 0)
+    ratios = [_ratio(getattr(result.suite, what), getattr(result.peer, what)) for what in ("seconds", "backwards")]
     counts = (str(run.n), str(run.right))
-    return [result.case.name, run.threat, *counts, robust, cell("forwards"), cell("backwards"), seconds, time]
+    return [result.case.name, run.threat, *counts, robust, cell("forwards"), cell("backwards"), seconds, *ratios]
 
 
 def _sum(side: Iterable[Outcome], what: str) -> float:
