@@ -25,8 +25,7 @@ LEGEND = (
     f"Each cell is {SUITE} / AutoAttack standard / {QUICK}. Right is the number of the n images that the network "
     "answers right, which are attacked. Robust % is the robust accuracy in percent of all n, judged by the same code. "
     "Forwards and backwards are the samples sent through the network per attacked image. Seconds are processor time, "
-    f"Time and gradients are {SUITE}'s shares of AutoAttack's; **+1** is one image more than AutoAttack left. With l1, "
-    "AutoAttack is APGD-CE of ART and FAB-T of torchattacks."
+    f"Time and gradients are {SUITE}'s shares of AutoAttack's; **+1** is one image more than AutoAttack left."
 )
 
 
@@ -66,7 +65,7 @@ def write_page() -> int:
             missing.append(f"{contest.case.name} {contest.threat}")
         else:
             results.append(Result(contest.case, contest.kept, SUITE))
-    lines = tables(results) + [f"- not measured: {', '.join(missing)}"] * bool(missing)
+    lines = tables(results) + [f"- all are measured (not {', '.join(missing)}): **no**"] * bool(missing)
     PAGE.write_text(table.page(f"{SUITE} and AutoAttack", LEGEND, lines, SEED, PACKAGES), "utf-8")
     _print(*lines)
     return 1 if any("**no**" in line for line in lines) else 0

@@ -1,6 +1,5 @@
 """torchattacks (Kim 2020, 2010.01950)."""
 
-import torch
 import torchattacks
 from torch import Tensor, nn
 
@@ -25,11 +24,8 @@ def attacker(name: str, threat: LpThreat, **options: object) -> Attacker:
 def auto_attack(threat: LpThreat, classes: int) -> Attacker:
     """AutoAttack standard, of its parts: the library's own AutoAttack takes 10 steps where the original takes 100.
 
-    With two classes there is no APGD-T, whose loss needs four: the authors' advice. With l1 there is what libraries
-    have, APGD-CE of ART and FAB-T.
+    With two classes there is no APGD-T, whose loss needs four: the authors' advice. The parts are for linf and l2.
     """
-    if threat.norm == "l1":
-        return _auto_attack_l1(threat, min(classes, 10))
 
     def attack(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         ball = {"norm": NORM_WORD[threat.norm], "eps": float(threat.eps)}
@@ -41,24 +37,6 @@ def auto_attack(threat: LpThreat, classes: int) -> Attacker:
             torchattacks.Square(model, n_queries=5000, **ball),
         ]
         x_adv: Tensor = torchattacks.MultiAttack(parts)(x, y)
-        return x_adv
-
-    return attack
-
-
-def _auto_attack_l1(threat: LpThreat, classes: int) -> Attacker:
-    from benchmarks.peers import art  # a library that is needed for nothing else here
-
-    ascent = art.apgd(threat, 100)
-
-    def attack(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        x_adv = ascent(model, x, y)
-        with torch.no_grad():
-            left = model(x_adv).argmax(1) == y
-        if left.any():
-            ball = {"norm": "L1", "eps": float(threat.eps)}
-            fab = torchattacks.FAB(model, steps=100, multi_targeted=True, n_classes=classes, **ball)
-            x_adv[left] = fab(x[left], y[left])
         return x_adv
 
     return attack
