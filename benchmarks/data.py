@@ -23,7 +23,7 @@ CROP, SIDE = 64, 32  # pixels of a crop, and of it and the picture after it was 
 
 
 def pairs(split: "Split") -> "Arrays":
-    """Return pictures of clothes with a digit in the corner, (n, 1, 20, 20), in 100 classes: ten times the first plus the second."""
+    """Return clothes with a digit in a corner, (n, 1, 20, 20); a class is ten times the first plus the other."""
     rng, n = np.random.RandomState(SEEDS[split]), SIZES[split]
     (clothes, kinds), (numbers, values) = fashion_mnist.read(split), digits.read(split)
     left, right = rng.randint(len(clothes), size=n), rng.randint(len(numbers), size=n)
