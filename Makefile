@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-standard bench-search bench-collapse bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-stages bench-search bench-collapse bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -110,8 +110,15 @@ bench-references: .venv/peers
 check-gpu: .venv/ready
 	$(BIN)/python -m benchmarks.gpu
 
+# The networks that bench-standard compares on, where their weights are missing: an hour for all.
+bench-networks: .venv/ready
+	$(BIN)/python -m benchmarks.networks
+
 bench-standard: .venv/peers
 	$(BIN)/python -m benchmarks.standard
+
+bench-stages: .venv/ready
+	$(BIN)/python -m benchmarks.stages
 
 # What a cheaper copy of the model saves.
 bench-search: .venv/ready

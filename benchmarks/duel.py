@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +50,16 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class Effort:
+    """What an attack made, and the passes of samples and the processor time that it took."""
+
+    x_adv: Tensor  # (N, *features)
+    forwards: int
+    backwards: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A duel fought on a model."""
 
@@ -73,19 +82,23 @@ def run_duel(duel: Duel, subject: Subject, seed: int) -> Row:
 
 def ours(duel: Duel, seed: int) -> Attacker:
     if duel.ours in suite_names() or duel.ours.endswith(".toml"):
-        return partial(_suite, duel, seed)
+        assert isinstance(duel.threat, LpThreat)
+        return suite_attacker(duel.ours, duel.threat, seed)
     attack, threat = make(duel.ours), duel.threat
     if isinstance(threat, LpThreat):
         return lambda model, x, y: assail(model, attack, x, y, threat, seed=seed).x_adv
     return lambda model, x, y: minimize_norm(model, attack, x, y, threat, seed=seed).x_adv
 
 
-def _suite(duel: Duel, seed: int, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    assert isinstance(duel.threat, LpThreat)
-    found = run_suite(Subject("", model, x, y, len(x)), duel.ours, duel.threat, seed)
-    x_adv = x.clone()
-    x_adv[torch.from_numpy(found.adversarial)] = torch.from_numpy(found.x_adv)
-    return x_adv
+def suite_attacker(suite: str, threat: LpThreat, seed: int) -> Attacker:
+    """Return a suite, shipped or a file of TOML, as an attack."""
+
+    def attack(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        found, x_adv = run_suite(Subject("", model, x, y, len(x)), suite, threat, seed), x.clone()
+        x_adv[torch.from_numpy(found.adversarial)] = torch.from_numpy(found.x_adv)
+        return x_adv
+
+    return attack
 
 
 def run_suite(on: Subject, suite: Suite | str, threat: LpThreat, seed: int) -> AttackResult:
@@ -98,17 +111,23 @@ def run_suite(on: Subject, suite: Suite | str, threat: LpThreat, seed: int) -> A
 
 
 def side(duel: Duel, attack: Attacker, subject: Subject, seed: int) -> Side:
-    counted, x, y = Counted(subject.model), subject.x, subject.y
-    with seeded(seed):
-        begun = CLOCK()
-        x_adv = attack(counted, x.clone(), y.clone()).detach()
-        seconds = CLOCK() - begun
+    effort, x, y = spend(attack, subject, seed), subject.x, subject.y
     if isinstance(duel.threat, LpThreat):
-        robust = ~adversarial(subject.model, x_adv, x, y, duel.threat)
+        robust = ~adversarial(subject.model, effort.x_adv, x, y, duel.threat)
         figure = 100 * int(robust.sum()) / subject.n
     else:
-        figure = median(distance(subject.model, x_adv, x, y, duel.threat))
-    return Side(figure, counted.forwards / len(x), counted.backwards / len(x), seconds)
+        figure = median(distance(subject.model, effort.x_adv, x, y, duel.threat))
+    return Side(figure, effort.forwards / len(x), effort.backwards / len(x), effort.seconds)
+
+
+def spend(attack: Attacker, subject: Subject, seed: int) -> Effort:
+    """Run an attack, counted and timed."""
+    counted = Counted(subject.model)
+    with seeded(seed):
+        begun = CLOCK()
+        x_adv = attack(counted, subject.x.clone(), subject.y.clone()).detach()
+        seconds = CLOCK() - begun
+    return Effort(x_adv, counted.forwards, counted.backwards, seconds)
 
 
 def adversarial(model: nn.Module, x_adv: Tensor, x: Tensor, y: Tensor, threat: LpThreat) -> Tensor:

@@ -1,13 +1,15 @@
-"""The models that are attacked, small networks that pytest-robust trained, and their test images."""
+"""The models that are attacked, small networks that pytest-robust trained, and their images."""
 
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from robust.data.dataset import DATA, Dataset
+from robust.attacks import LpThreat
+from robust.data.factory import open_data
 from robust.models.format import Terms
 from robust.models.load import load
 from robust.models.spec import ModelSpec
@@ -35,29 +37,46 @@ class Subject:
         return cls(name, model, x[right], y[right], len(x))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A model that suites are compared on, and the threat model."""
+    """A network that suites are compared on, as networks.toml describes it."""
 
     name: str
-    threat: str
+    half: str  # "first", "aside", or "chosen-on"
+    arch: str
+    data: str
+    recipe: str
+    threat: str  # of the training, and the usual one of attacks
+    seed: int = 0
+    quarter: str = ""  # the eps that leaves about a quarter
+    weights: str = ""  # the file, below the root; by default that of the name in models/
+    n: int = 100
+    masked: bool = False  # whether its gradients are hidden on purpose, so that quick-1 may leave more
 
     @property
-    def data(self) -> str:
-        return "digits" if self.name.startswith("digits") else "fashion-mnist"
+    def path(self) -> Path:
+        return ROOT / (self.weights or f"benchmarks/models/{self.name}.safetensors")
+
+    @property
+    def threats(self) -> tuple[str, ...]:
+        """Return the usual threat model, the one of half its eps, and the one that leaves a quarter."""
+        usual = LpThreat.parse(self.threat)
+        half = replace(usual, eps=usual.eps / 2)
+        quarter = [str(LpThreat.parse(f"{usual.norm}:{self.quarter}"))] if self.quarter else []
+        return str(usual), str(half), *quarter
 
     def subject(self, n: int, seed: int, *, held_out: bool = False) -> Subject:
         """Return the model with `n` test images, or with training images that no model here learnt from."""
-        return Subject.of(self.name, network(self.name), *draw_images(n, seed, self.data, held_out=held_out))
+        images = draw_images(n, seed, self.data, held_out=self.seed if held_out else None)
+        return Subject.of(self.name, network(self.name), *images)
 
 
-CASES = (
-    *(Case(name, "linf:0.1") for name in ("standard", "fgsm-rs", "pgd-at", "trades")),
-    *(Case(name, "l2:1.5") for name in ("pgd-at-l2", "trades-l2")),
-    *(Case(name, "linf:0.15") for name in ("digits-standard", "digits-pgd-at")),
-    Case("masked", "linf:0.1"),
-    Case("rounded", "linf:0.1"),
-)
+def read_cases(path: Path) -> tuple[Case, ...]:
+    """Return the networks of a file, in its order."""
+    return tuple(Case(name=name, **entry) for name, entry in tomllib.loads(path.read_text("utf-8")).items())
+
+
+CASES = read_cases(Path(__file__).parent / "networks.toml")
 
 
 class Masked(nn.Module):
@@ -76,24 +95,27 @@ class Masked(nn.Module):
 
 @cache
 def network(name: str) -> nn.Module:
-    """Return a model of MODELS or CASES, in evaluation mode and with frozen parameters."""
-    if name in ("masked", "rounded"):
-        return Masked(network("standard"), rounded=name == "rounded")
-    spec, data = ModelSpec.parse(f"benchmarks/models/{name}.safetensors", ROOT), Case(name, "").data
-    arch, shape = f"examples/{data.replace('-', '_')}.py:make", {"digits": (1, 8, 8)}.get(data, (1, 28, 28))
-    return load(spec, arch, ROOT, Terms(shape, 10)).module.eval().requires_grad_(False)
+    """Return the model of a case, in evaluation mode and with frozen parameters."""
+    (case,) = (case for case in CASES if case.name == name)
+    data = open_data(case.data, ROOT).complete()
+    assert data.shape is not None
+    assert data.classes is not None
+    terms = Terms(data.shape, data.classes)
+    model = load(ModelSpec.parse(str(case.path), ROOT), case.arch, ROOT, terms).module.eval().requires_grad_(False)
+    return Masked(model, rounded=name == "rounded") if name in ("masked", "rounded") else model
 
 
 @cache
-def draw_images(n: int, seed: int, name: str = "fashion-mnist", *, held_out: bool = False) -> tuple[Tensor, Tensor]:
-    """Return (x, y) of `n` test images drawn by `seed`, or of training images that no model here learnt from.
+def draw_images(
+    n: int, seed: int, data: str = "fashion-mnist", *, held_out: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return (x, y) of `n` test images drawn by `seed`.
 
-    The training images are for choosing attacks.
+    Those by which attacks are chosen are `held_out`: training images that a training of that seed did not learn from.
     """
-    data = DATA.get(name)
-    assert isinstance(data, Dataset)
-    if held_out:
-        samples, _ = split_off_validation(data.load("train"), 0)[1].draw(n, seed)
+    dataset = open_data(data, ROOT).complete()
+    if held_out is None:
+        samples = dataset.load("test", n, seed)
     else:
-        samples = data.load("test", n, seed)
+        samples, _ = split_off_validation(dataset.load("train"), held_out)[1].draw(n, seed)
     return torch.from_numpy(samples.x), torch.from_numpy(samples.y)

@@ -1,10 +1,8 @@
 """The code of benchmarks/ that needs no peer: counting, judging, the table, memory and the profile."""
 
 import cProfile
-import json
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,8 +12,7 @@ from benchmarks import subjects, table
 from benchmarks.duel import Duel, Row, Side, adversarial, distance, median, run_duel
 from benchmarks.gpu import Check, Outcome, compare, run
 from benchmarks.shares import PARTS, shares
-from benchmarks.standard import CaseResult, bounds
-from benchmarks.subjects import CASES, Case, Subject
+from benchmarks.subjects import Subject
 from benchmarks.timing import peak_bytes
 from robust.attacks import PGD, LpThreat, assail
 from robust.attacks.task import Counted
@@ -113,17 +110,6 @@ def test_the_page_shows_the_machine_and_the_seed():
     assert text.endswith("Seed 3.\n")
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_models_are_what_their_cards_say(case):
-    name = {"masked": "standard", "rounded": "standard"}.get(case.name, case.name)
-    card = json.loads((Path(subjects.__file__).parent / "models" / f"{name}.json").read_text())
-    side = {"digits": 8}.get(case.data, 28)
-
-    assert subjects.network(case.name)(torch.zeros(2, 1, side, side)).shape == (2, 10)
-    assert card["recipe"].partition(":")[0] == name.removeprefix("digits-").removesuffix("-l2")
-    assert (card["data"]["name"], card["threat"]) == (case.data, case.threat)
-
-
 @pytest.mark.parametrize("name", ["masked", "rounded"])
 def test_the_masked_models_hide_their_gradients(name):
     x = torch.rand(20, 1, 28, 28, generator=torch.Generator().manual_seed(0)).requires_grad_()
@@ -133,17 +119,6 @@ def test_the_masked_models_hide_their_gradients(name):
 
     assert grad.any() == (name == "masked")
     assert fading.flatten(1).any(1).float().mean() < 0.1
-
-
-def test_what_was_promised_is_held_against_all_models():
-    def result(suite, peer, quick, name="pgd-at"):
-        return CaseResult(Case(name, "linf:0.1"), 500, *(Side(*each) for each in (suite, peer, quick)))
-
-    two = [result((50, 9, 9, 5), (51, 90, 90, 60), (50.5, 1, 1, 1))] * 2
-    assert all(line.endswith(": yes") for line in bounds(two))
-    worse = bounds([*two, result((50.2, 9, 9, 60), (50, 90, 30, 60), (51.4, 1, 1, 30), "trades")])
-    assert [line.rpartition(": ")[2] for line in worse] == ["**no**", "**no**", "yes", "**no**", "**no**"]
-    assert "(trades), below on 2" in worse[0]
 
 
 def test_a_batch_is_counted_once_for_each_backward():

@@ -1,0 +1,106 @@
+"""A suite, quick-1 and AutoAttack on one network in one threat model: interleaved, judged by the same code, kept."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from benchmarks.duel import Attacker, adversarial, spend, suite_attacker
+from benchmarks.outcomes import Outcome, Run, mean_time, read_runs, write_run
+from benchmarks.peers import torchattacks
+from benchmarks.standard_page import PEER, QUICK
+from benchmarks.subjects import Case, Subject
+from robust.attacks import LpThreat
+from robust.attacks.suite import read_suite
+from robust.evaluation.suite_run import narrow_threat
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What is compared: a suite with the others, on test images or on those to choose by."""
+
+    case: Case
+    threat: LpThreat
+    suite: str  # shipped, or a file of TOML
+    seed: int
+    held_out: bool = False
+
+    @property
+    def path(self) -> Path:
+        return RESULTS / ("held-out" if self.held_out else "test") / f"{self.case.name}.json"
+
+    @cached_property
+    def on(self) -> Subject:
+        return self.case.subject(self.case.n, self.seed, held_out=self.held_out)
+
+    @property
+    def kept(self) -> Run:
+        """Return what was measured before, however long ago."""
+        kept = read_runs(self.path).get(str(self.threat))
+        return kept or Run(str(self.threat), self.on.n, len(self.on.x), {})
+
+    @cached_property
+    def inputs(self) -> dict[str, str]:
+        """Return for each side a digest of what determines its outcome: network, weights, images and attack."""
+        case, on = self.case, self.on
+        subject = hashlib.sha256(f"{case.name} {case.arch} {on.n} {self.threat} {self.seed}".encode())
+        for part in (case.path.read_bytes(), on.x.numpy().tobytes(), on.y.numpy().tobytes()):
+            subject.update(hashlib.sha256(part).digest())
+        return {
+            name: hashlib.sha256(subject.digest() + content.encode()).hexdigest()[:16]
+            for name, content in self._contents().items()
+        }
+
+    def _contents(self) -> dict[str, str]:
+        """Return what each side is made of, by its name: of a suite the stages that are for this threat model."""
+        contents = {}
+        for suite in (read_suite(text, Path()) for text in (self.suite, QUICK)):
+            contents[suite.name] = " ".join(str(stage) for stage in suite.stages if narrow_threat(self.threat, stage))
+        return contents | {PEER: f"torchattacks {version('torchattacks')}, {torchattacks.REVISION}"}
+
+    def outdated(self) -> list[str]:
+        """Return the sides that are to be measured.
+
+        On test images all are as soon as one is, so that their times are of the same hour; on those to choose by, what
+        is kept of the others will do.
+        """
+        due = self.kept.outdated(self.inputs)
+        return due if self.held_out or not due else [*self.inputs]
+
+    def run(self, *, again: bool = False) -> Run:
+        """Return the outcomes of all sides, measured as far as they are not kept."""
+        if due := [*self.inputs] if again else self.outdated():
+            outcomes = self.kept.outcomes | self._measure(due)
+            write_run(self.path, Run(str(self.threat), self.on.n, len(self.on.x), outcomes))
+        return self.kept
+
+    def _measure(self, names: Iterable[str]) -> dict[str, Outcome]:
+        on, measured = self.on, defaultdict(list)
+        for name in turns(names):
+            effort = spend(self._attacker(name), on, self.seed)
+            robust = ~adversarial(on.model, effort.x_adv, on.x, on.y, self.threat)
+            left = tuple(robust.nonzero().flatten().tolist())
+            outcome = Outcome(left, effort.forwards, effort.backwards, effort.seconds, self.inputs[name])
+            measured[name].append(outcome)
+        return {name: mean_time(outcomes) for name, outcomes in measured.items()}
+
+    def _attacker(self, name: str) -> Attacker:
+        if name != PEER:
+            return suite_attacker(name if name == QUICK else self.suite, self.threat, self.seed)
+        with torch.no_grad():
+            classes = self.on.model(self.on.x[:1]).shape[1]
+        return torchattacks.auto_attack(self.threat, classes)
+
+
+def turns(names: Iterable[str]) -> list[str]:
+    """Return the order in which the sides are measured: AutoAttack once, and the others before and after it."""
+    names = [*names]
+    ours = [name for name in names if name != PEER]
+    return [*ours, *(name for name in names if name == PEER), *reversed(ours)]
