@@ -17,6 +17,7 @@ from benchmarks.standard_page import PEER, QUICK
 from benchmarks.subjects import Case, Subject
 from robust.attacks import LpThreat
 from robust.attacks.suite import read_suite
+from robust.evaluation.suite_cache import hash_code
 from robust.evaluation.suite_run import narrow_threat
 
 RESULTS = Path(__file__).parent / "results"
@@ -59,10 +60,12 @@ class Contest:
         }
 
     def _contents(self) -> dict[str, str]:
-        """Return what each side is made of, by its name: of a suite the stages that are for this threat model."""
+        """Return what each side is made of, by its name: of a suite the stages that are for this threat model
+        and the code that runs them."""
         contents = {}
         for suite in (read_suite(text, Path()) for text in (self.suite, QUICK)):
-            contents[suite.name] = " ".join(str(stage) for stage in suite.stages if narrow_threat(self.threat, stage))
+            stages = " ".join(str(stage) for stage in suite.stages if narrow_threat(self.threat, stage))
+            contents[suite.name] = f"{stages} {hash_code(suite)}"
         return contents | {PEER: f"torchattacks {version('torchattacks')}, {torchattacks.REVISION}"}
 
     def outdated(self) -> list[str]:

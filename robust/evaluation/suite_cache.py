@@ -91,7 +91,7 @@ class SuiteInputs:
             "source": hashlib.sha256(self.source.read_bytes()).hexdigest() if self.source.is_file() else None,
             "correct": pack(self.correct),
             "answers": _probe(self.module, self.samples),
-            "code": _code_hash(self.suite),
+            "code": hash_code(self.suite),
             "torch": torch.__version__,
             "device": device_of(self.module).type,
         }
@@ -128,7 +128,7 @@ FOLDERS = ("attacks", "distributed", "evaluation", "verification")
 FILES = ("data/lazy_inputs.py", "data/spool.py", "flags.py", "sampling.py")
 
 
-def _code_hash(suite: Suite) -> str:
+def hash_code(suite: Suite) -> str:
     """Return a hash of the code that rounds depend on, including attacks of other packages."""
     root = Path(robust.__file__).parent
     package = {path for folder in FOLDERS for path in (root / folder).resolve().rglob("*.py")}
