@@ -43,7 +43,7 @@ def test_all_checks_take_their_share_of_the_passes_of_a_suite(run, folder, n, mo
     result = run("--robust-model=counting.py:make", *suites, f"--robust-samples={n}", fast=False, checked=True)
 
     result.assert_outcomes(passed=2 + 2 * len(most))
-    share = ", or 40 of a sample"
+    share = ", or 16 of a sample"
     told = [f"{100 * part:.0f} % of the passes of {name}{share}" for name, part in most.items()]
     result.stdout.fnmatch_lines([f"robust: checks take up to {'; '.join(told)}"])
     passes = Counter()
