@@ -8,7 +8,8 @@ from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import compare_gradient_free, require_deterministic
 from robust.trust.mitigated_attack import MAX_SAMPLES
-from robust.trust.mitigations.inner_logits import find_inner
+from robust.trust.mitigations.inner_logits import FEW, find_inner
+from robust.trust.pass_share import GRADIENT_PASSES
 
 STEPS = 20
 
@@ -24,7 +25,7 @@ def hidden_logits_win(probe: AttackProbe) -> Finding | None:
     require_deterministic(probe)
     with eval_mode(probe.module, probe.seed):
         x = probe.x[:MAX_SAMPLES]
-        probe.budget.add(2 * len(x))
+        probe.budget.add(2 * len(x) + FEW * GRADIENT_PASSES)
         inner = find_inner(probe.module, x)
     if inner is None:
         raise NotApplicableError("no layer has logits other than the answers")

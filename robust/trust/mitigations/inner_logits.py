@@ -20,6 +20,7 @@ Key = TypeVar("Key")
 MIN_AGREEMENT = 0.75  # of layer and model on the label, as a share of the inputs that `find_inner` looks at
 MIN_MEMBER_AGREEMENT = 0.5  # of a member of an ensemble
 MAX_MEMBERS = 16
+FEW = 3  # inputs that show whether a value has a gradient
 CLEARLY = 0.1  # by which a value between the submodules must agree better than their outputs
 
 
@@ -103,18 +104,27 @@ def find_inner(model: nn.Module, x: Tensor) -> Inner | InnerValue | None:
     """Find what inside a model has the labels of its answers, by other numbers; None without any.
 
     It looks at the inputs x, (n, *features), and at means of two, where networks that were trained alike differ most:
-    2 n passes. Found are: the last of those submodules that agree best; several together if no single one agrees with
-    nearly all labels, and they do; or a value that functions compute between the submodules, the first of those that
-    agree best and have a gradient, if that is clearly better.
+    2 n passes and a few. Found are: the last of those submodules that agree best; several together if no single one
+    agrees with nearly all labels, and they do; or a value that functions compute between the submodules, the first of
+    those that agree best and have a gradient, if that is clearly better.
     """
     x = torch.cat((x, (x + x.roll(1, 0)) / 2))
-    with torch.enable_grad(), _Values(len(x)) as values:
-        calls, answer = record_calls(model, x.clone().requires_grad_())
+    with torch.no_grad(), _Values(len(x)) as values:
+        calls, answer = record_calls(model, x.clone())
     layers, share = _choose_layers(_choose_new(((call.name, call.output) for call in calls), answer), answer)
-    value, of_value = _choose_value(values.of_width(answer.shape[1]), answer)
+    leading = _find_gradients(model, x[:FEW], answer.shape[1])
+    seen = [value for value in values.of_width(answer.shape[1]) if value.number in leading]
+    value, of_value = _choose_value(seen, answer)
     if value is not None and of_value >= max(MIN_AGREEMENT, share + CLEARLY):
         return InnerValue(model, value)
     return Inner(model, layers) if share >= MIN_AGREEMENT else None
+
+
+def _find_gradients(model: nn.Module, x: Tensor, width: int) -> set[int]:
+    """Return the numbers of those values that have a gradient, as a few inputs x, (n, *features), show."""
+    with torch.enable_grad(), _Values(len(x)) as values:
+        model(x.clone().requires_grad_())
+    return {value.number for value in values.of_width(width) if value.tensor.requires_grad}
 
 
 def _choose_layers(outputs: dict[str, Tensor], answer: Tensor) -> tuple[list[str], float]:
@@ -132,8 +142,8 @@ def _choose_layers(outputs: dict[str, Tensor], answer: Tensor) -> tuple[list[str
 
 
 def _choose_value(values: list["_Value"], answer: Tensor) -> tuple["_Value | None", float]:
-    """Choose the first of the values that agree best with the answer and have a gradient; return how well it agrees."""
-    seen = {value.number: value for value in values if value.tensor.requires_grad}
+    """Choose the first of the values that agree best with the answer; return how well it agrees."""
+    seen = {value.number: value for value in values}
     outputs = _choose_new(((number, value.tensor) for number, value in seen.items()), answer)
     agreement = {number: round(_agree(output, answer), 2) for number, output in outputs.items()}
     best = max(agreement, key=lambda number: agreement[number], default=None)
