@@ -25,7 +25,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Contest:
-    """What is compared: a suite with the others, on test images or on those to choose by."""
+    """A comparison of a suite with the others, on test images or on those to choose by."""
 
     case: Case
     threat: LpThreat

@@ -51,7 +51,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What an attack made, and the passes of samples and the processor time that it took."""
+    """The inputs that an attack made, and the passes of samples and the processor time that it took."""
 
     x_adv: Tensor  # (N, *features)
     forwards: int

@@ -1,4 +1,4 @@
-"""What the attacks did to a network: one file of JSON a network, kept, so that a comparison can go on."""
+"""Outcomes of attacks on a network: one file of JSON a network, kept, so that a comparison can go on."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one attack, or suite, did to the images of a network that it answers right."""
+    """The outcome of one attack, or suite, on the images that a network answers right."""
 
     left: tuple[int, ...]  # those of them that it did not break
     forwards: int  # samples that went through the model

@@ -1,4 +1,4 @@
-"""What is measured of the rounding of the deployed network, beside the room that the bounds have for it.
+"""The rounding of the deployed network as it is measured, beside the room that the bounds have for it.
 
 The bounds have room for each rounding of sums in float32 (see `Node.noise`). They have none for half precision, for
 kernels that do more than add up products, and for weights that are computed. So the network is compared with its graph
