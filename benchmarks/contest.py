@@ -60,8 +60,10 @@ class Contest:
         }
 
     def _contents(self) -> dict[str, str]:
-        """Return what each side is made of, by its name: of a suite the stages that are for this threat model
-        and the code that runs them."""
+        """Return what each side is made of, by its name.
+
+        A suite is made of its stages that are for this threat model, and of the code that runs them.
+        """
         contents = {}
         for suite in (read_suite(text, Path()) for text in (self.suite, QUICK)):
             stages = " ".join(str(stage) for stage in suite.stages if narrow_threat(self.threat, stage))

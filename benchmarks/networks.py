@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.duel import run_suite
-from benchmarks.subjects import CASES, ROOT, Case
+from benchmarks.subjects import ROOT, Case, choose_cases
 from robust.attacks import LpThreat
 
 IMAGES, SHARE = 200, 0.25  # of which this share is to be left at the third eps
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
         "--quarter", action="store_true", help="train nothing; show the eps that leaves about a quarter"
     )
     args, failed = parser.parse_args(argv), 0
-    for case in (case for case in CASES if not args.networks or case.name in args.networks):
+    for case in choose_cases(args.networks, parser):
         if args.quarter:
             _print(describe_quarter(case))
         elif not case.path.exists():

@@ -1,6 +1,8 @@
 """The models that are attacked, small networks that pytest-robust trained, and their images."""
 
 import tomllib
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks import LpThreat
+from robust.attacks.registry import suggest
 from robust.data.factory import open_data
 from robust.models.format import Terms
 from robust.models.load import load
@@ -77,6 +80,15 @@ def read_cases(path: Path) -> tuple[Case, ...]:
 
 
 CASES = read_cases(Path(__file__).parent / "networks.toml")
+
+
+def choose_cases(names: Sequence[str], parser: ArgumentParser) -> list[Case]:
+    """Return the cases of these names, or of "half:first"; all without any. An unknown name ends the program."""
+    known = {name for case in CASES for name in (case.name, f"half:{case.half}")}
+    for name in names:
+        if name not in known:
+            parser.error(f"unknown network {suggest(name, sorted(known))}")
+    return [case for case in CASES if not names or {case.name, f"half:{case.half}"} & {*names}]
 
 
 class Masked(nn.Module):

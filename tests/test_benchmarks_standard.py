@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import contest, data, networks, standard_page
+from benchmarks import contest, data, networks, standard, standard_page
 from benchmarks.contest import Contest, turns
 from benchmarks.outcomes import Outcome, Run, mean_time, read_runs, write_run
 from benchmarks.standard_page import Result, bounds, sums, tables
@@ -100,6 +100,24 @@ def test_pairs_and_composites_are_drawn_the_same_again_and_have_their_labels(mon
         assert not (x == other).all()
     x, y = data.pairs("test")
     assert (y // 10 == (10 * x[:, 0, :12, :12].mean((1, 2))).round()).all()
+
+
+@pytest.mark.parametrize("program", [standard, networks])
+def test_an_unknown_network_is_refused_in_one_line(program, capsys):
+    with pytest.raises(SystemExit):
+        program.main(["mxpool"])
+
+    assert "error: unknown network 'mxpool', did you mean 'maxpool'?" in capsys.readouterr().err
+
+
+def test_a_page_of_some_networks_does_not_replace_one_of_all(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(standard, "PAGE", tmp_path / "standard.md")
+    monkeypatch.setattr(contest, "RESULTS", tmp_path)
+    monkeypatch.setattr(standard, "CASES", CASES[:1])
+
+    assert standard.write_page() == 1
+    assert not (tmp_path / "standard.md").exists()
+    assert "standard.md is not written: 3 rows are not measured, as standard linf:0.1" in capsys.readouterr().out
 
 
 def test_results_are_kept_by_threat_model(tmp_path):
