@@ -108,7 +108,7 @@ def networks(draw, depth=4):
         block = draw(flat_blocks(x.shape[1:]) if x.dim() == 2 else image_blocks(x.shape[1:])).eval()
         try:
             after = block(x)
-        except RuntimeError:  # the image is too small for it
+        except (RuntimeError, ValueError):  # the image is too small for it
             continue
         if after.numel() <= 80:
             blocks.append(block)
