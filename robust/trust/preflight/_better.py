@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from robust.stats import mcnemar
 from robust.trust.model_probe import Inputs, ModelProbe
 
@@ -30,7 +32,7 @@ class Improvement(NamedTuple):
 def count_passes(probe: ModelProbe, transforms: int) -> float:
     """Count the passes that `find_improvement` takes for so many transforms; a backward pass counts as two."""
     before = probe.count_passes("logits")
-    if not transforms or (not before and _is_good(probe)):
+    if not transforms or (not before and not _can_improve(probe, transforms)):
         return before
     n = len(probe.samples)
     return before + probe.count_passes("noise") + transforms * _count_screened(n) + FINALISTS * n
@@ -40,9 +42,11 @@ def _count_screened(n: int) -> int:
     return min(n, max(MIN_SCREENED, min(MAX_SCREENED, n // 4)))
 
 
-def _is_good(probe: ModelProbe) -> bool:
-    """Whether the model's accuracy is such that no transform could improve it enough."""
-    return bool(probe.correct.mean() > 1 - MIN_GAIN)
+def _can_improve(probe: ModelProbe, transforms: int) -> bool:
+    """Whether the best of so many transforms could improve the accuracy enough, if all its answers were right."""
+    correct = probe.correct
+    p_value = mcnemar(np.ones_like(correct), correct) * transforms
+    return bool(correct.mean() <= 1 - MIN_GAIN and p_value <= MAX_P_VALUE)
 
 
 def find_improvement(probe: ModelProbe, transforms: Mapping[str, Transform]) -> Improvement | None:
@@ -52,7 +56,7 @@ def find_improvement(probe: ModelProbe, transforms: Mapping[str, Transform]) -> 
     """
     samples, correct = probe.samples, probe.correct
     # A transform that drowns a model's own noise improves it, and is no sign of a mistake.
-    if not transforms or _is_good(probe) or not probe.deterministic:
+    if not _can_improve(probe, len(transforms)) or not probe.deterministic:
         return None
     n = _count_screened(len(samples))
     x, y = samples.x[:n], samples.y[:n]

@@ -16,7 +16,7 @@ from robust.attacks.state import State, name_few
 from robust.records.trust import Finding, TimeUpError
 from robust.trust.checks import PREFLIGHT, costs
 from robust.trust.forked import SECONDS, can_fork, run_forked
-from robust.trust.model_probe import MAX_NOISE, REPEATS, SMALL_BATCH, Inputs, ModelProbe, measure_change
+from robust.trust.model_probe import MAX_NOISE, REPEATS, Inputs, ModelProbe, measure_change
 from robust.user_code import describe_user_error
 
 NEARBY = (0.02, 0.005)  # of the inputs' range: a store may take inputs for the same from a small distance on
@@ -38,7 +38,7 @@ def keeps_state(probe: ModelProbe) -> Finding | None:
     """Check that the same inputs get the same logits after others, though nothing is put back in between."""
     if not probe.deterministic:  # random logits differ anyway
         return None
-    x = probe.x[:SMALL_BATCH]
+    x = probe.first
     change = _ask_after(probe, [x[::-1].copy()])
     if change.names and change.size <= MAX_NOISE:  # something is written: it is given time to matter
         change = _ask_after(probe, [*_draw_noise(probe, x), probe.x])
@@ -53,7 +53,7 @@ def keeps_state(probe: ModelProbe) -> Finding | None:
 
 def _ask_after(probe: ModelProbe, others: list[Inputs]) -> _Change:
     """Return how the logits of the first samples change after the model has answered others."""
-    x = probe.x[:SMALL_BATCH]
+    x = probe.first
     before, state = probe.small, State(probe.module, parameters=True)
     try:
         for other in others:
