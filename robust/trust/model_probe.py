@@ -21,7 +21,7 @@ from robust.trust.clean_gradients import CLEAN_PASSES, Gradients, differentiate,
 from robust.trust.pass_budget import PassBudget
 
 MAX_SAMPLES = 256  # of a ModelProbe or an AttackProbe
-SMALL, MIN_SMALL, MAX_SMALL = 1 / 4, 16, 32  # share and number of the samples that are shown several times
+SMALL, MIN_SMALL, MAX_SMALL = 1 / 4, 8, 32  # share and number of the samples that are shown several times
 REPEATS = 8  # passes with other seeds: two of the small batch, the others of some of it
 FEWER = 4  # the small batch has so many times as many samples as those others
 MAX_NOISE = 1e-3  # of the logits' range: kernels that add in another order differ by far less
