@@ -28,9 +28,9 @@ CLEARLY = 0.1  # by which a value between the submodules must agree better than 
 class Inner(nn.Module):
     """A model that returns the output of a submodule of `inner`, or the mean log-probabilities of several."""
 
-    def __init__(self, inner: nn.Module, layers: list[str], agreement: float = 1.0) -> None:
+    def __init__(self, inner: nn.Module, layers: list[str]) -> None:
         super().__init__()
-        self.inner, self.layers, self.agreement = inner, layers, agreement
+        self.inner, self.layers = inner, layers
 
     def forward(self, x: Tensor) -> Tensor:
         outputs: dict[str, Tensor] = {}
@@ -54,10 +54,9 @@ class Inner(nn.Module):
 class InnerValue(nn.Module):
     """A model that returns a value which a function computes inside `inner`, in code that no submodule stands for."""
 
-    def __init__(self, inner: nn.Module, value: "_Value", agreement: float) -> None:
+    def __init__(self, inner: nn.Module, value: "_Value") -> None:
         super().__init__()
         self.inner, self.number, self.width = inner, value.number, value.tensor.shape[1]
-        self.agreement = agreement
         self.layers = [f"{value.function}() inside it"]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,12 +98,10 @@ class _Values(TorchFunctionMode):
 def inner_logits(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
     """Take what has the model's labels by other numbers: a layer with an output for each class, or the mean of some.
 
-    If that does not have all of them, a repair of the gradient of the whole comes first: see true-gradient.
+    None where the gradient of the whole can be repaired, since the whole has all labels: see true-gradient.
     """
     inner = find_inner(attack.model, torch.cat((context.x, context.nearby)))
-    if inner is None or (inner.agreement < 1 and is_repairable(context, attack)):
-        return None
-    return replace(attack, model=inner)
+    return None if inner is None or is_repairable(context, attack) else replace(attack, model=inner)
 
 
 def find_inner(model: nn.Module, x: Tensor) -> Inner | InnerValue | None:
@@ -123,8 +120,8 @@ def find_inner(model: nn.Module, x: Tensor) -> Inner | InnerValue | None:
     seen = [value for value in values.of_width(answer.shape[1]) if value.number in leading]
     value, of_value = _choose_value(seen, answer)
     if value is not None and of_value >= max(MIN_AGREEMENT, share + CLEARLY):
-        return InnerValue(model, value, of_value)
-    return Inner(model, layers, share) if share >= MIN_AGREEMENT else None
+        return InnerValue(model, value)
+    return Inner(model, layers) if share >= MIN_AGREEMENT else None
 
 
 def _find_gradients(model: nn.Module, x: Tensor, width: int) -> set[int]:
