@@ -26,7 +26,7 @@ MAX_SAMPLES, MAX_FLAT = 16, 8  # whose edges, and whose gradients, are looked fo
 RADII = (0.0, 0.001, 0.01, 0.1, *(0.25 * 1.15**k for k in range(19)))
 # Those at which the margin is measured first: where it changes by no more than that from one to the next, no cliff is
 # between them.
-COARSE, MAX_COARSE = (0, 4, 7, 10, 13, 16, 19, 22), 0.4
+COARSE, MAX_COARSE = (0, 4, 9, 12, 15, 17, 19, 20, 21, 22), 0.45
 CLIFF = 0.5  # of the whole change of a margin, between two neighbouring radii
 STEEPER = 3.0  # times the change between the radii before and after: a margin may also change ever faster
 MAX_SHARE = 0.1  # of the samples that have their cliff between the same two
