@@ -27,8 +27,8 @@ class Gradients(NamedTuple):
     @classmethod
     def join(cls, parts: "Sequence[Gradients]") -> "Gradients":
         """Join those of several batches."""
-        *tensors, blocked = zip(*parts, strict=True)
-        return cls(*map(torch.cat, tensors), blocked[0])
+        logits, margins, margin_sizes, ce_sizes, blocked = zip(*parts, strict=True)
+        return cls(torch.cat(logits), torch.cat(margins), torch.cat(margin_sizes), torch.cat(ce_sizes), blocked[0])
 
     @property
     def sound(self) -> bool:
@@ -47,8 +47,8 @@ def differentiate(module: nn.Module, x: Tensor, y: Tensor, seed: int) -> Gradien
             blocked = ""
         except ValueError as error:
             grads, blocked = [torch.zeros_like(x)] * 2, str(error)
-    sizes = (grad.abs().flatten(1).amax(1).cpu() for grad in grads)
-    return Gradients(logits.detach().cpu(), grads[0].cpu(), *sizes, blocked)
+    margin_size, ce_size = (grad.abs().flatten(1).amax(1).cpu() for grad in grads)
+    return Gradients(logits.detach().cpu(), grads[0].cpu(), margin_size, ce_size, blocked)
 
 
 def is_saturable(logits: Tensor, dtype: torch.dtype) -> bool:

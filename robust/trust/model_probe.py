@@ -19,6 +19,7 @@ from robust.records.trust import TimeUpError
 from robust.sampling import draw_rows
 from robust.trust.clean_gradients import CLEAN_PASSES, Gradients, differentiate, is_saturable
 from robust.trust.pass_budget import PassBudget
+from robust.trust.pass_share import GRADIENT_PASSES
 
 MAX_SAMPLES = 256  # of a ModelProbe or an AttackProbe
 SMALL, MIN_SMALL, MAX_SMALL = 1 / 4, 8, 32  # share and number of the samples that are shown several times
@@ -193,6 +194,7 @@ class ModelProbe:
         """
         if self.deadline and self.deadline():
             raise TimeUpError
+        self.budget.add(GRADIENT_PASSES * len(x))
         leaf = torch.from_numpy(x).to(self.batcher.device).requires_grad_()
         labels = torch.from_numpy(self.samples.y[: len(x)]).to(leaf.device)
         with eval_mode(self.module, self.seed), torch.enable_grad():
