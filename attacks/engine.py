@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from robust.attacks.arguments import check_answer, check_arguments, check_threat
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
+from robust.attacks.families import check_family
 from robust.attacks.guards import differentiable
 from robust.attacks.rng import Rng, rng_of, seeded
 from robust.attacks.state import kept
 from robust.attacks.success import Verdict, judge, margin_of
 from robust.attacks.task import Cost, Model, Task
-from robust.attacks.threats.lp import LpThreat
-from robust.attacks.threats.threat import Threat
+from robust.attacks.threats.threat import Part, Threat
 
 
 class Ascent(NamedTuple):
@@ -119,6 +119,7 @@ def assail(
     """
     check_threat(threat)
     check_arguments(model, attack, x, y, criterion)
+    check_family(attack, threat)
     first, *others = threat.parts
     rng = rng_of(seed, x)
     with eval_mode(model, rng.seed), torch.no_grad():
@@ -137,7 +138,7 @@ def assail(
     return outcome
 
 
-def start(model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criterion: Criterion = CLASS) -> Task:
+def start(model: Model, x: Tensor, y: Tensor, threat: Part, rng: Rng, criterion: Criterion = CLASS) -> Task:
     """Return the task that a driver begins with. Arguments are those of `assail`.
 
     Raise ValueError if x leaves the threat's bounds.
@@ -148,6 +149,7 @@ def start(model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criter
 
 def check_bounds(x: Tensor, threat: Threat) -> None:
     """Raise ValueError if x, (N, *features), leaves the threat's bounds."""
+    x = x.nan_to_num(threat.lo) if threat.keeps_missing else x
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
         ranges = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
         give = "give those of the data, as LpThreat.parse(TEXT, lo=-1, hi=1) or minimize_norm(bounds=(-1, 1))"

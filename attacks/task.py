@@ -11,7 +11,7 @@ from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.fast_copy import FastCopy
 from robust.attacks.losses import Loss
 from robust.attacks.rng import Rng
-from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Part
 
 Model = Callable[[Tensor], Tensor]
 
@@ -37,7 +37,7 @@ class Task:
     model: Model
     x: Tensor  # (n, *features), the clean inputs
     y: Tensor  # (n,) int64
-    threat: LpThreat
+    threat: Part
     rng: Rng
     cost: Cost  # of all N samples that the task began with
     place: Tensor  # (n,) int64: the positions of the n samples among these N
@@ -49,7 +49,7 @@ class Task:
     stop: Callable[[], bool] = lambda: False  # whether to end early; asked before the first step and after each
 
     @classmethod
-    def of(cls, model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criterion: Criterion = CLASS) -> "Task":
+    def of(cls, model: Model, x: Tensor, y: Tensor, threat: Part, rng: Rng, criterion: Criterion = CLASS) -> "Task":
         """Make the task of a whole batch: x (N, *features), y (N,) int64, or whatever labels the criterion takes."""
         place = torch.arange(len(x), device=x.device)
         cost = Cost(torch.zeros_like(place), torch.zeros_like(place))

@@ -4,6 +4,7 @@ import contextlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from robust.attacks.registry import suggest
@@ -101,10 +102,10 @@ def pair_slug(attack: str, threat: str) -> str:
     return "-".join(filter(None, (attack and Spec.parse(attack).slug, threat_slug(threat))))
 
 
-def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...]) -> Floor:
+def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...], folder: Path = Path()) -> Floor:
     """Read "40", "40%", "clean:85", "certified@linf:8/255:60" or "pgd-linf-8_255:35".
 
-    Raise ValueError for anything else.
+    A table's file in it is below `folder`. Raise ValueError for anything else.
     """
     scope, _, number = text.rpartition(":")
     if not scope:
@@ -114,20 +115,20 @@ def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...]) ->
         words |= {threat_slug(threat), pair_slug(CERTIFIED, threat), *(pair_slug(attack, threat) for attack in attacks)}
     for attack in attacks:
         words |= {Spec.parse(attack).slug, *_families(Spec.parse(attack))}
-    word = next((word for word in _spellings(scope) if word in words), None)
+    word = next((word for word in _spellings(scope, folder) if word in words), None)
     if word is None:
         raise ValueError(f"unknown scope {suggest(scope, words)}")
     return Floor(read_percent(number), word)
 
 
-def _spellings(scope: str) -> Iterator[str]:
+def _spellings(scope: str, folder: Path) -> Iterator[str]:
     """Yield what a scope may mean: itself, or a threat model or an attack as they are written in a test's name."""
     yield scope
     measure, _, threat = scope.partition("@")
     with contextlib.suppress(ValueError):
-        yield pair_slug("" if measure == "robust" else measure, canonical_threat(threat))
+        yield pair_slug("" if measure == "robust" else measure, canonical_threat(threat, folder))
     with contextlib.suppress(ValueError):
-        yield threat_slug(canonical_threat(scope))
+        yield threat_slug(canonical_threat(scope, folder))
     with contextlib.suppress(ValueError):
         yield Spec.parse(scope).slug
 

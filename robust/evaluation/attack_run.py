@@ -13,6 +13,7 @@ from robust.attacks.engine import Outcome
 from robust.attacks.factory import no_models
 from robust.attacks.task import Model
 from robust.attacks.threats.threat import Threat
+from robust.attacks.words import tables_of
 from robust.data.dataset import Samples
 from robust.data.spool import Spool, pick_rows
 from robust.distributed.ranks import ALONE, Ranks
@@ -157,4 +158,5 @@ def verify_found(
 
 def candidates_of(samples: Samples, x_adv: NDArray[np.float32], threat: Threat, batch: int) -> Candidates:
     """Return x_adv, (n, *shape), as candidates for the n samples."""
-    return Candidates(x_adv, samples.x, samples.y, str(threat), (threat.lo, threat.hi), batch)
+    bounds = (threat.lo, threat.hi)
+    return Candidates(x_adv, samples.x, samples.y, str(threat), bounds, batch, tables_of(str(threat)))

@@ -16,6 +16,7 @@ from robust.attacks.factory import describe, make
 from robust.attacks.rng import Rng
 from robust.attacks.text import first_line
 from robust.attacks.threats.threat import Threat
+from robust.attacks.words import tables_of
 from robust.data.dataset import Dataset, Samples
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
@@ -192,9 +193,10 @@ def add_rounding(
 ) -> AttackResult:
     """Add which samples are adversarial also after their inputs are rounded to the data's levels.
 
-    Nothing is added if the samples are not on such levels; the first samples decide for all.
+    Nothing is added for tables, which are stored as they are, and if the samples are not on such levels; the first
+    samples decide for all.
     """
-    if not on_levels(samples.x[:PROBED_SAMPLES], (threat.lo, threat.hi), levels):
+    if tables_of(str(threat)) or not on_levels(samples.x[:PROBED_SAMPLES], (threat.lo, threat.hi), levels):
         return result
     candidates = candidates_of(samples.take(np.flatnonzero(result.adversarial)), result.x_adv, threat, batch)
     rounded = result.adversarial.copy()

@@ -103,7 +103,7 @@ class SuiteRun:
         """
         deadline = Deadline(self.limits.seconds, self.limits.clock)
         state, outcomes, stopped = SampleState(self.samples, correct, deadline), [], ""
-        succeeded = False
+        succeeded, families = False, [part.norm for part in self.threat.parts]
         for k, stage in enumerate(self.suite.stages):
             part = narrow_threat(self.threat, stage)
             if part is None:
@@ -119,7 +119,7 @@ class SuiteRun:
             outcomes.append(StageOutcome(stage.attack, attacked, adversarial, forwards, backwards, state.seconds))
         return AttackResult(
             attack=self.suite.name,
-            options=self.suite.determinants(self.fast_copy.ways if self.fast_copy else ()),
+            options=self.suite.determinants(self.fast_copy.ways if self.fast_copy else (), families),
             adversarial=state.adversarial,
             x_adv=sort_inputs(state.inputs.array(), state.rows),
             faulty=int(state.faulty.sum()),
@@ -205,5 +205,5 @@ def is_unattacked(result: AttackResult) -> bool:
 
 def narrow_threat(threat: Threat, stage: Stage) -> Threat | None:
     """Return the part of a threat model that a stage is for; None if it is for no part."""
-    parts = tuple(part for part in threat.parts if part.norm in stage.norms)
+    parts = tuple(part for part in threat.parts if part.norm in stage.threats)
     return Union(parts) if len(parts) > 1 else next(iter(parts), None)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 import robust
+from robust.attacks.words import tables_of
 from robust.evaluation.time_limit import TIME
 from robust.flags import union
 from robust.records.attack_outcome import AttackOutcome
@@ -65,6 +66,7 @@ def build_record(
         },
         trust=trust and _note_stopped(trust, outcomes),
         certificate=certificate,
+        tables=tables_of(parts[0].threat),
     )
     record.provenance["classes"] = count_classes(record, labels)
     return _note_contradicted(record)

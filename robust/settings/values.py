@@ -176,7 +176,7 @@ def read_gates(
 
     `certified` is whether anything is: without it, a floor of what is certified is refused.
     """
-    found = read_list(floors, lambda text: read_floor(text, attacks, threats))
+    found = read_list(floors, lambda text: read_floor(text, attacks, threats, floors.folder))
     if not certified and (proof := next((floor for floor in found if floor.is_certified), None)):
         raise OptionError(floors.name, str(proof), "nothing is certified; say how, as --robust-certify=crown")
     text = fail_on.text or "figure"

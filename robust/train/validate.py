@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from robust.attacks.engine import answers, assail
 from robust.attacks.rng import Rng
-from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Part
 from robust.attacks.zoo.fgsm import FGSM
 from robust.attacks.zoo.pgd import PGD
 from robust.certification.ball import Ball
@@ -71,7 +71,7 @@ class Validation:
 
 
 def validate(
-    module: nn.Module, selects: Selection, validation: Samples, threat: LpThreat, seed: int, ranks: Ranks = ALONE
+    module: nn.Module, selects: Selection, validation: Samples, threat: Part, seed: int, ranks: Ranks = ALONE
 ) -> Validation:
     """Measure the accuracies on the validation split: the clean one, and those that the recipe selects by."""
     n, counts = len(validation), np.bincount(validation.y)
@@ -99,7 +99,7 @@ def validate(
 Judge = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def _choose_judge(module: nn.Module, selects: Selection, validation: Samples, threat: LpThreat, seed: int) -> Judge:
+def _choose_judge(module: nn.Module, selects: Selection, validation: Samples, threat: Part, seed: int) -> Judge:
     """Return what tells for which samples a module does what the recipe selects by."""
 
     def attack(x: Tensor, y: Tensor, index: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 
-from robust.attacks.words import parse_threat
+from robust.attacks.words import has_eps, parse_threat
 from robust.report.board import Board, Row
 from robust.report.page.axes import Axes, pad_bounds
 from robust.report.page.marks import colour, legend, shape
@@ -39,7 +39,7 @@ class Curve:
 
 def curves(boards: Sequence[Board]) -> list[Curve]:
     """Return the curves of models with complete rows at two or more eps, for one norm, suite and set of samples."""
-    rows = [row for board in boards for row in board.rows if row.rank is not None and "+" not in row.record.threat]
+    rows = [row for board in boards for row in board.rows if row.rank is not None and has_eps(row.record.threat)]
 
     def key(row: Row) -> tuple[Group, ModelKey, str]:
         record = row.record
