@@ -18,11 +18,13 @@ from robust.attacks.arguments import check_answer, check_arguments, check_threat
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.families import check_family
+from robust.attacks.give_back import give_back
 from robust.attacks.guards import differentiable
 from robust.attacks.rng import Rng, rng_of, seeded
 from robust.attacks.state import kept
 from robust.attacks.success import Verdict, judge, margin_of
 from robust.attacks.task import Cost, Model, Task
+from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.threat import Part, Threat
 
 
@@ -135,7 +137,16 @@ def assail(
                 if entered.stop():
                     return outcome
                 _assail(round_attack, entered, outcome)
+                if isinstance(part, FeaturesThreat):
+                    _give_back(replace(robust, stop=entered.stop), outcome)
     return outcome
+
+
+def _give_back(task: Task, outcome: Outcome) -> None:
+    """Make the adversarial rows that a round has found for the samples of `task` as like the clean ones as can be."""
+    fallen = task.only(outcome.adversarial[task.place])
+    if len(fallen.x):
+        outcome.x_adv[fallen.place] = give_back(fallen, outcome.x_adv[fallen.place])
 
 
 def start(model: Model, x: Tensor, y: Tensor, threat: Part, rng: Rng, criterion: Criterion = CLASS) -> Task:

@@ -77,7 +77,10 @@ class FeaturesThreat:
 
     def admits(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """Mark the rows that keep the file's constraints, (n,) bool."""
-        columns, limits = self.columns, self.limit(x)
+        return self._admits(x_adv, x, self.limit(x))
+
+    def _admits(self, x_adv: Tensor, x: Tensor, limits: Limits) -> Tensor:
+        columns = self.columns
         same = (x_adv == x) | (x_adv.isnan() & x.isnan())
         value = x_adv.to(torch.float64)
         inside = (value >= limits.low) & (value <= limits.high) & limits.free
@@ -99,9 +102,21 @@ class FeaturesThreat:
             return repair(self.columns, limits, x_adv, x, relaxed=True)
         return self._secure(repair(self.columns, limits, x_adv, x), x_adv, x, limits)
 
+    def settle(self, x_adv: Tensor, x: Tensor, held: Tensor) -> Tensor:
+        """Return the same with the values in `held`, (n, d) bool, as they are, where the others can restore relations.
+
+        A search that changes some features would else see them moved back by half.
+        """
+        limits = self.limit(x)
+        repaired = repair(self.columns, limits, x_adv, x, held=held)
+        failed = ~self._admits(repaired, x, limits)
+        if bool(failed.any()):
+            repaired[failed] = self.project(x_adv[failed], x[failed])
+        return repaired
+
     def _secure(self, repaired: Tensor, wanted: Tensor, x: Tensor, limits: Limits) -> Tensor:
         """Return the repaired rows; those that are not admitted are repaired exactly, or else the clean ones."""
-        failed = ~self.admits(repaired, x)
+        failed = ~self._admits(repaired, x, limits)
         if not bool(failed.any()):
             return repaired
         from robust.attacks.threats.rows_exact import nearest

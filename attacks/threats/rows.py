@@ -62,8 +62,11 @@ class Columns(NamedTuple):
         inside = self.weights != 0
         idle = ~(changed.to(torch.float64) @ inside.to(torch.float64).T > 0)
         missing = value.isnan().to(torch.float64) @ inside.to(torch.float64).T > 0
-        size = value.nan_to_num(0.0).abs() @ self.weights.abs().T + self.constant.abs()
-        return idle | missing | (self.residual(value).abs() <= TOLERANCE * size)
+        return idle | missing | (self.residual(value).abs() <= TOLERANCE * self.sizes(value))
+
+    def sizes(self, value: Tensor) -> Tensor:
+        """Return the sum of the sizes of each relation's terms, (n, r)."""
+        return value.nan_to_num(0.0).abs() @ self.weights.abs().T + self.constant.abs()
 
 
 class Limits(NamedTuple):

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 ROWS = 256  # of a program
 SECONDS = 2.0  # for a row whose integers are hard to find
 FRACTIONAL = 1e-6
+LEAST = 1e-6  # of the largest slope: what has none is moved one way all the same
 
 
 class Program(NamedTuple):
@@ -79,6 +80,7 @@ def farthest(columns: Columns, limits: Limits, grad: Tensor, x: Tensor) -> Tenso
     program = Program.of(columns, limits, x)
     gain = slope.cpu().numpy()[:, program.play] * program.unit
     cost = -gain / np.maximum(np.abs(gain).max(1, keepdims=True), 1e-300)
+    cost = np.where(np.abs(cost) < LEAST, LEAST * np.cos(1.0 + program.play), cost)  # or ties depend on the batch
     return _place(columns, limits, program, _solve(program, cost), value, x)
 
 

@@ -12,12 +12,22 @@ from torch import Tensor
 from robust.attacks.threats.rows import Columns, Limits, pick_categories, to_simplex
 
 SWEEPS = 8  # over several relations, which may share features
+EXACT = 1e-9  # of the sizes of a relation's terms: what is less counts as kept, between two sweeps
 PASSES = 3  # over the features, to make good what rounding has broken
 
 
-def repair(columns: Columns, limits: Limits, wanted: Tensor, x: Tensor, *, relaxed: bool = False) -> Tensor:
+def repair(
+    columns: Columns,
+    limits: Limits,
+    wanted: Tensor,
+    x: Tensor,
+    *,
+    relaxed: bool = False,
+    held: Tensor | None = None,
+) -> Tensor:
     """Return rows near `wanted`, (n, d), in the type of the clean rows x; `relaxed` leaves integers and groups mixed.
 
+    No relation moves what is `held`, (n, d) bool.
     Where several relations contradict each other within the limits, some are not kept.
     """
     value = torch.where(limits.free, wanted.to(torch.float64).nan_to_num(0.0), x.to(torch.float64))
@@ -25,15 +35,14 @@ def repair(columns: Columns, limits: Limits, wanted: Tensor, x: Tensor, *, relax
         picked = to_simplex(value[:, members]) if relaxed else pick_categories(value[:, members])
         value[:, members] = torch.where(limits.free[:, members], picked, value[:, members])
     value = torch.where(limits.free, value.clamp(limits.low, limits.high), value)
-    active = _active(columns, limits, x)
+    active, movable = _active(columns, limits, x), limits.free & ~columns.category
+    movable = movable if held is None else movable & ~held
     if bool(active.any()):
-        movable = limits.free & ~columns.category
         value = _restore(columns, limits, value, movable, active)
-        if not relaxed and bool(columns.whole.any()):
-            value = torch.where(columns.whole & limits.free, value.round().clamp(limits.low, limits.high), value)
-            value = _make_good(columns, limits, value, movable, active)
-    elif not relaxed:
+    if not relaxed and bool(columns.whole.any()):
         value = torch.where(columns.whole & limits.free, value.round(), value)
+        if bool((columns.whole & (columns.weights != 0).any(0)).any()):
+            value = _make_good(columns, limits, value, movable, active)
     return torch.where(limits.free, value.to(x.dtype), x)
 
 
@@ -50,16 +59,18 @@ def _restore(columns: Columns, limits: Limits, wanted: Tensor, movable: Tensor, 
     shift, value = torch.zeros_like(wanted), wanted
     multipliers = torch.zeros(len(wanted), len(columns.constant), dtype=torch.float64, device=wanted.device)
     for _ in range(SWEEPS if len(columns.constant) > 1 else 1):
-        if not bool((active & (columns.residual(value) != 0)).any()):
+        lacking = (active & (columns.residual(value).abs() > columns.sizes(value) * EXACT)).any(1, keepdim=True)
+        if not bool(lacking.any()):
             break
         for r, weights in enumerate(columns.weights):
             direction = metric * weights
             without = shift - multipliers[:, r, None] * direction
             least = -torch.inf if columns.equal[r] else 0.0
             line = Line(wanted - without, direction, weights, float(columns.constant[r]))
-            multipliers[:, r] = torch.where(active[:, r], line.find_root(limits).clamp_min(least), 0.0)
+            found = torch.where(active[:, r], line.find_root(limits).clamp_min(least), 0.0)
+            multipliers[:, r] = torch.where(lacking[:, 0], found, multipliers[:, r])
             shift = without + multipliers[:, r, None] * direction
-            value = torch.where(movable, (wanted - shift).clamp(limits.low, limits.high), wanted)
+            value = torch.where(movable & lacking, (wanted - shift).clamp(limits.low, limits.high), value)
     return value
 
 
@@ -97,11 +108,11 @@ class Line(NamedTuple):
 
 def _make_good(columns: Columns, limits: Limits, value: Tensor, movable: Tensor, active: Tensor) -> Tensor:
     """Return the rows with each feature in turn moved by what its relations still lack; integers by whole numbers."""
-    order = [k for whole in (True, False) for k in range(value.shape[1]) if bool(columns.whole[k]) == whole]
-    value = value.clone()
+    value, moving = value.clone(), movable.any(0).tolist()
+    order = [k for whole in (True, False) for k in range(len(moving)) if bool(columns.whole[k]) == whole and moving[k]]
     for _ in range(PASSES):
         for r in range(len(columns.constant)):
-            for k in (k for k in order if columns.weights[r, k] != 0 and bool(movable[:, k].any())):
+            for k in (k for k in order if columns.weights[r, k] != 0):
                 lacking = torch.where(active[:, r], columns.residual(value)[:, r], 0.0)
                 move = torch.where(movable[:, k], -lacking / columns.weights[r, k], 0.0)
                 if columns.whole[k]:

@@ -20,6 +20,7 @@ from robust.attacks.threats.rows import Limits
 from robust.attacks.words import FEATURES
 
 GREEDY = 0.5  # share of the children that come of the best row
+HELD = 1.0  # share of the other features, at most, that a relation does not move either
 SEVERAL = 3  # features that a mutation changes at most
 
 
@@ -63,23 +64,30 @@ class Evolve:
         rng, limits = task.rng.fold(k), task.threat.limit(task.x)
         if k + 1 < self.population:
             child = task.threat.sample(task.x, rng)
-        elif k % 2:
-            child = self._sweep(task, state, limits, (k - self.population) // 2)
         else:
-            child = self._mix(task, state, limits, rng)
-        child = task.threat.project(child, task.x)
+            child, changed = self._breed(task, state, limits, rng, k)
+            idle = rng.fold(8).uniform(task.x) < HELD * rng.fold(9).uniform(task.x[:, :1])
+            child = task.threat.settle(child, task.x, changed | idle)
         logits = task.logits(child)
         margin = margin_of(task, logits)
-        worst = state.fitness.argmin(1)
-        at = torch.arange(len(child), device=child.device)
+        at, top = torch.arange(len(child), device=child.device), state.fitness.argmax(1)
+        # As good as the best, it takes its place: where answers are steps, as of trees, the search drifts.
+        worst = torch.where(margin == state.fitness[at, top], top, state.fitness.argmin(1))
         better = margin >= state.fitness[at, worst]
         rows, fitness = state.rows.clone(), state.fitness.clone()
         rows[at[better], worst[better]], fitness[at[better], worst[better]] = child[better], margin[better]
         return EvolveState(child, logits, rows, fitness)
 
-    def _sweep(self, task: Task, state: EvolveState, limits: Limits, k: int) -> Tensor:
-        """Return the best row with one feature at an end of its range: sweep k goes up and down, feature by feature."""
+    def _breed(self, task: Task, state: EvolveState, limits: Limits, rng: Rng, k: int) -> tuple[Tensor, Tensor]:
+        """Return the child of step k, and which of its values were changed, (n, d) bool."""
         best = _take(state.rows, state.fitness.argmax(1))
+        if k % 2:
+            child = self._sweep(task, best, limits, (k - self.population) // 2)
+            return child, child != best
+        return self._mix(task, state, limits, rng)
+
+    def _sweep(self, task: Task, best: Tensor, limits: Limits, k: int) -> Tensor:
+        """Return the best row with one feature at an end of its range: sweep k goes up and down, feature by feature."""
         feature, up = (k // 2) % best.shape[1], k % 2 == 0
         child = best.clone()
         child[:, feature] = (limits.high if up else limits.low)[:, feature].to(child.dtype)
@@ -88,7 +96,7 @@ class Evolve:
                 child[:, members] = (members == feature).to(child)
         return torch.where(limits.free, child, best)
 
-    def _mix(self, task: Task, state: EvolveState, limits: Limits, rng: Rng) -> Tensor:
+    def _mix(self, task: Task, state: EvolveState, limits: Limits, rng: Rng) -> tuple[Tensor, Tensor]:
         """Return a child of two rows, changed in a few features: to an end of the range, at random, or back to x."""
         x, shape = task.x, state.fitness
         one = _take(state.rows, (rng.fold(0).uniform(shape[:, :1])[:, 0] * self.population).long())
@@ -102,7 +110,7 @@ class Evolve:
         changed = torch.where(kind < 0.5, end, torch.where(kind < 0.8, drawn, x.to(torch.float64)))
         count = 1 + SEVERAL * rng.fold(6).uniform(shape[:, :1])
         chosen = rng.fold(7).uniform(x) * limits.free.sum(1, keepdim=True) < count
-        return torch.where(chosen & limits.free, changed.to(child.dtype), child)
+        return torch.where(chosen & limits.free, changed.to(child.dtype), child), chosen & limits.free
 
 
 def _take(rows: Tensor, at: Tensor) -> Tensor:
