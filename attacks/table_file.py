@@ -159,7 +159,7 @@ def _ordered(feature: Feature, numbers: dict[str, float], default: float | None,
     if feature.type == "integer" and not (lo.is_integer() and hi.is_integer()):
         raise ValueError(f"an integer needs whole bounds, got {lo:g} and {hi:g}")
     if eps is None and not feature.fixed:
-        raise ValueError("there is no eps; give one for all, above [features], or to this feature")
+        raise ValueError("there is no eps; give one for all, at the top of the file, or to this feature")
     size = 0.0 if eps is None or feature.fixed else eps * _unit(numbers, hi - lo, unit, eps)
     if feature.type == "integer" and 0 < size < 1:
         raise ValueError(f"it is an integer, and eps allows {size:.2g}: give eps for a change of 1 or more, or fixed")

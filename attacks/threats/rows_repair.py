@@ -12,7 +12,7 @@ from torch import Tensor
 from robust.attacks.threats.rows import Columns, Limits, pick_categories, to_simplex
 
 SWEEPS = 8  # over several relations, which may share features
-EXACT = 1e-9  # of the sizes of a relation's terms: what is less counts as kept, between two sweeps
+EXACT = 2e-7  # of the sizes of a relation's terms: rows of float32 keep it no better
 PASSES = 3  # over the features, to make good what rounding has broken
 
 
@@ -32,7 +32,8 @@ def repair(
     """
     value = torch.where(limits.free, wanted.to(torch.float64).nan_to_num(0.0), x.to(torch.float64))
     for members in columns.groups:
-        picked = to_simplex(value[:, members]) if relaxed else pick_categories(value[:, members])
+        shares = value[:, members].nan_to_num(0.0)
+        picked = to_simplex(shares) if relaxed else pick_categories(shares)
         value[:, members] = torch.where(limits.free[:, members], picked, value[:, members])
     value = torch.where(limits.free, value.clamp(limits.low, limits.high), value)
     active, movable = _active(columns, limits, x), limits.free & ~columns.category

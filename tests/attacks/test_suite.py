@@ -8,7 +8,7 @@ import pytest
 
 from robust.attacks import make
 from robust.attacks.suite import Stage, Suite, read_suite, suite_names
-from robust.attacks.words import NORMS
+from robust.attacks.words import FAMILIES, NORMS
 
 MINE = '[[stages]]\nattack = "fgsm"\n'
 
@@ -27,11 +27,30 @@ def test_a_suite_that_comes_along_never_changes(tmp_path):
     assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()} == FROZEN
 
 
-def test_full_is_standard_and_more(tmp_path):
-    full, standard = (read_suite(name, tmp_path).stages for name in ("full-1", "standard-1"))
+# Likewise under tables, whose stages are no part of what determines the figures under norms.
+FROZEN_FEATURES = {
+    "full-1": "",
+    "quick-1": "",
+    "standard-1": "",
+}
+
+
+def test_nor_does_what_it_is_for_tables(tmp_path):
+    suites = {name: read_suite(name, tmp_path) for name in suite_names()}
+    texts = {name: json.dumps(s.determinants((), ["features"]), sort_keys=True) for name, s in suites.items()}
+
+    assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()} == FROZEN_FEATURES
+
+
+@pytest.mark.parametrize("families", [NORMS, ("features",)])
+def test_full_is_standard_and_more(families, tmp_path):
+    full, standard = (
+        [stage for stage in read_suite(name, tmp_path).stages if set(families) & set(stage.threats)]
+        for name in ("full-1", "standard-1")
+    )
 
     assert full[: len(standard)] == standard
-    assert len(full) > len(standard)
+    assert len(full) > len(standard) or families == ("features",)
 
 
 @pytest.fixture
@@ -51,10 +70,10 @@ def test_every_stage_of_a_suite_that_comes_along_can_be_made(name, tmp_path):
         make(stage.attack)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", FAMILIES)
 @pytest.mark.parametrize("name", suite_names())
 def test_a_suite_that_comes_along_is_for_every_norm(name, norm, tmp_path):
-    assert any(norm in stage.norms for stage in read_suite(name, tmp_path).stages)
+    assert any(norm in stage.threats for stage in read_suite(name, tmp_path).stages)
 
 
 def test_a_suite_of_ones_own_has_all_that_a_stage_may_say(read):
@@ -97,9 +116,10 @@ WRONG = {
     MINE + "patience = 0\n": "mine.toml, stage 1: patience must be at least 1, got 0",
     MINE + "widen = 1\n": "mine.toml, stage 1: widen must be true or false, got 1",
     MINE + "patience = 1.5\n": "mine.toml, stage 1: patience must be a whole number, got 1.5",
-    MINE + 'norms = "l2"\n': "mine.toml, stage 1: norms must be a list of strings in quotes, got 'l2'",
-    MINE + "norms = []\n": "mine.toml, stage 1: norms is empty, expected one or more of linf, l2, l1",
-    MINE + 'norms = ["l3"]\n': "mine.toml, stage 1: unknown norm 'l3'. Known: l1, l2, linf",
+    MINE + 'norms = "l2"\n': "mine.toml, stage 1: threats must be a list of strings in quotes, got 'l2'",
+    MINE + "threats = []\n": "mine.toml, stage 1: threats is empty, expected one or more of linf, l2, l1, features",
+    MINE + 'norms = ["l3"]\n': "mine.toml, stage 1: unknown norm or family of threat models 'l3'. Known: features, l1, l2, linf",
+    MINE + 'norms = ["l2"]\nthreats = ["l2"]\n': "mine.toml, stage 1: norms and threats are two names of one key",
     MINE + "[[stages]]\nattack = 3\n": "mine.toml, stage 2: attack must be a string in quotes, got 3",
     '[[stages]]\nattack = ["fgsm"]\n': "mine.toml, stage 1: attack must be a string in quotes, got ['fgsm']",
 }
