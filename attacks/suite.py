@@ -126,10 +126,11 @@ def _stages(path: Path) -> tuple[Stage, ...]:
 def _stage(where: str, table: dict[str, Any]) -> Stage:
     """Make a stage of a TOML table, whose arrays become tuples; `where` begins the messages of errors."""
     hints = typing.get_type_hints(Stage)
-    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     try:
-        if "norms" in given:
-            given = _rename_norms(given)
+        table = _rename_norms(table) if "norms" in table else table
+        given: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+        }
         if "attack" not in given:
             raise ValueError('there is no attack; write attack = "pgd:steps=40"')
         for key, value in given.items():

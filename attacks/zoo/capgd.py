@@ -13,23 +13,25 @@ from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.words import FEATURES
 from robust.attacks.zoo.apgd import APGD, APGDState
 
+CORNER = 4  # steps from one row that a gradient points to, to the next
+
 
 class CAPGDState(NamedTuple):
     """The state: the repaired row, which is judged, and the ascent among rows that are not whole yet."""
 
     x: Tensor
-    logits: None
+    logits: Tensor | None
     inner: APGDState
 
 
 @ATTACKS.register("capgd")
 @dataclass(frozen=True, slots=True)
 class CAPGD:
-    """Ascend as APGD does among rows that keep limits and relations, and repair each iterate: that row is judged.
+    """Ascend as APGD does, and repair each iterate: the repaired row is judged.
 
-    Between two steps integers may be fractions and categories mixed, so that short steps lead somewhere; the paper
-    repairs them in place. The last row is the one that the best row's gradient points to, found exactly, as in
-    frankwolfe. One query for the gradient and one for the repaired row a step.
+    In the first half of the steps, from the clean row, integers may be fractions and categories mixed between two
+    steps, so that short ones lead somewhere; the second half repairs in place, as the paper does, from a random row.
+    Every fourth row, and the last, is the one that the gradient points to, found exactly, as in frankwolfe.
     """
 
     steps: int = 50
@@ -42,22 +44,31 @@ class CAPGD:
         check_loss(self.loss)
         self._ascent()  # raises an error if the options are wrong
 
-    def _ascent(self) -> APGD:
-        return APGD(self.steps, self.loss, self.rho)
+    def _ascent(self, k: int = 0) -> APGD:
+        """Return the ascent of step k: one from the clean row for half of the steps, then one from a random one."""
+        half = self.steps // 2
+        return APGD(max(1, half if k < half else self.steps - half), self.loss, self.rho)
 
     def init(self, task: Task) -> CAPGDState:
-        return self._judged(task, self._ascent().init(_relax(task)))
+        return self._judged(task, self._ascent().init(self._enter(task, 0)), 0)
 
     def step(self, task: Task, state: CAPGDState, k: int) -> CAPGDState:
-        if k + 1 == self.steps:
+        half, last, entered = self.steps // 2, k + 1 == self.steps, self._enter(task, k)
+        if k == half and half:
+            return self._judged(task, self._ascent(k).init(entered), k)
+        inner = self._ascent(k).step(entered, state.inner, k if k < half else k - half)
+        if last or k % CORNER == 0:
             assert isinstance(task.threat, FeaturesThreat)
-            return CAPGDState(task.threat.corner(task.x, state.inner.best_grad), None, state.inner)
-        return self._judged(task, self._ascent().step(_relax(task), state.inner, k))
+            return CAPGDState(task.threat.corner(task.x, inner.best_grad if last else inner.grad), None, inner)
+        return self._judged(task, inner, k)
 
-    def _judged(self, task: Task, inner: APGDState) -> CAPGDState:
-        return CAPGDState(task.threat.project(inner.x, task.x), None, inner)
+    def _enter(self, task: Task, k: int) -> Task:
+        """Return the task of step k's ascent: at first among rows that are not whole yet, from the clean one."""
+        assert isinstance(task.threat, FeaturesThreat)
+        return replace(task, threat=task.threat.relax(), origin=task.x) if k < self.steps // 2 else task
 
-
-def _relax(task: Task) -> Task:
-    assert isinstance(task.threat, FeaturesThreat)
-    return replace(task, threat=task.threat.relax())
+    def _judged(self, task: Task, inner: APGDState, k: int) -> CAPGDState:
+        """Return the state after step k: its iterate is repaired already in the second half."""
+        if k < self.steps // 2:
+            return CAPGDState(task.threat.project(inner.x, task.x), None, inner)
+        return CAPGDState(inner.x, inner.logits, inner)

@@ -118,9 +118,7 @@ def test_every_attack_for_tables_finds_only_admitted_rows_whatever_the_batch(nam
     x, table, model = with_gaps(), threat(), finite(MODEL)
     attack = make(f"{name}:steps=8" if name not in ("fgsm", "ffgsm", "rfgsm") else name)
     whole = assail(model, attack, x, Y, table, seed=Rng.of(3, torch.arange(N)))
-    parts = [
-        assail(model, attack, x[at], Y[at], table, seed=Rng.of(3, at)) for at in torch.arange(N).flip(0).split(13)
-    ]
+    parts = [assail(model, attack, x[at], Y[at], table, seed=Rng.of(3, at)) for at in torch.arange(N).flip(0).split(13)]
 
     assert kept(table, whole.x_adv, x).all()
     assert (model(whole.x_adv).argmax(1) != Y)[whole.adversarial].all()
