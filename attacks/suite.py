@@ -43,7 +43,7 @@ class Stage:
         object.__setattr__(self, "attack", str(spec))
         for family in self.threats:
             if family not in FAMILIES:
-                raise ValueError(f"unknown norm or family of threat models {suggest(family, FAMILIES)}")
+                raise ValueError(f"unknown family of threat models {suggest(family, FAMILIES)}")
         if not self.threats:
             raise ValueError(f"threats is empty, expected one or more of {', '.join(FAMILIES)}")
         if not 0 < self.hardest <= 1:

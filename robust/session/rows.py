@@ -14,10 +14,14 @@ def check_rows(data: RunData, threat: str) -> None:
     And for missing values under any other threat model, which has no place for them.
     """
     tables, samples = tables_of(threat), data.samples
+    if not tables and not data.dataset.missing:
+        return
+    x = samples.x[:]
+    gaps = np.isnan(x).any(tuple(range(1, x.ndim)))
     for word, content in tables.items():
         check_table(data.dataset, word)
-        for constraint, broken in find_violations(content, samples.x[:]).items():
-            if broken.all():
+        for constraint, broken in find_violations(content, x).items():
+            if broken[~gaps].all():
                 raise ValueError(f"none of the {len(samples)} rows keeps {constraint}: correct the file, or the data")
-    if len(tables) < len(threat.split("+")) and data.dataset.missing and np.isnan(samples.x[:]).any():
+    if len(tables) < len(threat.split("+")) and gaps.any():
         raise ValueError("the data have missing values, which only a table's file (features:FILE.toml) keeps missing")

@@ -119,9 +119,10 @@ WRONG = {
     MINE + 'norms = "l2"\n': "mine.toml, stage 1: threats must be a list of strings in quotes, got 'l2'",
     MINE + "threats = []\n": "mine.toml, stage 1: threats is empty, expected one or more of linf, l2, l1, features",
     MINE
-    + 'norms = ["l3"]\n': "mine.toml, stage 1: unknown norm or family of threat models 'l3'. Known: features, l1, l2, linf",
-    MINE
-    + 'norms = ["l2"]\nthreats = ["l2"]\n': "mine.toml, stage 1: norms and threats are two names of one key; give threats",
+    + 'norms = ["l3"]\n': "mine.toml, stage 1: unknown family of threat models 'l3'. Known: features, l1, l2, linf",
+    MINE + 'norms = ["l2"]\nthreats = ["l2"]\n': (
+        "mine.toml, stage 1: norms and threats are two names of one key; give threats"
+    ),
     MINE + "[[stages]]\nattack = 3\n": "mine.toml, stage 2: attack must be a string in quotes, got 3",
     '[[stages]]\nattack = ["fgsm"]\n': "mine.toml, stage 1: attack must be a string in quotes, got ['fgsm']",
 }

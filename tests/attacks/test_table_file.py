@@ -133,7 +133,7 @@ WRONG = {
 @pytest.mark.parametrize("text", WRONG)
 def test_a_mistake_in_it_is_one_line(text, tmp_path):
     (tmp_path / "loans.toml").write_text(text)
-    with pytest.raises(ValueError, match="^loans.toml: ") as caught:
+    with pytest.raises(ValueError, match=r"^loans\.toml: ") as caught:
         read_table_file(tmp_path / "loans.toml")
 
     assert WRONG[text] in str(caught.value)
@@ -143,7 +143,7 @@ def test_a_mistake_in_it_is_one_line(text, tmp_path):
 def test_a_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(ValueError, match=r"^no such file \(looked for .*nope.toml\)$"):
         canonical_threat("features:nope.toml", tmp_path)
-    with pytest.raises(ValueError, match="name the file of the table, as features:loans.toml"):
+    with pytest.raises(ValueError, match=r"name the file of the table, as features:loans\.toml"):
         canonical_threat("features:loans", tmp_path)
     with pytest.raises(ValueError, match="was not read; name its file"):
         find_table("features:never-00000000")

@@ -13,7 +13,7 @@ from robust.attacks.suite import read_suite
 from tests.oracles.tables import Rows, linear_margin, network_margin, trees_margin
 from tests.tables import rows, threat, train
 
-N, TRUTH = 60, 1e-6
+N, TRUTH = 40, 1e-6
 X, Y = rows(N)
 LEARN = rows(300, seed=1)
 MATRIX = np.array([[0, 0, 0, 1, -1, -1, -1, 0, 0, 0], [0, 0, -1, 1, 0, 0, 0, 0, 0, 0]], float)
