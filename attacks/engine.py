@@ -9,7 +9,7 @@ threat model, the criterion and the model's own answer, so an attack cannot clai
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from robust.attacks.state import kept
 from robust.attacks.success import Verdict, judge, margin_of
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threats.features import FeaturesThreat
+from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Part, Threat
 
 
@@ -130,7 +131,7 @@ def assail(
         outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, margin_of(task, clean.logits), task.cost)
         for part in (first, *others):
             for round_attack, enter_round in rounds_of(attack):
-                robust = replace(task, threat=part).only(~outcome.adversarial)
+                robust = replace(task, threat=cast(LpThreat, part)).only(~outcome.adversarial)
                 if not len(robust.x):
                     return outcome
                 entered = enter_round(robust)

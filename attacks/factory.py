@@ -22,8 +22,7 @@ from robust.attacks.engine import AnyAttack, assail
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, configure
 from robust.attacks.task import Model, NoGradientError
-from robust.attacks.threats.lp import LpThreat
-from robust.attacks.threats.threat import Threat
+from robust.attacks.threats.threat import Part, Threat
 
 # Wrappers that go with every attack, by option; the last is the outermost.
 WRAPPERS: dict[str, type[Any]] = {
@@ -102,7 +101,7 @@ def needs_gradient(attack: AnyAttack, x: Tensor, threat: Threat, classes: int) -
 MAX_TRIED = 5  # calls of the model that tell whether an attack is for a norm: it refuses one before it asks
 
 
-def find_refusal(text: str, x: Tensor, ball: LpThreat, classes: int) -> str:
+def find_refusal(text: str, x: Tensor, ball: Part, classes: int) -> str:
     """Return the message with which the attack of a spec refuses the norm of a ball; "" if it takes it.
 
     Its first step is tried on `x`, one sample (1, *features), and a model of `classes` classes that is always right. A

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from robust.attacks.success import judge
 from robust.attacks.task import Task
-from robust.attacks.threats.features import FeaturesThreat
+from robust.attacks.threats.features import FeaturesThreat, of_table
 
 STREAM = 0x6B  # number of its stream of random numbers
 
@@ -16,8 +16,7 @@ def give_back(task: Task, rows: Tensor) -> Tensor:
     Each is set back in an order that is drawn for the sample, together with what its relations demand, where the row is
     still adversarial and fewer values differ. It costs one query for each feature.
     """
-    threat = task.threat
-    assert isinstance(threat, FeaturesThreat)
+    threat = of_table(task.threat)
     units = _list_units(threat).to(rows.device)
     order = task.rng.fold(STREAM).uniform(rows.new_zeros(len(rows), len(units))).argsort(1)
     for k in range(len(units)):

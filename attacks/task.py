@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.fast_copy import FastCopy
 from robust.attacks.losses import Loss
 from robust.attacks.rng import Rng
+from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Part
 
 Model = Callable[[Tensor], Tensor]
@@ -37,7 +39,7 @@ class Task:
     model: Model
     x: Tensor  # (n, *features), the clean inputs
     y: Tensor  # (n,) int64
-    threat: Part
+    threat: LpThreat  # or of a table, for attacks whose families say so: see families.py
     rng: Rng
     cost: Cost  # of all N samples that the task began with
     place: Tensor  # (n,) int64: the positions of the n samples among these N
@@ -54,7 +56,7 @@ class Task:
         place = torch.arange(len(x), device=x.device)
         cost = Cost(torch.zeros_like(place), torch.zeros_like(place))
         exact = model.exact if isinstance(model, FastCopy) else None
-        return cls(model, x, y, threat, rng, cost, place, exact=exact, criterion=criterion)
+        return cls(model, x, y, cast(LpThreat, threat), rng, cost, place, exact=exact, criterion=criterion)
 
     def start(self, share: float = 1.0) -> Tensor:
         """Return the start, (n, *features): `origin`, or a random point of the ball shrunk to `share`, from 0 to 1."""

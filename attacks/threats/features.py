@@ -21,6 +21,12 @@ from robust.attacks.threats.rows_repair import repair
 from robust.attacks.words import FEATURES, canonical_threat, find_table
 
 
+def of_table(threat: object) -> "FeaturesThreat":
+    """Return a threat model that an attack for tables alone gets."""
+    assert isinstance(threat, FeaturesThreat)
+    return threat
+
+
 @dataclass(frozen=True)
 class FeaturesThreat:
     """The rows that a table's file admits in place of x."""

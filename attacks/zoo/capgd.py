@@ -1,7 +1,7 @@
 """CAPGD, auto-PGD for tables whose rows keep constraints: Simonetto et al. 2024 (2406.00775)."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 from torch import Tensor
 
@@ -9,7 +9,8 @@ from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
-from robust.attacks.threats.features import FeaturesThreat
+from robust.attacks.threats.features import of_table
+from robust.attacks.threats.lp import LpThreat
 from robust.attacks.words import FEATURES
 from robust.attacks.zoo.apgd import APGD, APGDState
 
@@ -58,14 +59,15 @@ class CAPGD:
             return self._judged(task, self._ascent(k).init(entered), k)
         inner = self._ascent(k).step(entered, state.inner, k if k < half else k - half)
         if last or k % CORNER == 0:
-            assert isinstance(task.threat, FeaturesThreat)
-            return CAPGDState(task.threat.corner(task.x, inner.best_grad if last else inner.grad), None, inner)
+            return CAPGDState(
+                of_table(task.threat).corner(task.x, inner.best_grad if last else inner.grad), None, inner
+            )
         return self._judged(task, inner, k)
 
     def _enter(self, task: Task, k: int) -> Task:
         """Return the task of step k's ascent: at first among rows that are not whole yet, from the clean one."""
-        assert isinstance(task.threat, FeaturesThreat)
-        return replace(task, threat=task.threat.relax(), origin=task.x) if k < self.steps // 2 else task
+        relaxed = cast(LpThreat, of_table(task.threat).relax())
+        return replace(task, threat=relaxed, origin=task.x) if k < self.steps // 2 else task
 
     def _judged(self, task: Task, inner: APGDState, k: int) -> CAPGDState:
         """Return the state after step k: its iterate is repaired already in the second half."""

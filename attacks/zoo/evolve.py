@@ -15,7 +15,7 @@ from robust.attacks.rng import Rng
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.success import margin_of
 from robust.attacks.task import Task
-from robust.attacks.threats.features import FeaturesThreat
+from robust.attacks.threats.features import of_table
 from robust.attacks.threats.rows import Limits
 from robust.attacks.words import FEATURES
 
@@ -60,14 +60,14 @@ class Evolve:
         return EvolveState(x, logits, rows, fitness)
 
     def step(self, task: Task, state: EvolveState, k: int) -> EvolveState:
-        assert isinstance(task.threat, FeaturesThreat)
-        rng, limits = task.rng.fold(k), task.threat.limit(task.x)
+        rng, threat = task.rng.fold(k), of_table(task.threat)
+        limits = threat.limit(task.x)
         if k + 1 < self.population:
-            child = task.threat.sample(task.x, rng)
+            child = threat.sample(task.x, rng)
         else:
             child, changed = self._breed(task, state, limits, rng, k)
             idle = rng.fold(8).uniform(task.x) < HELD * rng.fold(9).uniform(task.x[:, :1])
-            child = task.threat.settle(child, task.x, changed | idle)
+            child = threat.settle(child, task.x, changed | idle)
         logits = task.logits(child)
         margin = margin_of(task, logits)
         at, top = torch.arange(len(child), device=child.device), state.fitness.argmax(1)
@@ -91,7 +91,7 @@ class Evolve:
         feature, up = (k // 2) % best.shape[1], k % 2 == 0
         child = best.clone()
         child[:, feature] = (limits.high if up else limits.low)[:, feature].to(child.dtype)
-        for members in task.threat.columns.groups:
+        for members in of_table(task.threat).columns.groups:
             if up and bool((members == feature).any()):
                 child[:, members] = (members == feature).to(child)
         return torch.where(limits.free, child, best)

@@ -9,7 +9,7 @@ from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
-from robust.attacks.threats.features import FeaturesThreat
+from robust.attacks.threats.features import of_table
 from robust.attacks.words import FEATURES
 
 
@@ -47,8 +47,7 @@ class FrankWolfe:
         return FrankWolfeState(x, logits, grad, x)
 
     def step(self, task: Task, state: FrankWolfeState, k: int) -> FrankWolfeState:
-        assert isinstance(task.threat, FeaturesThreat)
-        x = task.threat.corner(task.x, state.grad)
+        x = of_table(task.threat).corner(task.x, state.grad)
         point = x if k % 2 == 0 else state.point.lerp(x, 2 / (k + 2))
         if k + 1 == self.steps:  # the gradient is not used
             return FrankWolfeState(x, None, state.grad, point)

@@ -183,7 +183,7 @@ class Models:
         threat = self._data.read_threat(self._settings.threats[0])
         if isinstance(threat, Union):
             raise ValueError(f"training is under one threat model, the first given, and {threat} is a union")
-        return threat
+        return threat.parts[0]
 
     def _load(self, variant: Variant) -> Subject:
         spec, settings, terms = variant.spec, self._settings, self._terms(self._data.classes)

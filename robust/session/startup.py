@@ -185,6 +185,7 @@ def _list_for_black_box(settings: Settings) -> list[tuple[str, str, tuple[str, .
 
     Of a suite those stages for tables are left out that follow a gradient, where others are left.
     """
+    listed: list[tuple[str, str, tuple[str, ...]]]
     listed = [(f"attack={text}", text, FAMILIES) for text in settings.attacks]
     for suite in settings.suites:
         left = leave_queries(suite)

@@ -1,11 +1,13 @@
 """Preparing a module for its training."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
 
 from robust.attacks.registry import suggest
+from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Part
 from robust.attacks.words import NORMS
 from robust.data.dataset import Samples
@@ -34,7 +36,7 @@ def rehearse(module: nn.Module, method: Method, samples: Samples, threat: Part) 
     start_recipe(method.recipe, module)
     if isinstance(method.recipe, Demanding):
         x = torch.from_numpy(samples.x[:1]).to(next(module.parameters()).device)
-        method.recipe.check(module, x, threat)
+        method.recipe.check(module, x, cast(LpThreat, threat))
 
 
 def _check_family(method: Method, threat: Part) -> None:

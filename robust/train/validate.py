@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from robust.attacks.engine import answers, assail
 from robust.attacks.rng import Rng
+from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Part
 from robust.attacks.zoo.fgsm import FGSM
 from robust.attacks.zoo.pgd import PGD
@@ -120,7 +121,7 @@ def _choose_judge(module: nn.Module, selects: Selection, validation: Samples, th
 
     def certify(x: Tensor, y: Tensor, index: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            margins = bound_by_intervals(graph, Ball.around(x, threat)).margins(y)
+            margins = bound_by_intervals(graph, Ball.around(x, cast(LpThreat, threat))).margins(y)
         return correct, correct & (margins.amin(1) > 0)
 
     return certify

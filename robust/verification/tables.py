@@ -55,11 +55,11 @@ def check_rows(content: str, x_adv: NDArray[Any], x: NDArray[Any]) -> tuple[Flag
     table, columns = json.loads(content), read_columns(content)
     values, clean = x_adv.astype(np.float64), x.astype(np.float64)
     eps = np.array([column.eps for column in columns])
-    small = ~changed | (np.abs(values - clean) <= eps * (1 + SLACK))
+    small: Flags = ~changed | (np.abs(values - clean) <= eps * (1 + SLACK))
     broken = [_break_own(columns, values, clean, changed), *_break_groups(table, columns, values, changed)]
     broken += [~kept for kept in _keep_relations(table, columns, values, changed).values()]
     inside: Flags = ~np.any(broken, axis=0)
-    return small.all(1), inside
+    return np.logical_and.reduce(small, axis=1), inside
 
 
 def find_violations(content: str, x: NDArray[Any]) -> dict[str, Flags]:
