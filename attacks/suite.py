@@ -30,9 +30,11 @@ class Stage:
     attack: str  # canonical: "pgd:restarts=8:steps=20"
     norms: tuple[str, ...] = NORMS  # of the threat models that it is for
     hardest: float = 1.0  # the share of the robust samples that is attacked, in (0, 1]
+    near: float = 1.0  # of these, only samples with at most this part of their clean margin left; 1: all
     least: int = 1  # how many samples are attacked at least
     patience: int | None = None  # the stage ends after so many rounds in a row without success; None: never
-    widen: bool = False  # every successful round doubles the share
+    widen: bool = False  # every successful round doubles `hardest`, `near` and `least`
+    onward: bool = False  # each round attacks samples that the stage has not attacked before
     follow: bool = False  # the stage runs only if the stage before it was successful
 
     def __post_init__(self) -> None:
@@ -48,7 +50,10 @@ class Stage:
             raise ValueError(f"norms is empty, expected one or more of {', '.join(NORMS)}")
         if not 0 < self.hardest <= 1:
             raise ValueError(f"hardest, a share of the robust samples, must be in (0, 1], got {self.hardest:g}")
-        check_at_least_1("least", self.least)
+        if not 0 < self.near <= 1:
+            raise ValueError(f"near, a share of the clean margin, must be in (0, 1], got {self.near:g}")
+        if self.least < 0:
+            raise ValueError(f"least must be at least 0, got {self.least}")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience must be at least 1, got {self.patience}")
 
@@ -130,9 +135,11 @@ EXPECTED = {
     "attack": "a string in quotes",
     "norms": "a list of strings in quotes",
     "hardest": "a number",
+    "near": "a number",
     "least": "a whole number",
     "patience": "a whole number",
     "widen": "true or false",
+    "onward": "true or false",
     "follow": "true or false",
 }
 

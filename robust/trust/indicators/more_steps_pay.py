@@ -12,7 +12,7 @@ from robust.trust.indicators._shared import OWN_ATTACKS, count_attack_passes, is
 MAX_SAMPLES = 160
 MAX_GRADIENTS = 8000  # a long attack is run on fewer samples
 AFTER_ONE_STEP, STEPS = "pgd:steps=10", 10  # the longer form of an attack of a single step
-ROUNDS = ("restarts", "targets", "odi")  # options that are removed: one round from another start is enough
+ROUNDS = ("restarts", "starts", "targets", "odi")  # options that are removed: one round from another start is enough
 
 
 @INDICATORS.register("more-steps-pay")
