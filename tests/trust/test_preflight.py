@@ -16,7 +16,7 @@ from robust.evaluation.time_limit import Deadline
 from robust.models.batches import fit_batches
 from robust.models.registry import ARCHITECTURES
 from robust.trust.checks import INDICATORS, PREFLIGHT, THREAT_CHECKS, examine
-from robust.trust.model_probe import MAX_SAMPLES, SMALL_BATCH, ModelProbe, load_few
+from robust.trust.model_probe import MAX_SAMPLES, MAX_SMALL, ModelProbe, load_few
 from tests.plugin.forms_of_state import DOUBTED, SAME
 from tests.trust.faults import DIGITS, FAULTY, Nearest, make_linear
 
@@ -135,7 +135,7 @@ def test_the_checks_share_twelve_forward_and_two_backward_passes_and_leave_the_m
 
     run_preflight(module, batch=100)
     assert sum(forwards) <= 12 * MAX_SAMPLES
-    assert sum(backwards) <= 2 * MAX_SAMPLES + SMALL_BATCH  # depends-on-grid has two backward passes of few
+    assert sum(backwards) <= 2 * MAX_SAMPLES + MAX_SMALL  # depends-on-grid has two backward passes of few
     assert max(forwards) <= 100
     assert module.training
     assert torch.equal(torch.get_rng_state(), state)
