@@ -25,17 +25,17 @@ SHIPPED = Path(__file__).parent / "suites"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One attack of a suite, and which samples it attacks: of the robust ones those with the largest margin."""
+    """One attack of a suite, and which samples it attacks: of the robust ones those nearest to falling."""
 
     attack: str  # canonical: "pgd:restarts=8:steps=20"
     norms: tuple[str, ...] = NORMS  # of the threat models that it is for
     hardest: float = 1.0  # the share of the robust samples that is attacked, in (0, 1]
-    near: float = 1.0  # of these, only samples with at most this part of their clean margin left; 1: all
-    least: int = 1  # how many samples are attacked at least
+    least: int = 1  # how many samples are attacked at least, whatever `hardest` and `near` say
     patience: int | None = None  # the stage ends after so many rounds in a row without success; None: never
     widen: bool = False  # every successful round doubles `hardest`, `near` and `least`
-    onward: bool = False  # each round attacks samples that the stage has not attacked before
     follow: bool = False  # the stage runs only if the stage before it was successful
+    near: float = 1.0  # only samples with at most this part of their clean margin left; 1: all
+    onward: bool = False  # each round attacks samples that the stage has not attacked before
 
     def __post_init__(self) -> None:
         spec = Spec.parse(self.attack)
@@ -72,8 +72,15 @@ class Suite:
 
     def determinants(self, search: Sequence[str] = ()) -> dict[str, Any]:
         """Return everything that determines the figures, for JSON; `search` is how the queried copy is made cheaper."""
-        stages = [asdict(stage) | {"norms": list(stage.norms)} for stage in self.stages]
+        stages = [_determinants(stage) for stage in self.stages]
         return {"stages": stages} | ({"search": list(search)} if search else {})
+
+
+def _determinants(stage: Stage) -> dict[str, Any]:
+    """Return what a stage says, without what is as it was before `near` and `onward` could be said."""
+    later = {"near": 1.0, "onward": False}
+    content = asdict(stage) | {"norms": list(stage.norms)}
+    return {key: value for key, value in content.items() if key not in later or value != later[key]}
 
 
 def suite_names() -> list[str]:

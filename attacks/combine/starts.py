@@ -13,14 +13,24 @@ from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Cost, Task
 
 
+class Spread(NamedTuple):
+    """The task of all runs: what a sample's runs have in common, repeated, and what they differ in."""
+
+    x: Tensor  # (n, starts, *features)
+    y: Tensor  # (n, starts, ...)
+    key: Tensor  # (n, starts) int64, of random numbers
+    origin: Tensor | None  # (n, starts, *features)
+    target: Tensor | None  # (n, starts) int64
+
+
 class StartsState(NamedTuple):
-    """The state: the best of each sample's iterates, and the state of each of them."""
+    """The state: the best of each sample's iterates, and the task and the state of all of them."""
 
     x: Tensor  # (n, *features)
     logits: Tensor  # (n, classes)
-    target: Tensor | None  # (n, starts) int64
+    spread: Spread
     runs: Any  # of the attack, with tensors (n, starts, ...)
-    done: Tensor  # (n,) bool: no further step changes any of the iterates
+    done: Tensor | None  # (n,) bool: no further step changes any of the iterates
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,50 +54,55 @@ class Starts:
         return self.attack.steps
 
     def init(self, task: Task) -> StartsState:
-        target = None
-        if self.targets:
-            target = rank_wrong(task, self.targets).repeat(1, -(-self.starts // self.targets))[:, : self.starts]
-        spread = self._spread(task, target)
-        return self._gather(task, spread, target, self.attack.init(spread))
+        spread = self._spread(task)
+        runs = _task_of(task, spread)
+        return self._gather(task, spread, runs, self.attack.init(runs))
 
     def step(self, task: Task, state: StartsState, k: int) -> StartsState:
-        spread = self._spread(task, state.target)
-        runs = self.attack.step(spread, _reshape(state.runs, lambda field: field.flatten(0, 1)), k)
-        return self._gather(task, spread, state.target, runs)
+        runs = _task_of(task, state.spread)
+        after = self.attack.step(runs, _reshape(state.runs, lambda field: field.flatten(0, 1)), k)
+        return self._gather(task, state.spread, runs, after)
 
-    def _spread(self, task: Task, target: Tensor | None) -> Task:
-        """Return the task of all runs, (n * starts) samples, whose passes are counted apart."""
+    def _spread(self, task: Task) -> Spread:
+        """Repeat the samples of a task, with random numbers and targets of each run's own."""
 
-        def spread(field: Tensor) -> Tensor:
-            return field.repeat_interleave(self.starts, 0)
+        def repeat(field: Tensor) -> Tensor:
+            return field.unsqueeze(1).repeat_interleave(self.starts, 1)
 
-        place = torch.arange(len(task.x) * self.starts, device=task.x.device)
-        cost = Cost(torch.zeros_like(place), torch.zeros_like(place))
-        key = task.rng.key[:, None] + torch.arange(self.starts, device=task.rng.key.device)
-        origin = None if task.origin is None else spread(task.origin)
-        aim = task.target if target is None else target
-        return replace(
-            task,
-            x=spread(task.x),
-            y=spread(task.y),
-            place=place,
-            cost=cost,
-            rng=replace(task.rng, key=key.flatten()).fold(0),
-            origin=origin,
-            target=None if aim is None else aim.flatten() if aim.dim() > 1 else spread(aim),
-        )
+        target = None if task.target is None else repeat(task.target)
+        if self.targets:
+            target = rank_wrong(task, self.targets).repeat(1, -(-self.starts // self.targets))[:, : self.starts]
+        keys = task.rng.key[:, None] + torch.arange(self.starts, device=task.rng.key.device)
+        key = replace(task.rng, key=keys).fold(0).key
+        return Spread(repeat(task.x), repeat(task.y), key, None if task.origin is None else repeat(task.origin), target)
 
-    def _gather(self, task: Task, spread: Task, target: Tensor | None, runs: Any) -> StartsState:
+    def _gather(self, task: Task, spread: Spread, runs: Task, state: Any) -> StartsState:
         """Return the state with the iterate of the largest margin of each sample, and add up what the runs cost."""
-        n, logits = len(task.x), spread.logits(runs.x) if runs.logits is None else runs.logits
-        task.cost.forwards.index_add_(0, task.place, spread.cost.forwards.view(n, -1).sum(1))
-        task.cost.backwards.index_add_(0, task.place, spread.cost.backwards.view(n, -1).sum(1))
-        margin = spread.criterion.margin(logits, spread.y).view(n, -1)
-        best = margin.nan_to_num(-torch.inf).argmax(1) + torch.arange(n, device=margin.device) * self.starts
-        done = getattr(runs, "done", None)
-        over = torch.zeros_like(best, dtype=torch.bool) if done is None else done.view(n, -1).all(1)
-        x = runs.x[best]
-        return StartsState(x, logits[best], target, _reshape(runs, lambda field: field.unflatten(0, (n, -1))), over)
+        n, logits = len(task.x), runs.logits(state.x) if state.logits is None else state.logits
+        for counter, spent in ((task.cost.forwards, runs.cost.forwards), (task.cost.backwards, runs.cost.backwards)):
+            counter.index_add_(0, task.place, spent.view(n, -1).sum(1))
+        margin = runs.criterion.margin(logits, runs.y).view(n, -1)
+        best = margin.nan_to_num_(-torch.inf).argmax(1) + torch.arange(n, device=margin.device) * self.starts
+        done = getattr(state, "done", None)
+        over = None if done is None else done.view(n, -1).all(1)
+        kept = _reshape(state, lambda field: field.unflatten(0, (n, -1)))
+        return StartsState(state.x[best], logits[best], spread, kept, over)
+
+
+def _task_of(task: Task, spread: Spread) -> Task:
+    """Return the task of all runs, (n * starts) samples, whose passes are counted apart."""
+    place = torch.arange(spread.key.numel(), device=task.x.device)
+    fields = {name: None if field is None else field.flatten(0, 1) for name, field in spread._asdict().items()}
+    return replace(
+        task,
+        x=fields["x"],
+        y=fields["y"],
+        place=place,
+        cost=Cost(torch.zeros_like(place), torch.zeros_like(place)),
+        rng=replace(task.rng, key=fields["key"]),
+        origin=fields["origin"],
+        target=fields["target"],
+    )
 
 
 def _reshape(state: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -80,7 +80,7 @@ def test_starts_aim_at_the_targets_in_turn(starts, expected):
         state = Starts(PGD(steps=1), starts, targets=3).init(task)
         ranked = rank_wrong(task, 3)
 
-    assert torch.equal(state.target, ranked[:, expected])
+    assert torch.equal(state.spread.target, ranked[:, expected])
     assert not (ranked == y[:, None]).any()
 
 

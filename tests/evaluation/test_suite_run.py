@@ -120,8 +120,8 @@ def test_the_hardest_are_those_that_have_the_least_of_their_margin_left():
         )
     )
 
-    def hardest(share, **options):
-        return state.hardest(Stage("fgsm", **options), share).tolist()
+    def hardest(share, times=1, **options):
+        return state.hardest(Stage("fgsm", hardest=share, **options), times).tolist()
 
     assert hardest(1) == [1, 2, 0, 5]  # with 0.1, 0.5, 0.75 and all of it left
     assert hardest(0.5) == [1, 2]
@@ -132,15 +132,26 @@ def test_the_hardest_are_those_that_have_the_least_of_their_margin_left():
     assert hardest(0.25, near=0.5) == [1]
     assert hardest(1, near=0.05) == [1]
     assert hardest(1, near=0.05, least=2) == [1, 2]
+    assert hardest(0.25, 2, near=0.05) == hardest(1, 2, near=0.25) == [1, 2]  # twice as wide
+    assert hardest(0.01, 2, least=2) == [1, 2, 0, 5]
+    assert state.hardest(Stage("fgsm"), done=np.array([0, 1, 0, 0, 0, 1], bool)).tolist() == [2, 0]
 
 
 def test_before_any_attack_and_without_a_margin_all_of_it_is_left():
     state = SampleState(samples(6), np.ones(6, bool))
 
-    assert state.hardest(Stage("fgsm"), 1).tolist() == [*range(6)]
-    assert state.hardest(Stage("fgsm", near=0.9, least=2), 1).tolist() == [0, 1]
+    assert state.hardest(Stage("fgsm")).tolist() == [*range(6)]
+    assert state.hardest(Stage("fgsm", near=0.9, least=2)).tolist() == [0, 1]
     unknown = np.array([-np.inf, np.nan, -1, 0, -2], np.float32)
     assert share_left(np.float32([-1, -1, -np.inf, 0, -3]), unknown).tolist() == [1, 1, 1, 1, 1]
+
+
+def test_a_stage_that_goes_onward_attacks_no_sample_twice():
+    suites = [Suite("o-1", (Stage(f"{WEAK}:restarts=9", hardest=0.1, onward=onward),)) for onward in (True, False)]
+    onward, again = (run(make_run(suite, threat="linf:0.0001")).stages[0].n for suite in suites)
+
+    assert again == 6
+    assert onward == 6 + 6 + 5 + 5 + 4 + 4 + 3 + 3 + 3  # a tenth of those that are left, nine times
 
 
 def test_a_stage_for_near_samples_leaves_the_others_alone():
