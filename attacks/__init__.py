@@ -76,6 +76,7 @@ __all__ = [
     "Restarts",
     "Rng",
     "Square",
+    "Starts",
     "Targets",
     "Task",
     "Threat",

@@ -15,7 +15,7 @@ from typing import Any
 from robust.attacks.files import read_text
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import check_options
-from robust.attacks.spec import Spec, check_at_least_1
+from robust.attacks.spec import Spec
 from robust.attacks.text import printable, slug
 from robust.attacks.words import NORMS
 

@@ -92,16 +92,16 @@ class Starts:
 def _task_of(task: Task, spread: Spread) -> Task:
     """Return the task of all runs, (n * starts) samples, whose passes are counted apart."""
     place = torch.arange(spread.key.numel(), device=task.x.device)
-    fields = {name: None if field is None else field.flatten(0, 1) for name, field in spread._asdict().items()}
+    joined: Spread = _reshape(spread, lambda field: field.flatten(0, 1))
     return replace(
         task,
-        x=fields["x"],
-        y=fields["y"],
+        x=joined.x,
+        y=joined.y,
         place=place,
         cost=Cost(torch.zeros_like(place), torch.zeros_like(place)),
-        rng=replace(task.rng, key=fields["key"]),
-        origin=fields["origin"],
-        target=fields["target"],
+        rng=replace(task.rng, key=joined.key),
+        origin=joined.origin,
+        target=joined.target,
     )
 
 

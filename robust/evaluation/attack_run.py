@@ -142,7 +142,9 @@ def run_batches(attack: AttackFunction, samples: Samples, batcher: Batcher, copi
         return outcome.adversarial, outcome.faulty, *margins, outcome.cost.forwards, outcome.cost.backwards
 
     types = bool, bool, np.float32, np.float32, np.int64, np.int64
-    return BatchOutcome(*batcher.columns(run_batch, samples, *types, copies=copies), spool.array())
+    found = batcher.columns(run_batch, samples, *types, copies=copies)
+    adversarial, faulty, margin, clean, forwards, backwards = found
+    return BatchOutcome(adversarial, faulty, margin, clean, forwards, backwards, spool.array())
 
 
 def verify_found(
