@@ -37,8 +37,8 @@ class StartsState(NamedTuple):
 class Starts:
     """Run `attack` from several random starts of each sample in one batch.
 
-    It costs the passes of so many restarts and the time of fewer: a step of a few samples takes nearly as long as one of
-    several times as many. With `targets` the starts aim at that many wrong classes in turn, those with the largest
+    It costs the passes of so many restarts and the time of fewer: a step of a few samples takes nearly as long as one
+    of several times as many. With `targets` the starts aim at that many wrong classes in turn, those with the largest
     logits at the clean input. ValueError when it runs if the model does not have more classes than targets.
     """
 
@@ -85,7 +85,7 @@ class Starts:
         best = margin.nan_to_num_(-torch.inf).argmax(1) + torch.arange(n, device=margin.device) * self.starts
         done = getattr(state, "done", None)
         over = None if done is None else done.view(n, -1).all(1)
-        kept = _reshape(state, lambda field: field.unflatten(0, (n, -1)))
+        kept = _reshape(state, lambda field: field.view(n, -1, *field.shape[1:]))
         return StartsState(state.x[best], logits[best], spread, kept, over)
 
 
