@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from robust.attacks.combine.eot import EOT
     from robust.attacks.combine.odi import Diversified
     from robust.attacks.combine.restarts import Restarts
+    from robust.attacks.combine.starts import Starts
     from robust.attacks.combine.targets import Targets
     from robust.attacks.combine.transfer import Transfer
     from robust.attacks.criteria.classification import Classification
@@ -83,6 +84,7 @@ __all__ = [
     "Restarts",
     "Rng",
     "Square",
+    "Starts",
     "Targets",
     "Task",
     "Threat",
@@ -128,6 +130,7 @@ _HOME = {
     "Rng": "rng",
     "RayS": "zoo.rays",
     "Square": "zoo.square",
+    "Starts": "combine.starts",
     "Targets": "combine.targets",
     "Task": "task",
     "Threat": "threats.threat",

@@ -89,6 +89,11 @@ def rounds_of(attack: AnyAttack) -> Iterator[Round]:
     return attack.rounds() if isinstance(attack, Plan) else Round(attack, lambda task: task).rounds()
 
 
+def count_copies(attack: AnyAttack) -> int:
+    """Return how many iterates of each sample an attack has at once, at most."""
+    return max((getattr(attack, "starts", 1) for attack, _ in rounds_of(attack)), default=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of an attack on a batch, sample by sample, as judged by the driver."""
@@ -97,6 +102,7 @@ class Outcome:
     x_adv: Tensor  # (N, *features): that input where adversarial, x elsewhere
     faulty: Tensor  # (N,) bool: some answer of the model was not finite; never a success of the attack
     margin: Tensor  # (N,): the largest at x and at the last iterates, if admitted; -inf if not finite
+    clean: Tensor  # (N,): the margin at x
     cost: Cost
 
 
@@ -128,7 +134,8 @@ def assail(
     with eval_mode(model, rng.seed), torch.no_grad():
         task = start(model, x, y, first, rng, criterion)
         clean = judge_clean(task)
-        outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, margin_of(task, clean.logits), task.cost)
+        margin = margin_of(task, clean.logits)
+        outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, margin.clone(), margin, task.cost)
         for part in (first, *others):
             for round_attack, enter_round in rounds_of(attack):
                 robust = replace(task, threat=cast(LpThreat, part)).only(~outcome.adversarial)

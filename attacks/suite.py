@@ -15,7 +15,7 @@ from typing import Any
 from robust.attacks.files import read_text
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import check_options
-from robust.attacks.spec import Spec, check_at_least_1
+from robust.attacks.spec import Spec
 from robust.attacks.text import printable, slug
 from robust.attacks.words import FAMILIES, NORMS
 
@@ -25,15 +25,17 @@ SHIPPED = Path(__file__).parent / "suites"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One attack of a suite, and which samples it attacks: of the robust ones those with the largest margin."""
+    """One attack of a suite, and which samples it attacks: of the robust ones those nearest to falling."""
 
     attack: str  # canonical: "pgd:restarts=8:steps=20"
     threats: tuple[str, ...] = NORMS  # the families of threat models that it is for
     hardest: float = 1.0  # the share of the robust samples that is attacked, in (0, 1]
-    least: int = 1  # how many samples are attacked at least
+    least: int = 1  # how many samples are attacked at least, whatever `hardest` and `near` say
     patience: int | None = None  # the stage ends after so many rounds in a row without success; None: never
-    widen: bool = False  # every successful round doubles the share
+    widen: bool = False  # every successful round doubles `hardest`, `near` and `least`
     follow: bool = False  # the stage runs only if the stage before it was successful
+    near: float = 1.0  # only samples with at most this part of their clean margin left; 1: all
+    onward: bool = False  # each round attacks samples that the stage has not attacked before
 
     def __post_init__(self) -> None:
         spec = Spec.parse(self.attack)
@@ -48,7 +50,10 @@ class Stage:
             raise ValueError(f"threats is empty, expected one or more of {', '.join(FAMILIES)}")
         if not 0 < self.hardest <= 1:
             raise ValueError(f"hardest, a share of the robust samples, must be in (0, 1], got {self.hardest:g}")
-        check_at_least_1("least", self.least)
+        if not 0 < self.near <= 1:
+            raise ValueError(f"near, a share of the clean margin, must be in (0, 1], got {self.near:g}")
+        if self.least < 0:
+            raise ValueError(f"least must be at least 0, got {self.least}")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience must be at least 1, got {self.patience}")
 
@@ -77,8 +82,9 @@ class Suite:
 
 
 def _determinants(stage: Stage) -> dict[str, Any]:
-    """Return what a stage says, with the families that are no norms apart: rows of older versions know norms alone."""
-    content = asdict(stage)
+    """Return what a stage says, as rows of older versions know it: norms alone, and no `near` or `onward`."""
+    later = {"near": 1.0, "onward": False}
+    content = {key: value for key, value in asdict(stage).items() if key not in later or value != later[key]}
     families = content.pop("threats")
     others = [family for family in families if family not in NORMS]
     norms = {"norms": [family for family in families if family in NORMS]}
@@ -154,9 +160,11 @@ EXPECTED = {
     "attack": "a string in quotes",
     "threats": "a list of strings in quotes",
     "hardest": "a number",
+    "near": "a number",
     "least": "a whole number",
     "patience": "a whole number",
     "widen": "true or false",
+    "onward": "true or false",
     "follow": "true or false",
 }
 

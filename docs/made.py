@@ -66,7 +66,7 @@ def wrapping() -> str:
         for path in sorted((ROOT / "attacks/combine").glob("[!_]*.py"))
         for thing in things(path)
         for option in thing.options
-        if option.name in ("restarts", "targets", "odi", "eot")
+        if option.name in ("restarts", "targets", "odi", "eot", "starts")
     ]
     return table(("option", "default in Python", "what it is"), rows)
 

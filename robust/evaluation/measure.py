@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.combine.until import Until
-from robust.attacks.engine import AnyAttack, Outcome, answers, assail, eval_mode, rounds_of
+from robust.attacks.engine import AnyAttack, Outcome, answers, assail, count_copies, eval_mode, rounds_of
 from robust.attacks.factory import describe, make
 from robust.attacks.rng import Rng
 from robust.attacks.text import first_line
@@ -157,9 +157,10 @@ def measure_attack(
     """
     began, options = time.monotonic(), options or RunOptions(_default_batcher(module))
     chosen = make(attack, options.load) if isinstance(attack, str) else attack
+    options = replace(options, copies=count_copies(chosen))
     deadline, rows = options.deadline, np.flatnonzero(correct)
     rounds = [part.steps for part, _ in rounds_of(chosen)]
-    steps = Steps(count_steps(rounds, len(rows), options.batcher.size), deadline, options.watch)
+    steps = Steps(count_steps(rounds, len(rows), options.batcher.fit(options.copies)), deadline, options.watch)
 
     def attack_batch(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
         if steps.over:

