@@ -74,6 +74,13 @@ OPTIONS = (
         "the data set: digits (default), mnist, fashion-mnist, cifar10, cifar100, imagefolder:DIR, hf:DIR, "
         "parquet:FILE, npz:FILE, npy:DIR, or FILE.py:FUNCTION",
     ),
+    Option(
+        "criterion",
+        "CRITERION",
+        "what is a right answer: class (the largest logit is the label's), within:T (every value within T of the "
+        "label, or within:10% of it), labels (each of several labels is right; labels:any=3,5: only these count); "
+        "default: what the labels show, and values have no default",
+    ),
     Option("download", "", "download the data set if it is not on this machine", flag=True),
     Option(
         "threat",

@@ -10,7 +10,7 @@ from robust.attacks.registry import Registry
 from robust.attacks.spec import Spec
 
 if TYPE_CHECKING:
-    from robust.attacks.criteria.criterion import Criterion
+    from robust.attacks.criteria.criterion import Criterion, LabelKind
 
 DEFAULT = "class"
 SHARED = ("criterion", "registry")  # files of the folder that hold no criterion
@@ -40,3 +40,8 @@ def read_criterion(text: str) -> "Criterion":
 def canonical_criterion(text: str) -> str:
     """Return a criterion in its canonical spelling; raise as `read_criterion` does."""
     return DEFAULT if text == DEFAULT else str(read_criterion(text))  # without torch
+
+
+def label_kind(text: str) -> "LabelKind":
+    """Return the kind of labels that a criterion is for."""
+    return "class" if text == DEFAULT else read_criterion(text).labels  # without torch

@@ -62,5 +62,5 @@ def select_classes(dataset: Dataset, only: Only) -> Dataset:
 
     name = f"{dataset.name}:only={only.only}"
     if only.renumber:
-        return replace(dataset, name=name, read=read, classes=len(only.classes))
-    return replace(dataset, name=f"{name}:renumber=false", read=read, count=lambda: dataset.complete().classes)
+        return replace(dataset, name=name, read=read, reread=None, classes=len(only.classes))
+    return replace(dataset, name=f"{name}:renumber=false", read=read, reread=None, count=lambda: dataset.complete().classes)

@@ -157,4 +157,4 @@ def verify_found(
 
 def candidates_of(samples: Samples, x_adv: NDArray[np.float32], threat: Threat, batch: int) -> Candidates:
     """Return x_adv, (n, *shape), as candidates for the n samples."""
-    return Candidates(x_adv, samples.x, samples.y, str(threat), (threat.lo, threat.hi), batch)
+    return Candidates(x_adv, samples.x, samples.y, str(threat), (threat.lo, threat.hi), batch, samples.criterion)

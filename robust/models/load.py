@@ -64,6 +64,8 @@ def load(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subje
 
     Relative paths in `arch`, the text of --robust-arch, are below `folder`.
     """
+    if spec.members and terms.labels != "class":
+        raise ValueError("an ensemble's answer is the mean probability of classes; give one module that combines them")
     make = _load_ensemble if spec.members else _load_one
     subject = make(spec, arch, folder, terms)
     if terms.inputs is not None:
@@ -135,7 +137,7 @@ def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, .
     if terms.inputs is None:
         return Subject(name, "as-is", module, notes, terms.output, terms.classes)
     wanted = OutputForm.parse(terms.output)
-    reading = adapt_output(module, terms.inputs, terms.classes, wanted, declared=terms.declared)
+    reading = adapt_output(module, terms.inputs, terms.classes, wanted, declared=terms.declared, labels=terms.labels)
     if reading is None:
         return Subject(name, "as-is", module, notes, terms.output, terms.classes)
     notes += (*reading.notes, *find_traits(module, terms.inputs))
@@ -151,6 +153,8 @@ def place(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
+    if terms.labels != "class":
+        raise ValueError("a black box answers with classes; wrap a regressor, or one of several labels, in a module")
     if spec.library:
         ask: Ask = Client(Endpoint.parse(spec.text))
     else:

@@ -139,7 +139,8 @@ class Record:
     def stem(self) -> str:
         """The path below results/ without the ending: data/threat/suite/model-training-weights8."""
         threat = _shorten(threat_slug(self.threat), MAX_NAME)
-        return "/".join((_shorten(slug(self.data.name)), threat, _shorten(self.suite), self.model.stem))
+        judged = "" if self.criterion == CRITERION else f"-{self.criterion['name']}"
+        return "/".join((_shorten(slug(f"{self.data.name}{judged}")), threat, _shorten(self.suite), self.model.stem))
 
     @property
     def recipe(self) -> str:

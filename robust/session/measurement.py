@@ -165,14 +165,14 @@ class Measurements:
         run = self.list_attacks(case, name, threat)
         if is_queried(case.module) and run != [name]:
             return f"{name} under {threat}: no gradient reaches the inputs, so it is run as {' and '.join(run)}"
-        fit = describe_fit(run, self._data.classes)
+        fit = describe_fit(run, self._data.classes, self._data.criterion)
         return f"{name} under {threat}: {fit}" if fit else ""
 
     def _attack(
         self, case: Case, attack: str | AnyAttack, threat: Threat, correct: Flags, deadline: Deadline | None = None
     ) -> AttackResult:
         name = attack if isinstance(attack, str) else describe(attack)
-        fitted = fit_classes(attack, self._data.classes) if isinstance(attack, str) else attack
+        fitted = fit_classes(attack, self._data.classes, self._data.criterion) if isinstance(attack, str) else attack
         with self.show_bar(f"{case.variant.spec.name}, {name}") as bar:
             options = replace(self._options(case), deadline=deadline, watch=partial(bar.show, f"under {threat}"))
             return replace(measure_attack(case.module, case.samples, correct, fitted, threat, options), attack=name)

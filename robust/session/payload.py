@@ -12,7 +12,7 @@ from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 from robust.verification.fresh_process import Source
 
 Json = dict[str, Any]
-Labels = dict[str, list[list[int]]]  # by the samples' digest: their labels, and their numbers in the split
+Labels = dict[str, list[list[Any]]]  # by the samples' digest: their labels, and their numbers in the split
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Setup:
     source: Source | str  # where another process finds the model, or why it cannot have it
     trained: TrainingCard | None
     draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
+    criterion: str = "class"  # what is a right answer: "within:50"
 
     def to_json(self) -> Json:
         return asdict(self)

@@ -71,6 +71,7 @@ class PayloadBuilder:
             source=self._models.find_source(variant, case.module),
             trained=self._models.get_card(variant),
             draw=None if settings.draw == case.seed else settings.draw,
+            criterion=samples.criterion,
         )
 
     def _draw_images(self, case: Case, result: Result) -> dict[str, NDArray[Any]]:
@@ -84,7 +85,7 @@ class PayloadBuilder:
                 self._answers.get_batcher(case.module).size,
             )
             bounds = (dataset.lo, dataset.hi)
-            candidates = Candidates(result.x_adv, samples.x, samples.y, result.threat, bounds, batch)
+            candidates = Candidates(result.x_adv, samples.x, samples.y, result.threat, bounds, batch, samples.criterion)
             gallery = illustrate(case.module, candidates, result.broken, most=settings.gallery, seed=case.seed)
         except Exception as error:
             case.warn(f"no images under {result.threat}: {describe_user_error(error)}")

@@ -26,7 +26,7 @@ CONTRADICTED = "contradicted"  # the name of the finding
 def build_record(
     row: Sequence[ItemPayload],
     trust: TrustReport | None,
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     certificate: Certificate | None = None,
 ) -> Record:
     """Build the record of a row from the payloads of its attacks, the mitigated one last, and the samples' labels."""
@@ -40,6 +40,7 @@ def build_record(
         threat=parts[0].threat,
         seed=setup.seed,
         draw=setup.draw,
+        criterion={"name": setup.criterion},
         correct=~union(~payload.correct for payload in row),  # in all of the processes that measured
         attacks=tuple(outcomes),
         levels=None if None in levels else levels[0],
@@ -66,7 +67,8 @@ def build_record(
         trust=trust and _note_stopped(trust, outcomes),
         certificate=certificate,
     )
-    record.provenance["classes"] = count_classes(record, labels)
+    if labels.ndim == 1:
+        record.provenance["classes"] = count_classes(record, labels)
     return _note_contradicted(record)
 
 

@@ -14,7 +14,9 @@ from robust.settings.values import (
     DATA,
     read_amount,
     read_certification,
+    judge_dataset,
     read_check,
+    read_criterion_option,
     read_dataset,
     read_device,
     read_gates,
@@ -46,6 +48,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
     `root` is the folder of the project, where results are written.
     """
     dataset, models = read_dataset(options["data"], hooks), read_models(options["model"])
+    criterion = read_criterion_option(options["criterion"])
     plan = read_attack_plan(options, dataset.threat, any(spec.answers for spec in models), hooks)
     return Settings(
         models=models,
@@ -54,7 +57,8 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         output=read_output_form(options["output"]),
         permissions=read_permissions(options["run-code"], options["safe-globals"]),
         data=options["data"].text or DATA,
-        dataset=dataset,
+        dataset=judge_dataset(dataset, criterion),
+        criterion=criterion,
         download=bool(options["download"].texts),
         threats=plan.threats,
         attacks=plan.attacks,

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from robust.attacks.criteria.registry import canonical_criterion
 from robust.certification.words import read_method, refuse_threat
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
@@ -50,6 +51,18 @@ def read_dataset(option: OptionValue, hooks: Hooks = call_no_hook) -> Dataset:
             kind = type(declared).__name__
             raise ValueError(f"pytest_robust_load_data returned {kind}, expected robust.data.Dataset")
         return declared
+
+
+def read_criterion_option(option: OptionValue) -> str | None:
+    """Return what is a right answer in its canonical spelling, "within:50"; None if it is not given."""
+    with blame(option.name, option.text):
+        return canonical_criterion(option.text) if option.text else None
+
+
+def judge_dataset(dataset: Dataset, criterion: str | None) -> Dataset:
+    """Return the data set with the criterion, if one is given; OptionError if its labels are of another kind."""
+    with blame("criterion", criterion):
+        return dataset if criterion is None else dataset.judged_by(criterion)
 
 
 def read_normalization(option: OptionValue) -> str | None:
