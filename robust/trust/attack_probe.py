@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import AnyAttack, eval_mode
 from robust.attacks.factory import no_models
 from robust.attacks.rng import Rng
@@ -68,6 +69,11 @@ class AttackProbe:
     before: Tensor | None = None  # (m, classes): the logits of the samples before the attacks
     deadline: Deadline | None = None  # after which no more queries are made
     budget: PassBudget = field(default_factory=PassBudget)  # of all checks: each looks at so many samples as it allows
+
+    @property
+    def criterion(self) -> Criterion:
+        """Return what is a right answer."""
+        return read_criterion(self.samples.criterion)
 
     @property
     def robust(self) -> Flags:
@@ -174,7 +180,7 @@ class AttackProbe:
     @cached_property
     def lead(self) -> NDArray[np.float64]:
         """Compute the lead of the label's logit over the highest other, (m,); inf where that is no number."""
-        margin = -CLASS.margin(self.answer(), torch.from_numpy(self.samples.y)).double().numpy()
+        margin = -self.criterion.margin(self.answer(), torch.from_numpy(self.samples.y)).double().numpy()
         return np.where(np.isfinite(margin), margin, np.inf)
 
     def count_hardest(self) -> int:
@@ -246,6 +252,7 @@ class AttackProbe:
                 raise TimeUpError
             with eval_mode(self.module, self.seed), torch.no_grad():
                 model = self.budget.counting(self.module)
-                return work(replace(Task.of(model, x, y, self.ball, Rng.of(self.seed, index)), stop=stop))
+                task = Task.of(model, x, y, self.ball, Rng.of(self.seed, index), self.criterion)
+                return work(replace(task, stop=stop))
 
         return self.batcher.each(run_batch, self.samples.take(np.flatnonzero(mask)))

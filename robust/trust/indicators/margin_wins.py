@@ -2,11 +2,12 @@
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import ORDINARY, AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import count_attack_passes, is_significant, require_complete, require_free
 
 
 @INDICATORS.register("margin-wins")
+@any_criterion
 @costs(lambda probe: count_attack_passes(probe, [ORDINARY]) * probe.count_hardest())
 def margin_wins(probe: AttackProbe) -> Finding | None:
     """Check that PGD on the margin finds nothing that the row's attacks missed (Croce and Hein 2020, 2003.01690).

@@ -3,7 +3,7 @@
 from robust.models.traits import only_answers
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import is_significant, require_deterministic
 from robust.trust.slopes import DIRECTIONS, Slopes, measure_slopes
 
@@ -15,6 +15,7 @@ MAX_COARSE = 0.6  # of the slopes over a quarter of the ball; up to 0.4 for nine
 
 
 @INDICATORS.register("wrong-gradient")
+@any_criterion
 @costs(lambda probe: PASSES * len(probe.take_few(MAX_SAMPLES).samples))
 def wrong_gradient(probe: AttackProbe) -> Finding | None:
     """Check that the gradient of the margin predicts its slopes along random directions, in float64.

@@ -56,13 +56,14 @@ def find_improvement(probe: ModelProbe, transforms: Mapping[str, Transform]) -> 
         return None
     n = _count_screened(len(samples))
     x, y = samples.x[:n], samples.y[:n]
-    rates = {name: (probe.classify(transform(x)) == y).mean() for name, transform in transforms.items()}
+    rates = {name: probe.judge(probe.ask(transform(x)), y).mean() for name, transform in transforms.items()}
     least, now = max(rates.values()) - MAX_BEHIND, correct[:n].mean()
     close = [name for name in rates if rates[name] >= least and rates[name] > now]
     if not close:
         return None
     finalists = sorted(close, key=rates.__getitem__, reverse=True)[:FINALISTS]
-    answers = {name: probe.classify(transforms[name](probe.x)) == samples.y for name in rates if name in finalists}
+    asked = {name: probe.ask(transforms[name](probe.x)) for name in rates if name in finalists}
+    answers = {name: probe.judge(logits, samples.y) for name, logits in asked.items()}
     most = max(right.mean() for right in answers.values())
     best = next(name for name, right in answers.items() if right.mean() >= most - TIE)
     transformed = answers[best]

@@ -8,7 +8,7 @@ import numpy as np
 from robust.models.judged import batch_change
 from robust.models.traits import describe_by_batch
 from robust.records.trust import Finding, TimeUpError
-from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.model_probe import SMALL_BATCH, ModelProbe, measure_change
 from robust.user_code import describe_user_error
 
@@ -19,12 +19,13 @@ SINGLE_SAMPLES = 4  # that are shown alone
 
 
 @PREFLIGHT.register("depends-on-batch")
+@any_criterion
 @costs(lambda probe: probe.count_passes("noise", "logits") + len(probe.samples) + 2 * SINGLE_SAMPLES)
 def depends_on_batch(probe: ModelProbe) -> Finding | None:
     """Check that small batches of one label, pairs, and single samples, get the same logits (Carlini, TRADES #3)."""
     if not probe.deterministic:  # random logits differ in any batch
         return None
-    order = np.argsort(probe.samples.y, kind="stable")
+    order = np.lexsort(probe.samples.y.reshape(len(probe.samples), -1).T)
     x, logits = probe.x[order], probe.logits[order]
     try:
         in_batches = measure_change(logits, probe.ask(x, size=SMALL_BATCH))

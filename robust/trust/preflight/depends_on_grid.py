@@ -7,8 +7,8 @@ import torch
 
 from robust.models.traits import only_answers
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT, costs
-from robust.trust.model_probe import MIN_RANGE, SMALL_BATCH, ModelProbe
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
+from robust.trust.model_probe import MIN_RANGE, SMALL_BATCH, ModelProbe, measure_spread
 
 STEPS = (1e-6, 1e-3)  # of the inputs' range: rounding, and a quarter of a level of 8 bits
 MAX_CHANGE = 0.05  # of the logits' range, of the median sample; on sound networks the longer step makes 0.01
@@ -18,6 +18,7 @@ HINT = "let forward not look whether its inputs lie on a grid; if it rounds them
 
 
 @PREFLIGHT.register("depends-on-grid")
+@any_criterion
 @costs(lambda probe: probe.count_passes("noise") + len(STEPS) * probe.n_small + 6 * min(BESIDE, len(probe.samples)))
 def depends_on_grid(probe: ModelProbe) -> Finding | None:
     """Check that inputs a hair beside the samples get their answers, as good as, and a gradient if they do."""
@@ -25,7 +26,7 @@ def depends_on_grid(probe: ModelProbe) -> Finding | None:
         return None
     x = probe.x[:SMALL_BATCH]
     before = probe.small
-    spread = (before.amax(1) - before.amin(1)).nan_to_num(0.0).clamp_min(MIN_RANGE)
+    spread = measure_spread(before).nan_to_num(MIN_RANGE)
     for step in STEPS:
         changes = (probe.ask(probe.move(x, step)) - before).abs().amax(1) / spread
         change = float(changes.nan_to_num(torch.inf).median())
