@@ -22,6 +22,7 @@ from robust.flags import Flags
 from robust.verification.candidates import Candidates
 from robust.verification.check import CLEAN_WRONG, Faults, verify
 
+Scores = NDArray[np.float32]  # (n,)
 AttackFunction = Callable[[Tensor, Tensor, Tensor], Outcome | None]  # (x, y, index); None if it was stopped
 
 

@@ -20,7 +20,7 @@ from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
-from robust.evaluation.attack_run import RunOptions, candidates_of, run_attack, sort_inputs
+from robust.evaluation.attack_run import RunOptions, Scores, candidates_of, run_attack, sort_inputs
 from robust.evaluation.batching import Batcher
 from robust.evaluation.steps import Steps, count_steps
 from robust.evaluation.time_limit import TIME
@@ -43,6 +43,7 @@ class CleanResult:
     correct: Flags  # (n,)
     faulty: int  # samples whose answer is not finite
     pace: float = 0.0  # seconds that a sample takes, in batches
+    score: Scores | None = None  # (n,): by a criterion that has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class AttackResult:
     stages: tuple[StageOutcome, ...] = ()  # of a suite
     partial: str = ""  # why it was stopped before its end; "" if it was not
     rounded: Flags | None = None  # (n,): adversarial also after the input is rounded to the data's levels
+    score: Scores | None = None  # (n,): of the worst verified input of each sample, by a criterion that has one
 
 
 def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:

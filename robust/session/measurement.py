@@ -9,14 +9,15 @@ from functools import partial
 import numpy as np
 
 from robust.attacks.engine import AnyAttack, Attack, Plan
-from robust.attacks.factory import describe
+from robust.attacks.factory import describe, make
 from robust.attacks.few_classes import describe_fit, fit_classes
 from robust.attacks.state import list_written, name_few
 from robust.attacks.suite import Suite
 from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
-from robust.evaluation.attack_run import RunOptions
+from robust.evaluation.attack_run import RunOptions, Scores
 from robust.evaluation.measure import AttackResult, add_rounding, measure_attack
+from robust.evaluation.score import has_score, measure_scores
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import SuiteRun, narrow_threat
 from robust.evaluation.time_limit import Deadline, Limits
@@ -148,10 +149,32 @@ class Measurements:
             allowed = self._data.read_threat(threat)
             correct = self._answers.get_clean(case.module, case.samples).correct
             found = attack(allowed, correct)
+            found = replace(found, score=self._score(case, name, threat, allowed))
             rounded = self._ranks.once(lambda: self.round(case, found, allowed).rounded)
         except (ValueError, LookupError) as error:
             fail(f"{name} under {threat} could not be run: {error.args[0]}")
         return Result(str(allowed), correct, replace(found, rounded=rounded))
+
+    def _score(self, case: Case, name: str, threat: str, allowed: Threat) -> Scores | None:
+        """Return the worst score of each sample, by the attack, or by the stages of a suite that attack all samples."""
+        if not has_score(case.samples.criterion):
+            return None
+        classes, criterion = self._data.classes, case.samples.criterion
+        fitted = [
+            (make(fit_classes(attack, classes, criterion), self._models.load_surrogate), part)
+            for attack, part in self._list_whole(case, name, allowed)
+        ]
+        with self.show_bar(f"{case.variant.spec.name}, {name}, scores") as bar:
+            bar.show(f"under {threat}", 0.0)
+            return measure_scores(case.module, case.samples, fitted, self._options(case))
+
+    def _list_whole(self, case: Case, name: str, allowed: Threat) -> list[tuple[str, Threat]]:
+        """List (attack, part of the threat model) of an attack, or of the stages of a suite that attack all samples."""
+        if not any(suite.name == name for suite in self._settings.suites):
+            return [(name, allowed)]
+        stages = [stage for stage in self._suite(case, name).stages if stage.hardest == 1 and not stage.follow]
+        parts = [(stage.attack, narrow_threat(allowed, stage)) for stage in stages]
+        return [(attack, part) for attack, part in parts if part is not None]
 
     def list_attacks(self, case: Case, name: str, threat: str) -> list[str]:
         """Return the attack that is run under that name; of a suite those stages that are for the threat model."""

@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.device import device_of
+from robust.evaluation.attack_run import Scores
 from robust.evaluation.illustrate import illustrate
 from robust.models.load import Subject
 from robust.records.attack_outcome import AttackOutcome
+from robust.records.columns import SCORE, Columns
 from robust.records.record import DataUsed, ModelUsed
 from robust.session.case import Case, fail
 from robust.session.payload import AttackPayload, ItemPayload, RowPart, Setup
@@ -17,6 +19,11 @@ from robust.session.result import Result
 from robust.session.waiting_inputs import write_inputs
 from robust.user_code import describe_user_error
 from robust.verification.candidates import Candidates
+
+
+def name_score(score: Scores | None) -> Columns:
+    """Return scores as a column; none without scores."""
+    return {} if score is None else {SCORE: score}
 
 
 class PayloadBuilder:
@@ -31,9 +38,9 @@ class PayloadBuilder:
 
     def build(self, case: Case, row: RowPart | None = None, result: Result | None = None) -> ItemPayload:
         """Build the payload of a test: of its row, if it has one, and of an attack's result, if it ran one."""
-        correct = self._answers.get_clean(case.module, case.samples).correct
+        clean = self._answers.get_clean(case.module, case.samples)
         attack = None if result is None else self.build_attack(case, result)
-        return ItemPayload(self._build_setup(case), correct, row, attack)
+        return ItemPayload(self._build_setup(case), clean.correct, name_score(clean.score), row, attack)
 
     def build_attack(self, case: Case, result: Result) -> AttackPayload:
         """Build the part of an attack: its outcomes, and the file where its inputs wait."""
@@ -48,6 +55,7 @@ class PayloadBuilder:
             stages=attack.stages,
             partial=attack.partial,
             rounded=attack.rounded,
+            columns=name_score(attack.score),
         )
         images = self._draw_images(case, result)
         levels = self._settings.dataset.levels if attack.rounded is not None else None

@@ -41,6 +41,7 @@ def build_record(
         seed=setup.seed,
         draw=setup.draw,
         criterion={"name": setup.criterion},
+        columns=row[0].columns,
         correct=~union(~payload.correct for payload in row),  # in all of the processes that measured
         attacks=tuple(outcomes),
         levels=None if None in levels else levels[0],

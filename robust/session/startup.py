@@ -21,6 +21,7 @@ from robust.models.spec_hints import suggest_library
 from robust.session.data import RunData
 from robust.session.models import Models
 from robust.session.resources import Resources
+from robust.session.undecided import refuse_undecided
 from robust.settings.parsing import blaming
 from robust.settings.settings import Settings, Variant
 from robust.train.factory import read_recipe
@@ -134,6 +135,9 @@ def _check_model(spec: ModelSpec, settings: Settings, data: RunData, models: Mod
             check_model(module, data.dataset, data.samples)
         except ValueError as error:
             raise ValueError(f"{error}{suggest_library(spec.module, spec.factory)}") from error
+    if data.undecided:
+        with trying("criterion"):
+            refuse_undecided(module, data.samples)
     for threat in settings.threats if settings.certify else ():
         with trying(f"certify={settings.certify}"):
             _refuse_certificate(spec, module, data, threat)

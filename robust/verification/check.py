@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.data.dataset import Samples
 from robust.data.lazy_inputs import LazyInputs
 from robust.flags import Flags
 from robust.models.judged import judges
 from robust.sampling import shuffled_rows
 from robust.verification.acceptance import Judgement, judge_answers
 from robust.verification.candidates import Candidates
-from robust.verification.distances import check_limits
+from robust.verification.distances import Floats, check_limits
 
 Faults = NDArray[np.int8]  # (n,): 0 where an input is verified, else the first thing that is wrong with it
 
@@ -105,6 +106,16 @@ def check_labels(
     checked = [_check_inputs(form, lambda places: x[places], y, batch, 0, criterion) for form in judges(module)]
     _, right, near, _ = zip(*checked, strict=True)
     return np.logical_and.reduce(right), np.logical_or.reduce(near)
+
+
+def check_scores(module: nn.Module, samples: Samples, batch: int) -> Floats:
+    """Return the score of the answer to each sample, (n,), by its criterion; NaN where it is not finite.
+
+    Of several forms in which the answers count, it is the score of the first, as the module is deployed.
+    """
+    form, *_ = judges(module)
+    judged = _check_inputs(form, lambda places: samples.x[places], samples.y, batch, 0, samples.criterion)
+    return np.where(judged.finite, judged.score, np.nan)
 
 
 def describe_faults(fault: Faults) -> str:
