@@ -37,6 +37,14 @@ def read_criterion(text: str) -> "Criterion":
     return criterion
 
 
+def find_criterion(text: str) -> "Criterion | None":
+    """Return the criterion of a record, which a stranger may have made; None if it is not known here."""
+    try:
+        return read_criterion(text)
+    except (LookupError, ValueError):
+        return None
+
+
 def canonical_criterion(text: str) -> str:
     """Return a criterion in its canonical spelling; raise as `read_criterion` does."""
     return DEFAULT if text == DEFAULT else str(read_criterion(text))  # without torch

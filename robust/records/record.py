@@ -3,16 +3,20 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from robust.attacks.criteria.registry import find_criterion
 from robust.attacks.spec import Spec
 from robust.attacks.text import slug
 from robust.attacks.words import threat_slug
 from robust.flags import Flags, pack, union
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
-from robust.records.columns import Columns, read_columns, take_flags, write_columns
+from robust.records.columns import SCORE, Columns, read_columns, take_flags, write_columns
 from robust.records.parse import parse_content, refuse_idle, write_content
 from robust.records.schema import SCHEMA
 from robust.records.schema_1 import CRITERION
@@ -20,6 +24,7 @@ from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 from robust.records.unknown import find_unknown, put_back
 
 MAX_NAME = 200  # characters of a part of a path: file systems take 255, and endings are to come
+Scores = NDArray[np.float64]  # (n,)
 MITIGATED = "mitigated"  # the name of the attack with mitigations that is run if a row's attacks are in doubt
 
 
@@ -88,6 +93,22 @@ class Record:
     def robust(self) -> Flags:
         """(n,): answered right without an attack and under every attack."""
         return self.correct & ~union(attack.adversarial for attack in self.attacks)
+
+    @cached_property
+    def score(self) -> Scores | None:
+        """(n,): the scores without an attack; None if the criterion has none."""
+        return self.columns[SCORE].astype(np.float64) if SCORE in self.columns else None
+
+    @cached_property
+    def worst_score(self) -> Scores | None:
+        """(n,): the scores of the worst inputs that the attacks found, for every sample; None as for `score`."""
+        scores = [attack.columns[SCORE] for attack in self.planned if SCORE in attack.columns]
+        if self.score is None or len(scores) < len(self.planned):
+            return None
+        if (criterion := find_criterion(self.criterion["name"])) is None:
+            return None
+        worst = np.fmax if criterion.rises else np.fmin
+        return reduce(worst, scores).astype(np.float64)  # type: ignore[no-any-return]
 
     @property
     def open(self) -> Flags | None:

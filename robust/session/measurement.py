@@ -36,6 +36,7 @@ from robust.verification.check import LARGE, OUTSIDE, RIGHT_ALONE, describe_faul
 ShowBar = Callable[[str], AbstractContextManager[Bar]]  # takes the title
 Key = tuple[str, str, int]  # an attack or a suite, a threat model, a seed
 
+SCORING = 1 / 3  # of the time of an attack, for the worst scores: it is run to its end on all samples
 VERIFYING = 4  # passes of a sample after an attack: its clean and its adversarial input, also rounded
 MAX_UNVERIFIED = 0.005  # of the samples: more than float32 rounding in another batch explains
 
@@ -92,14 +93,19 @@ class Measurements:
     ) -> Result:
         """Measure an attack or a suite, by default in its share of the run's time. It is neither checked nor kept."""
         seconds = self._take_time(case, name, threat) if seconds is None else seconds
+        scoring = SCORING * seconds if has_score(case.samples.criterion) else 0.0
+        seconds = seconds if math.isinf(seconds) else seconds - scoring
         if name in self._settings.attacks:
             (run,) = self.list_attacks(case, name, threat)
-            result = self._try(case, name, threat, partial(self._attack, case, run, deadline=Deadline(seconds)))
+            attack = partial(self._attack, case, run, deadline=Deadline(seconds))
+            result = self._try(case, name, threat, attack, scoring=scoring)
             return replace(result, found=replace(result.found, attack=name))
         limits = self._limits(name, threat, len(case.samples), seconds)
-        return self._try(
-            case, name, threat, lambda allowed, correct: self._run_suite(case, name, allowed, limits, cache, correct)
-        )
+
+        def run_suite(allowed: Threat, correct: Flags) -> AttackResult:
+            return self._run_suite(case, name, allowed, limits, cache, correct)
+
+        return self._try(case, name, threat, run_suite, scoring=scoring)
 
     def _take_time(self, case: Case, name: str, threat: str) -> float:
         """Return the seconds for an attack or a suite itself: what it finds is verified after it."""
@@ -114,7 +120,8 @@ class Measurements:
         if not isinstance(attack, str | Attack | Plan):
             fail(f"{attack!r}: expected an attack, a spec such as 'pgd:steps=40' or an object of robust.attacks")
         name = attack if isinstance(attack, str) else describe(attack)
-        result = self._try(case, name, threat, lambda allowed, correct: self._attack(case, attack, allowed, correct))
+        run = partial(self._attack, case, attack)
+        result = self._try(case, name, threat, run, attack=attack)
         self.check(case, result, name, threat)
         self._cache(case).setdefault((name, threat, case.seed), Measurement(case.samples, result))
         return result
@@ -143,30 +150,45 @@ class Measurements:
         self.check(case, result, name, threat)
         return measurement
 
-    def _try(self, case: Case, name: str, threat: str, attack: Callable[[Threat, Flags], AttackResult]) -> Result:
+    def _try(
+        self,
+        case: Case,
+        name: str,
+        threat: str,
+        run: Callable[[Threat, Flags], AttackResult],
+        *,
+        attack: str | AnyAttack | None = None,
+        scoring: float = math.inf,
+    ) -> Result:
         """Run an attack on the samples that are answered right; fail the test, in one line, if it cannot be run."""
         try:
             allowed = self._data.read_threat(threat)
             correct = self._answers.get_clean(case.module, case.samples).correct
-            found = attack(allowed, correct)
-            found = replace(found, score=self._score(case, name, threat, allowed))
+            found = run(allowed, correct)
+            found = replace(found, score=self._score(case, attack or name, allowed, scoring))
             rounded = self._ranks.once(lambda: self.round(case, found, allowed).rounded)
         except (ValueError, LookupError) as error:
             fail(f"{name} under {threat} could not be run: {error.args[0]}")
         return Result(str(allowed), correct, replace(found, rounded=rounded))
 
-    def _score(self, case: Case, name: str, threat: str, allowed: Threat) -> Scores | None:
+    def _score(self, case: Case, attack: str | AnyAttack, allowed: Threat, seconds: float) -> Scores | None:
         """Return the worst score of each sample, by the attack, or by the stages of a suite that attack all samples."""
         if not has_score(case.samples.criterion):
             return None
-        classes, criterion = self._data.classes, case.samples.criterion
-        fitted = [
-            (make(fit_classes(attack, classes, criterion), self._models.load_surrogate), part)
-            for attack, part in self._list_whole(case, name, allowed)
+        classes, criterion, deadline = self._data.classes, case.samples.criterion, Deadline(seconds)
+        whole = [(attack, allowed)] if not isinstance(attack, str) else [
+            (make(fit_classes(each, classes, criterion), self._models.load_surrogate), part)
+            for each, part in self._list_whole(case, attack, allowed)
         ]
-        with self.show_bar(f"{case.variant.spec.name}, {name}, scores") as bar:
-            bar.show(f"under {threat}", 0.0)
-            return measure_scores(case.module, case.samples, fitted, self._options(case))
+        name = attack if isinstance(attack, str) else describe(attack)
+        with self.show_bar(f"{case.variant.spec.name}, {name}, worst scores") as bar:
+            bar.show(f"under {allowed}", 0.0)
+            scores = measure_scores(
+                case.module, case.samples, whole, replace(self._options(case), deadline=deadline)
+            )
+        if deadline.stopped:
+            case.warn(f"{name} under {allowed}: the search for the worst scores was stopped by the time")
+        return scores
 
     def _list_whole(self, case: Case, name: str, allowed: Threat) -> list[tuple[str, Threat]]:
         """List (attack, part of the threat model) of an attack, or of the stages of a suite that attack all samples."""

@@ -15,6 +15,7 @@ from robust.attacks.words import NORMS
 from robust.data.dataset import TooFewError
 from robust.distributed.ranks import LostError
 from robust.evaluation.measure import check_model
+from robust.evaluation.score import has_score
 from robust.models.blackbox import is_black_box
 from robust.models.spec import ModelSpec
 from robust.models.spec_hints import suggest_library
@@ -95,6 +96,10 @@ def _check_data(settings: Settings, data: RunData) -> None:
         except TooFewError as error:
             with trying(f"samples={settings.samples}"):
                 raise error
+    for floor in settings.gates.floors:
+        with trying(f"fail-under={floor}"):
+            if floor.is_mean and not has_score(data.criterion):
+                raise ValueError(f"the mean score by {data.criterion} is the accuracy; give a percentage, as 60")
     for text in settings.threats:
         with trying(f"threat={text}"):
             data.read_threat(text)
