@@ -118,6 +118,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "several by commas, or given again",
     )
     add("--data", default="digits", metavar="DATA", help="as --robust-data of pytest takes it; default: digits")
+    add("--criterion", metavar="CRITERION", help="what is a right answer, as --robust-criterion of pytest takes it")
     add("--download", action="store_true", help="download the data set if it is not on this machine")
     add("--threat", metavar="NORM:EPS", help="what an attacker may do: linf:8/255; default: the data set's")
     add("--seed", type=_read_whole, default=0, metavar="N", help="the seed of everything random; default: 0")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from robust.models.output_form import SEPARATOR, OutputForm
 from robust.models.precision import copy_inference_tensors, fit_precision
 from robust.models.program import allow_modes
 from robust.models.registry import ARCHITECTURES
+from robust.models.rescaled import Rescaled
 from robust.models.spec import ModelSpec
 from robust.models.traits import find_traits
 from robust.models.weights import count_parameters, hash_weights
@@ -202,21 +204,23 @@ def get_builder(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -
 def _find_factory(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Build:
     spec.refuse_untrainable(arch)
     if spec.factory is not None:
-        return _factory(spec, terms.shape, terms.classes)
+        return _factory(spec, terms)
     assert arch is not None
     try:
-        return _factory(ModelSpec.parse(arch, folder), terms.shape, terms.classes)
+        return _factory(ModelSpec.parse(arch, folder), terms)
     except (ValueError, LookupError) as error:
         raise ValueError(f"--robust-arch={arch}: {error.args[0]}") from error
 
 
-def _factory(spec: ModelSpec, shape: Shape, classes: int) -> Build:
+def _factory(spec: ModelSpec, terms: Terms) -> Build:
+    shape, classes = terms.shape, terms.classes
     if spec.factory is None or spec.answers or spec.members:
         raise ValueError(f"{spec.text} makes no module; write FILE.py:FACTORY, zoo:NAME, torchvision:NAME or timm:NAME")
     options = dict(spec.options)
     if spec.library == "zoo":
         make = ARCHITECTURES.get(spec.factory)
-        return lambda: make_module(spec.text, make, shape, classes, *spec.args, **options)
+        build = partial(make_module, spec.text, make, shape, classes, *spec.args, **options)
+        return (lambda: Rescaled(build(), classes)) if terms.labels == "values" else build
     if spec.library:
         library_factory = find_library_factory(spec.library, spec.factory, shape, classes)
         return lambda: make_module(spec.text, library_factory, *spec.args, **options)

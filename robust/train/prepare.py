@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from robust.attacks.criteria.registry import label_kind
 from robust.attacks.registry import suggest
 from robust.attacks.threats.lp import LpThreat
 from robust.data.dataset import Samples
@@ -14,7 +15,7 @@ from robust.train.batches import build_transform
 from robust.train.factory import Method
 from robust.train.optim import build_optimiser
 from robust.train.plan import Plan
-from robust.train.recipe import Demanding, start_recipe
+from robust.train.recipe import RECIPES, Demanding, start_recipe
 
 WITH_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
@@ -26,6 +27,7 @@ def rehearse(module: nn.Module, method: Method, samples: Samples, threat: LpThre
         raise ValueError(
             "the model is quantised, and cannot be trained; train the network, and quantise what comes of it"
         )
+    refuse_labels(method, samples.criterion)
     prepare(module, method.plan)
     build_optimiser(module, method.plan)
     build_transform(method.plan, samples)
@@ -33,6 +35,19 @@ def rehearse(module: nn.Module, method: Method, samples: Samples, threat: LpThre
     if isinstance(method.recipe, Demanding):
         x = torch.from_numpy(samples.x[:1]).to(next(module.parameters()).device)
         method.recipe.check(module, x, threat)
+
+
+def refuse_labels(method: Method, criterion: str) -> None:
+    """Raise ValueError for a recipe, or an option, that is for classes, if the labels are others."""
+    kind = label_kind(criterion)
+    kinds = getattr(method.recipe, "labels", ("class",))
+    if kind not in kinds:
+        others = ", ".join(name for name in RECIPES.names() if kind in getattr(RECIPES.get(name), "labels", ()))
+        raise ValueError(f"is for classes, and the criterion is {criterion}; take one of {others}")
+    given = {"class_weights": "none", "smoothing": 0.0, "sampling": "shuffled"}
+    for name, default in given.items() if kind != "class" else ():
+        if getattr(method.plan, name) != default:
+            raise ValueError(f"{name} is for classes, and the criterion is {criterion}; leave it out")
 
 
 def prepare(module: nn.Module, plan: Plan) -> None:

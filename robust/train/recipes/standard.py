@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.task import Task
-from robust.train.recipe import RECIPES, LossFunction, Selection
+from robust.train.recipe import ANY_LABELS, RECIPES, LossFunction, Selection
 
 
 @RECIPES.register("standard")
@@ -15,6 +16,7 @@ class Standard:
     """Cross-entropy on clean inputs, without an attack."""
 
     selects: ClassVar[Selection] = "clean"
+    labels: ClassVar[tuple[LabelKind, ...]] = ANY_LABELS
 
     def inputs(self, task: Task) -> Tensor:
         return task.x
