@@ -101,6 +101,8 @@ class Dataset:
     remarks: Remarks = field(default_factory=Remarks, compare=False)  # filled in while samples are read
     labels: "LabelKind" = "class"  # what the labels are
     criterion: str = DEFAULT  # what is a right answer
+    names: tuple[str, ...] = ()  # of the classes, in their order; empty if they have numbers alone
+    attacked: tuple[int, ...] = ()  # the classes whose samples are taken; empty: all
     # Reads the same as labels of another kind, or of the kind that they show; None: the kind is as declared.
     reread: "Callable[[LabelKind | None], Dataset] | None" = field(default=None, compare=False)
 
@@ -218,11 +220,12 @@ def dataset(
     fetch: Callable[[], None] | None = None,
     levels: int = 256,
     labels: "LabelKind" = "class",
+    names: tuple[str, ...] = (),
 ) -> Callable[[R], R]:
     """Return a decorator for the function that reads a split of the data set `name`, as (inputs, labels)."""
 
     def declare(read: R) -> R:
-        DATA.register(name)(Dataset(name, threat, *bounds, classes, shape, read, fetch, levels, labels=labels))
+        DATA.register(name)(Dataset(name, threat, *bounds, classes, shape, read, fetch, levels, labels=labels, names=names))
         return read
 
     return declare

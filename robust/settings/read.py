@@ -14,9 +14,8 @@ from robust.settings.values import (
     DATA,
     read_amount,
     read_certification,
-    judge_dataset,
+    read_aim,
     read_check,
-    read_criterion_option,
     read_dataset,
     read_device,
     read_gates,
@@ -48,7 +47,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
     `root` is the folder of the project, where results are written.
     """
     dataset, models = read_dataset(options["data"], hooks), read_models(options["model"])
-    criterion = read_criterion_option(options["criterion"])
+    dataset, criterion = read_aim(dataset, *(options[name] for name in ("criterion", "attacked", "goal")))
     plan = read_attack_plan(options, dataset.threat, any(spec.answers for spec in models), hooks)
     return Settings(
         models=models,
@@ -57,7 +56,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         output=read_output_form(options["output"]),
         permissions=read_permissions(options["run-code"], options["safe-globals"]),
         data=options["data"].text or DATA,
-        dataset=judge_dataset(dataset, criterion),
+        dataset=dataset,
         criterion=criterion,
         download=bool(options["download"].texts),
         threats=plan.threats,
