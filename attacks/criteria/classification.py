@@ -68,6 +68,13 @@ class Classification:
         wrong = output.scatter(1, y[:, None], -torch.inf)
         return wrong.sort(dim=1, descending=True, stable=True).indices[:, :-1]
 
+    def halfspaces(self, y: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """Return that the label's logit is larger than each other, (n, C - 1, C) and (n, C - 1)."""
+        eye = torch.eye(width, dtype=torch.float64)
+        others = torch.stack([torch.cat([torch.arange(k), torch.arange(k + 1, width)]) for k in y.tolist()])
+        a = eye[y].unsqueeze(1) - eye[others]
+        return a, a.new_zeros(a.shape[:2])
+
     def loss(self, name: str, output: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
         """Return the loss of losses.py by name, (n,), in its targeted form if `target`, (n,) int64, is given."""
         untargeted, targeted = LOSSES[name]

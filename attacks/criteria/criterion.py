@@ -68,6 +68,13 @@ class Criterion(Protocol):
         """Return the ways to be wrong, (n, targets) int64, the most promising first; `loss` takes one as target."""
         ...
 
+    def halfspaces(self, y: Tensor, width: int) -> tuple[Tensor, Tensor] | None:
+        """Return a, (n, k, width), and c, (n, k): an answer is acceptable if <a, answer> + c is above 0 for all k.
+
+        None if that cannot be said by linear functions of the answer, so that nothing is certified.
+        """
+        ...
+
     def loss(self, name: str, output: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
         """Return a loss by name, (n,), which rises as the answers get worse; with a target, as they approach it.
 

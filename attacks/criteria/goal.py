@@ -74,6 +74,10 @@ class Goal:
         """Return the only class to reach, (n, 1) int64."""
         return output.argmax(1, keepdim=True).fill_(self.wanted)
 
+    def halfspaces(self, y: "Tensor", width: int) -> None:
+        """Return None: that some other logit is larger is no conjunction of linear functions."""
+        del y, width
+
     def loss(self, name: str, output: "Tensor", y: "Tensor", target: "Tensor | None" = None) -> "Tensor":
         """Return the margin, or as "ce" the logarithm of the wanted class's probability, (n,)."""
         if name not in self.losses:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+UNKNOWN = 1e30  # stands for no limit
 EXPECTED = "write labels, or labels:any=3,5 for the numbers of those that count"
 
 
@@ -84,6 +85,14 @@ class Labels:
     def ranked_targets(self, output: "Tensor", y: "Tensor") -> "Tensor":
         """Return the labels, (n, k) int64, the nearest to being answered wrong first."""
         return self._wrong(output, y).sort(dim=1, descending=True, stable=True).indices
+
+    def halfspaces(self, y: "Tensor", width: int) -> "tuple[Tensor, Tensor]":
+        """Return that each logit is on the side of its label, (n, k, k) and (n, k)."""
+        rows = y.reshape(len(y), width)
+        labels, counts = self._read(rows, rows)
+        side = (2 * (labels > 0).double() - 1) * counts
+        a = side.diag_embed()
+        return a, a.new_zeros(a.shape[:2]).masked_fill(~counts, UNKNOWN)
 
     def loss(self, name: str, output: "Tensor", y: "Tensor", target: "Tensor | None" = None) -> "Tensor":
         """Return the margin, or as "ce" the binary cross-entropy; with `target`, (n,) int64, of one label alone."""

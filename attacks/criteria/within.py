@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+UNKNOWN = 1e30  # stands for no limit
 EXPECTED = "write within:T with the largest error that is acceptable, in the labels' units or relative, as within:10%"
 
 
@@ -88,6 +89,15 @@ class Within:
     def ranked_targets(self, output: "Tensor", y: "Tensor") -> "Tensor":
         """Return the ways to be wrong, (n, 2k) int64, the nearest first: 2j is value j too large, 2j + 1 too small."""
         return self._sided(output, y).sort(dim=1, descending=True, stable=True).indices
+
+    def halfspaces(self, y: "Tensor", width: int) -> "tuple[Tensor, Tensor]":
+        """Return that each value is neither too large nor too small, (n, 2k, k) and (n, 2k)."""
+        import torch
+
+        labels = y.reshape(len(y), width).double()
+        side = torch.eye(width).double() * ~labels.isnan()[:, :, None]
+        limit, label = self._limit(labels, labels).nan_to_num(posinf=UNKNOWN), labels.nan_to_num()
+        return torch.cat([-side, side], 1), torch.cat([limit + label, limit - label], 1)
 
     def loss(self, name: str, output: "Tensor", y: "Tensor", target: "Tensor | None" = None) -> "Tensor":
         """Return the margin, or as "ce" the squared error; with `target`, (n,) int64, how far one value is beyond."""

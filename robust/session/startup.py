@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.factory import find_refusal, make, needs_gradient
 from robust.attacks.rng import seeded
 from robust.attacks.text import printable_lines
@@ -159,7 +160,7 @@ def _refuse_certificate(spec: ModelSpec, module: nn.Module, data: RunData, threa
 
     x = torch.tensor(data.samples.x[:CERTIFIED_SAMPLES])
     try:
-        Certifier.of(module, x[:1], data.read_threat(threat)).check(x)
+        Certifier.of(module, x[:1], data.read_threat(threat), read_criterion(data.criterion)).check(x)
     except ValueError as error:
         raise ValueError(f"{spec.text} cannot be certified: {error}; --robust-certify=none leaves it out") from error
 
