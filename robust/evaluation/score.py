@@ -5,7 +5,6 @@ it finds is verified as adversarial inputs are: measured again, and answered aga
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -41,7 +40,7 @@ def measure_scores(
     stop: Callable[[], bool] = options.deadline or (lambda: False)
 
     def measure() -> Scores:
-        worst = check_scores(module, share, options.batcher.size)
+        worst = check_scores(module, share.x, share.y, options.batcher.size, share.criterion)
         for attack, threat in attacks:
             found = _find_worst(module, share, Until(attack, stop), threat, options)
             score = _verify(module, share, found, threat, options)
@@ -68,4 +67,5 @@ def _verify(module: nn.Module, samples: Samples, x: NDArray[np.float32], threat:
     """Return the verified scores of inputs, (n,): NaN where an answer is not finite, or the threat admits no such x."""
     candidates = candidates_of(samples, x, threat, options.batcher.size)
     small, inside = check_limits(candidates)
-    return np.where(small & inside, check_scores(module, replace(samples, x=x), options.batcher.size), np.nan)
+    scores = check_scores(module, x, samples.y, options.batcher.size, samples.criterion)
+    return np.where(small & inside, scores, np.nan)

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.data.dataset import Samples
 from robust.data.lazy_inputs import LazyInputs
 from robust.flags import Flags
 from robust.models.judged import judges
@@ -108,13 +107,15 @@ def check_labels(
     return np.logical_and.reduce(right), np.logical_or.reduce(near)
 
 
-def check_scores(module: nn.Module, samples: Samples, batch: int) -> Floats:
-    """Return the score of the answer to each sample, (n,), by its criterion; NaN where it is not finite.
+def check_scores(
+    module: nn.Module, x: NDArray[np.float32] | LazyInputs, y: NDArray[Any], batch: int, criterion: str
+) -> Floats:
+    """Return the score of the answer to each input x, (n,), by a criterion; NaN where it is not finite.
 
     Of several forms in which the answers count, it is the score of the first, as the module is deployed.
     """
     form, *_ = judges(module)
-    judged = _check_inputs(form, lambda places: samples.x[places], samples.y, batch, 0, samples.criterion)
+    judged = _check_inputs(form, lambda places: x[places], y, batch, 0, criterion)
     return np.where(judged.finite, judged.score, np.nan)
 
 
