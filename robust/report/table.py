@@ -49,7 +49,7 @@ def columns(board: Board) -> list[Column]:
         *attacks,
         Column("robust %"),
         Column("95 % interval"),
-        *[Column(board.score), Column(f"attacked {board.score}")] * bool(board.score),
+        *mean_columns(board),
         *[Column("certified %"), Column("open %")] * board.certified,
         *[Column("verdict", numeric=False)] * board.judged,
         Column("drop"),
@@ -111,6 +111,11 @@ def _lowest(board: Board, row: Row, places: list[int]) -> str:
     measured = ((figure, board.columns[k]) for k in places if (figure := row.under[k]) is not None)
     figure, name = min(measured, default=(row.robust, "all together"))
     return f"{figure:.1f} by {name}"
+
+
+def mean_columns(board: Board) -> list[Column]:
+    """Return the columns of the mean scores; none if no row has any."""
+    return [Column(board.score), Column(f"attacked {board.score}")] if board.score else []
 
 
 def mean_cells(row: Row) -> list[str]:

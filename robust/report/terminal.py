@@ -12,7 +12,7 @@ from robust.attacks.text import printable
 from robust.flags import union
 from robust.records.record import Record
 from robust.report.board import Board, Row
-from robust.report.table import Column, cells, columns, describe_attacks, describe_bracket, describe_rounding, describe_scores
+from robust.report.table import Column, cells, columns, describe_attacks, describe_bracket, describe_rounding, describe_scores, mean_columns
 
 MAX_SKIPPED = 0.2  # share of the checks; if more are skipped, the verdict is reported as weaker
 FOLDED, GAP = 6, 2  # characters: of a folded name at least, and between columns
@@ -26,11 +26,12 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
     Narrow ones shorten names that stay distinct, or break them, leave the attacks' columns out, or have no columns at
     all: no figure or verdict is cut.
     """
-    without_attacks = (*HIDDEN, *board.columns)
+    wide = (*HIDDEN, *(column.title for column in mean_columns(board)))  # a line below has the mean scores
+    without_attacks = (*wide, *board.columns)
     for colon, hidden, room in (
-        (":", HIDDEN, None),
-        (":", HIDDEN, width),
-        (":\n", HIDDEN, None),
+        (":", wide, None),
+        (":", wide, width),
+        (":\n", wide, None),
         (":", without_attacks, width),
         (":\n", without_attacks, None),
     ):

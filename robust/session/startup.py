@@ -143,7 +143,7 @@ def _check_model(spec: ModelSpec, settings: Settings, data: RunData, models: Mod
             raise ValueError(f"{error}{suggest_library(spec.module, spec.factory)}") from error
     if data.undecided:
         with trying("criterion"):
-            refuse_undecided(module, data.samples)
+            refuse_undecided(module if as_is else None, data.samples)
     for threat in settings.threats if settings.certify else ():
         with trying(f"certify={settings.certify}"):
             _refuse_certificate(spec, module, data, threat)

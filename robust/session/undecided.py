@@ -17,16 +17,20 @@ PROPOSED = "three quarters"
 ASKED = 256  # samples
 
 
-def refuse_undecided(module: nn.Module, samples: Samples) -> NoReturn:
-    """Raise the OptionError for values of which nobody says how far an answer may be off."""
+def refuse_undecided(module: nn.Module | None, samples: Samples) -> NoReturn:
+    """Raise the OptionError for values of which nobody says how far an answer may be off.
+
+    Without a module, since it is yet to be trained, the errors are those of one constant answer.
+    """
     few = samples.take(np.arange(min(ASKED, len(samples))))
     y = torch.from_numpy(few.y)
-    with eval_mode(module), torch.no_grad():
-        answers = module(torch.from_numpy(few.x[:]).to(device_of(module))).cpu()
+    if module is None:
+        answers, who = torch.from_numpy(np.nanmedian(few.y, axis=0)).expand_as(y), "answers that are all the median"
+    else:
+        with eval_mode(module), torch.no_grad():
+            answers, who = module(torch.from_numpy(few.x[:]).to(device_of(module))).cpu(), "clean answers"
     errors = read_criterion(samples.criterion).score(answers, y).numpy()
-    quantiles = {name: f"{np.quantile(errors, share):.2g}" for name, share in SHARES.items()}
-    plain = {name: f"{float(text):g}" for name, text in quantiles.items()}
-    seen = ", ".join(f"{name} by at most {text}" for name, text in plain.items())
-    asked = f"of {len(few)} clean answers are off: {seen}"
-    fault = "the labels are values, and nothing says how far an answer may be off"
-    raise OptionError("criterion", None, f"{fault}; {asked}; say it, as --robust-criterion=within:{plain[PROPOSED]}")
+    off = {name: f"{float(f'{np.quantile(errors, share):.2g}'):g}" for name, share in SHARES.items()}
+    seen = ", ".join(f"{name} by at most {error}" for name, error in off.items())
+    fault = f"the labels are values, and nothing says how far an answer may be off; of {len(few)} {who} are off: {seen}"
+    raise OptionError("criterion", None, f"{fault}; say it, as --robust-criterion=within:{off[PROPOSED]}")
