@@ -78,7 +78,7 @@ OPTIONS = (
         "criterion",
         "CRITERION",
         "what is a right answer: class (the largest logit is the label's), within:T (every value within T of the "
-        "label, or within:10% of it), labels (each of several labels is right; labels:any=3,5: only these count); "
+        "label, or of its size with a percent sign behind T), labels (each of several labels is right; labels:any=3,5: only these count); "
         "default: what the labels show, and values have no default",
     ),
     Option(

@@ -170,16 +170,18 @@ class Dataset:
             raise TooFewError(f"{self.name} has {len(y)} {split} samples, {n} were asked for; 'all' is all of them")
         if len(x) != len(y):
             raise ValueError(f"{self.name} has {len(x)} inputs and {len(y)} labels")
-        samples = self._take(x, y, draw_rows(len(y), n, seed))
+        samples = self._take(x, y, draw_rows(len(y), n, seed), split)
         self._check(samples)
         return samples
 
     def read_rows(self, split: Split, rows: "NDArray[np.int64]") -> Samples:
         """Return the samples of a split in these rows, (m,), ascending. They are not checked."""
-        return self._take(*self.read(split), rows)
+        return self._take(*self.read(split), rows, split)
 
-    def _take(self, x: "Inputs", y: "Labels", rows: "NDArray[np.int64]") -> Samples:
-        return Samples(load_rows(Clamped(x, Bounds(self.lo, self.hi), self.remarks), rows), y[rows], rows, self.criterion)
+    def _take(self, x: "Inputs", y: "Labels", rows: "NDArray[np.int64]", split: Split) -> Samples:
+        trained = split == "train" and self.labels == "class"  # an attacker's goal is no goal of a training
+        criterion = DEFAULT if trained else self.criterion
+        return Samples(load_rows(Clamped(x, Bounds(self.lo, self.hi), self.remarks), rows), y[rows], rows, criterion)
 
     def _check(self, samples: Samples) -> None:
         for x in iter_parts(samples.x):
