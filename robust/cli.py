@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     from robust.options import Option
 
 CERTIFYING = (  # the options of `robust certify`
-    *("arch", "normalize", "output", "run-code", "safe-globals", "data", "download", "criterion", "attacked", "goal", "threat"),
+    *(
+        "arch",
+        "normalize",
+        "output",
+        "run-code",
+        "safe-globals",
+        "data",
+        "download",
+        "criterion",
+        "attacked",
+        "goal",
+        "threat",
+    ),
     *("train",),
     *("samples", "seed", "draw", "batch-size", "time", "device"),
 )

@@ -42,7 +42,6 @@ class Floor:
         """Whether it is a floor of what is certified."""
         return self.scope is not None and self.scope.partition("-")[0] == CERTIFIED
 
-
     @property
     def is_mean(self) -> bool:
         """Whether it is a limit of the mean score."""

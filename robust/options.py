@@ -78,8 +78,8 @@ OPTIONS = (
         "criterion",
         "CRITERION",
         "what is a right answer: class (the largest logit is the label's), within:T (every value within T of the "
-        "label, or of its size with a percent sign behind T), labels (each of several labels is right; labels:any=3,5: only these count); "
-        "default: what the labels show, and values have no default",
+        "label, or with a percent sign behind T that share of it), labels (each of several labels is right; "
+        "labels:any=3,5: only these count); default: what the labels show, and values have no default",
     ),
     Option(
         "attacked",

@@ -6,7 +6,7 @@ tests reads criteria.
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from robust.attacks.criteria.registry import CRITERIA
 from robust.attacks.spec import Spec
@@ -47,10 +47,12 @@ class Goal:
         del width
         return 1
 
-    def refuse_labels(self, y: "NDArray") -> str:
+    def refuse_labels(self, y: "NDArray[Any]") -> str:
         """Return why these labels, (n,), cannot be judged; "" if they can."""
         own = int((y == self.wanted).sum())
-        return f"{own} samples are of class {self.wanted} themselves; attack others, as by --robust-attacked" * bool(own)
+        return f"{own} samples are of class {self.wanted} themselves; attack others, as by --robust-attacked" * bool(
+            own
+        )
 
     def finite(self, output: "Tensor") -> "Tensor":
         """Mark the samples whose logits are all finite, (n,) bool."""

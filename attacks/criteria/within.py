@@ -6,7 +6,7 @@ and does not count. No torch in this file: collecting tests reads criteria.
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from robust.attacks.criteria.registry import CRITERIA
 from robust.attacks.spec import Spec
@@ -60,7 +60,7 @@ class Within:
         """Return how many ways there are to be wrong: each of `width` values too large, or too small."""
         return 2 * width
 
-    def refuse_labels(self, y: "NDArray") -> str:
+    def refuse_labels(self, y: "NDArray[Any]") -> str:
         """Return why these labels, (n, k), cannot be judged; "" if they can."""
         import numpy as np
 

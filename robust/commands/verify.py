@@ -17,8 +17,8 @@ from robust.models.normalize import read_normalize
 from robust.models.output_form import read_output
 from robust.records.evidence import Evidence
 from robust.records.files import read_object
-from robust.records.schema_1 import CRITERION
 from robust.records.record import Record
+from robust.records.schema_1 import CRITERION
 from robust.verification.fresh_process import PROBED_INPUTS, Source
 
 MAX_ROWS = 4  # are listed if a name is ambiguous

@@ -83,7 +83,9 @@ def check_files(record: Record, content: bytes) -> Iterator[Check]:
 def check_row(row: Row) -> Iterator[Check]:
     """Check the row against the data and the model; the model is not asked if the data is another."""
     record, samples = row.record, row.samples
-    alike = row.evidence.x_adv.shape[1:] == samples.x.shape[1:] and np.array_equal(samples.y, row.evidence.y, equal_nan=samples.y.dtype.kind == "f")
+    alike = row.evidence.x_adv.shape[1:] == samples.x.shape[1:] and np.array_equal(
+        samples.y, row.evidence.y, equal_nan=samples.y.dtype.kind == "f"
+    )
     same = alike and samples.digest == record.data.digest
     yield Check("data", same, f"{record.data.name}, {len(samples)} samples, sha256 {samples.digest[:8]}")
     if not same:

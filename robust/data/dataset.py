@@ -140,7 +140,7 @@ class Dataset:
         Labels that show another kind make the data set one of that kind, with as many as a sample has.
         """
         if y.ndim == 2:
-            kind = "values" if y.dtype.kind == "f" else "bits"
+            kind: LabelKind = "values" if y.dtype.kind == "f" else "bits"
             return replace(self, classes=y.shape[1], labels=kind, open=False)
         return replace(self, classes=max(int(y.max()) + 1, 2, self.classes or 0))
 
@@ -227,7 +227,9 @@ def dataset(
     """Return a decorator for the function that reads a split of the data set `name`, as (inputs, labels)."""
 
     def declare(read: R) -> R:
-        DATA.register(name)(Dataset(name, threat, *bounds, classes, shape, read, fetch, levels, labels=labels, names=names))
+        DATA.register(name)(
+            Dataset(name, threat, *bounds, classes, shape, read, fetch, levels, labels=labels, names=names)
+        )
         return read
 
     return declare

@@ -6,7 +6,6 @@ from robust.data.convert import to_array
 from robust.data.remarks import Form, Remarks
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from robust.attacks.criteria.criterion import LabelKind
@@ -80,7 +79,7 @@ def _to_rows(labels: "NDArray[Any]", kind: "LabelKind", stored: str) -> "NDArray
 
 
 def _find_kind(labels: "NDArray[Any]") -> "Literal['values', 'bits'] | None":
-    """Return the kind that labels show which are no classes: of 0 and 1 bits, else of floats values; None if unclear."""
+    """Return the kind that labels show which are no classes: bits of 0 and 1, values of floats; None if unclear."""
     import numpy as np
 
     if labels.dtype.kind not in "biuf" or labels.ndim not in (1, 2):

@@ -66,7 +66,9 @@ def select_classes(dataset: Dataset, only: Only) -> Dataset:
     name = f"{dataset.name}:only={only.only}"
     if only.renumber:
         return replace(dataset, name=name, read=read, reread=None, classes=len(only.classes))
-    return replace(dataset, name=f"{name}:renumber=false", read=read, reread=None, count=lambda: dataset.complete().classes)
+    return replace(
+        dataset, name=f"{name}:renumber=false", read=read, reread=None, count=lambda: dataset.complete().classes
+    )
 
 
 def split_attacked(text: str) -> tuple[str, str | None]:
@@ -85,7 +87,11 @@ def read_classes(dataset: Dataset, words: str) -> tuple[int, ...]:
             named = suggest(word, dataset.names) if dataset.names else f"{word!r}: {dataset.name} has numbers alone"
             raise ValueError(f"unknown class {named}")
         numbers.append(int(word) if word.isdecimal() else dataset.names.index(word))
-    if dataset.classes is not None and dataset.labels == "class" and (big := [n for n in numbers if n >= dataset.classes]):
+    if (
+        dataset.classes is not None
+        and dataset.labels == "class"
+        and (big := [n for n in numbers if n >= dataset.classes])
+    ):
         raise ValueError(f"{dataset.name} has the classes 0 to {dataset.classes - 1}, got {big[0]}")
     return tuple(sorted({*numbers}))
 

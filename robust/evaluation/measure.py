@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.combine.until import Until
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, eval_mode, rounds_of
 from robust.attacks.factory import describe, make
 from robust.attacks.rng import Rng
@@ -83,9 +83,10 @@ def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
     if not isinstance(logits, Tensor) or logits.shape != (len(x), dataset.classes):
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         of = f"{dataset.classes} {'classes' if dataset.labels == 'class' else 'labels a sample'}"
+        what = "values" if dataset.labels == "values" else "logits"
         raise ValueError(
             f"the model must answer {len(x)} samples of {dataset.name}, {of}, "
-            f"with {'values' if dataset.labels == 'values' else 'logits'} of shape {[len(x), dataset.classes]}, got {got}{_explain_width(logits, samples)}"
+            f"with {what} of shape {[len(x), dataset.classes]}, got {got}{_explain_width(logits, samples)}"
         )
     if not logits.is_floating_point():
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")

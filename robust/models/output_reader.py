@@ -20,9 +20,7 @@ MAX_ERROR = 1e-4  # of probabilities: of their sum, and of what a final sigmoid 
 class Reader:
     """The forward of a module whose answers need reading: it returns logits (n, classes), or as many numbers."""
 
-    def __init__(
-        self, forward: Callable[..., Any], form: OutputForm, classes: int, *, exclusive: bool = True
-    ) -> None:
+    def __init__(self, forward: Callable[..., Any], form: OutputForm, classes: int, *, exclusive: bool = True) -> None:
         self.forward = forward
         self.form = form
         self.classes = classes

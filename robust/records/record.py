@@ -108,7 +108,7 @@ class Record:
         if (criterion := find_criterion(self.criterion["name"])) is None:
             return None
         worst = np.fmax if criterion.rises else np.fmin
-        return reduce(worst, scores).astype(np.float64)  # type: ignore[no-any-return]
+        return reduce(worst, scores).astype(np.float64)
 
     @property
     def open(self) -> Flags | None:

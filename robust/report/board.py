@@ -149,7 +149,9 @@ def _make_board(records: list[Record]) -> Board:
         (_make_row(record, rank, columns, suite) for record, rank in zip_longest(ordered, ranked)),
         key=lambda row: len(ordered) + 1 if row.rank is None else row.rank,
     )
-    return Board(ordered[0].data.name, ordered[0].threat, ordered[0].suite, columns, tuple(rows), ordered[0].criterion["name"])
+    return Board(
+        ordered[0].data.name, ordered[0].threat, ordered[0].suite, columns, tuple(rows), ordered[0].criterion["name"]
+    )
 
 
 def _make_row(record: Record, rank: int | None, columns: tuple[str, ...], suite: bool) -> Row:
@@ -158,7 +160,16 @@ def _make_row(record: Record, rank: int | None, columns: tuple[str, ...], suite:
     after = {f"after {k}": stage_percent(record, stage) for k, stage in enumerate(stages_of(record), 1)}
     alone = _attack_percents(record)
     under = [after.get(name) if suite and name != MITIGATED else alone.get(_parse(name)) for name in columns]
-    return Row(record, rank, percent(record.counts[0], n), percent(k, n), 100 * low, 100 * high, tuple(under), scores_of(record))
+    return Row(
+        record,
+        rank,
+        percent(record.counts[0], n),
+        percent(k, n),
+        100 * low,
+        100 * high,
+        tuple(under),
+        scores_of(record),
+    )
 
 
 def _attack_percents(record: Record) -> dict[Spec, float]:

@@ -12,7 +12,16 @@ from robust.attacks.text import printable
 from robust.flags import union
 from robust.records.record import Record
 from robust.report.board import Board, Row
-from robust.report.table import Column, cells, columns, describe_attacks, describe_bracket, describe_rounding, describe_scores, mean_columns
+from robust.report.table import (
+    Column,
+    cells,
+    columns,
+    describe_attacks,
+    describe_bracket,
+    describe_rounding,
+    describe_scores,
+    mean_columns,
+)
 
 MAX_SKIPPED = 0.2  # share of the checks; if more are skipped, the verdict is reported as weaker
 FOLDED, GAP = 6, 2  # characters: of a folded name at least, and between columns

@@ -167,7 +167,11 @@ def _of_attack(record: Record, attack: AttackOutcome) -> Measured:
 
 
 def _unmeasured(floor: Floor) -> str:
-    reasons = {None: "no attack was run", MEAN: "no mean score was measured", CLEAN: "the clean accuracy was not measured"}
+    reasons = {
+        None: "no attack was run",
+        MEAN: "no mean score was measured",
+        CLEAN: "the clean accuracy was not measured",
+    }
     if floor.is_certified:
         reasons[floor.scope] = "nothing was certified"
     reason = reasons.get(floor.scope, f"no attack was run for {floor.scope}")

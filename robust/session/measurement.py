@@ -15,9 +15,9 @@ from robust.attacks.state import list_written, name_few
 from robust.attacks.suite import Suite
 from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
-from robust.evaluation.attack_run import RunOptions, Scores
+from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, add_rounding, measure_attack
-from robust.evaluation.score import has_score, measure_scores
+from robust.evaluation.score import add_search, has_score, search_scores
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import SuiteRun, narrow_threat
 from robust.evaluation.time_limit import Deadline, Limits
@@ -165,38 +165,41 @@ class Measurements:
             allowed = self._data.read_threat(threat)
             correct = self._answers.get_clean(case.module, case.samples).correct
             found = run(allowed, correct)
-            found = replace(found, score=self._score(case, attack or name, allowed, scoring))
+            found = self._add_scores(case, found, attack or name, allowed, scoring)
             rounded = self._ranks.once(lambda: self.round(case, found, allowed).rounded)
         except (ValueError, LookupError) as error:
             fail(f"{name} under {threat} could not be run: {error.args[0]}")
         return Result(str(allowed), correct, replace(found, rounded=rounded))
 
-    def _score(self, case: Case, attack: str | AnyAttack, allowed: Threat, seconds: float) -> Scores | None:
-        """Return the worst score of each sample, by the attack, or by the stages of a suite that attack all samples."""
-        if not has_score(case.samples.criterion):
-            return None
-        classes, criterion, deadline = self._data.classes, case.samples.criterion, Deadline(seconds)
-        whole = [(attack, allowed)] if not isinstance(attack, str) else [
-            (make(fit_classes(each, classes, criterion), self._models.load_surrogate), part)
-            for each, part in self._list_whole(case, attack, allowed)
-        ]
-        name = attack if isinstance(attack, str) else describe(attack)
-        with self.show_bar(f"{case.variant.spec.name}, {name}, worst scores") as bar:
-            bar.show(f"under {allowed}", 0.0)
-            scores = measure_scores(
-                case.module, case.samples, whole, replace(self._options(case), deadline=deadline)
-            )
-        if deadline.stopped:
-            case.warn(f"{name} under {allowed}: the search for the worst scores was stopped by the time")
-        return scores
+    def _add_scores(
+        self, case: Case, found: AttackResult, attack: str | AnyAttack, allowed: Threat, seconds: float
+    ) -> AttackResult:
+        """Add the worst score of each sample, by the attack, or by the stages of a suite that attack all samples.
 
-    def _list_whole(self, case: Case, name: str, allowed: Threat) -> list[tuple[str, Threat]]:
+        Adversarial inputs that only this search finds are added, too.
+        """
+        if not has_score(case.samples.criterion):
+            return found
+        whole = self._list_whole(case, attack, allowed)
+        options = replace(self._options(case), deadline=(deadline := Deadline(seconds)))
+        correct = self._answers.get_clean(case.module, case.samples).correct
+        with self.show_bar(f"{case.variant.spec.name}, {found.attack}, worst scores") as bar:
+            bar.show(f"under {allowed}", 0.0)
+            search = search_scores(case.module, case.samples, found, correct, whole, options)
+        if deadline.stopped:
+            case.warn(f"{found.attack} under {allowed}: the search for the worst scores was stopped by the time")
+        return add_search(found, search)
+
+    def _list_whole(self, case: Case, attack: str | AnyAttack, allowed: Threat) -> list[tuple[AnyAttack, Threat]]:
         """List (attack, part of the threat model) of an attack, or of the stages of a suite that attack all samples."""
-        if not any(suite.name == name for suite in self._settings.suites):
-            return [(name, allowed)]
-        stages = [stage for stage in self._suite(case, name).stages if stage.hardest == 1 and not stage.follow]
-        parts = [(stage.attack, narrow_threat(allowed, stage)) for stage in stages]
-        return [(attack, part) for attack, part in parts if part is not None]
+        if not isinstance(attack, str):
+            return [(attack, allowed)]
+        parts: list[tuple[str, Threat | None]] = [(attack, allowed)]
+        if any(suite.name == attack for suite in self._settings.suites):
+            stages = [stage for stage in self._suite(case, attack).stages if stage.hardest == 1 and not stage.follow]
+            parts = [(stage.attack, narrow_threat(allowed, stage)) for stage in stages]
+        fit = partial(fit_classes, classes=self._data.classes, criterion=case.samples.criterion)
+        return [(make(fit(each), self._models.load_surrogate), part) for each, part in parts if part is not None]
 
     def list_attacks(self, case: Case, name: str, threat: str) -> list[str]:
         """Return the attack that is run under that name; of a suite those stages that are for the threat model."""

@@ -6,8 +6,8 @@ from typing import Any
 from robust.data.dataset import Samples
 from robust.flags import Flags, pack, unpack
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
-from robust.records.columns import Columns, read_columns, write_columns
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
+from robust.records.columns import Columns, read_columns, write_columns
 from robust.records.record import DataUsed, ModelUsed
 from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 from robust.verification.fresh_process import Source

@@ -12,9 +12,9 @@ from robust.settings.settings import Settings
 from robust.settings.sources import Options, options_of_config
 from robust.settings.values import (
     DATA,
+    read_aim,
     read_amount,
     read_certification,
-    read_aim,
     read_check,
     read_dataset,
     read_device,

@@ -79,7 +79,9 @@ def read_aim(dataset: Dataset, criterion: OptionValue, attacked: OptionValue, go
     if goal.text is not None:
         for other in (criterion, attacked):
             if other.texts:
-                raise OptionError(goal.name, goal.text, f"it says what {other.name} says; leave --robust-{other.name} out")
+                raise OptionError(
+                    goal.name, goal.text, f"it says what {other.name} says; leave --robust-{other.name} out"
+                )
         return _read_goal(dataset, goal)
     if attacked.texts:
         words = "+".join(attacked.items)

@@ -57,7 +57,7 @@ def costs(passes: "Callable[[Any], float]") -> Callable[[Check], Check]:
 
 
 def for_labels(*kinds: "LabelKind") -> Callable[[Check], Check]:
-    """Say for which kinds of labels a check, or a mitigation, is; without this it is for the criterion `class` alone."""
+    """Say for which kinds of labels a check, or a mitigation, is; without this it is for `class` alone."""
 
     def add(check: Check) -> Check:
         check.kinds = kinds  # type: ignore[attr-defined]

@@ -70,7 +70,8 @@ def _judge_within(values: Floats, y: NDArray[Any], rest: str) -> Parts:
     error = np.where(known, np.abs(values - np.where(known, labels, 0)), 0)
     beyond = np.where(known, error - np.where(known, limit, 0), -np.inf)
     size = np.maximum(np.abs(values), np.abs(np.where(known, labels, 0))).max(1)
-    return (beyond <= 0).all(1), np.abs(beyond.max(1)) <= ROUNDED * size, error.max(1)
+    right: Flags = (beyond <= 0).all(1)
+    return right, np.abs(beyond.max(1)) <= ROUNDED * size, error.max(1)
 
 
 def _judge_labels(logits: Floats, y: NDArray[Any], rest: str) -> Parts:
@@ -80,10 +81,12 @@ def _judge_labels(logits: Floats, y: NDArray[Any], rest: str) -> Parts:
     if rest:
         chosen = [int(number) for number in rest.removeprefix("any=").split(",")]
         counts = counts & np.isin(np.arange(labels.shape[1]), chosen)
-    right = (logits > 0) == (labels == 1)
-    wrong = np.where(counts, np.where(labels == 1, -logits, logits), -np.inf).max(1)
+    right: Flags = (logits > 0) == (labels == 1)
+    wrong: Floats = np.where(counts, np.where(labels == 1, -logits, logits), -np.inf).max(1)
     near = np.abs(wrong) <= ROUNDED * np.abs(logits).max(1)
-    return (right | ~counts).all(1), near, (right & counts).sum(1) / counts.sum(1)
+    all_right: Flags = (right | ~counts).all(1)
+    share: Floats = (right & counts).sum(1) / counts.sum(1)
+    return all_right, near, share
 
 
 JUDGES: dict[str, Callable[[Floats, NDArray[Any], str], Parts]] = {

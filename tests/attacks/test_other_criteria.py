@@ -239,7 +239,9 @@ def test_the_worst_score_of_a_linear_regressor_is_found_for_every_sample(norm):
 
 def test_the_smallest_change_of_a_linear_regressor_is_found():
     model, x, y, _ = regression("l2", -50.0, 50.0)
-    found = minimize_norm(model, make("fmn:steps=200"), x, y, "l2", bounds=(-50, 50), criterion=read_criterion("within:2"))
+    found = minimize_norm(
+        model, make("fmn:steps=200"), x, y, "l2", bounds=(-50, 50), criterion=read_criterion("within:2")
+    )
     truth = (2 - (model(x) - y).abs()).clamp_min(0)[:, 0] / model.weight.norm()
 
     assert torch.allclose(found.distance, truth, rtol=0.02, atol=1e-3)

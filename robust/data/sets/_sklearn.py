@@ -14,7 +14,7 @@ def read_table(name: str, split: Split, **options: Any) -> "tuple[NDArray[np.flo
     import numpy as np
 
     try:
-        from sklearn import datasets
+        from sklearn import datasets  # type: ignore[import-untyped]
     except ImportError as error:
         raise NotHereError("scikit-learn holds it, and is not installed: pip install pytest-robust[tables]") from error
     table = getattr(datasets, f"load_{name}")(**options)
