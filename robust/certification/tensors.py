@@ -31,8 +31,8 @@ def certify_samples(
     """Certify each sample of which the model's answer is right, by a method and the cheaper ones before it.
 
     x is (N, *features) within the threat's bounds, y (N,) int64, or what the criterion takes. The methods are
-    ibp, crown and alpha-crown. Raise NoBoundsError, in one line, for a network or a threat model for which no bounds are known; TypeError or ValueError
-    for other arguments than these.
+    ibp, crown and alpha-crown. Raise NoBoundsError, in one line, for a network, a threat model or a criterion for which
+    no bounds are known; TypeError or ValueError for other arguments than these.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model is of type {type(model).__name__}, expected a torch.nn.Module")

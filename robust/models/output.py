@@ -48,9 +48,9 @@ def adapt_output(
     """Make the module answer with logits, (n, classes), whatever it answers with; return how it is read.
 
     x is some inputs, (n, *shape), on which the module is tried. `declared` is whether the number of classes is sure;
-    else the model may have more. Of labels that are no classes, `classes` are as many
-    numbers. Returns None, and changes nothing, for a module that does not take x, or whose only tensor is no answer to n inputs: `check_model` says what is wrong. UnclearError, in one line, if the answer may be
-    read in several ways, or not as `wanted`.
+    else the model may have more. Of labels that are no classes, `classes` are as many numbers. Returns None, and
+    changes nothing, for a module that does not take x, or whose only tensor is no answer to n inputs: `check_model`
+    says what is wrong. UnclearError, in one line, if the answer may be read in several ways, or not as `wanted`.
     """
     trial, sizes = _try(module, x), None
     if (trial is None or not trial.takes_alone) and (sizes := fit_batches(module, x)):

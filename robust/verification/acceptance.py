@@ -70,7 +70,7 @@ def _judge_within(values: Floats, y: NDArray[Any], rest: str) -> Parts:
     error = np.where(known, np.abs(values - np.where(known, labels, 0)), 0)
     beyond = np.where(known, error - np.where(known, limit, 0), -np.inf)
     size = np.maximum(np.abs(values), np.abs(np.where(known, labels, 0))).max(1)
-    right: Flags = (beyond <= 0).all(1)
+    right: Flags = np.logical_and.reduce(beyond <= 0, axis=1)
     return right, np.abs(beyond.max(1)) <= ROUNDED * size, error.max(1)
 
 
@@ -82,9 +82,10 @@ def _judge_labels(logits: Floats, y: NDArray[Any], rest: str) -> Parts:
         chosen = [int(number) for number in rest.removeprefix("any=").split(",")]
         counts = counts & np.isin(np.arange(labels.shape[1]), chosen)
     right: Flags = (logits > 0) == (labels == 1)
-    wrong: Floats = np.where(counts, np.where(labels == 1, -logits, logits), -np.inf).max(1)
+    sides: Floats = np.where(labels == 1, -logits, logits)
+    wrong = np.where(counts, sides, -np.inf).max(axis=1)
     near = np.abs(wrong) <= ROUNDED * np.abs(logits).max(1)
-    all_right: Flags = (right | ~counts).all(1)
+    all_right: Flags = np.logical_and.reduce(right | ~counts, axis=1)
     share: Floats = (right & counts).sum(1) / counts.sum(1)
     return all_right, near, share
 
