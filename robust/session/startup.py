@@ -23,7 +23,7 @@ from robust.models.spec_hints import suggest_library
 from robust.session.data import RunData
 from robust.session.models import Models
 from robust.session.resources import Resources
-from robust.session.undecided import refuse_undecided
+from robust.session.undecided import refuse_undecided, refuse_unfit
 from robust.settings.parsing import blaming
 from robust.settings.settings import Settings, Variant
 from robust.train.factory import read_recipe
@@ -140,6 +140,8 @@ def _check_model(spec: ModelSpec, settings: Settings, data: RunData, models: Mod
         try:
             check_model(module, data.dataset, data.samples)
         except ValueError as error:
+            if data.undecided:
+                refuse_unfit(error)
             raise ValueError(f"{error}{suggest_library(spec.module, spec.factory)}") from error
     if data.undecided:
         with trying("criterion"):

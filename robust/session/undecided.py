@@ -15,6 +15,7 @@ from robust.settings.parsing import OptionError
 SHARES = {"half": 0.5, "three quarters": 0.75, "nine in ten": 0.9}
 PROPOSED = "three quarters"
 ASKED = 256  # samples
+UNDECIDED = "the labels are values, expected (n,) of whole numbers or that you say how far an answer may be off"
 
 
 def refuse_undecided(module: nn.Module | None, samples: Samples) -> NoReturn:
@@ -32,5 +33,10 @@ def refuse_undecided(module: nn.Module | None, samples: Samples) -> NoReturn:
     errors = read_criterion(samples.criterion).score(answers, y).numpy()
     off = {name: f"{float(f'{np.quantile(errors, share):.2g}'):g}" for name, share in SHARES.items()}
     seen = ", ".join(f"{name} by at most {error}" for name, error in off.items())
-    fault = f"the labels are values, and nothing says how far an answer may be off; of {len(few)} {who} are off: {seen}"
+    fault = f"{UNDECIDED}; of {len(few)} {who} are off: {seen}"
     raise OptionError("criterion", None, f"{fault}; say it, as --robust-criterion=within:{off[PROPOSED]}")
+
+
+def refuse_unfit(error: ValueError) -> NoReturn:
+    """Raise the OptionError for values and a model that does not answer with as many: `error` says with what."""
+    raise OptionError("criterion", None, f"{UNDECIDED}, as --robust-criterion=within:T; {error}") from error
