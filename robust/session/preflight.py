@@ -68,8 +68,8 @@ class Preflight:
                 has_time=lambda passes: deadline is None or deadline.has(passes * pace),
                 watch=bar.show,
             )
-        if "clean" in vars(probe):
-            self._before.get(case.module, lambda: probe.clean.logits)
+        if "logits" in vars(probe):
+            self._before.get(case.module, lambda: probe.logits)
         return explain_by_training(report, self._models.get_recipe(case.variant))
 
 

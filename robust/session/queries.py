@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from robust.attacks.suite import Stage, Suite
-from robust.trust.attack_probe import follows_gradient
+from robust.trust.row_probe import follows_gradient
 
 SQUARE, NOISE = Stage("square", ("linf", "l2")), Stage("noise")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +19,15 @@ from robust.evaluation.time_limit import Deadline
 from robust.flags import Flags
 from robust.records.trust import TimeUpError
 from robust.sampling import draw_rows
+from robust.trust.clean_gradients import CLEAN_PASSES, Gradients, differentiate, is_saturable
 from robust.trust.pass_budget import PassBudget
+from robust.trust.pass_share import GRADIENT_PASSES
 
 MAX_SAMPLES = 256  # of a ModelProbe or an AttackProbe
-SMALL_BATCH = 32  # samples that are shown many times, and the size of the batches that depends-on-batch compares
-REPEATS = 8  # forward passes of the small batch, each with another seed
+SMALL, MIN_SMALL, MAX_SMALL = 1 / 4, 8, 32  # share and number of the samples that are shown several times
+REPEATS = 8  # passes with other seeds: two of the small batch, the others of some of it
+FEWER = 4  # the small batch has so many times as many samples as those others
 MAX_NOISE = 1e-3  # of the logits' range: kernels that add in another order differ by far less
-CLEAN_PASSES = 5  # of a sample, for its answer and two gradients
 MIN_RANGE = 1e-12  # keeps a quotient finite if all logits are equal
 
 Inputs = NDArray[np.float32]
@@ -43,15 +45,6 @@ def load_few(samples: Samples) -> Samples:
     """Load the samples of `draw_few_rows` into memory."""
     few = samples.take(draw_few_rows(len(samples)))
     return replace(few, x=few.x[:])
-
-
-class CleanAnswers(NamedTuple):
-    """The answers to the n clean samples, and the size of the gradients at these inputs; on the CPU."""
-
-    logits: Tensor  # (n, classes), in the type that the model returns
-    margin_grad: Tensor  # (n,): the largest absolute element of the gradient of the margin
-    ce_grad: Tensor  # (n,): the same for the cross-entropy
-    blocked: str  # why no gradient reaches the inputs; "" if one does
 
 
 @dataclass(frozen=True)
@@ -82,30 +75,62 @@ class ModelProbe:
         return self.dataset.classes
 
     @cached_property
-    def clean(self) -> CleanAnswers:
-        """Compute answers and gradients at the clean inputs: one forward and two backward passes."""
-        self.budget.add(CLEAN_PASSES * len(self.samples))
-        ask = partial(_answer, self.module, self.criterion, self.seed)
-        parts = self.batcher.each(lambda x, y, index: ask(x, y), self.samples)
-        logits, margin_grads, ce_grads, blocked = zip(*parts, strict=True)
-        return CleanAnswers(torch.cat(logits), torch.cat(margin_grads), torch.cat(ce_grads), blocked[0])
+    def gradients(self) -> Gradients:
+        """Compute gradients at the clean inputs, by one forward and two backward passes of each.
+
+        They are those of the small batch; of all samples, if one of these is 0 or not finite, or if the model is so
+        sure of a sample that the cross-entropy may have none.
+        """
+        n, few = len(self.samples), self._differentiate(0, self.n_small)
+        sound = few.sound and not is_saturable(self.logits[self.finite], few.logits.dtype)
+        if few.blocked or sound or n == self.n_small:
+            return few
+        every = Gradients.join([few, self._differentiate(self.n_small, n)])
+        return every._replace(margin=few.margin)  # that of all may take much memory
+
+    def _differentiate(self, first: int, end: int) -> Gradients:
+        """Compute the gradients at samples from `first` to `end`."""
+        samples = self.samples.take(np.arange(first, end))
+        self.budget.add(CLEAN_PASSES * len(samples))
+        ask = partial(differentiate, self.module, seed=self.seed, criterion=self.criterion)
+        parts = self.batcher.each(lambda x, y, index: ask(x, y), samples)
+        return Gradients.join(parts)
 
     @cached_property
     def logits(self) -> Tensor:
-        """Return the clean logits, (n, classes), float64: without gradients, which take longer, if time is short."""
-        return self.clean.logits.double() if self.deadline is None else self.ask(self.x)
+        """Return the clean logits, (n, classes), float64: the small batch, and all others."""
+        rest = self.x[self.n_small :]
+        return torch.cat((self.small, self.ask(rest))) if len(rest) else self.small
 
     def count_passes(self, *results: str) -> float:
-        """Count the passes of one sample that these results still take; a backward pass counts as two."""
-        n = len(self.samples)
-        clean = CLEAN_PASSES * n
-        passes = {"clean": clean, "logits": clean if self.deadline is None else n, "noise": REPEATS * self.n_small}
-        return sum(passes[name] for name in results if name not in self.__dict__)
+        """Count the passes of one sample that these results still take, if nothing is amiss; a backward counts as two.
+
+        The small batch is a part of the logits, and of the noise.
+        """
+        known, few = vars(self), self.n_small
+        wanted = {name for name in results if name not in known}
+        passes = {
+            "logits": len(self.samples) - few,
+            "noise": few + (REPEATS - 2) * self._n_fewer,
+            "gradients": CLEAN_PASSES * few,
+        }
+        is_small_new = "small" not in known and bool(wanted - {"gradients"})
+        return sum(passes.get(name, 0) for name in wanted) + few * is_small_new
 
     @property
     def n_small(self) -> int:
-        """Return the number of samples in a small batch."""
-        return min(SMALL_BATCH, len(self.samples))
+        """Return the number of samples in the small batch."""
+        n = len(self.samples)
+        return min(n, max(MIN_SMALL, min(MAX_SMALL, round(SMALL * n))))
+
+    @property
+    def _n_fewer(self) -> int:
+        return max(1, self.n_small // FEWER)
+
+    @property
+    def first(self) -> Inputs:
+        """Return the inputs of the small batch, (k, *features)."""
+        return self.x[: self.n_small]
 
     @cached_property
     def finite(self) -> Tensor:
@@ -145,14 +170,21 @@ class ModelProbe:
 
     @cached_property
     def small(self) -> Tensor:
-        """Compute the logits of a small batch of the samples, (k, classes), float64."""
-        return self.ask(self.x[:SMALL_BATCH])
+        """Compute the logits of the small batch of the samples, (k, classes), float64."""
+        return self.ask(self.first)
 
     @cached_property
     def noise(self) -> float:
-        """Measure how far the answers to a small batch differ between seeds; see `measure_change`."""
-        others = (self.ask(self.x[:SMALL_BATCH], seed=k) for k in range(1, REPEATS))
-        return max(measure_change(self.small, other) for other in others)
+        """Measure how far the answers to the small batch differ between seeds; see `measure_change`.
+
+        Two answers to all of it show what is random at some samples, and more answers to some of it what is so at some
+        calls.
+        """
+        fewer = self.first[: self._n_fewer]
+        once, *again = (self.ask(fewer, seed=k) for k in range(2, REPEATS))
+        return max(
+            measure_change(self.small, self.ask(self.first, seed=1)), *(measure_change(once, other) for other in again)
+        )
 
     @property
     def deterministic(self) -> bool:
@@ -173,10 +205,6 @@ class ModelProbe:
         samples = Samples(x, np.zeros(len(x), np.int64), np.arange(len(x)))
         return torch.cat(batcher.each(lambda x, y, index: self._ask(x, self.seed + seed, restored), samples))
 
-    def ask_for_gradient(self, x: Inputs) -> Tensor:
-        """Query the model in one batch as an attack does that wants a gradient; see `ask`."""
-        return self._ask(torch.from_numpy(x).to(self.batcher.device), self.seed, restored=True, gradient=True)
-
     def measure_gradient(self, x: Inputs) -> Tensor:
         """Return the gradient of the margin at inputs beside the first samples, in one batch, (m, *shape).
 
@@ -184,6 +212,7 @@ class ModelProbe:
         """
         if self.deadline and self.deadline():
             raise TimeUpError
+        self.budget.add(GRADIENT_PASSES * len(x))
         leaf = torch.from_numpy(x).to(self.batcher.device).requires_grad_()
         labels = torch.from_numpy(self.samples.y[: len(x)]).to(leaf.device)
         with eval_mode(self.module, self.seed), torch.enable_grad():
@@ -196,29 +225,16 @@ class ModelProbe:
         moved: Inputs = np.clip(x + np.float32(step) * (hi - lo) * signs, lo, hi)
         return moved
 
-    def _ask(self, x: Tensor, seed: int, restored: bool, *, gradient: bool = False) -> Tensor:
+    def _ask(self, x: Tensor, seed: int, restored: bool) -> Tensor:
         if self.deadline and self.deadline():
             raise TimeUpError
         self.budget.add(len(x))
-        with eval_mode(self.module, seed, restored=restored), torch.set_grad_enabled(gradient):
-            logits: Tensor = self.module(x.clone().requires_grad_(gradient).clone())
+        with eval_mode(self.module, seed, restored=restored), torch.no_grad():
+            logits: Tensor = self.module(x.clone())
         if logits.shape != (len(x), self.classes):
             seen = f"an answer of shape {list(logits.shape)} to a batch of {len(x)}"
             raise ValueError(f"{seen}, expected {[len(x), self.classes]}")
-        return logits.detach().cpu().double()
-
-
-def _answer(module: nn.Module, criterion: Criterion, seed: int, x: Tensor, y: Tensor) -> CleanAnswers:
-    with eval_mode(module, seed), torch.enable_grad():
-        leaf = x.clone().requires_grad_()
-        logits = module(leaf.clone())
-        try:
-            grads = [gradient(criterion.loss(name, logits, y).sum(), leaf, keep=True) for name in ("margin", "ce")]
-            blocked = ""
-        except ValueError as error:
-            grads, blocked = [torch.zeros_like(x)] * 2, str(error)
-    margin_grad, ce_grad = (grad.abs().flatten(1).amax(1).cpu() for grad in grads)
-    return CleanAnswers(logits.detach().cpu(), margin_grad, ce_grad, blocked)
+        return logits.cpu().double()
 
 
 def _predict(logits: Tensor) -> NDArray[np.int64]:

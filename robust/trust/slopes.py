@@ -17,13 +17,14 @@ from robust.attacks.engine import eval_mode
 from robust.attacks.task import Model, Task
 from robust.attacks.threats.lp import LpThreat
 
-DIRECTIONS = 8
+DIRECTIONS, FIRST_DIRECTIONS = 8, 2
 MIN_FLAT = 2  # of them, along which a model that rounds is constant; a smooth one is so by chance along none
 FINE = 1e-6  # of the inputs' range, in float64; 1e-3 in float32
 FINE_FLOAT32 = 1e-3
 RETRY = 1 / 64  # of the step: a shorter one seldom has the kink of the first between its ends
 COARSE = 0.25  # of the ball
 ROUGH = 2  # times the error of coarse slopes; a wrong gradient has about the same along all steps
+PROBED = 2  # inputs that show whether a copy computes in float64
 ROUNDING = 64  # units in the last place of the largest logit, for the sums of a deep network
 DIRECTION_STREAM = 0xD1  # number of its stream of random numbers
 
@@ -41,6 +42,10 @@ class Slopes(NamedTuple):
         """Join those of several batches."""
         return cls(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
+    def replace(self, which: Tensor, others: "Slopes") -> "Slopes":
+        """Return these with those that are marked, (n,) bool, replaced by others."""
+        return Slopes(*(old.masked_scatter(which, new) for old, new in zip(self, others, strict=True)))
+
     @property
     def error(self) -> Tensor:
         """The relative errors that count, (n,): of coarse steps where the model is flat along the fine ones."""
@@ -51,11 +56,14 @@ class Slopes(NamedTuple):
         return self.error > torch.where(self.flat, max_coarse, max_fine)
 
 
-def measure_slopes(task: Task, module: nn.Module, wrap: Callable[[nn.Module], nn.Module] | None = None) -> Slopes:
+def measure_slopes(
+    task: Task, module: nn.Module, wrap: Callable[[nn.Module], nn.Module] | None = None, *, hasty: bool = False
+) -> Slopes:
     """Compare the gradient of the margin with its slopes, at a random point of the ball for each sample.
 
     It takes 4 DIRECTIONS + 2 forward passes and one backward pass of each sample, and 2 DIRECTIONS more where the first
     step had a kink. The gradient is that of `wrap(module)`, which has the answers of `module`; by default of `module`.
+    In haste it takes 2 FIRST_DIRECTIONS + 2: then only a small error along fine steps tells anything.
     """
     exact = copy_in_float64(module, task.x)
     dtype = torch.float32 if exact is None else torch.float64
@@ -64,7 +72,7 @@ def measure_slopes(task: Task, module: nn.Module, wrap: Callable[[nn.Module], nn
     h = (FINE_FLOAT32 if exact is None else FINE) * (task.threat.hi - task.threat.lo)
     margin = _choose_margin(model, x, task)
     grad, size = _differentiate(wrap(model) if wrap else model, x, margin)
-    directions = [_draw_direction(task, x, k) for k in range(DIRECTIONS)]
+    directions = [_draw_direction(task, x, k) for k in range(FIRST_DIRECTIONS if hasty else DIRECTIONS)]
     predicted = torch.stack([(grad * d).flatten(1).sum(1) for d in directions], 1)
 
     def compare(step: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -75,7 +83,9 @@ def measure_slopes(task: Task, module: nn.Module, wrap: Callable[[nn.Module], nn
         flat, still = ((constant & which).sum(1) >= MIN_FLAT for which in (predicted.abs() > noise, predicted == 0))
         return _relative_error(measured, predicted, noise), flat, still
 
-    fine, flat, still = compare(h)
+    fine, flat, still = (part.cpu() for part in compare(h))
+    if hasty:
+        return Slopes(fine, fine, flat, still & ~flat)
     if exact is not None and bool((fine > 0.01).any()):
         shorter = compare(h * RETRY)
         fine, flat, still = torch.minimum(fine, shorter[0]), flat | shorter[1], still | shorter[2]
@@ -95,7 +105,7 @@ def copy_in_float64(module: nn.Module, x: Tensor) -> nn.Module | None:
     try:
         double = copy.deepcopy(module).double()
         with eval_mode(double), torch.enable_grad():
-            leaf = x[:4].double().requires_grad_()
+            leaf = x[:PROBED].double().requires_grad_()
             answer = double(leaf.clone())
             if answer.requires_grad:
                 torch.autograd.grad(answer.sum(), leaf, allow_unused=True)

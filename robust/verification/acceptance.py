@@ -76,14 +76,14 @@ def _judge_within(values: Floats, y: NDArray[Any], rest: str) -> Parts:
 
 def _judge_labels(logits: Floats, y: NDArray[Any], rest: str) -> Parts:
     """Each logit must be above 0 where the label is 1, and not where it is 0; one that is below 0 does not count."""
-    labels = y.reshape(logits.shape)
+    labels: NDArray[Any] = y.reshape(logits.shape)
     counts = labels >= 0
     if rest:
         chosen = [int(number) for number in rest.removeprefix("any=").split(",")]
         counts = counts & np.isin(np.arange(labels.shape[1]), chosen)
     right: Flags = (logits > 0) == (labels == 1)
     sides: Floats = np.where(labels == 1, -logits, logits)
-    wrong = np.where(counts, sides, -np.inf).max(axis=1)
+    wrong = np.max(np.where(counts, sides, -np.inf), axis=1)
     near = np.abs(wrong) <= ROUNDED * np.abs(logits).max(1)
     all_right: Flags = np.logical_and.reduce(right | ~counts, axis=1)
     share: Floats = (right & counts).sum(1) / counts.sum(1)

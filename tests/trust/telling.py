@@ -103,7 +103,7 @@ def tell(module: nn.Module, *attacks: str, threat: Threat) -> Told:
         began, suite = monotonic(), counter.passes - checks
         probe = AttackProbe(module, samples(), correct, found, threat, attacks, DIGITS.classes, 0, batcher)
         budget = PassBudget(count_affordable(attacks, suite, len(samples())), checks)
-        probe = replace(probe, dataset=DIGITS, before=model_probe.clean.logits, budget=budget)
+        probe = replace(probe, dataset=DIGITS, before=model_probe.logits, budget=budget)
         report = join_reports(report, examine(INDICATORS, probe))
         report = join_reports(report, examine(THREAT_CHECKS, ThreatProbe(threat, samples())))
         report, more = mitigate(probe, report)

@@ -20,10 +20,11 @@ from robust.flags import union
 from robust.models.program import Batched
 from robust.models.traits import QUERIED
 from robust.records.trust import NotApplicableError
-from robust.trust.attack_probe import ORDINARY, AttackProbe
+from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, examine
 from robust.trust.indicators.more_steps_pay import lengthen
 from robust.trust.indicators.transfer_wins import fit_substitute
+from robust.trust.row_probe import ORDINARY
 from tests.trust import defences as d
 from tests.trust import faults as f
 from tests.trust.misleading import Hidden, OneDecoy, Thermostat

@@ -6,25 +6,24 @@ from robust.attacks.engine import AnyAttack, rounds_of
 from robust.attacks.factory import make
 from robust.flags import Flags
 from robust.records.trust import Finding, NotApplicableError
-from robust.stats import above
-from robust.trust.attack_probe import MAX_ATTACKS, MAX_LINEAR_SAMPLES, MAX_TRACED_SAMPLES, ORDINARY, AttackProbe
+from robust.trust.attack_probe import MAX_ATTACKS, MAX_LINEAR_SAMPLES, MAX_TRACED_SAMPLES, AttackProbe
 from robust.trust.pass_share import GRADIENT_PASSES
+from robust.trust.row_probe import ORDINARY
+from robust.trust.significance import is_significant
 
-MAX_SHARE = 0.005  # of the samples that only a weaker attack breaks, by luck; many published ranks differ by no more
 OWN_ATTACKS = "robust.attacks.zoo."  # of these the driver judges every iterate
-# Of a false alarm in one comparison; there are about 20, so in one sound model of a hundred.
-MAX_P_VALUE = 0.0005
-
-
-def is_significant(k: int, m: int, share: float = MAX_SHARE) -> bool:
-    """Whether k of m samples are significantly more than `share` of them, by an exact binomial test."""
-    return k > 0 and above(k, m, share) < MAX_P_VALUE
 
 
 def require_complete(probe: AttackProbe) -> None:
     """Raise NotApplicableError if the row's attacks were stopped: then any attack may find more."""
     if probe.partial:
         raise NotApplicableError("the row's attacks were stopped before their end")
+
+
+def require_robust(probe: AttackProbe) -> None:
+    """Raise NotApplicableError if no sample is robust: a figure of 0 is not too high, whatever fooled the attacks."""
+    if not probe.robust.any():
+        raise NotApplicableError("no sample is robust")
 
 
 def require_free(probe: AttackProbe) -> None:

@@ -19,9 +19,11 @@ from robust.attacks.success import judge
 from robust.attacks.task import Task
 from robust.flags import Flags
 from robust.records.trust import Finding, NotApplicableError, TimeUpError
-from robust.trust.attack_probe import MAX_ATTACKS, ORDINARY, AttackProbe
+from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
 from robust.trust.checks import INDICATORS, costs
-from robust.trust.indicators._shared import count_attack_passes, is_significant
+from robust.trust.indicators._shared import count_attack_passes
+from robust.trust.row_probe import ORDINARY
+from robust.trust.significance import is_significant
 
 MAX_SAMPLES, INNER_INPUTS = 20, 40
 RESTARTS = 5  # of an attack: a single round misses up to a fifth on sound networks that were adversarially trained

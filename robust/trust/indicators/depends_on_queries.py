@@ -6,12 +6,10 @@ from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import require_deterministic
 from robust.trust.model_probe import MAX_NOISE, measure_change
 
-MAX_SAMPLES = 32
-
 
 @INDICATORS.register("depends-on-queries")
 @any_criterion
-@costs(lambda probe: len(probe.take_few(MAX_SAMPLES).samples))
+@costs(lambda probe: probe.count_now())
 def depends_on_queries(probe: AttackProbe) -> Finding | None:
     """Check that the answers to clean samples are those from before the attacks: no counter, clock or cache decides.
 
@@ -21,8 +19,7 @@ def depends_on_queries(probe: AttackProbe) -> Finding | None:
     require_deterministic(probe)
     if probe.before is None:
         raise NotApplicableError("the model was not asked before the attacks")
-    few = probe.take_few(MAX_SAMPLES)
-    change = measure_change(probe.before[: len(few.samples)].double(), few.answer().double())
+    change = measure_change(probe.before[: len(probe.now)].double(), probe.now.double())
     if change <= MAX_NOISE:
         return None
     seen = f"after the attacks the logits of the samples differ by up to {change:.2g} times their range"

@@ -7,7 +7,8 @@ from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._samples import MAX_OTHERS, MIN_OTHERS, load_others
-from robust.trust.indicators._shared import MAX_P_VALUE, require_deterministic
+from robust.trust.indicators._shared import require_deterministic
+from robust.trust.significance import MAX_P_VALUE
 
 MAX_SURER = 0.6  # chance that a sample's lead is above that of another one; 0.5 if neither was chosen
 

@@ -4,7 +4,8 @@ from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.gradients import STEP
-from robust.trust.indicators._shared import count_linearity_passes, is_significant
+from robust.trust.indicators._shared import count_linearity_passes
+from robust.trust.significance import is_significant
 
 MIN_GAIN = 0.01  # of the predicted gain
 

@@ -22,6 +22,8 @@ def hidden_logits_win(probe: AttackProbe) -> Finding | None:
     What stands between them and the answer may keep the label, and lead every loss astray. NotApplicableError if no
     layer has logits other than the answers.
     """
+    if not probe.count_hardest():
+        return None
     require_deterministic(probe)
     with eval_mode(probe.module, probe.seed):
         x = probe.x[:MAX_SAMPLES]

@@ -12,7 +12,7 @@ CHORDS = 20
 
 @INDICATORS.register("labels-win")
 @costs(
-    lambda probe: (CHORDS + 1 + probe.cut(QUERIES) * _takes_rays(probe)) * probe.count_hardest() + len(probe.samples)
+    lambda probe: (CHORDS + 1 + probe.cut(QUERIES) * _takes_rays(probe)) * probe.count_hardest() + probe.count_answers()
 )
 def labels_win(probe: AttackProbe) -> Finding | None:
     """Check that labels lead to nothing that attacks on the logits missed (2002.08347 on misleading losses).
@@ -21,7 +21,9 @@ def labels_win(probe: AttackProbe) -> Finding | None:
     without; the label cannot. First along the chords to the nearest samples with another answer; then, for linf, by
     RayS (2006.12792).
     """
-    chords = Chords(probe.x, probe.answer().argmax(1), CHORDS)
+    if not probe.count_hardest():
+        return None
+    chords = Chords(probe.x, probe.answers.argmax(1), CHORDS)
     seen = f"moving along chords to {CHORDS + 1} samples of other classes"
     found = compare_gradient_free(probe, "labels-win", chords, seen)
     if found is not None or not _takes_rays(probe):

@@ -1,9 +1,11 @@
 """margin-wins: an ordinary attack on the margin finds adversarial examples that the row's attacks missed."""
 
 from robust.records.trust import Finding
-from robust.trust.attack_probe import ORDINARY, AttackProbe
+from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
-from robust.trust.indicators._shared import count_attack_passes, is_significant, require_complete, require_free
+from robust.trust.indicators._shared import count_attack_passes, require_complete, require_free
+from robust.trust.row_probe import ORDINARY
+from robust.trust.significance import is_significant
 
 
 @INDICATORS.register("margin-wins")

@@ -4,6 +4,7 @@ A table of the samples, and of all inputs within some radius, answers them with 
 the samples has no edge, but a gradient that is small at exactly these.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,13 +16,17 @@ from robust.models.traits import only_answers
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
-from robust.trust.indicators._shared import is_significant, require_deterministic
+from robust.trust.indicators._shared import require_deterministic
 from robust.trust.pass_share import GRADIENT_PASSES
+from robust.trust.significance import is_significant
 from robust.trust.slopes import reach
 
 MAX_SAMPLES, MAX_FLAT = 16, 8  # whose edges, and whose gradients, are looked for
 # Of the ball. A margin that changes in proportion to the radius changes by 13 % from one to the next.
 RADII = (0.0, 0.001, 0.01, 0.1, *(0.25 * 1.15**k for k in range(19)))
+# Those at which the margin is measured first: where it changes by no more than that from one to the next, no cliff is
+# between them.
+COARSE, MAX_COARSE = (0, 4, 9, 12, 15, 17, 19, 20, 21, 22), 0.45
 CLIFF = 0.5  # of the whole change of a margin, between two neighbouring radii
 STEEPER = 3.0  # times the change between the radii before and after: a margin may also change ever faster
 MAX_SHARE = 0.1  # of the samples that have their cliff between the same two
@@ -31,7 +36,7 @@ HINT = "the model may hold the samples that it is measured on; evaluate on sampl
 
 
 @INDICATORS.register("memorised")
-@costs(lambda probe: len(RADII) * _count(probe, MAX_SAMPLES) + 2 * GRADIENT_PASSES * _count(probe, MAX_FLAT))
+@costs(lambda probe: len(COARSE) * _count(probe, MAX_SAMPLES) + 2 * GRADIENT_PASSES * _count(probe, MAX_FLAT))
 def memorised(probe: AttackProbe) -> Finding | None:
     """Check that margins change gradually along rays from the samples, or at a distance of each sample's own.
 
@@ -113,12 +118,21 @@ def _cross(probe: AttackProbe) -> AttackProbe:
 
 def _find_cliffs(task: Task) -> Tensor:
     """Mark where the margin falls off a cliff between one radius and the next along a ray, (n, k) bool."""
+    cliffs = torch.zeros(len(task.x), len(RADII) - 2, dtype=torch.bool)
+    steep = (_measure_changes(task, [RADII[k] for k in COARSE]) > MAX_COARSE).any(1)
+    if steep.any():
+        changes = _measure_changes(task.only(steep), RADII)
+        before = torch.cat((torch.zeros_like(changes[:, :1]), changes[:, :-2]), 1)
+        around = torch.maximum(before, changes[:, 1:])
+        cliffs[steep.cpu()] = ((changes[:, :-1] > CLIFF) & (changes[:, :-1] > STEEPER * around)).cpu()
+    return cliffs
+
+
+def _measure_changes(task: Task, radii: Sequence[float]) -> Tensor:
+    """Measure the margin along a random ray; return its changes, of the whole change, (n, len(radii) - 1)."""
     signs = task.rng.normal(task.x).sign()
     step = reach(task.threat, task.x)
-    inputs = [(task.x + radius * step * signs).clamp(task.threat.lo, task.threat.hi) for radius in RADII]
+    inputs = [(task.x + radius * step * signs).clamp(task.threat.lo, task.threat.hi) for radius in radii]
     margins = torch.stack([task.criterion.margin(task.logits(x), task.y) for x in inputs], 1).nan_to_num(1e9)
     spread = (margins.amax(1) - margins.amin(1)).clamp_min(1e-30)
-    changes = margins.diff(dim=1).abs() / spread[:, None]
-    before = torch.cat((torch.zeros_like(changes[:, :1]), changes[:, :-2]), 1)
-    around = torch.maximum(before, changes[:, 1:])
-    return ((changes[:, :-1] > CLIFF) & (changes[:, :-1] > STEEPER * around)).cpu()
+    return margins.diff(dim=1).abs() / spread[:, None]

@@ -7,7 +7,8 @@ from robust.attacks.spec import Spec
 from robust.records.trust import Finding
 from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
-from robust.trust.indicators._shared import OWN_ATTACKS, count_attack_passes, is_significant, require_complete
+from robust.trust.indicators._shared import OWN_ATTACKS, count_attack_passes, require_complete
+from robust.trust.significance import is_significant
 
 MAX_SAMPLES = 160
 MAX_GRADIENTS = 8000  # a long attack is run on fewer samples

@@ -10,10 +10,10 @@ from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import (
     choose_iterated,
     count_attack_passes,
-    is_significant,
     require_complete,
     require_deterministic,
 )
+from robust.trust.significance import is_significant
 
 MAX_SAMPLES = 16
 MAX_LOST = 0.02  # of the samples: adversarial in a ball, and by luck not in one of twice the size

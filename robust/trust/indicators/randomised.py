@@ -2,9 +2,10 @@
 
 from robust.attacks.spec import Spec
 from robust.records.trust import Finding
-from robust.trust.attack_probe import MAX_ASKED_TWICE, AttackProbe
+from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
-from robust.trust.indicators._shared import is_significant, require_complete
+from robust.trust.indicators._shared import require_complete
+from robust.trust.significance import is_significant
 
 MAX_SAMPLES, DRAWS = 64, 10
 ATTACK = f"pgd:eot={DRAWS}:loss=margin:steps=10:stride=1:last=0.01"
@@ -12,7 +13,7 @@ ATTACK = f"pgd:eot={DRAWS}:loss=margin:steps=10:stride=1:last=0.01"
 
 @INDICATORS.register("randomised")
 @any_criterion
-@costs(lambda probe: 0 if "randomised" in vars(probe) else 2 * min(MAX_ASKED_TWICE, len(probe.samples)))
+@costs(lambda probe: probe.count_now())
 def randomised(probe: AttackProbe) -> Finding | None:
     """Check that the answers are not random, or that PGD on their mean finds nothing more (1707.07397, 1802.00420).
 

@@ -8,7 +8,8 @@ from robust.attacks.task import Task
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
-from robust.trust.indicators._shared import is_significant, require_complete, require_free
+from robust.trust.indicators._shared import require_complete, require_free
+from robust.trust.significance import is_significant
 
 ATTACK = "pgd:loss=sice:steps=20:stride=1:last=0.01"
 

@@ -4,7 +4,8 @@ from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.gradients import STEP
-from robust.trust.indicators._shared import count_linearity_passes, is_significant
+from robust.trust.indicators._shared import count_linearity_passes
+from robust.trust.significance import is_significant
 
 MIN_RATIO, MAX_RATIO = 0.5, 2.0  # of gain over predicted gain; no sound network of the tests left this range
 MAX_SHARE = 0.05  # of the samples, which lie at a kink: there the gradient is that of another piece

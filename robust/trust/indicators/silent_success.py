@@ -13,7 +13,8 @@ from robust.attacks.task import Task
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
-from robust.trust.indicators._shared import OWN_ATTACKS, count_attack_passes, is_significant, require_complete
+from robust.trust.indicators._shared import OWN_ATTACKS, count_attack_passes, require_complete
+from robust.trust.significance import is_significant
 
 MAX_SAMPLES = 64
 

@@ -5,12 +5,13 @@ from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import (
     choose_iterated,
-    is_significant,
     require_complete,
     require_deterministic,
     require_free,
+    require_robust,
 )
 from robust.trust.pass_share import GRADIENT_PASSES
+from robust.trust.significance import is_significant
 
 MAX_SAMPLES = 40
 MAX_SHARE = 0.02  # of the samples: on sound networks attacks with a random start missed up to 1 % that FGSM found
@@ -22,6 +23,7 @@ MAX_SHARE = 0.02  # of the samples: on sound networks attacks with a random star
 def single_step_wins(probe: AttackProbe) -> Finding | None:
     """Check, sample by sample, that FGSM finds nothing that iterated attacks miss (1802.00420)."""
     require_complete(probe)
+    require_robust(probe)
     require_free(probe)
     require_deterministic(probe)
     probe = probe.take_few(MAX_SAMPLES)

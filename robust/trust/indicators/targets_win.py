@@ -3,17 +3,14 @@
 from robust.attacks.spec import Spec
 from robust.flags import Flags
 from robust.records.trust import Finding, NotApplicableError
-from robust.trust.attack_probe import ORDINARY, AttackProbe
+from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
 from robust.trust.hardest import count_first
-from robust.trust.indicators._shared import (
-    is_significant,
-    require_complete,
-    require_deterministic,
-    require_free,
-)
+from robust.trust.indicators._shared import require_complete, require_deterministic, require_free
 from robust.trust.mitigated_attack import AIMED_STEPS, count_targets
 from robust.trust.pass_share import GRADIENT_PASSES
+from robust.trust.row_probe import ORDINARY
+from robust.trust.significance import is_significant
 
 MAX_SHARE = 0.2  # of the passes of all checks
 LUCK = 0.02  # of the samples: on 75 of 76 sound networks it broke not significantly more beyond an ordinary attack
@@ -22,7 +19,7 @@ LUCK = 0.02  # of the samples: on 75 of 76 sound networks it broke not significa
 def count_planned(probe: AttackProbe) -> float:
     """Count the passes of the ascents; 0 where all of them would take too much of what the checks may take."""
     each = GRADIENT_PASSES * AIMED_STEPS * count_targets(probe.classes)
-    if each * count_first(int(probe.robust.sum())) > MAX_SHARE * probe.budget.total:
+    if not probe.count_hardest() or each * count_first(int(probe.robust.sum())) > MAX_SHARE * probe.budget.total:
         return 0
     return (GRADIENT_PASSES * probe.cut(AIMED_STEPS) + 1) * count_targets(probe.classes) * probe.count_hardest()
 
@@ -40,6 +37,8 @@ def targets_win(probe: AttackProbe) -> Finding | None:
     require_free(probe)
     require_deterministic(probe)
     probe.require_gradient_attacks()
+    if not probe.count_hardest():
+        return None
     targets, m = count_targets(probe.classes), len(probe.samples)
     if not count_planned(probe):
         raise NotApplicableError("an ascent to each class would take most of what the checks of so few samples may")

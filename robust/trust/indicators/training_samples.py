@@ -14,7 +14,7 @@ from robust.sampling import draw_rows
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._samples import describe_rest
-from robust.trust.indicators._shared import is_significant
+from robust.trust.significance import is_significant
 
 MAX_VALUES = 2e8  # that are read of a training split for this
 MAX_ITEMS = 2000  # that are read where each is decoded or computed

@@ -16,10 +16,12 @@ RIDGE = 1e-3  # of the kernel's largest value: the substitute answers its traini
 
 
 @INDICATORS.register("transfer-wins")
-@costs(lambda probe: len(probe.samples) + STEPS * probe.count_hardest())
+@costs(lambda probe: probe.count_answers() + STEPS * probe.count_hardest())
 def transfer_wins(probe: AttackProbe) -> Finding | None:
     """Check that an attack on a substitute (1602.02697) finds nothing that attacks on the model missed."""
-    substitute = fit_substitute(probe.x, probe.answer().argmax(1).to(probe.x.device), probe.classes)
+    if not probe.count_hardest():
+        return None
+    substitute = fit_substitute(probe.x, probe.answers.argmax(1).to(probe.x.device), probe.classes)
     attack = Transfer(PGD(STEPS, start=0.0, loss="margin"), substitute)
     return compare_gradient_free(probe, "transfer-wins", attack, "PGD on a substitute fitted to the model's answers")
 

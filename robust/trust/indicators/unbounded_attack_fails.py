@@ -4,7 +4,8 @@ from robust.attacks.threats.lp import LpThreat
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs, for_labels
-from robust.trust.indicators._shared import count_attack_passes, is_significant
+from robust.trust.indicators._shared import count_attack_passes
+from robust.trust.significance import is_significant
 
 MAX_SAMPLES, ATTACK = 24, "pgd:loss=margin:start=0:steps=40:stride=0.1"
 FASTER = 4  # a sample falls long before the last step, as a rule

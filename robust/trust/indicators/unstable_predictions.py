@@ -8,7 +8,7 @@ from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.gradients import join_batches
-from robust.trust.indicators._shared import is_significant
+from robust.trust.significance import is_significant
 
 REACH, DRAWS = 0.25, 8  # of the ball, and the number of random perturbations of a sample within it
 MAX_SAMPLES = 24

@@ -3,7 +3,8 @@
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
-from robust.trust.indicators._shared import count_trace_passes, is_significant
+from robust.trust.indicators._shared import count_trace_passes
+from robust.trust.significance import is_significant
 
 
 @INDICATORS.register("zero-gradient")

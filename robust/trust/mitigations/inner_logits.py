@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 from robust.trust.mitigations._calls import record_calls
+from robust.trust.mitigations.true_gradient import is_repairable
 
 Key = TypeVar("Key")
 
@@ -95,9 +96,12 @@ class _Values(TorchFunctionMode):
 
 @MITIGATIONS.register("inner-logits")
 def inner_logits(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
-    """Take what has the model's labels by other numbers: a layer with an output for each class, or the mean of some."""
+    """Take what has the model's labels by other numbers: a layer with an output for each class, or the mean of some.
+
+    None where the gradient of the whole can be repaired, since the whole has all labels: see true-gradient.
+    """
     inner = find_inner(attack.model, torch.cat((context.x, context.nearby)))
-    return None if inner is None else replace(attack, model=inner)
+    return None if inner is None or is_repairable(context, attack) else replace(attack, model=inner)
 
 
 def find_inner(model: nn.Module, x: Tensor) -> Inner | InnerValue | None:

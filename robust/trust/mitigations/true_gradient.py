@@ -38,6 +38,12 @@ def true_gradient(context: Context, attack: MitigatedAttack) -> MitigatedAttack 
     return replace(attack, model=best, slopes=misled) if misled or best is not attack.model else None
 
 
+def is_repairable(context: Context, attack: MitigatedAttack) -> bool:
+    """Whether a repair mends the gradient of the attack's model so far that it leads somewhere."""
+    repaired = true_gradient(context, attack)
+    return repaired is not None and repaired.model is not attack.model and not repaired.slopes
+
+
 class _Errors(NamedTuple):
     """The median errors of a gradient."""
 

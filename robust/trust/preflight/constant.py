@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robust.records.trust import Finding
+from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT, costs, for_labels
 from robust.trust.model_probe import ModelProbe
 
@@ -13,7 +13,12 @@ HINT = "check that the model is trained, its weights are loaded, and its inputs 
 @for_labels("values", "bits")
 @costs(lambda probe: probe.count_passes("logits"))
 def constant(probe: ModelProbe) -> Finding | None:
-    """Check that values are nearer to the labels than the labels' median, and labels not all answered alike."""
+    """Check that values are nearer to the labels than the labels' median, and labels not all answered alike.
+
+    NotApplicableError for classes.
+    """
+    if probe.criterion.labels == "class":
+        raise NotApplicableError("of classes it is guessing")
     answers, y = probe.logits.numpy()[probe.finite.numpy()], probe.samples.y[probe.finite.numpy()]
     if not len(y):
         return None

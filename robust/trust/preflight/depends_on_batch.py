@@ -9,26 +9,27 @@ from robust.models.judged import batch_change
 from robust.models.traits import describe_by_batch
 from robust.records.trust import Finding, TimeUpError
 from robust.trust.checks import PREFLIGHT, any_criterion, costs
-from robust.trust.model_probe import SMALL_BATCH, ModelProbe, measure_change
+from robust.trust.model_probe import ModelProbe, measure_change
 from robust.user_code import describe_user_error
 
 # Of the logits' range. In float32 kernels for another size of batch differ by 4e-7, TF32 and bfloat16 round each number
 # by up to 4e-3; batch norm with the statistics of its batch differs by 0.2 and more.
 MAX_CHANGE = 0.03
+SMALL_BATCHES = 2  # so many times the samples of the small batch are shown in other batches
 SINGLE_SAMPLES = 4  # that are shown alone
 
 
 @PREFLIGHT.register("depends-on-batch")
 @any_criterion
-@costs(lambda probe: probe.count_passes("noise", "logits") + len(probe.samples) + 2 * SINGLE_SAMPLES)
+@costs(lambda probe: probe.count_passes("noise", "logits") + SMALL_BATCHES * probe.n_small + 2 * SINGLE_SAMPLES)
 def depends_on_batch(probe: ModelProbe) -> Finding | None:
     """Check that small batches of one label, pairs, and single samples, get the same logits (Carlini, TRADES #3)."""
     if not probe.deterministic:  # random logits differ in any batch
         return None
-    order = np.lexsort(probe.samples.y.reshape(len(probe.samples), -1).T)
+    order = np.lexsort(probe.samples.y.reshape(len(probe.samples), -1).T)[: SMALL_BATCHES * probe.n_small]
     x, logits = probe.x[order], probe.logits[order]
     try:
-        in_batches = measure_change(logits, probe.ask(x, size=SMALL_BATCH))
+        in_batches = measure_change(logits, probe.ask(x, size=max(1, probe.n_small // 2)))
         few = x[:SINGLE_SAMPLES]
         alone = max(measure_change(logits[:SINGLE_SAMPLES], probe.ask(few, size=size)) for size in (1, 2))
     except TimeUpError:

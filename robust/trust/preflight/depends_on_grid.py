@@ -8,7 +8,8 @@ import torch
 from robust.models.traits import only_answers
 from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT, any_criterion, costs
-from robust.trust.model_probe import MIN_RANGE, SMALL_BATCH, ModelProbe, measure_spread
+from robust.trust.model_probe import MIN_RANGE, ModelProbe, measure_spread
+from robust.trust.pass_share import GRADIENT_PASSES
 
 STEPS = (1e-6, 1e-3)  # of the inputs' range: rounding, and a quarter of a level of 8 bits
 MAX_CHANGE = 0.05  # of the logits' range, of the median sample; on sound networks the longer step makes 0.01
@@ -19,12 +20,18 @@ HINT = "let forward not look whether its inputs lie on a grid; if it rounds them
 
 @PREFLIGHT.register("depends-on-grid")
 @any_criterion
-@costs(lambda probe: probe.count_passes("noise") + len(STEPS) * probe.n_small + 6 * min(BESIDE, len(probe.samples)))
+@costs(
+    lambda probe: (
+        probe.count_passes("noise", "logits", "gradients")
+        + len(STEPS) * probe.n_small
+        + GRADIENT_PASSES * min(BESIDE, probe.n_small)
+    )
+)
 def depends_on_grid(probe: ModelProbe) -> Finding | None:
     """Check that inputs a hair beside the samples get their answers, as good as, and a gradient if they do."""
     if not probe.deterministic:
         return None
-    x = probe.x[:SMALL_BATCH]
+    x = probe.first
     before = probe.small
     spread = measure_spread(before).nan_to_num(MIN_RANGE)
     for step in STEPS:
@@ -41,11 +48,13 @@ def _find_lost_gradient(probe: ModelProbe) -> Finding | None:
     """Check that the longer step leaves the gradient: a model may round what is between the levels, and that alone."""
     if only_answers(probe.module):
         return None
-    x = probe.x[:BESIDE]
-    try:
-        before, after = (probe.measure_gradient(inputs).flatten(1) for inputs in (x, probe.move(x, STEPS[-1])))
-    except ValueError:  # no gradient reaches the inputs: another check says so
+    if probe.gradients.blocked:  # another check says so
         return None
+    before = probe.gradients.margin[:BESIDE].flatten(1)
+    try:
+        after = probe.measure_gradient(probe.move(probe.first[:BESIDE], STEPS[-1])).flatten(1)
+    except ValueError:  # a gradient reaches no input off the grid
+        after = torch.zeros_like(before)
     lost = float((((before != 0) & (after == 0)).sum(1) / (before != 0).sum(1).clamp_min(1)).median())
     if lost <= MAX_LOST:
         return None

@@ -10,18 +10,20 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from robust.attacks.state import State, name_few
 from robust.records.trust import Finding, TimeUpError
 from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.forked import SECONDS, can_fork, run_forked
-from robust.trust.model_probe import MAX_NOISE, REPEATS, SMALL_BATCH, Inputs, ModelProbe, measure_change
+from robust.trust.model_probe import MAX_NOISE, REPEATS, Inputs, ModelProbe, measure_change
 from robust.user_code import describe_user_error
 
 NEARBY = (0.02, 0.005)  # of the inputs' range: a store may take inputs for the same from a small distance on
-BESIDE = 8  # new inputs
+BESIDE = 4  # of the small batch there is a new input for every so many samples
 CROWD = 12  # inputs beside each of them: a model may answer the first few as if it kept nothing
+APART = 1 + CROWD + 2 * len(NEARBY)  # passes for each of them, apart from this process
 
 
 class _Change(NamedTuple):
@@ -34,12 +36,12 @@ class _Change(NamedTuple):
 
 @PREFLIGHT.register("keeps-state")
 @any_criterion
-@costs(lambda probe: probe.count_passes("noise") + 2 * probe.n_small + BESIDE * (1 + CROWD + 2 * len(NEARBY)))
+@costs(lambda probe: probe.count_passes("noise") + 2 * probe.n_small + APART * _count_beside(probe))
 def keeps_state(probe: ModelProbe) -> Finding | None:
     """Check that the same inputs get the same logits after others, though nothing is put back in between."""
     if not probe.deterministic:  # random logits differ anyway
         return None
-    x = probe.x[:SMALL_BATCH]
+    x = probe.first
     change = _ask_after(probe, [x[::-1].copy()])
     if change.names and change.size <= MAX_NOISE:  # something is written: it is given time to matter
         change = _ask_after(probe, [*_draw_noise(probe, x), probe.x])
@@ -54,7 +56,7 @@ def keeps_state(probe: ModelProbe) -> Finding | None:
 
 def _ask_after(probe: ModelProbe, others: list[Inputs]) -> _Change:
     """Return how the logits of the first samples change after the model has answered others."""
-    x = probe.x[:SMALL_BATCH]
+    x = probe.first
     before, state = probe.small, State(probe.module, parameters=True)
     try:
         for other in others:
@@ -78,7 +80,7 @@ def _ask_beside(probe: ModelProbe) -> _Change:
     A model that keeps its inputs, or its answers to them, is found so. Both are asked apart from this process, where
     they would be kept; see `_ask_apart`.
     """
-    x = probe.x[:BESIDE]
+    x = probe.first[: _count_beside(probe)]
     middle = (x + np.roll(x, 1, axis=0)) / np.float32(2)
     beside = np.concatenate([probe.move(middle, step) for step in NEARBY])
     crowd = _draw_beside(probe, middle)
@@ -103,9 +105,21 @@ def _ask_apart(probe: ModelProbe, ask: Callable[[ModelProbe], Tensor]) -> Tensor
     """Return the logits that `ask` gets in a fork, which has its own globals, too; of a copy where there is no fork."""
     if can_fork(probe.module):
         seconds = min(SECONDS, probe.deadline.left) if probe.deadline else SECONDS
-        if (logits := run_forked(lambda: ask(probe).numpy(), seconds)) is not None:
-            return torch.from_numpy(logits)
+        if (answers := run_forked(lambda: _note_passes(probe, ask), seconds)) is not None:
+            probe.budget.add(answers[-1, 0])
+            return torch.from_numpy(answers[:-1])
     return ask(replace(probe, module=copy.deepcopy(probe.module)))
+
+
+def _note_passes(probe: ModelProbe, ask: Callable[[ModelProbe], Tensor]) -> NDArray[np.float64]:
+    """Return the logits that `ask` gets, and a last row of the passes that it took, since a fork's are not counted."""
+    before = probe.budget.spent
+    logits = ask(probe).numpy()
+    return np.concatenate((logits, np.full_like(logits[:1], probe.budget.spent - before)))
+
+
+def _count_beside(probe: ModelProbe) -> int:
+    return max(2, probe.n_small // BESIDE)
 
 
 def _draw_beside(probe: ModelProbe, x: Inputs) -> list[Inputs]:

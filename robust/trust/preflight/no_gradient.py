@@ -11,7 +11,7 @@ MAX_SHARE, MAX_SUSPECT_SHARE = 0.1, 0.25
 
 @PREFLIGHT.register("no-gradient")
 @any_criterion
-@costs(lambda probe: probe.count_passes("logits", "clean"))
+@costs(lambda probe: probe.count_passes("logits", "gradients"))
 def no_gradient(probe: ModelProbe) -> Finding | None:
     """Check that the gradient of the margin is finite and not 0 (1802.00420; indicator 1 of 2106.09947).
 
@@ -23,13 +23,14 @@ def no_gradient(probe: ModelProbe) -> Finding | None:
         return Finding("no-gradient", "trusted", None, message, "the figures are loose upper bounds, as of a black box")
     if only_answers(probe.module):
         raise NotApplicableError
-    sizes, n = probe.clean.margin_grad[probe.finite], int(probe.finite.sum())
-    if not n:
+    sizes = probe.gradients.margin_size
+    sizes = sizes[probe.finite[: len(sizes)]]
+    if not (n := len(sizes)):
         return None
     share = float((~(sizes > 0) | ~sizes.isfinite()).sum()) / n
     if share <= MAX_SHARE:
         return None
     seen = f"the gradient of the margin is 0 or NaN at {100 * share:.1f} % of the samples"
-    message = probe.clean.blocked or f"{seen}; expected at most {100 * MAX_SHARE:g} %"
+    message = probe.gradients.blocked or f"{seen}; expected at most {100 * MAX_SHARE:g} %"
     hint = "look for detach, no_grad, inference_mode, round, sign or argmax; or attack without gradients, as by square"
     return Finding("no-gradient", "broken" if share > MAX_SUSPECT_SHARE else "suspect", share, message, hint)

@@ -3,7 +3,7 @@
 from robust.attacks.state import State, name_few
 from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT, any_criterion, costs
-from robust.trust.model_probe import MAX_NOISE, SMALL_BATCH, ModelProbe
+from robust.trust.model_probe import MAX_NOISE, ModelProbe
 
 
 @PREFLIGHT.register("nondeterministic")
@@ -18,7 +18,7 @@ def nondeterministic(probe: ModelProbe) -> Finding | None:
         return None
     seen = f"logits of the same inputs differ by up to {probe.noise:.2g} times their range"
     state = State(probe.module, parameters=True)
-    probe.ask(probe.x[:SMALL_BATCH])
+    probe.ask(probe.first)
     written = [*state.restore(), *state.list_counted()]
     where = f"; its forward writes {name_few(written)}" if written else ""
     hint = "remove the randomness or the state, or attack the mean over draws, as pgd:eot=20 does"

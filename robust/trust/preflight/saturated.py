@@ -15,20 +15,21 @@ MAX_SHARE, MAX_SUSPECT_SHARE = 0.01, 0.1
 
 
 @PREFLIGHT.register("saturated")
-@costs(lambda probe: probe.count_passes("logits", "clean"))
+@costs(lambda probe: probe.count_passes("logits", "gradients"))
 def saturated(probe: ModelProbe) -> Finding | None:
     """Check that the softmax does not round to exactly 0 and 1, as in defensive distillation (1608.04644).
 
     NotApplicableError if no gradient reaches the inputs: see no-gradient; or if no attack of the run follows the
     cross-entropy, whose gradient is then nobody's concern.
     """
-    if probe.clean.blocked or not (probe.attacks is None or any(map(follows_cross_entropy, probe.attacks))):
+    if probe.gradients.blocked or not (probe.attacks is None or any(map(follows_cross_entropy, probe.attacks))):
         raise NotApplicableError
-    correct = torch.from_numpy(probe.correct)
-    valid = correct & probe.finite & (probe.clean.margin_grad > 0)
+    margin, ce = probe.gradients.margin_size, probe.gradients.ce_size
+    correct = torch.from_numpy(probe.correct) & probe.finite
+    valid = correct[: len(margin)] & (margin > 0)
     if not bool(valid.any()):
         return None
-    share = float((probe.clean.ce_grad[valid] == 0).sum() / valid.sum())
+    share = float((ce[valid] == 0).sum() / valid.sum())
     if share <= MAX_SHARE:
         return None
     seen = f"the gradient of the cross-entropy is 0 at {100 * share:.1f} % of the correctly classified samples"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from robust.records.trust import Finding
 from robust.trust.checks import PREFLIGHT, any_criterion, costs
-from robust.trust.model_probe import MAX_NOISE, SMALL_BATCH, ModelProbe, measure_change
+from robust.trust.model_probe import MAX_NOISE, ModelProbe, measure_change
 from robust.trust.redrawn import Redrawn
 
 
@@ -20,7 +20,7 @@ def sets_seed(probe: ModelProbe) -> Finding | None:
     if not probe.deterministic:
         return None
     redrawn = replace(probe, module=Redrawn(probe.module))
-    change = measure_change(probe.small, redrawn.ask(probe.x[:SMALL_BATCH]))
+    change = measure_change(probe.small, redrawn.ask(probe.first))
     if change <= MAX_NOISE:
         return None
     seen = f"with other random numbers the logits differ by up to {change:.2g} times their range"

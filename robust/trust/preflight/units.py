@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robust.records.trust import Finding
+from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import PREFLIGHT, costs, for_labels
 from robust.trust.model_probe import ModelProbe
 
@@ -15,7 +15,12 @@ MIN_SAMPLES = 8
 @for_labels("values")
 @costs(lambda probe: probe.count_passes("logits"))
 def units(probe: ModelProbe) -> Finding | None:
-    """Check of each value that no other scale and origin of the answers fits the labels much better."""
+    """Check of each value that no other scale and origin of the answers fits the labels much better.
+
+    NotApplicableError for other labels.
+    """
+    if probe.criterion.labels != "values":
+        raise NotApplicableError("there are no values")
     answers = probe.logits.numpy()
     for column in range(answers.shape[1]):
         known = probe.finite.numpy() & ~np.isnan(probe.samples.y[:, column])
