@@ -78,6 +78,7 @@ def _share(board: Board, row: Row) -> Line:
         "doubts": _names(finding.name for finding in record.trust.findings) if record.trust else "",
         "accepted": _names(record.trust.accepted) if record.trust else "",
         **_certificate(record),
+        **_scores(row),
         "levels": "" if record.levels is None else record.levels,  # None would make floats of the column
     }
 
@@ -90,6 +91,16 @@ def _certificate(record: Record) -> Line:
     low, high = wilson(k, n)
     shares = {"certified": percent(k, n), "certified_low": 100 * low, "certified_high": 100 * high}
     return {"certify": certificate.method, **shares, "open": percent(int(record.open.sum()), n)}
+
+
+def _scores(row: Row) -> Line:
+    """Return the cells of the criterion and of its mean scores."""
+    line: Line = {"criterion": row.record.criterion["name"]}
+    if row.scores:
+        line["score"] = row.scores.name
+        for prefix, mean in (("clean", row.scores.clean), ("attacked", row.scores.attacked)):
+            line |= {f"{prefix}_score": mean.value, f"{prefix}_score_low": mean.low, f"{prefix}_score_high": mean.high}
+    return line
 
 
 def _part(record: Record, attack: str, k: int, spent: AttackOutcome | StageOutcome) -> Line:

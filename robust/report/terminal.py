@@ -13,7 +13,16 @@ from robust.flags import union
 from robust.records.moved import MOST_MOVED, MOVED_HEADS
 from robust.records.record import Record
 from robust.report.board import Board, Row
-from robust.report.table import Column, cells, columns, describe_attacks, describe_bracket, describe_rounding
+from robust.report.table import (
+    Column,
+    cells,
+    columns,
+    describe_attacks,
+    describe_bracket,
+    describe_rounding,
+    describe_scores,
+    mean_columns,
+)
 
 MAX_SKIPPED = 0.2  # share of the checks; if more are skipped, the verdict is reported as weaker
 FOLDED, GAP = 6, 2  # characters: of a folded name at least, and between columns
@@ -27,11 +36,12 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
     Narrow ones shorten names that stay distinct, or break them, leave the attacks' columns out, or have no columns at
     all: no figure or verdict is cut.
     """
-    without_attacks = (*HIDDEN, *board.columns)
+    wide = (*HIDDEN, *(column.title for column in mean_columns(board)))  # a line below has the mean scores
+    without_attacks = (*wide, *board.columns)
     for colon, hidden, room in (
-        (":", HIDDEN, None),
-        (":", HIDDEN, width),
-        (":\n", HIDDEN, None),
+        (":", wide, None),
+        (":", wide, width),
+        (":\n", wide, None),
         (":", without_attacks, width),
         (":\n", without_attacks, None),
     ):
@@ -45,9 +55,10 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
         file.write("\n".join(line for row in board.rows for line in _list_cells(board, row, hidden, width)))
     sizes = sorted({row.record.data.n for row in board.rows})
     n = " to ".join(dict.fromkeys((str(sizes[0]), str(sizes[-1]))))
-    lines = [printable(f"{board.data}, {board.threat}, {board.suite}, n = {n}"), file.getvalue().rstrip()]
+    lines = [printable(f"{board.title}, {board.suite}, n = {n}"), file.getvalue().rstrip()]
     brackets = [bracket for row in board.rows if (bracket := describe_bracket(row, sign))]
     notes = [*brackets, *[describe_attacks(board)] * (hidden == without_attacks), describe_rounding(board)]
+    notes.append(describe_scores(board))
     notes_wrapped = (line for note in notes for line in textwrap.wrap(printable(note), width))
     return "\n".join([*lines, *notes_wrapped, *(line for row in board.rows for line in _moved(row.record, width))])
 

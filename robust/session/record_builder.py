@@ -27,7 +27,7 @@ CONTRADICTED = "contradicted"  # the name of the finding
 def build_record(
     row: Sequence[ItemPayload],
     trust: TrustReport | None,
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     certificate: Certificate | None = None,
 ) -> Record:
     """Build the record of a row from the payloads of its attacks, the mitigated one last, and the samples' labels."""
@@ -41,6 +41,8 @@ def build_record(
         threat=parts[0].threat,
         seed=setup.seed,
         draw=setup.draw,
+        criterion={"name": setup.criterion},
+        columns=row[0].columns,
         correct=~union(~payload.correct for payload in row),  # in all of the processes that measured
         attacks=tuple(outcomes),
         levels=None if None in levels else levels[0],
@@ -68,7 +70,8 @@ def build_record(
         certificate=certificate,
         tables=tables_of(parts[0].threat),
     )
-    record.provenance["classes"] = count_classes(record, labels)
+    if labels.ndim == 1:
+        record.provenance["classes"] = count_classes(record, labels)
     return _note_contradicted(record)
 
 

@@ -66,6 +66,7 @@ def reverify(
         threat=record.threat,
         bounds=(data.dataset.lo, data.dataset.hi),
         batch=setup.batch,
+        criterion=data.criterion,
         tables=record.tables,
     )
     try:

@@ -13,6 +13,7 @@ from robust.settings.settings import Settings
 from robust.settings.sources import Options, options_of_config
 from robust.settings.values import (
     DATA,
+    read_aim,
     read_amount,
     read_certification,
     read_check,
@@ -47,6 +48,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
     `root` is the folder of the project, where results are written.
     """
     dataset, models = read_dataset(options["data"], hooks), read_models(options["model"])
+    dataset, criterion = read_aim(dataset, *(options[name] for name in ("criterion", "attacked", "goal")))
     plan = read_attack_plan(options, dataset.threat, any(spec.answers for spec in models), hooks)
     dataset = fit_tables(dataset, plan.threats)
     return Settings(
@@ -57,6 +59,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         permissions=read_permissions(options["run-code"], options["safe-globals"]),
         data=options["data"].text or DATA,
         dataset=dataset,
+        criterion=criterion,
         download=bool(options["download"].texts),
         threats=plan.threats,
         attacks=plan.attacks,
