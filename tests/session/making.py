@@ -37,7 +37,7 @@ def setup(model="net", *, training="as-is", weights="ab12" * 16, n=8, **changes)
         "arch": None,
         "normalize": None,
         "output": None,
-        "criterion": None,
+        "criterion": "class",
         "transforms": (),
         "notes": (),
         "device": "cpu",
@@ -56,19 +56,19 @@ def attack(name="pgd", adversarial="11000000", *, correct=CORRECT, levels=None, 
     """Return the payload of one attack, of which the row may have more (`attacks`)."""
     outcome = replace(attacked(name, adversarial), partial=partial)
     part = RowPart(**{"threat": "linf:0.15", "command": "pytest"} | row)
-    return ItemPayload(setup(n=len(correct)), flags(correct), part, AttackPayload(outcome, levels, inputs))
+    return ItemPayload(setup(n=len(correct)), flags(correct), row=part, attack=AttackPayload(outcome, levels, inputs))
 
 
 def trust(report=TRUSTED, mitigated=None, *, correct=CORRECT, suite=""):
     part = RowPart("linf:0.15", "", suite=suite)
     payload = None if mitigated is None else AttackPayload(attacked(MITIGATED, mitigated), None, None)
-    return ItemPayload(setup(n=len(correct)), flags(correct), part, payload, report)
+    return ItemPayload(setup(n=len(correct)), flags(correct), row=part, attack=payload, trust=report)
 
 
 def certified(which="11010000", *, correct=CORRECT, weights="ab12" * 16, threat="linf:0.15", cache="", partial=""):
     part = RowPart(threat, "pytest", cache=cache)
     proved = replace(certificate(which), partial=partial)
-    return ItemPayload(setup(n=len(correct), weights=weights), flags(correct), part, certificate=proved)
+    return ItemPayload(setup(n=len(correct), weights=weights), flags(correct), row=part, certificate=proved)
 
 
 def results(*payloads):
@@ -87,7 +87,7 @@ def settings(folder=Path(), **changes):
         "arch": None,
         "normalize": None,
         "output": None,
-        "criterion": None,
+        "criterion": "class",
         "permissions": NOTHING,
         "data": "digits",
         "dataset": Dataset("digits", None, 0.0, 1.0, 2, (2,), lambda split: None),
