@@ -122,9 +122,7 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
         criterion = read_criterion_option(options["criterion"])
         dataset = judge_dataset(read_dataset(options["data"]), criterion)
         if not options["threat"].texts and dataset.threat is None:
-            dataset.complete(download=args.download).load(
-                "train"
-            )  # a fault of the data is told before what is not said
+            dataset.complete(download=args.download).load("train")  # its faults are told before what is not said
     word, text = _read_threat(options["threat"], dataset, args.data)
     with blame("data", args.data):
         dataset = fit_tables(dataset, [word]).complete(download=args.download).count_classes()

@@ -20,7 +20,7 @@ SAYS = {
     "output": ("logit", "logits:probability", lambda s: s.output),
     "safe-globals": (["argparse.Namespace"], ["pathlib.PurePosixPath"], lambda s: [*s.permissions.safe_globals]),
     "data": ("digits", "npz:data.npz", lambda s: s.data),
-    "criterion": ("class", "within:50", lambda s: s.criterion),
+    "criterion": ("class", None, lambda s: s.criterion),
     "attacked": (["3", "5"], ["7"], lambda s: [str(label) for label in s.dataset.attacked]),
     "download": (True, None, lambda s: s.download),
     "threat": (["linf:0.1", "l2:0.3"], ["l2:0.5"], lambda s: [*s.threats]),
