@@ -43,7 +43,7 @@ def checked(**changes):
 
 def ask(record, source=SOURCE, *, digest=None, n=3, logits=None):
     run = data()
-    run.dataset = SimpleNamespace(lo=0.0, hi=1.0, criterion="class")
+    run.dataset = SimpleNamespace(lo=0.0, hi=1.0)
     run.samples = Numbered(run.samples.x, run.samples.y, run.samples.index)
     run.samples.digest = digest or record.data.digest
     return reverify(run, n, replace(attack(), setup=setup(source=source)), record, evidence(record), logits)
