@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from robust.records.record import Record
+from robust.trust.checks import PREFLIGHT
 from tests.plugin.conftest import UNCHECKED
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")
@@ -59,7 +60,8 @@ def test_in_a_suite_its_rounds_are_kept(interrupt, folder):
 
 @pytest.mark.slow
 def test_in_test_trust_the_rounds_of_the_suite_are_kept_although_it_had_ended(interrupt, folder):
-    first, again = interrupt("robust.trust.checks", "_run_check", 20, *MAKE)
+    amid = len(PREFLIGHT.names()) + 8  # among the checks of the row
+    first, again = interrupt("robust.trust.checks", "_run_check", amid, *MAKE)
 
     no_row = "net (as-is), linf:0.15: 1 of 1 attacks were run, and test_trust was not, so there is no row"
     first.stdout.fnmatch_lines([f"{no_row}; its rounds are kept, and the same command goes on from them"])
