@@ -43,7 +43,7 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What an attacker may change in a row, in the order of the columns."""
+    """The changes that an attacker may make in a row, in the order of the columns."""
 
     features: tuple[Feature, ...]
     groups: dict[str, tuple[int, ...]]  # one-hot: by name, the numbers of the columns of which exactly one is 1

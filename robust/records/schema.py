@@ -78,7 +78,7 @@ class Stage(Struct):
 
 
 class Moved(Struct):
-    """What the adversarial inputs changed in one feature of a table."""
+    """The changes of one feature of a table in the adversarial inputs."""
 
     feature: Word
     n: Count

@@ -56,7 +56,7 @@ class RunData:
 
     @property
     def criterion(self) -> str:
-        """What is a right answer, in its canonical spelling."""
+        """Return the criterion in its canonical spelling."""
         return self.dataset.criterion
 
     @property

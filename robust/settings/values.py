@@ -64,7 +64,7 @@ ARROW = "->"  # from the classes that are attacked to the answer that is the att
 
 
 class Aim(NamedTuple):
-    """What is attacked, and what is a right answer."""
+    """The data set with the classes that are attacked, and the criterion."""
 
     dataset: Dataset
     criterion: str | None

@@ -151,7 +151,7 @@ def test_rows_of_another_width_are_refused():
 
 
 def test_what_was_changed_needlessly_is_given_back():
-    """Of a model that looks at one feature that is in no relation, an adversarial row differs in that one alone."""
+    """Check that a model that looks at one feature without relations has adversarial rows that differ in it alone."""
     net = Net(X)
     with torch.no_grad():
         net.layers[0].weight.zero_()

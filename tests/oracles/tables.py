@@ -13,7 +13,7 @@ GAP = 1e-6  # between a threshold of a tree and what lies above it, in shares of
 
 @dataclass(frozen=True)
 class Rows:
-    """What one row may become: the box, whole columns, one-hot groups, and matrix @ row within limits."""
+    """The rows that one row may become: the box, whole columns, one-hot groups, and matrix @ row within limits."""
 
     low: np.ndarray  # (d,)
     high: np.ndarray

@@ -66,7 +66,7 @@ def read_row(folder):
 
 
 def test_a_regressor_from_the_option_to_the_page(run, folder):
-    """Of a linear model the truth is known: how far each answer can be moved is 0.1 * 15, the box aside."""
+    """Compare with the truth, known of a linear model: how far each answer can be moved is 0.1 * 15, the box aside."""
     result = run("--robust-model=task.py:make", *VALUES, *QUICK, "--junitxml=junit.xml", "--robust-fail-under=10")
 
     result.assert_outcomes(passed=4)
