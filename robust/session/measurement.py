@@ -20,7 +20,7 @@ from robust.evaluation.measure import AttackResult, add_rounding, measure_attack
 from robust.evaluation.score import add_search, has_score, search_scores
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import SuiteRun, narrow_threat
-from robust.evaluation.time_limit import Deadline, Limits
+from robust.evaluation.time_limit import TIME, Deadline, Limits
 from robust.flags import Flags
 from robust.gates import Measured, decide
 from robust.models.blackbox import is_black_box
@@ -189,7 +189,7 @@ class Measurements:
             search = search_scores(case.module, case.samples, found, correct, whole, options)
         if deadline.stopped:
             case.warn(f"{found.attack} under {allowed}: the search for the worst scores was stopped by the time")
-        return add_search(found, search)
+        return replace(add_search(found, search), score_partial=TIME * deadline.stopped)
 
     def _list_whole(self, case: Case, attack: str | AnyAttack, allowed: Threat) -> list[tuple[AnyAttack, Threat]]:
         """List (attack, part of the threat model) of an attack, or of the stages of a suite that attack all samples."""
