@@ -155,6 +155,38 @@ def test_rows_of_two_criteria_are_two_boards_and_no_baseline_of_each_other(run, 
     result.stderr.fnmatch_lines(["*judged by the criterion*"])
 
 
+def test_a_baseline_compares_mean_scores_where_a_margin_asks_for_it(run, folder):
+    """A criterion that both models keep says nothing of errors that have grown."""
+    few = ("--robust-only", "--robust-model=task.py:make", *VALUES[:2], UNCHECKED, "--robust-attack=pgd:steps=5",
+           "--robust-criterion=within:8", "--robust-leaderboard=none", "--robust-compare-fail=robust_acc:0pp,mean:+1")  # fmt: skip
+    run(*few[:-1], "--robust-save=main")
+    same = run(*few, "--robust-compare=latest")
+    same.assert_outcomes(passed=4)
+    same.stdout.fnmatch_lines(["compared with 0001_main: *mean score under attack * 0 worse, 0 better, p = 1"])
+
+    changed = MODELS.replace("linear([[10, 5, 0, 0, 0, 0]])", "linear([[10, 5, 8, -8, 0, 0]])")
+    (folder / "task.py").write_text(changed)
+    worse = run(*few, "--robust-compare=latest", "-k", "regression and mean")
+    worse.assert_outcomes(failed=1)
+    told = "mean score under attack * to *, +* (95 % interval *), * worse, * better, p = *: more than mean:+1 allows *"
+    worse.stdout.fnmatch_lines(["*test_regression[[]mean-linf-0.1[]]*", told, "worse: samples *", "repeat: pytest *"])
+
+
+@pytest.mark.parametrize(
+    ("margin", "criterion", "told"),
+    [
+        ("mean:-1", "within:2", "the mean of error by within:2 gets worse as it rises; write mean:+1"),
+        ("mean:+1pp", "within:2", "expected how much worse the mean score may be, in its units, as mean:+2, got +1pp"),
+    ],
+)
+def test_a_margin_that_is_not_for_the_criterion_is_refused_in_one_line(run, margin, criterion, told):
+    result = run("--robust-model=task.py:make", *VALUES[:2], f"--robust-criterion={criterion}",
+                 "--robust-compare=auto", f"--robust-compare-fail={margin}")  # fmt: skip
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --robust-compare-fail={margin}: {told}"])
+
+
 @pytest.mark.slow
 def test_workers_measure_the_same(run, folder):
     """Scores and labels that are not known go from process to process."""
