@@ -158,15 +158,17 @@ def test_rows_of_two_criteria_are_two_boards_and_no_baseline_of_each_other(run, 
 def test_a_baseline_compares_mean_scores_where_a_margin_asks_for_it(run, folder):
     """A criterion that both models keep says nothing of errors that have grown."""
     few = ("--robust-only", "--robust-model=task.py:make", *VALUES[:2], UNCHECKED, "--robust-attack=pgd:steps=5",
-           "--robust-criterion=within:8", "--robust-leaderboard=none", "--robust-compare-fail=robust_acc:0pp,mean:+1")  # fmt: skip
-    run(*few[:-1], "--robust-save=main")
-    same = run(*few, "--robust-compare=latest")
+           "--robust-criterion=within:8", "--robust-leaderboard=none")  # fmt: skip
+    compared = (*few, "--robust-compare=latest", "--robust-compare-fail=robust_acc:0pp,mean:+1")
+    first = run(*few, "--robust-save=main")
+    first.stderr.fnmatch_lines(["task, pgd:steps=5, worst scores: 120 samples, 5 steps of each, at most about *"])
+    same = run(*compared)
     same.assert_outcomes(passed=4)
     same.stdout.fnmatch_lines(["compared with 0001_main: *mean score under attack * 0 worse, 0 better, p = 1"])
 
     changed = MODELS.replace("linear([[10, 5, 0, 0, 0, 0]])", "linear([[10, 5, 8, -8, 0, 0]])")
     (folder / "task.py").write_text(changed)
-    worse = run(*few, "--robust-compare=latest", "-k", "regression and mean")
+    worse = run(*compared, "-k", "regression and mean")
     worse.assert_outcomes(failed=1)
     told = "mean score under attack * to *, +* (95 % interval *), * worse, * better, p = *: more than mean:+1 allows *"
     worse.stdout.fnmatch_lines(["*test_regression[[]mean-linf-0.1[]]*", told, "worse: samples *", "repeat: pytest *"])
