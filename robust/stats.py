@@ -45,8 +45,10 @@ def permuted_mean(differences: NDArray[np.float64]) -> float:
         return 1.0
     from scipy.stats import permutation_test
 
-    test = {"permutation_type": "samples", "n_resamples": RESAMPLES, "batch": 64, "vectorized": True}
-    return float(permutation_test((differences,), np.mean, **test, rng=0).pvalue)
+    found = permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, batch=64, vectorized=True, rng=0
+    )
+    return float(found.pvalue)
 
 
 def count_needed(share: float, margin: float, level: float = 0.95) -> int:
