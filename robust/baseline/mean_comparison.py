@@ -6,6 +6,7 @@ accuracies, the test compares the change with none, not with the margin.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,9 @@ class MeanComparison:
     rises: bool  # whether a higher score is worse
 
     @classmethod
-    def of(cls, before: NDArray[np.float64], after: NDArray[np.float64], criterion: str) -> "MeanComparison":
+    def of(
+        cls, before: NDArray[np.floating[Any]], after: NDArray[np.floating[Any]], criterion: str
+    ) -> "MeanComparison":
         """Compare scores as a criterion gives them."""
         scale = score_scale(criterion)
         return cls(scale * before.astype(np.float64), scale * after.astype(np.float64), read_criterion(criterion).rises)
