@@ -73,3 +73,11 @@ def shorten_texts(content: Any, most: int = MAX_LENGTH) -> Any:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error, `brief`, or its type's name if it says nothing."""
     return brief((str(error).splitlines() or [type(error).__name__])[0])
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a duration as "0.004 s", "50 s", "3.5 min" or "12 h"."""
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{seconds:.2g} s" if seconds < 100 else f"{seconds:.0f} s"

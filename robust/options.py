@@ -186,8 +186,9 @@ OPTIONS = (
     Option(
         "compare-fail",
         "ACCURACY:POINTS",
-        "how far an accuracy may drop: robust_acc:2pp, clean_acc:1pp, certified_acc:2pp; default: robust_acc:0pp, no "
-        "significant drop, and with --robust-certify certified_acc:0pp",
+        "how far an accuracy may drop: robust_acc:2pp, clean_acc:1pp, certified_acc:2pp; mean:+2: how much worse the "
+        "mean score under attack may be, as an error; default: robust_acc:0pp, no significant drop, and with "
+        "--robust-certify certified_acc:0pp",
         many=True,
     ),
     Option("leaderboard", "DIR", "the folder for records and the leaderboard, or none; default: leaderboard"),

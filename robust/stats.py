@@ -36,6 +36,21 @@ def bootstrap_mean(values: NDArray[np.float64], level: float = 0.95) -> tuple[fl
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
+def permuted_mean(differences: NDArray[np.float64]) -> float:
+    """Return the two-sided p-value of the mean of paired differences, (n,), by their signs, always the same.
+
+    That is Fisher's paired permutation test: exact for few samples, and by random signs for more.
+    """
+    if not differences.any():
+        return 1.0
+    from scipy.stats import permutation_test
+
+    found = permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, batch=64, vectorized=True, rng=0
+    )
+    return float(found.pvalue)
+
+
 def count_needed(share: float, margin: float, level: float = 0.95) -> int:
     """Return how many samples it takes so that the Wilson interval of share + margin, below 1, begins at the share."""
     return math.ceil(_quantile(0.5 + level / 2) ** 2 * share * (1 - share) / margin**2)

@@ -22,12 +22,13 @@ MARKER = "<!-- pytest-robust -->"  # our comment begins with it, and is edited b
 AUTHOR = "github-actions[bot]"  # of our comment: others may begin theirs like that
 SCHEMA = 1
 MAX_BYTES, MAX_ROWS = 1 << 16, 50  # of the file; rows, and likewise comparisons
-MAX_COUNT = 10**9
+MAX_COUNT, MAX_REAL = 10**9, 1e12
+MEAN = "mean"  # a mean score, in its own units
 TABLE = "features"  # the family of threat models of tables, whose eps differ by feature
 WORDS = {
     "norm": ("linf", "l2", "l1", TABLE),
     "verdict": ("trusted", "suspect", "broken", ""),
-    "metric": ("clean_acc", "robust_acc", "certified_acc"),
+    "metric": ("clean_acc", "robust_acc", "certified_acc", "mean"),
     "ruling": ("holds", "inconclusive", "fails"),
     "fail_on": ("figure", "ci"),
 }
@@ -83,14 +84,25 @@ def _threat(given: object) -> Numbers:
 def _comparison(given: object) -> Numbers:
     numbers = _check_keys(given, "metric", "n", "before", "after", "lost", "won", "p", "points", "ruling")
     n = _check_whole(numbers, "n", 1, MAX_COUNT)
+    for key in ("metric", "ruling"):
+        _check_word(numbers, key)
+    if numbers["metric"] == MEAN:
+        return _check_mean(numbers, n)
     before, after = (_check_whole(numbers, key, 0, n) for key in ("before", "after"))
     lost, won = _check_whole(numbers, "lost", 0, before), _check_whole(numbers, "won", 0, after)
     if before - lost + won != after:
         raise ValueError("before, lost, won and after do not agree")
     for key, most in (("p", 1), ("points", 100)):
         _check_real(numbers, key, 0, most)
-    for key in ("metric", "ruling"):
-        _check_word(numbers, key)
+    return numbers
+
+
+def _check_mean(numbers: Numbers, n: int) -> Numbers:
+    """Check the comparison of a mean score, whose figures are in its own units."""
+    for key, most in (("before", MAX_REAL), ("after", MAX_REAL), ("p", 1), ("points", MAX_REAL)):
+        _check_real(numbers, key, 0, most)
+    if _check_whole(numbers, "lost", 0, n) + _check_whole(numbers, "won", 0, n) > n:
+        raise ValueError("lost, won and n do not agree")
     return numbers
 
 
@@ -158,9 +170,16 @@ def _comparisons(numbers: Numbers) -> Iterator[list[str]]:
     if numbers["compared"]:
         yield ["compared with the baseline", "before %", "now %", "lost", "won", "p", "allowed drop", "gate"]
     for figures in numbers["compared"]:
-        shares = [f"{100 * figures[key] / figures['n']:.1f}" for key in ("before", "after")]
+        shares = [_figure(figures, key) for key in ("before", "after")]
         counts = [str(figures["lost"]), str(figures["won"]), f"{figures['p']:.2g}", f"{figures['points']:g}"]
-        yield [figures["metric"].replace("_acc", " accuracy"), *shares, *counts, figures["ruling"]]
+        mean = figures["metric"] == MEAN
+        words = "mean score, in its units" if mean else figures["metric"].replace("_acc", " accuracy")
+        yield [words, *shares, *counts, figures["ruling"]]
+
+
+def _figure(figures: Numbers, key: str) -> str:
+    """Return a figure before or after: the share of a count in percent, or a mean score."""
+    return f"{figures[key]:.4g}" if figures["metric"] == MEAN else f"{100 * figures[key] / figures['n']:.1f}"
 
 
 def _table(rows: Iterator[list[str]]) -> Iterator[str]:

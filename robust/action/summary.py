@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from robust.action.annotate import clean
 from robust.action.outcome import Line, Outcome, Word
+from robust.baseline.tolerance import MEAN
 from robust.report.markdown import escape
 
 MAX_ROWS, MAX_MESSAGES = 50, 20  # the most that are shown
@@ -91,8 +92,10 @@ def _chart(lines: Sequence[Line]) -> str:
 def _comparisons(compared: Iterable[dict[str, object]]) -> str:
     rows = []
     for figures in compared:
-        n, words = int(str(figures["n"])), str(figures["metric"]).replace("_acc", " accuracy")
-        shares = [f"{100 * int(str(figures[key])) / n:.1f}" for key in ("before", "after")]
+        n, mean = int(str(figures["n"])), figures["metric"] == MEAN
+        words = "mean score, in its units" if mean else str(figures["metric"]).replace("_acc", " accuracy")
+        both = [float(str(figures[key])) for key in ("before", "after")]
+        shares = [f"{figure:.4g}" if mean else f"{100 * figure / n:.1f}" for figure in both]
         counts = [str(figures["lost"]), str(figures["won"]), f"{float(str(figures['p'])):.2g}"]
         rows.append([words, *shares, *counts, f"{figures['points']:g}", str(figures["ruling"])])
     return _rows(COMPARED, (":---", *["---:"] * 6, ":---"), rows)

@@ -6,7 +6,7 @@ the drop with none, not with the margin: see docs/baselines.md.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,44 @@ from robust.stats import mcnemar, newcombe
 Ruling = Literal["holds", "inconclusive", "fails"]
 
 MAX_NAMED = 10  # samples
+
+
+class Paired(Protocol):
+    """Two outcomes on the same samples: accuracies, or mean scores. `str` of one is the whole comparison in words."""
+
+    @property
+    def lost(self) -> Flags:
+        """Return the samples that are worse after a change, (n,)."""
+        ...
+
+    @property
+    def won(self) -> Flags:
+        """Return the samples that are better after a change, (n,)."""
+        ...
+
+    @property
+    def figures(self) -> tuple[float, float]:
+        """Return the figures before and after: of accuracies counts of samples."""
+        ...
+
+    @property
+    def points(self) -> float:
+        """Return the change of the figure; of accuracies in percentage points."""
+        ...
+
+    @property
+    def change(self) -> str:
+        """Return `points` as the beginning of a sentence with its verb."""
+        ...
+
+    @property
+    def p(self) -> float:
+        """Return the two-sided p-value that nothing has changed."""
+        ...
+
+    def ruling(self, margin: Tolerance) -> Ruling:
+        """Decide whether the change keeps the margin; inconclusive if it does not, but may be chance."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,6 +80,16 @@ class Comparison:
     def points(self) -> float:
         """The change in percentage points; below 0 if it is worse."""
         return 100 * (int(self.after.sum()) - int(self.before.sum())) / len(self.before)
+
+    @property
+    def figures(self) -> tuple[int, int]:
+        """The numbers of samples that count before and after."""
+        return int(self.before.sum()), int(self.after.sum())
+
+    @property
+    def change(self) -> str:
+        """The change as the beginning of a sentence."""
+        return f"{self.points:+.1f} points are"
 
     @cached_property
     def interval(self) -> tuple[float, float]:

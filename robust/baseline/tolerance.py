@@ -1,36 +1,57 @@
-"""Tolerance: how far an accuracy may drop, as the user writes it: "robust_acc:2pp". No numpy: read at the start."""
+"""Tolerance: how far a figure may get worse, as the user writes it: "robust_acc:2pp", or "mean:+2" for a mean score.
+
+No numpy: read at the start.
+"""
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.registry import suggest
 
-CLEAN, ROBUST, CERTIFIED = "clean_acc", "robust_acc", "certified_acc"
-WORDS = {CLEAN: "clean accuracy", ROBUST: "robust accuracy", CERTIFIED: "certified accuracy"}
+CLEAN, ROBUST, MEAN, CERTIFIED = "clean_acc", "robust_acc", "mean", "certified_acc"
+WORDS = {
+    CLEAN: "clean accuracy",
+    ROBUST: "robust accuracy",
+    MEAN: "mean score under attack",
+    CERTIFIED: "certified accuracy",
+}
 DEFAULT = f"{ROBUST}:0pp"  # a comparison that nothing can fail would be taken for a gate
 DEFAULT_CERTIFIED = f"{CERTIFIED}:0pp"  # besides, where samples are certified
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """An accuracy, and the percentage points by which it may drop."""
+    """An accuracy, and the percentage points by which it may drop; or a mean score, and how much worse it may be."""
 
     metric: str
-    points: Fraction  # so that 2.3 points of 1,000 samples are 23
+    points: Fraction  # so that 2.3 points of 1,000 samples are 23; of a mean score in its units
+    sign: str = ""  # of a mean score: "+" if it gets worse as it rises, "-" if as it falls, "" if the user did not say
 
     def __str__(self) -> str:
+        if self.metric == MEAN:
+            return f"{self.metric}:{self.sign}{float(self.points):g}"
         return f"{self.metric}:{float(self.points):g}pp"
 
 
 def read_tolerance(text: str) -> Tolerance:
-    """Read "robust_acc:2pp"; raise ValueError for what is no tolerance, LookupError for another accuracy."""
+    """Read "robust_acc:2pp" or "mean:+2"; raise ValueError for what is no tolerance, LookupError for another word."""
     metric, _, drop = text.partition(":")
     if metric not in WORDS:
         raise LookupError(f"unknown accuracy {suggest(metric, WORDS)}; write {ROBUST}:2pp")
+    if metric == MEAN:
+        return _read_mean(drop)
     if not re.fullmatch(r"\d{1,3}(\.\d{1,9})?pp", drop) or (points := Fraction(drop.removesuffix("pp"))) > 100:
         raise ValueError(f"expected percentage points from 0 to 100, as {metric}:2pp, got {drop or 'none'}")
     return Tolerance(metric, points)
+
+
+def _read_mean(text: str) -> Tolerance:
+    if not (found := re.fullmatch(r"([+-]?)(\d{1,9}(?:\.\d{1,9})?)", text)):
+        expected = "expected how much worse the mean score may be, in its units, as mean:+2"
+        raise ValueError(f"{expected}, got {text or 'none'}")
+    return Tolerance(MEAN, Fraction(found[2]), found[1])
 
 
 def refuse_twice(margins: tuple[Tolerance, ...]) -> None:
@@ -38,3 +59,19 @@ def refuse_twice(margins: tuple[Tolerance, ...]) -> None:
     metrics = [margin.metric for margin in margins]
     if twice := next((metric for metric in metrics if metrics.count(metric) > 1), None):
         raise ValueError(f"{twice} is given twice; of two margins only the narrower would count")
+
+
+def refuse_mean(margin: Tolerance, criterion: str) -> None:
+    """Raise ValueError if a margin of the mean score does not fit the criterion."""
+    if margin.metric != MEAN:
+        return
+    judged = read_criterion(criterion)
+    if not judged.score_name:
+        raise ValueError(f"the {WORDS[MEAN]} by {criterion} is the accuracy; give robust_acc:2pp")
+    worse = "+" if judged.rises else "-"
+    if margin.sign not in ("", worse):
+        way = "rises" if judged.rises else "falls"
+        raise ValueError(
+            f"the mean of {judged.score_name} by {criterion} gets worse as it {way}; "
+            f"write {MEAN}:{worse}{float(margin.points):g}"
+        )

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robust.attacks.text import format_seconds
 from robust.certification.certify import Certifier
 from robust.certification.interrupt import StoppedError, until
 from robust.certification.journal import Known
@@ -54,8 +55,8 @@ class Cost:
             line += f", and one alone takes {self.slow} longer than can be waited for here"
         elif self.paces:
             seconds = sum(pace * self.left[method] for method, pace in self.paces.items())
-            line += f", at most about {_format(seconds / self.processes)}"
-        each = ", ".join(f"{method} {_format(pace)}" for method, pace in self.paces.items())
+            line += f", at most about {format_seconds(seconds / self.processes)}"
+        each = ", ".join(f"{method} {format_seconds(pace)}" for method, pace in self.paces.items())
         return f"{line}; a sample: {each}" if each else line
 
 
@@ -98,11 +99,3 @@ def _time(certifier: Certifier, samples: Samples, method: str) -> tuple[float, T
     began = time.perf_counter()
     margin = certifier.bound(torch.tensor(samples.x[:]), torch.from_numpy(samples.y), method)
     return (time.perf_counter() - began) / len(samples), margin
-
-
-def _format(seconds: float) -> str:
-    """Return a duration as "0.004 s", "50 s", "3.5 min" or "12 h"."""
-    for unit, size in (("h", 3600.0), ("min", 60.0)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.2g} {unit}"
-    return f"{seconds:.2g} s" if seconds < 100 else f"{seconds:.0f} s"

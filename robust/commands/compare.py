@@ -15,8 +15,9 @@ from rich.table import Table
 from robust.attacks.text import printable
 from robust.baseline.comparison import Comparison, Ruling, name_samples
 from robust.baseline.matching import UnfitError, Wanted, find_match, refuse, robust_flags
+from robust.baseline.mean_comparison import MeanComparison, compare_scores
 from robust.baseline.store import Baseline, read, read_numbers
-from robust.baseline.tolerance import CERTIFIED, WORDS, Tolerance, read_tolerance, refuse_twice
+from robust.baseline.tolerance import CERTIFIED, MEAN, WORDS, Tolerance, read_tolerance, refuse_mean, refuse_twice
 from robust.records.record import Record
 
 # What a narrower terminal leaves out of the table, in turn; the samples that were lost and won stand below it.
@@ -43,7 +44,12 @@ class Pair:
         """List the accuracies that both have; a row need not have a certificate."""
         methods = [record.certificate and record.certificate.method for _, record in (self.before, self.after)]
         certified = methods[0] is not None and methods[0] == methods[1]
-        return tuple(metric for metric in WORDS if metric != CERTIFIED or certified)
+        return tuple(metric for metric in WORDS if metric != MEAN and (metric != CERTIFIED or certified))
+
+    @property
+    def scores(self) -> MeanComparison | None:
+        """Compare their mean scores under attack; None if one of them has none."""
+        return compare_scores(self.before[1], self.after[1])
 
     def compare(self, metric: str) -> Comparison:
         """Compare one accuracy, "clean_acc", "robust_acc" or "certified_acc", sample by sample."""
@@ -72,6 +78,11 @@ def run(args: argparse.Namespace) -> Compared:
 
 def _decide(pair: Pair, margin: Tolerance) -> Ruling:
     """Decide whether an accuracy keeps its margin: it fails if nothing shows that what A certifies still holds."""
+    refuse_mean(margin, pair.after[1].criterion["name"])
+    if margin.metric == MEAN and (scores := pair.scores):
+        return scores.ruling(margin)
+    if margin.metric == MEAN:
+        raise LookupError(f"--fail={margin}: of {Wanted.of(pair.after[1])} A or B has no scores")
     if margin.metric in pair.metrics:
         return pair.compare(margin.metric).ruling(margin)
     if pair.before[1].certificate is None:
@@ -119,6 +130,9 @@ def _describe(pair: Pair, margins: tuple[Tolerance, ...]) -> Iterator[str]:
         for what, flags in (("lost", paired.lost), ("won", paired.won)):
             if flags.any():
                 yield f"{words}, {what}: {which} {name_samples(flags, index)}"
+    if scores := pair.scores:
+        gates = [f"; {margin} {scores.ruling(margin)}" for margin in margins if margin.metric == MEAN]
+        yield f"{WORDS[MEAN]}: {scores}{''.join(gates)}"
     yield ""
 
 

@@ -64,6 +64,7 @@ class AttackResult:
     partial: str = ""  # why it was stopped before its end; "" if it was not
     rounded: Flags | None = None  # (n,): adversarial also after the input is rounded to the data's levels
     score: Scores | None = None  # (n,): of the worst verified input of each sample, by a criterion that has one
+    score_partial: str = ""  # why the search for worst scores was stopped before its end; "" if it was not
 
 
 def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:

@@ -4,7 +4,8 @@ Under attack it is that of the worst input found for each sample, so the attack 
 it finds is verified as adversarial inputs are: measured again, and answered again in other batches.
 """
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,22 +15,56 @@ from torch import Tensor, nn
 
 from robust.attacks.combine.until import Until
 from robust.attacks.criteria.registry import DEFAULT, read_criterion
-from robust.attacks.engine import AnyAttack
+from robust.attacks.engine import AnyAttack, count_copies, rounds_of
 from robust.attacks.rng import Rng
+from robust.attacks.text import format_seconds
 from robust.attacks.threats.threat import Threat
 from robust.attacks.worst_score import worsen_scores
 from robust.data.dataset import Samples
 from robust.data.lazy_inputs import LazyInputs
 from robust.evaluation.attack_run import RunOptions, Scores, candidates_of, sort_inputs
 from robust.evaluation.measure import AttackResult
+from robust.evaluation.steps import Steps, count_steps
+from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
 from robust.verification.check import check_scores, verify
 from robust.verification.distances import check_limits
+
+Aimed = tuple[AnyAttack, Threat]  # an attack, and the threat model that it is run under
 
 
 def has_score(criterion: str) -> bool:
     """Whether a criterion has a score that says more than right or wrong."""
     return criterion != DEFAULT and bool(read_criterion(criterion).score_name)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchCost:
+    """What a search for the worst scores of n samples takes at most, at the pace of the attack before it."""
+
+    n: int
+    steps: int  # of each sample, at all its starts together
+    seconds: float  # NaN if nothing was attacked before, so that no pace is known
+
+    def describe(self, limit: float = math.inf) -> str:
+        """Return one line; with the `limit` in seconds that it has, if that may be too little."""
+        line = f"{self.n} samples, {self.steps} steps of each"
+        if math.isnan(self.seconds):
+            return line
+        line += f", at most about {format_seconds(self.seconds)}"
+        return f"{line}, of which the run has {format_seconds(limit)}" if limit < self.seconds else line
+
+
+def foresee_search(n: int, found: AttackResult, attacks: Sequence[Aimed]) -> SearchCost:
+    """Foresee the cost of `search_scores` on n samples from what an attack before it has `found`, and took."""
+    rounds = [steps for aimed in attacks for steps in _list_rounds(*aimed) * count_copies(aimed[0])]
+    pace = found.seconds / found.forwards if found.forwards else math.nan
+    return SearchCost(n, sum(rounds), n * sum(steps + 1 for steps in rounds) * pace)
+
+
+def _list_rounds(attack: AnyAttack, threat: Threat) -> list[int]:
+    """List the steps of each round of an attack, under each part of the threat model."""
+    return [part.steps for part, _ in rounds_of(attack)] * len(threat.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +74,7 @@ class Search:
     score: Scores  # (n,)
     adversarial: Flags  # (n,): whether an input that it found is verified to be adversarial
     x_adv: NDArray[np.float32]  # (adversarial, *shape), in the samples' order; only the first rank's
+    stopped: bool = False  # by the time, on any rank
 
 
 def measure_clean_scores(module: nn.Module, samples: Samples, options: RunOptions) -> Scores:
@@ -52,7 +88,7 @@ def search_scores(
     samples: Samples,
     found: AttackResult,
     correct: Flags,
-    attacks: Iterable[tuple[AnyAttack, Threat]],
+    attacks: Sequence[Aimed],
     options: RunOptions,
 ) -> Search:
     """Search for the worst score of each sample by the attacks, each run to its end on all samples.
@@ -62,21 +98,24 @@ def search_scores(
     """
     ranks, criterion = options.ranks, read_criterion(samples.criterion)
     share, rows = ranks.deal(samples), np.arange(len(samples))[ranks.share]
-    stop: Callable[[], bool] = options.deadline or (lambda: False)
+    sizes = [options.batcher.fit(count_copies(attack)) for attack, _ in attacks]
+    batches = (count_steps(_list_rounds(*aimed), len(share), size) for aimed, size in zip(attacks, sizes, strict=True))
+    steps = Steps(sum(batches), options.deadline, options.watch)
     worse = np.fmax if criterion.rises else np.fmin
 
     def search() -> Search:
         score = _ask(module, share, share.x, options)
         adversarial, spool = np.zeros(len(share), bool), np.zeros(share.x.shape, np.float32)
         for attack, threat in attacks:
-            x = _find_worst(module, share, Until(attack, stop), threat, options)
+            x = _find_worst(module, share, Until(attack, steps), threat, options)
             score = worse(score, _verify(module, share, x, threat, options))
             left = np.flatnonzero((correct & ~found.adversarial)[rows] & ~adversarial)
             new = left[
                 verify(module, candidates_of(share.take(left), x[left], threat, options.batcher.size)).fault == 0
             ]
             adversarial[new], spool[new] = True, x[new]
-        return Search(score.astype(np.float32), adversarial, spool[adversarial])
+        stopped = options.deadline is not None and options.deadline.stopped
+        return Search(score.astype(np.float32), adversarial, spool[adversarial], stopped)
 
     part = ranks.agree(search)
     score, adversarial = ranks.whole(part.score), ranks.whole(part.adversarial)
@@ -84,7 +123,8 @@ def search_scores(
     own = ranks.once(lambda: _score_found(module, samples, found, options))
     score[found.adversarial] = worse(score[found.adversarial], own)
     places = np.concatenate(ranks.all(rows[part.adversarial]))
-    return Search(score, adversarial, sort_inputs(ranks.inputs(part.x_adv, counts), places))
+    x_adv = sort_inputs(ranks.inputs(part.x_adv, counts), places)
+    return Search(score, adversarial, x_adv, any(ranks.all(part.stopped)))
 
 
 def add_search(found: AttackResult, search: Search) -> AttackResult:
@@ -97,6 +137,7 @@ def add_search(found: AttackResult, search: Search) -> AttackResult:
         x_adv=sort_inputs(x_adv, rows) if len(search.x_adv) else x_adv,
         fault=np.where(search.adversarial, 0, found.fault).astype(np.int8),
         score=search.score,
+        score_partial=TIME * search.stopped,
     )
 
 
@@ -122,7 +163,8 @@ def _find_worst(
         rng = Rng.of(options.seed, index)
         return worsen_scores(module, attack, x, y, threat, criterion=criterion, seed=rng).x_adv.cpu()
 
-    return torch.cat(options.batcher.each(run_batch, samples)).numpy()
+    batches = options.batcher.each(run_batch, samples, count_copies(attack))
+    return torch.cat(batches).numpy() if batches else samples.x[:]  # a rank may have no share
 
 
 def _verify(

@@ -9,13 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.rng import Rng
 from robust.models.output_form import PROBABILITY
 from robust.models.weights import is_packed
 from robust.user_code import describe_user_error
 
-KINDS = ("probabilities", "scores", "labels")
-Answer = tuple[str, ArrayLike]  # one of KINDS, and (n, classes) or for labels (n,)
+KINDS = ("probabilities", "scores", "labels", "values")
+Answer = tuple[str, ArrayLike]  # one of KINDS, and (n, classes) or for labels of classes (n,)
 Ask = Callable[[NDArray[np.float32]], Answer]  # takes inputs, (n, *shape)
 
 PROBES = 8  # inputs whose answers identify the model
@@ -31,14 +32,15 @@ class BlackBox(nn.Module):
 
     answers: Tensor  # (PROBES, classes)
 
-    def __init__(self, ask: Ask, shape: tuple[int, ...], classes: int) -> None:
+    def __init__(self, ask: Ask, shape: tuple[int, ...], classes: int, labels: LabelKind = "class") -> None:
+        """Ask for inputs of a shape; `classes` is how many numbers an answer has, for labels of that kind."""
         super().__init__()
         self.classes = classes
+        self.labels = labels
         self.kind = ""  # of its answers
         self._ask = ask
         fixed = Rng.of(0, torch.arange(PROBES)).uniform(torch.zeros(PROBES, *shape))
-        # Rounded, so that the hash is the same on another machine.
-        self.register_buffer("answers", self(fixed).softmax(1).mul(1000).round())
+        self.register_buffer("answers", _identify(self(fixed), labels))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -50,11 +52,12 @@ class BlackBox(nn.Module):
         return ()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (n, classes), detached."""
+        """Return logits, or values, (n, classes), detached."""
         self.kind, values = self._ask(x.detach().cpu().numpy())
         if (numbers := np.asarray(values)).dtype.kind not in "biuf":
             raise ValueError("answered with what are no numbers")
-        return _logits(self.kind, torch.from_numpy(numbers.astype(np.float64)), len(x), self.classes).to(x)
+        read = {"class": _logits, "values": _values, "bits": _bits}[self.labels]
+        return read(self.kind, torch.from_numpy(numbers.astype(np.float64)), len(x), self.classes).to(x)
 
 
 def is_black_box(module: nn.Module) -> bool:
@@ -62,8 +65,41 @@ def is_black_box(module: nn.Module) -> bool:
     return any(isinstance(part, BlackBox) for part in module.modules())
 
 
+def _identify(answers: Tensor, labels: LabelKind) -> Tensor:
+    """Return answers rounded, so that their hash is the same on another machine: shares, or four digits of values."""
+    if labels == "values":
+        digits = answers.double().abs().clamp_min(TINY).log10().floor()
+        return (answers.double() / 10 ** (digits - 3)).round().mul(10 ** (digits - 3)).float()
+    shares = answers.sigmoid() if labels == "bits" else answers.softmax(1)
+    return shares.mul(1000).round()
+
+
+def _values(kind: str, values: Tensor, n: int, width: int) -> Tensor:
+    """Return a regressor's answers, (n, width), of which (n,) will do for one value; ValueError if they are none."""
+    if kind not in ("values", "scores"):
+        raise ValueError(f"answered with {kind}, and the data's labels are values")
+    if [*values.shape] != [n, width] and not (width == 1 and [*values.shape] == [n]):
+        raise ValueError(f"answered {n} inputs with values of shape {[*values.shape]}, expected {[n, width]}")
+    return values.reshape(n, width)
+
+
+def _bits(kind: str, values: Tensor, n: int, width: int) -> Tensor:
+    """Return answers of several labels as logits, (n, width); ValueError if they are not answers of that kind."""
+    if kind == "values" or [*values.shape] != [n, width]:
+        raise ValueError(f"answered {n} inputs with {kind} of shape {[*values.shape]}, expected {[n, width]} of labels")
+    if kind == "scores":
+        return values
+    if not bool(((values >= 0) & (values <= 1 + 1e-3)).all()):
+        raise ValueError(f"answered with {kind} below 0 or above 1; call them scores")
+    if kind == "labels":
+        return 2 * values - 1
+    return values.clamp_min(TINY).log() - (1 - values).clamp_min(TINY).log()
+
+
 def _logits(kind: str, values: Tensor, n: int, classes: int) -> Tensor:
     """Return the answers as logits, (n, classes); ValueError if they are not answers of that kind."""
+    if kind == "values":
+        raise ValueError("answered with values, and the data's labels are classes")
     expected = [n] if kind == "labels" else [n, classes]
     if kind != "labels" and values.numel() == n and classes == 2:
         column = values.reshape(n)
@@ -88,18 +124,27 @@ def can_answer(candidate: object) -> bool:
     return answers and not isinstance(candidate, type)
 
 
-def build_ask(answerer: object, classes: int, kind: str = "") -> Ask:
+def build_ask(answerer: object, classes: int, kind: str = "", labels: LabelKind = "class") -> Ask:
     """Return a function that asks a user's object for its answers. ValueError if the object cannot answer.
 
     predict_proba and predict get inputs (n, features), as scikit-learn's do; a function gets the inputs as they are,
     (n, *shape), and returns scores (n, classes) or labels (n,); of two classes also one score each, (n,) or (n, 1).
-    `kind` is "probability" if its numbers are probabilities, "logit" if they are scores, and "" if they show it.
+    `kind` is "probability" if its numbers are probabilities, "logit" if they are scores, and "" if they show it. For
+    values predict is asked, and for several labels predict_proba or predict; a function returns (n, classes).
     """
     model: Any = answerer
     if isinstance(model, nn.Module):
         if is_packed(model):
             raise ValueError("a quantised module is asked as it is; name it without blackbox:")
         raise ValueError("a torch module has a gradient; name it without blackbox:")
+    if labels == "values" and hasattr(model, "predict"):
+        return lambda x: ("values", _call(model.predict, _flatten(x)))
+    if labels == "values" and callable(model):
+        return lambda x: ("values", _call(model, x))
+    if labels == "bits" and hasattr(model, "predict_proba"):
+        return lambda x: ("probabilities", _call(lambda rows: _join_labels(model.predict_proba(rows)), _flatten(x)))
+    if labels == "bits" and callable(model):
+        return lambda x: _add_kind_of_labels(_call(model, x), kind)
     if hasattr(model, "predict_proba"):
         return lambda x: ("probabilities", _place_columns(model, _call(model.predict_proba, _flatten(x)), classes))
     if callable(model):
@@ -131,6 +176,28 @@ def _add_kind(values: NDArray[Any], classes: int, kind: str) -> Answer:
         raise ValueError(
             "answered each input with one number from 0 to 1; say what it is: --robust-output=probability or "
             "--robust-output=logit"
+        )
+    return ("probabilities" if kind == PROBABILITY else "scores"), values
+
+
+def _join_labels(answers: Any) -> NDArray[Any]:
+    """Return probabilities (n, k) that labels are on; scikit-learn may give (n, 2) for each of k labels, in a list."""
+    if not isinstance(answers, list):
+        return np.asarray(answers)
+    parts = [np.asarray(part) for part in answers]
+    if any(part.ndim != 2 or part.shape[1] != 2 for part in parts):
+        raise ValueError("some label was never on, or never off, when it was fitted")
+    return np.stack([part[:, 1] for part in parts], 1)
+
+
+def _add_kind_of_labels(values: NDArray[Any], kind: str) -> Answer:
+    """Return a function's answers for several labels with their kind; ValueError if they may mean two things."""
+    inside = values.dtype.kind in "biuf" and bool(((values >= 0) & (values <= 1)).all())
+    if inside and not kind and bool((values == np.floor(values)).all()):
+        return "labels", values
+    if inside and not kind:
+        raise ValueError(
+            "answered with numbers from 0 to 1; say what they are: --robust-output=probability or --robust-output=logit"
         )
     return ("probabilities" if kind == PROBABILITY else "scores"), values
 

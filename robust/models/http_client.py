@@ -1,7 +1,8 @@
 """A client that asks an endpoint for its answers, within the limits that the user sets.
 
 A request is POST {"inputs": [...]}, n inputs as nested lists of numbers. The answer is an object of JSON with n
-"probabilities" or "scores", each a list with a number for each class, or n "labels".
+"probabilities" or "scores", each a list with a number for each class or label, or n "labels"; or, of a regressor, n
+"values".
 """
 
 import json

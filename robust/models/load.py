@@ -66,8 +66,6 @@ def load(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subje
 
     Relative paths in `arch`, the text of --robust-arch, are below `folder`.
     """
-    if spec.members and terms.labels != "class":
-        raise ValueError("an ensemble's answer is the mean probability of classes; give one module that combines them")
     make = _load_ensemble if spec.members else _load_one
     subject = make(spec, arch, folder, terms)
     if terms.inputs is not None:
@@ -83,11 +81,12 @@ def _load_ensemble(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms
         for member, form in zip(spec.members, forms, strict=True)
     ]
     notes = [f"{subject.name}: {note}" for subject in subjects for note in subject.notes]
-    mean = f"the answers are the mean probabilities of {len(subjects)} models"
+    what = "values" if terms.labels == "values" else "probabilities"
+    mean = f"the answers are the mean {what} of {len(subjects)} models"
     return Subject(
         spec.name,
         "as-is",
-        Ensemble([subject.module for subject in subjects]),
+        Ensemble([subject.module for subject in subjects], terms.labels),
         (mean, *notes),
         SEPARATOR.join(subject.output for subject in subjects),
         max(subject.classes for subject in subjects),
@@ -155,8 +154,6 @@ def place(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
-    if terms.labels != "class":
-        raise ValueError("a black box answers with classes; wrap a regressor, or one of several labels, in a module")
     if spec.library:
         ask: Ask = Client(Endpoint.parse(spec.text))
     else:
@@ -165,8 +162,9 @@ def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
             call_factory(spec.text, find_user_factory(spec), *spec.args, **options),
             terms.classes,
             OutputForm.parse(terms.output).kind,
+            terms.labels,
         )
-    box = BlackBox(ask, terms.shape, terms.classes)
+    box = BlackBox(ask, terms.shape, terms.classes, terms.labels)
     notes = (*box.notes, *describe_normalize(terms.normalize))
     module = add_normalization(box, terms.normalize)
     return Subject(spec.name, "as-is", module, notes, terms.output, terms.classes)

@@ -24,7 +24,12 @@ def scores_of(record: Record) -> Scores | None:
     clean, worst = record.score, record.worst_score
     if clean is None or worst is None:
         return None
-    criterion = read_criterion(record.criterion["name"])
-    share = criterion.labels == "bits"
-    name = f"{criterion.score_name}{' %' * share}"
-    return Scores(name, *(Mean.of(score, 100 if share else 1) for score in (clean, worst)))
+    name = record.criterion["name"]
+    scale = score_scale(name)
+    title = f"{read_criterion(name).score_name}{' %' * (scale > 1)}"
+    return Scores(title, *(Mean.of(score, scale) for score in (clean, worst)))
+
+
+def score_scale(criterion: str) -> int:
+    """Return by what scores are multiplied for people: shares are in percent."""
+    return 100 if read_criterion(criterion).labels == "bits" else 1

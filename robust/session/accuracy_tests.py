@@ -11,6 +11,7 @@ from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
 from robust.gates import Decision, Floor, Gates, Mean, Measured, decide, decide_mean, describe_next
+from robust.report.scores import score_scale
 from robust.session.advice import CLEAN_ADVICE, advise, advise_certified
 from robust.session.case import DECISIONS, Case, fail
 from robust.session.certification import Certification
@@ -140,7 +141,7 @@ class AccuracyTest:
     def _note_mean(self, case: Case, prefix: str, scores: Scores) -> Mean:
         """Note a mean score, with its interval; return it."""
         criterion = read_criterion(case.samples.criterion)
-        mean = Mean.of(scores, 100 if criterion.labels == "bits" else 1)
+        mean = Mean.of(scores, score_scale(case.samples.criterion))
         for name, value in (("", mean.value), ("_low", mean.low), ("_high", mean.high)):
             case.note(f"{prefix}_{criterion.score_name}{name}", round(value, 6))
         return mean
@@ -151,7 +152,7 @@ class AccuracyTest:
         floor = self._gates.mean(result.threat, rises=criterion.rises)
         if floor is None:
             return
-        bound = result.found.partial == TIME
+        bound = TIME in (result.found.partial, result.found.score_partial)
         decision = decide_mean(mean, floor, self._gates.fail_on, rises=criterion.rises, bound=bound)
         figure = f"mean {criterion.score_name} {mean} for {result.attack} under {result.threat}"
         self._tell(case, figure, decision)

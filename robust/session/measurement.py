@@ -17,7 +17,7 @@ from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, add_rounding, measure_attack
-from robust.evaluation.score import add_search, has_score, search_scores
+from robust.evaluation.score import add_search, foresee_search, has_score, search_scores
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import SuiteRun, narrow_threat
 from robust.evaluation.time_limit import Deadline, Limits
@@ -182,12 +182,13 @@ class Measurements:
         if not has_score(case.samples.criterion):
             return found
         whole = self._list_whole(case, attack, allowed)
-        options = replace(self._options(case), deadline=(deadline := Deadline(seconds)))
+        options = replace(self._options(case), deadline=Deadline(seconds))
         correct = self._answers.get_clean(case.module, case.samples).correct
         with self.show_bar(f"{case.variant.spec.name}, {found.attack}, worst scores") as bar:
-            bar.show(f"under {allowed}", 0.0)
+            bar.say(foresee_search(len(case.samples), found, whole).describe(seconds))
+            options = replace(options, watch=partial(bar.show, f"under {allowed}"))
             search = search_scores(case.module, case.samples, found, correct, whole, options)
-        if deadline.stopped:
+        if search.stopped:
             case.warn(f"{found.attack} under {allowed}: the search for the worst scores was stopped by the time")
         return add_search(found, search)
 

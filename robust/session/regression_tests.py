@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
+import numpy as np
 import pytest
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.text import printable
 from robust.baseline import store
-from robust.baseline.comparison import Comparison, name_samples
+from robust.baseline.comparison import Comparison, Paired, name_samples
 from robust.baseline.matching import (
     AbsentError,
     UncertifiedError,
@@ -19,9 +21,10 @@ from robust.baseline.matching import (
     find_match,
     robust_flags,
 )
+from robust.baseline.mean_comparison import MeanComparison, compare_scores
 from robust.baseline.replay import Replay, replay_inputs
 from robust.baseline.store import Baseline
-from robust.baseline.tolerance import CERTIFIED, CLEAN, ROBUST, WORDS, Tolerance
+from robust.baseline.tolerance import CERTIFIED, CLEAN, MEAN, ROBUST, WORDS, Tolerance
 from robust.flags import Flags, union
 from robust.records.record import Record
 from robust.session.baseline import SelectedBaseline, find_row, select
@@ -78,6 +81,9 @@ class RegressionTest:
         elif check.margin.metric == CERTIFIED:
             self._preflight.refuse_futile(case)
             self._test_certified(case, check, before)
+        elif check.margin.metric == MEAN:
+            self._preflight.refuse_futile(case)
+            self._test_mean(case, check, before)
         else:
             self._preflight.refuse_futile(case)
             self._test_robust(case, check, baseline, before)
@@ -122,6 +128,20 @@ class RegressionTest:
         note = _describe_replayed(robust, replay) + _describe_training(case, before)
         self._judge(case, check, comparison, note)
 
+    def _test_mean(self, case: Case, check: RegressionCheck, before: Record) -> None:
+        """Compare the worst scores that the row's attacks find, on all samples."""
+        names = (check.row,) if check.row else self._settings.attacks
+        results = [self._measurements.get(case, name, check.threat) for name in names]
+        worst = np.fmax if read_criterion(case.samples.criterion).rises else np.fmin
+        score = reduce(worst, [result.found.score for result in results if result.found.score is not None])
+        assert before.worst_score is not None  # else refused before the first test
+        comparison = MeanComparison.of(before.worst_score, score, case.samples.criterion)
+        for found in (result.found for result in results):
+            if (partial := found.partial or found.score_partial) and comparison.ruling(check.margin) != "fails":
+                stopped = f"the search for the worst scores of {found.attack} was stopped by the {partial}"
+                fail(f"{stopped}, so nothing shows that the mean score is not worse")
+        self._judge(case, check, comparison, _describe_training(case, before))
+
     def _replay(self, case: Case, check: RegressionCheck, baseline: Baseline, before: Record) -> Replay:
         threat, batcher = self._data.read_threat(check.threat), self._answers.get_batcher(case.module)
         try:
@@ -145,7 +165,7 @@ class RegressionTest:
             so_far = f"by the baseline's inputs and the attacks on {len(rows)} samples, before all were attacked"
             self._judge(case, check, comparison, f" (so far: {so_far})")
 
-    def _judge(self, case: Case, check: RegressionCheck, comparison: Comparison, note: str = "") -> None:
+    def _judge(self, case: Case, check: RegressionCheck, comparison: Paired, note: str = "") -> None:
         """Note the figures; fail the test if too much is lost, and warn if that may be chance.
 
         `note` says in brackets what else belongs to the figure.
@@ -158,14 +178,18 @@ class RegressionTest:
         who = f"compared with {baseline}: {printable(f'{spec.name} ({case.variant.training})')}{row}"
         figures = {"text": f"{who}: {figure}", **figures_of(comparison, margin)}
         case.item.stash[COMPARED] = figures
-        case.note("points", round(comparison.points, 4))
+        case.note("change" if margin.metric == MEAN else "points", round(comparison.points, 4))
         case.note("p", comparison.p)
         case.note("lost", int(comparison.lost.sum()))
         ruling = comparison.ruling(margin)
         if ruling == "inconclusive":
             case.warn(_describe_inconclusive(margin, row, comparison))
         if ruling == "fails":
-            lost = f"lost: samples {name_samples(comparison.lost, case.samples.index)}"
+            word, which = (
+                "worse" if margin.metric == MEAN else "lost",
+                name_samples(comparison.lost, case.samples.index),
+            )
+            lost = f"{word}: samples {which}"
             repeat = f"repeat: {self._repeat} '{node_id(case.item)}'"
             fail("\n".join([f"{figure}: more than {margin} allows against {baseline}", lost, repeat]))
 
@@ -185,8 +209,8 @@ def _describe_replayed(robust: Flags, replay: Replay) -> str:
 
 def compare_reported(results: Results, baseline: Baseline, margins: tuple[Tolerance, ...]) -> list[str]:
     """Compare the rows of the user's own tests that the baseline has, too. Returns a line for each that is worse."""
-    margin = next((margin for margin in margins if margin.metric == ROBUST), None)
-    return [] if margin is None else [*_compare_reported(results, baseline, margin)]
+    some = [margin for margin in margins if margin.metric in (ROBUST, MEAN)]
+    return [line for margin in some for line in _compare_reported(results, baseline, margin)]
 
 
 def _compare_reported(results: Results, baseline: Baseline, margin: Tolerance) -> Iterator[str]:
@@ -199,8 +223,9 @@ def _compare_reported(results: Results, baseline: Baseline, margin: Tolerance) -
         except UnfitError as error:
             results.warnings[f"{who}, {row}: not compared with {baseline}: {error.args[0]}"] = None
             continue
-        comparison = Comparison(robust_flags(before, ROBUST), robust_flags(record, ROBUST))
-        text = f"{who}, {row}: {WORDS[ROBUST]} {comparison}"
+        if (comparison := _compare_rows(before, record, margin.metric)) is None:
+            continue
+        text = f"{who}, {row}: {WORDS[margin.metric]} {comparison}"
         results.compared[f"compared with {baseline}: {text}"] = figures_of(comparison, margin)
         ruling = comparison.ruling(margin)
         if ruling == "inconclusive":
@@ -209,13 +234,21 @@ def _compare_reported(results: Results, baseline: Baseline, margin: Tolerance) -
             yield f"{text}: more than {margin} allows against {baseline}"
 
 
-def figures_of(comparison: Comparison, margin: Tolerance) -> Figures:
-    """Return a comparison as numbers, for whoever reads them by program."""
-    counts = {name: int(getattr(comparison, name).sum()) for name in ("before", "after", "lost", "won")}
+def _compare_rows(before: Record, after: Record, metric: str) -> Paired | None:
+    """Compare two rows by their robust accuracy or mean score; None if one has no scores."""
+    if metric == MEAN:
+        return compare_scores(before, after)
+    return Comparison(robust_flags(before, ROBUST), robust_flags(after, ROBUST))
+
+
+def figures_of(comparison: Paired, margin: Tolerance) -> Figures:
+    """Return a comparison as numbers, for whoever reads them by program; accuracies are counts of the n samples."""
+    counts = dict(zip(("before", "after"), comparison.figures, strict=True))
+    counts |= {name: int(getattr(comparison, name).sum()) for name in ("lost", "won")}
     allowed = {"margin": str(margin), "metric": margin.metric, "points": float(margin.points)}
-    return {**allowed, "n": len(comparison.before), **counts, "p": comparison.p, "ruling": comparison.ruling(margin)}
+    return {**allowed, "n": len(comparison.lost), **counts, "p": comparison.p, "ruling": comparison.ruling(margin)}
 
 
-def _describe_inconclusive(margin: Tolerance, row: str, comparison: Comparison) -> str:
-    change = f"{comparison.points:+.1f} points are more than {margin} allows, and may be chance"
+def _describe_inconclusive(margin: Tolerance, row: str, comparison: Paired) -> str:
+    change = f"{comparison.change} more than {margin} allows, and may be chance"
     return f"inconclusive: {WORDS[margin.metric]}{row}: {change} (p = {comparison.p:.2g}); use more samples"

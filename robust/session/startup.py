@@ -13,6 +13,7 @@ from robust.attacks.factory import find_refusal, make, needs_gradient
 from robust.attacks.rng import seeded
 from robust.attacks.text import printable_lines
 from robust.attacks.words import FAMILIES, FEATURES
+from robust.baseline.tolerance import refuse_mean
 from robust.data.dataset import TooFewError
 from robust.distributed.ranks import LostError
 from robust.evaluation.measure import check_model
@@ -103,6 +104,9 @@ def _check_data(settings: Settings, data: RunData) -> None:
         with trying(f"fail-under={floor}"):
             if floor.is_mean and not has_score(data.criterion):
                 raise ValueError(f"the mean score by {data.criterion} is the accuracy; give a percentage, as 60")
+    for margin in settings.baselines.margins:
+        with trying(f"compare-fail={margin}"):
+            refuse_mean(margin, data.criterion)
     for text in settings.threats:
         with trying(f"threat={text}"):
             data.read_threat(text)

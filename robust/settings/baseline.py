@@ -9,6 +9,7 @@ from robust.baseline.tolerance import (
     CLEAN,
     DEFAULT,
     DEFAULT_CERTIFIED,
+    MEAN,
     ROBUST,
     Tolerance,
     read_tolerance,
@@ -24,7 +25,7 @@ NAME = r"\w[\w.+-]*"
 
 @dataclass(frozen=True, slots=True)
 class RegressionCheck:
-    """An accuracy that must not drop: the robust accuracy of a row, or what is clean or certified of a model."""
+    """A figure that must not get worse: of a row its robust accuracy or mean score; what is clean or certified."""
 
     margin: Tolerance
     row: str  # "" for all attacks together, or a suite
@@ -32,9 +33,14 @@ class RegressionCheck:
 
     @property
     def slug(self) -> str:
-        """Return the part of a test's name: "clean", "linf-8_255", "standard-1-linf-8_255", "certified-linf-8_255"."""
+        """Return the part of a test's name: "clean", "linf-8_255", "standard-1-linf-8_255", "certified-linf-8_255".
+
+        That of a mean score begins with "mean": "mean-standard-1-linf-8_255".
+        """
         if self.margin.metric == CLEAN:
             return "clean"
+        if self.margin.metric == MEAN:
+            return f"{MEAN}-{pair_slug(self.row, self.threat)}"
         return pair_slug("certified" if self.margin.metric == CERTIFIED else self.row, self.threat)
 
 
@@ -49,13 +55,13 @@ class Baselines:
     strict: bool = True  # whether a baseline without a certificate is refused where one is to be compared
 
     def plan_checks(self, rows: tuple[str, ...], threats: tuple[str, ...]) -> list[RegressionCheck]:
-        """Return the checks of each model: its clean accuracy once, the robust accuracy of each row.
+        """Return the checks of each model: its clean accuracy once, robust accuracy and mean score of each row.
 
         And what is certified under each threat model. The quickest check is the first.
         """
         pairs = [(row, threat) for threat in threats for row in rows]
         some = {CLEAN: pairs[:1], CERTIFIED: [(row, threat) for threat in threats for row in rows[:1]]}
-        order = (CLEAN, ROBUST, CERTIFIED)
+        order = (CLEAN, ROBUST, MEAN, CERTIFIED)
         return [
             RegressionCheck(margin, *pair)
             for margin in sorted(self.margins, key=lambda margin: order.index(margin.metric))

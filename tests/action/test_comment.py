@@ -16,7 +16,7 @@ from robust.action.outcome import Line, Outcome
 from robust.gates import Floor, Measured, decide
 from robust.stats import wilson as exact
 from tests.action.composite import ROOT, run
-from tests.action.test_outputs import COMPARED, HOSTILE
+from tests.action.test_outputs import COMPARED, HOSTILE, MEANS
 from tests.making import record
 
 HEAD = "0123456789abcdef0123456789abcdef01234567"
@@ -67,6 +67,22 @@ def test_what_a_run_writes_is_read_and_rendered(tmp_path):
         "",
         f"Figures as [the run]({URL}) of this pull request reported them; its summary names the models.",
     ]
+
+
+def test_the_comparison_of_a_mean_score_is_rendered_in_its_own_units(tmp_path):
+    outcome = Outcome(1, [], [], [], {HOSTILE: MEANS})
+    told = render(reading(tmp_path / "numbers.json", json.loads(to_numbers(outcome))), "failure", URL)
+
+    assert "| mean score, in its units | 42.97 | 69.2 | 5 | 3 | 0.22 | 2.5 | fails |" in told.split("\n")
+
+
+@pytest.mark.parametrize("key", [key for key in COMPARED if key != "margin"])
+@pytest.mark.parametrize("value", [HOSTILE, "1", -1, 10**400, float("nan"), float("inf"), [HOSTILE]], ids=repr)
+def test_no_figure_of_a_mean_score_takes_what_is_not_its_own(key, value, tmp_path):
+    content = found() | {"compared": [{each: MEANS[each] for each in MEANS if each != "margin"} | {key: value}]}
+
+    with pytest.raises(ValueError, match=r".+"):
+        reading(tmp_path / "numbers.json", content)
 
 
 def test_the_largest_comment_is_one_that_github_takes():

@@ -24,6 +24,10 @@ COMPARED = {
     "won": 1, "p": 0.21875, "ruling": "fails",
 }  # fmt: skip
 
+MEANS = COMPARED | {
+    "margin": "mean:+2.5", "metric": "mean", "points": 2.5, "before": 42.9712, "after": 69.2, "won": 3,
+}  # fmt: skip
+
 
 def line(floor=None, ruling=None, **made):
     return Line(record(**made), floor, None, ruling=ruling)
@@ -110,6 +114,12 @@ def test_a_comparison_is_a_line():
     told = format_summary(outcome(status=1, compared={"told": COMPARED}))
 
     assert "| robust accuracy | 75.0 | 25.0 | 5 | 1 | 0.22 | 2 | fails |" in told
+
+
+def test_the_comparison_of_a_mean_score_is_a_line_in_its_own_units():
+    told = format_summary(outcome(status=1, compared={"told": MEANS}))
+
+    assert "| mean score, in its units | 42.97 | 69.2 | 5 | 3 | 0.22 | 2.5 | fails |" in told
 
 
 @pytest.mark.parametrize(("ruling", "cell"), [(None, ""), ("holds", "holds"), ("inconclusive", "inconclusive")])

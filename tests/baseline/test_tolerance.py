@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from robust.baseline.tolerance import DEFAULT, Tolerance, read_tolerance, refuse_twice
+from robust.baseline.tolerance import DEFAULT, Tolerance, read_tolerance, refuse_mean, refuse_twice
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,9 @@ from robust.baseline.tolerance import DEFAULT, Tolerance, read_tolerance, refuse
         ("robust_acc:0pp", Tolerance("robust_acc", Fraction(0))),
         ("robust_acc:100pp", Tolerance("robust_acc", Fraction(100))),
         ("certified_acc:2pp", Tolerance("certified_acc", Fraction(2))),
+        ("mean:+2.5", Tolerance("mean", Fraction(5, 2), "+")),
+        ("mean:-2", Tolerance("mean", Fraction(2), "-")),
+        ("mean:0", Tolerance("mean", Fraction(0))),
         (DEFAULT, Tolerance("robust_acc", Fraction(0))),
     ],
 )
@@ -30,6 +33,9 @@ def test_a_margin_is_read_and_written(text, margin):
         ("robust_acc:-1pp", "got -1pp"),
         ("robust_acc:101pp", "got 101pp"),
         ("robust_acc:nanpp", "got nanpp"),
+        ("mean", "how much worse the mean score may be, in its units, as mean:\\+2, got none"),
+        ("mean:+2pp", "as mean:\\+2, got \\+2pp"),
+        ("mean:nan", "got nan"),
         ("robust:2pp", "unknown accuracy 'robust', did you mean 'robust_acc'"),
         ("", "unknown accuracy ''"),
     ],
@@ -43,3 +49,24 @@ def test_two_margins_of_one_accuracy_are_refused():
     refuse_twice((read_tolerance("robust_acc:1pp"), read_tolerance("clean_acc:1pp")))
     with pytest.raises(ValueError, match="robust_acc is given twice"):
         refuse_twice((read_tolerance("robust_acc:1pp"), read_tolerance("robust_acc:2pp")))
+
+
+@pytest.mark.parametrize(
+    ("margin", "criterion", "told"),
+    [
+        ("mean:+2", "class", "by class is the accuracy; give robust_acc:2pp"),
+        ("mean:-2", "within:5", r"the mean of error by within:5 gets worse as it rises; write mean:\+2"),
+        ("mean:+2", "labels", "the mean of labels by labels gets worse as it falls; write mean:-2"),
+    ],
+)
+def test_a_margin_of_the_mean_score_that_does_not_fit_the_criterion_is_refused(margin, criterion, told):
+    with pytest.raises(ValueError, match=told):
+        refuse_mean(read_tolerance(margin), criterion)
+
+
+@pytest.mark.parametrize(
+    ("margin", "criterion"),
+    [("mean:+2", "within:5"), ("mean:2", "labels"), ("mean:-2", "labels"), ("clean_acc:2pp", "class")],
+)
+def test_a_margin_that_fits_the_criterion_is_taken(margin, criterion):
+    refuse_mean(read_tolerance(margin), criterion)

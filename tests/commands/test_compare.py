@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from robust.cli import main
@@ -184,3 +185,33 @@ def test_a_margin_on_what_is_not_certified_before_is_a_mistake(compare, proved):
 
     assert status == 4
     assert "--fail=certified_acc:2pp: the row net (as-is), digits, linf:0.15, pgd of A has no certificate" in err
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """Two leaderboards of one regressor; the errors of the second are larger by 2.5."""
+    for name, error in (("a", 0), ("b", 2.5)):
+        made = record("1" * 40, {"pgd": STOOD}, weights=(name * 4).ljust(64, "0"))
+        columns = {"score": np.arange(40, dtype=np.float32) + np.float32(error)}
+        attacks = tuple(replace(attack, columns=columns) for attack in made.attacks)
+        file(tmp_path / name, replace(made, criterion={"name": "within:50"}, columns=columns, attacks=attacks))
+    return tmp_path / "a", tmp_path / "b"
+
+
+@pytest.mark.parametrize(
+    ("fail", "status", "gate"),
+    [([], 0, ""), (["--fail=mean:+3"], 0, "; mean:+3 holds"), (["--fail=mean:+2"], 1, "; mean:+2 fails")],
+)
+def test_mean_scores_are_compared_below_the_table(compare, scored, fail, status, gate):
+    found, lines, _ = compare(*scored, *fail)
+
+    change = "+2.5 (95 % interval +2.5 to +2.5), 40 worse, 0 better, p = 0.001"
+    assert f"mean score under attack: 19.5 to 22, {change}{gate}" in lines
+    assert found == status
+
+
+def test_a_margin_of_the_mean_score_is_refused_of_rows_without_one(compare, folders):
+    status, _, error = compare(*folders, "--fail=mean:+2")
+
+    assert status != 0
+    assert "the mean score under attack by class is the accuracy; give robust_acc:2pp" in error

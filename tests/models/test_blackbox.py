@@ -137,3 +137,82 @@ def test_one_number_is_for_two_classes(answer, kind, expected):
 def test_one_number_that_may_be_a_probability_is_asked_for():
     with pytest.raises(ValueError, match="--robust-output=probability or --robust-output=logit"):
         BlackBox(build_ask(lambda x: np.full(len(x), 0.5), 2), SHAPE, 2)
+
+
+# Values and several labels
+
+X = torch.rand(5, *SHAPE)
+
+
+class Regressor:
+    """A regressor of one value, or of `width`."""
+
+    def __init__(self, width=None):
+        self.width = width
+
+    def predict(self, x):
+        total = 1000 * x.sum(1)
+        return total if self.width is None else np.stack([total] * self.width, 1)
+
+
+class ManyLabels:
+    """scikit-learn's answer for several labels: probabilities (n, 2) of each, in a list."""
+
+    def predict_proba(self, x):
+        share = np.clip(x.mean(1), 0, 1)
+        return [np.stack([1 - share, share], 1), np.stack([share, 1 - share], 1)]
+
+
+def other(thing, labels, width, kind=""):
+    return BlackBox(build_ask(thing, width, kind, labels), SHAPE, width, labels)
+
+
+@pytest.mark.parametrize(
+    ("thing", "width"),
+    [(Regressor(), 1), (Regressor(1), 1), (Regressor(3), 3), (lambda x: 1000 * x.sum((1, 2)), 1)],
+)
+def test_a_regressor_answers_with_its_values(thing, width):
+    found = other(thing, "values", width)(X)
+
+    torch.testing.assert_close(found, 1000 * X.sum((1, 2))[:, None].expand(5, width))
+
+
+def test_regressors_are_told_apart_by_their_answers_also_by_one_number_each():
+    first, second = (other(lambda x, by=by: by * x.sum((1, 2)), "values", 1).answers for by in (1, 2))
+
+    assert not torch.equal(first, second)
+    assert torch.equal(first, other(lambda x: (1 + 1e-9) * x.sum((1, 2)), "values", 1).answers)
+
+
+def test_several_labels_are_logits_of_their_own():
+    share = X.mean((1, 2))
+    expected = torch.stack([share.logit(), (1 - share).logit()], 1)
+    torch.testing.assert_close(other(ManyLabels(), "bits", 2)(X), expected)
+
+    asked = other(lambda x: np.stack([x.mean((1, 2)), 1 - x.mean((1, 2))], 1), "bits", 2, "probability")
+    torch.testing.assert_close(asked(X), expected)
+    bits = other(lambda x: np.stack([x.mean((1, 2)) > 0.5, x.mean((1, 2)) > 2], 1), "bits", 2)
+    assert bits(X).tolist() == [[1 if mean > 0.5 else -1, -1] for mean in share]
+    assert bits.notes
+
+
+@pytest.mark.parametrize(
+    ("thing", "labels", "width", "told"),
+    [
+        (Regressor(2), "values", 1, "with values of shape [8, 2], expected [8, 1]"),
+        (ManyLabels(), "bits", 3, "answered 8 inputs with probabilities of shape [8, 2], expected [8, 3] of labels"),
+        (lambda x: np.full((len(x), 2), 0.5), "bits", 2, "numbers from 0 to 1; say what they are: --robust-output="),
+    ],
+)
+def test_answers_that_are_not_of_the_labels_are_refused(thing, labels, width, told):
+    with pytest.raises(ValueError, match=re.escape(told)):
+        other(thing, labels, width)
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "told"),
+    [("values", "class", "with values, and the data's labels are classes"), ("labels", "values", "with labels, and")],
+)
+def test_an_endpoint_that_answers_for_other_labels_is_refused(kind, labels, told):
+    with pytest.raises(ValueError, match=told):
+        BlackBox(lambda x: (kind, np.zeros((len(x), 2))), SHAPE, 2, labels)

@@ -98,7 +98,7 @@ def test_the_budget_is_of_samples_and_not_overdrawn(server):
     [
         (b"<html>", "answered with what is no JSON"),
         (b"[" * 100_000, "answered with what is no JSON"),
-        (b"[1, 2]", "did not answer with an object of JSON that has probabilities, scores, labels"),
+        (b"[1, 2]", "did not answer with an object of JSON that has probabilities, scores, labels, values"),
         (b'{"classes": []}', "did not answer with an object of JSON that has"),
         (b'{"scores": [[1, 2], [3]]}', "the scores that it answered with are no table of numbers"),
         (b'{"scores": {"a": 1}}', "the scores that it answered with are no table of numbers"),

@@ -73,3 +73,12 @@ def test_its_answers_are_not_taken_for_logarithms_of_probabilities():
 
     assert "log-probabilities" in run_preflight(Nearest(last=lambda z: z.log_softmax(1)))
     assert not run_preflight(Ensemble([Nearest(), Loud()]))
+
+
+def test_values_are_averaged_and_each_label_has_the_mean_of_its_probabilities():
+    x = inputs(20)
+    answers = torch.stack([net(x) for net in NETS])
+
+    torch.testing.assert_close(Ensemble(NETS, "values")(x), answers.mean(0))
+    torch.testing.assert_close(Ensemble(NETS, "bits")(x).sigmoid(), answers.sigmoid().mean(0))
+    torch.testing.assert_close(Ensemble(NETS[:1], "bits")(x), answers[0])

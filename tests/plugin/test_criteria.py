@@ -48,6 +48,15 @@ def several():
 
 def shares():
     return nn.Sequential(several(), nn.Sigmoid())
+
+def fitted():
+    from sklearn.linear_model import LinearRegression
+    found = LinearRegression().fit(np.eye(6), np.eye(6) @ [10, 5, 0, 0, 0, 0])
+    found.coef_, found.intercept_ = np.array([10.0, 5, 0, 0, 0, 0]), 0.0
+    return found
+
+def tagger():
+    return lambda x: x[:, :3] - 0.5
 """
 VALUES = ("--robust-data=task.py:load", "--robust-threat=linf:0.1", "--robust-criterion=within:2")
 LABELS = ("--robust-data=task.py:bits", "--robust-threat=linf:0.1", "--robust-criterion=labels")
@@ -153,6 +162,76 @@ def test_rows_of_two_criteria_are_two_boards_and_no_baseline_of_each_other(run, 
 
     result = run(*few, "--robust-criterion=within:20%", "--robust-compare=latest")
     result.stderr.fnmatch_lines(["*judged by the criterion*"])
+
+
+def test_a_baseline_compares_mean_scores_where_a_margin_asks_for_it(run, folder):
+    """A criterion that both models keep says nothing of errors that have grown."""
+    few = ("--robust-only", "--robust-model=task.py:make", *VALUES[:2], UNCHECKED, "--robust-attack=pgd:steps=5",
+           "--robust-criterion=within:8", "--robust-leaderboard=none")  # fmt: skip
+    compared = (*few, "--robust-compare=latest", "--robust-compare-fail=robust_acc:0pp,mean:+1")
+    first = run(*few, "--robust-save=main")
+    first.stderr.fnmatch_lines(["task, pgd:steps=5, worst scores: 120 samples, 5 steps of each, at most about *"])
+    same = run(*compared)
+    same.assert_outcomes(passed=4)
+    same.stdout.fnmatch_lines(["compared with 0001_main: *mean score under attack * 0 worse, 0 better, p = 1"])
+
+    changed = MODELS.replace("linear([[10, 5, 0, 0, 0, 0]])", "linear([[10, 5, 8, -8, 0, 0]])")
+    (folder / "task.py").write_text(changed)
+    worse = run(*compared, "-k", "regression and mean")
+    worse.assert_outcomes(failed=1)
+    told = "mean score under attack * to *, +* (95 % interval *), * worse, * better, p = *: more than mean:+1 allows *"
+    worse.stdout.fnmatch_lines(["*test_regression[[]mean-linf-0.1[]]*", told, "worse: samples *", "repeat: pytest *"])
+
+
+@pytest.mark.parametrize(
+    ("margin", "criterion", "told"),
+    [
+        ("mean:-1", "within:2", "the mean of error by within:2 gets worse as it rises; write mean:+1"),
+        ("mean:+1pp", "within:2", "expected how much worse the mean score may be, in its units, as mean:+2, got +1pp"),
+    ],
+)
+def test_a_margin_that_is_not_for_the_criterion_is_refused_in_one_line(run, margin, criterion, told):
+    result = run("--robust-model=task.py:make", *VALUES[:2], f"--robust-criterion={criterion}",
+                 "--robust-compare=auto", f"--robust-compare-fail={margin}")  # fmt: skip
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --robust-compare-fail={margin}: {told}"])
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "within"),
+    [
+        ("blackbox:task.py:fitted", VALUES, 0.05),
+        ("ensemble:task.py:make,task.py:make", VALUES, 0.02),
+        ("blackbox:task.py:tagger", LABELS, 0.05),
+        ("ensemble:task.py:several,task.py:several", LABELS, 0.02),
+    ],
+)
+def test_what_only_answers_and_ensembles_are_attacked_as_the_linear_model_that_they_are(
+    run, folder, model, options, within
+):
+    how = "--robust-attack=square:steps=200" if "blackbox" in model else "--robust-suite=quick-1"
+    result = run(f"--robust-model={model}", *options, how, "--robust-verdict=none")
+
+    result.assert_outcomes(passed=2)
+    _, row = read_row(folder)
+    truth = _robust_values(folder) if options is VALUES else _robust_labels(folder)
+    assert (row.robust >= truth).mean() > 0.98  # what no input can break is not broken, but for rounding
+    assert row.robust.mean() == pytest.approx(truth.mean(), abs=within)
+    assert row.worst_score is not None
+
+
+def _robust_values(folder):
+    """Return which samples of `load` no input breaks: each can be moved by up to 0.1 in two features, inside [0, 1]."""
+    rng = np.random.default_rng(0)
+    x = rng.random((120, 6)).astype("float32")
+    y = 10 * x[:, 0] + 5 * x[:, 1] + rng.normal(size=120) / 2
+    ends = [np.clip(x + by, 0, 1) for by in (-0.1, 0.1)]
+    return np.max([abs(10 * end[:, 0] + 5 * end[:, 1] - y) for end in ends], 0) <= 2
+
+
+def _robust_labels(folder):
+    return np.array([min(abs(value - 0.5) for value in values) > 0.1 for values in _known(folder)])
 
 
 @pytest.mark.slow

@@ -133,13 +133,9 @@ WRONG = {
         "smoothing is for classes",
     ),
     "certificates of a goal": (["certify=ibp", "goal=3->1", "samples=20", LINF], "nothing linear in the answers"),
-    "an ensemble of regressors": (
-        ["model=ensemble:net.py:one,zoo:mlp", "data=npz:values.npz", "criterion=within:3", LINF],
-        "mean probability of classes",
-    ),
-    "a black box of values": (
+    "a black box of values that is a module": (
         ["model=blackbox:net.py:bare", "data=npz:values.npz", "criterion=within:3", "attack=square", LINF],
-        "a black box answers with classes",
+        "a torch module has a gradient",
     ),
     "nothing to train on": (["train=standard", LINF, GOOD], "expected x_train and y_train"),
 }

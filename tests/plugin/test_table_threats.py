@@ -1,5 +1,6 @@
 """Tables through the plugin: one run from the file to the row, with missing values, and each mistake as one line."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -185,3 +186,65 @@ def test_clean_rows_that_break_a_relation_are_named_or_all_refused(table, relati
     else:
         told = "constraints: * of 60 clean rows break constraints, most often spent <= 2000: rows *; expected none;*"
         result.stdout.fnmatch_lines([told])
+
+
+VALUES = """
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+def load(split):
+    rng = np.random.default_rng(split == "test")
+    x = np.column_stack([rng.uniform(0, 10, 60), rng.integers(0, 40, 60), rng.uniform(0, 1, 60)])
+    y = x @ np.array([2.0, 1.0, 3.0]) + rng.normal(size=60)
+    return pd.DataFrame(x, columns=["a", "b", "c"]), y
+
+class Answers:
+    def predict(self, x):
+        return x @ np.array([2.0, 1.0, 3.0])
+
+def fitted():
+    return Answers()
+
+def make():
+    net = nn.Linear(3, 1)
+    net.weight.data = torch.tensor([[2.0, 1.0, 3.0]])
+    net.bias.data.zero_()
+    return net
+"""
+VALUES_TABLE = """
+eps = 0.1
+[features]
+a = {lo = 0, hi = 10}
+b = {lo = 0, hi = 40, type = "integer"}
+c = {lo = 0, hi = 1, fixed = true}
+"""
+
+
+@pytest.mark.parametrize("model", ["values.py:make", "blackbox:values.py:fitted"])
+def test_a_regressor_on_a_table_is_attacked_exactly(folder, pytester, model):
+    """A linear regressor: how far its answer can be moved is known, up and down, by whole steps of b."""
+    (folder / "values.py").write_text(VALUES)
+    (folder / "values.toml").write_text(VALUES_TABLE)
+    result = pytester.runpytest_inprocess(
+        f"--robust-model={model}", "--robust-data=values.py:load", "--robust-threat=features:values.toml",
+        "--robust-criterion=within:6", "--robust-suite=quick-1", "--robust-fresh=4", "--robust-fail-under=mean:9",
+        "--robust-verdict=none",
+    )  # fmt: skip
+
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["values, features:values-*, within:6, quick-1, n = 60", "Mean error: *", "feature *"])
+    (row,) = records(folder / "leaderboard").values()
+    spec = importlib.util.spec_from_file_location("values", folder / "values.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    x, y = module.load("test")
+    error = x.to_numpy() @ np.array([2.0, 1.0, 3.0]) - y
+    up = 2 * np.minimum(1, 10 - x.a) + np.minimum(4, 40 - x.b)
+    down = 2 * np.minimum(1, x.a) + np.minimum(4, x.b)
+    worst = np.maximum(abs(error + up), abs(error - down))
+    assert row.robust.tolist() == (worst <= 6).tolist()
+    assert 0 < row.robust.sum() < 60
+    assert row.worst_score == pytest.approx(worst, abs=1e-3)
+    assert {moved.feature for moved in row.moved} == {"a", "b"}

@@ -242,6 +242,41 @@ def test_a_row_of_the_users_own_test_is_compared_with_the_baselines(adversarial,
         assert figures["p"] == pytest.approx(2**-11)
 
 
+def with_scores(ours, score, criterion="within:2"):
+    """Return a record by a criterion, with scores without an attack and, for each attack, under it."""
+    columns = {"score": np.asarray(score, np.float32)}
+    attacks = tuple(replace(attack, columns=columns) for attack in ours.attacks)
+    return replace(ours, criterion={"name": criterion}, columns=columns, attacks=attacks)
+
+
+@pytest.mark.parametrize(("margin", "failing"), [("mean:+2", True), ("mean:+3", False)])
+def test_a_row_of_the_users_own_test_is_compared_by_its_mean_score_too(margin, failing):
+    ours = record("1" * 24, {"pgd": "0" * 24}, digest=samples(24).digest)
+    found = SimpleNamespace(list_reported=lambda: [with_scores(ours, np.arange(24) + 2.5)], compared={}, warnings={})
+    baseline = SimpleNamespace(records=[with_scores(ours, np.arange(24))], __str__=lambda self: "0001_main")
+    lines = compare_reported(found, baseline, (read_tolerance(margin),))
+
+    assert bool(lines) == failing
+    (figures,) = found.compared.values()
+    assert (figures["metric"], figures["before"], figures["after"], figures["lost"]) == ("mean", 11.5, 14, 24)
+    assert figures["margin"] == margin
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_a_baseline_without_scores_is_refused_where_the_mean_score_is_to_be_compared(tmp_path, scored):
+    row = replace(measured(), criterion={"name": "within:2"})
+    saved(tmp_path, with_scores(row, np.zeros(8)) if scored else row)
+    given = asked(tmp_path, "latest", "mean:+2")
+    run = data()
+    object.__setattr__(run.samples, "criterion", "within:2")
+
+    if scored:
+        assert select(given, run, MODELS).baseline is not None
+    else:
+        with pytest.raises(pytest.UsageError, match=r"compare=latest: .* has no scores"):
+            select(given, run, MODELS)
+
+
 def test_a_row_of_the_users_that_is_new_is_not_compared_and_one_that_does_not_fit_is_told():
     found, margins = results(own("0" * 24)), (read_tolerance("robust_acc:0pp"),)
 

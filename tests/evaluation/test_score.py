@@ -1,0 +1,61 @@
+"""The search for worst scores: what it costs is foreseen, and it tells how far it is."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from torch import nn
+
+from robust.attacks.factory import make
+from robust.attacks.threats.threat import read_threat
+from robust.data.dataset import Samples
+from robust.evaluation.attack_run import RunOptions
+from robust.evaluation.batching import Batcher
+from robust.evaluation.measure import measure_attack
+from robust.evaluation.score import SearchCost, foresee_search, search_scores
+
+THREAT = read_threat("linf:0.05")
+SAMPLES = Samples(
+    np.full((20, 4), 0.5, np.float32), np.zeros((20, 1), np.float32), np.arange(20), criterion="within:10"
+)
+
+
+def searching(attack, threat=THREAT, batch=8):
+    """Return (what was foreseen, the shares of progress, how many samples went through the model)."""
+    model, shares, passed = nn.Linear(4, 1), [], []
+    model.register_forward_hook(lambda module, inputs, output: passed.append(len(inputs[0])))
+    options = RunOptions(Batcher(batch), watch=shares.append)
+    found = measure_attack(model, SAMPLES, np.ones(20, bool), "fgsm", threat, options)
+    aimed, before = [(make(attack), threat)], sum(passed)
+    foreseen = foresee_search(20, found, aimed)
+    shares.clear()
+    search_scores(model, SAMPLES, found, np.ones(20, bool), aimed, options)
+    return foreseen, shares, sum(passed) - before
+
+
+@pytest.mark.parametrize(
+    ("attack", "threat", "steps"),
+    [
+        ("pgd:steps=6", "linf:0.05", 6),
+        ("pgd:steps=6:restarts=2", "linf:0.05", 12),
+        ("pgd:steps=6", "linf:0.05+l2:0.1", 12),
+        ("pgd:steps=6:starts=3", "linf:0.05", 18),
+    ],
+)
+def test_the_steps_that_are_foreseen_are_those_that_are_taken(attack, threat, steps):
+    foreseen, shares, passed = searching(attack, read_threat(threat))
+
+    assert foreseen.steps == steps
+    assert 0 < foreseen.seconds < math.inf
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert 20 * steps <= passed <= 20 * (steps + 14)  # and what is asked to verify it
+
+
+def test_the_cost_in_words():
+    cost = SearchCost(147, 240, 130.0)
+
+    assert cost.describe() == "147 samples, 240 steps of each, at most about 2.2 min"
+    assert cost.describe(20.0) == "147 samples, 240 steps of each, at most about 2.2 min, of which the run has 20 s"
+    assert replace(cost, seconds=math.nan).describe() == "147 samples, 240 steps of each"
