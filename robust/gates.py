@@ -8,13 +8,13 @@ from typing import Literal
 
 from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec
-from robust.attacks.words import canonical_threat, threat_slug
+from robust.attacks.words import canonical_threat, parse_threat, threat_slug
 
 FailOn = Literal["figure", "ci"]
 FAIL_ON: tuple[FailOn, ...] = ("figure", "ci")
 Ruling = Literal["holds", "inconclusive", "fails"]
 
-CLEAN, CERTIFIED = "clean", "certified"
+CLEAN, CERTIFIED, CURVE = "clean", "certified", "curve"
 NEAR = 2.0  # points above a floor that a run should be able to tell from it
 
 
@@ -29,6 +29,7 @@ class Floor:
 
     percent: float
     scope: str | None = None
+    threat: str = ""  # "linf:4/255", where a curve is asked for an eps that is not planned
 
     def __str__(self) -> str:
         return f"{self.percent:g}" if self.scope is None else f"{self.scope}:{self.percent:g}"
@@ -57,6 +58,12 @@ class Gates:
     def attack(self, attack: str, threat: str) -> Floor | None:
         """Return the floor of one attack, or one suite, under one threat model."""
         return self._narrowest(*scopes(attack, threat))
+
+    def curve(self, end: str, planned: tuple[str, ...]) -> list[Floor]:
+        """Return the floors that are read from the curve up to `end`: those at a radius that is not planned."""
+        radii = [threat_slug(threat) for threat in planned]
+        found = [floor for floor in self.floors if floor.threat and floor.scope not in radii]
+        return [floor for floor in found if floor.threat.partition(":")[0] == end.partition(":")[0]]
 
     def together(self, threat: str) -> Floor | None:
         """Return the floor of all attacks together under one threat model."""
@@ -101,10 +108,11 @@ def pair_slug(attack: str, threat: str) -> str:
     return "-".join(filter(None, (attack and Spec.parse(attack).slug, threat_slug(threat))))
 
 
-def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...]) -> Floor:
+def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...], ends: tuple[str, ...] = ()) -> Floor:
     """Read "40", "40%", "clean:85", "certified@linf:8/255:60" or "pgd-linf-8_255:35".
 
-    Raise ValueError for anything else.
+    `ends` are those of the curves: a floor at any eps up to there is read from a curve. Raise ValueError for anything
+    else.
     """
     scope, _, number = text.rpartition(":")
     if not scope:
@@ -115,9 +123,33 @@ def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...]) ->
     for attack in attacks:
         words |= {Spec.parse(attack).slug, *_families(Spec.parse(attack))}
     word = next((word for word in _spellings(scope) if word in words), None)
+    if word is None and (threat := _read_radius(scope)) and ends:
+        return Floor(read_percent(number), threat_slug(threat), _check_radius(threat, ends))
     if word is None:
         raise ValueError(f"unknown scope {suggest(scope, words)}")
     return Floor(read_percent(number), word)
+
+
+def _read_radius(scope: str) -> str:
+    """Return the ball that a scope names, as "robust@linf:4/255", "linf:4/255" or "linf-4_255"; "" for another."""
+    measure, _, threat = scope.rpartition("@")
+    norm, dash, eps = threat.partition("-")
+    text = f"{norm}:{eps.replace('_', '/')}" if dash else threat
+    try:
+        return canonical_threat(text) if measure in ("", "robust") and "+" not in text else ""
+    except ValueError:
+        return ""
+
+
+def _check_radius(threat: str, ends: tuple[str, ...]) -> str:
+    """Return a threat model that lies on a curve; ValueError for another."""
+    norm, eps = parse_threat(threat)
+    end = next((end for end in ends if end.partition(":")[0] == norm), None)
+    if end is None:
+        raise ValueError(f"{threat} is neither planned nor on a curve; there is one up to {' and '.join(ends)}")
+    if eps > parse_threat(end)[1]:
+        raise ValueError(f"beyond the curve's end, {end}; give --robust-curve={threat.partition(':')[2]}")
+    return threat
 
 
 def _spellings(scope: str) -> Iterator[str]:

@@ -7,12 +7,14 @@ from functools import cached_property
 from typing import Any
 
 from robust.attacks.spec import Spec
-from robust.attacks.text import slug
-from robust.attacks.words import threat_slug
+from robust.attacks.text import brief, slug
+from robust.attacks.words import parse_threat, threat_slug
 from robust.flags import Flags, pack, union
+from robust.gates import CURVE
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
 from robust.records.columns import Columns, read_columns, take_flags, write_columns
+from robust.records.curve import Curve, curve_from_json, curve_to_json
 from robust.records.parse import parse_content, refuse_idle, write_content
 from robust.records.schema import SCHEMA
 from robust.records.schema_1 import CRITERION
@@ -21,6 +23,7 @@ from robust.records.unknown import find_unknown, put_back
 
 MAX_NAME = 200  # characters of a part of a path: file systems take 255, and endings are to come
 MITIGATED = "mitigated"  # the name of the attack with mitigations that is run if a row's attacks are in doubt
+ADDED = (CURVE, MITIGATED)  # the attacks of a row that the user has not named
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Record:
     threat: str
     seed: int
     correct: Flags  # (n,): answered right without an attack
-    attacks: tuple[AttackOutcome, ...]  # the mitigated one is the last
+    attacks: tuple[AttackOutcome, ...]  # that of the curve, and the mitigated one, are the last
     provenance: dict[str, Any] = field(default_factory=dict)  # date, versions, how the model was trained
     evidence: str | None = None  # SHA-256 of the .npz with the adversarial inputs
     levels: int | None = None  # that the inputs were rounded to; None if the data is on none
@@ -67,6 +70,7 @@ class Record:
     criterion: dict[str, Any] = field(default_factory=CRITERION.copy)  # what is a right answer: its name, and options
     columns: Columns = field(default_factory=dict)  # more values for each of the n samples
     certificate: Certificate | None = None  # what is proved of the samples; None if nothing was asked
+    curve: Curve | None = None  # the smallest adversarial distance of each sample; None if none was measured
     unknown: dict[str, Any] = field(default_factory=dict)  # what its file has that this version does not know, by place
 
     @cached_property
@@ -81,8 +85,8 @@ class Record:
 
     @property
     def planned(self) -> tuple[AttackOutcome, ...]:
-        """The attacks that the user chose: all except the mitigated one."""
-        return tuple(attack for attack in self.attacks if attack.name != MITIGATED)
+        """The attacks that the user chose: all except that of the curve, and the mitigated one."""
+        return tuple(attack for attack in self.attacks if attack.name not in ADDED)
 
     @cached_property
     def robust(self) -> Flags:
@@ -169,6 +173,10 @@ class Record:
         """Whether both have the same samples certified, by the same method, regardless of the bounds' values."""
         return len({record.certificate and record.certificate.outcome for record in (self, other)}) == 1
 
+    def same_curve(self, other: "Record") -> bool:
+        """Whether both have the same distances, of the same ladder."""
+        return len({record.curve and record.curve.outcome for record in (self, other)}) == 1
+
     def to_json(self) -> str:
         """Return the record as JSON of schema 2."""
         return write_content(put_back(self._list_known(), self.unknown))
@@ -194,9 +202,11 @@ class Record:
             criterion=content["criterion"],
             columns=columns,
             certificate=certificate_from_json(content["certificate"], n) if "certificate" in content else None,
+            curve=curve_from_json(content["curve"], n) if "curve" in content else None,
         )
         if not record.planned:
-            raise ValueError(f"not a record: its only attack is the {MITIGATED} one")
+            raise ValueError(f"not a record: its only attack is the {record.attacks[0].name} one")
+        _check_curve(record)
         known = record._list_known()
         record.unknown.update(find_unknown(content, known))
         refuse_idle(record.unknown, known)
@@ -204,7 +214,13 @@ class Record:
 
     def _list_known(self) -> dict[str, Any]:
         """Return what this version writes of the record."""
-        rounded, draw, trust, certificate = self.robust_rounded, self.draw, self.trust, self.certificate
+        rounded, draw, trust, certificate, curve = (
+            self.robust_rounded,
+            self.draw,
+            self.trust,
+            self.certificate,
+            self.curve,
+        )
         return {
             "schema": SCHEMA,
             "identity": self._identity,
@@ -221,6 +237,7 @@ class Record:
             "columns": write_columns({"correct": self.correct, **self.columns}),
             "attacks": [attack_to_json(attack) for attack in self.attacks],
             **({} if certificate is None else {"certificate": certificate_to_json(certificate, self.robust)}),
+            **({} if curve is None else {"curve": curve_to_json(curve)}),
             "evidence": self.evidence,
             "provenance": self.provenance,
             **({} if trust is None else {"trust": trust_to_json(trust)}),
@@ -232,6 +249,20 @@ def _list_outcomes(record: Record) -> list[object]:
     keys, attacks = ("name", "options", "columns", "partial"), map(attack_to_json, record.planned)
     outcomes = [json.dumps({key: attack.get(key) for key in keys}, sort_keys=True) for attack in attacks]
     return [write_columns({"correct": record.correct, **record.columns}), record.levels, *outcomes]
+
+
+def _check_curve(record: Record) -> None:
+    """Raise ValueError if a curve contradicts the outcomes of the row, which lies on it or above."""
+    curve = record.curve
+    if curve is None:
+        return
+    if ((curve.distance == 0) != ~record.correct).any():
+        raise ValueError("its parts do not agree: a distance is 0 where the clean sample is answered wrong, only there")
+    norm, _, eps = record.threat.partition(":")
+    if norm != curve.norm or "+" in eps:
+        raise ValueError(f"its parts do not agree: a curve of {curve.norm} in a row under {brief(record.threat)}")
+    if (curve.robust_at(float(parse_threat(record.threat)[1])) != record.robust).any():
+        raise ValueError("its parts do not agree: at its eps the curve is not its robust samples")
 
 
 def _list_findings(record: Record) -> object:

@@ -104,6 +104,20 @@ class Certificate(Struct):
     partial: str | UnsetType = UNSET
 
 
+class Curve(Struct):
+    """The smallest adversarial distances that were found."""
+
+    end: Word
+    median: float | None
+    attacks: list[str]
+    eps: list[str]
+    forwards: Count
+    backwards: Count
+    seconds: Seconds
+    columns: dict[str, Column]
+    partial: str | UnsetType = UNSET
+
+
 class Doubt(Struct):
     """A finding."""
 
@@ -198,6 +212,7 @@ class Content(Struct):
     draw: int | UnsetType = UNSET
     rounded: Rounded | UnsetType = UNSET
     certificate: Certificate | UnsetType = UNSET
+    curve: Curve | UnsetType = UNSET
     trust: Trust | UnsetType = UNSET
 
 

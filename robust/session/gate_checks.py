@@ -110,6 +110,9 @@ class GateChecks:
         if floor.is_certified:
             proofs = (payload.row for payload in self._results.payloads if payload.certificate and payload.row)
             return any(floor.scope in chain(*certified_scopes(row.threat)) for row in proofs)
+        if floor.threat:
+            norm = floor.threat.partition(":")[0]
+            return any(payload.curve and payload.curve.curve.norm == norm for payload in self._results.payloads)
         if floor.scope == CLEAN:
             return any(payload.row is None for payload in self._results.payloads)
         return any(
@@ -142,5 +145,7 @@ def _unmeasured(floor: Floor) -> str:
     reasons = {None: "no attack was run", CLEAN: "the clean accuracy was not measured"}
     if floor.is_certified:
         reasons[floor.scope] = "nothing was certified"
+    if floor.threat:
+        reasons[floor.scope] = "no curve was measured"
     reason = reasons.get(floor.scope, f"no attack was run for {floor.scope}")
     return f"--robust-fail-under={floor}: {reason}, so nothing shows that it holds"

@@ -10,6 +10,7 @@ import pytest
 from robust.attacks.text import printable
 from robust.baseline import store
 from robust.baseline.comparison import Comparison, name_samples
+from robust.baseline.distances import DistanceComparison, NoCurveError, find_curve
 from robust.baseline.matching import (
     AbsentError,
     UncertifiedError,
@@ -21,12 +22,14 @@ from robust.baseline.matching import (
 )
 from robust.baseline.replay import Replay, replay_inputs
 from robust.baseline.store import Baseline
-from robust.baseline.tolerance import CERTIFIED, CLEAN, ROBUST, WORDS, Tolerance
+from robust.baseline.tolerance import CERTIFIED, CLEAN, DISTANCE, ROBUST, WORDS, Tolerance
 from robust.flags import Flags, union
+from robust.records.curve import Curve
 from robust.records.record import Record
 from robust.session.baseline import SelectedBaseline, find_row, select
 from robust.session.case import COMPARED, Case, fail
 from robust.session.certification import Certification
+from robust.session.curve_tests import CurveTest
 from robust.session.measurement import Measurements
 from robust.session.preflight import Preflight
 from robust.session.resources import Resources
@@ -46,6 +49,7 @@ class RegressionTest:
         measurements: Measurements,
         preflight: Preflight,
         certification: Certification,
+        curve_test: CurveTest,
         repeat: str,
         selected: list[str] | None,
     ) -> None:
@@ -56,6 +60,7 @@ class RegressionTest:
         self._measurements = measurements
         self._preflight = preflight
         self._certification = certification
+        self._curve_test = curve_test
         self._repeat = repeat  # the command of this run, without node ids
         self._given = selected  # what the controller has selected, in a worker
 
@@ -78,6 +83,9 @@ class RegressionTest:
         elif check.margin.metric == CERTIFIED:
             self._preflight.refuse_futile(case)
             self._test_certified(case, check, before)
+        elif check.margin.metric == DISTANCE:
+            self._preflight.refuse_futile(case)
+            self._test_distance(case, check, before)
         else:
             self._preflight.refuse_futile(case)
             self._test_robust(case, check, baseline, before)
@@ -100,6 +108,26 @@ class RegressionTest:
             stopped = f"{certificate.method} was stopped by the {certificate.partial}"
             fail(f"{stopped}, so nothing shows that as many samples are still certified")
         self._judge(case, check, comparison, _describe_training(case, before))
+
+    def _test_distance(self, case: Case, check: RegressionCheck, before: Record) -> None:
+        """Compare the distances of a norm. The test is skipped if the baseline has no such curve."""
+        norm = check.threat.partition(":")[0]
+        try:
+            old = find_curve(before, str(self._data.read_threat(str(self._settings.curves.end_of(norm)))))
+        except NoCurveError as error:
+            if self._settings.baselines.strict:
+                fail(f"{self.selected.baseline}: {error.args[0]}")
+            pytest.skip(printable(f"{self.selected.baseline}: {error.args[0]}"))
+        for name in (check.row,) if check.row else self._settings.attacks:
+            self._measurements.get(case, name, check.threat)  # the curve takes in what they find
+        new = self._make_curve(case, norm)
+        comparison = DistanceComparison(old, new)
+        if new.partial and comparison.ruling(check.margin) != "fails":
+            fail(f"the curve was stopped by the {new.partial}, so nothing shows that it is as good")
+        self._judge(case, check, comparison, _describe_training(case, before))
+
+    def _make_curve(self, case: Case, norm: str) -> Curve:
+        return self._curve_test.make_curve(norm, self._curve_test.search.measure(case, norm)[0])
 
     def _test_robust(self, case: Case, check: RegressionCheck, baseline: Baseline, before: Record) -> None:
         """Compare on all samples, or as soon as losses are too many, if nothing else here attacks the others.
@@ -145,15 +173,19 @@ class RegressionTest:
             so_far = f"by the baseline's inputs and the attacks on {len(rows)} samples, before all were attacked"
             self._judge(case, check, comparison, f" (so far: {so_far})")
 
-    def _judge(self, case: Case, check: RegressionCheck, comparison: Comparison, note: str = "") -> None:
+    def _judge(
+        self, case: Case, check: RegressionCheck, comparison: Comparison | DistanceComparison, note: str = ""
+    ) -> None:
         """Note the figures; fail the test if too much is lost, and warn if that may be chance.
 
         `note` says in brackets what else belongs to the figure.
         """
         margin, spec, baseline = check.margin, case.variant.spec, self.selected.baseline
-        row = {CLEAN: "", CERTIFIED: f", {check.threat}, {self._settings.certify}"}.get(
-            margin.metric, f", {check.threat}, {check.row or 'all attacks'}"
-        )
+        row = {
+            CLEAN: "",
+            CERTIFIED: f", {check.threat}, {self._settings.certify}",
+            DISTANCE: f", {check.threat.partition(':')[0]}",
+        }.get(margin.metric, f", {check.threat}, {check.row or 'all attacks'}")
         figure = f"{WORDS[margin.metric]} {comparison}{note}"
         who = f"compared with {baseline}: {printable(f'{spec.name} ({case.variant.training})')}{row}"
         figures = {"text": f"{who}: {figure}", **figures_of(comparison, margin)}
@@ -209,13 +241,16 @@ def _compare_reported(results: Results, baseline: Baseline, margin: Tolerance) -
             yield f"{text}: more than {margin} allows against {baseline}"
 
 
-def figures_of(comparison: Comparison, margin: Tolerance) -> Figures:
+def figures_of(comparison: Comparison | DistanceComparison, margin: Tolerance) -> Figures:
     """Return a comparison as numbers, for whoever reads them by program."""
-    counts = {name: int(getattr(comparison, name).sum()) for name in ("before", "after", "lost", "won")}
+    counts = {name: round(float(getattr(comparison, name).sum()), 6) for name in ("before", "after", "lost", "won")}
+    if isinstance(comparison, Comparison):
+        counts = {name: int(count) for name, count in counts.items()}
     allowed = {"margin": str(margin), "metric": margin.metric, "points": float(margin.points)}
     return {**allowed, "n": len(comparison.before), **counts, "p": comparison.p, "ruling": comparison.ruling(margin)}
 
 
-def _describe_inconclusive(margin: Tolerance, row: str, comparison: Comparison) -> str:
-    change = f"{comparison.points:+.1f} points are more than {margin} allows, and may be chance"
+def _describe_inconclusive(margin: Tolerance, row: str, comparison: Comparison | DistanceComparison) -> str:
+    unit = "%" if margin.metric == DISTANCE else "points"
+    change = f"{comparison.points:+.1f} {unit} are more than {margin} allows, and may be chance"
     return f"inconclusive: {WORDS[margin.metric]}{row}: {change} (p = {comparison.p:.2g}); use more samples"

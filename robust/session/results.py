@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.flags import Flags
-from robust.gates import Decision, Measured
+from robust.gates import CURVE, Decision, Measured
 from robust.records.evidence import Evidence
 from robust.records.files import locked
 from robust.records.gallery import Gallery, join_galleries
@@ -18,8 +18,8 @@ from robust.records.record import Record
 from robust.records.store import Fate, add
 from robust.records.trust import TrustReport
 from robust.report.folder import write_board
-from robust.session.payload import AttackPayload, ItemPayload, Labels, RowPart, TrainingCard
-from robust.session.record_builder import build_record
+from robust.session.payload import AttackPayload, CurvePayload, ItemPayload, Labels, RowPart, TrainingCard
+from robust.session.record_builder import build_record, find_known, take_within
 from robust.session.reverify import Reverified
 from robust.session.waiting_inputs import read_images, read_inputs, remove_inputs
 
@@ -52,6 +52,7 @@ class Results:
     _rows: dict[RowKey, dict[str, ItemPayload]] = field(default_factory=dict)  # by attack
     _trust: dict[RowKey, TrustReport] = field(default_factory=dict)
     _certified: dict[RowKey, ItemPayload] = field(default_factory=dict)  # by the row's key without its suite
+    _curves: dict[RowKey, ItemPayload] = field(default_factory=dict)  # by the row's key with its norm, without a suite
     _nearby: dict[RowKey, Logits | None] = field(default_factory=dict)  # what the model answered after the attacks
     _mitigated: dict[RowKey, ItemPayload] = field(default_factory=dict)  # an attack that was run beside a row
     _records: dict[RowKey, Record] = field(default_factory=dict)  # of the rows all of whose attacks were run
@@ -67,6 +68,9 @@ class Results:
         if payload.certificate is not None:
             self._certified[key] = payload
             return [other for other in self._rows if _of_proof(other) == key and self._complete(other)]
+        if payload.curve is not None:
+            self._curves[key] = payload
+            return [other for other in self._rows if _of_curve(other) == key and self._complete(other)]
         if payload.trust is not None:
             self._trust[key], self._nearby[key] = payload.trust, payload.nearby
             if payload.attack is not None:
@@ -78,16 +82,22 @@ class Results:
     def _complete(self, key: RowKey) -> bool:
         """Build the row's record, if all is there that belongs to it. Returns whether it is a new one."""
         row, trust, certified = self._rows.get(key, {}), self._trust.get(key), self._certified.get(_of_proof(key))
+        curved = self._curves.get(_of_curve(key))
         parts = [payload.row for payload in row.values() if payload.row is not None]
         if not parts or any(
-            len(row) < part.attacks or (part.judged and not trust) or (part.certified and not certified)
+            len(row) < part.attacks
+            or (part.judged and not trust)
+            or (part.certified and not certified)
+            or (part.curved and not curved)
             for part in parts
         ):
             return False
         labels, certificate = self._read_labels(key)[0], None if certified is None else certified.certificate
-        record = build_record(self._ordered(key), trust, labels, certificate)
+        record = build_record(self._ordered(key), trust, labels, certificate, curved)
         before, self._records[key] = self._records.get(key), record
-        if before is None or not (record.same_outcomes(before) and record.same_certificate(before)):
+        if before is None or not (
+            record.same_outcomes(before) and record.same_certificate(before) and record.same_curve(before)
+        ):
             return True
         if key in self._reverified:
             self.add_reverified(key, self._reverified[key])
@@ -152,6 +162,8 @@ class Results:
                 if part.certified and _of_proof(key) not in self._certified:
                     ran += ", and test_certified was not"
                 who = f"{model.name} ({model.training}), {part.threat}"
+                if part.curved and _of_curve(key) not in self._curves:
+                    ran += ", and test_curve was not"
                 kept = "; its rounds are kept, and the same command goes on from them" * bool(part.cache)
                 lines.append(f"{who}: {ran}, so there is no row{self._describe_change(key)}{kept}")
         return lines
@@ -168,8 +180,9 @@ class Results:
 
     def _describe_change(self, key: RowKey) -> str:
         """Return that the tests of a row met different weights, if they did; else ""."""
-        keys = (*self._rows, *self._trust, *self._certified)
-        same = (other for other in keys if other._replace(weights=key.weights, suite=key.suite) == key)
+        keys = (*self._rows, *self._trust, *self._certified, *self._curves)
+        own = {key, _of_curve(key)}
+        same = (o for o in keys if {o._replace(weights=key.weights, suite=part) for part in (key.suite, "")} & own)
         hashes = {other.weights[:8]: None for other in same}
         met = " and ".join(hashes)
         return f"; something changed its weights between the tests: {met}" if len(hashes) > 1 else ""
@@ -213,11 +226,22 @@ class Results:
         """
         record, attacks = self._records[key], self._attacks(key)
         inputs = [read_inputs(str(attack.inputs)) for attack in attacks]
-        pairs = [(outcome.adversarial, x_adv) for outcome, x_adv in zip(record.attacks, inputs, strict=True)]
+        outcomes = [outcome for outcome in record.attacks if outcome.name != CURVE]
+        pairs = [(outcome.adversarial, x_adv) for outcome, x_adv in zip(outcomes, inputs, strict=True)]
         y, index = self._read_labels(key)
+        curved = self._curves.get(_of_curve(key))
+        curve = None if curved is None or record.curve is None else curved.curve
+        near = None if curve is None else read_inputs(str(curve.inputs))
+        if curve is not None and near is not None:
+            pairs.insert(_place_of_curve(record), take_within(curve.curve, record, near))
         evidence = Evidence.of(y, index, pairs, most, record.seed)
         record.provenance["inputs"] = len(evidence.row)
-        return replace(evidence, gallery=_join_images(attacks, record, images))
+        if curve is None or near is None:
+            return replace(evidence, gallery=_join_images(attacks, record, images))
+        row = np.flatnonzero(find_known(curve.curve))
+        kept = record.correct[row]
+        evidence = evidence.add_nearest(near[kept], row[kept], most, record.seed)
+        return replace(evidence, gallery=_take_nearest(curve, record, images))
 
     def clear(self) -> None:
         """Remove the adversarial inputs that waited for their row, and the rounds of suites that have made one.
@@ -231,6 +255,12 @@ class Results:
                 remove_inputs(payload.attack.inputs)
             if payload.row.cache and key in self._records and not payload.attack.outcome.partial:
                 shutil.rmtree(payload.row.cache, ignore_errors=True)
+        for key, payload in self._curves.items():
+            if payload.curve and payload.curve.inputs:
+                remove_inputs(payload.curve.inputs)
+            whole = all(other in self._records for other in self._rows if _of_curve(other) == key)
+            if whole and payload.row and payload.curve and not payload.curve.curve.partial:
+                shutil.rmtree(payload.row.cache, ignore_errors=True)
         for key, payload in self._certified.items():
             whole = all(other in self._records for other in self._rows if _of_proof(other) == key)
             if whole and payload.row and payload.certificate and not payload.certificate.partial:
@@ -240,6 +270,23 @@ class Results:
 def _of_proof(key: RowKey) -> RowKey:
     """Return the key of the certificate that belongs to a row: what is certified is so whatever attacks there are."""
     return key._replace(suite="")
+
+
+def _of_curve(key: RowKey) -> RowKey:
+    """Return the key of the curve that a row lies on."""
+    return key._replace(suite="", threat=key.threat.partition(":")[0] if "+" not in key.threat else key.threat)
+
+
+def _place_of_curve(record: Record) -> int:
+    return [attack.name for attack in record.attacks].index(CURVE)
+
+
+def _take_nearest(payload: CurvePayload, record: Record, most: int) -> Gallery | None:
+    """Return the images of the nearest inputs that are within the row's eps."""
+    gallery = Gallery.of(read_images(str(payload.inputs), payload.images)) if payload.images and most else None
+    if gallery is None:
+        return None
+    return gallery.take(np.flatnonzero((record.correct & ~record.robust)[gallery.row]))
 
 
 def _key(payload: ItemPayload, row: RowPart) -> RowKey:

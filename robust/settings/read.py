@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from robust.data.dataset import Dataset
+from robust.models.spec import ModelSpec
 from robust.settings.attack_plan import read_attack_plan
 from robust.settings.baseline import read_baselines
+from robust.settings.curve import Curves, read_curves
 from robust.settings.parsing import Hooks, call_hook, call_no_hook, raise_usage_errors, read_list, read_whole
 from robust.settings.settings import Settings
 from robust.settings.sources import Options, options_of_config
@@ -60,6 +63,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         attacks=plan.attacks,
         suites=plan.suites,
         seconds=read_run_time(options["time"]),
+        curves=(curves := _read_curves(options, plan.threats, models, dataset)),
         certify=(method := read_certification(options["certify"], plan.threats, models)),
         search=plan.search,
         trainings=read_list(options["train"], read_training, AS_IS),
@@ -68,8 +72,17 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         draw=read_amount(options["draw"], seed),
         batch_size=read_whole(options["batch-size"], 1),
         device=read_device(options["device"]),
-        gates=read_gates(options["fail-under"], options["fail-on"], plan.names, plan.threats, certified=bool(method)),
-        baselines=read_baselines(options["compare"], options["compare-fail"], options["save"], certified=bool(method)),
+        gates=read_gates(
+            options["fail-under"],
+            options["fail-on"],
+            plan.names,
+            plan.threats,
+            certified=bool(method),
+            ends=curves.ends,
+        ),
+        baselines=read_baselines(
+            options["compare"], options["compare-fail"], options["save"], certified=bool(method), curves=curves.ends
+        ),
         verdict=read_verdict(options["verdict"]),
         accepted=read_list(options["accept"], read_check),
         leaderboard=read_leaderboard(options["leaderboard"], root),
@@ -82,3 +95,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         attacks_below=options["attack"].folder,
         home=root / ".robust",
     )
+
+
+def _read_curves(options: Options, threats: tuple[str, ...], models: tuple[ModelSpec, ...], dataset: Dataset) -> Curves:
+    return read_curves(options["curve"], options["eps"], threats, models, dataset.hi - dataset.lo)

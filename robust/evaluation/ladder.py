@@ -1,0 +1,66 @@
+"""The ladder of attacks that a curve is measured by: rungs, each run on all samples that are answered right."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robust.attacks.descent import Descent
+from robust.attacks.engine import rounds_of
+from robust.attacks.factory import make
+from robust.attacks.few_classes import fit_classes
+from robust.attacks.nearest import Search
+from robust.attacks.suite import Suite
+
+SHARE = 0.98  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A part of the ladder, by its name in records, and what it does to a search."""
+
+    name: str
+    passes: float  # of a sample, at most; a backward pass counts as two
+    run: Callable[[Search], None]
+
+
+def ladder(norm: str, suites: Sequence[Suite], classes: int, load: Callable[[str], Any]) -> list[Rung]:
+    """Return the rungs for a norm; the suites' own attacks are those of their stages for all samples."""
+    first = ["fab:steps=20:targets=3", "fmn:steps=30", "fab:start=1:steps=20:targets=3"]
+    first += ["ddn:steps=30:loss=margin"] * (norm == "l2")
+    stages = [stage for suite in suites for stage in suite.stages if norm in stage.norms and stage.hardest == 1]
+    euclidean = norm != "linf"
+    walk = Descent(40, 3.0 if norm == "l1" else 0.3, walk="euclidean" if euclidean else "steepest")
+    fine = Descent(200, first=1.0, last=1e-5, shrink=(0.05, 1e-6), walk="euclidean")
+    rungs = [_approach(fit_classes(text, classes), load) for text in first]
+    rungs.append(_descent("descent", walk, 8))
+    rungs += [_within(fit_classes(text, classes), load) for text in dict.fromkeys(stage.attack for stage in stages)]
+    return [*rungs, _descent("fine-descent", fine, 18)]
+
+
+def _approach(text: str, load: Callable[[str], Any]) -> Rung:
+    attack = make(text, load)
+
+    def run(search: Search) -> None:
+        search.approach(attack)
+
+    return Rung(text, count_passes(text), run)
+
+
+def _descent(name: str, descent: Descent, halvings: int) -> Rung:
+    def run(search: Search) -> None:
+        search.to_boundary(halvings)
+        search.descend(descent)
+        search.to_boundary(halvings)
+
+    return Rung(f"{name}:steps={descent.steps}", 3 * descent.steps + 2 * halvings, run)
+
+
+def _within(text: str, load: Callable[[str], Any]) -> Rung:
+    attack = make(text, load)
+    return Rung(f"within {SHARE:g}: {text}", count_passes(text), lambda search: search.within(attack, SHARE))
+
+
+def count_passes(text: str) -> float:
+    """Count the passes of a sample that an attack takes at most."""
+    steps = sum(round_.attack.steps + 1 for round_ in rounds_of(make(text)))
+    return (4.0 if text.startswith("fab") else 3.0) * steps
