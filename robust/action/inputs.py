@@ -20,6 +20,8 @@ NAMES = (
     "attack",
     "suite",
     "certify",
+    "curve",
+    "eps",
     "time",
     "samples",
     "seed",

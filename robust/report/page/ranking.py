@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from robust.records.curve import describe_radius
 from robust.records.store import PAGES
 from robust.report.board import Board, Row
 from robust.report.page import bracket
@@ -128,6 +129,7 @@ def _line(board: Board, row: Row, address: str) -> Html:
         *[tag("td", verdict(row), class_="word")] * board.judged,
         tag("td", f"{row.clean:.1f}"),
         *figures,
+        *[_median(row)] * board.curved,
         tag("td", f"{row.drop:.1f}"),
         tag("td", f"{record.data.n:,}"),
         tag("td", f"{model.params:,}"),
@@ -135,6 +137,12 @@ def _line(board: Board, row: Row, address: str) -> Html:
         data_t=family(record),
         data_v=record.verdict or "unchecked",
     )
+
+
+def _median(row: Row) -> Html:
+    """Return the cell of the median adversarial distance; an empty one without a curve."""
+    curve = row.record.curve
+    return tag("td", "" if curve is None else describe_radius(curve, curve.median))
 
 
 def verdict(row: Row) -> Html:
