@@ -14,7 +14,7 @@ FailOn = Literal["figure", "ci"]
 FAIL_ON: tuple[FailOn, ...] = ("figure", "ci")
 Ruling = Literal["holds", "inconclusive", "fails"]
 
-CLEAN, CERTIFIED, CURVE = "clean", "certified", "curve"
+CLEAN, CERTIFIED = "clean", "certified"
 NEAR = 2.0  # points above a floor that a run should be able to tell from it
 
 

@@ -11,7 +11,7 @@ from robust.attacks.few_classes import fit_classes
 from robust.attacks.nearest import Search
 from robust.attacks.suite import Suite
 
-SHARE = 0.98  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
+SHARE, AGAIN = 0.98, 0.99  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,9 @@ def ladder(norm: str, suites: Sequence[Suite], classes: int, load: Callable[[str
     fine = Descent(200, first=1.0, last=1e-5, shrink=(0.05, 1e-6), walk="euclidean")
     rungs = [_approach(fit_classes(text, classes), load) for text in first]
     rungs.append(_descent("descent", walk, 8))
-    rungs += [_within(fit_classes(text, classes), load) for text in dict.fromkeys(stage.attack for stage in stages)]
+    attacks = [fit_classes(text, classes) for text in dict.fromkeys(stage.attack for stage in stages)]
+    rungs += [_within(text, load, SHARE) for text in attacks]
+    rungs += [_within(text, load, AGAIN) for text in attacks[-1:]]  # what was brought nearer is tried once more
     return [*rungs, _descent("fine-descent", fine, 18)]
 
 
@@ -55,9 +57,9 @@ def _descent(name: str, descent: Descent, halvings: int) -> Rung:
     return Rung(f"{name}:steps={descent.steps}", 3 * descent.steps + 2 * halvings, run)
 
 
-def _within(text: str, load: Callable[[str], Any]) -> Rung:
+def _within(text: str, load: Callable[[str], Any], share: float) -> Rung:
     attack = make(text, load)
-    return Rung(f"within {SHARE:g}: {text}", count_passes(text), lambda search: search.within(attack, SHARE))
+    return Rung(f"within {share:g}: {text}", count_passes(text), lambda search: search.within(attack, share))
 
 
 def count_passes(text: str) -> float:

@@ -10,7 +10,7 @@ from robust.attacks.spec import Spec
 from robust.attacks.text import brief, slug
 from robust.attacks.words import parse_threat, threat_slug
 from robust.flags import Flags, pack, union
-from robust.gates import CURVE
+from robust.records.added import ADDED, MITIGATED
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
 from robust.records.columns import Columns, read_columns, take_flags, write_columns
@@ -22,8 +22,6 @@ from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 from robust.records.unknown import find_unknown, put_back
 
 MAX_NAME = 200  # characters of a part of a path: file systems take 255, and endings are to come
-MITIGATED = "mitigated"  # the name of the attack with mitigations that is run if a row's attacks are in doubt
-ADDED = (CURVE, MITIGATED)  # the attacks of a row that the user has not named
 
 
 @dataclass(frozen=True)

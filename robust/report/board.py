@@ -7,8 +7,9 @@ from itertools import groupby, zip_longest
 from operator import attrgetter
 
 from robust.attacks.spec import Spec
+from robust.records.added import ADDED
 from robust.records.attack_outcome import StageOutcome
-from robust.records.record import ADDED, Record
+from robust.records.record import Record
 from robust.report.ranks import ranks
 from robust.stats import wilson
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from robust.attacks.text import cut
 from robust.flags import union
-from robust.gates import CURVE
+from robust.records.added import CURVE
 from robust.records.curve import describe_radius
 from robust.records.record import Record
 from robust.report.board import Board, Row, percent

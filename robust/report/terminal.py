@@ -10,7 +10,8 @@ from rich.text import Text
 
 from robust.attacks.text import printable
 from robust.flags import union
-from robust.records.record import MITIGATED, Record
+from robust.records.added import MITIGATED
+from robust.records.record import Record
 from robust.report.board import Board, Row
 from robust.report.table import (
     Column,

@@ -16,9 +16,9 @@ from robust.evaluation.known_distances import Seeds
 from robust.evaluation.ladder import Rung, ladder
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.time_limit import Deadline
-from robust.gates import CURVE
 from robust.models.traits import is_queried
 from robust.progress import Bar, tell_kept
+from robust.records.added import CURVE
 from robust.session.case import Case, fail
 from robust.session.measurement import Measurements, ShowBar
 from robust.session.per_module import PerModule

@@ -12,7 +12,8 @@ from robust.evaluation.curve import CurveResult
 from robust.evaluation.illustrate import illustrate
 from robust.evaluation.measure import AttackResult
 from robust.flags import Flags
-from robust.gates import CURVE, Measured
+from robust.gates import Measured
+from robust.records.added import CURVE
 from robust.records.curve import Curve, describe_radius, to_float32
 from robust.session.accuracy_tests import AccuracyTest
 from robust.session.case import Case, fail

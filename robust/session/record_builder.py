@@ -15,7 +15,7 @@ from robust.attacks.words import parse_threat
 from robust.data.spool import pick_rows
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags, union
-from robust.gates import CURVE
+from robust.records.added import CURVE
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.certificate import Certificate
 from robust.records.curve import Curve

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.flags import Flags
-from robust.gates import CURVE, Decision, Measured
+from robust.gates import Decision, Measured
+from robust.records.added import CURVE
 from robust.records.evidence import Evidence
 from robust.records.files import locked
 from robust.records.gallery import Gallery, join_galleries

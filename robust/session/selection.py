@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from robust.gates import CERTIFIED, CURVE, Floor
+from robust.gates import CERTIFIED, Floor
+from robust.records.added import CURVE
 from robust.session.model_file import RobustModelFile, model_path
 from robust.settings.settings import Settings
 
