@@ -16,7 +16,7 @@ from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.curve import CurveRun
-from robust.evaluation.curve_tensors import measure_curve
+from robust.evaluation import measure_curve
 from robust.evaluation.known_distances import Seeds
 from robust.evaluation.ladder import ladder
 from robust.evaluation.time_limit import Deadline
