@@ -4,6 +4,7 @@ A `Search` holds the nearest input of each sample of a batch. Each of its method
 nearer; the driver judges, so a distance is always that of an input that was answered wrong.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -107,4 +108,5 @@ def _least(threat: LpThreat, x: Tensor) -> float:
     """Return a radius below which rounding would matter."""
     step = torch.finfo(x.dtype).eps * max(abs(threat.lo), abs(threat.hi))
     features = x[0].numel()
-    return 20 * step * {"linf": 1.0, "l2": features**0.5, "l1": float(features)}[threat.norm]
+    terms = {"linf": 1.0, "l2": math.sqrt(features), "l1": float(features)}[threat.norm]
+    return 20 * step * terms

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from robust.session.case import Case, fail
 from robust.session.measurement import Measurements, ShowBar
 from robust.session.per_module import PerModule
 from robust.session.resources import Resources
+from robust.session.result import Result
 from robust.session.selection import part_of
 
 
@@ -93,14 +95,9 @@ class CurveSearch:
     def _collect_seeds(self, case: Case, norm: str) -> list[Seeds]:
         """Return the verified inputs that this process has found under the threat models of a norm."""
         names = (*self._settings.attacks, *(suite.name for suite in self._settings.suites))
-        threats = [threat for threat in self._settings.threats if self._settings.curves.end_of(threat)]
-        seeds = []
-        for threat in (threat for threat in threats if threat.partition(":")[0] == norm):
-            for name in names:
-                if found := self._measurements.find(case, name, threat):
-                    result = found.result
-                    seeds.append(self._ranks.once(lambda r=result: Seeds(np.flatnonzero(r.broken), np.array(r.x_adv))))
-        return seeds
+        threats = [threat for threat in self._settings.threats if threat.partition(":")[0] == norm]
+        found = [self._measurements.find(case, name, threat) for threat in threats for name in names]
+        return [self._ranks.once(partial(_seeds_of, each.result)) for each in found if each]
 
     def _open_cache(self, case: Case, threat: LpThreat, rungs: Sequence[Rung], seeds: Sequence[Seeds]) -> SuiteCache:
         """Return the cache of the rungs on this case; they depend on what was known before the first."""
@@ -132,6 +129,10 @@ class CurveSearch:
         passes, n = sum(rung.passes for rung in rungs), int(clean.correct.sum())
         seconds = passes * n * clean.pace / self._ranks.size
         bar.say(f"{n} samples, at most about {passes:,.0f} passes of each, about {_describe_time(seconds)}")
+
+
+def _seeds_of(result: Result) -> Seeds:
+    return Seeds(np.flatnonzero(result.broken), np.array(result.x_adv))
 
 
 def _describe_time(seconds: float) -> str:

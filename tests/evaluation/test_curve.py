@@ -13,10 +13,10 @@ from robust.attacks.factory import no_models
 from robust.attacks.suite import read_suite
 from robust.attacks.threats.balls import Balls
 from robust.data.dataset import Samples
+from robust.evaluation import measure_curve
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.curve import CurveRun
-from robust.evaluation import measure_curve
 from robust.evaluation.known_distances import Seeds
 from robust.evaluation.ladder import ladder
 from robust.evaluation.time_limit import Deadline
