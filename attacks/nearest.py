@@ -37,6 +37,7 @@ class Search:
     threat: LpThreat  # the largest ball that counts
     rng: Rng
     result: MinNormResult  # what is known, which is written into
+    yielding: Tensor  # (N,) bool: of which an attack within a smaller ball has found a nearer input; written into
     stop: Callable[[], bool] = field(default=lambda: False)
 
     def approach(self, attack: AnyAttack) -> None:
@@ -70,10 +71,14 @@ class Search:
             nearer = task.x.lerp(x_adv, per_sample((high * (1 + CLEAR)).clamp_max(1), task.x))
             note_nearer(self.result, task, nearer, judge(task, nearer, None))
 
-    def within(self, attack: AnyAttack, share: float) -> None:
-        """Attack in balls of that share of each sample's distance, or up to the largest that counts; refine hits."""
+    def within(self, attack: AnyAttack, share: float, *, again: bool = False) -> None:
+        """Attack in balls of that share of each sample's distance, or up to the largest that counts; refine hits.
+
+        `again` attacks only those samples on which such an attack has paid before.
+        """
         wanted = (share * self.result.distance).clamp_max(float(self.threat.eps))
         left = (self.result.distance > 0) & (wanted > _least(self.threat, self.x))
+        left = left & self.yielding if again else left
         if not bool(left.any()) or self.stop():
             return
         x, radius = self.x[left], wanted[left]
@@ -84,6 +89,7 @@ class Search:
         distance = balls.size(found.x_adv.to(exact), x.to(exact))
         better, hit = found.adversarial & (distance < self.result.distance[left]), left.clone()
         hit[left] = better
+        self.yielding |= hit
         self.result.distance[hit], self.result.x_adv[hit] = distance[better], found.x_adv[better]
         self.result.faulty[left] |= found.faulty
         self.result.cost.forwards[left] += found.cost.forwards

@@ -119,8 +119,11 @@ class CurveRun:
             index = torch.from_numpy(state.index[at]).to(x.device)
             rng = Rng.of(self.options.seed, index).fold(k)
             model = self.fast_copy or self.module
-            rung.run(Search(model, x, y, self.threat, rng, result, stop))
+            yielding = torch.from_numpy(state.yielding[at]).to(x.device)
+            search = Search(model, x, y, self.threat, rng, result, yielding, stop)
+            rung.run(search)
             state.note(at, result)
+            state.yielding[at] = search.yielding.cpu().numpy()
 
         share = state.samples
         numbered = replace(share, index=np.arange(len(share)))
@@ -175,7 +178,7 @@ class CurveRun:
         if (cache := self.cache) is None:
             return
         ranks, found = self.options.ranks, np.isfinite(state.distance)
-        parts = ranks.all((state.rows, found, state.cost, state.faulty))
+        parts = ranks.all((state.rows, found, state.cost, state.faulty, state.yielding))
         x_adv = ranks.inputs(pick_rows(state.x_adv, np.flatnonzero(found)), [int(part[1].sum()) for part in parts])
         run = AttackRun(
             rows=np.concatenate([part[0] for part in parts]),
@@ -183,7 +186,7 @@ class CurveRun:
             x_adv=x_adv,
             fault=np.zeros(sum(len(part[0]) for part in parts), np.int8),
             faulty=np.concatenate([part[3] for part in parts]),
-            margin=np.zeros(0, np.float32),
+            margin=np.concatenate([part[4] for part in parts]).astype(np.float32),  # there is none: whether it yields
             cost=np.sum([part[2] for part in parts], axis=0),
             seconds=0.0,
             batch=self.options.batcher.size,

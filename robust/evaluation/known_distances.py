@@ -39,6 +39,7 @@ class Known:
     distance: Distances  # (m,); inf where nothing was found
     x_adv: NDArray[np.float32]  # (m, *shape): x where nothing was found
     faulty: Flags  # (m,)
+    yielding: Flags  # (m,): see Search
     cost: NDArray[np.int64]  # (2,)
     first: bool
 
@@ -50,7 +51,7 @@ class Known:
         for part in row_chunks(len(rows), CHUNK):
             spool.add(np.array(samples.x[part]))
         nothing, faulty, cost = np.full(len(rows), np.inf), np.zeros(len(rows), bool), np.zeros(2, np.int64)
-        return cls(samples, rows, threat, nothing, spool.array(), faulty, cost, ranks.first)
+        return cls(samples, rows, threat, nothing, spool.array(), faulty, faulty.copy(), cost, ranks.first)
 
     @property
     def index(self) -> NDArray[np.int64]:
@@ -69,6 +70,7 @@ class Known:
         self.take(Seeds(run.rows[run.adversarial], run.x_adv))
         own = np.isin(run.rows, self.rows)
         self.faulty |= run.faulty[own][np.argsort(run.rows[own])]
+        self.yielding |= run.margin[own][np.argsort(run.rows[own])] > 0
         self.cost = run.cost.copy() if self.first else self.cost * 0
 
     def note(self, at: NDArray[np.int64], result: MinNormResult) -> None:

@@ -12,6 +12,7 @@ from robust.attacks.nearest import Search
 from robust.attacks.suite import Suite
 
 SHARE, AGAIN = 0.98, 0.99  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
+DEEP = 700  # passes of a sample, at most, of an attack that a suite keeps for its hardest samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +25,25 @@ class Rung:
 
 
 def ladder(norm: str, suites: Sequence[Suite], classes: int, load: Callable[[str], Any]) -> list[Rung]:
-    """Return the rungs for a norm; the suites' own attacks are those of their stages for all samples."""
+    """Return the rungs for a norm.
+
+    The suites' own attacks are those of their stages for all samples; and, on samples on which these have paid, those
+    of other stages that take few passes.
+    """
     first = ["fab:steps=20:targets=3", "fmn:steps=30", "fab:start=1:steps=20:targets=3"]
     first += ["ddn:steps=30:loss=margin"] * (norm == "l2")
-    stages = [stage for suite in suites for stage in suite.stages if norm in stage.norms and stage.hardest == 1]
+    stages = [stage for suite in suites for stage in suite.stages if norm in stage.norms]
     euclidean = norm != "linf"
     walk = Descent(40, 3.0 if norm == "l1" else 0.3, walk="euclidean" if euclidean else "steepest")
     fine = Descent(200, first=1.0, last=1e-5, shrink=(0.05, 1e-6), walk="euclidean")
     rungs = [_approach(fit_classes(text, classes), load) for text in first]
     rungs.append(_descent("descent", walk, 8))
-    attacks = [fit_classes(text, classes) for text in dict.fromkeys(stage.attack for stage in stages)]
-    rungs += [_within(text, load, SHARE) for text in attacks]
-    rungs += [_within(text, load, AGAIN) for text in attacks[-1:]]  # what was brought nearer is tried once more
+    broad = [fit_classes(stage.attack, classes) for stage in stages if stage.hardest == 1]
+    deep = [text for text in (fit_classes(stage.attack, classes) for stage in stages) if text not in broad]
+    deep = [text for text in deep if text.startswith("pgd") and count_passes(text, load) <= DEEP]
+    rungs += [_within(text, load, SHARE) for text in dict.fromkeys(broad)]
+    rungs += [_within(text, load, SHARE, again=True) for text in dict.fromkeys(deep)]
+    rungs += [_within(text, load, AGAIN, again=True) for text in [*broad, *deep][-2:]]
     return [*rungs, _descent("fine-descent", fine, 18)]
 
 
@@ -45,7 +53,7 @@ def _approach(text: str, load: Callable[[str], Any]) -> Rung:
     def run(search: Search) -> None:
         search.approach(attack)
 
-    return Rung(text, count_passes(text), run)
+    return Rung(text, count_passes(text, load), run)
 
 
 def _descent(name: str, descent: Descent, halvings: int) -> Rung:
@@ -57,12 +65,16 @@ def _descent(name: str, descent: Descent, halvings: int) -> Rung:
     return Rung(f"{name}:steps={descent.steps}", 3 * descent.steps + 2 * halvings, run)
 
 
-def _within(text: str, load: Callable[[str], Any], share: float) -> Rung:
+def _within(text: str, load: Callable[[str], Any], share: float, *, again: bool = False) -> Rung:
     attack = make(text, load)
-    return Rung(f"within {share:g}: {text}", count_passes(text), lambda search: search.within(attack, share))
+
+    def run(search: Search) -> None:
+        search.within(attack, share, again=again)
+
+    return Rung(f"within {share:g}{', again' * again}: {text}", count_passes(text, load), run)
 
 
-def count_passes(text: str) -> float:
+def count_passes(text: str, load: Callable[[str], Any]) -> float:
     """Count the passes of a sample that an attack takes at most."""
-    steps = sum(round_.attack.steps + 1 for round_ in rounds_of(make(text)))
+    steps = sum(round_.attack.steps + 1 for round_ in rounds_of(make(text, load)))
     return (4.0 if text.startswith("fab") else 3.0) * steps
