@@ -4,11 +4,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from robust.attacks.arguments import check_norm, check_samples
 from robust.attacks.criteria.classification import CLASS
-from robust.attacks.engine import check_bounds
+from robust.attacks.engine import check_bounds, eval_mode
 from robust.attacks.factory import no_models
 from robust.attacks.geometry import Norm
 from robust.attacks.suite import read_suite
@@ -48,6 +49,7 @@ def measure_curve(
     threat = LpThreat.widest(norm, x, *bounds)
     check_bounds(x, threat)
     threat = threat if end is None else LpThreat.parse(f"{norm}:{end}", *bounds)
+    model = model if x.dtype == torch.float32 else Cast(model, x.dtype)
     samples = Samples(x.detach().cpu().numpy().astype(np.float32), y.cpu().numpy(), np.arange(len(y)))
     options = RunOptions(Batcher(BATCH, device_of(model)), seed)
     correct = measure_clean(model, samples, seed, options.batcher).correct
@@ -55,9 +57,21 @@ def measure_curve(
     return CurveRun(model, samples, threat, rungs, options).run(correct)
 
 
+class Cast(nn.Module):
+    """A model that takes inputs of another type than float32, in which distances are kept."""
+
+    def __init__(self, inner: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.inner = inner
+        self.dtype = dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of float32 inputs, in float32."""
+        logits: Tensor = self.inner(x.to(self.dtype))
+        return logits.float()
+
+
 def _count_classes(model: nn.Module, x: Tensor) -> int:
     """Return how many logits the model answers with."""
-    from robust.attacks.engine import eval_mode
-
-    with eval_mode(model):
-        return int(model(x[:1].to(device_of(model))).shape[1])
+    with eval_mode(model), torch.no_grad():
+        return int(model(x[:1].float().to(device_of(model))).shape[1])
