@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.attacks.text import brief
 from robust.attacks.words import parse_threat
 from robust.flags import Flags
 from robust.records.columns import read_columns, write_columns
@@ -111,3 +112,16 @@ def curve_from_json(content: dict[str, Any], n: int) -> Curve:
         partial=content.get("partial", ""),
         **{key: content[key] for key in ("forwards", "backwards", "seconds")},
     )
+
+
+def check_curve(curve: Curve | None, threat: str, correct: Flags, robust: Flags) -> None:
+    """Raise ValueError if a curve contradicts the outcomes of its row: which samples are right, and which robust."""
+    if curve is None:
+        return
+    if ((curve.distance == 0) != ~correct).any():
+        raise ValueError("its parts do not agree: a distance is 0 where the clean sample is answered wrong, only there")
+    norm, _, eps = threat.partition(":")
+    if norm != curve.norm or "+" in eps:
+        raise ValueError(f"its parts do not agree: a curve of {curve.norm} in a row under {brief(threat)}")
+    if (curve.robust_at(float(parse_threat(threat)[1])) != robust).any():
+        raise ValueError("its parts do not agree: at its eps the curve is not its robust samples")

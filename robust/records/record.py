@@ -7,14 +7,14 @@ from functools import cached_property
 from typing import Any
 
 from robust.attacks.spec import Spec
-from robust.attacks.text import brief, slug
-from robust.attacks.words import parse_threat, threat_slug
+from robust.attacks.text import slug
+from robust.attacks.words import threat_slug
 from robust.flags import Flags, pack, union
 from robust.records.added import ADDED, MITIGATED
-from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
+from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json, describe_outcome
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
 from robust.records.columns import Columns, read_columns, take_flags, write_columns
-from robust.records.curve import Curve, curve_from_json, curve_to_json
+from robust.records.curve import Curve, check_curve, curve_from_json, curve_to_json
 from robust.records.parse import parse_content, refuse_idle, write_content
 from robust.records.schema import SCHEMA
 from robust.records.schema_1 import CRITERION
@@ -161,11 +161,24 @@ class Record:
 
     def same_outcomes(self, other: "Record") -> bool:
         """Whether both have the same outcome for every sample, with the same options."""
-        return self.identity == other.identity and _list_outcomes(self) == _list_outcomes(other)
+        return self.identity == other.identity and self._outcomes == other._outcomes
+
+    @property
+    def _outcomes(self) -> list[object]:
+        return [
+            write_columns({"correct": self.correct, **self.columns}),
+            self.levels,
+            *map(describe_outcome, self.planned),
+        ]
 
     def same_trust(self, other: "Record") -> bool:
         """Whether both have the same findings, regardless of their values, and the same mitigated outcomes."""
-        return _list_findings(self) == _list_findings(other)
+        return self._findings == other._findings
+
+    @property
+    def _findings(self) -> object:
+        mitigated = [pack(attack.adversarial) for attack in self.attacks if attack.name == MITIGATED]
+        return self.trust and (*self.trust.outcome, mitigated)
 
     def same_certificate(self, other: "Record") -> bool:
         """Whether both have the same samples certified, by the same method, regardless of the bounds' values."""
@@ -204,7 +217,7 @@ class Record:
         )
         if not record.planned:
             raise ValueError(f"not a record: its only attack is the {record.attacks[0].name} one")
-        _check_curve(record)
+        check_curve(record.curve, record.threat, record.correct, record.robust)
         known = record._list_known()
         record.unknown.update(find_unknown(content, known))
         refuse_idle(record.unknown, known)
@@ -212,13 +225,7 @@ class Record:
 
     def _list_known(self) -> dict[str, Any]:
         """Return what this version writes of the record."""
-        rounded, draw, trust, certificate, curve = (
-            self.robust_rounded,
-            self.draw,
-            self.trust,
-            self.certificate,
-            self.curve,
-        )
+        rounded, certificate, curve = self.robust_rounded, self.certificate, self.curve
         return {
             "schema": SCHEMA,
             "identity": self._identity,
@@ -227,7 +234,7 @@ class Record:
             "criterion": self.criterion,
             "suite": self.suite,
             "seed": self.seed,
-            **({} if draw is None else {"draw": draw}),
+            **({} if self.draw is None else {"draw": self.draw}),
             "model": {**vars(self.model)},
             "clean": {"correct": self.counts[0]},
             "robust": {"correct": self.counts[1]},
@@ -238,34 +245,8 @@ class Record:
             **({} if curve is None else {"curve": curve_to_json(curve)}),
             "evidence": self.evidence,
             "provenance": self.provenance,
-            **({} if trust is None else {"trust": trust_to_json(trust)}),
+            **({} if self.trust is None else {"trust": trust_to_json(self.trust)}),
         }
-
-
-def _list_outcomes(record: Record) -> list[object]:
-    """List what two records of one measurement must agree in; options as JSON, which has no tuples."""
-    keys, attacks = ("name", "options", "columns", "partial"), map(attack_to_json, record.planned)
-    outcomes = [json.dumps({key: attack.get(key) for key in keys}, sort_keys=True) for attack in attacks]
-    return [write_columns({"correct": record.correct, **record.columns}), record.levels, *outcomes]
-
-
-def _check_curve(record: Record) -> None:
-    """Raise ValueError if a curve contradicts the outcomes of the row, which lies on it or above."""
-    curve = record.curve
-    if curve is None:
-        return
-    if ((curve.distance == 0) != ~record.correct).any():
-        raise ValueError("its parts do not agree: a distance is 0 where the clean sample is answered wrong, only there")
-    norm, _, eps = record.threat.partition(":")
-    if norm != curve.norm or "+" in eps:
-        raise ValueError(f"its parts do not agree: a curve of {curve.norm} in a row under {brief(record.threat)}")
-    if (curve.robust_at(float(parse_threat(record.threat)[1])) != record.robust).any():
-        raise ValueError("its parts do not agree: at its eps the curve is not its robust samples")
-
-
-def _list_findings(record: Record) -> object:
-    mitigated = [pack(attack.adversarial) for attack in record.attacks if attack.name == MITIGATED]
-    return record.trust and (*record.trust.outcome, mitigated)
 
 
 def _shorten(name: str, most: int = 80) -> str:

@@ -17,7 +17,8 @@ from robust.gates import (
 )
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.record import Record
-from robust.session.results import Results, RowKey
+from robust.session.results import Results
+from robust.session.row_key import RowKey
 
 NAMED = 5  # samples that a line names
 

@@ -1,9 +1,8 @@
 """The test of a row against a baseline: first the inputs that the baseline keeps are tried, then the row's attacks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import pytest
 
@@ -11,18 +10,10 @@ from robust.attacks.text import printable
 from robust.baseline import store
 from robust.baseline.comparison import Comparison, name_samples
 from robust.baseline.distances import DistanceComparison, NoCurveError, find_curve
-from robust.baseline.matching import (
-    AbsentError,
-    UncertifiedError,
-    UnfitError,
-    Wanted,
-    certified_flags,
-    find_match,
-    robust_flags,
-)
+from robust.baseline.matching import UncertifiedError, UnfitError, certified_flags, robust_flags
 from robust.baseline.replay import Replay, replay_inputs
 from robust.baseline.store import Baseline
-from robust.baseline.tolerance import CERTIFIED, CLEAN, DISTANCE, ROBUST, WORDS, Tolerance
+from robust.baseline.tolerance import CERTIFIED, CLEAN, DISTANCE, ROBUST, WORDS
 from robust.flags import Flags, union
 from robust.records.curve import Curve
 from robust.records.record import Record
@@ -32,12 +23,10 @@ from robust.session.certification import Certification
 from robust.session.curve_tests import CurveTest
 from robust.session.measurement import Measurements
 from robust.session.preflight import Preflight
+from robust.session.reported_regressions import describe_inconclusive, figures_of
 from robust.session.resources import Resources
-from robust.session.results import Results
 from robust.session.selection import is_measured_anyway, node_id
 from robust.settings.baseline import RegressionCheck
-
-Figures = dict[str, Any]  # a comparison as numbers
 
 
 class RegressionTest:
@@ -195,7 +184,7 @@ class RegressionTest:
         case.note("lost", int(comparison.lost.sum()))
         ruling = comparison.ruling(margin)
         if ruling == "inconclusive":
-            case.warn(_describe_inconclusive(margin, row, comparison))
+            case.warn(describe_inconclusive(margin, row, comparison))
         if ruling == "fails":
             lost = f"lost: samples {name_samples(comparison.lost, case.samples.index)}"
             repeat = f"repeat: {self._repeat} '{node_id(case.item)}'"
@@ -213,44 +202,3 @@ def _describe_replayed(robust: Flags, replay: Replay) -> str:
     alone = int((robust & replay.adversarial).sum())
     samples = f"{alone} sample{'s are' if alone > 1 else ' is'} adversarial by the baseline's inputs alone"
     return f" ({samples}, which the row with its {100 * robust.mean():.1f} % does not count)" if alone else ""
-
-
-def compare_reported(results: Results, baseline: Baseline, margins: tuple[Tolerance, ...]) -> list[str]:
-    """Compare the rows of the user's own tests that the baseline has, too. Returns a line for each that is worse."""
-    margin = next((margin for margin in margins if margin.metric == ROBUST), None)
-    return [] if margin is None else [*_compare_reported(results, baseline, margin)]
-
-
-def _compare_reported(results: Results, baseline: Baseline, margin: Tolerance) -> Iterator[str]:
-    for record in results.list_reported():
-        who, row = printable(f"{record.model.name} ({record.model.training})"), f"{record.threat}, {record.suite}"
-        try:
-            before = find_match(baseline.records, Wanted.of(record))
-        except AbsentError:  # the test is new
-            continue
-        except UnfitError as error:
-            results.warnings[f"{who}, {row}: not compared with {baseline}: {error.args[0]}"] = None
-            continue
-        comparison = Comparison(robust_flags(before, ROBUST), robust_flags(record, ROBUST))
-        text = f"{who}, {row}: {WORDS[ROBUST]} {comparison}"
-        results.compared[f"compared with {baseline}: {text}"] = figures_of(comparison, margin)
-        ruling = comparison.ruling(margin)
-        if ruling == "inconclusive":
-            results.warnings[f"{who}: {_describe_inconclusive(margin, f', {row}', comparison)}"] = None
-        if ruling == "fails":
-            yield f"{text}: more than {margin} allows against {baseline}"
-
-
-def figures_of(comparison: Comparison | DistanceComparison, margin: Tolerance) -> Figures:
-    """Return a comparison as numbers, for whoever reads them by program."""
-    counts = {name: round(float(getattr(comparison, name).sum()), 6) for name in ("before", "after", "lost", "won")}
-    if isinstance(comparison, Comparison):
-        counts = {name: int(count) for name, count in counts.items()}
-    allowed = {"margin": str(margin), "metric": margin.metric, "points": float(margin.points)}
-    return {**allowed, "n": len(comparison.before), **counts, "p": comparison.p, "ruling": comparison.ruling(margin)}
-
-
-def _describe_inconclusive(margin: Tolerance, row: str, comparison: Comparison | DistanceComparison) -> str:
-    unit = "%" if margin.metric == DISTANCE else "points"
-    change = f"{comparison.points:+.1f} {unit} are more than {margin} allows, and may be chance"
-    return f"inconclusive: {WORDS[margin.metric]}{row}: {change} (p = {comparison.p:.2g}); use more samples"

@@ -7,12 +7,13 @@ from typing import Literal
 from robust.certification.words import read_method, refuse_threat
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
-from robust.gates import FAIL_ON, Gates, read_floor
+from robust.gates import FAIL_ON, Gates
 from robust.models.normalize import read_normalize
 from robust.models.output_form import read_output
 from robust.models.permissions import SHA256, Permissions
 from robust.models.spec import ModelSpec
 from robust.records.trust import Verdict
+from robust.settings.floors import read_floor
 from robust.settings.parsing import Hooks, OptionError, blame, call_no_hook, read_list, read_whole
 from robust.settings.sources import OptionValue
 from robust.train.recipe import AS_IS, parse_recipe
