@@ -97,7 +97,7 @@ CurveRun._write = write_and_die
 
 
 @UNIX
-def test_killed_it_goes_on_and_ends_with_the_same_distances(pytester, fork_run, folder, monkeypatch):
+def test_killed_it_goes_on_and_ends_with_the_same_distances(pytester, fork_run, folder):
     pytester.runpytest_inprocess(*RUN, "--robust-leaderboard=whole").assert_outcomes(passed=3)
     pytester.makeconftest(KILL)
     assert fork_run(*RUN).ret == -signal.SIGKILL
