@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from robust.attacks.combine.eot import EOT
     from robust.attacks.combine.odi import Diversified
     from robust.attacks.combine.restarts import Restarts
+    from robust.attacks.combine.starts import Starts
     from robust.attacks.combine.targets import Targets
     from robust.attacks.combine.transfer import Transfer
     from robust.attacks.criteria.classification import Classification
@@ -26,18 +27,22 @@ if TYPE_CHECKING:
     from robust.attacks.registry import ATTACKS
     from robust.attacks.rng import Rng
     from robust.attacks.task import Task
+    from robust.attacks.threats.features import FeaturesThreat
     from robust.attacks.threats.lp import LpThreat
     from robust.attacks.threats.threat import Threat
     from robust.attacks.threats.union import Union
     from robust.attacks.zoo.apgd import APGD
     from robust.attacks.zoo.bim import BIM
+    from robust.attacks.zoo.capgd import CAPGD
     from robust.attacks.zoo.cw import CW
     from robust.attacks.zoo.ddn import DDN
     from robust.attacks.zoo.deepfool import DeepFool
+    from robust.attacks.zoo.evolve import Evolve
     from robust.attacks.zoo.fab import FAB
     from robust.attacks.zoo.ffgsm import FFGSM
     from robust.attacks.zoo.fgsm import FGSM
     from robust.attacks.zoo.fmn import FMN
+    from robust.attacks.zoo.frankwolfe import FrankWolfe
     from robust.attacks.zoo.mifgsm import MIFGSM
     from robust.attacks.zoo.noise import Noise
     from robust.attacks.zoo.pgd import PGD
@@ -50,6 +55,7 @@ __all__ = [
     "ATTACKS",
     "BIM",
     "BPDA",
+    "CAPGD",
     "CW",
     "DDN",
     "EOT",
@@ -66,6 +72,9 @@ __all__ = [
     "Criterion",
     "DeepFool",
     "Diversified",
+    "Evolve",
+    "FeaturesThreat",
+    "FrankWolfe",
     "LpThreat",
     "MinNormResult",
     "Noise",
@@ -75,6 +84,7 @@ __all__ = [
     "Restarts",
     "Rng",
     "Square",
+    "Starts",
     "Targets",
     "Task",
     "Threat",
@@ -92,6 +102,7 @@ _HOME = {
     "BIM": "zoo.bim",
     "BPDA": "combine.bpda",
     "BestOf": "combine.bestof",
+    "CAPGD": "zoo.capgd",
     "CW": "zoo.cw",
     "Classification": "criteria.classification",
     "Criterion": "criteria.criterion",
@@ -99,10 +110,13 @@ _HOME = {
     "DeepFool": "zoo.deepfool",
     "Diversified": "combine.odi",
     "EOT": "combine.eot",
+    "Evolve": "zoo.evolve",
     "FAB": "zoo.fab",
     "FFGSM": "zoo.ffgsm",
     "FGSM": "zoo.fgsm",
     "FMN": "zoo.fmn",
+    "FeaturesThreat": "threats.features",
+    "FrankWolfe": "zoo.frankwolfe",
     "MIFGSM": "zoo.mifgsm",
     "PGD": "zoo.pgd",
     "RFGSM": "zoo.rfgsm",
@@ -116,6 +130,7 @@ _HOME = {
     "Rng": "rng",
     "RayS": "zoo.rays",
     "Square": "zoo.square",
+    "Starts": "combine.starts",
     "Targets": "combine.targets",
     "Task": "task",
     "Threat": "threats.threat",

@@ -9,7 +9,7 @@ from torch import Tensor
 from robust.attacks.criteria.classification import Classification
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.registry import suggest
-from robust.attacks.words import NORMS
+from robust.attacks.words import FEATURES, NORMS, family_of
 
 
 def check_arguments(model: object, attack: object, x: object, y: object, criterion: Criterion) -> None:
@@ -36,11 +36,16 @@ def check_samples(x: object, y: object, criterion: Criterion) -> None:
 def check_threat(threat: object) -> None:
     """Raise a TypeError, which says what to give, unless this is a threat model."""
     if isinstance(threat, str):
-        parts = [f"LpThreat.parse({part!r}, lo=0, hi=1)" for part in threat.split("+")]
+        parts = [_write_threat(part) for part in threat.split("+")]
         proper = parts[0] if len(parts) == 1 else f"Union(({', '.join(parts)}))"
         raise TypeError(f"the threat is text, which says no bounds; give {proper}, with the bounds of the data")
     if isinstance(threat, type) or not hasattr(threat, "parts"):
         _refuse("the threat", threat, "a threat model, as LpThreat.parse('linf:8/255', lo=0, hi=1)")
+
+
+def _write_threat(text: str) -> str:
+    of_table = family_of(text) == FEATURES
+    return f"FeaturesThreat.parse({text!r})" if of_table else f"LpThreat.parse({text!r}, lo=0, hi=1)"
 
 
 def check_norm(norm: object) -> None:

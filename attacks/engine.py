@@ -9,7 +9,7 @@ threat model, the criterion and the model's own answer, so an attack cannot clai
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +17,16 @@ from torch import Tensor, nn
 from robust.attacks.arguments import check_answer, check_arguments, check_threat
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
+from robust.attacks.families import check_family
+from robust.attacks.give_back import give_back
 from robust.attacks.guards import differentiable
 from robust.attacks.rng import Rng, rng_of, seeded
 from robust.attacks.state import kept
 from robust.attacks.success import Verdict, judge, margin_of
 from robust.attacks.task import Cost, Model, Task
+from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
-from robust.attacks.threats.threat import Threat
+from robust.attacks.threats.threat import Part, Threat
 
 
 class Ascent(NamedTuple):
@@ -86,6 +89,11 @@ def rounds_of(attack: AnyAttack) -> Iterator[Round]:
     return attack.rounds() if isinstance(attack, Plan) else Round(attack, lambda task: task).rounds()
 
 
+def count_copies(attack: AnyAttack) -> int:
+    """Return how many iterates of each sample an attack has at once, at most."""
+    return max((getattr(attack, "starts", 1) for attack, _ in rounds_of(attack)), default=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of an attack on a batch, sample by sample, as judged by the driver."""
@@ -94,6 +102,7 @@ class Outcome:
     x_adv: Tensor  # (N, *features): that input where adversarial, x elsewhere
     faulty: Tensor  # (N,) bool: some answer of the model was not finite; never a success of the attack
     margin: Tensor  # (N,): the largest at x and at the last iterates, if admitted; -inf if not finite
+    clean: Tensor  # (N,): the margin at x
     cost: Cost
 
 
@@ -119,25 +128,36 @@ def assail(
     """
     check_threat(threat)
     check_arguments(model, attack, x, y, criterion)
+    check_family(attack, threat)
     first, *others = threat.parts
     rng = rng_of(seed, x)
     with eval_mode(model, rng.seed), torch.no_grad():
         task = start(model, x, y, first, rng, criterion)
         clean = judge_clean(task)
-        outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, margin_of(task, clean.logits), task.cost)
+        margin = margin_of(task, clean.logits)
+        outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, margin.clone(), margin, task.cost)
         for part in (first, *others):
             for round_attack, enter_round in rounds_of(attack):
-                robust = replace(task, threat=part).only(~outcome.adversarial)
+                robust = replace(task, threat=cast(LpThreat, part)).only(~outcome.adversarial)
                 if not len(robust.x):
                     return outcome
                 entered = enter_round(robust)
                 if entered.stop():
                     return outcome
                 _assail(round_attack, entered, outcome)
+                if isinstance(part, FeaturesThreat):
+                    _give_back(replace(robust, stop=entered.stop), outcome)
     return outcome
 
 
-def start(model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criterion: Criterion = CLASS) -> Task:
+def _give_back(task: Task, outcome: Outcome) -> None:
+    """Make the adversarial rows that a round has found for the samples of `task` as like the clean ones as can be."""
+    fallen = task.only(outcome.adversarial[task.place])
+    if len(fallen.x):
+        outcome.x_adv[fallen.place] = give_back(fallen, outcome.x_adv[fallen.place])
+
+
+def start(model: Model, x: Tensor, y: Tensor, threat: Part, rng: Rng, criterion: Criterion = CLASS) -> Task:
     """Return the task that a driver begins with. Arguments are those of `assail`.
 
     Raise ValueError if x leaves the threat's bounds.
@@ -148,6 +168,7 @@ def start(model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criter
 
 def check_bounds(x: Tensor, threat: Threat) -> None:
     """Raise ValueError if x, (N, *features), leaves the threat's bounds."""
+    x = x.nan_to_num(threat.lo) if threat.keeps_missing else x
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
         ranges = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
         give = "give those of the data, as LpThreat.parse(TEXT, lo=-1, hi=1) or minimize_norm(bounds=(-1, 1))"

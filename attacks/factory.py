@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import Field, fields, is_dataclass
 from itertools import count
@@ -15,21 +15,22 @@ from torch.nn import functional as F
 from robust.attacks.combine.eot import EOT
 from robust.attacks.combine.odi import Diversified
 from robust.attacks.combine.restarts import Restarts
+from robust.attacks.combine.starts import Starts
 from robust.attacks.combine.targets import Targets
 from robust.attacks.combine.transfer import Transfer
 from robust.attacks.combine.until import Until
 from robust.attacks.engine import AnyAttack, assail
 from robust.attacks.registry import ATTACKS
-from robust.attacks.spec import Spec, configure
+from robust.attacks.spec import Spec, Value, configure
 from robust.attacks.task import Model, NoGradientError
-from robust.attacks.threats.lp import LpThreat
-from robust.attacks.threats.threat import Threat
+from robust.attacks.threats.threat import Part, Threat
 
 # Wrappers that go with every attack, by option; the last is the outermost.
 WRAPPERS: dict[str, type[Any]] = {
     "odi": Diversified,
     "eot": EOT,
     "surrogate": Transfer,
+    "starts": Starts,
     "targets": Targets,
     "restarts": Restarts,
 }
@@ -44,8 +45,8 @@ def no_models(text: str) -> Model:
 def make(text: str | Spec, load: Callable[[str], Model] = no_models) -> AnyAttack:
     """Make the attack of a spec, such as "pgd:steps=40:restarts=5".
 
-    `odi=K`, `eot=K`, `targets=K` and `restarts=R` go with every attack, and so does `surrogate=MODEL`: `load` makes the
-    model from that spec. Raise LookupError for an unknown name, ValueError for a wrong option.
+    `odi=K`, `eot=K`, `starts=K`, `targets=K` and `restarts=R` go with every attack, and so does `surrogate=MODEL`:
+    `load` makes the model from that spec. Raise LookupError for an unknown name, ValueError for a wrong option.
     """
     spec = Spec.parse(text) if isinstance(text, str) else text
     cls, own = ATTACKS.get(spec.name), spec
@@ -53,13 +54,21 @@ def make(text: str | Spec, load: Callable[[str], Model] = no_models) -> AnyAttac
         own = own.without(option)
     read = getattr(cls, "from_spec", None)  # an attack of another library reads its own options
     attack: AnyAttack = read(own) if read else configure(cls, own)
-    for option, wrapper in WRAPPERS.items():
-        given = tuple(pair for pair in spec.options if pair[0] == option)
-        if given and wrapper is Transfer:
+    for wrapper, given in _wrappers(spec):
+        if wrapper is Transfer:
             attack = wrapper(attack, load(str(given[0][1])))
-        elif given:
+        else:
             attack = configure(wrapper, Spec(spec.name, options=given), attack=attack)
     return attack
+
+
+def _wrappers(spec: Spec) -> Iterator[tuple[type[Any], tuple[tuple[str, Value], ...]]]:
+    """Yield the wrappers of a spec, the innermost first, each with its options; starts take the targets, too."""
+    given = dict(spec.options)
+    for option, wrapper in WRAPPERS.items():
+        names = {"starts", "targets"} if wrapper is Starts else {option}
+        if option in given and not (wrapper is Targets and "starts" in given):
+            yield wrapper, tuple(pair for pair in spec.options if pair[0] in names)
 
 
 def describe(attack: AnyAttack) -> str:
@@ -71,7 +80,8 @@ def describe(attack: AnyAttack) -> str:
     options: tuple[Field[Any], ...] = fields(attack) if is_dataclass(attack) else ()
     for option in options:
         value = getattr(attack, option.name)
-        if isinstance(value, bool | int | float | str) and (inner is not None or value != option.default):
+        given = value != option.default or (option.name in WRAPPERS and value)
+        if isinstance(value, bool | int | float | str) and given:
             values[option.name] = value
         elif callable(value) and value is not option.default:  # the user's own loss or model
             values[option.name] = getattr(value, "__name__", type(value).__name__)
@@ -102,7 +112,7 @@ def needs_gradient(attack: AnyAttack, x: Tensor, threat: Threat, classes: int) -
 MAX_TRIED = 5  # calls of the model that tell whether an attack is for a norm: it refuses one before it asks
 
 
-def find_refusal(text: str, x: Tensor, ball: LpThreat, classes: int) -> str:
+def find_refusal(text: str, x: Tensor, ball: Part, classes: int) -> str:
     """Return the message with which the attack of a spec refuses the norm of a ball; "" if it takes it.
 
     Its first step is tried on `x`, one sample (1, *features), and a model of `classes` classes that is always right. A

@@ -32,6 +32,8 @@ def _changes(spec: Spec, classes: int) -> list[tuple[str, Value, Value]]:
     changes: list[tuple[str, Value, Value]] = []
     if isinstance(targets, int) and targets >= classes:
         changes.append(("targets", targets, classes - 1))
+        if isinstance(starts := options.get("starts"), int):  # as many at each of the targets that are left
+            changes.append(("starts", starts, max(1, starts * (classes - 1) // targets)))
     if loss == "dlr" and classes < (DLR if targets is None else TARGETED_DLR):
         changes.append(("loss", loss, "margin"))
     return changes

@@ -16,7 +16,13 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, check_at_least_1, check_loss, configure
 
 COMBINE = Path(__file__).parent / "combine"
-WRAPPERS = ("odi", "eot", "targets", "restarts")  # each an option of every attack, and the file that holds its class
+WRAPPERS = (
+    "odi",
+    "eot",
+    "starts",
+    "targets",
+    "restarts",
+)  # options of every attack, and the files of their classes
 SURROGATE = "surrogate"  # likewise an option of every attack; its value is a model
 TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}  # of options
 CHECKS = {check.__name__: check for check in (check_at_least_1, check_loss)}  # that check values, and need no torch

@@ -7,7 +7,7 @@ import hashlib
 import json
 import tomllib
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from typing import Any
 from robust.attacks.files import read_text
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import check_options
-from robust.attacks.spec import Spec, check_at_least_1
+from robust.attacks.spec import Spec
 from robust.attacks.text import printable, slug
-from robust.attacks.words import NORMS
+from robust.attacks.words import FAMILIES, NORMS
 
 WAYS = ("channels-last", "fold", "bf16")  # to make the copy of the model cheaper that a suite queries: see fast_copy.py
 SHIPPED = Path(__file__).parent / "suites"
@@ -25,15 +25,17 @@ SHIPPED = Path(__file__).parent / "suites"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One attack of a suite, and which samples it attacks: of the robust ones those with the largest margin."""
+    """One attack of a suite, and which samples it attacks: of the robust ones those nearest to falling."""
 
     attack: str  # canonical: "pgd:restarts=8:steps=20"
-    norms: tuple[str, ...] = NORMS  # of the threat models that it is for
+    threats: tuple[str, ...] = NORMS  # the families of threat models that it is for
     hardest: float = 1.0  # the share of the robust samples that is attacked, in (0, 1]
-    least: int = 1  # how many samples are attacked at least
+    least: int = 1  # how many samples are attacked at least, whatever `hardest` and `near` say
     patience: int | None = None  # the stage ends after so many rounds in a row without success; None: never
-    widen: bool = False  # every successful round doubles the share
+    widen: bool = False  # every successful round doubles `hardest`, `near` and `least`
     follow: bool = False  # the stage runs only if the stage before it was successful
+    near: float = 1.0  # only samples with at most this part of their clean margin left; 1: all
+    onward: bool = False  # each round attacks samples that the stage has not attacked before
 
     def __post_init__(self) -> None:
         spec = Spec.parse(self.attack)
@@ -41,14 +43,17 @@ class Stage:
             ATTACKS.refuse(spec.name)
         check_options(spec)
         object.__setattr__(self, "attack", str(spec))
-        for norm in self.norms:
-            if norm not in NORMS:
-                raise ValueError(f"unknown norm {suggest(norm, NORMS)}")
-        if not self.norms:
-            raise ValueError(f"norms is empty, expected one or more of {', '.join(NORMS)}")
+        for family in self.threats:
+            if family not in FAMILIES:
+                raise ValueError(f"unknown family of threat models {suggest(family, FAMILIES)}")
+        if not self.threats:
+            raise ValueError(f"threats is empty, expected one or more of {', '.join(FAMILIES)}")
         if not 0 < self.hardest <= 1:
             raise ValueError(f"hardest, a share of the robust samples, must be in (0, 1], got {self.hardest:g}")
-        check_at_least_1("least", self.least)
+        if not 0 < self.near <= 1:
+            raise ValueError(f"near, a share of the clean margin, must be in (0, 1], got {self.near:g}")
+        if self.least < 0:
+            raise ValueError(f"least must be at least 0, got {self.least}")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience must be at least 1, got {self.patience}")
 
@@ -65,10 +70,25 @@ class Suite:
         """Return the name without the version: "standard", "mine"."""
         return self.name.rpartition("-")[0]
 
-    def determinants(self, search: Sequence[str] = ()) -> dict[str, Any]:
-        """Return everything that determines the figures, for JSON; `search` is how the queried copy is made cheaper."""
-        stages = [asdict(stage) | {"norms": list(stage.norms)} for stage in self.stages]
+    def determinants(self, search: Sequence[str] = (), families: Iterable[str] = NORMS) -> dict[str, Any]:
+        """Return everything that determines the figures under threat models of these families, for JSON.
+
+        `search` is how the queried copy is made cheaper. The norms are one kind: figures under one of them depend on
+        the stages for all of them, since each stage has random numbers of its own by its place.
+        """
+        kinds = {family for one in families for family in (NORMS if one in NORMS else (one,))}
+        stages = [_determinants(stage) for stage in self.stages if kinds.intersection(stage.threats)]
         return {"stages": stages} | ({"search": list(search)} if search else {})
+
+
+def _determinants(stage: Stage) -> dict[str, Any]:
+    """Return what a stage says, as rows of older versions know it: norms alone, and no `near` or `onward`."""
+    later = {"near": 1.0, "onward": False}
+    content = {key: value for key, value in asdict(stage).items() if key not in later or value != later[key]}
+    families = content.pop("threats")
+    others = [family for family in families if family not in NORMS]
+    norms = {"norms": [family for family in families if family in NORMS]}
+    return content | norms | ({"threats": others} if others else {})
 
 
 def suite_names() -> list[str]:
@@ -88,7 +108,7 @@ def read_suite(text: str, folder: Path) -> Suite:
             raise LookupError(f"{text} is an attack; write --robust-attack={text}")
         raise LookupError(f"unknown suite {suggest(text, names, 'suite')}; or name a file of your own, as mine.toml")
     stages = _stages(folder / text)
-    content = json.dumps(Suite("", stages).determinants(), sort_keys=True)
+    content = json.dumps(Suite("", stages).determinants((), FAMILIES), sort_keys=True)
     return Suite(f"{slug(Path(text).stem)}-{hashlib.sha256(content.encode()).hexdigest()[:8]}", stages)
 
 
@@ -112,8 +132,11 @@ def _stages(path: Path) -> tuple[Stage, ...]:
 def _stage(where: str, table: dict[str, Any]) -> Stage:
     """Make a stage of a TOML table, whose arrays become tuples; `where` begins the messages of errors."""
     hints = typing.get_type_hints(Stage)
-    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     try:
+        table = _rename_norms(table) if "norms" in table else table
+        given: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+        }
         if "attack" not in given:
             raise ValueError('there is no attack; write attack = "pgd:steps=40"')
         for key, value in given.items():
@@ -126,13 +149,22 @@ def _stage(where: str, table: dict[str, Any]) -> Stage:
         raise ValueError(printable(f"{where}: {error.args[0]}")) from None
 
 
+def _rename_norms(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a table of a stage with `threats` in place of `norms`, an older name of it."""
+    if "threats" in given:
+        raise ValueError("norms and threats are two names of one key; give threats")
+    return {"threats" if key == "norms" else key: value for key, value in given.items()}
+
+
 EXPECTED = {
     "attack": "a string in quotes",
-    "norms": "a list of strings in quotes",
+    "threats": "a list of strings in quotes",
     "hardest": "a number",
+    "near": "a number",
     "least": "a whole number",
     "patience": "a whole number",
     "widen": "true or false",
+    "onward": "true or false",
     "follow": "true or false",
 }
 

@@ -78,6 +78,7 @@ SYNONYMS: dict[str, dict[str, str]] = {
         "alpha stepsize epsiter epsstep relstepsize absstepsize": "stride, as a share of eps: stride=0.25",
         "eps epsilon epsilons norm": "the threat model: --robust-threat=linf:8/255",
         "nrestarts numrestarts restart ntrials": "restarts",
+        "nstarts numstarts": "starts",
         "ntargets numtargets ntargetclasses targetclasses": "targets",
         "lossfn lossfunction criterion": "loss",
         "eotiter": "eot",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from robust.attacks.losses import Loss
 from robust.attacks.rng import Rng
 from robust.attacks.threats.balls import Balls
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Part
 
 Model = Callable[[Tensor], Tensor]
 
@@ -38,7 +40,7 @@ class Task:
     model: Model
     x: Tensor  # (n, *features), the clean inputs
     y: Tensor  # (n,) int64
-    threat: LpThreat
+    threat: LpThreat  # or of a table, for attacks whose families say so: see families.py
     rng: Rng
     cost: Cost  # of all N samples that the task began with
     place: Tensor  # (n,) int64: the positions of the n samples among these N
@@ -50,12 +52,12 @@ class Task:
     stop: Callable[[], bool] = lambda: False  # whether to end early; asked before the first step and after each
 
     @classmethod
-    def of(cls, model: Model, x: Tensor, y: Tensor, threat: LpThreat, rng: Rng, criterion: Criterion = CLASS) -> "Task":
+    def of(cls, model: Model, x: Tensor, y: Tensor, threat: Part, rng: Rng, criterion: Criterion = CLASS) -> "Task":
         """Make the task of a whole batch: x (N, *features), y (N,) int64, or whatever labels the criterion takes."""
         place = torch.arange(len(x), device=x.device)
         cost = Cost(torch.zeros_like(place), torch.zeros_like(place))
         exact = model.exact if isinstance(model, FastCopy) else None
-        return cls(model, x, y, threat, rng, cost, place, exact=exact, criterion=criterion)
+        return cls(model, x, y, cast(LpThreat, threat), rng, cost, place, exact=exact, criterion=criterion)
 
     def start(self, share: float = 1.0) -> Tensor:
         """Return the start, (n, *features): `origin`, or a random point of the ball shrunk to `share`, from 0 to 1."""
@@ -149,7 +151,7 @@ class Task:
         )
 
     def threat_of(self, keep: Tensor) -> LpThreat:
-        """Return the threat model of the samples in the mask `keep`, (n,) bool."""
+        """Return the threat model of the samples in the mask `keep`, (n,) bool, or at these positions."""
         return self.threat.only(keep) if isinstance(self.threat, Balls) else self.threat
 
     def fold(self, k: int) -> "Task":

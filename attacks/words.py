@@ -1,17 +1,23 @@
-"""The grammar of threat models as users write them: "linf:8/255", and "linf:8/255+l2:0.5" for a union.
+"""The grammar of threat models as users write them: "linf:8/255", "features:FILE.toml", the union "linf:0.1+l2:0.5".
 
 No torch in this file: collecting tests reads threat models, and must stay instant.
 """
 
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
+from pathlib import Path
 
 from robust.attacks.registry import suggest
 from robust.attacks.synonyms import look_up_synonym, plain
+from robust.attacks.table_file import Table, read_table, read_table_file
 from robust.attacks.text import slug
 
 NORMS = ("linf", "l2", "l1")
+FEATURES = "features"
+FAMILIES = (*NORMS, FEATURES)  # of threat models, by the word before the colon
+DIGESTED = re.compile(r"features:[\w.+-]+-[0-9a-f]{8}")  # the canonical spelling: the file's name, and its content
 NUMBER = r"[+-]?[\d.]{1,40}(e[+-]?\d{1,3})?"  # with bounds: exact fractions grow with the exponent
 
 
@@ -70,13 +76,78 @@ def threat_text(norm: str, eps: Fraction) -> str:
     return f"{norm}:{eps}"
 
 
-@lru_cache(256)  # thousands of records have the same few
-def canonical_threat(text: str) -> str:
+# The tables that were read, by the canonical word, whose digest is that of the content.
+_tables: dict[str, Table] = {}
+
+
+def canonical_threat(text: str, folder: Path = Path()) -> str:
     """Return a threat model, or a union such as "linf:8/255+l2:0.5", in its canonical spelling.
 
-    Raise ValueError as `parse_threat` does.
+    A file in it is read, below `folder`, and named by its content: "features:loans-1a2b3c4d". Raise ValueError as
+    `parse_threat` does, and for what is wrong with the file.
     """
+    if FEATURES not in text:
+        return _canonical_balls(text)
+    return "+".join(_canonical_part(part.strip(), folder) for part in text.split("+"))
+
+
+@lru_cache(256)  # thousands of records have the same few
+def _canonical_balls(text: str) -> str:
     return "+".join(threat_text(*parse_threat(part)) for part in text.split("+"))
+
+
+def _canonical_part(text: str, folder: Path) -> str:
+    word, _, file = text.partition(":")
+    if word != FEATURES:
+        return _canonical_balls(text)
+    if DIGESTED.fullmatch(text):
+        return text
+    if not file.endswith(".toml"):
+        raise ValueError(f"{text!r}: name the file of the table, as features:loans.toml")
+    path = folder / file
+    return keep_table(slug(path.stem), read_table_file(path))
+
+
+def keep_table(stem: str, table: Table) -> str:
+    """Keep a table under its canonical word, which is returned: "features:loans-1a2b3c4d"."""
+    word = f"{FEATURES}:{stem}-{table.digest}"
+    _tables[word] = table
+    return word
+
+
+def find_table(word: str) -> Table:
+    """Return the table of a canonical word; ValueError if this process has not read it."""
+    if word not in _tables:
+        raise ValueError(f"{word!r}: the table with this content was not read; name its file, as features:loans.toml")
+    return _tables[word]
+
+
+def tables_of(threat: str) -> dict[str, str]:
+    """Return the content of the tables in a threat model, as JSON, by their canonical words."""
+    return {part: find_table(part).content for part in threat.split("+") if family_of(part) == FEATURES}
+
+
+def learn_tables(tables: dict[str, str]) -> None:
+    """Keep the tables that `tables_of` returned elsewhere; ValueError if a content is not what its word says."""
+    for word, content in tables.items():
+        table = read_table(content)
+        if keep_table(word.partition(":")[2].rpartition("-")[0], table) != word:
+            raise ValueError(f"the table of {word} has another content: its digest is {table.digest}")
+
+
+def family_of(part: str) -> str:
+    """Return the family of a threat model that is no union: "linf", "features"."""
+    return part.partition(":")[0]
+
+
+def families_of(threats: Iterable[str]) -> set[str]:
+    """Return the families of threat models, and of the parts of unions."""
+    return {family_of(part) for threat in threats for part in threat.split("+")}
+
+
+def has_eps(threat: str) -> bool:
+    """Whether a threat model is one ball, whose eps is one number: no union, and no table."""
+    return "+" not in threat and family_of(threat) in NORMS
 
 
 def describe_threat(text: str, lo: float, hi: float) -> str:
@@ -88,6 +159,8 @@ def describe_threat(text: str, lo: float, hi: float) -> str:
 
 
 def _describe_ball(text: str, lo: float, hi: float) -> str:
+    if family_of(text) == FEATURES:
+        return text
     norm, eps = parse_threat(text)
     if norm != "linf":
         return text

@@ -101,8 +101,8 @@ def _recorded() -> Iterator[list[Round]]:
     rounds: list[Round] = []
     run_batches = robust.evaluation.attack_run.run_batches
 
-    def record_round(attack: AttackFunction, samples: Samples, batcher: Batcher) -> BatchOutcome:
-        outcome = run_batches(attack, samples, batcher)
+    def record_round(attack: AttackFunction, samples: Samples, batcher: Batcher, copies: int = 1) -> BatchOutcome:
+        outcome = run_batches(attack, samples, batcher, copies)
         rounds.append((samples.index, outcome.forwards + 2 * outcome.backwards))  # backward takes about two forwards
         return outcome
 

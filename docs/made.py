@@ -66,7 +66,7 @@ def wrapping() -> str:
         for path in sorted((ROOT / "attacks/combine").glob("[!_]*.py"))
         for thing in things(path)
         for option in thing.options
-        if option.name in ("restarts", "targets", "odi", "eot")
+        if option.name in ("restarts", "targets", "odi", "eot", "starts")
     ]
     return table(("option", "default in Python", "what it is"), rows)
 
@@ -114,7 +114,7 @@ def operators() -> str:
 def suites() -> str:
     """Return a section for each suite, the shortest first: the comment at the top of its file, and its stages."""
     parts = []
-    head = ("stage", "attack", "norms", "hardest", "least", "patience", "further")
+    head = ("stage", "attack", "threats", "hardest", "least", "patience", "further")
     texts = {path: path.read_text() for path in (ROOT / "attacks/suites").glob("*.toml")}
     for path, text in sorted(texts.items(), key=lambda item: item[1].count("[[stages]]")):
         comment = "\n".join(line.removeprefix("#").strip() for line in text.partition("[[")[0].split("\n"))
@@ -201,8 +201,8 @@ def _options(options: tuple[Option, ...]) -> str:
 def _stage(stage: dict[str, Any]) -> tuple[str, ...]:
     """Return the cells of a stage; defaults are left out."""
     further = ", ".join(word for word in ("widen", "follow") if stage.get(word))
-    norms = ", ".join(stage.get("norms", ["all"]))
-    return norms, *(str(stage.get(key, "")) for key in ("hardest", "least", "patience")), further
+    threats = ", ".join(stage.get("threats", ["all norms"]))
+    return threats, *(str(stage.get(key, "")) for key in ("hardest", "least", "patience")), further
 
 
 def _described(thing: Thing) -> str:

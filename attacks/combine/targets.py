@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from robust.attacks.engine import AnyAttack, Round, rounds_of
 from robust.attacks.spec import check_at_least_1
@@ -35,8 +36,16 @@ class Targets:
     def _aim(self, rank: int, enter_round: Any, task: Task) -> Task:
         """Return the task with the wrong class of this rank as target; it costs one forward pass."""
         task = enter_round(task.fold(rank))
-        logits = task.logits(task.x)
-        if self.targets >= logits.shape[1]:
-            raise ValueError(f"the model has {logits.shape[1]} classes, so at most targets={logits.shape[1] - 1}")
-        wrong = logits.scatter(1, task.y[:, None], -torch.inf)
-        return replace(task, target=wrong.sort(dim=1, descending=True, stable=True).indices[:, rank])
+        return replace(task, target=rank_wrong(task, self.targets)[:, rank])
+
+
+def rank_wrong(task: Task, targets: int) -> Tensor:
+    """Return the wrong classes with the largest logits at the clean inputs, (n, targets) int64, in this order.
+
+    It costs one forward pass. Raise ValueError if the model does not have more classes than targets.
+    """
+    logits = task.logits(task.x)
+    if targets >= logits.shape[1]:
+        raise ValueError(f"the model has {logits.shape[1]} classes, so at most targets={logits.shape[1] - 1}")
+    wrong = logits.scatter(1, task.y[:, None], -torch.inf)
+    return wrong.sort(dim=1, descending=True, stable=True).indices[:, :targets]

@@ -28,7 +28,7 @@ class Balls(LpThreat):
         return wide * float(self.eps)
 
     def only(self, keep: Tensor) -> "Balls":
-        """Return the balls of the samples in the mask `keep`, (n,) bool."""
+        """Return the balls of the samples in the mask `keep`, (n,) bool, or at these positions."""
         return replace(self, share=self.share[keep])
 
     def admits(self, x_adv: Tensor, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Shapes: `x` and `x_adv` are (N, *features) of any rank; sizes and verdicts are (
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -30,6 +30,7 @@ class LpThreat:
     eps: Fraction  # in the units of x; a Fraction, so that "linf:8/255" comes back as written
     lo: float = 0.0
     hi: float = 1.0
+    keeps_missing: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         norm, eps = parse_threat(f"{self.norm}:{self.eps}")  # it checks both

@@ -8,15 +8,19 @@ from typing import Protocol
 from torch import Tensor
 
 from robust.attacks.rng import Rng
+from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.union import Union
+from robust.attacks.words import FEATURES, family_of
+
+Part = LpThreat | FeaturesThreat  # a threat model that is no union
 
 
 class Threat(Protocol):
     """A set of admitted inputs around every x. `str` of a threat is its canonical spelling."""
 
     @property
-    def parts(self) -> tuple[LpThreat, ...]:
+    def parts(self) -> "tuple[Part, ...]":
         """Return the threat models whose union this is; a sample is adversarial if it is under any of them."""
         ...
 
@@ -30,6 +34,11 @@ class Threat(Protocol):
         """Return the upper bound of every feature."""
         ...
 
+    @property
+    def keeps_missing(self) -> bool:
+        """Whether NaN is a missing value, which stays missing; elsewhere it is no input."""
+        ...
+
     def sample(self, x: Tensor, rng: Rng) -> Tensor:
         """Draw a random admitted input for every x, (N, *features)."""
         ...
@@ -39,10 +48,11 @@ class Threat(Protocol):
         ...
 
 
-def read_threat(text: str, lo: float = 0.0, hi: float = 1.0) -> LpThreat | Union:
-    """Read "linf:8/255", or the union "linf:8/255+l2:0.5", for inputs in [lo, hi].
+def read_threat(text: str, lo: float = 0.0, hi: float = 1.0) -> Part | Union:
+    """Read "linf:8/255", "features:loans.toml", or the union "linf:8/255+l2:0.5", for inputs in [lo, hi].
 
     Raise ValueError, in one line, for anything else.
     """
-    parts = tuple(LpThreat.parse(part, lo, hi) for part in text.split("+"))
+    kinds = [(FeaturesThreat if family_of(part.strip()) == FEATURES else LpThreat, part) for part in text.split("+")]
+    parts = tuple(kind.parse(part.strip(), lo, hi) for kind, part in kinds)
     return parts[0] if len(parts) == 1 else Union(parts)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from robust.attacks.rng import Rng
+from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
 
 
@@ -13,7 +14,7 @@ from robust.attacks.threats.lp import LpThreat
 class Union:
     """The union of several threat models with the same bounds."""
 
-    parts: tuple[LpThreat, ...]
+    parts: tuple[LpThreat | FeaturesThreat, ...]
 
     def __post_init__(self) -> None:
         if len({(part.lo, part.hi) for part in self.parts}) != 1:
@@ -28,6 +29,11 @@ class Union:
     def hi(self) -> float:
         """Return the upper bound of every feature."""
         return self.parts[0].hi
+
+    @property
+    def keeps_missing(self) -> bool:
+        """Whether every part takes rows with missing values."""
+        return all(part.keeps_missing for part in self.parts)
 
     def __str__(self) -> str:
         return "+".join(map(str, self.parts))

@@ -1,7 +1,7 @@
 """APGD, auto-PGD: Croce and Hein 2020 (2003.01690); for l1 the sparse steps and the shrinking radius of 2103.01208."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.words import FAMILIES
 
 INERTIA = 0.75  # share of the new step in an update; the rest continues the last update
 FIRST_WINDOW, MIN_WINDOW, WINDOW_DECREASE = 0.22, 0.06, 0.03  # shares of the steps
@@ -48,6 +49,7 @@ class APGD:
     steps: int = 100
     loss: str | Loss = "ce"  # ce, margin, dlr or sice
     rho: float = 0.75  # share of rising steps in a window below which the step size is halved
+    families: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -1,11 +1,13 @@
 """BIM, the basic iterative method: PGD from the input itself (Kurakin, Goodfellow and Bengio 2017, 1607.02533)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
+from robust.attacks.words import FAMILIES
 from robust.attacks.zoo.pgd import PGD, PGDState
 
 
@@ -17,6 +19,7 @@ class BIM:
     steps: int = 10
     stride: float = 0.25  # length of a step, as a share of eps
     loss: str | Loss = "ce"  # ce, margin, dlr or sice
+    families: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -7,6 +7,7 @@ from robust.attacks.engine import Ascent
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_loss
 from robust.attacks.task import Task
+from robust.attacks.words import FAMILIES
 
 
 @ATTACKS.register("fgsm")
@@ -16,6 +17,7 @@ class FGSM:
 
     loss: str = "ce"  # ce, margin, dlr or sice
     steps: ClassVar[int] = 1
+    families: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __post_init__(self) -> None:
         check_loss(self.loss)

@@ -5,7 +5,7 @@ Dong et al. 2019 (1904.02884).
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Model, Task
+from robust.attacks.words import FAMILIES
 
 MIN_SCALE = 0.9  # input diversity shrinks an image to no less than this share of its width
 
@@ -41,6 +42,7 @@ class MIFGSM:
     diversity: float = 0.0  # DI: probability of a gradient at a shrunk and shifted copy; 0.5 in the paper
     kernel: int = 0  # TI: odd width of the Gaussian that smooths a gradient; 0 is none, 15 in the paper
     loss: str | Loss = "ce"  # ce, margin, dlr or sice
+    families: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -1,13 +1,14 @@
 """Random noise: a baseline that every attack should beat."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
+from robust.attacks.words import FAMILIES
 
 
 class NoiseState(NamedTuple):
@@ -23,6 +24,7 @@ class Noise:
     """Draw `steps` points uniformly from the threat model; no gradient is needed."""
 
     steps: int = 100
+    families: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

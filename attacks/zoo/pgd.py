@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
+from robust.attacks.words import FAMILIES
 
 FIRST_CYCLE = 8  # steps; hardly any sample cycles earlier, so short attacks, as in training, need not check
 
@@ -53,6 +54,7 @@ class PGD:
     start: float = 1.0  # size of the random start, as a share of the ball; 0 starts at x
     loss: str | Loss = "ce"  # ce, margin, dlr or sice
     last: float | None = None  # length of the last step, as a share of eps; None: `stride`
+    families: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -23,8 +23,9 @@ AUTHOR = "github-actions[bot]"  # of our comment: others may begin theirs like t
 SCHEMA = 1
 MAX_BYTES, MAX_ROWS = 1 << 16, 50  # of the file; rows, and likewise comparisons
 MAX_COUNT = 10**9
+TABLE = "features"  # the family of threat models of tables, whose eps differ by feature
 WORDS = {
-    "norm": ("linf", "l2", "l1"),
+    "norm": ("linf", "l2", "l1", TABLE),
     "verdict": ("trusted", "suspect", "broken", ""),
     "metric": ("clean_acc", "robust_acc", "certified_acc"),
     "ruling": ("holds", "inconclusive", "fails"),
@@ -145,8 +146,12 @@ def _rows(numbers: Numbers) -> Iterator[list[str]]:
         floor = "" if row["floor"] is None else f"{row['floor']:g}"
         gate = "" if row["floor"] is None else decide_gate(robust, low, high, row)
         figures = [f"{100 * row['correct'] / n:.1f}", f"{robust:.1f}", f"{low:.1f} to {high:.1f}", floor]
-        threat = " or ".join(f"{part['norm']} {format_eps(part['eps'])}" for part in row["threat"])
+        threat = " or ".join(_describe_part(part) for part in row["threat"])
         yield [str(k), threat, *figures, gate + ", partial" * row["partial"], row["verdict"], str(n)]
+
+
+def _describe_part(part: Numbers) -> str:
+    return TABLE if part["norm"] == TABLE else f"{part['norm']} {format_eps(part['eps'])}"
 
 
 def _comparisons(numbers: Numbers) -> Iterator[list[str]]:

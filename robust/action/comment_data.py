@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from robust.action.outcome import Line, Outcome
+from robust.attacks.words import NORMS
 
 SCHEMA = 1
 MAX_ROWS = 50  # rows, and comparisons
@@ -31,7 +32,7 @@ def _row(line: Line) -> dict[str, Any]:
     record = line.record
     parts = [part.partition(":") for part in record.threat.split("+")]
     return {
-        "threat": [{"norm": norm, "eps": float(Fraction(eps))} for norm, _, eps in parts],
+        "threat": [{"norm": norm, "eps": float(Fraction(eps)) if norm in NORMS else 1.0} for norm, _, eps in parts],
         "n": record.data.n,
         "correct": int(record.correct.sum()),
         "robust": int(record.robust.sum()),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -56,7 +57,7 @@ class Certifier:
         Raise NoBoundsError, in one line, for a network or a threat model without bounds.
         """
         refuse_threat(str(threat))
-        return cls(module, read_graph(module, x), threat.parts)
+        return cls(module, read_graph(module, x), cast(tuple[LpThreat, ...], threat.parts))
 
     def check(self, x: Tensor) -> None:
         """Raise NoBoundsError if the network answers x, (n, *features), at random, or otherwise than its graph."""

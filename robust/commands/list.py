@@ -13,7 +13,7 @@ from typing import Any
 
 from robust.attacks.registry import ATTACKS, Registry, suggest
 from robust.attacks.suite import read_suite, suite_names
-from robust.attacks.words import NORMS
+from robust.attacks.words import FEATURES, NORMS
 from robust.certification.words import METHODS
 from robust.data.dataset import DATA, Dataset
 from robust.models.registry import ARCHITECTURES
@@ -24,6 +24,7 @@ KINDS: tuple[Registry[Any], ...] = (ATTACKS, DATA, ARCHITECTURES, RECIPES, WRAPP
 THREATS = {
     "linf": "linf:EPS, no value changes by more than EPS: linf:8/255",
     "l2": "l2:EPS, the change has a Euclidean length of at most EPS: l2:0.5",
+    FEATURES: "features:FILE.toml, a table's rows change within the constraints of a file: features:loans.toml",
     "l1": "l1:EPS, the changes of all values sum to at most EPS: l1:12",
 }
 CERTIFICATES = {
@@ -31,6 +32,7 @@ CERTIFICATES = {
     "crown": "an affine function below the margin (1811.00866), after ibp for what that leaves open",
     "alpha-crown": "crown with optimised slopes (2011.13824), the dearest, after ibp and crown",
 }
+TABLE = "names, bounds, types, groups, relations and eps of the columns: docs/tables.md"
 EPS = "a number above 0, as 0.03 or 8/255, in the units of the data; with + a union, as linf:8/255+l2:0.5"
 TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 WIDTH = 24  # of an option with its default
@@ -45,7 +47,7 @@ def _list_all() -> Iterator[str]:
     yield f"suites: {', '.join(suite_names())}"
     for registry in KINDS:
         yield f"{registry.kind}s: {', '.join(registry.names())}"
-    yield f"threats: {', '.join(f'{norm}:EPS' for norm in NORMS)}"
+    yield f"threats: {', '.join(f'{norm}:EPS' for norm in NORMS)}, {FEATURES}:FILE.toml"
     yield f"certificates: {', '.join(METHODS)}"
     yield f"curves: {', '.join(NORMS)}"
 
@@ -58,7 +60,8 @@ def _describe(name: str) -> Iterator[str]:
         ends = "it takes no options; --robust-time=30m stops it"
         return iter([f"suite {name}, on the samples that are still robust:", *lines, ends])
     if plain in THREATS:
-        return iter([f"threat {plain}: {THREATS[plain]}", _option("EPS", EPS)])
+        value = _option("FILE.toml", TABLE) if plain == FEATURES else _option("EPS", EPS)
+        return iter([f"threat {plain}: {THREATS[plain]}", value])
     if name == CURVE:
         return _describe_curve()
     registry = next((registry for registry in KINDS if plain in registry), None)

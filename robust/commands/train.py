@@ -14,9 +14,11 @@ import torch
 from torch import nn
 
 from robust.attacks.text import brief, printable_lines
-from robust.attacks.threats.lp import LpThreat
-from robust.attacks.words import canonical_threat
+from robust.attacks.threats.threat import Part, read_threat
+from robust.attacks.threats.union import Union
+from robust.attacks.words import canonical_threat, tables_of
 from robust.data.dataset import Dataset
+from robust.data.tables import check_table, fit_tables
 from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, join
 from robust.distributed.shutdown import Shutdown
 from robust.evaluation.measure import check_model
@@ -61,7 +63,8 @@ class Order:
     recipes: tuple[str, ...]
     data: str  # as the user wrote it
     dataset: Dataset
-    threat: LpThreat
+    threat: Part
+    threat_text: str  # as the user wrote it
     seed: int
     folder: Path
     file: Path | None  # where the user wants a copy of the weights
@@ -113,9 +116,17 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
     with blame("device", args.device):
         device = ranks.device(read_device(options["device"]))
     with blame("data", args.data):
-        dataset = read_dataset(options["data"]).complete(download=args.download).count_classes()
+        dataset = read_dataset(options["data"])
+    word, text = _read_threat(options["threat"], dataset, args.data)
+    with blame("data", args.data):
+        dataset = fit_tables(dataset, [word]).complete(download=args.download).count_classes()
         few = dataset.load("train").take(np.arange(TRIAL_SAMPLES))
-    threat, normalize = _read_threat(options["threat"], dataset, args.data), read_normalization(options["normalize"])
+    with blame("threat", options["threat"].text or word):
+        for table in tables_of(word):
+            check_table(dataset, table)
+        threat = read_threat(word, dataset.lo, dataset.hi)
+        assert not isinstance(threat, Union)
+    normalize = read_normalization(options["normalize"])
     here = Path.cwd()
     output = read_output_form(options["output"])
     with blame("model", spec.text):
@@ -141,18 +152,18 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
         with blame("train", recipe):
             rehearse(build(), read_recipe(recipe), few, threat)
     folder, file = _choose_places(args.out, here, len(recipes))
-    return Order(spec, build, normalize, output, recipes, args.data, dataset, threat, args.seed, folder, file)
+    return Order(spec, build, normalize, output, recipes, args.data, dataset, threat, text, args.seed, folder, file)
 
 
-def _read_threat(option: OptionValue, dataset: Dataset, data: str) -> LpThreat:
-    """Return the threat model to train under: the user's, or else the data set's."""
+def _read_threat(option: OptionValue, dataset: Dataset, data: str) -> tuple[str, str]:
+    """Return the threat model to train under, canonical, and as written: the user's, or else the data set's."""
     text = option.text or dataset.threat
     if text is None:
         refuse_missing_threat(data)
     with blame(option.name, text):
-        if "+" in canonical_threat(text):
+        if "+" in (word := canonical_threat(text, option.folder)):
             raise ValueError("training is under one threat model, and this is a union")
-        return LpThreat.parse(canonical_threat(text), dataset.lo, dataset.hi)
+        return word, text if tables_of(word) else word
 
 
 def _describe_error(error: OptionError) -> str:
@@ -222,7 +233,7 @@ def _describe_result(order: Order, trained: Trained) -> str:
         f"--robust-normalize={order.normalize or NONE}",  # also where an ini file says another one
         *([f"--robust-output={order.output}"] if order.output else []),
         f"--robust-data={order.data}",
-        f"--robust-threat={order.threat}",
+        f"--robust-threat={order.threat_text}",
     ]
     lines = [
         f"{describe_card(card)}, best epoch {card['best']['number']} of {len(card['curve'])}",

@@ -13,6 +13,7 @@ from robust.attacks.text import printable
 from robust.commands.verify_row import Check, Row, bound_accuracy, check_files, check_row
 from robust.data.dataset import Dataset, Samples, Split
 from robust.data.factory import open_data
+from robust.data.tables import fit_tables
 from robust.models.normalize import read_normalize
 from robust.models.output_form import read_output
 from robust.records.evidence import Evidence
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> Verified:
     if not checks[-1].sound:
         return _report(path, checks, [])
     evidence = Evidence.from_bytes(content)
-    dataset = find_data(args, record).complete()
+    dataset = fit_tables(find_data(args, record), [record.threat]).complete()
     samples = find_samples(dataset, record, evidence)
     if samples is None:
         return _report(path, [*checks, Check("data", False, f"{dataset.name} has no such samples")], [])

@@ -59,7 +59,8 @@ class Row:
     def candidates(self) -> Candidates:
         """Return the inputs of the evidence, to be verified."""
         samples, bounds = self.samples.take(self.evidence.row), (self.dataset.lo, self.dataset.hi)
-        return Candidates(self.evidence.x_adv, samples.x, samples.y, self.record.threat, bounds, self.batch)
+        rules = (self.record.threat, bounds, self.batch, self.record.tables)
+        return Candidates(self.evidence.x_adv, samples.x, samples.y, *rules)
 
 
 def check_files(record: Record, content: bytes) -> Iterator[Check]:

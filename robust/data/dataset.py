@@ -93,6 +93,9 @@ class Dataset:
     transforms: tuple[str, ...] = ()  # what is done to the stored inputs before they are used
     count: Callable[[], int | None] = lambda: None  # the number of classes, if the files name them
     open: bool = False  # whether only labels tell the number of classes, so that a model may have more
+    features: tuple[str, ...] = ()  # the names of the columns of a table, if they are known
+    missing: bool = False  # whether NaN stands for a missing value
+    ranges: tuple[tuple[float, float], ...] = ()  # lowest and highest value of each feature of a table
     remarks: Remarks = field(default_factory=Remarks, compare=False)  # filled in while samples are read
 
     def complete(self, *, download: bool = False) -> "Dataset":
@@ -113,6 +116,14 @@ class Dataset:
         shape, classes = self.shape or x[np.zeros(1, np.int64)].shape[1:], self.classes or self.count()
         completed = replace(self, shape=shape, classes=classes, open=self.open or classes is None)
         return completed if classes is not None or not isinstance(y, np.ndarray) else completed.widen(y)
+
+    @property
+    def spans(self) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
+        """Return the lowest and the highest values: of each feature of a table, (features,), else (1,) for all."""
+        import numpy as np
+
+        lo, hi = np.array(self.ranges or [(self.lo, self.hi)], np.float32).T
+        return lo, hi
 
     def widen(self, y: "NDArray[np.int64]") -> "Dataset":
         """Return the data set with as many classes as the labels need, at least 2 and at least its own."""
@@ -157,11 +168,13 @@ class Dataset:
 
     def _check(self, samples: Samples) -> None:
         for x in iter_parts(samples.x):
-            if x.shape[1:] != self.shape or not ((x >= self.lo) & (x <= self.hi)).all():
-                actual = f"inputs of shape {list(x.shape[1:])} from {x.min():g} to {x.max():g}"
+            there = x[x == x] if self.missing else x  # not NaN
+            if x.shape[1:] != self.shape or not ((there >= self.lo) & (there <= self.hi)).all():
+                low, high = (there.min(), there.max()) if there.size else (self.lo, self.hi)
+                actual = f"inputs of shape {list(x.shape[1:])} from {low:g} to {high:g}"
                 expected = f"{list(self.shape or ())} from {self.lo:g} to {self.hi:g}"
                 bounds = Bounds(self.lo, self.hi)
-                raise OutsideError(f"{self.name} has {actual}, expected {expected}", bounds, (x.min(), x.max()))
+                raise OutsideError(f"{self.name} has {actual}, expected {expected}", bounds, (low, high))
         y, top = samples.y, self.classes or max(int(samples.y.max()) + 1, 2)
         if y.min() < 0 or y.max() >= top:
             seen = f"{self.name} has labels from {y.min()} to {y.max()}, expected 0 to {top - 1}"

@@ -17,6 +17,7 @@ class Remarks:
     notes: dict[str, None] = field(default_factory=dict)  # for the user, in order, each once
     form: Form = "whole"  # of the labels as they are stored
     columns: int = 0  # of one-hot labels
+    features: tuple[str, ...] = ()  # the names of the columns, if the inputs are a table that has some
 
     def note(self, text: str) -> None:
         """Add a note."""

@@ -31,9 +31,12 @@ class UserInputs:
         """
         import numpy as np
 
+        columns = getattr(source, "columns", None) if hasattr(source, "to_numpy") else None
         self._source: Source = source if hasattr(source, "read_rows") else to_array(source, "inputs")
         self._remarks = remarks or Remarks()
         self._turn = turn
+        if columns is not None:
+            self._remarks.features = tuple(map(str, columns))
         if isinstance(self._source, np.ndarray):
             self._check(self._source)
 

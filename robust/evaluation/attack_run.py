@@ -13,6 +13,7 @@ from robust.attacks.engine import Outcome
 from robust.attacks.factory import no_models
 from robust.attacks.task import Model
 from robust.attacks.threats.threat import Threat
+from robust.attacks.words import tables_of
 from robust.data.dataset import Samples
 from robust.data.spool import Spool, pick_rows
 from robust.distributed.ranks import ALONE, Ranks
@@ -38,6 +39,7 @@ class RunOptions:
     draws: bool = False
     deadline: Deadline | None = None  # at which an attack ends with what it has found
     watch: Callable[[float], None] = lambda share: None  # told before each step which share of the attack is done
+    copies: int = 1  # iterates of each sample that the attack has at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class AttackRun:
     fault: Faults  # (m,): what is wrong with an input that the driver accepted and that was not verified
     faulty: Flags  # (m,): whether the model gave an answer that is not finite
     margin: NDArray[np.float32]  # (m,): the largest during the attack
+    clean: NDArray[np.float32]  # (m,): the margin of the clean sample
     cost: NDArray[np.int64]  # (2,): samples sent forward and backward
     seconds: float
     batch: int  # batch size, since rounding depends on it
@@ -74,7 +77,7 @@ def run_attack(
 
     def run_share() -> AttackRun:
         began, share = time.monotonic(), rows[options.ranks.share]
-        outcome = run_batches(attack, samples.take(share), options.batcher)
+        outcome = run_batches(attack, samples.take(share), options.batcher, options.copies)
         share = share[: len(outcome.adversarial)]
         adversarial, fault, x_adv = verify_found(module, samples.take(share), outcome, threat, options)
         return AttackRun(
@@ -84,6 +87,7 @@ def run_attack(
             fault=fault,
             faulty=outcome.faulty,
             margin=outcome.margin,
+            clean=outcome.clean,
             cost=np.array([outcome.forwards.sum(), outcome.backwards.sum()], np.int64),
             seconds=time.monotonic() - began,
             batch=options.batcher.size,
@@ -102,6 +106,7 @@ def _join_ranks(run: AttackRun, ranks: Ranks) -> AttackRun:
         fault=np.concatenate([run.fault for run in runs]),
         faulty=np.concatenate([run.faulty for run in runs]),
         margin=np.concatenate([run.margin for run in runs]),
+        clean=np.concatenate([run.clean for run in runs]),
         cost=np.sum([run.cost for run in runs], axis=0),
         seconds=max(run.seconds for run in runs),
         batch=runs[0].batch,
@@ -119,12 +124,13 @@ class BatchOutcome(NamedTuple):
     adversarial: Flags  # (m,)
     faulty: Flags  # (m,)
     margin: NDArray[np.float32]  # (m,)
+    clean: NDArray[np.float32]  # (m,)
     forwards: NDArray[np.int64]  # (m,)
     backwards: NDArray[np.int64]  # (m,)
     x_adv: NDArray[np.float32]  # (adversarial, *shape)
 
 
-def run_batches(attack: AttackFunction, samples: Samples, batcher: Batcher) -> BatchOutcome:
+def run_batches(attack: AttackFunction, samples: Samples, batcher: Batcher, copies: int = 1) -> BatchOutcome:
     """Run `attack(x, y, index)` on each batch; if it returns None it was stopped, and the samples end there."""
     spool = Spool(samples.x.shape[1:])
 
@@ -133,11 +139,13 @@ def run_batches(attack: AttackFunction, samples: Samples, batcher: Batcher) -> B
         if outcome is None:
             return None
         spool.add(outcome.x_adv[outcome.adversarial].cpu().numpy())
-        return outcome.adversarial, outcome.faulty, outcome.margin, outcome.cost.forwards, outcome.cost.backwards
+        margins = outcome.margin, outcome.clean
+        return outcome.adversarial, outcome.faulty, *margins, outcome.cost.forwards, outcome.cost.backwards
 
-    types = bool, bool, np.float32, np.int64, np.int64
-    adversarial, faulty, margin, forwards, backwards = batcher.columns(run_batch, samples, *types)
-    return BatchOutcome(adversarial, faulty, margin, forwards, backwards, spool.array())
+    types = bool, bool, np.float32, np.float32, np.int64, np.int64
+    found = batcher.columns(run_batch, samples, *types, copies=copies)
+    adversarial, faulty, margin, clean, forwards, backwards = found
+    return BatchOutcome(adversarial, faulty, margin, clean, forwards, backwards, spool.array())
 
 
 def verify_found(
@@ -157,4 +165,5 @@ def verify_found(
 
 def candidates_of(samples: Samples, x_adv: NDArray[np.float32], threat: Threat, batch: int) -> Candidates:
     """Return x_adv, (n, *shape), as candidates for the n samples."""
-    return Candidates(x_adv, samples.x, samples.y, str(threat), (threat.lo, threat.hi), batch)
+    bounds = (threat.lo, threat.hi)
+    return Candidates(x_adv, samples.x, samples.y, str(threat), bounds, batch, tables_of(str(threat)))

@@ -29,28 +29,39 @@ class Batcher:
         self.size = size
         self.device = device or torch.device("cpu")
 
-    def each(self, work: Callable[[Tensor, Tensor, Tensor], T], samples: Samples) -> list[T]:
-        """Return `work(x, y, index)` of each batch, in order; the error of one sample that does not fit is raised."""
+    def each(self, work: Callable[[Tensor, Tensor, Tensor], T], samples: Samples, copies: int = 1) -> list[T]:
+        """Return `work(x, y, index)` of each batch, in order; the error of one sample that does not fit is raised.
+
+        Work that holds several copies of each sample gets so much smaller batches.
+        """
         results: list[T] = []
         start = 0
         while start < len(samples):
-            part = slice(start, start + self.size)
+            part = slice(start, start + self.fit(copies))
             arrays = (samples.x[part], samples.y[part], samples.index[part])
             try:
                 results.append(work(*(torch.from_numpy(array).to(self.device) for array in arrays)))
             except (RuntimeError, MemoryError) as error:
-                if not ran_out(error) or self.size == 1:
+                if not ran_out(error) or self.fit(copies) == 1:
                     raise
             else:
-                start += self.size
+                start = part.stop
                 continue
             # After the `except`: inside it the error still holds the frames, and they hold the tensors.
-            self.size = (min(self.size, len(samples)) + 1) // 2
+            self.size = (min(self.size, len(samples) * copies) + 1) // 2
             torch.cuda.empty_cache()  # does nothing without CUDA
         return results
 
+    def fit(self, copies: int) -> int:
+        """Return how many samples make a batch, if each is there in so many copies."""
+        return max(1, self.size // copies)
+
     def columns(
-        self, work: Callable[[Tensor, Tensor, Tensor], Sequence[Tensor] | None], samples: Samples, *types: type
+        self,
+        work: Callable[[Tensor, Tensor, Tensor], Sequence[Tensor] | None],
+        samples: Samples,
+        *types: type,
+        copies: int = 1,
     ) -> list[NDArray[Any]]:
         """Join the tensors that `work(x, y, index)` returns for each batch, one value a sample, to arrays of `types`.
 
@@ -67,7 +78,7 @@ class Batcher:
                     column[filled : filled + len(x)] = part.cpu().numpy()
                 filled += len(x)
 
-        self.each(fill, samples)
+        self.each(fill, samples, copies)
         return [column[:filled] for column in columns]
 
 

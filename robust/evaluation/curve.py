@@ -127,7 +127,7 @@ class CurveRun:
 
         share = state.samples
         numbered = replace(share, index=np.arange(len(share)))
-        self.options.ranks.agree(lambda: self.options.batcher.each(climb, numbered))
+        self.options.ranks.agree(lambda: self.options.batcher.each(climb, numbered, rung.copies))
 
     def _verify(self, state: Known) -> Faults:
         """Verify what was found, exactly as it will be stored; what only rounding hinders is moved a little."""
@@ -187,6 +187,7 @@ class CurveRun:
             fault=np.zeros(sum(len(part[0]) for part in parts), np.int8),
             faulty=np.concatenate([part[3] for part in parts]),
             margin=np.concatenate([part[4] for part in parts]).astype(np.float32),  # there is none: whether it yields
+            clean=np.zeros(sum(len(part[0]) for part in parts), np.float32),  # none is needed
             cost=np.sum([part[2] for part in parts], axis=0),
             seconds=0.0,
             batch=self.options.batcher.size,

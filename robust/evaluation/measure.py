@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.combine.until import Until
-from robust.attacks.engine import AnyAttack, Outcome, answers, assail, eval_mode, rounds_of
+from robust.attacks.engine import AnyAttack, Outcome, answers, assail, count_copies, eval_mode, rounds_of
 from robust.attacks.factory import describe, make
 from robust.attacks.rng import Rng
 from robust.attacks.text import first_line
 from robust.attacks.threats.threat import Threat
+from robust.attacks.words import tables_of
 from robust.data.dataset import Dataset, Samples
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
@@ -156,9 +157,10 @@ def measure_attack(
     """
     began, options = time.monotonic(), options or RunOptions(_default_batcher(module))
     chosen = make(attack, options.load) if isinstance(attack, str) else attack
+    options = replace(options, copies=count_copies(chosen))
     deadline, rows = options.deadline, np.flatnonzero(correct)
     rounds = [part.steps for part, _ in rounds_of(chosen)]
-    steps = Steps(count_steps(rounds, len(rows), options.batcher.size), deadline, options.watch)
+    steps = Steps(count_steps(rounds, len(rows), options.batcher.fit(options.copies)), deadline, options.watch)
 
     def attack_batch(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
         if steps.over:
@@ -192,9 +194,10 @@ def add_rounding(
 ) -> AttackResult:
     """Add which samples are adversarial also after their inputs are rounded to the data's levels.
 
-    Nothing is added if the samples are not on such levels; the first samples decide for all.
+    Nothing is added for tables, which are stored as they are, and if the samples are not on such levels; the first
+    samples decide for all.
     """
-    if not on_levels(samples.x[:PROBED_SAMPLES], (threat.lo, threat.hi), levels):
+    if tables_of(str(threat)) or not on_levels(samples.x[:PROBED_SAMPLES], (threat.lo, threat.hi), levels):
         return result
     candidates = candidates_of(samples.take(np.flatnonzero(result.adversarial)), result.x_adv, threat, batch)
     rounded = result.adversarial.copy()

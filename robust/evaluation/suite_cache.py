@@ -81,7 +81,7 @@ class SuiteInputs:
 
     def _determinants(self) -> dict[str, Any]:
         return {
-            "suite": self.suite.determinants(),
+            "suite": self.suite.determinants((), [part.norm for part in self.threat.parts]),
             "search": self.search,
             "threat": str(self.threat),
             "bounds": [self.threat.lo, self.threat.hi],

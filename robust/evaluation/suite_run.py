@@ -6,7 +6,7 @@ the round's number, so a suite that goes on from its cache ends as one that was 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.combine.until import Until
-from robust.attacks.engine import Outcome, Round, assail, fold, rounds_of
+from robust.attacks.engine import Outcome, Round, assail, count_copies, fold, rounds_of
 from robust.attacks.factory import make
 from robust.attacks.fast_copy import FastCopy
 from robust.attacks.few_classes import fit_classes
@@ -54,6 +54,7 @@ class SampleState:
         self.deadline = deadline or Deadline(math.inf)
         self.robust = correct.copy()
         self.margin = np.full(len(samples), -np.inf, np.float32)
+        self.clean = np.full(len(samples), -np.inf, np.float32)  # the margins before any attack
         self.inputs = Spool(samples.x.shape[1:])  # adversarial inputs
         self.rows = np.zeros(0, np.int64)  # the samples of these inputs, in the same order
         self.adversarial, self.faulty = (np.zeros(len(samples), bool) for _ in range(2))
@@ -71,14 +72,28 @@ class SampleState:
         self.fault[run.rows] = np.where(run.fault, run.fault, self.fault[run.rows])
         self.faulty[run.rows] |= run.faulty
         self.margin[run.rows] = np.maximum(self.margin[run.rows], run.margin)
+        self.clean[run.rows] = run.clean
         self.cost += run.cost
         self.seconds += run.seconds
         self.rounds += 1
 
-    def hardest(self, share: float, least: int = 1) -> NDArray[np.int64]:
-        """Return a share of the robust samples, at least `least`: those of the largest margin, the largest first."""
-        rows = np.flatnonzero(self.robust)
-        return rows[np.argsort(-self.margin[rows], kind="stable")][: max(math.ceil(share * len(rows)), least)]
+    def hardest(self, stage: Stage, times: int = 1, done: Flags | None = None) -> NDArray[np.int64]:
+        """Return the robust samples that a stage attacks: those with the smallest part of their clean margin left.
+
+        They are a share of all, without those that have more than `near` left, but `least` in any case; each of these
+        limits is so many times as wide. Samples that are `done`, (n,), are left out.
+        """
+        rows = np.flatnonzero(self.robust if done is None else self.robust & ~done)
+        left = share_left(self.margin[rows], self.clean[rows])
+        share = math.ceil(min(1.0, times * stage.hardest) * len(rows))
+        most = min(share, int((left <= times * stage.near).sum()))
+        return rows[np.argsort(left, kind="stable")[: max(most, times * stage.least)]]
+
+
+def share_left(margin: NDArray[np.float32], clean: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the part of the clean margin that is left, (m,) from 0 to 1; 1 where it is not known."""
+    known = np.isfinite(clean) & np.isfinite(margin) & (clean < 0)
+    return np.divide(margin, clean, out=np.ones_like(margin), where=known).clip(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +118,7 @@ class SuiteRun:
         """
         deadline = Deadline(self.limits.seconds, self.limits.clock)
         state, outcomes, stopped = SampleState(self.samples, correct, deadline), [], ""
-        succeeded = False
+        succeeded, families = False, [part.norm for part in self.threat.parts]
         for k, stage in enumerate(self.suite.stages):
             part = narrow_threat(self.threat, stage)
             if part is None:
@@ -119,7 +134,7 @@ class SuiteRun:
             outcomes.append(StageOutcome(stage.attack, attacked, adversarial, forwards, backwards, state.seconds))
         return AttackResult(
             attack=self.suite.name,
-            options=self.suite.determinants(self.fast_copy.ways if self.fast_copy else ()),
+            options=self.suite.determinants(self.fast_copy.ways if self.fast_copy else (), families),
             adversarial=state.adversarial,
             x_adv=sort_inputs(state.inputs.array(), state.rows),
             faulty=int(state.faulty.sum()),
@@ -133,7 +148,7 @@ class SuiteRun:
 
     def _run_stage(self, k: int, stage: Stage, part: Threat, state: SampleState) -> tuple[int, str]:
         """Run stage number k. Returns (number of samples attacked, why it was stopped before its end, or "")."""
-        failures, share, attacked = 0, stage.hardest, np.zeros(len(self.samples), bool)
+        failures, times, attacked = 0, 1, np.zeros(len(self.samples), bool)
         rounds = [
             Round(attack, partial(fold, k, enter_round))  # each stage has random numbers of its own
             for attack, enter_round in rounds_of(make(fit_classes(stage.attack, self.classes), self.options.load))
@@ -143,31 +158,32 @@ class SuiteRun:
             robust = int(state.robust.sum())
             place = SuiteProgress(stages.index(k), len(stages), r, len(rounds), robust)
             self.watch(place)
-            if not robust or failures == stage.patience:
+            rows = state.hardest(stage, times, attacked if stage.onward else None)
+            if not len(rows) or failures == stage.patience:
                 break
             if self.limits.enough(robust):
                 return int(attacked.sum()), GATE
-            run, whole = self._run_round(current, state.hardest(share, stage.least), part, state, place)
+            run, whole = self._run_round(current, rows, part, state, place)
             state.add(run)
             if not whole:
                 return int(attacked.sum()), TIME
             attacked[run.rows] = True
             succeeded = bool(run.adversarial.any())
             failures = 0 if succeeded else failures + 1
-            share = min(1.0, 2 * share) if succeeded and stage.widen else share
+            times *= 2 if succeeded and stage.widen else 1
         return int(attacked.sum()), ""
 
     def _run_round(
         self, current: Round, rows: NDArray[np.int64], part: Threat, state: SampleState, place: SuiteProgress
     ) -> tuple[AttackRun, bool]:
         """Run a round, or read it from the cache. Returns (its outcome, whether it came to its end)."""
-        options = self.options
+        options = replace(self.options, copies=count_copies(current))
         if (run := self._read_cache(state.rounds)) is not None:
             options.batcher.size = run.batch
             return run, True
         model, deadline = self.fast_copy or self.module, state.deadline
         steps = Steps(
-            count_steps([current.attack.steps], len(rows), options.batcher.size),
+            count_steps([current.attack.steps], len(rows), options.batcher.fit(options.copies)),
             deadline,
             lambda share: self.watch(place._replace(round=place.round + share)),
             least=0 if state.rounds else FIRST,
@@ -205,5 +221,5 @@ def is_unattacked(result: AttackResult) -> bool:
 
 def narrow_threat(threat: Threat, stage: Stage) -> Threat | None:
     """Return the part of a threat model that a stage is for; None if it is for no part."""
-    parts = tuple(part for part in threat.parts if part.norm in stage.norms)
+    parts = tuple(part for part in threat.parts if part.norm in stage.threats)
     return Union(parts) if len(parts) > 1 else next(iter(parts), None)

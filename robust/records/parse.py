@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from robust.attacks.spec import Spec
 from robust.attacks.text import brief
-from robust.attacks.words import canonical_threat
+from robust.attacks.words import FEATURES, canonical_threat, family_of, learn_tables
 from robust.records.schema import SCHEMA, Attack, Certificate, Content, Curve, Json, validate
 from robust.records.schema_1 import upgrade
 
@@ -91,11 +91,21 @@ def _parts(whole: Any) -> list[Any]:
 
 def _check_words(content: Json) -> None:
     """Raise ValueError if this version cannot read a threat model, an attack or a recipe."""
-    canonical_threat(content["threat"])
+    _check_threat(content["threat"], content.get("tables", {}))
     if "curve" in content:
         canonical_threat(content["curve"]["end"])
     for spec in (content["model"]["training"], *(attack["name"] for attack in content["attacks"])):
         Spec.parse(spec)
+
+
+def _check_threat(threat: str, tables: Json) -> None:
+    """Raise ValueError if a threat model cannot be read; a table is read from the record, never from a file."""
+    words = [part for part in threat.split("+") if family_of(part) == FEATURES]
+    if {*words} != {*tables}:
+        named, held = (" and ".join(sorted(some)) or "none" for some in (words, tables))
+        raise ValueError(brief(f"its parts do not agree: its threat model names the tables {named}, it holds {held}"))
+    learn_tables({word: json.dumps(table) for word, table in tables.items()})
+    canonical_threat(threat)
 
 
 def _check_counts(content: Json) -> None:

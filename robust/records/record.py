@@ -15,6 +15,7 @@ from robust.records.attack_outcome import AttackOutcome, attack_from_json, attac
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
 from robust.records.columns import Columns, read_columns, take_flags, write_columns
 from robust.records.curve import Curve, check_curve, curve_from_json, curve_to_json
+from robust.records.moved import Moved
 from robust.records.parse import parse_content, refuse_idle, write_content
 from robust.records.schema import SCHEMA
 from robust.records.schema_1 import CRITERION
@@ -69,6 +70,7 @@ class Record:
     columns: Columns = field(default_factory=dict)  # more values for each of the n samples
     certificate: Certificate | None = None  # what is proved of the samples; None if nothing was asked
     curve: Curve | None = None  # the smallest adversarial distance of each sample; None if none was measured
+    tables: dict[str, str] = field(default_factory=dict)  # the content of the tables in the threat model, as JSON
     unknown: dict[str, Any] = field(default_factory=dict)  # what its file has that this version does not know, by place
 
     @cached_property
@@ -117,6 +119,12 @@ class Record:
         rounded = [attack.rounded for attack in self.attacks if attack.rounded is not None]
         complete = self.levels is not None and len(rounded) == len(self.attacks)
         return self.correct & ~union(rounded) if complete else None
+
+    @property
+    def moved(self) -> tuple[Moved, ...]:
+        """The features of a table that the attack which broke the most samples changed, the most moved first."""
+        strongest = max(self.attacks, key=lambda attack: int(attack.adversarial.sum()))
+        return strongest.moved
 
     @property
     def partial(self) -> str:
@@ -214,6 +222,7 @@ class Record:
             columns=columns,
             certificate=certificate_from_json(content["certificate"], n) if "certificate" in content else None,
             curve=curve_from_json(content["curve"], n) if "curve" in content else None,
+            tables={word: json.dumps(table) for word, table in content.get("tables", {}).items()},
         )
         if not record.planned:
             raise ValueError(f"not a record: its only attack is the {record.attacks[0].name} one")
@@ -243,6 +252,7 @@ class Record:
             "attacks": [attack_to_json(attack) for attack in self.attacks],
             **({} if certificate is None else {"certificate": certificate_to_json(certificate, self.robust)}),
             **({} if curve is None else {"curve": curve_to_json(curve)}),
+            **({"tables": {word: json.loads(table) for word, table in self.tables.items()}} if self.tables else {}),
             "evidence": self.evidence,
             "provenance": self.provenance,
             **({} if self.trust is None else {"trust": trust_to_json(self.trust)}),

@@ -77,6 +77,17 @@ class Stage(Struct):
     seconds: Seconds
 
 
+class Moved(Struct):
+    """What the adversarial inputs changed in one feature of a table."""
+
+    feature: Word
+    n: Count
+    of: Count
+    median: float
+    largest: float
+    way: str
+
+
 class Attack(Struct):
     """The outcome of an attack or a suite."""
 
@@ -90,6 +101,7 @@ class Attack(Struct):
     stages: list[Stage] | UnsetType = UNSET
     partial: str | UnsetType = UNSET
     rounded: Broken | UnsetType = UNSET
+    moved: list[Moved] | UnsetType = UNSET
 
 
 class Certificate(Struct):
@@ -213,6 +225,7 @@ class Content(Struct):
     rounded: Rounded | UnsetType = UNSET
     certificate: Certificate | UnsetType = UNSET
     curve: Curve | UnsetType = UNSET
+    tables: dict[str, Json] | UnsetType = UNSET
     trust: Trust | UnsetType = UNSET
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import compress
 
 from robust.attacks.text import printable
+from robust.records.moved import MOST_MOVED, MOVED_HEADS
 from robust.records.store import GENERATED
 from robust.report.board import Board
 from robust.report.robustbench import CLAIMS, HEADS, Imported, sort_entries
@@ -35,9 +36,22 @@ def _section(board: Board) -> list[str]:
         f"## {escape(board.data)}, {escape(board.threat)}, {escape(board.suite)}",
         "",
         *table(board),
+        *moved_features(board),
         *stages(board),
         *(["", escape(note)] if (note := describe_rounding(board)) else []),
     ]
+
+
+def moved_features(board: Board) -> list[str]:
+    """Return the lines that list, for each row of a table, the most moved features."""
+    found = []
+    for record in (row.record for row in board.rows if row.record.moved):
+        heads = [escape(head) for head in MOVED_HEADS]
+        cells = [[escape(cell) for cell in part.cells] for part in record.moved[:MOST_MOVED]]
+        who = f"{record.model.name} ({record.recipe}): what its adversarial rows moved most, in the features' units:"
+        rule = [":---", "---:", "---:", "---:", ":---"]
+        found += ["", escape(who), "", *(f"| {' | '.join(line)} |" for line in [heads, rule, *cells])]
+    return found
 
 
 def stages(board: Board) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from robust.attacks.files import read_text
 from robust.attacks.text import brief, slug
-from robust.attacks.words import parse_threat
+from robust.attacks.words import has_eps, parse_threat
 from robust.report.board import Board, Row
 
 FOLDER = "imported"  # below a leaderboard's
@@ -97,10 +97,8 @@ def read_entries(path: Path) -> list[Imported]:
 
 
 def make_entries(boards: Sequence[Board]) -> dict[Path, str]:
-    """Return our rows as entries by their paths, without partial rows and unions of threat models."""
-    placed = [
-        (board, row) for board in boards for row in board.rows if row.rank is not None and "+" not in board.threat
-    ]
+    """Return our rows as entries by their paths, without partial rows, unions of threat models, and tables."""
+    placed = [(board, row) for board in boards for row in board.rows if row.rank is not None and has_eps(board.threat)]
     return {_path_of(board, row): json.dumps(_entry(board, row), indent=2) + "\n" for board, row in placed}
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from robust.attacks.text import printable
 from robust.flags import union
 from robust.records.added import MITIGATED
+from robust.records.moved import MOST_MOVED, MOVED_HEADS
 from robust.records.record import Record
 from robust.report.board import Board, Row
 from robust.report.table import (
@@ -57,7 +58,27 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
     brackets = [bracket for row in board.rows if (bracket := describe_bracket(row, sign))]
     curves = [told for row in board.rows if (told := describe_curve(row))]
     notes = [*brackets, *curves, *[describe_attacks(board)] * (hidden == without_attacks), describe_rounding(board)]
-    return "\n".join([*lines, *(line for note in notes for line in textwrap.wrap(printable(note), width))])
+    notes_wrapped = (line for note in notes for line in textwrap.wrap(printable(note), width))
+    return "\n".join([*lines, *notes_wrapped, *(line for row in board.rows for line in _moved(row.record, width))])
+
+
+def _moved(record: Record, width: int) -> list[str]:
+    """Return the lines of the features that the adversarial rows of a table moved most; none for other data."""
+    if not record.moved:
+        return []
+    table = Table(box=None, pad_edge=False, header_style="")
+    for k, head in enumerate(MOVED_HEADS):
+        numeric = 0 < k < len(MOVED_HEADS) - 1
+        table.add_column(head, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+    for part in record.moved[:MOST_MOVED]:
+        table.add_row(*map(Text, part.cells))
+    file = io.StringIO()
+    Console(file=file, width=width, color_system=None, emoji=False, markup=False).print(table)
+    rest = len(record.moved) - MOST_MOVED
+    more = f" ({rest} more were moved)" if rest > 0 else ""
+    title = f"{record.model.name} ({record.recipe}): what its adversarial rows moved most, in the features' units{more}"
+    body = [line.rstrip() for line in file.getvalue().rstrip().split("\n")]
+    return [*textwrap.wrap(printable(title), width), *body]
 
 
 def describe_findings(record: Record) -> list[str]:

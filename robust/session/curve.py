@@ -14,7 +14,7 @@ from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.curve import CurveResult, CurveRun
 from robust.evaluation.curve_tensors import SUITE
 from robust.evaluation.known_distances import Seeds
-from robust.evaluation.ladder import Rung, ladder
+from robust.evaluation.ladder import Rung, is_broad, ladder, list_stages
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.time_limit import Deadline
 from robust.models.traits import is_queried
@@ -85,11 +85,7 @@ class CurveSearch:
 
     def _list_suites(self, norm: str) -> list[Suite]:
         """Return the suites whose attacks refine the curve: the run's, or one of ours where none is for the norm."""
-        suites = [
-            suite
-            for suite in self._settings.suites
-            if any(norm in stage.norms and stage.hardest == 1 for stage in suite.stages)
-        ]
+        suites = [suite for suite in self._settings.suites if any(map(is_broad, list_stages([suite], norm)))]
         return suites or [read_suite(SUITE, Path())]
 
     def _collect_seeds(self, case: Case, norm: str) -> list[Seeds]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from robust.attacks.text import printable
-from robust.attacks.words import describe_threat
+from robust.attacks.words import describe_threat, families_of
 from robust.settings.settings import Settings
 from robust.trust.pass_share import least_of, share_of
 
@@ -25,9 +25,9 @@ def _describe_shares(settings: Settings) -> Iterator[str]:
     """Yield the share of the passes of each row that its checks may take; the largest of all threat models."""
     if settings.attacks:
         yield _describe_share("the attacks", [settings.attacks])
-    norms = {frozenset(part.partition(":")[0] for part in threat.split("+")) for threat in settings.threats}
+    families = {frozenset(families_of([threat])) for threat in settings.threats}
     for suite in settings.suites:
-        rows = [[stage.attack for stage in suite.stages if some.intersection(stage.norms)] for some in norms]
+        rows = [[stage.attack for stage in suite.stages if some.intersection(stage.threats)] for some in families]
         yield _describe_share(suite.name, rows)
 
 

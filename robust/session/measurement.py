@@ -22,11 +22,12 @@ from robust.evaluation.suite_run import SuiteRun, narrow_threat
 from robust.evaluation.time_limit import Deadline, Limits
 from robust.flags import Flags
 from robust.gates import Measured, decide
+from robust.models.blackbox import is_black_box
 from robust.models.traits import is_queried
 from robust.progress import Bar, tell_kept, watch_suite
 from robust.session.case import Case, fail
 from robust.session.per_module import PerModule
-from robust.session.queries import replace_attack, replace_stages
+from robust.session.queries import leave_queries, replace_attack, replace_stages
 from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.session.selection import part_of
@@ -163,10 +164,16 @@ class Measurements:
     def describe_changes(self, case: Case, name: str, threat: str) -> str:
         """Return a note on what is run otherwise than an attack or a suite says; or ""."""
         run = self.list_attacks(case, name, threat)
-        if is_queried(case.module) and run != [name]:
+        changed = is_queried(case.module) and run != [name]
+        if changed or self._lacks_stages(case, name):
             return f"{name} under {threat}: no gradient reaches the inputs, so it is run as {' and '.join(run)}"
         fit = describe_fit(run, self._data.classes)
         return f"{name} under {threat}: {fit}" if fit else ""
+
+    def _lacks_stages(self, case: Case, name: str) -> bool:
+        """Whether stages of a suite are left out, since they follow a gradient and the model is a black box."""
+        whole = next((suite for suite in self._settings.suites if suite.name == name), None)
+        return whole is not None and is_black_box(case.module) and self._suite(case, name) != whole
 
     def _attack(
         self, case: Case, attack: str | AnyAttack, threat: Threat, correct: Flags, deadline: Deadline | None = None
@@ -200,7 +207,8 @@ class Measurements:
 
     def _suite(self, case: Case, name: str) -> Suite:
         suite = next(suite for suite in self._settings.suites if suite.name == name)
-        return replace_stages(suite) if is_queried(case.module) else suite
+        suite = replace_stages(suite) if is_queried(case.module) else suite
+        return leave_queries(suite) if is_black_box(case.module) else suite
 
     def _suite_cache(self, case: Case, name: str, threat: str) -> SuiteCache:
         """Return the cache of this suite's rounds on this case."""

@@ -12,7 +12,8 @@ from torch import nn
 
 from robust.attacks.rng import seeded
 from robust.attacks.state import State
-from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Part
+from robust.attacks.threats.union import Union
 from robust.device import device_of
 from robust.distributed.ranks import Ranks
 from robust.evaluation.measure import check_model
@@ -177,12 +178,12 @@ class Models:
         )
 
     @property
-    def threat_to_train(self) -> LpThreat:
+    def threat_to_train(self) -> Part:
         """The threat model that recipes train for, the first of the run; ValueError if it is a union."""
         threat = self._data.read_threat(self._settings.threats[0])
-        if not isinstance(threat, LpThreat):
+        if isinstance(threat, Union):
             raise ValueError(f"training is under one threat model, the first given, and {threat} is a union")
-        return threat
+        return threat.parts[0]
 
     def _load(self, variant: Variant) -> Subject:
         spec, settings, terms = variant.spec, self._settings, self._terms(self._data.classes)

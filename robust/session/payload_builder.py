@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.attacks.words import tables_of
 from robust.device import device_of
 from robust.evaluation.illustrate import illustrate
 from robust.models.load import Subject
 from robust.records.attack_outcome import AttackOutcome
+from robust.records.moved import Moved
 from robust.records.record import DataUsed, ModelUsed
 from robust.session.case import Case, fail
 from robust.session.payload import AttackPayload, ItemPayload, RowPart, Setup
@@ -17,6 +19,7 @@ from robust.session.result import Result
 from robust.session.waiting_inputs import write_inputs
 from robust.user_code import describe_user_error
 from robust.verification.candidates import Candidates
+from robust.verification.moved import count_moved
 
 
 class PayloadBuilder:
@@ -48,6 +51,7 @@ class PayloadBuilder:
             stages=attack.stages,
             partial=attack.partial,
             rounded=attack.rounded,
+            moved=_count_moved(case, result),
         )
         images = self._draw_images(case, result)
         levels = self._settings.dataset.levels if attack.rounded is not None else None
@@ -85,7 +89,9 @@ class PayloadBuilder:
                 self._answers.get_batcher(case.module).size,
             )
             bounds = (dataset.lo, dataset.hi)
-            candidates = Candidates(result.x_adv, samples.x, samples.y, result.threat, bounds, batch)
+            candidates = Candidates(
+                result.x_adv, samples.x, samples.y, result.threat, bounds, batch, tables_of(result.threat)
+            )
             gallery = illustrate(case.module, candidates, result.broken, most=settings.gallery, seed=case.seed)
         except Exception as error:
             case.warn(f"no images under {result.threat}: {describe_user_error(error)}")
@@ -102,3 +108,12 @@ class PayloadBuilder:
             return str(write_inputs(self._settings.home, f"{case.item.nodeid} {what}", x_adv, images))
         except OSError as error:
             fail(f"the adversarial inputs could not be written: {error}")
+
+
+def _count_moved(case: Case, result: Result) -> tuple[Moved, ...]:
+    """Return what the adversarial inputs of a table changed; nothing where there are none, as on all ranks but one."""
+    broken = np.flatnonzero(result.broken)
+    contents = tables_of(result.threat).values()
+    if not contents or len(result.x_adv) != len(broken):
+        return ()
+    return count_moved(next(iter(contents)), result.x_adv, case.samples.x[broken])

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from robust.attacks.words import families_of
 from robust.evaluation.time_limit import Deadline
 from robust.records.trust import TrustReport
 from robust.session.case import Case, fail
@@ -74,7 +75,7 @@ class Preflight:
 
 
 def _list_attacks(settings: Settings) -> tuple[str, ...]:
-    """List the attacks of the run, and the stages of its suites for the norms of its threat models."""
-    norms = {part.partition(":")[0] for threat in settings.threats for part in threat.split("+")}
-    stages = [stage for suite in settings.suites for stage in suite.stages if norms.intersection(stage.norms)]
+    """List the attacks of the run, and the stages of its suites for its threat models."""
+    families = families_of(settings.threats)
+    stages = [stage for suite in settings.suites for stage in suite.stages if families.intersection(stage.threats)]
     return (*settings.attacks, *(stage.attack for stage in stages))

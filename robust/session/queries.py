@@ -1,8 +1,12 @@
-"""Attacks on a quantised model that passes no gradient: queries in place of the attacks that follow a gradient."""
+"""Attacks on a model that passes no gradient: queries in place of the attacks that follow a gradient.
+
+Of a quantised model for every threat model; of a black box under a table, whose suites end with a search by queries.
+"""
 
 from dataclasses import replace
 
 from robust.attacks.suite import Stage, Suite
+from robust.attacks.words import FEATURES
 from robust.trust.row_probe import follows_gradient
 
 SQUARE, NOISE = Stage("square", ("linf", "l2")), Stage("noise")
@@ -16,6 +20,14 @@ def replace_attack(attack: str, attacks: tuple[str, ...]) -> str:
     if not follows_gradient(attack):
         return attack
     return SQUARE.attack if attack == [other for other in attacks if follows_gradient(other)][-1] else NOISE.attack
+
+
+def leave_queries(suite: Suite) -> Suite:
+    """Return the suite without those of its stages for tables that follow a gradient; without stages if all do."""
+    stages = suite.stages
+    return replace(
+        suite, stages=tuple(s for s in stages if FEATURES not in s.threats or not follows_gradient(s.attack))
+    )
 
 
 def replace_stages(suite: Suite) -> Suite:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 import robust
-from robust.attacks.words import parse_threat
+from robust.attacks.words import parse_threat, tables_of
 from robust.data.spool import pick_rows
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags, union
@@ -75,6 +75,7 @@ def build_record(
         },
         trust=trust and _note_stopped(trust, outcomes),
         certificate=certificate,
+        tables=tables_of(parts[0].threat),
     )
     if curved is not None and curved.curve is not None:
         record = _add_curve(record, curved.curve)

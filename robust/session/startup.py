@@ -11,7 +11,7 @@ from torch import nn
 from robust.attacks.factory import find_refusal, make, needs_gradient
 from robust.attacks.rng import seeded
 from robust.attacks.text import printable_lines
-from robust.attacks.words import NORMS
+from robust.attacks.words import FAMILIES, FEATURES
 from robust.data.dataset import TooFewError
 from robust.distributed.ranks import LostError
 from robust.evaluation.measure import check_model
@@ -20,7 +20,9 @@ from robust.models.spec import ModelSpec
 from robust.models.spec_hints import suggest_library
 from robust.session.data import RunData
 from robust.session.models import Models
+from robust.session.queries import leave_queries
 from robust.session.resources import Resources
+from robust.session.rows import check_rows
 from robust.settings.parsing import blaming
 from robust.settings.settings import Settings, Variant
 from robust.train.factory import read_recipe
@@ -97,14 +99,17 @@ def _check_data(settings: Settings, data: RunData) -> None:
     for text in settings.threats:
         with trying(f"threat={text}"):
             data.read_threat(text)
+            check_rows(data, text)
 
 
 def _check_norms(settings: Settings, data: RunData) -> None:
     """Refuse an attack, or a stage of a suite, for a norm of the threat models that it is not for."""
     x = torch.from_numpy(data.samples.x[:1])
     balls = [ball for text in settings.threats for ball in data.read_threat(text).parts]
-    attacks = [(f"attack={text}", text, NORMS) for text in settings.attacks]
-    stages = [(f"suite={suite.name}", stage.attack, stage.norms) for suite in settings.suites for stage in suite.stages]
+    attacks = [(f"attack={text}", text, FAMILIES) for text in settings.attacks]
+    stages = [
+        (f"suite={suite.name}", stage.attack, stage.threats) for suite in settings.suites for stage in suite.stages
+    ]
     for option, text, norms in attacks + stages:
         for ball in balls:
             with trying(option):
@@ -158,9 +163,10 @@ def _refuse_certificate(spec: ModelSpec, module: nn.Module, data: RunData, threa
 def _refuse_gradients(spec: ModelSpec, settings: Settings, data: RunData, models: Models) -> None:
     """Raise UsageError if an attack, or a stage of a suite, needs a gradient, which this model does not have."""
     x = torch.from_numpy(data.samples.x[:1])
-    for option, text in _list_attacks(settings):
+    parts = [part for text in settings.threats for part in data.read_threat(text).parts]
+    for option, text, families in _list_for_black_box(settings):
         with trying(option):
-            attack, threats = make(text, models.load_surrogate), map(data.read_threat, settings.threats)
+            attack, threats = make(text, models.load_surrogate), [part for part in parts if part.norm in families]
             if any(needs_gradient(attack, x, threat, data.classes) for threat in threats):
                 raise ValueError(
                     f"{text} needs a gradient, and {spec.text} only answers; take square or noise, or a surrogate, "
@@ -172,6 +178,21 @@ def _list_attacks(settings: Settings) -> list[tuple[str, str]]:
     """List (the option, the attack) of all attacks and of all stages of suites."""
     attacks = [(f"attack={text}", text) for text in settings.attacks]
     return attacks + [(f"suite={suite.name}", stage.attack) for suite in settings.suites for stage in suite.stages]
+
+
+def _list_for_black_box(settings: Settings) -> list[tuple[str, str, tuple[str, ...]]]:
+    """List (the option, the attack, the families of threat models) of all that a black box would meet.
+
+    Of a suite those stages for tables are left out that follow a gradient, where others are left.
+    """
+    listed: list[tuple[str, str, tuple[str, ...]]]
+    listed = [(f"attack={text}", text, FAMILIES) for text in settings.attacks]
+    for suite in settings.suites:
+        left = leave_queries(suite)
+        searched = any(FEATURES in stage.threats for stage in left.stages)
+        stages = left.stages if searched else suite.stages
+        listed += [(f"suite={suite.name}", stage.attack, stage.threats) for stage in stages]
+    return listed
 
 
 def _list_recipes(settings: Settings) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -9,7 +10,7 @@ from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import SURROGATE, check_options
 from robust.attacks.spec import Spec
 from robust.attacks.suite import WAYS, Suite, read_suite, suite_names
-from robust.attacks.words import canonical_threat, parse_threat
+from robust.attacks.words import FEATURES, canonical_threat, families_of, family_of
 from robust.models.spec import ModelSpec
 from robust.settings.parsing import Hooks, OptionError, SettingsError, blame, read_items, read_list
 from robust.settings.sources import Options, OptionValue
@@ -18,6 +19,7 @@ from robust.train.recipe import RECIPES
 
 DEFAULT = "fgsm,pgd"  # if there is neither an attack nor a suite
 BLIND = "square,noise"  # likewise, if some model gives no gradient: all get the same attacks, to be compared
+TABLES, BLIND_TABLES = "pgd,capgd", "evolve,noise"  # the same under threat models of tables alone
 HOOK = "pytest_robust_attacks"
 
 
@@ -44,7 +46,7 @@ def read_attack_plan(options: Options, default_threat: str | None, blind: bool, 
     suites = read_suites(options["suite"])
     _refuse_decimal_commas(options["threat"])
     threats = [*read_list(options["threat"], str, default_threat or "")]
-    attacks = [*read_list(options["attack"], str, "" if suites else BLIND if blind else DEFAULT)]
+    attacks = [*read_list(options["attack"], str, "" if suites else _choose_attacks(threats, blind))]
     needs_threat = not threats
     _change(hooks, attacks, threats)
     if needs_threat and not threats:
@@ -53,7 +55,7 @@ def read_attack_plan(options: Options, default_threat: str | None, blind: bool, 
         option, what = ("attack", "attack") if threats else ("threat", "threat model")
         raise OptionError(option, None, f"there is no {what} left to run ({HOOK})")
     plan = AttackPlan(
-        read_items("threat", threats, canonical_threat),
+        read_items("threat", threats, partial(canonical_threat, folder=options["threat"].folder)),
         read_items("attack", attacks, _read_attack),
         suites,
         read_list(options["search"], _read_way),
@@ -65,8 +67,15 @@ def read_attack_plan(options: Options, default_threat: str | None, blind: bool, 
     for suite in suites:
         for threat in plan.threats:
             with blame("suite", suite.name):
-                _check_norms(suite, threat)
+                _check_families(suite, threat)
     return plan
+
+
+def _choose_attacks(threats: list[str], blind: bool) -> str:
+    """Return the attacks of a run that names none."""
+    if threats and families_of(threats) == {FEATURES}:
+        return BLIND_TABLES if blind else TABLES
+    return BLIND if blind else DEFAULT
 
 
 def _refuse_decimal_commas(option: OptionValue) -> None:
@@ -98,11 +107,11 @@ def _check_search(search: OptionValue, suites: OptionValue) -> None:
         raise OptionError(search.name, None, "it is for suites, and there is none; name one with --robust-suite")
 
 
-def _check_norms(suite: Suite, threat: str) -> None:
-    """Refuse a norm without a stage: nothing would be attacked, and the model would look robust."""
-    for norm in (parse_threat(part)[0] for part in threat.split("+")):
-        if not any(norm in stage.norms for stage in suite.stages):
-            raise ValueError(f"no stage of {suite.name} is for {norm}, and the threat model is {threat}")
+def _check_families(suite: Suite, threat: str) -> None:
+    """Refuse a family without a stage: nothing would be attacked, and the model would look robust."""
+    for family in map(family_of, threat.split("+")):
+        if not any(family in stage.threats for stage in suite.stages):
+            raise ValueError(f"no stage of {suite.name} is for {family}, and the threat model is {threat}")
 
 
 def _read_way(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec
@@ -9,11 +10,17 @@ from robust.attacks.words import canonical_threat, parse_threat, threat_slug
 from robust.gates import CERTIFIED, CLEAN, Floor, families, pair_slug
 
 
-def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...], ends: tuple[str, ...] = ()) -> Floor:
+def read_floor(
+    text: str,
+    attacks: tuple[str, ...],
+    threats: tuple[str, ...],
+    ends: tuple[str, ...] = (),
+    folder: Path = Path(),
+) -> Floor:
     """Read "40", "40%", "clean:85", "certified@linf:8/255:60" or "pgd-linf-8_255:35".
 
-    `ends` are those of the curves: a floor at any eps up to there is read from a curve. Raise ValueError for anything
-    else.
+    `ends` are those of the curves: a floor at any eps up to there is read from a curve. A table's file is below
+    `folder`. Raise ValueError for anything else.
     """
     scope, _, number = text.rpartition(":")
     if not scope:
@@ -23,7 +30,7 @@ def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...], en
         words |= {threat_slug(threat), pair_slug(CERTIFIED, threat), *(pair_slug(attack, threat) for attack in attacks)}
     for attack in attacks:
         words |= {Spec.parse(attack).slug, *families(Spec.parse(attack))}
-    word = next((word for word in _spellings(scope) if word in words), None)
+    word = next((word for word in _spellings(scope, folder) if word in words), None)
     if word is None and (threat := _read_radius(scope)) and ends:
         return Floor(read_percent(number), threat_slug(threat), _check_radius(threat, ends))
     if word is None:
@@ -53,14 +60,14 @@ def _check_radius(threat: str, ends: tuple[str, ...]) -> str:
     return threat
 
 
-def _spellings(scope: str) -> Iterator[str]:
+def _spellings(scope: str, folder: Path) -> Iterator[str]:
     """Yield what a scope may mean: itself, or a threat model or an attack as they are written in a test's name."""
     yield scope
     measure, _, threat = scope.partition("@")
     with contextlib.suppress(ValueError):
-        yield pair_slug("" if measure == "robust" else measure, canonical_threat(threat))
+        yield pair_slug("" if measure == "robust" else measure, canonical_threat(threat, folder))
     with contextlib.suppress(ValueError):
-        yield threat_slug(canonical_threat(scope))
+        yield threat_slug(canonical_threat(scope, folder))
     with contextlib.suppress(ValueError):
         yield Spec.parse(scope).slug
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from robust.data.dataset import Dataset
+from robust.data.tables import fit_tables
 from robust.models.spec import ModelSpec
 from robust.settings.attack_plan import read_attack_plan
 from robust.settings.baseline import read_baselines
@@ -50,6 +51,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
     """
     dataset, models = read_dataset(options["data"], hooks), read_models(options["model"])
     plan = read_attack_plan(options, dataset.threat, any(spec.answers for spec in models), hooks)
+    dataset = fit_tables(dataset, plan.threats)
     return Settings(
         models=models,
         arch=options["arch"].text,

@@ -179,7 +179,7 @@ def read_gates(
     `certified` is whether anything is: without it, a floor of what is certified is refused. `ends` are those of the
     curves, on which any other eps may have a floor.
     """
-    found = read_list(floors, lambda text: read_floor(text, attacks, threats, ends))
+    found = read_list(floors, lambda text: read_floor(text, attacks, threats, ends, floors.folder))
     if not certified and (proof := next((floor for floor in found if floor.is_certified), None)):
         raise OptionError(floors.name, str(proof), "nothing is certified; say how, as --robust-certify=crown")
     text = fail_on.text or "figure"

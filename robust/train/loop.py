@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from robust.attacks.engine import eval_mode
 from robust.attacks.rng import seeded
 from robust.attacks.task import Task
-from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Part
 from robust.data.dataset import Samples
 from robust.distributed.ranks import Ranks
 from robust.train.batches import count_batches, iter_batches
@@ -51,7 +51,7 @@ def fit(
     module: nn.Module,
     method: Method,
     samples: Samples,
-    threat: LpThreat,
+    threat: Part,
     *,
     seed: int = 0,
     options: FitOptions = DEFAULT_OPTIONS,

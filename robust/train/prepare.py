@@ -1,12 +1,15 @@
 """Preparing a module for its training."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
 
 from robust.attacks.registry import suggest
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Part
+from robust.attacks.words import NORMS
 from robust.data.dataset import Samples
 from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.traits import is_queried
@@ -14,25 +17,34 @@ from robust.train.batches import build_transform
 from robust.train.factory import Method
 from robust.train.optim import build_optimiser
 from robust.train.plan import Plan
-from robust.train.recipe import Demanding, start_recipe
+from robust.train.recipe import RECIPES, Demanding, start_recipe
 
 WITH_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
 
-def rehearse(module: nn.Module, method: Method, samples: Samples, threat: LpThreat) -> None:
+def rehearse(module: nn.Module, method: Method, samples: Samples, threat: Part) -> None:
     """Run everything before the first step, on a module that is discarded; ValueError if anything would fail there."""
     if is_queried(module):
         raise ValueError(
             "the model is quantised, and cannot be trained; train the network, and quantise what comes of it"
         )
+    _check_family(method, threat)
     prepare(module, method.plan)
     build_optimiser(module, method.plan)
     build_transform(method.plan, samples)
     start_recipe(method.recipe, module)
     if isinstance(method.recipe, Demanding):
         x = torch.from_numpy(samples.x[:1]).to(next(module.parameters()).device)
-        method.recipe.check(module, x, threat)
+        method.recipe.check(module, x, cast(LpThreat, threat))
+
+
+def _check_family(method: Method, threat: Part) -> None:
+    """Raise ValueError if a recipe's inputs are not for the threat model; one that says nothing is for the norms."""
+    if threat.norm in getattr(method.recipe, "families", NORMS):
+        return
+    fitting = [name for name in RECIPES.names() if threat.norm in getattr(RECIPES.get(name), "families", NORMS)]
+    raise ValueError(f"it is not for the threat model {threat}; take {', '.join(fitting)}")
 
 
 def prepare(module: nn.Module, plan: Plan) -> None:

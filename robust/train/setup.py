@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Part
 from robust.data.dataset import Dataset, Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.models.load import Build
@@ -20,7 +20,7 @@ class TrainingSpec:
     build: Build
     recipe: str
     dataset: Dataset
-    threat: LpThreat
+    threat: Part
     seed: int
     name: str  # of the model, for the names of the files
     source: Path | None = None  # the file that the module comes from: another content is another module
@@ -31,7 +31,7 @@ class TrainingSetup:
     """All that a step needs beside the module: the method, the samples, the threat model and the loss."""
 
     method: Method
-    threat: LpThreat
+    threat: Part
     learn: Samples
     validation: Samples
     seed: int

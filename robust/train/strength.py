@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from robust.attacks.suite import read_suite
-from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Part
 from robust.data.dataset import Samples
 from robust.device import device_of
 from robust.evaluation.attack_run import RunOptions
@@ -31,9 +31,7 @@ def count_samples(method: Method, learn: int, validation: int, epochs: int) -> i
     return min(validation, max(LEAST, int(SHARE * passes / SUITE_PASSES)))
 
 
-def measure_strength(
-    module: nn.Module, samples: Samples, threat: LpThreat, *, classes: int, seed: int
-) -> dict[str, Any]:
+def measure_strength(module: nn.Module, samples: Samples, threat: Part, *, classes: int, seed: int) -> dict[str, Any]:
     """Return what the card says of the suite: its name, how many samples it was run on, the share that is robust."""
     batcher = Batcher(VALIDATION_BATCH, device_of(module))
     correct = measure_clean(module, samples, seed, batcher).correct

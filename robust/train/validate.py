@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from robust.attacks.engine import answers, assail
 from robust.attacks.rng import Rng
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Part
 from robust.attacks.zoo.fgsm import FGSM
 from robust.attacks.zoo.pgd import PGD
 from robust.certification.ball import Ball
@@ -71,7 +72,7 @@ class Validation:
 
 
 def validate(
-    module: nn.Module, selects: Selection, validation: Samples, threat: LpThreat, seed: int, ranks: Ranks = ALONE
+    module: nn.Module, selects: Selection, validation: Samples, threat: Part, seed: int, ranks: Ranks = ALONE
 ) -> Validation:
     """Measure the accuracies on the validation split: the clean one, and those that the recipe selects by."""
     n, counts = len(validation), np.bincount(validation.y)
@@ -99,7 +100,7 @@ def validate(
 Judge = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def _choose_judge(module: nn.Module, selects: Selection, validation: Samples, threat: LpThreat, seed: int) -> Judge:
+def _choose_judge(module: nn.Module, selects: Selection, validation: Samples, threat: Part, seed: int) -> Judge:
     """Return what tells for which samples a module does what the recipe selects by."""
 
     def attack(x: Tensor, y: Tensor, index: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,7 +121,7 @@ def _choose_judge(module: nn.Module, selects: Selection, validation: Samples, th
 
     def certify(x: Tensor, y: Tensor, index: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            margins = bound_by_intervals(graph, Ball.around(x, threat)).margins(y)
+            margins = bound_by_intervals(graph, Ball.around(x, cast(LpThreat, threat))).margins(y)
         return correct, correct & (margins.amin(1) > 0)
 
     return certify

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from robust.attacks.engine import AnyAttack, eval_mode
+from robust.attacks.factory import make
+from robust.attacks.families import find_unfit
 from robust.attacks.rng import Rng
 from robust.attacks.task import Task
 from robust.attacks.threats.threat import Threat
@@ -112,14 +114,23 @@ class AttackProbe(RowProbe):
         """Run one more attack on the samples in `mask`, (m,), and judge it as the row's attacks were judged.
 
         `threat` is the row's by default. Another `seed` than 0 gives other random numbers than those of the row.
-        TimeUpError if it does not end before the deadline.
+        TimeUpError if it does not end before the deadline. NotApplicableError for an attack that is not for the threat
+        model.
         """
+        self.require_fit(attack, threat or self.threat)
         options = RunOptions(self.batcher, self.seed + seed, self.load, deadline=self.deadline)
         found = measure_attack(self.module, self.samples, mask, attack, threat or self.threat, options)
         self.budget.add(found.forwards + 2 * found.backwards)
         if found.partial:
             raise TimeUpError
         return found
+
+    def require_fit(self, attack: str | AnyAttack, threat: Threat) -> None:
+        """Raise NotApplicableError for an attack that is not for the threat model."""
+        made = make(attack, self.load) if isinstance(attack, str) else attack
+        for part in threat.parts:
+            if reason := find_unfit(made, part.norm):
+                raise NotApplicableError(reason)
 
     def run_on_batches(self, work: Callable[[Task], T], mask: Flags) -> list[T]:
         """Call `work` with the task of each batch of the samples in `mask`, in evaluation mode, without gradients.

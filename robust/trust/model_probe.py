@@ -200,9 +200,13 @@ class ModelProbe:
         with eval_mode(self.module, self.seed), torch.enable_grad():
             return gradient(CLASS.loss("margin", self.module(leaf.clone()), labels).sum(), leaf).cpu()
 
+    def find_ends(self, x: Inputs) -> tuple[Inputs, Inputs]:
+        """Return the lowest and the highest of the inputs, or of a table those of each feature, (features,)."""
+        return self.dataset.spans if self.dataset.ranges else (x.min(), x.max())
+
     def move(self, x: Inputs, step: float) -> Inputs:
-        """Move each value of inputs up or down at random by a share of their range, within that range."""
-        lo, hi = x.min(), x.max()
+        """Move each value of inputs up or down at random by a share of the range of `find_ends`."""
+        lo, hi = self.find_ends(x)
         signs = np.random.default_rng(self.seed).choice(np.array([-1, 1], np.float32), x.shape)
         moved: Inputs = np.clip(x + np.float32(step) * (hi - lo) * signs, lo, hi)
         return moved

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from robust.attacks.spec import Spec
 
 GRADIENT_PASSES = 3  # of a sample, for an answer and its gradient: a backward pass takes as long as two forward
-GRADIENT_FREE = ("noise", "rays", "square")  # attacks that need no gradient
-TIMES = ("restarts", "targets", "eot")  # options that multiply the steps
+GRADIENT_FREE = ("evolve", "noise", "rays", "square")  # attacks that need no gradient
+TIMES = ("restarts", "starts", "targets", "eot")  # options that multiply the steps; starts share the targets out
 STEPS = 20  # of an attack that does not say how many
 # Passes of a sample that the attacks of a row may take at most: up to the first number, as in quick-1, the checks may
 # take as many as the row; where it is four times as large, as in standard-1, a quarter.
@@ -39,6 +39,8 @@ def _count_planned(attack: str) -> int:
     options = dict(spec.options)
     steps = 1 if spec.name == "fgsm" else _read(options.get("steps"), STEPS)
     each = 1 if spec.name in GRADIENT_FREE else GRADIENT_PASSES
+    if "starts" in options:
+        options.pop("targets", None)
     return each * steps * math.prod(_read(options.get(name), 1) for name in TIMES)
 
 

@@ -76,9 +76,9 @@ class RowProbe:
 
     @property
     def ball(self) -> LpThreat:
-        """Return the threat model; NotApplicableError if it is a union of several."""
+        """Return the threat model; NotApplicableError if it is a union of several, or a table's."""
         if not isinstance(self.threat, LpThreat):
-            raise NotApplicableError("the threat model is a union")
+            raise NotApplicableError("the threat model is a union, or of a table")
         return self.threat
 
     @cached_property

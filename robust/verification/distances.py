@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from robust.flags import Flags
 from robust.verification.candidates import Candidates
+from robust.verification.tables import check_rows
 
 # Share of eps. Adding in another order moves a float64 sum by 1e-14 at most, and two neighbouring float32 inputs are
 # 1e-8 apart: so nothing passes that is larger by one rounding of an input, and nothing fails for the order of the sum.
@@ -35,8 +36,8 @@ class Ball(NamedTuple):
 
 
 def read_balls(threat: str) -> list[Ball]:
-    """Return the balls of a threat model: one of "linf:8/255", two of the union "linf:8/255+l2:0.5"."""
-    pairs = [text.split(":") for text in threat.split("+")]
+    """Return the balls of a threat model: one of "linf:8/255", two of "linf:8/255+l2:0.5"; a table is none."""
+    pairs = [text.split(":") for text in threat.split("+") if not text.startswith("features:")]
     if any(len(eps) > MAX_DIGITS or re.search(r"e[+-]?\d{4}", eps) for _, eps in pairs):
         raise ValueError(f"a threat model with eps of more than {MAX_DIGITS} digits, or with a huge exponent")
     return [Ball(norm, _read_eps(eps)) for norm, eps in pairs]
@@ -64,20 +65,32 @@ def measure_norm(norm: str, d: Floats) -> Floats:
 
 
 def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
-    """Return (no larger than eps, inside the bounds), each (n,); in a union one ball is enough.
+    """Return (no larger than eps, inside the bounds, or keeping what a table demands), each (n,); one part is enough.
 
     The bounds are rounded to the inputs' type: 2.64 is not a float32, and the nearest float32 is a little above it.
     """
     x_adv, x = candidates.x_adv, candidates.x
     small, inside = np.zeros(len(x), bool), np.zeros(len(x), bool)
     lo, hi = np.asarray(candidates.bounds, x_adv.dtype).astype(np.float64)
-    balls = read_balls(candidates.threat)
+    balls, contents = read_balls(candidates.threat), _find_tables(candidates)
     for rows in row_chunks(len(x)):
         values = flatten(x_adv[rows])
         d = values - flatten(x[rows])
-        small[rows] = np.any([ball.contains(d) for ball in balls], axis=0)
-        inside[rows] = ((values >= lo) & (values <= hi)).all(1)
+        within = ((values >= lo) & (values <= hi)).all(1)
+        parts = [(ball.contains(d), within) for ball in balls]
+        parts += [check_rows(content, x_adv[rows], x[rows]) for content in contents]
+        near, sound = (np.array([part[k] for part in parts]) for k in (0, 1))
+        small[rows] = near.any(0)
+        inside[rows] = np.where(small[rows], (near & sound).any(0), sound.any(0))  # of one and the same part
     return small, inside
+
+
+def _find_tables(candidates: Candidates) -> list[str]:
+    """Return the content of each table in the threat model; ValueError if one is missing."""
+    words = [part for part in candidates.threat.split("+") if part.startswith("features:")]
+    if missing := [word for word in words if word not in candidates.tables]:
+        raise ValueError(f"the content of {missing[0]} is missing, by which rows are checked")
+    return [candidates.tables[word] for word in words]
 
 
 def flatten(x: NDArray[Any]) -> Floats:

@@ -102,7 +102,7 @@ def verify_afresh(
         "path": sys.path,
         "source": asdict(source),
         "weights": weights,
-        **{key: getattr(candidates, key) for key in ("threat", "bounds", "batch")},
+        **{key: getattr(candidates, key) for key in ("threat", "bounds", "batch", "tables")},
     }
     file = io.BytesIO()
     arrays: dict[str, Any] = {"x_adv": candidates.x_adv, "x": candidates.x, "y": candidates.y}
@@ -142,7 +142,8 @@ def _answer_request(content: bytes) -> dict[str, Any]:
     # Inputs nearby come before the samples: a model that keeps what it is asked has nothing to compare them with.
     logits = [] if nearby is None else ask_nearby(module, nearby, request["source"]["seed"]).tolist()
     bounds = tuple(request["bounds"])
-    verification = verify(module, Candidates(**arrays, threat=request["threat"], bounds=bounds, batch=request["batch"]))
+    rules = {key: request[key] for key in ("threat", "batch", "tables")}
+    verification = verify(module, Candidates(**arrays, bounds=bounds, **rules))
     return {"fault": verification.fault.tolist(), "near": verification.near.tolist(), "logits": logits}
 
 

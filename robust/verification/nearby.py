@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from robust.attacks.engine import eval_mode
-from robust.attacks.words import parse_threat
+from robust.attacks.words import parse_threat, tables_of
 from robust.data.dataset import Samples
 from robust.device import device_of
 from robust.sampling import draw_rows
+from robust.verification.tables import move_near
 
 MOST = 16  # inputs
 
@@ -25,12 +26,17 @@ class Nearby:
 
 
 def draw_nearby(samples: Samples, threat: str, bounds: tuple[float, float], seed: int) -> NDArray[np.float32]:
-    """Draw for a few of the samples an input at the edge of the ball, (k, *features): each value moves up or down."""
+    """Draw for a few of the samples an input at the edge of the ball, (k, *features): each value moves up or down.
+
+    Of a table's row only floats move, each by its eps.
+    """
     x = samples.x[draw_rows(len(samples), MOST, seed)]
+    signs = np.random.RandomState(seed % 2**32).choice(np.array([-1, 1], np.float32), x.shape)
+    if content := next(iter(tables_of(threat).values()), None):
+        return move_near(content, x, signs)
     norm, eps = parse_threat(threat.partition("+")[0])
     features = int(np.prod(x.shape[1:]))
     step = float(eps) / {"linf": 1.0, "l2": features**0.5, "l1": float(features)}[norm]
-    signs = np.random.RandomState(seed % 2**32).choice(np.array([-1, 1], np.float32), x.shape)
     return np.clip(x + np.float32(step) * signs, np.float32(bounds[0]), np.float32(bounds[1]))
 
 

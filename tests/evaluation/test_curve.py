@@ -106,7 +106,7 @@ def test_what_the_time_ends_is_verified_and_said():
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
-@pytest.mark.parametrize("attack", ["pgd:steps=5", "apgd:steps=5"])
+@pytest.mark.parametrize("attack", ["pgd:steps=5", "pgd:starts=3:steps=5", "apgd:steps=5"])
 def test_an_attack_stays_in_the_ball_of_each_sample(norm, attack):
     model, x = Single(3), inputs(40, (12,)).float()
     y = model(x).argmax(1)

@@ -20,7 +20,7 @@ from robust.evaluation.attack_run import AttackRun, RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
 from robust.evaluation.suite_cache import SuiteCache
-from robust.evaluation.suite_run import SampleState, SuiteRun, narrow_threat
+from robust.evaluation.suite_run import SampleState, SuiteRun, narrow_threat, share_left
 from robust.evaluation.time_limit import GATE, TIME, Limits
 from tests.attacks.models import inputs, network
 
@@ -101,9 +101,9 @@ def test_stages_draw_numbers_of_their_own():
     assert twice.stages[0].adversarial == once.adversarial.sum() < twice.adversarial.sum()
 
 
-def test_the_hardest_are_those_that_came_nearest():
+def test_the_hardest_are_those_that_have_the_least_of_their_margin_left():
     state = SampleState(samples(6), np.array([1, 1, 1, 1, 0, 1], bool))
-    margin = np.array([-3, -1, -2, 1, -5], np.float32)
+    margin, clean = np.array([-3, -1, -2, 1, -5], np.float32), np.array([-4, -10, -4, -9, -5], np.float32)
     none = np.zeros(5, bool)
     state.add(
         AttackRun(
@@ -113,17 +113,54 @@ def test_the_hardest_are_those_that_came_nearest():
             fault=none.astype(np.int8),
             faulty=none,
             margin=margin,
+            clean=clean,
             cost=np.array([5, 5]),
             seconds=1.0,
             batch=5,
         )
     )
 
-    assert state.hardest(1).tolist() == [1, 2, 0, 5]
-    assert state.hardest(0.5).tolist() == [1, 2]
-    assert state.hardest(0.01).tolist() == [1]
-    assert state.hardest(0.01, 3).tolist() == [1, 2, 0]
-    assert state.hardest(0.01, 9).tolist() == [1, 2, 0, 5]
+    def hardest(share, times=1, **options):
+        return state.hardest(Stage("fgsm", hardest=share, **options), times).tolist()
+
+    assert hardest(1) == [1, 2, 0, 5]  # with 0.1, 0.5, 0.75 and all of it left
+    assert hardest(0.5) == [1, 2]
+    assert hardest(0.01) == [1]
+    assert hardest(0.01, least=3) == [1, 2, 0]
+    assert hardest(0.01, least=9) == [1, 2, 0, 5]
+    assert hardest(1, near=0.5) == [1, 2]
+    assert hardest(0.25, near=0.5) == [1]
+    assert hardest(1, near=0.05) == [1]
+    assert hardest(1, near=0.05, least=2) == [1, 2]
+    assert hardest(0.25, 2, near=0.05) == hardest(1, 2, near=0.25) == [1, 2]  # twice as wide
+    assert hardest(0.01, 2, least=2) == [1, 2, 0, 5]
+    assert state.hardest(Stage("fgsm"), done=np.array([0, 1, 0, 0, 0, 1], bool)).tolist() == [2, 0]
+
+
+def test_before_any_attack_and_without_a_margin_all_of_it_is_left():
+    state = SampleState(samples(6), np.ones(6, bool))
+
+    assert state.hardest(Stage("fgsm")).tolist() == [*range(6)]
+    assert state.hardest(Stage("fgsm", near=0.9, least=2)).tolist() == [0, 1]
+    unknown = np.array([-np.inf, np.nan, -1, 0, -2], np.float32)
+    assert share_left(np.float32([-1, -1, -np.inf, 0, -3]), unknown).tolist() == [1, 1, 1, 1, 1]
+
+
+def test_a_stage_that_goes_onward_attacks_no_sample_twice():
+    suites = [Suite("o-1", (Stage(f"{WEAK}:restarts=9", hardest=0.1, onward=onward),)) for onward in (True, False)]
+    onward, again = (run(make_run(suite, threat="linf:0.0001")).stages[0].n for suite in suites)
+
+    assert again == 6
+    assert onward == 6 + 6 + 5 + 5 + 4 + 4 + 3 + 3 + 3  # a tenth of those that are left, nine times
+
+
+def test_a_stage_for_near_samples_leaves_the_others_alone():
+    suites = [Suite("n-1", (Stage(WEAK), Stage(STRONG, near=near))) for near in (1, 0.5)]
+    both, near = (run(make_run(suite)) for suite in suites)
+
+    assert near.stages[0] == replace(both.stages[0], seconds=near.stages[0].seconds)
+    assert 1 < near.stages[1].n < both.stages[1].n
+    assert 0 < (near.adversarial & both.adversarial).sum() == near.adversarial.sum()
 
 
 def test_a_stage_that_no_longer_pays_ends():

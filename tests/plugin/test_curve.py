@@ -35,7 +35,13 @@ def test_it_is_a_test_of_each_norm(node_ids, folder):
     assert not [line for line in node_ids(*FEW, "--robust-curve=none") if "curve" in line]
 
 
-@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "on two workers"])
+@pytest.mark.parametrize(
+    "workers",
+    [
+        pytest.param([], id="alone"),
+        pytest.param(["-n2"], id="on two workers", marks=pytest.mark.slow),  # what each worker imports takes longest
+    ],
+)
 def test_the_row_lies_on_the_curve_in_every_form(pytester, folder, workers):
     result = pytester.runpytest_inprocess(*RUN, "--robust-attack=fgsm", "--junitxml=junit.xml", *workers)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 
-from robust.attacks.words import parse_threat
+from robust.attacks.words import has_eps, parse_threat
 from robust.records.curve import Curve as Distances
 from robust.report.board import Board, Row
 from robust.report.page.axes import Axes, pad_bounds
@@ -50,7 +50,7 @@ def curves(boards: Sequence[Board]) -> list[Curve]:
 
     A model has one if a row of it has, or if it has complete rows at two or more eps.
     """
-    rows = [row for board in boards for row in board.rows if row.rank is not None and "+" not in row.record.threat]
+    rows = [row for board in boards for row in board.rows if row.rank is not None and has_eps(row.record.threat)]
 
     def key(row: Row) -> tuple[Group, ModelKey, str]:
         record = row.record

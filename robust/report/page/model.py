@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from robust.records.gallery import Gallery
+from robust.records.moved import MOST_MOVED, MOVED_HEADS
 from robust.records.record import Record
 from robust.report.board import Board, Row
 from robust.report.lines import Line, lines
@@ -56,6 +57,7 @@ def _row(board: Board, row: Row, gallery: Gallery | None, first: Record, up: str
         tag(
             "div", _attacks(lines(board, row)[len(record.attacks) == 1 :]), by_class(record), class_="wide", tabindex=0
         ),
+        _moved(record),
         _reasons(record),
         gallery_section(gallery),
         _facts(record, first, len(board.digests) > 1),
@@ -82,6 +84,20 @@ def _attacks(rows: list[Line]) -> Html:
         )
     head = tag("tr", *(tag("th", title) for title in heads))
     return tag("table", tag("thead", head), tag("tbody", *body), class_="attacks")
+
+
+def _moved(record: Record) -> Html:
+    """Return the table of the features that the adversarial rows moved most; "" for what is no table."""
+    if not record.moved:
+        return join()
+    head = tag("tr", *(tag("th", title) for title in MOVED_HEADS))
+    rows = [tag("tr", tag("th", name), *(tag("td", cell) for cell in rest)) for name, *rest in _cells(record)]
+    caption = tag("caption", "features that the adversarial rows moved most, in their own units")
+    return tag("table", caption, tag("thead", head), tag("tbody", *rows), class_="attacks")
+
+
+def _cells(record: Record) -> list[tuple[str, ...]]:
+    return [part.cells for part in record.moved[:MOST_MOVED]]
 
 
 def _reasons(record: Record) -> Html:

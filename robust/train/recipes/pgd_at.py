@@ -7,6 +7,7 @@ from torch import Tensor
 
 from robust.attacks.engine import run_steps
 from robust.attacks.task import Task
+from robust.attacks.words import FAMILIES
 from robust.attacks.zoo.pgd import PGD
 from robust.train.recipe import RECIPES, LossFunction, Selection
 
@@ -19,6 +20,7 @@ class PGDAT:
     steps: int = 10
     stride: float = 0.25  # length of a step, as a share of eps: 2/255 for 8/255
     selects: ClassVar[Selection] = "robust"
+    families: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __post_init__(self) -> None:
         self._attack()  # raises an error if the options are wrong

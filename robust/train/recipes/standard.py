@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from robust.attacks.task import Task
+from robust.attacks.words import FAMILIES
 from robust.train.recipe import RECIPES, LossFunction, Selection
 
 
@@ -15,6 +16,7 @@ class Standard:
     """Cross-entropy on clean inputs, without an attack."""
 
     selects: ClassVar[Selection] = "clean"
+    families: ClassVar[tuple[str, ...]] = FAMILIES
 
     def inputs(self, task: Task) -> Tensor:
         return task.x

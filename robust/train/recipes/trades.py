@@ -8,6 +8,7 @@ from torch import Tensor
 from robust.attacks.engine import run_steps
 from robust.attacks.losses import Loss
 from robust.attacks.task import Task
+from robust.attacks.words import FAMILIES
 from robust.attacks.zoo.pgd import PGD
 from robust.train.recipe import RECIPES, LossFunction, Selection
 from robust.train.recipes._shared import divergence_from
@@ -24,6 +25,7 @@ class Trades:
     # The divergence has no gradient at x itself; the paper starts .001 away, for an eps of .031.
     start: float = 0.03
     selects: ClassVar[Selection] = "robust"
+    families: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __post_init__(self) -> None:
         self._attack("ce")  # raises an error if the options are wrong

@@ -1,5 +1,6 @@
 """gradient-free-wins: random search finds adversarial examples that the row's attacks missed."""
 
+from robust.attacks.words import FEATURES
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
@@ -13,10 +14,12 @@ MAX_SAMPLES, QUERIES = 160, 100
 def gradient_free_wins(probe: AttackProbe) -> Finding | None:
     """Check that Square (1912.00049) finds nothing that gradient attacks missed (1902.06705, 2003.01690).
 
-    Square finds more if the gradient is masked. NotApplicableError for l1, which Square does not support.
+    Square finds more if the gradient is masked; for a table it is evolve. NotApplicableError for l1, which Square does
+    not support.
     """
-    if any(part.norm == "l1" for part in probe.threat.parts):
+    families = {part.norm for part in probe.threat.parts}
+    if "l1" in families:
         raise NotApplicableError("square is for linf and l2")
-    queries = probe.cut(QUERIES)
-    attack, description = f"square:steps={queries}", f"square with {queries} queries"
+    queries, search = probe.cut(QUERIES), "evolve" if families == {FEATURES} else "square"
+    attack, description = f"{search}:steps={queries}", f"{search} with {queries} queries"
     return compare_gradient_free(probe.take_first(MAX_SAMPLES), "gradient-free-wins", attack, description)

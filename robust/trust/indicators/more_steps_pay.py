@@ -13,7 +13,7 @@ from robust.trust.significance import is_significant
 MAX_SAMPLES = 160
 MAX_GRADIENTS = 8000  # a long attack is run on fewer samples
 AFTER_ONE_STEP, STEPS = "pgd:steps=10", 10  # the longer form of an attack of a single step
-ROUNDS = ("restarts", "targets", "odi")  # options that are removed: one round from another start is enough
+ROUNDS = ("restarts", "starts", "targets", "odi")  # options that are removed: one round from another start is enough
 
 
 @INDICATORS.register("more-steps-pay")

@@ -123,12 +123,13 @@ def _count_beside(probe: ModelProbe) -> int:
 
 def _draw_beside(probe: ModelProbe, x: Inputs) -> list[Inputs]:
     """Draw batches of inputs that are at most the largest of NEARBY away from x."""
-    draw, reach = np.random.default_rng(probe.seed), max(NEARBY) * (x.max() - x.min())
+    draw, (lo, hi) = np.random.default_rng(probe.seed), probe.find_ends(x)
+    reach = max(NEARBY) * (hi - lo)
     moves = (draw.uniform(-reach, reach, x.shape).astype(np.float32) for _ in range(CROWD))
-    return [np.clip(x + move, x.min(), x.max()) for move in moves]
+    return [np.clip(x + move, lo, hi) for move in moves]
 
 
 def _draw_noise(probe: ModelProbe, x: Inputs) -> list[Inputs]:
     """Return inputs like x that are uniform noise, which move a state further than the samples do."""
-    draw, data = np.random.default_rng(0), probe.dataset
-    return [draw.uniform(data.lo, data.hi, x.shape).astype(np.float32) for _ in range(REPEATS)]
+    draw, (lo, hi) = np.random.default_rng(0), probe.dataset.spans
+    return [draw.uniform(lo, hi, x.shape).astype(np.float32) for _ in range(REPEATS)]

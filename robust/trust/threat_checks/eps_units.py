@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.attacks.threats.lp import LpThreat
-from robust.records.trust import Finding
+from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import THREAT_CHECKS
 from robust.trust.threat_probe import ThreatProbe
 from robust.verification.rounding import on_levels
@@ -26,15 +26,21 @@ def eps_units(probe: ThreatProbe) -> Finding | None:
     It is a note where the data has fewer levels, as the 17 of digits, since there a smaller eps is customary. Other
     data may have a small eps: images that were resized are on no levels, and 0.5/255 is in use.
     """
+    if all(not isinstance(part, LpThreat) for part in probe.threat.parts):
+        raise NotApplicableError("the threat model is of a table, whose file says the units")
     doubt = next(_find_mistakes(probe), None)
     return doubt or next(_find_small(probe), None)
+
+
+def _list_balls(probe: ThreatProbe) -> list[LpThreat]:
+    return [part for part in probe.threat.parts if isinstance(part, LpThreat)]
 
 
 def _find_mistakes(probe: ThreatProbe) -> Iterator[Finding]:
     bounds = (probe.threat.lo, probe.threat.hi)
     width = bounds[1] - bounds[0]
     level = width / (LEVELS - 1)
-    for ball in probe.threat.parts:
+    for ball in _list_balls(probe):
         eps = float(ball.eps)
         seen = f"{ball} is {_percent(eps / width)} of the data's range, {bounds[0]:g} to {bounds[1]:g}"
         if width > MAX_RANGE and str(ball).endswith("/255"):
@@ -50,7 +56,7 @@ def _find_small(probe: ThreatProbe) -> Iterator[Finding]:
     width = probe.threat.hi - probe.threat.lo
     levels = _count_levels(probe.x, (probe.threat.lo, probe.threat.hi))
     level = width / (levels - 1) if levels else 0.0
-    for ball in probe.threat.parts:
+    for ball in _list_balls(probe):
         if _is_below(float(ball.eps), level):
             seen = f"{ball} is below one level, {level:.4g}, of this data, which has {levels}"
             message = f"{seen}: what breaks the model are inputs that no sample of this data can be"

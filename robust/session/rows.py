@@ -1,0 +1,27 @@
+"""The rows of a run against its threat models: what no attack under them could begin with is refused in one line."""
+
+import numpy as np
+
+from robust.attacks.words import tables_of
+from robust.data.tables import check_table
+from robust.session.data import RunData
+from robust.verification.tables import find_violations
+
+
+def check_rows(data: RunData, threat: str) -> None:
+    """Raise ValueError if a table's file does not fit the data: other columns, or a constraint that no row keeps.
+
+    And for missing values under any other threat model, which has no place for them.
+    """
+    tables, samples = tables_of(threat), data.samples
+    if not tables and not data.dataset.missing:
+        return
+    x = samples.x[:]
+    gaps = np.isnan(x).any(tuple(range(1, x.ndim)))
+    for word, content in tables.items():
+        check_table(data.dataset, word)
+        for constraint, broken in find_violations(content, x).items():
+            if broken[~gaps].all():
+                raise ValueError(f"none of the {len(samples)} rows keeps {constraint}: correct the file, or the data")
+    if len(tables) < len(threat.split("+")) and gaps.any():
+        raise ValueError("the data have missing values, which only a table's file (features:FILE.toml) keeps missing")
