@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from robust.attacks.combine.transfer import Transfer
     from robust.attacks.criteria.classification import Classification
     from robust.attacks.criteria.criterion import Criterion
+    from robust.attacks.criteria.registry import read_criterion
     from robust.attacks.engine import Attack, Outcome, Plan, assail, run_steps
     from robust.attacks.factory import make
     from robust.attacks.min_norm import MinNormResult, minimize_norm
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from robust.attacks.threats.lp import LpThreat
     from robust.attacks.threats.threat import Threat
     from robust.attacks.threats.union import Union
+    from robust.attacks.worst_score import WorstScores, worsen_scores
     from robust.attacks.zoo.apgd import APGD
     from robust.attacks.zoo.bim import BIM
     from robust.attacks.zoo.capgd import CAPGD
@@ -90,10 +92,13 @@ __all__ = [
     "Threat",
     "Transfer",
     "Union",
+    "WorstScores",
     "assail",
     "make",
     "minimize_norm",
+    "read_criterion",
     "run_steps",
+    "worsen_scores",
 ]
 
 _HOME = {
@@ -136,6 +141,9 @@ _HOME = {
     "Threat": "threats.threat",
     "Transfer": "combine.transfer",
     "Union": "threats.union",
+    "WorstScores": "worst_score",
+    "read_criterion": "criteria.registry",
+    "worsen_scores": "worst_score",
     "assail": "engine",
     "run_steps": "engine",
     "make": "factory",

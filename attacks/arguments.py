@@ -6,7 +6,6 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from robust.attacks.criteria.classification import Classification
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.registry import suggest
 from robust.attacks.words import FEATURES, NORMS, family_of
@@ -27,10 +26,12 @@ def check_samples(x: object, y: object, criterion: Criterion) -> None:
     if not x.is_floating_point():
         scale = "x.float() / 255 for bytes as numbers from 0 to 1" if x.dtype == torch.uint8 else "x.float()"
         raise TypeError(f"the inputs are {_name(x.dtype)}, expected floats within the threat's bounds; give {scale}")
-    if isinstance(criterion, Classification):
-        _check_tensor("y, the labels,", y)
-        assert isinstance(y, Tensor)
+    _check_tensor("y, the labels,", y)
+    assert isinstance(y, Tensor)
+    if _has_classes(criterion):
         _check_labels(y, x)
+    elif len(x) != len(y):
+        raise ValueError(f"there are inputs of shape {[*x.shape]} and labels of shape {[*y.shape]}, one row a sample")
 
 
 def check_threat(threat: object) -> None:
@@ -60,8 +61,18 @@ def check_answer(answer: object, y: Tensor, criterion: Criterion) -> None:
         part = _find_logits(answer)
         hint = f"wrap the model in a module whose forward returns self.model(x){part}" if part else "return the logits"
         raise TypeError(f"the model returned a {_name(type(answer))}, expected a tensor of logits; {hint}")
-    if isinstance(criterion, Classification):
+    if _has_classes(criterion):
         _check_logits(answer, y)
+    elif answer.dim() != 2 or answer.shape[0] != len(y) or answer.numel() != y.numel():
+        of = f"labels of shape {[*y.shape]}, judged by {criterion}"
+        raise ValueError(f"the model answered with shape {[*answer.shape]}, and there are {of}; expected (N, values)")
+    elif not answer.is_floating_point():
+        raise TypeError(f"the model answered with {_name(answer.dtype)}, expected floats")
+
+
+def _has_classes(criterion: Criterion) -> bool:
+    """Whether labels are classes; a criterion of a user's may leave out what the engine itself does not ask for."""
+    return getattr(criterion, "labels", "values") == "class"
 
 
 def _check_attack(attack: object) -> None:

@@ -94,7 +94,7 @@ def needs_gradient(attack: AnyAttack, x: Tensor, threat: Threat, classes: int) -
     Its first step is tried on `x`, one sample (1, *features), and a model of `classes` classes that has no gradient.
     The gradient of a surrogate does not count. Other faults of the attack are reported when it runs.
     """
-    y = torch.zeros(1, dtype=torch.int64, device=x.device)
+    y, classes = torch.zeros(1, dtype=torch.int64, device=x.device), max(2, classes)
 
     def always_right(x: Tensor) -> Tensor:
         return F.one_hot(y.expand(len(x)), classes).to(x)
@@ -118,7 +118,7 @@ def find_refusal(text: str, x: Tensor, ball: Part, classes: int) -> str:
     Its first step is tried on `x`, one sample (1, *features), and a model of `classes` classes that is always right. A
     refusal is a ValueError that names the norm. Other faults of the attack are reported when it runs.
     """
-    y = torch.zeros(1, dtype=torch.int64, device=x.device)
+    y, classes = torch.zeros(1, dtype=torch.int64, device=x.device), max(2, classes)
     calls, stops = count(), count()
 
     def always_right(x: Tensor) -> Tensor:

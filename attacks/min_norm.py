@@ -8,6 +8,7 @@ from torch import Tensor
 
 from robust.attacks.arguments import check_arguments, check_norm
 from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, restrict, rounds_of, start
 from robust.attacks.geometry import Norm
 from robust.attacks.rng import Rng, rng_of
@@ -44,6 +45,7 @@ def minimize_norm(
     *,
     bounds: tuple[float, float] = (0.0, 1.0),
     seed: int | Rng = 0,
+    criterion: Criterion = CLASS,
 ) -> MinNormResult:
     """Run an attack that seeks the smallest perturbation to its end, and keep the closest adversarial inputs.
 
@@ -51,10 +53,10 @@ def minimize_norm(
     it, and only the bounds limit the inputs.
     """
     check_norm(norm)
-    check_arguments(model, attack, x, y, CLASS)
+    check_arguments(model, attack, x, y, criterion)
     rng = rng_of(seed, x)
     with eval_mode(model, rng.seed), torch.no_grad():
-        task = start(model, x, y, LpThreat.widest(norm, x, *bounds), rng)
+        task = start(model, x, y, LpThreat.widest(norm, x, *bounds), rng, criterion)
         clean = judge_clean(task)
         distance = torch.full((len(x),), torch.inf, dtype=exact_type(x), device=x.device)
         distance[clean.adversarial] = 0.0

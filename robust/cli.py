@@ -13,7 +13,20 @@ if TYPE_CHECKING:
     from robust.options import Option
 
 CERTIFYING = (  # the options of `robust certify`
-    *("arch", "normalize", "output", "run-code", "safe-globals", "data", "download", "threat", "train"),
+    *(
+        "arch",
+        "normalize",
+        "output",
+        "run-code",
+        "safe-globals",
+        "data",
+        "download",
+        "criterion",
+        "attacked",
+        "goal",
+        "threat",
+    ),
+    *("train",),
     *("samples", "seed", "draw", "batch-size", "time", "device"),
 )
 
@@ -118,6 +131,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "several by commas, or given again",
     )
     add("--data", default="digits", metavar="DATA", help="as --robust-data of pytest takes it; default: digits")
+    add("--criterion", metavar="CRITERION", help="what is a right answer, as --robust-criterion of pytest takes it")
     add("--download", action="store_true", help="download the data set if it is not on this machine")
     add("--threat", metavar="NORM:EPS", help="what an attacker may do: linf:8/255; default: the data set's")
     add("--seed", type=_read_whole, default=0, metavar="N", help="the seed of everything random; default: 0")

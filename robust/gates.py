@@ -3,16 +3,19 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from robust.attacks.spec import Spec
 from robust.attacks.words import threat_slug
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FailOn = Literal["figure", "ci"]
 FAIL_ON: tuple[FailOn, ...] = ("figure", "ci")
 Ruling = Literal["holds", "inconclusive", "fails"]
 
-CLEAN, CERTIFIED = "clean", "certified"
+CLEAN, CERTIFIED, MEAN = "clean", "certified", "mean"
 NEAR = 2.0  # points above a floor that a run should be able to tell from it
 
 
@@ -20,6 +23,7 @@ NEAR = 2.0  # points above a floor that a run should be able to tell from it
 class Floor:
     """A percentage, and the accuracy that must not be below it: None is every robust accuracy, "clean" the clean one.
 
+    "mean" is no percentage but the criterion's mean score under attack; of an error it is an upper limit.
     "certified" is the share of samples that are certified, and "certified-linf-8_255" that under one threat model.
     Otherwise `scope` is a part of a test's name: "linf-8_255", "pgd-steps40" or "pgd-steps40-linf-8_255"; or "pgd",
     which is every attack of that name, whatever its options, or "standard", a suite whatever its version.
@@ -36,6 +40,11 @@ class Floor:
     def is_certified(self) -> bool:
         """Whether it is a floor of what is certified."""
         return self.scope is not None and self.scope.partition("-")[0] == CERTIFIED
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is a limit of the mean score."""
+        return self.scope is not None and self.scope.partition("-")[0] == MEAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,13 @@ class Gates:
         radii = [threat_slug(threat) for threat in planned]
         found = [floor for floor in self.floors if floor.threat and floor.scope not in radii]
         return [floor for floor in found if floor.threat.partition(":")[0] == end.partition(":")[0]]
+
+    def mean(self, threat: str, *, rises: bool) -> Floor | None:
+        """Return the limit of the mean score under one threat model, an upper one if the score rises."""
+        for scope in (pair_slug(MEAN, threat), MEAN):
+            if found := [floor for floor in self.floors if floor.scope == scope]:
+                return (min if rises else max)(found, key=lambda floor: floor.percent)
+        return None
 
     def together(self, threat: str) -> Floor | None:
         """Return the floor of all attacks together under one threat model."""
@@ -104,6 +120,29 @@ def pair_slug(attack: str, threat: str) -> str:
     The attack "" stands for all attacks: "linf-8_255".
     """
     return "-".join(filter(None, (attack and Spec.parse(attack).slug, threat_slug(threat))))
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean over samples, and its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: "NDArray[Any]", scale: float = 1) -> "Mean":
+        """Return the mean of values, (n,), times `scale`; what is not finite does not count."""
+        import numpy as np
+
+        from robust.stats import bootstrap_mean
+
+        known = np.asarray(values, np.float64)
+        known = scale * known[np.isfinite(known)]
+        return cls(float(known.mean()), *bootstrap_mean(known)) if len(known) else cls(*[float("nan")] * 3)
+
+    def __str__(self) -> str:
+        return f"{self.value:.4g} (95 % interval {self.low:.4g} to {self.high:.4g})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +197,22 @@ def decide(measured: Measured, floor: Floor, fail_on: FailOn, bound: bool = Fals
         return Decision("inconclusive", f"the floor of {floor.percent:g} % holds so far; give it more time")
     if inside:
         return Decision("inconclusive", f"the floor of {floor.percent:g} % is inside the interval; use more samples")
+    return Decision("holds")
+
+
+def decide_mean(mean: Mean, floor: Floor, fail_on: FailOn, *, rises: bool, bound: bool = False) -> Decision:
+    """Decide the same of a mean score; `rises` says that a higher one is worse, so that the floor is a limit above."""
+    inside = mean.low < floor.percent < mean.high
+    side, required = "above" if rises else "below", f"the required {floor.percent:g}"
+    if (mean.value > floor.percent) if rises else (mean.value < floor.percent):
+        hint = ", which its interval contains: more samples would tell" if inside else ""
+        return Decision("fails", f"is {side} {required}{hint}")
+    if fail_on == "ci" and inside:
+        return Decision("fails", f"is not surely within {required}: its interval reaches {side} (--robust-fail-on=ci)")
+    if bound:
+        return Decision("inconclusive", f"the limit of {floor.percent:g} holds so far; give it more time")
+    if inside:
+        return Decision("inconclusive", f"the limit of {floor.percent:g} is inside the interval; use more samples")
     return Decision("holds")
 
 

@@ -74,6 +74,25 @@ OPTIONS = (
         "the data set: digits (default), mnist, fashion-mnist, cifar10, cifar100, imagefolder:DIR, hf:DIR, "
         "parquet:FILE, npz:FILE, npy:DIR, or FILE.py:FUNCTION",
     ),
+    Option(
+        "criterion",
+        "CRITERION",
+        "what is a right answer: class (the largest logit is the label's), within:T (every value within T of the "
+        "label, or with a percent sign behind T that share of it), labels (each of several labels is right; "
+        "labels:any=3,5: only these count); default: what the labels show, and values have no default",
+    ),
+    Option(
+        "attacked",
+        "CLASS",
+        "attack and count the samples of these classes alone, by name or number: fraud; several by commas",
+        many=True,
+    ),
+    Option(
+        "goal",
+        "CLASS->CLASS",
+        "attack the samples of a class, and count as success the other as answer, and no third: malware->benign, 1->0, "
+        "1+2->0",
+    ),
     Option("download", "", "download the data set if it is not on this machine", flag=True),
     Option(
         "threat",

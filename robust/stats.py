@@ -12,6 +12,7 @@ from robust.flags import Flags
 Counts = NDArray[np.int64]
 PValues = NDArray[np.float64]
 
+RESAMPLES = 1999
 EQUAL = 1 + 1e-7  # two probabilities within this factor are the same, as in R's fisher.test
 
 
@@ -23,6 +24,16 @@ def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     # The bounds at 0 and n are exact; rounding would move them a little.
     low = 0.0 if k == 0 else (middle - half) / weight
     return low, 1.0 if k == n else (middle + half) / weight
+
+
+def bootstrap_mean(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+    """Return the BCa bootstrap interval of the mean of values, (n,), always the same (Efron 1987)."""
+    if len(values) < 2 or not np.ptp(values):
+        return float(values.mean()), float(values.mean())
+    from scipy.stats import bootstrap
+
+    found = bootstrap((values,), np.mean, n_resamples=RESAMPLES, batch=64, confidence_level=level, rng=0)
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 def count_needed(share: float, margin: float, level: float = 0.95) -> int:

@@ -1,11 +1,13 @@
-"""Targets: "apgd:loss=dlr:targets=9" aims at one wrong class after the other."""
+"""Targets: "apgd:loss=dlr:targets=9" aims at one wrong class after the other.
+
+Other criteria have other ways to be wrong: a value too large or too small, one label of several.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from robust.attacks.engine import AnyAttack, Round, rounds_of
@@ -16,6 +18,8 @@ from robust.attacks.task import Task
 @dataclass(frozen=True, slots=True)
 class Targets:
     """Run `attack` once for each of the wrong classes with the largest logits at the clean input, in this order.
+
+    By the criterion `within` the targets are each value too large and too small; by `labels` each label.
 
     With APGD and the loss dlr it is APGD-T, with FAB it is FAB-T, of Croce and Hein 2020 (2003.01690). ValueError when
     it runs if the model does not have more classes than targets.
@@ -40,12 +44,14 @@ class Targets:
 
 
 def rank_wrong(task: Task, targets: int) -> Tensor:
-    """Return the wrong classes with the largest logits at the clean inputs, (n, targets) int64, in this order.
+    """Return the targets that are nearest at the clean inputs, (n, targets) int64, the nearest first.
 
-    It costs one forward pass. Raise ValueError if the model does not have more classes than targets.
+    Of classes they are the wrong ones with the largest logits. It costs one forward pass. Raise ValueError if the model
+    and the criterion have fewer.
     """
     logits = task.logits(task.x)
-    if targets >= logits.shape[1]:
-        raise ValueError(f"the model has {logits.shape[1]} classes, so at most targets={logits.shape[1] - 1}")
-    wrong = logits.scatter(1, task.y[:, None], -torch.inf)
-    return wrong.sort(dim=1, descending=True, stable=True).indices[:, :targets]
+    width = logits.shape[1]
+    if targets > (most := task.criterion.count_targets(width)):
+        what = "classes" if task.criterion.labels == "class" else f"outputs, judged by {task.criterion}"
+        raise ValueError(f"the model has {width} {what}, so at most targets={most}")
+    return task.criterion.ranked_targets(logits, task.y)[:, :targets]

@@ -11,9 +11,10 @@ def nearest_boundary(task: Task, x: Tensor, logits: Tensor, candidates: int) -> 
 
     A step d with <slope, d> = gap leads to z_c = z_y. Class c is the target; without one it is the class whose boundary
     is nearest in the threat's norm, of the `candidates` other classes with the largest logits. The gap is below 0 where
-    z_c is already the larger. The cost is one gradient for a target, else one for each candidate.
+    z_c is already the larger. Of another criterion it is the boundary where the margin is 0. The cost is one gradient
+    for a target, or by another criterion, else one for each candidate.
     """
-    if task.target is not None:
+    if task.target is not None or str(task.criterion) != "class":  # else the margin is the only boundary
         _, gain, slope = task.ascent(x, "margin")
         return -gain, slope
     k = min(candidates + 1, logits.shape[1])

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import eval_mode, run_steps, start
 from robust.attacks.rng import Rng
 from robust.attacks.task import NoGradientError
@@ -42,18 +42,19 @@ def find_hardest(
     For a sample in the mask `robust`, (n,), it is kept only if the model resists it, and not so nearly that rounding
     decides. Returns None for a model without gradients.
     """
-    spool = Spool(samples.x.shape[1:])
+    spool, criterion = Spool(samples.x.shape[1:]), read_criterion(samples.criterion)
 
     def note(x: Tensor, y: Tensor, index: Tensor) -> None:
         with eval_mode(module, seed):
-            spool.add(run_steps(HARDEST, start(module, x, y, threat.parts[0], Rng.of(seed, index))).cpu().numpy())
+            task = start(module, x, y, threat.parts[0], Rng.of(seed, index), criterion)
+            spool.add(run_steps(HARDEST, task).cpu().numpy())
 
     try:
         batcher.each(note, samples)
     except NoGradientError:
         return None
     x_adv = spool.array()
-    resisted, near = check_labels(module, x_adv, samples.y, batcher.size)
+    resisted, near = check_labels(module, x_adv, samples.y, batcher.size, samples.criterion)
     rows = np.flatnonzero(~robust | (resisted & ~near))
     return pick_rows(x_adv, rows), rows
 
@@ -94,9 +95,11 @@ def replay_inputs(
 
 
 def _margins(module: nn.Module, samples: Samples, batcher: Batcher) -> NDArray[np.float32]:
+    criterion = read_criterion(samples.criterion)
+
     def measure(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor]:
         with eval_mode(module), torch.no_grad():
-            return (CLASS.margin(module(x), y),)
+            return (criterion.margin(module(x), y),)
 
     (margins,) = batcher.columns(measure, samples, np.float32)
     return margins

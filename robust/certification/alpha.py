@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
 from robust.certification.backward import Rows, bound_below
 from robust.certification.crown import Bounds, bound_by_lines, spread_margins, spread_values
 from robust.certification.operators.curves import CurveLines, Sampled
@@ -19,20 +21,20 @@ NEAR = 0.8  # of what was missing before: where more is missing still, better in
 ROOM = 2**22  # values of the functions that bound one inner layer
 
 
-def bound_by_best_lines(bounds: Bounds, y: Tensor, margins: Tensor) -> Tensor:
-    """Return lower bounds of the margins, (b, classes - 1), with optimised slopes.
+def bound_by_best_lines(bounds: Bounds, y: Tensor, margins: Tensor, criterion: Criterion = CLASS) -> Tensor:
+    """Return lower bounds of the margins, (b, k), with optimised slopes.
 
     `bounds` and `margins` are those by plain lines; it stops where all are above 0.
     """
     if bool((margins.amin(1) > 0).all()):
         return margins
-    rows = Rows.at(bounds.graph.output, spread_margins(y, bounds.graph.classes))
+    rows = spread_margins(bounds.graph, y, criterion)
     before, margins = margins.amin(1), optimise(bounds, rows, margins, STEPS)
     near = (margins.amin(1) <= 0) & (margins.amin(1) > NEAR * before)
     if not bool(near.any()):
         return margins
     inner = bound_by_lines(bounds.graph, bounds.ball, bounds, tighten_best)
-    return optimise(inner, rows, torch.fmax(margins, inner.margins(y)), STEPS)
+    return optimise(inner, rows, torch.fmax(margins, inner.margins(y, criterion)), STEPS)
 
 
 def tighten_best(found: Bounds, position: int, marks: Tensor) -> None:

@@ -15,12 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import eval_mode
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat
 from robust.certification.alpha import bound_by_best_lines
 from robust.certification.ball import Ball
-from robust.certification.crown import bound_by_intervals, bound_by_lines
+from robust.certification.crown import bound_by_intervals, bound_by_lines, spread_margins
 from robust.certification.errors import NoBoundsError
 from robust.certification.graph import Graph
 from robust.certification.interrupt import StoppedError, check_stopped, until
@@ -49,15 +51,21 @@ class Certifier:
     graph: Graph
     parts: tuple[LpThreat, ...]  # a union is certified where each part is
     limits: Mapping[str, int] = field(default_factory=dict)  # samples of a batch at most, by method
+    criterion: Criterion = CLASS  # what a right answer is
 
     @classmethod
-    def of(cls, module: nn.Module, x: Tensor, threat: Threat) -> "Certifier":
+    def of(cls, module: nn.Module, x: Tensor, threat: Threat, criterion: Criterion = CLASS) -> "Certifier":
         """Make it for inputs like x, (1, *features).
 
-        Raise NoBoundsError, in one line, for a network or a threat model without bounds.
+        Raise NoBoundsError, in one line, for a network, a threat model or a criterion without bounds.
         """
         refuse_threat(str(threat))
-        return cls(module, read_graph(module, x), cast(tuple[LpThreat, ...], threat.parts))
+        graph = read_graph(module, x)
+        if graph.classes < 2 and criterion.labels == "class":
+            raise NoBoundsError(f"it answers one input with the shape {(1, graph.classes)}, expected (1, classes)")
+        if criterion.labels == "class":  # of other labels there are such functions
+            spread_margins(graph, torch.zeros(1, dtype=torch.int64), criterion)
+        return cls(module, graph, cast(tuple[LpThreat, ...], threat.parts), criterion=criterion)
 
     def check(self, x: Tensor) -> None:
         """Raise NoBoundsError if the network answers x, (n, *features), at random, or otherwise than its graph."""
@@ -94,6 +102,7 @@ class Certifier:
         content = {
             "threat": [[str(part), part.lo, part.hi] for part in self.parts],
             "samples": samples.digest,
+            **({} if self.criterion == CLASS else {"criterion": str(self.criterion)}),
             "weights": hash_weights(self.module),
             "module": str(self.module),
             "source": hashlib.sha256(source.read_bytes()).hexdigest() if source.is_file() else None,
@@ -107,9 +116,9 @@ class Certifier:
         ball = Ball.around(x.double(), part)
         with torch.no_grad():
             bounds = bound_by_intervals(self.graph, ball) if method == METHODS[0] else bound_by_lines(self.graph, ball)
-            margins = bounds.margins(y)
+            margins = bounds.margins(y, self.criterion)
             if method == "alpha-crown":
-                margins = bound_by_best_lines(bounds, y, margins)
+                margins = bound_by_best_lines(bounds, y, margins, self.criterion)
         return torch.where(bounds.finite(), margins.amin(1), -math.inf)
 
 

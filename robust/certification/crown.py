@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
 from robust.certification.backward import Rows, bound_below
 from robust.certification.ball import Ball
+from robust.certification.errors import NoBoundsError
 from robust.certification.graph import Graph
 from robust.certification.operators.affine import Affine
 from robust.certification.operators.operator import Interval, Lines, flat
@@ -65,9 +68,9 @@ class Bounds:
         carried = self.carried.get(position)
         return torch.zeros(1, len(which)) if carried is None else flat(carried, 1)[:, which]
 
-    def margins(self, y: Tensor) -> Tensor:
-        """Return lower bounds of the label's logit less each other, (b, classes - 1), for labels y, (b,)."""
-        return self.below(Rows.at(self.graph.output, spread_margins(y, self.graph.classes, self.dtype)))
+    def margins(self, y: Tensor, criterion: Criterion = CLASS) -> Tensor:
+        """Return lower bounds of the margins for labels y: of `class` the label's logit less each other, (b, C - 1)."""
+        return self.below(spread_margins(self.graph, y, criterion, self.dtype))
 
     def finite(self) -> Tensor:
         """Mark the samples whose values are finite as deployed too, all over the ball, (b,) bool."""
@@ -83,11 +86,15 @@ class Bounds:
         return self.by_value[self.graph.output].lo.dtype
 
 
-def spread_margins(y: Tensor, classes: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Return rows of coefficients of the logits, (b, classes - 1, 1, classes): 1 for the label, -1 for another."""
-    eye = torch.eye(classes, dtype=dtype)
-    others = torch.stack([torch.cat([torch.arange(k), torch.arange(k + 1, classes)]) for k in y.tolist()])
-    return (eye[y].unsqueeze(1) - eye[others]).unsqueeze(2)
+def spread_margins(graph: Graph, y: Tensor, criterion: Criterion = CLASS, dtype: torch.dtype = torch.float64) -> Rows:
+    """Return the functions of the answer, (b, k), that are all above 0 if it is acceptable.
+
+    Raise NoBoundsError for a criterion that has no such functions.
+    """
+    if (halfspaces := criterion.halfspaces(y, graph.classes)) is None:
+        raise NoBoundsError(f"nothing linear in the answers says what is right by {criterion}")
+    a, c = halfspaces
+    return Rows({graph.output: a.to(dtype).unsqueeze(2)}, c.to(dtype))
 
 
 def bound_by_intervals(graph: Graph, ball: Ball) -> Bounds:

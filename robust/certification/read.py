@@ -157,7 +157,7 @@ class _Reader:
         if place != self.graph.output:
             raise NoBoundsError("its logits are not what it computes last")
         shape = self.graph.shape_of(place)
-        if len(shape) != 2 or shape[0] != 1 or shape[1] < 2:
+        if len(shape) != 2 or shape[0] != 1:
             raise NoBoundsError(f"it answers one input with the shape {shape}, expected (1, classes)")
 
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from robust.attacks.arguments import check_answer, check_samples, check_threat
 from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import check_bounds, eval_mode
 from robust.attacks.registry import suggest
 from robust.attacks.threats.threat import Threat
@@ -18,16 +19,24 @@ from robust.records.certificate import Certificate
 BATCH = 250
 
 
-def certify_samples(model: nn.Module, x: Tensor, y: Tensor, threat: Threat, method: str = "alpha-crown") -> Certificate:
+def certify_samples(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    method: str = "alpha-crown",
+    *,
+    criterion: Criterion = CLASS,
+) -> Certificate:
     """Certify each sample of which the model's answer is right, by a method and the cheaper ones before it.
 
-    x is (N, *features) within the threat's bounds, y (N,) int64. The methods are ibp, crown and alpha-crown. Raise
-    NoBoundsError, in one line, for a network or a threat model for which no bounds are known; TypeError or ValueError
-    for other arguments than these.
+    x is (N, *features) within the threat's bounds, y (N,) int64, or what the criterion takes. The methods are
+    ibp, crown and alpha-crown. Raise NoBoundsError, in one line, for a network, a threat model or a criterion for which
+    no bounds are known; TypeError or ValueError for other arguments than these.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model is of type {type(model).__name__}, expected a torch.nn.Module")
-    check_samples(x, y, CLASS)
+    check_samples(x, y, criterion)
     check_threat(threat)
     check_bounds(x, threat)
     if method not in METHODS:
@@ -35,18 +44,19 @@ def certify_samples(model: nn.Module, x: Tensor, y: Tensor, threat: Threat, meth
     if not len(x):
         raise ValueError("there are no samples to certify")
     x, y = x.detach(), y.cpu()
-    correct = _find_correct(model, x, y)
-    certifier = Certifier.of(model, x[:1].to(device_of(model)), threat)
+    correct = _find_correct(model, x, y, criterion)
+    certifier = Certifier.of(model, x[:1].to(device_of(model)), threat, criterion)
     certifier.check(x[:1])
-    return certify(certifier, Samples(x.cpu().numpy(), y.numpy(), np.arange(len(y))), correct.numpy(), method)
+    samples = Samples(x.cpu().numpy(), y.numpy(), np.arange(len(y)), str(criterion))
+    return certify(certifier, samples, correct.numpy(), method)
 
 
-def _find_correct(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+def _find_correct(model: nn.Module, x: Tensor, y: Tensor, criterion: Criterion) -> Tensor:
     """Return the samples that are answered right, (N,) bool."""
     found = []
     with eval_mode(model), torch.no_grad():
         for inputs, labels in zip(torch.split(x, BATCH), torch.split(y, BATCH), strict=True):
             logits = model(inputs.to(device_of(model)))
-            check_answer(logits, labels, CLASS)
-            found.append(logits.cpu().argmax(1) == labels)
+            check_answer(logits, labels, criterion)
+            found.append(criterion.accepts(logits.cpu(), labels))
     return torch.cat(found)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.text import printable_lines
 from robust.certification.certify import Certifier, certify
 from robust.certification.cost import Cost, measure_cost
@@ -98,7 +99,7 @@ def _report(resources: Resources, variant: Variant, text: str, stop: Deadline) -
     correct, method = resources.answers.get_clean(module, samples).correct, str(settings.certify)
     title = f"{_name(variant)} under {text}"
     with _refusing(_name(variant)), open_bar(title) as bar:
-        certifier = Certifier.of(module, torch.tensor(samples.x[:1]), threat)
+        certifier = Certifier.of(module, torch.tensor(samples.x[:1]), threat, read_criterion(samples.criterion))
         journal = open_journal(settings.home, threat, certifier.hash(samples, variant.spec.path))
         with tell_certified(bar, lambda: journal.describe(correct, method)):
             cost = measure_cost(certifier, samples, correct, method, stop.left, journal.read(len(samples)))

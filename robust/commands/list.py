@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from robust.attacks.criteria.registry import CRITERIA
 from robust.attacks.registry import ATTACKS, Registry, suggest
 from robust.attacks.suite import read_suite, suite_names
 from robust.attacks.words import FEATURES, NORMS
@@ -20,7 +21,8 @@ from robust.models.registry import ARCHITECTURES
 from robust.records.added import CURVE
 from robust.train.recipe import RECIPES, WRAPPERS
 
-KINDS: tuple[Registry[Any], ...] = (ATTACKS, DATA, ARCHITECTURES, RECIPES, WRAPPERS)
+KINDS: tuple[Registry[Any], ...] = (ATTACKS, DATA, CRITERIA, ARCHITECTURES, RECIPES, WRAPPERS)
+PLURALS = {"criterion": "criteria"}
 THREATS = {
     "linf": "linf:EPS, no value changes by more than EPS: linf:8/255",
     "l2": "l2:EPS, the change has a Euclidean length of at most EPS: l2:0.5",
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> str:
 def _list_all() -> Iterator[str]:
     yield f"suites: {', '.join(suite_names())}"
     for registry in KINDS:
-        yield f"{registry.kind}s: {', '.join(registry.names())}"
+        yield f"{PLURALS.get(registry.kind, f'{registry.kind}s')}: {', '.join(registry.names())}"
     yield f"threats: {', '.join(f'{norm}:EPS' for norm in NORMS)}, {FEATURES}:FILE.toml"
     yield f"certificates: {', '.join(METHODS)}"
     yield f"curves: {', '.join(NORMS)}"

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.text import brief, printable_lines
 from robust.attacks.threats.threat import Part, read_threat
 from robust.attacks.threats.union import Union
@@ -33,6 +34,8 @@ from robust.settings.parsing import OptionError, blame, read_list
 from robust.settings.sources import Options, OptionValue, options_of_namespace
 from robust.settings.values import (
     canonicalize_recipe,
+    judge_dataset,
+    read_criterion_option,
     read_dataset,
     read_device,
     read_models,
@@ -116,10 +119,12 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
     with blame("device", args.device):
         device = ranks.device(read_device(options["device"]))
     with blame("data", args.data):
-        dataset = read_dataset(options["data"])
+        criterion = read_criterion_option(options["criterion"])
+        dataset = judge_dataset(read_dataset(options["data"]), criterion)
     word, text = _read_threat(options["threat"], dataset, args.data)
     with blame("data", args.data):
         dataset = fit_tables(dataset, [word]).complete(download=args.download).count_classes()
+        dataset = _judge(dataset, criterion)
         few = dataset.load("train").take(np.arange(TRIAL_SAMPLES))
     with blame("threat", options["threat"].text or word):
         for table in tables_of(word):
@@ -136,6 +141,7 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
             normalize=normalize,
             output=output or "",
             inputs=torch.from_numpy(few.x[:]),
+            labels=dataset.labels,
             declared=not dataset.open,
         )
         builder = get_builder(spec, None, here, terms)
@@ -153,6 +159,16 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
             rehearse(build(), read_recipe(recipe), few, threat)
     folder, file = _choose_places(args.out, here, len(recipes))
     return Order(spec, build, normalize, output, recipes, args.data, dataset, threat, text, args.seed, folder, file)
+
+
+def _judge(dataset: Dataset, criterion: str | None) -> Dataset:
+    """Return the data set with the criterion that its labels show, if the user names none."""
+    if criterion is not None or dataset.labels == "class":
+        return dataset
+    if dataset.labels == "values":
+        fault = "the labels are values, and nothing says how far an answer may be off"
+        raise OptionError("criterion", "", f"{fault}; write --criterion=within:T in their units, or within:10%")
+    return dataset.judged_by("labels")
 
 
 def _read_threat(option: OptionValue, dataset: Dataset, data: str) -> tuple[str, str]:
@@ -233,6 +249,7 @@ def _describe_result(order: Order, trained: Trained) -> str:
         f"--robust-normalize={order.normalize or NONE}",  # also where an ini file says another one
         *([f"--robust-output={order.output}"] if order.output else []),
         f"--robust-data={order.data}",
+        *([f"--robust-criterion={order.dataset.criterion}"] if order.dataset.criterion != DEFAULT else []),
         f"--robust-threat={order.threat_text}",
     ]
     lines = [

@@ -19,6 +19,7 @@ from robust.models.output_form import read_output
 from robust.records.evidence import Evidence
 from robust.records.files import read_object
 from robust.records.record import Record
+from robust.records.schema_1 import CRITERION
 from robust.verification.fresh_process import PROBED_INPUTS, Source
 
 MAX_ROWS = 4  # are listed if a name is ambiguous
@@ -76,7 +77,8 @@ def find(text: str, folder: Path) -> Path:
 def find_data(args: argparse.Namespace, record: Record) -> Dataset:
     """Return the data set that the user names, or else the row's, if reading it runs no code of others."""
     try:
-        return open_data(args.data or record.data.name, Path.cwd())
+        dataset = open_data(args.data or record.data.name, Path.cwd())
+        return dataset if record.criterion == CRITERION else dataset.judged_by(record.criterion["name"])
     except LookupError as error:
         if args.data:
             raise
@@ -119,6 +121,7 @@ def load_model(args: argparse.Namespace, record: Record, dataset: Dataset, sampl
         shape=dataset.shape,
         classes=dataset.classes,
         output=read_output(args.output) if args.output else "",
+        labels=dataset.labels,
         trained=str(weights) if weights else None,
         seed=record.seed,
         device=args.device,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.threats.threat import Threat
 from robust.certification.certify import Certifier, certify
 from robust.certification.slack import measure_slack
@@ -26,7 +27,7 @@ def certify_again(module: nn.Module, samples: Samples, threat: Threat, certifica
     if certificate.method not in METHODS:
         raise ValueError(f"the method {certificate.method!r} is none of {', '.join(METHODS)}")
     rows = np.flatnonzero(certificate.certified)
-    certifier = Certifier.of(module, torch.tensor(samples.x[:1]), threat)
+    certifier = Certifier.of(module, torch.tensor(samples.x[:1]), threat, read_criterion(samples.criterion))
     certified = _certify(certifier, samples.take(rows), certificate.method)
     near = np.zeros_like(certified)
     for k in np.flatnonzero(~certified):

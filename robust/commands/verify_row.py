@@ -59,7 +59,7 @@ class Row:
     def candidates(self) -> Candidates:
         """Return the inputs of the evidence, to be verified."""
         samples, bounds = self.samples.take(self.evidence.row), (self.dataset.lo, self.dataset.hi)
-        rules = (self.record.threat, bounds, self.batch, self.record.tables)
+        rules = (self.record.threat, bounds, self.batch, samples.criterion, self.record.tables)
         return Candidates(self.evidence.x_adv, samples.x, samples.y, *rules)
 
 
@@ -85,7 +85,9 @@ def check_files(record: Record, content: bytes) -> Iterator[Check]:
 def check_row(row: Row) -> Iterator[Check]:
     """Check the row against the data and the model; the model is not asked if the data is another."""
     record, samples = row.record, row.samples
-    alike = row.evidence.x_adv.shape[1:] == samples.x.shape[1:] and np.array_equal(samples.y, row.evidence.y)
+    alike = row.evidence.x_adv.shape[1:] == samples.x.shape[1:] and np.array_equal(
+        samples.y, row.evidence.y, equal_nan=samples.y.dtype.kind == "f"
+    )
     same = alike and samples.digest == record.data.digest
     yield Check("data", same, f"{record.data.name}, {len(samples)} samples, sha256 {samples.digest[:8]}")
     if not same:
@@ -227,7 +229,7 @@ def _check_bounds(row: Row, certificate: Certificate) -> Check:
 
 def _check_clean(row: Row) -> Check:
     """Check the answers to the samples without an attack."""
-    answered, near = check_labels(row.module, row.samples.x, row.samples.y, row.batch)
+    answered, near = check_labels(row.module, row.samples.x, row.samples.y, row.batch, row.samples.criterion)
     differ = answered != row.record.correct
     other = int((differ & ~near).sum())
     edge = f", {(differ & near).sum()} on the edge" if (differ & near).any() else ""

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from robust.attacks.criteria.registry import DEFAULT, label_kind
 from robust.attacks.registry import Registry
 from robust.data.bounds import Bounds, Clamped, OutsideError, advise_labels
 from robust.data.lazy_inputs import Inputs, LazyInputs, iter_parts, load_rows
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from robust.attacks.criteria.criterion import LabelKind
     from robust.data.items import LazyLabels
 
-    Labels = NDArray[np.int64] | LazyLabels  # (n,)
+    Labels = NDArray[Any] | LazyLabels  # classes (n,); values or bits (n, k)
 
 Split = Literal["train", "test"]
 
@@ -34,6 +36,7 @@ Reader = Callable[[Split], "tuple[Inputs, Labels]"]
 
 DATA: "Registry[Dataset | Kind]" = Registry("data set", ("robust.data.sets",), "robust.data")
 R = TypeVar("R", bound=Reader)
+KINDS = {"class": "classes", "values": "values", "bits": "labels that are on or off"}
 SPLITS: dict[Split, tuple[str, ...]] = {"test": ("test", "val", "valid", "validation"), "train": ("train",)}
 
 
@@ -47,11 +50,12 @@ class TooFewError(ValueError):
 
 @dataclass(frozen=True)
 class Samples:
-    """Some inputs of a split, their labels, and their numbers in that split."""
+    """Some inputs of a split, their labels, their numbers in that split, and what is a right answer to them."""
 
     x: "NDArray[np.float32] | LazyInputs"  # (n, *shape), within the bounds; large inputs are read when indexed
-    y: "NDArray[np.int64]"  # (n,)
+    y: "NDArray[Any]"  # classes (n,) int64; values (n, k) float32; bits (n, k) int64
     index: "NDArray[np.int64]"  # (n,), ascending
+    criterion: str = DEFAULT  # canonical: "within:50"
 
     def __len__(self) -> int:
         return len(self.y)
@@ -59,7 +63,7 @@ class Samples:
     def take(self, rows: "NDArray[np.int64]") -> "Samples":
         """Return the samples in these rows, (m,)."""
         x = self.x.take(rows) if isinstance(self.x, LazyInputs) else self.x[rows]
-        return Samples(x, self.y[rows], self.index[rows])
+        return Samples(x, self.y[rows], self.index[rows], self.criterion)
 
     def draw(self, n: int, seed: int) -> "tuple[Samples, Samples]":
         """Return (n samples drawn without replacement, the others), each in ascending order."""
@@ -71,7 +75,8 @@ class Samples:
     @cached_property
     def digest(self) -> str:
         """Return the SHA-256 of numbers, labels and inputs: two runs saw the same samples exactly if they agree."""
-        sha = hashlib.sha256(self.index.astype("<i8").tobytes() + self.y.astype("<i8").tobytes())
+        y = self.y.astype("<f4" if self.y.dtype.kind == "f" else "<i8")
+        sha = hashlib.sha256(self.index.astype("<i8").tobytes() + y.tobytes())
         for x in iter_parts(self.x):
             sha.update(x.astype("<f4").tobytes())
         return sha.hexdigest()
@@ -85,7 +90,7 @@ class Dataset:
     threat: str | None  # the default threat model; None: the user must give one
     lo: float
     hi: float
-    classes: int | None  # None if only the labels tell: see `complete`
+    classes: int | None  # of other labels than classes, how many a sample; None if only the labels tell: see `complete`
     shape: tuple[int, ...] | None  # of one input; None as for `classes`
     read: Reader
     fetch: Callable[[], None] | None = None  # downloads the data
@@ -97,6 +102,21 @@ class Dataset:
     missing: bool = False  # whether NaN stands for a missing value
     ranges: tuple[tuple[float, float], ...] = ()  # lowest and highest value of each feature of a table
     remarks: Remarks = field(default_factory=Remarks, compare=False)  # filled in while samples are read
+    labels: "LabelKind" = "class"  # what the labels are
+    criterion: str = DEFAULT  # what is a right answer
+    names: tuple[str, ...] = ()  # of the classes, in their order; empty if they have numbers alone
+    attacked: tuple[int, ...] = ()  # the classes whose samples are taken; empty: all
+    # Reads the same as labels of another kind, or of the kind that they show; None: the kind is as declared.
+    reread: "Callable[[LabelKind | None], Dataset] | None" = field(default=None, compare=False)
+
+    def judged_by(self, criterion: str) -> "Dataset":
+        """Return the data set with a criterion, and labels of the kind that it is for; ValueError if it has others."""
+        kind = label_kind(criterion)
+        if kind == self.labels:
+            return replace(self, criterion=criterion)
+        if self.reread is None:
+            raise ValueError(f"{criterion} is for {KINDS[kind]}, and {self.name} has {KINDS[self.labels]}")
+        return replace(self.reread(kind), name=self.name, criterion=criterion)
 
     def complete(self, *, download: bool = False) -> "Dataset":
         """Return the data set with its classes and shape, read from the test split if they are not declared.
@@ -126,7 +146,13 @@ class Dataset:
         return lo, hi
 
     def widen(self, y: "NDArray[np.int64]") -> "Dataset":
-        """Return the data set with as many classes as the labels need, at least 2 and at least its own."""
+        """Return the data set with as many classes as the labels need, at least 2 and at least its own.
+
+        Labels that show another kind make the data set one of that kind, with as many as a sample has.
+        """
+        if y.ndim == 2:
+            kind: LabelKind = "values" if y.dtype.kind == "f" else "bits"
+            return replace(self, classes=y.shape[1], labels=kind, open=False)
         return replace(self, classes=max(int(y.max()) + 1, 2, self.classes or 0))
 
     def count_classes(self) -> "Dataset":
@@ -155,16 +181,18 @@ class Dataset:
             raise TooFewError(f"{self.name} has {len(y)} {split} samples, {n} were asked for; 'all' is all of them")
         if len(x) != len(y):
             raise ValueError(f"{self.name} has {len(x)} inputs and {len(y)} labels")
-        samples = self._take(x, y, draw_rows(len(y), n, seed))
+        samples = self._take(x, y, draw_rows(len(y), n, seed), split)
         self._check(samples)
         return samples
 
     def read_rows(self, split: Split, rows: "NDArray[np.int64]") -> Samples:
         """Return the samples of a split in these rows, (m,), ascending. They are not checked."""
-        return self._take(*self.read(split), rows)
+        return self._take(*self.read(split), rows, split)
 
-    def _take(self, x: "Inputs", y: "Labels", rows: "NDArray[np.int64]") -> Samples:
-        return Samples(load_rows(Clamped(x, Bounds(self.lo, self.hi), self.remarks), rows), y[rows], rows)
+    def _take(self, x: "Inputs", y: "Labels", rows: "NDArray[np.int64]", split: Split) -> Samples:
+        trained = split == "train" and self.labels == "class"  # an attacker's goal is no goal of a training
+        criterion = DEFAULT if trained else self.criterion
+        return Samples(load_rows(Clamped(x, Bounds(self.lo, self.hi), self.remarks), rows), y[rows], rows, criterion)
 
     def _check(self, samples: Samples) -> None:
         for x in iter_parts(samples.x):
@@ -175,7 +203,12 @@ class Dataset:
                 expected = f"{list(self.shape or ())} from {self.lo:g} to {self.hi:g}"
                 bounds = Bounds(self.lo, self.hi)
                 raise OutsideError(f"{self.name} has {actual}, expected {expected}", bounds, (low, high))
-        y, top = samples.y, self.classes or max(int(samples.y.max()) + 1, 2)
+        y = samples.y
+        if y.ndim == 2:
+            if self.classes not in (None, y.shape[1]):
+                raise ValueError(f"{self.name} has labels of shape {[*y.shape]}, expected {self.classes} a sample")
+            return
+        top = self.classes or max(int(y.max()) + 1, 2)
         if y.min() < 0 or y.max() >= top:
             seen = f"{self.name} has labels from {y.min()} to {y.max()}, expected 0 to {top - 1}"
             raise ValueError(f"{seen}{advise_labels(int(y.min()), int(y.max()), self.classes, top)}")
@@ -201,11 +234,15 @@ def dataset(
     shape: tuple[int, ...],
     fetch: Callable[[], None] | None = None,
     levels: int = 256,
+    labels: "LabelKind" = "class",
+    names: tuple[str, ...] = (),
 ) -> Callable[[R], R]:
     """Return a decorator for the function that reads a split of the data set `name`, as (inputs, labels)."""
 
     def declare(read: R) -> R:
-        DATA.register(name)(Dataset(name, threat, *bounds, classes, shape, read, fetch, levels))
+        DATA.register(name)(
+            Dataset(name, threat, *bounds, classes, shape, read, fetch, levels, labels=labels, names=names)
+        )
         return read
 
     return declare

@@ -7,7 +7,7 @@ from typing import Literal
 
 CHOICE = "say so with --robust-output=logit or --robust-output=probability"
 
-Form = Literal["whole", "float", "one-hot"]
+Form = Literal["whole", "float", "one-hot", "values", "bits"]
 
 
 @dataclass(slots=True)
@@ -42,5 +42,5 @@ class Remarks:
         if self.form == "float" and columns == 1 and not chosen:
             yield (
                 "the labels are floating-point numbers and the model answers with one: if these are two classes, "
-                f"{CHOICE}; regression is not tested"
+                f"{CHOICE}; if they are values, how far an answer may be off: --robust-criterion=within:T"
             )

@@ -1,8 +1,9 @@
-"""Data sets restricted to some classes: "cifar10:only=3+5"."""
+"""Data sets restricted to some classes: "cifar10:only=3+5", and in testing alone "cifar10:attacked=3+5"."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec, configure
 from robust.data.dataset import Dataset, Split
 from robust.data.lazy_inputs import Inputs, LazyInputs
@@ -10,6 +11,8 @@ from robust.data.lazy_inputs import Inputs, LazyInputs
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from robust.data.dataset import Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +65,55 @@ def select_classes(dataset: Dataset, only: Only) -> Dataset:
 
     name = f"{dataset.name}:only={only.only}"
     if only.renumber:
-        return replace(dataset, name=name, read=read, classes=len(only.classes))
-    return replace(dataset, name=f"{name}:renumber=false", read=read, count=lambda: dataset.complete().classes)
+        return replace(dataset, name=name, read=read, reread=None, classes=len(only.classes))
+    return replace(
+        dataset, name=f"{name}:renumber=false", read=read, reread=None, count=lambda: dataset.complete().classes
+    )
+
+
+def split_attacked(text: str) -> tuple[str, str | None]:
+    """Return (the spec without the option `attacked`, the classes that are attacked, or None for all)."""
+    if ":attacked=" not in text:
+        return text, None
+    spec = Spec.parse(text)
+    return str(spec.without("attacked")), str(dict(spec.options)["attacked"])
+
+
+def read_classes(dataset: Dataset, words: str) -> tuple[int, ...]:
+    """Read classes, by name or by number, as "0+2" or "malignant"; raise ValueError for one that there is not."""
+    numbers = []
+    for word in words.split("+"):
+        if not word.isdecimal() and word not in dataset.names:
+            named = suggest(word, dataset.names) if dataset.names else f"{word!r}: {dataset.name} has numbers alone"
+            raise ValueError(f"unknown class {named}")
+        numbers.append(int(word) if word.isdecimal() else dataset.names.index(word))
+    if (
+        dataset.classes is not None
+        and dataset.labels == "class"
+        and (big := [n for n in numbers if n >= dataset.classes])
+    ):
+        raise ValueError(f"{dataset.name} has the classes 0 to {dataset.classes - 1}, got {big[0]}")
+    return tuple(sorted({*numbers}))
+
+
+def attack_only(dataset: Dataset, classes: tuple[int, ...]) -> Dataset:
+    """Return the data set of whose test samples those of these classes are taken; they are numbered from 0."""
+    if dataset.labels != "class":
+        raise ValueError(f"classes are attacked, and {dataset.name} has none; leave it out")
+
+    def read(split: Split) -> "tuple[Inputs, Labels]":
+        import numpy as np
+
+        x, y = dataset.read(split)
+        if split != "test":
+            return x, y
+        labels = np.asarray(y)
+        if missing := sorted({*classes} - {*np.unique(labels).tolist()}):
+            raise ValueError(f"{dataset.name} has no test samples of class {missing[0]}")
+        rows = np.flatnonzero(np.isin(labels, classes))
+        shape = dataset.shape or x[rows[:1]].shape[1:]
+        return LazyInputs(x, rows, shape), labels[rows]
+
+    name = f"{dataset.name}:attacked={'+'.join(map(str, classes))}"
+    whole = dataset.count if dataset.classes is None else lambda: dataset.classes
+    return replace(dataset, name=name, read=read, reread=None, attacked=classes, count=whole)

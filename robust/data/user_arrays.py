@@ -14,8 +14,9 @@ from robust.data.remarks import Remarks
 from robust.data.user_inputs import UserInputs
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+
+    from robust.attacks.criteria.criterion import LabelKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +39,32 @@ class UserArrays:
 Read = Callable[[Split, Remarks], tuple[Any, Any]]
 
 
-def user_dataset(name: str, spec: Spec, read: Read) -> Dataset:
+def user_dataset(name: str, spec: Spec, read: Read, kind: "LabelKind | None" = None) -> Dataset:
     """Return a data set of what `read` returns for a split, inputs (n, *shape) and labels (n,), or both as `Items`.
 
-    `read` is called once a split. Pixels of uint8 are divided by 255. `spec` holds the options of `UserArrays`.
+    `read` is called once a split. Pixels of uint8 are divided by 255. `spec` holds the options of `UserArrays`. `kind`
+    is that of the labels; None for what they show.
     """
     options = configure(UserArrays, Spec(spec.name, options=spec.options))
     remarks = Remarks()
 
     @functools.cache
-    def convert(split: Split) -> "tuple[UserInputs, NDArray[np.int64] | LazyLabels]":
+    def convert(split: Split) -> "tuple[UserInputs, NDArray[Any] | LazyLabels]":
         x, y = read(split, remarks)
         inputs = UserInputs(x, remarks, turn=options.turn)
         if isinstance(y, Items):
-            return inputs, LazyLabels(y, lambda labels: to_labels(labels, remarks, options.first))
-        return inputs, to_labels(y, remarks, options.first)
+            return inputs, LazyLabels(y, lambda labels: to_labels(labels, remarks, options.first, kind or "class"))
+        return inputs, to_labels(y, remarks, options.first, kind)
 
-    return Dataset(printable(name), None, options.lo, options.hi, options.classes, None, convert, remarks=remarks)
+    return Dataset(
+        printable(name),
+        None,
+        options.lo,
+        options.hi,
+        options.classes,
+        None,
+        convert,
+        remarks=remarks,
+        labels=kind or "class",
+        reread=functools.partial(user_dataset, name, spec, read),
+    )

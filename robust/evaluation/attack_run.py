@@ -23,6 +23,7 @@ from robust.flags import Flags
 from robust.verification.candidates import Candidates
 from robust.verification.check import CLEAN_WRONG, Faults, verify
 
+Scores = NDArray[np.float32]  # (n,)
 AttackFunction = Callable[[Tensor, Tensor, Tensor], Outcome | None]  # (x, y, index); None if it was stopped
 
 
@@ -165,5 +166,5 @@ def verify_found(
 
 def candidates_of(samples: Samples, x_adv: NDArray[np.float32], threat: Threat, batch: int) -> Candidates:
     """Return x_adv, (n, *shape), as candidates for the n samples."""
-    bounds = (threat.lo, threat.hi)
-    return Candidates(x_adv, samples.x, samples.y, str(threat), bounds, batch, tables_of(str(threat)))
+    bounds, word = (threat.lo, threat.hi), str(threat)
+    return Candidates(x_adv, samples.x, samples.y, word, bounds, batch, samples.criterion, tables_of(word))

@@ -30,6 +30,8 @@ def illustrate(
     (height, width), or (1 or 3, height, width).
     """
     row = choose_rows(adversarial, most, seed)
+    if candidates.y.ndim > 1:  # an image is shown with its class, and the answer's
+        return None
     if not len(row) or not is_image(candidates.x_adv.shape[1:]):
         return None
     places = (np.cumsum(adversarial) - 1)[row]

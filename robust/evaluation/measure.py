@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.combine.until import Until
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, count_copies, eval_mode, rounds_of
 from robust.attacks.factory import describe, make
 from robust.attacks.rng import Rng
@@ -20,7 +21,7 @@ from robust.attacks.words import tables_of
 from robust.data.dataset import Dataset, Samples
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
-from robust.evaluation.attack_run import RunOptions, candidates_of, run_attack, sort_inputs
+from robust.evaluation.attack_run import RunOptions, Scores, candidates_of, run_attack, sort_inputs
 from robust.evaluation.batching import Batcher
 from robust.evaluation.steps import Steps, count_steps
 from robust.evaluation.time_limit import TIME
@@ -43,6 +44,7 @@ class CleanResult:
     correct: Flags  # (n,)
     faulty: int  # samples whose answer is not finite
     pace: float = 0.0  # seconds that a sample takes, in batches
+    score: Scores | None = None  # (n,): by a criterion that has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class AttackResult:
     stages: tuple[StageOutcome, ...] = ()  # of a suite
     partial: str = ""  # why it was stopped before its end; "" if it was not
     rounded: Flags | None = None  # (n,): adversarial also after the input is rounded to the data's levels
+    score: Scores | None = None  # (n,): of the worst verified input of each sample, by a criterion that has one
 
 
 def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
@@ -80,9 +83,11 @@ def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
         ) from error
     if not isinstance(logits, Tensor) or logits.shape != (len(x), dataset.classes):
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        of = f"{dataset.classes} {'classes' if dataset.labels == 'class' else 'labels a sample'}"
+        what = "values" if dataset.labels == "values" else "logits"
         raise ValueError(
-            f"the model must answer {len(x)} samples of {dataset.name}, {dataset.classes} classes, "
-            f"with logits of shape {[len(x), dataset.classes]}, got {got}{_explain_width(logits, samples)}"
+            f"the model must answer {len(x)} samples of {dataset.name}, {of}, "
+            f"with {what} of shape {[len(x), dataset.classes]}, got {got}{_explain_width(logits, samples)}"
         )
     if not logits.is_floating_point():
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")
@@ -104,7 +109,9 @@ def _explain_error(error: Exception) -> str:
 
 def _explain_width(answer: object, samples: Samples) -> str:
     """Return advice on an answer, (n, k), that has another number of classes than the labels need; else nothing."""
-    if not isinstance(answer, Tensor) or answer.dim() != 2:
+    if isinstance(answer, Tensor) and samples.y.ndim == 1 and answer.numel() == len(answer):
+        return "; if the labels are values, say how far an answer may be off: --robust-criterion=within:T"
+    if not isinstance(answer, Tensor) or answer.dim() != 2 or samples.y.ndim != 1:
         return ""
     low, high, width = int(samples.y.min()), int(samples.y.max()), answer.shape[1]
     if low == 1 and high == width:
@@ -130,10 +137,10 @@ def measure_clean(
 ) -> CleanResult:
     """Measure the accuracy without an attack: an answer is right if it is so in every form in which answers count."""
     batcher, share = batcher or _default_batcher(module), ranks.deal(samples)
-    forms = judges(module)
+    forms, criterion = judges(module), read_criterion(samples.criterion)
 
     def judge(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        right, faulty = zip(*(answers(form, x, y, seed) for form in forms), strict=True)
+        right, faulty = zip(*(answers(form, x, y, seed, criterion) for form in forms), strict=True)
         return torch.stack(right).all(0), torch.stack(faulty).any(0)
 
     began = time.monotonic()
@@ -160,12 +167,14 @@ def measure_attack(
     options = replace(options, copies=count_copies(chosen))
     deadline, rows = options.deadline, np.flatnonzero(correct)
     rounds = [part.steps for part, _ in rounds_of(chosen)]
+    criterion = read_criterion(samples.criterion)
     steps = Steps(count_steps(rounds, len(rows), options.batcher.fit(options.copies)), deadline, options.watch)
 
     def attack_batch(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
         if steps.over:
             return None
-        return assail(module, Until(chosen, steps), x, y, threat, seed=Rng.of(options.seed, index))
+        rng = Rng.of(options.seed, index)
+        return assail(module, Until(chosen, steps), x, y, threat, seed=rng, criterion=criterion)
 
     run = run_attack(module, samples, rows, attack_batch, threat, options)
     stopped = any(options.ranks.all(deadline is not None and deadline.stopped))

@@ -87,6 +87,7 @@ class SuiteInputs:
             "bounds": [self.threat.lo, self.threat.hi],
             "seed": self.seed,
             "samples": self.samples.digest,
+            "criterion": self.samples.criterion,
             "weights": hash_weights(self.module),
             "module": str(self.module),
             "source": hashlib.sha256(self.source.read_bytes()).hexdigest() if self.source.is_file() else None,

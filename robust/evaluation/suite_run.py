@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.combine.until import Until
-from robust.attacks.engine import Outcome, Round, assail, count_copies, fold, rounds_of
+from robust.attacks.criteria.registry import read_criterion
+from robust.attacks.engine import AnyAttack, Outcome, Round, assail, count_copies, fold, rounds_of
 from robust.attacks.factory import make
 from robust.attacks.fast_copy import FastCopy
 from robust.attacks.few_classes import fit_classes
@@ -151,7 +152,7 @@ class SuiteRun:
         failures, times, attacked = 0, 1, np.zeros(len(self.samples), bool)
         rounds = [
             Round(attack, partial(fold, k, enter_round))  # each stage has random numbers of its own
-            for attack, enter_round in rounds_of(make(fit_classes(stage.attack, self.classes), self.options.load))
+            for attack, enter_round in rounds_of(self._make(stage))
         ]
         stages = [j for j, other in enumerate(self.suite.stages) if narrow_threat(self.threat, other) is not None]
         for r, current in enumerate(rounds):
@@ -173,6 +174,10 @@ class SuiteRun:
             times *= 2 if succeeded and stage.widen else 1
         return int(attacked.sum()), ""
 
+    def _make(self, stage: Stage) -> AnyAttack:
+        """Return the attack of a stage, as it fits the model and the criterion."""
+        return make(fit_classes(stage.attack, self.classes, self.samples.criterion), self.options.load)
+
     def _run_round(
         self, current: Round, rows: NDArray[np.int64], part: Threat, state: SampleState, place: SuiteProgress
     ) -> tuple[AttackRun, bool]:
@@ -182,6 +187,7 @@ class SuiteRun:
             options.batcher.size = run.batch
             return run, True
         model, deadline = self.fast_copy or self.module, state.deadline
+        criterion = read_criterion(self.samples.criterion)
         steps = Steps(
             count_steps([current.attack.steps], len(rows), options.batcher.fit(options.copies)),
             deadline,
@@ -192,7 +198,8 @@ class SuiteRun:
         def attack(x: Tensor, y: Tensor, index: Tensor) -> Outcome | None:
             if steps.over:
                 return None
-            return assail(model, Until(current, steps), x, y, part, seed=Rng.of(options.seed, index))
+            rng = Rng.of(options.seed, index)
+            return assail(model, Until(current, steps), x, y, part, seed=rng, criterion=criterion)
 
         run = run_attack(self.module, self.samples, rows, attack, part, options)
         whole = not any(options.ranks.all(deadline.stopped))

@@ -20,6 +20,8 @@ from robust.models.safetensors_header import has_header
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from robust.attacks.criteria.criterion import LabelKind
+
 HEAD = 64  # bytes that suffice to recognise a format
 
 
@@ -48,11 +50,12 @@ class Terms:
     """The data that a model is loaded for, and what the user permits it to do while it is loaded."""
 
     shape: tuple[int, ...] = ()  # of one input
-    classes: int = 0
+    classes: int = 0  # or how many numbers answer a sample, if the labels are no classes
     permissions: Permissions = NOTHING
     normalize: str | None = None  # canonical text of --robust-normalize; None: as the file itself says
     output: str = ""  # canonical text of --robust-output, or how an earlier load found the answers to be read
     inputs: "Tensor | None" = None  # some of the data, on which it is tried how the answers are read; None: not tried
+    labels: "LabelKind" = "class"  # what it answers with
     declared: bool = True  # whether the number of classes is sure; else the model may have more
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from robust.models.output_form import SEPARATOR, OutputForm
 from robust.models.precision import copy_inference_tensors, fit_precision
 from robust.models.program import allow_modes
 from robust.models.registry import ARCHITECTURES
+from robust.models.rescaled import Rescaled
 from robust.models.spec import ModelSpec
 from robust.models.traits import find_traits
 from robust.models.weights import count_parameters, hash_weights
@@ -64,6 +66,8 @@ def load(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Subje
 
     Relative paths in `arch`, the text of --robust-arch, are below `folder`.
     """
+    if spec.members and terms.labels != "class":
+        raise ValueError("an ensemble's answer is the mean probability of classes; give one module that combines them")
     make = _load_ensemble if spec.members else _load_one
     subject = make(spec, arch, folder, terms)
     if terms.inputs is not None:
@@ -135,7 +139,7 @@ def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, .
     if terms.inputs is None:
         return Subject(name, "as-is", module, notes, terms.output, terms.classes)
     wanted = OutputForm.parse(terms.output)
-    reading = adapt_output(module, terms.inputs, terms.classes, wanted, declared=terms.declared)
+    reading = adapt_output(module, terms.inputs, terms.classes, wanted, declared=terms.declared, labels=terms.labels)
     if reading is None:
         return Subject(name, "as-is", module, notes, terms.output, terms.classes)
     notes += (*reading.notes, *find_traits(module, terms.inputs))
@@ -151,6 +155,8 @@ def place(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
+    if terms.labels != "class":
+        raise ValueError("a black box answers with classes; wrap a regressor, or one of several labels, in a module")
     if spec.library:
         ask: Ask = Client(Endpoint.parse(spec.text))
     else:
@@ -198,21 +204,23 @@ def get_builder(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -
 def _find_factory(spec: ModelSpec, arch: str | None, folder: Path, terms: Terms) -> Build:
     spec.refuse_untrainable(arch)
     if spec.factory is not None:
-        return _factory(spec, terms.shape, terms.classes)
+        return _factory(spec, terms)
     assert arch is not None
     try:
-        return _factory(ModelSpec.parse(arch, folder), terms.shape, terms.classes)
+        return _factory(ModelSpec.parse(arch, folder), terms)
     except (ValueError, LookupError) as error:
         raise ValueError(f"--robust-arch={arch}: {error.args[0]}") from error
 
 
-def _factory(spec: ModelSpec, shape: Shape, classes: int) -> Build:
+def _factory(spec: ModelSpec, terms: Terms) -> Build:
+    shape, classes = terms.shape, terms.classes
     if spec.factory is None or spec.answers or spec.members:
         raise ValueError(f"{spec.text} makes no module; write FILE.py:FACTORY, zoo:NAME, torchvision:NAME or timm:NAME")
     options = dict(spec.options)
     if spec.library == "zoo":
         make = ARCHITECTURES.get(spec.factory)
-        return lambda: make_module(spec.text, make, shape, classes, *spec.args, **options)
+        build = partial(make_module, spec.text, make, shape, classes, *spec.args, **options)
+        return (lambda: Rescaled(build(), classes)) if terms.labels == "values" else build
     if spec.library:
         library_factory = find_library_factory(spec.library, spec.factory, shape, classes)
         return lambda: make_module(spec.text, library_factory, *spec.args, **options)

@@ -1,11 +1,13 @@
 """The door for users' answers: how a module's answers are read as logits is decided on a few inputs."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.engine import eval_mode
 from robust.attacks.state import State, list_written, name_few
 from robust.attacks.text import printable
@@ -35,14 +37,20 @@ class Reading:
 
 
 def adapt_output(
-    module: nn.Module, x: Tensor, classes: int, wanted: OutputForm, *, declared: bool = True
+    module: nn.Module,
+    x: Tensor,
+    classes: int,
+    wanted: OutputForm,
+    *,
+    declared: bool = True,
+    labels: LabelKind = "class",
 ) -> Reading | None:
     """Make the module answer with logits, (n, classes), whatever it answers with; return how it is read.
 
     x is some inputs, (n, *shape), on which the module is tried. `declared` is whether the number of classes is sure;
-    else the model may have more. Returns None, and changes nothing, for a module that does not take x, or whose only
-    tensor is no answer to n inputs: `check_model` says what is wrong. UnclearError, in one line, if the answer may be
-    read in several ways, or not as `wanted`.
+    else the model may have more. Of labels that are no classes, `classes` are as many numbers. Returns None, and
+    changes nothing, for a module that does not take x, or whose only tensor is no answer to n inputs: `check_model`
+    says what is wrong. UnclearError, in one line, if the answer may be read in several ways, or not as `wanted`.
     """
     trial, sizes = _try(module, x), None
     if (trial is None or not trial.takes_alone) and (sizes := fit_batches(module, x)):
@@ -52,13 +60,16 @@ def adapt_output(
         return None
     answers = dict(tensors_in(trial.output))
     widths = {name: width for name, answer in answers.items() if (width := _width(answer, len(x), classes, declared))}
+    if labels != "class":  # else one column is for two classes
+        widths = {name: classes for name in widths if answers[name].numel() == len(x) * classes}
     if (name := _choose(answers, widths, classes, wanted.name)) is None:
         return None
     answer = answers[name].detach().float().reshape(len(x), -1)
-    kind, note = _decide_kind(answer, trial.last, wanted.kind)
+    decide = _decide_kind if labels == "class" else partial(_decide_separate, labels)
+    kind, note = decide(answer, trial.last, wanted.kind)
     columns = answer.shape[1]
     notes = [f"of its answers {printable(name)!r} is read"] * bool(name)
-    if columns == 1 and kind == LOGIT:
+    if columns == 1 and kind == LOGIT and labels == "class":
         note = "its one number a sample is taken as the logit of class 1"
     notes += [note] * bool(note)
     if answers[name].dtype in HALVES:
@@ -66,7 +77,9 @@ def adapt_output(
     done = [*notes, *[str(sizes)] * bool(sizes), *_describe_written(module)]
     reading = Reading(OutputForm(name, kind), columns, tuple(done))
     if notes or answers[name].shape != (len(x), columns) or not trial.takes_one:
-        _install(module, Reader(module.forward, reading.form, max(columns, 2)))
+        exclusive = labels == "class"
+        width = max(columns, 2) if exclusive else columns
+        _install(module, Reader(module.forward, reading.form, width, exclusive=exclusive))
     return reading
 
 
@@ -123,7 +136,7 @@ def _width(answer: Tensor, n: int, classes: int, declared: bool) -> int:
         return 0
     columns = [size for size in answer.shape[1:] if size != 1]
     if not columns:
-        return 1 if classes == 2 else 0
+        return 1 if classes <= 2 else 0
     if len(columns) > 1 or (columns[0] != classes and (declared or columns[0] < classes)):
         return 0
     return columns[0]
@@ -171,6 +184,20 @@ def _decide_kind(answer: Tensor, last: LastActivation, wanted: str) -> tuple[str
         return LOGIT, ""
     seen = "the model answers each sample with one number, and all are from 0 to 1"
     raise UnclearError(f"{seen}; say what it is: --robust-output=probability or --robust-output=logit")
+
+
+def _decide_separate(labels: LabelKind, answer: Tensor, last: LastActivation, wanted: str) -> tuple[str, str]:
+    """Return the same for an answer whose numbers are values, or each for a label of its own."""
+    within = bool(((answer >= 0) & (answer <= 1)).all())
+    if labels == "values" and wanted not in ("", LOGIT):
+        raise UnclearError(f"the labels are values, and {wanted} is for classes; leave --robust-output out")
+    if labels == "values" or wanted == LOGIT or (not wanted and not within):
+        return LOGIT, ""
+    if wanted not in ("", PROBABILITY) or not within:
+        raise UnclearError(f"its answers are no {wanted} of separate labels; say --robust-output=logit or probability")
+    if wanted or (last.name == "sigmoid" and next(exact_logits(answer, last), None) is not None):
+        return PROBABILITY, "its answers are probabilities of separate labels, and their log-odds are taken"
+    raise UnclearError("all answers are from 0 to 1; say what they are: --robust-output=probability or logit")
 
 
 def _install(module: nn.Module, reader: Reader) -> None:

@@ -18,12 +18,13 @@ MAX_ERROR = 1e-4  # of probabilities: of their sum, and of what a final sigmoid 
 
 
 class Reader:
-    """The forward of a module whose answers need reading: it returns logits (n, classes)."""
+    """The forward of a module whose answers need reading: it returns logits (n, classes), or as many numbers."""
 
-    def __init__(self, forward: Callable[..., Any], form: OutputForm, classes: int) -> None:
+    def __init__(self, forward: Callable[..., Any], form: OutputForm, classes: int, *, exclusive: bool = True) -> None:
         self.forward = forward
         self.form = form
         self.classes = classes
+        self.exclusive = exclusive  # whether one class excludes the others; else each is a label of its own
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         if self.form.kind not in (PROBABILITY, LOG_PROBABILITY):
@@ -31,6 +32,8 @@ class Reader:
         with LastActivation() as last:
             answer = self._take(self.forward(*args, **kwargs))
         answer = self._columns(answer, args)
+        if self.form.kind == PROBABILITY and not self.exclusive:
+            return _of_separate(answer, last)
         if self.form.kind == PROBABILITY:
             return _of_probabilities(answer, last)
         return next(exact_logits(answer, last), answer - answer.mean(1, keepdim=True))
@@ -87,6 +90,14 @@ def _of_probabilities(probabilities: Tensor, last: LastActivation) -> Tensor:
         logs = probabilities.clamp_min(TINY).log()
         return logs - logs.mean(1, keepdim=True)  # or they would be taken for log-probabilities that the user gave
     return probabilities.logit(EDGE)
+
+
+def _of_separate(probabilities: Tensor, last: LastActivation) -> Tensor:
+    """Return the log-odds of probabilities, each for itself: what a final sigmoid took, or else by the logarithm."""
+    if last.name == "sigmoid":
+        for logits in exact_logits(probabilities, last):
+            return logits.to(probabilities.dtype)
+    return probabilities.where(probabilities.isfinite(), torch.nan).logit(EDGE)
 
 
 def exact_logits(probabilities: Tensor, last: LastActivation) -> Iterator[Tensor]:

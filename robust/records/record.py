@@ -3,9 +3,13 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from robust.attacks.criteria.registry import find_criterion
 from robust.attacks.spec import Spec
 from robust.attacks.text import slug
 from robust.attacks.words import threat_slug
@@ -13,7 +17,7 @@ from robust.flags import Flags, pack, union
 from robust.records.added import ADDED, MITIGATED
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json, describe_outcome
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
-from robust.records.columns import Columns, read_columns, take_flags, write_columns
+from robust.records.columns import SCORE, Columns, read_columns, take_flags, write_columns
 from robust.records.curve import Curve, check_curve, curve_from_json, curve_to_json
 from robust.records.moved import Moved
 from robust.records.parse import parse_content, refuse_idle, write_content
@@ -23,6 +27,7 @@ from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 from robust.records.unknown import find_unknown, put_back
 
 MAX_NAME = 200  # characters of a part of a path: file systems take 255, and endings are to come
+Scores = NDArray[np.float64]  # (n,)
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,22 @@ class Record:
         """(n,): answered right without an attack and under every attack."""
         return self.correct & ~union(attack.adversarial for attack in self.attacks)
 
+    @cached_property
+    def score(self) -> Scores | None:
+        """(n,): the scores without an attack; None if the criterion has none."""
+        return self.columns[SCORE].astype(np.float64) if SCORE in self.columns else None
+
+    @cached_property
+    def worst_score(self) -> Scores | None:
+        """(n,): the scores of the worst inputs that the attacks found, for every sample; None as for `score`."""
+        scores = [attack.columns[SCORE] for attack in self.planned if SCORE in attack.columns]
+        if self.score is None or len(scores) < len(self.planned):
+            return None
+        if (criterion := find_criterion(self.criterion["name"])) is None:
+            return None
+        worst = np.fmax if criterion.rises else np.fmin
+        return reduce(worst, scores).astype(np.float64)
+
     @property
     def open(self) -> Flags | None:
         """(n,): robust under every attack, and not certified; None without a certificate."""
@@ -149,7 +170,8 @@ class Record:
     def stem(self) -> str:
         """The path below results/ without the ending: data/threat/suite/model-training-weights8."""
         threat = _shorten(threat_slug(self.threat), MAX_NAME)
-        return "/".join((_shorten(slug(self.data.name)), threat, _shorten(self.suite), self.model.stem))
+        judged = "" if self.criterion == CRITERION else f"-{self.criterion['name']}"
+        return "/".join((_shorten(slug(f"{self.data.name}{judged}")), threat, _shorten(self.suite), self.model.stem))
 
     @property
     def recipe(self) -> str:

@@ -6,11 +6,13 @@ from functools import cached_property, lru_cache
 from itertools import groupby, zip_longest
 from operator import attrgetter
 
+from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.spec import Spec
 from robust.records.added import ADDED
 from robust.records.attack_outcome import StageOutcome
 from robust.records.record import Record
 from robust.report.ranks import ranks
+from robust.report.scores import Scores, scores_of
 from robust.stats import wilson
 
 
@@ -25,6 +27,7 @@ class Row:
     low: float  # percent: the 95 % Wilson interval of `robust`
     high: float
     under: tuple[float | None, ...]  # percent: robust accuracy in each column of the board; None if not measured
+    scores: Scores | None = None  # mean scores, by a criterion that has some
 
     @property
     def drop(self) -> float:
@@ -63,6 +66,17 @@ class Board:
     suite: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    criterion: str = DEFAULT
+
+    @property
+    def title(self) -> str:
+        """The data and the threat model, and the criterion if it is not `class`."""
+        return ", ".join((self.data, self.threat, *[self.criterion] * (self.criterion != DEFAULT)))
+
+    @cached_property
+    def score(self) -> str:
+        """The name of the mean scores that rows have; "" if they have none."""
+        return next((row.scores.name for row in self.rows if row.scores), "")
 
     @cached_property
     def attacks(self) -> tuple[str, ...]:
@@ -142,7 +156,9 @@ def _make_board(records: list[Record]) -> Board:
         (_make_row(record, rank, columns, suite) for record, rank in zip_longest(ordered, ranked)),
         key=lambda row: len(ordered) + 1 if row.rank is None else row.rank,
     )
-    return Board(ordered[0].data.name, ordered[0].threat, ordered[0].suite, columns, tuple(rows))
+    return Board(
+        ordered[0].data.name, ordered[0].threat, ordered[0].suite, columns, tuple(rows), ordered[0].criterion["name"]
+    )
 
 
 def _make_row(record: Record, rank: int | None, columns: tuple[str, ...], suite: bool) -> Row:
@@ -151,7 +167,16 @@ def _make_row(record: Record, rank: int | None, columns: tuple[str, ...], suite:
     after = {f"after {k}": stage_percent(record, stage) for k, stage in enumerate(stages_of(record), 1)}
     alone = _attack_percents(record)
     under = [after.get(name) if suite and name not in ADDED else alone.get(_parse(name)) for name in columns]
-    return Row(record, rank, percent(record.counts[0], n), percent(k, n), 100 * low, 100 * high, tuple(under))
+    return Row(
+        record,
+        rank,
+        percent(record.counts[0], n),
+        percent(k, n),
+        100 * low,
+        100 * high,
+        tuple(under),
+        scores_of(record),
+    )
 
 
 def _attack_percents(record: Record) -> dict[Spec, float]:

@@ -17,6 +17,8 @@ COLUMNS = (
     "forwards", "backwards", "seconds", "params", "weights", "samples", "seed", "date",
     "partial", "verdict", "doubts", "accepted", "levels", "rounded_percent",
     "certify", "certified", "certified_low", "certified_high", "open", "curve_end", "curve_median",
+    "criterion", "score", "clean_score", "clean_score_low", "clean_score_high",
+    "attacked_score", "attacked_score_low", "attacked_score_high",
 )  # fmt: skip
 PLACES = 4  # decimals of a figure in percent: below one sample in a million; the counts beside it are exact
 

@@ -80,6 +80,7 @@ def _share(board: Board, row: Row) -> Line:
         "accepted": _names(record.trust.accepted) if record.trust else "",
         **_certificate(record),
         **_curve(record),
+        **_scores(row),
         "levels": "" if record.levels is None else record.levels,  # None would make floats of the column
     }
 
@@ -109,6 +110,16 @@ def _curve(record: Record) -> Line:
 def column_of(threat: str) -> str:
     """Return the column of the robust accuracy at an eps that is read from the curve."""
     return f"at {threat} percent"
+
+
+def _scores(row: Row) -> Line:
+    """Return the cells of the criterion and of its mean scores."""
+    line: Line = {"criterion": row.record.criterion["name"]}
+    if row.scores:
+        line["score"] = row.scores.name
+        for prefix, mean in (("clean", row.scores.clean), ("attacked", row.scores.attacked)):
+            line |= {f"{prefix}_score": mean.value, f"{prefix}_score_low": mean.low, f"{prefix}_score_high": mean.high}
+    return line
 
 
 def _part(record: Record, attack: str, k: int, spent: AttackOutcome | StageOutcome) -> Line:

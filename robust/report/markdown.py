@@ -8,7 +8,7 @@ from robust.records.moved import MOST_MOVED, MOVED_HEADS
 from robust.records.store import GENERATED
 from robust.report.board import Board
 from robust.report.robustbench import CLAIMS, HEADS, Imported, sort_entries
-from robust.report.table import cells, columns, describe_rounding, legend
+from robust.report.table import cells, columns, describe_rounding, describe_scores, legend
 
 LINKS = (
     "Charts and the details of each model: [index.html](index.html), to be opened in a browser. Full precision: "
@@ -33,12 +33,13 @@ def _claims(imported: Sequence[Imported]) -> list[str]:
 def _section(board: Board) -> list[str]:
     return [
         "",
-        f"## {escape(board.data)}, {escape(board.threat)}, {escape(board.suite)}",
+        f"## {escape(board.title)}, {escape(board.suite)}",
         "",
         *table(board),
         *moved_features(board),
         *stages(board),
         *(["", escape(note)] if (note := describe_rounding(board)) else []),
+        *(["", escape(means)] if (means := describe_scores(board)) else []),
     ]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.files import read_text
 from robust.attacks.text import brief, slug
 from robust.attacks.words import has_eps, parse_threat
@@ -97,8 +98,9 @@ def read_entries(path: Path) -> list[Imported]:
 
 
 def make_entries(boards: Sequence[Board]) -> dict[Path, str]:
-    """Return our rows as entries by their paths, without partial rows, unions of threat models, and tables."""
-    placed = [(board, row) for board in boards for row in board.rows if row.rank is not None and has_eps(board.threat)]
+    """Return our rows as entries by their paths: not partial ones, unions of threats, tables and other criteria."""
+    usual = [board for board in boards if has_eps(board.threat) and board.criterion == DEFAULT]
+    placed = [(board, row) for board in usual for row in board.rows if row.rank is not None]
     return {_path_of(board, row): json.dumps(_entry(board, row), indent=2) + "\n" for board, row in placed}
 
 

@@ -59,6 +59,7 @@ def columns(board: Board) -> list[Column]:
         *attacks,
         Column("robust %"),
         Column("95 % interval"),
+        *mean_columns(board),
         *[Column("certified %"), Column("open %")] * board.certified,
         *[Column("median")] * board.curved,
         *[Column("verdict", numeric=False)] * board.judged,
@@ -119,6 +120,12 @@ def describe_rounding(board: Board) -> str:
     return f"{intro}{'; '.join(figures)}." if figures else ""
 
 
+def describe_scores(board: Board) -> str:
+    """Return the mean scores of the rows with their intervals; "" if they have none."""
+    texts = [f"{row.record.model.name} ({row.record.recipe}) {row.scores}" for row in board.rows if row.scores]
+    return f"Mean {board.score}: {'; '.join(texts)}." if texts else ""
+
+
 def describe_attacks(board: Board) -> str:
     """Return the robust accuracy under each attack alone, for a table without these columns; "" for a single attack."""
     places = [k for k, name in enumerate(board.columns) if name in board.attacks]
@@ -140,6 +147,16 @@ def _lowest(board: Board, row: Row, places: list[int]) -> str:
     return f"{figure:.1f} by {name}"
 
 
+def mean_columns(board: Board) -> list[Column]:
+    """Return the columns of the mean scores; none if no row has any."""
+    return [Column(board.score), Column(f"attacked {board.score}")] if board.score else []
+
+
+def mean_cells(row: Row) -> list[str]:
+    """Return the cells of a row's mean scores: without an attack, and under attack."""
+    return [f"{mean.value:.4g}" for mean in (row.scores.clean, row.scores.attacked)] if row.scores else ["", ""]
+
+
 def cells(board: Board, row: Row) -> list[str]:
     """Return the cells of a row, one for each column."""
     model, data = row.record.model, row.record.data
@@ -149,15 +166,8 @@ def cells(board: Board, row: Row) -> list[str]:
     proved = ["" if value is None else f"{value:.1f}" for value in (row.certified, row.open)] * board.certified
     curve = row.record.curve
     median = ["" if curve is None else describe_radius(curve, curve.median)] * board.curved
-    tail = [
-        interval,
-        *proved,
-        *median,
-        *verdict,
-        f"{row.drop:.1f}",
-        str(data.n),
-        f"{model.params:,}",
-        model.weights[:8],
-    ]
+    means = mean_cells(row) * bool(board.score)
+    tail = [interval, *means, *proved, *median, *verdict, f"{row.drop:.1f}"]
+    tail += [str(data.n), f"{model.params:,}", model.weights[:8]]
     names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
     return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

@@ -22,6 +22,8 @@ from robust.report.table import (
     describe_bracket,
     describe_curve,
     describe_rounding,
+    describe_scores,
+    mean_columns,
 )
 
 MAX_SKIPPED = 0.2  # share of the checks; if more are skipped, the verdict is reported as weaker
@@ -36,11 +38,12 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
     Narrow ones shorten names that stay distinct, or break them, leave the attacks' columns out, or have no columns at
     all: no figure or verdict is cut.
     """
-    without_attacks = (*HIDDEN, *board.columns)
+    wide = (*HIDDEN, *(column.title for column in mean_columns(board)))  # a line below has the mean scores
+    without_attacks = (*wide, *board.columns)
     for colon, hidden, room in (
-        (":", HIDDEN, None),
-        (":", HIDDEN, width),
-        (":\n", HIDDEN, None),
+        (":", wide, None),
+        (":", wide, width),
+        (":\n", wide, None),
         (":", without_attacks, width),
         (":\n", without_attacks, None),
     ):
@@ -54,10 +57,11 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
         file.write("\n".join(line for row in board.rows for line in _list_cells(board, row, hidden, width)))
     sizes = sorted({row.record.data.n for row in board.rows})
     n = " to ".join(dict.fromkeys((str(sizes[0]), str(sizes[-1]))))
-    lines = [printable(f"{board.data}, {board.threat}, {board.suite}, n = {n}"), file.getvalue().rstrip()]
+    lines = [printable(f"{board.title}, {board.suite}, n = {n}"), file.getvalue().rstrip()]
     brackets = [bracket for row in board.rows if (bracket := describe_bracket(row, sign))]
     curves = [told for row in board.rows if (told := describe_curve(row))]
     notes = [*brackets, *curves, *[describe_attacks(board)] * (hidden == without_attacks), describe_rounding(board)]
+    notes.append(describe_scores(board))
     notes_wrapped = (line for note in notes for line in textwrap.wrap(printable(note), width))
     return "\n".join([*lines, *notes_wrapped, *(line for row in board.rows for line in _moved(row.record, width))])
 

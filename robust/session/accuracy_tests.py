@@ -4,11 +4,13 @@ import shlex
 from dataclasses import replace
 from typing import NamedTuple
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.words import threat_slug
+from robust.evaluation.attack_run import Scores
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
-from robust.gates import Floor, Gates, Measured, decide, describe_next
+from robust.gates import Decision, Floor, Gates, Mean, Measured, decide, decide_mean, describe_next
 from robust.session.advice import CLEAN_ADVICE, advise, advise_certified
 from robust.session.case import DECISIONS, Case, fail
 from robust.session.certification import Certification
@@ -56,6 +58,8 @@ class AccuracyTest:
         measured = Measured.of(int(clean.correct.sum()), n)
         case.note("clean_percent", round(measured.percent, 4))
         case.hand_over(self._payloads.build(case))
+        if clean.score is not None:
+            self._note_mean(case, "clean_mean", clean.score)
         if clean.faulty:
             fail(f"the model answered {clean.faulty} of {n} clean samples with NaN or infinity")
         self.judge(case, f"clean accuracy {measured}", measured, self._gates.clean(), advice=CLEAN_ADVICE)
@@ -84,6 +88,8 @@ class AccuracyTest:
         case.note("n", result.n)
         if result.found.partial:
             case.note("partial", result.found.partial)
+        if result.found.score is not None:
+            self._judge_mean(case, result, self._note_mean(case, "mean", result.found.score))
         name = f"{threat_slug(threat)}/{attack}/" if is_suite else ""
         model = payload.setup.model
         self._judge_attack(case, result, is_suite, advise(self._settings, model, f"{name}{model.stem}"))
@@ -132,6 +138,25 @@ class AccuracyTest:
         bound = result.found.partial == TIME
         self.judge(case, str(result), result.measured, floor, bound=bound, advice=advice)
 
+    def _note_mean(self, case: Case, prefix: str, scores: Scores) -> Mean:
+        """Note a mean score, with its interval; return it."""
+        criterion = read_criterion(case.samples.criterion)
+        mean = Mean.of(scores, 100 if criterion.labels == "bits" else 1)
+        for name, value in (("", mean.value), ("_low", mean.low), ("_high", mean.high)):
+            case.note(f"{prefix}_{criterion.score_name}{name}", round(value, 6))
+        return mean
+
+    def _judge_mean(self, case: Case, result: Result, mean: Mean) -> None:
+        """Fail the test if the mean score under an attack does not keep its limit; warn if that is not settled."""
+        criterion = read_criterion(case.samples.criterion)
+        floor = self._gates.mean(result.threat, rises=criterion.rises)
+        if floor is None:
+            return
+        bound = result.found.partial == TIME
+        decision = decide_mean(mean, floor, self._gates.fail_on, rises=criterion.rises, bound=bound)
+        figure = f"mean {criterion.score_name} {mean} for {result.attack} under {result.threat}"
+        self._tell(case, figure, decision)
+
     def report(self, case: Case, results: list[Result], floor: Floor | None) -> None:
         """Hand over the results that a user's test reports: those under one threat model make one row."""
         origin, threats = case.item.nodeid, [result.threat for result in results]
@@ -166,10 +191,12 @@ class AccuracyTest:
         if floor is None:
             return
         decision = decide(measured, floor, self._gates.fail_on, bound)
+        self._tell(case, figure, decision, describe_next(measured, floor, advice))
+
+    def _tell(self, case: Case, figure: str, decision: Decision, steps: str = "") -> None:
         case.item.stash.setdefault(DECISIONS, []).append(decision)
         if decision.ruling == "fails":
             repeat = f"repeat: {self.commands.repeat} '{node_id(case.item)}'"
-            lines = f"{figure} {decision.message}", repeat, describe_next(measured, floor, advice)
-            fail("\n".join(filter(None, lines)))
+            fail("\n".join(filter(None, (f"{figure} {decision.message}", repeat, steps))))
         if decision.ruling == "inconclusive":
             case.warn(f"inconclusive: {figure}: {decision.message}")

@@ -1,13 +1,17 @@
 """Answers: the answers of models without an attack, computed once, and the batches that the models take."""
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
 from robust.attacks.fast_copy import FastCopy, make_fast_copy
 from robust.data.dataset import Samples
 from robust.distributed.ranks import Ranks
+from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher, find_fitting_size, fit_batch_size
 from robust.evaluation.measure import CleanResult, measure_clean
+from robust.evaluation.score import has_score, measure_clean_scores
 from robust.models.blackbox import is_black_box
 from robust.session.case import fail
 from robust.session.data import RunData
@@ -64,6 +68,9 @@ class Answers:
         batcher = self.get_batcher(module)
         try:
             result = measure_clean(module, samples, self._settings.seed, batcher, self._ranks)
+            if has_score(samples.criterion):
+                scores = measure_clean_scores(module, samples, RunOptions(batcher, ranks=self._ranks))
+                result = replace(result, score=scores)
         except Exception as error:  # a user's code may raise anything
             if not is_black_box(module) and (fitting := find_fitting_size(module, samples, batcher)):
                 fail(

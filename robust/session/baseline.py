@@ -113,6 +113,7 @@ def find_row(
         seed=settings.seed,
         options=_list_options(check.row, settings, models),
         draw=settings.draw,
+        criterion={"name": samples.criterion},
     )
     by_name = settings.baselines.compare in (AUTO, LATEST)
     single = len(settings.everything) == 1

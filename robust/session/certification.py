@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.certification.certify import Certifier, certify
 from robust.certification.cost import measure_cost
 from robust.certification.errors import NoBoundsError
@@ -49,8 +50,8 @@ class Certification:
         name, method = case.variant.spec.name, str(self._settings.certify)
         with self._show_bar(f"{name}, {method} under {threat}") as bar:
             try:
-                allowed = self._data.read_threat(threat)
-                certifier = Certifier.of(case.module, torch.tensor(case.samples.x[:1]), allowed)
+                allowed, criterion = self._data.read_threat(threat), read_criterion(case.samples.criterion)
+                certifier = Certifier.of(case.module, torch.tensor(case.samples.x[:1]), allowed, criterion)
                 key = certifier.hash(case.samples, case.variant.spec.path)
                 journal = self._ranks.agree(lambda: open_journal(self._settings.home, allowed, key, self._ranks))
                 certificate = self._run(case, certifier, journal, bar, self._find_end(case, threat))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.suite import Suite, read_suite
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.words import parse_threat
@@ -55,6 +56,10 @@ class CurveSearch:
         name, end = case.variant.spec.name, str(self._settings.curves.end_of(norm))
         if is_queried(case.module):
             fail(f"{name} has no curve: no gradient reaches its inputs, and a curve needs it; leave --robust-curve out")
+        if (criterion := case.samples.criterion) != DEFAULT:
+            fail(
+                f"{name} has no curve: a curve is of classes, and a right answer is {criterion}; leave --robust-curve out"
+            )
         with self._show_bar(f"{name}, curve up to {end}") as bar:
             try:
                 threat = self._data.read_threat(end)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robust.attacks.criteria.registry import DEFAULT, read_criterion
 from robust.attacks.threats.threat import Threat, read_threat
 from robust.data.bounds import OutsideError
 from robust.data.dataset import Dataset, Samples
@@ -14,6 +15,7 @@ from robust.models.load import Subject
 from robust.models.normalize import NONE
 from robust.settings.settings import Settings
 
+UNDECIDED = "within:1"  # stands for the criterion of values until the user says how far an answer may be off
 SAMPLES = 1000  # as many as most published evaluations use
 PROBED_SAMPLES = 16  # on which a model is tried as it is loaded
 
@@ -24,11 +26,12 @@ class RunData:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._classes: int | None = None  # that the models answer with
+        self.undecided = False  # whether the labels are values, and the user does not say what is a right answer
 
     @cached_property
     def _loaded(self) -> tuple[Dataset, Samples]:
         settings = self._settings
-        dataset = settings.dataset.complete(download=settings.download)
+        dataset = self._choose_criterion(settings.dataset.complete(download=settings.download))
         most, wanted = len(dataset.read("test")[1]), settings.samples
         n = most if wanted == "all" else wanted or min(SAMPLES, most)
         try:
@@ -37,7 +40,24 @@ class RunData:
             if settings.normalize in (None, NONE):
                 raise
             raise error.for_normalising_model() from error
+        if fault := dataset.criterion != DEFAULT and read_criterion(dataset.criterion).refuse_labels(samples.y):
+            raise ValueError(fault)
         return dataset if dataset.classes is not None else dataset.widen(samples.y), samples
+
+    def _choose_criterion(self, dataset: Dataset) -> Dataset:
+        """Return the data set with the criterion that its labels show, if the user names none."""
+        if self._settings.criterion is not None or dataset.labels == "class":
+            return dataset
+        if dataset.labels == "bits":
+            dataset.remarks.note("labels of 0 and 1 are judged by --robust-criterion=labels: all of them must be right")
+            return dataset.judged_by("labels")
+        self.undecided = True
+        return dataset.judged_by(UNDECIDED)
+
+    @property
+    def criterion(self) -> str:
+        """What is a right answer, in its canonical spelling."""
+        return self.dataset.criterion
 
     @property
     def dataset(self) -> Dataset:

@@ -3,20 +3,24 @@
 from collections.abc import Callable, Iterator
 from itertools import chain
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.gates import (
     CLEAN,
+    MEAN,
     Decision,
     Floor,
     Gates,
     Measured,
     certified_scopes,
     decide,
+    decide_mean,
     describe_next,
     foresee,
     scopes,
 )
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.record import Record
+from robust.report.scores import scores_of
 from robust.session.results import Results
 from robust.session.row_key import RowKey
 
@@ -34,7 +38,8 @@ class GateChecks:
 
     def foretell(self, n: int) -> list[str]:
         """Return a line for each floor that some figures of n samples will not settle; a warning, too, if none will."""
-        forecasts = [*filter(None, (foresee(floor, n, self._gates.fail_on) for floor in self._gates.floors))]
+        floors = [floor for floor in self._gates.floors if not floor.is_mean]
+        forecasts = [*filter(None, (foresee(floor, n, self._gates.fail_on) for floor in floors))]
         self._results.warnings |= {forecast.message: None for forecast in forecasts if forecast.hopeless}
         return [forecast.message for forecast in forecasts]
 
@@ -68,7 +73,28 @@ class GateChecks:
                     failures.append("; ".join(filter(None, (f"{who}: {figure} {decision.message}", steps))))
                 if decision.ruling == "inconclusive":
                     self._results.warnings[f"{who}: inconclusive: {figure}: {decision.message}"] = None
+            failures += self._check_mean(key, record)
         return failures
+
+    def _mean_floor(self, record: Record) -> Floor | None:
+        """Return the limit of a row's mean score; None if there is none, or the row has no scores."""
+        if record.worst_score is None:
+            return None
+        return self._gates.mean(record.threat, rises=read_criterion(record.criterion["name"]).rises)
+
+    def _check_mean(self, key: RowKey, record: Record) -> list[str]:
+        """Decide the mean score of a row unless the test of its only attack did; return a line if it fails."""
+        floor, scores = self._mean_floor(record), scores_of(record)
+        if floor is None or scores is None or (len(record.planned) == 1 and not key.origin):
+            return []
+        rises = read_criterion(record.criterion["name"]).rises
+        decision = decide_mean(scores.attacked, floor, self._gates.fail_on, rises=rises, bound=bool(record.partial))
+        who = f"{record.model.name} ({record.model.training}), {record.threat}"
+        line = f"{who}: mean {scores.name} {scores.attacked} over {record.suite}"
+        self._results.decisions[f"{who}: mean {scores.name}"] = [decision]
+        if decision.ruling == "inconclusive":
+            self._results.warnings[f"{line}: inconclusive: {decision.message}"] = None
+        return [f"{line} {decision.message}"] * (decision.ruling == "fails")
 
     def _undecided(self, key: RowKey, record: Record) -> Iterator[tuple[str, Measured, Floor, Decision]]:
         """Yield (the attacks' name, their figure, its floor, the decision on it).
@@ -114,6 +140,8 @@ class GateChecks:
         if floor.threat:
             norm = floor.threat.partition(":")[0]
             return any(payload.curve and payload.curve.curve.norm == norm for payload in self._results.payloads)
+        if floor.is_mean:
+            return any(self._mean_floor(record) == floor for _, record in self._results.list_complete())
         if floor.scope == CLEAN:
             return any(payload.row is None for payload in self._results.payloads)
         return any(
@@ -143,7 +171,11 @@ def _of_attack(record: Record, attack: AttackOutcome) -> Measured:
 
 
 def _unmeasured(floor: Floor) -> str:
-    reasons = {None: "no attack was run", CLEAN: "the clean accuracy was not measured"}
+    reasons = {
+        None: "no attack was run",
+        MEAN: "no mean score was measured",
+        CLEAN: "the clean accuracy was not measured",
+    }
     if floor.is_certified:
         reasons[floor.scope] = "nothing was certified"
     if floor.threat:

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from robust.attacks.engine import AnyAttack, Attack, Plan
-from robust.attacks.factory import describe
+from robust.attacks.factory import describe, make
 from robust.attacks.few_classes import describe_fit, fit_classes
 from robust.attacks.state import list_written, name_few
 from robust.attacks.suite import Suite
@@ -17,6 +17,7 @@ from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, add_rounding, measure_attack
+from robust.evaluation.score import add_search, has_score, search_scores
 from robust.evaluation.suite_cache import SuiteCache, SuiteInputs, suite_cache
 from robust.evaluation.suite_run import SuiteRun, narrow_threat
 from robust.evaluation.time_limit import Deadline, Limits
@@ -36,6 +37,7 @@ from robust.verification.check import LARGE, OUTSIDE, RIGHT_ALONE, Faults, descr
 ShowBar = Callable[[str], AbstractContextManager[Bar]]  # takes the title
 Key = tuple[str, str, int]  # an attack or a suite, a threat model, a seed
 
+SCORING = 1 / 3  # of the time of an attack, for the worst scores: it is run to its end on all samples
 VERIFYING = 4  # passes of a sample after an attack: its clean and its adversarial input, also rounded
 MAX_UNVERIFIED = 0.005  # of the samples: more than float32 rounding in another batch explains
 
@@ -92,14 +94,19 @@ class Measurements:
     ) -> Result:
         """Measure an attack or a suite, by default in its share of the run's time. It is neither checked nor kept."""
         seconds = self._take_time(case, name, threat) if seconds is None else seconds
+        scoring = SCORING * seconds if has_score(case.samples.criterion) else 0.0
+        seconds = seconds if math.isinf(seconds) else seconds - scoring
         if name in self._settings.attacks:
             (run,) = self.list_attacks(case, name, threat)
-            result = self._try(case, name, threat, partial(self._attack, case, run, deadline=Deadline(seconds)))
+            attack = partial(self._attack, case, run, deadline=Deadline(seconds))
+            result = self._try(case, name, threat, attack, scoring=scoring)
             return replace(result, found=replace(result.found, attack=name))
         limits = self._limits(name, threat, len(case.samples), seconds)
-        return self._try(
-            case, name, threat, lambda allowed, correct: self._run_suite(case, name, allowed, limits, cache, correct)
-        )
+
+        def run_suite(allowed: Threat, correct: Flags) -> AttackResult:
+            return self._run_suite(case, name, allowed, limits, cache, correct)
+
+        return self._try(case, name, threat, run_suite, scoring=scoring)
 
     def _take_time(self, case: Case, name: str, threat: str) -> float:
         """Return the seconds for an attack or a suite itself: what it finds is verified after it."""
@@ -114,7 +121,8 @@ class Measurements:
         if not isinstance(attack, str | Attack | Plan):
             fail(f"{attack!r}: expected an attack, a spec such as 'pgd:steps=40' or an object of robust.attacks")
         name = attack if isinstance(attack, str) else describe(attack)
-        result = self._try(case, name, threat, lambda allowed, correct: self._attack(case, attack, allowed, correct))
+        run = partial(self._attack, case, attack)
+        result = self._try(case, name, threat, run, attack=attack)
         self.check(case, result, name, threat)
         self._cache(case).setdefault((name, threat, case.seed), Measurement(case.samples, result))
         return result
@@ -143,16 +151,56 @@ class Measurements:
         self.check(case, result, name, threat)
         return measurement
 
-    def _try(self, case: Case, name: str, threat: str, attack: Callable[[Threat, Flags], AttackResult]) -> Result:
+    def _try(
+        self,
+        case: Case,
+        name: str,
+        threat: str,
+        run: Callable[[Threat, Flags], AttackResult],
+        *,
+        attack: str | AnyAttack | None = None,
+        scoring: float = math.inf,
+    ) -> Result:
         """Run an attack on the samples that are answered right; fail the test, in one line, if it cannot be run."""
         try:
             allowed = self._data.read_threat(threat)
             correct = self._answers.get_clean(case.module, case.samples).correct
-            found = attack(allowed, correct)
+            found = run(allowed, correct)
+            found = self._add_scores(case, found, attack or name, allowed, scoring)
             rounded = self._ranks.once(lambda: self.round(case, found, allowed).rounded)
         except (ValueError, LookupError) as error:
             fail(f"{name} under {threat} could not be run: {error.args[0]}")
         return Result(str(allowed), correct, replace(found, rounded=rounded))
+
+    def _add_scores(
+        self, case: Case, found: AttackResult, attack: str | AnyAttack, allowed: Threat, seconds: float
+    ) -> AttackResult:
+        """Add the worst score of each sample, by the attack, or by the stages of a suite that attack all samples.
+
+        Adversarial inputs that only this search finds are added, too.
+        """
+        if not has_score(case.samples.criterion):
+            return found
+        whole = self._list_whole(case, attack, allowed)
+        options = replace(self._options(case), deadline=(deadline := Deadline(seconds)))
+        correct = self._answers.get_clean(case.module, case.samples).correct
+        with self.show_bar(f"{case.variant.spec.name}, {found.attack}, worst scores") as bar:
+            bar.show(f"under {allowed}", 0.0)
+            search = search_scores(case.module, case.samples, found, correct, whole, options)
+        if deadline.stopped:
+            case.warn(f"{found.attack} under {allowed}: the search for the worst scores was stopped by the time")
+        return add_search(found, search)
+
+    def _list_whole(self, case: Case, attack: str | AnyAttack, allowed: Threat) -> list[tuple[AnyAttack, Threat]]:
+        """List (attack, part of the threat model) of an attack, or of the stages of a suite that attack all samples."""
+        if not isinstance(attack, str):
+            return [(attack, allowed)]
+        parts: list[tuple[str, Threat | None]] = [(attack, allowed)]
+        if any(suite.name == attack for suite in self._settings.suites):
+            stages = [stage for stage in self._suite(case, attack).stages if stage.hardest == 1 and not stage.follow]
+            parts = [(stage.attack, narrow_threat(allowed, stage)) for stage in stages]
+        fit = partial(fit_classes, classes=self._data.classes, criterion=case.samples.criterion)
+        return [(make(fit(each), self._models.load_surrogate), part) for each, part in parts if part is not None]
 
     def list_attacks(self, case: Case, name: str, threat: str) -> list[str]:
         """Return the attack that is run under that name; of a suite those stages that are for the threat model."""
@@ -167,7 +215,7 @@ class Measurements:
         changed = is_queried(case.module) and run != [name]
         if changed or self._lacks_stages(case, name):
             return f"{name} under {threat}: no gradient reaches the inputs, so it is run as {' and '.join(run)}"
-        fit = describe_fit(run, self._data.classes)
+        fit = describe_fit(run, self._data.classes, self._data.criterion)
         return f"{name} under {threat}: {fit}" if fit else ""
 
     def _lacks_stages(self, case: Case, name: str) -> bool:
@@ -179,7 +227,7 @@ class Measurements:
         self, case: Case, attack: str | AnyAttack, threat: Threat, correct: Flags, deadline: Deadline | None = None
     ) -> AttackResult:
         name = attack if isinstance(attack, str) else describe(attack)
-        fitted = fit_classes(attack, self._data.classes) if isinstance(attack, str) else attack
+        fitted = fit_classes(attack, self._data.classes, self._data.criterion) if isinstance(attack, str) else attack
         with self.show_bar(f"{case.variant.spec.name}, {name}") as bar:
             options = replace(self._options(case), deadline=deadline, watch=partial(bar.show, f"under {threat}"))
             return replace(measure_attack(case.module, case.samples, correct, fitted, threat, options), attack=name)

@@ -72,7 +72,8 @@ class Mitigation:
         n = max(MIN_CHOICE, int(min(MAX_SAMPLES, probe.budget.left / CHOICE)))
         few = torch.from_numpy(probe.samples.x[:n]).to(device_of(probe.module))
         probe.budget.add(CHOICE * len(few))
-        attack = choose_mitigations(probe.module, few, probe.threat, probe.seed)
+        y = torch.from_numpy(probe.samples.y[:n]).to(few.device)
+        attack = choose_mitigations(probe.module, few, probe.threat, probe.seed, probe.criterion, y)
         return attack.plain() if weak else attack
 
     def _attack(

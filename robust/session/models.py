@@ -140,6 +140,7 @@ class Models:
             normalize=settings.normalize,
             output=settings.output or "",
             inputs=data.probe,
+            labels=data.dataset.labels,
             declared=not data.dataset.open,
         )
 
@@ -169,6 +170,7 @@ class Models:
             shape=self._data.shape,
             classes=self._data.classes,
             output=self.load(variant).output,
+            labels=self._data.dataset.labels,
             trained=str(trained.path) if trained else None,
             seed=settings.seed,
             device=str(device_of(module)),

@@ -1,19 +1,20 @@
 """ItemPayload: the measurements of one test, for the process that files them. Adversarial inputs go through a file."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from robust.data.dataset import Samples
 from robust.flags import Flags, pack, unpack
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
+from robust.records.columns import Columns, read_columns, write_columns
 from robust.records.curve import Curve, curve_from_json, curve_to_json
 from robust.records.record import DataUsed, ModelUsed
 from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 from robust.verification.fresh_process import Source
 
 Json = dict[str, Any]
-Labels = dict[str, list[list[int]]]  # by the samples' digest: their labels, and their numbers in the split
+Labels = dict[str, list[list[Any]]]  # by the samples' digest: their labels, and their numbers in the split
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Setup:
     source: Source | str  # where another process finds the model, or why it cannot have it
     trained: TrainingCard | None
     draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
+    criterion: str = "class"  # what is a right answer: "within:50"
 
     def to_json(self) -> Json:
         return asdict(self)
@@ -132,6 +134,7 @@ class ItemPayload:
 
     setup: Setup
     correct: Flags  # (n,): answered right without an attack
+    columns: Columns = field(default_factory=dict)  # more values for each of the n samples, without an attack
     row: RowPart | None = None
     attack: AttackPayload | None = None
     trust: TrustReport | None = None
@@ -144,6 +147,7 @@ class ItemPayload:
         return {
             "setup": self.setup.to_json(),
             "correct": pack(self.correct),
+            "columns": write_columns(self.columns),
             "row": self.row and asdict(self.row),
             "attack": self.attack and self.attack.to_json(),
             "trust": self.trust and trust_to_json(self.trust),
@@ -161,6 +165,7 @@ class ItemPayload:
         return cls(
             setup=Setup.from_json(setup),
             correct=unpack(content["correct"], n),
+            columns=read_columns(content["columns"], n),
             row=row and RowPart(**row | {"notes": tuple(row["notes"])}),
             attack=attack and AttackPayload.from_json(attack, n),
             trust=trust and trust_from_json(trust),

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from robust.attacks.words import tables_of
 from robust.device import device_of
+from robust.evaluation.attack_run import Scores
 from robust.evaluation.illustrate import illustrate
 from robust.models.load import Subject
 from robust.records.attack_outcome import AttackOutcome
+from robust.records.columns import SCORE, Columns
 from robust.records.moved import Moved
 from robust.records.record import DataUsed, ModelUsed
 from robust.session.case import Case, fail
@@ -20,6 +22,11 @@ from robust.session.waiting_inputs import write_inputs
 from robust.user_code import describe_user_error
 from robust.verification.candidates import Candidates
 from robust.verification.moved import count_moved
+
+
+def name_score(score: Scores | None) -> Columns:
+    """Return scores as a column; none without scores."""
+    return {} if score is None else {SCORE: score}
 
 
 class PayloadBuilder:
@@ -34,9 +41,9 @@ class PayloadBuilder:
 
     def build(self, case: Case, row: RowPart | None = None, result: Result | None = None) -> ItemPayload:
         """Build the payload of a test: of its row, if it has one, and of an attack's result, if it ran one."""
-        correct = self._answers.get_clean(case.module, case.samples).correct
+        clean = self._answers.get_clean(case.module, case.samples)
         attack = None if result is None else self.build_attack(case, result)
-        return ItemPayload(self._build_setup(case), correct, row, attack)
+        return ItemPayload(self._build_setup(case), clean.correct, name_score(clean.score), row, attack)
 
     def build_attack(self, case: Case, result: Result) -> AttackPayload:
         """Build the part of an attack: its outcomes, and the file where its inputs wait."""
@@ -52,6 +59,7 @@ class PayloadBuilder:
             partial=attack.partial,
             rounded=attack.rounded,
             moved=_count_moved(case, result),
+            columns=name_score(attack.score),
         )
         images = self._draw_images(case, result)
         levels = self._settings.dataset.levels if attack.rounded is not None else None
@@ -76,6 +84,7 @@ class PayloadBuilder:
             source=self._models.find_source(variant, case.module),
             trained=self._models.get_card(variant),
             draw=None if settings.draw == case.seed else settings.draw,
+            criterion=samples.criterion,
         )
 
     def _draw_images(self, case: Case, result: Result) -> dict[str, NDArray[Any]]:
@@ -89,9 +98,9 @@ class PayloadBuilder:
                 self._answers.get_batcher(case.module).size,
             )
             bounds = (dataset.lo, dataset.hi)
-            candidates = Candidates(
-                result.x_adv, samples.x, samples.y, result.threat, bounds, batch, tables_of(result.threat)
-            )
+            word = result.threat
+            rules = (word, bounds, batch, samples.criterion, tables_of(word))
+            candidates = Candidates(result.x_adv, samples.x, samples.y, *rules)
             gallery = illustrate(case.module, candidates, result.broken, most=settings.gallery, seed=case.seed)
         except Exception as error:
             case.warn(f"no images under {result.threat}: {describe_user_error(error)}")

@@ -30,7 +30,7 @@ CONTRADICTED = "contradicted"  # the name of the finding
 def build_record(
     row: Sequence[ItemPayload],
     trust: TrustReport | None,
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     certificate: Certificate | None = None,
     curved: ItemPayload | None = None,
 ) -> Record:
@@ -48,9 +48,10 @@ def build_record(
         threat=parts[0].threat,
         seed=setup.seed,
         draw=setup.draw,
-        correct=~union(
-            ~payload.correct for payload in (*row, *filter(None, [curved]))
-        ),  # in all of the processes that measured
+        criterion={"name": setup.criterion},
+        columns=row[0].columns,
+        # In all of the processes that measured:
+        correct=~union(~payload.correct for payload in (*row, *filter(None, [curved]))),
         attacks=tuple(outcomes),
         levels=None if None in levels else levels[0],
         provenance={
@@ -79,7 +80,8 @@ def build_record(
     )
     if curved is not None and curved.curve is not None:
         record = _add_curve(record, curved.curve)
-    record.provenance["classes"] = count_classes(record, labels)
+    if labels.ndim == 1:
+        record.provenance["classes"] = count_classes(record, labels)
     return _note_contradicted(record)
 
 

@@ -39,6 +39,11 @@ class Result:
         return self.found.x_adv
 
     @property
+    def score(self) -> NDArray[np.float32] | None:
+        """(n,): the score of the worst input found for each sample, as its error; None for a criterion without one."""
+        return self.found.score
+
+    @property
     def n(self) -> int:
         """The number of samples."""
         return len(self.correct)

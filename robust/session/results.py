@@ -101,10 +101,11 @@ class Results:
     def _attacks(self, key: RowKey) -> list[AttackPayload]:
         return [payload.attack for payload in self._ordered(key) if payload.attack is not None]
 
-    def _read_labels(self, key: RowKey) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the labels of the row's samples, (n,), and their numbers in the split, (n,)."""
+    def _read_labels(self, key: RowKey) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return the labels of the row's samples, (n,) or (n, k), and their numbers in the split, (n,)."""
         y, index = self.labels[self._ordered(key)[0].setup.data.digest]
-        return np.array(y, np.int64), np.array(index, np.int64)
+        labels = np.array(y)
+        return labels.astype(np.float32 if labels.dtype.kind == "f" else np.int64), np.array(index, np.int64)
 
     def list_numbers(self, key: RowKey, marked: Flags) -> list[int]:
         """List the numbers in the split of the samples of a row that are marked, (n,)."""

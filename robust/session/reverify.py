@@ -66,6 +66,7 @@ def reverify(
         threat=record.threat if record.curve is None else record.curve.end,  # the larger ball, which holds the other
         bounds=(data.dataset.lo, data.dataset.hi),
         batch=setup.batch,
+        criterion=data.criterion,
         tables=record.tables,
     )
     try:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.factory import find_refusal, make, needs_gradient
 from robust.attacks.rng import seeded
 from robust.attacks.text import printable_lines
@@ -15,6 +16,7 @@ from robust.attacks.words import FAMILIES, FEATURES
 from robust.data.dataset import TooFewError
 from robust.distributed.ranks import LostError
 from robust.evaluation.measure import check_model
+from robust.evaluation.score import has_score
 from robust.models.blackbox import is_black_box
 from robust.models.spec import ModelSpec
 from robust.models.spec_hints import suggest_library
@@ -23,6 +25,7 @@ from robust.session.models import Models
 from robust.session.queries import leave_queries
 from robust.session.resources import Resources
 from robust.session.rows import check_rows
+from robust.session.undecided import refuse_undecided, refuse_unfit
 from robust.settings.parsing import blaming
 from robust.settings.settings import Settings, Variant
 from robust.train.factory import read_recipe
@@ -96,6 +99,10 @@ def _check_data(settings: Settings, data: RunData) -> None:
         except TooFewError as error:
             with trying(f"samples={settings.samples}"):
                 raise error
+    for floor in settings.gates.floors:
+        with trying(f"fail-under={floor}"):
+            if floor.is_mean and not has_score(data.criterion):
+                raise ValueError(f"the mean score by {data.criterion} is the accuracy; give a percentage, as 60")
     for text in settings.threats:
         with trying(f"threat={text}"):
             data.read_threat(text)
@@ -138,7 +145,12 @@ def _check_model(spec: ModelSpec, settings: Settings, data: RunData, models: Mod
         try:
             check_model(module, data.dataset, data.samples)
         except ValueError as error:
+            if data.undecided:
+                refuse_unfit(error)
             raise ValueError(f"{error}{suggest_library(spec.module, spec.factory)}") from error
+    if data.undecided:
+        with trying("criterion"):
+            refuse_undecided(module if as_is else None, data.samples)
     for threat in settings.threats if settings.certify else ():
         with trying(f"certify={settings.certify}"):
             _refuse_certificate(spec, module, data, threat)
@@ -155,7 +167,7 @@ def _refuse_certificate(spec: ModelSpec, module: nn.Module, data: RunData, threa
 
     x = torch.tensor(data.samples.x[:CERTIFIED_SAMPLES])
     try:
-        Certifier.of(module, x[:1], data.read_threat(threat)).check(x)
+        Certifier.of(module, x[:1], data.read_threat(threat), read_criterion(data.criterion)).check(x)
     except ValueError as error:
         raise ValueError(f"{spec.text} cannot be certified: {error}; --robust-certify=none leaves it out") from error
 

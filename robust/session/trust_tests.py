@@ -166,7 +166,7 @@ class TrustTest:
         """List the attacks of a row; of a suite those stages that are for the threat model, as they are run."""
         names = (row,) if row else self._settings.attacks
         attacks = [attack for name in names for attack in self._measurements.list_attacks(case, name, threat)]
-        return tuple(fit_classes(attack, self._data.classes) for attack in attacks)
+        return tuple(fit_classes(attack, self._data.classes, self._data.criterion) for attack in attacks)
 
 
 def _mark_left(correct: Flags, results: list[AttackResult]) -> Flags:

@@ -2,12 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec
 from robust.attacks.words import canonical_threat, parse_threat, threat_slug
-from robust.gates import CERTIFIED, CLEAN, Floor, families, pair_slug
+from robust.gates import CERTIFIED, CLEAN, MEAN, Floor, families, pair_slug
 
 
 def read_floor(
@@ -25,9 +26,10 @@ def read_floor(
     scope, _, number = text.rpartition(":")
     if not scope:
         return Floor(read_percent(number))
-    words = {CLEAN, CERTIFIED}
+    words = {CLEAN, CERTIFIED, MEAN}
     for threat in threats:
-        words |= {threat_slug(threat), pair_slug(CERTIFIED, threat), *(pair_slug(attack, threat) for attack in attacks)}
+        words |= {threat_slug(threat), pair_slug(CERTIFIED, threat), pair_slug(MEAN, threat)}
+        words |= {*(pair_slug(attack, threat) for attack in attacks)}
     for attack in attacks:
         words |= {Spec.parse(attack).slug, *families(Spec.parse(attack))}
     word = next((word for word in _spellings(scope, folder) if word in words), None)
@@ -35,7 +37,8 @@ def read_floor(
         return Floor(read_percent(number), threat_slug(threat), _check_radius(threat, ends))
     if word is None:
         raise ValueError(f"unknown scope {suggest(scope, words)}")
-    return Floor(read_percent(number), word)
+    floor = Floor(0.0, word)
+    return replace(floor, percent=read_mean(number) if floor.is_mean else read_percent(number))
 
 
 def _read_radius(scope: str) -> str:
@@ -82,4 +85,15 @@ def read_percent(text: object) -> float:
         raise ValueError(f"expected a percentage; did you mean {100 * number:g}?")
     if not 0 <= number <= 100:
         raise ValueError("expected a percentage from 0 to 100")
+    return number
+
+
+def read_mean(text: str) -> float:
+    """Read a mean score, 5.2 or "97%"; raise ValueError for what is none."""
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        raise ValueError(f"expected a mean score, as mean:5.2, got {text}") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError("expected a mean score of 0 or more")
     return number

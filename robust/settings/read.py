@@ -5,17 +5,27 @@ from pathlib import Path
 
 import pytest
 
+from robust.attacks.criteria.registry import DEFAULT
 from robust.data.dataset import Dataset
 from robust.data.tables import fit_tables
 from robust.models.spec import ModelSpec
 from robust.settings.attack_plan import read_attack_plan
 from robust.settings.baseline import read_baselines
 from robust.settings.curve import Curves, read_curves
-from robust.settings.parsing import Hooks, call_hook, call_no_hook, raise_usage_errors, read_list, read_whole
+from robust.settings.parsing import (
+    Hooks,
+    OptionError,
+    call_hook,
+    call_no_hook,
+    raise_usage_errors,
+    read_list,
+    read_whole,
+)
 from robust.settings.settings import Settings
 from robust.settings.sources import Options, options_of_config
 from robust.settings.values import (
     DATA,
+    read_aim,
     read_amount,
     read_certification,
     read_check,
@@ -50,6 +60,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
     `root` is the folder of the project, where results are written.
     """
     dataset, models = read_dataset(options["data"], hooks), read_models(options["model"])
+    dataset, criterion = read_aim(dataset, *(options[name] for name in ("criterion", "attacked", "goal")))
     plan = read_attack_plan(options, dataset.threat, any(spec.answers for spec in models), hooks)
     dataset = fit_tables(dataset, plan.threats)
     return Settings(
@@ -60,6 +71,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         permissions=read_permissions(options["run-code"], options["safe-globals"]),
         data=options["data"].text or DATA,
         dataset=dataset,
+        criterion=criterion,
         download=bool(options["download"].texts),
         threats=plan.threats,
         attacks=plan.attacks,
@@ -100,4 +112,9 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
 
 
 def _read_curves(options: Options, threats: tuple[str, ...], models: tuple[ModelSpec, ...], dataset: Dataset) -> Curves:
-    return read_curves(options["curve"], options["eps"], threats, models, dataset.hi - dataset.lo)
+    curve = options["curve"]
+    curves = read_curves(curve, options["eps"], threats, models, dataset.hi - dataset.lo)
+    if curves.ends and dataset.criterion != DEFAULT:
+        problem = f"a curve is of classes, and the criterion is {dataset.criterion}; leave one of the two out"
+        raise OptionError(curve.name, curve.text or None, problem)
+    return curves

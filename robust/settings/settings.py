@@ -36,6 +36,7 @@ class Settings:
     permissions: Permissions  # of model files
     data: str  # as the user wrote it
     dataset: Dataset  # as declared, not yet read
+    criterion: str | None  # what is a right answer, canonical: "within:50"; None: what the labels show
     download: bool
     threats: tuple[str, ...]  # canonical: "linf:8/255"
     attacks: tuple[str, ...]  # canonical: "pgd:steps=40"

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.rng import Rng, generator_seed
 from robust.attacks.task import Task
 from robust.data.dataset import Samples
@@ -28,7 +29,7 @@ def iter_batches(module: nn.Module, setup: TrainingSetup, epoch: int, skip: int 
     """
     learn, plan, threat, ranks = setup.learn, setup.method.plan, setup.threat, setup.ranks
     device = next(module.parameters()).device
-    change = build_transform(plan, learn)
+    change, criterion = build_transform(plan, learn), read_criterion(learn.criterion)
     y, index = torch.from_numpy(learn.y), torch.from_numpy(learn.index)
     for whole in _order(learn, plan, setup.seed, epoch).split(plan.batch)[skip:]:  # type: ignore[no-untyped-call]
         if len(whole) < 2 * ranks.size <= plan.batch < len(learn):
@@ -40,7 +41,7 @@ def iter_batches(module: nn.Module, setup: TrainingSetup, epoch: int, skip: int 
         if plan.channels_last and batch.dim() == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
         rng = Rng.of(setup.seed, index[rows].to(device)).fold(epoch)
-        yield Task.of(module, batch, y[rows].to(device), threat, rng)
+        yield Task.of(module, batch, y[rows].to(device), threat, rng, criterion)
 
 
 def _order(learn: Samples, plan: Plan, seed: int, epoch: int) -> Tensor:

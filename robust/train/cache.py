@@ -153,7 +153,7 @@ def _measure_suite(
     learn, validation = split_off_validation(samples, spec.seed)
     part = np.arange(count_samples(method, len(learn), len(validation), len(result.curve)))
     module.load_state_dict(result.weights)
-    classes = len(result.best.by_class)
+    classes = len(result.best.by_class) or samples.y.shape[1]
     return {"suite": measure_strength(module, validation.take(part), spec.threat, classes=classes, seed=spec.seed)}
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import robust
+from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.files import read_content
 from robust.attacks.rng import Rng, seeded
 from robust.data.dataset import Samples
@@ -28,6 +29,7 @@ def list_determinants(spec: TrainingSpec, module: nn.Module, method: Method, sam
         "files": _files(method, module),
         "data": {"name": spec.dataset.name, "split": "train", "n": len(samples), "digest": samples.digest},
         "threat": str(spec.threat),
+        **({} if samples.criterion == DEFAULT else {"criterion": samples.criterion}),
         "seed": spec.seed,
         "architecture": {
             "text": str(module),

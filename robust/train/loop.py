@@ -17,6 +17,7 @@ from robust.attacks.task import Task
 from robust.attacks.threats.threat import Part
 from robust.data.dataset import Samples
 from robust.distributed.ranks import Ranks
+from robust.models.rescaled import fit_scale
 from robust.train.batches import count_batches, iter_batches
 from robust.train.craft import craft_mode
 from robust.train.distributed import average_over_ranks, begin_on_ranks, separate_randomness
@@ -66,6 +67,8 @@ def fit(
     learn, validation = split_off_validation(samples, seed)
     device, plan, ranks = next(module.parameters()).device, method.plan, options.ranks
     with seeded(seed, [device]):
+        if learn.y.dtype.kind == "f":
+            fit_scale(module, learn.y)
         prepare(module, plan)
         module = begin_on_ranks(module, plan, len(learn), ranks)
         loss = build_criterion(plan, learn, _count_classes(module, learn), device, ranks)

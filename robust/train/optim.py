@@ -10,8 +10,10 @@ from torch.nn import functional as F
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
+from robust.attacks.criteria.registry import label_kind, read_criterion
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
+from robust.models.rescaled import measure_scale
 from robust.train.plan import SHAPES, Plan
 from robust.train.recipe import LossFunction
 
@@ -46,9 +48,17 @@ def build_criterion(
 ) -> LossFunction:
     """Return the plan's cross-entropy, with smoothed labels and weighted classes: (logits (N, C), y (N,)) -> scalar.
 
+    Of other labels it is the natural loss of their criterion: squared errors, or one cross-entropy for each label.
+
     It is the mean over the batch. With weighted classes it is divided by the weights of the whole batch, not by those
     of a rank's share.
     """
+    kind = label_kind(learn.criterion)
+    if kind == "values":  # by the labels' deviation: rates that suit a loss of about 1 are the usual ones
+        return partial(_scaled_squares, torch.from_numpy(measure_scale(learn.y)[1]).to(device))
+    if kind == "bits":
+        natural = read_criterion(learn.criterion)
+        return lambda logits, y: natural.loss("ce", logits, y).mean()
     weight = None
     if plan.class_weights == "balanced":
         counts = np.bincount(learn.y, minlength=classes)
@@ -64,6 +74,14 @@ def build_criterion(
         return mean(logits, y) * scale
 
     return shared
+
+
+def _scaled_squares(scale: Tensor, values: Tensor, y: Tensor) -> Tensor:
+    """Return the mean over the batch of the squared errors over the scale, (k,); an unknown label has none."""
+    labels = y.reshape(values.shape)
+    known = ~labels.isnan()
+    error = torch.where(known, values - torch.where(known, labels, 0), 0) / scale
+    return error.square().sum(1).mean()
 
 
 def l1_penalty(module: nn.Module, plan: Plan) -> Tensor:

@@ -6,6 +6,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from robust.attacks.criteria.registry import label_kind
 from robust.attacks.registry import suggest
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Part
@@ -30,6 +31,7 @@ def rehearse(module: nn.Module, method: Method, samples: Samples, threat: Part) 
             "the model is quantised, and cannot be trained; train the network, and quantise what comes of it"
         )
     _check_family(method, threat)
+    refuse_labels(method, samples.criterion)
     prepare(module, method.plan)
     build_optimiser(module, method.plan)
     build_transform(method.plan, samples)
@@ -45,6 +47,19 @@ def _check_family(method: Method, threat: Part) -> None:
         return
     fitting = [name for name in RECIPES.names() if threat.norm in getattr(RECIPES.get(name), "families", NORMS)]
     raise ValueError(f"it is not for the threat model {threat}; take {', '.join(fitting)}")
+
+
+def refuse_labels(method: Method, criterion: str) -> None:
+    """Raise ValueError for a recipe, or an option, that is for classes, if the labels are others."""
+    kind = label_kind(criterion)
+    kinds = getattr(method.recipe, "labels", ("class",))
+    if kind not in kinds:
+        others = ", ".join(name for name in RECIPES.names() if kind in getattr(RECIPES.get(name), "labels", ()))
+        raise ValueError(f"is for classes, and the criterion is {criterion}; take one of {others}")
+    given = {"class_weights": "none", "smoothing": 0.0, "sampling": "shuffled"}
+    for name, default in given.items() if kind != "class" else ():
+        if getattr(method.plan, name) != default:
+            raise ValueError(f"{name} is for classes, and the criterion is {criterion}; leave it out")
 
 
 def prepare(module: nn.Module, plan: Plan) -> None:

@@ -13,11 +13,13 @@ from robust.attacks.spec import Spec
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from robust.attacks.criteria.criterion import LabelKind
     from robust.attacks.task import Task
     from robust.attacks.threats.lp import LpThreat
     from robust.train.average import Average
 
 Selection = Literal["clean", "robust", "certified"]
+ANY_LABELS: tuple["LabelKind", ...] = ("class", "values", "bits")  # of a recipe that asks the criterion for its loss
 LossFunction = Callable[["Tensor", "Tensor"], "Tensor"]  # (logits (N, C), y (N,)) -> scalar: the plan's cross-entropy
 Gradients = Callable[["Sequence[Tensor]"], "list[Tensor | None]"]  # parameters -> the batch loss's gradients in them
 
@@ -44,7 +46,8 @@ class RecipeRun(Protocol):
 class Plain(RecipeRun, Protocol):
     """A recipe without a state: a frozen dataclass of options with the two methods of a run.
 
-    A class variable `plan`, if it has one, holds other defaults of the loop's options.
+    A class variable `plan`, if it has one, holds other defaults of the loop's options; `labels` says for which kinds of
+    labels it is: without it for classes alone.
     """
 
     selects: ClassVar[Selection]  # the accuracy on the validation split that chooses the best epoch

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import answers
 from robust.data.dataset import Samples
 from robust.evaluation.batching import Batcher
@@ -37,7 +38,7 @@ def describe_start(module: nn.Module, validation: Samples) -> str:
     if normalised.mean() - now.mean() > MIN_GAIN and mcnemar(normalised, now) < MAX_P_VALUE:
         say = f"if they were trained so, say --robust-normalize={scale}"
         return f"{line}, and {normalised.mean():.1%} with the inputs normalised by {scale}; {say}"
-    if wilson(int(now.sum()), len(few))[0] <= np.bincount(few.y).max() / len(few):
+    if few.y.ndim == 1 and wilson(int(now.sum()), len(few))[0] <= np.bincount(few.y).max() / len(few):
         return f"{line}, no more than guessing: do they lack their normalisation, or is the last layer a new one?"
     return line
 
@@ -53,8 +54,10 @@ def _answer(module: nn.Module, samples: Samples, scale: _Scale | None = None) ->
     device = next(module.parameters()).device
     mean, std = (torch.from_numpy(part).to(device) for part in scale or (np.zeros(1, "f4"), np.ones(1, "f4")))
 
+    criterion = read_criterion(samples.criterion)
+
     def answer(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor]:
-        return (answers(module, (x - mean) / std, y)[0],)
+        return (answers(module, (x - mean) / std, y, criterion=criterion)[0],)
 
     (right,) = Batcher(BATCH, device).columns(answer, samples, bool)
     return right

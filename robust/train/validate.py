@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import answers, assail
 from robust.attacks.rng import Rng
 from robust.attacks.threats.lp import LpThreat
@@ -20,6 +21,7 @@ from robust.certification.read import read_graph
 from robust.data.dataset import Samples
 from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.batching import Batcher
+from robust.flags import Flags
 from robust.train.recipe import Selection
 
 SELECTION_ATTACK = PGD(steps=10)
@@ -45,9 +47,9 @@ class Epoch:
     certified: float | None = None  # by intervals
 
     @property
-    def worst_class(self) -> float:
-        """Return the lowest accuracy of a class."""
-        return min(share for share in self.by_class if share is not None)
+    def worst_class(self) -> float | None:
+        """Return the lowest accuracy of a class; None if the labels are no classes."""
+        return min((share for share in self.by_class if share is not None), default=None)
 
     def score(self, selects: Selection) -> float:
         """Return the accuracy that selects the best epoch."""
@@ -75,17 +77,16 @@ def validate(
     module: nn.Module, selects: Selection, validation: Samples, threat: Part, seed: int, ranks: Ranks = ALONE
 ) -> Validation:
     """Measure the accuracies on the validation split: the clean one, and those that the recipe selects by."""
-    n, counts = len(validation), np.bincount(validation.y)
+    n, criterion = len(validation), read_criterion(validation.criterion)
     judge = _choose_judge(module, selects, validation, threat, seed)
 
     def measure(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, ...]:
-        correct, _ = answers(module, x, y)
+        correct, _ = answers(module, x, y, criterion=criterion)
         return correct, *judge(x, y, index, correct)
 
     batcher = Batcher(VALIDATION_BATCH, next(module.parameters()).device)
     clean, one_step, best = map(ranks.whole, batcher.columns(measure, ranks.deal(validation), bool, bool, bool))
-    of_class = np.bincount(validation.y, weights=best)
-    by_class = tuple(float(k / count) if count else None for k, count in zip(of_class, counts, strict=True))
+    by_class = _share_by_class(validation, best) if validation.y.ndim == 1 else ()
     share = int(best.sum()) / n
     return Validation(
         int(clean.sum()) / n,
@@ -96,18 +97,25 @@ def validate(
     )
 
 
+def _share_by_class(validation: Samples, best: Flags) -> tuple[float | None, ...]:
+    of_class, counts = np.bincount(validation.y, weights=best), np.bincount(validation.y)
+    return tuple(float(k / count) if count else None for k, count in zip(of_class, counts, strict=True))
+
+
 # (x, y, index, which are correct) -> (robust to one step, what selects), each (n,) bool
 Judge = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def _choose_judge(module: nn.Module, selects: Selection, validation: Samples, threat: Part, seed: int) -> Judge:
     """Return what tells for which samples a module does what the recipe selects by."""
+    criterion = read_criterion(validation.criterion)
 
     def attack(x: Tensor, y: Tensor, index: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
         outcomes = []
         for each in (ONE_STEP, SELECTION_ATTACK):
             robust = correct.clone()
-            run = assail(module, each, x[correct], y[correct], threat, seed=Rng.of(seed, index[correct]))
+            rng = Rng.of(seed, index[correct])
+            run = assail(module, each, x[correct], y[correct], threat, seed=rng, criterion=criterion)
             robust[correct] = ~run.adversarial
             outcomes.append(robust)
         return outcomes[0], outcomes[1]

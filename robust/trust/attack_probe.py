@@ -144,6 +144,7 @@ class AttackProbe(RowProbe):
                 raise TimeUpError
             with eval_mode(self.module, self.seed), torch.no_grad():
                 model = self.budget.counting(self.module)
-                return work(replace(Task.of(model, x, y, self.ball, Rng.of(self.seed, index)), stop=stop))
+                task = Task.of(model, x, y, self.ball, Rng.of(self.seed, index), self.criterion)
+                return work(replace(task, stop=stop))
 
         return self.batcher.each(run_batch, self.samples.take(np.flatnonzero(mask)))

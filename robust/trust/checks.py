@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from robust.attacks.criteria.registry import DEFAULT, label_kind
 from robust.attacks.registry import Registry
 from robust.records.trust import Finding, NotApplicableError, Part, TimeUpError, TrustReport
 from robust.user_code import describe_user_error
 
 if TYPE_CHECKING:
+    from robust.attacks.criteria.criterion import LabelKind
     from robust.trust.attack_probe import AttackProbe
     from robust.trust.model_probe import ModelProbe
     from robust.trust.threat_probe import ThreatProbe
@@ -35,7 +37,7 @@ INDICATORS: "Registry[Callable[[AttackProbe], Finding | None]]" = Registry(
 
 # The preflight checks after whose finding, if it is broken, no attack could tell anything of the model, so that none is
 # run; the cause comes before what it leads to.
-FUTILE = ("not-finite", "normalisation", "picture-order", "labels-permuted", "guessing")
+FUTILE = ("not-finite", "normalisation", "picture-order", "labels-permuted", "units", "guessing", "constant")
 
 
 Check = TypeVar("Check", bound=Callable[..., Any])
@@ -52,6 +54,30 @@ def costs(passes: "Callable[[Any], float]") -> Callable[[Check], Check]:
         return check
 
     return add
+
+
+def for_labels(*kinds: "LabelKind") -> Callable[[Check], Check]:
+    """Say for which kinds of labels a check, or a mitigation, is; without this it is for `class` alone."""
+
+    def add(check: Check) -> Check:
+        check.kinds = kinds  # type: ignore[attr-defined]
+        return check
+
+    return add
+
+
+any_criterion = for_labels("class", "values", "bits")
+
+
+def suits(check: Any, criterion: str) -> bool:
+    """Whether a check, or a mitigation, is for a criterion."""
+    kinds = getattr(check, "kinds", None)
+    return criterion == DEFAULT if kinds is None else label_kind(criterion) in kinds
+
+
+def _concerns(check: Any, criterion: str) -> bool:
+    """Whether a check is worth a word: one that is for other labels than classes is not, where there are classes."""
+    return suits(check, criterion) or label_kind(criterion) != "class" or getattr(check, "kinds", None) is None
 
 
 def load_checks(checks: Registry[Any]) -> None:
@@ -76,7 +102,8 @@ def examine(
     called before each check with its name, and the share of all that is done. Checks look at fewer samples where the
     probe's budget is too small for all: what one leaves goes to the next.
     """
-    start, names = time.monotonic(), checks.names()
+    start, criterion = time.monotonic(), _criterion_of(probe)
+    names = [name for name in checks.names() if _concerns(_get(checks, name), criterion)]
     found: dict[str, Finding | None] = {}
     parts: list[Part] = []
     skipped, not_run = set(), set()
@@ -134,15 +161,24 @@ def _get(checks: Registry[Any], name: str) -> Any:
 def _count_passes(checks: Registry[Any], name: str, probe: Any) -> float:
     """Count the passes that a check takes at most; UNKNOWN if it does not say, and 0 if it will not be run."""
     try:
+        if not suits(checks.get(name), _criterion_of(probe)):
+            return 0.0
         count: Callable[[Any], float] | None = getattr(checks.get(name), "passes", None)
         return UNKNOWN if count is None else float(count(probe))  # of numpy, maybe
     except Exception:  # the check itself says what is wrong, or that it does not apply
         return 0.0
 
 
+def _criterion_of(probe: Any) -> str:
+    samples = getattr(probe, "samples", None)
+    return getattr(samples, "criterion", DEFAULT)
+
+
 def _run_check(checks: Registry[Any], name: str, probe: Any) -> Finding | None:
     try:
-        finding: Finding | None = checks.get(name)(probe)
+        if not suits(check := checks.get(name), _criterion_of(probe)):
+            raise NotApplicableError("the check is for classes")
+        finding: Finding | None = check(probe)
     except (NotApplicableError, TimeUpError):
         raise
     except Exception as error:

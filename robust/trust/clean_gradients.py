@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import eval_mode
 from robust.attacks.task import gradient
 
@@ -37,13 +38,13 @@ class Gradients(NamedTuple):
         return bool((sizes.isfinite() & (sizes > 0)).all())
 
 
-def differentiate(module: nn.Module, x: Tensor, y: Tensor, seed: int) -> Gradients:
+def differentiate(module: nn.Module, x: Tensor, y: Tensor, seed: int, criterion: Criterion = CLASS) -> Gradients:
     """Compute the gradients of a batch of samples x, (n, *features), with labels y, (n,)."""
     with eval_mode(module, seed), torch.enable_grad():
         leaf = x.clone().requires_grad_()
         logits = module(leaf.clone())
         try:
-            grads = [gradient(CLASS.loss(name, logits, y).sum(), leaf, keep=True) for name in ("margin", "ce")]
+            grads = [gradient(criterion.loss(name, logits, y).sum(), leaf, keep=True) for name in ("margin", "ce")]
             blocked = ""
         except ValueError as error:
             grads, blocked = [torch.zeros_like(x)] * 2, str(error)

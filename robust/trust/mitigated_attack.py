@@ -15,6 +15,8 @@ from robust.attacks.combine.eot import EOT
 from robust.attacks.combine.targets import Targets
 from robust.attacks.combine.transfer import Transfer, TransferState
 from robust.attacks.combine.worst_of_draws import WorstOfDraws
+from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import AnyAttack, Attack, eval_mode
 from robust.attacks.registry import Registry
 from robust.attacks.rng import Rng
@@ -26,6 +28,7 @@ from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, measure_attack
 from robust.flags import Flags
+from robust.trust.checks import suits
 from robust.trust.pass_share import GRADIENT_PASSES
 from robust.trust.sloped import DIRECTIONS, Sloped
 
@@ -62,6 +65,7 @@ class MitigatedAttack:
     queries: int = 0  # of an attack without gradients
     chosen: tuple[int, ...] = ()  # the numbers of the stages that are run; all, if there are none
     short: bool = False  # its long stages are cut short
+    losses: tuple[str, ...] = CLASS.losses  # that the criterion has
 
     def plain(self) -> "MitigatedAttack":
         """Return the attack without what is slow: only the gradient stays that of the mitigated model."""
@@ -81,7 +85,8 @@ class MitigatedAttack:
             attacks = ((Transfer(_make_pgd(loss), self.model), draws) for loss, draws in RANDOM_STAGES)
             parts = tuple(EOT(WorstOfDraws(attack, draws), mean) for attack, draws in attacks)
             return [Stage(BestOf(parts), RANDOM_RUNS * len(parts) * mean * gradients)]
-        stages = [Stage(self._follow(_make_pgd(loss), module), gradients) for loss in ("margin", "sice")]
+        second = "sice" if "sice" in self.losses else "ce"
+        stages = [Stage(self._follow(_make_pgd(loss), module), gradients) for loss in ("margin", second)]
         if self.targets:
             aimed = Targets(self._follow(_make_pgd("margin"), module), self.targets)
             stages.append(Stage(aimed, self.targets * gradients))
@@ -188,6 +193,8 @@ class Context:
     x: Tensor  # (n, *features), on the model's device
     threat: Threat
     seed: int
+    criterion: Criterion = CLASS
+    y: Tensor | None = None  # the labels, if the criterion is not `class`: then the answers stand for them
 
     @property
     def nearby(self) -> Tensor:
@@ -201,14 +208,25 @@ MITIGATIONS: Registry[Callable[[Context, MitigatedAttack], MitigatedAttack | Non
 )
 
 
-def choose_mitigations(module: nn.Module, x: Tensor, threat: Threat, seed: int = 0) -> MitigatedAttack:
-    """Apply every mitigation that suits the model; x is (n, *features), on its device, within the bounds.
+def choose_mitigations(
+    module: nn.Module,
+    x: Tensor,
+    threat: Threat,
+    seed: int = 0,
+    criterion: Criterion = CLASS,
+    y: Tensor | None = None,
+) -> MitigatedAttack:
+    """Apply every mitigation that suits the model and the criterion; x is (n, *features), on its device, and so is y.
 
     The model stays unchanged. So it does when the attack runs, which adds hooks only for the time of a query.
     """
-    context, attack = Context(x[:MAX_SAMPLES], threat, seed), MitigatedAttack(module)
+    few = None if y is None or criterion == CLASS else y[:MAX_SAMPLES]
+    context = Context(x[:MAX_SAMPLES], threat, seed, criterion, few)
+    attack = MitigatedAttack(module, losses=criterion.losses)
     with eval_mode(module, seed):
         for name in MITIGATIONS.names():
+            if not suits(MITIGATIONS.get(name), str(criterion)):
+                continue
             if (mitigated := MITIGATIONS.get(name)(context, attack)) is not None:
                 attack = replace(mitigated, names=(*attack.names, name))
     return attack

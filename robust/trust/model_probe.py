@@ -1,14 +1,16 @@
 """The subject of the preflight checks: a model and its answers to a few samples, which the checks share."""
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import eval_mode
 from robust.attacks.task import gradient
 from robust.data.dataset import Dataset, Samples
@@ -90,7 +92,8 @@ class ModelProbe:
         """Compute the gradients at samples from `first` to `end`."""
         samples = self.samples.take(np.arange(first, end))
         self.budget.add(CLEAN_PASSES * len(samples))
-        parts = self.batcher.each(lambda x, y, index: differentiate(self.module, x, y, self.seed), samples)
+        ask = partial(differentiate, self.module, seed=self.seed, criterion=self.criterion)
+        parts = self.batcher.each(lambda x, y, index: ask(x, y), samples)
         return Gradients.join(parts)
 
     @cached_property
@@ -132,7 +135,7 @@ class ModelProbe:
     @cached_property
     def finite(self) -> Tensor:
         """Mark the samples whose logits are all finite, (n,) bool."""
-        return CLASS.finite(self.logits)
+        return self.criterion.finite(self.logits)
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
@@ -142,13 +145,28 @@ class ModelProbe:
     @property
     def correct(self) -> Flags:
         """Mark the samples that are classified correctly, (n,)."""
-        correct: Flags = self.predicted == self.samples.y
-        return correct
+        return self.judge(self.logits, self.samples.y)
+
+    @property
+    def criterion(self) -> Criterion:
+        """Return what is a right answer."""
+        return read_criterion(self.samples.criterion)
+
+    def judge(self, logits: Tensor, y: NDArray[Any]) -> Flags:
+        """Mark the answers, (m, classes), that are right, (m,)."""
+        right = self.criterion.finite(logits) & self.criterion.accepts(logits, torch.from_numpy(y))
+        flags: Flags = right.numpy()
+        return flags
 
     @property
     def majority(self) -> float:
-        """Return the share of the most frequent label: the accuracy of a constant answer."""
-        return float(np.bincount(self.samples.y).max()) / len(self.samples)
+        """Return the share that a constant answer has right: the most frequent label, or each label's median."""
+        y = self.samples.y
+        if y.ndim == 1:
+            return float(np.bincount(y).max()) / len(y)
+        constant = np.nanmedian(np.where(y < 0, np.nan, y) if y.dtype.kind == "i" else y, axis=0)
+        logits = constant - 0.5 if y.dtype.kind == "i" else constant
+        return float(self.judge(torch.from_numpy(np.tile(logits, (len(y), 1))), y).mean())
 
     @cached_property
     def small(self) -> Tensor:
@@ -198,7 +216,7 @@ class ModelProbe:
         leaf = torch.from_numpy(x).to(self.batcher.device).requires_grad_()
         labels = torch.from_numpy(self.samples.y[: len(x)]).to(leaf.device)
         with eval_mode(self.module, self.seed), torch.enable_grad():
-            return gradient(CLASS.loss("margin", self.module(leaf.clone()), labels).sum(), leaf).cpu()
+            return gradient(self.criterion.loss("margin", self.module(leaf.clone()), labels).sum(), leaf).cpu()
 
     def find_ends(self, x: Inputs) -> tuple[Inputs, Inputs]:
         """Return the lowest and the highest of the inputs, or of a table those of each feature, (features,)."""
@@ -236,5 +254,12 @@ def measure_change(logits: Tensor, other: Tensor) -> float:
     first, second = logits.isfinite().all(1), other.isfinite().all(1)
     if not torch.equal(first, second):
         return 1.0
-    spread = (logits.amax(1) - logits.amin(1))[first].mean().clamp_min(MIN_RANGE)
-    return float((other - logits)[first].abs().amax() / spread) if bool(first.any()) else 0.0
+    if not bool(first.any()):
+        return 0.0
+    return float((other - logits)[first].abs().amax() / measure_spread(logits[first]).mean())
+
+
+def measure_spread(logits: Tensor) -> Tensor:
+    """Measure the range of each sample's logits, (n,); of a model with one output, that over all samples."""
+    axis = 1 if logits.shape[1] > 1 else 0
+    return (logits.amax(axis) - logits.amin(axis)).clamp_min(MIN_RANGE).expand(len(logits))

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import eval_mode
 from robust.attacks.factory import no_models
 from robust.attacks.spec import Spec
@@ -58,6 +59,11 @@ class RowProbe:
     before: Tensor | None = None  # (m, classes): the logits of the samples before the attacks
     deadline: Deadline | None = None  # after which no more queries are made
     budget: PassBudget = field(default_factory=PassBudget)  # of all checks: each looks at so many samples as it allows
+
+    @property
+    def criterion(self) -> Criterion:
+        """Return what is a right answer."""
+        return read_criterion(self.samples.criterion)
 
     @property
     def robust(self) -> Flags:
@@ -108,7 +114,7 @@ class RowProbe:
     @cached_property
     def lead(self) -> NDArray[np.float64]:
         """Compute the lead of the label's logit over the highest other, (m,); inf where that is no number."""
-        margin = -CLASS.margin(self.answers, torch.from_numpy(self.samples.y)).double().numpy()
+        margin = -self.criterion.margin(self.answers, torch.from_numpy(self.samples.y)).double().numpy()
         return np.where(np.isfinite(margin), margin, np.inf)
 
     @property

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.criteria.classification import CLASS
 from robust.attacks.engine import eval_mode
 from robust.attacks.task import Model, Task
 from robust.attacks.threats.lp import LpThreat
@@ -69,7 +70,7 @@ def measure_slopes(
     model = module if exact is None else exact.eval()
     x = task.start(1.0).to(dtype)
     h = (FINE_FLOAT32 if exact is None else FINE) * (task.threat.hi - task.threat.lo)
-    margin = _choose_margin(model, x, task.y)
+    margin = _choose_margin(model, x, task)
     grad, size = _differentiate(wrap(model) if wrap else model, x, margin)
     directions = [_draw_direction(task, x, k) for k in range(FIRST_DIRECTIONS if hasty else DIRECTIONS)]
     predicted = torch.stack([(grad * d).flatten(1).sum(1) for d in directions], 1)
@@ -113,10 +114,17 @@ def copy_in_float64(module: nn.Module, x: Tensor) -> nn.Module | None:
     return double if answer.dtype == torch.float64 and not answer.equal(answer.float().double()) else None
 
 
-def _choose_margin(model: Model, x: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return the function that takes logits to the lead of a class over the label: the highest other class at x."""
+def _choose_margin(model: Model, x: Tensor, task: Task) -> Callable[[Tensor], Tensor]:
+    """Return the function that takes logits to the lead of a class over the label: the highest other class at x.
+
+    Of another criterion it is the margin towards the most promising target at x.
+    """
+    y, criterion = task.y, task.criterion
     with torch.no_grad():
         logits = model(x.clone())
+    if criterion != CLASS:
+        target = criterion.ranked_targets(logits, y)[:, 0]
+        return lambda logits: criterion.loss("margin", logits, y, target)
     other = logits.scatter(1, y[:, None], -torch.inf).argmax(1)[:, None]
     return lambda logits: (logits.gather(1, other) - logits.gather(1, y[:, None]))[:, 0]
 

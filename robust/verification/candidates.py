@@ -1,6 +1,7 @@
 """Candidates: inputs that are said to be adversarial, with all that is needed to check it except the model."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,9 @@ class Candidates:
 
     x_adv: NDArray[np.float32]  # (n, *features)
     x: NDArray[np.float32] | LazyInputs  # (n, *features): the clean inputs
-    y: NDArray[np.int64]  # (n,): the right labels
+    y: NDArray[Any]  # (n,) or (n, k): the right labels
     threat: str  # "linf:8/255", "features:loans-1a2b3c4d", or a union as "linf:8/255+l2:0.5"
     bounds: tuple[float, float]  # lowest and highest value that the data can have
     batch: int  # the batch size of the attack; the check uses another one
+    criterion: str = "class"  # what is a right answer: "within:50"
     tables: dict[str, str] = field(default_factory=dict)  # the content of the tables in the threat, as JSON

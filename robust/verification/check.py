@@ -19,6 +19,7 @@ from robust.data.lazy_inputs import LazyInputs
 from robust.flags import Flags
 from robust.models.judged import judges
 from robust.sampling import shuffled_rows
+from robust.verification.acceptance import Judgement, judge_answers
 from robust.verification.candidates import Candidates
 from robust.verification.distances import Floats, check_limits
 
@@ -34,9 +35,6 @@ FAULT_NAMES = {
     RIGHT_ALONE: "answered right alone",
     RIGHT_IN_BATCH: "answered right in another batch, and wrong alone",
 }
-
-# Share of the largest logit. Two answers that are closer may swap by rounding in another batch, also that of TF32.
-TIE = 1e-3
 
 
 class Verification(NamedTuple):
@@ -92,20 +90,33 @@ def _check_form(module: nn.Module, candidates: Candidates, seed: int) -> Verific
         inputs[part == 0] = candidates.x[row[part == 0]]
         return inputs
 
-    answers = _check_inputs(module, take_inputs, np.tile(candidates.y, 2), candidates.batch, seed)
-    finite, right, near = (flags.reshape(2, n) for flags in answers)
+    y = np.concatenate([candidates.y, candidates.y])
+    judged = _check_inputs(module, take_inputs, y, candidates.batch, seed, candidates.criterion)
+    finite, right, near = (flags.reshape(2, n) for flags in judged[:3])
     fault = np.zeros(n, np.int8)
     fault[right[1]], fault[~finite.all(0)], fault[finite[0] & ~right[0]] = ANSWERED_RIGHT, NOT_FINITE, CLEAN_WRONG
     return Verification(fault, np.where(fault == CLEAN_WRONG, near[0], near[1]))
 
 
 def check_labels(
-    module: nn.Module, x: NDArray[np.float32] | LazyInputs, y: NDArray[np.int64], batch: int
+    module: nn.Module, x: NDArray[np.float32] | LazyInputs, y: NDArray[Any], batch: int, criterion: str = "class"
 ) -> tuple[Flags, Flags]:
     """Return (answered right, so close to another answer that rounding may swap them), each (n,), for inputs x."""
-    checked = [_check_inputs(form, lambda places: x[places], y, batch, seed=0) for form in judges(module)]
-    _, right, near = zip(*checked, strict=True)
+    checked = [_check_inputs(form, lambda places: x[places], y, batch, 0, criterion) for form in judges(module)]
+    _, right, near, _ = zip(*checked, strict=True)
     return np.logical_and.reduce(right), np.logical_or.reduce(near)
+
+
+def check_scores(
+    module: nn.Module, x: NDArray[np.float32] | LazyInputs, y: NDArray[Any], batch: int, criterion: str
+) -> Floats:
+    """Return the score of the answer to each input x, (n,), by a criterion; NaN where it is not finite.
+
+    Of several forms in which the answers count, it is the score of the first, as the module is deployed.
+    """
+    form, *_ = judges(module)
+    judged = _check_inputs(form, lambda places: x[places], y, batch, 0, criterion)
+    return np.where(judged.finite, judged.score, np.nan)
 
 
 def describe_faults(fault: Faults) -> str:
@@ -117,30 +128,23 @@ def describe_faults(fault: Faults) -> str:
 def _check_inputs(
     module: nn.Module,
     take_inputs: Callable[[NDArray[np.int64]], NDArray[np.float32]],
-    y: NDArray[np.int64],
+    y: NDArray[Any],
     batch: int,
     seed: int,
-) -> tuple[Flags, Flags, Flags]:
-    """Return (finite, right, near a tie), each as long as y, for the inputs that `take_inputs` returns for places."""
+    criterion: str,
+) -> Judgement:
+    """Return the judgement, as long as y, of the answers to the inputs that `take_inputs` returns for places."""
     finite, right, near = (np.zeros(len(y), bool) for _ in range(3))
+    score = np.zeros(len(y))
     order, size = shuffled_rows(len(y), seed), batch // 2 or 2
     with _deployed(module, seed) as device, _remembered(module) as put_back:
         for start in range(0, len(y), size):
             rows = order[start : start + size]
             put_back()
             logits = module(torch.from_numpy(take_inputs(rows)).to(device)).float().cpu().numpy()
-            finite[rows], right[rows], near[rows] = _check_logits(logits.astype(np.float64), y[rows])
-    return finite, right, near
-
-
-def _check_logits(logits: Floats, y: NDArray[np.int64]) -> tuple[Flags, Flags, Flags]:
-    """Return (finite, right, right or wrong by so little that rounding may change it), each (m,)."""
-    finite: Flags = np.logical_and.reduce(np.isfinite(logits), axis=1)
-    logits = np.where(finite[:, None], logits, 0)
-    others = logits.copy()
-    others[np.arange(len(y)), y] = -np.inf
-    gap = logits[np.arange(len(y)), y] - others.max(1)
-    return finite, finite & (logits.argmax(1) == y), np.abs(gap) <= TIE * np.abs(logits).max(1)
+            judged = judge_answers(criterion, logits.astype(np.float64), y[rows])
+            finite[rows], right[rows], near[rows], score[rows] = judged
+    return Judgement(finite, right, near, score)
 
 
 @contextmanager

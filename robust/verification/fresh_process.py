@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.rng import seeded
 from robust.device import parse_device
 from robust.models.checkpoint import fit_weights, read_weights
@@ -50,6 +51,7 @@ class Source:
     trained: str | None  # the file with the weights of a training; None for the model as it is
     seed: int
     device: str
+    labels: LabelKind = "class"  # what it answers with
     code: tuple[str, ...] = ()  # this and the next two: what the model's files may do, as in Permissions
     safe_globals: tuple[str, ...] = ()
     globals_folder: str = ""
@@ -67,6 +69,7 @@ class Source:
             permissions=Permissions(tuple(self.code), tuple(self.safe_globals), Path(self.globals_folder)),
             normalize=self.normalize,
             output=self.output,
+            labels=self.labels,
             inputs=torch.from_numpy(x[:PROBED_INPUTS]),
             declared=declared,
         )
@@ -102,7 +105,7 @@ def verify_afresh(
         "path": sys.path,
         "source": asdict(source),
         "weights": weights,
-        **{key: getattr(candidates, key) for key in ("threat", "bounds", "batch", "tables")},
+        **{key: getattr(candidates, key) for key in ("threat", "bounds", "batch", "criterion", "tables")},
     }
     file = io.BytesIO()
     arrays: dict[str, Any] = {"x_adv": candidates.x_adv, "x": candidates.x, "y": candidates.y}
@@ -142,7 +145,7 @@ def _answer_request(content: bytes) -> dict[str, Any]:
     # Inputs nearby come before the samples: a model that keeps what it is asked has nothing to compare them with.
     logits = [] if nearby is None else ask_nearby(module, nearby, request["source"]["seed"]).tolist()
     bounds = tuple(request["bounds"])
-    rules = {key: request[key] for key in ("threat", "batch", "tables")}
+    rules = {key: request[key] for key in ("threat", "batch", "criterion", "tables")}
     verification = verify(module, Candidates(**arrays, bounds=bounds, **rules))
     return {"fault": verification.fault.tolist(), "near": verification.near.tolist(), "logits": logits}
 

@@ -4,6 +4,7 @@ from fnmatch import fnmatch
 
 import pytest
 
+from robust.attacks.criteria.registry import CRITERIA
 from robust.attacks.registry import ATTACKS
 from robust.attacks.suite import suite_names
 from robust.data.dataset import DATA
@@ -19,6 +20,7 @@ def test_list_names_all_that_can_be_asked_for(call):
         f"suites: {', '.join(suite_names())}",
         f"attacks: {', '.join(ATTACKS.names())}",
         f"data sets: {', '.join(DATA.names())}",
+        f"criteria: {', '.join(CRITERIA.names())}",
         f"architectures: {', '.join(ARCHITECTURES.names())}",
         f"training recipes: {', '.join(RECIPES.names())}",
         f"training wrappers: {', '.join(WRAPPERS.names())}",

@@ -71,7 +71,7 @@ def test_bounds_and_classes_are_the_users_to_tell(npz):
     [
         ("", {"x": X}, "holds x; expected x_test and y_test or x and y"),
         ("", {"x": X, "y": Y[:5]}, "has 6 inputs and 5 labels"),
-        ("", {"x": X, "y": Y + 0.5}, "the labels are float64"),
+        ("", {"x": X, "y": np.stack([Y, Y], 1)}, "say what is a right answer: --robust-criterion=within:T for values"),
         ("", {"x": X, "y": Y - 1}, "labels from -1 to 1"),
         (":classes=2", {"x": X, "y": Y}, "labels from 0 to 2, expected 0 to 1"),
         ("", {"x": 2 * X, "y": Y}, "from 0 to 2, expected .* from 0 to 1; divide by 2 .* declare .* as :lo=0:hi=2$"),

@@ -53,6 +53,12 @@ def narrow():
 def two_classes():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
 
+def one():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
+
+def shares():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.Sigmoid())
+
 class Nan(nn.Sequential):
     def forward(self, x):
         return super().forward(x) / 0 * 0

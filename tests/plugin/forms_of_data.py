@@ -109,7 +109,7 @@ REFUSED = {
     "missing-values": (lambda: (np.where(X > 0.9, np.nan, X), Y), "fill in what is missing"),
     "texts": (lambda: (X, [str(y) for y in Y]), "number the classes as the model does"),
     "regression": (lambda: (X, Y + 0.5), "expected (n,) of whole numbers"),
-    "several-labels": (lambda: (X, np.ones((N, 10), int)), "several labels a sample"),
+    "counts": (lambda: (X, np.full((N, 10), 2)), "within:T for values, labels for several labels a sample"),
     "soft-labels": (lambda: (X, np.full((N, 10), 0.1)), "expected (n,) of whole numbers"),
     "one-hot-of-five": (lambda: (X, np.eye(5)[Y % 5]), "one-hot, of 5 classes, and the model answers with 10"),
     "from-one": (lambda: (X, Y + 1), ":first=1"),

@@ -144,9 +144,8 @@ def test_data_that_cannot_be_used_are_refused_in_one_line(form, name):
 
     assert result.ret == 4
     (line,) = filter(None, result.errlines)
-    assert line.startswith("ERROR: --robust-data=data.py:load: ") or line.startswith(
-        "ERROR: --robust-model=base.py:ten: "
-    )
+    blamed = ("data=data.py:load", "model=base.py:ten", "criterion")
+    assert line.startswith(tuple(f"ERROR: --robust-{option}: " for option in blamed))
     assert REFUSED[name][1] in line
 
 

@@ -104,6 +104,43 @@ WRONG = {
     "answers that change": (["certify=ibp", "model=odd.py:Counts"], "answers are random, or keep a state"),
     "recipe option": (["train=trades:gamma=6"], "no option 'gamma'"),
     "recipe value": (["train=trades:epochs=0"], "epochs must be above 0, got 0"),
+    "values without a criterion": (
+        ["criterion", "model=net.py:one", "data=npz:values.npz", LINF],
+        "half by at most",
+    ),
+    "values and a model of several": (
+        ["model=net.py:bare", "data=npz:values.npz", "criterion=within:3", LINF],
+        "1 labels a sample, with values of shape [2, 1], got shape [2, 10]",
+    ),
+    "values as classes": (["model=net.py:one", "data=npz:whole.npz", LINF], "--robust-criterion=within:T"),
+    "texts as values": (["data=npz:texts.npz", "criterion=within:3", LINF], "are texts or objects"),
+    "labels of three axes": (["data=npz:deep.npz", "criterion=within:3", LINF], "(n,) or (n, k)"),
+    "no label at all": (["data=npz:unknown.npz", "criterion=within:3", LINF], "1 samples have no label at all"),
+    "a share of nothing": (["data=npz:whole.npz", "criterion=within:10%", LINF], "no share is an error"),
+    "bits of two": (["data=npz:whole.npz", "criterion=labels", LINF], "expected 1, 0, and -1"),
+    "a label that is not there": (["data=npz:bits.npz", "criterion=labels:any=4", LINF], "there are 4 labels"),
+    "probabilities of labels": (
+        ["model=net.py:shares", "data=npz:bits.npz", "output=log-probability", LINF],
+        "no log-probability of separate labels",
+    ),
+    "mean score of classes": (["fail-under=mean:3"], "the mean score by class is the accuracy"),
+    "a recipe for classes": (
+        ["train=mart", "model=zoo:mlp", "data=npz:values.npz", "criterion=within:3", LINF],
+        "is for classes, and the criterion is within:3; take one of",
+    ),
+    "an option of training for classes": (
+        ["train=standard:smoothing=0.1", "model=zoo:mlp", "data=npz:values.npz", "criterion=within:3", LINF],
+        "smoothing is for classes",
+    ),
+    "certificates of a goal": (["certify=ibp", "goal=3->1", "samples=20", LINF], "nothing linear in the answers"),
+    "an ensemble of regressors": (
+        ["model=ensemble:net.py:one,zoo:mlp", "data=npz:values.npz", "criterion=within:3", LINF],
+        "mean probability of classes",
+    ),
+    "a black box of values": (
+        ["model=blackbox:net.py:bare", "data=npz:values.npz", "criterion=within:3", "attack=square", LINF],
+        "a black box answers with classes",
+    ),
     "nothing to train on": (["train=standard", LINF, GOOD], "expected x_train and y_train"),
 }
 
@@ -177,6 +214,12 @@ def cluttered(exporting, folder, monkeypatch):
     np.savez(folder / "good.npz", x=x, y=y)
     np.savez(folder / "flat.npz", x_test=x[:, 0, 0, :3], y_test=y, x_train=x[:, 0, 0, :3], y_train=y)
     np.savez(folder / "wide.npz", x=x + 255 * (y == 3)[:, None, None, None], y=y)
+    values = x[:, 0, 0, :1] + y[:, None] + 0.25
+    arrays = {"values": values, "whole": values - 0.25, "texts": values.astype(str), "deep": values[..., None]}
+    arrays |= {"unknown": np.where(values < 0.5, np.nan, values), "bits": np.stack([y > 3, y > 2, y > 1, y > 0], 1)}
+    arrays["unknown"][1:] = 1.5
+    for name, labels in arrays.items():
+        np.savez(folder / f"{name}.npz", x_test=x, y_test=labels, x_train=x, y_train=labels)
     np.savez(folder / "short.npz", x=x, y=y[:79])
     np.savez(folder / "rows.npz", x=x[:, 0], y=y)
     np.savez(folder / "nan.npz", x=x + np.nan, y=y)

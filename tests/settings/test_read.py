@@ -23,6 +23,13 @@ GOOD = {
     "run-code": (["run-code=weights.pt"], lambda s: [Path(path).name for path in s.permissions.code], ["weights.pt"]),
     "safe-globals": (["safe-globals=a.B,c.D"], lambda s: s.permissions.safe_globals, ("a.B", "c.D")),
     "data": (["data=mnist"], lambda s: (s.data, s.dataset.name, s.threats), ("mnist", "mnist", ("linf:0.3",))),
+    "criterion": (["data=diabetes", "criterion=within:5e1"], lambda s: s.dataset.criterion, "within:50"),
+    "attacked": (["attacked=3,1"], lambda s: (s.dataset.attacked, s.dataset.name), ((1, 3), "digits:attacked=1+3")),
+    "goal": (
+        ["data=breast-cancer", "goal=malignant->benign"],
+        lambda s: (s.criterion, s.dataset.attacked),
+        ("goal:1", (0,)),
+    ),
     "download": (["download"], lambda s: s.download, True),
     "threat": (["threat=linf:8/255,l2:.5", "threat=linf:8/255"], lambda s: s.threats, ("linf:8/255", "l2:0.5")),
     "attack": (["attack=fgsm,pgd:steps=5", "attack=fgsm"], lambda s: s.attacks, ("fgsm", "pgd:steps=5")),

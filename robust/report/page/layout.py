@@ -76,7 +76,7 @@ def further_links(board: Board, number: int) -> Html | None:
     if count_pages(board) < 2:
         return None
     texts = (tag("li", _link(board, k, number)) for k in range(1, 1 + count_pages(board)))
-    name = f"rows of {board.data}, {board.threat}, {board.suite}"
+    name = f"rows of {board.title}, {board.suite}"
     return tag("nav", tag("p", f"All {len(board.rows):,} rows:"), tag("ul", *texts), class_="further", aria_label=name)
 
 

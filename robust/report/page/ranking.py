@@ -10,7 +10,7 @@ from robust.report.page.layout import MAX_ROWS, Layout, further_links, slice_of
 from robust.report.page.marks import family, legend, number_families
 from robust.report.page.markup import Html, breakable, join, number, tag, void
 from robust.report.page.scatter import scatter
-from robust.report.table import Column, columns, describe_rounding
+from robust.report.table import Column, columns, describe_rounding, describe_scores, mean_cells
 
 INTERVAL = "95 % interval"
 FIRST = (
@@ -42,6 +42,7 @@ def section(board: Board, number_: int, layout: Layout) -> Html:
         tag("p", NARROW, class_="note narrow"),
         _stages(board),
         tag("p", rounding, class_="note") if (rounding := describe_rounding(board)) else None,
+        tag("p", means, class_="note") if (means := describe_scores(board)) else None,
         class_="board",
         aria_labelledby=f"b{number_}",
         data_threat=board.threat,
@@ -68,7 +69,7 @@ def further_section(board: Board, layout: Layout, number: int) -> Html:
 
 def heading(board: Board) -> str:
     """Return the title of a board."""
-    return f"{board.data}, {board.threat}"
+    return board.title
 
 
 def describe_samples(board: Board) -> str:
@@ -129,6 +130,7 @@ def _line(board: Board, row: Row, address: str) -> Html:
         *[tag("td", verdict(row), class_="word")] * board.judged,
         tag("td", f"{row.clean:.1f}"),
         *figures,
+        *([tag("td", cell) for cell in mean_cells(row)] if board.score else []),
         *[_median(row)] * board.curved,
         tag("td", f"{row.drop:.1f}"),
         tag("td", f"{record.data.n:,}"),

@@ -25,7 +25,7 @@ def scatter(board: Board, marks: dict[str, int], layout: Layout) -> Html:
     )
     return tag(
         "svg",
-        tag("title", f"Clean against robust accuracy, {board.data}, {board.threat}"),
+        tag("title", f"Clean against robust accuracy, {board.title}"),
         tag("desc", description),
         axes.frame("clean accuracy, %", "robust accuracy, %"),
         _chance(axes, board.rows[0].record),

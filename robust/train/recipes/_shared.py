@@ -4,12 +4,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.losses import Loss
 from robust.attacks.task import Task
 
 
-def divergence_from(clean: Tensor) -> Loss:
-    """Return the loss KL(softmax(clean) || softmax(logits)), (N,); `clean` are logits (N, C)."""
+def divergence_from(clean: Tensor, kind: LabelKind = "class") -> Loss:
+    """Return the loss KL(softmax(clean) || softmax(logits)), (N,); `clean` are logits (N, C).
+
+    Of separate labels it is the sum of the divergences of each; of values the squared difference.
+    """
+    if kind == "values":
+        return lambda values, y: (values - clean).square().sum(1)
+    if kind == "bits":
+        return lambda logits, y: _separate_divergence(clean, logits)
     target = F.log_softmax(clean, dim=1)
 
     def divergence(logits: Tensor, y: Tensor) -> Tensor:
@@ -17,6 +25,14 @@ def divergence_from(clean: Tensor) -> Loss:
         return F.kl_div(F.log_softmax(logits, dim=1), target, reduction="none", log_target=True).sum(1)
 
     return divergence
+
+
+def _separate_divergence(clean: Tensor, logits: Tensor) -> Tensor:
+    """Return the sum over labels of KL(sigmoid(clean) || sigmoid(logits)), (N,)."""
+    p = clean.sigmoid()
+    on = p * (F.logsigmoid(clean) - F.logsigmoid(logits))
+    off = (1 - p) * (F.logsigmoid(-clean) - F.logsigmoid(-logits))
+    return (on + off).sum(1)
 
 
 def input_gradient(task: Task, x: Tensor) -> Tensor:

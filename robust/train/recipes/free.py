@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.spec import check_at_least_1
 from robust.attacks.task import Task
-from robust.train.recipe import RECIPES, LossFunction, Selection
+from robust.train.recipe import ANY_LABELS, RECIPES, LossFunction, Selection
 
 
 @RECIPES.register("free")
@@ -21,6 +22,7 @@ class Free:
 
     replays: int = 8
     selects: ClassVar[Selection] = "robust"
+    labels: ClassVar[tuple[LabelKind, ...]] = ANY_LABELS
 
     def __post_init__(self) -> None:
         check_at_least_1("replays", self.replays)

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.task import Task
 from robust.attacks.threats.lp import LpThreat
-from robust.train.recipe import RECIPES, LossFunction, Selection
+from robust.train.recipe import ANY_LABELS, RECIPES, LossFunction, Selection
 
 
 @RECIPES.register("n-fgsm")
@@ -22,6 +23,7 @@ class NFGSM:
     noise: float = 2.0  # radius of the noise, as a share of eps
     stride: float = 1.0  # length of the step, as a share of eps
     selects: ClassVar[Selection] = "robust"
+    labels: ClassVar[tuple[LabelKind, ...]] = ANY_LABELS
 
     def __post_init__(self) -> None:
         for name in ("noise", "stride"):

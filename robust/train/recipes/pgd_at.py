@@ -5,11 +5,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.engine import run_steps
 from robust.attacks.task import Task
 from robust.attacks.words import FAMILIES
 from robust.attacks.zoo.pgd import PGD
-from robust.train.recipe import RECIPES, LossFunction, Selection
+from robust.train.recipe import ANY_LABELS, RECIPES, LossFunction, Selection
 
 
 @RECIPES.register("pgd-at")
@@ -21,6 +22,7 @@ class PGDAT:
     stride: float = 0.25  # length of a step, as a share of eps: 2/255 for 8/255
     selects: ClassVar[Selection] = "robust"
     families: ClassVar[tuple[str, ...]] = FAMILIES
+    labels: ClassVar[tuple[LabelKind, ...]] = ANY_LABELS
 
     def __post_init__(self) -> None:
         self._attack()  # raises an error if the options are wrong

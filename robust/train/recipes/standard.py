@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.task import Task
 from robust.attacks.words import FAMILIES
-from robust.train.recipe import RECIPES, LossFunction, Selection
+from robust.train.recipe import ANY_LABELS, RECIPES, LossFunction, Selection
 
 
 @RECIPES.register("standard")
@@ -17,6 +18,7 @@ class Standard:
 
     selects: ClassVar[Selection] = "clean"
     families: ClassVar[tuple[str, ...]] = FAMILIES
+    labels: ClassVar[tuple[LabelKind, ...]] = ANY_LABELS
 
     def inputs(self, task: Task) -> Tensor:
         return task.x

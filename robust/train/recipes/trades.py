@@ -5,12 +5,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.engine import run_steps
 from robust.attacks.losses import Loss
 from robust.attacks.task import Task
 from robust.attacks.words import FAMILIES
 from robust.attacks.zoo.pgd import PGD
-from robust.train.recipe import RECIPES, LossFunction, Selection
+from robust.train.recipe import ANY_LABELS, RECIPES, LossFunction, Selection
 from robust.train.recipes._shared import divergence_from
 
 
@@ -26,6 +27,7 @@ class Trades:
     start: float = 0.03
     selects: ClassVar[Selection] = "robust"
     families: ClassVar[tuple[str, ...]] = FAMILIES
+    labels: ClassVar[tuple[LabelKind, ...]] = ANY_LABELS
 
     def __post_init__(self) -> None:
         self._attack("ce")  # raises an error if the options are wrong
@@ -35,9 +37,11 @@ class Trades:
 
     def inputs(self, task: Task) -> Tensor:
         clean = task.logits(task.x)
-        return run_steps(self._attack(divergence_from(clean)), task)
+        return run_steps(self._attack(divergence_from(clean, task.criterion.labels)), task)
 
     def loss(self, task: Task, x: Tensor, criterion: LossFunction) -> Tensor:
         logits = task.model(task.x)  # in separate passes, so that batch norm sees each kind by itself
-        divergence = divergence_from(logits)(task.model(x), task.y)
+        if task.criterion.labels == "values":  # in the scale of the criterion, which is that of the labels
+            return criterion(logits, task.y) + self.beta * criterion(task.model(x), logits)
+        divergence = divergence_from(logits, task.criterion.labels)(task.model(x), task.y)
         return criterion(logits, task.y) + self.beta * divergence.mean()

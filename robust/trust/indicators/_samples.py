@@ -31,15 +31,20 @@ def load_others(probe: AttackProbe) -> tuple[str, Samples]:
 
 
 def _draw(probe: AttackProbe, split: Split, most: int) -> Samples:
-    """Draw at most so many samples of a split; NotApplicableError if it cannot be read."""
+    """Draw at most so many samples of a split; NotApplicableError if it cannot be read.
+
+    Where classes are attacked alone, the samples of a training split are of these, too.
+    """
     assert probe.dataset is not None
+    attacked = probe.dataset.attacked if split == "train" else ()
     with probe.dataset.remarks.unchanged():
         try:
-            return probe.dataset.load(split, most, probe.seed + 1)
+            drawn = probe.dataset.load(split, None if attacked else most, probe.seed + 1)
         except TooFewError:
-            return probe.dataset.load(split)
+            drawn = probe.dataset.load(split)
         except Exception as error:  # a function of the user's may know one split alone
             raise NotApplicableError(f"the {split} split cannot be read") from error
+    return drawn.take(np.flatnonzero(np.isin(drawn.y, attacked))[:most]) if attacked else drawn
 
 
 def describe_rest(probe: AttackProbe, keep: Flags, what: str) -> str:

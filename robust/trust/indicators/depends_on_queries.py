@@ -2,12 +2,13 @@
 
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import require_deterministic
 from robust.trust.model_probe import MAX_NOISE, measure_change
 
 
 @INDICATORS.register("depends-on-queries")
+@any_criterion
 @costs(lambda probe: probe.count_now())
 def depends_on_queries(probe: AttackProbe) -> Finding | None:
     """Check that the answers to clean samples are those from before the attacks: no counter, clock or cache decides.

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from robust.attacks.threats.features import FeaturesThreat
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._samples import describe_rest, flatten
 
 NEAR = 0.01  # of the inputs' range, of every value: less than three levels of 8 bits
@@ -14,6 +14,7 @@ MAX_SHARE = 0.1  # of the samples
 
 
 @INDICATORS.register("duplicates")
+@any_criterion
 @costs(lambda probe: 0)
 def duplicates(probe: AttackProbe) -> Finding | None:
     """Check that few samples are copies of others, or almost: an interval takes them for independent (1902.06705)."""

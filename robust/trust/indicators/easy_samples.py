@@ -3,10 +3,9 @@
 import torch
 from scipy.stats import mannwhitneyu
 
-from robust.attacks.criteria.classification import CLASS
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._samples import MAX_OTHERS, MIN_OTHERS, load_others
 from robust.trust.indicators._shared import require_deterministic
 from robust.trust.significance import MAX_P_VALUE
@@ -15,6 +14,7 @@ MAX_SURER = 0.6  # chance that a sample's lead is above that of another one; 0.5
 
 
 @INDICATORS.register("easy-samples")
+@any_criterion
 @costs(lambda probe: max(MIN_OTHERS, probe.budget.few(MAX_OTHERS)))
 def easy_samples(probe: AttackProbe) -> Finding | None:
     """Check that the label leads by no more than at samples that were not measured, by the test of Mann and Whitney.
@@ -25,7 +25,7 @@ def easy_samples(probe: AttackProbe) -> Finding | None:
     require_deterministic(probe)
     where, others = load_others(probe)
     answers = probe.answer_samples(others)
-    leads = -CLASS.margin(answers, torch.from_numpy(others.y)).double().numpy()
+    leads = -probe.criterion.margin(answers, torch.from_numpy(others.y)).double().numpy()
     surer, p = mannwhitneyu(probe.lead, leads, alternative="greater")
     share = float(surer) / (len(probe.lead) * len(leads))
     if share <= MAX_SURER or p > MAX_P_VALUE:

@@ -2,7 +2,7 @@
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.gradients import STEP
 from robust.trust.indicators._shared import count_linearity_passes
 from robust.trust.significance import is_significant
@@ -11,6 +11,7 @@ MIN_GAIN = 0.01  # of the predicted gain
 
 
 @INDICATORS.register("exploding-gradient")
+@any_criterion
 @costs(count_linearity_passes)
 def exploding_gradient(probe: AttackProbe) -> Finding | None:
     """Check that a small step along the gradient gains at least 1 % of the prediction (1802.00420).

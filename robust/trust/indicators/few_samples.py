@@ -3,12 +3,13 @@
 from robust.records.trust import Finding
 from robust.stats import wilson
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 
 MIN_SAMPLES = 30
 
 
 @INDICATORS.register("few-samples")
+@any_criterion
 @costs(lambda probe: 0)
 def few_samples(probe: AttackProbe) -> Finding | None:
     """Note that an interval is wide: for 30 samples of which half fall it spans 34 points."""

@@ -3,13 +3,14 @@
 from robust.attacks.words import FEATURES
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import compare_gradient_free
 
 MAX_SAMPLES, QUERIES = 160, 100
 
 
 @INDICATORS.register("gradient-free-wins")
+@any_criterion
 @costs(lambda probe: probe.cut(QUERIES) * probe.count_hardest())
 def gradient_free_wins(probe: AttackProbe) -> Finding | None:
     """Check that Square (1912.00049) finds nothing that gradient attacks missed (1902.06705, 2003.01690).

@@ -2,13 +2,14 @@
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import count_attack_passes, require_complete, require_free
 from robust.trust.row_probe import ORDINARY
 from robust.trust.significance import is_significant
 
 
 @INDICATORS.register("margin-wins")
+@any_criterion
 @costs(lambda probe: count_attack_passes(probe, [ORDINARY]) * probe.count_hardest())
 def margin_wins(probe: AttackProbe) -> Finding | None:
     """Check that PGD on the margin finds nothing that the row's attacks missed (Croce and Hein 2020, 2003.01690).

@@ -6,7 +6,7 @@ from robust.attacks.factory import make
 from robust.attacks.spec import Spec
 from robust.records.trust import Finding
 from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import OWN_ATTACKS, count_attack_passes, require_complete
 from robust.trust.significance import is_significant
 
@@ -17,6 +17,7 @@ ROUNDS = ("restarts", "starts", "targets", "odi")  # options that are removed: o
 
 
 @INDICATORS.register("more-steps-pay")
+@any_criterion
 @costs(lambda probe: count_attack_passes(probe, [_choose(probe)[0]]) * probe.take_first(MAX_SAMPLES).count_hardest())
 def more_steps_pay(probe: AttackProbe) -> Finding | None:
     """Check that the row's attacks converged: more steps or restarts must gain nothing (1902.06705)."""

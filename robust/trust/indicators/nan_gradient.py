@@ -2,11 +2,12 @@
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import count_trace_passes
 
 
 @INDICATORS.register("nan-gradient")
+@any_criterion
 @costs(count_trace_passes)
 def nan_gradient(probe: AttackProbe) -> Finding | None:
     """Check that all answers and gradients are finite, since no attack can follow others (1802.00420; ART)."""

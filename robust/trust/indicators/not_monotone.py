@@ -6,7 +6,7 @@ from robust.attacks.threats.lp import LpThreat
 from robust.flags import Flags
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import (
     choose_iterated,
     count_attack_passes,
@@ -20,6 +20,7 @@ MAX_LOST = 0.02  # of the samples: adversarial in a ball, and by luck not in one
 
 
 @INDICATORS.register("not-monotone")
+@any_criterion
 @costs(lambda probe: count_attack_passes(probe) * len(probe.take_few(MAX_SAMPLES).samples))
 def not_monotone(probe: AttackProbe) -> Finding | None:
     """Check that accuracy does not rise with the size of the ball, since the larger holds the smaller (1902.06705)."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robust.records.trust import Finding
+from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs
 
@@ -13,6 +13,8 @@ ENOUGH = 2  # samples a class: a draw from all classes then has nearly all of th
 @costs(lambda probe: 0)
 def one_class(probe: AttackProbe) -> Finding | None:
     """Check that more than half of the classes occur, and more than one, where the samples are enough to show them."""
+    if probe.dataset is not None and probe.dataset.attacked:
+        raise NotApplicableError("the user chose the classes")
     n, present = len(probe.samples), len(np.unique(probe.samples.y))
     if n < ENOUGH * probe.classes or present > max(1, probe.classes // 2):
         return None

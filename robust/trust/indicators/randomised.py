@@ -3,7 +3,7 @@
 from robust.attacks.spec import Spec
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import require_complete
 from robust.trust.significance import is_significant
 
@@ -12,6 +12,7 @@ ATTACK = f"pgd:eot={DRAWS}:loss=margin:steps=10:stride=1:last=0.01"
 
 
 @INDICATORS.register("randomised")
+@any_criterion
 @costs(lambda probe: probe.count_now())
 def randomised(probe: AttackProbe) -> Finding | None:
     """Check that the answers are not random, or that PGD on their mean finds nothing more (1707.07397, 1802.00420).

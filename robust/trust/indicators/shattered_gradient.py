@@ -2,7 +2,7 @@
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.gradients import STEP
 from robust.trust.indicators._shared import count_linearity_passes
 from robust.trust.significance import is_significant
@@ -12,6 +12,7 @@ MAX_SHARE = 0.05  # of the samples, which lie at a kink: there the gradient is t
 
 
 @INDICATORS.register("shattered-gradient")
+@any_criterion
 @costs(count_linearity_passes)
 def shattered_gradient(probe: AttackProbe) -> Finding | None:
     """Check that the gradient predicts a small step within a factor of 2, at clean and at random inputs (1802.00420).

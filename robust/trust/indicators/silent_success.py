@@ -12,7 +12,7 @@ from robust.attacks.success import judge
 from robust.attacks.task import Task
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import MAX_ATTACKS, AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import OWN_ATTACKS, count_attack_passes, require_complete
 from robust.trust.significance import is_significant
 
@@ -20,6 +20,7 @@ MAX_SAMPLES = 64
 
 
 @INDICATORS.register("silent-success")
+@any_criterion
 @costs(lambda probe: count_attack_passes(probe, _list_foreign(probe)) * probe.first_robust(MAX_SAMPLES).sum())
 def silent_success(probe: AttackProbe) -> Finding | None:
     """Check that attacks of other libraries return the adversarial inputs that they query (failure 3 of 2106.09947).
@@ -55,7 +56,7 @@ def _is_foreign(probe: AttackProbe, spec: str) -> bool:
 
 def _count_missed(probe: AttackProbe, spec: str, task: Task) -> int:
     """Run an attack, and count the samples for which it queries an adversarial input."""
-    adversarial = torch.zeros_like(task.y, dtype=torch.bool)
+    adversarial = torch.zeros(len(task.y), dtype=torch.bool, device=task.x.device)
 
     def judge_query(x: Tensor) -> Tensor:
         logits = task.model(x)

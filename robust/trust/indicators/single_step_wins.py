@@ -2,7 +2,7 @@
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import (
     choose_iterated,
     require_complete,
@@ -18,6 +18,7 @@ MAX_SHARE = 0.02  # of the samples: on sound networks attacks with a random star
 
 
 @INDICATORS.register("single-step-wins")
+@any_criterion
 @costs(lambda probe: GRADIENT_PASSES * probe.take_few(MAX_SAMPLES).correct.sum())
 def single_step_wins(probe: AttackProbe) -> Finding | None:
     """Check, sample by sample, that FGSM finds nothing that iterated attacks miss (1802.00420)."""

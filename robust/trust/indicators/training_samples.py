@@ -12,7 +12,7 @@ from robust.flags import Flags
 from robust.records.trust import Finding, NotApplicableError
 from robust.sampling import draw_rows
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._samples import describe_rest
 from robust.trust.significance import is_significant
 
@@ -31,6 +31,7 @@ class Search(NamedTuple):
 
 
 @INDICATORS.register("training-samples")
+@any_criterion
 @costs(lambda probe: 0)
 def training_samples(probe: AttackProbe) -> Finding | None:
     """Check that no samples lie in the training split of the data, value by value (1902.06705).

@@ -3,7 +3,7 @@
 from robust.attacks.threats.lp import LpThreat
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, costs, for_labels
 from robust.trust.indicators._shared import count_attack_passes
 from robust.trust.significance import is_significant
 
@@ -12,6 +12,7 @@ FASTER = 4  # a sample falls long before the last step, as a rule
 
 
 @INDICATORS.register("unbounded-attack-fails")
+@for_labels("class", "bits")
 @costs(lambda probe: count_attack_passes(probe, [ATTACK]) / FASTER * probe.first_robust(MAX_SAMPLES).sum())
 def unbounded_attack_fails(probe: AttackProbe) -> Finding | None:
     """Check that no sample is robust in the whole box (1802.00420; indicator 6 of 2106.09947)."""

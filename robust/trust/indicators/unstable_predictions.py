@@ -6,7 +6,7 @@ from torch import Tensor
 from robust.attacks.task import Task
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.gradients import join_batches
 from robust.trust.significance import is_significant
 
@@ -17,6 +17,7 @@ MAX_SHARE = 0.05  # of the samples, whose margin is almost 0
 
 
 @INDICATORS.register("unstable-predictions")
+@any_criterion
 @costs(lambda probe: (1 + DRAWS) * probe.first_robust(MAX_SAMPLES).sum())
 def unstable_predictions(probe: AttackProbe) -> Finding | None:
     """Check that small random perturbations change few margins much (indicator 2 of 2106.09947, on the margin).

@@ -4,7 +4,7 @@ from robust.attacks.task import Task
 from robust.models.traits import only_answers
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import require_deterministic, require_robust
 from robust.trust.significance import is_significant
 from robust.trust.slopes import DIRECTIONS, FIRST_DIRECTIONS, Slopes, measure_slopes
@@ -18,6 +18,7 @@ MAX_COARSE = 0.6  # of the slopes over a quarter of the ball; up to 0.4 for nine
 
 
 @INDICATORS.register("wrong-gradient")
+@any_criterion
 @costs(lambda probe: PASSES * len(probe.take_few(MAX_SAMPLES).samples))
 def wrong_gradient(probe: AttackProbe) -> Finding | None:
     """Check that the gradient of the margin predicts its slopes along random directions, in float64.

@@ -2,12 +2,13 @@
 
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
-from robust.trust.checks import INDICATORS, costs
+from robust.trust.checks import INDICATORS, any_criterion, costs
 from robust.trust.indicators._shared import count_trace_passes
 from robust.trust.significance import is_significant
 
 
 @INDICATORS.register("zero-gradient")
+@any_criterion
 @costs(count_trace_passes)
 def zero_gradient(probe: AttackProbe) -> Finding | None:
     """Check that each gradient of an attack's own loss is not 0, from the start on (1802.00420; 2106.09947)."""

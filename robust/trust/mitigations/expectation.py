@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from robust.trust.checks import any_criterion
 from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 from robust.trust.redrawn import Redrawn
 
@@ -11,6 +12,7 @@ DRAWS = 20
 
 
 @MITIGATIONS.register("expectation")
+@any_criterion
 def expectation(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
     """Average over DRAWS if the same inputs, shown twice, get different answers, or would but for a seed of its own."""
     redrawn = Redrawn(attack.model)

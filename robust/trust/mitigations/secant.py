@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robust.trust.attached import cut
+from robust.trust.checks import any_criterion
 from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 from robust.trust.mitigations._calls import Call, record_calls
 
@@ -44,6 +45,7 @@ def _make_hook(reach: float) -> Any:
 
 
 @MITIGATIONS.register("secant")
+@any_criterion
 def secant(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
     """Take secants for the submodules without parameters that work element by element, and have no gradient."""
     with torch.no_grad():

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robust.trust.attached import cut
+from robust.trust.checks import any_criterion
 from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 from robust.trust.mitigations._calls import record_calls
 
@@ -38,6 +39,7 @@ class Straight(nn.Module):
 
 
 @MITIGATIONS.register("straight-through")
+@any_criterion
 def straight_through(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
     """Bypass all before that submodule if a gradient that is sent back from there arrives changed."""
     with torch.enable_grad():

@@ -15,6 +15,7 @@ from torch import nn
 from robust.attacks.rng import Rng
 from robust.attacks.task import Task
 from robust.trust.attached import Attached
+from robust.trust.checks import any_criterion
 from robust.trust.mitigated_attack import MITIGATIONS, Context, MitigatedAttack
 from robust.trust.slopes import measure_slopes
 
@@ -23,6 +24,7 @@ REPAIRS = (Attached, partial(Attached, functions=True), partial(Attached, functi
 
 
 @MITIGATIONS.register("true-gradient")
+@any_criterion
 def true_gradient(context: Context, attack: MitigatedAttack) -> MitigatedAttack | None:
     """Take the way that mends the slopes best, the simplest first; follow the slopes themselves if none does."""
     if attack.draws > 1:  # the slopes of a random model are noise
@@ -54,10 +56,10 @@ def _measure_errors(
 ) -> _Errors:
     """Measure the errors of the gradient of `repair(model)`; 1 for one that cannot be had."""
     with torch.no_grad():
-        labels = model(context.x.clone()).argmax(1)
+        labels = model(context.x.clone()).argmax(1) if context.y is None else context.y
     rng = Rng.of(context.seed, torch.arange(len(context.x), device=context.x.device))
     try:
-        task = Task.of(model, context.x, labels, context.threat.parts[0], rng)
+        task = Task.of(model, context.x, labels, context.threat.parts[0], rng, context.criterion)
         slopes = measure_slopes(task, model, repair)
     except Exception:  # a repair may lead to code that was never meant to be differentiated
         return _Errors(1.0, 1.0)

@@ -107,7 +107,7 @@ def _answer(probe: ModelProbe, transform: Transform, n: int, is_worth: Callable[
     right = np.zeros_like(correct)
     for rows in (np.flatnonzero(~correct), np.flatnonzero(correct)):
         if len(rows):
-            right[rows] = probe.classify(transform(samples.x[rows])) == samples.y[rows]
+            right[rows] = probe.judge(probe.ask(transform(samples.x[rows])), samples.y[rows])
         if not is_worth(right):
             return None
     return right

@@ -8,7 +8,7 @@ import numpy as np
 from robust.models.judged import batch_change
 from robust.models.traits import describe_by_batch
 from robust.records.trust import Finding, TimeUpError
-from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.model_probe import ModelProbe, measure_change
 from robust.user_code import describe_user_error
 
@@ -20,12 +20,13 @@ SINGLE_SAMPLES = 4  # that are shown alone
 
 
 @PREFLIGHT.register("depends-on-batch")
+@any_criterion
 @costs(lambda probe: probe.count_passes("noise", "logits") + SMALL_BATCHES * probe.n_small + 2 * SINGLE_SAMPLES)
 def depends_on_batch(probe: ModelProbe) -> Finding | None:
     """Check that small batches of one label, pairs, and single samples, get the same logits (Carlini, TRADES #3)."""
     if not probe.deterministic:  # random logits differ in any batch
         return None
-    order = np.argsort(probe.samples.y, kind="stable")[: SMALL_BATCHES * probe.n_small]
+    order = np.lexsort(probe.samples.y.reshape(len(probe.samples), -1).T)[: SMALL_BATCHES * probe.n_small]
     x, logits = probe.x[order], probe.logits[order]
     try:
         in_batches = measure_change(logits, probe.ask(x, size=max(1, probe.n_small // 2)))

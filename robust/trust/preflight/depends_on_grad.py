@@ -4,13 +4,14 @@ An attack then follows another model than the one that is deployed.
 """
 
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.model_probe import ModelProbe, measure_change
 
 MAX_CHANGE = 0.03  # of the logits' range; kernels for inference round otherwise, by up to 4e-3 in bfloat16
 
 
 @PREFLIGHT.register("depends-on-grad")
+@any_criterion
 @costs(lambda probe: probe.count_passes("noise", "logits", "gradients"))
 def depends_on_grad(probe: ModelProbe) -> Finding | None:
     """Check that a model does not look whether its caller wants a gradient."""

@@ -7,8 +7,8 @@ import torch
 
 from robust.models.traits import only_answers
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT, costs
-from robust.trust.model_probe import MIN_RANGE, ModelProbe
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
+from robust.trust.model_probe import MIN_RANGE, ModelProbe, measure_spread
 from robust.trust.pass_share import GRADIENT_PASSES
 
 STEPS = (1e-6, 1e-3)  # of the inputs' range: rounding, and a quarter of a level of 8 bits
@@ -19,6 +19,7 @@ HINT = "let forward not look whether its inputs lie on a grid; if it rounds them
 
 
 @PREFLIGHT.register("depends-on-grid")
+@any_criterion
 @costs(
     lambda probe: (
         probe.count_passes("noise", "logits", "gradients")
@@ -32,7 +33,7 @@ def depends_on_grid(probe: ModelProbe) -> Finding | None:
         return None
     x = probe.first
     before = probe.small
-    spread = (before.amax(1) - before.amin(1)).nan_to_num(0.0).clamp_min(MIN_RANGE)
+    spread = measure_spread(before).nan_to_num(MIN_RANGE)
     for step in STEPS:
         changes = (probe.ask(probe.move(x, step)) - before).abs().amax(1) / spread
         change = float(changes.nan_to_num(torch.inf).median())

@@ -1,13 +1,14 @@
 """input-range: the inputs leave the range that the data set declares, or fill little of it."""
 
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.model_probe import ModelProbe
 
 MIN_FILLED = 0.1  # of the range; images fill nearly all of it
 
 
 @PREFLIGHT.register("input-range")
+@any_criterion
 @costs(lambda probe: 0)
 def input_range(probe: ModelProbe) -> Finding | None:
     """Check that the inputs lie in the declared range, and fill a tenth of it at least (foolbox #602).

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from robust.attacks.state import State, name_few
 from robust.records.trust import Finding, TimeUpError
-from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.forked import SECONDS, can_fork, run_forked
 from robust.trust.model_probe import MAX_NOISE, REPEATS, Inputs, ModelProbe, measure_change
 from robust.user_code import describe_user_error
@@ -35,6 +35,7 @@ class _Change(NamedTuple):
 
 
 @PREFLIGHT.register("keeps-state")
+@any_criterion
 @costs(lambda probe: probe.count_passes("noise") + 2 * probe.n_small + APART * _count_beside(probe))
 def keeps_state(probe: ModelProbe) -> Finding | None:
     """Check that the same inputs get the same logits after others, though nothing is put back in between."""

@@ -3,13 +3,14 @@
 import torch
 
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.model_probe import ModelProbe
 
 MIN_VALUES = 64  # different numbers: fewer show nothing about the precision
 
 
 @PREFLIGHT.register("low-precision")
+@any_criterion
 @costs(lambda probe: probe.count_passes("logits"))
 def low_precision(probe: ModelProbe) -> Finding | None:
     """Note that the logits have the digits of half precision, in which attacks are weaker (AutoAttack #51)."""

@@ -2,7 +2,7 @@
 
 from robust.models.traits import is_queried, only_answers
 from robust.records.trust import Finding, NotApplicableError
-from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.model_probe import ModelProbe
 
 # Of the samples: above the first suspect, above the second broken. A sound network of four ReLUs had none at 7 %.
@@ -10,6 +10,7 @@ MAX_SHARE, MAX_SUSPECT_SHARE = 0.1, 0.25
 
 
 @PREFLIGHT.register("no-gradient")
+@any_criterion
 @costs(lambda probe: probe.count_passes("logits", "gradients"))
 def no_gradient(probe: ModelProbe) -> Finding | None:
     """Check that the gradient of the margin is finite and not 0 (1802.00420; indicator 1 of 2106.09947).

@@ -2,11 +2,12 @@
 
 from robust.attacks.state import State, name_few
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.model_probe import MAX_NOISE, ModelProbe
 
 
 @PREFLIGHT.register("nondeterministic")
+@any_criterion
 @costs(lambda probe: probe.count_passes("noise"))
 def nondeterministic(probe: ModelProbe) -> Finding | None:
     """Check that one batch, shown several times, gets the same logits, as AutoAttack does (2003.01690).

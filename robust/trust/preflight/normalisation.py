@@ -7,7 +7,7 @@ import numpy as np
 
 from robust.models.normalize import format_normalize
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.model_probe import Inputs, ModelProbe
 from robust.trust.preflight._better import Transform, count_passes, find_improvement
 
@@ -31,6 +31,7 @@ class _Scaling(NamedTuple):
 
 
 @PREFLIGHT.register("normalisation")
+@any_criterion
 @costs(lambda probe: count_passes(probe, len([*_scalings(probe.x[:1])])))
 def normalisation(probe: ModelProbe) -> Finding | None:
     """Check that no other scaling of the inputs improves the accuracy (RobustBench #115, torchattacks #1).

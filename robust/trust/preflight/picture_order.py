@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.model_probe import Inputs, ModelProbe
 from robust.trust.preflight._better import Transform, count_passes, find_improvement
 
@@ -22,6 +22,7 @@ ORDERS = {  # of rows and columns: whether they are exchanged, and then which ax
 
 
 @PREFLIGHT.register("picture-order")
+@any_criterion
 @costs(lambda probe: count_passes(probe, len([*_transforms(probe.x[:1], 0.0)])))
 def picture_order(probe: ModelProbe) -> Finding | None:
     """Check that no other form of the images improves the accuracy.

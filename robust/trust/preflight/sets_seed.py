@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.model_probe import MAX_NOISE, ModelProbe, measure_change
 from robust.trust.redrawn import Redrawn
 
 
 @PREFLIGHT.register("sets-seed")
+@any_criterion
 @costs(lambda probe: probe.count_passes("noise") + probe.n_small)
 def sets_seed(probe: ModelProbe) -> Finding | None:
     """Check that a model whose answers repeat does not owe it to a seed of its own (1802.00420 on random defences).

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from robust.records.trust import Finding
-from robust.trust.checks import PREFLIGHT, costs
+from robust.trust.checks import PREFLIGHT, any_criterion, costs
 from robust.trust.model_probe import ModelProbe
 
 MAX_SHOWN = 3  # samples in one batch: few, but enough to tell a batch from a weight
@@ -41,6 +41,7 @@ class _CallCounter(TorchFunctionMode):
 
 
 @PREFLIGHT.register("wrong-mode")
+@any_criterion
 @costs(lambda probe: MAX_SHOWN)
 def wrong_mode(probe: ModelProbe) -> Finding | None:
     """Check that evaluation mode reaches all of the model (foolbox #74 and #648, torchattacks #21).

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from robust.attacks.threats.lp import LpThreat
 from robust.records.trust import Finding, NotApplicableError
-from robust.trust.checks import THREAT_CHECKS
+from robust.trust.checks import THREAT_CHECKS, any_criterion
 from robust.trust.threat_probe import ThreatProbe
 from robust.verification.rounding import on_levels
 
@@ -18,6 +18,7 @@ MAX_VALUES = 2**16  # that suggest a number of levels; all inputs must then be o
 
 
 @THREAT_CHECKS.register("eps-units")
+@any_criterion
 def eps_units(probe: ThreatProbe) -> Finding | None:
     """Check that eps is in the units of the data, for each part of a union; the first that is not is the finding.
 

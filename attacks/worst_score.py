@@ -1,0 +1,80 @@
+"""The driver that finds how bad the score of each sample can get: it does not stop at a sample's first success."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robust.attacks.arguments import check_arguments, check_threat
+from robust.attacks.criteria.criterion import Criterion
+from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, restrict, rounds_of, start
+from robust.attacks.rng import Rng, rng_of
+from robust.attacks.task import Cost, Model, Task
+from robust.attacks.threats.threat import Threat
+
+
+@dataclass(frozen=True, slots=True)
+class WorstScores:
+    """The worst scores that were found, sample by sample, as judged by the driver."""
+
+    score: Tensor  # (N,): at x_adv, by the criterion
+    x_adv: Tensor  # (N, *features): that input; x if nothing admitted is worse
+    cost: Cost
+
+
+def worsen_scores(
+    model: Model,
+    attack: AnyAttack,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    *,
+    criterion: Criterion,
+    seed: int | Rng = 0,
+) -> WorstScores:
+    """Run an attack to its end on every sample, also on those that it fools, and keep the input of the worst score.
+
+    Arguments are those of `assail`, and what is restored too.
+    """
+    check_threat(threat)
+    check_arguments(model, attack, x, y, criterion)
+    first, *others = threat.parts
+    rng = rng_of(seed, x)
+    with eval_mode(model, rng.seed), torch.no_grad():
+        task = start(model, x, y, first, rng, criterion)
+        worst = WorstScores(_score(task, judge_clean(task).logits), x.clone(), task.cost)
+        for part in (first, *others):
+            for round_attack, enter_round in rounds_of(attack):
+                entered = enter_round(start(model, x, y, part, rng, criterion))
+                if entered.stop():
+                    return worst
+                _worsen(round_attack, entered, worst)
+    return worst
+
+
+def _worsen(attack: Attack[Any], task: Task, worst: WorstScores) -> None:
+    """Run the attack on the samples of `task` to its end, and write inputs with worse scores into `worst`."""
+    state = attack.init(task)
+    for k in range(attack.steps + 1):
+        _note_worse(worst, task, state.x, task.logits(state.x) if state.logits is None else state.logits)
+        done = getattr(state, "done", None)
+        if k == attack.steps or task.stop() or (done is not None and bool(done.all())):
+            break
+        if done is not None and bool(done.any()):
+            task, state = task.only(~done), restrict(state, ~done)
+        state = attack.step(task, state, k)
+
+
+def _note_worse(worst: WorstScores, task: Task, x: Tensor, logits: Tensor) -> None:
+    """Write into `worst` which iterates x, (n, *features), are admitted, and have worse scores than those so far."""
+    score, before = _score(task, logits), worst.score[task.place]
+    worse = task.criterion.finite(logits) & (score > before if task.criterion.rises else score < before)
+    if bool(worse.any()):
+        worse[worse.clone()] = task.threat.admits(x[worse], task.x[worse])
+        worst.score[task.place[worse]] = score[worse]
+        worst.x_adv[task.place[worse]] = x[worse]
+
+
+def _score(task: Task, logits: Tensor) -> Tensor:
+    return task.criterion.score(logits, task.y).detach().clone()
