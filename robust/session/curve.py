@@ -57,9 +57,7 @@ class CurveSearch:
         if is_queried(case.module):
             fail(f"{name} has no curve: no gradient reaches its inputs, and a curve needs it; leave --robust-curve out")
         if (criterion := case.samples.criterion) != DEFAULT:
-            fail(
-                f"{name} has no curve: a curve is of classes, and a right answer is {criterion}; leave --robust-curve out"
-            )
+            fail(f"{name} has no curve: it would be of classes, not of {criterion}; leave --robust-curve out")
         with self._show_bar(f"{name}, curve up to {end}") as bar:
             try:
                 threat = self._data.read_threat(end)

@@ -57,19 +57,19 @@ def attack(name="pgd", adversarial="11000000", *, correct=CORRECT, levels=None, 
     """Return the payload of one attack, of which the row may have more (`attacks`)."""
     outcome = replace(attacked(name, adversarial), partial=partial)
     part = RowPart(**{"threat": "linf:0.15", "command": "pytest"} | row)
-    return ItemPayload(setup(n=len(correct)), flags(correct), part, AttackPayload(outcome, levels, inputs))
+    return ItemPayload(setup(n=len(correct)), flags(correct), row=part, attack=AttackPayload(outcome, levels, inputs))
 
 
 def trust(report=TRUSTED, mitigated=None, *, correct=CORRECT, suite=""):
     part = RowPart("linf:0.15", "", suite=suite)
     payload = None if mitigated is None else AttackPayload(attacked(MITIGATED, mitigated), None, None)
-    return ItemPayload(setup(n=len(correct)), flags(correct), part, payload, report)
+    return ItemPayload(setup(n=len(correct)), flags(correct), row=part, attack=payload, trust=report)
 
 
 def certified(which="11010000", *, correct=CORRECT, weights="ab12" * 16, threat="linf:0.15", cache="", partial=""):
     part = RowPart(threat, "pytest", cache=cache)
     proved = replace(certificate(which), partial=partial)
-    return ItemPayload(setup(n=len(correct), weights=weights), flags(correct), part, certificate=proved)
+    return ItemPayload(setup(n=len(correct), weights=weights), flags(correct), row=part, certificate=proved)
 
 
 def results(*payloads):
