@@ -38,7 +38,7 @@ def setup(model="net", *, training="as-is", weights="ab12" * 16, n=8, **changes)
         "arch": None,
         "normalize": None,
         "output": None,
-        "criterion": None,
+        "criterion": "class",
         "transforms": (),
         "notes": (),
         "device": "cpu",
