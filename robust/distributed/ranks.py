@@ -212,7 +212,7 @@ def join(wait: float = WAIT) -> Iterator[Ranks]:
     share_cores(here)
     timeout = datetime.timedelta(seconds=wait)
     # The functions of this module keep the group that is the default when it is imported, which is otherwise at an
-    # optimiser's first step. With the group its threads would live on, and one that frees a tensor of Python's while the
+    # optimiser's first step. With the group its threads would live on, and one that frees a Python tensor while the
     # interpreter ends aborts the process.
     importlib.import_module("torch.distributed.nn.functional")
     store, rank, _ = next(rendezvous("env://", timeout=timeout))
