@@ -49,6 +49,7 @@ def test_others_get_the_steps_that_take_as_many_passes(on):
     assert choose_steps(stepped, on, 21.0) == 10
     assert choose_steps(stepped, on, 22.9) == 10
     assert choose_steps(stepped, on, 1.0) == 1
+    assert choose_steps(stepped, on, 501.0) == pytest.approx(250, abs=1)
 
 
 def test_what_is_kept_is_not_measured_again(on):
