@@ -39,8 +39,10 @@ LEGEND = (
     "Optimality, as AttackBench defines it (2404.19460), is the mean over the networks: 1 is the lowest curve of "
     "robust accuracy against eps that the attacks found together, the nearest input of each image, and 0 is that of an "
     "attack which finds nothing. Worst is its lowest value on a network. Passes are forward and backward passes of an "
-    "image, the mean over the networks; the others get as many steps as make theirs as many as ours, as runs "
-    "on a few images tell. The same code judges all sides."
+    "image, the mean over the networks; the others get as many steps as make theirs as many as ours, as runs on few "
+    "images tell, and keep their defaults else; EAD may stop early. FMN of foolbox 3.3.4 does not project in l2, where "
+    "it divides a norm by itself, so more steps are of no use to it: there its DDN is the one to look at. FAB of "
+    "torchattacks ends in an error in l1. The same code judges all sides."
 )
 
 Distances = NDArray[np.float64]
