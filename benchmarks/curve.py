@@ -179,7 +179,7 @@ def rows(norm: str, results: Mapping[str, Mapping[str, Found]]) -> list[tuple[st
         best = np.min([found.distance for found in attacks.values()], axis=0)
         for name, found in attacks.items():
             scores.setdefault(name, []).append((optimality(found.distance, best), found.passes))
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for name, each in sorted(scores.items(), key=lambda item: -float(np.mean(item[1], axis=0)[0])):
         mean, passes = np.mean(each, axis=0)
         lines.append((norm, name, str(len(each)), f"{mean:.3f}", f"{min(each)[0]:.3f}", f"{passes:,.0f}"))
