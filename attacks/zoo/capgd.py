@@ -43,7 +43,8 @@ class CAPGD:
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)
         check_loss(self.loss)
-        self._ascent()  # raises an error if the options are wrong
+        if not 0 < self.rho < 1:
+            raise ValueError(f"rho must be between 0 and 1, got {self.rho:g}")
 
     def _ascent(self, k: int = 0) -> APGD:
         """Return the ascent of step k: one from the clean row for half of the steps, then one from a random one."""

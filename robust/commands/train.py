@@ -121,6 +121,8 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
     with blame("data", args.data):
         criterion = read_criterion_option(options["criterion"])
         dataset = judge_dataset(read_dataset(options["data"]), criterion)
+        if not options["threat"].texts and dataset.threat is None:
+            dataset.complete(download=args.download).load("train")  # its faults are told before what is not said
     word, text = _read_threat(options["threat"], dataset, args.data)
     with blame("data", args.data):
         dataset = fit_tables(dataset, [word]).complete(download=args.download).count_classes()

@@ -357,8 +357,8 @@ def test_weights_beside_the_row_are_found_by_the_key_on_their_card(folder, verif
 
 
 def test_a_row_chooses_no_data(folder, verify):
-    change_json(lambda content: (content["data"].update(name="mine"), content["identity"].update(data="mine")))
-    told = "unknown data set 'mine'. Known: "
+    change_json(lambda content: (content["data"].update(name="ours"), content["identity"].update(data="ours")))
+    told = "unknown data set 'ours'. Known: "
     status, _, err = verify(place(), MODEL)
 
     assert status == 4

@@ -88,7 +88,7 @@ def settings(folder=Path(), **changes):
         "arch": None,
         "normalize": None,
         "output": None,
-        "criterion": None,
+        "criterion": "class",
         "permissions": NOTHING,
         "data": "digits",
         "dataset": Dataset("digits", None, 0.0, 1.0, 2, (2,), lambda split: None),
@@ -124,4 +124,5 @@ def settings(folder=Path(), **changes):
 
 def data(n=8):
     """Return what stands for RunData: the samples and the threat models of a run."""
-    return SimpleNamespace(samples=samples(n), read_threat=lambda text: read_threat(text, 0.0, 1.0))
+    reading = {"read_threat": lambda text: read_threat(text, 0.0, 1.0), "criterion": "class"}
+    return SimpleNamespace(samples=samples(n), **reading)

@@ -78,7 +78,7 @@ def test_one_part_of_a_union_is_enough_and_has_to_be_kept_whole():
     word = "features:t-00000000"
     x = np.repeat(CLEAN, 3, axis=0)
     x_adv = x + np.array([[1, 0, 0, 0, 0], [0.01, 0.01, 0, 0, 0], [2, 0, 0, 0, 0]], np.float32)
-    both = Candidates(x_adv, x, np.zeros(3, int), f"linf:0.05+{word}", (-1, 10), 8, {word: CONTENT})
+    both = Candidates(x_adv, x, np.zeros(3, int), f"linf:0.05+{word}", (-1, 10), 8, tables={word: CONTENT})
 
     assert [part.tolist() for part in check_limits(both)] == [[True, True, False], [True, True, True]]
     with pytest.raises(ValueError, match="the content of features:t-00000000 is missing"):

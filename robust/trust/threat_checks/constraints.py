@@ -4,7 +4,7 @@ import numpy as np
 
 from robust.attacks.words import tables_of
 from robust.records.trust import Finding, NotApplicableError
-from robust.trust.checks import THREAT_CHECKS
+from robust.trust.checks import THREAT_CHECKS, any_criterion
 from robust.trust.threat_probe import ThreatProbe
 from robust.verification.tables import find_violations
 
@@ -12,6 +12,7 @@ LISTED = 5  # rows, by their numbers in the split
 
 
 @THREAT_CHECKS.register("constraints")
+@any_criterion
 def constraints(probe: ThreatProbe) -> Finding | None:
     """Check that the clean rows keep what an attacker must keep; NotApplicableError for other threat models.
 
