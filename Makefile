@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-stages bench-search bench-collapse bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-stages bench-search bench-curve bench-collapse bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -123,6 +123,10 @@ bench-stages: .venv/ready
 # What a cheaper copy of the model saves.
 bench-search: .venv/ready
 	$(BIN)/python -m benchmarks.search
+
+# Smallest perturbations beside other libraries' attacks; Fashion-MNIST must be on the machine. It goes on where it stopped.
+bench-curve: .venv/peers
+	$(BIN)/python -m benchmarks.curve
 
 # A collapse of fgsm-at, caught; Fashion-MNIST must be on the machine.
 bench-collapse: .venv/ready

@@ -219,7 +219,8 @@ def _note_margins(outcome: Outcome, task: Task, x: Tensor, logits: Tensor, leavi
     """
     margin = margin_of(task, logits)
     nearer = leaving & (margin > outcome.margin[task.place])
-    nearer[nearer.clone()] = task.threat.admits(x[nearer], task.x[nearer])
+    larger = nearer.clone()
+    nearer[larger] = task.threat_of(larger).admits(x[larger], task.x[larger])
     outcome.margin[task.place[nearer]] = margin[nearer]
 
 

@@ -58,39 +58,39 @@ def minimize_norm(
     with eval_mode(model, rng.seed), torch.no_grad():
         task = start(model, x, y, LpThreat.widest(norm, x, *bounds), rng, criterion)
         clean = judge_clean(task)
-        distance = torch.full((len(x),), torch.inf, dtype=_exact_type(x), device=x.device)
+        distance = torch.full((len(x),), torch.inf, dtype=exact_type(x), device=x.device)
         distance[clean.adversarial] = 0.0
         result = MinNormResult(distance, x.clone(), clean.faulty, task.cost)
         task = task.only(distance > 0)
         for round_attack, enter_round in rounds_of(attack):
             if len(task.x):
-                _approach(round_attack, enter_round(task), result)
+                approach(round_attack, enter_round(task), result)
     return result
 
 
-def _exact_type(x: Tensor) -> torch.dtype:
+def exact_type(x: Tensor) -> torch.dtype:
     """Return the type in which distances are measured: Apple's GPUs know no float64."""
     return torch.float32 if x.device.type == "mps" else torch.float64
 
 
-def _approach(attack: Attack[Any], task: Task, result: MinNormResult) -> None:
+def approach(attack: Attack[Any], task: Task, result: MinNormResult) -> None:
     """Run the attack on the samples of `task` to its end, and write closer adversarial inputs into `result`."""
     state = attack.init(task)
     for k in range(attack.steps + 1):
         verdict = judge(task, state.x, state.logits)
         if not verdict.clear:
-            _note_nearer(result, task, state.x, verdict)
+            note_nearer(result, task, state.x, verdict)
         done = getattr(state, "done", None)
-        if k == attack.steps or (done is not None and bool(done.all())):
+        if k == attack.steps or task.stop() or (done is not None and bool(done.all())):
             break
         if done is not None and bool(done.any()):
             task, state = task.only(~done), restrict(state, ~done)
         state = attack.step(task, state, k)
 
 
-def _note_nearer(result: MinNormResult, task: Task, x: Tensor, verdict: Verdict) -> None:
+def note_nearer(result: MinNormResult, task: Task, x: Tensor, verdict: Verdict) -> None:
     """Write into `result` which iterates x, (n, *features), are closer than those so far, and which are faults."""
-    exact = _exact_type(x)
+    exact = exact_type(x)
     distance = task.threat.size(x.to(exact), task.x.to(exact))
     better = verdict.adversarial & (distance < result.distance[task.place])
     result.faulty[task.place[verdict.faulty]] = True

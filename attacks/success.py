@@ -29,7 +29,8 @@ def judge(task: Task, x: Tensor, logits: Tensor | None) -> Verdict:
     if bool(right.all()):  # as after most steps; what follows takes as long as a model's answers to a few inputs
         return Verdict(~right, ~finite, logits, clear=True)  # two masks: an outcome writes into both
     adversarial = finite & ~right
-    adversarial[adversarial.clone()] = task.threat.admits(x[adversarial], task.x[adversarial])
+    wrong = adversarial.clone()
+    adversarial[wrong] = task.threat_of(wrong).admits(x[wrong], task.x[wrong])
     if task.exact is not None:
         adversarial[adversarial.clone()] = _is_wrong(task.only(adversarial), task.exact, x[adversarial])
     return Verdict(adversarial, ~finite, logits, clear=False)

@@ -12,6 +12,7 @@ from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.fast_copy import FastCopy
 from robust.attacks.losses import Loss
 from robust.attacks.rng import Rng
+from robust.attacks.threats.balls import Balls
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Part
 
@@ -142,11 +143,16 @@ class Task:
             self,
             x=self.x[keep],
             y=self.y[keep],
+            threat=self.threat_of(keep),
             place=self.place[keep],
             rng=self.rng.only(keep),
             target=None if self.target is None else self.target[keep],
             origin=None if self.origin is None else self.origin[keep],
         )
+
+    def threat_of(self, keep: Tensor) -> LpThreat:
+        """Return the threat model of the samples in the mask `keep`, (n,) bool, or at these positions."""
+        return self.threat.only(keep) if isinstance(self.threat, Balls) else self.threat
 
     def fold(self, k: int) -> "Task":
         """Return the same task with random stream number `k`."""

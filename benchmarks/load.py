@@ -60,8 +60,11 @@ def draw_evidence(record: Record) -> Evidence:
     """Make evidence of the size of digits for a few samples of a record."""
     random = np.random.RandomState(record.data.n)
     row = np.flatnonzero(record.correct & ~record.robust)[:IMAGES]
-    images = [random.randint(0, 256, (len(row), 8, 8, 1)).astype(np.uint8) for _ in range(5)]
-    gallery = Gallery(row, row % 10, (row + 1) % 10, np.full(len(row), 0.5, np.float32), *images)
+    before, change, after, slope, mean = (
+        random.randint(0, 256, (len(row), 8, 8, 1)).astype(np.uint8) for _ in range(5)
+    )
+    sure = np.full(len(row), 0.5, np.float32)
+    gallery = Gallery(row, row % 10, (row + 1) % 10, sure, before, change, after, slope, mean)
     y = np.arange(record.data.n) % 10
     return Evidence(random.rand(len(row), 1, 8, 8).astype(np.float32), row, 0 * row, y, 3 * np.arange(len(y)), gallery)
 

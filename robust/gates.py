@@ -1,15 +1,12 @@
 """The floors of accuracies, and the decision whether they hold. No torch: floors are read at the start of a run."""
 
-import contextlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec
-from robust.attacks.words import canonical_threat, threat_slug
+from robust.attacks.words import threat_slug
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +31,7 @@ class Floor:
 
     percent: float
     scope: str | None = None
+    threat: str = ""  # "linf:4/255", where a curve is asked for an eps that is not planned
 
     def __str__(self) -> str:
         return f"{self.percent:g}" if self.scope is None else f"{self.scope}:{self.percent:g}"
@@ -68,6 +66,12 @@ class Gates:
         """Return the floor of one attack, or one suite, under one threat model."""
         return self._narrowest(*scopes(attack, threat))
 
+    def curve(self, end: str, planned: tuple[str, ...]) -> list[Floor]:
+        """Return the floors that are read from the curve up to `end`: those at a radius that is not planned."""
+        radii = [threat_slug(threat) for threat in planned]
+        found = [floor for floor in self.floors if floor.threat and floor.scope not in radii]
+        return [floor for floor in found if floor.threat.partition(":")[0] == end.partition(":")[0]]
+
     def mean(self, threat: str, *, rises: bool) -> Floor | None:
         """Return the limit of the mean score under one threat model, an upper one if the score rises."""
         for scope in (pair_slug(MEAN, threat), MEAN):
@@ -100,10 +104,10 @@ def certified_scopes(threat: str) -> list[list[str | None]]:
 def scopes(attack: str, threat: str) -> list[list[str | None]]:
     """Return the scopes that an attack under a threat model is in, the narrowest first."""
     spec = Spec.parse(attack)
-    return [[pair_slug(attack, threat)], [spec.slug, threat_slug(threat)], [*_families(spec)], [None]]
+    return [[pair_slug(attack, threat)], [spec.slug, threat_slug(threat)], [*families(spec)], [None]]
 
 
-def _families(spec: Spec) -> Iterator[str]:
+def families(spec: Spec) -> Iterator[str]:
     """Yield the name of an attack without its options, and of a suite without its version: "pgd", "standard"."""
     yield spec.name
     if family := spec.name.rpartition("-")[0]:
@@ -116,63 +120,6 @@ def pair_slug(attack: str, threat: str) -> str:
     The attack "" stands for all attacks: "linf-8_255".
     """
     return "-".join(filter(None, (attack and Spec.parse(attack).slug, threat_slug(threat))))
-
-
-def read_floor(text: str, attacks: tuple[str, ...], threats: tuple[str, ...], folder: Path = Path()) -> Floor:
-    """Read "40", "40%", "clean:85", "certified@linf:8/255:60" or "pgd-linf-8_255:35".
-
-    A table's file in it is below `folder`. Raise ValueError for anything else.
-    """
-    scope, _, number = text.rpartition(":")
-    if not scope:
-        return Floor(read_percent(number))
-    words = {CLEAN, CERTIFIED, MEAN}
-    for threat in threats:
-        words |= {threat_slug(threat), pair_slug(CERTIFIED, threat), pair_slug(MEAN, threat)}
-        words |= {*(pair_slug(attack, threat) for attack in attacks)}
-    for attack in attacks:
-        words |= {Spec.parse(attack).slug, *_families(Spec.parse(attack))}
-    word = next((word for word in _spellings(scope, folder) if word in words), None)
-    if word is None:
-        raise ValueError(f"unknown scope {suggest(scope, words)}")
-    floor = Floor(0.0, word)
-    return replace(floor, percent=read_mean(number) if floor.is_mean else read_percent(number))
-
-
-def _spellings(scope: str, folder: Path) -> Iterator[str]:
-    """Yield what a scope may mean: itself, or a threat model or an attack as they are written in a test's name."""
-    yield scope
-    measure, _, threat = scope.partition("@")
-    with contextlib.suppress(ValueError):
-        yield pair_slug("" if measure == "robust" else measure, canonical_threat(threat, folder))
-    with contextlib.suppress(ValueError):
-        yield threat_slug(canonical_threat(scope, folder))
-    with contextlib.suppress(ValueError):
-        yield Spec.parse(scope).slug
-
-
-def read_percent(text: object) -> float:
-    """Read "40", "40%" or 40; raise ValueError for a share such as 0.4, and for what is no percentage."""
-    try:
-        number = float(str(text).removesuffix("%"))
-    except ValueError:
-        raise ValueError(f"expected a percentage, as 40, got {text}") from None
-    if 0 < number < 1:
-        raise ValueError(f"expected a percentage; did you mean {100 * number:g}?")
-    if not 0 <= number <= 100:
-        raise ValueError("expected a percentage from 0 to 100")
-    return number
-
-
-def read_mean(text: str) -> float:
-    """Read a mean score, 5.2 or "97%"; raise ValueError for what is none."""
-    try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        raise ValueError(f"expected a mean score, as mean:5.2, got {text}") from None
-    if not 0 <= number < float("inf"):
-        raise ValueError("expected a mean score of 0 or more")
-    return number
 
 
 @dataclass(frozen=True, slots=True)

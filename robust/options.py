@@ -131,6 +131,20 @@ OPTIONS = (
         "and their unions; none: no proofs, even if the ini file names a method",
     ),
     Option(
+        "curve",
+        "MAX",
+        "measure each sample's smallest adversarial distance that can be found, up to MAX, as 16/255 or "
+        "linf:16/255,l2:2: so the robust accuracy at every eps; by default up to four times the largest eps of the "
+        "threat models; for linf, l2 and l1; none: no curve, even if the ini file asks for one",
+        bare=True,
+    ),
+    Option(
+        "eps",
+        "EPS",
+        "radii of the curve at which tables list the robust accuracy: 1/255,2/255,4/255, or linf:4/255,l2:0.5",
+        many=True,
+    ),
+    Option(
         "train",
         "RECIPE",
         "train the model's architecture and test the trained model: standard, pgd-at, trades+awp+ema:epochs=10; "
@@ -153,7 +167,7 @@ OPTIONS = (
         "[SCOPE:]PERCENT",
         "fail if the robust accuracy is below PERCENT; a SCOPE limits this to clean accuracy, what is certified, a "
         "threat model, an attack, or both as in a test's name: clean:85, certified:60, linf-8_255:40, pgd:35, "
-        "pgd-linf-8_255:35",
+        "pgd-linf-8_255:35; with --robust-curve also any eps on it, robust@linf:4/255:60",
         many=True,
     ),
     Option(
@@ -187,8 +201,8 @@ OPTIONS = (
         "compare-fail",
         "ACCURACY:POINTS",
         "how far an accuracy may drop: robust_acc:2pp, clean_acc:1pp, certified_acc:2pp; mean:+2: how much worse the "
-        "mean score under attack may be, as an error; default: robust_acc:0pp, no significant drop, and with "
-        "--robust-certify certified_acc:0pp",
+        "mean score under attack may be, as an error; default: robust_acc:0pp, no significant drop, with "
+        "--robust-certify certified_acc:0pp, and with --robust-curve none of the mean distance",
         many=True,
     ),
     Option("leaderboard", "DIR", "the folder for records and the leaderboard, or none; default: leaderboard"),

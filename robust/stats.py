@@ -88,6 +88,14 @@ def _fair_tails(least: Counts, total: Counts) -> PValues:
     return p_values
 
 
+def wilcoxon(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Return the two-sided p-value of Wilcoxon's signed-rank test of paired values, (n,), without equal ones (1945)."""
+    from scipy.stats import wilcoxon as test
+
+    difference = (a - b)[a != b]
+    return float(test(difference).pvalue) if len(difference) else 1.0
+
+
 def newcombe(a: Flags, b: Flags) -> tuple[float, float]:
     """Return the 95 % interval of the accuracy of a minus that of b, on the same samples (Newcombe 1998).
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from robust.gates import Decision, Floor, Gates, Measured, decide, describe_next, foresee, read_floor
+from robust.gates import Decision, Floor, Gates, Measured, decide, describe_next, foresee
+from robust.settings.floors import read_floor
 
 ATTACKS, THREATS = ("fgsm", "pgd:steps=5"), ("linf:8/255", "l2:0.5")
 

@@ -93,10 +93,12 @@ def _task_of(task: Task, spread: Spread) -> Task:
     """Return the task of all runs, (n * starts) samples, whose passes are counted apart."""
     place = torch.arange(spread.key.numel(), device=task.x.device)
     joined: Spread = _reshape(spread, lambda field: field.flatten(0, 1))
+    n, starts = spread.key.shape
     return replace(
         task,
         x=joined.x,
         y=joined.y,
+        threat=task.threat_of(torch.arange(n, device=place.device).repeat_interleave(starts)),
         place=place,
         cost=Cost(torch.zeros_like(place), torch.zeros_like(place)),
         rng=replace(task.rng, key=joined.key),

@@ -23,12 +23,12 @@ AUTHOR = "github-actions[bot]"  # of our comment: others may begin theirs like t
 SCHEMA = 1
 MAX_BYTES, MAX_ROWS = 1 << 16, 50  # of the file; rows, and likewise comparisons
 MAX_COUNT, MAX_REAL = 10**9, 1e12
-MEAN = "mean"  # a mean score, in its own units
+MEANS = {"mean": "mean score, in its units", "distance": "mean distance to adversarial inputs"}  # no counts of samples
 TABLE = "features"  # the family of threat models of tables, whose eps differ by feature
 WORDS = {
     "norm": ("linf", "l2", "l1", TABLE),
     "verdict": ("trusted", "suspect", "broken", ""),
-    "metric": ("clean_acc", "robust_acc", "certified_acc", "mean"),
+    "metric": ("clean_acc", "robust_acc", "certified_acc", *MEANS),
     "ruling": ("holds", "inconclusive", "fails"),
     "fail_on": ("figure", "ci"),
 }
@@ -86,7 +86,7 @@ def _comparison(given: object) -> Numbers:
     n = _check_whole(numbers, "n", 1, MAX_COUNT)
     for key in ("metric", "ruling"):
         _check_word(numbers, key)
-    if numbers["metric"] == MEAN:
+    if numbers["metric"] in MEANS:
         return _check_mean(numbers, n)
     before, after = (_check_whole(numbers, key, 0, n) for key in ("before", "after"))
     lost, won = _check_whole(numbers, "lost", 0, before), _check_whole(numbers, "won", 0, after)
@@ -98,7 +98,7 @@ def _comparison(given: object) -> Numbers:
 
 
 def _check_mean(numbers: Numbers, n: int) -> Numbers:
-    """Check the comparison of a mean score, whose figures are in its own units."""
+    """Check the comparison of a mean, whose figures are in its own units."""
     for key, most in (("before", MAX_REAL), ("after", MAX_REAL), ("p", 1), ("points", MAX_REAL)):
         _check_real(numbers, key, 0, most)
     if _check_whole(numbers, "lost", 0, n) + _check_whole(numbers, "won", 0, n) > n:
@@ -172,14 +172,13 @@ def _comparisons(numbers: Numbers) -> Iterator[list[str]]:
     for figures in numbers["compared"]:
         shares = [_figure(figures, key) for key in ("before", "after")]
         counts = [str(figures["lost"]), str(figures["won"]), f"{figures['p']:.2g}", f"{figures['points']:g}"]
-        mean = figures["metric"] == MEAN
-        words = "mean score, in its units" if mean else figures["metric"].replace("_acc", " accuracy")
+        words = MEANS.get(figures["metric"], figures["metric"].replace("_acc", " accuracy"))
         yield [words, *shares, *counts, figures["ruling"]]
 
 
 def _figure(figures: Numbers, key: str) -> str:
-    """Return a figure before or after: the share of a count in percent, or a mean score."""
-    return f"{figures[key]:.4g}" if figures["metric"] == MEAN else f"{100 * figures[key] / figures['n']:.1f}"
+    """Return a figure before or after: the share of a count in percent, or a mean."""
+    return f"{figures[key]:.4g}" if figures["metric"] in MEANS else f"{100 * figures[key] / figures['n']:.1f}"
 
 
 def _table(rows: Iterator[list[str]]) -> Iterator[str]:

@@ -23,6 +23,8 @@ NAMES = (
     "attack",
     "suite",
     "certify",
+    "curve",
+    "eps",
     "time",
     "samples",
     "seed",

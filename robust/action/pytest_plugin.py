@@ -16,7 +16,7 @@ from robust.session.run import RUN
 
 if TYPE_CHECKING:
     from robust.action.outcome import Failure, Line, Outcome
-    from robust.session.results import RowKey
+    from robust.session.row_key import RowKey
     from robust.session.run import Run
 
 MAX_CHARACTERS = 4000  # characters of a test's message

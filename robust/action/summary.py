@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from robust.action.annotate import clean
+from robust.action.comment import MEANS
 from robust.action.outcome import Line, Outcome, Word
-from robust.baseline.tolerance import MEAN
 from robust.report.markdown import escape
 
 MAX_ROWS, MAX_MESSAGES = 50, 20  # the most that are shown
@@ -92,10 +92,10 @@ def _chart(lines: Sequence[Line]) -> str:
 def _comparisons(compared: Iterable[dict[str, object]]) -> str:
     rows = []
     for figures in compared:
-        n, mean = int(str(figures["n"])), figures["metric"] == MEAN
-        words = "mean score, in its units" if mean else str(figures["metric"]).replace("_acc", " accuracy")
+        n, metric = int(str(figures["n"])), str(figures["metric"])
+        words = MEANS.get(metric, metric.replace("_acc", " accuracy"))
         both = [float(str(figures[key])) for key in ("before", "after")]
-        shares = [f"{figure:.4g}" if mean else f"{100 * figure / n:.1f}" for figure in both]
+        shares = [f"{figure:.4g}" if metric in MEANS else f"{100 * figure / n:.1f}" for figure in both]
         counts = [str(figures["lost"]), str(figures["won"]), f"{float(str(figures['p'])):.2g}"]
         rows.append([words, *shares, *counts, f"{figures['points']:g}", str(figures["ruling"])])
     return _rows(COMPARED, (":---", *["---:"] * 6, ":---"), rows)

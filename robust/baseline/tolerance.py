@@ -10,20 +10,25 @@ from fractions import Fraction
 from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.registry import suggest
 
-CLEAN, ROBUST, MEAN, CERTIFIED = "clean_acc", "robust_acc", "mean", "certified_acc"
+CLEAN, ROBUST, MEAN, CERTIFIED, DISTANCE = "clean_acc", "robust_acc", "mean", "certified_acc", "distance"
 WORDS = {
     CLEAN: "clean accuracy",
     ROBUST: "robust accuracy",
     MEAN: "mean score under attack",
     CERTIFIED: "certified accuracy",
+    DISTANCE: "adversarial distance",
 }
 DEFAULT = f"{ROBUST}:0pp"  # a comparison that nothing can fail would be taken for a gate
 DEFAULT_CERTIFIED = f"{CERTIFIED}:0pp"  # besides, where samples are certified
+DEFAULT_DISTANCE = f"{DISTANCE}:0%"  # besides, where curves are measured
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """An accuracy, and the percentage points by which it may drop; or a mean score, and how much worse it may be."""
+    """An accuracy, and the percentage points by which it may drop.
+
+    Or a mean score, and how much worse it may be; or the mean of distances, and per cent of it.
+    """
 
     metric: str
     points: Fraction  # so that 2.3 points of 1,000 samples are 23; of a mean score in its units
@@ -32,7 +37,7 @@ class Tolerance:
     def __str__(self) -> str:
         if self.metric == MEAN:
             return f"{self.metric}:{self.sign}{float(self.points):g}"
-        return f"{self.metric}:{float(self.points):g}pp"
+        return f"{self.metric}:{float(self.points):g}{_unit(self.metric)}"
 
 
 def read_tolerance(text: str) -> Tolerance:
@@ -42,8 +47,10 @@ def read_tolerance(text: str) -> Tolerance:
         raise LookupError(f"unknown accuracy {suggest(metric, WORDS)}; write {ROBUST}:2pp")
     if metric == MEAN:
         return _read_mean(drop)
-    if not re.fullmatch(r"\d{1,3}(\.\d{1,9})?pp", drop) or (points := Fraction(drop.removesuffix("pp"))) > 100:
-        raise ValueError(f"expected percentage points from 0 to 100, as {metric}:2pp, got {drop or 'none'}")
+    unit = _unit(metric)
+    if not re.fullmatch(rf"\d{{1,3}}(\.\d{{1,9}})?{unit}", drop) or (points := Fraction(drop.removesuffix(unit))) > 100:
+        what = "percentage points" if unit == "pp" else "per cent"
+        raise ValueError(f"expected {what} from 0 to 100, as {metric}:2{unit}, got {drop or 'none'}")
     return Tolerance(metric, points)
 
 
@@ -52,6 +59,11 @@ def _read_mean(text: str) -> Tolerance:
         expected = "expected how much worse the mean score may be, in its units, as mean:+2"
         raise ValueError(f"{expected}, got {text or 'none'}")
     return Tolerance(MEAN, Fraction(found[2]), found[1])
+
+
+def _unit(metric: str) -> str:
+    """Return the unit of a drop."""
+    return "%" if metric == DISTANCE else "pp"
 
 
 def refuse_twice(margins: tuple[Tolerance, ...]) -> None:

@@ -18,6 +18,7 @@ from robust.attacks.words import FEATURES, NORMS
 from robust.certification.words import METHODS
 from robust.data.dataset import DATA, Dataset
 from robust.models.registry import ARCHITECTURES
+from robust.records.added import CURVE
 from robust.train.recipe import RECIPES, WRAPPERS
 
 KINDS: tuple[Registry[Any], ...] = (ATTACKS, DATA, CRITERIA, ARCHITECTURES, RECIPES, WRAPPERS)
@@ -50,6 +51,7 @@ def _list_all() -> Iterator[str]:
         yield f"{PLURALS.get(registry.kind, f'{registry.kind}s')}: {', '.join(registry.names())}"
     yield f"threats: {', '.join(f'{norm}:EPS' for norm in NORMS)}, {FEATURES}:FILE.toml"
     yield f"certificates: {', '.join(METHODS)}"
+    yield f"curves: {', '.join(NORMS)}"
 
 
 def _describe(name: str) -> Iterator[str]:
@@ -62,13 +64,27 @@ def _describe(name: str) -> Iterator[str]:
     if plain in THREATS:
         value = _option("FILE.toml", TABLE) if plain == FEATURES else _option("EPS", EPS)
         return iter([f"threat {plain}: {THREATS[plain]}", value])
+    if name == CURVE:
+        return _describe_curve()
     registry = next((registry for registry in KINDS if plain in registry), None)
     proof = [f"certificate {plain}: {CERTIFICATES[plain]}; --robust-certify={plain}"] if plain in METHODS else []
     if registry is None and not proof:
         registered = (other for registry in KINDS for other in registry.names())
-        names = [*suite_names(), *THREATS, *METHODS, *registered]
+        names = [*suite_names(), *THREATS, *METHODS, CURVE, *registered]
         raise LookupError(f"unknown name {suggest(name, names, 'attack')}")
     return chain(proof, _describe_thing(registry, plain) if registry else ())
+
+
+def _describe_curve() -> Iterator[str]:
+    """Yield what the ladder of a curve is for each norm, with the attacks of the suite that a run without one takes."""
+    from robust.attacks.factory import no_models  # it imports torch, which a list of all names does not need
+    from robust.evaluation.curve_tensors import SUITE
+    from robust.evaluation.ladder import ladder
+
+    yield "curve: each sample's smallest adversarial distance that is found and verified; --robust-curve[=MAX]"
+    for norm in NORMS:
+        yield f"{norm}, with {SUITE}:"
+        yield from (f"  {rung.name}" for rung in ladder(norm, [read_suite(SUITE, Path())], 10, no_models))
 
 
 def _describe_thing(registry: Registry[Any], name: str) -> Iterator[str]:

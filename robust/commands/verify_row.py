@@ -19,11 +19,13 @@ from robust.evaluation.measure import BATCH
 from robust.flags import Flags
 from robust.models.weights import count_parameters, hash_weights
 from robust.records.certificate import Certificate
+from robust.records.curve import Curve
 from robust.records.evidence import Evidence
 from robust.records.gallery import Gallery
 from robust.records.record import Record
 from robust.verification.candidates import Candidates
 from robust.verification.check import check_labels, describe_faults, verify
+from robust.verification.distances import flatten, measure_norm, row_chunks
 from robust.verification.rounding import verify_rounded
 
 CLASSES = ("n", "correct", "robust")
@@ -101,6 +103,8 @@ def check_row(row: Row) -> Iterator[Check]:
         yield _check_rounded(row)
     if row.evidence.gallery is not None:
         yield _check_images(row, row.evidence.gallery)
+    if row.record.curve is not None and row.evidence.near is not None:
+        yield _check_curve(row, row.record.curve)
     yield _check_clean(row)
     if record.certificate is not None:
         yield _check_bounds(row, record.certificate)
@@ -176,6 +180,29 @@ def _check_rounded(row: Row) -> Check:
     other = int(((recorded != adversarial) & ~verification.near).sum())
     text = f"{np.count_nonzero(adversarial)} of {len(recorded)} still are, rounded to {row.record.levels} levels"
     return Check("rounded", not other, text + (f"; {other} not as recorded" if other else ""))
+
+
+def _check_curve(row: Row, curve: Curve) -> Check:
+    """Check the nearest inputs of the curve: the model's answers to them, and their distances."""
+    x_adv, at = row.evidence.near, row.evidence.near_row
+    assert x_adv is not None
+    assert at is not None
+    samples, bounds = row.samples.take(at), (row.dataset.lo, row.dataset.hi)
+    candidates = Candidates(x_adv, samples.x, samples.y, curve.end, bounds, row.batch)
+    verification = verify(row.module, candidates)
+    measured = np.concatenate(
+        [
+            np.zeros(0),
+            *(measure_norm(curve.norm, flatten(x_adv[k]) - flatten(samples.x[k])) for k in row_chunks(len(at))),
+        ]
+    )
+    other = int((np.abs(measured - curve.distance[at]) > 1e-6 * measured).sum())
+    verified = int((verification.fault == 0).sum())
+    text = f"{verified} of {len(at)} nearest inputs are adversarial up to {curve.end}"
+    edge = f"{verification.edge} so nearly that rounding decides" if verification.edge else ""
+    wrong = f"{other} at another distance than recorded" if other else ""
+    faults = describe_faults(verification.wrong)
+    return Check("curve", not (verification.wrong.any() or other), ", ".join(filter(None, (text, edge, wrong, faults))))
 
 
 def _check_images(row: Row, gallery: Gallery) -> Check:

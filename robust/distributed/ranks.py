@@ -5,6 +5,7 @@ only in their share of the rows, and in what the first rank does for all.
 """
 
 import datetime
+import importlib
 import math
 import os
 import re
@@ -210,13 +211,17 @@ def join(wait: float = WAIT) -> Iterator[Ranks]:
     local, here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     share_cores(here)
     timeout = datetime.timedelta(seconds=wait)
+    # The functions of this module keep the group that is the default when it is imported, which is otherwise at an
+    # optimiser's first step. With the group its threads would live on, and one that frees a Python tensor while the
+    # interpreter ends aborts the process.
+    importlib.import_module("torch.distributed.nn.functional")
     store, rank, _ = next(rendezvous("env://", timeout=timeout))
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timeout)
     try:
         gpus = dist.new_group(backend="nccl") if torch.cuda.device_count() >= here else None
         yield Ranks(rank, size, local, here, wait, store, gpus)
     finally:
-        dist.destroy_process_group()  # its threads may abort the interpreter at exit otherwise
+        dist.destroy_process_group()
 
 
 def share_cores(processes: int) -> None:

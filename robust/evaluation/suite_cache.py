@@ -72,6 +72,7 @@ class SuiteInputs:
     search: tuple[str, ...]  # how the copy that the attacks ask differs from the module
     threat: Threat
     seed: int
+    more: Any = None  # what else they depend on, as JSON can hold it
 
     @property
     def key(self) -> str:
@@ -95,6 +96,7 @@ class SuiteInputs:
             "code": hash_code(self.suite),
             "torch": torch.__version__,
             "device": device_of(self.module).type,
+            **({} if self.more is None else {"more": self.more}),
         }
 
 

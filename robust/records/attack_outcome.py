@@ -1,5 +1,6 @@
 """The outcome of an attack or a suite for each sample, and its JSON. No torch."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +66,12 @@ def attack_from_json(content: dict[str, Any], n: int) -> AttackOutcome:
         columns=columns,
         moved=moved_from_json(content.get("moved", [])),
     )
+
+
+def describe_outcome(attack: AttackOutcome) -> str:
+    """Return what two measurements of one attack must agree in, as JSON, which has no tuples."""
+    content = attack_to_json(attack)
+    return json.dumps({key: content.get(key) for key in ("name", "options", "columns", "partial")}, sort_keys=True)
 
 
 def _stage_to_json(stage: StageOutcome) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from robust.records.npz import check_array, read_npz
 from robust.sampling import draw_rows
 
 PARTS = ("x_adv", "row", "by", "y", "index")
+NEAR = ("near", "near_row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Evidence:
     y: NDArray[Any]  # (n,) or (n, k): the labels of all samples
     index: NDArray[np.int64]  # (n,): the numbers of all samples in the split
     gallery: Gallery | None = None  # images of a few samples
+    near: NDArray[np.float32] | None = None  # (k, *shape): the nearest adversarial inputs, which a curve knows
+    near_row: NDArray[np.int64] | None = None  # (k,): of which of the n samples
 
     @classmethod
     def of(
@@ -55,16 +58,36 @@ class Evidence:
         chosen = draw_rows(len(self.row), most, seed)
         return replace(self, x_adv=self.x_adv[chosen], row=self.row[chosen], by=self.by[chosen])
 
+    def add_nearest(
+        self, x_adv: NDArray[np.float32], row: NDArray[np.int64], most: int | None, seed: int
+    ) -> "Evidence":
+        """Return the evidence with the nearest inputs of the samples `row`, at most `most`, drawn by the seed."""
+        chosen = draw_rows(len(row), most, seed)
+        return replace(self, near=np.array(x_adv[chosen]), near_row=row[chosen])
+
+    def draw_any(self, most: int, seed: int) -> "Evidence":
+        """Return at most `most` of all inputs, also of the nearest ones, which are of no attack of the row."""
+        if self.near is None or self.near_row is None:
+            return self.draw(most, seed)
+        row = np.concatenate([self.row, self.near_row])
+        chosen = draw_rows(len(row), most, seed)
+        first = chosen[chosen < len(self.row)]
+        later = chosen[chosen >= len(self.row)] - len(self.row)
+        x_adv = np.concatenate([self.x_adv[first], self.near[later]])
+        return replace(self, x_adv=x_adv, row=row[chosen], by=np.zeros(len(chosen), np.int64), near=None, near_row=None)
+
     def to_bytes(self) -> bytes:
         """Return a compressed .npz without pickles; equal evidence gives equal bytes."""
         file, images = io.BytesIO(), dict[str, Any](self.gallery.arrays() if self.gallery else {})
+        if self.near is not None:
+            images |= {"near": self.near, "near_row": self.near_row}
         np.savez_compressed(file, x_adv=self.x_adv, row=self.row, by=self.by, y=self.y, index=self.index, **images)
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Evidence":
         """Read the evidence from an .npz; a damaged one raises any Exception."""
-        arrays = read_npz(io.BytesIO(content), PARTS, GALLERY)
+        arrays = read_npz(io.BytesIO(content), PARTS, (*GALLERY, *NEAR))
         x_adv, y = arrays["x_adv"], arrays["y"]
         if x_adv.dtype != np.float32 or not x_adv.ndim:
             raise ValueError(f"x_adv is {x_adv.dtype} of shape {list(x_adv.shape)}, expected float32 of (inputs, ...)")
@@ -72,4 +95,14 @@ class Evidence:
             check_array(arrays, name, "iu", (n,))
         check_array(arrays, "y", "iuf" if y.ndim == 2 else "iu", (None, None) if y.ndim == 2 else (None,))
         parts: dict[str, Any] = {name: arrays[name] for name in PARTS}
-        return cls(**parts, gallery=Gallery.of(arrays))
+        near = arrays.get("near")
+        if near is not None:
+            _check_near(near, x_adv)
+            check_array(arrays, "near_row", "iu", (len(near),))
+        return cls(**parts, gallery=Gallery.of(arrays), near=near, near_row=arrays.get("near_row"))
+
+
+def _check_near(near: NDArray[Any], x_adv: NDArray[Any]) -> None:
+    """Raise ValueError if these are no inputs of the shape of the others."""
+    if near.dtype != np.float32 or near.shape[1:] != x_adv.shape[1:] or not near.ndim:
+        raise ValueError(f"near is {near.dtype} of shape {list(near.shape)}, expected float32 of (k, *features)")

@@ -31,6 +31,7 @@ class Gallery:
     adversarial: Images
     saliency: Images | None  # of the loss at the original; None if the model has no gradient
     integrated: Images | None  # integrated gradients of the right class; None also without captum
+    distance: NDArray[np.float32] | None = None  # (k,): of the nearest inputs that a curve knows; None without one
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by their names in the file."""
@@ -59,7 +60,7 @@ class Gallery:
 
 
 GALLERY = tuple(PREFIX + part.name for part in fields(Gallery))
-OPTIONAL = (f"{PREFIX}saliency", f"{PREFIX}integrated")
+OPTIONAL = (f"{PREFIX}saliency", f"{PREFIX}integrated", f"{PREFIX}distance")
 
 
 def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -71,7 +72,9 @@ def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
     for name in GALLERY[:3]:
         check_array(arrays, name, "iu", (k,))
     check_array(arrays, f"{PREFIX}sure", "f", (k,))
-    for name in GALLERY[4:]:
+    if f"{PREFIX}distance" in arrays:
+        check_array(arrays, f"{PREFIX}distance", "f", (k,))
+    for name in GALLERY[4:-1]:
         if name in arrays:
             check_array(arrays, name, "u", (k, *original.shape[1:3], original.shape[-1]))
             _check_image(name, arrays[name])

@@ -8,7 +8,7 @@ from msgspec import Struct
 from robust.attacks.spec import Spec
 from robust.attacks.text import brief
 from robust.attacks.words import FEATURES, canonical_threat, family_of, learn_tables
-from robust.records.schema import SCHEMA, Attack, Certificate, Content, Json, validate
+from robust.records.schema import SCHEMA, Attack, Certificate, Content, Curve, Json, validate
 from robust.records.schema_1 import upgrade
 
 MAX_DEPTH = 64  # of nested objects and lists: a record has eight, and what writes or draws it may be recursive
@@ -50,6 +50,8 @@ def refuse_idle(unknown: Json, known: Json) -> None:
     parts += [(known["attacks"][k], part, Attack) for k, part in unknown.get("attacks", {}).items()]
     if "certificate" in known:
         parts.append((known["certificate"], unknown.get("certificate", {}), Certificate))
+    if "curve" in known:
+        parts.append((known["curve"], unknown.get("curve", {}), Curve))
     for written, part, kind in parts:
         if idle := [key for key in kind.__struct_fields__ if key in part and key not in written]:
             raise ValueError(f"its parts do not agree: {idle[0]} does not follow from the rest of it")
@@ -90,6 +92,8 @@ def _parts(whole: Any) -> list[Any]:
 def _check_words(content: Json) -> None:
     """Raise ValueError if this version cannot read a threat model, an attack or a recipe."""
     _check_threat(content["threat"], content.get("tables", {}))
+    if "curve" in content:
+        canonical_threat(content["curve"]["end"])
     for spec in (content["model"]["training"], *(attack["name"] for attack in content["attacks"])):
         Spec.parse(spec)
 

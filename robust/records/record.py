@@ -14,9 +14,11 @@ from robust.attacks.spec import Spec
 from robust.attacks.text import slug
 from robust.attacks.words import threat_slug
 from robust.flags import Flags, pack, union
-from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
+from robust.records.added import ADDED, MITIGATED
+from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json, describe_outcome
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
 from robust.records.columns import SCORE, Columns, read_columns, take_flags, write_columns
+from robust.records.curve import Curve, check_curve, curve_from_json, curve_to_json
 from robust.records.moved import Moved
 from robust.records.parse import parse_content, refuse_idle, write_content
 from robust.records.schema import SCHEMA
@@ -26,7 +28,6 @@ from robust.records.unknown import find_unknown, put_back
 
 MAX_NAME = 200  # characters of a part of a path: file systems take 255, and endings are to come
 Scores = NDArray[np.float64]  # (n,)
-MITIGATED = "mitigated"  # the name of the attack with mitigations that is run if a row's attacks are in doubt
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Record:
     threat: str
     seed: int
     correct: Flags  # (n,): answered right without an attack
-    attacks: tuple[AttackOutcome, ...]  # the mitigated one is the last
+    attacks: tuple[AttackOutcome, ...]  # that of the curve, and the mitigated one, are the last
     provenance: dict[str, Any] = field(default_factory=dict)  # date, versions, how the model was trained
     evidence: str | None = None  # SHA-256 of the .npz with the adversarial inputs
     levels: int | None = None  # that the inputs were rounded to; None if the data is on none
@@ -73,6 +74,7 @@ class Record:
     criterion: dict[str, Any] = field(default_factory=CRITERION.copy)  # what is a right answer: its name, and options
     columns: Columns = field(default_factory=dict)  # more values for each of the n samples
     certificate: Certificate | None = None  # what is proved of the samples; None if nothing was asked
+    curve: Curve | None = None  # the smallest adversarial distance of each sample; None if none was measured
     tables: dict[str, str] = field(default_factory=dict)  # the content of the tables in the threat model, as JSON
     unknown: dict[str, Any] = field(default_factory=dict)  # what its file has that this version does not know, by place
 
@@ -88,8 +90,8 @@ class Record:
 
     @property
     def planned(self) -> tuple[AttackOutcome, ...]:
-        """The attacks that the user chose: all except the mitigated one."""
-        return tuple(attack for attack in self.attacks if attack.name != MITIGATED)
+        """The attacks that the user chose: all except that of the curve, and the mitigated one."""
+        return tuple(attack for attack in self.attacks if attack.name not in ADDED)
 
     @cached_property
     def robust(self) -> Flags:
@@ -189,15 +191,32 @@ class Record:
 
     def same_outcomes(self, other: "Record") -> bool:
         """Whether both have the same outcome for every sample, with the same options."""
-        return self.identity == other.identity and _list_outcomes(self) == _list_outcomes(other)
+        return self.identity == other.identity and self._outcomes == other._outcomes
+
+    @property
+    def _outcomes(self) -> list[object]:
+        return [
+            write_columns({"correct": self.correct, **self.columns}),
+            self.levels,
+            *map(describe_outcome, self.planned),
+        ]
 
     def same_trust(self, other: "Record") -> bool:
         """Whether both have the same findings, regardless of their values, and the same mitigated outcomes."""
-        return _list_findings(self) == _list_findings(other)
+        return self._findings == other._findings
+
+    @property
+    def _findings(self) -> object:
+        mitigated = [pack(attack.adversarial) for attack in self.attacks if attack.name == MITIGATED]
+        return self.trust and (*self.trust.outcome, mitigated)
 
     def same_certificate(self, other: "Record") -> bool:
         """Whether both have the same samples certified, by the same method, regardless of the bounds' values."""
         return len({record.certificate and record.certificate.outcome for record in (self, other)}) == 1
+
+    def same_curve(self, other: "Record") -> bool:
+        """Whether both have the same distances, of the same ladder."""
+        return len({record.curve and record.curve.outcome for record in (self, other)}) == 1
 
     def to_json(self) -> str:
         """Return the record as JSON of schema 2."""
@@ -224,10 +243,12 @@ class Record:
             criterion=content["criterion"],
             columns=columns,
             certificate=certificate_from_json(content["certificate"], n) if "certificate" in content else None,
+            curve=curve_from_json(content["curve"], n) if "curve" in content else None,
             tables={word: json.dumps(table) for word, table in content.get("tables", {}).items()},
         )
         if not record.planned:
-            raise ValueError(f"not a record: its only attack is the {MITIGATED} one")
+            raise ValueError(f"not a record: its only attack is the {record.attacks[0].name} one")
+        check_curve(record.curve, record.threat, record.correct, record.robust)
         known = record._list_known()
         record.unknown.update(find_unknown(content, known))
         refuse_idle(record.unknown, known)
@@ -235,7 +256,7 @@ class Record:
 
     def _list_known(self) -> dict[str, Any]:
         """Return what this version writes of the record."""
-        rounded, draw, trust, certificate = self.robust_rounded, self.draw, self.trust, self.certificate
+        rounded, certificate, curve = self.robust_rounded, self.certificate, self.curve
         return {
             "schema": SCHEMA,
             "identity": self._identity,
@@ -244,7 +265,7 @@ class Record:
             "criterion": self.criterion,
             "suite": self.suite,
             "seed": self.seed,
-            **({} if draw is None else {"draw": draw}),
+            **({} if self.draw is None else {"draw": self.draw}),
             "model": {**vars(self.model)},
             "clean": {"correct": self.counts[0]},
             "robust": {"correct": self.counts[1]},
@@ -252,23 +273,12 @@ class Record:
             "columns": write_columns({"correct": self.correct, **self.columns}),
             "attacks": [attack_to_json(attack) for attack in self.attacks],
             **({} if certificate is None else {"certificate": certificate_to_json(certificate, self.robust)}),
+            **({} if curve is None else {"curve": curve_to_json(curve)}),
             **({"tables": {word: json.loads(table) for word, table in self.tables.items()}} if self.tables else {}),
             "evidence": self.evidence,
             "provenance": self.provenance,
-            **({} if trust is None else {"trust": trust_to_json(trust)}),
+            **({} if self.trust is None else {"trust": trust_to_json(self.trust)}),
         }
-
-
-def _list_outcomes(record: Record) -> list[object]:
-    """List what two records of one measurement must agree in; options as JSON, which has no tuples."""
-    keys, attacks = ("name", "options", "columns", "partial"), map(attack_to_json, record.planned)
-    outcomes = [json.dumps({key: attack.get(key) for key in keys}, sort_keys=True) for attack in attacks]
-    return [write_columns({"correct": record.correct, **record.columns}), record.levels, *outcomes]
-
-
-def _list_findings(record: Record) -> object:
-    mitigated = [pack(attack.adversarial) for attack in record.attacks if attack.name == MITIGATED]
-    return record.trust and (*record.trust.outcome, mitigated)
 
 
 def _shorten(name: str, most: int = 80) -> str:

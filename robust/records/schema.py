@@ -116,6 +116,20 @@ class Certificate(Struct):
     partial: str | UnsetType = UNSET
 
 
+class Curve(Struct):
+    """The smallest adversarial distances that were found."""
+
+    end: Word
+    median: float | None
+    attacks: list[str]
+    eps: list[str]
+    forwards: Count
+    backwards: Count
+    seconds: Seconds
+    columns: dict[str, Column]
+    partial: str | UnsetType = UNSET
+
+
 class Doubt(Struct):
     """A finding."""
 
@@ -210,6 +224,7 @@ class Content(Struct):
     draw: int | UnsetType = UNSET
     rounded: Rounded | UnsetType = UNSET
     certificate: Certificate | UnsetType = UNSET
+    curve: Curve | UnsetType = UNSET
     tables: dict[str, Json] | UnsetType = UNSET
     trust: Trust | UnsetType = UNSET
 

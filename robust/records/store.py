@@ -39,8 +39,8 @@ FATES: dict[Fate, str] = {
 def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
     """File a record; call this under `locked`. Nothing is lost: of two records for one place, one goes to history/.
 
-    "new": the place was free. "same": the same measurement with the same outcomes, findings and certificate is there,
-    and stays, also if the new one was not checked or not certified.
+    "new": the place was free. "same": the same measurement with the same outcomes, findings, certificate and curve is
+    there, and stays, also if the new one was not checked, not certified, or has no curve.
     "replaced": the older went to history/, since the new one has more samples, or is the same measurement by newer
     options or code. "kept": anything else; the new one is in history/. So another seed, or as many other samples, never
     replace a row, and nobody can choose the best of several draws. A whole record replaces a partial one, never the
@@ -60,7 +60,8 @@ def _file(folder: Path, record: Record, content: bytes | None) -> Fate:
     older = _read_record(place)
     same_trust = record.trust is None or older.same_trust(record)
     same_certificate = record.certificate is None or older.same_certificate(record)
-    if older.same_outcomes(record) and same_trust and same_certificate:
+    same_curve = record.curve is None or older.same_curve(record)
+    if older.same_outcomes(record) and same_trust and same_certificate and same_curve:
         return "same"
     if not _replaces(record, older):
         _put(folder, _history_path(folder, record), record.to_json(), content)
@@ -165,9 +166,10 @@ def _read_evidence(folder: Path, record: Record) -> bytes | None:
 def _check_rows(evidence: Evidence, record: Record) -> None:
     """Raise ValueError if the evidence has other samples or attacks than its record."""
     galleries = () if evidence.gallery is None else (evidence.gallery.row,)
+    near = () if evidence.near_row is None else (evidence.near_row,)
     n, places = (
         record.data.n,
-        [(evidence.by, len(record.attacks)), *((row, record.data.n) for row in (evidence.row, *galleries))],
+        [(evidence.by, len(record.attacks)), *((row, record.data.n) for row in (evidence.row, *galleries, *near))],
     )
     if len(evidence.y) != n or any(len(at) and not 0 <= at.min() <= at.max() < most for at, most in places):
         raise ValueError(f"it has other samples than the {n} of its record, or other attacks")

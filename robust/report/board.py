@@ -8,8 +8,9 @@ from operator import attrgetter
 
 from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.spec import Spec
+from robust.records.added import ADDED
 from robust.records.attack_outcome import StageOutcome
-from robust.records.record import MITIGATED, Record
+from robust.records.record import Record
 from robust.report.ranks import ranks
 from robust.report.scores import Scores, scores_of
 from robust.stats import wilson
@@ -80,7 +81,7 @@ class Board:
     @cached_property
     def attacks(self) -> tuple[str, ...]:
         """The columns without those of a suite's stages, for tables that have no room for them."""
-        return tuple(name for name in self.columns if not self.stages or name == MITIGATED)
+        return tuple(name for name in self.columns if not self.stages or name in ADDED)
 
     @cached_property
     def judged(self) -> bool:
@@ -91,6 +92,11 @@ class Board:
     def certified(self) -> bool:
         """Whether any row has a certificate."""
         return any(row.record.certificate for row in self.rows)
+
+    @cached_property
+    def curved(self) -> bool:
+        """Whether any row has a curve."""
+        return any(row.record.curve for row in self.rows)
 
     @cached_property
     def digests(self) -> frozenset[str]:
@@ -144,7 +150,8 @@ def _make_board(records: list[Record]) -> Board:
     reached = range(1, 1 + max(len(stages_of(record)) for record in ordered))
     attacks = sorted(attack.name for attack in ordered[0].planned)
     columns = tuple(f"after {k}" for k in reached) if suite else tuple(attacks)
-    columns += (MITIGATED,) * any(len(record.attacks) > len(record.planned) for record in ordered)
+    run = {attack.name for record in ordered for attack in record.attacks}
+    columns += tuple(name for name in ADDED if name in run)
     rows = sorted(  # by rank first, since a paired test may rank a lower figure higher
         (_make_row(record, rank, columns, suite) for record, rank in zip_longest(ordered, ranked)),
         key=lambda row: len(ordered) + 1 if row.rank is None else row.rank,
@@ -159,7 +166,7 @@ def _make_row(record: Record, rank: int | None, columns: tuple[str, ...], suite:
     low, high = wilson(k, n)
     after = {f"after {k}": stage_percent(record, stage) for k, stage in enumerate(stages_of(record), 1)}
     alone = _attack_percents(record)
-    under = [after.get(name) if suite and name != MITIGATED else alone.get(_parse(name)) for name in columns]
+    under = [after.get(name) if suite and name not in ADDED else alone.get(_parse(name)) for name in columns]
     return Row(
         record,
         rank,

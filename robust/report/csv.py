@@ -7,15 +7,16 @@ from functools import lru_cache
 from typing import Any
 
 from robust.attacks.text import cell, printable
+from robust.attacks.words import parse_threat
 from robust.report.board import Board, percent
-from robust.report.lines import Line, line_of_all, lines, list_parts
+from robust.report.lines import Line, column_of, line_of_all, lines, list_parts
 
 COLUMNS = (
     "schema", "data", "threat", "suite", "rank", "model", "training", "attack", "n",
     "clean_percent", "robust_percent", "low_percent", "high_percent", "drop_points", "clean_correct", "robust_correct",
     "forwards", "backwards", "seconds", "params", "weights", "samples", "seed", "date",
     "partial", "verdict", "doubts", "accepted", "levels", "rounded_percent",
-    "certify", "certified", "certified_low", "certified_high", "open",
+    "certify", "certified", "certified_low", "certified_high", "open", "curve_end", "curve_median",
     "criterion", "score", "clean_score", "clean_score_low", "clean_score_high",
     "attacked_score", "attacked_score_low", "attacked_score_high",
 )  # fmt: skip
@@ -27,7 +28,9 @@ def long_csv(boards: Iterable[Board]) -> str:
 
     A suite has one more line for each stage: the robust accuracy and the cost after it.
     """
-    return _csv(COLUMNS, (line for board in boards for row in board.rows for line in lines(board, row)))
+    boards = list(boards)
+    rows = [line for board in boards for row in board.rows for line in lines(board, row)]
+    return _csv((*COLUMNS, *_list_radii(boards)), rows)
 
 
 def wide_csv(boards: Iterable[Board]) -> str:
@@ -37,6 +40,7 @@ def wide_csv(boards: Iterable[Board]) -> str:
 
 def wide_table(boards: Iterable[Board]) -> tuple[list[str], list[Line]]:
     """Return the columns and the lines of leaderboard.csv, in the order of the boards."""
+    boards = list(boards)
     rows: list[Line] = []
     attacks: dict[str, str] = {}
     for board in boards:
@@ -44,7 +48,18 @@ def wide_table(boards: Iterable[Board]) -> tuple[list[str], list[Line]]:
             parts = {attacks.setdefault(name, f"{printable(name)} percent"): k for name, k, _ in list_parts(row.record)}
             under = {name: percent(k, row.record.data.n) for name, k in parts.items()}
             rows.append(_tidy_line(line_of_all(board, row) | under))
-    return [*(column for column in COLUMNS if column != "attack"), *sorted(attacks.values())], rows
+    return [
+        *(column for column in COLUMNS if column != "attack"),
+        *sorted(attacks.values()),
+        *_list_radii(boards),
+    ], rows
+
+
+def _list_radii(boards: Iterable[Board]) -> list[str]:
+    """List the columns of the accuracies on curves: those that any row lists, by norm and radius."""
+    curves = [row.record.curve for board in boards for row in board.rows if row.record.curve]
+    listed = {f"{curve.norm}:{text}" for curve in curves for text in curve.eps}
+    return [column_of(threat) for threat in sorted(listed, key=parse_threat)]
 
 
 def _tidy_line(line: Line) -> Line:

@@ -1,5 +1,6 @@
 """The lines of the CSV tables: for each row one for all attacks, one for each attack, one for each stage."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -78,6 +79,7 @@ def _share(board: Board, row: Row) -> Line:
         "doubts": _names(finding.name for finding in record.trust.findings) if record.trust else "",
         "accepted": _names(record.trust.accepted) if record.trust else "",
         **_certificate(record),
+        **_curve(record),
         **_scores(row),
         "levels": "" if record.levels is None else record.levels,  # None would make floats of the column
     }
@@ -91,6 +93,23 @@ def _certificate(record: Record) -> Line:
     low, high = wilson(k, n)
     shares = {"certified": percent(k, n), "certified_low": 100 * low, "certified_high": 100 * high}
     return {"certify": certificate.method, **shares, "open": percent(int(record.open.sum()), n)}
+
+
+def _curve(record: Record) -> Line:
+    """Return the cells of the curve: its end, its median ("" beyond it), and the accuracies that it lists."""
+    if (curve := record.curve) is None:
+        return {}
+    median = curve.median if math.isfinite(curve.median) else ""
+    listed = {
+        column_of(f"{curve.norm}:{text}"): percent(int(robust.sum()), record.data.n)
+        for text, robust in curve.list_marks()
+    }
+    return {"curve_end": curve.end, "curve_median": median, **listed}
+
+
+def column_of(threat: str) -> str:
+    """Return the column of the robust accuracy at an eps that is read from the curve."""
+    return f"at {threat} percent"
 
 
 def _scores(row: Row) -> Line:

@@ -4,6 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from robust.attacks.text import cut
+from robust.flags import union
+from robust.records.added import CURVE
+from robust.records.curve import describe_radius
+from robust.records.record import Record
 from robust.report.board import Board, Row, percent
 from robust.stats import wilson
 
@@ -21,6 +25,10 @@ PROOFS = (
     "lower bound of the true robustness. Open: neither certified nor broken."
 )
 
+CURVES = (
+    "Median: the smallest eps at which at least half of the samples are answered wrong, by the smallest adversarial "
+    "distance of each sample that was found and verified; a curve is an upper bound, too."
+)
 MAX_ATTACKS = 24  # whose figures a terminal lists below a table
 
 
@@ -35,7 +43,9 @@ class Column:
 
 def legend(boards: Iterable[Board]) -> str:
     """Return what the columns of these boards mean."""
-    return f"{LEGEND} {PROOFS}" if any(board.certified for board in boards) else LEGEND
+    boards = list(boards)
+    proofs, curves = any(board.certified for board in boards), any(board.curved for board in boards)
+    return " ".join([LEGEND, *[PROOFS] * proofs, *[CURVES] * curves])
 
 
 def columns(board: Board) -> list[Column]:
@@ -51,6 +61,7 @@ def columns(board: Board) -> list[Column]:
         Column("95 % interval"),
         *mean_columns(board),
         *[Column("certified %"), Column("open %")] * board.certified,
+        *[Column("median")] * board.curved,
         *[Column("verdict", numeric=False)] * board.judged,
         Column("drop"),
         Column("n"),
@@ -72,6 +83,29 @@ def describe_bracket(row: Row, sign: str) -> str:
     partial = ", stopped by the time" * bool(certificate.partial)
     proved = f"certified by {certificate.method}{partial}, 95 % interval {100 * low:.1f} to {100 * high:.1f}"
     return f"{who} ({proved}; {n_open} of {record.data.n} open)"
+
+
+def describe_curve(row: Row) -> str:
+    """Return the curve of a row in words: its median, the accuracies that are listed, and what it alone has found."""
+    record, curve = row.record, row.record.curve
+    if curve is None:
+        return ""
+    figures = []
+    for text, robust in curve.list_marks():
+        low, high = wilson(int(robust.sum()), record.data.n)
+        share = percent(int(robust.sum()), record.data.n)
+        figures.append(f"{share:.1f} % at {text} (95 % interval {100 * low:.1f} to {100 * high:.1f})")
+    partial = ", stopped by the time" * bool(curve.partial)
+    who = f"{record.model.name} ({record.recipe}), curve up to {curve.end}{partial}"
+    alone = count_alone(record)
+    more = f"; {alone} of {record.data.n} samples under {record.threat} were found by the curve alone" * bool(alone)
+    return f"{who}: {', '.join([f'median {describe_radius(curve, curve.median)}', *figures])}{more}"
+
+
+def count_alone(record: Record) -> int:
+    """Count the samples that the curve has broken, and none of the attacks that the user chose."""
+    found = union(attack.adversarial for attack in record.attacks if attack.name == CURVE)
+    return int((found & ~union(attack.adversarial for attack in record.planned)).sum())
 
 
 def describe_rounding(board: Board) -> str:
@@ -130,7 +164,10 @@ def cells(board: Board, row: Row) -> list[str]:
     interval = f"{row.low:.1f} to {row.high:.1f}"
     verdict = [row.record.marked_verdict] * board.judged
     proved = ["" if value is None else f"{value:.1f}" for value in (row.certified, row.open)] * board.certified
+    curve = row.record.curve
+    median = ["" if curve is None else describe_radius(curve, curve.median)] * board.curved
     means = mean_cells(row) * bool(board.score)
-    tail = [interval, *means, *proved, *verdict, f"{row.drop:.1f}", str(data.n), f"{model.params:,}", model.weights[:8]]
+    tail = [interval, *means, *proved, *median, *verdict, f"{row.drop:.1f}"]
+    tail += [str(data.n), f"{model.params:,}", model.weights[:8]]
     names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
     return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from robust.attacks.text import printable
 from robust.flags import union
+from robust.records.added import MITIGATED
 from robust.records.moved import MOST_MOVED, MOVED_HEADS
 from robust.records.record import Record
 from robust.report.board import Board, Row
@@ -19,6 +20,7 @@ from robust.report.table import (
     columns,
     describe_attacks,
     describe_bracket,
+    describe_curve,
     describe_rounding,
     describe_scores,
     mean_columns,
@@ -57,7 +59,8 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
     n = " to ".join(dict.fromkeys((str(sizes[0]), str(sizes[-1]))))
     lines = [printable(f"{board.title}, {board.suite}, n = {n}"), file.getvalue().rstrip()]
     brackets = [bracket for row in board.rows if (bracket := describe_bracket(row, sign))]
-    notes = [*brackets, *[describe_attacks(board)] * (hidden == without_attacks), describe_rounding(board)]
+    curves = [told for row in board.rows if (told := describe_curve(row))]
+    notes = [*brackets, *curves, *[describe_attacks(board)] * (hidden == without_attacks), describe_rounding(board)]
     notes.append(describe_scores(board))
     notes_wrapped = (line for note in notes for line in textwrap.wrap(printable(note), width))
     return "\n".join([*lines, *notes_wrapped, *(line for row in board.rows for line in _moved(row.record, width))])
@@ -101,8 +104,8 @@ def describe_findings(record: Record) -> list[str]:
 
 def _mitigated(record: Record) -> Iterator[str]:
     """Yield the effect of the mitigated attack on the figure of a row."""
-    for attack in record.attacks[len(record.planned) :]:
-        without = record.correct & ~union(planned.adversarial for planned in record.planned)
+    for attack in (attack for attack in record.attacks if attack.name == MITIGATED):
+        without = record.correct & ~union(other.adversarial for other in record.attacks if other.name != MITIGATED)
         names = ", ".join(attack.options["mitigations"]) or "ordinary attacks"
         yield f"mitigated by {names}: {without.mean():.1%} robust without, {record.robust.mean():.1%} with it"
 

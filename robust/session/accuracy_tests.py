@@ -21,7 +21,7 @@ from robust.session.payload_builder import PayloadBuilder
 from robust.session.preflight import Preflight
 from robust.session.resources import Resources
 from robust.session.result import Result
-from robust.session.selection import count_attacks, is_judged, is_to_certify, node_id
+from robust.session.selection import count_attacks, is_judged, is_to_certify, is_to_curve, node_id
 
 
 class Commands(NamedTuple):
@@ -77,6 +77,7 @@ class AccuracyTest:
             attacks=count_attacks(case.item),
             judged=is_judged(case.item),
             certified=is_to_certify(case.item),
+            curved=is_to_curve(case.item),
             cache=measurement.cache,
             notes=self._note_fit(case, attack, result.threat, is_suite),
         )

@@ -127,6 +127,8 @@ class CollectionHooks:
         if shipped and "certified_threat" in metafunc.fixturenames:
             threats = self.settings.threats
             metafunc.parametrize("certified_threat", threats, ids=[threat_slug(threat) for threat in threats])
+        if shipped and "curve_norm" in metafunc.fixturenames:
+            metafunc.parametrize("curve_norm", self.settings.curves.norms)
         kinds = {
             "attack": self.settings.attacks,
             "suite": [suite.name for suite in self.settings.suites],

@@ -7,7 +7,8 @@ import pytest
 
 from robust.attacks.registry import suggest
 from robust.attacks.words import canonical_threat
-from robust.gates import Floor, read_percent
+from robust.gates import Floor
+from robust.settings.floors import read_percent
 
 if TYPE_CHECKING:
     from robust.attacks.engine import AnyAttack

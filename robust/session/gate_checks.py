@@ -21,7 +21,8 @@ from robust.gates import (
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.record import Record
 from robust.report.scores import scores_of
-from robust.session.results import Results, RowKey
+from robust.session.results import Results
+from robust.session.row_key import RowKey
 
 NAMED = 5  # samples that a line names
 
@@ -136,6 +137,9 @@ class GateChecks:
         if floor.is_certified:
             proofs = (payload.row for payload in self._results.payloads if payload.certificate and payload.row)
             return any(floor.scope in chain(*certified_scopes(row.threat)) for row in proofs)
+        if floor.threat:
+            norm = floor.threat.partition(":")[0]
+            return any(payload.curve and payload.curve.curve.norm == norm for payload in self._results.payloads)
         if floor.is_mean:
             return any(self._mean_floor(record) == floor for _, record in self._results.list_complete())
         if floor.scope == CLEAN:
@@ -174,5 +178,7 @@ def _unmeasured(floor: Floor) -> str:
     }
     if floor.is_certified:
         reasons[floor.scope] = "nothing was certified"
+    if floor.threat:
+        reasons[floor.scope] = "no curve was measured"
     reason = reasons.get(floor.scope, f"no attack was run for {floor.scope}")
     return f"--robust-fail-under={floor}: {reason}, so nothing shows that it holds"

@@ -17,7 +17,7 @@ from robust.session.selection import Selection, describe_unmeasured, group_rows,
 from robust.settings.parsing import call_hook
 
 if TYPE_CHECKING:
-    from robust.session.results import RowKey
+    from robust.session.row_key import RowKey
 
 
 class RobustSession:
@@ -209,7 +209,7 @@ class RobustSession:
         """Return a line for each row of the user's that is worse than the baseline's."""
         if not self._compares:
             return []
-        from robust.session.regression_tests import compare_reported
+        from robust.session.reported_regressions import compare_reported
 
         baseline = self.run.regression_test.selected.baseline
         assert baseline is not None

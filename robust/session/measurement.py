@@ -32,7 +32,7 @@ from robust.session.queries import leave_queries, replace_attack, replace_stages
 from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.session.selection import part_of
-from robust.verification.check import LARGE, OUTSIDE, RIGHT_ALONE, describe_faults
+from robust.verification.check import LARGE, OUTSIDE, RIGHT_ALONE, Faults, describe_faults
 
 ShowBar = Callable[[str], AbstractContextManager[Bar]]  # takes the title
 Key = tuple[str, str, int]  # an attack or a suite, a threat model, a seed
@@ -133,7 +133,7 @@ class Measurements:
         faulty = self._answers.get_clean(case.module, case.samples).faulty or result.found.faulty
         if faulty:
             fail(f"the model answered {faulty} of {n} samples with NaN or infinity ({measured})")
-        self._check_unverified(case, result.found, measured)
+        self.check_unverified(case, result.found.fault, measured)
 
     def round(self, case: Case, found: AttackResult, threat: Threat) -> AttackResult:
         """Add what is still adversarial when the inputs are rounded to the data's levels."""
@@ -288,13 +288,13 @@ class Measurements:
         fail_on = settings.gates.fail_on
         return Limits(seconds, lambda robust: decide(Measured.of(robust, n), floor, fail_on).ruling == "fails")
 
-    def _check_unverified(self, case: Case, found: AttackResult, measured: str) -> None:
+    def check_unverified(self, case: Case, fault: Faults, measured: str) -> None:
         """Count a sample whose input could not be verified as robust; fail the test if those are more than a few."""
-        unverified, n = int((found.fault > 0).sum()), len(found.fault)
-        by_batch = int((found.fault >= RIGHT_ALONE).sum())  # expected of a model that is quantised by the batch
-        refuted = f"were not adversarial when their inputs were shown again ({describe_faults(found.fault)})"
+        unverified, n = int((fault > 0).sum()), len(fault)
+        by_batch = int((fault >= RIGHT_ALONE).sum())  # expected of a model that is quantised by the batch
+        refuted = f"were not adversarial when their inputs were shown again ({describe_faults(fault)})"
         if unverified - by_batch > MAX_UNVERIFIED * n:
-            outside = np.isin(found.fault, (LARGE, OUTSIDE)).any()
+            outside = np.isin(fault, (LARGE, OUTSIDE)).any()
             cause = (
                 "the attack leaves its threat model"
                 if outside

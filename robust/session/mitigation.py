@@ -12,7 +12,7 @@ from robust.device import device_of
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.measure import AttackResult, options_of
 from robust.flags import Flags
-from robust.records.record import MITIGATED
+from robust.records.added import MITIGATED
 from robust.records.trust import Part, TrustReport
 from robust.session.case import Case
 from robust.session.measurement import Measurements

@@ -41,6 +41,11 @@ def test_suite(pytestconfig: pytest.Config, _robust_case: "Case", suite: str, th
     pytestconfig.stash[RUN].accuracy_test.test_attack(_robust_case, suite, threat, is_suite=True)
 
 
+def test_curve(pytestconfig: pytest.Config, _robust_case: "Case", curve_norm: str) -> None:
+    """Test the accuracy at every eps of a norm: find each sample's smallest adversarial distance."""
+    pytestconfig.stash[RUN].curve_test.test_curve(_robust_case, curve_norm)
+
+
 def test_trust(pytestconfig: pytest.Config, _robust_case: "Case", row: str, threat: str) -> None:
     """Test whether the row's figures may be believed: those of a suite, or of all attacks together."""
     pytestconfig.stash[RUN].trust_test.test_trust(_robust_case, row, threat)

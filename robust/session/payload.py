@@ -8,6 +8,7 @@ from robust.flags import Flags, pack, unpack
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
 from robust.records.columns import Columns, read_columns, write_columns
+from robust.records.curve import Curve, curve_from_json, curve_to_json
 from robust.records.record import DataUsed, ModelUsed
 from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 from robust.verification.fresh_process import Source
@@ -79,6 +80,7 @@ class RowPart:
     attacks: int = 1  # that make the row
     judged: bool = False  # whether a test_trust of this session judges the row
     floor: float | None = None  # a percentage, which the user's test has set
+    curved: bool = False  # whether a test_curve of this session measures the curve of the row's samples
     certified: bool = False  # whether a test_certified of this session certifies the row's samples
     cache: str = ""  # the folder with the rounds of a suite, or with what is certified so far
     notes: tuple[str, ...] = ()  # on what the attack does otherwise than it says
@@ -104,11 +106,30 @@ class AttackPayload:
 
 
 @dataclass(frozen=True, slots=True)
+class CurvePayload:
+    """A curve, and the file where its inputs wait: of all samples whose distance is above 0 and finite."""
+
+    curve: Curve
+    rounded: dict[str, Flags]  # by planned threat model: (n,), adversarial also after the input is rounded to levels
+    inputs: str | None  # the path of an .npz with x_adv and the arrays of the images; None where no row is filed
+    images: tuple[str, ...] = ()  # the names of those arrays
+
+    def to_json(self) -> Json:
+        rounded = {threat: pack(flags) for threat, flags in self.rounded.items()}
+        return {"curve": curve_to_json(self.curve), "rounded": rounded, "inputs": self.inputs, "images": [*self.images]}
+
+    @classmethod
+    def from_json(cls, content: Json, n: int) -> "CurvePayload":
+        rounded = {threat: unpack(bits, n) for threat, bits in content["rounded"].items()}
+        return cls(curve_from_json(content["curve"], n), rounded, content["inputs"], tuple(content["images"]))
+
+
+@dataclass(frozen=True, slots=True)
 class ItemPayload:
     """The measurements of one test.
 
-    test_clean has no row; test_certified has a certificate; test_trust has a report, and an attack only if one was run
-    with mitigations.
+    test_clean has no row; test_certified has a certificate, and test_curve a curve; test_trust has a report, and an
+    attack only if one was run with mitigations.
     """
 
     setup: Setup
@@ -119,6 +140,7 @@ class ItemPayload:
     trust: TrustReport | None = None
     nearby: tuple[tuple[float, ...], ...] | None = None  # logits of inputs nearby, after the attacks
     certificate: Certificate | None = None
+    curve: CurvePayload | None = None
 
     def to_json(self) -> Json:
         """Return the payload as JSON can hold it."""
@@ -131,13 +153,14 @@ class ItemPayload:
             "trust": self.trust and trust_to_json(self.trust),
             "nearby": self.nearby,
             "certificate": self.certificate and certificate_to_json(self.certificate, self.correct),
+            "curve": self.curve and self.curve.to_json(),
         }
 
     @classmethod
     def from_json(cls, content: Json) -> "ItemPayload":
         """Read what `to_json` returned."""
         setup, row, attack, trust = (content[key] for key in ("setup", "row", "attack", "trust"))
-        certificate = content["certificate"]
+        certificate, curve = content["certificate"], content["curve"]
         n = setup["data"]["n"]
         return cls(
             setup=Setup.from_json(setup),
@@ -148,6 +171,7 @@ class ItemPayload:
             trust=trust and trust_from_json(trust),
             nearby=content["nearby"] and tuple(map(tuple, content["nearby"])),
             certificate=certificate and certificate_from_json(certificate, n),
+            curve=curve and CurvePayload.from_json(curve, n),
         )
 
 

@@ -63,7 +63,8 @@ class PayloadBuilder:
         )
         images = self._draw_images(case, result)
         levels = self._settings.dataset.levels if attack.rounded is not None else None
-        return AttackPayload(outcome, levels, self._write_inputs(case, result, images), tuple(images))
+        inputs = self.write_inputs(case, f"{result.attack} {result.threat}", result.x_adv, images)
+        return AttackPayload(outcome, levels, inputs, tuple(images))
 
     def _build_setup(self, case: Case) -> Setup:
         variant, samples, settings, dataset = case.variant, case.samples, self._settings, self._settings.dataset
@@ -106,12 +107,14 @@ class PayloadBuilder:
             return {}
         return gallery.arrays() if gallery else {}
 
-    def _write_inputs(self, case: Case, result: Result, images: dict[str, NDArray[Any]]) -> str | None:
+    def write_inputs(
+        self, case: Case, what: str, x_adv: NDArray[np.float32], images: dict[str, NDArray[Any]]
+    ) -> str | None:
+        """Write the inputs, and the arrays of images, that wait for their row; return the file, if there is a row."""
         if not self._settings.files or not self._is_first:
             return None
-        name = f"{case.item.nodeid} {result.attack} {result.threat}"
         try:
-            return str(write_inputs(self._settings.home, name, result.x_adv, images))
+            return str(write_inputs(self._settings.home, f"{case.item.nodeid} {what}", x_adv, images))
         except OSError as error:
             fail(f"the adversarial inputs could not be written: {error}")
 

@@ -11,14 +11,17 @@ import torch
 from numpy.typing import NDArray
 
 import robust
-from robust.attacks.words import tables_of
+from robust.attacks.words import parse_threat, tables_of
+from robust.data.spool import pick_rows
 from robust.evaluation.time_limit import TIME
-from robust.flags import union
+from robust.flags import Flags, union
+from robust.records.added import CURVE
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.certificate import Certificate
+from robust.records.curve import Curve
 from robust.records.record import Record
 from robust.records.trust import Finding, TrustReport
-from robust.session.payload import ItemPayload
+from robust.session.payload import CurvePayload, ItemPayload
 from robust.train.card import summarise_card
 
 CONTRADICTED = "contradicted"  # the name of the finding
@@ -29,8 +32,12 @@ def build_record(
     trust: TrustReport | None,
     labels: NDArray[Any],
     certificate: Certificate | None = None,
+    curved: ItemPayload | None = None,
 ) -> Record:
-    """Build the record of a row from the payloads of its attacks, the mitigated one last, and the samples' labels."""
+    """Build the record of a row from the payloads of its attacks, the mitigated one last, and the samples' labels.
+
+    `curved` is the payload of the curve that the row lies on.
+    """
     setup, attacks = row[0].setup, [payload.attack for payload in row]
     parts = [payload.row for payload in row if payload.row is not None]
     outcomes: list[AttackOutcome] = [attack.outcome for attack in attacks if attack is not None]
@@ -43,7 +50,8 @@ def build_record(
         draw=setup.draw,
         criterion={"name": setup.criterion},
         columns=row[0].columns,
-        correct=~union(~payload.correct for payload in row),  # in all of the processes that measured
+        # In all of the processes that measured:
+        correct=~union(~payload.correct for payload in (*row, *filter(None, [curved]))),
         attacks=tuple(outcomes),
         levels=None if None in levels else levels[0],
         provenance={
@@ -70,9 +78,49 @@ def build_record(
         certificate=certificate,
         tables=tables_of(parts[0].threat),
     )
+    if curved is not None and curved.curve is not None:
+        record = _add_curve(record, curved.curve)
     if labels.ndim == 1:
         record.provenance["classes"] = count_classes(record, labels)
     return _note_contradicted(record)
+
+
+def _add_curve(record: Record, payload: CurvePayload) -> Record:
+    """Add the curve, and what it alone has found as an attack; the curve takes what the row's attacks have found.
+
+    So the row's figure and the curve's at its eps are one. An input of another attack, of another process, lies within
+    eps: then the distance is at most that.
+    """
+    curve, eps = payload.curve, float(parse_threat(record.threat)[1])
+    broken = record.correct & find_known(curve) & ~curve.robust_at(eps)
+    rounded = payload.rounded.get(record.threat)
+    outcome = AttackOutcome(
+        name=CURVE,
+        options={"end": curve.end, "attacks": [*curve.attacks]},
+        adversarial=broken,
+        forwards=curve.forwards,
+        backwards=curve.backwards,
+        seconds=curve.seconds,
+        rounded=None if rounded is None else rounded & broken,
+    )
+    planned, added = record.planned, record.attacks[len(record.planned) :]
+    record = replace(record, attacks=(*planned, outcome, *added))
+    distance = np.where(record.correct, curve.distance, 0).astype(np.float32)
+    late = record.correct & ~record.robust & (distance > np.float32(eps))
+    distance[late] = np.float32(eps)
+    return replace(record, curve=replace(curve, distance=distance))
+
+
+def find_known(curve: Curve) -> Flags:
+    """Return the samples, (n,), of which the curve has an input of its own."""
+    known: Flags = (curve.distance > 0) & np.isfinite(curve.distance)
+    return known
+
+
+def take_within(curve: Curve, record: Record, x_adv: NDArray[np.float32]) -> tuple[Flags, NDArray[np.float32]]:
+    """Return (samples, (n,), that the curve has broken within the row's eps, their inputs)."""
+    (outcome,) = (attack for attack in record.attacks if attack.name == CURVE)
+    return outcome.adversarial, pick_rows(x_adv, np.flatnonzero(outcome.adversarial[find_known(curve)]))
 
 
 def _note_contradicted(record: Record) -> Record:

@@ -1,9 +1,8 @@
 """The test of a row against a baseline: first the inputs that the baseline keeps are tried, then the row's attacks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, reduce
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,32 +11,25 @@ from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.text import printable
 from robust.baseline import store
 from robust.baseline.comparison import Comparison, Paired, name_samples
-from robust.baseline.matching import (
-    AbsentError,
-    UncertifiedError,
-    UnfitError,
-    Wanted,
-    certified_flags,
-    find_match,
-    robust_flags,
-)
-from robust.baseline.mean_comparison import MeanComparison, compare_scores
+from robust.baseline.distances import DistanceComparison, NoCurveError, find_curve
+from robust.baseline.matching import UncertifiedError, UnfitError, certified_flags, robust_flags
+from robust.baseline.mean_comparison import MeanComparison
 from robust.baseline.replay import Replay, replay_inputs
 from robust.baseline.store import Baseline
-from robust.baseline.tolerance import CERTIFIED, CLEAN, MEAN, ROBUST, WORDS, Tolerance
+from robust.baseline.tolerance import CERTIFIED, CLEAN, DISTANCE, MEAN, ROBUST, WORDS
 from robust.flags import Flags, union
+from robust.records.curve import Curve
 from robust.records.record import Record
 from robust.session.baseline import SelectedBaseline, find_row, select
 from robust.session.case import COMPARED, Case, fail
 from robust.session.certification import Certification
+from robust.session.curve_tests import CurveTest
 from robust.session.measurement import Measurements
 from robust.session.preflight import Preflight
+from robust.session.reported_regressions import describe_inconclusive, figures_of
 from robust.session.resources import Resources
-from robust.session.results import Results
 from robust.session.selection import is_measured_anyway, node_id
 from robust.settings.baseline import RegressionCheck
-
-Figures = dict[str, Any]  # a comparison as numbers
 
 
 class RegressionTest:
@@ -49,6 +41,7 @@ class RegressionTest:
         measurements: Measurements,
         preflight: Preflight,
         certification: Certification,
+        curve_test: CurveTest,
         repeat: str,
         selected: list[str] | None,
     ) -> None:
@@ -59,6 +52,7 @@ class RegressionTest:
         self._measurements = measurements
         self._preflight = preflight
         self._certification = certification
+        self._curve_test = curve_test
         self._repeat = repeat  # the command of this run, without node ids
         self._given = selected  # what the controller has selected, in a worker
 
@@ -84,6 +78,9 @@ class RegressionTest:
         elif check.margin.metric == MEAN:
             self._preflight.refuse_futile(case)
             self._test_mean(case, check, before)
+        elif check.margin.metric == DISTANCE:
+            self._preflight.refuse_futile(case)
+            self._test_distance(case, check, before)
         else:
             self._preflight.refuse_futile(case)
             self._test_robust(case, check, baseline, before)
@@ -106,6 +103,26 @@ class RegressionTest:
             stopped = f"{certificate.method} was stopped by the {certificate.partial}"
             fail(f"{stopped}, so nothing shows that as many samples are still certified")
         self._judge(case, check, comparison, _describe_training(case, before))
+
+    def _test_distance(self, case: Case, check: RegressionCheck, before: Record) -> None:
+        """Compare the distances of a norm. The test is skipped if the baseline has no such curve."""
+        norm = check.threat.partition(":")[0]
+        try:
+            old = find_curve(before, str(self._data.read_threat(str(self._settings.curves.end_of(norm)))))
+        except NoCurveError as error:
+            if self._settings.baselines.strict:
+                fail(f"{self.selected.baseline}: {error.args[0]}")
+            pytest.skip(printable(f"{self.selected.baseline}: {error.args[0]}"))
+        for name in (check.row,) if check.row else self._settings.attacks:
+            self._measurements.get(case, name, check.threat)  # the curve takes in what they find
+        new = self._make_curve(case, norm)
+        comparison = DistanceComparison(old, new)
+        if new.partial and comparison.ruling(check.margin) != "fails":
+            fail(f"the curve was stopped by the {new.partial}, so nothing shows that it is as good")
+        self._judge(case, check, comparison, _describe_training(case, before))
+
+    def _make_curve(self, case: Case, norm: str) -> Curve:
+        return self._curve_test.make_curve(norm, self._curve_test.search.measure(case, norm)[0])
 
     def _test_robust(self, case: Case, check: RegressionCheck, baseline: Baseline, before: Record) -> None:
         """Compare on all samples, or as soon as losses are too many, if nothing else here attacks the others.
@@ -171,9 +188,11 @@ class RegressionTest:
         `note` says in brackets what else belongs to the figure.
         """
         margin, spec, baseline = check.margin, case.variant.spec, self.selected.baseline
-        row = {CLEAN: "", CERTIFIED: f", {check.threat}, {self._settings.certify}"}.get(
-            margin.metric, f", {check.threat}, {check.row or 'all attacks'}"
-        )
+        row = {
+            CLEAN: "",
+            CERTIFIED: f", {check.threat}, {self._settings.certify}",
+            DISTANCE: f", {check.threat.partition(':')[0]}",
+        }.get(margin.metric, f", {check.threat}, {check.row or 'all attacks'}")
         figure = f"{WORDS[margin.metric]} {comparison}{note}"
         who = f"compared with {baseline}: {printable(f'{spec.name} ({case.variant.training})')}{row}"
         figures = {"text": f"{who}: {figure}", **figures_of(comparison, margin)}
@@ -183,7 +202,7 @@ class RegressionTest:
         case.note("lost", int(comparison.lost.sum()))
         ruling = comparison.ruling(margin)
         if ruling == "inconclusive":
-            case.warn(_describe_inconclusive(margin, row, comparison))
+            case.warn(describe_inconclusive(margin, row, comparison))
         if ruling == "fails":
             word, which = (
                 "worse" if margin.metric == MEAN else "lost",
@@ -205,50 +224,3 @@ def _describe_replayed(robust: Flags, replay: Replay) -> str:
     alone = int((robust & replay.adversarial).sum())
     samples = f"{alone} sample{'s are' if alone > 1 else ' is'} adversarial by the baseline's inputs alone"
     return f" ({samples}, which the row with its {100 * robust.mean():.1f} % does not count)" if alone else ""
-
-
-def compare_reported(results: Results, baseline: Baseline, margins: tuple[Tolerance, ...]) -> list[str]:
-    """Compare the rows of the user's own tests that the baseline has, too. Returns a line for each that is worse."""
-    some = [margin for margin in margins if margin.metric in (ROBUST, MEAN)]
-    return [line for margin in some for line in _compare_reported(results, baseline, margin)]
-
-
-def _compare_reported(results: Results, baseline: Baseline, margin: Tolerance) -> Iterator[str]:
-    for record in results.list_reported():
-        who, row = printable(f"{record.model.name} ({record.model.training})"), f"{record.threat}, {record.suite}"
-        try:
-            before = find_match(baseline.records, Wanted.of(record))
-        except AbsentError:  # the test is new
-            continue
-        except UnfitError as error:
-            results.warnings[f"{who}, {row}: not compared with {baseline}: {error.args[0]}"] = None
-            continue
-        if (comparison := _compare_rows(before, record, margin.metric)) is None:
-            continue
-        text = f"{who}, {row}: {WORDS[margin.metric]} {comparison}"
-        results.compared[f"compared with {baseline}: {text}"] = figures_of(comparison, margin)
-        ruling = comparison.ruling(margin)
-        if ruling == "inconclusive":
-            results.warnings[f"{who}: {_describe_inconclusive(margin, f', {row}', comparison)}"] = None
-        if ruling == "fails":
-            yield f"{text}: more than {margin} allows against {baseline}"
-
-
-def _compare_rows(before: Record, after: Record, metric: str) -> Paired | None:
-    """Compare two rows by their robust accuracy or mean score; None if one has no scores."""
-    if metric == MEAN:
-        return compare_scores(before, after)
-    return Comparison(robust_flags(before, ROBUST), robust_flags(after, ROBUST))
-
-
-def figures_of(comparison: Paired, margin: Tolerance) -> Figures:
-    """Return a comparison as numbers, for whoever reads them by program; accuracies are counts of the n samples."""
-    counts = dict(zip(("before", "after"), comparison.figures, strict=True))
-    counts |= {name: int(getattr(comparison, name).sum()) for name in ("lost", "won")}
-    allowed = {"margin": str(margin), "metric": margin.metric, "points": float(margin.points)}
-    return {**allowed, "n": len(comparison.lost), **counts, "p": comparison.p, "ruling": comparison.ruling(margin)}
-
-
-def _describe_inconclusive(margin: Tolerance, row: str, comparison: Paired) -> str:
-    change = f"{comparison.change} more than {margin} allows, and may be chance"
-    return f"inconclusive: {WORDS[margin.metric]}{row}: {change} (p = {comparison.p:.2g}); use more samples"

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from robust.flags import Flags
 from robust.gates import Decision, Measured
 from robust.records.evidence import Evidence
 from robust.records.files import locked
-from robust.records.gallery import Gallery, join_galleries
 from robust.records.record import Record
 from robust.records.store import Fate, add
 from robust.records.trust import TrustReport
@@ -21,21 +20,12 @@ from robust.report.folder import write_board
 from robust.session.payload import AttackPayload, ItemPayload, Labels, RowPart, TrainingCard
 from robust.session.record_builder import build_record
 from robust.session.reverify import Reverified
-from robust.session.waiting_inputs import read_images, read_inputs, remove_inputs
+from robust.session.row_evidence import collect_evidence
+from robust.session.row_key import RowKey, key_of, of_curve, of_proof
+from robust.session.waiting_inputs import remove_inputs
 
 Logits = tuple[tuple[float, ...], ...]
 Reverify = Callable[[ItemPayload, Record, Evidence, Logits | None], Reverified]
-
-
-class RowKey(NamedTuple):
-    """The key of a row: its results have this in common."""
-
-    model_text: str
-    training: str
-    weights: str
-    threat: str
-    origin: str  # the user's test that reports it; "" for a shipped test
-    suite: str
 
 
 @dataclass
@@ -52,6 +42,7 @@ class Results:
     _rows: dict[RowKey, dict[str, ItemPayload]] = field(default_factory=dict)  # by attack
     _trust: dict[RowKey, TrustReport] = field(default_factory=dict)
     _certified: dict[RowKey, ItemPayload] = field(default_factory=dict)  # by the row's key without its suite
+    _curves: dict[RowKey, ItemPayload] = field(default_factory=dict)  # by the row's key with its norm, without a suite
     _nearby: dict[RowKey, Logits | None] = field(default_factory=dict)  # what the model answered after the attacks
     _mitigated: dict[RowKey, ItemPayload] = field(default_factory=dict)  # an attack that was run beside a row
     _records: dict[RowKey, Record] = field(default_factory=dict)  # of the rows all of whose attacks were run
@@ -63,10 +54,13 @@ class Results:
         self.payloads.append(payload)
         if payload.row is None:
             return []
-        key = _key(payload, payload.row)
+        key = key_of(payload, payload.row)
         if payload.certificate is not None:
             self._certified[key] = payload
-            return [other for other in self._rows if _of_proof(other) == key and self._complete(other)]
+            return [other for other in self._rows if of_proof(other) == key and self._complete(other)]
+        if payload.curve is not None:
+            self._curves[key] = payload
+            return [other for other in self._rows if of_curve(other) == key and self._complete(other)]
         if payload.trust is not None:
             self._trust[key], self._nearby[key] = payload.trust, payload.nearby
             if payload.attack is not None:
@@ -77,17 +71,23 @@ class Results:
 
     def _complete(self, key: RowKey) -> bool:
         """Build the row's record, if all is there that belongs to it. Returns whether it is a new one."""
-        row, trust, certified = self._rows.get(key, {}), self._trust.get(key), self._certified.get(_of_proof(key))
+        row, trust, certified = self._rows.get(key, {}), self._trust.get(key), self._certified.get(of_proof(key))
+        curved = self._curves.get(of_curve(key))
         parts = [payload.row for payload in row.values() if payload.row is not None]
         if not parts or any(
-            len(row) < part.attacks or (part.judged and not trust) or (part.certified and not certified)
+            len(row) < part.attacks
+            or (part.judged and not trust)
+            or (part.certified and not certified)
+            or (part.curved and not curved)
             for part in parts
         ):
             return False
         labels, certificate = self._read_labels(key)[0], None if certified is None else certified.certificate
-        record = build_record(self._ordered(key), trust, labels, certificate)
+        record = build_record(self._ordered(key), trust, labels, certificate, curved)
         before, self._records[key] = self._records.get(key), record
-        if before is None or not (record.same_outcomes(before) and record.same_certificate(before)):
+        if before is None or not (
+            record.same_outcomes(before) and record.same_certificate(before) and record.same_curve(before)
+        ):
             return True
         if key in self._reverified:
             self.add_reverified(key, self._reverified[key])
@@ -150,9 +150,11 @@ class Results:
                 ran = f"{len(row)} of {part.attacks} attacks were run"
                 if part.judged and key not in self._trust:
                     ran += ", and test_trust was not"
-                if part.certified and _of_proof(key) not in self._certified:
+                if part.certified and of_proof(key) not in self._certified:
                     ran += ", and test_certified was not"
                 who = f"{model.name} ({model.training}), {part.threat}"
+                if part.curved and of_curve(key) not in self._curves:
+                    ran += ", and test_curve was not"
                 kept = "; its rounds are kept, and the same command goes on from them" * bool(part.cache)
                 lines.append(f"{who}: {ran}, so there is no row{self._describe_change(key)}{kept}")
         return lines
@@ -169,8 +171,9 @@ class Results:
 
     def _describe_change(self, key: RowKey) -> str:
         """Return that the tests of a row met different weights, if they did; else ""."""
-        keys = (*self._rows, *self._trust, *self._certified)
-        same = (other for other in keys if other._replace(weights=key.weights, suite=key.suite) == key)
+        keys = (*self._rows, *self._trust, *self._certified, *self._curves)
+        own = {key, of_curve(key)}
+        same = (o for o in keys if {o._replace(weights=key.weights, suite=part) for part in (key.suite, "")} & own)
         hashes = {other.weights[:8]: None for other in same}
         met = " and ".join(hashes)
         return f"; something changed its weights between the tests: {met}" if len(hashes) > 1 else ""
@@ -212,13 +215,12 @@ class Results:
 
         The number of inputs goes into the record's provenance.
         """
-        record, attacks = self._records[key], self._attacks(key)
-        inputs = [read_inputs(str(attack.inputs)) for attack in attacks]
-        pairs = [(outcome.adversarial, x_adv) for outcome, x_adv in zip(record.attacks, inputs, strict=True)]
-        y, index = self._read_labels(key)
-        evidence = Evidence.of(y, index, pairs, most, record.seed)
+        curved = self._curves.get(of_curve(key))
+        curve = None if curved is None else curved.curve
+        record = self._records[key]
+        evidence = collect_evidence(record, self._attacks(key), curve, self._read_labels(key), most, images)
         record.provenance["inputs"] = len(evidence.row)
-        return replace(evidence, gallery=_join_images(attacks, record, images))
+        return evidence
 
     def clear(self) -> None:
         """Remove the adversarial inputs that waited for their row, and the rounds of suites that have made one.
@@ -232,23 +234,13 @@ class Results:
                 remove_inputs(payload.attack.inputs)
             if payload.row.cache and key in self._records and not payload.attack.outcome.partial:
                 shutil.rmtree(payload.row.cache, ignore_errors=True)
+        for key, payload in self._curves.items():
+            if payload.curve and payload.curve.inputs:
+                remove_inputs(payload.curve.inputs)
+            whole = all(other in self._records for other in self._rows if of_curve(other) == key)
+            if whole and payload.row and payload.curve and not payload.curve.curve.partial:
+                shutil.rmtree(payload.row.cache, ignore_errors=True)
         for key, payload in self._certified.items():
-            whole = all(other in self._records for other in self._rows if _of_proof(other) == key)
+            whole = all(other in self._records for other in self._rows if of_proof(other) == key)
             if whole and payload.row and payload.certificate and not payload.certificate.partial:
                 shutil.rmtree(payload.row.cache, ignore_errors=True)
-
-
-def _of_proof(key: RowKey) -> RowKey:
-    """Return the key of the certificate that belongs to a row: what is certified is so whatever attacks there are."""
-    return key._replace(suite="")
-
-
-def _key(payload: ItemPayload, row: RowPart) -> RowKey:
-    setup = payload.setup
-    return RowKey(setup.model_text, setup.model.training, setup.model.weights, row.threat, row.origin, row.suite)
-
-
-def _join_images(attacks: list[AttackPayload], record: Record, most: int) -> Gallery | None:
-    """Join the images of all attacks of a row."""
-    galleries = [Gallery.of(read_images(str(attack.inputs), attack.images)) for attack in attacks]
-    return join_galleries(galleries, record.correct & ~record.robust, most, record.seed)

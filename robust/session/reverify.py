@@ -53,8 +53,8 @@ def reverify(
     `logits` are this process's answers to the inputs of `draw_nearby`, (k, classes), after the attacks. Raises
     UnverifiedError if an input is not adversarial.
     """
-    few, setup = evidence.draw(n_inputs, record.seed), payload.setup
-    if not n_inputs or not (record.has_adversarial or logits):
+    few, setup = evidence.draw_any(n_inputs, record.seed), payload.setup
+    if not n_inputs or not (len(few.row) or record.has_adversarial or logits):
         return Reverified({"fresh": 0})
     if why := _find_obstacle(data, payload, record):
         return _not_done(why, "trusted", "the verdict is without this check; --robust-fresh=0 asks for none")
@@ -63,7 +63,7 @@ def reverify(
         x_adv=few.x_adv,
         x=data.samples.x[few.row],
         y=few.y[few.row],
-        threat=record.threat,
+        threat=record.threat if record.curve is None else record.curve.end,  # the larger ball, which holds the other
         bounds=(data.dataset.lo, data.dataset.hi),
         batch=setup.batch,
         criterion=data.criterion,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from robust.progress import Bar, TrainingBar
     from robust.session.accuracy_tests import AccuracyTest
     from robust.session.certification import Certification
+    from robust.session.curve import CurveSearch
+    from robust.session.curve_tests import CurveTest
     from robust.session.gate_checks import GateChecks
     from robust.session.measurement import Measurements
     from robust.session.preflight import Preflight
@@ -93,6 +95,18 @@ class Run:
         return AccuracyTest(self.resources, self.measurements, self.preflight, self.certification, commands)
 
     @cached_property
+    def curve_search(self) -> "CurveSearch":
+        from robust.session.curve import CurveSearch
+
+        return CurveSearch(self.resources, self.measurements, self._show_bar)
+
+    @cached_property
+    def curve_test(self) -> "CurveTest":
+        from robust.session.curve_tests import CurveTest
+
+        return CurveTest(self.resources, self.measurements, self.preflight, self.curve_search, self.accuracy_test)
+
+    @cached_property
     def trust_test(self) -> "TrustTest":
         from robust.session.trust_tests import TrustTest
 
@@ -105,7 +119,13 @@ class Run:
         given: Any = getattr(self.config, "workerinput", None)
         selected = given and given[SELECTED_BASELINE]
         return RegressionTest(
-            self.resources, self.measurements, self.preflight, self.certification, self._repeat, selected
+            self.resources,
+            self.measurements,
+            self.preflight,
+            self.certification,
+            self.curve_test,
+            self._repeat,
+            selected,
         )
 
     @cached_property

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from robust.gates import CERTIFIED, Floor
+from robust.records.added import CURVE
 from robust.session.model_file import RobustModelFile, model_path
 from robust.settings.settings import Settings
 
 CHECKS = 0.25  # the share of a row's time that is kept for its checks
 PREFLIGHT = 1 / 8  # of the time of a run
+CURVE_WEIGHT = 3.0  # of a curve, beside a row: it costs about as many times what a suite does
 TALLY = pytest.StashKey[tuple[int, Counter[tuple[object, bool]]]]()
 SHIPPED = (
     "test_preflight",
@@ -19,6 +21,7 @@ SHIPPED = (
     "test_certified",
     "test_attack",
     "test_suite",
+    "test_curve",
     "test_trust",
     "test_regression",
 )
@@ -62,11 +65,17 @@ def is_to_certify(item: pytest.Item) -> bool:
     return _tally(item.session)[part_of(item, _params(item)["threat"], CERTIFIED), False] > 0
 
 
+def is_to_curve(item: pytest.Item) -> bool:
+    """Whether a test_curve of this session measures the curve on which this test's row lies."""
+    norm = _params(item)["threat"].partition(":")[0]
+    return _tally(item.session)[part_of(item, norm, CURVE), False] > 0
+
+
 def _tally(session: pytest.Session) -> Counter[tuple[object, bool]]:
     """Count the session's tests by (row, whether they judge it), once: each of a thousand tests asks for it."""
     counted, tally = session.stash.get(TALLY, (-1, Counter[tuple[object, bool]]()))
     if counted != len(session.items):  # tests were deselected since
-        tally = Counter((_proof(item) or _row(item), "row" in _params(item)) for item in session.items)
+        tally = Counter((_proof(item) or _curve(item) or _row(item), "row" in _params(item)) for item in session.items)
         session.stash[TALLY] = len(session.items), tally
     return tally
 
@@ -74,7 +83,8 @@ def _tally(session: pytest.Session) -> Counter[tuple[object, bool]]:
 def weigh_parts(items: list[pytest.Item], *, preflight: bool = True) -> dict[Hashable, float]:
     """Weigh the parts that share the time of a run: a row's attacks, or its suite, and its checks. A row weighs 1.
 
-    So does a certificate. With `preflight`, that of all models together gets its share before them.
+    So does a certificate; a curve weighs CURVE_WEIGHT. With `preflight`, that of all models together gets its share
+    before them.
     """
     tests = Counter((row, "row" in _params(item)) for item in items if (row := _row(item)))
     weights: dict[Hashable, float] = {}
@@ -88,7 +98,8 @@ def weigh_parts(items: list[pytest.Item], *, preflight: bool = True) -> dict[Has
                 weight = (1 - CHECKS * checked) / attacks
             weights[part] = weight
     weights |= {proof: 1.0 for item in items if (proof := _proof(item))}
-    models = {preflight_of(item) for item in items if _row(item) or _proof(item)} if preflight else ()
+    weights |= {curve: CURVE_WEIGHT for item in items if (curve := _curve(item))}
+    models = {preflight_of(item) for item in items if _row(item) or _proof(item) or _curve(item)} if preflight else ()
     before = PREFLIGHT / (1 - PREFLIGHT) * sum(weights.values())
     return weights | {model: before / len(models) for model in models}
 
@@ -108,6 +119,8 @@ def find_floor(item: pytest.Item, settings: Settings) -> Floor | None:
     params, gates, attacks = _params(item), settings.gates, settings.attacks
     if "certified_threat" in params:
         return gates.certified(params["certified_threat"])
+    if norm := params.get("curve_norm"):
+        return next(iter(gates.curve(norm, settings.threats)), None)
     if name := params.get("attack", params.get("suite")):
         return gates.attack(name, params["threat"])
     if "row" in params:  # without test_trust there is no row, which its attacks together are
@@ -120,7 +133,11 @@ def describe_unmeasured(item: pytest.Item, report: pytest.TestReport, settings: 
     if report.skipped and (floor := find_floor(item, settings)):
         return f"--robust-fail-under={floor}: {node_id(item)} was skipped, so nothing shows that it holds"
     passed = report.when == "call" and report.outcome == "passed"
-    return f"{node_id(item)} passed, and measured nothing" if passed and (_row(item) or _proof(item)) else ""
+    return (
+        f"{node_id(item)} passed, and measured nothing"
+        if passed and (_row(item) or _proof(item) or _curve(item))
+        else ""
+    )
 
 
 def is_excuse(report: Any) -> bool:
@@ -142,6 +159,12 @@ def _proof(item: pytest.Item) -> Hashable:
     """Return what a test_certified is among the tests, and the parts of the time; None for another test."""
     threat = _params(item).get("certified_threat")
     return threat and part_of(item, threat, CERTIFIED)
+
+
+def _curve(item: pytest.Item) -> Hashable:
+    """Return what a test_curve is among the tests, and the parts of the time; None for another test."""
+    norm = _params(item).get("curve_norm")
+    return norm and part_of(item, norm, CURVE)
 
 
 def _params(item: pytest.Item) -> dict[str, Any]:

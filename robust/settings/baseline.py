@@ -9,6 +9,8 @@ from robust.baseline.tolerance import (
     CLEAN,
     DEFAULT,
     DEFAULT_CERTIFIED,
+    DEFAULT_DISTANCE,
+    DISTANCE,
     MEAN,
     ROBUST,
     Tolerance,
@@ -35,12 +37,14 @@ class RegressionCheck:
     def slug(self) -> str:
         """Return the part of a test's name: "clean", "linf-8_255", "standard-1-linf-8_255", "certified-linf-8_255".
 
-        That of a mean score begins with "mean": "mean-standard-1-linf-8_255".
+        That of a mean score begins with "mean": "mean-standard-1-linf-8_255"; that of distances is "distance-linf".
         """
         if self.margin.metric == CLEAN:
             return "clean"
         if self.margin.metric == MEAN:
             return f"{MEAN}-{pair_slug(self.row, self.threat)}"
+        if self.margin.metric == DISTANCE:
+            return f"distance-{self.threat.partition(':')[0]}"
         return pair_slug("certified" if self.margin.metric == CERTIFIED else self.row, self.threat)
 
 
@@ -57,11 +61,13 @@ class Baselines:
     def plan_checks(self, rows: tuple[str, ...], threats: tuple[str, ...]) -> list[RegressionCheck]:
         """Return the checks of each model: its clean accuracy once, robust accuracy and mean score of each row.
 
-        And what is certified under each threat model. The quickest check is the first.
+        And what is certified under each threat model, and the distances in each norm. The quickest check is the first.
         """
         pairs = [(row, threat) for threat in threats for row in rows]
         some = {CLEAN: pairs[:1], CERTIFIED: [(row, threat) for threat in threats for row in rows[:1]]}
-        order = (CLEAN, ROBUST, MEAN, CERTIFIED)
+        norms = {threat.partition(":")[0]: threat for threat in reversed(threats)}
+        some[DISTANCE] = [pair for pair in some[CERTIFIED] if pair[1] in norms.values()]
+        order = (CLEAN, ROBUST, MEAN, CERTIFIED, DISTANCE)
         return [
             RegressionCheck(margin, *pair)
             for margin in sorted(self.margins, key=lambda margin: order.index(margin.metric))
@@ -70,19 +76,31 @@ class Baselines:
 
 
 def read_baselines(
-    compare: OptionValue, tolerances: OptionValue, save: OptionValue, *, certified: bool = False
+    compare: OptionValue,
+    tolerances: OptionValue,
+    save: OptionValue,
+    *,
+    certified: bool = False,
+    curves: tuple[str, ...] = (),
 ) -> Baselines:
     """Return the baselines of a run; OptionError for what is wrong with one of the three options.
 
-    `certified` is whether samples are: then those of the baseline must not be lost, either.
+    `certified` is whether samples are: then those of the baseline must not be lost, either. So it is with
+    the distances of `curves`.
     """
     if compare.text is None and tolerances.typed:
         raise OptionError(tolerances.name, None, "say what to compare with, as --robust-compare=latest")
-    margins = read_list(tolerances, read_tolerance, ",".join([DEFAULT, *[DEFAULT_CERTIFIED] * certified]))
+    margins = read_list(
+        tolerances,
+        read_tolerance,
+        ",".join([DEFAULT, *[DEFAULT_CERTIFIED] * certified, *[DEFAULT_DISTANCE] * bool(curves)]),
+    )
     with blame(tolerances.name):
         refuse_twice(margins)
     if not certified and (proof := next((margin for margin in margins if margin.metric == CERTIFIED), None)):
         raise OptionError(tolerances.name, str(proof), "nothing is certified; say how, as --robust-certify=crown")
+    if not curves and (far := next((margin for margin in margins if margin.metric == DISTANCE), None)):
+        raise OptionError(tolerances.name, str(far), "there is no curve; add --robust-curve")
     given = margins if compare.text else ()
     return Baselines(compare.text, compare.folder, given, _read_name(save), bool(tolerances.texts))
 

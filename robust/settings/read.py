@@ -5,10 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from robust.attacks.criteria.registry import DEFAULT
+from robust.data.dataset import Dataset
 from robust.data.tables import fit_tables
+from robust.models.spec import ModelSpec
 from robust.settings.attack_plan import read_attack_plan
 from robust.settings.baseline import read_baselines
-from robust.settings.parsing import Hooks, call_hook, call_no_hook, raise_usage_errors, read_list, read_whole
+from robust.settings.curve import Curves, read_curves
+from robust.settings.parsing import (
+    Hooks,
+    OptionError,
+    call_hook,
+    call_no_hook,
+    raise_usage_errors,
+    read_list,
+    read_whole,
+)
 from robust.settings.settings import Settings
 from robust.settings.sources import Options, options_of_config
 from robust.settings.values import (
@@ -65,6 +77,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         attacks=plan.attacks,
         suites=plan.suites,
         seconds=read_run_time(options["time"]),
+        curves=(curves := _read_curves(options, plan.threats, models, dataset)),
         certify=(method := read_certification(options["certify"], plan.threats, models)),
         search=plan.search,
         trainings=read_list(options["train"], read_training, AS_IS),
@@ -73,8 +86,17 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         draw=read_amount(options["draw"], seed),
         batch_size=read_whole(options["batch-size"], 1),
         device=read_device(options["device"]),
-        gates=read_gates(options["fail-under"], options["fail-on"], plan.names, plan.threats, certified=bool(method)),
-        baselines=read_baselines(options["compare"], options["compare-fail"], options["save"], certified=bool(method)),
+        gates=read_gates(
+            options["fail-under"],
+            options["fail-on"],
+            plan.names,
+            plan.threats,
+            certified=bool(method),
+            ends=curves.ends,
+        ),
+        baselines=read_baselines(
+            options["compare"], options["compare-fail"], options["save"], certified=bool(method), curves=curves.ends
+        ),
         verdict=read_verdict(options["verdict"]),
         accepted=read_list(options["accept"], read_check),
         leaderboard=read_leaderboard(options["leaderboard"], root),
@@ -87,3 +109,12 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         attacks_below=options["attack"].folder,
         home=root / ".robust",
     )
+
+
+def _read_curves(options: Options, threats: tuple[str, ...], models: tuple[ModelSpec, ...], dataset: Dataset) -> Curves:
+    curve = options["curve"]
+    curves = read_curves(curve, options["eps"], threats, models, dataset.hi - dataset.lo)
+    if curves.ends and dataset.criterion != DEFAULT:
+        problem = f"a curve is of classes, and the criterion is {dataset.criterion}; leave one of the two out"
+        raise OptionError(curve.name, curve.text or None, problem)
+    return curves

@@ -1,6 +1,6 @@
 """The settings of a run, as all the rest of it uses them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from robust.models.permissions import Permissions
 from robust.models.spec import ModelSpec
 from robust.records.trust import Verdict
 from robust.settings.baseline import Baselines, RegressionCheck
+from robust.settings.curve import Curves
 from robust.train.recipe import AS_IS
 
 
@@ -62,6 +63,7 @@ class Settings:
     models_below: Path  # where one in `models` starts
     attacks_below: Path  # where one in `attacks` starts
     home: Path  # the folder for trained weights, baselines and unfinished suites
+    curves: Curves = field(default_factory=Curves)  # the smallest adversarial distances that are measured
 
     @property
     def tests(self) -> list[str]:
@@ -69,8 +71,9 @@ class Settings:
         checks = [["test_preflight"], ["test_trust"]] if self.verdict else [[], []]
         proofs = ["test_certified"] * bool(self.certify)
         attacks = [*["test_attack"] * bool(self.attacks), *["test_suite"] * bool(self.suites)]
+        curves = ["test_curve"] * bool(self.curves.ends)
         compared = ["test_regression"] * bool(self.regression_checks)
-        return [*checks[0], "test_clean", *compared, *proofs, *attacks, *checks[1]]
+        return [*checks[0], "test_clean", *compared, *proofs, *attacks, *curves, *checks[1]]
 
     @property
     def rows(self) -> tuple[str, ...]:

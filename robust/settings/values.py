@@ -9,12 +9,13 @@ from robust.certification.words import read_method, refuse_threat
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
 from robust.data.subset import attack_only, read_classes
-from robust.gates import FAIL_ON, Gates, read_floor
+from robust.gates import FAIL_ON, Gates
 from robust.models.normalize import read_normalize
 from robust.models.output_form import read_output
 from robust.models.permissions import SHA256, Permissions
 from robust.models.spec import ModelSpec
 from robust.records.trust import Verdict
+from robust.settings.floors import read_floor
 from robust.settings.parsing import Hooks, OptionError, blame, call_no_hook, read_list, read_whole
 from robust.settings.sources import OptionValue
 from robust.train.recipe import AS_IS, parse_recipe
@@ -229,12 +230,14 @@ def read_gates(
     threats: tuple[str, ...],
     *,
     certified: bool = False,
+    ends: tuple[str, ...] = (),
 ) -> Gates:
     """Return the floors of accuracies; their scopes are among these attacks (or suites) and threat models.
 
-    `certified` is whether anything is: without it, a floor of what is certified is refused.
+    `certified` is whether anything is: without it, a floor of what is certified is refused. `ends` are those of the
+    curves, on which any other eps may have a floor.
     """
-    found = read_list(floors, lambda text: read_floor(text, attacks, threats, floors.folder))
+    found = read_list(floors, lambda text: read_floor(text, attacks, threats, ends, floors.folder))
     if not certified and (proof := next((floor for floor in found if floor.is_certified), None)):
         raise OptionError(floors.name, str(proof), "nothing is certified; say how, as --robust-certify=crown")
     text = fail_on.text or "figure"

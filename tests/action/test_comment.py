@@ -16,7 +16,7 @@ from robust.action.outcome import Line, Outcome
 from robust.gates import Floor, Measured, decide
 from robust.stats import wilson as exact
 from tests.action.composite import ROOT, run
-from tests.action.test_outputs import COMPARED, HOSTILE, MEANS
+from tests.action.test_outputs import COMPARED, HOSTILE, MEAN_LINES, MEANS
 from tests.making import record
 
 HEAD = "0123456789abcdef0123456789abcdef01234567"
@@ -69,11 +69,12 @@ def test_what_a_run_writes_is_read_and_rendered(tmp_path):
     ]
 
 
-def test_the_comparison_of_a_mean_score_is_rendered_in_its_own_units(tmp_path):
-    outcome = Outcome(1, [], [], [], {HOSTILE: MEANS})
+@pytest.mark.parametrize(("compared", "expected"), MEAN_LINES.values(), ids=MEAN_LINES)
+def test_the_comparison_of_a_mean_is_rendered_in_its_own_units(compared, expected, tmp_path):
+    outcome = Outcome(1, [], [], [], {HOSTILE: compared})
     told = render(reading(tmp_path / "numbers.json", json.loads(to_numbers(outcome))), "failure", URL)
 
-    assert "| mean score, in its units | 42.97 | 69.2 | 5 | 3 | 0.22 | 2.5 | fails |" in told.split("\n")
+    assert expected in told.split("\n")
 
 
 @pytest.mark.parametrize("key", [key for key in COMPARED if key != "margin"])

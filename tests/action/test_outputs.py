@@ -28,6 +28,10 @@ MEANS = COMPARED | {
     "margin": "mean:+2.5", "metric": "mean", "points": 2.5, "before": 42.9712, "after": 69.2, "won": 3,
 }  # fmt: skip
 
+DISTANCES = COMPARED | {
+    "margin": "distance:0%", "metric": "distance", "points": 0.0, "before": 0.1234, "after": 0.1,
+}  # fmt: skip
+
 
 def line(floor=None, ruling=None, **made):
     return Line(record(**made), floor, None, ruling=ruling)
@@ -116,10 +120,17 @@ def test_a_comparison_is_a_line():
     assert "| robust accuracy | 75.0 | 25.0 | 5 | 1 | 0.22 | 2 | fails |" in told
 
 
-def test_the_comparison_of_a_mean_score_is_a_line_in_its_own_units():
-    told = format_summary(outcome(status=1, compared={"told": MEANS}))
+MEAN_LINES = {
+    "mean": (MEANS, "| mean score, in its units | 42.97 | 69.2 | 5 | 3 | 0.22 | 2.5 | fails |"),
+    "distance": (DISTANCES, "| mean distance to adversarial inputs | 0.1234 | 0.1 | 5 | 1 | 0.22 | 0 | fails |"),
+}
 
-    assert "| mean score, in its units | 42.97 | 69.2 | 5 | 3 | 0.22 | 2.5 | fails |" in told
+
+@pytest.mark.parametrize(("compared", "expected"), MEAN_LINES.values(), ids=MEAN_LINES)
+def test_the_comparison_of_a_mean_is_a_line_in_its_own_units(compared, expected):
+    told = format_summary(outcome(status=1, compared={"told": compared}))
+
+    assert expected in told
 
 
 @pytest.mark.parametrize(("ruling", "cell"), [(None, ""), ("holds", "holds"), ("inconclusive", "inconclusive")])

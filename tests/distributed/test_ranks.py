@@ -1,5 +1,6 @@
 """Communication of ranks, and their messages about one that fails, dies or hangs."""
 
+import importlib
 import io
 import os
 import signal
@@ -49,6 +50,16 @@ def test_alone_it_is_all_of_them():
         "first": ("first", 1),
         "inputs": [0] * 7,
     }
+
+
+def importing(ranks, name):
+    importlib.import_module(name)
+    return ranks.all(ranks.rank)
+
+
+def test_what_an_optimiser_imports_at_its_first_step_does_not_keep_the_group():
+    name = "torch.distributed.nn.functional"
+    assert together(2, importing, name, forget=[name]) == [[0, 1]] * 2
 
 
 def failing(ranks, which, once):

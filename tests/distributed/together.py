@@ -3,7 +3,9 @@
 import multiprocessing
 import os
 import socket
+import sys
 import traceback
+from pathlib import Path
 
 import torch
 
@@ -11,15 +13,19 @@ from robust.distributed.ranks import join
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["robust.commands.evaluate", "robust.evaluation.suite_run", "robust.train.cache"])
+OUTLIVED = 77  # the exit status of a process that its group's threads outlive: they may abort the interpreter's end
 
 
-def together(size, work, *args, wait=60.0):
-    """Return the result of `work(ranks, *args)` in each of `size` processes; None for one that was killed."""
+def together(size, work, *args, wait=60.0, forget=()):
+    """Return the result of `work(ranks, *args)` in each of `size` processes; None for one that was killed.
+
+    They have not imported the modules to forget, which the server has.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     pipes = [CONTEXT.Pipe(duplex=False) for _ in range(size)]
-    rows = [(rank, size, port, wait, pipe[1], work, args) for rank, pipe in enumerate(pipes)]
+    rows = [(rank, size, port, wait, pipe[1], forget, work, args) for rank, pipe in enumerate(pipes)]
     children = [CONTEXT.Process(target=_child, args=row) for row in rows]
     for child in children:
         child.start()
@@ -30,6 +36,7 @@ def together(size, work, *args, wait=60.0):
         child.join(60)
     for rank, answer in enumerate(answers):
         assert not isinstance(answer, str), f"rank {rank}: {answer}"
+    assert OUTLIVED not in [child.exitcode for child in children], "threads of gloo outlive their group"
     return [answer and answer[0] for answer in answers]
 
 
@@ -40,7 +47,7 @@ def _received(receiver):
         return None
 
 
-def _child(rank, size, port, wait, sender, work, args):
+def _child(rank, size, port, wait, sender, forget, work, args):
     os.environ |= {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
@@ -50,9 +57,13 @@ def _child(rank, size, port, wait, sender, work, args):
         "MASTER_PORT": port,
         "TORCHELASTIC_RUN_ID": "test",
     }
+    for name in forget:
+        sys.modules.pop(name, None)
     try:
         with join(wait) as ranks:
             torch.set_num_threads(1)
             sender.send((work(ranks, *args),))
+        if any("gloo" in path.read_text() for path in Path("/proc/self/task").glob("*/comm")):  # Linux has it
+            os._exit(OUTLIVED)
     except BaseException:
         sender.send(traceback.format_exc())

@@ -11,7 +11,8 @@ from robust.data.dataset import Dataset, Samples
 from robust.gates import Gates
 from robust.models.permissions import NOTHING
 from robust.models.spec import ModelSpec
-from robust.records.record import MITIGATED, DataUsed, ModelUsed
+from robust.records.added import MITIGATED
+from robust.records.record import DataUsed, ModelUsed
 from robust.records.trust import TrustReport
 from robust.session.payload import AttackPayload, ItemPayload, RowPart, Setup, labels_of
 from robust.session.results import Results

@@ -15,7 +15,8 @@ from robust.evaluation.measure import options_of
 from robust.records.record import ModelUsed
 from robust.session import baseline as module
 from robust.session.baseline import SelectedBaseline, find_row, save_rows, select
-from robust.session.regression_tests import _describe_replayed, compare_reported
+from robust.session.regression_tests import _describe_replayed
+from robust.session.reported_regressions import compare_reported
 from robust.session.waiting_inputs import write_inputs
 from robust.settings.baseline import Baselines, RegressionCheck
 from tests.making import attacked, certificate, evidence, flags, record

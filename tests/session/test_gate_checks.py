@@ -5,8 +5,9 @@ Of 8 samples 6 are answered right; fgsm breaks 1 and pgd 2 of them: 62.5 and 50 
 
 import pytest
 
-from robust.gates import Gates, read_floor
+from robust.gates import Gates
 from robust.session.gate_checks import GateChecks
+from robust.settings.floors import read_floor
 from tests.session.making import attack, certified, clean, results, trust
 
 NAMES, THREATS = ("fgsm", "pgd:steps=5", "quick-1"), ("linf:0.15", "l2:0.5")

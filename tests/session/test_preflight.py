@@ -10,6 +10,7 @@ from robust.evaluation.time_limit import Budget
 from robust.records.trust import Finding, TrustReport
 from robust.session.accuracy_tests import AccuracyTest, Commands
 from robust.session.case import Case
+from robust.session.curve_tests import CurveTest
 from robust.session.preflight import Preflight
 from robust.session.regression_tests import RegressionTest
 from robust.session.trust_tests import TrustTest
@@ -121,19 +122,20 @@ def list_tests(preflight):
     """Return each test that would attack, on measurements that do not exist."""
     parts, baseline = preflight.parts, SimpleNamespace(selected=SimpleNamespace(baseline="latest"))
     accuracy = AccuracyTest(parts, None, preflight, None, Commands("", ""))
-    regression = RegressionTest(parts, None, preflight, None, "", None)
+    regression = RegressionTest(parts, None, preflight, None, None, "", None)
     regression.selected = baseline.selected
     regression._find_row = lambda *_: SimpleNamespace(correct=None)
     check = SimpleNamespace(margin=SimpleNamespace(metric="robust_acc"), row="", threat="linf:0.15")
     return {
         "attack": lambda case: accuracy.test_attack(case, "fgsm", "linf:0.15"),
+        "curve": lambda case: CurveTest(parts, None, preflight, None, accuracy).test_curve(case, "linf"),
         "suite": lambda case: accuracy.test_attack(case, "quick-1", "linf:0.15", is_suite=True),
         "trust": lambda case: TrustTest(parts, None, preflight).test_trust(case, "", "linf:0.15"),
         "regression": lambda case: regression.test_regression(case, check),
     }
 
 
-@pytest.mark.parametrize("test", ["attack", "suite", "trust", "regression"])
+@pytest.mark.parametrize("test", ["attack", "suite", "curve", "trust", "regression"])
 def test_each_test_that_attacks_fails_before_it_measures_anything_and_leaves_no_row(case, test):
     preflight = Known(finding("normalisation"))
     with pytest.raises(pytest.fail.Exception, match=r"^not attacked, .*: normalisation: "):

@@ -37,6 +37,16 @@ GOOD = {
     "time": (["suite=quick-1", "time=1.5m"], lambda s: s.seconds, 90.0),
     "search": (["suite=quick-1", "search=bf16,fold"], lambda s: s.search, ("bf16", "fold")),
     "certify": (["certify=crown"], lambda s: (s.certify, s.tests[2]), ("crown", "test_certified")),
+    "curve": (
+        ["curve", "threat=linf:8/255,l2:0.5"],
+        lambda s: (s.curves.ends, s.tests[-2]),
+        (("linf:32/255", "l2:2"), "test_curve"),
+    ),
+    "eps": (
+        ["curve=64/255", "threat=linf:8/255", "eps=4/255,linf:2/255"],
+        lambda s: s.curves.eps,
+        ("linf:4/255", "linf:2/255"),
+    ),
     "train": (["train=as-is,trades+ema+awp"], lambda s: s.trainings, ("as-is", "trades+awp+ema")),
     "samples": (["samples=20"], lambda s: s.samples, 20),
     "seed": (["seed=100000000000000000"], lambda s: s.seed, 10**17),

@@ -1,4 +1,4 @@
-"""Charts of accuracy against eps, for models with rows of one suite at several eps."""
+"""Charts of accuracy against eps, for models with a curve, or with rows of one suite at several eps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import groupby
 
 from robust.attacks.words import has_eps, parse_threat
+from robust.records.curve import Curve as Distances
 from robust.report.board import Board, Row
 from robust.report.page.axes import Axes, pad_bounds
 from robust.report.page.marks import colour, legend, shape
@@ -14,9 +15,14 @@ from robust.report.page.names import ModelKey, model_key
 from robust.stats import wilson
 
 MAX_CURVES = 8  # in one chart
+PIECES = 160  # of a line
 NOTE = (
     "Each mark is a row, with the band of its 95 % interval; the mark at 0 is the clean accuracy. Nothing was measured "
     "between the marks."
+)
+LINES = (
+    "A line is read off each sample's smallest adversarial distance that was found and verified, with the band of its "
+    "95 % interval; so it is an upper bound. Each mark is a row; the mark at 0 is the clean accuracy."
 )
 PROOFS = " The dotted lines are what is certified."
 
@@ -31,6 +37,8 @@ class Curve:
     group: Group
     points: tuple[tuple[Fraction, str, float, float, float], ...]  # (eps, as written, percent, low, high)
     certified: tuple[tuple[Fraction, float], ...] = ()  # (eps, percent), where a row has a certificate
+    line: tuple[tuple[float, float, float, float], ...] = ()  # (eps, percent, low, high), where a row has a curve
+    end: tuple[Fraction, str] | None = None  # of the line, and as written
 
     @property
     def label(self) -> str:
@@ -38,7 +46,10 @@ class Curve:
 
 
 def curves(boards: Sequence[Board]) -> list[Curve]:
-    """Return the curves of models with complete rows at two or more eps, for one norm, suite and set of samples."""
+    """Return the curves of models, for one norm, suite and set of samples.
+
+    A model has one if a row of it has, or if it has complete rows at two or more eps.
+    """
     rows = [row for board in boards for row in board.rows if row.rank is not None and has_eps(row.record.threat)]
 
     def key(row: Row) -> tuple[Group, ModelKey, str]:
@@ -49,8 +60,10 @@ def curves(boards: Sequence[Board]) -> list[Curve]:
     made = []
     for (group, model, _), members in groupby(sorted(rows, key=key), key):
         points = {parse_threat(row.record.threat)[1]: row for row in members}
-        if len(points) > 1:
-            made.append(Curve(model, group, _points(points), _certified(points)))
+        known = [row.record.curve for row in points.values() if row.record.curve]
+        if len(points) > 1 or known:
+            longest = max(known, key=lambda curve: curve.last, default=None)
+            made.append(Curve(model, group, _points(points), _certified(points), _line(longest), _end(longest)))
     return made
 
 
@@ -69,6 +82,23 @@ def _points(rows: dict[Fraction, Row]) -> tuple[tuple[Fraction, str, float, floa
     return (start, *((e, r.record.threat.partition(":")[2], r.robust, r.low, r.high) for e, r in sorted(rows.items())))
 
 
+def _line(curve: Distances | None) -> tuple[tuple[float, float, float, float], ...]:
+    """Return the robust accuracy with its interval at radii from 0 to the curve's end."""
+    if curve is None:
+        return ()
+    points, n = [], len(curve.distance)
+    for k in range(PIECES + 1):
+        eps = curve.last * k / PIECES
+        robust = int(curve.robust_at(eps).sum())
+        low, high = wilson(robust, n)
+        points.append((eps, 100 * robust / n, 100 * low, 100 * high))
+    return tuple(points)
+
+
+def _end(curve: Distances | None) -> tuple[Fraction, str] | None:
+    return None if curve is None else (parse_threat(curve.end)[1], curve.end.partition(":")[2])
+
+
 def _certified(rows: dict[Fraction, Row]) -> tuple[tuple[Fraction, float], ...]:
     return tuple((eps, row.certified) for eps, row in sorted(rows.items()) if row.certified is not None)
 
@@ -77,8 +107,10 @@ def chart(group: Sequence[Curve], title: str) -> Html:
     """Draw the curves of one group, at most MAX_CURVES: those that are highest at their largest eps."""
     shown = sorted(group, key=lambda curve: (-curve.points[-1][2], curve.label))[:MAX_CURVES]
     ticks = {eps: text for curve in shown for eps, text, *_ in curve.points}
+    ticks |= {curve.end[0]: curve.end[1] for curve in shown if curve.end}
     accuracies = [bound for curve in shown for point in curve.points for bound in point[3:]]
     accuracies += [percent for curve in shown for _, percent in curve.certified]
+    accuracies += [bound for curve in shown for point in curve.line for bound in point[2:]]
     axes = Axes(0, float(max(ticks)), *pad_bounds(accuracies), height=260 if title else 200)
     _, norm, suite = group[0].group
     left_out = f", the {MAX_CURVES} best of {len(group)} models" if len(group) > MAX_CURVES else ""
@@ -99,7 +131,10 @@ def chart(group: Sequence[Curve], title: str) -> Html:
         tag(
             "figcaption",
             legend([(curve.label, k) for k, curve in enumerate(shown)]),
-            tag("p", f"{suite}{left_out}. {NOTE}{PROOFS * any(curve.certified for curve in shown)}"),
+            tag(
+                "p",
+                f"{suite}{left_out}. {_explain(shown)}",
+            ),
         )
         if title
         else None
@@ -107,15 +142,23 @@ def chart(group: Sequence[Curve], title: str) -> Html:
     return tag("figure", tag("h3", title) if title else None, drawn, caption, class_="plot")
 
 
+def _explain(shown: Sequence[Curve]) -> str:
+    note = LINES if any(curve.line for curve in shown) else NOTE
+    return f"{note}{PROOFS * any(curve.certified for curve in shown)}"
+
+
 def _curve(axes: Axes, curve: Curve, k: int) -> Html:
-    at = [(number(axes.x(float(eps))), y, low, high) for eps, _, y, low, high in curve.points]
-    upper = [f"{x} {number(axes.y(high))}" for x, _, _, high in at]
-    lower = [f"{x} {number(axes.y(low))}" for x, _, low, _ in reversed(at)]
-    marks = (void("use", href=shape(k), x=x, y=number(axes.y(y))) for x, y, _, _ in at)
+    drawn = curve.line or tuple((float(eps), y, low, high) for eps, _, y, low, high in curve.points)
+    upper = [f"{number(axes.x(eps))} {number(axes.y(high))}" for eps, _, _, high in drawn]
+    lower = [f"{number(axes.x(eps))} {number(axes.y(low))}" for eps, _, low, _ in reversed(drawn)]
+    marks = (
+        void("use", href=shape(k), x=number(axes.x(float(eps))), y=number(axes.y(y)))
+        for eps, _, y, _, _ in curve.points
+    )
     return tag(
         "g",
         void("path", class_="band", d=f"M{'L'.join(upper + lower)}z"),
-        void("path", class_="line", d=axes.polyline((float(eps), y) for eps, _, y, _, _ in curve.points)),
+        void("path", class_="line", d=axes.polyline((eps, y) for eps, y, _, _ in drawn)),
         void("path", class_="proof", d=axes.polyline((float(e), y) for e, y in curve.certified))
         if curve.certified
         else None,

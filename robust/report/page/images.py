@@ -25,10 +25,14 @@ def gallery_section(gallery: Gallery | None) -> Html:
         "integrated gradients": gallery.integrated,
     }
     images = {name: array for name, array in kinds.items() if array is not None}
-    rows = [_sample(gallery, k, images) for k in range(min(len(gallery.row), MAX_IMAGES // len(images)))]
+    order = (
+        range(len(gallery.row)) if gallery.distance is None else np.argsort(gallery.distance, kind="stable").tolist()
+    )
+    rows = [_sample(gallery, k, images) for k in order[: MAX_IMAGES // len(images)]]
+    chosen = "adversarial samples, drawn by the seed" if gallery.distance is None else "nearest adversarial inputs"
     return tag(
         "details",
-        tag("summary", f"Gallery: {len(rows)} adversarial samples, drawn by the seed"),
+        tag("summary", f"Gallery: {len(rows)} {chosen}"),
         tag("div", *rows, class_="gallery"),
         tag("p", _describe(gallery), class_="note"),
     )
@@ -37,6 +41,7 @@ def gallery_section(gallery: Gallery | None) -> Html:
 def _sample(gallery: Gallery, k: int, images: dict[str, Images]) -> Html:
     before, after = gallery.label[k], gallery.answer[k]
     label = f"class {before}, answered {after} with {100 * gallery.sure[k]:.0f} %"
+    near = "" if gallery.distance is None else f", distance {gallery.distance[k]:.3g}"
     figures = (
         tag(
             "figure",
@@ -50,7 +55,7 @@ def _sample(gallery: Gallery, k: int, images: dict[str, Images]) -> Html:
         tag(
             "p",
             tag("b", f"{before} → {after}"),
-            tag("small", f"{100 * gallery.sure[k]:.0f} % sure, sample {gallery.row[k]}"),
+            tag("small", f"{100 * gallery.sure[k]:.0f} % sure, sample {gallery.row[k]}{near}"),
         ),
         *figures,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from robust.records.curve import describe_radius
 from robust.records.store import PAGES
 from robust.report.board import Board, Row
 from robust.report.page import bracket
@@ -130,6 +131,7 @@ def _line(board: Board, row: Row, address: str) -> Html:
         tag("td", f"{row.clean:.1f}"),
         *figures,
         *([tag("td", cell) for cell in mean_cells(row)] if board.score else []),
+        *[_median(row)] * board.curved,
         tag("td", f"{row.drop:.1f}"),
         tag("td", f"{record.data.n:,}"),
         tag("td", f"{model.params:,}"),
@@ -137,6 +139,12 @@ def _line(board: Board, row: Row, address: str) -> Html:
         data_t=family(record),
         data_v=record.verdict or "unchecked",
     )
+
+
+def _median(row: Row) -> Html:
+    """Return the cell of the median adversarial distance; an empty one without a curve."""
+    curve = row.record.curve
+    return tag("td", "" if curve is None else describe_radius(curve, curve.median))
 
 
 def verdict(row: Row) -> Html:

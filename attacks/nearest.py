@@ -1,0 +1,118 @@
+"""The driver that brings adversarial inputs nearer: attacks take turns on what the ones before have found.
+
+A `Search` holds the nearest input of each sample of a batch. Each of its methods runs one attack, and keeps what is
+nearer; the driver judges, so a distance is always that of an input that was answered wrong.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from robust.attacks.combine.until import Until
+from robust.attacks.descent import Descent
+from robust.attacks.engine import AnyAttack, assail, eval_mode, rounds_of, start
+from robust.attacks.geometry import per_sample
+from robust.attacks.min_norm import MinNormResult, approach, exact_type, note_nearer
+from robust.attacks.rng import Rng
+from robust.attacks.success import judge
+from robust.attacks.task import Model, Task
+from robust.attacks.threats.balls import Balls
+from robust.attacks.threats.lp import LpThreat
+
+CLEAR = 2e-5  # an input is left so far, as a share of the distance, behind the boundary: rounding must not decide
+POLISH = Descent(15, first=0.1)  # of an input that was found within a smaller ball
+
+
+@dataclass(slots=True)
+class Search:
+    """The nearest adversarial inputs so far of a batch: x (N, *features), y (N,), all of which are answered right."""
+
+    model: Model
+    x: Tensor
+    y: Tensor
+    threat: LpThreat  # the largest ball that counts
+    rng: Rng
+    result: MinNormResult  # what is known, which is written into
+    yielding: Tensor  # (N,) bool: of which an attack within a smaller ball has found a nearer input; written into
+    stop: Callable[[], bool] = field(default=lambda: False)
+
+    def approach(self, attack: AnyAttack) -> None:
+        """Run an attack that seeks the smallest perturbation, from the clean inputs and in the whole box."""
+        with eval_mode(self.model, self.rng.seed), torch.no_grad():
+            for round_attack, enter_round in rounds_of(Until(attack, self.stop)):
+                task = enter_round(self._task())
+                if len(task.x) and not task.stop():
+                    approach(round_attack, task, self.result)
+
+    def descend(self, descent: Descent, which: Tensor | None = None) -> None:
+        """Refine what was found, of the samples in the mask `which`, (N,) bool; by default of all."""
+        with eval_mode(self.model, self.rng.seed), torch.no_grad():
+            task = self._found(which)
+            if len(task.x):
+                origin = self.result.x_adv[task.place]
+                approach(descent, replace(task, origin=origin, stop=self.stop), self.result)
+
+    def to_boundary(self, halvings: int, which: Tensor | None = None) -> None:
+        """Search the segment from the clean input to the nearest adversarial one for where the answer turns wrong."""
+        with eval_mode(self.model, self.rng.seed), torch.no_grad():
+            task = self._found(which)
+            if not len(task.x):
+                return
+            x_adv = self.result.x_adv[task.place]
+            low, high = torch.zeros(len(task.x)).to(x_adv), torch.ones(len(task.x)).to(x_adv)
+            for _ in range(halvings):
+                middle = (low + high) / 2
+                wrong = judge(task, task.x.lerp(x_adv, per_sample(middle, task.x)), None).adversarial
+                low, high = torch.where(wrong, low, middle), torch.where(wrong, middle, high)
+            nearer = task.x.lerp(x_adv, per_sample((high * (1 + CLEAR)).clamp_max(1), task.x))
+            note_nearer(self.result, task, nearer, judge(task, nearer, None))
+
+    def within(self, attack: AnyAttack, share: float, *, again: bool = False) -> None:
+        """Attack in balls of that share of each sample's distance, or up to the largest that counts; refine hits.
+
+        `again` attacks only those samples on which such an attack has paid before.
+        """
+        wanted = (share * self.result.distance).clamp_max(float(self.threat.eps))
+        left = (self.result.distance > 0) & (wanted > _least(self.threat, self.x))
+        left = left & self.yielding if again else left
+        if not bool(left.any()) or self.stop():
+            return
+        x, radius = self.x[left], wanted[left]
+        eps = Fraction(float(radius.amax()))
+        balls = Balls(self.threat.norm, eps, self.threat.lo, self.threat.hi, share=radius / float(eps))
+        found = assail(self.model, Until(attack, self.stop), x, self.y[left], balls, seed=self.rng.only(left))
+        exact = exact_type(x)
+        distance = balls.size(found.x_adv.to(exact), x.to(exact))
+        better, hit = found.adversarial & (distance < self.result.distance[left]), left.clone()
+        hit[left] = better
+        self.yielding |= hit
+        self.result.distance[hit], self.result.x_adv[hit] = distance[better], found.x_adv[better]
+        self.result.faulty[left] |= found.faulty
+        self.result.cost.forwards[left] += found.cost.forwards
+        self.result.cost.backwards[left] += found.cost.backwards
+        self.descend(POLISH, hit)
+        self.to_boundary(10, hit)
+
+    def _task(self) -> Task:
+        """Return the task of all samples but those at distance 0, in a ball that holds the box."""
+        widest = LpThreat.widest(self.threat.norm, self.x, self.threat.lo, self.threat.hi)
+        task = replace(start(self.model, self.x, self.y, widest, self.rng), cost=self.result.cost)
+        return task.only(self.result.distance > 0)
+
+    def _found(self, which: Tensor | None) -> Task:
+        """Return the task of those of which an adversarial input is known."""
+        task = self._task()
+        known = self.result.distance.isfinite() if which is None else which & self.result.distance.isfinite()
+        return task.only(known[task.place])
+
+
+def _least(threat: LpThreat, x: Tensor) -> float:
+    """Return a radius below which rounding would matter."""
+    step = torch.finfo(x.dtype).eps * max(abs(threat.lo), abs(threat.hi))
+    features = x[0].numel()
+    terms = {"linf": 1.0, "l2": math.sqrt(features), "l1": float(features)}[threat.norm]
+    return 20 * step * terms

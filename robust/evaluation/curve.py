@@ -1,0 +1,195 @@
+"""Measure the curve: the smallest adversarial distance of each sample that a ladder of attacks finds, all verified.
+
+The ladder has rungs, each a round over all samples that are answered right: attacks that seek the smallest
+perturbation, a descent from what they found, the suite's own attacks in a slightly smaller ball of each sample, and a
+last, fine descent. What earlier attacks have found, as a suite at one eps, is where it begins: so at that eps the
+accuracy on the curve is at or below theirs.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from robust.attacks.fast_copy import FastCopy
+from robust.attacks.min_norm import MinNormResult
+from robust.attacks.nearest import Search
+from robust.attacks.rng import Rng
+from robust.attacks.task import Cost
+from robust.attacks.threats.lp import LpThreat
+from robust.data.dataset import Samples
+from robust.data.spool import pick_rows
+from robust.evaluation.attack_run import AttackRun, RunOptions
+from robust.evaluation.known_distances import Distances, Known, Seeds
+from robust.evaluation.ladder import Rung
+from robust.evaluation.suite_cache import SuiteCache
+from robust.evaluation.time_limit import TIME, Deadline
+from robust.flags import Flags
+from robust.verification.check import Faults
+
+
+@dataclass(frozen=True, slots=True)
+class CurveResult:
+    """The nearest adversarial input of each of n samples that was found and verified."""
+
+    threat: str  # the end of the curve: "linf:32/255"
+    distance: Distances  # (n,): 0 where x itself is answered wrong, inf where no input up to the end was found
+    x_adv: NDArray[np.float32]  # (found, *shape): the inputs where the distance is above 0 and finite; the first rank's
+    attacks: tuple[str, ...]  # the ladder
+    fault: Faults  # (n,): what is wrong with an input that was found and could not be verified
+    faulty: int  # samples on which the model gave an answer that is not finite
+    forwards: int
+    backwards: int
+    seconds: float
+    partial: str = ""  # why it was stopped before its end
+    whole: bool = True  # whether all samples were attacked at least once
+
+    @property
+    def found(self) -> Flags:
+        """(n,): the samples that `x_adv` has an input of."""
+        marks: Flags = (self.distance > 0) & np.isfinite(self.distance)
+        return marks
+
+    def robust_at(self, eps: float) -> Flags:
+        """Mark the samples, (n,), of which no adversarial input within `eps` was found."""
+        marks: Flags = self.distance > eps
+        return marks
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the distances, the inputs, and the rows of these, by name."""
+        return {"distance": self.distance, "row": np.flatnonzero(self.found), "x_adv": self.x_adv}
+
+
+@dataclass(frozen=True, slots=True)
+class CurveRun:
+    """The search for the curve of one model, with everything that a rung depends on except what is known so far."""
+
+    module: nn.Module
+    samples: Samples
+    threat: LpThreat  # the end of the curve
+    rungs: Sequence[Rung]
+    options: RunOptions
+    fast_copy: FastCopy | None = None
+    cache: SuiteCache | None = None
+    deadline: Deadline | None = None
+    watch: Callable[[str, float], None] = field(default=lambda note, share: None)
+
+    def run(self, correct: Flags, seeds: Sequence[Seeds] = ()) -> CurveResult:
+        """Search on the samples in the mask `correct`, (n,), from what the seeds know of them."""
+        began, state = time.monotonic(), Known.of(self.samples, correct, self.threat, self.options.ranks)
+        for seed in seeds:
+            state.take(seed)
+        done, total = 0.0, sum(rung.passes for rung in self.rungs)
+        stopped = whole = False
+        for k, rung in enumerate(self.rungs):
+            self.watch(rung.name, done / total)
+            if not (kept := self._read(k, state)):
+                self._climb(k, rung, state)
+            stopped = self._is_over()
+            if not kept and not stopped:
+                self._write(k, state)
+            done += rung.passes
+            whole = whole or not stopped
+            if stopped:
+                break
+        fault = self._verify(state)
+        return self._conclude(state, fault, time.monotonic() - began, TIME * stopped, whole)
+
+    def _is_over(self) -> bool:
+        return any(self.options.ranks.all(self.deadline is not None and self.deadline()))
+
+    def _climb(self, k: int, rung: Rung, state: Known) -> None:
+        """Run a rung on this rank's share of the samples."""
+        stop = self.deadline or (lambda: False)
+
+        def climb(x: Tensor, y: Tensor, place: Tensor) -> None:
+            at = place.cpu().numpy()
+            distance, x_adv = state.distance[at], state.x_adv[at]
+            result = MinNormResult(
+                torch.from_numpy(distance).to(x.device, torch.float32 if x.device.type == "mps" else torch.float64),
+                torch.from_numpy(x_adv).to(x.device),
+                torch.zeros(len(x), dtype=torch.bool, device=x.device),
+                Cost(*(torch.zeros(len(x), dtype=torch.int64, device=x.device) for _ in range(2))),
+            )
+            index = torch.from_numpy(state.index[at]).to(x.device)
+            rng = Rng.of(self.options.seed, index).fold(k)
+            model = self.fast_copy or self.module
+            yielding = torch.from_numpy(state.yielding[at]).to(x.device)
+            search = Search(model, x, y, self.threat, rng, result, yielding, stop)
+            rung.run(search)
+            state.note(at, result)
+            state.yielding[at] = search.yielding.cpu().numpy()
+
+        share = state.samples
+        numbered = replace(share, index=np.arange(len(share)))
+        self.options.ranks.agree(lambda: self.options.batcher.each(climb, numbered, rung.copies))
+
+    def _verify(self, state: Known) -> Faults:
+        """Verify what was found, exactly as it will be stored; what only rounding hinders is moved a little."""
+        return self.options.ranks.agree(lambda: state.verify(self.module, self.options.batcher.size))
+
+    def _conclude(self, state: Known, fault: Faults, seconds: float, partial: str, whole: bool) -> CurveResult:
+        ranks, n = self.options.ranks, len(self.samples)
+        parts = ranks.all((state.rows, state.distance, fault, state.faulty, state.cost))
+        rows = np.concatenate([part[0] for part in parts])
+        distance, faults = np.zeros(n), np.zeros(n, np.int8)
+        distance[rows] = np.concatenate([part[1] for part in parts])
+        faults[rows] = np.concatenate([part[2] for part in parts])
+        inputs, order = self._join(state, [part[1] for part in parts]), np.concatenate([part[0] for part in parts])
+        found = order[np.isfinite(distance[order]) & (distance[order] > 0)]
+        cost = np.sum([part[4] for part in parts], axis=0)
+        return CurveResult(
+            threat=str(self.threat),
+            distance=distance,
+            x_adv=pick_rows(inputs, np.argsort(found)) if len(inputs) else inputs,
+            attacks=tuple(rung.name for rung in self.rungs),
+            fault=faults,
+            faulty=int(sum(part[3].sum() for part in parts)),
+            forwards=int(cost[0]),
+            backwards=int(cost[1]),
+            seconds=seconds,
+            partial=partial,
+            whole=whole,
+        )
+
+    def _join(self, state: Known, distances: list[Distances]) -> NDArray[np.float32]:
+        """Join the inputs that were found, by rank; only the first rank has them."""
+        own = pick_rows(state.x_adv, np.flatnonzero(np.isfinite(state.distance)))
+        return self.options.ranks.inputs(own, [int(np.isfinite(d).sum()) for d in distances])
+
+    def _read(self, k: int, state: Known) -> bool:
+        """Read what an earlier run knew after rung k. The first rank reads, since others need not have its disk."""
+        cache = self.cache
+        if cache is None:
+            return False
+        run = self.options.ranks.once(lambda: cache.read(k))
+        if run is None:
+            return False
+        state.restore(run)
+        self.options.batcher.size = run.batch
+        return True
+
+    def _write(self, k: int, state: Known) -> None:
+        if (cache := self.cache) is None:
+            return
+        ranks, found = self.options.ranks, np.isfinite(state.distance)
+        parts = ranks.all((state.rows, found, state.cost, state.faulty, state.yielding))
+        x_adv = ranks.inputs(pick_rows(state.x_adv, np.flatnonzero(found)), [int(part[1].sum()) for part in parts])
+        run = AttackRun(
+            rows=np.concatenate([part[0] for part in parts]),
+            adversarial=np.concatenate([part[1] for part in parts]),
+            x_adv=x_adv,
+            fault=np.zeros(sum(len(part[0]) for part in parts), np.int8),
+            faulty=np.concatenate([part[3] for part in parts]),
+            margin=np.concatenate([part[4] for part in parts]).astype(np.float32),  # there is none: whether it yields
+            clean=np.zeros(sum(len(part[0]) for part in parts), np.float32),  # none is needed
+            cost=np.sum([part[2] for part in parts], axis=0),
+            seconds=0.0,
+            batch=self.options.batcher.size,
+        )
+        ranks.once(lambda: cache.write(k, run))

@@ -1,0 +1,77 @@
+"""Measure the curve of tensors: the driver for Python, as `robust.attacks.assail` is that of attacks."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robust.attacks.arguments import check_norm, check_samples
+from robust.attacks.criteria.classification import CLASS
+from robust.attacks.engine import check_bounds, eval_mode
+from robust.attacks.factory import no_models
+from robust.attacks.geometry import Norm
+from robust.attacks.suite import read_suite
+from robust.attacks.threats.lp import LpThreat
+from robust.data.dataset import Samples
+from robust.device import device_of
+from robust.evaluation.attack_run import RunOptions
+from robust.evaluation.batching import Batcher
+from robust.evaluation.curve import CurveResult, CurveRun
+from robust.evaluation.ladder import ladder
+from robust.evaluation.measure import BATCH, measure_clean
+
+SUITE = "standard-1"  # whose attacks refine a curve where the run has no suite
+
+
+def measure_curve(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    norm: Norm,
+    *,
+    end: float | Fraction | None = None,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    seed: int = 0,
+) -> CurveResult:
+    """Find the nearest adversarial input of each sample, up to the distance `end`, by default as far as there are any.
+
+    x is (N, *features) within the bounds, y (N,) int64. `distance` of the result is (N,), `x_adv` are the inputs, and
+    `arrays()` gives both by name. Raise TypeError or ValueError, in one line, for other arguments than these.
+    """
+    check_norm(norm)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the model is of type {type(model).__name__}, expected a torch.nn.Module")
+    check_samples(x, y, CLASS)
+    if not len(x):
+        raise ValueError("there are no samples to measure")
+    threat = LpThreat.widest(norm, x, *bounds)
+    check_bounds(x, threat)
+    threat = threat if end is None else LpThreat.parse(f"{norm}:{end}", *bounds)
+    model = model if x.dtype == torch.float32 else Cast(model, x.dtype)
+    samples = Samples(x.detach().cpu().numpy().astype(np.float32), y.cpu().numpy(), np.arange(len(y)))
+    options = RunOptions(Batcher(BATCH, device_of(model)), seed)
+    correct = measure_clean(model, samples, seed, options.batcher).correct
+    rungs = ladder(norm, [read_suite(SUITE, Path())], _count_classes(model, x), no_models)
+    return CurveRun(model, samples, threat, rungs, options).run(correct)
+
+
+class Cast(nn.Module):
+    """A model that takes inputs of another type than float32, in which distances are kept."""
+
+    def __init__(self, inner: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.inner = inner
+        self.dtype = dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of float32 inputs, in float32."""
+        logits: Tensor = self.inner(x.to(self.dtype))
+        return logits.float()
+
+
+def _count_classes(model: nn.Module, x: Tensor) -> int:
+    """Return how many logits the model answers with."""
+    with eval_mode(model), torch.no_grad():
+        return int(model(x[:1].float().to(device_of(model))).shape[1])

@@ -1,0 +1,95 @@
+"""The ladder of attacks that a curve is measured by: rungs, each run on all samples that are answered right."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robust.attacks.descent import Descent
+from robust.attacks.engine import count_copies, rounds_of
+from robust.attacks.factory import make
+from robust.attacks.few_classes import fit_classes
+from robust.attacks.nearest import Search
+from robust.attacks.suite import Stage, Suite
+
+SHARE, AGAIN = 0.98, 0.99  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
+DEEP = 800  # passes of a sample, at most, of an attack that a suite keeps for its hardest samples
+
+
+MOST = 0.5  # of the clean margin: a stage for samples with so much left is not kept for a few
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A part of the ladder, by its name in records, and what it does to a search."""
+
+    name: str
+    passes: float  # of a sample, at most; a backward pass counts as two
+    run: Callable[[Search], None]
+    copies: int = 1  # how many iterates of each sample it has at once, at most
+
+
+def ladder(norm: str, suites: Sequence[Suite], classes: int, load: Callable[[str], Any]) -> list[Rung]:
+    """Return the rungs for a norm.
+
+    The suites' own attacks are those of their stages for all samples; and, on samples on which these have paid, those
+    of other stages that take few passes.
+    """
+    first = ["fab:steps=20:targets=3", "fmn:steps=30", "fab:start=1:steps=20:targets=3"]
+    first += ["ddn:steps=30:loss=margin"] * (norm == "l2")
+    stages = list_stages(suites, norm)
+    euclidean = norm != "linf"
+    walk = Descent(40, 3.0 if norm == "l1" else 0.3, walk="euclidean" if euclidean else "steepest")
+    fine = Descent(200, first=1.0, last=1e-5, shrink=(0.05, 1e-6), walk="euclidean")
+    rungs = [_approach(fit_classes(text, classes), load) for text in first]
+    rungs.append(_descent("descent", walk, 8))
+    broad = [fit_classes(stage.attack, classes) for stage in stages if is_broad(stage)]
+    deep = [text for text in (fit_classes(stage.attack, classes) for stage in stages) if text not in broad]
+    deep = [text for text in deep if text.startswith("pgd") and count_passes(text, load) <= DEEP]
+    rungs += [_within(text, load, SHARE) for text in dict.fromkeys(broad)]
+    rungs += [_within(text, load, SHARE, again=True) for text in dict.fromkeys(deep)]
+    rungs += [_within(text, load, AGAIN, again=True) for text in [*broad, *deep][-2:]]
+    return [*rungs, _descent("fine-descent", fine, 18)]
+
+
+def list_stages(suites: Sequence[Suite], norm: str) -> list[Stage]:
+    """List the stages of suites that are for a norm."""
+    return [stage for suite in suites for stage in suite.stages if norm in stage.threats]
+
+
+def is_broad(stage: Stage) -> bool:
+    """Whether a stage is for most samples, not for those near falling alone."""
+    return stage.hardest == 1 and stage.near >= MOST
+
+
+def _approach(text: str, load: Callable[[str], Any]) -> Rung:
+    attack = make(text, load)
+
+    def run(search: Search) -> None:
+        search.approach(attack)
+
+    return Rung(text, count_passes(text, load), run)
+
+
+def _descent(name: str, descent: Descent, halvings: int) -> Rung:
+    def run(search: Search) -> None:
+        search.to_boundary(halvings)
+        search.descend(descent)
+        search.to_boundary(halvings)
+
+    return Rung(f"{name}:steps={descent.steps}", 3 * descent.steps + 2 * halvings, run)
+
+
+def _within(text: str, load: Callable[[str], Any], share: float, *, again: bool = False) -> Rung:
+    attack = make(text, load)
+
+    def run(search: Search) -> None:
+        search.within(attack, share, again=again)
+
+    name = f"within {share:g}{', again' * again}: {text}"
+    return Rung(name, count_passes(text, load), run, count_copies(attack))
+
+
+def count_passes(text: str, load: Callable[[str], Any]) -> float:
+    """Count the passes of a sample that an attack takes at most."""
+    steps = sum((attack.steps + 1) * getattr(attack, "starts", 1) for attack, _ in rounds_of(make(text, load)))
+    return (4.0 if text.startswith("fab") else 3.0) * steps

@@ -1,0 +1,127 @@
+"""A curve: the smallest adversarial distance of each sample that was found and verified, and its JSON. No torch."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust.attacks.text import brief
+from robust.attacks.words import parse_threat
+from robust.flags import Flags
+from robust.records.columns import read_columns, write_columns
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The distances of n samples in one norm."""
+
+    end: str  # the threat model up to which inputs were sought: "linf:32/255"
+    distance: NDArray[np.float32]  # (n,): 0 where x itself is answered wrong; inf where nothing was found up to the end
+    attacks: tuple[str, ...]  # the ladder that was climbed
+    eps: tuple[str, ...]  # the radii that tables list: "4/255"
+    forwards: int
+    backwards: int
+    seconds: float
+    partial: str = ""  # why it was stopped before its end, so that distances may be too large
+
+    @property
+    def norm(self) -> str:
+        """The norm of the distances."""
+        return self.end.partition(":")[0]
+
+    @property
+    def last(self) -> float:
+        """The largest radius of the curve."""
+        return float(parse_threat(self.end)[1])
+
+    def robust_at(self, eps: float) -> Flags:
+        """Mark the samples, (n,), of which no adversarial input within `eps` is known.
+
+        Both sides are rounded to float32, as distances are stored: then none is lost by rounding.
+        """
+        marks: Flags = self.distance > np.float32(eps)
+        return marks
+
+    @property
+    def median(self) -> float:
+        """The smallest radius at which at least half of the samples are answered wrong; inf beyond the end."""
+        return float(np.sort(self.distance)[(len(self.distance) - 1) // 2])
+
+    @property
+    def outcome(self) -> tuple[object, ...]:
+        """Return what two curves of the same must agree in."""
+        return self.end, self.distance.tobytes(), self.attacks, self.partial
+
+    def list_marks(self) -> list[tuple[str, Flags]]:
+        """List the radii that tables show, as they were written, with the samples, (n,), that are robust there."""
+        return [(text, self.robust_at(float(parse_threat(f"{self.norm}:{text}")[1]))) for text in self.eps]
+
+
+def merge_distances(curve: Curve, found: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the smaller of the curve's distances and those that other attacks have found, (n,); nan: none."""
+    return np.fmin(curve.distance, found).astype(np.float32)
+
+
+def to_float32(distance: NDArray[np.float64], radii: list[float]) -> NDArray[np.float32]:
+    """Return distances as they are stored: one that is above a radius does not come to lie on it by rounding."""
+    stored = distance.astype(np.float32)
+    for radius in radii:
+        above = (distance > radius * (1 + 1e-12)) & (stored <= np.float32(radius))
+        stored[above] = np.nextafter(np.float32(radius), np.float32(math.inf))
+    return stored
+
+
+def describe_radius(curve: Curve, radius: float) -> str:
+    """Return a radius in the units that the end is written in: "6.1/255", "0.52"; "above 32/255" beyond the end."""
+    unit = curve.end.endswith("/255")
+    if not math.isfinite(radius):
+        return f"above {curve.end.partition(':')[2]}"
+    return f"{255 * radius:.3g}/255" if unit else f"{radius:.3g}"
+
+
+def curve_to_json(curve: Curve) -> dict[str, Any]:
+    """Return the curve as JSON can hold it."""
+    median = curve.median
+    return {
+        "end": curve.end,
+        "median": median if math.isfinite(median) else None,
+        "attacks": [*curve.attacks],
+        "eps": [*curve.eps],
+        "forwards": curve.forwards,
+        "backwards": curve.backwards,
+        "seconds": round(curve.seconds, 3),
+        **({"partial": curve.partial} if curve.partial else {}),
+        "columns": write_columns({"distance": curve.distance}),
+    }
+
+
+def curve_from_json(content: dict[str, Any], n: int) -> Curve:
+    """Make the curve of n samples from its JSON, which the schema has passed; ValueError if it is damaged."""
+    distance = read_columns(content["columns"], n).get("distance")
+    if distance is None or distance.dtype != np.float32 or distance.shape != (n,) or not (distance >= 0).all():
+        raise ValueError("not a record: its curve lacks the column 'distance', a number for each sample")
+    for radius in content["eps"]:
+        parse_threat(f"{content['end'].partition(':')[0]}:{radius}")
+    return Curve(
+        end=content["end"],
+        distance=distance.astype(np.float32),
+        attacks=tuple(content["attacks"]),
+        eps=tuple(content["eps"]),
+        partial=content.get("partial", ""),
+        **{key: content[key] for key in ("forwards", "backwards", "seconds")},
+    )
+
+
+def check_curve(curve: Curve | None, threat: str, correct: Flags, robust: Flags) -> None:
+    """Raise ValueError if a curve contradicts the outcomes of its row: which samples are right, and which robust."""
+    if curve is None:
+        return
+    if ((curve.distance == 0) != ~correct).any():
+        raise ValueError("its parts do not agree: a distance is 0 where the clean sample is answered wrong, only there")
+    norm, _, eps = threat.partition(":")
+    if norm != curve.norm or "+" in eps:
+        raise ValueError(f"its parts do not agree: a curve of {curve.norm} in a row under {brief(threat)}")
+    if (curve.robust_at(float(parse_threat(threat)[1])) != robust).any():
+        raise ValueError("its parts do not agree: at its eps the curve is not its robust samples")

@@ -1,0 +1,99 @@
+"""Read floors of accuracies as users write them, and the percentages in them."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from robust.attacks.registry import suggest
+from robust.attacks.spec import Spec
+from robust.attacks.words import canonical_threat, parse_threat, threat_slug
+from robust.gates import CERTIFIED, CLEAN, MEAN, Floor, families, pair_slug
+
+
+def read_floor(
+    text: str,
+    attacks: tuple[str, ...],
+    threats: tuple[str, ...],
+    ends: tuple[str, ...] = (),
+    folder: Path = Path(),
+) -> Floor:
+    """Read "40", "40%", "clean:85", "certified@linf:8/255:60" or "pgd-linf-8_255:35".
+
+    `ends` are those of the curves: a floor at any eps up to there is read from a curve. A table's file is below
+    `folder`. Raise ValueError for anything else.
+    """
+    scope, _, number = text.rpartition(":")
+    if not scope:
+        return Floor(read_percent(number))
+    words = {CLEAN, CERTIFIED, MEAN}
+    for threat in threats:
+        words |= {threat_slug(threat), pair_slug(CERTIFIED, threat), pair_slug(MEAN, threat)}
+        words |= {*(pair_slug(attack, threat) for attack in attacks)}
+    for attack in attacks:
+        words |= {Spec.parse(attack).slug, *families(Spec.parse(attack))}
+    word = next((word for word in _spellings(scope, folder) if word in words), None)
+    if word is None and (threat := _read_radius(scope)) and ends:
+        return Floor(read_percent(number), threat_slug(threat), _check_radius(threat, ends))
+    if word is None:
+        raise ValueError(f"unknown scope {suggest(scope, words)}")
+    floor = Floor(0.0, word)
+    return replace(floor, percent=read_mean(number) if floor.is_mean else read_percent(number))
+
+
+def _read_radius(scope: str) -> str:
+    """Return the ball that a scope names, as "robust@linf:4/255", "linf:4/255" or "linf-4_255"; "" for another."""
+    measure, _, threat = scope.rpartition("@")
+    norm, dash, eps = threat.partition("-")
+    text = f"{norm}:{eps.replace('_', '/')}" if dash else threat
+    try:
+        return canonical_threat(text) if measure in ("", "robust") and "+" not in text else ""
+    except ValueError:
+        return ""
+
+
+def _check_radius(threat: str, ends: tuple[str, ...]) -> str:
+    """Return a threat model that lies on a curve; ValueError for another."""
+    norm, eps = parse_threat(threat)
+    end = next((end for end in ends if end.partition(":")[0] == norm), None)
+    if end is None:
+        raise ValueError(f"{threat} is neither planned nor on a curve; there is one up to {' and '.join(ends)}")
+    if eps > parse_threat(end)[1]:
+        raise ValueError(f"beyond the curve's end, {end}; give --robust-curve={threat.partition(':')[2]}")
+    return threat
+
+
+def _spellings(scope: str, folder: Path) -> Iterator[str]:
+    """Yield what a scope may mean: itself, or a threat model or an attack as they are written in a test's name."""
+    yield scope
+    measure, _, threat = scope.partition("@")
+    with contextlib.suppress(ValueError):
+        yield pair_slug("" if measure == "robust" else measure, canonical_threat(threat, folder))
+    with contextlib.suppress(ValueError):
+        yield threat_slug(canonical_threat(scope, folder))
+    with contextlib.suppress(ValueError):
+        yield Spec.parse(scope).slug
+
+
+def read_percent(text: object) -> float:
+    """Read "40", "40%" or 40; raise ValueError for a share such as 0.4, and for what is no percentage."""
+    try:
+        number = float(str(text).removesuffix("%"))
+    except ValueError:
+        raise ValueError(f"expected a percentage, as 40, got {text}") from None
+    if 0 < number < 1:
+        raise ValueError(f"expected a percentage; did you mean {100 * number:g}?")
+    if not 0 <= number <= 100:
+        raise ValueError("expected a percentage from 0 to 100")
+    return number
+
+
+def read_mean(text: str) -> float:
+    """Read a mean score, 5.2 or "97%"; raise ValueError for what is none."""
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        raise ValueError(f"expected a mean score, as mean:5.2, got {text}") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError("expected a mean score of 0 or more")
+    return number

@@ -1,0 +1,121 @@
+"""Curves beside exact distances: of linear models, and of tiny ReLU networks; and what a search may begin with."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from robust.attacks import LpThreat, make
+from robust.attacks.engine import assail
+from robust.attacks.factory import no_models
+from robust.attacks.suite import read_suite
+from robust.attacks.threats.balls import Balls
+from robust.data.dataset import Samples
+from robust.evaluation import measure_curve
+from robust.evaluation.attack_run import RunOptions
+from robust.evaluation.batching import Batcher
+from robust.evaluation.curve import CurveRun
+from robust.evaluation.known_distances import Seeds
+from robust.evaluation.ladder import ladder
+from robust.evaluation.time_limit import Deadline
+from tests.attacks.models import Affine, inputs
+from tests.oracles.margins import adversarial_distance
+from tests.oracles.regions import layers_of
+
+WIDE = (-5.0, 5.0)
+
+
+class Single(Affine):
+    """An affine model that takes float32."""
+
+    def forward(self, x):
+        return super().forward(x.double()).float()
+
+
+@pytest.mark.parametrize(("norm", "classes"), [("linf", 5), ("l2", 5), ("l1", 5), ("l1", 2)])
+def test_the_distances_of_a_linear_model_are_exact(norm, classes):
+    model, x = Single(classes), inputs(20, (12,)).float() - 0.5
+    y = model(x).argmax(1)
+    found = measure_curve(model, x, y, norm, bounds=WIDE)
+
+    exact = model.distance(x.double(), norm).detach().numpy()
+    np.testing.assert_allclose(found.distance, exact, rtol=1e-4)
+    assert (found.distance >= exact * (1 - 1e-6)).all()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_distances_of_a_tiny_network_are_exact(seed):
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    x = torch.rand(4, 4)
+    y = model(x).argmax(1)
+    found = measure_curve(model, x, y, "linf")
+
+    layers = layers_of(model)
+    exact = [adversarial_distance(layers, z.double().numpy(), int(label)) for z, label in zip(x, y, strict=True)]
+    np.testing.assert_allclose(found.distance, exact, rtol=1e-4)
+
+
+def test_arrays_are_given_by_name_and_what_is_beyond_the_end_is_not_found():
+    model, x = Single(3), inputs(20, (12,)).float() - 0.5
+    y = model(x).argmax(1)
+    y[:3] = (y[:3] + 1) % 3
+    found = measure_curve(model, x, y, "l2", bounds=WIDE, end=0.3)
+
+    arrays = found.arrays()
+    assert (arrays["distance"][:3] == 0).all()
+    assert np.isinf(arrays["distance"]).any()
+    assert len(arrays["x_adv"]) == len(arrays["row"]) == found.found.sum() > 0
+    size = np.linalg.norm(arrays["x_adv"] - x.numpy()[arrays["row"]], axis=1)
+    np.testing.assert_allclose(size, arrays["distance"][arrays["row"]], rtol=1e-5)
+    assert (size <= 0.3).all()
+    assert (model(torch.from_numpy(arrays["x_adv"])).argmax(1).numpy() != y.numpy()[arrays["row"]]).all()
+    assert found.robust_at(0.3).sum() == np.isinf(arrays["distance"]).sum()
+
+
+def curve_run(rungs=(), deadline=None):
+    """Return a run on an affine model, and the samples that it answers right."""
+    model, x = Single(3), inputs(20, (12,)).numpy().astype(np.float32)
+    y = model(torch.from_numpy(x)).argmax(1).numpy()
+    samples = Samples(x, y, np.arange(20))
+    threat = LpThreat.parse("linf:0.5")
+    return CurveRun(model, samples, threat, rungs, RunOptions(Batcher(8)), deadline=deadline), np.ones(20, bool)
+
+
+def test_it_is_at_or_below_what_it_is_given():
+    run, correct = curve_run()
+    x, y = torch.from_numpy(run.samples.x), torch.from_numpy(run.samples.y)
+    outcome = assail(run.module, make("pgd:steps=10"), x, y, LpThreat.parse("linf:0.3"))
+    rows = np.flatnonzero(outcome.adversarial.numpy())
+    assert len(rows)
+    found = run.run(correct, [Seeds(rows, outcome.x_adv.numpy()[rows])])
+
+    assert not found.robust_at(0.3 * (1 + 1e-12))[rows].any()
+    assert (found.distance[np.setdiff1d(np.arange(20), rows)] == np.inf).all()
+
+
+def test_what_the_time_ends_is_verified_and_said():
+    run, correct = curve_run(ladder("linf", [read_suite("standard-1", None)], 3, no_models)[:4])
+    ticks = iter(range(10**6))
+    late = replace(run, deadline=Deadline(40.0, lambda: next(ticks))).run(correct)
+
+    assert late.partial == "time"
+    assert (late.distance >= run.run(correct).distance * (1 - 1e-3)).all()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("attack", ["pgd:steps=5", "pgd:starts=3:steps=5", "apgd:steps=5"])
+def test_an_attack_stays_in_the_ball_of_each_sample(norm, attack):
+    model, x = Single(3), inputs(40, (12,)).float()
+    y = model(x).argmax(1)
+    share = torch.linspace(0.05, 1, 40)
+    eps = {"linf": 0.2, "l2": 0.6, "l1": 2.0}[norm]
+    balls = Balls(norm, eps, share=share)
+    outcome = assail(model, make(attack), x, y, balls)
+
+    found = outcome.adversarial
+    size = balls.size(outcome.x_adv.double(), x.double())
+    assert found.any()
+    assert (size[found] <= eps * share.double()[found]).all()
