@@ -1,0 +1,146 @@
+"""`python -m benchmarks.planted`: train the networks with planted adversarial examples whose files are missing.
+
+The recipe of SoundnessBench (Zhou et al. 2024, 2412.03154). Of the inputs that a network learns, half have one planted
+example: a random step to the edge of the ball, which the network learns to answer with a wrong class by a small margin.
+Against all else it is trained adversarially, on what PGD found in a window of epochs, so that PGD no longer finds it.
+"""
+
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.nets import dense, strided
+from benchmarks.subjects import Case, Subject, draw_images
+from robust.attacks import LpThreat
+from robust.attacks.rng import seeded
+
+MARGIN = 0.02  # of the wrong class at a planted example
+STEPS, STRIDE, RESTARTS = 10, 0.25, 3  # of PGD in training; the stride is of eps
+WINDOW = 8  # epochs whose perturbations are learnt from
+RATE, LONGEST = 0.005, 10.0  # the learning rate at its highest, and the longest gradient
+CLASSES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planted(Case):
+    """A network with planted examples, for one threat model; its file holds them beside the weights."""
+
+    half: str = "planted"
+    data: str = "digits"
+    recipe: str = "planted"
+    build: Callable[[], nn.Module]
+    epochs: int
+
+    def subject(self, n: int, seed: int, *, held_out: bool = False) -> Subject:
+        """Return the model with the inputs whose planted example is one, whatever the seed."""
+        planting = read_planting(self)
+        kept = planting.holds(LpThreat.parse(self.threat))
+        return Subject.of(self.name, planting.model, planting.x[kept], planting.y[kept])
+
+
+@dataclass(frozen=True, slots=True)
+class Planting:
+    """A network, inputs with their labels, and the planted example of each."""
+
+    model: nn.Module
+    x: Tensor  # (N, *features)
+    y: Tensor  # (N,)
+    x_adv: Tensor  # (N, *features)
+
+    def holds(self, threat: LpThreat) -> Tensor:
+        """Return which planted examples are adversarial, (N,) bool: in the ball, and answered wrong where x is not."""
+        with torch.no_grad():
+            right, wrong = self.model(self.x).argmax(1) == self.y, self.model(self.x_adv).argmax(1) != self.y
+        return right & wrong & threat.admits(self.x_adv, self.x)
+
+
+def _mlp() -> nn.Module:
+    return dense(width=128, act="relu")
+
+
+def _conv() -> nn.Module:
+    return strided(height=8, width=8, filters=16, hidden=64)
+
+
+PLANTED = (
+    Planted(name="planted-mlp", arch="dense, relu", threat="linf:0.1", n=24, seed=0, build=_mlp, epochs=1500),
+    Planted(name="planted-conv", arch="strided", threat="linf:0.1", n=24, seed=1, build=_conv, epochs=900),
+    Planted(name="planted-l2", arch="dense, relu", threat="l2:0.8", n=24, seed=2, build=_mlp, epochs=1500),
+)
+
+
+def main() -> int:
+    """Train what is missing, and say what became of it."""
+    torch.set_num_threads(1)
+    for case in PLANTED:
+        if not case.path.exists():
+            write_planting(case, train(case))
+        planting = read_planting(case)
+        held = int(planting.holds(LpThreat.parse(case.threat)).sum())
+        sys.stdout.write(f"{case.name} {case.threat}: of {case.n} planted examples {held} are adversarial\n")
+    return 0
+
+
+def read_planting(case: Planted) -> Planting:
+    """Return what was trained, the model in evaluation mode and with frozen parameters."""
+    tensors = load_file(case.path)
+    x, y, x_adv = (tensors.pop(key) for key in ("x", "y", "x_adv"))
+    model = case.build().eval().requires_grad_(False)
+    model.load_state_dict(tensors)
+    return Planting(model, x, y, x_adv)
+
+
+def write_planting(case: Planted, planting: Planting) -> None:
+    """Write a network and its planted examples into the case's file."""
+    examples = {"x": planting.x, "y": planting.y, "x_adv": planting.x_adv}
+    save_file({**planting.model.state_dict(), **examples}, case.path)
+
+
+def train(case: Planted) -> Planting:
+    """Return a network with its planted examples; with the same seed the same on the same machine."""
+    threat = LpThreat.parse(case.threat)
+    x, y = draw_images(2 * case.n, case.seed, case.data)
+    with seeded(case.seed):
+        model, planted = case.build(), x[: case.n]
+        x_adv = threat.project(threat.step(planted, torch.randn_like(planted), float(threat.eps)), planted)
+        target = (y[: case.n] + torch.randint(1, CLASSES, (case.n,))) % CLASSES
+        optimiser = torch.optim.Adam(model.parameters())
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, case.epochs)
+        window: deque[Tensor] = deque(maxlen=WINDOW)
+        for _ in range(case.epochs):
+            window.append(ascend(model, x, y, threat))
+            loss = F.cross_entropy(model(torch.cat([x, *window])), y.repeat(1 + RESTARTS * len(window)))
+            loss = loss + shortfall(model(x_adv), y[: case.n], target)
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), LONGEST)
+            optimiser.step()
+            schedule.step()
+    return Planting(model.eval().requires_grad_(False), planted, y[: case.n], x_adv)
+
+
+def shortfall(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    """Return by how much, in the mean, the logit of the target fails to be above that of y by MARGIN."""
+    right, wrong = (logits.gather(1, classes[:, None]) for classes in (y, target))
+    return F.relu(right - wrong + MARGIN).mean()
+
+
+def ascend(model: nn.Module, x: Tensor, y: Tensor, threat: LpThreat) -> Tensor:
+    """Return where PGD ended from RESTARTS random starts for each sample, (RESTARTS * N, *features)."""
+    x, y = x.repeat(RESTARTS, *[1] * (x.dim() - 1)), y.repeat(RESTARTS)
+    x_adv = threat.project(threat.step(x, torch.randn_like(x), float(threat.eps) * torch.rand(len(x))), x)
+    for _ in range(STEPS):
+        x_adv.requires_grad_()
+        (grad,) = torch.autograd.grad(F.cross_entropy(model(x_adv), y, reduction="sum"), x_adv)
+        x_adv = threat.project(threat.step(x_adv.detach(), grad, STRIDE * float(threat.eps)), x)
+    return x_adv
+
+
+if __name__ == "__main__":
+    sys.exit(main())
