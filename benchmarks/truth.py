@@ -17,13 +17,14 @@ import torch
 from benchmarks import table
 from benchmarks.contest import Contest
 from benchmarks.duel import Attacker, adversarial, spend, suite_attacker
-from benchmarks.exact import RATIO, SIZES, attack_exact, draw_exact
+from benchmarks.exact import SIZES, attack_exact, draw_exact
 from benchmarks.outcomes import Run
 from benchmarks.peers import torchattacks
 from benchmarks.planted import PLANTED
 from benchmarks.standard_page import PEER, QUICK
 from benchmarks.subjects import CASES
 from robust.attacks import LpThreat, assail, make
+from robust.attacks.registry import suggest
 from robust.attacks.suite import read_suite
 from robust.certification.tensors import certify_samples
 
@@ -32,7 +33,8 @@ PACKAGES = ("torch", "torchattacks")
 SEED, SUITE, METHOD = 0, "standard-1", "alpha-crown"
 PGDS = ("pgd:steps=40", "pgd:steps=40:restarts=20")  # that what is planted is hidden from, more or less
 CERTIFIED = (("ibp-cnn", "linf:0.1"), ("ibp-cnn", "linf:0.14"), ("mart-mlp", "linf:0.075"))
-EXACT_NETWORKS, EXACT_INPUTS = 8, 5
+RATIOS = (1.001, 1.05)  # of the radius to the exact distance
+EXACT_NETWORKS, EXACT_INPUTS = 8, 4
 LEGEND = (
     f"Where a cell has three figures, they are those of {SUITE} / AutoAttack standard / {QUICK}. Forwards and "
     "backwards are the samples sent through the network per attacked one; seconds are processor time."
@@ -60,9 +62,12 @@ class Bracket:
 def main(argv: list[str] | None = None) -> int:
     """Measure, and write the page or show a part of it; return 1 if a certified sample is broken."""
     parser = argparse.ArgumentParser(prog="benchmarks.truth", description=__doc__)
-    parser.add_argument("tables", nargs="*", choices=[*TABLES], metavar="TABLE", help=f"of {', '.join(TABLES)}; shown")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}; only shown")
     parser.add_argument("--suite", default=SUITE, help="another, or a file of TOML; the tables are only shown")
     args = parser.parse_args(argv)
+    for name in args.tables:
+        if name not in TABLES:
+            parser.error(f"unknown table {suggest(name, [*TABLES])}")
     torch.set_num_threads(1)
     lines = [line for name in args.tables or TABLES for line in (*TABLES[name](args.suite), "")]
     if args.tables or args.suite != SUITE:
@@ -82,7 +87,10 @@ def planted(suite: str) -> list[str]:
     """Return the table of planted adversarial examples."""
     heads = ("network", "threat", "planted", *(f"`{word}`" for word in PGDS), "found", *EFFORT)
     title = "## Planted adversarial examples"
-    legend = "The networks hide one adversarial example of each sample from PGD; found is how many samples were broken."
+    legend = (
+        "The networks were trained to hide one adversarial example of each sample from PGD. Planted is how many are "
+        "adversarial, checked again here; then how many of these samples PGD breaks, and found: how many the others do."
+    )
     return [title, "", legend, "", *table.markdown(heads, _planted(suite), words=2)]
 
 
@@ -91,7 +99,7 @@ def _planted(suite: str) -> Iterator[list[str]]:
         contest = Contest(case, LpThreat.parse(case.threat), suite, SEED, held_out=suite != SUITE)
         run = contest.run()
         pgds = (str(_count_found(contest, word)) for word in PGDS)
-        yield [case.name, case.threat, str(run.n), *pgds, *describe(run, sides(suite))]
+        yield [case.name, case.threat, f"{run.n} of {case.n}", *pgds, *describe(run, sides(suite))]
 
 
 def _count_found(contest: Contest, word: str) -> int:
@@ -105,9 +113,10 @@ def certified(suite: str) -> list[str]:
     """Return the table of certified samples."""
     title = "## Certified samples"
     legend = (
-        f"Right is the number of n images that the network answers right, certified that of those which {METHOD}, or a "
-        "cheaper method before it, proves. Open are those that an attack left and no method proves: their truth is not "
-        "known. No attack may break a certified one."
+        "The images are those to choose by, which no network learnt from. Right is the number of n images that the "
+        f"network answers right, certified that of those which {METHOD}, or a cheaper method before it, proves. Left is "
+        "what an attack did not break; open are those of them that no method proves: their truth is not known. No "
+        "attack may break a certified one."
     )
     heads = ("network", "threat", "n", "right", "certified", "left", "open", "certified ones broken")
     rows = (bracket_cells(bracket, sides(suite)) for bracket in _brackets(suite))
@@ -117,7 +126,7 @@ def certified(suite: str) -> list[str]:
 def _brackets(suite: str) -> Iterator[Bracket]:
     cases = {case.name: case for case in CASES}
     for name, text in CERTIFIED:
-        contest = Contest(cases[name], LpThreat.parse(text), suite, SEED, held_out=suite != SUITE)
+        contest = Contest(cases[name], LpThreat.parse(text), suite, SEED, held_out=True)
         on = contest.on
         proved = certify_samples(on.model, on.x, on.y, contest.threat, METHOD).certified
         yield Bracket(name, contest.run(), frozenset(proved.nonzero()[0].tolist()))
@@ -145,15 +154,18 @@ def exact(suite: str) -> list[str]:
         lambda threat: torchattacks.auto_attack(threat, classes),
         lambda threat: suite_attacker(QUICK, threat, SEED),
     )
-    names, threat = sides(suite), f"linf, {RATIO:g} times the exact distance"
-    outcomes = (attack_exact(samples, attacker, SEED) for attacker in attackers)
-    run = Run(threat, len(samples), len(samples), dict(zip(names, outcomes, strict=True)))
+    names, rows = sides(suite), []
+    for ratio in RATIOS:
+        outcomes = (attack_exact(samples, ratio, attacker, SEED) for attacker in attackers)
+        run = Run(f"{ratio:g}", len(samples), len(samples), dict(zip(names, outcomes, strict=True)))
+        rows.append([run.threat, str(run.n), *describe(run, names)])
     legend = (
-        f"{EXACT_NETWORKS} random networks of {' x '.join(map(str, SIZES))} units with ReLU, {EXACT_INPUTS} random "
-        "inputs each, without those that are farther from an adversarial example than the ball may be wide."
+        f"{EXACT_NETWORKS} random networks of {', '.join(map(str, SIZES))} units with ReLU, {EXACT_INPUTS} random "
+        "inputs each, without those that are almost as far from an adversarial example as the inputs are wide. The "
+        "radius, in linf, is a ratio times the exact distance of the nearest one, so that each could be found."
     )
-    rows = [[threat, str(run.n), *describe(run, names)]]
-    return ["## Exact distances", "", legend, "", *table.markdown(("threat", "n", "found", *EFFORT), rows, words=1)]
+    heads = ("ratio", "n", "found", *EFFORT)
+    return ["## Exact distances", "", legend, "", *table.markdown(heads, rows, words=1)]
 
 
 def describe(run: Run, names: Sequence[str]) -> list[str]:
