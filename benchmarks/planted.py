@@ -61,7 +61,8 @@ class Planting:
         """Return which planted examples are adversarial, (N,) bool: in the ball, and answered wrong where x is not."""
         with torch.no_grad():
             right, wrong = self.model(self.x).argmax(1) == self.y, self.model(self.x_adv).argmax(1) != self.y
-        return right & wrong & threat.admits(self.x_adv, self.x)
+        inside: Tensor = right & wrong & threat.admits(self.x_adv, self.x)
+        return inside
 
 
 def _mlp() -> nn.Module:
@@ -69,12 +70,12 @@ def _mlp() -> nn.Module:
 
 
 def _conv() -> nn.Module:
-    return strided(height=8, width=8, classes=CLASSES, filters=16, hidden=64)
+    return strided(height=8, width=8, classes=CLASSES)
 
 
 PLANTED = (
     Planted(name="planted-mlp", arch="dense, relu", threat="linf:0.2", seed=0, build=_mlp, epochs=1500),
-    Planted(name="planted-conv", arch="strided", threat="linf:0.2", seed=1, build=_conv, epochs=900),
+    Planted(name="planted-conv", arch="strided", threat="linf:0.2", n=16, seed=1, build=_conv, epochs=400),
     Planted(name="planted-l2", arch="dense, relu", threat="l2:1.2", seed=2, build=_mlp, epochs=1500),
 )
 
@@ -122,7 +123,7 @@ def train(case: Planted) -> Planting:
             losses = (F.cross_entropy(model(z), y[:1].expand(len(z))) for z in (torch.cat([x, *window]), near))
             loss = sum(losses, shortfall(model(x_adv), target))
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), LONGEST)
             optimiser.step()
             schedule.step()

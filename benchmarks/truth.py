@@ -114,8 +114,8 @@ def certified(suite: str) -> list[str]:
     title = "## Certified samples"
     legend = (
         "The images are those to choose by, which no network learnt from. Right is the number of n images that the "
-        f"network answers right, certified that of those which {METHOD}, or a cheaper method before it, proves. Left is "
-        "what an attack did not break; open are those of them that no method proves: their truth is not known. No "
+        f"network answers right, certified that of those which {METHOD}, or a cheaper method before it, proves. Left "
+        "is what an attack did not break; open are those of them that no method proves: their truth is not known. No "
         "attack may break a certified one."
     )
     heads = ("network", "threat", "n", "right", "certified", "left", "open", "certified ones broken")
