@@ -6,7 +6,7 @@ BIN := .venv/bin
 # machine it made training four to six times slower (pgd-at on digits, 2 cores, one of them busy).
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-stages bench-search bench-curve bench-collapse bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
+.PHONY: demo test test-slow docs docs-links leaderboard test-browser gauntlet test-pytests fuzz mutate-records soak lint lint-workflows bench-references bench-networks bench-standard bench-truth bench-stages bench-search bench-curve bench-collapse bench-bounds bench-gate bench-speed bench-profile bench-load bench-ranks check-gpu clean
 .DEFAULT_GOAL := test
 
 demo: .venv/demo
@@ -116,6 +116,11 @@ bench-networks: .venv/ready
 
 bench-standard: .venv/peers
 	$(BIN)/python -m benchmarks.standard
+
+# Planted adversarial examples, certified samples and exact distances: status 1 if a certified sample is broken.
+bench-truth: .venv/peers
+	$(BIN)/python -m benchmarks.planted
+	$(BIN)/python -m benchmarks.truth
 
 bench-stages: .venv/ready
 	$(BIN)/python -m benchmarks.stages
