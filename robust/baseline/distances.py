@@ -97,3 +97,11 @@ def find_curve(record: Record, end: str) -> Curve:
     if curve.end != end:
         raise NoCurveError(f"the curve of {row} ends at {curve.end}, not {end}: take --robust-curve={curve.end}")
     return curve
+
+
+def compare_curves(before: Record, after: Record) -> DistanceComparison | None:
+    """Compare the curves of two rows; None if one has none, or they were stopped or end at different radii."""
+    old, new = before.curve, after.curve
+    if old is None or new is None or old.partial or new.partial or old.end != new.end:
+        return None
+    return DistanceComparison(old, new)

@@ -13,13 +13,26 @@ from rich.console import Console
 from rich.table import Table
 
 from robust.attacks.text import printable
-from robust.baseline.comparison import Comparison, Ruling, name_samples
+from robust.baseline.comparison import Comparison, Paired, Ruling, name_samples
+from robust.baseline.distances import compare_curves
 from robust.baseline.matching import UnfitError, Wanted, find_match, refuse, robust_flags
-from robust.baseline.mean_comparison import MeanComparison, compare_scores
+from robust.baseline.mean_comparison import compare_scores
 from robust.baseline.store import Baseline, read, read_numbers
-from robust.baseline.tolerance import CERTIFIED, MEAN, WORDS, Tolerance, read_tolerance, refuse_mean, refuse_twice
+from robust.baseline.tolerance import (
+    CERTIFIED,
+    CLEAN,
+    DISTANCE,
+    MEAN,
+    ROBUST,
+    WORDS,
+    Tolerance,
+    read_tolerance,
+    refuse_mean,
+    refuse_twice,
+)
 from robust.records.record import Record
 
+MEANS = {MEAN: "scores", DISTANCE: "whole curve up to the same end"}
 # What a narrower terminal leaves out of the table, in turn; the samples that were lost and won stand below it.
 NARROWER = ((), ("lost", "won"), ("lost", "won", "A %"))
 
@@ -44,12 +57,14 @@ class Pair:
         """List the accuracies that both have; a row need not have a certificate."""
         methods = [record.certificate and record.certificate.method for _, record in (self.before, self.after)]
         certified = methods[0] is not None and methods[0] == methods[1]
-        return tuple(metric for metric in WORDS if metric != MEAN and (metric != CERTIFIED or certified))
+        return CLEAN, ROBUST, *[CERTIFIED] * certified
 
     @property
-    def scores(self) -> MeanComparison | None:
-        """Compare their mean scores under attack; None if one of them has none."""
-        return compare_scores(self.before[1], self.after[1])
+    def means(self) -> dict[str, Paired]:
+        """Compare, by the metric, their mean scores and the distances of their curves, as far as both have them."""
+        before, after = self.before[1], self.after[1]
+        found = {MEAN: compare_scores(before, after), DISTANCE: compare_curves(before, after)}
+        return {metric: paired for metric, paired in found.items() if paired is not None}
 
     def compare(self, metric: str) -> Comparison:
         """Compare one accuracy, "clean_acc", "robust_acc" or "certified_acc", sample by sample."""
@@ -79,10 +94,11 @@ def run(args: argparse.Namespace) -> Compared:
 def _decide(pair: Pair, margin: Tolerance) -> Ruling:
     """Decide whether an accuracy keeps its margin: it fails if nothing shows that what A certifies still holds."""
     refuse_mean(margin, pair.after[1].criterion["name"])
-    if margin.metric == MEAN and (scores := pair.scores):
-        return scores.ruling(margin)
-    if margin.metric == MEAN:
-        raise LookupError(f"--fail={margin}: of {Wanted.of(pair.after[1])} A or B has no scores")
+    if paired := pair.means.get(margin.metric):
+        return paired.ruling(margin)
+    if margin.metric in MEANS:
+        lacks = f"A or B has no {MEANS[margin.metric]}"
+        raise LookupError(f"--fail={margin}: of {Wanted.of(pair.after[1])} {lacks}")
     if margin.metric in pair.metrics:
         return pair.compare(margin.metric).ruling(margin)
     if pair.before[1].certificate is None:
@@ -130,9 +146,9 @@ def _describe(pair: Pair, margins: tuple[Tolerance, ...]) -> Iterator[str]:
         for what, flags in (("lost", paired.lost), ("won", paired.won)):
             if flags.any():
                 yield f"{words}, {what}: {which} {name_samples(flags, index)}"
-    if scores := pair.scores:
-        gates = [f"; {margin} {scores.ruling(margin)}" for margin in margins if margin.metric == MEAN]
-        yield f"{WORDS[MEAN]}: {scores}{''.join(gates)}"
+    for metric, mean in pair.means.items():
+        gates = [f"; {margin} {mean.ruling(margin)}" for margin in margins if margin.metric == metric]
+        yield f"{WORDS[metric]}: {mean}{''.join(gates)}"
     yield ""
 
 

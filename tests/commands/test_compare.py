@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from robust.cli import main
+from robust.records.curve import Curve
 from tests.making import certificate, file, record
 
 STOOD, FELL = "0" * 40, "1" * 12 + "0" * 28
@@ -215,3 +216,36 @@ def test_a_margin_of_the_mean_score_is_refused_of_rows_without_one(compare, fold
 
     assert status != 0
     assert "the mean score under attack by class is the accuracy; give robust_acc:2pp" in error
+
+
+@pytest.fixture
+def curved(tmp_path):
+    """Two leaderboards of one model; on the second all samples are a tenth nearer to an adversarial input."""
+    for name, distance in (("a", 0.3), ("b", 0.27)):
+        made = record("1" * 40, {"pgd": STOOD}, weights=(name * 4).ljust(64, "0"))
+        curve = Curve("linf:0.6", np.full(40, distance, np.float32), ("fab",), (), 1, 1, 1.0)
+        file(tmp_path / name, replace(made, curve=curve))
+    return tmp_path / "a", tmp_path / "b"
+
+
+@pytest.mark.parametrize(
+    ("fail", "status", "gate"),
+    [
+        ([], 0, ""),
+        (["--fail=distance:20%"], 0, "; distance:20% holds"),
+        (["--fail=distance:5%"], 1, "; distance:5% fails"),
+    ],
+)
+def test_distances_are_compared_below_the_table(compare, curved, fail, status, gate):
+    found, lines, _ = compare(*curved, *fail)
+
+    change = "median 0.3 to 0.27, mean -10.0 %, 40 nearer, 0 further"
+    assert [line for line in lines if line.startswith(f"adversarial distance: {change}") and line.endswith(gate)]
+    assert found == status
+
+
+def test_a_margin_of_the_distance_is_refused_of_rows_without_a_curve(compare, folders):
+    status, _, error = compare(*folders, "--fail=distance:5%")
+
+    assert status == 4
+    assert "A or B has no whole curve up to the same end" in error

@@ -26,6 +26,7 @@ def test_list_names_all_that_can_be_asked_for(call):
         f"training wrappers: {', '.join(WRAPPERS.names())}",
         "threats: linf:EPS, l2:EPS, l1:EPS, features:FILE.toml",
         "certificates: ibp, crown, alpha-crown",
+        "curves: linf, l2, l1",
     ]
 
 

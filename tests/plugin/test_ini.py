@@ -29,6 +29,8 @@ SAYS = {
     "time": ("30s", "40s", lambda s: f"{s.seconds:g}s"),
     "search": (["bf16", "fold"], ["channels-last"], lambda s: [*s.search]),
     "certify": ("crown", "ibp", lambda s: s.certify),
+    "curve": ("linf:0.5", "l2:3", lambda s: s.curves.ends[0]),
+    "eps": (["linf:0.05", "l2:0.1"], ["l2:0.2"], lambda s: [*s.curves.eps]),
     "train": (["as-is", "standard:epochs=1"], ["standard:epochs=2"], lambda s: [*s.trainings]),
     "samples": ("30", "20", lambda s: str(s.samples)),
     "seed": ("3", "2", lambda s: str(s.seed)),
