@@ -161,7 +161,7 @@ def _train() -> None:
         x, y = _images("train", HALF if step < STEPS else SIDE, step * BATCH, BATCH)
         optimiser.zero_grad()
         loss = _loss(module(x), y)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         if step % 50 == 0:
