@@ -1,7 +1,8 @@
 """Certify radii: the largest ball around each sample that a bound proves, below where an adversarial input is known.
 
 By bisection, of all samples of a batch at once, each with a radius of its own. The cheapest method comes first; where
-it ends, the next one begins. A radius counts only if a bound has proved it, so what is known at any time is true.
+it ends, the next one begins. A radius counts only if a bound has proved it, so what is known at any time is true. Each
+method is first asked for the adversarial distance itself: a bound that proves this contradicts the attacks.
 """
 
 import hashlib
@@ -35,13 +36,19 @@ class Aim:
     kept: tuple[float, ...] = ()  # radii that are not rounded, where they are proved
 
     @property
-    def top(self) -> Floats:
-        """(n,): the end of the first interval; twice the end, so that this is tried first, where nothing is nearer."""
-        return np.where(self.distance <= self.end, self.distance, 2 * self.end)
+    def cap(self) -> Floats:
+        """(n,): the largest radius that each sample is bounded at."""
+        return np.minimum(self.distance, self.end)
+
+    def store(self, radius: Floats) -> NDArray[np.float32]:
+        """Return radii as they are stored; one that contradicts the attacks is above the distance also then."""
+        stored, beyond = round_down(radius, self.kept), (radius > 0) & (radius >= self.distance)
+        stored[beyond] = np.nextafter(self.distance[beyond].astype(np.float32), np.float32(np.inf))
+        return stored
 
     def hash(self, certifier: str) -> str:
         """Return a hash of all that the search depends on; `certifier` is that of the bounds."""
-        parts = (certifier.encode(), self.known.tobytes(), self.top.tobytes(), str((self.end, STEPS, NEAR)).encode())
+        parts = (certifier.encode(), self.known.tobytes(), self.cap.tobytes(), str((self.end, STEPS, NEAR)).encode())
         return hashlib.sha256(b"|".join(parts)).hexdigest()
 
 
@@ -60,7 +67,7 @@ class Reached:
         arrays = journal.ranks.once(lambda: journal.read_arrays(cls.__slots__))
         n = len(aim.known)
         if arrays is None or len(arrays[0]) != n:
-            return cls(aim.known.copy(), aim.top, np.zeros(n, np.int16))
+            return cls(aim.known.copy(), aim.cap, np.zeros(n, np.int16))
         low, high, step, seconds = arrays
         return cls(np.array(low, np.float64), np.array(high, np.float64), np.array(step, np.int16), float(seconds))
 
@@ -68,14 +75,14 @@ class Reached:
         """Return the samples to bound in step number k; those that are settled are taken to have passed it."""
         rows = np.flatnonzero((self.step == k) & (aim.distance > 0))
         if k % STEPS == 0:
-            self.high[rows] = aim.top[rows]
-        settled = (self.high - self.low <= NEAR * aim.top)[rows] | (self.low >= aim.end)[rows]
+            self.high[rows] = 2 * aim.cap[rows]  # so that the first radius is the cap
+        settled = (self.high - self.low <= NEAR * aim.cap)[rows] | (self.low >= aim.cap)[rows]
         self.step[rows[settled]] = k + 1
         return rows[~settled]
 
     def aim_at(self, rows: NDArray[np.int64], aim: Aim) -> Floats:
         """Return the radii that the samples of these rows are bounded at next."""
-        return np.minimum((self.low[rows] + self.high[rows]) / 2, aim.end)
+        return np.minimum((self.low[rows] + self.high[rows]) / 2, aim.cap[rows])
 
     def add(self, rows: NDArray[np.int64], radius: Floats, margin: NDArray[np.float32], k: int) -> None:
         """Add the bounds of the samples of these rows."""
@@ -121,7 +128,7 @@ class RadiusSearch:
             self.journal.write(reached, now=True)
             raise
         ranks.agree(partial(self.journal.write, reached, now=True))
-        return Radii(method, round_down(reached.low, self.aim.kept), reached.seconds, ended)
+        return Radii(method, self.aim.store(reached.low), reached.seconds, ended)
 
     def _batches(self, reached: Reached, method: str) -> Iterator[tuple[int, NDArray[np.int64], float]]:
         """Yield (the number of a step, the samples to bound in it, how many its method has still to search)."""

@@ -26,8 +26,8 @@ class Radii:
 
     @property
     def median(self) -> float:
-        """The radius within which at least half of the samples are proved to be answered right."""
-        return float(np.sort(self.radius)[len(self.radius) // 2])
+        """The largest radius within which more than half of the samples are proved to be answered right."""
+        return float(np.sort(self.radius)[(len(self.radius) - 1) // 2])
 
 
 def round_down(radius: NDArray[np.float64], kept: Iterable[float]) -> NDArray[np.float32]:

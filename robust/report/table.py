@@ -30,8 +30,8 @@ CURVES = (
     "distance of each sample that was found and verified; a curve is an upper bound, too."
 )
 RADII = (
-    "Certified median: the eps within which at least half of the samples are proved to be answered right, by the "
-    "largest ball around each sample that a bound proves."
+    "Certified median: the largest eps within which more than half of the samples are proved to be answered right, by "
+    "the largest ball around each sample that a bound proves."
 )
 MAX_ATTACKS = 24  # whose figures a terminal lists below a table
 

@@ -124,12 +124,15 @@ def test_one_that_is_interrupted_is_kept(tmp_path, monkeypatch):
     assert reached.step.max() == 2
 
 
-def test_a_radius_is_below_what_is_known_above_and_at_least_what_is_known(whole):
+def test_a_distance_that_is_proved_to_hold_none_is_a_contradiction(whole):
     aim = search().aim
 
     assert (whole.radius[:3] == 0).all()
-    assert (whole.radius[3:] < np.minimum(aim.distance, aim.end * 1.0001)[3:]).all()
+    assert (whole.radius[3:] <= aim.end).all()
     assert whole.radius[20] >= np.float32(0.001)
+    contradicted = whole.radius >= aim.distance.astype(np.float32)
+    assert contradicted[3:].any()  # since the distances are none that was measured
+    assert not contradicted[aim.distance > aim.end].any()
 
 
 def test_rounding_is_downwards_but_for_what_is_proved_at_a_planned_eps():
