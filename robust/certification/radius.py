@@ -1,8 +1,9 @@
 """Certify radii: the largest ball around each sample that a bound proves, below where an adversarial input is known.
 
 By bisection, of all samples of a batch at once, each with a radius of its own. The cheapest method comes first; where
-it ends, the next one begins. A radius counts only if a bound has proved it, so what is known at any time is true. Each
-method is first asked for the adversarial distance itself: a bound that proves this contradicts the attacks.
+it ends, the next one begins. A radius counts only if a bound has proved it, so what is known at any time is true. Where
+all that is asked is proved, the adversarial distance itself is asked last: a bound that proves this contradicts the
+attacks.
 """
 
 import hashlib
@@ -21,7 +22,8 @@ from robust.data.dataset import Samples
 from robust.records.radii import Radii, round_down
 
 STEPS = 8  # bisections by each method, at most
-NEAR = 2.0**-7  # of the largest radius in question: what is known so nearly is not bisected further
+NEAR = 1 / 120  # of the largest radius in question: what is known so nearly is not bisected further
+WIDER = 2.0  # times what is proved: no radius beyond is asked next, since bounds of larger balls take longer
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +50,12 @@ class Aim:
 
     def hash(self, certifier: str) -> str:
         """Return a hash of all that the search depends on; `certifier` is that of the bounds."""
-        parts = (certifier.encode(), self.known.tobytes(), self.cap.tobytes(), str((self.end, STEPS, NEAR)).encode())
+        parts = (
+            certifier.encode(),
+            self.known.tobytes(),
+            self.cap.tobytes(),
+            str((self.end, STEPS, NEAR, WIDER)).encode(),
+        )
         return hashlib.sha256(b"|".join(parts)).hexdigest()
 
 
@@ -57,7 +64,7 @@ class Reached:
     """What is known of n samples."""
 
     low: Floats  # (n,): the largest radius that is proved
-    high: Floats  # (n,): the smallest that the present method could not prove, or where its search began
+    high: Floats  # (n,): the smallest that the present method could not prove; inf for none
     step: NDArray[np.int16]  # (n,): how many bisections are done, of all methods together
     seconds: float = 0.0
 
@@ -67,7 +74,7 @@ class Reached:
         arrays = journal.ranks.once(lambda: journal.read_arrays(cls.__slots__))
         n = len(aim.known)
         if arrays is None or len(arrays[0]) != n:
-            return cls(aim.known.copy(), aim.cap, np.zeros(n, np.int16))
+            return cls(aim.known.copy(), np.full(n, np.inf), np.zeros(n, np.int16))
         low, high, step, seconds = arrays
         return cls(np.array(low, np.float64), np.array(high, np.float64), np.array(step, np.int16), float(seconds))
 
@@ -75,14 +82,17 @@ class Reached:
         """Return the samples to bound in step number k; those that are settled are taken to have passed it."""
         rows = np.flatnonzero((self.step == k) & (aim.distance > 0))
         if k % STEPS == 0:
-            self.high[rows] = 2 * aim.cap[rows]  # so that the first radius is the cap
+            self.high[rows] = np.inf  # nothing has failed by this method
         settled = (self.high - self.low <= NEAR * aim.cap)[rows] | (self.low >= aim.cap)[rows]
         self.step[rows[settled]] = k + 1
         return rows[~settled]
 
     def aim_at(self, rows: NDArray[np.int64], aim: Aim) -> Floats:
         """Return the radii that the samples of these rows are bounded at next."""
-        return np.minimum((self.low[rows] + self.high[rows]) / 2, aim.cap[rows])
+        low, cap = self.low[rows], aim.cap[rows]
+        middle = (low + np.minimum(self.high[rows], cap)) / 2
+        middle = np.where(low > 0, np.minimum(middle, WIDER * low), middle)
+        return np.where(cap - low <= NEAR * cap, cap, middle)
 
     def add(self, rows: NDArray[np.int64], radius: Floats, margin: NDArray[np.float32], k: int) -> None:
         """Add the bounds of the samples of these rows."""

@@ -61,6 +61,8 @@ def test_a_radius_beyond_an_adversarial_distance_fails_the_test_and_both_are_fil
     result = pytester.runpytest_inprocess(*RUN, "-k", "attack or curve")
 
     result.assert_outcomes(passed=1, failed=1, deselected=2)
-    told = "samples *: certified by ibp up to a radius within which a verified input is answered wrong; one of the two *"
+    told = (
+        "samples *: certified by ibp up to a radius within which a verified input is answered wrong; one of the two *"
+    )
     result.stdout.fnmatch_lines([told])
     assert read_record(folder).contradicted.any()
