@@ -69,6 +69,7 @@ class Gates:
     def curve(self, end: str, planned: tuple[str, ...]) -> list[Floor]:
         """Return the floors that are read from the curve up to `end`: those at a radius that is not planned."""
         radii = [threat_slug(threat) for threat in planned]
+        radii += [pair_slug(CERTIFIED, threat) for threat in planned]
         found = [floor for floor in self.floors if floor.threat and floor.scope not in radii]
         return [floor for floor in found if floor.threat.partition(":")[0] == end.partition(":")[0]]
 

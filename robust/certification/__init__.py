@@ -3,6 +3,7 @@
     from robust.certification import certify_samples
     certificate = certify_samples(model, x, y, LpThreat.parse("linf:0.1"))
     certificate.certified  # (N,) bool
+    certify_radii(model, x, y, LpThreat.parse("linf:0.3")).radius  # (N,)
 
 `read.py` makes a graph of operators of a network; each operator bounds its value by intervals and by lines; `crown.py`
 and `alpha.py` bound what is asked of all of them, and `certify.py` asks the cheapest method first, in float64.
@@ -15,14 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robust.certification.errors import NoBoundsError
-    from robust.certification.tensors import certify_samples
+    from robust.certification.tensors import certify_radii, certify_samples
     from robust.records.certificate import Certificate
+    from robust.records.radii import Radii
 
-__all__ = ["Certificate", "NoBoundsError", "certify_samples"]
+__all__ = ["Certificate", "NoBoundsError", "Radii", "certify_radii", "certify_samples"]
 
 _HOME = {
     "Certificate": "robust.records.certificate",
     "NoBoundsError": "robust.certification.errors",
+    "Radii": "robust.records.radii",
+    "certify_radii": "robust.certification.tensors",
     "certify_samples": "robust.certification.tensors",
 }
 

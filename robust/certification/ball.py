@@ -19,19 +19,22 @@ class Ball:
     """The inputs within eps of x, (b, 1, *features) float64, in a norm, and within the box."""
 
     norm: str
-    eps: float
+    eps: Tensor  # (b,), or (1,) where all are the same
     x: Tensor
     box: Interval  # what each feature may be, the bounds of the inputs included
 
     @classmethod
-    def around(cls, x: Tensor, threat: LpThreat) -> "Ball":
+    def around(cls, x: Tensor, threat: LpThreat, radius: Tensor | None = None) -> "Ball":
         """Return the balls of a threat model around x, (b, *features), float64 for proofs.
+
+        They are of its eps, or each of its own `radius`, (b,).
 
         Raise NoBoundsError for a norm for which there are no bounds.
         """
         refuse_threat(str(threat))
-        x, eps = x.unsqueeze(1), float(threat.eps)
-        box = Interval((x - eps).clamp_min(threat.lo).minimum(x), (x + eps).clamp_max(threat.hi).maximum(x))
+        eps = x.new_tensor([float(threat.eps)]) if radius is None else radius.to(x)
+        x, reach = x.unsqueeze(1), eps.view(-1, *[1] * x.dim())
+        box = Interval((x - reach).clamp_min(threat.lo).minimum(x), (x + reach).clamp_max(threat.hi).maximum(x))
         return cls(threat.norm, eps, x, box.widen())
 
     def least(self, a: Tensor) -> Tensor:
@@ -59,16 +62,16 @@ class Ball:
             rows = rows.gather(2, where)
             where = where.expand(b, -1, -1)
             lo, hi = (each.expand(b, where.shape[1], -1).gather(2, where) for each in (lo, hi))
-        tiny, squares = torch.finfo(rows.dtype).tiny, rows.square()
-        m = (squares.sum(2, keepdim=True).sqrt() / self.eps).clamp_min(tiny)
-        best = (-(self.eps**2) * m).squeeze(2)
+        tiny, squares, eps = torch.finfo(rows.dtype).tiny, rows.square(), self.eps.view(-1, 1, 1)
+        m = (squares.sum(2, keepdim=True).sqrt() / eps).clamp_min(tiny)
+        best = (-(eps**2) * m).squeeze(2)
         for _ in range(MULTIPLIERS):
             wanted = -rows / m
             d = torch.minimum(torch.maximum(wanted, lo), hi)
             length = d.square().sum(2, keepdim=True)
-            value = (rows * d).sum(2, keepdim=True) + m / 2 * (length - self.eps**2)
+            value = (rows * d).sum(2, keepdim=True) + m / 2 * (length - eps**2)
             best = torch.fmax(best, value.squeeze(2))
             free = d == wanted
-            left = self.eps**2 - length + (d.square() * free).sum(2, keepdim=True)
+            left = eps**2 - length + (d.square() * free).sum(2, keepdim=True)
             m = ((squares * free).sum(2, keepdim=True) / left.clamp_min(tiny)).sqrt().clamp_min(tiny)
         return best

@@ -5,7 +5,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -52,6 +53,7 @@ class Certifier:
     parts: tuple[LpThreat, ...]  # a union is certified where each part is
     limits: Mapping[str, int] = field(default_factory=dict)  # samples of a batch at most, by method
     criterion: Criterion = CLASS  # what a right answer is
+    radius: Tensor | None = None  # (b,): of the ball around each sample of a batch, in place of the parts' eps
 
     @classmethod
     def of(cls, module: nn.Module, x: Tensor, threat: Threat, criterion: Criterion = CLASS) -> "Certifier":
@@ -87,11 +89,21 @@ class Certifier:
 
         x is (b, *features), y (b,) int64. They are of the best of the method and of those before.
         """
-        found = [
-            self._bound_part(x, y, part, method) - measure_slack(self.module, self.graph, x, part)
-            for part in self.parts
-        ]
+        found = [self._bound_part(x, y, part, method) - self._slack(x, part) for part in self.parts]
         return torch.stack(found).amin(0)
+
+    def slack(self, x: Tensor) -> Tensor:
+        """Return the most that is taken off the margins at x, (b, *features), for rounding, (b,)."""
+        return torch.stack([self._slack(x, part) for part in self.parts]).amax(0)
+
+    def within(self, radius: NDArray[np.float64]) -> "Certifier":
+        """Return the bounds within a radius of its own of each sample of a batch, (b,)."""
+        return replace(self, radius=torch.from_numpy(radius))
+
+    def _slack(self, x: Tensor, part: LpThreat) -> Tensor:
+        """Return the slack within the largest ball of a batch."""
+        widest = part if self.radius is None else replace(part, eps=Fraction(float(self.radius.amax())))
+        return measure_slack(self.module, self.graph, x, widest)
 
     def hash(self, samples: Samples, source: Path) -> str:
         """Return a hash of everything that the bounds of samples depend on.
@@ -113,7 +125,7 @@ class Certifier:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def _bound_part(self, x: Tensor, y: Tensor, part: LpThreat, method: str) -> Tensor:
-        ball = Ball.around(x.double(), part)
+        ball = Ball.around(x.double(), part, self.radius)
         with torch.no_grad():
             bounds = bound_by_intervals(self.graph, ball) if method == METHODS[0] else bound_by_lines(self.graph, ball)
             margins = bounds.margins(y, self.criterion)
@@ -143,7 +155,7 @@ def certify(
         for k, rows, done, of in _batches(certifier, known, correct, method, journal.ranks.size):
             watch(METHODS[k], done, of)
             began = time.perf_counter()
-            margin = _bound_together(certifier, samples.take(rows), METHODS[k], stop, journal.ranks)
+            margin = bound_together(certifier, samples.take(rows), METHODS[k], stop, journal.ranks)
             if margin is None:
                 ended = TIME
                 break
@@ -168,19 +180,28 @@ def _batches(
             yield k, left[start : start + size], start, len(left)
 
 
-def _bound_together(
-    certifier: Certifier, samples: Samples, method: str, stop: Callable[[], bool], ranks: Ranks
+def bound_together(
+    certifier: Certifier,
+    samples: Samples,
+    method: str,
+    stop: Callable[[], bool],
+    ranks: Ranks,
+    radius: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float32] | None:
-    """Bound the margins of a batch, (b,), that the ranks share; None if it is time to end on one of them."""
+    """Bound the margins of a batch, (b,), that the ranks share; None if it is time to end on one of them.
+
+    Each ball is of its own `radius`, (b,), if it is given.
+    """
 
     def bound() -> NDArray[np.float32] | None:
         some = ranks.deal(samples)
+        own = certifier if radius is None else certifier.within(radius[ranks.share])
         try:
             with until(stop):
                 check_stopped()
                 if not len(some):
                     return np.zeros(0, np.float32)
-                found = certifier.bound(torch.tensor(some.x[:]), torch.from_numpy(some.y), method)
+                found = own.bound(torch.tensor(some.x[:]), torch.from_numpy(some.y), method)
         except StoppedError:
             return None
         return found.numpy().astype(np.float32)

@@ -30,8 +30,9 @@ class Cost:
     left: dict[str, int]  # samples that each method has still to bound, if the cheaper ones certify none
     processes: int = 1
     slow: str = ""  # the method that took longer than measuring may, if one did
+    steps: int = 1  # how often each method bounds a sample
 
-    def share(self, method: str, left: int) -> float:
+    def share(self, method: str, left: float) -> float:
         """Return which share of the work is done, at most, once a method has so many samples left to bound."""
         total = sum(pace * self.left[each] for each, pace in self.paces.items())
         if method not in self.paces or not total:
@@ -50,11 +51,11 @@ class Cost:
 
     def describe(self) -> str:
         """Return one line: the most that it takes, since a dearer method bounds only what the cheaper leave open."""
-        line = f"{max(self.left.values())} samples to certify"
+        line = f"{max(self.left.values())} samples to certify{f' {self.steps} times each' * (self.steps > 1)}"
         if self.slow:
             line += f", and one alone takes {self.slow} longer than can be waited for here"
         elif self.paces:
-            seconds = sum(pace * self.left[method] for method, pace in self.paces.items())
+            seconds = self.steps * sum(pace * self.left[method] for method, pace in self.paces.items())
             line += f", at most about {format_seconds(seconds / self.processes)}"
         each = ", ".join(f"{method} {format_seconds(pace)}" for method, pace in self.paces.items())
         return f"{line}; a sample: {each}" if each else line

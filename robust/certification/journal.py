@@ -6,8 +6,10 @@ a run goes on with any number of processes, and by another method.
 
 import time
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +74,7 @@ class Journal:
 
     folder: Path | None = None
     ranks: Ranks = ALONE
+    file: str = FILE
     _written: float = field(default_factory=time.monotonic)
 
     def describe(self, correct: Flags, method: str) -> str:
@@ -84,27 +87,35 @@ class Journal:
         known = self.ranks.once(self._read)
         return known if known is not None and len(known.margin) == n else Known.of_none(n)
 
-    def write(self, known: Known, *, now: bool = False) -> None:
-        """Write what is known, if the last time was a while ago or `now`; ValueError if that fails."""
+    def write(self, known: Any, *, now: bool = False) -> None:
+        """Write what is known, if the last time was a while ago or `now`; ValueError if that fails.
+
+        It is a dataclass of arrays and numbers.
+        """
         if self.folder is None or not self.ranks.first or not (now or time.monotonic() - self._written > EVERY):
             return
         try:
-            write_arrays(self.folder / FILE, {key: np.asarray(getattr(known, key)) for key in Known.__slots__})
+            write_arrays(self.folder / self.file, {key: np.asarray(getattr(known, key)) for key in known.__slots__})
         except FileNotFoundError:  # the same run has ended in another process, which removed the folder
             return
         except OSError as error:
             raise ValueError(f"what was certified could not be written: {error}") from error
         self._written = time.monotonic()
 
-    def _read(self) -> Known | None:
-        """Read what an earlier run knew; None if there was none, or its file is damaged."""
+    def read_arrays(self, names: Iterable[str]) -> list[NDArray[Any]] | None:
+        """Read the arrays that an earlier run wrote; None if there was none, or its file is damaged."""
         if self.folder is None:
             return None
         try:
-            margin, asked, seconds = read_arrays(self.folder / FILE, Known.__slots__)
-            return Known(np.array(margin, np.float32), np.array(asked, np.int8), float(seconds))
+            return read_arrays(self.folder / self.file, names)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
+
+    def _read(self) -> Known | None:
+        if (arrays := self.read_arrays(Known.__slots__)) is None:
+            return None
+        margin, asked, seconds = arrays
+        return Known(np.array(margin, np.float32), np.array(asked, np.int8), float(seconds))
 
 
 def open_journal(home: Path, threat: Threat, key: str, ranks: Ranks = ALONE) -> Journal:

@@ -9,12 +9,16 @@ from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import check_bounds, eval_mode
 from robust.attacks.registry import suggest
+from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat
 from robust.certification.certify import Certifier, certify
+from robust.certification.radius import Aim, RadiusSearch
 from robust.certification.words import METHODS
 from robust.data.dataset import Samples
 from robust.device import device_of
+from robust.flags import Flags
 from robust.records.certificate import Certificate
+from robust.records.radii import Radii
 
 BATCH = 250
 
@@ -34,6 +38,28 @@ def certify_samples(
     ibp, crown and alpha-crown. Raise NoBoundsError, in one line, for a network, a threat model or a criterion for which
     no bounds are known; TypeError or ValueError for other arguments than these.
     """
+    certifier, samples, correct = _begin(model, x, y, threat, method, criterion)
+    return certify(certifier, samples, correct, method)
+
+
+def certify_radii(model: nn.Module, x: Tensor, y: Tensor, threat: LpThreat, method: str = "alpha-crown") -> Radii:
+    """Certify the largest ball around each sample in which no input is answered wrong, up to that of the threat model.
+
+    Arguments and errors are those of `certify_samples`, but a union has no radius. `radius` of the result is (N,): 0
+    where nothing is proved.
+    """
+    if len(getattr(threat, "parts", ())) > 1:
+        raise ValueError(f"a radius is of one ball, and {threat} is a union; give one of its parts")
+    certifier, samples, correct = _begin(model, x, y, threat, method, CLASS)
+    end = float(threat.eps)
+    aim = Aim(np.zeros(len(correct)), np.where(correct, np.inf, 0.0), end, (end,))
+    return RadiusSearch(certifier, samples, aim).run(method)
+
+
+def _begin(
+    model: nn.Module, x: Tensor, y: Tensor, threat: Threat, method: str, criterion: Criterion
+) -> tuple[Certifier, Samples, Flags]:
+    """Return the bounds of the model, the samples, and which are answered right, (N,); refuse what cannot be begun."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model is of type {type(model).__name__}, expected a torch.nn.Module")
     check_samples(x, y, criterion)
@@ -47,8 +73,7 @@ def certify_samples(
     correct = _find_correct(model, x, y, criterion)
     certifier = Certifier.of(model, x[:1].to(device_of(model)), threat, criterion)
     certifier.check(x[:1])
-    samples = Samples(x.cpu().numpy(), y.numpy(), np.arange(len(y)), str(criterion))
-    return certify(certifier, samples, correct.numpy(), method)
+    return certifier, Samples(x.cpu().numpy(), y.numpy(), np.arange(len(y)), str(criterion)), correct.numpy()
 
 
 def _find_correct(model: nn.Module, x: Tensor, y: Tensor, criterion: Criterion) -> Tensor:

@@ -10,7 +10,8 @@ from torch import nn
 
 from robust.attacks.files import read_content, read_text
 from robust.attacks.text import printable
-from robust.commands.verify_row import Check, Row, bound_accuracy, check_files, check_row
+from robust.commands.row_check import Check, Row
+from robust.commands.verify_row import bound_accuracy, check_files, check_row
 from robust.data.dataset import Dataset, Samples, Split
 from robust.data.factory import open_data
 from robust.data.tables import fit_tables

@@ -6,61 +6,24 @@ has to answer so.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
 
 from robust.attacks.threats.threat import read_threat
+from robust.commands.row_check import Check, Row
 from robust.commands.verify_bounds import certify_again
-from robust.data.dataset import Dataset, Samples
+from robust.commands.verify_curve import check_curve, check_radii
 from robust.evaluation.illustrate import to_images
-from robust.evaluation.measure import BATCH
 from robust.flags import Flags
 from robust.models.weights import count_parameters, hash_weights
 from robust.records.certificate import Certificate
-from robust.records.curve import Curve
 from robust.records.evidence import Evidence
 from robust.records.gallery import Gallery
 from robust.records.record import Record
-from robust.verification.candidates import Candidates
 from robust.verification.check import check_labels, describe_faults, verify
-from robust.verification.distances import flatten, measure_norm, row_chunks
 from robust.verification.rounding import verify_rounded
 
 CLASSES = ("n", "correct", "robust")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The result of one check."""
-
-    what: str
-    sound: bool
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A record, its evidence, and the data and the model that both are said to come from."""
-
-    record: Record
-    evidence: Evidence
-    samples: Samples  # those whose numbers the evidence holds
-    dataset: Dataset
-    module: nn.Module
-
-    @property
-    def batch(self) -> int:
-        """Return the batch size of the attacks, if the record has it."""
-        return int(self.record.provenance.get("batch", BATCH))
-
-    @property
-    def candidates(self) -> Candidates:
-        """Return the inputs of the evidence, to be verified."""
-        samples, bounds = self.samples.take(self.evidence.row), (self.dataset.lo, self.dataset.hi)
-        rules = (self.record.threat, bounds, self.batch, samples.criterion, self.record.tables)
-        return Candidates(self.evidence.x_adv, samples.x, samples.y, *rules)
 
 
 def check_files(record: Record, content: bytes) -> Iterator[Check]:
@@ -104,10 +67,12 @@ def check_row(row: Row) -> Iterator[Check]:
     if row.evidence.gallery is not None:
         yield _check_images(row, row.evidence.gallery)
     if row.record.curve is not None and row.evidence.near is not None:
-        yield _check_curve(row, row.record.curve)
+        yield check_curve(row, row.record.curve)
     yield _check_clean(row)
     if record.certificate is not None:
         yield _check_bounds(row, record.certificate)
+    if record.curve is not None and record.curve.proved is not None:
+        yield check_radii(row, record.curve, record.curve.proved)
 
 
 def bound_accuracy(row: Row) -> float:
@@ -180,29 +145,6 @@ def _check_rounded(row: Row) -> Check:
     other = int(((recorded != adversarial) & ~verification.near).sum())
     text = f"{np.count_nonzero(adversarial)} of {len(recorded)} still are, rounded to {row.record.levels} levels"
     return Check("rounded", not other, text + (f"; {other} not as recorded" if other else ""))
-
-
-def _check_curve(row: Row, curve: Curve) -> Check:
-    """Check the nearest inputs of the curve: the model's answers to them, and their distances."""
-    x_adv, at = row.evidence.near, row.evidence.near_row
-    assert x_adv is not None
-    assert at is not None
-    samples, bounds = row.samples.take(at), (row.dataset.lo, row.dataset.hi)
-    candidates = Candidates(x_adv, samples.x, samples.y, curve.end, bounds, row.batch)
-    verification = verify(row.module, candidates)
-    measured = np.concatenate(
-        [
-            np.zeros(0),
-            *(measure_norm(curve.norm, flatten(x_adv[k]) - flatten(samples.x[k])) for k in row_chunks(len(at))),
-        ]
-    )
-    other = int((np.abs(measured - curve.distance[at]) > 1e-6 * measured).sum())
-    verified = int((verification.fault == 0).sum())
-    text = f"{verified} of {len(at)} nearest inputs are adversarial up to {curve.end}"
-    edge = f"{verification.edge} so nearly that rounding decides" if verification.edge else ""
-    wrong = f"{other} at another distance than recorded" if other else ""
-    faults = describe_faults(verification.wrong)
-    return Check("curve", not (verification.wrong.any() or other), ", ".join(filter(None, (text, edge, wrong, faults))))
 
 
 def _check_images(row: Row, gallery: Gallery) -> Check:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from robust.attacks.spec import Spec
 from robust.attacks.text import brief
 from robust.attacks.words import FEATURES, canonical_threat, family_of, learn_tables
-from robust.records.schema import SCHEMA, Attack, Certificate, Content, Curve, Json, validate
+from robust.records.schema import SCHEMA, Attack, Certificate, CertifiedRadii, Content, Curve, Json, validate
 from robust.records.schema_1 import upgrade
 
 MAX_DEPTH = 64  # of nested objects and lists: a record has eight, and what writes or draws it may be recursive
@@ -51,7 +51,8 @@ def refuse_idle(unknown: Json, known: Json) -> None:
     if "certificate" in known:
         parts.append((known["certificate"], unknown.get("certificate", {}), Certificate))
     if "curve" in known:
-        parts.append((known["curve"], unknown.get("curve", {}), Curve))
+        parts.append((known["curve"], curve := unknown.get("curve", {}), Curve))
+        parts.append((known["curve"].get("certified", {}), curve.get("certified", {}), CertifiedRadii))
     for written, part, kind in parts:
         if idle := [key for key in kind.__struct_fields__ if key in part and key not in written]:
             raise ValueError(f"its parts do not agree: {idle[0]} does not follow from the rest of it")

@@ -122,7 +122,8 @@ class Record:
     @property
     def contradicted(self) -> Flags:
         """(n,): certified, and answered wrong all the same: the bound or the answer is at fault."""
-        return ~self.robust & (False if self.certificate is None else self.certificate.certified)
+        on_curve = False if self.curve is None else self.curve.contradicted
+        return on_curve | (~self.robust & (False if self.certificate is None else self.certificate.certified))
 
     @cached_property
     def counts(self) -> tuple[int, int]:
@@ -248,7 +249,7 @@ class Record:
         )
         if not record.planned:
             raise ValueError(f"not a record: its only attack is the {record.attacks[0].name} one")
-        check_curve(record.curve, record.threat, record.correct, record.robust)
+        check_curve(record.curve, record.threat, record.correct, record.robust, record.certificate)
         known = record._list_known()
         record.unknown.update(find_unknown(content, known))
         refuse_idle(record.unknown, known)

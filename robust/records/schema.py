@@ -116,6 +116,14 @@ class Certificate(Struct):
     partial: str | UnsetType = UNSET
 
 
+class CertifiedRadii(Struct):
+    """The proofs on a curve."""
+
+    method: Word
+    seconds: Seconds
+    partial: str | UnsetType = UNSET
+
+
 class Curve(Struct):
     """The smallest adversarial distances that were found."""
 
@@ -128,6 +136,7 @@ class Curve(Struct):
     seconds: Seconds
     columns: dict[str, Column]
     partial: str | UnsetType = UNSET
+    certified: CertifiedRadii | UnsetType = UNSET
 
 
 class Doubt(Struct):

@@ -99,6 +99,11 @@ class Board:
         return any(row.record.curve for row in self.rows)
 
     @cached_property
+    def proved(self) -> bool:
+        """Whether any row has certified radii."""
+        return any(row.record.curve and row.record.curve.proved for row in self.rows)
+
+    @cached_property
     def digests(self) -> frozenset[str]:
         """The digests of the samples: of several, rows were measured on different ones."""
         return frozenset(row.record.data.digest for row in self.rows)

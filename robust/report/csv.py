@@ -9,7 +9,7 @@ from typing import Any
 from robust.attacks.text import cell, printable
 from robust.attacks.words import parse_threat
 from robust.report.board import Board, percent
-from robust.report.lines import Line, column_of, line_of_all, lines, list_parts
+from robust.report.lines import Line, column_of, column_of_proof, line_of_all, lines, list_parts
 
 COLUMNS = (
     "schema", "data", "threat", "suite", "rank", "model", "training", "attack", "n",
@@ -56,10 +56,12 @@ def wide_table(boards: Iterable[Board]) -> tuple[list[str], list[Line]]:
 
 
 def _list_radii(boards: Iterable[Board]) -> list[str]:
-    """List the columns of the accuracies on curves: those that any row lists, by norm and radius."""
+    """List the columns of the accuracies on curves: those that any row lists, by norm and radius; then the proofs."""
     curves = [row.record.curve for board in boards for row in board.rows if row.record.curve]
     listed = {f"{curve.norm}:{text}" for curve in curves for text in curve.eps}
-    return [column_of(threat) for threat in sorted(listed, key=parse_threat)]
+    proved = {f"{curve.norm}:{text}" for curve in curves for text, _ in curve.list_proved()}
+    columns = [column_of(threat) for threat in sorted(listed, key=parse_threat)]
+    return [*columns, *(column_of_proof(threat) for threat in sorted(proved, key=parse_threat))]
 
 
 def _tidy_line(line: Line) -> Line:

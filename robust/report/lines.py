@@ -104,12 +104,21 @@ def _curve(record: Record) -> Line:
         column_of(f"{curve.norm}:{text}"): percent(int(robust.sum()), record.data.n)
         for text, robust in curve.list_marks()
     }
-    return {"curve_end": curve.end, "curve_median": median, **listed}
+    proved = {
+        column_of_proof(f"{curve.norm}:{text}"): percent(int(certified.sum()), record.data.n)
+        for text, certified in curve.list_proved()
+    }
+    return {"curve_end": curve.end, "curve_median": median, **listed, **proved}
 
 
 def column_of(threat: str) -> str:
     """Return the column of the robust accuracy at an eps that is read from the curve."""
     return f"at {threat} percent"
+
+
+def column_of_proof(threat: str) -> str:
+    """Return the column of what is certified at an eps of the curve."""
+    return f"certified at {threat} percent"
 
 
 def _scores(row: Row) -> Line:

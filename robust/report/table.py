@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from robust.attacks.text import cut
 from robust.flags import union
 from robust.records.added import CURVE
-from robust.records.curve import describe_radius
+from robust.records.curve import Curve, describe_radius
 from robust.records.record import Record
 from robust.report.board import Board, Row, percent
 from robust.stats import wilson
@@ -29,6 +29,10 @@ CURVES = (
     "Median: the smallest eps at which at least half of the samples are answered wrong, by the smallest adversarial "
     "distance of each sample that was found and verified; a curve is an upper bound, too."
 )
+RADII = (
+    "Certified median: the largest eps within which more than half of the samples are proved to be answered right, by "
+    "the largest ball around each sample that a bound proves."
+)
 MAX_ATTACKS = 24  # whose figures a terminal lists below a table
 
 
@@ -44,8 +48,12 @@ class Column:
 def legend(boards: Iterable[Board]) -> str:
     """Return what the columns of these boards mean."""
     boards = list(boards)
-    proofs, curves = any(board.certified for board in boards), any(board.curved for board in boards)
-    return " ".join([LEGEND, *[PROOFS] * proofs, *[CURVES] * curves])
+    marks = {
+        PROOFS: any(board.certified for board in boards),
+        CURVES: any(board.curved for board in boards),
+        RADII: any(board.proved for board in boards),
+    }
+    return " ".join([LEGEND, *(text for text, shown in marks.items() if shown)])
 
 
 def columns(board: Board) -> list[Column]:
@@ -62,6 +70,7 @@ def columns(board: Board) -> list[Column]:
         *mean_columns(board),
         *[Column("certified %"), Column("open %")] * board.certified,
         *[Column("median")] * board.curved,
+        *[Column("certified median")] * board.proved,
         *[Column("verdict", numeric=False)] * board.judged,
         Column("drop"),
         Column("n"),
@@ -90,16 +99,26 @@ def describe_curve(row: Row) -> str:
     record, curve = row.record, row.record.curve
     if curve is None:
         return ""
-    figures = []
+    figures, proved = [], dict(curve.list_proved())
     for text, robust in curve.list_marks():
         low, high = wilson(int(robust.sum()), record.data.n)
         share = percent(int(robust.sum()), record.data.n)
-        figures.append(f"{share:.1f} % at {text} (95 % interval {100 * low:.1f} to {100 * high:.1f})")
+        below = f", {percent(int(proved[text].sum()), record.data.n):.1f} % certified" if text in proved else ""
+        figures.append(f"{share:.1f} % at {text} (95 % interval {100 * low:.1f} to {100 * high:.1f}{below})")
     partial = ", stopped by the time" * bool(curve.partial)
     who = f"{record.model.name} ({record.recipe}), curve up to {curve.end}{partial}"
     alone = count_alone(record)
     more = f"; {alone} of {record.data.n} samples under {record.threat} were found by the curve alone" * bool(alone)
-    return f"{who}: {', '.join([f'median {describe_radius(curve, curve.median)}', *figures])}{more}"
+    median = f"median {describe_radius(curve, curve.median)}{_describe_proved(curve)}"
+    return f"{who}: {', '.join([median, *figures])}{more}"
+
+
+def _describe_proved(curve: Curve) -> str:
+    """Return the median of the certified radii in brackets; "" without them."""
+    if (proved := curve.proved) is None:
+        return ""
+    partial = ", stopped by the time" * bool(proved.partial)
+    return f" (certified by {proved.method}: {describe_radius(curve, proved.median)}{partial})"
 
 
 def count_alone(record: Record) -> int:
@@ -166,8 +185,9 @@ def cells(board: Board, row: Row) -> list[str]:
     proved = ["" if value is None else f"{value:.1f}" for value in (row.certified, row.open)] * board.certified
     curve = row.record.curve
     median = ["" if curve is None else describe_radius(curve, curve.median)] * board.curved
+    below = ["" if not curve or not curve.proved else describe_radius(curve, curve.proved.median)] * board.proved
     means = mean_cells(row) * bool(board.score)
-    tail = [interval, *means, *proved, *median, *verdict, f"{row.drop:.1f}"]
+    tail = [interval, *means, *proved, *median, *below, *verdict, f"{row.drop:.1f}"]
     tail += [str(data.n), f"{model.params:,}", model.weights[:8]]
     names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
     return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

@@ -10,7 +10,6 @@ import numpy as np
 from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.suite import Suite, read_suite
 from robust.attacks.threats.lp import LpThreat
-from robust.attacks.words import parse_threat
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.curve import CurveResult, CurveRun
 from robust.evaluation.curve_tensors import SUITE
@@ -138,8 +137,3 @@ def _describe_time(seconds: float) -> str:
     if not math.isfinite(seconds) or seconds < 120:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def radius_of(text: str) -> float:
-    """Return the radius of a threat model as a number."""
-    return float(parse_threat(text)[1])

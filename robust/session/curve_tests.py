@@ -1,12 +1,14 @@
 """The test of a curve: the accuracy at every eps of a norm, and the floors at those that are not planned."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from robust.baseline.comparison import name_samples
 from robust.data.spool import pick_rows
 from robust.evaluation.curve import CurveResult
 from robust.evaluation.illustrate import illustrate
@@ -14,10 +16,11 @@ from robust.evaluation.measure import AttackResult
 from robust.flags import Flags
 from robust.gates import Measured
 from robust.records.added import CURVE
-from robust.records.curve import Curve, describe_radius, to_float32
+from robust.records.curve import Curve, describe_radius, eps_of, to_float32
 from robust.session.accuracy_tests import AccuracyTest
 from robust.session.case import Case, fail
-from robust.session.curve import CurveSearch, radius_of
+from robust.session.certification import Certification
+from robust.session.curve import CurveSearch
 from robust.session.measurement import Measurements
 from robust.session.payload import CurvePayload, RowPart
 from robust.session.payload_builder import PayloadBuilder
@@ -36,6 +39,7 @@ class CurveTest:
         measurements: Measurements,
         preflight: Preflight,
         search: CurveSearch,
+        certification: Certification,
         accuracy_test: AccuracyTest,
     ) -> None:
         self._settings = resources.settings
@@ -45,6 +49,7 @@ class CurveTest:
         self._measurements = measurements
         self._preflight = preflight
         self.search = search
+        self._certification = certification
         self._accuracy = accuracy_test
         self._payloads = PayloadBuilder(resources)
 
@@ -56,6 +61,9 @@ class CurveTest:
             fail(f"the model answered {result.faulty} samples of the curve up to {result.threat} with NaN or infinity")
         self._measurements.check_unverified(case, result.fault, f"curve up to {result.threat}")
         curve = self.make_curve(norm, result)
+        if self._settings.certify:
+            radii = self._list_radii(norm)
+            curve = replace(curve, proved=self._certification.find_radii(case, result, radii, Path(cache)))
         row = RowPart(norm, self._accuracy.commands.row, cache=cache)
         payload = replace(self._payloads.build(case, row), curve=self._build(case, curve, result))
         case.hand_over(payload)
@@ -63,40 +71,67 @@ class CurveTest:
         case.note("curve_median", describe_radius(curve, curve.median))
         for text, robust in curve.list_marks():
             case.note(f"robust_percent_at_{text}", round(100 * float(robust.mean()), 4))
+        for text, certified in curve.list_proved():
+            case.note(f"certified_percent_at_{text}", round(100 * float(certified.mean()), 4))
         if curve.partial:
             case.note("partial", curve.partial)
+        if curve.proved:
+            case.note("certify", curve.proved.method)
+            case.note("certified_median", describe_radius(curve, curve.proved.median))
+            if curve.proved.partial:
+                case.note("certified_partial", curve.proved.partial)
+        self._refuse_contradictions(case, curve)
         self._judge(case, curve, whole=result.whole)
 
     def make_curve(self, norm: str, result: CurveResult) -> Curve:
         """Return the curve as records keep it."""
-        settings = self._settings
-        planned = [threat for threat in settings.threats if threat.partition(":")[0] == norm]
-        floors = [floor.threat for floor in settings.gates.curve(norm, settings.threats)]
-        radii = [radius_of(text) for text in (*planned, *floors, *settings.curves.eps) if text.startswith(f"{norm}:")]
         return Curve(
             end=result.threat,
-            distance=to_float32(result.distance, radii),
+            distance=to_float32(result.distance, self._list_radii(norm)),
             attacks=result.attacks,
-            eps=settings.curves.list_eps(norm),
+            eps=self._settings.curves.list_eps(norm),
             forwards=result.forwards,
             backwards=result.backwards,
             seconds=result.seconds,
             partial=result.partial,
         )
 
+    def _list_radii(self, norm: str) -> list[float]:
+        """List the radii of a norm at which anything is read from the curve."""
+        settings = self._settings
+        floors = [floor.threat for floor in settings.gates.curve(norm, settings.threats)]
+        texts = (*settings.threats, *floors, *settings.curves.eps)
+        return [eps_of(text) for text in texts if text.partition(":")[0] == norm]
+
+    def _refuse_contradictions(self, case: Case, curve: Curve) -> None:
+        """Fail the test if a sample is certified within a radius in which an adversarial input was verified."""
+        if curve.proved is None or not curve.contradicted.any():
+            return
+        which = name_samples(curve.contradicted, case.samples.index)
+        told = f"certified by {curve.proved.method} up to a radius within which a verified input is answered wrong"
+        fail(f"samples {which}: {told}; one of the two is at fault, and the row holds both, so report it with the row")
+
     def _judge(self, case: Case, curve: Curve, *, whole: bool) -> None:
         """Decide every floor at an eps that is not planned; one failure tells of all that fail."""
         messages = []
         for floor in self._settings.gates.curve(curve.norm, self._settings.threats):
-            measured = Measured.of(int(curve.robust_at(radius_of(floor.threat)).sum()), len(curve.distance))
-            figure = f"robust accuracy {measured} on the curve at {floor.threat}"
+            marks = (curve.certified_at if floor.is_certified else curve.robust_at)(eps_of(floor.threat))
+            measured, bound = Measured.of(int(marks.sum()), len(marks)), bool(curve.partial) and not floor.is_certified
+            word = (
+                f"certified {measured} by {self._settings.certify}"
+                if floor.is_certified
+                else f"robust accuracy {measured}"
+            )
+            figure = f"{word} on the curve at {floor.threat}"
             try:
-                if not whole and measured.percent >= floor.percent:
+                if not whole and not floor.is_certified and measured.percent >= floor.percent:
                     fail(
                         f"--robust-fail-under={floor}: the curve was stopped by the time before its first attack "
                         "ended, so nothing shows that it holds; give it more time"
                     )
-                self._accuracy.judge(case, figure, measured, floor, bound=bool(curve.partial))
+                late = bool(floor.is_certified and curve.proved and curve.proved.partial)
+                advice = "give it more time, with --robust-time" * late
+                self._accuracy.judge(case, figure, measured, floor, bound=bound, advice=advice)
             except pytest.fail.Exception as failure:
                 messages.append(str(failure.msg))
         if messages:
@@ -114,7 +149,7 @@ class CurveTest:
     def _round(self, case: Case, curve: Curve, result: CurveResult, threat: str) -> Flags | None:
         """Mark the samples, (n,), that are adversarial also after rounding; None where the data keep to no levels."""
         allowed = self._data.read_threat(threat)
-        broken = result.found & ~curve.robust_at(radius_of(threat))
+        broken = result.found & ~curve.robust_at(eps_of(threat))
         places = np.flatnonzero(broken[result.found])
 
         def work() -> Flags | None:

@@ -122,7 +122,7 @@ class GateChecks:
         """Return a line for each row some of whose samples are certified and broken at once."""
         lines = []
         for key, record in self._results.list_complete():
-            if record.certificate is not None and record.contradicted.any():
+            if record.contradicted.any():
                 numbers = self._results.list_numbers(key, record.contradicted)
                 who = f"{record.model.name} ({record.model.training}), {record.threat}"
                 lines.append(describe_contradiction(who, numbers, record))
@@ -134,12 +134,13 @@ class GateChecks:
 
     def _is_measured(self, floor: Floor) -> bool:
         """Whether anything was measured that is held to the floor."""
+        if floor.threat:
+            norm = floor.threat.partition(":")[0]
+            curves = [payload.curve.curve for payload in self._results.payloads if payload.curve]
+            return any(curve.norm == norm and (curve.proved or not floor.is_certified) for curve in curves)
         if floor.is_certified:
             proofs = (payload.row for payload in self._results.payloads if payload.certificate and payload.row)
             return any(floor.scope in chain(*certified_scopes(row.threat)) for row in proofs)
-        if floor.threat:
-            norm = floor.threat.partition(":")[0]
-            return any(payload.curve and payload.curve.curve.norm == norm for payload in self._results.payloads)
         if floor.is_mean:
             return any(self._mean_floor(record) == floor for _, record in self._results.list_complete())
         if floor.scope == CLEAN:
@@ -155,7 +156,8 @@ def describe_contradiction(who: str, numbers: list[int], record: Record) -> str:
     """Return the line on samples, by their numbers in the split, that are certified and broken at once."""
     more = f" and {len(numbers) - NAMED} more" * (len(numbers) > NAMED)
     which = f"{'samples' if len(numbers) > 1 else 'sample'} {', '.join(map(str, numbers[:NAMED]))}{more}"
-    method = record.certificate.method if record.certificate else ""
+    proofs = (record.certificate, record.curve and record.curve.proved)
+    method = next((proof.method for proof in proofs if proof), "")
     return (
         f"{who}: {which} of the split: certified by {method}, and answered wrong for a verified input; one of "
         "the two is at fault, and no figure of the row can be believed; the row holds both, so report it with the row"

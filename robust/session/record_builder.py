@@ -11,14 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 import robust
-from robust.attacks.words import parse_threat, tables_of
+from robust.attacks.words import tables_of
 from robust.data.spool import pick_rows
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags, union
 from robust.records.added import CURVE
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.certificate import Certificate
-from robust.records.curve import Curve
+from robust.records.curve import Curve, eps_of
+from robust.records.radii import Radii
 from robust.records.record import Record
 from robust.records.trust import Finding, TrustReport
 from robust.session.payload import CurvePayload, ItemPayload
@@ -91,7 +92,7 @@ def _add_curve(record: Record, payload: CurvePayload) -> Record:
     So the row's figure and the curve's at its eps are one. An input of another attack, of another process, lies within
     eps: then the distance is at most that.
     """
-    curve, eps = payload.curve, float(parse_threat(record.threat)[1])
+    curve, eps = payload.curve, eps_of(record.threat)
     broken = record.correct & find_known(curve) & ~curve.robust_at(eps)
     rounded = payload.rounded.get(record.threat)
     outcome = AttackOutcome(
@@ -108,7 +109,18 @@ def _add_curve(record: Record, payload: CurvePayload) -> Record:
     distance = np.where(record.correct, curve.distance, 0).astype(np.float32)
     late = record.correct & ~record.robust & (distance > np.float32(eps))
     distance[late] = np.float32(eps)
-    return replace(record, curve=replace(curve, distance=distance))
+    return replace(record, curve=replace(curve, distance=distance, proved=_join_proofs(record, curve.proved)))
+
+
+def _join_proofs(record: Record, proved: Radii | None) -> Radii | None:
+    """Return the certified radii with what the row's certificate proves, which may be of another process."""
+    if proved is None:
+        return None
+    radius = np.where(record.correct, proved.radius, 0).astype(np.float32)
+    if record.certificate is not None:
+        marks = record.correct & record.certificate.certified
+        radius[marks] = np.maximum(radius[marks], np.float32(eps_of(record.threat)))
+    return replace(proved, radius=radius)
 
 
 def find_known(curve: Curve) -> Flags:

@@ -238,7 +238,7 @@ class Results:
             if payload.curve and payload.curve.inputs:
                 remove_inputs(payload.curve.inputs)
             whole = all(other in self._records for other in self._rows if of_curve(other) == key)
-            if whole and payload.row and payload.curve and not payload.curve.curve.partial:
+            if whole and payload.row and payload.curve and not payload.curve.curve.stopped:
                 shutil.rmtree(payload.row.cache, ignore_errors=True)
         for key, payload in self._certified.items():
             whole = all(other in self._records for other in self._rows if of_proof(other) == key)

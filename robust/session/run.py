@@ -104,7 +104,14 @@ class Run:
     def curve_test(self) -> "CurveTest":
         from robust.session.curve_tests import CurveTest
 
-        return CurveTest(self.resources, self.measurements, self.preflight, self.curve_search, self.accuracy_test)
+        return CurveTest(
+            self.resources,
+            self.measurements,
+            self.preflight,
+            self.curve_search,
+            self.certification,
+            self.accuracy_test,
+        )
 
     @cached_property
     def trust_test(self) -> "TrustTest":

@@ -33,23 +33,28 @@ def read_floor(
     for attack in attacks:
         words |= {Spec.parse(attack).slug, *families(Spec.parse(attack))}
     word = next((word for word in _spellings(scope, folder) if word in words), None)
-    if word is None and (threat := _read_radius(scope)) and ends:
-        return Floor(read_percent(number), threat_slug(threat), _check_radius(threat, ends))
+    if word is None and ends and (radius := _read_radius(scope)):
+        measure, threat = radius
+        return Floor(read_percent(number), pair_slug(measure, threat), _check_radius(threat, ends))
     if word is None:
         raise ValueError(f"unknown scope {suggest(scope, words)}")
     floor = Floor(0.0, word)
     return replace(floor, percent=read_mean(number) if floor.is_mean else read_percent(number))
 
 
-def _read_radius(scope: str) -> str:
-    """Return the ball that a scope names, as "robust@linf:4/255", "linf:4/255" or "linf-4_255"; "" for another."""
-    measure, _, threat = scope.rpartition("@")
+def _read_radius(scope: str) -> tuple[str, str] | None:
+    """Return the measure and the ball that a scope names, as "robust@linf:4/255" or "certified-linf-4_255".
+
+    The measure is "" for robust samples; None is returned for another scope.
+    """
+    certified = scope.startswith((f"{CERTIFIED}@", f"{CERTIFIED}-"))
+    threat = scope[len(CERTIFIED) + 1 :] if certified else scope.removeprefix("robust@")
     norm, dash, eps = threat.partition("-")
     text = f"{norm}:{eps.replace('_', '/')}" if dash else threat
     try:
-        return canonical_threat(text) if measure in ("", "robust") and "+" not in text else ""
+        return (CERTIFIED * certified, canonical_threat(text)) if not {"+", "@"} & {*text} else None
     except ValueError:
-        return ""
+        return None
 
 
 def _check_radius(threat: str, ends: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from robust.certification.certify import Certifier, certify
 from robust.certification.cost import Cost, measure_cost
 from robust.certification.interrupt import check_stopped
 from robust.certification.journal import Journal, Known, open_journal
+from robust.certification.radius import Aim, RadiusSearch
 from robust.data.dataset import Samples
 from tests.distributed.together import together
 
@@ -139,13 +140,23 @@ def test_time_that_is_up_leaves_samples_open_and_the_journal_keeps_the_rest(tmp_
 def share(ranks):
     found = certify(*make(), "crown", journal=Journal(None, ranks))
     stopped = certify(*make(), "ibp", stop=lambda: ranks.rank == 1, journal=Journal(None, ranks))
-    return found.outcome, found.by, stopped.partial
+    return found.outcome, found.by, stopped.partial, *find_radii(Journal(None, ranks), ranks.rank)
+
+
+def find_radii(journal, rank=0):
+    """Return the certified radii, rounded since the slack is that of a batch, and why none are found without time."""
+    certifier, samples, correct = make()
+    search = RadiusSearch(certifier, samples, Aim(np.zeros(N), np.where(correct, 0.05, 0), 0.05), journal=journal)
+    found = search.run("ibp").radius
+    return found.round(6).tolist(), replace(search, stop=lambda: rank == 1).run("ibp").partial
 
 
 def test_ranks_share_the_samples_and_all_know_the_same_and_one_whose_time_is_up_ends_all():
     alone = certify(*make(), "crown")
 
-    assert together(2, share) == [(alone.outcome, alone.by, "time")] * 2
+    radii, _ = find_radii(Journal())
+    assert together(2, share) == [(alone.outcome, alone.by, "time", radii, "time")] * 2
+    assert max(radii) > 0
 
 
 def test_without_a_limit_a_bound_is_not_ended():

@@ -93,6 +93,21 @@ WRONG = {
         "fail-under=robust@l2:1:50",
         "neither planned nor on a curve",
     ),
+    "proof beyond the curve": (
+        ["curve=0.3", "certify=ibp", "fail-under=certified@linf:0.4:50"],
+        "fail-under=certified@linf:0.4:50",
+        "give --robust-curve=0.4",
+    ),
+    "proof on a curve of no certificate": (
+        ["curve", "fail-under=certified@linf:0.3:50"],
+        "fail-under=certified-linf-0.3:50",
+        "nothing is certified",
+    ),
+    "curve of values": (
+        ["curve", "data=diabetes", "criterion=within:50", "threat=linf:0.1"],
+        "curve",
+        "of classes, and the criterion is within:50",
+    ),
     "distance without a curve": (
         ["compare=latest", "compare-fail=distance:5%"],
         "compare-fail=distance:5%",

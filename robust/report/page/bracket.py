@@ -32,13 +32,13 @@ MEANINGS = {
 
 def find_states(record: Record, certificate: Certificate) -> dict[str, Flags]:
     """Return which samples are in each state, (n,); each sample is in one."""
-    certified, robust, correct = certificate.certified, record.robust, record.correct
+    certified, robust, correct, both = certificate.certified, record.robust, record.correct, record.contradicted
     return {
-        "certified": certified & robust,
-        "open": robust & ~certified,
-        "broken": correct & ~robust & ~certified,
+        "certified": certified & robust & ~both,
+        "open": robust & ~certified & ~both,
+        "broken": correct & ~robust & ~certified & ~both,
         "wrong": ~correct & ~certified,
-        "contradicted": record.contradicted,
+        "contradicted": both,
     }
 
 

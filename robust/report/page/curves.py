@@ -25,6 +25,11 @@ LINES = (
     "95 % interval; so it is an upper bound. Each mark is a row; the mark at 0 is the clean accuracy."
 )
 PROOFS = " The dotted lines are what is certified."
+BETWEEN = (
+    " The dotted lines are what is certified, read off each sample's certified radius: the true robust accuracy of "
+    "these samples lies between the two. There the band goes from the lower end of the one's 95 % interval to the "
+    "upper end of the other's."
+)
 
 Group = tuple[str, str, str]  # data, norm, suite
 
@@ -38,6 +43,7 @@ class Curve:
     points: tuple[tuple[Fraction, str, float, float, float], ...]  # (eps, as written, percent, low, high)
     certified: tuple[tuple[Fraction, float], ...] = ()  # (eps, percent), where a row has a certificate
     line: tuple[tuple[float, float, float, float], ...] = ()  # (eps, percent, low, high), where a row has a curve
+    proof: tuple[tuple[float, float, float], ...] = ()  # (eps, percent, low), where it has certified radii
     end: tuple[Fraction, str] | None = None  # of the line, and as written
 
     @property
@@ -63,7 +69,8 @@ def curves(boards: Sequence[Board]) -> list[Curve]:
         known = [row.record.curve for row in points.values() if row.record.curve]
         if len(points) > 1 or known:
             longest = max(known, key=lambda curve: curve.last, default=None)
-            made.append(Curve(model, group, _points(points), _certified(points), _line(longest), _end(longest)))
+            lines = (_line(longest), _proof(longest), _end(longest))
+            made.append(Curve(model, group, _points(points), _certified(points), *lines))
     return made
 
 
@@ -95,6 +102,18 @@ def _line(curve: Distances | None) -> tuple[tuple[float, float, float, float], .
     return tuple(points)
 
 
+def _proof(curve: Distances | None) -> tuple[tuple[float, float, float], ...]:
+    """Return what is certified with the lower end of its interval, at the same radii."""
+    if curve is None or curve.proved is None:
+        return ()
+    points, n = [], len(curve.distance)
+    for k in range(PIECES + 1):
+        eps = curve.last * k / PIECES
+        certified = int(curve.certified_at(eps).sum())
+        points.append((eps, 100 * certified / n, 100 * wilson(certified, n)[0]))
+    return tuple(points)
+
+
 def _end(curve: Distances | None) -> tuple[Fraction, str] | None:
     return None if curve is None else (parse_threat(curve.end)[1], curve.end.partition(":")[2])
 
@@ -111,6 +130,7 @@ def chart(group: Sequence[Curve], title: str) -> Html:
     accuracies = [bound for curve in shown for point in curve.points for bound in point[3:]]
     accuracies += [percent for curve in shown for _, percent in curve.certified]
     accuracies += [bound for curve in shown for point in curve.line for bound in point[2:]]
+    accuracies += [bound for curve in shown for point in curve.proof for bound in point[1:]]
     axes = Axes(0, float(max(ticks)), *pad_bounds(accuracies), height=260 if title else 200)
     _, norm, suite = group[0].group
     left_out = f", the {MAX_CURVES} best of {len(group)} models" if len(group) > MAX_CURVES else ""
@@ -144,13 +164,17 @@ def chart(group: Sequence[Curve], title: str) -> Html:
 
 def _explain(shown: Sequence[Curve]) -> str:
     note = LINES if any(curve.line for curve in shown) else NOTE
+    if any(curve.proof for curve in shown):
+        return f"{note}{BETWEEN}"
     return f"{note}{PROOFS * any(curve.certified for curve in shown)}"
 
 
 def _curve(axes: Axes, curve: Curve, k: int) -> Html:
     drawn = curve.line or tuple((float(eps), y, low, high) for eps, _, y, low, high in curve.points)
     upper = [f"{number(axes.x(eps))} {number(axes.y(high))}" for eps, _, _, high in drawn]
-    lower = [f"{number(axes.x(eps))} {number(axes.y(low))}" for eps, _, low, _ in reversed(drawn)]
+    edge = curve.proof or tuple((eps, y, low) for eps, y, low, _ in drawn)
+    lower = [f"{number(axes.x(eps))} {number(axes.y(low))}" for eps, _, low in reversed(edge)]
+    proved = [(eps, y) for eps, y, _ in curve.proof] or [(float(eps), y) for eps, y in curve.certified]
     marks = (
         void("use", href=shape(k), x=number(axes.x(float(eps))), y=number(axes.y(y)))
         for eps, _, y, _, _ in curve.points
@@ -159,9 +183,7 @@ def _curve(axes: Axes, curve: Curve, k: int) -> Html:
         "g",
         void("path", class_="band", d=f"M{'L'.join(upper + lower)}z"),
         void("path", class_="line", d=axes.polyline((eps, y) for eps, y, _, _ in drawn)),
-        void("path", class_="proof", d=axes.polyline((float(e), y) for e, y in curve.certified))
-        if curve.certified
-        else None,
+        void("path", class_="proof", d=axes.polyline(proved)) if proved else None,
         *marks,
         class_=colour(k),
     )

@@ -132,6 +132,7 @@ def _line(board: Board, row: Row, address: str) -> Html:
         *figures,
         *([tag("td", cell) for cell in mean_cells(row)] if board.score else []),
         *[_median(row)] * board.curved,
+        *[_certified_median(row)] * board.proved,
         tag("td", f"{row.drop:.1f}"),
         tag("td", f"{record.data.n:,}"),
         tag("td", f"{model.params:,}"),
@@ -145,6 +146,12 @@ def _median(row: Row) -> Html:
     """Return the cell of the median adversarial distance; an empty one without a curve."""
     curve = row.record.curve
     return tag("td", "" if curve is None else describe_radius(curve, curve.median))
+
+
+def _certified_median(row: Row) -> Html:
+    """Return the cell of the median certified radius; an empty one without any."""
+    curve = row.record.curve
+    return tag("td", describe_radius(curve, curve.proved.median) if curve and curve.proved else "")
 
 
 def verdict(row: Row) -> Html:
