@@ -45,6 +45,7 @@ class CleanResult:
     faulty: int  # samples whose answer is not finite
     pace: float = 0.0  # seconds that a sample takes, in batches
     score: Scores | None = None  # (n,): by a criterion that has one
+    regions: Scores | None = None  # (n, 2 C): of maps, pixels of each class's intersection and union
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class AttackResult:
     partial: str = ""  # why it was stopped before its end; "" if it was not
     rounded: Flags | None = None  # (n,): adversarial also after the input is rounded to the data's levels
     score: Scores | None = None  # (n,): of the worst verified input of each sample, by a criterion that has one
+    regions: Scores | None = None  # (n, 2 C): of maps, of the same inputs
     score_partial: str = ""  # why the search for worst scores was stopped before its end; "" if it was not
 
 
