@@ -166,9 +166,7 @@ def _score_found(module: nn.Module, samples: Samples, found: AttackResult, optio
     return _ask(module, some, found.x_adv, options).astype(np.float32)
 
 
-def _ask(
-    module: nn.Module, samples: Samples, x: NDArray[np.float32] | LazyInputs, options: RunOptions
-) -> Table:
+def _ask(module: nn.Module, samples: Samples, x: NDArray[np.float32] | LazyInputs, options: RunOptions) -> Table:
     return check_scores(module, x, samples.y, options.batcher.size, samples.criterion)
 
 
@@ -186,10 +184,8 @@ def _find_worst(
     return torch.cat(batches).numpy() if batches else samples.x[:]  # a rank may have no share
 
 
-def _verify(
-    module: nn.Module, samples: Samples, x: NDArray[np.float32], threat: Threat, options: RunOptions
-) -> Table:
-    """Return the verified scores of inputs, (n, 1 + k): NaN where an answer is not finite, or the threat admits no such x."""
+def _verify(module: nn.Module, samples: Samples, x: NDArray[np.float32], threat: Threat, options: RunOptions) -> Table:
+    """Return the verified scores of inputs, (n, 1 + k): NaN where an answer is not finite, or x is not admitted."""
     candidates = candidates_of(samples, x, threat, options.batcher.size)
     small, inside = check_limits(candidates)
     scores = _ask(module, samples, x, options)

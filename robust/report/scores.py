@@ -9,7 +9,6 @@ from robust.attacks.criteria.registry import read_criterion
 from robust.gates import MEAN, MIOU, Mean
 from robust.records.record import Record
 
-
 IOU = "mIoU %"  # the name of the mean intersection over union
 
 
