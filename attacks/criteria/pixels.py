@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EXPECTED = "write pixels:S with the share of its pixels that must be right, as pixels:0.9, or pixels:0.9:ignore=255"
 ROUNDING = 1e-9  # pixels: 0.9 of 10 pixels are 9, whatever the product is in floats
-OTHERS = 0.01  # weight of the pixels that are not among the nearest ones, in the gradient of the margin
+OTHERS = 0.01  # weight of all pixels beside that of the nearest ones: where they do not compete, all are moved
 TINY = 1e-12
 
 
@@ -144,7 +144,7 @@ class PixelShare:
         del y, width
 
     def loss(self, name: str, output: "Tensor", y: "Tensor", target: "Tensor | None" = None) -> "Tensor":
-        """Return the margin, or the mean cross-entropy of the pixels, (n,), with the gradient of the loss named.
+        """Return the margin, and a little of all pixels'; or their mean cross-entropy, with the gradient of the loss.
 
         Those of `segpgd` are of Gu et al. 2022 (2207.12391), and of the others of Croce, Singh and Hein 2024
         (2306.12941), who follow the cross-entropy, too: what is masked falls as more pixels are wrong. With `target`,
@@ -158,7 +158,7 @@ class PixelShare:
         if name == "margin":
             margins = pixels.margins
             value = _shortfall(margins, pixels.counts, self._fatal(pixels))
-            return value + OTHERS * _slope(pixels.mean(margins.clamp_max(0)))
+            return value + OTHERS * pixels.mean(margins.clamp_max(0))
         ce = -_log_share(pixels, pixels.labels)
         value = pixels.mean(ce)
         return value if name == "ce" else value.detach() + _slope(pixels.mean(self._weigh(name, pixels, ce)))
@@ -184,7 +184,7 @@ class PixelShare:
         ahead = (pixels.logits.gather(1, place[:, None]) - pixels.logits.gather(1, pixels.labels[:, None]))[:, 0]
         if name == "margin":
             value = _shortfall(ahead, apt.counts, self._fatal(pixels).minimum(apt.counts.sum(1)))
-            return value + OTHERS * _slope(apt.mean(ahead.clamp_max(0)))
+            return value + OTHERS * apt.mean(ahead.clamp_max(0))
         return apt.mean(_log_share(pixels, place) * (1 if name == "ce" else pixels.right))
 
     def _read(self, output: "Tensor", y: "Tensor") -> Pixels:
