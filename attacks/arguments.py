@@ -30,6 +30,8 @@ def check_samples(x: object, y: object, criterion: Criterion) -> None:
     assert isinstance(y, Tensor)
     if _has_classes(criterion):
         _check_labels(y, x)
+    elif is_map(criterion):
+        _check_maps(y, x)
     elif len(x) != len(y):
         raise ValueError(f"there are inputs of shape {[*x.shape]} and labels of shape {[*y.shape]}, one row a sample")
 
@@ -63,6 +65,8 @@ def check_answer(answer: object, y: Tensor, criterion: Criterion) -> None:
         raise TypeError(f"the model returned a {_name(type(answer))}, expected a tensor of logits; {hint}")
     if _has_classes(criterion):
         _check_logits(answer, y)
+    elif is_map(criterion):
+        _check_map_logits(answer, y, criterion)
     elif answer.dim() != 2 or answer.shape[0] != len(y) or answer.numel() != y.numel():
         of = f"labels of shape {[*y.shape]}, judged by {criterion}"
         raise ValueError(f"the model answered with shape {[*answer.shape]}, and there are {of}; expected (N, values)")
@@ -73,6 +77,11 @@ def check_answer(answer: object, y: Tensor, criterion: Criterion) -> None:
 def _has_classes(criterion: Criterion) -> bool:
     """Whether labels are classes; a criterion of a user's may leave out what the engine itself does not ask for."""
     return getattr(criterion, "labels", "values") == "class"
+
+
+def is_map(criterion: Criterion) -> bool:
+    """Whether labels are maps of classes, (N, h, w)."""
+    return getattr(criterion, "labels", "values") == "map"
 
 
 def _check_attack(attack: object) -> None:
@@ -101,6 +110,31 @@ def _check_labels(y: Tensor, x: Tensor) -> None:
     if x.dim() < 1 or len(x) != len(y):
         hint = "x is (N, *features) and y (N,), also for one sample: x[None]"
         raise ValueError(f"there are inputs of shape {[*x.shape]} and {len(y)} labels; {hint}")
+
+
+def _check_maps(y: Tensor, x: Tensor) -> None:
+    """Check the type, the shape and the number of maps, (N, h, w) int64."""
+    if y.dim() != 3 or len(x) != len(y):
+        seen = f"there are inputs of shape {[*x.shape]} and labels of shape {[*y.shape]}"
+        raise ValueError(f"{seen}; expected maps of classes, (N, h, w), one for each input")
+    if y.dtype != torch.int64:
+        raise TypeError(f"the labels are {_name(y.dtype)}, expected int64; give y.long() if they are whole numbers")
+
+
+def _check_map_logits(logits: Tensor, y: Tensor, criterion: Criterion) -> None:
+    """Check logits, (N, classes, h, w), against maps, (N, h, w)."""
+    n, *size = y.shape
+    if logits.dim() != 4 or [len(logits), *logits.shape[2:]] != [n, *size] or logits.shape[1] < 2:
+        seen = f"the model answered with shape {[*logits.shape]}, and there are maps of shape {[*y.shape]}"
+        raise ValueError(f"{seen}; expected logits (N, classes, h, w)")
+    if not logits.is_floating_point():
+        raise TypeError(f"the model answered with {_name(logits.dtype)}, expected logits, which are floats")
+    counted = y[criterion.mark_counted(y)] if hasattr(criterion, "mark_counted") else y
+    if len(counted) and int(counted.max()) >= logits.shape[1]:
+        raise ValueError(
+            f"pixels have labels up to {counted.max()}, and the model has the classes 0 to {logits.shape[1] - 1}; name "
+            f"a label that does not count, as pixels:0.9:ignore={counted.max()}"
+        )
 
 
 def _check_logits(logits: Tensor, y: Tensor) -> None:

@@ -201,7 +201,7 @@ def _assail(attack: Attack[Any], task: Task, outcome: Outcome) -> None:
             if over:
                 break
             task, state = task.only(~leaving), restrict(state, ~leaving)
-        state = attack.step(task, state, k)
+        state = attack.step(task.during((k + 1) / attack.steps), state, k)
 
 
 def _note_successes(outcome: Outcome, task: Task, x: Tensor, verdict: Verdict) -> None:
@@ -229,7 +229,7 @@ def run_steps(attack: Attack[Any], task: Task) -> Tensor:
     with torch.no_grad():
         state = attack.init(task)
         for k in range(attack.steps):
-            state = attack.step(task, state, k)
+            state = attack.step(task.during((k + 1) / attack.steps), state, k)
         x: Tensor = state.x
         return x.detach()
 

@@ -6,12 +6,12 @@ No torch in this file.
 from collections.abc import Iterable
 
 from robust.attacks.criteria.registry import DEFAULT, read_criterion
-from robust.attacks.spec import Spec, Value
+from robust.attacks.spec import MAP_LOSSES, Spec, Value
 
 DLR = 3  # classes that the loss dlr needs
 TARGETED_DLR = 4
 NATURAL, MARGIN = "ce", "margin"  # losses that every criterion has
-INSTEAD = {"sice": NATURAL, "dlr": MARGIN}
+INSTEAD = {"sice": NATURAL, "dlr": MARGIN, **dict.fromkeys(MAP_LOSSES, NATURAL)}
 
 
 def fit_classes(attack: str, classes: int, criterion: str = DEFAULT) -> str:
@@ -32,15 +32,16 @@ def _changes(spec: Spec, classes: int, criterion: str) -> list[tuple[str, Value,
     """List (option, value, the value that fits) of the options that do not fit."""
     options = dict(spec.options)
     targets, loss = options.get("targets"), options.get("loss")
-    most, losses = classes - 1, None
+    most, fits = classes - 1, lambda loss: loss not in MAP_LOSSES
     if criterion != DEFAULT:  # whose file imports torch
-        most, losses = read_criterion(criterion).count_targets(classes), read_criterion(criterion).losses
+        judged = read_criterion(criterion)
+        most, fits = judged.count_targets(classes), lambda loss: loss in judged.losses
     changes: list[tuple[str, Value, Value]] = []
     if isinstance(targets, int) and targets > most:
         changes.append(("targets", targets, most))
         if isinstance(starts := options.get("starts"), int):  # as many at each of the targets that are left
             changes.append(("starts", starts, max(1, starts * most // targets)))
-    if losses is not None and isinstance(loss, str) and loss not in losses:
+    if isinstance(loss, str) and not fits(loss):
         changes.append(("loss", loss, INSTEAD.get(loss, MARGIN)))
     elif loss == "dlr" and classes < (DLR if targets is None else TARGETED_DLR):
         changes.append(("loss", loss, MARGIN))

@@ -85,7 +85,7 @@ def approach(attack: Attack[Any], task: Task, result: MinNormResult) -> None:
             break
         if done is not None and bool(done.any()):
             task, state = task.only(~done), restrict(state, ~done)
-        state = attack.step(task, state, k)
+        state = attack.step(task.during((k + 1) / attack.steps), state, k)
 
 
 def note_nearer(result: MinNormResult, task: Task, x: Tensor, verdict: Verdict) -> None:

@@ -19,6 +19,7 @@ Value = bool | int | float | str
 T = typing.TypeVar("T")
 
 LOSSES = ("ce", "margin", "dlr", "sice")  # the names of losses.LOSSES, which imports torch
+MAP_LOSSES = ("segpgd", "js", "mask-ce", "mask-ce-bal", "mask-sph")  # those of maps alone: see criteria/pixels.py
 
 
 def parse_value(text: str) -> Value:
@@ -122,6 +123,6 @@ def check_at_least_1(name: str, value: float) -> None:
 
 
 def check_loss(loss: object) -> None:
-    """Raise ValueError for a name that is not in LOSSES; a function is always accepted."""
-    if isinstance(loss, str) and loss not in LOSSES:
-        raise ValueError(f"unknown loss {suggest(loss, LOSSES, 'loss')}")
+    """Raise ValueError for a name that no criterion has; a function is always accepted."""
+    if isinstance(loss, str) and loss not in (*LOSSES, *MAP_LOSSES):
+        raise ValueError(f"unknown loss {suggest(loss, (*LOSSES, *MAP_LOSSES), 'loss')}")

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from robust.attacks.criteria.registry import CRITERIA, DEFAULT
 from robust.attacks.files import read_text
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import check_options
@@ -36,6 +37,7 @@ class Stage:
     follow: bool = False  # the stage runs only if the stage before it was successful
     near: float = 1.0  # only samples with at most this part of their clean margin left; 1: all
     onward: bool = False  # each round attacks samples that the stage has not attacked before
+    criteria: tuple[str, ...] = ()  # names of criteria that have stages of their own; empty: all that have none
 
     def __post_init__(self) -> None:
         spec = Spec.parse(self.attack)
@@ -48,6 +50,9 @@ class Stage:
                 raise ValueError(f"unknown family of threat models {suggest(family, FAMILIES)}")
         if not self.threats:
             raise ValueError(f"threats is empty, expected one or more of {', '.join(FAMILIES)}")
+        for name in self.criteria:
+            if name not in CRITERIA:
+                raise ValueError(f"unknown criterion {suggest(name, CRITERIA.names())}")
         if not 0 < self.hardest <= 1:
             raise ValueError(f"hardest, a share of the robust samples, must be in (0, 1], got {self.hardest:g}")
         if not 0 < self.near <= 1:
@@ -83,7 +88,7 @@ class Suite:
 
 def _determinants(stage: Stage) -> dict[str, Any]:
     """Return what a stage says, as rows of older versions know it: norms alone, and no `near` or `onward`."""
-    later = {"near": 1.0, "onward": False}
+    later = {"near": 1.0, "onward": False, "criteria": ()}
     content = {key: value for key, value in asdict(stage).items() if key not in later or value != later[key]}
     families = content.pop("threats")
     others = [family for family in families if family not in NORMS]
@@ -96,20 +101,28 @@ def suite_names() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
-def read_suite(text: str, folder: Path) -> Suite:
-    """Read the shipped suite of that name, or the TOML file `folder`/`text`.
+def read_suite(text: str, folder: Path, criterion: str = DEFAULT) -> Suite:
+    """Read the shipped suite of that name, or the TOML file `folder`/`text`, with its stages for a criterion.
 
     Raise LookupError or ValueError, in one line, if there is none, or something in it is wrong.
     """
     if text in (names := suite_names()):
-        return Suite(text, _stages(SHIPPED / f"{text}.toml"))
+        return Suite(text, _choose_stages(_stages(SHIPPED / f"{text}.toml"), criterion))
     if not text.endswith(".toml"):
         if Spec.parse(text).name in ATTACKS:
             raise LookupError(f"{text} is an attack; write --robust-attack={text}")
         raise LookupError(f"unknown suite {suggest(text, names, 'suite')}; or name a file of your own, as mine.toml")
     stages = _stages(folder / text)
     content = json.dumps(Suite("", stages).determinants((), FAMILIES), sort_keys=True)
-    return Suite(f"{slug(Path(text).stem)}-{hashlib.sha256(content.encode()).hexdigest()[:8]}", stages)
+    name = f"{slug(Path(text).stem)}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+    return Suite(name, _choose_stages(stages, criterion))
+
+
+def _choose_stages(stages: tuple[Stage, ...], criterion: str) -> tuple[Stage, ...]:
+    """Return the stages that name the criterion; those that name none, if no stage does."""
+    name = criterion.partition(":")[0]
+    own = tuple(stage for stage in stages if name in stage.criteria)
+    return own or tuple(stage for stage in stages if not stage.criteria)
 
 
 def _stages(path: Path) -> tuple[Stage, ...]:
@@ -166,6 +179,7 @@ EXPECTED = {
     "widen": "true or false",
     "onward": "true or false",
     "follow": "true or false",
+    "criteria": "a list of strings in quotes",
 }
 
 

@@ -154,6 +154,11 @@ class Task:
         """Return the threat model of the samples in the mask `keep`, (n,) bool, or at these positions."""
         return self.threat.only(keep) if isinstance(self.threat, Balls) else self.threat
 
+    def during(self, done: float) -> "Task":
+        """Return the task for an attack that has made this share of its steps, if the criterion asks for it."""
+        during = getattr(self.criterion, "during", None)
+        return self if during is None else replace(self, criterion=during(done))
+
     def fold(self, k: int) -> "Task":
         """Return the same task with random stream number `k`."""
         return replace(self, rng=self.rng.fold(k))

@@ -63,7 +63,7 @@ def _worsen(attack: Attack[Any], task: Task, worst: WorstScores) -> None:
             break
         if done is not None and bool(done.any()):
             task, state = task.only(~done), restrict(state, ~done)
-        state = attack.step(task, state, k)
+        state = attack.step(task.during((k + 1) / attack.steps), state, k)
 
 
 def _note_worse(worst: WorstScores, task: Task, x: Tensor, logits: Tensor) -> None:

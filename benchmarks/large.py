@@ -128,7 +128,7 @@ def _subject(name: str) -> Subject:
     if name == "trained":
         module.load_state_dict(torch.load(KEPT / f"{name}.pt", weights_only=True))
     with torch.no_grad():
-        answers = torch.cat([module(part).argmax(1) for part in x.split(N)])
+        answers = torch.cat([module(part).argmax(1) for part in torch.split(x, N)])
     y = answers if name == "random" else y
     right = (answers == y).nonzero().flatten()[:N]
     return Subject(name, module, x[right], y[right], len(right))

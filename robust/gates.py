@@ -15,7 +15,7 @@ FailOn = Literal["figure", "ci"]
 FAIL_ON: tuple[FailOn, ...] = ("figure", "ci")
 Ruling = Literal["holds", "inconclusive", "fails"]
 
-CLEAN, CERTIFIED, MEAN = "clean", "certified", "mean"
+CLEAN, CERTIFIED, MEAN, MIOU = "clean", "certified", "mean", "miou"
 NEAR = 2.0  # points above a floor that a run should be able to tell from it
 
 
@@ -23,7 +23,8 @@ NEAR = 2.0  # points above a floor that a run should be able to tell from it
 class Floor:
     """A percentage, and the accuracy that must not be below it: None is every robust accuracy, "clean" the clean one.
 
-    "mean" is no percentage but the criterion's mean score under attack; of an error it is an upper limit.
+    "mean" is no percentage but the criterion's mean score under attack; of an error it is an upper limit. "miou" is the
+    mean intersection over union of maps under attack, in percent.
     "certified" is the share of samples that are certified, and "certified-linf-8_255" that under one threat model.
     Otherwise `scope` is a part of a test's name: "linf-8_255", "pgd-steps40" or "pgd-steps40-linf-8_255"; or "pgd",
     which is every attack of that name, whatever its options, or "standard", a suite whatever its version.
@@ -42,9 +43,10 @@ class Floor:
         return self.scope is not None and self.scope.partition("-")[0] == CERTIFIED
 
     @property
-    def is_mean(self) -> bool:
-        """Whether it is a limit of the mean score."""
-        return self.scope is not None and self.scope.partition("-")[0] == MEAN
+    def measure(self) -> str:
+        """The score that it limits, "mean" or "miou"; "" if it is a floor of an accuracy."""
+        word = (self.scope or "").partition("-")[0]
+        return word if word in (MEAN, MIOU) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,9 @@ class Gates:
         found = [floor for floor in self.floors if floor.threat and floor.scope not in radii]
         return [floor for floor in found if floor.threat.partition(":")[0] == end.partition(":")[0]]
 
-    def mean(self, threat: str, *, rises: bool) -> Floor | None:
-        """Return the limit of the mean score under one threat model, an upper one if the score rises."""
-        for scope in (pair_slug(MEAN, threat), MEAN):
+    def score(self, measure: str, threat: str, *, rises: bool) -> Floor | None:
+        """Return the limit of the mean score, or of mIoU, under a threat model; an upper one if the score rises."""
+        for scope in (pair_slug(measure, threat), measure):
             if found := [floor for floor in self.floors if floor.scope == scope]:
                 return (min if rises else max)(found, key=lambda floor: floor.percent)
         return None
@@ -141,6 +143,17 @@ class Mean:
         known = np.asarray(values, np.float64)
         known = scale * known[np.isfinite(known)]
         return cls(float(known.mean()), *bootstrap_mean(known)) if len(known) else cls(*[float("nan")] * 3)
+
+    @classmethod
+    def of_regions(cls, regions: "NDArray[Any]") -> "Mean":
+        """Return the mIoU of a set in percent, of the regions of its samples, (n, 2 C), as records keep them."""
+        import numpy as np
+
+        from robust.stats import bootstrap_iou, mean_iou
+
+        whole = np.asarray(regions, np.float64)
+        low, high = bootstrap_iou(whole)
+        return cls(100 * float(mean_iou(whole.sum(0))), 100 * low, 100 * high)
 
     def __str__(self) -> str:
         return f"{self.value:.4g} (95 % interval {self.low:.4g} to {self.high:.4g})"

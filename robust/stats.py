@@ -36,6 +36,29 @@ def bootstrap_mean(values: NDArray[np.float64], level: float = 0.95) -> tuple[fl
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
+def mean_iou(regions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean intersection over union, (...), of the pixels of each class's intersection and union, (..., 2 C).
+
+    Classes count that occur in labels or in answers.
+    """
+    inner, outer = np.split(regions, 2, axis=-1)
+    occur = outer > 0
+    shares = np.divide(inner, outer, out=np.zeros_like(outer), where=occur)
+    mean: NDArray[np.float64] = shares.sum(-1) / np.maximum(occur.sum(-1), 1)
+    return mean
+
+
+def bootstrap_iou(regions: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of the mean_iou of a set, of its samples' regions, (n, 2 C).
+
+    It is always the same.
+    """
+    n, rng = len(regions), np.random.default_rng(0)
+    draws = [rng.multinomial(n, np.full(n, 1 / n), 64) @ regions for _ in range(RESAMPLES // 64)]
+    low, high = np.quantile(mean_iou(np.concatenate(draws)), [0.5 - level / 2, 0.5 + level / 2])
+    return float(low), float(high)
+
+
 def permuted_mean(differences: NDArray[np.float64]) -> float:
     """Return the two-sided p-value of the mean of paired differences, (n,), by their signs, always the same.
 

@@ -43,7 +43,7 @@ class Diversified:
         rng = task.rng.fold(1)
 
         def along(logits: Tensor, y: Tensor) -> Tensor:
-            return (logits * (2 * rng.uniform(logits) - 1)).sum(1)
+            return (logits * (2 * rng.uniform(logits) - 1)).flatten(1).sum(1)
 
         logits, _, grad = replace(task, target=None).ascent(x, along)
         return Ascent(x, logits, grad)

@@ -77,6 +77,8 @@ class Classification:
 
     def loss(self, name: str, output: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
         """Return the loss of losses.py by name, (n,), in its targeted form if `target`, (n,) int64, is given."""
+        if name not in LOSSES:
+            raise ValueError(f"the loss {name} is for maps of classes; {self} has {', '.join(LOSSES)}")
         untargeted, targeted = LOSSES[name]
         return untargeted(output, y) if target is None else targeted(output, y, target)
 

@@ -7,11 +7,16 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
-LabelKind = Literal["class", "values", "bits"]  # numbers of classes (n,); floats (n, k); each on or off (n, k)
+# Numbers of classes (n,); floats (n, k); each on or off (n, k); numbers of classes of pixels (n, h, w).
+LabelKind = Literal["class", "values", "bits", "map"]
 
 
 class Criterion(Protocol):
-    """The definition of a right answer. `str` of a criterion is its name in options and records."""
+    """The definition of a right answer. `str` of a criterion is its name in options and records.
+
+    One whose losses change while an attack runs has a method `during`: it takes the share of the steps that are made,
+    and returns the criterion for the next.
+    """
 
     @property
     def labels(self) -> LabelKind:

@@ -48,6 +48,7 @@ def collect_arrays(record: Record, evidence: Evidence, samples: Samples) -> dict
     shown = samples.take(evidence.row)
     answer = np.full(len(evidence.row), UNKNOWN)
     if (gallery := evidence.gallery) is not None:
+        answer = np.full((len(evidence.row), *gallery.answer.shape[1:]), UNKNOWN)
         _, here, there = np.intersect1d(evidence.row, gallery.row, return_indices=True)
         answer[here] = gallery.answer[there]
     certificate = record.certificate

@@ -19,6 +19,7 @@ from robust.attacks.threats.threat import Part, read_threat
 from robust.attacks.threats.union import Union
 from robust.attacks.words import canonical_threat, tables_of
 from robust.data.dataset import Dataset
+from robust.data.maps import CRITERION
 from robust.data.tables import check_table, fit_tables
 from robust.distributed.ranks import ALONE, WAIT, LostError, Ranks, join
 from robust.distributed.shutdown import Shutdown
@@ -144,6 +145,7 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
             output=output or "",
             inputs=torch.from_numpy(few.x[:]),
             labels=dataset.labels,
+            map_size=few.map_size,
             declared=not dataset.open,
         )
         builder = get_builder(spec, None, here, terms)
@@ -167,6 +169,8 @@ def _judge(dataset: Dataset, criterion: str | None) -> Dataset:
     """Return the data set with the criterion that its labels show, if the user names none."""
     if criterion is not None or dataset.labels == "class":
         return dataset
+    if dataset.labels == "map":
+        raise OptionError("criterion", "", f"the labels are maps of classes; {CRITERION}")
     if dataset.labels == "values":
         fault = "the labels are values, and nothing says how far an answer may be off"
         raise OptionError("criterion", "", f"{fault}; write --criterion=within:T in their units, or within:10%")

@@ -24,7 +24,7 @@ def to_array(values: Any, kind: str) -> "NDArray[Any]":
         if hasattr(values, "to_numpy"):
             return _of_table(values, kind)
         if is_image(values):
-            return _of_image(values)
+            return _of_map(values) if kind == "labels" else _of_image(values)
         if hasattr(values, "toarray"):  # a sparse matrix of scipy
             values = values.toarray()
         if isinstance(values, list | tuple) and values and _is_rich(values[0]):
@@ -96,6 +96,13 @@ def _of_image(image: Any) -> "NDArray[Any]":
         raise ValueError("images of more than 8 bits a channel would be clipped; convert them to arrays of floats")
     pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB"))
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _of_map(image: Any) -> "NDArray[Any]":
+    """Return an image whose pixels are numbers of classes, (height, width): of a palette its numbers, no colours."""
+    import numpy as np
+
+    return np.asarray(image)
 
 
 def _refuse(values: Any, kind: str, error: Exception) -> ValueError:

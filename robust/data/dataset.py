@@ -11,10 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from robust.attacks.criteria.registry import DEFAULT, label_kind
+from robust.attacks.criteria.registry import DEFAULT, label_kind, read_criterion
 from robust.attacks.registry import Registry
 from robust.data.bounds import Bounds, Clamped, OutsideError, advise_labels
 from robust.data.lazy_inputs import Inputs, LazyInputs, iter_parts, load_rows
+from robust.data.maps import advise_ignored
 from robust.data.remarks import Remarks
 from robust.sampling import draw_rows
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from robust.attacks.criteria.criterion import LabelKind
     from robust.data.items import LazyLabels
 
-    Labels = NDArray[Any] | LazyLabels  # classes (n,); values or bits (n, k)
+    Labels = NDArray[Any] | LazyLabels  # classes (n,); values or bits (n, k); maps (n, h, w)
 
 Split = Literal["train", "test"]
 
@@ -36,7 +37,7 @@ Reader = Callable[[Split], "tuple[Inputs, Labels]"]
 
 DATA: "Registry[Dataset | Kind]" = Registry("data set", ("robust.data.sets",), "robust.data")
 R = TypeVar("R", bound=Reader)
-KINDS = {"class": "classes", "values": "values", "bits": "labels that are on or off"}
+KINDS = {"class": "classes", "values": "values", "bits": "labels that are on or off", "map": "maps of classes"}
 SPLITS: dict[Split, tuple[str, ...]] = {"test": ("test", "val", "valid", "validation"), "train": ("train",)}
 
 
@@ -53,12 +54,17 @@ class Samples:
     """Some inputs of a split, their labels, their numbers in that split, and what is a right answer to them."""
 
     x: "NDArray[np.float32] | LazyInputs"  # (n, *shape), within the bounds; large inputs are read when indexed
-    y: "NDArray[Any]"  # classes (n,) int64; values (n, k) float32; bits (n, k) int64
+    y: "NDArray[Any]"  # classes (n,) int64; values (n, k) float32; bits (n, k) int64; maps (n, h, w)
     index: "NDArray[np.int64]"  # (n,), ascending
     criterion: str = DEFAULT  # canonical: "within:50"
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def map_size(self) -> tuple[int, ...]:
+        """Return the (height, width) of labels that are maps; () of others."""
+        return self.y.shape[1:] if self.y.ndim == 3 else ()
 
     def take(self, rows: "NDArray[np.int64]") -> "Samples":
         """Return the samples in these rows, (m,)."""
@@ -90,7 +96,7 @@ class Dataset:
     threat: str | None  # the default threat model; None: the user must give one
     lo: float
     hi: float
-    classes: int | None  # of other labels than classes, how many a sample; None if only the labels tell: see `complete`
+    classes: int | None  # of values and bits, how many a sample; None if only the labels tell: see `complete`
     shape: tuple[int, ...] | None  # of one input; None as for `classes`
     read: Reader
     fetch: Callable[[], None] | None = None  # downloads the data
@@ -150,10 +156,19 @@ class Dataset:
 
         Labels that show another kind make the data set one of that kind, with as many as a sample has.
         """
+        if y.ndim == 3:
+            top = int(self._find_counted(y).max(initial=0))
+            return replace(self, classes=max(top + 1, 2, self.classes or 0), labels="map")
         if y.ndim == 2:
             kind: LabelKind = "values" if y.dtype.kind == "f" else "bits"
             return replace(self, classes=y.shape[1], labels=kind, open=False)
         return replace(self, classes=max(int(y.max()) + 1, 2, self.classes or 0))
+
+    def _find_counted(self, y: "NDArray[np.int64]") -> "NDArray[np.int64]":
+        """Return the labels of maps, (n, h, w), that count, (m,)."""
+        if self.criterion == DEFAULT:
+            return y[y >= 0]
+        return y[read_criterion(self.criterion).mark_counted(y)]  # type: ignore[attr-defined, no-any-return]
 
     def count_classes(self) -> "Dataset":
         """Return the data set with its classes, for which all labels of the test split are read if need be."""
@@ -208,10 +223,20 @@ class Dataset:
             if self.classes not in (None, y.shape[1]):
                 raise ValueError(f"{self.name} has labels of shape {[*y.shape]}, expected {self.classes} a sample")
             return
+        if self.labels == "map":
+            self._check_maps(y)
+            return
         top = self.classes or max(int(y.max()) + 1, 2)
         if y.min() < 0 or y.max() >= top:
             seen = f"{self.name} has labels from {y.min()} to {y.max()}, expected 0 to {top - 1}"
             raise ValueError(f"{seen}{advise_labels(int(y.min()), int(y.max()), self.classes, top)}")
+
+    def _check_maps(self, y: "NDArray[np.int64]") -> None:
+        known = self._find_counted(y)
+        if self.classes is not None and known.size and int(known.max()) >= self.classes:
+            seen = f"{self.name} has pixels with labels from {known.min()} to {known.max()}, expected 0 to"
+            hint = advise_ignored(int(known.min()), int(known.max()), self.classes)
+            raise ValueError(f"{seen} {self.classes - 1}{hint}")
 
 
 class Kind(Protocol):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     Pair = tuple[NDArray[Any], NDArray[Any]]  # an input, (*shape), and its label as it is stored
 
 INPUTS = ("image", "img", "images", "pixel_values", "input", "inputs", "x", "X", "data", "features", "audio")
+MAPS = ("mask", "masks", "segmentation")  # names of labels, where there is none of LABELS
 LABELS = ("label", "labels", "y", "target", "targets", "class", "classes")
 CHECKED_ITEMS = 16  # read twice: a random flip of each is missed once in 65,536 times
 MAX_STREAM = 1_000_000  # items of a stream, which may have no end
@@ -111,7 +112,7 @@ def split_item(item: Any, remarks: Remarks) -> tuple[Any, Any]:
 
 def split_mapping(content: Mapping[Any, Any], kind: str, remarks: Remarks) -> tuple[Any, Any]:
     """Return (inputs, labels) of a mapping, by their names; ValueError if it is not clear which they are."""
-    names = [next(iter([name for name in known if name in content]), None) for known in (INPUTS, LABELS)]
+    names = [next(iter([name for name in known if name in content]), None) for known in (INPUTS, (*LABELS, *MAPS))]
     if None in names and len(content) == 2:  # whatever they are called, the label is the smaller one
         first, second = content
         by_form = (first, second) if _is_label(content[second]) else (second, first)

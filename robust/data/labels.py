@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Literal
 
 from robust.data.convert import to_array
+from robust.data.maps import CRITERION, is_maps, to_maps
 from robust.data.remarks import Form, Remarks
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ def to_labels(
     """Return labels of a kind: classes as int64, (n,), counted from 0 if the first class is `first`; values or bits.
 
     Taken as classes are whole numbers of any type, bools, and rows that are one-hot. Values are float32, (n, k), NaN
-    where one is not known; bits are int64, (n, k), -1 where one is not known. None for the kind that they show. The
-    remarks hold what was done. ValueError for all else.
+    where one is not known; bits are int64, (n, k), -1 where one is not known; maps are int64, (n, height, width). None
+    for the kind that they show. The remarks hold what was done. ValueError for all else.
     """
     import numpy as np
 
@@ -33,6 +34,9 @@ def to_labels(
     stored = f"{labels.dtype} of shape {[*labels.shape]}"
     if kind in ("values", "bits"):
         return _to_rows(labels, kind, stored)
+    if kind == "map":
+        return to_maps(labels, remarks, first, stored)
+    many = is_maps(labels) and labels.size > len(labels)
     while labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
         remarks.note(f"labels of shape {[*labels.shape, 1]} are taken as {[*labels.shape]}")
@@ -41,7 +45,7 @@ def to_labels(
         remarks.form = shown
         return _to_rows(labels, shown, stored)
     if form is None:
-        hint = f"; {CRITERIA}" if labels.ndim in (1, 2) else ""
+        hint = f"; if they are maps of classes, {CRITERION}" if many else f"; {CRITERIA}" * (labels.ndim in (1, 2))
         raise ValueError(f"the labels are {stored}, {EXPECTED}{hint}")
     if form == "one-hot":
         remarks.form, remarks.columns = form, labels.shape[1]

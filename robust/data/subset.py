@@ -50,6 +50,8 @@ def select_classes(dataset: Dataset, only: Only) -> Dataset:
         import numpy as np
 
         x, y = dataset.read(split)
+        if np.ndim(y) > 1:
+            raise ValueError(f"only= is for samples of one class each, and {dataset.name} has others; leave it out")
         if missing := sorted({*only.classes} - {*np.unique(y).tolist()}):
             raise ValueError(f"{dataset.name} has no {split} samples of class {missing[0]}")
         rows = np.flatnonzero(np.isin(y, only.classes))

@@ -63,7 +63,10 @@ def _is_item(part: Any) -> bool:
         return True
     if not isinstance(part, tuple | list) or len(part) < 2 or isinstance(part[0], int | float):
         return False
-    return not isinstance(part[1], list | tuple) and getattr(part[1], "ndim", None) in (None, 0)
+    if isinstance(part[1], list | tuple):
+        return False
+    image, label = getattr(part[0], "shape", ()), getattr(part[1], "shape", ())
+    return not label or (len(label) == 2 < len(image) and tuple(image[1:]) == tuple(label))  # a map of an image
 
 
 def _is_pair(part: Any) -> bool:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import eval_mode
 from robust.attacks.geometry import per_sample
 from robust.attacks.task import NoGradientError, gradient
@@ -30,10 +31,18 @@ def illustrate(
     (height, width), or (1 or 3, height, width).
     """
     row = choose_rows(adversarial, most, seed)
-    if candidates.y.ndim > 1:  # an image is shown with its class, and the answer's
+    if candidates.y.ndim == 2:  # an image is shown with its class and the answer's, or with maps of classes
         return None
     if not len(row) or not is_image(candidates.x_adv.shape[1:]):
         return None
+    draw = _draw_maps if candidates.y.ndim > 1 else _draw_classes
+    return draw(module, candidates, row, adversarial, seed)
+
+
+def _draw_classes(
+    module: nn.Module, candidates: Candidates, row: NDArray[np.int64], adversarial: Flags, seed: int
+) -> Gallery:
+    """Make the gallery of these rows of the samples, each of one class."""
     places = (np.cumsum(adversarial) - 1)[row]
     y, bounds = candidates.y[places], candidates.bounds
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
@@ -56,6 +65,32 @@ def illustrate(
         adversarial=_to_bytes(after),
         saliency=saliency,
         integrated=integrated,
+    )
+
+
+def _draw_maps(
+    module: nn.Module, candidates: Candidates, row: NDArray[np.int64], adversarial: Flags, seed: int
+) -> Gallery:
+    """Make the gallery of these rows of the samples, whose labels and answers are maps."""
+    places = (np.cumsum(adversarial) - 1)[row]
+    y, criterion = candidates.y[places], read_criterion(candidates.criterion)
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    inputs = (candidates.x[places], pick_rows(candidates.x_adv, places))
+    clean, shifted = (torch.from_numpy(np.array(part)).to(device) for part in inputs)
+    with eval_mode(module, seed), torch.no_grad():
+        maps = [module(part.clone()).cpu() for part in (clean, shifted)]
+    before, after = _to_planes(clean, candidates.bounds), _to_planes(shifted, candidates.bounds)
+    return Gallery(
+        row=row,
+        label=y,
+        answer=maps[1].argmax(1).numpy(),
+        sure=criterion.score(maps[1], torch.from_numpy(y)).float().numpy(),
+        original=_to_bytes(before),
+        change=_to_bytes(0.5 + 0.5 * _scale(after - before)),
+        adversarial=_to_bytes(after),
+        saliency=None,
+        integrated=None,
+        before=maps[0].argmax(1).numpy(),
     )
 
 

@@ -19,6 +19,7 @@ from robust.attacks.text import first_line
 from robust.attacks.threats.threat import Threat
 from robust.attacks.words import tables_of
 from robust.data.dataset import Dataset, Samples
+from robust.data.maps import advise_ignored
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
 from robust.evaluation.attack_run import RunOptions, Scores, candidates_of, run_attack, sort_inputs
@@ -45,6 +46,7 @@ class CleanResult:
     faulty: int  # samples whose answer is not finite
     pace: float = 0.0  # seconds that a sample takes, in batches
     score: Scores | None = None  # (n,): by a criterion that has one
+    regions: Scores | None = None  # (n, 2 C): of maps, pixels of each class's intersection and union
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class AttackResult:
     partial: str = ""  # why it was stopped before its end; "" if it was not
     rounded: Flags | None = None  # (n,): adversarial also after the input is rounded to the data's levels
     score: Scores | None = None  # (n,): of the worst verified input of each sample, by a criterion that has one
+    regions: Scores | None = None  # (n, 2 C): of maps, of the same inputs
     score_partial: str = ""  # why the search for worst scores was stopped before its end; "" if it was not
 
 
@@ -82,13 +85,15 @@ def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
         raise ValueError(
             f"the model does not take {dataset.name}, samples of shape {list(x.shape[1:])}: {message}; {reason}"
         ) from error
-    if not isinstance(logits, Tensor) or logits.shape != (len(x), dataset.classes):
+    expected = (len(x), dataset.classes, *samples.map_size)
+    if not isinstance(logits, Tensor) or logits.shape != expected:
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        of = f"{dataset.classes} {'classes' if dataset.labels == 'class' else 'labels a sample'}"
+        of = f"{dataset.classes} {'classes' if dataset.labels in ('class', 'map') else 'labels a sample'}"
         what = "values" if dataset.labels == "values" else "logits"
+        advice = _explain_maps if samples.map_size else _explain_width
         raise ValueError(
             f"the model must answer {len(x)} samples of {dataset.name}, {of}, "
-            f"with {what} of shape {[len(x), dataset.classes]}, got {got}{_explain_width(logits, samples)}"
+            f"with {what} of shape {[*expected]}, got {got}{advice(logits, samples)}"
         )
     if not logits.is_floating_point():
         raise ValueError(f"the model must answer with logits, floating-point numbers, got {logits.dtype}")
@@ -121,6 +126,24 @@ def _explain_width(answer: object, samples: Samples) -> str:
     if width > high:
         return f"; if the data have {width} classes, say so, as :classes={width} behind the data"
     return f"; the labels go up to {high}"
+
+
+def _explain_maps(answer: object, samples: Samples) -> str:
+    """Return advice on an answer that is no map of logits of the size of the labels, or has too few classes."""
+    if not isinstance(answer, Tensor) or answer.dim() != 4:
+        return "; return logits of every pixel, (n, classes, height, width)"
+    if tuple(answer.shape[2:]) != samples.map_size:
+        size = f"size=({', '.join(map(str, samples.map_size))})"
+        return (
+            f"; the labels are maps of {'x'.join(map(str, samples.map_size))}: enlarge the answer in a model of three "
+            f"lines, by torch.nn.functional.interpolate(logits, {size}, mode='bilinear'), or give labels of its size"
+        )
+    criterion = read_criterion(samples.criterion)
+    known = samples.y[criterion.mark_counted(samples.y)]  # type: ignore[attr-defined]
+    low, high = int(known.min(initial=0)), int(known.max(initial=0))
+    if high >= answer.shape[1]:
+        return advise_ignored(low, high, answer.shape[1])
+    return f"; if the data have {answer.shape[1]} classes, say so, as :classes={answer.shape[1]} behind the data"
 
 
 def _explain_refusal(module: nn.Module, shape: tuple[int, ...]) -> str:

@@ -7,6 +7,8 @@ it finds is verified as adversarial inputs are: measured again, and answered aga
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robust.attacks.combine.until import Until
+from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.criteria.registry import DEFAULT, read_criterion
 from robust.attacks.engine import AnyAttack, count_copies, rounds_of
 from robust.attacks.rng import Rng
@@ -31,6 +34,7 @@ from robust.verification.check import check_scores, verify
 from robust.verification.distances import check_limits
 
 Aimed = tuple[AnyAttack, Threat]  # an attack, and the threat model that it is run under
+Table = NDArray[np.floating[Any]]  # (n, 1 + k): the score of each sample, and of maps its regions
 
 
 def has_score(criterion: str) -> bool:
@@ -71,14 +75,14 @@ def _list_rounds(attack: AnyAttack, threat: Threat) -> list[int]:
 class Search:
     """The outcome of a search for the worst scores of n samples."""
 
-    score: Scores  # (n,)
+    scores: Table  # (n, 1 + k)
     adversarial: Flags  # (n,): whether an input that it found is verified to be adversarial
     x_adv: NDArray[np.float32]  # (adversarial, *shape), in the samples' order; only the first rank's
     stopped: bool = False  # by the time, on any rank
 
 
-def measure_clean_scores(module: nn.Module, samples: Samples, options: RunOptions) -> Scores:
-    """Return the score of the answer to each sample, (n,)."""
+def measure_clean_scores(module: nn.Module, samples: Samples, options: RunOptions) -> Table:
+    """Return the score of the answer to each sample, (n, 1 + k); of maps k numbers are its regions."""
     share, ranks = options.ranks.deal(samples), options.ranks
     return ranks.whole(ranks.agree(lambda: _ask(module, share, share.x, options).astype(np.float32)))
 
@@ -101,55 +105,68 @@ def search_scores(
     sizes = [options.batcher.fit(count_copies(attack)) for attack, _ in attacks]
     batches = (count_steps(_list_rounds(*aimed), len(share), size) for aimed, size in zip(attacks, sizes, strict=True))
     steps = Steps(sum(batches), options.deadline, options.watch)
-    worse = np.fmax if criterion.rises else np.fmin
+    worse = partial(_pick_worse, criterion)
 
     def search() -> Search:
-        score = _ask(module, share, share.x, options)
+        scores = _ask(module, share, share.x, options)
         adversarial, spool = np.zeros(len(share), bool), np.zeros(share.x.shape, np.float32)
         for attack, threat in attacks:
             x = _find_worst(module, share, Until(attack, steps), threat, options)
-            score = worse(score, _verify(module, share, x, threat, options))
+            scores = worse(scores, _verify(module, share, x, threat, options))
             left = np.flatnonzero((correct & ~found.adversarial)[rows] & ~adversarial)
             new = left[
                 verify(module, candidates_of(share.take(left), x[left], threat, options.batcher.size)).fault == 0
             ]
             adversarial[new], spool[new] = True, x[new]
         stopped = options.deadline is not None and options.deadline.stopped
-        return Search(score.astype(np.float32), adversarial, spool[adversarial], stopped)
+        return Search(scores.astype(np.float32), adversarial, spool[adversarial], stopped)
 
     part = ranks.agree(search)
-    score, adversarial = ranks.whole(part.score), ranks.whole(part.adversarial)
+    scores, adversarial = ranks.whole(part.scores), ranks.whole(part.adversarial)
     counts = ranks.all(len(part.x_adv))
     own = ranks.once(lambda: _score_found(module, samples, found, options))
-    score[found.adversarial] = worse(score[found.adversarial], own)
+    scores[found.adversarial] = worse(scores[found.adversarial], own)
     places = np.concatenate(ranks.all(rows[part.adversarial]))
     x_adv = sort_inputs(ranks.inputs(part.x_adv, counts), places)
-    return Search(score, adversarial, x_adv, any(ranks.all(part.stopped)))
+    return Search(scores, adversarial, x_adv, any(ranks.all(part.stopped)))
+
+
+def _pick_worse(criterion: Criterion, before: Table, after: Table) -> Table:
+    """Return the rows, (n, 1 + k), of the worse score of two; one that is not finite does not count."""
+    rises = after[:, 0] > before[:, 0]
+    worse = rises if criterion.rises else after[:, 0] < before[:, 0]
+    return np.where((worse | np.isnan(before[:, 0]))[:, None], after, before)
+
+
+def split_table(scores: Table) -> tuple[Scores, Scores | None]:
+    """Return (the score of each sample, (n,), its regions, (n, k), or None without any)."""
+    table = scores.astype(np.float32)
+    return table[:, 0], table[:, 1:] if table.shape[1] > 1 else None
 
 
 def add_search(found: AttackResult, search: Search) -> AttackResult:
     """Return the result of an attack with the scores of a search, and with the adversarial inputs that it added."""
     rows = np.concatenate([np.flatnonzero(found.adversarial), np.flatnonzero(search.adversarial)])
+    score, regions = split_table(search.scores)
     x_adv = np.concatenate([found.x_adv, search.x_adv]) if len(search.x_adv) else found.x_adv
     return replace(
         found,
         adversarial=found.adversarial | search.adversarial,
         x_adv=sort_inputs(x_adv, rows) if len(search.x_adv) else x_adv,
         fault=np.where(search.adversarial, 0, found.fault).astype(np.int8),
-        score=search.score,
+        score=score,
+        regions=regions,
         score_partial=TIME * search.stopped,
     )
 
 
-def _score_found(module: nn.Module, samples: Samples, found: AttackResult, options: RunOptions) -> Scores:
+def _score_found(module: nn.Module, samples: Samples, found: AttackResult, options: RunOptions) -> Table:
     """Return the scores of the adversarial inputs of an attack, in the samples' order."""
     some = samples.take(np.flatnonzero(found.adversarial))
     return _ask(module, some, found.x_adv, options).astype(np.float32)
 
 
-def _ask(
-    module: nn.Module, samples: Samples, x: NDArray[np.float32] | LazyInputs, options: RunOptions
-) -> NDArray[np.float64]:
+def _ask(module: nn.Module, samples: Samples, x: NDArray[np.float32] | LazyInputs, options: RunOptions) -> Table:
     return check_scores(module, x, samples.y, options.batcher.size, samples.criterion)
 
 
@@ -167,10 +184,10 @@ def _find_worst(
     return torch.cat(batches).numpy() if batches else samples.x[:]  # a rank may have no share
 
 
-def _verify(
-    module: nn.Module, samples: Samples, x: NDArray[np.float32], threat: Threat, options: RunOptions
-) -> NDArray[np.float64]:
-    """Return the verified scores of inputs, (n,): NaN where an answer is not finite, or the threat admits no such x."""
+def _verify(module: nn.Module, samples: Samples, x: NDArray[np.float32], threat: Threat, options: RunOptions) -> Table:
+    """Return the verified scores of inputs, (n, 1 + k): NaN where an answer is not finite, or x is not admitted."""
     candidates = candidates_of(samples, x, threat, options.batcher.size)
     small, inside = check_limits(candidates)
-    return np.where(small & inside, _ask(module, samples, x, options), np.nan)
+    scores = _ask(module, samples, x, options)
+    scores[~(small & inside)] = np.nan
+    return scores

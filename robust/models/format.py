@@ -50,12 +50,13 @@ class Terms:
     """The data that a model is loaded for, and what the user permits it to do while it is loaded."""
 
     shape: tuple[int, ...] = ()  # of one input
-    classes: int = 0  # or how many numbers answer a sample, if the labels are no classes
+    classes: int = 0  # or how many numbers answer a sample, if the labels are values or bits
     permissions: Permissions = NOTHING
     normalize: str | None = None  # canonical text of --robust-normalize; None: as the file itself says
     output: str = ""  # canonical text of --robust-output, or how an earlier load found the answers to be read
     inputs: "Tensor | None" = None  # some of the data, on which it is tried how the answers are read; None: not tried
     labels: "LabelKind" = "class"  # what it answers with
+    map_size: tuple[int, ...] = ()  # (height, width) of labels that are maps
     declared: bool = True  # whether the number of classes is sure; else the model may have more
 
 

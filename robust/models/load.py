@@ -138,7 +138,15 @@ def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, .
     if terms.inputs is None:
         return Subject(name, "as-is", module, notes, terms.output, terms.classes)
     wanted = OutputForm.parse(terms.output)
-    reading = adapt_output(module, terms.inputs, terms.classes, wanted, declared=terms.declared, labels=terms.labels)
+    reading = adapt_output(
+        module,
+        terms.inputs,
+        terms.classes,
+        wanted,
+        declared=terms.declared,
+        labels=terms.labels,
+        map_size=terms.map_size,
+    )
     if reading is None:
         return Subject(name, "as-is", module, notes, terms.output, terms.classes)
     notes += (*reading.notes, *find_traits(module, terms.inputs))
@@ -154,6 +162,8 @@ def place(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
+    if terms.labels == "map":
+        raise ValueError("is asked for one answer a sample, and the labels are maps; give the network itself")
     if spec.library:
         ask: Ask = Client(Endpoint.parse(spec.text))
     else:

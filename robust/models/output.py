@@ -13,13 +13,15 @@ from robust.attacks.state import State, list_written, name_few
 from robust.attacks.text import printable
 from robust.device import device_of
 from robust.models.batches import Parted, agree, find_unusual, fit_batches, refuse_unusual
+from robust.models.map_reader import MapReader, as_maps, find_channels, rows_of, to_rows
 from robust.models.output_form import LOG_PROBABILITY, LOGIT, PROBABILITY, OutputForm
 from robust.models.output_reader import HALVES, LastActivation, Reader, exact_logits, sum_to_one, tensors_in
 
 # Of the sum of probabilities whose logarithms are given: half precision, or a small number that keeps them finite. To
 # take logits for such logarithms changes them by a constant alone, which no class gains by.
 MAX_LOG_ERROR = 0.01
-PREFERRED = "logits"  # the name that transformers, and most others, give to what is wanted here
+# The names of what is wanted here: transformers' and most others', and that of torchvision's networks for maps.
+PREFERRED = ("logits", "out")
 FORM = "--robust-output names one of them"
 
 
@@ -44,11 +46,13 @@ def adapt_output(
     *,
     declared: bool = True,
     labels: LabelKind = "class",
+    map_size: tuple[int, ...] = (),
 ) -> Reading | None:
     """Make the module answer with logits, (n, classes), whatever it answers with; return how it is read.
 
     x is some inputs, (n, *shape), on which the module is tried. `declared` is whether the number of classes is sure;
-    else the model may have more. Of labels that are no classes, `classes` are as many numbers. Returns None, and
+    else the model may have more. Of values and bits, `classes` are as many numbers; of maps, whose (height, width) is
+    `map_size`, answers are (n, classes, height, width). Returns None, and
     changes nothing, for a module that does not take x, or whose only tensor is no answer to n inputs: `check_model`
     says what is wrong. UnclearError, in one line, if the answer may be read in several ways, or not as `wanted`.
     """
@@ -59,11 +63,13 @@ def adapt_output(
     if trial is None:
         return None
     answers = dict(tensors_in(trial.output))
-    widths = {name: width for name, answer in answers.items() if (width := _width(answer, len(x), classes, declared))}
-    if labels != "class":  # else one column is for two classes
+    widths = _measure_widths(answers, len(x), classes, declared, map_size if labels == "map" else None)
+    if labels in ("values", "bits"):  # else one column is for two classes
         widths = {name: classes for name in widths if answers[name].numel() == len(x) * classes}
     if (name := _choose(answers, widths, classes, wanted.name)) is None:
         return None
+    if labels == "map":
+        return _adapt_maps(module, answers[name], trial, OutputForm(name, wanted.kind), str(sizes) if sizes else "")
     answer = answers[name].detach().float().reshape(len(x), -1)
     decide = _decide_kind if labels == "class" else partial(_decide_separate, labels)
     kind, note = decide(answer, trial.last, wanted.kind)
@@ -81,6 +87,32 @@ def adapt_output(
         width = max(columns, 2) if exclusive else columns
         _install(module, Reader(module.forward, reading.form, width, exclusive=exclusive))
     return reading
+
+
+def _measure_widths(
+    answers: dict[str, Tensor], n: int, classes: int, declared: bool, map_size: tuple[int, ...] | None
+) -> dict[str, int]:
+    """Return the number of classes of each answer that may be for these, (n, ...), by name; None is no size of maps."""
+    measure = _width if map_size is None else partial(find_channels, size=map_size)
+    found = {
+        name: 0 if find_unusual(answer) else measure(answer, n, classes, declared) for name, answer in answers.items()
+    }
+    return {name: width for name, width in found.items() if width}
+
+
+def _adapt_maps(module: nn.Module, answer: Tensor, trial: "_Trial", wanted: OutputForm, sizes: str) -> Reading:
+    """Make the module answer with maps of logits, (n, classes, height, width); return how it is read."""
+    maps = as_maps(answer.detach().float())
+    kind, note = _decide_kind(to_rows(maps), rows_of(trial.last), wanted.kind)
+    if maps.shape[1] == 1 and kind == LOGIT:
+        note = "its one number a pixel is taken as the logit of class 1"
+    notes = [f"of its answers {printable(wanted.name)!r} is read"] * bool(wanted.name) + [note] * bool(note)
+    if answer.dtype in HALVES:
+        notes.append(f"its answers, {str(answer.dtype).removeprefix('torch.')}, become float32")
+    form, done = OutputForm(wanted.name, kind), [*notes, *[sizes] * bool(sizes), *_describe_written(module)]
+    if notes or answer.dim() != 4:
+        _install(module, MapReader(module.forward, form, max(maps.shape[1], 2)))
+    return Reading(form, maps.shape[1], tuple(done))
 
 
 class _Trial(NamedTuple):
@@ -157,7 +189,7 @@ def _choose(answers: dict[str, Tensor], widths: dict[str, int], classes: int, wa
         if "" in answers:
             return None
         raise UnclearError(f"the model answers with {listed or 'no tensor'}, none of which is for {classes} classes")
-    names = [name for name in widths if name.rpartition(".")[2] == PREFERRED] or [*widths]
+    names = [name for name in widths if name.rpartition(".")[2] in PREFERRED] or [*widths]
     best = [name for name in names if widths[name] == classes] or [name for name in names if widths[name] > 1] or names
     if len({id(answers[name]) for name in best}) > 1:
         either = " or ".join(f"--robust-output={printable(name)}" for name in best)

@@ -31,7 +31,11 @@ class Reader:
             return self._columns(self._take(self.forward(*args, **kwargs)), args)
         with LastActivation() as last:
             answer = self._take(self.forward(*args, **kwargs))
-        answer = self._columns(answer, args)
+        return self.decode(self._columns(answer, args), last)
+
+    def decode(self, answer: Tensor, last: "LastActivation") -> Tensor:
+        """Return logits, (n, classes), of probabilities or their logarithms, (n, classes) or of two classes (n, 1)."""
+        answer = self._columns(answer, (answer,))
         if self.form.kind == PROBABILITY and not self.exclusive:
             return _of_separate(answer, last)
         if self.form.kind == PROBABILITY:

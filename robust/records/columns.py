@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from robust.flags import Flags, pack, unpack
 
 BITS, FLOAT32 = "bits", "float32"
+REGIONS = "regions"  # beside it, of maps of C classes, (n, 2 C): pixels of each class's intersection, then of its union
 SCORE = "score"  # the column of a criterion's score: of the clean samples, and of each under an attack
 
 Column = NDArray[np.bool_] | NDArray[np.float32]  # (n,) of bool; (n,) or (n, k) of float32

@@ -23,7 +23,7 @@ class Evidence:
     x_adv: NDArray[np.float32]  # (inputs, *shape)
     row: NDArray[np.int64]  # (inputs,): which of the n samples
     by: NDArray[np.int64]  # (inputs,): which of the record's attacks made it
-    y: NDArray[Any]  # (n,) or (n, k): the labels of all samples
+    y: NDArray[Any]  # (n,), (n, k) or (n, h, w): the labels of all samples
     index: NDArray[np.int64]  # (n,): the numbers of all samples in the split
     gallery: Gallery | None = None  # images of a few samples
     near: NDArray[np.float32] | None = None  # (k, *shape): the nearest adversarial inputs, which a curve knows
@@ -93,7 +93,8 @@ class Evidence:
             raise ValueError(f"x_adv is {x_adv.dtype} of shape {list(x_adv.shape)}, expected float32 of (inputs, ...)")
         for name, n in (("row", len(x_adv)), ("by", len(x_adv)), ("index", len(y) if y.ndim else 0)):
             check_array(arrays, name, "iu", (n,))
-        check_array(arrays, "y", "iuf" if y.ndim == 2 else "iu", (None, None) if y.ndim == 2 else (None,))
+        axes = y.ndim if y.ndim in (2, 3) else 1
+        check_array(arrays, "y", "iuf" if axes == 2 else "iu", (None,) * axes)
         parts: dict[str, Any] = {name: arrays[name] for name in PARTS}
         near = arrays.get("near")
         if near is not None:

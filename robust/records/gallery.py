@@ -20,17 +20,18 @@ Images = NDArray[np.uint8]  # (k, height, width, 1 or 3)
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """k adversarial samples, in the samples' order."""
+    """k adversarial samples, in the samples' order. Of maps, labels and answers are (k, h, w)."""
 
     row: NDArray[np.int64]  # (k,): which of the n samples
     label: NDArray[np.int64]  # (k,)
     answer: NDArray[np.int64]  # (k,): the class that the model answers for the adversarial input
-    sure: NDArray[np.float32]  # (k,): the probability of that answer
+    sure: NDArray[np.float32]  # (k,): the probability of that answer; of maps the share of its pixels that are right
     original: Images
     change: Images  # around grey, each sample scaled to its largest value
     adversarial: Images
     saliency: Images | None  # of the loss at the original; None if the model has no gradient
     integrated: Images | None  # integrated gradients of the right class; None also without captum
+    before: NDArray[np.int64] | None = None  # (k, h, w): of maps, the answer to the original
     distance: NDArray[np.float32] | None = None  # (k,): of the nearest inputs that a curve knows; None without one
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -60,7 +61,8 @@ class Gallery:
 
 
 GALLERY = tuple(PREFIX + part.name for part in fields(Gallery))
-OPTIONAL = (f"{PREFIX}saliency", f"{PREFIX}integrated", f"{PREFIX}distance")
+OPTIONAL = tuple(PREFIX + name for name in ("saliency", "integrated", "before", "distance"))
+IMAGES = tuple(PREFIX + name for name in ("original", "change", "adversarial", "saliency", "integrated"))
 
 
 def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -69,12 +71,16 @@ def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
         raise ValueError(f"it has images, and no array {missing[0]}")
     k = arrays[f"{PREFIX}row"].size
     original = arrays[f"{PREFIX}original"]
-    for name in GALLERY[:3]:
-        check_array(arrays, name, "iu", (k,))
+    maps = arrays[f"{PREFIX}label"].shape[1:]
+    check_array(arrays, f"{PREFIX}row", "iu", (k,))
+    for name in ("label", "answer", *["before"] * (f"{PREFIX}before" in arrays)):
+        check_array(arrays, PREFIX + name, "iu", (k, *maps))
+    if len(maps) not in (0, 2):
+        raise ValueError(f"its labels have the shape {[k, *maps]}, expected one a sample, or maps")
     check_array(arrays, f"{PREFIX}sure", "f", (k,))
     if f"{PREFIX}distance" in arrays:
         check_array(arrays, f"{PREFIX}distance", "f", (k,))
-    for name in GALLERY[4:-1]:
+    for name in IMAGES:
         if name in arrays:
             check_array(arrays, name, "u", (k, *original.shape[1:3], original.shape[-1]))
             _check_image(name, arrays[name])

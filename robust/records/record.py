@@ -17,7 +17,7 @@ from robust.flags import Flags, pack, union
 from robust.records.added import ADDED, MITIGATED
 from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json, describe_outcome
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
-from robust.records.columns import SCORE, Columns, read_columns, take_flags, write_columns
+from robust.records.columns import REGIONS, SCORE, Columns, read_columns, take_flags, write_columns
 from robust.records.curve import Curve, check_curve, curve_from_json, curve_to_json
 from robust.records.moved import Moved
 from robust.records.parse import parse_content, refuse_idle, write_content
@@ -113,6 +113,24 @@ class Record:
             return None
         worst = np.fmax if criterion.rises else np.fmin
         return reduce(worst, scores).astype(np.float64)
+
+    @property
+    def regions(self) -> Scores | None:
+        """(n, 2 C): of maps, the pixels of each class's intersection and union without an attack; None of others."""
+        return self.columns[REGIONS].astype(np.float64) if REGIONS in self.columns else None
+
+    @property
+    def worst_regions(self) -> Scores | None:
+        """(n, 2 C): the same of the worst inputs that the attacks found; None as for `regions`."""
+        both = [a.columns for a in self.planned if SCORE in a.columns and REGIONS in a.columns]
+        if self.regions is None or self.worst_score is None or len(both) < len(self.planned):
+            return None
+        worst = self.worst_score.astype(np.float32)
+        found = self.regions.copy()
+        for columns in both:
+            rows = columns[SCORE] == worst
+            found[rows] = columns[REGIONS][rows]
+        return found
 
     @property
     def open(self) -> Flags | None:

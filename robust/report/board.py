@@ -27,7 +27,7 @@ class Row:
     low: float  # percent: the 95 % Wilson interval of `robust`
     high: float
     under: tuple[float | None, ...]  # percent: robust accuracy in each column of the board; None if not measured
-    scores: Scores | None = None  # mean scores, by a criterion that has some
+    scores: tuple[Scores, ...] = ()  # mean scores, by a criterion that has some
 
     @property
     def drop(self) -> float:
@@ -74,9 +74,9 @@ class Board:
         return ", ".join((self.data, self.threat, *[self.criterion] * (self.criterion != DEFAULT)))
 
     @cached_property
-    def score(self) -> str:
-        """The name of the mean scores that rows have; "" if they have none."""
-        return next((row.scores.name for row in self.rows if row.scores), "")
+    def scored(self) -> tuple[str, ...]:
+        """The names of the mean scores that rows have."""
+        return tuple(dict.fromkeys(scores.name for row in self.rows for scores in row.scores))
 
     @cached_property
     def attacks(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ COLUMNS = (
     "certify", "certified", "certified_low", "certified_high", "open", "curve_end", "curve_median",
     "criterion", "score", "clean_score", "clean_score_low", "clean_score_high",
     "attacked_score", "attacked_score_low", "attacked_score_high",
+    "clean_miou", "clean_miou_low", "clean_miou_high", "attacked_miou", "attacked_miou_low", "attacked_miou_high",
 )  # fmt: skip
 PLACES = 4  # decimals of a figure in percent: below one sample in a million; the counts beside it are exact
 

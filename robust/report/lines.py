@@ -124,10 +124,12 @@ def column_of_proof(threat: str) -> str:
 def _scores(row: Row) -> Line:
     """Return the cells of the criterion and of its mean scores."""
     line: Line = {"criterion": row.record.criterion["name"]}
+    for scores, name in zip(row.scores, ("score", "miou"), strict=False):
+        for prefix, mean in (("clean", scores.clean), ("attacked", scores.attacked)):
+            key = f"{prefix}_{name}"
+            line |= {key: mean.value, f"{key}_low": mean.low, f"{key}_high": mean.high}
     if row.scores:
-        line["score"] = row.scores.name
-        for prefix, mean in (("clean", row.scores.clean), ("attacked", row.scores.attacked)):
-            line |= {f"{prefix}_score": mean.value, f"{prefix}_score_low": mean.low, f"{prefix}_score_high": mean.high}
+        line["score"] = row.scores[0].name
     return line
 
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from robust.attacks.text import cut
 from robust.flags import union
+from robust.gates import Mean
 from robust.records.added import CURVE
 from robust.records.curve import Curve, describe_radius
 from robust.records.record import Record
 from robust.report.board import Board, Row, percent
+from robust.report.scores import IOU
 from robust.stats import wilson
 
 MAX_NAME = 300  # characters of a name that a table shows
@@ -141,8 +143,12 @@ def describe_rounding(board: Board) -> str:
 
 def describe_scores(board: Board) -> str:
     """Return the mean scores of the rows with their intervals; "" if they have none."""
-    texts = [f"{row.record.model.name} ({row.record.recipe}) {row.scores}" for row in board.rows if row.scores]
-    return f"Mean {board.score}: {'; '.join(texts)}." if texts else ""
+    told = []
+    for name in board.scored:
+        found = [(row.record, scores) for row in board.rows for scores in row.scores if scores.name == name]
+        texts = [f"{record.model.name} ({record.recipe}) {scores}" for record, scores in found]
+        told.append(f"{name if name == IOU else f'Mean {name}'}: {'; '.join(texts)}.")
+    return " ".join(told)
 
 
 def describe_attacks(board: Board) -> str:
@@ -168,12 +174,17 @@ def _lowest(board: Board, row: Row, places: list[int]) -> str:
 
 def mean_columns(board: Board) -> list[Column]:
     """Return the columns of the mean scores; none if no row has any."""
-    return [Column(board.score), Column(f"attacked {board.score}")] if board.score else []
+    return [Column(title) for name in board.scored for title in (name, f"attacked {name}")]
 
 
-def mean_cells(row: Row) -> list[str]:
-    """Return the cells of a row's mean scores: without an attack, and under attack."""
-    return [f"{mean.value:.4g}" for mean in (row.scores.clean, row.scores.attacked)] if row.scores else ["", ""]
+def mean_cells(board: Board, row: Row) -> list[str]:
+    """Return the cells of a row's mean scores: of each without an attack, and under attack."""
+    known = {scores.name: (scores.clean, scores.attacked) for scores in row.scores}
+    return [text for name in board.scored for text in _two_cells(known.get(name))]
+
+
+def _two_cells(pair: tuple[Mean, Mean] | None) -> list[str]:
+    return ["", ""] if pair is None else [f"{mean.value:.4g}" for mean in pair]
 
 
 def cells(board: Board, row: Row) -> list[str]:
@@ -186,7 +197,7 @@ def cells(board: Board, row: Row) -> list[str]:
     curve = row.record.curve
     median = ["" if curve is None else describe_radius(curve, curve.median)] * board.curved
     below = ["" if not curve or not curve.proved else describe_radius(curve, curve.proved.median)] * board.proved
-    means = mean_cells(row) * bool(board.score)
+    means = mean_cells(board, row)
     tail = [interval, *means, *proved, *median, *below, *verdict, f"{row.drop:.1f}"]
     tail += [str(data.n), f"{model.params:,}", model.weights[:8]]
     names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]

@@ -4,14 +4,12 @@ import shlex
 from dataclasses import replace
 from typing import NamedTuple
 
-from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.words import threat_slug
-from robust.evaluation.attack_run import Scores
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
-from robust.gates import Decision, Floor, Gates, Mean, Measured, decide, decide_mean, describe_next
-from robust.report.scores import score_scale
+from robust.gates import Decision, Floor, Gates, Measured, decide, decide_mean, describe_next
+from robust.report.scores import MeanFigure, list_means
 from robust.session.advice import CLEAN_ADVICE, advise, advise_certified
 from robust.session.case import DECISIONS, Case, fail
 from robust.session.certification import Certification
@@ -59,8 +57,8 @@ class AccuracyTest:
         measured = Measured.of(int(clean.correct.sum()), n)
         case.note("clean_percent", round(measured.percent, 4))
         case.hand_over(self._payloads.build(case))
-        if clean.score is not None:
-            self._note_mean(case, "clean_mean", clean.score)
+        for figure in list_means(case.samples.criterion, clean.score, clean.regions):
+            self._note_mean(case, "clean_", figure)
         if clean.faulty:
             fail(f"the model answered {clean.faulty} of {n} clean samples with NaN or infinity")
         self.judge(case, f"clean accuracy {measured}", measured, self._gates.clean(), advice=CLEAN_ADVICE)
@@ -89,8 +87,9 @@ class AccuracyTest:
         case.note("n", result.n)
         if result.found.partial:
             case.note("partial", result.found.partial)
-        if result.found.score is not None:
-            self._judge_mean(case, result, self._note_mean(case, "mean", result.found.score))
+        for figure in list_means(case.samples.criterion, result.found.score, result.found.regions):
+            self._note_mean(case, "", figure)
+            self._judge_mean(case, result, figure)
         name = f"{threat_slug(threat)}/{attack}/" if is_suite else ""
         model = payload.setup.model
         self._judge_attack(case, result, is_suite, advise(self._settings, model, f"{name}{model.stem}"))
@@ -139,24 +138,20 @@ class AccuracyTest:
         bound = result.found.partial == TIME
         self.judge(case, str(result), result.measured, floor, bound=bound, advice=advice)
 
-    def _note_mean(self, case: Case, prefix: str, scores: Scores) -> Mean:
-        """Note a mean score, with its interval; return it."""
-        criterion = read_criterion(case.samples.criterion)
-        mean = Mean.of(scores, score_scale(case.samples.criterion))
+    def _note_mean(self, case: Case, prefix: str, figure: MeanFigure) -> None:
+        """Note a mean score, with its interval."""
+        mean = figure.mean
         for name, value in (("", mean.value), ("_low", mean.low), ("_high", mean.high)):
-            case.note(f"{prefix}_{criterion.score_name}{name}", round(value, 6))
-        return mean
+            case.note(f"{prefix}{figure.key}{name}", round(value, 6))
 
-    def _judge_mean(self, case: Case, result: Result, mean: Mean) -> None:
+    def _judge_mean(self, case: Case, result: Result, figure: MeanFigure) -> None:
         """Fail the test if the mean score under an attack does not keep its limit; warn if that is not settled."""
-        criterion = read_criterion(case.samples.criterion)
-        floor = self._gates.mean(result.threat, rises=criterion.rises)
+        floor = self._gates.score(figure.measure, result.threat, rises=figure.rises)
         if floor is None:
             return
         bound = TIME in (result.found.partial, result.found.score_partial)
-        decision = decide_mean(mean, floor, self._gates.fail_on, rises=criterion.rises, bound=bound)
-        figure = f"mean {criterion.score_name} {mean} for {result.attack} under {result.threat}"
-        self._tell(case, figure, decision)
+        decision = decide_mean(figure.mean, floor, self._gates.fail_on, rises=figure.rises, bound=bound)
+        self._tell(case, f"{figure} for {result.attack} under {result.threat}", decision)
 
     def report(self, case: Case, results: list[Result], floor: Floor | None) -> None:
         """Hand over the results that a user's test reports: those under one threat model make one row."""

@@ -11,7 +11,7 @@ from robust.distributed.ranks import Ranks
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher, find_fitting_size, fit_batch_size
 from robust.evaluation.measure import CleanResult, measure_clean
-from robust.evaluation.score import has_score, measure_clean_scores
+from robust.evaluation.score import has_score, measure_clean_scores, split_table
 from robust.models.blackbox import is_black_box
 from robust.session.case import fail
 from robust.session.data import RunData
@@ -70,7 +70,8 @@ class Answers:
             result = measure_clean(module, samples, self._settings.seed, batcher, self._ranks)
             if has_score(samples.criterion):
                 scores = measure_clean_scores(module, samples, RunOptions(batcher, ranks=self._ranks))
-                result = replace(result, score=scores)
+                score, regions = split_table(scores)
+                result = replace(result, score=score, regions=regions)
         except Exception as error:  # a user's code may raise anything
             if not is_black_box(module) and (fitting := find_fitting_size(module, samples, batcher)):
                 fail(

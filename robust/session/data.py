@@ -11,6 +11,7 @@ from robust.attacks.criteria.registry import DEFAULT, read_criterion
 from robust.attacks.threats.threat import Threat, read_threat
 from robust.data.bounds import OutsideError
 from robust.data.dataset import Dataset, Samples
+from robust.data.maps import CRITERION
 from robust.models.load import Subject
 from robust.models.normalize import NONE
 from robust.settings.settings import Settings
@@ -51,6 +52,8 @@ class RunData:
         if dataset.labels == "bits":
             dataset.remarks.note("labels of 0 and 1 are judged by --robust-criterion=labels: all of them must be right")
             return dataset.judged_by("labels")
+        if dataset.labels == "map":
+            raise ValueError(f"the labels are maps of classes; {CRITERION}")
         self.undecided = True
         return dataset.judged_by(UNDECIDED)
 
@@ -100,6 +103,11 @@ class RunData:
         """The shape of one input."""
         assert self.dataset.shape is not None
         return self.dataset.shape
+
+    @property
+    def map_size(self) -> tuple[int, ...]:
+        """The (height, width) of labels that are maps; () of others."""
+        return self.samples.map_size
 
     @property
     def classes(self) -> int:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from robust.attacks.criteria.registry import read_criterion
 from robust.gates import (
     CLEAN,
     MEAN,
+    MIOU,
     Decision,
     Floor,
     Gates,
@@ -20,7 +20,7 @@ from robust.gates import (
 )
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.record import Record
-from robust.report.scores import scores_of
+from robust.report.scores import MeanFigure, list_means
 from robust.session.results import Results
 from robust.session.row_key import RowKey
 
@@ -38,7 +38,7 @@ class GateChecks:
 
     def foretell(self, n: int) -> list[str]:
         """Return a line for each floor that some figures of n samples will not settle; a warning, too, if none will."""
-        floors = [floor for floor in self._gates.floors if not floor.is_mean]
+        floors = [floor for floor in self._gates.floors if not floor.measure]
         forecasts = [*filter(None, (foresee(floor, n, self._gates.fail_on) for floor in floors))]
         self._results.warnings |= {forecast.message: None for forecast in forecasts if forecast.hopeless}
         return [forecast.message for forecast in forecasts]
@@ -73,28 +73,29 @@ class GateChecks:
                     failures.append("; ".join(filter(None, (f"{who}: {figure} {decision.message}", steps))))
                 if decision.ruling == "inconclusive":
                     self._results.warnings[f"{who}: inconclusive: {figure}: {decision.message}"] = None
-            failures += self._check_mean(key, record)
+            failures += self._check_means(key, record)
         return failures
 
-    def _mean_floor(self, record: Record) -> Floor | None:
-        """Return the limit of a row's mean score; None if there is none, or the row has no scores."""
-        if record.worst_score is None:
-            return None
-        return self._gates.mean(record.threat, rises=read_criterion(record.criterion["name"]).rises)
+    def _list_limits(self, record: Record) -> Iterator[tuple[MeanFigure, Floor]]:
+        """Yield the mean scores of a row under attack that have a limit, each with it."""
+        for figure in list_means(record.criterion["name"], record.worst_score, record.worst_regions):
+            if floor := self._gates.score(figure.measure, record.threat, rises=figure.rises):
+                yield figure, floor
 
-    def _check_mean(self, key: RowKey, record: Record) -> list[str]:
-        """Decide the mean score of a row unless the test of its only attack did; return a line if it fails."""
-        floor, scores = self._mean_floor(record), scores_of(record)
-        if floor is None or scores is None or (len(record.planned) == 1 and not key.origin):
-            return []
-        rises = read_criterion(record.criterion["name"]).rises
-        decision = decide_mean(scores.attacked, floor, self._gates.fail_on, rises=rises, bound=bool(record.partial))
+    def _check_means(self, key: RowKey, record: Record) -> Iterator[str]:
+        """Decide the mean scores of a row unless the test of its only attack did; yield a line for each that fails."""
+        if len(record.planned) == 1 and not key.origin:
+            return
         who = f"{record.model.name} ({record.model.training}), {record.threat}"
-        line = f"{who}: mean {scores.name} {scores.attacked} over {record.suite}"
-        self._results.decisions[f"{who}: mean {scores.name}"] = [decision]
-        if decision.ruling == "inconclusive":
-            self._results.warnings[f"{line}: inconclusive: {decision.message}"] = None
-        return [f"{line} {decision.message}"] * (decision.ruling == "fails")
+        for figure, floor in self._list_limits(record):
+            bound = bool(record.partial)
+            decision = decide_mean(figure.mean, floor, self._gates.fail_on, rises=figure.rises, bound=bound)
+            line = f"{who}: {figure} over {record.suite}"
+            self._results.decisions[f"{who}: {figure.title}"] = [decision]
+            if decision.ruling == "inconclusive":
+                self._results.warnings[f"{line}: inconclusive: {decision.message}"] = None
+            if decision.ruling == "fails":
+                yield f"{line} {decision.message}"
 
     def _undecided(self, key: RowKey, record: Record) -> Iterator[tuple[str, Measured, Floor, Decision]]:
         """Yield (the attacks' name, their figure, its floor, the decision on it).
@@ -141,8 +142,9 @@ class GateChecks:
         if floor.is_certified:
             proofs = (payload.row for payload in self._results.payloads if payload.certificate and payload.row)
             return any(floor.scope in chain(*certified_scopes(row.threat)) for row in proofs)
-        if floor.is_mean:
-            return any(self._mean_floor(record) == floor for _, record in self._results.list_complete())
+        if floor.measure:
+            records = [record for _, record in self._results.list_complete()]
+            return any(limit == floor for record in records for _, limit in self._list_limits(record))
         if floor.scope == CLEAN:
             return any(payload.row is None for payload in self._results.payloads)
         return any(
@@ -176,6 +178,7 @@ def _unmeasured(floor: Floor) -> str:
     reasons = {
         None: "no attack was run",
         MEAN: "no mean score was measured",
+        MIOU: "no mIoU was measured",
         CLEAN: "the clean accuracy was not measured",
     }
     if floor.is_certified:

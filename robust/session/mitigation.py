@@ -94,7 +94,7 @@ class Mitigation:
             probe.budget.add(found.forwards + 2 * found.backwards)
             return found
 
-        rows = draw_few_rows(len(samples))
+        rows = draw_few_rows(samples)
 
         def pick(mask: Flags, n: int) -> Flags:
             flags = np.zeros_like(mask)

@@ -141,6 +141,7 @@ class Models:
             output=settings.output or "",
             inputs=data.probe,
             labels=data.dataset.labels,
+            map_size=data.map_size,
             declared=not data.dataset.open,
         )
 
@@ -171,6 +172,7 @@ class Models:
             classes=self._data.classes,
             output=self.load(variant).output,
             labels=self._data.dataset.labels,
+            map_size=self._data.map_size,
             trained=str(trained.path) if trained else None,
             seed=settings.seed,
             device=str(device_of(module)),

@@ -1,7 +1,12 @@
 """ItemPayload: the measurements of one test, for the process that files them. Adversarial inputs go through a file."""
 
+import base64
+import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from robust.data.dataset import Samples
 from robust.flags import Flags, pack, unpack
@@ -14,7 +19,8 @@ from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 from robust.verification.fresh_process import Source
 
 Json = dict[str, Any]
-Labels = dict[str, list[list[Any]]]  # by the samples' digest: their labels, and their numbers in the split
+# By the samples' digest: their labels, and their numbers in the split. Maps are text, see `labels_of`.
+Labels = dict[str, list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +183,19 @@ class ItemPayload:
 
 def labels_of(samples: Samples) -> Labels:
     """Return the labels and the numbers of the samples, by their digest: sent once a session, not with every test."""
-    return {samples.digest: [samples.y.tolist(), samples.index.tolist()]}
+    y: Any = samples.y.tolist() if samples.y.ndim < 3 else [[*samples.y.shape], _pack_maps(samples.y)]
+    return {samples.digest: [y, samples.index.tolist()]}
+
+
+def read_labels(labels: list[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Read what `labels_of` returned of some samples: labels, (n, ...), and their numbers in the split, (n,)."""
+    y, index = labels
+    if len(y) == 2 and isinstance(y[1], str):
+        return np.frombuffer(zlib.decompress(base64.b64decode(y[1])), "<i8").reshape(y[0]), np.array(index, np.int64)
+    known = np.array(y)
+    return known.astype(np.float32 if known.dtype.kind == "f" else np.int64), np.array(index, np.int64)
+
+
+def _pack_maps(y: NDArray[Any]) -> str:
+    """Return maps as text: as lists of numbers they would take fifty times as much."""
+    return base64.b64encode(zlib.compress(y.astype("<i8").tobytes(), 1)).decode()

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from robust.attacks.words import tables_of
 from robust.device import device_of
-from robust.evaluation.attack_run import Scores
 from robust.evaluation.illustrate import illustrate
+from robust.evaluation.measure import AttackResult, CleanResult
 from robust.models.load import Subject
 from robust.records.attack_outcome import AttackOutcome
-from robust.records.columns import SCORE, Columns
+from robust.records.columns import REGIONS, SCORE, Columns
 from robust.records.moved import Moved
 from robust.records.record import DataUsed, ModelUsed
 from robust.session.case import Case, fail
@@ -24,9 +24,10 @@ from robust.verification.candidates import Candidates
 from robust.verification.moved import count_moved
 
 
-def name_score(score: Scores | None) -> Columns:
-    """Return scores as a column; none without scores."""
-    return {} if score is None else {SCORE: score}
+def name_scores(found: CleanResult | AttackResult) -> Columns:
+    """Return the scores of a result as columns; none without scores."""
+    columns = {SCORE: found.score, REGIONS: found.regions}
+    return {name: column for name, column in columns.items() if column is not None}
 
 
 class PayloadBuilder:
@@ -43,7 +44,7 @@ class PayloadBuilder:
         """Build the payload of a test: of its row, if it has one, and of an attack's result, if it ran one."""
         clean = self._answers.get_clean(case.module, case.samples)
         attack = None if result is None else self.build_attack(case, result)
-        return ItemPayload(self._build_setup(case), clean.correct, name_score(clean.score), row, attack)
+        return ItemPayload(self._build_setup(case), clean.correct, name_scores(clean), row, attack)
 
     def build_attack(self, case: Case, result: Result) -> AttackPayload:
         """Build the part of an attack: its outcomes, and the file where its inputs wait."""
@@ -59,7 +60,7 @@ class PayloadBuilder:
             partial=attack.partial,
             rounded=attack.rounded,
             moved=_count_moved(case, result),
-            columns=name_score(attack.score),
+            columns=name_scores(attack),
         )
         images = self._draw_images(case, result)
         levels = self._settings.dataset.levels if attack.rounded is not None else None

@@ -17,7 +17,7 @@ from robust.records.record import Record
 from robust.records.store import Fate, add
 from robust.records.trust import TrustReport
 from robust.report.folder import write_board
-from robust.session.payload import AttackPayload, ItemPayload, Labels, RowPart, TrainingCard
+from robust.session.payload import AttackPayload, ItemPayload, Labels, RowPart, TrainingCard, read_labels
 from robust.session.record_builder import build_record
 from robust.session.reverify import Reverified
 from robust.session.row_evidence import collect_evidence
@@ -102,10 +102,8 @@ class Results:
         return [payload.attack for payload in self._ordered(key) if payload.attack is not None]
 
     def _read_labels(self, key: RowKey) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Return the labels of the row's samples, (n,) or (n, k), and their numbers in the split, (n,)."""
-        y, index = self.labels[self._ordered(key)[0].setup.data.digest]
-        labels = np.array(y)
-        return labels.astype(np.float32 if labels.dtype.kind == "f" else np.int64), np.array(index, np.int64)
+        """Return the labels of the row's samples, (n, ...), and their numbers in the split, (n,)."""
+        return read_labels(self.labels[self._ordered(key)[0].setup.data.digest])
 
     def list_numbers(self, key: RowKey, marked: Flags) -> list[int]:
         """List the numbers in the split of the samples of a row that are marked, (n,)."""

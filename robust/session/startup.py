@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from robust.attacks.criteria.registry import read_criterion
+from robust.attacks.criteria.registry import label_kind, read_criterion
 from robust.attacks.factory import find_refusal, make, needs_gradient
 from robust.attacks.rng import seeded
 from robust.attacks.text import printable_lines
@@ -18,6 +18,7 @@ from robust.data.dataset import TooFewError
 from robust.distributed.ranks import LostError
 from robust.evaluation.measure import check_model
 from robust.evaluation.score import has_score
+from robust.gates import MEAN, MIOU
 from robust.models.blackbox import is_black_box
 from robust.models.spec import ModelSpec
 from robust.models.spec_hints import suggest_library
@@ -102,8 +103,10 @@ def _check_data(settings: Settings, data: RunData) -> None:
                 raise error
     for floor in settings.gates.floors:
         with trying(f"fail-under={floor}"):
-            if floor.is_mean and not has_score(data.criterion):
+            if floor.measure == MEAN and not has_score(data.criterion):
                 raise ValueError(f"the mean score by {data.criterion} is the accuracy; give a percentage, as 60")
+            if floor.measure == MIOU and label_kind(data.criterion) != "map":
+                raise ValueError(f"mIoU is of maps of classes, and the criterion is {data.criterion}; leave it out")
     for margin in settings.baselines.margins:
         with trying(f"compare-fail={margin}"):
             refuse_mean(margin, data.criterion)

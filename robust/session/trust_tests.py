@@ -142,12 +142,13 @@ class TrustTest:
         """Make the subject of a row's indicators; preflight has spent so many passes."""
         n, attacks = len(case.samples), self._list_attacks(case, row, threat)
         taken = sum((result.forwards + 2 * result.backwards) * n / len(result.adversarial) for result in results)
-        few = load_few(case.samples)
+        few, rows = load_few(case.samples), draw_few_rows(case.samples)
+        found = (result.adversarial for result in results)
         return AttackProbe(
             module=case.module,
             samples=few,
-            correct=self._answers.get_clean(case.module, case.samples).correct[draw_few_rows(n)],
-            adversarial=union(result.adversarial[draw_few_rows(len(result.adversarial))] for result in results),
+            correct=self._answers.get_clean(case.module, case.samples).correct[rows],
+            adversarial=union(flags[rows] if len(flags) == n else flags for flags in found),
             threat=self._data.read_threat(threat),
             attacks=attacks,
             budget=PassBudget(count_affordable(attacks, taken, len(few)), spent),

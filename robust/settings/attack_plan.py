@@ -11,6 +11,7 @@ from robust.attacks.source_options import SURROGATE, check_options
 from robust.attacks.spec import Spec
 from robust.attacks.suite import WAYS, Suite, read_suite, suite_names
 from robust.attacks.words import FEATURES, canonical_threat, families_of, family_of
+from robust.data.dataset import Dataset
 from robust.models.spec import ModelSpec
 from robust.settings.parsing import Hooks, OptionError, SettingsError, blame, read_items, read_list
 from robust.settings.sources import Options, OptionValue
@@ -38,14 +39,15 @@ class AttackPlan:
         return (*self.attacks, *(suite.name for suite in self.suites))
 
 
-def read_attack_plan(options: Options, default_threat: str | None, blind: bool, hooks: Hooks) -> AttackPlan:
+def read_attack_plan(options: Options, dataset: Dataset, blind: bool, hooks: Hooks) -> AttackPlan:
     """Return the plan, after the hook pytest_robust_attacks changed it; SettingsError for what is wrong with it.
 
-    `default_threat` is the data set's; `blind` is whether some model gives no gradient.
+    The data set says the threat model if the user does not, and which stages of suites are for its criterion; `blind`
+    is whether some model gives no gradient.
     """
-    suites = read_suites(options["suite"])
+    suites = read_suites(options["suite"], dataset.criterion)
     _refuse_decimal_commas(options["threat"])
-    threats = [*read_list(options["threat"], str, default_threat or "")]
+    threats = [*read_list(options["threat"], str, dataset.threat or "")]
     attacks = [*read_list(options["attack"], str, "" if suites else _choose_attacks(threats, blind))]
     needs_threat = not threats
     _change(hooks, attacks, threats)
@@ -91,9 +93,9 @@ def refuse_missing_threat(data: str) -> NoReturn:
     raise OptionError("data", data, "say what an attacker may do, as --robust-threat=linf:8/255")
 
 
-def read_suites(option: OptionValue) -> tuple[Suite, ...]:
-    """Return the suites; none if the user switches off those of the ini file."""
-    return () if _has_no_suites(option) else read_list(option, lambda text: read_suite(text, option.folder))
+def read_suites(option: OptionValue, criterion: str) -> tuple[Suite, ...]:
+    """Return the suites for a criterion; none if the user switches off those of the ini file."""
+    return () if _has_no_suites(option) else read_list(option, lambda text: read_suite(text, option.folder, criterion))
 
 
 def _has_no_suites(option: OptionValue) -> bool:

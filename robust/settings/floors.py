@@ -8,7 +8,7 @@ from pathlib import Path
 from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec
 from robust.attacks.words import canonical_threat, parse_threat, threat_slug
-from robust.gates import CERTIFIED, CLEAN, MEAN, Floor, families, pair_slug
+from robust.gates import CERTIFIED, CLEAN, MEAN, MIOU, Floor, families, pair_slug
 
 
 def read_floor(
@@ -26,9 +26,9 @@ def read_floor(
     scope, _, number = text.rpartition(":")
     if not scope:
         return Floor(read_percent(number))
-    words = {CLEAN, CERTIFIED, MEAN}
+    words = {CLEAN, CERTIFIED, MEAN, MIOU}
     for threat in threats:
-        words |= {threat_slug(threat), pair_slug(CERTIFIED, threat), pair_slug(MEAN, threat)}
+        words |= {threat_slug(threat), *(pair_slug(measure, threat) for measure in (CERTIFIED, MEAN, MIOU))}
         words |= {*(pair_slug(attack, threat) for attack in attacks)}
     for attack in attacks:
         words |= {Spec.parse(attack).slug, *families(Spec.parse(attack))}
@@ -39,7 +39,7 @@ def read_floor(
     if word is None:
         raise ValueError(f"unknown scope {suggest(scope, words)}")
     floor = Floor(0.0, word)
-    return replace(floor, percent=read_mean(number) if floor.is_mean else read_percent(number))
+    return replace(floor, percent=read_mean(number) if floor.measure == MEAN else read_percent(number))
 
 
 def _read_radius(scope: str) -> tuple[str, str] | None:

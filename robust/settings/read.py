@@ -61,7 +61,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
     """
     dataset, models = read_dataset(options["data"], hooks), read_models(options["model"])
     dataset, criterion = read_aim(dataset, *(options[name] for name in ("criterion", "attacked", "goal")))
-    plan = read_attack_plan(options, dataset.threat, any(spec.answers for spec in models), hooks)
+    plan = read_attack_plan(options, dataset, any(spec.answers for spec in models), hooks)
     dataset = fit_tables(dataset, plan.threats)
     return Settings(
         models=models,

@@ -61,6 +61,8 @@ def build_transform(plan: Plan, learn: Samples) -> Transform | None:
     if plan.augment == "none":
         return None
     shape = learn.x.shape[1:]
+    if learn.map_size:
+        raise ValueError(f"augment={plan.augment} would move the images and leave their maps behind; leave it out")
     if len(shape) != 3:
         raise ValueError(f"augment={plan.augment} is for images, the inputs have the shape {list(shape)}")
     v2 = import_torchvision("torchvision.transforms.v2")

@@ -153,7 +153,8 @@ def _measure_suite(
     learn, validation = split_off_validation(samples, spec.seed)
     part = np.arange(count_samples(method, len(learn), len(validation), len(result.curve)))
     module.load_state_dict(result.weights)
-    classes = len(result.best.by_class) or samples.y.shape[1]
+    classes = len(result.best.by_class) or (spec.dataset.classes if samples.map_size else samples.y.shape[1])
+    assert classes is not None
     return {"suite": measure_strength(module, validation.take(part), spec.threat, classes=classes, seed=spec.seed)}
 
 

@@ -48,7 +48,7 @@ def build_criterion(
 ) -> LossFunction:
     """Return the plan's cross-entropy, with smoothed labels and weighted classes: (logits (N, C), y (N,)) -> scalar.
 
-    Of other labels it is the natural loss of their criterion: squared errors, or one cross-entropy for each label.
+    Of other labels it is the natural loss of their criterion: squared errors, or cross-entropies of labels or pixels.
 
     It is the mean over the batch. With weighted classes it is divided by the weights of the whole batch, not by those
     of a rank's share.
@@ -56,7 +56,7 @@ def build_criterion(
     kind = label_kind(learn.criterion)
     if kind == "values":  # by the labels' deviation: rates that suit a loss of about 1 are the usual ones
         return partial(_scaled_squares, torch.from_numpy(measure_scale(learn.y)[1]).to(device))
-    if kind == "bits":
+    if kind in ("bits", "map"):
         natural = read_criterion(learn.criterion)
         return lambda logits, y: natural.loss("ce", logits, y).mean()
     weight = None

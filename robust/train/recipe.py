@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from robust.train.average import Average
 
 Selection = Literal["clean", "robust", "certified"]
-ANY_LABELS: tuple["LabelKind", ...] = ("class", "values", "bits")  # of a recipe that asks the criterion for its loss
+# Of a recipe that asks the criterion for its loss.
+ANY_LABELS: tuple["LabelKind", ...] = ("class", "values", "bits", "map")
 LossFunction = Callable[["Tensor", "Tensor"], "Tensor"]  # (logits (N, C), y (N,)) -> scalar: the plan's cross-entropy
 Gradients = Callable[["Sequence[Tensor]"], "list[Tensor | None]"]  # parameters -> the batch loss's gradients in them
 

@@ -35,6 +35,6 @@ def measure_strength(module: nn.Module, samples: Samples, threat: Part, *, class
     """Return what the card says of the suite: its name, how many samples it was run on, the share that is robust."""
     batcher = Batcher(VALIDATION_BATCH, device_of(module))
     correct = measure_clean(module, samples, seed, batcher).correct
-    suite = read_suite(SUITE, Path())
+    suite = read_suite(SUITE, Path(), samples.criterion)
     found = SuiteRun(module, samples, suite, threat, classes, RunOptions(batcher, seed)).run(correct)
     return {"name": SUITE, "n": len(samples), "robust": int((correct & ~found.adversarial).sum()) / len(samples)}

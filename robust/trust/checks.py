@@ -66,7 +66,7 @@ def for_labels(*kinds: "LabelKind") -> Callable[[Check], Check]:
     return add
 
 
-any_criterion = for_labels("class", "values", "bits")
+any_criterion = for_labels("class", "values", "bits", "map")
 
 
 def suits(check: Any, criterion: str) -> bool:

@@ -56,7 +56,7 @@ class GradientRecorder:
     def __call__(self, x: Tensor) -> Tensor:
         logits = self.inner(x)
         if x.requires_grad and len(x) == self.n:
-            finite = logits.detach().isfinite().all(1)
+            finite = logits.detach().flatten(1).isfinite().all(1)
             x.register_hook(lambda grad: self._record(finite, grad.flatten(1)))  # type: ignore[no-untyped-call]
         return logits
 

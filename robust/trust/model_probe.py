@@ -1,5 +1,6 @@
 """The subject of the preflight checks: a model and its answers to a few samples, which the checks share."""
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -24,6 +25,7 @@ from robust.trust.pass_budget import PassBudget
 from robust.trust.pass_share import GRADIENT_PASSES
 
 MAX_SAMPLES = 256  # of a ModelProbe or an AttackProbe
+MAX_PIXELS, MIN_MAPS = 2**21, 8  # of maps, whose answers are kept: at most so many, but of so many samples at least
 SMALL, MIN_SMALL, MAX_SMALL = 1 / 4, 8, 32  # share and number of the samples that are shown several times
 REPEATS = 8  # passes with other seeds: two of the small batch, the others of some of it
 FEWER = 4  # the small batch has so many times as many samples as those others
@@ -33,17 +35,18 @@ MIN_RANGE = 1e-12  # keeps a quotient finite if all logits are equal
 Inputs = NDArray[np.float32]
 
 
-def draw_few_rows(n: int) -> NDArray[np.int64]:
-    """Draw MAX_SAMPLES rows of n, ascending; return all if there are no more.
+def draw_few_rows(samples: Samples) -> NDArray[np.int64]:
+    """Draw MAX_SAMPLES rows of samples, ascending; return all if there are no more. Of large maps they are fewer.
 
     The rows are random, since data may be sorted by class. The seed is fixed, so that all callers get the same rows.
     """
-    return draw_rows(n, MAX_SAMPLES, seed=0)
+    most = MAX_PIXELS // max(1, math.prod(samples.map_size)) if samples.map_size else MAX_SAMPLES
+    return draw_rows(len(samples), min(MAX_SAMPLES, max(MIN_MAPS, most)), seed=0)
 
 
 def load_few(samples: Samples) -> Samples:
     """Load the samples of `draw_few_rows` into memory."""
-    few = samples.take(draw_few_rows(len(samples)))
+    few = samples.take(draw_few_rows(samples))
     return replace(few, x=few.x[:])
 
 
@@ -98,7 +101,7 @@ class ModelProbe:
 
     @cached_property
     def logits(self) -> Tensor:
-        """Return the clean logits, (n, classes), float64: the small batch, and all others."""
+        """Return the clean logits, (n, classes), float64: the small batch, and all others. Of maps they are flat."""
         rest = self.x[self.n_small :]
         return torch.cat((self.small, self.ask(rest))) if len(rest) else self.small
 
@@ -164,9 +167,18 @@ class ModelProbe:
         y = self.samples.y
         if y.ndim == 1:
             return float(np.bincount(y).max()) / len(y)
+        if self.samples.map_size:
+            return max(self._judge_constant(k) for k in range(self.classes))
         constant = np.nanmedian(np.where(y < 0, np.nan, y) if y.dtype.kind == "i" else y, axis=0)
         logits = constant - 0.5 if y.dtype.kind == "i" else constant
         return float(self.judge(torch.from_numpy(np.tile(logits, (len(y), 1))), y).mean())
+
+    def _judge_constant(self, number: int) -> float:
+        """Return the share of the samples whose maps are right if every pixel is answered as one class."""
+        right = np.zeros((1, self.classes, *self.samples.map_size), np.float32)
+        right[:, number] = 1
+        answers = torch.from_numpy(right)
+        return float(np.mean([self.judge(answers, self.samples.y[k : k + 1])[0] for k in range(len(self.samples))]))
 
     @cached_property
     def small(self) -> Tensor:
@@ -235,10 +247,11 @@ class ModelProbe:
         self.budget.add(len(x))
         with eval_mode(self.module, seed, restored=restored), torch.no_grad():
             logits: Tensor = self.module(x.clone())
-        if logits.shape != (len(x), self.classes):
+        expected = (len(x), self.classes, *self.samples.map_size)
+        if logits.shape != expected:
             seen = f"an answer of shape {list(logits.shape)} to a batch of {len(x)}"
-            raise ValueError(f"{seen}, expected {[len(x), self.classes]}")
-        return logits.cpu().double()
+            raise ValueError(f"{seen}, expected {[*expected]}")
+        return logits.cpu().double().flatten(1)
 
 
 def _predict(logits: Tensor) -> NDArray[np.int64]:

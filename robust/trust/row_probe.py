@@ -142,13 +142,13 @@ class RowProbe:
         return self.answer_samples(self.samples, seed)
 
     def answer_samples(self, samples: Samples, seed: int = 0) -> Tensor:
-        """Compute the model's logits at other samples, (k, classes)."""
+        """Compute the model's logits at other samples, (k, classes); of maps they are flat."""
 
         def answer_batch(x: Tensor, y: Tensor, index: Tensor) -> Tensor:
             self.budget.add(len(x))
             with eval_mode(self.module, self.seed + seed), torch.no_grad():
                 logits: Tensor = self.module(x.clone())
-                return logits.cpu()
+                return logits.cpu().flatten(1)
 
         return torch.cat(self.batcher.each(answer_batch, samples))
 

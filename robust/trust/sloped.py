@@ -71,7 +71,7 @@ class _Slopes:
             offset = (self.step * d).view_as(x[0])
             with torch.no_grad():
                 change = self.model(x + offset) - self.model(x - offset)
-            slope = (weights * change).sum(1) / (2 * self.step)
+            slope = (weights * change).flatten(1).sum(1) / (2 * self.step)
             self.estimate = self.estimate + (slope - self.estimate @ d)[:, None] * d
         return self.estimate.view_as(x)
 

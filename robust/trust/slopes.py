@@ -136,7 +136,8 @@ def _differentiate(model: Model, x: Tensor, margin: Callable[[Tensor], Tensor]) 
         logits = model(leaf.clone())
         value = margin(logits).sum()
         grad = torch.autograd.grad(value, leaf, allow_unused=True)[0] if value.requires_grad else None
-    return (torch.zeros_like(x) if grad is None else grad.nan_to_num(0.0)), logits.detach().abs().amax(1, keepdim=True)
+    size = logits.detach().abs().flatten(1).amax(1, keepdim=True)
+    return (torch.zeros_like(x) if grad is None else grad.nan_to_num(0.0)), size
 
 
 def _draw_direction(task: Task, x: Tensor, k: int) -> Tensor:

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 
 # Share of the largest answer. Two that are closer may swap by rounding in another batch, also that of TF32.
 TIE = 1e-3
+MAPS = "pixels"
+WHOLE = 1e-9  # pixels: a share of 0.9 asks for 9 of 10, whatever the product is in floats
 ROUNDED = 1e-5  # the same of values, which are compared with a number and not with each other: that of float32
 
 
@@ -25,16 +27,22 @@ class Judgement(NamedTuple):
     right: Flags  # (m,): finite, and acceptable
     near: Flags  # (m,): acceptable or not by so little that rounding may change it
     score: Floats  # (m,): what a person reads, such as the largest error; 0 where the answer is not finite
+    regions: Floats  # (m, 2 C): of maps, pixels of the intersection and of the union, by class; of others (m, 0)
 
 
 def judge_answers(criterion: str, answers: Floats, y: NDArray[Any]) -> Judgement:
-    """Judge answers, (m, k), to samples with labels (m,) or (m, k); ValueError for an unknown criterion."""
-    finite: Flags = np.logical_and.reduce(np.isfinite(answers), axis=1)
+    """Judge answers, (m, k), to samples with labels (m,) or (m, k); ValueError for an unknown criterion.
+
+    Of maps answers are (m, C, h, w) and labels (m, h, w).
+    """
+    finite: Flags = np.isfinite(answers).reshape(len(answers), -1).all(1)
     name, _, rest = criterion.partition(":")
     if name not in JUDGES:
         raise ValueError(f"nothing here judges by the criterion {criterion!r}")
-    right, near, score = JUDGES[name](np.where(finite[:, None], answers, 0), y, rest)
-    return Judgement(finite, finite & right, near, np.where(finite, score, 0.0))
+    known = np.where(finite.reshape(-1, *[1] * (answers.ndim - 1)), answers, 0)
+    right, near, score = JUDGES[name](known, y, rest)
+    regions = _count_regions(known, y, rest) if name == MAPS else np.zeros((len(y), 0))
+    return Judgement(finite, finite & right, near, np.where(finite, score, 0.0), regions)
 
 
 Parts = tuple[Flags, Flags, Floats]  # (right, near, score)
@@ -90,9 +98,45 @@ def _judge_labels(logits: Floats, y: NDArray[Any], rest: str) -> Parts:
     return all_right, near, share
 
 
+def _judge_pixels(logits: Floats, y: NDArray[Any], rest: str) -> Parts:
+    """Enough pixels must have their label's logit as the largest; one that is below 0, or ignored, does not count."""
+    counts = _mark_counted(y, rest)
+    answered = logits.argmax(1)
+    right = ((answered == y) & counts).sum((1, 2))
+    total = counts.sum((1, 2))
+    needed = float(rest.partition(":")[0]) * total - WHOLE
+    place = np.where(counts, y, 0)[:, None]
+    own = np.take_along_axis(logits, place, 1)[:, 0]
+    others = logits.copy()
+    np.put_along_axis(others, place, -np.inf, 1)
+    tied = counts & (np.abs(own - others.max(1)) <= TIE * np.abs(logits).max((1, 2, 3))[:, None, None])
+    stays = (right - (tied & (answered == y)).sum((1, 2))) >= needed  # if all that may swap were wrong
+    comes = (right + (tied & (answered != y)).sum((1, 2))) >= needed  # if all were right
+    return right >= needed, stays != comes, right / np.maximum(total, 1)
+
+
+def _mark_counted(y: NDArray[Any], rest: str) -> Flags:
+    """Mark the pixels that count, by the text of the criterion."""
+    ignored = [int(label) for label in rest.partition(":ignore=")[2].split(",") if label]
+    counted: Flags = (y >= 0) & ~np.isin(y, ignored)
+    return counted
+
+
+def _count_regions(logits: Floats, y: NDArray[Any], rest: str) -> Floats:
+    """Count the pixels that both the answer and the label give a class, and that either does, by class."""
+    counts, answered, classes = _mark_counted(y, rest), logits.argmax(1), logits.shape[1]
+    regions = np.zeros((len(y), 2 * classes))
+    for label in range(classes):
+        said, true = counts & (answered == label), counts & (y == label)
+        regions[:, label] = (said & true).sum((1, 2))
+        regions[:, classes + label] = (said | true).sum((1, 2))
+    return regions
+
+
 JUDGES: dict[str, Callable[[Floats, NDArray[Any], str], Parts]] = {
     "class": _judge_class,
     "goal": _judge_goal,
     "within": _judge_within,
     "labels": _judge_labels,
+    MAPS: _judge_pixels,
 }

@@ -103,20 +103,22 @@ def check_labels(
 ) -> tuple[Flags, Flags]:
     """Return (answered right, so close to another answer that rounding may swap them), each (n,), for inputs x."""
     checked = [_check_inputs(form, lambda places: x[places], y, batch, 0, criterion) for form in judges(module)]
-    _, right, near, _ = zip(*checked, strict=True)
+    _, right, near, *_ = zip(*checked, strict=True)
     return np.logical_and.reduce(right), np.logical_or.reduce(near)
 
 
 def check_scores(
     module: nn.Module, x: NDArray[np.float32] | LazyInputs, y: NDArray[Any], batch: int, criterion: str
 ) -> Floats:
-    """Return the score of the answer to each input x, (n,), by a criterion; NaN where it is not finite.
+    """Return the score of the answer to each input x by a criterion, (n, 1 + k); NaN where it is not finite.
 
-    Of several forms in which the answers count, it is the score of the first, as the module is deployed.
+    Of maps, k more numbers are the pixels of each class's intersection and union; of others k is 0. Of several forms in
+    which the answers count, it is the score of the first, as the module is deployed.
     """
     form, *_ = judges(module)
     judged = _check_inputs(form, lambda places: x[places], y, batch, 0, criterion)
-    return np.where(judged.finite, judged.score, np.nan)
+    scores: Floats = np.column_stack([np.where(judged.finite, judged.score, np.nan), judged.regions])
+    return scores
 
 
 def describe_faults(fault: Faults) -> str:
@@ -134,17 +136,18 @@ def _check_inputs(
     criterion: str,
 ) -> Judgement:
     """Return the judgement, as long as y, of the answers to the inputs that `take_inputs` returns for places."""
-    finite, right, near = (np.zeros(len(y), bool) for _ in range(3))
-    score = np.zeros(len(y))
+    parts: list[Judgement] = []
     order, size = shuffled_rows(len(y), seed), batch // 2 or 2
     with _deployed(module, seed) as device, _remembered(module) as put_back:
         for start in range(0, len(y), size):
             rows = order[start : start + size]
             put_back()
             logits = module(torch.from_numpy(take_inputs(rows)).to(device)).float().cpu().numpy()
-            judged = judge_answers(criterion, logits.astype(np.float64), y[rows])
-            finite[rows], right[rows], near[rows], score[rows] = judged
-    return Judgement(finite, right, near, score)
+            parts.append(judge_answers(criterion, logits.astype(np.float64), y[rows]))
+    if not parts:
+        return Judgement(*(np.zeros(0, bool) for _ in range(3)), np.zeros(0), np.zeros((0, 0)))
+    back = np.argsort(order)
+    return Judgement(*(np.concatenate(column)[back] for column in zip(*parts, strict=True)))
 
 
 @contextmanager

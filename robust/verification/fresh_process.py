@@ -52,6 +52,7 @@ class Source:
     seed: int
     device: str
     labels: LabelKind = "class"  # what it answers with
+    map_size: tuple[int, ...] = ()  # (height, width), if these are maps
     code: tuple[str, ...] = ()  # this and the next two: what the model's files may do, as in Permissions
     safe_globals: tuple[str, ...] = ()
     globals_folder: str = ""
@@ -70,6 +71,7 @@ class Source:
             normalize=self.normalize,
             output=self.output,
             labels=self.labels,
+            map_size=tuple(self.map_size),
             inputs=torch.from_numpy(x[:PROBED_INPUTS]),
             declared=declared,
         )

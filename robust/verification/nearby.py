@@ -15,6 +15,7 @@ from robust.sampling import draw_rows
 from robust.verification.tables import move_near
 
 MOST = 16  # inputs
+MOST_LOGITS = 4096  # of an input; only maps have as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,11 @@ def draw_nearby(samples: Samples, threat: str, bounds: tuple[float, float], seed
 
 
 def ask_nearby(module: nn.Module, x: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
-    """Return the logits of inputs (k, *features), (k, classes), in evaluation mode and one batch."""
+    """Return the logits of inputs (k, *features), (k, classes), in evaluation mode and one batch.
+
+    Of maps, which have a logit for each class and pixel, they are some of these.
+    """
     with eval_mode(module, seed), torch.no_grad():
-        logits: NDArray[np.float64] = module(torch.from_numpy(x).to(device_of(module))).double().cpu().numpy()
-    return logits
+        logits = module(torch.from_numpy(x).to(device_of(module))).double().cpu().flatten(1)
+    some: NDArray[np.float64] = logits[:, :: 1 + logits.shape[1] // MOST_LOGITS].numpy()
+    return some

@@ -112,7 +112,7 @@ def test_what_determines_the_figures_comes_back_from_json(read):
     assert json.loads(json.dumps(determinants)) == determinants
 
 
-KEYS = "attack, follow, hardest, least, near, onward, patience, threats, widen"
+KEYS = "attack, criteria, follow, hardest, least, near, onward, patience, threats, widen"
 WRONG = {
     "": "mine.toml: expected one [[stages]] or more",
     "stages = 3": "mine.toml: expected one [[stages]] or more",
@@ -134,6 +134,11 @@ WRONG = {
     MINE + 'norms = ["l2"]\nthreats = ["l2"]\n': (
         "mine.toml, stage 1: norms and threats are two names of one key; give threats"
     ),
+    MINE + 'criteria = ["pixel"]\n': (
+        "mine.toml, stage 1: unknown criterion 'pixel', did you mean 'pixels'? "
+        "Known: class, goal, labels, pixels, within"
+    ),
+    MINE + "criteria = 3\n": "mine.toml, stage 1: criteria must be a list of strings in quotes, got 3",
     MINE + "[[stages]]\nattack = 3\n": "mine.toml, stage 2: attack must be a string in quotes, got 3",
     '[[stages]]\nattack = ["fgsm"]\n': "mine.toml, stage 1: attack must be a string in quotes, got ['fgsm']",
 }

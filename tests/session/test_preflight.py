@@ -128,7 +128,7 @@ def list_tests(preflight):
     check = SimpleNamespace(margin=SimpleNamespace(metric="robust_acc"), row="", threat="linf:0.15")
     return {
         "attack": lambda case: accuracy.test_attack(case, "fgsm", "linf:0.15"),
-        "curve": lambda case: CurveTest(parts, None, preflight, None, accuracy).test_curve(case, "linf"),
+        "curve": lambda case: CurveTest(parts, None, preflight, None, None, accuracy).test_curve(case, "linf"),
         "suite": lambda case: accuracy.test_attack(case, "quick-1", "linf:0.15", is_suite=True),
         "trust": lambda case: TrustTest(parts, None, preflight).test_trust(case, "", "linf:0.15"),
         "regression": lambda case: regression.test_regression(case, check),

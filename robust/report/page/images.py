@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from robust.records.gallery import Gallery, Images
 from robust.report.page.markup import Html, join, tag, void
 
+SIDE = 112  # pixels of a map, as of the pictures beside it
 MAX_IMAGES = 24  # a row, since the page holds them all
 
 
@@ -17,13 +18,7 @@ def gallery_section(gallery: Gallery | None) -> Html:
     """Return the images, one line a sample, closed until the reader opens them; "" if there are none."""
     if gallery is None or not len(gallery.row):
         return join()
-    kinds = {
-        "original": gallery.original,
-        "change": gallery.change,
-        "adversarial": gallery.adversarial,
-        "saliency": gallery.saliency,
-        "integrated gradients": gallery.integrated,
-    }
+    kinds = _list_maps(gallery) if gallery.label.ndim > 1 else _list_kinds(gallery)
     images = {name: array for name, array in kinds.items() if array is not None}
     order = (
         range(len(gallery.row)) if gallery.distance is None else np.argsort(gallery.distance, kind="stable").tolist()
@@ -38,9 +33,50 @@ def gallery_section(gallery: Gallery | None) -> Html:
     )
 
 
-def _sample(gallery: Gallery, k: int, images: dict[str, Images]) -> Html:
+def _list_kinds(gallery: Gallery) -> dict[str, Images | None]:
+    return {
+        "original": gallery.original,
+        "change": gallery.change,
+        "adversarial": gallery.adversarial,
+        "saliency": gallery.saliency,
+        "integrated gradients": gallery.integrated,
+    }
+
+
+def _list_maps(gallery: Gallery) -> dict[str, Images | None]:
+    before = None if gallery.before is None else colour_maps(gallery.before)
+    return {
+        "original": gallery.original,
+        "adversarial": gallery.adversarial,
+        "labels": colour_maps(gallery.label),
+        "answer": before,
+        "under attack": colour_maps(gallery.answer),
+    }
+
+
+def colour_maps(maps: NDArray[np.int64]) -> Images:
+    """Return maps of classes, (k, h, w), in the colours of PASCAL VOC, thinned out to SIDE; below 0 is drawn as 255."""
+    step = -(-max(maps.shape[1:]) // SIDE)
+    numbers = (maps[:, ::step, ::step] & 255).astype(np.uint8)
+    colours = np.zeros((256, 3), np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            colours[:, channel] |= ((np.arange(256) >> (3 * bit + channel)) & 1).astype(np.uint8) << (7 - bit)
+    return colours[numbers]
+
+
+def _name_sample(gallery: Gallery, k: int) -> tuple[str, str, str]:
+    """Return (the heading of a sample, what is below it, what its images are of)."""
+    if gallery.label.ndim > 1:
+        share = f"{100 * gallery.sure[k]:.0f} % of the pixels right"
+        return f"{100 * gallery.sure[k]:.0f} % right", f"of its pixels, under attack, sample {gallery.row[k]}", share
     before, after = gallery.label[k], gallery.answer[k]
     label = f"class {before}, answered {after} with {100 * gallery.sure[k]:.0f} %"
+    return f"{before} → {after}", f"{100 * gallery.sure[k]:.0f} % sure, sample {gallery.row[k]}", label
+
+
+def _sample(gallery: Gallery, k: int, images: dict[str, Images]) -> Html:
+    heading, below, label = _name_sample(gallery, k)
     near = "" if gallery.distance is None else f", distance {gallery.distance[k]:.3g}"
     figures = (
         tag(
@@ -54,14 +90,18 @@ def _sample(gallery: Gallery, k: int, images: dict[str, Images]) -> Html:
         "div",
         tag(
             "p",
-            tag("b", f"{before} → {after}"),
-            tag("small", f"{100 * gallery.sure[k]:.0f} % sure, sample {gallery.row[k]}{near}"),
+            tag("b", heading),
+            tag("small", f"{below}{near}"),
         ),
         *figures,
     )
 
 
 def _describe(gallery: Gallery) -> str:
+    if gallery.label.ndim > 1:
+        return (
+            "Labels and answers in the colours of PASCAL VOC: class 0 is black, and pixels that do not count are pale."
+        )
     text = "The change is drawn around grey, scaled to its largest value."
     if gallery.saliency is None:
         return f"{text} The model has no gradient with respect to its inputs, so there is no saliency."

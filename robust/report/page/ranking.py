@@ -130,7 +130,7 @@ def _line(board: Board, row: Row, address: str) -> Html:
         *[tag("td", verdict(row), class_="word")] * board.judged,
         tag("td", f"{row.clean:.1f}"),
         *figures,
-        *([tag("td", cell) for cell in mean_cells(row)] if board.score else []),
+        *(tag("td", cell) for cell in mean_cells(board, row)),
         *[_median(row)] * board.curved,
         *[_certified_median(row)] * board.proved,
         tag("td", f"{row.drop:.1f}"),

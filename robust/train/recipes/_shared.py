@@ -12,7 +12,8 @@ from robust.attacks.task import Task
 def divergence_from(clean: Tensor, kind: LabelKind = "class") -> Loss:
     """Return the loss KL(softmax(clean) || softmax(logits)), (N,); `clean` are logits (N, C).
 
-    Of separate labels it is the sum of the divergences of each; of values the squared difference.
+    Of separate labels it is the sum of the divergences of each; of values the squared difference; of maps the mean
+    over all pixels, also over those that do not count.
     """
     if kind == "values":
         return lambda values, y: (values - clean).square().sum(1)
@@ -22,7 +23,8 @@ def divergence_from(clean: Tensor, kind: LabelKind = "class") -> Loss:
 
     def divergence(logits: Tensor, y: Tensor) -> Tensor:
         del y
-        return F.kl_div(F.log_softmax(logits, dim=1), target, reduction="none", log_target=True).sum(1)
+        apart = F.kl_div(F.log_softmax(logits, dim=1), target, reduction="none", log_target=True).sum(1)
+        return apart if kind == "class" else apart.flatten(1).mean(1)
 
     return divergence
 
