@@ -26,6 +26,7 @@ from robust.attacks.success import Verdict, judge, margin_of
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.product import Product
 from robust.attacks.threats.threat import Part, Threat
 
 
@@ -145,13 +146,13 @@ def assail(
                 if entered.stop():
                     return outcome
                 _assail(round_attack, entered, outcome)
-                if isinstance(part, FeaturesThreat):
+                if isinstance(part, FeaturesThreat | Product):
                     _give_back(replace(robust, stop=entered.stop), outcome)
     return outcome
 
 
 def _give_back(task: Task, outcome: Outcome) -> None:
-    """Make the adversarial rows that a round has found for the samples of `task` as like the clean ones as can be."""
+    """Make the adversarial inputs that a round has found for the samples of `task` as like the clean ones as can be."""
     fallen = task.only(outcome.adversarial[task.place])
     if len(fallen.x):
         outcome.x_adv[fallen.place] = give_back(fallen, outcome.x_adv[fallen.place])
@@ -168,6 +169,9 @@ def start(model: Model, x: Tensor, y: Tensor, threat: Part, rng: Rng, criterion:
 
 def check_bounds(x: Tensor, threat: Threat) -> None:
     """Raise ValueError if x, (N, *features), leaves the threat's bounds."""
+    if isinstance(threat, Product):
+        threat.check_inside(x)
+        return
     x = x.nan_to_num(threat.lo) if threat.keeps_missing else x
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
         ranges = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"
