@@ -103,6 +103,19 @@ class Product:
                 ranges = f"goes from {part.amin():g} to {part.amax():g}, its bounds are [{ball.lo:g}, {ball.hi:g}]"
                 raise ValueError(f"the part {name} {ranges}; give those of the data, as {name}=(-1, 1), or scale it")
 
+    def clip(self, x: Tensor) -> Tensor:
+        """Return x with each part that may move within its bounds."""
+        return self._each(x, lambda name, ball: ball.clip(self._take(name, x)))
+
+    @cached_property
+    def reaches(self) -> Tensor:
+        """Return how far each number may go if all of its part go as far, (features,): 0 of those that are fixed."""
+        found = torch.zeros(self.layout.features)
+        for name, ball in self.balls.items():
+            size = self.layout.find(name).size
+            found[self.layout.places[name]] = float(ball.eps) / {"linf": 1.0, "l2": size**0.5, "l1": size}[ball.norm]
+        return found
+
     def size(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """Return the largest part's distance in shares of its eps, (N,); infinite where a fixed part differs."""
         sizes = [

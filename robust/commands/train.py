@@ -131,7 +131,7 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
     with blame("threat", options["threat"].text or word):
         for table in tables_of(word):
             check_table(dataset, table)
-        threat = read_threat(word, dataset.lo, dataset.hi)
+        threat = read_threat(word, dataset.lo, dataset.hi, dataset.layout)
         assert not isinstance(threat, Union)
     normalize = read_normalization(options["normalize"])
     here = Path.cwd()
@@ -144,6 +144,7 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
             output=output or "",
             inputs=torch.from_numpy(few.x[:]),
             labels=dataset.labels,
+            layout=dataset.layout,
             declared=not dataset.open,
         )
         builder = get_builder(spec, None, here, terms)

@@ -122,6 +122,7 @@ def load_model(args: argparse.Namespace, record: Record, dataset: Dataset, sampl
         classes=dataset.classes,
         output=read_output(args.output) if args.output else "",
         labels=dataset.labels,
+        layout=samples.layout_text,
         trained=str(weights) if weights else None,
         seed=record.seed,
         device=args.device,

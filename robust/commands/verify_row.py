@@ -59,7 +59,7 @@ class Row:
     def candidates(self) -> Candidates:
         """Return the inputs of the evidence, to be verified."""
         samples, bounds = self.samples.take(self.evidence.row), (self.dataset.lo, self.dataset.hi)
-        rules = (self.record.threat, bounds, self.batch, samples.criterion, self.record.tables)
+        rules = (self.record.threat, bounds, self.batch, samples.criterion, self.record.tables, samples.layout_text)
         return Candidates(self.evidence.x_adv, samples.x, samples.y, *rules)
 
 
@@ -214,7 +214,7 @@ def _check_images(row: Row, gallery: Gallery) -> Check:
 
 def _check_bounds(row: Row, certificate: Certificate) -> Check:
     """Compute the bounds of the certified samples again."""
-    threat = read_threat(row.record.threat, row.dataset.lo, row.dataset.hi)
+    threat = read_threat(row.record.threat, row.dataset.lo, row.dataset.hi, row.dataset.layout)
     try:
         certified, near = certify_again(row.module, row.samples, threat, certificate)
     except ValueError as error:

@@ -18,13 +18,14 @@ from robust.models.format import Terms, read_model
 from robust.models.http_client import Client
 from robust.models.lazy import fill_lazy
 from robust.models.libraries import find_library_factory
-from robust.models.normalize import add_normalization, describe_normalize
+from robust.models.normalize import NONE, add_normalization, describe_normalize
 from robust.models.output import adapt_output
 from robust.models.output_form import SEPARATOR, OutputForm
 from robust.models.precision import copy_inference_tensors, fit_precision
 from robust.models.program import allow_modes
 from robust.models.registry import ARCHITECTURES
 from robust.models.rescaled import Rescaled
+from robust.models.several import unpack_inputs
 from robust.models.spec import ModelSpec
 from robust.models.traits import find_traits
 from robust.models.weights import count_parameters, hash_weights
@@ -128,6 +129,9 @@ def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, .
     `notes` are on how it was loaded. UnclearError, in one line, if its answers may be read in several ways.
     """
     allow_modes(module)
+    if terms.layout is not None and terms.normalize not in (None, NONE):
+        raise ValueError("--robust-normalize is for one input; of several, let the model normalise each itself")
+    notes = (*notes, *unpack_inputs(module, terms.layout))
     notes = (*notes, *fill_lazy(module, terms.inputs))
     module, found = add_eager_form(module)
     notes = (*notes, *found, *copy_inference_tensors(module))
@@ -154,6 +158,8 @@ def place(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
+    if terms.layout is not None:
+        raise ValueError(f"{spec.text} only answers, and the data have several inputs ({terms.layout}); give a module")
     if spec.library:
         ask: Ask = Client(Endpoint.parse(spec.text))
     else:

@@ -141,6 +141,7 @@ class Models:
             output=settings.output or "",
             inputs=data.probe,
             labels=data.dataset.labels,
+            layout=data.dataset.layout,
             declared=not data.dataset.open,
         )
 
@@ -171,6 +172,7 @@ class Models:
             classes=self._data.classes,
             output=self.load(variant).output,
             labels=self._data.dataset.labels,
+            layout=layout.to_json() if (layout := self._data.dataset.layout) else "",
             trained=str(trained.path) if trained else None,
             seed=settings.seed,
             device=str(device_of(module)),

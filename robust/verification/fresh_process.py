@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from robust.attacks.criteria.criterion import LabelKind
+from robust.attacks.layout import Layout
 from robust.attacks.rng import seeded
 from robust.device import parse_device
 from robust.models.checkpoint import fit_weights, read_weights
@@ -52,6 +53,7 @@ class Source:
     seed: int
     device: str
     labels: LabelKind = "class"  # what it answers with
+    layout: str = ""  # of several inputs, as JSON
     code: tuple[str, ...] = ()  # this and the next two: what the model's files may do, as in Permissions
     safe_globals: tuple[str, ...] = ()
     globals_folder: str = ""
@@ -70,6 +72,7 @@ class Source:
             normalize=self.normalize,
             output=self.output,
             labels=self.labels,
+            layout=Layout.from_json(self.layout) if self.layout else None,
             inputs=torch.from_numpy(x[:PROBED_INPUTS]),
             declared=declared,
         )
@@ -105,7 +108,7 @@ def verify_afresh(
         "path": sys.path,
         "source": asdict(source),
         "weights": weights,
-        **{key: getattr(candidates, key) for key in ("threat", "bounds", "batch", "criterion", "tables")},
+        **{key: getattr(candidates, key) for key in ("threat", "bounds", "batch", "criterion", "tables", "layout")},
     }
     file = io.BytesIO()
     arrays: dict[str, Any] = {"x_adv": candidates.x_adv, "x": candidates.x, "y": candidates.y}
@@ -145,7 +148,7 @@ def _answer_request(content: bytes) -> dict[str, Any]:
     # Inputs nearby come before the samples: a model that keeps what it is asked has nothing to compare them with.
     logits = [] if nearby is None else ask_nearby(module, nearby, request["source"]["seed"]).tolist()
     bounds = tuple(request["bounds"])
-    rules = {key: request[key] for key in ("threat", "batch", "criterion", "tables")}
+    rules = {key: request[key] for key in ("threat", "batch", "criterion", "tables", "layout")}
     verification = verify(module, Candidates(**arrays, bounds=bounds, **rules))
     return {"fault": verification.fault.tolist(), "near": verification.near.tolist(), "logits": logits}
 
