@@ -14,7 +14,7 @@ STREAM = 0x6B  # number of its stream of random numbers
 
 
 def give_back(task: Task, rows: Tensor) -> Tensor:
-    """Return the adversarial rows, (n, d), with as many features, groups or inputs as they were as one pass over them allows.
+    """Return the adversarial rows, (n, d), with as many features, groups or inputs as they were as one pass allows.
 
     Each is set back in an order that is drawn for the sample, together with what its relations demand, where the row is
     still adversarial and fewer values differ. It costs one query for each of them.

@@ -90,7 +90,7 @@ class Layout:
         raise LookupError(f"unknown part {suggest(name, self.names, 'part')}")
 
     def bound(self, bounds: Mapping[str, tuple[float, float]]) -> "Layout":
-        """Return the layout with other bounds of some parts; LookupError or ValueError for what is none of its floats."""
+        """Return the layout with other bounds of some parts; LookupError or ValueError for what has no bounds."""
         for name, (lo, hi) in bounds.items():
             if not self.find(name).is_float:
                 raise ValueError(f"the part {name} is of whole numbers, which are fixed, so it needs no bounds")
@@ -122,7 +122,7 @@ class Layout:
         return layout.bound(bounds or {})
 
     def pack(self, x: object) -> "Tensor":
-        """Return the parts as rows, (n, features) of the floats' type; ValueError if they are not as the layout says."""
+        """Return the parts as rows, (n, features) of floats; ValueError if they are not as the layout says."""
         import torch
 
         tensors = dict(iter_parts(x))
@@ -176,7 +176,7 @@ def are_several(x: object) -> bool:
 
 
 def iter_parts(x: Any) -> "Iterator[tuple[str, Any]]":
-    """Yield the parts of several inputs with their names: the keys of a mapping, or the numbers 0, 1, ... of a tuple."""
+    """Yield the parts of several inputs with their names: the keys of a mapping, or 0, 1, ... of a tuple."""
     if not are_several(x):
         raise TypeError(f"the inputs are {type(x).__name__}, expected several: a dict by name, or a tuple by position")
     for name, part in x.items() if isinstance(x, Mapping) else enumerate(x):

@@ -47,10 +47,8 @@ class Product:
             except LookupError as error:
                 raise ValueError(f"{text!r}: {error.args[0]}") from None
             if not part.is_float:
-                raise ValueError(
-                    f"{text!r}: the part {name} is of whole numbers ({part.dtype}), which no ball is for; leave it out, "
-                    "for what is not named is fixed"
-                )
+                why = f"is of whole numbers ({part.dtype}), which no ball is for; leave it out"
+                raise ValueError(f"{text!r}: the part {name} {why}, for what is not named is fixed")
             try:
                 balls[name] = LpThreat.parse(ball, part.lo, part.hi)
             except ValueError as error:

@@ -45,9 +45,10 @@ class PGD:
     With `last` the steps shrink along half a cosine to that length. Without it, for linf, an iterate determines all
     later ones, so a sample that returns to an earlier iterate is done.
 
-    For l1, also of one of several inputs, a step goes the share `stride` of the way to the corner of the ball and the box to which the gradient points;
-    the first steps go further, the very first all the way (Frank and Wolfe 1956; Chen et al. 2020, 1811.10828). A
-    projection would spread the gain of a step over less useful coordinates, and do worse than one step of the full eps.
+    For l1, also of one of several inputs, a step goes the share `stride` of the way to the corner of the ball and the
+    box to which the gradient points; the first steps go further, the very first all the way (Frank and Wolfe 1956; Chen
+    et al. 2020, 1811.10828). A projection would spread the gain of a step over less useful coordinates, and do worse
+    than one step of the full eps.
     """
 
     steps: int = 40

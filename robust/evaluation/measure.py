@@ -204,8 +204,8 @@ def add_rounding(
 ) -> AttackResult:
     """Add which samples are adversarial also after their inputs are rounded to the data's levels.
 
-    Nothing is added for tables and for several inputs, which are stored as they are, and if the samples are not on such levels; the first
-    samples decide for all.
+    Nothing is added for tables and for several inputs, which are stored as they are, and if the samples are not on such
+    levels; the first samples decide for all.
     """
     if (
         tables_of(str(threat))

@@ -21,8 +21,7 @@ from robust.session.result import Result
 from robust.session.waiting_inputs import write_inputs
 from robust.user_code import describe_user_error
 from robust.verification.candidates import Candidates
-from robust.verification.moved import count_moved
-from robust.verification.products import count_parts
+from robust.verification.moved import count_moved, count_parts
 
 
 def name_score(score: Scores | None) -> Columns:
@@ -86,6 +85,7 @@ class PayloadBuilder:
             trained=self._models.get_card(variant),
             draw=None if settings.draw == case.seed else settings.draw,
             criterion=samples.criterion,
+            layout=samples.layout_text,
         )
 
     def _draw_images(self, case: Case, result: Result) -> dict[str, NDArray[Any]]:

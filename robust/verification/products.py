@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.flags import Flags
-from robust.records.moved import Moved
 from robust.verification.balls import Ball, Floats, read_ball
 
 NAMED_BALL = re.compile(r"([^=:;]+)=([^=:;]+:[^=:;]+)")
@@ -75,26 +74,6 @@ def check_product(text: str, layout: str, x_adv: NDArray[np.float32], x: NDArray
     return small, inside
 
 
-def count_parts(threat: str, layout: str, x_adv: NDArray[np.float32], x: NDArray[np.float32]) -> tuple[Moved, ...]:
-    """Return in how many adversarial inputs each part moved, and by how much of its eps: the most often moved first.
-
-    Of a union of products it is the largest eps of the part that counts.
-    """
-    found = []
-    for part in read_parts(layout):
-        balls = [balls[part.name] for balls in map(read_product, threat.split("+")) if part.name in balls]
-        if not balls:
-            continue
-        ball = max(balls, key=lambda ball: ball.eps)
-        d: Floats = x_adv[:, part.place].astype(np.float64) - x[:, part.place].astype(np.float64)
-        share = ball.measure(d) / ball.eps
-        alone = int(((share > 0) & _others_rest(layout, part.name, x_adv, x)).sum())
-        moved = share[share > 0]
-        median, largest = (float(f"{value(moved):.6g}") if moved.size else 0.0 for value in (np.median, np.max))
-        found.append(Moved(part.name, len(moved), len(share), median, largest, f"alone in {alone}"))
-    return tuple(sorted(found, key=lambda part: (-part.n, part.feature)))
-
-
 def move_parts(threat: str, layout: str, x: NDArray[np.float32], signs: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return inputs near x, (n, features): each number of a part that may move goes its share of eps up or down."""
     moved = x.copy()
@@ -106,13 +85,3 @@ def move_parts(threat: str, layout: str, x: NDArray[np.float32], signs: NDArray[
             values = x[:, part.place] + step * signs[:, part.place]
             moved[:, part.place] = np.clip(values, np.float32(part.lo), np.float32(part.hi))
     return moved
-
-
-def _others_rest(layout: str, name: str, x_adv: NDArray[np.float32], x: NDArray[np.float32]) -> Flags:
-    """Mark the rows in which no other part than this one differs, (n,)."""
-    differs = x_adv != x
-    for part in read_parts(layout):
-        if part.name == name:
-            differs[:, part.place] = False
-    rest: Flags = ~differs.any(1)
-    return rest
