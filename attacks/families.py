@@ -8,7 +8,7 @@ from typing import Any
 
 from robust.attacks.words import FEATURES, NORMS, PRODUCT
 
-INSTEAD = {FEATURES: "capgd, frank-wolfe, evolve, pgd or noise", PRODUCT: "pgd, apgd, fgsm or noise"}
+INSTEAD = {FEATURES: "capgd, frank-wolfe, evolve, pgd or noise", PRODUCT: "pgd, apgd, fgsm, search or noise"}
 
 
 def check_family(attack: Any, threat: Any) -> None:

@@ -125,8 +125,10 @@ class Layout:
         """Return the parts as rows, (n, features) of floats; ValueError if they are not as the layout says."""
         import torch
 
-        tensors = dict(iter_parts(x))
-        found = Layout.of(x)
+        found, tensors = Layout.of(x), dict(iter_parts(x))
+        if self.named == found.named and {*self.names} == {*tensors}:  # a dict has no order
+            tensors = {name: tensors[name] for name in self.names}
+            found = Layout.of(tensors if self.named else x)
         if [(part.name, part.shape) for part in found.parts] != [(part.name, part.shape) for part in self.parts]:
             raise ValueError(f"the inputs are {found}, expected {self}")
         kinds = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
