@@ -6,7 +6,7 @@ No torch at the top: data are declared without it.
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -173,8 +173,10 @@ class Layout:
 
 
 def are_several(x: object) -> bool:
-    """Whether inputs are several: in a mapping, or in a tuple."""
-    return isinstance(x, Mapping) or (isinstance(x, Sequence) and not isinstance(x, str | bytes))
+    """Whether inputs are several: in a mapping, or arrays or tensors in a tuple or a list."""
+    if isinstance(x, Mapping):
+        return True
+    return isinstance(x, tuple | list) and len(x) > 0 and all(hasattr(part, "shape") for part in x)
 
 
 def iter_parts(x: Any) -> "Iterator[tuple[str, Any]]":

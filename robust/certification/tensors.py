@@ -33,8 +33,9 @@ def certify_samples(
     """Certify each sample of which the model's answer is right, by a method and the cheaper ones before it.
 
     x is (N, *features) within the threat's bounds, y (N,) int64, or what the criterion takes. Several inputs are a dict
-    or a tuple, as `assail` takes them. The methods are ibp, crown and alpha-crown. Raise NoBoundsError, in one line, for
-    a network, a threat model or a criterion for which no bounds are known; TypeError or ValueError for other arguments.
+    or a tuple, as `assail` takes them. The methods are ibp, crown and alpha-crown. Raise NoBoundsError, in one line,
+    for a network, a threat model or a criterion for which no bounds are known; TypeError or ValueError for other
+    arguments than these.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model is of type {type(model).__name__}, expected a torch.nn.Module")

@@ -272,12 +272,26 @@ def dataset(
     levels: int = 256,
     labels: "LabelKind" = "class",
     names: tuple[str, ...] = (),
+    layout: "Layout | None" = None,
 ) -> Callable[[R], R]:
     """Return a decorator for the function that reads a split of the data set `name`, as (inputs, labels)."""
 
     def declare(read: R) -> R:
         DATA.register(name)(
-            Dataset(name, threat, *bounds, classes, shape, read, fetch, levels, labels=labels, names=names)
+            Dataset(
+                name,
+                threat,
+                *bounds,
+                classes,
+                shape,
+                read,
+                fetch,
+                levels,
+                labels=labels,
+                names=names,
+                layout=layout,
+                ranges=layout.ranges if layout else (),
+            )
         )
         return read
 

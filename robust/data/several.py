@@ -4,7 +4,7 @@ A part of floats, or of pixels, becomes float32 as a single input does. Whole nu
 exactly as they are, and nothing changes them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from robust.attacks.layout import EXACT, InputPart, Layout, are_several, check_counts, iter_parts
@@ -144,11 +144,7 @@ def _holds_parts(x: Any, n: int | None) -> bool:
     """Whether inputs are a mapping of arrays, or a tuple or a list of a few, and not of the samples."""
     if isinstance(x, Mapping):
         return True
-    if not are_several(x) or not isinstance(x, Sequence) or len(x) < 2 or len(x) == n:
-        return False
-    if any(is_image(part) or isinstance(part, Mapping | str) for part in x):
-        return False
-    return all(hasattr(part, "__len__") and (hasattr(part, "shape") or hasattr(part, "to_numpy")) for part in x)
+    return are_several(x) and 1 < len(x) != n and not any(map(is_image, x)) and all(len(part.shape) for part in x)
 
 
 def _is_pixels(array: "NDArray[Any]") -> bool:

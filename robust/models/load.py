@@ -223,7 +223,13 @@ def _factory(spec: ModelSpec, terms: Terms) -> Build:
     options = dict(spec.options)
     if spec.library == "zoo":
         make = ARCHITECTURES.get(spec.factory)
-        build = partial(make_module, spec.text, make, shape, classes, *spec.args, **options)
+        several = bool(getattr(make, "takes_layout", False))
+        if terms.layout is not None and not several:
+            raise ValueError(
+                f"{spec.text} is for one input, and the data have several ({terms.layout}); take zoo:fusion"
+            )
+        form = terms.layout if several and terms.layout else shape
+        build = partial(make_module, spec.text, make, form, classes, *spec.args, **options)
         return (lambda: Rescaled(build(), classes)) if terms.labels == "values" else build
     if spec.library:
         library_factory = find_library_factory(spec.library, spec.factory, shape, classes)

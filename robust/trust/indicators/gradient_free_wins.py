@@ -15,8 +15,8 @@ MAX_SAMPLES, QUERIES = 160, 100
 def gradient_free_wins(probe: AttackProbe) -> Finding | None:
     """Check that Square (1912.00049) finds nothing that gradient attacks missed (1902.06705, 2003.01690).
 
-    Square finds more if the gradient is masked; for a table it is evolve, for several inputs search. NotApplicableError for l1, which Square does
-    not support.
+    Square finds more if the gradient is masked; for a table it is evolve, and for several inputs search.
+    NotApplicableError for l1, which Square does not support.
     """
     families = {part.norm for part in probe.threat.parts}
     if "l1" in families:
