@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from robust.attacks.criteria.registry import read_criterion
     from robust.attacks.engine import Attack, Outcome, Plan, assail, run_steps
     from robust.attacks.factory import make
+    from robust.attacks.layout import Layout
     from robust.attacks.min_norm import MinNormResult, minimize_norm
     from robust.attacks.registry import ATTACKS
     from robust.attacks.rng import Rng
     from robust.attacks.task import Task
     from robust.attacks.threats.features import FeaturesThreat
     from robust.attacks.threats.lp import LpThreat
+    from robust.attacks.threats.product import Product
     from robust.attacks.threats.threat import Threat
     from robust.attacks.threats.union import Union
     from robust.attacks.worst_score import WorstScores, worsen_scores
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from robust.attacks.zoo.pgd import PGD
     from robust.attacks.zoo.rays import RayS
     from robust.attacks.zoo.rfgsm import RFGSM
+    from robust.attacks.zoo.search import Search
     from robust.attacks.zoo.square import Square
 
 __all__ = [
@@ -77,14 +80,17 @@ __all__ = [
     "Evolve",
     "FeaturesThreat",
     "FrankWolfe",
+    "Layout",
     "LpThreat",
     "MinNormResult",
     "Noise",
     "Outcome",
     "Plan",
+    "Product",
     "RayS",
     "Restarts",
     "Rng",
+    "Search",
     "Square",
     "Starts",
     "Targets",
@@ -126,14 +132,17 @@ _HOME = {
     "PGD": "zoo.pgd",
     "RFGSM": "zoo.rfgsm",
     "Attack": "engine",
+    "Layout": "layout",
     "LpThreat": "threats.lp",
     "MinNormResult": "min_norm",
     "Noise": "zoo.noise",
     "Outcome": "engine",
     "Plan": "engine",
+    "Product": "threats.product",
     "Restarts": "combine.restarts",
     "Rng": "rng",
     "RayS": "zoo.rays",
+    "Search": "zoo.search",
     "Square": "zoo.square",
     "Starts": "combine.starts",
     "Targets": "combine.targets",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.registry import suggest
-from robust.attacks.words import FEATURES, NORMS, family_of
+from robust.attacks.words import FEATURES, NORMS, PRODUCT, family_of
 
 
 def check_arguments(model: object, attack: object, x: object, y: object, criterion: Criterion) -> None:
@@ -21,6 +21,9 @@ def check_arguments(model: object, attack: object, x: object, y: object, criteri
 
 def check_samples(x: object, y: object, criterion: Criterion) -> None:
     """Raise a TypeError or a ValueError, which says what to give, unless these are inputs and their labels."""
+    if isinstance(x, Mapping | tuple):
+        several = "several inputs have no one norm; attack them with assail, under Product.parse(TEXT, x)"
+        raise TypeError(f"the inputs are a {_name(type(x))}, and this is for one input: {several}")
     _check_tensor("x, the inputs,", x)
     assert isinstance(x, Tensor)
     if not x.is_floating_point():
@@ -47,6 +50,8 @@ def check_threat(threat: object) -> None:
 
 
 def _write_threat(text: str) -> str:
+    if family_of(text) == PRODUCT:
+        return f"Product.parse({text!r}, x)"
     of_table = family_of(text) == FEATURES
     return f"FeaturesThreat.parse({text!r})" if of_table else f"LpThreat.parse({text!r}, lo=0, hi=1)"
 

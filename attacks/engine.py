@@ -20,12 +20,15 @@ from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.families import check_family
 from robust.attacks.give_back import give_back
 from robust.attacks.guards import differentiable
+from robust.attacks.layout import are_several
 from robust.attacks.rng import Rng, rng_of, seeded
+from robust.attacks.several import Several, pack_inputs, unpack_rows
 from robust.attacks.state import kept
 from robust.attacks.success import Verdict, judge, margin_of
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.product import Product
 from robust.attacks.threats.threat import Part, Threat
 
 
@@ -99,7 +102,7 @@ class Outcome:
     """The result of an attack on a batch, sample by sample, as judged by the driver."""
 
     adversarial: Tensor  # (N,) bool: an admitted input with a finite, wrong answer was found
-    x_adv: Tensor  # (N, *features): that input where adversarial, x elsewhere
+    x_adv: Tensor  # (N, *features): that input where adversarial, x elsewhere; of several inputs as these are given
     faulty: Tensor  # (N,) bool: some answer of the model was not finite; never a success of the attack
     margin: Tensor  # (N,): the largest at x and at the last iterates, if admitted; -inf if not finite
     clean: Tensor  # (N,): the margin at x
@@ -109,7 +112,7 @@ class Outcome:
 def assail(
     model: Model,
     attack: AnyAttack,
-    x: Tensor,
+    x: Tensor | Several,
     y: Tensor,
     threat: Threat,
     *,
@@ -122,12 +125,18 @@ def assail(
     x is (N, *features) within the threat's bounds, y (N,) int64, or whatever labels the criterion takes. The seed
     determines everything random; of a part of a data set give `Rng.of(seed, index)`, with the samples' numbers in it,
     so that a sample draws the same in whatever batch. The model runs in evaluation mode; its modes, gradients,
-    parameters, buffers and the global random state are restored. Raise ValueError if x leaves the threat's bounds: no
+    parameters, buffers and the global random state are restored. Several inputs are a dict, with whose names the model
+    is called, or a tuple, under a `Product`; so is `x_adv` then. Raise ValueError if x leaves the threat's bounds: no
     input near it could be admitted, and the model would look robust. Raise TypeError or ValueError, in one line, for
     what is no such argument, and for a model that does not answer with a tensor of logits.
     """
     check_threat(threat)
+    if not isinstance(x, Tensor) and are_several(x):
+        on_rows, rows, layout = pack_inputs(model, x, threat)
+        found = assail(on_rows, attack, rows, y, threat, seed=seed, criterion=criterion)
+        return replace(found, x_adv=unpack_rows(layout, found.x_adv))
     check_arguments(model, attack, x, y, criterion)
+    assert isinstance(x, Tensor)
     check_family(attack, threat)
     first, *others = threat.parts
     rng = rng_of(seed, x)
@@ -145,13 +154,13 @@ def assail(
                 if entered.stop():
                     return outcome
                 _assail(round_attack, entered, outcome)
-                if isinstance(part, FeaturesThreat):
+                if isinstance(part, FeaturesThreat | Product):
                     _give_back(replace(robust, stop=entered.stop), outcome)
     return outcome
 
 
 def _give_back(task: Task, outcome: Outcome) -> None:
-    """Make the adversarial rows that a round has found for the samples of `task` as like the clean ones as can be."""
+    """Make the adversarial inputs that a round has found for the samples of `task` as like the clean ones as can be."""
     fallen = task.only(outcome.adversarial[task.place])
     if len(fallen.x):
         outcome.x_adv[fallen.place] = give_back(fallen, outcome.x_adv[fallen.place])
@@ -168,6 +177,9 @@ def start(model: Model, x: Tensor, y: Tensor, threat: Part, rng: Rng, criterion:
 
 def check_bounds(x: Tensor, threat: Threat) -> None:
     """Raise ValueError if x, (N, *features), leaves the threat's bounds."""
+    if isinstance(threat, Product):
+        threat.check_inside(x)
+        return
     x = x.nan_to_num(threat.lo) if threat.keeps_missing else x
     if len(x) and not (x.amin() >= threat.lo and x.amax() <= threat.hi):
         ranges = f"from {x.amin():g} to {x.amax():g}, the bounds are [{threat.lo:g}, {threat.hi:g}]"

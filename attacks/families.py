@@ -6,9 +6,9 @@ An attack says so with a class variable, `families`; one that says nothing is fo
 from collections.abc import Iterator
 from typing import Any
 
-from robust.attacks.words import FEATURES, NORMS
+from robust.attacks.words import FEATURES, NORMS, PRODUCT
 
-INSTEAD = {FEATURES: "capgd, frank-wolfe, evolve, pgd or noise"}
+INSTEAD = {FEATURES: "capgd, frank-wolfe, evolve, pgd or noise", PRODUCT: "pgd, apgd, fgsm, search or noise"}
 
 
 def check_family(attack: Any, threat: Any) -> None:

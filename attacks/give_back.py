@@ -1,23 +1,28 @@
-"""Give back what an adversarial row of a table changed needlessly: few changes say why it fools the model."""
+"""Give back what an adversarial row of a table, or of several inputs, changed needlessly: what is left says why."""
+
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from robust.attacks.success import judge
 from robust.attacks.task import Task
-from robust.attacks.threats.features import FeaturesThreat, of_table
+from robust.attacks.threats.features import FeaturesThreat
+from robust.attacks.threats.product import Product
 
 STREAM = 0x6B  # number of its stream of random numbers
 
 
 def give_back(task: Task, rows: Tensor) -> Tensor:
-    """Return the adversarial rows, (n, d), with as many features, or groups, as they were as one pass over them allows.
+    """Return the adversarial rows, (n, d), with as many features, groups or inputs as they were as one pass allows.
 
     Each is set back in an order that is drawn for the sample, together with what its relations demand, where the row is
-    still adversarial and fewer values differ. It costs one query for each feature.
+    still adversarial and fewer values differ. It costs one query for each of them.
     """
-    threat = of_table(task.threat)
-    units = _list_units(threat).to(rows.device)
+    threat = cast(FeaturesThreat | Product, task.threat)
+    units = threat.units.to(rows.device)
+    if isinstance(threat, Product) and len(units) == 1:  # all that may move: without it the input is the clean one
+        return rows
     order = task.rng.fold(STREAM).uniform(rows.new_zeros(len(rows), len(units))).argsort(1)
     for k in range(len(units)):
         if task.stop():
@@ -31,15 +36,6 @@ def give_back(task: Task, rows: Tensor) -> Tensor:
             kept[fewer] = judge(part, trial[fewer], None).adversarial
             rows = torch.where(kept[:, None], trial, rows)
     return rows
-
-
-def _list_units(threat: FeaturesThreat) -> Tensor:
-    """Return what is set back together, (units, d) bool: each feature that may move, and each group."""
-    columns = threat.columns
-    alone = (columns.eps > 0) & ~columns.category
-    single = torch.eye(len(alone), dtype=torch.bool)[alone]
-    groups = [torch.isin(torch.arange(len(alone)), members)[None] for members in columns.groups]
-    return torch.cat([single, *groups])
 
 
 def _is_clean(rows: Tensor, x: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class Spec:
         args: tuple[str, ...] = ()
         pairs: list[list[str]] = []
         for part in parts:
-            if re.match(r"\w+=", part):
+            if re.match(r"[\w.]+=", part):
                 pairs.append(part.split("=", 1))
             elif pairs:
                 pairs[-1][1] += f":{part}"

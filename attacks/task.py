@@ -40,7 +40,7 @@ class Task:
     model: Model
     x: Tensor  # (n, *features), the clean inputs
     y: Tensor  # (n,) int64
-    threat: LpThreat  # or of a table, for attacks whose families say so: see families.py
+    threat: LpThreat  # or of a table or of several inputs, for attacks whose families say so: see families.py
     rng: Rng
     cost: Cost  # of all N samples that the task began with
     place: Tensor  # (n,) int64: the positions of the n samples among these N

@@ -1,5 +1,7 @@
 """The grammar of threat models as users write them: "linf:8/255", "features:FILE.toml", the union "linf:0.1+l2:0.5".
 
+Of several inputs, each part that may change has a ball of its own: the product "image=linf:8/255;meta=linf:0.1".
+
 No torch in this file: collecting tests reads threat models, and must stay instant.
 """
 
@@ -16,7 +18,9 @@ from robust.attacks.text import slug
 
 NORMS = ("linf", "l2", "l1")
 FEATURES = "features"
-FAMILIES = (*NORMS, FEATURES)  # of threat models, by the word before the colon
+PRODUCT = "product"
+FAMILIES = (*NORMS, FEATURES, PRODUCT)  # of threat models: the word before the colon; a product names parts
+PART = re.compile(r"\s*([^=:;+,\s]+)\s*=\s*([^=;]+:[^=;]+)")  # of a product: its name, and its ball
 DIGESTED = re.compile(r"features:[\w.+-]+-[0-9a-f]{8}")  # the canonical spelling: the file's name, and its content
 NUMBER = r"[+-]?[\d.]{1,40}(e[+-]?\d{1,3})?"  # with bounds: exact fractions grow with the exponent
 
@@ -86,9 +90,38 @@ def canonical_threat(text: str, folder: Path = Path()) -> str:
     A file in it is read, below `folder`, and named by its content: "features:loans-1a2b3c4d". Raise ValueError as
     `parse_threat` does, and for what is wrong with the file.
     """
-    if FEATURES not in text:
+    if FEATURES not in text and not is_product(text):
         return _canonical_balls(text)
     return "+".join(_canonical_part(part.strip(), folder) for part in text.split("+"))
+
+
+def is_product(text: str) -> bool:
+    """Whether a threat model, or a part of a union, names the parts of several inputs."""
+    return ";" in text or any(PART.match(part) for part in text.split("+"))
+
+
+def split_product(text: str) -> dict[str, str]:
+    """Return the balls of a product, "image=linf:8/255;meta=linf:0.1", by the names of their parts, sorted by these.
+
+    Raise ValueError, in one line, for what is no product of balls.
+    """
+    balls: dict[str, str] = {}
+    for piece in text.split(";"):
+        if not (match := PART.fullmatch(piece)):
+            form = "write PART=NORM:EPS for each input that may change, as image=linf:8/255;meta=linf:0.1"
+            raise ValueError(f"{text!r}: {piece.strip()!r} names no part and its ball; {form}")
+        name, ball = match[1], match[2].strip()
+        if family_of(ball) == FEATURES:
+            raise ValueError(
+                f"{text!r}: a part's threat is a ball, of {', '.join(NORMS)}; a table's file is for one input"
+            )
+        if name in balls:
+            raise ValueError(f"{text!r} gives {name} twice")
+        try:
+            balls[name] = threat_text(*parse_threat(ball))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return dict(sorted(balls.items()))
 
 
 @lru_cache(256)  # thousands of records have the same few
@@ -97,6 +130,8 @@ def _canonical_balls(text: str) -> str:
 
 
 def _canonical_part(text: str, folder: Path) -> str:
+    if is_product(text):
+        return ";".join(f"{name}={ball}" for name, ball in split_product(text).items())
     word, _, file = text.partition(":")
     if word != FEATURES:
         return _canonical_balls(text)
@@ -136,8 +171,14 @@ def learn_tables(tables: dict[str, str]) -> None:
 
 
 def family_of(part: str) -> str:
-    """Return the family of a threat model that is no union: "linf", "features"."""
-    return part.partition(":")[0]
+    """Return the family of a threat model that is no union: "linf", "features", "product"."""
+    return PRODUCT if is_product(part) else part.partition(":")[0]
+
+
+def parts_of(threats: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the parts that products among the threat models change, sorted."""
+    products = [part for threat in threats for part in threat.split("+") if is_product(part)]
+    return tuple(sorted({name for product in products for name in split_product(product)}))
 
 
 def families_of(threats: Iterable[str]) -> set[str]:
@@ -159,7 +200,7 @@ def describe_threat(text: str, lo: float, hi: float) -> str:
 
 
 def _describe_ball(text: str, lo: float, hi: float) -> str:
-    if family_of(text) == FEATURES:
+    if family_of(text) in (FEATURES, PRODUCT):
         return text
     norm, eps = parse_threat(text)
     if norm != "linf":

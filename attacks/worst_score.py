@@ -1,6 +1,6 @@
 """The driver that finds how bad the score of each sample can get: it does not stop at a sample's first success."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -9,7 +9,10 @@ from torch import Tensor
 from robust.attacks.arguments import check_arguments, check_threat
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, restrict, rounds_of, start
+from robust.attacks.families import check_family
+from robust.attacks.layout import are_several
 from robust.attacks.rng import Rng, rng_of
+from robust.attacks.several import Several, pack_inputs, unpack_rows
 from robust.attacks.task import Cost, Model, Task
 from robust.attacks.threats.threat import Threat
 
@@ -26,7 +29,7 @@ class WorstScores:
 def worsen_scores(
     model: Model,
     attack: AnyAttack,
-    x: Tensor,
+    x: Tensor | Several,
     y: Tensor,
     threat: Threat,
     *,
@@ -38,7 +41,13 @@ def worsen_scores(
     Arguments are those of `assail`, and what is restored too.
     """
     check_threat(threat)
+    if not isinstance(x, Tensor) and are_several(x):
+        on_rows, rows, layout = pack_inputs(model, x, threat)
+        found = worsen_scores(on_rows, attack, rows, y, threat, criterion=criterion, seed=seed)
+        return replace(found, x_adv=unpack_rows(layout, found.x_adv))
     check_arguments(model, attack, x, y, criterion)
+    assert isinstance(x, Tensor)
+    check_family(attack, threat)
     first, *others = threat.parts
     rng = rng_of(seed, x)
     with eval_mode(model, rng.seed), torch.no_grad():

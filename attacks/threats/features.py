@@ -69,6 +69,15 @@ class FeaturesThreat:
         """Return the file as tensors, one value for each feature."""
         return Columns.of(self.table)
 
+    @property
+    def units(self) -> Tensor:
+        """Return what may be set back together, (units, features) bool: each feature that may move, and each group."""
+        columns = self.columns
+        alone = (columns.eps > 0) & ~columns.category
+        single = torch.eye(len(alone), dtype=torch.bool)[alone]
+        groups = [torch.isin(torch.arange(len(alone)), members)[None] for members in columns.groups]
+        return torch.cat([single, *groups])
+
     def limit(self, x: Tensor) -> Limits:
         """Return between what each value may move; ValueError if the rows have another number of features."""
         if x.dim() != 2 or x.shape[1] != len(self.table.features):

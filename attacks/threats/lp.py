@@ -67,6 +67,10 @@ class LpThreat:
         """Return the distance from x, or from a bound, that counts as none: it may come from rounding."""
         return MAX_ROUNDING * (self.hi - self.lo)
 
+    def clip(self, x: Tensor) -> Tensor:
+        """Return x within the bounds."""
+        return x.clamp(self.lo, self.hi)
+
     def size(self, x_adv: Tensor, x: Tensor) -> Tensor:
         """Return ||x_adv - x|| in the norm, (N,)."""
         return length_of(self.norm, (x_adv - x).flatten(1))

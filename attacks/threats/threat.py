@@ -7,13 +7,15 @@ from typing import Protocol
 
 from torch import Tensor
 
+from robust.attacks.layout import Layout
 from robust.attacks.rng import Rng
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.product import Product
 from robust.attacks.threats.union import Union
-from robust.attacks.words import FEATURES, family_of
+from robust.attacks.words import FEATURES, PRODUCT, family_of
 
-Part = LpThreat | FeaturesThreat  # a threat model that is no union
+Part = LpThreat | FeaturesThreat | Product  # a threat model that is no union
 
 
 class Threat(Protocol):
@@ -48,11 +50,24 @@ class Threat(Protocol):
         ...
 
 
-def read_threat(text: str, lo: float = 0.0, hi: float = 1.0) -> Part | Union:
+def read_threat(text: str, lo: float = 0.0, hi: float = 1.0, layout: Layout | None = None) -> Part | Union:
     """Read "linf:8/255", "features:loans.toml", or the union "linf:8/255+l2:0.5", for inputs in [lo, hi].
 
-    Raise ValueError, in one line, for anything else.
+    For several inputs, of a `layout`, it is a product, "image=linf:8/255;meta=linf:0.1", or a union of such. Raise
+    ValueError, in one line, for anything else.
     """
-    kinds = [(FeaturesThreat if family_of(part.strip()) == FEATURES else LpThreat, part) for part in text.split("+")]
-    parts = tuple(kind.parse(part.strip(), lo, hi) for kind, part in kinds)
+    parts = tuple(_read_part(part.strip(), lo, hi, layout) for part in text.split("+"))
     return parts[0] if len(parts) == 1 else Union(parts)
+
+
+def _read_part(text: str, lo: float, hi: float, layout: Layout | None) -> Part:
+    family = family_of(text)
+    if layout is not None:
+        if family != PRODUCT:
+            example = next((part.name for part in layout.parts if part.is_float), layout.names[0])
+            several = f"the model has several inputs ({layout})"
+            raise ValueError(f"{text!r}: {several}; say what may be done to which, as {example}=linf:8/255")
+        return Product.parse(text, layout)
+    if family == PRODUCT:
+        raise ValueError(f"{text!r} names parts of several inputs, and there is one; write NORM:EPS, as linf:8/255")
+    return FeaturesThreat.parse(text, lo, hi) if family == FEATURES else LpThreat.parse(text, lo, hi)

@@ -8,27 +8,29 @@ from torch import Tensor
 from robust.attacks.rng import Rng
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.product import Product
 
 
 @dataclass(frozen=True, slots=True)
 class Union:
     """The union of several threat models with the same bounds."""
 
-    parts: tuple[LpThreat | FeaturesThreat, ...]
+    parts: tuple[LpThreat | FeaturesThreat | Product, ...]
 
     def __post_init__(self) -> None:
-        if len({(part.lo, part.hi) for part in self.parts}) != 1:
+        several = all(isinstance(part, Product) for part in self.parts)  # each of their parts has its own bounds
+        if not self.parts or (len({(part.lo, part.hi) for part in self.parts}) != 1 and not several):
             raise ValueError("a union needs one threat model or more, all with the same bounds")
 
     @property
     def lo(self) -> float:
         """Return the lower bound of every feature."""
-        return self.parts[0].lo
+        return min(part.lo for part in self.parts)
 
     @property
     def hi(self) -> float:
         """Return the upper bound of every feature."""
-        return self.parts[0].hi
+        return max(part.hi for part in self.parts)
 
     @property
     def keeps_missing(self) -> bool:

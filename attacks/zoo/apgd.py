@@ -12,6 +12,7 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.product import Product
 from robust.attacks.words import FAMILIES
 
 INERTIA = 0.75  # share of the new step in an update; the rest continues the last update
@@ -132,9 +133,13 @@ class APGD:
         )
 
     def _move(self, task: Task, state: APGDState, first: bool) -> Tensor:
-        """Return the next iterate for linf and l2; the first step of a stage has no momentum."""
+        """Return the next iterate for all but l1; the first step of a stage has no momentum."""
         point = state.point
-        x = task.threat.project(task.threat.step(point, state.grad, state.length), task.x)
+        if isinstance(task.threat, Product):
+            moved = task.threat.advance(point, state.grad, task.x, state.length, state.length / 2)
+        else:
+            moved = task.threat.step(point, state.grad, state.length)
+        x = task.threat.project(moved, task.x)
         if first:
             return x
         return task.threat.project(point + INERTIA * (x - point) + (1 - INERTIA) * (point - state.before), task.x)

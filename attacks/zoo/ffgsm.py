@@ -8,7 +8,7 @@ from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_loss
 from robust.attacks.task import Task
-from robust.attacks.words import FAMILIES
+from robust.attacks.words import FEATURES, NORMS
 
 
 @ATTACKS.register("ffgsm")
@@ -19,7 +19,7 @@ class FFGSM:
     stride: float = 1.25  # length of the step, as a share of eps; the paper's
     loss: str | Loss = "ce"  # ce, margin, dlr or sice
     steps: ClassVar[int] = 1
-    families: ClassVar[tuple[str, ...]] = FAMILIES
+    families: ClassVar[tuple[str, ...]] = (*NORMS, FEATURES)
 
     def __post_init__(self) -> None:
         if self.stride <= 0:

@@ -13,6 +13,7 @@ from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
+from robust.attacks.threats.product import Product
 from robust.attacks.words import FAMILIES
 
 FIRST_CYCLE = 8  # steps; hardly any sample cycles earlier, so short attacks, as in training, need not check
@@ -44,9 +45,10 @@ class PGD:
     With `last` the steps shrink along half a cosine to that length. Without it, for linf, an iterate determines all
     later ones, so a sample that returns to an earlier iterate is done.
 
-    For l1 a step goes the share `stride` of the way to the corner of the ball and the box to which the gradient points;
-    the first steps go further, the very first all the way (Frank and Wolfe 1956; Chen et al. 2020, 1811.10828). A
-    projection would spread the gain of a step over less useful coordinates, and do worse than one step of the full eps.
+    For l1, also of one of several inputs, a step goes the share `stride` of the way to the corner of the ball and the
+    box to which the gradient points; the first steps go further, the very first all the way (Frank and Wolfe 1956; Chen
+    et al. 2020, 1811.10828). A projection would spread the gain of a step over less useful coordinates, and do worse
+    than one step of the full eps.
     """
 
     steps: int = 40
@@ -78,6 +80,8 @@ class PGD:
             corner = task.threat.step(task.x, state.grad, eps)
             share = max(self._stride(k), 2 / (k + 2))  # Frank and Wolfe's, but no less than `stride`
             x = state.x.lerp(corner, min(1.0, share))
+        elif isinstance(task.threat, Product):
+            x = task.threat.advance(state.x, state.grad, task.x, self._stride(k), max(self._stride(k), 2 / (k + 2)))
         else:
             x = task.threat.step(state.x, state.grad, self._stride(k) * eps)
         seen, done = state.seen, state.done

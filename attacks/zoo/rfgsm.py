@@ -8,7 +8,7 @@ from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_loss
 from robust.attacks.task import Task
-from robust.attacks.words import FAMILIES
+from robust.attacks.words import FEATURES, NORMS
 
 
 @ATTACKS.register("rfgsm")
@@ -19,7 +19,7 @@ class RFGSM:
     start: float = 0.5  # the random step, as a share of eps
     loss: str | Loss = "ce"  # ce, margin, dlr or sice
     steps: ClassVar[int] = 1
-    families: ClassVar[tuple[str, ...]] = FAMILIES
+    families: ClassVar[tuple[str, ...]] = (*NORMS, FEATURES)
 
     def __post_init__(self) -> None:
         if not 0 < self.start < 1:

@@ -113,6 +113,7 @@ class Certifier:
         answers = self.graph(torch.tensor(samples.x[:8]).double())
         content = {
             "threat": [[str(part), part.lo, part.hi] for part in self.parts],
+            **({"layout": samples.layout_text} if samples.layout else {}),
             "samples": samples.digest,
             **({} if self.criterion == CLASS else {"criterion": str(self.criterion)}),
             "weights": hash_weights(self.module),

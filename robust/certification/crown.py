@@ -102,7 +102,7 @@ def bound_by_intervals(graph: Graph, ball: Ball) -> Bounds:
     found = Bounds(graph, ball, {0: ball.box})
     for position in range(1, graph.output + 1):
         node = graph.nodes[position - 1]
-        if not node.operator.affine and ball.norm == "l2":
+        if not node.operator.affine and ball.has_l2:
             for source in node.sources:
                 if graph.is_affine(source):
                     _tighten(found, source, torch.ones_like(found.by_value[source].lo, dtype=torch.bool))

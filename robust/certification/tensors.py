@@ -8,7 +8,9 @@ from robust.attacks.arguments import check_answer, check_samples, check_threat
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import check_bounds, eval_mode
+from robust.attacks.layout import are_several
 from robust.attacks.registry import suggest
+from robust.attacks.several import Several, pack_inputs
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Threat
 from robust.certification.certify import Certifier, certify
@@ -25,7 +27,7 @@ BATCH = 250
 
 def certify_samples(
     model: nn.Module,
-    x: Tensor,
+    x: Tensor | Several,
     y: Tensor,
     threat: Threat,
     method: str = "alpha-crown",
@@ -34,9 +36,10 @@ def certify_samples(
 ) -> Certificate:
     """Certify each sample of which the model's answer is right, by a method and the cheaper ones before it.
 
-    x is (N, *features) within the threat's bounds, y (N,) int64, or what the criterion takes. The methods are
-    ibp, crown and alpha-crown. Raise NoBoundsError, in one line, for a network, a threat model or a criterion for which
-    no bounds are known; TypeError or ValueError for other arguments than these.
+    x is (N, *features) within the threat's bounds, y (N,) int64, or what the criterion takes. Several inputs are a dict
+    or a tuple, as `assail` takes them. The methods are ibp, crown and alpha-crown. Raise NoBoundsError, in one line,
+    for a network, a threat model or a criterion for which no bounds are known; TypeError or ValueError for other
+    arguments than these.
     """
     certifier, samples, correct = _begin(model, x, y, threat, method, criterion)
     return certify(certifier, samples, correct, method)
@@ -57,13 +60,16 @@ def certify_radii(model: nn.Module, x: Tensor, y: Tensor, threat: LpThreat, meth
 
 
 def _begin(
-    model: nn.Module, x: Tensor, y: Tensor, threat: Threat, method: str, criterion: Criterion
+    model: nn.Module, x: Tensor | Several, y: Tensor, threat: Threat, method: str, criterion: Criterion
 ) -> tuple[Certifier, Samples, Flags]:
     """Return the bounds of the model, the samples, and which are answered right, (N,); refuse what cannot be begun."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model is of type {type(model).__name__}, expected a torch.nn.Module")
-    check_samples(x, y, criterion)
     check_threat(threat)
+    if not isinstance(x, Tensor) and are_several(x):
+        model, x, _ = pack_inputs(model, x, threat)
+    check_samples(x, y, criterion)
+    assert isinstance(x, Tensor)
     check_bounds(x, threat)
     if method not in METHODS:
         raise ValueError(f"unknown method {suggest(method, METHODS)}")

@@ -1,7 +1,7 @@
 """The words of certificates: the methods, and the norms that have bounds. No torch: options are read at the start."""
 
 from robust.attacks.registry import suggest
-from robust.attacks.words import family_of
+from robust.attacks.words import PRODUCT, family_of, split_product
 from robust.certification.errors import NoBoundsError
 
 METHODS = ("ibp", "crown", "alpha-crown")  # the cheapest first; a method means the best of it and of those before
@@ -18,5 +18,6 @@ def read_method(text: str) -> str:
 def refuse_threat(threat: str) -> None:
     """Raise NoBoundsError for a threat model, "linf:8/255+l1:12", of which a part has no bounds."""
     for part in threat.split("+"):
-        if family_of(part) not in NORMS:
+        balls = split_product(part).values() if family_of(part) == PRODUCT else [part]
+        if any(family_of(ball) not in NORMS for ball in balls):
             raise NoBoundsError(f"no bounds are known for {part}; certificates are for {' and '.join(NORMS)}")

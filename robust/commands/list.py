@@ -14,7 +14,7 @@ from typing import Any
 from robust.attacks.criteria.registry import CRITERIA
 from robust.attacks.registry import ATTACKS, Registry, suggest
 from robust.attacks.suite import read_suite, suite_names
-from robust.attacks.words import FEATURES, NORMS
+from robust.attacks.words import FEATURES, NORMS, PRODUCT
 from robust.certification.words import METHODS
 from robust.data.dataset import DATA, Dataset
 from robust.models.registry import ARCHITECTURES
@@ -27,6 +27,7 @@ THREATS = {
     "linf": "linf:EPS, no value changes by more than EPS: linf:8/255",
     "l2": "l2:EPS, the change has a Euclidean length of at most EPS: l2:0.5",
     FEATURES: "features:FILE.toml, a table's rows change within the constraints of a file: features:loans.toml",
+    PRODUCT: "PART=NORM:EPS;PART=NORM:EPS, of several inputs each that is named has a ball: image=linf:8/255;meta=l2:1",
     "l1": "l1:EPS, the changes of all values sum to at most EPS: l1:12",
 }
 CERTIFICATES = {
@@ -35,6 +36,7 @@ CERTIFICATES = {
     "alpha-crown": "crown with optimised slopes (2011.13824), the dearest, after ibp and crown",
 }
 TABLE = "names, bounds, types, groups, relations and eps of the columns: docs/tables.md"
+PARTS = "a name of the data's dict, or 0, 1, ... of a tuple; a part that is not named is fixed: docs/several-inputs.md"
 EPS = "a number above 0, as 0.03 or 8/255, in the units of the data; with + a union, as linf:8/255+l2:0.5"
 TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 WIDTH = 24  # of an option with its default
@@ -49,7 +51,7 @@ def _list_all() -> Iterator[str]:
     yield f"suites: {', '.join(suite_names())}"
     for registry in KINDS:
         yield f"{PLURALS.get(registry.kind, f'{registry.kind}s')}: {', '.join(registry.names())}"
-    yield f"threats: {', '.join(f'{norm}:EPS' for norm in NORMS)}, {FEATURES}:FILE.toml"
+    yield f"threats: {', '.join(f'{norm}:EPS' for norm in NORMS)}, {FEATURES}:FILE.toml, PART=NORM:EPS;PART=NORM:EPS"
     yield f"certificates: {', '.join(METHODS)}"
     yield f"curves: {', '.join(NORMS)}"
 
@@ -62,7 +64,13 @@ def _describe(name: str) -> Iterator[str]:
         ends = "it takes no options; --robust-time=30m stops it"
         return iter([f"suite {name}, on the samples that are still robust:", *lines, ends])
     if plain in THREATS:
-        value = _option("FILE.toml", TABLE) if plain == FEATURES else _option("EPS", EPS)
+        value = (
+            _option("FILE.toml", TABLE)
+            if plain == FEATURES
+            else _option("PART", PARTS)
+            if plain == PRODUCT
+            else _option("EPS", EPS)
+        )
         return iter([f"threat {plain}: {THREATS[plain]}", value])
     if name == CURVE:
         return _describe_curve()

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from robust.attacks.files import read_content, read_text
+from robust.attacks.layout import Layout
 from robust.commands.verify import find, find_data, find_samples
 from robust.commands.verify_row import check_files
-from robust.data.dataset import Dataset, Samples
-from robust.evaluation.illustrate import is_image
+from robust.data.dataset import Samples
+from robust.evaluation.picture import Picture
 from robust.records.evidence import Evidence
 from robust.records.record import Record
 
@@ -34,12 +35,13 @@ def run(args: argparse.Namespace) -> str:
     out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(out / ARRAYS, **arrays)
     n, told = len(evidence.row), _describe_contradictions(record, evidence)
-    if not is_image(arrays["clean"].shape[1:]):
+    picture = Picture.of(arrays["clean"].shape[1:], (dataset.lo, dataset.hi), samples.layout)
+    if picture is None:
         shape = "x".join(map(str, arrays["clean"].shape[1:]))
         return (
             f"wrote {n} inputs to {out / ARRAYS}; no images: inputs of {shape} are neither grey nor in colour{told}\n"
         )
-    _write_images(out, arrays, dataset)
+    _write_images(out, arrays, picture)
     return f"wrote {n} inputs to {out}: {3 * n} images in clean, adversarial and difference, and {ARRAYS}{told}\n"
 
 
@@ -59,7 +61,21 @@ def collect_arrays(record: Record, evidence: Evidence, samples: Samples) -> dict
         "attack": np.array([attack.name for attack in record.attacks])[evidence.by],
         "clean": shown.x[:],
         "adversarial": evidence.x_adv,
+        **_collect_parts(samples.layout, shown.x[:], evidence.x_adv),
         **({} if certificate is None else {"certified": certificate.certified[evidence.row]}),
+    }
+
+
+def _collect_parts(
+    layout: Layout | None, clean: NDArray[np.float32], adversarial: NDArray[np.float32]
+) -> dict[str, NDArray[Any]]:
+    """Return each of several inputs, in its own shape and type; nothing for one input."""
+    if layout is None:
+        return {}
+    return {
+        f"{word}_{part.name}": rows[:, layout.places[part.name]].reshape(-1, *part.shape).astype(part.dtype)
+        for word, rows in (("clean", clean), ("adversarial", adversarial))
+        for part in layout.parts
     }
 
 
@@ -101,12 +117,13 @@ def _read_row(path: Path) -> tuple[Record, Evidence]:
     return record, evidence
 
 
-def _write_images(out: Path, arrays: dict[str, NDArray[Any]], dataset: Dataset) -> None:
+def _write_images(out: Path, arrays: dict[str, NDArray[Any]], picture: Picture) -> None:
     digits = len(str(arrays["number"].max()))
-    columns = (arrays[name] for name in ("number", "label", "answer", "clean", "adversarial"))
+    first = (arrays[name] for name in ("number", "label", "answer"))
+    columns = (*first, *(picture.take(arrays[name]) for name in ("clean", "adversarial")))
     for number, label, answer, clean, adversarial in zip(*columns, strict=True):
         told = "" if answer == UNKNOWN else f"-answer{answer}"
-        for folder, image in draw_images(clean, adversarial, (dataset.lo, dataset.hi)).items():
+        for folder, image in draw_images(clean, adversarial, picture.bounds).items():
             (out / folder).mkdir(exist_ok=True)
             Image.fromarray(image).save(out / folder / f"{number:0{digits}}-label{label}{told}.png")
 

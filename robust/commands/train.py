@@ -132,7 +132,7 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
     with blame("threat", options["threat"].text or word):
         for table in tables_of(word):
             check_table(dataset, table)
-        threat = read_threat(word, dataset.lo, dataset.hi)
+        threat = read_threat(word, dataset.lo, dataset.hi, dataset.layout)
         assert not isinstance(threat, Union)
     normalize = read_normalization(options["normalize"])
     here = Path.cwd()
@@ -146,6 +146,7 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
             inputs=torch.from_numpy(few.x[:]),
             labels=dataset.labels,
             map_size=few.map_size,
+            layout=dataset.layout,
             declared=not dataset.open,
         )
         builder = get_builder(spec, None, here, terms)

@@ -124,6 +124,7 @@ def load_model(args: argparse.Namespace, record: Record, dataset: Dataset, sampl
         output=read_output(args.output) if args.output else "",
         labels=dataset.labels,
         map_size=samples.map_size,
+        layout=samples.layout_text,
         trained=str(weights) if weights else None,
         seed=record.seed,
         device=args.device,

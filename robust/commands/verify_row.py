@@ -149,14 +149,17 @@ def _check_rounded(row: Row) -> Check:
 
 def _check_images(row: Row, gallery: Gallery) -> Check:
     """Check that the originals in the gallery are the samples."""
-    images = to_images(row.samples.take(gallery.row).x[:], (row.dataset.lo, row.dataset.hi))
+    try:
+        images = to_images(row.samples.take(gallery.row).x[:], (row.dataset.lo, row.dataset.hi), row.samples.layout)
+    except ValueError as error:
+        return Check("images", False, str(error))
     alike = images.shape == gallery.original.shape and np.array_equal(images, gallery.original)
     return Check("images", alike, f"{len(images)} originals are {'the' if alike else 'not all'} samples")
 
 
 def _check_bounds(row: Row, certificate: Certificate) -> Check:
     """Compute the bounds of the certified samples again."""
-    threat = read_threat(row.record.threat, row.dataset.lo, row.dataset.hi)
+    threat = read_threat(row.record.threat, row.dataset.lo, row.dataset.hi, row.dataset.layout)
     try:
         certified, near = certify_again(row.module, row.samples, threat, certificate)
     except ValueError as error:

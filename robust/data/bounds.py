@@ -24,9 +24,11 @@ class Bounds(NamedTuple):
 class OutsideError(ValueError):
     """Inputs are not of the declared shape, or leave the declared bounds."""
 
-    def __init__(self, fault: str, bounds: Bounds, seen: tuple[float, float]) -> None:
+    def __init__(self, fault: str, bounds: Bounds, seen: tuple[float, float], part: str = "") -> None:
+        """Say what is at fault, and what to do; `part` is the one of several inputs that is meant."""
         self.fault = fault
-        self.normalised, advice = _advise(bounds, *map(float, seen))
+        self.normalised, advice = _advise(bounds, *map(float, seen), f"{part}." if part else "")
+        self.normalised = self.normalised and not part
         undo = "give the model's normalisation as --robust-normalize, or " if self.normalised else ""
         super().__init__(f"{fault}; {undo}{advice}" if advice else fault)
 
@@ -39,14 +41,17 @@ class OutsideError(ValueError):
         )
 
 
-def _advise(bounds: Bounds, low: float, high: float) -> tuple[bool, str]:
-    """Return (whether inputs from `low` to `high` look normalised, advice); no advice if they are within the bounds."""
+def _advise(bounds: Bounds, low: float, high: float, of: str) -> tuple[bool, str]:
+    """Return (whether inputs from `low` to `high` look normalised, advice); no advice if they are within the bounds.
+
+    `of` stands before lo and hi where they are of one part of several, as in "meta.lo".
+    """
     if bounds.lo <= low and high <= bounds.hi:
         return False, ""
     if not (math.isfinite(low) and math.isfinite(high)):
         return False, "fill in what is missing or infinite, or leave such samples out"
     lo, hi = min(math.floor(low), bounds.lo), max(math.ceil(high), bounds.hi)
-    declare = f"declare their bounds, in whose units eps is, as :lo={lo:g}:hi={hi:g}"
+    declare = f"declare their bounds, in whose units eps is, as :{of}lo={lo:g}:{of}hi={hi:g}"
     if max(bounds.lo - low, high - bounds.hi) < OVERSHOOT * (bounds.hi - bounds.lo):
         clamp = f"clamp them where they are read, as x.clip({bounds.lo:g}, {bounds.hi:g})"
         return False, f"resampling overshoots: {clamp}, or {declare}"

@@ -17,6 +17,7 @@ from robust.data.bounds import Bounds, Clamped, OutsideError, advise_labels
 from robust.data.lazy_inputs import Inputs, LazyInputs, iter_parts, load_rows
 from robust.data.maps import advise_ignored
 from robust.data.remarks import Remarks
+from robust.data.several import check_parts
 from robust.sampling import draw_rows
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from robust.attacks.criteria.criterion import LabelKind
+    from robust.attacks.layout import Layout
     from robust.data.items import LazyLabels
 
     Labels = NDArray[Any] | LazyLabels  # classes (n,); values or bits (n, k); maps (n, h, w)
@@ -57,6 +59,7 @@ class Samples:
     y: "NDArray[Any]"  # classes (n,) int64; values (n, k) float32; bits (n, k) int64; maps (n, h, w)
     index: "NDArray[np.int64]"  # (n,), ascending
     criterion: str = DEFAULT  # canonical: "within:50"
+    layout: "Layout | None" = None  # of several inputs, which stand in one row of x
 
     def __len__(self) -> int:
         return len(self.y)
@@ -66,10 +69,15 @@ class Samples:
         """Return the (height, width) of labels that are maps; () of others."""
         return self.y.shape[1:] if self.y.ndim == 3 else ()
 
+    @property
+    def layout_text(self) -> str:
+        """Return the layout as JSON; "" for a single input."""
+        return self.layout.to_json() if self.layout else ""
+
     def take(self, rows: "NDArray[np.int64]") -> "Samples":
         """Return the samples in these rows, (m,)."""
         x = self.x.take(rows) if isinstance(self.x, LazyInputs) else self.x[rows]
-        return Samples(x, self.y[rows], self.index[rows], self.criterion)
+        return Samples(x, self.y[rows], self.index[rows], self.criterion, self.layout)
 
     def draw(self, n: int, seed: int) -> "tuple[Samples, Samples]":
         """Return (n samples drawn without replacement, the others), each in ascending order."""
@@ -82,7 +90,8 @@ class Samples:
     def digest(self) -> str:
         """Return the SHA-256 of numbers, labels and inputs: two runs saw the same samples exactly if they agree."""
         y = self.y.astype("<f4" if self.y.dtype.kind == "f" else "<i8")
-        sha = hashlib.sha256(self.index.astype("<i8").tobytes() + y.tobytes())
+        parts = str(self.layout).encode() if self.layout else b""
+        sha = hashlib.sha256(self.index.astype("<i8").tobytes() + y.tobytes() + parts)
         for x in iter_parts(self.x):
             sha.update(x.astype("<f4").tobytes())
         return sha.hexdigest()
@@ -112,6 +121,8 @@ class Dataset:
     criterion: str = DEFAULT  # what is a right answer
     names: tuple[str, ...] = ()  # of the classes, in their order; empty if they have numbers alone
     attacked: tuple[int, ...] = ()  # the classes whose samples are taken; empty: all
+    layout: "Layout | None" = None  # of several inputs, which stand in one row; known once they are read
+    moving: tuple[str, ...] | None = None  # the parts of several inputs that the threat models change; None: any
     # Reads the same as labels of another kind, or of the kind that they show; None: the kind is as declared.
     reread: "Callable[[LabelKind | None], Dataset] | None" = field(default=None, compare=False)
 
@@ -122,7 +133,8 @@ class Dataset:
             return replace(self, criterion=criterion)
         if self.reread is None:
             raise ValueError(f"{criterion} is for {KINDS[kind]}, and {self.name} has {KINDS[self.labels]}")
-        return replace(self.reread(kind), name=self.name, criterion=criterion)
+        kept = {"name": self.name, "lo": self.lo, "hi": self.hi, "missing": self.missing, "ranges": self.ranges}
+        return replace(self.reread(kind), **kept, layout=self.layout, moving=self.moving, criterion=criterion)
 
     def complete(self, *, download: bool = False) -> "Dataset":
         """Return the data set with its classes and shape, read from the test split if they are not declared.
@@ -135,6 +147,8 @@ class Dataset:
         if self.classes is not None and self.shape is not None:
             return self
         x, y = self.read("test")
+        if (layout := getattr(x, "layout", None)) is not None and self.layout is None:
+            return self.laid_out(layout).complete()
         if not len(y):
             raise ValueError(f"{self.name} has no test samples")
         import numpy as np
@@ -143,6 +157,12 @@ class Dataset:
         completed = replace(self, shape=shape, classes=classes, open=self.open or classes is None)
         return completed if classes is not None or not isinstance(y, np.ndarray) else completed.widen(y)
 
+    def laid_out(self, layout: "Layout") -> "Dataset":
+        """Return the data set with several inputs, whose bounds are the widest of those that may move."""
+        moving = [part for part in layout.parts if part.is_float and part.name in (self.moving or layout.names)]
+        lo, hi = min((part.lo for part in moving), default=self.lo), max((part.hi for part in moving), default=self.hi)
+        return replace(self, layout=layout, lo=lo, hi=hi, ranges=layout.ranges)
+
     @property
     def spans(self) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
         """Return the lowest and the highest values: of each feature of a table, (features,), else (1,) for all."""
@@ -150,6 +170,16 @@ class Dataset:
 
         lo, hi = np.array(self.ranges or [(self.lo, self.hi)], np.float32).T
         return lo, hi
+
+    @property
+    def moves(self) -> "NDArray[np.bool_] | None":
+        """Mark the numbers of a row of several inputs that an attacker can move, (features,); None for one input."""
+        import numpy as np
+
+        if self.layout is None:
+            return None
+        moving = [part.is_float and part.name in (self.moving or self.layout.names) for part in self.layout.parts]
+        return np.repeat(moving, [part.size for part in self.layout.parts])
 
     def widen(self, y: "NDArray[np.int64]") -> "Dataset":
         """Return the data set with as many classes as the labels need, at least 2 and at least its own.
@@ -207,10 +237,16 @@ class Dataset:
     def _take(self, x: "Inputs", y: "Labels", rows: "NDArray[np.int64]", split: Split) -> Samples:
         trained = split == "train" and self.labels == "class"  # an attacker's goal is no goal of a training
         criterion = DEFAULT if trained else self.criterion
-        return Samples(load_rows(Clamped(x, Bounds(self.lo, self.hi), self.remarks), rows), y[rows], rows, criterion)
+        if (layout := getattr(x, "layout", None)) != self.layout:
+            raise ValueError(f"the {split} samples of {self.name} are {layout}, expected {self.layout}")
+        source = x if layout else Clamped(x, Bounds(self.lo, self.hi), self.remarks)
+        return Samples(load_rows(source, rows), y[rows], rows, criterion, layout)
 
     def _check(self, samples: Samples) -> None:
         for x in iter_parts(samples.x):
+            if self.layout is not None:
+                check_parts(self.name, self.layout, x, self.moving)
+                continue
             there = x[x == x] if self.missing else x  # not NaN
             if x.shape[1:] != self.shape or not ((there >= self.lo) & (there <= self.hi)).all():
                 low, high = (there.min(), there.max()) if there.size else (self.lo, self.hi)
@@ -261,12 +297,26 @@ def dataset(
     levels: int = 256,
     labels: "LabelKind" = "class",
     names: tuple[str, ...] = (),
+    layout: "Layout | None" = None,
 ) -> Callable[[R], R]:
     """Return a decorator for the function that reads a split of the data set `name`, as (inputs, labels)."""
 
     def declare(read: R) -> R:
         DATA.register(name)(
-            Dataset(name, threat, *bounds, classes, shape, read, fetch, levels, labels=labels, names=names)
+            Dataset(
+                name,
+                threat,
+                *bounds,
+                classes,
+                shape,
+                read,
+                fetch,
+                levels,
+                labels=labels,
+                names=names,
+                layout=layout,
+                ranges=layout.ranges if layout else (),
+            )
         )
         return read
 

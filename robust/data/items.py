@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from robust.attacks.layout import iter_parts
 from robust.data.convert import is_image, stack, to_array
 from robust.data.remarks import Remarks
 from robust.user_code import describe_user_error
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Pair = tuple[NDArray[Any], NDArray[Any]]  # an input, (*shape), and its label as it is stored
+    Input = NDArray[Any] | dict[str, NDArray[Any]]  # (*shape); of several inputs each part by its name
+    Pair = tuple[Input, NDArray[Any]]  # and the label as it is stored
 
 INPUTS = ("image", "img", "images", "pixel_values", "input", "inputs", "x", "X", "data", "features", "audio")
 MAPS = ("mask", "masks", "segmentation")  # names of labels, where there is none of LABELS
@@ -46,6 +48,23 @@ class Items:
 
     __getitem__ = read_rows
 
+    @property
+    def have_parts(self) -> bool:
+        """Whether an input is several parts, as the first item tells."""
+        return isinstance(self._read(0)[0], dict)
+
+    def read_parts(self, rows: "NDArray[np.int64]") -> "dict[str, NDArray[Any]]":
+        """Return the parts of the inputs of items, each (n, *shape), by name; as `read_rows` otherwise."""
+        pairs = [self._read(int(row)) for row in rows]
+        for row, pair in [*zip(rows, pairs, strict=True)][: max(0, CHECKED_ITEMS - self._checked)]:
+            self._checked += 1
+            check_alike(pair, self._read(int(row)))
+        found = [x for x, _ in pairs if isinstance(x, dict)]
+        names = [*dict.fromkeys(name for x in found for name in x)]
+        if len(found) < len(pairs) or any({*names} != {*x} for x in found):
+            raise ValueError(f"some items have other parts than {', '.join(names)}; give all of them the same")
+        return {name: stack([x[name] for x in found], f"inputs {name}") for name in names}
+
     def read_labels(self, rows: "NDArray[np.int64]") -> "NDArray[Any]":
         """Return the labels of items, (n,) or (n, k), as they are stored."""
         for row in rows:
@@ -59,7 +78,7 @@ class Items:
         except Exception as error:  # a user's code may raise anything
             raise ValueError(f"reading item {row} failed: {describe_user_error(error)}") from error
         x, y = split_item(item, self._remarks)
-        pair = to_array(x, "inputs"), to_array(y, "labels")
+        pair = _to_parts(x), to_array(y, "labels")
         self._labels[row] = pair[1]
         return pair
 
@@ -89,11 +108,20 @@ def check_alike(pair: "Pair", again: "Pair") -> None:
     """Raise ValueError if an item is another one when it is read again."""
     import numpy as np
 
-    if not all(np.array_equal(one, other) for one, other in zip(pair, again, strict=True)):
+    flat = [[*(x.values() if isinstance(x, dict) else [x]), y] for x, y in (pair, again)]
+    if not all(np.array_equal(one, other) for one, other in zip(*flat, strict=True)):
         raise ValueError(
             "an item differs when it is read again, as by an augmentation that is random: give the items without it, "
             "and let the recipe augment when training"
         )
+
+
+def _to_parts(x: Any) -> Any:
+    """Return an input as an array; of several, in a mapping or a tuple of arrays, each by its name."""
+    parts = isinstance(x, tuple) and len(x) > 1 and all(hasattr(part, "shape") or is_image(part) for part in x)
+    if isinstance(x, Mapping) or parts:
+        return {name: to_array(part, f"inputs {name}") for name, part in iter_parts(x)}
+    return to_array(x, "inputs")
 
 
 def split_item(item: Any, remarks: Remarks) -> tuple[Any, Any]:
@@ -104,8 +132,12 @@ def split_item(item: Any, remarks: Remarks) -> tuple[Any, Any]:
         raise ValueError(f"an item is {_describe(item)}, expected (input, label)")
     if len(item) > 2:
         if not _is_label(item[1]):
-            parts = ", ".join(map(_describe, item))
-            raise ValueError(f"an item is ({parts}), expected (input, label): models of several inputs are not tested")
+            if not _is_label(item[-1]):
+                parts = ", ".join(map(_describe, item))
+                raise ValueError(f"an item is ({parts}), expected (input, label), or several inputs and then a label")
+            *parts_, label = item
+            remarks.note(f"of items of {len(item)} parts the last is the label, and those before it are the inputs")
+            return tuple(parts_), label
         remarks.note(f"of items of {len(item)} parts the first two are read, as input and label")
     return item[0], item[1]
 
@@ -134,14 +166,28 @@ def read_stream(stream: Iterable[Any], remarks: Remarks) -> "tuple[list[NDArray[
     if iter(stream) is not stream:
         for pair, again in zip(pairs[:CHECKED_ITEMS], _read_pairs(stream, remarks), strict=False):
             check_alike(pair, again)
-    return [x for x, _ in pairs], [y for _, y in pairs]
+    inputs, labels = [x for x, _ in pairs], [y for _, y in pairs]
+    if inputs and isinstance(inputs[0], dict):
+        return {name: stack([x[name] for x in inputs], f"inputs {name}") for name in inputs[0]}, labels  # type: ignore[index, return-value]
+    return inputs, labels  # type: ignore[return-value]
+
+
+def unbatch(x: Any) -> Iterator[Any]:
+    """Yield the inputs of a batch, each of several parts as a mapping or a tuple."""
+    if isinstance(x, Mapping):
+        arrays = [to_array(part, "inputs") for part in x.values()]
+        yield from (dict(zip(x, row, strict=True)) for row in zip(*arrays, strict=True))
+    elif isinstance(x, tuple | list) and len(x) > 1 and all(getattr(part, "ndim", 0) for part in x):
+        yield from zip(*(to_array(part, "inputs") for part in x), strict=True)
+    else:
+        yield from to_array(x, "inputs")
 
 
 def _read_pairs(stream: Iterable[Any], remarks: Remarks) -> "Iterator[Pair]":
     try:
         for item in stream:
             x, y = split_item(item, remarks)
-            yield to_array(x, "inputs"), to_array(y, "labels")
+            yield _to_parts(x), to_array(y, "labels")
     except ValueError:
         raise
     except Exception as error:  # a user's code may raise anything

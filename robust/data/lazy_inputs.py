@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from robust.attacks.layout import Layout
+
 IN_MEMORY = 2**28  # bytes of float32: larger inputs stay on the disk
 PART = 2**24  # bytes that are read at once when all inputs are read
 
@@ -36,6 +38,11 @@ class LazyInputs:
     def array(self) -> bool:
         """Whether its source is an array: see `is_array`."""
         return is_array(self._source)
+
+    @property
+    def layout(self) -> "Layout | None":
+        """Return how several inputs lie in a row; None for a single input."""
+        return getattr(self._source, "layout", None)
 
     @overload
     def __getitem__(self, part: "slice | NDArray[np.int64]", /) -> "NDArray[np.float32]": ...

@@ -5,16 +5,19 @@ from dataclasses import replace
 
 from robust.attacks.registry import suggest
 from robust.attacks.table_file import Table
-from robust.attacks.words import FEATURES, families_of, family_of, find_table
+from robust.attacks.words import FEATURES, families_of, family_of, find_table, parts_of
 from robust.data.dataset import Dataset
 
 
 def fit_tables(dataset: Dataset, threats: Iterable[str]) -> Dataset:
     """Return the data set for threat models, canonical: under tables alone, its bounds are the widest of their files.
 
-    NaN then stands for a missing value. Under other threat models nothing changes.
+    NaN then stands for a missing value. Of several inputs it knows which the threat models change. Under other threat
+    models nothing changes.
     """
     threats = [*threats]
+    if parts := parts_of(threats):
+        return replace(dataset, moving=parts)
     if families_of(threats) != {FEATURES}:
         return dataset
     tables = [find_table(word) for word in _words(threats)]

@@ -5,7 +5,7 @@ from typing import Any
 
 from robust.data.convert import to_array
 from robust.data.dataset import SPLITS, Split
-from robust.data.items import LABELS, Items, read_stream, split_item, split_mapping
+from robust.data.items import LABELS, Items, read_stream, split_item, split_mapping, unbatch
 from robust.data.remarks import Remarks
 
 EXPECTED = "(inputs, labels) or a torch data set"
@@ -51,6 +51,9 @@ def _of_sequence(data: tuple[Any, ...] | list[Any], split: Split, remarks: Remar
         if all(_is_dataset(part) for part in data):
             raise ValueError("it returned two data sets: return the one of the split, which it gets as an argument")
         return data[0], data[1]
+    if len(data) > 2 and all(getattr(part, "ndim", 0) for part in data) and len({*map(len, data)}) == 1:
+        remarks.note(f"of its {len(data)} arrays the last is the labels, and those before it are the inputs")
+        return tuple(data[:-1]), data[-1]
     if data and all(_is_item(part) for part in data):
         items = Items(data.__getitem__, len(data), remarks)
         return items, items
@@ -106,7 +109,7 @@ def _of_loader(loader: Any, remarks: Remarks) -> tuple[Any, Any]:
         if loader.batch_size is None or loader.collate_fn is default_collate:
             return item
         x, y = split_item(loader.collate_fn([item]), remarks)
-        return to_array(x, "inputs")[0], to_array(y, "labels")[0]
+        return next(unbatch(x)), to_array(y, "labels")[0]
 
     items = Items(get, len(rows), remarks)
     return items, items
@@ -132,4 +135,4 @@ class _Unbatched:
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         for batch in self._batches:
             x, y = split_item(batch, self._remarks)
-            yield from zip(to_array(x, "inputs"), to_array(y, "labels"), strict=True)
+            yield from zip(unbatch(x), to_array(y, "labels"), strict=True)

@@ -167,4 +167,5 @@ def verify_found(
 def candidates_of(samples: Samples, x_adv: NDArray[np.float32], threat: Threat, batch: int) -> Candidates:
     """Return x_adv, (n, *shape), as candidates for the n samples."""
     bounds, word = (threat.lo, threat.hi), str(threat)
-    return Candidates(x_adv, samples.x, samples.y, word, bounds, batch, samples.criterion, tables_of(word))
+    rules = (word, bounds, batch, samples.criterion, tables_of(word), samples.layout_text)
+    return Candidates(x_adv, samples.x, samples.y, *rules)

@@ -11,8 +11,10 @@ from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import eval_mode
 from robust.attacks.geometry import per_sample
+from robust.attacks.layout import Layout
 from robust.attacks.task import NoGradientError, gradient
 from robust.data.spool import pick_rows
+from robust.evaluation.picture import Picture
 from robust.flags import Flags
 from robust.records.gallery import Gallery, Images, choose_rows
 from robust.verification.candidates import Candidates
@@ -28,32 +30,39 @@ def illustrate(
     """Make the gallery of at most `most` samples, drawn by the seed; None if there are none, or they are no images.
 
     The candidates are the adversarial samples, those in the mask `adversarial`, (n,), in their order. An image is
-    (height, width), or (1 or 3, height, width).
+    (height, width), or (1 or 3, height, width); of several inputs the first that is one, with numbers beside it.
     """
     row = choose_rows(adversarial, most, seed)
     if candidates.y.ndim == 2:  # an image is shown with its class and the answer's, or with maps of classes
         return None
-    if not len(row) or not is_image(candidates.x_adv.shape[1:]):
+    layout = Layout.from_json(candidates.layout) if candidates.layout else None
+    picture = Picture.of(candidates.x_adv.shape[1:], candidates.bounds, layout)
+    if not len(row) or picture is None:
         return None
+    places = (np.cumsum(adversarial) - 1)[row]
     draw = _draw_maps if candidates.y.ndim > 1 else _draw_classes
-    return draw(module, candidates, row, adversarial, seed)
+    return draw(module, candidates, row, places, picture, seed)
 
 
 def _draw_classes(
-    module: nn.Module, candidates: Candidates, row: NDArray[np.int64], adversarial: Flags, seed: int
+    module: nn.Module,
+    candidates: Candidates,
+    row: NDArray[np.int64],
+    places: NDArray[np.int64],
+    picture: Picture,
+    seed: int,
 ) -> Gallery:
     """Make the gallery of these rows of the samples, each of one class."""
-    places = (np.cumsum(adversarial) - 1)[row]
-    y, bounds = candidates.y[places], candidates.bounds
+    y = candidates.y[places]
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     inputs = (candidates.x[places], y, pick_rows(candidates.x_adv, places))
     clean, label, shifted = (torch.from_numpy(np.array(part)).to(device) for part in inputs)
     with eval_mode(module, seed):
         with torch.no_grad():
             shares = module(shifted.clone()).cpu().double().softmax(1)
-        saliency = _saliency(module, clean, label)
-        integrated = None if saliency is None else _integrate(module, clean, label, bounds[0], candidates.batch)
-    before, after = _to_planes(clean, bounds), _to_planes(shifted, bounds)
+        saliency = _saliency(module, clean, label, picture)
+        integrated = None if saliency is None else _integrate(module, clean, label, picture, candidates.batch)
+    before, after = (_to_planes(picture.take(x), picture.bounds) for x in (clean, shifted))
     sure, answer = shares.max(1)
     return Gallery(
         row=row,
@@ -65,21 +74,26 @@ def _draw_classes(
         adversarial=_to_bytes(after),
         saliency=saliency,
         integrated=integrated,
+        values=picture.beside(clean.cpu().numpy(), shifted.cpu().numpy()),
     )
 
 
 def _draw_maps(
-    module: nn.Module, candidates: Candidates, row: NDArray[np.int64], adversarial: Flags, seed: int
+    module: nn.Module,
+    candidates: Candidates,
+    row: NDArray[np.int64],
+    places: NDArray[np.int64],
+    picture: Picture,
+    seed: int,
 ) -> Gallery:
     """Make the gallery of these rows of the samples, whose labels and answers are maps."""
-    places = (np.cumsum(adversarial) - 1)[row]
     y, criterion = candidates.y[places], read_criterion(candidates.criterion)
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     inputs = (candidates.x[places], pick_rows(candidates.x_adv, places))
     clean, shifted = (torch.from_numpy(np.array(part)).to(device) for part in inputs)
     with eval_mode(module, seed), torch.no_grad():
         maps = [module(part.clone()).cpu() for part in (clean, shifted)]
-    before, after = _to_planes(clean, candidates.bounds), _to_planes(shifted, candidates.bounds)
+    before, after = (_to_planes(picture.take(x), picture.bounds) for x in (clean, shifted))
     return Gallery(
         row=row,
         label=y,
@@ -91,20 +105,19 @@ def _draw_maps(
         saliency=None,
         integrated=None,
         before=maps[0].argmax(1).numpy(),
+        values=picture.beside(clean.cpu().numpy(), shifted.cpu().numpy()),
     )
 
 
-def to_images(x: NDArray[np.float32], bounds: tuple[float, float]) -> Images:
-    """Return inputs, (k, *shape), as the images that the page shows."""
-    return _to_bytes(_to_planes(torch.from_numpy(np.array(x)), bounds))
+def to_images(x: NDArray[np.float32], bounds: tuple[float, float], layout: Layout | None = None) -> Images:
+    """Return inputs, (k, *shape), as the images that the page shows; ValueError if there is no image in them."""
+    picture = Picture.of(x.shape[1:], bounds, layout)
+    if picture is None:
+        raise ValueError("there are images, and none in the inputs")
+    return _to_bytes(_to_planes(torch.from_numpy(np.array(picture.take(x))), picture.bounds))
 
 
-def is_image(shape: tuple[int, ...]) -> bool:
-    """Whether inputs of this shape are images: (height, width), or (1 or 3, height, width)."""
-    return len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
-
-
-def _saliency(module: nn.Module, x: Tensor, y: Tensor) -> Images | None:
+def _saliency(module: nn.Module, x: Tensor, y: Tensor, picture: Picture) -> Images | None:
     """Return the absolute gradient of the loss with respect to the inputs (1312.6034); None if there is no gradient."""
     with torch.enable_grad():
         leaf = x.clone().requires_grad_()
@@ -112,21 +125,21 @@ def _saliency(module: nn.Module, x: Tensor, y: Tensor) -> Images | None:
             grad = gradient(CLASS.loss("ce", module(leaf.clone()), y).sum(), leaf)
         except NoGradientError:
             return None
-    return _to_map(grad)
+    return _to_map(picture.take(grad))
 
 
-def _integrate(module: nn.Module, x: Tensor, y: Tensor, baseline: float, batch: int) -> Images | None:
+def _integrate(module: nn.Module, x: Tensor, y: Tensor, picture: Picture, batch: int) -> Images | None:
     """Return integrated gradients (1703.01365) of the right class; None without captum."""
     if find_spec("captum") is None:
         return None
     from captum.attr import IntegratedGradients
 
-    method = IntegratedGradients(module)
+    method, baseline = IntegratedGradients(module), picture.drop(x, picture.bounds[0])
     parts = [
-        method.attribute(x[k : k + 1], baseline, target=int(y[k]), n_steps=STEPS, internal_batch_size=batch)
+        method.attribute(x[k : k + 1], baseline[k : k + 1], target=int(y[k]), n_steps=STEPS, internal_batch_size=batch)
         for k in range(len(x))
     ]
-    return _to_map(torch.cat(parts).detach())
+    return _to_map(picture.take(torch.cat(parts).detach()))
 
 
 def _to_map(values: Tensor) -> Images:

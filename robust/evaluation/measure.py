@@ -227,10 +227,14 @@ def add_rounding(
 ) -> AttackResult:
     """Add which samples are adversarial also after their inputs are rounded to the data's levels.
 
-    Nothing is added for tables, which are stored as they are, and if the samples are not on such levels; the first
-    samples decide for all.
+    Nothing is added for tables and for several inputs, which are stored as they are, and if the samples are not on such
+    levels; the first samples decide for all.
     """
-    if tables_of(str(threat)) or not on_levels(samples.x[:PROBED_SAMPLES], (threat.lo, threat.hi), levels):
+    if (
+        tables_of(str(threat))
+        or samples.layout
+        or not on_levels(samples.x[:PROBED_SAMPLES], (threat.lo, threat.hi), levels)
+    ):
         return result
     candidates = candidates_of(samples.take(np.flatnonzero(result.adversarial)), result.x_adv, threat, batch)
     rounded = result.adversarial.copy()

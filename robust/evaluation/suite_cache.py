@@ -85,6 +85,7 @@ class SuiteInputs:
             "search": self.search,
             "threat": str(self.threat),
             "bounds": [self.threat.lo, self.threat.hi],
+            **({"layout": self.samples.layout_text} if self.samples.layout else {}),
             "seed": self.seed,
             "samples": self.samples.digest,
             "criterion": self.samples.criterion,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from robust.attacks.criteria.criterion import LabelKind
+    from robust.attacks.layout import Layout
 
 HEAD = 64  # bytes that suffice to recognise a format
 
@@ -57,6 +58,7 @@ class Terms:
     inputs: "Tensor | None" = None  # some of the data, on which it is tried how the answers are read; None: not tried
     labels: "LabelKind" = "class"  # what it answers with
     map_size: tuple[int, ...] = ()  # (height, width) of labels that are maps
+    layout: "Layout | None" = None  # of several inputs, which stand in one row of `inputs`
     declared: bool = True  # whether the number of classes is sure; else the model may have more
 
 

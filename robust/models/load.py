@@ -18,13 +18,14 @@ from robust.models.format import Terms, read_model
 from robust.models.http_client import Client
 from robust.models.lazy import fill_lazy
 from robust.models.libraries import find_library_factory
-from robust.models.normalize import add_normalization, describe_normalize
+from robust.models.normalize import NONE, add_normalization, describe_normalize
 from robust.models.output import adapt_output
 from robust.models.output_form import SEPARATOR, OutputForm
 from robust.models.precision import copy_inference_tensors, fit_precision
 from robust.models.program import allow_modes
 from robust.models.registry import ARCHITECTURES
 from robust.models.rescaled import Rescaled
+from robust.models.several import unpack_inputs
 from robust.models.spec import ModelSpec
 from robust.models.traits import find_traits
 from robust.models.weights import count_parameters, hash_weights
@@ -128,6 +129,9 @@ def make_subject(name: str, module: nn.Module, terms: Terms, notes: tuple[str, .
     `notes` are on how it was loaded. UnclearError, in one line, if its answers may be read in several ways.
     """
     allow_modes(module)
+    if terms.layout is not None and terms.normalize not in (None, NONE):
+        raise ValueError("--robust-normalize is for one input; of several, let the model normalise each itself")
+    notes = (*notes, *unpack_inputs(module, terms.layout))
     notes = (*notes, *fill_lazy(module, terms.inputs))
     module, found = add_eager_form(module)
     notes = (*notes, *found, *copy_inference_tensors(module))
@@ -164,6 +168,8 @@ def place(module: nn.Module, device: torch.device) -> nn.Module:
 def _load_black_box(spec: ModelSpec, terms: Terms) -> Subject:
     if terms.labels == "map":
         raise ValueError("is asked for one answer a sample, and the labels are maps; give the network itself")
+    if terms.layout is not None:
+        raise ValueError(f"{spec.text} only answers, and the data have several inputs ({terms.layout}); give a module")
     if spec.library:
         ask: Ask = Client(Endpoint.parse(spec.text))
     else:
@@ -227,7 +233,13 @@ def _factory(spec: ModelSpec, terms: Terms) -> Build:
     options = dict(spec.options)
     if spec.library == "zoo":
         make = ARCHITECTURES.get(spec.factory)
-        build = partial(make_module, spec.text, make, shape, classes, *spec.args, **options)
+        several = bool(getattr(make, "takes_layout", False))
+        if terms.layout is not None and not several:
+            raise ValueError(
+                f"{spec.text} is for one input, and the data have several ({terms.layout}); take zoo:fusion"
+            )
+        form = terms.layout if several and terms.layout else shape
+        build = partial(make_module, spec.text, make, form, classes, *spec.args, **options)
         return (lambda: Rescaled(build(), classes)) if terms.labels == "values" else build
     if spec.library:
         library_factory = find_library_factory(spec.library, spec.factory, shape, classes)

@@ -13,6 +13,7 @@ from robust.records.npz import check_array, read_npz
 from robust.sampling import shuffled_rows
 
 PREFIX = "gallery_"  # of the names of its arrays in the .npz
+MOST_VALUES = 16  # numbers of other inputs that are shown beside an image
 MAX_SIDE = 1024  # pixels: nine times what is written
 
 Images = NDArray[np.uint8]  # (k, height, width, 1 or 3)
@@ -33,6 +34,9 @@ class Gallery:
     integrated: Images | None  # integrated gradients of the right class; None also without captum
     before: NDArray[np.int64] | None = None  # (k, h, w): of maps, the answer to the original
     distance: NDArray[np.float32] | None = None  # (k,): of the nearest inputs that a curve knows; None without one
+    values: NDArray[np.float32] | None = (
+        None  # (k, m, 2): numbers of other inputs, before and after; None: there are none
+    )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by their names in the file."""
@@ -61,7 +65,7 @@ class Gallery:
 
 
 GALLERY = tuple(PREFIX + part.name for part in fields(Gallery))
-OPTIONAL = tuple(PREFIX + name for name in ("saliency", "integrated", "before", "distance"))
+OPTIONAL = tuple(PREFIX + name for name in ("saliency", "integrated", "before", "distance", "values"))
 IMAGES = tuple(PREFIX + name for name in ("original", "change", "adversarial", "saliency", "integrated"))
 
 
@@ -80,6 +84,8 @@ def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
     check_array(arrays, f"{PREFIX}sure", "f", (k,))
     if f"{PREFIX}distance" in arrays:
         check_array(arrays, f"{PREFIX}distance", "f", (k,))
+    if (values := arrays.get(f"{PREFIX}values")) is not None:
+        check_array(arrays, f"{PREFIX}values", "f", (k, min(max(values.shape[1:2], default=0), MOST_VALUES), 2))
     for name in IMAGES:
         if name in arrays:
             check_array(arrays, name, "u", (k, *original.shape[1:3], original.shape[-1]))

@@ -196,6 +196,23 @@ class Fresh(Struct):
     reason: str = ""
 
 
+class InputPart(Struct):
+    """One of several inputs."""
+
+    name: Word
+    shape: list[Count]
+    dtype: Word
+    lo: float
+    hi: float
+
+
+class Layout(Struct):
+    """How several inputs stand in a row of the evidence, one after the other."""
+
+    named: bool
+    parts: Annotated[list[InputPart], Meta(min_length=1)]
+
+
 class Provenance(Struct):
     """When, where and how; older versions left some of it out."""
 
@@ -209,6 +226,7 @@ class Provenance(Struct):
     transforms: list[str] = []
     training: Json | None = None  # of the card beside the weights, which anybody may have written
     classes: Classes | UnsetType = UNSET
+    layout: Layout | UnsetType = UNSET
     inputs: Count = 0
     verified: Fresh | UnsetType = UNSET
 

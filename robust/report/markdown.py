@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import compress
 
 from robust.attacks.text import printable
-from robust.records.moved import MOST_MOVED, MOVED_HEADS
+from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.store import GENERATED
 from robust.report.board import Board
 from robust.report.robustbench import CLAIMS, HEADS, Imported, sort_entries
@@ -44,12 +44,12 @@ def _section(board: Board) -> list[str]:
 
 
 def moved_features(board: Board) -> list[str]:
-    """Return the lines that list, for each row of a table, the most moved features."""
+    """Return the lines that list, for each row of a table or of several inputs, what moved most."""
     found = []
     for record in (row.record for row in board.rows if row.record.moved):
-        heads = [escape(head) for head in MOVED_HEADS]
+        heads = [escape(head) for head in moved_heads(record.threat)]
         cells = [[escape(cell) for cell in part.cells] for part in record.moved[:MOST_MOVED]]
-        who = f"{record.model.name} ({record.recipe}): what its adversarial rows moved most, in the features' units:"
+        who = f"{record.model.name} ({record.recipe}): {moved_title(record.threat)}:"
         rule = [":---", "---:", "---:", "---:", ":---"]
         found += ["", escape(who), "", *(f"| {' | '.join(line)} |" for line in [heads, rule, *cells])]
     return found

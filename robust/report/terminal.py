@@ -11,7 +11,7 @@ from rich.text import Text
 from robust.attacks.text import printable
 from robust.flags import union
 from robust.records.added import MITIGATED
-from robust.records.moved import MOST_MOVED, MOVED_HEADS
+from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.record import Record
 from robust.report.board import Board, Row
 from robust.report.table import (
@@ -67,12 +67,13 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
 
 
 def _moved(record: Record, width: int) -> list[str]:
-    """Return the lines of the features that the adversarial rows of a table moved most; none for other data."""
+    """Return the lines of the features of a table, or of the inputs, that moved most; none for other data."""
     if not record.moved:
         return []
     table = Table(box=None, pad_edge=False, header_style="")
-    for k, head in enumerate(MOVED_HEADS):
-        numeric = 0 < k < len(MOVED_HEADS) - 1
+    heads = moved_heads(record.threat)
+    for k, head in enumerate(heads):
+        numeric = 0 < k < len(heads) - 1
         table.add_column(head, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for part in record.moved[:MOST_MOVED]:
         table.add_row(*map(Text, part.cells))
@@ -80,7 +81,7 @@ def _moved(record: Record, width: int) -> list[str]:
     Console(file=file, width=width, color_system=None, emoji=False, markup=False).print(table)
     rest = len(record.moved) - MOST_MOVED
     more = f" ({rest} more were moved)" if rest > 0 else ""
-    title = f"{record.model.name} ({record.recipe}): what its adversarial rows moved most, in the features' units{more}"
+    title = f"{record.model.name} ({record.recipe}): {moved_title(record.threat)}{more}"
     body = [line.rstrip() for line in file.getvalue().rstrip().split("\n")]
     return [*textwrap.wrap(printable(title), width), *body]
 

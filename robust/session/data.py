@@ -117,4 +117,4 @@ class RunData:
 
     def read_threat(self, text: str) -> Threat:
         """Read a threat model for inputs within the bounds of this data."""
-        return read_threat(text, self._settings.dataset.lo, self._settings.dataset.hi)
+        return read_threat(text, self.dataset.lo, self.dataset.hi, self.dataset.layout)

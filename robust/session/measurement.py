@@ -208,7 +208,7 @@ class Measurements:
         if any(suite.name == name for suite in self._settings.suites):
             suite, allowed = self._suite(case, name), self._data.read_threat(threat)
             return [stage.attack for stage in suite.stages if narrow_threat(allowed, stage)]
-        return [replace_attack(name, self._settings.attacks) if is_queried(case.module) else name]
+        return [replace_attack(name, self._settings.attacks, threat) if is_queried(case.module) else name]
 
     def describe_changes(self, case: Case, name: str, threat: str) -> str:
         """Return a note on what is run otherwise than an attack or a suite says; or ""."""

@@ -142,6 +142,7 @@ class Models:
             inputs=data.probe,
             labels=data.dataset.labels,
             map_size=data.map_size,
+            layout=data.dataset.layout,
             declared=not data.dataset.open,
         )
 
@@ -173,6 +174,7 @@ class Models:
             output=self.load(variant).output,
             labels=self._data.dataset.labels,
             map_size=self._data.map_size,
+            layout=layout.to_json() if (layout := self._data.dataset.layout) else "",
             trained=str(trained.path) if trained else None,
             seed=settings.seed,
             device=str(device_of(module)),

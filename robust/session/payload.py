@@ -50,6 +50,7 @@ class Setup:
     trained: TrainingCard | None
     draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
     criterion: str = "class"  # what is a right answer: "within:50"
+    layout: str = ""  # of several inputs, as JSON
 
     def to_json(self) -> Json:
         return asdict(self)

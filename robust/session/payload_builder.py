@@ -21,7 +21,7 @@ from robust.session.result import Result
 from robust.session.waiting_inputs import write_inputs
 from robust.user_code import describe_user_error
 from robust.verification.candidates import Candidates
-from robust.verification.moved import count_moved
+from robust.verification.moved import count_moved, count_parts
 
 
 def name_scores(found: CleanResult | AttackResult) -> Columns:
@@ -86,11 +86,12 @@ class PayloadBuilder:
             trained=self._models.get_card(variant),
             draw=None if settings.draw == case.seed else settings.draw,
             criterion=samples.criterion,
+            layout=samples.layout_text,
         )
 
     def _draw_images(self, case: Case, result: Result) -> dict[str, NDArray[Any]]:
         """Draw images of a few adversarial inputs, for the page. An error costs the row nothing but them."""
-        settings, dataset = self._settings, self._settings.dataset
+        settings, dataset = self._settings, self._data.dataset
         if settings.leaderboard is None or not settings.gallery or not self._is_first:
             return {}
         try:
@@ -98,9 +99,8 @@ class PayloadBuilder:
                 case.samples.take(np.flatnonzero(result.broken)),
                 self._answers.get_batcher(case.module).size,
             )
-            bounds = (dataset.lo, dataset.hi)
-            word = result.threat
-            rules = (word, bounds, batch, samples.criterion, tables_of(word))
+            bounds, word = (dataset.lo, dataset.hi), result.threat
+            rules = (word, bounds, batch, samples.criterion, tables_of(word), samples.layout_text)
             candidates = Candidates(result.x_adv, samples.x, samples.y, *rules)
             gallery = illustrate(case.module, candidates, result.broken, most=settings.gallery, seed=case.seed)
         except Exception as error:
@@ -121,9 +121,14 @@ class PayloadBuilder:
 
 
 def _count_moved(case: Case, result: Result) -> tuple[Moved, ...]:
-    """Return what the adversarial inputs of a table changed; nothing where there are none, as on all ranks but one."""
-    broken = np.flatnonzero(result.broken)
+    """Return what the adversarial inputs of a table, or of several inputs, changed.
+
+    Nothing where there are none, as on all ranks but one.
+    """
+    broken, samples = np.flatnonzero(result.broken), case.samples
     contents = tables_of(result.threat).values()
-    if not contents or len(result.x_adv) != len(broken):
+    if not (contents or samples.layout) or len(result.x_adv) != len(broken):
         return ()
+    if samples.layout:
+        return count_parts(result.threat, samples.layout_text, result.x_adv, samples.x[broken])
     return count_moved(next(iter(contents)), result.x_adv, case.samples.x[broken])

@@ -6,20 +6,22 @@ Of a quantised model for every threat model; of a black box under a table, whose
 from dataclasses import replace
 
 from robust.attacks.suite import Stage, Suite
-from robust.attacks.words import FEATURES
+from robust.attacks.words import FEATURES, PRODUCT, families_of
 from robust.trust.row_probe import follows_gradient
 
 SQUARE, NOISE = Stage("square", ("linf", "l2")), Stage("noise")
+SEARCH = Stage("search", (PRODUCT,))  # of several inputs, in place of square
 
 
-def replace_attack(attack: str, attacks: tuple[str, ...]) -> str:
+def replace_attack(attack: str, attacks: tuple[str, ...], threat: str) -> str:
     """Return what is run in place of one of the run's attacks: square for the last that needs a gradient, else noise.
 
-    Square does not search an l1 ball; there it refuses, as for a black box.
+    Of several inputs it is search. Square does not search an l1 ball; there it refuses, as for a black box.
     """
     if not follows_gradient(attack):
         return attack
-    return SQUARE.attack if attack == [other for other in attacks if follows_gradient(other)][-1] else NOISE.attack
+    search = SEARCH if PRODUCT in families_of([threat]) else SQUARE
+    return search.attack if attack == [other for other in attacks if follows_gradient(other)][-1] else NOISE.attack
 
 
 def leave_queries(suite: Suite) -> Suite:
@@ -31,6 +33,6 @@ def leave_queries(suite: Suite) -> Suite:
 
 
 def replace_stages(suite: Suite) -> Suite:
-    """Return the suite with square and noise in place of its stages that follow a gradient."""
+    """Return the suite with square, or search, and noise in place of its stages that follow a gradient."""
     kept = tuple(stage for stage in suite.stages if not follows_gradient(stage.attack))
-    return suite if len(kept) == len(suite.stages) else replace(suite, stages=(SQUARE, NOISE, *kept))
+    return suite if len(kept) == len(suite.stages) else replace(suite, stages=(SQUARE, NOISE, *kept, SEARCH))

@@ -1,6 +1,7 @@
 """Build the record of a row from the payloads of its tests."""
 
 import datetime
+import json
 import platform
 from collections.abc import Sequence
 from dataclasses import replace
@@ -73,6 +74,7 @@ def build_record(
             },
             "notes": [*setup.notes, *dict.fromkeys(note for part in parts for note in part.notes)],
             "transforms": [*setup.transforms],
+            **({"layout": json.loads(setup.layout)} if setup.layout else {}),
             "training": setup.trained and summarise_card(setup.trained.card),
         },
         trust=trust and _note_stopped(trust, outcomes),

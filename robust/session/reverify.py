@@ -68,6 +68,7 @@ def reverify(
         batch=setup.batch,
         criterion=data.criterion,
         tables=record.tables,
+        layout=data.samples.layout_text,
     )
     try:
         nearby = draw_nearby(data.samples, record.threat, candidates.bounds, record.seed) if logits else None

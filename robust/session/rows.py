@@ -13,6 +13,8 @@ def check_rows(data: RunData, threat: str) -> None:
 
     And for missing values under any other threat model, which has no place for them.
     """
+    if data.dataset.layout is not None:
+        return
     tables, samples = tables_of(threat), data.samples
     if not tables and not data.dataset.missing:
         return

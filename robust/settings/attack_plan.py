@@ -83,7 +83,7 @@ def _choose_attacks(threats: list[str], blind: bool) -> str:
 def _refuse_decimal_commas(option: OptionValue) -> None:
     """Refuse "linf:0,1", which would be read as the two threat models "linf:0" and "1"."""
     for text in option.texts:
-        if match := re.search(r"(\d+),(\d+)(?=$|[,+])", text):
+        if match := re.search(r"(\d+),(\d+)(?=$|[,+;])", text):
             point = f"{match[1]}.{match[2]}"
             raise OptionError(option.name, text, f"write {point} with a point, for a comma separates threat models")
 

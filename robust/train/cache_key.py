@@ -30,6 +30,7 @@ def list_determinants(spec: TrainingSpec, module: nn.Module, method: Method, sam
         "data": {"name": spec.dataset.name, "split": "train", "n": len(samples), "digest": samples.digest},
         "threat": str(spec.threat),
         **({} if samples.criterion == DEFAULT else {"criterion": samples.criterion}),
+        **({"layout": samples.layout_text} if samples.layout else {}),
         "seed": spec.seed,
         "architecture": {
             "text": str(module),

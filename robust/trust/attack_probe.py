@@ -144,7 +144,7 @@ class AttackProbe(RowProbe):
                 raise TimeUpError
             with eval_mode(self.module, self.seed), torch.no_grad():
                 model = self.budget.counting(self.module)
-                task = Task.of(model, x, y, self.ball, Rng.of(self.seed, index), self.criterion)
+                task = Task.of(model, x, y, self.one_set, Rng.of(self.seed, index), self.criterion)
                 return work(replace(task, stop=stop))
 
         return self.batcher.each(run_batch, self.samples.take(np.flatnonzero(mask)))

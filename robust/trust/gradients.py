@@ -73,7 +73,7 @@ def measure_linearity(task: Task, share: float) -> Tensor:
     """
     x = task.start(share)
     _, before, grad = task.ascent(x, "margin")
-    moved = task.threat.step(x, grad, STEP * float(task.threat.eps)).clamp(task.threat.lo, task.threat.hi)
+    moved = task.threat.clip(task.threat.step(x, grad, STEP * float(task.threat.eps)))
     predicted = (grad * (moved - x)).flatten(1).sum(1)
     gain = task.criterion.margin(task.logits(moved), task.y) - before
     return (gain / predicted)[predicted > 0].cpu()

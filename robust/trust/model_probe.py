@@ -18,7 +18,7 @@ from robust.data.dataset import Dataset, Samples
 from robust.evaluation.batching import Batcher
 from robust.evaluation.time_limit import Deadline
 from robust.flags import Flags
-from robust.records.trust import TimeUpError
+from robust.records.trust import NotApplicableError, TimeUpError
 from robust.sampling import draw_rows
 from robust.trust.clean_gradients import CLEAN_PASSES, Gradients, differentiate, is_saturable
 from robust.trust.pass_budget import PassBudget
@@ -231,8 +231,19 @@ class ModelProbe:
             return gradient(self.criterion.loss("margin", self.module(leaf.clone()), labels).sum(), leaf).cpu()
 
     def find_ends(self, x: Inputs) -> tuple[Inputs, Inputs]:
-        """Return the lowest and the highest of the inputs, or of a table those of each feature, (features,)."""
+        """Return the lowest and the highest of the inputs, or of a table those of each feature, (features,).
+
+        Of several inputs they are those of each number, (m, features); what an attacker cannot move has no room.
+        """
+        if (moves := self.dataset.moves) is not None:
+            lo, hi = self.dataset.spans
+            return np.where(moves, lo, x), np.where(moves, hi, x)
         return self.dataset.spans if self.dataset.ranges else (x.min(), x.max())
+
+    def require_one_input(self) -> None:
+        """Raise NotApplicableError if the model has several inputs, of which each would be changed otherwise."""
+        if self.dataset.layout is not None:
+            raise NotApplicableError("the model has several inputs")
 
     def move(self, x: Inputs, step: float) -> Inputs:
         """Move each value of inputs up or down at random by a share of the range of `find_ends`."""

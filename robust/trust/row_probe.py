@@ -17,6 +17,7 @@ from robust.attacks.factory import no_models
 from robust.attacks.spec import Spec
 from robust.attacks.task import Model
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.product import Product
 from robust.attacks.threats.threat import Threat
 from robust.data.dataset import Dataset, Samples
 from robust.evaluation.batching import Batcher
@@ -84,8 +85,13 @@ class RowProbe:
     def ball(self) -> LpThreat:
         """Return the threat model; NotApplicableError if it is a union of several, or a table's."""
         if not isinstance(self.threat, LpThreat):
-            raise NotApplicableError("the threat model is a union, or of a table")
+            raise NotApplicableError("the threat model is a union, of a table, or of several inputs")
         return self.threat
+
+    @property
+    def one_set(self) -> LpThreat | Product:
+        """Return the threat model, a ball or a product of balls; NotApplicableError for a union, or a table's."""
+        return self.threat if isinstance(self.threat, Product) else self.ball
 
     @cached_property
     def gradient_attacks(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from robust.attacks.criteria.classification import CLASS
 from robust.attacks.engine import eval_mode
 from robust.attacks.task import Model, Task
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.product import Product
 
 DIRECTIONS, FIRST_DIRECTIONS = 8, 2
 MIN_FLAT = 2  # of them, along which a model that rounds is constant; a smooth one is so by chance along none
@@ -142,7 +143,7 @@ def _differentiate(model: Model, x: Tensor, margin: Callable[[Tensor], Tensor]) 
 
 def _draw_direction(task: Task, x: Tensor, k: int) -> Tensor:
     """Draw the signs of direction k, (n, *features): each sample draws its own, whatever its batch."""
-    return task.rng.fold(DIRECTION_STREAM).fold(k).normal(task.x).sign().to(x)
+    return task.rng.fold(DIRECTION_STREAM).fold(k).normal(task.x).sign().to(x) * weigh(task.threat, x)
 
 
 def _slope(model: Model, x: Tensor, d: Tensor, step: float, margin: Callable[[Tensor], Tensor]) -> Tensor:
@@ -159,8 +160,17 @@ def _relative_error(measured: Tensor, predicted: Tensor, noise: Tensor) -> Tenso
     return torch.where(error.isfinite(), error, 1.0)
 
 
-def reach(threat: LpThreat, x: Tensor) -> float:
+def weigh(threat: LpThreat | Product, x: Tensor) -> Tensor:
+    """Return how far each number of a direction goes beside those that go furthest; of several inputs some stay."""
+    if isinstance(threat, Product):
+        return (threat.reaches / threat.reaches.max()).to(x)
+    return x.new_ones(())
+
+
+def reach(threat: LpThreat | Product, x: Tensor) -> float:
     """Return the step along signs at which they reach the edge of the ball."""
+    if isinstance(threat, Product):
+        return float(threat.reaches.max())
     features = x[0].numel()
     scale: dict[str, float] = {"linf": 1.0, "l2": math.sqrt(features), "l1": float(features)}
     return float(threat.eps) / scale[threat.norm]

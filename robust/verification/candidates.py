@@ -21,3 +21,4 @@ class Candidates:
     batch: int  # the batch size of the attack; the check uses another one
     criterion: str = "class"  # what is a right answer: "within:50"
     tables: dict[str, str] = field(default_factory=dict)  # the content of the tables in the threat, as JSON
+    layout: str = ""  # of several inputs, which stand in one row of x, as JSON

@@ -3,65 +3,24 @@
 Nothing here is shared with the attacks, so no mistake of theirs is made twice.
 """
 
-import re
 from collections.abc import Iterator
-from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robust.flags import Flags
+from robust.verification.balls import SLACK, Ball, Floats, measure_norm, read_ball
 from robust.verification.candidates import Candidates
+from robust.verification.products import check_product, is_product
 from robust.verification.tables import check_rows
 
-# Share of eps. Adding in another order moves a float64 sum by 1e-14 at most, and two neighbouring float32 inputs are
-# 1e-8 apart: so nothing passes that is larger by one rounding of an input, and nothing fails for the order of the sum.
-SLACK = 1e-12
-
-Floats = NDArray[np.float64]
-MAX_DIGITS = 60  # of an eps as it is written, whose exact fraction grows with the exponent
-
-
-class Ball(NamedTuple):
-    """All perturbations of a norm up to eps."""
-
-    norm: str
-    eps: float
-
-    def contains(self, d: Floats) -> Flags:
-        """Return (n,): whether each perturbation of d, (n, features), is no larger than eps; False if not finite."""
-        small: Flags = measure_norm(self.norm, d) <= self.eps * (1 + SLACK)
-        return small
+__all__ = ["SLACK", "Ball", "Floats", "check_limits", "flatten", "measure_norm", "read_balls", "row_chunks"]
 
 
 def read_balls(threat: str) -> list[Ball]:
-    """Return the balls of a threat model: one of "linf:8/255", two of "linf:8/255+l2:0.5"; a table is none."""
-    pairs = [text.split(":") for text in threat.split("+") if not text.startswith("features:")]
-    if any(len(eps) > MAX_DIGITS or re.search(r"e[+-]?\d{4}", eps) for _, eps in pairs):
-        raise ValueError(f"a threat model with eps of more than {MAX_DIGITS} digits, or with a huge exponent")
-    return [Ball(norm, _read_eps(eps)) for norm, eps in pairs]
-
-
-def _read_eps(text: str) -> float:
-    """Read "0.5", "8/255" or "0.5/255", which is no literal of Fraction."""
-    numerator, _, denominator = text.partition("/")
-    return float(Fraction(numerator) / Fraction(denominator or 1))
-
-
-def measure_norm(norm: str, d: Floats) -> Floats:
-    """Return ||d||, (n,), for d, (n, features); ValueError for an unknown norm."""
-    absolute = np.abs(d)
-    norms: Floats
-    if norm == "linf":
-        norms = absolute.max(1)
-    elif norm == "l2":
-        norms = np.sqrt((absolute * absolute).sum(1))
-    elif norm == "l1":
-        norms = absolute.sum(1)
-    else:
-        raise ValueError(f"unknown norm {norm!r}, expected linf, l2 or l1")
-    return norms
+    """Return the balls of a threat model: one of "linf:8/255", two of "linf:8/255+l2:0.5"; others are none."""
+    return [read_ball(part) for part in threat.split("+") if not part.startswith("features:") and not is_product(part)]
 
 
 def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
@@ -73,12 +32,14 @@ def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
     small, inside = np.zeros(len(x), bool), np.zeros(len(x), bool)
     lo, hi = np.asarray(candidates.bounds, x_adv.dtype).astype(np.float64)
     balls, contents = read_balls(candidates.threat), _find_tables(candidates)
+    products = [part for part in candidates.threat.split("+") if is_product(part)]
     for rows in row_chunks(len(x)):
         values = flatten(x_adv[rows])
         d = values - flatten(x[rows])
         within = ((values >= lo) & (values <= hi)).all(1)
         parts = [(ball.contains(d), within) for ball in balls]
         parts += [check_rows(content, x_adv[rows], x[rows]) for content in contents]
+        parts += [check_product(text, candidates.layout, x_adv[rows], x[rows]) for text in products]
         near, sound = (np.array([part[k] for part in parts]) for k in (0, 1))
         small[rows] = near.any(0)
         inside[rows] = np.where(small[rows], (near & sound).any(0), sound.any(0))  # of one and the same part

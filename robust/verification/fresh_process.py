@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from robust.attacks.criteria.criterion import LabelKind
+from robust.attacks.layout import Layout
 from robust.attacks.rng import seeded
 from robust.device import parse_device
 from robust.models.checkpoint import fit_weights, read_weights
@@ -53,6 +54,7 @@ class Source:
     device: str
     labels: LabelKind = "class"  # what it answers with
     map_size: tuple[int, ...] = ()  # (height, width), if these are maps
+    layout: str = ""  # of several inputs, as JSON
     code: tuple[str, ...] = ()  # this and the next two: what the model's files may do, as in Permissions
     safe_globals: tuple[str, ...] = ()
     globals_folder: str = ""
@@ -72,6 +74,7 @@ class Source:
             output=self.output,
             labels=self.labels,
             map_size=tuple(self.map_size),
+            layout=Layout.from_json(self.layout) if self.layout else None,
             inputs=torch.from_numpy(x[:PROBED_INPUTS]),
             declared=declared,
         )
@@ -107,7 +110,7 @@ def verify_afresh(
         "path": sys.path,
         "source": asdict(source),
         "weights": weights,
-        **{key: getattr(candidates, key) for key in ("threat", "bounds", "batch", "criterion", "tables")},
+        **{key: getattr(candidates, key) for key in ("threat", "bounds", "batch", "criterion", "tables", "layout")},
     }
     file = io.BytesIO()
     arrays: dict[str, Any] = {"x_adv": candidates.x_adv, "x": candidates.x, "y": candidates.y}
@@ -147,7 +150,7 @@ def _answer_request(content: bytes) -> dict[str, Any]:
     # Inputs nearby come before the samples: a model that keeps what it is asked has nothing to compare them with.
     logits = [] if nearby is None else ask_nearby(module, nearby, request["source"]["seed"]).tolist()
     bounds = tuple(request["bounds"])
-    rules = {key: request[key] for key in ("threat", "batch", "criterion", "tables")}
+    rules = {key: request[key] for key in ("threat", "batch", "criterion", "tables", "layout")}
     verification = verify(module, Candidates(**arrays, bounds=bounds, **rules))
     return {"fault": verification.fault.tolist(), "near": verification.near.tolist(), "logits": logits}
 

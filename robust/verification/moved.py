@@ -1,4 +1,4 @@
-"""Count what adversarial rows of a table changed, feature by feature, from the rows themselves."""
+"""Count what adversarial inputs changed, of a table by feature and of several inputs by part, from the inputs."""
 
 import json
 from collections import Counter
@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.flags import Flags
 from robust.records.moved import Moved
+from robust.verification.balls import Floats
+from robust.verification.products import read_parts, read_product
 from robust.verification.tables import read_columns
 
 
@@ -30,6 +33,26 @@ def count_moved(content: str, x_adv: NDArray[Any], x: NDArray[Any]) -> tuple[Mov
     return tuple(sorted((part for part in found if part.n), key=rank))
 
 
+def count_parts(threat: str, layout: str, x_adv: NDArray[np.float32], x: NDArray[np.float32]) -> tuple[Moved, ...]:
+    """Return in how many adversarial inputs each part moved, and by how much of its eps: the most often moved first.
+
+    Of a union of products it is the largest eps of the part that counts.
+    """
+    found = []
+    for part in read_parts(layout):
+        balls = [balls[part.name] for balls in map(read_product, threat.split("+")) if part.name in balls]
+        if not balls:
+            continue
+        ball = max(balls, key=lambda ball: ball.eps)
+        d: Floats = x_adv[:, part.place].astype(np.float64) - x[:, part.place].astype(np.float64)
+        share = ball.measure(d) / ball.eps
+        alone = int(((share > 0) & _others_rest(layout, part.name, x_adv, x)).sum())
+        moved = share[share > 0]
+        median, largest = (float(f"{value(moved):.6g}") if moved.size else 0.0 for value in (np.median, np.max))
+        found.append(Moved(part.name, len(moved), len(share), median, largest, f"{alone} of {len(share)}"))
+    return tuple(sorted(found, key=lambda part: (-part.n, part.feature)))
+
+
 def _count_number(name: str, change: NDArray[np.float64]) -> Moved:
     moved = change[change != 0]
     up, down, size = int((moved > 0).sum()), int((moved < 0).sum()), np.abs(moved)
@@ -43,3 +66,13 @@ def _count_group(group: str, members: list[str], before: NDArray[Any], after: ND
     pairs = Counter((members[before[row].argmax()], members[after[row].argmax()]) for row in moved)
     way = "{0[0]} to {0[1]} {1}".format(*pairs.most_common(1)[0]) if pairs else ""
     return Moved(group, len(moved), len(before), 0.0, 0.0, way)
+
+
+def _others_rest(layout: str, name: str, x_adv: NDArray[np.float32], x: NDArray[np.float32]) -> Flags:
+    """Mark the rows in which no other part than this one differs, (n,)."""
+    differs = x_adv != x
+    for part in read_parts(layout):
+        if part.name == name:
+            differs[:, part.place] = False
+    rest: Flags = ~differs.any(1)
+    return rest

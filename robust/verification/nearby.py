@@ -12,6 +12,7 @@ from robust.attacks.words import parse_threat, tables_of
 from robust.data.dataset import Samples
 from robust.device import device_of
 from robust.sampling import draw_rows
+from robust.verification.products import is_product, move_parts
 from robust.verification.tables import move_near
 
 MOST = 16  # inputs
@@ -29,10 +30,12 @@ class Nearby:
 def draw_nearby(samples: Samples, threat: str, bounds: tuple[float, float], seed: int) -> NDArray[np.float32]:
     """Draw for a few of the samples an input at the edge of the ball, (k, *features): each value moves up or down.
 
-    Of a table's row only floats move, each by its eps.
+    Of a table's row only floats move, each by its eps; of several inputs those that may.
     """
     x = samples.x[draw_rows(len(samples), MOST, seed)]
     signs = np.random.RandomState(seed % 2**32).choice(np.array([-1, 1], np.float32), x.shape)
+    if is_product(word := threat.partition("+")[0]):
+        return move_parts(word, samples.layout_text, x, signs)
     if content := next(iter(tables_of(threat).values()), None):
         return move_near(content, x, signs)
     norm, eps = parse_threat(threat.partition("+")[0])

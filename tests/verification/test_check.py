@@ -51,16 +51,20 @@ def limits(threat, x_adv, x, bounds=BOX):
     return check_limits(Candidates(x_adv, x, np.zeros(len(x), np.int64), threat, bounds, batch=3))
 
 
-@pytest.mark.parametrize("name", ["acceptance", "candidates", "distances", "check", "rounding", "tables"])
+@pytest.mark.parametrize(
+    "name", ["acceptance", "balls", "candidates", "distances", "check", "products", "rounding", "tables"]
+)
 def test_nothing_is_shared_with_the_attacks(name):
     tree = ast.parse(Path(robust.verification.__file__).with_name(f"{name}.py").read_text())
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
     allowed = {
         "robust.verification.acceptance",
+        "robust.verification.balls",
         "robust.verification.candidates",
         "robust.verification.distances",
         "robust.verification.check",
+        "robust.verification.products",
         "robust.verification.tables",
         "robust.data.lazy_inputs",
         "robust.data.spool",

@@ -1,8 +1,11 @@
 """The gallery of a row: images of originals, changes, adversarial inputs and attributions."""
 
 import base64
+import math
 import struct
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +17,11 @@ SIDE = 112  # pixels of a map, as of the pictures beside it
 MAX_IMAGES = 24  # a row, since the page holds them all
 
 
-def gallery_section(gallery: Gallery | None) -> Html:
-    """Return the images, one line a sample, closed until the reader opens them; "" if there are none."""
+def gallery_section(gallery: Gallery | None, layout: Mapping[str, Any] | None = None) -> Html:
+    """Return the images, one line a sample, closed until the reader opens them; "" if there are none.
+
+    Of several inputs, whose `layout` the record has, a table of numbers stands beside them.
+    """
     if gallery is None or not len(gallery.row):
         return join()
     kinds = _list_maps(gallery) if gallery.label.ndim > 1 else _list_kinds(gallery)
@@ -23,7 +29,8 @@ def gallery_section(gallery: Gallery | None) -> Html:
     order = (
         range(len(gallery.row)) if gallery.distance is None else np.argsort(gallery.distance, kind="stable").tolist()
     )
-    rows = [_sample(gallery, k, images) for k in order[: MAX_IMAGES // len(images)]]
+    names = _name_values(layout, gallery)
+    rows = [_sample(gallery, k, images, names) for k in order[: MAX_IMAGES // len(images)]]
     chosen = "adversarial samples, drawn by the seed" if gallery.distance is None else "nearest adversarial inputs"
     return tag(
         "details",
@@ -75,7 +82,7 @@ def _name_sample(gallery: Gallery, k: int) -> tuple[str, str, str]:
     return f"{before} → {after}", f"{100 * gallery.sure[k]:.0f} % sure, sample {gallery.row[k]}", label
 
 
-def _sample(gallery: Gallery, k: int, images: dict[str, Images]) -> Html:
+def _sample(gallery: Gallery, k: int, images: dict[str, Images], names: list[str]) -> Html:
     heading, below, label = _name_sample(gallery, k)
     near = "" if gallery.distance is None else f", distance {gallery.distance[k]:.3g}"
     figures = (
@@ -94,7 +101,42 @@ def _sample(gallery: Gallery, k: int, images: dict[str, Images]) -> Html:
             tag("small", f"{below}{near}"),
         ),
         *figures,
+        *([_values(gallery.values[k], names)] if gallery.values is not None else []),
     )
+
+
+def _values(pairs: NDArray[np.float32], names: list[str]) -> Html:
+    """Return the table of the numbers beside an image, (m, 2): before and after, those that changed in bold."""
+    rows = (
+        tag(
+            "tr",
+            tag("th", name),
+            tag("td", f"{before:.4g}"),
+            tag("td", tag("b", f"{after:.4g}") if after != before else ""),
+        )
+        for name, (before, after) in zip(names, pairs.tolist(), strict=False)
+    )
+    head = tag("tr", *(tag("th", title) for title in ("part", "original", "adversarial")))
+    return tag("table", tag("thead", head), tag("tbody", *rows))
+
+
+def _name_values(layout: Mapping[str, Any] | None, gallery: Gallery) -> list[str]:
+    """Return names of the numbers beside the images, as "meta 0", by the layout of the record."""
+    m = 0 if gallery.values is None else gallery.values.shape[1]
+    parts = (layout or {}).get("parts", [])
+    picture = next((part for part in parts if _is_image(part)), None)
+    names = []
+    for part in parts:
+        size = math.prod(part["shape"])
+        if part is not picture:
+            names += [f"{part['name']} {k}" if size > 1 else str(part["name"]) for k in range(min(size, m))]
+    return [*names, *map(str, range(len(names), m))][:m]
+
+
+def _is_image(part: Mapping[str, Any]) -> bool:
+    """Whether a part is one of which there is an image: floats (height, width), or (1 or 3, height, width)."""
+    shape = part["shape"]
+    return str(part["dtype"]).startswith("float") and (len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3)))
 
 
 def _describe(gallery: Gallery) -> str:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from robust.records.gallery import Gallery
-from robust.records.moved import MOST_MOVED, MOVED_HEADS
+from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.record import Record
 from robust.report.board import Board, Row
 from robust.report.lines import Line, lines
@@ -19,6 +19,8 @@ from robust.report.page.ranking import verdict
 MODEL = "--robust-model="
 
 MAX_CLASSES = 20  # of more, the worst are shown
+
+CAPTION = "features that the adversarial rows moved most, in their own units"
 
 
 def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mapping[str, Gallery], up: str = "") -> Html:
@@ -59,7 +61,7 @@ def _row(board: Board, row: Row, gallery: Gallery | None, first: Record, up: str
         ),
         _moved(record),
         _reasons(record),
-        gallery_section(gallery),
+        gallery_section(gallery, record.provenance.get("layout")),
         _facts(record, first, len(board.digests) > 1),
         _links(record, up),
         id=anchor(record),
@@ -87,12 +89,13 @@ def _attacks(rows: list[Line]) -> Html:
 
 
 def _moved(record: Record) -> Html:
-    """Return the table of the features that the adversarial rows moved most; "" for what is no table."""
+    """Return the table of the features, or of the inputs, that moved most; "" for what has neither."""
     if not record.moved:
         return join()
-    head = tag("tr", *(tag("th", title) for title in MOVED_HEADS))
     rows = [tag("tr", tag("th", name), *(tag("td", cell) for cell in rest)) for name, *rest in _cells(record)]
-    caption = tag("caption", "features that the adversarial rows moved most, in their own units")
+    heads = moved_heads(record.threat)
+    caption = tag("caption", CAPTION if heads[0] == "feature" else moved_title(record.threat))
+    head = tag("tr", *(tag("th", title) for title in heads))
     return tag("table", caption, tag("thead", head), tag("tbody", *rows), class_="attacks")
 
 

@@ -35,4 +35,7 @@ def _measure_range(probe: AttackProbe, x: NDArray[np.float32]) -> NDArray[np.flo
     part = probe.threat.parts[0]
     if isinstance(part, FeaturesThreat):
         return (part.columns.hi - part.columns.lo).numpy()
+    if probe.dataset is not None and probe.dataset.layout is not None:
+        lo, hi = probe.dataset.spans
+        return (hi - lo).astype(np.float64)[:: max(1, len(lo) // x.shape[1])]
     return np.array(part.hi - part.lo)

@@ -1,6 +1,6 @@
 """gradient-free-wins: random search finds adversarial examples that the row's attacks missed."""
 
-from robust.attacks.words import FEATURES
+from robust.attacks.words import FEATURES, PRODUCT
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs
@@ -15,12 +15,14 @@ MAX_SAMPLES, QUERIES = 160, 100
 def gradient_free_wins(probe: AttackProbe) -> Finding | None:
     """Check that Square (1912.00049) finds nothing that gradient attacks missed (1902.06705, 2003.01690).
 
-    Square finds more if the gradient is masked; for a table it is evolve. NotApplicableError for l1, which Square does
-    not support.
+    Square finds more if the gradient is masked; for a table it is evolve, and for several inputs search.
+    NotApplicableError for l1, which Square does not support.
     """
     families = {part.norm for part in probe.threat.parts}
     if "l1" in families:
         raise NotApplicableError("square is for linf and l2")
-    queries, search = probe.cut(QUERIES), "evolve" if families == {FEATURES} else "square"
+    own = {FEATURES: "evolve", PRODUCT: "search"}
+    search = own.get(next(iter(families)), "square") if len(families) == 1 else "square"
+    queries = probe.cut(QUERIES)
     attack, description = f"{search}:steps={queries}", f"{search} with {queries} queries"
     return compare_gradient_free(probe.take_first(MAX_SAMPLES), "gradient-free-wins", attack, description)

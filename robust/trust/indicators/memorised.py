@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from robust.attacks.task import NoGradientError, Task
+from robust.attacks.threats.product import Product
 from robust.models.traits import only_answers
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
@@ -19,7 +20,7 @@ from robust.trust.checks import INDICATORS, costs
 from robust.trust.indicators._shared import require_deterministic
 from robust.trust.pass_share import GRADIENT_PASSES
 from robust.trust.significance import is_significant
-from robust.trust.slopes import reach
+from robust.trust.slopes import reach, weigh
 
 MAX_SAMPLES, MAX_FLAT = 16, 8  # whose edges, and whose gradients, are looked for
 # Of the ball. A margin that changes in proportion to the radius changes by 13 % from one to the next.
@@ -90,8 +91,8 @@ def _measure_growth(probe: AttackProbe) -> float:
 
 
 def _compare_gradients(task: Task) -> Tensor:
-    step = STEP * reach(task.threat, task.x) * task.rng.normal(task.x).sign()
-    inputs = (task.x, (task.x + step).clamp(task.threat.lo, task.threat.hi))
+    step = STEP * reach(task.threat, task.x) * task.rng.normal(task.x).sign() * weigh(task.threat, task.x)
+    inputs = (task.x, task.threat.clip(task.x + step))
     here, beside = (task.ascent(x, "margin")[2].double().flatten(1).norm(dim=1) for x in inputs)
     growth: Tensor = beside / here.clamp_min(1e-30)
     return growth.cpu()
@@ -111,6 +112,8 @@ def _cross(probe: AttackProbe) -> AttackProbe:
     """
     x = probe.samples.x[:]
     own = np.random.default_rng(probe.seed).random(x.shape) < 0.5
+    if isinstance(probe.threat, Product):
+        own |= ~probe.threat.moving.numpy()
     samples = replace(probe.samples, x=np.where(own, x, np.roll(x, 1, axis=0)))
     labels = probe.answer_samples(samples).argmax(1).numpy()
     return replace(probe, samples=replace(samples, y=labels), correct=np.ones(len(labels), bool))
@@ -130,9 +133,9 @@ def _find_cliffs(task: Task) -> Tensor:
 
 def _measure_changes(task: Task, radii: Sequence[float]) -> Tensor:
     """Measure the margin along a random ray; return its changes, of the whole change, (n, len(radii) - 1)."""
-    signs = task.rng.normal(task.x).sign()
+    signs = task.rng.normal(task.x).sign() * weigh(task.threat, task.x)
     step = reach(task.threat, task.x)
-    inputs = [(task.x + radius * step * signs).clamp(task.threat.lo, task.threat.hi) for radius in radii]
+    inputs = [task.threat.clip(task.x + radius * step * signs) for radius in radii]
     margins = torch.stack([task.criterion.margin(task.logits(x), task.y) for x in inputs], 1).nan_to_num(1e9)
     spread = (margins.amax(1) - margins.amin(1)).clamp_min(1e-30)
     return margins.diff(dim=1).abs() / spread[:, None]

@@ -76,7 +76,7 @@ def _search_rows(probe: AttackProbe, dataset: Dataset) -> Search:
     total, shape = len(source), probe.samples.x.shape[1:]
     most = int(MAX_VALUES // max(1, math.prod(shape)))
     rows = draw_rows(total, min(total, most if is_array(source) else min(most, MAX_ITEMS)), probe.seed)
-    inputs = Clamped(source, Bounds(dataset.lo, dataset.hi), dataset.remarks)
+    inputs = source if dataset.layout else Clamped(source, Bounds(dataset.lo, dataset.hi), dataset.remarks)
     _refuse_same(probe, dataset, inputs)
     own = [row.tobytes() for row in probe.samples.x[:]]
     wanted, found = {*own}, set[bytes]()

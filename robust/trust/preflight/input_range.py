@@ -15,6 +15,7 @@ def input_range(probe: ModelProbe) -> Finding | None:
 
     An attack cannot change an input outside the range; for inputs that fill a small part of it eps is too large.
     """
+    probe.require_one_input()  # of several each is checked as it is read
     x, lo, hi = probe.x, probe.dataset.lo, probe.dataset.hi
     message = f"the inputs range from {x.min():.4g} to {x.max():.4g}; expected {lo:g} to {hi:g}, as declared"
     hint = "declare their bounds, as npz:FILE:lo=-1:hi=1, or scale them once, not twice"

@@ -132,5 +132,6 @@ def _draw_beside(probe: ModelProbe, x: Inputs) -> list[Inputs]:
 
 def _draw_noise(probe: ModelProbe, x: Inputs) -> list[Inputs]:
     """Return inputs like x that are uniform noise, which move a state further than the samples do."""
-    draw, (lo, hi) = np.random.default_rng(0), probe.dataset.spans
+    several = probe.dataset.layout is not None
+    draw, (lo, hi) = np.random.default_rng(0), probe.find_ends(x) if several else probe.dataset.spans
     return [draw.uniform(lo, hi, x.shape).astype(np.float32) for _ in range(REPEATS)]

@@ -38,6 +38,7 @@ def normalisation(probe: ModelProbe) -> Finding | None:
 
     This is the most frequent mistake: in one reported case 80 % became 20 %.
     """
+    probe.require_one_input()
     scalings = dict(_scalings(probe.x))
     improvement = find_improvement(probe, {name: scaling.transform for name, scaling in scalings.items()})
     if improvement is None:

@@ -30,6 +30,7 @@ def picture_order(probe: ModelProbe) -> Finding | None:
     OpenCV reads blue first; MNIST is white on black; some files store columns before rows, or the last row first, and
     cameras turn.
     """
+    probe.require_one_input()
     improvement = find_improvement(probe, dict(_transforms(probe.x, probe.dataset.lo + probe.dataset.hi)))
     if improvement is None:
         return None

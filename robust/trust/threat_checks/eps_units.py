@@ -1,11 +1,15 @@
 """eps-units: eps is not in the units of the data, as 8/255 for pixels from 0 to 255, or below one of its levels."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.product import Product
+from robust.data.dataset import Samples
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import THREAT_CHECKS, any_criterion
 from robust.trust.threat_probe import ThreatProbe
@@ -27,10 +31,29 @@ def eps_units(probe: ThreatProbe) -> Finding | None:
     It is a note where the data has fewer levels, as the 17 of digits, since there a smaller eps is customary. Other
     data may have a small eps: images that were resized are on no levels, and 0.5/255 is in use.
     """
-    if all(not isinstance(part, LpThreat) for part in probe.threat.parts):
+    if all(isinstance(part, FeaturesThreat) for part in probe.threat.parts):
         raise NotApplicableError("the threat model is of a table, whose file says the units")
-    doubt = next(_find_mistakes(probe), None)
-    return doubt or next(_find_small(probe), None)
+    probes = _split_inputs(probe)
+    for find in (_find_mistakes, _find_small):
+        for name, each in probes:
+            if doubt := next(find(each), None):
+                return replace(doubt, message=f"{name}: {doubt.message}") if name else doubt
+    return None
+
+
+def _split_inputs(probe: ThreatProbe) -> list[tuple[str, ThreatProbe]]:
+    """Return a probe for each part of several inputs that has a ball, with its name; else the probe itself."""
+    products = [part for part in probe.threat.parts if isinstance(part, Product)]
+    if not products:
+        return [("", probe)]
+    return [
+        (
+            name,
+            ThreatProbe(ball, Samples(probe.x[:, product.layout.places[name]], probe.samples.y, probe.samples.index)),
+        )
+        for product in products
+        for name, ball in product.balls.items()
+    ]
 
 
 def _list_balls(probe: ThreatProbe) -> list[LpThreat]:
