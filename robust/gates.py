@@ -155,6 +155,11 @@ class Mean:
         low, high = bootstrap_iou(whole)
         return cls(100 * float(mean_iou(whole.sum(0))), 100 * low, 100 * high)
 
+    @property
+    def bounds(self) -> tuple[float, float, float]:
+        """Return the mean and the ends of its interval."""
+        return self.value, self.low, self.high
+
     def __str__(self) -> str:
         return f"{self.value:.4g} (95 % interval {self.low:.4g} to {self.high:.4g})"
 
@@ -178,6 +183,11 @@ class Measured:
     def percent(self) -> float:
         return 100 * self.k / self.n
 
+    @property
+    def bounds(self) -> tuple[float, float, float]:
+        """Return the share and the ends of its interval in percent."""
+        return self.percent, 100 * self.low, 100 * self.high
+
     def __str__(self) -> str:
         interval = f"95 % interval {100 * self.low:.1f} to {100 * self.high:.1f}"
         return f"{self.percent:.1f} % ({interval}, {self.k}/{self.n})"
@@ -191,42 +201,32 @@ class Decision:
     message: str = ""  # of a ruling "fails" the end of a sentence that begins with the figure; "" where it holds
 
 
-def decide(measured: Measured, floor: Floor, fail_on: FailOn, bound: bool = False) -> Decision:
+def decide(
+    measured: "Measured | Mean", floor: Floor, fail_on: FailOn, bound: bool = False, *, rises: bool = False
+) -> Decision:
     """Decide whether a figure keeps its floor. Every gate of a run is decided here, and nowhere else.
 
     Args:
         measured: The figure, with its interval.
-        floor: What it must not be below.
+        floor: What it must not be below, or if the figure `rises` as it gets worse, above.
         fail_on: "figure" if the figure itself must keep the floor, "ci" if all of its interval must.
-        bound: Whether the figure is only an upper bound, since the attack was stopped before its end.
+        bound: Whether the figure is only the best that is possible, since the attack was stopped before its end.
+        rises: Whether a higher figure is worse, as of an error.
     """
-    inside = 100 * measured.low < floor.percent < 100 * measured.high
-    required = f"the required {floor.percent:g} %"
-    if measured.percent < floor.percent:
-        hint = ", which its interval contains: more samples would tell" if inside else ""
-        return Decision("fails", f"is below {required}{hint}")
-    if fail_on == "ci" and 100 * measured.low < floor.percent:
-        return Decision("fails", f"is not surely above {required}: its interval reaches below (--robust-fail-on=ci)")
+    (value, low, high), limit = measured.bounds, floor.percent
+    side, other = ("above", "below") if rises else ("below", "above")
+    text = f"{limit:g} %" if isinstance(measured, Measured) else f"{limit:g}"
+    named = f"the {'limit' if isinstance(measured, Mean) else 'floor'} of {text}"
+    if value > limit if rises else value < limit:
+        hint = ", which its interval contains: more samples would tell" if low < limit < high else ""
+        return Decision("fails", f"is {side} the required {text}{hint}")
+    if fail_on == "ci" and (high > limit if rises else low < limit):
+        reach = f"its interval reaches {side} (--robust-fail-on=ci)"
+        return Decision("fails", f"is not surely {other} the required {text}: {reach}")
     if bound:
-        return Decision("inconclusive", f"the floor of {floor.percent:g} % holds so far; give it more time")
-    if inside:
-        return Decision("inconclusive", f"the floor of {floor.percent:g} % is inside the interval; use more samples")
-    return Decision("holds")
-
-
-def decide_mean(mean: Mean, floor: Floor, fail_on: FailOn, *, rises: bool, bound: bool = False) -> Decision:
-    """Decide the same of a mean score; `rises` says that a higher one is worse, so that the floor is a limit above."""
-    inside = mean.low < floor.percent < mean.high
-    side, required = "above" if rises else "below", f"the required {floor.percent:g}"
-    if (mean.value > floor.percent) if rises else (mean.value < floor.percent):
-        hint = ", which its interval contains: more samples would tell" if inside else ""
-        return Decision("fails", f"is {side} {required}{hint}")
-    if fail_on == "ci" and inside:
-        return Decision("fails", f"is not surely within {required}: its interval reaches {side} (--robust-fail-on=ci)")
-    if bound:
-        return Decision("inconclusive", f"the limit of {floor.percent:g} holds so far; give it more time")
-    if inside:
-        return Decision("inconclusive", f"the limit of {floor.percent:g} is inside the interval; use more samples")
+        return Decision("inconclusive", f"{named} holds so far; give it more time")
+    if low < limit < high:
+        return Decision("inconclusive", f"{named} is inside the interval; use more samples")
     return Decision("holds")
 
 

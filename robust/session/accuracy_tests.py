@@ -8,7 +8,7 @@ from robust.attacks.words import threat_slug
 from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
-from robust.gates import Decision, Floor, Gates, Measured, decide, decide_mean, describe_next
+from robust.gates import Decision, Floor, Gates, Measured, decide, describe_next
 from robust.report.scores import MeanFigure, list_means
 from robust.session.advice import CLEAN_ADVICE, advise, advise_certified
 from robust.session.case import DECISIONS, Case, fail
@@ -150,7 +150,7 @@ class AccuracyTest:
         if floor is None:
             return
         bound = TIME in (result.found.partial, result.found.score_partial)
-        decision = decide_mean(figure.mean, floor, self._gates.fail_on, rises=figure.rises, bound=bound)
+        decision = decide(figure.mean, floor, self._gates.fail_on, rises=figure.rises, bound=bound)
         self._tell(case, f"{figure} for {result.attack} under {result.threat}", decision)
 
     def report(self, case: Case, results: list[Result], floor: Floor | None) -> None:

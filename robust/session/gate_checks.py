@@ -13,7 +13,6 @@ from robust.gates import (
     Measured,
     certified_scopes,
     decide,
-    decide_mean,
     describe_next,
     foresee,
     scopes,
@@ -89,7 +88,7 @@ class GateChecks:
         who = f"{record.model.name} ({record.model.training}), {record.threat}"
         for figure, floor in self._list_limits(record):
             bound = bool(record.partial)
-            decision = decide_mean(figure.mean, floor, self._gates.fail_on, rises=figure.rises, bound=bound)
+            decision = decide(figure.mean, floor, self._gates.fail_on, rises=figure.rises, bound=bound)
             line = f"{who}: {figure} over {record.suite}"
             self._results.decisions[f"{who}: {figure.title}"] = [decision]
             if decision.ruling == "inconclusive":
