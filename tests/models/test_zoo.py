@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from robust.attacks.layout import InputPart, Layout
 from robust.attacks.registry import Registry
 from robust.models.format import Terms
 from robust.models.load import get_builder, load
@@ -25,7 +26,8 @@ SMALL = {
     "vit": {"width": 24, "depth": 2},
 }
 ANY_SHAPE = {"mlp"}
-NAMES = ARCHITECTURES.names()
+APART = {"unet", "fusion"}  # they answer with maps, or take several inputs: their tests are below
+NAMES = [name for name in ARCHITECTURES.names() if name not in APART]
 FITTING = [(name, shape) for name in NAMES for shape in IMAGES + OTHERS * (name in ANY_SHAPE)]
 
 
@@ -213,3 +215,33 @@ def test_torchvision_takes_options(tmp_path):
 
     dropout = get_builder(spec, None, tmp_path, Terms((3, 64, 64), 4))().classifier[0]
     assert (spec.name, dropout.p) == ("squeezenet1_1-dropout0.25", 0.25)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (28, 28), (2, 30, 21)])
+def test_a_map_has_logits_for_each_pixel_of_the_image_alone(shape):
+    module, x = make("unet", shape, width=4).eval(), torch.rand(4, *shape, requires_grad=True)
+
+    logits = module(x)
+    (grad,) = torch.autograd.grad(logits.square().sum(), x)
+    assert logits.shape == (4, 5, *shape[-2:])
+    torch.testing.assert_close(module(x[1:2]), logits[1:2])
+    assert (grad.abs().sum(0) > 0).all()
+
+
+LAYOUT = Layout((InputPart("image", (1, 8, 8)), InputPart("meta", (3,)), InputPart("kind", (), "int64")))
+
+
+def test_several_inputs_are_taken_by_name_or_by_position_and_each_counts():
+    module = make("fusion", LAYOUT, width=4).eval()
+    parts = {"image": torch.rand(4, 1, 8, 8), "meta": torch.rand(4, 3), "kind": torch.arange(4)}
+
+    logits = module(**parts)
+    assert logits.shape == (4, 5)
+    assert torch.equal(module(*parts.values()), logits)
+    for name, part in parts.items():
+        assert not torch.equal(module(**parts | {name: part.flip(0)}), logits)
+
+
+def test_a_single_input_is_refused_by_what_takes_several():
+    with pytest.raises(UnfitError, match="is for several inputs"):
+        make("fusion", (1, 8, 8))
