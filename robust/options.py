@@ -135,14 +135,15 @@ OPTIONS = (
         "MAX",
         "measure each sample's smallest adversarial distance that can be found, up to MAX, as 16/255 or "
         "linf:16/255,l2:2: so the robust accuracy at every eps; by default up to four times the largest eps of the "
-        "threat models; for linf, l2 and l1; with --robust-certify also what is certified at every eps; none: no curve, "
-        "even if the ini file asks for one",
+        "threat models; for linf, l2 and l1; with --robust-certify also what is certified at every eps; none: no "
+        "curve, even if the ini file asks for one",
         bare=True,
     ),
     Option(
         "eps",
         "EPS",
-        "radii of the curve at which tables list the robust accuracy, and what is certified: 1/255,2/255,4/255, or linf:4/255,l2:0.5",
+        "radii of the curve at which tables list the robust accuracy, and what is certified: "
+        "1/255,2/255,4/255, or linf:4/255,l2:0.5",
         many=True,
     ),
     Option(
