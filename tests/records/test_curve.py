@@ -73,7 +73,7 @@ def test_certified_radii_come_back_and_say_what_is_certified_and_what_they_contr
 @pytest.mark.parametrize(
     ("radius", "told"),
     [
-        ([0, 0, 0, 0], "lacks the column 'certified'"),
+        ([0, 0, 0, 0], "4 numbers do not fit 5 samples"),
         ([0, -1, 0, 0, 0], "lacks the column 'certified'"),
         ([0.1, 0, 0, 0, 0], "a sample that is answered wrong, or no number"),
         ([0, 0, 0, 0, np.inf], "a sample that is answered wrong, or no number"),
