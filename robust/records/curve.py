@@ -136,11 +136,12 @@ def curve_from_json(content: dict[str, Any], n: int) -> Curve:
     distance = columns.get("distance")
     if distance is None or distance.dtype != np.float32 or distance.shape != (n,) or not (distance >= 0).all():
         raise ValueError("not a record: its curve lacks the column 'distance', a number for each sample")
+    distance = distance.astype(np.float32)
     for radius in content["eps"]:
         parse_threat(f"{content['end'].partition(':')[0]}:{radius}")
     return Curve(
         end=content["end"],
-        distance=distance.astype(np.float32),
+        distance=distance,
         attacks=tuple(content["attacks"]),
         eps=tuple(content["eps"]),
         partial=content.get("partial", ""),

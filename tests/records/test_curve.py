@@ -1,11 +1,14 @@
 """The curve of a record: as text and back, at which radii samples are robust, and what contradicts the row."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from robust.records.curve import Curve, curve_from_json, curve_to_json, describe_radius, to_float32
+from robust.records.certificate import Certificate
+from robust.records.curve import Curve, check_curve, curve_from_json, curve_to_json, describe_radius, to_float32
+from robust.records.radii import Radii
 
 CURVE = Curve(
     end="linf:32/255",
@@ -50,3 +53,48 @@ def test_a_damaged_column_is_refused(column):
     )["columns"]
     with pytest.raises(ValueError, match="distance"):
         curve_from_json(content, 5)
+
+
+RADII = Radii("crown", np.array([0, 0.005, 0.02, 0.1, 0.12], np.float32), 2.0, "time")
+PROVED = replace(CURVE, proved=RADII)
+
+
+def test_certified_radii_come_back_and_say_what_is_certified_and_what_they_contradict():
+    again = curve_from_json(json.loads(json.dumps(curve_to_json(PROVED))), 5)
+
+    assert again.outcome == PROVED.outcome != CURVE.outcome
+    assert again.certified_at(0.02).tolist() == [False, False, True, True, True]
+    assert again.certified_at(0).tolist() == [False, True, True, True, True]
+    assert [(text, int(flags.sum())) for text, flags in again.list_proved()] == [("8/255", 2)]
+    assert again.contradicted.tolist() == [False, False, False, True, False]
+    assert (again.proved.median, CURVE.list_proved()) == (np.float32(0.02), [])
+
+
+@pytest.mark.parametrize(
+    ("radius", "told"),
+    [
+        ([0, 0, 0, 0], "4 numbers do not fit 5 samples"),
+        ([0, -1, 0, 0, 0], "lacks the column 'certified'"),
+        ([0.1, 0, 0, 0, 0], "a sample that is answered wrong, or no number"),
+        ([0, 0, 0, 0, np.inf], "a sample that is answered wrong, or no number"),
+    ],
+)
+def test_damaged_radii_are_refused(radius, told):
+    content = curve_to_json(replace(CURVE, proved=replace(RADII, radius=np.array(radius, np.float32))))
+    with pytest.raises(ValueError, match=told):
+        curve_from_json(content, 5)
+
+
+def test_a_row_whose_certified_samples_have_smaller_radii_is_refused():
+    right = np.array([False, True, True, True, True])
+    certified = np.array([False, False, False, True, True])
+    certificate = Certificate("crown", certified, np.where(certified, 1, -1).astype(np.float32), {"crown": 2}, 1.0)
+    check_curve(PROVED, "linf:8/255", right, CURVE.robust_at(8 / 255), certificate)
+    with pytest.raises(ValueError, match="a certified sample has a certified radius below its eps"):
+        check_curve(
+            replace(CURVE, proved=replace(RADII, radius=RADII.radius / 4)),
+            "linf:8/255",
+            right,
+            CURVE.robust_at(8 / 255),
+            certificate,
+        )
