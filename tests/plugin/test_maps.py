@@ -132,7 +132,9 @@ def test_a_segmenter_from_the_option_to_the_page(run, folder):
     assert "under attack" in page
 
 
-@pytest.mark.parametrize(("floor", "status"), [("miou:99", "failed"), ("miou@linf:0.03:1", "passed"), ("mean:99", "failed")])
+@pytest.mark.parametrize(
+    ("floor", "status"), [("miou:99", "failed"), ("miou@linf:0.03:1", "passed"), ("mean:99", "failed")]
+)
 def test_a_floor_of_miou_and_of_the_mean_share(run, floor, status):
     result = run("--robust-model=task.py:Logit", *MAPS, UNCHECKED, "--robust-attack=pgd:steps=3", "-k", "attack",
                  f"--robust-fail-under={floor}", "--robust-leaderboard=none")  # fmt: skip
