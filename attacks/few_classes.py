@@ -3,7 +3,7 @@
 No torch in this file.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from robust.attacks.criteria.registry import DEFAULT, read_criterion
 from robust.attacks.spec import MAP_LOSSES, Spec, Value
@@ -32,7 +32,8 @@ def _changes(spec: Spec, classes: int, criterion: str) -> list[tuple[str, Value,
     """List (option, value, the value that fits) of the options that do not fit."""
     options = dict(spec.options)
     targets, loss = options.get("targets"), options.get("loss")
-    most, fits = classes - 1, lambda loss: loss not in MAP_LOSSES
+    most: int = classes - 1
+    fits: Callable[[str], bool] = lambda loss: loss not in MAP_LOSSES
     if criterion != DEFAULT:  # whose file imports torch
         judged = read_criterion(criterion)
         most, fits = judged.count_targets(classes), lambda loss: loss in judged.losses

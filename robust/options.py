@@ -79,7 +79,9 @@ OPTIONS = (
         "CRITERION",
         "what is a right answer: class (the largest logit is the label's), within:T (every value within T of the "
         "label, or with a percent sign behind T that share of it), labels (each of several labels is right; "
-        "labels:any=3,5: only these count); default: what the labels show, and values have no default",
+        "labels:any=3,5: only these count), pixels:S (of a map of classes at least the share S of the pixels is right; "
+        "pixels:0.9:ignore=255: those of label 255 do not count); default: what the labels show, and values and maps "
+        "have no default",
     ),
     Option(
         "attacked",

@@ -41,7 +41,7 @@ def mean_iou(regions: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Classes count that occur in labels or in answers.
     """
-    inner, outer = np.split(regions, 2, axis=-1)
+    inner, outer = np.split(np.asarray(regions, np.float64), 2, axis=-1)
     occur = outer > 0
     shares = np.divide(inner, outer, out=np.zeros_like(outer), where=occur)
     mean: NDArray[np.float64] = shares.sum(-1) / np.maximum(occur.sum(-1), 1)

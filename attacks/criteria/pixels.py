@@ -175,7 +175,8 @@ class PixelShare:
         if name == "mask-sph":
             length = pixels.logits.norm(dim=1).clamp_min(TINY)
             return -right * pixels.logits.gather(1, pixels.labels[:, None])[:, 0] / length
-        return right * ce * (_balance(pixels) if name == "mask-ce-bal" else 1)
+        masked: "Tensor" = right * ce
+        return masked * _balance(pixels) if name == "mask-ce-bal" else masked
 
     def _toward(self, name: str, pixels: Pixels, target: "Tensor") -> "Tensor":
         """Return the loss towards a class, (n,), of the pixels that are not of that class."""

@@ -48,7 +48,7 @@ class APGD:
     """Ascend with momentum; where the loss stalls, halve the step size and resume from the best point so far."""
 
     steps: int = 100
-    loss: str | Loss = "ce"  # ce, margin, dlr or sice
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     rho: float = 0.75  # share of rising steps in a window below which the step size is halved
     families: ClassVar[tuple[str, ...]] = FAMILIES
 

@@ -18,7 +18,7 @@ class BIM:
 
     steps: int = 10
     stride: float = 0.25  # length of a step, as a share of eps
-    loss: str | Loss = "ce"  # ce, margin, dlr or sice
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     families: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __post_init__(self) -> None:

@@ -36,7 +36,7 @@ class CAPGD:
     """
 
     steps: int = 50
-    loss: str | Loss = "margin"  # ce, margin, dlr or sice
+    loss: str | Loss = "margin"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     rho: float = 0.75  # share of rising steps in a window below which the step size is halved
     families: ClassVar[tuple[str, ...]] = (FEATURES,)
 

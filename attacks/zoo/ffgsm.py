@@ -17,7 +17,7 @@ class FFGSM:
     """Take one step of `stride` eps along the ascent from a uniform random start, and project it."""
 
     stride: float = 1.25  # length of the step, as a share of eps; the paper's
-    loss: str | Loss = "ce"  # ce, margin, dlr or sice
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     steps: ClassVar[int] = 1
     families: ClassVar[tuple[str, ...]] = (*NORMS, FEATURES)
 

@@ -15,7 +15,7 @@ from robust.attacks.words import FAMILIES
 class FGSM:
     """Take one step of the full eps along the steepest ascent of the loss: the sign of the gradient for linf."""
 
-    loss: str = "ce"  # ce, margin, dlr or sice
+    loss: str = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     steps: ClassVar[int] = 1
     families: ClassVar[tuple[str, ...]] = FAMILIES
 

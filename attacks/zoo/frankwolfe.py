@@ -33,7 +33,7 @@ class FrankWolfe:
     """
 
     steps: int = 10
-    loss: str | Loss = "margin"  # ce, margin, dlr or sice
+    loss: str | Loss = "margin"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     families: ClassVar[tuple[str, ...]] = (FEATURES,)
 
     def __post_init__(self) -> None:

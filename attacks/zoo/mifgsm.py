@@ -41,7 +41,7 @@ class MIFGSM:
     decay: float = 1.0  # factor of the sum in each step
     diversity: float = 0.0  # DI: probability of a gradient at a shrunk and shifted copy; 0.5 in the paper
     kernel: int = 0  # TI: odd width of the Gaussian that smooths a gradient; 0 is none, 15 in the paper
-    loss: str | Loss = "ce"  # ce, margin, dlr or sice
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     families: ClassVar[tuple[str, ...]] = FAMILIES
 
     def __post_init__(self) -> None:

@@ -54,7 +54,7 @@ class PGD:
     steps: int = 40
     stride: float = 0.25  # length of a step, as a share of eps
     start: float = 1.0  # size of the random start, as a share of the ball; 0 starts at x
-    loss: str | Loss = "ce"  # ce, margin, dlr or sice
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     last: float | None = None  # length of the last step, as a share of eps; None: `stride`
     families: ClassVar[tuple[str, ...]] = FAMILIES
 

@@ -17,7 +17,7 @@ class RFGSM:
     """Take a random step of `start` eps, for linf to a corner, and one of the rest of eps along the ascent."""
 
     start: float = 0.5  # the random step, as a share of eps
-    loss: str | Loss = "ce"  # ce, margin, dlr or sice
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     steps: ClassVar[int] = 1
     families: ClassVar[tuple[str, ...]] = (*NORMS, FEATURES)
 

@@ -66,7 +66,7 @@ class Square:
 
     steps: int = 5000  # queries of the model, at most
     area: float = 0.8  # of the first squares, as a share of the image
-    loss: str | Loss = "margin"  # ce, margin, dlr or sice
+    loss: str | Loss = "margin"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

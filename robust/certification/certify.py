@@ -62,6 +62,8 @@ class Certifier:
         Raise NoBoundsError, in one line, for a network, a threat model or a criterion without bounds.
         """
         refuse_threat(str(threat))
+        if criterion.labels == "map":
+            raise NoBoundsError(f"no bounds are known of a share of pixels, {criterion}")
         graph = read_graph(module, x)
         if graph.classes < 2 and criterion.labels == "class":
             raise NoBoundsError(f"it answers one input with the shape {(1, graph.classes)}, expected (1, classes)")

@@ -198,7 +198,7 @@ class Dataset:
         """Return the labels of maps, (n, h, w), that count, (m,)."""
         if self.criterion == DEFAULT:
             return y[y >= 0]
-        return y[read_criterion(self.criterion).mark_counted(y)]  # type: ignore[attr-defined, no-any-return]
+        return y[read_criterion(self.criterion).mark_counted(y)]  # type: ignore[attr-defined]
 
     def count_classes(self) -> "Dataset":
         """Return the data set with its classes, for which all labels of the test split are read if need be."""

@@ -19,7 +19,7 @@ class MapReader(Reader):
         with LastActivation() as last:
             maps = as_maps(self._take(self.forward(*args, **kwargs)))
         rows = self.decode(to_rows(maps), rows_of(last))
-        return rows.unflatten(0, (len(maps), *maps.shape[2:])).movedim(-1, 1)
+        return rows.reshape(len(maps), *maps.shape[2:], -1).movedim(-1, 1)
 
 
 def as_maps(answer: Tensor) -> Tensor:

@@ -66,6 +66,8 @@ def adapt_output(
     widths = _measure_widths(answers, len(x), classes, declared, map_size if labels == "map" else None)
     if labels in ("values", "bits"):  # else one column is for two classes
         widths = {name: classes for name in widths if answers[name].numel() == len(x) * classes}
+    if labels == "map" and "" not in answers:  # if none fits, `check_model` says what is wrong with the likeliest
+        widths = widths or {name: answer.shape[1] for name, answer in answers.items() if answer.dim() == 4}
     if (name := _choose(answers, widths, classes, wanted.name)) is None:
         return None
     if labels == "map":

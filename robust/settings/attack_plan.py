@@ -20,6 +20,7 @@ from robust.train.recipe import RECIPES
 
 DEFAULT = "fgsm,pgd"  # if there is neither an attack nor a suite
 BLIND = "square,noise"  # likewise, if some model gives no gradient: all get the same attacks, to be compared
+MAPS = "pgd,pgd:loss=mask-ce"  # of maps: one loss alone finds too little
 TABLES, BLIND_TABLES = "pgd,capgd", "evolve,noise"  # the same under threat models of tables alone
 HOOK = "pytest_robust_attacks"
 
@@ -48,7 +49,9 @@ def read_attack_plan(options: Options, dataset: Dataset, blind: bool, hooks: Hoo
     suites = read_suites(options["suite"], dataset.criterion)
     _refuse_decimal_commas(options["threat"])
     threats = [*read_list(options["threat"], str, dataset.threat or "")]
-    attacks = [*read_list(options["attack"], str, "" if suites else _choose_attacks(threats, blind))]
+    attacks = [
+        *read_list(options["attack"], str, "" if suites else _choose_attacks(threats, blind, dataset.labels == "map"))
+    ]
     needs_threat = not threats
     _change(hooks, attacks, threats)
     if needs_threat and not threats:
@@ -73,8 +76,10 @@ def read_attack_plan(options: Options, dataset: Dataset, blind: bool, hooks: Hoo
     return plan
 
 
-def _choose_attacks(threats: list[str], blind: bool) -> str:
+def _choose_attacks(threats: list[str], blind: bool, maps: bool) -> str:
     """Return the attacks of a run that names none."""
+    if maps and not blind:
+        return MAPS
     if threats and families_of(threats) == {FEATURES}:
         return BLIND_TABLES if blind else TABLES
     return BLIND if blind else DEFAULT

@@ -49,7 +49,7 @@ def differentiate(module: nn.Module, x: Tensor, y: Tensor, seed: int, criterion:
         except ValueError as error:
             grads, blocked = [torch.zeros_like(x)] * 2, str(error)
     margin_size, ce_size = (grad.abs().flatten(1).amax(1).cpu() for grad in grads)
-    return Gradients(logits.detach().cpu(), grads[0].cpu(), margin_size, ce_size, blocked)
+    return Gradients(logits.detach().flatten(1).cpu(), grads[0].cpu(), margin_size, ce_size, blocked)
 
 
 def is_saturable(logits: Tensor, dtype: torch.dtype) -> bool:

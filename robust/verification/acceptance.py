@@ -35,7 +35,7 @@ def judge_answers(criterion: str, answers: Floats, y: NDArray[Any]) -> Judgement
 
     Of maps answers are (m, C, h, w) and labels (m, h, w).
     """
-    finite: Flags = np.isfinite(answers).reshape(len(answers), -1).all(1)
+    finite: Flags = np.logical_and.reduce(np.isfinite(answers), axis=tuple(range(1, answers.ndim)))
     name, _, rest = criterion.partition(":")
     if name not in JUDGES:
         raise ValueError(f"nothing here judges by the criterion {criterion!r}")

@@ -145,7 +145,8 @@ def _check_inputs(
             logits = module(torch.from_numpy(take_inputs(rows)).to(device)).float().cpu().numpy()
             parts.append(judge_answers(criterion, logits.astype(np.float64), y[rows]))
     if not parts:
-        return Judgement(*(np.zeros(0, bool) for _ in range(3)), np.zeros(0), np.zeros((0, 0)))
+        none = np.zeros(0, bool)
+        return Judgement(none, none, none, np.zeros(0), np.zeros((0, 0)))
     back = np.argsort(order)
     return Judgement(*(np.concatenate(column)[back] for column in zip(*parts, strict=True)))
 
