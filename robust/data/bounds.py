@@ -27,7 +27,8 @@ class OutsideError(ValueError):
     def __init__(self, fault: str, bounds: Bounds, seen: tuple[float, float], part: str = "") -> None:
         """Say what is at fault, and what to do; `part` is the one of several inputs that is meant."""
         self.fault = fault
-        self.normalised, advice = _advise(bounds, *map(float, seen), f"{part}." if part else "")
+        low, high = map(float, seen)
+        self.normalised, advice = _advise(bounds, low, high, f"{part}." if part else "")
         self.normalised = self.normalised and not part
         undo = "give the model's normalisation as --robust-normalize, or " if self.normalised else ""
         super().__init__(f"{fault}; {undo}{advice}" if advice else fault)

@@ -133,8 +133,17 @@ class Dataset:
             return replace(self, criterion=criterion)
         if self.reread is None:
             raise ValueError(f"{criterion} is for {KINDS[kind]}, and {self.name} has {KINDS[self.labels]}")
-        kept = {"name": self.name, "lo": self.lo, "hi": self.hi, "missing": self.missing, "ranges": self.ranges}
-        return replace(self.reread(kind), **kept, layout=self.layout, moving=self.moving, criterion=criterion)
+        return replace(
+            self.reread(kind),
+            name=self.name,
+            lo=self.lo,
+            hi=self.hi,
+            missing=self.missing,
+            ranges=self.ranges,
+            layout=self.layout,
+            moving=self.moving,
+            criterion=criterion,
+        )
 
     def complete(self, *, download: bool = False) -> "Dataset":
         """Return the data set with its classes and shape, read from the test split if they are not declared.

@@ -44,7 +44,7 @@ class Items:
         for row, pair in [*zip(rows, pairs, strict=True)][: max(0, CHECKED_ITEMS - self._checked)]:
             self._checked += 1
             check_alike(pair, self._read(int(row)))
-        return stack([x for x, _ in pairs], "inputs")
+        return stack([x for x, _ in pairs if not isinstance(x, dict)], "inputs")
 
     __getitem__ = read_rows
 
@@ -156,8 +156,11 @@ def split_mapping(content: Mapping[Any, Any], kind: str, remarks: Remarks) -> tu
     return content[names[0]], content[names[1]]
 
 
-def read_stream(stream: Iterable[Any], remarks: Remarks) -> "tuple[list[NDArray[Any]], list[NDArray[Any]]]":
-    """Return (inputs, labels) of all items of a stream; ValueError if it has no end, or differs when read again."""
+def read_stream(stream: Iterable[Any], remarks: Remarks) -> "tuple[Any, list[NDArray[Any]]]":
+    """Return (inputs, labels) of all items of a stream; ValueError if it has no end, or differs when read again.
+
+    Of several inputs each part is by its name.
+    """
     pairs: list[Pair] = []
     for pair in _read_pairs(stream, remarks):
         if len(pairs) == MAX_STREAM:
@@ -167,9 +170,10 @@ def read_stream(stream: Iterable[Any], remarks: Remarks) -> "tuple[list[NDArray[
         for pair, again in zip(pairs[:CHECKED_ITEMS], _read_pairs(stream, remarks), strict=False):
             check_alike(pair, again)
     inputs, labels = [x for x, _ in pairs], [y for _, y in pairs]
-    if inputs and isinstance(inputs[0], dict):
-        return {name: stack([x[name] for x in inputs], f"inputs {name}") for name in inputs[0]}, labels  # type: ignore[index, return-value]
-    return inputs, labels  # type: ignore[return-value]
+    several = [x for x in inputs if isinstance(x, dict)]
+    if several and len(several) == len(inputs):
+        return {name: stack([x[name] for x in several], f"inputs {name}") for name in several[0]}, labels
+    return inputs, labels
 
 
 def unbatch(x: Any) -> Iterator[Any]:

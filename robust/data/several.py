@@ -107,7 +107,8 @@ def open_several(x: Any, n: int | None, remarks: Remarks, *, turn: bool) -> Seve
         return SeveralInputs(x.read_parts, len(x), "0" not in first, remarks, turn=turn)
     if not _holds_parts(x, n):
         return None
-    arrays = {name: to_array(part, "inputs") for name, part in iter_parts(x)}
+    arrays = {name: to_array(part, f"inputs {name}") for name, part in iter_parts(x)}
+    check_counts(dict.fromkeys(arrays, 0))  # that there are some
     for name, array in arrays.items():
         if not array.ndim:
             raise ValueError(f"the part {name} is one number, expected an array with a row for each sample")

@@ -15,10 +15,11 @@ class Unpacking:
         self.forward = forward
         self.layout = layout
 
-    def __call__(self, x: Tensor, *others: Any, **named: Any) -> Any:
-        if others or named or not isinstance(x, Tensor) or tuple(x.shape[1:]) != (self.layout.features,):
-            return self.forward(x, *others, **named)
-        parts = self.layout.unpack(x)
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        rows = given[0] if len(given) == 1 and not named else None
+        if not isinstance(rows, Tensor) or tuple(rows.shape[1:]) != (self.layout.features,):
+            return self.forward(*given, **named)
+        parts = self.layout.unpack(rows)
         return self.forward(**parts) if self.layout.named else self.forward(*parts.values())
 
 

@@ -2,6 +2,7 @@
 
 from robust.attacks.combine.transfer import Transfer
 from robust.attacks.engine import eval_mode
+from robust.attacks.threats.product import Product
 from robust.attacks.zoo.pgd import PGD
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
@@ -28,7 +29,8 @@ def hidden_logits_win(probe: AttackProbe) -> Finding | None:
     with eval_mode(probe.module, probe.seed):
         x = probe.x[:MAX_SAMPLES]
         probe.budget.add(2 * len(x) + FEW * GRADIENT_PASSES)
-        inner = find_inner(probe.module, x)
+        moves = probe.threat.moving if isinstance(probe.threat, Product) else None
+        inner = find_inner(probe.module, x, moves)
     if inner is None:
         raise NotApplicableError("no layer has logits other than the answers")
     attack = Transfer(PGD(STEPS, stride=1.0, loss="margin", last=0.01), inner)

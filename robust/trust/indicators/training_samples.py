@@ -7,7 +7,7 @@ import numpy as np
 
 from robust.data.bounds import Bounds, Clamped
 from robust.data.dataset import Dataset
-from robust.data.lazy_inputs import LazyInputs, is_array, iter_parts
+from robust.data.lazy_inputs import Inputs, LazyInputs, is_array, iter_parts
 from robust.flags import Flags
 from robust.records.trust import Finding, NotApplicableError
 from robust.sampling import draw_rows
@@ -85,7 +85,7 @@ def _search_rows(probe: AttackProbe, dataset: Dataset) -> Search:
     return Search(np.array([row in found for row in own]), len(rows), total)
 
 
-def _refuse_same(probe: AttackProbe, dataset: Dataset, inputs: Clamped) -> None:
+def _refuse_same(probe: AttackProbe, dataset: Dataset, inputs: Inputs) -> None:
     """Raise NotApplicableError if the samples have the same numbers in a training split that is as long as theirs."""
     few = probe.samples.take(np.arange(min(SAME, len(probe.samples))))
     there = int(few.index.max()) < len(inputs) and np.array_equal(inputs[few.index], few.x)

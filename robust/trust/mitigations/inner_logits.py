@@ -104,15 +104,17 @@ def inner_logits(context: Context, attack: MitigatedAttack) -> MitigatedAttack |
     return None if inner is None or is_repairable(context, attack) else replace(attack, model=inner)
 
 
-def find_inner(model: nn.Module, x: Tensor) -> Inner | InnerValue | None:
+def find_inner(model: nn.Module, x: Tensor, moves: Tensor | None = None) -> Inner | InnerValue | None:
     """Find what inside a model has the labels of its answers, by other numbers; None without any.
 
     It looks at the inputs x, (n, *features), and at means of two, where networks that were trained alike differ most:
     2 n passes and a few. Found are: the last of those submodules that agree best; several together if no single one
     agrees with nearly all labels, and they do; or a value that functions compute between the submodules, the first of
-    those that agree best and have a gradient, if that is clearly better.
+    those that agree best and have a gradient, if that is clearly better. `moves` marks the numbers of several inputs
+    of which there are means, (features,) bool; None: all.
     """
-    x = torch.cat((x, (x + x.roll(1, 0)) / 2))
+    middle = (x + x.roll(1, 0)) / 2
+    x = torch.cat((x, middle if moves is None else torch.where(moves.to(x.device), middle, x)))
     with torch.no_grad(), _Values(len(x)) as values:
         calls, answer = record_calls(model, x.clone())
     layers, share = _choose_layers(_choose_new(((call.name, call.output) for call in calls), answer), answer)

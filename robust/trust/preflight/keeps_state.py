@@ -82,6 +82,8 @@ def _ask_beside(probe: ModelProbe) -> _Change:
     """
     x = probe.first[: _count_beside(probe)]
     middle = (x + np.roll(x, 1, axis=0)) / np.float32(2)
+    if (moves := probe.dataset.moves) is not None:
+        middle = np.where(moves, middle, x)
     beside = np.concatenate([probe.move(middle, step) for step in NEARBY])
     crowd = _draw_beside(probe, middle)
 
