@@ -65,7 +65,7 @@ def _read_part(text: str, lo: float, hi: float, layout: Layout | None) -> Part:
     if layout is not None:
         if family != PRODUCT:
             example = next((part.name for part in layout.parts if part.is_float), layout.names[0])
-            several = f"the model has several inputs ({layout})"
+            several = f"there are several inputs ({layout})"
             raise ValueError(f"{text!r}: {several}; say what may be done to which, as {example}=linf:8/255")
         return Product.parse(text, layout)
     if family == PRODUCT:

@@ -24,7 +24,7 @@ def test_list_names_all_that_can_be_asked_for(call):
         f"architectures: {', '.join(ARCHITECTURES.names())}",
         f"training recipes: {', '.join(RECIPES.names())}",
         f"training wrappers: {', '.join(WRAPPERS.names())}",
-        "threats: linf:EPS, l2:EPS, l1:EPS, features:FILE.toml",
+        "threats: linf:EPS, l2:EPS, l1:EPS, features:FILE.toml, PART=NORM:EPS;PART=NORM:EPS",
         "certificates: ibp, crown, alpha-crown",
         "curves: linf, l2, l1",
     ]
@@ -52,7 +52,14 @@ def test_list_knows_the_shipped_ones(call):
         ("linf:8/255", ["threat linf: *"]),
         ("crown", ["certificate crown: *1811.00866*; --robust-certify=crown"]),
         ("alpha-crown", ["certificate alpha-crown: *2011.13824*"]),
-        ("apgd", ["attack apgd: *", "  loss=ce *ce, margin, dlr or sice", "  surrogate= *--robust-model*"]),
+        (
+            "apgd",
+            [
+                "attack apgd: *",
+                "  loss=ce *ce, margin, dlr or sice; of maps also segpgd*",
+                "  surrogate= *--robust-model*",
+            ],
+        ),
     ],
 )
 def test_list_tells_of_one_what_it_is_and_its_options(call, name, told):

@@ -42,7 +42,13 @@ def found(ranks, n, seconds=None):
     search = search_scores(Sum(), samples, single, clean.correct, attacks, given)
     both = add_search(single, search)
     scores = measure_clean_scores(Sum(), samples, options)
-    return scores.tolist(), both.score.tolist(), both.adversarial.tolist(), both.x_adv.tolist(), both.score_partial
+    return (
+        scores[:, 0].tolist(),
+        both.score.tolist(),
+        both.adversarial.tolist(),
+        both.x_adv.tolist(),
+        both.score_partial,
+    )
 
 
 @pytest.mark.parametrize(("size", "n"), [(2, 20), (4, 3)])

@@ -115,7 +115,7 @@ REFUSED = {
     "from-one": (lambda: (X, Y + 1), ":first=1"),
     "negative": (lambda: (X, Y - 1), ":first=-1"),
     "more-classes": (lambda: (X, Y + 5), "labels go up to 14"),
-    "two-inputs": (lambda: Items(lambda x, y: (x, x, y)), "models of several inputs are not tested"),
+    "two-inputs": (lambda: Items(lambda x, y: (x, x, y)), "say what may be done to which, as 0=linf:8/255"),
     "no-label": (lambda: Items(lambda x, y: x), "expected (input, label)"),
     "unclear-names": (lambda: Items(lambda x, y: {"a": x, "b": x, "c": y}), "an input as 'image' or 'x'"),
     "two-sets": (lambda: (Items(), Items()), "return the one of the split"),

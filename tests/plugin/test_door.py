@@ -144,7 +144,7 @@ def test_data_that_cannot_be_used_are_refused_in_one_line(form, name):
 
     assert result.ret == 4
     (line,) = filter(None, result.errlines)
-    blamed = ("data=data.py:load", "model=base.py:ten", "criterion")
+    blamed = ("data=data.py:load", "model=base.py:ten", "criterion", "threat=linf:0.15")
     assert line.startswith(tuple(f"ERROR: --robust-{option}: " for option in blamed))
     assert REFUSED[name][1] in line
 

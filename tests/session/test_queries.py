@@ -18,13 +18,18 @@ from robust.session.queries import replace_attack, replace_stages
     ],
 )
 def test_square_stands_in_for_the_last_attack_that_needs_a_gradient_and_noise_for_the_others(attacks, run):
-    assert [replace_attack(attack, attacks) for attack in attacks] == run
+    assert [replace_attack(attack, attacks, "linf:0.1") for attack in attacks] == run
+
+
+def test_of_several_inputs_search_stands_in():
+    attacks = ("fgsm", "pgd")
+    assert [replace_attack(attack, attacks, "image=linf:0.1;meta=l2:1") for attack in attacks] == ["noise", "search"]
 
 
 def test_a_suite_keeps_its_name_and_the_stages_that_need_no_gradient():
     quick, full = (replace_stages(read_suite(name, Path())) for name in ("quick-1", "full-1"))
 
     assert quick.name == "quick-1"
-    assert [stage.attack for stage in quick.stages] == ["square", "noise", "evolve:steps=200"]
+    assert [stage.attack for stage in quick.stages] == ["square", "noise", "evolve:steps=200", "search"]
     assert [stage.attack for stage in full.stages[:2]] == ["square", "noise"]
     assert "square:restarts=4:steps=5000" in [stage.attack for stage in full.stages]

@@ -97,6 +97,7 @@ TRAINED = {
     "alike for turned images": lambda: Nearest(lambda x: (x + x.flip(-1, -2)) / 2),
     "clamped to the box": lambda: Nearest(lambda x: x.clamp(0, 1)),
 }
+OTHER = {"unet", "fusion"}  # of maps, and of several inputs
 SMALL = {
     "mlp": {"width": 4},
     "cnn": {"width": 4},
@@ -106,7 +107,11 @@ SMALL = {
     "wideresnet": {"depth": 10, "width": 1},
 }
 UNTRAINED = {
-    **{name: partial(make_untrained, name, **SMALL.get(name, {})) for name in ARCHITECTURES.names()},
+    **{
+        name: partial(make_untrained, name, **SMALL.get(name, {}))
+        for name in ARCHITECTURES.names()
+        if name not in OTHER
+    },
     "weight standardisation": lambda: make_network(Standardised(1, 4, 3), nn.Flatten()),
     "group norm": lambda: make_network(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.Flatten()),
     "instance norm": lambda: make_network(nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4), nn.Flatten()),
