@@ -11,7 +11,7 @@ from robust.attacks.few_classes import fit_classes
 from robust.attacks.nearest import Search
 from robust.attacks.suite import Stage, Suite
 
-SHARE, AGAIN = 0.98, 0.99  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
+SHARE = 0.98  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
 DEEP = 800  # passes of a sample, at most, of an attack that a suite keeps for its hardest samples
 
 
@@ -34,12 +34,12 @@ def ladder(norm: str, suites: Sequence[Suite], classes: int, load: Callable[[str
     The suites' own attacks are those of their stages for all samples; and, on samples on which these have paid, those
     of other stages that take few passes.
     """
-    first = ["fab:steps=20:targets=3", "fmn:steps=30", "fab:start=1:steps=20:targets=3"]
+    first = ["fab:steps=10:targets=3", "fmn:steps=30", "fab:start=1:steps=10:targets=3"]
     first += ["ddn:steps=30:loss=margin"] * (norm == "l2")
     stages = list_stages(suites, norm)
     euclidean = norm != "linf"
     walk = Descent(40, 3.0 if norm == "l1" else 0.3, walk="euclidean" if euclidean else "steepest")
-    fine = Descent(200, first=1.0, last=1e-5, shrink=(0.05, 1e-6), walk="euclidean")
+    fine = Descent(80, first=1.0, last=1e-5, shrink=(0.05, 1e-6), walk="euclidean")
     rungs = [_approach(fit_classes(text, classes), load) for text in first]
     rungs.append(_descent("descent", walk, 8))
     broad = [fit_classes(stage.attack, classes) for stage in stages if is_broad(stage)]
@@ -47,7 +47,6 @@ def ladder(norm: str, suites: Sequence[Suite], classes: int, load: Callable[[str
     deep = [text for text in deep if text.startswith("pgd") and count_passes(text, load) <= DEEP]
     rungs += [_within(text, load, SHARE) for text in dict.fromkeys(broad)]
     rungs += [_within(text, load, SHARE, again=True) for text in dict.fromkeys(deep)]
-    rungs += [_within(text, load, AGAIN, again=True) for text in [*broad, *deep][-2:]]
     return [*rungs, _descent("fine-descent", fine, 18)]
 
 
