@@ -23,8 +23,10 @@ SMALL = {
     "preactresnet18": {"width": 8},
     "wideresnet": {"depth": 10, "width": 1},
     "vit": {"width": 24, "depth": 2},
+    "unet": {"width": 4},
 }
 ANY_SHAPE = {"mlp"}
+MAPS = {"unet"}  # which answer every pixel
 NAMES = ARCHITECTURES.names()
 FITTING = [(name, shape) for name in NAMES for shape in IMAGES + OTHERS * (name in ANY_SHAPE)]
 
@@ -39,7 +41,7 @@ def test_an_answer_is_logits_of_the_inputs_alone(name, shape):
     module, x = make(name, shape).eval(), torch.rand(4, *shape)
 
     logits = module(x)
-    assert logits.shape == (4, 5)
+    assert logits.shape == (4, 5, *(shape[-2:] if name in MAPS else ()))
     assert torch.equal(module(x), logits)
     torch.testing.assert_close(module(x[1:2]), logits[1:2])
 
@@ -54,8 +56,9 @@ def test_a_gradient_reaches_every_number_of_the_input(name, shape):
 
 @pytest.mark.parametrize(("name", "shape"), FITTING)
 def test_a_few_steps_of_training_lower_the_loss(name, shape):
-    module, y = make(name, shape), torch.arange(16) % 5
-    x = torch.rand(16, *shape)
+    module, x = make(name, shape), torch.rand(16, *shape)
+    y = torch.arange(16) % 5
+    y = y[:, None, None].expand(16, *shape[-2:]) if name in MAPS else y
     optimiser = torch.optim.SGD(module.parameters(), lr=0.05, momentum=0.9)
     losses = []
     for _ in range(6):

@@ -106,7 +106,7 @@ SMALL = {
     "wideresnet": {"depth": 10, "width": 1},
 }
 UNTRAINED = {
-    **{name: partial(make_untrained, name, **SMALL.get(name, {})) for name in ARCHITECTURES.names()},
+    **{name: partial(make_untrained, name, **SMALL.get(name, {})) for name in ARCHITECTURES.names() if name != "unet"},
     "weight standardisation": lambda: make_network(Standardised(1, 4, 3), nn.Flatten()),
     "group norm": lambda: make_network(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.Flatten()),
     "instance norm": lambda: make_network(nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4), nn.Flatten()),
