@@ -3,7 +3,7 @@
 No torch in this file.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from robust.attacks.criteria.registry import DEFAULT, read_criterion
 from robust.attacks.spec import MAP_LOSSES, Spec, Value
@@ -32,17 +32,16 @@ def _changes(spec: Spec, classes: int, criterion: str) -> list[tuple[str, Value,
     """List (option, value, the value that fits) of the options that do not fit."""
     options = dict(spec.options)
     targets, loss = options.get("targets"), options.get("loss")
-    most: int = classes - 1
-    fits: Callable[[str], bool] = lambda loss: loss not in MAP_LOSSES
+    most, fits = classes - 1, loss not in MAP_LOSSES
     if criterion != DEFAULT:  # whose file imports torch
         judged = read_criterion(criterion)
-        most, fits = judged.count_targets(classes), lambda loss: loss in judged.losses
+        most, fits = judged.count_targets(classes), loss in judged.losses
     changes: list[tuple[str, Value, Value]] = []
     if isinstance(targets, int) and targets > most:
         changes.append(("targets", targets, most))
         if isinstance(starts := options.get("starts"), int):  # as many at each of the targets that are left
             changes.append(("starts", starts, max(1, starts * most // targets)))
-    if isinstance(loss, str) and not fits(loss):
+    if isinstance(loss, str) and not fits:
         changes.append(("loss", loss, INSTEAD.get(loss, MARGIN)))
     elif loss == "dlr" and classes < (DLR if targets is None else TARGETED_DLR):
         changes.append(("loss", loss, MARGIN))

@@ -175,7 +175,7 @@ class PixelShare:
         if name == "mask-sph":
             length = pixels.logits.norm(dim=1).clamp_min(TINY)
             return -right * pixels.logits.gather(1, pixels.labels[:, None])[:, 0] / length
-        masked: "Tensor" = right * ce
+        masked: Tensor = right * ce
         return masked * _balance(pixels) if name == "mask-ce-bal" else masked
 
     def _toward(self, name: str, pixels: Pixels, target: "Tensor") -> "Tensor":

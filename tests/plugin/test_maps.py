@@ -147,7 +147,7 @@ def test_a_floor_of_miou_and_of_the_mean_share(run, floor, status):
 # By name: the options, and what the one line says.
 WRONG = {
     "no criterion": (["--robust-data=task.py:load"], "*maps of classes, say how many of their pixels must be right*"),
-    "no ignored label": (["--robust-criterion=pixels:0.9"], "*255 marks pixels that do not count, say so: *ignore=255, or if 255 is*"),
+    "no ignored label": (["--robust-criterion=pixels:0.9"], "*255 marks pixels that do not count*ignore=255*"),
     "no pixel that counts": (["--robust-data=task.py:empty"], "*no pixel that counts, the first in row 3*"),
     "labels of another size": (["--robust-data=task.py:wide"], "*maps of 4x4: enlarge the answer*"),
     "answers of another size": (["--robust-model=task.py:Small"], "*shape ?2, 2, 8, 8?, got shape ?2, 2, 4, 4?*"),
