@@ -67,6 +67,12 @@ class LpThreat:
         """Return the distance from x, or from a bound, that counts as none: it may come from rounding."""
         return MAX_ROUNDING * (self.hi - self.lo)
 
+    def scale(self, times: float, x: Tensor) -> "LpThreat":
+        """Return the ball of so many times the radius, at most that which holds all inputs of the shape of x."""
+        widest = self.widest(self.norm, x, self.lo, self.hi)
+        eps = Fraction(times) * self.eps if math.isfinite(times) else widest.eps
+        return LpThreat(self.norm, min(eps, widest.eps), self.lo, self.hi)
+
     def clip(self, x: Tensor) -> Tensor:
         """Return x within the bounds."""
         return x.clamp(self.lo, self.hi)

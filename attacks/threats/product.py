@@ -5,7 +5,7 @@ of each part's eps, so that eps is 1, and the size of a perturbation is the larg
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import ClassVar
@@ -100,6 +100,10 @@ class Product:
             if len(x) and not (part.amin() >= ball.lo and part.amax() <= ball.hi):
                 ranges = f"goes from {part.amin():g} to {part.amax():g}, its bounds are [{ball.lo:g}, {ball.hi:g}]"
                 raise ValueError(f"the part {name} {ranges}; give those of the data, as {name}=(-1, 1), or scale it")
+
+    def scale(self, times: float, x: Tensor) -> "Product":
+        """Return the product of balls of so many times the radius, each at most that which holds all inputs."""
+        return replace(self, balls={name: ball.scale(times, self._take(name, x)) for name, ball in self.balls.items()})
 
     def clip(self, x: Tensor) -> Tensor:
         """Return x with each part that may move within its bounds."""

@@ -39,5 +39,6 @@ class Row:
     def candidates(self) -> Candidates:
         """Return the inputs of the evidence, to be verified."""
         samples, bounds = self.samples.take(self.evidence.row), (self.dataset.lo, self.dataset.hi)
-        rules = (self.record.threat, bounds, self.batch, samples.criterion, self.record.tables)
+        held = self.record.tables, samples.layout_text
+        rules = (self.record.threat, bounds, self.batch, samples.criterion, *held)
         return Candidates(self.evidence.x_adv, samples.x, samples.y, *rules)

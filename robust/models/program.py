@@ -25,8 +25,8 @@ class Program(nn.Module):
             digest = hashlib.file_digest(file, "sha256").digest()
         self.register_buffer("digest", torch.tensor([*digest], dtype=torch.uint8))
 
-    def forward(self, x: Tensor) -> Any:
-        return self.program(x)
+    def forward(self, *parts: Tensor, **named: Tensor) -> Any:
+        return self.program(*parts, **named)
 
     def train(self, mode: bool = True) -> Self:
         self.training = mode

@@ -22,9 +22,9 @@ class Rescaled(nn.Module):
         self.register_buffer("std", torch.ones(width))
         self.register_buffer("mean", torch.zeros(width))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return values, (n, k)."""
-        answer: Tensor = self.inner(x)
+    def forward(self, *parts: Tensor, **named: Tensor) -> Tensor:
+        """Return values, (n, k), for an input, or for several by position or by name."""
+        answer: Tensor = self.inner(*parts, **named)
         return answer * self.std + self.mean
 
 

@@ -15,17 +15,15 @@ def run(word, classes=10):
     assail(model, make(word), x, model(x).argmax(1), LpThreat.parse("linf:0.05"))
 
 
+LOSSES = "ce, dlr, js, margin, mask-ce, mask-ce-bal, mask-sph, segpgd, sice"
 WRONG = [
     (lambda: LpThreat("linf", Fraction(-1, 10)), "'linf:-1/10': eps must be above 0, got -1/10"),
     (lambda: PGD(stride=0), "stride, a share of eps, must be above 0, got 0"),
     (lambda: PGD(start=1.5), "start, a share of the ball, must be from 0 to 1, got 1.5"),
-    (
-        lambda: PGD(loss="cee"),
-        "unknown loss 'cee', did you mean 'ce'? Known: ce, dlr, js, margin, mask-ce, mask-ce-bal, mask-sph, segpgd, sice",
-    ),
+    (lambda: PGD(loss="cee"), f"unknown loss 'cee', did you mean 'ce'? Known: {LOSSES}"),
     (
         lambda: FGSM(loss="x"),
-        "unknown loss 'x'. Known: ce, dlr, js, margin, mask-ce, mask-ce-bal, mask-sph, segpgd, sice",
+        f"unknown loss 'x'. Known: {LOSSES}",
     ),
     (lambda: APGD(rho=1), "rho must be between 0 and 1, got 1"),
     (lambda: Restarts(PGD(), 0), "restarts must be at least 1, got 0"),

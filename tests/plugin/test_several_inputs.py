@@ -217,6 +217,39 @@ def test_its_certificate_is_exact_where_the_graph_is_affine(several):
     assert np.array_equal(record.certificate.certified, record.robust)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_scripted_model_takes_its_inputs_by_name(several):
+    space = {}
+    exec(SOURCE, space)
+    parts = {"image": torch.rand(2, 1, 5, 5), "meta": torch.rand(2, 3), "ids": torch.zeros(2, dtype=torch.int64)}
+    torch.jit.trace(space["Net"](), example_kwarg_inputs=parts).save(several.folder / "net.pt")
+    resources = check(several.folder, "model=net.pt", "run-code=net.pt")
+    (variant,) = resources.settings.everything
+    rows = torch.from_numpy(resources.data.samples.x)
+    made = space["Net"]()(**resources.data.samples.layout.unpack(rows))
+    assert torch.allclose(resources.models.load(variant).module(rows), made, atol=1e-6)
+
+
+def test_values_of_several_inputs_are_learnt_in_the_units_of_the_labels(several):
+    text = (
+        SOURCE
+        + "\ndef values(split):\n    i, m, *_ = draw(split)\n    return {'image': i, 'meta': m}, 50 + 9 * m[:, 0]\n"
+    )
+    (several.folder / "values.py").write_text(text)
+    result = several(
+        "--robust-attack=pgd",
+        "--robust-criterion=within:9",
+        "--robust-train=standard:epochs=20",
+        UNCHECKED,
+        model="zoo:fusion(width=8)",
+        data="values.py:values:meta.lo=-3:meta.hi=3",
+        threat="meta=linf:0.3",
+    )
+    result.assert_outcomes(passed=2)
+    (record,) = records(several.folder / "leaderboard").values()
+    assert record.counts[0] > 40
+
+
 @pytest.mark.slow  # two runs more
 def test_a_row_is_the_same_on_several_processes_and_against_its_baseline(several):
     several("--robust-attack=pgd,fgsm", "--robust-save=before.json").assert_outcomes(passed=5)

@@ -1,8 +1,6 @@
 """not-monotone: the attacks find more in half of the ball, or less in a ball of twice the size."""
 
-from dataclasses import replace
-
-from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.threat import Threat
 from robust.flags import Flags
 from robust.records.trust import Finding
 from robust.trust.attack_probe import AttackProbe
@@ -26,10 +24,9 @@ def not_monotone(probe: AttackProbe) -> Finding | None:
     """Check that accuracy does not rise with the size of the ball, since the larger holds the smaller (1902.06705)."""
     require_complete(probe)
     require_deterministic(probe)
-    probe, ball = probe.take_few(MAX_SAMPLES), probe.ball
+    probe, ball = probe.take_few(MAX_SAMPLES), probe.one_set
     attacks, m = choose_iterated(probe), len(probe.samples)
-    widest = LpThreat.widest(ball.norm, probe.x[:1], ball.lo, ball.hi)
-    half, double = replace(ball, eps=ball.eps / 2), replace(ball, eps=min(2 * ball.eps, widest.eps))
+    half, double = ball.scale(0.5, probe.x[:1]), ball.scale(2, probe.x[:1])
     gained = int((probe.robust & ~_keep_robust(probe, attacks, probe.robust, half)).sum())
     # What only later stages of a suite break says nothing about these attacks.
     fallen = probe.correct & probe.adversarial
@@ -47,7 +44,7 @@ def not_monotone(probe: AttackProbe) -> Finding | None:
     return None
 
 
-def _keep_robust(probe: AttackProbe, attacks: tuple[str, ...], mask: Flags, threat: LpThreat) -> Flags:
+def _keep_robust(probe: AttackProbe, attacks: tuple[str, ...], mask: Flags, threat: Threat) -> Flags:
     """Mark the samples of `mask` for which no attack finds an adversarial example within `threat`, (m,)."""
     for attack in attacks:
         mask = mask & ~probe.measure(attack, mask, threat).adversarial

@@ -1,7 +1,9 @@
 """unbounded-attack-fails: an attack without a bound on the perturbation finds no adversarial example."""
 
-from robust.attacks.threats.lp import LpThreat
-from robust.records.trust import Finding
+import math
+
+from robust.attacks.threats.product import Product
+from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, costs, for_labels
 from robust.trust.indicators._shared import count_attack_passes
@@ -15,10 +17,15 @@ FASTER = 4  # a sample falls long before the last step, as a rule
 @for_labels("class", "bits")
 @costs(lambda probe: count_attack_passes(probe, [ATTACK]) / FASTER * probe.first_robust(MAX_SAMPLES).sum())
 def unbounded_attack_fails(probe: AttackProbe) -> Finding | None:
-    """Check that no sample is robust in the whole box (1802.00420; indicator 6 of 2106.09947)."""
-    mask, ball = probe.first_robust(MAX_SAMPLES), probe.ball
+    """Check that no sample is robust in the whole box (1802.00420; indicator 6 of 2106.09947).
+
+    NotApplicableError where one of several inputs is fixed: it may decide alone.
+    """
+    if isinstance(probe.threat, Product) and not probe.threat.moving.all():
+        raise NotApplicableError("a part of the input is fixed")
+    mask = probe.first_robust(MAX_SAMPLES)
     probe.require_gradient_attacks()
-    widest = LpThreat.widest(ball.norm, probe.x[:1], ball.lo, ball.hi)
+    widest = probe.one_set.scale(math.inf, probe.x[:1])
     count, n = int((mask & ~probe.measure(ATTACK, mask, widest).adversarial).sum()), int(mask.sum())
     if not is_significant(count, n):
         return None
