@@ -32,9 +32,9 @@ class Stage:
     threats: tuple[str, ...] = NORMS  # the families of threat models that it is for
     hardest: float = 1.0  # the share of the robust samples that is attacked, in (0, 1]
     least: int = 1  # how many samples are attacked at least, whatever `hardest` and `near` say
-    patience: int | None = None  # the stage ends after so many rounds in a row without success; None: never
-    widen: bool = False  # every successful round doubles `hardest`, `near` and `least`
-    follow: bool = False  # the stage runs only if the stage before it was successful
+    patience: int | None = None  # the stage ends after so many rounds in a row that did not pay; None: never
+    widen: bool = False  # every round that pays doubles `hardest`, `near` and `least`
+    follow: bool = False  # the stage runs only if the stage before it has paid
     near: float = 1.0  # only samples with at most this part of their clean margin left; 1: all
     onward: bool = False  # each round attacks samples that the stage has not attacked before
     criteria: tuple[str, ...] = ()  # names of criteria that have stages of their own; empty: all that have none

@@ -114,7 +114,7 @@ def operators() -> str:
 def suites() -> str:
     """Return a section for each suite, the shortest first: the comment at the top of its file, and its stages."""
     parts = []
-    head = ("stage", "attack", "threats", "hardest", "least", "patience", "further")
+    head = ("stage", "attack", "for", "hardest", "least", "patience", "further")
     texts = {path: path.read_text() for path in (ROOT / "attacks/suites").glob("*.toml")}
     for path, text in sorted(texts.items(), key=lambda item: item[1].count("[[stages]]")):
         comment = "\n".join(line.removeprefix("#").strip() for line in text.partition("[[")[0].split("\n"))
@@ -200,8 +200,9 @@ def _options(options: tuple[Option, ...]) -> str:
 
 def _stage(stage: dict[str, Any]) -> tuple[str, ...]:
     """Return the cells of a stage; defaults are left out."""
-    further = ", ".join(word for word in ("widen", "follow") if stage.get(word))
-    threats = ", ".join(stage.get("threats", ["all norms"]))
+    near = [f"near {stage['near']:g}"] if "near" in stage else []
+    further = ", ".join([*near, *(word for word in ("widen", "onward", "follow") if stage.get(word))])
+    threats = ", ".join([*stage.get("threats", ["all norms"]), *stage.get("criteria", [])])
     return threats, *(str(stage.get(key, "")) for key in ("hardest", "least", "patience")), further
 
 

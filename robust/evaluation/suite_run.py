@@ -34,6 +34,8 @@ from robust.evaluation.time_limit import GATE, TIME, Deadline, Limits
 from robust.flags import Flags
 from robust.records.attack_outcome import StageOutcome
 
+PAYS = 0.01  # of the samples that a round attacks, and one at least: so many must fall
+
 
 class SuiteProgress(NamedTuple):
     """The progress of a suite."""
@@ -97,6 +99,15 @@ def share_left(margin: NDArray[np.float32], clean: NDArray[np.float32]) -> NDArr
     return np.divide(margin, clean, out=np.ones_like(margin), where=known).clip(0, 1)
 
 
+def has_paid(found: int, attacked: int) -> bool:
+    """Whether a round, or a stage, has broken enough of the samples that it attacked for more of its kind to follow.
+
+    One of many thousand samples falls to nearly any round, so that without a share a stage would cost more a sample the
+    more samples there are.
+    """
+    return found >= max(1, PAYS * attacked)
+
+
 @dataclass(frozen=True, slots=True)
 class SuiteRun:
     """A suite on a model, with everything that a round depends on except the state of the samples."""
@@ -131,7 +142,7 @@ class SuiteRun:
                 break
             forwards, backwards = map(int, state.cost)
             adversarial = int(state.adversarial.sum())
-            succeeded = adversarial > before
+            succeeded = has_paid(adversarial - before, attacked)
             outcomes.append(StageOutcome(stage.attack, attacked, adversarial, forwards, backwards, state.seconds))
         return AttackResult(
             attack=self.suite.name,
@@ -169,7 +180,7 @@ class SuiteRun:
             if not whole:
                 return int(attacked.sum()), TIME
             attacked[run.rows] = True
-            succeeded = bool(run.adversarial.any())
+            succeeded = has_paid(int(run.adversarial.sum()), len(run.rows))
             failures = 0 if succeeded else failures + 1
             times *= 2 if succeeded and stage.widen else 1
         return int(attacked.sum()), ""

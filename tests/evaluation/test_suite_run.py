@@ -20,7 +20,7 @@ from robust.evaluation.attack_run import AttackRun, RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack, measure_clean
 from robust.evaluation.suite_cache import SuiteCache
-from robust.evaluation.suite_run import SampleState, SuiteRun, narrow_threat, share_left
+from robust.evaluation.suite_run import SampleState, SuiteRun, has_paid, narrow_threat, share_left
 from robust.evaluation.time_limit import GATE, TIME, Limits
 from tests.attacks.models import inputs, network
 
@@ -61,6 +61,14 @@ def outcome(found):
         found.fault.tolist(),
         stages,
     )
+
+
+@pytest.mark.parametrize(
+    ("found", "attacked", "paid"),
+    [(0, 0, False), (0, 50, False), (1, 1, True), (1, 100, True), (1, 101, False), (2, 200, True)],
+)
+def test_a_round_pays_if_a_hundredth_of_what_it_attacked_fell(found, attacked, paid):
+    assert has_paid(found, attacked) == paid
 
 
 def test_each_stage_goes_on_with_what_those_before_it_left():
