@@ -11,10 +11,7 @@ from robust.attacks.few_classes import fit_classes
 from robust.attacks.nearest import Search
 from robust.attacks.suite import Stage, Suite
 
-SHARE = 0.98  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
-DEEP = 800  # passes of a sample, at most, of an attack that a suite keeps for its hardest samples
-
-
+SHARE, AGAIN = 0.98, 0.99  # of a sample's distance: the radius in which a suite's attack seeks a nearer input
 MOST = 0.5  # of the clean margin: a stage for samples with so much left is not kept for a few
 
 
@@ -31,22 +28,21 @@ class Rung:
 def ladder(norm: str, suites: Sequence[Suite], classes: int, load: Callable[[str], Any]) -> list[Rung]:
     """Return the rungs for a norm.
 
-    The suites' own attacks are those of their stages for all samples; and, on samples on which these have paid, those
-    of other stages that take few passes.
+    The suites' own attacks are those of their stages for all samples; the last of these comes once more, on the samples
+    on which any has paid.
     """
-    first = ["fab:steps=10:targets=3", "fmn:steps=30", "fab:start=1:steps=10:targets=3"]
+    euclidean = norm != "linf"  # where suites take more passes, and so may the ladder
+    fab, far, near = (10, 40, 80) if euclidean else (8, 25, 50)  # steps
+    first = [f"fab:steps={fab}:targets=3", "fmn:steps=30", f"fab:start=1:steps={fab}:targets=3"]
     first += ["ddn:steps=30:loss=margin"] * (norm == "l2")
     stages = list_stages(suites, norm)
-    euclidean = norm != "linf"
-    walk = Descent(40, 3.0 if norm == "l1" else 0.3, walk="euclidean" if euclidean else "steepest")
-    fine = Descent(80, first=1.0, last=1e-5, shrink=(0.05, 1e-6), walk="euclidean")
+    walk = Descent(far, 3.0 if norm == "l1" else 0.3, walk="euclidean" if euclidean else "steepest")
+    fine = Descent(near, first=1.0, last=1e-5, shrink=(0.05, 1e-6), walk="euclidean")
     rungs = [_approach(fit_classes(text, classes), load) for text in first]
     rungs.append(_descent("descent", walk, 8))
-    broad = [fit_classes(stage.attack, classes) for stage in stages if is_broad(stage)]
-    deep = [text for text in (fit_classes(stage.attack, classes) for stage in stages) if text not in broad]
-    deep = [text for text in deep if text.startswith("pgd") and count_passes(text, load) <= DEEP]
-    rungs += [_within(text, load, SHARE) for text in dict.fromkeys(broad)]
-    rungs += [_within(text, load, SHARE, again=True) for text in dict.fromkeys(deep)]
+    broad = [*dict.fromkeys(fit_classes(stage.attack, classes) for stage in stages if is_broad(stage))]
+    rungs += [_within(text, load, SHARE) for text in broad]
+    rungs += [_within(text, load, AGAIN, again=True) for text in broad[-1:]]
     return [*rungs, _descent("fine-descent", fine, 18)]
 
 
