@@ -9,8 +9,9 @@ from robust.records.attack_outcome import AttackOutcome
 from robust.records.certificate import Certificate
 from robust.records.evidence import Evidence
 from robust.records.files import locked
-from robust.records.record import DataUsed, ModelUsed, Record
+from robust.records.record import Record
 from robust.records.store import add
+from robust.records.used import DataUsed, ModelUsed
 from robust.report.folder import write_board
 
 

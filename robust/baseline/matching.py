@@ -8,8 +8,9 @@ from typing import Any
 from robust.attacks.text import printable
 from robust.baseline.tolerance import CERTIFIED, CLEAN
 from robust.flags import Flags, union
-from robust.records.record import DataUsed, Record
+from robust.records.record import Record
 from robust.records.schema_1 import CRITERION
+from robust.records.used import DataUsed
 
 MAX_LISTED = 4  # rows of a baseline that are named if none fits
 

@@ -1,6 +1,5 @@
 """A record: what was measured for one model, sample by sample, and how. No torch: boards need records alone."""
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
@@ -15,45 +14,19 @@ from robust.attacks.text import slug
 from robust.attacks.words import threat_slug
 from robust.flags import Flags, pack, union
 from robust.records.added import ADDED, MITIGATED
-from robust.records.attack_outcome import AttackOutcome, attack_from_json, attack_to_json, describe_outcome
-from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
+from robust.records.attack_outcome import AttackOutcome, attack_from_json, describe_outcome
+from robust.records.certificate import Certificate, certificate_from_json
 from robust.records.columns import REGIONS, SCORE, Columns, read_columns, take_flags, write_columns
-from robust.records.curve import Curve, check_curve, curve_from_json, curve_to_json
+from robust.records.curve import Curve, check_curve, curve_from_json
+from robust.records.known import list_known
 from robust.records.moved import Moved
 from robust.records.parse import parse_content, refuse_idle, write_content
-from robust.records.schema import SCHEMA
 from robust.records.schema_1 import CRITERION
-from robust.records.trust import TrustReport, trust_from_json, trust_to_json
+from robust.records.trust import TrustReport, trust_from_json
 from robust.records.unknown import find_unknown, put_back
+from robust.records.used import MAX_NAME, DataUsed, ModelUsed, shorten
 
-MAX_NAME = 200  # characters of a part of a path: file systems take 255, and endings are to come
 Scores = NDArray[np.float64]  # (n,)
-
-
-@dataclass(frozen=True)
-class DataUsed:
-    """The samples that were measured."""
-
-    name: str
-    split: str
-    n: int
-    digest: str  # SHA-256 of their numbers, labels and inputs
-
-
-@dataclass(frozen=True)
-class ModelUsed:
-    """The model that was measured."""
-
-    name: str
-    training: str  # the recipe that trained it, or "as-is"
-    weights: str  # SHA-256 of its parameters and buffers
-    params: int
-
-    @property
-    def stem(self) -> str:
-        """The end of the names of its records: model-training-weights8."""
-        training = _shorten(Spec.parse(self.training).slug, MAX_NAME - 100)
-        return f"{_shorten(slug(self.name))}-{training}-{self.weights[:8]}"
 
 
 @dataclass(frozen=True)
@@ -174,10 +147,11 @@ class Record:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """The fields that two records of the same measurement share, also those that this version does not know."""
-        return put_back(self._identity, self.unknown.get("identity", {}))  # type: ignore[no-any-return]
+        return put_back(self.own_identity, self.unknown.get("identity", {}))  # type: ignore[no-any-return]
 
     @property
-    def _identity(self) -> dict[str, Any]:
+    def own_identity(self) -> dict[str, Any]:
+        """The same fields as this version writes them."""
         data, model = self.data, self.model
         return {
             **{"data": data.name, "split": data.split, "digest": data.digest, "threat": self.threat},
@@ -188,9 +162,9 @@ class Record:
     @cached_property
     def stem(self) -> str:
         """The path below results/ without the ending: data/threat/suite/model-training-weights8."""
-        threat = _shorten(threat_slug(self.threat), MAX_NAME)
+        threat = shorten(threat_slug(self.threat), MAX_NAME)
         judged = "" if self.criterion == CRITERION else f"-{self.criterion['name']}"
-        return "/".join((_shorten(slug(f"{self.data.name}{judged}")), threat, _shorten(self.suite), self.model.stem))
+        return "/".join((shorten(slug(f"{self.data.name}{judged}")), threat, shorten(self.suite), self.model.stem))
 
     @property
     def recipe(self) -> str:
@@ -239,7 +213,7 @@ class Record:
 
     def to_json(self) -> str:
         """Return the record as JSON of schema 2."""
-        return write_content(put_back(self._list_known(), self.unknown))
+        return write_content(put_back(list_known(self), self.unknown))
 
     @classmethod
     def from_json(cls, text: str) -> "Record":
@@ -268,38 +242,7 @@ class Record:
         if not record.planned:
             raise ValueError(f"not a record: its only attack is the {record.attacks[0].name} one")
         check_curve(record.curve, record.threat, record.correct, record.robust, record.certificate)
-        known = record._list_known()
+        known = list_known(record)
         record.unknown.update(find_unknown(content, known))
         refuse_idle(record.unknown, known)
         return record
-
-    def _list_known(self) -> dict[str, Any]:
-        """Return what this version writes of the record."""
-        rounded, certificate, curve = self.robust_rounded, self.certificate, self.curve
-        return {
-            "schema": SCHEMA,
-            "identity": self._identity,
-            "data": {**vars(self.data)},
-            "threat": self.threat,
-            "criterion": self.criterion,
-            "suite": self.suite,
-            "seed": self.seed,
-            **({} if self.draw is None else {"draw": self.draw}),
-            "model": {**vars(self.model)},
-            "clean": {"correct": self.counts[0]},
-            "robust": {"correct": self.counts[1]},
-            **({} if rounded is None else {"rounded": {"levels": self.levels, "correct": int(rounded.sum())}}),
-            "columns": write_columns({"correct": self.correct, **self.columns}),
-            "attacks": [attack_to_json(attack) for attack in self.attacks],
-            **({} if certificate is None else {"certificate": certificate_to_json(certificate, self.robust)}),
-            **({} if curve is None else {"curve": curve_to_json(curve)}),
-            **({"tables": {word: json.loads(table) for word, table in self.tables.items()}} if self.tables else {}),
-            "evidence": self.evidence,
-            "provenance": self.provenance,
-            **({} if self.trust is None else {"trust": trust_to_json(self.trust)}),
-        }
-
-
-def _shorten(name: str, most: int = 80) -> str:
-    """Return the name of a folder: a long one is cut and ends with a hash of the whole."""
-    return name if len(name) <= most else f"{name[: most - 10]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -8,7 +8,7 @@ from robust.certification.words import METHODS
 from robust.flags import Flags
 from robust.gates import Floor
 from robust.records.certificate import Certificate
-from robust.records.record import ModelUsed
+from robust.records.used import ModelUsed
 from robust.settings.settings import Settings
 
 CLEAN_ADVICE = "these are wrong without an attack: check --robust-normalize and --robust-data, or train it for longer"

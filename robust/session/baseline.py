@@ -28,7 +28,8 @@ from robust.data.dataset import Samples
 from robust.data.spool import pick_rows
 from robust.evaluation.measure import options_of
 from robust.models.weights import hash_weights
-from robust.records.record import DataUsed, Record
+from robust.records.record import Record
+from robust.records.used import DataUsed
 from robust.sampling import draw_rows
 from robust.session.data import RunData
 from robust.session.models import Models

@@ -14,8 +14,8 @@ from robust.records.attack_outcome import AttackOutcome, attack_from_json, attac
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
 from robust.records.columns import Columns, read_columns, write_columns
 from robust.records.curve import Curve, curve_from_json, curve_to_json
-from robust.records.record import DataUsed, ModelUsed
 from robust.records.trust import TrustReport, trust_from_json, trust_to_json
+from robust.records.used import DataUsed, ModelUsed
 from robust.verification.fresh_process import Source
 
 Json = dict[str, Any]

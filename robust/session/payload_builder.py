@@ -13,7 +13,7 @@ from robust.models.load import Subject
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.columns import REGIONS, SCORE, Columns
 from robust.records.moved import Moved
-from robust.records.record import DataUsed, ModelUsed
+from robust.records.used import DataUsed, ModelUsed
 from robust.session.case import Case, fail
 from robust.session.payload import AttackPayload, ItemPayload, RowPart, Setup
 from robust.session.resources import Resources

@@ -28,8 +28,9 @@ from robust.evaluation.measure import add_rounding, measure_attack, measure_clea
 from robust.models.weights import hash_weights
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.evidence import Evidence
-from robust.records.record import DataUsed, ModelUsed, Record
+from robust.records.record import Record
 from robust.records.store import add
+from robust.records.used import DataUsed, ModelUsed
 from robust.verification.candidates import Candidates
 
 ROOT = Path(__file__).parent.parent.parent

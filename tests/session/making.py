@@ -12,8 +12,8 @@ from robust.gates import Gates
 from robust.models.permissions import NOTHING
 from robust.models.spec import ModelSpec
 from robust.records.added import MITIGATED
-from robust.records.record import DataUsed, ModelUsed
 from robust.records.trust import TrustReport
+from robust.records.used import DataUsed, ModelUsed
 from robust.session.payload import AttackPayload, ItemPayload, RowPart, Setup, labels_of
 from robust.session.results import Results
 from robust.settings.baseline import Baselines

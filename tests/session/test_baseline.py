@@ -12,7 +12,7 @@ from robust.baseline.replay import Replay
 from robust.baseline.store import read, save
 from robust.baseline.tolerance import read_tolerance
 from robust.evaluation.measure import options_of
-from robust.records.record import ModelUsed
+from robust.records.used import ModelUsed
 from robust.session import baseline as module
 from robust.session.baseline import SelectedBaseline, find_row, save_rows, select
 from robust.session.regression_tests import _describe_replayed

@@ -1,0 +1,41 @@
+"""The content of a record as this version writes it: a dictionary that JSON can hold."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from robust.records.attack_outcome import attack_to_json
+from robust.records.certificate import certificate_to_json
+from robust.records.columns import write_columns
+from robust.records.curve import curve_to_json
+from robust.records.schema import SCHEMA
+from robust.records.trust import trust_to_json
+
+if TYPE_CHECKING:
+    from robust.records.record import Record
+
+
+def list_known(record: "Record") -> dict[str, Any]:
+    """Return what this version writes of the record."""
+    rounded, certificate, curve = record.robust_rounded, record.certificate, record.curve
+    return {
+        "schema": SCHEMA,
+        "identity": record.own_identity,
+        "data": {**vars(record.data)},
+        "threat": record.threat,
+        "criterion": record.criterion,
+        "suite": record.suite,
+        "seed": record.seed,
+        **({} if record.draw is None else {"draw": record.draw}),
+        "model": {**vars(record.model)},
+        "clean": {"correct": record.counts[0]},
+        "robust": {"correct": record.counts[1]},
+        **({} if rounded is None else {"rounded": {"levels": record.levels, "correct": int(rounded.sum())}}),
+        "columns": write_columns({"correct": record.correct, **record.columns}),
+        "attacks": [attack_to_json(attack) for attack in record.attacks],
+        **({} if certificate is None else {"certificate": certificate_to_json(certificate, record.robust)}),
+        **({} if curve is None else {"curve": curve_to_json(curve)}),
+        **({"tables": {word: json.loads(table) for word, table in record.tables.items()}} if record.tables else {}),
+        "evidence": record.evidence,
+        "provenance": record.provenance,
+        **({} if record.trust is None else {"trust": trust_to_json(record.trust)}),
+    }
