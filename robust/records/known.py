@@ -1,7 +1,7 @@
 """The content of a record as this version writes it: a dictionary that JSON can hold."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robust.records.attack_outcome import attack_to_json
 from robust.records.certificate import certificate_to_json
@@ -10,12 +10,9 @@ from robust.records.curve import curve_to_json
 from robust.records.schema import SCHEMA
 from robust.records.trust import trust_to_json
 
-if TYPE_CHECKING:
-    from robust.records.record import Record
 
-
-def list_known(record: "Record") -> dict[str, Any]:
-    """Return what this version writes of the record."""
+def list_known(record: Any) -> dict[str, Any]:
+    """Return what this version writes of a record, of the class Record, which imports this."""
     rounded, certificate, curve = record.robust_rounded, record.certificate, record.curve
     return {
         "schema": SCHEMA,
