@@ -130,8 +130,7 @@ WRONG = {
     MINE + 'norms = "l2"\n': "mine.toml, stage 1: threats must be a list of strings in quotes, got 'l2'",
     MINE
     + "threats = []\n": "mine.toml, stage 1: threats is empty, expected one or more of linf, l2, l1, features, product",
-    MINE
-    + 'norms = ["l3"]\n': "mine.toml, stage 1: unknown family of threat models 'l3'. "
+    MINE + 'norms = ["l3"]\n': "mine.toml, stage 1: unknown family of threat models 'l3'. "
     "Known: features, l1, l2, linf, product",
     MINE + 'norms = ["l2"]\nthreats = ["l2"]\n': (
         "mine.toml, stage 1: norms and threats are two names of one key; give threats"
