@@ -59,10 +59,7 @@ def _list_all() -> Iterator[str]:
 def _describe(name: str) -> Iterator[str]:
     plain = name.removeprefix("+").partition(":")[0]
     if name in suite_names():
-        stages = read_suite(name, Path()).stages
-        lines = (f"  {stage.attack}" for stage in stages)
-        ends = "it takes no options; --robust-time=30m stops it"
-        return iter([f"suite {name}, on the samples that are still robust:", *lines, ends])
+        return _describe_suite(name)
     if plain in THREATS:
         value = (
             _option("FILE.toml", TABLE)
@@ -81,6 +78,17 @@ def _describe(name: str) -> Iterator[str]:
         names = [*suite_names(), *THREATS, *METHODS, CURVE, *registered]
         raise LookupError(f"unknown name {suggest(name, names, 'attack')}")
     return chain(proof, _describe_thing(registry, plain) if registry else ())
+
+
+def _describe_suite(name: str) -> Iterator[str]:
+    """Yield the stages of a suite, and those of criteria that have their own."""
+    yield f"suite {name}, on the samples that are still robust:"
+    yield from (f"  {stage.attack}" for stage in read_suite(name, Path()).stages)
+    for criterion in CRITERIA.names():
+        if own := [stage for stage in read_suite(name, Path(), criterion).stages if stage.criteria]:
+            yield f"by the criterion {criterion}:"
+            yield from (f"  {stage.attack}" for stage in own)
+    yield "it takes no options; --robust-time=30m stops it"
 
 
 def _describe_curve() -> Iterator[str]:

@@ -16,6 +16,7 @@ from robust.data.dataset import Samples
 from robust.evaluation.picture import Picture
 from robust.records.evidence import Evidence
 from robust.records.record import Record
+from robust.report.page.images import colour_maps
 
 ARRAYS = "inputs.npz"
 UNKNOWN = -1  # the answer to an input of which the row keeps none
@@ -122,10 +123,21 @@ def _write_images(out: Path, arrays: dict[str, NDArray[Any]], picture: Picture) 
     first = (arrays[name] for name in ("number", "label", "answer"))
     columns = (*first, *(picture.take(arrays[name]) for name in ("clean", "adversarial")))
     for number, label, answer, clean, adversarial in zip(*columns, strict=True):
-        told = "" if answer == UNKNOWN else f"-answer{answer}"
+        if np.ndim(label) == 2:
+            _write_maps(out, f"{number:0{digits}}.png", label, answer)
+        told = "" if np.ndim(label) == 2 or answer == UNKNOWN else f"-answer{answer}"
         for folder, image in draw_images(clean, adversarial, picture.bounds).items():
             (out / folder).mkdir(exist_ok=True)
-            Image.fromarray(image).save(out / folder / f"{number:0{digits}}-label{label}{told}.png")
+            named = "" if np.ndim(label) == 2 else f"-label{label}"
+            Image.fromarray(image).save(out / folder / f"{number:0{digits}}{named}{told}.png")
+
+
+def _write_maps(out: Path, name: str, label: NDArray[Any], answer: NDArray[Any]) -> None:
+    """Write the labels of an image in colours, and the answer to its adversarial input where the row has it."""
+    maps = {"labels": label, **({} if np.ndim(answer) < 2 or (answer == UNKNOWN).all() else {"answers": answer})}
+    for folder, numbers in maps.items():
+        (out / folder).mkdir(exist_ok=True)
+        Image.fromarray(colour_maps(numbers[None])[0]).save(out / folder / name)
 
 
 def _to_bytes(image: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Untrained classifiers of torchvision and timm, made for the data: nothing is downloaded."""
+"""Untrained networks of torchvision, also for maps, and of timm, made for the data: nothing is downloaded."""
 
 import importlib
 from collections.abc import Callable
@@ -33,9 +33,14 @@ def find_library_factory(library: str, name: str, shape: Shape, classes: int) ->
 
 
 def _torchvision(name: str, classes: int) -> tuple[list[str], Callable[[dict[str, Any]], Any]]:
-    models = import_torchvision("torchvision.models")
+    models, maps = (import_torchvision(f"torchvision.models{part}") for part in ("", ".segmentation"))
     defaults = {"weights": None, "num_classes": classes}
-    return models.list_models(module=models), lambda options: models.get_model(name, **{**defaults, **options})
+    of_maps = models.list_models(module=maps)
+    if name in of_maps:
+        defaults["weights_backbone"] = None
+    return [*models.list_models(module=models), *of_maps], lambda options: models.get_model(
+        name, **{**defaults, **options}
+    )
 
 
 def _timm(name: str, classes: int) -> tuple[list[str], Callable[[dict[str, Any]], Any]]:

@@ -14,6 +14,7 @@ from robust.data.dataset import Samples
 from robust.evaluation.illustrate import SIDE, illustrate
 from robust.records.evidence import Evidence
 from robust.records.gallery import Gallery, choose_rows, join_galleries
+from robust.report.page.images import colour_maps, gallery_section
 from robust.verification.candidates import Candidates
 from tests.making import evidence, record
 
@@ -158,3 +159,49 @@ def test_it_comes_back_from_the_evidence_without_pickles_and_older_evidence_is_r
     assert back.integrated is None
     assert given.to_bytes() == given.to_bytes()
     assert Evidence.from_bytes(plain.to_bytes()).gallery is None
+
+
+def of_maps():
+    """Return (gallery of a model whose logits are its input's two channels plus one, labels, adversarial inputs)."""
+    rng = np.random.default_rng(0)
+    x, x_adv = (rng.random((3, 3, 4, 5), dtype=np.float32) for _ in range(2))
+    y = rng.integers(0, 3, (3, 4, 5))
+    y[:, 0] = 255
+    candidates = Candidates(x_adv, x, y, "linf:1", (0.0, 1.0), 8, "pixels:0.9:ignore=255")
+    return illustrate(nn.Identity(), candidates, np.array([1, 0, 1, 1], bool), most=6), y, x, x_adv
+
+
+def test_maps_are_shown_with_their_labels_and_both_answers():
+    found, y, x, x_adv = of_maps()
+
+    assert found.row.tolist() == [0, 2, 3]
+    np.testing.assert_array_equal(found.label, y)
+    np.testing.assert_array_equal(found.before, x.argmax(1))
+    np.testing.assert_array_equal(found.answer, x_adv.argmax(1))
+    np.testing.assert_allclose(found.sure, (x_adv.argmax(1) == y)[:, 1:].mean((1, 2)), atol=1e-6)
+    assert found.saliency is found.integrated is None
+    kept = Gallery.of(found.arrays())
+    np.testing.assert_array_equal(kept.answer, found.answer)
+    assert kept.take(np.array([1])).before.shape == (1, 4, 5)
+
+
+def test_a_damaged_gallery_of_maps_is_refused():
+    arrays = of_maps()[0].arrays()
+
+    for name, array in (("answer", arrays["gallery_answer"][:, :2]), ("label", arrays["gallery_label"][..., None])):
+        with pytest.raises(ValueError, match=r"gallery_|its labels have the shape"):
+            Gallery.of(arrays | {f"gallery_{name}": array})
+
+
+def test_the_page_draws_maps_in_the_colours_of_pascal_voc():
+    found = of_maps()[0]
+    colours = colour_maps(np.array([[[0, 1, 2], [255, -1, 15]]]))[0]
+
+    assert colours.tolist() == [
+        [[0, 0, 0], [128, 0, 0], [0, 128, 0]],
+        [[224, 224, 192], [224, 224, 192], [192, 128, 128]],
+    ]
+    html = str(gallery_section(found))
+    assert html.count("<img") == 3 * 5
+    assert [html.count(f"<figcaption>{name}") for name in ("original", "labels", "answer", "under attack")] == [3] * 4
+    assert colour_maps(np.zeros((1, 300, 200), int)).shape == (1, 100, 67, 3)

@@ -59,3 +59,19 @@ def test_the_cost_in_words():
     assert cost.describe() == "147 samples, 240 steps of each, at most about 2.2 min"
     assert cost.describe(20.0) == "147 samples, 240 steps of each, at most about 2.2 min, of which the run has 20 s"
     assert replace(cost, seconds=math.nan).describe() == "147 samples, 240 steps of each"
+
+
+def test_the_regions_of_a_map_are_those_of_its_worst_input():
+    """A model that answers with its input: the brighter half of each pixel's two channels."""
+    x = np.random.default_rng(0).uniform(0.3, 0.7, (12, 2, 4, 4)).astype(np.float32)
+    y = np.where(x[:, 1] > x[:, 0], 1, 0)
+    samples, model = Samples(x, y, np.arange(12), criterion="pixels:0.5"), nn.Identity()
+    options, threat = RunOptions(Batcher(5)), read_threat("linf:0.05")
+    found = measure_attack(model, samples, np.ones(12, bool), "fgsm", threat, options)
+
+    search = search_scores(model, samples, found, np.ones(12, bool), [(make("pgd:steps=4:stride=1"), threat)], options)
+
+    stays = np.abs(x[:, 1] - x[:, 0]) > 0.1
+    expected = [(stays & (y == k)).sum((1, 2)) for k in (0, 1)] + [((y == k) | ~stays).sum((1, 2)) for k in (0, 1)]
+    np.testing.assert_allclose(search.scores[:, 0], stays.mean((1, 2)), atol=1e-6)
+    np.testing.assert_array_equal(search.scores[:, 1:], np.stack(expected, 1))
