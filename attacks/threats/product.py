@@ -49,6 +49,8 @@ class Product:
             if not part.is_float:
                 why = f"is of whole numbers ({part.dtype}), which no ball is for; leave it out"
                 raise ValueError(f"{text!r}: the part {name} {why}, for what is not named is fixed")
+            if not part.size:
+                raise ValueError(f"{text!r}: the part {name} is empty: nothing in it can change")
             try:
                 balls[name] = LpThreat.parse(ball, part.lo, part.hi)
             except ValueError as error:

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from robust.attacks.layout import Layout
+from robust.models.compiled import MARK
 
 
 class Unpacking:
@@ -14,6 +15,8 @@ class Unpacking:
     def __init__(self, forward: Callable[..., Any], layout: Layout) -> None:
         self.forward = forward
         self.layout = layout
+        if hasattr(forward, MARK):
+            setattr(self, MARK, getattr(forward, MARK))  # so that what torch.compile made is still known
 
     def __call__(self, *given: Any, **named: Any) -> Any:
         rows = given[0] if len(given) == 1 and not named else None

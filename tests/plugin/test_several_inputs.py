@@ -284,7 +284,7 @@ WRONG = {
     ),
     "a threat of one input": (
         ["threat=linf:0.1"],
-        "has several inputs (image [1, 5, 5] float32, meta [3] float32, ids [] int64)",
+        "there are several inputs (image [1, 5, 5] float32, meta [3] float32, ids [] int64)",
     ),
     "parts of one input": (
         ["threat=image=linf:0.1", "data=parts.py:one"],

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from robust.data.dataset import Samples
+from robust.data.dataset import DATA, Samples
 from robust.evaluation.batching import Batcher
 from robust.evaluation.time_limit import Deadline
 from robust.models.batches import fit_batches
 from robust.models.registry import ARCHITECTURES
+from robust.models.several import unpack_inputs
 from robust.trust.checks import INDICATORS, PREFLIGHT, THREAT_CHECKS, examine, suits
 from robust.trust.model_probe import MAX_SAMPLES, MAX_SMALL, ModelProbe, load_few
 from tests.plugin.forms_of_state import DOUBTED, SAME
@@ -122,6 +123,14 @@ UNTRAINED = {
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_sound_model_has_no_findings(name):
     assert not run_preflight(TRAINED[name]())
+
+
+def test_a_sound_untrained_model_of_several_inputs_is_only_found_to_guess():
+    data = DATA.get("digits-parts")
+    module = ARCHITECTURES.get("fusion")(data.layout, data.classes, width=4)
+    unpack_inputs(module, data.layout)
+
+    assert {*run_preflight(module, data, load_few(data.load("test", 300)))} <= {"guessing"}
 
 
 @pytest.mark.parametrize("name", UNTRAINED)
