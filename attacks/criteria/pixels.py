@@ -173,7 +173,7 @@ class PixelShare:
             p = ce.neg().exp()
             return math.log(2) - ((1 + p) * p.log1p() + p * ce) / 2
         if name == "mask-sph":
-            length: Tensor = pixels.logits.norm(dim=1).clamp_min(TINY)  # type: ignore[no-untyped-call]
+            length: Tensor = pixels.logits.norm(dim=1).clamp_min(TINY)
             return -right * pixels.logits.gather(1, pixels.labels[:, None])[:, 0] / length
         masked: Tensor = right * ce
         return masked * _balance(pixels) if name == "mask-ce-bal" else masked
