@@ -51,7 +51,7 @@ Stepped = Callable[[int], Attacker]  # an attack with so many steps
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What an attack found on a network: distances, (images,), inf for none, and the passes of an image."""
+    """The outcome of an attack on a network: distances, (images,), inf for none, and the passes of an image."""
 
     distance: Distances
     passes: float

@@ -61,7 +61,7 @@ class Aim:
 
 @dataclass(slots=True)
 class Reached:
-    """What is known of n samples."""
+    """The state of n samples: what is proved, and what may still be."""
 
     low: Floats  # (n,): the largest radius that is proved
     high: Floats  # (n,): the smallest that the present method could not prove; inf for none

@@ -1,4 +1,4 @@
-"""What is known of the nearest adversarial inputs while a curve is measured; distances are measured anew, in numpy."""
+"""The nearest adversarial inputs that are known while a curve is measured; distances are measured anew, in numpy."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class Seeds:
 
 @dataclass(slots=True)
 class Known:
-    """What one rank knows of its share of the samples that are answered right: m of the n samples."""
+    """The knowledge of one rank of its share of the samples that are answered right: m of the n samples."""
 
     samples: Samples
     rows: NDArray[np.int64]  # (m,): which of the n samples

@@ -44,7 +44,7 @@ def has_score(criterion: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SearchCost:
-    """What a search for the worst scores of n samples takes at most, at the pace of the attack before it."""
+    """The most that a search for the worst scores of n samples takes, at the pace of the attack before it."""
 
     n: int
     steps: int  # of each sample, at all its starts together

@@ -1,4 +1,4 @@
-"""What adversarial inputs changed, and by how much: features of a table, or parts of several inputs. No torch."""
+"""The changes of adversarial inputs, and their sizes: features of a table, or parts of several inputs. No torch."""
 
 from dataclasses import dataclass, fields
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a comparison with a baseline is told by, and the comparisons of the rows that the user's own tests report."""
+"""The words and numbers of a comparison with a baseline, and comparisons of rows that the user's own tests report."""
 
 from collections.abc import Iterator
 from typing import Any

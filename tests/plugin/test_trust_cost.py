@@ -1,4 +1,4 @@
-"""What the checks of a row cost, counted by the model itself, beside what its attacks cost."""
+"""The cost of the checks of a row, counted by the model itself, beside what its attacks cost."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What is compared with a baseline, and the tests that compare it."""
+"""The options of comparisons with a baseline, and the tests that compare it."""
 
 from pathlib import Path
 

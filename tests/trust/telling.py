@@ -1,4 +1,4 @@
-"""What a user is told of a model: its checks, the settlement of its doubts and the verdict, as in test_trust."""
+"""The words that users are told of a model: its checks, the settlement of its doubts and the verdict."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext

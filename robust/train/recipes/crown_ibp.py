@@ -15,7 +15,7 @@ from robust.train.recipes._bounds import BoundRun, bound_logits, bound_rivals, c
 @RECIPES.register("crown-ibp")
 @dataclass(frozen=True, slots=True)
 class CrownIBP:
-    """As ibp, with worst logits that begin as those of lines and become those of intervals over the ramp.
+    """Train as ibp does, with worst logits that begin as those of lines and become those of intervals over the ramp.
 
     Lines are drawn only for the rivals with the largest logits by intervals, which saves most of their cost. Gradients
     are clipped as with ibp.
