@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from robust.attacks.combine.until import Until
+from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.descent import Descent
 from robust.attacks.engine import AnyAttack, assail, eval_mode, rounds_of, start
 from robust.attacks.geometry import per_sample
@@ -39,6 +41,7 @@ class Search:
     result: MinNormResult  # what is known, which is written into
     yielding: Tensor  # (N,) bool: of which an attack within a smaller ball has found a nearer input; written into
     stop: Callable[[], bool] = field(default=lambda: False)
+    criterion: Criterion = CLASS
 
     def approach(self, attack: AnyAttack) -> None:
         """Run an attack that seeks the smallest perturbation, from the clean inputs and in the whole box."""
@@ -84,7 +87,8 @@ class Search:
         x, radius = self.x[left], wanted[left]
         eps = Fraction(float(radius.amax()))
         balls = Balls(self.threat.norm, eps, self.threat.lo, self.threat.hi, share=radius / float(eps))
-        found = assail(self.model, Until(attack, self.stop), x, self.y[left], balls, seed=self.rng.only(left))
+        attack, rng = Until(attack, self.stop), self.rng.only(left)
+        found = assail(self.model, attack, x, self.y[left], balls, seed=rng, criterion=self.criterion)
         exact = exact_type(x)
         distance = balls.size(found.x_adv.to(exact), x.to(exact))
         better, hit = found.adversarial & (distance < self.result.distance[left]), left.clone()
@@ -100,7 +104,7 @@ class Search:
     def _task(self) -> Task:
         """Return the task of all samples but those at distance 0, in a ball that holds the box."""
         widest = LpThreat.widest(self.threat.norm, self.x, self.threat.lo, self.threat.hi)
-        task = replace(start(self.model, self.x, self.y, widest, self.rng), cost=self.result.cost)
+        task = replace(start(self.model, self.x, self.y, widest, self.rng, self.criterion), cost=self.result.cost)
         return task.only(self.result.distance > 0)
 
     def _found(self, which: Tensor | None) -> Task:

@@ -5,9 +5,9 @@ import numpy as np
 from robust.attacks.threats.threat import read_threat
 from robust.commands.row_check import Check, Row
 from robust.commands.verify_bounds import prove_again
+from robust.evaluation.attack_run import candidates_of
 from robust.records.curve import Curve
 from robust.records.radii import Radii
-from robust.verification.candidates import Candidates
 from robust.verification.check import describe_faults, verify
 from robust.verification.distances import flatten, measure_norm, row_chunks
 
@@ -17,8 +17,8 @@ def check_curve(row: Row, curve: Curve) -> Check:
     x_adv, at = row.evidence.near, row.evidence.near_row
     assert x_adv is not None
     assert at is not None
-    samples, bounds = row.samples.take(at), (row.dataset.lo, row.dataset.hi)
-    candidates = Candidates(x_adv, samples.x, samples.y, curve.end, bounds, row.batch)
+    samples, end = row.samples.take(at), read_threat(curve.end, row.dataset.lo, row.dataset.hi)
+    candidates = candidates_of(samples, x_adv, end, row.batch)
     verification = verify(row.module, candidates)
     measured = np.concatenate(
         [

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.fast_copy import FastCopy
 from robust.attacks.min_norm import MinNormResult
 from robust.attacks.nearest import Search
@@ -105,7 +106,7 @@ class CurveRun:
 
     def _climb(self, k: int, rung: Rung, state: Known) -> None:
         """Run a rung on this rank's share of the samples."""
-        stop = self.deadline or (lambda: False)
+        stop, criterion = self.deadline or (lambda: False), read_criterion(self.samples.criterion)
 
         def climb(x: Tensor, y: Tensor, place: Tensor) -> None:
             at = place.cpu().numpy()
@@ -120,7 +121,7 @@ class CurveRun:
             rng = Rng.of(self.options.seed, index).fold(k)
             model = self.fast_copy or self.module
             yielding = torch.from_numpy(state.yielding[at]).to(x.device)
-            search = Search(model, x, y, self.threat, rng, result, yielding, stop)
+            search = Search(model, x, y, self.threat, rng, result, yielding, stop, criterion)
             rung.run(search)
             state.note(at, result)
             state.yielding[at] = search.yielding.cpu().numpy()

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robust.attacks.arguments import check_norm, check_samples
+from robust.attacks.arguments import check_norm, check_samples, is_map
 from robust.attacks.criteria.classification import CLASS
+from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import check_bounds, eval_mode
 from robust.attacks.factory import no_models
 from robust.attacks.geometry import Norm
@@ -34,26 +35,31 @@ def measure_curve(
     end: float | Fraction | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
     seed: int = 0,
+    criterion: Criterion = CLASS,
 ) -> CurveResult:
     """Find the nearest adversarial input of each sample, up to the distance `end`, by default as far as there are any.
 
-    x is (N, *features) within the bounds, y (N,) int64. `distance` of the result is (N,), `x_adv` are the inputs, and
-    `arrays()` gives both by name. Raise TypeError or ValueError, in one line, for other arguments than these.
+    x is (N, *features) within the bounds, y (N,) int64, or what the criterion takes; maps have no curve. `distance` of
+    the result is (N,), `x_adv` are the inputs, and `arrays()` gives both by name. Raise TypeError or ValueError, in one
+    line, for other arguments than these.
     """
     check_norm(norm)
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model is of type {type(model).__name__}, expected a torch.nn.Module")
-    check_samples(x, y, CLASS)
+    if is_map(criterion):
+        raise ValueError(f"maps have no curve, and the criterion is {criterion}; attack them at one eps")
+    check_samples(x, y, criterion)
     if not len(x):
         raise ValueError("there are no samples to measure")
     threat = LpThreat.widest(norm, x, *bounds)
     check_bounds(x, threat)
     threat = threat if end is None else LpThreat.parse(f"{norm}:{end}", *bounds)
     model = model if x.dtype == torch.float32 else Cast(model, x.dtype)
-    samples = Samples(x.detach().cpu().numpy().astype(np.float32), y.cpu().numpy(), np.arange(len(y)))
+    samples = Samples(x.detach().cpu().numpy().astype(np.float32), y.cpu().numpy(), np.arange(len(y)), str(criterion))
     options = RunOptions(Batcher(BATCH, device_of(model)), seed)
     correct = measure_clean(model, samples, seed, options.batcher).correct
-    rungs = ladder(norm, [read_suite(SUITE, Path())], _count_classes(model, x), no_models)
+    suites, classes = [read_suite(SUITE, Path(), str(criterion))], _count_classes(model, x)
+    rungs = ladder(norm, suites, classes, no_models, str(criterion))
     return CurveRun(model, samples, threat, rungs, options).run(correct)
 
 
@@ -72,6 +78,6 @@ class Cast(nn.Module):
 
 
 def _count_classes(model: nn.Module, x: Tensor) -> int:
-    """Return how many logits the model answers with."""
+    """Return how many numbers the model answers with."""
     with eval_mode(model), torch.no_grad():
-        return int(model(x[:1].float().to(device_of(model))).shape[1])
+        return int(model(x[:1].float().to(device_of(model))).reshape(1, -1).shape[1])

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.descent import Descent
 from robust.attacks.engine import count_copies, rounds_of
 from robust.attacks.factory import make
@@ -25,8 +27,10 @@ class Rung:
     copies: int = 1  # how many iterates of each sample it has at once, at most
 
 
-def ladder(norm: str, suites: Sequence[Suite], classes: int, load: Callable[[str], Any]) -> list[Rung]:
-    """Return the rungs for a norm.
+def ladder(
+    norm: str, suites: Sequence[Suite], classes: int, load: Callable[[str], Any], criterion: str = DEFAULT
+) -> list[Rung]:
+    """Return the rungs for a norm, and a model that answers with so many numbers.
 
     The suites' own attacks are those of their stages for all samples; the last of these comes once more, on the samples
     on which any has paid.
@@ -38,9 +42,10 @@ def ladder(norm: str, suites: Sequence[Suite], classes: int, load: Callable[[str
     stages = list_stages(suites, norm)
     walk = Descent(far, 3.0 if norm == "l1" else 0.3, walk="euclidean" if euclidean else "steepest")
     fine = Descent(near, first=1.0, last=1e-5, shrink=(0.05, 1e-6), walk="euclidean")
-    rungs = [_approach(fit_classes(text, classes), load) for text in first]
+    fit = partial(fit_classes, classes=classes, criterion=criterion)
+    rungs = [_approach(text, load) for text in dict.fromkeys(map(fit, first))]
     rungs.append(_descent("descent", walk, 8))
-    broad = [*dict.fromkeys(fit_classes(stage.attack, classes) for stage in stages if is_broad(stage))]
+    broad = [*dict.fromkeys(fit(stage.attack) for stage in stages if is_broad(stage))]
     rungs += [_within(text, load, SHARE) for text in broad]
     rungs += [_within(text, load, AGAIN, again=True) for text in broad[-1:]]
     return [*rungs, _descent("fine-descent", fine, 18)]

@@ -80,7 +80,8 @@ class Certification:
         with self._show_bar(f"{name}, {method} radii up to {curve.threat}") as bar:
             try:
                 threat = self._data.read_threat(curve.threat)
-                certifier = Certifier.of(case.module, torch.tensor(samples.x[:1]), threat)
+                criterion = read_criterion(samples.criterion)
+                certifier = Certifier.of(case.module, torch.tensor(samples.x[:1]), threat, criterion)
                 known = self._find_proved(case, curve.threat)
                 aim = Aim(known, curve.distance, eps_of(curve.threat), tuple(kept))
                 key = aim.hash(certifier.hash(samples, case.variant.spec.path))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.suite import Suite, read_suite
 from robust.attacks.threats.lp import LpThreat
 from robust.evaluation.attack_run import RunOptions
@@ -55,14 +54,12 @@ class CurveSearch:
         name, end = case.variant.spec.name, str(self._settings.curves.end_of(norm))
         if is_queried(case.module):
             fail(f"{name} has no curve: no gradient reaches its inputs, and a curve needs it; leave --robust-curve out")
-        if (criterion := case.samples.criterion) != DEFAULT:
-            fail(f"{name} has no curve: it would be of classes, not of {criterion}; leave --robust-curve out")
         with self._show_bar(f"{name}, curve up to {end}") as bar:
             try:
                 threat = self._data.read_threat(end)
                 assert isinstance(threat, LpThreat)
                 correct = self._answers.get_clean(case.module, case.samples).correct
-                rungs = ladder(norm, self._list_suites(norm), self._data.classes, self._models.load_surrogate)
+                rungs = self._build_ladder(norm, case.samples.criterion)
                 seeds = self._collect_seeds(case, norm)
                 cache = self._ranks.agree(lambda: self._open_cache(case, threat, rungs, seeds))
                 self._tell_cost(bar, case, rungs)
@@ -85,10 +82,11 @@ class CurveSearch:
     def _options(self, case: Case) -> RunOptions:
         return RunOptions(self._answers.get_batcher(case.module), case.seed, self._models.load_surrogate, self._ranks)
 
-    def _list_suites(self, norm: str) -> list[Suite]:
-        """Return the suites whose attacks refine the curve: the run's, or one of ours where none is for the norm."""
+    def _build_ladder(self, norm: str, criterion: str) -> list[Rung]:
+        """Return the rungs, refined by the run's suites, or by one of ours where none of them is for the norm."""
         suites = [suite for suite in self._settings.suites if any(map(is_broad, list_stages([suite], norm)))]
-        return suites or [read_suite(SUITE, Path())]
+        suites = suites or [read_suite(SUITE, Path(), criterion)]
+        return ladder(norm, suites, self._data.classes, self._models.load_surrogate, criterion)
 
     def _collect_seeds(self, case: Case, norm: str) -> list[Seeds]:
         """Return the verified inputs that this process has found under the threat models of a norm."""

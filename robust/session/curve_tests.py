@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from robust.baseline.comparison import name_samples
 from robust.data.spool import pick_rows
+from robust.evaluation.attack_run import candidates_of
 from robust.evaluation.curve import CurveResult
 from robust.evaluation.illustrate import illustrate
 from robust.evaluation.measure import AttackResult
@@ -27,7 +28,6 @@ from robust.session.payload_builder import PayloadBuilder
 from robust.session.preflight import Preflight
 from robust.session.resources import Resources
 from robust.user_code import describe_user_error
-from robust.verification.candidates import Candidates
 
 
 class CurveTest:
@@ -161,7 +161,7 @@ class CurveTest:
 
     def _draw_nearest(self, case: Case, curve: Curve, result: CurveResult) -> dict[str, NDArray[Any]]:
         """Draw images of the nearest adversarial inputs, for the page. An error costs the row nothing but them."""
-        settings, dataset = self._settings, self._settings.dataset
+        settings = self._settings
         if settings.leaderboard is None or not settings.gallery or not self._ranks.first:
             return {}
         rows = np.flatnonzero(result.found)
@@ -171,7 +171,7 @@ class CurveTest:
         x_adv, samples = pick_rows(result.x_adv, np.flatnonzero(marks[rows])), case.samples.take(nearest)
         batch = self._answers.get_batcher(case.module).size
         try:
-            candidates = Candidates(x_adv, samples.x, samples.y, curve.end, (dataset.lo, dataset.hi), batch)
+            candidates = candidates_of(samples, x_adv, self._data.read_threat(curve.end), batch)
             gallery = illustrate(case.module, candidates, marks, most=settings.gallery, seed=case.seed)
         except Exception as error:
             case.warn(f"no images of the curve up to {curve.end}: {describe_user_error(error)}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from robust.attacks.criteria.registry import DEFAULT
+from robust.attacks.criteria.registry import label_kind
 from robust.data.dataset import Dataset
 from robust.data.tables import fit_tables
 from robust.models.spec import ModelSpec
@@ -114,7 +114,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
 def _read_curves(options: Options, threats: tuple[str, ...], models: tuple[ModelSpec, ...], dataset: Dataset) -> Curves:
     curve = options["curve"]
     curves = read_curves(curve, options["eps"], threats, models, dataset.hi - dataset.lo)
-    if curves.ends and dataset.criterion != DEFAULT:
-        problem = f"a curve is of classes, and the criterion is {dataset.criterion}; leave one of the two out"
+    if curves.ends and label_kind(dataset.criterion) == "map":
+        problem = f"maps have no curve, and the criterion is {dataset.criterion}; leave one of the two out"
         raise OptionError(curve.name, curve.text or None, problem)
     return curves

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from robust.attacks import LpThreat, make
+from robust.attacks import LpThreat, make, read_criterion
 from robust.attacks.engine import assail
 from robust.attacks.factory import no_models
 from robust.attacks.suite import read_suite
@@ -41,6 +41,27 @@ def test_the_distances_of_a_linear_model_are_exact(norm, classes):
     found = measure_curve(model, x, y, norm, bounds=WIDE)
 
     exact = model.distance(x.double(), norm).detach().numpy()
+    np.testing.assert_allclose(found.distance, exact, rtol=1e-4)
+    assert (found.distance >= exact * (1 - 1e-6)).all()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("text", ["within:1", "within:50%", "labels", "labels:any=0,2"])
+def test_the_distances_of_linear_values_and_labels_are_exact(norm, text):
+    model, x = Single(3), inputs(20, (12,)).float() - 0.5
+    out = model(x).detach()
+    if text.startswith("within"):
+        y = out + 0.6 * torch.randn(out.shape, generator=torch.manual_seed(1))
+        room = (y.abs() / 2 if "%" in text else torch.ones_like(y)) - (out - y).abs()
+    else:
+        y = (out > 0).long()
+        y[:3, 0] = 1 - y[:3, 0]
+        room = ((2 * y - 1) * out)[:, [0, 2] if "any" in text else [0, 1, 2]]
+    found = measure_curve(model, x, y, norm, bounds=WIDE, criterion=read_criterion(text))
+
+    dual = torch.linalg.vector_norm(model.weight.double(), {"linf": 1, "l2": 2, "l1": torch.inf}[norm], dim=1)
+    exact = (room / dual[[0, 2] if "any" in text else [0, 1, 2]]).amin(1).clamp_min(0).detach().numpy()
+    assert 0 < (exact == 0).sum() < 20
     np.testing.assert_allclose(found.distance, exact, rtol=1e-4)
     assert (found.distance >= exact * (1 - 1e-6)).all()
 

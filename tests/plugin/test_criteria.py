@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from robust.cli import main
 from robust.records.record import Record
 from tests.plugin.conftest import UNCHECKED
 
@@ -130,6 +131,20 @@ def test_several_labels_are_attacked_and_certified_exactly(run, folder, model):
     assert (row.robust == truth)[~near].all()
     assert (row.certificate.certified <= row.robust).all()
     assert (row.certificate.certified == truth)[~near].mean() > 0.97
+
+
+@pytest.mark.parametrize("model", ["several", "shares"])
+def test_the_curve_of_several_labels_is_exact_and_can_be_checked(run, folder, model):
+    result = run(f"--robust-model=task.py:{model}", *LABELS, UNCHECKED, "--robust-attack=fgsm", "-k", "fgsm or curve",
+                 "--robust-curve=0.3", "--robust-certify=crown", "--robust-fail-under=robust@linf:0.2:10")  # fmt: skip
+
+    result.assert_outcomes(passed=2)
+    path, row = read_row(folder)
+    truth = np.array([min(abs(value - 0.5) for value in values) for values in _known(folder)])
+    found = np.where(np.isinf(row.curve.distance), 0.3, row.curve.distance)
+    np.testing.assert_allclose(found, truth.clip(max=0.3), rtol=1e-3, atol=1e-4)
+    assert (row.curve.proved.radius <= row.curve.distance).all()
+    assert main(["verify", str(path), "--data=task.py:bits", f"--model=task.py:{model}"]) == 0
 
 
 def _known(folder):

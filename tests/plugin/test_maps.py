@@ -154,7 +154,7 @@ WRONG = {
     "fewer labels": (["--robust-data=task.py:short"], "*40 inputs and 39 labels*"),
     "one class a sample": (["--robust-data=digits"], "*is for maps of classes, and digits has classes*"),
     "a share of percent": (["--robust-criterion=pixels:90"], "*at most 1, got 90; did you mean 0.9?*"),
-    "a curve": (["--robust-curve"], "*a curve is of classes*"),
+    "a curve": (["--robust-curve"], "*maps have no curve*"),
     "a certificate": (["--robust-certify=crown"], "*cannot be certified: no bounds are known of a share of pixels*"),
     "miou of classes": (["--robust-data=digits", "--robust-criterion=class", "--robust-model=zoo:mlp",
                          "--robust-train=standard:epochs=1", "--robust-fail-under=miou:5"], "*mIoU is of maps*"),

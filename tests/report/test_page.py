@@ -132,10 +132,18 @@ def test_a_curve_needs_two_eps_on_the_same_samples_and_begins_with_the_clean_acc
     (curve,) = curves(boards(made))
 
     assert [(text, percent) for _, text, percent, _, _ in curve.points] == [("0", 87.5), ("0.1", 87.5), ("0.2", 75.0)]
-    assert curve.group == ("digits", "linf", "pgd")
+    assert curve.group == ("digits", "linf", "", "pgd")
     assert curves(boards([made[0], replace(made[1], data=replace(made[1].data, digest="ef" * 32))])) == []
     assert "Accuracy against eps" in html(*made)
     assert "Accuracy against eps" not in html(*made[1:])
+
+
+def test_a_curve_and_a_chart_are_of_one_criterion():
+    rows = [robust(k, 8, threat=threat) for k, threat in ((6, "linf:0.2"), (7, "linf:0.1"))]
+    near = [replace(row, criterion={"name": "goal:1"}) for row in rows]
+
+    assert curves(boards([rows[0], near[1]])) == []
+    assert [curve.group.title for curve in curves(boards([*rows, *near]))] == ["digits, linf", "digits, linf, goal:1"]
 
 
 def test_pictures_are_part_of_the_page_and_it_says_what_is_missing():

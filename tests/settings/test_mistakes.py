@@ -103,10 +103,10 @@ WRONG = {
         "fail-under=certified-linf-0.3:50",
         "nothing is certified",
     ),
-    "curve of values": (
-        ["curve", "data=diabetes", "criterion=within:50", "threat=linf:0.1"],
+    "curve of maps": (
+        ["curve", "data=digit-maps", "criterion=pixels:0.9", "threat=linf:0.1"],
         "curve",
-        "of classes, and the criterion is within:50",
+        "maps have no curve, and the criterion is pixels:0.9",
     ),
     "distance without a curve": (
         ["compare=latest", "compare-fail=distance:5%"],

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
+from typing import NamedTuple
 
+from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.words import has_eps, parse_threat
 from robust.records.curve import Curve as Distances
 from robust.report.board import Board, Row
@@ -31,7 +33,18 @@ BETWEEN = (
     "upper end of the other's."
 )
 
-Group = tuple[str, str, str]  # data, norm, suite
+
+class Group(NamedTuple):
+    """What curves that may stand in one chart have in common."""
+
+    data: str
+    norm: str
+    criterion: str  # "" if it is `class`
+    suite: str
+
+    @property
+    def title(self) -> str:
+        return ", ".join(filter(None, self[:3]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,7 @@ class Curve:
 
 
 def curves(boards: Sequence[Board]) -> list[Curve]:
-    """Return the curves of models, for one norm, suite and set of samples.
+    """Return the curves of models, for one norm, criterion, suite and set of samples.
 
     A model has one if a row of it has, or if it has complete rows at two or more eps.
     """
@@ -61,7 +74,9 @@ def curves(boards: Sequence[Board]) -> list[Curve]:
     def key(row: Row) -> tuple[Group, ModelKey, str]:
         record = row.record
         norm, _ = parse_threat(record.threat)
-        return (record.data.name, norm, record.suite), model_key(record), record.data.digest
+        criterion = record.criterion["name"]
+        group = Group(record.data.name, norm, "" if criterion == DEFAULT else criterion, record.suite)
+        return group, model_key(record), record.data.digest
 
     made = []
     for (group, model, _), members in groupby(sorted(rows, key=key), key):
@@ -132,7 +147,7 @@ def chart(group: Sequence[Curve], title: str) -> Html:
     accuracies += [bound for curve in shown for point in curve.line for bound in point[2:]]
     accuracies += [bound for curve in shown for point in curve.proof for bound in point[1:]]
     axes = Axes(0, float(max(ticks)), *pad_bounds(accuracies), height=260 if title else 200)
-    _, norm, suite = group[0].group
+    norm, suite = group[0].group.norm, group[0].group.suite
     left_out = f", the {MAX_CURVES} best of {len(group)} models" if len(group) > MAX_CURVES else ""
     drawn = tag(
         "svg",

@@ -7,7 +7,7 @@ from robust.records.gallery import Gallery
 from robust.report.board import Board
 from robust.report.page import model, ranking
 from robust.report.page.controls import controls, pack_lines
-from robust.report.page.curves import Curve, chart, curves, group_curves
+from robust.report.page.curves import Curve, Group, chart, curves, group_curves
 from robust.report.page.document import document, read_asset
 from robust.report.page.imported import claims
 from robust.report.page.layout import Layout, place_models
@@ -72,12 +72,10 @@ def _curves(drawn: Sequence[Curve]) -> Html:
     if not drawn:
         return join()
 
-    def group(curve: Curve) -> tuple[str, str, str]:
+    def group(curve: Curve) -> Group:
         return curve.group
 
-    charts = (
-        chart(list(members), f"{data}, {norm}") for (data, norm, _), members in groupby(sorted(drawn, key=group), group)
-    )
+    charts = (chart(list(members), each.title) for each, members in groupby(sorted(drawn, key=group), group))
     return tag("section", tag("h2", "Accuracy against eps", id="curves"), *charts, aria_labelledby="curves")
 
 
