@@ -1,6 +1,6 @@
-"""Small networks of kinds that the zoo lacks: with max-pooling, and with activations that saturate."""
+"""Small networks of kinds that the zoo lacks: with max-pooling, saturating activations, skips that can be left out."""
 
-from torch import nn
+from torch import Tensor, nn
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
@@ -39,3 +39,36 @@ def dense(inputs: int = 64, classes: int = 10, width: int = 96, act: str = "sigm
     make = ACTIVATIONS[act]
     hidden = [nn.Linear(inputs, width), make(), nn.Linear(width, width), make()]
     return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(width, classes))
+
+
+class Residual(nn.Module):
+    """Two convolutions beside a skip connection, which may be left out, as may be the batch norms."""
+
+    def __init__(self, filters: int, skip: bool, norm: bool, drop: float) -> None:
+        super().__init__()
+        self.skip = skip
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            layers += [nn.BatchNorm2d(filters)] * norm + [nn.ReLU(), nn.Conv2d(filters, filters, 3, padding=1)]
+        self.body = nn.Sequential(*layers, nn.Dropout(drop))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum of the input and the convolutions' output, or the output alone."""
+        out: Tensor = self.body(x)
+        return x + out if self.skip else out
+
+
+def residual(
+    channels: int = 1,
+    classes: int = 10,
+    filters: int = 12,
+    blocks: int = 6,
+    skip: bool = True,
+    norm: bool = True,
+    drop: float = 0.0,
+) -> nn.Sequential:
+    """Return a convolution that takes a quarter of the pixels, blocks of two convolutions each, and a linear layer."""
+    first = nn.Conv2d(channels, filters, 4, stride=2, padding=1)
+    body = [Residual(filters, skip, norm, drop) for _ in range(blocks)]
+    last = [nn.BatchNorm2d(filters)] * norm + [nn.ReLU(), nn.AvgPool2d(2), nn.Flatten()]
+    return nn.Sequential(first, *body, *last, nn.LazyLinear(classes))
