@@ -156,6 +156,12 @@ OPTIONS = (
         many=True,
     ),
     Option(
+        "folds",
+        "N",
+        "train each recipe N times, for each fold of the training split on the others, and test it on the fold; floors "
+        "are for all folds together, and the test split is not read",
+    ),
+    Option(
         "samples", "N|all", "how many test samples, drawn by the seed, or all; default: 1000, or all if there are fewer"
     ),
     Option("seed", "N", "the seed of everything random; default: 0"),

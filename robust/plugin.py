@@ -3,7 +3,7 @@
 If it is installed but unused, it costs nothing: no heavy import, no file, no process.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -82,21 +82,35 @@ def _robust_variant(request: pytest.FixtureRequest, _robust_run: "Run") -> "Vari
 
 
 @pytest.fixture(scope="module")
-def robust_model(_robust_variant: "Variant", _robust_run: "Run") -> "nn.Module":
+def _robust_parts(_robust_run: "Run", _robust_variant: "Variant") -> "Run":
+    return _robust_run.of(_robust_variant)
+
+
+@pytest.fixture(scope="module")
+def robust_model(_robust_variant: "Variant", _robust_parts: "Run") -> "nn.Module":
     """Return the model under test, in evaluation mode, on `robust_device`: inputs within the bounds in, logits out.
 
     A test that asks for it is run with every model and every training of the run.
     """
-    return _robust_run.resources.models.load(_robust_variant).module
+    return _robust_parts.resources.models.load(_robust_variant).module
 
 
-@pytest.fixture(scope="session")
-def robust_data(_robust_run: "Run") -> "Samples":
+def _scope_data(fixture_name: str, config: pytest.Config) -> Literal["function", "session"]:
+    """Return how long the samples stay the same: with folds, those of each model are its own."""
+    return "function" if read_option(config, "folds") else "session"
+
+
+@pytest.fixture(scope=_scope_data)
+def robust_data(request: pytest.FixtureRequest, _robust_run: "Run") -> "Samples":
     """Return the test samples of this run: .x (n, *shape), .y (n,), .index (n,), as numpy arrays.
 
-    An x of more than 256 MB is read from the disk when it is indexed, as an array would be.
+    An x of more than 256 MB is read from the disk when it is indexed, as an array would be. With --robust-folds they
+    are those of the fold.
     """
-    return _robust_run.resources.data.samples
+    folds = _robust_run.settings.folds
+    run = request.getfixturevalue("_robust_parts") if folds else _robust_run
+    samples: Samples = run.resources.data.samples
+    return samples
 
 
 @pytest.fixture(scope="session")
@@ -126,17 +140,17 @@ def _robust_case(
 
 
 @pytest.fixture
-def robust_attack(_robust_run: "Run", _robust_case: "Case") -> "Attacker":
+def robust_attack(_robust_parts: "Run", _robust_case: "Case") -> "Attacker":
     """Attack the model: `robust_attack("pgd:steps=40", threat="linf:8/255").accuracy`."""
     from robust.session.fixtures import Attacker
 
-    threat = _robust_run.settings.threats[0]
-    return Attacker(_robust_run.measurements, _robust_run.accuracy_test, _robust_case, threat)
+    threat = _robust_parts.settings.threats[0]
+    return Attacker(_robust_parts.measurements, _robust_parts.accuracy_test, _robust_case, threat)
 
 
 @pytest.fixture
-def robust_report(_robust_run: "Run", _robust_case: "Case") -> "Report":
+def robust_report(_robust_parts: "Run", _robust_case: "Case") -> "Report":
     """Add what a test measured to the table and the leaderboard: `robust_report.add(robust_attack("pgd"))`."""
     from robust.session.fixtures import Report
 
-    return Report(_robust_run.accuracy_test, _robust_case)
+    return Report(_robust_parts.accuracy_test, _robust_case)

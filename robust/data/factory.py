@@ -6,6 +6,7 @@ from pathlib import Path
 
 from robust.attacks.spec import Spec
 from robust.data.dataset import DATA, Dataset
+from robust.data.folds import select_fold, split_fold
 from robust.data.subset import attack_only, read_classes, select_classes, split_attacked, split_subset
 from robust.data.user_function import function_dataset
 
@@ -16,12 +17,15 @@ def open_data(text: str, folder: Path) -> Dataset:
     LookupError for an unknown name, ValueError if the rest of the spec is wrong.
     """
     text, name = split_name(text)
+    text, fold = split_fold(text)
     text, attacked = split_attacked(text)
     text, only = split_subset(text)
     dataset = _open_whole(text, folder)
     dataset = dataset if only is None else select_classes(dataset, only)
+    dataset = dataset if name is None or fold is None else replace(dataset, name=name)
+    dataset = dataset if fold is None else select_fold(dataset, fold)
     dataset = dataset if attacked is None else attack_only(dataset, read_classes(dataset, attacked))
-    return dataset if name is None else replace(dataset, name=name)
+    return dataset if name is None or fold is not None else replace(dataset, name=name)
 
 
 def _hint_at_path(text: str, folder: Path) -> str:

@@ -1,11 +1,13 @@
 """The samples and the model that a record is of, and how both are spelled in its path."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from robust.attacks.spec import Spec
 from robust.attacks.text import slug
 
+FOLD = re.compile(r"(.*):fold=(\d+)of(\d+)(.*)")  # the name of a fold's data: "digits:fold=2of5"
 MAX_NAME = 200  # characters of a part of a path: file systems take 255, and endings are to come
 
 
@@ -38,3 +40,11 @@ class ModelUsed:
 def shorten(name: str, most: int = 80) -> str:
     """Return the name of a folder: a long one is cut and ends with a hash of the whole."""
     return name if len(name) <= most else f"{name[: most - 10]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def name_pool(data: str) -> tuple[str, int, int]:
+    """Return (the name of a pool, the number of the fold, of how many) for a fold's data; (data, 0, 0) for others."""
+    if not (found := FOLD.fullmatch(data)):
+        return data, 0, 0
+    name, number, of, rest = found.groups()
+    return f"{name}:folds={of}{rest}", int(number), int(of)

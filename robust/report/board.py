@@ -10,6 +10,7 @@ from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.spec import Spec
 from robust.records.added import ADDED
 from robust.records.attack_outcome import StageOutcome
+from robust.records.folds import PooledRecord, pool_folds
 from robust.records.record import Record
 from robust.report.ranks import ranks
 from robust.report.scores import Scores, scores_of
@@ -104,6 +105,11 @@ class Board:
         return any(row.record.curve and row.record.curve.proved for row in self.rows)
 
     @cached_property
+    def folded(self) -> bool:
+        """Whether any row is of folds."""
+        return any(isinstance(row.record, PooledRecord) for row in self.rows)
+
+    @cached_property
     def digests(self) -> frozenset[str]:
         """The digests of the samples: of several, rows were measured on different ones."""
         return frozenset(row.record.data.digest for row in self.rows)
@@ -121,10 +127,10 @@ class Board:
 
 
 def boards(records: Iterable[Record]) -> list[Board]:
-    """Return all boards by data and threat model, first those with verdicts, then by suite."""
+    """Return all boards by data and threat model, first those with verdicts, then by suite. Folds make one row."""
 
     key = attrgetter("board")
-    made = [_make_board(list(group)) for _, group in groupby(sorted(records, key=key), key)]
+    made = [_make_board(list(group)) for _, group in groupby(sorted(pool_folds(records), key=key), key)]
     return sorted(made, key=lambda board: (board.data, board.threat, not board.judged, board.suite))
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from robust.flags import union
 from robust.records.attack_outcome import AttackOutcome, StageOutcome
+from robust.records.folds import PooledRecord
 from robust.records.record import Record
 from robust.report.board import Board, Row, percent, stages_of
+from robust.report.table import spread_of
 from robust.stats import wilson
 
 SCHEMA = 1
@@ -78,11 +80,20 @@ def _share(board: Board, row: Row) -> Line:
         "verdict": record.verdict,
         "doubts": _names(finding.name for finding in record.trust.findings) if record.trust else "",
         "accepted": _names(record.trust.accepted) if record.trust else "",
+        **_folds(record),
         **_certificate(record),
         **_curve(record),
         **_scores(row),
         "levels": "" if record.levels is None else record.levels,  # None would make floats of the column
     }
+
+
+def _folds(record: Record) -> Line:
+    """Return the cells of folds: how many there are, and the standard deviations over them; none without folds."""
+    if not isinstance(record, PooledRecord):
+        return {}
+    clean, robust = ("" if deviation is None else deviation for deviation in spread_of(record))
+    return {"folds": len(record.folds), "clean_sd": clean, "robust_sd": robust}
 
 
 def _certificate(record: Record) -> Line:

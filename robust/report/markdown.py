@@ -8,7 +8,7 @@ from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.store import GENERATED
 from robust.report.board import Board
 from robust.report.robustbench import CLAIMS, HEADS, Imported, sort_entries
-from robust.report.table import cells, columns, describe_rounding, describe_scores, legend
+from robust.report.table import cells, columns, describe_folds, describe_rounding, describe_scores, legend
 
 LINKS = (
     "Charts and the details of each model: [index.html](index.html), to be opened in a browser. Full precision: "
@@ -40,6 +40,7 @@ def _section(board: Board) -> list[str]:
         *stages(board),
         *(["", escape(note)] if (note := describe_rounding(board)) else []),
         *(["", escape(means)] if (means := describe_scores(board)) else []),
+        *(line for row in board.rows if (told := describe_folds(row)) for line in ("", escape(told))),
     ]
 
 

@@ -8,6 +8,7 @@ from robust.flags import union
 from robust.gates import Mean
 from robust.records.added import CURVE
 from robust.records.curve import Curve, describe_radius
+from robust.records.folds import PooledRecord
 from robust.records.record import Record
 from robust.report.board import Board, Row, percent
 from robust.report.scores import IOU
@@ -35,6 +36,11 @@ RADII = (
     "Certified median: the largest eps within which more than half of the samples are proved to be answered right, by "
     "the largest ball around each sample that a bound proves."
 )
+FOLDS = (
+    "Folds: a recipe was trained once for each fold of the training split, on the others, and tested on the fold; the "
+    "figures are of all samples together, each of the model that did not learn from it. The standard deviation over "
+    "folds is of data and training at once; the folds share most of what they learn from, so it is no standard error."
+)
 MAX_ATTACKS = 24  # whose figures a terminal lists below a table
 
 
@@ -54,6 +60,7 @@ def legend(boards: Iterable[Board]) -> str:
         PROOFS: any(board.certified for board in boards),
         CURVES: any(board.curved for board in boards),
         RADII: any(board.proved for board in boards),
+        FOLDS: any(board.folded for board in boards),
     }
     return " ".join([LEGEND, *(text for text, shown in marks.items() if shown)])
 
@@ -69,6 +76,7 @@ def columns(board: Board) -> list[Column]:
         *attacks,
         Column("robust %"),
         Column("95 % interval"),
+        *[Column("sd of folds")] * board.folded,
         *mean_columns(board),
         *[Column("certified %"), Column("open %")] * board.certified,
         *[Column("median")] * board.curved,
@@ -127,6 +135,34 @@ def count_alone(record: Record) -> int:
     """Count the samples that the curve has broken, and none of the attacks that the user chose."""
     found = union(attack.adversarial for attack in record.attacks if attack.name == CURVE)
     return int((found & ~union(attack.adversarial for attack in record.planned)).sum())
+
+
+def spread_of(record: Record) -> tuple[float | None, float | None]:
+    """Return the standard deviations over folds of the clean and the robust accuracy, in points; None without folds."""
+    if not isinstance(record, PooledRecord) or len(record.folds) < 2:
+        return None, None
+    clean, robust = record.shares.std(axis=0, ddof=1)
+    return float(clean), float(robust)
+
+
+def describe_folds(row: Row) -> str:
+    """Return the mean and the spread of a row's folds in words; "" for a row without folds."""
+    record = row.record
+    if not isinstance(record, PooledRecord):
+        return ""
+    missing = f" of {record.of}" * (len(record.folds) < record.of)
+    figures = [
+        f"{name} {share:.1f} ({'' if deviation is None else f'sd {deviation:.1f}, '}{low:.1f} to {high:.1f})"
+        for name, share, deviation, low, high in zip(
+            ("clean", "robust"),
+            (row.clean, row.robust),
+            spread_of(record),
+            record.shares.min(0),
+            record.shares.max(0),
+            strict=True,
+        )
+    ]
+    return f"{record.model.name} ({record.recipe}), {len(record.folds)}{missing} folds: {', '.join(figures)}"
 
 
 def describe_rounding(board: Board) -> str:
@@ -198,7 +234,9 @@ def cells(board: Board, row: Row) -> list[str]:
     median = ["" if curve is None else describe_radius(curve, curve.median)] * board.curved
     below = ["" if not curve or not curve.proved else describe_radius(curve, curve.proved.median)] * board.proved
     means = mean_cells(board, row)
-    tail = [interval, *means, *proved, *median, *below, *verdict, f"{row.drop:.1f}"]
+    deviation = spread_of(row.record)[1]
+    spread = ["" if deviation is None else f"{deviation:.1f}"] * board.folded
+    tail = [interval, *spread, *means, *proved, *median, *below, *verdict, f"{row.drop:.1f}"]
     tail += [str(data.n), f"{model.params:,}", model.weights[:8]]
     names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
     return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

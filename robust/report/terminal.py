@@ -21,6 +21,7 @@ from robust.report.table import (
     describe_attacks,
     describe_bracket,
     describe_curve,
+    describe_folds,
     describe_rounding,
     describe_scores,
     mean_columns,
@@ -60,7 +61,14 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
     lines = [printable(f"{board.title}, {board.suite}, n = {n}"), file.getvalue().rstrip()]
     brackets = [bracket for row in board.rows if (bracket := describe_bracket(row, sign))]
     curves = [told for row in board.rows if (told := describe_curve(row))]
-    notes = [*brackets, *curves, *[describe_attacks(board)] * (hidden == without_attacks), describe_rounding(board)]
+    folds = [told for row in board.rows if (told := describe_folds(row))]
+    notes = [
+        *folds,
+        *brackets,
+        *curves,
+        *[describe_attacks(board)] * (hidden == without_attacks),
+        describe_rounding(board),
+    ]
     notes.append(describe_scores(board))
     notes_wrapped = (line for note in notes for line in textwrap.wrap(printable(note), width))
     return "\n".join([*lines, *notes_wrapped, *(line for row in board.rows for line in _moved(row.record, width))])

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from robust.attacks.text import printable
 from robust.attacks.words import describe_threat, families_of
+from robust.records.used import name_pool
 from robust.settings.settings import Settings
 from robust.trust.pass_share import least_of, share_of
 
@@ -11,7 +12,11 @@ from robust.trust.pass_share import least_of, share_of
 def describe_run(settings: Settings) -> list[str]:
     """Describe what a run measures; and what its checks may take beside the attacks, before it begins."""
     data = settings.dataset
-    parts = [data.name, ", ".join(describe_threat(text, data.lo, data.hi) for text in settings.threats)]
+    name, _, of = name_pool(data.name)
+    parts = [
+        f"{name}, a recipe trained for each on the others" if of else name,
+        ", ".join(describe_threat(text, data.lo, data.hi) for text in settings.threats),
+    ]
     parts += [f"attacks {', '.join(settings.attacks)}"] * bool(settings.attacks)
     parts += [f"suites {', '.join(suite.name for suite in settings.suites)}"] * bool(settings.suites)
     draw = f"; draw {settings.draw}" * (settings.draw != settings.seed)

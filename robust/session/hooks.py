@@ -162,7 +162,8 @@ class RobustSession:
         if folder is None or self._unwritten:
             return True
         try:
-            verify = partial(reverify, self.run.resources.data, settings.fresh)
+            data = self.run.find_data(results.get_record(key).data.name)
+            verify = partial(reverify, data, settings.fresh)
             results.file(folder, key, settings.evidence, settings.gallery, verify)
             self.failures += judge_reverified(results.get_record(key), settings.verdict)
         except UnverifiedError as error:
@@ -191,7 +192,11 @@ class RobustSession:
     def _check_gates(self) -> None:
         """Add a line to the failures for each gate that fails, or that nothing was measured for."""
         gate_checks = self.run.gate_checks
-        self.failures += gate_checks.check_rows(excused=self._excused) + gate_checks.check_contradictions()
+        if self.run.settings.folds:
+            self.failures += self.run.fold_checks.check(excused=self._excused)
+        else:
+            self.failures += gate_checks.check_rows(excused=self._excused)
+        self.failures += gate_checks.check_contradictions()
         self.failures += self._compare_reported()
         if not self.selection.left_out:
             self.failures += gate_checks.check_measured() + self._check_compared()

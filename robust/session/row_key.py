@@ -14,6 +14,7 @@ class RowKey(NamedTuple):
     threat: str
     origin: str  # the user's test that reports it; "" for a shipped test
     suite: str
+    samples: str  # the digest of those that were measured
 
 
 def of_proof(key: RowKey) -> RowKey:
@@ -29,4 +30,5 @@ def of_curve(key: RowKey) -> RowKey:
 def key_of(payload: ItemPayload, row: RowPart) -> RowKey:
     """Return the key of the row that a payload belongs to."""
     setup = payload.setup
-    return RowKey(setup.model_text, setup.model.training, setup.model.weights, row.threat, row.origin, row.suite)
+    model = setup.model
+    return RowKey(setup.model_text, model.training, model.weights, row.threat, row.origin, row.suite, setup.data.digest)

@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from robust.distributed import RANKS
 from robust.options import Option, read_option, spell_options
 from robust.session import SELECTED_BASELINE
 from robust.settings.read import read
-from robust.settings.settings import Settings
+from robust.settings.settings import Settings, Variant
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from robust.session.certification import Certification
     from robust.session.curve import CurveSearch
     from robust.session.curve_tests import CurveTest
+    from robust.session.data import RunData
+    from robust.session.fold_checks import FoldChecks
     from robust.session.gate_checks import GateChecks
     from robust.session.measurement import Measurements
     from robust.session.preflight import Preflight
@@ -41,11 +44,29 @@ class Run:
     Not itself a plugin: pytest looks at every attribute of a plugin, and older ones would so make what is lazy here.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, whole: "Run | None" = None, fold: int = 0) -> None:
+        """Make a run of the options; or of one fold of the run `whole`, which has parts of its own but the time."""
         self.config = config
-        self.settings: Settings = read(config)
+        self.settings: Settings = read(config) if whole is None else whole.settings.of_fold(fold)
         self.is_worker = hasattr(config, "workerinput")
         self._foretold = False
+        self._whole = whole
+        self._folds: dict[int, Run] = {}
+
+    def of(self, variant: Variant) -> "Run":
+        """Return the parts that measure a model: those of the fold that it is tested on, if there are folds."""
+        return self.of_fold(variant.fold) if variant.fold else self
+
+    def of_fold(self, number: int) -> "Run":
+        """Return the parts of a fold."""
+        if number not in self._folds:
+            self._folds[number] = Run(self.config, self, number)
+        return self._folds[number]
+
+    def find_data(self, name: str) -> "RunData":
+        """Return the data of that name: of one of the folds, or of all."""
+        names = [dataset.name for dataset in self.settings.folds]
+        return (self.of_fold(1 + names.index(name)) if name in names else self).resources.data
 
     @property
     def files(self) -> bool:
@@ -66,7 +87,8 @@ class Run:
         if self.is_worker:
             share_cores(processes)
         ranks = self.config.stash.get(RANKS, ALONE)
-        return make_resources(self.config, self.settings, self._progress, ranks, processes)
+        made = make_resources(self.config, self.settings, self._progress, ranks, processes)
+        return made if self._whole is None else replace(made, budget=self._whole.resources.budget)
 
     @cached_property
     def measurements(self) -> "Measurements":
@@ -149,12 +171,20 @@ class Run:
         settings = self.settings
         return GateChecks(self.results, settings.gates, lambda row: advise(settings, row.model, row.stem))
 
+    @cached_property
+    def fold_checks(self) -> "FoldChecks":
+        from robust.session.fold_checks import FoldChecks
+
+        return FoldChecks(self.results, self.settings.gates, self.settings.threats)
+
     def foretell(self) -> None:
         """Tell once, before anything is measured, which figures could not settle whether a floor holds."""
         if self._foretold or not self.files:
             return
         self._foretold = True
-        lines = self.gate_checks.foretell(len(self.resources.data.samples))
+        numbers = range(1, 1 + len(self.settings.folds))
+        runs = [self.of_fold(number) for number in numbers] or [self]
+        lines = self.gate_checks.foretell(sum(len(run.resources.data.samples) for run in runs))
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter and self.config.get_verbosity() >= 0:
             for line in lines:

@@ -7,11 +7,13 @@ import pytest
 
 from robust.attacks.criteria.registry import label_kind
 from robust.data.dataset import Dataset
+from robust.data.folds import Fold, select_fold
 from robust.data.tables import fit_tables
 from robust.models.spec import ModelSpec
 from robust.settings.attack_plan import read_attack_plan
 from robust.settings.baseline import read_baselines
 from robust.settings.curve import Curves, read_curves
+from robust.settings.folds import read_folds
 from robust.settings.parsing import (
     Hooks,
     OptionError,
@@ -25,6 +27,7 @@ from robust.settings.settings import Settings
 from robust.settings.sources import Options, options_of_config
 from robust.settings.values import (
     DATA,
+    Aim,
     read_aim,
     read_amount,
     read_certification,
@@ -59,10 +62,12 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
 
     `root` is the folder of the project, where results are written.
     """
-    dataset, models = read_dataset(options["data"], hooks), read_models(options["model"])
-    dataset, criterion = read_aim(dataset, *(options[name] for name in ("criterion", "attacked", "goal")))
+    trainings, models = read_list(options["train"], read_training, AS_IS), read_models(options["model"])
+    of = read_folds(options, trainings)
+    (dataset, criterion), *others = [_read_data(options, hooks, fold) for fold in of or (None,)]
     plan = read_attack_plan(options, dataset, any(spec.answers for spec in models), hooks)
-    dataset = fit_tables(dataset, plan.threats)
+    folds = [fit_tables(each, plan.threats) for each in (dataset, *(other.dataset for other in others))]
+    dataset = folds[0]
     return Settings(
         models=models,
         arch=options["arch"].text,
@@ -80,7 +85,8 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         curves=(curves := _read_curves(options, plan.threats, models, dataset)),
         certify=(method := read_certification(options["certify"], plan.threats, models)),
         search=plan.search,
-        trainings=read_list(options["train"], read_training, AS_IS),
+        trainings=trainings,
+        folds=tuple(folds) if of else (),
         samples=read_samples(options["samples"]),
         seed=(seed := read_amount(options["seed"], 0)),
         draw=read_amount(options["draw"], seed),
@@ -109,6 +115,13 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
         attacks_below=options["attack"].folder,
         home=root / ".robust",
     )
+
+
+def _read_data(options: Options, hooks: Hooks, fold: Fold | None) -> Aim:
+    """Return the data set, or a fold of it, with what is a right answer."""
+    dataset = read_dataset(options["data"], hooks)
+    dataset = dataset if fold is None else select_fold(dataset, fold)
+    return read_aim(dataset, *(options[name] for name in ("criterion", "attacked", "goal")))
 
 
 def _read_curves(options: Options, threats: tuple[str, ...], models: tuple[ModelSpec, ...], dataset: Dataset) -> Curves:

@@ -1,6 +1,7 @@
 """The settings of a run, as all the rest of it uses them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ class Variant:
 
     spec: ModelSpec
     training: str  # a recipe, or "as-is"
+    fold: int = 0  # the fold of the data that it is tested on, from 1; 0: there are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Settings:
     attacks_below: Path  # where one in `attacks` starts
     home: Path  # the folder for trained weights, baselines and unfinished suites
     curves: Curves = field(default_factory=Curves)  # the smallest adversarial distances that are measured
+    folds: tuple[Dataset, ...] = ()  # the data of each fold that recipes are tested on; empty: there are none
 
     @property
     def tests(self) -> list[str]:
@@ -93,12 +96,21 @@ class Settings:
     @property
     def everything(self) -> list[Variant]:
         """Return every model of the run, in every training."""
-        return [Variant(spec, training) for spec in self.models for training in self.trainings]
+        return self._vary(self.models)
 
     def variants(self, path: Path) -> list[Variant]:
         """Return the models in the file `path`, or all models if it holds none, each in every training."""
-        specs = [spec for spec in self.models if spec.path == path] or self.models
-        return [Variant(spec, training) for spec in specs for training in self.trainings]
+        return self._vary([spec for spec in self.models if spec.path == path] or self.models)
+
+    def _vary(self, specs: Sequence[ModelSpec]) -> list[Variant]:
+        folds = range(1, 1 + len(self.folds)) if self.folds else (0,)
+        return [Variant(spec, training, fold) for spec in specs for training in self.trainings for fold in folds]
+
+    def of_fold(self, number: int) -> "Settings":
+        """Return the settings of one fold, which has no floors of its own: they are for all together."""
+        data = f"{self.data}:fold={number}of{len(self.folds)}"
+        gates = replace(self.gates, floors=())
+        return replace(self, data=data, dataset=self.folds[number - 1], folds=(), gates=gates)
 
     def ids(self, path: Path) -> list[str]:
         """Return a part of a test's name for each of `variants(path)`; empty if there is nothing to distinguish."""
@@ -114,5 +126,8 @@ class Settings:
         def name_training(recipe: str) -> str:
             return "" if self.trainings == (AS_IS,) else Spec.parse(recipe).slug
 
-        pairs = [(name_model(variant.spec), name_training(variant.training)) for variant in self.variants(path)]
-        return ["-".join(filter(None, pair)) for pair in pairs]
+        def name_fold(number: int) -> str:
+            return f"fold{number}" if number else ""
+
+        parts = [(name_model(v.spec), name_training(v.training), name_fold(v.fold)) for v in self.variants(path)]
+        return ["-".join(filter(None, part)) for part in parts]

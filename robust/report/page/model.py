@@ -3,10 +3,11 @@
 import shlex
 from collections.abc import Mapping, Sequence
 
+from robust.records.folds import PooledRecord
 from robust.records.gallery import Gallery
 from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.record import Record
-from robust.report.board import Board, Row
+from robust.report.board import Board, Row, percent
 from robust.report.lines import Line, lines
 from robust.report.page import bracket
 from robust.report.page.curves import Curve, chart
@@ -63,7 +64,7 @@ def _row(board: Board, row: Row, gallery: Gallery | None, first: Record, up: str
         _reasons(record),
         gallery_section(gallery, record.provenance.get("layout")),
         _facts(record, first, len(board.digests) > 1),
-        _links(record, up),
+        *(_fold(fold, up) for fold in record.folds) if isinstance(record, PooledRecord) else [_links(record, up)],
         id=anchor(record),
     )
 
@@ -166,7 +167,8 @@ def _verify_command(record: Record, again: list[str]) -> str:
     model: dict[str, object] = recorded if isinstance(recorded, dict) else {}
     text = "model" if record.model.training == "as-is" else "arch"  # a trained model is found by its card
     options = {text: model.get("text")} | {key: model[key] for key in ("arch", "normalize", "output") if model.get(key)}
-    words = ["robust", "verify", record.stem, *(f"--{key}={value}" for key, value in options.items() if value)]
+    stem = record.folds[0].stem if isinstance(record, PooledRecord) else record.stem
+    words = ["robust", "verify", stem, *(f"--{key}={value}" for key, value in options.items() if value)]
     prefixes = ("--robust-data=", "--robust-leaderboard=")
     return shlex.join([*words, *(word.replace("--robust-", "--") for word in again if word.startswith(prefixes))])
 
@@ -184,8 +186,19 @@ def _repeat_words(record: Record) -> list[str]:
 
 
 def _links(record: Record, up: str) -> Html:
+    return tag("p", *_link_files(record, up))
+
+
+def _link_files(record: Record, up: str) -> tuple[Html | str, ...]:
     path, evidence = (f"{up}{name}" for name in files(record))
-    return tag("p", tag("a", "record", href=path), " · ", tag("a", "evidence", href=evidence))
+    return tag("a", "record", href=path), " · ", tag("a", "evidence", href=evidence)
+
+
+def _fold(record: Record, up: str) -> Html:
+    """Return the line of one fold: its figures, and its files."""
+    n, (clean, robust) = record.data.n, record.counts
+    figures = f"clean {percent(clean, n):.1f} %, robust {percent(robust, n):.1f} % of {n}: "
+    return tag("p", f"{record.data.name}: {figures}", *_link_files(record, up))
 
 
 def by_class(record: Record) -> Html:

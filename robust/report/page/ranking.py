@@ -10,7 +10,7 @@ from robust.report.page.layout import MAX_ROWS, Layout, further_links, slice_of
 from robust.report.page.marks import family, legend, number_families
 from robust.report.page.markup import Html, breakable, join, number, tag, void
 from robust.report.page.scatter import scatter
-from robust.report.table import Column, columns, describe_rounding, describe_scores, mean_cells
+from robust.report.table import Column, columns, describe_folds, describe_rounding, describe_scores, mean_cells
 
 INTERVAL = "95 % interval"
 FIRST = (
@@ -43,6 +43,7 @@ def section(board: Board, number_: int, layout: Layout) -> Html:
         _stages(board),
         tag("p", rounding, class_="note") if (rounding := describe_rounding(board)) else None,
         tag("p", means, class_="note") if (means := describe_scores(board)) else None,
+        *(tag("p", told, class_="note") for row in board.rows if (told := describe_folds(row))),
         class_="board",
         aria_labelledby=f"b{number_}",
         data_threat=board.threat,
