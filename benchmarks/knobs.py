@@ -112,7 +112,7 @@ def _train(setting: Setting, seed: int) -> str:
     data = open_data("fashion-mnist", Path())
     learn, test = data.load("train").draw(N, seed)[0], data.load("test").draw(TESTED, 0)[0]
     fitted = fit(
-        network, read_recipe(RECIPE + setting.options), _thin(learn) if setting.rare else learn, THREAT, seed=seed
+        network, read_recipe(RECIPE + setting.options), thin(learn) if setting.rare else learn, THREAT, seed=seed
     )
     network.load_state_dict(fitted.weights)
     clean, robust = _test(network, test)
@@ -120,7 +120,7 @@ def _train(setting: Setting, seed: int) -> str:
     return f"{setting.name}, seed {seed}: clean {100 * clean.mean():.1f} %, robust {100 * robust.mean():.1f} %"
 
 
-def _thin(samples: Samples) -> Samples:
+def thin(samples: Samples) -> Samples:
     """Leave out most images of the rare classes."""
     kept = np.ones(len(samples), bool)
     for label in RARE:

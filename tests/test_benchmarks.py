@@ -4,6 +4,7 @@ import cProfile
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,11 +12,13 @@ from torch import nn
 from benchmarks import subjects, table
 from benchmarks.duel import Duel, Row, Side, adversarial, distance, median, run_duel
 from benchmarks.gpu import Check, Outcome, compare, run
+from benchmarks.knobs import describe_change, thin
 from benchmarks.shares import PARTS, shares
 from benchmarks.subjects import Subject
 from benchmarks.timing import peak_bytes
 from robust.attacks import PGD, LpThreat, assail
 from robust.attacks.task import Counted
+from robust.data.dataset import Samples
 from tests.attacks.models import inputs, network
 
 BALL = LpThreat("linf", Fraction(1, 10))
@@ -163,3 +166,20 @@ def test_the_engine_is_checked_in_a_process_of_its_own():
 
     assert outcome.sound, outcome.text
     assert 70 < outcome.figures[1] < outcome.figures[0]
+
+
+def test_a_change_has_the_error_of_the_seeds_and_of_the_images():
+    usual = np.array([[1, 1, 0, 0], [1, 0, 1, 0]], bool)
+    better = np.array([[1, 1, 1, 0], [1, 1, 1, 1]], bool)
+    seeds = 12.7062 * np.std([25, 50], ddof=1) / 2**0.5
+    images = 1.96 * np.std([0, 50, 50, 50], ddof=1) / 2
+
+    half = np.hypot(seeds, images)
+    assert describe_change(better, usual) == f"+37.5 ({37.5 - half:+.1f} to {37.5 + half:+.1f})"
+
+
+def test_of_imbalanced_data_a_tenth_of_half_of_the_classes_is_left():
+    y = np.repeat(np.arange(10), 30)
+    left = thin(Samples(np.zeros((300, 1), np.float32), y, np.arange(300)))
+
+    assert np.bincount(left.y).tolist() == [30] * 5 + [3] * 5

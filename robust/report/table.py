@@ -145,6 +145,12 @@ def spread_of(record: Record) -> tuple[float | None, float | None]:
     return float(clean), float(robust)
 
 
+def spread_cell(row: Row) -> str:
+    """Return the standard deviation of the robust accuracy over folds as a cell; "" without folds."""
+    deviation = spread_of(row.record)[1]
+    return "" if deviation is None else f"{deviation:.1f}"
+
+
 def describe_folds(row: Row) -> str:
     """Return the mean and the spread of a row's folds in words; "" for a row without folds."""
     record = row.record
@@ -234,9 +240,7 @@ def cells(board: Board, row: Row) -> list[str]:
     median = ["" if curve is None else describe_radius(curve, curve.median)] * board.curved
     below = ["" if not curve or not curve.proved else describe_radius(curve, curve.proved.median)] * board.proved
     means = mean_cells(board, row)
-    deviation = spread_of(row.record)[1]
-    spread = ["" if deviation is None else f"{deviation:.1f}"] * board.folded
-    tail = [interval, *spread, *means, *proved, *median, *below, *verdict, f"{row.drop:.1f}"]
+    tail = [interval, *[spread_cell(row)] * board.folded, *means, *proved, *median, *below, *verdict, f"{row.drop:.1f}"]
     tail += [str(data.n), f"{model.params:,}", model.weights[:8]]
     names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
     return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

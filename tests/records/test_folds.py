@@ -1,5 +1,6 @@
 """The rows of folds as one row: its figures are those of all samples, and it says what is missing."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -129,5 +130,7 @@ def test_every_table_shows_the_mean_and_the_spread(rounded):
     assert (cells["data"], cells["folds"], cells["n"]) == ("digits:folds=3", "3", "11")
     assert float(cells["robust_sd"]) == pytest.approx(26.7879, abs=1e-3)
     html = page([board], {})
+    head, line = (len(re.findall("<t[dh][ >]", part)) for part in html.partition("<table")[2].split("<tr")[1:3])
+    assert head == line > 5
     assert "digits:fold=2of3: clean 75.0 %, robust 25.0 % of 4" in html
     assert all(f"{each.stem}.json" in html for each in THREE)

@@ -10,7 +10,15 @@ from robust.report.page.layout import MAX_ROWS, Layout, further_links, slice_of
 from robust.report.page.marks import family, legend, number_families
 from robust.report.page.markup import Html, breakable, join, number, tag, void
 from robust.report.page.scatter import scatter
-from robust.report.table import Column, columns, describe_folds, describe_rounding, describe_scores, mean_cells
+from robust.report.table import (
+    Column,
+    columns,
+    describe_folds,
+    describe_rounding,
+    describe_scores,
+    mean_cells,
+    spread_cell,
+)
 
 INTERVAL = "95 % interval"
 FIRST = (
@@ -131,6 +139,7 @@ def _line(board: Board, row: Row, address: str) -> Html:
         *[tag("td", verdict(row), class_="word")] * board.judged,
         tag("td", f"{row.clean:.1f}"),
         *figures,
+        *[tag("td", spread_cell(row))] * board.folded,
         *(tag("td", cell) for cell in mean_cells(board, row)),
         *[_median(row)] * board.curved,
         *[_certified_median(row)] * board.proved,
