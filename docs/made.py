@@ -111,6 +111,13 @@ def operators() -> str:
     return table(("kind", "operators"), rows)
 
 
+def benchmark(name: str, number: str) -> str:
+    """Return the table of that number, from 1, of a page of benchmarks/, whose figures were measured."""
+    tables = re.findall(r"(?:^\|.*\n)+", (ROOT / f"benchmarks/{name}.md").read_text(), re.MULTILINE)
+    found: str = tables[int(number) - 1]
+    return found
+
+
 def suites() -> str:
     """Return a section for each suite, the shortest first: the comment at the top of its file, and its stages."""
     parts = []
@@ -155,7 +162,7 @@ OPERATORS = {  # by the file: what they are, and the constants and functions the
     "operators/products": ("products of two values of the network", ("BILINEAR",)),
     "simpler": ("functions of those above", ("SIMPLER",)),
 }
-TABLES = (action, attacks, data, files, operators, options, plan, recipes, wrapping)
+TABLES = (action, attacks, benchmark, data, files, operators, options, plan, recipes, wrapping)
 SECTIONS = (api, commands, each_attack, each_recipe, fixtures, hooks, suites)
 MAKERS: dict[str, Callable[..., str]] = {make.__name__: make for make in (*TABLES, *SECTIONS)}
 
