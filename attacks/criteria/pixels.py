@@ -157,7 +157,7 @@ class PixelShare:
             return self._toward(name, pixels, target)
         if name == "margin":
             margins = pixels.margins
-            value = _shortfall(margins, pixels.counts, self._fatal(pixels))
+            value = _pursue(margins, pixels.counts, self._fatal(pixels))
             return value + OTHERS * pixels.mean(margins.clamp_max(0))
         ce = -_log_share(pixels, pixels.labels)
         value = pixels.mean(ce)
@@ -184,7 +184,7 @@ class PixelShare:
         place = target[:, None].expand_as(pixels.labels)
         ahead = (pixels.logits.gather(1, place[:, None]) - pixels.logits.gather(1, pixels.labels[:, None]))[:, 0]
         if name == "margin":
-            value = _shortfall(ahead, apt.counts, self._fatal(pixels).minimum(apt.counts.sum(1)))
+            value = _pursue(ahead, apt.counts, self._fatal(pixels).minimum(apt.counts.sum(1)))
             return value + OTHERS * apt.mean(ahead.clamp_max(0))
         return apt.mean(_log_share(pixels, place) * (1 if name == "ce" else pixels.right))
 
@@ -205,12 +205,24 @@ class PixelShare:
 
 
 def _shortfall(margins: "Tensor", counts: "Tensor", fatal: "Tensor") -> "Tensor":
-    """Return the margin of n samples, (n,): of the `fatal` pixels with the largest `margins`, (n, P), that count."""
+    """Return the margin of n samples, (n,): of the `fatal` pixels with the largest `margins`, (n, P), that count.
+
+    Below 0 it is the root of their mean square, where those that have fallen are 0. If each pixel falls by itself, its
+    gradient is the shortest way in l2 on which all of them fall.
+    """
     ordered = margins.masked_fill(~counts, -math.inf).sort(dim=1, descending=True).values
     nearest = _arange(ordered, 1)[None] < fatal[:, None]
-    missing = ordered.clamp_max(0).where(nearest, 0.0).sum(1) / fatal.clamp_min(1)
+    missing = ordered.clamp_max(0).where(nearest, 0.0).norm(dim=1) / fatal.clamp_min(1).sqrt()
     last = ordered.gather(1, (fatal - 1).clamp_min(0)[:, None])[:, 0]
-    return missing + last.clamp_min(0)
+    return last.clamp_min(0) - missing
+
+
+def _pursue(margins: "Tensor", counts: "Tensor", fatal: "Tensor") -> "Tensor":
+    """Return the margin as a loss, (n,): once enough pixels have fallen, it goes on with the next one."""
+    fallen = ((margins > 0) & counts).sum(1)
+    over = fallen >= fatal
+    value = _shortfall(margins, counts, fatal.maximum(fallen + 1).minimum(counts.sum(1)))
+    return value.where(~over, (fallen - fatal).to(value) + value.clamp_max(0).exp())
 
 
 def _log_share(pixels: Pixels, place: "Tensor") -> "Tensor":
