@@ -23,7 +23,7 @@ from robust.baseline.matching import (
 )
 from robust.baseline.replay import find_hardest
 from robust.baseline.store import Baseline, Saved, save
-from robust.baseline.tolerance import CERTIFIED, MEAN, ROBUST
+from robust.baseline.tolerance import CERTIFIED, MEAN, MIOU, ROBUST
 from robust.data.dataset import Samples
 from robust.data.spool import pick_rows
 from robust.evaluation.measure import options_of
@@ -153,6 +153,8 @@ def _check_rows(baseline: Baseline, settings: Settings, data: RunData, models: M
             record = find_row(baseline, check, variant, data.samples, settings, data, models)
             if check.margin.metric == MEAN and record.worst_score is None:
                 raise UnfitError(f"the row of {Wanted.of(record)} has no scores; it was measured without them")
+            if check.margin.metric == MIOU and record.worst_regions is None:
+                raise UnfitError(f"the row of {Wanted.of(record)} has no mIoU; it was measured without it")
             if check.margin.metric == CERTIFIED and settings.baselines.strict:
                 certified_flags(record, settings.certify)
 
