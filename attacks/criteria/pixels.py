@@ -120,7 +120,7 @@ class PixelShare:
     def margin(self, output: "Tensor", y: "Tensor") -> "Tensor":
         """Return how far the pixels that must fall for a wrong answer, those nearest to it, are from that, (n,).
 
-        Below 0 it is their mean margin, where those that have fallen are 0; above 0 the smallest margin of them.
+        Below 0 it is the root of their mean square, where those that have fallen are 0; above 0 the smallest of them.
         """
         pixels = self._read(output, y)
         return _shortfall(pixels.margins, pixels.counts, self._fatal(pixels))
@@ -184,7 +184,7 @@ class PixelShare:
         place = target[:, None].expand_as(pixels.labels)
         ahead = (pixels.logits.gather(1, place[:, None]) - pixels.logits.gather(1, pixels.labels[:, None]))[:, 0]
         if name == "margin":
-            value = _pursue(ahead, apt.counts, self._fatal(pixels).minimum(apt.counts.sum(1)))
+            value = _shortfall(ahead, apt.counts, self._fatal(pixels).minimum(apt.counts.sum(1)))
             return value + OTHERS * apt.mean(ahead.clamp_max(0))
         return apt.mean(_log_share(pixels, place) * (1 if name == "ce" else pixels.right))
 
