@@ -9,6 +9,7 @@ from typing import Any
 from robust.attacks.factory import make
 from robust.attacks.spec import Spec
 from robust.attacks.text import printable
+from robust.attacks.words import families_of
 from robust.baseline import store
 from robust.baseline.git import precedes, read_commit
 from robust.baseline.matching import (
@@ -112,7 +113,7 @@ def find_row(
         threat=str(data.read_threat(check.threat)),
         suite=check.row or "+".join(sorted(Spec.parse(attack).slug for attack in settings.attacks)),
         seed=settings.seed,
-        options=_list_options(check.row, settings, models),
+        options=_list_options(check, settings, models),
         draw=settings.draw,
         criterion={"name": samples.criterion},
     )
@@ -159,9 +160,14 @@ def _check_rows(baseline: Baseline, settings: Settings, data: RunData, models: M
                 certified_flags(record, settings.certify)
 
 
-def _list_options(row: str, settings: Settings, models: Models) -> dict[str, Any]:
+def _list_options(check: RegressionCheck, settings: Settings, models: Models) -> dict[str, Any]:
     """List the options of the row's attacks, or of its suite, by name."""
-    suites = {suite.name: suite.determinants(settings.search) for suite in settings.suites if suite.name == row}
+    families = families_of([check.threat])
+    suites = {
+        suite.name: suite.determinants(settings.search, families)
+        for suite in settings.suites
+        if suite.name == check.row
+    }
     return suites or {attack: options_of(make(attack, models.load_surrogate)) for attack in settings.attacks}
 
 
