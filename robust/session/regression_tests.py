@@ -155,7 +155,9 @@ class RegressionTest:
         comparison: Paired
         if check.margin.metric == MIOU:
             assert before.worst_regions is not None  # else refused before the first test
-            comparison = IouComparison.of(before.worst_regions, merge_regions((result.found for result in results), worst))
+            comparison = IouComparison.of(
+                before.worst_regions, merge_regions((result.found for result in results), worst)
+            )
         else:
             assert before.worst_score is not None
             comparison = MeanComparison.of(before.worst_score, worst, case.samples.criterion)

@@ -102,7 +102,9 @@ def test_it_finds_the_maps_that_can_fall_and_no_other(name, norm):
 SCORED = [spec for (_, norm), row in SHOWN.items() for spec, short in row if norm == "linf" and short == 0]
 
 
-@pytest.mark.parametrize("attack", [spec for spec in SCORED if spec not in ("fmn", "deepfool")])  # which stop at success
+@pytest.mark.parametrize(
+    "attack", [spec for spec in SCORED if spec not in ("fmn", "deepfool")]
+)  # which stop at success
 def test_under_linf_it_finds_the_exact_share(attack):
     model, x, y, costs, _, threat = seen = problem("linf")
 
@@ -169,7 +171,8 @@ def test_the_least_perturbation_under_linf(attack, within):
 
 
 @pytest.mark.parametrize(
-    ("attack", "norm"), [("fab:restarts=2", "linf"), ("ddn", "l2"), ("cw", "l2"), ("fmn", "l2"), ("apgd:targets=2", "l1")]
+    ("attack", "norm"),
+    [("fab:restarts=2", "linf"), ("ddn", "l2"), ("cw", "l2"), ("fmn", "l2"), ("apgd:targets=2", "l1")],
 )
 def test_what_is_not_for_maps_is_one_line(attack, norm):
     model, x, y, _, _, threat = problem(norm)

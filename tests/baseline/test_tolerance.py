@@ -69,7 +69,13 @@ def test_a_margin_of_the_mean_score_that_does_not_fit_the_criterion_is_refused(m
 
 @pytest.mark.parametrize(
     ("margin", "criterion"),
-    [("mean:+2", "within:5"), ("mean:2", "labels"), ("mean:-2", "labels"), ("miou:2pp", "pixels:0.9"), ("clean_acc:2pp", "class")],
+    [
+        ("mean:+2", "within:5"),
+        ("mean:2", "labels"),
+        ("mean:-2", "labels"),
+        ("miou:2pp", "pixels:0.9"),
+        ("clean_acc:2pp", "class"),
+    ],
 )
 def test_a_margin_that_fits_the_criterion_is_taken(margin, criterion):
     refuse_mean(read_tolerance(margin), criterion)

@@ -154,7 +154,9 @@ def test_a_baseline_compares_miou_where_a_margin_asks_for_it(run, folder):
                 "--robust-leaderboard=none", "-k", "regression")  # fmt: skip
 
     worse.assert_outcomes(failed=1)
-    worse.stdout.fnmatch_lines(["*mIoU under attack * to * %, -* points (95 % interval *: more than miou:0.5pp allows*"])
+    worse.stdout.fnmatch_lines(
+        ["*mIoU under attack * to * %, -* points (95 % interval *: more than miou:0.5pp allows*"]
+    )
     assert (truth()[3].sum(0) > 0).all()
 
 

@@ -147,7 +147,10 @@ def test_from_the_option_to_the_page(run, pytester):
     ("given", "line"),
     [
         (["--robust-model=parts.py:Taller"], "*shape ?2, 2, 6, 7?, got shape ?2, 2, 12, 7?*"),
-        (["--robust-model=parts.py:Net", "--robust-attack=square"], "*square is for linf, l2, l1, the threat is product*"),
+        (
+            ["--robust-model=parts.py:Net", "--robust-attack=square"],
+            "*square is for linf, l2, l1, the threat is product*",
+        ),
         (["--robust-model=parts.py:Net", "--robust-threat=first=linf:1"], "*first*whole numbers*"),
     ],
 )
