@@ -43,7 +43,10 @@ class Tolerance:
 
 
 def read_tolerance(text: str) -> Tolerance:
-    """Read "robust_acc:2pp", "miou:2pp" or "mean:+2"; raise ValueError for what is no tolerance, LookupError for another word."""
+    """Read "robust_acc:2pp", "miou:2pp" or "mean:+2".
+
+    Raise ValueError for what is no tolerance, LookupError for another word.
+    """
     metric, _, drop = text.partition(":")
     if metric not in WORDS:
         raise LookupError(f"unknown accuracy {suggest(metric, WORDS)}; write {ROBUST}:2pp")

@@ -15,8 +15,8 @@ from rich.table import Table
 from robust.attacks.text import printable
 from robust.baseline.comparison import Comparison, Paired, Ruling, name_samples
 from robust.baseline.distances import compare_curves
-from robust.baseline.matching import UnfitError, Wanted, find_match, refuse, robust_flags
 from robust.baseline.iou_comparison import compare_iou
+from robust.baseline.matching import UnfitError, Wanted, find_match, refuse, robust_flags
 from robust.baseline.mean_comparison import compare_scores
 from robust.baseline.store import Baseline, read, read_numbers
 from robust.baseline.tolerance import (
@@ -63,7 +63,7 @@ class Pair:
 
     @property
     def means(self) -> dict[str, Paired]:
-        """Compare, by the metric, their mean scores, mIoU and the distances of their curves, as far as both have them."""
+        """Compare, by the metric, their mean scores, mIoU and the distances of curves, as far as both have them."""
         before, after = self.before[1], self.after[1]
         found = {
             MEAN: compare_scores(before, after),

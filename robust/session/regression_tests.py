@@ -12,8 +12,8 @@ from robust.attacks.text import printable
 from robust.baseline import store
 from robust.baseline.comparison import Comparison, Paired, name_samples
 from robust.baseline.distances import DistanceComparison, NoCurveError, find_curve
-from robust.baseline.matching import UncertifiedError, UnfitError, certified_flags, robust_flags
 from robust.baseline.iou_comparison import IouComparison, merge_regions
+from robust.baseline.matching import UncertifiedError, UnfitError, certified_flags, robust_flags
 from robust.baseline.mean_comparison import MeanComparison
 from robust.baseline.replay import Replay, replay_inputs
 from robust.baseline.store import Baseline
@@ -155,9 +155,8 @@ class RegressionTest:
         comparison: Paired
         if check.margin.metric == MIOU:
             assert before.worst_regions is not None  # else refused before the first test
-            comparison = IouComparison.of(
-                before.worst_regions, merge_regions((result.found for result in results), worst)
-            )
+            regions = merge_regions((result.found for result in results), worst)
+            comparison = IouComparison.of(before.worst_regions, regions)
         else:
             assert before.worst_score is not None
             comparison = MeanComparison.of(before.worst_score, worst, case.samples.criterion)

@@ -5,8 +5,8 @@ from typing import Any
 
 from robust.attacks.text import printable
 from robust.baseline.comparison import Comparison, Paired
-from robust.baseline.matching import AbsentError, UnfitError, Wanted, find_match, robust_flags
 from robust.baseline.iou_comparison import compare_iou
+from robust.baseline.matching import AbsentError, UnfitError, Wanted, find_match, robust_flags
 from robust.baseline.mean_comparison import compare_scores
 from robust.baseline.store import Baseline
 from robust.baseline.tolerance import MEAN, MIOU, ROBUST, WORDS, Tolerance

@@ -56,7 +56,7 @@ MARGIN = "loss=margin:start=0"
 # By attack and norm: how it is called, and the share of eps that it may be short by. The first of a row is its claim.
 SHOWN = {
     ("pgd", "linf"): [("pgd:loss=ce", 0), ("pgd:loss=margin", 0), ("pgd:loss=segpgd", 0), ("pgd:loss=js", 0),
-                      ("pgd:loss=mask-ce", 0), ("pgd:loss=mask-ce-bal", 0), ("pgd:targets=2:loss=mask-ce:restarts=2", 1),
+                      ("pgd:loss=mask-ce", 0), ("pgd:loss=mask-ce-bal", 0), ("pgd:targets=2:restarts=2", 1),
                       ("pgd:loss=margin:odi=3:restarts=2", 0), ("pgd:loss=margin:eot=2", 0)],
     ("pgd", "l2"): [(f"pgd:{MARGIN}", 0), ("pgd:loss=margin", 0.2)],
     ("pgd", "l1"): [(f"pgd:steps=100:stride=1:last=0.01:{MARGIN}", 0.1)],
