@@ -137,7 +137,7 @@ def assail(
         return replace(found, x_adv=unpack_rows(layout, found.x_adv))
     check_arguments(model, attack, x, y, criterion)
     assert isinstance(x, Tensor)
-    check_family(attack, threat)
+    check_family(attack, threat, criterion)
     first, *others = threat.parts
     rng = rng_of(seed, x)
     with eval_mode(model, rng.seed), torch.no_grad():

@@ -20,6 +20,7 @@ from robust.attacks.combine.targets import Targets
 from robust.attacks.combine.transfer import Transfer
 from robust.attacks.combine.until import Until
 from robust.attacks.engine import AnyAttack, assail
+from robust.attacks.families import CLASSES, find_unfit
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import Spec, Value, configure
 from robust.attacks.task import Model, NoGradientError
@@ -112,8 +113,10 @@ def needs_gradient(attack: AnyAttack, x: Tensor, threat: Threat, classes: int) -
 MAX_TRIED = 5  # calls of the model that tell whether an attack is for a norm: it refuses one before it asks
 
 
-def find_refusal(text: str, x: Tensor, ball: Part, classes: int) -> str:
+def find_refusal(text: str, x: Tensor, ball: Part, classes: int, labels: str = CLASSES) -> str:
     """Return the message with which the attack of a spec refuses the norm of a ball; "" if it takes it.
+
+    Or with which it refuses labels of this kind in that norm.
 
     Its first step is tried on `x`, one sample (1, *features), and a model of `classes` classes that is always right. A
     refusal is a ValueError that names the norm. Other faults of the attack are reported when it runs.
@@ -128,8 +131,10 @@ def find_refusal(text: str, x: Tensor, ball: Part, classes: int) -> str:
 
     try:
         with redirect_stdout(io.StringIO()):  # torchattacks prints that the model has no device
-            attack = Until(make(text, lambda _: always_right), lambda: next(stops) > 1)
-            assail(always_right, attack, x, y, ball)
+            attack = make(text, lambda _: always_right)
+            if reason := find_unfit(attack, ball.norm, labels):
+                return reason
+            assail(always_right, Until(attack, lambda: next(stops) > 1), x, y, ball)
     except ValueError as error:
         return str(error) if re.search(rf"\b{ball.norm}\b", str(error)) else ""
     except Exception:  # reported when it runs

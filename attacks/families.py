@@ -1,6 +1,7 @@
-"""The families of threat models that an attack is for. No torch in this file.
+"""The families of threat models that an attack is for, and under which it is for maps. No torch in this file.
 
-An attack says so with a class variable, `families`; one that says nothing is for the norms alone.
+An attack says so with the class variables `families`, without which it is for the norms alone, and `maps`, without
+which it is for maps wherever it is for classes.
 """
 
 from collections.abc import Iterator
@@ -8,24 +9,31 @@ from typing import Any
 
 from robust.attacks.words import FEATURES, NORMS, PRODUCT
 
+CLASSES, MAPS = "class", "map"  # kinds of labels
+ON_MAPS = "pgd:loss=margin or pgd:loss=mask-ce"
 INSTEAD = {FEATURES: "capgd, frank-wolfe, evolve, pgd or noise", PRODUCT: "pgd, apgd, fgsm, search or noise"}
 
 
-def check_family(attack: Any, threat: Any) -> None:
-    """Raise ValueError, in one line, if an attack, or a part of one, is not for a part of the threat model."""
+def check_family(attack: Any, threat: Any, criterion: Any) -> None:
+    """Raise ValueError, in one line, if an attack, or a part of one, is not for a part of the threat model.
+
+    Or if it is not for labels of the criterion's kind there.
+    """
     for part in threat.parts:
-        if reason := find_unfit(attack, part.norm):
+        if reason := find_unfit(attack, part.norm, getattr(criterion, "labels", CLASSES)):
             raise ValueError(reason)
 
 
-def find_unfit(attack: Any, family: str) -> str:
-    """Return why an attack is not for a family of threat models; "" if it is."""
+def find_unfit(attack: Any, family: str, labels: str = CLASSES) -> str:
+    """Return why an attack is not for a family of threat models, or for labels of a kind there; "" if it is."""
     for inner in _list_inner(attack):
+        name = getattr(inner, "attack_name", type(inner).__name__.lower())
         fitting = getattr(inner, "families", NORMS)
         if family not in fitting:
-            name = getattr(inner, "attack_name", type(inner).__name__.lower())
             instead = f"; use {INSTEAD[family]}" if family in INSTEAD else "; use pgd, apgd or noise"
             return f"{name} is for {', '.join(fitting)}, the threat is {family}{instead}"
+        if labels == MAPS and family not in getattr(inner, "maps", fitting):
+            return f"{name} is not for maps of classes under {family}, where many pixels must fall; use {ON_MAPS}"
     return ""
 
 

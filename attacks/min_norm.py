@@ -10,6 +10,7 @@ from robust.attacks.arguments import check_arguments, check_norm
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, restrict, rounds_of, start
+from robust.attacks.families import check_family
 from robust.attacks.geometry import Norm
 from robust.attacks.rng import Rng, rng_of
 from robust.attacks.success import Verdict, judge
@@ -56,7 +57,9 @@ def minimize_norm(
     check_arguments(model, attack, x, y, criterion)
     rng = rng_of(seed, x)
     with eval_mode(model, rng.seed), torch.no_grad():
-        task = start(model, x, y, LpThreat.widest(norm, x, *bounds), rng, criterion)
+        widest = LpThreat.widest(norm, x, *bounds)
+        check_family(attack, widest, criterion)
+        task = start(model, x, y, widest, rng, criterion)
         clean = judge_clean(task)
         distance = torch.full((len(x),), torch.inf, dtype=exact_type(x), device=x.device)
         distance[clean.adversarial] = 0.0

@@ -59,6 +59,35 @@ def bootstrap_iou(regions: NDArray[np.float64], level: float = 0.95) -> tuple[fl
     return float(low), float(high)
 
 
+def bootstrap_iou_change(
+    before: NDArray[np.float64], after: NDArray[np.float64], level: float = 0.95
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of the change of mean_iou, of the regions of the same maps, (n, 2 C).
+
+    It is always the same.
+    """
+    n, rng, changes = len(before), np.random.default_rng(0), []
+    for _ in range(RESAMPLES // 64):
+        drawn = rng.multinomial(n, np.full(n, 1 / n), 64)
+        changes.append(mean_iou(drawn @ after) - mean_iou(drawn @ before))
+    low, high = np.quantile(np.concatenate(changes), [0.5 - level / 2, 0.5 + level / 2])
+    return float(low), float(high)
+
+
+def permuted_iou(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """Return the two-sided p-value of a change of mean_iou, of the regions of the same maps, (n, 2 C).
+
+    That is the paired permutation test: of each map before and after are swapped at random, always the same.
+    """
+    change, rng = mean_iou(after.sum(0)) - mean_iou(before.sum(0)), np.random.default_rng(0)
+    moved, extreme, drawn = after - before, 0, 0
+    for _ in range(RESAMPLES // 64):
+        swapped = rng.integers(0, 2, (64, len(moved))) @ moved
+        others = mean_iou(after.sum(0) - swapped) - mean_iou(before.sum(0) + swapped)
+        extreme, drawn = extreme + int((np.abs(others) * EQUAL >= abs(change)).sum()), drawn + len(others)
+    return (extreme + 1) / (drawn + 1)
+
+
 def permuted_mean(differences: NDArray[np.float64]) -> float:
     """Return the two-sided p-value of the mean of paired differences, (n,), by their signs, always the same.
 

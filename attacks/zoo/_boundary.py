@@ -15,7 +15,9 @@ def nearest_boundary(task: Task, x: Tensor, logits: Tensor, candidates: int) -> 
     for a target, or by another criterion, else one for each candidate.
     """
     if task.target is not None or str(task.criterion) != "class":  # else the margin is the only boundary
-        _, gain, slope = task.ascent(x, "margin")
+        # Not the criterion's loss: beyond the boundary that may go on to worse answers.
+        loss = "margin" if task.target is not None else task.criterion.margin
+        _, gain, slope = task.ascent(x, loss)
         return -gain, slope
     k = min(candidates + 1, logits.shape[1])
     classes = logits.scatter(1, task.y[:, None], torch.inf).topk(k, dim=1).indices  # the label's class is the first

@@ -13,7 +13,7 @@ from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.product import Product
-from robust.attacks.words import FAMILIES
+from robust.attacks.words import FAMILIES, PRODUCT
 
 INERTIA = 0.75  # share of the new step in an update; the rest continues the last update
 FIRST_WINDOW, MIN_WINDOW, WINDOW_DECREASE = 0.22, 0.06, 0.03  # shares of the steps
@@ -51,6 +51,7 @@ class APGD:
     loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     rho: float = 0.75  # share of rising steps in a window below which the step size is halved
     families: ClassVar[tuple[str, ...]] = FAMILIES
+    maps: ClassVar[tuple[str, ...]] = ("linf", "l2", PRODUCT)
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

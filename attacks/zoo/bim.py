@@ -7,7 +7,7 @@ from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
-from robust.attacks.words import FAMILIES
+from robust.attacks.words import FAMILIES, PRODUCT
 from robust.attacks.zoo.pgd import PGD, PGDState
 
 
@@ -20,6 +20,7 @@ class BIM:
     stride: float = 0.25  # length of a step, as a share of eps
     loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     families: ClassVar[tuple[str, ...]] = FAMILIES
+    maps: ClassVar[tuple[str, ...]] = ("linf", "l2", PRODUCT)
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -1,7 +1,7 @@
 """C&W: Carlini and Wagner 2017 (1608.04644), for l2."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,6 +46,7 @@ class CW:
     lr: float = 0.05
     factor: float = 0.1  # weight of the margin in the first search
     confidence: float = 0.0  # the margin to reach, in logits
+    maps: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

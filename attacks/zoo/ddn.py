@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,7 +31,8 @@ class DDN:
 
     steps: int = 100
     gamma: float = 0.05  # the share by which the radius changes in a step
-    loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice
+    maps: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -1,7 +1,7 @@
 """DeepFool: to the boundary as it would lie if the model were linear (Moosavi-Dezfooli et al. 2016, 1511.04599)."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ class DeepFool:
     steps: int = 50
     overshoot: float = 0.02  # how much longer the perturbation is made, as a share
     candidates: int = 9  # how many other classes, by their logits, are considered; each costs a gradient
+    maps: ClassVar[tuple[str, ...]] = ("linf",)
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

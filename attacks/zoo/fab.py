@@ -1,7 +1,7 @@
 """FAB, fast adaptive boundary attack: Croce and Hein 2020 (1907.02044)."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,6 +36,7 @@ class FAB:
     steps: int = 100
     start: float = 0.0  # size of the random start, as a share of the ball; restarts need one
     candidates: int = 9  # how many other classes, by their logits, are considered; each costs a gradient
+    maps: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

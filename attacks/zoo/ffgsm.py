@@ -17,9 +17,10 @@ class FFGSM:
     """Take one step of `stride` eps along the ascent from a uniform random start, and project it."""
 
     stride: float = 1.25  # length of the step, as a share of eps; the paper's
-    loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice
     steps: ClassVar[int] = 1
     families: ClassVar[tuple[str, ...]] = (*NORMS, FEATURES)
+    maps: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         if self.stride <= 0:

@@ -7,7 +7,7 @@ from robust.attacks.engine import Ascent
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_loss
 from robust.attacks.task import Task
-from robust.attacks.words import FAMILIES
+from robust.attacks.words import FAMILIES, PRODUCT
 
 
 @ATTACKS.register("fgsm")
@@ -18,6 +18,7 @@ class FGSM:
     loss: str = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     steps: ClassVar[int] = 1
     families: ClassVar[tuple[str, ...]] = FAMILIES
+    maps: ClassVar[tuple[str, ...]] = ("linf", "l2", PRODUCT)
 
     def __post_init__(self) -> None:
         check_loss(self.loss)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,6 +33,7 @@ class FMN:
 
     steps: int = 100
     gamma: float = 0.05  # the share by which the radius changes in the first step
+    maps: ClassVar[tuple[str, ...]] = ("linf",)
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -16,7 +16,7 @@ from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Model, Task
-from robust.attacks.words import FAMILIES
+from robust.attacks.words import FAMILIES, PRODUCT
 
 MIN_SCALE = 0.9  # input diversity shrinks an image to no less than this share of its width
 
@@ -43,6 +43,7 @@ class MIFGSM:
     kernel: int = 0  # TI: odd width of the Gaussian that smooths a gradient; 0 is none, 15 in the paper
     loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     families: ClassVar[tuple[str, ...]] = FAMILIES
+    maps: ClassVar[tuple[str, ...]] = ("linf", "l2", PRODUCT)
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

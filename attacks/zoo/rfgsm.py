@@ -17,9 +17,10 @@ class RFGSM:
     """Take a random step of `start` eps, for linf to a corner, and one of the rest of eps along the ascent."""
 
     start: float = 0.5  # the random step, as a share of eps
-    loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
+    loss: str | Loss = "ce"  # ce, margin, dlr or sice
     steps: ClassVar[int] = 1
     families: ClassVar[tuple[str, ...]] = (*NORMS, FEATURES)
+    maps: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.start < 1:

@@ -23,7 +23,11 @@ AUTHOR = "github-actions[bot]"  # of our comment: others may begin theirs like t
 SCHEMA = 1
 MAX_BYTES, MAX_ROWS = 1 << 16, 50  # of the file; rows, and likewise comparisons
 MAX_COUNT, MAX_REAL = 10**9, 1e12
-MEANS = {"mean": "mean score, in its units", "distance": "mean distance to adversarial inputs"}  # no counts of samples
+MEANS = {  # no counts of samples
+    "mean": "mean score, in its units",
+    "miou": "mIoU, in percent",
+    "distance": "mean distance to adversarial inputs",
+}
 TABLE = "features"  # the family of threat models of tables, whose eps differ by feature
 WORDS = {
     "norm": ("linf", "l2", "l1", TABLE),

@@ -7,14 +7,16 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from robust.attacks.criteria.registry import read_criterion
+from robust.attacks.criteria.registry import label_kind, read_criterion
 from robust.attacks.registry import suggest
 
 CLEAN, ROBUST, MEAN, CERTIFIED, DISTANCE = "clean_acc", "robust_acc", "mean", "certified_acc", "distance"
+MIOU = "miou"  # of maps of classes
 WORDS = {
     CLEAN: "clean accuracy",
     ROBUST: "robust accuracy",
     MEAN: "mean score under attack",
+    MIOU: "mIoU under attack",
     CERTIFIED: "certified accuracy",
     DISTANCE: "adversarial distance",
 }
@@ -41,7 +43,10 @@ class Tolerance:
 
 
 def read_tolerance(text: str) -> Tolerance:
-    """Read "robust_acc:2pp" or "mean:+2"; raise ValueError for what is no tolerance, LookupError for another word."""
+    """Read "robust_acc:2pp", "miou:2pp" or "mean:+2".
+
+    Raise ValueError for what is no tolerance, LookupError for another word.
+    """
     metric, _, drop = text.partition(":")
     if metric not in WORDS:
         raise LookupError(f"unknown accuracy {suggest(metric, WORDS)}; write {ROBUST}:2pp")
@@ -74,7 +79,9 @@ def refuse_twice(margins: tuple[Tolerance, ...]) -> None:
 
 
 def refuse_mean(margin: Tolerance, criterion: str) -> None:
-    """Raise ValueError if a margin of the mean score does not fit the criterion."""
+    """Raise ValueError if a margin of the mean score, or of mIoU, does not fit the criterion."""
+    if margin.metric == MIOU and label_kind(criterion) != "map":
+        raise ValueError(f"mIoU is of maps of classes, and the criterion is {criterion}; leave it out")
     if margin.metric != MEAN:
         return
     judged = read_criterion(criterion)

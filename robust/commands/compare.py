@@ -15,6 +15,7 @@ from rich.table import Table
 from robust.attacks.text import printable
 from robust.baseline.comparison import Comparison, Paired, Ruling, name_samples
 from robust.baseline.distances import compare_curves
+from robust.baseline.iou_comparison import compare_iou
 from robust.baseline.matching import UnfitError, Wanted, find_match, refuse, robust_flags
 from robust.baseline.mean_comparison import compare_scores
 from robust.baseline.store import Baseline, read, read_numbers
@@ -23,6 +24,7 @@ from robust.baseline.tolerance import (
     CLEAN,
     DISTANCE,
     MEAN,
+    MIOU,
     ROBUST,
     WORDS,
     Tolerance,
@@ -32,7 +34,7 @@ from robust.baseline.tolerance import (
 )
 from robust.records.record import Record
 
-MEANS = {MEAN: "scores", DISTANCE: "whole curve up to the same end"}
+MEANS = {MEAN: "scores", MIOU: "mIoU", DISTANCE: "whole curve up to the same end"}
 # What a narrower terminal leaves out of the table, in turn; the samples that were lost and won stand below it.
 NARROWER = ((), ("lost", "won"), ("lost", "won", "A %"))
 
@@ -61,9 +63,13 @@ class Pair:
 
     @property
     def means(self) -> dict[str, Paired]:
-        """Compare, by the metric, their mean scores and the distances of their curves, as far as both have them."""
+        """Compare, by the metric, their mean scores, mIoU and the distances of curves, as far as both have them."""
         before, after = self.before[1], self.after[1]
-        found = {MEAN: compare_scores(before, after), DISTANCE: compare_curves(before, after)}
+        found = {
+            MEAN: compare_scores(before, after),
+            MIOU: compare_iou(before, after),
+            DISTANCE: compare_curves(before, after),
+        }
         return {metric: paired for metric, paired in found.items() if paired is not None}
 
     def compare(self, metric: str) -> Comparison:

@@ -9,6 +9,7 @@ from typing import Any
 from robust.attacks.factory import make
 from robust.attacks.spec import Spec
 from robust.attacks.text import printable
+from robust.attacks.words import families_of
 from robust.baseline import store
 from robust.baseline.git import precedes, read_commit
 from robust.baseline.matching import (
@@ -23,7 +24,7 @@ from robust.baseline.matching import (
 )
 from robust.baseline.replay import find_hardest
 from robust.baseline.store import Baseline, Saved, save
-from robust.baseline.tolerance import CERTIFIED, MEAN, ROBUST
+from robust.baseline.tolerance import CERTIFIED, MEAN, MIOU, ROBUST
 from robust.data.dataset import Samples
 from robust.data.spool import pick_rows
 from robust.evaluation.measure import options_of
@@ -112,7 +113,7 @@ def find_row(
         threat=str(data.read_threat(check.threat)),
         suite=check.row or "+".join(sorted(Spec.parse(attack).slug for attack in settings.attacks)),
         seed=settings.seed,
-        options=_list_options(check.row, settings, models),
+        options=_list_options(check, settings, models),
         draw=settings.draw,
         criterion={"name": samples.criterion},
     )
@@ -153,13 +154,20 @@ def _check_rows(baseline: Baseline, settings: Settings, data: RunData, models: M
             record = find_row(baseline, check, variant, data.samples, settings, data, models)
             if check.margin.metric == MEAN and record.worst_score is None:
                 raise UnfitError(f"the row of {Wanted.of(record)} has no scores; it was measured without them")
+            if check.margin.metric == MIOU and record.worst_regions is None:
+                raise UnfitError(f"the row of {Wanted.of(record)} has no mIoU; it was measured without it")
             if check.margin.metric == CERTIFIED and settings.baselines.strict:
                 certified_flags(record, settings.certify)
 
 
-def _list_options(row: str, settings: Settings, models: Models) -> dict[str, Any]:
+def _list_options(check: RegressionCheck, settings: Settings, models: Models) -> dict[str, Any]:
     """List the options of the row's attacks, or of its suite, by name."""
-    suites = {suite.name: suite.determinants(settings.search) for suite in settings.suites if suite.name == row}
+    families = families_of([check.threat])
+    suites = {
+        suite.name: suite.determinants(settings.search, families)
+        for suite in settings.suites
+        if suite.name == check.row
+    }
     return suites or {attack: options_of(make(attack, models.load_surrogate)) for attack in settings.attacks}
 
 

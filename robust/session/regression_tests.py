@@ -12,11 +12,12 @@ from robust.attacks.text import printable
 from robust.baseline import store
 from robust.baseline.comparison import Comparison, Paired, name_samples
 from robust.baseline.distances import DistanceComparison, NoCurveError, find_curve
+from robust.baseline.iou_comparison import IouComparison, merge_regions
 from robust.baseline.matching import UncertifiedError, UnfitError, certified_flags, robust_flags
 from robust.baseline.mean_comparison import MeanComparison
 from robust.baseline.replay import Replay, replay_inputs
 from robust.baseline.store import Baseline
-from robust.baseline.tolerance import CERTIFIED, CLEAN, DISTANCE, MEAN, ROBUST, WORDS
+from robust.baseline.tolerance import CERTIFIED, CLEAN, DISTANCE, MEAN, MIOU, ROBUST, WORDS
 from robust.flags import Flags, union
 from robust.records.curve import Curve
 from robust.records.record import Record
@@ -75,7 +76,7 @@ class RegressionTest:
         elif check.margin.metric == CERTIFIED:
             self._preflight.refuse_futile(case)
             self._test_certified(case, check, before)
-        elif check.margin.metric == MEAN:
+        elif check.margin.metric in (MEAN, MIOU):
             self._preflight.refuse_futile(case)
             self._test_mean(case, check, before)
         elif check.margin.metric == DISTANCE:
@@ -146,17 +147,24 @@ class RegressionTest:
         self._judge(case, check, comparison, note)
 
     def _test_mean(self, case: Case, check: RegressionCheck, before: Record) -> None:
-        """Compare the worst scores that the row's attacks find, on all samples."""
+        """Compare the worst scores that the row's attacks find, on all samples; or of maps the mIoU there."""
         names = (check.row,) if check.row else self._settings.attacks
         results = [self._measurements.get(case, name, check.threat) for name in names]
-        worst = np.fmax if read_criterion(case.samples.criterion).rises else np.fmin
-        score = reduce(worst, [result.found.score for result in results if result.found.score is not None])
-        assert before.worst_score is not None  # else refused before the first test
-        comparison = MeanComparison.of(before.worst_score, score, case.samples.criterion)
+        scores = [result.found.score for result in results if result.found.score is not None]
+        worst = reduce(np.fmax if read_criterion(case.samples.criterion).rises else np.fmin, scores)
+        comparison: Paired
+        if check.margin.metric == MIOU:
+            assert before.worst_regions is not None  # else refused before the first test
+            regions = merge_regions((result.found for result in results), worst)
+            comparison = IouComparison.of(before.worst_regions, regions)
+        else:
+            assert before.worst_score is not None
+            comparison = MeanComparison.of(before.worst_score, worst, case.samples.criterion)
+        name = "mIoU" if check.margin.metric == MIOU else "mean score"
         for found in (result.found for result in results):
             if (partial := found.partial or found.score_partial) and comparison.ruling(check.margin) != "fails":
                 stopped = f"the search for the worst scores of {found.attack} was stopped by the {partial}"
-                fail(f"{stopped}, so nothing shows that the mean score is not worse")
+                fail(f"{stopped}, so nothing shows that the {name} is not worse")
         self._judge(case, check, comparison, _describe_training(case, before))
 
     def _replay(self, case: Case, check: RegressionCheck, baseline: Baseline, before: Record) -> Replay:
@@ -205,7 +213,7 @@ class RegressionTest:
             case.warn(describe_inconclusive(margin, row, comparison))
         if ruling == "fails":
             word, which = (
-                "worse" if margin.metric == MEAN else "lost",
+                "worse" if margin.metric in (MEAN, MIOU) else "lost",
                 name_samples(comparison.lost, case.samples.index),
             )
             lost = f"{word}: samples {which}"

@@ -117,8 +117,9 @@ def _check_data(settings: Settings, data: RunData) -> None:
 
 
 def _check_norms(settings: Settings, data: RunData) -> None:
-    """Refuse an attack, or a stage of a suite, for a norm of the threat models that it is not for."""
+    """Refuse an attack, or a stage of a suite, for a norm of the threat models that it is not for, or not for maps."""
     x = torch.from_numpy(data.samples.x[:1])
+    labels = label_kind(data.criterion)
     balls = [ball for text in settings.threats for ball in data.read_threat(text).parts]
     attacks = [(f"attack={text}", text, FAMILIES) for text in settings.attacks]
     stages = [
@@ -127,7 +128,7 @@ def _check_norms(settings: Settings, data: RunData) -> None:
     for option, text, norms in attacks + stages:
         for ball in balls:
             with trying(option):
-                if ball.norm in norms and (refusal := find_refusal(text, x, ball, data.classes)):
+                if ball.norm in norms and (refusal := find_refusal(text, x, ball, data.classes, labels)):
                     raise ValueError(refusal)
 
 

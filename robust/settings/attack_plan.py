@@ -21,6 +21,7 @@ from robust.train.recipe import RECIPES
 DEFAULT = "fgsm,pgd"  # if there is neither an attack nor a suite
 BLIND = "square,noise"  # likewise, if some model gives no gradient: all get the same attacks, to be compared
 MAPS = "pgd,pgd:loss=mask-ce"  # of maps: one loss alone finds too little
+MAPS_SHARED = "pgd:loss=margin:start=0,pgd:loss=mask-ce"  # the same where pixels share the ball, as in l2
 TABLES, BLIND_TABLES = "pgd,capgd", "evolve,noise"  # the same under threat models of tables alone
 HOOK = "pytest_robust_attacks"
 
@@ -79,7 +80,7 @@ def read_attack_plan(options: Options, dataset: Dataset, blind: bool, hooks: Hoo
 def _choose_attacks(threats: list[str], blind: bool, maps: bool) -> str:
     """Return the attacks of a run that names none."""
     if maps and not blind:
-        return MAPS
+        return MAPS_SHARED if families_of(threats) & {"l2", "l1"} else MAPS
     if threats and families_of(threats) == {FEATURES}:
         return BLIND_TABLES if blind else TABLES
     return BLIND if blind else DEFAULT

@@ -12,6 +12,7 @@ from robust.baseline.tolerance import (
     DEFAULT_DISTANCE,
     DISTANCE,
     MEAN,
+    MIOU,
     ROBUST,
     Tolerance,
     read_tolerance,
@@ -37,12 +38,13 @@ class RegressionCheck:
     def slug(self) -> str:
         """Return the part of a test's name: "clean", "linf-8_255", "standard-1-linf-8_255", "certified-linf-8_255".
 
-        That of a mean score begins with "mean": "mean-standard-1-linf-8_255"; that of distances is "distance-linf".
+        That of a mean score begins with "mean": "mean-standard-1-linf-8_255", and that of mIoU with "miou"; that of
+        distances is "distance-linf".
         """
         if self.margin.metric == CLEAN:
             return "clean"
-        if self.margin.metric == MEAN:
-            return f"{MEAN}-{pair_slug(self.row, self.threat)}"
+        if self.margin.metric in (MEAN, MIOU):
+            return f"{self.margin.metric}-{pair_slug(self.row, self.threat)}"
         if self.margin.metric == DISTANCE:
             return f"distance-{self.threat.partition(':')[0]}"
         return pair_slug("certified" if self.margin.metric == CERTIFIED else self.row, self.threat)
@@ -59,7 +61,7 @@ class Baselines:
     strict: bool = True  # whether a baseline without a certificate is refused where one is to be compared
 
     def plan_checks(self, rows: tuple[str, ...], threats: tuple[str, ...]) -> list[RegressionCheck]:
-        """Return the checks of each model: its clean accuracy once, robust accuracy and mean score of each row.
+        """Return the checks of each model: its clean accuracy once, robust accuracy, mean score and mIoU of each row.
 
         And what is certified under each threat model, and the distances in each norm. The quickest check is the first.
         """
@@ -67,7 +69,7 @@ class Baselines:
         some = {CLEAN: pairs[:1], CERTIFIED: [(row, threat) for threat in threats for row in rows[:1]]}
         norms = {threat.partition(":")[0]: threat for threat in reversed(threats)}
         some[DISTANCE] = [pair for pair in some[CERTIFIED] if pair[1] in norms.values()]
-        order = (CLEAN, ROBUST, MEAN, CERTIFIED, DISTANCE)
+        order = (CLEAN, ROBUST, MEAN, MIOU, CERTIFIED, DISTANCE)
         return [
             RegressionCheck(margin, *pair)
             for margin in sorted(self.margins, key=lambda margin: order.index(margin.metric))

@@ -126,10 +126,10 @@ class AttackProbe(RowProbe):
         return found
 
     def require_fit(self, attack: str | AnyAttack, threat: Threat) -> None:
-        """Raise NotApplicableError for an attack that is not for the threat model."""
+        """Raise NotApplicableError for an attack that is not for the threat model, or not for these labels in it."""
         made = make(attack, self.load) if isinstance(attack, str) else attack
         for part in threat.parts:
-            if reason := find_unfit(made, part.norm):
+            if reason := find_unfit(made, part.norm, self.criterion.labels):
                 raise NotApplicableError(reason)
 
     def run_on_batches(self, work: Callable[[Task], T], mask: Flags) -> list[T]:

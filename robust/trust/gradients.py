@@ -72,7 +72,7 @@ def measure_linearity(task: Task, share: float) -> Tensor:
     above 0.
     """
     x = task.start(share)
-    _, before, grad = task.ascent(x, "margin")
+    _, before, grad = task.ascent(x, task.criterion.margin)
     moved = task.threat.clip(task.threat.step(x, grad, STEP * float(task.threat.eps)))
     predicted = (grad * (moved - x)).flatten(1).sum(1)
     gain = task.criterion.margin(task.logits(moved), task.y) - before

@@ -16,6 +16,7 @@ from robust.baseline.tolerance import DEFAULT, Tolerance, read_tolerance, refuse
         ("mean:+2.5", Tolerance("mean", Fraction(5, 2), "+")),
         ("mean:-2", Tolerance("mean", Fraction(2), "-")),
         ("mean:0", Tolerance("mean", Fraction(0))),
+        ("miou:2pp", Tolerance("miou", Fraction(2))),
         (DEFAULT, Tolerance("robust_acc", Fraction(0))),
     ],
 )
@@ -36,6 +37,7 @@ def test_a_margin_is_read_and_written(text, margin):
         ("mean", "how much worse the mean score may be, in its units, as mean:\\+2, got none"),
         ("mean:+2pp", "as mean:\\+2, got \\+2pp"),
         ("mean:nan", "got nan"),
+        ("miou:-2", "expected percentage points from 0 to 100, as miou:2pp, got -2"),
         ("robust:2pp", "unknown accuracy 'robust', did you mean 'robust_acc'"),
         ("", "unknown accuracy ''"),
     ],
@@ -56,6 +58,7 @@ def test_two_margins_of_one_accuracy_are_refused():
     [
         ("mean:+2", "class", "by class is the accuracy; give robust_acc:2pp"),
         ("mean:-2", "within:5", r"the mean of error by within:5 gets worse as it rises; write mean:\+2"),
+        ("miou:2pp", "labels", "mIoU is of maps of classes, and the criterion is labels; leave it out"),
         ("mean:+2", "labels", "the mean of labels by labels gets worse as it falls; write mean:-2"),
     ],
 )
@@ -66,7 +69,13 @@ def test_a_margin_of_the_mean_score_that_does_not_fit_the_criterion_is_refused(m
 
 @pytest.mark.parametrize(
     ("margin", "criterion"),
-    [("mean:+2", "within:5"), ("mean:2", "labels"), ("mean:-2", "labels"), ("clean_acc:2pp", "class")],
+    [
+        ("mean:+2", "within:5"),
+        ("mean:2", "labels"),
+        ("mean:-2", "labels"),
+        ("miou:2pp", "pixels:0.9"),
+        ("clean_acc:2pp", "class"),
+    ],
 )
 def test_a_margin_that_fits_the_criterion_is_taken(margin, criterion):
     refuse_mean(read_tolerance(margin), criterion)

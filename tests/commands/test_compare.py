@@ -219,6 +219,40 @@ def test_a_margin_of_the_mean_score_is_refused_of_rows_without_one(compare, fold
 
 
 @pytest.fixture
+def mapped(tmp_path):
+    """Two leaderboards of one segmenter of 100 pixels a map; under attack the second answers 20 more of them wrong."""
+    for name, wrong in (("a", 10), ("b", 30)):
+        made = record("1" * 40, {"pgd": STOOD}, weights=(name * 4).ljust(64, "0"))
+        inner = np.tile(np.float32([50 - wrong / 2] * 2), (40, 1))
+        columns = {
+            "score": np.full(40, 1 - wrong / 100, np.float32),
+            "regions": np.concatenate([inner, inner + np.float32(wrong)], 1),
+        }
+        attacks = tuple(replace(attack, columns=columns) for attack in made.attacks)
+        file(tmp_path / name, replace(made, criterion={"name": "pixels:0.5"}, columns=columns, attacks=attacks))
+    return tmp_path / "a", tmp_path / "b"
+
+
+@pytest.mark.parametrize(
+    ("fail", "status", "gate"),
+    [([], 0, ""), (["--fail=miou:28pp"], 0, "; miou:28pp holds"), (["--fail=miou:27pp"], 1, "; miou:27pp fails")],
+)
+def test_the_miou_of_maps_is_compared_below_the_table(compare, mapped, fail, status, gate):
+    found, lines, _ = compare(*mapped, *fail)
+
+    change = "-27.97 points (95 % interval -27.97 to -27.97), 40 worse, 0 better, p = 0.0005"
+    assert f"mIoU under attack: 81.82 to 53.85 %, {change}{gate}" in lines
+    assert found == status
+
+
+def test_a_margin_of_miou_is_refused_of_rows_of_classes(compare, folders):
+    status, _, error = compare(*folders, "--fail=miou:2pp")
+
+    assert status != 0
+    assert "mIoU is of maps of classes, and the criterion is class; leave it out" in error
+
+
+@pytest.fixture
 def curved(tmp_path):
     """Two leaderboards of one model; on the second all samples are a tenth nearer to an adversarial input."""
     for name, distance in (("a", 0.3), ("b", 0.27)):

@@ -144,6 +144,22 @@ def test_a_floor_of_miou_and_of_the_mean_share(run, floor, status):
         result.stdout.fnmatch_lines(["m* (95 % interval *) for pgd:steps=3 under linf:0.03 is below the required 99"])
 
 
+def test_a_baseline_compares_miou_where_a_margin_asks_for_it(run, folder):
+    usual = (*MAPS, UNCHECKED, "--robust-only", "--robust-attack=pgd:steps=3,fgsm", "--robust-fresh=0")
+    run("--robust-model=task.py:Logit", *usual, "--robust-save=main").assert_outcomes(passed=3)
+    task = folder / "task.py"
+    task.write_text(task.read_text().replace("fill_(-0.5", "fill_(-0.2"))
+
+    worse = run("--robust-model=task.py:Logit", *usual, "--robust-compare=latest", "--robust-compare-fail=miou:0.5pp",
+                "--robust-leaderboard=none", "-k", "regression")  # fmt: skip
+
+    worse.assert_outcomes(failed=1)
+    worse.stdout.fnmatch_lines(
+        ["*mIoU under attack * to * %, -* points (95 % interval *: more than miou:0.5pp allows*"]
+    )
+    assert (truth()[3].sum(0) > 0).all()
+
+
 # By name: the options, and what the one line says.
 WRONG = {
     "no criterion": (["--robust-data=task.py:load"], "*maps of classes, say how many of their pixels must be right*"),
