@@ -18,6 +18,7 @@ from robust.records.attack_outcome import AttackOutcome, attack_from_json, descr
 from robust.records.certificate import Certificate, certificate_from_json
 from robust.records.columns import REGIONS, SCORE, Columns, read_columns, take_flags, write_columns
 from robust.records.curve import Curve, check_curve, curve_from_json
+from robust.records.groups import Groups
 from robust.records.known import list_known
 from robust.records.moved import Moved
 from robust.records.parse import parse_content, refuse_idle, write_content
@@ -49,6 +50,7 @@ class Record:
     certificate: Certificate | None = None  # what is proved of the samples; None if nothing was asked
     curve: Curve | None = None  # the smallest adversarial distance of each sample; None if none was measured
     tables: dict[str, str] = field(default_factory=dict)  # the content of the tables in the threat model, as JSON
+    groups: Groups | None = None  # the group of each sample; None if none were named
     unknown: dict[str, Any] = field(default_factory=dict)  # what its file has that this version does not know, by place
 
     @cached_property
@@ -211,6 +213,10 @@ class Record:
         """Whether both have the same distances, of the same ladder."""
         return len({record.curve and record.curve.outcome for record in (self, other)}) == 1
 
+    def same_groups(self, other: "Record") -> bool:
+        """Whether both have the same groups of samples."""
+        return other.groups is None if self.groups is None else self.groups.same(other.groups)
+
     def to_json(self) -> str:
         """Return the record as JSON of schema 2."""
         return write_content(put_back(list_known(self), self.unknown))
@@ -238,6 +244,7 @@ class Record:
             certificate=certificate_from_json(content["certificate"], n) if "certificate" in content else None,
             curve=curve_from_json(content["curve"], n) if "curve" in content else None,
             tables={word: json.dumps(table) for word, table in content.get("tables", {}).items()},
+            groups=Groups.from_json(content["groups"], n) if "groups" in content else None,
         )
         if not record.planned:
             raise ValueError(f"not a record: its only attack is the {record.attacks[0].name} one")

@@ -8,6 +8,7 @@ from robust.flags import union
 from robust.gates import Mean
 from robust.records.added import CURVE
 from robust.records.curve import Curve, describe_radius
+from robust.records.groups import find_weakest, list_classes
 from robust.records.record import Record
 from robust.report.board import Board, Row, percent
 from robust.report.scores import IOU
@@ -35,6 +36,7 @@ RADII = (
     "Certified median: the largest eps within which more than half of the samples are proved to be answered right, by "
     "the largest ball around each sample that a bound proves."
 )
+WORST_CLASS = "worst class %"  # the title of the column of the weakest class
 MAX_ATTACKS = 24  # whose figures a terminal lists below a table
 
 
@@ -69,6 +71,7 @@ def columns(board: Board) -> list[Column]:
         *attacks,
         Column("robust %"),
         Column("95 % interval"),
+        *[Column(WORST_CLASS)] * board.classed,
         *mean_columns(board),
         *[Column("certified %"), Column("open %")] * board.certified,
         *[Column("median")] * board.curved,
@@ -187,6 +190,12 @@ def _two_cells(pair: tuple[Mean, Mean] | None) -> list[str]:
     return ["", ""] if pair is None else [f"{mean.value:.4g}" for mean in pair]
 
 
+def worst_cell(row: Row) -> str:
+    """Return the robust accuracy of a row's weakest class; "" if it has no classes."""
+    weakest = find_weakest(list_classes(row.record))
+    return "" if weakest is None else f"{weakest.percent:.1f}"
+
+
 def cells(board: Board, row: Row) -> list[str]:
     """Return the cells of a row, one for each column."""
     model, data = row.record.model, row.record.data
@@ -197,8 +206,8 @@ def cells(board: Board, row: Row) -> list[str]:
     curve = row.record.curve
     median = ["" if curve is None else describe_radius(curve, curve.median)] * board.curved
     below = ["" if not curve or not curve.proved else describe_radius(curve, curve.proved.median)] * board.proved
-    means = mean_cells(board, row)
-    tail = [interval, *means, *proved, *median, *below, *verdict, f"{row.drop:.1f}"]
+    means, worst = mean_cells(board, row), [worst_cell(row)] * board.classed
+    tail = [interval, *worst, *means, *proved, *median, *below, *verdict, f"{row.drop:.1f}"]
     tail += [str(data.n), f"{model.params:,}", model.weights[:8]]
     names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
     return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

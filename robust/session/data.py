@@ -11,9 +11,13 @@ from robust.attacks.criteria.registry import DEFAULT, read_criterion
 from robust.attacks.threats.threat import Threat, read_threat
 from robust.data.bounds import OutsideError
 from robust.data.dataset import Dataset, Samples
+from robust.data.groups import GroupReader
 from robust.data.maps import CRITERION
+from robust.flags import Flags
+from robust.gates import WORST_CLASS
 from robust.models.load import Subject
 from robust.models.normalize import NONE
+from robust.records.groups import Group, Groups, count_groups
 from robust.settings.settings import Settings
 
 UNDECIDED = "within:1"  # stands for the criterion of values until the user says how far an answer may be off
@@ -78,6 +82,23 @@ class RunData:
         """A few inputs from all of the samples, on which models are tried as they are loaded."""
         n = len(self.samples)
         return torch.from_numpy(self.samples.x[np.unique(np.linspace(0, n - 1, min(n, PROBED_SAMPLES)).astype(int))])
+
+    @cached_property
+    def group_reader(self) -> GroupReader | None:
+        """What reads the groups of samples; None if none were named."""
+        settings = self._settings
+        return None if settings.groups is None else GroupReader(settings.groups, self.dataset, settings.threats)
+
+    def read_groups(self, samples: Samples) -> Groups | None:
+        """Return the groups of samples; None if none were named. ValueError, in one line, if they have none."""
+        return None if self.group_reader is None else self.group_reader.read(samples)
+
+    def count(self, measure: str, samples: Samples, correct: Flags, robust: Flags) -> tuple[Group, ...]:
+        """Count the samples of each class ("worst-class") or group ("group"); none where there are no such."""
+        if measure == WORST_CLASS:
+            return count_groups(self.dataset.names, samples.y, correct, robust) if samples.y.ndim == 1 else ()
+        groups = self.read_groups(samples)
+        return () if groups is None else count_groups(groups.names, groups.codes, correct, robust)
 
     def fit(self, subject: Subject) -> None:
         """Take the number of classes from a model that was loaded, where only labels say it.

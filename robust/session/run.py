@@ -153,8 +153,14 @@ class Run:
         """Tell once, before anything is measured, which figures could not settle whether a floor holds."""
         if self._foretold or not self.files:
             return
+        import numpy as np
+
         self._foretold = True
-        lines = self.gate_checks.foretell(len(self.resources.data.samples))
+        data = self.resources.data
+        nothing = np.zeros(len(data.samples), bool)
+        lines = self.gate_checks.foretell(
+            len(data.samples), lambda measure: data.count(measure, data.samples, nothing, nothing)
+        )
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter and self.config.get_verbosity() >= 0:
             for line in lines:

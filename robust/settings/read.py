@@ -32,6 +32,7 @@ from robust.settings.values import (
     read_dataset,
     read_device,
     read_gates,
+    read_groups,
     read_leaderboard,
     read_models,
     read_normalization,
@@ -62,7 +63,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
     dataset, models = read_dataset(options["data"], hooks), read_models(options["model"])
     dataset, criterion = read_aim(dataset, *(options[name] for name in ("criterion", "attacked", "goal")))
     plan = read_attack_plan(options, dataset, any(spec.answers for spec in models), hooks)
-    dataset = fit_tables(dataset, plan.threats)
+    dataset, groups = fit_tables(dataset, plan.threats), read_groups(options["groups"])
     return Settings(
         models=models,
         arch=options["arch"].text,
@@ -93,7 +94,9 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
             plan.threats,
             certified=bool(method),
             ends=curves.ends,
+            grouped=groups is not None,
         ),
+        groups=groups,
         baselines=read_baselines(
             options["compare"], options["compare-fail"], options["save"], certified=bool(method), curves=curves.ends
         ),

@@ -10,7 +10,7 @@ from robust.report.page.layout import MAX_ROWS, Layout, further_links, slice_of
 from robust.report.page.marks import family, legend, number_families
 from robust.report.page.markup import Html, breakable, join, number, tag, void
 from robust.report.page.scatter import scatter
-from robust.report.table import Column, columns, describe_rounding, describe_scores, mean_cells
+from robust.report.table import Column, columns, describe_rounding, describe_scores, mean_cells, worst_cell
 
 INTERVAL = "95 % interval"
 FIRST = (
@@ -130,6 +130,7 @@ def _line(board: Board, row: Row, address: str) -> Html:
         *[tag("td", verdict(row), class_="word")] * board.judged,
         tag("td", f"{row.clean:.1f}"),
         *figures,
+        *[tag("td", worst_cell(row))] * board.classed,
         *(tag("td", cell) for cell in mean_cells(board, row)),
         *[_median(row)] * board.curved,
         *[_certified_median(row)] * board.proved,
