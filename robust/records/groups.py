@@ -1,4 +1,4 @@
-"""Groups: the samples of a row by class, or by what a file or a column says of each, and how many of them are robust."""
+"""Groups: the samples of a row by class, or by what a file or a column says of each; and how many are robust."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -37,6 +37,10 @@ RADII = (
     "the largest ball around each sample that a bound proves."
 )
 WORST_CLASS = "worst class %"  # the title of the column of the weakest class
+WEAKEST = (
+    "Worst class: the lowest robust accuracy of a class, in percent of its own samples, which may be few; groups.csv has "
+    "all classes, with their numbers of samples and intervals."
+)
 MAX_ATTACKS = 24  # whose figures a terminal lists below a table
 
 
@@ -53,6 +57,7 @@ def legend(boards: Iterable[Board]) -> str:
     """Return what the columns of these boards mean."""
     boards = list(boards)
     marks = {
+        WEAKEST: any(board.classed for board in boards),
         PROOFS: any(board.certified for board in boards),
         CURVES: any(board.curved for board in boards),
         RADII: any(board.proved for board in boards),

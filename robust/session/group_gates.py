@@ -1,7 +1,8 @@
-"""The floors of the weakest class and of the weakest group: which of them count, and what is decided and told of them."""
+"""The floors of the weakest class and of the weakest group: which of them count, and what is decided of them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from robust.gates import GROUP, WORST_CLASS, Decision, FailOn, Floor, Forecast, Measured, decide, foresee
 from robust.records.groups import Group, find_weakest, list_classes, list_groups
@@ -10,7 +11,7 @@ from robust.records.record import Record
 MIN_SAMPLES = 10  # of a class or group that counts: of fewer, chance alone may leave none robust
 ERROR = 0.05  # of all intervals together (Bonferroni), since the weakest of many is looked at
 NAMED = 5  # that a line names
-PARTS = {WORST_CLASS: "class", GROUP: "group"}
+PARTS: dict[str, Literal["class", "group"]] = {WORST_CLASS: "class", GROUP: "group"}
 PLURALS = {WORST_CLASS: "classes", GROUP: "groups"}
 
 
@@ -77,7 +78,7 @@ def _name(groups: Sequence[Group], sizes: bool = False) -> str:
 
 
 def describe_left_out(groups: Iterable[Group], floor: Floor) -> str:
-    """Return that a floor leaves out the groups of few samples, with their names and sizes; "" if it leaves out none."""
+    """Return that a floor leaves out groups of few samples, with their names and sizes; "" if it leaves out none."""
     small, kinds = [group for group in groups if group.n < MIN_SAMPLES], PLURALS[floor.measure]
     if not small:
         return ""
