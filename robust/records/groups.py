@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robust.flags import Flags
 from robust.records.columns import read_columns, write_columns
-
-if TYPE_CHECKING:
-    from robust.records.record import Record
 
 CODE = "group"  # the column of the groups' numbers
 Codes = NDArray[np.int64]  # (n,)
@@ -88,16 +85,9 @@ def _make_groups(names: Sequence[str], counts: dict[str, list[int]]) -> tuple[Gr
     return tuple(group for group in made if group.n)
 
 
-def list_classes(record: "Record") -> tuple[Group, ...]:
-    """List the classes of a row that have samples; none where its labels are no classes, or it does not say."""
-    classes = record.provenance.get("classes")
+def read_classes(classes: dict[str, Any] | None) -> tuple[Group, ...]:
+    """Return the classes that have samples, of what a record's provenance says of them; none if it says nothing."""
     return _make_groups(classes.get("names", ()), classes) if classes else ()
-
-
-def list_groups(record: "Record") -> tuple[Group, ...]:
-    """List the groups of a row that have samples; none without --robust-groups."""
-    groups = record.groups
-    return () if groups is None else count_groups(groups.names, groups.codes, record.correct, record.robust)
 
 
 def find_weakest(groups: Iterable[Group]) -> Group | None:

@@ -10,7 +10,6 @@ from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.spec import Spec
 from robust.records.added import ADDED
 from robust.records.attack_outcome import StageOutcome
-from robust.records.groups import list_classes
 from robust.records.record import Record
 from robust.report.ranks import ranks
 from robust.report.scores import Scores, scores_of
@@ -92,7 +91,7 @@ class Board:
     @cached_property
     def classed(self) -> bool:
         """Whether any row says how robust each of several classes is."""
-        return any(len(list_classes(row.record)) > 1 for row in self.rows)
+        return any(len(row.record.by_class) > 1 for row in self.rows)
 
     @cached_property
     def certified(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from robust.gates import Measured
-from robust.records.groups import Group, find_weakest, list_classes, list_groups
+from robust.records.groups import Group, find_weakest
 from robust.records.record import Record
 from robust.report.board import Board
 
@@ -23,13 +23,13 @@ CLASS = "class"  # the column of the classes themselves
 
 def list_columns(record: Record) -> list[tuple[str, tuple[Group, ...]]]:
     """List the columns that samples are told apart by, each with its groups: their class, and that of the groups."""
-    found = [(CLASS, list_classes(record)), (record.groups.column if record.groups else "", list_groups(record))]
+    found = [(CLASS, record.by_class), (record.groups.column if record.groups else "", record.by_group)]
     return [(column, groups) for column, groups in found if groups]
 
 
 def describe_weakest(record: Record) -> str:
     """Return a line on the weakest class of a row; "" if it has not several."""
-    classes = list_classes(record)
+    classes = record.by_class
     if len(classes) < 2 or (weakest := find_weakest(classes)) is None:
         return ""
     who = f"{record.model.name} ({record.recipe})"
@@ -38,7 +38,7 @@ def describe_weakest(record: Record) -> str:
 
 def describe_groups(record: Record) -> str:
     """Return a line on the groups of a row, the weakest first; "" if it has none."""
-    groups = rank_groups(list_groups(record))
+    groups = rank_groups(record.by_group)
     if not groups or record.groups is None:
         return ""
     told = "; ".join(f"{group.name} {_describe(group)}" for group in groups[:MOST])
@@ -58,7 +58,7 @@ def rank_groups(groups: Iterable[Group]) -> list[Group]:
 def worst_cells(record: Record) -> Line:
     """Return the cells of the weakest class and of the weakest group of a row, with Wilson intervals."""
     cells: Line = {"groups": record.groups.column} if record.groups else {}
-    for key, groups in (("worst_class", list_classes(record)), ("worst_group", list_groups(record))):
+    for key, groups in (("worst_class", record.by_class), ("worst_group", record.by_group)):
         if weakest := find_weakest(groups):
             figures = (weakest.name, weakest.n, *Measured.of(weakest.robust, weakest.n).bounds)
             cells |= {f"{key}{end}": figure for end, figure in zip(WORST, figures, strict=True)}

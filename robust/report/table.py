@@ -8,7 +8,7 @@ from robust.flags import union
 from robust.gates import Mean
 from robust.records.added import CURVE
 from robust.records.curve import Curve, describe_radius
-from robust.records.groups import find_weakest, list_classes
+from robust.records.groups import find_weakest
 from robust.records.record import Record
 from robust.report.board import Board, Row, percent
 from robust.report.scores import IOU
@@ -38,8 +38,8 @@ RADII = (
 )
 WORST_CLASS = "worst class %"  # the title of the column of the weakest class
 WEAKEST = (
-    "Worst class: the lowest robust accuracy of a class, in percent of its own samples, which may be few; groups.csv has "
-    "all classes, with their numbers of samples and intervals."
+    "Worst class: the lowest robust accuracy of a class, in percent of its own samples, which may be few; groups.csv "
+    "has all classes, with their numbers of samples and intervals."
 )
 MAX_ATTACKS = 24  # whose figures a terminal lists below a table
 
@@ -197,7 +197,7 @@ def _two_cells(pair: tuple[Mean, Mean] | None) -> list[str]:
 
 def worst_cell(row: Row) -> str:
     """Return the robust accuracy of a row's weakest class; "" if it has no classes."""
-    weakest = find_weakest(list_classes(row.record))
+    weakest = find_weakest(row.record.by_class)
     return "" if weakest is None else f"{weakest.percent:.1f}"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from robust.gates import GROUP, WORST_CLASS, Decision, FailOn, Floor, Forecast, Measured, decide, foresee
-from robust.records.groups import Group, find_weakest, list_classes, list_groups
+from robust.records.groups import Group, find_weakest
 from robust.records.record import Record
 
 MIN_SAMPLES = 10  # of a class or group that counts: of fewer, chance alone may leave none robust
@@ -28,7 +28,7 @@ class GroupDecision:
 
 def list_parts(record: Record, measure: str) -> tuple[Group, ...]:
     """List the classes or groups of a row."""
-    return list_classes(record) if measure == WORST_CLASS else list_groups(record)
+    return record.by_class if measure == WORST_CLASS else record.by_group
 
 
 def find_counted(groups: Iterable[Group]) -> list[Group]:

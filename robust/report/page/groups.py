@@ -1,7 +1,7 @@
 """The tables of a row by class, and by the groups of its samples."""
 
 from robust.gates import Measured
-from robust.records.groups import Group, find_weakest, list_classes, list_groups
+from robust.records.groups import Group, find_weakest
 from robust.records.record import Record
 from robust.report.groups import rank_groups, weakest_first
 from robust.report.page.markup import Html, join, tag
@@ -11,7 +11,7 @@ MOST = 20  # of more classes or groups, the weakest are shown
 
 def by_class(record: Record) -> Html:
     """Return the table of accuracies by class, and the weakest in words; "" if the record does not have them."""
-    classes = list_classes(record)
+    classes = record.by_class
     if (weakest := find_weakest(classes)) is None:
         return join()
     shown = weakest_first(classes, MOST)
@@ -34,7 +34,7 @@ def _line(name: str, shares: list[float]) -> Html:
 
 def by_group(record: Record) -> Html:
     """Return the table of the groups, the weakest first; "" if the samples have none."""
-    groups = list_groups(record)
+    groups = record.by_group
     if not groups or record.groups is None:
         return join()
     shown = rank_groups(groups)[:MOST]
