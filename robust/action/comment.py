@@ -11,7 +11,7 @@ import re
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, TypeVar
@@ -161,7 +161,8 @@ def render(numbers: Numbers | None, conclusion: str, url: str) -> str:
     if numbers is None:
         lines += ["The run left no figures.", ""]
     else:
-        lines += [*_table(_rows(numbers)), *_table(_list_weakest(numbers)), *_table(_comparisons(numbers))]
+        weakest = [*_list_weakest(numbers)]
+        lines += [*_table(_rows(numbers)), *(_table(weakest) if weakest else []), *_table(_comparisons(numbers))]
         lines += [f"Failures: {numbers['failures']}. Warnings: {numbers['warnings']}.", ""]
     link = f"[the run]({url})" if re.fullmatch(r"https://[\w.-]+/[\w./-]+", url) else "the run"
     return "\n".join([*lines, f"Figures as {link} of this pull request reported them; its summary names the models."])
@@ -212,7 +213,7 @@ def _figure(figures: Numbers, key: str) -> str:
     return f"{figures[key]:.4g}" if figures["metric"] in MEANS else f"{100 * figures[key] / figures['n']:.1f}"
 
 
-def _table(rows: Iterator[list[str]]) -> Iterator[str]:
+def _table(rows: Iterable[list[str]]) -> Iterator[str]:
     for k, cells in enumerate(rows):
         yield f"| {' | '.join(cells)} |"
         if k == 0:

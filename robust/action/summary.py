@@ -91,8 +91,8 @@ def _weakest(lines: Sequence[Line]) -> list[str]:
             figures = [f"{100 * weakest.correct / n:.1f}", f"{100 * weakest.robust / n:.1f}"]
             floor = "" if weakest.floor is None else f"{weakest.floor:g}"
             interval = f"{100 * low:.1f} to {100 * high:.1f}"
-            rows.append([str(k), named, *figures, interval, floor, weakest.ruling or "", str(n)])
-    rules = ("---:", ":---", *["---:"] * 4, ":---", "---:")
+            rows.append([f"row {k}", named, *figures, interval, floor, weakest.ruling or "", str(n)])
+    rules = (":---", ":---", *["---:"] * 4, ":---", "---:")
     return [_rows(("", "weakest", *FIGURES, "gate", "n"), rules, rows)] if rows else []
 
 

@@ -118,7 +118,9 @@ class RobustSession:
         return report
 
     def _group(self, samples: "Samples") -> "Groups | None":
-        """Return the groups of samples; None if the user's own have none."""
+        """Return the groups of samples; None if none were named, or the user's own samples have none."""
+        if self.run.settings.groups is None:
+            return None
         try:
             return self.run.resources.data.read_groups(samples)
         except ValueError:
