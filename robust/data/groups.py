@@ -53,7 +53,7 @@ class GroupReader:
     def read(self, samples: Samples) -> Groups:
         """Return the groups of samples; ValueError, in one line, if they have none, or too many."""
         values = self._read_column(samples) if self.file is None else self._pick(self.file, samples)
-        names = sorted({*values}, key=_order)
+        names = sorted({*(values if self.file is None else self.file.values)}, key=_order)
         if len(names) > MAX_GROUPS:
             many = f"{len(names):,} different values, expected at most {MAX_GROUPS:,}"
             raise ValueError(f"the column has {many}; name one of groups, not of single samples or of measurements")
@@ -63,8 +63,9 @@ class GroupReader:
 
     def check(self, samples: Samples) -> None:
         """Raise ValueError, in one line, if samples have no groups, or are all of one."""
-        if len((groups := self.read(samples)).names) == 1:
-            whole = f"all {len(samples)} samples are of one group, {groups.names[0]!r}"
+        groups = self.read(samples)
+        if len(seen := np.unique(groups.codes)) == 1:
+            whole = f"all {len(samples)} samples are of one group, {groups.names[seen[0]]!r}"
             raise ValueError(f"{whole}; name a column with several, or take more samples")
 
     def _pick(self, file: GroupFile, samples: Samples) -> list[str]:

@@ -68,28 +68,32 @@ class Groups:
 
 
 def _count(k: int, codes: Codes, correct: Flags, robust: Flags) -> dict[str, list[int]]:
-    """Return the numbers of samples of each of k groups: of all, of those that are right, of those that are robust."""
+    """Return the numbers of samples of each of k groups: of all, of the right ones, of the robust ones."""
     weights = {"n": None, "correct": correct, "robust": robust}
     return {key: np.bincount(codes, weights=flags, minlength=k).astype(int).tolist() for key, flags in weights.items()}
 
 
 def count_groups(names: Sequence[str], codes: Codes, correct: Flags, robust: Flags) -> tuple[Group, ...]:
-    """Count the samples of each group that has some. A group without a name has its number."""
-    counts = _count(int(codes.max(initial=-1)) + 1, codes, correct, robust)
+    """Count the samples of each group. One without a name has its number; one that is named may have no samples."""
+    counts = _count(len(names), codes, correct, robust)
     return _make_groups(names, counts)
 
 
 def _make_groups(names: Sequence[str], counts: dict[str, list[int]]) -> tuple[Group, ...]:
     columns = zip(counts["n"], counts["correct"], counts["robust"], strict=True)
-    made = (Group(names[k] if k < len(names) else str(k), *numbers) for k, numbers in enumerate(columns))
-    return tuple(group for group in made if group.n)
+    return tuple(Group(names[k] if k < len(names) else str(k), *numbers) for k, numbers in enumerate(columns))
 
 
 def read_classes(classes: dict[str, Any] | None) -> tuple[Group, ...]:
-    """Return the classes that have samples, of what a record's provenance says of them; none if it says nothing."""
+    """Return all classes by what a record's provenance says of them; none if it says nothing."""
     return _make_groups(classes.get("names", ()), classes) if classes else ()
 
 
 def find_weakest(groups: Iterable[Group]) -> Group | None:
     """Return the group with the lowest robust accuracy, of several that with the most samples; None of none."""
-    return min(groups, key=lambda group: (group.percent, -group.n), default=None)
+    return min(keep_seen(groups), key=lambda group: (group.percent, -group.n), default=None)
+
+
+def keep_seen(groups: Iterable[Group]) -> tuple[Group, ...]:
+    """Return the groups that have samples."""
+    return tuple(group for group in groups if group.n)

@@ -18,7 +18,7 @@ from robust.records.attack_outcome import AttackOutcome, attack_from_json, descr
 from robust.records.certificate import Certificate, certificate_from_json
 from robust.records.columns import REGIONS, SCORE, Columns, read_columns, take_flags, write_columns
 from robust.records.curve import Curve, check_curve, curve_from_json
-from robust.records.groups import Group, Groups, count_groups, read_classes
+from robust.records.groups import Group, Groups, count_groups, keep_seen, read_classes
 from robust.records.known import list_known
 from robust.records.moved import Moved
 from robust.records.parse import parse_content, refuse_idle, write_content
@@ -126,11 +126,16 @@ class Record:
     @cached_property
     def by_class(self) -> tuple[Group, ...]:
         """The classes that have samples, with their counts; none where labels are no classes, or nobody counted."""
-        return read_classes(self.provenance.get("classes"))
+        return keep_seen(read_classes(self.provenance.get("classes")))
 
     @cached_property
     def by_group(self) -> tuple[Group, ...]:
         """The groups that have samples, with their counts; none without --robust-groups."""
+        return keep_seen(self.all_groups)
+
+    @property
+    def all_groups(self) -> tuple[Group, ...]:
+        """The groups that the file of --robust-groups names, also those of which no sample was measured."""
         groups = self.groups
         return () if groups is None else count_groups(groups.names, groups.codes, self.correct, self.robust)
 

@@ -17,7 +17,7 @@ from robust.flags import Flags
 from robust.gates import WORST_CLASS
 from robust.models.load import Subject
 from robust.models.normalize import NONE
-from robust.records.groups import Group, Groups, count_groups
+from robust.records.groups import Group, Groups, count_groups, keep_seen
 from robust.settings.settings import Settings
 
 UNDECIDED = "within:1"  # stands for the criterion of values until the user says how far an answer may be off
@@ -94,9 +94,13 @@ class RunData:
         return None if self.group_reader is None else self.group_reader.read(samples)
 
     def count(self, measure: str, samples: Samples, correct: Flags, robust: Flags) -> tuple[Group, ...]:
-        """Count the samples of each class ("worst-class") or group ("group"); none where there are no such."""
+        """Count the samples of each class ("worst-class") or group ("group"); none where there are no such.
+
+        One that is named may have no samples, but for classes that are not attacked.
+        """
         if measure == WORST_CLASS:
-            return count_groups(self.dataset.names, samples.y, correct, robust) if samples.y.ndim == 1 else ()
+            known = count_groups(self.dataset.names, samples.y, correct, robust) if samples.y.ndim == 1 else ()
+            return keep_seen(known) if self.dataset.attacked else known
         groups = self.read_groups(samples)
         return () if groups is None else count_groups(groups.names, groups.codes, correct, robust)
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from robust.gates import GROUP, WORST_CLASS, Decision, FailOn, Floor, Forecast, Measured, decide, foresee
-from robust.records.groups import Group, find_weakest
+from robust.records.groups import Group, find_weakest, read_classes
 from robust.records.record import Record
 
 MIN_SAMPLES = 10  # of a class or group that counts: of fewer, chance alone may leave none robust
 ERROR = 0.05  # of all intervals together (Bonferroni), since the weakest of many is looked at
 NAMED = 5  # that a line names
+ATTACKED = ":attacked="  # in the name of data of which some classes alone are measured
 PARTS: dict[str, Literal["class", "group"]] = {WORST_CLASS: "class", GROUP: "group"}
 PLURALS = {WORST_CLASS: "classes", GROUP: "groups"}
 
@@ -27,8 +28,10 @@ class GroupDecision:
 
 
 def list_parts(record: Record, measure: str) -> tuple[Group, ...]:
-    """List the classes or groups of a row."""
-    return record.by_class if measure == WORST_CLASS else record.by_group
+    """List the classes or groups of a row, also those without samples, but for classes that the user left out."""
+    if measure == GROUP:
+        return record.all_groups
+    return record.by_class if ATTACKED in record.data.name else read_classes(record.provenance.get("classes"))
 
 
 def find_counted(groups: Iterable[Group]) -> list[Group]:

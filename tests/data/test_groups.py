@@ -46,7 +46,8 @@ def test_a_file_has_a_row_for_each_sample_of_the_split_and_samples_find_theirs(t
 def test_numbers_are_in_their_order_and_before_words(tmp_path):
     _, groups = read(tmp_path, "a.csv:k", "k\n0\n10\n9\n0\nnone\n0\n")
 
-    assert groups.names == ("9", "10", "none")
+    assert groups.names == ("0", "9", "10", "none")  # of the whole file, also where no sample was drawn
+    assert groups.codes.tolist() == [2, 1, 3]
 
 
 def test_a_column_of_the_data_is_read_by_its_name_and_a_one_hot_group_is_a_column(tmp_path):

@@ -19,6 +19,7 @@ def grouped(groups=SEX):
 
 def test_groups_are_counted_and_those_without_samples_left_out():
     assert grouped().by_group == (Group("f", 4, 3, 1), Group("m", 4, 3, 2))
+    assert grouped().all_groups[2:] == (Group("none", 0, 0, 0),)
     assert record().by_group == ()
 
 
@@ -26,7 +27,7 @@ def test_classes_have_their_names_or_their_numbers():
     codes = np.array([0, 2, 2])
     counted = count_groups(("cat", "dog"), codes, flags("110"), flags("100"))
 
-    assert counted == (Group("cat", 1, 1, 1), Group("2", 2, 1, 0))
+    assert counted == (Group("cat", 1, 1, 1), Group("dog", 0, 0, 0), Group("2", 2, 1, 0))
     counts = {"n": [2, 0, 6], "correct": [2, 0, 3], "robust": [1, 0, 0]}
     classed = replace(record(), provenance={"classes": counts | {"names": ["cat", "dog", "emu"]}})
     assert classed.by_class == (Group("cat", 2, 2, 1), Group("emu", 6, 3, 0))
@@ -35,7 +36,7 @@ def test_classes_have_their_names_or_their_numbers():
 def test_of_several_weakest_the_one_with_the_most_samples_is_named():
     few, many, other = Group("few", 2, 1, 0), Group("many", 20, 1, 0), Group("other", 20, 20, 20)
 
-    assert find_weakest([few, other, many]) is many
+    assert find_weakest([few, other, many, Group("none", 0, 0, 0)]) is many
     assert find_weakest([]) is None
 
 
