@@ -114,6 +114,6 @@ def _list_weakest(run: "Run", key: "RowKey") -> "Iterator[Weakest]":
             part,
             **{name: getattr(group, name) for name in ("name", "n", "correct", "robust")},
             of=len(groups),
-            floor=floor and floor.percent,
-            ruling=decided and decided.decision.ruling,
+            floor=None if floor is None else floor.percent,
+            ruling=None if decided is None else decided.decision.ruling,
         )

@@ -21,7 +21,7 @@ from robust.report.page.layout import Layout
 from robust.report.page.page import page
 from robust.report.robustbench import FOLDER, Imported, read_entries
 
-MADE = ("index.html", "README.md", "leaderboard.csv", "results.csv", "groups.csv")
+MADE = ("index.html", "README.md", "leaderboard.csv", "groups.csv", "results.csv")
 
 
 def write_board(folder: Path, keep: bool = False) -> list[Path]:

@@ -89,7 +89,7 @@ class PayloadBuilder:
             criterion=samples.criterion,
             layout=samples.layout_text,
             classes=self._data.dataset.names,
-            grouped=reader and reader.provenance,
+            grouped=None if reader is None else reader.provenance,
         )
 
     def _draw_images(self, case: Case, result: Result) -> dict[str, NDArray[Any]]:
