@@ -16,6 +16,8 @@ FAIL_ON: tuple[FailOn, ...] = ("figure", "ci")
 Ruling = Literal["holds", "inconclusive", "fails"]
 
 CLEAN, CERTIFIED, MEAN, MIOU = "clean", "certified", "mean", "miou"
+WORST_CLASS, GROUP = "worst-class", "group"
+MEASURES = (MEAN, MIOU, WORST_CLASS, GROUP)  # what a floor may limit beside accuracies of all samples
 NEAR = 2.0  # points above a floor that a run should be able to tell from it
 
 
@@ -25,6 +27,7 @@ class Floor:
 
     "mean" is no percentage but the criterion's mean score under attack; of an error it is an upper limit. "miou" is the
     mean intersection over union of maps under attack, in percent.
+    "worst-class" is the lowest robust accuracy of a class, and "group" that of a group of --robust-groups.
     "certified" is the share of samples that are certified, and "certified-linf-8_255" that under one threat model.
     Otherwise `scope` is a part of a test's name: "linf-8_255", "pgd-steps40" or "pgd-steps40-linf-8_255"; or "pgd",
     which is every attack of that name, whatever its options, or "standard", a suite whatever its version.
@@ -44,9 +47,9 @@ class Floor:
 
     @property
     def measure(self) -> str:
-        """The score that it limits, "mean" or "miou"; "" if it is a floor of an accuracy."""
-        word = (self.scope or "").partition("-")[0]
-        return word if word in (MEAN, MIOU) else ""
+        """What it limits, one of MEASURES; "" if it is a floor of an accuracy of all samples."""
+        scope = self.scope or ""
+        return next((word for word in MEASURES if scope == word or scope.startswith(f"{word}-")), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,8 @@ class Gates:
         found = [floor for floor in self.floors if floor.threat and floor.scope not in radii]
         return [floor for floor in found if floor.threat.partition(":")[0] == end.partition(":")[0]]
 
-    def score(self, measure: str, threat: str, *, rises: bool) -> Floor | None:
-        """Return the limit of the mean score, or of mIoU, under a threat model; an upper one if the score rises."""
+    def limit(self, measure: str, threat: str, *, rises: bool = False) -> Floor | None:
+        """Return the limit of one of MEASURES under a threat model; an upper one if the score rises."""
         for scope in (pair_slug(measure, threat), measure):
             if found := [floor for floor in self.floors if floor.scope == scope]:
                 return (min if rises else max)(found, key=lambda floor: floor.percent)
@@ -174,10 +177,10 @@ class Measured:
     high: float
 
     @classmethod
-    def of(cls, k: int, n: int) -> "Measured":
+    def of(cls, k: int, n: int, level: float = 0.95) -> "Measured":
         from robust.stats import wilson
 
-        return cls(k, n, *wilson(k, n))
+        return cls(k, n, *wilson(k, n, level))
 
     @property
     def percent(self) -> float:
@@ -238,20 +241,26 @@ class Forecast:
     hopeless: bool
 
 
-def foresee(floor: Floor, n: int, fail_on: FailOn) -> Forecast | None:
-    """Foresee which figures of n samples will not settle whether the floor holds; None if all are near the floor."""
+def foresee(floor: Floor, n: int, fail_on: FailOn, level: float = 0.95, whose: str = "") -> Forecast | None:
+    """Foresee which figures of n samples will not settle whether the floor holds; None if all are near the floor.
+
+    `whose` is put behind their number: " of class 3".
+    """
     from robust.stats import count_needed
 
-    holds = bisect_left(range(n + 1), True, key=lambda k: decide(Measured.of(k, n), floor, fail_on).ruling == "holds")
+    def settles(k: int) -> bool:
+        return decide(Measured.of(k, n, level), floor, fail_on).ruling == "holds"
+
+    holds = bisect_left(range(n + 1), True, key=settles)
     top, share = 100 * (holds - 1) / n, floor.percent / 100
     if holds <= n and top - floor.percent < NEAR:
         return None
     word = "inconclusive" if fail_on == "figure" else "not enough (--robust-fail-on=ci)"
-    start = f"--robust-fail-under={floor}: with {n} samples"
+    start = f"--robust-fail-under={floor}: with {n} samples{whose}"
     if holds <= n:
-        more = f"to tell {NEAR:g} points above it take {count_needed(share, NEAR / 100)}"
+        more = f"to tell {NEAR:g} points above it take {count_needed(share, NEAR / 100, level)}"
         return Forecast(f"{start} a figure from {floor.percent:g} to {top:.1f} % is {word}; {more}", hopeless=False)
-    more = f"take {count_needed(share, 1 - share)} or more" if share < 1 else "no number of samples is enough"
+    more = f"take {count_needed(share, 1 - share, level)} or more" if share < 1 else "no number of samples is enough"
     return Forecast(f"{start} no figure is high enough: even {n}/{n} is {word}; {more}", hopeless=True)
 
 

@@ -95,6 +95,13 @@ OPTIONS = (
         "attack the samples of a class, and count as success the other as answer, and no third: malware->benign, 1->0, "
         "1+2->0",
     ),
+    Option(
+        "groups",
+        "FILE.csv:COLUMN",
+        "also tell the accuracies of groups of samples: a CSV file with a header and a row for each sample of the test "
+        "split, in its order, and its column that names the groups, as people.csv:sex; or a column of the data's own "
+        "table, by name; none: no groups, even if the ini file names them",
+    ),
     Option("download", "", "download the data set if it is not on this machine", flag=True),
     Option(
         "threat",
@@ -177,7 +184,8 @@ OPTIONS = (
         "[SCOPE:]PERCENT",
         "fail if the robust accuracy is below PERCENT; a SCOPE limits this to clean accuracy, what is certified, a "
         "threat model, an attack, or both as in a test's name: clean:85, certified:60, linf-8_255:40, pgd:35, "
-        "pgd-linf-8_255:35; with --robust-curve also any eps on it, robust@linf:4/255:60 or certified@linf:4/255:40",
+        "pgd-linf-8_255:35; worst-class:40 and, with --robust-groups, group:40 are for the weakest class and group of "
+        "10 samples or more; with --robust-curve also any eps on it, robust@linf:4/255:60 or certified@linf:4/255:40",
         many=True,
     ),
     Option(

@@ -14,7 +14,7 @@ from robust.models.weights import hash_weights
 from robust.records.evidence import Evidence
 from robust.records.store import galleries, records
 from robust.report.board import boards
-from robust.report.csv import long_csv, wide_csv
+from robust.report.csv import groups_csv, long_csv, wide_csv
 from robust.report.markdown import markdown
 from robust.report.page.page import page
 
@@ -27,6 +27,7 @@ FOLDER = Path(__file__).parent.parent / "leaderboard"
         ("README.md", markdown),
         ("leaderboard.csv", wide_csv),
         ("results.csv", long_csv),
+        ("groups.csv", groups_csv),
         ("index.html", lambda made: page(made, galleries(FOLDER, records(FOLDER)))),
     ],
 )

@@ -11,7 +11,7 @@ import re
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, TypeVar
@@ -35,6 +35,7 @@ WORDS = {
     "metric": ("clean_acc", "robust_acc", "certified_acc", *MEANS),
     "ruling": ("holds", "inconclusive", "fails"),
     "fail_on": ("figure", "ci"),
+    "part": ("class", "group"),
 }
 
 Numbers = dict[str, Any]
@@ -66,7 +67,8 @@ def _check_numbers(given: object) -> Numbers:
 
 
 def _row(given: object) -> Numbers:
-    row = _check_keys(given, "threat", "n", "correct", "robust", "floor", "fail_on", "verdict", "partial")
+    keys = ("threat", "n", "correct", "robust", "floor", "fail_on", "verdict", "partial", "weakest")
+    row = _check_keys(given, *keys)
     n = _check_whole(row, "n", 1, MAX_COUNT)
     _check_whole(row, "robust", 0, _check_whole(row, "correct", 0, n))
     for key in ("fail_on", "verdict"):
@@ -75,7 +77,23 @@ def _row(given: object) -> Numbers:
         _check_real(row, "floor", 0, 100)
     if type(row["partial"]) is not bool:
         raise ValueError("partial: expected true or false")
-    return row | {"threat": _read_list(row["threat"], _threat, 4)}
+    return row | {
+        "threat": _read_list(row["threat"], _threat, 4),
+        "weakest": _read_list(row["weakest"], lambda weakest: _weakest(weakest, n), 2),
+    }
+
+
+def _weakest(given: object, most: int) -> Numbers:
+    """Check the weakest class or group of a row of so many samples."""
+    weakest = _check_keys(given, "part", "n", "robust", "of", "floor", "ruling")
+    _check_whole(weakest, "robust", 0, _check_whole(weakest, "n", 1, most))
+    _check_whole(weakest, "of", 1, most)
+    _check_word(weakest, "part")
+    if weakest["floor"] is not None:
+        _check_real(weakest, "floor", 0, 100)
+    if weakest["ruling"] is not None:
+        _check_word(weakest, "ruling")
+    return weakest
 
 
 def _threat(given: object) -> Numbers:
@@ -147,7 +165,8 @@ def render(numbers: Numbers | None, conclusion: str, url: str) -> str:
     if numbers is None:
         lines += ["The run left no figures.", ""]
     else:
-        lines += [*_table(_rows(numbers)), *_table(_comparisons(numbers))]
+        weakest = [*_list_weakest(numbers)]
+        lines += [*_table(_rows(numbers)), *(_table(weakest) if weakest else []), *_table(_comparisons(numbers))]
         lines += [f"Failures: {numbers['failures']}. Warnings: {numbers['warnings']}.", ""]
     link = f"[the run]({url})" if re.fullmatch(r"https://[\w.-]+/[\w./-]+", url) else "the run"
     return "\n".join([*lines, f"Figures as {link} of this pull request reported them; its summary names the models."])
@@ -164,6 +183,19 @@ def _rows(numbers: Numbers) -> Iterator[list[str]]:
         figures = [f"{100 * row['correct'] / n:.1f}", f"{robust:.1f}", f"{low:.1f} to {high:.1f}", floor]
         threat = " or ".join(_describe_part(part) for part in row["threat"])
         yield [str(k), threat, *figures, gate + ", partial" * row["partial"], row["verdict"], str(n)]
+
+
+def _list_weakest(numbers: Numbers) -> Iterator[list[str]]:
+    """Yield the cells of the weakest class and group of each row; none without any."""
+    found = [(k, weakest) for k, row in enumerate(numbers["rows"], 1) for weakest in row["weakest"]]
+    if found:
+        yield ["", "weakest", "robust %", "95 % interval", "floor", "gate", "n"]
+    for k, weakest in found:
+        low, high = (100 * share for share in wilson(weakest["robust"], weakest["n"]))
+        figures = [f"{100 * weakest['robust'] / weakest['n']:.1f}", f"{low:.1f} to {high:.1f}"]
+        floor = "" if weakest["floor"] is None else f"{weakest['floor']:g}"
+        named = f"of {weakest['of']} {'classes' if weakest['part'] == 'class' else 'groups'}"
+        yield [str(k), named, *figures, floor, weakest["ruling"] or "", str(weakest["n"])]
 
 
 def _describe_part(part: Numbers) -> str:
@@ -185,7 +217,7 @@ def _figure(figures: Numbers, key: str) -> str:
     return f"{figures[key]:.4g}" if figures["metric"] in MEANS else f"{100 * figures[key] / figures['n']:.1f}"
 
 
-def _table(rows: Iterator[list[str]]) -> Iterator[str]:
+def _table(rows: Iterable[list[str]]) -> Iterator[str]:
     for k, cells in enumerate(rows):
         yield f"| {' | '.join(cells)} |"
         if k == 0:

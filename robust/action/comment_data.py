@@ -14,6 +14,8 @@ SCHEMA = 1
 MAX_ROWS = 50  # rows, and comparisons
 COMPARED = ("metric", "n", "before", "after", "lost", "won", "p", "points", "ruling")
 
+WEAKEST = ("part", "n", "robust", "of", "floor", "ruling")  # without the name, which is a stranger's
+
 
 def to_numbers(outcome: Outcome) -> str:
     """Return the JSON text of an outcome's numbers, of at most so many rows and comparisons."""
@@ -40,4 +42,5 @@ def _row(line: Line) -> dict[str, Any]:
         "fail_on": line.fail_on,
         "verdict": record.verdict,
         "partial": bool(record.partial),
+        "weakest": [{key: getattr(weakest, key) for key in WEAKEST} for weakest in line.weakest],
     }

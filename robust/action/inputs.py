@@ -18,6 +18,7 @@ NAMES = (
     "criterion",
     "attacked",
     "goal",
+    "groups",
     "download",
     "threat",
     "attack",

@@ -28,6 +28,20 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Weakest:
+    """The weakest class or group of a row, and what the run decided. None where there is no such floor."""
+
+    part: Literal["class", "group"]
+    name: str
+    n: int
+    correct: int
+    robust: int
+    of: int  # the classes or groups that have samples
+    floor: float | None = None
+    ruling: Ruling | None = None  # on all that count: on another than this, if it has too few samples
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A row, the percentages that it had to keep, and what the run decided. None where there is no such floor."""
 
@@ -36,6 +50,7 @@ class Line:
     clean_floor: float | None
     fail_on: FailOn = "figure"
     ruling: Ruling | None = None  # on the robust accuracy
+    weakest: list[Weakest] = field(default_factory=list)
 
     @property
     def row(self) -> Row:
@@ -87,7 +102,7 @@ def load(path: Path, status: int) -> Outcome:
     """Read the outcome of a run that ended with this status; raise ValueError if the file holds something else."""
     try:
         content = json.loads(path.read_text("utf-8"))
-        lines = [Line(**{**line, "record": Record.from_json(line["record"])}) for line in content["lines"]]
+        lines = [_read_line(line) for line in content["lines"]]
         failures = [Failure(**failure) for failure in content["failures"]]
         warnings, compared = list(content["warnings"]), dict(content["compared"])
         return Outcome(status, lines, failures, warnings, compared, bool(content["unsure"]))
@@ -97,4 +112,9 @@ def load(path: Path, status: int) -> Outcome:
 
 def _line(line: Line) -> dict[str, Any]:
     content = {field.name: getattr(line, field.name) for field in fields(line)}
-    return content | {"record": line.record.to_json()}
+    return content | {"record": line.record.to_json(), "weakest": [asdict(weakest) for weakest in line.weakest]}
+
+
+def _read_line(content: dict[str, Any]) -> Line:
+    record, weakest = Record.from_json(content["record"]), [Weakest(**given) for given in content["weakest"]]
+    return Line(**{**content, "record": record, "weakest": weakest})

@@ -4,7 +4,7 @@ It reads the reports and the results of the session, never what is printed. Impo
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from robust.action import NOTES
 from robust.session.run import RUN
 
 if TYPE_CHECKING:
-    from robust.action.outcome import Failure, Line, Outcome
+    from robust.action.outcome import Failure, Line, Outcome, Weakest
     from robust.session.row_key import RowKey
     from robust.session.run import Run
 
@@ -95,4 +95,25 @@ def _line(run: "Run", key: "RowKey") -> "Line":
         clean_floor=None if clean_floor is None else clean_floor.percent,
         fail_on=gates.fail_on,
         ruling=None if decision is None else decision.ruling,
+        weakest=[*_list_weakest(run, key)],
     )
+
+
+def _list_weakest(run: "Run", key: "RowKey") -> "Iterator[Weakest]":
+    """Yield the weakest class of a row and its weakest group, with the decision of the run."""
+    from robust.action.outcome import Weakest
+    from robust.records.groups import find_weakest
+    from robust.session.group_gates import PARTS, list_parts
+
+    for measure, part in PARTS.items():
+        groups = list_parts(run.results.get_record(key), measure)
+        if (group := find_weakest(groups)) is None:
+            continue
+        floor, decided = run.gate_checks.decide_groups(key, measure) or (None, None)
+        yield Weakest(
+            part,
+            **{name: getattr(group, name) for name in ("name", "n", "correct", "robust")},
+            of=len(groups),
+            floor=None if floor is None else floor.percent,
+            ruling=None if decided is None else decided.decision.ruling,
+        )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from robust.action.annotate import clean
-from robust.action.comment import MEANS
+from robust.action.comment import MEANS, wilson
 from robust.action.outcome import Line, Outcome, Word
 from robust.report.markdown import escape
 
@@ -31,6 +31,7 @@ def format_summary(outcome: Outcome) -> str:
     parts = [HEADINGS[outcome.word]]
     if outcome.lines:
         parts += [_table(outcome.lines[:MAX_ROWS]), _chart(outcome.lines[:MAX_ROWS])]
+    parts += _weakest(outcome.lines[:MAX_ROWS])
     parts += [f"And {len(outcome.lines) - MAX_ROWS} rows more, in the report."] * (len(outcome.lines) > MAX_ROWS)
     if outcome.compared:
         parts.append(_comparisons([*outcome.compared.values()][:MAX_ROWS]))
@@ -78,6 +79,21 @@ def _cells(line: Line, certified: bool) -> list[str]:
     proved = "" if record.certificate is None else f"{100 * record.certificate.certified.mean():.1f}"
     shown = [*figures, floor, *[proved] * certified, gate, record.verdict, str(record.data.n)]
     return [*(escape(clean(name)[:200]) for name in named), *shown]
+
+
+def _weakest(lines: Sequence[Line]) -> list[str]:
+    """Return the table of the weakest class and group of each row, by its number; none without any."""
+    rows = []
+    for k, line in enumerate(lines, 1):
+        for weakest in line.weakest:
+            (low, high), n = wilson(weakest.robust, weakest.n), weakest.n
+            named = f"{weakest.part} {escape(clean(weakest.name)[:200])}, of {weakest.of}"
+            figures = [f"{100 * weakest.correct / n:.1f}", f"{100 * weakest.robust / n:.1f}"]
+            floor = "" if weakest.floor is None else f"{weakest.floor:g}"
+            interval = f"{100 * low:.1f} to {100 * high:.1f}"
+            rows.append([f"row {k}", named, *figures, interval, floor, weakest.ruling or "", str(n)])
+    rules = (":---", ":---", *["---:"] * 4, ":---", "---:")
+    return [_rows(("", "weakest", *FIGURES, "gate", "n"), rules, rows)] if rows else []
 
 
 def _chart(lines: Sequence[Line]) -> str:

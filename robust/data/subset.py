@@ -67,7 +67,8 @@ def select_classes(dataset: Dataset, only: Only) -> Dataset:
 
     name = f"{dataset.name}:only={only.only}"
     if only.renumber:
-        return replace(dataset, name=name, read=read, reread=None, classes=len(only.classes))
+        names = tuple(dataset.names[number] for number in only.classes) if dataset.names else ()
+        return replace(dataset, name=name, read=read, reread=None, classes=len(only.classes), names=names)
     return replace(
         dataset, name=f"{name}:renumber=false", read=read, reread=None, count=lambda: dataset.complete().classes
     )

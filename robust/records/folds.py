@@ -12,6 +12,7 @@ from robust.records.attack_outcome import AttackOutcome, StageOutcome
 from robust.records.certificate import Certificate
 from robust.records.columns import Columns
 from robust.records.curve import Curve
+from robust.records.groups import join_groups, read_classes
 from robust.records.radii import Radii
 from robust.records.record import Record
 from robust.records.trust import Finding, TrustReport
@@ -73,6 +74,7 @@ def _pool(records: Sequence[Record]) -> PooledRecord:
         "attacks": tuple(_join_attacks(folds, attack, missing=len(folds) < of) for attack in attacks.values()),
         "provenance": _join_provenance(folds),
         "evidence": None,
+        "groups": None,  # of one split's samples
         "trust": _join_trust(folds),
         "columns": _join_columns([fold.columns for fold in folds], names),
         "certificate": _join_certificates(folds),
@@ -127,16 +129,13 @@ def _join_stages(stages: Sequence[StageOutcome]) -> StageOutcome:
 def _join_provenance(folds: Sequence[Record]) -> dict[str, Any]:
     """Return the provenance of the first fold, with the counts by class of all."""
     kept = {key: value for key, value in folds[0].provenance.items() if key not in ("inputs", "verified", "classes")}
-    classes = [fold.provenance.get("classes") for fold in folds]
-    if all(classes):
-        width = max(len(counts["n"]) for counts in classes if counts)
-        padded = {key: [_pad(counts[key], width) for counts in classes if counts] for key in ("n", "correct", "robust")}
-        kept["classes"] = {key: np.sum(rows, axis=0).tolist() for key, rows in padded.items()}
+    parts = [fold.provenance.get("classes") for fold in folds]
+    if all(parts):
+        joined = join_groups([read_classes(part) for part in parts])
+        counts = {key: [getattr(group, key) for group in joined] for key in ("n", "correct", "robust")}
+        worst = min(group.robust / group.n for group in joined if group.n)
+        kept["classes"] = {**folds[0].provenance["classes"], **counts, "worst_robust": round(worst, 6)}
     return kept
-
-
-def _pad(counts: Sequence[int], width: int) -> list[int]:
-    return [*counts, *[0] * (width - len(counts))]
 
 
 def _join_trust(folds: Sequence[Record]) -> TrustReport | None:

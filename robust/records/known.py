@@ -13,7 +13,7 @@ from robust.records.trust import trust_to_json
 
 def list_known(record: Any) -> dict[str, Any]:
     """Return what this version writes of a record, of the class Record, which imports this."""
-    rounded, certificate, curve = record.robust_rounded, record.certificate, record.curve
+    rounded, certificate, curve, groups = record.robust_rounded, record.certificate, record.curve, record.groups
     return {
         "schema": SCHEMA,
         "identity": record.own_identity,
@@ -32,6 +32,7 @@ def list_known(record: Any) -> dict[str, Any]:
         **({} if certificate is None else {"certificate": certificate_to_json(certificate, record.robust)}),
         **({} if curve is None else {"curve": curve_to_json(curve)}),
         **({"tables": {word: json.loads(table) for word, table in record.tables.items()}} if record.tables else {}),
+        **({} if groups is None else {"groups": groups.to_json(record.correct, record.robust)}),
         "evidence": record.evidence,
         "provenance": record.provenance,
         **({} if record.trust is None else {"trust": trust_to_json(record.trust)}),

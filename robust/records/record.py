@@ -18,6 +18,7 @@ from robust.records.attack_outcome import AttackOutcome, attack_from_json, descr
 from robust.records.certificate import Certificate, certificate_from_json
 from robust.records.columns import REGIONS, SCORE, Columns, read_columns, take_flags, write_columns
 from robust.records.curve import Curve, check_curve, curve_from_json
+from robust.records.groups import Group, Groups, count_groups, keep_seen, read_classes
 from robust.records.known import list_known
 from robust.records.moved import Moved
 from robust.records.parse import parse_content, refuse_idle, write_content
@@ -49,6 +50,7 @@ class Record:
     certificate: Certificate | None = None  # what is proved of the samples; None if nothing was asked
     curve: Curve | None = None  # the smallest adversarial distance of each sample; None if none was measured
     tables: dict[str, str] = field(default_factory=dict)  # the content of the tables in the threat model, as JSON
+    groups: Groups | None = None  # the group of each sample; None if none were named
     unknown: dict[str, Any] = field(default_factory=dict)  # what its file has that this version does not know, by place
 
     @cached_property
@@ -120,6 +122,22 @@ class Record:
     def counts(self) -> tuple[int, int]:
         """Count the samples that are answered right without an attack, and those that are robust."""
         return int(self.correct.sum()), int(self.robust.sum())
+
+    @cached_property
+    def by_class(self) -> tuple[Group, ...]:
+        """The classes that have samples, with their counts; none where labels are no classes, or nobody counted."""
+        return keep_seen(read_classes(self.provenance.get("classes")))
+
+    @cached_property
+    def by_group(self) -> tuple[Group, ...]:
+        """The groups that have samples, with their counts; none without --robust-groups."""
+        return keep_seen(self.all_groups)
+
+    @property
+    def all_groups(self) -> tuple[Group, ...]:
+        """The groups that the file of --robust-groups names, also those of which no sample was measured."""
+        groups = self.groups
+        return () if groups is None else count_groups(groups.names, groups.codes, self.correct, self.robust)
 
     @property
     def has_adversarial(self) -> bool:
@@ -211,6 +229,10 @@ class Record:
         """Whether both have the same distances, of the same ladder."""
         return len({record.curve and record.curve.outcome for record in (self, other)}) == 1
 
+    def same_groups(self, other: "Record") -> bool:
+        """Whether both have the same groups of samples."""
+        return other.groups is None if self.groups is None else self.groups.same(other.groups)
+
     def to_json(self) -> str:
         """Return the record as JSON of schema 2."""
         return write_content(put_back(list_known(self), self.unknown))
@@ -238,6 +260,7 @@ class Record:
             certificate=certificate_from_json(content["certificate"], n) if "certificate" in content else None,
             curve=curve_from_json(content["curve"], n) if "curve" in content else None,
             tables={word: json.dumps(table) for word, table in content.get("tables", {}).items()},
+            groups=Groups.from_json(content["groups"], n) if "groups" in content else None,
         )
         if not record.planned:
             raise ValueError(f"not a record: its only attack is the {record.attacks[0].name} one")

@@ -177,6 +177,25 @@ class Classes(Struct):
     n: list[Count]
     correct: list[Count]
     robust: list[Count]
+    names: list[str] | UnsetType = UNSET
+
+
+class Groups(Struct):
+    """The groups of samples, and the counts of each."""
+
+    column: Word
+    names: Annotated[list[Word], Meta(min_length=1)]
+    n: list[Count]
+    correct: list[Count]
+    robust: list[Count]
+    columns: dict[str, Column]
+
+
+class GroupsSource(Struct):
+    """The option that named the groups, and the digest of its file."""
+
+    text: str
+    sha256: Hash | UnsetType = UNSET
 
 
 class Source(Struct):
@@ -226,6 +245,7 @@ class Provenance(Struct):
     transforms: list[str] = []
     training: Json | None = None  # of the card beside the weights, which anybody may have written
     classes: Classes | UnsetType = UNSET
+    groups: GroupsSource | UnsetType = UNSET
     layout: Layout | UnsetType = UNSET
     inputs: Count = 0
     verified: Fresh | UnsetType = UNSET
@@ -253,6 +273,7 @@ class Content(Struct):
     certificate: Certificate | UnsetType = UNSET
     curve: Curve | UnsetType = UNSET
     tables: dict[str, Json] | UnsetType = UNSET
+    groups: Groups | UnsetType = UNSET
     trust: Trust | UnsetType = UNSET
 
 

@@ -23,6 +23,7 @@ GENERATED = {
     "README.md": MADE,
     "leaderboard.csv": "schema,",
     "results.csv": "schema,",
+    "groups.csv": "schema,",
     "index.html": f"<!doctype html>{MADE}",
 }
 PAGES = "pages"  # the folder of the further pages of a large leaderboard, which begin as index.html does
@@ -39,8 +40,8 @@ FATES: dict[Fate, str] = {
 def add(folder: Path, record: Record, evidence: Evidence) -> Fate:
     """File a record; call this under `locked`. Nothing is lost: of two records for one place, one goes to history/.
 
-    "new": the place was free. "same": the same measurement with the same outcomes, findings, certificate and curve is
-    there, and stays, also if the new one was not checked, not certified, or has no curve.
+    "new": the place was free. "same": the same measurement with the same outcomes, findings, certificate, curve and
+    groups is there, and stays, also if the new one was not checked, not certified, or has no curve or no groups.
     "replaced": the older went to history/, since the new one has more samples, or is the same measurement by newer
     options or code. "kept": anything else; the new one is in history/. So another seed, or as many other samples, never
     replace a row, and nobody can choose the best of several draws. A whole record replaces a partial one, never the
@@ -61,7 +62,8 @@ def _file(folder: Path, record: Record, content: bytes | None) -> Fate:
     same_trust = record.trust is None or older.same_trust(record)
     same_certificate = record.certificate is None or older.same_certificate(record)
     same_curve = record.curve is None or older.same_curve(record)
-    if older.same_outcomes(record) and same_trust and same_certificate and same_curve:
+    same_groups = record.groups is None or older.same_groups(record)
+    if older.same_outcomes(record) and same_trust and same_certificate and same_curve and same_groups:
         return "same"
     if not _replaces(record, older):
         _put(folder, _history_path(folder, record), record.to_json(), content)

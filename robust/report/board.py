@@ -90,6 +90,11 @@ class Board:
         return any(row.record.trust for row in self.rows)
 
     @cached_property
+    def classed(self) -> bool:
+        """Whether any row says how robust each of several classes is."""
+        return any(len(row.record.by_class) > 1 for row in self.rows)
+
+    @cached_property
     def certified(self) -> bool:
         """Whether any row has a certificate."""
         return any(row.record.certificate for row in self.rows)

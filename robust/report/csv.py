@@ -8,6 +8,7 @@ from typing import Any
 
 from robust.attacks.text import cell, printable
 from robust.attacks.words import parse_threat
+from robust.report import groups
 from robust.report.board import Board, percent
 from robust.report.lines import Line, column_of, column_of_proof, line_of_all, lines, list_parts
 
@@ -21,6 +22,7 @@ COLUMNS = (
     "attacked_score", "attacked_score_low", "attacked_score_high",
     "clean_miou", "clean_miou_low", "clean_miou_high", "attacked_miou", "attacked_miou_low", "attacked_miou_high",
     "folds", "clean_sd", "robust_sd",
+    *groups.COLUMNS,
 )  # fmt: skip
 PLACES = 4  # decimals of a figure in percent: below one sample in a million; the counts beside it are exact
 
@@ -38,6 +40,11 @@ def long_csv(boards: Iterable[Board]) -> str:
 def wide_csv(boards: Iterable[Board]) -> str:
     """Return leaderboard.csv: the line of each row for all attacks, and its robust accuracy under each, in percent."""
     return _csv(*wide_table(boards))
+
+
+def groups_csv(boards: Iterable[Board]) -> str:
+    """Return groups.csv: the accuracies of each class, and of each group, of each row."""
+    return _csv(groups.TABLE, groups.table_lines(boards))
 
 
 def wide_table(boards: Iterable[Board]) -> tuple[list[str], list[Line]]:

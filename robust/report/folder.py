@@ -13,7 +13,7 @@ from robust.records.record import Record
 from robust.records.store import GENERATED, PAGES, galleries, record_path, records
 from robust.report.badge import badges, is_generated
 from robust.report.board import Board, boards
-from robust.report.csv import long_csv, wide_csv
+from robust.report.csv import groups_csv, long_csv, wide_csv
 from robust.report.markdown import markdown
 from robust.report.page.document import begin
 from robust.report.page.further import model_pages, row_pages
@@ -21,7 +21,7 @@ from robust.report.page.layout import Layout
 from robust.report.page.page import page
 from robust.report.robustbench import FOLDER, Imported, read_entries
 
-MADE = ("index.html", "README.md", "leaderboard.csv", "results.csv")
+MADE = ("index.html", "README.md", "leaderboard.csv", "groups.csv", "results.csv")
 
 
 def write_board(folder: Path, keep: bool = False) -> list[Path]:
@@ -71,6 +71,7 @@ def render(folder: Path, made: Sequence[Board], imported: Sequence[Imported]) ->
     yield "README.md", markdown(made, imported)
     yield "leaderboard.csv", wide_csv(made)
     yield "results.csv", long_csv(made)
+    yield "groups.csv", groups_csv(made)
     for board in made:
         yield from ((f"badges/{name}", content) for name, content in badges(board).items())
     yield from row_pages(made)

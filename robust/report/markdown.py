@@ -7,12 +7,14 @@ from robust.attacks.text import printable
 from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.store import GENERATED
 from robust.report.board import Board
+from robust.report.groups import describe_groups
 from robust.report.robustbench import CLAIMS, HEADS, Imported, sort_entries
 from robust.report.table import cells, columns, describe_folds, describe_rounding, describe_scores, legend
 
 LINKS = (
     "Charts and the details of each model: [index.html](index.html), to be opened in a browser. Full precision: "
-    "[leaderboard.csv](leaderboard.csv), one line a row; [results.csv](results.csv), one line an attack."
+    "[leaderboard.csv](leaderboard.csv), one line a row; [results.csv](results.csv), one line an attack; "
+    "[groups.csv](groups.csv), one line a class or group."
 )
 
 
@@ -41,6 +43,7 @@ def _section(board: Board) -> list[str]:
         *(["", escape(note)] if (note := describe_rounding(board)) else []),
         *(["", escape(means)] if (means := describe_scores(board)) else []),
         *(line for row in board.rows if (told := describe_folds(row)) for line in ("", escape(told))),
+        *(part for row in board.rows if (told := describe_groups(row.record)) for part in ("", f"{escape(told)}.")),
     ]
 
 

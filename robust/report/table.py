@@ -9,6 +9,7 @@ from robust.gates import Mean
 from robust.records.added import CURVE
 from robust.records.curve import Curve, describe_radius
 from robust.records.folds import PooledRecord
+from robust.records.groups import find_weakest
 from robust.records.record import Record
 from robust.report.board import Board, Row, percent
 from robust.report.scores import IOU
@@ -41,6 +42,11 @@ FOLDS = (
     "figures are of all samples together, each of the model that did not learn from it. The standard deviation over "
     "folds is of data and training at once; the folds share most of what they learn from, so it is no standard error."
 )
+WORST_CLASS = "worst class %"  # the title of the column of the weakest class
+WEAKEST = (
+    "Worst class: the lowest robust accuracy of a class, in percent of its own samples, which may be few; groups.csv "
+    "has all classes, with their numbers of samples and intervals."
+)
 MAX_ATTACKS = 24  # whose figures a terminal lists below a table
 
 
@@ -57,6 +63,7 @@ def legend(boards: Iterable[Board]) -> str:
     """Return what the columns of these boards mean."""
     boards = list(boards)
     marks = {
+        WEAKEST: any(board.classed for board in boards),
         PROOFS: any(board.certified for board in boards),
         CURVES: any(board.curved for board in boards),
         RADII: any(board.proved for board in boards),
@@ -77,6 +84,7 @@ def columns(board: Board) -> list[Column]:
         Column("robust %"),
         Column("95 % interval"),
         *[Column("sd of folds")] * board.folded,
+        *[Column(WORST_CLASS)] * board.classed,
         *mean_columns(board),
         *[Column("certified %"), Column("open %")] * board.certified,
         *[Column("median")] * board.curved,
@@ -229,6 +237,12 @@ def _two_cells(pair: tuple[Mean, Mean] | None) -> list[str]:
     return ["", ""] if pair is None else [f"{mean.value:.4g}" for mean in pair]
 
 
+def worst_cell(row: Row) -> str:
+    """Return the robust accuracy of a row's weakest class; "" if it has no classes."""
+    weakest = find_weakest(row.record.by_class)
+    return "" if weakest is None else f"{weakest.percent:.1f}"
+
+
 def cells(board: Board, row: Row) -> list[str]:
     """Return the cells of a row, one for each column."""
     model, data = row.record.model, row.record.data
@@ -239,8 +253,9 @@ def cells(board: Board, row: Row) -> list[str]:
     curve = row.record.curve
     median = ["" if curve is None else describe_radius(curve, curve.median)] * board.curved
     below = ["" if not curve or not curve.proved else describe_radius(curve, curve.proved.median)] * board.proved
-    means = mean_cells(board, row)
-    tail = [interval, *[spread_cell(row)] * board.folded, *means, *proved, *median, *below, *verdict, f"{row.drop:.1f}"]
+    means, worst = mean_cells(board, row), [worst_cell(row)] * board.classed
+    spread = [spread_cell(row)] * board.folded
+    tail = [interval, *spread, *worst, *means, *proved, *median, *below, *verdict, f"{row.drop:.1f}"]
     tail += [str(data.n), f"{model.params:,}", model.weights[:8]]
     names = [cut(name, MAX_NAME) for name in (model.name, row.record.recipe)]
     return ["partial" if row.rank is None else str(row.rank), *names, *figures, *tail]

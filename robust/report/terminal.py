@@ -14,7 +14,9 @@ from robust.records.added import MITIGATED
 from robust.records.moved import MOST_MOVED, moved_heads, moved_title
 from robust.records.record import Record
 from robust.report.board import Board, Row
+from robust.report.groups import describe_groups, describe_weakest
 from robust.report.table import (
+    WORST_CLASS,
     Column,
     cells,
     columns,
@@ -30,7 +32,7 @@ from robust.report.table import (
 MAX_SKIPPED = 0.2  # share of the checks; if more are skipped, the verdict is reported as weaker
 FOLDED, GAP = 6, 2  # characters: of a folded name at least, and between columns
 SHORTENED = 12  # characters of a shortened name at least; fewer tell nothing
-HIDDEN = ("drop", "n", "params", "weights")  # columns that do not fit in 80 characters
+HIDDEN = (WORST_CLASS, "drop", "n", "params", "weights")  # columns that do not fit in 80 characters
 
 
 def terminal(board: Board, width: int, sign: str = "<=") -> str:
@@ -39,7 +41,7 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
     Narrow ones shorten names that stay distinct, or break them, leave the attacks' columns out, or have no columns at
     all: no figure or verdict is cut.
     """
-    wide = (*HIDDEN, *(column.title for column in mean_columns(board)))  # a line below has the mean scores
+    wide = (*HIDDEN, *(column.title for column in mean_columns(board)))  # lines below have these
     without_attacks = (*wide, *board.columns)
     for colon, hidden, room in (
         (":", wide, None),
@@ -61,15 +63,16 @@ def terminal(board: Board, width: int, sign: str = "<=") -> str:
     lines = [printable(f"{board.title}, {board.suite}, n = {n}"), file.getvalue().rstrip()]
     brackets = [bracket for row in board.rows if (bracket := describe_bracket(row, sign))]
     curves = [told for row in board.rows if (told := describe_curve(row))]
-    folds = [told for row in board.rows if (told := describe_folds(row))]
+    records = [row.record for row in board.rows]
     notes = [
-        *folds,
+        *filter(None, map(describe_folds, board.rows)),
         *brackets,
         *curves,
         *[describe_attacks(board)] * (hidden == without_attacks),
         describe_rounding(board),
+        describe_scores(board),
+        *(tell(record) for record in records for tell in (describe_weakest, describe_groups)),
     ]
-    notes.append(describe_scores(board))
     notes_wrapped = (line for note in notes for line in textwrap.wrap(printable(note), width))
     return "\n".join([*lines, *notes_wrapped, *(line for row in board.rows for line in _moved(row.record, width))])
 

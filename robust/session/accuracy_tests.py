@@ -1,6 +1,7 @@
 """The tests of accuracies: without an attack, under one attack, and under one suite."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -9,10 +10,12 @@ from robust.evaluation.suite_run import is_unattacked
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags
 from robust.gates import Decision, Floor, Gates, Measured, decide, describe_next
+from robust.records.groups import find_weakest
 from robust.report.scores import MeanFigure, list_means
 from robust.session.advice import CLEAN_ADVICE, advise, advise_certified
 from robust.session.case import DECISIONS, Case, fail
 from robust.session.certification import Certification
+from robust.session.group_gates import PARTS, decide_groups
 from robust.session.measurement import Measurements
 from robust.session.payload import RowPart
 from robust.session.payload_builder import PayloadBuilder
@@ -90,6 +93,7 @@ class AccuracyTest:
         for figure in list_means(case.samples.criterion, result.found.score, result.found.regions):
             self._note_mean(case, "", figure)
             self._judge_mean(case, result, figure)
+        self._judge_groups(case, result)
         name = f"{threat_slug(threat)}/{attack}/" if is_suite else ""
         model = payload.setup.model
         self._judge_attack(case, result, is_suite, advise(self._settings, model, f"{name}{model.stem}"))
@@ -146,12 +150,35 @@ class AccuracyTest:
 
     def _judge_mean(self, case: Case, result: Result, figure: MeanFigure) -> None:
         """Fail the test if the mean score under an attack does not keep its limit; warn if that is not settled."""
-        floor = self._gates.score(figure.measure, result.threat, rises=figure.rises)
+        floor = self._gates.limit(figure.measure, result.threat, rises=figure.rises)
         if floor is None:
             return
         bound = TIME in (result.found.partial, result.found.score_partial)
         decision = decide(figure.mean, floor, self._gates.fail_on, rises=figure.rises, bound=bound)
         self._tell(case, f"{figure} for {result.attack} under {result.threat}", decision)
+
+    def _judge_groups(self, case: Case, result: Result) -> None:
+        """Note the weakest class and group; fail the test if one that counts does not keep its floor."""
+        try:
+            counted = {
+                measure: self._data.count(measure, case.samples, result.correct, result.robust) for measure in PARTS
+            }
+        except ValueError as error:  # a fixture of the user's may give samples that have no groups
+            fail(f"--robust-groups: {error}")
+        for measure, part in PARTS.items():
+            if weakest := find_weakest(counted[measure]):
+                percent, low, high = Measured.of(weakest.robust, weakest.n).bounds
+                figures = {"": weakest.name, "_n": weakest.n}
+                figures |= {"_percent": round(percent, 4), "_low": round(low, 4), "_high": round(high, 4)}
+                for name, value in figures.items():
+                    case.note(f"worst_{part}{name}", value)
+        told = []
+        for measure, groups in counted.items():
+            floor, bound = self._gates.limit(measure, result.threat), result.found.partial == TIME
+            decided = floor and decide_groups(groups, floor, self._gates.fail_on, bound=bound)
+            if decided:
+                told.append((f"{decided.figure} for {result.attack} under {result.threat}", decided.decision))
+        self._tell_all(case, told)
 
     def report(self, case: Case, results: list[Result], floor: Floor | None) -> None:
         """Hand over the results that a user's test reports: those under one threat model make one row."""
@@ -190,9 +217,14 @@ class AccuracyTest:
         self._tell(case, figure, decision, describe_next(measured, floor, advice))
 
     def _tell(self, case: Case, figure: str, decision: Decision, steps: str = "") -> None:
-        case.item.stash.setdefault(DECISIONS, []).append(decision)
-        if decision.ruling == "fails":
+        self._tell_all(case, [(figure, decision)], steps)
+
+    def _tell_all(self, case: Case, decided: Sequence[tuple[str, Decision]], steps: str = "") -> None:
+        """Fail the test with all of the figures that do not keep their floors; warn of those that are not settled."""
+        case.item.stash.setdefault(DECISIONS, []).extend(decision for _, decision in decided)
+        for figure, decision in decided:
+            if decision.ruling == "inconclusive":
+                case.warn(f"inconclusive: {figure}: {decision.message}")
+        if failed := [f"{figure} {decision.message}" for figure, decision in decided if decision.ruling == "fails"]:
             repeat = f"repeat: {self.commands.repeat} '{node_id(case.item)}'"
-            fail("\n".join(filter(None, (f"{figure} {decision.message}", repeat, steps))))
-        if decision.ruling == "inconclusive":
-            case.warn(f"inconclusive: {figure}: {decision.message}")
+            fail("\n".join(filter(None, (*failed, repeat, steps))))

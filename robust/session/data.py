@@ -1,5 +1,6 @@
 """RunData: the data set and the samples of a run, read when they are first asked for, and then kept."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -11,9 +12,13 @@ from robust.attacks.criteria.registry import DEFAULT, read_criterion
 from robust.attacks.threats.threat import Threat, read_threat
 from robust.data.bounds import OutsideError
 from robust.data.dataset import Dataset, Samples
+from robust.data.groups import GroupReader
 from robust.data.maps import CRITERION
+from robust.flags import Flags
+from robust.gates import WORST_CLASS
 from robust.models.load import Subject
 from robust.models.normalize import NONE
+from robust.records.groups import Group, Groups, count_groups, join_groups, keep_seen
 from robust.settings.settings import Settings
 
 UNDECIDED = "within:1"  # stands for the criterion of values until the user says how far an answer may be off
@@ -79,6 +84,27 @@ class RunData:
         n = len(self.samples)
         return torch.from_numpy(self.samples.x[np.unique(np.linspace(0, n - 1, min(n, PROBED_SAMPLES)).astype(int))])
 
+    @cached_property
+    def group_reader(self) -> GroupReader | None:
+        """What reads the groups of samples; None if none were named."""
+        settings = self._settings
+        return None if settings.groups is None else GroupReader(settings.groups, self.dataset, settings.threats)
+
+    def read_groups(self, samples: Samples) -> Groups | None:
+        """Return the groups of samples; None if none were named. ValueError, in one line, if they have none."""
+        return None if self.group_reader is None else self.group_reader.read(samples)
+
+    def count(self, measure: str, samples: Samples, correct: Flags, robust: Flags) -> tuple[Group, ...]:
+        """Count the samples of each class ("worst-class") or group ("group"); none where there are no such.
+
+        One that is named may have no samples, but for classes that are not attacked.
+        """
+        if measure == WORST_CLASS:
+            known = count_groups(self.dataset.names, samples.y, correct, robust) if samples.y.ndim == 1 else ()
+            return keep_seen(known) if self.dataset.attacked else known
+        groups = self.read_groups(samples)
+        return () if groups is None else count_groups(groups.names, groups.codes, correct, robust)
+
     def fit(self, subject: Subject) -> None:
         """Take the number of classes from a model that was loaded, where only labels say it.
 
@@ -118,3 +144,12 @@ class RunData:
     def read_threat(self, text: str) -> Threat:
         """Read a threat model for inputs within the bounds of this data."""
         return read_threat(text, self.dataset.lo, self.dataset.hi, self.dataset.layout)
+
+
+def count_together(parts: Sequence[RunData], measure: str) -> tuple[Group, ...]:
+    """Count the samples of each class or group as `RunData.count` does, of all folds together, before any is judged."""
+    counts = []
+    for data in parts:
+        nothing = np.zeros(len(data.samples), bool)
+        counts.append(data.count(measure, data.samples, nothing, nothing))
+    return join_groups(counts)

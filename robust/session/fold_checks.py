@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from robust.gates import Decision, Floor, Gates, Mean, Measured, decide
+from robust.gates import WORST_CLASS, Decision, Floor, Gates, Mean, Measured, decide
 from robust.records.attack_outcome import AttackOutcome
 from robust.records.curve import eps_of
 from robust.records.folds import PooledRecord, pool_folds
 from robust.report.scores import list_means
+from robust.session.group_gates import decide_groups, describe_left_out, list_parts
 from robust.session.results import Results
 
 Figure = tuple[str, Measured | Mean, Floor, bool]  # what it is, the figure, its floor, whether the score rises
@@ -36,7 +37,20 @@ class FoldChecks:
                 decision = decide(figure, floor, self._gates.fail_on, bound=bool(record.partial), rises=rises)
                 self._results.decisions[f"{who}: {name}"] = [decision]
                 failures += self._tell(f"{who}: {name} {figure}", decision)
+            failures += self._check_classes(who, record)
         return failures
+
+    def _check_classes(self, who: str, record: PooledRecord) -> list[str]:
+        """Decide the weakest class of a pool."""
+        floor = self._gates.limit(WORST_CLASS, record.threat)
+        parts = list_parts(record, WORST_CLASS)
+        bound = bool(record.partial)
+        if floor is None or (decided := decide_groups(parts, floor, self._gates.fail_on, bound=bound)) is None:
+            return []
+        if left_out := describe_left_out(parts, floor):
+            self._results.warnings[left_out] = None
+        self._results.decisions[f"{who}: {WORST_CLASS}"] = [decided.decision]
+        return self._tell(f"{who}: {decided.figure}", decided.decision)
 
     def _tell(self, line: str, decision: Decision) -> list[str]:
         if decision.ruling == "inconclusive":

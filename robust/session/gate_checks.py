@@ -1,6 +1,6 @@
 """The gates that no test decides alone: of rows, once all is measured, and of floors that nothing was measured for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from robust.gates import (
@@ -18,8 +18,19 @@ from robust.gates import (
     scopes,
 )
 from robust.records.attack_outcome import AttackOutcome
+from robust.records.groups import Group
 from robust.records.record import Record
 from robust.report.scores import MeanFigure, list_means
+from robust.session.group_gates import (
+    PARTS,
+    GroupDecision,
+    decide_groups,
+    describe_left_out,
+    describe_none,
+    find_counted,
+    foresee_groups,
+    list_parts,
+)
 from robust.session.results import Results
 from robust.session.row_key import RowKey
 
@@ -35,12 +46,21 @@ class GateChecks:
         self._gates = gates
         self._advise = advise
 
-    def foretell(self, n: int) -> list[str]:
-        """Return a line for each floor that some figures of n samples will not settle; a warning, too, if none will."""
+    def foretell(self, n: int, count: Callable[[str], Sequence[Group]] = lambda measure: ()) -> list[str]:
+        """Return a line for each floor that some figures of n samples will not settle; a warning, too, if none will.
+
+        `count` returns the classes ("worst-class") or groups ("group") of the samples.
+        """
+        fail_on = self._gates.fail_on
         floors = [floor for floor in self._gates.floors if not floor.measure]
-        forecasts = [*filter(None, (foresee(floor, n, self._gates.fail_on) for floor in floors))]
+        forecasts = [*filter(None, (foresee(floor, n, fail_on) for floor in floors))]
+        left_out = []
+        for floor in (floor for floor in self._gates.floors if floor.measure in PARTS):
+            groups = count(floor.measure)
+            left_out += [describe_left_out(groups, floor)]
+            forecasts += filter(None, [foresee_groups(groups, floor, fail_on)])
         self._results.warnings |= {forecast.message: None for forecast in forecasts if forecast.hopeless}
-        return [forecast.message for forecast in forecasts]
+        return [*(forecast.message for forecast in forecasts), *filter(None, left_out)]
 
     def floor_of(self, key: RowKey) -> Floor | None:
         """Return the floor of a row's figure; None if there is none."""
@@ -73,12 +93,48 @@ class GateChecks:
                 if decision.ruling == "inconclusive":
                     self._results.warnings[f"{who}: inconclusive: {figure}: {decision.message}"] = None
             failures += self._check_means(key, record)
+            failures += self._check_groups(key, record)
         return failures
+
+    def decide_groups(self, key: RowKey, measure: str) -> tuple[Floor, GroupDecision | None] | None:
+        """Return the floor of a row's classes or groups, and the decision on it; None if there is no floor."""
+        record = self._results.get_record(key)
+        floor = self._gates.limit(measure, record.threat)
+        if floor is None:
+            return None
+        return floor, decide_groups(list_parts(record, measure), floor, self._gates.fail_on, bound=bool(record.partial))
+
+    def _check_groups(self, key: RowKey, record: Record) -> Iterator[str]:
+        """Decide the classes and groups of a row unless the test of its only attack did; yield a line for each failure.
+
+        What is left out becomes a warning.
+        """
+        who = f"{record.model.name} ({record.model.training}), {record.threat}"
+        for measure in PARTS:
+            if (found := self.decide_groups(key, measure)) is None:
+                continue
+            floor, decided = found
+            if left_out := describe_left_out(list_parts(record, measure), floor):
+                self._results.warnings[left_out] = None
+            if decided is None or self._is_settled(key, record):
+                continue
+            self._results.decisions[f"{who}: {measure}"] = [decided.decision]
+            line = f"{who}: {decided.figure} over {record.suite}"
+            if decided.decision.ruling == "inconclusive":
+                self._results.warnings[f"{line}: inconclusive: {decided.decision.message}"] = None
+            if decided.decision.ruling == "fails":
+                yield f"{line} {decided.decision.message}"
+
+    def _is_settled(self, key: RowKey, record: Record) -> bool:
+        """Whether the test of the row's only attack has decided the very same figures."""
+        if len(record.planned) > 1 or key.origin:
+            return False
+        return _of_attack(record, record.planned[0]) == _of_row(record)
 
     def _list_limits(self, record: Record) -> Iterator[tuple[MeanFigure, Floor]]:
         """Yield the mean scores of a row under attack that have a limit, each with it."""
         for figure in list_means(record.criterion["name"], record.worst_score, record.worst_regions):
-            if floor := self._gates.score(figure.measure, record.threat, rises=figure.rises):
+            if floor := self._gates.limit(figure.measure, record.threat, rises=figure.rises):
                 yield figure, floor
 
     def _check_means(self, key: RowKey, record: Record) -> Iterator[str]:
@@ -141,6 +197,10 @@ class GateChecks:
         if floor.is_certified:
             proofs = (payload.row for payload in self._results.payloads if payload.certificate and payload.row)
             return any(floor.scope in chain(*certified_scopes(row.threat)) for row in proofs)
+        if floor.measure in PARTS:
+            records = [record for _, record in self._results.list_complete()]
+            limited = (record for record in records if self._gates.limit(floor.measure, record.threat) == floor)
+            return any(find_counted(list_parts(record, floor.measure)) for record in limited)
         if floor.measure:
             records = [record for _, record in self._results.list_complete()]
             return any(limit == floor for record in records for _, limit in self._list_limits(record))
@@ -184,5 +244,7 @@ def _unmeasured(floor: Floor) -> str:
         reasons[floor.scope] = "nothing was certified"
     if floor.threat:
         reasons[floor.scope] = "no curve was measured"
+    if floor.measure in PARTS:
+        return describe_none(floor)
     reason = reasons.get(floor.scope, f"no attack was run for {floor.scope}")
     return f"--robust-fail-under={floor}: {reason}, so nothing shows that it holds"

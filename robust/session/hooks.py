@@ -17,6 +17,8 @@ from robust.session.selection import Selection, describe_unmeasured, group_rows,
 from robust.settings.parsing import call_hook
 
 if TYPE_CHECKING:
+    from robust.data.dataset import Samples
+    from robust.records.groups import Groups
     from robust.session.row_key import RowKey
 
 
@@ -112,8 +114,17 @@ class RobustSession:
         if report.when == "call" and PAYLOADS in item.stash:
             report.robust = [payload.to_json() for payload in item.stash[PAYLOADS]]
             samples = item.stash[SAMPLES]
-            report.robust_labels = {} if samples.digest in self._sent else labels_of(samples)
+            report.robust_labels = {} if samples.digest in self._sent else labels_of(samples, self._group(samples))
         return report
+
+    def _group(self, samples: "Samples") -> "Groups | None":
+        """Return the groups of samples; None if none were named, or the user's own samples have none."""
+        if self.run.settings.groups is None:
+            return None
+        try:
+            return self.run.resources.data.read_groups(samples)
+        except ValueError:
+            return None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """File a row as soon as its last attack is done, so that a crash later loses nothing of it."""

@@ -14,12 +14,13 @@ from robust.records.attack_outcome import AttackOutcome, attack_from_json, attac
 from robust.records.certificate import Certificate, certificate_from_json, certificate_to_json
 from robust.records.columns import Columns, read_columns, write_columns
 from robust.records.curve import Curve, curve_from_json, curve_to_json
+from robust.records.groups import Groups
 from robust.records.trust import TrustReport, trust_from_json, trust_to_json
 from robust.records.used import DataUsed, ModelUsed
 from robust.verification.fresh_process import Source
 
 Json = dict[str, Any]
-# By the samples' digest: their labels, and their numbers in the split. Maps are text, see `labels_of`.
+# By the samples' digest: their labels, their numbers in the split, and their groups. Maps are text, see `labels_of`.
 Labels = dict[str, list[Any]]
 
 
@@ -51,6 +52,8 @@ class Setup:
     draw: int | None = None  # the seed of the draw of the samples; None if it is `seed`
     criterion: str = "class"  # what is a right answer: "within:50"
     layout: str = ""  # of several inputs, as JSON
+    classes: tuple[str, ...] = ()  # the names of the classes, if they have some
+    grouped: Json | None = None  # what named the groups of the samples, and the digest of its file
 
     def to_json(self) -> Json:
         return asdict(self)
@@ -65,6 +68,7 @@ class Setup:
                 "data": DataUsed(**content["data"]),
                 "transforms": tuple(content["transforms"]),
                 "notes": tuple(content["notes"]),
+                "classes": tuple(content["classes"]),
                 "source": source if isinstance(source, str) else _source_from_json(source),
                 "trained": trained and TrainingCard(**trained),
             }
@@ -182,19 +186,28 @@ class ItemPayload:
         )
 
 
-def labels_of(samples: Samples) -> Labels:
-    """Return the labels and the numbers of the samples, by their digest: sent once a session, not with every test."""
+def labels_of(samples: Samples, groups: Groups | None = None) -> Labels:
+    """Return the labels, numbers and groups of samples, by their digest: sent once a session, not with every test."""
     y: Any = samples.y.tolist() if samples.y.ndim < 3 else [[*samples.y.shape], _pack_maps(samples.y)]
-    return {samples.digest: [y, samples.index.tolist()]}
+    parts = [] if groups is None else [[groups.column, [*groups.names], groups.codes.tolist()]]
+    return {samples.digest: [y, samples.index.tolist(), *parts]}
 
 
 def read_labels(labels: list[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Read what `labels_of` returned of some samples: labels, (n, ...), and their numbers in the split, (n,)."""
-    y, index = labels
+    y, index = labels[:2]
     if len(y) == 2 and isinstance(y[1], str):
         return np.frombuffer(zlib.decompress(base64.b64decode(y[1])), "<i8").reshape(y[0]), np.array(index, np.int64)
     known = np.array(y)
     return known.astype(np.float32 if known.dtype.kind == "f" else np.int64), np.array(index, np.int64)
+
+
+def read_groups(labels: list[Any]) -> Groups | None:
+    """Read the groups in what `labels_of` returned of some samples; None if they have none."""
+    if len(labels) < 3:
+        return None
+    column, names, codes = labels[2]
+    return Groups(column, tuple(names), np.array(codes, np.int64))
 
 
 def _pack_maps(y: NDArray[Any]) -> str:

@@ -69,6 +69,7 @@ class PayloadBuilder:
 
     def _build_setup(self, case: Case) -> Setup:
         variant, samples, settings, dataset = case.variant, case.samples, self._settings, self._settings.dataset
+        reader = self._data.group_reader
         loaded, subject = self._models.load(variant), Subject(variant.spec.name, variant.training, case.module)
         return Setup(
             model=ModelUsed(subject.name, variant.training, subject.weights, subject.params),
@@ -87,6 +88,8 @@ class PayloadBuilder:
             draw=None if settings.draw == case.seed else settings.draw,
             criterion=samples.criterion,
             layout=samples.layout_text,
+            classes=self._data.dataset.names,
+            grouped=None if reader is None else reader.provenance,
         )
 
     def _draw_images(self, case: Case, result: Result) -> dict[str, NDArray[Any]]:

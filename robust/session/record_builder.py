@@ -75,6 +75,7 @@ def build_record(
             "notes": [*setup.notes, *dict.fromkeys(note for part in parts for note in part.notes)],
             "transforms": [*setup.transforms],
             **({"layout": json.loads(setup.layout)} if setup.layout else {}),
+            **({"groups": setup.grouped} if setup.grouped else {}),
             "training": setup.trained and summarise_card(setup.trained.card),
         },
         trust=trust and _note_stopped(trust, outcomes),
@@ -85,6 +86,7 @@ def build_record(
         record = _add_curve(record, curved.curve)
     if labels.ndim == 1:
         record.provenance["classes"] = count_classes(record, labels)
+        record.provenance["classes"] |= {"names": [*setup.classes]} if setup.classes else {}
     return _note_contradicted(record)
 
 

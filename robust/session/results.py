@@ -17,7 +17,7 @@ from robust.records.record import Record
 from robust.records.store import Fate, add
 from robust.records.trust import TrustReport
 from robust.report.folder import write_board
-from robust.session.payload import AttackPayload, ItemPayload, Labels, RowPart, TrainingCard, read_labels
+from robust.session.payload import AttackPayload, ItemPayload, Labels, RowPart, TrainingCard, read_groups, read_labels
 from robust.session.record_builder import build_record
 from robust.session.reverify import Reverified
 from robust.session.row_evidence import collect_evidence
@@ -84,6 +84,7 @@ class Results:
             return False
         labels, certificate = self._read_labels(key)[0], None if certified is None else certified.certificate
         record = build_record(self._ordered(key), trust, labels, certificate, curved)
+        record = replace(record, groups=read_groups(self.labels[record.data.digest]))
         before, self._records[key] = self._records.get(key), record
         if before is None or not (
             record.same_outcomes(before) and record.same_certificate(before) and record.same_curve(before)

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -181,10 +181,12 @@ class Run:
         """Tell once, before anything is measured, which figures could not settle whether a floor holds."""
         if self._foretold or not self.files:
             return
+        from robust.session.data import count_together
+
         self._foretold = True
         numbers = range(1, 1 + len(self.settings.folds))
-        runs = [self.of_fold(number) for number in numbers] or [self]
-        lines = self.gate_checks.foretell(sum(len(run.resources.data.samples) for run in runs))
+        data = [run.resources.data for run in map(self.of_fold, numbers)] or [self.resources.data]
+        lines = self.gate_checks.foretell(sum(len(part.samples) for part in data), partial(count_together, data))
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter and self.config.get_verbosity() >= 0:
             for line in lines:

@@ -14,11 +14,11 @@ from robust.attacks.rng import seeded
 from robust.attacks.text import printable_lines
 from robust.attacks.words import FAMILIES, FEATURES
 from robust.baseline.tolerance import refuse_mean
-from robust.data.dataset import TooFewError
+from robust.data.dataset import KINDS, TooFewError
 from robust.distributed.ranks import LostError
 from robust.evaluation.measure import check_model
 from robust.evaluation.score import has_score
-from robust.gates import MEAN, MIOU
+from robust.gates import MEAN, MIOU, WORST_CLASS
 from robust.models.blackbox import is_black_box
 from robust.models.spec import ModelSpec
 from robust.models.spec_hints import suggest_library
@@ -107,6 +107,12 @@ def _check_data(settings: Settings, data: RunData) -> None:
                 raise ValueError(f"the mean score by {data.criterion} is the accuracy; give a percentage, as 60")
             if floor.measure == MIOU and label_kind(data.criterion) != "map":
                 raise ValueError(f"mIoU is of maps of classes, and the criterion is {data.criterion}; leave it out")
+            if floor.measure == WORST_CLASS and data.samples.y.ndim != 1:
+                kinds = f"a sample of {data.dataset.name} is of no one class: it has {KINDS[data.dataset.labels]}"
+                raise ValueError(f"{kinds}; leave it out, or name groups, as --robust-groups=people.csv:sex")
+    if settings.groups is not None and data.group_reader is not None:
+        with trying(f"groups={settings.groups.text}"):
+            data.group_reader.check(data.samples)
     for margin in settings.baselines.margins:
         with trying(f"compare-fail={margin}"):
             refuse_mean(margin, data.criterion)

@@ -8,7 +8,7 @@ from pathlib import Path
 from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec
 from robust.attacks.words import canonical_threat, parse_threat, threat_slug
-from robust.gates import CERTIFIED, CLEAN, MEAN, MIOU, Floor, families, pair_slug
+from robust.gates import CERTIFIED, CLEAN, MEAN, MEASURES, Floor, families, pair_slug
 
 
 def read_floor(
@@ -18,7 +18,7 @@ def read_floor(
     ends: tuple[str, ...] = (),
     folder: Path = Path(),
 ) -> Floor:
-    """Read "40", "40%", "clean:85", "certified@linf:8/255:60" or "pgd-linf-8_255:35".
+    """Read "40", "40%", "clean:85", "worst-class@linf:8/255:60" or "pgd-linf-8_255:35".
 
     `ends` are those of the curves: a floor at any eps up to there is read from a curve. A table's file is below
     `folder`. Raise ValueError for anything else.
@@ -26,9 +26,9 @@ def read_floor(
     scope, _, number = text.rpartition(":")
     if not scope:
         return Floor(read_percent(number))
-    words = {CLEAN, CERTIFIED, MEAN, MIOU}
+    words = {CLEAN, CERTIFIED, *MEASURES}
     for threat in threats:
-        words |= {threat_slug(threat), *(pair_slug(measure, threat) for measure in (CERTIFIED, MEAN, MIOU))}
+        words |= {threat_slug(threat), *(pair_slug(measure, threat) for measure in (CERTIFIED, *MEASURES))}
         words |= {*(pair_slug(attack, threat) for attack in attacks)}
     for attack in attacks:
         words |= {Spec.parse(attack).slug, *families(Spec.parse(attack))}

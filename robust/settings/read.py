@@ -35,6 +35,7 @@ from robust.settings.values import (
     read_dataset,
     read_device,
     read_gates,
+    read_groups,
     read_leaderboard,
     read_models,
     read_normalization,
@@ -67,7 +68,7 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
     (dataset, criterion), *others = [_read_data(options, hooks, fold) for fold in of or (None,)]
     plan = read_attack_plan(options, dataset, any(spec.answers for spec in models), hooks)
     folds = [fit_tables(each, plan.threats) for each in (dataset, *(other.dataset for other in others))]
-    dataset = folds[0]
+    dataset, groups = folds[0], read_groups(options["groups"])
     return Settings(
         models=models,
         arch=options["arch"].text,
@@ -99,7 +100,9 @@ def read_settings(options: Options, root: Path, hooks: Hooks = call_no_hook) -> 
             plan.threats,
             certified=bool(method),
             ends=curves.ends,
+            grouped=groups is not None,
         ),
+        groups=groups,
         baselines=read_baselines(
             options["compare"], options["compare-fail"], options["save"], certified=bool(method), curves=curves.ends
         ),

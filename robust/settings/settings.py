@@ -9,6 +9,7 @@ from robust.attacks.spec import Spec
 from robust.attacks.suite import Suite
 from robust.attacks.text import slug
 from robust.data.dataset import Dataset
+from robust.data.group_spec import GroupSpec
 from robust.gates import Gates
 from robust.models.permissions import Permissions
 from robust.models.spec import ModelSpec
@@ -65,6 +66,7 @@ class Settings:
     models_below: Path  # where one in `models` starts
     attacks_below: Path  # where one in `attacks` starts
     home: Path  # the folder for trained weights, baselines and unfinished suites
+    groups: GroupSpec | None = None  # the column that says which group a sample is of
     curves: Curves = field(default_factory=Curves)  # the smallest adversarial distances that are measured
     folds: tuple[Dataset, ...] = ()  # the data of each fold that recipes are tested on; empty: there are none
 

@@ -8,8 +8,9 @@ from robust.attacks.criteria.registry import canonical_criterion
 from robust.certification.words import read_method, refuse_threat
 from robust.data.dataset import Dataset
 from robust.data.factory import open_data
+from robust.data.group_spec import GroupSpec
 from robust.data.subset import attack_only, read_classes
-from robust.gates import FAIL_ON, Gates
+from robust.gates import FAIL_ON, GROUP, Gates
 from robust.models.normalize import read_normalize
 from robust.models.output_form import read_output
 from robust.models.permissions import SHA256, Permissions
@@ -231,20 +232,31 @@ def read_gates(
     *,
     certified: bool = False,
     ends: tuple[str, ...] = (),
+    grouped: bool = False,
 ) -> Gates:
     """Return the floors of accuracies; their scopes are among these attacks (or suites) and threat models.
 
     `certified` is whether anything is: without it, a floor of what is certified is refused. `ends` are those of the
-    curves, on which any other eps may have a floor.
+    curves, on which any other eps may have a floor. `grouped` is whether the samples have groups, as for `certified`.
     """
     found = read_list(floors, lambda text: read_floor(text, attacks, threats, ends, floors.folder))
     if not certified and (proof := next((floor for floor in found if floor.is_certified), None)):
         raise OptionError(floors.name, str(proof), "nothing is certified; say how, as --robust-certify=crown")
+    if not grouped and (weakest := next((floor for floor in found if floor.measure == GROUP), None)):
+        raise OptionError(
+            floors.name, str(weakest), "there are no groups; say which, as --robust-groups=people.csv:sex"
+        )
     text = fail_on.text or "figure"
     rule = next((rule for rule in FAIL_ON if rule == text), None)
     if rule is None:
         raise OptionError(fail_on.name, text, "expected figure or ci")
     return Gates(found, rule)
+
+
+def read_groups(option: OptionValue) -> GroupSpec | None:
+    """Return the column that says which group a sample is of; None if none is named."""
+    with blame(option.name, option.text):
+        return None if option.text in (None, "none") else GroupSpec.parse(option.text, option.folder)
 
 
 def read_verdict(option: OptionValue) -> Verdict | None:

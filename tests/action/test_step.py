@@ -85,7 +85,7 @@ def test_the_report_has_the_leaderboard_a_badge_numbers_and_sarif(passed):
     report = where / "robust-report"
     figure = f"{float(ran.outputs['robust-accuracy']):.1f} %"
 
-    expected = {"index.html", "README.md", "leaderboard.csv", "results.csv", "badges", "results"}
+    expected = {"index.html", "README.md", "leaderboard.csv", "results.csv", "groups.csv", "badges", "results"}
     expected |= {"badge.json", "badge.svg", "numbers.json", "results.sarif"}
     assert {path.name for path in report.glob("[!.]*")} == expected
     assert json.loads((report / "badge.json").read_text())["message"] == figure

@@ -12,7 +12,7 @@ from robust.records.store import records
 from tests.making import file, record
 from tests.making import robust as robust_net
 
-FILES = ("index.html", "README.md", "leaderboard.csv", "results.csv")
+FILES = ("index.html", "README.md", "leaderboard.csv", "groups.csv", "results.csv")
 
 
 @pytest.fixture

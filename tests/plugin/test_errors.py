@@ -76,6 +76,16 @@ WRONG = {
     "inputs that are no numbers": (["data=npz:nan.npz", LINF], "nan to nan"),
     "labels out of range": (["data=npz:good.npz:classes=4", LINF], "labels from 0 to 9, expected 0 to 3"),
     "no data": (["data=npz:empty.npz", LINF], "has no test samples"),
+    "too few lines of groups": (
+        ["groups=few.csv:sex", GOOD, LINF],
+        "few.csv has 1 rows below its header, and the test",
+    ),
+    "no such column of groups": (["groups=few.csv:sexe", GOOD, LINF], "few.csv has no column 'sexe', did you mean"),
+    "groups by a column of images": (["groups=sex"], "digits has no columns with names; write FILE.csv:COLUMN"),
+    "floor of classes of values": (
+        ["fail-under=worst-class:40", "data=diabetes", "criterion=within:50", "model=net.py:one"],
+        "a sample of diabetes is of no one class: it has values",
+    ),
     "objects as data": (["data=npz:objects.npz", LINF], "holds Python objects"),
     "data function fails": (["data=net.py:breaks", LINF], "RuntimeError: no such layer (net.py, line "),
     "data function returns no data": (["data=net.py:words", LINF], "the mapping has a; expected an input"),
@@ -208,6 +218,7 @@ def cluttered(exporting, folder, monkeypatch):
     (folder / "package" / "part.py").write_text("from . import other\n")
     x, y = np.zeros((80, 1, 8, 8), np.float32), np.arange(80) % 10
     np.savez(folder / "good.npz", x=x, y=y)
+    (folder / "few.csv").write_text("sex\nf\n")
     np.savez(folder / "flat.npz", x_test=x[:, 0, 0, :3], y_test=y, x_train=x[:, 0, 0, :3], y_train=y)
     np.savez(folder / "wide.npz", x=x + 255 * (y == 3)[:, None, None, None], y=y)
     values = x[:, 0, 0, :1] + y[:, None] + 0.25

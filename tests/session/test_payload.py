@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from robust.records.groups import Groups
 from robust.records.trust import Finding, TrustReport
-from robust.session.payload import ItemPayload, TrainingCard, labels_of
+from robust.session.payload import ItemPayload, TrainingCard, labels_of, read_groups, read_labels
 from robust.verification.fresh_process import Source
 from tests.session.making import attack, clean, samples, setup, trust
 
@@ -58,3 +59,13 @@ def test_labels_are_by_the_digest_of_their_samples():
     assert setup(n=4).data.digest in labels_of(ours)
     others = replace(ours, y=np.array([1, 1, 1, 1]))
     assert labels_of(others).keys() != labels_of(ours).keys()
+
+
+def test_groups_go_with_the_labels_and_come_back():
+    groups = Groups("sex", ("f", "m", "none"), np.array([1, 0, 0, 1]))
+    (sent,) = json.loads(json.dumps(labels_of(samples(4), groups))).values()
+
+    assert read_groups(sent).same(groups)
+    assert [part.tolist() for part in read_labels(sent)] == [[0, 1, 0, 1], [0, 3, 6, 9]]
+    (without,) = labels_of(samples(4)).values()
+    assert read_groups(without) is None

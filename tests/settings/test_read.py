@@ -30,6 +30,7 @@ GOOD = {
         lambda s: (s.criterion, s.dataset.attacked),
         ("goal:1", (0,)),
     ),
+    "groups": (["groups=sex"], lambda s: (s.groups.column, s.groups.path), ("sex", None)),
     "download": (["download"], lambda s: s.download, True),
     "threat": (["threat=linf:8/255,l2:.5", "threat=linf:8/255"], lambda s: s.threats, ("linf:8/255", "l2:0.5")),
     "attack": (["attack=fgsm,pgd:steps=5", "attack=fgsm"], lambda s: s.attacks, ("fgsm", "pgd:steps=5")),

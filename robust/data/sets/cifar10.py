@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 @dataset(
-    "cifar10", threat="linf:8/255", classes=10, shape=(3, 32, 32), fetch=partial(torchvision_sets.fetch, "CIFAR10")
+    "cifar10",
+    threat="linf:8/255",
+    classes=10,
+    shape=(3, 32, 32),
+    fetch=partial(torchvision_sets.fetch, "CIFAR10"),
+    names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
 )
 def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
     """Read a split: 50,000 images for training, 10,000 for testing."""

@@ -24,6 +24,7 @@ CONTENT = {  # SHA-256 of the uncompressed files
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
 }
+CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
 HEADER = {"images": 16, "labels": 8}  # bytes before the pixels or labels of an IDX file
 
 
@@ -33,6 +34,7 @@ HEADER = {"images": 16, "labels": 8}  # bytes before the pixels or labels of an 
     classes=10,
     shape=(1, 28, 28),
     fetch=partial(torchvision_sets.fetch, "FashionMNIST"),
+    names=CLASSES,
 )
 def read(split: Split) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
     """Read a split: 60,000 images for training, 10,000 for testing."""

@@ -32,8 +32,11 @@ def imagefolder(text: str, folder: Path) -> Dataset:
     def read(split: Split) -> "tuple[Images, NDArray[np.int64]]":
         return _read(root, transform, split)
 
-    name = printable(root.name)
-    return Dataset(name, THREAT, 0.0, 1.0, len(classes), transform.shape, read, transforms=transform.transforms)
+    name, names = printable(root.name), tuple(map(printable, classes))
+    bounds = (0.0, 1.0)
+    return Dataset(
+        name, THREAT, *bounds, len(classes), transform.shape, read, transforms=transform.transforms, names=names
+    )
 
 
 def _split(root: Path, split: Split) -> Path:

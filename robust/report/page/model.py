@@ -11,6 +11,7 @@ from robust.report.board import Board, Row, percent
 from robust.report.lines import Line, lines
 from robust.report.page import bracket
 from robust.report.page.curves import Curve, chart
+from robust.report.page.groups import by_class, by_group
 from robust.report.page.images import gallery_section
 from robust.report.page.layout import Placed
 from robust.report.page.markup import Html, join, tag
@@ -18,8 +19,6 @@ from robust.report.page.names import anchor, files, model_anchor, model_key
 from robust.report.page.ranking import verdict
 
 MODEL = "--robust-model="
-
-MAX_CLASSES = 20  # of more, the worst are shown
 
 CAPTION = "features that the adversarial rows moved most, in their own units"
 
@@ -60,6 +59,7 @@ def _row(board: Board, row: Row, gallery: Gallery | None, first: Record, up: str
         tag(
             "div", _attacks(lines(board, row)[len(record.attacks) == 1 :]), by_class(record), class_="wide", tabindex=0
         ),
+        by_group(record),
         _moved(record),
         _reasons(record),
         gallery_section(gallery, record.provenance.get("layout")),
@@ -199,26 +199,3 @@ def _fold(record: Record, up: str) -> Html:
     n, (clean, robust) = record.data.n, record.counts
     figures = f"clean {percent(clean, n):.1f} %, robust {percent(robust, n):.1f} % of {n}: "
     return tag("p", f"{record.data.name}: {figures}", *_link_files(record, up))
-
-
-def by_class(record: Record) -> Html:
-    """Return the table of accuracies by class; "" if the record does not have them."""
-    classes = record.provenance.get("classes")
-    if not classes:
-        return join()
-    counts = list(zip(classes["n"], classes["correct"], classes["robust"], strict=True))
-    worst_first = sorted((k for k, (n, _, _) in enumerate(counts) if n), key=lambda k: counts[k][2] / counts[k][0])
-    shown = sorted(worst_first[:MAX_CLASSES])
-    which = f"the {MAX_CLASSES} worst of {len(counts)} classes" if len(counts) > MAX_CLASSES else "by class"
-    rows = [
-        _line(f"{name} %", [100 * counts[k][at] / counts[k][0] for k in shown])
-        for at, name in ((1, "clean"), (2, "robust"))
-    ]
-    head = tag("tr", tag("th", which), *(tag("th", k) for k in shown))
-    return tag("table", tag("thead", head), tag("tbody", *rows), class_="heat")
-
-
-def _line(name: str, shares: list[float]) -> Html:
-    """Return a line of the table; cells below 90 % get the shade of their class h0 to h8."""
-    cells = (tag("td", f"{share:.0f}", class_=f"h{int(share / 10)}" if share < 90 else None) for share in shares)
-    return tag("tr", tag("th", name), *cells)

@@ -58,7 +58,9 @@ def _header(boards: Sequence[Board]) -> Html:
             _file("leaderboard.csv"),
             ", one line a row; ",
             _file("results.csv"),
-            ", one line an attack.",
+            ", one line an attack; ",
+            _file("groups.csv"),
+            ", one line a class or group.",
         ),
         tag("details", tag("summary", "How to read it"), tag("p", legend(boards))),
     )

@@ -18,6 +18,7 @@ from robust.report.table import (
     describe_scores,
     mean_cells,
     spread_cell,
+    worst_cell,
 )
 
 INTERVAL = "95 % interval"
@@ -140,6 +141,7 @@ def _line(board: Board, row: Row, address: str) -> Html:
         tag("td", f"{row.clean:.1f}"),
         *figures,
         *[tag("td", spread_cell(row))] * board.folded,
+        *[tag("td", worst_cell(row))] * board.classed,
         *(tag("td", cell) for cell in mean_cells(board, row)),
         *[_median(row)] * board.curved,
         *[_certified_median(row)] * board.proved,
