@@ -200,7 +200,7 @@ def _describe_error(error: OptionError) -> str:
 
 
 def _choose_places(out: Path | None, recipes: int) -> tuple[Path | None, Path | None]:
-    """Return (the folder for the weights or None, the file for a copy of them or None); ValueError for no such place."""
+    """Return (the folder for weights, the file for a copy of them), None by default; ValueError for no such place."""
     if out is not None and out.suffix in OTHER_SUFFIXES:
         raise ValueError(f"--out={out}: weights are kept as safetensors; write --out={out.with_suffix('.safetensors')}")
     file = out if out is not None and out.suffix == ".safetensors" else None

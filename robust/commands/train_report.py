@@ -30,7 +30,7 @@ class ReportOrder:
 
 
 def read_report(text: str | None, weights: Path | None, recipes: Sequence[str]) -> ReportOrder | None:
-    """Return the order that --report gives; "" is for beside the weights. ValueError, in one line, for a wrong place."""
+    """Return the order that --report gives; "" is beside the weights. ValueError, in one line, for a wrong place."""
     if text is None:
         return None
     file = Path(text) if text else None

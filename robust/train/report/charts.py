@@ -31,14 +31,16 @@ class Line:
         return cls(name, colour, tuple((k, scale * value) for k, value in values if value is not None))
 
 
-def line_chart(title: str, unit: str, lines: Sequence[Line], best: int, lost: bool = False, top: float = 0.0) -> Html:
+def line_chart(
+    title: str, unit: str, lines: Sequence[Line], best: int, *, lost: bool = False, top: float = 0.0, width: int = 720
+) -> Html:
     """Draw lines by epoch, with a mark at the best one; `lost` shades what comes after it. `top` ends the axis."""
     lines = [line for line in lines if line.points]
     epochs = [k for line in lines for k, _ in line.points]
     values = [value for line in lines for _, value in line.points if math.isfinite(value)]
     last = max(epochs, default=1)
     low, high = min(0.0, *values, 0.0), top or 1.05 * max([*values, 0.0]) or 1.0
-    axes = Axes(1 if last > 1 else 0, max(last, 2), low, high, height=240, left=44, right=14)
+    axes = Axes(1 if last > 1 else 0, max(last, 2), low, high, width=width, height=240, left=44, right=14)
     ticks = [(float(k), str(k)) for k in epoch_ticks(last)]
     drawn = tag(
         "svg",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-# Functions that let little through below 0: the modules of torch.nn call them, too. A unit is dead if it is never above.
+# Functions that let little through below 0; the modules of torch.nn call them, too.
 RELU_LIKE = frozenset(
     ("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "celu", "selu", "gelu", "silu", "mish", "hardswish")
 )

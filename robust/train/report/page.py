@@ -6,8 +6,9 @@ from importlib.resources import files
 from typing import Any
 
 from robust.attacks.criteria.registry import read_criterion
-from robust.report.page.document import begin, document
+from robust.report.page.document import document
 from robust.report.page.markup import Html, breakable, join, tag
+from robust.report.trainings import note_training
 from robust.train.card import SELECTION_NAME, describe_figures
 from robust.train.failures import describe_collapse, describe_overfitting
 from robust.train.gradients import EXPLODING, VANISHING, find_faulty
@@ -19,6 +20,7 @@ from robust.train.validate import Epoch
 ACCURACIES = (("clean", 0, "clean"), ("one step", 5, "one_step"), (SELECTION_NAME, 4, "robust"))
 CERTIFIED = ("certified by intervals", 2, "certified")
 MAX_DEAD = 12  # layers that the findings name
+HALF = 400  # the width of a chart that has another beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +50,13 @@ class Course:
         return None if describe_collapse(last, self.curve[:-1]) else describe_overfitting(self.best, last)
 
 
-def mark(key: str) -> str:
-    """Return the beginning of the report on the training with this key, by which it is known."""
-    return begin(f"training {key}")
-
-
 def training_page(course: Course, seen: Inspection, name: str) -> str:
     """Return the report on a training; `name` is that of the weights."""
     main = tag("main", *_findings(course, seen), *_curves(course), _gradients(course), *_look(course, seen), id="top")
     footer = tag("footer", tag("p", "Made by pytest-robust from the card beside the weights and one look at them."))
     style = files("robust.train.report").joinpath("report.css").read_text("utf-8")
     title = f"Training of {name}"
-    note = f"training {course.card['key']}"
+    note = note_training(course.card["key"])
     return document(title, _header(course, name), main, footer, style=style, note=note)
 
 
@@ -94,15 +91,15 @@ def _format(value: object) -> str:
 
 
 def _findings(course: Course, seen: Inspection) -> list[Html]:
-    """Return what went wrong, first of all."""
+    """Return what went wrong, and dead units, first of all."""
     notes = [*map(str, course.card["notes"])]
     if course.overfitting and course.overfitting not in notes:
         notes.append(course.overfitting)
-    dead = [f"{layer.name} {layer.dead} of {layer.units}" for layer in seen.layers if layer.dead]
+    dead = [f"{layer.dead} of {layer.units} in {layer.name}" for layer in seen.layers if layer.dead]
     more = f" and {len(dead) - MAX_DEAD} more layers" if len(dead) > MAX_DEAD else ""
     notes += [f"dead units: {', '.join(dead[:MAX_DEAD])}{more}"] * bool(dead)
     told = tag("ul", *(tag("li", note) for note in notes)) if notes else tag("p", "Nothing.", class_="note")
-    return [tag("section", tag("h2", "What went wrong", id="wrong"), told, aria_labelledby="wrong")]
+    return [tag("section", tag("h2", "What stands out", id="findings"), told, aria_labelledby="findings")]
 
 
 def _curves(course: Course) -> list[Html]:
@@ -110,9 +107,9 @@ def _curves(course: Course) -> list[Html]:
     accuracies = [Line.of(curve, *line, 100.0) for line in (*ACCURACIES, CERTIFIED)]
     missing = [line.name for line in accuracies[1:] if not line.points]
     charts = (
-        line_chart("Accuracy on validation", "%", accuracies, best, bool(course.overfitting), top=100.0),
-        line_chart("Loss of the training", "", [Line.of(curve, "mean of the epoch", 3, "loss")], best),
-        line_chart("Learning rate", "", [Line.of(curve, "last step of the epoch", 6, "lr")], best),
+        line_chart("Accuracy on validation", "%", accuracies, best, lost=bool(course.overfitting), top=100.0),
+        line_chart("Loss of the training", "", [Line.of(curve, "mean of the epoch", 3, "loss")], best, width=HALF),
+        line_chart("Learning rate", "", [Line.of(curve, "last step of the epoch", 6, "lr")], best, width=HALF),
     )
     note = f"Not measured, since this recipe does not select by it: {', '.join(missing)}." if missing else None
     lost = f"Shaded, {course.overfitting}." if course.overfitting else None
@@ -132,8 +129,8 @@ def _gradients(course: Course) -> Html:
             "figcaption",
             tag(
                 "p",
-                "The mean length over the steps of an epoch, by layer; darker is longer, on a logarithmic scale. Framed: "
-                f"below {VANISHING:g}, where they vanish, or above {EXPLODING:g}, where they explode.",
+                "The mean length over the steps of an epoch, by layer; darker is longer, on a logarithmic scale. "
+                f"Framed: below {VANISHING:g}, where they vanish, or above {EXPLODING:g}, where they explode.",
             ),
             _faulty(course.curve),
         ),
@@ -164,9 +161,9 @@ def _look(course: Course, seen: Inspection) -> list[Html]:
     criterion = read_criterion(course.card.get("criterion", "class"))
     n, found = len(seen.correct), seen.found
     lead = (
-        f"The weights of the best epoch and the {n:,} validation samples: {seen.correct.sum():,} are answered right, and "
-        f"of these {SELECTION_NAME} finds an adversarial input for {found:,}. Where it finds none, the clean answer "
-        "stands. It is a weak attack, of which a suite finds more."
+        f"The weights of the best epoch and the {n:,} validation samples: {seen.correct.sum():,} are answered right, "
+        f"and of these {SELECTION_NAME} finds an adversarial input for {found:,}. Where it finds none, the clean "
+        "answer stands. It is a weak attack, of which a suite finds more."
     )
     if seen.labels is None:
         table = tables.scores(seen, criterion.score_name) if criterion.score_name else None

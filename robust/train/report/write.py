@@ -6,8 +6,8 @@ from pathlib import Path
 
 from robust.attacks.files import read_text
 from robust.attacks.threats.threat import Part
-from robust.records.files import begins, read_object, write
-from robust.report.page.document import begin
+from robust.records.files import read_object, write
+from robust.report.trainings import read_key
 from robust.train.cache import Trained
 from robust.train.curves import read_gradients
 from robust.train.report.inspection import inspect
@@ -24,13 +24,8 @@ def refuse_place(path: Path) -> None:
         raise ValueError(f"there is no folder {path.parent}; make it, or name another")
     if not os.access(path.parent, os.W_OK):
         raise ValueError(f"the folder {path.parent} cannot be written; name another")
-    if os.path.lexists(path) and not is_report(path):
+    if os.path.lexists(path) and read_key(path) is None:
         raise ValueError("is there, and no report on a training; name another file, or remove it")
-
-
-def is_report(path: Path) -> bool:
-    """Whether the file is a report on a training, and not another page."""
-    return path.is_file() and begins(path, begin("training ").removesuffix(" -->"))
 
 
 def choose_place(trained: Trained, wanted: Path | None) -> Path:
