@@ -43,7 +43,7 @@ def summarise(
     write([*clean, *(f"{subject}: {note}" for subject, note in notes.items()), *describe_verified(records)])
     for trained in results.list_trained():
         write([f"trained by {describe_card(trained.card)}: {_shorten(Path(trained.path), folder)}"])
-        write(_describe_report(trained, folder))
+        write(describe_report(trained, folder))
         write((f"  {note}" for note in trained.card["notes"]), yellow=True)
     write(_describe_files(results, folder))
     write((line for line in unfinished if line not in failures), yellow=True)
@@ -51,11 +51,13 @@ def summarise(
     write((f"FAILED {line}" for line in failures), red=True)
 
 
-def _describe_report(trained: TrainingCard, folder: Path) -> list[str]:
+def describe_report(trained: TrainingCard, folder: Path) -> list[str]:
     """Return a line on where the report on a training is, if there is one."""
     name = trained.card.get("report")
     path = Path(trained.path).parent / name if name else None
-    return [f"  report: {_shorten(path.resolve(), folder)}"] if path is not None and path.is_file() else []
+    return (
+        [f"  report: {_shorten(Path(os.path.normpath(path)), folder)}"] if path is not None and path.is_file() else []
+    )
 
 
 def _find_sign(reporter: "pytest.TerminalReporter") -> str:

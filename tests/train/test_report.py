@@ -192,7 +192,8 @@ def test_robust_overfitting_is_marked_where_the_training_would_tell_of_it(traine
 
     assert "robust overfitting: 50.0% in epoch 2, the best, 40.0% in the last" in worse
     assert "class=shade" in worse
-    assert "robust overfitting" not in same.replace(worse[: worse.index("<body>")], "")
+    assert "robust overfitting" not in same
+    assert "class=shade" not in same
 
 
 def test_layers_whose_gradients_vanish_are_named_and_framed(trained, seen):
@@ -220,11 +221,8 @@ def test_what_was_not_kept_is_said(trained, folder):
     write_report(trained, THREAT, 0, folder / "lacking.html")
     gradients.write_bytes(kept)
 
-    assert (
-        f"They were not kept: {gradients.name} is missing, or of another training."
-        in (folder / "lacking.html").read_text()
-    )
-    assert "not recorded" not in (folder / "lacking.html").read_text()
+    text = (folder / "lacking.html").read_text()
+    assert f"They were not kept: {gradients.name} is missing, or of another training." in text
 
 
 def test_of_values_the_errors_are_shown_and_no_confusion(trained):
