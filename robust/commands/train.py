@@ -242,8 +242,8 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
             )
         if order.file is not None and ranks.first:
             trained = trained.copy_to(order.file)
-        report = order.report and order.report.make(trained, order.threat, order.seed, ranks)
-        yield _describe_result(order, trained, report)
+        page = order.report.make(trained, order.threat, order.seed, ranks) if order.report else None
+        yield _describe_result(order, trained, page)
 
 
 def _describe_epoch(epoch: Epoch, plan: Plan) -> str:
@@ -251,7 +251,7 @@ def _describe_epoch(epoch: Epoch, plan: Plan) -> str:
     return f"epoch {epoch.number}/{plan.epochs}: loss {epoch.loss:.3g}; on validation: {figures}"
 
 
-def _describe_result(order: Order, trained: Trained, report: Path | None) -> str:
+def _describe_result(order: Order, trained: Trained, page: Path | None) -> str:
     path, card = Path(os.path.relpath(trained.path)), trained.card
     weights = path if trained.copy is None else Path(os.path.relpath(trained.copy))
     test = [
@@ -269,7 +269,7 @@ def _describe_result(order: Order, trained: Trained, report: Path | None) -> str
         *(f"  {note}" for note in card["notes"]),
         f"  weights: {weights}",
         f"  curves:  {path.with_suffix('.svg')}, {path.with_suffix('.csv')}, {path.with_suffix('.gradients.csv')}",
-        *([f"  report:  {os.path.relpath(report)}"] if report else []),
+        *([f"  report:  {os.path.relpath(page)}"] if page else []),
         f"  test it: {shlex.join(test)}",
     ]
     return "".join(f"{line}\n" for line in lines)

@@ -20,7 +20,7 @@ from robust.report.page.further import model_pages, row_pages
 from robust.report.page.layout import Layout
 from robust.report.page.page import page
 from robust.report.robustbench import FOLDER, Imported, read_entries
-from robust.report.trainings import find_reports, key_of
+from robust.report.trainings import find_reports, key_of, read_key
 
 MADE = ("index.html", "README.md", "leaderboard.csv", "results.csv")
 
@@ -86,7 +86,8 @@ def _remove_stale(folder: Path, written: set[str]) -> None:
         if f"badges/{stale.name}" not in written and is_generated(read_text(stale, "replace")):
             stale.unlink()
     for stale in (folder / PAGES).glob("*.html"):
-        if f"{PAGES}/{stale.name}" not in written and begins(stale, GENERATED["index.html"]):
+        ours = begins(stale, GENERATED["index.html"]) and read_key(stale) is None
+        if f"{PAGES}/{stale.name}" not in written and ours:
             stale.unlink()
 
 

@@ -76,7 +76,7 @@ def hash_content(content: bytes) -> str:
 def summarise_card(card: dict[str, Any]) -> dict[str, Any]:
     """Return the part of a card that a record keeps."""
     selected = {key: card["selected_by"][key] for key in ("n", "digest")}
-    others = {key: card[key] for key in ("suite", "report") if key in card}
+    others: dict[str, Any] = {key: card[key] for key in ("suite", "report") if key in card}
     return {**{key: card[key] for key in RECORD_FIELDS}, "selected_by": selected, **others}
 
 

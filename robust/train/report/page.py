@@ -41,7 +41,8 @@ class Course:
     @property
     def best(self) -> Epoch:
         """The best epoch, whose weights were kept."""
-        return self.curve[self.card["best"]["number"] - 1]
+        best: int = self.card["best"]["number"]
+        return self.curve[best - 1]
 
     @property
     def overfitting(self) -> str | None:

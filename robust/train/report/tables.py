@@ -65,7 +65,7 @@ def scores(seen: Inspection, name: str) -> Html:
         figures = (values.mean(), *np.quantile(values, QUANTILES))
         rows.append(tag("tr", tag("th", title), *(tag("td", f"{figure:.4g}") for figure in figures)))
     head = tag("tr", *(tag("th", each) for each in names))
-    caption = tag("caption", f"{name} of a sample")
+    caption = tag("caption", f"{name}, by sample")
     return tag("table", caption, tag("thead", head), tag("tbody", *rows), class_="attacks even")
 
 
