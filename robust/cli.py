@@ -59,6 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     typed = sys.argv[1:] if argv is None else argv
     if typed[:1] in (["evaluate"], ["certify"]):  # the options are the plugin's, also by their names there
         typed = [re.sub("^--robust-", "--", text) for text in typed]
+    if typed[:1] == ["train"]:
+        typed = _separate_report(typed)
     try:
         args = parser.parse_args(typed)
     except SystemExit as done:  # argparse has printed what is wrong; its own status for that is 2
@@ -81,6 +83,14 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"robust {args.command}: {brief(str(error) or type(error).__name__)}\n")
         return 4
     return 0
+
+
+def _separate_report(typed: list[str]) -> list[str]:
+    """Return the arguments with an equals sign at a --report without a file, which would take the model for one."""
+    bare = (
+        text == "--report" and not after.endswith(".html") for text, after in zip(typed, [*typed[1:], ""], strict=True)
+    )
+    return [f"{text}=" if alone else text for text, alone in zip(typed, bare, strict=True)]
 
 
 def _add_board(parser: argparse.ArgumentParser) -> None:
@@ -141,6 +151,14 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR|FILE",
         help="where the weights go, a folder or FILE.safetensors; default: .robust/models, where pytest looks",
+    )
+    add(
+        "--report",
+        nargs="?",
+        const="",
+        metavar="FILE.html",
+        help="make one page on the training, by default beside the weights: curves, gradients, dead units, confusion; "
+        "costs one pass over the validation samples and one attack of 10 steps",
     )
     _add_wait(parser)
 

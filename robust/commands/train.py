@@ -18,6 +18,7 @@ from robust.attacks.text import brief, printable_lines
 from robust.attacks.threats.threat import Part, read_threat
 from robust.attacks.threats.union import Union
 from robust.attacks.words import canonical_threat, tables_of
+from robust.commands.train_report import ReportOrder, read_report
 from robust.data.dataset import Dataset
 from robust.data.maps import CRITERION
 from robust.data.tables import check_table, fit_tables
@@ -72,6 +73,7 @@ class Order:
     seed: int
     folder: Path
     file: Path | None  # where the user wants a copy of the weights
+    report: ReportOrder | None
 
 
 def main(args: argparse.Namespace) -> int:
@@ -117,6 +119,8 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
                 "is no Python file; name what makes the model, and start with --recipe=pgd-at:pretrained=FILE"
             )
     recipes = read_list(options["train"], canonicalize_recipe, "pgd-at")
+    folder, file = _choose_places(args.out, len(recipes))
+    report = read_report(args.report, file, recipes)
     with blame("device", args.device):
         device = ranks.device(read_device(options["device"]))
     with blame("data", args.data):
@@ -162,8 +166,8 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
     for recipe in recipes:
         with blame("train", recipe):
             rehearse(build(), read_recipe(recipe), few, threat)
-    folder, file = _choose_places(args.out, here, len(recipes))
-    return Order(spec, build, normalize, output, recipes, args.data, dataset, threat, text, args.seed, folder, file)
+    places = (private(here / ".robust") / "models" if folder is None else folder, file, report)
+    return Order(spec, build, normalize, output, recipes, args.data, dataset, threat, text, args.seed, *places)
 
 
 def _judge(dataset: Dataset, criterion: str | None) -> Dataset:
@@ -195,14 +199,14 @@ def _describe_error(error: OptionError) -> str:
     return f"{name}{error.text}: {str(error).replace('--robust-', '--')}"
 
 
-def _choose_places(out: Path | None, here: Path, recipes: int) -> tuple[Path, Path | None]:
-    """Return (the folder for the weights, the file for a copy of them or None); ValueError for no such place."""
+def _choose_places(out: Path | None, recipes: int) -> tuple[Path | None, Path | None]:
+    """Return (the folder for weights, the file for a copy of them), None by default; ValueError for no such place."""
     if out is not None and out.suffix in OTHER_SUFFIXES:
         raise ValueError(f"--out={out}: weights are kept as safetensors; write --out={out.with_suffix('.safetensors')}")
     file = out if out is not None and out.suffix == ".safetensors" else None
     if file is not None and recipes > 1:
         raise ValueError(f"--out={file}: {recipes} recipes make as many files; name a folder")
-    return private(here / ".robust") / "models" if out is None or file else out, file
+    return None if file else out, file
 
 
 def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
@@ -238,7 +242,8 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
             )
         if order.file is not None and ranks.first:
             trained = trained.copy_to(order.file)
-        yield _describe_result(order, trained)
+        page = order.report.make(trained, order.threat, order.seed, ranks) if order.report else None
+        yield _describe_result(order, trained, page)
 
 
 def _describe_epoch(epoch: Epoch, plan: Plan) -> str:
@@ -246,7 +251,7 @@ def _describe_epoch(epoch: Epoch, plan: Plan) -> str:
     return f"epoch {epoch.number}/{plan.epochs}: loss {epoch.loss:.3g}; on validation: {figures}"
 
 
-def _describe_result(order: Order, trained: Trained) -> str:
+def _describe_result(order: Order, trained: Trained, page: Path | None) -> str:
     path, card = Path(os.path.relpath(trained.path)), trained.card
     weights = path if trained.copy is None else Path(os.path.relpath(trained.copy))
     test = [
@@ -264,6 +269,7 @@ def _describe_result(order: Order, trained: Trained) -> str:
         *(f"  {note}" for note in card["notes"]),
         f"  weights: {weights}",
         f"  curves:  {path.with_suffix('.svg')}, {path.with_suffix('.csv')}, {path.with_suffix('.gradients.csv')}",
+        *([f"  report:  {os.path.relpath(page)}"] if page else []),
         f"  test it: {shlex.join(test)}",
     ]
     return "".join(f"{line}\n" for line in lines)

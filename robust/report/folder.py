@@ -2,7 +2,7 @@
 
 import gc
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from robust.report.page.further import model_pages, row_pages
 from robust.report.page.layout import Layout
 from robust.report.page.page import page
 from robust.report.robustbench import FOLDER, Imported, read_entries
+from robust.report.trainings import find_reports, key_of, read_key
 
 MADE = ("index.html", "README.md", "leaderboard.csv", "groups.csv", "results.csv")
 
@@ -47,7 +48,7 @@ def _uncollected() -> Iterator[None]:
 
 
 def _write(folder: Path, keep: bool) -> list[Path]:
-    claims = folder / FOLDER
+    claims, reports = folder / FOLDER, find_reports(folder)
     made, imported = boards(records(folder)), read_entries(claims) if claims.is_dir() else []
     for below in ("badges", PAGES):
         refuse_links(folder, folder / below)
@@ -56,9 +57,9 @@ def _write(folder: Path, keep: bool) -> list[Path]:
         write(folder / name, content.encode())
         written.add(name)
     for models in model_pages(made):
-        note = models.note({record.stem: _digest(folder, record) for record in models.records})
+        note = models.note({record.stem: _digest(folder, record, reports) for record in models.records})
         if not (keep and begins(folder / models.path, f"{begin(note)}\n")):
-            write(folder / models.path, models.html(galleries(folder, models.records), note).encode())
+            write(folder / models.path, models.html(galleries(folder, models.records), note, reports).encode())
         written.add(models.path)
     _remove_stale(folder, written)
     return [folder / name for name in MADE]
@@ -67,7 +68,10 @@ def _write(folder: Path, keep: bool) -> list[Path]:
 def render(folder: Path, made: Sequence[Board], imported: Sequence[Imported]) -> Iterator[tuple[str, str]]:
     """Yield the paths and texts of all files but the further pages of models."""
     rows = [row.record for board in made for row in board.rows]
-    yield "index.html", page(made, {} if Layout.of(made).models else galleries(folder, rows), imported)
+    yield (
+        "index.html",
+        page(made, {} if Layout.of(made).models else galleries(folder, rows), imported, find_reports(folder)),
+    )
     yield "README.md", markdown(made, imported)
     yield "leaderboard.csv", wide_csv(made)
     yield "results.csv", long_csv(made)
@@ -83,15 +87,20 @@ def _remove_stale(folder: Path, written: set[str]) -> None:
         if f"badges/{stale.name}" not in written and is_generated(read_text(stale, "replace")):
             stale.unlink()
     for stale in (folder / PAGES).glob("*.html"):
-        if f"{PAGES}/{stale.name}" not in written and begins(stale, GENERATED["index.html"]):
+        ours = begins(stale, GENERATED["index.html"]) and read_key(stale) is None
+        if f"{PAGES}/{stale.name}" not in written and ours:
             stale.unlink()
 
 
-def _digest(folder: Path, record: Record) -> str:
-    """Return a hash of the file of a record, and of whether its evidence is there."""
+def _digest(folder: Path, record: Record, reports: Mapping[str, str]) -> str:
+    """Return a hash of the file of a record, and whether its evidence and a report on its training are there."""
     path = folder / "results" / f"{record.stem}.json"
     content = path.read_bytes() if path.exists() else record.to_json().encode()
-    return hashlib.sha256(content).hexdigest() + "without" * (not path.with_suffix(".npz").exists())
+    return (
+        hashlib.sha256(content).hexdigest()
+        + "without" * (not path.with_suffix(".npz").exists())
+        + reports.get(key_of(record), "")
+    )
 
 
 def check_rendering(folder: Path, rows: list[Record]) -> None:

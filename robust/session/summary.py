@@ -12,6 +12,7 @@ from robust.records.record import Record
 from robust.records.store import describe_fates
 from robust.report.board import boards
 from robust.report.terminal import describe_findings, terminal
+from robust.session.payload import TrainingCard
 from robust.session.results import Results
 from robust.session.reverify import NAME as FRESH
 from robust.train.card import describe_card
@@ -42,11 +43,21 @@ def summarise(
     write([*clean, *(f"{subject}: {note}" for subject, note in notes.items()), *describe_verified(records)])
     for trained in results.list_trained():
         write([f"trained by {describe_card(trained.card)}: {_shorten(Path(trained.path), folder)}"])
+        write(describe_report(trained, folder))
         write((f"  {note}" for note in trained.card["notes"]), yellow=True)
     write(_describe_files(results, folder))
     write((line for line in unfinished if line not in failures), yellow=True)
     write((f"WARNING {line}" for line in warnings), yellow=True, bold=True)
     write((f"FAILED {line}" for line in failures), red=True)
+
+
+def describe_report(trained: TrainingCard, folder: Path) -> list[str]:
+    """Return a line on where the report on a training is, if there is one."""
+    name = trained.card.get("report")
+    path = Path(trained.path).parent / name if name else None
+    return (
+        [f"  report: {_shorten(Path(os.path.normpath(path)), folder)}"] if path is not None and path.is_file() else []
+    )
 
 
 def _find_sign(reporter: "pytest.TerminalReporter") -> str:

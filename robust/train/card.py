@@ -25,9 +25,10 @@ TYPES: dict[str, Any] = {
     **{"curve": list, "normalize": (str, type(None)), "data": {"name": str}, "learnt_from": {"n": int}},
     **{"selected_by": {"n": int, "digest": str, "index": list}, "best": EPOCH, "last": EPOCH},
     "suite": {"name": str, "n": int, "robust": NUMBER},
+    "report": str,
 }
-# Of a recipe not for robustness; of cards before there was the option; of a recipe not for certificates.
-OPTIONAL = ("suite", "normalize", "certified")
+# Of a recipe not for robustness; of cards before there was the option; of a recipe not for certificates; if asked for.
+OPTIONAL = ("suite", "normalize", "certified", "report")
 
 
 def read_card(weights: Path) -> dict[str, Any] | None:
@@ -75,8 +76,8 @@ def hash_content(content: bytes) -> str:
 def summarise_card(card: dict[str, Any]) -> dict[str, Any]:
     """Return the part of a card that a record keeps."""
     selected = {key: card["selected_by"][key] for key in ("n", "digest")}
-    suite = {"suite": card["suite"]} if "suite" in card else {}
-    return {**{key: card[key] for key in RECORD_FIELDS}, "selected_by": selected, **suite}
+    others: dict[str, Any] = {key: card[key] for key in ("suite", "report") if key in card}
+    return {**{key: card[key] for key in RECORD_FIELDS}, "selected_by": selected, **others}
 
 
 def describe_card(card: dict[str, Any]) -> str:

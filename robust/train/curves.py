@@ -23,6 +23,14 @@ def gradients_csv(curve: Sequence[Epoch]) -> str:
     return _csv([("epoch", *layers), *((e.number, *(e.gradients[layer] for layer in layers)) for e in curve)])
 
 
+def read_gradients(content: str) -> list[dict[str, float]]:
+    """Return the mean norms by layer, of each epoch, from what `gradients_csv` has written; ValueError for else."""
+    rows = [*csv.reader(io.StringIO(content))]
+    if not rows or rows[0][:1] != ["epoch"]:
+        raise ValueError("is no table of gradients")
+    return [dict(zip(rows[0][1:], map(float, row[1:]), strict=True)) for row in rows[1:]]
+
+
 def curve_svg(curve: Sequence[Epoch], best: int, title: str) -> str:
     """Draw the accuracies by epoch, with a mark at the epoch numbered `best`."""
     last = max(curve[-1].number, 2)
@@ -37,7 +45,7 @@ def curve_svg(curve: Sequence[Epoch], best: int, title: str) -> str:
         parts.append(f'<text x="{axes.left - 6}" y="{y}" text-anchor="end">{percent} %</text>')
     parts += [
         f'<text x="{number(axes.x(epoch))}" y="{axes.y_end + 22}" text-anchor="middle">{epoch}</text>'
-        for epoch in _ticks(last)
+        for epoch in epoch_ticks(last)
     ]
     parts.append(f'<path d="{axes.upright(best)}" stroke="#777" stroke-dasharray="4 3"/>')
     parts.append(f'<text x="{number(axes.x(best))}" y="{axes.top - 8}" text-anchor="middle" fill="#777">best</text>')
@@ -50,7 +58,8 @@ def curve_svg(curve: Sequence[Epoch], best: int, title: str) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _ticks(last: int) -> list[int]:
+def epoch_ticks(last: int) -> list[int]:
+    """Return the epochs that an axis names, of those up to `last`."""
     stride = max(1, -(-last // 8))
     return [*range(stride, last + 1, stride)]
 

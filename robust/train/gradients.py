@@ -32,13 +32,18 @@ class Lengths:
         return {layer: square**0.5 for layer, square in squares.items()}
 
 
+def find_faulty(lengths: dict[str, float]) -> dict[str, list[str]]:
+    """Return the layers in which gradients "vanish" and those in which they "explode"."""
+    return {
+        "vanish": [layer for layer, length in lengths.items() if length < VANISHING],
+        "explode": [layer for layer, length in lengths.items() if length > EXPLODING],
+    }
+
+
 def describe_lengths(lengths: dict[str, float]) -> list[str]:
     """Return one line if gradients vanish in some layers, and one if they explode in some."""
     lines = []
-    for verb, layers in (
-        ("vanish", [layer for layer, length in lengths.items() if length < VANISHING]),
-        ("explode", [layer for layer, length in lengths.items() if length > EXPLODING]),
-    ):
+    for verb, layers in find_faulty(lengths).items():
         if layers:
             example = f"{layers[0]}: {lengths[layers[0]]:.1g}"
             lines.append(f"the gradients {verb} in {len(layers)} of {len(lengths)} layers ({example})")

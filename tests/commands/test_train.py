@@ -37,6 +37,7 @@ def call(tmp_path, monkeypatch, capsys):
         "def load():\n    import numpy as np\n    return np.zeros((4, 64)), [0, 1, 0, 1]\n"
     )
     (tmp_path / "weights.safetensors").write_bytes(b"")
+    (tmp_path / "mine.html").write_text("<!doctype html><title>My page</title>")
     monkeypatch.chdir(tmp_path)
 
     def run(*argv):
@@ -119,6 +120,36 @@ def test_pytest_finds_what_was_trained(call, tmp_path):
     assert [*(tmp_path / ".robust" / "models").glob("*.safetensors")] == before
 
 
+def test_a_report_goes_beside_the_weights_and_changes_nothing_of_them(call, tmp_path):
+    given = ["net.py:make", "--recipe=pgd-at:epochs=2:steps=2", "--threat=linf:0.1"]
+    assert call(*given, "--out=plain")[0] == 0
+    status, out, err = call("--report", *given, "--out=seen")  # not a file of the name net.py:make
+    (plain,), (seen,) = ([*(tmp_path / folder).glob("*.safetensors")] for folder in ("plain", "seen"))
+    card = json.loads(seen.with_suffix(".json").read_text())
+    n = card["selected_by"]["n"]
+
+    assert status == 0
+    assert f"  report:  seen/{seen.stem}.html\n" in out
+    assert err.endswith(f"report: one pass over {n} validation samples, and one attack of 10 steps\n")
+    assert card["report"] == f"{seen.stem}.html"
+    assert plain.read_bytes() == seen.read_bytes()
+    assert plain.with_suffix(".gradients.csv").read_bytes() == seen.with_suffix(".gradients.csv").read_bytes()
+    assert not [*(tmp_path / "plain").glob("*.html")]
+
+
+def test_a_report_on_a_training_of_the_cache_is_made_without_it(call, tmp_path):
+    given = ["net.py:make", "--recipe=standard:epochs=1", "--out=kept/net.safetensors"]
+    call(*given)
+    status, out, err = call(*given, "--report")
+    page = (tmp_path / "kept" / "net.html").read_text()
+    cards = [*(tmp_path / ".robust" / "models").glob("*.json"), tmp_path / "kept" / "net.json"]
+
+    assert (status, err.count("\n")) == (0, 1)  # on what the report costs; nothing is trained
+    assert "  report:  kept/net.html\n" in out
+    assert "Not measured, since this recipe does not select by it: one step, PGD-10, certified by intervals." in page
+    assert [json.loads(card.read_text())["report"] for card in cards] == ["../../kept/net.html", "net.html"]
+
+
 def test_several_recipes_are_trained_each_once(call):
     status, out, _ = call("net.py:make", "--recipe=standard:epochs=1,fgsm-rs:epochs=1", "--recipe=standard:epochs=1")
 
@@ -195,6 +226,16 @@ def test_a_training_that_diverges_is_no_mistake_of_usage(call):
         (
             ["net.py:make", "--out=net.pt"],
             "--out=net.pt: weights are kept as safetensors; write --out=net.safetensors",
+        ),
+        (["net.py:make", "--report=seen.htm"], "--report=seen.htm: a report is a page; name it seen.html, or leave"),
+        (["net.py:make", "--report=nix/seen.html"], "--report=nix/seen.html: there is no folder nix; make it, or name"),
+        (
+            ["net.py:make", "--report=mine.html"],
+            "--report=mine.html: is there, and no report on a training; name another",
+        ),
+        (
+            ["net.py:make", "--recipe=trades,mart", "--report=seen.html"],
+            "--report=seen.html: 2 recipes make as many reports; leave the name out",
         ),
         (["net.py:make", "--device=tpu"], "--device=tpu: expected auto, cpu, cuda, cuda:1 or mps"),
     ],

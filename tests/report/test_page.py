@@ -65,6 +65,27 @@ def test_the_policy_allows_our_own_style_and_script_and_nothing_else():
     )
 
 
+KEY = "5e" * 32
+
+
+def trained():
+    """A row of a model that was trained by pgd-at."""
+    made = record(training="pgd-at")
+    return replace(made, provenance={**made.provenance, "training": {"key": KEY, "report": "a net.html"}})
+
+
+def test_a_row_leads_to_the_report_on_its_training_if_that_is_in_the_folder():
+    linked, elsewhere, without = (
+        page(boards([made]), {}, reports=reports)
+        for made, reports in ((trained(), {KEY: "weights/a net.html"}), (trained(), {}), (record(), {KEY: "net.html"}))
+    )
+
+    assert '<a href="weights/a%20net.html">report on the training</a>' in linked
+    assert "The report on the training is a net.html, as seen from the weights." in elsewhere
+    assert "report on the training</a>" not in elsewhere
+    assert "report on the training" not in without
+
+
 def test_every_link_within_the_page_leads_somewhere_and_every_id_is_there_once():
     made = [*crowd(6, ("linf:0.1", "l2:1"))]
     tags = Tags(page(boards(made), gallery(made[0]))).found

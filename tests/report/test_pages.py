@@ -14,13 +14,16 @@ from robust.report import folder as report
 from robust.report.board import boards
 from robust.report.folder import write_board
 from robust.report.page import layout, ranking, scatter
+from robust.report.page.document import begin
 from robust.report.page.layout import Layout
 from robust.report.page.page import page
+from robust.report.trainings import note_training
 from tests.browser.making import crowd
 from tests.making import evidence, record
 from tests.report.test_board import staged
 from tests.report.test_page import Tags
 
+KEY = "5e" * 32
 THREATS = ("linf:0.1", "linf:0.2")
 ROWS = 14  # of each of two boards
 SHOWN = 10  # of them in index.html
@@ -144,6 +147,18 @@ def test_a_page_is_drawn_anew_if_its_records_or_their_evidence_changed(tmp_path)
 
     assert b"2026-03-04" in b"".join(kept.values())
     assert {path: path.read_bytes() for path in (tmp_path / "pages").glob("*.html")} == kept
+
+
+def test_a_page_is_drawn_anew_if_a_report_on_a_training_came(tmp_path):
+    made = fill(tmp_path)
+    put(tmp_path, [replace(made[0], provenance={**made[0].provenance, "training": {"key": KEY}})])
+    write_board(tmp_path, keep=True)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "net.html").write_text(begin(note_training(KEY)))
+    write_board(tmp_path, keep=True)
+    links = [link for path in (tmp_path / "pages").glob("models-*.html") for link in attributes(path, "href")]
+
+    assert links.count("../weights/net.html") == 1
 
 
 def test_the_command_believes_no_page(tmp_path):

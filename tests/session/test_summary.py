@@ -2,7 +2,8 @@
 
 import pytest
 
-from robust.session.summary import describe_verified
+from robust.session.payload import TrainingCard
+from robust.session.summary import describe_report, describe_verified
 from tests.making import record
 
 ROBUST = "robust samples cannot be verified"
@@ -34,3 +35,14 @@ def verified(**content):
 )
 def test_what_was_verified_is_told_and_why_something_was_not(records, lines):
     assert describe_verified(records) == lines
+
+
+def test_a_report_on_a_training_is_named_where_it_is(tmp_path):
+    (tmp_path / "kept").mkdir()
+    trained = TrainingCard({"report": "../kept/net.html"}, str(tmp_path / "models" / "net.safetensors"))
+    (tmp_path / "models").mkdir()
+
+    assert describe_report(trained, tmp_path) == []
+    (tmp_path / "kept" / "net.html").touch()
+    assert describe_report(trained, tmp_path) == ["  report: kept/net.html"]
+    assert describe_report(TrainingCard({}, trained.path), tmp_path) == []

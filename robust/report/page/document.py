@@ -8,9 +8,12 @@ from robust.records.store import GENERATED
 from robust.report.page.markup import Html, tag, void
 
 
-def document(title: str, *body: object, script: str = "", note: str = "") -> str:
-    """Return a page that runs this script and no other; `note` is a comment at its beginning."""
-    style = read_asset("page.css")
+def document(title: str, *body: object, script: str = "", note: str = "", style: str = "") -> str:
+    """Return a page that runs this script and no other; `note` is a comment at its beginning.
+
+    `style` comes after that of all pages.
+    """
+    style = read_asset("page.css") + style
     head = [
         void("meta", charset="utf-8"),
         void("meta", name="viewport", content="width=device-width, initial-scale=1"),

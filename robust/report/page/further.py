@@ -43,10 +43,10 @@ class ModelPage:
         parts += [str(len(board.digests) > 1) for placed, _ in self.models for board, _ in placed]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def html(self, galleries: Mapping[str, Gallery], note: str) -> str:
-        """Return the page; `galleries` are those of its rows, by the stems of their records."""
+    def html(self, galleries: Mapping[str, Gallery], note: str, reports: Mapping[str, str] = model.NONE) -> str:
+        """Return the page; `galleries` are those of its rows, by the stems of the records; `reports` as in page.py."""
         title = f"Models, page {self.number} of {self.of}"
-        sections = (model.section(placed, curves, galleries, up="../") for placed, curves in self.models)
+        sections = (model.section(placed, curves, galleries, reports, up="../") for placed, curves in self.models)
         main = tag("main", tag("section", *sections, aria_label="models"), id="top")
         return document(title, shapes(), _header(title), main, script=read_asset("reveal.js"), note=note)
 

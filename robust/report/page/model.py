@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from robust.records.folds import PooledRecord
 from robust.records.gallery import Gallery
@@ -17,16 +18,27 @@ from robust.report.page.layout import Placed
 from robust.report.page.markup import Html, join, tag
 from robust.report.page.names import anchor, files, model_anchor, model_key
 from robust.report.page.ranking import verdict
+from robust.report.trainings import key_of
 
 MODEL = "--robust-model="
+
+NONE: Mapping[str, str] = {}  # reports on trainings
+
+MAX_CLASSES = 20  # of more, the worst are shown
 
 CAPTION = "features that the adversarial rows moved most, in their own units"
 
 
-def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mapping[str, Gallery], up: str = "") -> Html:
+def section(
+    placed: Sequence[Placed],
+    curves: Sequence[Curve],
+    galleries: Mapping[str, Gallery],
+    reports: Mapping[str, str] = NONE,
+    up: str = "",
+) -> Html:
     """Return the section of a model with all its rows, in the order of the boards, and its curves.
 
-    `up` leads from the page to the leaderboard's folder.
+    `reports` are the paths of those on trainings, by their keys; `up` leads from the page to the leaderboard's folder.
     """
     record = placed[0][1].record
     model = record.model
@@ -42,6 +54,7 @@ def section(placed: Sequence[Placed], curves: Sequence[Curve], galleries: Mappin
             "div",
             chart(curves, "") if curves else None,
             _pairs(_describe_model(record)),
+            _report(record, reports, up),
             *(_row(board, row, galleries.get(row.record.stem), record, up) for board, row in placed),
             id=model_anchor(model_key(record)),
         ),
@@ -144,6 +157,16 @@ def _facts(record: Record, first: Record, several: bool) -> Html:
         "partial": f"stopped by the {record.partial}" if record.partial else "",
     }
     return join(_pairs(facts), _commands(record))
+
+
+def _report(record: Record, reports: Mapping[str, str], up: str) -> Html | None:
+    """Return the link to the report on the model's training, or where it lies if elsewhere; None without one."""
+    if path := reports.get(key_of(record)):
+        return tag("p", tag("a", "report on the training", href=quote(f"{up}{path}")))
+    card = record.provenance.get("training")
+    name = card.get("report") if isinstance(card, dict) else None
+    told = f"The report on the training is {name}, as seen from the weights."
+    return tag("p", told, class_="note") if name and isinstance(name, str) else None
 
 
 def _pairs(facts: Mapping[str, str]) -> Html:

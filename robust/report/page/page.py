@@ -18,15 +18,23 @@ from robust.report.robustbench import Imported
 from robust.report.table import legend
 
 
-def page(boards: Sequence[Board], galleries: Mapping[str, Gallery], imported: Sequence[Imported] = ()) -> str:
-    """Return index.html; `galleries` are those of rows, by the stems of their records, for a page that holds models."""
+def page(
+    boards: Sequence[Board],
+    galleries: Mapping[str, Gallery],
+    imported: Sequence[Imported] = (),
+    reports: Mapping[str, str] = model.NONE,
+) -> str:
+    """Return index.html; `galleries` are those of rows, by the stems of their records, for a page that holds models.
+
+    `reports` are the paths of those on trainings, by their keys.
+    """
     layout = Layout.of(boards)
     main = tag(
         "main",
         *(ranking.section(board, k, layout) for k, board in enumerate(boards)),
         _curves(curves(boards)),
         claims(imported),
-        join() if layout.models else _models(boards, galleries),
+        join() if layout.models else _models(boards, galleries, reports),
         id="top",
     )
     footer = tag("footer", tag("p", "Made by pytest-robust from the records beside this page, and from nothing else."))
@@ -81,7 +89,7 @@ def _curves(drawn: Sequence[Curve]) -> Html:
     return tag("section", tag("h2", "Accuracy against eps", id="curves"), *charts, aria_labelledby="curves")
 
 
-def _models(boards: Sequence[Board], galleries: Mapping[str, Gallery]) -> Html:
+def _models(boards: Sequence[Board], galleries: Mapping[str, Gallery], reports: Mapping[str, str]) -> Html:
     placed, drawn = place_models(boards), group_curves(boards)
-    sections = (model.section(rows, drawn.get(key, ()), galleries) for key, rows in placed.items())
+    sections = (model.section(rows, drawn.get(key, ()), galleries, reports) for key, rows in placed.items())
     return tag("section", tag("h2", "Models", id="models"), *sections, aria_labelledby="models") if placed else join()
