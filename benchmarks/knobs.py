@@ -32,7 +32,7 @@ from robust.train.loop import Fit, fit
 
 PAGE, KEPT = Path(__file__).parent / "knobs.md", Path(__file__).parent / "results" / "knobs"
 RECIPE, THREAT, SUITE = "pgd-at:batch=128:epochs=6:steps=3", LpThreat.parse("linf:0.1"), "quick-1"
-N, TESTED, SEEDS = 4000, 1000, 5
+N, TESTED, SEEDS = 4000, 1000, 3
 RARE, SHARE = range(5, 10), 0.1  # of the images of these classes so many are left, where data are imbalanced
 HEADS = ("setting", "clean %", "change", "robust %", "change", "first", "last")
 RARE_HEADS = ("setting", "clean %", "change", "robust %", "change", "rare: robust %", "change")

@@ -75,7 +75,7 @@ class FoldChecks:
             accuracies.append((f"accuracy on the curve at {floor.threat}", int(marks.sum()), floor))
         yield from ((name, Measured.of(k, n), floor, False) for name, k, floor in accuracies if floor is not None)
         for mean in list_means(record.criterion["name"], record.worst_score, record.worst_regions):
-            if limit := gates.score(mean.measure, record.threat, rises=mean.rises):
+            if limit := gates.limit(mean.measure, record.threat, rises=mean.rises):
                 yield mean.title, mean.mean, limit, mean.rises
 
 
