@@ -25,8 +25,16 @@ class ReportOrder:
         if ranks.first:
             n = f"{len(trained.selection):,} validation samples"
             sys.stderr.write(f"report: one pass over {n}, and one attack of {SELECTION_ATTACK.steps} steps\n")
+        ranks.once(lambda: _refuse(path))  # beside the weights anything may be
         ranks.once(lambda: write_report(trained, threat, seed, path))
         return path
+
+
+def _refuse(path: Path) -> None:
+    try:
+        refuse_place(path)
+    except ValueError as error:
+        raise ValueError(f"--report={path}: {error}") from error
 
 
 def read_report(text: str | None, weights: Path | None, recipes: Sequence[str]) -> ReportOrder | None:
@@ -37,9 +45,6 @@ def read_report(text: str | None, weights: Path | None, recipes: Sequence[str]) 
     if file is not None and len(recipes) > 1:
         raise ValueError(f"--report={file}: {len(recipes)} recipes make as many reports; leave the name out")
     place = file or (weights and weights.with_suffix(".html"))
-    try:
-        if place is not None and (file is not None or os.path.lexists(place)):
-            refuse_place(place)
-    except ValueError as error:
-        raise ValueError(f"--report={text and place}: {error}") from error
+    if place is not None and (file is not None or os.path.lexists(place)):
+        _refuse(place)
     return ReportOrder(file)

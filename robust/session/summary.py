@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -53,11 +54,11 @@ def summarise(
 
 def describe_report(trained: TrainingCard, folder: Path) -> list[str]:
     """Return a line on where the report on a training is, if there is one."""
-    name = trained.card.get("report")
-    path = Path(trained.path).parent / name if name else None
-    return (
-        [f"  report: {_shorten(Path(os.path.normpath(path)), folder)}"] if path is not None and path.is_file() else []
-    )
+    path = Path(trained.path).parent / trained.card.get("report", "")
+    with suppress(OSError):  # a name on a stranger's card may be too long
+        if path.is_file():
+            return [f"  report: {_shorten(Path(os.path.normpath(path)), folder)}"]
+    return []
 
 
 def _find_sign(reporter: "pytest.TerminalReporter") -> str:

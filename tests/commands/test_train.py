@@ -149,6 +149,12 @@ def test_a_report_on_a_training_of_the_cache_is_made_without_it(call, tmp_path):
     assert "Not measured, since this recipe does not select by it: one step, PGD-10, certified by intervals." in page
     assert [json.loads(card.read_text())["report"] for card in cards] == ["../../kept/net.html", "net.html"]
 
+    (tmp_path / "kept" / "net.html").write_text("<!doctype html><title>My page</title>")
+    told = (
+        "robust train: --report=kept/net.html: is there, and no report on a training; name another file, or remove it\n"
+    )
+    assert call(*given, "--report") == (4, "", told)
+
 
 def test_several_recipes_are_trained_each_once(call):
     status, out, _ = call("net.py:make", "--recipe=standard:epochs=1,fgsm-rs:epochs=1", "--recipe=standard:epochs=1")

@@ -46,3 +46,4 @@ def test_a_report_on_a_training_is_named_where_it_is(tmp_path):
     (tmp_path / "kept" / "net.html").touch()
     assert describe_report(trained, tmp_path) == ["  report: kept/net.html"]
     assert describe_report(TrainingCard({}, trained.path), tmp_path) == []
+    assert describe_report(TrainingCard({"report": 300 * "a"}, trained.path), tmp_path) == []

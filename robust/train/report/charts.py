@@ -73,7 +73,7 @@ def _overfitting(axes: Axes, best: int, last: int) -> Html:
     """Shade the epochs after the best."""
     left, right = axes.x(best), axes.x(last)
     box = {"x": number(left), "y": axes.top, "width": number(right - left), "height": axes.y_end - axes.top}
-    words = tag("text", "robust overfitting", x=number(right - 4), y=axes.top + 12, class_="lost")
+    words = tag("text", "robust overfitting", x=number(right - 4), y=axes.y_end - 8, class_="lost")
     return join(void("rect", class_="shade", **box), words)
 
 

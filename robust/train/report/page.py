@@ -97,7 +97,7 @@ def _findings(course: Course, seen: Inspection) -> list[Html]:
     if course.overfitting and course.overfitting not in notes:
         notes.append(course.overfitting)
     dead = [f"{layer.dead} of {layer.units} in {layer.name}" for layer in seen.layers if layer.dead]
-    more = f" and {len(dead) - MAX_DEAD} more layers" if len(dead) > MAX_DEAD else ""
+    more = f" and in {len(dead) - MAX_DEAD} more" if len(dead) > MAX_DEAD else ""
     notes += [f"dead units: {', '.join(dead[:MAX_DEAD])}{more}"] * bool(dead)
     told = tag("ul", *(tag("li", note) for note in notes)) if notes else tag("p", "Nothing.", class_="note")
     return [tag("section", tag("h2", "What stands out", id="findings"), told, aria_labelledby="findings")]
@@ -113,7 +113,7 @@ def _curves(course: Course) -> list[Html]:
         line_chart("Learning rate", "", [Line.of(curve, "last step of the epoch", 6, "lr")], best, width=HALF),
     )
     note = f"Not measured, since this recipe does not select by it: {', '.join(missing)}." if missing else None
-    lost = f"Shaded, {course.overfitting}." if course.overfitting else None
+    lost = f"Shaded: {course.overfitting}." if course.overfitting else None
     texts = (tag("p", text, class_="note") for text in (note, lost) if text)
     section = (tag("h2", "Epochs", id="epochs"), charts[0], *texts, tag("div", *charts[1:], class_="pair"))
     return [tag("section", *section, aria_labelledby="epochs")]
