@@ -46,7 +46,7 @@ def ladder(
     attack and the descents are tried on few samples, and go on where that pays.
     """
     euclidean = norm != "linf"  # where suites take more passes, and so may the ladder
-    fab, far, near = (10, 40, 80) if euclidean else (8, 25, 50)  # steps
+    fab, far, near = (10, 40, 80) if euclidean else (8, 25, 48)  # steps
     first = [f"fab:steps={fab}:targets=3", "fmn:steps=30", f"fab:start=1:steps={fab}:targets=3"]
     first += ["ddn:steps=30:loss=margin"] * (norm == "l2")
     stages = list_stages(suites, norm)

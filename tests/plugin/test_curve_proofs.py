@@ -80,7 +80,7 @@ def read_curve(folder, name):
 
 @pytest.mark.slow  # what each worker imports takes longest
 def test_two_workers_find_the_same_curves(pytester, folder):
-    """The certificate of the planned eps, from which a search begins, may be another worker's: radii differ a little."""
+    """The certificate that a search begins from may be another worker's: the radii differ a little."""
     for name, workers in {"alone": [], "parallel": ["-n2"]}.items():
         result = pytester.runpytest_inprocess(*RUN, f"--robust-leaderboard={name}", *workers)
         result.assert_outcomes(passed=4)
