@@ -5,9 +5,10 @@ nearer; the driver judges, so a distance is always that of an input that was ans
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from robust.attacks.combine.until import Until
 from robust.attacks.criteria.classification import CLASS
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.descent import Descent
-from robust.attacks.engine import AnyAttack, assail, eval_mode, rounds_of, start
+from robust.attacks.engine import AnyAttack, Outcome, Round, assail, eval_mode, rounds_of, start
 from robust.attacks.geometry import per_sample
 from robust.attacks.min_norm import MinNormResult, approach, exact_type, note_nearer
 from robust.attacks.rng import Rng
@@ -27,6 +28,7 @@ from robust.attacks.threats.lp import LpThreat
 
 CLEAR = 2e-5  # an input is left so far, as a share of the distance, behind the boundary: rounding must not decide
 POLISH = Descent(15, first=0.1)  # of an input that was found within a smaller ball
+WIDEST = 0.5  # of the distance: the longest step inwards of a search by queries
 
 
 @dataclass(slots=True)
@@ -79,17 +81,47 @@ class Search:
 
         `again` attacks only those samples on which such an attack has paid before.
         """
-        wanted = (share * self.result.distance).clamp_max(float(self.threat.eps))
-        left = (self.result.distance > 0) & (wanted > _least(self.threat, self.x))
-        left = left & self.yielding if again else left
+        self._within(attack, share, self.yielding if again else torch.ones_like(self.yielding))
+
+    def inwards(self, attack: AnyAttack, step: float) -> None:
+        """Attack in balls smaller by the share `step`, from where the nearest inputs lie; again where that pays.
+
+        Each success doubles the step. A search by queries so comes near where gradients mislead: it goes on from what
+        is known, and has to change little.
+        """
+        wanted, r = torch.ones_like(self.yielding), 0
+        while bool(wanted.any()) and not self.stop():
+            wanted = self._within(attack, 1 - min(step * 2**r, WIDEST), wanted, stream=r, onward=True)
+            r += 1
+
+    def _within(
+        self, attack: AnyAttack, share: float, wanted: Tensor, *, stream: int = 0, onward: bool = False
+    ) -> Tensor:
+        """Attack the wanted samples, (N,) bool, in balls of that share of their distances; return where that hit."""
+        radius = (share * self.result.distance).clamp_max(float(self.threat.eps))
+        left = wanted & (self.result.distance > 0) & (radius > _least(self.threat, self.x))
         if not bool(left.any()) or self.stop():
-            return
-        x, radius = self.x[left], wanted[left]
+            return torch.zeros_like(left)
+        x, radius = self.x[left], radius[left]
         eps = Fraction(float(radius.amax()))
         balls = Balls(self.threat.norm, eps, self.threat.lo, self.threat.hi, share=radius / float(eps))
-        attack, rng = Until(attack, self.stop), self.rng.only(left)
-        found = assail(self.model, attack, x, self.y[left], balls, seed=rng, criterion=self.criterion)
-        exact = exact_type(x)
+        rng = self.rng.fold(stream) if stream else self.rng
+        rng = rng.only(left)
+        tried: AnyAttack = _From(attack, self._shrink(left, balls, rng)) if onward else attack
+        tried = Until(tried, self.stop)
+        found = assail(self.model, tried, x, self.y[left], balls, seed=rng, criterion=self.criterion)
+        return self._take(found, left, balls)
+
+    def _shrink(self, left: Tensor, balls: Balls, rng: Rng) -> Tensor:
+        """Return the nearest inputs, drawn into these balls; random points where none is known."""
+        x, distance = self.x[left], self.result.distance[left]
+        share = (balls.radius.to(distance) / distance).clamp_max(1).to(x)  # 0 where the distance is not finite
+        drawn = x.lerp(self.result.x_adv[left], per_sample(share, x))
+        return torch.where(per_sample(distance.isfinite(), x), drawn, balls.sample(x, rng))
+
+    def _take(self, found: Outcome, left: Tensor, balls: Balls) -> Tensor:
+        """Take what is nearer of what was found for the samples `left`, (N,) bool, and refine it; return where."""
+        x, exact = self.x[left], exact_type(self.x)
         distance = balls.size(found.x_adv.to(exact), x.to(exact))
         better, hit = found.adversarial & (distance < self.result.distance[left]), left.clone()
         hit[left] = better
@@ -100,6 +132,7 @@ class Search:
         self.result.cost.backwards[left] += found.cost.backwards
         self.descend(POLISH, hit)
         self.to_boundary(10, hit)
+        return hit
 
     def _task(self) -> Task:
         """Return the task of all samples but those at distance 0, in a ball that holds the box."""
@@ -112,6 +145,23 @@ class Search:
         task = self._task()
         known = self.result.distance.isfinite() if which is None else which & self.result.distance.isfinite()
         return task.only(known[task.place])
+
+
+@dataclass(frozen=True, slots=True)
+class _From:
+    """Run `attack` from these inputs, one of each sample that it is begun with."""
+
+    attack: AnyAttack
+    origin: Tensor
+
+    def rounds(self) -> Iterator[Round]:
+        """Yield the rounds of the attack."""
+        for attack, enter_round in rounds_of(self.attack):
+            yield Round(attack, partial(self._enter, enter_round))
+
+    def _enter(self, enter_round: Callable[[Task], Task], task: Task) -> Task:
+        entered = enter_round(task)
+        return replace(entered, origin=self.origin[entered.place])
 
 
 def _least(threat: LpThreat, x: Tensor) -> float:

@@ -20,6 +20,7 @@ NORMS = ("linf", "l2", "l1")
 FEATURES = "features"
 PRODUCT = "product"
 FAMILIES = (*NORMS, FEATURES, PRODUCT)  # of threat models: the word before the colon; a product names parts
+GRADIENT_FREE = ("evolve", "noise", "rays", "search", "square")  # attacks that need no gradient
 PART = re.compile(r"\s*([^=:;+,\s]+)\s*=\s*([^=;]+:[^=;]+)")  # of a product: its name, and its ball
 DIGESTED = re.compile(r"features:[\w.+-]+-[0-9a-f]{8}")  # the canonical spelling: the file's name, and its content
 NUMBER = r"[+-]?[\d.]{1,40}(e[+-]?\d{1,3})?"  # with bounds: exact fractions grow with the exponent

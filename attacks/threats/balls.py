@@ -37,11 +37,15 @@ class Balls(LpThreat):
         return inside.flatten(1).all(1) & (self.size(x_adv.to(exact), x.to(exact)) <= self.radius)
 
     def project(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        return self.shrink(x_adv, x, self.reach(x))
+
+    def reach(self, x: Tensor) -> Tensor:
+        """Return the length to which `project` shortens each sample, (n,)."""
         features = x[0].numel()
         terms = {"linf": 1.0, "l2": features**0.5, "l1": float(features)}[self.norm]
         step = torch.finfo(x.dtype).eps
         rounding = step * (max(abs(self.lo), abs(self.hi)) * terms + 8 * self.radius)  # twice what can be added
-        return self.shrink(x_adv, x, torch.maximum(self.radius - rounding, self.radius / 2).to(x))
+        return torch.maximum(self.radius - rounding, self.radius / 2).to(x)
 
     def step(self, x: Tensor, grad: Tensor, length: float | Tensor) -> Tensor:
         return LpThreat.step(self, x, grad, length * self.share.to(x))

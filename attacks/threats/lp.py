@@ -170,7 +170,7 @@ class LpThreat:
             d = d * share / length_of(self.norm, d)[:, None]
         return self.project(x + float(self.eps) * d.view_as(x), x)
 
-    def reach(self, x: Tensor) -> float:
+    def reach(self, x: Tensor) -> float | Tensor:
         """Return the length to which `project` shortens: eps, less what rounding can add to it."""
         return self._inner(x)[1]
 

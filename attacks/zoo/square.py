@@ -75,17 +75,21 @@ class Square:
         check_loss(self.loss)
 
     def init(self, task: Task) -> SquareState:
-        """Return the first state: vertical stripes for linf, a grid of bumps for l2. ValueError for l1."""
+        """Return the first state: at `task.origin`, else vertical stripes for linf, a grid of bumps for l2.
+
+        ValueError for l1.
+        """
         if task.threat.norm == "l1":
             raise ValueError("square is for linf and l2, the threat is l1; use noise")
         like, eps, corners = to_image(task.x), float(task.threat.eps), None
         if task.threat.norm == "linf":
-            x = task.x + eps * draw_signs(task.rng, like[:, :, :1]).expand_as(like).reshape(task.x.shape)
+            stripes = eps * draw_signs(task.rng, like[:, :, :1])
+            x = task.x + stripes.expand_as(like).reshape(task.x.shape)
             ends = [task.threat.project(task.x + end, task.x).flatten(1) for end in (-eps, eps)]
             corners = torch.cat(ends, 1)
         else:
             x = task.threat.step(task.x, _grid(task.rng, like).reshape(task.x.shape), eps)
-        x = task.threat.project(x, task.x)
+        x = task.threat.project(x if task.origin is None else task.origin, task.x)
         logits = task.logits(x)
         spent = None if corners is not None else _energy(x - task.x)
         return SquareState(x, logits, x, task.loss(logits, self.loss), spent, corners, None, None, None)

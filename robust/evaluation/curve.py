@@ -1,9 +1,9 @@
 """Measure the curve: the smallest adversarial distance of each sample that a ladder of attacks finds, all verified.
 
-The ladder has rungs, each a round over all samples that are answered right: attacks that seek the smallest
-perturbation, a descent from what they found, the suite's own attacks in a slightly smaller ball of each sample, and a
-last, fine descent. What earlier attacks have found, as a suite at one eps, is where it begins: so at that eps the
-accuracy on the curve is at or below theirs.
+The ladder has rungs, each a round over the samples that are answered right, or over so many as show that it pays:
+attacks that seek the smallest perturbation, a descent from what they found, the suite's own attacks in a slightly
+smaller ball of each sample, a fine descent, and the suite's queries. What earlier attacks have found, as a suite at one
+eps, is where it begins: so at that eps the accuracy on the curve is at or below theirs.
 """
 
 import time
@@ -30,6 +30,7 @@ from robust.evaluation.known_distances import Distances, Known, Seeds
 from robust.evaluation.ladder import Rung
 from robust.evaluation.suite_cache import SuiteCache
 from robust.evaluation.time_limit import TIME, Deadline
+from robust.evaluation.trial import Mark, deal, has_paid
 from robust.flags import Flags
 from robust.verification.check import Faults
 
@@ -86,11 +87,15 @@ class CurveRun:
         for seed in seeds:
             state.take(seed)
         done, total = 0.0, sum(rung.passes for rung in self.rungs)
-        stopped = whole = False
+        stopped = whole = paid = False
         for k, rung in enumerate(self.rungs):
+            if rung.follow and not paid:
+                continue
             self.watch(rung.name, done / total)
+            before = Mark.of(state)
             if not (kept := self._read(k, state)):
                 self._climb(k, rung, state)
+            paid = has_paid(self.options.ranks.all(before.count(state)), rung.price)
             stopped = self._is_over()
             if not kept and not stopped:
                 self._write(k, state)
@@ -105,7 +110,18 @@ class CurveRun:
         return any(self.options.ranks.all(self.deadline is not None and self.deadline()))
 
     def _climb(self, k: int, rung: Rung, state: Known) -> None:
-        """Run a rung on this rank's share of the samples."""
+        """Run a rung on this rank's share of the samples; one that is tried first, on more while that pays."""
+        if not rung.few:
+            return self._attack(k, rung, state, np.arange(len(state.rows)))
+        for rows in deal(np.concatenate(self.options.ranks.all(state.rows))):
+            before = Mark.of(state)
+            self._attack(k, rung, state, np.flatnonzero(np.isin(state.rows, rows)))
+            if self._is_over() or not has_paid(self.options.ranks.all(before.count(state)), rung.price):
+                break
+        return None
+
+    def _attack(self, k: int, rung: Rung, state: Known, places: NDArray[np.int64]) -> None:
+        """Run a rung on the samples at these places, of this rank's."""
         stop, criterion = self.deadline or (lambda: False), read_criterion(self.samples.criterion)
 
         def climb(x: Tensor, y: Tensor, place: Tensor) -> None:
@@ -126,8 +142,7 @@ class CurveRun:
             state.note(at, result)
             state.yielding[at] = search.yielding.cpu().numpy()
 
-        share = state.samples
-        numbered = replace(share, index=np.arange(len(share)))
+        numbered = replace(state.samples.take(places), index=places)
         self.options.ranks.agree(lambda: self.options.batcher.each(climb, numbered, rung.copies))
 
     def _verify(self, state: Known) -> Faults:

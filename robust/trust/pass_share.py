@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable
 
 from robust.attacks.spec import Spec
+from robust.attacks.words import GRADIENT_FREE
 
 GRADIENT_PASSES = 3  # of a sample, for an answer and its gradient: a backward pass takes as long as two forward
-GRADIENT_FREE = ("evolve", "noise", "rays", "search", "square")  # attacks that need no gradient
 TIMES = ("restarts", "starts", "targets", "eot")  # options that multiply the steps; starts share the targets out
 STEPS = 20  # of an attack that does not say how many
 # Passes of a sample that the attacks of a row may take at most: up to the first number, as in quick-1, the checks may

@@ -19,6 +19,7 @@ from robust.attacks.task import Model
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.product import Product
 from robust.attacks.threats.threat import Threat
+from robust.attacks.words import GRADIENT_FREE
 from robust.data.dataset import Dataset, Samples
 from robust.evaluation.batching import Batcher
 from robust.evaluation.time_limit import Deadline
@@ -26,7 +27,6 @@ from robust.flags import Flags
 from robust.models.traits import only_answers
 from robust.records.trust import NotApplicableError
 from robust.trust.pass_budget import PassBudget
-from robust.trust.pass_share import GRADIENT_FREE
 
 ORDINARY = "pgd:loss=margin:steps=20:stride=1:last=0.01"
 MAX_NOISE = 1e-3  # of the size of the answers; kernels on a GPU add in any order, and differ by far less

@@ -1,5 +1,7 @@
 """--robust-curve with --robust-certify: the certified radii in every form, their floors, and what contradicts them."""
 
+import signal
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,6 +15,8 @@ from tests.plugin.conftest import UNCHECKED
 pytestmark = pytest.mark.usefixtures("exporting")
 FEW = ("--robust-model=net.py:make", UNCHECKED, "--robust-samples=30", "--robust-threat=linf:0.05")
 RUN = (*FEW, "--robust-attack=fgsm", "--robust-curve", "--robust-eps=0.02,0.1", "--robust-certify=ibp")
+
+UNIX = pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")
 
 
 def read_record(folder):
@@ -66,3 +70,55 @@ def test_a_radius_beyond_an_adversarial_distance_fails_the_test_and_both_are_fil
     )
     result.stdout.fnmatch_lines([told])
     assert read_record(folder).contradicted.any()
+
+
+def read_curve(folder, name):
+    """Return the curve of the one row of a leaderboard."""
+    (path,) = (folder / name / "results").rglob("*.json")
+    return Record.from_json(path.read_text()).curve
+
+
+@pytest.mark.slow  # what each worker imports takes longest
+def test_two_workers_find_the_same_curves(pytester, folder):
+    """The certificate that a search begins from may be another worker's: the radii differ a little."""
+    for name, workers in {"alone": [], "parallel": ["-n2"]}.items():
+        result = pytester.runpytest_inprocess(*RUN, f"--robust-leaderboard={name}", *workers)
+        result.assert_outcomes(passed=4)
+    alone, parallel = (read_curve(folder, name) for name in ("alone", "parallel"))
+
+    np.testing.assert_allclose(parallel.distance, alone.distance, rtol=1e-3)
+    proved, before = parallel.proved.radius, alone.proved.radius
+    assert (np.abs(proved - before) <= np.where(alone.distance > 0, alone.distance, 1) / 50).all()
+    assert (proved > 0).sum() == (before > 0).sum() > 5
+
+
+KILL = """
+import os, signal
+import robust.certification.journal
+from robust.certification.radius import Reached
+
+robust.certification.journal.EVERY = -1
+add = Reached.add
+
+def add_or_die(self, rows, radius, margin, k):
+    if k == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    add(self, rows, radius, margin, k)
+
+Reached.add = add_or_die
+"""
+
+
+@UNIX
+def test_killed_it_goes_on_from_the_radii_and_ends_with_the_same(pytester, fork_run, folder):
+    pytester.runpytest_inprocess(*RUN, "--robust-leaderboard=whole").assert_outcomes(passed=4)
+    pytester.makeconftest(KILL)
+    assert fork_run(*RUN).ret == -signal.SIGKILL
+
+    pytester.makeconftest(KILL.replace("k == 3", "k < 3"))  # what was done is not done again
+    result = fork_run(*RUN)
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["*goes on from an earlier run: *% of the bisections of 30 radii"])
+    whole, found = (read_curve(folder, name) for name in ("whole", "leaderboard"))
+    assert (found.distance == whole.distance).all()
+    assert (found.proved.radius == whole.proved.radius).all()
