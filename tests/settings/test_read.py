@@ -49,6 +49,11 @@ GOOD = {
         ("linf:4/255", "linf:2/255"),
     ),
     "train": (["train=as-is,trades+ema+awp"], lambda s: s.trainings, ("as-is", "trades+awp+ema")),
+    "folds": (
+        ["folds=2", "train=trades"],
+        lambda s: ([data.name for data in s.folds], s.dataset.name, s.ids(s.models[0].path)),
+        (["digits:fold=1of2", "digits:fold=2of2"], "digits:fold=1of2", ["trades-fold1", "trades-fold2"]),
+    ),
     "samples": (["samples=20"], lambda s: s.samples, 20),
     "seed": (["seed=100000000000000000"], lambda s: s.seed, 10**17),
     "draw": (["seed=7", "draw=0"], lambda s: (s.seed, s.draw), (7, 0)),
