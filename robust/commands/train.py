@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.text import brief, printable_lines

@@ -3,13 +3,14 @@
 import argparse
 import math
 import os
-import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from robust.attacks.text import brief, printable, printable_lines
+from robust.attacks.registry import suggest
+from robust.attacks.text import brief, printable_lines
 from robust.commands.train import write_test, write_train
 from robust.commands.tune_order import Tuning, read
 from robust.commands.tune_workers import PREFIX, run_workers
@@ -17,12 +18,19 @@ from robust.evaluation.time_limit import Deadline
 from robust.records.files import private
 from robust.records.tuning import Study, Trial
 from robust.report.tuning import describe_figures, describe_none, table
+from robust.settings.parsing import parse_whole
+from robust.settings.values import read_time
 from robust.tuning.cost import describe_cost
 from robust.tuning.files import PAGE, RECORDS, name_toml, write_files
 from robust.tuning.journal import Journal, alone
 from robust.tuning.trial import read_study
 from robust.tuning.work import work
 
+DEFAULTS: dict[str, Any] = {
+    **{"recipe": "pgd-at", "trials": 30, "epochs": None, "sampler": "tpe", "objectives": None},
+    **{"data": "digits", "threat": None, "criterion": None, "normalize": None, "output": None, "download": False},
+    **{"seed": 0, "device": "auto", "jobs": 1, "time": None, "name": None},
+}
 CAUTION = "the best of many looks better on validation than it is: test it on samples that chose nothing"
 
 
@@ -39,6 +47,25 @@ def main(args: argparse.Namespace) -> int:
         return 1
     sys.stdout.write(printable_lines(report(tuning, study)))
     return 0
+
+
+def tune(model: str, space: str | Path | Mapping[str, Any], **options: Any) -> Study:
+    """Return the study of a model's and a recipe's options, as `robust tune` makes it in the working folder.
+
+    `space` is a file, or what such a file holds. The options are those of the command by name, as trials=30,
+    recipe="trades" and time="10m". ValueError or LookupError, in one line, for what is wrong.
+    """
+    for name in options:
+        if name not in DEFAULTS:
+            raise ValueError(f"robust.tune has no option {suggest(name, DEFAULTS)}")
+    words = {**DEFAULTS, **options}
+    for name in ("trials", "jobs", "epochs"):
+        if words[name] is not None:
+            words[name] = parse_whole(str(words[name]), 1)
+    words["time"] = read_time(words["time"])
+    given = dict(space) if isinstance(space, Mapping) else str(space)
+    args = argparse.Namespace(model=model, space=given, **words)
+    return run(read(args), args, say)
 
 
 def say(line: str) -> None:
@@ -69,6 +96,7 @@ def run(tuning: Tuning, args: argparse.Namespace, say: Callable[[str], None]) ->
                 work(journal, tuning.trials, tuning.order.folder, stop, say)
         finally:
             study = read_study(journal, tuning.trials, tuning.settings)
+            study = replace(study, importance=journal.rank_importance())
             write_files(folder, study, tuning.problem, lambda trial: write_command(tuning, trial, study))
     if len(study.trials) < tuning.trials:
         say(f"the time is over after {len(study.trials)} of {tuning.trials} trials; the same command goes on")

@@ -2,12 +2,14 @@
 
 import argparse
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch.distributed import is_torchelastic_launched
 
 from robust.attacks.spec import Spec
 from robust.attacks.text import slug
@@ -67,6 +69,8 @@ class Tuning:
 
 def read(args: argparse.Namespace) -> Tuning:
     """Return the order; ValueError or LookupError, in one line on the argument, for what is wrong."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and is_torchelastic_launched():
+        raise ValueError("torchrun trains one model on several processes; to train several at once take --jobs=N")
     try:
         return _read(args)
     except OptionError as error:
@@ -117,5 +121,5 @@ def _read_order(args: argparse.Namespace, recipe: Spec, space: Space, model: Mod
     return read_training(argparse.Namespace(**{**vars(args), **words}), limit=keep_to_training)
 
 
-def _name(space: str | Mapping[str, Any]) -> str | None:
-    return space if isinstance(space, str) else None
+def _name(space: str | Mapping[str, Any]) -> str:
+    return space if isinstance(space, str) else "{...}"

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,6 +20,7 @@ from robust.tuning.work import work
 
 START = "from robust.commands.tune_workers import main; main()"
 PREFIX = "robust tune: "
+INTERRUPTED = 130
 
 
 def run_workers(journal: Journal, args: argparse.Namespace, stop: Deadline, tuning: Tuning) -> None:
@@ -35,6 +35,9 @@ def run_workers(journal: Journal, args: argparse.Namespace, stop: Deadline, tuni
                 time.sleep(0.05)
                 continue
             workers.remove(worker)
+            _close(worker)
+            if worker.returncode == INTERRUPTED:
+                raise KeyboardInterrupt
             if worker.returncode == 4:
                 raise ValueError("a process could not begin; what it wrote above says why")
             if worker.returncode:
@@ -45,6 +48,12 @@ def run_workers(journal: Journal, args: argparse.Namespace, stop: Deadline, tuni
         for worker in workers:
             worker.kill()
             worker.wait()
+            _close(worker)
+
+
+def _close(worker: "subprocess.Popen[bytes]") -> None:
+    assert worker.stdin is not None
+    worker.stdin.close()
 
 
 def _start(order: str) -> "subprocess.Popen[bytes]":
@@ -70,7 +79,7 @@ def main() -> None:
         stop = Deadline(math.inf if ends is None else ends - time.time())
         work(journal, tuning.trials, tuning.order.folder, stop, _say, shown=False)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except (ValueError, LookupError, OSError) as error:
         _say(str(error))
         sys.exit(4)
@@ -78,7 +87,7 @@ def main() -> None:
 
 def _end_with_parent() -> None:
     sys.stdin.read()
-    os._exit(130)
+    os._exit(INTERRUPTED)
 
 
 def _say(line: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 State = Literal["finished", "pruned", "failed"]
@@ -32,7 +32,7 @@ class Study:
     trials: tuple[Trial, ...]
     planned: int
     settings: dict[str, Any]
-    importance: dict[str, dict[str, float]]  # by objective, the share of each option
+    importance: dict[str, dict[str, float]] = field(default_factory=dict)  # by objective, the share of each option
 
     @property
     def objectives(self) -> tuple[str, ...]:

@@ -33,13 +33,14 @@ def describe_cost(problem: Problem, samples: Samples, study: Study, jobs: int) -
     if took:
         seconds = left * sum(took) / len(took) / jobs
         return f"{trials} of {study.planned} left: about {format_seconds(seconds)}{processes}, as the others took"
-    module = problem.make(problem.find_model(problem.first(last=True)))()
-    seconds = passes * _time_pass(module, learn.take(np.arange(min(method.plan.batch, len(learn))))) / jobs
     less = "; those that are pruned take less" if len(problem.objectives) == 1 else ""
-    return (
-        f"{trials} of at most {epochs} epochs: at most {passes:.2g} passes, "
-        f"about {format_seconds(seconds)} here{processes}{less}"
-    )
+    line = f"{trials} of at most {epochs} epochs: at most {passes:.2g} passes"
+    try:
+        module = problem.make(problem.find_model(problem.first(last=True)))()
+        pace = _time_pass(module, learn.take(np.arange(min(method.plan.batch, len(learn)))))
+    except (ValueError, RuntimeError):  # a trial will tell what is wrong
+        return f"{line}{less}"
+    return f"{line}, about {format_seconds(passes * pace / jobs)} here{processes}{less}"
 
 
 def _find_dearest(problem: Problem) -> tuple[Method, int]:

@@ -138,7 +138,7 @@ class Journal:
                 found[objective] = optuna.importance.get_param_importances(
                     self.study,
                     evaluator=optuna.importance.FanovaImportanceEvaluator(seed=self.problem.seed),
-                    target=lambda trial, k=k: trial.values[k],  # type: ignore[misc]
+                    target=lambda trial, k=k: trial.values[k],
                 )
             except (ValueError, RuntimeError, ZeroDivisionError):  # fewer than two trials, or all of one value
                 continue

@@ -1,7 +1,6 @@
 """One trial: its training by the loop of `robust train`, ended early where it falls behind, and told to the journal."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,9 +131,9 @@ def read_trial(trial: FrozenTrial) -> Trial:
 
 
 def read_study(journal: Journal, planned: int, settings: dict[str, Any]) -> Study:
-    """Return what the study has found so far."""
+    """Return what the study has found so far; what mattered is told of a whole study alone."""
     trials = tuple(read_trial(trial) for trial in journal.finished())
-    return Study(journal.folder.name, trials, planned, settings, journal.rank_importance())
+    return Study(journal.folder.name, trials, max(planned, len(trials)), settings)
 
 
 def _figures(epoch: dict[str, Any]) -> dict[str, float]:
@@ -153,5 +152,3 @@ def _describe(error: Exception) -> str:
 def _free_memory() -> None:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-

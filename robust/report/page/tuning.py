@@ -1,6 +1,7 @@
 """The page of a study of `robust tune`: its history, what mattered, clean against robust accuracy, and all trials."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from robust.attacks.text import format_seconds
 from robust.records.tuning import Study, Trial, find_front
@@ -28,7 +29,7 @@ def tuning_page(study: Study) -> str:
 def _reached(trial: Trial, name: str) -> float | None:
     """Return a trial's accuracy in percent, of one that was pruned the best until then; None if it has none."""
     shares = [epoch[name] for epoch in trial.epochs if name in epoch]
-    share = trial.figures.get(name, max(shares, default=None))  # type: ignore[type-var]
+    share = trial.figures.get(name, max(shares, default=None))
     return None if share is None else 100 * share
 
 
@@ -42,7 +43,8 @@ def _history_of(study: Study, name: str) -> Html:
     if not points:
         return tag("p", f"No trial has a figure for {name}.")
     axes = Axes(0, max(trial.number for trial, _ in points) + 1, *pad_bounds([y for _, y in points]))
-    best, line = 0.0, []
+    best = 0.0
+    line: list[tuple[float, float]] = []
     for trial, y in points:
         if trial.state == "finished":
             line += [(trial.number, best)] * bool(line)
@@ -130,9 +132,18 @@ def _cells(trial: Trial, figures: list[str], names: list[str]) -> list[object]:
 def _settings(study: Study) -> Html:
     """Return what all trials have in common, and the best one's recipe."""
     best = [("best recipe", f"{trial.recipe}, of {trial.model}") for trial in study.front]
+    varies = [(name, _describe_part(part)) for name, part in study.settings.get("space", {}).items()]
     plain = [(key, value) for key, value in study.settings.items() if isinstance(value, str | int) and value != ""]
-    pairs = join(*(join(tag("dt", key), tag("dd", breakable(str(value)))) for key, value in [*best, *plain]))
+    pairs = join(*(join(tag("dt", key), tag("dd", breakable(str(value)))) for key, value in [*best, *varies, *plain]))
     return _section("Settings", "settings", tag("article", tag("dl", pairs)))
+
+
+def _describe_part(part: Mapping[str, Any] | list[Any]) -> str:
+    """Return a range or a list of the space in words."""
+    if not isinstance(part, Mapping):
+        return ", ".join(map(str, part))
+    step = f", in steps of {part['step']:g}" if part["step"] else ""
+    return f"{part['low']:g} to {part['high']:g}{', log' * bool(part['log'])}{step}"
 
 
 def _section(title: str, place: str, *children: object) -> Html:
