@@ -262,9 +262,9 @@ def test_in_python_it_is_a_function_that_returns_the_study(call, tmp_path):
     assert [trial.state for trial in found.trials] == ["finished"] * 2
     assert found.best.figures["robust"] == max(trial.figures["robust"] for trial in found.trials)
     assert json.loads(found.to_json()) == study(tmp_path)
-    with pytest.raises(ValueError, match="robust.tune has no option 'trails', did you mean 'trials'"):
+    with pytest.raises(ValueError, match=r"robust\.tune has no option 'trails', did you mean 'trials'"):
         robust.tune("net.py:make", {"lr": [0.1]}, trails=2)
-    with pytest.raises(ValueError, match=r"^--space={...}: lr: the list is empty"):
+    with pytest.raises(ValueError, match=r"^--space=\{\.\.\.\}: lr: the list is empty"):
         robust.tune("net.py:make", {"lr": []})
 
 

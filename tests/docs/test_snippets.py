@@ -26,7 +26,7 @@ NOT_RUN = {
 
 
 # Their commands train, or attack all samples.
-SLOW = ("README", "baselines", "ci", "models", "publish", "python", "train", "tutorial")
+SLOW = ("README", "baselines", "ci", "models", "publish", "python", "train", "tune", "tutorial")
 
 
 @pytest.mark.parametrize(

@@ -109,12 +109,9 @@ def test_a_line_that_a_kill_cut_short_is_dropped_and_a_journal_that_is_none_is_t
 
 
 def test_one_command_at_a_time_works_on_a_study(tmp_path):
-    with alone(tmp_path):
-        with (
-            pytest.raises(ValueError, match="another process tunes in .*; wait for it, or give --name=NAME"),
-            alone(tmp_path),
-        ):
-            pass
+    told = r"another process tunes in .*; wait for it, or give --name=NAME"
+    with alone(tmp_path), pytest.raises(ValueError, match=told), alone(tmp_path):
+        pass
     with alone(tmp_path):
         pass
 
