@@ -20,7 +20,7 @@ from robust.tuning.work import work
 
 START = "from robust.commands.tune_workers import main; main()"
 PREFIX = "robust tune: "
-INTERRUPTED = 130
+INTERRUPTED, MISTAKE = 130, 4
 
 
 def run_workers(journal: Journal, args: argparse.Namespace, stop: Deadline, tuning: Tuning) -> None:
@@ -38,10 +38,10 @@ def run_workers(journal: Journal, args: argparse.Namespace, stop: Deadline, tuni
             _close(worker)
             if worker.returncode == INTERRUPTED:
                 raise KeyboardInterrupt
-            if worker.returncode == 4:
-                raise ValueError("a process could not begin; what it wrote above says why")
             if worker.returncode:
-                journal.fail_of(worker.pid, _describe(worker.returncode))
+                told = _describe(worker.returncode)
+                if worker.returncode == MISTAKE or not journal.fail_of(worker.pid, told):
+                    raise ValueError(f"a process failed outside of a trial ({told}); what it wrote is above")
                 if not stop():
                     workers.append(_start(order))
     finally:
@@ -63,7 +63,7 @@ def _start(order: str) -> "subprocess.Popen[bytes]":
 
 def _describe(status: int) -> str:
     ended = f"by signal {-status}" if status < 0 else f"with status {status}"
-    return f"its process ended {ended}; if memory ran out, take fewer --jobs or a smaller model"
+    return f"its process ended {ended}: if memory ran out, take fewer --jobs or a smaller model"
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except (ValueError, LookupError, OSError) as error:
         _say(str(error))
-        sys.exit(4)
+        sys.exit(MISTAKE)
 
 
 def _end_with_parent() -> None:

@@ -39,6 +39,11 @@ class Study:
         """Return what was made large."""
         return tuple(self.settings["objectives"])
 
+    @property
+    def varying(self) -> list[str]:
+        """Return the names of the options that varied."""
+        return [*self.settings["space"]]
+
     def list_by(self, state: State) -> list[Trial]:
         """Return the trials that ended so."""
         return [trial for trial in self.trials if trial.state == state]

@@ -43,7 +43,7 @@ def describe_none(study: Study) -> str:
 
 def table(study: Study) -> str:
     """Return the best trials as a table, and under it which options mattered."""
-    names = [*(study.trials[0].values if study.trials else ())]
+    names = study.varying
     first, *rest = study.objectives
     columns = [*dict.fromkeys((first, *rest, "clean"))]
     ranked = rank(study)

@@ -96,12 +96,14 @@ class Journal:
             self.study.tell(trial.number, state=TrialState.FAIL)
         return len(running)
 
-    def fail_of(self, process: int, reason: str) -> None:
-        """Set a trial that a process left behind as failed, for this reason."""
+    def fail_of(self, process: int, reason: str) -> bool:
+        """Set a trial that a process left behind as failed, for this reason; return whether there is one."""
         for trial in self.study.get_trials(states=(TrialState.RUNNING,)):
             if trial.user_attrs.get(PROCESS) == process:
                 Trial(self.study, trial._trial_id).set_user_attr("reason", reason)
                 self.study.tell(trial.number, state=TrialState.FAIL)
+                return True
+        return False
 
     def finished(self) -> list[FrozenTrial]:
         """Return the trials that are done, by their places."""

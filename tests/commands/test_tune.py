@@ -107,18 +107,18 @@ def test_the_same_command_trains_nothing_again_and_more_trials_are_added(call, t
 
 
 def test_another_space_is_refused_until_the_study_has_another_name(call, tmp_path):
-    call(*GIVEN)
+    call(*GIVEN[:-1], "--trials=1")
     (tmp_path / "tune.toml").write_text("lr = {low = 0.05, high = 0.2, log = true}\narch.width = [4, 8]\n")
     status, out, err = call(*GIVEN)
 
     assert (status, out, err.count("\n")) == (4, "", 1)
     assert "net-fgsm-rs was begun with another space (lr), so its trials cannot be compared" in err
-    assert call(*GIVEN, "--name=narrow")[0] == 0
-    assert len(study(tmp_path, "narrow")["trials"]) == 3
+    assert call(*GIVEN[:-1], "--trials=1", "--name=narrow")[0] == 0
+    assert len(study(tmp_path, "narrow")["trials"]) == 1
 
 
 def test_the_test_split_is_never_read(call):
-    assert call(*GIVEN, "--data=data.py:load", "--threat=linf:0.1")[0] == 0
+    assert call(*GIVEN[:-1], "--trials=1", "--data=data.py:load", "--threat=linf:0.1")[0] == 0
 
 
 def test_two_objectives_have_a_front(call, tmp_path):
@@ -160,7 +160,7 @@ def test_a_time_that_is_over_is_told_and_the_same_command_goes_on(call):
     status, _, err = call(*GIVEN, "--time=0.001s")
     assert status == 1
     assert "the time is over after 0 of 3 trials; the same command goes on" in err
-    assert call(*GIVEN, "--time=1h")[0] == 0
+    assert call(*GIVEN[:-1], "--trials=1", "--time=1h")[0] == 0
 
 
 def test_if_no_trial_finished_one_line_says_so(call, tmp_path):
@@ -239,6 +239,13 @@ def test_a_space_that_could_not_be_trained_in_is_one_line(content, line, call, t
     err = told(call, tmp_path, *GIVEN)
     assert err.startswith(f"robust tune: --space=tune.toml: {line}")
     assert err.count("\n") == 1
+
+
+def test_under_torchrun_it_says_what_to_take(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "one")
+
+    assert "to train several at once take --jobs=N" in told(call, tmp_path, *GIVEN)
 
 
 def test_a_value_that_suits_some_of_the_others_is_taken(call, tmp_path):

@@ -73,7 +73,8 @@ def test_trials_that_run_at_once_have_places_of_their_own(tmp_path):
 def test_a_process_that_ended_fails_its_trial_which_counts(tmp_path):
     study = journal(tmp_path / "study")
     ask = study.claim(2)
-    study.fail_of(ask.user_attrs["process"], "its process ended by signal 9")
+    assert study.fail_of(ask.user_attrs["process"], "its process ended by signal 9")
+    assert not study.fail_of(ask.user_attrs["process"], "twice")
 
     assert [trial.user_attrs["reason"] for trial in study.finished()] == ["its process ended by signal 9"]
     assert study.claim(2).user_attrs["place"] == 1

@@ -1,6 +1,6 @@
 """The page of a study of `robust tune`: its history, what mattered, clean against robust accuracy, and all trials."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from robust.attacks.text import format_seconds
@@ -35,7 +35,8 @@ def _reached(trial: Trial, name: str) -> float | None:
 
 def _history(study: Study) -> Html:
     """Return a chart of the trials by number for each objective, with the best of the finished ones so far."""
-    return _section("History", "history", *(_history_of(study, name) for name in study.objectives))
+    note = "Circles that are filled are finished trials, open ones were pruned; the line is the best so far."
+    return _section("History", "history", note, *(_history_of(study, name) for name in study.objectives))
 
 
 def _history_of(study: Study, name: str) -> Html:
@@ -55,8 +56,7 @@ def _history_of(study: Study, name: str) -> Html:
         void("path", class_="line c0", d=axes.polyline(line)) if len(line) > 1 else None,
         *(_dot(axes, trial, trial.number, y) for trial, y in points),
     )
-    note = "Circles that are filled are finished trials, open ones were pruned; the line is the best so far."
-    return _figure(f"{name} accuracy by trial", drawn, axes.width, axes.height, note)
+    return _figure(f"{name} accuracy by trial", drawn, axes)
 
 
 def _dot(axes: Axes, trial: Trial, x: float, y: float) -> Html:
@@ -69,10 +69,10 @@ def _dot(axes: Axes, trial: Trial, x: float, y: float) -> Html:
 
 def _importance(study: Study) -> Html:
     if not study.importance:
-        return _section("Importance", "importance", tag("p", "Too few finished trials to tell what mattered."))
+        return _section("Importance", "importance", "Too few finished trials to tell what mattered.")
     charts = (_bars(name, shares) for name, shares in study.importance.items())
     note = "The share of the differences between finished trials that an option explains alone (fANOVA)."
-    return _section("Importance", "importance", *charts, tag("p", note, class_="under"))
+    return _section("Importance", "importance", note, *charts)
 
 
 def _bars(name: str, shares: Mapping[str, float]) -> Html:
@@ -83,7 +83,7 @@ def _bars(name: str, shares: Mapping[str, float]) -> Html:
         bars.append(tag("text", option, x=axes.left - 8, y=y + 3, class_="title"))
         bars.append(void("path", class_="span", d=f"M{axes.left} {y}H{number(axes.x(share))}"))
         bars.append(tag("text", f"{share:.0%}", x=number(axes.x(share) + 6), y=y + 3))
-    return _figure(f"importance for {name}", bars, axes.width, axes.height)
+    return _figure(f"importance for {name}", bars, axes)
 
 
 def _scatter(study: Study) -> Html:
@@ -107,11 +107,11 @@ def _scatter(study: Study) -> Html:
         *(_dot(axes, trial, x, y) for trial, x, y in points),
     )
     note = f"The line joins the trials that no other matches in both: {', '.join(str(t.number) for t in front)}."
-    return _section("The front", "front", _figure(f"clean against {name}", drawn, axes.width, axes.height, note))
+    return _section("The front", "front", note, _figure(f"clean against {name}", drawn, axes))
 
 
 def _trials(study: Study) -> Html:
-    names = [*(study.trials[0].values if study.trials else ())]
+    names = study.varying
     figures = [*dict.fromkeys((*study.objectives, "clean"))]
     heads = ("trial", *(f"{name} %" for name in figures), "time", *names, "how it ended")
     rows = [*rank(study), *study.list_by("pruned"), *study.list_by("failed")]
@@ -119,7 +119,7 @@ def _trials(study: Study) -> Html:
     head = tag("thead", tag("tr", *(tag("th", word, scope="col") for word in heads)))
     table = tag("table", tag("caption", "All trials", class_="hidden"), head, tag("tbody", *body))
     wide = tag("div", table, class_="scroll", tabindex=0, role="region", aria_label="all trials")
-    return _section("Trials", "trials", wide)
+    return _section("Trials", "trials", "The finished ones first, the best of them at the top.", wide)
 
 
 def _cells(trial: Trial, figures: list[str], names: list[str]) -> list[object]:
@@ -132,10 +132,10 @@ def _cells(trial: Trial, figures: list[str], names: list[str]) -> list[object]:
 def _settings(study: Study) -> Html:
     """Return what all trials have in common, and the best one's recipe."""
     best = [("best recipe", f"{trial.recipe}, of {trial.model}") for trial in study.front]
-    varies = [(name, _describe_part(part)) for name, part in study.settings.get("space", {}).items()]
+    varies = [(name, _describe_part(part)) for name, part in study.settings["space"].items()]
     plain = [(key, value) for key, value in study.settings.items() if isinstance(value, str | int) and value != ""]
     pairs = join(*(join(tag("dt", key), tag("dd", breakable(str(value)))) for key, value in [*best, *varies, *plain]))
-    return _section("Settings", "settings", tag("article", tag("dl", pairs)))
+    return _section("Settings", "settings", "What all trials have in common.", tag("article", tag("dl", pairs)))
 
 
 def _describe_part(part: Mapping[str, Any] | list[Any]) -> str:
@@ -146,12 +146,11 @@ def _describe_part(part: Mapping[str, Any] | list[Any]) -> str:
     return f"{part['low']:g} to {part['high']:g}{', log' * bool(part['log'])}{step}"
 
 
-def _section(title: str, place: str, *children: object) -> Html:
-    return tag("section", tag("h2", title, id=place), *children, aria_labelledby=place)
+def _section(title: str, place: str, note: str, *children: object) -> Html:
+    return tag("section", tag("h2", title, id=place), tag("p", note, class_="under"), *children, aria_labelledby=place)
 
 
-def _figure(title: str, drawn: object, width: int, height: int, note: str = "") -> Html:
-    parts = drawn if isinstance(drawn, tuple | list) else (drawn,)
-    svg = tag("svg", tag("title", title), *parts, viewBox=f"0 0 {width} {height}", class_="chart", role="img")
-    caption = tag("figcaption", tag("p", note)) if note else None
-    return tag("figure", tag("h3", title), svg, caption, class_="plot")
+def _figure(title: str, drawn: Iterable[object], axes: Axes) -> Html:
+    size = f"0 0 {axes.width} {axes.height}"
+    svg = tag("svg", tag("title", title), *drawn, viewBox=size, class_="chart", role="img")
+    return tag("figure", tag("h3", title), svg, class_="plot")
