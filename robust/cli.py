@@ -34,8 +34,8 @@ CERTIFYING = (  # the options of `robust certify`
 def main(argv: list[str] | None = None) -> int:
     """Run a command, and return the exit status.
 
-    0 is success; 1 a training that diverged, a row that was not verified or a model that is worse than is allowed; 4 a
-    mistake in the arguments.
+    0 is success; 1 a training that diverged, a study of which no trial finished, a row that was not verified or a model
+    that is worse than is allowed; 4 a mistake in the arguments.
     """
     parser = argparse.ArgumentParser(prog="robust", description=robust.__doc__)
     parser.add_argument("--version", action="version", version=f"pytest-robust {robust.__version__}")

@@ -15,7 +15,7 @@ from robust.commands.train import write_test, write_train
 from robust.commands.tune_order import Tuning, read
 from robust.commands.tune_workers import PREFIX, run_workers
 from robust.evaluation.time_limit import Deadline
-from robust.records.files import private
+from robust.records.files import private, refuse_links
 from robust.records.tuning import Study, Trial
 from robust.report.tuning import describe_figures, describe_none, table
 from robust.settings.parsing import parse_whole
@@ -62,7 +62,10 @@ def tune(model: str, space: str | Path | Mapping[str, Any], **options: Any) -> S
     for name in ("trials", "jobs", "epochs"):
         if words[name] is not None:
             words[name] = parse_whole(str(words[name]), 1)
-    words["time"] = read_time(words["time"])
+    if words["time"] is not None:
+        words["time"] = read_time(str(words["time"]))
+    if isinstance(words["objectives"], list | tuple):
+        words["objectives"] = ",".join(words["objectives"])
     given = dict(space) if isinstance(space, Mapping) else str(space)
     args = argparse.Namespace(model=model, space=given, **words)
     return run(read(args), args, say)
@@ -78,15 +81,14 @@ def run(tuning: Tuning, args: argparse.Namespace, say: Callable[[str], None]) ->
     """Train the trials that are left, and write the study's files; ValueError if the study was begun otherwise."""
     stop = Deadline(math.inf if tuning.seconds is None else tuning.seconds)
     folder = tuning.folder
-    private(folder.parent.parent)
-    folder.mkdir(parents=True, exist_ok=True)
+    refuse_links(private(folder.parent.parent), folder).mkdir(parents=True, exist_ok=True)
     with alone(folder):
         journal = Journal(folder, tuning.problem, tuning.sampler)
         journal.agree(tuning.settings)
         journal.set_dead_aside()
         study = read_study(journal, tuning.trials, tuning.settings)
         if study.trials:
-            say(f"goes on in {relative(folder)}, where {len(study.trials)} trials are done")
+            say(f"goes on in {relative(folder)}, where {count_done(len(study.trials))}")
         if cost := describe_cost(tuning.problem, tuning.samples, study, tuning.jobs):
             say(cost)
         try:
@@ -123,6 +125,11 @@ def write_command(tuning: Tuning, trial: Trial, study: Study) -> str:
     """Return the command that trains as a trial did, by the file with its options."""
     path = relative(tuning.folder / name_toml(study, trial))
     return write_train(tuning.order, trial.model, f"{tuning.problem.recipe.name}:config={path}")
+
+
+def count_done(trials: int) -> str:
+    """Return how many trials are done, in words."""
+    return f"{trials} trial{'s are' if trials > 1 else ' is'} done"
 
 
 def relative(path: Path) -> Path:

@@ -34,7 +34,7 @@ def describe_cost(problem: Problem, samples: Samples, study: Study, jobs: int) -
         seconds = left * sum(took) / len(took) / jobs
         return f"{trials} of {study.planned} left: about {format_seconds(seconds)}{processes}, as the others took"
     less = "; those that are pruned take less" if len(problem.objectives) == 1 else ""
-    line = f"{trials} of at most {epochs} epochs: at most {passes:.2g} passes"
+    line = f"{trials} of at most {epochs} epoch{'s' if epochs > 1 else ''}: at most {passes:.2g} passes"
     try:
         module = problem.make(problem.find_model(problem.first(last=True)))()
         pace = _time_pass(module, learn.take(np.arange(min(method.plan.batch, len(learn)))))

@@ -66,7 +66,7 @@ def test_it_tells_the_cost_and_each_trial_and_where_the_best_is(call, tmp_path):
     best = max(found["trials"], key=lambda trial: trial["figures"]["robust"])
 
     assert status == 0
-    assert re.fullmatch(r"robust tune: 3 trials of at most 1 epochs: at most \S+ passes, about .* take less", cost)
+    assert re.fullmatch(r"robust tune: 3 trials of at most 1 epoch: at most \S+ passes, about .* take less", cost)
     assert [re.sub(r"\d[\d.]*", "N", line).partition("%")[0] for line in lines] == [
         "robust tune: trial N/N: arch.width = N, lr = N: clean N"
     ] * 3
