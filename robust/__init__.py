@@ -11,4 +11,9 @@ _HOME = {"tune": "robust.commands.tune"}  # imported when first used, since it i
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    try:
+        return getattr(import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("optuna", "sklearn"):
+            raise
+        raise ImportError(f"robust.{name} needs {error.name}; pip install 'pytest-robust[tune]'") from error

@@ -263,6 +263,15 @@ def test_without_optuna_it_says_what_to_install(call, monkeypatch):
     )
 
 
+def test_without_optuna_the_function_says_what_to_install(monkeypatch):
+    def lack(name):
+        raise ModuleNotFoundError("No module named 'optuna'", name="optuna")
+
+    monkeypatch.setattr(robust, "import_module", lack)
+    with pytest.raises(ImportError, match=r"robust\.tune needs optuna; pip install 'pytest-robust\[tune\]'"):
+        robust.tune("net.py:make", {"lr": [0.1]})
+
+
 def test_in_python_it_is_a_function_that_returns_the_study(call, tmp_path):
     found = robust.tune("net.py:make", {"lr": [0.1, 0.2]}, recipe="fgsm-rs:epochs=1", trials=2, sampler="random")
 
