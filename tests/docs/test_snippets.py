@@ -22,6 +22,7 @@ NOT_RUN = {
     "tables.md": 3,
     "tutorial.md": 1,
     "train.md": 1,
+    "tune.md": 1,
 }
 
 
