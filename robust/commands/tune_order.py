@@ -100,7 +100,9 @@ def _read_model(args: argparse.Namespace) -> ModelSpec:
     with blame("model", args.model):
         spec = ModelSpec.parse(args.model, Path.cwd())
         if spec.factory is None or spec.members or spec.answers:
-            read_training(argparse.Namespace(**{**vars(args), "train": [args.recipe], "out": None}))  # which refuses it
+            read_training(
+                argparse.Namespace(**{**vars(args), "train": [args.recipe], "out": None, "report": None})
+            )  # which refuses it
         return spec
 
 
@@ -117,7 +119,7 @@ def _read_space(given: str | Mapping[str, Any], recipe: Spec, model: ModelSpec) 
 def _read_order(args: argparse.Namespace, recipe: Spec, space: Space, model: ModelSpec) -> Order:
     """Return the order of a training by the recipe with the first arguments of the model."""
     first = {name: part.ends[0] for name, part in space.items()}
-    words = {"model": with_arguments(model, first).text, "train": [str(recipe)], "out": None}
+    words = {"model": with_arguments(model, first).text, "train": [str(recipe)], "out": None, "report": None}
     return read_training(argparse.Namespace(**{**vars(args), **words}), limit=keep_to_training)
 
 
