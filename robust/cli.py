@@ -34,8 +34,8 @@ CERTIFYING = (  # the options of `robust certify`
 def main(argv: list[str] | None = None) -> int:
     """Run a command, and return the exit status.
 
-    0 is success; 1 a training that diverged, a row that was not verified or a model that is worse than is allowed; 4 a
-    mistake in the arguments.
+    0 is success; 1 a training that diverged, a study of which no trial finished, a row that was not verified or a model
+    that is worse than is allowed; 4 a mistake in the arguments.
     """
     parser = argparse.ArgumentParser(prog="robust", description=robust.__doc__)
     parser.add_argument("--version", action="version", version=f"pytest-robust {robust.__version__}")
@@ -48,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     list_.add_argument("name", nargs="?", metavar="NAME", help="one of them: describe it, with its options")
     _add_train(commands.add_parser("train", help="train a model's architecture adversarially"))
+    _add_tune(
+        commands.add_parser("tune", help="choose a recipe's options by the robust accuracy on validation, with Optuna")
+    )
     evaluate = commands.add_parser("evaluate", help="attack models as the plugin does, with torchrun also on many GPUs")
     _add_evaluate(evaluate)
     _add_certify(
@@ -68,6 +71,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.command == "train":
             return _run_train(args)
+        if args.command == "tune":
+            return _run_tune(args)
         if args.command == "verify":
             return _run_verify(args)
         if args.command == "evaluate":
@@ -120,18 +125,8 @@ def _run_list(args: argparse.Namespace) -> str:
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
+    _add_training(parser)
     add = parser.add_argument
-    add(
-        "model",
-        metavar="MODEL",
-        help="FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME, as net.py:make(width=2)",
-    )
-    add(
-        "--normalize",
-        metavar="MEAN/STD",
-        help="normalise inputs as a part of the model, as --robust-normalize of pytest does",
-    )
-    add("--output", metavar="FORM", help="what the model answers with, as --robust-output of pytest takes it")
     add(
         "--recipe",
         dest="train",
@@ -140,12 +135,6 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="pgd-at (default), trades+awp+ema:beta=3:epochs=10, or options in a file: trades:config=train.toml; "
         "several by commas, or given again",
     )
-    add("--data", default="digits", metavar="DATA", help="as --robust-data of pytest takes it; default: digits")
-    add("--criterion", metavar="CRITERION", help="what is a right answer, as --robust-criterion of pytest takes it")
-    add("--download", action="store_true", help="download the data set if it is not on this machine")
-    add("--threat", metavar="NORM:EPS", help="what an attacker may do: linf:8/255; default: the data set's")
-    add("--seed", type=_read_whole, default=0, metavar="N", help="the seed of everything random; default: 0")
-    add("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1 or mps")
     add(
         "--out",
         type=Path,
@@ -161,6 +150,58 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "costs one pass over the validation samples and one attack of 10 steps",
     )
     _add_wait(parser)
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    """Add what one training and many have in common: the model, the data and the threat model."""
+    add = parser.add_argument
+    add(
+        "model",
+        metavar="MODEL",
+        help="FILE.py:FACTORY, PACKAGE.MODULE:FACTORY, zoo:NAME, torchvision:NAME, timm:NAME, as net.py:make(width=2)",
+    )
+    add(
+        "--normalize",
+        metavar="MEAN/STD",
+        help="normalise inputs as a part of the model, as --robust-normalize of pytest does",
+    )
+    add("--output", metavar="FORM", help="what the model answers with, as --robust-output of pytest takes it")
+    add("--data", default="digits", metavar="DATA", help="as --robust-data of pytest takes it; default: digits")
+    add("--criterion", metavar="CRITERION", help="what is a right answer, as --robust-criterion of pytest takes it")
+    add("--download", action="store_true", help="download the data set if it is not on this machine")
+    add("--threat", metavar="NORM:EPS", help="what an attacker may do: linf:8/255; default: the data set's")
+    add("--seed", type=_read_whole, default=0, metavar="N", help="the seed of everything random; default: 0")
+    add("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1 or mps")
+
+
+def _add_tune(parser: argparse.ArgumentParser) -> None:
+    _add_training(parser)
+    add = parser.add_argument
+    add(
+        "--recipe",
+        default="pgd-at",
+        metavar="RECIPE",
+        help="the recipe, with the options that do not vary: pgd-at (default), trades+awp:steps=7",
+    )
+    add(
+        "--space",
+        required=True,
+        metavar="FILE.toml",
+        help="what varies, by range or list: lr = {low = 0.01, high = 0.3, log = true}, beta = [1, 3, 6], "
+        "arch.width = [8, 16] for an argument of the model's function",
+    )
+    add("--trials", type=_read_count, default=30, metavar="N", help="how many are to be done in all; default: 30")
+    add("--epochs", type=_read_count, metavar="N", help="of each trial; default: as the recipe says")
+    add("--sampler", default="tpe", metavar="NAME", help="how values are drawn: tpe (default) or random")
+    add(
+        "--objectives",
+        metavar="NAME[,NAME]",
+        help="what is made large on validation: robust, clean or certified, or two, clean,robust, whose front is "
+        "shown; default: what the recipe selects its epochs by",
+    )
+    add("--time", type=_read_time, metavar="TIME", help="end after 30s, 5m or 1h; the same command then goes on")
+    add("--jobs", type=_read_count, default=1, metavar="N", help="how many processes train at once; default: 1")
+    add("--name", metavar="NAME", help="of the study, in .robust/tune; default: the model's and the recipe's")
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -258,6 +299,15 @@ def _read_whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}") from None
 
 
+def _read_count(text: str) -> int:
+    from robust.settings.parsing import parse_whole
+
+    try:
+        return parse_whole(text, 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {text!r}") from None
+
+
 def _read_time(text: str) -> float | None:
     from robust.settings.values import read_time
 
@@ -269,6 +319,16 @@ def _read_time(text: str) -> float | None:
 
 def _run_train(args: argparse.Namespace) -> int:
     from robust.commands.train import main
+
+    return main(args)
+
+
+def _run_tune(args: argparse.Namespace) -> int:
+    from robust.user_code import is_installed
+
+    if not (is_installed("optuna") and is_installed("sklearn")):
+        raise LookupError("Optuna and scikit-learn are needed; pip install 'pytest-robust[tune]'")
+    from robust.commands.tune import main
 
     return main(args)
 

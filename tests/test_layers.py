@@ -25,7 +25,7 @@ FLOORS = [
     ["robust.evaluation", "robust.certification"],
     ["robust.trust", "robust.train", "robust.baseline"],
     ["robust.progress"],
-    ["robust.settings"],
+    ["robust.settings", "robust.tuning"],
     ["robust.session"],
     ["robust.commands"],
     ["robust.plugin", "robust.cli", "robust.action"],

@@ -20,6 +20,7 @@ from robust.data.dataset import DATA, Dataset
 from robust.models.registry import ARCHITECTURES
 from robust.records.added import CURVE
 from robust.train.recipe import RECIPES, WRAPPERS
+from robust.tuning.words import OBJECTIVES, SAMPLERS
 
 KINDS: tuple[Registry[Any], ...] = (ATTACKS, DATA, CRITERIA, ARCHITECTURES, RECIPES, WRAPPERS)
 PLURALS = {"criterion": "criteria"}
@@ -35,6 +36,8 @@ CERTIFICATES = {
     "crown": "an affine function below the margin (1811.00866), after ibp for what that leaves open",
     "alpha-crown": "crown with optimised slopes (2011.13824), the dearest, after ibp and crown",
 }
+TUNING = {name: f"sampler {name}: {words}; robust tune --sampler={name}" for name, words in SAMPLERS.items()}
+TUNING |= {name: f"objective {name}: {words}; robust tune --objectives={name}" for name, words in OBJECTIVES.items()}
 TABLE = "names, bounds, types, groups, relations and eps of the columns: docs/tables.md"
 PARTS = "a name of the data's dict, or 0, 1, ... of a tuple; a part that is not named is fixed: docs/several-inputs.md"
 EPS = "a number above 0, as 0.03 or 8/255, in the units of the data; with + a union, as linf:8/255+l2:0.5"
@@ -54,6 +57,8 @@ def _list_all() -> Iterator[str]:
     yield f"threats: {', '.join(f'{norm}:EPS' for norm in NORMS)}, {FEATURES}:FILE.toml, PART=NORM:EPS;PART=NORM:EPS"
     yield f"certificates: {', '.join(METHODS)}"
     yield f"curves: {', '.join(NORMS)}"
+    yield f"samplers: {', '.join(SAMPLERS)}"
+    yield f"objectives: {', '.join(OBJECTIVES)}"
 
 
 def _describe(name: str) -> Iterator[str]:
@@ -71,11 +76,13 @@ def _describe(name: str) -> Iterator[str]:
         return iter([f"threat {plain}: {THREATS[plain]}", value])
     if name == CURVE:
         return _describe_curve()
+    if name in TUNING:
+        return iter([TUNING[name]])
     registry = next((registry for registry in KINDS if plain in registry), None)
     proof = [f"certificate {plain}: {CERTIFICATES[plain]}; --robust-certify={plain}"] if plain in METHODS else []
     if registry is None and not proof:
         registered = (other for registry in KINDS for other in registry.names())
-        names = [*suite_names(), *THREATS, *METHODS, CURVE, *registered]
+        names = [*suite_names(), *THREATS, *METHODS, CURVE, *TUNING, *registered]
         raise LookupError(f"unknown name {suggest(name, names, 'attack')}")
     return chain(proof, _describe_thing(registry, plain) if registry else ())
 

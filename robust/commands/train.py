@@ -5,13 +5,12 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.text import brief, printable_lines
@@ -54,6 +53,7 @@ from robust.train.setup import TrainingSpec
 from robust.train.validate import Epoch
 
 OTHER_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # of files of weights elsewhere
+Limit = Callable[[Dataset], Dataset]
 TRIAL_SAMPLES = 2  # on which the model is tried before its training
 
 
@@ -62,7 +62,7 @@ class Order:
     """An order to train, in which everything was checked."""
 
     spec: ModelSpec
-    build: Build
+    make: Callable[[ModelSpec], Build]  # of this model and of others, for this data and on the device
     normalize: str | None  # canonical: "0.5/0.25"
     output: str | None  # canonical: "logits:probability"
     recipes: tuple[str, ...]
@@ -103,15 +103,18 @@ def _train(args: argparse.Namespace, ranks: Ranks) -> int:
         return shutdown.close(status, "train", sys.stderr)
 
 
-def read(args: argparse.Namespace, ranks: Ranks = ALONE) -> Order:
-    """Return the order; ValueError, in one line on the argument, for what is wrong. Nothing is trained yet."""
+def read(args: argparse.Namespace, ranks: Ranks = ALONE, limit: Limit = lambda dataset: dataset) -> Order:
+    """Return the order; ValueError, in one line on the argument, for what is wrong. Nothing is trained yet.
+
+    `limit` may limit what is read of the data set.
+    """
     try:
-        return _read(args, options_of_namespace(args), ranks)
+        return _read(args, options_of_namespace(args), ranks, limit)
     except OptionError as error:
-        raise ValueError(_describe_error(error)) from error
+        raise ValueError(describe_option_error(error)) from error
 
 
-def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
+def _read(args: argparse.Namespace, options: Options, ranks: Ranks, limit: Limit) -> Order:
     (spec,) = read_models(options["model"])
     with blame("model", spec.text):
         if spec.factory is None:
@@ -125,7 +128,7 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
         device = ranks.device(read_device(options["device"]))
     with blame("data", args.data):
         criterion = read_criterion_option(options["criterion"])
-        dataset = judge_dataset(read_dataset(options["data"]), criterion)
+        dataset = judge_dataset(limit(read_dataset(options["data"])), criterion)
         if not options["threat"].texts and dataset.threat is None:
             dataset.complete(download=args.download).load("train")  # its faults are told before what is not said
     word, text = _read_threat(options["threat"], dataset, args.data)
@@ -155,8 +158,9 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
         )
         builder = get_builder(spec, None, here, terms)
 
-        def build() -> nn.Module:
-            return builder().to(device)
+        def make(other: ModelSpec) -> Build:
+            fresh = builder if other == spec else get_builder(other, None, here, terms)
+            return lambda: fresh().to(device)
 
         subject = builder.build_subject()
         for fault in dataset.remarks.find_faults(subject.columns, bool(output)):
@@ -165,9 +169,9 @@ def _read(args: argparse.Namespace, options: Options, ranks: Ranks) -> Order:
         check_model(subject.module, dataset, few)
     for recipe in recipes:
         with blame("train", recipe):
-            rehearse(build(), read_recipe(recipe), few, threat)
+            rehearse(make(spec)(), read_recipe(recipe), few, threat)
     places = (private(here / ".robust") / "models" if folder is None else folder, file, report)
-    return Order(spec, build, normalize, output, recipes, args.data, dataset, threat, text, args.seed, *places)
+    return Order(spec, make, normalize, output, recipes, args.data, dataset, threat, text, args.seed, *places)
 
 
 def _judge(dataset: Dataset, criterion: str | None) -> Dataset:
@@ -193,7 +197,7 @@ def _read_threat(option: OptionValue, dataset: Dataset, data: str) -> tuple[str,
         return word, text if tables_of(word) else word
 
 
-def _describe_error(error: OptionError) -> str:
+def describe_option_error(error: OptionError) -> str:
     """Return the message with the names that pytest's options have here."""
     name = {"model": "", "train": "--recipe="}.get(error.name, f"--{error.name}=")
     return f"{name}{error.text}: {str(error).replace('--robust-', '--')}"
@@ -223,7 +227,7 @@ def run(order: Order, ranks: Ranks = ALONE) -> Iterator[str]:
                     sys.stderr.write(f"{_describe_epoch(epoch, plan)}, {seconds:.0f} s\n")
 
             spec = TrainingSpec(
-                order.build,
+                order.make(order.spec),
                 recipe,
                 order.dataset,
                 order.threat,
@@ -254,22 +258,40 @@ def _describe_epoch(epoch: Epoch, plan: Plan) -> str:
 def _describe_result(order: Order, trained: Trained, page: Path | None) -> str:
     path, card = Path(os.path.relpath(trained.path)), trained.card
     weights = path if trained.copy is None else Path(os.path.relpath(trained.copy))
-    test = [
-        "pytest",
-        f"--robust-model={weights}",
-        f"--robust-arch={order.spec.text}",
-        f"--robust-normalize={order.normalize or NONE}",  # also where an ini file says another one
-        *([f"--robust-output={order.output}"] if order.output else []),
-        f"--robust-data={order.data}",
-        *([f"--robust-criterion={order.dataset.criterion}"] if order.dataset.criterion != DEFAULT else []),
-        f"--robust-threat={order.threat_text}",
-    ]
     lines = [
         f"{describe_card(card)}, best epoch {card['best']['number']} of {len(card['curve'])}",
         *(f"  {note}" for note in card["notes"]),
         f"  weights: {weights}",
         f"  curves:  {path.with_suffix('.svg')}, {path.with_suffix('.csv')}, {path.with_suffix('.gradients.csv')}",
         *([f"  report:  {os.path.relpath(page)}"] if page else []),
-        f"  test it: {shlex.join(test)}",
+        f"  test it: {write_test(order, order.spec.text, weights)}",
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def write_test(order: Order, model: str, weights: Path) -> str:
+    """Return the command of pytest that tests weights of a model that was trained by this order."""
+    words = [
+        "pytest",
+        f"--robust-model={weights}",
+        f"--robust-arch={model}",
+        f"--robust-normalize={order.normalize or NONE}",  # also where an ini file says another one
+        *([f"--robust-output={order.output}"] if order.output else []),
+        f"--robust-data={order.data}",
+        *([f"--robust-criterion={order.dataset.criterion}"] if order.dataset.criterion != DEFAULT else []),
+        f"--robust-threat={order.threat_text}",
+    ]
+    return shlex.join(words)
+
+
+def write_train(order: Order, model: str, recipe: str) -> str:
+    """Return the command of this program that trains a model by a recipe, and all else by this order."""
+    words = [
+        *("robust", "train", model, f"--recipe={recipe}", f"--data={order.data}"),
+        *([f"--criterion={order.dataset.criterion}"] if order.dataset.criterion != DEFAULT else []),
+        f"--threat={order.threat_text}",
+        *([f"--normalize={order.normalize}"] if order.normalize else []),
+        *([f"--output={order.output}"] if order.output else []),
+        *([f"--seed={order.seed}"] if order.seed else []),
+    ]
+    return shlex.join(words)

@@ -25,6 +25,7 @@ from robust.train.cache_key import list_determinants
 from robust.train.card import hash_content, read_card
 from robust.train.curves import curve_csv, curve_svg, gradients_csv
 from robust.train.factory import Method, read_recipe
+from robust.train.failures import AbandonedError
 from robust.train.loop import Fit, fit
 from robust.train.plan import Plan
 from robust.train.setup import FitOptions, TrainingSpec
@@ -63,6 +64,7 @@ def train(
     on_epoch: OnEpoch = lambda epoch, plan: None,
     on_batch: OnBatch = lambda done, plan: None,
     on_resume: OnResume = lambda epoch, plan: None,
+    on_kept: OnEpoch = lambda epoch, plan: None,
     on_start: Callable[[str], None] = lambda line: None,
     ranks: Ranks = ALONE,
 ) -> Trained:
@@ -85,6 +87,7 @@ def train(
         lambda epoch: on_epoch(epoch, method.plan),
         lambda done: on_batch(done, method.plan),
         lambda epoch: on_resume(epoch, method.plan),
+        lambda epoch: on_kept(epoch, method.plan),
         on_start,
         saved,
         ranks,
@@ -92,7 +95,11 @@ def train(
     with FileLock(lock) if ranks.first else nullcontext():
         kept = ranks.once(lambda: _read_kept(path, key))
         if kept is None:
-            result = fit(module, method, samples, spec.threat, seed=spec.seed, options=options)
+            try:
+                result = fit(module, method, samples, spec.threat, seed=spec.seed, options=options)
+            except AbandonedError:
+                ranks.once(lambda: saved.unlink(missing_ok=True))
+                raise
             card = {**card, "key": key, **_results(result, samples, spec.seed), "processes": ranks.size}
             card["normalize"] = find_normalization(module)
             card |= ranks.once(lambda: _measure_suite(module, method, result, samples, spec))

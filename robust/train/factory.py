@@ -32,7 +32,7 @@ class Method:
 def read_recipe(text: str) -> Method:
     """Return the method of a spec. LookupError for an unknown name, ValueError for a wrong option."""
     name, wrappers, spec = parse_recipe(text)
-    spec = _with_config(spec)
+    spec = with_config(spec)
     parts = [RECIPES.get(name), *map(WRAPPERS.get, wrappers), Plan]
     options = {f.name for part in parts for f in fields(part)}
     for key, _ in spec.options:
@@ -57,7 +57,7 @@ def _with_plan(recipe: type[Any], spec: Spec) -> Spec:
     return Spec(spec.name, spec.args, tuple(sorted({**getattr(recipe, "plan", {}), **dict(spec.options)}.items())))
 
 
-def _with_config(spec: Spec) -> Spec:
+def with_config(spec: Spec) -> Spec:
     """Return the spec with the options of the TOML file that `config` names; the spec's options take precedence."""
     options = dict(spec.options)
     if CONFIG not in options:

@@ -18,6 +18,10 @@ class DivergedError(ValueError):
     """A training whose loss or weights are no longer numbers."""
 
 
+class AbandonedError(Exception):
+    """A training that its caller gives up after an epoch: what was saved of it is removed."""
+
+
 def describe_collapse(epoch: Epoch, earlier: Sequence[Epoch]) -> str | None:
     """Return a line on catastrophic overfitting, or None: accuracy against one step stays, against many it is lost.
 

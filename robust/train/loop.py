@@ -76,6 +76,8 @@ def fit(
         training = Training.start(module, method, plan.epochs * count_batches(learn, plan) * _replays(method), ranks)
         if options.saved is not None:
             training.load(options.saved)
+        for epoch in training.curve:
+            options.on_kept(epoch)
         if training.step:
             options.on_resume(training.epoch)
         elif plan.pretrained:

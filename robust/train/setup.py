@@ -50,6 +50,7 @@ class FitOptions:
     on_epoch: Callable[[Epoch], None] = _ignore
     on_batch: Callable[[float], None] = _ignore  # takes the number of epochs done: 1.5 in the middle of the second
     on_resume: Callable[[int], None] = _ignore  # takes the epoch at which an earlier training goes on
+    on_kept: Callable[[Epoch], None] = _ignore  # takes each epoch that an earlier training has done, before that
     on_start: Callable[[str], None] = _ignore  # takes a line on the weights that the training starts from
     saved: Path | None = None  # the file that holds the state of an unfinished training
     ranks: Ranks = ALONE

@@ -26,9 +26,14 @@ STEP_PASSES = 3  # of a sample for an answer and its gradient
 
 def count_samples(method: Method, learn: int, validation: int, epochs: int) -> int:
     """Count the validation samples for which the suite is a small share of a training of so many epochs and samples."""
-    steps, replays = getattr(method.recipe, "steps", 1), getattr(method.recipe, "replays", 1)
-    passes = epochs * (learn * replays * STEP_PASSES * (1 + steps) + validation * VALIDATION_PASSES)
+    passes = count_passes(method, learn, validation, epochs)
     return min(validation, max(LEAST, int(SHARE * passes / SUITE_PASSES)))
+
+
+def count_passes(method: Method, learn: int, validation: int, epochs: int) -> int:
+    """Count the passes of a training of so many epochs and samples, about; a backward pass counts as two."""
+    steps, replays = getattr(method.recipe, "steps", 1), getattr(method.recipe, "replays", 1)
+    return int(epochs * (learn * replays * STEP_PASSES * (1 + steps) + validation * VALIDATION_PASSES))
 
 
 def measure_strength(module: nn.Module, samples: Samples, threat: Part, *, classes: int, seed: int) -> dict[str, Any]:

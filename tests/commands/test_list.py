@@ -27,6 +27,8 @@ def test_list_names_all_that_can_be_asked_for(call):
         "threats: linf:EPS, l2:EPS, l1:EPS, features:FILE.toml, PART=NORM:EPS;PART=NORM:EPS",
         "certificates: ibp, crown, alpha-crown",
         "curves: linf, l2, l1",
+        "samplers: tpe, random",
+        "objectives: robust, certified, clean",
     ]
 
 
@@ -52,6 +54,8 @@ def test_list_knows_the_shipped_ones(call):
         ("linf:8/255", ["threat linf: *"]),
         ("crown", ["certificate crown: *1811.00866*; --robust-certify=crown"]),
         ("alpha-crown", ["certificate alpha-crown: *2011.13824*"]),
+        ("tpe", ["sampler tpe: *; robust tune --sampler=tpe"]),
+        ("certified", ["objective certified: *for ibp and crown-ibp; robust tune --objectives=certified"]),
         (
             "apgd",
             [

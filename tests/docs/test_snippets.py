@@ -22,11 +22,12 @@ NOT_RUN = {
     "tables.md": 3,
     "tutorial.md": 1,
     "train.md": 1,
+    "tune.md": 1,
 }
 
 
 # Their commands train, or attack all samples.
-SLOW = ("README", "baselines", "ci", "models", "publish", "python", "train", "tutorial")
+SLOW = ("README", "baselines", "ci", "models", "publish", "python", "train", "tune", "tutorial")
 
 
 @pytest.mark.parametrize(
