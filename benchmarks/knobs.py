@@ -37,7 +37,7 @@ RARE, SHARE = range(5, 10), 0.1  # of the images of these classes so many are le
 HEADS = ("setting", "clean %", "change", "robust %", "change", "first", "last")
 RARE_HEADS = ("setting", "clean %", "change", "robust %", "change", "rare: robust %", "change")
 LEGEND = (
-    f"A network of 12 convolutions (`residual` of nets.py), trained by `{RECIPE}` on {N:,} images of Fashion-MNIST's "
+    f"A network of 13 convolutions (`residual` of nets.py), trained by `{RECIPE}` on {N:,} images of Fashion-MNIST's "
     f"training split under {THREAT}; clean and robust accuracy (`{SUITE}`) on {TESTED:,} test images; means of {SEEDS} "
     "seeds. A change is the difference to the first line of the table at the same seed, in points, with its 95 % "
     "interval: Student's over the seeds, and the normal one over the images, added as independent errors. First and "
