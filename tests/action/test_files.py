@@ -23,6 +23,7 @@ USES = re.compile(r"uses: ([\w.-]+/[\w./-]+)@(\S+?)[,\s].*?# (.+)$", re.MULTILIN
 NO_INPUTS = {
     "search": "saves time; the figure is the model's own",
     "train": "a gate tests a model that is trained already",
+    "folds": "are of trainings",
     "batch-size": "is found, and halved if memory runs out",
     "save": "a baseline would be lost with the runner",
     "leaderboard": "is report-dir",
