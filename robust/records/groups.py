@@ -86,7 +86,11 @@ def _make_groups(names: Sequence[str], counts: dict[str, list[int]]) -> tuple[Gr
 
 def read_classes(classes: dict[str, Any] | None) -> tuple[Group, ...]:
     """Return all classes by what a record's provenance says of them; none if it says nothing."""
-    return _make_groups(classes.get("names", ()), classes) if classes else ()
+    if not classes:
+        return ()
+    names = classes.get("names", ())
+    counted = _make_groups(names, classes)
+    return (*counted, *(Group(name, 0, 0, 0) for name in names[len(counted) :]))
 
 
 def join_groups(parts: Sequence[Iterable[Group]]) -> tuple[Group, ...]:

@@ -119,5 +119,3 @@ def _check_counts(content: Json) -> None:
         counts = [classes[key] for key in ("n", "correct", "robust")]
         if len({*map(len, counts)}) > 1 or any(not k >= c >= r for k, c, r in zip(*counts, strict=True)):
             raise ValueError("the counts of its classes (n, correct, robust) do not fit one another")
-        if len(classes.get("names", counts[0])) > len(counts[0]):
-            raise ValueError("it names more classes than it counts")

@@ -21,7 +21,7 @@ def read_folds(options: Options, trainings: tuple[str, ...]) -> list[Fold]:
         raise OptionError(option.name, option.text, f"{what}, without {AS_IS}")
     if ":fold=" in (options["data"].text or ""):
         raise OptionError(option.name, option.text, "the data are a fold already; leave one of the two out")
-    if options["groups"].texts:
+    if options["groups"].text not in (None, NONE):
         raise OptionError(option.name, option.text, "groups are of the samples of one split; leave --robust-groups out")
     for other in ("compare", "save"):
         if options[other].text not in (None, NONE):
