@@ -28,6 +28,7 @@ FLOORS = [
     ["robust.settings", "robust.tuning"],
     ["robust.session"],
     ["robust.commands"],
+    ["robust.cli_arguments"],
     ["robust.plugin", "robust.cli", "robust.action"],
     ["robust.__main__"],
 ]

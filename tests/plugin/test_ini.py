@@ -22,6 +22,7 @@ SAYS = {
     "data": ("digits", "npz:data.npz", lambda s: s.data),
     "criterion": ("class", None, lambda s: s.criterion),
     "attacked": (["3", "5"], ["7"], lambda s: [str(label) for label in s.dataset.attacked]),
+    "groups": ("sex", "age", lambda s: s.groups.column),
     "download": (True, None, lambda s: s.download),
     "threat": (["linf:0.1", "l2:0.3"], ["l2:0.5"], lambda s: [*s.threats]),
     "attack": (["fgsm", "pgd:steps=3"], ["pgd:steps=2"], lambda s: [*s.attacks]),
@@ -55,7 +56,7 @@ SAYS = {
 }
 
 
-ALONE = ["goal"]  # which says what others say
+ALONE = ["goal", "folds"]  # which contradict what others say
 
 
 @pytest.fixture
