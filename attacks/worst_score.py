@@ -55,7 +55,7 @@ def worsen_scores(
         worst = WorstScores(_score(task, judge_clean(task).logits), x.clone(), task.cost)
         for part in (first, *others):
             for round_attack, enter_round in rounds_of(attack):
-                entered = enter_round(start(model, x, y, part, rng, criterion))
+                entered = enter_round(replace(start(model, x, y, part, rng, criterion), cost=worst.cost))
                 if entered.stop():
                     return worst
                 _worsen(round_attack, entered, worst)

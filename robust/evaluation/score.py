@@ -5,6 +5,7 @@ it finds is verified as adversarial inputs are: measured again, and answered aga
 """
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -79,6 +80,7 @@ class Search:
     adversarial: Flags  # (n,): whether an input that it found is verified to be adversarial
     x_adv: NDArray[np.float32]  # (adversarial, *shape), in the samples' order; only the first rank's
     stopped: bool = False  # by the time, on any rank
+    cost: tuple[int, int, float] = (0, 0, 0.0)  # forwards and backwards of all ranks, and the seconds of this one
 
 
 def measure_clean_scores(module: nn.Module, samples: Samples, options: RunOptions) -> Table:
@@ -108,10 +110,12 @@ def search_scores(
     worse = partial(_pick_worse, criterion)
 
     def search() -> Search:
+        began, spent = time.monotonic(), np.zeros(2, np.int64)
         scores = _ask(module, share, share.x, options)
         adversarial, spool = np.zeros(len(share), bool), np.zeros(share.x.shape, np.float32)
         for attack, threat in attacks:
-            x = _find_worst(module, share, Until(attack, steps), threat, options)
+            x, passes = _find_worst(module, share, Until(attack, steps), threat, options)
+            spent += passes
             scores = worse(scores, _verify(module, share, x, threat, options))
             left = np.flatnonzero((correct & ~found.adversarial)[rows] & ~adversarial)
             new = left[
@@ -119,7 +123,8 @@ def search_scores(
             ]
             adversarial[new], spool[new] = True, x[new]
         stopped = options.deadline is not None and options.deadline.stopped
-        return Search(scores.astype(np.float32), adversarial, spool[adversarial], stopped)
+        cost = (int(spent[0]), int(spent[1]), time.monotonic() - began)
+        return Search(scores.astype(np.float32), adversarial, spool[adversarial], stopped, cost)
 
     part = ranks.agree(search)
     scores, adversarial = ranks.whole(part.scores), ranks.whole(part.adversarial)
@@ -128,7 +133,8 @@ def search_scores(
     scores[found.adversarial] = worse(scores[found.adversarial], own)
     places = np.concatenate(ranks.all(rows[part.adversarial]))
     x_adv = sort_inputs(ranks.inputs(part.x_adv, counts), places)
-    return Search(scores, adversarial, x_adv, any(ranks.all(part.stopped)))
+    forwards, backwards = sum(ranks.all(part.cost[0])), sum(ranks.all(part.cost[1]))
+    return Search(scores, adversarial, x_adv, any(ranks.all(part.stopped)), (forwards, backwards, part.cost[2]))
 
 
 def _pick_worse(criterion: Criterion, before: Table, after: Table) -> Table:
@@ -145,9 +151,10 @@ def split_table(scores: Table) -> tuple[Scores, Scores | None]:
 
 
 def add_search(found: AttackResult, search: Search) -> AttackResult:
-    """Return the result of an attack with the scores of a search, and with the adversarial inputs that it added."""
+    """Return the result of an attack with the scores of a search, its cost, and the inputs that it added."""
     rows = np.concatenate([np.flatnonzero(found.adversarial), np.flatnonzero(search.adversarial)])
     score, regions = split_table(search.scores)
+    forwards, backwards, seconds = search.cost
     x_adv = np.concatenate([found.x_adv, search.x_adv]) if len(search.x_adv) else found.x_adv
     return replace(
         found,
@@ -157,6 +164,9 @@ def add_search(found: AttackResult, search: Search) -> AttackResult:
         score=score,
         regions=regions,
         score_partial=TIME * search.stopped,
+        forwards=found.forwards + forwards,
+        backwards=found.backwards + backwards,
+        seconds=found.seconds + seconds,
     )
 
 
@@ -172,16 +182,18 @@ def _ask(module: nn.Module, samples: Samples, x: NDArray[np.float32] | LazyInput
 
 def _find_worst(
     module: nn.Module, samples: Samples, attack: AnyAttack, threat: Threat, options: RunOptions
-) -> NDArray[np.float32]:
-    """Return the input of the worst score that an attack finds for each sample, (n, *shape)."""
-    criterion = read_criterion(samples.criterion)
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the input of the worst score that an attack finds for each sample, (n, *shape), and the passes, (2,)."""
+    criterion, spent = read_criterion(samples.criterion), np.zeros(2, np.int64)
 
     def run_batch(x: Tensor, y: Tensor, index: Tensor) -> Tensor:
         rng = Rng.of(options.seed, index)
-        return worsen_scores(module, attack, x, y, threat, criterion=criterion, seed=rng).x_adv.cpu()
+        found = worsen_scores(module, attack, x, y, threat, criterion=criterion, seed=rng)
+        spent[:] += int(found.cost.forwards.sum()), int(found.cost.backwards.sum())
+        return found.x_adv.cpu()
 
     batches = options.batcher.each(run_batch, samples, count_copies(attack))
-    return torch.cat(batches).numpy() if batches else samples.x[:]  # a rank may have no share
+    return torch.cat(batches).numpy() if batches else samples.x[:], spent  # a rank may have no share
 
 
 def _verify(module: nn.Module, samples: Samples, x: NDArray[np.float32], threat: Threat, options: RunOptions) -> Table:

@@ -24,6 +24,8 @@ from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.session.selection import count_attacks, is_judged, is_to_certify, is_to_curve, node_id
 
+STOPPED = "the search for the worst scores was stopped by the time: under attack the mean may be worse"
+
 
 class Commands(NamedTuple):
     """The command of this run, without node ids."""
@@ -80,7 +82,10 @@ class AccuracyTest:
             certified=is_to_certify(case.item),
             curved=is_to_curve(case.item),
             cache=measurement.cache,
-            notes=self._note_fit(case, attack, result.threat, is_suite),
+            notes=(
+                *self._note_fit(case, attack, result.threat, is_suite),
+                *[STOPPED] * bool(result.found.score_partial),
+            ),
         )
         payload = self._payloads.build(case, row, result)
         case.hand_over(payload)

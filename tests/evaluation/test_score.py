@@ -13,7 +13,7 @@ from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.measure import measure_attack
-from robust.evaluation.score import SearchCost, foresee_search, search_scores
+from robust.evaluation.score import SearchCost, add_search, foresee_search, search_scores
 
 THREAT = read_threat("linf:0.05")
 SAMPLES = Samples(
@@ -75,3 +75,15 @@ def test_the_regions_of_a_map_are_those_of_its_worst_input():
     expected = [(stays & (y == k)).sum((1, 2)) for k in (0, 1)] + [((y == k) | ~stays).sum((1, 2)) for k in (0, 1)]
     np.testing.assert_allclose(search.scores[:, 0], stays.mean((1, 2)), atol=1e-6)
     np.testing.assert_array_equal(search.scores[:, 1:], np.stack(expected, 1))
+
+
+def test_the_cost_of_the_search_is_counted_and_added_to_that_of_the_attack():
+    model, options = nn.Linear(4, 1), RunOptions(Batcher(8))
+    found = measure_attack(model, SAMPLES, np.ones(20, bool), "fgsm", THREAT, options)
+    attacks = [(make("pgd:steps=6"), THREAT), (make("fgsm"), THREAT)]
+    search = search_scores(model, SAMPLES, found, np.ones(20, bool), attacks, options)
+    both = add_search(found, search)
+
+    assert search.cost[:2] == (20 * (1 + 6 + 1 + 1 + 1 + 1), 20 * (6 + 1))
+    assert (both.forwards - found.forwards, both.backwards - found.backwards) == search.cost[:2]
+    assert both.seconds == found.seconds + search.cost[2] > found.seconds
