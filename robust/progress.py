@@ -145,7 +145,8 @@ class TrainingBar:
 
     def show_resumed(self, epoch: int, plan: Plan) -> None:
         """Say that an earlier training goes on."""
-        self.bar.say(f"goes on from an earlier training, at epoch {epoch} of {plan.epochs}")
+        where = f"at epoch {epoch} of {plan.epochs}" if epoch <= plan.epochs else "which had ended"
+        self.bar.say(f"goes on from an earlier training, {where}")
 
     def show_interrupted(self) -> None:
         """Say that what was learnt is kept."""

@@ -21,6 +21,7 @@ from robust.records.evidence import Evidence
 from robust.records.files import read_object
 from robust.records.record import Record
 from robust.records.schema_1 import CRITERION
+from robust.records.used import name_pool
 from robust.verification.fresh_process import PROBED_INPUTS, Source
 
 MAX_ROWS = 4  # are listed if a name is ambiguous
@@ -83,7 +84,9 @@ def find_data(args: argparse.Namespace, record: Record) -> Dataset:
     except LookupError as error:
         if args.data:
             raise
-        hint = "a row does not choose what is read; name its data yourself: --data=data.py:load"
+        _, number, of = name_pool(record.data.name)
+        fold = f":fold={number}of{of}" if number else ""
+        hint = f"a row does not choose what is read; name its data yourself: --data=data.py:load{fold}"
         raise LookupError(f"{error.args[0]}; {hint}") from None
 
 

@@ -59,9 +59,18 @@ def select_fold(dataset: Dataset, fold: Fold) -> Dataset:
         rows = np.flatnonzero(own if split == "test" else ~own)
         return LazyInputs(x, rows, dataset.shape or x[rows[:1]].shape[1:]), labels[rows]
 
+    def count() -> int | None:
+        """Count the classes of the whole training split: a fold may lack one, and so may classes that are attacked."""
+        if (known := dataset.classes or dataset.count()) is not None or dataset.labels != "class":
+            return known
+        import numpy as np
+
+        labels = np.asarray(dataset.read("train")[1])
+        return dataset.widen(labels).classes if labels.ndim == 1 and labels.dtype.kind in "iu" else None
+
     reread = dataset.reread and (lambda kind: select_fold(dataset.reread(kind), fold))  # type: ignore[misc]
-    whole = dataset.count if dataset.classes is None else lambda: dataset.classes
-    return replace(dataset, name=f"{dataset.name}:fold={fold}", read=read, reread=reread, count=whole)
+    wide = dataset.open or dataset.classes is None  # a model may have more classes
+    return replace(dataset, name=f"{dataset.name}:fold={fold}", read=read, reread=reread, count=count, open=wide)
 
 
 def assign_folds(labels: "NDArray[np.generic]", of: int) -> "NDArray[np.int64]":

@@ -18,6 +18,7 @@ from robust.records.record import Record
 from robust.records.trust import Finding, TrustReport
 from robust.records.used import DataUsed, ModelUsed, name_pool
 
+LINEAGE = "folds"  # in a record's provenance: the digest of all that the folds of one recipe have in common
 MISSING = "missing folds"  # why a pool is partial
 
 
@@ -40,14 +41,15 @@ class PooledRecord(Record):
 
 
 def pool_folds(records: Iterable[Record]) -> list[Record]:
-    """Replace the rows of folds by one row for each recipe; others stay. Of a fold that has several the newest counts.
+    """Replace the rows of folds by one row for each lineage, which a run with folds gives them; others stay.
 
-    A pool that lacks folds is partial.
+    Of a fold that has several rows the newest counts. A pool that lacks folds is partial.
     """
     others: list[Record] = []
     folds: list[Record] = []
     for record in records:
-        (folds if name_pool(record.data.name)[1] else others).append(record)
+        pooled = name_pool(record.data.name)[1] and record.provenance.get(LINEAGE)
+        (folds if pooled else others).append(record)
     pools = (list(group) for _, group in groupby(sorted(folds, key=_key), lambda record: _key(record)[:-1]))
     return [*others, *map(_pool, pools)]
 
@@ -55,7 +57,8 @@ def pool_folds(records: Iterable[Record]) -> list[Record]:
 def _key(record: Record) -> tuple[object, ...]:
     pool, number, _ = name_pool(record.data.name)
     attacks = [(attack.name, str(attack.options)) for attack in record.planned]
-    own = (pool, *record.board[1:], record.model.name, record.model.training, record.seed, str(attacks))
+    who = (record.model.name, record.model.training, record.seed, str(record.provenance[LINEAGE]))
+    own = (pool, *record.board[1:], *who, str(attacks))
     return (*own, (number, str(record.provenance.get("date")), record.stem))
 
 

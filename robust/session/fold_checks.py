@@ -33,6 +33,8 @@ class FoldChecks:
             who = f"{record.model.name} ({record.model.training}), {record.threat}, {measured}"
             if record.missing and self._gates.floors and not excused:
                 failures.append(f"{who}: the others were not measured, so nothing shows that the floors hold")
+            if record.missing:
+                continue
             for name, figure, floor, rises in self._list_figures(record):
                 decision = decide(figure, floor, self._gates.fail_on, bound=bool(record.partial), rises=rises)
                 self._results.decisions[f"{who}: {name}"] = [decision]

@@ -13,11 +13,21 @@ from robust.flags import Flags
 from robust.gates import Decision, Measured
 from robust.records.evidence import Evidence
 from robust.records.files import locked
+from robust.records.folds import LINEAGE
 from robust.records.record import Record
 from robust.records.store import Fate, add
 from robust.records.trust import TrustReport
 from robust.report.folder import write_board
-from robust.session.payload import AttackPayload, ItemPayload, Labels, RowPart, TrainingCard, read_groups, read_labels
+from robust.session.payload import (
+    AttackPayload,
+    ItemPayload,
+    Labels,
+    RowPart,
+    Setup,
+    TrainingCard,
+    read_groups,
+    read_labels,
+)
 from robust.session.record_builder import build_record
 from robust.session.reverify import Reverified
 from robust.session.row_evidence import collect_evidence
@@ -39,6 +49,7 @@ class Results:
     compared: dict[str, dict[str, Any]] = field(default_factory=dict)  # a line for each comparison, and its figures
     saved: str = ""  # what became of the baseline that was to be saved
     files: list[Path] = field(default_factory=list)
+    find_lineage: Callable[[Setup], str] | None = None  # of a run with folds: see lineage.py
     _rows: dict[RowKey, dict[str, ItemPayload]] = field(default_factory=dict)  # by attack
     _trust: dict[RowKey, TrustReport] = field(default_factory=dict)
     _certified: dict[RowKey, ItemPayload] = field(default_factory=dict)  # by the row's key without its suite
@@ -84,6 +95,8 @@ class Results:
             return False
         labels, certificate = self._read_labels(key)[0], None if certified is None else certified.certificate
         record = build_record(self._ordered(key), trust, labels, certificate, curved)
+        if self.find_lineage is not None:
+            record.provenance[LINEAGE] = self.find_lineage(self._ordered(key)[0].setup)
         record = replace(record, groups=read_groups(self.labels[record.data.digest]))
         before, self._records[key] = self._records.get(key), record
         if before is None or not (

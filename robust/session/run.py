@@ -161,7 +161,11 @@ class Run:
     def results(self) -> "Results":
         from robust.session.results import Results
 
-        return Results()
+        if not self.settings.folds:
+            return Results()
+        from robust.session.lineage import make_lineage
+
+        return Results(find_lineage=make_lineage(self.settings, lambda: [data.samples for data in self._parts]))
 
     @cached_property
     def gate_checks(self) -> "GateChecks":
@@ -184,13 +188,18 @@ class Run:
         from robust.session.data import count_together
 
         self._foretold = True
-        numbers = range(1, 1 + len(self.settings.folds))
-        data = [run.resources.data for run in map(self.of_fold, numbers)] or [self.resources.data]
+        data = self._parts
         lines = self.gate_checks.foretell(sum(len(part.samples) for part in data), partial(count_together, data))
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter and self.config.get_verbosity() >= 0:
             for line in lines:
                 reporter.write_line(f"robust: {printable(line)}")
+
+    @property
+    def _parts(self) -> "list[RunData]":
+        """The data of each fold, or of the run."""
+        numbers = range(1, 1 + len(self.settings.folds))
+        return [run.resources.data for run in map(self.of_fold, numbers)] or [self.resources.data]
 
     @property
     def _repeat(self) -> str:

@@ -85,3 +85,19 @@ def test_more_folds_than_samples_are_refused():
 
     with pytest.raises(ValueError, match="4 training samples cannot be cut into 5 folds"):
         select_fold(DATA.get("four"), Fold(1, 5)).read("test")
+
+
+def test_a_fold_without_a_class_has_the_classes_of_the_whole_split(tmp_path):
+    (tmp_path / "data.py").write_text(
+        "import numpy as np\n"
+        "def load(split):\n"
+        "    y = np.arange(30) % 2\n"
+        "    y[0] = 2\n"
+        "    return np.linspace(0, 1, 60, dtype='float32').reshape(30, 2), y\n"
+    )
+    folds = [opened(f"data.py:load:fold={number}of3", tmp_path) for number in (1, 2, 3)]
+
+    assert [fold.classes for fold in folds] == [3, 3, 3]
+    assert all(fold.open for fold in folds)
+    assert all(len(fold.load("train")) == 20 for fold in folds)
+    assert opened("data.py:load:attacked=0:fold=1of3", tmp_path).classes == 3

@@ -86,3 +86,39 @@ def test_the_users_own_test_sees_the_samples_of_each_fold(pytester, data):
     pytester.runpytest_inprocess(*words, "test_mine.py").assert_outcomes(passed=6)
 
     assert len({*(data / "seen").read_text().split()}) == 2
+
+
+def read_rows(folder):
+    table = pd.read_csv(folder / "leaderboard" / "leaderboard.csv", keep_default_na=False)
+    return [(row.model, row.n, row.folds, row.partial) for row in table.itertuples()]
+
+
+def test_folds_of_two_models_of_one_name_are_two_rows(pytester, data):
+    for name, width in (("a", 8), ("b", 24)):
+        pytester.mkdir(name).joinpath("net.py").write_text(
+            "from torch import nn\n"
+            "def make(): return nn.Sequential(\n"
+            f"    nn.Flatten(), nn.Linear(64, {width}), nn.ReLU(), nn.Linear({width}, 10))\n"
+        )
+    both = [f"--robust-model={name}/net.py:make" for name in "ab"]
+    pytester.runpytest_inprocess(*both, *RUN[1:], "-k", "clean or attack").assert_outcomes(passed=8)
+
+    assert sorted(read_rows(data)) == [("net", 240, 2, ""), ("net", 240, 2, "")]
+
+
+def test_folds_of_a_model_that_was_changed_are_not_mixed_with_the_earlier_ones(pytester, data):
+    pytester.runpytest_inprocess(*RUN).assert_outcomes(passed=4)
+    path = data / "net.py"
+    path.write_text(
+        path.read_text() + "\ndef bare(): return nn.Sequential(nn.Flatten(), nn.Tanh(), nn.Linear(64, 10))\n"
+    )
+    pytester.runpytest_inprocess(*RUN, "-k", "fold2", "--robust-samples=60").assert_outcomes(passed=2)
+
+    assert sorted(read_rows(data)) == [("net-bare", 60, 1, "missing folds"), ("net-bare", 240, 2, "")]
+
+
+def test_some_classes_alone_are_attacked_in_each_fold(pytester, data):
+    result = pytester.runpytest_inprocess(*RUN, "--robust-attacked=3")
+
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["data:folds=2:attacked=3, linf:0.05, fgsm, n = *"])

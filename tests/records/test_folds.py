@@ -19,9 +19,10 @@ from robust.report.terminal import terminal
 from tests.making import certificate, record, stored
 
 
-def fold(number, correct, broken, *, of=3, weights=None, **changes):
+def fold(number, correct, broken, *, of=3, weights=None, lineage="a", **changes):
     data, weights = f"digits:fold={number}of{of}", weights or f"{number}" * 64
-    return record(correct, {"pgd": broken}, data=data, weights=weights, training="trades", **changes)
+    made = record(correct, {"pgd": broken}, data=data, weights=weights, training="trades", **changes)
+    return replace(made, provenance={**made.provenance, "folds": lineage})
 
 
 THREE = (fold(1, "1111", "1000"), fold(2, "1110", "0110"), fold(3, "110", "000"))
@@ -68,9 +69,16 @@ def test_recipes_models_seeds_and_numbers_of_folds_are_pools_of_their_own():
         replace(THREE[0], seed=1),
         replace(THREE[0], threat="linf:0.1"),
         fold(1, "1111", "1000", of=5),
+        fold(1, "1111", "1000", lineage="of another file, or of other samples"),
     ]
 
-    assert len(pool_folds([*THREE, *others])) == 6
+    assert len(pool_folds([*THREE, *others])) == 7
+
+
+def test_a_fold_that_was_measured_by_itself_is_a_row_like_any_other():
+    alone = replace(THREE[0], provenance={"date": "2026-01-02"})
+
+    assert pool_folds([alone]) == [alone]
 
 
 def test_an_attack_that_only_one_fold_needed_counts_there():
