@@ -65,6 +65,8 @@ def read_group_file(path: Path, column: str) -> GroupFile:
     if not rows:
         raise ValueError(f"{name} is empty; expected a header and a line for each sample")
     header = [cell.strip() for cell in rows[0]]
+    if column not in header and len(header) == 1 and (sign := next((s for s in ";\t|" if s in header[0]), "")):
+        raise ValueError(f"the columns of {name} are separated by {sign!r}; separate them by commas")
     if header.count(column) != 1:
         twice = f"{name} has the column {column!r} {header.count(column)} times; give it once"
         raise ValueError(twice if column in header else f"{name} has no column {suggest(column, header)}")

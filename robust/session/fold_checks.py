@@ -30,7 +30,7 @@ class FoldChecks:
         for record in pool_folds(self._results.list_records()):
             assert isinstance(record, PooledRecord)  # a run with folds has no other rows
             measured = f"{len(record.folds)} of {record.of} folds" if record.missing else f"{record.of} folds"
-            who = f"{record.model.name} ({record.model.training}), {record.threat}, {measured}"
+            who = f"{record.model.name} ({record.model.training}), {record.threat}, {record.suite}, {measured}"
             if record.missing and self._gates.floors and not excused:
                 failures.append(f"{who}: the others were not measured, so nothing shows that the floors hold")
             if record.missing:

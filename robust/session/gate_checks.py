@@ -18,6 +18,7 @@ from robust.gates import (
     scopes,
 )
 from robust.records.attack_outcome import AttackOutcome
+from robust.records.folds import pool_folds
 from robust.records.groups import Group
 from robust.records.record import Record
 from robust.report.scores import MeanFigure, list_means
@@ -197,8 +198,8 @@ class GateChecks:
         if floor.is_certified:
             proofs = (payload.row for payload in self._results.payloads if payload.certificate and payload.row)
             return any(floor.scope in chain(*certified_scopes(row.threat)) for row in proofs)
-        if floor.measure in PARTS:
-            records = [record for _, record in self._results.list_complete()]
+        if floor.measure in PARTS:  # of which a fold alone may have too few samples
+            records = pool_folds(record for _, record in self._results.list_complete())
             limited = (record for record in records if self._gates.limit(floor.measure, record.threat) == floor)
             return any(find_counted(list_parts(record, floor.measure)) for record in limited)
         if floor.measure:

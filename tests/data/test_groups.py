@@ -74,6 +74,8 @@ ROWS = "".join(f"{k}\n" for k in range(N))
         ("a.csv:", "", "as a.csv:sex"),
         ("a.csv:sex", "", "is empty"),
         ("a.csv:sex", "sexe\n" + ROWS, "did you mean 'sexe'"),
+        ("a.csv:sex", "id;sex\n0;f\n", "are separated by ';'; separate them by commas"),
+        ("a.csv:sex", "id\tsex\n0\tf\n", "separate them by commas"),
         ("a.csv:k", "k,k\n", "has the column 'k' 2 times"),
         ("a.csv:k", "k\n0\n1\n", "has 2 rows below its header, and the test split of mine has 6 samples"),
         ("a.csv:k", "k\n0\n\n2\n3\n4\n5\n", "row 3 of a.csv has no value in the column 'k'"),

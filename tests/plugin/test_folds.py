@@ -44,7 +44,7 @@ def test_each_fold_is_a_row_and_all_are_one_in_the_table(pytester, data, workers
     assert result.ret == 1
     told = [f"net-bare ({RECIPE}), 2 folds: clean *(sd *", "FAILED net-bare *, 2 folds: clean accuracy * is below *"]
     result.stdout.fnmatch_lines(["data:folds=2, linf:0.05, fgsm, n = 240", *told])
-    result.stdout.no_fnmatch_line("FAILED*fgsm*")
+    result.stdout.no_fnmatch_line("FAILED*robust accuracy*")
     rows = records(data)
     assert [row.data.name for row in rows] == ["data:fold=1of2", "data:fold=2of2"]
     assert [row.data.n for row in rows] == [120, 120]
@@ -122,3 +122,11 @@ def test_some_classes_alone_are_attacked_in_each_fold(pytester, data):
 
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["data:folds=2:attacked=3, linf:0.05, fgsm, n = *"])
+
+
+def test_the_weakest_class_is_of_all_folds_where_each_has_too_few_samples(pytester, data):
+    result = pytester.runpytest_inprocess(*RUN, "--robust-samples=80", "--robust-fail-under=worst-class:99")
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["FAILED net-bare *, fgsm, 2 folds: *class * is below the required 99 %*"])
+    result.stdout.no_fnmatch_line("*nothing shows*")
