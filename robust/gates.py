@@ -47,7 +47,7 @@ class Floor:
 
     @property
     def measure(self) -> str:
-        """What it limits, one of MEASURES; "" if it is a floor of an accuracy of all samples."""
+        """The figure that it limits, one of MEASURES; "" if it is a floor of an accuracy of all samples."""
         scope = self.scope or ""
         return next((word for word in MEASURES if scope == word or scope.startswith(f"{word}-")), "")
 

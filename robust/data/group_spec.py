@@ -1,4 +1,4 @@
-"""What --robust-groups names: a column of a CSV file, or of the data's own table. Numpy is not imported here."""
+"""Read which column --robust-groups names: of a CSV file, or of the data's own table. Numpy is not imported here."""
 
 import csv
 import hashlib

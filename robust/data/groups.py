@@ -46,7 +46,7 @@ class GroupReader:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What was named, and the digest of its file, for a record."""
+        """Return what was named, and the digest of its file, for a record."""
         file = self.file
         return {"text": printable(self.spec.text), **({} if file is None else {"sha256": file.sha256})}
 

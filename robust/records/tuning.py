@@ -1,4 +1,4 @@
-"""What a study of `robust tune` found: its trials, the best of them, and what mattered."""
+"""The result of a study of `robust tune`: its trials, the best of them, and what mattered."""
 
 import json
 from collections.abc import Iterable, Sequence

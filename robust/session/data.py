@@ -86,7 +86,7 @@ class RunData:
 
     @cached_property
     def group_reader(self) -> GroupReader | None:
-        """What reads the groups of samples; None if none were named."""
+        """Return the reader of the groups of samples; None if none were named."""
         settings = self._settings
         return None if settings.groups is None else GroupReader(settings.groups, self.dataset, settings.threats)
 

@@ -1,4 +1,4 @@
-"""What the trials of a study will cost, told before the first: passes, and the time that they take on this machine."""
+"""The cost of the trials of a study, told before the first: passes, and the time that they take on this machine."""
 
 import time
 from dataclasses import fields, replace

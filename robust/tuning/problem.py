@@ -1,4 +1,4 @@
-"""What a study tunes: a model, a recipe and data, and what of them varies; values of the space make a training."""
+"""The problem of a study: a model, a recipe and data, and what varies; values of the space make a training."""
 
 import re
 import typing

@@ -95,7 +95,7 @@ def test_search_needs_no_gradient(parts):
 
 @pytest.mark.parametrize("text", THREATS)
 def test_the_gradient_of_the_margin_predicts_a_small_step(parts, text):
-    """What a loss adds to the margin must not count as a gain."""
+    """A loss that adds to the margin must not count as a gain."""
     model, x, y = parts
     threat = Product.parse(text, x, meta=(-1, 1))
     rows, packed, _ = pack_inputs(model, x, threat)

@@ -35,7 +35,7 @@ BETWEEN = (
 
 
 class Group(NamedTuple):
-    """What curves that may stand in one chart have in common."""
+    """The data, norm, criterion and suite of curves that may stand in one chart."""
 
     data: str
     norm: str

@@ -1,1 +1,1 @@
-"""What a training looks like: one HTML page, made from its card, its curves and one look at its weights."""
+"""The report on a training: one HTML page, made from its card, its curves and one look at its weights."""

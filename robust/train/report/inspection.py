@@ -25,7 +25,7 @@ Layers = dict[str, Layer]
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What the weights do with the n validation samples, clean and after the attack that selects epochs.
+    """The answers of the weights to the n validation samples, clean and after the attack that selects epochs.
 
     After the attack an answer is that to the adversarial input where one was found, and elsewhere the clean one.
     """
@@ -45,7 +45,7 @@ class Inspection:
 
 
 class _Batch(NamedTuple):
-    """What one batch of n samples shows; pairs are clean and attacked."""
+    """The figures of one batch of n samples; pairs are clean and attacked."""
 
     correct: Tensor
     robust: Tensor

@@ -120,7 +120,7 @@ class _Place:
 
 
 class _Watcher(TorchFunctionMode):
-    """What sees the modules and the functions of one forward pass."""
+    """A watch on the modules and the functions of one forward pass."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -25,7 +25,7 @@ HALF = 400  # the width of a chart that has another beside it
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What a training has left behind: its card, and its epochs."""
+    """The card and the epochs that a training has left behind."""
 
     card: dict[str, Any]
     curve: tuple[Epoch, ...]
