@@ -65,7 +65,6 @@ def _key(record: Record) -> tuple[object, ...]:
 def _pool(records: Sequence[Record]) -> PooledRecord:
     folds = [*{name_pool(record.data.name)[1]: record for record in records}.values()]
     first, (pool, _, of) = folds[0], name_pool(folds[0].data.name)
-    names = [name for name in first.columns if all(name in fold.columns for fold in folds)]
     attacks = {attack.name: attack for fold in folds for attack in fold.attacks}
     kept = {field.name: getattr(first, field.name) for field in fields(Record)}
     joined = {
@@ -79,7 +78,7 @@ def _pool(records: Sequence[Record]) -> PooledRecord:
         "evidence": None,
         "groups": None,  # of one split's samples
         "trust": _join_trust(folds),
-        "columns": _join_columns([fold.columns for fold in folds], names),
+        "columns": _join_columns([fold.columns for fold in folds]),
         "certificate": _join_certificates(folds),
         "curve": _join_curves(folds),
     }
@@ -90,7 +89,10 @@ def _hash(texts: Iterable[str]) -> str:
     return hashlib.sha256("".join(texts).encode()).hexdigest()
 
 
-def _join_columns(parts: Sequence[Columns], names: Iterable[str]) -> Columns:
+def _join_columns(parts: Sequence[Columns]) -> Columns:
+    """Join the columns that all have, and with values of one shape, which a stranger's records need not have."""
+    shapes = [{(name, column.shape[1:]) for name, column in part.items()} for part in parts]
+    names = sorted(name for name, _ in set.intersection(*shapes))
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
@@ -100,7 +102,6 @@ def _join_attacks(folds: Sequence[Record], one: AttackOutcome, *, missing: bool)
     attacks = [each or _make_idle(one, fold.data.n) for each, fold in zip(own, folds, strict=True)]
     rounded = [attack.rounded for attack in attacks if attack.rounded is not None]
     stages = zip(*(attack.stages for attack in attacks), strict=False)
-    names = [name for name in attacks[0].columns if all(name in attack.columns for attack in attacks)]
     return replace(
         attacks[0],
         adversarial=np.concatenate([attack.adversarial for attack in attacks]),
@@ -108,7 +109,7 @@ def _join_attacks(folds: Sequence[Record], one: AttackOutcome, *, missing: bool)
         stages=tuple(_join_stages(some) for some in stages),
         partial=next((attack.partial for attack in attacks if attack.partial), MISSING * missing),
         rounded=np.concatenate(rounded) if len(rounded) == len(attacks) else None,
-        columns=_join_columns([attack.columns for attack in attacks], names),
+        columns=_join_columns([attack.columns for attack in attacks]),
         moved=(),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from robust.attacks.spec import Spec
 from robust.attacks.text import slug
 
-FOLD = re.compile(r"(.*):fold=(\d+)of(\d+)(.*)")  # the name of a fold's data: "digits:fold=2of5"
+FOLD = re.compile(r"(.*):fold=(\d{1,3})of(\d{1,3})(.*)")  # the name of a fold's data: "digits:fold=2of5"
 MAX_NAME = 200  # characters of a part of a path: file systems take 255, and endings are to come
 
 

@@ -142,3 +142,15 @@ def test_every_table_shows_the_mean_and_the_spread(rounded):
     assert head == line > 5
     assert "digits:fold=2of3: clean 75.0 %, robust 25.0 % of 4" in html
     assert all(f"{each.stem}.json" in html for each in THREE)
+
+
+def test_columns_of_a_stranger_that_do_not_fit_together_are_left_out():
+    odd = [
+        replace(each, columns={"score": np.zeros(each.data.n), "regions": np.zeros((each.data.n, 2 + k))})
+        for k, each in enumerate(THREE)
+    ]
+    (pool,) = pool_folds(odd)
+
+    assert pool.columns.keys() == {"score"}
+    assert pool.counts == (9, 6)
+    assert name_pool(f"digits:fold={'9' * 5000}of3")[1:] == (0, 0)
