@@ -7,8 +7,11 @@ import torch
 from torch import Tensor
 
 from robust.attacks.criteria.criterion import Criterion
+from robust.attacks.grammar.features import FEATURES
+from robust.attacks.grammar.norms import NORMS
+from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.registry import suggest
-from robust.attacks.words import FEATURES, NORMS, PRODUCT, family_of
+from robust.attacks.words import family_of
 
 
 def check_arguments(model: object, attack: object, x: object, y: object, criterion: Criterion) -> None:

@@ -7,7 +7,9 @@ which it is for maps wherever it is for classes.
 from collections.abc import Iterator
 from typing import Any
 
-from robust.attacks.words import FEATURES, NORMS, PRODUCT
+from robust.attacks.grammar.features import FEATURES
+from robust.attacks.grammar.norms import NORMS
+from robust.attacks.grammar.product import PRODUCT
 
 CLASSES, MAPS = "class", "map"  # kinds of labels
 ON_MAPS = "pgd:loss=margin or pgd:loss=mask-ce"

@@ -14,11 +14,12 @@ from typing import Any
 
 from robust.attacks.criteria.registry import CRITERIA, DEFAULT
 from robust.attacks.files import read_text
+from robust.attacks.grammar.norms import NORMS
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import check_options
 from robust.attacks.spec import Spec
 from robust.attacks.text import printable, slug
-from robust.attacks.words import FAMILIES, NORMS
+from robust.attacks.words import FAMILIES
 
 WAYS = ("channels-last", "fold", "bf16")  # to make the copy of the model cheaper that a suite queries: see fast_copy.py
 SHIPPED = Path(__file__).parent / "suites"

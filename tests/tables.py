@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from robust.attacks.grammar.features import keep_table
 from robust.attacks.table_file import make_table
 from robust.attacks.threats.features import FeaturesThreat
-from robust.attacks.words import keep_table
 
 LOANS = """
 eps = 0.02

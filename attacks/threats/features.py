@@ -14,11 +14,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from robust.attacks.grammar.features import FEATURES, find_table
 from robust.attacks.rng import Rng
 from robust.attacks.table_file import Table
 from robust.attacks.threats.rows import Columns, Limits, limit, pick_categories, to_simplex
 from robust.attacks.threats.rows_repair import repair
-from robust.attacks.words import FEATURES, canonical_threat, find_table
+from robust.attacks.words import canonical_threat
 
 
 def of_table(threat: object) -> "FeaturesThreat":

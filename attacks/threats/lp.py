@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from robust.attacks.geometry import Norm, dual, laplace, length_of, onto_l1, to_plane
+from robust.attacks.grammar.norms import parse_threat, threat_text
 from robust.attacks.rng import Rng
-from robust.attacks.words import parse_threat, threat_text
 
 MAX_ROUNDING = 1e-6  # of the width of the bounds; a smaller distance counts as rounding
 

@@ -13,10 +13,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from robust.attacks.grammar.product import PRODUCT, split_product
 from robust.attacks.layout import Layout, are_several
 from robust.attacks.rng import Rng
 from robust.attacks.threats.lp import LpThreat
-from robust.attacks.words import PRODUCT, split_product
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,15 @@ from typing import Protocol
 
 from torch import Tensor
 
+from robust.attacks.grammar.features import FEATURES
+from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.layout import Layout
 from robust.attacks.rng import Rng
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.product import Product
 from robust.attacks.threats.union import Union
-from robust.attacks.words import FEATURES, PRODUCT, family_of
+from robust.attacks.words import family_of
 
 Part = LpThreat | FeaturesThreat | Product  # a threat model that is no union
 

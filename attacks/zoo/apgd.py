@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from robust.attacks.geometry import per_sample
+from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.product import Product
-from robust.attacks.words import FAMILIES, PRODUCT
+from robust.attacks.words import STEPPED
 
 INERTIA = 0.75  # share of the new step in an update; the rest continues the last update
 FIRST_WINDOW, MIN_WINDOW, WINDOW_DECREASE = 0.22, 0.06, 0.03  # shares of the steps
@@ -50,7 +51,7 @@ class APGD:
     steps: int = 100
     loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     rho: float = 0.75  # share of rising steps in a window below which the step size is halved
-    families: ClassVar[tuple[str, ...]] = FAMILIES
+    families: ClassVar[tuple[str, ...]] = STEPPED
     maps: ClassVar[tuple[str, ...]] = ("linf", "l2", PRODUCT)
 
     def __post_init__(self) -> None:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
-from robust.attacks.words import FAMILIES, PRODUCT
+from robust.attacks.words import STEPPED
 from robust.attacks.zoo.pgd import PGD, PGDState
 
 
@@ -19,7 +20,7 @@ class BIM:
     steps: int = 10
     stride: float = 0.25  # length of a step, as a share of eps
     loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
-    families: ClassVar[tuple[str, ...]] = FAMILIES
+    families: ClassVar[tuple[str, ...]] = STEPPED
     maps: ClassVar[tuple[str, ...]] = ("linf", "l2", PRODUCT)
 
     def __post_init__(self) -> None:

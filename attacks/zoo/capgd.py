@@ -5,13 +5,13 @@ from typing import ClassVar, NamedTuple, cast
 
 from torch import Tensor
 
+from robust.attacks.grammar.features import FEATURES
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.threats.features import of_table
 from robust.attacks.threats.lp import LpThreat
-from robust.attacks.words import FEATURES
 from robust.attacks.zoo.apgd import APGD, APGDState
 
 CORNER = 4  # steps from one row that a gradient points to, to the next

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from robust.attacks.grammar.features import FEATURES
 from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng
 from robust.attacks.spec import check_at_least_1
@@ -17,7 +18,6 @@ from robust.attacks.success import margin_of
 from robust.attacks.task import Task
 from robust.attacks.threats.features import of_table
 from robust.attacks.threats.rows import Limits
-from robust.attacks.words import FEATURES
 
 GREEDY = 0.5  # share of the children that come of the best row
 HELD = 1.0  # share of the other features, at most, that a relation does not move either

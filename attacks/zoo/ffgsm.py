@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from robust.attacks.engine import Ascent
+from robust.attacks.grammar.features import FEATURES
+from robust.attacks.grammar.norms import NORMS
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_loss
 from robust.attacks.task import Task
-from robust.attacks.words import FEATURES, NORMS
 
 
 @ATTACKS.register("ffgsm")

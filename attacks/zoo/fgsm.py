@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from robust.attacks.engine import Ascent
+from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_loss
 from robust.attacks.task import Task
-from robust.attacks.words import FAMILIES, PRODUCT
+from robust.attacks.words import STEPPED
 
 
 @ATTACKS.register("fgsm")
@@ -17,7 +18,7 @@ class FGSM:
 
     loss: str = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     steps: ClassVar[int] = 1
-    families: ClassVar[tuple[str, ...]] = FAMILIES
+    families: ClassVar[tuple[str, ...]] = STEPPED
     maps: ClassVar[tuple[str, ...]] = ("linf", "l2", PRODUCT)
 
     def __post_init__(self) -> None:

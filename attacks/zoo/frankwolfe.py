@@ -5,12 +5,12 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
+from robust.attacks.grammar.features import FEATURES
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.threats.features import of_table
-from robust.attacks.words import FEATURES
 
 
 class FrankWolfeState(NamedTuple):

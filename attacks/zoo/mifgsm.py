@@ -12,11 +12,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robust.attacks.geometry import per_sample
+from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Model, Task
-from robust.attacks.words import FAMILIES, PRODUCT
+from robust.attacks.words import STEPPED
 
 MIN_SCALE = 0.9  # input diversity shrinks an image to no less than this share of its width
 
@@ -42,7 +43,7 @@ class MIFGSM:
     diversity: float = 0.0  # DI: probability of a gradient at a shrunk and shifted copy; 0.5 in the paper
     kernel: int = 0  # TI: odd width of the Gaussian that smooths a gradient; 0 is none, 15 in the paper
     loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
-    families: ClassVar[tuple[str, ...]] = FAMILIES
+    families: ClassVar[tuple[str, ...]] = STEPPED
     maps: ClassVar[tuple[str, ...]] = ("linf", "l2", PRODUCT)
 
     def __post_init__(self) -> None:

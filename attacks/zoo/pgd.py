@@ -14,7 +14,7 @@ from robust.attacks.rng import Rng
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.threats.product import Product
-from robust.attacks.words import FAMILIES
+from robust.attacks.words import STEPPED
 
 FIRST_CYCLE = 8  # steps; hardly any sample cycles earlier, so short attacks, as in training, need not check
 
@@ -56,7 +56,7 @@ class PGD:
     start: float = 1.0  # size of the random start, as a share of the ball; 0 starts at x
     loss: str | Loss = "ce"  # ce, margin, dlr or sice; of maps also segpgd, js, mask-ce, mask-ce-bal, mask-sph
     last: float | None = None  # length of the last step, as a share of eps; None: `stride`
-    families: ClassVar[tuple[str, ...]] = FAMILIES
+    families: ClassVar[tuple[str, ...]] = STEPPED
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

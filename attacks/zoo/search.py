@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from robust.attacks.geometry import per_sample
+from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.losses import Loss
 from robust.attacks.registry import ATTACKS
 from robust.attacks.rng import Rng
 from robust.attacks.spec import check_at_least_1, check_loss
 from robust.attacks.task import Task
 from robust.attacks.threats.product import Product
-from robust.attacks.words import PRODUCT
 
 HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)  # shares of the steps after which windows are halved
 AREA = 0.8  # of the first windows, as a share of the part

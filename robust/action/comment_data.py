@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from robust.action.outcome import Line, Outcome
-from robust.attacks.words import NORMS
+from robust.attacks.grammar.norms import NORMS
 
 SCHEMA = 1
 MAX_ROWS = 50  # rows, and comparisons

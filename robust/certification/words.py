@@ -1,7 +1,8 @@
 """The words of certificates: the methods, and the norms that have bounds. No torch: options are read at the start."""
 
+from robust.attacks.grammar.product import PRODUCT, split_product
 from robust.attacks.registry import suggest
-from robust.attacks.words import PRODUCT, family_of, split_product
+from robust.attacks.words import family_of
 from robust.certification.errors import NoBoundsError
 
 METHODS = ("ibp", "crown", "alpha-crown")  # the cheapest first; a method means the best of it and of those before

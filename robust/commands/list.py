@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import Any
 
 from robust.attacks.criteria.registry import CRITERIA
+from robust.attacks.grammar.norms import NORMS
 from robust.attacks.registry import ATTACKS, Registry, suggest
 from robust.attacks.suite import read_suite, suite_names
-from robust.attacks.words import FEATURES, NORMS, PRODUCT
+from robust.attacks.words import WORDS
 from robust.certification.words import METHODS
 from robust.data.dataset import DATA, Dataset
 from robust.models.registry import ARCHITECTURES
@@ -24,13 +25,6 @@ from robust.tuning.words import OBJECTIVES, SAMPLERS
 
 KINDS: tuple[Registry[Any], ...] = (ATTACKS, DATA, CRITERIA, ARCHITECTURES, RECIPES, WRAPPERS)
 PLURALS = {"criterion": "criteria"}
-THREATS = {
-    "linf": "linf:EPS, no value changes by more than EPS: linf:8/255",
-    "l2": "l2:EPS, the change has a Euclidean length of at most EPS: l2:0.5",
-    FEATURES: "features:FILE.toml, a table's rows change within the constraints of a file: features:loans.toml",
-    PRODUCT: "PART=NORM:EPS;PART=NORM:EPS, of several inputs each that is named has a ball: image=linf:8/255;meta=l2:1",
-    "l1": "l1:EPS, the changes of all values sum to at most EPS: l1:12",
-}
 CERTIFICATES = {
     "ibp": "interval bound propagation (1810.12715), the cheapest; tight for networks that were trained for it",
     "crown": "an affine function below the margin (1811.00866), after ibp for what that leaves open",
@@ -38,9 +32,6 @@ CERTIFICATES = {
 }
 TUNING = {name: f"sampler {name}: {words}; robust tune --sampler={name}" for name, words in SAMPLERS.items()}
 TUNING |= {name: f"objective {name}: {words}; robust tune --objectives={name}" for name, words in OBJECTIVES.items()}
-TABLE = "names, bounds, types, groups, relations and eps of the columns: docs/tables.md"
-PARTS = "a name of the data's dict, or 0, 1, ... of a tuple; a part that is not named is fixed: docs/several-inputs.md"
-EPS = "a number above 0, as 0.03 or 8/255, in the units of the data; with + a union, as linf:8/255+l2:0.5"
 TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 WIDTH = 24  # of an option with its default
 
@@ -54,7 +45,7 @@ def _list_all() -> Iterator[str]:
     yield f"suites: {', '.join(suite_names())}"
     for registry in KINDS:
         yield f"{PLURALS.get(registry.kind, f'{registry.kind}s')}: {', '.join(registry.names())}"
-    yield f"threats: {', '.join(f'{norm}:EPS' for norm in NORMS)}, {FEATURES}:FILE.toml, PART=NORM:EPS;PART=NORM:EPS"
+    yield f"threats: {', '.join(family.form for family in WORDS.values())}"
     yield f"certificates: {', '.join(METHODS)}"
     yield f"curves: {', '.join(NORMS)}"
     yield f"samplers: {', '.join(SAMPLERS)}"
@@ -65,15 +56,8 @@ def _describe(name: str) -> Iterator[str]:
     plain = name.removeprefix("+").partition(":")[0]
     if name in suite_names():
         return _describe_suite(name)
-    if plain in THREATS:
-        value = (
-            _option("FILE.toml", TABLE)
-            if plain == FEATURES
-            else _option("PART", PARTS)
-            if plain == PRODUCT
-            else _option("EPS", EPS)
-        )
-        return iter([f"threat {plain}: {THREATS[plain]}", value])
+    if plain in WORDS:
+        return _describe_threat(plain)
     if name == CURVE:
         return _describe_curve()
     if name in TUNING:
@@ -82,9 +66,15 @@ def _describe(name: str) -> Iterator[str]:
     proof = [f"certificate {plain}: {CERTIFICATES[plain]}; --robust-certify={plain}"] if plain in METHODS else []
     if registry is None and not proof:
         registered = (other for registry in KINDS for other in registry.names())
-        names = [*suite_names(), *THREATS, *METHODS, CURVE, *TUNING, *registered]
+        names = [*suite_names(), *WORDS, *METHODS, CURVE, *TUNING, *registered]
         raise LookupError(f"unknown name {suggest(name, names, 'attack')}")
     return chain(proof, _describe_thing(registry, plain) if registry else ())
+
+
+def _describe_threat(name: str) -> Iterator[str]:
+    family = WORDS[name]
+    yield f"threat {name}: {family.form}, {family.about}"
+    yield from (_option(option, words) for option, words in family.options)
 
 
 def _describe_suite(name: str) -> Iterator[str]:

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from robust.attacks.criteria.registry import DEFAULT
+from robust.attacks.grammar.features import tables_of
 from robust.attacks.text import brief, printable_lines
 from robust.attacks.threats.threat import Part, read_threat
 from robust.attacks.threats.union import Union
-from robust.attacks.words import canonical_threat, tables_of
+from robust.attacks.words import canonical_threat
 from robust.commands.train_report import ReportOrder, read_report
 from robust.data.dataset import Dataset
 from robust.data.maps import CRITERION

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.attacks.grammar.features import FEATURES, find_table
 from robust.attacks.registry import suggest
 from robust.attacks.table_file import Table
 from robust.attacks.text import printable
-from robust.attacks.words import FEATURES, family_of, find_table
+from robust.attacks.words import family_of
 from robust.data.dataset import Dataset, Samples
 from robust.data.group_spec import WAYS, GroupFile, GroupSpec, read_group_file
 from robust.records.groups import Groups

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from robust.attacks.grammar.features import FEATURES, find_table
 from robust.attacks.registry import suggest
 from robust.attacks.table_file import Table
-from robust.attacks.words import FEATURES, families_of, family_of, find_table, parts_of
+from robust.attacks.words import families_of, family_of, parts_of
 from robust.data.dataset import Dataset
 
 

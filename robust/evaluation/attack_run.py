@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from robust.attacks.engine import Outcome
 from robust.attacks.factory import no_models
+from robust.attacks.grammar.features import tables_of
 from robust.attacks.task import Model
 from robust.attacks.threats.threat import Threat
-from robust.attacks.words import tables_of
 from robust.data.dataset import Samples
 from robust.data.spool import Spool, pick_rows
 from robust.distributed.ranks import ALONE, Ranks

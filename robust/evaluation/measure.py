@@ -14,10 +14,10 @@ from robust.attacks.combine.until import Until
 from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.engine import AnyAttack, Outcome, answers, assail, count_copies, eval_mode, rounds_of
 from robust.attacks.factory import describe, make
+from robust.attacks.grammar.features import tables_of
 from robust.attacks.rng import Rng
 from robust.attacks.text import first_line
 from robust.attacks.threats.threat import Threat
-from robust.attacks.words import tables_of
 from robust.data.dataset import Dataset, Samples
 from robust.data.maps import advise_ignored
 from robust.device import device_of

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robust.attacks.grammar.norms import parse_threat
 from robust.attacks.text import brief
-from robust.attacks.words import parse_threat
 from robust.flags import Flags
 from robust.records.certificate import Certificate
 from robust.records.columns import read_columns, write_columns

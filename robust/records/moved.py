@@ -3,8 +3,9 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
+from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.text import printable
-from robust.attacks.words import PRODUCT, families_of
+from robust.attacks.words import families_of
 
 MOST_MOVED = 8  # features that are shown
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from robust.attacks.grammar.features import FEATURES, learn_tables
 from robust.attacks.spec import Spec
 from robust.attacks.text import brief
-from robust.attacks.words import FEATURES, canonical_threat, family_of, learn_tables
+from robust.attacks.words import canonical_threat, family_of
 from robust.records.schema import SCHEMA, Attack, Certificate, CertifiedRadii, Content, Curve, Json, validate
 from robust.records.schema_1 import upgrade
 

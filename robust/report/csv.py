@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from robust.attacks.grammar.norms import parse_threat
 from robust.attacks.text import cell, printable
-from robust.attacks.words import parse_threat
 from robust.report import groups
 from robust.report.board import Board, percent
 from robust.report.lines import Line, column_of, column_of_proof, line_of_all, lines, list_parts

@@ -12,8 +12,9 @@ from typing import Any
 
 from robust.attacks.criteria.registry import DEFAULT
 from robust.attacks.files import read_text
+from robust.attacks.grammar.norms import parse_threat
 from robust.attacks.text import brief, slug
-from robust.attacks.words import has_eps, parse_threat
+from robust.attacks.words import has_eps
 from robust.report.board import Board, Row
 
 FOLDER = "imported"  # below a leaderboard's

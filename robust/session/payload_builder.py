@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robust.attacks.words import tables_of
+from robust.attacks.grammar.features import tables_of
 from robust.device import device_of
 from robust.evaluation.illustrate import illustrate
 from robust.evaluation.measure import AttackResult, CleanResult

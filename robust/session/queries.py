@@ -5,8 +5,10 @@ Of a quantised model for every threat model; of a black box under a table, whose
 
 from dataclasses import replace
 
+from robust.attacks.grammar.features import FEATURES
+from robust.attacks.grammar.product import PRODUCT
 from robust.attacks.suite import Stage, Suite
-from robust.attacks.words import FEATURES, PRODUCT, families_of
+from robust.attacks.words import families_of
 from robust.trust.row_probe import follows_gradient
 
 SQUARE, NOISE = Stage("square", ("linf", "l2")), Stage("noise")

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 import robust
-from robust.attacks.words import tables_of
+from robust.attacks.grammar.features import tables_of
 from robust.data.spool import pick_rows
 from robust.evaluation.time_limit import TIME
 from robust.flags import Flags, union

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robust.attacks.words import tables_of
+from robust.attacks.grammar.features import tables_of
 from robust.data.tables import check_table
 from robust.session.data import RunData
 from robust.verification.tables import find_violations

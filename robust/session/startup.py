@@ -10,9 +10,10 @@ from torch import nn
 
 from robust.attacks.criteria.registry import label_kind, read_criterion
 from robust.attacks.factory import find_refusal, make, needs_gradient
+from robust.attacks.grammar.features import FEATURES
 from robust.attacks.rng import seeded
 from robust.attacks.text import printable_lines
-from robust.attacks.words import FAMILIES, FEATURES
+from robust.attacks.words import FAMILIES
 from robust.baseline.tolerance import refuse_mean
 from robust.data.dataset import KINDS, TooFewError
 from robust.distributed.ranks import LostError

@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from robust.attacks.grammar.features import FEATURES
 from robust.attacks.registry import ATTACKS, suggest
 from robust.attacks.source_options import SURROGATE, check_options
 from robust.attacks.spec import Spec
 from robust.attacks.suite import WAYS, Suite, read_suite, suite_names
-from robust.attacks.words import FEATURES, canonical_threat, families_of, family_of
+from robust.attacks.words import canonical_threat, families_of, family_of
 from robust.data.dataset import Dataset
 from robust.models.spec import ModelSpec
 from robust.settings.parsing import Hooks, OptionError, SettingsError, blame, read_items, read_list

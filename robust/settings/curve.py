@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from robust.attacks.words import NORMS, parse_threat, threat_text
+from robust.attacks.grammar.norms import NORMS, parse_threat, threat_text
 from robust.models.spec import ModelSpec
 from robust.settings.parsing import OptionError, blame
 from robust.settings.sources import OptionValue

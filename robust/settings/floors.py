@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from robust.attacks.grammar.norms import parse_threat
 from robust.attacks.registry import suggest
 from robust.attacks.spec import Spec
-from robust.attacks.words import canonical_threat, parse_threat, threat_slug
+from robust.attacks.words import canonical_threat, threat_slug
 from robust.gates import CERTIFIED, CLEAN, MEAN, MEASURES, Floor, families, pair_slug
 
 

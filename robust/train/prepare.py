@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from robust.attacks.criteria.registry import label_kind
+from robust.attacks.grammar.norms import NORMS
 from robust.attacks.registry import suggest
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Part
-from robust.attacks.words import NORMS
 from robust.data.dataset import Samples
 from robust.models.checkpoint import fit_weights, read_weights
 from robust.models.traits import is_queried

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from robust.attacks.engine import eval_mode
-from robust.attacks.words import parse_threat, tables_of
+from robust.attacks.grammar.features import tables_of
+from robust.attacks.grammar.norms import parse_threat
 from robust.data.dataset import Samples
 from robust.device import device_of
 from robust.sampling import draw_rows

@@ -7,8 +7,9 @@ import re
 import pytest
 
 from robust.attacks import make
+from robust.attacks.grammar.norms import NORMS
 from robust.attacks.suite import Stage, Suite, read_suite, suite_names
-from robust.attacks.words import FAMILIES, NORMS
+from robust.attacks.words import FAMILIES
 
 MINE = '[[stages]]\nattack = "fgsm"\n'
 NAMED = "mine-e312de40"

@@ -5,8 +5,9 @@ import tomllib
 
 import pytest
 
+from robust.attacks.grammar.features import find_table, learn_tables, tables_of
 from robust.attacks.table_file import make_table, read_table, read_table_file
-from robust.attacks.words import canonical_threat, families_of, find_table, learn_tables, tables_of
+from robust.attacks.words import canonical_threat, families_of
 from tests.tables import LOANS
 
 PLAIN = "eps = 0.1\n[features]\na = {lo = 0, hi = 10}\nb = {lo = -5, hi = 5}\n"

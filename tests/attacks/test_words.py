@@ -2,7 +2,8 @@ from fractions import Fraction
 
 import pytest
 
-from robust.attacks.words import canonical_threat, describe_threat, parse_threat, threat_slug, threat_text
+from robust.attacks.grammar.norms import parse_threat, threat_text
+from robust.attacks.words import canonical_threat, describe_threat, threat_slug
 from robust.verification.distances import read_balls
 
 

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from robust.attacks.words import parse_threat
+from robust.attacks.grammar.norms import parse_threat
 from robust.data.dataset import DATA
 from robust.data.sets import fashion_mnist
 

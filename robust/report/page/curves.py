@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from robust.attacks.criteria.registry import DEFAULT
-from robust.attacks.words import has_eps, parse_threat
+from robust.attacks.grammar.norms import parse_threat
+from robust.attacks.words import has_eps
 from robust.records.curve import Curve as Distances
 from robust.report.board import Board, Row
 from robust.report.page.axes import Axes, pad_bounds

@@ -8,7 +8,7 @@ from torch import Tensor
 from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.engine import run_steps
 from robust.attacks.task import Task
-from robust.attacks.words import FAMILIES
+from robust.attacks.words import STEPPED
 from robust.attacks.zoo.fgsm import FGSM
 from robust.train.recipe import ANY_LABELS, RECIPES, LossFunction, Selection
 
@@ -20,7 +20,7 @@ class FGSMAT:
 
     clean: float = 0.5  # the share of the clean inputs' loss; 0: the step's inputs alone
     selects: ClassVar[Selection] = "robust"
-    families: ClassVar[tuple[str, ...]] = FAMILIES
+    families: ClassVar[tuple[str, ...]] = STEPPED
     labels: ClassVar[tuple[LabelKind, ...]] = ANY_LABELS
 
     def __post_init__(self) -> None:

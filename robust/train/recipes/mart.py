@@ -8,7 +8,7 @@ from torch import Tensor
 
 from robust.attacks.engine import run_steps
 from robust.attacks.task import Task
-from robust.attacks.words import FAMILIES
+from robust.attacks.words import STEPPED
 from robust.attacks.zoo.pgd import PGD
 from robust.train.recipe import RECIPES, LossFunction, Selection
 from robust.train.recipes._shared import divergence_from
@@ -29,7 +29,7 @@ class Mart:
     stride: float = 0.225  # length of a step, as a share of eps: .007 for .031
     start: float = 0.03  # .001 for .031
     selects: ClassVar[Selection] = "robust"
-    families: ClassVar[tuple[str, ...]] = FAMILIES
+    families: ClassVar[tuple[str, ...]] = STEPPED
 
     def __post_init__(self) -> None:
         self._attack()  # raises an error if the options are wrong

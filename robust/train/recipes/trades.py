@@ -9,7 +9,7 @@ from robust.attacks.criteria.criterion import LabelKind
 from robust.attacks.engine import run_steps
 from robust.attacks.losses import Loss
 from robust.attacks.task import Task
-from robust.attacks.words import FAMILIES
+from robust.attacks.words import STEPPED
 from robust.attacks.zoo.pgd import PGD
 from robust.train.recipe import ANY_LABELS, RECIPES, LossFunction, Selection
 from robust.train.recipes._shared import divergence_from
@@ -26,7 +26,7 @@ class Trades:
     # The divergence has no gradient at x itself; the paper starts .001 away, for an eps of .031.
     start: float = 0.03
     selects: ClassVar[Selection] = "robust"
-    families: ClassVar[tuple[str, ...]] = FAMILIES
+    families: ClassVar[tuple[str, ...]] = STEPPED
     labels: ClassVar[tuple[LabelKind, ...]] = ANY_LABELS
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """gradient-free-wins: random search finds adversarial examples that the row's attacks missed."""
 
-from robust.attacks.words import FEATURES, PRODUCT
+from robust.attacks.grammar.features import FEATURES
+from robust.attacks.grammar.product import PRODUCT
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.attack_probe import AttackProbe
 from robust.trust.checks import INDICATORS, any_criterion, costs

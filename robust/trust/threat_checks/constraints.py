@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robust.attacks.words import tables_of
+from robust.attacks.grammar.features import tables_of
 from robust.records.trust import Finding, NotApplicableError
 from robust.trust.checks import THREAT_CHECKS, any_criterion
 from robust.trust.threat_probe import ThreatProbe

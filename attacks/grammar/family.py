@@ -1,0 +1,18 @@
+"""What a family of threat models says of its words, to `words.py` and to `robust list`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Family(NamedTuple):
+    """A kind of threat models, by the word before the colon."""
+
+    name: str
+    form: str  # as it is typed: "linf:EPS"
+    about: str  # one line, with an example
+    options: tuple[tuple[str, str], ...]  # (a part of the form, what may stand there)
+    canonical: Callable[[str, Path], str]  # (the text, the folder of its files) -> its canonical spelling
+    has_steps: bool = (
+        True  # it can project and step, so gradient attacks and trainings that follow gradients are for it
+    )
