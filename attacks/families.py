@@ -28,7 +28,7 @@ def check_family(attack: Any, threat: Any, criterion: Any) -> None:
 
 def find_unfit(attack: Any, family: str, labels: str = CLASSES) -> str:
     """Return why an attack is not for a family of threat models, or for labels of a kind there; "" if it is."""
-    for inner in _list_inner(attack):
+    for inner in list_inner(attack):
         name = getattr(inner, "attack_name", type(inner).__name__.lower())
         fitting = getattr(inner, "families", NORMS)
         if family not in fitting:
@@ -39,7 +39,7 @@ def find_unfit(attack: Any, family: str, labels: str = CLASSES) -> str:
     return ""
 
 
-def _list_inner(attack: Any) -> Iterator[Any]:
+def list_inner(attack: Any) -> Iterator[Any]:
     """Yield the attacks of a plan, each without what is wrapped around it."""
     for part in [round_.attack for round_ in attack.rounds()] if hasattr(attack, "rounds") else [attack]:
         inner = part

@@ -148,6 +148,7 @@ class Task:
             rng=self.rng.only(keep),
             target=None if self.target is None else self.target[keep],
             origin=None if self.origin is None else self.origin[keep],
+            criterion=_criterion_of(self.criterion, keep),
         )
 
     def threat_of(self, keep: Tensor) -> LpThreat:
@@ -162,6 +163,12 @@ class Task:
     def fold(self, k: int) -> "Task":
         """Return the same task with random stream number `k`."""
         return replace(self, rng=self.rng.fold(k))
+
+
+def _criterion_of(criterion: Criterion, keep: Tensor) -> Criterion:
+    """Return the criterion of the samples in the mask `keep`, (n,) bool, if it differs between samples."""
+    of_samples = getattr(criterion, "of_samples", None)
+    return criterion if of_samples is None else of_samples(keep)
 
 
 def gradient(value: Tensor, x: Tensor, *, keep: bool = False) -> Tensor:

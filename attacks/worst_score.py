@@ -1,7 +1,7 @@
 """The driver that finds how bad the score of each sample can get: it does not stop at a sample's first success."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -9,12 +9,12 @@ from torch import Tensor
 from robust.attacks.arguments import check_arguments, check_threat
 from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, restrict, rounds_of, start
-from robust.attacks.families import check_family
+from robust.attacks.families import check_family, list_inner
 from robust.attacks.layout import are_several
 from robust.attacks.rng import Rng, rng_of
 from robust.attacks.several import Several, pack_inputs, unpack_rows
 from robust.attacks.task import Cost, Model, Task
-from robust.attacks.threats.threat import Threat
+from robust.attacks.threats.threat import Part, Threat
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,31 @@ def worsen_scores(
                 if entered.stop():
                     return worst
                 _worsen(round_attack, entered, worst)
+                if seeks_beyond(round_attack, part, criterion):
+                    _worsen_further(round_attack, entered, worst)
     return worst
+
+
+def seeks_beyond(attack: AnyAttack, part: Part, criterion: Criterion) -> bool:
+    """Whether an attack is run again for more wrong pixels than it has found.
+
+    In l2 and l1 all pixels share eps: the margin's way to one more may undo another, so that must be sought as a whole.
+    """
+    inner = next(iter(list_inner(attack)))
+    return hasattr(criterion, "beyond") and part.norm in ("l2", "l1") and getattr(inner, "loss", "") == "margin"
+
+
+def _worsen_further(attack: Attack[Any], task: Task, worst: WorstScores) -> None:
+    """Run the attack again for 1 pixel more, then 2, 4, ..., and half as many after each run in vain, down to 1."""
+    more = torch.ones_like(task.place)
+    while len(task.place) and not task.stop():
+        before = worst.score[task.place].clone()
+        aimed = replace(task, origin=task.x, criterion=cast(Any, task.criterion).beyond(before, more))
+        _worsen(attack, aimed, worst)
+        better = worst.score[task.place] < before
+        keep = (better | (more > 1)) & (worst.score[task.place] > 0)
+        more = torch.where(better, 2 * more, more // 2)[keep]
+        task = task.only(keep)
 
 
 def _worsen(attack: Attack[Any], task: Task, worst: WorstScores) -> None:

@@ -15,7 +15,8 @@ class Criterion(Protocol):
     """The definition of a right answer. `str` of a criterion is its name in options and records.
 
     One whose losses change while an attack runs has a method `during`: it takes the share of the steps that are made,
-    and returns the criterion for the next.
+    and returns the criterion for the next. One whose score counts what is wrong in a sample has `beyond`: it takes the
+    scores of n samples and how many more must be wrong, and its losses seek that; and `of_samples`, for some of them.
     """
 
     @property

@@ -52,6 +52,8 @@ class PixelShare:
     share: float
     ignore: tuple[int, ...] = ()  # labels of pixels that do not count, beside those below 0
     done: float = field(default=0.0, compare=False, repr=False)  # the share of an attack's steps that are made
+    # Scores of n samples, and how many pixels fewer must be right for the losses; None: as the share says.
+    sought: "tuple[Tensor, Tensor] | None" = field(default=None, compare=False, repr=False)
 
     labels: ClassVar[Literal["map"]] = "map"
     losses: ClassVar[tuple[str, ...]] = ("ce", "margin", "segpgd", "js", "mask-ce", "mask-ce-bal", "mask-sph")
@@ -88,6 +90,14 @@ class PixelShare:
     def during(self, done: float) -> "PixelShare":
         """Return the criterion for an attack that has made this share of its steps: the weights of SegPGD follow it."""
         return replace(self, done=done)
+
+    def beyond(self, score: "Tensor", pixels: "Tensor") -> "PixelShare":
+        """Return the criterion whose losses seek so many `pixels` fewer than at a score; both are (n,)."""
+        return replace(self, sought=(score, pixels))
+
+    def of_samples(self, keep: "Tensor") -> "PixelShare":
+        """Return the criterion of the samples in the mask `keep`, (n,) bool, of those whose scores were given."""
+        return self if self.sought is None else replace(self, sought=(self.sought[0][keep], self.sought[1][keep]))
 
     def count_targets(self, width: int) -> int:
         """Return how many ways there are to be wrong: any pixels may be answered as each of the classes."""
@@ -200,8 +210,12 @@ class PixelShare:
         return (self.share * pixels.counts.sum(1).double() - ROUNDING).ceil().long()
 
     def _fatal(self, pixels: Pixels) -> "Tensor":
-        """Return how many wrong pixels are too many, (n,) int64."""
-        return pixels.counts.sum(1) - self._needed(pixels) + 1
+        """Return how many wrong pixels are too many, (n,) int64; or how many are sought."""
+        counted = pixels.counts.sum(1)
+        if self.sought is None:
+            return counted - self._needed(pixels) + 1
+        score, fewer = self.sought
+        return (counted - (score * counted).round().long() + fewer).minimum(counted)
 
 
 def _shortfall(margins: "Tensor", counts: "Tensor", fatal: "Tensor") -> "Tensor":

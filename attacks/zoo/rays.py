@@ -1,7 +1,7 @@
 """RayS: search for the nearest boundary along rays, by labels alone (Chen and Gu 2020, 2006.12792)."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,6 +38,7 @@ class RayS:
     """
 
     steps: int = 1000  # queries of the model, at most
+    maps: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         check_at_least_1("steps", self.steps)

@@ -61,7 +61,10 @@ class SearchCost:
 
 
 def foresee_search(n: int, found: AttackResult, attacks: Sequence[Aimed]) -> SearchCost:
-    """Foresee the cost of `search_scores` on n samples from what an attack before it has `found`, and took."""
+    """Foresee the cost of `search_scores` on n samples from what an attack before it has `found`, and took.
+
+    Where it seeks more wrong pixels than it has found, that is the least: it is run once more, and as often as it pays.
+    """
     rounds = [steps for aimed in attacks for steps in _list_rounds(*aimed) * count_copies(aimed[0])]
     pace = found.seconds / found.forwards if found.forwards else math.nan
     return SearchCost(n, sum(rounds), n * sum(steps + 1 for steps in rounds) * pace)

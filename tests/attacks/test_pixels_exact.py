@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from robust.attacks import LpThreat, assail, make, minimize_norm, worsen_scores
+from robust.attacks.combine.until import Until
 from robust.attacks.criteria.registry import read_criterion
 from robust.attacks.factory import find_refusal
 from robust.attacks.registry import ATTACKS
@@ -59,14 +60,14 @@ SHOWN = {
                       ("pgd:loss=mask-ce", 0), ("pgd:loss=mask-ce-bal", 0), ("pgd:targets=2:restarts=2", 1),
                       ("pgd:loss=margin:odi=3:restarts=2", 0), ("pgd:loss=margin:eot=2", 0)],
     ("pgd", "l2"): [(f"pgd:{MARGIN}", 0), ("pgd:loss=margin", 0.2)],
-    ("pgd", "l1"): [(f"pgd:steps=100:stride=1:last=0.01:{MARGIN}", 0.1)],
+    ("pgd", "l1"): [(f"pgd:steps=1000:stride=1:last=0.001:{MARGIN}", 0),
+                    (f"pgd:steps=100:stride=1:last=0.01:{MARGIN}", 0.1)],
     ("apgd", "linf"): [("apgd:loss=margin", 0), ("apgd:loss=ce", 0), ("apgd:loss=mask-ce", 0)],
-    ("apgd", "l2"): [("apgd:loss=margin", 0.2)],
+    ("apgd", "l2"): [("apgd:loss=margin:restarts=4", 0.01)],
     **{(name, norm): [(f"{name}:loss=margin", 0)] for name in ("fgsm", "bim", "mifgsm") for norm in ("linf", "l2")},
     ("fmn", "linf"): [("fmn", 0)],
-    ("deepfool", "linf"): [("deepfool", 0.02)],
-    ("rays", "linf"): [("rays", 0.05)],
-    ("square", "linf"): [("square:steps=600", 0.02)],
+    ("deepfool", "linf"): [("deepfool", 0)],
+    ("square", "linf"): [("square:steps=600", 0)],
     ("square", "l2"): [("square:steps=600", 0.75)],
     **{("noise", norm): [("noise", 1)] for norm in NORMS},  # nothing but that it is no worse than the truth
 }  # fmt: skip
@@ -113,17 +114,41 @@ def test_under_linf_it_finds_the_exact_share(attack):
     torch.testing.assert_close(worst.score, (costs > seen.eps).double().mean(1), atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("norm", ["l2", "l1"])
-def test_elsewhere_the_share_goes_on_falling_after_the_map_has_fallen(norm):
-    model, x, y, costs, distance, threat = seen = problem(norm)
+# Which pixels are given up is a choice among all: what seeks one more again and again, as a whole, makes it rightly.
+@pytest.mark.parametrize(
+    ("attack", "norm"),
+    [(f"{name}:loss=margin", "l2") for name in ("pgd", "bim", "mifgsm")] + [(SHOWN["pgd", "l1"][0][0], "l1")],
+)
+def test_elsewhere_the_margin_finds_the_exact_share(attack, norm):
+    model, x, y, costs, _, threat = seen = problem(norm)
     spent = costs.cumsum(1) if norm == "l1" else costs.square().cumsum(1).sqrt()
-    truth = (spent > seen.eps).double().mean(1)
 
-    score = worsen_scores(model, make(SHOWN["pgd", norm][0][0]), x, y, threat, criterion=CRITERION).score
+    worst = worsen_scores(model, make(attack), x, y, threat, criterion=CRITERION)
+
+    torch.testing.assert_close(worst.score, (spent > seen.eps).double().mean(1), atol=1e-6, rtol=0)
+    assert threat.admits(worst.x_adv, x).all()
+    torch.testing.assert_close(worst.score, CRITERION.score(model(worst.x_adv), y).detach())
+
+
+@pytest.mark.parametrize("attack", ["apgd:loss=margin", "fgsm:loss=margin"])
+def test_the_share_that_others_find_is_a_bound(attack):
+    model, x, y, costs, _, threat = seen = problem("l2")
+    truth = (costs.square().cumsum(1).sqrt() > seen.eps).double().mean(1)
+
+    score = worsen_scores(model, make(attack), x, y, threat, criterion=CRITERION).score
 
     assert (score >= truth - 1e-6).all()
-    assert (score - truth).mean() < 0.15
-    assert (score[distance <= seen.eps] < SHARE - 0.1).double().mean() > 0.3
+    assert (score - truth).mean() < 0.01
+
+
+def test_the_search_for_one_pixel_more_stops_when_it_is_told():
+    model, x, y, _, _, threat = problem("l2")
+    left = iter(range(60))
+    attack = Until(make("pgd:loss=margin:start=0:steps=50"), lambda: next(left, None) is None)
+
+    worst = worsen_scores(model, attack, x, y, threat, criterion=CRITERION)
+
+    assert 51 < worst.cost.forwards.max() <= 65
 
 
 @pytest.mark.parametrize("loss", ["ce", "margin", "segpgd", "js", "mask-ce", "mask-ce-bal", "mask-sph"])
