@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from robust.attacks.threats.features import FeaturesThreat
     from robust.attacks.threats.lp import LpThreat
     from robust.attacks.threats.product import Product
+    from robust.attacks.threats.spatial import SpatialThreat
     from robust.attacks.threats.threat import Threat
     from robust.attacks.threats.union import Union
     from robust.attacks.worst_score import WorstScores, worsen_scores
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from robust.attacks.zoo.fgsm import FGSM
     from robust.attacks.zoo.fmn import FMN
     from robust.attacks.zoo.frankwolfe import FrankWolfe
+    from robust.attacks.zoo.grid import Grid
     from robust.attacks.zoo.mifgsm import MIFGSM
     from robust.attacks.zoo.noise import Noise
     from robust.attacks.zoo.pgd import PGD
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from robust.attacks.zoo.rfgsm import RFGSM
     from robust.attacks.zoo.search import Search
     from robust.attacks.zoo.square import Square
+    from robust.attacks.zoo.worstof import WorstOf
 
 __all__ = [
     "APGD",
@@ -80,6 +83,7 @@ __all__ = [
     "Evolve",
     "FeaturesThreat",
     "FrankWolfe",
+    "Grid",
     "Layout",
     "LpThreat",
     "MinNormResult",
@@ -91,6 +95,7 @@ __all__ = [
     "Restarts",
     "Rng",
     "Search",
+    "SpatialThreat",
     "Square",
     "Starts",
     "Targets",
@@ -98,6 +103,7 @@ __all__ = [
     "Threat",
     "Transfer",
     "Union",
+    "WorstOf",
     "WorstScores",
     "assail",
     "make",
@@ -128,6 +134,7 @@ _HOME = {
     "FMN": "zoo.fmn",
     "FeaturesThreat": "threats.features",
     "FrankWolfe": "zoo.frankwolfe",
+    "Grid": "zoo.grid",
     "MIFGSM": "zoo.mifgsm",
     "PGD": "zoo.pgd",
     "RFGSM": "zoo.rfgsm",
@@ -143,6 +150,7 @@ _HOME = {
     "Rng": "rng",
     "RayS": "zoo.rays",
     "Search": "zoo.search",
+    "SpatialThreat": "threats.spatial",
     "Square": "zoo.square",
     "Starts": "combine.starts",
     "Targets": "combine.targets",
@@ -150,6 +158,7 @@ _HOME = {
     "Threat": "threats.threat",
     "Transfer": "combine.transfer",
     "Union": "threats.union",
+    "WorstOf": "zoo.worstof",
     "WorstScores": "worst_score",
     "read_criterion": "criteria.registry",
     "worsen_scores": "worst_score",

@@ -21,6 +21,7 @@ from robust.attacks.families import check_family
 from robust.attacks.give_back import give_back
 from robust.attacks.guards import differentiable
 from robust.attacks.layout import are_several
+from robust.attacks.lift import lift, lower, no_theta
 from robust.attacks.rng import Rng, rng_of, seeded
 from robust.attacks.several import Several, pack_inputs, unpack_rows
 from robust.attacks.state import kept
@@ -107,6 +108,7 @@ class Outcome:
     margin: Tensor  # (N,): the largest at x and at the last iterates, if admitted; -inf if not finite
     clean: Tensor  # (N,): the margin at x
     cost: Cost
+    theta: Tensor  # (N, 4) float32: of what a threat model that transforms made x_adv; NaN elsewhere
 
 
 def assail(
@@ -144,13 +146,13 @@ def assail(
         task = start(model, x, y, first, rng, criterion)
         clean = judge_clean(task)
         margin = margin_of(task, clean.logits)
-        outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, margin.clone(), margin, task.cost)
+        outcome = Outcome(clean.adversarial, x.clone(), clean.faulty, margin.clone(), margin, task.cost, no_theta(x))
         for part in (first, *others):
             for round_attack, enter_round in rounds_of(attack):
                 robust = replace(task, threat=cast(LpThreat, part)).only(~outcome.adversarial)
                 if not len(robust.x):
                     return outcome
-                entered = enter_round(robust)
+                entered = enter_round(lift(robust))
                 if entered.stop():
                     return outcome
                 _assail(round_attack, entered, outcome)
@@ -221,7 +223,7 @@ def _note_successes(outcome: Outcome, task: Task, x: Tensor, verdict: Verdict) -
     outcome.faulty[task.place[verdict.faulty]] = True
     fallen = task.place[verdict.adversarial]
     outcome.adversarial[fallen] = True
-    outcome.x_adv[fallen] = x[verdict.adversarial]
+    outcome.x_adv[fallen], outcome.theta[fallen] = lower(task.threat, x[verdict.adversarial])
 
 
 def _note_margins(outcome: Outcome, task: Task, x: Tensor, logits: Tensor, leaving: Tensor) -> None:
@@ -238,11 +240,12 @@ def _note_margins(outcome: Outcome, task: Task, x: Tensor, logits: Tensor, leavi
 
 def run_steps(attack: Attack[Any], task: Task) -> Tensor:
     """Return the last iterate of every sample, (N, *features), for adversarial training. No sample is dropped."""
+    task = lift(task)
     with torch.no_grad():
         state = attack.init(task)
         for k in range(attack.steps):
             state = attack.step(task.during((k + 1) / attack.steps), state, k)
-        x: Tensor = state.x
+        x, _ = lower(task.threat, state.x)
         return x.detach()
 
 

@@ -10,10 +10,16 @@ from typing import Any
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.norms import NORMS
 from robust.attacks.grammar.product import PRODUCT
+from robust.attacks.grammar.spatial import SPATIAL
 
 CLASSES, MAPS = "class", "map"  # kinds of labels
 ON_MAPS = "pgd:loss=margin or pgd:loss=mask-ce"
-INSTEAD = {FEATURES: "capgd, frank-wolfe, evolve, pgd or noise", PRODUCT: "pgd, apgd, fgsm, search or noise"}
+INSTEAD = {
+    FEATURES: "capgd, frank-wolfe, evolve, pgd or noise",
+    PRODUCT: "pgd, apgd, fgsm, search or noise",
+    SPATIAL: "grid, worstof, pgd or noise",
+}
+TURNED = (SPATIAL,)  # families that move pixels: of maps, labels would have to move, too
 
 
 def check_family(attack: Any, threat: Any, criterion: Any) -> None:
@@ -28,6 +34,8 @@ def check_family(attack: Any, threat: Any, criterion: Any) -> None:
 
 def find_unfit(attack: Any, family: str, labels: str = CLASSES) -> str:
     """Return why an attack is not for a family of threat models, or for labels of a kind there; "" if it is."""
+    if labels == MAPS and family in TURNED:
+        return f"{family} moves pixels, and maps of classes would have to move with them; it is for one label a picture"
     for inner in list_inner(attack):
         name = getattr(inner, "attack_name", type(inner).__name__.lower())
         fitting = getattr(inner, "families", NORMS)

@@ -15,6 +15,7 @@ from robust.attacks.rng import Rng
 from robust.attacks.threats.balls import Balls
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.threat import Part
+from robust.attacks.threats.transform import Lifted
 
 Model = Callable[[Tensor], Tensor]
 
@@ -40,7 +41,7 @@ class Task:
     model: Model
     x: Tensor  # (n, *features), the clean inputs
     y: Tensor  # (n,) int64
-    threat: LpThreat  # or of a table or of several inputs, for attacks whose families say so: see families.py
+    threat: LpThreat  # or of another family, for attacks whose families say so: see families.py
     rng: Rng
     cost: Cost  # of all N samples that the task began with
     place: Tensor  # (n,) int64: the positions of the n samples among these N
@@ -65,13 +66,18 @@ class Task:
             return self.origin
         return self.x.lerp(self.threat.sample(self.x, self.rng), share) if share else self.x
 
+    def answer(self, x: Tensor) -> Tensor:
+        """Return the model's answer to iterates, (n, ...), uncounted; of a lifted task it sees them transformed."""
+        threat: object = self.threat
+        return self.model(threat.show(x) if isinstance(threat, Lifted) else x.clone())
+
     def logits(self, x: Tensor) -> Tensor:
         """Query the model at x, (n, *features); return its answer, (n, classes), detached."""
         self._count(self.cost.forwards, self.draws)
         with torch.no_grad():  # a copy, for models that work in place
-            answer = self.model(x.clone())
+            answer = self.answer(x)
             for _ in range(self.draws - 1):
-                answer = answer + self.model(x.clone())
+                answer = answer + self.answer(x)
         return answer / self.draws if self.draws > 1 else answer
 
     def ascent(self, x: Tensor, loss: str | Loss) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,7 +102,7 @@ class Task:
         self._count(self.cost.backwards, 1)
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            logits = self.model(x.clone())
+            logits = self.answer(x)
             value = self.loss(logits, loss)
             grad = gradient(value.sum(), x)
         return logits.detach(), value.detach(), grad
@@ -122,7 +128,7 @@ class Task:
         self._count(self.cost.backwards, classes.shape[1])
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            logits = self.model(x.clone())
+            logits = self.answer(x)
             columns = logits.gather(1, classes).sum(0)
             grads = [gradient(column, x, keep=True) for column in columns]
         return logits.detach(), torch.stack(grads, 1)

@@ -12,13 +12,14 @@ from pathlib import Path
 from robust.attacks.grammar.features import FEATURES, ROWS
 from robust.attacks.grammar.norms import L1, L2, LINF, NORMS, parse_threat
 from robust.attacks.grammar.product import PRODUCT, SEVERAL, is_product, split_product
+from robust.attacks.grammar.spatial import TURNS
 from robust.attacks.registry import suggest
 from robust.attacks.text import slug
 
-WORDS = {family.name: family for family in (LINF, L2, L1, ROWS, SEVERAL)}
+WORDS = {family.name: family for family in (LINF, L2, L1, ROWS, SEVERAL, TURNS)}
 FAMILIES = tuple(WORDS)  # of threat models: the word before the colon; a product names parts
 STEPPED = tuple(name for name, family in WORDS.items() if family.has_steps)  # what follows gradients is for these
-GRADIENT_FREE = ("evolve", "noise", "rays", "search", "square")  # attacks that need no gradient
+GRADIENT_FREE = ("evolve", "grid", "noise", "rays", "search", "square", "worstof")  # attacks that need no gradient
 
 
 def canonical_threat(text: str, folder: Path = Path()) -> str:

@@ -11,6 +11,7 @@ from robust.attacks.criteria.criterion import Criterion
 from robust.attacks.engine import AnyAttack, Attack, eval_mode, judge_clean, restrict, rounds_of, start
 from robust.attacks.families import check_family, list_inner
 from robust.attacks.layout import are_several
+from robust.attacks.lift import lift, lower, no_theta
 from robust.attacks.rng import Rng, rng_of
 from robust.attacks.several import Several, pack_inputs, unpack_rows
 from robust.attacks.task import Cost, Model, Task
@@ -24,6 +25,7 @@ class WorstScores:
     score: Tensor  # (N,): at x_adv, by the criterion
     x_adv: Tensor  # (N, *features): that input; x if nothing admitted is worse
     cost: Cost
+    theta: Tensor  # (N, 4) float32: of what a threat model that transforms made x_adv; NaN elsewhere
 
 
 def worsen_scores(
@@ -52,10 +54,10 @@ def worsen_scores(
     rng = rng_of(seed, x)
     with eval_mode(model, rng.seed), torch.no_grad():
         task = start(model, x, y, first, rng, criterion)
-        worst = WorstScores(_score(task, judge_clean(task).logits), x.clone(), task.cost)
+        worst = WorstScores(_score(task, judge_clean(task).logits), x.clone(), task.cost, no_theta(x))
         for part in (first, *others):
             for round_attack, enter_round in rounds_of(attack):
-                entered = enter_round(replace(start(model, x, y, part, rng, criterion), cost=worst.cost))
+                entered = enter_round(lift(replace(start(model, x, y, part, rng, criterion), cost=worst.cost)))
                 if entered.stop():
                     return worst
                 _worsen(round_attack, entered, worst)
@@ -106,7 +108,8 @@ def _note_worse(worst: WorstScores, task: Task, x: Tensor, logits: Tensor) -> No
     if bool(worse.any()):
         worse[worse.clone()] = task.threat.admits(x[worse], task.x[worse])
         worst.score[task.place[worse]] = score[worse]
-        worst.x_adv[task.place[worse]] = x[worse]
+        at = task.place[worse]
+        worst.x_adv[at], worst.theta[at] = lower(task.threat, x[worse])
 
 
 def _score(task: Task, logits: Tensor) -> Tensor:

@@ -3,21 +3,31 @@
 Shapes: `x` and `x_adv` are (N, *features) of any rank; sizes and verdicts are (N,).
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from torch import Tensor
 
 from robust.attacks.grammar.features import FEATURES
 from robust.attacks.grammar.product import PRODUCT
+from robust.attacks.grammar.spatial import SPATIAL
 from robust.attacks.layout import Layout
 from robust.attacks.rng import Rng
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.product import Product
+from robust.attacks.threats.spatial import SpatialThreat
+from robust.attacks.threats.transform import Transform
 from robust.attacks.threats.union import Union
 from robust.attacks.words import family_of
 
-Part = LpThreat | FeaturesThreat | Product  # a threat model that is no union
+Part = LpThreat | FeaturesThreat | Product | Transform  # a threat model that is no union
+
+# Of the families that are no ball: (text, lo, hi) -> the threat model
+READERS: dict[str, Callable[[str, float, float], Part]] = {
+    FEATURES: FeaturesThreat.parse,
+    SPATIAL: SpatialThreat.parse,
+}
 
 
 class Threat(Protocol):
@@ -72,4 +82,4 @@ def _read_part(text: str, lo: float, hi: float, layout: Layout | None) -> Part:
         return Product.parse(text, layout)
     if family == PRODUCT:
         raise ValueError(f"{text!r} names parts of several inputs, and there is one; write NORM:EPS, as linf:8/255")
-    return FeaturesThreat.parse(text, lo, hi) if family == FEATURES else LpThreat.parse(text, lo, hi)
+    return READERS.get(family, LpThreat.parse)(text, lo, hi)

@@ -9,13 +9,14 @@ from robust.attacks.rng import Rng
 from robust.attacks.threats.features import FeaturesThreat
 from robust.attacks.threats.lp import LpThreat
 from robust.attacks.threats.product import Product
+from robust.attacks.threats.transform import Transform
 
 
 @dataclass(frozen=True, slots=True)
 class Union:
     """The union of several threat models with the same bounds."""
 
-    parts: tuple[LpThreat | FeaturesThreat | Product, ...]
+    parts: tuple[LpThreat | FeaturesThreat | Product | Transform, ...]
 
     def __post_init__(self) -> None:
         several = all(isinstance(part, Product) for part in self.parts)  # each of their parts has its own bounds

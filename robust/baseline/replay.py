@@ -21,6 +21,7 @@ from robust.attacks.engine import eval_mode, run_steps, start
 from robust.attacks.rng import Rng
 from robust.attacks.task import NoGradientError
 from robust.attacks.threats.threat import Threat
+from robust.attacks.threats.transform import transforms
 from robust.attacks.zoo.pgd import PGD
 from robust.baseline.store import Saved
 from robust.data.dataset import Samples
@@ -40,7 +41,7 @@ def find_hardest(
     """Find the hardest input of each sample, under the first part of the threat model.
 
     For a sample in the mask `robust`, (n,), it is kept only if the model resists it, and not so nearly that rounding
-    decides. Returns None for a model without gradients.
+    decides. Returns None for a model without gradients, and under a threat model that transforms.
     """
     spool, criterion = Spool(samples.x.shape[1:]), read_criterion(samples.criterion)
 
@@ -49,6 +50,8 @@ def find_hardest(
             task = start(module, x, y, threat.parts[0], Rng.of(seed, index), criterion)
             spool.add(run_steps(HARDEST, task).cpu().numpy())
 
+    if transforms(threat):  # what is kept has no theta, by which it would be verified
+        return None
     try:
         batcher.each(note, samples)
     except NoGradientError:

@@ -41,4 +41,5 @@ class Row:
         samples, bounds = self.samples.take(self.evidence.row), (self.dataset.lo, self.dataset.hi)
         held = self.record.tables, samples.layout_text
         rules = (self.record.threat, bounds, self.batch, samples.criterion, *held)
-        return Candidates(self.evidence.x_adv, samples.x, samples.y, *rules)
+        theta = self.evidence.take_theta([attack.columns for attack in self.record.attacks])
+        return Candidates(self.evidence.x_adv, samples.x, samples.y, *rules, theta)

@@ -14,6 +14,7 @@ from robust.attacks.factory import no_models
 from robust.attacks.grammar.features import tables_of
 from robust.attacks.task import Model
 from robust.attacks.threats.threat import Threat
+from robust.attacks.threats.transform import WIDTH
 from robust.data.dataset import Samples
 from robust.data.spool import Spool, pick_rows
 from robust.distributed.ranks import ALONE, Ranks
@@ -24,6 +25,7 @@ from robust.verification.candidates import Candidates
 from robust.verification.check import CLEAN_WRONG, Faults, verify
 
 Scores = NDArray[np.float32]  # (n,)
+Thetas = NDArray[np.float32]  # (n, 4): of what a threat model that transforms made of each sample; NaN elsewhere
 AttackFunction = Callable[[Tensor, Tensor, Tensor], Outcome | None]  # (x, y, index); None if it was stopped
 
 
@@ -52,6 +54,7 @@ class AttackRun:
     x_adv: NDArray[np.float32]  # (adversarial, *shape): those inputs; only the first rank has them
     fault: Faults  # (m,): what is wrong with an input that the driver accepted and that was not verified
     faulty: Flags  # (m,): whether the model gave an answer that is not finite
+    theta: Thetas  # (m, 4)
     margin: NDArray[np.float32]  # (m,): the largest during the attack
     clean: NDArray[np.float32]  # (m,): the margin of the clean sample
     cost: NDArray[np.int64]  # (2,): samples sent forward and backward
@@ -87,6 +90,7 @@ def run_attack(
             x_adv=x_adv,
             fault=fault,
             faulty=outcome.faulty,
+            theta=outcome.theta,
             margin=outcome.margin,
             clean=outcome.clean,
             cost=np.array([outcome.forwards.sum(), outcome.backwards.sum()], np.int64),
@@ -106,6 +110,7 @@ def _join_ranks(run: AttackRun, ranks: Ranks) -> AttackRun:
         x_adv=ranks.inputs(run.x_adv, [int(run.adversarial.sum()) for run in runs]),
         fault=np.concatenate([run.fault for run in runs]),
         faulty=np.concatenate([run.faulty for run in runs]),
+        theta=np.concatenate([run.theta for run in runs]),
         margin=np.concatenate([run.margin for run in runs]),
         clean=np.concatenate([run.clean for run in runs]),
         cost=np.sum([run.cost for run in runs], axis=0),
@@ -129,6 +134,7 @@ class BatchOutcome(NamedTuple):
     forwards: NDArray[np.int64]  # (m,)
     backwards: NDArray[np.int64]  # (m,)
     x_adv: NDArray[np.float32]  # (adversarial, *shape)
+    theta: Thetas  # (m, 4)
 
 
 def run_batches(attack: AttackFunction, samples: Samples, batcher: Batcher, copies: int = 1) -> BatchOutcome:
@@ -141,12 +147,13 @@ def run_batches(attack: AttackFunction, samples: Samples, batcher: Batcher, copi
             return None
         spool.add(outcome.x_adv[outcome.adversarial].cpu().numpy())
         margins = outcome.margin, outcome.clean
-        return outcome.adversarial, outcome.faulty, *margins, outcome.cost.forwards, outcome.cost.backwards
+        passes = outcome.cost.forwards, outcome.cost.backwards
+        return outcome.adversarial, outcome.faulty, *margins, *passes, *outcome.theta.unbind(1)
 
-    types = bool, bool, np.float32, np.float32, np.int64, np.int64
+    types = bool, bool, np.float32, np.float32, np.int64, np.int64, *[np.float32] * WIDTH
     found = batcher.columns(run_batch, samples, *types, copies=copies)
-    adversarial, faulty, margin, clean, forwards, backwards = found
-    return BatchOutcome(adversarial, faulty, margin, clean, forwards, backwards, spool.array())
+    adversarial, faulty, margin, clean, forwards, backwards, *theta = found
+    return BatchOutcome(adversarial, faulty, margin, clean, forwards, backwards, spool.array(), np.column_stack(theta))
 
 
 def verify_found(
@@ -157,15 +164,18 @@ def verify_found(
     Returns (verified (m,), faults of the inputs that were not verified (m,), the verified inputs).
     """
     attacked, fault = samples.take(np.flatnonzero(outcome.adversarial)), np.zeros(len(samples), np.int8)
-    faults = verify(module, candidates_of(attacked, outcome.x_adv, threat, options.batcher.size)).fault
+    theta = outcome.theta[outcome.adversarial]
+    faults = verify(module, candidates_of(attacked, outcome.x_adv, threat, options.batcher.size, theta)).fault
     if options.draws:
         faults = np.where(faults == CLEAN_WRONG, 0, faults)
     fault[outcome.adversarial] = faults
     return outcome.adversarial & (fault == 0), fault, pick_rows(outcome.x_adv, np.flatnonzero(faults == 0))
 
 
-def candidates_of(samples: Samples, x_adv: NDArray[np.float32], threat: Threat, batch: int) -> Candidates:
-    """Return x_adv, (n, *shape), as candidates for the n samples."""
+def candidates_of(
+    samples: Samples, x_adv: NDArray[np.float32], threat: Threat, batch: int, theta: Thetas | None = None
+) -> Candidates:
+    """Return x_adv, (n, *shape), as candidates for the n samples; theta is (n, 4)."""
     bounds, word = (threat.lo, threat.hi), str(threat)
     rules = (word, bounds, batch, samples.criterion, tables_of(word), samples.layout_text)
-    return Candidates(x_adv, samples.x, samples.y, *rules)
+    return Candidates(x_adv, samples.x, samples.y, *rules, theta)

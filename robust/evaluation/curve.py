@@ -23,6 +23,7 @@ from robust.attacks.nearest import Search
 from robust.attacks.rng import Rng
 from robust.attacks.task import Cost
 from robust.attacks.threats.lp import LpThreat
+from robust.attacks.threats.transform import WIDTH
 from robust.data.dataset import Samples
 from robust.data.spool import pick_rows
 from robust.evaluation.attack_run import AttackRun, RunOptions
@@ -202,6 +203,9 @@ class CurveRun:
             x_adv=x_adv,
             fault=np.zeros(sum(len(part[0]) for part in parts), np.int8),
             faulty=np.concatenate([part[3] for part in parts]),
+            theta=np.full(
+                (sum(len(part[0]) for part in parts), WIDTH), np.nan, np.float32
+            ),  # no curve is of transforms
             margin=np.concatenate([part[4] for part in parts]).astype(np.float32),  # there is none: whether it yields
             clean=np.zeros(sum(len(part[0]) for part in parts), np.float32),  # none is needed
             cost=np.sum([part[2] for part in parts], axis=0),

@@ -18,11 +18,12 @@ from robust.attacks.grammar.features import tables_of
 from robust.attacks.rng import Rng
 from robust.attacks.text import first_line
 from robust.attacks.threats.threat import Threat
+from robust.attacks.threats.transform import WIDTH, transforms
 from robust.data.dataset import Dataset, Samples
 from robust.data.maps import advise_ignored
 from robust.device import device_of
 from robust.distributed.ranks import ALONE, Ranks
-from robust.evaluation.attack_run import RunOptions, Scores, candidates_of, run_attack, sort_inputs
+from robust.evaluation.attack_run import RunOptions, Scores, Thetas, candidates_of, run_attack, sort_inputs
 from robust.evaluation.batching import Batcher
 from robust.evaluation.steps import Steps, count_steps
 from robust.evaluation.time_limit import TIME
@@ -68,6 +69,12 @@ class AttackResult:
     score: Scores | None = None  # (n,): of the worst verified input of each sample, by a criterion that has one
     regions: Scores | None = None  # (n, 2 C): of maps, of the same inputs
     score_partial: str = ""  # why the search for worst scores was stopped before its end; "" if it was not
+    theta: Thetas | None = None  # (n, 4), if the threat model transforms: of the input of each sample; NaN without
+
+    @property
+    def theta_adv(self) -> Thetas | None:
+        """Return the theta of x_adv, (adversarial, 4)."""
+        return None if self.theta is None else self.theta[self.adversarial]
 
 
 def check_model(module: nn.Module, dataset: Dataset, samples: Samples) -> None:
@@ -204,6 +211,8 @@ def measure_attack(
     stopped = any(options.ranks.all(deadline is not None and deadline.stopped))
     adversarial, fault = np.zeros(len(samples), bool), np.zeros(len(samples), np.int8)
     adversarial[run.rows], fault[run.rows] = run.adversarial, run.fault
+    theta = np.full((len(samples), WIDTH), np.nan, np.float32)
+    theta[adversarial] = run.theta[np.argsort(run.rows)][run.adversarial[np.argsort(run.rows)]]
     return AttackResult(
         attack=attack if isinstance(attack, str) else describe(attack),
         options=options_of(chosen),
@@ -215,6 +224,7 @@ def measure_attack(
         backwards=int(run.cost[1]),
         seconds=time.monotonic() - began,
         partial=TIME if stopped else "",
+        theta=theta if transforms(threat) else None,
     )
 
 
@@ -236,10 +246,18 @@ def add_rounding(
         or not on_levels(samples.x[:PROBED_SAMPLES], (threat.lo, threat.hi), levels)
     ):
         return result
-    candidates = candidates_of(samples.take(np.flatnonzero(result.adversarial)), result.x_adv, threat, batch)
+    found = samples.take(np.flatnonzero(result.adversarial))
+    candidates = candidates_of(found, result.x_adv, threat, batch, result.theta_adv)
     rounded = result.adversarial.copy()
     rounded[result.adversarial] = verify_rounded(module, candidates, levels).fault == 0
     return replace(result, rounded=rounded)
+
+
+def join_theta(first: AttackResult, second: AttackResult) -> Thetas | None:
+    """Return the theta, (n, 4), of two results that found inputs of different samples; None unless both have some."""
+    if first.theta is None or second.theta is None:
+        return None
+    return np.where(second.adversarial[:, None], second.theta, first.theta)
 
 
 def options_of(attack: AnyAttack) -> dict[str, Any]:

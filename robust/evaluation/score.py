@@ -23,10 +23,11 @@ from robust.attacks.engine import AnyAttack, count_copies, rounds_of
 from robust.attacks.rng import Rng
 from robust.attacks.text import format_seconds
 from robust.attacks.threats.threat import Threat
+from robust.attacks.threats.transform import WIDTH
 from robust.attacks.worst_score import worsen_scores
 from robust.data.dataset import Samples
 from robust.data.lazy_inputs import LazyInputs
-from robust.evaluation.attack_run import RunOptions, Scores, candidates_of, sort_inputs
+from robust.evaluation.attack_run import RunOptions, Scores, Thetas, candidates_of, sort_inputs
 from robust.evaluation.measure import AttackResult
 from robust.evaluation.steps import Steps, count_steps
 from robust.evaluation.time_limit import TIME
@@ -82,6 +83,7 @@ class Search:
     scores: Table  # (n, 1 + k)
     adversarial: Flags  # (n,): whether an input that it found is verified to be adversarial
     x_adv: NDArray[np.float32]  # (adversarial, *shape), in the samples' order; only the first rank's
+    theta: Thetas  # (n, 4)
     stopped: bool = False  # by the time, on any rank
     cost: tuple[int, int, float] = (0, 0, 0.0)  # forwards and backwards of all ranks, and the seconds of this one
 
@@ -116,18 +118,18 @@ def search_scores(
         began, spent = time.monotonic(), np.zeros(2, np.int64)
         scores = _ask(module, share, share.x, options)
         adversarial, spool = np.zeros(len(share), bool), np.zeros(share.x.shape, np.float32)
+        thetas = np.full((len(share), WIDTH), np.nan, np.float32)
         for attack, threat in attacks:
-            x, passes = _find_worst(module, share, Until(attack, steps), threat, options)
+            x, theta, passes = _find_worst(module, share, Until(attack, steps), threat, options)
             spent += passes
-            scores = worse(scores, _verify(module, share, x, threat, options))
+            scores = worse(scores, _verify(module, share, x, theta, threat, options))
             left = np.flatnonzero((correct & ~found.adversarial)[rows] & ~adversarial)
-            new = left[
-                verify(module, candidates_of(share.take(left), x[left], threat, options.batcher.size)).fault == 0
-            ]
-            adversarial[new], spool[new] = True, x[new]
+            candidates = candidates_of(share.take(left), x[left], threat, options.batcher.size, theta[left])
+            new = left[verify(module, candidates).fault == 0]
+            adversarial[new], spool[new], thetas[new] = True, x[new], theta[new]
         stopped = options.deadline is not None and options.deadline.stopped
         cost = (int(spent[0]), int(spent[1]), time.monotonic() - began)
-        return Search(scores.astype(np.float32), adversarial, spool[adversarial], stopped, cost)
+        return Search(scores.astype(np.float32), adversarial, spool[adversarial], thetas, stopped, cost)
 
     part = ranks.agree(search)
     scores, adversarial = ranks.whole(part.scores), ranks.whole(part.adversarial)
@@ -137,7 +139,8 @@ def search_scores(
     places = np.concatenate(ranks.all(rows[part.adversarial]))
     x_adv = sort_inputs(ranks.inputs(part.x_adv, counts), places)
     forwards, backwards = sum(ranks.all(part.cost[0])), sum(ranks.all(part.cost[1]))
-    return Search(scores, adversarial, x_adv, any(ranks.all(part.stopped)), (forwards, backwards, part.cost[2]))
+    theta = ranks.whole(part.theta)
+    return Search(scores, adversarial, x_adv, theta, any(ranks.all(part.stopped)), (forwards, backwards, part.cost[2]))
 
 
 def _pick_worse(criterion: Criterion, before: Table, after: Table) -> Table:
@@ -166,6 +169,7 @@ def add_search(found: AttackResult, search: Search) -> AttackResult:
         fault=np.where(search.adversarial, 0, found.fault).astype(np.int8),
         score=score,
         regions=regions,
+        theta=found.theta if found.theta is None else np.where(search.adversarial[:, None], search.theta, found.theta),
         score_partial=TIME * search.stopped,
         forwards=found.forwards + forwards,
         backwards=found.backwards + backwards,
@@ -185,23 +189,28 @@ def _ask(module: nn.Module, samples: Samples, x: NDArray[np.float32] | LazyInput
 
 def _find_worst(
     module: nn.Module, samples: Samples, attack: AnyAttack, threat: Threat, options: RunOptions
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the input of the worst score that an attack finds for each sample, (n, *shape), and the passes, (2,)."""
+) -> tuple[NDArray[np.float32], Thetas, NDArray[np.int64]]:
+    """Return the input of each sample's worst score, (n, *shape), that an attack finds, its theta, and the passes."""
     criterion, spent = read_criterion(samples.criterion), np.zeros(2, np.int64)
 
-    def run_batch(x: Tensor, y: Tensor, index: Tensor) -> Tensor:
+    def run_batch(x: Tensor, y: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         rng = Rng.of(options.seed, index)
         found = worsen_scores(module, attack, x, y, threat, criterion=criterion, seed=rng)
         spent[:] += int(found.cost.forwards.sum()), int(found.cost.backwards.sum())
-        return found.x_adv.cpu()
+        return found.x_adv.cpu(), found.theta.cpu()
 
     batches = options.batcher.each(run_batch, samples, count_copies(attack))
-    return torch.cat(batches).numpy() if batches else samples.x[:], spent  # a rank may have no share
+    if not batches:  # a rank may have no share
+        return samples.x[:], np.zeros((0, WIDTH), np.float32), spent
+    x_adv, theta = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))
+    return x_adv, theta, spent
 
 
-def _verify(module: nn.Module, samples: Samples, x: NDArray[np.float32], threat: Threat, options: RunOptions) -> Table:
+def _verify(
+    module: nn.Module, samples: Samples, x: NDArray[np.float32], theta: Thetas, threat: Threat, options: RunOptions
+) -> Table:
     """Return the verified scores of inputs, (n, 1 + k): NaN where an answer is not finite, or x is not admitted."""
-    candidates = candidates_of(samples, x, threat, options.batcher.size)
+    candidates = candidates_of(samples, x, threat, options.batcher.size, theta)
     small, inside = check_limits(candidates)
     scores = _ask(module, samples, x, options)
     scores[~(small & inside)] = np.nan

@@ -23,6 +23,7 @@ from robust.attacks.few_classes import fit_classes
 from robust.attacks.rng import Rng
 from robust.attacks.suite import Stage, Suite
 from robust.attacks.threats.threat import Threat
+from robust.attacks.threats.transform import WIDTH, transforms
 from robust.attacks.threats.union import Union
 from robust.data.dataset import Samples
 from robust.data.spool import Spool
@@ -62,6 +63,7 @@ class SampleState:
         self.rows = np.zeros(0, np.int64)  # the samples of these inputs, in the same order
         self.adversarial, self.faulty = (np.zeros(len(samples), bool) for _ in range(2))
         self.fault = np.zeros(len(samples), np.int8)
+        self.theta = np.full((len(samples), WIDTH), np.nan, np.float32)
         self.cost = np.zeros(2, np.int64)
         self.seconds = 0.0
         self.rounds = 0  # that were run
@@ -70,6 +72,7 @@ class SampleState:
         """Add the outcome of a round."""
         rows = run.rows[run.adversarial]
         self.robust[rows], self.adversarial[rows] = False, True
+        self.theta[rows] = run.theta[run.adversarial]
         self.inputs.add(run.x_adv)
         self.rows = np.concatenate([self.rows, rows])
         self.fault[run.rows] = np.where(run.fault, run.fault, self.fault[run.rows])
@@ -156,6 +159,7 @@ class SuiteRun:
             seconds=state.seconds,
             stages=tuple(outcomes),
             partial=stopped,
+            theta=state.theta if transforms(self.threat) else None,
         )
 
     def _run_stage(self, k: int, stage: Stage, part: Threat, state: SampleState) -> tuple[int, str]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust.flags import Flags
+from robust.records.columns import THETA, Columns
 from robust.records.gallery import GALLERY, Gallery
 from robust.records.npz import check_array, read_npz
 from robust.sampling import draw_rows
@@ -75,6 +76,14 @@ class Evidence:
         later = chosen[chosen >= len(self.row)] - len(self.row)
         x_adv = np.concatenate([self.x_adv[first], self.near[later]])
         return replace(self, x_adv=x_adv, row=row[chosen], by=np.zeros(len(chosen), np.int64), near=None, near_row=None)
+
+    def take_theta(self, columns: list[Columns]) -> NDArray[np.float32]:
+        """Return the theta of each input, (inputs, 4), from the columns of the record's attacks; NaN without."""
+        theta = np.full((len(self.row), 4), np.nan, np.float32)
+        for k, column in enumerate(named.get(THETA) for named in columns):
+            if column is not None and column.shape == (len(self.y), 4):
+                theta[self.by == k] = column[self.row[self.by == k]]
+        return theta
 
     def to_bytes(self) -> bytes:
         """Return a compressed .npz without pickles; equal evidence gives equal bytes."""

@@ -32,7 +32,7 @@ from robust.session.queries import leave_queries, replace_attack, replace_stages
 from robust.session.resources import Resources
 from robust.session.result import Result
 from robust.session.selection import part_of
-from robust.verification.check import LARGE, OUTSIDE, RIGHT_ALONE, Faults, describe_faults
+from robust.verification.check import LARGE, NOT_MADE, OUTSIDE, RIGHT_ALONE, Faults, describe_faults
 
 ShowBar = Callable[[str], AbstractContextManager[Bar]]  # takes the title
 Key = tuple[str, str, int]  # an attack or a suite, a threat model, a seed
@@ -294,7 +294,7 @@ class Measurements:
         by_batch = int((fault >= RIGHT_ALONE).sum())  # expected of a model that is quantised by the batch
         refuted = f"were not adversarial when their inputs were shown again ({describe_faults(fault)})"
         if unverified - by_batch > MAX_UNVERIFIED * n:
-            outside = np.isin(fault, (LARGE, OUTSIDE)).any()
+            outside = np.isin(fault, (LARGE, OUTSIDE, NOT_MADE)).any()
             cause = (
                 "the attack leaves its threat model"
                 if outside

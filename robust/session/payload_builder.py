@@ -11,7 +11,7 @@ from robust.evaluation.illustrate import illustrate
 from robust.evaluation.measure import AttackResult, CleanResult
 from robust.models.load import Subject
 from robust.records.attack_outcome import AttackOutcome
-from robust.records.columns import REGIONS, SCORE, Columns
+from robust.records.columns import REGIONS, SCORE, THETA, Columns
 from robust.records.moved import Moved
 from robust.records.used import DataUsed, ModelUsed
 from robust.session.case import Case, fail
@@ -25,8 +25,9 @@ from robust.verification.moved import count_moved, count_parts
 
 
 def name_scores(found: CleanResult | AttackResult) -> Columns:
-    """Return the scores of a result as columns; none without scores."""
-    columns = {SCORE: found.score, REGIONS: found.regions}
+    """Return the scores of a result, and the theta of its inputs, as columns; none of what it does not have."""
+    theta = found.theta if isinstance(found, AttackResult) else None
+    columns = {SCORE: found.score, REGIONS: found.regions, THETA: theta}
     return {name: column for name, column in columns.items() if column is not None}
 
 
@@ -104,7 +105,7 @@ class PayloadBuilder:
             )
             bounds, word = (dataset.lo, dataset.hi), result.threat
             rules = (word, bounds, batch, samples.criterion, tables_of(word), samples.layout_text)
-            candidates = Candidates(result.x_adv, samples.x, samples.y, *rules)
+            candidates = Candidates(result.x_adv, samples.x, samples.y, *rules, result.found.theta_adv)
             gallery = illustrate(case.module, candidates, result.broken, most=settings.gallery, seed=case.seed)
         except Exception as error:
             case.warn(f"no images under {result.threat}: {describe_user_error(error)}")

@@ -69,6 +69,7 @@ def reverify(
         criterion=data.criterion,
         tables=record.tables,
         layout=data.samples.layout_text,
+        theta=few.take_theta([attack.columns for attack in record.attacks]),
     )
     try:
         nearby = draw_nearby(data.samples, record.threat, candidates.bounds, record.seed) if logits else None

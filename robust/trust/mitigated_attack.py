@@ -26,7 +26,7 @@ from robust.attacks.zoo.pgd import PGD
 from robust.attacks.zoo.square import Square
 from robust.data.dataset import Samples
 from robust.evaluation.attack_run import RunOptions
-from robust.evaluation.measure import AttackResult, measure_attack
+from robust.evaluation.measure import AttackResult, join_theta, measure_attack
 from robust.flags import Flags
 from robust.trust.checks import suits
 from robust.trust.pass_share import GRADIENT_PASSES
@@ -143,6 +143,7 @@ def merge_results(first: AttackResult, second: AttackResult) -> AttackResult:
         backwards=first.backwards + second.backwards,
         seconds=first.seconds + second.seconds,
         partial=first.partial or second.partial,
+        theta=join_theta(first, second),
     )
 
 

@@ -22,3 +22,4 @@ class Candidates:
     criterion: str = "class"  # what is a right answer: "within:50"
     tables: dict[str, str] = field(default_factory=dict)  # the content of the tables in the threat, as JSON
     layout: str = ""  # of several inputs, which stand in one row of x, as JSON
+    theta: NDArray[np.float32] | None = None  # (n, 4): by which the clean inputs are transformed; NaN where by none

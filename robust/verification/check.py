@@ -22,13 +22,15 @@ from robust.sampling import shuffled_rows
 from robust.verification.acceptance import Judgement, judge_answers
 from robust.verification.candidates import Candidates
 from robust.verification.distances import Floats, check_limits
+from robust.verification.transforms import has_theta
 
 Faults = NDArray[np.int8]  # (n,): 0 where an input is verified, else the first thing that is wrong with it
 
-LARGE, OUTSIDE, NOT_FINITE, ANSWERED_RIGHT, CLEAN_WRONG, RIGHT_ALONE, RIGHT_IN_BATCH = range(1, 8)
+LARGE, OUTSIDE, NOT_MADE, NOT_FINITE, ANSWERED_RIGHT, CLEAN_WRONG, RIGHT_ALONE, RIGHT_IN_BATCH = range(1, 9)
 FAULT_NAMES = {
     LARGE: "larger than eps",
     OUTSIDE: "outside the data's bounds",
+    NOT_MADE: "not what a theta within the limits makes of the clean input",
     NOT_FINITE: "answered with NaN or infinity",
     ANSWERED_RIGHT: "answered right",
     CLEAN_WRONG: "of a sample that is answered wrong without an attack",
@@ -63,6 +65,7 @@ def verify(module: nn.Module, candidates: Candidates, seed: int = 0) -> Verifica
     small, inside = check_limits(candidates)
     verification = check_answers(module, candidates, seed)
     verification.fault[~inside], verification.fault[~small] = OUTSIDE, LARGE
+    verification.fault[~small & has_theta(candidates)] = NOT_MADE
     return verification
 
 

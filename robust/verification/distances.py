@@ -14,17 +14,22 @@ from robust.verification.balls import SLACK, Ball, Floats, measure_norm, read_ba
 from robust.verification.candidates import Candidates
 from robust.verification.products import check_product, is_product
 from robust.verification.tables import check_rows
+from robust.verification.transforms import check_transform, is_transform
 
 __all__ = ["SLACK", "Ball", "Floats", "check_limits", "flatten", "measure_norm", "read_balls", "row_chunks"]
 
 
 def read_balls(threat: str) -> list[Ball]:
     """Return the balls of a threat model: one of "linf:8/255", two of "linf:8/255+l2:0.5"; others are none."""
-    return [read_ball(part) for part in threat.split("+") if not part.startswith("features:") and not is_product(part)]
+    return [read_ball(part) for part in threat.split("+") if not _is_other(part)]
+
+
+def _is_other(part: str) -> bool:
+    return part.startswith("features:") or is_product(part) or is_transform(part)
 
 
 def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
-    """Return (no larger than eps, inside the bounds, or keeping what a table demands), each (n,); one part is enough.
+    """Return (no larger than eps, or made by theta; in the bounds, or as a table demands), each (n,); a part is enough.
 
     The bounds are rounded to the inputs' type: 2.64 is not a float32, and the nearest float32 is a little above it.
     """
@@ -33,6 +38,7 @@ def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
     lo, hi = np.asarray(candidates.bounds, x_adv.dtype).astype(np.float64)
     balls, contents = read_balls(candidates.threat), _find_tables(candidates)
     products = [part for part in candidates.threat.split("+") if is_product(part)]
+    transforms = [part for part in candidates.threat.split("+") if is_transform(part)]
     for rows in row_chunks(len(x)):
         values = flatten(x_adv[rows])
         d = values - flatten(x[rows])
@@ -40,6 +46,7 @@ def check_limits(candidates: Candidates) -> tuple[Flags, Flags]:
         parts = [(ball.contains(d), within) for ball in balls]
         parts += [check_rows(content, x_adv[rows], x[rows]) for content in contents]
         parts += [check_product(text, candidates.layout, x_adv[rows], x[rows]) for text in products]
+        parts += [(check_transform(text, candidates, rows, np.asarray(x[rows])), within) for text in transforms]
         near, sound = (np.array([part[k] for part in parts]) for k in (0, 1))
         small[rows] = near.any(0)
         inside[rows] = np.where(small[rows], (near & sound).any(0), sound.any(0))  # of one and the same part

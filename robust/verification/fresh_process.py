@@ -114,6 +114,8 @@ def verify_afresh(
     }
     file = io.BytesIO()
     arrays: dict[str, Any] = {"x_adv": candidates.x_adv, "x": candidates.x, "y": candidates.y}
+    if candidates.theta is not None:
+        arrays["theta"] = candidates.theta
     if nearby is not None:
         arrays["nearby"] = nearby
     np.savez(file, request=json.dumps(request), **arrays)
@@ -139,7 +141,7 @@ def _answer_request(content: bytes) -> dict[str, Any]:
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         request = json.loads(str(file["request"]))
         arrays = {key: file[key] for key in ("x_adv", "x", "y")}
-        nearby = file.get("nearby")
+        nearby, theta = file.get("nearby"), file.get("theta")
     sys.path[:] = request["path"]  # as in the run; this package is imported by now, so it cannot be replaced
     try:
         module = Source(**request["source"]).load(arrays["x"] if nearby is None else nearby)
@@ -151,7 +153,7 @@ def _answer_request(content: bytes) -> dict[str, Any]:
     logits = [] if nearby is None else ask_nearby(module, nearby, request["source"]["seed"]).tolist()
     bounds = tuple(request["bounds"])
     rules = {key: request[key] for key in ("threat", "batch", "criterion", "tables", "layout")}
-    verification = verify(module, Candidates(**arrays, bounds=bounds, **rules))
+    verification = verify(module, Candidates(**arrays, bounds=bounds, **rules, theta=theta))
     return {"fault": verification.fault.tolist(), "near": verification.near.tolist(), "logits": logits}
 
 

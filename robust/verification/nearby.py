@@ -15,8 +15,10 @@ from robust.device import device_of
 from robust.sampling import draw_rows
 from robust.verification.products import is_product, move_parts
 from robust.verification.tables import move_near
+from robust.verification.transforms import is_transform
 
 MOST = 16  # inputs
+STEP = 0.03  # of the width of the bounds, where the threat model has no eps
 MOST_LOGITS = 4096  # of an input; only maps have as many
 
 
@@ -31,7 +33,8 @@ class Nearby:
 def draw_nearby(samples: Samples, threat: str, bounds: tuple[float, float], seed: int) -> NDArray[np.float32]:
     """Draw for a few of the samples an input at the edge of the ball, (k, *features): each value moves up or down.
 
-    Of a table's row only floats move, each by its eps; of several inputs those that may.
+    Of a table's row only floats move, each by its eps; of several inputs those that may. Under a threat model that
+    transforms each value moves by a share of the bounds.
     """
     x = samples.x[draw_rows(len(samples), MOST, seed)]
     signs = np.random.RandomState(seed % 2**32).choice(np.array([-1, 1], np.float32), x.shape)
@@ -39,9 +42,11 @@ def draw_nearby(samples: Samples, threat: str, bounds: tuple[float, float], seed
         return move_parts(word, samples.layout_text, x, signs)
     if content := next(iter(tables_of(threat).values()), None):
         return move_near(content, x, signs)
-    norm, eps = parse_threat(threat.partition("+")[0])
-    features = int(np.prod(x.shape[1:]))
-    step = float(eps) / {"linf": 1.0, "l2": features**0.5, "l1": float(features)}[norm]
+    step = STEP * (bounds[1] - bounds[0])
+    if not is_transform(word):
+        norm, eps = parse_threat(word)
+        features = int(np.prod(x.shape[1:]))
+        step = float(eps) / {"linf": 1.0, "l2": features**0.5, "l1": float(features)}[norm]
     return np.clip(x + np.float32(step) * signs, np.float32(bounds[0]), np.float32(bounds[1]))
 
 

@@ -28,7 +28,7 @@ class RowPart(NamedTuple):
 
 def is_product(part: str) -> bool:
     """Whether a part of a threat model is a product, "image=linf:8/255;meta=linf:0.1"."""
-    return "=" in part
+    return "=" in part.partition(":")[0]
 
 
 def read_product(text: str) -> dict[str, Ball]:

@@ -16,6 +16,7 @@ from robust.flags import Flags
 from robust.verification.candidates import Candidates
 from robust.verification.check import LARGE, Verification, check_answers
 from robust.verification.distances import SLACK, Ball, Floats, flatten, read_balls, row_chunks
+from robust.verification.transforms import check_transform, is_transform
 
 TOLERANCE = 1e-3  # in levels: a value that is closer to a level has that level, stored as float32
 
@@ -38,7 +39,8 @@ def round_to_levels(candidates: Candidates, levels: int) -> tuple[NDArray[np.flo
     """Return (x_adv rounded to the levels (n, *features), whether the result is still allowed (n,)).
 
     The clean inputs must be on the levels. Each value goes to the nearest level if the ball allows it, the values
-    closest to a level first; otherwise to the next level towards the clean value.
+    closest to a level first; otherwise to the next level towards the clean value. A transformed input is rounded to the
+    nearest levels.
     """
     x_adv, x, bounds = candidates.x_adv, candidates.x, candidates.bounds
     step = (bounds[1] - bounds[0]) / (levels - 1)
@@ -51,6 +53,9 @@ def round_to_levels(candidates: Candidates, levels: int) -> tuple[NDArray[np.flo
             contained = ball.contains(flatten(x_adv[rows]) - flatten(x[rows]))
             rounded[contained] = _round_in_ball(d[contained], ball, step)
             small[rows] |= contained & ball.contains(rounded * step)
+        for text in filter(is_transform, candidates.threat.split("+")):  # a picture that was made, as it is stored
+            made = check_transform(text, candidates, rows, np.asarray(x[rows]))
+            rounded[made], small[rows] = np.rint(d[made]), small[rows] | made
         stored = (bounds[0] + (base + rounded) * step).reshape(-1, *x_adv.shape[1:])
         spool.add(stored.astype(np.float32))
     return spool.array(), small

@@ -17,7 +17,7 @@ from robust.evaluation.attack_run import RunOptions
 from robust.evaluation.batching import Batcher
 from robust.evaluation.suite_run import SuiteRun
 from robust.verification.candidates import Candidates
-from robust.verification.check import verify
+from robust.verification.check import ANSWERED_RIGHT, LARGE, verify
 
 N, FEATURES = 200, 10
 ROUNDING = 1e-6
@@ -146,8 +146,8 @@ def test_verification_refuses_what_is_acceptable_and_what_is_too_far():
     kept = x.float().numpy()[clean]
     candidates = Candidates(kept, kept, y.float().numpy()[clean], "linf:0.1", (0.0, 1.0), 50, "within:2")
 
-    assert (verify(model.float(), candidates).fault == 4).all()  # answered right
-    assert (verify(model, replace(candidates, x_adv=np.clip(kept + 0.3, 0, 1))).fault == 1).any()  # larger than eps
+    assert (verify(model.float(), candidates).fault == ANSWERED_RIGHT).all()
+    assert (verify(model, replace(candidates, x_adv=np.clip(kept + 0.3, 0, 1))).fault == LARGE).any()
 
 
 def test_within_accepts_up_to_the_tolerance_and_does_not_broadcast():

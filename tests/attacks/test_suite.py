@@ -129,10 +129,9 @@ WRONG = {
     MINE + "widen = 1\n": "mine.toml, stage 1: widen must be true or false, got 1",
     MINE + "patience = 1.5\n": "mine.toml, stage 1: patience must be a whole number, got 1.5",
     MINE + 'norms = "l2"\n': "mine.toml, stage 1: threats must be a list of strings in quotes, got 'l2'",
-    MINE
-    + "threats = []\n": "mine.toml, stage 1: threats is empty, expected one or more of linf, l2, l1, features, product",
+    MINE + "threats = []\n": f"mine.toml, stage 1: threats is empty, expected one or more of {', '.join(FAMILIES)}",
     MINE + 'norms = ["l3"]\n': "mine.toml, stage 1: unknown family of threat models 'l3'. "
-    "Known: features, l1, l2, linf, product",
+    f"Known: {', '.join(sorted(FAMILIES))}",
     MINE + 'norms = ["l2"]\nthreats = ["l2"]\n': (
         "mine.toml, stage 1: norms and threats are two names of one key; give threats"
     ),

@@ -7,6 +7,7 @@ import pytest
 from robust.attacks.criteria.registry import CRITERIA
 from robust.attacks.registry import ATTACKS
 from robust.attacks.suite import suite_names
+from robust.attacks.words import WORDS
 from robust.data.dataset import DATA
 from robust.models.registry import ARCHITECTURES
 from robust.train.recipe import RECIPES, WRAPPERS
@@ -24,7 +25,7 @@ def test_list_names_all_that_can_be_asked_for(call):
         f"architectures: {', '.join(ARCHITECTURES.names())}",
         f"training recipes: {', '.join(RECIPES.names())}",
         f"training wrappers: {', '.join(WRAPPERS.names())}",
-        "threats: linf:EPS, l2:EPS, l1:EPS, features:FILE.toml, PART=NORM:EPS;PART=NORM:EPS",
+        f"threats: {', '.join(family.form for family in WORDS.values())}",
         "certificates: ibp, crown, alpha-crown",
         "curves: linf, l2, l1",
         "samplers: tpe, random",

@@ -52,7 +52,19 @@ def limits(threat, x_adv, x, bounds=BOX):
 
 
 @pytest.mark.parametrize(
-    "name", ["acceptance", "balls", "candidates", "distances", "check", "products", "rounding", "tables"]
+    "name",
+    [
+        "acceptance",
+        "balls",
+        "candidates",
+        "distances",
+        "check",
+        "products",
+        "rounding",
+        "spatial",
+        "tables",
+        "transforms",
+    ],
 )
 def test_nothing_is_shared_with_the_attacks(name):
     tree = ast.parse(Path(robust.verification.__file__).with_name(f"{name}.py").read_text())
@@ -65,7 +77,9 @@ def test_nothing_is_shared_with_the_attacks(name):
         "robust.verification.distances",
         "robust.verification.check",
         "robust.verification.products",
+        "robust.verification.spatial",
         "robust.verification.tables",
+        "robust.verification.transforms",
         "robust.data.lazy_inputs",
         "robust.data.spool",
         "robust.flags",
